@@ -1,0 +1,38 @@
+// Holds each package's dependencies to the table of docs/request-lifecycle.md: a package that asks for more fails here,
+// and knip fails when a file imports what its package does not list.
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const mayImport = {
+  protocol: [],
+  catalogue: ['protocol'],
+  ttrpc: [],
+  config: ['catalogue'],
+  gate: ['protocol', 'catalogue', 'config'],
+  audit: ['gate'],
+  linux: [],
+  guest: ['linux'],
+  agent: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'audit', 'linux', 'guest'],
+  ctl: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'audit', 'linux'],
+};
+const onlyKoffi = 'linux';
+
+const problems = [];
+for (const name of readdirSync(join(root, 'packages'))) {
+  const allowed = mayImport[name];
+  if (allowed === undefined) {
+    problems.push(`packages/${name} has no row in scripts/check-direction.mjs`);
+    continue;
+  }
+  const manifest = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));
+  for (const dependency of Object.keys(manifest.dependencies ?? {})) {
+    const own = dependency.startsWith('@kata-agent/') ? dependency.slice('@kata-agent/'.length) : undefined;
+    if (own !== undefined && !allowed.includes(own)) problems.push(`${name} may not import ${own}`);
+    if (dependency === 'koffi' && name !== onlyKoffi)
+      problems.push(`${name} may not import koffi: only linux does`);
+  }
+}
+for (const problem of problems) console.error(problem);
+process.exit(problems.length === 0 ? 0 : 1);

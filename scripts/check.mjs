@@ -1,0 +1,21 @@
+// `npm run check`: format, lint, types, dead code, dependency direction, generated files. All are run; one failure fails.
+import { spawnSync } from 'node:child_process';
+import { bootstrap, root } from './bootstrap.mjs';
+
+bootstrap('demo');
+const checks = [
+  ['format', 'npx', ['biome', 'format', '.']],
+  ['lint', 'npx', ['oxlint', '--type-aware', '--deny-warnings', '.']],
+  ['dead code', 'npx', ['knip']],
+  ['dependency direction', process.execPath, ['scripts/check-direction.mjs']],
+  ['generated files', process.execPath, ['scripts/generate.mjs', '--check']],
+];
+let failed = 0;
+for (const [title, command, args] of checks) {
+  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 });
+  const fine = result.status === 0;
+  console.error(`${fine ? '✓' : '✗'} ${title}`);
+  if (!fine) console.error(`${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`);
+  failed += fine ? 0 : 1;
+}
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,72 @@
+// `npm run generate`: writes what is derived from other files. With `--check` it writes nothing and fails when one is stale.
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { delimiter } from 'node:path';
+import { root } from './bootstrap.mjs';
+
+const check = process.argv.includes('--check');
+const stale = [];
+
+/** Writes one generated file, or notes that it is not what it should be. */
+function emit(path, text) {
+  const target = join(root, path);
+  if (existsSync(target) && readFileSync(target, 'utf8') === text) return;
+  if (check) stale.push(path);
+  else {
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+    console.error(`wrote ${path}`);
+  }
+}
+
+/** TypeScript from the .proto files, by buf and protoc-gen-es. */
+function generateProtocol() {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-agent-gen-'));
+  try {
+    const bin = join(root, 'node_modules', '.bin');
+    const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` };
+    const cwd = join(root, 'packages', 'protocol');
+    const result = spawnSync(join(bin, 'buf'), ['generate', '--output', folder], {
+      cwd,
+      env,
+      encoding: 'utf8',
+    });
+    if (result.status !== 0) {
+      console.error(
+        `buf generate failed:\n${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`,
+      );
+      process.exit(1);
+    }
+    const made = join(folder, 'src', 'gen');
+    for (const name of readdirSync(made)) {
+      emit(join('packages', 'protocol', 'src', 'gen', name), readFileSync(join(made, name), 'utf8'));
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Reference pages, each rendered by the package that holds its table. */
+async function generateReference() {
+  const module = join(root, 'packages', 'ctl', 'dist', 'reference', 'pages.js');
+  if (!existsSync(module)) return;
+  const { referencePages } = await import(module);
+  for (const [path, text] of Object.entries(referencePages())) emit(path, text);
+}
+
+generateProtocol();
+await generateReference();
+if (stale.length > 0) {
+  console.error(`stale: ${stale.join(', ')}; run: npm run generate`);
+  process.exit(1);
+}
