@@ -1,0 +1,145 @@
+import type { OciProcess, OciResources, OciSpec } from './oci-spec.js';
+
+/**
+ * What the guest can be asked to do, as plain values. The agent's services make them from requests; nothing here
+ * knows the wire. Identifiers, paths and specs are checked by `Guest`, not by its caller.
+ */
+
+/** Optional members may also be `undefined`. Members of the protocol that the guest has no use for are left out. */
+export interface CreateSandbox {
+  readonly sandboxId: string;
+  readonly hostname: string;
+  /** Lines of resolv.conf; empty: the sandbox has no resolver of its own. */
+  readonly dns: readonly string[];
+  readonly storages: readonly Storage[];
+  /** Not empty: refused unless hooks are allowed (S10). */
+  readonly guestHookPath?: string | undefined;
+  readonly kernelModules?: readonly KernelModule[] | undefined;
+}
+
+export interface KernelModule {
+  readonly name: string;
+  readonly parameters: readonly string[];
+}
+
+export interface Storage {
+  readonly driver: string;
+  readonly driverOptions: readonly string[];
+  readonly source: string;
+  readonly fstype: string;
+  readonly options: readonly string[];
+  readonly mountPoint: string;
+  readonly fsGroup?: FsGroup | undefined;
+  /** Outlives its containers; removed with the sandbox. */
+  readonly shared: boolean;
+}
+
+export interface FsGroup {
+  readonly groupId: number;
+  readonly changePolicy: 'always' | 'on-root-mismatch';
+}
+
+/** A device that the host attached. None is handled yet: a request that has one is refused. */
+export interface AttachedDevice {
+  readonly id: string;
+  readonly type: string;
+  readonly vmPath: string;
+  readonly containerPath: string;
+  readonly options: readonly string[];
+}
+
+/** A mount of one container made visible in another. Not built yet: a request that has one is refused. */
+export interface SharedMount {
+  readonly name: string;
+  readonly sourceContainer: string;
+  readonly sourcePath: string;
+  readonly destinationContainer: string;
+  readonly destinationPath: string;
+}
+
+export interface CreateContainer {
+  readonly id: string;
+  /** Empty or equal to `id`, by all runtimes known. Other values name the first process too. */
+  readonly execId: string;
+  readonly spec: OciSpec;
+  readonly storages: readonly Storage[];
+  readonly devices?: readonly AttachedDevice[] | undefined;
+  readonly sharedMounts?: readonly SharedMount[] | undefined;
+  /** Join the pid namespace of the sandbox's first container. */
+  readonly sandboxPidns: boolean;
+}
+
+/** A process of a container; `execId` empty or equal to `containerId`: its first process. */
+export interface ProcessRef {
+  readonly containerId: string;
+  readonly execId: string;
+}
+
+export interface ExecProcess extends ProcessRef {
+  readonly process: OciProcess;
+}
+
+export interface SignalProcess extends ProcessRef {
+  readonly signal: number;
+}
+
+export interface ReadStream extends ProcessRef {
+  readonly stream: StreamName;
+  /** At most so many bytes are returned. */
+  readonly length: number;
+}
+
+export type StreamName = 'stdout' | 'stderr';
+
+export interface WriteStdin extends ProcessRef {
+  /** Empty: closes stdin, as runtime-rs does it. */
+  readonly data: Uint8Array;
+}
+
+export interface ResizeTerminal extends ProcessRef {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface RemoveContainer {
+  readonly id: string;
+  /** 0: no limit. */
+  readonly timeoutSeconds: number;
+}
+
+export interface UpdateContainer {
+  readonly id: string;
+  readonly resources: OciResources;
+}
+
+export interface CopyFile {
+  readonly path: string;
+  /** Size of the whole file in bytes; the file appears once so many have arrived. */
+  readonly fileSize: number;
+  /** `st_mode` of the target, type included (S_IFREG, S_IFDIR, S_IFLNK). */
+  readonly fileMode: number;
+  /** Permissions of parent directories that must be made. May carry Go's own type bits, which are masked. */
+  readonly dirMode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly offset: number;
+  /** The bytes at `offset`; for a symbolic link its target. */
+  readonly data: Uint8Array;
+}
+
+export interface GuestDetailsQuery {
+  readonly memoryBlockSize: boolean;
+  readonly memoryHotplugProbe: boolean;
+}
+
+export interface GuestDetails {
+  /** Bytes; 0 when not asked for or when the kernel has no memory hotplug. */
+  readonly memoryBlockSize: number;
+  readonly memoryHotplugProbe: boolean;
+  /** The agent is PID 1. */
+  readonly initDaemon: boolean;
+  readonly deviceHandlers: readonly string[];
+  readonly storageHandlers: readonly string[];
+  readonly supportsSeccomp: boolean;
+  readonly extraFeatures: readonly string[];
+}

@@ -1,0 +1,26 @@
+/**
+ * The kinds of failure a caller can act on. The agent's services turn each into one ttRPC code:
+ * `not-found` NOT_FOUND, `invalid` INVALID_ARGUMENT, `exists` ALREADY_EXISTS, `precondition`
+ * FAILED_PRECONDITION, `exhausted` RESOURCE_EXHAUSTED, `refused` PERMISSION_DENIED, `unimplemented`
+ * UNIMPLEMENTED, `internal` INTERNAL.
+ */
+export type GuestErrorKind =
+  | 'not-found'
+  | 'invalid'
+  | 'exists'
+  | 'precondition'
+  | 'exhausted'
+  | 'refused'
+  | 'unimplemented'
+  | 'internal';
+
+/** Every failure that leaves this package. The message names the thing, the value and, where there is one, the remedy. */
+export class GuestError extends Error {
+  override readonly name = 'GuestError';
+  readonly kind: GuestErrorKind;
+
+  constructor(kind: GuestErrorKind, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.kind = kind;
+  }
+}

@@ -1,0 +1,49 @@
+import type { Syscalls } from '@kata-agent/linux';
+import type { StreamName } from './actions.js';
+
+export interface GuestOptions {
+  readonly syscalls: Syscalls;
+  readonly paths?: Partial<GuestPaths> | undefined;
+  /** Path of the OCI runtime (runc). Undefined: container calls fail with `precondition`, naming what to install. */
+  readonly runtime: string | undefined;
+  /** Bytes of each stdio pipe, the setting `container_pipe_size`; 0: the kernel's default. */
+  readonly pipeSize?: number | undefined;
+  readonly limits?: Partial<GuestLimits> | undefined;
+  /** OCI hooks and `guest_hook_path` (S10). Default: refuse. */
+  readonly hooks?: 'refuse' | 'allow' | undefined;
+  readonly output?: OutputPolicy | undefined;
+  readonly log?: GuestLog | undefined;
+}
+
+export interface GuestPaths {
+  /** Kata's own directory: bundles, shared files, the sandbox's storages. `/run/kata-containers`. */
+  readonly kata: string;
+  /** Our state: the runtime's root, pid files, sockets. `/run/kata-agent`. */
+  readonly state: string;
+  /** `/sys/fs/cgroup`. */
+  readonly cgroup: string;
+  /** `/proc`. */
+  readonly proc: string;
+  /** `/sys`. */
+  readonly sys: string;
+}
+
+export interface GuestLimits {
+  readonly containers: number;
+  readonly execsPerContainer: number;
+  /** Bytes buffered per output stream before its pipe is left alone. */
+  readonly streamBuffer: number;
+}
+
+/**
+ * What becomes of a stream that nobody may read (R15): it is drained so that the workload never hangs on a full
+ * pipe, and either thrown away or kept, the last `bytes` of it, in `<state>/output/<container>-<exec>.<stream>`.
+ */
+export interface OutputPolicy {
+  /** Asked when a process is made and whenever its buffer is full. SetPolicy may have turned it to false. */
+  readonly readable: (stream: StreamName) => boolean;
+  readonly unreadable: 'discard' | { readonly bytes: number };
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type GuestLog = (level: LogLevel, message: string, extras?: Readonly<Record<string, string>>) => void;
