@@ -1,0 +1,19 @@
+import type { ExitCode } from './exit-code.js';
+
+/** A failure that is reported as a sentence and lines of help, without a stack trace. */
+export class CommandError extends Error {
+  readonly exitCode: ExitCode;
+  /** What the reader can do about it, a line each. */
+  readonly help: readonly string[];
+
+  constructor(
+    exitCode: ExitCode,
+    message: string,
+    options: { help?: readonly string[]; cause?: unknown } = {},
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : {});
+    this.name = 'CommandError';
+    this.exitCode = exitCode;
+    this.help = options.help ?? [];
+  }
+}

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { CommandError } from '../command-error.js';
+import { ExitCode } from '../exit-code.js';
+import { formatAddress, parseAddress } from './address.js';
+
+test('a unix socket by path, absolute or relative', () => {
+  assert.deepEqual(parseAddress('unix:///run/agent.sock'), { kind: 'path', path: '/run/agent.sock' });
+  assert.deepEqual(parseAddress('unix://agent.sock'), { kind: 'path', path: 'agent.sock' });
+});
+
+test('an abstract unix socket keeps its name as it is', () => {
+  assert.deepEqual(parseAddress('unix://@kata/agent:1'), { kind: 'abstract', name: 'kata/agent:1' });
+});
+
+test('hvsock takes the last colon as the border of the port', () => {
+  assert.deepEqual(parseAddress('hvsock:///run/vm:1/kata.sock:1024'), {
+    kind: 'hvsock',
+    path: '/run/vm:1/kata.sock',
+    port: 1024,
+  });
+});
+
+test('what cannot be dialled is wrong use, and the message names value and reason', () => {
+  const table: readonly [text: string, says: RegExp][] = [
+    ['', /address '': an address starts with/],
+    ['/run/agent.sock', /starts with unix:\/\/ or hvsock:\/\//],
+    ['unix://', /path is empty/],
+    ['unix://@', /abstract name after @ is empty/],
+    ['unix:///a\0b', /zero byte/],
+    [`unix:///${'x'.repeat(107)}`, /has 108 bytes/],
+    [`unix://@${'é'.repeat(54)}`, /has 108 bytes/],
+    ['hvsock:///run/vm.sock', /port is missing/],
+    ['hvsock:///run/vm.sock:', /port '' is not a number/],
+    ['hvsock:///run/vm.sock:10x4', /port '10x4'/],
+    ['hvsock:///run/vm.sock:4294967296', /port '4294967296'/],
+    ['hvsock://:1024', /path is empty/],
+    ['vsock://3:1024', /not built yet/],
+    ['tcp://127.0.0.1:1', /tcp:\/\/ is not a kind of address/],
+  ];
+  for (const [text, says] of table) {
+    assert.throws(
+      () => parseAddress(text),
+      (error: unknown) =>
+        error instanceof CommandError && error.exitCode === ExitCode.Usage && says.test(error.message),
+      text,
+    );
+  }
+});
+
+test('what is parsed is written back as it was', () => {
+  const path = fc.stringMatching(/^[a-z/._-]{1,80}$/);
+  const text = fc.oneof(
+    path.map((p) => `unix://${p}`),
+    path.map((p) => `unix://@${p}`),
+    fc.tuple(path, fc.nat()).map(([p, port]) => `hvsock://${p}:${port}`),
+  );
+  fc.assert(fc.property(text, (t) => formatAddress(parseAddress(t)) === t));
+});

@@ -1,0 +1,87 @@
+import { CommandError } from '../command-error.js';
+import { ExitCode } from '../exit-code.js';
+
+/**
+ * Where an agent listens.
+ * - `path`: a unix socket in the file system.
+ * - `abstract`: a unix socket without a file; the name is bound and dialled with its exact length.
+ * - `hvsock`: the unix socket of a VMM (Firecracker, Cloud Hypervisor) that leads to a vsock port of its guest.
+ */
+export type Address =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'abstract'; readonly name: string }
+  | { readonly kind: 'hvsock'; readonly path: string; readonly port: number };
+
+/** `sun_path` of a unix address has 108 bytes; a path needs a zero byte at its end, an abstract name one at its start. */
+const maxPathBytes = 107;
+const maxPort = 0xffff_ffff;
+
+export const addressForms: string =
+  'unix:///run/agent.sock, unix://@name (abstract) or hvsock:///run/vm.sock:1024';
+
+/** Reads an address as people type it. Throws a CommandError (wrong use) that names the value and the right form. */
+export function parseAddress(text: string): Address {
+  const match = /^([a-z]+):\/\/(.*)$/s.exec(text);
+  if (match === null) throw wrong(text, 'an address starts with unix:// or hvsock://');
+  const [, scheme = '', rest = ''] = match;
+  switch (scheme) {
+    case 'unix':
+      return rest.startsWith('@') ? abstractAddress(text, rest.slice(1)) : pathAddress(text, rest);
+    case 'hvsock':
+      return hvsockAddress(text, rest);
+    case 'vsock':
+      throw wrong(text, 'vsock:// is not built yet in kata-agent-ctl', [
+        'Reach the guest through the unix socket of its VMM (hvsock://), or through a relay to a unix socket.',
+      ]);
+    default:
+      throw wrong(text, `${scheme}:// is not a kind of address known here`);
+  }
+}
+
+export function formatAddress(address: Address): string {
+  switch (address.kind) {
+    case 'path':
+      return `unix://${address.path}`;
+    case 'abstract':
+      return `unix://@${address.name}`;
+    case 'hvsock':
+      return `hvsock://${address.path}:${address.port}`;
+  }
+}
+
+function pathAddress(text: string, path: string): Address {
+  checkPath(text, path);
+  return { kind: 'path', path };
+}
+
+function abstractAddress(text: string, name: string): Address {
+  if (name === '') throw wrong(text, 'the abstract name after @ is empty');
+  checkPath(text, name);
+  return { kind: 'abstract', name };
+}
+
+function hvsockAddress(text: string, rest: string): Address {
+  const colon = rest.lastIndexOf(':');
+  if (colon < 0) throw wrong(text, 'the port is missing (the agent listens on 1024)');
+  const path = rest.slice(0, colon);
+  const digits = rest.slice(colon + 1);
+  const port = /^[0-9]{1,10}$/.test(digits) ? Number(digits) : Number.NaN;
+  if (!(port <= maxPort)) throw wrong(text, `the port '${digits}' is not a number up to ${maxPort}`);
+  checkPath(text, path);
+  return { kind: 'hvsock', path, port };
+}
+
+function checkPath(text: string, path: string): void {
+  if (path === '') throw wrong(text, 'the path is empty');
+  if (path.includes('\0')) throw wrong(text, 'the path has a zero byte');
+  const bytes = Buffer.byteLength(path);
+  if (bytes > maxPathBytes) {
+    throw wrong(text, `the path has ${bytes} bytes, a unix socket's may have ${maxPathBytes}`);
+  }
+}
+
+function wrong(text: string, why: string, more: readonly string[] = []): CommandError {
+  return new CommandError(ExitCode.Usage, `address '${text}': ${why}`, {
+    help: [`Addresses are ${addressForms}.`, ...more],
+  });
+}
