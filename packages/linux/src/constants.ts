@@ -1,0 +1,74 @@
+import { constants } from 'node:fs';
+
+// Numbers of the kernel's interface, as its `include/uapi` headers give them. Where x86_64 and aarch64 differ
+// (O_DIRECTORY, O_NOFOLLOW) Node's own table decides; the others are the same on both.
+
+/** Flags of open(2), pipe2(2), dup3(2). */
+export const Open: Readonly<
+  Record<
+    | 'ReadOnly'
+    | 'WriteOnly'
+    | 'ReadWrite'
+    | 'Create'
+    | 'Exclusive'
+    | 'Truncate'
+    | 'Append'
+    | 'NoTerminal'
+    | 'NonBlock'
+    | 'Directory'
+    | 'NoFollow'
+    | 'CloseOnExec'
+    | 'Path',
+    number
+  >
+> = {
+  ReadOnly: constants.O_RDONLY,
+  WriteOnly: constants.O_WRONLY,
+  ReadWrite: constants.O_RDWR,
+  Create: constants.O_CREAT,
+  Exclusive: constants.O_EXCL,
+  Truncate: constants.O_TRUNC,
+  Append: constants.O_APPEND,
+  NoTerminal: constants.O_NOCTTY,
+  NonBlock: constants.O_NONBLOCK,
+  Directory: constants.O_DIRECTORY,
+  NoFollow: constants.O_NOFOLLOW,
+  CloseOnExec: 0o2000000,
+  // The descriptor only names the file: nothing is read, no device is opened.
+  Path: 0o10000000,
+};
+
+/** Flags of the *at calls; `Cwd` stands for the working directory where a descriptor is expected. */
+export const At = {
+  Cwd: -100,
+  SymlinkNoFollow: 0x100,
+  RemoveDirectory: 0x200,
+  SymlinkFollow: 0x400,
+  EmptyPath: 0x1000,
+} as const;
+
+/** `resolve` of openat2(2). */
+export const Resolve = {
+  NoCrossDevice: 0x01,
+  NoMagicLinks: 0x02,
+  NoSymlinks: 0x04,
+  Beneath: 0x08,
+  InRoot: 0x10,
+} as const;
+
+/** Options of waitpid(2). */
+export const Wait = { NoHang: 1 } as const;
+
+/** Flags of umount2(2). */
+export const Unmount = { Force: 1, Detach: 2, Expire: 4, NoFollow: 8 } as const;
+
+/** Socket families, types and flags. */
+export const Socket = {
+  Unix: 1,
+  Stream: 1,
+  NonBlock: 0o4000,
+  CloseOnExec: 0o2000000,
+} as const;
+
+/** What reboot(2) is asked for. */
+export const Reboot = { Restart: 0x01234567, PowerOff: 0x4321fedc, Halt: 0xcdef0123 } as const;

@@ -1,0 +1,191 @@
+import { Buffer } from 'node:buffer';
+import { SyscallError } from './syscall-error.js';
+import type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
+
+/** One call as it was made: `['mount', 'proc', '/proc', 'proc', 0, '']` with the name apart. */
+export interface RecordedCall {
+  readonly name: keyof Syscalls;
+  readonly arguments: readonly unknown[];
+}
+
+/** What a call shall do instead of its harmless default. */
+export type ScriptedCalls = { [Name in keyof Syscalls]?: Syscalls[Name] };
+
+/**
+ * A kernel that does nothing and remembers everything. Calls that answer a descriptor count up from 1000, so that one
+ * that slips into a real close is EBADF and not a stranger's file; `openDescriptors` are those not closed again.
+ */
+export class RecordingSyscalls implements Syscalls {
+  readonly calls: RecordedCall[] = [];
+  readonly openDescriptors: Set<number> = new Set();
+  readonly #scripted: ScriptedCalls;
+  #next = 1000;
+
+  constructor(scripted: ScriptedCalls = {}) {
+    this.#scripted = { ...scripted };
+  }
+
+  /** From now on this call does that. */
+  script<Name extends keyof Syscalls>(name: Name, call: Syscalls[Name]): void {
+    this.#scripted[name] = call;
+  }
+
+  /** From now on this call fails so; `ENOENT`, say. */
+  fail(name: keyof Syscalls, code: string): void {
+    const refuse = (): never => {
+      throw SyscallError.named(name, code);
+    };
+    this.script(name, refuse);
+  }
+
+  /** The arguments of every call of that name, in order. */
+  argumentsOf(name: keyof Syscalls): readonly (readonly unknown[])[] {
+    return this.calls.filter((call) => call.name === name).map((call) => call.arguments);
+  }
+
+  pipe2(flags: number): readonly [read: number, write: number] {
+    return this.#answer('pipe2', [flags], () => [this.#descriptor(), this.#descriptor()]);
+  }
+
+  setPipeSize(fd: number, bytes: number): number {
+    return this.#answer('setPipeSize', [fd, bytes], () => bytes);
+  }
+
+  duplicate(fd: number): number {
+    return this.#answer('duplicate', [fd], () => this.#descriptor());
+  }
+
+  dup3(from: number, to: number, flags: number): void {
+    this.#answer('dup3', [from, to, flags], () => undefined);
+  }
+
+  close(fd: number): void {
+    this.#answer('close', [fd], () => {
+      if (!this.openDescriptors.delete(fd)) throw SyscallError.named('close', 'EBADF', `descriptor ${fd}`);
+    });
+  }
+
+  openat(directory: number, path: PathName, flags: number, mode?: number): number {
+    return this.#answer('openat', [directory, path, flags, mode], () => this.#descriptor());
+  }
+
+  openat2(directory: number, path: PathName, how: OpenHow): number {
+    return this.#answer('openat2', [directory, path, how], () => this.#descriptor());
+  }
+
+  mkdirat(directory: number, path: PathName, mode: number): void {
+    this.#answer('mkdirat', [directory, path, mode], () => undefined);
+  }
+
+  unlinkat(directory: number, path: PathName, flags: number): void {
+    this.#answer('unlinkat', [directory, path, flags], () => undefined);
+  }
+
+  symlinkat(target: PathName, directory: number, path: PathName): void {
+    this.#answer('symlinkat', [target, directory, path], () => undefined);
+  }
+
+  linkat(fromDirectory: number, from: PathName, toDirectory: number, to: PathName, flags: number): void {
+    this.#answer('linkat', [fromDirectory, from, toDirectory, to, flags], () => undefined);
+  }
+
+  renameat(fromDirectory: number, from: PathName, toDirectory: number, to: PathName): void {
+    this.#answer('renameat', [fromDirectory, from, toDirectory, to], () => undefined);
+  }
+
+  mknodat(directory: number, path: PathName, mode: number, device: number): void {
+    this.#answer('mknodat', [directory, path, mode, device], () => undefined);
+  }
+
+  fchownat(directory: number, path: PathName, uid: number, gid: number, flags: number): void {
+    this.#answer('fchownat', [directory, path, uid, gid, flags], () => undefined);
+  }
+
+  mount(source: string, target: string, type: string, flags: number, data: string): void {
+    this.#answer('mount', [source, target, type, flags, data], () => undefined);
+  }
+
+  umount2(target: string, flags: number): void {
+    this.#answer('umount2', [target, flags], () => undefined);
+  }
+
+  setChildSubreaper(): void {
+    this.#answer('setChildSubreaper', [], () => undefined);
+  }
+
+  waitpid(pid: number, options: number): Waited | undefined {
+    return this.#answer('waitpid', [pid, options], () => undefined);
+  }
+
+  kill(pid: number, signal: number): void {
+    this.#answer('kill', [pid, signal], () => undefined);
+  }
+
+  socket(domain: number, type: number, protocol: number): number {
+    return this.#answer('socket', [domain, type, protocol], () => this.#descriptor());
+  }
+
+  socketpair(domain: number, type: number, protocol: number): readonly [number, number] {
+    return this.#answer('socketpair', [domain, type, protocol], () => [
+      this.#descriptor(),
+      this.#descriptor(),
+    ]);
+  }
+
+  bind(fd: number, address: Uint8Array, label: string): void {
+    this.#answer('bind', [fd, Buffer.from(address), label], () => undefined);
+  }
+
+  connect(fd: number, address: Uint8Array, label: string): void {
+    this.#answer('connect', [fd, Buffer.from(address), label], () => undefined);
+  }
+
+  listen(fd: number, backlog: number): void {
+    this.#answer('listen', [fd, backlog], () => undefined);
+  }
+
+  accept4(fd: number, flags: number): number {
+    return this.#answer('accept4', [fd, flags], () => this.#descriptor());
+  }
+
+  peerCredentials(fd: number): PeerCredentials {
+    return this.#answer('peerCredentials', [fd], () => ({ pid: 1, uid: 0, gid: 0 }));
+  }
+
+  receiveDescriptors(fd: number): readonly number[] {
+    return this.#answer('receiveDescriptors', [fd], () => [this.#descriptor()]);
+  }
+
+  setWindowSize(fd: number, rows: number, columns: number): void {
+    this.#answer('setWindowSize', [fd, rows, columns], () => undefined);
+  }
+
+  sethostname(name: string): void {
+    this.#answer('sethostname', [name], () => undefined);
+  }
+
+  sync(): void {
+    this.#answer('sync', [], () => undefined);
+  }
+
+  reboot(command: number): void {
+    this.#answer('reboot', [command], () => undefined);
+  }
+
+  #descriptor(): number {
+    this.openDescriptors.add(this.#next);
+    return this.#next++;
+  }
+
+  #answer<Name extends keyof Syscalls>(
+    name: Name,
+    args: Parameters<Syscalls[Name]>,
+    harmless: () => ReturnType<Syscalls[Name]>,
+  ): ReturnType<Syscalls[Name]> {
+    this.calls.push({ name, arguments: args.filter((argument) => argument !== undefined) });
+    const scripted = this.#scripted[name] as
+      | ((...args: Parameters<Syscalls[Name]>) => ReturnType<Syscalls[Name]>)
+      | undefined;
+    return scripted === undefined ? harmless() : scripted(...args);
+  }
+}

@@ -1,0 +1,277 @@
+import { Buffer } from 'node:buffer';
+import { endianness } from 'node:os';
+import { Open } from './constants.js';
+import { loadLibc, type Libc } from './libc.js';
+import { SyscallError } from './syscall-error.js';
+import type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
+
+const FcntlDuplicateCloseOnExec = 1030;
+const FcntlSetPipeSize = 1031;
+const PrctlSetChildSubreaper = 36;
+const SolSocket = 1;
+const SoPeerCredentials = 17;
+const ScmRights = 1;
+const MsgDontWait = 0x40;
+const MsgControlTruncated = 0x08;
+const MsgCloseOnExec = 0x40000000;
+const IoctlSetWindowSize = 0x5414;
+const SysOpenat2 = 437;
+/** RESOLVE_BENEATH answers EAGAIN when somebody renamed or mounted meanwhile; openat2(2) says to try again. */
+const openat2Attempts = 128;
+/** How many descriptors one message may carry to us. More are an error, and all are closed. */
+const maxReceived = 8;
+
+/** The kernel itself. Loads koffi at the first call; a failure to do so names what is missing. */
+export function loadSyscalls(): Syscalls {
+  if (process.platform !== 'linux' || endianness() !== 'LE' || !['x64', 'arm64'].includes(process.arch)) {
+    throw new Error(
+      `system calls are written for Linux on x86_64 and aarch64, not for ${process.platform} on ${process.arch}`,
+    );
+  }
+  return new KoffiSyscalls(loadLibc());
+}
+
+class KoffiSyscalls implements Syscalls {
+  readonly #libc: Libc;
+
+  constructor(libc: Libc) {
+    this.#libc = libc;
+  }
+
+  pipe2(flags: number): readonly [read: number, write: number] {
+    const fds = bytes(8);
+    this.#check('pipe2', this.#libc.pipe2(fds, flags));
+    return [fds.readInt32LE(0), fds.readInt32LE(4)];
+  }
+
+  setPipeSize(fd: number, size: number): number {
+    return this.#check('fcntl(F_SETPIPE_SZ)', this.#libc.fcntl(fd, FcntlSetPipeSize, size), `${size} bytes`);
+  }
+
+  duplicate(fd: number): number {
+    return this.#check('fcntl(F_DUPFD_CLOEXEC)', this.#libc.fcntl(fd, FcntlDuplicateCloseOnExec, 3));
+  }
+
+  dup3(from: number, to: number, flags: number): void {
+    this.#check('dup3', this.#libc.dup3(from, to, flags));
+  }
+
+  close(fd: number): void {
+    this.#check('close', this.#libc.close(fd), `descriptor ${fd}`);
+  }
+
+  openat(directory: number, path: PathName, flags: number, mode = 0): number {
+    const result = this.#libc.openat(directory, cString('openat', path), flags | Open.CloseOnExec, mode);
+    return this.#check('openat', result, path);
+  }
+
+  openat2(directory: number, path: PathName, how: OpenHow): number {
+    const name = cString('openat2', path);
+    const block = bytes(24); // struct open_how: flags, mode, resolve, each 64 bits
+    block.writeBigUInt64LE(BigInt(how.flags | Open.CloseOnExec), 0);
+    block.writeBigUInt64LE(BigInt(how.mode ?? 0), 8);
+    block.writeBigUInt64LE(BigInt(how.resolve), 16);
+    for (let attempt = 1; ; attempt++) {
+      const fd = this.#libc.openat2(SysOpenat2, directory, name, block, block.length);
+      if (fd >= 0) return fd;
+      const error = this.#failure('openat2', path);
+      if (error.code !== 'EAGAIN' || attempt === openat2Attempts) throw error;
+    }
+  }
+
+  mkdirat(directory: number, path: PathName, mode: number): void {
+    this.#check('mkdirat', this.#libc.mkdirat(directory, cString('mkdirat', path), mode), path);
+  }
+
+  unlinkat(directory: number, path: PathName, flags: number): void {
+    this.#check('unlinkat', this.#libc.unlinkat(directory, cString('unlinkat', path), flags), path);
+  }
+
+  symlinkat(target: PathName, directory: number, path: PathName): void {
+    const result = this.#libc.symlinkat(cString('symlinkat', target), directory, cString('symlinkat', path));
+    this.#check('symlinkat', result, path);
+  }
+
+  linkat(fromDirectory: number, from: PathName, toDirectory: number, to: PathName, flags: number): void {
+    const result = this.#libc.linkat(
+      fromDirectory,
+      cString('linkat', from),
+      toDirectory,
+      cString('linkat', to),
+      flags,
+    );
+    this.#check('linkat', result, to);
+  }
+
+  renameat(fromDirectory: number, from: PathName, toDirectory: number, to: PathName): void {
+    const result = this.#libc.renameat(
+      fromDirectory,
+      cString('renameat', from),
+      toDirectory,
+      cString('renameat', to),
+    );
+    this.#check('renameat', result, to);
+  }
+
+  mknodat(directory: number, path: PathName, mode: number, device: number): void {
+    this.#check('mknodat', this.#libc.mknodat(directory, cString('mknodat', path), mode, device), path);
+  }
+
+  fchownat(directory: number, path: PathName, uid: number, gid: number, flags: number): void {
+    const name = cString('fchownat', path);
+    this.#check('fchownat', this.#libc.fchownat(directory, name, uid >>> 0, gid >>> 0, flags), path);
+  }
+
+  mount(source: string, target: string, type: string, flags: number, data: string): void {
+    const result = this.#libc.mount(
+      cString('mount', source),
+      cString('mount', target),
+      type === '' ? null : cString('mount', type),
+      flags >>> 0,
+      data === '' ? null : cString('mount', data),
+    );
+    this.#check('mount', result, target);
+  }
+
+  umount2(target: string, flags: number): void {
+    this.#check('umount2', this.#libc.umount2(cString('umount2', target), flags), target);
+  }
+
+  setChildSubreaper(): void {
+    this.#check('prctl(PR_SET_CHILD_SUBREAPER)', this.#libc.prctl(PrctlSetChildSubreaper, 1, 0, 0, 0));
+  }
+
+  waitpid(pid: number, options: number): Waited | undefined {
+    const status = bytes(4);
+    const found = this.#check('waitpid', this.#libc.waitpid(pid, status, options), `process ${pid}`);
+    return found === 0 ? undefined : { pid: found, status: status.readInt32LE(0) };
+  }
+
+  kill(pid: number, signal: number): void {
+    this.#check('kill', this.#libc.kill(pid, signal), `process ${pid}`);
+  }
+
+  socket(domain: number, type: number, protocol: number): number {
+    return this.#check('socket', this.#libc.socket(domain, type | Open.CloseOnExec, protocol));
+  }
+
+  socketpair(domain: number, type: number, protocol: number): readonly [number, number] {
+    const fds = bytes(8);
+    this.#check('socketpair', this.#libc.socketpair(domain, type | Open.CloseOnExec, protocol, fds));
+    return [fds.readInt32LE(0), fds.readInt32LE(4)];
+  }
+
+  bind(fd: number, address: Uint8Array, label: string): void {
+    this.#check('bind', this.#libc.bind(fd, address, address.length), label);
+  }
+
+  connect(fd: number, address: Uint8Array, label: string): void {
+    this.#check('connect', this.#libc.connect(fd, address, address.length), label);
+  }
+
+  listen(fd: number, backlog: number): void {
+    this.#check('listen', this.#libc.listen(fd, backlog));
+  }
+
+  accept4(fd: number, flags: number): number {
+    return this.#check('accept4', this.#libc.accept4(fd, null, null, flags | Open.CloseOnExec));
+  }
+
+  peerCredentials(fd: number): PeerCredentials {
+    const value = bytes(12); // struct ucred
+    const length = bytes(4);
+    length.writeUInt32LE(value.length);
+    this.#check(
+      'getsockopt(SO_PEERCRED)',
+      this.#libc.getsockopt(fd, SolSocket, SoPeerCredentials, value, length),
+    );
+    return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
+  }
+
+  receiveDescriptors(fd: number): readonly number[] {
+    // The sender must send at least one byte of data along; runc sends the terminal's name.
+    const data = bytes(4096);
+    const vector = bytes(16); // struct iovec
+    vector.writeBigUInt64LE(this.#libc.address(data), 0);
+    vector.writeBigUInt64LE(BigInt(data.length), 8);
+    const control = bytes(controlHeader + maxReceived * 4);
+    const message = bytes(56); // struct msghdr on 64 bits: name, namelen, iov, iovlen, control, controllen, flags
+    message.writeBigUInt64LE(this.#libc.address(vector), 16);
+    message.writeBigUInt64LE(1n, 24);
+    message.writeBigUInt64LE(this.#libc.address(control), 32);
+    message.writeBigUInt64LE(BigInt(control.length), 40);
+    this.#check('recvmsg', this.#libc.recvmsg(fd, message, MsgDontWait | MsgCloseOnExec));
+    const received = controlDescriptors(control.subarray(0, Number(message.readBigUInt64LE(40))));
+    if ((message.readInt32LE(48) & MsgControlTruncated) !== 0) {
+      for (const each of received) this.close(each);
+      throw SyscallError.named('recvmsg', 'EMSGSIZE', `more than ${maxReceived} descriptors`);
+    }
+    return received;
+  }
+
+  setWindowSize(fd: number, rows: number, columns: number): void {
+    const size = bytes(8); // struct winsize: rows, columns, and the size in pixels, which nobody uses
+    size.writeUInt16LE(rows, 0);
+    size.writeUInt16LE(columns, 2);
+    this.#check('ioctl(TIOCSWINSZ)', this.#libc.ioctl(fd, IoctlSetWindowSize, size));
+  }
+
+  sethostname(name: string): void {
+    const text = Buffer.from(name);
+    this.#check('sethostname', this.#libc.sethostname(text, text.length), name);
+  }
+
+  sync(): void {
+    this.#libc.sync();
+  }
+
+  reboot(command: number): void {
+    this.#check('reboot', this.#libc.reboot(command));
+  }
+
+  #check(syscall: string, result: number, about?: PathName): number {
+    if (result < 0) throw this.#failure(syscall, about);
+    return result;
+  }
+
+  /** Call it at once after the refused call: errno lives until the next one. */
+  #failure(syscall: string, about?: PathName): SyscallError {
+    return new SyscallError(syscall, this.#libc.errno(), about === undefined ? undefined : printable(about));
+  }
+}
+
+/** Zeroed memory that the garbage collector never moves while C writes to it (small typed arrays may live in the heap). */
+function bytes(size: number): Buffer {
+  return Buffer.from(new ArrayBuffer(size));
+}
+
+/** The bytes of a path with the NUL that C wants, and no other: a NUL inside would name another file than was checked. */
+function cString(syscall: string, path: PathName): Buffer {
+  const text = typeof path === 'string' ? Buffer.from(path) : path;
+  if (text.includes(0)) throw SyscallError.named(syscall, 'EINVAL', printable(path));
+  const result = bytes(text.length + 1);
+  result.set(text);
+  return result;
+}
+
+function printable(path: PathName): string {
+  return typeof path === 'string' ? path : Buffer.from(path).toString('latin1');
+}
+
+/** struct cmsghdr on 64 bits: length (8 bytes, header included), level, type. */
+const controlHeader = 16;
+
+function controlDescriptors(control: Buffer): number[] {
+  const found: number[] = [];
+  for (let at = 0; at + controlHeader <= control.length; ) {
+    const length = Number(control.readBigUInt64LE(at));
+    if (length < controlHeader) break;
+    const rights = control.readInt32LE(at + 8) === SolSocket && control.readInt32LE(at + 12) === ScmRights;
+    const end = Math.min(at + length, control.length);
+    if (rights) {
+      for (let item = at + controlHeader; item + 4 <= end; item += 4) found.push(control.readInt32LE(item));
+    }
+    at += Math.ceil(length / 8) * 8;
+  }
+  return found;
+}

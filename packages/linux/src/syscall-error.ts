@@ -1,0 +1,32 @@
+import { errnoName, errnoNumber, errnoText } from './errno.js';
+
+/** A system call that the kernel refused. The message names the call, its object and the kernel's reason. */
+export class SyscallError extends Error {
+  override readonly name = 'SyscallError';
+  /** `ENOENT`, as in Node's own system errors. */
+  readonly code: string;
+  /** The positive number. */
+  readonly errno: number;
+  /** `mount`, `openat2`, … */
+  readonly syscall: string;
+  /** The path, or another word for what the call was about. */
+  readonly path?: string;
+
+  constructor(syscall: string, errno: number, path?: string) {
+    super(`${syscall}${path === undefined ? '' : ` ${JSON.stringify(path)}`}: ${errnoText(errno)}`);
+    this.code = errnoName(errno);
+    this.errno = errno;
+    this.syscall = syscall;
+    if (path !== undefined) this.path = path;
+  }
+
+  /** The error that the kernel would give under that name. For fakes and for checks made before the kernel's. */
+  static named(syscall: string, code: string, path?: string): SyscallError {
+    return new SyscallError(syscall, errnoNumber(code) ?? 0, path);
+  }
+}
+
+/** True for a system error of this code: ours, or one of Node's own (`fs`, `net`, `child_process`). */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.some((code) => code === error.code);
+}
