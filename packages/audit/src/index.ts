@@ -1,0 +1,5 @@
+export type { AuditedCall, AuditLog, CallResult, Subject } from './audit-log.js';
+export { AuditUnavailable } from './audit-unavailable.js';
+export { type Clock, systemClock } from './clock.js';
+export type * from './record.js';
+export type { Problem, VerifyReport } from './verify-report.js';

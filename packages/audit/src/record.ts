@@ -1,0 +1,128 @@
+import type { Decision } from '@kata-agent/gate';
+import type { CallResult, Subject } from './audit-log.js';
+
+/** The order of members is the order in which they are written. FORMAT.md describes each kind. */
+export type AuditRecord =
+  | BootRecord
+  | IntentRecord
+  | OutcomeRecord
+  | CallRecord
+  | RefusalRecord
+  | FoldRecord
+  | RotatedRecord
+  | RepairedRecord
+  | LostRecord;
+
+export type RecordKind = AuditRecord['kind'];
+
+interface Envelope {
+  /** Counts from 1, over restarts and segments, without a gap. */
+  readonly sequence: number;
+  readonly boot: string;
+  /** Nanoseconds on the monotonic clock. */
+  readonly monotonic: number;
+  /** RFC 3339, UTC, milliseconds. */
+  readonly wall: string;
+  /** Hash of the record before; 64 zeros for the first. */
+  readonly prev: string;
+  readonly hash: string;
+}
+
+interface Caller {
+  readonly listener: string;
+  /** `*`: more than one peer, in a fold record of refusals. */
+  readonly peer: string;
+  /** `*`: more than one method, in a fold record of refusals. */
+  readonly method: string;
+}
+
+export type RecordedDecision = Pick<Decision, 'outcome' | 'rule' | 'reason'>;
+
+/** The first record of a boot: digests, sources, version, as the agent gives them. */
+export interface BootRecord extends Envelope {
+  readonly kind: 'boot';
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/** A call that is about to change something. */
+export interface IntentRecord extends Envelope, Caller {
+  readonly kind: 'intent';
+  readonly decision: RecordedDecision;
+  readonly digest: string;
+  readonly subject?: Subject;
+}
+
+/** How it ended. `intent` is the sequence number of its IntentRecord. */
+export interface OutcomeRecord extends Envelope, Caller {
+  readonly kind: 'outcome';
+  readonly intent: number;
+  readonly subject?: Subject;
+  readonly result: CallResult;
+}
+
+/** A call that changed nothing, written after it. */
+export interface CallRecord extends Envelope, Caller {
+  readonly kind: 'call';
+  readonly decision: RecordedDecision;
+  readonly digest: string;
+  readonly subject?: Subject;
+  readonly result: CallResult;
+}
+
+export interface RefusalRecord extends Envelope, Caller {
+  readonly kind: 'refusal';
+  readonly decision: RecordedDecision;
+  readonly digest: string;
+  readonly subject?: Subject;
+}
+
+/** `count` calls or refusals like an earlier record, since `since` on the monotonic clock. */
+export interface FoldRecord extends Envelope, Caller {
+  readonly kind: 'fold';
+  readonly of: 'call' | 'refusal';
+  readonly decision: RecordedDecision;
+  readonly subject?: Subject;
+  readonly since: number;
+  readonly count: number;
+  /** Of calls only. */
+  readonly code?: string;
+  readonly bytes?: number;
+  readonly durationUs?: number;
+}
+
+/** Where a record stands in the chain. */
+export interface Position {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/** By method, then by result: `intent`, `refused`, or a status code. `*` holds what had no room of its own. */
+export type Counts = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+/** What a run of records held: the record before it, its last one, and its counts. */
+export interface Summary {
+  readonly after: Position;
+  readonly last: Position;
+  readonly counts: Counts;
+}
+
+/** The last record of a segment. `removed`: all that earlier and this rotation took away, from record 1 on. */
+export interface RotatedRecord extends Envelope {
+  readonly kind: 'rotated';
+  /** This segment, this record not included. */
+  readonly segment: Summary;
+  readonly removed?: Summary;
+}
+
+/** A torn last line was cut away when the log was opened. */
+export interface RepairedRecord extends Envelope {
+  readonly kind: 'repaired';
+  readonly cutBytes: number;
+}
+
+/** Writing failed and works again, or records came faster than they could be written: `count` are missing. */
+export interface LostRecord extends Envelope {
+  readonly kind: 'lost';
+  readonly count: number;
+  readonly failure: string;
+}
