@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// many runs containers one after another, then at once, each from CreateContainer to RemoveContainer with an exit code
+// of its own, and counts those whose code or output was not theirs.
+func (a *agent) many(ctx context.Context, sequential, parallel int) (any, error) {
+	if _, err := a.do(ctx, "CreateSandbox", fields{"hostname": "interop", "sandbox_id": "interop-sandbox"}); err != nil {
+		return nil, err
+	}
+	wrong := []string{}
+	for i := 0; i < sequential; i++ {
+		if err := a.short(ctx, fmt.Sprintf("interop-one-%d", i), i%200); err != nil {
+			wrong = append(wrong, err.Error())
+		}
+	}
+	var group sync.WaitGroup
+	var lock sync.Mutex
+	for i := 0; i < parallel; i++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			if err := a.short(ctx, fmt.Sprintf("interop-many-%d", i), i%200); err != nil {
+				lock.Lock()
+				defer lock.Unlock()
+				wrong = append(wrong, err.Error())
+			}
+		}()
+	}
+	group.Wait()
+	return fields{"sequential": sequential, "parallel": parallel, "wrong": wrong}, nil
+}
+
+func (a *agent) short(ctx context.Context, id string, code int) error {
+	first, err := a.startNew(ctx, id, spec(false, "sh", "-c", fmt.Sprintf("echo %s; exit %d", id, code)))
+	if err != nil {
+		return fmt.Errorf("%s: %w", id, err)
+	}
+	result, err := first.finish(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", id, err)
+	}
+	if result.Stdout != id+"\n" || result.Status != int64(code) {
+		return fmt.Errorf("%s: printed %q and exited with %d", id, result.Stdout, result.Status)
+	}
+	return first.remove(ctx)
+}
