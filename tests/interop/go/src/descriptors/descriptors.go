@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/runtime/protoiface"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 )
@@ -129,4 +130,26 @@ func SetField(message *dynamicpb.Message, name string, value any) {
 		panic(fmt.Sprintf("%s has no field %s", message.Descriptor().FullName(), name))
 	}
 	message.Set(descriptor, protoreflect.ValueOf(value))
+}
+
+// ordered is a message that is written with its fields in the order of their numbers, as generated code does it.
+// Dynamic messages alone come out in any order, and their bytes could not be compared.
+type ordered struct{ protoreflect.Message }
+
+// Ordered wraps a dynamic message so.
+func Ordered(message *dynamicpb.Message) proto.Message {
+	return ordered{message.ProtoReflect()}
+}
+
+func (o ordered) ProtoReflect() protoreflect.Message { return o }
+
+func (o ordered) Interface() protoreflect.ProtoMessage { return o }
+
+func (o ordered) ProtoMethods() *protoiface.Methods {
+	return &protoiface.Methods{
+		Marshal: func(in protoiface.MarshalInput) (protoiface.MarshalOutput, error) {
+			buf, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(in.Buf, o.Message.Interface())
+			return protoiface.MarshalOutput{Buf: buf}, err
+		},
+	}
 }

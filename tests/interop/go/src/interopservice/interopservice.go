@@ -53,7 +53,7 @@ func (s service) unary(
 		if err != nil {
 			return nil, err
 		}
-		return reply, nil
+		return descriptors.Ordered(reply), nil
 	}
 }
 
@@ -131,7 +131,7 @@ func (s service) sum(_ context.Context, stream ttrpc.StreamServer) (interface{},
 	total := s.set.New("interop.Total")
 	descriptors.SetField(total, "sum", sum)
 	descriptors.SetField(total, "count", count)
-	return total, nil
+	return descriptors.Ordered(total), nil
 }
 
 func (s service) count(_ context.Context, stream ttrpc.StreamServer) (interface{}, error) {
@@ -147,7 +147,7 @@ func (s service) count(_ context.Context, stream ttrpc.StreamServer) (interface{
 		if len(padding) > 0 {
 			descriptors.SetField(number, "padding", padding)
 		}
-		if err := stream.SendMsg(number); err != nil {
+		if err := stream.SendMsg(descriptors.Ordered(number)); err != nil {
 			return nil, err
 		}
 		if value == failAfter {
@@ -170,7 +170,7 @@ func (s service) chat(_ context.Context, stream ttrpc.StreamServer) (interface{}
 		}
 		doubled := s.set.New("interop.Number")
 		descriptors.SetField(doubled, "value", 2*descriptors.Field(number, "value").Int())
-		if err := stream.SendMsg(doubled); err != nil {
+		if err := stream.SendMsg(descriptors.Ordered(doubled)); err != nil {
 			return nil, err
 		}
 	}
