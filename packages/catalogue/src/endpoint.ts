@@ -1,0 +1,39 @@
+import type { GroupName } from './groups.js';
+import type { MethodName } from './methods.js';
+import type { Release } from './releases.js';
+
+/** What is known of one method of the agent's API. Written for operators and auditors; printed by `endpoints NAME`. */
+export interface Endpoint {
+  readonly method: MethodName;
+  /** What it does. */
+  readonly purpose: string;
+  /** What a hostile caller gains by it. */
+  readonly exposure: string;
+  /** What stops working when it is not served. */
+  readonly without: string;
+  /** The groups that hold it. Derived from the table of groups. */
+  readonly groups: readonly GroupName[];
+  /** The release of Kata Containers that it came with. */
+  readonly release: Release;
+  /**
+   * Whether it changes state in the guest. A call that does is refused while the audit log cannot be written, and has
+   * two records, intent and outcome, unless `fold` says otherwise. A call that does not has one record, after.
+   */
+  readonly changes: boolean;
+  /**
+   * Calls too many to be recorded one by one: they are counted into one record each 10 s. `stream`: those of one
+   * stream of one process. `poll`: those of one caller that asks again and again. A call that is folded has no record
+   * of intent, even if it changes state.
+   */
+  readonly fold?: 'stream' | 'poll';
+  /** Whether this agent performs it. If not, it answers UNIMPLEMENTED, "not built yet". */
+  readonly built: boolean;
+  /** When Kata's runtimes call it: the one in Go, and runtime-rs. */
+  readonly clients: { readonly go: string; readonly rs: string };
+}
+
+/** A row as written in the tables: the method is its key, and the groups are the other table's. */
+export type EndpointRow = Omit<Endpoint, 'method' | 'groups'>;
+
+/** The rows of one area. The compiler rejects a missing row, and one that is of no method. */
+export type EndpointRows<M extends MethodName> = { readonly [K in M]: EndpointRow };

@@ -1,0 +1,102 @@
+import type { EndpointRows } from '../endpoint.js';
+
+/** The pod as a whole, and the guest that it runs in. */
+export const sandboxRows: EndpointRows<
+  | 'CreateSandbox'
+  | 'DestroySandbox'
+  | 'GetGuestDetails'
+  | 'GetOOMEvent'
+  | 'ReseedRandomDev'
+  | 'SetGuestDateTime'
+  | 'SetPolicy'
+> = {
+  CreateSandbox: {
+    purpose:
+      'Prepares the guest for one pod: hostname, name servers, shared namespaces, sandbox storages such as the ' +
+      'shared filesystem and /dev/shm, and kernel modules.',
+    exposure:
+      'The caller chooses what is mounted in the guest before any container exists, which kernel modules are loaded ' +
+      'with which parameters, the name servers, and a directory of hooks to be run.',
+    without: 'No pod starts: both runtimes give up.',
+    release: '2.0.0',
+    changes: true,
+    built: true,
+    clients: { go: 'once, after the network is set up', rs: 'once, after the network is set up' },
+  },
+  DestroySandbox: {
+    purpose: 'Removes all containers, unmounts what the sandbox mounted, and ends the agent.',
+    exposure: 'Ends the pod. The host can do that anyway by stopping the virtual machine.',
+    without: 'The Go runtime logs an error and stops the virtual machine; the guest gets no orderly end.',
+    release: '2.0.0',
+    changes: true,
+    built: true,
+    clients: {
+      go: 'once, last, after the last container is removed',
+      rs: 'never: it stops the virtual machine',
+    },
+  },
+  GetGuestDetails: {
+    purpose:
+      "Tells the agent's version, its storage handlers and features, whether it applies seccomp, and how memory can " +
+      'be added.',
+    exposure: 'Tells an attacker which agent runs, thus which known flaws to try. Nothing of the workload.',
+    without: 'No pod starts: both runtimes ask right after CreateSandbox and take an error as fatal.',
+    release: '2.0.0',
+    changes: false,
+    built: true,
+    clients: { go: 'once, after CreateSandbox', rs: 'once, after CreateSandbox' },
+  },
+  GetOOMEvent: {
+    purpose: 'Waits until the kernel kills a process of a container for want of memory; answers with its id.',
+    exposure:
+      'Tells when a container runs out of memory. A caller that takes the event keeps it from the runtime.',
+    without:
+      'OOMKilled is not reported to Kubernetes. runtime-rs asks again at once after an error, for ever, which is why ' +
+      'a refusal is answered only after a second.',
+    release: '2.0.0',
+    changes: false,
+    fold: 'poll',
+    built: true,
+    clients: {
+      go: 'one call always waiting, from the first start on; again a second after an error',
+      rs: 'one call always waiting; again at once after an error',
+    },
+  },
+  ReseedRandomDev: {
+    purpose: "Writes the caller's bytes into the kernel's random pool and makes the generator reseed.",
+    exposure:
+      "The caller contributes to the guest's randomness. It is mixed in, not put in place, but a guest that must not " +
+      'trust its host has no use for the bytes.',
+    without:
+      'Virtual machines cloned from one template start with the same random state. Others notice nothing.',
+    release: '2.0.0',
+    changes: true,
+    built: false,
+    clients: { go: 'once, after a machine is taken from a template or cache', rs: 'never' },
+  },
+  SetGuestDateTime: {
+    purpose: "Sets the guest's clock to a given second and microsecond.",
+    exposure:
+      'Turning the clock back makes expired certificates and tokens valid again; turning it forward ends valid ones.',
+    without:
+      'A guest taken from a template keeps the time of the template until something else sets its clock.',
+    release: '2.0.0',
+    changes: true,
+    built: false,
+    clients: { go: 'once, after a machine is taken from a template or cache', rs: 'never' },
+  },
+  SetPolicy: {
+    purpose:
+      'Narrows what is served, from then on: a TOML fragment with [api] lists, or a Rego text that is a plain list of ' +
+      'defaults. It never widens.',
+    exposure: 'The caller can take endpoints away, thus stop the pod from working; it cannot add one.',
+    without: 'A pod with a policy annotation does not start. One without is not affected.',
+    release: '3.3.0',
+    changes: true,
+    built: true,
+    clients: {
+      go: 'once, before the network, if the pod has a policy; later when an operator sets one',
+      rs: 'once, before CreateSandbox, if the pod has a policy; later when an operator sets one',
+    },
+  },
+};

@@ -1,0 +1,173 @@
+import type { MethodName } from './methods.js';
+
+/** A step in the life of a pod, in the order in which they come. */
+export type Phase = 'sandbox' | 'create' | 'start' | 'exec' | 'observe' | 'stop' | 'destroy';
+
+/** When a call that not every pod causes is made. */
+export type Condition =
+  | 'the pod has a policy'
+  | 'the network has static neighbours'
+  | 'there is no shared filesystem'
+  | 'guest swap is on'
+  | 'memory is added through the probe file'
+  | 'the machine was resized'
+  | 'the process has a terminal'
+  | 'the process has standard input'
+  | 'somebody executes a command'
+  | 'somebody collects figures'
+  | 'somebody resizes a container'
+  | 'somebody pauses a container'
+  | 'the machine came from a template';
+
+/** One call of a runtime. */
+export interface RuntimeCall {
+  readonly phase: Phase;
+  readonly method: MethodName;
+  /** Absent: every pod causes it. */
+  readonly condition?: Condition;
+  /** What the runtime makes of UNIMPLEMENTED: gives up the step, goes on without, or asks again without end. */
+  readonly refused: 'fails' | 'goes on' | 'repeats';
+}
+
+/**
+ * What each of Kata's runtimes calls, in its order, read from Kata Containers 4.1.0 (7c6ba40c5): for Go
+ * `virtcontainers/kata_agent.go` and its neighbours, for runtime-rs `crates/resource` and
+ * `crates/runtimes/virt_container`. `grpc.Health` is left out: it is always served.
+ */
+export const runtimeCalls: { readonly go: readonly RuntimeCall[]; readonly rs: readonly RuntimeCall[] } = {
+  go: [
+    {
+      phase: 'sandbox',
+      method: 'ReseedRandomDev',
+      condition: 'the machine came from a template',
+      refused: 'fails',
+    },
+    {
+      phase: 'sandbox',
+      method: 'SetGuestDateTime',
+      condition: 'the machine came from a template',
+      refused: 'fails',
+    },
+    { phase: 'sandbox', method: 'SetPolicy', condition: 'the pod has a policy', refused: 'fails' },
+    { phase: 'sandbox', method: 'UpdateInterface', refused: 'fails' },
+    { phase: 'sandbox', method: 'UpdateRoutes', refused: 'fails' },
+    {
+      phase: 'sandbox',
+      method: 'AddARPNeighbors',
+      condition: 'the network has static neighbours',
+      refused: 'goes on',
+    },
+    { phase: 'sandbox', method: 'CreateSandbox', refused: 'fails' },
+    { phase: 'sandbox', method: 'GetGuestDetails', refused: 'fails' },
+    { phase: 'create', method: 'CopyFile', condition: 'there is no shared filesystem', refused: 'fails' },
+    { phase: 'create', method: 'CreateContainer', refused: 'fails' },
+    { phase: 'create', method: 'AddSwap', condition: 'guest swap is on', refused: 'fails' },
+    {
+      phase: 'create',
+      method: 'MemHotplugByProbe',
+      condition: 'memory is added through the probe file',
+      refused: 'fails',
+    },
+    { phase: 'create', method: 'OnlineCPUMem', refused: 'fails' },
+    {
+      phase: 'create',
+      method: 'UpdateEphemeralMounts',
+      condition: 'the machine was resized',
+      refused: 'goes on',
+    },
+    { phase: 'start', method: 'StartContainer', refused: 'fails' },
+    { phase: 'start', method: 'GetOOMEvent', refused: 'repeats' },
+    { phase: 'start', method: 'TtyWinResize', condition: 'the process has a terminal', refused: 'goes on' },
+    { phase: 'start', method: 'WriteStdin', condition: 'the process has standard input', refused: 'goes on' },
+    { phase: 'start', method: 'CloseStdin', condition: 'the process has standard input', refused: 'goes on' },
+    { phase: 'start', method: 'ReadStdout', refused: 'goes on' },
+    { phase: 'start', method: 'ReadStderr', refused: 'goes on' },
+    { phase: 'start', method: 'WaitProcess', refused: 'goes on' },
+    { phase: 'exec', method: 'ExecProcess', condition: 'somebody executes a command', refused: 'fails' },
+    { phase: 'observe', method: 'StatsContainer', condition: 'somebody collects figures', refused: 'fails' },
+    { phase: 'observe', method: 'GetMetrics', condition: 'somebody collects figures', refused: 'goes on' },
+    {
+      phase: 'observe',
+      method: 'UpdateContainer',
+      condition: 'somebody resizes a container',
+      refused: 'fails',
+    },
+    {
+      phase: 'observe',
+      method: 'PauseContainer',
+      condition: 'somebody pauses a container',
+      refused: 'fails',
+    },
+    {
+      phase: 'observe',
+      method: 'ResumeContainer',
+      condition: 'somebody pauses a container',
+      refused: 'fails',
+    },
+    { phase: 'stop', method: 'SignalProcess', refused: 'fails' },
+    { phase: 'stop', method: 'WaitProcess', refused: 'goes on' },
+    {
+      phase: 'stop',
+      method: 'GetDiagnosticData',
+      condition: 'there is no shared filesystem',
+      refused: 'goes on',
+    },
+    { phase: 'stop', method: 'RemoveContainer', refused: 'fails' },
+    { phase: 'stop', method: 'RemoveStaleVirtiofsShareMounts', refused: 'fails' },
+    { phase: 'destroy', method: 'DestroySandbox', refused: 'goes on' },
+  ],
+  rs: [
+    { phase: 'sandbox', method: 'SetPolicy', condition: 'the pod has a policy', refused: 'fails' },
+    { phase: 'sandbox', method: 'UpdateInterface', refused: 'fails' },
+    {
+      phase: 'sandbox',
+      method: 'AddARPNeighbors',
+      condition: 'the network has static neighbours',
+      refused: 'fails',
+    },
+    { phase: 'sandbox', method: 'UpdateRoutes', refused: 'fails' },
+    { phase: 'sandbox', method: 'CreateSandbox', refused: 'fails' },
+    { phase: 'sandbox', method: 'GetGuestDetails', refused: 'fails' },
+    { phase: 'create', method: 'CopyFile', condition: 'there is no shared filesystem', refused: 'fails' },
+    { phase: 'create', method: 'OnlineCPUMem', refused: 'fails' },
+    { phase: 'create', method: 'AddSwap', condition: 'guest swap is on', refused: 'goes on' },
+    { phase: 'create', method: 'AddSwapPath', condition: 'guest swap is on', refused: 'goes on' },
+    { phase: 'create', method: 'CreateContainer', refused: 'fails' },
+    { phase: 'start', method: 'StartContainer', refused: 'fails' },
+    { phase: 'start', method: 'GetOOMEvent', refused: 'repeats' },
+    { phase: 'start', method: 'TtyWinResize', condition: 'the process has a terminal', refused: 'goes on' },
+    { phase: 'start', method: 'WriteStdin', condition: 'the process has standard input', refused: 'goes on' },
+    { phase: 'start', method: 'ReadStdout', refused: 'goes on' },
+    { phase: 'start', method: 'ReadStderr', refused: 'goes on' },
+    { phase: 'start', method: 'WaitProcess', refused: 'goes on' },
+    { phase: 'exec', method: 'ExecProcess', condition: 'somebody executes a command', refused: 'fails' },
+    { phase: 'observe', method: 'StatsContainer', condition: 'somebody collects figures', refused: 'fails' },
+    { phase: 'observe', method: 'GetMetrics', condition: 'somebody collects figures', refused: 'fails' },
+    {
+      phase: 'observe',
+      method: 'UpdateContainer',
+      condition: 'somebody resizes a container',
+      refused: 'fails',
+    },
+    {
+      phase: 'observe',
+      method: 'PauseContainer',
+      condition: 'somebody pauses a container',
+      refused: 'fails',
+    },
+    {
+      phase: 'observe',
+      method: 'ResumeContainer',
+      condition: 'somebody pauses a container',
+      refused: 'fails',
+    },
+    { phase: 'stop', method: 'SignalProcess', refused: 'fails' },
+    {
+      phase: 'stop',
+      method: 'GetDiagnosticData',
+      condition: 'there is no shared filesystem',
+      refused: 'goes on',
+    },
+    { phase: 'stop', method: 'RemoveContainer', refused: 'fails' },
+  ],
+};
