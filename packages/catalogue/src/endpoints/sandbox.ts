@@ -59,7 +59,7 @@ export const sandboxRows: EndpointRows<
     built: true,
     clients: {
       go: 'one call always waiting, from the first start on; again a second after an error',
-      rs: 'one call always waiting; again at once after an error',
+      rs: 'one call always waiting, from GetGuestDetails on; again at once after an error',
     },
   },
   ReseedRandomDev: {

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { endpoints, groups, isGroupName, isMethodName, methodNames, releases } from './index.js';
+
+const declared = AgentService.methods.map((method) => method.name);
+
+test('the list of methods is the service as agent.proto declares it', () => {
+  assert.equal(declared.length, 42);
+  assert.deepEqual([...methodNames], declared);
+});
+
+test('each method has a row, and no row is without a method', () => {
+  assert.deepEqual(Object.keys(endpoints), declared);
+  for (const name of declared) {
+    assert.ok(isMethodName(name));
+    assert.equal(endpoints[name].method, name);
+  }
+});
+
+test('names are exact', () => {
+  for (const wrong of [
+    'ExecProcessRequest',
+    'execprocess',
+    'Exec*',
+    ' ExecProcess',
+    '',
+    'toString',
+    '__proto__',
+  ])
+    assert.equal(isMethodName(wrong), false, wrong);
+  for (const wrong of ['pod', '@Pod', '@', 'constructor', '__proto__'])
+    assert.equal(isGroupName(wrong), false, wrong);
+  assert.equal(isGroupName('@pod'), true);
+});
+
+test('every row has its sentences', () => {
+  for (const endpoint of Object.values(endpoints)) {
+    for (const key of ['purpose', 'exposure', 'without'] as const) {
+      assert.match(endpoint[key], /^(?:[A-Z]|k).{15,}\.$/s, `${endpoint.method}.${key}`);
+    }
+    for (const client of ['go', 'rs'] as const) {
+      assert.ok(endpoint.clients[client].length > 4, `${endpoint.method}.clients.${client}`);
+    }
+  }
+});
+
+test('rows cannot be changed', () => {
+  assert.throws(() => Object.assign(endpoints, { ExecProcess: endpoints.GetMetrics }), TypeError);
+  assert.throws(() => Object.assign(endpoints.ExecProcess, { built: false }), TypeError);
+});
+
+test('groups on a row are those whose list has its method', () => {
+  for (const endpoint of Object.values(endpoints)) {
+    for (const group of groups.values()) {
+      assert.equal(
+        endpoint.groups.includes(group.name),
+        group.methods.includes(endpoint.method),
+        `${endpoint.method} ${group.name}`,
+      );
+    }
+  }
+});
+
+// Which release brought which method, as read from Kata Containers' tags.
+const broughtBy: Readonly<Record<string, readonly string[]>> = {
+  '2.2.0': ['AddSwap'],
+  '2.4.0': ['GetVolumeStats', 'ResizeVolume'],
+  '2.5.0': ['GetIPTables', 'SetIPTables'],
+  '3.2.0': ['UpdateEphemeralMounts', 'RemoveStaleVirtiofsShareMounts'],
+  '3.3.0': ['SetPolicy'],
+  '3.13.0': ['MemAgentMemcgSet', 'MemAgentCompactSet'],
+  '3.15.0': ['AddSwapPath'],
+  '3.29.0': ['GetDiagnosticData'],
+};
+
+test('each method has the release that brought it', () => {
+  const later = new Map(
+    Object.entries(broughtBy).flatMap(([release, names]) => names.map((name) => [name, release])),
+  );
+  assert.equal(later.size, 12);
+  for (const endpoint of Object.values(endpoints)) {
+    assert.equal(endpoint.release, later.get(endpoint.method) ?? '2.0.0', endpoint.method);
+    assert.ok(releases.includes(endpoint.release));
+  }
+});
+
+test('what only looks is named so, and all else changes state', () => {
+  const looks = Object.values(endpoints).filter((endpoint) => !endpoint.changes);
+  for (const { method } of looks) assert.match(method, /^(Get|List|Read|Wait|Stats)/);
+  for (const { method, changes } of Object.values(endpoints))
+    if (/^(Get|List|Read|Wait|Stats)/.test(method)) assert.equal(changes, false, method);
+});
+
+test('only stdio and the wait for memory events are folded', () => {
+  const folded = Object.values(endpoints).flatMap(({ method, fold }) =>
+    fold === undefined ? [] : [[method, fold]],
+  );
+  assert.deepEqual(Object.fromEntries(folded), {
+    WriteStdin: 'stream',
+    ReadStdout: 'stream',
+    ReadStderr: 'stream',
+    GetOOMEvent: 'poll',
+  });
+});
+
+test('21 methods are built in this release of ours', () => {
+  const built = Object.values(endpoints).filter((endpoint) => endpoint.built);
+  assert.equal(built.length, 21);
+  const notBuilt = Object.values(endpoints).filter((endpoint) => !endpoint.built);
+  assert.deepEqual(notBuilt.map((endpoint) => endpoint.method).sort(), [
+    'AddARPNeighbors',
+    'AddSwap',
+    'AddSwapPath',
+    'GetDiagnosticData',
+    'GetIPTables',
+    'GetMetrics',
+    'GetVolumeStats',
+    'ListInterfaces',
+    'ListRoutes',
+    'MemAgentCompactSet',
+    'MemAgentMemcgSet',
+    'MemHotplugByProbe',
+    'OnlineCPUMem',
+    'RemoveStaleVirtiofsShareMounts',
+    'ReseedRandomDev',
+    'ResizeVolume',
+    'SetGuestDateTime',
+    'SetIPTables',
+    'UpdateEphemeralMounts',
+    'UpdateInterface',
+    'UpdateRoutes',
+  ]);
+});
