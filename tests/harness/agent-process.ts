@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectSocket, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { Health } from '@kata-agent/protocol/health';
+import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
+import { agentProgram } from './repository.js';
+
+interface AgentOptions {
+  /** The text of the document given with `-c`; absent: none. */
+  readonly config?: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A connection of one client. */
+interface AgentConnection {
+  readonly socket: Socket;
+  readonly channel: Channel;
+  readonly agent: Client<typeof AgentService>;
+  readonly health: Client<typeof Health>;
+}
+
+/**
+ * A real agent in a process of its own. It lives in a mount namespace with its own /run, so that agents of several
+ * tests do not meet, and has a folder that goes with it.
+ */
+export class AgentProcess {
+  readonly folder: string;
+  readonly socketPath: string;
+  readonly auditLog: string;
+  readonly process: ChildProcess;
+  readonly log: string[] = [];
+  /** The exit code, once the process has ended. */
+  readonly exited: Promise<number | null>;
+  readonly #connections: AgentConnection[] = [];
+
+  private constructor(folder: string, child: ChildProcess) {
+    this.folder = folder;
+    this.socketPath = join(folder, 'agent.sock');
+    this.auditLog = join(folder, 'audit', 'audit.log');
+    this.process = child;
+    this.exited = once(child, 'close').then(([code]) => code as number | null);
+  }
+
+  /** Starts an agent and waits until it listens. */
+  static async start(options: AgentOptions = {}): Promise<AgentProcess> {
+    const agent = AgentProcess.spawn(options);
+    const listening = new Promise<boolean>((resolve) => {
+      createInterface({ input: agent.process.stderr as NodeJS.ReadableStream }).on('line', (line) => {
+        agent.log.push(line);
+        if (line.includes('"msg":"listening"')) resolve(true);
+      });
+    });
+    const ready = await Promise.race([listening, agent.exited.then(() => false)]);
+    if (!ready) {
+      rmSync(agent.folder, { recursive: true });
+      throw new Error(`the agent ended before it listened:\n${agent.log.join('\n')}`);
+    }
+    return agent;
+  }
+
+  /** Starts an agent that is expected to end, and returns its exit code and what it wrote. */
+  static async run(options: AgentOptions): Promise<{ readonly code: number | null; readonly stderr: string; readonly stdout: string }> {
+    const agent = AgentProcess.spawn(options);
+    const output = { stderr: '', stdout: '' };
+    agent.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      output.stderr += text;
+    });
+    agent.process.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      output.stdout += text;
+    });
+    const code = await agent.exited;
+    rmSync(agent.folder, { recursive: true });
+    return { code, ...output };
+  }
+
+  private static spawn({ config, args = [], env = {} }: AgentOptions): AgentProcess {
+    const folder = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
+    const configFile = join(folder, 'config.toml');
+    const audit = config?.includes('[audit]') === true ? '' : `\n[audit]\nfile = "${folder}/audit/audit.log"\n`;
+    if (config !== undefined) writeFileSync(configFile, `${config}${audit}`, { mode: 0o644 });
+    const command = [
+      agentProgram,
+      ...(config === undefined ? [] : ['-c', configFile]),
+      '--server-addr',
+      `unix://${folder}/agent.sock`,
+      ...args,
+    ];
+    const child = spawn(
+      'unshare',
+      [
+        ...(process.getuid?.() === 0 ? [] : ['--map-root-user']),
+        ...['--mount', '--propagation', 'private', 'sh', '-c'],
+        'mount -t tmpfs -o mode=755 kata-test /run && exec "$0" "$@"',
+        ...[process.execPath, ...command],
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', ...env } },
+    );
+    return new AgentProcess(folder, child);
+  }
+
+  /** A new connection, closed with the agent. */
+  async connect(): Promise<AgentConnection> {
+    const socket = connectSocket(this.socketPath);
+    await once(socket, 'connect');
+    const channel = connect(socket);
+    const connection = {
+      socket,
+      channel,
+      agent: createClient(AgentService, channel),
+      health: createClient(Health, channel),
+    };
+    this.#connections.push(connection);
+    return connection;
+  }
+
+  /** The records of the audit log, parsed. */
+  records(): readonly Readonly<Record<string, unknown>>[] {
+    const lines = readFileSync(this.auditLog, 'utf8').trimEnd().split('\n');
+    return lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+  }
+
+  /** Ends the agent in order and waits for it; the folder stays until `dispose`. Returns the exit code. */
+  async stop(): Promise<number | null> {
+    for (const { channel } of this.#connections) channel.close();
+    if (this.process.exitCode === null) this.process.kill('SIGTERM');
+    return this.exited;
+  }
+
+  /** Ends the agent and removes its folder. */
+  async dispose(): Promise<void> {
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

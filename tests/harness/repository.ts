@@ -1,0 +1,8 @@
+import { fileURLToPath } from 'node:url';
+
+/** The checkout's root; this file is compiled to tests/dist/harness. */
+export const repository: string = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** The two programs, as `npx` runs them. */
+export const agentProgram: string = `${repository}packages/agent/bin/kata-agent.mjs`;
+export const clientProgram: string = `${repository}packages/ctl/bin/kata-agent-ctl.mjs`;

@@ -1,0 +1,123 @@
+// Builds what the interoperability tests and the benchmark run beside our code: Go programs and descriptor sets.
+//
+//   node tests/interop/build.mjs NAME…
+//
+// prints the paths of what was built as one JSON object by name. Everything goes below build/; a second run takes what
+// the first one cached. Exits with 3 and one line on standard error when Go or its ttRPC library is missing.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const out = join(root, 'build', 'go');
+const bin = join(root, 'node_modules', '.bin');
+const debianGo = '/usr/share/gocode';
+const generatedGo = join(out, 'gen');
+const gopath = [join(root, 'tests', 'interop', 'go'), join(root, 'bench', 'go'), generatedGo, debianGo];
+
+const protocol = join(root, 'packages', 'protocol');
+const artifacts = {
+  'interop.binpb': () => descriptorSet('interop.binpb', join(root, 'tests', 'interop', 'proto')),
+  'kata.binpb': () => descriptorSet('kata.binpb', protocol),
+  'peer-server': () => program('peer-server'),
+  'peer-client': () => program('peer-client'),
+  'agent-client': () => program('agent-client'),
+  capture: () => program('capture', join(root, 'tests', 'golden', 'capture')),
+  'bench-server': () => benchProgram('bench-server'),
+  'bench-client': () => benchProgram('bench-client'),
+  'bench-container': () => benchProgram('bench-container'),
+};
+
+function run(command, args, options) {
+  const env = {
+    ...process.env,
+    PATH: [bin, process.env.PATH ?? ''].join(delimiter),
+    GO111MODULE: 'off',
+    GOPATH: gopath.join(delimiter),
+    GOCACHE: join(out, 'cache'),
+    GOFLAGS: '-trimpath',
+  };
+  const result = spawnSync(command, args, { encoding: 'utf8', env, ...options });
+  if (result.status === 0) return;
+  const said = `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`;
+  process.stderr.write(`${command} ${args.join(' ')} failed:\n${said}\n`);
+  process.exit(1);
+}
+
+/** Makes a file under a name of its own first, since several test files may build it at once. */
+function atomically(name, make) {
+  const target = join(out, 'bin', name);
+  const temporary = `${target}.${process.pid}`;
+  mkdirSync(dirname(target), { recursive: true });
+  make(temporary);
+  renameSync(temporary, target);
+  return target;
+}
+
+function descriptorSet(name, cwd) {
+  return atomically(name, (path) => run('buf', ['build', '-o', `${path}#format=binpb`], { cwd }));
+}
+
+function program(name, source = name) {
+  return atomically(name, (path) => {
+    if (source === name) run('go', ['build', '-o', path, name], { cwd: root });
+    else run('go', ['build', '-o', path, '.'], { cwd: source });
+  });
+}
+
+let generated = false;
+
+/** The benchmark's Go programs use generated code, as Go agents do: reflection would slow Go's side down. */
+function benchProgram(name) {
+  if (!generated) generateGo();
+  generated = true;
+  return program(name);
+}
+
+function generateGo() {
+  const plugin = atomically('protoc-gen-go', (path) => {
+    run('go', ['build', '-o', path, 'google.golang.org/protobuf/cmd/protoc-gen-go'], { cwd: root });
+  });
+  const files = ['agent', 'oci', 'csi', 'types', 'health'];
+  const template = {
+    version: 'v2',
+    plugins: [
+      {
+        local: plugin,
+        out: join(generatedGo, 'src'),
+        opt: files.map((name) => `M${name}.proto=kata/grpc`),
+      },
+    ],
+  };
+  const path = join(out, `buf.gen.${process.pid}.json`);
+  mkdirSync(join(generatedGo, 'src'), { recursive: true });
+  writeFileSync(path, JSON.stringify(template));
+  run('buf', ['generate', '--template', path], { cwd: protocol });
+  rmSync(path);
+}
+
+const needsGo = [
+  { what: 'the go command', there: () => spawnSync('go', ['version']).status === 0, from: 'golang-go' },
+  {
+    what: "Go's ttRPC library",
+    there: () => existsSync(join(debianGo, 'src/github.com/containerd/ttrpc/server.go')),
+    from: 'golang-github-containerd-ttrpc-dev',
+  },
+];
+
+const names = process.argv.slice(2);
+for (const name of names) {
+  if (artifacts[name] === undefined) {
+    process.stderr.write(`no artifact ${name}; known: ${Object.keys(artifacts).join(', ')}\n`);
+    process.exit(2);
+  }
+}
+if (names.some((name) => !name.endsWith('.binpb'))) {
+  for (const { what, there, from } of needsGo) {
+    if (there()) continue;
+    process.stderr.write(`${what} is missing (Debian: apt-get install ${from})\n`);
+    process.exit(3);
+  }
+}
+process.stdout.write(`${JSON.stringify(Object.fromEntries(names.map((name) => [name, artifacts[name]()])))}\n`);
