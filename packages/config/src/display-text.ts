@@ -1,0 +1,43 @@
+/** A code point as a terminal shows it: its text, and how many cells that takes. */
+export interface Glyph {
+  readonly text: string;
+  readonly cells: number;
+}
+
+// Controls, and what reorders, joins or hides text: a document must not be able to draw on the console.
+const unprintable: RegExp = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+const combining: RegExp = /\p{M}/u;
+// East Asian wide and full-width ranges, and what is drawn as an emoji.
+const wide: RegExp =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}\p{Emoji_Presentation}]/u;
+
+/** Each code point of a text as it is shown. A tab becomes two spaces; what cannot be shown safely is escaped. */
+export function glyphs(text: string): readonly Glyph[] {
+  return Array.from(text, glyph);
+}
+
+function glyph(character: string): Glyph {
+  if (character === '\t') return { text: '  ', cells: 2 };
+  if (unprintable.test(character)) {
+    const escaped = `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+    return { text: escaped, cells: escaped.length };
+  }
+  if (combining.test(character)) return { text: character, cells: 0 };
+  return { text: character, cells: wide.test(character) ? 2 : 1 };
+}
+
+/** A text that is safe to print, in one line. */
+export function displayText(text: string): string {
+  return glyphs(text)
+    .map((glyph) => glyph.text)
+    .join('');
+}
+
+const quotedLength = 80;
+
+/** A text in quotes, safe to print, cut when it is long. */
+export function quote(text: string): string {
+  const characters = Array.from(text);
+  const cut = characters.length > quotedLength;
+  return `"${displayText(characters.slice(0, quotedLength).join(''))}${cut ? '…' : ''}"`;
+}

@@ -1,0 +1,44 @@
+import type { ValueType } from '../value-types/value-type.js';
+import type { OverrideNames, Setting } from './setting.js';
+
+/** What a row of `[agent]` says of itself; the rest follows from its key. */
+export interface AgentRow<T> {
+  readonly key: string;
+  readonly type: ValueType<T>;
+  readonly default: T;
+  readonly purpose: string;
+  readonly example: string;
+  readonly opensGuest?: true;
+  readonly baseOnly?: true;
+  readonly built?: 'kata' | 'later';
+  /** Kata's kernel-line word where it is not `agent.` and the key. */
+  readonly kernelWord?: string;
+  readonly kernelAlias?: OverrideNames['kernelAlias'];
+  readonly override?: false;
+}
+
+/** A row of `[agent]`. Every key has an override of each kind, named after it, and belongs to the document that sets it. */
+export function agentSetting<T>(row: AgentRow<T>): Setting<T> {
+  const opensGuest = row.opensGuest === true;
+  const { key } = row;
+  return {
+    section: 'agent',
+    key,
+    type: row.type,
+    default: row.default,
+    purpose: row.purpose,
+    example: row.example,
+    merge: opensGuest || row.baseOnly === true ? 'base only' : 'owner',
+    opensGuest,
+    override:
+      row.override === false
+        ? undefined
+        : {
+            flag: `--${key.replaceAll('_', '-')}`,
+            environment: `KATA_AGENT_${key.toUpperCase()}`,
+            kernelWord: row.kernelWord ?? `agent.${key}`,
+            ...(row.kernelAlias === undefined ? {} : { kernelAlias: row.kernelAlias }),
+          },
+    built: row.built ?? 'yes',
+  };
+}

@@ -1,0 +1,73 @@
+import type { LimitSettings } from '../configuration.js';
+import { duration } from '../value-types/duration.js';
+import { integer } from '../value-types/integer.js';
+import { size } from '../value-types/size.js';
+import type { Setting } from './setting.js';
+
+const common = {
+  section: 'limits',
+  opensGuest: false,
+  override: undefined,
+  built: 'yes',
+  merge: 'minimum',
+} as const;
+
+/** The rows of `[limits]` (S14, S15, S17). */
+export const limitSettings: { readonly [P in keyof LimitSettings]: Setting<LimitSettings[P]> } = {
+  connections: {
+    ...common,
+    key: 'connections',
+    type: integer({ min: 1, max: 65_536, what: 'a number of connections' }),
+    default: 64,
+    purpose: 'Connections that a listener keeps open; more are closed at once.',
+    example: '64',
+  },
+  requestsPerConnection: {
+    ...common,
+    key: 'requests_per_connection',
+    type: integer({ min: 1, max: 1_048_576, what: 'a number of requests' }),
+    default: 1024,
+    purpose: 'Requests that a connection may have in flight. Two reads wait for each process that runs.',
+    example: '1024',
+  },
+  containers: {
+    ...common,
+    key: 'containers',
+    type: integer({ min: 1, max: 65_536, what: 'a number of containers' }),
+    default: 64,
+    purpose: 'Containers that can exist at a time.',
+    example: '64',
+  },
+  execsPerContainer: {
+    ...common,
+    key: 'execs_per_container',
+    type: integer({ min: 0, max: 65_536, what: 'a number of processes' }),
+    default: 32,
+    purpose: 'Processes that ExecProcess can have in a container at a time.',
+    example: '32',
+  },
+  requestFields: {
+    ...common,
+    key: 'request_fields',
+    type: integer({ min: 100, max: 10_000_000, what: 'a number of fields' }),
+    default: 20_000,
+    purpose: 'Fields and elements that a request may hold; a request with more is not decoded.',
+    example: '20000',
+  },
+  streamBuffer: {
+    ...common,
+    key: 'stream_buffer',
+    type: size({ min: 4096, max: 2 ** 30 }),
+    default: 1024 * 1024,
+    purpose: 'Output of a process that is held for its reader, per stream.',
+    example: '"1MiB"',
+  },
+  frameTimeoutMs: {
+    ...common,
+    key: 'frame_timeout',
+    type: duration({ minMs: 100, maxMs: 3_600_000 }),
+    default: 10_000,
+    purpose: 'How long a frame that has begun may take to arrive.',
+    example: '"10s"',
+  },
+};

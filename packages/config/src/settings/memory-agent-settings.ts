@@ -1,0 +1,148 @@
+import type { AgentSettings } from '../agent-settings.js';
+import { boolean } from '../value-types/boolean.js';
+import { countOrMax, integer } from '../value-types/integer.js';
+import { agentSetting } from './agent-setting.js';
+import type { Setting } from './setting.js';
+
+type MemoryAgentKey = Extract<keyof AgentSettings, `memAgent${string}`>;
+
+const percent = integer({ min: 0, max: 100, what: 'a percentage', name: 'percent' });
+const count = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const secondsU64 = integer({
+  min: 0,
+  max: Number.MAX_SAFE_INTEGER,
+  what: 'a number of seconds',
+  name: 'seconds',
+});
+
+/** The rows of Kata's memory agent, which gives memory back to the host. Names, types and defaults are Kata's. */
+export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<AgentSettings[P]> } = {
+  memAgentEnable: agentSetting({
+    key: 'mem_agent_enable',
+    type: boolean,
+    default: false,
+    purpose: 'Whether the memory agent runs.',
+    example: 'true',
+    built: 'kata',
+  }),
+  memAgentMemcgDisable: agentSetting({
+    key: 'mem_agent_memcg_disable',
+    type: boolean,
+    default: false,
+    purpose: 'Whether its reclaim by memory cgroup is off.',
+    example: 'true',
+    built: 'kata',
+  }),
+  memAgentMemcgSwap: agentSetting({
+    key: 'mem_agent_memcg_swap',
+    type: boolean,
+    default: false,
+    purpose: 'Whether that reclaim may swap.',
+    example: 'true',
+    built: 'kata',
+  }),
+  memAgentMemcgSwappinessMax: agentSetting({
+    key: 'mem_agent_memcg_swappiness_max',
+    type: integer({ min: 0, max: 200, what: 'a swappiness' }),
+    default: 50,
+    purpose: 'The highest swappiness that it uses.',
+    example: '50',
+    built: 'kata',
+  }),
+  memAgentMemcgPeriodSecs: agentSetting({
+    key: 'mem_agent_memcg_period_secs',
+    type: secondsU64,
+    default: 600,
+    purpose: 'Seconds between two rounds of reclaim by memory cgroup.',
+    example: '600',
+    built: 'kata',
+  }),
+  memAgentMemcgPeriodPsiPercentLimit: agentSetting({
+    key: 'mem_agent_memcg_period_psi_percent_limit',
+    type: percent,
+    default: 1,
+    purpose: 'Memory pressure, in percent, above which a round is left out.',
+    example: '1',
+    built: 'kata',
+  }),
+  memAgentMemcgEvictionPsiPercentLimit: agentSetting({
+    key: 'mem_agent_memcg_eviction_psi_percent_limit',
+    type: percent,
+    default: 1,
+    purpose: 'Memory pressure, in percent, above which eviction stops.',
+    example: '1',
+    built: 'kata',
+  }),
+  memAgentMemcgEvictionRunAgingCountMin: agentSetting({
+    key: 'mem_agent_memcg_eviction_run_aging_count_min',
+    type: count,
+    default: 3,
+    purpose: 'Aging rounds that a cgroup must have seen before its pages are evicted.',
+    example: '3',
+    built: 'kata',
+  }),
+  memAgentCompactDisable: agentSetting({
+    key: 'mem_agent_compact_disable',
+    type: boolean,
+    default: false,
+    purpose: 'Whether its memory compaction is off.',
+    example: 'true',
+    built: 'kata',
+  }),
+  memAgentCompactPeriodSecs: agentSetting({
+    key: 'mem_agent_compact_period_secs',
+    type: secondsU64,
+    default: 600,
+    purpose: 'Seconds between two rounds of compaction.',
+    example: '600',
+    built: 'kata',
+  }),
+  memAgentCompactPeriodPsiPercentLimit: agentSetting({
+    key: 'mem_agent_compact_period_psi_percent_limit',
+    type: percent,
+    default: 1,
+    purpose: 'Memory pressure, in percent, above which a round of compaction is left out.',
+    example: '1',
+    built: 'kata',
+  }),
+  memAgentCompactPsiPercentLimit: agentSetting({
+    key: 'mem_agent_compact_psi_percent_limit',
+    type: percent,
+    default: 5,
+    purpose: 'Memory pressure, in percent, above which compaction stops.',
+    example: '5',
+    built: 'kata',
+  }),
+  memAgentCompactSecMax: agentSetting({
+    key: 'mem_agent_compact_sec_max',
+    type: secondsU64,
+    default: 300,
+    purpose: 'The longest that one compaction may take, in seconds.',
+    example: '300',
+    built: 'kata',
+  }),
+  memAgentCompactOrder: agentSetting({
+    key: 'mem_agent_compact_order',
+    type: integer({ min: 0, max: 255, what: 'a page order' }),
+    default: 9,
+    purpose: 'The page order that compaction works for.',
+    example: '9',
+    built: 'kata',
+  }),
+  memAgentCompactThreshold: agentSetting({
+    key: 'mem_agent_compact_threshold',
+    type: count,
+    default: 1024,
+    purpose: 'Free pages of that order, in excess of the last round, that make a compaction worth while.',
+    example: '1024',
+    built: 'kata',
+  }),
+  memAgentCompactForceTimes: agentSetting({
+    key: 'mem_agent_compact_force_times',
+    type: countOrMax,
+    default: 'max',
+    purpose: 'Rounds that may be left out before one is forced.',
+    example: '"max"',
+    built: 'kata',
+  }),
+};

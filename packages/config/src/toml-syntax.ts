@@ -1,0 +1,74 @@
+import type { ParseError } from 'toml-eslint-parser';
+import type { Diagnostic } from './diagnostic.js';
+import { characterName } from './look-alike.js';
+import type { SourceText } from './source-text.js';
+
+interface Wording {
+  readonly message: string;
+  readonly help: string;
+}
+
+// The parser's own sentences, which are all it tells of the kind of error, in ours.
+const wordings: ReadonlyMap<string, Wording> = new Map([
+  [
+    'Unterminated string constant',
+    { message: 'this text has no closing quote', help: 'close it on the same line' },
+  ],
+  [
+    'Unterminated table-key',
+    { message: 'this section name has no closing bracket', help: 'write it as [name]' },
+  ],
+  ['Unterminated array', { message: 'this list has no closing bracket', help: 'close it with ]' }],
+  ['Unterminated inline table', { message: 'this table has no closing brace', help: 'close it with }' }],
+  ['Empty bare keys are not allowed', { message: 'a key is missing here', help: 'write key = value' }],
+  [
+    'Must be a newline',
+    { message: 'this belongs on a line of its own', help: 'write one key = value a line' },
+  ],
+  ['Expected equal (=) token', { message: 'there is no = after this key', help: 'write key = value' }],
+  ['Unspecified values are invalid', { message: 'a value is missing here', help: 'write key = value' }],
+  [
+    'Expected comma (,) token',
+    { message: 'a comma is missing here', help: 'put a comma between the entries' },
+  ],
+  [
+    'Defining a key multiple times is invalid',
+    { message: 'this key or section stands here a second time', help: 'keep one of the two' },
+  ],
+  [
+    'Control characters (codes < 0x1f and 0x7f) are not allowed',
+    {
+      message: 'a control character stands here',
+      help: 'remove it, or write it as \\uXXXX in a quoted text',
+    },
+  ],
+  [
+    'The key, equals sign, and value must be on the same line',
+    { message: 'the value does not stand on the line of its key', help: 'write key = value in one line' },
+  ],
+  [
+    'No newlines are allowed between the curly braces unless they are valid within a value',
+    { message: 'a table in braces must stand in one line', help: 'use a [section] for a longer one' },
+  ],
+  [
+    'Leading zeros are not allowed',
+    { message: 'a number begins with 0', help: 'leave the leading zeros out' },
+  ],
+]);
+
+const aValue = 'a text stands in quotes, true and false are lower-case, a list stands in [ ]';
+
+/** The one syntax error that the parser stops at, in our words. */
+export function syntaxError(source: SourceText, error: ParseError): Diagnostic {
+  const character = String.fromCodePoint(source.text.codePointAt(error.index) ?? 0x20);
+  const span = source.span(error.index, error.index + character.length);
+  const wording = wordings.get(error.message);
+  if (wording !== undefined) return source.error(span, wording.message, wording.help);
+  if (error.index >= source.text.length) {
+    return source.error(span, 'the document ends in the middle of something', 'is it cut off?');
+  }
+  if (/^Unexpected (character|token)$/.test(error.message)) {
+    return source.error(span, `${characterName(character)} cannot stand here`, aValue);
+  }
+  return source.error(span, `not valid TOML: ${error.message}`, 'see https://toml.io/en/v1.0.0');
+}

@@ -1,0 +1,50 @@
+import type { Span } from './diagnostic.js';
+import { quote } from './display-text.js';
+
+/** A TOML value with its place. Tables are maps: `__proto__` is a key like any other. */
+export type TomlValue =
+  | { readonly kind: 'string'; readonly value: string; readonly span: Span }
+  | { readonly kind: 'integer'; readonly value: bigint; readonly span: Span }
+  | { readonly kind: 'float'; readonly text: string; readonly span: Span }
+  | { readonly kind: 'boolean'; readonly value: boolean; readonly span: Span }
+  | { readonly kind: 'date'; readonly text: string; readonly span: Span }
+  | TomlArray
+  | TomlTable;
+
+export interface TomlArray {
+  readonly kind: 'array';
+  readonly items: TomlValue[];
+  readonly span: Span;
+}
+
+export interface TomlTable {
+  readonly kind: 'table';
+  readonly entries: Map<string, TomlEntry>;
+  readonly span: Span;
+}
+
+export interface TomlEntry {
+  /** The place of the key. */
+  readonly span: Span;
+  readonly value: TomlValue;
+}
+
+/** A value in words, for messages: `the integer 5`, `a list`. */
+export function describeToml(value: TomlValue): string {
+  switch (value.kind) {
+    case 'string':
+      return `the text ${quote(value.value)}`;
+    case 'integer':
+      return `the integer ${value.value}`;
+    case 'float':
+      return `the number ${value.text}`;
+    case 'boolean':
+      return `the boolean ${value.value}`;
+    case 'date':
+      return `the date ${value.text}`;
+    case 'array':
+      return 'a list';
+    case 'table':
+      return 'a table';
+  }
+}

@@ -1,0 +1,56 @@
+import { expected, type Reading, read, type ValueType } from './value-type.js';
+
+/** A whole number from `min` to `max`, both included and both safe integers. */
+export function integer(bounds: {
+  readonly min: number;
+  readonly max: number;
+  /** What it counts: `a number of seconds`. */
+  readonly what?: string;
+  readonly name?: string;
+}): ValueType<number> {
+  const { min, max, what = 'a whole number', name = 'integer' } = bounds;
+  const range = max === Number.MAX_SAFE_INTEGER ? `from ${min} on` : `from ${min} to ${max}`;
+  const within = (value: bigint): Reading<number> =>
+    value >= BigInt(min) && value <= BigInt(max) ? read(Number(value)) : expected(`${what} ${range}`);
+  return {
+    name: `${name}, ${range}`,
+    fromToml: (value) => (value.kind === 'integer' ? within(value.value) : expected(`${what} ${range}`)),
+    fromText: (text) => (/^-?\d{1,20}$/.test(text) ? within(BigInt(text)) : expected(`${what} ${range}`)),
+    write: String,
+  };
+}
+
+/** Whole seconds, at least one: a wait of none is a failure without a cause. The top is what setTimeout can hold. */
+export const seconds: ValueType<number> = integer({
+  min: 1,
+  max: 2_147_483,
+  what: 'a number of seconds',
+  name: 'seconds',
+});
+
+/** A vsock port; 0: none. The last one is VMADDR_PORT_ANY. */
+export const port: ValueType<number> = integer({
+  min: 0,
+  max: 4_294_967_294,
+  what: 'a vsock port',
+  name: 'port',
+});
+
+const u64Max = '18446744073709551615';
+
+/** A count, or `"max"`: without end. The text form has Kata's number for that too. */
+export const countOrMax: ValueType<number | 'max'> = {
+  name: 'integer or "max"',
+  fromToml(value) {
+    if (value.kind === 'string' && value.value === 'max') return read('max');
+    return value.kind === 'integer' ? countOrMax.fromText(String(value.value)) : expected(countOrMaxText);
+  },
+  fromText(text) {
+    if (text === 'max' || text === u64Max) return read('max');
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    return Number.isSafeInteger(value) ? read(value) : expected(countOrMaxText);
+  },
+  write: (value) => (value === 'max' ? '"max"' : String(value)),
+};
+
+const countOrMaxText = 'a whole number from 0 on, or "max"';

@@ -1,0 +1,65 @@
+import { expected, type Reading, read, type ValueType } from './value-type.js';
+
+/** A text that passes `accept`. */
+export function text(form: {
+  readonly name: string;
+  readonly what: string;
+  accept(text: string): boolean;
+}): ValueType<string> {
+  const fromText = (text: string): Reading<string> => (form.accept(text) ? read(text) : expected(form.what));
+  return {
+    name: form.name,
+    fromToml: (value) => (value.kind === 'string' ? fromText(value.value) : expected(form.what)),
+    fromText,
+    write: (value) => JSON.stringify(value),
+  };
+}
+
+/** An absolute path without `.` and `..`: what it names does not depend on where the agent was started. */
+export const path: ValueType<string> = text({
+  name: 'path',
+  what: 'an absolute path such as "/run/kata-agent/audit.log"',
+  accept: (text) =>
+    /^(\/[^/\p{Cc}]+)+$/u.test(text) && !text.split('/').some((part) => part === '.' || part === '..'),
+});
+
+export const url: ValueType<string> = text({
+  name: 'URL',
+  what: 'a URL such as "http://proxy.example:3128"',
+  accept: (text) => URL.canParse(text) && !/[\p{Cc}\s]/u.test(text),
+});
+
+export const words: ValueType<string> = text({
+  name: 'text',
+  what: 'a text that is not empty, without control characters',
+  accept: (text) => text !== '' && !/\p{Cc}/u.test(text),
+});
+
+/** A setting that can be absent; its rows have the default `undefined`. */
+export function optional<T>(type: ValueType<T>): ValueType<T | undefined> {
+  return {
+    name: type.name,
+    fromToml: (value) => type.fromToml(value),
+    fromText: (text) => type.fromText(text),
+    write: (value) => (value === undefined ? '(not set)' : type.write(value)),
+  };
+}
+
+const listOfTexts = 'a list of texts in quotes';
+
+/** A list of texts. As text, its entries are separated by commas. */
+export const textList: ValueType<readonly string[] | undefined> = {
+  name: 'list of texts',
+  fromToml(value) {
+    if (value.kind !== 'array') return expected(listOfTexts);
+    const texts: string[] = [];
+    for (const item of value.items) {
+      if (item.kind !== 'string') return expected(listOfTexts);
+      texts.push(item.value);
+    }
+    return read(texts);
+  },
+  fromText: (text) => read(text === '' ? [] : text.split(',')),
+  write: (value) =>
+    value === undefined ? '(not set)' : `[${value.map((text) => JSON.stringify(text)).join(', ')}]`,
+};
