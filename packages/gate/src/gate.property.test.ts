@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compareReleases, endpoints, type MethodName, methodNames, releases } from '@kata-agent/catalogue';
+import type { ApiDocument, ListEntry } from '@kata-agent/config';
+import * as fc from 'fast-check';
+import { compileGate, type Gate } from './index.js';
+
+const method = fc.constantFrom(...methodNames);
+const methods = fc.subarray([...methodNames]);
+
+function listOf(names: readonly MethodName[]): ReadonlyMap<MethodName, ListEntry> {
+  const span = { file: 'f', line: 1, column: 1, endColumn: 2 };
+  return new Map(names.map((name) => [name, { entry: name, span }]));
+}
+
+const document: fc.Arbitrary<ApiDocument> = fc.record(
+  {
+    file: fc.constant('f'),
+    release: fc.constantFrom(...releases),
+    allowed: methods.map(listOf),
+    blocked: methods.map(listOf),
+  },
+  { requiredKeys: ['file'] },
+);
+
+const builtIn = fc.option(
+  methods.map((names) => new Set(names)),
+  { nil: undefined },
+);
+
+function gateFor(documents: readonly ApiDocument[], built?: ReadonlySet<MethodName>): Gate {
+  const api = { documents, strict: false, onDeniedRead: 'error', deniedOutput: 'discard' } as const;
+  return compileGate({ api }, { listeners: ['a', 'b'], ...(built === undefined ? {} : { builtIn: built }) });
+}
+
+/** The rules of the documentation, written a second time, method by method, as plainly as can be. */
+function expected(
+  documents: readonly ApiDocument[],
+  built: ReadonlySet<MethodName> | undefined,
+  name: MethodName,
+) {
+  if (built !== undefined && !built.has(name)) return false;
+  return documents.every(({ release, allowed, blocked }, index) => {
+    if (release !== undefined && compareReleases(endpoints[name].release, release) > 0) return false;
+    if (index === 0 && allowed === undefined && blocked === undefined) return false;
+    return (allowed === undefined || allowed.has(name)) && (blocked === undefined || !blocked.has(name));
+  });
+}
+
+test('a gate serves exactly what the rules say, on each listener', () => {
+  fc.assert(
+    fc.property(fc.array(document, { maxLength: 4 }), builtIn, (documents, built) => {
+      const gate = gateFor(documents, built);
+      const should = methodNames.filter((name) => expected(documents, built, name));
+      assert.deepEqual(gate.served('a'), should);
+      assert.deepEqual(gate.served('b'), should);
+      for (const name of methodNames)
+        assert.equal(gate.decide('a', name).outcome, should.includes(name) ? 'allow' : 'deny');
+    }),
+  );
+});
+
+test('what no catalogue knows is denied, whatever the documents say', () => {
+  fc.assert(
+    fc.property(
+      fc.array(document, { maxLength: 3 }),
+      fc.string(),
+      fc.string(),
+      (documents, listener, name) => {
+        fc.pre(!(methodNames as readonly string[]).includes(name) || !['a', 'b'].includes(listener));
+        assert.equal(gateFor(documents).decide(listener, name).outcome, 'deny');
+      },
+    ),
+  );
+});
+
+test('tightening never serves what was not served, and is what a later document does', () => {
+  fc.assert(
+    fc.property(
+      fc.array(document, { minLength: 1, maxLength: 3 }),
+      fc.array(document, { maxLength: 4 }),
+      (documents, fragments) => {
+        let gate = gateFor(documents);
+        for (const fragment of fragments) {
+          const before = new Set(gate.served('a'));
+          gate = gate.tighten(fragment);
+          for (const name of gate.served('a')) assert.ok(before.has(name), name);
+        }
+        assert.deepEqual(gate.served('a'), gateFor([...documents, ...fragments]).served('a'));
+      },
+    ),
+  );
+});
+
+test('the order of later documents does not matter', () => {
+  fc.assert(
+    fc.property(
+      fc.option(document, { nil: undefined }),
+      fc.array(document, { maxLength: 4 }).chain((later) => fc.tuple(fc.constant(later), shuffled(later))),
+      (base, [later, other]) => {
+        const gate = gateFor(base === undefined ? [] : [base]);
+        const one = later.reduce((narrower, next) => narrower.tighten(next), gate);
+        const two = other.reduce((narrower, next) => narrower.tighten(next), gate);
+        assert.deepEqual(one.served('a'), two.served('a'));
+      },
+    ),
+  );
+});
+
+test('tightening twice by the same document is tightening once', () => {
+  fc.assert(
+    fc.property(document, document, method, (base, fragment, name) => {
+      const once = gateFor([base]).tighten(fragment);
+      assert.equal(once.tighten(fragment).decide('a', name), once.decide('a', name));
+    }),
+  );
+});
+
+function shuffled<T>(items: readonly T[]): fc.Arbitrary<T[]> {
+  return fc.shuffledSubarray([...items], { minLength: items.length });
+}

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { endpoints, isMethodName, type MethodName, membersOf, methodNames } from '@kata-agent/catalogue';
+import type { ApiDocument, ListEntry } from '@kata-agent/config';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { compileGate, type Gate } from './index.js';
+
+const file = 'config.toml';
+
+function list(line: number, entry: string, methods: readonly MethodName[]): [MethodName, ListEntry][] {
+  return methods.map((method) => [method, { entry, span: { file, line, column: 3, endColumn: 9 } }]);
+}
+
+function named(line: number, ...methods: MethodName[]): ReadonlyMap<MethodName, ListEntry> {
+  return new Map(methods.flatMap((method) => list(line, method, [method])));
+}
+
+function gateFor(documents: readonly ApiDocument[], builtIn?: ReadonlySet<MethodName>): Gate {
+  const api = { documents, strict: false, onDeniedRead: 'error', deniedOutput: 'discard' } as const;
+  return compileGate({ api }, { listeners: ['host'], ...(builtIn === undefined ? {} : { builtIn }) });
+}
+
+test('without a document everything is served', () => {
+  const gate = gateFor([]);
+  assert.deepEqual(gate.served('host'), methodNames);
+  assert.deepEqual(gate.decide('host', 'ExecProcess'), {
+    outcome: 'allow',
+    listener: 'host',
+    method: 'ExecProcess',
+    reason: 'there is no configuration, so everything is served',
+  });
+});
+
+test('without a document what is not in the bundle is not served', () => {
+  const gate = gateFor([], new Set(['CreateSandbox']));
+  assert.deepEqual(gate.served('host'), ['CreateSandbox']);
+  assert.equal(gate.decide('host', 'ExecProcess').reason, 'its handler was left out of this build');
+});
+
+test('a base document without any list serves nothing', () => {
+  const gate = gateFor([{ file }]);
+  assert.deepEqual(gate.served('host'), []);
+  const { outcome, reason } = gate.decide('host', 'CreateSandbox');
+  assert.equal(outcome, 'deny');
+  assert.equal(reason, 'the configuration has no list of endpoints, so nothing is served (config.toml)');
+});
+
+test('a release alone is not a list: nothing is served', () => {
+  assert.deepEqual(gateFor([{ file, release: '3.21' }]).served('host'), []);
+});
+
+test('an empty allow-list refuses every method that the service declares (S1)', () => {
+  const gate = gateFor([{ file, allowed: new Map() }]);
+  assert.equal(AgentService.methods.length, 42);
+  for (const { name } of AgentService.methods) {
+    const { outcome, method, reason } = gate.decide('host', name);
+    assert.deepEqual([outcome, method], ['deny', name]);
+    assert.equal(reason, 'not in allowed_endpoints (config.toml: the list is empty)');
+  }
+});
+
+test('an allow-list serves what it lists and says by which entry', () => {
+  const allowed = new Map([
+    ...list(14, '@logs', membersOf('@logs')),
+    ...list(15, 'WaitProcess', ['WaitProcess']),
+  ]);
+  const gate = gateFor([{ file, allowed }]);
+  assert.deepEqual(gate.served('host'), ['WaitProcess', 'ReadStdout', 'ReadStderr']);
+  assert.equal(gate.decide('host', 'ReadStdout').reason, 'in allowed_endpoints as @logs (config.toml:14)');
+  assert.equal(gate.decide('host', 'WaitProcess').reason, 'in allowed_endpoints (config.toml:15)');
+  assert.equal(gate.decide('host', 'ExecProcess').reason, 'not in allowed_endpoints (config.toml:14)');
+});
+
+test('a block-list alone serves the rest', () => {
+  const blocked = new Map(list(15, '@exec', ['ExecProcess']));
+  const gate = gateFor([{ file, blocked }]);
+  assert.equal(gate.served('host').length, 41);
+  assert.equal(gate.decide('host', 'ExecProcess').reason, 'in blocked_endpoints as @exec (config.toml:15)');
+  assert.equal(gate.decide('host', 'WaitProcess').reason, 'not in blocked_endpoints (config.toml)');
+});
+
+test("an empty block-list, as in the seed's sample, serves everything", () => {
+  assert.deepEqual(gateFor([{ file, blocked: new Map() }]).served('host'), methodNames);
+});
+
+test('with both lists: allowed minus blocked', () => {
+  const gate = gateFor([
+    { file, allowed: named(4, 'ReadStdout', 'ReadStderr'), blocked: named(5, 'ReadStdout', 'ExecProcess') },
+  ]);
+  assert.deepEqual(gate.served('host'), ['ReadStderr']);
+  assert.equal(gate.decide('host', 'ReadStdout').reason, 'in blocked_endpoints (config.toml:5)');
+});
+
+test('what came after the release is not served, even by its own name', () => {
+  const gate = gateFor([{ file, release: '3.21', allowed: named(4, 'GetDiagnosticData', 'AddSwapPath') }]);
+  assert.deepEqual(gate.served('host'), ['AddSwapPath']);
+  assert.equal(
+    gate.decide('host', 'GetDiagnosticData').reason,
+    'came with 3.29.0, after release = "3.21" (config.toml)',
+  );
+});
+
+test('the release holds for block-lists too', () => {
+  const served = gateFor([{ file, release: '2.0', blocked: new Map() }]).served('host');
+  assert.equal(served.length, 30);
+  for (const method of served) assert.equal(endpoints[method].release, '2.0.0');
+});
+
+test('a release that is none stops the compilation', () => {
+  assert.throws(() => gateFor([{ file, release: 'newest', blocked: new Map() }]), RangeError);
+});
+
+test('later documents narrow, and without lists they add nothing', () => {
+  const base: ApiDocument = { file, allowed: named(4, 'ReadStdout', 'ReadStderr', 'ExecProcess') };
+  const second: ApiDocument = { file: 'second.toml', blocked: named(9, 'ExecProcess') };
+  const third: ApiDocument = { file: 'third.toml', allowed: named(2, 'ReadStdout', 'WaitProcess') };
+  assert.deepEqual(gateFor([base, { file: 'empty.toml' }]).served('host'), gateFor([base]).served('host'));
+  assert.deepEqual(gateFor([base, second]).served('host'), ['ReadStdout', 'ReadStderr']);
+  assert.deepEqual(gateFor([base, second, third]).served('host'), ['ReadStdout']);
+  const opened = gateFor([{ file }, third]);
+  assert.deepEqual(opened.served('host'), []);
+});
+
+test('the first refusal keeps its reason', () => {
+  const gate = gateFor([{ file, blocked: named(3, 'ExecProcess') }]).tighten({
+    file: 'b',
+    allowed: new Map(),
+  });
+  assert.equal(gate.decide('host', 'ExecProcess').reason, 'in blocked_endpoints (config.toml:3)');
+  assert.equal(gate.decide('host', 'WaitProcess').reason, 'not in allowed_endpoints (b: the list is empty)');
+});
+
+test('tightening leaves the gate it was asked of as it is', () => {
+  const gate = gateFor([]);
+  const narrower = gate.tighten({ file, release: '2.0', blocked: named(1, 'ExecProcess') });
+  assert.equal(narrower.served('host').length, 29);
+  assert.deepEqual(gate.served('host'), methodNames);
+  assert.throws(() => gate.tighten({ file, release: '' }), RangeError);
+  assert.deepEqual(gate.served('host'), methodNames);
+});
+
+test('unknown listeners and unknown methods are denied', () => {
+  const gate = gateFor([]);
+  for (const method of [
+    'ExecProcessRequest',
+    'execprocess',
+    '',
+    '*',
+    '@pod',
+    '__proto__',
+    'constructor',
+    'Check',
+  ]) {
+    assert.ok(!isMethodName(method));
+    const { outcome, reason } = gate.decide('host', method);
+    assert.deepEqual([outcome, reason], ['deny', 'unknown method'], method);
+  }
+  for (const listener of ['tenant', '', '__proto__', 'Host']) {
+    assert.deepEqual(gate.decide(listener, 'ExecProcess'), {
+      outcome: 'deny',
+      listener,
+      method: 'ExecProcess',
+      reason: 'unknown listener',
+    });
+    assert.deepEqual(gate.served(listener), []);
+  }
+});
+
+test('each listener has decisions in its own name', () => {
+  const api = { documents: [], strict: false, onDeniedRead: 'error', deniedOutput: 'discard' } as const;
+  const gate = compileGate({ api }, { listeners: ['host', 'tenant'] });
+  assert.equal(gate.decide('tenant', 'CopyFile').listener, 'tenant');
+  assert.equal(gate.decide('host', 'CopyFile').listener, 'host');
+});
+
+test('decisions are made once, frozen, and looked up', () => {
+  const gate = gateFor([{ file, blocked: named(3, 'ExecProcess') }]);
+  for (const method of methodNames) {
+    const first = gate.decide('host', method);
+    assert.equal(gate.decide('host', method), first);
+    assert.ok(Object.isFrozen(first));
+  }
+  assert.ok(Object.isFrozen(gate.decide('nobody', 'nothing')));
+  assert.throws(() => Object.assign(gate, { decide: () => 'allow' }), TypeError);
+});

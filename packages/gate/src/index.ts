@@ -1,0 +1,2 @@
+export type { Decision } from './decision.js';
+export { compileGate, type Gate, type GateOptions } from './gate.js';
