@@ -15,6 +15,11 @@ export type AuditRecord =
 
 export type RecordKind = AuditRecord['kind'];
 
+/** What a record says; place, time and hash are added when it is written. */
+export type RecordBody = WithoutEnvelope<AuditRecord>;
+
+type WithoutEnvelope<R> = R extends AuditRecord ? Omit<R, keyof Envelope> : never;
+
 interface Envelope {
   /** Counts from 1, over restarts and segments, without a gap. */
   readonly sequence: number;
@@ -36,7 +41,11 @@ interface Caller {
   readonly method: string;
 }
 
-export type RecordedDecision = Pick<Decision, 'outcome' | 'rule' | 'reason'>;
+export interface RecordedDecision {
+  readonly outcome: Decision['outcome'];
+  readonly rule?: string | undefined;
+  readonly reason: string;
+}
 
 /** The first record of a boot: digests, sources, version, as the agent gives them. */
 export interface BootRecord extends Envelope {
@@ -49,14 +58,14 @@ export interface IntentRecord extends Envelope, Caller {
   readonly kind: 'intent';
   readonly decision: RecordedDecision;
   readonly digest: string;
-  readonly subject?: Subject;
+  readonly subject?: Subject | undefined;
 }
 
 /** How it ended. `intent` is the sequence number of its IntentRecord. */
 export interface OutcomeRecord extends Envelope, Caller {
   readonly kind: 'outcome';
   readonly intent: number;
-  readonly subject?: Subject;
+  readonly subject?: Subject | undefined;
   readonly result: CallResult;
 }
 
@@ -65,7 +74,7 @@ export interface CallRecord extends Envelope, Caller {
   readonly kind: 'call';
   readonly decision: RecordedDecision;
   readonly digest: string;
-  readonly subject?: Subject;
+  readonly subject?: Subject | undefined;
   readonly result: CallResult;
 }
 
@@ -73,7 +82,7 @@ export interface RefusalRecord extends Envelope, Caller {
   readonly kind: 'refusal';
   readonly decision: RecordedDecision;
   readonly digest: string;
-  readonly subject?: Subject;
+  readonly subject?: Subject | undefined;
 }
 
 /** `count` calls or refusals like an earlier record, since `since` on the monotonic clock. */
@@ -81,13 +90,13 @@ export interface FoldRecord extends Envelope, Caller {
   readonly kind: 'fold';
   readonly of: 'call' | 'refusal';
   readonly decision: RecordedDecision;
-  readonly subject?: Subject;
+  readonly subject?: Subject | undefined;
   readonly since: number;
   readonly count: number;
   /** Of calls only. */
-  readonly code?: string;
-  readonly bytes?: number;
-  readonly durationUs?: number;
+  readonly code?: string | undefined;
+  readonly bytes?: number | undefined;
+  readonly durationUs?: number | undefined;
 }
 
 /** Where a record stands in the chain. */
@@ -111,7 +120,7 @@ export interface RotatedRecord extends Envelope {
   readonly kind: 'rotated';
   /** This segment, this record not included. */
   readonly segment: Summary;
-  readonly removed?: Summary;
+  readonly removed?: Summary | undefined;
 }
 
 /** A torn last line was cut away when the log was opened. */

@@ -1,0 +1,65 @@
+import { constants, writeSync } from 'node:fs';
+import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** A segment that is being written. */
+export interface SegmentFile {
+  /** Appends; resolves to the bytes that were taken. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** The same at once, for the end of the process. */
+  writeNow(bytes: Uint8Array): number;
+  datasync(): Promise<void>;
+  truncate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the log does to its files. Tests put failures in between. */
+export interface FileLayer {
+  /** Opens a segment for appending, and makes it if it is not there. `fresh`: it must not be there. */
+  append(path: string, options: { readonly fresh: boolean }): Promise<SegmentFile>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  /** Makes a directory's entries durable. */
+  syncDirectory(path: string): Promise<void>;
+}
+
+// O_NONBLOCK: opening a pipe that somebody put in the log's place must fail, not wait for a reader.
+const appendFlags =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+export const systemFiles: FileLayer = {
+  async append(path, { fresh }) {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const handle = await open(path, appendFlags | (fresh ? constants.O_EXCL : 0), 0o600);
+    try {
+      const status = await handle.stat();
+      if (!status.isFile()) throw new Error(`${path} is not a regular file`);
+      if (status.uid !== process.geteuid?.())
+        throw new Error(`${path} belongs to uid ${status.uid}, not to us`);
+      if ((status.mode & 0o077) !== 0) await handle.chmod(0o600);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    return {
+      async write(bytes) {
+        const { bytesWritten } = await handle.write(bytes);
+        return bytesWritten;
+      },
+      writeNow: (bytes) => writeSync(handle.fd, bytes),
+      datasync: () => handle.datasync(),
+      truncate: (size) => handle.truncate(size),
+      close: () => handle.close(),
+    };
+  },
+  rename,
+  unlink,
+  async syncDirectory(path) {
+    const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+};
