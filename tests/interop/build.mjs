@@ -120,4 +120,6 @@ if (names.some((name) => !name.endsWith('.binpb'))) {
     process.exit(3);
   }
 }
-process.stdout.write(`${JSON.stringify(Object.fromEntries(names.map((name) => [name, artifacts[name]()])))}\n`);
+process.stdout.write(
+  `${JSON.stringify(Object.fromEntries(names.map((name) => [name, artifacts[name]()])))}\n`,
+);

@@ -1,0 +1,42 @@
+import { performance } from 'node:perf_hooks';
+
+import { Random } from './random.js';
+import type { Target } from './target.js';
+
+export interface Run {
+  readonly target: string;
+  readonly runs: number;
+  readonly perSecond: number;
+}
+
+/** A target's promise was broken. `seed` with one run makes the same input again. */
+export class BrokenPromise extends Error {
+  readonly seed: number;
+
+  constructor(target: Target, seed: number, cause: unknown) {
+    const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    super(
+      `${target.name}: ${target.promise}: broken by ${what}\n` +
+        `to repeat: npm run fuzz -- --target ${target.name} --runs 1 --seed ${seed}`,
+      { cause },
+    );
+    this.name = 'BrokenPromise';
+    this.seed = seed;
+  }
+}
+
+/** Tries a target with the seeds `seed`, `seed + 1`, …, one for each run. Rejects with BrokenPromise at the first failure. */
+export async function runTarget(target: Target, runs: number, seed: number): Promise<Run> {
+  const begin = performance.now();
+  for (let run = 0; run < runs; run += 1) {
+    const own = (seed + run) >>> 0;
+    try {
+      const pending = target.run(new Random(own));
+      if (pending !== undefined) await pending;
+    } catch (error) {
+      throw new BrokenPromise(target, own, error);
+    }
+  }
+  const seconds = (performance.now() - begin) / 1000;
+  return { target: target.name, runs, perSecond: Math.round(runs / seconds) };
+}

@@ -1,0 +1,10 @@
+import type { Random } from './random.js';
+
+/** Something that must withstand any input. */
+export interface Target {
+  readonly name: string;
+  /** What is promised; printed with a failure. */
+  readonly promise: string;
+  /** Makes one input from the numbers given, tries it, and throws when the promise was broken. */
+  run(random: Random): void | Promise<void>;
+}

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { agentProgram } from '../harness/repository.js';
+
+/** A document that must keep the agent from starting, and what it says about it. */
+interface Refused {
+  readonly name: string;
+  /** Makes what stands at the path; absent: nothing. */
+  readonly make?: (path: string) => void;
+  readonly message: RegExp;
+  readonly args?: readonly string[];
+}
+
+const write = (bytes: string | Uint8Array, mode = 0o644) => (path: string) => {
+  writeFileSync(path, bytes);
+  chmodSync(path, mode);
+};
+
+const refused: readonly Refused[] = [
+  {
+    name: 'a misspelt endpoint',
+    make: write('[api]\nallowed_endpoints = ["ExecProces"]\n'),
+    message: /:2:22: .*"ExecProces".*\n.*\n.*\^+\n.*help: .*ExecProcess/s,
+  },
+  {
+    name: "a name in Kata's former form",
+    make: write('[api]\nblocked_endpoints = ["ExecProcessRequest"]\n'),
+    message: /:2:22: .*ExecProcessRequest.*help: .*"?ExecProcess"?/s,
+  },
+  { name: 'an unknown key', make: write('[agent]\nlog_lvel = "info"\n'), message: /:2:1: .*log_lvel.*help: .*log_level/s },
+  { name: 'a wrong type', make: write('[agent]\nhotplug_timeout = "3"\n'), message: /:2:19: .*hotplug_timeout/ },
+  { name: 'an unknown section', make: write('[endpoints]\nallowed = []\n'), message: /:1:\d+: .*endpoints/ },
+  { name: 'a duplicate key', make: write('[agent]\nlog_level = "info"\nlog_level = "debug"\n'), message: /:3:1: .*log_level/ },
+  { name: '__proto__', make: write('[__proto__]\npolluted = true\n'), message: /:1:\d+: .*__proto__/ },
+  { name: 'bytes that are no UTF-8', make: write(Buffer.from([0x5b, 0xff, 0x5d, 0x0a])), message: /UTF-8/ },
+  { name: 'a byte order mark', make: write('\uFEFF[api]\nallowed_endpoints = []\n'), message: /byte order mark/i },
+  {
+    name: 'look-alike letters',
+    make: write('[api]\nallowed_endpoints = ["\u0415xecProcess"]\n'),
+    message: /:2:22: .*U\+0415/s,
+  },
+  {
+    name: 'a symbolic link',
+    make: (path) => {
+      write('[api]\nallowed_endpoints = []\n')(`${path}.target`);
+      symlinkSync(`${path}.target`, path);
+    },
+    message: /symbolic link/,
+  },
+  { name: 'a world-writable file', make: write('[api]\nallowed_endpoints = []\n', 0o666), message: /writable/ },
+  { name: 'a directory', make: (path) => mkdirSync(path), message: /directory/ },
+  { name: 'a file of 10 MiB', make: write('#'.repeat(10 << 20)), message: /256 KiB/ },
+  { name: 'a missing file', message: /no such file|does not exist|missing|not there/i },
+  { name: 'no file under --require-config', message: /require/i, args: ['--require-config'] },
+  {
+    name: 'rules, which are not built yet',
+    make: write('[api]\nallowed_endpoints = ["*"]\n[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "true"\n'),
+    message: /:3:\d+: .*rule.*not built yet/,
+  },
+  {
+    name: 'a listener, which is not built yet',
+    make: write('[[listener]]\nname = "host"\naddress = "unix:///run/x"\n'),
+    message: /:1:\d+: .*listener.*not built yet/,
+  },
+];
+
+describe('a configuration that is wrong keeps the agent from listening', () => {
+  let folder = '';
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-agent-refused-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  for (const [index, { name, make, message, args }] of refused.entries()) {
+    it(`${name}: exit 1 and its message`, () => {
+      const path = join(folder, `${index}.toml`);
+      const socket = join(folder, `${index}.sock`);
+      make?.(path);
+      const document = args === undefined ? ['-c', path] : args;
+      const run = spawnSync(process.execPath, [agentProgram, ...document, '--server-addr', `unix://${socket}`], {
+        encoding: 'utf8',
+        timeout: 60_000,
+        env: { PATH: process.env['PATH'] },
+      });
+      assert.equal(run.status, 1, run.stderr);
+      assert.match(run.stderr, message);
+      assert.equal(existsSync(socket), false, 'it never listened');
+      assert.doesNotMatch(run.stderr, /\n {4}at /, 'an error is a sentence, not a stack');
+    });
+  }
+
+  it('all errors of a file at once', () => {
+    const path = join(folder, 'all.toml');
+    write('[agent]\nlog_lvel = 1\nhotplug_timeout = "x"\n[api]\nblocked_endpoints = ["Nope"]\n')(path);
+    const run = spawnSync(process.execPath, [agentProgram, '--check', '-c', path], { encoding: 'utf8' });
+    assert.equal(run.status, 1);
+    for (const place of [':2:1:', ':3:19:', ':5:22:']) assert.ok(run.stderr.includes(place), `${place} in\n${run.stderr}`);
+  });
+});
