@@ -18,7 +18,7 @@ interface AgentOptions {
 }
 
 /** A connection of one client. */
-interface AgentConnection {
+export interface AgentConnection {
   readonly socket: Socket;
   readonly channel: Channel;
   readonly agent: Client<typeof AgentService>;

@@ -1,0 +1,89 @@
+import { settings } from '@kata-agent/config';
+import { Command, CommanderError, Option } from 'commander';
+import { version } from './version.js';
+
+/** What the command line asks for. */
+export interface CommandLine {
+  /** `serve`: be an agent. The others print and end. */
+  readonly task: 'serve' | 'check' | 'explain';
+  readonly format: 'text' | 'json';
+  readonly configFlag: string | undefined;
+  readonly requireConfig: boolean;
+  readonly relaxedPermissions: boolean;
+  /** Overrides of `[agent]` keys, by their TOML key. */
+  readonly flags: Readonly<Record<string, string>>;
+}
+
+/** The command line was wrong (2), or asked for help or the version only (0); the text has been printed. */
+export class CommandLineEnd extends Error {
+  override readonly name = 'CommandLineEnd';
+  readonly exitCode: 0 | 2;
+
+  constructor(exitCode: 0 | 2, cause: CommanderError) {
+    super(cause.message, { cause });
+    this.exitCode = exitCode;
+  }
+}
+
+interface Options {
+  readonly config?: string;
+  readonly requireConfig?: boolean;
+  readonly relaxedPermissions?: boolean;
+  readonly check?: boolean;
+  readonly explain?: boolean;
+  readonly format: 'text' | 'json';
+}
+
+/** The flags of `[agent]` keys, by commander's name for them. Made from the settings table. */
+const overrides = settings.flatMap(({ key, override, purpose, type }) =>
+  override === undefined ? [] : [{ key, purpose, boolean: type.name === 'boolean', flag: override.flag }],
+);
+
+/** @throws CommandLineEnd when there is nothing more to do. */
+export function parseCommandLine(argv: readonly string[]): CommandLine {
+  const program = command();
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) throw new CommandLineEnd(error.exitCode === 0 ? 0 : 2, error);
+    throw error;
+  }
+  const options = program.opts<Options>();
+  return {
+    task: options.check === true ? 'check' : options.explain === true ? 'explain' : 'serve',
+    format: options.format,
+    configFlag: options.config,
+    requireConfig: options.requireConfig === true,
+    relaxedPermissions: options.relaxedPermissions === true,
+    flags: flagValues(program),
+  };
+}
+
+/** The command with all its options; also what the reference page is made from. */
+export function command(): Command {
+  const program = new Command('kata-agent')
+    .description('The agent inside a Kata Containers virtual machine.')
+    .version(version)
+    .exitOverride()
+    .option('-c, --config <file>', 'the configuration (TOML); default: /etc/kata-agent/config.toml if it is there')
+    .option('--require-config', 'do not start without a configuration')
+    .option('--relaxed-permissions', 'for development: take a configuration that others own or can write')
+    .addOption(new Option('--check', 'load the configuration, say what is wrong with it, and end').conflicts('explain'))
+    .option('--explain', 'print each value and endpoint with what decided it, and end')
+    .addOption(new Option('--format <format>', 'of --check and --explain').choices(['text', 'json']).default('text'))
+    .addHelpText('after', '\nExample: kata-agent -c /etc/kata-agent/config.toml --server-addr unix:///run/agent.sock')
+    .allowExcessArguments(false);
+  for (const { flag, boolean, purpose } of overrides) {
+    program.addOption(new Option(`${flag} ${boolean ? '[value]' : '<value>'}`, purpose));
+  }
+  return program;
+}
+
+function flagValues(program: Command): Readonly<Record<string, string>> {
+  const given = overrides.flatMap(({ key, flag }) => {
+    const name = new Option(flag).attributeName();
+    const value: unknown = program.getOptionValue(name);
+    return value === undefined ? [] : [[key, String(value)] as const];
+  });
+  return Object.fromEntries(given);
+}

@@ -1,0 +1,57 @@
+import { create } from '@bufbuild/protobuf';
+import type { AuditLog } from '@kata-agent/audit';
+import type { Configuration } from '@kata-agent/config';
+import type { Decision } from '@kata-agent/gate';
+import { ReadStreamResponseSchema } from '@kata-agent/protocol/agent';
+import { type Admit, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Caller } from '../listeners/caller.js';
+import type { Policy } from '../policy.js';
+
+/** How long a refused GetOOMEvent is answered late: runtime-rs repeats it at once, for ever (S28). */
+const oomEventDelayMs = 1_000;
+
+/** The service that is never gated: it says nothing and changes nothing. */
+export const healthService = 'grpc.Health';
+
+/**
+ * The gate as the server's admission: runs for every call, by listener and method, before the payload is looked at
+ * (S1, S2). A refused call is recorded here, since it goes no further.
+ */
+export function admission(options: {
+  readonly policy: Policy;
+  readonly audit: AuditLog;
+  readonly onDeniedRead: Configuration['api']['onDeniedRead'];
+  readonly onFailure: Configuration['audit']['onFailure'];
+}): Admit<Caller> {
+  const { policy, audit, onDeniedRead, onFailure } = options;
+  return ({ service, method, connection, payload }) => {
+    if (service === healthService) return undefined;
+    const decision = policy.decide(connection.listener, method);
+    if (decision.outcome === 'deny') {
+      audit.refuse({ listener: connection.listener, peer: connection.peer, method, payload }, decision);
+      return refusal(decision, onDeniedRead);
+    }
+    if (onFailure === 'refuse-all' && !audit.writable) return { error: auditFailure(audit.failure) };
+    return undefined;
+  };
+}
+
+function refusal(decision: Decision, onDeniedRead: Configuration['api']['onDeniedRead']): Refusal | Promise<Refusal> {
+  const { method } = decision;
+  if (onDeniedRead === 'eof' && (method === 'ReadStdout' || method === 'ReadStderr')) {
+    return { reply: create(ReadStreamResponseSchema) };
+  }
+  const error = new TtrpcError(Code.Unimplemented, `${method} is not served here: ${decision.reason}`);
+  // The wait holds no process back from ending.
+  return method === 'GetOOMEvent' ? delay(oomEventDelayMs, { error }, { ref: false }) : { error };
+}
+
+/** The answer to a call that may not be carried out because it cannot be recorded (S19). */
+export function auditFailure(cause: Error | undefined): TtrpcError {
+  return new TtrpcError(
+    Code.Unavailable,
+    `refused because the audit log cannot be written: ${cause?.message ?? 'unknown reason'}`,
+    { cause },
+  );
+}

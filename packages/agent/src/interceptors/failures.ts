@@ -1,0 +1,25 @@
+import { GuestError, type GuestErrorKind } from '@kata-agent/guest';
+import { Code, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
+import type { Caller } from '../listeners/caller.js';
+
+/** The ttRPC code of each kind of failure in the guest (kata-facts, "What clients look for in errors"). */
+const codes: Readonly<Record<GuestErrorKind, Code>> = {
+  'not-found': Code.NotFound,
+  invalid: Code.InvalidArgument,
+  exists: Code.AlreadyExists,
+  precondition: Code.FailedPrecondition,
+  exhausted: Code.ResourceExhausted,
+  refused: Code.PermissionDenied,
+  unimplemented: Code.Unimplemented,
+  internal: Code.Internal,
+};
+
+/** Turns the guest's failures into statuses; what is neither is a crash of the handler, which the server reports. */
+export const translateFailures: ServerInterceptor<Caller> = async (request, _context, next) => {
+  try {
+    return await next(request);
+  } catch (error) {
+    if (error instanceof GuestError) throw new TtrpcError(codes[error.kind], error.message, { cause: error });
+    throw error;
+  }
+};

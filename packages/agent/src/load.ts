@@ -1,0 +1,20 @@
+import { type Loaded, loadConfiguration, openDocument } from '@kata-agent/config';
+import { readFileSync } from 'node:fs';
+import type { CommandLine } from './command-line.js';
+
+/** Where a configuration is looked for when none is named (R2). */
+const defaultPath = '/etc/kata-agent/config.toml';
+
+/** Loads the configuration of this process: its command line, its environment, the kernel's line. */
+export function load(line: CommandLine): Loaded {
+  return loadConfiguration({
+    flags: line.flags,
+    ...(line.configFlag === undefined ? {} : { configFlag: line.configFlag }),
+    requireConfig: line.requireConfig,
+    relaxedPermissions: line.relaxedPermissions,
+    environment: process.env,
+    kernelLine: readFileSync('/proc/cmdline', 'utf8'),
+    defaultPath,
+    files: openDocument({ relaxedPermissions: line.relaxedPermissions }),
+  });
+}

@@ -1,0 +1,83 @@
+import { explainConfiguration, renderDiagnostic, renderExplanation } from '@kata-agent/config';
+import type { Configuration, Diagnostic } from '@kata-agent/config';
+import { loadSyscalls } from '@kata-agent/linux';
+import { destination } from 'pino';
+import { CannotApply } from './cannot-apply.js';
+import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
+import { load } from './load.js';
+import { createLog, type Log, logLevel } from './log.js';
+import { startAgent } from './start.js';
+import { version } from './version.js';
+
+/** The exit codes of CONFIGURATION, "Errors". */
+const exitCode = { fine: 0, wrongConfiguration: 1, cannotApply: 3 } as const;
+
+function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
+  const color = process.stderr.isTTY && process.env['NO_COLOR'] === undefined;
+  for (const diagnostic of diagnostics) process.stderr.write(`${renderDiagnostic(diagnostic, { color })}\n`);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function serve(configuration: Configuration): Promise<number> {
+  const log = createLog({
+    level: logLevel(configuration.settings.logLevel),
+    version,
+    destination: destination({ fd: 2, sync: true }),
+  });
+  try {
+    const agent = await startAgent(configuration, { syscalls: loadSyscalls(), log });
+    process.on('SIGTERM', () => agent.end('SIGTERM'));
+    process.on('SIGINT', () => agent.end('SIGINT'));
+    goOnAfterFaults(log);
+    await agent.ended;
+    return exitCode.fine;
+  } catch (error) {
+    if (!(error instanceof CannotApply)) throw error;
+    log('fatal', error.message);
+    return exitCode.cannotApply;
+  }
+}
+
+/** docs/adr/0001: a fault outside every handler costs a log line, not the pod. */
+function goOnAfterFaults(log: Log): void {
+  const report = (error: unknown) =>
+    log('fatal', 'fault outside a handler', { stack: error instanceof Error ? (error.stack ?? '') : String(error) });
+  process.on('uncaughtException', report);
+  process.on('unhandledRejection', report);
+}
+
+async function run(line: CommandLine): Promise<number> {
+  const loaded = load(line);
+  if (!loaded.ok) {
+    if (line.format === 'json') print(JSON.stringify({ ok: false, diagnostics: loaded.diagnostics }));
+    else printDiagnostics(loaded.diagnostics);
+    return loaded.exitCode;
+  }
+  const { configuration } = loaded;
+  if (line.task === 'serve') return serve(configuration);
+  if (line.format === 'text') printDiagnostics(configuration.warnings);
+  if (line.task === 'explain') {
+    const explanation = explainConfiguration(configuration);
+    print(line.format === 'json' ? JSON.stringify(explanation) : renderExplanation(explanation));
+  } else if (line.format === 'json') {
+    print(JSON.stringify({ ok: true, digest: configuration.digest, warnings: configuration.warnings }));
+  } else {
+    print(`The configuration is right. Digest: ${configuration.digest}`);
+  }
+  return exitCode.fine;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await run(parseCommandLine(argv));
+  } catch (error) {
+    if (error instanceof CommandLineEnd) return error.exitCode;
+    process.stderr.write(`kata-agent: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return exitCode.wrongConfiguration;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

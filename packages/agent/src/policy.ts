@@ -1,0 +1,33 @@
+import { renderDiagnostic, parseApiFragment } from '@kata-agent/config';
+import type { Decision, Gate } from '@kata-agent/gate';
+
+/** The gate in force. It is replaced by a narrower one only, and only through `tighten` (S4). */
+export class Policy {
+  readonly #listeners: readonly string[];
+  #gate: Gate;
+
+  constructor(gate: Gate, listeners: readonly string[]) {
+    this.#gate = gate;
+    this.#listeners = listeners;
+  }
+
+  decide(listener: string, method: string): Decision {
+    return this.#gate.decide(listener, method);
+  }
+
+  /** Whether some listener serves the method; when none serves a read, the workload's output is drained (R15). */
+  servedToAnyone(method: string): boolean {
+    return this.#listeners.some((listener) => this.#gate.decide(listener, method).outcome === 'allow');
+  }
+
+  /**
+   * Narrows what is served by a SetPolicy text: a TOML `[api]` fragment or a plain list of Rego defaults.
+   * Returns what is wrong with the text, and changes nothing then.
+   */
+  tighten(text: string): string | undefined {
+    const fragment = parseApiFragment(text, 'SetPolicy');
+    if (!fragment.ok) return fragment.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
+    this.#gate = this.#gate.tighten(fragment.document);
+    return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+import type { AuditLog } from '@kata-agent/audit';
+import type { Configuration } from '@kata-agent/config';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { Health } from '@kata-agent/protocol/health';
+import { createServer, type Server, service } from '@kata-agent/ttrpc';
+import { setTimeout as delay } from 'node:timers/promises';
+import { admission } from './interceptors/admission.js';
+import { auditing } from './interceptors/auditing.js';
+import { translateFailures } from './interceptors/failures.js';
+import type { Caller } from './listeners/caller.js';
+import type { Log } from './log.js';
+import { bind } from './services/bind.js';
+import type { Services } from './services/handler.js';
+import { health } from './services/health.js';
+
+/** How long running calls may take to be answered once the agent ends. */
+const graceMs = 2_000;
+
+export interface AgentServer extends Pick<Server<Caller>, 'serve'> {
+  /** Answers what is in flight, for two seconds at most, then closes every connection. */
+  end(): Promise<void>;
+}
+
+/** The server of one agent: gate, then record, then handler (docs/request-lifecycle.md). */
+export function agentServer(options: {
+  readonly configuration: Configuration;
+  readonly services: Services;
+  readonly audit: AuditLog;
+  readonly log: Log;
+}): AgentServer {
+  const { configuration, services, audit, log } = options;
+  const { api, limits } = configuration;
+  const { policy } = services;
+  const server = createServer<Caller>({
+    services: [service(AgentService, bind(services)), service(Health, health)],
+    admit: admission({ policy, audit, onDeniedRead: api.onDeniedRead, onFailure: configuration.audit.onFailure }),
+    interceptors: [auditing(audit, policy), translateFailures],
+    limits: {
+      requestsPerConnection: limits.requestsPerConnection,
+      requestFields: limits.requestFields,
+      frameTimeoutMs: limits.frameTimeoutMs,
+    },
+    onFault: (fault) => log('warn', 'fault', { fault: String(fault) }),
+  });
+  return {
+    serve: (stream, caller) => server.serve(stream, caller),
+    end: async () => {
+      await Promise.race([server.shutdown(), delay(graceMs, undefined, { ref: false })]);
+      server.close();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import type { AttachedDevice, SharedMount } from '@kata-agent/guest';
+import type { Device, SharedMount as WireSharedMount } from '@kata-agent/protocol/agent';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import type { Handler } from './handler.js';
+import { ociResources } from './oci-linux.js';
+import { ociSpec } from './oci-spec.js';
+import { wireStats } from './stats.js';
+import { refuseStdioPorts } from './stdio-ports.js';
+import { storage } from './storage.js';
+
+export const createContainer: Handler<'createContainer'> = async ({ guest, policy }, request, { connection }) => {
+  refuseStdioPorts(policy, connection.listener, request);
+  if (request.OCI === undefined) {
+    throw new TtrpcError(Code.InvalidArgument, `container ${request.containerId}: the request has no OCI spec`);
+  }
+  await guest.createContainer({
+    id: request.containerId,
+    execId: request.execId,
+    spec: ociSpec(request.OCI),
+    storages: request.storages.map(storage),
+    devices: request.devices.map(attachedDevice),
+    sharedMounts: request.sharedMounts.map(sharedMount),
+    sandboxPidns: request.sandboxPidns,
+  });
+  return {};
+};
+
+export const startContainer: Handler<'startContainer'> = async ({ guest }, request) => {
+  await guest.startContainer(request.containerId);
+  return {};
+};
+
+export const removeContainer: Handler<'removeContainer'> = async ({ guest }, request) => {
+  await guest.removeContainer({ id: request.containerId, timeoutSeconds: request.timeout });
+  return {};
+};
+
+export const pauseContainer: Handler<'pauseContainer'> = async ({ guest }, request) => {
+  await guest.pauseContainer(request.containerId);
+  return {};
+};
+
+export const resumeContainer: Handler<'resumeContainer'> = async ({ guest }, request) => {
+  await guest.resumeContainer(request.containerId);
+  return {};
+};
+
+export const updateContainer: Handler<'updateContainer'> = async ({ guest }, request) => {
+  if (request.resources === undefined) {
+    throw new TtrpcError(Code.InvalidArgument, `container ${request.containerId}: the request has no resources`);
+  }
+  await guest.updateContainer({ id: request.containerId, resources: ociResources(request.resources) });
+  return {};
+};
+
+export const statsContainer: Handler<'statsContainer'> = async ({ guest }, request) =>
+  wireStats(await guest.statsContainer(request.containerId));
+
+function attachedDevice(device: Device): AttachedDevice {
+  return {
+    id: device.id,
+    type: device.type,
+    vmPath: device.vmPath,
+    containerPath: device.containerPath,
+    options: device.options,
+  };
+}
+
+function sharedMount(mount: WireSharedMount): SharedMount {
+  return {
+    name: mount.name,
+    sourceContainer: mount.srcCtr,
+    sourcePath: mount.srcPath,
+    destinationContainer: mount.dstCtr,
+    destinationPath: mount.dstPath,
+  };
+}

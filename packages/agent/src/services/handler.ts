@@ -1,0 +1,31 @@
+import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { Guest } from '@kata-agent/guest';
+import type { AgentService } from '@kata-agent/protocol/agent';
+import type { HandlerContext } from '@kata-agent/ttrpc';
+import type { Caller } from '../listeners/caller.js';
+import type { Policy } from '../policy.js';
+
+type Methods = typeof AgentService.method;
+
+/** The methods of AgentService as the generated code names them: `createContainer`, … */
+export type LocalName = keyof Methods;
+
+/** What handlers work with. A handler never asks whether it may: the gate stood before it. */
+export interface Services {
+  readonly guest: Guest;
+  readonly policy: Policy;
+  /** Ends the agent once the calls in flight are answered. */
+  readonly end: () => void;
+}
+
+export type CallContext = HandlerContext<Caller>;
+
+/** One RPC: decode (done), action, encode (done by the server). Throws GuestError or TtrpcError. */
+export type Handler<M extends LocalName> = (
+  services: Services,
+  request: MessageShape<Methods[M]['input']>,
+  context: CallContext,
+) => Promise<MessageInitShape<Methods[M]['output']>>;
+
+/** A row for each method of the service: the compiler rejects a missing one. */
+export type HandlerTable = { readonly [M in LocalName]: Handler<M> };

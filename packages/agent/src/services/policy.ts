@@ -1,0 +1,9 @@
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import type { Handler } from './handler.js';
+
+/** SetPolicy can only narrow what is served (S4). */
+export const setPolicy: Handler<'setPolicy'> = async ({ policy }, request) => {
+  const refused = policy.tighten(request.policy);
+  if (refused !== undefined) throw new TtrpcError(Code.InvalidArgument, refused);
+  return {};
+};

@@ -1,0 +1,23 @@
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import type { Handler } from './handler.js';
+import { ociProcess } from './oci-spec.js';
+import { refuseStdioPorts } from './stdio-ports.js';
+
+export const execProcess: Handler<'execProcess'> = async ({ guest, policy }, request, { connection }) => {
+  refuseStdioPorts(policy, connection.listener, request);
+  const { containerId, execId, process } = request;
+  if (process === undefined) {
+    throw new TtrpcError(Code.InvalidArgument, `exec ${execId} in container ${containerId}: the request has no process`);
+  }
+  await guest.execProcess({ containerId, execId, process: ociProcess(process) });
+  return {};
+};
+
+export const signalProcess: Handler<'signalProcess'> = async ({ guest }, { containerId, execId, signal }) => {
+  await guest.signalProcess({ containerId, execId, signal });
+  return {};
+};
+
+export const waitProcess: Handler<'waitProcess'> = async ({ guest }, { containerId, execId }, context) => ({
+  status: await guest.waitProcess({ containerId, execId }, context.signal),
+});

@@ -1,0 +1,34 @@
+// `npm run bundle`: one file each for the agent and the client, in build/bundle, with the one native library they need.
+import { build } from 'esbuild';
+import { chmodSync, copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { bootstrap, root } from './bootstrap.mjs';
+
+bootstrap('demo');
+const out = join(root, 'build', 'bundle');
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+
+for (const [name, entry] of [
+  ['kata-agent', 'packages/agent/dist/main.js'],
+  ['kata-agent-ctl', 'packages/ctl/dist/main.js'],
+]) {
+  const outfile = join(out, `${name}.mjs`);
+  await build({
+    entryPoints: [join(root, entry)],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    minify: true,
+    external: ['koffi'],
+    banner: {
+      js: "#!/usr/bin/env node\nimport { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  });
+  chmodSync(outfile, 0o755);
+  console.log(`${outfile}  ${(statSync(outfile).size / 1024).toFixed(0)} KiB`);
+}

@@ -1,0 +1,56 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import type { ProcessSchema } from '@kata-agent/protocol/oci';
+
+/** What differs from one test's container to the next. */
+interface ContainerOptions {
+  readonly id: string;
+  readonly rootfs: string;
+  readonly args: readonly string[];
+  readonly terminal?: boolean;
+  readonly env?: readonly string[];
+  readonly memoryLimit?: bigint;
+}
+
+const capabilities = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID'];
+
+/** A process as a runtime describes it. */
+export function processRequest(
+  args: readonly string[],
+  options: { readonly terminal?: boolean; readonly env?: readonly string[] } = {},
+): MessageInitShape<typeof ProcessSchema> {
+  return {
+    Terminal: options.terminal ?? false,
+    User: { UID: 0, GID: 0 },
+    Args: [...args],
+    Env: ['PATH=/bin', ...(options.env ?? [])],
+    Cwd: '/',
+    Capabilities: { Bounding: capabilities, Effective: capabilities, Permitted: capabilities },
+    NoNewPrivileges: true,
+  };
+}
+
+/** A CreateContainer request as Kata's runtime sends it for a rootfs on a shared file system. */
+export function containerRequest(options: ContainerOptions): MessageInitShape<typeof CreateContainerRequestSchema> {
+  const { id, rootfs, args, memoryLimit } = options;
+  return {
+    containerId: id,
+    execId: id,
+    OCI: {
+      Version: '1.0.2',
+      Process: processRequest(args, options),
+      Root: { Path: rootfs, Readonly: false },
+      Hostname: 'pod',
+      Mounts: [
+        { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+        { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+        { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'] },
+      ],
+      Linux: {
+        CgroupsPath: `/kata-agent-test/${id}`,
+        Namespaces: [{ Type: 'pid' }, { Type: 'ipc' }, { Type: 'uts' }, { Type: 'mount' }],
+        ...(memoryLimit === undefined ? {} : { Resources: { Memory: { Limit: memoryLimit } } }),
+      },
+    },
+  };
+}
