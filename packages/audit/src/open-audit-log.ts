@@ -1,0 +1,177 @@
+import type { Decision } from '@kata-agent/gate';
+import type { AuditedCall, AuditLog, CallResult } from './audit-log.js';
+import { AuditUnavailable } from './audit-unavailable.js';
+import { CallFold } from './call-fold.js';
+import { type Clock, systemClock } from './clock.js';
+import { createDigest, type Digest } from './digest.js';
+import { type FileLayer, systemFiles } from './file-layer.js';
+import { Journal } from './journal.js';
+import type { RecordBody } from './record.js';
+import { callBody, intentBody, outcomeBody, refusalBody } from './record-body.js';
+import { RefusalFold } from './refusal-fold.js';
+import { Writer } from './writer.js';
+
+/** How long identical calls gather into one record, in ms. */
+const foldMs = 10_000;
+
+export interface AuditLogOptions {
+  /** The active segment. Closed ones stand beside it, as `FILE.1` (the newest), `FILE.2` … */
+  readonly file: string;
+  /** Bytes; a segment that has reached them is closed. */
+  readonly maxSize: number;
+  /** Closed segments that are kept, at least 1. */
+  readonly keep: number;
+  readonly bootId: string;
+  readonly clock?: Clock;
+  /** For the digests of requests; made at random when it is not given. */
+  readonly key?: Uint8Array;
+  readonly files?: FileLayer;
+}
+
+/**
+ * Opens or makes the log (mode 0600, no link, in a directory that is made with mode 0700 if it is not there), and
+ * goes on with its chain.
+ *
+ * @throws AuditUnavailable when it cannot be opened, written or continued.
+ */
+export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
+  const { file, maxSize, keep, bootId, clock = systemClock, files = systemFiles } = options;
+  if (!(keep >= 1)) throw new RangeError(`keep is ${keep}: at least one closed segment is kept`);
+  if (!(maxSize > 0)) throw new RangeError(`maxSize is ${maxSize}: a segment has more than 0 bytes`);
+  try {
+    const journal = await Journal.open({ file, files, clock, bootId, maxSize, keep });
+    return new ChainedLog(journal, new Writer(journal, { file, clock }), createDigest(options.key), clock);
+  } catch (error) {
+    if (error instanceof AuditUnavailable) throw error;
+    const message = `audit log ${file} cannot be opened: ${(error as Error).message}`;
+    throw new AuditUnavailable(`${message}; it must be a regular file of ours, or absent`, { cause: error });
+  }
+}
+
+class ChainedLog implements AuditLog {
+  readonly #journal: Journal;
+  readonly #writer: Writer;
+  readonly #digest: Digest;
+  readonly #clock: Clock;
+  readonly #calls: CallFold;
+  readonly #refusals: RefusalFold;
+  #repaired: RecordBody | undefined;
+  #cancelTick: (() => void) | undefined;
+  #closed: Promise<void> | undefined;
+  readonly #onExit = (): void => this.#flushNow();
+
+  constructor(journal: Journal, writer: Writer, digest: Digest, clock: Clock) {
+    this.#journal = journal;
+    this.#writer = writer;
+    this.#digest = digest;
+    this.#clock = clock;
+    const emit = (body: RecordBody): void => this.#add(body);
+    const now = (): bigint => clock.monotonic();
+    this.#calls = new CallFold(emit, now);
+    this.#refusals = new RefusalFold(emit, now);
+    if (journal.cutBytes > 0) this.#repaired = { kind: 'repaired', cutBytes: journal.cutBytes };
+    process.once('exit', this.#onExit);
+  }
+
+  get writable(): boolean {
+    return this.failure === undefined;
+  }
+
+  get failure(): Error | undefined {
+    return this.#closed === undefined ? this.#writer.failure : closedFailure();
+  }
+
+  async boot(facts: Readonly<Record<string, unknown>>): Promise<void> {
+    this.#assertOpen();
+    const written = this.#writer.addDurable({ kind: 'boot', facts });
+    this.#tellRepair();
+    await written;
+  }
+
+  async intent(call: AuditedCall, decision: Decision): Promise<number> {
+    this.#assertOpen();
+    this.#tellRepair();
+    return this.#writer.addDurable(intentBody(call, decision, this.#digest(call.payload)));
+  }
+
+  outcome(intent: number, call: AuditedCall, result: CallResult): void {
+    this.#add(outcomeBody(intent, call, result));
+  }
+
+  observe(call: AuditedCall, decision: Decision, result: CallResult): void {
+    if (call.fold !== undefined) {
+      if (this.#calls.count(call.fold, call, decision, result)) return;
+      this.#tickLater();
+    }
+    this.#add(callBody(call, decision, this.#digest(call.payload), result));
+  }
+
+  refuse(call: AuditedCall, decision: Decision): void {
+    if (this.#refusals.count(call, decision)) return;
+    this.#tickLater();
+    this.#add(refusalBody(call, decision, this.#digest(call.payload)));
+  }
+
+  async flush(): Promise<void> {
+    this.#assertOpen();
+    this.#tick();
+    await this.#writer.addDurable(undefined);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const flushed = this.flush();
+    process.removeListener('exit', this.#onExit);
+    try {
+      await flushed;
+    } finally {
+      this.#cancelTick?.();
+      await this.#writer.stop();
+      await this.#journal.close();
+    }
+  }
+
+  #flushNow(): void {
+    this.#calls.tick();
+    this.#refusals.tick();
+    this.#writer.writeNow();
+  }
+
+  #add(body: RecordBody): void {
+    if (this.#closed !== undefined) return;
+    this.#tellRepair();
+    this.#writer.add(body);
+  }
+
+  /** After the boot record, or before whatever comes instead of one. */
+  #tellRepair(): void {
+    const body = this.#repaired;
+    if (body === undefined) return;
+    this.#repaired = undefined;
+    this.#writer.add(body);
+  }
+
+  #tickLater(): void {
+    this.#cancelTick ??= this.#clock.after(foldMs, () => this.#tick());
+  }
+
+  #tick(): void {
+    this.#cancelTick?.();
+    this.#cancelTick = undefined;
+    this.#calls.tick();
+    this.#refusals.tick();
+    if (this.#calls.size + this.#refusals.size > 0) this.#tickLater();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed !== undefined) throw closedFailure();
+  }
+}
+
+function closedFailure(): AuditUnavailable {
+  return new AuditUnavailable('the audit log is closed');
+}
