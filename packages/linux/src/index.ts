@@ -6,3 +6,5 @@ export { type RecordedCall, RecordingSyscalls, type ScriptedCalls } from './fake
 export { loadSyscalls } from './koffi.js';
 export { hasCode, SyscallError } from './syscall-error.js';
 export type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
+export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './pipe.js';
+export { Reaper, type ReaperOptions } from './reaper.js';
