@@ -8,3 +8,12 @@ export { hasCode, SyscallError } from './syscall-error.js';
 export type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './pipe.js';
 export { Reaper, type ReaperOptions } from './reaper.js';
+export { mount, type MountCall, mountCalls, type MountRequest } from './mount.js';
+export {
+  formatMountOptions,
+  isMountOptionWord,
+  MountFlag,
+  type MountOptions,
+  parseMountOptions,
+} from './mount-options.js';
+export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
