@@ -19,7 +19,9 @@ export async function startService(command: string, args: readonly string[]): Pr
       if (line === 'ready') resolve();
     });
     child.once('error', reject);
-    child.once('exit', (code, signal) => reject(new Error(`${command} ended before it was ready: ${code ?? signal}`)));
+    child.once('exit', (code, signal) =>
+      reject(new Error(`${command} ended before it was ready: ${code ?? signal}`)),
+    );
   });
   await ready;
   return {
@@ -42,6 +44,7 @@ export async function output(command: string, args: readonly string[]): Promise<
     texts.stderr += text;
   });
   const [code, signal] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${String(code ?? signal)}: ${texts.stderr}`);
+  if (code !== 0)
+    throw new Error(`${command} ${args.join(' ')} ended with ${String(code ?? signal)}: ${texts.stderr}`);
   return texts.stdout;
 }

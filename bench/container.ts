@@ -1,0 +1,59 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { agentArguments, agentProgram } from './agent-program.js';
+import type { GoPrograms } from './go-programs.js';
+import { median } from './median.js';
+import { runForJson } from './program.js';
+import type { Row } from './row.js';
+
+/** Create and start of a container: through the agent, and plain runc with the same config.json. Needs root and runc. */
+export async function measureContainers(go: GoPrograms, quick: boolean): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  try {
+    const rootfs = makeRootfs(folder);
+    const bundle = join(folder, 'bundle');
+    mkdirSync(bundle);
+    const address = join(folder, 'agent');
+    const { program } = agentProgram();
+    const agent = spawn(process.execPath, [program, ...agentArguments(folder, address)], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const exited = once(agent, 'exit');
+    while (!existsSync(address)) {
+      if (agent.exitCode !== null) throw new Error('the agent ended before it listened');
+      await delay(5);
+    }
+    const args = ['-address', address, '-rootfs', rootfs, '-bundle', bundle, '-n', quick ? '5' : '20'];
+    const times = (await runForJson(go.container, args).finally(async () => {
+      agent.kill('SIGTERM');
+      await exited;
+    })) as { readonly agentMs: number[]; readonly runcMs: number[] };
+    return [
+      {
+        what: 'create and start of a container',
+        unit: 'ms',
+        ours: median(times.agentMs),
+        against: { name: 'plain runc', value: median(times.runcMs) },
+        goal: { most: 1.15 },
+      },
+    ];
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** A root file system with the one command that the containers run. Throws when busybox is missing. */
+function makeRootfs(folder: string): string {
+  const busybox = spawnSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).stdout.trim();
+  if (busybox === '') throw new Error('busybox is missing (Debian: apt-get install busybox-static)');
+  const rootfs = join(folder, 'rootfs');
+  for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp']) mkdirSync(join(rootfs, name), { recursive: true });
+  copyFileSync(busybox, join(rootfs, 'bin', 'busybox'));
+  symlinkSync('busybox', join(rootfs, 'bin', 'sleep'));
+  return rootfs;
+}

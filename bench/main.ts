@@ -1,0 +1,45 @@
+// `npm run bench [-- --quick] [--format json] [--only calls|decision|startup|container]`
+import { parseArgs } from 'node:util';
+
+import { measureCalls } from './calls.js';
+import { measureContainers } from './container.js';
+import { measureDecision } from './decision.js';
+import { buildGoPrograms } from './go-programs.js';
+import { renderRows } from './render.js';
+import { meets, ratio, type Row } from './row.js';
+import { measureStartup } from './startup.js';
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    format: { type: 'string', default: 'text' },
+    only: { type: 'string' },
+  },
+});
+const { quick, format, only } = values;
+
+const go = buildGoPrograms();
+const parts: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
+  calls: () => measureCalls(go, quick),
+  decision: () => measureDecision(quick),
+  startup: () => measureStartup(quick),
+  container: () => measureContainers(go, quick),
+};
+if (only !== undefined && parts[only] === undefined) {
+  console.error(`--only ${only}: known are ${Object.keys(parts).join(', ')}`);
+  process.exit(2);
+}
+if (format !== 'text' && format !== 'json') {
+  console.error(`--format ${format}: text or json`);
+  process.exit(2);
+}
+
+const rows: Row[] = [];
+for (const [name, measure] of Object.entries(parts)) {
+  if (only !== undefined && only !== name) continue;
+  console.error(`• ${name}`);
+  rows.push(...(await measure()));
+}
+if (format === 'json') {
+  console.log(JSON.stringify(rows.map((row) => ({ ...row, ratio: ratio(row), met: meets(row) }))));
+} else console.log(renderRows(rows));

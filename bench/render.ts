@@ -1,0 +1,40 @@
+import { meets, ratio, type Row } from './row.js';
+
+const headings = ['', 'ours', 'compared with', 'unit', 'ratio', 'goal', ''];
+
+/** The rows as a table for people, in columns. */
+export function renderRows(rows: readonly Row[]): string {
+  const lines = [headings, ...rows.map(cells)];
+  const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function cells(row: Row): string[] {
+  const against = row.against === undefined ? '' : `${row.against.name} ${number(row.against.value)}`;
+  const share = ratio(row);
+  const goal =
+    row.goal === undefined ? '' : 'least' in row.goal ? `≥ ${row.goal.least}` : `≤ ${row.goal.most}`;
+  const met = meets(row);
+  const verdict = met === undefined ? '' : met ? 'met' : 'missed';
+  return [
+    row.what,
+    number(row.ours),
+    against,
+    row.unit,
+    share === undefined ? '' : `${share.toFixed(2)}×`,
+    goal,
+    verdict,
+  ];
+}
+
+function number(value: number): string {
+  if (value >= 100) return Math.round(value).toLocaleString('en-GB');
+  return value.toFixed(value >= 10 ? 1 : 2);
+}

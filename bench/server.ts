@@ -1,0 +1,69 @@
+// The measured server: the agent's own gate, log and interceptors (packages/agent/src/server.ts), with a guest whose
+// answers cost nothing, as those of Go's bench-server do.
+//
+//     node bench/dist/server.js SOCKET [AUDIT-LOG]
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+
+import { type AuditLog, openAuditLog } from '@kata-agent/audit';
+import { compileGate } from '@kata-agent/gate';
+
+import type * as policyModule from '../packages/agent/src/policy.js';
+import type * as serverModule from '../packages/agent/src/server.js';
+import { configuration } from './configuration.js';
+
+const listenerName = 'default';
+
+/** A log that keeps nothing: what the server costs without one. */
+const noLog: AuditLog = {
+  intent: () => Promise.resolve(0),
+  outcome: () => undefined,
+  observe: () => undefined,
+  refuse: () => undefined,
+  boot: () => Promise.resolve(),
+  writable: true,
+  failure: undefined,
+  flush: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+};
+
+/** The agent is a program and exports nothing; its compiled files are reached by their place. */
+async function agentModule<T>(name: string): Promise<T> {
+  return (await import(new URL(`../../packages/agent/dist/${name}`, import.meta.url).href)) as T;
+}
+
+const [socket, auditFile] = process.argv.slice(2);
+if (socket === undefined) throw new Error('usage: server.js SOCKET [AUDIT-LOG]');
+const { agentServer } = await agentModule<typeof serverModule>('server.js');
+const { Policy } = await agentModule<typeof policyModule>('policy.js');
+
+const loaded = configuration();
+const audit =
+  auditFile === undefined
+    ? noLog
+    : await openAuditLog({
+        ...loaded.audit,
+        file: auditFile,
+        bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+      });
+const output = Buffer.alloc(2 ** 20);
+const guest = {
+  waitProcess: () => Promise.resolve(7),
+  readStream: ({ length }: { readonly length: number }) => Promise.resolve(output.subarray(0, length)),
+};
+const policy = new Policy(compileGate(loaded, { listeners: [listenerName] }), [listenerName]);
+type Services = Parameters<typeof agentServer>[0]['services'];
+const services = { guest, policy, end: () => undefined } as unknown as Services;
+const server = agentServer({ configuration: loaded, services, audit, log: () => undefined });
+const listener = createServer((stream) => {
+  server.serve(stream, { listener: listenerName, peer: 'pid 1 uid 0' });
+});
+listener.listen(socket);
+await once(listener, 'listening');
+console.log('ready');
+process.stdin.resume();
+await once(process.stdin, 'end');
+listener.close();
+await server.end();
+await audit.close();

@@ -1,0 +1,60 @@
+import { Duplex } from 'node:stream';
+
+import type { Conversation, GoldenFrame } from './conversation.js';
+
+const headerBytes = 10;
+
+/**
+ * The other end of a golden conversation: plays one role's frames, each as soon as all before it have passed, and keeps
+ * what the side under test sends. It compares nothing: frames are counted, so that a test shows all that differ.
+ */
+export class Replay extends Duplex {
+  readonly #frames: readonly GoldenFrame[];
+  readonly #plays: GoldenFrame['from'];
+  readonly #heard: string[] = [];
+  readonly #finished: Promise<void>;
+  #finish: () => void = () => undefined;
+  #at = 0;
+  #pending: Buffer = Buffer.alloc(0);
+
+  constructor(conversation: Conversation, plays: GoldenFrame['from']) {
+    super();
+    this.#frames = conversation.frames;
+    this.#plays = plays;
+    this.#finished = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    process.nextTick(() => this.#play());
+  }
+
+  /** The frames that came, once there are as many as the conversation has. */
+  async heard(): Promise<readonly string[]> {
+    await this.#finished;
+    return this.#heard;
+  }
+
+  override _read(): void {
+    // Frames are pushed when it is their turn; the few bytes of a conversation need no backpressure.
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.#pending = Buffer.concat([this.#pending, chunk]);
+    while (this.#pending.length >= headerBytes) {
+      const total = headerBytes + this.#pending.readUInt32BE(0);
+      if (this.#pending.length < total) break;
+      this.#heard.push(this.#pending.toString('hex', 0, total));
+      this.#pending = this.#pending.subarray(total);
+      this.#at += 1;
+      this.#play();
+    }
+    done();
+  }
+
+  #play(): void {
+    for (let frame = this.#frames[this.#at]; frame?.from === this.#plays; frame = this.#frames[this.#at]) {
+      this.push(Buffer.from(frame.hex, 'hex'));
+      this.#at += 1;
+    }
+    if (this.#at >= this.#frames.length) this.#finish();
+  }
+}
