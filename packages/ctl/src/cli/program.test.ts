@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
+import { commandGroups, commands } from '../commands/index.js';
+import { runBinary } from '../testing/program.js';
+import { fakeIo } from '../testing/fake-io.js';
+import { runProgram } from './program.js';
+
+test('every command has help with its options and an example of itself', async () => {
+  for (const { path, examples, connects, formats } of commands) {
+    const io = fakeIo();
+    assert.equal(await runProgram([...path.split(' '), '--help'], io), 0, path);
+    const help = io.stdout.text;
+    assert.ok(help.startsWith(`Usage: kata-agent-ctl ${path}`), help);
+    assert.notEqual(examples.length, 0);
+    for (const { line } of examples) {
+      assert.ok(line.startsWith(`kata-agent-ctl ${path}`), line);
+      assert.ok(help.includes(line), line);
+    }
+    assert.equal(help.includes('--address'), connects === true, path);
+    assert.equal(help.includes('--format'), formats === true, path);
+    assert.equal(io.stderr.text, '');
+  }
+});
+
+test('the program’s help lists every command and group', () => {
+  const { code, stdout } = runBinary(['--help']);
+  assert.equal(code, 0);
+  for (const { name } of commandGroups) assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
+  for (const { path } of commands) {
+    if (!path.includes(' ')) assert.match(stdout, new RegExp(`^  ${path}[| ]`, 'm'));
+  }
+});
+
+test('the version is printed', () => {
+  const { code, stdout } = runBinary(['--version']);
+  assert.equal(code, 0);
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('wrong use ends with 2 and says so on standard error', () => {
+  for (const [argv, says] of [
+    [[], /Usage: kata-agent-ctl/],
+    [['frobnicate'], /unknown command 'frobnicate'/],
+    [['chek'], /Did you mean check\?/],
+    [['audit'], /Usage: kata-agent-ctl audit/],
+    [['check', '--nope'], /unknown option '--nope'/],
+    [['check'], /no address of an agent is given/],
+    [['check', '-a', 'vsock://3:1024'], /not built yet/],
+    [['check', '-a', 'unix:///x', '--timeout', 'soon'], /--timeout 'soon'/],
+    [['check', 'more'], /too many arguments/],
+    [['endpoints', '--format', 'xml'], /Allowed choices are text, json/],
+    [['endpoints', 'ExecProces'], /Did you mean ExecProcess\?/],
+    [['endpoints', '@exek'], /Did you mean @exec\?/],
+    [['endpoints', 'Health'], /always served/],
+    [['call', 'Nope'], /no method is called 'Nope'/],
+    [['call', 'StartContainer', '{"x": 1}', '-a', 'unix:///x'], /unknown/],
+    [['signal', 'web', 'NOPE', '-a', 'unix:///x'], /'NOPE' is not a signal/],
+  ] as const) {
+    const { code, stdout, stderr } = runBinary(argv);
+    assert.equal(code, 2, `${argv.join(' ')}: ${stderr}`);
+    assert.match(stderr, says, argv.join(' '));
+    assert.equal(stdout, '', argv.join(' '));
+  }
+});
+
+test('an agent that is not there: 3, with the address; JSON on request', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+  try {
+    const address = `unix://${join(folder, 'none.sock')}`;
+    const text = runBinary(['check', '-a', address]);
+    assert.equal(text.code, 3);
+    assert.ok(text.stderr.includes(`cannot reach an agent at ${address}`), text.stderr);
+    const json = runBinary(['--address', address, 'check', '--format', 'json']);
+    assert.equal(json.code, 3);
+    const { error } = JSON.parse(json.stderr) as { error: { kind: string; message: string } };
+    assert.equal(error.kind, 'command');
+    assert.ok(error.message.includes(address));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('endpoints lists all methods, and says honestly which are not built', () => {
+  const { code, stdout } = runBinary(['endpoints']);
+  assert.equal(code, 0);
+  const lines = stdout.split('\n');
+  for (const name of methodNames) {
+    const line = lines.find((text) => text.startsWith(`${name} `));
+    assert.equal(line?.includes('not built yet'), !endpoints[name].built, name);
+  }
+  for (const name of groups.keys()) assert.ok(lines.some((text) => text.startsWith(`${name} `)), name);
+});
+
+test('endpoints NAME is a page, endpoints @GROUP its members, and both have JSON', () => {
+  const page = runBinary(['endpoints', 'ExecProcess']).stdout;
+  assert.match(page, /hostile caller/);
+  assert.match(page, /allowed_endpoints = \["ExecProcess"\]/);
+  const group = runBinary(['endpoints', '@stdio']).stdout;
+  assert.match(group, /^ReadStdout /m);
+  assert.doesNotMatch(group, /^ExecProcess /m);
+  const one = JSON.parse(runBinary(['endpoints', 'ExecProcess', '--format', 'json']).stdout) as object;
+  assert.deepEqual(one, JSON.parse(JSON.stringify(endpoints.ExecProcess)));
+  const all = JSON.parse(runBinary(['endpoints', '--format', 'json']).stdout) as { endpoints: object[] };
+  assert.equal(all.endpoints.length, 42);
+});
+
+test('a template is printed without an agent', () => {
+  const { code, stdout } = runBinary(['call', 'StartContainer', '--template']);
+  assert.equal(code, 0);
+  assert.equal(stdout, '{\n  "container_id": ""\n}\n');
+});

@@ -1,0 +1,125 @@
+import { Command, type CommanderError, CommanderError as ParseFailure, Option } from 'commander';
+import { commandGroups, commands } from '../commands/index.js';
+import { connectionOptions } from '../connection/with-agent.js';
+import { ExitCode } from '../exit-code.js';
+import { styleFor } from '../output/style.js';
+import type { CommandDefinition, OptionRow } from './definition.js';
+import type { Io } from './io.js';
+import { Options } from './options.js';
+import { programName, reportFailure } from './report.js';
+import { version } from './version.js';
+
+const formatOption: OptionRow = {
+  flags: '--format <format>',
+  says: 'for people, or for programs',
+  choices: ['text', 'json'],
+  fallback: 'text',
+};
+
+/** Runs one command line (without the program's name); resolves with the exit code. Never rejects. */
+export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
+  const done: { code: number; json: boolean } = { code: ExitCode.Fine, json: false };
+  const program = createProgram(io, async (definition, operands, options) => {
+    done.json = options.json;
+    try {
+      done.code = await definition.run({ operands, options, io });
+    } catch (error) {
+      const code = reportFailure(error, io, options.json);
+      done.code = definition.workload === true ? ExitCode.OursInRun : code;
+    }
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    return reportFailure(error, io, done.json);
+  }
+  return done.code;
+}
+
+type Perform = (
+  definition: CommandDefinition,
+  operands: readonly string[],
+  options: Options,
+) => Promise<void>;
+
+/** Commander's tree of all commands, made from their rows. */
+export function createProgram(io: Io, perform: Perform): Command {
+  const program = new Command(programName)
+    .description('Talks to a Kata agent, and checks its configurations and audit logs, from outside the guest.')
+    .version(version, '-V, --version', 'print the version of this program')
+    .enablePositionalOptions()
+    .showHelpAfterError(`For help: ${programName} [command] --help`)
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => Math.min(io.stdout.columns ?? 100, 100),
+      getErrHelpWidth: () => Math.min(io.stderr.columns ?? 100, 100),
+      getOutHasColors: () => styleFor(io.stdout, io.environment).enabled,
+      getErrHasColors: () => styleFor(io.stderr, io.environment).enabled,
+    })
+    .configureHelp({ styleTitle: (text) => `\u001b[1m${text}\u001b[22m` })
+    .exitOverride(exitAs(ExitCode.Usage));
+  addOptions(program, connectionOptions);
+  program.addHelpText('after', `\nAn example:\n  $ ${programName} check --address unix:///run/agent.sock`);
+  const groups = new Map(
+    commandGroups.map(({ name, summary }) => [
+      name,
+      program.command(name).description(summary).exitOverride(exitAs(ExitCode.Usage)),
+    ]),
+  );
+  for (const definition of commands) {
+    const [first = '', second] = definition.path.split(' ');
+    const parent = second === undefined ? program : groups.get(first);
+    if (parent === undefined) throw new Error(`no group is called ${first}`);
+    addCommand(parent, second ?? first, definition, perform);
+  }
+  return program;
+}
+
+function addCommand(parent: Command, name: string, definition: CommandDefinition, perform: Perform): void {
+  const command = parent.command(name).summary(definition.summary);
+  command.description([definition.summary, ...(definition.details ?? [])].join('\n\n'));
+  for (const operand of definition.operands ?? []) command.argument(operand.syntax, operand.says);
+  addOptions(command, definition.options ?? []);
+  if (definition.formats === true) addOptions(command, [formatOption]);
+  if (definition.connects === true) addOptions(command, connectionOptions);
+  if (definition.workload === true) command.passThroughOptions();
+  command.addHelpText('after', examplesText(definition));
+  command.exitOverride(exitAs(definition.workload === true ? ExitCode.OursInRun : ExitCode.Usage));
+  command.action(async () => {
+    const options = new Options({ ...command.parent?.opts(), ...rootOptions(command), ...command.opts() });
+    await perform(definition, command.args, options);
+  });
+}
+
+/** Options that stood before the command's name. */
+function rootOptions(command: Command): Record<string, unknown> {
+  let root = command;
+  while (root.parent !== null) root = root.parent;
+  return root.opts();
+}
+
+function addOptions(command: Command, rows: readonly OptionRow[]): void {
+  for (const row of rows) {
+    const option = new Option(row.flags, row.says);
+    if (row.choices !== undefined) option.choices(row.choices);
+    if (row.fallback !== undefined) option.default(row.fallback);
+    if (row.repeatable === true) {
+      option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
+    }
+    command.addOption(option);
+  }
+}
+
+function examplesText(definition: CommandDefinition): string {
+  const title = definition.examples.length === 1 ? 'An example:' : 'Examples:';
+  const lines = definition.examples.flatMap(({ line, says }) => [`  $ ${line}`, `    ${says}`]);
+  return `\n${title}\n${lines.join('\n')}`;
+}
+
+/** Commander's own exits: help and version are fine, all else is wrong use. */
+function exitAs(code: ExitCode): (error: CommanderError) => never {
+  return (error) => {
+    throw new ParseFailure(error.exitCode === 0 ? ExitCode.Fine : code, error.code, error.message);
+  };
+}

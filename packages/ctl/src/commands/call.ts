@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises';
+import { text as readText } from 'node:stream/consumers';
+import type { CommandDefinition, Invocation } from '../cli/definition.js';
+import { findCall } from '../calls/calls.js';
+import { messageFromJson, messageToJson } from '../calls/json.js';
+import { requestTemplate } from '../calls/template.js';
+import { CommandError } from '../command-error.js';
+import { withAgent } from '../connection/with-agent.js';
+import { ExitCode } from '../exit-code.js';
+import { print } from '../output/print.js';
+
+export const call: CommandDefinition = {
+  path: 'call',
+  summary: 'call any method with a request in JSON, and print the reply',
+  details: [
+    'All methods of grpc.AgentService by their names, and Health.Check and Health.Version. Fields have the names of the .proto files (container_id) or lowerCamelCase; bytes are base64; 64-bit numbers may be text. Without a request an empty one is sent.',
+    'The reply is JSON: on one line with --format json, indented otherwise.',
+  ],
+  operands: [
+    { syntax: '<method>', says: 'a name as listed by kata-agent-ctl endpoints' },
+    { syntax: '[request]', says: 'JSON, @file, or - for standard input' },
+  ],
+  options: [
+    { flags: '--template', says: 'print a request with all fields instead, to be filled in' },
+    { flags: '--deadline <duration>', says: 'how long to wait for the reply (default: for ever)' },
+  ],
+  examples: [
+    {
+      line: `kata-agent-ctl call StartContainer '{"container_id": "web"}'`,
+      says: 'Starts a container that was created.',
+    },
+    {
+      line: 'kata-agent-ctl call CreateContainer --template > request.json',
+      says: 'A request to be filled in, and then sent: call CreateContainer @request.json',
+    },
+  ],
+  connects: true,
+  formats: true,
+  run: async (invocation) => {
+    const { operands, options } = invocation;
+    const method = findCall(operands[0] ?? '');
+    if (options.flag('template')) {
+      const template = requestTemplate(method.input);
+      await print(invocation, template, () => indented(template));
+      return ExitCode.Fine;
+    }
+    const { text, source } = await requestText(invocation);
+    const request = messageFromJson(method.input, text, source);
+    const timeoutMs = options.duration('deadline');
+    const reply = await withAgent(invocation, (agent) =>
+      agent.call(method, request, timeoutMs === undefined ? {} : { timeoutMs }),
+    );
+    const value = messageToJson(method.output, reply);
+    await print(invocation, value, () => indented(value));
+    return ExitCode.Fine;
+  },
+};
+
+async function requestText({ operands, io }: Invocation): Promise<{ text: string; source: string }> {
+  const operand = operands[1];
+  if (operand === undefined) return { text: '{}', source: 'the empty request' };
+  if (operand === '-') return { text: await readText(io.stdin), source: 'standard input' };
+  if (!operand.startsWith('@')) return { text: operand, source: 'the request' };
+  const file = operand.slice(1);
+  try {
+    return { text: await readFile(file, 'utf8'), source: file };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(ExitCode.Usage, `cannot read the request: ${reason}`, { cause: error });
+  }
+}
+
+function indented(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}

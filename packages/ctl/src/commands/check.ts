@@ -1,0 +1,30 @@
+import { Health, HealthCheckResponse_ServingStatus as Status } from '@kata-agent/protocol/health';
+import type { CommandDefinition } from '../cli/definition.js';
+import { withAgent } from '../connection/with-agent.js';
+import { ExitCode } from '../exit-code.js';
+import { print } from '../output/print.js';
+
+const answerMs = 10_000;
+
+export const check: CommandDefinition = {
+  path: 'check',
+  summary: 'ask an agent whether it is well',
+  details: ['Calls Health.Check, which every configuration serves. Ends with 0 if it is serving, else with 1.'],
+  examples: [
+    { line: 'kata-agent-ctl check -a unix:///run/agent.sock', says: 'Prints "serving".' },
+    {
+      line: 'kata-agent-ctl check -a hvsock:///run/vm.sock:1024',
+      says: 'The same through the socket of a VMM.',
+    },
+  ],
+  connects: true,
+  formats: true,
+  run: async (invocation) => {
+    const { status } = await withAgent(invocation, (agent) =>
+      agent.call(Health.method.check, {}, { timeoutMs: answerMs }),
+    );
+    const word = (Status[status] ?? `status ${status}`).toLowerCase().replace('_', ' ');
+    await print(invocation, { status: Status[status] ?? status }, () => `${word}\n`);
+    return status === Status.SERVING ? ExitCode.Fine : ExitCode.Failed;
+  },
+};

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { EmptySchema } from '@bufbuild/protobuf/wkt';
+import {
+  GuestDetailsResponseSchema,
+  type PauseContainerRequest,
+  type RemoveContainerRequest,
+  type SignalProcessRequest,
+  StatsContainerResponseSchema,
+} from '@kata-agent/protocol/agent';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { runProgram } from '../cli/program.js';
+import { type FakeAgent, type Handlers, startFakeAgent } from '../testing/fake-agent.js';
+import { type FakeIo, fakeIo } from '../testing/fake-io.js';
+
+interface Result {
+  readonly code: number;
+  readonly io: FakeIo;
+  readonly agent: FakeAgent;
+}
+
+async function ctl(argv: readonly string[], handlers: Handlers = {}, input = ''): Promise<Result> {
+  const agent = await startFakeAgent({}, handlers);
+  const io = fakeIo({ KATA_AGENT_ADDRESS: agent.address });
+  io.stdin.end(input);
+  try {
+    return { code: await runProgram(argv, io), io, agent };
+  } finally {
+    await agent.close();
+  }
+}
+
+test('check says serving; version names all three', async () => {
+  const check = await ctl(['check']);
+  assert.equal(check.code, 0);
+  assert.equal(check.io.stdout.text, 'serving\n');
+  const version = await ctl(['version', '--format', 'json']);
+  const value = JSON.parse(version.io.stdout.text) as Record<string, string>;
+  assert.equal(value['agent'], '9.9');
+  assert.equal(value['protocol'], '0.0.1');
+});
+
+test('guest is a table, or the reply by the .proto’s names', async () => {
+  const handlers: Handlers = {
+    getGuestDetails: async () =>
+      create(GuestDetailsResponseSchema, {
+        memBlockSizeBytes: 134_217_728n,
+        agentDetails: { version: '1.2', supportsSeccomp: true, storageHandlers: ['overlay', 'local'] },
+      }),
+  };
+  const text = (await ctl(['guest'], handlers)).io.stdout.text;
+  assert.match(text, /^version +1\.2$/m);
+  assert.match(text, /^storage handlers +overlay local$/m);
+  assert.match(text, /^memory block size +128\.0 MiB$/m);
+  const json = JSON.parse((await ctl(['guest', '--format', 'json'], handlers)).io.stdout.text) as object;
+  assert.deepEqual((json as { mem_block_size_bytes: string }).mem_block_size_bytes, '134217728');
+});
+
+test('stats adds up disks and leaves out limits that are none', async () => {
+  const handlers: Handlers = {
+    statsContainer: async () =>
+      create(StatsContainerResponseSchema, {
+        cgroupStats: {
+          cpuStats: { cpuUsage: { totalUsage: 1_500_000_000n } },
+          memoryStats: { usage: { usage: 1048576n, limit: 2n ** 63n - 4096n } },
+          pidsStats: { current: 3n, limit: 100n },
+          blkioStats: {
+            ioServiceBytesRecursive: [
+              { op: 'Read', value: 1024n },
+              { op: 'read', value: 1024n },
+              { op: 'Write', value: 1n },
+            ],
+          },
+        },
+        networkStats: [{ name: 'eth0', rxBytes: 10n, txBytes: 2048n }],
+      }),
+  };
+  const { code, io } = await ctl(['stats', 'web'], handlers);
+  assert.equal(code, 0);
+  for (const line of [
+    /^cpu +1\.500 s$/m,
+    /^memory +1\.0 MiB$/m,
+    /^processes +3 of 100$/m,
+    /^disk read +2\.0 KiB$/m,
+    /^network eth0 +10 B in, 2\.0 KiB out$/m,
+  ]) {
+    assert.match(io.stdout.text, line);
+  }
+});
+
+test('pause, resume, signal and rm send what they say, and print nothing', async () => {
+  const done = async (): Promise<ReturnType<typeof create<typeof EmptySchema>>> => create(EmptySchema);
+  const handlers: Handlers = { pauseContainer: done, resumeContainer: done, signalProcess: done };
+  const pause = await ctl(['pause', 'web'], handlers);
+  assert.equal((pause.agent.requests.get('PauseContainer') as PauseContainerRequest).containerId, 'web');
+  const resume = await ctl(['resume', 'web'], handlers);
+  assert.deepEqual(resume.agent.methods, ['ResumeContainer']);
+  const signal = await ctl(['signal', 'web', 'kill', '--exec', 'e1'], handlers);
+  const sent = signal.agent.requests.get('SignalProcess') as SignalProcessRequest;
+  assert.deepEqual([sent.containerId, sent.execId, sent.signal], ['web', 'e1', 9]);
+  const rm = await ctl(['rm', 'web', '--within', '30'], handlers);
+  assert.equal((rm.agent.requests.get('RemoveContainer') as RemoveContainerRequest).timeout, 30);
+  for (const { code, io } of [pause, resume, signal, rm]) {
+    assert.equal(code, 0);
+    assert.equal(io.stdout.text + io.stderr.text, '');
+  }
+});
+
+test('cp sends a file in pieces that make it up, an empty one too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+  try {
+    for (const size of [0, 1, 1024 * 1024, 2_500_000]) {
+      const source = join(folder, 'source');
+      const bytes = Buffer.alloc(size, 'abcdefg');
+      writeFileSync(source, bytes, { mode: 0o640 });
+      const pieces: Buffer[] = [];
+      const heads: string[] = [];
+      const { code } = await ctl(['cp', source, 'web/file', '--owner', '5:6'], {
+        copyFile: async (request) => {
+          assert.equal(Number(request.offset), Buffer.concat(pieces).length);
+          pieces.push(Buffer.from(request.data));
+          heads.push([request.path, request.fileSize, request.fileMode, request.uid, request.gid].join(' '));
+          return create(EmptySchema);
+        },
+      });
+      assert.equal(code, 0);
+      assert.ok(Buffer.concat(pieces).equals(bytes), String(size));
+      const head = `/run/kata-containers/shared/containers/web/file ${size} ${0o100640} 5 6`;
+      assert.deepEqual([...new Set(heads)], [head]);
+    }
+    assert.equal((await ctl(['cp', folder, 'x'])).code, 2);
+    assert.equal((await ctl(['cp', join(folder, 'none'), 'x'])).code, 3);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('call takes a request from the argument, a file or standard input', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+  try {
+    const text = '{"container_id": "web"}';
+    const file = join(folder, 'request.json');
+    writeFileSync(file, text);
+    for (const operand of [text, `@${file}`, '-']) {
+      const { code, io, agent } = await ctl(['call', 'StartContainer', operand], {}, text);
+      assert.equal(code, 0, io.stderr.text);
+      assert.equal(io.stdout.text, '{}\n');
+      assert.equal((agent.requests.get('StartContainer') as PauseContainerRequest).containerId, 'web');
+    }
+    assert.equal((await ctl(['call', 'StartContainer', '@/nonexistent'])).code, 2);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('call prints replies by the .proto’s names; --deadline gives up', async () => {
+  const { io } = await ctl(['call', 'Health.Version', '--format', 'json']);
+  assert.equal(io.stdout.text, '{"grpc_version":"0.0.1","agent_version":"9.9"}\n');
+  const late = await ctl(['call', 'GetOOMEvent', '--deadline', '20ms'], {
+    getOOMEvent: (_request, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new TtrpcError(Code.Canceled, 'gone')));
+      }),
+  });
+  assert.equal(late.code, 1);
+  assert.match(late.io.stderr.text, /GetOOMEvent failed: DEADLINE_EXCEEDED/);
+});
+
+test('a failed call is 1 and has its status, as JSON too', async () => {
+  const handlers: Handlers = {
+    statsContainer: async () => {
+      throw new TtrpcError(Code.InvalidArgument, 'no container x');
+    },
+  };
+  const text = await ctl(['stats', 'x'], handlers);
+  assert.equal(text.code, 1);
+  assert.equal(text.io.stderr.text, 'kata-agent-ctl: StatsContainer failed: INVALID_ARGUMENT: no container x\n');
+  const json = await ctl(['stats', 'x', '--format', 'json'], handlers);
+  assert.deepEqual(JSON.parse(json.io.stderr.text), {
+    error: { method: 'StatsContainer', status: 'INVALID_ARGUMENT', said: 'no container x', kind: 'failed' },
+  });
+});

@@ -1,0 +1,37 @@
+import { AgentService, GuestDetailsResponseSchema } from '@kata-agent/protocol/agent';
+import { messageToJson } from '../calls/json.js';
+import type { CommandDefinition } from '../cli/definition.js';
+import { withAgent } from '../connection/with-agent.js';
+import { ExitCode } from '../exit-code.js';
+import { formatBytes } from '../output/bytes.js';
+import { print } from '../output/print.js';
+import { renderTable } from '../output/table.js';
+
+export const guest: CommandDefinition = {
+  path: 'guest',
+  summary: 'print what an agent tells of itself and its guest',
+  details: ['Calls GetGuestDetails.'],
+  examples: [{ line: 'kata-agent-ctl guest -a unix:///run/agent.sock', says: 'Prints a table.' }],
+  connects: true,
+  formats: true,
+  run: async (invocation) => {
+    const reply = await withAgent(invocation, (agent) =>
+      agent.call(AgentService.method.getGuestDetails, { memBlockSize: true, memHotplugProbe: true }),
+    );
+    const details = reply.agentDetails;
+    const list = (words: readonly string[] | undefined): string => (words ?? []).join(' ') || 'none';
+    const yes = (flag: boolean | undefined): string => (flag === true ? 'yes' : 'no');
+    const rows = [
+      ['version', details?.version ?? 'not said'],
+      ['init of the guest', yes(details?.initDaemon)],
+      ['seccomp', yes(details?.supportsSeccomp)],
+      ['storage handlers', list(details?.storageHandlers)],
+      ['device handlers', list(details?.deviceHandlers)],
+      ['extra features', list(details?.extraFeatures)],
+      ['memory block size', reply.memBlockSizeBytes === 0n ? 'none' : formatBytes(reply.memBlockSizeBytes)],
+      ['memory hotplug by probe', yes(reply.supportMemHotplugProbe)],
+    ];
+    await print(invocation, messageToJson(GuestDetailsResponseSchema, reply), () => renderTable(rows));
+    return ExitCode.Fine;
+  },
+};

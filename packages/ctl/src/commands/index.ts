@@ -1,0 +1,39 @@
+import type { CommandDefinition, CommandGroup } from '../cli/definition.js';
+import { call } from './call.js';
+import { check } from './check.js';
+import { cp } from './cp.js';
+import { endpoints } from './endpoints.js';
+import { exec } from './exec.js';
+import { guest } from './guest.js';
+import { logs } from './logs.js';
+import { pause } from './pause.js';
+import { resume } from './resume.js';
+import { rm } from './rm.js';
+import { run } from './run.js';
+import { signal } from './signal.js';
+import { stats } from './stats.js';
+import { version } from './version.js';
+
+/** First words that are followed by another. */
+export const commandGroups: readonly CommandGroup[] = [
+  { name: 'config', summary: 'check and explain configurations, on any machine' },
+  { name: 'audit', summary: 'read and verify audit logs' },
+];
+
+/** Every command, in the order of the help. */
+export const commands: readonly CommandDefinition[] = [
+  check,
+  version,
+  guest,
+  run,
+  exec,
+  logs,
+  stats,
+  signal,
+  pause,
+  resume,
+  rm,
+  cp,
+  call,
+  endpoints,
+];

@@ -1,0 +1,21 @@
+import { AgentService } from '@kata-agent/protocol/agent';
+import type { CommandDefinition } from '../cli/definition.js';
+import { withAgent } from '../connection/with-agent.js';
+import { ExitCode } from '../exit-code.js';
+import { print } from '../output/print.js';
+
+export const pause: CommandDefinition = {
+  path: 'pause',
+  summary: 'freeze a container’s processes',
+  details: ['Calls PauseContainer. They keep their memory and get no CPU until kata-agent-ctl resume.'],
+  operands: [{ syntax: '<container>', says: 'the container’s identifier' }],
+  examples: [{ line: 'kata-agent-ctl pause web', says: 'Freezes the container web.' }],
+  connects: true,
+  formats: true,
+  run: async (invocation) => {
+    const containerId = invocation.operands[0] ?? '';
+    await withAgent(invocation, (agent) => agent.call(AgentService.method.pauseContainer, { containerId }));
+    await print(invocation, {}, () => '');
+    return ExitCode.Fine;
+  },
+};

@@ -1,0 +1,21 @@
+import { AgentService } from '@kata-agent/protocol/agent';
+import type { CommandDefinition } from '../cli/definition.js';
+import { withAgent } from '../connection/with-agent.js';
+import { ExitCode } from '../exit-code.js';
+import { print } from '../output/print.js';
+
+export const resume: CommandDefinition = {
+  path: 'resume',
+  summary: 'let a frozen container go on',
+  details: ['Calls ResumeContainer.'],
+  operands: [{ syntax: '<container>', says: 'the container’s identifier' }],
+  examples: [{ line: 'kata-agent-ctl resume web', says: 'Thaws the container web.' }],
+  connects: true,
+  formats: true,
+  run: async (invocation) => {
+    const containerId = invocation.operands[0] ?? '';
+    await withAgent(invocation, (agent) => agent.call(AgentService.method.resumeContainer, { containerId }));
+    await print(invocation, {}, () => '');
+    return ExitCode.Fine;
+  },
+};

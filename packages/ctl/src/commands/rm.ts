@@ -1,0 +1,29 @@
+import { AgentService } from '@kata-agent/protocol/agent';
+import type { CommandDefinition } from '../cli/definition.js';
+import { withAgent } from '../connection/with-agent.js';
+import { ExitCode } from '../exit-code.js';
+import { print } from '../output/print.js';
+
+const longestSeconds = 3600;
+
+export const rm: CommandDefinition = {
+  path: 'rm',
+  summary: 'remove a container, killing what runs in it',
+  details: ['Calls RemoveContainer.'],
+  operands: [{ syntax: '<container>', says: 'the container’s identifier' }],
+  options: [
+    { flags: '--within <seconds>', says: 'the agent gives up after so long (default: it takes its time)' },
+  ],
+  examples: [{ line: 'kata-agent-ctl rm web', says: 'Removes the container web.' }],
+  connects: true,
+  formats: true,
+  run: async (invocation) => {
+    const containerId = invocation.operands[0] ?? '';
+    const timeout = invocation.options.whole('within', 1, longestSeconds) ?? 0;
+    await withAgent(invocation, (agent) =>
+      agent.call(AgentService.method.removeContainer, { containerId, timeout }),
+    );
+    await print(invocation, {}, () => '');
+    return ExitCode.Fine;
+  },
+};

@@ -1,0 +1,31 @@
+import { Health } from '@kata-agent/protocol/health';
+import type { CommandDefinition } from '../cli/definition.js';
+import { version as ownVersion } from '../cli/version.js';
+import { withAgent } from '../connection/with-agent.js';
+import { ExitCode } from '../exit-code.js';
+import { print } from '../output/print.js';
+import { renderTable } from '../output/table.js';
+
+const answerMs = 10_000;
+
+export const version: CommandDefinition = {
+  path: 'version',
+  summary: 'print the versions of an agent and of this program',
+  details: ['Calls Health.Version. For this program’s version alone: kata-agent-ctl --version.'],
+  examples: [{ line: 'kata-agent-ctl version -a unix:///run/agent.sock', says: 'Prints both.' }],
+  connects: true,
+  formats: true,
+  run: async (invocation) => {
+    const reply = await withAgent(invocation, (agent) =>
+      agent.call(Health.method.version, {}, { timeoutMs: answerMs }),
+    );
+    const rows = [
+      ['kata-agent-ctl', ownVersion],
+      ['agent', reply.agentVersion],
+      ['protocol', reply.grpcVersion],
+    ];
+    const value = { ctl: ownVersion, agent: reply.agentVersion, protocol: reply.grpcVersion };
+    await print(invocation, value, () => renderTable(rows));
+    return ExitCode.Fine;
+  },
+};

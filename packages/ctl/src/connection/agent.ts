@@ -1,0 +1,47 @@
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import { connect, TtrpcError } from '@kata-agent/ttrpc';
+import type { Duplex } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { CallError } from './call-error.js';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Milliseconds; sent to the agent, and kept to here. */
+  readonly timeoutMs?: number;
+}
+
+/** An agent that answers calls. */
+export interface Agent {
+  /** Calls one method. Rejects with a CallError that knows the method. */
+  call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    options?: CallOptions,
+  ): Promise<MessageShape<O>>;
+  /** Whether the connection has gone, so that an error is its end and not the agent's answer. */
+  gone(): Promise<boolean>;
+  close(): void;
+}
+
+/** Speaks ttRPC over a connected stream; `close` ends the stream. */
+export function openAgent(stream: Duplex): Agent {
+  const channel = connect(stream);
+  return {
+    call: async (method, request, options = {}) => {
+      try {
+        const reply = await channel.unary(method, create(method.input, request), options);
+        return reply as MessageShape<typeof method.output>;
+      } catch (error) {
+        throw error instanceof TtrpcError ? new CallError(method, error) : error;
+      }
+    },
+    gone: () => Promise.race([channel.closed.then(() => true), nextTurn(false)]),
+    close: () => channel.close(),
+  };
+}

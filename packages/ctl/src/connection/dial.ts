@@ -1,0 +1,70 @@
+import { connect as connectPath, type Socket } from 'node:net';
+import { CommandError } from '../command-error.js';
+import { ExitCode } from '../exit-code.js';
+import { type Address, formatAddress } from './address.js';
+import { connectHvsock } from './hvsock.js';
+
+/**
+ * Connects to an agent's address. Rejects with a CommandError (cannot be applied here) that names the address when
+ * nobody answers there, or not within `timeoutMs`; the socket is closed then.
+ */
+export async function dial(address: Address, timeoutMs: number): Promise<Socket> {
+  const leave = new AbortController();
+  const opening = open(address, leave.signal);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([opening, late]);
+  } catch (error) {
+    leave.abort();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(
+      ExitCode.CannotApply,
+      `cannot reach an agent at ${formatAddress(address)}: ${reason}`,
+      { help: helpFor(address, error), cause: error },
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A connected socket; one that is no longer wanted when it is ready is closed. */
+async function open(address: Address, leave: AbortSignal): Promise<Socket> {
+  const socket =
+    address.kind === 'abstract'
+      ? await dialAbstract(address.name)
+      : connectPath({ path: address.path });
+  leave.addEventListener('abort', () => socket.destroy(), { once: true });
+  if (leave.aborted) socket.destroy();
+  if (address.kind !== 'abstract') await connected(socket);
+  if (address.kind === 'hvsock') await connectHvsock(socket, address.port);
+  return socket;
+}
+
+/** Through Linux's own calls, for the exact length of the name; loaded only here, so that all else runs anywhere. */
+async function dialAbstract(name: string): Promise<Socket> {
+  const { connectUnix, loadSyscalls } = await import('@kata-agent/linux');
+  return await connectUnix(loadSyscalls(), { kind: 'abstract', name });
+}
+
+function connected(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error): void => reject(error);
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      socket.off('error', onError);
+      resolve();
+    });
+  });
+}
+
+function helpFor(address: Address, error: unknown): readonly string[] {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT') return ['There is no such socket: is the agent running, and is this its server_addr?'];
+  if (code === 'ECONNREFUSED') return ['Nobody listens there: is the agent running, and is this its server_addr?'];
+  if (code === 'EACCES') return ['This user may not use the socket.'];
+  if (address.kind === 'hvsock') return ['The port is the one of the agent’s server_addr, 1024 unless changed.'];
+  return [];
+}

@@ -1,0 +1,75 @@
+import { type Endpoint, endpoints, type Group, type MethodName } from '@kata-agent/catalogue';
+import type { Style } from './style.js';
+import { renderTable } from './table.js';
+import { wrap } from './wrap.js';
+
+/** Whether a call of the method is performed, in two words. */
+export function builtText(endpoint: Pick<Endpoint, 'built'>): string {
+  return endpoint.built ? 'built' : 'not built yet';
+}
+
+/** How calls of the method are recorded. */
+export function recordText(endpoint: Pick<Endpoint, 'changes' | 'fold'>): string {
+  if (endpoint.fold === 'stream') return 'counted, one record each 10 s for a stream';
+  if (endpoint.fold === 'poll') return 'counted, one record each 10 s for a caller';
+  return endpoint.changes ? 'two records: intent before, outcome after' : 'one record, after';
+}
+
+/** A line for each method. */
+export function endpointsTable(names: readonly MethodName[], style: Style): string {
+  const rows = names.map((name) => {
+    const endpoint = endpoints[name];
+    return [
+      name,
+      endpoint.release,
+      builtText(endpoint),
+      endpoint.changes ? 'changes' : 'reads',
+      endpoint.groups.join(' '),
+    ];
+  });
+  return renderTable([['METHOD', 'SINCE', 'BUILT', 'STATE', 'GROUPS'], ...rows], (cell, row, column) => {
+    if (row === 0) return style.bold(cell);
+    if (column === 2) return cell.startsWith('not') ? style.yellow(cell) : style.green(cell);
+    return cell;
+  });
+}
+
+/** A line for each group. */
+export function groupsTable(groups: readonly Group[], style: Style): string {
+  const rows = groups.map((group) => [group.name, String(group.methods.length), group.purpose]);
+  return renderTable([['GROUP', 'METHODS', 'PURPOSE'], ...rows], (cell, row) =>
+    row === 0 ? style.bold(cell) : cell,
+  );
+}
+
+/** All that is known of one method. */
+export function endpointPage(endpoint: Endpoint, width: number, style: Style): string {
+  const section = (title: string, text: string): string => `\n${style.bold(title)}\n${wrap(text, width, '  ')}`;
+  const facts = renderTable([
+    ['since', endpoint.release],
+    ['state', endpoint.changes ? 'changes it' : 'reads it'],
+    ['groups', endpoint.groups.join(' ') || 'none'],
+    ['recorded', recordText(endpoint)],
+    ['this agent', builtText(endpoint)],
+  ]);
+  const entries = [endpoint.method, ...endpoint.groups].map((entry) => `"${entry}"`);
+  return [
+    `${style.bold(endpoint.method)}\n${wrap(endpoint.purpose, width, '  ')}\n${facts}`,
+    section('What a hostile caller gains', endpoint.exposure),
+    section('What stops working without it', endpoint.without),
+    section('When the Go runtime calls it', endpoint.clients.go),
+    section('When runtime-rs calls it', endpoint.clients.rs),
+    section('To serve it', `[api] allowed_endpoints = [${entries[0] ?? ''}]${alternatives(entries)}`),
+    section('To call it', `kata-agent-ctl call ${endpoint.method} --template`),
+  ].join('');
+}
+
+/** A group with its purpose and its methods. */
+export function groupPage(group: Group, width: number, style: Style): string {
+  return `${style.bold(group.name)}\n${wrap(group.purpose, width, '  ')}\n${endpointsTable(group.methods, style)}`;
+}
+
+function alternatives(entries: readonly string[]): string {
+  const groups = entries.slice(1);
+  return groups.length === 0 ? '' : `, or a group that has it: ${groups.join(', ')}`;
+}

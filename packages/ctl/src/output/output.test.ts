@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Collected } from '../testing/fake-io.js';
+import { formatBytes } from './bytes.js';
+import { styleFor } from './style.js';
+import { renderTable } from './table.js';
+import { wrap } from './wrap.js';
+
+test('colour is for terminals whose owner does not refuse it', () => {
+  const terminal = new Collected();
+  terminal.isTTY = true;
+  assert.equal(styleFor(terminal, {}).bold('x'), '\u001b[1mx\u001b[22m');
+  assert.equal(styleFor(terminal, { NO_COLOR: '' }).enabled, true);
+  assert.equal(styleFor(terminal, { NO_COLOR: '1' }).bold('x'), 'x');
+  assert.equal(styleFor(terminal, { TERM: 'dumb' }).bold('x'), 'x');
+  assert.equal(styleFor(new Collected(), {}).bold('x'), 'x');
+});
+
+test('columns are as wide as their widest cell, and lines have no trailing spaces', () => {
+  assert.equal(
+    renderTable([
+      ['A', 'LONG'],
+      ['wide', ''],
+    ]),
+    'A     LONG\nwide\n',
+  );
+});
+
+test('paragraphs break at spaces; a word that is too long stands alone', () => {
+  assert.equal(wrap('one two three', 8, ' '), ' one two\n three\n');
+  assert.equal(wrap('a unbreakable b', 4), 'a\nunbreakable\nb\n');
+});
+
+test('bytes for people', () => {
+  assert.equal(formatBytes(0n), '0 B');
+  assert.equal(formatBytes(1023n), '1023 B');
+  assert.equal(formatBytes(1536n), '1.5 KiB');
+  assert.equal(formatBytes(2n ** 63n), '8.0 EiB');
+});

@@ -1,0 +1,14 @@
+import { once } from 'node:events';
+import type { Invocation } from '../cli/definition.js';
+import type { Output } from '../cli/io.js';
+
+/** Prints a result once: as one line of JSON for programs, as text for people. */
+export async function print(invocation: Invocation, value: unknown, text: () => string): Promise<void> {
+  const { io, options } = invocation;
+  await write(io.stdout, options.json ? `${JSON.stringify(value)}\n` : text());
+}
+
+/** Writes, and waits while the reader is behind, so that what is read from an agent is not piled up here. */
+export async function write(stream: Output, data: string | Uint8Array): Promise<void> {
+  if (!stream.write(data)) await once(stream, 'drain');
+}

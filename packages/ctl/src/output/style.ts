@@ -1,0 +1,29 @@
+import type { Io, Output } from '../cli/io.js';
+
+/** Ways to set text off; each gives its text back as it is where colour is not wanted. */
+export interface Style {
+  readonly enabled: boolean;
+  readonly bold: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly red: (text: string) => string;
+  readonly green: (text: string) => string;
+  readonly yellow: (text: string) => string;
+}
+
+/** Colour is for terminals, and not for those who ask for none (https://no-color.org). */
+export function styleFor(stream: Output, environment: Io['environment']): Style {
+  const refused = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
+  const enabled = stream.isTTY === true && !refused;
+  const set =
+    (on: number, off: number) =>
+    (text: string): string =>
+      enabled ? `\u001b[${on}m${text}\u001b[${off}m` : text;
+  return {
+    enabled,
+    bold: set(1, 22),
+    dim: set(2, 22),
+    red: set(31, 39),
+    green: set(32, 39),
+    yellow: set(33, 39),
+  };
+}

@@ -1,0 +1,24 @@
+/**
+ * Lines of columns, each as wide as its widest cell and two spaces apart; the last is not padded.
+ * The first row is the heading. `decorate` sets a padded cell off without changing its width.
+ */
+export function renderTable(
+  rows: readonly (readonly string[])[],
+  decorate: (padded: string, row: number, column: number) => string = (padded) => padded,
+): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    }
+  }
+  return rows
+    .map((row, index) => {
+      const last = row.length - 1;
+      const cells = row.map((cell, column) =>
+        decorate(column === last ? cell : cell.padEnd(widths[column] ?? 0), index, column),
+      );
+      return `${cells.join('  ').trimEnd()}\n`;
+    })
+    .join('');
+}

@@ -1,0 +1,47 @@
+import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
+import { builtText, recordText } from '../output/endpoint-text.js';
+import { code, markdownTable, pageHead } from './markdown.js';
+
+/** docs/reference/endpoints.md */
+export function endpointsPage(): string {
+  return [
+    pageHead('Endpoints', 'packages/catalogue'),
+    '\nThe methods of `grpc.AgentService`, by the names that `allowed_endpoints` and `blocked_endpoints` take. ',
+    '`grpc.Health` (`Check`, `Version`) is always served and stands in no list. ',
+    '`kata-agent-ctl endpoints NAME` prints the same at a terminal.\n\n',
+    'A method that is not built yet answers `UNIMPLEMENTED`, whatever the configuration says.\n\n',
+    markdownTable(
+      ['method', 'since', 'state', 'this agent', 'groups'],
+      methodNames.map((name) => {
+        const endpoint = endpoints[name];
+        return [
+          `[${name}](#${name.toLowerCase()})`,
+          endpoint.release,
+          endpoint.changes ? 'changes' : 'reads',
+          builtText(endpoint),
+          endpoint.groups.map(code).join(' '),
+        ];
+      }),
+    ),
+    '\n## Groups\n\nAn entry of a list may be a group; `*` stands for all methods.\n\n',
+    markdownTable(
+      ['group', 'purpose', 'methods'],
+      [...groups.values()].map((group) => [code(group.name), group.purpose, group.methods.join(', ')]),
+    ),
+    '\n## Methods\n',
+    ...methodNames.map(endpointSection),
+  ].join('');
+}
+
+function endpointSection(name: (typeof methodNames)[number]): string {
+  const endpoint = endpoints[name];
+  const built = endpoint.built ? '' : ' **Not built yet.**';
+  return [
+    `\n### ${name}\n\n${endpoint.purpose}${built}\n\n`,
+    `- What a hostile caller gains: ${endpoint.exposure}\n`,
+    `- Without it: ${endpoint.without}\n`,
+    `- The Go runtime calls it: ${endpoint.clients.go}\n`,
+    `- runtime-rs calls it: ${endpoint.clients.rs}\n`,
+    `- Recorded: ${recordText(endpoint)}\n`,
+  ].join('');
+}

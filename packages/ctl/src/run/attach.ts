@@ -1,0 +1,118 @@
+import { AgentService } from '@kata-agent/protocol/agent';
+import { Code } from '@kata-agent/ttrpc';
+import type { Io, Output } from '../cli/io.js';
+import { CommandError } from '../command-error.js';
+import type { Agent } from '../connection/agent.js';
+import { CallError } from '../connection/call-error.js';
+import { ExitCode } from '../exit-code.js';
+import { write } from '../output/print.js';
+import { closeInput, pumpInput } from './input-pump.js';
+import { isRefusal, notice } from './notices.js';
+import { pumpOutput, type StreamName } from './output-pump.js';
+import type { TerminalSize } from './process-spec.js';
+import type { SignalForwarder } from './signals.js';
+import type { Target } from './target.js';
+
+export interface AttachOptions {
+  /** Pass standard input on; without it the process's is closed at once. */
+  readonly interactive: boolean;
+  /** The process has a terminal: ours is set to raw mode, and its size follows. */
+  readonly terminal: boolean;
+  readonly signals: SignalForwarder;
+}
+
+/**
+ * Connects this program's streams, terminal and signals to a started process; resolves with its exit code when it
+ * has ended and all of its output is written. Streams that the agent does not serve are left out with a notice.
+ * Rejects with a CallError, or with a CommandError when a signal cannot be delivered.
+ */
+export async function attach(agent: Agent, io: Io, target: Target, options: AttachOptions): Promise<number> {
+  const over = new AbortController();
+  const restore = options.terminal ? followTerminal(agent, io, target) : (): void => undefined;
+  const input = options.interactive
+    ? pumpInput(agent, io, target, over.signal)
+    : closeInput(agent, io, target, over.signal);
+  // With a terminal, both streams are one.
+  const streams: readonly StreamName[] = options.terminal ? ['stdout'] : ['stdout', 'stderr'];
+  const outputs = streams.map((stream) => passOut(agent, io, target, stream, over.signal));
+  const ended = agent.call(AgentService.method.waitProcess, { ...target }, { signal: over.signal });
+  const undelivered = new Promise<never>((_resolve, reject) => {
+    options.signals.deliverTo((signal) => {
+      forward(agent, target, signal).catch(reject);
+    });
+  });
+  try {
+    const all = Promise.all([ended, ...outputs]);
+    const [{ status }] = await Promise.race([all, undelivered, failureOf(input)]);
+    return status;
+  } finally {
+    restore();
+    over.abort();
+    await input;
+  }
+}
+
+/** Standard output and error, or undefined where there is no terminal to ask. */
+export function terminalSize(stream: Output): TerminalSize | undefined {
+  const { rows, columns } = stream;
+  return rows === undefined || columns === undefined ? undefined : { rows, columns };
+}
+
+async function passOut(
+  agent: Agent,
+  io: Io,
+  target: Target,
+  stream: StreamName,
+  over: AbortSignal,
+): Promise<void> {
+  try {
+    await pumpOutput(agent, target, stream, (data) => write(io[stream], data), over);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    notice(io, `the program’s ${stream} is not shown`, error);
+  }
+}
+
+/** Raw mode, and the terminal's size now and whenever it changes; returns what undoes both. */
+function followTerminal(agent: Agent, io: Io, target: Target): () => void {
+  let refused = false;
+  const resize = (): void => {
+    const size = terminalSize(io.stdout);
+    if (size === undefined || refused) return;
+    const request = { ...target, row: size.rows, column: size.columns };
+    agent.call(AgentService.method.ttyWinResize, request).catch((error: unknown) => {
+      // A process that has just ended has no terminal any more; only a refusal is worth a word.
+      if (!isRefusal(error) || refused) return;
+      refused = true;
+      notice(io, 'the program does not see the terminal’s size', error);
+    });
+  };
+  const raw = io.stdin.isTTY === true && io.stdin.setRawMode !== undefined;
+  if (raw) io.stdin.setRawMode?.(true);
+  io.stdout.on('resize', resize);
+  resize();
+  return () => {
+    io.stdout.off('resize', resize);
+    if (raw) io.stdin.setRawMode?.(false);
+  };
+}
+
+async function forward(agent: Agent, target: Target, signal: number): Promise<void> {
+  try {
+    await agent.call(AgentService.method.signalProcess, { ...target, signal });
+  } catch (error) {
+    // It ended before the signal reached it.
+    if (error instanceof CallError && error.code === Code.NotFound) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(ExitCode.OursInRun, `signal ${signal} cannot be passed on: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Never resolves: rejects if `work` does. */
+function failureOf(work: Promise<void>): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    work.catch(reject);
+  });
+}

@@ -1,0 +1,24 @@
+import { Code } from '@kata-agent/ttrpc';
+import type { Io } from '../cli/io.js';
+import { programName } from '../cli/report.js';
+import { CallError } from '../connection/call-error.js';
+import { explainFailure, renderRefusal } from '../refusal/refusal.js';
+
+/** Whether the agent refused a call, rather than failed at it. */
+export function isRefusal(error: unknown): error is CallError {
+  return (
+    error instanceof CallError &&
+    (error.code === Code.Unimplemented || error.code === Code.PermissionDenied)
+  );
+}
+
+/** Says on standard error what the workload has to do without, or what could not be cleaned up. */
+export function notice(io: Io, consequence: string, error: unknown): void {
+  const reason =
+    error instanceof CallError
+      ? (renderRefusal(explainFailure(error))[0] ?? error.message)
+      : error instanceof Error
+        ? error.message
+        : String(error);
+  io.stderr.write(`${programName}: ${consequence}: ${reason}\n`);
+}

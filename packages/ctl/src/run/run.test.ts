@@ -1,0 +1,273 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { CreateContainerRequest, ExecProcessRequest, TtyWinResizeRequest } from '@kata-agent/protocol/agent';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { runProgram } from '../cli/program.js';
+import { type FakeAgent, type FakeProcess, type Handlers, startFakeAgent } from '../testing/fake-agent.js';
+import { type FakeIo, fakeIo } from '../testing/fake-io.js';
+
+const refuse = (name: string) => async (): Promise<never> => {
+  throw new TtrpcError(Code.Unimplemented, `${name} is not served here: not in allowed_endpoints (c.toml:3)`);
+};
+
+/** Runs one command line against a fake agent. */
+async function withFake(
+  argv: readonly string[],
+  script: FakeProcess,
+  options: {
+    handlers?: Handlers;
+    during?: (io: FakeIo, agent: FakeAgent) => void | Promise<void>;
+    prepare?: (io: FakeIo) => void;
+  } = {},
+): Promise<{ code: number; io: FakeIo; agent: FakeAgent }> {
+  const agent = await startFakeAgent(script, options.handlers);
+  const io = fakeIo({ KATA_AGENT_ADDRESS: agent.address, HOME: '/root' });
+  options.prepare?.(io);
+  try {
+    const running = runProgram(argv, io);
+    await options.during?.(io, agent);
+    return { code: await running, io, agent };
+  } finally {
+    await agent.close();
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turn();
+}
+
+test('run makes and removes sandbox and container, shows both streams, and passes the code on', async () => {
+  const script = { stdout: ['one ', 'two\n'], stderr: ['oops\n'], status: 7 };
+  const { code, io, agent } = await withFake(['run', '/srv/rootfs', '--', 'sh', '-c', 'x'], script);
+  assert.equal(code, 7);
+  assert.equal(io.stdout.text, 'one two\n');
+  assert.equal(io.stderr.text, 'oops\n');
+  assert.deepEqual(agent.methods.slice(0, 3), ['CreateSandbox', 'CreateContainer', 'StartContainer']);
+  assert.deepEqual(agent.methods.slice(-2), ['RemoveContainer', 'DestroySandbox']);
+  const request = agent.requests.get('CreateContainer') as CreateContainerRequest;
+  assert.equal(request.execId, request.containerId);
+  assert.deepEqual(request.OCI?.Process?.Args, ['sh', '-c', 'x']);
+  assert.equal(request.OCI?.Root?.Path, '/srv/rootfs');
+});
+
+test('the workload’s own options are not taken for ours', async () => {
+  const { agent } = await withFake(['run', '/r', 'ls', '-t', '--help', '-e', 'x'], {});
+  const request = agent.requests.get('CreateContainer') as CreateContainerRequest;
+  assert.deepEqual(request.OCI?.Process?.Args, ['ls', '-t', '--help', '-e', 'x']);
+  assert.equal(request.OCI?.Process?.Terminal, false);
+});
+
+test('without -i standard input is closed at once', async () => {
+  const { code, agent } = await withFake(['run', '/r', 'cat'], { echo: true });
+  assert.equal(code, 0);
+  assert.ok(agent.methods.includes('CloseStdin'));
+});
+
+test('with -i standard input goes to the program unchanged, and its end closes it', async () => {
+  const bytes = Buffer.alloc(300_000, 'standard input\n');
+  const { code, io } = await withFake(
+    ['run', '-i', '/r', 'cat'],
+    { echo: true },
+    {
+      prepare: ({ stdin }) => stdin.end(bytes),
+      handlers: {},
+    },
+  );
+  assert.equal(io.stderr.text, '');
+  assert.equal(code, 0);
+  assert.ok(io.stdout.bytes.equals(bytes));
+});
+
+test('with -t the terminal is raw for as long as the program runs, and its size follows', async () => {
+  const sizes: string[] = [];
+  const { code, io, agent } = await withFake(
+    ['run', '-it', '/r', 'sh'],
+    { echo: true },
+    {
+      prepare: ({ stdin, stdout }) => {
+        stdin.isTTY = true;
+        stdout.isTTY = true;
+        stdout.rows = 40;
+        stdout.columns = 100;
+      },
+      during: async ({ stdin, stdout }, { requests }) => {
+        const seen = (rows: number) => (): boolean => {
+          const request = requests.get('TtyWinResize') as TtyWinResizeRequest | undefined;
+          return request?.row === rows;
+        };
+        await until(seen(40));
+        stdout.rows = 41;
+        stdout.emit('resize');
+        await until(seen(41));
+        sizes.push('40', '41');
+        stdin.end('exit\r');
+      },
+    },
+  );
+  assert.equal(code, 0);
+  assert.deepEqual(sizes, ['40', '41']);
+  assert.deepEqual(io.stdin.modes, [true, false]);
+  assert.equal(io.stdout.text, 'exit\r');
+  const spec = (agent.requests.get('CreateContainer') as CreateContainerRequest).OCI?.Process;
+  assert.equal(spec?.Terminal, true);
+  assert.equal(spec?.ConsoleSize?.Height, 40);
+  assert.ok(!agent.methods.includes('ReadStderr'));
+});
+
+test('signals are passed on, those too that came before the program ran', async () => {
+  for (const [name, code] of [
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const) {
+    const result = await withFake(
+      ['run', '/r', 'sleep'],
+      { untilSignal: true },
+      {
+        during: (io) => {
+          assert.equal(io.signals.listenerCount(name), 0);
+          return until(() => io.signals.listenerCount(name) > 0).then(() => {
+            io.signals.emit(name);
+          });
+        },
+      },
+    );
+    assert.equal(result.code, code);
+    assert.equal(result.io.signals.listenerCount(name), 0);
+  }
+});
+
+test('a signal that the agent refuses to pass on ends the run and removes the container', async () => {
+  const { code, io, agent } = await withFake(
+    ['run', '/r', 'sleep'],
+    { untilSignal: true },
+    {
+      handlers: { signalProcess: refuse('SignalProcess') },
+      during: async ({ signals }, { methods }) => {
+        await until(() => methods.includes('WaitProcess'));
+        signals.emit('SIGINT');
+      },
+    },
+  );
+  assert.equal(code, 125);
+  assert.match(io.stderr.text, /signal 2 cannot be passed on: .*UNIMPLEMENTED/);
+  assert.deepEqual(agent.methods.slice(-2), ['RemoveContainer', 'DestroySandbox']);
+});
+
+test('output that is not served is left out with a word, and the code still comes', async () => {
+  const { code, io } = await withFake(
+    ['run', '/r', 'true'],
+    { status: 3, stdout: ['seen'] },
+    { handlers: { readStderr: refuse('ReadStderr') } },
+  );
+  assert.equal(code, 3);
+  assert.equal(io.stdout.text, 'seen');
+  assert.match(io.stderr.text, /stderr is not shown: ReadStderr was refused/);
+});
+
+test('a refused creation is 125, says what to allow, and leaves no sandbox', async () => {
+  const { code, io, agent } = await withFake(
+    ['run', '/r', 'true'],
+    {},
+    { handlers: { createContainer: refuse('CreateContainer') } },
+  );
+  assert.equal(code, 125);
+  assert.match(io.stderr.text, /CreateContainer was refused/);
+  assert.match(io.stderr.text, /"CreateContainer", "@pod"/);
+  assert.deepEqual(agent.methods, ['CreateSandbox', 'CreateContainer', 'DestroySandbox']);
+});
+
+test('a container that cannot be removed is said, and does not hide the code', async () => {
+  const { code, io } = await withFake(
+    ['run', '--name', 'web', '/r', 'true'],
+    { status: 9 },
+    { handlers: { removeContainer: refuse('RemoveContainer') } },
+  );
+  assert.equal(code, 9);
+  assert.match(io.stderr.text, /the container web is left behind: RemoveContainer was refused/);
+});
+
+test('an agent that has a sandbox: an error with the remedy, and the remedy works', async () => {
+  const handlers: Handlers = {
+    createSandbox: async () => {
+      throw new TtrpcError(Code.AlreadyExists, 'there is a sandbox');
+    },
+  };
+  const first = await withFake(['run', '/r', 'true'], {}, { handlers });
+  assert.equal(first.code, 125);
+  assert.match(first.io.stderr.text, /has a sandbox already/);
+  assert.match(first.io.stderr.text, /--no-sandbox/);
+  assert.deepEqual(first.agent.methods, ['CreateSandbox']);
+  const second = await withFake(['run', '--no-sandbox', '/r', 'true'], {}, { handlers });
+  assert.equal(second.code, 0);
+  assert.equal(second.agent.methods.at(-1), 'RemoveContainer');
+});
+
+test('--keep-sandbox leaves the sandbox', async () => {
+  const { code, agent } = await withFake(['run', '--keep-sandbox', '/r', 'true'], {});
+  assert.equal(code, 0);
+  assert.equal(agent.methods.at(-1), 'RemoveContainer');
+  assert.equal(agent.methods[0], 'CreateSandbox');
+});
+
+test('wrong use of run is 125 and calls nothing', async () => {
+  for (const argv of [
+    ['run'],
+    ['run', '/r'],
+    ['run', '/r', '--'],
+    ['run', '--nope', '/r', 'x'],
+    ['run', 'relative', 'x'],
+    ['run', '--user', 'root', '/r', 'x'],
+    ['run', '--no-sandbox', '--keep-sandbox', '/r', 'x'],
+    ['run', '--name', '../x', '/r', 'x'],
+    ['exec', '../x', 'y'],
+    ['exec'],
+  ]) {
+    const { code, io, agent } = await withFake(argv, {});
+    assert.equal(code, 125, argv.join(' '));
+    assert.notEqual(io.stderr.text, '');
+    assert.deepEqual(agent.methods, [], argv.join(' '));
+  }
+});
+
+test('exec starts a process in the container and passes its code on', async () => {
+  const { code, io, agent } = await withFake(
+    ['exec', '-e', 'HOME', '-e', 'A=b=c', '-u', '1:2,3', '--cwd', '/tmp', 'web', '--', 'id', '-u'],
+    { stdout: ['1\n'], status: 4 },
+  );
+  assert.equal(code, 4);
+  assert.equal(io.stdout.text, '1\n');
+  const request = agent.requests.get('ExecProcess') as ExecProcessRequest;
+  assert.equal(request.containerId, 'web');
+  assert.match(request.execId, /^exec-[0-9a-f]{8}$/);
+  assert.deepEqual(request.process?.Args, ['id', '-u']);
+  assert.equal(request.process?.Cwd, '/tmp');
+  assert.deepEqual(request.process?.User?.AdditionalGids, [3]);
+  assert.deepEqual(request.process?.Env.slice(1), ['HOME=/root', 'A=b=c']);
+});
+
+test('a refused exec says by what, and what would have to be allowed', async () => {
+  const { code, io } = await withFake(
+    ['exec', 'web', 'sh'],
+    {},
+    { handlers: { execProcess: refuse('ExecProcess') } },
+  );
+  assert.equal(code, 125);
+  assert.match(io.stderr.text, /ExecProcess was refused: .*\(UNIMPLEMENTED\)/);
+  assert.match(io.stderr.text, /not in allowed_endpoints \(c\.toml:3\)/);
+  assert.match(io.stderr.text, /"ExecProcess", "@exec"/);
+  assert.match(io.stderr.text, /kata-agent-ctl endpoints ExecProcess/);
+});
+
+test('logs prints both streams to their ends', async () => {
+  const script = { stdout: ['a', 'b'], stderr: ['c'] };
+  const { code, io } = await withFake(['logs', 'web'], script);
+  assert.equal(code, 0);
+  assert.equal(io.stdout.text, 'ab');
+  assert.equal(io.stderr.text, 'c');
+});
+
+test('logs as JSON has a line for each piece', async () => {
+  const { io } = await withFake(['logs', 'web', '--format', 'json'], { stdout: ['hi'] });
+  assert.deepEqual(JSON.parse(io.stdout.text), { stream: 'stdout', data: 'aGk=' });
+});

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { CommandError } from '../command-error.js';
+import { ExitCode } from '../exit-code.js';
+import { containerSpec } from './container-spec.js';
+import { type ProcessRequest, processSpec } from './process-spec.js';
+import { signalNumber } from './signals.js';
+
+const plain: ProcessRequest = {
+  args: ['sh'],
+  env: [],
+  user: undefined,
+  cwd: undefined,
+  terminal: false,
+  size: undefined,
+};
+
+const wrongUse =
+  (says: RegExp) =>
+  (error: unknown): boolean =>
+    error instanceof CommandError && error.exitCode === ExitCode.Usage && says.test(error.message);
+
+test('a program that nobody said more about runs as root in / with a search path and few capabilities', () => {
+  const process = processSpec(plain, {});
+  assert.deepEqual(process.User, { UID: 0, GID: 0, AdditionalGids: [] });
+  assert.equal(process.Cwd, '/');
+  assert.equal(process.NoNewPrivileges, true);
+  assert.equal(process.Env?.length, 1);
+  assert.match(process.Env?.[0] ?? '', /^PATH=.*\/bin/);
+  const capabilities = process.Capabilities?.Effective ?? [];
+  assert.ok(capabilities.includes('CAP_CHOWN'));
+  assert.ok(!capabilities.includes('CAP_SYS_ADMIN'));
+});
+
+test('a variable is set once, the last value wins, and a bare name takes the value from here', () => {
+  const env = ['A=1', 'PATH=/x', 'A=2', 'HERE', 'ABSENT', 'EMPTY='];
+  const process = processSpec({ ...plain, env }, { HERE: 'yes' });
+  assert.deepEqual(process.Env, ['PATH=/x', 'A=2', 'HERE=yes', 'EMPTY=']);
+});
+
+test('a terminal has a type and a size, and only then', () => {
+  const size = { rows: 24, columns: 80 };
+  const terminal = processSpec({ ...plain, terminal: true, size }, {});
+  assert.deepEqual(terminal.ConsoleSize, { Height: 24, Width: 80 });
+  assert.ok(terminal.Env?.includes('TERM=xterm'));
+  assert.equal(processSpec({ ...plain, size }, {}).ConsoleSize, undefined);
+});
+
+test('users are numbers', () => {
+  const user = (text: string) => processSpec({ ...plain, user: text }, {}).User;
+  assert.deepEqual(user('1000'), { UID: 1000, GID: 0, AdditionalGids: [] });
+  assert.deepEqual(user('1000:100'), { UID: 1000, GID: 100, AdditionalGids: [] });
+  assert.deepEqual(user('1:2,3,4'), { UID: 1, GID: 2, AdditionalGids: [3, 4] });
+  for (const text of ['', 'root', '1:', '-1', '1:2,', '4294967295', '1:2:3']) {
+    assert.throws(() => user(text), wrongUse(/--user/), text);
+  }
+});
+
+test('what cannot be a variable or directory is wrong use', () => {
+  assert.throws(() => processSpec({ ...plain, env: ['=x'] }, {}), wrongUse(/--env '=x'/));
+  assert.throws(() => processSpec({ ...plain, cwd: 'tmp' }, {}), wrongUse(/--cwd 'tmp'/));
+});
+
+test('a container is a valid request with its own namespaces and the guest’s network', () => {
+  const process = processSpec(plain, {});
+  const request = create(
+    CreateContainerRequestSchema,
+    containerSpec({ id: 'web', rootfs: '/srv', readonlyRootfs: true, hostname: 'h', process }),
+  );
+  assert.equal(request.execId, 'web');
+  assert.deepEqual(request.OCI?.Linux?.Namespaces.map((namespace) => namespace.Type).sort(), [
+    'ipc',
+    'mount',
+    'pid',
+    'uts',
+  ]);
+  assert.equal(request.OCI?.Root?.Readonly, true);
+  assert.ok(request.OCI?.Mounts.some((mount) => mount.destination === '/proc'));
+  assert.ok(request.OCI?.Linux?.MaskedPaths.includes('/proc/kcore'));
+});
+
+test('identifiers and rootfs are checked before anything is called', () => {
+  const process = processSpec(plain, {});
+  const spec = (id: string, rootfs: string) =>
+    containerSpec({ id, rootfs, readonlyRootfs: false, hostname: '', process });
+  for (const id of ['', '.x', '-x', 'a/b', 'a b', 'é', 'x'.repeat(129)]) {
+    assert.throws(() => spec(id, '/r'), wrongUse(/--name/), id);
+  }
+  assert.throws(() => spec('web', 'r'), wrongUse(/rootfs 'r'/));
+});
+
+test('signals have names and numbers', () => {
+  for (const [text, number] of [
+    ['TERM', 15],
+    ['SIGTERM', 15],
+    ['sigkill', 9],
+    ['9', 9],
+    ['64', 64],
+  ] as const) {
+    assert.equal(signalNumber(text), number, text);
+  }
+  for (const text of ['', '0', '65', '-9', 'TERMINATE', 'SIG', '__proto__', 'constructor']) {
+    assert.throws(() => signalNumber(text), wrongUse(/is not a signal/), text);
+  }
+});

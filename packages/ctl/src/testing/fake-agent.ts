@@ -1,0 +1,128 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { create, type Message } from '@bufbuild/protobuf';
+import { EmptySchema } from '@bufbuild/protobuf/wkt';
+import {
+  AgentService,
+  type ReadStreamRequest,
+  ReadStreamResponseSchema,
+  WaitProcessResponseSchema,
+  WriteStreamResponseSchema,
+} from '@kata-agent/protocol/agent';
+import {
+  Health,
+  HealthCheckResponse_ServingStatus,
+  HealthCheckResponseSchema,
+  VersionCheckResponseSchema,
+} from '@kata-agent/protocol/health';
+import { createServer as createTtrpcServer, type ServiceImplementation, service } from '@kata-agent/ttrpc';
+
+export type Handlers = Partial<ServiceImplementation<typeof AgentService, null>>;
+
+export interface FakeProcess {
+  readonly stdout?: readonly string[];
+  readonly stderr?: readonly string[];
+  readonly status?: number;
+  /** What arrives on standard input comes out again, and the process ends with its input. */
+  readonly echo?: boolean;
+  /** The process ends when it is signalled, with 128 and the signal. */
+  readonly untilSignal?: boolean;
+}
+
+/** An agent without containers: one process that follows a script, on a unix socket of its own. */
+export interface FakeAgent {
+  readonly address: string;
+  /** Names of the methods that were called, in order; reads and writes only once in a row. */
+  readonly methods: readonly string[];
+  /** The last request of each method. */
+  readonly requests: ReadonlyMap<string, Message>;
+  close(): Promise<void>;
+}
+
+const empty = (): Message => create(EmptySchema);
+
+export async function startFakeAgent(script: FakeProcess, changed: Handlers = {}): Promise<FakeAgent> {
+  const folder = await mkdtemp(join(tmpdir(), 'kata-ctl-'));
+  const path = join(folder, 'agent.sock');
+  const methods: string[] = [];
+  const requests = new Map<string, Message>();
+  const server = createTtrpcServer<null>({
+    services: [
+      service<typeof AgentService, null>(AgentService, { ...processHandlers(script), ...changed }),
+      service<typeof Health, null>(Health, {
+        check: async () =>
+          create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.SERVING }),
+        version: async () =>
+          create(VersionCheckResponseSchema, { grpcVersion: '0.0.1', agentVersion: '9.9' }),
+      }),
+    ],
+    interceptors: [
+      async (request, context, next) => {
+        if (methods.at(-1) !== context.method) methods.push(context.method);
+        requests.set(context.method, request);
+        return await next(request);
+      },
+    ],
+  });
+  const listener = createServer((socket) => {
+    server.serve(socket, null);
+  });
+  await new Promise<void>((resolve) => listener.listen(path, resolve));
+  return {
+    address: `unix://${path}`,
+    methods,
+    requests,
+    close: async () => {
+      server.close();
+      await new Promise((resolve) => listener.close(resolve));
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+function processHandlers(script: FakeProcess): Handlers {
+  const outputs = {
+    stdout: [...(script.stdout ?? [])].map((text) => Buffer.from(text)),
+    stderr: [...(script.stderr ?? [])].map((text) => Buffer.from(text)),
+  };
+  let inputOpen = script.echo === true;
+  let signal: number | undefined = script.untilSignal === true ? undefined : 0;
+  const running = (): boolean => inputOpen || signal === undefined;
+  const next = async (stream: 'stdout' | 'stderr', request: ReadStreamRequest, over: AbortSignal) => {
+    while (outputs[stream].length === 0 && running() && !over.aborted) await turn();
+    const data = outputs[stream].shift() ?? Buffer.alloc(0);
+    if (data.length > request.len) throw new Error('a test’s piece is larger than a read');
+    return create(ReadStreamResponseSchema, { data });
+  };
+  return {
+    createSandbox: async () => empty(),
+    destroySandbox: async () => empty(),
+    createContainer: async () => empty(),
+    startContainer: async () => empty(),
+    execProcess: async () => empty(),
+    removeContainer: async () => empty(),
+    ttyWinResize: async () => empty(),
+    readStdout: async (request, { signal: over }) => await next('stdout', request, over),
+    readStderr: async (request, { signal: over }) => await next('stderr', request, over),
+    writeStdin: async ({ data }) => {
+      outputs.stdout.push(Buffer.from(data));
+      return create(WriteStreamResponseSchema, { len: data.length });
+    },
+    closeStdin: async () => {
+      inputOpen = false;
+      return empty();
+    },
+    signalProcess: async (request) => {
+      signal = request.signal;
+      return empty();
+    },
+    waitProcess: async (_request, { signal: over }) => {
+      while (running() && !over.aborted) await turn();
+      const status = signal === undefined || signal === 0 ? (script.status ?? 0) : 128 + signal;
+      return create(WaitProcessResponseSchema, { status });
+    },
+  };
+}
