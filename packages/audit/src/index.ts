@@ -5,3 +5,8 @@ export type * from './record.js';
 export type { Problem, VerifyReport } from './verify-report.js';
 export { type FileLayer, type SegmentFile, systemFiles } from './file-layer.js';
 export { type AuditLogOptions, openAuditLog } from './open-audit-log.js';
+export type { Read } from './chain.js';
+export { type FollowOptions, follow, readLog } from './follow.js';
+export { formatHead, head, parseHead } from './head.js';
+export { renderHeader, renderRecord, type ShowOptions } from './show.js';
+export { type VerifyOptions, verify } from './verify.js';

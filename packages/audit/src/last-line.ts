@@ -7,7 +7,9 @@ const newline = 0x0a;
 export interface LastLine {
   /** Without its newline; undefined when there is no whole line. */
   readonly line: Buffer | undefined;
-  /** Bytes behind the last newline. */
+  /** Offset behind the last newline. */
+  readonly end: number;
+  /** Bytes behind it. */
   readonly tornBytes: number;
 }
 
@@ -26,9 +28,9 @@ export async function lastLine(handle: Pick<FileHandle, 'read' | 'stat'>): Promi
     const end = text.lastIndexOf(newline);
     const start = end <= 0 ? -1 : text.lastIndexOf(newline, end - 1);
     if (end !== -1 && (start !== -1 || from === 0)) {
-      return { line: text.subarray(start + 1, end), tornBytes: text.length - end - 1 };
+      return { line: text.subarray(start + 1, end), end: from + end + 1, tornBytes: text.length - end - 1 };
     }
-    if (from === 0) return { line: undefined, tornBytes: text.length };
+    if (from === 0) return { line: undefined, end: 0, tornBytes: text.length };
     if (length > 2 * maxLineBytes) throw new LineTooLong(`a line of more than ${maxLineBytes} bytes`);
   }
 }

@@ -48,6 +48,11 @@ export class LineReader {
     return this.#rest;
   }
 
+  /** Offset behind all that was read. */
+  get position(): number {
+    return this.#position;
+  }
+
   /** Offset behind the last newline that was read. */
   get wholeBytes(): number {
     return this.#position - this.#rest.length;

@@ -1,0 +1,62 @@
+import { ChainCheck } from './chain-check.js';
+import { LineReader, LineTooLong } from './line-reader.js';
+import type { Position } from './record.js';
+import { closeAll, type OpenSegment, openSnapshot } from './snapshot.js';
+import type { VerifyReport } from './verify-report.js';
+
+export interface VerifyOptions {
+  /** A head that was kept elsewhere: without one, a log whose end was cut off looks like a shorter log. */
+  readonly head?: Position | undefined;
+}
+
+/**
+ * Checks every record of a log, also while it is being written.
+ *
+ * A chain shows what was changed, not who wrote it: whoever can write the file can write a new chain. Only a head
+ * that was kept elsewhere shows that too.
+ *
+ * @throws Error when there is no log, or it cannot be read.
+ */
+export async function verify(file: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const segments = await openSnapshot(file);
+  const check = new ChainCheck(options.head);
+  let unfinishedBytes = 0;
+  try {
+    for (const segment of segments) {
+      const unfinished = await checkSegment(segment, check);
+      if (!segment.closed) unfinishedBytes = unfinished;
+    }
+  } finally {
+    await closeAll(segments);
+  }
+  check.end();
+  return {
+    ok: check.problems.length === 0,
+    records: check.records,
+    first: check.first,
+    last: check.first === undefined ? undefined : check.head.sequence,
+    head: check.head,
+    segments: segments.map(({ path }) => path),
+    removed: check.removed?.last.sequence ?? 0,
+    unfinishedBytes,
+    problems: check.problems,
+    unlisted: check.unlisted,
+  };
+}
+
+/** Returns the bytes of an unfinished last line. */
+async function checkSegment({ path, closed, handle }: OpenSegment, check: ChainCheck): Promise<number> {
+  check.beginSegment(path);
+  const reader = new LineReader(handle);
+  try {
+    for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) {
+      for (const line of lines) check.line(line);
+    }
+    check.endSegment(reader.unfinished, closed);
+    return reader.unfinished.length;
+  } catch (error) {
+    if (!(error instanceof LineTooLong)) throw error;
+    check.unreadable(`${error.message}: the rest of the segment is not read`);
+    return 0;
+  }
+}
