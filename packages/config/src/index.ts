@@ -1,4 +1,6 @@
 export type { AgentSettings, LogLevel } from './agent-settings.js';
+export { type ParsedFragment, parseApiFragment } from './api-fragment.js';
+export { type Checked, checkDocument } from './check-document.js';
 export type {
   ApiDocument,
   ApiSettings,
@@ -18,3 +20,16 @@ export type {
   SettingValue,
 } from './configuration.js';
 export type { Diagnostic, Span } from './diagnostic.js';
+export {
+  type Decide,
+  type ExplainedEndpoint,
+  type ExplainedSetting,
+  type Explanation,
+  explainConfiguration,
+} from './explain.js';
+export { loadConfiguration } from './load.js';
+export { openDocument } from './open-document.js';
+export { renderDiagnostic } from './render-diagnostic.js';
+export { renderExplanation } from './render-explanation.js';
+export type { MergeRule, OverrideNames, Setting, SettingRow } from './settings/setting.js';
+export { settings } from './settings/settings.js';

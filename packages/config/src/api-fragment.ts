@@ -1,0 +1,61 @@
+import { apiDocument } from './api-document.js';
+import type { ApiDocument } from './configuration.js';
+import { decodeDocument } from './decode-document.js';
+import type { Diagnostic, Span } from './diagnostic.js';
+import { quote } from './display-text.js';
+import { parseToml } from './parse-toml.js';
+import { readSection } from './read-section.js';
+import { looksLikeRego, parseRegoDefaults } from './rego-defaults.js';
+import { Report } from './report.js';
+import type { TomlTable } from './toml-value.js';
+
+/** What SetPolicy brings: restrictions to add to those in force, or what is wrong with it. */
+export type ParsedFragment =
+  | { readonly ok: true; readonly document: ApiDocument; readonly warnings: readonly Diagnostic[] }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+const fragmentKeys: ReadonlySet<string> = new Set(['release', 'allowed_endpoints', 'blocked_endpoints']);
+
+/**
+ * Reads a policy that arrives at run time (S4): a TOML document with an `[api]` that holds lists and a release and
+ * nothing else, or a Rego text that is a plain list of defaults. It is as strict as a document, and as limited in size.
+ */
+export function parseApiFragment(text: string, file: string): ParsedFragment {
+  const decoded = decodeDocument(Buffer.from(text), file);
+  if (!decoded.ok) return { ok: false, diagnostics: [decoded.diagnostic] };
+  const { source } = decoded;
+  if (looksLikeRego(text)) {
+    const rego = parseRegoDefaults(source);
+    return rego.ok ? { ...rego, warnings: [] } : rego;
+  }
+  const toml = parseToml(source);
+  if (!toml.ok) return { ok: false, diagnostics: [toml.diagnostic] };
+  const report = new Report(source);
+  const document = readFragment(toml.root, report);
+  if (report.failed || document === undefined) return { ok: false, diagnostics: report.diagnostics };
+  return { ok: true, document, warnings: report.diagnostics };
+}
+
+function readFragment(root: TomlTable, report: Report): ApiDocument | undefined {
+  for (const [key, { span }] of root.entries) {
+    if (key !== 'api') notHere(`${quote(key)} cannot be set while the agent runs`, span, report);
+  }
+  const api = root.entries.get('api')?.value;
+  if (api?.kind !== 'table') {
+    notHere('there is no [api] section', root.entries.get('api')?.span ?? root.span, report);
+    return undefined;
+  }
+  for (const [key, { span }] of api.entries) {
+    if (!fragmentKeys.has(key)) notHere(`${quote(key)} cannot be set while the agent runs`, span, report);
+  }
+  const known = new Map(Array.from(api.entries).filter(([key]) => fragmentKeys.has(key)));
+  const table: TomlTable = { ...api, entries: known };
+  return apiDocument(table, readSection('api', table, report), report, {
+    role: 'later',
+    handlers: undefined,
+  });
+}
+
+function notHere(message: string, span: Span, report: Report): void {
+  report.error(span, message, 'write [api] with allowed_endpoints, blocked_endpoints or release');
+}

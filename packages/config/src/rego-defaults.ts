@@ -1,0 +1,58 @@
+import type { MethodName } from '@kata-agent/catalogue';
+import type { ApiDocument, ListEntry } from './configuration.js';
+import type { Diagnostic } from './diagnostic.js';
+import { quote } from './display-text.js';
+import { methodsOfRequest } from './request-names.js';
+import type { SourceText } from './source-text.js';
+
+export type ParsedRego =
+  | { readonly ok: true; readonly document: ApiDocument }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+const packageLine: RegExp = /^package\s+agent_policy$/;
+const defaultLine: RegExp = /^default\s+([A-Za-z_][A-Za-z0-9_]*)\s*:?=\s*(true|false)$/;
+const comment: RegExp = /\s*#.*$/;
+
+/** Whether a text is meant as Rego: its first line that says anything is a package or a default. */
+export function looksLikeRego(text: string): boolean {
+  const first = text.split('\n').find((line) => line.replace(comment, '').trim() !== '');
+  return first !== undefined && /^\s*(package|default|import)\b/.test(first);
+}
+
+/**
+ * Reads a Rego policy that is a plain list of `default NAMERequest := true` or `false` (S4), which is what Kata's
+ * allow-all and allow-nothing policies are. Besides these there may be `package agent_policy`, comments and blank lines;
+ * the first other line is the error, since what it does cannot be done here. Names are those of requests, as in Kata, so
+ * that `ReadStreamRequest` is of two methods; unknown ones are ignored. A method that no default names is not allowed.
+ */
+export function parseRegoDefaults(source: SourceText): ParsedRego {
+  const allowed = new Map<MethodName, ListEntry>();
+  const seen = new Map<string, number>();
+  let offset = 0;
+  for (const raw of source.text.split('\n')) {
+    const start = offset + (raw.length - raw.trimStart().length);
+    offset += raw.length + 1;
+    const line = raw.replace(comment, '').trim();
+    if (line === '' || packageLine.test(line)) continue;
+    const span = source.span(start, start + line.length);
+    const [, request, value] = defaultLine.exec(line) ?? [];
+    if (request === undefined) return refuse(source, span, notADefault(line));
+    const before = seen.get(request);
+    if (before !== undefined) {
+      return refuse(source, span, `${quote(request)} has a default already, in line ${before}`);
+    }
+    seen.set(request, span.line);
+    const methods = value === 'true' ? (methodsOfRequest.get(request) ?? []) : [];
+    for (const method of methods) allowed.set(method, { entry: request, span });
+  }
+  return { ok: true, document: { file: source.file, allowed } };
+}
+
+function notADefault(line: string): string {
+  return `line ${quote(line)} is no default: only "default NAMERequest := true" or "false" can be read`;
+}
+
+function refuse(source: SourceText, span: ListEntry['span'], message: string): ParsedRego {
+  const help = 'policies with rules are not read here; write them as an [api] fragment in TOML';
+  return { ok: false, diagnostics: [source.error(span, message, help)] };
+}
