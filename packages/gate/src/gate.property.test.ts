@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareReleases, endpoints, type MethodName, methodNames, releases } from '@kata-agent/catalogue';
-import type { ApiDocument, ListEntry } from '@kata-agent/config';
+import { type ApiDocument, type ListEntry, loadConfiguration } from '@kata-agent/config';
 import * as fc from 'fast-check';
 import { compileGate, type Gate } from './index.js';
 
@@ -115,6 +115,30 @@ test('tightening twice by the same document is tightening once', () => {
     }),
   );
 });
+
+test('a configuration calls itself restricted exactly when its gate refuses a method', () => {
+  fc.assert(
+    fc.property(document, (written) => {
+      const gate = gateFor([written]);
+      assert.equal(restricted(tomlOf(written)), gate.served('a').length < methodNames.length);
+    }),
+  );
+});
+
+function tomlOf({ release, allowed, blocked }: ApiDocument): string {
+  const list = (key: string, names: ReadonlyMap<MethodName, ListEntry> | undefined) =>
+    names === undefined ? '' : `${key} = ${JSON.stringify([...names.keys()])}\n`;
+  const pin = release === undefined ? '' : `release = "${release}"\n`;
+  return `[api]\n${pin}${list('allowed_endpoints', allowed)}${list('blocked_endpoints', blocked)}`;
+}
+
+function restricted(toml: string): boolean {
+  const bytes = new TextEncoder().encode(toml);
+  const files = { read: () => ({ ok: true, bytes }) } as const;
+  const loaded = loadConfiguration({ flags: {}, environment: {}, configFlag: 'f', files });
+  assert.ok(loaded.ok, toml);
+  return loaded.configuration.restricted;
+}
 
 function shuffled<T>(items: readonly T[]): fc.Arbitrary<T[]> {
   return fc.shuffledSubarray([...items], { minLength: items.length });

@@ -171,6 +171,8 @@ test('each listener has decisions in its own name', () => {
   const gate = compileGate({ api }, { listeners: ['host', 'tenant'] });
   assert.equal(gate.decide('tenant', 'CopyFile').listener, 'tenant');
   assert.equal(gate.decide('host', 'CopyFile').listener, 'host');
+  const { outcome, listener } = gate.tighten({ file, allowed: new Map() }).decide('tenant', 'CopyFile');
+  assert.deepEqual([outcome, listener], ['deny', 'tenant']);
 });
 
 test('decisions are made once, frozen, and looked up', () => {
