@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareReleases, endpoints, type MethodName, methodNames, releases } from '@kata-agent/catalogue';
-import { type ApiDocument, type ListEntry, loadConfiguration } from '@kata-agent/config';
+import { type ApiDocument, type DocumentReader, type ListEntry, loadConfiguration } from '@kata-agent/config';
 import * as fc from 'fast-check';
 import { compileGate, type Gate } from './index.js';
 
@@ -134,7 +134,7 @@ function tomlOf({ release, allowed, blocked }: ApiDocument): string {
 
 function restricted(toml: string): boolean {
   const bytes = new TextEncoder().encode(toml);
-  const files = { read: () => ({ ok: true, bytes }) } as const;
+  const files: DocumentReader = { read: () => ({ ok: true, bytes }) };
   const loaded = loadConfiguration({ flags: {}, environment: {}, configFlag: 'f', files });
   assert.ok(loaded.ok, toml);
   return loaded.configuration.restricted;
