@@ -1,0 +1,312 @@
+import { create, type Message } from '@bufbuild/protobuf';
+import type { FrameChannel } from './frame-channel.js';
+import { Code } from './code.js';
+import { Deadline, timeoutFromWire } from './deadline.js';
+import { decodeMessage } from './decode.js';
+import type { Fault } from './fault.js';
+import { FrameFlag, frameData, FrameType, type Frame } from './frame.js';
+import {
+  intercept,
+  type Admit,
+  type HandlerContext,
+  type Refusal,
+  type ServerInterceptor,
+} from './interceptor.js';
+import type { Limits } from './limits.js';
+import type { Metadata } from './metadata.js';
+import type { MethodEntry } from './method-table.js';
+import { emptyPayload, type EncodedPayload } from './payload.js';
+import type { RequestEnvelope } from './request-envelope.js';
+import { responsePayloadTag } from './response-envelope.js';
+import { sendMessages } from './send-messages.js';
+import type { Handler } from './service.js';
+import { MessageQueue, type QueueOwner } from './stream.js';
+import { TtrpcError } from './ttrpc-error.js';
+
+/** What a call needs from its connection. */
+export interface CallHost<C> extends QueueOwner {
+  readonly connection: C;
+  readonly channel: FrameChannel;
+  readonly limits: Limits;
+  readonly admit: Admit<C> | undefined;
+  readonly interceptors: readonly ServerInterceptor<C>[];
+  /** No other call is in flight. */
+  readonly alone: boolean;
+  report(fault: Fault<C>): void;
+  answer(streamId: number, error: TtrpcError): void;
+  /** The handler has ended; the call does not count any more. */
+  settled(call: ServerCall<C>): void;
+}
+
+/**
+ * One call from request to answer. It is also the context that handlers get: `signal` costs nothing until it is read.
+ *
+ * A call is *answered* when its last frame was sent, or when nobody waits for one any more; it is *settled* when its
+ * handler has ended. A handler that ignores its signal keeps its place among the requests in flight.
+ */
+export class ServerCall<C> implements HandlerContext<C> {
+  readonly service: string;
+  readonly method: string;
+  readonly connection: C;
+  readonly metadata: Metadata;
+  readonly timeoutMs: number | undefined;
+  readonly payload: Uint8Array;
+  readonly streamId: number;
+  readonly #host: CallHost<C>;
+  readonly #entry: MethodEntry<C> | undefined;
+  readonly #queue: MessageQueue<Message> | undefined;
+  #remoteClosed = false;
+  #answered = false;
+  #aborted: TtrpcError | undefined;
+  #controller: AbortController | undefined;
+  #deadline: Deadline | undefined;
+
+  constructor(host: CallHost<C>, frame: Frame, envelope: RequestEnvelope, entry: MethodEntry<C> | undefined) {
+    this.service = envelope.service;
+    this.method = envelope.method;
+    this.connection = host.connection;
+    this.metadata = envelope.metadata;
+    this.timeoutMs = timeoutFromWire(envelope.timeoutNano);
+    this.payload = envelope.payload;
+    this.streamId = frame.streamId;
+    this.#host = host;
+    this.#entry = entry;
+    if (entry?.kind === 'client_streaming' || entry?.kind === 'bidi_streaming') {
+      const decode = (payload: Uint8Array): Message => decodeMessage(entry.input, payload, host.limits);
+      this.#queue = new MessageQueue(decode, host.limits.streamBufferBytes, host);
+      // As in Go, a payload in the request is the first message. Without flags the request is all that comes.
+      if (this.payload.length > 0 || frame.flags === 0) this.#queue.push(this.payload);
+      if ((frame.flags & FrameFlag.RemoteOpen) === 0) this.#closeRemote();
+    } else if (entry?.kind === 'unary' || (frame.flags & FrameFlag.RemoteOpen) === 0) {
+      this.#remoteClosed = true;
+    }
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#aborted !== undefined && !this.#controller.signal.aborted)
+      this.#controller.abort(this.#aborted);
+    return this.#controller.signal;
+  }
+
+  start(): void {
+    if (this.timeoutMs !== undefined && this.timeoutMs > 0)
+      this.#deadline = new Deadline(this.timeoutMs, () => this.reject(this.#late()));
+    const { admit } = this.#host;
+    if (admit === undefined) {
+      this.#proceed();
+      return;
+    }
+    try {
+      const refusal = admit(this);
+      if (refusal === undefined) this.#proceed();
+      else if ('then' in refusal)
+        refusal.then(
+          (late) => this.#decided(late),
+          (error) => this.#admitFailed(error),
+        );
+      else this.#refuse(refusal);
+    } catch (error) {
+      this.#admitFailed(error);
+    }
+  }
+
+  /** Takes a data frame. Returns what is wrong with it, if anything. */
+  data(frame: Frame): string | undefined {
+    if (this.#remoteClosed) return 'data on a stream whose sender has closed it, or that takes none';
+    const closes = (frame.flags & FrameFlag.RemoteClosed) !== 0;
+    if ((frame.flags & FrameFlag.NoData) === 0) {
+      if (this.#queue === undefined) return 'data on a stream that takes none';
+      this.#queue.push(frameData(frame));
+    }
+    if (closes) this.#closeRemote();
+    return undefined;
+  }
+
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  /** Answers with an error and tells the handler that it may stop. */
+  reject(error: TtrpcError): void {
+    if (this.#answered) return;
+    this.#host.answer(this.streamId, error);
+    this.abort(error);
+  }
+
+  /** Nobody waits for the answer any more. */
+  abort(reason: TtrpcError): void {
+    this.#finish();
+    this.#aborted ??= reason;
+    this.#controller?.abort(reason);
+    this.#queue?.discard(reason);
+  }
+
+  #closeRemote(): void {
+    this.#remoteClosed = true;
+    this.#queue?.end();
+  }
+
+  #late(): TtrpcError {
+    return new TtrpcError(
+      Code.DeadlineExceeded,
+      `${this.method}: the deadline of ${this.timeoutMs} ms has passed`,
+    );
+  }
+
+  #decided(refusal: Refusal | undefined): void {
+    if (refusal === undefined) this.#proceed();
+    else this.#refuse(refusal);
+  }
+
+  /** Fails closed: whoever could not decide has not admitted. */
+  #admitFailed(error: unknown): void {
+    this.#report('admit', 'the admission of the call failed', error);
+    this.#refuse({ error: new TtrpcError(Code.Internal, `${this.method} could not be admitted`) });
+  }
+
+  #refuse(refusal: Refusal): void {
+    if ('error' in refusal) {
+      this.reject(refusal.error);
+      this.#host.settled(this);
+      return;
+    }
+    const entry = this.#entry;
+    if (!this.#answered && (entry?.kind === 'server_streaming' || entry?.kind === 'bidi_streaming'))
+      this.#host.channel.send(this.streamId, FrameType.Data, 0, this.#encode(entry, refusal.reply));
+    this.#succeed(refusal.reply);
+  }
+
+  #proceed(): void {
+    const entry = this.#entry;
+    if (this.#answered) this.#host.settled(this);
+    else if (this.timeoutMs !== undefined && this.timeoutMs <= 0) this.#refuse({ error: this.#late() });
+    else if (entry?.handler === undefined) this.#refuse({ error: this.#unimplemented() });
+    else if (entry.kind === 'unary') this.#unary(entry, entry.handler);
+    else
+      this.#stream(entry, entry.handler).then(
+        (reply) => this.#succeed(reply),
+        (error) => this.#fail(error),
+      );
+  }
+
+  #unimplemented(): TtrpcError {
+    return new TtrpcError(Code.Unimplemented, `${this.service}/${this.method} is not served here`);
+  }
+
+  #unary(entry: MethodEntry<C>, handler: Handler<C>): void {
+    const { interceptors, limits } = this.#host;
+    let result: unknown;
+    try {
+      const request = decodeMessage(entry.input, this.payload, limits);
+      result =
+        interceptors.length === 0
+          ? handler(request, this)
+          : intercept(interceptors, request, this, async (message) =>
+              asMessage(entry, await handler(message, this)),
+            );
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (isPromise(result))
+      result.then(
+        (reply) => this.#succeed(reply),
+        (error) => this.#fail(error),
+      );
+    else this.#succeed(result);
+  }
+
+  async #stream(entry: MethodEntry<C>, handler: Handler<C>): Promise<Message> {
+    const { interceptors, limits } = this.#host;
+    const request =
+      this.#queue === undefined ? decodeMessage(entry.input, this.payload, limits) : create(entry.input);
+    return intercept(interceptors, request, this, async (message) => {
+      const result = handler(this.#queue ?? message, this);
+      if (entry.kind === 'client_streaming') return asMessage(entry, await result);
+      const messages = result as AsyncIterable<unknown>;
+      const encode = (reply: unknown): EncodedPayload => this.#encode(entry, reply);
+      await sendMessages(this.#host.channel, this.streamId, messages, encode, () => !this.#answered);
+      return create(entry.output);
+    });
+  }
+
+  #succeed(reply: unknown): void {
+    const entry = this.#entry;
+    if (!this.#answered) {
+      try {
+        if (entry === undefined) throw this.#unimplemented();
+        if (entry.kind === 'unary' || entry.kind === 'client_streaming') {
+          const payload = this.#encode(entry, reply);
+          this.#finish();
+          this.#host.channel.send(
+            this.streamId,
+            FrameType.Response,
+            0,
+            payload,
+            responsePayloadTag,
+            undefined,
+            this.#host.alone,
+          );
+        } else {
+          this.#finish();
+          this.#host.channel.send(
+            this.streamId,
+            FrameType.Data,
+            FrameFlag.RemoteClosed | FrameFlag.NoData,
+            emptyPayload,
+          );
+        }
+      } catch (error) {
+        this.#fail(error);
+        return;
+      }
+    }
+    this.#host.settled(this);
+  }
+
+  /** The handler threw. Its own status is sent as it is; anything else is UNKNOWN to the caller, and a fault. */
+  #fail(error: unknown): void {
+    const known = error instanceof TtrpcError && error.code !== Code.Ok;
+    const aborted = this.#answered && error instanceof Error && error.name === 'AbortError';
+    if (!known && !aborted) this.#report('handler', 'the handler failed', error);
+    this.reject(
+      known ? error : new TtrpcError(Code.Unknown, error instanceof Error ? error.message : String(error)),
+    );
+    this.#host.settled(this);
+  }
+
+  #encode(entry: MethodEntry<C>, reply: unknown): EncodedPayload {
+    if (typeof reply !== 'object' || reply === null)
+      throw new TypeError(`${this.method} returned ${String(reply)} in place of a ${entry.output.typeName}`);
+    const payload = entry.encode(reply);
+    // A response adds a tag and a length of at most four bytes.
+    if (payload.length + 5 > this.#host.limits.maxFrameBytes)
+      throw new TtrpcError(
+        Code.ResourceExhausted,
+        `the reply has ${payload.length} bytes, more than a frame of ${this.#host.limits.maxFrameBytes}`,
+      );
+    return payload;
+  }
+
+  #report(kind: Fault<C>['kind'], message: string, error: unknown): void {
+    const { service, method, connection } = this;
+    this.#host.report({ kind, message, connection, service, method, error });
+  }
+
+  #finish(): void {
+    this.#answered = true;
+    this.#deadline?.cancel();
+    this.#deadline = undefined;
+  }
+}
+
+function asMessage<C>(entry: MethodEntry<C>, reply: unknown): Message {
+  if (typeof reply !== 'object' || reply === null)
+    throw new TypeError(`${entry.name} returned ${String(reply)} in place of a ${entry.output.typeName}`);
+  return create(entry.output, reply as Record<string, unknown>);
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}

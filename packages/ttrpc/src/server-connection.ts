@@ -1,0 +1,192 @@
+import type { Duplex } from 'node:stream';
+import { FrameChannel, Hold, type ChannelOwner } from './frame-channel.js';
+import { Code } from './code.js';
+import type { Fault } from './fault.js';
+import type { OversizedFrame } from './frame-reader.js';
+import { FrameType, type Frame } from './frame.js';
+import type { Admit, ServerInterceptor } from './interceptor.js';
+import type { Limits } from './limits.js';
+import type { MethodTable } from './method-table.js';
+import { readRequest } from './request-envelope.js';
+import { responseStatusTag } from './response-envelope.js';
+import { ServerCall, type CallHost } from './server-call.js';
+import { encodeStatus } from './status.js';
+import { connectionClosed } from './stream.js';
+import { TtrpcError } from './ttrpc-error.js';
+import { MalformedMessage } from './wire-cursor.js';
+
+/** What all connections of a server share. */
+export interface ServerSettings<C> {
+  readonly methods: MethodTable<C>;
+  readonly limits: Limits;
+  readonly admit: Admit<C> | undefined;
+  readonly interceptors: readonly ServerInterceptor<C>[];
+  readonly report: (fault: Fault<C>) => void;
+}
+
+/** A connection as the server's owner sees it. */
+export interface Connection {
+  /** Calls whose handlers have not ended. */
+  readonly inFlight: number;
+  /** Resolves when the connection has gone, whatever the reason. */
+  readonly closed: Promise<void>;
+  /** Closes at once; the signals of its calls are aborted. */
+  close(): void;
+}
+
+/**
+ * The server's half of one connection. It answers what it can and goes on: a bad frame costs its sender a stream, or
+ * the connection, and nobody else anything.
+ */
+export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C> {
+  readonly connection: C;
+  readonly channel: FrameChannel;
+  readonly closed: Promise<void>;
+  readonly #settings: ServerSettings<C>;
+  readonly #calls = new Map<number, ServerCall<C>>();
+  #resolveClosed: () => void = () => undefined;
+  #lastStreamId = 0;
+  #fullStreams = 0;
+  #draining = false;
+
+  constructor(stream: Duplex, connection: C, settings: ServerSettings<C>) {
+    this.connection = connection;
+    this.#settings = settings;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    this.channel = new FrameChannel(stream, settings.limits, this);
+  }
+
+  get limits(): Limits {
+    return this.#settings.limits;
+  }
+
+  get admit(): Admit<C> | undefined {
+    return this.#settings.admit;
+  }
+
+  get interceptors(): readonly ServerInterceptor<C>[] {
+    return this.#settings.interceptors;
+  }
+
+  get inFlight(): number {
+    return this.#calls.size;
+  }
+
+  get alone(): boolean {
+    return this.#calls.size <= 1;
+  }
+
+  close(): void {
+    this.channel.destroy();
+  }
+
+  /** Refuses new calls and closes when those in flight have ended. */
+  drain(): void {
+    this.#draining = true;
+    if (this.#calls.size === 0) this.channel.end();
+  }
+
+  report(fault: Fault<C>): void {
+    this.#settings.report(fault);
+  }
+
+  answer(streamId: number, error: TtrpcError): void {
+    let status = encodeStatus(error);
+    if (status.length + 5 > this.limits.maxFrameBytes)
+      status = encodeStatus(new TtrpcError(Code.ResourceExhausted, 'the status is larger than a frame'));
+    const payload = { head: status, tail: undefined, length: status.length };
+    this.channel.send(streamId, FrameType.Response, 0, payload, responseStatusTag, undefined, this.alone);
+  }
+
+  settled(call: ServerCall<C>): void {
+    this.#calls.delete(call.streamId);
+    if (this.#draining && this.#calls.size === 0) this.channel.end();
+  }
+
+  full(): void {
+    this.#fullStreams++;
+    this.channel.hold(Hold.Streams);
+  }
+
+  roomy(): void {
+    this.#fullStreams--;
+    if (this.#fullStreams === 0) this.channel.release(Hold.Streams);
+  }
+
+  frame(frame: Frame): void {
+    if (frame.streamId % 2 === 0)
+      this.#invalid(frame.streamId, 'StreamID must be odd for client initiated streams');
+    else if (frame.type === FrameType.Request) this.#request(frame);
+    else if (frame.type === FrameType.Data) this.#data(frame);
+    // Other types are for a later version of the protocol.
+  }
+
+  oversized(frame: OversizedFrame): void {
+    this.violation(frame.message);
+    this.answer(frame.streamId, new TtrpcError(Code.ResourceExhausted, frame.message));
+    this.channel.end();
+  }
+
+  violation(message: string): void {
+    this.report({ kind: 'protocol', message, connection: this.connection });
+  }
+
+  lost(error: Error | undefined): void {
+    const reason = connectionClosed(error);
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    for (const call of calls) call.abort(reason);
+    this.#resolveClosed();
+  }
+
+  #request(frame: Frame): void {
+    const { streamId } = frame;
+    if (streamId <= this.#lastStreamId) {
+      this.#invalid(streamId, 'StreamID cannot be re-used and must increment');
+      return;
+    }
+    this.#lastStreamId = streamId;
+    const { limits, methods } = this.#settings;
+    if (this.#draining) {
+      this.answer(streamId, new TtrpcError(Code.Unavailable, 'the server is shutting down'));
+      return;
+    }
+    if (this.#calls.size >= limits.requestsPerConnection) {
+      const text = `more than ${limits.requestsPerConnection} requests in flight (limit requestsPerConnection)`;
+      this.answer(streamId, new TtrpcError(Code.ResourceExhausted, text));
+      return;
+    }
+    let envelope;
+    try {
+      envelope = readRequest(frame.buffer, frame.start, frame.end, limits.requestFields);
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error;
+      this.#invalid(streamId, `unmarshal request error: ${error.message}`);
+      return;
+    }
+    const entry = methods.get(envelope.service)?.get(envelope.method);
+    const call = new ServerCall(this, frame, envelope, entry);
+    this.#calls.set(streamId, call);
+    call.start();
+  }
+
+  #data(frame: Frame): void {
+    const call = this.#calls.get(frame.streamId);
+    if (call === undefined || call.answered) {
+      this.#invalid(frame.streamId, 'StreamID is no longer active');
+      return;
+    }
+    const problem = call.data(frame);
+    if (problem === undefined) return;
+    this.violation(`stream ${frame.streamId}: ${problem}`);
+    call.reject(new TtrpcError(Code.InvalidArgument, problem));
+  }
+
+  /** Answered on the stream that the peer named, so that it learns which one was wrong. */
+  #invalid(streamId: number, message: string): void {
+    this.violation(`stream ${streamId}: ${message}`);
+    this.answer(streamId, new TtrpcError(Code.InvalidArgument, message));
+  }
+}
