@@ -16,3 +16,8 @@ export interface Diagnostic {
   /** The nearest valid text, or the command that mends it. */
   readonly help?: string;
 }
+
+/** A place in short: `config.toml:7`. */
+export function place(span: Span): string {
+  return `${span.file}:${span.line}`;
+}

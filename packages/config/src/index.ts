@@ -24,6 +24,7 @@ export {
   type Decide,
   type ExplainedEndpoint,
   type ExplainedSetting,
+  type Expansion,
   type Explanation,
   explainConfiguration,
 } from './explain.js';

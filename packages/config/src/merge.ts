@@ -1,6 +1,6 @@
 import { compareReleases } from '@kata-agent/catalogue';
 import type { OtherValue, SettingValue } from './configuration.js';
-import type { Diagnostic, Span } from './diagnostic.js';
+import { type Diagnostic, place, type Span } from './diagnostic.js';
 import type { ParsedDocument } from './document.js';
 import { type Given, same } from './read-section.js';
 import type { MergeRule, SettingRow } from './settings/setting.js';
@@ -84,9 +84,4 @@ function lower(a: SettingValue, b: SettingValue): boolean {
 function earlier(a: SettingValue, b: SettingValue): boolean {
   if (typeof a !== 'string') return false;
   return typeof b !== 'string' || compareReleases(a, b) < 0;
-}
-
-/** `config.toml:7`. */
-export function place(span: Span): string {
-  return `${span.file}:${span.line}`;
 }

@@ -13,6 +13,6 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
     const apart = distance(folded, candidate.toLowerCase()) + (word === candidate ? 0 : 0.1);
     if (apart < bestDistance) [best, bestDistance] = [candidate, apart];
   }
-  const near = Math.max(1, Math.floor(word.length / 3)) + 0.5;
+  const near = (word.length <= 3 ? 1 : Math.max(2, Math.floor(word.length / 3))) + 0.5;
   return bestDistance <= near ? best : undefined;
 }

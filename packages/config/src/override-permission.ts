@@ -1,5 +1,5 @@
 import type { ParsedDocument } from './document.js';
-import { place } from './merge.js';
+import { place } from './diagnostic.js';
 import type { SettingRow } from './settings/setting.js';
 
 /**

@@ -52,7 +52,7 @@ function fromFlags(flags: Inputs['flags'], diagnostics: Diagnostic[]): readonly 
     if (row !== undefined) found.push(spoken(row, text, `command line ${row.override.flag}`));
     else {
       const message = `${quote(key)} is not a setting that the command line can override`;
-      diagnostics.push({ severity: 'error', message, ...didYouMean(key, keys()) });
+      diagnostics.push({ severity: 'error', message, ...didYouMean(key, '', keys()) });
     }
   }
   return found;
@@ -67,7 +67,7 @@ function fromEnvironment(environment: Inputs['environment'], diagnostics: Diagno
     else {
       const names = overridable.map((row) => row.override.environment);
       const message = `environment ${name} is not a setting of this agent: it is ignored`;
-      diagnostics.push({ severity: 'warning', message, ...didYouMean(name, names) });
+      diagnostics.push({ severity: 'warning', message, ...didYouMean(name, 'KATA_AGENT_', names) });
     }
   }
   return found;
@@ -94,7 +94,7 @@ function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly
       );
     } else if (word.name.startsWith('agent.') && word.name !== 'agent.config_file') {
       const words = overridable.map((row) => row.override.kernelWord);
-      const { help } = didYouMean(word.name, [...words, 'agent.config_file']);
+      const { help } = didYouMean(word.name, 'agent.', [...words, 'agent.config_file']);
       const message = `${quote(word.name)} is not a setting of this agent: it is ignored`;
       diagnostics.push(kernel.source.warning(word.span, message, help));
     }
@@ -126,9 +126,12 @@ function keys(): readonly string[] {
   return overridable.map((row) => row.key);
 }
 
-function didYouMean(name: string, names: readonly string[]): { readonly help: string } {
-  const near = nearest(name, names);
+/** The nearest of the names, by what follows the prefix that all of them have. */
+function didYouMean(name: string, prefix: string, names: readonly string[]): { readonly help: string } {
+  const rests = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  const near = nearest(name.slice(prefix.length), rests);
   return {
-    help: near === undefined ? 'docs/reference/settings.md lists the names' : `did you mean "${near}"?`,
+    help:
+      near === undefined ? 'docs/reference/settings.md lists the names' : `did you mean "${prefix}${near}"?`,
   };
 }

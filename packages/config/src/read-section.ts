@@ -85,20 +85,9 @@ export function unknown(kind: string, name: string, where: string): string {
 function helpForKey(section: SectionName, key: string): string {
   const elsewhere = settings.find((row) => row.key === key);
   if (elsewhere !== undefined) return `${key} belongs in [${elsewhere.section}]`;
-  const near = nearest(key, keysOf(section));
+  const here = settings.filter((row) => row.section === section).map((row) => row.key);
+  const near = nearest(key, here);
   if (near !== undefined) return `did you mean "${near}"?`;
-  const other = settings.find(
-    (row) =>
-      row.key ===
-      nearest(
-        key,
-        settings.map((row) => row.key),
-      ),
-  );
-  if (other !== undefined) return `did you mean "${other.key}" in [${other.section}]?`;
-  return `docs/reference/settings.md lists the keys of [${section}]`;
-}
-
-function keysOf(section: SectionName): readonly string[] {
-  return settings.filter((row) => row.section === section).map((row) => row.key);
+  if (section === 'agent') return 'docs/reference/settings.md lists the keys of [agent]';
+  return `[${section}] has ${here.join(', ')}`;
 }

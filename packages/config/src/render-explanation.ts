@@ -4,7 +4,7 @@ import type { ExplainedEndpoint, ExplainedSetting, Explanation } from './explain
 
 /** An explanation for people: documents, settings by section, endpoints. */
 export function renderExplanation(explanation: Explanation): string {
-  const { documents, digest, settings, endpoints, ignoredOverrides } = explanation;
+  const { documents, digest, settings, expansions, endpoints, ignoredOverrides } = explanation;
   const parts = [
     [
       ...documents.map(({ file, source, sha256 }) => `document ${file} (${source})\n  sha256 ${sha256}`),
@@ -12,10 +12,15 @@ export function renderExplanation(explanation: Explanation): string {
       `configuration digest ${digest}`,
     ].join('\n'),
     ...(['agent', 'api', 'audit', 'limits'] as const).map((section) => renderSection(section, settings)),
+    ...expansions.map(
+      ({ list, entry, source, methods }) => `${entry} in ${list} (${source})\n  ${methods.join(', ')}`,
+    ),
     renderEndpoints(endpoints),
   ];
   if (ignoredOverrides.length > 0) {
-    const lines = ignoredOverrides.map(({ source, value, reason }) => `  ${source} = ${value}: ${reason}`);
+    const lines = ignoredOverrides.map(
+      ({ source, value, reason }) => `  ${source}${value === '' ? '' : ` = ${value}`}: ${reason}`,
+    );
     parts.push(`ignored overrides\n${lines.join('\n')}`);
   }
   return parts.map((part) => part.split('\n').map(displayText).join('\n')).join('\n\n');
@@ -27,7 +32,7 @@ function renderSection(section: SectionName, all: readonly ExplainedSetting[]): 
   const width = columnWidth(values);
   const lines = settings.flatMap(({ source, others }, index) => [
     `  ${(values[index] ?? '').padEnd(width)}  # ${source}`,
-    ...others.map(({ value, source, reason }) => `    not ${String(value)} of ${source}: ${reason}`),
+    ...others.map(({ value, source, reason }) => `    ${source} said ${String(value)}: ${reason}`),
   ]);
   return `[${section}]\n${lines.join('\n')}`;
 }

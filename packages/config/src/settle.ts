@@ -1,8 +1,8 @@
 import type { Effective, IgnoredOverride, OtherValue, SettingValue } from './configuration.js';
-import type { Diagnostic } from './diagnostic.js';
+import { type Diagnostic, place } from './diagnostic.js';
 import { quote } from './display-text.js';
 import type { ParsedDocument } from './document.js';
-import { type Merged, mergeSetting, place } from './merge.js';
+import { type Merged, mergeSetting } from './merge.js';
 import { forbidsOverride } from './override-permission.js';
 import type { Override } from './overrides.js';
 import { notBuiltYet, same } from './read-section.js';
@@ -100,7 +100,7 @@ function readOverride({ row, text }: Override): Reading<SettingValue> {
 function ignored(override: Override, reason: string, report: Reporter): IgnoredOverride {
   const { row, source, text } = override;
   const message = `ignored, and ${row.key} stays as it is: ${reason}`;
-  const help = `to let it through, name it in the document: overridable = ["${row.key}"]`;
+  const help = `to let it through, the document needs overridable = ["${row.key}"], and no lock`;
   report(override.diagnose('warning', message, help));
   return { key: row.key, value: text ?? '', source, reason };
 }

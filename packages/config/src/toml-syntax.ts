@@ -1,5 +1,6 @@
 import type { ParseError } from 'toml-eslint-parser';
 import type { Diagnostic } from './diagnostic.js';
+import { quote } from './display-text.js';
 import { characterName } from './look-alike.js';
 import type { SourceText } from './source-text.js';
 
@@ -60,15 +61,25 @@ const aValue = 'a text stands in quotes, true and false are lower-case, a list s
 
 /** The one syntax error that the parser stops at, in our words. */
 export function syntaxError(source: SourceText, error: ParseError): Diagnostic {
-  const character = String.fromCodePoint(source.text.codePointAt(error.index) ?? 0x20);
-  const span = source.span(error.index, error.index + character.length);
+  const token = tokenAt(source.text, error.index);
+  const span = source.span(error.index, error.index + token.length);
   const wording = wordings.get(error.message);
   if (wording !== undefined) return source.error(span, wording.message, wording.help);
-  if (error.index >= source.text.length) {
+  if (token === '') {
     return source.error(span, 'the document ends in the middle of something', 'is it cut off?');
   }
-  if (/^Unexpected (character|token)$/.test(error.message)) {
-    return source.error(span, `${characterName(character)} cannot stand here`, aValue);
+  if (error.message.startsWith('Unexpected ')) {
+    const character = String.fromCodePoint(token.codePointAt(0) ?? 0);
+    const name = /^[!-~]+$/.test(token) ? quote(token) : characterName(character);
+    return source.error(span, `${name} cannot stand here`, aValue);
   }
   return source.error(span, `not valid TOML: ${error.message}`, 'see https://toml.io/en/v1.0.0');
+}
+
+/** The word that begins at an offset, or a single character, or nothing at the end. */
+function tokenAt(text: string, offset: number): string {
+  const word = /^[A-Za-z0-9_-]+/.exec(text.slice(offset, offset + 200))?.[0];
+  if (word !== undefined) return word;
+  const codePoint = text.codePointAt(offset);
+  return codePoint === undefined ? '' : String.fromCodePoint(codePoint);
 }

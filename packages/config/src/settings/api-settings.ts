@@ -3,7 +3,7 @@ import { boolean } from '../value-types/boolean.js';
 import { deniedOutput } from '../value-types/denied-output.js';
 import { oneOf } from '../value-types/one-of.js';
 import { release } from '../value-types/release.js';
-import { optional, textList } from '../value-types/text.js';
+import { endpointList, optional } from '../value-types/text.js';
 import type { Setting } from './setting.js';
 
 /** The keys of `[api]` as they are written; the lists are expanded elsewhere. */
@@ -33,7 +33,7 @@ export const apiSettings: { readonly [P in keyof ApiKeys]: Setting<ApiKeys[P]> }
   allowedEndpoints: {
     ...common,
     key: 'allowed_endpoints',
-    type: textList,
+    type: endpointList,
     default: undefined,
     purpose: 'The methods that are served: names, @groups, or "*" for all.',
     example: '["@pod", "ReadStdout", "ReadStderr"]',
@@ -42,7 +42,7 @@ export const apiSettings: { readonly [P in keyof ApiKeys]: Setting<ApiKeys[P]> }
   blockedEndpoints: {
     ...common,
     key: 'blocked_endpoints',
-    type: textList,
+    type: endpointList,
     default: undefined,
     purpose: 'Methods that are not served, whatever the other list says; alone, it leaves the rest served.',
     example: '["ExecProcess", "ReseedRandomDev"]',

@@ -63,3 +63,13 @@ export const textList: ValueType<readonly string[] | undefined> = {
   write: (value) =>
     value === undefined ? '(not set)' : `[${value.map((text) => JSON.stringify(text)).join(', ')}]`,
 };
+
+/** A list of endpoints. Its entries, of whatever type, are read where it is expanded, each with its own error. */
+export const endpointList: ValueType<readonly string[] | undefined> = {
+  ...textList,
+  name: 'list of endpoints',
+  fromToml(value) {
+    if (value.kind !== 'array') return expected(listOfTexts);
+    return read(value.items.flatMap((item) => (item.kind === 'string' ? [item.value] : [])));
+  },
+};
