@@ -7,7 +7,7 @@ import { ExitCode } from '../exit-code.js';
  * lowerCamelCase, `bytes` in base64, 64-bit numbers as numbers or text. An unknown field is an error, so that a
  * misspelt one is not sent as nothing. Throws a CommandError (wrong use).
  */
-export function messageFromJson<D extends DescMessage>(schema: D, text: string, source: string): Message {
+export function messageFromJson(schema: DescMessage, text: string, source: string): Message {
   const value = parseJson(text, source);
   try {
     return fromJson(schema, value);

@@ -1,4 +1,10 @@
-import { type DescField, type DescMessage, type JsonObject, type JsonValue, ScalarType } from '@bufbuild/protobuf';
+import {
+  type DescField,
+  type DescMessage,
+  type JsonObject,
+  type JsonValue,
+  ScalarType,
+} from '@bufbuild/protobuf';
 
 /**
  * A request with each of its fields, by the .proto's names, at its default: to be filled in. A list or map of

@@ -14,6 +14,11 @@ export class Options {
     return this.#values[name] === true;
   }
 
+  /** Whether `--no-NAME` was given. */
+  negated(name: string): boolean {
+    return this.#values[name] === false;
+  }
+
   text(name: string): string | undefined {
     const value = this.#values[name];
     return typeof value === 'string' ? value : undefined;

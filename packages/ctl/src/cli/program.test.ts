@@ -92,7 +92,11 @@ test('endpoints lists all methods, and says honestly which are not built', () =>
     const line = lines.find((text) => text.startsWith(`${name} `));
     assert.equal(line?.includes('not built yet'), !endpoints[name].built, name);
   }
-  for (const name of groups.keys()) assert.ok(lines.some((text) => text.startsWith(`${name} `)), name);
+  for (const name of groups.keys())
+    assert.ok(
+      lines.some((text) => text.startsWith(`${name} `)),
+      name,
+    );
 });
 
 test('endpoints NAME is a page, endpoints @GROUP its members, and both have JSON', () => {

@@ -45,7 +45,9 @@ type Perform = (
 /** Commander's tree of all commands, made from their rows. */
 export function createProgram(io: Io, perform: Perform): Command {
   const program = new Command(programName)
-    .description('Talks to a Kata agent, and checks its configurations and audit logs, from outside the guest.')
+    .description(
+      'Talks to a Kata agent, and checks its configurations and audit logs, from outside the guest.',
+    )
     .version(version, '-V, --version', 'print the version of this program')
     .enablePositionalOptions()
     .showHelpAfterError(`For help: ${programName} [command] --help`)
@@ -61,19 +63,20 @@ export function createProgram(io: Io, perform: Perform): Command {
     .exitOverride(exitAs(ExitCode.Usage));
   addOptions(program, connectionOptions);
   program.addHelpText('after', `\nAn example:\n  $ ${programName} check --address unix:///run/agent.sock`);
-  const groups = new Map(
-    commandGroups.map(({ name, summary }) => [
-      name,
-      program.command(name).description(summary).exitOverride(exitAs(ExitCode.Usage)),
-    ]),
-  );
   for (const definition of commands) {
     const [first = '', second] = definition.path.split(' ');
-    const parent = second === undefined ? program : groups.get(first);
-    if (parent === undefined) throw new Error(`no group is called ${first}`);
-    addCommand(parent, second ?? first, definition, perform);
+    addCommand(second === undefined ? program : group(program, first), second ?? first, definition, perform);
   }
   return program;
+}
+
+/** The command that the group's commands are below; made when the first of them is added. */
+function group(program: Command, name: string): Command {
+  const known = program.commands.find((command) => command.name() === name);
+  if (known !== undefined) return known;
+  const row = commandGroups.find((candidate) => candidate.name === name);
+  if (row === undefined) throw new Error(`no group is called ${name}`);
+  return program.command(name).description(row.summary).exitOverride(exitAs(ExitCode.Usage));
 }
 
 function addCommand(parent: Command, name: string, definition: CommandDefinition, perform: Perform): void {

@@ -4,9 +4,7 @@ import { readFileSync } from 'node:fs';
 export const version: string = readVersion();
 
 function readVersion(): string {
-  const manifest: unknown = JSON.parse(
-    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-  );
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const found = (manifest as { readonly version?: unknown }).version;
   if (typeof found !== 'string') throw new Error('package.json of kata-agent-ctl has no version');
   return found;

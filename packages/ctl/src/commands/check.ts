@@ -9,7 +9,9 @@ const answerMs = 10_000;
 export const check: CommandDefinition = {
   path: 'check',
   summary: 'ask an agent whether it is well',
-  details: ['Calls Health.Check, which every configuration serves. Ends with 0 if it is serving, else with 1.'],
+  details: [
+    'Calls Health.Check, which every configuration serves. Ends with 0 if it is serving, else with 1.',
+  ],
   examples: [
     { line: 'kata-agent-ctl check -a unix:///run/agent.sock', says: 'Prints "serving".' },
     {

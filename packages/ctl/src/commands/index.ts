@@ -1,6 +1,11 @@
 import type { CommandDefinition, CommandGroup } from '../cli/definition.js';
+import { auditHead } from './audit/head.js';
+import { auditShow } from './audit/show.js';
+import { auditVerify } from './audit/verify.js';
 import { call } from './call.js';
 import { check } from './check.js';
+import { configCheck } from './config/check.js';
+import { configExplain } from './config/explain.js';
 import { cp } from './cp.js';
 import { endpoints } from './endpoints.js';
 import { exec } from './exec.js';
@@ -36,4 +41,9 @@ export const commands: readonly CommandDefinition[] = [
   cp,
   call,
   endpoints,
+  configCheck,
+  configExplain,
+  auditHead,
+  auditVerify,
+  auditShow,
 ];

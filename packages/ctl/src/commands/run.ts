@@ -64,7 +64,7 @@ function runOptions(invocation: Invocation): RunOptions {
 }
 
 function sandboxChoice({ options }: Invocation): RunOptions['sandbox'] {
-  const existing = options.flag('noSandbox');
+  const existing = options.negated('sandbox');
   const keep = options.flag('keepSandbox');
   if (existing && keep) {
     throw new CommandError(ExitCode.Usage, '--no-sandbox and --keep-sandbox exclude each other');

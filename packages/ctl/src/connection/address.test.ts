@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 import { formatAddress, parseAddress } from './address.js';

@@ -35,7 +35,7 @@ export function openAgent(stream: Duplex): Agent {
   return {
     call: async (method, request, options = {}) => {
       try {
-        const reply = await channel.unary(method, create(method.input, request), options);
+        const reply = await channel.call(method, create(method.input, request), options);
         return reply as MessageShape<typeof method.output>;
       } catch (error) {
         throw error instanceof TtrpcError ? new CallError(method, error) : error;

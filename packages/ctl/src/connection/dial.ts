@@ -33,9 +33,7 @@ export async function dial(address: Address, timeoutMs: number): Promise<Socket>
 /** A connected socket; one that is no longer wanted when it is ready is closed. */
 async function open(address: Address, leave: AbortSignal): Promise<Socket> {
   const socket =
-    address.kind === 'abstract'
-      ? await dialAbstract(address.name)
-      : connectPath({ path: address.path });
+    address.kind === 'abstract' ? await dialAbstract(address.name) : connectPath({ path: address.path });
   leave.addEventListener('abort', () => socket.destroy(), { once: true });
   if (leave.aborted) socket.destroy();
   if (address.kind !== 'abstract') await connected(socket);
@@ -62,9 +60,12 @@ function connected(socket: Socket): Promise<void> {
 
 function helpFor(address: Address, error: unknown): readonly string[] {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT') return ['There is no such socket: is the agent running, and is this its server_addr?'];
-  if (code === 'ECONNREFUSED') return ['Nobody listens there: is the agent running, and is this its server_addr?'];
+  if (code === 'ENOENT')
+    return ['There is no such socket: is the agent running, and is this its server_addr?'];
+  if (code === 'ECONNREFUSED')
+    return ['Nobody listens there: is the agent running, and is this its server_addr?'];
   if (code === 'EACCES') return ['This user may not use the socket.'];
-  if (address.kind === 'hvsock') return ['The port is the one of the agent’s server_addr, 1024 unless changed.'];
+  if (address.kind === 'hvsock')
+    return ['The port is the one of the agent’s server_addr, 1024 unless changed.'];
   return [];
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { connectHvsock } from './hvsock.js';
 
 /** The client's end of a socket: the test decides what arrives and sees what was written. */

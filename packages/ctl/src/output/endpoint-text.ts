@@ -44,7 +44,8 @@ export function groupsTable(groups: readonly Group[], style: Style): string {
 
 /** All that is known of one method. */
 export function endpointPage(endpoint: Endpoint, width: number, style: Style): string {
-  const section = (title: string, text: string): string => `\n${style.bold(title)}\n${wrap(text, width, '  ')}`;
+  const section = (title: string, text: string): string =>
+    `\n${style.bold(title)}\n${wrap(text, width, '  ')}`;
   const facts = renderTable([
     ['since', endpoint.release],
     ['state', endpoint.changes ? 'changes it' : 'reads it'],

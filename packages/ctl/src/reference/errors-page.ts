@@ -5,7 +5,10 @@ import { statuses } from './statuses.js';
 /** docs/reference/errors.md */
 export function errorsPage(): string {
   return [
-    pageHead('Errors', 'the tables in packages/ctl/src/exit-code.ts and packages/ctl/src/reference/statuses.ts'),
+    pageHead(
+      'Errors',
+      'the tables in packages/ctl/src/exit-code.ts and packages/ctl/src/reference/statuses.ts',
+    ),
     '\n## Exit codes\n\nOf `kata-agent` and `kata-agent-ctl`.\n\n',
     markdownTable(
       ['code', 'name', 'meaning'],

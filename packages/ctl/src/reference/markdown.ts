@@ -15,6 +15,9 @@ export function code(text: string): string {
 
 /** One cell: a bar would end it, a line break the row, and an angle bracket would start a tag. */
 function cell(text: string): string {
-  const parts = text.replaceAll('|', '\\|').replace(/\s*\n\s*/g, ' ').split(/(`[^`]*`)/);
+  const parts = text
+    .replaceAll('|', '\\|')
+    .replace(/\s*\n\s*/g, ' ')
+    .split(/(`[^`]*`)/);
   return parts.map((part) => (part.startsWith('`') ? part : part.replaceAll('<', '&lt;'))).join('');
 }

@@ -7,8 +7,7 @@ import { explainFailure, renderRefusal } from '../refusal/refusal.js';
 /** Whether the agent refused a call, rather than failed at it. */
 export function isRefusal(error: unknown): error is CallError {
   return (
-    error instanceof CallError &&
-    (error.code === Code.Unimplemented || error.code === Code.PermissionDenied)
+    error instanceof CallError && (error.code === Code.Unimplemented || error.code === Code.PermissionDenied)
   );
 }
 

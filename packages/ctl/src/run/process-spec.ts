@@ -32,7 +32,10 @@ export function processSpec(
 ): MessageInitShape<typeof ProcessSchema> {
   const cwd = request.cwd ?? '/';
   if (!cwd.startsWith('/')) {
-    throw new CommandError(ExitCode.Usage, `--cwd '${cwd}': the working directory has to be an absolute path`);
+    throw new CommandError(
+      ExitCode.Usage,
+      `--cwd '${cwd}': the working directory has to be an absolute path`,
+    );
   }
   const capabilities = [...defaultCapabilities];
   return {

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { CreateContainerRequest, ExecProcessRequest, TtyWinResizeRequest } from '@kata-agent/protocol/agent';
+import type {
+  CreateContainerRequest,
+  ExecProcessRequest,
+  TtyWinResizeRequest,
+} from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { runProgram } from '../cli/program.js';
 import { type FakeAgent, type FakeProcess, type Handlers, startFakeAgent } from '../testing/fake-agent.js';

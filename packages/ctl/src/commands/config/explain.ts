@@ -1,0 +1,45 @@
+import { explainConfiguration, renderExplanation } from '@kata-agent/config';
+import { compileGate } from '@kata-agent/gate';
+import type { CommandDefinition } from '../../cli/definition.js';
+import { ExitCode } from '../../exit-code.js';
+import { print } from '../../output/print.js';
+import { countOf, printDiagnostics } from './diagnostics.js';
+import { loadFile } from './load-file.js';
+
+const listener = 'server_addr';
+
+export const configExplain: CommandDefinition = {
+  path: 'config explain',
+  summary: 'print every value and endpoint of a configuration with what decided it',
+  details: [
+    'Says of each setting where its value comes from, and of each method whether it is served and why. With --kernel-line, also what becomes of overrides that a host puts there.',
+  ],
+  operands: [{ syntax: '<file>', says: 'a configuration in TOML' }],
+  options: [{ flags: '--kernel-line <text>', says: 'the kernel line of the guest' }],
+  examples: [
+    { line: 'kata-agent-ctl config explain examples/minimal.toml', says: 'A table for people.' },
+    {
+      line: 'kata-agent-ctl config explain c.toml --kernel-line "agent.log=debug agent.debug_console"',
+      says: 'Which of the two overrides the configuration lets through.',
+    },
+  ],
+  formats: true,
+  run: async (invocation) => {
+    const { io, options, operands } = invocation;
+    const loaded = loadFile(operands[0] ?? '', options.text('kernelLine'));
+    const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
+    if (!options.json) printDiagnostics(io, diagnostics);
+    if (!loaded.ok) {
+      await print(invocation, { ok: false, diagnostics }, () => `${countOf(diagnostics, 'error')}\n`);
+      return ExitCode.Failed;
+    }
+    const gate = compileGate(loaded.configuration, { listeners: [listener] });
+    const explanation = explainConfiguration(loaded.configuration, (method) => gate.decide(listener, method));
+    await print(
+      invocation,
+      { ok: true, ...explanation, diagnostics },
+      () => `${renderExplanation(explanation)}\n`,
+    );
+    return ExitCode.Fine;
+  },
+};

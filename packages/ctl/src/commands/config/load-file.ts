@@ -1,0 +1,40 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { type DocumentRead, type DocumentReader, type Loaded, loadConfiguration } from '@kata-agent/config';
+
+/** Larger files are no configurations; the loader refuses anything over 256 KiB, and says so. */
+const readAtMost = 256 * 1024 + 1;
+
+/**
+ * The configuration that an agent would have of this file, on any machine: whose the file is, who may write it and
+ * where it lies is asked in the guest only. `kernelLine` is what a host might say there.
+ */
+export function loadFile(file: string, kernelLine?: string): Loaded {
+  return loadConfiguration({
+    flags: {},
+    configFlag: file,
+    environment: {},
+    files: plainFiles,
+    ...(kernelLine === undefined ? {} : { kernelLine }),
+  });
+}
+
+const plainFiles: DocumentReader = { read: readPlainly };
+
+function readPlainly(path: string): DocumentRead {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, 'r');
+    const buffer = Buffer.alloc(readAtMost);
+    let length = 0;
+    for (let got = -1; got !== 0 && length < buffer.length; length += got) {
+      got = readSync(descriptor, buffer, length, buffer.length - length, null);
+    }
+    return { ok: true, bytes: new Uint8Array(buffer.subarray(0, length)) };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return { ok: false, missing, message: `cannot read the configuration: ${reason}`, help: 'name a file' };
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
