@@ -93,7 +93,7 @@ func stdinStep(a *agent, ctx context.Context) (any, error) {
 
 // terminalStep has a program print its terminal's size whenever a line comes, before and after a resize.
 func terminalStep(a *agent, ctx context.Context) (any, error) {
-	program := `tty; echo ready; while read line; do test "$line" = quit && exit 3; stty size; done`
+	program := `busybox tty; echo ready; while read line; do test "$line" = quit && exit 3; stty size; done`
 	first, err := a.startNew(ctx, "interop-terminal", spec(true, "sh", "-c", program))
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func execStep(a *agent, ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	terminal, err := first.execNew(ctx, "terminal", spec(true, "sh", "-c", "tty; exit 5"))
+	terminal, err := first.execNew(ctx, "terminal", spec(true, "sh", "-c", "busybox tty; exit 5"))
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (a *agent) create(ctx context.Context, id string, process_ fields) (process
 			},
 			"Linux": fields{
 				"Namespaces":  namespaces("pid", "ipc", "uts", "mount"),
-				"CgroupsPath": "/interop/" + id,
+				"CgroupsPath": "/kata-agent-test/" + id,
 				"Resources":   fields{"Memory": fields{"Limit": 256 << 20}},
 			},
 		},

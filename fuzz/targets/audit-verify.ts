@@ -1,0 +1,65 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { openAuditLog, parseHead, formatHead, verify, head } from '@kata-agent/audit';
+
+import { mutateBytes } from '../mutate.js';
+import type { Target } from '../target.js';
+
+type Head = Awaited<ReturnType<typeof head>>;
+
+interface Sample {
+  readonly file: string;
+  readonly bytes: Buffer;
+  readonly head: Head;
+}
+
+let sample: Promise<Sample> | undefined;
+
+/** A sound log that is changed in a few places, or random bytes in its stead. */
+export const auditVerify: Target = {
+  name: 'audit-verify',
+  promise:
+    'every change to a log is found against a head kept elsewhere, and no file makes the verifier fail',
+  async run(random) {
+    sample ??= makeSample();
+    const { file, bytes, head: kept } = await sample;
+    const changed = random.once(4) ? random.bytes(random.below(400)) : mutateBytes(random, bytes);
+    writeFileSync(file, changed);
+    const report = await verify(file, { head: kept });
+    const same = Buffer.compare(Buffer.from(changed), bytes) === 0;
+    // What follows the last line's end may be a record that is just being written.
+    const unfinished = Buffer.compare(Buffer.from(changed).subarray(0, bytes.length), bytes) === 0;
+    if (same && !report.ok)
+      throw new Error(`a sound log was found unsound: ${JSON.stringify(report.problems)}`);
+    if (!unfinished && report.ok) throw new Error('a changed log was found sound');
+  },
+};
+
+async function makeSample(): Promise<Sample> {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-fuzz-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'audit.log');
+  const log = await openAuditLog({ file, maxSize: 2 ** 20, keep: 2, bootId: 'fuzz' });
+  await log.boot({ version: 'fuzz' });
+  const call = {
+    listener: 'default',
+    peer: 'pid 1 uid 0',
+    method: 'ExecProcess',
+    payload: new Uint8Array(4),
+  };
+  const decision = {
+    outcome: 'allow',
+    listener: 'default',
+    method: 'ExecProcess',
+    reason: 'in the list',
+  } as const;
+  for (let count = 0; count < 3; count += 1) {
+    const intent = await log.intent(call, decision);
+    log.outcome(intent, call, { code: 'OK', durationUs: 7 });
+  }
+  await log.close();
+  const kept = parseHead(formatHead(await head(file)));
+  return { file, bytes: readFileSync(file), head: kept ?? (await head(file)) };
+}

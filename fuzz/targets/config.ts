@@ -1,0 +1,149 @@
+import { methodNames } from '@kata-agent/catalogue';
+import { type Loaded, loadConfiguration, renderDiagnostic, settings } from '@kata-agent/config';
+import { compileGate } from '@kata-agent/gate';
+
+import { mutateBytes, mutateText } from '../mutate.js';
+import type { Random } from '../random.js';
+import type { Target } from '../target.js';
+
+const keys = settings.map(({ key }) => key);
+const words = [
+  ...keys,
+  ...keys.map((key) => `${key} = `),
+  ...methodNames.slice(0, 12),
+  ...[
+    '@pod',
+    '@stdio',
+    '@exec',
+    '*',
+    '"',
+    '"""',
+    "'",
+    '[',
+    ']',
+    '[[',
+    '{',
+    '}',
+    '=',
+    ',',
+    '.',
+    '#',
+    '\\u0000',
+    '\\',
+  ],
+  ...[
+    '[agent]',
+    '[api]',
+    '[audit]',
+    '[limits]',
+    '[listener]',
+    '[[api.rule]]',
+    '__proto__',
+    'constructor',
+    'version = 1',
+  ],
+  ...[
+    'true',
+    'false',
+    '0',
+    '-1',
+    '1e400',
+    'nan',
+    '0x7fffffffffffffff',
+    '9223372036854775808',
+    '1979-05-27',
+    '\u0000',
+    '\ufeff',
+  ],
+];
+const whole = [
+  '[agent]\nlog_level = "debug"\nserver_addr = "unix:///run/a"\nlock = true\n',
+  '[api]\nrelease = "3.21"\nallowed_endpoints = ["@pod", "ReadStdout", "ReadStderr"]\nblocked_endpoints = ["ReseedRandomDev"]\n',
+  '[api]\nallowed_endpoints = []\n',
+  'version = 1\n[audit]\nfile = "/run/x.log"\nmax_size = "16MiB"\nkeep = 4\n[limits]\nconnections = 64\n',
+];
+
+/** Documents that are broken in a few places, put together from keys and values, or no text at all. */
+export const config: Target = {
+  name: 'config',
+  promise:
+    'a document is loaded as written or refused with its reasons, and never serves more than its lists say',
+  run(random) {
+    const bytes = documentBytes(random);
+    const loaded = load(bytes);
+    if (loaded.ok) checkLoaded(loaded, bytes);
+    else checkRefused(loaded);
+  },
+};
+
+function documentBytes(random: Random): Uint8Array {
+  const choice = random.below(8);
+  if (choice === 0) return random.bytes(random.below(80));
+  const text = choice < 5 ? mutateText(random, random.pick(whole), words) : assembled(random);
+  return choice === 1 ? mutateBytes(random, Buffer.from(text)) : Buffer.from(text);
+}
+
+/** Sections with keys that may belong there, and values that may suit them. */
+function assembled(random: Random): string {
+  const lines: string[] = [];
+  for (let sections = 1 + random.below(3); sections > 0; sections -= 1) {
+    lines.push(random.pick(['[agent]', '[api]', '[audit]', '[limits]']));
+    for (let entries = random.below(4); entries > 0; entries -= 1) {
+      lines.push(`${random.pick(keys)} = ${value(random)}`);
+    }
+  }
+  return lines.join('\n');
+}
+
+function value(random: Random): string {
+  switch (random.below(6)) {
+    case 0:
+      return random.pick(['true', 'false']);
+    case 1:
+      return String((random.bits() | 0) >> random.below(32));
+    case 2:
+      return `[${Array.from({ length: random.below(4) }, () => `"${random.pick([...methodNames, '@pod', '*'])}"`).join(', ')}]`;
+    case 3:
+      return `"${random.pick(['info', 'default', '3.21', 'vsock://-1:1024', '16MiB', 'error', 'eof', 'refuse-all', ''])}"`;
+    case 4:
+      return `{ a = ${random.below(9)} }`;
+    default:
+      return random.pick(words);
+  }
+}
+
+function load(bytes: Uint8Array): Loaded {
+  return loadConfiguration({
+    flags: {},
+    environment: {},
+    configFlag: '/config.toml',
+    files: { read: () => ({ ok: true, bytes }) },
+  });
+}
+
+function checkLoaded({ configuration }: Loaded & { readonly ok: true }, bytes: Uint8Array): void {
+  if (!Object.isFrozen(configuration)) throw new Error('the configuration is not frozen');
+  for (const warning of configuration.warnings) renderDiagnostic(warning);
+  const text = Buffer.from(bytes).toString();
+  const served = compileGate(configuration, { listeners: ['default'] }).served('default');
+  for (const method of served) {
+    // Whatever is served was named, by its name, a group or the star, unless only a block-list was written.
+    const named =
+      text.includes(method) || text.includes('@') || text.includes('*') || text.includes('blocked_endpoints');
+    if (!named) throw new Error(`${method} is served, and nothing in the document says so`);
+  }
+  if (served.length > 0 && !text.includes('_endpoints'))
+    throw new Error('no list, and yet something is served');
+}
+
+function checkRefused({ diagnostics, exitCode }: Loaded & { readonly ok: false }): void {
+  if (exitCode !== 1) throw new Error(`exit code ${String(exitCode)}`);
+  if (!diagnostics.some(({ severity }) => severity === 'error')) throw new Error('refused without an error');
+  for (const diagnostic of diagnostics) {
+    const text = renderDiagnostic(diagnostic);
+    if (diagnostic.message === '' || text === '') throw new Error('a diagnostic says nothing');
+    // A terminal must not be steered by what stands in a document (S18).
+    if (/[\x00-\x08\x0b-\x1f\x7f]/.test(text))
+      throw new Error(`a control character in ${JSON.stringify(text)}`);
+  }
+}

@@ -1,0 +1,137 @@
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { type Channel, connect, createServer, createClient, type Server, service } from '@kata-agent/ttrpc';
+import { Health } from '@kata-agent/protocol/health';
+
+import { MemoryDuplex } from '../memory-duplex.js';
+import type { Random } from '../random.js';
+import { streamingMethods, streamingService } from '../streaming-service.js';
+import type { Target } from '../target.js';
+import { decodeFrames, encodeFrame, encodeRequest, messageType, type WireFrame } from '../wire.js';
+
+/** Health is asked on another connection once in so many runs. */
+const healthEvery = 64;
+const streams = streamingService();
+
+let server: Server<undefined> | undefined;
+let runs = 0;
+
+/** Frames of every kind, right and wrong, in any order and cut anywhere, against a server that streams. */
+export const frames: Target = {
+  name: 'frames',
+  promise: 'a peer costs itself its stream or its connection, and nobody else anything',
+  async run(random) {
+    server ??= start();
+    const stream = new MemoryDuplex();
+    const connection = server.serve(stream, undefined);
+    const bytes = conversation(random);
+    for (let at = 0; at < bytes.length; ) {
+      const end = random.once(3) ? bytes.length : Math.min(bytes.length, at + 1 + random.below(64));
+      stream.receive(bytes.subarray(at, end));
+      at = end;
+      if (random.once(4)) await turn();
+    }
+    await turn();
+    if (random.once(2)) stream.receiveEnd();
+    else stream.destroy();
+    await connection.closed;
+    for (const frame of decodeFrames(Buffer.concat(stream.heard))) checkAnswer(frame);
+    runs += 1;
+    if (runs % healthEvery === 0) await checkHealth(server);
+  },
+};
+
+function start(): Server<undefined> {
+  return createServer<undefined>({
+    services: [
+      service(Health, { check: () => ({ status: 1 }) }),
+      service(streams, {
+        unary: (request: object) => request,
+        client: async (requests: AsyncIterable<object>) => {
+          let last: object = {};
+          for await (const request of requests) last = request;
+          return last;
+        },
+        async *server(request: object) {
+          yield request;
+          yield request;
+        },
+        async *both(requests: AsyncIterable<object>) {
+          for await (const request of requests) yield request;
+        },
+      }),
+    ],
+    limits: { requestsPerConnection: 8, streamBufferBytes: 4096 },
+  });
+}
+
+function conversation(random: Random): Buffer {
+  const parts: Buffer[] = [];
+  let nextId = 1;
+  for (let count = 1 + random.below(12); count > 0; count -= 1) {
+    if (random.once(20)) {
+      parts.push(Buffer.from(random.bytes(random.below(40))));
+      continue;
+    }
+    const streamId = pickId(random, nextId);
+    if (streamId === nextId) nextId += 2;
+    parts.push(frameBytes(random, streamId));
+  }
+  return Buffer.concat(parts);
+}
+
+function pickId(random: Random, next: number): number {
+  const choice = random.below(10);
+  if (choice < 5) return next;
+  if (choice < 8) return 1 + 2 * random.below(next);
+  return choice === 8 ? random.below(20) : random.bits();
+}
+
+function frameBytes(random: Random, streamId: number): Buffer {
+  const choice = random.below(10);
+  const type = choice < 5 ? messageType.request : choice < 9 ? messageType.data : random.below(256);
+  const flags = random.once(5) ? random.below(256) : random.pick([0, 1, 2, 4, 5]);
+  const frame = { streamId, type, flags, data: frameData(random, type) };
+  if (!random.once(30)) return encodeFrame(frame);
+  // A length that is not that of the data: too long, a little off, or beyond any limit.
+  return encodeFrame(frame, random.pick([0xffff_ffff, 0x8000_0000, 4 * 2 ** 20 + 1, random.below(64)]));
+}
+
+function frameData(random: Random, type: number): Uint8Array {
+  if (random.once(6)) return random.bytes(random.below(48));
+  const text = random.below(6);
+  const payload = random.once(8)
+    ? random.bytes(random.below(16))
+    : Uint8Array.of(0x0a, text, ...random.bytes(text).map((byte) => byte & 0x7f));
+  if (type !== messageType.request) return random.once(4) ? new Uint8Array(0) : payload;
+  const serviceName = random.once(12) ? 'fuzz.Nobody' : streams.typeName;
+  const method = random.once(12) ? 'Nothing' : random.pick(streamingMethods);
+  return encodeRequest(serviceName, method, payload);
+}
+
+function checkAnswer({ type, data }: WireFrame): void {
+  if (type !== messageType.response && type !== messageType.data)
+    throw new Error(`the server sent type ${type}`);
+  if (data.length > 4 * 2 ** 20) throw new Error(`the server sent ${data.length} bytes`);
+}
+
+/** A call of another client, on a connection of its own. */
+async function checkHealth(running: Server<undefined>): Promise<void> {
+  const [ours, theirs] = pair();
+  running.serve(theirs, undefined);
+  const channel: Channel = connect(ours);
+  const { status } = await createClient(Health, channel).check({});
+  channel.close();
+  if (status !== 1) throw new Error(`Health answered ${status}`);
+}
+
+/** Two streams, each the other's far end. */
+function pair(): [MemoryDuplex, MemoryDuplex] {
+  const ours = new MemoryDuplex(() => move(ours, theirs));
+  const theirs = new MemoryDuplex(() => move(theirs, ours));
+  return [ours, theirs];
+}
+
+function move(from: MemoryDuplex, to: MemoryDuplex): void {
+  for (const chunk of from.heard.splice(0)) if (!to.destroyed) to.receive(chunk);
+}

@@ -1,0 +1,71 @@
+import { loadConfiguration, renderDiagnostic, settings } from '@kata-agent/config';
+
+import { mutateText } from '../mutate.js';
+import type { Random } from '../random.js';
+import type { Target } from '../target.js';
+
+const restricted = Buffer.from('[api]\nrelease = "4.1"\nallowed_endpoints = ["@pod"]\n');
+const names = [
+  ...settings.map(({ key }) => `agent.${key}`),
+  ...[
+    'agent.log',
+    'agent.devmode',
+    'agent.trace',
+    'agent.config_file',
+    'agent.config_b64',
+    'agent.nope',
+    'agent.',
+  ],
+  ...['systemd.unified_cgroup_hierarchy', 'cgroup_no_v1', 'quiet', 'init', '--', 'NODE_OPTIONS'],
+];
+const values = [
+  '',
+  '1',
+  'true',
+  'false',
+  'debug',
+  '-1',
+  '99999999999',
+  '/etc/x',
+  '"a b"',
+  '"',
+  'vsock://-1:1024',
+  'ä',
+];
+
+/** Kernel command lines of words that are known, nearly known and not, under a document that restricts the API. */
+export const kernelLine: Target = {
+  name: 'kernel-line',
+  promise: 'no kernel line opens what the document closed',
+  run(random) {
+    const line = kernelWords(random);
+    const loaded = loadConfiguration({
+      flags: {},
+      environment: {},
+      kernelLine: line,
+      configFlag: '/config.toml',
+      files: { read: () => ({ ok: true, bytes: restricted }) },
+    });
+    if (!loaded.ok) {
+      if (loaded.diagnostics.length === 0) throw new Error('refused without a reason');
+      for (const diagnostic of loaded.diagnostics) renderDiagnostic(diagnostic);
+      return;
+    }
+    const { configuration } = loaded;
+    for (const warning of configuration.warnings) renderDiagnostic(warning);
+    const { debugConsole, devMode, debugConsoleVport, tracing } = configuration.settings;
+    if (debugConsole || devMode || tracing || debugConsoleVport !== 0) {
+      throw new Error(`the line ${JSON.stringify(line)} opened the guest`);
+    }
+    if (!configuration.restricted) throw new Error(`the line ${JSON.stringify(line)} lifted the restriction`);
+  },
+};
+
+function kernelWords(random: Random): string {
+  const words = Array.from({ length: random.below(8) }, () => {
+    const name = random.pick(names);
+    return random.once(4) ? name : `${name}=${random.pick(values)}`;
+  });
+  const line = words.join(random.pick([' ', ' ', '  ', '\t', '\n']));
+  return random.once(3) ? mutateText(random, line, [...names, ...values]) : line;
+}

@@ -1,0 +1,76 @@
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+
+export const headerBytes = 10;
+export const messageType = { request: 1, response: 2, data: 3 } as const;
+
+export interface WireFrame {
+  readonly streamId: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly data: Uint8Array;
+}
+
+/** A frame's bytes. `declared` lies about the length of the data. */
+export function encodeFrame(frame: WireFrame, declared: number = frame.data.length): Buffer {
+  const buffer = Buffer.alloc(headerBytes + frame.data.length);
+  buffer.writeUInt32BE(declared, 0);
+  buffer.writeUInt32BE(frame.streamId, 4);
+  buffer.writeUInt8(frame.type, 8);
+  buffer.writeUInt8(frame.flags, 9);
+  buffer.set(frame.data, headerBytes);
+  return buffer;
+}
+
+/** Cuts bytes into frames. Throws when the last one is not whole. */
+export function decodeFrames(bytes: Buffer): WireFrame[] {
+  const frames: WireFrame[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (bytes.length - at < headerBytes) throw new Error(`a header has ${bytes.length - at} bytes`);
+    const length = bytes.readUInt32BE(at);
+    const end = at + headerBytes + length;
+    if (end > bytes.length) throw new Error(`a frame of ${length} bytes ends after ${bytes.length - at}`);
+    frames.push({
+      streamId: bytes.readUInt32BE(at + 4),
+      type: bytes.readUInt8(at + 8),
+      flags: bytes.readUInt8(at + 9),
+      data: bytes.subarray(at + headerBytes, end),
+    });
+    at = end;
+  }
+  return frames;
+}
+
+/** A Request envelope with service, method and payload. */
+export function encodeRequest(service: string, method: string, payload: Uint8Array): Uint8Array {
+  return new BinaryWriter()
+    .tag(1, WireType.LengthDelimited)
+    .string(service)
+    .tag(2, WireType.LengthDelimited)
+    .string(method)
+    .tag(3, WireType.LengthDelimited)
+    .bytes(payload)
+    .finish();
+}
+
+/** The code in a Response envelope; 0 without a status. Throws when the envelope is malformed. */
+export function responseCode(data: Uint8Array): number {
+  const reader = new BinaryReader(data);
+  let code = 0;
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (number === 1 && wireType === WireType.LengthDelimited) code = statusCode(reader.bytes());
+    else reader.skip(wireType, number);
+  }
+  return code;
+}
+
+function statusCode(data: Uint8Array): number {
+  const reader = new BinaryReader(data);
+  let code = 0;
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (number === 1 && wireType === WireType.Varint) code = reader.int32();
+    else reader.skip(wireType, number);
+  }
+  return code;
+}
