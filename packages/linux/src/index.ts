@@ -17,3 +17,5 @@ export {
   parseMountOptions,
 } from './mount-options.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
+export { Directory, type MakeOptions } from './directory.js';
+export { pathComponents, UnsafePathError } from './safe-path.js';

@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import * as fc from 'fast-check';
+import { Directory, loadSyscalls, Open, SyscallError, type Syscalls, UnsafePathError } from './index.js';
+
+const kernel = loadSyscalls();
+/** The same kernel as if it were older than 5.6. */
+const oldKernel = Object.create(kernel, {
+  ...Object.fromEntries(
+    (['openat', 'mkdirat', 'unlinkat', 'symlinkat', 'renameat', 'mknodat', 'fchownat', 'close'] as const).map(
+      (name) => [name, { value: kernel[name].bind(kernel) }],
+    ),
+  ),
+  openat2: {
+    value: () => {
+      throw SyscallError.named('openat2', 'ENOSYS');
+    },
+  },
+}) as Syscalls;
+
+interface Place {
+  readonly base: string;
+  readonly outside: string;
+  readonly directory: Directory;
+}
+
+/** A base to work below, beside a directory with a canary that must never change. */
+function place(context: TestContext, syscalls: Syscalls): Place {
+  const root = mkdtempSync(join(tmpdir(), 'directory-'));
+  const base = join(root, 'base');
+  const outside = join(root, 'outside');
+  mkdirSync(base);
+  mkdirSync(outside);
+  writeFileSync(join(outside, 'canary'), 'alive');
+  const before = readdirSync('/proc/self/fd').length;
+  const directory = Directory.open(syscalls, base);
+  context.after(() => {
+    directory.close();
+    assert.equal(readdirSync('/proc/self/fd').length, before, 'a descriptor was left open');
+    assert.deepEqual(readdirSync(outside), ['canary']);
+    assert.equal(readFileSync(join(outside, 'canary'), 'utf8'), 'alive');
+    rmSync(root, { recursive: true });
+  });
+  return { base, outside, directory };
+}
+
+for (const [kind, syscalls] of [
+  ['openat2', kernel],
+  ['a kernel without openat2', oldKernel],
+] as const) {
+  test(`${kind}: files, directories and links are made, seen, moved and removed below`, async (context) => {
+    const { base, directory } = place(context, syscalls);
+    directory.makeDirectory('a/b/c', { mode: 0o751 }).close();
+    assert.equal(statSync(join(base, 'a/b/c')).mode & 0o7777, 0o751);
+    const file = directory.file('a/b/file', Open.WriteOnly | Open.Create | Open.Exclusive, 0o640);
+    writeSync(file.fd, 'text');
+    file.close();
+    directory.symlink('/etc/passwd', 'a/link');
+    assert.equal(directory.readLink('a/link'), '/etc/passwd');
+    assert.equal(directory.stat('a/link')?.isSymbolicLink(), true);
+    assert.equal(directory.stat('a/b/file')?.size, 4);
+    assert.equal(directory.stat('a/nothing'), undefined);
+    assert.equal(directory.stat('nothing/file'), undefined);
+    directory.rename('a/b/file', 'a/moved');
+    assert.equal(readFileSync(join(base, 'a/moved'), 'utf8'), 'text');
+    const a = directory.directory('a');
+    assert.deepEqual(new Set(a.names().map(String)), new Set(['b', 'link', 'moved']));
+    a.changeMode(0o700);
+    assert.equal(statSync(a.path).mode & 0o7777, 0o700);
+    a.close();
+    directory.unlink('a/link');
+    directory.removeDirectory('a/b/c');
+    assert.throws(() => directory.unlink('a/b'), { code: 'EISDIR' });
+    await directory.removeTree('a');
+    await directory.removeTree('a');
+    assert.deepEqual(readdirSync(base), []);
+  });
+
+  test(`${kind}: no way leads through a link`, async (context) => {
+    const { base, outside, directory } = place(context, syscalls);
+    mkdirSync(join(base, 'real'));
+    symlinkSync(outside, join(base, 'out'));
+    symlinkSync('real', join(base, 'in'));
+    symlinkSync(join(outside, 'canary'), join(base, 'file'));
+    symlinkSync(join(outside, 'new'), join(base, 'dangling'));
+    for (const link of ['out', 'in']) {
+      const deeds: readonly (() => unknown)[] = [
+        () => directory.directory(link),
+        () => directory.directory(`${link}/x`),
+        () => directory.makeDirectory(link, { mode: 0o700 }),
+        () => directory.makeDirectory(`${link}/x`, { mode: 0o700 }),
+        () => directory.file(`${link}/canary`, Open.WriteOnly | Open.Create | Open.Truncate),
+        () => directory.stat(`${link}/canary`),
+        () => directory.symlink('x', `${link}/x`),
+        () => directory.unlink(`${link}/canary`),
+        () => directory.rename(`${link}/canary`, 'canary'),
+        () => directory.rename('real', `${link}/real`),
+        () => directory.makeNode(`${link}/fifo`, 0o010600, 0),
+        () => directory.changeOwner(`${link}/canary`, 1, 1),
+      ];
+      for (const deed of deeds) assert.throws(deed, UnsafePathError, `${link}: ${deed.toString()}`);
+      await assert.rejects(directory.removeTree(`${link}/canary`), UnsafePathError);
+    }
+    for (const link of ['file', 'dangling', 'in']) {
+      assert.throws(() => directory.file(link, Open.WriteOnly | Open.Create), UnsafePathError);
+      assert.throws(() => directory.file(link, Open.ReadOnly), UnsafePathError);
+    }
+    await directory.removeTree('out');
+    assert.equal(existsSync(join(base, 'out')), false);
+  });
+
+  test(`${kind}: what is in the way is the kernel's plain error`, (context) => {
+    const { base, directory } = place(context, syscalls);
+    writeFileSync(join(base, 'file'), '');
+    assert.throws(() => directory.directory('nothing'), { code: 'ENOENT' });
+    assert.throws(() => directory.directory('file'), { code: 'ENOTDIR' });
+    assert.throws(() => directory.directory('file/x'), { code: 'ENOTDIR' });
+    assert.throws(() => directory.makeDirectory('x/../y', { mode: 0o700 }), UnsafePathError);
+    assert.throws(() => directory.makeDirectory('made/file/../x', { mode: 0o700 }), UnsafePathError);
+    assert.throws(() => directory.makeDirectory('file/x', { mode: 0o700 }), { code: 'ENOTDIR' });
+    assert.throws(() => directory.readLink('file'), { code: 'EINVAL' });
+  });
+
+  test(`${kind}: whatever the tree and the path, nothing outside changes`, async (context) => {
+    const { base, directory } = place(context, syscalls);
+    const name = fc.constantFrom('a', 'b', 'c');
+    const entry = fc.record({
+      path: fc.array(name, { minLength: 1, maxLength: 3 }),
+      // Where a link points: out by a relative or absolute way, in, to itself, through /proc.
+      link: fc.constantFrom(
+        undefined,
+        undefined,
+        '../outside',
+        '../../outside',
+        '..',
+        'a',
+        '/',
+        `/proc/self/cwd`,
+        join(base, '../outside'),
+        '../outside/canary',
+        '../outside/new',
+      ),
+    });
+    const path = fc
+      .array(fc.oneof(name, fc.constantFrom('..', '.', '', 'canary', 'outside', '/', '~')), { maxLength: 6 })
+      .map((parts) => parts.join('/'));
+    const deed = fc.constantFrom<(path: string) => unknown>(
+      (path) => directory.makeDirectory(path, { mode: 0o700 }).close(),
+      (path) => directory.file(path, Open.WriteOnly | Open.Create | Open.Truncate).close(),
+      (path) => directory.symlink('../outside', path),
+      (path) => directory.unlink(path),
+      (path) => directory.rename(path, 'a'),
+      (path) => directory.rename('a', path),
+      (path) => directory.changeOwner(path, 7, 7),
+      (path) => directory.removeTree(path),
+    );
+    const outside = join(base, '../outside');
+    const unchanged = statSync(outside);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(entry, { maxLength: 8 }),
+        fc.array(fc.tuple(deed, path)),
+        async (tree, deeds) => {
+          for (const { path, link } of tree) tolerate(() => plant(base, path, link));
+          for (const [deed, path] of deeds) {
+            try {
+              await deed(path);
+            } catch (error) {
+              assert.ok(error instanceof UnsafePathError || error instanceof SyscallError, String(error));
+            }
+          }
+          assert.deepEqual(readdirSync(outside), ['canary']);
+          assert.equal(readFileSync(join(outside, 'canary'), 'utf8'), 'alive');
+          const now = statSync(outside);
+          assert.deepEqual(
+            [now.uid, now.mode, now.mtimeMs],
+            [unchanged.uid, unchanged.mode, unchanged.mtimeMs],
+          );
+          for (const left of readdirSync(base)) rmSync(join(base, left), { recursive: true });
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+}
+
+/** Puts a link or a directory into the tree, by plain paths: what is in the way is left as it is. */
+function plant(base: string, path: readonly string[], link: string | undefined): void {
+  const parents = path.slice(0, -1);
+  let at = base;
+  for (const name of parents) {
+    at = join(at, name);
+    if (!existsSync(at)) mkdirSync(at);
+    if (!lstatSync(at).isDirectory()) return;
+  }
+  if (link === undefined) mkdirSync(join(base, ...path));
+  else symlinkSync(link, join(base, ...path));
+}
+
+/** What is in a plant's way only makes the tree smaller. */
+function tolerate(deed: () => void): void {
+  try {
+    deed();
+  } catch (error) {
+    assert.ok(error instanceof Error && 'code' in error, String(error));
+  }
+}
+
+test('a FIFO, a socket’s name or a directory is no file, and opening it does not wait', (context) => {
+  const { base, directory } = place(context, kernel);
+  directory.makeNode('fifo', 0o010600, 0);
+  mkdirSync(join(base, 'folder'));
+  assert.throws(() => directory.file('fifo', Open.ReadOnly), /is not a regular file/);
+  assert.throws(() => directory.file('fifo', Open.WriteOnly), { code: 'ENXIO' });
+  assert.throws(() => directory.file('folder', Open.ReadOnly), /is not a regular file/);
+});
+
+test('modes and owners are exact, whatever the umask; what existed keeps its own', (context) => {
+  const { base, directory } = place(context, kernel);
+  mkdirSync(join(base, 'old'), { mode: 0o700 });
+  const umask = process.umask(0o077);
+  context.after(() => process.umask(umask));
+  const owner = process.getuid?.() === 0 ? { uid: 1234, gid: 4321 } : undefined;
+  directory
+    .makeDirectory('old/new/newer', { mode: 0o2775, ...(owner === undefined ? {} : { owner }) })
+    .close();
+  for (const made of ['old/new', 'old/new/newer']) {
+    const { mode, uid, gid } = statSync(join(base, made));
+    assert.equal(mode & 0o7777, 0o2775);
+    if (owner !== undefined) assert.deepEqual({ uid, gid }, owner);
+  }
+  assert.equal(statSync(join(base, 'old')).mode & 0o7777, 0o700);
+});
+
+test('a path to the open directory stays true when the directory is moved', (context) => {
+  const { base, directory } = place(context, kernel);
+  const made = directory.makeDirectory('a', { mode: 0o700 });
+  directory.rename('a', 'b');
+  writeFileSync(join(made.path, 'file'), '');
+  assert.deepEqual(readdirSync(join(base, 'b')), ['file']);
+  made.close();
+  assert.throws(() => made.path, /closed or given away/);
+});
+
+test('a tree deeper than a path can be, with names that are no UTF-8, is removed', async (context) => {
+  const { base, directory } = place(context, kernel);
+  let deepest = Directory.open(kernel, base);
+  for (let depth = 0; depth < 2100; depth++) {
+    const next = deepest.makeDirectory('d', { mode: 0o700 });
+    deepest.close();
+    deepest = next;
+  }
+  deepest.file('f', Open.WriteOnly | Open.Create).close();
+  deepest.close();
+  writeFileSync(Buffer.concat([Buffer.from(`${base}/`), Buffer.from([0xff, 0xfe, 0x41])]), '');
+  mkdirSync(Buffer.concat([Buffer.from(`${base}/`), Buffer.from([0xc3, 0x28])]));
+  directory.makeDirectory('all', { mode: 0o700 }).close();
+  directory.rename('d', 'all/d');
+  await directory.removeTree('all');
+  assert.equal(readdirSync(base, { encoding: 'latin1' }).length, 2);
+});
+
+test('removing lets other work have its turn', async (context) => {
+  const { base, directory } = place(context, kernel);
+  mkdirSync(join(base, 'many'));
+  for (let index = 0; index < 2000; index++) writeFileSync(join(base, 'many', String(index)), '');
+  let turned = false;
+  setImmediate(() => {
+    turned = true;
+    assert.ok(readdirSync(join(base, 'many')).length > 0);
+  });
+  await directory.removeTree('many');
+  assert.ok(turned);
+});
