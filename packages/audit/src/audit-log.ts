@@ -10,26 +10,26 @@ export interface AuditedCall {
   /** The request as it came. Only its keyed digest is written, and that is taken before the call returns. */
   readonly payload: Uint8Array;
   /** Calls with the same text are counted in one record each 10 s, e.g. `ReadStdout c1/e1`. */
-  readonly fold?: string;
-  readonly subject?: Subject;
+  readonly fold?: string | undefined;
+  readonly subject?: Subject | undefined;
 }
 
 /** What a call is about. Nothing else of a request is ever written. */
 export interface Subject {
-  readonly containerId?: string;
-  readonly execId?: string;
+  readonly containerId?: string | undefined;
+  readonly execId?: string | undefined;
   /** The program's name; never its arguments. */
-  readonly argv0?: string;
+  readonly argv0?: string | undefined;
 }
 
 export interface CallResult {
   /** The status code's name: `OK`, `NOT_FOUND` … */
   readonly code: string;
   /** The error's text. The caller answers for it holding no secret of the request. */
-  readonly message?: string;
+  readonly message?: string | undefined;
   readonly durationUs: number;
   /** Payload bytes moved, for calls that move some. */
-  readonly bytes?: number;
+  readonly bytes?: number | undefined;
 }
 
 /**

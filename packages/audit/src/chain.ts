@@ -21,15 +21,15 @@ export interface Sealed {
   readonly position: Position;
 }
 
-/** Makes the record that follows `after`. `monotonic` is in ns, `wall` in ms since 1970. */
+/** Makes the record that follows `after`. `monotonic` is in ns, `wall` in RFC 3339. */
 export function seal(
   body: RecordBody,
   after: Position,
-  time: { readonly boot: string; readonly monotonic: bigint; readonly wall: number },
+  time: { readonly boot: string; readonly monotonic: bigint; readonly wall: string },
 ): Sealed {
   const sequence = after.sequence + 1;
   const envelope = `{"sequence":${sequence},"prev":"${after.hash}","boot":${JSON.stringify(time.boot)}`;
-  const stamps = `"monotonic":${time.monotonic},"wall":"${new Date(time.wall).toISOString()}"`;
+  const stamps = `"monotonic":${time.monotonic},"wall":"${time.wall}"`;
   const text = escape(`${envelope},${stamps},${JSON.stringify(body).slice(1, -1)}`);
   const own = hash('sha256', text);
   return { line: `${text},"hash":"${own}"}\n`, position: { sequence, hash: own } };
@@ -37,7 +37,8 @@ export function seal(
 
 /** Leaves nothing in the file that a terminal could act upon. Outside of strings JSON is ASCII anyhow. */
 function escape(json: string): string {
-  if (!/[^ -~]/.test(json)) return json;
+  // JSON has escaped the other controls. This is quicker than to let the expression find nothing.
+  if (Buffer.byteLength(json) === json.length && !json.includes('\u007f')) return json;
   return json.replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 

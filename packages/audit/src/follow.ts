@@ -39,7 +39,8 @@ export async function* follow(file: string, options: FollowOptions = {}): AsyncG
     }
     let [current] = segments;
     let reader: LineReader | undefined;
-    while (current !== undefined && signal?.aborted !== true) {
+    while (current !== undefined) {
+      if (signal?.aborted === true) return;
       reader ??= new LineReader(current.handle, from === 'end' ? await endOf(current.handle) : 0);
       // Asked before reading: once it has a successor, what is read from a segment is all of it.
       if (segments.length === 1) segments = [current, ...(await successors(file, current))];

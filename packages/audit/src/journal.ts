@@ -123,13 +123,18 @@ export class Journal {
     let durable = false;
     let count = 0;
     const lines: string[] = [];
+    const { bootId: boot } = this.#options;
+    // Entries of a batch mostly share their millisecond, and to format it costs as much as the hash.
+    let lastWall = Number.NaN;
+    let wall = '';
     for (const entry of entries) {
       if (count > 0 && size >= room) break;
       durable ||= entry.durable;
       count += 1;
       if (entry.body === undefined) continue;
-      const { bootId: boot } = this.#options;
-      const sealed = seal(entry.body, head, { boot, monotonic: entry.monotonic, wall: entry.wall });
+      if (entry.wall !== lastWall) wall = new Date(entry.wall).toISOString();
+      lastWall = entry.wall;
+      const sealed = seal(entry.body, head, { boot, monotonic: entry.monotonic, wall });
       head = sealed.position;
       size += sealed.line.length;
       lines.push(sealed.line);
@@ -171,7 +176,8 @@ export class Journal {
     const removed = addRemoved(this.#removed, this.#closed.slice(0, surplus));
     const body: RecordBody = { kind: 'rotated', segment: summary, removed };
     const { bootId: boot, clock } = this.#options;
-    const sealed = seal(body, this.#head, { boot, monotonic: clock.monotonic(), wall: clock.wall() });
+    const time = { boot, monotonic: clock.monotonic(), wall: new Date(clock.wall()).toISOString() };
+    const sealed = seal(body, this.#head, time);
     await this.#append(Buffer.from(sealed.line, 'latin1'), true);
     this.#head = sealed.position;
     this.#size += sealed.line.length;

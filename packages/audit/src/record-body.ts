@@ -1,15 +1,19 @@
 import type { Decision } from '@kata-agent/gate';
 import type { AuditedCall, CallResult, Subject } from './audit-log.js';
-import type { CallRecord, FoldRecord, RecordBody, RecordedDecision } from './record.js';
+import type { FoldRecord, RecordBody, RecordedDecision } from './record.js';
 
 /** Texts come from outside, so each has a bound (in UTF-16 units); with them a record stays below 20 KiB. */
 const nameLength = 128;
 const textLength = 512;
 
+// Written out, without spreading: this is on the way of each call.
+
 export function intentBody(call: AuditedCall, decision: Decision, digest: string): RecordBody {
   return {
     kind: 'intent',
-    ...callerOf(call),
+    listener: clip(call.listener, nameLength),
+    peer: clip(call.peer, textLength),
+    method: clip(call.method, nameLength),
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
@@ -19,7 +23,9 @@ export function intentBody(call: AuditedCall, decision: Decision, digest: string
 export function refusalBody(call: AuditedCall, decision: Decision, digest: string): RecordBody {
   return {
     kind: 'refusal',
-    ...callerOf(call),
+    listener: clip(call.listener, nameLength),
+    peer: clip(call.peer, textLength),
+    method: clip(call.method, nameLength),
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
@@ -30,7 +36,9 @@ export function outcomeBody(intent: number, call: AuditedCall, result: CallResul
   return {
     kind: 'outcome',
     intent,
-    ...callerOf(call),
+    listener: clip(call.listener, nameLength),
+    peer: clip(call.peer, textLength),
+    method: clip(call.method, nameLength),
     subject: subjectOf(call.subject),
     result: resultOf(result),
   };
@@ -44,7 +52,9 @@ export function callBody(
 ): RecordBody {
   return {
     kind: 'call',
-    ...callerOf(call),
+    listener: clip(call.listener, nameLength),
+    peer: clip(call.peer, textLength),
+    method: clip(call.method, nameLength),
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
@@ -61,7 +71,9 @@ export type FoldHead = Pick<
 export function foldedCallHead(call: AuditedCall, decision: Decision, result: CallResult): FoldHead {
   return {
     of: 'call',
-    ...callerOf(call),
+    listener: clip(call.listener, nameLength),
+    peer: clip(call.peer, textLength),
+    method: clip(call.method, nameLength),
     decision: decisionOf(decision),
     subject: subjectOf(call.subject),
     code: clip(result.code, nameLength),
@@ -69,45 +81,43 @@ export function foldedCallHead(call: AuditedCall, decision: Decision, result: Ca
 }
 
 export function foldedRefusalHead(call: AuditedCall, decision: Decision): FoldHead {
-  return { of: 'refusal', ...callerOf(call), decision: decisionOf(decision) };
-}
-
-type Caller = Pick<CallRecord, 'listener' | 'peer' | 'method'>;
-
-function callerOf(call: AuditedCall): Caller {
   return {
+    of: 'refusal',
     listener: clip(call.listener, nameLength),
     peer: clip(call.peer, textLength),
     method: clip(call.method, nameLength),
+    decision: decisionOf(decision),
   };
 }
 
 function decisionOf(decision: Decision): RecordedDecision {
   return {
     outcome: decision.outcome,
-    rule: decision.rule === undefined ? undefined : clip(decision.rule, nameLength),
+    rule: clipOptional(decision.rule, nameLength),
     reason: clip(decision.reason, textLength),
   };
 }
 
 function subjectOf(subject: Subject | undefined): Subject | undefined {
   if (subject === undefined) return undefined;
-  const { containerId, execId, argv0 } = subject;
   return {
-    ...(containerId === undefined ? {} : { containerId: clip(containerId, nameLength) }),
-    ...(execId === undefined ? {} : { execId: clip(execId, nameLength) }),
-    ...(argv0 === undefined ? {} : { argv0: clip(argv0, textLength) }),
+    containerId: clipOptional(subject.containerId, nameLength),
+    execId: clipOptional(subject.execId, nameLength),
+    argv0: clipOptional(subject.argv0, textLength),
   };
 }
 
 function resultOf(result: CallResult): CallResult {
-  const { code, message, durationUs, bytes } = result;
   return {
-    code: clip(code, nameLength),
-    ...(message === undefined ? {} : { message: clip(message, textLength) }),
-    durationUs,
-    ...(bytes === undefined ? {} : { bytes }),
+    code: clip(result.code, nameLength),
+    message: clipOptional(result.message, textLength),
+    durationUs: result.durationUs,
+    bytes: result.bytes,
   };
+}
+
+function clipOptional(text: string | undefined, length: number): string | undefined {
+  return text === undefined ? undefined : clip(text, length);
 }
 
 /** Cuts to `length`, the mark included. */
