@@ -13,6 +13,9 @@ export interface ContainerStats {
   readonly network: readonly NetworkStats[];
 }
 
+/** What a cgroup knows; the network is the sandbox's. */
+export type CgroupStats = Omit<ContainerStats, 'network'>;
+
 /** Nanoseconds. */
 export interface CpuStats {
   readonly usage: {
@@ -52,7 +55,7 @@ export interface PidsStats {
   readonly limit: bigint;
 }
 
-/** `op` as in the kernel's file, lower case: read, write, sync, async, total; on v2 read, write, rios, wios, dbytes, dios. */
+/** `op`: read, write, sync, async, discard or total; empty in files that tell none. */
 export interface BlkioEntry {
   readonly major: bigint;
   readonly minor: bigint;

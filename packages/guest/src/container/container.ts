@@ -1,0 +1,86 @@
+import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
+import { GuestError } from '../guest-error.js';
+import type { ContainerProcess } from './container-process.js';
+import { checkExecId } from './identifiers.js';
+import type { UndoStack } from './undo-stack.js';
+
+/** How far a container has come. That its first process has ended is the process's own matter. */
+export type ContainerState = 'created' | 'started' | 'paused';
+
+/** A container that the runtime has made: its processes, where it is accounted for, and how it is taken down. */
+export class Container {
+  readonly id: string;
+  readonly first: ContainerProcess;
+  readonly cgroup: CgroupPaths;
+  /** The types of namespace that it does not share with the guest. */
+  readonly namespaces: ReadonlySet<string>;
+  /** All that was made for it, to be taken back. */
+  readonly made: UndoStack;
+  state: ContainerState = 'created';
+  readonly #execs: Map<string, ContainerProcess> = new Map();
+
+  constructor(
+    id: string,
+    first: ContainerProcess,
+    cgroup: CgroupPaths,
+    namespaces: ReadonlySet<string>,
+    made: UndoStack,
+  ) {
+    this.id = id;
+    this.first = first;
+    this.cgroup = cgroup;
+    this.namespaces = namespaces;
+    this.made = made;
+  }
+
+  /** `execId` empty or the container's own id: its first process. */
+  isFirst(execId: string): boolean {
+    return execId === '' || execId === this.id;
+  }
+
+  /** Throws `not-found`, in words that both of Kata's runtimes know. */
+  process(execId: string): ContainerProcess {
+    const found = this.isFirst(execId) ? this.first : this.#execs.get(execId);
+    if (found !== undefined) return found;
+    throw new GuestError(
+      'not-found',
+      `process not found: container ${this.id} has no process ${JSON.stringify(execId.slice(0, 150))}`,
+    );
+  }
+
+  get processes(): readonly ContainerProcess[] {
+    return [this.first, ...this.#execs.values()];
+  }
+
+  /**
+   * Makes room for one more exec, or throws: its id is in use, or there are `limit` of them that run or that nobody
+   * waited for. Those that are over and done with are forgotten, the oldest first.
+   */
+  makeRoom(execId: string, limit: number): void {
+    checkExecId(execId);
+    const previous = this.#execs.get(execId);
+    if (this.isFirst(execId) || (previous !== undefined && !previous.forgettable)) {
+      throw new GuestError('exists', `container ${this.id} already has a process ${execId}`);
+    }
+    if (previous !== undefined) this.#forget(execId, previous);
+    for (const [id, process] of this.#execs) {
+      if (this.#execs.size < limit) return;
+      if (process.forgettable) this.#forget(id, process);
+    }
+    if (this.#execs.size >= limit) {
+      throw new GuestError(
+        'exhausted',
+        `container ${this.id} has ${limit} processes that run or were not waited for (limits.execs_per_container)`,
+      );
+    }
+  }
+
+  addExec(execId: string, process: ContainerProcess): void {
+    this.#execs.set(execId, process);
+  }
+
+  #forget(execId: string, process: ContainerProcess): void {
+    process.streams.end();
+    this.#execs.delete(execId);
+  }
+}

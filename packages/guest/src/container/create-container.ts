@@ -1,0 +1,107 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
+import type { CreateContainer } from '../actions.js';
+import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
+import { denyBlockDevices } from '../cgroup/deny-block-devices.js';
+import { killAll } from '../cgroup/kill-all.js';
+import { GuestError } from '../guest-error.js';
+import { buildSpec } from '../spec/build-spec.js';
+import { encodeSpec } from '../spec/encode-spec.js';
+import type { SharedNamespaces } from '../spec/namespaces.js';
+import { writeSysctls } from '../spec/sysctls.js';
+import { removeTree } from '../storage/remove-tree.js';
+import { Container } from './container.js';
+import type { GuestContext } from './guest-context.js';
+import { launchProcess } from './launch-process.js';
+import { checkMountSources, placeRootfs, resolvConfFor } from './rootfs.js';
+import { UndoStack } from './undo-stack.js';
+
+/** What a container gets from its sandbox. */
+export interface FromSandbox {
+  readonly hostname: string;
+  readonly resolvConf: string | undefined;
+  readonly shared: SharedNamespaces;
+}
+
+/**
+ * Makes a container up to the point where its first process waits for `start`. Each step that leaves something behind
+ * says how to take it back, so that a failure anywhere leaves nothing (S13), and so that removal is the same.
+ */
+export async function createContainer(
+  action: CreateContainer,
+  sandbox: FromSandbox,
+  context: GuestContext,
+): Promise<Container> {
+  const made = new UndoStack();
+  try {
+    return await build(action, sandbox, context, made);
+  } catch (error) {
+    for (const failure of await made.unwind()) {
+      context.log('error', `after a failed create: ${failure.message}`, { container: action.id });
+    }
+    throw error;
+  }
+}
+
+async function build(
+  { id, spec: requested, storages }: CreateContainer,
+  sandbox: FromSandbox,
+  context: GuestContext,
+  made: UndoStack,
+): Promise<Container> {
+  const { paths, runtime, oom, ancestors, log } = context;
+  const bundle = join(paths.kata, id);
+  makeBundle(bundle, made);
+  for (const storage of storages)
+    await context.storages.add(storage, { kind: 'container', id, bundle }, made);
+  const rootfs = placeRootfs(bundle, requested.root, context, made);
+  const { spec, networkSysctls, cgroup } = buildSpec(checkMountSources(requested, paths.state), {
+    containerId: id,
+    rootfs,
+    shared: sandbox.shared,
+    capabilities: context.capabilities,
+    hooks: context.hooks,
+    hostname: sandbox.hostname,
+    resolvConf: resolvConfFor(rootfs, sandbox.resolvConf),
+  });
+  for (const missing of writeSysctls(networkSysctls, paths.proc)) {
+    log('warn', `sysctl ${missing} is left out: this kernel does not have it`, { container: id });
+  }
+  writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
+
+  ancestors.expect(cgroup);
+  made.push('cgroups above the container', () => ancestors.sweep());
+  made.push('what the runtime made', () => runtime.delete(id));
+  const first = await launchProcess(
+    { containerId: id, execId: id },
+    spec.process.terminal ?? false,
+    (stdio) => runtime.create(id, bundle, stdio),
+    context,
+  );
+  made.push('streams of the first process', () => first.streams.end());
+  const cgroups = cgroupPathsOf(first.pid, paths.proc, paths.cgroup);
+  made.push('processes', async () => {
+    if (first.ended) return;
+    await killAll(cgroups, context.syscalls);
+    await first.exit;
+  });
+  denyBlockDevices(cgroups);
+  oom.add(id, cgroups);
+  made.push('watch for want of memory', () => oom.remove(id));
+  context.storages.keep(storages, bundle);
+  const own = (spec.linux?.namespaces ?? []).filter(({ path }) => path === undefined);
+  return new Container(id, first, cgroups, new Set(own.map(({ type }) => type)), made);
+}
+
+function makeBundle(bundle: string, made: UndoStack): void {
+  try {
+    mkdirSync(bundle, { mode: 0o700 });
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    throw new GuestError('exists', `${bundle} is already there, left by a container of that id`, {
+      cause: error,
+    });
+  }
+  made.push(`bundle ${bundle}`, () => removeTree(bundle));
+}

@@ -1,0 +1,24 @@
+import type { Reaper, Syscalls } from '@kata-agent/linux';
+import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
+import type { OomWatch } from '../cgroup/oom-watch.js';
+import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy } from '../guest-options.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { Capabilities } from '../spec/build-spec.js';
+import type { StorageTable } from '../storage/storage-table.js';
+
+/** What everything in the guest works with; made once, by `Guest.open`. */
+export interface GuestContext {
+  readonly syscalls: Syscalls;
+  readonly paths: GuestPaths;
+  readonly limits: GuestLimits;
+  readonly hooks: 'refuse' | 'allow';
+  readonly output: OutputPolicy;
+  readonly pipeSize: number;
+  readonly log: GuestLog;
+  readonly reaper: Reaper;
+  readonly runtime: Runtime;
+  readonly capabilities: Capabilities;
+  readonly ancestors: CgroupAncestors;
+  readonly oom: OomWatch;
+  readonly storages: StorageTable;
+}

@@ -1,0 +1,51 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { killAll } from '../cgroup/kill-all.js';
+import { GuestError } from '../guest-error.js';
+import type { Container } from './container.js';
+import type { GuestContext } from './guest-context.js';
+
+/**
+ * Ends a container: kills what still runs, waits for it, and takes back all that was made for it.
+ *
+ * @param timeoutSeconds how long its processes may take to die; 0: without limit. When it is over nothing has been
+ *   taken down yet, and removal can be asked for again.
+ */
+export async function removeContainer(
+  container: Container,
+  timeoutSeconds: number,
+  context: GuestContext,
+): Promise<void> {
+  const running = container.processes.filter((process) => !process.ended);
+  if (running.length > 0) {
+    await killAll(container.cgroup, context.syscalls);
+    await within(timeoutSeconds, container.id, Promise.all(running.map((process) => process.exit)));
+  }
+  for (const process of container.processes) process.streams.end();
+  const failures = await container.made.unwind();
+  for (const { message } of failures) context.log('error', message, { container: container.id });
+  const [first] = failures;
+  if (first !== undefined) {
+    throw new GuestError('internal', `container ${container.id} is removed, but: ${first.message}`, {
+      cause: first,
+    });
+  }
+}
+
+async function within(seconds: number, id: string, done: Promise<unknown>): Promise<void> {
+  if (seconds === 0) {
+    await done;
+    return;
+  }
+  const over = new AbortController();
+  // setTimeout takes 31 bits of milliseconds; a longer one would fire at once.
+  const milliseconds = Math.min(seconds * 1000, 2 ** 31 - 1);
+  const late = delay(milliseconds, 'late', { signal: over.signal }).catch(() => 'over');
+  const first = await Promise.race([done, late]);
+  over.abort();
+  if (first === 'late') {
+    throw new GuestError(
+      'internal',
+      `ETIME: container ${id} still has processes ${seconds} s after they were killed`,
+    );
+  }
+}

@@ -1,0 +1,61 @@
+import { existsSync, lstatSync, mkdirSync, rmdirSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { mount } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
+import type { OciMount, OciRoot, OciSpec } from '../oci-spec.js';
+import { isBind } from '../spec/mounts.js';
+import { realSource } from '../storage/real-source.js';
+import { unmount } from '../storage/unmount.js';
+import type { GuestContext } from './guest-context.js';
+import type { UndoStack } from './undo-stack.js';
+
+/**
+ * The container's root is always `<bundle>/rootfs` (S10). Either a storage of the request is mounted there already, or
+ * the directory that the request names is bound to it: one below Kata's directory, as a shared file system's, or any
+ * other when the container only reads it, as agent-ctl has it. Never one that holds the agent's own state.
+ */
+export function placeRootfs(
+  bundle: string,
+  root: OciRoot | undefined,
+  { paths, syscalls }: GuestContext,
+  made: UndoStack,
+): string {
+  const rootfs = join(bundle, 'rootfs');
+  if (existsSync(rootfs)) return rootfs;
+  if (root === undefined || !isAbsolute(root.path)) {
+    throw new GuestError(
+      'invalid',
+      `root.path ${JSON.stringify(root?.path ?? '')} must be absolute, or a storage be mounted at ${rootfs}`,
+    );
+  }
+  const source = realSource(root.path, 'root.path', paths.state);
+  if (!source.startsWith(`${paths.kata}/`) && root.readonly !== true) {
+    throw new GuestError(
+      'refused',
+      `root.path ${JSON.stringify(source)} lies outside ${paths.kata}, where a root must be read-only: ` +
+        'set root.readonly, or give a storage for the root',
+    );
+  }
+  mkdirSync(rootfs);
+  made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
+  mount(syscalls, { source, target: rootfs, type: 'bind', options: [] });
+  made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));
+  return rootfs;
+}
+
+/** A spec whose bind mounts name real places, none of which holds the agent's own state or lies in it. */
+export function checkMountSources(spec: OciSpec, state: string): OciSpec {
+  const checked = (mount: OciMount): OciMount => {
+    if (!isBind(mount)) return mount;
+    const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
+    return { ...mount, source: realSource(mount.source ?? '', named, state) };
+  };
+  return { ...spec, mounts: spec.mounts?.map(checked) };
+}
+
+/** The sandbox's resolv.conf is bound over the image's, if the image has one as an ordinary file. */
+export function resolvConfFor(rootfs: string, resolvConf: string | undefined): string | undefined {
+  if (resolvConf === undefined) return undefined;
+  const file = lstatSync(join(rootfs, 'etc/resolv.conf'), { throwIfNoEntry: false });
+  return file?.isFile() === true ? resolvConf : undefined;
+}

@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto';
+import { fchmodSync, fchownSync, fstatSync, mkdirSync, writeSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import { Directory, Open, type Syscalls } from '@kata-agent/linux';
+import type { CopyFile } from './actions.js';
+import { GuestError } from './guest-error.js';
+
+/** Rights, with setuid, setgid and sticky. */
+const PERMISSIONS = 0o7777;
+
+/**
+ * Makes a file, directory or symbolic link below `<kata>/shared/containers` (S9). The way there is walked by descriptor
+ * and no link is followed, so that nothing outside is ever touched; a link that is made may point anywhere.
+ *
+ * A file comes in pieces, each after the one before; it appears under its name, whole, with the last.
+ */
+export async function copyFile(
+  action: CopyFile,
+  { syscalls, paths }: { readonly syscalls: Syscalls; readonly paths: { readonly kata: string } },
+): Promise<void> {
+  checkNumbers(action);
+  const shared = join(paths.kata, 'shared/containers');
+  if (!action.path.startsWith(`${shared}/`)) {
+    throw new GuestError(
+      'refused',
+      `path ${JSON.stringify(action.path.slice(0, 500))} is not below ${shared}`,
+    );
+  }
+  mkdirSync(shared, { recursive: true, mode: 0o755 });
+  const base = Directory.open(syscalls, shared);
+  try {
+    await copyBelow(base, withoutSlashes(action.path.slice(shared.length)), action);
+  } finally {
+    base.close();
+  }
+}
+
+async function copyBelow(base: Directory, path: string, action: CopyFile): Promise<void> {
+  const { fileMode, dirMode, uid, gid } = action;
+  // Go keeps its own type bits above the permissions; some runtimes send them.
+  const parent = parentOf(path);
+  if (parent !== '') base.makeDirectory(parent, { mode: dirMode & 0o777, owner: { uid, gid } }).close();
+  switch (fileMode & constants.S_IFMT) {
+    case constants.S_IFDIR:
+      return copyDirectory(base, path, action);
+    case constants.S_IFLNK:
+      return copyLink(base, path, action);
+    // Without a type it is a file: agent-ctl sends permissions only.
+    case constants.S_IFREG:
+    case 0:
+      return copyPiece(base, path, action);
+    default:
+      throw new GuestError(
+        'refused',
+        `${JSON.stringify(path)} has mode 0${fileMode.toString(8)}: only files, directories and links are copied`,
+      );
+  }
+}
+
+/** One that exists keeps what is in it. */
+function copyDirectory(base: Directory, path: string, { fileMode, uid, gid }: CopyFile): void {
+  const found = base.stat(path);
+  if (found !== undefined && !found.isDirectory()) base.unlink(path);
+  const directory = base.makeDirectory(path, { mode: 0o700 });
+  try {
+    base.changeOwner(path, uid, gid);
+    directory.changeMode(fileMode & PERMISSIONS);
+  } finally {
+    directory.close();
+  }
+}
+
+async function copyLink(base: Directory, path: string, { data, uid, gid }: CopyFile): Promise<void> {
+  const target = Buffer.from(data).toString();
+  if (target === '' || target.includes('\0') || !Buffer.from(target).equals(data)) {
+    throw new GuestError('invalid', `the target of link ${JSON.stringify(path)} must be a path in UTF-8`);
+  }
+  await base.removeTree(path);
+  base.symlink(target, path);
+  base.changeOwner(path, uid, gid);
+}
+
+async function copyPiece(base: Directory, path: string, action: CopyFile): Promise<void> {
+  const { offset, data, fileSize, fileMode, uid, gid } = action;
+  if (offset + data.length > fileSize) {
+    throw new GuestError(
+      'invalid',
+      `${JSON.stringify(path)}: ${data.length} bytes at ${offset} do not fit into a file of ${fileSize}`,
+    );
+  }
+  const partial = partialName(path);
+  const flags = Open.ReadWrite | Open.Create | (offset === 0 ? Open.Truncate : 0);
+  const file = base.file(partial, flags);
+  try {
+    const { size } = fstatSync(file.fd);
+    if (offset > size) {
+      throw new GuestError(
+        'invalid',
+        `${JSON.stringify(path)}: bytes at ${offset} come, but only ${size} are there`,
+      );
+    }
+    writeAll(file.fd, data, offset);
+    if (fstatSync(file.fd).size < fileSize) return;
+    // Owner first: changing it takes setuid and setgid away.
+    fchownSync(file.fd, uid, gid);
+    fchmodSync(file.fd, fileMode & PERMISSIONS);
+    if (base.stat(path)?.isDirectory() === true) await base.removeTree(path);
+    base.rename(partial, path);
+  } catch (error) {
+    base.unlink(partial);
+    throw error;
+  } finally {
+    file.close();
+  }
+}
+
+function writeAll(fd: number, data: Uint8Array, offset: number): void {
+  for (let done = 0; done < data.length; ) {
+    done += writeSync(fd, data, done, data.length - done, offset + done);
+  }
+}
+
+function checkNumbers({ path, offset, fileSize, fileMode, dirMode, uid, gid }: CopyFile): void {
+  const counts = Object.entries({ offset, fileSize, fileMode, dirMode });
+  const wrong =
+    counts.find(([, number]) => !Number.isSafeInteger(number) || number < 0) ??
+    Object.entries({ uid, gid }).find(([, id]) => !Number.isInteger(id) || id < -1);
+  if (wrong === undefined) return;
+  throw new GuestError(
+    'invalid',
+    `${JSON.stringify(path.slice(0, 500))}: ${wrong.join(' ')} is out of range`,
+  );
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+}
+
+function withoutSlashes(path: string): string {
+  return path.replace(/^\/+|\/+$/g, '');
+}
+
+/** Beside the file, hidden, of a length that fits whatever the file's own name is. */
+function partialName(path: string): string {
+  const at = path.lastIndexOf('/') + 1;
+  const digest = createHash('sha256').update(path.slice(at)).digest('hex').slice(0, 24);
+  return `${path.slice(0, at)}.${digest}.part`;
+}

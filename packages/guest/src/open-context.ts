@@ -1,0 +1,96 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasCode, Reaper } from '@kata-agent/linux';
+import { CgroupAncestors } from './cgroup/cgroup-ancestors.js';
+import { OomWatch } from './cgroup/oom-watch.js';
+import type { GuestContext } from './container/guest-context.js';
+import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
+import { recover } from './recover.js';
+import { Runtime } from './runtime/runtime.js';
+import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js';
+import type { Capabilities } from './spec/build-spec.js';
+import { StorageTable } from './storage/storage-table.js';
+
+const defaultPaths: GuestPaths = {
+  kata: '/run/kata-containers',
+  state: '/run/kata-agent',
+  cgroup: '/sys/fs/cgroup',
+  proc: '/proc',
+  sys: '/sys',
+};
+
+/** S17. */
+const defaultLimits = { containers: 64, execsPerContainer: 32, streamBuffer: 1024 * 1024 };
+
+/** Completes the options, makes the directories, starts waiting for processes and asks the runtime what it can. */
+export async function openContext(options: GuestOptions): Promise<GuestContext> {
+  const paths: GuestPaths = { ...defaultPaths, ...options.paths };
+  const log: GuestLog = options.log ?? (() => undefined);
+  const { syscalls } = options;
+  mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
+  const runtime = new Runtime(options.runtime, paths.state);
+  const reaper = new Reaper(syscalls, {
+    proc: paths.proc,
+    onFault: (error) => log('error', `waiting for processes: ${String(error)}`),
+  });
+  try {
+    const features = await askRuntime(runtime, log);
+    if (features !== undefined) await recover(runtime, paths, syscalls, log);
+    return {
+      syscalls,
+      paths,
+      limits: { ...defaultLimits, ...options.limits },
+      hooks: options.hooks ?? 'refuse',
+      output: options.output ?? { readable: () => true, unreadable: 'discard' },
+      pipeSize: options.pipeSize ?? 0,
+      log,
+      reaper,
+      runtime,
+      capabilities: capabilities(features, paths.sys),
+      ancestors: new CgroupAncestors(paths.cgroup),
+      oom: new OomWatch(),
+      storages: new StorageTable(syscalls, paths),
+    };
+  } catch (error) {
+    reaper.stop();
+    throw error;
+  }
+}
+
+async function askRuntime(runtime: Runtime, log: GuestLog): Promise<RuntimeFeatures | undefined> {
+  if (runtime.program === undefined) {
+    log(
+      'warn',
+      'no OCI runtime was found: containers cannot be made until one is installed (apt-get install runc)',
+    );
+    return undefined;
+  }
+  try {
+    const features = await runtime.features();
+    log('info', `OCI runtime ${runtime.program}, version ${features.version || 'unknown'}`);
+    for (const flaws of knownFlaws(features.version)) {
+      log('warn', `OCI runtime version ${features.version} is older than the fixes for ${flaws}`);
+    }
+    return features;
+  } catch (error) {
+    log('error', `the OCI runtime ${runtime.program} does not tell its features: ${String(error)}`);
+    return undefined;
+  }
+}
+
+function capabilities(features: RuntimeFeatures | undefined, sys: string): Capabilities {
+  return {
+    seccomp: features?.seccomp ?? false,
+    apparmor: readIfThere(join(sys, 'module/apparmor/parameters/enabled'))?.trim() === 'Y',
+    selinux: existsSync(join(sys, 'fs/selinux/enforce')),
+  };
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}

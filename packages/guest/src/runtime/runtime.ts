@@ -1,0 +1,172 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { GuestError } from '../guest-error.js';
+import type { OciProcess, OciResources } from '../oci-spec.js';
+import { encodeSpec } from '../spec/encode-spec.js';
+import { runtimeError } from './runtime-error.js';
+import { parseFeatures, type RuntimeFeatures } from './runtime-features.js';
+
+/** Descriptors for a process's stdin, stdout and stderr; with a terminal, none: the runtime makes it. */
+export type Stdio =
+  | readonly [stdin: number, stdout: number, stderr: number]
+  | { readonly consoleSocket: string };
+
+/** No command of runc takes so long unless something is stuck, and the queue of changing calls waits for it. */
+const COMMAND_TIMEOUT_MS = 60_000;
+
+/** Only what runc needs to find its own helpers; nothing of the agent's environment goes to a hook or a container. */
+const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+
+/**
+ * An OCI runtime's command line, as of runc. Each method is one command; a failure is a GuestError in the runtime's own
+ * words. Only descriptors 0 to 2 reach it (S12): every other one of this process is close-on-exec.
+ */
+export class Runtime {
+  /** Undefined: none is installed, and every command says so. */
+  readonly program: string | undefined;
+  /** The runtime's own state. */
+  readonly root: string;
+  readonly #scratch: string;
+  #files = 0;
+
+  /** Makes `<state>/runc` for the runtime and `<state>/run` for short-lived files. */
+  constructor(program: string | undefined, state: string) {
+    this.program = program;
+    this.root = join(state, 'runc');
+    this.#scratch = join(state, 'run');
+    for (const directory of [this.root, this.#scratch])
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+
+  /** Its path. Throws `precondition` when there is none. */
+  installed(): string {
+    if (this.program !== undefined) return this.program;
+    throw new GuestError(
+      'precondition',
+      'there is no OCI runtime in this guest; install one: apt-get install runc',
+    );
+  }
+
+  async features(): Promise<RuntimeFeatures> {
+    return parseFeatures(await this.#run(['features']));
+  }
+
+  /** Makes the container's first process and leaves it waiting for `start`; answers its pid. */
+  create(id: string, bundle: string, stdio: Stdio): Promise<number> {
+    return this.#launch(['create', '--bundle', bundle], id, stdio);
+  }
+
+  async start(id: string): Promise<void> {
+    await this.#run(['start', id]);
+  }
+
+  /** Runs a process in the container, detached; answers its pid. */
+  async exec(id: string, process: OciProcess, stdio: Stdio): Promise<number> {
+    const file = this.#file('process');
+    try {
+      writeFileSync(file, encodeSpec(process), { mode: 0o600 });
+      return await this.#launch(['exec', '--detach', '--process', file], id, stdio);
+    } finally {
+      rmSync(file, { force: true });
+    }
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#run(['pause', id]);
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.#run(['resume', id]);
+  }
+
+  async update(id: string, resources: OciResources): Promise<void> {
+    await this.#run(['update', '--resources', '-', id], encodeSpec(resources));
+  }
+
+  /** Kills what still runs, removes cgroup and state. Nothing there: no error. */
+  async delete(id: string): Promise<void> {
+    await this.#run(['delete', '--force', id]);
+  }
+
+  /** A name for a short-lived file below the state directory. Short, since a socket's path may have 107 bytes only. */
+  #file(kind: string): string {
+    this.#files += 1;
+    return join(this.#scratch, `${kind}-${this.#files}`);
+  }
+
+  async #launch(command: readonly string[], id: string, stdio: Stdio): Promise<number> {
+    const log = this.#file('log');
+    const pidFile = this.#file('pid');
+    const console = 'consoleSocket' in stdio ? ['--console-socket', stdio.consoleSocket] : [];
+    const arguments_ = [...command, '--pid-file', pidFile, ...console, id];
+    try {
+      const child = this.#spawn(
+        ['--log', log, '--log-format', 'json', ...arguments_],
+        'consoleSocket' in stdio ? ['ignore', 'ignore', 'ignore'] : [...stdio],
+      );
+      const status = await ended(child);
+      // The process's stderr is the container's, so the runtime's own words go to a file.
+      if (status !== undefined) throw runtimeError(command[0] ?? '', readIfThere(log), status);
+      return Number(readFileSync(pidFile, 'utf8'));
+    } finally {
+      rmSync(log, { force: true });
+      rmSync(pidFile, { force: true });
+    }
+  }
+
+  async #run(command: readonly string[], input?: string): Promise<string> {
+    const child = this.#spawn(
+      ['--log-format', 'json', ...command],
+      [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    );
+    child.stdin?.end(input);
+    const [status, output, errors] = await Promise.all([
+      ended(child),
+      text(child.stdout),
+      text(child.stderr),
+    ]);
+    if (status !== undefined) throw runtimeError(command[0] ?? '', errors, status);
+    return output;
+  }
+
+  #spawn(command: readonly string[], stdio: ('pipe' | 'ignore' | number)[]): ChildProcess {
+    return spawn(this.installed(), ['--root', this.root, ...command], {
+      stdio,
+      env: environment,
+      cwd: '/',
+      timeout: COMMAND_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+    });
+  }
+}
+
+/** Undefined: it ended with 0. Otherwise how it ended, in words. */
+async function ended(child: ChildProcess): Promise<string | undefined> {
+  try {
+    const [code, signal]: (number | string | null)[] = await once(child, 'exit');
+    if (code === 0) return undefined;
+    return code === null ? `ended by ${signal}` : `exit status ${code}`;
+  } catch (error) {
+    throw new GuestError('precondition', `the OCI runtime ${child.spawnfile} cannot be run`, {
+      cause: error,
+    });
+  }
+}
+
+async function text(stream: Readable | null): Promise<string> {
+  const chunks: Buffer[] = [];
+  if (stream !== null) for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    // It ended before it wrote a word: its exit status has to do.
+    return error instanceof Error ? '' : String(error);
+  }
+}

@@ -1,0 +1,123 @@
+import { GuestError } from '../guest-error.js';
+import type { OciHooks, OciLinux, OciMount, OciProcess, OciSpec } from '../oci-spec.js';
+import { cgroupPath } from './cgroup-path.js';
+import { checkProcess } from './check-process.js';
+import { checkDevices, deviceRules } from './devices.js';
+import { containerMounts } from './mounts.js';
+import { containerNamespaces, type SharedNamespaces } from './namespaces.js';
+import { settableResources } from './resources.js';
+import { splitSysctls } from './sysctls.js';
+
+/** What the guest's kernel and the runtime can do, as far as a spec depends on it. */
+export interface Capabilities {
+  readonly seccomp: boolean;
+  readonly apparmor: boolean;
+  readonly selinux: boolean;
+}
+
+export interface SpecContext {
+  readonly containerId: string;
+  /** The directory that becomes `/`. */
+  readonly rootfs: string;
+  readonly shared: SharedNamespaces;
+  readonly capabilities: Capabilities;
+  readonly hooks: 'refuse' | 'allow';
+  /** The sandbox's; for a container that brings none. */
+  readonly hostname: string;
+  /** The sandbox's resolv.conf, when it has one and the rootfs has the file that it is bound over. */
+  readonly resolvConf: string | undefined;
+}
+
+export interface BuiltSpec {
+  /** For config.json. */
+  readonly spec: OciSpec & { readonly process: OciProcess };
+  /** `net.*` sysctls, for the agent to write. */
+  readonly networkSysctls: Readonly<Record<string, string>>;
+  /** Below each hierarchy's mount point. */
+  readonly cgroup: string;
+}
+
+/** The spec that runc gets, from the one that a request brings. Pure; throws GuestError for what it must not hold. */
+export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
+  const { process, linux } = requested;
+  if (process === undefined) throw new GuestError('invalid', 'the spec has no process');
+  if (linux === undefined) throw new GuestError('invalid', 'the spec has no linux section');
+  if (context.hooks === 'refuse') refuseHooks(requested.hooks);
+  const sysctls = splitSysctls(linux.sysctl);
+  const cgroup = cgroupPath(linux.cgroupsPath, context.containerId);
+  return {
+    spec: {
+      ociVersion: requested.ociVersion === '' ? '1.0.2' : requested.ociVersion,
+      process: runnableProcess(process, context.capabilities),
+      root: { path: context.rootfs, readonly: requested.root?.readonly ?? false },
+      hostname: containerHostname(requested, context),
+      mounts: [...containerMounts(requested.mounts), ...resolver(requested, context)],
+      hooks: context.hooks === 'allow' ? requested.hooks : undefined,
+      annotations: requested.annotations,
+      linux: runnableLinux(linux, sysctls.own, cgroup, context),
+    },
+    networkSysctls: sysctls.network,
+    cgroup,
+  };
+}
+
+/** A process as runc takes it, first of a container or exec. */
+export function runnableProcess(process: OciProcess, capabilities: Capabilities): OciProcess {
+  checkProcess(process);
+  return {
+    ...process,
+    apparmorProfile: capabilities.apparmor ? process.apparmorProfile : undefined,
+    selinuxLabel: capabilities.selinux ? process.selinuxLabel : undefined,
+  };
+}
+
+function runnableLinux(
+  linux: OciLinux,
+  sysctl: Readonly<Record<string, string>>,
+  cgroupsPath: string,
+  { shared, capabilities }: SpecContext,
+): OciLinux {
+  checkDevices(linux.devices);
+  return {
+    ...linux,
+    sysctl,
+    cgroupsPath,
+    namespaces: containerNamespaces(linux.namespaces, shared),
+    resources: {
+      ...settableResources(linux.resources ?? {}),
+      devices: deviceRules(linux.resources?.devices),
+    },
+    seccomp: capabilities.seccomp ? linux.seccomp : undefined,
+    mountLabel: capabilities.selinux ? linux.mountLabel : undefined,
+    intelRdt: undefined,
+  };
+}
+
+/** Six lists, any of which would run a program of the host's choice in the guest, outside the container (S10). */
+function refuseHooks(hooks: OciHooks | undefined): void {
+  for (const [kind, list] of Object.entries(hooks ?? {})) {
+    if (list !== undefined && list.length > 0) {
+      throw new GuestError(
+        'refused',
+        `OCI hooks (${kind}) are refused; the setting hooks = "allow" permits them`,
+      );
+    }
+  }
+}
+
+/** runc refuses a hostname for a container that has no uts namespace in its list. */
+function containerHostname(requested: OciSpec, context: SpecContext): string | undefined {
+  const hasOwn = (requested.linux?.namespaces ?? []).some(({ type }) => type === 'uts');
+  const name =
+    requested.hostname === undefined || requested.hostname === '' ? context.hostname : requested.hostname;
+  return hasOwn && name !== '' ? name : undefined;
+}
+
+function resolver(requested: OciSpec, { resolvConf }: SpecContext): readonly OciMount[] {
+  const destination = '/etc/resolv.conf';
+  if (resolvConf === undefined) return [];
+  if ((requested.mounts ?? []).some((mount) => mount.destination === destination)) return [];
+  return [
+    { destination, type: 'bind', source: resolvConf, options: ['bind', 'ro', 'nosuid', 'nodev', 'noexec'] },
+  ];
+}

@@ -1,0 +1,116 @@
+import { statSync } from 'node:fs';
+import { Directory, hasCode, mount, Open, Unmount } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
+import { unknownMountOption } from '../spec/mounts.js';
+import type { StorageContext } from './storage-driver.js';
+
+export interface MountSource {
+  readonly source: string;
+  /** `bind`, `tmpfs`, `overlay`, … */
+  readonly fstype: string;
+  readonly options: readonly string[];
+}
+
+/** Options that say something to Kata and nothing to the kernel. */
+function isForKata(option: string): boolean {
+  return (
+    option.startsWith('io.katacontainers.') || option.startsWith('X-kata.') || option.startsWith('fsgid=')
+  );
+}
+
+/** The options for mount(2): all of them known (S10), none of them Kata's. */
+export function kernelOptions(options: readonly string[]): readonly string[] {
+  const forKernel = options
+    .flatMap((option) => option.split(','))
+    .filter((option) => option !== '' && !isForKata(option));
+  const unknown = unknownMountOption(forKernel);
+  if (unknown !== undefined) {
+    throw new GuestError('refused', `mount option ${JSON.stringify(unknown)} of a storage is not known`);
+  }
+  return forKernel;
+}
+
+/** Mounts at the storage's place, which is made if it is missing: a file for a file that is bound, else a directory. */
+export function mountAt({ source, fstype, options }: MountSource, context: StorageContext): void {
+  const { syscalls, place } = context;
+  const ofFile = fstype === 'bind' && !statSync(source).isDirectory();
+  const target = ofFile ? openFile(context) : openPlace(context);
+  try {
+    mount(syscalls, { source, target: target.path, type: fstype, options });
+  } finally {
+    target.close();
+  }
+  context.made.push(`mount at ${place}`, () => unmountPlace(context));
+}
+
+/** The directory at the storage's place, held open. Those that had to be made are taken back with the storage. */
+export function openPlace(context: StorageContext): Directory {
+  makeParents(context, context.place);
+  return context.base.directory(context.place);
+}
+
+interface Held {
+  readonly path: string;
+  close(): void;
+}
+
+function openFile(context: StorageContext): Held {
+  const { base, place } = context;
+  makeParents(context, place.split('/').slice(0, -1).join('/'));
+  const made = base.stat(place) === undefined;
+  const file = base.file(place, Open.ReadWrite | (made ? Open.Create : 0), 0o644);
+  if (made) context.made.push(`file ${place}`, () => inBase(context, (fresh) => fresh.unlink(place)));
+  return { path: `/proc/self/fd/${file.fd}`, close: () => file.close() };
+}
+
+function makeParents(context: StorageContext, place: string): void {
+  const names = place.split('/').filter((name) => name !== '');
+  names.forEach((_, index) => {
+    const path = names.slice(0, index + 1).join('/');
+    if (context.base.stat(path) !== undefined) return;
+    context.base.makeDirectory(path, { mode: 0o755 }).close();
+    context.made.push(`directory ${path}`, () => removeIfEmpty(context, path));
+  });
+}
+
+function removeIfEmpty(context: StorageContext, path: string): void {
+  inBase(context, (fresh) => {
+    try {
+      fresh.removeDirectory(path);
+    } catch (error) {
+      // Others have put something there since, or it went with the bundle.
+      if (!hasCode(error, 'ENOTEMPTY', 'EBUSY', 'ENOENT')) throw error;
+    }
+  });
+}
+
+/** By descriptor, since a link could have been put in the way; detached, since the descriptor itself is a user. */
+function unmountPlace(context: StorageContext): void {
+  const { syscalls, place } = context;
+  inBase(context, (fresh) => {
+    const [parent, name] = parentAndName(place);
+    const directory = parent === '' ? undefined : fresh.directory(parent);
+    try {
+      syscalls.umount2(`${(directory ?? fresh).path}/${name}`, Unmount.Detach | Unmount.NoFollow);
+    } catch (error) {
+      if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
+    } finally {
+      directory?.close();
+    }
+  });
+}
+
+function parentAndName(place: string): readonly [parent: string, name: string] {
+  const at = place.lastIndexOf('/');
+  return [place.slice(0, Math.max(at, 0)), place.slice(at + 1)];
+}
+
+/** Long after it was prepared, a storage is taken back through a directory that is opened anew. */
+function inBase(context: StorageContext, deed: (base: Directory) => void): void {
+  const base = Directory.open(context.syscalls, context.paths.kata);
+  try {
+    deed(base);
+  } finally {
+    base.close();
+  }
+}

@@ -1,0 +1,32 @@
+import { realpathSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
+
+/**
+ * The real path of something that a request wants mounted: links are resolved here, once, and the result is what is
+ * mounted. Refused when it holds, or lies in, the directory of the agent's own state; the guest's root does.
+ */
+export function realSource(path: string, named: string, state: string): string {
+  if (!isAbsolute(path))
+    throw new GuestError('invalid', `${named} ${JSON.stringify(path)} must be an absolute path`);
+  let real: string;
+  try {
+    real = realpathSync(path);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
+    throw new GuestError('invalid', `${named} ${JSON.stringify(path)} is not there`, { cause: error });
+  }
+  if (holds(real, state) || holds(state, real)) {
+    throw new GuestError(
+      'refused',
+      `${named} ${JSON.stringify(path)} holds the agent's own state (${state})`,
+    );
+  }
+  return real;
+}
+
+/** Whether the inner path is the outer one or lies below it. */
+function holds(outer: string, inner: string): boolean {
+  return outer === '/' || inner === outer || inner.startsWith(`${outer}/`);
+}

@@ -1,0 +1,33 @@
+import type { Directory, Syscalls } from '@kata-agent/linux';
+import type { Storage } from '../actions.js';
+import type { UndoStack } from '../container/undo-stack.js';
+import type { GuestPaths } from '../guest-options.js';
+
+/** For whom a storage is prepared: the whole sandbox, or one container with its bundle. */
+export type StorageOwner =
+  | { readonly kind: 'sandbox' }
+  | { readonly kind: 'container'; readonly id: string; readonly bundle: string };
+
+export interface StorageContext {
+  readonly syscalls: Syscalls;
+  readonly paths: GuestPaths;
+  readonly owner: StorageOwner;
+  /** Kata's directory, held open: all mount points lie below it. */
+  readonly base: Directory;
+  /** The mount point as a path below `base`. */
+  readonly place: string;
+  /** Steps to take this storage back. */
+  readonly made: UndoStack;
+}
+
+/** One way of making a storage appear at its mount point. */
+export interface StorageDriver {
+  /** The word in a request's `driver`. */
+  readonly name: string;
+  /**
+   * It holds a pod's data, as an emptyDir: a container that is restarted finds it again. It goes with the sandbox, unless
+   * it lies in a container's own bundle.
+   */
+  readonly ofPod: boolean;
+  prepare(storage: Storage, context: StorageContext): void | Promise<void>;
+}
