@@ -14,15 +14,19 @@ export type ScriptedCalls = { [Name in keyof Syscalls]?: Syscalls[Name] };
 /**
  * A kernel that does nothing and remembers everything. Calls that answer a descriptor count up from 1000, so that one
  * that slips into a real close is EBADF and not a stranger's file; `openDescriptors` are those not closed again.
+ *
+ * Over another kernel, usually the real one, it passes on what is not scripted: a real call can be counted, or fail once.
  */
 export class RecordingSyscalls implements Syscalls {
   readonly calls: RecordedCall[] = [];
   readonly openDescriptors: Set<number> = new Set();
   readonly #scripted: ScriptedCalls;
+  readonly #underneath: Syscalls | undefined;
   #next = 1000;
 
-  constructor(scripted: ScriptedCalls = {}) {
+  constructor(scripted: ScriptedCalls = {}, underneath?: Syscalls) {
     this.#scripted = { ...scripted };
+    this.#underneath = underneath;
   }
 
   /** From now on this call does that. */
@@ -183,9 +187,9 @@ export class RecordingSyscalls implements Syscalls {
     harmless: () => ReturnType<Syscalls[Name]>,
   ): ReturnType<Syscalls[Name]> {
     this.calls.push({ name, arguments: args.filter((argument) => argument !== undefined) });
-    const scripted = this.#scripted[name] as
-      | ((...args: Parameters<Syscalls[Name]>) => ReturnType<Syscalls[Name]>)
-      | undefined;
-    return scripted === undefined ? harmless() : scripted(...args);
+    const kernel = this.#scripted[name] === undefined ? this.#underneath : this.#scripted;
+    if (kernel === undefined) return harmless();
+    const call = kernel[name] as (...args: Parameters<Syscalls[Name]>) => ReturnType<Syscalls[Name]>;
+    return call.apply(kernel, args);
   }
 }

@@ -3,7 +3,15 @@ import { mkdirSync, mkdtempSync, realpathSync, rmdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { loadSyscalls, mount, mounts, mountsBelow, unmountTree } from './index.js';
+import {
+  loadSyscalls,
+  mount,
+  MountFlag,
+  mounts,
+  RecordingSyscalls,
+  mountsBelow,
+  unmountTree,
+} from './index.js';
 
 // With CI=true a missing prerequisite is a failure of the tests that need it, never a skip.
 const skip = process.getuid?.() === 0 || process.env.CI === 'true' ? false : 'mount(2) needs root';
@@ -46,14 +54,14 @@ test('mounted, stacked, nested and in use: all of it is seen, and unmounted', { 
 test('a bind whose later step is refused leaves nothing mounted', { skip }, (context) => {
   const place = workplace(context);
   for (const name of ['from', 'to']) mkdirSync(join(place, name));
-  const refusing = Object.create(syscalls, {
-    mount: {
-      value: (source: string, target: string, type: string, flags: number, data: string) =>
-        // Shared and private at once: the kernel answers EINVAL to two kinds of propagation.
-        syscalls.mount(source, target, type, source === '' ? flags | (1 << 20) : flags, data),
+  const refusing = new RecordingSyscalls(
+    {
+      // Shared and private at once: the kernel answers EINVAL to two kinds of propagation.
+      mount: (source, target, type, flags, data) =>
+        syscalls.mount(source, target, type, source === '' ? flags | MountFlag.Shared : flags, data),
     },
-    umount2: { value: (target: string, flags: number) => syscalls.umount2(target, flags) },
-  }) as typeof syscalls;
+    syscalls,
+  );
   const request = {
     source: join(place, 'from'),
     target: join(place, 'to'),
