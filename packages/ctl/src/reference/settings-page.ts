@@ -1,5 +1,5 @@
 import { type SettingRow, settings } from '@kata-agent/config';
-import { code, markdownTable, pageHead } from './markdown.js';
+import { code, pageHead } from './markdown.js';
 
 const sectionPurposes: Readonly<Record<SettingRow['section'], string>> = {
   agent: 'The agent itself. Every key is optional.',
@@ -32,19 +32,22 @@ function sectionText(section: SettingRow['section'], purpose: string): string {
 }
 
 function rowText(row: SettingRow): string {
-  const facts: (readonly [string, string])[] = [
-    ['value', row.type.name],
-    ['default', row.default === undefined ? 'none' : code(row.type.write(row.default))],
-    ['example', code(`${row.key} = ${row.example}`)],
-    ['merge', row.merge],
+  const preset = row.default === undefined ? 'none' : code(row.type.write(row.default));
+  const lines = [
+    `Value: ${row.type.name}. Default: ${preset}.`,
+    `Example: ${code(`${row.key} = ${row.example}`)}`,
+    `Merge: ${row.merge}.${row.opensGuest ? ' It opens the guest.' : ''}`,
   ];
   if (row.override !== undefined) {
     const { flag, environment, kernelWord, kernelAlias } = row.override;
-    facts.push(['command line', code(flag)], ['environment', code(environment)]);
-    const alias = kernelAlias === undefined ? '' : `, or ${code(`${kernelAlias.word}=${kernelAlias.value}`)}`;
-    facts.push(['kernel line', `${code(kernelWord)}${alias}`]);
+    const words = [
+      kernelWord,
+      ...(kernelAlias === undefined ? [] : [`${kernelAlias.word}=${kernelAlias.value}`]),
+    ];
+    lines.push(
+      `Overridden by: command line ${code(flag)}, environment ${code(environment)}, kernel line ${words.map(code).join(' or ')}`,
+    );
   }
-  if (row.opensGuest) facts.push(['opens the guest', 'yes']);
-  if (row.built !== 'yes') facts.push(['this agent', 'not built yet']);
-  return `\n### \`${row.key}\`\n\n${row.purpose}\n\n${markdownTable(['', ''], facts)}`;
+  const built = row.built === 'yes' ? '' : ' **Not built yet.**';
+  return `\n### \`${row.key}\`\n\n${row.purpose}${built}\n\n${lines.map((line) => `- ${line}\n`).join('')}`;
 }

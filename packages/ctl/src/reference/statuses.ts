@@ -9,7 +9,7 @@ export interface StatusRow {
 export const statuses: readonly StatusRow[] = [
   {
     status: 'UNIMPLEMENTED',
-    when: 'The configuration does not serve the method to this listener: `NAME is not served here: ` and the list, file and line that decided. Or the method is not built yet: `NAME: not built yet`.',
+    when: 'The configuration does not serve the method to this listener: `NAME is not served here: ` and the list, file and line that decided. Or the method, or a part of it that the request needs, is not built yet, and the text says so.',
     clients:
       'The Go runtime takes it for an older agent, and goes on after AddARPNeighbors and UpdateEphemeralMounts. runtime-rs gives up at AddARPNeighbors.',
   },

@@ -6,7 +6,7 @@ import type { CallError } from '../connection/call-error.js';
 /**
  * What became of a call that was answered with an error.
  * - `not-served`: the method is not in what the configuration serves to this listener (UNIMPLEMENTED).
- * - `not-built`: this agent has no handler for it yet (UNIMPLEMENTED).
+ * - `not-built`: this agent has no handler for it, or for something that the request asks for (UNIMPLEMENTED).
  * - `denied`: the method is served; a rule or check refused this very request (PERMISSION_DENIED).
  * - `failed`: anything else.
  */
@@ -35,8 +35,7 @@ export function explainFailure(error: Pick<CallError, 'method' | 'code' | 'statu
   };
   const name = error.method.name;
   if (error.code === Code.Unimplemented) {
-    if (/\bnot built\b/.test(error.said)) return { ...base, kind: 'not-built' };
-    if (base.method !== name || !isMethodName(name)) return { ...base, kind: 'failed' };
+    if (!isMethodName(name) || !error.said.startsWith(notServed(name))) return { ...base, kind: 'not-built' };
     return { ...base, kind: 'not-served', entries: entriesFor(name), release: endpoints[name].release };
   }
   if (error.code === Code.PermissionDenied) {
@@ -54,13 +53,17 @@ export function renderRefusal(refusal: Refusal): readonly string[] {
     case 'not-served':
       return [
         `${method} was refused: this agent does not serve it here (${status})`,
-        `by: ${reasonOf(method, said)}`,
+        `by: ${said.slice(notServed(method).length)}`,
         `to allow it, the guest's configuration needs in [api]: one of ${(refusal.entries ?? []).map(quoted).join(', ')} in allowed_endpoints,`,
         `  none of them in blocked_endpoints, and a release, if one is set, of ${refusal.release ?? ''} or later`,
         more,
       ];
     case 'not-built':
-      return [`${method} is not built yet in this agent (${status})`, `the agent says: ${said}`, more];
+      return [
+        `${method}, or something that this request asks for, is not built in this agent (${status})`,
+        `the agent says: ${said}`,
+        more,
+      ];
     case 'denied':
       return [
         `${method} is served, but this request was refused (${status})`,
@@ -85,10 +88,9 @@ function entriesFor(name: MethodName): readonly string[] {
   return [name, ...endpoints[name].groups];
 }
 
-/** What decided: the agent writes it after the method's name. */
-function reasonOf(method: string, said: string): string {
-  const lead = `${method} is not served here: `;
-  return said.startsWith(lead) ? said.slice(lead.length) : said;
+/** What an agent's refusal starts with; what decided follows. An agent of Kata's own has no such words. */
+function notServed(method: string): string {
+  return `${method} is not served here: `;
 }
 
 const quoted = (text: string): string => `"${text}"`;

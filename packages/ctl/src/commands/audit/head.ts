@@ -20,7 +20,7 @@ export const auditHead: CommandDefinition = {
   formats: true,
   run: async (invocation) => {
     const file = invocation.operands[0] ?? '';
-    const position = await withLog(file, () => readHead(file));
+    const position = await withLog(file, ExitCode.CannotApply, () => readHead(file));
     await print(invocation, position, () => `${formatHead(position)}\n`);
     return ExitCode.Fine;
   },

@@ -8,19 +8,21 @@ export const logOperand = {
 } as const;
 
 /**
- * Reads a log. What the system says about the file (it is not there, it may not be read) cannot be applied here;
- * what the log's reader says about its content is a failed verification. Both reject with a CommandError.
+ * Reads a log. What the system says about the file (it may not be read) cannot be applied here; `unreadable` is the
+ * exit code of what the log's reader says: there is none, or it ends in what is no record. Rejects with a CommandError.
  */
-export async function withLog<T>(file: string, work: () => Promise<T>): Promise<T> {
+export async function withLog<T>(file: string, unreadable: ExitCode, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof Error) || error instanceof CommandError) throw error;
     const fromSystem = (error as NodeJS.ErrnoException).code !== undefined;
     throw new CommandError(
-      fromSystem ? ExitCode.CannotApply : ExitCode.Mismatch,
-      `audit log ${file}: ${error.message}`,
-      { cause: error },
+      fromSystem ? ExitCode.CannotApply : unreadable,
+      `cannot read ${file}: ${error.message}`,
+      {
+        cause: error,
+      },
     );
   }
 }

@@ -37,7 +37,7 @@ export const auditShow: CommandDefinition = {
     if (following) invocation.io.signals.on('SIGINT', stop);
     try {
       const records = following ? follow(file, { signal: over.signal }) : readLog(file);
-      return await withLog(file, () => show(invocation, records));
+      return await withLog(file, ExitCode.CannotApply, () => show(invocation, records));
     } finally {
       if (following) invocation.io.signals.off('SIGINT', stop);
     }

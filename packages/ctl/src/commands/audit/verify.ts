@@ -17,7 +17,7 @@ export const auditVerify: CommandDefinition = {
   path: 'audit verify',
   summary: 'check every record of an audit log',
   details: [
-    'Finds a changed byte, a record that was removed, added or moved, and, given a head that was kept elsewhere, an end that was cut off. Works while the log is being written. Ends with 4 when something is wrong.',
+    'Finds a changed byte, a record that was removed, added or moved, and, given a head that was kept elsewhere, an end that was cut off. Works while the log is being written. Ends with 4 when something is wrong, or the log is gone.',
   ],
   operands: [logOperand],
   options: [
@@ -36,7 +36,9 @@ export const auditVerify: CommandDefinition = {
   run: async (invocation) => {
     const file = invocation.operands[0] ?? '';
     const head = keptHead(invocation);
-    const report = await withLog(file, () => verify(file, head === undefined ? {} : { head }));
+    const report = await withLog(file, ExitCode.Mismatch, () =>
+      verify(file, head === undefined ? {} : { head }),
+    );
     const style = styleFor(invocation.io.stdout, invocation.io.environment);
     await print(invocation, report, () => reportText(report, head !== undefined, style));
     return report.ok ? ExitCode.Fine : ExitCode.Mismatch;

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type AuditedCall, type AuditLog, type AuditRecord, openAuditLog } from '@kata-agent/audit';
+import { runProgram } from '../../cli/program.js';
+import { fakeIo } from '../../testing/fake-io.js';
+import { runBinary } from '../../testing/program.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+const file = join(folder, 'audit.log');
+const copy = join(folder, 'copy.log');
+
+const callOf = (method: string, containerId: string): AuditedCall => ({
+  listener: 'server_addr',
+  peer: 'uid 0',
+  method,
+  payload: Buffer.from(method),
+  subject: { containerId },
+});
+const decision = (outcome: 'allow' | 'deny', method: string) => ({
+  outcome,
+  method,
+  listener: 'server_addr',
+  reason: outcome === 'allow' ? 'in allowed_endpoints' : 'not in allowed_endpoints (c.toml:3)',
+});
+
+async function openLog(path: string): Promise<AuditLog> {
+  return await openAuditLog({ file: path, maxSize: 1 << 20, keep: 2, bootId: 'boot-1' });
+}
+
+before(async () => {
+  const log = await openLog(file);
+  await log.boot({ version: '1' });
+  const start = callOf('StartContainer', 'web');
+  const intent = await log.intent(start, decision('allow', 'StartContainer'));
+  log.outcome(intent, start, { code: 'OK', durationUs: 100 });
+  log.observe(callOf('StatsContainer', 'web'), decision('allow', 'StatsContainer'), {
+    code: 'OK',
+    durationUs: 5,
+  });
+  log.refuse(callOf('ExecProcess', 'db'), decision('deny', 'ExecProcess'));
+  await log.close();
+});
+after(() => rmSync(folder, { recursive: true }));
+
+/** The records that `audit show` prints with these options. */
+function shown(...options: string[]): AuditRecord[] {
+  const { code, stdout, stderr } = runBinary(['audit', 'show', file, '--format', 'json', ...options]);
+  assert.equal(code, 0, stderr);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as AuditRecord);
+}
+
+test('audit head prints what audit verify takes', () => {
+  const head = runBinary(['audit', 'head', file]);
+  assert.equal(head.code, 0);
+  assert.match(head.stdout, /^5:[0-9a-f]{64}\n$/);
+  const verified = runBinary(['audit', 'verify', file, '--head', head.stdout]);
+  assert.equal(verified.code, 0, verified.stdout);
+  assert.match(verified.stdout, /^ok: 5 records, 1 to 5, in 1 segment\n/);
+  assert.doesNotMatch(verified.stdout, /without --head/);
+  const json = JSON.parse(runBinary(['audit', 'head', file, '--format', 'json']).stdout) as object;
+  assert.deepEqual(Object.keys(json), ['sequence', 'hash']);
+});
+
+test('audit verify finds a changed byte, a removed line, two swapped, and a cut end, each with 4', () => {
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  const head = runBinary(['audit', 'head', file]).stdout.trim();
+  const [one = '', two = '', three = '', ...rest] = lines;
+  for (const [what, changed] of [
+    ['a byte', [one, two.replace('StartContainer', 'StartContainex'), three, ...rest]],
+    ['a removed line', [one, three, ...rest]],
+    ['two swapped', [one, three, two, ...rest]],
+    ['a cut end', lines.slice(0, -1)],
+  ] as const) {
+    writeFileSync(copy, `${changed.join('\n')}\n`);
+    const { code, stdout } = runBinary(['audit', 'verify', copy, '--head', head]);
+    assert.equal(code, 4, what);
+    assert.match(stdout, /^not ok: /, what);
+  }
+  writeFileSync(copy, `${lines.slice(0, -1).join('\n')}\n`);
+  const unanchored = runBinary(['audit', 'verify', copy]);
+  assert.equal(unanchored.code, 0);
+  assert.match(unanchored.stdout, /without --head/);
+});
+
+test('a log that is gone, one that is none, and a head that is none', () => {
+  writeFileSync(copy, 'this is no record\n');
+  for (const [command, gone, none] of [
+    ['head', 3, 3],
+    ['verify', 4, 4],
+    ['show', 3, 4],
+  ] as const) {
+    assert.equal(runBinary(['audit', command, join(folder, 'none.log')]).code, gone, command);
+    const { code, stderr, stdout } = runBinary(['audit', command, copy]);
+    assert.equal(code, none, command);
+    assert.match(stdout + stderr, /record/, command);
+  }
+  assert.equal(runBinary(['audit', 'verify', file, '--head', '5:xyz']).code, 2);
+});
+
+test('audit show is a table for people', () => {
+  const { code, stdout } = runBinary(['audit', 'show', file]);
+  assert.equal(code, 0);
+  const lines = stdout.trimEnd().split('\n');
+  assert.equal(lines.length, 6);
+  assert.match(lines[5] ?? '', /refusal .*ExecProcess .*not in allowed_endpoints \(c\.toml:3\)/);
+});
+
+test('filters choose by method, refusal and container, and all have to fit', () => {
+  const kinds = (...options: string[]) => shown(...options).map((record) => record.kind);
+  assert.deepEqual(kinds(), ['boot', 'intent', 'outcome', 'call', 'refusal']);
+  assert.deepEqual(kinds('--method', 'StartContainer'), ['intent', 'outcome']);
+  assert.deepEqual(kinds('--method', 'StatsContainer', '--method', 'ExecProcess'), ['call', 'refusal']);
+  assert.deepEqual(kinds('--denied'), ['refusal']);
+  assert.deepEqual(kinds('--container', 'web'), ['intent', 'outcome', 'call']);
+  assert.deepEqual(kinds('--container', 'web', '--denied'), []);
+});
+
+test('--follow goes on with what is written, until it is interrupted', async () => {
+  const followed = join(folder, 'followed.log');
+  const log = await openLog(followed);
+  await log.boot({});
+  const io = fakeIo();
+  const running = runProgram(['audit', 'show', '-f', followed, '--format', 'json'], io);
+  const lines = (): number => io.stdout.text.split('\n').length - 1;
+  while (lines() < 1) await delay(5);
+  log.refuse(callOf('ExecProcess', 'db'), decision('deny', 'ExecProcess'));
+  await log.flush();
+  while (lines() < 2) await delay(5);
+  io.signals.emit('SIGINT');
+  assert.equal(await running, 0);
+  assert.equal(io.signals.listenerCount('SIGINT'), 0);
+  await log.close();
+});

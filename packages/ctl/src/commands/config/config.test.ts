@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { endpoints, membersOf, type MethodName } from '@kata-agent/catalogue';
+import { runBinary } from '../../testing/program.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function document(text: string, mode = 0o644): string {
+  const path = join(folder, 'config.toml');
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+  return path;
+}
+
+const pod =
+  '[agent]\nlog_level = "debug"\nlock = true\n\n[api]\nallowed_endpoints = ["@pod", "ReadStdout"]\n';
+
+test('config check says what is served, what is not, and what is not built', () => {
+  const { code, stdout } = runBinary(['config', 'check', document(pod), '--format', 'json']);
+  assert.equal(code, 0);
+  const value = JSON.parse(stdout) as Record<'served' | 'notBuilt' | 'notServed', MethodName[]>;
+  const allowed = [...membersOf('@pod'), 'ReadStdout'].sort();
+  assert.deepEqual([...value.served, ...value.notBuilt].sort(), allowed);
+  assert.ok(value.notBuilt.every((name) => !endpoints[name].built));
+  assert.ok(value.notServed.includes('ExecProcess'));
+  const text = runBinary(['config', 'check', document(pod)]);
+  assert.match(text.stdout, /config\.toml: fine, 0 warnings/);
+  assert.match(text.stdout, /not served \(\d+\)\n  .*ExecProcess/);
+});
+
+test('config check prints every error with its place on standard error, and ends with 1', () => {
+  const path = document('[agent]\nlog_levle = "info"\n[api]\nallowed_endpoints = ["ExecProces"]\n');
+  const { code, stdout, stderr } = runBinary(['config', 'check', path]);
+  assert.equal(code, 1);
+  assert.ok(stderr.includes(`${path}:2:1: `), stderr);
+  assert.ok(stderr.includes(`${path}:4:22: `), stderr);
+  assert.match(stderr, /\^{10,}\nhelp: .*"ExecProcess"/);
+  assert.match(stdout, /^2 errors, /);
+  const json = runBinary(['config', 'check', path, '--format', 'json']);
+  assert.equal(json.code, 1);
+  assert.equal(json.stderr, '');
+  assert.equal((JSON.parse(json.stdout) as { diagnostics: object[] }).diagnostics.length, 2);
+});
+
+test('config check takes a file that anybody may write, for it is not the guest’s', () => {
+  assert.equal(runBinary(['config', 'check', document(pod, 0o666)]).code, 0);
+});
+
+test('what cannot be a configuration ends with 1', () => {
+  for (const path of [join(folder, 'none.toml'), folder, document('x'.repeat(10 << 20))]) {
+    const { code, stderr } = runBinary(['config', 'check', path]);
+    assert.equal(code, 1, path);
+    assert.notEqual(stderr, '', path);
+  }
+});
+
+test('config explain says where each value comes from, and why a method is served or not', () => {
+  const path = document(pod);
+  const { code, stdout } = runBinary(['config', 'explain', path, '--format', 'json']);
+  assert.equal(code, 0);
+  const value = JSON.parse(stdout) as {
+    settings: { key: string; source: string }[];
+    endpoints: { method: string; served: boolean; reason: string }[];
+  };
+  assert.equal(value.settings.find(({ key }) => key === 'log_level')?.source, `${path}:2`);
+  const exec = value.endpoints.find(({ method }) => method === 'ExecProcess');
+  assert.equal(exec?.served, false);
+  assert.ok(exec?.reason.includes(`${path}:6`), exec?.reason);
+  const text = runBinary(['config', 'explain', path]).stdout;
+  assert.match(text, /log_level = "debug" +# .*config\.toml:2/);
+});
+
+test('config explain shows what becomes of a host’s kernel line', () => {
+  const line = 'quiet agent.log=info';
+  const { code, stdout, stderr } = runBinary(['config', 'explain', document(pod), '--kernel-line', line]);
+  assert.equal(code, 0);
+  assert.match(stderr, /agent\.log: ignored/);
+  assert.match(stdout, /locked by .*config\.toml:3/);
+});
+
+test('config explain of a wrong document is 1', () => {
+  assert.equal(runBinary(['config', 'explain', document('nope = 1\n')]).code, 1);
+});

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CommandError } from '../command-error.js';
+import { ExitCode } from '../exit-code.js';
+import { dial } from './dial.js';
+
+const longMs = 60_000;
+
+/** Runs with a unix socket that `serve` answers on. */
+async function listening(
+  serve: (socket: Socket) => void,
+  work: (path: string) => Promise<void>,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'kata-ctl-'));
+  const path = join(folder, 'socket');
+  const server: Server = createServer(serve);
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  try {
+    await work(path);
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** What arrives, by the events that ttRPC listens to. */
+function received(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk.toString();
+    });
+    socket.on('end', () => resolve(text));
+  });
+}
+
+const cannotReach =
+  (says: RegExp) =>
+  (error: unknown): boolean =>
+    error instanceof CommandError &&
+    error.exitCode === ExitCode.CannotApply &&
+    error.message.startsWith('cannot reach an agent at ') &&
+    says.test(error.message);
+
+test('a socket by its path', async () => {
+  await listening(
+    (socket) => socket.resume().end('hello'),
+    async (path) => {
+      const socket = await dial({ kind: 'path', path }, longMs);
+      assert.equal(await received(socket), 'hello');
+    },
+  );
+});
+
+test('through a VMM: what comes with and after its answer arrives', async () => {
+  await listening(
+    (socket) => {
+      socket.once('data', (chunk) => {
+        assert.equal(chunk.toString(), 'CONNECT 1024\n');
+        socket.write('OK 12345\nfirst ');
+        setImmediate(() => socket.end('second'));
+      });
+    },
+    async (path) => {
+      const socket = await dial({ kind: 'hvsock', path, port: 1024 }, longMs);
+      assert.equal(await received(socket), 'first second');
+    },
+  );
+});
+
+test('nobody there, or nobody behind the VMM', async () => {
+  await assert.rejects(dial({ kind: 'path', path: '/nonexistent/s' }, longMs), cannotReach(/ENOENT/));
+  await listening(
+    (socket) => socket.resume().end(),
+    async (path) => {
+      await assert.rejects(
+        dial({ kind: 'hvsock', path, port: 7 }, longMs),
+        cannotReach(/hvsock:.*:7: .*nothing listens on port 7/),
+      );
+    },
+  );
+});
+
+test('a VMM that never answers costs no more than the timeout, and its socket is closed', async () => {
+  const closed: Promise<void>[] = [];
+  await listening(
+    (socket) => {
+      socket.resume();
+      closed.push(new Promise((resolve) => socket.on('close', () => resolve())));
+    },
+    async (path) => {
+      await assert.rejects(
+        dial({ kind: 'hvsock', path, port: 7 }, 30),
+        cannotReach(/no answer within 30 ms/),
+      );
+      await Promise.all(closed);
+    },
+  );
+});
