@@ -29,10 +29,13 @@ export async function measureContainers(go: GoPrograms, quick: boolean): Promise
       await delay(5);
     }
     const args = ['-address', address, '-rootfs', rootfs, '-bundle', bundle, '-n', quick ? '5' : '20'];
-    const times = (await runForJson(go.container, args).finally(async () => {
+    let times: { readonly agentMs: number[]; readonly runcMs: number[] };
+    try {
+      times = (await runForJson(go.container, args)) as typeof times;
+    } finally {
       agent.kill('SIGTERM');
       await exited;
-    })) as { readonly agentMs: number[]; readonly runcMs: number[] };
+    }
     return [
       {
         what: 'create and start of a container',

@@ -28,15 +28,30 @@ export class BrokenPromise extends Error {
 /** Tries a target with the seeds `seed`, `seed + 1`, …, one for each run. Rejects with BrokenPromise at the first failure. */
 export async function runTarget(target: Target, runs: number, seed: number): Promise<Run> {
   const begin = performance.now();
-  for (let run = 0; run < runs; run += 1) {
-    const own = (seed + run) >>> 0;
-    try {
-      const pending = target.run(new Random(own));
+  const atOnce = target.atOnce ?? 1;
+  for (let run = 0; run < runs; run += atOnce) {
+    if (atOnce === 1) {
+      const pending = tryOnce(target, (seed + run) >>> 0);
       if (pending !== undefined) await pending;
-    } catch (error) {
-      throw new BrokenPromise(target, own, error);
+    } else {
+      const count = Math.min(atOnce, runs - run);
+      const tries = Array.from({ length: count }, (_, offset) =>
+        tryOnce(target, (seed + run + offset) >>> 0),
+      );
+      await Promise.all(tries.filter((pending) => pending !== undefined));
     }
   }
   const seconds = (performance.now() - begin) / 1000;
   return { target: target.name, runs, perSecond: Math.round(runs / seconds) };
+}
+
+/** Undefined when the target was done at once: waiting for nothing would cost more than most inputs. */
+function tryOnce(target: Target, seed: number): Promise<void> | undefined {
+  try {
+    return target.run(new Random(seed))?.catch((error: unknown) => {
+      throw new BrokenPromise(target, seed, error);
+    });
+  } catch (error) {
+    throw new BrokenPromise(target, seed, error);
+  }
 }

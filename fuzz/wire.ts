@@ -1,6 +1,6 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
-export const headerBytes = 10;
+const headerBytes = 10;
 export const messageType = { request: 1, response: 2, data: 3 } as const;
 
 export interface WireFrame {
@@ -21,14 +21,13 @@ export function encodeFrame(frame: WireFrame, declared: number = frame.data.leng
   return buffer;
 }
 
-/** Cuts bytes into frames. Throws when the last one is not whole. */
-export function decodeFrames(bytes: Buffer): WireFrame[] {
+/** Cuts bytes into frames; `rest` is the beginning of one that is not whole yet. */
+export function cutFrames(bytes: Buffer): { readonly frames: WireFrame[]; readonly rest: Buffer } {
   const frames: WireFrame[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    if (bytes.length - at < headerBytes) throw new Error(`a header has ${bytes.length - at} bytes`);
-    const length = bytes.readUInt32BE(at);
-    const end = at + headerBytes + length;
-    if (end > bytes.length) throw new Error(`a frame of ${length} bytes ends after ${bytes.length - at}`);
+  let at = 0;
+  while (bytes.length - at >= headerBytes) {
+    const end = at + headerBytes + bytes.readUInt32BE(at);
+    if (end > bytes.length) break;
     frames.push({
       streamId: bytes.readUInt32BE(at + 4),
       type: bytes.readUInt8(at + 8),
@@ -37,7 +36,7 @@ export function decodeFrames(bytes: Buffer): WireFrame[] {
     });
     at = end;
   }
-  return frames;
+  return { frames, rest: bytes.subarray(at) };
 }
 
 /** A Request envelope with service, method and payload. */

@@ -6,7 +6,7 @@ import { MemoryDuplex } from '../memory-duplex.js';
 import { mutateBytes } from '../mutate.js';
 import { randomMessage } from '../random-message.js';
 import type { Target } from '../target.js';
-import { decodeFrames, encodeFrame, encodeRequest, messageType, responseCode } from '../wire.js';
+import { cutFrames, encodeFrame, encodeRequest, messageType, responseCode } from '../wire.js';
 
 const methods: readonly DescMethod[] = AgentService.methods;
 /** What a request may be answered with that a handler never saw, or that it answered with nothing. */
@@ -70,8 +70,8 @@ class Asker {
   }
 
   #hear(): void {
-    for (const { data } of decodeFrames(Buffer.concat(this.#stream.heard.splice(0)))) {
-      this.#answered(responseCode(data));
-    }
+    const { frames, rest } = cutFrames(Buffer.concat(this.#stream.heard.splice(0)));
+    if (rest.length > 0) this.#stream.heard.push(rest);
+    for (const { data } of frames) this.#answered(responseCode(data));
   }
 }

@@ -7,16 +7,8 @@ import type { Target } from '../target.js';
 const restricted = Buffer.from('[api]\nrelease = "4.1"\nallowed_endpoints = ["@pod"]\n');
 const names = [
   ...settings.map(({ key }) => `agent.${key}`),
-  ...[
-    'agent.log',
-    'agent.devmode',
-    'agent.trace',
-    'agent.config_file',
-    'agent.config_b64',
-    'agent.nope',
-    'agent.',
-  ],
-  ...['systemd.unified_cgroup_hierarchy', 'cgroup_no_v1', 'quiet', 'init', '--', 'NODE_OPTIONS'],
+  ...'agent.log agent.devmode agent.trace agent.config_file agent.config_b64 agent.nope agent.'.split(' '),
+  ...'systemd.unified_cgroup_hierarchy cgroup_no_v1 quiet init -- NODE_OPTIONS'.split(' '),
 ];
 const values = [
   '',

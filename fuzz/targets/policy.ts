@@ -12,25 +12,12 @@ const base = compileGate(
 );
 const words = [
   ...methodNames.map((name) => `default ${name}Request := true`),
-  ...[
-    'default ReadStreamRequest := true',
-    'default X = true',
-    'package agent_policy',
-    'import future.keywords',
-  ],
-  ...[
-    'default',
-    ':=',
-    '=',
-    'true',
-    'false',
-    '{',
-    '}',
-    '#',
-    '[api]',
-    'allowed_endpoints = ["*"]',
-    'release = "3.0"',
-  ],
+  ...'default := = true false { } # [api]'.split(' '),
+  'default ReadStreamRequest := true',
+  'package agent_policy',
+  'import future.keywords',
+  'allowed_endpoints = ["*"]',
+  'release = "3.0"',
 ];
 
 /** SetPolicy texts: lists of Rego defaults, fragments in TOML, and both broken in a few places. */

@@ -159,5 +159,5 @@ function record(value: unknown): Readonly<Record<string, unknown>> {
 
 function statusOf(answer: unknown): { readonly code: string; readonly message: string } {
   const { code, message } = record(answer);
-  return { code: String(code), message: String(message ?? '') };
+  return { code: String(code), message: typeof message === 'string' ? message : '' };
 }
