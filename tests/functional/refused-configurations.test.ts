@@ -15,10 +15,12 @@ interface Refused {
   readonly args?: readonly string[];
 }
 
-const write = (bytes: string | Uint8Array, mode = 0o644) => (path: string) => {
-  writeFileSync(path, bytes);
-  chmodSync(path, mode);
-};
+const write =
+  (bytes: string | Uint8Array, mode = 0o644) =>
+  (path: string) => {
+    writeFileSync(path, bytes);
+    chmodSync(path, mode);
+  };
 
 const refused: readonly Refused[] = [
   {
@@ -31,13 +33,29 @@ const refused: readonly Refused[] = [
     make: write('[api]\nblocked_endpoints = ["ExecProcessRequest"]\n'),
     message: /:2:22: .*ExecProcessRequest.*help: .*"?ExecProcess"?/s,
   },
-  { name: 'an unknown key', make: write('[agent]\nlog_lvel = "info"\n'), message: /:2:1: .*log_lvel.*help: .*log_level/s },
-  { name: 'a wrong type', make: write('[agent]\nhotplug_timeout = "3"\n'), message: /:2:19: .*hotplug_timeout/ },
+  {
+    name: 'an unknown key',
+    make: write('[agent]\nlog_lvel = "info"\n'),
+    message: /:2:1: .*log_lvel.*help: .*log_level/s,
+  },
+  {
+    name: 'a wrong type',
+    make: write('[agent]\nhotplug_timeout = "3"\n'),
+    message: /:2:19: .*hotplug_timeout/,
+  },
   { name: 'an unknown section', make: write('[endpoints]\nallowed = []\n'), message: /:1:\d+: .*endpoints/ },
-  { name: 'a duplicate key', make: write('[agent]\nlog_level = "info"\nlog_level = "debug"\n'), message: /:3:1: .*log_level/ },
+  {
+    name: 'a duplicate key',
+    make: write('[agent]\nlog_level = "info"\nlog_level = "debug"\n'),
+    message: /:3:1: .*log_level/,
+  },
   { name: '__proto__', make: write('[__proto__]\npolluted = true\n'), message: /:1:\d+: .*__proto__/ },
   { name: 'bytes that are no UTF-8', make: write(Buffer.from([0x5b, 0xff, 0x5d, 0x0a])), message: /UTF-8/ },
-  { name: 'a byte order mark', make: write('\uFEFF[api]\nallowed_endpoints = []\n'), message: /byte order mark/i },
+  {
+    name: 'a byte order mark',
+    make: write('\uFEFF[api]\nallowed_endpoints = []\n'),
+    message: /byte order mark/i,
+  },
   {
     name: 'look-alike letters',
     make: write('[api]\nallowed_endpoints = ["\u0415xecProcess"]\n'),
@@ -51,14 +69,20 @@ const refused: readonly Refused[] = [
     },
     message: /symbolic link/,
   },
-  { name: 'a world-writable file', make: write('[api]\nallowed_endpoints = []\n', 0o666), message: /writable/ },
+  {
+    name: 'a world-writable file',
+    make: write('[api]\nallowed_endpoints = []\n', 0o666),
+    message: /writable/,
+  },
   { name: 'a directory', make: (path) => mkdirSync(path), message: /directory/ },
   { name: 'a file of 10 MiB', make: write('#'.repeat(10 << 20)), message: /256 KiB/ },
   { name: 'a missing file', message: /no such file|does not exist|missing|not there/i },
   { name: 'no file under --require-config', message: /require/i, args: ['--require-config'] },
   {
     name: 'rules, which are not built yet',
-    make: write('[api]\nallowed_endpoints = ["*"]\n[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "true"\n'),
+    make: write(
+      '[api]\nallowed_endpoints = ["*"]\n[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "true"\n',
+    ),
     message: /:3:\d+: .*rule.*not built yet/,
   },
   {
@@ -81,11 +105,15 @@ describe('a configuration that is wrong keeps the agent from listening', () => {
       const socket = join(folder, `${index}.sock`);
       make?.(path);
       const document = args === undefined ? ['-c', path] : args;
-      const run = spawnSync(process.execPath, [agentProgram, ...document, '--server-addr', `unix://${socket}`], {
-        encoding: 'utf8',
-        timeout: 60_000,
-        env: { PATH: process.env['PATH'] },
-      });
+      const run = spawnSync(
+        process.execPath,
+        [agentProgram, ...document, '--server-addr', `unix://${socket}`],
+        {
+          encoding: 'utf8',
+          timeout: 60_000,
+          env: { PATH: process.env['PATH'] },
+        },
+      );
       assert.equal(run.status, 1, run.stderr);
       assert.match(run.stderr, message);
       assert.equal(existsSync(socket), false, 'it never listened');
@@ -98,6 +126,7 @@ describe('a configuration that is wrong keeps the agent from listening', () => {
     write('[agent]\nlog_lvel = 1\nhotplug_timeout = "x"\n[api]\nblocked_endpoints = ["Nope"]\n')(path);
     const run = spawnSync(process.execPath, [agentProgram, '--check', '-c', path], { encoding: 'utf8' });
     assert.equal(run.status, 1);
-    for (const place of [':2:1:', ':3:19:', ':5:22:']) assert.ok(run.stderr.includes(place), `${place} in\n${run.stderr}`);
+    for (const place of [':2:1:', ':3:19:', ':5:22:'])
+      assert.ok(run.stderr.includes(place), `${place} in\n${run.stderr}`);
   });
 });

@@ -23,7 +23,9 @@ async function answers(config: string | undefined): Promise<{
     const { agent: client, health } = await agent.connect();
     assert.equal((await answerOf(health.check({}))).code, 'OK', 'Health is always served');
     const found = await sweep(client);
-    const served = [...found].filter(([, { message }]) => !message.includes('is not served here')).map(([name]) => name);
+    const served = [...found]
+      .filter(([, { message }]) => !message.includes('is not served here'))
+      .map(([name]) => name);
     return { answers: found, served: new Set(served) };
   } finally {
     await agent.dispose();
@@ -60,7 +62,8 @@ describe('what is served', () => {
         const { code, message } = found.get(method) ?? assert.fail(`${method} was not called`);
         if (!served.has(method)) assert.match(message, new RegExp(`^${method} is not served here`), method);
         else if (endpoints[method].built) assert.notEqual(code, 'UNIMPLEMENTED', `${method}: ${message}`);
-        else assert.deepEqual({ code, message }, { code: 'UNIMPLEMENTED', message: `${method}: not built yet` });
+        else
+          assert.deepEqual({ code, message }, { code: 'UNIMPLEMENTED', message: `${method}: not built yet` });
       }
     });
   }
@@ -72,7 +75,8 @@ describe('a refused call', () => {
 
   it('answers GetOOMEvent late (S28), reads as configured (R15), and leaves records', async () => {
     agent = await AgentProcess.start({
-      config: '[api]\nblocked_endpoints = ["GetOOMEvent", "ReadStdout", "ReadStderr", "ExecProcess"]\non_denied_read = "eof"\n',
+      config:
+        '[api]\nblocked_endpoints = ["GetOOMEvent", "ReadStdout", "ReadStderr", "ExecProcess"]\non_denied_read = "eof"\n',
     });
     const { agent: client } = await agent.connect();
     assert.equal((await answerOf(client.getOOMEvent({}, { timeoutMs: 600 }))).code, 'DEADLINE_EXCEEDED');
@@ -81,7 +85,10 @@ describe('a refused call', () => {
     assert.equal((await client.readStderr({ containerId: 'c', execId: '', len: 10 })).data.length, 0);
     assert.equal((await answerOf(client.execProcess({ containerId: 'c' }))).code, 'UNIMPLEMENTED');
     await agent.stop();
-    const refused = agent.records().filter(({ kind }) => kind === 'refusal').map(({ method }) => method);
+    const refused = agent
+      .records()
+      .filter(({ kind }) => kind === 'refusal')
+      .map(({ method }) => method);
     assert.deepEqual(refused.sort(), ['ExecProcess', 'GetOOMEvent', 'ReadStderr', 'ReadStdout']);
   });
 });

@@ -15,6 +15,8 @@ interface AgentOptions {
   readonly config?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Shell commands run in the agent's mount namespace before it starts. */
+  readonly setup?: string;
 }
 
 /** A connection of one client. */
@@ -65,7 +67,9 @@ export class AgentProcess {
   }
 
   /** Starts an agent that is expected to end, and returns its exit code and what it wrote. */
-  static async run(options: AgentOptions): Promise<{ readonly code: number | null; readonly stderr: string; readonly stdout: string }> {
+  static async run(
+    options: AgentOptions,
+  ): Promise<{ readonly code: number | null; readonly stderr: string; readonly stdout: string }> {
     const agent = AgentProcess.spawn(options);
     const output = { stderr: '', stdout: '' };
     agent.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -79,11 +83,16 @@ export class AgentProcess {
     return { code, ...output };
   }
 
-  private static spawn({ config, args = [], env = {} }: AgentOptions): AgentProcess {
+  private static spawn({ config, args = [], env = {}, setup = ':' }: AgentOptions): AgentProcess {
     const folder = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
     const configFile = join(folder, 'config.toml');
-    const audit = config?.includes('[audit]') === true ? '' : `\n[audit]\nfile = "${folder}/audit/audit.log"\n`;
-    if (config !== undefined) writeFileSync(configFile, `${config}${audit}`, { mode: 0o644 });
+    const audit =
+      config?.includes('[audit]') === true ? '' : `\n[audit]\nfile = "${folder}/audit/audit.log"\n`;
+    if (config !== undefined) {
+      // An example may lock its settings, so its address is replaced and not overridden.
+      const text = config.replaceAll('vsock://-1:1024', `unix://${folder}/agent.sock`);
+      writeFileSync(configFile, `${text}${audit}`, { mode: 0o644 });
+    }
     const command = [
       agentProgram,
       ...(config === undefined ? [] : ['-c', configFile]),
@@ -96,7 +105,7 @@ export class AgentProcess {
       [
         ...(process.getuid?.() === 0 ? [] : ['--map-root-user']),
         ...['--mount', '--propagation', 'private', 'sh', '-c'],
-        'mount -t tmpfs -o mode=755 kata-test /run && exec "$0" "$@"',
+        `mount -t tmpfs -o mode=755 kata-test /run && ${setup} && exec "$0" "$@"`,
         ...[process.execPath, ...command],
       ],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', ...env } },

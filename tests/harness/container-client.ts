@@ -24,20 +24,35 @@ export async function readAll(
 }
 
 /** Reads a stream until its text contains what is looked for; fails at the end of the stream. */
-export async function readUntil(agent: AgentClient, containerId: string, wanted: string, execId = ''): Promise<string> {
+export async function readUntil(
+  agent: AgentClient,
+  containerId: string,
+  wanted: string,
+  execId = '',
+): Promise<string> {
   let text = '';
   while (!text.includes(wanted)) {
     const { data } = await agent.readStdout({ containerId, execId, len: readLength });
-    if (data.length === 0) throw new Error(`end of file before ${JSON.stringify(wanted)}: ${JSON.stringify(text)}`);
+    if (data.length === 0)
+      throw new Error(`end of file before ${JSON.stringify(wanted)}: ${JSON.stringify(text)}`);
     text += Buffer.from(data).toString();
   }
   return text;
 }
 
 /** Writes everything to a process's stdin, in pieces, and closes it. */
-export async function writeAll(agent: AgentClient, containerId: string, data: Uint8Array, execId = ''): Promise<void> {
+export async function writeAll(
+  agent: AgentClient,
+  containerId: string,
+  data: Uint8Array,
+  execId = '',
+): Promise<void> {
   for (let offset = 0; offset < data.length; ) {
-    const { len } = await agent.writeStdin({ containerId, execId, data: data.subarray(offset, offset + readLength) });
+    const { len } = await agent.writeStdin({
+      containerId,
+      execId,
+      data: data.subarray(offset, offset + readLength),
+    });
     offset += len;
   }
   await agent.closeStdin({ containerId, execId });

@@ -31,7 +31,9 @@ export function processRequest(
 }
 
 /** A CreateContainer request as Kata's runtime sends it for a rootfs on a shared file system. */
-export function containerRequest(options: ContainerOptions): MessageInitShape<typeof CreateContainerRequestSchema> {
+export function containerRequest(
+  options: ContainerOptions,
+): MessageInitShape<typeof CreateContainerRequestSchema> {
   const { id, rootfs, args, memoryLimit } = options;
   return {
     containerId: id,
@@ -43,8 +45,18 @@ export function containerRequest(options: ContainerOptions): MessageInitShape<ty
       Hostname: 'pod',
       Mounts: [
         { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
-        { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
-        { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'] },
+        {
+          destination: '/dev',
+          type: 'tmpfs',
+          source: 'tmpfs',
+          options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+        },
+        {
+          destination: '/dev/pts',
+          type: 'devpts',
+          source: 'devpts',
+          options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+        },
       ],
       Linux: {
         CgroupsPath: `/kata-agent-test/${id}`,

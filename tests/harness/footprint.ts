@@ -30,7 +30,10 @@ export function footprint(pid: number): Footprint {
 
 function descendants(pid: number): readonly number[] {
   const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter((text) => text !== '').map(Number),
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8')
+      .split(' ')
+      .filter((text) => text !== '')
+      .map(Number),
   );
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
@@ -54,13 +57,15 @@ function namesBelow(path: string): readonly string[] {
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ENOTDIR') return [];
+    if (
+      (error as NodeJS.ErrnoException).code === 'ENOENT' ||
+      (error as NodeJS.ErrnoException).code === 'ENOTDIR'
+    )
+      return [];
     throw error;
   }
 }
 
 function filesBelow(path: string): readonly string[] {
-  return readdirSync(path, { recursive: true })
-    .map(String)
-    .sort();
+  return readdirSync(path, { recursive: true }).map(String).sort();
 }

@@ -4,12 +4,28 @@ import { join } from 'node:path';
 /** Debian's busybox-static. */
 export const busybox = '/usr/bin/busybox';
 
-const applets = ['sh', 'cat', 'echo', 'id', 'sleep', 'stty', 'true', 'yes', 'head', 'dd', 'hostname', 'sha256sum', 'kill', 'trap'];
+const applets = [
+  'sh',
+  'cat',
+  'echo',
+  'id',
+  'sleep',
+  'stty',
+  'true',
+  'yes',
+  'head',
+  'dd',
+  'hostname',
+  'sha256sum',
+  'kill',
+  'trap',
+];
 
 /** Makes a root file system of busybox in a folder and returns its path. */
 export function makeRootfs(folder: string): string {
   const rootfs = join(folder, 'rootfs');
-  for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp', 'etc', 'run']) mkdirSync(join(rootfs, name), { recursive: true });
+  for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp', 'etc', 'run'])
+    mkdirSync(join(rootfs, name), { recursive: true });
   copyFileSync(busybox, join(rootfs, 'bin', 'busybox'));
   chmodSync(join(rootfs, 'bin', 'busybox'), 0o755);
   for (const applet of applets) symlinkSync('busybox', join(rootfs, 'bin', applet));

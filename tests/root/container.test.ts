@@ -26,7 +26,7 @@ describe('a real container, as a client sees it', { skip }, () => {
     rootfs = makeRootfs(folder);
     process = await AgentProcess.start();
     ({ agent } = await process.connect());
-    await agent.createSandbox({ sandboxId: 'sandbox', hostname: 'pod' });
+    await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
   });
 
   after(async () => {
@@ -34,7 +34,10 @@ describe('a real container, as a client sees it', { skip }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  async function started(args: readonly string[], options: Parameters<typeof processRequest>[1] = {}): Promise<string> {
+  async function started(
+    args: readonly string[],
+    options: Parameters<typeof processRequest>[1] = {},
+  ): Promise<string> {
     const id = nextId();
     await agent.createContainer(containerRequest({ id, rootfs, args, ...options }));
     await agent.startContainer({ containerId: id });
@@ -74,7 +77,11 @@ describe('a real container, as a client sees it', { skip }, () => {
 
   it('runs a second process with a code of its own', async () => {
     const id = await started(['sleep', '600']);
-    await agent.execProcess({ containerId: id, execId: 'e1', process: processRequest(['sh', '-c', 'echo $V; exit 9'], { env: ['V=seen'] }) });
+    await agent.execProcess({
+      containerId: id,
+      execId: 'e1',
+      process: processRequest(['sh', '-c', 'echo $V; exit 9'], { env: ['V=seen'] }),
+    });
     assert.equal((await readAll(agent, 'stdout', id, 'e1')).toString(), 'seen\n');
     assert.equal((await agent.waitProcess({ containerId: id, execId: 'e1' })).status, 9);
     await agent.signalProcess({ containerId: id, execId: '', signal: 9 });
@@ -85,7 +92,11 @@ describe('a real container, as a client sees it', { skip }, () => {
     const plain = await started(['sleep', '600']);
     await agent.signalProcess({ containerId: plain, execId: '', signal: 15 });
     assert.equal(await ended(plain), 137);
-    const handled = await started(['sh', '-c', 'trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done']);
+    const handled = await started([
+      'sh',
+      '-c',
+      'trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done',
+    ]);
     await readUntil(agent, handled, 'ready');
     await agent.signalProcess({ containerId: handled, execId: '', signal: 15 });
     assert.equal(await ended(handled), 5);
@@ -146,7 +157,10 @@ describe('a real container, as a client sees it', { skip }, () => {
     const codes = await Promise.all(
       Array.from({ length: 16 }, async (_, index) => ended(await started(['sh', '-c', `exit ${index}`]))),
     );
-    assert.deepEqual(codes, Array.from({ length: 16 }, (_, index) => index));
+    assert.deepEqual(
+      codes,
+      Array.from({ length: 16 }, (_, index) => index),
+    );
     assert.deepEqual(footprint(pid), before);
   });
 });

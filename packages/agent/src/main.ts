@@ -1,10 +1,12 @@
 import { explainConfiguration, renderDiagnostic, renderExplanation } from '@kata-agent/config';
 import type { Configuration, Diagnostic } from '@kata-agent/config';
+import { compileGate } from '@kata-agent/gate';
 import { loadSyscalls } from '@kata-agent/linux';
 import { destination } from 'pino';
 import { CannotApply } from './cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
 import { load } from './load.js';
+import { defaultListener } from './listeners/default-listener.js';
 import { createLog, type Log, logLevel } from './log.js';
 import { startAgent } from './start.js';
 import { version } from './version.js';
@@ -60,7 +62,8 @@ async function run(line: CommandLine): Promise<number> {
   if (line.task === 'serve') return serve(configuration);
   if (line.format === 'text') printDiagnostics(configuration.warnings);
   if (line.task === 'explain') {
-    const explanation = explainConfiguration(configuration);
+    const gate = compileGate(configuration, { listeners: [defaultListener] });
+    const explanation = explainConfiguration(configuration, (method) => gate.decide(defaultListener, method));
     print(line.format === 'json' ? JSON.stringify(explanation) : renderExplanation(explanation));
   } else if (line.format === 'json') {
     print(JSON.stringify({ ok: true, digest: configuration.digest, warnings: configuration.warnings }));

@@ -1,4 +1,5 @@
-import { renderDiagnostic, parseApiFragment } from '@kata-agent/config';
+import type { MethodName } from '@kata-agent/catalogue';
+import { parseApiFragment, renderDiagnostic } from '@kata-agent/config';
 import type { Decision, Gate } from '@kata-agent/gate';
 
 /** The gate in force. It is replaced by a narrower one only, and only through `tighten` (S4). */
@@ -13,6 +14,11 @@ export class Policy {
 
   decide(listener: string, method: string): Decision {
     return this.#gate.decide(listener, method);
+  }
+
+  /** The methods that a listener may call now. */
+  served(listener: string): readonly MethodName[] {
+    return this.#gate.served(listener);
   }
 
   /** Whether some listener serves the method; when none serves a read, the workload's output is drained (R15). */

@@ -1,5 +1,5 @@
-import { openAuditLog } from '@kata-agent/audit';
-import type { Configuration } from '@kata-agent/config';
+import { AuditUnavailable, openAuditLog } from '@kata-agent/audit';
+import { type Configuration, renderDiagnostic } from '@kata-agent/config';
 import { compileGate } from '@kata-agent/gate';
 import { Guest } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
@@ -7,14 +7,14 @@ import { readFileSync } from 'node:fs';
 import { CannotApply } from './cannot-apply.js';
 import { Ending } from './ending.js';
 import { guestOptions } from './guest-options.js';
+import { defaultListener } from './listeners/default-listener.js';
 import { listen } from './listeners/listen.js';
 import type { Log } from './log.js';
 import { Policy } from './policy.js';
 import { agentServer } from './server.js';
 import { version } from './version.js';
 
-/** The listener that `server_addr` describes, in decisions and records. */
-const defaultListener = 'default';
+
 
 /** An agent that listens. */
 export interface RunningAgent {
@@ -37,9 +37,10 @@ export async function startAgent(
   environment: { readonly syscalls: Syscalls; readonly log: Log },
 ): Promise<RunningAgent> {
   const { log, syscalls } = environment;
-  const { audit: record, api, settings, limits } = configuration;
-  const audit = await openAuditLog({ ...record, bootId: bootId() }).catch((error: Error) => {
-    throw new CannotApply(`audit log ${record.file}: ${error.message}`, { cause: error });
+  const { audit: record, settings, limits } = configuration;
+  for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
+  const audit = await openAuditLog({ ...record, bootId: bootId() }).catch((error: unknown) => {
+    throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
   });
   const ending = new Ending(log);
   ending.last('audit log', () => audit.close());
@@ -60,7 +61,6 @@ export async function startAgent(
     });
     ending.last('listener', () => listener.close());
     log('info', 'listening', { address: settings.serverAddr, served: policy.served(defaultListener).length });
-    void api;
     return { address: settings.serverAddr, end: (reason) => ending.begin(reason), ended: ending.done };
   } catch (error) {
     ending.begin('start failed');

@@ -1,8 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import type { AuditLog } from '@kata-agent/audit';
+import { isMethodName } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
 import type { Decision } from '@kata-agent/gate';
-import { ReadStreamResponseSchema } from '@kata-agent/protocol/agent';
+import { AgentService, ReadStreamResponseSchema } from '@kata-agent/protocol/agent';
 import { type Admit, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Caller } from '../listeners/caller.js';
@@ -27,14 +28,23 @@ export function admission(options: {
   const { policy, audit, onDeniedRead, onFailure } = options;
   return ({ service, method, connection, payload }) => {
     if (service === healthService) return undefined;
-    const decision = policy.decide(connection.listener, method);
+    const { listener, peer } = connection;
+    if (service !== AgentService.typeName || !isMethodName(method)) return unknownMethod(audit, listener, peer, payload);
+    const decision = policy.decide(listener, method);
     if (decision.outcome === 'deny') {
-      audit.refuse({ listener: connection.listener, peer: connection.peer, method, payload }, decision);
+      audit.refuse({ listener, peer, method, payload }, decision);
       return refusal(decision, onDeniedRead);
     }
     if (onFailure === 'refuse-all' && !audit.writable) return { error: auditFailure(audit.failure) };
     return undefined;
   };
+}
+
+/** A name that the API does not have is not repeated, neither in the record nor to the caller: it can be anything. */
+function unknownMethod(audit: AuditLog, listener: string, peer: string, payload: Uint8Array): Refusal {
+  const method = '(unknown)';
+  audit.refuse({ listener, peer, method, payload }, { outcome: 'deny', method, listener, reason: 'unknown method' });
+  return { error: new TtrpcError(Code.Unimplemented, 'the agent has no such service or method') };
 }
 
 function refusal(decision: Decision, onDeniedRead: Configuration['api']['onDeniedRead']): Refusal | Promise<Refusal> {

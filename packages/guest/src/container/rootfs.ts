@@ -1,6 +1,6 @@
-import { existsSync, lstatSync, mkdirSync, rmdirSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { mount } from '@kata-agent/linux';
+import { mount, type Syscalls } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import type { OciMount, OciRoot, OciSpec } from '../oci-spec.js';
 import { isBind } from '../spec/mounts.js';
@@ -11,8 +11,9 @@ import type { UndoStack } from './undo-stack.js';
 
 /**
  * The container's root is always `<bundle>/rootfs` (S10). Either a storage of the request is mounted there already, or
- * the directory that the request names is bound to it: one below Kata's directory, as a shared file system's, or any
- * other when the container only reads it, as agent-ctl has it. Never one that holds the agent's own state.
+ * the directory that the request names is put there: one below Kata's directory, as a shared file system's, or any other,
+ * as agent-ctl has it, which the container may write to without changing it. Never one that holds the agent's own
+ * state.
  */
 export function placeRootfs(
   bundle: string,
@@ -29,18 +30,38 @@ export function placeRootfs(
     );
   }
   const source = realSource(root.path, 'root.path', paths.state);
-  if (!source.startsWith(`${paths.kata}/`) && root.readonly !== true) {
+  mkdirSync(rootfs);
+  made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
+  const writable = root.readonly !== true && !source.startsWith(`${paths.kata}/`);
+  if (writable) mountCopyOnWrite(source, { bundle, rootfs, syscalls }, made);
+  else mount(syscalls, { source, target: rootfs, type: 'bind', options: [] });
+  made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));
+  return rootfs;
+}
+
+/**
+ * A writable root that is no shared folder: what the container writes stays in its bundle, so that a request can name
+ * any directory of the guest without getting it changed.
+ */
+function mountCopyOnWrite(
+  lower: string,
+  { bundle, rootfs, syscalls }: { bundle: string; rootfs: string; syscalls: Syscalls },
+  made: UndoStack,
+): void {
+  if (/[:,\\]/.test(lower)) {
     throw new GuestError(
-      'refused',
-      `root.path ${JSON.stringify(source)} lies outside ${paths.kata}, where a root must be read-only: ` +
+      'invalid',
+      `root.path ${JSON.stringify(lower)} holds ":", "," or a backslash, which overlayfs cannot take: ` +
         'set root.readonly, or give a storage for the root',
     );
   }
-  mkdirSync(rootfs);
-  made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
-  mount(syscalls, { source, target: rootfs, type: 'bind', options: [] });
-  made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));
-  return rootfs;
+  const [upper, work] = [join(bundle, 'upper'), join(bundle, 'work')];
+  for (const folder of [upper, work]) {
+    mkdirSync(folder);
+    made.push(`directory ${folder}`, () => rmSync(folder, { recursive: true }));
+  }
+  const options = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`];
+  mount(syscalls, { source: 'overlay', target: rootfs, type: 'overlay', options });
 }
 
 /** A spec whose bind mounts name real places, none of which holds the agent's own state or lies in it. */

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { AgentProcess } from '../harness/agent-process.js';
+import { containerRequest } from '../harness/container-request.js';
+import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { answerOf } from '../harness/sweep.js';
+
+describe('output that nobody may read (R15, S5)', { skip: whyNoContainers() ?? false }, () => {
+  let folder = '';
+  let rootfs = '';
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-agent-drain-'));
+    rootfs = makeRootfs(folder);
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  /** A container that writes far more than a pipe holds, and its exit code. */
+  async function noisy(agent: AgentProcess, id: string): Promise<number> {
+    const { agent: client } = await agent.connect();
+    await client.createSandbox({ sandboxId: id });
+    await client.createContainer(containerRequest({ id, rootfs, args: ['sh', '-c', 'yes | head -c 5000000; exit 4'] }));
+    await client.startContainer({ containerId: id });
+    const { status } = await client.waitProcess({ containerId: id, execId: '' });
+    await client.removeContainer({ containerId: id });
+    return status;
+  }
+
+  it('is drained, so that the workload never hangs on a full pipe', async () => {
+    const agent = await AgentProcess.start({ config: '[api]\nblocked_endpoints = ["ReadStdout", "ReadStderr"]\n' });
+    try {
+      assert.equal(await noisy(agent, `drain1-${process.pid}`), 4);
+    } finally {
+      await agent.dispose();
+    }
+  });
+
+  it('is drained also when a policy closes the reads later', async () => {
+    const agent = await AgentProcess.start({ config: '[api]\nallowed_endpoints = ["*"]\n' });
+    try {
+      const { agent: client } = await agent.connect();
+      const id = `drain2-${process.pid}`;
+      await client.createSandbox({ sandboxId: id });
+      await client.createContainer(containerRequest({ id, rootfs, args: ['sh', '-c', 'yes | head -c 5000000; exit 4'] }));
+      await client.startContainer({ containerId: id });
+      await client.setPolicy({ policy: 'blocked_endpoints = ["ReadStdout", "ReadStderr"]' });
+      assert.equal((await client.waitProcess({ containerId: id, execId: '' })).status, 4);
+      assert.equal((await answerOf(client.readStdout({ containerId: id, execId: '', len: 1 }))).code, 'UNIMPLEMENTED');
+    } finally {
+      await agent.dispose();
+    }
+  });
+});
+
+describe('SetPolicy (S4)', { skip: whyNoContainers() ?? false }, () => {
+  it('narrows and never widens, by a TOML fragment and by Rego defaults', async () => {
+    const agent = await AgentProcess.start({ config: '[api]\nblocked_endpoints = ["ExecProcess"]\n' });
+    try {
+      const { agent: client } = await agent.connect();
+      const codeOf = async (call: Promise<unknown>) => (await answerOf(call)).code;
+      await client.setPolicy({ policy: 'allowed_endpoints = ["ExecProcess", "SetPolicy", "GetGuestDetails", "StatsContainer"]' });
+      assert.equal(await codeOf(client.execProcess({})), 'UNIMPLEMENTED', 'what the document blocks stays blocked');
+      assert.equal(await codeOf(client.createSandbox({})), 'UNIMPLEMENTED', 'what the fragment leaves out is gone');
+      assert.equal(await codeOf(client.getGuestDetails({})), 'OK');
+      const rego = 'package agent_policy\n\ndefault SetPolicyRequest := true\ndefault GuestDetailsRequest := true\ndefault StatsContainerRequest := false\n';
+      await client.setPolicy({ policy: rego });
+      assert.equal(await codeOf(client.getGuestDetails({})), 'OK');
+      assert.equal(await codeOf(client.statsContainer({ containerId: 'x' })), 'UNIMPLEMENTED');
+      const refused = await answerOf(client.setPolicy({ policy: 'package agent_policy\nallow { input.x }\n' }));
+      assert.equal(refused.code, 'INVALID_ARGUMENT');
+      assert.match(refused.message, /2/, 'it names the line that it cannot read');
+      assert.equal(await codeOf(client.getGuestDetails({})), 'OK', 'and changes nothing');
+    } finally {
+      await agent.dispose();
+    }
+  });
+});
