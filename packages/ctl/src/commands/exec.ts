@@ -10,7 +10,9 @@ import { freshId, processRequest, workloadOptions } from '../run/workload-option
 export const exec: CommandDefinition = {
   path: 'exec',
   summary: 'run a program in a container that is running',
-  details: ['The exit code is the program’s; a failure on our side is 125.'],
+  details: [
+    'The exit code is the program’s; a failure on our side is 125. Signals go to the program; the third one ends this command, and leaves the program running.',
+  ],
   operands: [
     { syntax: '<container>', says: 'the container’s identifier' },
     { syntax: '[command...]', says: 'the program and its arguments; -- may stand before it' },

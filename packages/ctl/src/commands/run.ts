@@ -2,7 +2,7 @@ import type { CommandDefinition, Invocation } from '../cli/definition.js';
 import { CommandError } from '../command-error.js';
 import { withAgent } from '../connection/with-agent.js';
 import { ExitCode } from '../exit-code.js';
-import { containerSpec } from '../run/container-spec.js';
+import { containerSpec, type RootfsMode } from '../run/container-spec.js';
 import { processSpec } from '../run/process-spec.js';
 import { type RunOptions, runContainer } from '../run/run-session.js';
 import { freshId, processRequest, workloadOptions } from '../run/workload-options.js';
@@ -13,7 +13,8 @@ export const run: CommandDefinition = {
   details: [
     'Makes a sandbox and a container, starts the program, connects its standard streams and signals to this terminal, and removes both when it has ended. The exit code is the program’s; a failure on our side is 125.',
     'An agent ends with its sandbox: --keep-sandbox leaves both. An agent that has a sandbox already refuses a second one: --no-sandbox runs the container in the one that is there and leaves it.',
-    'The container has its own processes, mounts, hostname and IPC, and the guest’s network.',
+    'The container has its own processes, mounts, hostname and IPC, and the guest’s network. What it writes to its rootfs goes to a layer that is removed with it, unless --writable is given.',
+    'Signals go to the program, which may take no notice of them; the third one ends the run.',
   ],
   operands: [
     { syntax: '<rootfs>', says: 'a directory in the guest' },
@@ -23,7 +24,8 @@ export const run: CommandDefinition = {
     ...workloadOptions,
     { flags: '--name <id>', says: 'the container’s identifier (default: one that is new)' },
     { flags: '--hostname <name>', says: 'the container’s hostname (default: its identifier)' },
-    { flags: '--read-only', says: 'the rootfs cannot be written to' },
+    { flags: '--read-only', says: 'the program cannot write to the rootfs' },
+    { flags: '--writable', says: 'what it writes stays in the rootfs (default: it is lost)' },
     { flags: '--no-sandbox', says: 'use the sandbox that the agent has' },
     { flags: '--keep-sandbox', says: 'leave the sandbox, and with it the agent' },
   ],
@@ -51,7 +53,7 @@ function runOptions(invocation: Invocation): RunOptions {
     container: containerSpec({
       id,
       rootfs,
-      readonlyRootfs: options.flag('readOnly'),
+      rootfsMode: rootfsMode(invocation),
       hostname,
       process: processSpec(processRequest(invocation, words), io.environment),
     }),
@@ -61,6 +63,15 @@ function runOptions(invocation: Invocation): RunOptions {
     interactive: options.flag('interactive'),
     terminal: options.flag('tty'),
   };
+}
+
+function rootfsMode({ options }: Invocation): RootfsMode {
+  const readOnly = options.flag('readOnly');
+  const writable = options.flag('writable');
+  if (readOnly && writable) {
+    throw new CommandError(ExitCode.Usage, '--read-only and --writable exclude each other');
+  }
+  return readOnly ? 'read-only' : writable ? 'writable' : 'layer';
 }
 
 function sandboxChoice({ options }: Invocation): RunOptions['sandbox'] {

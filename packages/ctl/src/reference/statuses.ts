@@ -15,7 +15,7 @@ export const statuses: readonly StatusRow[] = [
   },
   {
     status: 'PERMISSION_DENIED',
-    when: 'The method is served, but a check refused this very request: OCI hooks while `hooks = "refuse"`, stdio ports while reading or writing is not served, a device or path that no container may have.',
+    when: 'The method is served, but a check refused this very request: OCI hooks while `hooks = "refuse"`, stdio ports while reading or writing is not served, a device, mount option or path that no container may have.',
     clients: 'Both runtimes fail the step.',
   },
   {
@@ -36,7 +36,7 @@ export const statuses: readonly StatusRow[] = [
   },
   {
     status: 'FAILED_PRECONDITION',
-    when: 'What the request needs is not there: no OCI runtime is installed, no sandbox was created, the container is in another state.',
+    when: 'What the request needs is not there: no OCI runtime is installed, the container is in another state, the process does not read its standard input any more.',
     clients: 'Both runtimes fail the step.',
   },
   {

@@ -21,6 +21,9 @@ export interface AttachOptions {
   readonly signals: SignalForwarder;
 }
 
+/** The signal of this number is for us: a first process that has no handler does not even see SIGINT. */
+const patience = 3;
+
 /**
  * Connects this program's streams, terminal and signals to a started process; resolves with its exit code when it
  * has ended and all of its output is written. Streams that the agent does not serve are left out with a notice.
@@ -36,14 +39,10 @@ export async function attach(agent: Agent, io: Io, target: Target, options: Atta
   const streams: readonly StreamName[] = options.terminal ? ['stdout'] : ['stdout', 'stderr'];
   const outputs = streams.map((stream) => passOut(agent, io, target, stream, over.signal));
   const ended = agent.call(AgentService.method.waitProcess, { ...target }, { signal: over.signal });
-  const undelivered = new Promise<never>((_resolve, reject) => {
-    options.signals.deliverTo((signal) => {
-      forward(agent, target, signal).catch(reject);
-    });
-  });
+  const interrupted = signalled(agent, target, options.signals);
   try {
     const all = Promise.all([ended, ...outputs]);
-    const [{ status }] = await Promise.race([all, undelivered, failureOf(input)]);
+    const [{ status }] = await Promise.race([all, interrupted, failureOf(input)]);
     return status;
   } finally {
     restore();
@@ -95,6 +94,19 @@ function followTerminal(agent: Agent, io: Io, target: Target): () => void {
     io.stdout.off('resize', resize);
     if (raw) io.stdin.setRawMode?.(false);
   };
+}
+
+/** Passes signals on; rejects when one cannot be, or when the program takes no notice of several. */
+function signalled(agent: Agent, target: Target, signals: SignalForwarder): Promise<never> {
+  let received = 0;
+  return new Promise((_resolve, reject) => {
+    signals.deliverTo((signal) => {
+      received += 1;
+      if (received < patience) forward(agent, target, signal).catch(reject);
+      else
+        reject(new CommandError(ExitCode.OursInRun, `signalled ${received} times: not waiting any longer`));
+    });
+  });
 }
 
 async function forward(agent: Agent, target: Target, signal: number): Promise<void> {

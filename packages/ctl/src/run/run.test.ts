@@ -52,7 +52,8 @@ test('run makes and removes sandbox and container, shows both streams, and passe
   const request = agent.requests.get('CreateContainer') as CreateContainerRequest;
   assert.equal(request.execId, request.containerId);
   assert.deepEqual(request.OCI?.Process?.Args, ['sh', '-c', 'x']);
-  assert.equal(request.OCI?.Root?.Path, '/srv/rootfs');
+  assert.equal(request.OCI?.Root?.Path, `/run/kata-containers/${request.containerId}/rootfs`);
+  assert.equal(request.storages[0]?.options[0], 'lowerdir=/srv/rootfs');
 });
 
 test('the workload’s own options are not taken for ours', async () => {
@@ -158,6 +159,23 @@ test('a signal that the agent refuses to pass on ends the run and removes the co
   assert.deepEqual(agent.methods.slice(-2), ['RemoveContainer', 'DestroySandbox']);
 });
 
+test('a program that takes no notice of signals is left at the third', async () => {
+  const { code, io, agent } = await withFake(
+    ['run', '/r', 'sleep'],
+    { untilSignal: true },
+    {
+      handlers: { signalProcess: async () => ({}) },
+      during: async ({ signals }, { methods }) => {
+        await until(() => methods.includes('WaitProcess'));
+        for (let count = 0; count < 3; count += 1) signals.emit('SIGINT');
+      },
+    },
+  );
+  assert.equal(code, 125);
+  assert.match(io.stderr.text, /signalled 3 times/);
+  assert.deepEqual(agent.methods.slice(-2), ['RemoveContainer', 'DestroySandbox']);
+});
+
 test('output that is not served is left out with a word, and the code still comes', async () => {
   const { code, io } = await withFake(
     ['run', '/r', 'true'],
@@ -223,6 +241,7 @@ test('wrong use of run is 125 and calls nothing', async () => {
     ['run', 'relative', 'x'],
     ['run', '--user', 'root', '/r', 'x'],
     ['run', '--no-sandbox', '--keep-sandbox', '/r', 'x'],
+    ['run', '--read-only', '--writable', '/r', 'x'],
     ['run', '--name', '../x', '/r', 'x'],
     ['exec', '../x', 'y'],
     ['exec'],

@@ -4,7 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
-import { containerSpec } from './container-spec.js';
+import { containerSpec, type RootfsMode } from './container-spec.js';
 import { type ProcessRequest, processSpec } from './process-spec.js';
 import { signalNumber } from './signals.js';
 
@@ -67,7 +67,7 @@ test('a container is a valid request with its own namespaces and the guest’s n
   const process = processSpec(plain, {});
   const request = create(
     CreateContainerRequestSchema,
-    containerSpec({ id: 'web', rootfs: '/srv', readonlyRootfs: true, hostname: 'h', process }),
+    containerSpec({ id: 'web', rootfs: '/srv', rootfsMode: 'read-only', hostname: 'h', process }),
   );
   assert.equal(request.execId, 'web');
   assert.deepEqual(request.OCI?.Linux?.Namespaces.map((namespace) => namespace.Type).sort(), [
@@ -81,14 +81,35 @@ test('a container is a valid request with its own namespaces and the guest’s n
   assert.ok(request.OCI?.Linux?.MaskedPaths.includes('/proc/kcore'));
 });
 
+test('writes go to a layer, nowhere, or to the directory', () => {
+  const process = processSpec(plain, {});
+  const spec = (rootfsMode: RootfsMode) =>
+    create(
+      CreateContainerRequestSchema,
+      containerSpec({ id: 'web', rootfs: '/srv', rootfsMode, hostname: '', process }),
+    );
+  const layer = spec('layer');
+  assert.deepEqual(layer.storages[0]?.options, ['lowerdir=/srv', 'io.katacontainers.fs-opt.overlay-rw']);
+  assert.equal(layer.storages[0]?.mountPoint, layer.OCI?.Root?.Path);
+  assert.equal(layer.OCI?.Root?.Readonly, false);
+  const readOnly = spec('read-only');
+  assert.equal(readOnly.storages.length, 0);
+  assert.deepEqual([readOnly.OCI?.Root?.Path, readOnly.OCI?.Root?.Readonly], ['/srv', true]);
+  const writable = spec('writable');
+  assert.deepEqual([writable.storages[0]?.driver, writable.storages[0]?.source], ['bind', '/srv']);
+  assert.equal(writable.storages[0]?.mountPoint, writable.OCI?.Root?.Path);
+});
+
 test('identifiers and rootfs are checked before anything is called', () => {
   const process = processSpec(plain, {});
   const spec = (id: string, rootfs: string) =>
-    containerSpec({ id, rootfs, readonlyRootfs: false, hostname: '', process });
+    containerSpec({ id, rootfs, rootfsMode: 'layer', hostname: '', process });
   for (const id of ['', '.x', '-x', 'a/b', 'a b', 'é', 'x'.repeat(129)]) {
     assert.throws(() => spec(id, '/r'), wrongUse(/--name/), id);
   }
-  assert.throws(() => spec('web', 'r'), wrongUse(/rootfs 'r'/));
+  for (const rootfs of ['r', '/a:b', '/a,b']) {
+    assert.throws(() => spec('web', rootfs), wrongUse(/rootfs '/), rootfs);
+  }
 });
 
 test('signals have names and numbers', () => {
