@@ -50,9 +50,11 @@ function documentBytes(random: Random): Uint8Array {
 function assembled(random: Random): string {
   const lines: string[] = [];
   for (let sections = 1 + random.below(3); sections > 0; sections -= 1) {
-    lines.push(random.pick(['[agent]', '[api]', '[audit]', '[limits]']));
+    const section = random.pick(['agent', 'api', 'audit', 'limits'] as const);
+    lines.push(`[${section}]`);
+    const own = settings.filter((row) => row.section === section).map(({ key }) => key);
     for (let entries = random.below(4); entries > 0; entries -= 1) {
-      lines.push(`${random.pick(keys)} = ${value(random)}`);
+      lines.push(`${random.once(8) ? random.pick(keys) : random.pick(own)} = ${value(random)}`);
     }
   }
   return lines.join('\n');
