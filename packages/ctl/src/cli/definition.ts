@@ -2,7 +2,7 @@ import type { Io } from './io.js';
 import type { Options } from './options.js';
 
 /** An operand in commander's syntax: `<file>` has to be there, `[file]` may, `[args...]` takes the rest. */
-export interface OperandRow {
+interface OperandRow {
   readonly syntax: string;
   readonly says: string;
 }
@@ -17,7 +17,7 @@ export interface OptionRow {
   readonly repeatable?: boolean;
 }
 
-export interface ExampleRow {
+interface ExampleRow {
   readonly line: string;
   readonly says: string;
 }

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
 /** Standard input; the two members exist when it is a terminal. */
-export interface Input extends Readable {
+interface Input extends Readable {
   readonly isTTY?: boolean;
   setRawMode?(raw: boolean): unknown;
 }

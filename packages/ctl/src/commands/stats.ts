@@ -35,7 +35,7 @@ export const stats: CommandDefinition = {
 /** A kernel writes "no limit" as the largest number it has, rounded to pages. */
 const noLimit = 2n ** 62n;
 
-export function statsRows(reply: StatsContainerResponse): string[][] {
+function statsRows(reply: StatsContainerResponse): string[][] {
   const cgroup = reply.cgroupStats;
   const cpu = cgroup?.cpuStats?.cpuUsage;
   const throttling = cgroup?.cpuStats?.throttlingData;

@@ -10,7 +10,7 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CallError } from './call-error.js';
 
-export interface CallOptions {
+interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds; sent to the agent, and kept to here. */
   readonly timeoutMs?: number;

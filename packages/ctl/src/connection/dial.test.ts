@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { listenUnix, loadSyscalls } from '@kata-agent/linux';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 import { dial } from './dial.js';
@@ -70,6 +71,21 @@ test('through a VMM: what comes with and after its answer arrives', async () => 
       assert.equal(await received(socket), 'first second');
     },
   );
+});
+
+test('an abstract name is dialled with its exact length', async () => {
+  const syscalls = loadSyscalls();
+  const name = `kata-ctl-test-${process.pid}`;
+  const server = createServer((socket) => socket.resume().end('hello'));
+  await listenUnix(syscalls, server, { kind: 'abstract', name });
+  try {
+    const socket = await dial({ kind: 'abstract', name }, longMs);
+    assert.equal(await received(socket), 'hello');
+    socket.destroy();
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+  await assert.rejects(dial({ kind: 'abstract', name }, longMs), cannotReach(/unix:\/\/@.*ECONNREFUSED/));
 });
 
 test('nobody there, or nobody behind the VMM', async () => {

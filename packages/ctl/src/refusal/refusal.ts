@@ -10,7 +10,7 @@ import type { CallError } from '../connection/call-error.js';
  * - `denied`: the method is served; a rule or check refused this very request (PERMISSION_DENIED).
  * - `failed`: anything else.
  */
-export type FailureKind = 'not-served' | 'not-built' | 'denied' | 'failed';
+type FailureKind = 'not-served' | 'not-built' | 'denied' | 'failed';
 
 /** A failed call, explained: JSON-able as it is. */
 export interface Refusal {

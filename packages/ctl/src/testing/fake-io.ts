@@ -24,7 +24,7 @@ export class Collected extends Writable {
 }
 
 /** A terminal's input that remembers which mode it was set to. */
-export class FakeInput extends PassThrough {
+class FakeInput extends PassThrough {
   isTTY?: boolean;
   readonly modes: boolean[] = [];
 
