@@ -47,7 +47,7 @@ const refused: readonly Refused[] = [
   {
     name: 'a duplicate key',
     make: write('[agent]\nlog_level = "info"\nlog_level = "debug"\n'),
-    message: /:3:1: .*log_level/,
+    message: /:3:1: .*second time.*log_level = "debug"/s,
   },
   { name: '__proto__', make: write('[__proto__]\npolluted = true\n'), message: /:1:\d+: .*__proto__/ },
   { name: 'bytes that are no UTF-8', make: write(Buffer.from([0x5b, 0xff, 0x5d, 0x0a])), message: /UTF-8/ },
@@ -72,11 +72,11 @@ const refused: readonly Refused[] = [
   {
     name: 'a world-writable file',
     make: write('[api]\nallowed_endpoints = []\n', 0o666),
-    message: /writable/,
+    message: /written by others/,
   },
   { name: 'a directory', make: (path) => mkdirSync(path), message: /directory/ },
-  { name: 'a file of 10 MiB', make: write('#'.repeat(10 << 20)), message: /256 KiB/ },
-  { name: 'a missing file', message: /no such file|does not exist|missing|not there/i },
+  { name: 'a file of 10 MiB', make: write('#'.repeat(10 << 20)), message: /256KiB/ },
+  { name: 'a missing file', message: /there is no document at/ },
   { name: 'no file under --require-config', message: /require/i, args: ['--require-config'] },
   {
     name: 'rules, which are not built yet',

@@ -45,7 +45,7 @@ describe('output that nobody may read (R15, S5)', { skip: whyNoContainers() ?? f
       await client.createSandbox({ sandboxId: id });
       await client.createContainer(containerRequest({ id, rootfs, args: ['sh', '-c', 'yes | head -c 5000000; exit 4'] }));
       await client.startContainer({ containerId: id });
-      await client.setPolicy({ policy: 'blocked_endpoints = ["ReadStdout", "ReadStderr"]' });
+      await client.setPolicy({ policy: '[api]\nblocked_endpoints = ["ReadStdout", "ReadStderr"]' });
       assert.equal((await client.waitProcess({ containerId: id, execId: '' })).status, 4);
       assert.equal((await answerOf(client.readStdout({ containerId: id, execId: '', len: 1 }))).code, 'UNIMPLEMENTED');
     } finally {
@@ -60,7 +60,7 @@ describe('SetPolicy (S4)', { skip: whyNoContainers() ?? false }, () => {
     try {
       const { agent: client } = await agent.connect();
       const codeOf = async (call: Promise<unknown>) => (await answerOf(call)).code;
-      await client.setPolicy({ policy: 'allowed_endpoints = ["ExecProcess", "SetPolicy", "GetGuestDetails", "StatsContainer"]' });
+      await client.setPolicy({ policy: '[api]\nallowed_endpoints = ["ExecProcess", "SetPolicy", "GetGuestDetails", "StatsContainer"]' });
       assert.equal(await codeOf(client.execProcess({})), 'UNIMPLEMENTED', 'what the document blocks stays blocked');
       assert.equal(await codeOf(client.createSandbox({})), 'UNIMPLEMENTED', 'what the fragment leaves out is gone');
       assert.equal(await codeOf(client.getGuestDetails({})), 'OK');

@@ -48,9 +48,10 @@ export async function startAgent(
     await audit.boot(bootFacts(configuration));
     const policy = new Policy(compileGate(configuration, { listeners: [defaultListener] }), [defaultListener]);
     const guest = await Guest.open(guestOptions(configuration, { syscalls, policy, log }));
-    ending.last('guest', () => guest.shutdown());
     const server = agentServer({ configuration, services: { guest, policy, end: () => ending.begin('DestroySandbox') }, audit, log });
+    // Taken down in reverse: the guest's end answers the calls that wait for a process, and the server sends the answers.
     ending.last('server', () => server.end());
+    ending.last('guest', () => guest.shutdown());
     const listener = await listen({
       name: defaultListener,
       address: settings.serverAddr,
