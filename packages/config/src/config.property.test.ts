@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  compareReleases,
+  endpoints,
+  type GroupName,
+  groups,
+  type MethodName,
+  methodNames,
+  releases,
+} from '@kata-agent/catalogue';
+import * as fc from 'fast-check';
+import {
+  checkDocument,
+  type DocumentReader,
+  type Loaded,
+  loadConfiguration,
+  parseApiFragment,
+  renderDiagnostic,
+  settings,
+} from './index.js';
+import { parseKernelLine } from './kernel-line.js';
+import { isServed } from './served.js';
+
+/** Pieces that documents are made of, so that random ones get past the first character. */
+const piece = fc.oneof(
+  fc.constantFrom(
+    '[',
+    ']',
+    '[[',
+    ']]',
+    '{',
+    '}',
+    '=',
+    '.',
+    ',',
+    '"',
+    "'",
+    '"""',
+    '\n',
+    '\r\n',
+    '\t',
+    ' ',
+    '#',
+    '\\',
+  ),
+  fc.constantFrom(
+    'agent',
+    'api',
+    'limits',
+    'audit',
+    'version',
+    'rule',
+    'listener',
+    '__proto__',
+    'constructor',
+  ),
+  fc.constantFrom(...settings.map(({ key }) => key), ...settings.map(({ example }) => example)),
+  fc.constantFrom(
+    ...methodNames.map((name) => `"${name}"`),
+    ...Array.from(groups.keys(), (name) => `"${name}"`),
+    '"*"',
+  ),
+  fc.constantFrom(
+    'true',
+    'false',
+    '1',
+    '-1',
+    '3.21',
+    '1e9',
+    '0x10',
+    'inf',
+    '1979-05-27',
+    '99999999999999999999',
+  ),
+  fc.string({ unit: 'binary', maxLength: 8 }),
+);
+const text = fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(''));
+const bytes = fc.oneof(
+  fc.uint8Array({ maxLength: 200 }),
+  text.map((text) => new Uint8Array(Buffer.from(text))),
+);
+
+function reader(bytes: Uint8Array): DocumentReader {
+  return { read: () => ({ ok: true, bytes }) };
+}
+
+function load(document: string | undefined, kernelLine: string, flags = {}, environment = {}): Loaded {
+  const files = reader(Buffer.from(document ?? ''));
+  return loadConfiguration({
+    flags,
+    environment,
+    kernelLine,
+    files,
+    ...(document === undefined ? {} : { configFlag: '/c.toml' }),
+  });
+}
+
+test('no bytes make the reading of a document throw, and every diagnostic can be shown in its lines', () => {
+  fc.assert(
+    fc.property(bytes, (bytes) => {
+      const { diagnostics, exitCode } = checkDocument(bytes, 'f');
+      assert.equal(exitCode, diagnostics.some(({ severity }) => severity === 'error') ? 1 : 0);
+      for (const diagnostic of diagnostics) {
+        const rendered = renderDiagnostic(diagnostic);
+        assert.doesNotMatch(rendered.replaceAll('\n', ''), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+        assert.ok(rendered.split('\n').length <= 4);
+        assert.ok(diagnostic.help !== undefined, rendered);
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test('no policy text makes SetPolicy throw', () => {
+  const rego = fc
+    .array(
+      fc.oneof(piece, fc.constantFrom('default ', 'package agent_policy\n', 'ExecProcessRequest', ' := ')),
+    )
+    .map((pieces) => pieces.join(''));
+  fc.assert(
+    fc.property(fc.oneof(text, rego), (text) => {
+      const fragment = parseApiFragment(text, 'SetPolicy');
+      assert.ok(fragment.ok || fragment.diagnostics.length > 0);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('no kernel line makes loading throw; what is loaded has every row of the table', () => {
+  const words = settings.flatMap(({ override }) => (override === undefined ? [] : [override.kernelWord]));
+  const word = fc.oneof(
+    fc.constantFrom(...words, 'agent.config_file', 'cgroup_no_v1', '--', 'agent.x'),
+    fc.constantFrom('=', '"', ' ', '\n', 'all', 'true', '1', 'debug', '/c.toml'),
+    fc.string({ unit: 'binary', maxLength: 6 }),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(word).map((words) => words.join('')),
+      fc.option(text, { nil: undefined }),
+      (line, document) => {
+        parseKernelLine(line);
+        const loaded = load(document, line);
+        if (loaded.ok) assert.equal(loaded.configuration.values.length, settings.length);
+        else assert.ok(loaded.diagnostics.some(({ severity }) => severity === 'error'));
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+test('of overrides the command line beats the environment, that the kernel line, and that the document', () => {
+  const level = fc.option(fc.constantFrom('trace', 'debug', 'info', 'warn', 'error', 'critical'), {
+    nil: undefined,
+  });
+  fc.assert(
+    fc.property(level, level, level, level, (flag, environment, kernel, document) => {
+      const loaded = load(
+        `api.allowed_endpoints = ["*"]\n${document === undefined ? '' : `agent.log_level = "${document}"`}`,
+        kernel === undefined ? '' : `agent.log=${kernel}`,
+        flag === undefined ? {} : { log_level: flag },
+        { KATA_AGENT_LOG_LEVEL: environment },
+      );
+      assert.ok(loaded.ok);
+      const { settings, values } = loaded.configuration;
+      assert.equal(settings.logLevel, flag ?? environment ?? kernel ?? document ?? 'info');
+      const given = [flag, environment, kernel, document].filter((value) => value !== undefined);
+      const effective = values.find(({ key }) => key === 'log_level');
+      assert.equal(effective?.others.length, Math.max(given.length - 1, 0));
+    }),
+  );
+});
+
+test('no override changes a locked value, nor one that opens a restricted guest', () => {
+  const rows = settings.filter(({ override }) => override !== undefined);
+  const override = fc.tuple(fc.constantFrom(...rows), fc.string(), fc.constantFrom('flag', 'environment'));
+  fc.assert(
+    fc.property(fc.array(override), fc.boolean(), (overrides, lock) => {
+      const chosen = lock ? overrides : overrides.filter(([row]) => row.opensGuest);
+      const flags = chosen.filter(([, , way]) => way === 'flag').map(([row, text]) => [row.key, text]);
+      const environment = chosen
+        .filter(([, , way]) => way === 'environment')
+        .map(([row, text]) => [row.override?.environment ?? '', text]);
+      const document = `api.allowed_endpoints = ["@pod"]\n${lock ? 'agent.lock = true' : ''}`;
+      const loaded = load(document, '', Object.fromEntries(flags), Object.fromEntries(environment));
+      const plain = load(document, '');
+      assert.ok(loaded.ok && plain.ok);
+      assert.deepEqual(loaded.configuration.settings, plain.configuration.settings);
+      const given =
+        Object.keys(Object.fromEntries(flags)).length + Object.keys(Object.fromEntries(environment)).length;
+      assert.equal(loaded.configuration.ignoredOverrides.length, given);
+    }),
+  );
+});
+
+const entry = fc.constantFrom<MethodName | GroupName | '*'>(...methodNames, ...groups.keys(), '*');
+const list = fc.option(fc.uniqueArray(entry, { maxLength: 8 }), { nil: undefined });
+
+/** The methods of a list, written a second time, as plainly as can be. */
+function members(list: readonly string[], release: string | undefined): ReadonlySet<string> {
+  const came = (method: MethodName): boolean =>
+    release === undefined || compareReleases(endpoints[method].release, release) <= 0;
+  return new Set(
+    methodNames.filter((method) =>
+      list.some((entry) => {
+        if (entry === method) return true;
+        return (
+          came(method) &&
+          (entry === '*' || (groups.get(entry as GroupName)?.methods.includes(method) ?? false))
+        );
+      }),
+    ),
+  );
+}
+
+test('lists are expanded into what their entries name, and what is restricted is known', () => {
+  fc.assert(
+    fc.property(
+      list,
+      list,
+      fc.option(fc.constantFrom(...releases), { nil: undefined }),
+      (allowed, blocked, release) => {
+        const lines = [
+          ...(allowed === undefined ? [] : [`allowed_endpoints = ${JSON.stringify(allowed)}`]),
+          ...(blocked === undefined ? [] : [`blocked_endpoints = ${JSON.stringify(blocked)}`]),
+          ...(release === undefined ? [] : [`release = "${release}"`]),
+        ];
+        const loaded = load(`[api]\n${lines.join('\n')}`, '');
+        assert.ok(loaded.ok);
+        const [document] = loaded.configuration.api.documents;
+        assert.ok(document !== undefined);
+        const covers = (map: ReadonlyMap<string, unknown> | undefined): unknown => map && new Set(map.keys());
+        assert.deepEqual(covers(document.allowed), allowed && members(allowed, release));
+        assert.deepEqual(covers(document.blocked), blocked && members(blocked, release));
+        for (const map of [document.allowed, document.blocked]) {
+          for (const [method, { entry, span }] of map ?? []) {
+            assert.equal(span.endColumn - span.column, entry.length + 2);
+            assert.ok(entry === method || entry === '*' || entry.startsWith('@'));
+          }
+        }
+        const served = methodNames.filter((method) => isServed([document], method));
+        assert.equal(loaded.configuration.restricted, served.length < methodNames.length);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
