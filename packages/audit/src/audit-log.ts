@@ -43,6 +43,7 @@ export interface AuditLog {
    * Writes the first record of a boot and resolves when it is durable.
    *
    * @throws AuditUnavailable when the log cannot be written.
+   * @throws TypeError when the facts are no JSON, RangeError when they are longer than 64 Ki characters.
    */
   boot(facts: Readonly<Record<string, unknown>>): Promise<void>;
   /**

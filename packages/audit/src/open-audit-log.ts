@@ -13,6 +13,8 @@ import { Writer } from './writer.js';
 
 /** How long identical calls gather into one record, in ms. */
 const foldMs = 10_000;
+/** Of a boot's facts, as JSON. */
+const maxFactsLength = 64 * 1024;
 
 export interface AuditLogOptions {
   /** The active segment. Closed ones stand beside it, as `FILE.1` (the newest), `FILE.2` … */
@@ -83,7 +85,7 @@ class ChainedLog implements AuditLog {
 
   async boot(facts: Readonly<Record<string, unknown>>): Promise<void> {
     this.#assertOpen();
-    const written = this.#writer.addDurable({ kind: 'boot', facts });
+    const written = this.#writer.addDurable({ kind: 'boot', facts: asWritten(facts) });
     this.#tellRepair();
     await written;
   }
@@ -170,6 +172,17 @@ class ChainedLog implements AuditLog {
   #assertOpen(): void {
     if (this.#closed !== undefined) throw closedFailure();
   }
+}
+
+/** A copy, so that what cannot be written is the caller's error and not the log's. */
+function asWritten(facts: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const text = JSON.stringify(facts);
+  if (text.length > maxFactsLength) {
+    throw new RangeError(
+      `the facts of a boot have ${text.length} characters: at most ${maxFactsLength} are recorded`,
+    );
+  }
+  return JSON.parse(text) as Readonly<Record<string, unknown>>;
 }
 
 function closedFailure(): AuditUnavailable {

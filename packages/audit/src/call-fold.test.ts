@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CallFold } from './call-fold.js';
+import type { RecordBody } from './record.js';
+import { allowed, ok, sampleCall } from './testing/sample.js';
+
+function sample(): {
+  fold: CallFold;
+  emitted: Extract<RecordBody, { kind: 'fold' }>[];
+  at(ns: bigint): void;
+} {
+  const emitted: Extract<RecordBody, { kind: 'fold' }>[] = [];
+  let now = 0n;
+  const fold = new CallFold(
+    (body) => {
+      assert.equal(body.kind, 'fold');
+      if (body.kind === 'fold') emitted.push(body);
+    },
+    () => now,
+  );
+  return { fold, emitted, at: (ns) => (now = ns) };
+}
+
+const call = sampleCall({ method: 'ReadStdout', subject: { containerId: 'c1', execId: 'e1' } });
+
+test('the first is for the caller to write; the rest is counted with its bytes and time', () => {
+  const { fold, emitted, at } = sample();
+  const read = { code: 'OK', durationUs: 10, bytes: 100 };
+  assert.equal(fold.count('r', call, allowed, read), false);
+  at(7n);
+  assert.equal(fold.count('r', call, allowed, read), true);
+  at(9n);
+  assert.equal(fold.count('r', call, allowed, { ...read, bytes: 1 }), true);
+  fold.tick();
+  assert.deepEqual(emitted, [
+    {
+      kind: 'fold',
+      of: 'call',
+      listener: 'host',
+      peer: 'cid 2',
+      method: 'ReadStdout',
+      decision: { outcome: 'allow', rule: undefined, reason: allowed.reason },
+      subject: { containerId: 'c1', execId: 'e1', argv0: undefined },
+      code: 'OK',
+      since: 7,
+      count: 2,
+      bytes: 101,
+      durationUs: 20,
+    },
+  ]);
+});
+
+test('counting begins anew at each tick, and a run that was idle ends', () => {
+  const { fold, emitted } = sample();
+  assert.equal(fold.count('r', call, allowed, ok), false);
+  assert.equal(fold.count('r', call, allowed, ok), true);
+  fold.tick();
+  assert.equal(fold.count('r', call, allowed, ok), true);
+  fold.tick();
+  assert.deepEqual(
+    emitted.map(({ count }) => count),
+    [1, 1],
+  );
+  fold.tick();
+  assert.equal(fold.size, 0);
+  assert.equal(fold.count('r', call, allowed, ok), false);
+});
+
+test('another code, peer or listener is not identical', () => {
+  const { fold, emitted } = sample();
+  const others = [
+    () => fold.count('r', call, allowed, ok),
+    () => fold.count('r', call, allowed, { ...ok, code: 'NOT_FOUND' }),
+    () => fold.count('r', { ...call, peer: 'cid 3' }, allowed, ok),
+    () => fold.count('r', { ...call, listener: 'tenant' }, allowed, ok),
+  ];
+  for (const count of others) assert.equal(count(), false);
+  for (const count of others) assert.equal(count(), true);
+  fold.tick();
+  assert.deepEqual(
+    emitted.map(({ listener, peer, code, count }) => [listener, peer, code, count]),
+    [
+      ['host', 'cid 2', 'OK', 1],
+      ['host', 'cid 2', 'NOT_FOUND', 1],
+      ['host', 'cid 3', 'OK', 1],
+      ['tenant', 'cid 2', 'OK', 1],
+    ],
+  );
+});
+
+test('runs are bounded: the oldest makes room, and what it counted is written', () => {
+  const { fold, emitted } = sample();
+  for (let n = 0; n < 1024; n += 1) fold.count(`r${n}`, call, allowed, ok);
+  fold.count('r0', call, allowed, ok);
+  fold.count('one more', call, allowed, ok);
+  fold.count('two more', call, allowed, ok);
+  assert.equal(fold.size, 1024);
+  assert.deepEqual(
+    emitted.map(({ count }) => count),
+    [1],
+  );
+  assert.equal(fold.count('r0', call, allowed, ok), false);
+});

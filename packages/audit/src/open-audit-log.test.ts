@@ -1,0 +1,344 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { AuditUnavailable } from './audit-unavailable.js';
+import { createDigest } from './digest.js';
+import { openAuditLog } from './open-audit-log.js';
+import { FakeClock } from './testing/fake-clock.js';
+import { FaultyFiles } from './testing/faulty-files.js';
+import {
+  allowed,
+  denied,
+  first,
+  ok,
+  only,
+  openSample,
+  recordsOf,
+  sampleCall,
+  temporaryDirectory,
+} from './testing/sample.js';
+import { verify } from './verify.js';
+
+test('a boot, an intent with its outcome, a call and a refusal, each as FORMAT.md says', async (t) => {
+  const key = Buffer.alloc(32, 1);
+  const { log, file } = await openSample(t, { key });
+  const call = sampleCall({ subject: { containerId: 'c1', execId: 'e1', argv0: '/bin/ls' } });
+  await log.boot({ version: '0.1.0' });
+  const intent = await log.intent(call, { ...allowed, rule: 'known-commands' });
+  assert.equal(intent, 2);
+  log.outcome(intent, call, { code: 'NOT_FOUND', message: 'no such container', durationUs: 9, bytes: 4 });
+  log.observe(sampleCall({ method: 'GetGuestDetails' }), allowed, ok);
+  log.refuse(sampleCall({ method: 'CopyFile' }), denied);
+  await log.close();
+
+  const records = recordsOf(file);
+  assert.deepEqual(
+    records.map(({ sequence, kind, boot }) => [sequence, kind, boot]),
+    [
+      [1, 'boot', 'boot-1'],
+      [2, 'intent', 'boot-1'],
+      [3, 'outcome', 'boot-1'],
+      [4, 'call', 'boot-1'],
+      [5, 'refusal', 'boot-1'],
+    ],
+  );
+  const { prev: _p, hash: _h, monotonic, wall, ...written } = first(only(records, 'intent'));
+  assert.deepEqual(written, {
+    sequence: 2,
+    boot: 'boot-1',
+    kind: 'intent',
+    listener: 'host',
+    peer: 'cid 2',
+    method: 'ExecProcess',
+    decision: { outcome: 'allow', rule: 'known-commands', reason: allowed.reason },
+    digest: createDigest(key)(Buffer.from('request')),
+    subject: { containerId: 'c1', execId: 'e1', argv0: '/bin/ls' },
+  });
+  assert.equal(wall, new Date(1_700_000_000_000).toISOString());
+  assert.equal(monotonic, 1_700_000_000_000 * 1e6);
+  const outcome = first(only(records, 'outcome'));
+  assert.equal(outcome.intent, 2);
+  assert.deepEqual(outcome.result, {
+    code: 'NOT_FOUND',
+    message: 'no such container',
+    durationUs: 9,
+    bytes: 4,
+  });
+  assert.equal((await verify(file)).ok, true);
+});
+
+test('of a request nothing but subject and digest is written, and of a subject nothing else', async (t) => {
+  const { log, file } = await openSample(t);
+  const subject = {
+    containerId: 'c',
+    argv0: '/bin/sh',
+    arguments: ['-c', 'hunter2'],
+    env: { KEY: 'hunter2' },
+  };
+  const call = sampleCall({ payload: Buffer.from('PASSWORD=hunter2'), subject });
+  log.outcome(await log.intent(call, allowed), call, { ...ok, ...{ stdin: 'hunter2' } });
+  log.observe({ ...call, method: 'A' }, { ...allowed, ...{ env: 'hunter2' } }, ok);
+  log.refuse({ ...call, method: 'B' }, denied);
+  await log.close();
+  assert.equal(readFileSync(file, 'latin1').includes('hunter2'), false);
+});
+
+test('texts from outside are cut', async (t) => {
+  const { log, file } = await openSample(t);
+  const long = 'x'.repeat(100_000);
+  const subject = { containerId: long, execId: long, argv0: long };
+  const call = sampleCall({ listener: long, peer: long, method: long, subject });
+  log.outcome(await log.intent(call, { ...allowed, reason: long, rule: long }), call, {
+    code: long,
+    message: long,
+    durationUs: 1,
+  });
+  await log.close();
+  for (const line of readFileSync(file, 'latin1').split('\n')) assert.ok(line.length < 4096);
+  assert.equal(first(only(recordsOf(file), 'intent')).method, `${'x'.repeat(127)}…`);
+});
+
+test('intents that wait together share one write and one fdatasync, and get their own numbers', async (t) => {
+  const files = new FaultyFiles();
+  const { log } = await openSample(t, { files });
+  const together = Array.from({ length: 100 }, () => log.intent(sampleCall(), allowed));
+  const numbers = await Promise.all(together);
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, index) => index + 1),
+  );
+  assert.equal(files.count('datasync'), 1);
+  assert.equal(files.count('write'), 1);
+  await log.intent(sampleCall(), allowed);
+  assert.equal(files.count('datasync'), 2);
+});
+
+test('an intent resolves after its fdatasync, never before', async (t) => {
+  const files = new FaultyFiles();
+  const { log } = await openSample(t, { files });
+  let synced = false;
+  files.fail = (operation) => {
+    if (operation === 'datasync') synced = true;
+    return undefined;
+  };
+  await log.intent(sampleCall(), allowed);
+  assert.equal(synced, true);
+});
+
+test('records that nobody waits for are gathered for 2 ms into one write', async (t) => {
+  const files = new FaultyFiles();
+  const { log, file, clock } = await openSample(t, { files });
+  for (let n = 0; n < 100; n += 1) log.observe(sampleCall({ method: `m${n}` }), allowed, ok);
+  clock.pass(1);
+  assert.equal(files.count('write'), 0);
+  clock.pass(1);
+  await log.flush();
+  assert.equal(files.count('write'), 1);
+  assert.equal(recordsOf(file).length, 100);
+});
+
+test('folded calls: the first, one record each 10 s, and the last at the end', async (t) => {
+  const { log, file, clock } = await openSample(t);
+  const read = sampleCall({ method: 'ReadStdout', fold: 'ReadStdout c1/' });
+  const result = { ...ok, bytes: 10 };
+  for (let n = 0; n < 10_000; n += 1) log.observe(read, allowed, result);
+  clock.pass(10_000);
+  for (let n = 0; n < 5; n += 1) log.observe(read, allowed, result);
+  await log.close();
+  const records = recordsOf(file);
+  assert.deepEqual(
+    records.map(({ kind }) => kind),
+    ['call', 'fold', 'fold'],
+  );
+  assert.deepEqual(
+    only(records, 'fold').map(({ of, count, bytes }) => [of, count, bytes]),
+    [
+      ['call', 9_999, 99_990],
+      ['call', 5, 50],
+    ],
+  );
+});
+
+test('the timer stops when nothing is folded any more', async (t) => {
+  const { log, clock } = await openSample(t);
+  log.refuse(sampleCall(), denied);
+  await log.flush();
+  clock.pass(20_000);
+  assert.equal(clock.timers, 0);
+});
+
+test('a flood of 100,000 refusals leaves the one served exec findable', async (t) => {
+  const { log, file, clock } = await openSample(t, { maxSize: 64 * 1024, keep: 1 });
+  const flood = (from: number): void => {
+    for (let n = from; n < from + 50_000; n += 1) {
+      log.refuse(sampleCall({ method: 'CopyFile' }), denied);
+      if (n % 1000 === 0) clock.pass(100);
+    }
+  };
+  flood(0);
+  const exec = sampleCall({ subject: { containerId: 'c1', argv0: '/bin/needle' } });
+  log.outcome(await log.intent(exec, allowed), exec, ok);
+  flood(50_000);
+  await log.close();
+  const records = recordsOf(file);
+  assert.ok(records.length < 10);
+  assert.equal(
+    only(records, 'intent').find(({ subject }) => subject?.argv0 === '/bin/needle')?.method,
+    'ExecProcess',
+  );
+  const folded = only(records, 'fold').reduce((sum, { count }) => sum + count, 0);
+  assert.equal(folded + only(records, 'refusal').length, 100_000);
+});
+
+test('a flood that varies peer and method leaves it findable too', async (t) => {
+  const { log, file, clock } = await openSample(t, { maxSize: 256 * 1024, keep: 1 });
+  const exec = sampleCall({ subject: { argv0: '/bin/needle' } });
+  log.outcome(await log.intent(exec, allowed), exec, ok);
+  for (let n = 0; n < 100_000; n += 1) {
+    log.refuse(sampleCall({ peer: `pid ${n}`, method: `m${n % 977}` }), denied);
+    if (n % 100 === 0) clock.pass(100);
+  }
+  await log.close();
+  const records = [file, `${file}.1`].filter((path) => existsSync(path)).flatMap(recordsOf);
+  assert.equal(first(only(records, 'intent')).subject?.argv0, '/bin/needle');
+  assert.ok(records.length < 600);
+});
+
+test('the chain and the numbers go on over restarts', async (t) => {
+  const { log, file } = await openSample(t);
+  await log.boot({});
+  await log.intent(sampleCall(), allowed);
+  await log.close();
+  const again = await openSample(t, { file, bootId: 'boot-2' });
+  await again.log.boot({});
+  assert.equal(await again.log.intent(sampleCall(), allowed), 4);
+  await again.log.close();
+  assert.deepEqual(
+    recordsOf(file).map(({ boot }) => boot),
+    ['boot-1', 'boot-1', 'boot-2', 'boot-2'],
+  );
+  assert.equal((await verify(file)).ok, true);
+});
+
+test('a torn last line is cut away, and the record after the boot says so', async (t) => {
+  const { log, file } = await openSample(t);
+  await log.boot({});
+  await log.close();
+  writeFileSync(file, '{"sequence":2,"pre', { flag: 'a' });
+  const again = await openSample(t, { file });
+  await again.log.boot({});
+  await again.log.close();
+  const records = recordsOf(file);
+  assert.deepEqual(
+    records.map(({ kind }) => kind),
+    ['boot', 'boot', 'repaired'],
+  );
+  assert.equal(first(only(records, 'repaired')).cutBytes, 18);
+  assert.equal((await verify(file)).ok, true);
+});
+
+test('a log that is torn in its first line starts anew; without a boot record the repair comes first', async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  writeFileSync(file, '{"seq');
+  const { log } = await openSample(t, { file });
+  await log.intent(sampleCall(), allowed);
+  await log.close();
+  assert.deepEqual(
+    recordsOf(file).map(({ kind, sequence }) => [kind, sequence]),
+    [
+      ['repaired', 1],
+      ['intent', 2],
+    ],
+  );
+  writeFileSync(file, '{"seq', { flag: 'a' });
+  const again = await openSample(t, { file });
+  again.log.refuse(sampleCall(), denied);
+  await again.log.close();
+  assert.deepEqual(
+    recordsOf(file).map(({ kind }) => kind),
+    ['repaired', 'intent', 'repaired', 'refusal'],
+  );
+});
+
+test('a log that ends in a damaged line is not continued, and not touched', async (t) => {
+  const { log, file } = await openSample(t);
+  await log.boot({});
+  await log.close();
+  for (const damaged of ['what is this\n', `${'x'.repeat(1024 * 1024 + 1)}`]) {
+    const before = readFileSync(file, 'latin1') + damaged;
+    writeFileSync(file, before);
+    await assert.rejects(openSample(t, { file }), (error) => {
+      assert.ok(error instanceof AuditUnavailable);
+      assert.match(error.message, /cannot be continued: .*move .*audit\.log\.\* away/);
+      return true;
+    });
+    assert.equal(readFileSync(file, 'latin1'), before);
+  }
+});
+
+test('the file has mode 0600 in a directory of mode 0700, whatever it had', async (t) => {
+  const file = join(temporaryDirectory(t), 'run', 'kata', 'audit.log');
+  const { log } = await openSample(t, { file });
+  await log.close();
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.equal(statSync(join(file, '..')).mode & 0o777, 0o700);
+  chmodSync(file, 0o644);
+  await (await openSample(t, { file })).log.close();
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+});
+
+test('a link, a directory or a pipe in its place is refused', async (t) => {
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'target'), '');
+  symlinkSync(join(directory, 'target'), join(directory, 'link'));
+  mkdirSync(join(directory, 'directory'));
+  execFileSync('mkfifo', [join(directory, 'pipe')]);
+  for (const name of ['link', 'directory', 'pipe']) {
+    await assert.rejects(openSample(t, { file: join(directory, name) }), (error) => {
+      assert.ok(error instanceof AuditUnavailable);
+      assert.match(error.message, /it must be a regular file of ours/);
+      return true;
+    });
+  }
+  assert.deepEqual(readdirSync(directory).sort(), ['directory', 'link', 'pipe', 'target']);
+});
+
+test('senseless sizes are refused', async () => {
+  const options = { file: '/nonexistent/audit.log', bootId: 'b', clock: new FakeClock() };
+  await assert.rejects(openAuditLog({ ...options, maxSize: 1, keep: 0 }), RangeError);
+  await assert.rejects(openAuditLog({ ...options, maxSize: 0, keep: 1 }), RangeError);
+});
+
+test('after close nothing is recorded, intents are rejected, and closing again is fine', async (t) => {
+  const { log, file } = await openSample(t);
+  await log.close();
+  assert.equal(log.writable, false);
+  assert.match(String(log.failure), /closed/);
+  await assert.rejects(log.intent(sampleCall(), allowed), AuditUnavailable);
+  await assert.rejects(log.boot({}), AuditUnavailable);
+  await assert.rejects(log.flush(), AuditUnavailable);
+  log.observe(sampleCall(), allowed, ok);
+  log.outcome(1, sampleCall(), ok);
+  log.refuse(sampleCall(), denied);
+  await log.close();
+  assert.equal(readFileSync(file, 'latin1'), '');
+});
+
+test('facts that are no JSON reject the boot, and the log goes on', async (t) => {
+  const { log } = await openSample(t);
+  await assert.rejects(log.boot({ big: 1n }), TypeError);
+  await assert.rejects(log.boot({ long: 'x'.repeat(64 * 1024) }), RangeError);
+  assert.equal(await log.intent(sampleCall(), allowed), 1);
+  assert.equal(log.writable, true);
+});

@@ -1,0 +1,74 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Decision } from '@kata-agent/gate';
+import type { AuditedCall, AuditLog, CallResult } from '../audit-log.js';
+import { type AuditLogOptions, openAuditLog } from '../open-audit-log.js';
+import type { AuditRecord } from '../record.js';
+import { FakeClock } from './fake-clock.js';
+
+export const allowed: Decision = {
+  outcome: 'allow',
+  method: 'ExecProcess',
+  listener: 'host',
+  reason: 'in allowed_endpoints (config.toml:14)',
+};
+
+export const denied: Decision = {
+  outcome: 'deny',
+  method: 'ExecProcess',
+  listener: 'host',
+  reason: 'not in allowed_endpoints (config.toml:14)',
+};
+
+export const ok: CallResult = { code: 'OK', durationUs: 120 };
+
+export function sampleCall(more: Partial<AuditedCall> = {}): AuditedCall {
+  return { listener: 'host', peer: 'cid 2', method: 'ExecProcess', payload: Buffer.from('request'), ...more };
+}
+
+/** A directory that is removed after the test. */
+export function temporaryDirectory(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-audit-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export interface Opened {
+  readonly log: AuditLog;
+  readonly file: string;
+  readonly clock: FakeClock;
+}
+
+/** A log in a directory of its own, under a clock that stands still. It is closed after the test. */
+export async function openSample(t: TestContext, options: Partial<AuditLogOptions> = {}): Promise<Opened> {
+  const clock = new FakeClock();
+  const file = options.file ?? join(temporaryDirectory(t), 'audit.log');
+  const log = await openAuditLog({ file, maxSize: 1 << 20, keep: 4, bootId: 'boot-1', clock, ...options });
+  // A test that made the disk fail is not interested in how the log ends.
+  t.after(() => log.close().then(undefined, () => undefined));
+  return { log, file, clock };
+}
+
+/** The records of one segment. */
+export function recordsOf(path: string): AuditRecord[] {
+  const lines = readFileSync(path, 'latin1').split('\n');
+  return lines.slice(0, -1).map((line) => JSON.parse(line) as AuditRecord);
+}
+
+export function only<K extends AuditRecord['kind']>(
+  records: readonly AuditRecord[],
+  kind: K,
+): Extract<AuditRecord, { readonly kind: K }>[] {
+  return records.filter(
+    (record): record is Extract<AuditRecord, { readonly kind: K }> => record.kind === kind,
+  );
+}
+
+/** The first of a list, which must not be empty. */
+export function first<T>(items: readonly T[]): T {
+  const [item] = items;
+  if (item === undefined) throw new Error('there is none');
+  return item;
+}

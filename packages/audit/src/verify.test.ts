@@ -1,0 +1,320 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { genesis, seal } from './chain.js';
+import { head } from './head.js';
+import type { Position, RecordBody } from './record.js';
+import { closedNumbers, segmentPath } from './segments.js';
+import { FaultyFiles } from './testing/faulty-files.js';
+import { allowed, denied, ok, openSample, sampleCall, temporaryDirectory } from './testing/sample.js';
+import { verify } from './verify.js';
+
+interface Sample {
+  readonly file: string;
+  /** Oldest first. */
+  readonly segments: readonly { readonly path: string; readonly bytes: Buffer }[];
+  readonly head: Position;
+}
+
+/** A log of a few segments, of which the first ones are gone already. */
+async function writeSample(t: Parameters<typeof openSample>[0], records = 40): Promise<Sample> {
+  const { log, file } = await openSample(t, { maxSize: 2500, keep: 3 });
+  await log.boot({ version: '1' });
+  for (let n = 0; n < records; n += 1) {
+    const call = sampleCall({ subject: { containerId: `c${n}` }, method: `m${n % 5}` });
+    if (n % 3 === 0) log.refuse(call, denied);
+    else log.outcome(await log.intent(call, allowed), call, ok);
+  }
+  await log.close();
+  const numbers = [...(await closedNumbers(file)).reverse(), 0];
+  const segments = numbers
+    .map((number) => segmentPath(file, number))
+    .map((path) => ({ path, bytes: readFileSync(path) }));
+  return { file, segments, head: await head(file) };
+}
+
+function restore(sample: Sample): void {
+  for (const { path, bytes } of sample.segments) writeFileSync(path, bytes);
+}
+
+function linesOf(bytes: Buffer): string[] {
+  return bytes.toString('latin1').split('\n').slice(0, -1);
+}
+
+function writeLines(path: string, lines: readonly string[]): void {
+  writeFileSync(path, lines.map((line) => `${line}\n`).join(''), 'latin1');
+}
+
+async function isFound(file: string, anchor?: Position): Promise<boolean> {
+  return !(await verify(file, { head: anchor })).ok;
+}
+
+test('a log that nobody touched is fine, with and without its head', async (t) => {
+  const sample = await writeSample(t);
+  assert.equal(sample.segments.length, 4);
+  const report = await verify(sample.file, { head: sample.head });
+  assert.deepEqual(report.problems, []);
+  assert.equal(report.ok, true);
+  assert.ok(report.removed > 0);
+  assert.equal(report.first, report.removed + 1);
+  assert.deepEqual(report.head, sample.head);
+  assert.equal(report.last, sample.head.sequence);
+  assert.equal(report.records, sample.head.sequence - report.removed);
+});
+
+test('every change of one byte is found', async (t) => {
+  const sample = await writeSample(t);
+  const change = fc.record({
+    segment: fc.nat(sample.segments.length - 1),
+    offset: fc.nat(1 << 20),
+    byte: fc.integer({ min: 1, max: 255 }),
+  });
+  const property = fc.asyncProperty(change, async ({ segment, offset, byte }) => {
+    const { path, bytes } = sample.segments[segment] ?? assert.fail();
+    const changed = Buffer.from(bytes);
+    const at = offset % changed.length;
+    changed[at] = (changed[at] ?? 0) ^ byte;
+    writeFileSync(path, changed);
+    assert.ok(await isFound(sample.file));
+    writeFileSync(path, bytes);
+  });
+  const lastByte = (sample.segments.at(-1)?.bytes.length ?? 0) - 1;
+  const newlines = [1, 0x0a ^ 0x0d, 0x0a ^ 0x20, 0x0a ^ 0x7d].map(
+    (byte) =>
+      [{ segment: sample.segments.length - 1, offset: lastByte, byte }] as [
+        { segment: number; offset: number; byte: number },
+      ],
+  );
+  await fc.assert(property, { numRuns: 400, examples: newlines });
+  restore(sample);
+  assert.equal(await isFound(sample.file), false);
+});
+
+test('each byte of the last record is guarded, the newline too', async (t) => {
+  const sample = await writeSample(t, 2);
+  const { path, bytes } = sample.segments.at(-1) ?? assert.fail();
+  const begin = bytes.lastIndexOf(0x0a, bytes.length - 2) + 1;
+  for (let at = begin; at < bytes.length; at += 1) {
+    const changed = Buffer.from(bytes);
+    changed[at] = (changed[at] ?? 0) ^ 1;
+    writeFileSync(path, changed);
+    assert.ok(await isFound(sample.file), `byte ${at}`);
+  }
+});
+
+test('every deletion, repetition and swap of records is found', async (t) => {
+  const sample = await writeSample(t);
+  const places = sample.segments.flatMap(({ bytes }, segment) =>
+    linesOf(bytes).map((_, line) => ({ segment, line })),
+  );
+  const place = fc.constantFrom(...places);
+  const what = fc.constantFrom('delete', 'repeat', 'swap');
+  const property = fc.asyncProperty(what, place, place, async (what, one, other) => {
+    const lines = sample.segments.map(({ bytes }) => linesOf(bytes));
+    const from = lines[one.segment] ?? assert.fail();
+    const to = lines[other.segment] ?? assert.fail();
+    const text = from[one.line] ?? assert.fail();
+    if (what === 'delete') from.splice(one.line, 1);
+    if (what === 'repeat') to.splice(other.line, 0, text);
+    if (what === 'swap') {
+      fc.pre(one.segment !== other.segment || one.line !== other.line);
+      from[one.line] = to[other.line] ?? assert.fail();
+      to[other.line] = text;
+    }
+    for (const [index, { path }] of sample.segments.entries()) writeLines(path, lines[index] ?? []);
+    // Without the last record it is the log that it was before: only the head tells.
+    assert.ok(await isFound(sample.file, sample.head));
+    const last = places.at(-1);
+    const isCut = what === 'delete' && one.segment === last?.segment && one.line === last.line;
+    if (!isCut) assert.ok(await isFound(sample.file));
+    restore(sample);
+  });
+  await fc.assert(property, { numRuns: 150 });
+});
+
+test('a cut tail is found by the head that was kept elsewhere, wherever it is cut', async (t) => {
+  const sample = await writeSample(t);
+  const { path, bytes } = sample.segments.at(-1) ?? assert.fail();
+  const property = fc.asyncProperty(fc.nat(bytes.length - 1), async (size) => {
+    truncateSync(path, size);
+    assert.ok(await isFound(sample.file, sample.head));
+    writeFileSync(path, bytes);
+  });
+  await fc.assert(property, { numRuns: 100, examples: [[bytes.length - 1], [0]] });
+  const lines = linesOf(bytes);
+  writeLines(path, lines.slice(0, -1));
+  const report = await verify(sample.file, { head: sample.head });
+  assert.match(
+    report.problems[0]?.what ?? '',
+    /^cut: the log ends with record \d+, but the head kept elsewhere/,
+  );
+  assert.equal(await isFound(sample.file), false);
+});
+
+test('a segment that was deleted is found, but for the newest, which the head finds', async (t) => {
+  const sample = await writeSample(t);
+  for (const [index, { path }] of sample.segments.entries()) {
+    rmSync(path);
+    const report = await verify(sample.file, { head: sample.head });
+    assert.equal(report.ok, false, path);
+    if (index === 0)
+      assert.match(report.problems[0]?.what ?? '', /are missing, and no summary stands for them/);
+    if (index === 1)
+      assert.match(report.problems[0]?.what ?? '', /follows record \d+: \d+ records before it/);
+    restore(sample);
+  }
+});
+
+test('problems name segment, line and record', async (t) => {
+  const sample = await writeSample(t, 4);
+  const { path, bytes } = sample.segments.at(-1) ?? assert.fail();
+  writeFileSync(path, bytes.toString('latin1').replace('"method":"m1"', '"method":"m2"'), 'latin1');
+  const { problems, head: end } = await verify(sample.file);
+  assert.deepEqual(problems[0]?.segment, path);
+  assert.match(problems[0]?.what ?? '', /its hash does not fit/);
+  const line = linesOf(readFileSync(path))[(problems[0]?.line ?? 0) - 1] ?? '';
+  assert.equal(JSON.parse(line).sequence, problems[0]?.sequence);
+  assert.equal(problems.length, 1);
+  assert.deepEqual(end, sample.head);
+});
+
+test('a head of another log, of a record that is gone, or of one that is damaged', async (t) => {
+  const sample = await writeSample(t);
+  const what = async (anchor: Position): Promise<string> =>
+    (await verify(sample.file, { head: anchor })).problems.at(-1)?.what ?? 'fine';
+  assert.match(await what({ ...sample.head, hash: 'f'.repeat(64) }), /is not the record that the head/);
+  assert.match(
+    await what({ sequence: 1, hash: 'f'.repeat(64) }),
+    /cannot be compared: rotation took away records 1/,
+  );
+  const { removed, first } = await verify(sample.file);
+  const [oldest] = sample.segments;
+  const { prev } = JSON.parse(linesOf(oldest?.bytes ?? Buffer.alloc(0))[0] ?? '{}');
+  assert.equal(await what({ sequence: removed, hash: prev }), 'fine');
+  const path = oldest?.path ?? '';
+  writeFileSync(path, (oldest?.bytes ?? Buffer.alloc(0)).toString('latin1').replace('"kind"', '"kinD"'));
+  assert.match(
+    await what({ sequence: first ?? 0, hash: 'f'.repeat(64) }),
+    /which the head kept elsewhere names, is missing/,
+  );
+});
+
+test('a last line that is being written is no problem; other bytes at the end are', async (t) => {
+  const sample = await writeSample(t, 2);
+  const { path, bytes } = sample.segments.at(-1) ?? assert.fail();
+  const body: RecordBody = { kind: 'boot', facts: { hash: 'a'.repeat(64) } };
+  const { line } = seal(body, sample.head, { boot: 'b', monotonic: 1n, wall: 'w' });
+  for (let length = 1; length < line.length; length += 1) {
+    writeFileSync(path, Buffer.concat([bytes, Buffer.from(line.slice(0, length))]));
+    const report = await verify(sample.file, { head: sample.head });
+    assert.deepEqual(report.problems, []);
+    assert.equal(report.unfinishedBytes, length);
+  }
+  for (const rest of ['x', '{"sequence":1,', `${line.trimEnd()}x`]) {
+    writeFileSync(path, Buffer.concat([bytes, Buffer.from(rest)]));
+    assert.ok(await isFound(sample.file), rest);
+  }
+});
+
+test('in a closed segment, an unfinished last line or a missing end is a problem', async (t) => {
+  const sample = await writeSample(t);
+  const { path, bytes } = sample.segments.at(-2) ?? assert.fail();
+  writeFileSync(path, bytes.subarray(0, -1));
+  const { problems } = await verify(sample.file);
+  assert.ok(problems.some(({ what }) => /bytes that are not a record/.test(what)));
+  writeLines(path, linesOf(bytes).slice(0, -1));
+  const report = await verify(sample.file);
+  assert.ok(report.problems.some(({ what }) => /does not end in its rotated record/.test(what)));
+});
+
+test('a log of records that fit each other, but not their summaries, is found', async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  const time = { boot: 'b', monotonic: 1n, wall: 'w' };
+  const writeLog = (bodies: readonly RecordBody[], start: Position = genesis): void => {
+    let at = start;
+    const lines = bodies.map((body) => {
+      const sealed = seal(body, at, time);
+      at = sealed.position;
+      return sealed.line;
+    });
+    writeFileSync(file, lines.join(''));
+  };
+  const boot: RecordBody = { kind: 'boot', facts: {} };
+  const after = { sequence: 7, hash: 'e'.repeat(64) };
+  const segment = { after: genesis, last: genesis, counts: {} };
+  const what = async (): Promise<string> =>
+    (await verify(file)).problems.map((problem) => problem.what).join();
+
+  writeLog([boot, { kind: 'rotated', segment }]);
+  assert.match(await what(), /its summary does not fit/);
+  writeLog([boot], after);
+  assert.match(await what(), /records 1 to 7 are missing, and no summary/);
+  writeLog([boot], { sequence: 0, hash: 'e'.repeat(64) });
+  assert.match(await what(), /does not follow record 0/);
+  const last = seal(boot, after, time).position;
+  writeLog(
+    [
+      boot,
+      {
+        kind: 'rotated',
+        segment: { after, last, counts: {} },
+        removed: { after: genesis, last: { sequence: 7, hash: 'd'.repeat(64) }, counts: {} },
+      },
+    ],
+    after,
+  );
+  assert.equal(await what(), 'the first record does not follow record 7, which is gone');
+  writeLog([{ kind: 'rotated', segment: { after: genesis, last: genesis, counts: {} } }, boot]);
+  assert.match(await what(), /stands behind the end of the segment/);
+});
+
+test('problems beyond a hundred are only counted', async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  writeFileSync(file, 'x\n'.repeat(150));
+  const report = await verify(file);
+  assert.equal(report.problems.length, 100);
+  assert.equal(report.unlisted, 50);
+  assert.equal(report.last, undefined);
+  assert.deepEqual(report.head, genesis);
+});
+
+test('a line longer than any record ends the reading of its segment, in little memory', async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  writeFileSync(file, 'x'.repeat(8 << 20));
+  const report = await verify(file);
+  assert.match(report.problems[0]?.what ?? '', /a line of more than 1048576 bytes/);
+  await assert.rejects(head(file), /a line of more than/);
+});
+
+test('an empty log is fine; none is an error', async (t) => {
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'audit.log'), '');
+  const report = await verify(join(directory, 'audit.log'), { head: genesis });
+  assert.equal(report.ok, true);
+  assert.deepEqual(report.head, genesis);
+  await assert.rejects(verify(join(directory, 'other.log')), /there is no audit log at .*other\.log/);
+});
+
+test('while it is being written and rotated, a log is always fine', async (t) => {
+  const { log, file } = await openSample(t, { maxSize: 4000, keep: 2, files: new FaultyFiles() });
+  await log.boot({});
+  let writing = true;
+  const writer = (async (): Promise<void> => {
+    for (let n = 0; n < 400; n += 1) await log.intent(sampleCall(), allowed);
+    writing = false;
+  })();
+  let reports = 0;
+  while (writing) {
+    const report = await verify(file).catch((error: Error) => {
+      // A reader that lost each race against a writer of 400 rotations a second is told to try again.
+      assert.match(error.message, /rotated faster/);
+    });
+    if (report === undefined) continue;
+    assert.deepEqual(report.problems, []);
+    reports += 1;
+  }
+  await writer;
+  assert.ok(reports > 0);
+});
