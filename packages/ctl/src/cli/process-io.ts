@@ -1,13 +1,10 @@
 import type { Io } from './io.js';
 
-/** The process itself. A reader that goes away (`… | head`) ends the program quietly. */
+/** The process itself. */
 export function processIo(): Io {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(0);
-      throw error;
-    });
-  }
+  // A failed write is told to whoever wrote; without a listener Node would also end the program there and then,
+  // and a container that was to be removed would stay.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   return {
     stdin: process.stdin,
     stdout: process.stdout,

@@ -90,7 +90,7 @@ function addCommand(parent: Command, name: string, definition: CommandDefinition
   command.addHelpText('after', examplesText(definition));
   command.exitOverride(exitAs(definition.workload === true ? ExitCode.OursInRun : ExitCode.Usage));
   command.action(async () => {
-    const options = new Options({ ...command.parent?.opts(), ...rootOptions(command), ...command.opts() });
+    const options = new Options({ ...rootOptions(command), ...command.opts() });
     await perform(definition, command.args, options);
   });
 }

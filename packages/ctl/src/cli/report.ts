@@ -13,6 +13,8 @@ export const programName = 'kata-agent-ctl';
 export function reportFailure(error: unknown, io: Io, json: boolean): number {
   // Commander has printed its message already.
   if (error instanceof CommanderError) return error.exitCode;
+  // The reader has gone (`… | head`): that is how it says that it has enough.
+  if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return ExitCode.Fine;
   const failure = describe(error);
   if (json) io.stderr.write(`${JSON.stringify(failure.json)}\n`);
   else io.stderr.write(text(failure.lines, io));

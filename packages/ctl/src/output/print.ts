@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Invocation } from '../cli/definition.js';
 import type { Output } from '../cli/io.js';
 
@@ -8,7 +7,15 @@ export async function print(invocation: Invocation, value: unknown, text: () => 
   await write(io.stdout, options.json ? `${JSON.stringify(value)}\n` : text());
 }
 
-/** Writes, and waits while the reader is behind, so that what is read from an agent is not piled up here. */
-export async function write(stream: Output, data: string | Uint8Array): Promise<void> {
-  if (!stream.write(data)) await once(stream, 'drain');
+/**
+ * Writes, and waits until that is done, so that what is read from an agent is not piled up here. Rejects when nobody
+ * reads any more (EPIPE).
+ */
+export function write(stream: Output, data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(data, (error) => {
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }

@@ -187,6 +187,22 @@ test('output that is not served is left out with a word, and the code still come
   assert.match(io.stderr.text, /stderr is not shown: ReadStderr was refused/);
 });
 
+test('a reader of our output that goes away ends the run, and the container is removed', async () => {
+  const { code, io, agent } = await withFake(
+    ['run', '/r', 'yes'],
+    { stdout: ['y', 'y'], untilSignal: true },
+    {
+      prepare: ({ stdout }) => {
+        stdout.on('error', () => undefined);
+        stdout.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+      },
+    },
+  );
+  assert.equal(code, 125);
+  assert.equal(agent.methods.at(-1), 'DestroySandbox');
+  assert.ok(agent.methods.includes('RemoveContainer'), io.stderr.text);
+});
+
 test('a refused creation is 125, says what to allow, and leaves no sandbox', async () => {
   const { code, io, agent } = await withFake(
     ['run', '/r', 'true'],
