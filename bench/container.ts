@@ -21,11 +21,15 @@ export async function measureContainers(go: GoPrograms, quick: boolean): Promise
     const address = join(folder, 'agent');
     const { program } = agentProgram();
     const agent = spawn(process.execPath, [program, ...agentArguments(folder, address)], {
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    agent.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
     });
     const exited = once(agent, 'exit');
     while (!existsSync(address)) {
-      if (agent.exitCode !== null) throw new Error('the agent ended before it listened');
+      if (agent.exitCode !== null) throw new Error(`the agent ended before it listened:\n${said}`);
       await delay(5);
     }
     const args = ['-address', address, '-rootfs', rootfs, '-bundle', bundle, '-n', quick ? '5' : '20'];

@@ -1,10 +1,12 @@
 // `npm run bench [-- --quick] [--format json] [--only calls|decision|startup|container]`
+// `npm run bench -- --profile`: where our server's time goes, instead of how much it is
 import { parseArgs } from 'node:util';
 
 import { measureCalls } from './calls.js';
 import { measureContainers } from './container.js';
 import { measureDecision } from './decision.js';
 import { buildGoPrograms } from './go-programs.js';
+import { profileCalls } from './profile.js';
 import { renderRows } from './render.js';
 import { meets, ratio, type Row } from './row.js';
 import { measureStartup } from './startup.js';
@@ -14,6 +16,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     format: { type: 'string', default: 'text' },
     only: { type: 'string' },
+    profile: { type: 'boolean', default: false },
   },
 });
 const { quick, format, only } = values;
@@ -34,12 +37,20 @@ if (format !== 'text' && format !== 'json') {
   process.exit(2);
 }
 
-const rows: Row[] = [];
-for (const [name, measure] of Object.entries(parts)) {
-  if (only !== undefined && only !== name) continue;
-  console.error(`• ${name}`);
-  rows.push(...(await measure()));
+if (values.profile) {
+  for (const method of ['WaitProcess', 'ReadStdout']) {
+    console.log(`${await profileCalls(go, method, 16)}\n`);
+  }
+} else await measureAll();
+
+async function measureAll(): Promise<void> {
+  const rows: Row[] = [];
+  for (const [name, measure] of Object.entries(parts)) {
+    if (only !== undefined && only !== name) continue;
+    console.error(`• ${name}`);
+    rows.push(...(await measure()));
+  }
+  if (format === 'json') {
+    console.log(JSON.stringify(rows.map((row) => ({ ...row, ratio: ratio(row), met: meets(row) }))));
+  } else console.log(renderRows(rows));
 }
-if (format === 'json') {
-  console.log(JSON.stringify(rows.map((row) => ({ ...row, ratio: ratio(row), met: meets(row) }))));
-} else console.log(renderRows(rows));
