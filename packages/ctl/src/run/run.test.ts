@@ -37,6 +37,13 @@ async function withFake(
   }
 }
 
+/** Never resolves; rejects when the caller has gone. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new TtrpcError(Code.Canceled, 'the caller has gone')));
+  });
+}
+
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await turn();
 }
@@ -82,6 +89,72 @@ test('with -i standard input goes to the program unchanged, and its end closes i
   assert.equal(io.stderr.text, '');
   assert.equal(code, 0);
   assert.ok(io.stdout.bytes.equals(bytes));
+});
+
+test('input that the agent refuses is said once; input that the program no longer reads is not', async () => {
+  const prepare = ({ stdin }: FakeIo): void => void stdin.end('input');
+  const refused = await withFake(
+    ['run', '-i', '/r', 'true'],
+    { status: 2 },
+    { prepare, handlers: { writeStdin: refuse('WriteStdin') } },
+  );
+  assert.equal(refused.code, 2);
+  assert.match(
+    refused.io.stderr.text,
+    /^kata-agent-ctl: the program gets no standard input: WriteStdin was /,
+  );
+  const ended = await withFake(
+    ['run', '-i', '/r', 'true'],
+    { status: 2 },
+    {
+      prepare,
+      handlers: {
+        writeStdin: async () => {
+          throw new TtrpcError(Code.FailedPrecondition, 'the process does not read it any more');
+        },
+      },
+    },
+  );
+  assert.equal(ended.code, 2);
+  assert.equal(ended.io.stderr.text, '');
+});
+
+test('an agent that ends with its sandbox, before it has answered, is fine; one that refuses to end it is said', async () => {
+  const gone = await withFake(
+    ['run', '/r', 'true'],
+    { status: 6 },
+    {
+      during: async (_io, { methods, hangUp }) => {
+        await until(() => methods.includes('DestroySandbox'));
+        hangUp();
+      },
+      handlers: { destroySandbox: (_request, { signal }) => aborted(signal) },
+    },
+  );
+  assert.equal(gone.code, 6);
+  assert.equal(gone.io.stderr.text, '');
+  const refused = await withFake(
+    ['run', '/r', 'true'],
+    { status: 6 },
+    { handlers: { destroySandbox: refuse('DestroySandbox') } },
+  );
+  assert.equal(refused.code, 6);
+  assert.match(refused.io.stderr.text, /the sandbox is left behind: DestroySandbox was refused/);
+});
+
+test('an agent that goes away while the program runs is 125', async () => {
+  const { code, io } = await withFake(
+    ['run', '/r', 'sleep'],
+    { untilSignal: true },
+    {
+      during: async (_io, { methods, hangUp }) => {
+        await until(() => methods.includes('WaitProcess'));
+        hangUp();
+      },
+    },
+  );
+  assert.equal(code, 125);
+  assert.match(io.stderr.text, /UNAVAILABLE/);
 });
 
 test('with -t the terminal is raw for as long as the program runs, and its size follows', async () => {

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -27,6 +27,8 @@ export interface FakeAgent {
   readonly methods: readonly string[];
   /** The last request of each method. */
   readonly requests: ReadonlyMap<string, Message>;
+  /** Ends every connection at once. */
+  readonly hangUp: () => void;
   close(): Promise<void>;
 }
 
@@ -51,7 +53,9 @@ export async function startFakeAgent(script: FakeProcess, changed: Handlers = {}
       },
     ],
   });
+  const sockets = new Set<Socket>();
   const listener = createServer((socket) => {
+    sockets.add(socket);
     server.serve(socket, null);
   });
   await new Promise<void>((resolve) => listener.listen(path, resolve));
@@ -59,6 +63,9 @@ export async function startFakeAgent(script: FakeProcess, changed: Handlers = {}
     address: `unix://${path}`,
     methods,
     requests,
+    hangUp: () => {
+      for (const socket of sockets) socket.destroy();
+    },
     close: async () => {
       server.close();
       await new Promise((resolve) => listener.close(resolve));
