@@ -62,6 +62,10 @@ help: kata-agent-ctl endpoints lists the names and the groups`,
   assert.match(refused('[api]\nrelease = 3'), /^SetPolicy:2:11: release must be/);
   assert.match(refused('allow everything'), /^SetPolicy:1:7: there is no = after this key/);
   assert.match(refused(`[api]\n# ${'x'.repeat(300_000)}`), /at most 256KiB are allowed/);
+  assert.match(
+    refused(`[api]\n# ${'x'.repeat(32_762)}`),
+    /^SetPolicy:1:1: a fragment has at most 32KiB, this one has 32770/,
+  );
   assert.match(refused('\ufeff[api]'), /byte order mark/);
 });
 

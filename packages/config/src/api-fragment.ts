@@ -8,11 +8,14 @@ import { readSection } from './read-section.js';
 import { looksLikeRego, parseRegoDefaults } from './rego-defaults.js';
 import { Report } from './report.js';
 import type { TomlTable } from './toml-value.js';
+import { writeSize } from './value-types/size.js';
 
 /** What SetPolicy brings: restrictions to add to those in force, or what is wrong with it. */
 export type ParsedFragment =
   | { readonly ok: true; readonly document: ApiDocument; readonly warnings: readonly Diagnostic[] }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+const maxFragmentLength = 32 * 1024;
 
 const fragmentKeys: ReadonlySet<string> = new Set(['release', 'allowed_endpoints', 'blocked_endpoints']);
 
@@ -27,6 +30,14 @@ export function parseApiFragment(text: string, file: string): ParsedFragment {
   if (looksLikeRego(text)) {
     const rego = parseRegoDefaults(source);
     return rego.ok ? { ...rego, warnings: [] } : rego;
+  }
+  // The agent is serving while it parses this: a text of this size takes some ten milliseconds.
+  if (text.length > maxFragmentLength) {
+    const message = `a fragment has at most ${writeSize(maxFragmentLength)}, this one has ${writeSize(text.length)}`;
+    return {
+      ok: false,
+      diagnostics: [source.error(source.span(0, 1), message, 'names and @groups need much less')],
+    };
   }
   const toml = parseToml(source);
   if (!toml.ok) return { ok: false, diagnostics: [toml.diagnostic] };

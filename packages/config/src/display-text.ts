@@ -11,12 +11,8 @@ const combining: RegExp = /\p{M}/u;
 const wide: RegExp =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}\p{Emoji_Presentation}]/u;
 
-/** Each code point of a text as it is shown. A tab becomes two spaces; what cannot be shown safely is escaped. */
-export function glyphs(text: string): readonly Glyph[] {
-  return Array.from(text, glyph);
-}
-
-function glyph(character: string): Glyph {
+/** A code point as it is shown. A tab becomes two spaces; what cannot be shown safely is escaped. */
+export function glyph(character: string): Glyph {
   if (character === '\t') return { text: '  ', cells: 2 };
   if (unprintable.test(character)) {
     const escaped = `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
@@ -28,9 +24,7 @@ function glyph(character: string): Glyph {
 
 /** A text that is safe to print, in one line. */
 export function displayText(text: string): string {
-  return glyphs(text)
-    .map((glyph) => glyph.text)
-    .join('');
+  return Array.from(text, (character) => glyph(character).text).join('');
 }
 
 const quotedLength = 80;

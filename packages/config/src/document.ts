@@ -64,6 +64,7 @@ const notBuilt: ReadonlySet<string> = new Set(['listener', 'delivery', 'measurem
 
 function checkTopLevel(root: TomlTable, report: Report): void {
   for (const [key, entry] of root.entries) {
+    if (report.full) break;
     if (key === 'version') checkVersion(entry, report);
     else if (notBuilt.has(key)) {
       report.error(
@@ -127,6 +128,7 @@ function checkOverridable(agent: TomlTable | undefined, report: Report): void {
   if (list?.kind !== 'array') return;
   const keys = settings.filter((row) => row.override !== undefined).map((row) => row.key);
   for (const item of list.items) {
+    if (report.full) break;
     if (item.kind !== 'string' || keys.includes(item.value)) continue;
     const near = nearest(item.value, keys);
     const help = near === undefined ? 'docs/reference/settings.md lists the keys' : `did you mean "${near}"?`;

@@ -31,6 +31,7 @@ export function expandList(list: TomlArray, context: ListContext): ReadonlyMap<M
   const covered = new Map<MethodName, ListEntry>();
   const seen = new Set<string>();
   for (const item of list.items) {
+    if (context.report.full) break;
     if (item.kind !== 'string') {
       const message = `an entry of ${context.key} must be a text, not ${describeToml(item)}`;
       context.report.error(item.span, message, 'for example: "ExecProcess", "@pod" or "*"');

@@ -95,8 +95,8 @@ class TreeBuilder {
     for (const key of keys.slice(0, -1)) place = this.#child(place, nameOf(key), this.#span(key), 'table');
     const last = keys.at(-1);
     if (last === undefined) throw new TypeError('the TOML parser gave a key without a name');
-    const value = this.#value(pair.value, depth + keys.length);
-    asTable(place).entries.set(nameOf(last), { span: this.#span(last), value });
+    const span = this.#span(last);
+    asTable(place).entries.set(nameOf(last), { span, value: this.#value(pair.value, depth + keys.length) });
   }
 
   #value(node: AST.TOMLContentNode, depth: number): TomlValue {

@@ -24,6 +24,7 @@ export function readSection(section: SectionName, table: TomlTable, report: Repo
   const rows = new Map(settings.filter((row) => row.section === section).map((row) => [row.key, row]));
   const given = new Map<string, Given>();
   for (const [key, entry] of table.entries) {
+    if (report.full) break;
     const row = rows.get(key);
     if (row === undefined) reportUnknownKey(section, key, entry, report);
     else readKey(row, entry, given, report);

@@ -11,12 +11,14 @@ export type ParsedRego =
 
 const packageLine: RegExp = /^package\s+agent_policy$/;
 const defaultLine: RegExp = /^default\s+([A-Za-z_][A-Za-z0-9_]*)\s*:?=\s*(true|false)$/;
-const comment: RegExp = /\s*#.*$/;
 
 /** Whether a text is meant as Rego: its first line that says anything is a package or a default. */
 export function looksLikeRego(text: string): boolean {
-  const first = text.split('\n').find((line) => line.replace(comment, '').trim() !== '');
-  return first !== undefined && /^\s*(package|default|import)\b/.test(first);
+  const first = text
+    .split('\n')
+    .map(withoutComment)
+    .find((line) => line !== '');
+  return first !== undefined && /^(package|default|import)\b/.test(first);
 }
 
 /**
@@ -32,7 +34,7 @@ export function parseRegoDefaults(source: SourceText): ParsedRego {
   for (const raw of source.text.split('\n')) {
     const start = offset + (raw.length - raw.trimStart().length);
     offset += raw.length + 1;
-    const line = raw.replace(comment, '').trim();
+    const line = withoutComment(raw);
     if (line === '' || packageLine.test(line)) continue;
     const span = source.span(start, start + line.length);
     const [, request, value] = defaultLine.exec(line) ?? [];
@@ -46,6 +48,11 @@ export function parseRegoDefaults(source: SourceText): ParsedRego {
     for (const method of methods) allowed.set(method, { entry: request, span });
   }
   return { ok: true, document: { file: source.file, allowed } };
+}
+
+function withoutComment(line: string): string {
+  const at = line.indexOf('#');
+  return (at === -1 ? line : line.slice(0, at)).trim();
 }
 
 function notADefault(line: string): string {

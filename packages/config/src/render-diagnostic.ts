@@ -1,5 +1,5 @@
 import type { Diagnostic, Span } from './diagnostic.js';
-import { displayText, type Glyph, glyphs } from './display-text.js';
+import { displayText, type Glyph, glyph } from './display-text.js';
 
 const widest = 100;
 
@@ -38,19 +38,19 @@ interface Excerpt {
 
 /** The part of a line around its span, with the cells that come before the span and those that it takes. */
 function excerptOf(sourceLine: string, span: Span): Excerpt {
-  const all = glyphs(sourceLine);
-  const start = Math.min(span.column - 1, all.length);
+  const characters = Array.from(sourceLine);
+  const start = Math.min(span.column - 1, characters.length);
   const end = Math.min(Math.max(span.endColumn - 1, start + 1), start + widest);
   const from = end > widest ? Math.max(0, start - widest / 4) : 0;
-  const to = Math.min(all.length, from + widest + widest / 4);
-  const shown = (part: readonly Glyph[]): string => part.map((glyph) => glyph.text).join('');
+  const to = Math.min(characters.length, from + widest + widest / 4);
+  const shown = characters.slice(from, to).map(glyph);
   const cells = (part: readonly Glyph[]): number => part.reduce((sum, glyph) => sum + glyph.cells, 0);
   const lead = from > 0 ? '…' : '';
-  const tail = to < all.length ? '…' : '';
+  const tail = to < characters.length ? '…' : '';
   return {
-    line: `${lead}${shown(all.slice(from, to))}${tail}`,
-    before: lead.length + cells(all.slice(from, start)),
-    under: Math.max(1, cells(all.slice(start, Math.min(end, to)))),
+    line: `${lead}${shown.map((glyph) => glyph.text).join('')}${tail}`,
+    before: lead.length + cells(shown.slice(0, start - from)),
+    under: Math.max(1, cells(shown.slice(start - from, end - from))),
   };
 }
 

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type Configuration,
+  type DocumentReader,
+  type Inputs,
+  loadConfiguration,
+  renderDiagnostic,
+} from './index.js';
+
+const open = '[api]\nallowed_endpoints = ["*"]\n';
+const pod = '[api]\nallowed_endpoints = ["@pod"]\n';
+
+function filesOf(files: Readonly<Record<string, string>>): DocumentReader & { readonly asked: string[] } {
+  const asked: string[] = [];
+  return {
+    asked,
+    read(path) {
+      asked.push(path);
+      const text = files[path];
+      return text === undefined
+        ? { ok: false, missing: true, message: `there is no document at "${path}"`, help: 'create it' }
+        : { ok: true, bytes: Buffer.from(text) };
+    },
+  };
+}
+
+function load(document: string | undefined, inputs: Partial<Inputs> = {}): Configuration {
+  const loaded = loadConfiguration({
+    flags: {},
+    environment: {},
+    files: filesOf(document === undefined ? {} : { '/c.toml': document }),
+    ...(document === undefined ? {} : { configFlag: '/c.toml' }),
+    ...inputs,
+  });
+  assert.ok(
+    loaded.ok,
+    loaded.ok ? '' : loaded.diagnostics.map((diagnostic) => diagnostic.message).join('\n'),
+  );
+  return loaded.configuration;
+}
+
+function fails(document: string | undefined, inputs: Partial<Inputs> = {}): string {
+  const loaded = loadConfiguration({
+    flags: {},
+    environment: {},
+    files: filesOf(document === undefined ? {} : { '/c.toml': document }),
+    ...(document === undefined ? {} : { configFlag: '/c.toml' }),
+    ...inputs,
+  });
+  assert.ok(!loaded.ok);
+  assert.equal(loaded.exitCode, 1);
+  return loaded.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
+}
+
+function warnings({ warnings }: Configuration): readonly string[] {
+  return warnings.map(({ message }) => message);
+}
+
+test('overrides: command line, environment, kernel line, document, default', () => {
+  const document = `${open}[agent]\nlog_level = "error"\n`;
+  const flags = { log_level: 'trace' };
+  const environment = { KATA_AGENT_LOG_LEVEL: 'debug', HOME: '/', KATA_AGENT_NOTHING: undefined };
+  const kernelLine = 'agent.log=warn agent.log=critical\n';
+  assert.equal(load(document).settings.logLevel, 'error');
+  assert.equal(load(document, { kernelLine }).settings.logLevel, 'critical');
+  assert.equal(load(document, { kernelLine, environment }).settings.logLevel, 'debug');
+  const all = load(document, { kernelLine, environment, flags });
+  assert.equal(all.settings.logLevel, 'trace');
+  assert.deepEqual(
+    all.values.find(({ key }) => key === 'log_level'),
+    {
+      section: 'agent',
+      key: 'log_level',
+      value: 'trace',
+      source: 'command line --log-level',
+      others: [
+        {
+          value: 'debug',
+          source: 'environment KATA_AGENT_LOG_LEVEL',
+          reason: 'weaker than command line --log-level',
+        },
+        {
+          value: 'critical',
+          source: 'kernel line agent.log',
+          reason: 'weaker than command line --log-level',
+        },
+        { value: 'warn', source: 'kernel line agent.log', reason: 'weaker than command line --log-level' },
+        { value: 'error', source: '/c.toml:4', reason: 'overridden by command line --log-level' },
+      ],
+    },
+  );
+  assert.deepEqual(warnings(all), []);
+});
+
+test('bare words, quoted values, and the two ways to choose cgroup v2', () => {
+  assert.equal(load(undefined, { kernelLine: 'agent.debug_console' }).settings.debugConsole, true);
+  assert.equal(load(undefined, { kernelLine: 'agent.trace=0' }).settings.tracing, false);
+  assert.equal(load(undefined, { kernelLine: 'agent.no_proxy="a, b"' }).settings.noProxy, 'a, b');
+  for (const [kernelLine, unified] of [
+    ['cgroup_no_v1=all', true],
+    ['cgroup_no_v1=memory', false],
+    ['cgroup_no_v1', false],
+    ['systemd.unified_cgroup_hierarchy', true],
+    ['systemd.unified_cgroup_hierarchy=1', true],
+    ['cgroup_no_v1=all systemd.unified_cgroup_hierarchy=0', true],
+    ['systemd.unified_cgroup_hierarchy=0', false],
+    ['-- systemd.unified_cgroup_hierarchy=1', false],
+  ] as const) {
+    const configuration = load(undefined, { kernelLine });
+    assert.equal(configuration.settings.unifiedCgroupHierarchy, unified, kernelLine);
+    assert.equal(configuration.warnings.length, 1, kernelLine);
+  }
+});
+
+test('an unknown word or variable is a warning with the nearest known one', () => {
+  const configuration = load(open, {
+    kernelLine: 'agent.debug_consol agent.zzzzzzzzzz=1 quiet X=y',
+    environment: { KATA_AGENT_LOG_LEVLE: 'debug' },
+  });
+  assert.deepEqual(
+    configuration.warnings.map(({ message, help }) => [message, help]),
+    [
+      [
+        'environment KATA_AGENT_LOG_LEVLE is not a setting of this agent: it is ignored',
+        'did you mean "KATA_AGENT_LOG_LEVEL"?',
+      ],
+      [
+        '"agent.debug_consol" is not a setting of this agent: it is ignored',
+        'did you mean "agent.debug_console"?',
+      ],
+      [
+        '"agent.zzzzzzzzzz" is not a setting of this agent: it is ignored',
+        'docs/reference/settings.md lists the names',
+      ],
+    ],
+  );
+});
+
+test('a bad value of a known override is fatal wherever it comes from, even if a stronger one wins', () => {
+  assert.equal(
+    fails(open, { kernelLine: 'quiet agent.hotplug_timeout=0', flags: { hotplug_timeout: '5' } }),
+    `warning: command line --hotplug-timeout: hotplug_timeout is not built yet: setting it changes nothing
+help: docs/reference/differences.md lists what this agent does not do yet
+/proc/cmdline:1:7: kernel line agent.hotplug_timeout: hotplug_timeout must be a number of seconds from 1 to 2147483, not "0"
+  quiet agent.hotplug_timeout=0
+        ^^^^^^^^^^^^^^^^^^^^^^^
+help: for example: 10`,
+  );
+  assert.match(
+    fails(open, { environment: { KATA_AGENT_LOG_LEVEL: 'debgu' } }),
+    /^error: environment KATA_AGENT_LOG_LEVEL: log_level must be .*, not "debgu"\nhelp: did you mean "debug"\?$/,
+  );
+  assert.match(
+    fails(open, { kernelLine: 'agent.log' }),
+    /log_level must be given as a value of .*, not given without a value/,
+  );
+  assert.match(fails(open, { kernelLine: 'agent.log=' }), /not ""/);
+  assert.match(
+    fails(open, { kernelLine: 'systemd.unified_cgroup_hierarchy=a' }),
+    /must be true or false, not "a"/,
+  );
+  assert.match(
+    fails(open, { flags: { forward: 'x' } }),
+    /^error: command line --forward: forward is not built yet/,
+  );
+});
+
+test('a flag that is no setting is an error', () => {
+  assert.equal(
+    fails(open, { flags: { log_levle: 'debug', zzzzzzzz: '1' } }),
+    `error: "log_levle" is not a setting that the command line can override
+help: did you mean "log_level"?
+error: "zzzzzzzz" is not a setting that the command line can override
+help: docs/reference/settings.md lists the names`,
+  );
+  assert.match(fails(open, { flags: { lock: 'false' } }), /"lock" is not a setting/);
+});
+
+test('under lock no override of any kind changes a value; each is warned of and recorded', () => {
+  const configuration = load(`${open}[agent]\nlock = true\nlog_level = "warn"\n`, {
+    flags: { log_level: 'trace' },
+    environment: { KATA_AGENT_CONTAINER_PIPE_SIZE: '4096' },
+    kernelLine: 'agent.debug_console agent.log=not-even-a-level cgroup_no_v1=all',
+  });
+  const { settings, ignoredOverrides } = configuration;
+  assert.equal(settings.logLevel, 'warn');
+  assert.equal(settings.containerPipeSize, 0);
+  assert.equal(settings.debugConsole, false);
+  assert.equal(settings.unifiedCgroupHierarchy, false);
+  const reason = 'locked by /c.toml:4';
+  assert.deepEqual(ignoredOverrides, [
+    { key: 'log_level', value: 'trace', source: 'command line --log-level', reason },
+    { key: 'log_level', value: 'not-even-a-level', source: 'kernel line agent.log', reason },
+    { key: 'debug_console', value: '', source: 'kernel line agent.debug_console', reason },
+    {
+      key: 'container_pipe_size',
+      value: '4096',
+      source: 'environment KATA_AGENT_CONTAINER_PIPE_SIZE',
+      reason,
+    },
+    { key: 'unified_cgroup_hierarchy', value: 'true', source: 'kernel line cgroup_no_v1', reason },
+  ]);
+  assert.equal(configuration.warnings.length, 5);
+  const [first] = configuration.warnings;
+  assert.equal(
+    first === undefined ? '' : renderDiagnostic(first),
+    `warning: command line --log-level: ignored, and log_level stays as it is: locked by /c.toml:4
+help: to let it through, the document needs overridable = ["log_level"], and no lock`,
+  );
+  assert.deepEqual(configuration.values.find(({ key }) => key === 'debug_console')?.others, [
+    { value: true, source: 'kernel line agent.debug_console', reason },
+  ]);
+});
+
+test('overridable names the only keys that can be overridden, and lock wins over it', () => {
+  const list = 'overridable = ["log_level", "debug_console"]\n';
+  const inputs = { kernelLine: 'agent.log=debug agent.debug_console agent.container_pipe_size=4096' };
+  const named = load(`${pod}[agent]\n${list}`, inputs);
+  assert.deepEqual([named.settings.logLevel, named.settings.debugConsole], ['debug', true]);
+  assert.equal(named.settings.containerPipeSize, 0);
+  assert.deepEqual(
+    named.ignoredOverrides.map(({ key, reason }) => [key, reason]),
+    [['container_pipe_size', 'not in overridable (/c.toml:4)']],
+  );
+  const locked = load(`${pod}[agent]\nlock = true\n${list}`, inputs);
+  assert.equal(locked.settings.logLevel, 'info');
+  assert.equal(locked.ignoredOverrides.length, 3);
+  assert.ok(warnings(locked).includes('overridable does nothing beside lock = true: lock wins'));
+  assert.equal(load(`${pod}[agent]\nlock = false\n`, inputs).settings.logLevel, 'debug');
+});
+
+test('what opens the guest cannot be overridden once the API is restricted; the document itself can set it', () => {
+  const inputs = {
+    kernelLine: 'agent.debug_console agent.passfd_listener_port=1027 agent.log=debug',
+    flags: { oci_runtime: '/tmp/evil', hooks: 'allow' },
+  };
+  const closed = load(pod, inputs).settings;
+  assert.equal(closed.debugConsole, false);
+  assert.equal(closed.passfdListenerPort, 0);
+  assert.equal(closed.ociRuntime, undefined);
+  assert.equal(closed.hooks, 'refuse');
+  assert.equal(closed.logLevel, 'debug');
+  const served = load(open, inputs).settings;
+  assert.deepEqual([served.debugConsole, served.ociRuntime, served.hooks], [true, '/tmp/evil', 'allow']);
+  assert.equal(load(`${pod}[agent]\nhooks = "allow"\n`).settings.hooks, 'allow');
+});
+
+test('delivery on the kernel line is not built yet, and fatal', () => {
+  assert.equal(
+    fails(undefined, { kernelLine: 'agent.config_b64=AAAA agent.config_digest=00' }).split('\n')[0],
+    'warning: there is no configuration: the full API is served',
+  );
+  assert.match(
+    fails(undefined, { kernelLine: 'agent.config_b64=AAAA' }),
+    /agent\.config_b64 is not built yet/,
+  );
+  assert.match(
+    fails(open, { kernelLine: 'agent.config_digest=AAAA' }),
+    /agent\.config_digest is not built yet/,
+  );
+});
