@@ -1,7 +1,6 @@
 // `npm run bundle`: one file each for the agent and the client, in build/bundle, with the one native library they need.
 import { build } from 'esbuild';
-import { chmodSync, copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootstrap, root } from './bootstrap.mjs';
 

@@ -1,7 +1,16 @@
 // `npm start`: sets up, then shows the main job: an agent under examples/start.toml runs a real container,
 // refuses an exec, and its record of all that is verified.
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,7 +37,8 @@ function expect(condition, text) {
 /** A root file system with busybox in it. */
 function makeRootfs(folder) {
   const bin = join(folder, 'bin');
-  for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp', 'etc']) mkdirSync(join(folder, name), { recursive: true });
+  for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp', 'etc'])
+    mkdirSync(join(folder, name), { recursive: true });
   const busybox = spawnSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).stdout.trim();
   copyFileSync(busybox, join(bin, 'busybox'));
   chmodSync(join(bin, 'busybox'), 0o755);
@@ -48,9 +58,29 @@ function makeConfiguration(folder, auditLog) {
  * never meets the files of a Kata installation on this machine, and nothing stays behind.
  */
 function startAgent(config, address, isRoot) {
-  const args = [agentProgram, '-c', config, '--server-addr', address, ...(isRoot ? [] : ['--relaxed-permissions'])];
+  const args = [
+    agentProgram,
+    '-c',
+    config,
+    '--server-addr',
+    address,
+    ...(isRoot ? [] : ['--relaxed-permissions']),
+  ];
   const agent = isRoot
-    ? spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', 'mount -t tmpfs -o mode=755 kata-demo /run && exec "$0" "$@"', process.execPath, ...args], { stdio: ['ignore', 'inherit', 'pipe'] })
+    ? spawn(
+        'unshare',
+        [
+          '--mount',
+          '--propagation',
+          'private',
+          'sh',
+          '-c',
+          'mount -t tmpfs -o mode=755 kata-demo /run && exec "$0" "$@"',
+          process.execPath,
+          ...args,
+        ],
+        { stdio: ['ignore', 'inherit', 'pipe'] },
+      )
     : spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe'] });
   return new Promise((resolve, reject) => {
     const log = [];
@@ -84,8 +114,8 @@ const script = 'echo "process $$, $(id -u):$(id -g)"; read line; echo "you wrote
 async function showContainer(address, rootfs) {
   title('A real container, through our client');
   const id = `demo-${process.pid}`;
-  const args = ['--address', address, 'run', '--id', id, '-i', rootfs, '--', '/bin/sh', '-c', script];
-  command(`kata-agent-ctl run --id ${id} -i ${rootfs} -- /bin/sh -c '${script}'`);
+  const args = ['--address', address, 'run', '--name', id, '-i', rootfs, '--', '/bin/sh', '-c', script];
+  command(`kata-agent-ctl run --name ${id} -i ${rootfs} -- /bin/sh -c '${script}'`);
   const child = spawn(process.execPath, [clientProgram, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => child.once('close', resolve));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -130,7 +160,11 @@ const missing = bootstrap('demo');
 const isRoot = process.getuid?.() === 0;
 const able = isRoot && inPath('runc') && inPath('busybox');
 if (!able) {
-  console.error(isRoot ? `missing: ${missing.join(', ')} (apt-get install ${missing.join(' ')})` : 'not root: containers need root, so run `sudo npm start` for all of it');
+  console.error(
+    isRoot
+      ? `missing: ${missing.join(', ')} (apt-get install ${missing.join(' ')})`
+      : 'not root: containers need root, so run `sudo npm start` for all of it',
+  );
 }
 const folder = mkdtempSync(join(tmpdir(), 'kata-agent-start-'));
 let agent;
@@ -145,16 +179,19 @@ try {
   command(`kata-agent -c examples/start.toml --server-addr ${address}`);
   const started = await startAgent(config, address, isRoot);
   agent = started.agent;
-  said(`listening; log level and the rest as configured (${started.log.length} log lines so far)`);
+  said('it listens');
 
   if (able) await showContainer(address, rootfs);
   else await showHealth(address);
 
   const over = new Promise((resolve) => agent.once('close', resolve));
-  agent.kill('SIGTERM');
+  if (agent.exitCode === null) agent.kill('SIGTERM');
+  else agent.emit('close');
   await over;
   await showRecord(auditLog);
-  console.log(`\n${paint('32', 'Done')} in ${((Date.now() - begin) / 1000).toFixed(1)} s, set-up included. Next: README.md, “Where to go next”.`);
+  console.log(
+    `\n${paint('32', 'Done')} in ${((Date.now() - begin) / 1000).toFixed(1)} s, set-up included. Next: README.md, “Where to go next”.`,
+  );
 } finally {
   agent?.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });

@@ -104,9 +104,14 @@ export class AgentProcess {
       'unshare',
       [
         ...(process.getuid?.() === 0 ? [] : ['--map-root-user']),
-        ...['--mount', '--propagation', 'private', 'sh', '-c'],
+        '--mount',
+        '--propagation',
+        'private',
+        'sh',
+        '-c',
         `mount -t tmpfs -o mode=755 kata-test /run && ${setup} && exec "$0" "$@"`,
-        ...[process.execPath, ...command],
+        process.execPath,
+        ...command,
       ],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', ...env } },
     );

@@ -48,7 +48,11 @@ describe('a full disk under the record (S19)', { skip: whyNoContainers() ?? fals
       assert.equal((await answerOf(client.getGuestDetails({}))).code, 'OK');
       rmSync(`${folder}/fill`);
       assert.equal((await answerOf(client.createSandbox({ sandboxId: 's' }))).code, 'OK');
-      const verified = spawnSync(process.execPath, [clientProgram, 'audit', 'verify', `${folder}/audit.log`], { encoding: 'utf8' });
+      const verified = spawnSync(
+        process.execPath,
+        [clientProgram, 'audit', 'verify', `${folder}/audit.log`],
+        { encoding: 'utf8' },
+      );
       assert.equal(verified.status, 0, verified.stdout + verified.stderr);
     } finally {
       await agent.dispose();

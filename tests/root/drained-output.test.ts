@@ -21,7 +21,9 @@ describe('output that nobody may read (R15, S5)', { skip: whyNoContainers() ?? f
   async function noisy(agent: AgentProcess, id: string): Promise<number> {
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: id });
-    await client.createContainer(containerRequest({ id, rootfs, args: ['sh', '-c', 'yes | head -c 5000000; exit 4'] }));
+    await client.createContainer(
+      containerRequest({ id, rootfs, args: ['sh', '-c', 'yes | head -c 5000000; exit 4'] }),
+    );
     await client.startContainer({ containerId: id });
     const { status } = await client.waitProcess({ containerId: id, execId: '' });
     await client.removeContainer({ containerId: id });
@@ -29,7 +31,9 @@ describe('output that nobody may read (R15, S5)', { skip: whyNoContainers() ?? f
   }
 
   it('is drained, so that the workload never hangs on a full pipe', async () => {
-    const agent = await AgentProcess.start({ config: '[api]\nblocked_endpoints = ["ReadStdout", "ReadStderr"]\n' });
+    const agent = await AgentProcess.start({
+      config: '[api]\nblocked_endpoints = ["ReadStdout", "ReadStderr"]\n',
+    });
     try {
       assert.equal(await noisy(agent, `drain1-${process.pid}`), 4);
     } finally {
@@ -43,11 +47,16 @@ describe('output that nobody may read (R15, S5)', { skip: whyNoContainers() ?? f
       const { agent: client } = await agent.connect();
       const id = `drain2-${process.pid}`;
       await client.createSandbox({ sandboxId: id });
-      await client.createContainer(containerRequest({ id, rootfs, args: ['sh', '-c', 'yes | head -c 5000000; exit 4'] }));
+      await client.createContainer(
+        containerRequest({ id, rootfs, args: ['sh', '-c', 'yes | head -c 5000000; exit 4'] }),
+      );
       await client.startContainer({ containerId: id });
       await client.setPolicy({ policy: '[api]\nblocked_endpoints = ["ReadStdout", "ReadStderr"]' });
       assert.equal((await client.waitProcess({ containerId: id, execId: '' })).status, 4);
-      assert.equal((await answerOf(client.readStdout({ containerId: id, execId: '', len: 1 }))).code, 'UNIMPLEMENTED');
+      assert.equal(
+        (await answerOf(client.readStdout({ containerId: id, execId: '', len: 1 }))).code,
+        'UNIMPLEMENTED',
+      );
     } finally {
       await agent.dispose();
     }
@@ -60,15 +69,29 @@ describe('SetPolicy (S4)', { skip: whyNoContainers() ?? false }, () => {
     try {
       const { agent: client } = await agent.connect();
       const codeOf = async (call: Promise<unknown>) => (await answerOf(call)).code;
-      await client.setPolicy({ policy: '[api]\nallowed_endpoints = ["ExecProcess", "SetPolicy", "GetGuestDetails", "StatsContainer"]' });
-      assert.equal(await codeOf(client.execProcess({})), 'UNIMPLEMENTED', 'what the document blocks stays blocked');
-      assert.equal(await codeOf(client.createSandbox({})), 'UNIMPLEMENTED', 'what the fragment leaves out is gone');
+      await client.setPolicy({
+        policy:
+          '[api]\nallowed_endpoints = ["ExecProcess", "SetPolicy", "GetGuestDetails", "StatsContainer"]',
+      });
+      assert.equal(
+        await codeOf(client.execProcess({})),
+        'UNIMPLEMENTED',
+        'what the document blocks stays blocked',
+      );
+      assert.equal(
+        await codeOf(client.createSandbox({})),
+        'UNIMPLEMENTED',
+        'what the fragment leaves out is gone',
+      );
       assert.equal(await codeOf(client.getGuestDetails({})), 'OK');
-      const rego = 'package agent_policy\n\ndefault SetPolicyRequest := true\ndefault GuestDetailsRequest := true\ndefault StatsContainerRequest := false\n';
+      const rego =
+        'package agent_policy\n\ndefault SetPolicyRequest := true\ndefault GuestDetailsRequest := true\ndefault StatsContainerRequest := false\n';
       await client.setPolicy({ policy: rego });
       assert.equal(await codeOf(client.getGuestDetails({})), 'OK');
       assert.equal(await codeOf(client.statsContainer({ containerId: 'x' })), 'UNIMPLEMENTED');
-      const refused = await answerOf(client.setPolicy({ policy: 'package agent_policy\nallow { input.x }\n' }));
+      const refused = await answerOf(
+        client.setPolicy({ policy: 'package agent_policy\nallow { input.x }\n' }),
+      );
       assert.equal(refused.code, 'INVALID_ARGUMENT');
       assert.match(refused.message, /2/, 'it names the line that it cannot read');
       assert.equal(await codeOf(client.getGuestDetails({})), 'OK', 'and changes nothing');

@@ -65,13 +65,25 @@ export function command(): Command {
     .description('The agent inside a Kata Containers virtual machine.')
     .version(version)
     .exitOverride()
-    .option('-c, --config <file>', 'the configuration (TOML); default: /etc/kata-agent/config.toml if it is there')
+    .option(
+      '-c, --config <file>',
+      'the configuration (TOML); default: /etc/kata-agent/config.toml if it is there',
+    )
     .option('--require-config', 'do not start without a configuration')
     .option('--relaxed-permissions', 'for development: take a configuration that others own or can write')
-    .addOption(new Option('--check', 'load the configuration, say what is wrong with it, and end').conflicts('explain'))
+    .addOption(
+      new Option('--check', 'load the configuration, say what is wrong with it, and end').conflicts(
+        'explain',
+      ),
+    )
     .option('--explain', 'print each value and endpoint with what decided it, and end')
-    .addOption(new Option('--format <format>', 'of --check and --explain').choices(['text', 'json']).default('text'))
-    .addHelpText('after', '\nExample: kata-agent -c /etc/kata-agent/config.toml --server-addr unix:///run/agent.sock')
+    .addOption(
+      new Option('--format <format>', 'of --check and --explain').choices(['text', 'json']).default('text'),
+    )
+    .addHelpText(
+      'after',
+      '\nExample: kata-agent -c /etc/kata-agent/config.toml --server-addr unix:///run/agent.sock',
+    )
     .allowExcessArguments(false);
   for (const { flag, boolean, purpose } of overrides) {
     program.addOption(new Option(`${flag} ${boolean ? '[value]' : '<value>'}`, purpose));
@@ -79,11 +91,12 @@ export function command(): Command {
   return program;
 }
 
+/** What was written: commander gives `--no-proxy` a value also when it was not. */
 function flagValues(program: Command): Readonly<Record<string, string>> {
   const given = overrides.flatMap(({ key, flag }) => {
     const name = new Option(flag).attributeName();
-    const value: unknown = program.getOptionValue(name);
-    return value === undefined ? [] : [[key, String(value)] as const];
+    const written = program.getOptionValueSource(name) === 'cli';
+    return written ? [[key, String(program.getOptionValue(name))] as const] : [];
   });
   return Object.fromEntries(given);
 }

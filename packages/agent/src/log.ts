@@ -44,7 +44,9 @@ export function createLog(options: {
     options.destination,
   );
   return (level, message, extras = {}) => {
-    const text = Object.entries(extras).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]));
+    const text = Object.entries(extras).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, String(value)]],
+    );
     logger[level](Object.fromEntries(text), message);
   };
 }

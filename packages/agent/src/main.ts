@@ -46,7 +46,9 @@ async function serve(configuration: Configuration): Promise<number> {
 /** docs/adr/0001: a fault outside every handler costs a log line, not the pod. */
 function goOnAfterFaults(log: Log): void {
   const report = (error: unknown) =>
-    log('fatal', 'fault outside a handler', { stack: error instanceof Error ? (error.stack ?? '') : String(error) });
+    log('fatal', 'fault outside a handler', {
+      stack: error instanceof Error ? (error.stack ?? '') : String(error),
+    });
   process.on('uncaughtException', report);
   process.on('unhandledRejection', report);
 }
@@ -78,7 +80,9 @@ async function main(argv: readonly string[]): Promise<number> {
     return await run(parseCommandLine(argv));
   } catch (error) {
     if (error instanceof CommandLineEnd) return error.exitCode;
-    process.stderr.write(`kata-agent: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.stderr.write(
+      `kata-agent: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
     return exitCode.wrongConfiguration;
   }
 }

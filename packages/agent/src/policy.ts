@@ -32,7 +32,8 @@ export class Policy {
    */
   tighten(text: string): string | undefined {
     const fragment = parseApiFragment(text, 'SetPolicy');
-    if (!fragment.ok) return fragment.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
+    if (!fragment.ok)
+      return fragment.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
     this.#gate = this.#gate.tighten(fragment.document);
     return undefined;
   }

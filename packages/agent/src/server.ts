@@ -33,7 +33,12 @@ export function agentServer(options: {
   const { policy } = services;
   const server = createServer<Caller>({
     services: [service(AgentService, bind(services)), service(Health, health)],
-    admit: admission({ policy, audit, onDeniedRead: api.onDeniedRead, onFailure: configuration.audit.onFailure }),
+    admit: admission({
+      policy,
+      audit,
+      onDeniedRead: api.onDeniedRead,
+      onFailure: configuration.audit.onFailure,
+    }),
     interceptors: [auditing(audit, policy), translateFailures],
     limits: {
       requestsPerConnection: limits.requestsPerConnection,

@@ -14,8 +14,6 @@ import { Policy } from './policy.js';
 import { agentServer } from './server.js';
 import { version } from './version.js';
 
-
-
 /** An agent that listens. */
 export interface RunningAgent {
   /** Where it listens, in the form of `server_addr`. */
@@ -46,9 +44,16 @@ export async function startAgent(
   ending.last('audit log', () => audit.close());
   try {
     await audit.boot(bootFacts(configuration));
-    const policy = new Policy(compileGate(configuration, { listeners: [defaultListener] }), [defaultListener]);
+    const policy = new Policy(compileGate(configuration, { listeners: [defaultListener] }), [
+      defaultListener,
+    ]);
     const guest = await Guest.open(guestOptions(configuration, { syscalls, policy, log }));
-    const server = agentServer({ configuration, services: { guest, policy, end: () => ending.begin('DestroySandbox') }, audit, log });
+    const server = agentServer({
+      configuration,
+      services: { guest, policy, end: () => ending.begin('DestroySandbox') },
+      audit,
+      log,
+    });
     // Taken down in reverse: the guest's end answers the calls that wait for a process, and the server sends the answers.
     ending.last('server', () => server.end());
     ending.last('guest', () => guest.shutdown());

@@ -29,7 +29,8 @@ export function admission(options: {
   return ({ service, method, connection, payload }) => {
     if (service === healthService) return undefined;
     const { listener, peer } = connection;
-    if (service !== AgentService.typeName || !isMethodName(method)) return unknownMethod(audit, listener, peer, payload);
+    if (service !== AgentService.typeName || !isMethodName(method))
+      return unknownMethod(audit, listener, peer, payload);
     const decision = policy.decide(listener, method);
     if (decision.outcome === 'deny') {
       audit.refuse({ listener, peer, method, payload }, decision);
@@ -43,11 +44,17 @@ export function admission(options: {
 /** A name that the API does not have is not repeated, neither in the record nor to the caller: it can be anything. */
 function unknownMethod(audit: AuditLog, listener: string, peer: string, payload: Uint8Array): Refusal {
   const method = '(unknown)';
-  audit.refuse({ listener, peer, method, payload }, { outcome: 'deny', method, listener, reason: 'unknown method' });
+  audit.refuse(
+    { listener, peer, method, payload },
+    { outcome: 'deny', method, listener, reason: 'unknown method' },
+  );
   return { error: new TtrpcError(Code.Unimplemented, 'the agent has no such service or method') };
 }
 
-function refusal(decision: Decision, onDeniedRead: Configuration['api']['onDeniedRead']): Refusal | Promise<Refusal> {
+function refusal(
+  decision: Decision,
+  onDeniedRead: Configuration['api']['onDeniedRead'],
+): Refusal | Promise<Refusal> {
   const { method } = decision;
   if (onDeniedRead === 'eof' && (method === 'ReadStdout' || method === 'ReadStderr')) {
     return { reply: create(ReadStreamResponseSchema) };

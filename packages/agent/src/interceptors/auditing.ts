@@ -1,5 +1,11 @@
 import type { Message } from '@bufbuild/protobuf';
-import { type AuditedCall, type AuditLog, AuditUnavailable, type CallResult, type Subject } from '@kata-agent/audit';
+import {
+  type AuditedCall,
+  type AuditLog,
+  AuditUnavailable,
+  type CallResult,
+  type Subject,
+} from '@kata-agent/audit';
 import { endpoints, isMethodName } from '@kata-agent/catalogue';
 import type { Decision } from '@kata-agent/gate';
 import { Code, codeName, type HandlerContext, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
@@ -45,7 +51,10 @@ export function auditing(audit: AuditLog, policy: Policy): ServerInterceptor<Cal
 }
 
 /** Whether a method changes state, and whether its calls are counted together. Health changes nothing, often. */
-function handling({ service, method }: HandlerContext<Caller>): { readonly changes: boolean; readonly folded: boolean } {
+function handling({ service, method }: HandlerContext<Caller>): {
+  readonly changes: boolean;
+  readonly folded: boolean;
+} {
   if (service === healthService || !isMethodName(method)) return { changes: false, folded: true };
   const endpoint = endpoints[method];
   return { changes: endpoint.changes, folded: endpoint.fold !== undefined };

@@ -10,8 +10,7 @@ export function bind(services: Services): ServiceImplementation<typeof AgentServ
     const handler = handlers[name];
     return [name, (request: never, context: never) => handler(services, request, context)];
   };
-  return Object.fromEntries((Object.keys(handlers) as (keyof HandlerTable)[]).map(bound)) as unknown as ServiceImplementation<
-    typeof AgentService,
-    Caller
-  >;
+  return Object.fromEntries(
+    (Object.keys(handlers) as (keyof HandlerTable)[]).map(bound),
+  ) as unknown as ServiceImplementation<typeof AgentService, Caller>;
 }

@@ -8,10 +8,17 @@ import { wireStats } from './stats.js';
 import { refuseStdioPorts } from './stdio-ports.js';
 import { storage } from './storage.js';
 
-export const createContainer: Handler<'createContainer'> = async ({ guest, policy }, request, { connection }) => {
+export const createContainer: Handler<'createContainer'> = async (
+  { guest, policy },
+  request,
+  { connection },
+) => {
   refuseStdioPorts(policy, connection.listener, request);
   if (request.OCI === undefined) {
-    throw new TtrpcError(Code.InvalidArgument, `container ${request.containerId}: the request has no OCI spec`);
+    throw new TtrpcError(
+      Code.InvalidArgument,
+      `container ${request.containerId}: the request has no OCI spec`,
+    );
   }
   await guest.createContainer({
     id: request.containerId,
@@ -47,7 +54,10 @@ export const resumeContainer: Handler<'resumeContainer'> = async ({ guest }, req
 
 export const updateContainer: Handler<'updateContainer'> = async ({ guest }, request) => {
   if (request.resources === undefined) {
-    throw new TtrpcError(Code.InvalidArgument, `container ${request.containerId}: the request has no resources`);
+    throw new TtrpcError(
+      Code.InvalidArgument,
+      `container ${request.containerId}: the request has no resources`,
+    );
   }
   await guest.updateContainer({ id: request.containerId, resources: ociResources(request.resources) });
   return {};

@@ -1,4 +1,11 @@
-import type { OciBlockIO, OciIdMapping, OciLinux, OciResources, OciSeccomp, OciThrottleDevice } from '@kata-agent/guest';
+import type {
+  OciBlockIO,
+  OciIdMapping,
+  OciLinux,
+  OciResources,
+  OciSeccomp,
+  OciThrottleDevice,
+} from '@kata-agent/guest';
 import type {
   Linux,
   LinuxBlockIO,
@@ -66,7 +73,10 @@ export function ociResources(resources: LinuxResources): OciResources {
     },
     pids: pids && { limit: pids.Limit },
     blockIO: resources.BlockIO && ociBlockIo(resources.BlockIO),
-    hugepageLimits: resources.HugepageLimits.map(({ Pagesize, Limit }) => ({ pageSize: Pagesize, limit: Limit })),
+    hugepageLimits: resources.HugepageLimits.map(({ Pagesize, Limit }) => ({
+      pageSize: Pagesize,
+      limit: Limit,
+    })),
     network: network && {
       classID: network.ClassID,
       priorities: network.Priorities.map(({ Name, Priority }) => ({ name: Name, priority: Priority })),

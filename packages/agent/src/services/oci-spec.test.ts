@@ -19,7 +19,12 @@ function filled(descriptor: DescMessage, values: unknown[]): Message {
   const one = (field: DescField): unknown => {
     if (field.fieldKind === 'message') return filled(field.message, values);
     if (field.fieldKind === 'scalar') return scalar(field.scalar);
-    if (field.fieldKind === 'list') return [field.listKind === 'message' ? filled(field.message, values) : scalar(field.listKind === 'scalar' ? field.scalar : ScalarType.INT32)];
+    if (field.fieldKind === 'list')
+      return [
+        field.listKind === 'message'
+          ? filled(field.message, values)
+          : scalar(field.listKind === 'scalar' ? field.scalar : ScalarType.INT32),
+      ];
     if (field.fieldKind === 'map') return { [String(scalar(ScalarType.STRING))]: scalar(ScalarType.STRING) };
     throw new Error(`no value for ${field.fieldKind}`);
   };
@@ -42,7 +47,8 @@ function scalarValue(type: ScalarType, count: number): unknown {
 /** All leaves of a value, keys of maps among them, as text. */
 function leaves(value: unknown): string[] {
   if (Array.isArray(value)) return value.flatMap(leaves);
-  if (typeof value === 'object' && value !== null) return Object.entries(value).flatMap(([key, item]) => [key, ...leaves(item)]);
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value).flatMap(([key, item]) => [key, ...leaves(item)]);
   return [String(value)];
 }
 
@@ -52,7 +58,10 @@ describe('ociSpec', () => {
     const spec = filled(SpecSchema, values);
     const found = new Set(leaves(ociSpec(spec as Parameters<typeof ociSpec>[0])));
     assert.ok(values.length > 90, `${values.length} values`);
-    assert.deepEqual(values.filter((value) => !found.has(String(value))), []);
+    assert.deepEqual(
+      values.filter((value) => !found.has(String(value))),
+      [],
+    );
   });
 
   it('takes an empty message for a container without anything', () => {

@@ -12,7 +12,12 @@ export function ociSpec(spec: Spec): OciSpec {
     process: spec.Process && ociProcess(spec.Process),
     root: spec.Root && { path: spec.Root.Path, readonly: spec.Root.Readonly },
     hostname: spec.Hostname,
-    mounts: spec.Mounts.map(({ destination, source, type, options }) => ({ destination, source, type, options })),
+    mounts: spec.Mounts.map(({ destination, source, type, options }) => ({
+      destination,
+      source,
+      type,
+      options,
+    })),
     hooks: spec.Hooks && ociHooks(spec.Hooks),
     annotations: spec.Annotations,
     linux: spec.Linux && ociLinux(spec.Linux),
@@ -24,7 +29,10 @@ export function ociProcess(process: Process): OciProcess {
   const { User: user, Capabilities: sets } = process;
   return {
     terminal: process.Terminal,
-    consoleSize: process.ConsoleSize && { height: process.ConsoleSize.Height, width: process.ConsoleSize.Width },
+    consoleSize: process.ConsoleSize && {
+      height: process.ConsoleSize.Height,
+      width: process.ConsoleSize.Width,
+    },
     user: {
       uid: user?.UID ?? 0,
       gid: user?.GID ?? 0,

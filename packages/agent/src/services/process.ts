@@ -7,7 +7,10 @@ export const execProcess: Handler<'execProcess'> = async ({ guest, policy }, req
   refuseStdioPorts(policy, connection.listener, request);
   const { containerId, execId, process } = request;
   if (process === undefined) {
-    throw new TtrpcError(Code.InvalidArgument, `exec ${execId} in container ${containerId}: the request has no process`);
+    throw new TtrpcError(
+      Code.InvalidArgument,
+      `exec ${execId} in container ${containerId}: the request has no process`,
+    );
   }
   await guest.execProcess({ containerId, execId, process: ociProcess(process) });
   return {};

@@ -35,7 +35,9 @@ export function wireStats(stats: ContainerStats): MessageInitShape<typeof StatsC
         ioTimeRecursive: blkioEntries(blkio.time),
         sectorsRecursive: blkioEntries(blkio.sectors),
       },
-      hugetlbStats: Object.fromEntries(Object.entries(stats.hugetlb).map(([size, use]) => [size, hugetlb(use)])),
+      hugetlbStats: Object.fromEntries(
+        Object.entries(stats.hugetlb).map(([size, use]) => [size, hugetlb(use)]),
+      ),
     },
     networkStats: stats.network.map((device) => ({ ...device })),
   };

@@ -1,10 +1,18 @@
 import type { Handler } from './handler.js';
 
-export const readStdout: Handler<'readStdout'> = async ({ guest }, { containerId, execId, len }, context) => ({
+export const readStdout: Handler<'readStdout'> = async (
+  { guest },
+  { containerId, execId, len },
+  context,
+) => ({
   data: await guest.readStream({ containerId, execId, stream: 'stdout', length: len }, context.signal),
 });
 
-export const readStderr: Handler<'readStderr'> = async ({ guest }, { containerId, execId, len }, context) => ({
+export const readStderr: Handler<'readStderr'> = async (
+  { guest },
+  { containerId, execId, len },
+  context,
+) => ({
   data: await guest.readStream({ containerId, execId, stream: 'stderr', length: len }, context.signal),
 });
 
@@ -17,7 +25,10 @@ export const closeStdin: Handler<'closeStdin'> = async ({ guest }, { containerId
   return {};
 };
 
-export const ttyWinResize: Handler<'ttyWinResize'> = async ({ guest }, { containerId, execId, row, column }) => {
+export const ttyWinResize: Handler<'ttyWinResize'> = async (
+  { guest },
+  { containerId, execId, row, column },
+) => {
   await guest.resizeTerminal({ containerId, execId, rows: row, columns: column });
   return {};
 };

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { settings } from '@kata-agent/config';
+import { parseCommandLine } from './command-line.js';
+
+describe('the command line', () => {
+  it('overrides nothing by itself', () => {
+    assert.deepEqual(parseCommandLine([]), {
+      task: 'serve',
+      format: 'text',
+      configFlag: undefined,
+      requireConfig: false,
+      relaxedPermissions: false,
+      flags: {},
+    });
+  });
+
+  it('has a flag for each setting that can be overridden, with the text that was given', () => {
+    for (const { key, override, type } of settings) {
+      if (override === undefined) continue;
+      assert.deepEqual(
+        parseCommandLine([override.flag, 'some-text']).flags,
+        { [key]: 'some-text' },
+        override.flag,
+      );
+      if (type.name === 'boolean')
+        assert.deepEqual(parseCommandLine([override.flag]).flags, { [key]: 'true' });
+    }
+  });
+
+  it('takes the document and the tasks', () => {
+    const { task, format, configFlag, requireConfig } = parseCommandLine(
+      '-c /etc/x.toml --require-config --explain --format json'.split(' '),
+    );
+    assert.deepEqual(
+      { task, format, configFlag, requireConfig },
+      {
+        task: 'explain',
+        format: 'json',
+        configFlag: '/etc/x.toml',
+        requireConfig: true,
+      },
+    );
+  });
+
+  for (const [name, argv] of [
+    ['an unknown flag', ['--nope']],
+    ['a format that is none', ['--check', '--format', 'xml']],
+    ['two tasks', ['--check', '--explain']],
+    ['an argument too many', ['config.toml']],
+  ] as const) {
+    it(`${name} ends with 2`, (t) => {
+      t.mock.method(process.stderr, 'write', () => true);
+      assert.throws(() => parseCommandLine(argv), { exitCode: 2 });
+    });
+  }
+});
