@@ -79,7 +79,7 @@ test('a directory, a device, a fifo and a socket are each called by name, and no
   assert.equal(refusal(directory).message, `"${directory}" is a directory, not a regular file`);
   assert.equal(refusal('/dev/null').message, '"/dev/null" is a device node, not a regular file');
   const fifo = join(folder, 'fifo');
-  execFileSync('mkfifo', [fifo]);
+  execFileSync('/usr/bin/mkfifo', [fifo]);
   assert.equal(refusal(fifo).message, `"${fifo}" is a fifo, not a regular file`);
   const socket = join(folder, 'socket');
   const server = createServer();
