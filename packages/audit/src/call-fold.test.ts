@@ -7,7 +7,7 @@ import { allowed, ok, sampleCall } from './testing/sample.js';
 function sample(): {
   fold: CallFold;
   emitted: Extract<RecordBody, { kind: 'fold' }>[];
-  at(ns: bigint): void;
+  readonly at: (ns: bigint) => void;
 } {
   const emitted: Extract<RecordBody, { kind: 'fold' }>[] = [];
   let now = 0n;

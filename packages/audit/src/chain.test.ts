@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { genesis, positionBefore, positionOf, readRecord, seal } from './chain.js';
 import type { RecordBody } from './record.js';
 

@@ -52,9 +52,10 @@ export async function* follow(file: string, options: FollowOptions = {}): AsyncG
         current = next;
         reader = new LineReader(current.handle);
       } else {
-        // The writer cut away what it could not write whole.
+        // The writer cut away what it could not write whole, from a line's end on.
         const { size } = await current.handle.stat();
-        if (size < reader.position) reader = new LineReader(current.handle, await endOf(current.handle));
+        if (size < reader.position)
+          reader = new LineReader(current.handle, Math.min(size, reader.wholeBytes));
         await pause(intervalMs, signal);
       }
     }

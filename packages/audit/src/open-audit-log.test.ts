@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -87,8 +88,11 @@ test('of a request nothing but subject and digest is written, and of a subject n
     env: { KEY: 'hunter2' },
   };
   const call = sampleCall({ payload: Buffer.from('PASSWORD=hunter2'), subject });
-  log.outcome(await log.intent(call, allowed), call, { ...ok, ...{ stdin: 'hunter2' } });
-  log.observe({ ...call, method: 'A' }, { ...allowed, ...{ env: 'hunter2' } }, ok);
+  const talkative = Object.assign({}, allowed, ok, { stdin: 'hunter2', env: 'hunter2' });
+  log.outcome(await log.intent(call, talkative), call, talkative);
+  log.observe({ ...call, method: 'A' }, talkative, talkative);
+  log.observe({ ...call, method: 'A', fold: 'a' }, talkative, talkative);
+  log.observe({ ...call, method: 'A', fold: 'a' }, talkative, talkative);
   log.refuse({ ...call, method: 'B' }, denied);
   await log.close();
   assert.equal(readFileSync(file, 'latin1').includes('hunter2'), false);
@@ -275,7 +279,7 @@ test('a log that ends in a damaged line is not continued, and not touched', asyn
   const { log, file } = await openSample(t);
   await log.boot({});
   await log.close();
-  for (const damaged of ['what is this\n', `${'x'.repeat(1024 * 1024 + 1)}`]) {
+  for (const damaged of ['what is this\n', 'x'.repeat(1024 * 1024 + 1)]) {
     const before = readFileSync(file, 'latin1') + damaged;
     writeFileSync(file, before);
     await assert.rejects(openSample(t, { file }), (error) => {
@@ -312,6 +316,16 @@ test('a link, a directory or a pipe in its place is refused', async (t) => {
     });
   }
   assert.deepEqual(readdirSync(directory).sort(), ['directory', 'link', 'pipe', 'target']);
+});
+
+const isRoot = process.geteuid?.() === 0;
+const skip = isRoot || process.env['CI'] === 'true' ? false : 'only root can give a file away';
+
+test("a log that is another user's is refused", { skip }, async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  writeFileSync(file, '');
+  chownSync(file, 12_345, 0);
+  await assert.rejects(openSample(t, { file }), /belongs to uid 12345, not to us/);
 });
 
 test('senseless sizes are refused', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { RecordBody } from './record.js';
 import { RefusalFold } from './refusal-fold.js';
 import { denied, sampleCall } from './testing/sample.js';

@@ -86,7 +86,8 @@ test('a crash at any step of a rotation loses nothing', async (t) => {
         crashed ||= what === operation && count === at;
         return crashed ? 'EIO' : undefined;
       };
-      for (let n = 0; n < 20 && !crashed; n += 1) {
+      for (let n = 0; n < 20; n += 1) {
+        if (crashed) break;
         await log.intent(call, allowed).then(
           (sequence) => (acknowledged = sequence),
           (error: unknown) => assert.ok(error instanceof AuditUnavailable),

@@ -104,7 +104,8 @@ function styleOf(record: AuditRecord): Style {
 }
 
 function paint(text: string, style: Style, { color = false }: ShowOptions): string {
-  return color ? styleText(style, text) : text;
+  // The caller has decided: the terminal is not asked again.
+  return color ? styleText(style, text, { validateStream: false }) : text;
 }
 
 /** Controls, bidirectional and other formatting characters, line separators and what is unassigned, as escapes. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { AuditUnavailable } from './audit-unavailable.js';
 import { FaultyFiles, type Operation } from './testing/faulty-files.js';
 import { allowed, denied, first, ok, only, openSample, recordsOf, sampleCall } from './testing/sample.js';
