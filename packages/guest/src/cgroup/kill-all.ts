@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, type Syscalls } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
 import type { CgroupPaths } from './cgroup-paths.js';
 
 const SIGKILL = 9;
@@ -16,13 +17,19 @@ const FREEZE_WAIT_MS = 5;
  * nobody in it.
  */
 export async function killAll(paths: CgroupPaths, syscalls: Syscalls): Promise<void> {
+  const directory =
+    paths.version === 2 ? paths.directory : (paths.controllers.get('freezer') ?? anyOf(paths));
+  if (processes(directory).includes(process.pid)) {
+    throw new GuestError(
+      'internal',
+      `nobody is killed: the agent itself is in the container's cgroup ${directory}`,
+    );
+  }
   if (paths.version === 2 && existsSync(join(paths.directory, 'cgroup.kill'))) {
     if (write(join(paths.directory, 'cgroup.kill'), '1')) write(join(paths.directory, 'cgroup.freeze'), '0');
     return;
   }
   const freezer = freezerOf(paths);
-  const directory =
-    paths.version === 2 ? paths.directory : (paths.controllers.get('freezer') ?? anyOf(paths));
   try {
     if (freezer !== undefined && write(freezer.file, freezer.freeze)) await frozen(freezer);
     const killed = new Set<number>();

@@ -1,7 +1,8 @@
 import { hasCode } from '@kata-agent/linux';
 import type { ProcessRef } from '../actions.js';
 import type { Stdio } from '../runtime/runtime.js';
-import { prepareStreams } from '../stdio/prepare-streams.js';
+import { preparePipes } from '../stdio/prepare-pipes.js';
+import { prepareTerminal } from '../stdio/prepare-terminal.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 import { ContainerProcess } from './container-process.js';
 import type { GuestContext } from './guest-context.js';
@@ -21,7 +22,7 @@ export async function launchProcess(
   launch: (stdio: Stdio) => Promise<number>,
   context: GuestContext,
 ): Promise<ContainerProcess> {
-  const prepared = await prepareStreams(ref, terminal, context);
+  const prepared = terminal ? prepareTerminal(ref, context) : preparePipes(ref, context);
   let pid: number;
   try {
     pid = await launch(prepared.stdio);
@@ -32,7 +33,7 @@ export async function launchProcess(
   const exit = exitOf(pid, ref, context);
   let streams: ProcessStreams;
   try {
-    streams = await prepared.attach();
+    streams = prepared.attach();
   } catch (error) {
     prepared.discard();
     killIfThere(pid, context);

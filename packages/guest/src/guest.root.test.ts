@@ -1,0 +1,285 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { RealGuest, skip } from './testing/real-guest.js';
+
+let real: RealGuest;
+before(async () => {
+  if (skip === false) real = await RealGuest.open();
+});
+after(async () => {
+  if (skip === false) await real.close();
+});
+
+test('a container runs, says what it has to say and ends with its code', { skip }, async () => {
+  const id = await real.run(['sh', '-c', 'echo out; echo err >&2; exit 7']);
+  const [stdout, stderr] = await Promise.all([real.readAll(id), real.readAll(id, 'stderr')]);
+  assert.equal(stdout.toString(), 'out\n');
+  assert.equal(stderr.toString(), 'err\n');
+  assert.equal(await real.wait(id), 7);
+  assert.equal(await real.wait(id), 7, 'the code is kept for whoever asks later');
+  await real.remove(id);
+  await assert.rejects(real.wait(id), { kind: 'invalid', message: /Invalid container id/ });
+});
+
+test('10 MiB go through stdin and stdout unharmed', { skip }, async () => {
+  const id = await real.run(['cat']);
+  const sent = randomBytes(10 * 1024 * 1024);
+  const ref = { containerId: id, execId: '' };
+  const writing = (async () => {
+    for (let at = 0; at < sent.length; at += 100_000) {
+      await real.guest.writeStdin({ ...ref, data: sent.subarray(at, at + 100_000) });
+    }
+    await real.guest.writeStdin({ ...ref, data: new Uint8Array(0) });
+  })();
+  const received = await real.readAll(id);
+  await writing;
+  assert.equal(received.length, sent.length);
+  assert.equal(digest(received), digest(sent));
+  assert.equal(await real.wait(id), 0);
+  await real.remove(id);
+});
+
+test('two reads in flight are answered in order', { skip }, async () => {
+  const id = await real.run(['cat']);
+  const read = () =>
+    real.guest.readStream({ containerId: id, execId: '', stream: 'stdout', length: 3 }, real.signal);
+  const [first, second] = [read(), read()];
+  await real.guest.writeStdin({ containerId: id, execId: '', data: Buffer.from('abcdef') });
+  assert.deepEqual(
+    [Buffer.from(await first).toString(), Buffer.from(await second).toString()],
+    ['abc', 'def'],
+  );
+  await real.remove(id);
+});
+
+test('a grandchild that keeps the pipe open does not keep the end of file from coming', {
+  skip,
+}, async () => {
+  const id = await real.run(['sh', '-c', 'sleep 1000 & echo last words; exit 3'], {});
+  const exec = { containerId: id, execId: 'x' };
+  assert.equal((await real.readAll(id)).toString(), 'last words\n');
+  assert.equal(await real.wait(id), 3);
+  await real.remove(id);
+  const other = await real.run(['sleep', '1000']);
+  await real.guest.execProcess({
+    ...exec,
+    containerId: other,
+    process: real.process(['sh', '-c', 'sleep 1000 & head -c 60000 /dev/zero; exit 4']),
+  });
+  assert.equal(await real.wait(other, 'x'), 4);
+  assert.equal(
+    (await real.readAll(other, 'stdout', 'x')).length,
+    60_000,
+    'what was in the pipe at the exit is not lost',
+  );
+  await real.remove(other);
+});
+
+test('an exec has its own code, streams and id', { skip }, async () => {
+  const id = await real.run(['sleep', '1000']);
+  const process = real.process(['sh', '-c', 'echo from exec; cat >&2; exit 9']);
+  await real.guest.execProcess({ containerId: id, execId: 'e1', process });
+  await assert.rejects(real.guest.execProcess({ containerId: id, execId: 'e1', process }), {
+    kind: 'exists',
+  });
+  await real.guest.writeStdin({ containerId: id, execId: 'e1', data: Buffer.from('to stderr') });
+  await real.guest.closeStdin({ containerId: id, execId: 'e1' });
+  assert.equal((await real.readAll(id, 'stdout', 'e1')).toString(), 'from exec\n');
+  assert.equal((await real.readAll(id, 'stderr', 'e1')).toString(), 'to stderr');
+  assert.deepEqual(await Promise.all([real.wait(id, 'e1'), real.wait(id, 'e1')]), [9, 9]);
+  await assert.rejects(real.wait(id, 'e2'), { kind: 'not-found', message: /process not found/ });
+  await real.remove(id);
+});
+
+test('an exec of a program that is not there fails and leaves nothing', { skip }, async () => {
+  const id = await real.run(['sleep', '1000']);
+  const before = real.traces();
+  await assert.rejects(
+    real.guest.execProcess({ containerId: id, execId: 'no', process: real.process(['/bin/nothing']) }),
+    { kind: 'invalid', message: /\/bin\/nothing/ },
+  );
+  await settled();
+  assert.deepEqual(real.traces(), before);
+  await real.remove(id);
+});
+
+test('signals: SIGTERM becomes SIGKILL for a first process that does not handle it', { skip }, async () => {
+  const deaf = await real.run(['sleep', '1000']);
+  await real.guest.signalProcess({ containerId: deaf, execId: deaf, signal: 15 });
+  assert.equal(await real.wait(deaf), 137);
+  await assert.rejects(real.guest.signalProcess({ containerId: deaf, execId: deaf, signal: 15 }), {
+    kind: 'not-found',
+    message: /ESRCH: No such process/,
+  });
+  await real.guest.signalProcess({ containerId: deaf, execId: '', signal: 9 });
+  await real.remove(deaf);
+
+  const polite = await real.run(['sh', '-c', 'trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done']);
+  await real.readUntil('ready', { containerId: polite, execId: '' });
+  await real.guest.signalProcess({ containerId: polite, execId: '', signal: 15 });
+  assert.equal(await real.wait(polite), 5);
+  await real.remove(polite);
+});
+
+test('SIGKILL to the first process ends all of a container, also a paused one', { skip }, async () => {
+  const id = await real.run(['sleep', '1000']);
+  await real.guest.execProcess({ containerId: id, execId: 'e', process: real.process(['sleep', '1000']) });
+  await real.guest.pauseContainer(id);
+  await assert.rejects(real.guest.pauseContainer(id), { kind: 'precondition' });
+  await real.guest.signalProcess({ containerId: id, execId: '', signal: 9 });
+  assert.deepEqual(await Promise.all([real.wait(id), real.wait(id, 'e')]), [137, 137]);
+  await real.remove(id);
+});
+
+test('pause stops a container and resume lets it go on', { skip }, async () => {
+  const id = await real.run(['cat']);
+  const ref = { containerId: id, execId: '' };
+  await real.guest.pauseContainer(id);
+  assert.ok(real.isFrozen());
+  await real.guest.writeStdin({ ...ref, data: Buffer.from('later') });
+  await real.guest.resumeContainer(id);
+  assert.ok(!real.isFrozen());
+  assert.equal(await real.readUntil('later', ref), 'later');
+  await assert.rejects(real.guest.resumeContainer(id), { kind: 'precondition' });
+  await real.remove(id);
+});
+
+test('stats and update', { skip }, async () => {
+  const id = await real.run(['cat']);
+  const limit = 64n * 1024n * 1024n;
+  await real.guest.updateContainer({ id, resources: { memory: { limit }, pids: { limit: 77 } } });
+  const stats = await real.guest.statsContainer(id);
+  assert.equal(stats.memory.usage.limit, limit);
+  assert.equal(stats.pids.limit, 77n);
+  assert.equal(stats.pids.current, 1n);
+  assert.ok(stats.cpu.usage.total > 0n);
+  assert.ok(stats.memory.usage.usage > 0n);
+  await real.remove(id);
+});
+
+test('a terminal: one stream, a resize that the program sees, end of file by Control-D', {
+  skip,
+}, async () => {
+  const script =
+    'stty size; echo err >&2; trap "stty size" WINCH; while read line; do echo "got $line"; done; exit 6';
+  const id = await real.run(['sh', '-c', script], {
+    process: { terminal: true, consoleSize: { height: 24, width: 80 } },
+  });
+  const ref = { containerId: id, execId: '' };
+  assert.match(await real.readUntil('err', ref), /24 80\r\nerr/);
+  assert.equal(
+    (await real.guest.readStream({ ...ref, stream: 'stderr', length: 10 }, real.signal)).length,
+    0,
+  );
+  await real.guest.writeStdin({ ...ref, data: Buffer.from('hello\n') });
+  await real.readUntil('got hello', ref);
+  await real.guest.resizeTerminal({ ...ref, rows: 50, columns: 132 });
+  await real.guest.writeStdin({ ...ref, data: Buffer.from('again\n') });
+  assert.match(await real.readUntil('got again', ref), /50 132/);
+  await real.guest.closeStdin(ref);
+  await real.readAll(id);
+  assert.equal(await real.wait(id), 6);
+  await real.remove(id);
+});
+
+test('an exec with a terminal; a process without one cannot be resized', { skip }, async () => {
+  const id = await real.run(['sleep', '1000']);
+  const process = real.process(['sh', '-c', 'test -t 0 && echo terminal'], { terminal: true });
+  await real.guest.execProcess({ containerId: id, execId: 'e', process });
+  assert.equal((await real.readAll(id, 'stdout', 'e')).toString(), 'terminal\r\n');
+  assert.equal(await real.wait(id, 'e'), 0);
+  await assert.rejects(real.guest.resizeTerminal({ containerId: id, execId: '', rows: 1, columns: 1 }), {
+    kind: 'precondition',
+    message: /no tty/,
+  });
+  await real.remove(id);
+});
+
+test('a process killed for want of memory is an event', { skip }, async () => {
+  const id = real.id();
+  const base = real.spec(['sh', '-c', 'dd if=/dev/zero of=/tmp/big bs=1M count=200']);
+  const spec = {
+    ...base,
+    mounts: [
+      ...(base.mounts ?? []),
+      { destination: '/tmp', type: 'tmpfs', source: 'tmpfs', options: ['size=300m'] },
+    ],
+    linux: { ...base.linux, resources: { memory: { limit: 20_000_000 } } },
+  };
+  const event = real.guest.nextOomEvent(real.signal);
+  await real.guest.createContainer({ id, execId: id, spec, storages: [], sandboxPidns: false });
+  await real.guest.startContainer(id);
+  assert.equal(await event, id);
+  assert.equal(await real.wait(id), 137);
+  await real.remove(id);
+});
+
+test('what a container leaves: nothing, however it ends', { skip }, async () => {
+  await settled();
+  const before = real.traces();
+  const ended = await real.run(['true']);
+  await real.wait(ended);
+  const running = await real.run(['sh', '-c', 'sleep 1000 & sleep 1000']);
+  await real.guest.execProcess({
+    containerId: running,
+    execId: 'e',
+    process: real.process(['sleep', '1000']),
+  });
+  const reading = real.readAll(running);
+  const created = real.id();
+  const spec = real.spec(['true']);
+  await real.guest.createContainer({ id: created, execId: '', spec, storages: [], sandboxPidns: false });
+  for (const id of [ended, running, created]) await real.remove(id);
+  assert.equal((await reading).length, 0, 'a read that waits ends with the container');
+  await settled();
+  assert.deepEqual(real.traces(), before);
+});
+
+test('32 containers at once', { skip }, async () => {
+  await settled();
+  const before = real.traces();
+  const ids = await Promise.all(
+    Array.from({ length: 32 }, (_, index) => real.run(['sh', '-c', `echo ${index}; exit ${index}`])),
+  );
+  const codes = await Promise.all(ids.map((id) => real.wait(id)));
+  const outputs = await Promise.all(ids.map(async (id) => (await real.readAll(id)).toString()));
+  assert.deepEqual(codes, [...ids.keys()]);
+  assert.deepEqual(
+    outputs,
+    [...ids.keys()].map((index) => `${index}\n`),
+  );
+  await Promise.all(ids.map((id) => real.remove(id)));
+  await settled();
+  assert.deepEqual(real.traces(), before);
+});
+
+test('block devices cannot be made in a container', { skip }, async () => {
+  const id = await real.run([
+    'sh',
+    '-c',
+    'mknod /tmp/b b 254 0 2>/dev/null && echo made; mknod /tmp/c c 1 3 && echo char',
+  ]);
+  assert.equal((await real.readAll(id)).toString(), 'char\n');
+  await real.remove(id);
+});
+
+test('only three descriptors reach a container', { skip }, async () => {
+  const id = await real.run(['sh', '-c', 'ls /proc/self/fd']);
+  // 3 is the directory that ls itself reads.
+  assert.deepEqual((await real.readAll(id)).toString().split(/\s+/).filter(Boolean), ['0', '1', '2', '3']);
+  await real.remove(id);
+});
+
+function digest(data: Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+/** Handles that are being closed take a turn or two of the event loop. */
+async function settled(): Promise<void> {
+  for (let turns = 0; turns < 5; turns += 1) {
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { OciLinux, OciProcess, OciSpec } from '../oci-spec.js';
+import { type BuiltSpec, buildSpec, type SpecContext } from './build-spec.js';
+
+const process: OciProcess = { user: { uid: 0, gid: 0 }, args: ['/bin/sh'], cwd: '/' };
+
+const context: SpecContext = {
+  containerId: 'c1',
+  rootfs: '/run/kata-containers/c1/rootfs',
+  shared: {},
+  capabilities: { seccomp: true, apparmor: false, selinux: false },
+  hooks: 'refuse',
+  hostname: 'pod',
+  resolvConf: undefined,
+};
+
+const build = (spec: Partial<OciSpec> = {}, more: Partial<SpecContext> = {}): BuiltSpec =>
+  buildSpec({ ociVersion: '1.0.2', process, linux: {}, ...spec }, { ...context, ...more });
+const withLinux = (linux: OciLinux, more: Partial<SpecContext> = {}): OciLinux =>
+  build({ linux }, more).spec.linux ?? {};
+
+test('the root is the agent’s, whatever path the request has', () => {
+  assert.deepEqual(build({ root: { path: '/etc', readonly: true } }).spec.root, {
+    path: context.rootfs,
+    readonly: true,
+  });
+});
+
+test('network and time namespaces go, pid and mount are always there, paths of the host never', () => {
+  const namespaces = [
+    { type: 'network', path: '/proc/1/ns/net' },
+    { type: 'time' },
+    { type: 'ipc', path: '/x' },
+  ];
+  assert.deepEqual(withLinux({ namespaces }).namespaces, [
+    { type: 'ipc' },
+    { type: 'mount' },
+    { type: 'pid' },
+  ]);
+  assert.deepEqual(
+    withLinux({ namespaces }, { shared: { pid: '/proc/7/ns/pid', ipc: '/proc/7/ns/ipc' } }).namespaces,
+    [{ type: 'ipc', path: '/proc/7/ns/ipc' }, { type: 'mount' }, { type: 'pid', path: '/proc/7/ns/pid' }],
+  );
+  assert.throws(() => withLinux({ namespaces: [{ type: 'warp' }] }), { kind: 'invalid', message: /warp/ });
+});
+
+test('net sysctls are the agent’s to write', () => {
+  const built = build({ linux: { sysctl: { 'net.ipv4.ip_forward': '1', 'kernel.shm_rmid_forced': '1' } } });
+  assert.deepEqual(built.networkSysctls, { 'net.ipv4.ip_forward': '1' });
+  assert.deepEqual(built.spec.linux?.sysctl, { 'kernel.shm_rmid_forced': '1' });
+  assert.throws(() => build({ linux: { sysctl: { 'net/../../x': '1' } } }), { kind: 'invalid' });
+});
+
+test('cgroup paths', () => {
+  const path = (cgroupsPath?: string): string => build({ linux: { cgroupsPath } }).cgroup;
+  assert.equal(path('/kubepods/pod1/c1'), '/kubepods/pod1/c1');
+  assert.equal(path('system.slice:kata:c1'), '/system.slice/kata/c1');
+  assert.equal(path('kubepods/c1/'), '/kubepods/c1');
+  assert.equal(path(), '/kata-agent/c1');
+  assert.equal(path(''), '/kata-agent/c1');
+  for (const bad of ['/a/../..', 'a:..:b', '/', '::'])
+    assert.throws(() => path(bad), { kind: 'invalid' }, bad);
+});
+
+test('profiles that this guest or runtime has no use for are dropped', () => {
+  const spec = {
+    process: { ...process, apparmorProfile: 'p', selinuxLabel: 'l' },
+    linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW' }, mountLabel: 'm' },
+  };
+  const none = build(spec, { capabilities: { seccomp: false, apparmor: false, selinux: false } }).spec;
+  assert.equal(none.process.apparmorProfile, undefined);
+  assert.equal(none.process.selinuxLabel, undefined);
+  assert.equal(none.linux?.seccomp, undefined);
+  assert.equal(none.linux?.mountLabel, undefined);
+  const all = build(spec, { capabilities: { seccomp: true, apparmor: true, selinux: true } }).spec;
+  assert.equal(all.process.apparmorProfile, 'p');
+  assert.deepEqual(all.linux?.seccomp, { defaultAction: 'SCMP_ACT_ALLOW' });
+});
+
+test('hooks of all six kinds are refused; an empty message passes', () => {
+  const hook = { path: '/bin/evil' };
+  for (const kind of [
+    'prestart',
+    'createRuntime',
+    'createContainer',
+    'startContainer',
+    'poststart',
+    'poststop',
+  ]) {
+    assert.throws(() => build({ hooks: { [kind]: [hook] } }), { kind: 'refused', message: new RegExp(kind) });
+  }
+  assert.equal(build({ hooks: {} }).spec.hooks, undefined);
+  assert.equal(build({ hooks: { prestart: [] } }).spec.hooks, undefined);
+  assert.deepEqual(build({ hooks: { prestart: [hook] } }, { hooks: 'allow' }).spec.hooks, {
+    prestart: [hook],
+  });
+});
+
+test('a process may not begin in or as something under a process’s /proc directory', () => {
+  for (const cwd of [
+    '/proc/self/fd/7',
+    '//proc/self',
+    '/proc/./self/cwd',
+    '/a/../proc/thread-self',
+    '/proc/1/root',
+  ]) {
+    assert.throws(() => build({ process: { ...process, cwd } }), { kind: 'refused' }, cwd);
+  }
+  for (const [program, cwd] of [
+    ['/proc/self/exe', '/'],
+    ['self/exe', '/proc'],
+    ['../proc/self/exe', '/bin'],
+  ] as const) {
+    assert.throws(
+      () => build({ process: { ...process, args: [program], cwd } }),
+      { kind: 'refused' },
+      program,
+    );
+  }
+  build({ process: { ...process, cwd: '/proc/selfish' } });
+  assert.throws(() => build({ process: { ...process, cwd: 'here' } }), { kind: 'invalid' });
+  assert.throws(() => build({ process: { ...process, args: [] } }), { kind: 'invalid' });
+  assert.throws(() => build({ process: undefined }), { kind: 'invalid' });
+  assert.throws(() => build({ linux: undefined }), { kind: 'invalid' });
+});
+
+test('the hostname is the container’s, else the sandbox’s, and only with a uts namespace', () => {
+  const linux = { namespaces: [{ type: 'uts' }] };
+  assert.equal(build({ hostname: 'own', linux }).spec.hostname, 'own');
+  assert.equal(build({ linux }).spec.hostname, 'pod');
+  assert.equal(build({ hostname: 'own' }).spec.hostname, undefined);
+});
+
+test('the sandbox’s resolv.conf comes unless the container brings its own', () => {
+  const resolvConf = '/run/kata-containers/sandbox/resolv.conf';
+  assert.equal(build({}, { resolvConf }).spec.mounts?.[0]?.source, resolvConf);
+  const own = { destination: '/etc/resolv.conf', type: 'bind', source: '/x', options: ['bind'] };
+  assert.deepEqual(build({ mounts: [own] }, { resolvConf }).spec.mounts, [own]);
+});
+
+test('devices: deny all first, allow what the spec may have, no block devices, not the guest’s memory', () => {
+  const devices = [
+    { allow: false, access: 'rwm' },
+    { allow: true, type: 'c', major: 1, minor: 3, access: 'rwm' },
+    { allow: true, type: 'b', major: 254, minor: 0, access: 'rwm' },
+    { allow: true, access: 'rwm' },
+  ];
+  assert.deepEqual(withLinux({ resources: { devices } }).resources?.devices, [
+    { allow: false, access: 'rwm' },
+    { allow: true, type: 'c', major: 1, minor: 3, access: 'rwm' },
+    { allow: true, type: 'c', access: 'rwm' },
+  ]);
+  assert.deepEqual(withLinux({}).resources?.devices, [{ allow: false, access: 'rwm' }]);
+  const node = (type: string, major: number, minor: number) => () =>
+    withLinux({ devices: [{ path: '/dev/x', type, major, minor }] });
+  assert.throws(node('b', 254, 0), { kind: 'refused' });
+  assert.throws(node('c', 1, 1), { kind: 'refused' });
+  assert.throws(node('z', 1, 1), { kind: 'invalid' });
+  node('c', 10, 229)();
+});
+
+test('resources that are 0 are not set', () => {
+  const resources = {
+    memory: { limit: 0n, swap: 5n, disableOOMKiller: false },
+    cpu: { shares: 0, cpus: '' },
+    pids: { limit: 0 },
+  };
+  const built = withLinux({ resources }).resources;
+  assert.deepEqual(built?.memory, { swap: 5n });
+  assert.equal(built?.cpu, undefined);
+  assert.equal(built?.pids, undefined);
+});

@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { encodeSpec } from './encode-spec.js';
+
+test('without large integers it is JSON.stringify', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      assert.deepEqual(JSON.parse(encodeSpec(value)), JSON.parse(JSON.stringify(value)));
+    }),
+  );
+});
+
+test('64-bit integers keep every digit, and what is undefined is left out', () => {
+  assert.equal(
+    encodeSpec({ hard: 18446744073709551615n, soft: -1n, none: undefined, list: [1, 'a"'] }),
+    '{"hard":18446744073709551615,"soft":-1,"list":[1,"a\\""]}',
+  );
+});

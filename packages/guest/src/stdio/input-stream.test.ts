@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { PassThrough, Writable } from 'node:stream';
+import { test } from 'node:test';
+import { InputStream } from './input-stream.js';
+
+test('a write resolves when it was taken; closing comes after what was written', async () => {
+  const sink = new PassThrough();
+  const input = new InputStream(sink);
+  const writing = input.write(Buffer.from('abc'));
+  input.close();
+  input.close();
+  assert.equal(await writing, 3);
+  assert.equal(Buffer.concat(await sink.toArray()).toString(), 'abc');
+  await assert.rejects(input.write(Buffer.from('x')), { kind: 'precondition', message: /closed/ });
+});
+
+test('a process that does not read makes writes wait, and in the end fail', async () => {
+  const input = new InputStream(new Writable({ write: () => undefined }));
+  const waiting = input.write(Buffer.alloc(8 * 1024 * 1024));
+  await assert.rejects(input.write(Buffer.alloc(1)), { kind: 'exhausted' });
+  input.end();
+  await assert.rejects(waiting, { kind: 'precondition' });
+});
+
+test('a reader that went away is an error', async () => {
+  const sink = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) });
+  const input = new InputStream(sink);
+  await assert.rejects(input.write(Buffer.from('x')), { kind: 'precondition' });
+  await assert.rejects(input.write(Buffer.from('y')), { kind: 'precondition' });
+});

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { OutputStream, type Overflow } from './output-stream.js';
+
+const keep: Overflow = { drained: () => false, take: () => assert.fail('nothing may be thrown away') };
+const never = new AbortController().signal;
+const open = (source: PassThrough, buffer = 1024, overflow = keep): OutputStream =>
+  new OutputStream(source, { buffer, source: 65_536 }, overflow);
+const turn = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+
+test('whatever pieces are written and read, the bytes are the same', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 40 }),
+      fc.integer({ min: 1, max: 400 }),
+      fc.integer({ min: 1, max: 500 }),
+      async (pieces, length, buffer) => {
+        const source = new PassThrough();
+        const stream = open(source, buffer);
+        for (const piece of pieces) source.write(piece);
+        source.end();
+        const received: Uint8Array[] = [];
+        for (;;) {
+          const chunk = await stream.read(length, never);
+          assert.ok(chunk.length <= length);
+          if (chunk.length === 0) break;
+          received.push(chunk);
+        }
+        assert.deepEqual(Buffer.concat(received), Buffer.concat(pieces));
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test('a full buffer stops the source; reading lets it go on', async () => {
+  const source = new PassThrough({ highWaterMark: 16 });
+  const stream = open(source, 100);
+  source.write(Buffer.alloc(100));
+  await turn();
+  assert.ok(source.isPaused());
+  await stream.read(60, never);
+  assert.ok(!source.isPaused());
+});
+
+test('reads wait their turn; one that is aborted takes nothing', async () => {
+  const source = new PassThrough();
+  const stream = open(source);
+  const stop = new AbortController();
+  const [first, second] = [stream.read(10, stop.signal), stream.read(10, never)];
+  stop.abort(new Error('enough'));
+  await assert.rejects(first, /enough/);
+  await assert.rejects(stream.read(1, stop.signal), /enough/);
+  source.write('for the second');
+  assert.equal(Buffer.from(await second).toString(), 'for the se');
+});
+
+test('where nobody may read, output is given away and the writer goes on', async () => {
+  const taken: Uint8Array[] = [];
+  let drained = false;
+  const source = new PassThrough();
+  const stream = open(source, 10, { drained: () => drained, take: (data) => taken.push(data) });
+  source.write('before the rule '.repeat(2));
+  await turn();
+  assert.ok(source.isPaused(), 'while somebody may read it waits');
+  drained = true;
+  source.resume();
+  for (let i = 0; i < 100; i += 1) source.write('drained ');
+  await turn();
+  assert.ok(!source.isPaused());
+  stream.end();
+  assert.equal(Buffer.concat(taken).length, 32 + 800);
+});
+
+test('after the process’s end, what it wrote is delivered, then comes the end of file, though the source stays open', async () => {
+  const source = new PassThrough({ highWaterMark: 16 });
+  const stream = open(source, 10);
+  source.write('1234567890');
+  source.write('left in the pipe');
+  await turn();
+  await stream.processEnded();
+  assert.ok(stream.ended && !stream.finished);
+  assert.equal(Buffer.from(await stream.read(100, never)).toString(), '1234567890left in the pipe');
+  assert.equal((await stream.read(100, never)).length, 0);
+  assert.ok(stream.finished);
+});
+
+test('a grandchild that never stops writing cannot keep the end of file away', async () => {
+  const source = new PassThrough();
+  const stream = open(source, 1024);
+  const endless = setInterval(() => source.write(Buffer.alloc(512)), 1);
+  await stream.processEnded();
+  clearInterval(endless);
+  assert.ok(stream.ended);
+});
+
+test('a source that closes or fails ends the stream at once', async () => {
+  for (const finish of [(s: PassThrough) => s.end(), (s: PassThrough) => s.destroy(new Error('EIO'))]) {
+    const source = new PassThrough();
+    const stream = open(source);
+    const read = stream.read(10, never);
+    finish(source);
+    assert.equal((await read).length, 0);
+    await stream.processEnded();
+  }
+});

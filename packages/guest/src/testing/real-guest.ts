@@ -1,0 +1,242 @@
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { loadSyscalls, mounts } from '@kata-agent/linux';
+import type { CreateContainer, ProcessRef, StreamName } from '../actions.js';
+import { Guest } from '../guest.js';
+import type { GuestOptions } from '../guest-options.js';
+import type { OciProcess, OciSpec } from '../oci-spec.js';
+
+const RUNC = ['/usr/sbin/runc', '/usr/bin/runc', '/usr/local/sbin/runc'].find((path) => existsSync(path));
+const BUSYBOX = '/usr/bin/busybox';
+const APPLETS = [
+  'cat',
+  'dd',
+  'echo',
+  'head',
+  'id',
+  'ls',
+  'mknod',
+  'mount',
+  'sh',
+  'sleep',
+  'stty',
+  'touch',
+  'true',
+  'yes',
+];
+
+/** Why tests with the real runtime cannot run here. Where CI is set they run all the same, and fail. */
+export const skip: string | false = reasonToSkip();
+
+function reasonToSkip(): string | false {
+  if (process.env['CI'] === 'true') return false;
+  if (process.getuid?.() !== 0) return 'needs root';
+  if (RUNC === undefined) return 'needs runc (apt-get install runc)';
+  return existsSync(BUSYBOX) ? false : 'needs busybox (apt-get install busybox-static)';
+}
+
+/** What a container might leave behind, in a form that can be compared. */
+export interface Traces {
+  readonly processes: readonly string[];
+  readonly mounts: readonly string[];
+  readonly cgroups: readonly string[];
+  readonly files: readonly string[];
+  readonly descriptors: number;
+}
+
+/** A guest on this machine, in directories of its own, with a root file system of busybox. */
+export class RealGuest {
+  readonly guest: Guest;
+  readonly directory: string;
+  readonly kata: string;
+  readonly state: string;
+  readonly rootfs: string;
+  readonly log: string[];
+  /** Ids and cgroups begin with it, so that tests that run beside each other do not meet. */
+  readonly name: string;
+  readonly signal: AbortSignal = new AbortController().signal;
+  // Neither SIGCHLD nor a promise keeps Node alive.
+  readonly #alive = setInterval(() => undefined, 60_000);
+  #count = 0;
+
+  private constructor(guest: Guest, directory: string, log: string[]) {
+    this.guest = guest;
+    this.directory = directory;
+    this.name = basename(directory);
+    this.kata = join(directory, 'kata');
+    this.state = join(directory, 'state');
+    this.rootfs = join(this.kata, 'shared/containers/rootfs');
+    this.log = log;
+  }
+
+  static async open(options: Partial<GuestOptions> = {}): Promise<RealGuest> {
+    const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+    const log: string[] = [];
+    const guest = await Guest.open({
+      syscalls: loadSyscalls(),
+      runtime: RUNC,
+      log: (level, message) => log.push(`${level}: ${message}`),
+      ...options,
+      paths: { kata: join(directory, 'kata'), state: join(directory, 'state'), ...options.paths },
+    });
+    const real = new RealGuest(guest, directory, log);
+    makeRootfs(real.rootfs);
+    return real;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#alive);
+    await this.guest.shutdown();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  id(): string {
+    this.#count += 1;
+    return `${this.name}-${this.#count}`;
+  }
+
+  spec(args: readonly string[], more: Partial<OciProcess> = {}): OciSpec {
+    return {
+      ociVersion: '1.0.2',
+      process: this.process(args, more),
+      root: { path: this.rootfs },
+      mounts: [
+        { destination: '/proc', type: 'proc', source: 'proc' },
+        {
+          destination: '/dev',
+          type: 'tmpfs',
+          source: 'tmpfs',
+          options: ['nosuid', 'mode=755', 'size=65536k'],
+        },
+        {
+          destination: '/dev/pts',
+          type: 'devpts',
+          source: 'devpts',
+          options: ['newinstance', 'ptmxmode=0666'],
+        },
+      ],
+      linux: {
+        cgroupsPath: `${this.name}:test:${args.length}-${this.#count}`,
+        namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type })),
+      },
+    };
+  }
+
+  process(args: readonly string[], more: Partial<OciProcess> = {}): OciProcess {
+    const capabilities = ['CAP_KILL', 'CAP_MKNOD', 'CAP_SYS_ADMIN'];
+    return {
+      user: { uid: 0, gid: 0 },
+      args,
+      env: ['PATH=/bin', 'TERM=xterm'],
+      cwd: '/',
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      ...more,
+    };
+  }
+
+  /** Creates and starts a container; answers its id. */
+  async run(
+    args: readonly string[],
+    more: Partial<CreateContainer> & { process?: Partial<OciProcess> } = {},
+  ): Promise<string> {
+    const { process: processMore, ...action } = more;
+    const id = action.id ?? this.id();
+    const spec = this.spec(args, processMore);
+    await this.guest.createContainer({ id, execId: id, spec, storages: [], sandboxPidns: false, ...action });
+    await this.guest.startContainer(id);
+    return id;
+  }
+
+  wait(containerId: string, execId = ''): Promise<number> {
+    return this.guest.waitProcess({ containerId, execId }, this.signal);
+  }
+
+  /** All of a stream, up to its end. */
+  async readAll(containerId: string, stream: StreamName = 'stdout', execId = ''): Promise<Buffer> {
+    const chunks: Uint8Array[] = [];
+    for (;;) {
+      const chunk = await this.guest.readStream(
+        { containerId, execId, stream, length: 32 * 1024 },
+        this.signal,
+      );
+      if (chunk.length === 0) return Buffer.concat(chunks);
+      chunks.push(chunk);
+    }
+  }
+
+  /** Reads until this text has come. */
+  async readUntil(text: string, ref: ProcessRef, stream: StreamName = 'stdout'): Promise<string> {
+    let all = '';
+    while (!all.includes(text)) {
+      const chunk = await this.guest.readStream({ ...ref, stream, length: 32 * 1024 }, this.signal);
+      if (chunk.length === 0)
+        throw new Error(`the stream ended before ${JSON.stringify(text)}: ${JSON.stringify(all)}`);
+      all += Buffer.from(chunk).toString();
+    }
+    return all;
+  }
+
+  remove(id: string): Promise<void> {
+    return this.guest.removeContainer({ id, timeoutSeconds: 0 });
+  }
+
+  /** Some container of ours is frozen, by the kernel's word. */
+  isFrozen(): boolean {
+    return cgroupsNamed(this.name).some((path) => {
+      const [v1, v2] = ['freezer.state', 'cgroup.events'].map((name) => join(path, name));
+      const text = [v1, v2].map((file) =>
+        file !== undefined && existsSync(file) ? readFileSync(file, 'utf8') : '',
+      );
+      return /FROZEN|frozen 1/.test(text.join());
+    });
+  }
+
+  traces(): Traces {
+    return {
+      processes: readdirSync('/proc/self/task').flatMap((task) =>
+        readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+      ),
+      mounts: mounts()
+        .map(({ target }) => target)
+        .filter((target) => target.startsWith(this.directory)),
+      cgroups: cgroupsNamed(this.name),
+      files: [this.kata, this.state].flatMap((top) =>
+        readdirSync(top, { recursive: true, encoding: 'utf8' })
+          .filter((name) => !name.startsWith('shared/containers/rootfs'))
+          .map((name) => join(top, name)),
+      ),
+      descriptors: readdirSync('/proc/self/fd').length,
+    };
+  }
+}
+
+function makeRootfs(directory: string): void {
+  mkdirSync(join(directory, 'bin'), { recursive: true });
+  for (const name of ['dev', 'proc', 'tmp', 'etc']) mkdirSync(join(directory, name));
+  copyFileSync(BUSYBOX, join(directory, 'bin/busybox'));
+  for (const applet of APPLETS) symlinkSync('busybox', join(directory, 'bin', applet));
+}
+
+/** Test cgroups lie directly below a hierarchy's root: others come and go beside them. */
+function cgroupsNamed(name: string): readonly string[] {
+  const root = '/sys/fs/cgroup';
+  const tops = ['', ...readdirSync(root)]
+    .map((top) => join(root, top, name))
+    .filter((path) => existsSync(path));
+  return tops.flatMap((top) => [
+    top,
+    ...readdirSync(top, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(entry.path, entry.name)),
+  ]);
+}
