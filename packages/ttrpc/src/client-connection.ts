@@ -10,7 +10,7 @@ import { FrameFlag, FrameType, type Frame } from './frame.js';
 import { intercept, type ClientCallInfo, type ClientInterceptor } from './interceptor.js';
 import type { Limits } from './limits.js';
 import { metadataFromPairs, metadataPairs } from './metadata.js';
-import { emptyPayload, encoderOf, type Encode, type EncodedPayload } from './payload.js';
+import { emptyPayload, encoderOf, mostEnvelopeBytes, type Encode, type EncodedPayload } from './payload.js';
 import { extendLead, requestLead } from './request-envelope.js';
 import { sendMessages } from './send-messages.js';
 import { connectionClosed } from './stream.js';
@@ -216,7 +216,7 @@ export class ClientConnection implements Channel, ChannelOwner {
 
   #checkSize(method: DescMethod, bytes: number): void {
     const most = this.#limits.maxFrameBytes;
-    if (bytes + 5 > most)
+    if (bytes + mostEnvelopeBytes > most)
       throw new TtrpcError(
         Code.ResourceExhausted,
         `${method.name}: a message of ${bytes} bytes exceeds a frame of ${most}`,

@@ -98,7 +98,8 @@ export class FrameChannel {
   ): void {
     if (this.#closed || !this.#stream.writable) return;
     this.#outbox.add(streamId, type, flags, payload, tag, lead);
-    if (this.#outbox.bytes >= flushBytes || (alone && !this.#flushScheduled)) {
+    const now = alone && !this.#flushScheduled && !(this.#pumping && this.#reader.pending);
+    if (now || this.#outbox.bytes >= flushBytes) {
       this.#flush();
     } else if (!this.#flushScheduled) {
       this.#flushScheduled = true;
@@ -216,7 +217,6 @@ export class FrameChannel {
       if (left > 0) this.#armFrameTimer(Math.ceil(left));
       else this.#violate(`a frame did not end within ${this.#limits.frameTimeoutMs} ms`);
     }, ms);
-    this.#frameTimer.unref();
   }
 
   #violate(message: string): void {

@@ -41,6 +41,11 @@ export class FrameReader {
     return this.#need > 0;
   }
 
+  /** Whether bytes wait that `next` has not looked at. */
+  get pending(): boolean {
+    return this.#at < this.#chunk.length;
+  }
+
   /** Takes a chunk over: the caller must not write to it again. */
   push(chunk: Buffer): void {
     const rest = this.#chunk.length - this.#at;

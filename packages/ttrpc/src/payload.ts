@@ -11,6 +11,9 @@ export interface EncodedPayload {
 /** From this many bytes on, a part is handed to the socket as it is: cheaper than a copy. */
 export const largePart = 8192;
 
+/** What a response adds to its payload or status: a tag, and a length of up to four bytes. */
+export const mostEnvelopeBytes = 5;
+
 const empty = new Uint8Array(0);
 
 export const emptyPayload: EncodedPayload = { head: empty, tail: undefined, length: 0 };

@@ -1,42 +1,21 @@
 import { create, type Message } from '@bufbuild/protobuf';
-import type { FrameChannel } from './frame-channel.js';
+import type { CallHost } from './call-host.js';
 import { Code } from './code.js';
 import { Deadline, timeoutFromWire } from './deadline.js';
 import { decodeMessage } from './decode.js';
+import { describeError } from './describe-error.js';
 import type { Fault } from './fault.js';
 import { FrameFlag, frameData, FrameType, type Frame } from './frame.js';
-import {
-  intercept,
-  type Admit,
-  type HandlerContext,
-  type Refusal,
-  type ServerInterceptor,
-} from './interceptor.js';
-import type { Limits } from './limits.js';
+import { intercept, type HandlerContext, type Refusal } from './interceptor.js';
 import type { Metadata } from './metadata.js';
 import type { MethodEntry } from './method-table.js';
-import { emptyPayload, type EncodedPayload } from './payload.js';
+import { mostEnvelopeBytes, type EncodedPayload } from './payload.js';
 import type { RequestEnvelope } from './request-envelope.js';
 import { responsePayloadTag } from './response-envelope.js';
 import { sendMessages } from './send-messages.js';
 import type { Handler } from './service.js';
-import { MessageQueue, type QueueOwner } from './stream.js';
+import { MessageQueue } from './stream.js';
 import { TtrpcError } from './ttrpc-error.js';
-
-/** What a call needs from its connection. */
-export interface CallHost<C> extends QueueOwner {
-  readonly connection: C;
-  readonly channel: FrameChannel;
-  readonly limits: Limits;
-  readonly admit: Admit<C> | undefined;
-  readonly interceptors: readonly ServerInterceptor<C>[];
-  /** No other call is in flight. */
-  readonly alone: boolean;
-  report(fault: Fault<C>): void;
-  answer(streamId: number, error: TtrpcError): void;
-  /** The handler has ended; the call does not count any more. */
-  settled(call: ServerCall<C>): void;
-}
 
 /**
  * One call from request to answer. It is also the context that handlers get: `signal` costs nothing until it is read.
@@ -92,34 +71,24 @@ export class ServerCall<C> implements HandlerContext<C> {
   start(): void {
     if (this.timeoutMs !== undefined && this.timeoutMs > 0)
       this.#deadline = new Deadline(this.timeoutMs, () => this.reject(this.#late()));
-    const { admit } = this.#host;
-    if (admit === undefined) {
-      this.#proceed();
-      return;
-    }
-    try {
-      const refusal = admit(this);
-      if (refusal === undefined) this.#proceed();
-      else if ('then' in refusal)
-        refusal.then(
-          (late) => this.#decided(late),
-          (error) => this.#admitFailed(error),
-        );
-      else this.#refuse(refusal);
-    } catch (error) {
-      this.#admitFailed(error);
-    }
+    const decision = this.#admission();
+    if (decision === undefined) this.#proceed();
+    else if ('then' in decision)
+      decision.then(
+        (refusal) => this.#decided(refusal),
+        (error) => this.#decided(this.#notAdmitted(error)),
+      );
+    else this.#refuse(decision);
   }
 
   /** Takes a data frame. Returns what is wrong with it, if anything. */
   data(frame: Frame): string | undefined {
     if (this.#remoteClosed) return 'data on a stream whose sender has closed it, or that takes none';
-    const closes = (frame.flags & FrameFlag.RemoteClosed) !== 0;
-    if ((frame.flags & FrameFlag.NoData) === 0) {
+    if ((frame.flags & FrameFlag.NoData) === 0 && this.#entry !== undefined) {
       if (this.#queue === undefined) return 'data on a stream that takes none';
       this.#queue.push(frameData(frame));
     }
-    if (closes) this.#closeRemote();
+    if ((frame.flags & FrameFlag.RemoteClosed) !== 0) this.#closeRemote();
     return undefined;
   }
 
@@ -130,16 +99,15 @@ export class ServerCall<C> implements HandlerContext<C> {
   /** Answers with an error and tells the handler that it may stop. */
   reject(error: TtrpcError): void {
     if (this.#answered) return;
-    this.#host.answer(this.streamId, error);
+    this.#host.answer(this.streamId, error, this.#host.alone);
     this.abort(error);
   }
 
   /** Nobody waits for the answer any more. */
   abort(reason: TtrpcError): void {
-    this.#finish();
+    this.#finish(reason);
     this.#aborted ??= reason;
     this.#controller?.abort(reason);
-    this.#queue?.discard(reason);
   }
 
   #closeRemote(): void {
@@ -154,27 +122,28 @@ export class ServerCall<C> implements HandlerContext<C> {
     );
   }
 
+  /** Fails closed: whoever could not decide has not admitted. */
+  #admission(): Refusal | undefined | Promise<Refusal | undefined> {
+    try {
+      return this.#host.admit?.(this);
+    } catch (error) {
+      return this.#notAdmitted(error);
+    }
+  }
+
+  #notAdmitted(error: unknown): Refusal {
+    this.#report('admit', 'the admission of the call failed', error);
+    return { error: new TtrpcError(Code.Internal, `${this.method} could not be admitted`) };
+  }
+
   #decided(refusal: Refusal | undefined): void {
     if (refusal === undefined) this.#proceed();
     else this.#refuse(refusal);
   }
 
-  /** Fails closed: whoever could not decide has not admitted. */
-  #admitFailed(error: unknown): void {
-    this.#report('admit', 'the admission of the call failed', error);
-    this.#refuse({ error: new TtrpcError(Code.Internal, `${this.method} could not be admitted`) });
-  }
-
   #refuse(refusal: Refusal): void {
-    if ('error' in refusal) {
-      this.reject(refusal.error);
-      this.#host.settled(this);
-      return;
-    }
-    const entry = this.#entry;
-    if (!this.#answered && (entry?.kind === 'server_streaming' || entry?.kind === 'bidi_streaming'))
-      this.#host.channel.send(this.streamId, FrameType.Data, 0, this.#encode(entry, refusal.reply));
-    this.#succeed(refusal.reply);
+    if ('error' in refusal) this.#fail(refusal.error);
+    else this.#succeed(refusal.reply);
   }
 
   #proceed(): void {
@@ -185,7 +154,7 @@ export class ServerCall<C> implements HandlerContext<C> {
     else if (entry.kind === 'unary') this.#unary(entry, entry.handler);
     else
       this.#stream(entry, entry.handler).then(
-        (reply) => this.#succeed(reply),
+        (reply) => this.#succeed(reply, entry.kind !== 'client_streaming'),
         (error) => this.#fail(error),
       );
   }
@@ -231,32 +200,11 @@ export class ServerCall<C> implements HandlerContext<C> {
     });
   }
 
-  #succeed(reply: unknown): void {
-    const entry = this.#entry;
+  /** `reply` is the one message of a call that has one; a refused stream may have one too. */
+  #succeed(reply: unknown, streamed = false): void {
     if (!this.#answered) {
       try {
-        if (entry === undefined) throw this.#unimplemented();
-        if (entry.kind === 'unary' || entry.kind === 'client_streaming') {
-          const payload = this.#encode(entry, reply);
-          this.#finish();
-          this.#host.channel.send(
-            this.streamId,
-            FrameType.Response,
-            0,
-            payload,
-            responsePayloadTag,
-            undefined,
-            this.#host.alone,
-          );
-        } else {
-          this.#finish();
-          this.#host.channel.send(
-            this.streamId,
-            FrameType.Data,
-            FrameFlag.RemoteClosed | FrameFlag.NoData,
-            emptyPayload,
-          );
-        }
+        this.#sendLast(reply, streamed);
       } catch (error) {
         this.#fail(error);
         return;
@@ -265,26 +213,37 @@ export class ServerCall<C> implements HandlerContext<C> {
     this.#host.settled(this);
   }
 
-  /** The handler threw. Its own status is sent as it is; anything else is UNKNOWN to the caller, and a fault. */
+  #sendLast(reply: unknown, streamed: boolean): void {
+    const { channel, alone } = this.#host;
+    const { streamId } = this;
+    const entry = this.#entry;
+    if (entry === undefined) throw this.#unimplemented();
+    const payload = streamed ? undefined : this.#encode(entry, reply);
+    this.#finish();
+    if (entry.kind === 'unary' || entry.kind === 'client_streaming') {
+      channel.send(streamId, FrameType.Response, 0, payload, responsePayloadTag, undefined, alone);
+      return;
+    }
+    if (payload !== undefined) channel.send(streamId, FrameType.Data, 0, payload);
+    channel.send(streamId, FrameType.Data, FrameFlag.RemoteClosed | FrameFlag.NoData);
+  }
+
+  /** A status that was thrown is sent as it is; anything else is UNKNOWN to the caller, and a fault. */
   #fail(error: unknown): void {
-    const known = error instanceof TtrpcError && error.code !== Code.Ok;
-    const aborted = this.#answered && error instanceof Error && error.name === 'AbortError';
-    if (!known && !aborted) this.#report('handler', 'the handler failed', error);
-    this.reject(
-      known ? error : new TtrpcError(Code.Unknown, error instanceof Error ? error.message : String(error)),
-    );
+    const status = error instanceof TtrpcError && error.code !== Code.Ok ? error : undefined;
+    const stopped = this.#answered && error instanceof Error && error.name === 'AbortError';
+    if (status === undefined && !stopped) this.#report('handler', 'the handler failed', error);
+    this.reject(status ?? new TtrpcError(Code.Unknown, describeError(error)));
     this.#host.settled(this);
   }
 
   #encode(entry: MethodEntry<C>, reply: unknown): EncodedPayload {
-    if (typeof reply !== 'object' || reply === null)
-      throw new TypeError(`${this.method} returned ${String(reply)} in place of a ${entry.output.typeName}`);
-    const payload = entry.encode(reply);
-    // A response adds a tag and a length of at most four bytes.
-    if (payload.length + 5 > this.#host.limits.maxFrameBytes)
+    const payload = entry.encode(asObject(entry, reply));
+    const most = this.#host.limits.maxFrameBytes;
+    if (payload.length + mostEnvelopeBytes > most)
       throw new TtrpcError(
         Code.ResourceExhausted,
-        `the reply has ${payload.length} bytes, more than a frame of ${this.#host.limits.maxFrameBytes}`,
+        `the reply has ${payload.length} bytes, too many for a frame of ${most}`,
       );
     return payload;
   }
@@ -294,17 +253,21 @@ export class ServerCall<C> implements HandlerContext<C> {
     this.#host.report({ kind, message, connection, service, method, error });
   }
 
-  #finish(): void {
+  #finish(reason?: TtrpcError): void {
     this.#answered = true;
     this.#deadline?.cancel();
     this.#deadline = undefined;
+    this.#queue?.discard(reason);
   }
 }
 
+function asObject<C>(entry: MethodEntry<C>, reply: unknown): object {
+  if (typeof reply === 'object' && reply !== null) return reply;
+  throw new TypeError(`${entry.name} gave ${typeof reply} in place of a ${entry.output.typeName}`);
+}
+
 function asMessage<C>(entry: MethodEntry<C>, reply: unknown): Message {
-  if (typeof reply !== 'object' || reply === null)
-    throw new TypeError(`${entry.name} returned ${String(reply)} in place of a ${entry.output.typeName}`);
-  return create(entry.output, reply as Record<string, unknown>);
+  return create(entry.output, asObject(entry, reply) as Record<string, unknown>);
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { CallHost } from './call-host.js';
 import { FrameChannel, Hold, type ChannelOwner } from './frame-channel.js';
 import { Code } from './code.js';
 import type { Fault } from './fault.js';
@@ -7,9 +8,10 @@ import { FrameType, type Frame } from './frame.js';
 import type { Admit, ServerInterceptor } from './interceptor.js';
 import type { Limits } from './limits.js';
 import type { MethodTable } from './method-table.js';
+import { mostEnvelopeBytes } from './payload.js';
 import { readRequest } from './request-envelope.js';
 import { responseStatusTag } from './response-envelope.js';
-import { ServerCall, type CallHost } from './server-call.js';
+import { ServerCall } from './server-call.js';
 import { encodeStatus } from './status.js';
 import { connectionClosed } from './stream.js';
 import { TtrpcError } from './ttrpc-error.js';
@@ -92,15 +94,15 @@ export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C
     this.#settings.report(fault);
   }
 
-  answer(streamId: number, error: TtrpcError): void {
+  answer(streamId: number, error: TtrpcError, alone = false): void {
     let status = encodeStatus(error);
-    if (status.length + 5 > this.limits.maxFrameBytes)
+    if (status.length + mostEnvelopeBytes > this.limits.maxFrameBytes)
       status = encodeStatus(new TtrpcError(Code.ResourceExhausted, 'the status is larger than a frame'));
     const payload = { head: status, tail: undefined, length: status.length };
-    this.channel.send(streamId, FrameType.Response, 0, payload, responseStatusTag, undefined, this.alone);
+    this.channel.send(streamId, FrameType.Response, 0, payload, responseStatusTag, undefined, alone);
   }
 
-  settled(call: ServerCall<C>): void {
+  settled(call: { readonly streamId: number }): void {
     this.#calls.delete(call.streamId);
     if (this.#draining && this.#calls.size === 0) this.channel.end();
   }
@@ -175,7 +177,11 @@ export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C
   #data(frame: Frame): void {
     const call = this.#calls.get(frame.streamId);
     if (call === undefined || call.answered) {
-      this.#invalid(frame.streamId, 'StreamID is no longer active');
+      // A stream that was answered early: its sender could not know yet, and nothing is wrong.
+      const late = frame.streamId <= this.#lastStreamId;
+      const text = 'StreamID is no longer active';
+      if (late) this.answer(frame.streamId, new TtrpcError(Code.InvalidArgument, text));
+      else this.#invalid(frame.streamId, text);
       return;
     }
     const problem = call.data(frame);

@@ -22,7 +22,6 @@ export class MessageQueue<T> implements AsyncIterableIterator<T, undefined> {
   readonly #decode: (payload: Uint8Array) => T;
   readonly #limit: number;
   readonly #owner: QueueOwner;
-  readonly #abandoned: () => void;
   #payloads: Uint8Array[] = [];
   #first = 0;
   #bytes = 0;
@@ -32,17 +31,10 @@ export class MessageQueue<T> implements AsyncIterableIterator<T, undefined> {
   #waiting: { resolve: (result: IteratorResult<T, undefined>) => void; reject: (error: unknown) => void }[] =
     [];
 
-  /** `abandoned` is called when the reader leaves before the end. */
-  constructor(
-    decode: (payload: Uint8Array) => T,
-    limit: number,
-    owner: QueueOwner,
-    abandoned: () => void = () => undefined,
-  ) {
+  constructor(decode: (payload: Uint8Array) => T, limit: number, owner: QueueOwner) {
     this.#decode = decode;
     this.#limit = limit;
     this.#owner = owner;
-    this.#abandoned = abandoned;
   }
 
   /** Nothing more may be pushed. */
@@ -75,13 +67,14 @@ export class MessageQueue<T> implements AsyncIterableIterator<T, undefined> {
     for (const { resolve, reject } of waiting) this.#handEnd(resolve, reject);
   }
 
-  /** Drops what was received, and ends. */
+  /** Drops what was received, and ends. With an error, a reader never takes the loss for the end. */
   discard(error?: Error): void {
     this.#payloads = [];
     this.#first = 0;
     this.#bytes = 0;
     this.#relax();
-    this.end(error);
+    if (this.#ended) this.#error = error;
+    else this.end(error);
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
@@ -105,10 +98,7 @@ export class MessageQueue<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   return(): Promise<IteratorResult<T, undefined>> {
-    const early = !this.#ended;
-    this.#error = undefined;
     this.discard();
-    if (early) this.#abandoned();
     return Promise.resolve(done);
   }
 
