@@ -23,7 +23,11 @@ if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(seed)) {
   process.exitCode = 2;
 } else {
   console.log(`seed ${seed}`);
+  let at = '';
+  // What is thrown outside of a run, by a timer or a stream, belongs to no seed; the target at least is known.
+  process.on('uncaughtExceptionMonitor', () => console.error(`uncaught while ${at} ran, after seed ${seed}`));
   for (const target of chosen) {
+    at = target.name;
     try {
       const { perSecond } = await runTarget(target, runs, seed);
       console.log(`${target.name.padEnd(16)} ${runs} runs, ${perSecond} a second`);

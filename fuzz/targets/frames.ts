@@ -20,6 +20,8 @@ import { cutFrames, encodeFrame, encodeRequest, messageType, type WireFrame } fr
 
 /** Health is asked on another connection once in so many runs. */
 const healthEvery = 64;
+/** The flag of a side's last frame on a stream. */
+const remoteClosed = 1;
 const streams = streamingService();
 
 let server: Server<undefined> | undefined;
@@ -33,7 +35,7 @@ export const frames: Target = {
     server ??= start();
     const stream = new MemoryDuplex();
     const connection = server.serve(stream, undefined);
-    const bytes = conversation(random);
+    const { bytes, sent } = conversation(random);
     for (let at = 0; at < bytes.length; ) {
       const end = random.once(3) ? bytes.length : Math.min(bytes.length, at + 1 + random.below(64));
       stream.receive(bytes.subarray(at, end));
@@ -49,6 +51,7 @@ export const frames: Target = {
     // A peer that goes away may lose the end of a frame; one that stays until the end may not.
     if (ended && rest.length > 0) throw new Error(`the server ended within a frame: ${rest.length} bytes`);
     for (const frame of frames) checkAnswer(frame);
+    if (sent !== undefined) checkAnswered(frames, sent);
     runs += 1;
     if (runs % healthEvery === 0) await checkHealth(server);
   },
@@ -82,19 +85,35 @@ function start(): Server<undefined> {
   });
 }
 
-function conversation(random: Random): Buffer {
+/** What a client says, and how many frames of it each stream id has; undefined when the frames cannot be told apart. */
+interface Said {
+  readonly bytes: Buffer;
+  readonly sent: ReadonlyMap<number, number> | undefined;
+}
+
+function conversation(random: Random): Said {
   const parts: Buffer[] = [];
+  const sent = new Map<number, number>();
+  let clear = true;
   let nextId = 1;
   for (let count = 1 + random.below(12); count > 0; count -= 1) {
     if (random.once(20)) {
       parts.push(Buffer.from(random.bytes(random.below(40))));
+      clear = false;
       continue;
     }
     const streamId = pickId(random, nextId);
     if (streamId === nextId) nextId += 2;
-    parts.push(frameBytes(random, streamId));
+    sent.set(streamId, (sent.get(streamId) ?? 0) + 1);
+    const frame = randomFrame(random, streamId);
+    if (random.once(30)) {
+      // A length that is not that of the data: too long, a little off, or beyond any limit.
+      const lie = random.pick([0xffff_ffff, 0x8000_0000, 4 * 2 ** 20 + 1, random.below(64)]);
+      parts.push(encodeFrame(frame, lie));
+      clear = false;
+    } else parts.push(encodeFrame(frame));
   }
-  return Buffer.concat(parts);
+  return { bytes: Buffer.concat(parts), sent: clear ? sent : undefined };
 }
 
 function pickId(random: Random, next: number): number {
@@ -104,14 +123,11 @@ function pickId(random: Random, next: number): number {
   return choice === 8 ? random.below(20) : random.bits();
 }
 
-function frameBytes(random: Random, streamId: number): Buffer {
+function randomFrame(random: Random, streamId: number): WireFrame {
   const choice = random.below(10);
   const type = choice < 5 ? messageType.request : choice < 9 ? messageType.data : random.below(256);
   const flags = random.once(5) ? random.below(256) : random.pick([0, 1, 2, 4, 5]);
-  const frame = { streamId, type, flags, data: frameData(random, type) };
-  if (!random.once(30)) return encodeFrame(frame);
-  // A length that is not that of the data: too long, a little off, or beyond any limit.
-  return encodeFrame(frame, random.pick([0xffff_ffff, 0x8000_0000, 4 * 2 ** 20 + 1, random.below(64)]));
+  return { streamId, type, flags, data: frameData(random, type) };
 }
 
 function frameData(random: Random, type: number): Uint8Array {
@@ -130,6 +146,19 @@ function checkAnswer({ type, data }: WireFrame): void {
   if (type !== messageType.response && type !== messageType.data)
     throw new Error(`the server sent type ${type}`);
   if (data.length > 4 * 2 ** 20) throw new Error(`the server sent ${data.length} bytes`);
+}
+
+/** No answers to streams that were never spoken of, and no stream that ends more often than it was spoken of. */
+function checkAnswered(frames: readonly WireFrame[], sent: ReadonlyMap<number, number>): void {
+  const endings = new Map<number, number>();
+  for (const { streamId, type, flags } of frames) {
+    if (!sent.has(streamId)) throw new Error(`the server spoke on stream ${streamId}, which nobody opened`);
+    const ends = type === messageType.response || (flags & remoteClosed) !== 0;
+    if (ends) endings.set(streamId, (endings.get(streamId) ?? 0) + 1);
+  }
+  for (const [streamId, count] of endings) {
+    if (count > (sent.get(streamId) ?? 0)) throw new Error(`stream ${streamId} was ended ${count} times`);
+  }
 }
 
 /** A call of another client, on a connection of its own. */
