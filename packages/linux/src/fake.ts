@@ -63,6 +63,10 @@ export class RecordingSyscalls implements Syscalls {
     this.#answer('dup3', [from, to, flags], () => undefined);
   }
 
+  setNonBlocking(fd: number): void {
+    this.#answer('setNonBlocking', [fd], () => undefined);
+  }
+
   close(fd: number): void {
     this.#answer('close', [fd], () => {
       if (!this.openDescriptors.delete(fd)) throw SyscallError.named('close', 'EBADF', `descriptor ${fd}`);

@@ -5,6 +5,8 @@ import { loadLibc, type Libc } from './libc.js';
 import { SyscallError } from './syscall-error.js';
 import type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 
+const FcntlGetFlags = 3;
+const FcntlSetFlags = 4;
 const FcntlDuplicateCloseOnExec = 1030;
 const FcntlSetPipeSize = 1031;
 const PrctlSetChildSubreaper = 36;
@@ -54,6 +56,11 @@ class KoffiSyscalls implements Syscalls {
 
   dup3(from: number, to: number, flags: number): void {
     this.#check('dup3', this.#libc.dup3(from, to, flags));
+  }
+
+  setNonBlocking(fd: number): void {
+    const flags = this.#check('fcntl(F_GETFL)', this.#libc.fcntl(fd, FcntlGetFlags, 0));
+    this.#check('fcntl(F_SETFL)', this.#libc.fcntl(fd, FcntlSetFlags, flags | Open.NonBlock));
   }
 
   close(fd: number): void {

@@ -37,6 +37,8 @@ export interface Syscalls {
   duplicate(fd: number): number;
   /** Makes `to` the same open file as `from`, closing what `to` was. */
   dup3(from: number, to: number, flags: number): void;
+  /** O_NONBLOCK on the open file, for all who share it. */
+  setNonBlocking(fd: number): void;
   close(fd: number): void;
 
   openat(directory: number, path: PathName, flags: number, mode?: number): number;

@@ -1,0 +1,147 @@
+import { chmodSync, fchmodSync, lstatSync, rmSync, type Stats } from 'node:fs';
+import { type Server, Socket as Stream } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+import { Socket } from './constants.js';
+import { Descriptor } from './descriptor.js';
+import { hasCode, SyscallError } from './syscall-error.js';
+import type { PeerCredentials, Syscalls } from './syscalls.js';
+import { formatUnixAddress, type UnixAddress, unixSocketAddress } from './unix-address.js';
+
+export interface ListenOptions {
+  /** Connections that may wait to be accepted. The kernel takes no more than `net.core.somaxconn`, 4096 as a rule. */
+  readonly backlog?: number;
+  /** Permission bits of the socket's file, made with them: nobody else can connect for a moment before. */
+  readonly mode?: number;
+}
+
+/**
+ * Makes a server listen on a unix socket. It resolves when connections are accepted. A file that a dead listener left is
+ * replaced; anything else at that path, and a listener that lives, is an error. The file is removed when the server
+ * closes, unless another one has taken its place.
+ */
+export async function listenUnix(
+  syscalls: Syscalls,
+  server: Server,
+  address: UnixAddress,
+  options: ListenOptions = {},
+): Promise<void> {
+  const { backlog = 4096, mode = 0o600 } = options;
+  if (address.kind === 'path') removeStale(syscalls, address.path);
+  const listener = unixStream(syscalls);
+  try {
+    fchmodSync(listener.fd, mode); // bind(2) gives the file the socket's own mode, less the umask
+    syscalls.bind(listener.fd, unixSocketAddress(address), formatUnixAddress(address));
+  } catch (error) {
+    listener.close();
+    throw error;
+  }
+  const made = address.kind === 'path' ? lstatSync(address.path) : undefined;
+  try {
+    if (address.kind === 'path') chmodSync(address.path, mode);
+    await listening(server, listener, backlog);
+  } catch (error) {
+    listener.close();
+    if (address.kind === 'path') removeOwn(address.path, made);
+    throw error;
+  }
+  server.once('close', () => {
+    if (address.kind === 'path') removeOwn(address.path, made);
+  });
+}
+
+/** How long a full backlog is waited for. */
+const connectPatienceMs = 5_000;
+const connectPauseMs = 20;
+
+/** A connected stream. Errors are connect(2)'s: ENOENT or ECONNREFUSED when nobody listens, EACCES, EAGAIN. */
+export async function connectUnix(syscalls: Syscalls, address: UnixAddress): Promise<Stream> {
+  const end = unixStream(syscalls);
+  try {
+    // Unix sockets connect at once or not at all: without waiting, EAGAIN says that the backlog is full.
+    for (
+      let waited = 0;
+      !tryConnect(syscalls, end, address, waited >= connectPatienceMs);
+      waited += connectPauseMs
+    )
+      await setTimeout(connectPauseMs);
+    const stream = new Stream({ fd: end.fd, readable: true, writable: true, allowHalfOpen: true });
+    end.take();
+    return stream;
+  } finally {
+    end.close();
+  }
+}
+
+/**
+ * Who connected. Node does not tell an accepted connection's descriptor to the public; libuv's handle has had it under
+ * this name since Node 0.x. Undefined when that ever ends, or when the connection is closed already.
+ */
+export function peerOf(syscalls: Syscalls, stream: Stream): PeerCredentials | undefined {
+  const fd = descriptorOf(stream);
+  return fd === undefined ? undefined : syscalls.peerCredentials(fd);
+}
+
+function descriptorOf(stream: object): number | undefined {
+  const handle = '_handle' in stream ? stream._handle : undefined;
+  const fd = typeof handle === 'object' && handle !== null && 'fd' in handle ? handle.fd : undefined;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
+
+function unixStream(syscalls: Syscalls): Descriptor {
+  return new Descriptor(
+    syscalls,
+    syscalls.socket(Socket.Unix, Socket.Stream | Socket.NonBlock | Socket.CloseOnExec, 0),
+  );
+}
+
+/** False when the backlog is full and there is time left. */
+function tryConnect(syscalls: Syscalls, end: Descriptor, address: UnixAddress, last: boolean): boolean {
+  try {
+    syscalls.connect(end.fd, unixSocketAddress(address), formatUnixAddress(address));
+    return true;
+  } catch (error) {
+    if (last || !hasCode(error, 'EAGAIN')) throw error;
+    return false;
+  }
+}
+
+/** The server owns the descriptor once it has begun to listen; until then the caller does. */
+async function listening(server: Server, listener: Descriptor, backlog: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd: listener.fd, backlog }, () => {
+      server.off('error', reject);
+      listener.take();
+      resolve();
+    });
+  });
+}
+
+function removeStale(syscalls: Syscalls, path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new Error(`${path} exists and is not a socket: remove it, or listen at another path`);
+  const probe = unixStream(syscalls);
+  try {
+    syscalls.connect(probe.fd, unixSocketAddress({ kind: 'path', path }), path);
+  } catch (error) {
+    if (!hasCode(error, 'ECONNREFUSED', 'EAGAIN')) throw error;
+    if (hasCode(error, 'EAGAIN')) throw inUse(path);
+    rmSync(path);
+    return;
+  } finally {
+    probe.close();
+  }
+  throw inUse(path);
+}
+
+function inUse(path: string): SyscallError {
+  return SyscallError.named('bind', 'EADDRINUSE', path);
+}
+
+/** Removes the socket's file if it is still the one that was made here. */
+function removeOwn(path: string, made: Stats | undefined): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found?.ino === made?.ino && found?.dev === made?.dev) rmSync(path, { force: true });
+}
