@@ -1,6 +1,5 @@
-// What the tests share: a service made at run time, and streams in memory.
+// What the tests share: a service and messages, described at run time.
 import assert from 'node:assert/strict';
-import { Duplex } from 'node:stream';
 import { create, createFileRegistry, type DescMessage } from '@bufbuild/protobuf';
 import type { GenService } from '@bufbuild/protobuf/codegenv2';
 import {
@@ -21,9 +20,6 @@ import {
   type StructSchema,
   type UInt32ValueSchema,
 } from '@bufbuild/protobuf/wkt';
-import { FrameReader } from './frame-reader.js';
-import { frameData, headerBytes, writeHeader } from './frame.js';
-import { requestLead } from './request-envelope.js';
 
 type Methods = {
   say: { methodKind: 'unary'; input: typeof StringValueSchema; output: typeof StringValueSchema };
@@ -171,144 +167,4 @@ function messageOf(name: string): DescMessage {
   const message = registry.getMessage(`demo.${name}`);
   assert.ok(message);
   return message;
-}
-
-/** Two ends in memory. What one writes the other reads, with backpressure. */
-export function streamPair(): [MemoryStream, MemoryStream] {
-  const one = new MemoryStream();
-  const two = new MemoryStream();
-  one.peer = two;
-  two.peer = one;
-  return [one, two];
-}
-
-export class MemoryStream extends Duplex {
-  peer: MemoryStream | undefined;
-  /** Calls of write or writev that reached the transport. */
-  writes = 0;
-  #waiting: (() => void) | undefined;
-
-  constructor() {
-    super({ allowHalfOpen: false });
-  }
-
-  override _read(): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.();
-  }
-
-  override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
-    this.writes++;
-    this.peer?.deliver([chunk], callback);
-  }
-
-  override _writev(chunks: { chunk: Buffer }[], callback: () => void): void {
-    this.writes++;
-    this.peer?.deliver(
-      chunks.map(({ chunk }) => chunk),
-      callback,
-    );
-  }
-
-  override _final(callback: () => void): void {
-    this.peer?.push(null);
-    callback();
-  }
-
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    if (this.peer !== undefined && !this.peer.destroyed && !this.peer.readableEnded) this.peer.push(null);
-    callback(error);
-  }
-
-  deliver(chunks: Buffer[], callback: () => void): void {
-    if (this.destroyed) {
-      setImmediate(callback);
-      return;
-    }
-    let room = true;
-    for (const chunk of chunks) room = this.push(chunk);
-    if (room) setImmediate(callback);
-    else this.#waiting = callback;
-  }
-}
-
-export interface RawFrame {
-  streamId: number;
-  type: number;
-  flags: number;
-  data: Uint8Array;
-}
-
-/** A peer that speaks bytes. */
-export class RawPeer {
-  readonly stream: Duplex;
-  readonly frames: RawFrame[] = [];
-  ended = false;
-  readonly #reader = new FrameReader(4 * 2 ** 20);
-  #wake: () => void = () => undefined;
-
-  constructor(stream: Duplex) {
-    this.stream = stream;
-    stream.on('data', (chunk: Buffer) => {
-      this.#reader.push(chunk);
-      for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
-        const { streamId, type, flags } = frame;
-        this.frames.push({ streamId, type, flags, data: frameData(frame) });
-      }
-      this.#wake();
-    });
-    stream.on('error', () => this.#over());
-    stream.on('close', () => this.#over());
-    stream.on('end', () => this.#over());
-  }
-
-  send(streamId: number, type: number, flags: number, data: Uint8Array = new Uint8Array()): void {
-    this.stream.write(rawFrame(streamId, type, flags, data));
-  }
-
-  request(streamId: number, name: string, payload: Uint8Array = new Uint8Array(), flags = 0): void {
-    this.send(streamId, 1, flags, rawRequest('demo.Demo', name, payload));
-  }
-
-  /** The frames so far, once there are so many. Fails when the connection ends before. */
-  async take(count: number): Promise<RawFrame[]> {
-    while (this.frames.length < count) {
-      assert.ok(!this.ended, `the connection ended after ${this.frames.length} of ${count} frames`);
-      await this.#change();
-    }
-    return this.frames.splice(0, count);
-  }
-
-  async end(): Promise<void> {
-    while (!this.ended) await this.#change();
-  }
-
-  #change(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
-
-  #over(): void {
-    this.ended = true;
-    this.#wake();
-  }
-}
-
-export function rawFrame(streamId: number, type: number, flags: number, data: Uint8Array): Buffer {
-  const buffer = Buffer.alloc(headerBytes + data.length);
-  writeHeader(buffer, 0, data.length, streamId, type, flags);
-  buffer.set(data, headerBytes);
-  return buffer;
-}
-
-/** A request's envelope with a payload of less than 128 bytes, or any. */
-export function rawRequest(serviceName: string, name: string, payload: Uint8Array): Buffer {
-  const length: number[] = [];
-  let rest = payload.length;
-  for (; rest > 0x7f; rest >>>= 7) length.push((rest & 0x7f) | 0x80);
-  length.push(rest);
-  const field = payload.length === 0 ? [] : [Uint8Array.from([0x1a, ...length]), payload];
-  return Buffer.concat([requestLead(serviceName, name), ...field]);
 }

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
-import { test } from 'node:test';
-import { rawFrame, streamPair, type MemoryStream } from './demo.test.fixture.js';
+import { after, test } from 'node:test';
+import { turn } from './demo-server.test.fixture.js';
 import { FrameChannel, Hold } from './frame-channel.js';
 import type { OversizedFrame } from './frame-reader.js';
 import type { Frame } from './frame.js';
 import { completeLimits, type Limits } from './limits.js';
+import { streamPair, type MemoryStream } from './memory-stream.test.fixture.js';
+import { rawFrame } from './raw-peer.test.fixture.js';
+
+/** In memory there is nothing that keeps the process alive while a timer is awaited. */
+const alive = setInterval(() => undefined, 1000);
+after(() => clearInterval(alive));
 
 class Recorder {
   readonly frames: Frame[] = [];
@@ -48,8 +54,6 @@ function open(limits: Partial<Limits> = {}): {
   far.on('error', () => undefined);
   return { channel, recorder, near, far };
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function payload(size: number) {
   return { head: new Uint8Array(size), tail: undefined, length: size };

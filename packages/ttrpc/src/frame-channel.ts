@@ -217,6 +217,7 @@ export class FrameChannel {
       if (left > 0) this.#armFrameTimer(Math.ceil(left));
       else this.#violate(`a frame did not end within ${this.#limits.frameTimeoutMs} ms`);
     }, ms);
+    this.#frameTimer.unref();
   }
 
   #violate(message: string): void {

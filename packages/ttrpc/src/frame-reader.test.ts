@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { rawFrame } from './demo.test.fixture.js';
 import { FrameReader, OversizedFrame } from './frame-reader.js';
 import { frameData, type Frame } from './frame.js';
+import { rawFrame } from './raw-peer.test.fixture.js';
 
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const u8 = fc.integer({ min: 0, max: 255 });

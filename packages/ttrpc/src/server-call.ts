@@ -105,9 +105,10 @@ export class ServerCall<C> implements HandlerContext<C> {
 
   /** Nobody waits for the answer any more. */
   abort(reason: TtrpcError): void {
-    this.#finish(reason);
+    this.#finish();
     this.#aborted ??= reason;
     this.#controller?.abort(reason);
+    this.#queue?.discard(reason);
   }
 
   #closeRemote(): void {
@@ -205,6 +206,7 @@ export class ServerCall<C> implements HandlerContext<C> {
     if (!this.#answered) {
       try {
         this.#sendLast(reply, streamed);
+        this.#queue?.discard(); // after the answer: it may let more frames in, late ones of this call among them
       } catch (error) {
         this.#fail(error);
         return;
@@ -253,11 +255,10 @@ export class ServerCall<C> implements HandlerContext<C> {
     this.#host.report({ kind, message, connection, service, method, error });
   }
 
-  #finish(reason?: TtrpcError): void {
+  #finish(): void {
     this.#answered = true;
     this.#deadline?.cancel();
     this.#deadline = undefined;
-    this.#queue?.discard(reason);
   }
 }
 

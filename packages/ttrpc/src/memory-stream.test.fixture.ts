@@ -1,0 +1,65 @@
+import { Duplex } from 'node:stream';
+
+/** Two ends in memory. What one writes the other reads, with backpressure. */
+export function streamPair(): [MemoryStream, MemoryStream] {
+  const one = new MemoryStream();
+  const two = new MemoryStream();
+  one.peer = two;
+  two.peer = one;
+  return [one, two];
+}
+
+export class MemoryStream extends Duplex {
+  peer: MemoryStream | undefined;
+  /** Calls of write or writev that reached the transport. */
+  writes = 0;
+  #waiting: ((error?: Error) => void) | undefined;
+
+  constructor() {
+    super({ allowHalfOpen: false });
+  }
+
+  override _read(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.();
+  }
+
+  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error) => void): void {
+    this.writes++;
+    this.peer?.deliver([chunk], callback);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error) => void): void {
+    this.writes++;
+    this.peer?.deliver(
+      chunks.map(({ chunk }) => chunk),
+      callback,
+    );
+  }
+
+  override _final(callback: () => void): void {
+    this.peer?.push(null);
+    callback();
+  }
+
+  /** As with a socket: the other end sees the end, and its writes fail. */
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.(new Error('EPIPE'));
+    if (this.peer !== undefined && !this.peer.destroyed && !this.peer.readableEnded) this.peer.push(null);
+    callback(error);
+  }
+
+  deliver(chunks: Buffer[], callback: (error?: Error) => void): void {
+    if (this.destroyed) {
+      setImmediate(() => callback(new Error('EPIPE')));
+      return;
+    }
+    let room = true;
+    for (const chunk of chunks) room = this.push(chunk);
+    if (room) setImmediate(callback);
+    else this.#waiting = callback;
+  }
+}
