@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { RealGuest, skip } from './testing/real-guest.js';
+import { RealGuest, settled, skip } from './testing/real-guest.js';
 
 let real: RealGuest;
 before(async () => {
@@ -273,13 +273,4 @@ test('only three descriptors reach a container', { skip }, async () => {
 
 function digest(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
-}
-
-/** Handles that are being closed take a turn or two of the event loop. */
-async function settled(): Promise<void> {
-  for (let turns = 0; turns < 5; turns += 1) {
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve);
-    });
-  }
 }

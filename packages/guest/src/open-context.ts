@@ -8,6 +8,7 @@ import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
 import { recover } from './recover.js';
 import { Runtime } from './runtime/runtime.js';
 import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js';
+import { sealDescriptors } from './runtime/seal-descriptors.js';
 import type { Capabilities } from './spec/build-spec.js';
 import { StorageTable } from './storage/storage-table.js';
 
@@ -27,6 +28,7 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
   const paths: GuestPaths = { ...defaultPaths, ...options.paths };
   const log: GuestLog = options.log ?? (() => undefined);
   const { syscalls } = options;
+  sealDescriptors(syscalls);
   mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
   const runtime = new Runtime(options.runtime, paths.state);
   const reaper = new Reaper(syscalls, {

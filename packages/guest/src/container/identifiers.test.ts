@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { checkContainerId, checkExecId, checkHostname } from './identifiers.js';
 
 test('an identifier that passes is one plain file name', () => {

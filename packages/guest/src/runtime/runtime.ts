@@ -137,14 +137,13 @@ export class Runtime {
       stdio,
       env: environment,
       cwd: '/',
-      timeout: COMMAND_TIMEOUT_MS,
-      killSignal: 'SIGKILL',
     });
   }
 }
 
 /** Undefined: it ended with 0. Otherwise how it ended, in words. */
 async function ended(child: ChildProcess): Promise<string | undefined> {
+  const timer = setTimeout(() => child.kill('SIGKILL'), COMMAND_TIMEOUT_MS);
   try {
     const [code, signal]: (number | string | null)[] = await once(child, 'exit');
     if (code === 0) return undefined;
@@ -153,6 +152,8 @@ async function ended(child: ChildProcess): Promise<string | undefined> {
     throw new GuestError('precondition', `the OCI runtime ${child.spawnfile} cannot be run`, {
       cause: error,
     });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { encodeSpec } from './encode-spec.js';
 
 test('without large integers it is JSON.stringify', () => {

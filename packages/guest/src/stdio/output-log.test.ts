@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { OutputLog } from './output-log.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'guest-log-'));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { OutputStream, type Overflow } from './output-stream.js';
 
 const keep: Overflow = { drained: () => false, take: () => assert.fail('nothing may be thrown away') };

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Terminal, TerminalSocket } from '@kata-agent/linux';
+import { type Descriptor, type Syscalls, Terminal, TerminalSocket } from '@kata-agent/linux';
 import type { ProcessRef } from '../actions.js';
 import { InputStream } from './input-stream.js';
 import type { OutputLog } from './output-log.js';
@@ -20,7 +20,7 @@ export function prepareTerminal(ref: ProcessRef, options: StreamOptions): Prepar
     attach: () => {
       const master = socket.receive();
       socket.close();
-      const terminal = new Terminal(syscalls, master);
+      const terminal = open(syscalls, master);
       const logs: OutputLog[] = [];
       const sizes = { buffer: limits.streamBuffer, source: TERMINAL_CAPACITY };
       return new ProcessStreams({
@@ -32,4 +32,14 @@ export function prepareTerminal(ref: ProcessRef, options: StreamOptions): Prepar
     },
     discard: () => socket.close(),
   };
+}
+
+/** The terminal owns its master once it exists; until then it is ours to close. */
+function open(syscalls: Syscalls, master: Descriptor): Terminal {
+  try {
+    return new Terminal(syscalls, master);
+  } catch (error) {
+    master.close();
+    throw error;
+  }
 }

@@ -68,8 +68,8 @@ function makeParents(context: StorageContext, place: string): void {
   names.forEach((_, index) => {
     const path = names.slice(0, index + 1).join('/');
     if (context.base.stat(path) !== undefined) return;
-    context.base.makeDirectory(path, { mode: 0o755 }).close();
     context.made.push(`directory ${path}`, () => removeIfEmpty(context, path));
+    context.base.makeDirectory(path, { mode: 0o755 }).close();
   });
 }
 

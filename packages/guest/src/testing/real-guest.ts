@@ -16,7 +16,10 @@ import { Guest } from '../guest.js';
 import type { GuestOptions } from '../guest-options.js';
 import type { OciProcess, OciSpec } from '../oci-spec.js';
 
-const RUNC = ['/usr/sbin/runc', '/usr/bin/runc', '/usr/local/sbin/runc'].find((path) => existsSync(path));
+/** The real runtime's path. */
+export const runc: string | undefined = ['/usr/sbin/runc', '/usr/bin/runc', '/usr/local/sbin/runc'].find(
+  (path) => existsSync(path),
+);
 const BUSYBOX = '/usr/bin/busybox';
 const APPLETS = [
   'cat',
@@ -41,7 +44,7 @@ export const skip: string | false = reasonToSkip();
 function reasonToSkip(): string | false {
   if (process.env['CI'] === 'true') return false;
   if (process.getuid?.() !== 0) return 'needs root';
-  if (RUNC === undefined) return 'needs runc (apt-get install runc)';
+  if (runc === undefined) return 'needs runc (apt-get install runc)';
   return existsSync(BUSYBOX) ? false : 'needs busybox (apt-get install busybox-static)';
 }
 
@@ -84,7 +87,7 @@ export class RealGuest {
     const log: string[] = [];
     const guest = await Guest.open({
       syscalls: loadSyscalls(),
-      runtime: RUNC,
+      runtime: runc,
       log: (level, message) => log.push(`${level}: ${message}`),
       ...options,
       paths: { kata: join(directory, 'kata'), state: join(directory, 'state'), ...options.paths },
@@ -239,4 +242,13 @@ function cgroupsNamed(name: string): readonly string[] {
       .filter((entry) => entry.isDirectory())
       .map((entry) => join(entry.path, entry.name)),
   ]);
+}
+
+/** Handles that are being closed take a turn or two of the event loop. */
+export async function settled(): Promise<void> {
+  for (let turns = 0; turns < 5; turns += 1) {
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+  }
 }
