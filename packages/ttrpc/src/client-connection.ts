@@ -4,6 +4,7 @@ import type { CallOptions, Channel } from './channel.js';
 import { SingleReply, StreamedReply, type ClientCall } from './client-call.js';
 import { Code } from './code.js';
 import { Deadline, timeoutToWire } from './deadline.js';
+import { describeError } from './describe-error.js';
 import { FrameChannel, Hold, type ChannelOwner } from './frame-channel.js';
 import type { OversizedFrame } from './frame-reader.js';
 import { FrameFlag, FrameType, type Frame } from './frame.js';
@@ -286,6 +287,7 @@ function late(method: DescMethod, timeoutMs: number): TtrpcError {
 }
 
 function badFrame(cause: unknown): TtrpcError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new TtrpcError(Code.Internal, `the server sent a malformed frame: ${reason}`, { cause });
+  return new TtrpcError(Code.Internal, `the server sent a malformed frame: ${describeError(cause)}`, {
+    cause,
+  });
 }

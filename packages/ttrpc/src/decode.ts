@@ -1,5 +1,6 @@
 import { fromBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import { Code } from './code.js';
+import { describeError } from './describe-error.js';
 import type { Limits } from './limits.js';
 import { scan } from './scan.js';
 import { TtrpcError } from './ttrpc-error.js';
@@ -16,15 +17,10 @@ export function decodeMessage<D extends DescMessage>(
   limits: Pick<Limits, 'requestFields' | 'requestDepth'>,
 ): MessageShape<D> {
   scan(descriptor, payload, limits);
-  return decodeUnscanned(descriptor, payload);
-}
-
-/** Decodes what was scanned, or needs no scan. Throws a TtrpcError, INVALID_ARGUMENT. */
-export function decodeUnscanned<D extends DescMessage>(descriptor: D, payload: Uint8Array): MessageShape<D> {
   try {
     return fromBinary(descriptor, payload, options);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TtrpcError(Code.InvalidArgument, `cannot decode ${descriptor.typeName}: ${reason}`, { cause });
+    const text = `cannot decode ${descriptor.typeName}: ${describeError(cause)}`;
+    throw new TtrpcError(Code.InvalidArgument, text, { cause });
   }
 }

@@ -37,11 +37,6 @@ export class MessageQueue<T> implements AsyncIterableIterator<T, undefined> {
     this.#owner = owner;
   }
 
-  /** Nothing more may be pushed. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   push(payload: Uint8Array): void {
     if (this.#ended) return;
     const waiting = this.#waiting.shift();
