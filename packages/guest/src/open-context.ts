@@ -37,7 +37,8 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
   });
   try {
     const features = await askRuntime(runtime, log);
-    if (features !== undefined) await recover(runtime, paths, syscalls, log);
+    const ancestors = new CgroupAncestors(paths.cgroup, join(paths.state, 'cgroups'));
+    if (features !== undefined) await recover({ runtime, ancestors, paths, syscalls, log });
     return {
       syscalls,
       paths,
@@ -49,7 +50,7 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
       reaper,
       runtime,
       capabilities: capabilities(features, paths.sys),
-      ancestors: new CgroupAncestors(paths.cgroup),
+      ancestors,
       oom: new OomWatch(),
       storages: new StorageTable(syscalls, paths),
     };

@@ -1,20 +1,17 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { unmountTree, type Syscalls } from '@kata-agent/linux';
-import type { GuestLog, GuestPaths } from './guest-options.js';
-import type { Runtime } from './runtime/runtime.js';
+import { unmountTree } from '@kata-agent/linux';
+import type { GuestContext } from './container/guest-context.js';
 import { removeTree } from './storage/remove-tree.js';
+
+/** What recovery works with: a part of the guest's context. */
+export type Recovery = Pick<GuestContext, 'runtime' | 'ancestors' | 'paths' | 'syscalls' | 'log'>;
 
 /**
  * Clears what an agent that was killed has left (S20): the containers of our runtime's state, their mounts and their
  * bundles. Nobody could ask for them any more: who made them and what their exit codes are went with the agent.
  */
-export async function recover(
-  runtime: Runtime,
-  paths: GuestPaths,
-  syscalls: Syscalls,
-  log: GuestLog,
-): Promise<void> {
+export async function recover({ runtime, ancestors, paths, syscalls, log }: Recovery): Promise<void> {
   for (const id of readdirSync(runtime.root)) {
     log('warn', `container ${id} was left by an earlier agent and is removed`, { container: id });
     try {
@@ -30,5 +27,6 @@ export async function recover(
       });
     }
   }
+  ancestors.sweep();
   rmSync(join(paths.state, 'output'), { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 
@@ -10,13 +10,21 @@ export class CgroupAncestors {
   readonly #root: string;
   readonly #made: Set<string> = new Set();
 
-  /** `root`: where the hierarchies are mounted. */
-  constructor(root: string) {
+  readonly #record: string;
+
+  /**
+   * `root`: where the hierarchies are mounted. `record`: a file in which those that were made stand, so that the next
+   * agent can remove them when this one is killed.
+   */
+  constructor(root: string, record: string) {
     this.#root = root;
+    this.#record = record;
+    for (const directory of readIfThere(record).split('\n')) if (directory !== '') this.#made.add(directory);
   }
 
   /** Call before the runtime makes `cgroup`, a path as `/a/b/c`. */
   expect(cgroup: string): void {
+    const known = this.#made.size;
     for (const hierarchy of this.#hierarchies()) {
       for (let path = dirname(cgroup); path !== '/'; path = dirname(path)) {
         const directory = join(hierarchy, path);
@@ -24,10 +32,12 @@ export class CgroupAncestors {
         this.#made.add(directory);
       }
     }
+    if (this.#made.size !== known) this.#save();
   }
 
   /** Removes those that are empty now, the innermost first. */
   sweep(): void {
+    const known = this.#made.size;
     const innermostFirst = [...this.#made].sort((a, b) => b.length - a.length);
     for (const directory of innermostFirst) {
       try {
@@ -39,6 +49,12 @@ export class CgroupAncestors {
         else if (!hasCode(error, 'EBUSY', 'ENOTEMPTY')) throw error;
       }
     }
+    if (this.#made.size !== known) this.#save();
+  }
+
+  #save(): void {
+    if (this.#made.size === 0) rmSync(this.#record, { force: true });
+    else writeFileSync(this.#record, [...this.#made].join('\n'), { mode: 0o600 });
   }
 
   /** One directory on v2; on v1 one for each hierarchy. */
@@ -48,5 +64,14 @@ export class CgroupAncestors {
     return readdirSync(this.#root, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map((entry) => join(this.#root, entry.name));
+  }
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return '';
+    throw error;
   }
 }

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RecordingSyscalls } from '@kata-agent/linux';
 import { makeTree } from '../testing/tree.js';
-import { CgroupAncestors } from './cgroup-ancestors.js';
 import { killAll } from './kill-all.js';
 
 test('v1: frozen, each process of the cgroup and those below killed, thawed', async (t) => {
@@ -46,20 +45,4 @@ test('a cgroup that holds the agent itself is left alone', async (t) => {
 
 test('a cgroup that is gone has nobody to be killed', async () => {
   await killAll({ version: 2, directory: '/nonexistent' }, new RecordingSyscalls());
-});
-
-test('cgroups above a container go with the last one in them, and those that were there stay', (t) => {
-  const root = makeTree({ 'memory/old/x': '', 'cpu/x': '' });
-  t.after(() => rmSync(root, { recursive: true }));
-  const ancestors = new CgroupAncestors(root);
-  ancestors.expect('/old/new/a');
-  ancestors.expect('/old/new/b');
-  for (const name of ['memory/old/new/a', 'memory/old/new/b', 'cpu/old/new/a'])
-    mkdirSync(join(root, name), { recursive: true });
-  for (const name of ['memory/old/new/a', 'cpu/old/new/a']) rmSync(join(root, name), { recursive: true });
-  ancestors.sweep();
-  assert.ok(existsSync(join(root, 'memory/old/new')) && !existsSync(join(root, 'cpu/old')));
-  rmSync(join(root, 'memory/old/new/b'), { recursive: true });
-  ancestors.sweep();
-  assert.ok(!existsSync(join(root, 'memory/old/new')) && existsSync(join(root, 'memory/old')));
 });

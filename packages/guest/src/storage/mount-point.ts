@@ -1,5 +1,13 @@
 import { statSync } from 'node:fs';
-import { Directory, hasCode, mount, Open, Unmount } from '@kata-agent/linux';
+import {
+  Directory,
+  hasCode,
+  type MountCall,
+  type MountRequest,
+  mountCalls,
+  Open,
+  Unmount,
+} from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import { unknownMountOption } from '../spec/mounts.js';
 import type { StorageContext } from './storage-driver.js';
@@ -32,15 +40,28 @@ export function kernelOptions(options: readonly string[]): readonly string[] {
 
 /** Mounts at the storage's place, which is made if it is missing: a file for a file that is bound, else a directory. */
 export function mountAt({ source, fstype, options }: MountSource, context: StorageContext): void {
-  const { syscalls, place } = context;
   const ofFile = fstype === 'bind' && !statSync(source).isDirectory();
-  const target = ofFile ? openFile(context) : openPlace(context);
+  const request = (target: string): MountRequest => ({ source, target, type: fstype, options });
+  withPlace(ofFile ? makeFile(context) : openPlace(context), (target) => {
+    for (const call of mountCalls(request(target)).slice(0, 1)) perform(call, context);
+  });
+  context.made.push(`mount at ${context.place}`, () => unmountPlace(context));
+  // What was held above is the place under the mount. The rest is for the mount itself, which is found by opening again.
+  withPlace(ofFile ? openFile(context) : context.base.directory(context.place), (target) => {
+    for (const call of mountCalls(request(target)).slice(1)) perform(call, context);
+  });
+}
+
+function perform({ source, target, type, flags, data }: MountCall, { syscalls }: StorageContext): void {
+  syscalls.mount(source, target, type, flags, data);
+}
+
+function withPlace(place: Held, deed: (target: string) => void): void {
   try {
-    mount(syscalls, { source, target: target.path, type: fstype, options });
+    deed(place.path);
   } finally {
-    target.close();
+    place.close();
   }
-  context.made.push(`mount at ${place}`, () => unmountPlace(context));
 }
 
 /** The directory at the storage's place, held open. Those that had to be made are taken back with the storage. */
@@ -54,12 +75,18 @@ interface Held {
   close(): void;
 }
 
-function openFile(context: StorageContext): Held {
-  const { base, place } = context;
+function makeFile(context: StorageContext): Held {
+  const { base, place, made } = context;
   makeParents(context, place.split('/').slice(0, -1).join('/'));
-  const made = base.stat(place) === undefined;
-  const file = base.file(place, Open.ReadWrite | (made ? Open.Create : 0), 0o644);
-  if (made) context.made.push(`file ${place}`, () => inBase(context, (fresh) => fresh.unlink(place)));
+  if (base.stat(place) === undefined) {
+    base.file(place, Open.ReadWrite | Open.Create | Open.Exclusive, 0o644).close();
+    made.push(`file ${place}`, () => inBase(context, (fresh) => fresh.unlink(place)));
+  }
+  return openFile(context);
+}
+
+function openFile({ base, place }: StorageContext): Held {
+  const file = base.file(place, Open.ReadOnly);
   return { path: `/proc/self/fd/${file.fd}`, close: () => file.close() };
 }
 

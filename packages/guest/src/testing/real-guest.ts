@@ -82,8 +82,10 @@ export class RealGuest {
     this.log = log;
   }
 
-  static async open(options: Partial<GuestOptions> = {}): Promise<RealGuest> {
-    const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  static async open(
+    options: Partial<GuestOptions> = {},
+    directory: string = mkdtempSync(join(tmpdir(), 'kg-')),
+  ): Promise<RealGuest> {
     const log: string[] = [];
     const guest = await Guest.open({
       syscalls: loadSyscalls(),
@@ -93,7 +95,7 @@ export class RealGuest {
       paths: { kata: join(directory, 'kata'), state: join(directory, 'state'), ...options.paths },
     });
     const real = new RealGuest(guest, directory, log);
-    makeRootfs(real.rootfs);
+    real.makeRootfs();
     return real;
   }
 
@@ -101,6 +103,11 @@ export class RealGuest {
     clearInterval(this.#alive);
     await this.guest.shutdown();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** Again, after a sandbox was destroyed: it lies in the sandbox's directory. */
+  makeRootfs(): void {
+    if (!existsSync(this.rootfs)) makeRootfs(this.rootfs);
   }
 
   id(): string {

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { makeTree } from '../testing/tree.js';
+import { CgroupAncestors } from './cgroup-ancestors.js';
+
+test('cgroups above a container go with the last one in them, and those that were there stay', (t) => {
+  const root = makeTree({ 'memory/old/x': '', 'cpu/x': '' });
+  const record = join(root, 'record');
+  t.after(() => rmSync(root, { recursive: true }));
+  const ancestors = new CgroupAncestors(root, record);
+  ancestors.expect('/old/new/a');
+  ancestors.expect('/old/new/b');
+  for (const name of ['memory/old/new/a', 'memory/old/new/b', 'cpu/old/new/a'])
+    mkdirSync(join(root, name), { recursive: true });
+  for (const name of ['memory/old/new/a', 'cpu/old/new/a']) rmSync(join(root, name), { recursive: true });
+  ancestors.sweep();
+  assert.ok(existsSync(record));
+  assert.ok(existsSync(join(root, 'memory/old/new')) && !existsSync(join(root, 'cpu/old')));
+  rmSync(join(root, 'memory/old/new/b'), { recursive: true });
+  new CgroupAncestors(root, record).sweep();
+  assert.ok(!existsSync(record), 'another agent can finish it');
+  assert.ok(!existsSync(join(root, 'memory/old/new')) && existsSync(join(root, 'memory/old')));
+});

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { RealGuest, runc, skip } from './testing/real-guest.js';
+
+// One guest at a time: each waits for all of this process's children.
+
+test('limits of containers and execs', { skip }, async () => {
+  const small = await RealGuest.open({ limits: { containers: 1, execsPerContainer: 2 } });
+  try {
+    const id = await small.run(['sleep', '1000']);
+    await assert.rejects(small.run(['true']), { kind: 'exhausted', message: /limits.containers/ });
+    const exec = (execId: string, args: readonly string[]) =>
+      small.guest.execProcess({ containerId: id, execId, process: small.process(args) });
+    await exec('a', ['true']);
+    await exec('b', ['sleep', '1000']);
+    await assert.rejects(exec('c', ['true']), { kind: 'exhausted' });
+    await small.wait(id, 'a');
+    await exec('c', ['true']);
+    await assert.rejects(small.wait(id, 'a'), { kind: 'not-found' }, 'its record made room');
+    await assert.rejects(exec('', ['true']), { kind: 'invalid' });
+    await assert.rejects(
+      small.guest.execProcess({ containerId: 'no', execId: 'x', process: small.process(['true']) }),
+      {
+        kind: 'invalid',
+        message: /Invalid container id/,
+      },
+    );
+  } finally {
+    await small.close();
+  }
+});
+
+test('a workload does not hang on output that nobody may read; its last bytes are kept', {
+  skip,
+}, async () => {
+  const output = { readable: () => false, unreadable: { bytes: 1024 } };
+  const quiet = await RealGuest.open({ output, limits: { streamBuffer: 4096 } });
+  try {
+    const id = await quiet.run(['sh', '-c', 'head -c 3000000 /dev/zero; echo the end']);
+    assert.equal(await quiet.wait(id), 0);
+    await quiet.readAll(id);
+    const kept = readFileSync(join(quiet.state, 'output', `${id}-${id}.stdout`), 'utf8');
+    assert.ok(kept.endsWith('the end\n') && kept.length <= 1024);
+    await quiet.remove(id);
+    assert.deepEqual(readdirSync(join(quiet.state, 'output')), []);
+  } finally {
+    await quiet.close();
+  }
+});
+
+test('what an agent that was killed has left is cleared by the next', { skip }, async () => {
+  const program = fileURLToPath(new URL('testing/doomed-agent.js', import.meta.url));
+  const doomed = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line]: Buffer[] = await once(doomed.stdout, 'data');
+  const [directory = '', id = ''] = String(line).trim().split(' ');
+  const exit = once(doomed, 'exit');
+  doomed.kill('SIGKILL');
+  await exit;
+  assert.ok(existsSync(join(directory, 'kata', id)), 'it was killed while its container ran');
+  const next = await RealGuest.open({}, directory);
+  try {
+    assert.deepEqual(readdirSync(join(next.state, 'runc')), []);
+    assert.ok(!existsSync(join(next.kata, id)));
+    assert.equal(
+      execFileSync(String(runc), ['--root', join(next.state, 'runc'), 'list', '-q']).toString(),
+      '',
+    );
+    assert.ok(next.log.some((entry) => entry.includes(`container ${id} was left by an earlier agent`)));
+    assert.deepEqual(next.traces().mounts, []);
+    assert.deepEqual(next.traces().cgroups, []);
+  } finally {
+    await next.close();
+  }
+});

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { mounts } from '@kata-agent/linux';
+import type { CreateSandbox, Storage } from './actions.js';
+import { RealGuest, settled, skip } from './testing/real-guest.js';
+
+let real: RealGuest;
+before(async () => {
+  if (skip === false) real = await RealGuest.open();
+});
+after(async () => {
+  if (skip === false) await real.close();
+});
+afterEach(async () => {
+  if (skip !== false) return;
+  await real.guest.destroySandbox();
+  real.makeRootfs();
+});
+
+const sandbox = (more: Partial<CreateSandbox> = {}): CreateSandbox => ({
+  sandboxId: 's1',
+  hostname: 'pod-1',
+  dns: [],
+  storages: [],
+  ...more,
+});
+
+function storage(driver: string, place: string, more: Partial<Storage> = {}): Storage {
+  const mountPoint = join(real.kata, place);
+  return {
+    driver,
+    driverOptions: [],
+    source: '',
+    fstype: '',
+    options: [],
+    mountPoint,
+    shared: false,
+    ...more,
+  };
+}
+
+const isMounted = (place: string): boolean =>
+  mounts().some(({ target }) => target === join(real.kata, place));
+
+test('a new sandbox finds its directory empty, but for what CopyFile brought', { skip }, async () => {
+  mkdirSync(join(real.kata, 'stale/deep'), { recursive: true });
+  await real.guest.copyFile({
+    path: join(real.kata, 'shared/containers/early'),
+    fileSize: 1,
+    fileMode: 0o100644,
+    dirMode: 0o755,
+    uid: 0,
+    gid: 0,
+    offset: 0,
+    data: Buffer.from('x'),
+  });
+  await real.guest.createSandbox(sandbox());
+  assert.ok(!existsSync(join(real.kata, 'stale')));
+  assert.equal(readFileSync(join(real.kata, 'shared/containers/early'), 'utf8'), 'x');
+  await assert.rejects(real.guest.createSandbox(sandbox()), { kind: 'exists' });
+});
+
+test('what a sandbox may not ask for', { skip }, async () => {
+  await assert.rejects(real.guest.createSandbox(sandbox({ hostname: 'a b' })), { kind: 'invalid' });
+  await assert.rejects(real.guest.createSandbox(sandbox({ guestHookPath: '/hooks' })), { kind: 'refused' });
+  await assert.rejects(
+    real.guest.createSandbox(sandbox({ kernelModules: [{ name: '-r', parameters: [] }] })),
+    {
+      kind: 'invalid',
+    },
+  );
+  for (const [driver, kind] of [
+    ['virtio-fs', 'unimplemented'],
+    ['blk', 'unimplemented'],
+    ['what', 'invalid'],
+  ] as const) {
+    const storages = [storage('ephemeral', 'sandbox/shm'), storage(driver, 'shared/x')];
+    await assert.rejects(real.guest.createSandbox(sandbox({ storages })), {
+      kind,
+      message: new RegExp(driver),
+    });
+    assert.ok(!isMounted('sandbox/shm'), 'a failed create leaves no mount');
+  }
+  for (const mountPoint of ['/tmp/x', real.kata, `${real.kata}/../x`, `${real.kata}/a/../../x`]) {
+    const storages = [storage('ephemeral', '', { mountPoint })];
+    await assert.rejects(real.guest.createSandbox(sandbox({ storages })), { kind: 'refused' }, mountPoint);
+  }
+  const evil = storage('ephemeral', 'x', { options: ['evil=1'] });
+  await assert.rejects(real.guest.createSandbox(sandbox({ storages: [evil] })), { kind: 'refused' });
+});
+
+test('shared memory of the sandbox, hostname, resolver and namespaces reach the containers', {
+  skip,
+}, async () => {
+  const shm = storage('ephemeral', 'sandbox/shm', { fstype: 'tmpfs', options: ['mode=1777', 'size=1m'] });
+  await real.guest.createSandbox(
+    sandbox({ storages: [shm], dns: ['nameserver 192.0.2.1', 'search example'] }),
+  );
+  writeFileSync(join(real.rootfs, 'etc/resolv.conf'), 'of the image\n');
+  const first = await real.run(['sleep', '1000']);
+  const script = 'cat /proc/sys/kernel/hostname /etc/resolv.conf; ls -l /proc/self/ns';
+  const inPod = await real.run(['sh', '-c', script], { sandboxPidns: true });
+  const text = (await real.readAll(inPod)).toString();
+  assert.match(text, /^pod-1\nnameserver 192\.0\.2\.1\nsearch example\n/);
+  const alone = await real.run(['sh', '-c', script]);
+  const other = (await real.readAll(alone)).toString();
+  const namespace = (type: string, from: string): string | undefined =>
+    new RegExp(`${type}:\\[(\\d+)\\]`).exec(from)?.[1];
+  assert.equal(namespace('uts', text), namespace('uts', other));
+  assert.equal(namespace('ipc', text), namespace('ipc', other));
+  assert.notEqual(namespace('pid', text), namespace('pid', other));
+  await real.guest.signalProcess({ containerId: first, execId: '', signal: 9 });
+  await real.wait(first);
+  await assert.rejects(real.run(['true'], { sandboxPidns: true }), {
+    kind: 'precondition',
+    message: /has ended/,
+  });
+  assert.ok(isMounted('sandbox/shm'));
+  await real.guest.destroySandbox();
+  assert.deepEqual(readdirSync(real.kata), []);
+  assert.deepEqual(real.traces().mounts, []);
+  real.makeRootfs();
+});
+
+test('storages: a pod’s own outlive a container, others go with their last one', { skip }, async () => {
+  const empty = storage('ephemeral', 'sandbox/ephemeral/a', { options: ['fsgid=1234'] });
+  const local = storage('local', 'shared/containers/local/b', { options: ['mode=0777'] });
+  const bound = storage('bind', 'shared/containers/bound', { source: real.rootfs, options: ['ro'] });
+  const shared = { ...storage('bind', 'shared/containers/kept', { source: real.rootfs }), shared: true };
+  const storages = [empty, local, bound, shared];
+  const one = await real.run(['sleep', '1000'], { storages });
+  const two = await real.run(['sleep', '1000'], { storages });
+  assert.equal(lstatSync(empty.mountPoint).gid, 1234);
+  assert.ok((lstatSync(empty.mountPoint).mode & 0o2000) !== 0);
+  assert.equal(lstatSync(local.mountPoint).mode & 0o777, 0o777);
+  writeFileSync(join(local.mountPoint, 'data'), 'x');
+  assert.throws(() => writeFileSync(join(bound.mountPoint, 'data'), 'x'), { code: 'EROFS' });
+  await real.remove(one);
+  assert.ok(isMounted('shared/containers/bound'), 'its second user is there');
+  await real.remove(two);
+  assert.deepEqual(
+    ['sandbox/ephemeral/a', 'shared/containers/bound', 'shared/containers/kept'].map(isMounted),
+    [true, false, true],
+  );
+  assert.ok(existsSync(join(local.mountPoint, 'data')), 'a restarted container finds its emptyDir again');
+  await real.guest.destroySandbox();
+  assert.deepEqual(real.traces().mounts, []);
+  assert.deepEqual(readdirSync(real.kata), []);
+  real.makeRootfs();
+});
+
+test('an overlay as root: written in the container, not in the image', { skip }, async () => {
+  const id = real.id();
+  const overlay = storage('overlayfs', `${id}/rootfs`, {
+    fstype: 'overlay',
+    options: [`lowerdir=${real.rootfs}`, 'io.katacontainers.fs-opt.overlay-rw'],
+  });
+  await real.run(['sh', '-c', 'echo x > /written; cat /written'], { id, storages: [overlay] });
+  assert.equal((await real.readAll(id)).toString(), 'x\n');
+  assert.ok(!existsSync(join(real.rootfs, 'written')));
+  await real.remove(id);
+  assert.ok(!existsSync(join(real.kata, id)));
+});
+
+test('a writable root outside Kata’s directory is not changed', { skip }, async () => {
+  const image = join(real.directory, 'image');
+  cpSync(real.rootfs, image, { recursive: true, verbatimSymlinks: true });
+  const id = real.id();
+  const spec = { ...real.spec(['sh', '-c', 'echo x > /written; cat /written']), root: { path: image } };
+  await real.guest.createContainer({ id, execId: id, spec, storages: [], sandboxPidns: false });
+  await real.guest.startContainer(id);
+  assert.equal((await real.readAll(id)).toString(), 'x\n');
+  assert.ok(!existsSync(join(image, 'written')));
+  await real.remove(id);
+  assert.ok(!existsSync(join(real.kata, id)));
+});
+
+test('roots and mount sources that would open the guest are refused', { skip }, async () => {
+  const create = (root: { path: string; readonly?: boolean }, source?: string) => {
+    const id = real.id();
+    const mounts =
+      source === undefined ? [] : [{ destination: '/m', type: 'bind', source, options: ['rbind'] }];
+    return real.guest.createContainer({
+      id,
+      execId: id,
+      spec: { ...real.spec(['true']), root, mounts },
+      storages: [],
+      sandboxPidns: false,
+    });
+  };
+  const root = { path: real.rootfs };
+  await assert.rejects(create({ path: '/' }), { kind: 'refused' });
+  await assert.rejects(create({ path: '/', readonly: true }), { kind: 'refused', message: /state/ });
+  await assert.rejects(create({ path: 'relative' }), { kind: 'invalid' });
+  await assert.rejects(create({ path: '/nonexistent', readonly: true }), { kind: 'invalid' });
+  for (const source of ['/', real.state, join(real.state, 'runc'), real.directory]) {
+    await assert.rejects(create(root, source), { kind: 'refused' }, source);
+  }
+  await assert.rejects(
+    real.run(['true'], { devices: [{ id: '', type: 'blk', vmPath: '', containerPath: '', options: [] }] }),
+    {
+      kind: 'unimplemented',
+    },
+  );
+  await settled();
+  assert.deepEqual(
+    real.traces().files.filter((path) => !path.includes('/shared')),
+    [join(real.state, 'run'), join(real.state, 'runc')],
+  );
+});
