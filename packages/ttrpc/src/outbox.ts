@@ -89,7 +89,7 @@ export class Outbox {
 }
 
 /** Size of a length up to 2^28 as a varint. */
-export function varintBytes(value: number): number {
+function varintBytes(value: number): number {
   if (value < 0x80) return 1;
   if (value < 0x4000) return 2;
   return value < 0x200000 ? 3 : 4;
