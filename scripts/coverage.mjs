@@ -38,7 +38,9 @@ for (const name of packages) {
       '--all',
       `--src=packages/${name}/src`,
       `--include=packages/${name}/src/**/*.ts`,
-      ...['**/*.test.ts', '**/*.d.ts', '**/testing/**', ...typesOnly(name)].map((it) => `--exclude=${it}`),
+      ...['**/*.test.ts', '**/*.test.fixture.ts', '**/*.d.ts', '**/testing/**', ...typesOnly(name)].map(
+        (it) => `--exclude=${it}`,
+      ),
       '--exclude-after-remap',
       '--reporter=text',
       '--reporter=json-summary',
