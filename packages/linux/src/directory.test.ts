@@ -285,3 +285,34 @@ test('removing lets other work have its turn', async (context) => {
   await directory.removeTree('many');
   assert.ok(turned);
 });
+
+test('a directory that cannot be finished is an error, and no descriptor stays', (context) => {
+  const { base } = place(context, kernel);
+  const failing = new RecordingSyscalls({}, kernel);
+  const directory = Directory.open(failing, base);
+  failing.fail('fchownat', 'EPERM');
+  const owner = { uid: 1, gid: 1 };
+  assert.throws(() => directory.makeDirectory('a/b', { mode: 0o700, owner }), { code: 'EPERM' });
+  failing.fail('mkdirat', 'EROFS');
+  assert.throws(() => directory.makeDirectory('b', { mode: 0o700 }), { code: 'EROFS' });
+  directory.close();
+});
+
+test('a tree that is moved away while it is removed is not followed', async (context) => {
+  const { base, outside, directory: real } = place(context, kernel);
+  real.makeDirectory('a/b/c', { mode: 0o700 }).close();
+  const moving = new RecordingSyscalls({}, kernel);
+  const directory = Directory.open(moving, base);
+  context.after(() => directory.close());
+  moving.script('openat', (fd, path, flags, mode) => {
+    // Whoever moves `b` out of `a` just before the way up makes `..` another directory.
+    if (path === '..') return kernel.openat(-100, outside, flags, mode);
+    return kernel.openat(fd, path, flags, mode);
+  });
+  await assert.rejects(directory.removeTree('a'), /was moved while it was removed/);
+  const refusing = new RecordingSyscalls({}, kernel);
+  const other = Directory.open(refusing, base);
+  refusing.fail('unlinkat', 'EACCES');
+  await assert.rejects(other.removeTree('a'), { code: 'EACCES' });
+  other.close();
+});

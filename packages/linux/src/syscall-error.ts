@@ -10,7 +10,7 @@ export class SyscallError extends Error {
   /** `mount`, `openat2`, … */
   readonly syscall: string;
   /** The path, or another word for what the call was about. */
-  readonly path?: string;
+  declare readonly path?: string;
 
   constructor(syscall: string, errno: number, path?: string) {
     super(`${syscall}${path === undefined ? '' : ` ${JSON.stringify(path)}`}: ${errnoText(errno)}`);
@@ -22,7 +22,9 @@ export class SyscallError extends Error {
 
   /** The error that the kernel would give under that name. For fakes and for checks made before the kernel's. */
   static named(syscall: string, code: string, path?: string): SyscallError {
-    return new SyscallError(syscall, errnoNumber(code) ?? 0, path);
+    const errno = errnoNumber(code);
+    if (errno === undefined) throw new RangeError(`no errno is called ${code} on this platform`);
+    return new SyscallError(syscall, errno, path);
   }
 }
 

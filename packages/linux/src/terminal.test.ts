@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { Descriptor, loadSyscalls, RecordingSyscalls, Terminal } from './index.js';
+import { createPipe, Descriptor, loadSyscalls, RecordingSyscalls, Terminal } from './index.js';
 import { openPseudoTerminal } from './testing/pseudo-terminal.js';
 
 const syscalls = loadSyscalls();
@@ -133,4 +133,13 @@ test('when the terminal cannot be set up, nothing stays open but the master', ()
       resolve();
     });
   });
+});
+
+test('a descriptor that cannot be read is an error, not an end', async () => {
+  const pipe = createPipe(syscalls);
+  pipe.read.close();
+  const terminal = new Terminal(syscalls, pipe.write);
+  const [error] = (await once(terminal, 'error')) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'EBADF');
+  assert.equal(pipe.write.open, false);
 });

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadSyscalls, RecordingSyscalls, SyscallError, type Syscalls } from './index.js';
+
+/** One call of each, with the name of the property. */
+const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unknown } = {
+  pipe2: (kernel) => kernel.pipe2(0),
+  setPipeSize: (kernel) => kernel.setPipeSize(3, 4096),
+  duplicate: (kernel) => kernel.duplicate(3),
+  dup3: (kernel) => kernel.dup3(3, 4, 0),
+  setNonBlocking: (kernel) => kernel.setNonBlocking(3),
+  close: (kernel) => kernel.close(kernel.socket(1, 1, 0)),
+  openat: (kernel) => kernel.openat(-100, 'a', 0),
+  openat2: (kernel) => kernel.openat2(-100, 'a', { flags: 0, resolve: 0 }),
+  mkdirat: (kernel) => kernel.mkdirat(3, 'a', 0o700),
+  unlinkat: (kernel) => kernel.unlinkat(3, 'a', 0),
+  symlinkat: (kernel) => kernel.symlinkat('a', 3, 'b'),
+  linkat: (kernel) => kernel.linkat(3, 'a', 3, 'b', 0),
+  renameat: (kernel) => kernel.renameat(3, 'a', 3, 'b'),
+  mknodat: (kernel) => kernel.mknodat(3, 'a', 0o010600, 0),
+  fchownat: (kernel) => kernel.fchownat(3, 'a', 1, 2, 0),
+  mount: (kernel) => kernel.mount('a', '/b', 'tmpfs', 0, ''),
+  umount2: (kernel) => kernel.umount2('/b', 0),
+  setChildSubreaper: (kernel) => kernel.setChildSubreaper(),
+  waitpid: (kernel) => kernel.waitpid(70, 1),
+  kill: (kernel) => kernel.kill(70, 9),
+  socket: (kernel) => kernel.socket(1, 1, 0),
+  socketpair: (kernel) => kernel.socketpair(1, 1, 0),
+  bind: (kernel) => kernel.bind(3, Uint8Array.of(1, 0), 'a'),
+  connect: (kernel) => kernel.connect(3, Uint8Array.of(1, 0), 'a'),
+  listen: (kernel) => kernel.listen(3, 1),
+  accept4: (kernel) => kernel.accept4(3, 0),
+  peerCredentials: (kernel) => kernel.peerCredentials(3),
+  receiveDescriptors: (kernel) => kernel.receiveDescriptors(3),
+  setWindowSize: (kernel) => kernel.setWindowSize(3, 24, 80),
+  sethostname: (kernel) => kernel.sethostname('a'),
+  sync: (kernel) => kernel.sync(),
+  reboot: (kernel) => kernel.reboot(0),
+};
+
+test('every call is recorded under its name, and every call can be made to fail', () => {
+  for (const [name, call] of Object.entries(everyCall) as [keyof Syscalls, (kernel: Syscalls) => unknown][]) {
+    const fake = new RecordingSyscalls();
+    call(fake);
+    assert.equal(fake.calls.at(-1)?.name, name);
+    fake.fail(name, 'EPERM');
+    assert.throws(() => call(fake), { code: 'EPERM', syscall: name });
+    assert.equal(fake.argumentsOf(name).length, 2);
+  }
+});
+
+test('descriptors count up, and those not closed are told', () => {
+  const fake = new RecordingSyscalls();
+  const [read, write] = fake.pipe2(0);
+  const socket = fake.socket(1, 1, 0);
+  assert.deepEqual([read, write, socket], [1000, 1001, 1002]);
+  fake.close(write);
+  assert.deepEqual([...fake.openDescriptors], [1000, 1002]);
+  assert.throws(() => fake.close(write), { code: 'EBADF' });
+});
+
+test('a scripted call gets the arguments and gives the answer', () => {
+  const fake = new RecordingSyscalls({ waitpid: (pid) => ({ pid, status: 256 }) });
+  assert.deepEqual(fake.waitpid(70, 1), { pid: 70, status: 256 });
+  fake.script('waitpid', () => undefined);
+  assert.equal(fake.waitpid(70, 1), undefined);
+  assert.deepEqual(fake.argumentsOf('waitpid'), [
+    [70, 1],
+    [70, 1],
+  ]);
+});
+
+test('over the real kernel what is not scripted is real', () => {
+  const over = new RecordingSyscalls({}, loadSyscalls());
+  const [read, write] = over.pipe2(0);
+  assert.ok(read < 1000);
+  over.close(read);
+  over.fail('close', 'EIO');
+  assert.throws(() => over.close(write), SyscallError);
+  loadSyscalls().close(write);
+  assert.deepEqual(
+    over.calls.map(({ name }) => name),
+    ['pipe2', 'close', 'close'],
+  );
+});
