@@ -303,13 +303,13 @@ test('a tree that is moved away while it is removed is not followed', async (con
   real.makeDirectory('a/b/c', { mode: 0o700 }).close();
   const moving = new RecordingSyscalls({}, kernel);
   const directory = Directory.open(moving, base);
-  context.after(() => directory.close());
   moving.script('openat', (fd, path, flags, mode) => {
     // Whoever moves `b` out of `a` just before the way up makes `..` another directory.
     if (path === '..') return kernel.openat(-100, outside, flags, mode);
     return kernel.openat(fd, path, flags, mode);
   });
   await assert.rejects(directory.removeTree('a'), /was moved while it was removed/);
+  directory.close();
   const refusing = new RecordingSyscalls({}, kernel);
   const other = Directory.open(refusing, base);
   refusing.fail('unlinkat', 'EACCES');

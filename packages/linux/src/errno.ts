@@ -21,6 +21,7 @@ export function errnoNumber(name: string): number | undefined {
 
 /** `ENOENT: no such file or directory` for 2; the name alone when Node has no text for it. */
 export function errnoText(errno: number): string {
-  const text = getSystemErrorMap().get(-errno)?.[1];
+  // Above the kernel's own numbers the map holds libuv's inventions.
+  const text = names.has(errno) ? getSystemErrorMap().get(-errno)?.[1] : undefined;
   return text === undefined ? errnoName(errno) : `${errnoName(errno)}: ${text}`;
 }
