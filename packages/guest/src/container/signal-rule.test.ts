@@ -20,6 +20,11 @@ test('SIGTERM becomes SIGKILL only for a first process that does nothing with it
   assert.equal(effectiveSignal(2, true, status({})), 2);
 });
 
+test('handlers of the runtime’s own process do not count', () => {
+  const init = status({ cgt: 'ffffffffffffffff' }).replace('Name:\tx', 'Name:\trunc:[2:INIT]');
+  assert.equal(effectiveSignal(15, true, init), 9);
+});
+
 test('the status of a process that is gone is none', () => {
   assert.match(readStatus(process.pid, '/proc') ?? '', /^SigCgt:/m);
   assert.equal(readStatus(2 ** 30, '/proc'), undefined);

@@ -14,8 +14,13 @@ export function effectiveSignal(signal: number, first: boolean, status: string |
   return first && signal === SIGTERM && !handles(status ?? '', SIGTERM) ? SIGKILL : signal;
 }
 
+/** The runtime's own process, moments before it becomes the container's. */
+const runtimeInit = /^Name:\s*runc:\[/m;
+
 /** Reads the masks of /proc/PID/status (proc_pid_status(5)): bit n-1 is signal n. */
 function handles(status: string, signal: number): boolean {
+  // Its handlers are Go's, and go with the exec; a signal that they catch now is lost to the container.
+  if (runtimeInit.test(status)) return false;
   const bit = 1n << BigInt(signal - 1);
   return [...status.matchAll(/^Sig(?:Blk|Ign|Cgt):\s*([0-9a-f]+)$/gm)].some(
     ([, mask]) => (BigInt(`0x${mask}`) & bit) !== 0n,
