@@ -113,7 +113,7 @@ func (b bench) spec(id string) *kata.Spec {
 			{Destination: "/dev", Source: "tmpfs", Type: "tmpfs", Options: []string{"nosuid", "mode=755"}},
 		},
 		Linux: &kata.Linux{
-			CgroupsPath: "/bench/" + id,
+			CgroupsPath: "/" + id,
 			Namespaces:  []*kata.LinuxNamespace{{Type: "pid"}, {Type: "ipc"}, {Type: "uts"}, {Type: "mount"}},
 			Resources:   &kata.LinuxResources{Memory: &kata.LinuxMemory{Limit: 256 << 20}},
 		},
@@ -131,7 +131,7 @@ func (b bench) keepSpec(id string) error {
 	}
 	spec["root"] = map[string]any{"path": b.rootfs}
 	if linux, ok := spec["linux"].(map[string]any); ok {
-		linux["cgroupsPath"] = fmt.Sprintf("/bench/runc-%d", os.Getpid())
+		linux["cgroupsPath"] = fmt.Sprintf("/bench-runc-%d", os.Getpid())
 	}
 	if text, err = json.Marshal(spec); err != nil {
 		return err
