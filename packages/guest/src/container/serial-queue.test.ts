@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { SerialQueue } from './serial-queue.js';
 
@@ -26,4 +27,18 @@ test('tasks never overlap, keep their order and survive a failure', async () => 
     results.map(({ status }) => status),
     ['fulfilled', 'rejected', 'fulfilled'],
   );
+});
+
+test('Node does not end before a task has', () => {
+  const module = JSON.stringify(new URL('serial-queue.js', import.meta.url).href);
+  const program = `
+    import { SerialQueue } from ${module};
+    void new SerialQueue().run(() => new Promise((resolve) => {
+      setTimeout(resolve, 100).unref();
+    })).then(() => console.log('done'));
+  `;
+  const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+  });
+  assert.equal(output, 'done\n');
 });

@@ -100,8 +100,8 @@ export class RealGuest {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#alive);
     await this.guest.shutdown();
+    clearInterval(this.#alive);
     rmSync(this.directory, { recursive: true, force: true });
   }
 
