@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { RealGuest, runc, skip } from './testing/real-guest.js';
 
 // One guest at a time: each waits for all of this process's children.
@@ -54,8 +53,16 @@ test('a workload does not hang on output that nobody may read; its last bytes ar
 });
 
 test('what an agent that was killed has left is cleared by the next', { skip }, async () => {
-  const program = fileURLToPath(new URL('testing/doomed-agent.js', import.meta.url));
-  const doomed = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const module = JSON.stringify(new URL('testing/real-guest.js', import.meta.url).href);
+  const program = `
+    import { RealGuest } from ${module};
+    const real = await RealGuest.open();
+    const id = await real.run(['sleep', '1000']);
+    console.log(real.directory, id);
+  `;
+  const doomed = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const [line]: Buffer[] = await once(doomed.stdout, 'data');
   const [directory = '', id = ''] = String(line).trim().split(' ');
   const exit = once(doomed, 'exit');

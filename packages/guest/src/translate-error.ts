@@ -9,7 +9,7 @@ const kinds: readonly (readonly [kind: GuestErrorKind, ...codes: string[]])[] = 
 ];
 
 /** Any failure as a GuestError. This is the only place that reads the codes of system errors for callers. */
-export function guestError(error: unknown): GuestError {
+function guestError(error: unknown): GuestError {
   if (error instanceof GuestError) return error;
   if (error instanceof UnsafePathError) return new GuestError('refused', error.message, { cause: error });
   if (hasCode(error, 'ESRCH')) return new GuestError('not-found', 'ESRCH: No such process', { cause: error });

@@ -7,7 +7,7 @@ export type CgroupPaths =
   | { readonly version: 2; readonly directory: string };
 
 /** `root` is a cgroup2 mount itself: no v1 controllers (a hybrid has its cgroup2 below `unified`). */
-export function isUnified(root: string): boolean {
+function isUnified(root: string): boolean {
   return existsSync(join(root, 'cgroup.controllers'));
 }
 
@@ -31,9 +31,4 @@ export function cgroupPaths(text: string, root: string, unified: boolean): Cgrou
     }
   }
   return unified ? { version: 2, directory: root } : { version: 1, controllers };
-}
-
-/** Each directory of the container's, once. */
-export function cgroupDirectories(paths: CgroupPaths): readonly string[] {
-  return paths.version === 2 ? [paths.directory] : [...new Set(paths.controllers.values())];
 }

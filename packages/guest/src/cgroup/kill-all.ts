@@ -83,7 +83,7 @@ function anyOf(paths: CgroupPaths & { readonly version: 1 }): string {
 }
 
 /** The pids of a cgroup and of those below it, which a container may have made. */
-export function processes(directory: string): readonly number[] {
+function processes(directory: string): readonly number[] {
   if (directory === '') return [];
   try {
     const own = readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number);
