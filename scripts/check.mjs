@@ -8,6 +8,8 @@ const checks = [
   ['lint', 'npx', ['oxlint', '--type-aware', '--deny-warnings', '.']],
   ['dead code', 'npx', ['knip']],
   ['dependency direction', process.execPath, ['scripts/check-direction.mjs']],
+  ['package ttrpc', 'npx', ['publint', '--strict', 'packages/ttrpc']],
+  ['types of ttrpc', 'npx', ['attw', '--pack', 'packages/ttrpc', '--profile', 'esm-only']],
   ['generated files', process.execPath, ['scripts/generate.mjs', '--check']],
 ];
 let failed = 0;

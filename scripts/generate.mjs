@@ -29,13 +29,13 @@ function emit(path, text) {
   }
 }
 
-/** TypeScript from the .proto files, by buf and protoc-gen-es. */
-function generateProtocol() {
+/** TypeScript from the .proto files of a buf project, which names its output `out`; the code is kept in `kept`. */
+function generateMessages({ project, out, kept }) {
   const folder = mkdtempSync(join(tmpdir(), 'kata-agent-gen-'));
   try {
     const bin = join(root, 'node_modules', '.bin');
     const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` };
-    const cwd = join(root, 'packages', 'protocol');
+    const cwd = join(root, project);
     const result = spawnSync(join(bin, 'buf'), ['generate', '--output', folder], {
       cwd,
       env,
@@ -47,9 +47,9 @@ function generateProtocol() {
       );
       process.exit(1);
     }
-    const made = join(folder, 'src', 'gen');
+    const made = join(folder, out);
     for (const name of readdirSync(made)) {
-      emit(join('packages', 'protocol', 'src', 'gen', name), readFileSync(join(made, name), 'utf8'));
+      emit(join(kept, name), readFileSync(join(made, name), 'utf8'));
     }
   } finally {
     rmSync(folder, { recursive: true });
@@ -64,7 +64,8 @@ async function generateReference() {
   for (const [path, text] of Object.entries(referencePages())) emit(path, text);
 }
 
-generateProtocol();
+generateMessages({ project: 'packages/protocol', out: 'src/gen', kept: 'packages/protocol/src/gen' });
+generateMessages({ project: 'tests/interop/proto', out: 'gen', kept: 'tests/interop/gen' });
 await generateReference();
 if (stale.length > 0) {
   console.error(`stale: ${stale.join(', ')}; run: npm run generate`);

@@ -14,6 +14,9 @@ interface ContainerOptions {
 
 const capabilities = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID'];
 
+/** The parent of the cgroups of all containers that `containerRequest` describes. */
+export const cgroupParent: string = `kata-agent-test-${process.pid}`;
+
 /** A process as a runtime describes it. */
 export function processRequest(
   args: readonly string[],
@@ -59,7 +62,7 @@ export function containerRequest(
         },
       ],
       Linux: {
-        CgroupsPath: `/kata-agent-test/${id}`,
+        CgroupsPath: `/${cgroupParent}/${id}`,
         Namespaces: [{ Type: 'pid' }, { Type: 'ipc' }, { Type: 'uts' }, { Type: 'mount' }],
         ...(memoryLimit === undefined ? {} : { Resources: { Memory: { Limit: memoryLimit } } }),
       },

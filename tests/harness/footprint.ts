@@ -13,8 +13,11 @@ interface Footprint {
   readonly descriptors: number;
 }
 
-/** Reads the footprint of the agent with this pid from /proc and the cgroup file systems. */
-export function footprint(pid: number): Footprint {
+/**
+ * Reads the footprint of the agent with this pid from /proc and the cgroup file systems. Its containers' cgroups are those
+ * below one parent, which no other test running beside this one may use.
+ */
+export function footprint(pid: number, cgroupParent: string): Footprint {
   return {
     processes: descendants(pid).map(programName).sort(),
     mounts: readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
@@ -22,7 +25,7 @@ export function footprint(pid: number): Footprint {
       .split('\n')
       .map((line) => line.split(' ')[4] ?? '')
       .sort(),
-    cgroups: cgroups(),
+    cgroups: cgroups(cgroupParent),
     files: filesBelow(`/proc/${pid}/root/run`),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
   };
@@ -42,11 +45,11 @@ function programName(pid: number): string {
   return readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd();
 }
 
-function cgroups(): readonly string[] {
+function cgroups(parent: string): readonly string[] {
   const root = '/sys/fs/cgroup';
   return readdirSync(root)
-    .flatMap((controller) => [`${root}/${controller}/kata-agent-test`])
-    .concat(`${root}/kata-agent-test`)
+    .flatMap((controller) => [`${root}/${controller}/${parent}`])
+    .concat(`${root}/${parent}`)
     .flatMap((path) => namesBelow(path).map((name) => `${path}/${name}`))
     .sort();
 }

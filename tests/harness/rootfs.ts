@@ -2,7 +2,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, symlinkSync } from 'nod
 import { join } from 'node:path';
 
 /** Debian's busybox-static. */
-export const busybox = '/usr/bin/busybox';
+const busybox = '/usr/bin/busybox';
 
 const applets = [
   'sh',

@@ -152,9 +152,9 @@ suite("Go's client runs containers", { skip: withoutContainers }, () => {
 /** The footprint once it has stopped changing: the agent learns of a client's end in its own time. */
 async function steadyFootprint(pid: number): Promise<ReturnType<typeof footprint>> {
   for (let tries = 0; tries < 20; tries += 1) {
-    const found = footprint(pid);
+    const found = footprint(pid, 'kata-agent-test');
     await delay(300);
-    if (isDeepStrictEqual(footprint(pid), found)) return found;
+    if (isDeepStrictEqual(footprint(pid, 'kata-agent-test'), found)) return found;
   }
   throw new Error(`the footprint of ${pid} does not come to rest`);
 }

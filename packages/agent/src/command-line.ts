@@ -59,8 +59,8 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   };
 }
 
-/** The command with all its options; also what the reference page is made from. */
-export function command(): Command {
+/** The command with all its options. */
+function command(): Command {
   const program = new Command('kata-agent')
     .description('The agent inside a Kata Containers virtual machine.')
     .version(version)

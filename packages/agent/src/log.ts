@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import type { DestinationStream } from 'pino';
 
 /** What a message is about, beside its text; every value reaches the log as text. */
-export type LogExtras = Readonly<Record<string, string | number | boolean | undefined>>;
+type LogExtras = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** Severity, from the most talkative. Kata's names for them are in `wireLevels`. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';

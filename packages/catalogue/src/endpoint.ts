@@ -33,7 +33,7 @@ export interface Endpoint {
 }
 
 /** A row as written in the tables: the method is its key, and the groups are the other table's. */
-export type EndpointRow = Omit<Endpoint, 'method' | 'groups'>;
+type EndpointRow = Omit<Endpoint, 'method' | 'groups'>;
 
 /** The rows of one area. The compiler rejects a missing row, and one that is of no method. */
 export type EndpointRows<M extends MethodName> = { readonly [K in M]: EndpointRow };

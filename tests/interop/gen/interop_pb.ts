@@ -5,23 +5,20 @@
 // @generated from file interop.proto (package interop, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from '@bufbuild/protobuf/codegenv2';
-import { fileDesc, messageDesc, serviceDesc } from '@bufbuild/protobuf/codegenv2';
-import type { Message } from '@bufbuild/protobuf';
+import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file interop.proto.
  */
-export const file_interop: GenFile =
-  /*@__PURE__*/
-  fileDesc(
-    'Cg1pbnRlcm9wLnByb3RvEgdpbnRlcm9wIiIKBFBhaXISCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJIikKC0VjaG9SZXF1ZXN0EgwKBHRleHQYASABKAkSDAoEZGF0YRgCIAEoDCJdCglFY2hvUmVwbHkSDAoEdGV4dBgBIAEoCRIMCgRkYXRhGAIgASgMEh8KCG1ldGFkYXRhGAMgAygLMg0uaW50ZXJvcC5QYWlyEhMKC2hhc190aW1lb3V0GAQgASgIIj0KC0ZhaWxSZXF1ZXN0EgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCRIPCgdkZXRhaWxzGAMgAygJIhYKBkRldGFpbBIMCgR0ZXh0GAEgASgJIiQKDFNsZWVwUmVxdWVzdBIUCgxtaWxsaXNlY29uZHMYASABKA0iDAoKU2xlZXBSZXBseSIbCgtCbG9iUmVxdWVzdBIMCgRzaXplGAEgASgNIhkKCUJsb2JSZXBseRIMCgRkYXRhGAEgASgMIigKBk51bWJlchINCgV2YWx1ZRgBIAEoAxIPCgdwYWRkaW5nGAIgASgMIiMKBVRvdGFsEgsKA3N1bRgBIAEoAxINCgVjb3VudBgCIAEoAyJVCgxDb3VudFJlcXVlc3QSDQoFdXBfdG8YASABKAMSEgoKZmFpbF9hZnRlchgCIAEoAxIRCglmYWlsX2NvZGUYAyABKAUSDwoHcGFkZGluZxgEIAEoDTLfAgoHSW50ZXJvcBIwCgRFY2hvEhQuaW50ZXJvcC5FY2hvUmVxdWVzdBoSLmludGVyb3AuRWNob1JlcGx5EjAKBEZhaWwSFC5pbnRlcm9wLkZhaWxSZXF1ZXN0GhIuaW50ZXJvcC5FY2hvUmVwbHkSMwoFU2xlZXASFS5pbnRlcm9wLlNsZWVwUmVxdWVzdBoTLmludGVyb3AuU2xlZXBSZXBseRIwCgRCbG9iEhQuaW50ZXJvcC5CbG9iUmVxdWVzdBoSLmludGVyb3AuQmxvYlJlcGx5EigKA1N1bRIPLmludGVyb3AuTnVtYmVyGg4uaW50ZXJvcC5Ub3RhbCgBEjEKBUNvdW50EhUuaW50ZXJvcC5Db3VudFJlcXVlc3QaDy5pbnRlcm9wLk51bWJlcjABEiwKBENoYXQSDy5pbnRlcm9wLk51bWJlchoPLmludGVyb3AuTnVtYmVyKAEwAWIGcHJvdG8z',
-  );
+export const file_interop: GenFile = /*@__PURE__*/
+  fileDesc("Cg1pbnRlcm9wLnByb3RvEgdpbnRlcm9wIiIKBFBhaXISCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJIikKC0VjaG9SZXF1ZXN0EgwKBHRleHQYASABKAkSDAoEZGF0YRgCIAEoDCJdCglFY2hvUmVwbHkSDAoEdGV4dBgBIAEoCRIMCgRkYXRhGAIgASgMEh8KCG1ldGFkYXRhGAMgAygLMg0uaW50ZXJvcC5QYWlyEhMKC2hhc190aW1lb3V0GAQgASgIIj0KC0ZhaWxSZXF1ZXN0EgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCRIPCgdkZXRhaWxzGAMgAygJIhYKBkRldGFpbBIMCgR0ZXh0GAEgASgJIiQKDFNsZWVwUmVxdWVzdBIUCgxtaWxsaXNlY29uZHMYASABKA0iDAoKU2xlZXBSZXBseSIbCgtCbG9iUmVxdWVzdBIMCgRzaXplGAEgASgNIhkKCUJsb2JSZXBseRIMCgRkYXRhGAEgASgMIigKBk51bWJlchINCgV2YWx1ZRgBIAEoAxIPCgdwYWRkaW5nGAIgASgMIiMKBVRvdGFsEgsKA3N1bRgBIAEoAxINCgVjb3VudBgCIAEoAyJVCgxDb3VudFJlcXVlc3QSDQoFdXBfdG8YASABKAMSEgoKZmFpbF9hZnRlchgCIAEoAxIRCglmYWlsX2NvZGUYAyABKAUSDwoHcGFkZGluZxgEIAEoDTLfAgoHSW50ZXJvcBIwCgRFY2hvEhQuaW50ZXJvcC5FY2hvUmVxdWVzdBoSLmludGVyb3AuRWNob1JlcGx5EjAKBEZhaWwSFC5pbnRlcm9wLkZhaWxSZXF1ZXN0GhIuaW50ZXJvcC5FY2hvUmVwbHkSMwoFU2xlZXASFS5pbnRlcm9wLlNsZWVwUmVxdWVzdBoTLmludGVyb3AuU2xlZXBSZXBseRIwCgRCbG9iEhQuaW50ZXJvcC5CbG9iUmVxdWVzdBoSLmludGVyb3AuQmxvYlJlcGx5EigKA1N1bRIPLmludGVyb3AuTnVtYmVyGg4uaW50ZXJvcC5Ub3RhbCgBEjEKBUNvdW50EhUuaW50ZXJvcC5Db3VudFJlcXVlc3QaDy5pbnRlcm9wLk51bWJlcjABEiwKBENoYXQSDy5pbnRlcm9wLk51bWJlchoPLmludGVyb3AuTnVtYmVyKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message interop.Pair
  */
-export type Pair = Message<'interop.Pair'> & {
+export type Pair = Message<"interop.Pair"> & {
   /**
    * @generated from field: string key = 1;
    */
@@ -37,12 +34,13 @@ export type Pair = Message<'interop.Pair'> & {
  * Describes the message interop.Pair.
  * Use `create(PairSchema)` to create a new message.
  */
-export const PairSchema: GenMessage<Pair> = /*@__PURE__*/ messageDesc(file_interop, 0);
+export const PairSchema: GenMessage<Pair> = /*@__PURE__*/
+  messageDesc(file_interop, 0);
 
 /**
  * @generated from message interop.EchoRequest
  */
-export type EchoRequest = Message<'interop.EchoRequest'> & {
+export type EchoRequest = Message<"interop.EchoRequest"> & {
   /**
    * @generated from field: string text = 1;
    */
@@ -58,12 +56,13 @@ export type EchoRequest = Message<'interop.EchoRequest'> & {
  * Describes the message interop.EchoRequest.
  * Use `create(EchoRequestSchema)` to create a new message.
  */
-export const EchoRequestSchema: GenMessage<EchoRequest> = /*@__PURE__*/ messageDesc(file_interop, 1);
+export const EchoRequestSchema: GenMessage<EchoRequest> = /*@__PURE__*/
+  messageDesc(file_interop, 1);
 
 /**
  * @generated from message interop.EchoReply
  */
-export type EchoReply = Message<'interop.EchoReply'> & {
+export type EchoReply = Message<"interop.EchoReply"> & {
   /**
    * @generated from field: string text = 1;
    */
@@ -93,12 +92,13 @@ export type EchoReply = Message<'interop.EchoReply'> & {
  * Describes the message interop.EchoReply.
  * Use `create(EchoReplySchema)` to create a new message.
  */
-export const EchoReplySchema: GenMessage<EchoReply> = /*@__PURE__*/ messageDesc(file_interop, 2);
+export const EchoReplySchema: GenMessage<EchoReply> = /*@__PURE__*/
+  messageDesc(file_interop, 2);
 
 /**
  * @generated from message interop.FailRequest
  */
-export type FailRequest = Message<'interop.FailRequest'> & {
+export type FailRequest = Message<"interop.FailRequest"> & {
   /**
    * @generated from field: int32 code = 1;
    */
@@ -121,12 +121,13 @@ export type FailRequest = Message<'interop.FailRequest'> & {
  * Describes the message interop.FailRequest.
  * Use `create(FailRequestSchema)` to create a new message.
  */
-export const FailRequestSchema: GenMessage<FailRequest> = /*@__PURE__*/ messageDesc(file_interop, 3);
+export const FailRequestSchema: GenMessage<FailRequest> = /*@__PURE__*/
+  messageDesc(file_interop, 3);
 
 /**
  * @generated from message interop.Detail
  */
-export type Detail = Message<'interop.Detail'> & {
+export type Detail = Message<"interop.Detail"> & {
   /**
    * @generated from field: string text = 1;
    */
@@ -137,12 +138,13 @@ export type Detail = Message<'interop.Detail'> & {
  * Describes the message interop.Detail.
  * Use `create(DetailSchema)` to create a new message.
  */
-export const DetailSchema: GenMessage<Detail> = /*@__PURE__*/ messageDesc(file_interop, 4);
+export const DetailSchema: GenMessage<Detail> = /*@__PURE__*/
+  messageDesc(file_interop, 4);
 
 /**
  * @generated from message interop.SleepRequest
  */
-export type SleepRequest = Message<'interop.SleepRequest'> & {
+export type SleepRequest = Message<"interop.SleepRequest"> & {
   /**
    * @generated from field: uint32 milliseconds = 1;
    */
@@ -153,23 +155,26 @@ export type SleepRequest = Message<'interop.SleepRequest'> & {
  * Describes the message interop.SleepRequest.
  * Use `create(SleepRequestSchema)` to create a new message.
  */
-export const SleepRequestSchema: GenMessage<SleepRequest> = /*@__PURE__*/ messageDesc(file_interop, 5);
+export const SleepRequestSchema: GenMessage<SleepRequest> = /*@__PURE__*/
+  messageDesc(file_interop, 5);
 
 /**
  * @generated from message interop.SleepReply
  */
-export type SleepReply = Message<'interop.SleepReply'> & {};
+export type SleepReply = Message<"interop.SleepReply"> & {
+};
 
 /**
  * Describes the message interop.SleepReply.
  * Use `create(SleepReplySchema)` to create a new message.
  */
-export const SleepReplySchema: GenMessage<SleepReply> = /*@__PURE__*/ messageDesc(file_interop, 6);
+export const SleepReplySchema: GenMessage<SleepReply> = /*@__PURE__*/
+  messageDesc(file_interop, 6);
 
 /**
  * @generated from message interop.BlobRequest
  */
-export type BlobRequest = Message<'interop.BlobRequest'> & {
+export type BlobRequest = Message<"interop.BlobRequest"> & {
   /**
    * @generated from field: uint32 size = 1;
    */
@@ -180,12 +185,13 @@ export type BlobRequest = Message<'interop.BlobRequest'> & {
  * Describes the message interop.BlobRequest.
  * Use `create(BlobRequestSchema)` to create a new message.
  */
-export const BlobRequestSchema: GenMessage<BlobRequest> = /*@__PURE__*/ messageDesc(file_interop, 7);
+export const BlobRequestSchema: GenMessage<BlobRequest> = /*@__PURE__*/
+  messageDesc(file_interop, 7);
 
 /**
  * @generated from message interop.BlobReply
  */
-export type BlobReply = Message<'interop.BlobReply'> & {
+export type BlobReply = Message<"interop.BlobReply"> & {
   /**
    * @generated from field: bytes data = 1;
    */
@@ -196,12 +202,13 @@ export type BlobReply = Message<'interop.BlobReply'> & {
  * Describes the message interop.BlobReply.
  * Use `create(BlobReplySchema)` to create a new message.
  */
-export const BlobReplySchema: GenMessage<BlobReply> = /*@__PURE__*/ messageDesc(file_interop, 8);
+export const BlobReplySchema: GenMessage<BlobReply> = /*@__PURE__*/
+  messageDesc(file_interop, 8);
 
 /**
  * @generated from message interop.Number
  */
-export type Number = Message<'interop.Number'> & {
+export type Number = Message<"interop.Number"> & {
   /**
    * @generated from field: int64 value = 1;
    */
@@ -219,12 +226,13 @@ export type Number = Message<'interop.Number'> & {
  * Describes the message interop.Number.
  * Use `create(NumberSchema)` to create a new message.
  */
-export const NumberSchema: GenMessage<Number> = /*@__PURE__*/ messageDesc(file_interop, 9);
+export const NumberSchema: GenMessage<Number> = /*@__PURE__*/
+  messageDesc(file_interop, 9);
 
 /**
  * @generated from message interop.Total
  */
-export type Total = Message<'interop.Total'> & {
+export type Total = Message<"interop.Total"> & {
   /**
    * @generated from field: int64 sum = 1;
    */
@@ -240,12 +248,13 @@ export type Total = Message<'interop.Total'> & {
  * Describes the message interop.Total.
  * Use `create(TotalSchema)` to create a new message.
  */
-export const TotalSchema: GenMessage<Total> = /*@__PURE__*/ messageDesc(file_interop, 10);
+export const TotalSchema: GenMessage<Total> = /*@__PURE__*/
+  messageDesc(file_interop, 10);
 
 /**
  * @generated from message interop.CountRequest
  */
-export type CountRequest = Message<'interop.CountRequest'> & {
+export type CountRequest = Message<"interop.CountRequest"> & {
   /**
    * @generated from field: int64 up_to = 1;
    */
@@ -275,7 +284,8 @@ export type CountRequest = Message<'interop.CountRequest'> & {
  * Describes the message interop.CountRequest.
  * Use `create(CountRequestSchema)` to create a new message.
  */
-export const CountRequestSchema: GenMessage<CountRequest> = /*@__PURE__*/ messageDesc(file_interop, 11);
+export const CountRequestSchema: GenMessage<CountRequest> = /*@__PURE__*/
+  messageDesc(file_interop, 11);
 
 /**
  * @generated from service interop.Interop
@@ -287,68 +297,70 @@ export const Interop: GenService<{
    * @generated from rpc interop.Interop.Echo
    */
   echo: {
-    methodKind: 'unary';
+    methodKind: "unary";
     input: typeof EchoRequestSchema;
     output: typeof EchoReplySchema;
-  };
+  },
   /**
    * Ends with the status asked for.
    *
    * @generated from rpc interop.Interop.Fail
    */
   fail: {
-    methodKind: 'unary';
+    methodKind: "unary";
     input: typeof FailRequestSchema;
     output: typeof EchoReplySchema;
-  };
+  },
   /**
    * Answers after a while, unless its caller's deadline comes first.
    *
    * @generated from rpc interop.Interop.Sleep
    */
   sleep: {
-    methodKind: 'unary';
+    methodKind: "unary";
     input: typeof SleepRequestSchema;
     output: typeof SleepReplySchema;
-  };
+  },
   /**
    * Answers with as many bytes as asked for.
    *
    * @generated from rpc interop.Interop.Blob
    */
   blob: {
-    methodKind: 'unary';
+    methodKind: "unary";
     input: typeof BlobRequestSchema;
     output: typeof BlobReplySchema;
-  };
+  },
   /**
    * Adds up the numbers of a client's stream.
    *
    * @generated from rpc interop.Interop.Sum
    */
   sum: {
-    methodKind: 'client_streaming';
+    methodKind: "client_streaming";
     input: typeof NumberSchema;
     output: typeof TotalSchema;
-  };
+  },
   /**
    * Counts from 1; may end with an error on the way.
    *
    * @generated from rpc interop.Interop.Count
    */
   count: {
-    methodKind: 'server_streaming';
+    methodKind: "server_streaming";
     input: typeof CountRequestSchema;
     output: typeof NumberSchema;
-  };
+  },
   /**
    * Answers each number with its double, as it comes.
    *
    * @generated from rpc interop.Interop.Chat
    */
   chat: {
-    methodKind: 'bidi_streaming';
+    methodKind: "bidi_streaming";
     input: typeof NumberSchema;
     output: typeof NumberSchema;
-  };
-}> = /*@__PURE__*/ serviceDesc(file_interop, 0);
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_interop, 0);
+

@@ -18,7 +18,7 @@ export interface Services {
   readonly end: () => void;
 }
 
-export type CallContext = HandlerContext<Caller>;
+type CallContext = HandlerContext<Caller>;
 
 /** One RPC: decode (done), action, encode (done by the server). Throws GuestError or TtrpcError. */
 export type Handler<M extends LocalName> = (
