@@ -1,6 +1,6 @@
 // `npm run bundle`: one file each for the agent and the client, in build/bundle, with the one native library they need.
 import { build } from 'esbuild';
-import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootstrap, root } from './bootstrap.mjs';
 
@@ -30,4 +30,12 @@ for (const [name, entry] of [
   });
   chmodSync(outfile, 0o755);
   console.log(`${outfile}  ${(statSync(outfile).size / 1024).toFixed(0)} KiB`);
+}
+
+// koffi is found beside the bundle: its JavaScript, and the native library of this platform.
+for (const name of [
+  'koffi',
+  ...readdirSync(join(root, 'node_modules', '@koromix')).map((platform) => `@koromix/${platform}`),
+]) {
+  cpSync(join(root, 'node_modules', name), join(out, 'node_modules', name), { recursive: true });
 }

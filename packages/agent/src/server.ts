@@ -2,8 +2,9 @@ import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
-import { createServer, type Fault, type Server, service } from '@kata-agent/ttrpc';
+import { createServer, type Server, service } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
+import { faultLog } from './fault-log.js';
 import { admission } from './interceptors/admission.js';
 import { auditing } from './interceptors/auditing.js';
 import { translateFailures } from './interceptors/failures.js';
@@ -45,7 +46,7 @@ export function agentServer(options: {
       requestFields: limits.requestFields,
       frameTimeoutMs: limits.frameTimeoutMs,
     },
-    onFault: (fault) => logFault(log, fault),
+    onFault: faultLog(log),
   });
   return {
     serve: (stream, caller) => server.serve(stream, caller),
@@ -54,16 +55,4 @@ export function agentServer(options: {
       server.close();
     },
   };
-}
-
-/** A peer that broke the protocol is worth a warning; code of ours that failed, an error with its stack. */
-function logFault(log: Log, { kind, message, connection, service, method, error }: Fault<Caller>): void {
-  log(kind === 'protocol' ? 'warn' : 'error', message, {
-    kind,
-    listener: connection.listener,
-    peer: connection.peer,
-    service,
-    method,
-    stack: kind === 'protocol' || !(error instanceof Error) ? undefined : error.stack,
-  });
 }

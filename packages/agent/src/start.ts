@@ -10,6 +10,7 @@ import { guestOptions } from './guest-options.js';
 import { defaultListener } from './listeners/default-listener.js';
 import { listen } from './listeners/listen.js';
 import type { Log } from './log.js';
+import { protectFromOomKiller } from './oom-score.js';
 import { Policy } from './policy.js';
 import { agentServer } from './server.js';
 import { version } from './version.js';
@@ -36,6 +37,7 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   const { log, syscalls } = environment;
   const { audit: record, settings, limits } = configuration;
+  protectFromOomKiller(log);
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
   const audit = await openAuditLog({ ...record, bootId: bootId() }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;

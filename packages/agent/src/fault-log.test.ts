@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { faultLog } from './fault-log.js';
+import { protectFromOomKiller } from './oom-score.js';
+
+const connection = { listener: 'default', peer: 'pid 1 uid 0' };
+
+describe('the log of faults', () => {
+  it('tells of violations at each doubling, and of our own failures always', () => {
+    const levels: string[] = [];
+    const report = faultLog((level) => levels.push(level));
+    for (let count = 0; count < 1_000; count++)
+      report({ kind: 'protocol', message: 'bad frame', connection });
+    assert.deepEqual(
+      levels,
+      Array.from({ length: 10 }, () => 'warn'),
+    );
+    for (let count = 0; count < 3; count++)
+      report({ kind: 'handler', message: 'crash', connection, error: new Error('x') });
+    assert.deepEqual(levels.slice(10), ['error', 'error', 'error']);
+  });
+});
+
+describe('the OOM score (S20)', () => {
+  it('is lowered to -999, and a refusal is a warning', () => {
+    const proc = mkdtempSync(join(tmpdir(), 'kata-agent-oom-'));
+    const logged: string[] = [];
+    protectFromOomKiller((level) => logged.push(level), proc);
+    assert.deepEqual(logged, ['warn']);
+    mkdirSync(join(proc, 'self'));
+    protectFromOomKiller((level) => logged.push(level), proc);
+    assert.equal(readFileSync(join(proc, 'self', 'oom_score_adj'), 'utf8'), '-999');
+    assert.deepEqual(logged, ['warn']);
+    rmSync(proc, { recursive: true });
+  });
+});
