@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { AgentProcess } from '../harness/agent-process.js';
+import { whyNoContainers } from '../harness/rootfs.js';
+
+/** Gives the agent's mount namespace a kernel command line of our own. */
+const kernelLine = (text: string) =>
+  `printf '%s' '${text}' > /run/cmdline && mount --bind /run/cmdline /proc/cmdline`;
+
+interface Boot {
+  readonly log: string;
+  /** The overrides that the first record of the boot names as ignored. */
+  readonly ignored: readonly string[];
+}
+
+async function boot(options: Parameters<typeof AgentProcess.start>[0]): Promise<Boot> {
+  const agent = await AgentProcess.start(options);
+  try {
+    await agent.stop();
+    const [first] = agent.records();
+    assert.equal(first?.['kind'], 'boot');
+    const facts = first['facts'] as { readonly ignoredOverrides: readonly { readonly source: string }[] };
+    return { log: agent.log.join('\n'), ignored: facts.ignoredOverrides.map(({ source }) => source) };
+  } finally {
+    await agent.dispose();
+  }
+}
+
+describe('overrides of a running agent (R7, S21)', { skip: whyNoContainers() ?? false }, () => {
+  it('debug_console on the kernel line does nothing once the documents restrict the API, and is recorded', async () => {
+    const { log, ignored } = await boot({
+      config: '[api]\nblocked_endpoints = ["ExecProcess"]\n',
+      setup: kernelLine('quiet agent.debug_console agent.log=debug'),
+    });
+    assert.deepEqual(ignored, ['kernel line agent.debug_console']);
+    assert.match(log, /agent\.debug_console/);
+  });
+
+  it('a locked document gives way to no kind of override, and starts all the same', async () => {
+    const { ignored } = await boot({
+      config: '[agent]\nserver_addr = "vsock://-1:1024"\nlock = true\n[api]\nallowed_endpoints = ["@pod"]\n',
+      args: ['--log-level', 'debug'],
+      env: { KATA_AGENT_TRACING: 'true' },
+      setup: kernelLine('agent.hotplug_timeout=9 agent.cdh_api_timeout=50'),
+    });
+    assert.deepEqual(
+      [...ignored].sort((a, b) => a.localeCompare(b)),
+      [
+        'command line --log-level',
+        'command line --server-addr',
+        'environment KATA_AGENT_TRACING',
+        'kernel line agent.cdh_api_timeout',
+        'kernel line agent.hotplug_timeout',
+      ],
+    );
+  });
+
+  it('a bad value of a known word is fatal, an unknown word and what follows -- are not', async () => {
+    const bad = await AgentProcess.run({ setup: kernelLine('agent.hotplug_timeout=soon') });
+    assert.equal(bad.code, 1);
+    assert.match(bad.stderr, /agent\.hotplug_timeout.*soon/s);
+    const { log } = await boot({
+      config: '[api]\nallowed_endpoints = ["*"]\n',
+      setup: kernelLine('agent.nonsense=1 -- agent.log=nope'),
+    });
+    assert.match(log, /agent\.nonsense/);
+  });
+});
