@@ -1,4 +1,4 @@
-// `npm run bench [-- --quick] [--format json] [--only calls|decision|startup|container]`
+// `npm run bench [-- --quick] [--format json] [--only calls|decision|startup|container|hostile]`
 // `npm run bench -- --profile`: where our server's time goes, instead of how much it is
 import { parseArgs } from 'node:util';
 
@@ -6,6 +6,7 @@ import { measureCalls } from './calls.js';
 import { measureContainers } from './container.js';
 import { measureDecision } from './decision.js';
 import { buildGoPrograms } from './go-programs.js';
+import { measureHostilePeers } from './hostile.js';
 import { profileCalls } from './profile.js';
 import { renderRows } from './render.js';
 import { meets, ratio, type Row } from './row.js';
@@ -27,6 +28,7 @@ const parts: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
   decision: () => measureDecision(quick),
   startup: () => measureStartup(quick),
   container: () => measureContainers(go, quick),
+  hostile: () => measureHostilePeers(quick),
 };
 if (only !== undefined && parts[only] === undefined) {
   console.error(`--only ${only}: known are ${Object.keys(parts).join(', ')}`);

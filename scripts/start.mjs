@@ -54,34 +54,25 @@ function makeConfiguration(folder, auditLog) {
 }
 
 /**
- * Starts the agent and resolves once it listens. As root it gets a mount namespace with a /run of its own, so that it
- * never meets the files of a Kata installation on this machine, and nothing stays behind.
+ * Starts the agent and resolves once it listens. It gets a mount namespace with a /run of its own, so that it never meets the files of a Kata installation on this machine, and nothing stays behind.
  */
 function startAgent(config, address, isRoot) {
-  const args = [
-    agentProgram,
-    '-c',
-    config,
-    '--server-addr',
-    address,
-    ...(isRoot ? [] : ['--relaxed-permissions']),
-  ];
-  const agent = isRoot
-    ? spawn(
-        'unshare',
-        [
-          '--mount',
-          '--propagation',
-          'private',
-          'sh',
-          '-c',
-          'mount -t tmpfs -o mode=755 kata-demo /run && exec "$0" "$@"',
-          process.execPath,
-          ...args,
-        ],
-        { stdio: ['ignore', 'inherit', 'pipe'] },
-      )
-    : spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe'] });
+  const args = [agentProgram, '-c', config, '--server-addr', address];
+  const agent = spawn(
+    'unshare',
+    [
+      ...(isRoot ? [] : ['--map-root-user']),
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      'mount -t tmpfs -o mode=755 kata-demo /run && exec "$0" "$@"',
+      process.execPath,
+      ...args,
+    ],
+    { stdio: ['ignore', 'inherit', 'pipe'] },
+  );
   return new Promise((resolve, reject) => {
     const log = [];
     agent.once('exit', (code) => reject(new Error(`the agent ended with ${code}:\n${log.join('\n')}`)));

@@ -49,7 +49,11 @@ export async function startAgent(
     const policy = new Policy(compileGate(configuration, { listeners: [defaultListener] }), [
       defaultListener,
     ]);
-    const guest = await Guest.open(guestOptions(configuration, { syscalls, policy, log }));
+    const guest = await Guest.open(guestOptions(configuration, { syscalls, policy, log })).catch(
+      (error: Error) => {
+        throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
+      },
+    );
     const server = agentServer({
       configuration,
       services: { guest, policy, end: () => ending.begin('DestroySandbox') },

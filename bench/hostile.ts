@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { agentArguments, agentProgram } from './agent-program.js';
+import type { Row } from './row.js';
+
+const peerProgram = fileURLToPath(new URL('hostile-peer.js', import.meta.url));
+
+const cases = [
+  'bomb',
+  'declared-2GiB',
+  'even-id',
+  'repeated-id',
+  'never-opened-id',
+  'unknown-type',
+  'random-bytes',
+  'byte-a-second',
+  '1000-connections',
+  'never-reads',
+];
+
+/**
+ * What a hostile peer costs others: the longest that another client waits for Health.Check, and how much the agent's
+ * resident memory grows. `quiet` is the same without a peer: what the machine itself costs.
+ */
+export async function measureHostilePeers(quick: boolean): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const name of ['quiet', ...cases]) rows.push(...(await measureCase(name, quick ? 1_000 : 5_000)));
+  return rows;
+}
+
+async function measureCase(name: string, milliseconds: number): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  const address = join(folder, 'agent.sock');
+  const agent = spawn(process.execPath, [agentProgram().program, ...agentArguments(folder, address)], {
+    stdio: ['ignore', 'ignore', 'ignore'],
+  });
+  let peer: ChildProcess | undefined;
+  try {
+    while (!existsSync(address)) await delay(5);
+    await delay(200);
+    const client = connect(address);
+    await once(client, 'connect');
+    await probe(client, agent, 500);
+    const before = residentMegabytes(agent.pid);
+    if (name !== 'quiet') peer = spawn(process.execPath, [peerProgram, name, address], { stdio: 'inherit' });
+    const { pause, megabytes } = await probe(client, agent, milliseconds);
+    if (agent.exitCode !== null) throw new Error(`${name}: the agent ended with ${agent.exitCode}`);
+    const bounds = name === 'quiet' ? [{}, {}] : [{ goal: { most: 50 } }, { goal: { most: 64 } }];
+    return [
+      { what: `${name}: longest wait of another client`, unit: 'ms', ours: pause, ...bounds[0] },
+      {
+        what: `${name}: growth of resident memory`,
+        unit: 'MB',
+        ours: Math.max(0, megabytes - before),
+        ...bounds[1],
+      },
+    ];
+  } finally {
+    peer?.kill('SIGKILL');
+    const over = agent.exitCode === null ? once(agent, 'exit') : undefined;
+    agent.kill('SIGTERM');
+    await over;
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Calls Health.Check one after another for a time; the longest wait and the largest memory meanwhile. */
+async function probe(
+  client: Socket,
+  agent: ChildProcess,
+  milliseconds: number,
+): Promise<{ readonly pause: number; readonly megabytes: number }> {
+  let pause = 0;
+  let megabytes = 0;
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end) {
+    const begin = performance.now();
+    client.write(check());
+    await once(client, 'data');
+    pause = Math.max(pause, performance.now() - begin);
+    megabytes = Math.max(megabytes, residentMegabytes(agent.pid));
+    await delay(1);
+  }
+  return { pause, megabytes };
+}
+
+let nextId = 1;
+
+function check(): Buffer {
+  const body = Buffer.concat([Buffer.from('\x0a\x0bgrpc.Health\x12\x05Check', 'latin1')]);
+  const header = Buffer.alloc(10);
+  header.writeUInt32BE(body.length, 0);
+  header.writeUInt32BE(nextId, 4);
+  header.writeUInt8(1, 8);
+  nextId += 2;
+  return Buffer.concat([header, body]);
+}
+
+/** VmRSS of /proc/PID/status in 10^6 bytes. */
+function residentMegabytes(pid: number | undefined): number {
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  if (kibibytes === undefined) throw new Error(`/proc/${pid}/status has no VmRSS`);
+  return (Number(kibibytes) * 1024) / 1e6;
+}
