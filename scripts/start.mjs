@@ -54,7 +54,8 @@ function makeConfiguration(folder, auditLog) {
 }
 
 /**
- * Starts the agent and resolves once it listens. It gets a mount namespace with a /run of its own, so that it never meets the files of a Kata installation on this machine, and nothing stays behind.
+ * Starts the agent and resolves once it listens. It gets a mount namespace with a /run of its own, so that it never meets
+ * the files of a Kata installation on this machine, and nothing stays behind.
  */
 function startAgent(config, address, isRoot) {
   const args = [agentProgram, '-c', config, '--server-addr', address];

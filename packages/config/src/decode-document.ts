@@ -12,7 +12,7 @@ export type DecodedDocument =
 /** A document's bytes as text: UTF-8, strictly, without a byte order mark. Nothing is replaced or skipped. */
 export function decodeDocument(bytes: Uint8Array, file: string): DecodedDocument {
   if (bytes.length > maxDocumentBytes)
-    return bad(file, tooLarge(bytes.length), 'a configuration is a few KiB');
+    return bad(file, tooLarge('the document', bytes.length), 'a configuration is a few KiB');
   if (startsWith(bytes, 0xef, 0xbb, 0xbf)) {
     const help = `remove its first three bytes: sed -i '1s/^\\xEF\\xBB\\xBF//' ${file}`;
     return bad(file, 'the document begins with a byte order mark (U+FEFF)', help);
@@ -26,9 +26,9 @@ export function decodeDocument(bytes: Uint8Array, file: string): DecodedDocument
   return { ok: true, source: new SourceText(file, decode(bytes)) };
 }
 
-/** `the document has 10485760 bytes; at most 256KiB are read`. */
-export function tooLarge(bytes: number): string {
-  return `the document has ${bytes} bytes; at most ${writeSize(maxDocumentBytes)} are allowed`;
+/** `the document has 10485760 bytes; at most 256KiB are allowed`. */
+export function tooLarge(what: string, bytes: number): string {
+  return `${what} has ${bytes} bytes; at most ${writeSize(maxDocumentBytes)} are allowed`;
 }
 
 function bad(file: string, message: string, help: string): DecodedDocument {

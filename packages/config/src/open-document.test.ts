@@ -91,7 +91,7 @@ test('a directory, a device, a fifo and a socket are each called by name, and no
 test('a file of 10 MiB is refused by its size', needsRoot, () => {
   const path = file('large.toml');
   truncateSync(path, 10 * 1024 * 1024);
-  assert.equal(refusal(path).message, 'the document has 10485760 bytes; at most 256KiB are allowed');
+  assert.equal(refusal(path).message, `"${path}" has 10485760 bytes; at most 256KiB are allowed`);
 });
 
 test('a file that others can write is refused, unless permissions are relaxed', needsRoot, () => {

@@ -31,7 +31,8 @@ function readDocument(path: string, relaxed: boolean): DocumentRead {
     const stats = fstatSync(descriptor);
     const refusal = notAFile(path, stats) ?? notOurs(path, stats, relaxed) ?? notInTheRoot(path, descriptor);
     if (refusal !== undefined) return refusal;
-    if (stats.size > maxDocumentBytes) return refuse(tooLarge(stats.size), 'a configuration is a few KiB');
+    if (stats.size > maxDocumentBytes)
+      return refuse(tooLarge(quote(path), stats.size), 'a configuration is a few KiB');
     return readAll(descriptor);
   } catch (error) {
     return cannotRead(path, error);
@@ -46,7 +47,7 @@ function readAll(descriptor: number): DocumentRead {
   for (;;) {
     const got = readSync(descriptor, buffer, length, buffer.length - length, null);
     length += got;
-    if (length > maxDocumentBytes) return refuse(tooLarge(length), 'it grew while it was read');
+    if (length > maxDocumentBytes) return refuse(tooLarge(quote(path), length), 'it grew while it was read');
     if (got === 0) return { ok: true, bytes: new Uint8Array(buffer.subarray(0, length)) };
   }
 }

@@ -27,19 +27,20 @@ export class TerminalSocket {
 
   /** Listens in a new directory, only ours (0700), below a short one: a socket's path has at most 107 bytes. */
   static listen(syscalls: Syscalls, parent: string): TerminalSocket {
-    const folder = mkdtempSync(join(parent, 'tty-'));
     const listener = new Descriptor(
       syscalls,
       syscalls.socket(Socket.Unix, Socket.Stream | Socket.NonBlock | Socket.CloseOnExec, 0),
     );
+    let folder: string | undefined;
     try {
+      folder = mkdtempSync(join(parent, 'tty-'));
       const path = socketPath(folder);
       syscalls.bind(listener.fd, unixSocketAddress({ kind: 'path', path }), path);
       syscalls.listen(listener.fd, 1);
       return new TerminalSocket(syscalls, folder, listener);
     } catch (error) {
       listener.close();
-      rmSync(folder, { recursive: true });
+      if (folder !== undefined) rmSync(folder, { recursive: true });
       throw error;
     }
   }
