@@ -33,7 +33,7 @@ function readDocument(path: string, relaxed: boolean): DocumentRead {
     if (refusal !== undefined) return refusal;
     if (stats.size > maxDocumentBytes)
       return refuse(tooLarge(quote(path), stats.size), 'a configuration is a few KiB');
-    return readAll(descriptor);
+    return readAll(path, descriptor);
   } catch (error) {
     return cannotRead(path, error);
   } finally {
@@ -41,7 +41,7 @@ function readDocument(path: string, relaxed: boolean): DocumentRead {
   }
 }
 
-function readAll(descriptor: number): DocumentRead {
+function readAll(path: string, descriptor: number): DocumentRead {
   const buffer = Buffer.alloc(maxDocumentBytes + 1);
   let length = 0;
   for (;;) {
