@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { frame, frameType, header, requestFrame } from '../harness/raw-frame.js';
@@ -53,6 +54,9 @@ describe('a hostile peer costs its connection, never the agent (S14–S17)', () 
     assert.match(reply.toString('latin1'), /20,?000/);
     socket.destroy();
     await othersGoOn();
+    const recorded = () =>
+      agent.records().some(({ kind, method }) => kind === 'refusal' && method === 'CreateContainer');
+    while (!recorded()) await delay(5);
   });
 
   it('a declared length of 2 GiB is answered and the connection closed', async () => {

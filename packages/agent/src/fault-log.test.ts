@@ -11,7 +11,9 @@ const connection = { listener: 'default', peer: 'pid 1 uid 0' };
 describe('the log of faults', () => {
   it('tells of violations at each doubling, and of our own failures always', () => {
     const levels: string[] = [];
-    const report = faultLog((level) => levels.push(level));
+    const report = faultLog((level) => levels.push(level), {
+      refuse: () => assert.fail('no call was refused'),
+    });
     for (let count = 0; count < 1_000; count++)
       report({ kind: 'protocol', message: 'bad frame', connection });
     assert.deepEqual(
@@ -21,6 +23,26 @@ describe('the log of faults', () => {
     for (let count = 0; count < 3; count++)
       report({ kind: 'handler', message: 'crash', connection, error: new Error('x') });
     assert.deepEqual(levels.slice(10), ['error', 'error', 'error']);
+  });
+});
+
+describe('a request that cannot be decoded', () => {
+  it('is recorded as a refusal of its method', () => {
+    const refused: unknown[] = [];
+    const report = faultLog(() => assert.fail('not logged'), {
+      refuse: ({ listener, peer, method }, { outcome, reason }) =>
+        refused.push({ listener, peer, method, outcome, reason }),
+    });
+    report({
+      kind: 'request',
+      message: 'too many fields',
+      connection,
+      service: 'grpc.AgentService',
+      method: 'CopyFile',
+    });
+    assert.deepEqual(refused, [
+      { ...connection, method: 'CopyFile', outcome: 'deny', reason: 'too many fields' },
+    ]);
   });
 });
 

@@ -46,7 +46,7 @@ export function agentServer(options: {
       requestFields: limits.requestFields,
       frameTimeoutMs: limits.frameTimeoutMs,
     },
-    onFault: faultLog(log),
+    onFault: faultLog(log, audit),
   });
   return {
     serve: (stream, caller) => server.serve(stream, caller),

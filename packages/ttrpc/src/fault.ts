@@ -1,6 +1,9 @@
-/** Something to be logged: a peer that broke the protocol, or code of the server's owner that failed. */
+/**
+ * Something to be logged: a peer that broke the protocol, a request that was admitted but could not be decoded or was over
+ * a limit, or code of the server's owner that failed.
+ */
 export interface Fault<C> {
-  readonly kind: 'protocol' | 'handler' | 'admit';
+  readonly kind: 'protocol' | 'request' | 'handler' | 'admit';
   readonly message: string;
   readonly connection: C;
   /** Of the call, when the fault belongs to one. */

@@ -165,10 +165,10 @@ export class ServerCall<C> implements HandlerContext<C> {
   }
 
   #unary(entry: MethodEntry<C>, handler: Handler<C>): void {
-    const { interceptors, limits } = this.#host;
+    const { interceptors } = this.#host;
     let result: unknown;
     try {
-      const request = decodeMessage(entry.input, this.payload, limits);
+      const request = this.#decode(entry);
       result =
         interceptors.length === 0
           ? handler(request, this)
@@ -187,10 +187,19 @@ export class ServerCall<C> implements HandlerContext<C> {
     else this.#succeed(result);
   }
 
+  /** No interceptor sees what cannot be decoded, so it is reported. */
+  #decode(entry: MethodEntry<C>): Message {
+    try {
+      return decodeMessage(entry.input, this.payload, this.#host.limits);
+    } catch (error) {
+      this.#report('request', error instanceof Error ? error.message : String(error), error);
+      throw error;
+    }
+  }
+
   async #stream(entry: MethodEntry<C>, handler: Handler<C>): Promise<Message> {
-    const { interceptors, limits } = this.#host;
-    const request =
-      this.#queue === undefined ? decodeMessage(entry.input, this.payload, limits) : create(entry.input);
+    const { interceptors } = this.#host;
+    const request = this.#queue === undefined ? this.#decode(entry) : create(entry.input);
     return intercept(interceptors, request, this, async (message) => {
       const result = handler(this.#queue ?? message, this);
       if (entry.kind === 'client_streaming') return asMessage(entry, await result);
