@@ -2,62 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { methodNames } from '@kata-agent/catalogue';
-import {
-  type Configuration,
-  type DocumentReader,
-  type Inputs,
-  loadConfiguration,
-  renderDiagnostic,
-} from './index.js';
-
-const open = '[api]\nallowed_endpoints = ["*"]\n';
-const pod = '[api]\nallowed_endpoints = ["@pod"]\n';
-
-function filesOf(files: Readonly<Record<string, string>>): DocumentReader & { readonly asked: string[] } {
-  const asked: string[] = [];
-  return {
-    asked,
-    read(path) {
-      asked.push(path);
-      const text = files[path];
-      return text === undefined
-        ? { ok: false, missing: true, message: `there is no document at "${path}"`, help: 'create it' }
-        : { ok: true, bytes: Buffer.from(text) };
-    },
-  };
-}
-
-function load(document: string | undefined, inputs: Partial<Inputs> = {}): Configuration {
-  const loaded = loadConfiguration({
-    flags: {},
-    environment: {},
-    files: filesOf(document === undefined ? {} : { '/c.toml': document }),
-    ...(document === undefined ? {} : { configFlag: '/c.toml' }),
-    ...inputs,
-  });
-  assert.ok(
-    loaded.ok,
-    loaded.ok ? '' : loaded.diagnostics.map((diagnostic) => diagnostic.message).join('\n'),
-  );
-  return loaded.configuration;
-}
-
-function fails(document: string | undefined, inputs: Partial<Inputs> = {}): string {
-  const loaded = loadConfiguration({
-    flags: {},
-    environment: {},
-    files: filesOf(document === undefined ? {} : { '/c.toml': document }),
-    ...(document === undefined ? {} : { configFlag: '/c.toml' }),
-    ...inputs,
-  });
-  assert.ok(!loaded.ok);
-  assert.equal(loaded.exitCode, 1);
-  return loaded.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
-}
-
-function warnings({ warnings }: Configuration): readonly string[] {
-  return warnings.map(({ message }) => message);
-}
+import { open, pod, filesOf, load, fails, warnings } from './loading.test.fixture.js';
 
 test('without a document the full API is served, with one warning', () => {
   const configuration = load(undefined, { defaultPath: '/etc/kata-agent/config.toml' });

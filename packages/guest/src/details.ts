@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
 import type { GuestDetails, GuestDetailsQuery } from './actions.js';
 import { GuestError } from './guest-error.js';
 import { storageDrivers } from './storage/storage-drivers.js';
+import { readIfThere } from './read-if-there.js';
 
 /** Facts about this guest, from sysfs below `sys` and from what is built in here. */
 export function guestDetails(query: GuestDetailsQuery, sys: string, seccomp: boolean): GuestDetails {
@@ -30,13 +30,4 @@ function memoryBlockSize(path: string): number {
     );
   }
   return Number.parseInt(text, 16);
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }

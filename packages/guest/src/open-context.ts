@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode, Reaper } from '@kata-agent/linux';
+import { Reaper } from '@kata-agent/linux';
 import { CgroupAncestors } from './cgroup/cgroup-ancestors.js';
 import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
@@ -11,6 +11,7 @@ import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js'
 import { sealDescriptors } from './runtime/seal-descriptors.js';
 import type { Capabilities } from './spec/build-spec.js';
 import { StorageTable } from './storage/storage-table.js';
+import { readIfThere } from './read-if-there.js';
 
 const defaultPaths: GuestPaths = {
   kata: '/run/kata-containers',
@@ -87,13 +88,4 @@ function capabilities(features: RuntimeFeatures | undefined, sys: string): Capab
     apparmor: readIfThere(join(sys, 'module/apparmor/parameters/enabled'))?.trim() === 'Y',
     selinux: existsSync(join(sys, 'fs/selinux/enforce')),
   };
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
+import { readIfThere } from '../read-if-there.js';
 
 /**
  * The runtime makes the directories above a container's cgroup and removes only the last. Those that were not there
@@ -19,7 +20,8 @@ export class CgroupAncestors {
   constructor(root: string, record: string) {
     this.#root = root;
     this.#record = record;
-    for (const directory of readIfThere(record).split('\n')) if (directory !== '') this.#made.add(directory);
+    for (const directory of (readIfThere(record) ?? '').split('\n'))
+      if (directory !== '') this.#made.add(directory);
   }
 
   /** Call before the runtime makes `cgroup`, a path as `/a/b/c`. */
@@ -64,14 +66,5 @@ export class CgroupAncestors {
     return readdirSync(this.#root, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map((entry) => join(this.#root, entry.name));
-  }
-}
-
-function readIfThere(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return '';
-    throw error;
   }
 }

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { GuestError } from '../guest-error.js';
 import type { OciProcess, OciResources } from '../oci-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
+import { readIfThere } from '../read-if-there.js';
 import { runtimeError } from './runtime-error.js';
 import { parseFeatures, type RuntimeFeatures } from './runtime-features.js';
 
@@ -109,7 +110,8 @@ export class Runtime {
       );
       const status = await ended(child);
       // The process's stderr is the container's, so the runtime's own words go to a file.
-      if (status !== undefined) throw runtimeError(command[0] ?? '', readIfThere(log), status);
+      // Without a log it ended before it wrote a word: its exit status has to do.
+      if (status !== undefined) throw runtimeError(command[0] ?? '', readIfThere(log) ?? '', status);
       return Number(readFileSync(pidFile, 'utf8'));
     } finally {
       rmSync(log, { force: true });
@@ -161,13 +163,4 @@ async function text(stream: Readable | null): Promise<string> {
   const chunks: Buffer[] = [];
   if (stream !== null) for await (const chunk of stream) chunks.push(chunk);
   return Buffer.concat(chunks).toString();
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    // It ended before it wrote a word: its exit status has to do.
-    return error instanceof Error ? '' : String(error);
-  }
 }
