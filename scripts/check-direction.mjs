@@ -11,11 +11,13 @@ const mayImport = {
   ttrpc: [],
   config: ['catalogue'],
   gate: ['protocol', 'catalogue', 'config'],
+  analysis: ['protocol', 'catalogue', 'config', 'gate', 'audit'],
   audit: ['gate'],
   linux: [],
+  measurement: ['linux'],
   guest: ['linux'],
-  agent: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'audit', 'linux', 'guest'],
-  ctl: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'audit', 'linux'],
+  agent: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'audit', 'linux', 'measurement', 'guest'],
+  ctl: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'analysis', 'audit', 'linux'],
 };
 const onlyKoffi = 'linux';
 

@@ -1,4 +1,4 @@
-import type { Decision } from '@kata-agent/gate';
+import type { Decision, RequestFacts } from '@kata-agent/gate';
 
 /** Who called what. Objects given to the log are read later, when their batch is written: don't change them. */
 export interface AuditedCall {
@@ -12,9 +12,11 @@ export interface AuditedCall {
   /** Calls with the same text are counted in one record each 10 s, e.g. `ReadStdout c1/e1`. */
   readonly fold?: string | undefined;
   readonly subject?: Subject | undefined;
+  /** Written when it is given: the caller gives it when `[audit] facts` is on. */
+  readonly facts?: RequestFacts | undefined;
 }
 
-/** What a call is about. Nothing else of a request is ever written. */
+/** What a call is about. Without facts, nothing else of a request is ever written. */
 export interface Subject {
   readonly containerId?: string | undefined;
   readonly execId?: string | undefined;

@@ -7,6 +7,10 @@ export interface Decision {
   readonly listener: string;
   /** The rule that decided; absent when the lists did. */
   readonly rule?: string;
+  /** The message that the rule's author wrote for the refused caller. */
+  readonly message?: string;
+  /** What a refused read is answered, when the rule that refused it says so; absent: what `[api]` says. */
+  readonly onDeniedRead?: 'error' | 'eof';
   /** For people: `in blocked_endpoints as @exec (config.toml:15)`. */
   readonly reason: string;
 }

@@ -1,0 +1,1 @@
+export type { RuleBook } from './rule-book.js';
