@@ -1,3 +1,4 @@
+export { type ConsistencyRule, consistency, type Inconsistency, inconsistencies } from './consistency.js';
 export type { Endpoint } from './endpoint.js';
 export { endpoints } from './endpoints.js';
 export { type Group, type GroupName, groups, isGroupName } from './groups.js';
