@@ -6,16 +6,19 @@ import { join } from 'node:path';
 import { configurationText } from './agent-program.js';
 
 /** The configuration that the measured agent has, loaded as the agent loads it. */
-export function configuration(): Configuration {
+export async function configuration(): Promise<Configuration> {
   const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   try {
     const file = join(folder, 'config.toml');
     writeFileSync(file, configurationText(folder), { mode: 0o600 });
-    const loaded = loadConfiguration({
+    const loaded = await loadConfiguration({
       flags: {},
       configFlag: file,
       environment: {},
       files: openDocument({ relaxedPermissions: false }),
+      rules: () => Promise.reject(new Error('rules are not built yet')),
+      delivery: [],
+      hostData: () => ({ ok: false, message: 'host data cannot be read yet', help: 'bind it otherwise' }),
     });
     if (!loaded.ok)
       throw new Error(loaded.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n'));

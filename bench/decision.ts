@@ -6,8 +6,8 @@ import { median } from './median.js';
 import type { Row } from './row.js';
 
 /** A decision of the gate in ns: all methods in turn, and one that nobody knows. */
-export function measureDecision(quick: boolean): Row[] {
-  const gate = compileGate(configuration(), { listeners: ['default'] });
+export async function measureDecision(quick: boolean): Promise<Row[]> {
+  const gate = compileGate(await configuration(), { listeners: ['default'] });
   const names = [...methodNames, 'NoSuchMethod'];
   const rounds = quick ? 20_000 : 100_000;
   let allowed = 0;

@@ -38,7 +38,7 @@ if (socket === undefined) throw new Error('usage: server.js SOCKET [AUDIT-LOG]')
 const { agentServer } = await agentModule<typeof serverModule>('server.js');
 const { Policy } = await agentModule<typeof policyModule>('policy.js');
 
-const loaded = configuration();
+const loaded = await configuration();
 const audit =
   auditFile === undefined
     ? noLog

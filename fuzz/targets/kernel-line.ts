@@ -29,14 +29,17 @@ const values = [
 export const kernelLine: Target = {
   name: 'kernel-line',
   promise: 'no kernel line opens what the document closed',
-  run(random) {
+  async run(random) {
     const line = kernelWords(random);
-    const loaded = loadConfiguration({
+    const loaded = await loadConfiguration({
       flags: {},
       environment: {},
       kernelLine: line,
       configFlag: '/config.toml',
       files: { read: () => ({ ok: true, bytes: restricted }) },
+      rules: () => Promise.reject(new Error('no input has a rule yet')),
+      delivery: [],
+      hostData: () => ({ ok: false, message: 'there is none', help: 'none is needed' }),
     });
     if (!loaded.ok) {
       if (loaded.diagnostics.length === 0) throw new Error('refused without a reason');

@@ -24,15 +24,20 @@ const words = [
 export const policy: Target = {
   name: 'policy',
   promise: 'a policy is read or refused with its reason, and nothing that it says makes the gate serve more',
-  run(random) {
+  async run(random) {
     const text = policyText(random);
-    const parsed = parseApiFragment(text, 'SetPolicy');
+    const parsed = await parseApiFragment(text, 'SetPolicy');
     if (!parsed.ok) {
       if (parsed.diagnostics.length === 0) throw new Error('refused without a reason');
       for (const diagnostic of parsed.diagnostics) renderDiagnostic(diagnostic);
       return;
     }
-    const narrow = base.tighten({ file: 'narrow', allowed: new Map([['WaitProcess', entry()]]) });
+    const narrow = base.tighten({
+      file: 'narrow',
+      allowed: new Map([['WaitProcess', entry()]]),
+      rules: [],
+      listeners: new Map(),
+    });
     const tightened = narrow.tighten(parsed.document).served('default');
     if (tightened.some((method) => method !== 'WaitProcess')) throw new Error(`${tightened.join()} served`);
     for (const method of base.tighten(parsed.document).served('default')) {

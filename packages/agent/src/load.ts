@@ -6,7 +6,7 @@ import type { CommandLine } from './command-line.js';
 const defaultPath = '/etc/kata-agent/config.toml';
 
 /** Loads the configuration of this process: its command line, its environment, the kernel's line. */
-export function load(line: CommandLine): Loaded {
+export async function load(line: CommandLine): Promise<Loaded> {
   return loadConfiguration({
     flags: line.flags,
     ...(line.configFlag === undefined ? {} : { configFlag: line.configFlag }),
@@ -16,5 +16,8 @@ export function load(line: CommandLine): Loaded {
     kernelLine: readFileSync('/proc/cmdline', 'utf8'),
     defaultPath,
     files: openDocument({ relaxedPermissions: line.relaxedPermissions }),
+    rules: () => Promise.reject(new Error('rules are not built yet')),
+    delivery: [],
+    hostData: () => ({ ok: false, message: 'host data cannot be read yet', help: 'bind it otherwise' }),
   });
 }

@@ -54,7 +54,7 @@ function goOnAfterFaults(log: Log): void {
 }
 
 async function run(line: CommandLine): Promise<number> {
-  const loaded = load(line);
+  const loaded = await load(line);
   if (!loaded.ok) {
     if (line.format === 'json') print(JSON.stringify({ ok: false, diagnostics: loaded.diagnostics }));
     else printDiagnostics(loaded.diagnostics);

@@ -30,8 +30,8 @@ export class Policy {
    * Narrows what is served by a SetPolicy text: a TOML `[api]` fragment or a plain list of Rego defaults.
    * Returns what is wrong with the text, and changes nothing then.
    */
-  tighten(text: string): string | undefined {
-    const fragment = parseApiFragment(text, 'SetPolicy');
+  async tighten(text: string): Promise<string | undefined> {
+    const fragment = await parseApiFragment(text, 'SetPolicy');
     if (!fragment.ok)
       return fragment.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
     this.#gate = this.#gate.tighten(fragment.document);

@@ -30,6 +30,8 @@ export function apiDocument(
   const blocked = listOf('blocked_endpoints');
   const document: ApiDocument = {
     file: report.source.file,
+    rules: [],
+    listeners: new Map(),
     ...(release === undefined ? {} : { release }),
     ...(allowed === undefined ? {} : { allowed }),
     ...(blocked === undefined ? {} : { blocked }),

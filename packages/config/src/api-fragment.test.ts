@@ -5,38 +5,43 @@ import { methodNames } from '@kata-agent/catalogue';
 import { parseApiFragment, renderDiagnostic } from './index.js';
 import { methodsOfRequest } from './request-names.js';
 
-function allowed(text: string): readonly string[] {
-  const fragment = parseApiFragment(text, 'SetPolicy');
+async function allowed(text: string): Promise<readonly string[]> {
+  const fragment = await parseApiFragment(text, 'SetPolicy');
   assert.ok(fragment.ok, fragment.ok ? '' : fragment.diagnostics.map((d) => renderDiagnostic(d)).join('\n'));
   assert.ok(fragment.document.allowed !== undefined);
   return Array.from(fragment.document.allowed.keys());
 }
 
-function refused(text: string): string {
-  const fragment = parseApiFragment(text, 'SetPolicy');
+async function refused(text: string): Promise<string> {
+  const fragment = await parseApiFragment(text, 'SetPolicy');
   assert.ok(!fragment.ok, text);
   return fragment.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n\n');
 }
 
-test('a TOML fragment holds lists and a release', () => {
-  const fragment = parseApiFragment('[api]\nrelease = "3.21"\nblocked_endpoints = ["@exec"]\n', 'SetPolicy');
+test('a TOML fragment holds lists and a release', async () => {
+  const fragment = await parseApiFragment(
+    '[api]\nrelease = "3.21"\nblocked_endpoints = ["@exec"]\n',
+    'SetPolicy',
+  );
   assert.ok(fragment.ok);
   assert.equal(fragment.document.release, '3.21');
   assert.equal(fragment.document.allowed, undefined);
   assert.deepEqual(Array.from(fragment.document.blocked?.keys() ?? []), ['ExecProcess']);
   assert.deepEqual(fragment.warnings, []);
-  assert.deepEqual(allowed('# a policy\napi = { allowed_endpoints = ["WaitProcess"] }'), ['WaitProcess']);
-  assert.deepEqual(allowed('[api]\nallowed_endpoints = []'), []);
+  assert.deepEqual(await allowed('# a policy\napi = { allowed_endpoints = ["WaitProcess"] }'), [
+    'WaitProcess',
+  ]);
+  assert.deepEqual(await allowed('[api]\nallowed_endpoints = []'), []);
 });
 
-test('a fragment without lists adds no restriction, and needs none', () => {
-  const fragment = parseApiFragment('[api]', 'SetPolicy');
-  assert.deepEqual(fragment, { ok: true, document: { file: 'SetPolicy' }, warnings: [] });
+test('a fragment without lists adds no restriction, and needs none', async () => {
+  const fragment = await parseApiFragment('[api]', 'SetPolicy');
+  assert.deepEqual(fragment, { ok: true, document: { file: 'SetPolicy', rules: [], listeners: new Map() }, warnings: [] });
 });
 
-test('a fragment can hold nothing else', () => {
+test('a fragment can hold nothing else', async () => {
   assert.equal(
-    refused('version = 1\n[agent]\nlock = false\n[api]\nstrict = true\nallowed_endpoints = ["Foo"]'),
+    await refused('version = 1\n[agent]\nlock = false\n[api]\nstrict = true\nallowed_endpoints = ["Foo"]'),
     `SetPolicy:1:1: "version" cannot be set while the agent runs
   version = 1
   ^^^^^^^
@@ -57,19 +62,19 @@ SetPolicy:6:22: unknown endpoint "Foo" in allowed_endpoints
                        ^^^^^
 help: kata-agent-ctl endpoints lists the names and the groups`,
   );
-  assert.match(refused(''), /^SetPolicy:1:1: there is no \[api\] section/);
-  assert.match(refused('api = 1'), /^SetPolicy:1:1: there is no \[api\] section/);
-  assert.match(refused('[api]\nrelease = 3'), /^SetPolicy:2:11: release must be/);
-  assert.match(refused('allow everything'), /^SetPolicy:1:7: there is no = after this key/);
-  assert.match(refused(`[api]\n# ${'x'.repeat(300_000)}`), /at most 256KiB are allowed/);
+  assert.match(await refused(''), /^SetPolicy:1:1: there is no \[api\] section/);
+  assert.match(await refused('api = 1'), /^SetPolicy:1:1: there is no \[api\] section/);
+  assert.match(await refused('[api]\nrelease = 3'), /^SetPolicy:2:11: release must be/);
+  assert.match(await refused('allow everything'), /^SetPolicy:1:7: there is no = after this key/);
+  assert.match(await refused(`[api]\n# ${'x'.repeat(300_000)}`), /at most 256KiB are allowed/);
   assert.match(
-    refused(`[api]\n# ${'x'.repeat(32_762)}`),
+    await refused(`[api]\n# ${'x'.repeat(32_762)}`),
     /^SetPolicy:1:1: a fragment has at most 32KiB, this one has 32770/,
   );
-  assert.match(refused('\ufeff[api]'), /byte order mark/);
+  assert.match(await refused('\ufeff[api]'), /byte order mark/);
 });
 
-test("Kata's plain policies are read by the requests that they name", () => {
+test("Kata's plain policies are read by the requests that they name", async () => {
   const policy = `# Copyright
 package agent_policy
 
@@ -82,7 +87,7 @@ default AllowRequestsFailingPolicy := true
 default VolumeStatsRequest := true
 default MemAgentMemcgConfig := true
 `;
-  assert.deepEqual(allowed(policy), [
+  assert.deepEqual(await allowed(policy), [
     'CreateContainer',
     'ReadStdout',
     'ReadStderr',
@@ -91,20 +96,20 @@ default MemAgentMemcgConfig := true
     'GetVolumeStats',
     'MemAgentMemcgSet',
   ]);
-  const fragment = parseApiFragment(policy, 'SetPolicy');
+  const fragment = await parseApiFragment(policy, 'SetPolicy');
   assert.ok(fragment.ok);
   assert.deepEqual(fragment.document.allowed?.get('ReadStderr'), {
     entry: 'ReadStreamRequest',
     span: { file: 'SetPolicy', line: 5, column: 1, endColumn: 34 },
   });
-  assert.deepEqual(allowed('package agent_policy'), []);
+  assert.deepEqual(await allowed('package agent_policy'), []);
 });
 
-test('the first line of a policy that is more than a list of defaults is named', () => {
+test('the first line of a policy that is more than a list of defaults is named', async () => {
   const policy =
     'package agent_policy\ndefault ExecProcessRequest := false\n\n  ExecProcessRequest {\n    input.x\n}\n';
   assert.equal(
-    refused(policy),
+    await refused(policy),
     `SetPolicy:4:3: line "ExecProcessRequest {" is no default: only "default NAMERequest := true" or "false" can be read
     ExecProcessRequest {
     ^^^^^^^^^^^^^^^^^^^^
@@ -120,16 +125,16 @@ help: policies with rules are not read here; write them as an [api] fragment in 
     'ExecProcessRequest := true',
     'default a.b := true',
   ]) {
-    assert.match(refused(`package agent_policy\n${line}`), /^SetPolicy:2:1: line /, line);
+    assert.match(await refused(`package agent_policy\n${line}`), /^SetPolicy:2:1: line /, line);
   }
   assert.match(
-    refused('default CopyFileRequest := false\ndefault CopyFileRequest := true'),
+    await refused('default CopyFileRequest := false\ndefault CopyFileRequest := true'),
     /^SetPolicy:2:1: "CopyFileRequest" has a default already, in line 1/,
   );
-  assert.match(refused('import x\n'), /^SetPolicy:1:1: line "import x"/);
+  assert.match(await refused('import x\n'), /^SetPolicy:1:1: line "import x"/);
 });
 
-test('the requests are those of agent.proto', () => {
+test('the requests are those of agent.proto', async () => {
   // The file is another package's; only its text is read, to hold the table against it.
   const proto = readFileSync(new URL('../../protocol/proto/agent.proto', import.meta.url), 'utf8');
   const rpcs = Array.from(proto.matchAll(/rpc (\w+)\s*\((\w+)\)/g), ([, method, request]) => [

@@ -1,5 +1,5 @@
 import { apiDocument } from './api-document.js';
-import type { ApiDocument } from './configuration.js';
+import type { ApiDocument, RuleChecker } from './configuration.js';
 import { decodeDocument } from './decode-document.js';
 import type { Diagnostic, Span } from './diagnostic.js';
 import { quote } from './display-text.js';
@@ -23,7 +23,11 @@ const fragmentKeys: ReadonlySet<string> = new Set(['release', 'allowed_endpoints
  * Reads a policy that arrives at run time (S4): a TOML document with an `[api]` that holds lists and a release and
  * nothing else, or a Rego text that is a plain list of defaults. It is as strict as a document, and as limited in size.
  */
-export function parseApiFragment(text: string, file: string): ParsedFragment {
+export async function parseApiFragment(
+  text: string,
+  file: string,
+  _options: { readonly rules?: () => Promise<RuleChecker> } = {},
+): Promise<ParsedFragment> {
   const decoded = decodeDocument(Buffer.from(text), file);
   if (!decoded.ok) return { ok: false, diagnostics: [decoded.diagnostic] };
   const { source } = decoded;

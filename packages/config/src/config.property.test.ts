@@ -12,13 +12,13 @@ import {
 import * as fc from 'fast-check';
 import {
   checkDocument,
-  type DocumentReader,
   type Loaded,
   loadConfiguration,
   parseApiFragment,
   renderDiagnostic,
   settings,
 } from './index.js';
+import { inputsOf } from './loading.test.fixture.js';
 import { parseKernelLine } from './kernel-line.js';
 import { isServed } from './served.js';
 
@@ -81,25 +81,19 @@ const bytes = fc.oneof(
   text.map((text) => new Uint8Array(Buffer.from(text))),
 );
 
-function reader(bytes: Uint8Array): DocumentReader {
-  return { read: () => ({ ok: true, bytes }) };
+async function load(
+  document: string | undefined,
+  kernelLine: string,
+  flags = {},
+  environment = {},
+): Promise<Loaded> {
+  return loadConfiguration(inputsOf(document, { flags, environment, kernelLine }));
 }
 
-function load(document: string | undefined, kernelLine: string, flags = {}, environment = {}): Loaded {
-  const files = reader(Buffer.from(document ?? ''));
-  return loadConfiguration({
-    flags,
-    environment,
-    kernelLine,
-    files,
-    ...(document === undefined ? {} : { configFlag: '/c.toml' }),
-  });
-}
-
-test('no bytes make the reading of a document throw, and every diagnostic can be shown in its lines', () => {
-  fc.assert(
-    fc.property(bytes, (bytes) => {
-      const { diagnostics, exitCode } = checkDocument(bytes, 'f');
+test('no bytes make the reading of a document throw, and every diagnostic can be shown in its lines', async () => {
+  await fc.assert(
+    fc.asyncProperty(bytes, async (bytes) => {
+      const { diagnostics, exitCode } = await checkDocument(bytes, 'f');
       assert.equal(exitCode, diagnostics.some(({ severity }) => severity === 'error') ? 1 : 0);
       for (const diagnostic of diagnostics) {
         const rendered = renderDiagnostic(diagnostic);
@@ -112,35 +106,35 @@ test('no bytes make the reading of a document throw, and every diagnostic can be
   );
 });
 
-test('no policy text makes SetPolicy throw', () => {
+test('no policy text makes SetPolicy throw', async () => {
   const rego = fc
     .array(
       fc.oneof(piece, fc.constantFrom('default ', 'package agent_policy\n', 'ExecProcessRequest', ' := ')),
     )
     .map((pieces) => pieces.join(''));
-  fc.assert(
-    fc.property(fc.oneof(text, rego), (text) => {
-      const fragment = parseApiFragment(text, 'SetPolicy');
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(text, rego), async (text) => {
+      const fragment = await parseApiFragment(text, 'SetPolicy');
       assert.ok(fragment.ok || fragment.diagnostics.length > 0);
     }),
     { numRuns: 2000 },
   );
 });
 
-test('no kernel line makes loading throw; what is loaded has every row of the table', () => {
+test('no kernel line makes loading throw; what is loaded has every row of the table', async () => {
   const words = settings.flatMap(({ override }) => (override === undefined ? [] : [override.kernelWord]));
   const word = fc.oneof(
     fc.constantFrom(...words, 'agent.config_file', 'cgroup_no_v1', '--', 'agent.x'),
     fc.constantFrom('=', '"', ' ', '\n', 'all', 'true', '1', 'debug', '/c.toml'),
     fc.string({ unit: 'binary', maxLength: 6 }),
   );
-  fc.assert(
-    fc.property(
+  await fc.assert(
+    fc.asyncProperty(
       fc.array(word).map((words) => words.join('')),
       fc.option(text, { nil: undefined }),
-      (line, document) => {
+      async (line, document) => {
         parseKernelLine(line);
-        const loaded = load(document, line);
+        const loaded = await load(document, line);
         if (loaded.ok) assert.equal(loaded.configuration.values.length, settings.length);
         else assert.ok(loaded.diagnostics.some(({ severity }) => severity === 'error'));
       },
@@ -149,13 +143,13 @@ test('no kernel line makes loading throw; what is loaded has every row of the ta
   );
 });
 
-test('of overrides the command line beats the environment, that the kernel line, and that the document', () => {
+test('of overrides the command line beats the environment, that the kernel line, and that the document', async () => {
   const level = fc.option(fc.constantFrom('trace', 'debug', 'info', 'warn', 'error', 'critical'), {
     nil: undefined,
   });
-  fc.assert(
-    fc.property(level, level, level, level, (flag, environment, kernel, document) => {
-      const loaded = load(
+  await fc.assert(
+    fc.asyncProperty(level, level, level, level, async (flag, environment, kernel, document) => {
+      const loaded = await load(
         `api.allowed_endpoints = ["*"]\n${document === undefined ? '' : `agent.log_level = "${document}"`}`,
         kernel === undefined ? '' : `agent.log=${kernel}`,
         flag === undefined ? {} : { log_level: flag },
@@ -171,19 +165,19 @@ test('of overrides the command line beats the environment, that the kernel line,
   );
 });
 
-test('no override changes a locked value, nor one that opens a restricted guest', () => {
+test('no override changes a locked value, nor one that opens a restricted guest', async () => {
   const rows = settings.filter(({ override }) => override !== undefined);
   const override = fc.tuple(fc.constantFrom(...rows), fc.string(), fc.constantFrom('flag', 'environment'));
-  fc.assert(
-    fc.property(fc.array(override), fc.boolean(), (overrides, lock) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(override), fc.boolean(), async (overrides, lock) => {
       const chosen = lock ? overrides : overrides.filter(([row]) => row.opensGuest);
       const flags = chosen.filter(([, , way]) => way === 'flag').map(([row, text]) => [row.key, text]);
       const environment = chosen
         .filter(([, , way]) => way === 'environment')
         .map(([row, text]) => [row.override?.environment ?? '', text]);
       const document = `api.allowed_endpoints = ["@pod"]\n${lock ? 'agent.lock = true' : ''}`;
-      const loaded = load(document, '', Object.fromEntries(flags), Object.fromEntries(environment));
-      const plain = load(document, '');
+      const loaded = await load(document, '', Object.fromEntries(flags), Object.fromEntries(environment));
+      const plain = await load(document, '');
       assert.ok(loaded.ok && plain.ok);
       assert.deepEqual(loaded.configuration.settings, plain.configuration.settings);
       const given =
@@ -213,19 +207,19 @@ function members(list: readonly string[], release: string | undefined): Readonly
   );
 }
 
-test('lists are expanded into what their entries name, and what is restricted is known', () => {
-  fc.assert(
-    fc.property(
+test('lists are expanded into what their entries name, and what is restricted is known', async () => {
+  await fc.assert(
+    fc.asyncProperty(
       list,
       list,
       fc.option(fc.constantFrom(...releases), { nil: undefined }),
-      (allowed, blocked, release) => {
+      async (allowed, blocked, release) => {
         const lines = [
           ...(allowed === undefined ? [] : [`allowed_endpoints = ${JSON.stringify(allowed)}`]),
           ...(blocked === undefined ? [] : [`blocked_endpoints = ${JSON.stringify(blocked)}`]),
           ...(release === undefined ? [] : [`release = "${release}"`]),
         ];
-        const loaded = load(`[api]\n${lines.join('\n')}`, '');
+        const loaded = await load(`[api]\n${lines.join('\n')}`, '');
         assert.ok(loaded.ok);
         const [document] = loaded.configuration.api.documents;
         assert.ok(document !== undefined);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDocument, renderDiagnostic } from './index.js';
 
-function check(text: string): string {
-  const { diagnostics, exitCode } = checkDocument(Buffer.from(text), 'config.toml');
+async function check(text: string): Promise<string> {
+  const { diagnostics, exitCode } = await checkDocument(Buffer.from(text), 'config.toml');
   assert.equal(exitCode, diagnostics.some(({ severity }) => severity === 'error') ? 1 : 0);
   return diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n\n');
 }
@@ -242,13 +242,13 @@ help: remove one of the two`,
 ];
 
 for (const [name, text, rendered] of faults) {
-  test(`${name} is reported with its place and what mends it`, () => {
-    assert.equal(check(text), rendered);
+  test(`${name} is reported with its place and what mends it`, async () => {
+    assert.equal(await check(text), rendered);
   });
 }
 
-test('all errors of a document are told at once, in its order', () => {
-  const rendered = check(
+test('all errors of a document are told at once, in its order', async () => {
+  const rendered = await check(
     '[limits]\nconnections = 0\n[agent]\nfoo = 1\n[api]\nallowed_endpoints = ["Foo", "Bar"]',
   );
   assert.deepEqual(
@@ -260,21 +260,21 @@ test('all errors of a document are told at once, in its order', () => {
   );
 });
 
-test('a document with a comment for editors, a version and nothing wrong is silent', () => {
+test('a document with a comment for editors, a version and nothing wrong is silent', async () => {
   assert.equal(
-    check('#:schema ./kata-agent.schema.json\nversion = 1\n[api]\nallowed_endpoints = ["*"]\n'),
+    await check('#:schema ./kata-agent.schema.json\nversion = 1\n[api]\nallowed_endpoints = ["*"]\n'),
     '',
   );
 });
 
-test('of endless faults the first hundred are told, and the document is refused', () => {
+test('of endless faults the first hundred are told, and the document is refused', async () => {
   for (const text of [
     withApi(Array.from({ length: 500 }, (_, index) => `k${index} = 1`).join('\n')),
     withApi(`agent = {${Array.from({ length: 500 }, (_, index) => `k${index} = 1`).join(', ')}}`),
     withApi(`agent.overridable = [${'"zzzz", '.repeat(500)}]`),
     `api.allowed_endpoints = [${'"*", '.repeat(500)}]`,
   ]) {
-    const faults = check(text).split('\n\n');
+    const faults = (await check(text)).split('\n\n');
     assert.equal(faults.length, 101);
     assert.match(
       faults.at(-1) ?? '',
@@ -283,22 +283,22 @@ test('of endless faults the first hundred are told, and the document is refused'
   }
 });
 
-test('a wrong type is told in words, whatever it is', () => {
-  const found = (value: string): string =>
-    /, not (.*)/.exec(check(withApi(`[agent]\nlog_level = ${value}`)))?.[1] ?? '';
-  assert.equal(found('true'), 'the boolean true');
-  assert.equal(found('1.5'), 'the number 1.5');
-  assert.equal(found('2026-11-25'), 'the date 2026-11-25');
-  assert.equal(found('2026-11-25T10:00:00Z'), 'the date 2026-11-25T10:00:00Z');
-  assert.equal(found('{ a = 1 }'), 'a table');
-  assert.equal(found('[1]'), 'a list');
-  assert.equal(found('1'), 'the integer 1');
-  assert.equal(found(`"${'x'.repeat(100)}"`), `the text "${'x'.repeat(80)}…"`);
+test('a wrong type is told in words, whatever it is', async () => {
+  const found = async (value: string): Promise<string> =>
+    /, not (.*)/.exec(await check(withApi(`[agent]\nlog_level = ${value}`)))?.[1] ?? '';
+  assert.equal(await found('true'), 'the boolean true');
+  assert.equal(await found('1.5'), 'the number 1.5');
+  assert.equal(await found('2026-11-25'), 'the date 2026-11-25');
+  assert.equal(await found('2026-11-25T10:00:00Z'), 'the date 2026-11-25T10:00:00Z');
+  assert.equal(await found('{ a = 1 }'), 'a table');
+  assert.equal(await found('[1]'), 'a list');
+  assert.equal(await found('1'), 'the integer 1');
+  assert.equal(await found(`"${'x'.repeat(100)}"`), `the text "${'x'.repeat(80)}…"`);
 });
 
-test('two faults in different lines are told in the order of lines, whatever the order of sections', () => {
-  const lines = check(
-    '[limits]\nfoo = 1\nbar = 1\n[api]\nbaz = 1\nallowed_endpoints = ["*"]\n[agent]\nqux = 1',
+test('two faults in different lines are told in the order of lines, whatever the order of sections', async () => {
+  const lines = (
+    await check('[limits]\nfoo = 1\nbar = 1\n[api]\nbaz = 1\nallowed_endpoints = ["*"]\n[agent]\nqux = 1')
   ).split('\n');
   assert.deepEqual(
     lines.filter((line) => line.startsWith('config.toml')).map((line) => line.split(':')[1]),

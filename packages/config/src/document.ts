@@ -26,7 +26,7 @@ export type DocumentOutcome =
   | { readonly ok: true; readonly document: ParsedDocument }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
-const sectionNames: readonly SectionName[] = ['agent', 'api', 'audit', 'limits'];
+const sectionNames: readonly SectionName[] = ['agent', 'api', 'delivery', 'measurement', 'audit', 'limits'];
 
 /**
  * Reads a base document: hashes exactly the bytes that it parses (S6), and tells all that is wrong with it at once,
@@ -48,7 +48,14 @@ export function parseDocument(
   checkTopLevel(toml.root, report);
   const tables = new Map(sectionNames.map((name) => [name, sectionTable(name, toml.root, report)]));
   const read = (name: SectionName): GivenSection => readSection(name, tables.get(name) ?? toml.root, report);
-  const sections = { agent: read('agent'), api: read('api'), audit: read('audit'), limits: read('limits') };
+  const sections = {
+    agent: read('agent'),
+    api: read('api'),
+    delivery: read('delivery'),
+    measurement: read('measurement'),
+    audit: read('audit'),
+    limits: read('limits'),
+  };
   checkOverridable(tables.get('agent'), report);
   const api = apiDocument(tables.get('api') ?? toml.root, sections.api, report, {
     role: 'base',

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { MethodName } from '@kata-agent/catalogue';
 import { checkDocument, renderDiagnostic } from './index.js';
 
-function check(text: string): string {
-  const { diagnostics, exitCode } = checkDocument(Buffer.from(text), 'config.toml');
+async function check(text: string): Promise<string> {
+  const { diagnostics, exitCode } = await checkDocument(Buffer.from(text), 'config.toml');
   assert.equal(exitCode, diagnostics.some(({ severity }) => severity === 'error') ? 1 : 0);
   return diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n\n');
 }
@@ -191,15 +191,15 @@ help: for everything: allowed_endpoints = ["*"]`,
 ];
 
 for (const [name, text, rendered] of faults) {
-  test(`${name} is reported with its place and what mends it`, () => {
-    assert.equal(check(text), rendered);
+  test(`${name} is reported with its place and what mends it`, async () => {
+    assert.equal(await check(text), rendered);
   });
 }
 
-test('what the build left out is an error by name and a warning in a group', () => {
+test('what the build left out is an error by name and a warning in a group', async () => {
   const handlers = new Set<MethodName>(['CreateSandbox', 'ReadStdout']);
   const text = '[api]\nallowed_endpoints = ["CreateSandbox", "ExecProcess", "@logs", "@exec"]';
-  const { diagnostics } = checkDocument(Buffer.from(text), 'config.toml', { handlers });
+  const { diagnostics } = await checkDocument(Buffer.from(text), 'config.toml', { handlers });
   assert.deepEqual(
     diagnostics.map(({ severity, message }) => `${severity}: ${message}`),
     [

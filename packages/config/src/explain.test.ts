@@ -4,28 +4,20 @@ import {
   type Configuration,
   type Explanation,
   explainConfiguration,
-  loadConfiguration,
   renderExplanation,
   settings,
 } from './index.js';
+import { load as loadDocument } from './loading.test.fixture.js';
 
-function load(document: string | undefined, kernelLine = ''): Configuration {
-  const loaded = loadConfiguration({
-    flags: {},
-    environment: {},
-    kernelLine,
-    ...(document === undefined ? {} : { configFlag: '/c.toml' }),
-    files: { read: () => ({ ok: true, bytes: Buffer.from(document ?? '') }) },
-  });
-  assert.ok(loaded.ok);
-  return loaded.configuration;
+async function load(document: string | undefined, kernelLine = ''): Promise<Configuration> {
+  return loadDocument(document, { kernelLine });
 }
 
 const document =
   '[api]\nrelease = "3.21"\nallowed_endpoints = ["ExecProcess", "@exec", "@logs", "UpdateRoutes"]\nblocked_endpoints = ["@copy"]\n[agent]\nlog_level = "warn"\n';
 
-test('an explanation has every setting, every endpoint, and survives JSON', () => {
-  const explanation = explainConfiguration(load(document, 'agent.log=debug agent.debug_console'));
+test('an explanation has every setting, every endpoint, and survives JSON', async () => {
+  const explanation = explainConfiguration(await load(document, 'agent.log=debug agent.debug_console'));
   assert.deepEqual(JSON.parse(JSON.stringify(explanation)).endpoints, explanation.endpoints);
   assert.equal(explanation.settings.length, settings.length);
   assert.equal(explanation.endpoints.length, 42);
@@ -48,8 +40,8 @@ test('an explanation has every setting, every endpoint, and survives JSON', () =
   });
 });
 
-test("the gate's decisions are the ones that are told, if it is asked", () => {
-  const { endpoints } = explainConfiguration(load(document), (method) => ({
+test("the gate's decisions are the ones that are told, if it is asked", async () => {
+  const { endpoints } = explainConfiguration(await load(document), (method) => ({
     outcome: method === 'CopyFile' ? 'allow' : 'deny',
     reason: `because of ${method}`,
   }));
@@ -59,10 +51,10 @@ test("the gate's decisions are the ones that are told, if it is asked", () => {
   );
 });
 
-test('the text has documents, values with their source, what others said, groups, endpoints and what was ignored', () => {
+test('the text has documents, values with their source, what others said, groups, endpoints and what was ignored', async () => {
   const text = renderExplanation(
     explainConfiguration(
-      load(document, 'agent.log=debug agent.debug_console agent.dev_mode=x agent.devmode=1'),
+      await load(document, 'agent.log=debug agent.debug_console agent.dev_mode=x agent.devmode=1'),
     ),
   );
   const has = (line: string): void => assert.ok(text.split('\n').includes(line), `${line}\n\n${text}`);
@@ -80,15 +72,15 @@ test('the text has documents, values with their source, what others said, groups
   assert.match(text, /\n {2}kernel line agent\.devmode = 1: it opens/);
 });
 
-test('without a document the text says that everything is served', () => {
-  const text = renderExplanation(explainConfiguration(load(undefined)));
+test('without a document the text says that everything is served', async () => {
+  const text = renderExplanation(explainConfiguration(await load(undefined)));
   assert.match(text, /^no document: the full API is served\nconfiguration digest e3b0c442/);
   assert.match(text, /\nendpoints: 42 of 42 served\n/);
   assert.doesNotMatch(text, /ignored overrides/);
 });
 
-test('a value of a row that is gone is told as not set', () => {
-  const configuration = load(undefined);
+test('a value of a row that is gone is told as not set', async () => {
+  const configuration = await load(undefined);
   const stray = { section: 'agent', key: 'gone', value: 1, source: 'default', others: [] } as const;
   const explanation: Explanation = explainConfiguration({ ...configuration, values: [stray] });
   assert.equal(explanation.settings[0]?.written, '(not set)');

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { methodNames } from '@kata-agent/catalogue';
 import { open, pod, filesOf, load, fails, warnings } from './loading.test.fixture.js';
 
-test('without a document the full API is served, with one warning', () => {
-  const configuration = load(undefined, { defaultPath: '/etc/kata-agent/config.toml' });
+test('without a document the full API is served, with one warning', async () => {
+  const configuration = await load(undefined, { defaultPath: '/etc/kata-agent/config.toml' });
   assert.deepEqual(configuration.api, {
     documents: [],
     strict: false,
@@ -21,11 +21,11 @@ test('without a document the full API is served, with one warning', () => {
       help: 'write one to /etc/kata-agent/config.toml',
     },
   ]);
-  assert.match(load(undefined).warnings[0]?.help ?? '', /name it with -c FILE$/);
+  assert.match((await load(undefined)).warnings[0]?.help ?? '', /name it with -c FILE$/);
 });
 
-test('without a document and overrides every setting has its default', () => {
-  const { settings, audit, limits } = load(undefined);
+test('without a document and overrides every setting has its default', async () => {
+  const { settings, audit, limits } = await load(undefined);
   assert.equal(settings.serverAddr, 'vsock://-1:1024');
   assert.equal(settings.memAgentCompactForceTimes, 'max');
   assert.deepEqual(audit, {
@@ -46,7 +46,7 @@ test('without a document and overrides every setting has its default', () => {
   });
 });
 
-test("the seed's sample loads as it stands, and only warns of nothing", () => {
+test("the seed's sample loads as it stands, and only warns of nothing", async () => {
   const seed = `[agent]
 debug_console = false
 debug_console_vport = 0
@@ -59,28 +59,28 @@ unified_cgroup_hierarchy = false
 [api]
 blocked_endpoints = []
 `;
-  const configuration = load(seed);
+  const configuration = await load(seed);
   assert.deepEqual(warnings(configuration), []);
   assert.equal(configuration.settings.logLevel, 'info');
   assert.equal(configuration.restricted, false);
 });
 
-test('a document is recorded by the digest of its bytes, and the list of them by another', () => {
-  const { documents, digest } = load(open);
+test('a document is recorded by the digest of its bytes, and the list of them by another', async () => {
+  const { documents, digest } = await load(open);
   const sha256 = createHash('sha256').update(open).digest('hex');
   assert.deepEqual(documents, [{ file: '/c.toml', source: '-c', sha256 }]);
   assert.equal(digest, createHash('sha256').update(`${sha256}\n`).digest('hex'));
-  assert.equal(load(undefined).digest, createHash('sha256').digest('hex'));
+  assert.equal((await load(undefined)).digest, createHash('sha256').digest('hex'));
 });
 
-test('a document is read once', () => {
+test('a document is read once', async () => {
   const files = filesOf({ '/c.toml': open });
-  load(undefined, { files, configFlag: '/c.toml', kernelLine: 'agent.config_file=/c.toml' });
+  await load(undefined, { files, configFlag: '/c.toml', kernelLine: 'agent.config_file=/c.toml' });
   assert.deepEqual(files.asked, ['/c.toml']);
 });
 
-test('groups, * and names are expanded, each method with the entry that covers it first', () => {
-  const { api, restricted } = load(
+test('groups, * and names are expanded, each method with the entry that covers it first', async () => {
+  const { api, restricted } = await load(
     '[api]\nrelease = "3.21"\nallowed_endpoints = ["ExecProcess", "@exec", "*"]\nblocked_endpoints = ["@copy"]\n',
   );
   const [document] = api.documents;
@@ -97,19 +97,19 @@ test('groups, * and names are expanded, each method with the entry that covers i
   assert.equal(restricted, true);
 });
 
-test('a base document without a list serves nothing and says so; a release alone restricts', () => {
-  const configuration = load('[agent]\nlog_level = "info"\n');
+test('a base document without a list serves nothing and says so; a release alone restricts', async () => {
+  const configuration = await load('[agent]\nlog_level = "info"\n');
   assert.deepEqual(warnings(configuration), [
     'this document has no list of endpoints, so NOTHING is served but Health',
   ]);
   assert.equal(configuration.restricted, true);
-  assert.equal(load(open).restricted, false);
-  assert.equal(load(`${open}release = "3.21"\n`).restricted, true);
-  assert.equal(load('[api]\nblocked_endpoints = []').restricted, false);
+  assert.equal((await load(open)).restricted, false);
+  assert.equal((await load(`${open}release = "3.21"\n`)).restricted, true);
+  assert.equal((await load('[api]\nblocked_endpoints = []')).restricted, false);
 });
 
-test('the configuration is frozen through and through, maps included', () => {
-  const configuration = load(pod, { kernelLine: 'agent.debug_console' });
+test('the configuration is frozen through and through, maps included', async () => {
+  const configuration = await load(pod, { kernelLine: 'agent.debug_console' });
   const seen = new Set<unknown>();
   const check = (value: unknown): void => {
     if (typeof value !== 'object' || value === null || seen.has(value)) return;
@@ -129,12 +129,12 @@ test('the configuration is frozen through and through, maps included', () => {
   }
 });
 
-test('relaxed permissions are said', () => {
-  assert.match(warnings(load(open, { relaxedPermissions: true })).join(), /permissions are relaxed/);
+test('relaxed permissions are said', async () => {
+  assert.match(warnings(await load(open, { relaxedPermissions: true })).join(), /permissions are relaxed/);
 });
 
-test('a value of a document has its line as source', () => {
-  const { values } = load(`${open}[limits]\nframe_timeout = "2s"\n`);
+test('a value of a document has its line as source', async () => {
+  const { values } = await load(`${open}[limits]\nframe_timeout = "2s"\n`);
   assert.deepEqual(
     values.find(({ key }) => key === 'frame_timeout'),
     {
@@ -148,6 +148,6 @@ test('a value of a document has its line as source', () => {
   );
 });
 
-test('a document that is wrong is refused with its diagnostics', () => {
-  assert.match(fails('[api]\nallowed_endpoints = ["Foo"]'), /^\/c\.toml:2:22: unknown endpoint "Foo"/);
+test('a document that is wrong is refused with its diagnostics', async () => {
+  assert.match(await fails('[api]\nallowed_endpoints = ["Foo"]'), /^\/c\.toml:2:22: unknown endpoint "Foo"/);
 });

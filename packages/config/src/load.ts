@@ -14,12 +14,13 @@ import { agentSettings } from './settings/agent-settings-table.js';
 import { apiSettings } from './settings/api-settings.js';
 import { auditSettings } from './settings/audit-settings.js';
 import { limitSettings } from './settings/limit-settings.js';
+import { measurementSettings } from './settings/measurement-settings.js';
 
 /**
  * Makes the one configuration of an agent from its documents and overrides, or tells everything that is wrong. Pure but
  * for `files`, which is asked for each document once.
  */
-export function loadConfiguration(inputs: Inputs): Loaded {
+export async function loadConfiguration(inputs: Inputs): Promise<Loaded> {
   const kernel = parseKernelLine(inputs.kernelLine ?? '');
   const chosen = chooseBaseDocument(inputs, kernel);
   if (!chosen.ok) return refused(chosen.diagnostics);
@@ -49,11 +50,14 @@ function combine(
   if (warnings.some(({ severity }) => severity === 'error')) return refused(warnings);
 
   const { strict, onDeniedRead, deniedOutput } = sectionValues(apiSettings, settled.values);
+  const settings = sectionValues(agentSettings, settled.values);
   const configuration: Configuration = {
-    settings: sectionValues(agentSettings, settled.values),
+    settings,
     api: { documents: apiDocuments, strict, onDeniedRead, deniedOutput },
     audit: sectionValues(auditSettings, settled.values),
     limits: sectionValues(limitSettings, settled.values),
+    measurement: sectionValues(measurementSettings, settled.values),
+    listeners: [{ name: 'server_addr', address: settings.serverAddr, peers: ['host'] }],
     documents: documents.map(({ file, sha256 }, index) => ({ file, source: sources[index] ?? '', sha256 })),
     digest: digestOf(documents),
     restricted,

@@ -27,15 +27,26 @@ export function filesOf(
   };
 }
 
-/** Loads a document, and fails the test when it is refused. */
-export function load(document: string | undefined, inputs: Partial<Inputs> = {}): Configuration {
-  const loaded = loadConfiguration({
+/** Inputs of an agent with this document, or none, and nothing else that is not given. */
+export function inputsOf(document: string | undefined, inputs: Partial<Inputs> = {}): Inputs {
+  return {
     flags: {},
     environment: {},
     files: filesOf(document === undefined ? {} : { '/c.toml': document }),
     ...(document === undefined ? {} : { configFlag: '/c.toml' }),
+    rules: async () => ({ check: () => [] }),
+    delivery: [],
+    hostData: () => ({ ok: false, message: 'this machine has no host data', help: 'use another one' }),
     ...inputs,
-  });
+  };
+}
+
+/** Loads a document, and fails the test when it is refused. */
+export async function load(
+  document: string | undefined,
+  inputs: Partial<Inputs> = {},
+): Promise<Configuration> {
+  const loaded = await loadConfiguration(inputsOf(document, inputs));
   assert.ok(
     loaded.ok,
     loaded.ok ? '' : loaded.diagnostics.map((diagnostic) => diagnostic.message).join('\n'),
@@ -44,14 +55,8 @@ export function load(document: string | undefined, inputs: Partial<Inputs> = {})
 }
 
 /** The rendered errors of a document that must be refused. */
-export function fails(document: string | undefined, inputs: Partial<Inputs> = {}): string {
-  const loaded = loadConfiguration({
-    flags: {},
-    environment: {},
-    files: filesOf(document === undefined ? {} : { '/c.toml': document }),
-    ...(document === undefined ? {} : { configFlag: '/c.toml' }),
-    ...inputs,
-  });
+export async function fails(document: string | undefined, inputs: Partial<Inputs> = {}): Promise<string> {
+  const loaded = await loadConfiguration(inputsOf(document, inputs));
   assert.ok(!loaded.ok);
   assert.equal(loaded.exitCode, 1);
   return loaded.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');

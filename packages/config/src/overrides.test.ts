@@ -3,15 +3,15 @@ import { test } from 'node:test';
 import { renderDiagnostic } from './index.js';
 import { open, pod, load, fails, warnings } from './loading.test.fixture.js';
 
-test('overrides: command line, environment, kernel line, document, default', () => {
+test('overrides: command line, environment, kernel line, document, default', async () => {
   const document = `${open}[agent]\nlog_level = "error"\n`;
   const flags = { log_level: 'trace' };
   const environment = { KATA_AGENT_LOG_LEVEL: 'debug', HOME: '/', KATA_AGENT_NOTHING: undefined };
   const kernelLine = 'agent.log=warn agent.log=critical\n';
-  assert.equal(load(document).settings.logLevel, 'error');
-  assert.equal(load(document, { kernelLine }).settings.logLevel, 'critical');
-  assert.equal(load(document, { kernelLine, environment }).settings.logLevel, 'debug');
-  const all = load(document, { kernelLine, environment, flags });
+  assert.equal((await load(document)).settings.logLevel, 'error');
+  assert.equal((await load(document, { kernelLine })).settings.logLevel, 'critical');
+  assert.equal((await load(document, { kernelLine, environment })).settings.logLevel, 'debug');
+  const all = await load(document, { kernelLine, environment, flags });
   assert.equal(all.settings.logLevel, 'trace');
   assert.deepEqual(
     all.values.find(({ key }) => key === 'log_level'),
@@ -39,10 +39,10 @@ test('overrides: command line, environment, kernel line, document, default', () 
   assert.deepEqual(warnings(all), []);
 });
 
-test('bare words, quoted values, and the two ways to choose cgroup v2', () => {
-  assert.equal(load(undefined, { kernelLine: 'agent.debug_console' }).settings.debugConsole, true);
-  assert.equal(load(undefined, { kernelLine: 'agent.trace=0' }).settings.tracing, false);
-  assert.equal(load(undefined, { kernelLine: 'agent.no_proxy="a, b"' }).settings.noProxy, 'a, b');
+test('bare words, quoted values, and the two ways to choose cgroup v2', async () => {
+  assert.equal((await load(undefined, { kernelLine: 'agent.debug_console' })).settings.debugConsole, true);
+  assert.equal((await load(undefined, { kernelLine: 'agent.trace=0' })).settings.tracing, false);
+  assert.equal((await load(undefined, { kernelLine: 'agent.no_proxy="a, b"' })).settings.noProxy, 'a, b');
   for (const [kernelLine, unified] of [
     ['cgroup_no_v1=all', true],
     ['cgroup_no_v1=memory', false],
@@ -53,14 +53,14 @@ test('bare words, quoted values, and the two ways to choose cgroup v2', () => {
     ['systemd.unified_cgroup_hierarchy=0', false],
     ['-- systemd.unified_cgroup_hierarchy=1', false],
   ] as const) {
-    const configuration = load(undefined, { kernelLine });
+    const configuration = await load(undefined, { kernelLine });
     assert.equal(configuration.settings.unifiedCgroupHierarchy, unified, kernelLine);
     assert.equal(configuration.warnings.length, 1, kernelLine);
   }
 });
 
-test('an unknown word or variable is a warning with the nearest known one', () => {
-  const configuration = load(open, {
+test('an unknown word or variable is a warning with the nearest known one', async () => {
+  const configuration = await load(open, {
     kernelLine: 'agent.debug_consol agent.zzzzzzzzzz=1 quiet X=y',
     environment: { KATA_AGENT_LOG_LEVLE: 'debug' },
   });
@@ -83,9 +83,9 @@ test('an unknown word or variable is a warning with the nearest known one', () =
   );
 });
 
-test('a bad value of a known override is fatal wherever it comes from, even if a stronger one wins', () => {
+test('a bad value of a known override is fatal wherever it comes from, even if a stronger one wins', async () => {
   assert.equal(
-    fails(open, { kernelLine: 'quiet agent.hotplug_timeout=0', flags: { hotplug_timeout: '5' } }),
+    await fails(open, { kernelLine: 'quiet agent.hotplug_timeout=0', flags: { hotplug_timeout: '5' } }),
     `warning: command line --hotplug-timeout: hotplug_timeout is not built yet: setting it changes nothing
 help: docs/reference/differences.md lists what this agent does not do yet
 /proc/cmdline:1:7: kernel line agent.hotplug_timeout: hotplug_timeout must be a number of seconds from 1 to 2147483, not "0"
@@ -94,37 +94,37 @@ help: docs/reference/differences.md lists what this agent does not do yet
 help: for example: 10`,
   );
   assert.match(
-    fails(open, { environment: { KATA_AGENT_LOG_LEVEL: 'debgu' } }),
+    await fails(open, { environment: { KATA_AGENT_LOG_LEVEL: 'debgu' } }),
     /^error: environment KATA_AGENT_LOG_LEVEL: log_level must be .*, not "debgu"\nhelp: did you mean "debug"\?$/,
   );
   assert.match(
-    fails(open, { kernelLine: 'agent.log' }),
+    await fails(open, { kernelLine: 'agent.log' }),
     /log_level must be given as a value of .*, not given without a value/,
   );
-  assert.match(fails(open, { kernelLine: 'agent.log=' }), /not ""/);
+  assert.match(await fails(open, { kernelLine: 'agent.log=' }), /not ""/);
   assert.match(
-    fails(open, { kernelLine: 'systemd.unified_cgroup_hierarchy=a' }),
+    await fails(open, { kernelLine: 'systemd.unified_cgroup_hierarchy=a' }),
     /must be true or false, not "a"/,
   );
   assert.match(
-    fails(open, { flags: { forward: 'x' } }),
+    await fails(open, { flags: { forward: 'x' } }),
     /^error: command line --forward: forward is not built yet/,
   );
 });
 
-test('a flag that is no setting is an error', () => {
+test('a flag that is no setting is an error', async () => {
   assert.equal(
-    fails(open, { flags: { log_levle: 'debug', zzzzzzzz: '1' } }),
+    await fails(open, { flags: { log_levle: 'debug', zzzzzzzz: '1' } }),
     `error: "log_levle" is not a setting that the command line can override
 help: did you mean "log_level"?
 error: "zzzzzzzz" is not a setting that the command line can override
 help: docs/reference/settings.md lists the names`,
   );
-  assert.match(fails(open, { flags: { lock: 'false' } }), /"lock" is not a setting/);
+  assert.match(await fails(open, { flags: { lock: 'false' } }), /"lock" is not a setting/);
 });
 
-test('under lock no override of any kind changes a value; each is warned of and recorded', () => {
-  const configuration = load(`${open}[agent]\nlock = true\nlog_level = "warn"\n`, {
+test('under lock no override of any kind changes a value; each is warned of and recorded', async () => {
+  const configuration = await load(`${open}[agent]\nlock = true\nlog_level = "warn"\n`, {
     flags: { log_level: 'trace' },
     environment: { KATA_AGENT_CONTAINER_PIPE_SIZE: '4096' },
     kernelLine: 'agent.debug_console agent.log=not-even-a-level cgroup_no_v1=all',
@@ -159,50 +159,50 @@ help: to let it through, the document needs overridable = ["log_level"], and no 
   ]);
 });
 
-test('overridable names the only keys that can be overridden, and lock wins over it', () => {
+test('overridable names the only keys that can be overridden, and lock wins over it', async () => {
   const list = 'overridable = ["log_level", "debug_console"]\n';
   const inputs = { kernelLine: 'agent.log=debug agent.debug_console agent.container_pipe_size=4096' };
-  const named = load(`${pod}[agent]\n${list}`, inputs);
+  const named = await load(`${pod}[agent]\n${list}`, inputs);
   assert.deepEqual([named.settings.logLevel, named.settings.debugConsole], ['debug', true]);
   assert.equal(named.settings.containerPipeSize, 0);
   assert.deepEqual(
     named.ignoredOverrides.map(({ key, reason }) => [key, reason]),
     [['container_pipe_size', 'not in overridable (/c.toml:4)']],
   );
-  const locked = load(`${pod}[agent]\nlock = true\n${list}`, inputs);
+  const locked = await load(`${pod}[agent]\nlock = true\n${list}`, inputs);
   assert.equal(locked.settings.logLevel, 'info');
   assert.equal(locked.ignoredOverrides.length, 3);
   assert.ok(warnings(locked).includes('overridable does nothing beside lock = true: lock wins'));
-  assert.equal(load(`${pod}[agent]\nlock = false\n`, inputs).settings.logLevel, 'debug');
+  assert.equal((await load(`${pod}[agent]\nlock = false\n`, inputs)).settings.logLevel, 'debug');
 });
 
-test('what opens the guest cannot be overridden once the API is restricted; the document itself can set it', () => {
+test('what opens the guest cannot be overridden once the API is restricted; the document itself can set it', async () => {
   const inputs = {
     kernelLine: 'agent.debug_console agent.passfd_listener_port=1027 agent.log=debug',
     flags: { oci_runtime: '/tmp/evil', hooks: 'allow' },
   };
-  const closed = load(pod, inputs).settings;
+  const closed = (await load(pod, inputs)).settings;
   assert.equal(closed.debugConsole, false);
   assert.equal(closed.passfdListenerPort, 0);
   assert.equal(closed.ociRuntime, undefined);
   assert.equal(closed.hooks, 'refuse');
   assert.equal(closed.logLevel, 'debug');
-  const served = load(open, inputs).settings;
+  const served = (await load(open, inputs)).settings;
   assert.deepEqual([served.debugConsole, served.ociRuntime, served.hooks], [true, '/tmp/evil', 'allow']);
-  assert.equal(load(`${pod}[agent]\nhooks = "allow"\n`).settings.hooks, 'allow');
+  assert.equal((await load(`${pod}[agent]\nhooks = "allow"\n`)).settings.hooks, 'allow');
 });
 
-test('delivery on the kernel line is not built yet, and fatal', () => {
+test('delivery on the kernel line is not built yet, and fatal', async () => {
   assert.equal(
-    fails(undefined, { kernelLine: 'agent.config_b64=AAAA agent.config_digest=00' }).split('\n')[0],
+    (await fails(undefined, { kernelLine: 'agent.config_b64=AAAA agent.config_digest=00' })).split('\n')[0],
     'warning: there is no configuration: the full API is served',
   );
   assert.match(
-    fails(undefined, { kernelLine: 'agent.config_b64=AAAA' }),
+    await fails(undefined, { kernelLine: 'agent.config_b64=AAAA' }),
     /agent\.config_b64 is not built yet/,
   );
   assert.match(
-    fails(open, { kernelLine: 'agent.config_digest=AAAA' }),
+    await fails(open, { kernelLine: 'agent.config_digest=AAAA' }),
     /agent\.config_digest is not built yet/,
   );
 });

@@ -47,7 +47,7 @@ export function parseRegoDefaults(source: SourceText): ParsedRego {
     const methods = value === 'true' ? (methodsOfRequest.get(request) ?? []) : [];
     for (const method of methods) allowed.set(method, { entry: request, span });
   }
-  return { ok: true, document: { file: source.file, allowed } };
+  return { ok: true, document: { file: source.file, allowed, rules: [], listeners: new Map() } };
 }
 
 function withoutComment(line: string): string {

@@ -5,7 +5,7 @@ import { agentSettings } from './settings/agent-settings-table.js';
 
 const agent = settings.filter(({ section }) => section === 'agent');
 
-test("Kata's settings have Kata's words, names and defaults", () => {
+test("Kata's settings have Kata's words, names and defaults", async () => {
   // kata-facts, "Settings": TOML name, kernel word, environment where Kata has one, default.
   const facts: readonly (readonly [string, string, string | undefined, unknown])[] = [
     ['debug_console', 'agent.debug_console', undefined, false],
@@ -78,7 +78,7 @@ test("Kata's settings have Kata's words, names and defaults", () => {
   assert.deepEqual(ours, ['oci_runtime', 'hooks', 'on_end', 'forward', 'lock', 'overridable']);
 });
 
-test('each key has the merge rule of CONFIGURATION, "Merging documents"', () => {
+test('each key has the merge rule of CONFIGURATION, "Merging documents"', async () => {
   const opening =
     /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks)$/;
   const rule = (section: string, key: string): MergeRule => {
@@ -97,7 +97,7 @@ test('each key has the merge rule of CONFIGURATION, "Merging documents"', () => 
   }
 });
 
-test('names are unique, and every row has an example and a default that its own type accepts', () => {
+test('names are unique, and every row has an example and a default that its own type accepts', async () => {
   const names = settings.flatMap(({ section, key, override }) => [
     `${section}/${key}`,
     ...(override === undefined ? [] : [override.flag, override.environment, override.kernelWord]),
@@ -109,7 +109,10 @@ test('names are unique, and every row has an example and a default that its own 
     assert.match(row.purpose, /^[A-Z].*\.$/, row.key);
     const texts = [row.example, ...(row.default === undefined ? [] : [row.type.write(row.default)])];
     for (const value of texts) {
-      const { diagnostics } = checkDocument(Buffer.from(`[${row.section}]\n${row.key} = ${value}\n`), 'f');
+      const { diagnostics } = await checkDocument(
+        Buffer.from(`[${row.section}]\n${row.key} = ${value}\n`),
+        'f',
+      );
       const wrong = diagnostics.filter(({ message }) => message.includes('must be'));
       assert.deepEqual(wrong, [], `${row.key} = ${value}`);
     }
@@ -121,7 +124,7 @@ test('names are unique, and every row has an example and a default that its own 
   }
 });
 
-test('a property of the settings is the camel case of its key', () => {
+test('a property of the settings is the camel case of its key', async () => {
   for (const [property, { key }] of Object.entries(agentSettings)) {
     assert.equal(
       property.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),

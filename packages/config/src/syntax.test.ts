@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDocument, renderDiagnostic } from './index.js';
 
-function check(text: string | Uint8Array): string {
+async function check(text: string | Uint8Array): Promise<string> {
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
-  const { diagnostics, exitCode } = checkDocument(bytes, 'config.toml');
+  const { diagnostics, exitCode } = await checkDocument(bytes, 'config.toml');
   assert.equal(exitCode, diagnostics.some(({ severity }) => severity === 'error') ? 1 : 0);
   return diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n\n');
 }
@@ -66,33 +66,33 @@ help: see https://toml.io/en/v1.0.0`,
 ];
 
 for (const [name, text, rendered] of faults) {
-  test(`${name} is reported with its place and what mends it`, () => {
-    assert.equal(check(text), rendered);
+  test(`${name} is reported with its place and what mends it`, async () => {
+    assert.equal(await check(text), rendered);
   });
 }
 
-test('a byte order mark, UTF-16, bytes that are no UTF-8 and too many bytes are told apart', () => {
+test('a byte order mark, UTF-16, bytes that are no UTF-8 and too many bytes are told apart', async () => {
   assert.equal(
-    check('\ufeff[api]\nallowed_endpoints = ["*"]'),
+    await check('\ufeff[api]\nallowed_endpoints = ["*"]'),
     "config.toml:1:1: the document begins with a byte order mark (U+FEFF)\nhelp: remove its first three bytes: sed -i '1s/^\\xEF\\xBB\\xBF//' config.toml",
   );
   for (const bytes of [Buffer.from('\ufeff[api]', 'utf16le'), Buffer.from([0xfe, 0xff, 0, 0x5b])]) {
     assert.equal(
-      check(bytes),
+      await check(bytes),
       'config.toml:1:1: the document is UTF-16; it must be UTF-8 without a byte order mark\nhelp: convert it: iconv -f UTF-16 -t UTF-8 config.toml',
     );
   }
   assert.equal(
-    check(Buffer.from('[api]\nrelease = "\u00e9\xff', 'latin1')),
+    await check(Buffer.from('[api]\nrelease = "\u00e9\xff', 'latin1')),
     "config.toml:2:12: byte 17 of the document, 0xe9, is not UTF-8\nhelp: find it: grep -naxv '.*' config.toml",
   );
   assert.equal(
-    check(new Uint8Array(262_145)),
+    await check(new Uint8Array(262_145)),
     'config.toml:1:1: the document has 262145 bytes; at most 256KiB are allowed\nhelp: a configuration is a few KiB',
   );
 });
 
-test('every kind of ill-formed UTF-8 is found where it begins', () => {
+test('every kind of ill-formed UTF-8 is found where it begins', async () => {
   const illFormed = [
     [0x80],
     [0xc0, 0x80],
@@ -111,7 +111,7 @@ test('every kind of ill-formed UTF-8 is found where it begins', () => {
   ];
   for (const bytes of illFormed) {
     const before = '# \u00e9\u20ac\u{1f600}\n# ';
-    const rendered = check(Buffer.concat([Buffer.from(before), Buffer.from(bytes)]));
+    const rendered = await check(Buffer.concat([Buffer.from(before), Buffer.from(bytes)]));
     assert.match(
       rendered,
       /^config\.toml:2:3: byte 14 of the document, 0x/,
@@ -120,7 +120,7 @@ test('every kind of ill-formed UTF-8 is found where it begins', () => {
   }
 });
 
-test('a document that nests without end, or holds an endless text, is refused and not run into', () => {
+test('a document that nests without end, or holds an endless text, is refused and not run into', async () => {
   const message = 'config.toml:1:1: the document nests too deeply, or holds a text that is too long';
   for (const text of [
     `x = ${'['.repeat(40)}${']'.repeat(40)}`,
@@ -130,17 +130,17 @@ test('a document that nests without end, or holds an endless text, is refused an
     `[${'a.'.repeat(40)}a]`,
     `x = "${'a'.repeat(250_000)}"`,
   ]) {
-    assert.ok(check(text).startsWith(message), text.slice(0, 20));
+    assert.ok((await check(text)).startsWith(message), text.slice(0, 20));
   }
 });
 
-test('each way of writing a table means the same', () => {
+test('each way of writing a table means the same', async () => {
   for (const text of [
     '[api]\nallowed_endpoints = []\nblocked_endpoints = ["ExecProcess"]',
     'api = { allowed_endpoints = [], blocked_endpoints = ["ExecProcess"] }',
     'api.allowed_endpoints = []\napi."blocked_endpoints" = ["ExecProcess"]',
     "['api']\nallowed_endpoints = [\n  # none\n]\r\n\"blocked_endpoints\" = [ '''\nExecProcess''', ]",
   ]) {
-    assert.match(check(text), /these lists leave nothing/, text);
+    assert.match(await check(text), /these lists leave nothing/, text);
   }
 });

@@ -1,7 +1,9 @@
 import { agentSettings } from './agent-settings-table.js';
 import { apiSettings } from './api-settings.js';
 import { auditSettings } from './audit-settings.js';
+import { deliverySettings } from './delivery-settings.js';
 import { limitSettings } from './limit-settings.js';
+import { measurementSettings } from './measurement-settings.js';
 import type { SettingRow } from './setting.js';
 
 /**
@@ -11,6 +13,8 @@ import type { SettingRow } from './setting.js';
 export const settings: readonly SettingRow[] = [
   ...Object.values<SettingRow>(agentSettings),
   ...Object.values<SettingRow>(apiSettings),
+  ...Object.values<SettingRow>(deliverySettings),
+  ...Object.values<SettingRow>(measurementSettings),
   ...Object.values<SettingRow>(auditSettings),
   ...Object.values<SettingRow>(limitSettings),
 ];

@@ -4,6 +4,8 @@ import { code, pageHead } from './markdown.js';
 const sectionPurposes: Readonly<Record<SettingRow['section'], string>> = {
   agent: 'The agent itself. Every key is optional.',
   api: 'What is served.',
+  delivery: 'How further documents come; without it there are none.',
+  measurement: 'Registers that the digest of the configuration is extended into.',
   audit: 'The record of decisions.',
   limits: 'Bounds on what callers can ask for.',
 };

@@ -29,7 +29,7 @@ export const configCheck: CommandDefinition = {
   run: async (invocation) => {
     const { io, options, operands } = invocation;
     const file = operands[0] ?? '';
-    const loaded = loadFile(file);
+    const loaded = await loadFile(file);
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
     if (!loaded.ok) {

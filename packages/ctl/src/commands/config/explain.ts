@@ -26,7 +26,7 @@ export const configExplain: CommandDefinition = {
   formats: true,
   run: async (invocation) => {
     const { io, options, operands } = invocation;
-    const loaded = loadFile(operands[0] ?? '', options.text('kernelLine'));
+    const loaded = await loadFile(operands[0] ?? '', options.text('kernelLine'));
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
     if (!loaded.ok) {

@@ -8,12 +8,15 @@ const readAtMost = 256 * 1024 + 1;
  * The configuration that an agent would have of this file, on any machine: whose the file is, who may write it and
  * where it lies is asked in the guest only. `kernelLine` is what a host might say there.
  */
-export function loadFile(file: string, kernelLine?: string): Loaded {
+export async function loadFile(file: string, kernelLine?: string): Promise<Loaded> {
   return loadConfiguration({
     flags: {},
     configFlag: file,
     environment: {},
     files: plainFiles,
+    rules: () => Promise.reject(new Error('rules are not built yet')),
+    delivery: [],
+    hostData: () => ({ ok: false, message: 'host data cannot be read yet', help: 'bind it otherwise' }),
     ...(kernelLine === undefined ? {} : { kernelLine }),
   });
 }
