@@ -15,6 +15,7 @@ const words: ReadonlyMap<string, boolean> = new Map([
  */
 export const boolean: ValueType<boolean> = {
   name: 'boolean',
+  schema: { type: 'boolean' },
   bare: true,
   fromToml: (value) => (value.kind === 'boolean' ? read(value.value) : expected('true or false')),
   fromText(text) {

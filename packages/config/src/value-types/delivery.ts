@@ -23,6 +23,7 @@ function readNames(texts: readonly string[]): Reading<readonly DeliveryName[]> {
 /** The ways of delivery that a document accepts, in order, each once. */
 export const deliveryNames: ValueType<readonly DeliveryName[]> = {
   name: namesText,
+  schema: { type: 'array', items: { enum: names }, uniqueItems: true },
   fromToml(value) {
     if (value.kind !== 'array') return expected(namesText);
     const texts: string[] = [];
@@ -50,6 +51,7 @@ function readBinding(text: string): Reading<string> {
 /** What vouches for a delivered document. */
 export const deliveryBinding: ValueType<string> = {
   name: bindingText,
+  schema: { type: 'string', pattern: '^(host_data|none|sha256:[0-9a-f]{64})$' },
   fromToml: (value) => (value.kind === 'string' ? readBinding(value.value) : expected(bindingText)),
   fromText: readBinding,
   write: (value) => JSON.stringify(value),

@@ -19,6 +19,16 @@ export function duration(bounds: { readonly minMs: number; readonly maxMs: numbe
   };
   return {
     name: `seconds or text with a unit, ${range}`,
+    schema: {
+      anyOf: [
+        {
+          type: 'integer',
+          minimum: Math.ceil(bounds.minMs / 1000),
+          maximum: Math.floor(bounds.maxMs / 1000),
+        },
+        { type: 'string', pattern: `^\\d{1,12}(${Array.from(units.keys()).join('|')})?$` },
+      ],
+    },
     fromToml(value) {
       if (value.kind === 'integer') return within(Number(value.value) * 1000);
       return value.kind === 'string' ? fromText(value.value) : expected(what);

@@ -14,6 +14,7 @@ export function integer(bounds: {
     value >= BigInt(min) && value <= BigInt(max) ? read(Number(value)) : expected(`${what} ${range}`);
   return {
     name: `${name}, ${range}`,
+    schema: { type: 'integer', minimum: min, maximum: max },
     fromToml: (value) => (value.kind === 'integer' ? within(value.value) : expected(`${what} ${range}`)),
     fromText: (text) => (/^-?\d{1,20}$/.test(text) ? within(BigInt(text)) : expected(`${what} ${range}`)),
     write: String,
@@ -41,6 +42,7 @@ const u64Max = '18446744073709551615';
 /** A count, or `"max"`: without end. The text form has Kata's number for that too. */
 export const countOrMax: ValueType<number | 'max'> = {
   name: 'integer or "max"',
+  schema: { anyOf: [{ type: 'integer', minimum: 0 }, { enum: ['max'] }] },
   fromToml(value) {
     if (value.kind === 'string' && value.value === 'max') return read('max');
     return value.kind === 'integer' ? countOrMax.fromText(String(value.value)) : expected(countOrMaxText);

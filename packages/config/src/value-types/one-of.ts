@@ -15,6 +15,7 @@ export function oneOf<W extends string>(
   };
   return {
     name: what,
+    schema: { enum: [...words, ...synonyms.keys()] },
     fromToml: (value) => (value.kind === 'string' ? fromText(value.value) : expected(what)),
     fromText,
     write: (value) => JSON.stringify(value),

@@ -10,6 +10,10 @@ function fromText(text: string): Reading<string> {
 /** A release of Kata Containers. 2.0.0 was the first with this API. */
 export const release: ValueType<string> = {
   name: 'release',
+  schema: {
+    type: 'string',
+    pattern: '^([2-9]|[1-9]\\d{1,3})\\.(0|[1-9]\\d{0,3})(\\.(0|[1-9]\\d{0,3}))?$',
+  },
   fromToml(value) {
     if (value.kind === 'string') return fromText(value.value);
     // 3.20 and 3.2 are the same number, and different releases.

@@ -1,4 +1,5 @@
 import { text } from './text.js';
+import { printable } from './value-schema.js';
 import type { ValueType } from './value-type.js';
 
 // sun_path holds 108 bytes: a path and its final zero, or a zero and an abstract name.
@@ -10,6 +11,7 @@ const longestUnixName = 107;
  */
 export const serverAddress: ValueType<string> = text({
   name: 'address',
+  pattern: `^(vsock://(-1|\\d{1,10}):[1-9]\\d{0,9}|unix://[/@]${printable()}+)$`,
   what: 'an address: "vsock://-1:1024", "unix:///run/kata-agent/agent.sock" or "unix://@name"',
   accept(text) {
     const vsock = /^vsock:\/\/(-1|\d{1,10}):(\d{1,10})$/.exec(text);

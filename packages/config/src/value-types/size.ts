@@ -25,6 +25,12 @@ export function size(bounds: { readonly min: number; readonly max: number }): Va
   };
   return {
     name: `bytes or text with a unit, ${range}`,
+    schema: {
+      anyOf: [
+        { type: 'integer', minimum: bounds.min, maximum: bounds.max },
+        { type: 'string', pattern: `^\\d{1,15} ?(${Array.from(units.keys()).filter(Boolean).join('|')})?$` },
+      ],
+    },
     fromToml(value) {
       if (value.kind === 'integer') return within(Number(value.value));
       return value.kind === 'string' ? fromText(value.value) : expected(what);

@@ -1,14 +1,19 @@
+import { groups, methodNames } from '@kata-agent/catalogue';
+import { printable } from './value-schema.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
 /** A text that passes `accept`. */
 export function text(form: {
   readonly name: string;
   readonly what: string;
+  /** For the schema: all that `accept` takes matches it. */
+  readonly pattern: string;
   accept(text: string): boolean;
 }): ValueType<string> {
   const fromText = (text: string): Reading<string> => (form.accept(text) ? read(text) : expected(form.what));
   return {
     name: form.name,
+    schema: { type: 'string', pattern: form.pattern },
     fromToml: (value) => (value.kind === 'string' ? fromText(value.value) : expected(form.what)),
     fromText,
     write: (value) => JSON.stringify(value),
@@ -18,6 +23,7 @@ export function text(form: {
 /** An absolute path without `.` and `..`: what it names does not depend on where the agent was started. */
 export const path: ValueType<string> = text({
   name: 'path',
+  pattern: `^(/(?!\\.{1,2}(/|$))${printable('/')}+)+$`,
   what: 'an absolute path such as "/run/kata-agent/audit.log"',
   accept: (text) =>
     /^(\/[^/\p{Cc}]+)+$/u.test(text) && !text.split('/').some((part) => part === '.' || part === '..'),
@@ -25,12 +31,14 @@ export const path: ValueType<string> = text({
 
 export const url: ValueType<string> = text({
   name: 'URL',
+  pattern: '^[A-Za-z][A-Za-z0-9+.-]*:\\S+$',
   what: 'a URL such as "http://proxy.example:3128"',
   accept: (text) => URL.canParse(text) && !/[\p{Cc}\s]/u.test(text),
 });
 
 export const words: ValueType<string> = text({
   name: 'text',
+  pattern: `^${printable()}+$`,
   what: 'a text that is not empty, without control characters',
   accept: (text) => text !== '' && !/\p{Cc}/u.test(text),
 });
@@ -39,6 +47,7 @@ export const words: ValueType<string> = text({
 export function optional<T>(type: ValueType<T>): ValueType<T | undefined> {
   return {
     name: type.name,
+    schema: type.schema,
     fromToml: (value) => type.fromToml(value),
     fromText: (text) => type.fromText(text),
     write: (value) => (value === undefined ? '(not set)' : type.write(value)),
@@ -50,6 +59,7 @@ const listOfTexts = 'a list of texts in quotes';
 /** A list of texts. As text, its entries are separated by commas. */
 export const textList: ValueType<readonly string[] | undefined> = {
   name: 'list of texts',
+  schema: { type: 'array', items: { type: 'string' } },
   fromToml(value) {
     if (value.kind !== 'array') return expected(listOfTexts);
     const texts: string[] = [];
@@ -68,6 +78,7 @@ export const textList: ValueType<readonly string[] | undefined> = {
 export const endpointList: ValueType<readonly string[] | undefined> = {
   ...textList,
   name: 'list of endpoints',
+  schema: { type: 'array', items: { enum: ['*', ...groups.keys(), ...methodNames] } },
   fromToml(value) {
     if (value.kind !== 'array') return expected(listOfTexts);
     return read(value.items.flatMap((item) => (item.kind === 'string' ? [item.value] : [])));

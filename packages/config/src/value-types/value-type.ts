@@ -1,4 +1,5 @@
 import type { TomlValue } from '../toml-value.js';
+import type { ValueSchema } from './value-schema.js';
 
 /** A value that was read, or what is expected instead; `help` is the nearest text that would do. */
 export type Reading<T> =
@@ -9,6 +10,8 @@ export type Reading<T> =
 export interface ValueType<T> {
   /** For the reference page: `boolean`, `seconds`, `"refuse" or "allow"`. */
   readonly name: string;
+  /** For editors: it accepts every value that a document may have, and most others not. */
+  readonly schema: ValueSchema;
   /** A kernel-line word without `=` means this. */
   readonly bare?: T;
   /** From a document. */
