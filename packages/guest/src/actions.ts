@@ -83,8 +83,12 @@ export interface SignalProcess extends ProcessRef {
   readonly signal: number;
 }
 
-export interface ReadStream extends ProcessRef {
+/** An output stream of a process. */
+export interface StreamRef extends ProcessRef {
   readonly stream: StreamName;
+}
+
+export interface ReadStream extends StreamRef {
   /** At most so many bytes are returned. */
   readonly length: number;
 }
@@ -125,6 +129,21 @@ export interface CopyFile {
   readonly offset: number;
   /** The bytes at `offset`; for a symbolic link its target. */
   readonly data: Uint8Array;
+}
+
+/** What there is, for those who decide about calls. */
+export interface SandboxFacts {
+  /** Empty: there is no sandbox, or it was made without an id. */
+  readonly id: string;
+  /** The ids of its containers, in the order in which they were made. */
+  readonly containers: readonly string[];
+}
+
+export interface ContainerFacts {
+  /** `stopped`: its first process has ended. */
+  readonly state: 'created' | 'running' | 'paused' | 'stopped';
+  /** Of the spec it was made from: the host's word. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 export interface GuestDetailsQuery {

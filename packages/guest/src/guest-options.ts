@@ -1,5 +1,5 @@
 import type { Syscalls } from '@kata-agent/linux';
-import type { StreamName } from './actions.js';
+import type { StreamRef } from './actions.js';
 
 export interface GuestOptions {
   readonly syscalls: Syscalls;
@@ -40,8 +40,8 @@ export interface GuestLimits {
  * pipe, and either thrown away or kept, the last `bytes` of it, in `<state>/output/<container>-<exec>.<stream>`.
  */
 export interface OutputPolicy {
-  /** Asked when a process is made and whenever its buffer is full. SetPolicy may have turned it to false. */
-  readonly readable: (stream: StreamName) => boolean;
+  /** Whether anyone may read the stream; asked whenever its buffer is full. The answer may change from call to call. */
+  readonly readable: (stream: StreamRef) => boolean;
   readonly unreadable: 'discard' | { readonly bytes: number };
 }
 

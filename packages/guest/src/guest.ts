@@ -46,6 +46,15 @@ export class Guest {
     return new Guest(await openContext(options));
   }
 
+  /** Undefined: there is no such container. */
+  containerFacts(id: string): actions.ContainerFacts | undefined {
+    return this.#containers.get(id)?.facts;
+  }
+
+  get sandboxFacts(): actions.SandboxFacts {
+    return { id: this.#sandbox.id, containers: [...this.#containers.keys()] };
+  }
+
   createSandbox(action: actions.CreateSandbox): Promise<void> {
     return this.#change(async () => {
       if (this.#containers.size > 0) {
@@ -162,6 +171,22 @@ export class Guest {
     if (data.length > 0) return streams.write(data);
     streams.closeInput();
     return 0;
+  }
+
+  /**
+   * Tells whether a reader was let through at his last read of a stream, for a policy that looks at each: output that
+   * somebody was let through to waits for him, and what nobody may read is drained (R15). A stream that is not there
+   * is left alone.
+   */
+  noteReader({ containerId, execId, stream }: actions.StreamRef, reader: string, admitted: boolean): void {
+    this.#containers.get(containerId)?.find(execId)?.streams.noteReader(stream, reader, admitted);
+  }
+
+  /** What may be read has changed: forgets who was let through, and drains what nobody may read any more. */
+  reconsiderOutput(): void {
+    for (const container of this.#containers.values()) {
+      for (const { streams } of container.processes) streams.forgetReaders();
+    }
   }
 
   async closeStdin(ref: actions.ProcessRef): Promise<void> {

@@ -15,6 +15,7 @@ export class Sandbox {
   readonly #context: GuestContext;
   readonly #made: UndoStack = new UndoStack();
   #created = false;
+  #id = '';
   #hostname = '';
   #resolvConf: string | undefined;
   /** Whose namespaces the others join: the first that was made. */
@@ -22,6 +23,11 @@ export class Sandbox {
 
   constructor(context: GuestContext) {
     this.#context = context;
+  }
+
+  /** Empty: there is none, or it has no id. */
+  get id(): string {
+    return this.#id;
   }
 
   /** What a failed create made is taken back; then it can be tried again. */
@@ -38,6 +44,7 @@ export class Sandbox {
       }
       this.#resolvConf = this.#writeResolvConf(action.dns);
       this.#hostname = action.hostname;
+      this.#id = action.sandboxId;
       this.#created = true;
     } catch (error) {
       await this.#unwind();
@@ -75,6 +82,7 @@ export class Sandbox {
   /** Its containers are gone; now what they shared goes. */
   async destroy(): Promise<void> {
     this.#created = false;
+    this.#id = '';
     this.#hostname = '';
     this.#resolvConf = undefined;
     this.#first = undefined;

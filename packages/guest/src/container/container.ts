@@ -1,3 +1,4 @@
+import type { ContainerFacts } from '../actions.js';
 import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import { GuestError } from '../guest-error.js';
 import type { ContainerProcess } from './container-process.js';
@@ -5,10 +6,9 @@ import { checkExecId } from './identifiers.js';
 import type { UndoStack } from './undo-stack.js';
 
 /** How far a container has come. That its first process has ended is the process's own matter. */
-export type ContainerState = 'created' | 'started' | 'paused';
+type ContainerState = 'created' | 'started' | 'paused';
 
-/** A container that the runtime has made: its processes, where it is accounted for, and how it is taken down. */
-export class Container {
+interface Parts {
   readonly id: string;
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
@@ -16,21 +16,34 @@ export class Container {
   readonly namespaces: ReadonlySet<string>;
   /** All that was made for it, to be taken back. */
   readonly made: UndoStack;
+  /** Of the spec that the host asked for. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A container that the runtime has made: its processes, where it is accounted for, and how it is taken down. */
+export class Container {
+  readonly id: string;
+  readonly first: ContainerProcess;
+  readonly cgroup: CgroupPaths;
+  readonly namespaces: ReadonlySet<string>;
+  readonly made: UndoStack;
+  readonly annotations: Readonly<Record<string, string>>;
   state: ContainerState = 'created';
   readonly #execs: Map<string, ContainerProcess> = new Map();
 
-  constructor(
-    id: string,
-    first: ContainerProcess,
-    cgroup: CgroupPaths,
-    namespaces: ReadonlySet<string>,
-    made: UndoStack,
-  ) {
+  constructor({ id, first, cgroup, namespaces, made, annotations }: Parts) {
     this.id = id;
     this.first = first;
     this.cgroup = cgroup;
     this.namespaces = namespaces;
     this.made = made;
+    this.annotations = annotations;
+  }
+
+  get facts(): ContainerFacts {
+    const { annotations } = this;
+    const alive = this.state === 'started' ? 'running' : this.state;
+    return { state: this.first.ended ? 'stopped' : alive, annotations };
   }
 
   /** `execId` empty or the container's own id: its first process. */
@@ -38,9 +51,13 @@ export class Container {
     return execId === '' || execId === this.id;
   }
 
+  find(execId: string): ContainerProcess | undefined {
+    return this.isFirst(execId) ? this.first : this.#execs.get(execId);
+  }
+
   /** Throws `not-found`, in words that both of Kata's runtimes know. */
   process(execId: string): ContainerProcess {
-    const found = this.isFirst(execId) ? this.first : this.#execs.get(execId);
+    const found = this.find(execId);
     if (found !== undefined) return found;
     throw new GuestError(
       'not-found',

@@ -91,7 +91,14 @@ async function build(
   made.push('watch for want of memory', () => oom.remove(id));
   context.storages.keep(storages, bundle);
   const own = (spec.linux?.namespaces ?? []).filter(({ path }) => path === undefined);
-  return new Container(id, first, cgroups, new Set(own.map(({ type }) => type)), made);
+  return new Container({
+    id,
+    first,
+    cgroup: cgroups,
+    namespaces: new Set(own.map(({ type }) => type)),
+    made,
+    annotations: requested.annotations ?? {},
+  });
 }
 
 function makeBundle(bundle: string, made: UndoStack): void {

@@ -77,6 +77,49 @@ test('where nobody may read, output is given away and the writer goes on', async
   assert.equal(Buffer.concat(taken).length, 32 + 800);
 });
 
+test('output waits for a reader who was let through, and is given away once he is refused', async () => {
+  const taken: Uint8Array[] = [];
+  const source = new PassThrough();
+  const stream = open(source, 10, { drained: () => true, take: (data) => taken.push(data) });
+  stream.noteReader('tenant', true);
+  stream.noteReader('host', false);
+  source.write('for the tenant');
+  await turn();
+  assert.ok(source.isPaused() && taken.length === 0, 'the host’s refusals cost the tenant nothing');
+  stream.noteReader('tenant', false);
+  await turn();
+  assert.ok(!source.isPaused());
+  assert.equal(Buffer.concat(taken).toString(), 'for the tenant');
+});
+
+test('a refusal makes a full stream ask again whether anyone may read', async () => {
+  const taken: Uint8Array[] = [];
+  let drained = false;
+  const source = new PassThrough();
+  const stream = open(source, 10, { drained: () => drained, take: (data) => taken.push(data) });
+  source.write('more than ten');
+  await turn();
+  stream.noteReader('host', false);
+  assert.ok(source.isPaused(), 'somebody else may');
+  drained = true;
+  stream.forgetReaders();
+  await turn();
+  assert.ok(!source.isPaused() && taken.length === 1);
+});
+
+test('readers who were let through are remembered in bounds, the newest longest', async () => {
+  const source = new PassThrough();
+  const stream = open(source, 10, { drained: () => true, take: () => undefined });
+  for (let reader = 0; reader < 1_000; reader += 1) stream.noteReader(`reader ${reader}`, true);
+  for (let reader = 936; reader < 999; reader += 1) stream.noteReader(`reader ${reader}`, false);
+  source.write('more than ten');
+  await turn();
+  assert.ok(source.isPaused(), 'one is left');
+  stream.noteReader('reader 999', false);
+  await turn();
+  assert.ok(!source.isPaused(), 'and those from before were forgotten');
+});
+
 test('after the process’s end, what it wrote is delivered, then comes the end of file, though the source stays open', async () => {
   const source = new PassThrough({ highWaterMark: 16 });
   const stream = open(source, 10);

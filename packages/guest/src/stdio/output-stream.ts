@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 
 /** What happens to output when the buffer is full: leave it in the pipe, or give it away so that the writer goes on. */
 export interface Overflow {
-  /** Nobody may read: the buffer is emptied into `take`, now and from now on. */
+  /** Nobody may read: the buffer is emptied into `take`. Not asked while a reader is known who was let through. */
   readonly drained: () => boolean;
   readonly take: (data: Uint8Array) => void;
 }
@@ -23,6 +23,9 @@ const nothing = new Uint8Array(0);
 
 const MOST_CHUNKS = 1024;
 
+/** Readers that are remembered; the one that was let through first makes room. */
+const MOST_READERS = 64;
+
 /**
  * After its process has ended, a stream that some grandchild keeps open still ends: so much later, in milliseconds.
  * Kata's clients wait for the end of file before they ask for the exit code, and give 500 ms.
@@ -39,6 +42,8 @@ export class OutputStream {
   readonly #limits: OutputLimits;
   readonly #overflow: Overflow;
   readonly #waiters: Waiter[] = [];
+  /** Who was let through at his last read. */
+  readonly #readers: Set<string> = new Set();
   #chunks: Uint8Array[] = [];
   #buffered = 0;
   /** All that ever came, to tell a silent source from a busy one. */
@@ -93,6 +98,19 @@ export class OutputStream {
     });
   }
 
+  /** A reader was let through, or refused. What was kept for the last one who might have it is given away. */
+  noteReader(reader: string, admitted: boolean): void {
+    this.#readers.delete(reader);
+    if (admitted) this.#admit(reader);
+    else this.#reconsider();
+  }
+
+  /** Whoever was let through has to be let through anew. */
+  forgetReaders(): void {
+    this.#readers.clear();
+    this.#reconsider();
+  }
+
   /** The process has ended: so does the stream, by itself or soon. Resolves when nothing more will arrive. */
   async processEnded(): Promise<void> {
     if (this.#over) return;
@@ -111,7 +129,7 @@ export class OutputStream {
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    if (this.#overflow.drained()) this.#giveAway();
+    if (this.#drained) this.#giveAway();
     this.#source.destroy();
     for (const waiter of this.#waiters.splice(0)) waiter.settle(nothing);
   }
@@ -146,14 +164,37 @@ export class OutputStream {
     if (this.#buffered >= this.#limits.buffer) this.#full();
   }
 
+  get #drained(): boolean {
+    return this.#readers.size === 0 && this.#overflow.drained();
+  }
+
+  #admit(reader: string): void {
+    if (this.#readers.size >= MOST_READERS) {
+      for (const oldest of this.#readers) {
+        this.#readers.delete(oldest);
+        break;
+      }
+    }
+    this.#readers.add(reader);
+  }
+
+  #reconsider(): void {
+    if (this.#buffered >= this.#limits.buffer) this.#full();
+  }
+
   #full(): void {
-    if (this.#overflow.drained()) this.#giveAway();
+    if (this.#drained) this.#giveAway();
     else if (!this.#draining) this.#source.pause();
   }
 
   #giveAway(): void {
     for (const chunk of this.#chunks.splice(0)) this.#overflow.take(chunk);
     this.#buffered = 0;
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    if (!this.#over && this.#source.isPaused()) this.#source.resume();
   }
 
   /** Without a copy when one chunk is enough, which it is for all large transfers. */
@@ -174,7 +215,7 @@ export class OutputStream {
         missing = 0;
       }
     }
-    if (this.#buffered < this.#limits.buffer && this.#source.isPaused()) this.#source.resume();
+    if (this.#buffered < this.#limits.buffer) this.#goOn();
     const [only] = parts;
     return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
   }

@@ -11,7 +11,7 @@ export function overflow(
   { output, paths }: StreamOptions,
   logs: OutputLog[],
 ): Overflow {
-  const drained = (): boolean => !output.readable(stream);
+  const drained = (): boolean => !output.readable({ containerId, execId, stream });
   if (output.unreadable === 'discard') return { drained, take: () => undefined };
   const file = join(paths.state, 'output', `${containerId}-${execId}.${stream}`);
   const log = new OutputLog(file, output.unreadable.bytes);

@@ -30,6 +30,15 @@ export class ProcessStreams {
     return this.#streams[stream]?.read(length, signal) ?? Promise.resolve(nothing);
   }
 
+  noteReader(stream: StreamName, reader: string, admitted: boolean): void {
+    this.#streams[stream]?.noteReader(reader, admitted);
+  }
+
+  forgetReaders(): void {
+    this.#streams.stdout.forgetReaders();
+    this.#streams.stderr?.forgetReaders();
+  }
+
   write(data: Uint8Array): Promise<number> {
     return this.#streams.input.write(data);
   }

@@ -1,0 +1,85 @@
+import { isIP } from 'node:net';
+import { GuestError } from '../guest-error.js';
+import type { Family, Interface, Neighbour, Route } from './network-values.js';
+
+/** What the kernel takes as a name (dev_valid_name), without what would be strange in a path or an argument. */
+const namePattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
+/** Ethernet, or InfiniBand's twenty bytes. */
+const hwAddrPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}((:[0-9a-f]{2}){14})?$/i;
+const maxMtu = 65_536;
+
+export function checkInterface(wanted: Interface): void {
+  checkName('interface name', wanted.name);
+  if (wanted.hwAddr !== '') checkHwAddr(wanted.hwAddr);
+  if (wanted.hwAddr === '' && wanted.devicePath === '') {
+    throw new GuestError(
+      'invalid',
+      `interface ${wanted.name} has neither hwAddr nor devicePath: nothing finds it`,
+    );
+  }
+  checkMtu(wanted.mtu);
+  for (const { address, prefix } of wanted.addresses) {
+    const bits = familyOf('address', address) === 'v4' ? 32 : 128;
+    if (!Number.isInteger(prefix) || prefix < 0 || prefix > bits) {
+      throw new GuestError('invalid', `mask ${prefix} of ${address} must be a prefix of 0 to ${bits} bits`);
+    }
+  }
+}
+
+export function checkRoute(route: Route): void {
+  checkName('device', route.device);
+  checkMtu(route.mtu);
+  if (route.dest !== '') checkNetwork('dest', route.dest, route.family);
+  if (route.gateway !== '') checkFamily('gateway', route.gateway, route.family);
+  if (route.source !== '') checkNetwork('source', route.source, route.family);
+  if (!Number.isInteger(route.scope) || route.scope < 0 || route.scope > 255) {
+    throw new GuestError('invalid', `scope ${route.scope} of a route must be from 0 to 255`);
+  }
+}
+
+export function checkNeighbour(neighbour: Neighbour): void {
+  familyOf('toIPAddress', neighbour.address);
+  checkName('device', neighbour.device);
+  if (neighbour.hwAddr !== '') checkHwAddr(neighbour.hwAddr);
+}
+
+/** The family of an address. Scoped addresses (`fe80::1%eth0`) are refused: the device has a field of its own. */
+export function familyOf(what: string, address: string): Family {
+  const version = address.includes('%') ? 0 : isIP(address);
+  if (version === 0) throw new GuestError('invalid', `${what} ${quote(address)} is not an IP address`);
+  return version === 4 ? 'v4' : 'v6';
+}
+
+function checkFamily(what: string, address: string, family: Family): void {
+  if (familyOf(what, address) !== family)
+    throw new GuestError('invalid', `${what} ${address} is not of the route's family, IP${family}`);
+}
+
+/** An address, or one with a prefix. */
+function checkNetwork(what: string, text: string, family: Family): void {
+  const [address = '', prefix, ...rest] = text.split('/');
+  checkFamily(what, address, family);
+  const bits = family === 'v4' ? 32 : 128;
+  const wrong = prefix !== undefined && !(/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+  if (wrong || rest.length > 0)
+    throw new GuestError('invalid', `${what} ${quote(text)} must end in a prefix of 0 to ${bits} bits`);
+}
+
+function checkName(what: string, name: string): void {
+  if (!namePattern.test(name))
+    throw new GuestError('invalid', `${what} ${quote(name)} must have 1 to 15 of A-Z a-z 0-9 _ . -`);
+}
+
+function checkHwAddr(address: string): void {
+  if (!hwAddrPattern.test(address))
+    throw new GuestError('invalid', `hardware address ${quote(address)} must be like 02:00:5e:10:00:01`);
+}
+
+function checkMtu(mtu: number): void {
+  if (!Number.isInteger(mtu) || mtu < 0 || mtu > maxMtu)
+    throw new GuestError('invalid', `mtu ${mtu} must be from 0 (unchanged) to ${maxMtu}`);
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 80));
+}

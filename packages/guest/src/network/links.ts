@@ -1,0 +1,57 @@
+import { GuestError } from '../guest-error.js';
+import type { Tools } from '../tool/tools.js';
+import { ip } from './ip.js';
+import type { InterfaceAddress } from './network-values.js';
+
+/** A link of the guest as the kernel has it. */
+export interface Link {
+  readonly name: string;
+  readonly hwAddr: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly addresses: readonly InterfaceAddress[];
+}
+
+/** What of `ip -json address show` is used (iproute2, ip/ipaddress.c). */
+interface ShownLink {
+  readonly ifname?: string;
+  readonly address?: string;
+  readonly mtu?: number;
+  readonly flags?: readonly string[];
+  readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[];
+}
+
+/** All links of the guest, in the kernel's order. */
+export async function links(tools: Tools): Promise<readonly Link[]> {
+  const shown = JSON.parse(
+    (await ip(tools, ['-json', 'address', 'show'])).toString(),
+  ) as readonly ShownLink[];
+  return shown.flatMap(({ ifname, address = '', mtu = 0, flags = [], addr_info: addresses = [] }) =>
+    ifname === undefined
+      ? []
+      : [
+          {
+            name: ifname,
+            hwAddr: address.toLowerCase(),
+            mtu,
+            up: flags.includes('UP'),
+            addresses: addresses.flatMap(({ local, prefixlen }) =>
+              local === undefined || prefixlen === undefined ? [] : [{ address: local, prefix: prefixlen }],
+            ),
+          },
+        ],
+  );
+}
+
+export async function linkByHwAddr(tools: Tools, hwAddr: string): Promise<Link | undefined> {
+  return (await links(tools)).find((link) => link.hwAddr === hwAddr.toLowerCase());
+}
+
+export async function linkByName(tools: Tools, name: string): Promise<Link | undefined> {
+  return (await links(tools)).find((link) => link.name === name);
+}
+
+/** Kata's Go runtime tries UpdateInterface again when an error has the words `Link not found` (kata-facts). */
+export function linkNotFound(how: string): GuestError {
+  return new GuestError('not-found', `Link not found (${how})`);
+}

@@ -1,0 +1,59 @@
+import { GuestError } from '../guest-error.js';
+import type { Tools } from '../tool/tools.js';
+import { checkNeighbour } from './check-network.js';
+import { ip } from './ip.js';
+import { linkByName, linkNotFound } from './links.js';
+import type { Neighbour } from './network-values.js';
+
+const NUD_PERMANENT = 0x80;
+
+/** Linux, include/uapi/linux/neighbour.h; the words are iproute2's. */
+const flagWords: ReadonlyMap<number, string> = new Map([
+  [0x01, 'use'],
+  [0x08, 'proxy'],
+  [0x10, 'extern_learn'],
+  [0x80, 'router'],
+]);
+
+/** Sets neighbours; one that is there already is replaced. All are checked before the first is set. */
+export async function addNeighbours(neighbours: readonly Neighbour[], tools: Tools): Promise<void> {
+  const commands = neighbours.map((neighbour) => neighbourArguments(neighbour));
+  for (const device of new Set(neighbours.map(({ device }) => device))) {
+    if ((await linkByName(tools, device)) === undefined) throw linkNotFound(`Name: ${device}`);
+  }
+  for (const command of commands) await ip(tools, command);
+}
+
+/** The arguments of `ip` that set a neighbour. */
+export function neighbourArguments(neighbour: Neighbour): readonly string[] {
+  checkNeighbour(neighbour);
+  const { address, device, hwAddr, state, flags } = neighbour;
+  if (!Number.isInteger(state) || state < 0 || state > 0xff)
+    throw new GuestError('invalid', `state ${state} of neighbour ${address} must be from 0 to 255`);
+  const words = wordsOf(flags, address);
+  // A proxy entry answers for the address: it has neither hardware address nor state.
+  if (words.includes('proxy')) return ['neighbour', 'replace', 'proxy', address, 'dev', device];
+  return [
+    'neighbour',
+    'replace',
+    address,
+    ...(hwAddr === '' ? [] : ['lladdr', hwAddr]),
+    'dev',
+    device,
+    'nud',
+    String(state === 0 ? NUD_PERMANENT : state),
+    ...words,
+  ];
+}
+
+function wordsOf(flags: number, address: string): readonly string[] {
+  let rest = flags;
+  const words: string[] = [];
+  for (const [bit, word] of flagWords) {
+    if ((rest & bit) === 0) continue;
+    words.push(word);
+    rest &= ~bit;
+  }
+  if (rest !== 0) throw new GuestError('invalid', `flags ${flags} of neighbour ${address} are not all known`);
+  return words;
+}

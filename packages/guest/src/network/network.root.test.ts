@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach, beforeEach, test } from 'node:test';
+import { NetworkNamespace } from '../testing/network-namespace.js';
+import { skip } from '../testing/real-guest.js';
+import { SystemTools } from '../tool/tools.js';
+import { links } from './links.js';
+import { addNeighbours } from './neighbours.js';
+import type { Interface, Route } from './network-values.js';
+import { readPacketFilter, replacePacketFilter } from './packet-filter.js';
+import { listRoutes, updateRoutes } from './routes.js';
+import { updateInterface } from './update-interface.js';
+
+let guest: NetworkNamespace;
+let host: NetworkNamespace;
+
+beforeEach(() => {
+  if (skip !== false) return;
+  guest = new NetworkNamespace();
+  host = new NetworkNamespace();
+  guest.connect('ens3', host, 'tap0');
+  host.ip('link', 'set', 'tap0', 'up');
+  host.ip('address', 'add', '10.9.0.1/24', 'dev', 'tap0');
+  host.ip('address', 'add', 'fd09::1/64', 'dev', 'tap0', 'nodad');
+});
+afterEach(() => {
+  if (skip !== false) return;
+  guest.remove();
+  host.remove();
+});
+
+async function hwAddrOf(name: string): Promise<string> {
+  return (await links(guest.tools)).find((link) => link.name === name)?.hwAddr ?? '';
+}
+
+function update(wanted: Partial<Interface> & { readonly hwAddr: string }): Promise<void> {
+  return updateInterface(
+    { name: 'eth0', mtu: 1400, addresses: [], devicePath: '', rawFlags: 0, ...wanted },
+    { tools: guest.tools, proc: '/proc', linkOfDevice: async () => 'ens3' },
+  );
+}
+
+const route: Route = {
+  family: 'v4',
+  dest: '',
+  gateway: '',
+  device: 'eth0',
+  source: '',
+  scope: 0,
+  flags: 0,
+  mtu: 0,
+};
+
+test('an interface is found by its address, renamed, and passes traffic of both families', {
+  skip,
+}, async () => {
+  const hwAddr = (await hwAddrOf('ens3')).toUpperCase();
+  await update({
+    hwAddr,
+    addresses: [
+      { address: '10.9.0.2', prefix: 24 },
+      { address: 'fd09::2', prefix: 64 },
+    ],
+  });
+  const eth0 = (await links(guest.tools)).find(({ name }) => name === 'eth0');
+  assert.equal(eth0?.mtu, 1400);
+  assert.equal(eth0?.up, true);
+  assert.ok(eth0?.addresses.some(({ address, prefix }) => address === '10.9.0.2' && prefix === 24));
+  assert.ok(eth0?.addresses.some(({ address, prefix }) => address === 'fd09::2' && prefix === 64));
+  await updateRoutes(
+    [
+      // The order of the request is the wrong one on purpose: the gateway is reachable by the second only.
+      { ...route, dest: '192.0.2.0/24', gateway: '10.10.0.1', source: '10.9.0.2', mtu: 1300 },
+      { ...route, dest: '10.10.0.1/32', scope: 253 },
+      { ...route, family: 'v6', gateway: 'fd09::1' },
+      { ...route, gateway: '203.0.113.1', flags: 4 },
+    ],
+    guest.tools,
+  );
+  const routes = await listRoutes(guest.tools);
+  const named = (dest: string): Route | undefined => routes.find((each) => each.dest === dest);
+  assert.deepEqual(named('192.0.2.0/24'), {
+    ...route,
+    dest: '192.0.2.0/24',
+    gateway: '10.10.0.1',
+    source: '10.9.0.2',
+    mtu: 1300,
+  });
+  assert.equal(named('10.10.0.1/32')?.scope, 253);
+  assert.equal(named('0.0.0.0/0')?.flags, 4);
+  assert.equal(named('::/0')?.gateway, 'fd09::1');
+  for (const address of ['10.9.0.1', 'fd09::1']) assert.equal(await throughTcp(address), 'there and back\n');
+});
+
+test('a name that is taken is swapped', { skip }, async () => {
+  guest.connect('eth0', host, 'tap1');
+  guest.ip('link', 'set', 'eth0', 'up');
+  const [first, second] = [await hwAddrOf('eth0'), await hwAddrOf('ens3')];
+  await update({ hwAddr: second });
+  assert.equal(await hwAddrOf('eth0'), second);
+  assert.equal(await hwAddrOf('ens3'), first);
+  const other = (await links(guest.tools)).find(({ name }) => name === 'ens3');
+  assert.equal(other?.up, true, 'it is up again');
+});
+
+test('a card of a template gets the address that it should have', { skip }, async () => {
+  await update({ name: 'ens3', hwAddr: '02:aa:bb:cc:dd:ee' });
+  assert.equal(await hwAddrOf('ens3'), '02:aa:bb:cc:dd:ee');
+  await update({ name: 'eth7', hwAddr: '02:aa:bb:cc:dd:ff', devicePath: '02/01' });
+  assert.equal(await hwAddrOf('eth7'), '02:aa:bb:cc:dd:ff');
+});
+
+test('a link that is not there is told in the words that the runtime looks for', { skip }, async () => {
+  await assert.rejects(update({ hwAddr: '02:00:00:00:00:99' }), {
+    kind: 'not-found',
+    message: 'Link not found (Address: 02:00:00:00:00:99)',
+  });
+  await assert.rejects(updateRoutes([route], guest.tools), { message: 'Link not found (Name: eth0)' });
+});
+
+test('a gateway that nobody reaches is an error, and the routes before it stay', { skip }, async () => {
+  await update({ hwAddr: await hwAddrOf('ens3'), addresses: [{ address: '10.9.0.2', prefix: 24 }] });
+  const unreachable = { ...route, gateway: '198.51.100.1' };
+  await assert.rejects(updateRoutes([unreachable], guest.tools), { kind: 'invalid', message: /gateway/i });
+});
+
+test('neighbours are set and replaced', { skip }, async () => {
+  await update({ hwAddr: await hwAddrOf('ens3') });
+  const neighbour = { address: '10.9.0.1', device: 'eth0', hwAddr: '02:00:00:00:00:aa', state: 0, flags: 0 };
+  const v6 = { ...neighbour, address: 'fd09::1', flags: 0x80 };
+  await addNeighbours([neighbour, v6], guest.tools);
+  await addNeighbours([{ ...neighbour, hwAddr: '02:00:00:00:00:ab' }], guest.tools);
+  const shown = guest.ip('neighbour', 'show');
+  assert.match(shown, /10\.9\.0\.1 dev eth0 lladdr 02:00:00:00:00:ab PERMANENT/);
+  assert.match(shown, /fd09::1 dev eth0 lladdr 02:00:00:00:00:aa router PERMANENT/);
+});
+
+test('the packet filter is read and replaced, all or nothing', { skip }, async () => {
+  for (const family of ['v4', 'v6'] as const) {
+    const rules = '*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 81 -j DROP\nCOMMIT\n';
+    await replacePacketFilter(family, Buffer.from(rules), guest.tools);
+    assert.match(
+      (await readPacketFilter(family, guest.tools)).toString(),
+      /-A INPUT -p tcp .*--dport 81 -j DROP/,
+    );
+    const half = '*filter\n:INPUT DROP [0:0]\nCOMMIT\n*nat\n-A NOWHERE -j ACCEPT\nCOMMIT\n';
+    await assert.rejects(replacePacketFilter(family, Buffer.from(half), guest.tools), { kind: 'invalid' });
+    assert.match((await readPacketFilter(family, guest.tools)).toString(), /:INPUT ACCEPT/);
+  }
+});
+
+test('a tool that is not installed is named with its package', async () => {
+  const tool = { program: 'kata-no-such-tool', package: 'some-package' };
+  await assert.rejects(new SystemTools().run(tool, []), {
+    kind: 'precondition',
+    message: 'kata-no-such-tool is not in this guest; install it: apt-get install some-package',
+  });
+});
+
+/** What a server in the host's namespace hears from a client in the guest's, and sends back. */
+async function throughTcp(address: string): Promise<string> {
+  const listen = `require('net').createServer((s) => { s.pipe(s); s.on('close', () => process.exit()); }).listen(7777, '::', () => console.log('ready'))`;
+  const server = spawn('ip', ['netns', 'exec', host.name, process.execPath, '-e', listen], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(server.stdout, 'data');
+  const send = `const s = require('net').connect(7777, '${address}', () => s.end('there and back\\n')); s.pipe(process.stdout)`;
+  const heard = guest.exec(process.execPath, '-e', send);
+  await once(server, 'close');
+  return heard;
+}

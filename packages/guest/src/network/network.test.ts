@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import type { Tool, ToolRun, Tools } from '../tool/tools.js';
+import { addNeighbours, neighbourArguments } from './neighbours.js';
+import type { Interface, Route } from './network-values.js';
+import { replacePacketFilter } from './packet-filter.js';
+import { routeArguments, updateRoutes } from './routes.js';
+import { updateInterface } from './update-interface.js';
+
+/** Answers from a table of programs, and keeps what was run. */
+class ScriptedTools implements Tools {
+  readonly runs: string[] = [];
+  readonly #answers: readonly Partial<ToolRun>[];
+
+  constructor(answers: readonly Partial<ToolRun>[] = []) {
+    this.#answers = answers;
+  }
+
+  async run(tool: Tool, args: readonly string[]): Promise<ToolRun> {
+    const answer = this.#answers[this.runs.length] ?? {};
+    this.runs.push([tool.program, ...args].join(' '));
+    return { status: 0, stdout: Buffer.from('[]'), stderr: '', ...answer };
+  }
+}
+
+const route: Route = {
+  family: 'v4',
+  dest: '',
+  gateway: '',
+  device: 'eth0',
+  source: '',
+  scope: 0,
+  flags: 0,
+  mtu: 0,
+};
+
+const eth0: Interface = {
+  name: 'eth0',
+  hwAddr: '02:00:00:00:00:01',
+  mtu: 1500,
+  addresses: [],
+  devicePath: '',
+  rawFlags: 0,
+};
+
+test('a route becomes one argument vector', () => {
+  const words = (more: Partial<Route>): string => routeArguments({ ...route, ...more }).join(' ');
+  assert.equal(words({}), '-4 route replace default dev eth0 proto boot scope 0');
+  assert.equal(
+    words({ gateway: '10.0.0.1', flags: 4, mtu: 1400 }),
+    '-4 route replace default via 10.0.0.1 dev eth0 onlink proto boot scope 0 mtu 1400',
+  );
+  assert.equal(
+    words({ dest: '10.0.0.0/8', source: '10.1.2.3/32', scope: 253 }),
+    '-4 route replace 10.0.0.0/8 dev eth0 src 10.1.2.3 proto boot scope 253',
+  );
+  assert.equal(
+    words({ family: 'v6', dest: 'fd00::/64', source: 'fd01::/64', scope: 253 }),
+    '-6 route replace fd00::/64 from fd01::/64 dev eth0 proto boot',
+  );
+});
+
+test('a neighbour becomes one argument vector, and permanent by itself', () => {
+  const neighbour = { address: '10.0.0.9', device: 'eth0', hwAddr: '02:00:00:00:00:09', state: 0, flags: 0 };
+  const words = (more: Partial<typeof neighbour>) => neighbourArguments({ ...neighbour, ...more }).join(' ');
+  assert.equal(words({}), 'neighbour replace 10.0.0.9 lladdr 02:00:00:00:00:09 dev eth0 nud 128');
+  assert.equal(
+    words({ state: 2, flags: 0x80, hwAddr: '' }),
+    'neighbour replace 10.0.0.9 dev eth0 nud 2 router',
+  );
+  assert.equal(words({ flags: 8 }), 'neighbour replace proxy 10.0.0.9 dev eth0');
+  assert.throws(() => words({ flags: 2 }), { kind: 'invalid', message: /flags 2/ });
+  assert.throws(() => words({ state: -1 }), { kind: 'invalid', message: /state -1/ });
+});
+
+test('what is wrong is told before anything is run', async () => {
+  const tools = new ScriptedTools();
+  const context = { tools, proc: '/proc', linkOfDevice: async () => 'eth0' };
+  const wrongInterfaces: readonly (readonly [Partial<Interface>, RegExp])[] = [
+    [{ name: '' }, /interface name ""/],
+    [{ name: 'a name of more than fifteen' }, /interface name "a name/],
+    [{ name: '../eth0' }, /interface name/],
+    [{ name: '-all' }, /interface name "-all"/],
+    [{ hwAddr: '' }, /neither hwAddr nor devicePath/],
+    [{ hwAddr: '02:00:00' }, /hardware address "02:00:00"/],
+    [{ mtu: 2 ** 31 }, /mtu 2147483648/],
+    [{ mtu: 2 ** 64 }, /mtu/],
+    [{ addresses: [{ address: '10.0.0.256', prefix: 8 }] }, /address "10.0.0.256"/],
+    [{ addresses: [{ address: '10.0.0.1', prefix: 33 }] }, /mask 33 of 10.0.0.1/],
+    [{ addresses: [{ address: '10.0.0.1', prefix: Number.NaN }] }, /mask NaN/],
+    [{ addresses: [{ address: 'fe80::1%eth0', prefix: 64 }] }, /not an IP address/],
+  ];
+  for (const [wrong, message] of wrongInterfaces) {
+    await assert.rejects(updateInterface({ ...eth0, ...wrong }, context), { kind: 'invalid', message });
+  }
+  const wrongRoutes: readonly (readonly [Partial<Route>, RegExp])[] = [
+    [{ device: 'eth0;reboot' }, /device "eth0;reboot"/],
+    [{ gateway: 'fe80::1' }, /gateway fe80::1 is not of the route's family, IPv4/],
+    [{ dest: '10.0.0.0/33' }, /dest "10.0.0.0\/33"/],
+    [{ dest: '10.0.0.0/8/8' }, /dest/],
+    [{ dest: '-help' }, /dest "-help" is not an IP address/],
+    [{ source: 'x' }, /source "x"/],
+    [{ scope: 256 }, /scope 256/],
+  ];
+  for (const [wrong, message] of wrongRoutes) {
+    // A good route before it is not set either.
+    await assert.rejects(updateRoutes([route, { ...route, ...wrong }], tools), { kind: 'invalid', message });
+  }
+  assert.deepEqual(tools.runs, []);
+});
+
+test('no text of a request becomes an option of ip', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string(), fc.string(), fc.string(), fc.nat(300), async (a, b, c, n) => {
+      const tools = new ScriptedTools();
+      const context = { tools, proc: '/proc', linkOfDevice: async () => 'eth0' };
+      const attempts = [
+        updateInterface({ ...eth0, name: a, hwAddr: b, addresses: [{ address: c, prefix: n }] }, context),
+        updateRoutes([{ ...route, device: a, gateway: b, dest: c, scope: n }], tools),
+        addNeighbours([{ address: a, device: b, hwAddr: c, state: n, flags: n }], tools),
+      ];
+      const ends = await Promise.allSettled(attempts);
+      for (const end of ends) if (end.status === 'rejected') assert.equal(end.reason.name, 'GuestError');
+      for (const run of tools.runs) assert.doesNotMatch(run, / -[^j46N]/);
+    }),
+  );
+});
+
+test('rules that cannot all be set leave the filter as it was', async () => {
+  const [fine, refused] = [{}, { status: 1, stderr: 'line 4 failed' }];
+  const before = { stdout: Buffer.from('*filter\nCOMMIT\n') };
+  const tools = new ScriptedTools([fine, before, refused, fine]);
+  await assert.rejects(replacePacketFilter('v4', Buffer.from('x'), tools), {
+    kind: 'invalid',
+    message: 'iptables-restore refused the rules: line 4 failed',
+  });
+  assert.deepEqual(tools.runs, [
+    'iptables-restore --test --wait',
+    'iptables-save',
+    'iptables-restore --wait',
+    'iptables-restore --wait',
+  ]);
+  const hopeless = new ScriptedTools([fine, before, refused, refused]);
+  await assert.rejects(replacePacketFilter('v6', Buffer.from('x'), hopeless), {
+    kind: 'internal',
+    message: /could not be put back/,
+  });
+});

@@ -1,0 +1,84 @@
+import type { Tools } from '../tool/tools.js';
+import { checkRoute } from './check-network.js';
+import { ip } from './ip.js';
+import { linkByName, linkNotFound } from './links.js';
+import type { Family, Route } from './network-values.js';
+
+const RTNH_F_ONLINK = 4;
+const fullPrefix: Readonly<Record<Family, string>> = { v4: '/32', v6: '/128' };
+
+/** What of `ip -json -N route show` is used (iproute2, ip/iproute.c): numbers, and nothing where it is zero. */
+interface ShownRoute {
+  readonly dst?: string;
+  readonly gateway?: string;
+  readonly via?: { readonly host?: string };
+  readonly dev?: string;
+  readonly prefsrc?: string;
+  readonly scope?: string;
+  readonly flags?: readonly string[];
+  readonly metrics?: readonly { readonly mtu?: number }[];
+}
+
+/**
+ * Sets routes of the main table; one that is there already is replaced. Those without a gateway come first: a gateway
+ * has to be reachable when a route over it is made. All are checked before the first is set.
+ */
+export async function updateRoutes(routes: readonly Route[], tools: Tools): Promise<void> {
+  for (const route of routes) checkRoute(route);
+  for (const device of new Set(routes.map(({ device }) => device))) {
+    if ((await linkByName(tools, device)) === undefined) throw linkNotFound(`Name: ${device}`);
+  }
+  const direct = routes.filter(({ gateway }) => gateway === '');
+  const overGateway = routes.filter(({ gateway }) => gateway !== '');
+  for (const route of [...direct, ...overGateway]) await ip(tools, routeArguments(route));
+}
+
+/** The arguments of `ip` that set a route. */
+export function routeArguments(route: Route): readonly string[] {
+  const { family, dest, gateway, device, source, scope, flags, mtu } = route;
+  // A source as wide as an address is the one to send from; IPv6 has routes for senders of a network as well.
+  const sender = source.replace(fullPrefix[family], '');
+  const from = sender.includes('/') ? ['from', sender] : ['src', sender];
+  return [
+    family === 'v4' ? '-4' : '-6',
+    'route',
+    'replace',
+    dest === '' ? 'default' : dest,
+    ...(source !== '' && from[0] === 'from' ? from : []),
+    ...(gateway === '' ? [] : ['via', gateway]),
+    'dev',
+    device,
+    ...((flags & RTNH_F_ONLINK) === 0 ? [] : ['onlink']),
+    ...(source !== '' && from[0] === 'src' ? from : []),
+    'proto',
+    'boot',
+    // IPv6 knows no scopes.
+    ...(family === 'v4' ? ['scope', String(scope)] : []),
+    ...(mtu === 0 ? [] : ['mtu', String(mtu)]),
+  ];
+}
+
+/** The routes of the main table, IPv4 first. */
+export async function listRoutes(tools: Tools): Promise<readonly Route[]> {
+  return [...(await routesOf('v4', tools)), ...(await routesOf('v6', tools))];
+}
+
+async function routesOf(family: Family, tools: Tools): Promise<readonly Route[]> {
+  const args = ['-json', '-N', family === 'v4' ? '-4' : '-6', 'route', 'show', 'table', 'main'];
+  const shown = JSON.parse((await ip(tools, args)).toString() || '[]') as readonly ShownRoute[];
+  return shown.map((route) => ({
+    family,
+    dest: destinationOf(route.dst, family),
+    gateway: route.gateway ?? route.via?.host ?? '',
+    device: route.dev ?? '',
+    source: route.prefsrc ?? '',
+    scope: Number(route.scope ?? 0),
+    flags: route.flags?.includes('onlink') === true ? RTNH_F_ONLINK : 0,
+    mtu: route.metrics?.find(({ mtu }) => mtu !== undefined)?.mtu ?? 0,
+  }));
+}
+
+function destinationOf(shown: string | undefined, family: Family): string {
+  if (shown === undefined || shown === 'default') return family === 'v4' ? '0.0.0.0/0' : '::/0';
+  return shown.includes('/') ? shown : `${shown}${fullPrefix[family]}`;
+}

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Tools } from '../tool/tools.js';
+import { checkInterface } from './check-network.js';
+import { ip } from './ip.js';
+import { type Link, linkByHwAddr, linkByName, linkNotFound } from './links.js';
+import type { Interface } from './network-values.js';
+
+const IFF_NOARP = 0x80;
+
+export interface InterfaceContext {
+  readonly tools: Tools;
+  /** `/proc`. */
+  readonly proc: string;
+  /** The name of the link of a PCI device, once it has appeared. Throws when it does not come in time. */
+  readonly linkOfDevice: (devicePath: string) => Promise<string>;
+}
+
+/**
+ * Makes an interface what it is to be: found by its hardware address (or by its place on PCI, and then given the
+ * address), renamed, with its addresses and MTU, up. Everything is checked before anything is changed.
+ */
+export async function updateInterface(wanted: Interface, context: InterfaceContext): Promise<void> {
+  checkInterface(wanted);
+  const { tools } = context;
+  const link = await findLink(wanted, context);
+  if (link.up) await ip(tools, ['link', 'set', 'dev', link.name, 'down']);
+  await takeName(link, wanted.name, tools);
+  const arp = (wanted.rawFlags & IFF_NOARP) === 0 ? 'on' : 'off';
+  const mtu = wanted.mtu === 0 ? [] : ['mtu', String(wanted.mtu)];
+  await ip(tools, ['link', 'set', 'dev', wanted.name, ...mtu, 'arp', arp, 'up']);
+  const v6 = speaksV6(context.proc);
+  for (const { address, prefix } of wanted.addresses) {
+    const isV6 = address.includes(':');
+    // A guest without IPv6 takes a pod of both families all the same.
+    if (isV6 && !v6) continue;
+    // The host's network plug-in has made sure that nobody else has the address; an address that the kernel still
+    // checks cannot be the source of a route.
+    const nodad = isV6 ? ['nodad'] : [];
+    await ip(tools, ['address', 'replace', `${address}/${prefix}`, 'dev', wanted.name, ...nodad]);
+  }
+}
+
+async function findLink(wanted: Interface, { tools, linkOfDevice }: InterfaceContext): Promise<Link> {
+  if (wanted.devicePath !== '') {
+    const name = await linkOfDevice(wanted.devicePath);
+    if (wanted.hwAddr === '') return named(name, tools);
+    return withHwAddr(name, wanted.hwAddr, tools);
+  }
+  const link = await linkByHwAddr(tools, wanted.hwAddr);
+  if (link !== undefined) return link;
+  // A machine that came from a template has the card of the machine that it was copied from, under the same name.
+  if ((await linkByName(tools, wanted.name)) === undefined) throw linkNotFound(`Address: ${wanted.hwAddr}`);
+  return withHwAddr(wanted.name, wanted.hwAddr, tools);
+}
+
+async function named(name: string, tools: Tools): Promise<Link> {
+  const link = await linkByName(tools, name);
+  if (link === undefined) throw linkNotFound(`Name: ${name}`);
+  return link;
+}
+
+/** Gives a link its hardware address; most drivers take one only while the link is down. */
+async function withHwAddr(name: string, hwAddr: string, tools: Tools): Promise<Link> {
+  const link = await named(name, tools);
+  if (link.hwAddr === hwAddr.toLowerCase()) return link;
+  await ip(tools, ['link', 'set', 'dev', name, 'down']);
+  await ip(tools, ['link', 'set', 'dev', name, 'address', hwAddr]);
+  return { ...link, up: false, hwAddr: hwAddr.toLowerCase() };
+}
+
+/** Renames a link that is down. Another one of that name takes the old name of this one. */
+async function takeName(link: Link, name: string, tools: Tools): Promise<void> {
+  if (link.name === name) return;
+  const other = await linkByName(tools, name);
+  if (other === undefined) {
+    await ip(tools, ['link', 'set', 'dev', link.name, 'name', name]);
+    return;
+  }
+  // No link has this name: names of links are checked, and an interface index is in it only here.
+  const passing = `kata-swap${process.pid % 100_000}`;
+  if (other.up) await ip(tools, ['link', 'set', 'dev', other.name, 'down']);
+  await ip(tools, ['link', 'set', 'dev', other.name, 'name', passing]);
+  await ip(tools, ['link', 'set', 'dev', link.name, 'name', name]);
+  await ip(tools, ['link', 'set', 'dev', passing, 'name', link.name]);
+  if (other.up) await ip(tools, ['link', 'set', 'dev', link.name, 'up']);
+}
+
+/** Whether the kernel has IPv6 and it is not switched off for new links. */
+function speaksV6(proc: string): boolean {
+  return ['all', 'default'].some((conf) => {
+    try {
+      return readFileSync(join(proc, `sys/net/ipv6/conf/${conf}/disable_ipv6`), 'utf8').trim() === '0';
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw error;
+    }
+  });
+}
