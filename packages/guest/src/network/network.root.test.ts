@@ -119,7 +119,7 @@ test('a link that is not there is told in the words that the runtime looks for',
   await assert.rejects(updateRoutes([route], guest.tools), { message: 'Link not found (Name: eth0)' });
 });
 
-test('a gateway that nobody reaches is an error, and the routes before it stay', { skip }, async () => {
+test('a gateway that no route reaches is an error of the caller', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3'), addresses: [{ address: '10.9.0.2', prefix: 24 }] });
   const unreachable = { ...route, gateway: '198.51.100.1' };
   await assert.rejects(updateRoutes([unreachable], guest.tools), { kind: 'invalid', message: /gateway/i });

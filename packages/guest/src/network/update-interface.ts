@@ -77,7 +77,6 @@ async function takeName(link: Link, name: string, tools: Tools): Promise<void> {
     await ip(tools, ['link', 'set', 'dev', link.name, 'name', name]);
     return;
   }
-  // No link has this name: names of links are checked, and an interface index is in it only here.
   const passing = `kata-swap${process.pid % 100_000}`;
   if (other.up) await ip(tools, ['link', 'set', 'dev', other.name, 'down']);
   await ip(tools, ['link', 'set', 'dev', other.name, 'name', passing]);
