@@ -1,0 +1,22 @@
+import type { Entry } from './fact-name.js';
+
+/**
+ * A literal of CEL, in a form that may stand in a `'''` string of TOML: control characters are escaped, and so are
+ * apostrophes that would end it.
+ */
+export function celLiteral(entry: Entry): string {
+  if (typeof entry === 'number') return String(entry);
+  if (typeof entry !== 'string') return `[${entry.map(celLiteral).join(', ')}]`;
+  const escaped = entry.replace(/[\\"\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|''/gu, (found) => {
+    if (found === "''") return "\\'\\'";
+    if (found === '\\' || found === '"') return `\\${found}`;
+    if (found === '\n') return '\\n';
+    const code = found.codePointAt(0) ?? 0;
+    return code > 0xffff ? `\\U${hex(code, 8)}` : `\\u${hex(code, 4)}`;
+  });
+  return `"${escaped}"`;
+}
+
+function hex(code: number, digits: number): string {
+  return code.toString(16).padStart(digits, '0');
+}

@@ -1,0 +1,142 @@
+import type { RequestFacts } from '@kata-agent/gate';
+import type { Entry, FactName } from './fact-name.js';
+import { sourcePlace } from './source-place.js';
+
+/** How a fact of requests becomes a rule. */
+export interface FactRow {
+  /** The values of one request; undefined: nothing is known of it. */
+  readonly read: (facts: RequestFacts) => readonly Entry[] | undefined;
+  /** The rule's name, after the method's own word. */
+  readonly name: string;
+  /** What the rule says, as a comment above it. */
+  readonly says: string;
+  /** What a refused caller is told. */
+  readonly message: string;
+  /** CEL around the list of values; absent: there is a rule only when nobody wants any. */
+  readonly expression?: { readonly before: string; readonly after: string };
+  /** CEL when the list is empty. */
+  readonly none: string;
+}
+
+const rows: { readonly [F in FactName]: FactRow } = {
+  command: {
+    read: ({ command }) => (command === undefined ? undefined : [command]),
+    name: 'commands',
+    says: 'What may run.',
+    message: 'this command is none of the workload’s',
+    expression: { before: 'args.size() > 0 && args[0] in ', after: '' },
+    none: 'args.size() == 0',
+  },
+  environment: {
+    read: ({ environment }) => environment,
+    name: 'environment',
+    says: 'The names of environment variables.',
+    message: 'the environment has a variable that is none of the workload’s',
+    expression: { before: 'env.all(name, name in ', after: ')' },
+    none: 'env.size() == 0',
+  },
+  cwd: {
+    read: ({ cwd }) => (cwd === undefined ? undefined : [cwd]),
+    name: 'folders',
+    says: 'The folder that a command starts in.',
+    message: 'this working directory is none of the workload’s',
+    expression: { before: 'cwd in ', after: '' },
+    none: 'cwd == ""',
+  },
+  user: {
+    read: ({ user }) => (user === undefined ? undefined : [user]),
+    name: 'users',
+    says: 'Who it runs as: user and group, by number.',
+    message: 'this user is none of the workload’s',
+    expression: { before: 'user in ', after: '' },
+    none: 'false',
+  },
+  terminal: {
+    read: ({ terminal }) => (terminal === undefined ? undefined : terminal ? ['terminal'] : []),
+    name: 'terminals',
+    says: 'Whether it may have a terminal.',
+    message: 'nothing in this workload has a terminal',
+    none: '!terminal',
+  },
+  capabilities: {
+    read: ({ capabilities }) => capabilities,
+    name: 'capabilities',
+    says: 'Capabilities, in any of the five sets.',
+    message: 'the workload has no such capability',
+    expression: { before: 'capabilities.all(c, c in ', after: ')' },
+    none: 'capabilities.size() == 0',
+  },
+  mounts: {
+    read: ({ mounts }) => mounts?.map((mount) => [mount.type, mount.destination]),
+    name: 'mounts',
+    says: 'What is mounted, by type and place in the container.',
+    message: 'the workload has no such mount',
+    expression: { before: 'mounts.all(m, [m.type, m.destination] in ', after: ')' },
+    none: 'mounts.size() == 0',
+  },
+  sources: {
+    read: ({ mounts }) => mounts?.map((mount) => sourcePlace(mount.source)),
+    name: 'mount-sources',
+    says: 'Where mounts come from in the guest; what ends with a slash stands for all below it.',
+    message: 'nothing is mounted from there in this workload',
+    expression: {
+      before: 'mounts.all(m, !m.source.contains("..") && ',
+      after: '.exists(s, s.endsWith("/") ? m.source.startsWith(s) : m.source == s))',
+    },
+    none: 'mounts.size() == 0',
+  },
+  storages: {
+    read: ({ storages }) =>
+      storages?.map((storage) => [storage.driver, storage.type, sourcePlace(storage.mountPoint)]),
+    name: 'storages',
+    says: 'Storages of the guest: driver, filesystem, and the place, or the folder that it lies in.',
+    message: 'the workload has no such storage',
+    expression: {
+      before: 'request.storages.all(s, !s.mount_point.contains("..") && ',
+      after:
+        '.exists(w, s.driver == w[0] && s.fstype == w[1] &&\n' +
+        '  (w[2].endsWith("/") ? s.mount_point.startsWith(w[2]) : s.mount_point == w[2])))',
+    },
+    none: 'request.storages.size() == 0',
+  },
+  devices: {
+    read: ({ devices }) => devices?.map((device) => [device.type, device.path]),
+    name: 'devices',
+    says: 'Devices, by type and path in the container.',
+    message: 'the workload has no such device',
+    expression: { before: 'devices.all(d, [d.type, d.path] in ', after: ')' },
+    none: 'devices.size() == 0',
+  },
+  image: {
+    read: ({ image }) => (image === undefined ? undefined : [image]),
+    name: 'images',
+    says: 'The image that the host claims: its word alone, which keeps out mistakes and nothing else.',
+    message: 'the host claims an image that is none of the workload’s',
+    expression: { before: 'container.claimed.image in ', after: '' },
+    none: 'container.claimed.image == ""',
+  },
+  path: {
+    read: ({ path }) => (path === undefined ? undefined : [sourcePlace(path)]),
+    name: 'files',
+    says: 'Where files may be put; what ends with a slash stands for all below it.',
+    message: 'no file of the workload belongs there',
+    expression: {
+      before: '!path.contains("..") && ',
+      after: '.exists(p, p.endsWith("/") ? path.startsWith(p) : path == p)',
+    },
+    none: 'false',
+  },
+  signal: {
+    read: ({ signal }) => (signal === undefined ? undefined : [signal]),
+    name: 'signals',
+    says: 'Signals, by number.',
+    message: 'this signal is never sent to the workload',
+    expression: { before: 'signal in ', after: '' },
+    none: 'false',
+  },
+};
+
+/** All facts, in the order of their rules. */
+export const facts: ReadonlyMap<FactName, FactRow> = new Map(
+  (Object.keys(rows) as FactName[]).map((name) => [name, rows[name]]),
+);

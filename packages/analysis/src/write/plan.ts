@@ -1,0 +1,37 @@
+import type { MethodName, Release } from '@kata-agent/catalogue';
+import type { Entry, FactName } from './fact-name.js';
+
+/** An entry of a list, and who asks for it. */
+export interface Wanted<T> {
+  readonly value: T;
+  /** Not empty, in the order in which they asked. */
+  readonly because: readonly string[];
+}
+
+/** A rule before it is written: one fact of the requests of one method, and the values that it may have. */
+export interface PlannedRule {
+  readonly fact: FactName;
+  readonly method: MethodName;
+  /** The whole command line is listed, not its first word. */
+  readonly wholeCommand: boolean;
+  /** Empty: the request may have none of it. */
+  readonly values: readonly Wanted<Entry>[];
+  /** Beside the values; of environment names only. */
+  readonly patterns: readonly Wanted<string>[];
+}
+
+/** A fact that no rule is made of, although some ask has it. */
+export interface Unconstrained {
+  readonly fact: FactName;
+  readonly method: MethodName;
+  readonly why: readonly string[];
+}
+
+/** A configuration before it is written. */
+export interface Plan {
+  /** Kata's release that the API is pinned to. */
+  readonly release: Release;
+  readonly endpoints: readonly Wanted<MethodName>[];
+  readonly rules: readonly PlannedRule[];
+  readonly unconstrained: readonly Unconstrained[];
+}

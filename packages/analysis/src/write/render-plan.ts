@@ -1,0 +1,99 @@
+import type { MethodName } from '@kata-agent/catalogue';
+import { celLiteral } from './cel-literal.js';
+import { facts } from './facts.js';
+import type { Plan, PlannedRule, Unconstrained, Wanted } from './plan.js';
+
+/** Reasons beyond these are counted. */
+const reasonsShown = 3;
+const width = 100;
+
+/** A plan as a configuration for people: TOML, each line with who asks for it. `title` stands at its head. */
+export function renderPlan(plan: Plan, title: readonly string[]): string {
+  return [
+    comment(title),
+    'version = 1\n',
+    '[agent]\n' +
+      '# Nothing on the kernel line, in the environment or on the command line changes a value of this section.\n' +
+      'lock = true\n',
+    `[api]\n` +
+      `# Methods that came with a later release of Kata Containers are not served.\n` +
+      `release = "${plan.release}"\n` +
+      `strict = true\n` +
+      `# Output that nobody may read looks like an end of file; the workload notices nothing.\n` +
+      `on_denied_read = "eof"\n` +
+      `allowed_endpoints = [\n${aligned(plan.endpoints.map((w) => [`  "${w.value}",`, reasons('#', w)]))}]\n`,
+    ...plan.unconstrained.map(unconstrainedText),
+    ...plan.rules.map(ruleText),
+  ].join('\n');
+}
+
+function unconstrainedText({ fact, method, why }: Unconstrained): string {
+  const row = facts.get(fact);
+  return comment([
+    `NOT CONSTRAINED: ${method}, ${row?.name ?? fact}. No rule stands here, so any will pass. Why:`,
+    ...why.map((line) => `- ${line}`),
+  ]);
+}
+
+function ruleText(rule: PlannedRule): string {
+  const row = facts.get(rule.fact);
+  if (row === undefined) return '';
+  return (
+    `# ${row.says}\n` +
+    `[[api.rule]]\n` +
+    `name = "${ruleName(rule.method, row.name)}"\n` +
+    `endpoints = ["${rule.method}"]\n` +
+    `expression = '''\n${expression(rule)}\n'''\n` +
+    `message = "${row.message}"\n`
+  );
+}
+
+/** `create-container-mounts`: the method in lower case with hyphens, and the fact's word. */
+function ruleName(method: MethodName, word: string): string {
+  return `${method.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()}-${word}`;
+}
+
+function expression(rule: PlannedRule): string {
+  const row = facts.get(rule.fact);
+  if (row?.expression === undefined || rule.values.length + rule.patterns.length === 0)
+    return row?.none ?? 'false';
+  const { before, after } = rule.wholeCommand ? { before: 'args in ', after: '' } : row.expression;
+  const lines = rule.values.map((wanted): [string, string] => [
+    `  ${celLiteral(wanted.value)},`,
+    reasons('//', wanted),
+  ]);
+  const list = `${before}[\n${aligned(lines)}]`;
+  if (rule.patterns.length === 0) return list + after;
+  const patterns = rule.patterns.map((wanted): [string, string] => [
+    `  || name.matches(${celLiteral(wanted.value)})`,
+    reasons('//', wanted),
+  ]);
+  return `${list}\n${aligned(patterns)}${after}`;
+}
+
+/** Lines of two columns; the second is dropped below the first where that is too long to stand beside it. */
+function aligned(lines: readonly (readonly [string, string])[]): string {
+  const short = lines.filter(([text]) => text.length <= 44);
+  const column = Math.max(0, ...short.map(([text]) => text.length));
+  return lines
+    .map(([text, reason]) => {
+      if (text.length <= column) return `${text.padEnd(column)} ${reason}\n`;
+      return text.length + reason.length < width ? `${text} ${reason}\n` : `  ${reason}\n${text}\n`;
+    })
+    .join('');
+}
+
+function reasons(mark: string, wanted: Wanted<unknown>): string {
+  const shown = wanted.because.slice(0, reasonsShown).map(oneLine);
+  const more = wanted.because.length - shown.length;
+  return `${mark} ${shown.join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
+}
+
+function comment(lines: readonly string[]): string {
+  return lines.map((line) => (line === '' ? '#\n' : `# ${oneLine(line)}\n`)).join('');
+}
+
+/** Nothing that a pod or a log says can end a comment or a string. */
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ').replaceAll("'''", '’’’');
+}

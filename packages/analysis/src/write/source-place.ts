@@ -1,0 +1,18 @@
+/**
+ * The folders of the guest in which Kata's runtimes put what they mount into containers. Names in them hold
+ * identifiers and random digits, so that a rule can name the folder alone.
+ *
+ * Source: `virtcontainers/kata_agent.go` and `fs_share_linux.go` of Kata Containers 4.1.0.
+ */
+const places = [
+  '/run/kata-containers/shared/containers/',
+  '/run/kata-containers/sandbox/ephemeral/',
+  '/run/kata-containers/sandbox/storage/',
+  '/run/kata-containers/virtual-volumes/',
+  '/run/kata-containers/image/',
+] as const;
+
+/** The part of a path that a rule can rest on: the folder with its final slash, or the path as it is. */
+export function sourcePlace(path: string): string {
+  return places.find((place) => path.startsWith(place) && !path.includes('..')) ?? path;
+}
