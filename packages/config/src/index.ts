@@ -31,6 +31,7 @@ export type {
   SectionName,
   SettingValue,
 } from './configuration.js';
+export { type DecodedDocument, decodeDocument } from './decode-document.js';
 export type { Diagnostic, Span } from './diagnostic.js';
 export {
   type Decide,
@@ -42,7 +43,18 @@ export {
 } from './explain.js';
 export { loadConfiguration } from './load.js';
 export { openDocument } from './open-document.js';
+export { type ParsedToml, parseToml } from './parse-toml.js';
+export { looksLikeRego, type RegoLine, regoLines } from './rego-defaults.js';
 export { renderDiagnostic } from './render-diagnostic.js';
 export { renderExplanation } from './render-explanation.js';
+export { methodsOfRequest } from './request-names.js';
 export type { MergeRule, OverrideNames, Setting, SettingRow } from './settings/setting.js';
 export { settings } from './settings/settings.js';
+export type { SourceText } from './source-text.js';
+export {
+  describeToml,
+  type TomlArray,
+  type TomlEntry,
+  type TomlTable,
+  type TomlValue,
+} from './toml-value.js';

@@ -1,6 +1,6 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, ListEntry } from './configuration.js';
-import type { Diagnostic } from './diagnostic.js';
+import type { Diagnostic, Span } from './diagnostic.js';
 import { quote } from './display-text.js';
 import { methodsOfRequest } from './request-names.js';
 import type { SourceText } from './source-text.js';
@@ -21,6 +21,26 @@ export function looksLikeRego(text: string): boolean {
   return first !== undefined && /^(package|default|import)\b/.test(first);
 }
 
+/** One line of a Rego policy, as far as it can be read here. */
+export type RegoLine =
+  | { readonly kind: 'default'; readonly request: string; readonly allowed: boolean; readonly span: Span }
+  | { readonly kind: 'other'; readonly text: string; readonly span: Span };
+
+/** The lines of a policy that say something: `package agent_policy`, comments and blank lines are left out. */
+export function* regoLines(source: SourceText): Generator<RegoLine> {
+  let offset = 0;
+  for (const raw of source.text.split('\n')) {
+    const start = offset + (raw.length - raw.trimStart().length);
+    offset += raw.length + 1;
+    const text = withoutComment(raw);
+    if (text === '' || packageLine.test(text)) continue;
+    const span = source.span(start, start + text.length);
+    const [, request, value] = defaultLine.exec(text) ?? [];
+    if (request === undefined) yield { kind: 'other', text, span };
+    else yield { kind: 'default', request, allowed: value === 'true', span };
+  }
+}
+
 /**
  * Reads a Rego policy that is a plain list of `default NAMERequest := true` or `false` (S4), which is what Kata's
  * allow-all and allow-nothing policies are. Besides these there may be `package agent_policy`, comments and blank lines;
@@ -30,21 +50,16 @@ export function looksLikeRego(text: string): boolean {
 export function parseRegoDefaults(source: SourceText): ParsedRego {
   const allowed = new Map<MethodName, ListEntry>();
   const seen = new Map<string, number>();
-  let offset = 0;
-  for (const raw of source.text.split('\n')) {
-    const start = offset + (raw.length - raw.trimStart().length);
-    offset += raw.length + 1;
-    const line = withoutComment(raw);
-    if (line === '' || packageLine.test(line)) continue;
-    const span = source.span(start, start + line.length);
-    const [, request, value] = defaultLine.exec(line) ?? [];
-    if (request === undefined) return refuse(source, span, notADefault(line));
+  for (const line of regoLines(source)) {
+    const { span } = line;
+    if (line.kind === 'other') return refuse(source, span, notADefault(line.text));
+    const { request } = line;
     const before = seen.get(request);
     if (before !== undefined) {
       return refuse(source, span, `${quote(request)} has a default already, in line ${before}`);
     }
     seen.set(request, span.line);
-    const methods = value === 'true' ? (methodsOfRequest.get(request) ?? []) : [];
+    const methods = line.allowed ? (methodsOfRequest.get(request) ?? []) : [];
     for (const method of methods) allowed.set(method, { entry: request, span });
   }
   return { ok: true, document: { file: source.file, allowed, rules: [], listeners: new Map() } };
@@ -59,7 +74,7 @@ function notADefault(line: string): string {
   return `line ${quote(line)} is no default: only "default NAMERequest := true" or "false" can be read`;
 }
 
-function refuse(source: SourceText, span: ListEntry['span'], message: string): ParsedRego {
+function refuse(source: SourceText, span: Span, message: string): ParsedRego {
   const help = 'policies with rules are not read here; write them as an [api] fragment in TOML';
   return { ok: false, diagnostics: [source.error(span, message, help)] };
 }
