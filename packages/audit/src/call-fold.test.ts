@@ -101,3 +101,20 @@ test('runs are bounded: the oldest makes room, and what it counted is written', 
   );
   assert.equal(fold.count('r0', call, allowed, ok), false);
 });
+
+test('a call that a rule would have refused is not counted with those that none would have', () => {
+  const { fold, emitted } = sample();
+  const watched = { ...allowed, rule: 'own-streams' };
+  assert.equal(fold.count('r', call, allowed, ok), false);
+  assert.equal(fold.count('r', call, watched, ok), false);
+  assert.equal(fold.count('r', call, allowed, ok), true);
+  assert.equal(fold.count('r', call, watched, ok), true);
+  fold.tick();
+  assert.deepEqual(
+    emitted.map(({ count, decision }) => [count, decision.rule]),
+    [
+      [1, undefined],
+      [1, 'own-streams'],
+    ],
+  );
+});

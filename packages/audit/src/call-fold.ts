@@ -12,6 +12,7 @@ interface Run {
   readonly listener: string;
   readonly peer: string;
   readonly code: string;
+  readonly rule: string | undefined;
   count: number;
   bytes: number;
   durationUs: number;
@@ -19,7 +20,7 @@ interface Run {
 }
 
 /**
- * Counts identical calls: same fold key, listener, peer and code. The first of a run is written by the caller of
+ * Counts identical calls: same fold key, listener, peer, code and rule. The first of a run is written by the caller of
  * `count`; what follows is one record at each `tick`. A run that was idle for a whole tick ends.
  */
 export class CallFold {
@@ -40,11 +41,13 @@ export class CallFold {
   count(key: string, call: AuditedCall, decision: Decision, result: CallResult): boolean {
     // The way of each read of a stream: one look-up, no digest, no text is built.
     const run = this.#runs.get(key);
-    if (run !== undefined && matches(run, call, result)) {
+    if (run !== undefined && matches(run, call, decision, result)) {
       this.#add(run, result);
       return true;
     }
-    const place = run === undefined ? key : JSON.stringify([key, call.listener, call.peer, result.code]);
+    const { rule } = decision;
+    const place =
+      run === undefined ? key : JSON.stringify([key, call.listener, call.peer, result.code, rule ?? '']);
     const other = this.#runs.get(place);
     if (other !== undefined) {
       this.#add(other, result);
@@ -54,7 +57,7 @@ export class CallFold {
     const head = foldedCallHead(call, decision, result);
     const { listener, peer } = call;
     const { code } = result;
-    this.#runs.set(place, { head, listener, peer, code, count: 0, bytes: 0, durationUs: 0, since: 0n });
+    this.#runs.set(place, { head, listener, peer, code, rule, count: 0, bytes: 0, durationUs: 0, since: 0n });
     return false;
   }
 
@@ -98,6 +101,6 @@ export class CallFold {
   }
 }
 
-function matches(run: Run, call: AuditedCall, result: CallResult): boolean {
-  return run.code === result.code && run.peer === call.peer && run.listener === call.listener;
+function matches(run: Run, call: AuditedCall, { rule }: Decision, { code }: CallResult): boolean {
+  return run.code === code && run.rule === rule && run.peer === call.peer && run.listener === call.listener;
 }

@@ -1,8 +1,10 @@
 import type { Decision } from '@kata-agent/gate';
 import type { AuditedCall, CallResult, Subject } from './audit-log.js';
+import { clip } from './clip.js';
 import type { FoldRecord, RecordBody, RecordedDecision } from './record.js';
+import { recordedFacts } from './recorded-facts.js';
 
-/** Texts come from outside, so each has a bound (in UTF-16 units); with them a record stays below 20 KiB. */
+/** Texts come from outside, so each has a bound (in UTF-16 units); with them a record without facts stays below 20 KiB. */
 const nameLength = 128;
 const textLength = 512;
 
@@ -17,6 +19,7 @@ export function intentBody(call: AuditedCall, decision: Decision, digest: string
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
+    facts: call.facts && recordedFacts(call.facts),
   };
 }
 
@@ -29,6 +32,7 @@ export function refusalBody(call: AuditedCall, decision: Decision, digest: strin
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
+    facts: call.facts && recordedFacts(call.facts),
   };
 }
 
@@ -58,6 +62,7 @@ export function callBody(
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
+    facts: call.facts && recordedFacts(call.facts),
     result: resultOf(result),
   };
 }
@@ -118,11 +123,4 @@ function resultOf(result: CallResult): CallResult {
 
 function clipOptional(text: string | undefined, length: number): string | undefined {
   return text === undefined ? undefined : clip(text, length);
-}
-
-/** Cuts to `length`, the mark included. */
-export function clip(text: string, length: number): string {
-  if (text.length <= length) return text;
-  // A slice keeps its parent alive, and the parent may have the size of a frame: copy.
-  return Buffer.from(`${text.slice(0, length - 1)}…`, 'utf16le').toString('utf16le');
 }

@@ -1,4 +1,4 @@
-import type { Decision } from '@kata-agent/gate';
+import type { Decision, RequestFacts } from '@kata-agent/gate';
 import type { CallResult, Subject } from './audit-log.js';
 
 /** The order of members is the order in which they are written. FORMAT.md describes each kind. */
@@ -43,9 +43,13 @@ interface Caller {
 
 export interface RecordedDecision {
   readonly outcome: Decision['outcome'];
+  /** The rule that refused; of a call that was served, the one that would have, were it not `enforcement = "audit"`. */
   readonly rule?: string | undefined;
   readonly reason: string;
 }
+
+/** `cut`: a text or a list was too long for a record, so that something is missing. */
+export type RecordedFacts = RequestFacts & { readonly cut?: true };
 
 /** The first record of a boot: digests, sources, version, as the agent gives them. */
 export interface BootRecord extends Envelope {
@@ -59,6 +63,7 @@ export interface IntentRecord extends Envelope, Caller {
   readonly decision: RecordedDecision;
   readonly digest: string;
   readonly subject?: Subject | undefined;
+  readonly facts?: RecordedFacts | undefined;
 }
 
 /** How it ended. `intent` is the sequence number of its IntentRecord. */
@@ -75,6 +80,7 @@ export interface CallRecord extends Envelope, Caller {
   readonly decision: RecordedDecision;
   readonly digest: string;
   readonly subject?: Subject | undefined;
+  readonly facts?: RecordedFacts | undefined;
   readonly result: CallResult;
 }
 
@@ -83,6 +89,7 @@ export interface RefusalRecord extends Envelope, Caller {
   readonly decision: RecordedDecision;
   readonly digest: string;
   readonly subject?: Subject | undefined;
+  readonly facts?: RecordedFacts | undefined;
 }
 
 /** `count` calls or refusals like an earlier record, since `since` on the monotonic clock. */

@@ -1,7 +1,8 @@
 import type { Decision } from '@kata-agent/gate';
 import type { AuditedCall } from './audit-log.js';
+import { clip } from './clip.js';
 import type { RecordBody } from './record.js';
-import { clip, type FoldHead, foldedRefusalHead } from './record-body.js';
+import { type FoldHead, foldedRefusalHead } from './record-body.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Records of refusals in detail: so many at once, then so many a second. */

@@ -49,6 +49,17 @@ test('each kind of record in one line for people', () => {
     }),
     'call host cid 2 ExecProcess OK 0.007 ms',
   );
+  assert.equal(
+    ending({
+      ...envelope,
+      kind: 'call',
+      ...caller,
+      decision: { outcome: 'allow', rule: 'known-commands', reason: 'not this one' },
+      digest: '',
+      result: { code: 'OK', durationUs: 7 },
+    }),
+    'call host cid 2 ExecProcess rule known-commands would refuse it: OK 0.007 ms',
+  );
   const deny = { outcome: 'deny', rule: 'known-commands', reason: 'not this one' } as const;
   assert.equal(
     ending({ ...envelope, kind: 'refusal', ...caller, decision: deny, digest: '', subject: { argv0: 'sh' } }),

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import type { AuditRecord, RecordKind } from './record.js';
+import type { AuditRecord, RecordedDecision, RecordKind } from './record.js';
 
 export interface ShowOptions {
   readonly color?: boolean;
@@ -50,17 +50,18 @@ function describe(record: AuditRecord): string {
     case 'boot':
       return `boot ${record.boot} ${JSON.stringify(record.facts)}`;
     case 'intent':
-      return words(subjectOf(record), record.decision.reason);
+      return words(subjectOf(record), wouldRefuse(record.decision), record.decision.reason);
     case 'outcome':
       return words(`#${record.intent}`, subjectOf(record), resultOf(record.result));
     case 'call':
-      return words(subjectOf(record), resultOf(record.result));
+      return words(subjectOf(record), wouldRefuse(record.decision), resultOf(record.result));
     case 'refusal':
       return words(subjectOf(record), ruleOf(record.decision.rule), record.decision.reason);
     case 'fold': {
-      const { count, code = 'refused', bytes } = record;
+      const { of, count, code = 'refused', bytes } = record;
       const size = bytes === undefined || bytes === 0 ? undefined : `${bytes} bytes`;
-      return words(`${count} more`, code, size, subjectOf(record), ruleOf(record.decision.rule));
+      const rule = of === 'call' ? wouldRefuse(record.decision) : ruleOf(record.decision.rule);
+      return words(`${count} more`, code, size, subjectOf(record), rule);
     }
     case 'rotated': {
       const { segment, removed } = record;
@@ -85,6 +86,11 @@ function subjectOf({ subject }: { readonly subject?: Subject | undefined }): str
 
 function ruleOf(rule: string | undefined): string | undefined {
   return rule === undefined ? undefined : `rule ${rule}:`;
+}
+
+/** Of a call that was served: a rule with `enforcement = "audit"`. */
+function wouldRefuse({ rule }: RecordedDecision): string | undefined {
+  return rule === undefined ? undefined : `rule ${rule} would refuse it:`;
 }
 
 function resultOf(result: Extract<AuditRecord, { readonly kind: 'call' }>['result']): string {
