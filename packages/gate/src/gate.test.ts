@@ -15,7 +15,15 @@ function named(line: number, ...methods: MethodName[]): ReadonlyMap<MethodName, 
   return new Map(methods.flatMap((method) => list(line, method, [method])));
 }
 
-function gateFor(documents: readonly ApiDocument[], builtIn?: ReadonlySet<MethodName>): Gate {
+/** A document without rules and without listeners of its own, unless said otherwise. */
+type Written = Pick<ApiDocument, 'file'> & Partial<ApiDocument>;
+
+function whole(written: Written): ApiDocument {
+  return { rules: [], listeners: new Map(), ...written };
+}
+
+function gateFor(written: readonly Written[], builtIn?: ReadonlySet<MethodName>): Gate {
+  const documents = written.map(whole);
   const api = { documents, strict: false, onDeniedRead: 'error', deniedOutput: 'discard' } as const;
   return compileGate({ api }, { listeners: ['host'], ...(builtIn === undefined ? {} : { builtIn }) });
 }
@@ -111,9 +119,9 @@ test('a release that is none stops the compilation', () => {
 });
 
 test('later documents narrow, and without lists they add nothing', () => {
-  const base: ApiDocument = { file, allowed: named(4, 'ReadStdout', 'ReadStderr', 'ExecProcess') };
-  const second: ApiDocument = { file: 'second.toml', blocked: named(9, 'ExecProcess') };
-  const third: ApiDocument = { file: 'third.toml', allowed: named(2, 'ReadStdout', 'WaitProcess') };
+  const base: Written = { file, allowed: named(4, 'ReadStdout', 'ReadStderr', 'ExecProcess') };
+  const second: Written = { file: 'second.toml', blocked: named(9, 'ExecProcess') };
+  const third: Written = { file: 'third.toml', allowed: named(2, 'ReadStdout', 'WaitProcess') };
   assert.deepEqual(gateFor([base, { file: 'empty.toml' }]).served('host'), gateFor([base]).served('host'));
   assert.deepEqual(gateFor([base, second]).served('host'), ['ReadStdout', 'ReadStderr']);
   assert.deepEqual(gateFor([base, second, third]).served('host'), ['ReadStdout']);
@@ -122,20 +130,19 @@ test('later documents narrow, and without lists they add nothing', () => {
 });
 
 test('the first refusal keeps its reason', () => {
-  const gate = gateFor([{ file, blocked: named(3, 'ExecProcess') }]).tighten({
-    file: 'b',
-    allowed: new Map(),
-  });
+  const gate = gateFor([{ file, blocked: named(3, 'ExecProcess') }]).tighten(
+    whole({ file: 'b', allowed: new Map() }),
+  );
   assert.equal(gate.decide('host', 'ExecProcess').reason, 'in blocked_endpoints (config.toml:3)');
   assert.equal(gate.decide('host', 'WaitProcess').reason, 'not in allowed_endpoints (b: the list is empty)');
 });
 
 test('tightening leaves the gate it was asked of as it is', () => {
   const gate = gateFor([]);
-  const narrower = gate.tighten({ file, release: '2.0', blocked: named(1, 'ExecProcess') });
+  const narrower = gate.tighten(whole({ file, release: '2.0', blocked: named(1, 'ExecProcess') }));
   assert.equal(narrower.served('host').length, 29);
   assert.deepEqual(gate.served('host'), methodNames);
-  assert.throws(() => gate.tighten({ file, release: '' }), RangeError);
+  assert.throws(() => gate.tighten(whole({ file, release: '' })), RangeError);
   assert.deepEqual(gate.served('host'), methodNames);
 });
 
@@ -171,7 +178,9 @@ test('each listener has decisions in its own name', () => {
   const gate = compileGate({ api }, { listeners: ['host', 'tenant'] });
   assert.equal(gate.decide('tenant', 'CopyFile').listener, 'tenant');
   assert.equal(gate.decide('host', 'CopyFile').listener, 'host');
-  const { outcome, listener } = gate.tighten({ file, allowed: new Map() }).decide('tenant', 'CopyFile');
+  const { outcome, listener } = gate
+    .tighten(whole({ file, allowed: new Map() }))
+    .decide('tenant', 'CopyFile');
   assert.deepEqual([outcome, listener], ['deny', 'tenant']);
 });
 
@@ -185,3 +194,46 @@ test('decisions are made once, frozen, and looked up', () => {
   assert.ok(Object.isFrozen(gate.decide('nobody', 'nothing')));
   assert.throws(() => Object.assign(gate, { decide: () => 'allow' }), TypeError);
 });
+
+test("a listener's entry and [api] must both say yes", () => {
+  const listeners = new Map([['host', { allowed: named(9, 'ReadStdout', 'ExecProcess') }]]);
+  const base = { file, allowed: named(4, 'ReadStdout', 'ReadStderr'), listeners };
+  const gate = gateOn(['host', 'tenant'], [base]);
+  assert.deepEqual(gate.served('host'), ['ReadStdout']);
+  assert.deepEqual(gate.served('tenant'), ['ReadStdout', 'ReadStderr']);
+  const reasonFor = (method: MethodName): string => gate.decide('host', method).reason;
+  assert.equal(reasonFor('ReadStdout'), 'in allowed_endpoints of listener "host" (config.toml:9)');
+  assert.equal(reasonFor('ExecProcess'), 'not in allowed_endpoints (config.toml:4)');
+  assert.equal(reasonFor('ReadStderr'), 'not in allowed_endpoints of listener "host" (config.toml:9)');
+});
+
+test("a listener's entry alone opens its listener, and no other", () => {
+  const listeners = new Map([
+    ['host', { blocked: named(9, 'ExecProcess') }],
+    ['tenant', {}],
+  ]);
+  const gate = gateOn(['host', 'tenant', 'other'], [{ file, listeners }]);
+  assert.equal(gate.served('host').length, methodNames.length - 1);
+  assert.equal(
+    gate.decide('host', 'ExecProcess').reason,
+    'in blocked_endpoints of listener "host" (config.toml:9)',
+  );
+  assert.deepEqual(gate.served('tenant'), []);
+  assert.deepEqual(gate.served('other'), []);
+});
+
+test('a later document narrows one listener, and opens none', () => {
+  const later = { file: 'later.toml', listeners: new Map([['host', { allowed: named(2, 'ReadStdout') }]]) };
+  const gate = gateOn(['host', 'tenant'], [{ file, allowed: named(4, 'ReadStdout', 'ReadStderr') }, later]);
+  assert.deepEqual(gate.served('host'), ['ReadStdout']);
+  assert.deepEqual(gate.served('tenant'), ['ReadStdout', 'ReadStderr']);
+  assert.deepEqual(gateOn(['host'], [{ file }, later]).served('host'), []);
+});
+
+function gateOn(listeners: readonly string[], written: readonly Written[]): Gate {
+  const documents = written.map(whole);
+  return compileGate(
+    { api: { documents, strict: false, onDeniedRead: 'error', deniedOutput: 'discard' } },
+    { listeners },
+  );
+}

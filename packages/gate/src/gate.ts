@@ -36,17 +36,14 @@ type Table = ReadonlyMap<string, ReadonlyMap<string, Decision>>;
  */
 export function compileGate(configuration: Pick<Configuration, 'api'>, options: GateOptions): Gate {
   const [base, ...later] = configuration.api.documents;
-  const verdicts = new Map(
-    methodNames.map((method) => [method, firstVerdict(base, method, options.builtIn)]),
-  );
   const table = new Map(
     options.listeners.map((listener) => [
       listener,
       new Map(
-        [...verdicts].map(([method, { outcome, reason }]) => [
-          method,
-          decision(outcome, listener, method, reason),
-        ]),
+        methodNames.map((method) => {
+          const { outcome, reason } = firstVerdict(base, listener, method, options.builtIn);
+          return [method, decision(outcome, listener, method, reason)];
+        }),
       ),
     ]),
   );
@@ -55,6 +52,7 @@ export function compileGate(configuration: Pick<Configuration, 'api'>, options: 
 
 function firstVerdict(
   base: ApiDocument | undefined,
+  listener: string,
   method: MethodName,
   builtIn: ReadonlySet<MethodName> | undefined,
 ): Verdict {
@@ -62,25 +60,28 @@ function firstVerdict(
     return { outcome: 'deny', reason: 'its handler was left out of this build' };
   if (base === undefined)
     return { outcome: 'allow', reason: 'there is no configuration, so everything is served' };
-  return baseVerdict(base, method);
+  return baseVerdict(base, listener, method);
 }
 
 /** What was denied stays denied, whatever the document says: the reason why a gate cannot be loosened. */
 function narrow(table: Table, document: ApiDocument): Table {
-  return new Map([...table].map(([listener, decisions]) => [listener, narrowListener(decisions, document)]));
+  return new Map(
+    [...table].map(([listener, decisions]) => [listener, narrowListener(decisions, listener, document)]),
+  );
 }
 
 function narrowListener(
   decisions: ReadonlyMap<string, Decision>,
+  listener: string,
   document: ApiDocument,
 ): ReadonlyMap<string, Decision> {
   const narrowed = new Map(decisions);
   for (const method of methodNames) {
     const before = decisions.get(method);
     if (before?.outcome !== 'allow') continue;
-    const verdict = laterVerdict(document, method);
+    const verdict = laterVerdict(document, listener, method);
     if (verdict !== undefined)
-      narrowed.set(method, decision(verdict.outcome, before.listener, method, verdict.reason));
+      narrowed.set(method, decision(verdict.outcome, listener, method, verdict.reason));
   }
   return narrowed;
 }
