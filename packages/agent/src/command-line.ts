@@ -1,6 +1,6 @@
 import { settings } from '@kata-agent/config';
 import { Command, CommanderError, Option } from 'commander';
-import { version } from './version.js';
+import { versionText } from './build.js';
 
 /** What the command line asks for. */
 export interface CommandLine {
@@ -63,7 +63,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
 function command(): Command {
   const program = new Command('kata-agent')
     .description('The agent inside a Kata Containers virtual machine.')
-    .version(version)
+    .version(versionText())
     .exitOverride()
     .option(
       '-c, --config <file>',

@@ -1,5 +1,7 @@
 import { type Loaded, loadConfiguration, openDocument } from '@kata-agent/config';
 import { readFileSync } from 'node:fs';
+import { builtInDocument, builtInMethods } from './build.js';
+import { buildFacts } from './build-facts.js';
 import type { CommandLine } from './command-line.js';
 
 /** Where a configuration is looked for when none is named (R2). */
@@ -7,10 +9,14 @@ const defaultPath = '/etc/kata-agent/config.toml';
 
 /** Loads the configuration of this process: its command line, its environment, the kernel's line. */
 export async function load(line: CommandLine): Promise<Loaded> {
+  const builtIn = builtInDocument();
+  const handlers = builtInMethods();
   return loadConfiguration({
     flags: line.flags,
+    ...(builtIn === undefined ? {} : { builtIn }),
+    ...(handlers === undefined ? {} : { handlers }),
     ...(line.configFlag === undefined ? {} : { configFlag: line.configFlag }),
-    requireConfig: line.requireConfig,
+    requireConfig: line.requireConfig || buildFacts.requireConfig,
     relaxedPermissions: line.relaxedPermissions,
     environment: process.env,
     kernelLine: readFileSync('/proc/cmdline', 'utf8'),

@@ -1,8 +1,8 @@
 import { explainConfiguration, renderDiagnostic, renderExplanation } from '@kata-agent/config';
 import type { Configuration, Diagnostic } from '@kata-agent/config';
-import { compileGate } from '@kata-agent/gate';
 import { loadSyscalls } from '@kata-agent/linux';
 import { destination } from 'pino';
+import { agentGate } from './agent-gate.js';
 import { CannotApply } from './cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
 import { load } from './load.js';
@@ -64,7 +64,7 @@ async function run(line: CommandLine): Promise<number> {
   if (line.task === 'serve') return serve(configuration);
   if (line.format === 'text') printDiagnostics(configuration.warnings);
   if (line.task === 'explain') {
-    const gate = compileGate(configuration, { listeners: [defaultListener] });
+    const gate = agentGate(configuration);
     const explanation = explainConfiguration(configuration, (method) => gate.decide(defaultListener, method));
     print(line.format === 'json' ? JSON.stringify(explanation) : renderExplanation(explanation));
   } else if (line.format === 'json') {

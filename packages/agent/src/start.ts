@@ -1,9 +1,10 @@
 import { AuditUnavailable, openAuditLog } from '@kata-agent/audit';
 import { type Configuration, renderDiagnostic } from '@kata-agent/config';
-import { compileGate } from '@kata-agent/gate';
 import { Guest } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import { readFileSync } from 'node:fs';
+import { agentGate } from './agent-gate.js';
+import { buildFacts } from './build-facts.js';
 import { CannotApply } from './cannot-apply.js';
 import { Ending } from './ending.js';
 import { guestOptions } from './guest-options.js';
@@ -46,9 +47,7 @@ export async function startAgent(
   ending.last('audit log', () => audit.close());
   try {
     await audit.boot(bootFacts(configuration));
-    const policy = new Policy(compileGate(configuration, { listeners: [defaultListener] }), [
-      defaultListener,
-    ]);
+    const policy = new Policy(agentGate(configuration), [defaultListener]);
     const guest = await Guest.open(guestOptions(configuration, { syscalls, policy, log })).catch(
       (error: Error) => {
         throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
@@ -85,6 +84,7 @@ export async function startAgent(
 function bootFacts(configuration: Configuration): Readonly<Record<string, unknown>> {
   return {
     version,
+    leftOut: buildFacts.leftOut,
     digest: configuration.digest,
     documents: configuration.documents,
     ignoredOverrides: configuration.ignoredOverrides,
