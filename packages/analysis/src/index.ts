@@ -6,3 +6,6 @@ export type { Plan, PlannedRule, Unconstrained, Wanted } from './write/plan.js';
 export { planConfiguration, type PlanOptions } from './write/plan-configuration.js';
 export { renderPlan } from './write/render-plan.js';
 export { writeConfiguration, type WriteOptions } from './write/write-configuration.js';
+export { type Difference, type Effect } from './diff/difference.js';
+export { diffConfigurations, opensAnything } from './diff/diff-configurations.js';
+export { renderDifferences } from './diff/render-differences.js';

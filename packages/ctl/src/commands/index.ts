@@ -5,6 +5,7 @@ import { auditVerify } from './audit/verify.js';
 import { call } from './call.js';
 import { check } from './check.js';
 import { configCheck } from './config/check.js';
+import { configDiff } from './config/diff.js';
 import { configExplain } from './config/explain.js';
 import { cp } from './cp.js';
 import { endpoints } from './endpoints.js';
@@ -43,6 +44,7 @@ export const commands: readonly CommandDefinition[] = [
   endpoints,
   configCheck,
   configExplain,
+  configDiff,
   auditHead,
   auditVerify,
   auditShow,

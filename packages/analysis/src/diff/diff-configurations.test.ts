@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type MethodName, methodNames } from '@kata-agent/catalogue';
+import type { Configuration, ListenerSettings, Rule } from '@kata-agent/config';
+import * as fc from 'fast-check';
+import { configurationOf } from '../testing/configuration-of.js';
+import { diffConfigurations, opensAnything } from './diff-configurations.js';
+import { renderDifferences } from './render-differences.js';
+
+const span = { file: 'config.toml', line: 1, column: 1, endColumn: 2 };
+
+/** What differs between two documents, in short: `opens endpoint ExecProcess`. */
+async function told(before: string, after: string): Promise<readonly string[]> {
+  return short(await configurationOf(before), await configurationOf(after));
+}
+
+function short(before: Configuration, after: Configuration): readonly string[] {
+  return diffConfigurations(before, after).map(({ effect, about, name }) => `${effect} ${about} ${name}`);
+}
+
+const pod = '[api]\nallowed_endpoints = ["@pod"]\n';
+
+test('the same document, or the same list written otherwise, is no difference', async () => {
+  assert.deepEqual(await told(pod, pod), []);
+  const written = '[api]\nallowed_endpoints = ["ReadStdout", "ReadStderr"]\n';
+  assert.deepEqual(await told(written, '[api]\n# logs\nallowed_endpoints = ["@logs"]\n'), []);
+});
+
+test('an endpoint that is served now opens, with the reasons of both', async () => {
+  const before = await configurationOf(pod);
+  const after = await configurationOf('[api]\nallowed_endpoints = ["@pod", "ExecProcess"]\n');
+  const [difference, ...rest] = diffConfigurations(before, after);
+  assert.deepEqual(rest, []);
+  assert.deepEqual(difference, {
+    effect: 'opens',
+    about: 'endpoint',
+    name: 'ExecProcess',
+    listener: 'server_addr',
+    before: 'not served: not in allowed_endpoints (config.toml:2)',
+    after: 'served: in allowed_endpoints (config.toml:2)',
+    why: 'it is served now',
+  });
+  assert.deepEqual(short(after, before), ['closes endpoint ExecProcess']);
+});
+
+test('property: it opens exactly the endpoints that the new lists serve and the old did not', async () => {
+  const names = fc.subarray([...methodNames]);
+  const lists = fc.record({ allowed: names, blocked: names });
+  await fc.assert(
+    fc.asyncProperty(lists, lists, async (old, now) => {
+      const text = ({ allowed, blocked }: typeof old): string =>
+        `[api]\nallowed_endpoints = ${JSON.stringify(allowed)}\nblocked_endpoints = ${JSON.stringify(blocked)}\n`;
+      const serves = ({ allowed, blocked }: typeof old, name: MethodName): boolean =>
+        allowed.includes(name) && !blocked.includes(name);
+      const found = diffConfigurations(await configurationOf(text(old)), await configurationOf(text(now)));
+      const expected = (from: typeof old, to: typeof old): readonly string[] =>
+        methodNames.filter((name) => serves(to, name) && !serves(from, name));
+      const named = (effect: string): readonly string[] =>
+        found
+          .filter((difference) => difference.about === 'endpoint' && difference.effect === effect)
+          .map(({ name }) => name);
+      assert.deepEqual(named('opens'), expected(old, now));
+      assert.deepEqual(named('closes'), expected(now, old));
+    }),
+    { numRuns: 50 },
+  );
+});
+
+const rule: Rule = {
+  name: 'known-commands',
+  methods: new Map([['ExecProcess', { entry: 'ExecProcess', span }]]),
+  expression: 'args[0] == "/bin/check"',
+  enforcement: 'enforce',
+  span,
+};
+
+async function withRules(...rules: readonly Rule[]): Promise<Configuration> {
+  const configuration = await configurationOf('[api]\nallowed_endpoints = ["@pod", "ExecProcess"]\n');
+  const [document] = configuration.api.documents;
+  assert.ok(document !== undefined);
+  return { ...configuration, api: { ...configuration.api, documents: [{ ...document, rules }] } };
+}
+
+test('rules: added closes, removed opens, and what is not known to be narrower counts as opening', async () => {
+  const without = await withRules();
+  const one = await withRules(rule);
+  assert.deepEqual(short(without, one), ['closes rule known-commands']);
+  assert.deepEqual(short(one, without), ['opens rule known-commands']);
+  const changed = await withRules({ ...rule, expression: 'args[0] == "/bin/other"' });
+  const [difference] = diffConfigurations(one, changed);
+  assert.equal(difference?.effect, 'opens');
+  assert.match(difference?.why ?? '', /cannot be told, so it counts as opening/);
+  assert.deepEqual(short(one, await withRules({ ...rule, expression: ` ${rule.expression}\n` })), []);
+});
+
+test('rules: enforcement, methods, message, name', async () => {
+  const one = await withRules(rule);
+  const audit = await withRules({ ...rule, enforcement: 'audit' });
+  assert.deepEqual(short(one, audit), ['opens rule known-commands']);
+  assert.deepEqual(short(audit, one), ['closes rule known-commands']);
+  assert.deepEqual(short(await withRules(), audit), ['changes rule known-commands']);
+  assert.deepEqual(short(audit, await withRules()), ['changes rule known-commands']);
+  const wider = await withRules({
+    ...rule,
+    methods: new Map([...rule.methods, ['CreateContainer', { entry: 'CreateContainer', span }]]),
+  });
+  assert.deepEqual(short(one, wider), ['closes rule known-commands']);
+  assert.deepEqual(short(wider, one), ['opens rule known-commands']);
+  assert.deepEqual(short(one, await withRules({ ...rule, message: 'no' })), ['changes rule known-commands']);
+  assert.deepEqual(short(one, await withRules({ ...rule, name: 'other' })), ['changes rule other']);
+  const unserved = new Map([['CopyFile', { entry: 'CopyFile', span }]] as const);
+  assert.deepEqual(short(await withRules({ ...rule, methods: unserved }), await withRules()), [
+    'changes rule known-commands',
+  ]);
+});
+
+async function listening(...listeners: readonly ListenerSettings[]): Promise<Configuration> {
+  return { ...(await configurationOf(pod)), listeners };
+}
+
+test('listeners: one more, one less, peers, address, name', async () => {
+  const host: ListenerSettings = { name: 'host', address: 'vsock://-1:1024', peers: ['host'] };
+  const other: ListenerSettings = { name: 'other', address: 'unix:///run/a', peers: ['host'] };
+  const one = await listening(host);
+  const two = await listening(host, other);
+  assert.equal(short(one, two)[0], 'opens listener other');
+  assert.ok(short(one, two).includes('opens endpoint CreateContainer'));
+  assert.equal(short(two, one)[0], 'closes listener other');
+  assert.ok(!opensAnything(diffConfigurations(two, one)));
+  const anybody = await listening({ ...host, peers: ['any'] });
+  assert.deepEqual(short(one, anybody), ['opens listener host']);
+  assert.deepEqual(short(anybody, one), ['closes listener host']);
+  assert.deepEqual(short(one, await listening({ ...host, address: 'unix:///run/b' })), [
+    'opens listener host',
+  ]);
+  assert.deepEqual(short(one, await listening({ ...host, name: 'renamed' })), ['changes listener renamed']);
+});
+
+test('settings go the way that their row says', async () => {
+  for (const [before, after, expected] of [
+    ['', '[agent]\ndebug_console = true\n', ['opens setting agent.debug_console']],
+    ['[agent]\nhooks = "allow"\n', '', ['closes setting agent.hooks']],
+    ['[limits]\ncontainers = 8\n', '[limits]\ncontainers = 9\n', ['opens setting limits.containers']],
+    ['[limits]\ncontainers = 8\n', '[limits]\ncontainers = 7\n', ['closes setting limits.containers']],
+    ['', '[agent]\nlog_level = "debug"\n', ['changes setting agent.log_level']],
+    ['[audit]\non_failure = "refuse-all"\n', '', ['opens setting audit.on_failure']],
+    ['[measurement]\ntpm = "require"\n', '[measurement]\ntpm = "try"\n', ['opens setting measurement.tpm']],
+    ['[measurement]\ntpm = "require"\n', '[measurement]\ntpm = "require"\n', []],
+    ['', '[agent]\nsecure_storage_integrity = false\n', ['opens setting agent.secure_storage_integrity']],
+  ] as const)
+    assert.deepEqual(await told(pod + before, pod + after), expected, `${before} → ${after}`);
+});
+
+test('a release that goes away opens what came later; an earlier one closes', async () => {
+  const pinned = '[api]\nallowed_endpoints = ["*"]\nrelease = "2.0.0"\n';
+  const free = '[api]\nallowed_endpoints = ["*"]\n';
+  const found = await told(pinned, free);
+  assert.ok(found.includes('opens setting api.release'));
+  assert.ok(found.includes('opens endpoint RemoveStaleVirtiofsShareMounts'));
+  const back = await told(free, pinned);
+  assert.ok(back.includes('closes setting api.release'));
+  assert.ok(!back.some((line) => line.startsWith('opens')));
+});
+
+test('what overrides may set opens and closes, by lock, overridable and a restricted API', async () => {
+  const locked = `[agent]\nlock = true\n${pod}`;
+  assert.deepEqual(await told(pod, locked), ['closes setting agent.overridable']);
+  assert.deepEqual(await told(locked, pod), ['opens setting agent.overridable']);
+  const console = `[agent]\noverridable = ["debug_console"]\n${pod}`;
+  const found = diffConfigurations(await configurationOf(pod), await configurationOf(console));
+  assert.deepEqual(
+    found.map(({ effect }) => effect),
+    ['opens', 'closes'],
+  );
+  assert.match(found[0]?.why ?? '', /debug_console now/);
+});
+
+test('delivery: what surely narrowed and may come no more opens', async () => {
+  const settings = await configurationOf(pod);
+  const delivering = (accept: readonly string[], required: boolean, bind = 'host_data'): Configuration => ({
+    ...settings,
+    values: settings.values.map((value) =>
+      value.section === 'delivery' && value.key !== 'drop_in_dir'
+        ? { ...value, value: { accept, required, bind }[value.key as 'accept' | 'required' | 'bind'] }
+        : value,
+    ),
+  });
+  const none = delivering([], true);
+  const some = delivering(['initdata'], true);
+  assert.deepEqual(short(none, some), ['closes setting delivery.accept']);
+  assert.deepEqual(short(some, none), ['opens setting delivery.accept']);
+  assert.deepEqual(short(some, delivering(['initdata'], false)), ['opens setting delivery.required']);
+  assert.deepEqual(short(delivering(['initdata'], false), some), ['closes setting delivery.required']);
+  assert.deepEqual(short(some, delivering(['initdata'], true, 'none')), ['opens setting delivery.bind']);
+  assert.deepEqual(short(delivering(['initdata'], true, 'none'), some), ['closes setting delivery.bind']);
+  assert.deepEqual(short(none, delivering([], false)), ['changes setting delivery.required']);
+});
+
+test('the text begins with what opens', async () => {
+  const text = renderDifferences(
+    diffConfigurations(
+      await configurationOf('[api]\nallowed_endpoints = ["@pod", "CopyFile"]\n'),
+      await configurationOf('[api]\nallowed_endpoints = ["@pod", "ExecProcess"]\n'),
+    ),
+  );
+  assert.equal(
+    text,
+    `opens (1)
+  endpoint ExecProcess on server_addr: it is served now
+      before: not served: not in allowed_endpoints (config.toml:2)
+      after:  served: in allowed_endpoints (config.toml:2)
+
+closes (1)
+  endpoint CopyFile on server_addr: it is served no more
+      before: served: in allowed_endpoints (config.toml:2)
+      after:  not served: not in allowed_endpoints (config.toml:2)
+`,
+  );
+});

@@ -1,0 +1,34 @@
+import type { ListenerSettings } from '@kata-agent/config';
+
+/** A listener before and after; one of them is absent when it was added or removed. */
+export type ListenerPair =
+  | { readonly before: ListenerSettings; readonly after: ListenerSettings }
+  | { readonly before: ListenerSettings; readonly after: undefined }
+  | { readonly before: undefined; readonly after: ListenerSettings };
+
+/** The listeners of two configurations, each with the one it was before: of the same name, else of the same address. */
+export function pairListeners(
+  before: readonly ListenerSettings[],
+  after: readonly ListenerSettings[],
+): readonly ListenerPair[] {
+  const old = new Set(before);
+  const paired = new Map<ListenerSettings, ListenerSettings>();
+  for (const key of ['name', 'address'] as const) {
+    for (const listener of after) {
+      if (paired.has(listener)) continue;
+      const match = [...old].find((candidate) => candidate[key] === listener[key]);
+      if (match === undefined) continue;
+      paired.set(listener, match);
+      old.delete(match);
+    }
+  }
+  return [
+    ...after.map((listener): ListenerPair => {
+      const match = paired.get(listener);
+      return match === undefined
+        ? { before: undefined, after: listener }
+        : { before: match, after: listener };
+    }),
+    ...[...old].map((listener): ListenerPair => ({ before: listener, after: undefined })),
+  ];
+}

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { settings } from '@kata-agent/config';
+import { unknown } from './setting-direction.js';
+import { directionOf } from './setting-directions.js';
+
+test('of each row of the settings table it is known which way it goes', () => {
+  const strange = settings.filter((row) => directionOf(row) === unknown);
+  assert.deepEqual(
+    strange.map(({ section, key }) => `${section}.${key}`),
+    [],
+  );
+});
+
+test('a row that nothing is known of counts as opening', () => {
+  const [row] = settings.filter(({ section }) => section === 'audit');
+  assert.ok(row !== undefined);
+  const direction = directionOf({ ...row, key: 'new' });
+  assert.equal(direction?.(1, 2).effect, 'opens');
+});

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { runBinary } from '../../testing/program.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function document(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const narrow = document('narrow.toml', '[api]\nallowed_endpoints = ["@pod"]\n');
+const wide = document('wide.toml', '[api]\nallowed_endpoints = ["@pod", "ExecProcess"]\n');
+
+test('config diff ends with 4 when something opens, else with 0', () => {
+  const opening = runBinary(['config', 'diff', narrow, wide]);
+  assert.equal(opening.code, 4, opening.stderr);
+  assert.match(opening.stdout, /^opens \(1\)\n  endpoint ExecProcess on server_addr: it is served now\n/);
+  const closing = runBinary(['config', 'diff', wide, narrow]);
+  assert.equal(closing.code, 0);
+  assert.match(closing.stdout, /^closes \(1\)\n/);
+  const same = runBinary(['config', 'diff', wide, wide]);
+  assert.deepEqual([same.code, same.stdout], [0, 'no difference\n']);
+});
+
+test('config diff as JSON', () => {
+  const { stdout } = runBinary(['config', 'diff', narrow, wide, '--format', 'json']);
+  const value = JSON.parse(stdout) as { opens: boolean; differences: { effect: string; name: string }[] };
+  assert.equal(value.opens, true);
+  assert.deepEqual(
+    value.differences.map(({ effect, name }) => [effect, name]),
+    [['opens', 'ExecProcess']],
+  );
+});
+
+test('config diff of a wrong configuration is 1, and says which is wrong', () => {
+  const wrong = document('wrong.toml', '[api]\nallowed_endpoints = ["ExecProces"]\n');
+  const { code, stderr } = runBinary(['config', 'diff', narrow, wrong]);
+  assert.equal(code, 1);
+  assert.match(stderr, /wrong\.toml:2:22/);
+  assert.match(stderr, /wrong\.toml cannot be loaded: 1 error/);
+});
