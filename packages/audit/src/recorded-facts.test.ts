@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { RequestFacts } from '@kata-agent/gate';
 import { only, openSample, recordsOf, sampleCall, allowed, denied, ok } from './testing/sample.js';
 import { recordedFacts } from './recorded-facts.js';
 
-const facts = {
+/** All there can be: a new member does not compile until it is here. */
+const facts: Required<RequestFacts> = {
   command: '/bin/healthcheck',
   environment: ['HOME', 'PATH'],
+  cwd: '/',
+  user: '0:0',
   terminal: false,
+  capabilities: ['CAP_KILL'],
   mounts: [{ type: 'bind', source: '/run/kata-containers/shared/x', destination: '/data' }],
+  storages: [{ driver: 'ephemeral', type: 'tmpfs', mountPoint: '/run/kata-containers/sandbox/shm' }],
+  devices: [{ type: 'c', path: '/dev/null' }],
+  image: 'registry.example/app:1',
+  path: '/run/kata-containers/shared/containers/x',
+  signal: 15,
 };
 
 test('facts are written as they are', () => {
@@ -21,7 +31,7 @@ test('facts of a huge request are cut in bounds, and say so', () => {
     mounts: [{ type: 'bind', source: 's'.repeat(4_000_000), destination: '/d' }],
     signal: 9,
   });
-  assert.ok(JSON.stringify(huge).length < 20_000);
+  assert.ok(JSON.stringify(huge).length < 40_000);
   assert.equal(huge.cut, true);
   assert.equal(huge.environment?.[0], 'NAME_0');
   assert.equal(huge.signal, 9);
