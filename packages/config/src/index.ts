@@ -32,6 +32,24 @@ export type {
   SettingValue,
 } from './configuration.js';
 export { type DecodedDocument, decodeDocument } from './decode-document.js';
+export { deliverySources } from './delivery/delivery-sources.js';
+export { fwCfgMaxBytes, fwCfgName } from './delivery/fw-cfg-source.js';
+export { hostDataBytes, hostDataDigest } from './delivery/host-data-digest.js';
+export {
+  type InitdataAlgorithm,
+  initdataKey,
+  parseInitdata,
+  type ParsedInitdata,
+  writeInitdata,
+} from './delivery/initdata-envelope.js';
+export { unpackInitdataImage, writeInitdataImage } from './delivery/initdata-image.js';
+export { kernelDocumentWord, kernelLineLimits } from './delivery/kernel-line-source.js';
+export {
+  foretoldRegister,
+  measuredDigest,
+  measuredEvent,
+  type RegisterAlgorithm,
+} from './delivery/measured-event.js';
 export type { Diagnostic, Span } from './diagnostic.js';
 export {
   type Decide,
