@@ -172,6 +172,26 @@ export class RecordingSyscalls implements Syscalls {
     this.#answer('sethostname', [name], () => undefined);
   }
 
+  setRealTime(seconds: bigint, nanoseconds: number): void {
+    this.#answer('setRealTime', [seconds, nanoseconds], () => undefined);
+  }
+
+  addEntropy(fd: number, data: Uint8Array): void {
+    this.#answer('addEntropy', [fd, Buffer.from(data)], () => undefined);
+  }
+
+  reseedRandom(fd: number): void {
+    this.#answer('reseedRandom', [fd], () => undefined);
+  }
+
+  swapon(path: string): void {
+    this.#answer('swapon', [path], () => undefined);
+  }
+
+  swapoff(path: string): void {
+    this.#answer('swapoff', [path], () => undefined);
+  }
+
   sync(): void {
     this.#answer('sync', [], () => undefined);
   }

@@ -192,6 +192,12 @@ test('what would change the machine is refused by the kernel here', () => {
     code: process.getuid?.() === 0 ? 'EINVAL' : 'EPERM',
   });
   assert.throws(() => kernel.reboot(0x12345), { code: process.getuid?.() === 0 ? 'EINVAL' : 'EPERM' });
+  // A second has no more nanoseconds than a billion; nothing swaps to what is not there; these are no random devices.
+  assert.throws(() => kernel.setRealTime(0n, 1_000_000_000), { code: 'EINVAL' });
+  assert.throws(() => kernel.swapon('/nowhere'), { code: process.getuid?.() === 0 ? 'ENOENT' : 'EPERM' });
+  assert.throws(() => kernel.swapoff('/nowhere'), { code: process.getuid?.() === 0 ? 'ENOENT' : 'EPERM' });
+  assert.throws(() => kernel.addEntropy(0, Uint8Array.of(1)), /RNDADDENTROPY/);
+  assert.throws(() => kernel.reseedRandom(0), /RNDRESEEDCRNG/);
   kernel.sync();
   if (process.getuid?.() === 0) kernel.sethostname(hostname());
 });

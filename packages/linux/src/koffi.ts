@@ -17,6 +17,9 @@ const MsgDontWait = 0x40;
 const MsgControlTruncated = 0x08;
 const MsgCloseOnExec = 0x40000000;
 const IoctlSetWindowSize = 0x5414;
+const IoctlAddEntropy = 0x40085203;
+const IoctlReseedRandom = 0x5207;
+const ClockRealTime = 0;
 const SysOpenat2 = 437;
 /** RESOLVE_BENEATH answers EAGAIN when somebody renamed or mounted meanwhile; openat2(2) says to try again. */
 const openat2Attempts = 128;
@@ -226,6 +229,33 @@ class KoffiSyscalls implements Syscalls {
   sethostname(name: string): void {
     const text = Buffer.from(name);
     this.#check('sethostname', this.#libc.sethostname(text, text.length), name);
+  }
+
+  setRealTime(seconds: bigint, nanoseconds: number): void {
+    const time = bytes(16); // struct timespec
+    time.writeBigInt64LE(seconds, 0);
+    time.writeBigInt64LE(BigInt(nanoseconds), 8);
+    this.#check('clock_settime', this.#libc.clockSettime(ClockRealTime, time), `${seconds} seconds`);
+  }
+
+  addEntropy(fd: number, data: Uint8Array): void {
+    const pool = bytes(8 + data.length); // struct rand_pool_info: bits credited, bytes, the bytes
+    pool.writeInt32LE(data.length * 8, 0);
+    pool.writeInt32LE(data.length, 4);
+    pool.set(data, 8);
+    this.#check('ioctl(RNDADDENTROPY)', this.#libc.ioctl(fd, IoctlAddEntropy, pool));
+  }
+
+  reseedRandom(fd: number): void {
+    this.#check('ioctl(RNDRESEEDCRNG)', this.#libc.ioctl(fd, IoctlReseedRandom, null));
+  }
+
+  swapon(path: string): void {
+    this.#check('swapon', this.#libc.swapon(cString('swapon', path), 0), path);
+  }
+
+  swapoff(path: string): void {
+    this.#check('swapoff', this.#libc.swapoff(cString('swapoff', path)), path);
   }
 
   sync(): void {

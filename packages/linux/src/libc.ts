@@ -50,7 +50,10 @@ export interface Libc {
     length: Uint8Array,
   ) => number;
   readonly recvmsg: (fd: number, message: Uint8Array, flags: number) => number;
-  readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number;
+  readonly ioctl: (fd: number, request: number, argument: Bytes) => number;
+  readonly clockSettime: (clock: number, time: Uint8Array) => number;
+  readonly swapon: (path: Uint8Array, flags: number) => number;
+  readonly swapoff: (path: Uint8Array) => number;
   readonly sethostname: (name: Uint8Array, length: number) => number;
   readonly sync: () => void;
   readonly reboot: (command: number) => number;
@@ -105,6 +108,9 @@ export function loadLibc(): Libc {
     getsockopt: library.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
     recvmsg: library.func('long recvmsg(int fd, void *message, int flags)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
+    clockSettime: library.func('int clock_settime(int clock, const void *time)'),
+    swapon: library.func('int swapon(const void *path, int flags)'),
+    swapoff: library.func('int swapoff(const void *path)'),
     sethostname: library.func('int sethostname(const void *name, size_t length)'),
     sync: library.func('void sync()'),
     reboot: library.func('int reboot(unsigned int command)'),

@@ -80,6 +80,14 @@ export interface Syscalls {
   setWindowSize(fd: number, rows: number, columns: number): void;
 
   sethostname(name: string): void;
+  /** clock_settime(CLOCK_REALTIME): seconds since 1970, and nanoseconds below a second. */
+  setRealTime(seconds: bigint, nanoseconds: number): void;
+  /** RNDADDENTROPY: mixes bytes into the kernel's pool and credits them in full. */
+  addEntropy(fd: number, data: Uint8Array): void;
+  /** RNDRESEEDCRNG: the generator takes a new seed from the pool now. */
+  reseedRandom(fd: number): void;
+  swapon(path: string): void;
+  swapoff(path: string): void;
   sync(): void;
   /** Does not return when it succeeds. See {@link Reboot}. */
   reboot(command: number): void;

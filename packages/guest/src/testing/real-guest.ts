@@ -15,6 +15,11 @@ import type { CreateContainer, ProcessRef, StreamName } from '../actions.js';
 import { Guest } from '../guest.js';
 import type { GuestOptions } from '../guest-options.js';
 import type { OciProcess, OciSpec } from '../oci-spec.js';
+import { createContainer } from '../perform/create-container.js';
+import { readStream } from '../perform/read-stream.js';
+import { removeContainer } from '../perform/remove-container.js';
+import { startContainer } from '../perform/start-container.js';
+import { waitProcess } from '../perform/wait-process.js';
 
 /** The real runtime's path. */
 export const runc: string | undefined = ['/usr/sbin/runc', '/usr/bin/runc', '/usr/local/sbin/runc'].find(
@@ -162,20 +167,21 @@ export class RealGuest {
     const { process: processMore, ...action } = more;
     const id = action.id ?? this.id();
     const spec = this.spec(args, processMore);
-    await this.guest.createContainer({ id, execId: id, spec, storages: [], sandboxPidns: false, ...action });
-    await this.guest.startContainer(id);
+    await createContainer(this.guest, { id, execId: id, spec, storages: [], sandboxPidns: false, ...action });
+    await startContainer(this.guest, id);
     return id;
   }
 
   wait(containerId: string, execId = ''): Promise<number> {
-    return this.guest.waitProcess({ containerId, execId }, this.signal);
+    return waitProcess(this.guest, { containerId, execId }, this.signal);
   }
 
   /** All of a stream, up to its end. */
   async readAll(containerId: string, stream: StreamName = 'stdout', execId = ''): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
     for (;;) {
-      const chunk = await this.guest.readStream(
+      const chunk = await readStream(
+        this.guest,
         { containerId, execId, stream, length: 32 * 1024 },
         this.signal,
       );
@@ -188,7 +194,7 @@ export class RealGuest {
   async readUntil(text: string, ref: ProcessRef, stream: StreamName = 'stdout'): Promise<string> {
     let all = '';
     while (!all.includes(text)) {
-      const chunk = await this.guest.readStream({ ...ref, stream, length: 32 * 1024 }, this.signal);
+      const chunk = await readStream(this.guest, { ...ref, stream, length: 32 * 1024 }, this.signal);
       if (chunk.length === 0)
         throw new Error(`the stream ended before ${JSON.stringify(text)}: ${JSON.stringify(all)}`);
       all += Buffer.from(chunk).toString();
@@ -197,7 +203,7 @@ export class RealGuest {
   }
 
   remove(id: string): Promise<void> {
-    return this.guest.removeContainer({ id, timeoutSeconds: 0 });
+    return removeContainer(this.guest, { id, timeoutSeconds: 0 });
   }
 
   /** Some container of ours is frozen, by the kernel's word. */

@@ -1,0 +1,213 @@
+import { readFileSync, statfsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
+import type { Metric, Sample } from './metric.js';
+import { fields, memoryItem, namedNumbers, pairs } from './proc-text.js';
+
+const cpuItems = [
+  'user',
+  'nice',
+  'system',
+  'idle',
+  'iowait',
+  'irq',
+  'softirq',
+  'steal',
+  'guest',
+  'guest_nice',
+] as const;
+
+const diskItems = [
+  'reads',
+  'merged',
+  'sectors_read',
+  'time_reading',
+  'writes',
+  'writes_merged',
+  'sectors_written',
+  'time_writing',
+  'in_progress',
+  'time_in_progress',
+  'weighted_time_in_progress',
+  'discards',
+  'discards_merged',
+  'sectors_discarded',
+  'time_discarding',
+  'flushes',
+  'time_flushing',
+] as const;
+
+const linkItems = [
+  'recv_bytes',
+  'recv_packets',
+  'recv_errs',
+  'recv_drop',
+  'recv_fifo',
+  'recv_frame',
+  'recv_compressed',
+  'recv_multicast',
+  'sent_bytes',
+  'sent_packets',
+  'sent_errs',
+  'sent_drop',
+  'sent_fifo',
+  'sent_colls',
+  'sent_carrier',
+  'sent_compressed',
+] as const;
+
+/** File systems whose use says something of the guest: those that can fill. */
+const realTypes: ReadonlySet<string> = new Set(['ext4', 'xfs', 'btrfs', 'vfat', 'overlay']);
+
+/** Metrics of the guest, by the names of Kata's agent (kata-facts, "Metrics and log"). */
+export const guestMetrics: readonly Metric[] = [
+  {
+    name: 'kata_guest_load',
+    help: 'Load of the guest.',
+    labels: ['item'],
+    read: (proc) => {
+      const [load1 = 0, load5 = 0, load15 = 0] = fields(text(proc, 'loadavg'));
+      return labelled('item', { load1, load5, load15 });
+    },
+  },
+  {
+    name: 'kata_guest_tasks',
+    help: 'Tasks that run, and all there are.',
+    labels: ['item'],
+    read: (proc) => {
+      const [cur = '0', max = '0'] = (text(proc, 'loadavg').split(' ')[3] ?? '').split('/');
+      return labelled('item', { cur: Number(cur), max: Number(max) });
+    },
+  },
+  {
+    name: 'kata_guest_cpu_time',
+    help: 'CPU time, in ticks, in all and of each CPU.',
+    labels: ['cpu', 'item'],
+    read: (proc) =>
+      lines(proc, 'stat').flatMap((line) => {
+        const match = /^cpu(\d*) +(.*)$/.exec(line);
+        if (match === null) return [];
+        const cpu = match[1] === '' ? 'total' : (match[1] ?? '');
+        return items(cpuItems, fields(match[2] ?? ''), { cpu });
+      }),
+  },
+  {
+    name: 'kata_guest_vm_stat',
+    help: 'Figures of /proc/vmstat.',
+    labels: ['item'],
+    read: (proc) => labelled('item', Object.fromEntries(pairs(text(proc, 'vmstat')))),
+  },
+  {
+    name: 'kata_guest_meminfo',
+    help: 'Memory of the guest, in bytes; of huge pages their number.',
+    labels: ['item'],
+    read: (proc) =>
+      Array.from(namedNumbers(text(proc, 'meminfo')), ([name, value]) => ({
+        labels: { item: memoryItem(name) },
+        value: name.startsWith('HugePages_') ? value : value * 1024,
+      })),
+  },
+  {
+    name: 'kata_guest_netdev_stat',
+    help: 'Traffic of each interface.',
+    labels: ['interface', 'item'],
+    read: (proc) =>
+      lines(proc, 'net/dev').flatMap((line) => {
+        const [name, figures] = line.split(':');
+        return figures === undefined
+          ? []
+          : items(linkItems, fields(figures), { interface: (name ?? '').trim() });
+      }),
+  },
+  {
+    name: 'kata_guest_diskstat',
+    help: 'Work of each disk; times in milliseconds.',
+    labels: ['disk', 'item'],
+    read: (proc) =>
+      lines(proc, 'diskstats').flatMap((line) => {
+        const [, , disk] = line.trim().split(/\s+/);
+        return disk === undefined ? [] : items(diskItems, fields(line).slice(3), { disk });
+      }),
+  },
+  {
+    name: 'kata_guest_filesystem_bytes',
+    help: 'Use of each file system that can fill, in bytes.',
+    labels: ['mount', 'device', 'item'],
+    read: (proc) =>
+      fileSystems(proc).flatMap(({ mount, device, bsize, blocks, bfree }) =>
+        usage(mount, device, blocks * bsize, bfree * bsize),
+      ),
+  },
+  {
+    name: 'kata_guest_filesystem_inodes',
+    help: 'Inodes of each file system that can fill.',
+    labels: ['mount', 'device', 'item'],
+    read: (proc) =>
+      fileSystems(proc).flatMap(({ mount, device, files, ffree }) => usage(mount, device, files, ffree)),
+  },
+];
+
+function text(proc: string, name: string): string {
+  return readFileSync(join(proc, name), 'utf8');
+}
+
+function lines(proc: string, name: string): readonly string[] {
+  return text(proc, name).split('\n');
+}
+
+function labelled(label: string, values: Readonly<Record<string, number>>): readonly Sample[] {
+  return Object.entries(values).map(([name, value]) => ({ labels: { [label]: name }, value }));
+}
+
+/** A kernel that has fewer columns leaves out the last. */
+function items(
+  names: readonly string[],
+  values: readonly number[],
+  labels: Readonly<Record<string, string>>,
+): readonly Sample[] {
+  return names.flatMap((item, index) => {
+    const value = values[index];
+    return value === undefined ? [] : [{ labels: { ...labels, item }, value }];
+  });
+}
+
+function usage(mount: string, device: string, total: number, free: number): readonly Sample[] {
+  const figures = { total, used: Math.max(0, total - free), available: free };
+  return Object.entries(figures).map(([item, value]) => ({ labels: { mount, device, item }, value }));
+}
+
+interface FileSystem {
+  readonly mount: string;
+  readonly device: string;
+  readonly bsize: number;
+  readonly blocks: number;
+  readonly bfree: number;
+  readonly files: number;
+  readonly ffree: number;
+}
+
+/** Each device once, at its first mount; read-only ones cannot fill. */
+function fileSystems(proc: string): readonly FileSystem[] {
+  const seen = new Set<string>();
+  return lines(proc, 'self/mountinfo').flatMap((line) => {
+    const [left = '', right = ''] = line.split(' - ');
+    const [, , number = '', , mount = ''] = left.split(' ');
+    const [type = '', source = '', options = ''] = right.split(' ');
+    if (!realTypes.has(type) || options.split(',').includes('ro') || seen.has(number)) return [];
+    seen.add(number);
+    const path = unescape(mount);
+    try {
+      const { bsize, blocks, bfree, files, ffree } = statfsSync(path);
+      return [{ mount: path, device: basename(source) || number, bsize, blocks, bfree, files, ffree }];
+    } catch (error) {
+      // It was unmounted meanwhile, or lies below a mount that hides it.
+      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return [];
+      throw error;
+    }
+  });
+}
+
+/** The kernel writes space, tab, line feed and backslash of a path as `\040`. */
+function unescape(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}

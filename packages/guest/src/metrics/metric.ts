@@ -1,0 +1,14 @@
+/** One value of a metric. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** A metric as it is named, explained and read, anew for each scrape. */
+export interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** `proc`: `/proc`. */
+  readonly read: (proc: string) => readonly Sample[];
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Metrics } from './metrics.js';
+import { memoryItem, namedNumbers, processStat } from './proc-text.js';
+
+const names = [
+  'kata_agent_scrape_count',
+  'kata_agent_threads',
+  'kata_agent_total_time',
+  'kata_agent_total_vm',
+  'kata_agent_total_rss',
+  'kata_agent_proc_status',
+  'kata_agent_io_stat',
+  'kata_agent_proc_stat',
+  'kata_guest_load',
+  'kata_guest_tasks',
+  'kata_guest_vm_stat',
+  'kata_guest_meminfo',
+  'kata_guest_cpu_time',
+  'kata_guest_netdev_stat',
+  'kata_guest_diskstat',
+  'kata_guest_filesystem_bytes',
+  'kata_guest_filesystem_inodes',
+];
+
+/** The value of a sample, by its name and labels as they are written. */
+function valueOf(text: string, sample: string): number {
+  const line = text.split('\n').find((each) => each.startsWith(`${sample} `));
+  assert.ok(line !== undefined, `no ${sample} in the scrape`);
+  return Number(line.slice(sample.length + 1));
+}
+
+test('a scrape has every metric of the agent and of the guest', async () => {
+  const metrics = new Metrics('/proc');
+  const first = await metrics.scrape();
+  for (const name of names) assert.match(first, new RegExp(`^# HELP ${name} `, 'm'));
+  assert.equal(valueOf(first, 'kata_agent_scrape_count'), 1);
+  assert.equal(valueOf(await metrics.scrape(), 'kata_agent_scrape_count'), 2);
+});
+
+test('the figures are those of the kernel', async () => {
+  const scrape = await new Metrics('/proc').scrape();
+  const { rss } = process.memoryUsage();
+  const said = valueOf(scrape, 'kata_agent_total_rss');
+  assert.ok(said > rss / 2 && said < rss * 2, `${said} bytes of memory, and Node says ${rss}`);
+  assert.ok(valueOf(scrape, 'kata_agent_threads') >= 1);
+  assert.ok(valueOf(scrape, 'kata_guest_meminfo{item="mem_total"}') > 1024 * 1024 * 64);
+  assert.ok(valueOf(scrape, 'kata_guest_meminfo{item="active_anon"}') > 0);
+  assert.ok(valueOf(scrape, 'kata_guest_cpu_time{cpu="total",item="user"}') > 0);
+  assert.ok(valueOf(scrape, 'kata_guest_cpu_time{cpu="0",item="idle"}') >= 0);
+  assert.ok(valueOf(scrape, 'kata_guest_netdev_stat{interface="lo",item="sent_bytes"}') >= 0);
+  assert.ok(valueOf(scrape, 'kata_guest_tasks{item="max"}') > 1);
+});
+
+test('names of memory are those of Kata', () => {
+  const expected = {
+    MemTotal: 'mem_total',
+    'Active(anon)': 'active_anon',
+    SReclaimable: 's_reclaimable',
+    KReclaimable: 'k_reclaimable',
+    SUnreclaim: 's_unreclaim',
+    SwapCached: 'swap_cached',
+    WritebackTmp: 'writeback_tmp',
+    Committed_AS: 'committed_as',
+    HugePages_Total: 'hugepages_total',
+    DirectMap2M: 'direct_map_2M',
+    ShmemPmdMapped: 'shmem_pmd_mapped',
+    Percpu: 'per_cpu',
+  };
+  for (const [name, label] of Object.entries(expected)) assert.equal(memoryItem(name), label);
+});
+
+test('files of procfs are read as they are', () => {
+  assert.deepEqual(
+    [...namedNumbers('Name:\tnode\nVmPeak:\t  12 kB\nThreads:\t7\n')],
+    [
+      ['VmPeak', 12],
+      ['Threads', 7],
+    ],
+  );
+  assert.equal(processStat('12 (a b) c) S 1 2 3')[1], 1);
+});

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, test } from 'node:test';
+import { RecordingSyscalls } from '@kata-agent/linux';
+import * as fc from 'fast-check';
+import { makeTree } from '../testing/tree.js';
+import { formatCpuList, parseCpuList } from './cpu-list.js';
+import { probeMemory } from './memory-probe.js';
+import { bringOnline, onlineCpus } from './online.js';
+import { reseedRandom } from './reseed-random.js';
+import { setClock } from './set-clock.js';
+import { SwapDevices } from './swap.js';
+import { volumeStats } from './volume-stats.js';
+
+const trees: string[] = [];
+afterEach(() => {
+  for (const tree of trees.splice(0)) rmSync(tree, { recursive: true });
+});
+
+function tree(files: Readonly<Record<string, string>>): string {
+  const root = makeTree(files);
+  trees.push(root);
+  return root;
+}
+
+const cpu = 'devices/system/cpu';
+const memory = 'devices/system/memory';
+const quick = { waitMs: 20, pollMs: 5 };
+
+test('a CPU list is read, and written as short as can be', () => {
+  assert.deepEqual(parseCpuList('0-3,8\n'), [0, 1, 2, 3, 8]);
+  assert.deepEqual(parseCpuList(''), []);
+  assert.equal(formatCpuList([8, 0, 1, 3, 2]), '0-3,8');
+  for (const wrong of ['3-1', 'a', '0-', '-1', '0-99999', '1;2', '8192'])
+    assert.throws(() => parseCpuList(wrong), { kind: 'invalid' });
+  const cpus = fc.uniqueArray(fc.nat(8191), { maxLength: 50 });
+  fc.assert(
+    fc.property(cpus, (list) => {
+      assert.deepEqual(
+        parseCpuList(formatCpuList(list)),
+        list.toSorted((a, b) => a - b),
+      );
+    }),
+  );
+});
+
+test('CPUs and memory that were plugged are switched on; the first CPU has no switch', async () => {
+  const sys = tree({
+    [`${cpu}/online`]: '0-2\n',
+    [`${cpu}/cpu0/topology/core_id`]: '0',
+    [`${cpu}/cpu1/online`]: '0',
+    [`${cpu}/cpu2/online`]: '1',
+    [`${cpu}/cpufreq/online`]: '0',
+    [`${memory}/memory0/online`]: '1',
+    [`${memory}/memory1/online`]: '0',
+  });
+  await bringOnline({ cpus: 0, cpuOnly: true }, sys);
+  assert.equal(readFileSync(join(sys, cpu, 'cpu1/online'), 'utf8'), '1');
+  assert.equal(readFileSync(join(sys, cpu, 'cpufreq/online'), 'utf8'), '0', 'which is no CPU');
+  assert.equal(readFileSync(join(sys, memory, 'memory1/online'), 'utf8'), '0', 'cpu_only');
+  await bringOnline({ cpus: 0, cpuOnly: false }, sys);
+  assert.equal(readFileSync(join(sys, memory, 'memory1/online'), 'utf8'), '1');
+  assert.deepEqual(onlineCpus(sys), [0, 1, 2]);
+});
+
+test('no more CPUs are switched on than were asked for, and ones that do not come are an error', async () => {
+  const sys = tree({
+    [`${cpu}/online`]: '0\n',
+    [`${cpu}/cpu1/online`]: '0',
+    [`${cpu}/cpu2/online`]: '0',
+  });
+  // The tree's list does not follow its switches, so the wait is in vain.
+  await assert.rejects(bringOnline({ cpus: 2, cpuOnly: true }, sys, { waitMs: 0, pollMs: 1 }), {
+    kind: 'exhausted',
+    message: /2 CPUs were asked for, and 1 are online/,
+  });
+  const switched = ['cpu1', 'cpu2'].map((name) => readFileSync(join(sys, cpu, name, 'online'), 'utf8'));
+  assert.deepEqual(switched, ['1', '0']);
+  await bringOnline({ cpus: 1, cpuOnly: true }, sys, quick);
+});
+
+test('memory is told by address where the kernel takes it', () => {
+  const sys = tree({ [`${memory}/probe`]: '' });
+  probeMemory([0x1_0000_0000n], sys);
+  assert.equal(readFileSync(join(sys, memory, 'probe'), 'utf8'), '0x100000000');
+  assert.throws(() => probeMemory([1n], tree({})), { kind: 'precondition', message: /ARCH_MEMORY_PROBE/ });
+});
+
+test('the clock is set to a time that exists', () => {
+  const kernel = new RecordingSyscalls();
+  setClock({ seconds: 1_800_000_000n, microseconds: 250_000n }, kernel);
+  assert.deepEqual(kernel.argumentsOf('setRealTime'), [[1_800_000_000n, 250_000_000]]);
+  for (const [seconds, microseconds] of [
+    [-1n, 0n],
+    [2n ** 63n - 1n, 0n],
+    [0n, -1n],
+    [0n, 1_000_000n],
+  ] as const) {
+    assert.throws(() => setClock({ seconds, microseconds }, kernel), { kind: 'invalid' });
+  }
+  assert.equal(kernel.argumentsOf('setRealTime').length, 1);
+});
+
+test('entropy is added, then the generator seeded, and the device closed whatever happens', () => {
+  const kernel = new RecordingSyscalls();
+  reseedRandom(Uint8Array.of(1, 2), kernel);
+  assert.deepEqual(
+    kernel.calls.map(({ name }) => name),
+    ['openat', 'addEntropy', 'reseedRandom', 'close'],
+  );
+  kernel.fail('addEntropy', 'EPERM');
+  assert.throws(() => reseedRandom(Uint8Array.of(1), kernel), { code: 'EPERM' });
+  assert.equal(kernel.openDescriptors.size, 0);
+  assert.throws(() => reseedRandom(new Uint8Array(0), kernel), { kind: 'invalid' });
+  assert.throws(() => reseedRandom(new Uint8Array(65_537), kernel), { kind: 'invalid' });
+});
+
+test('the guest swaps to block devices of its own, and to nothing else', () => {
+  const kernel = new RecordingSyscalls();
+  const swap = new SwapDevices(kernel);
+  for (const path of [
+    '/dev/null',
+    '/etc/passwd',
+    '/dev/../etc/passwd',
+    'vda',
+    '/dev/',
+    '/dev/nowhere',
+    '/dev/a\0b',
+  ])
+    assert.throws(() => swap.add(path), { kind: 'invalid', message: /not a block device/ });
+  assert.deepEqual(kernel.calls, []);
+});
+
+test('use of a file system is what the kernel says', () => {
+  const [bytes, inodes] = volumeStats('/proc/self');
+  assert.equal(bytes?.unit, 'bytes');
+  assert.equal(inodes?.unit, 'inodes');
+  const root = volumeStats('/').find(({ unit }) => unit === 'bytes');
+  assert.ok(root !== undefined && root.total > 0n && root.used > 0n && root.used <= root.total);
+  assert.throws(() => volumeStats('/nowhere'), { code: 'ENOENT' });
+});

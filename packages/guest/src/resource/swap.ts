@@ -1,0 +1,50 @@
+import { lstatSync } from 'node:fs';
+import { hasCode, type Syscalls } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
+
+/** Block devices that the guest swaps to, so that they can be given back. */
+export class SwapDevices {
+  readonly #syscalls: Syscalls;
+  readonly #used: Set<string> = new Set();
+
+  constructor(syscalls: Syscalls) {
+    this.#syscalls = syscalls;
+  }
+
+  /** Swaps to a block device. A file or a link is refused: the host names a device, and nothing of the guest's own. */
+  add(path: string): void {
+    if (!isBlockDevice(path))
+      throw new GuestError(
+        'invalid',
+        `swap ${JSON.stringify(path.slice(0, 150))} is not a block device below /dev`,
+      );
+    if (this.#used.has(path)) throw new GuestError('exists', `the guest swaps to ${path} already`);
+    try {
+      this.#syscalls.swapon(path);
+    } catch (error) {
+      if (!hasCode(error, 'EINVAL')) throw error;
+      throw new GuestError('invalid', `${path} holds no swap area; the host makes one with mkswap`, {
+        cause: error,
+      });
+    }
+    this.#used.add(path);
+  }
+
+  /** Gives all of them back. */
+  release(): void {
+    for (const path of this.#used) {
+      this.#syscalls.swapoff(path);
+      this.#used.delete(path);
+    }
+  }
+}
+
+function isBlockDevice(path: string): boolean {
+  if (!/^\/dev\/[A-Za-z0-9_.\-/]+$/.test(path) || path.split('/').includes('..')) return false;
+  try {
+    return lstatSync(path).isBlockDevice();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return false;
+    throw error;
+  }
+}
