@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { loadSyscalls, RecordingSyscalls, SyscallError, type Syscalls } from '@kata-agent/linux';
 import type { CreateContainer } from './actions.js';
 import { RealGuest, runc, settled, skip } from './testing/real-guest.js';
+import { createContainer } from './perform/create-container.js';
 
 /** What a create asks of the kernel, but for what it takes to clean up. */
 const calls = [
@@ -55,7 +56,7 @@ async function failEach(terminal: boolean): Promise<number> {
       kernel.count = 0;
       kernel.failAt = n;
       try {
-        await real.guest.createContainer(withStorages(real, id, terminal));
+        await createContainer(real.guest, withStorages(real, id, terminal));
       } catch (error) {
         assert.match(String(error), /a fault of the test|cannot|could not|EIO/, `step ${n}`);
         await settled();

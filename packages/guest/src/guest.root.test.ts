@@ -2,6 +2,19 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { RealGuest, settled, skip } from './testing/real-guest.js';
+import { closeStdin } from './perform/close-stdin.js';
+import { createContainer } from './perform/create-container.js';
+import { execProcess } from './perform/exec-process.js';
+import { nextOomEvent } from './perform/next-oom-event.js';
+import { pauseContainer } from './perform/pause-container.js';
+import { readStream } from './perform/read-stream.js';
+import { resizeTerminal } from './perform/resize-terminal.js';
+import { resumeContainer } from './perform/resume-container.js';
+import { signalProcess } from './perform/signal-process.js';
+import { startContainer } from './perform/start-container.js';
+import { statsContainer } from './perform/stats-container.js';
+import { updateContainer } from './perform/update-container.js';
+import { writeStdin } from './perform/write-stdin.js';
 
 let real: RealGuest;
 before(async () => {
@@ -28,9 +41,9 @@ test('10 MiB go through stdin and stdout unharmed', { skip }, async () => {
   const ref = { containerId: id, execId: '' };
   const writing = (async () => {
     for (let at = 0; at < sent.length; at += 100_000) {
-      await real.guest.writeStdin({ ...ref, data: sent.subarray(at, at + 100_000) });
+      await writeStdin(real.guest, { ...ref, data: sent.subarray(at, at + 100_000) });
     }
-    await real.guest.writeStdin({ ...ref, data: new Uint8Array(0) });
+    await writeStdin(real.guest, { ...ref, data: new Uint8Array(0) });
   })();
   const received = await real.readAll(id);
   await writing;
@@ -43,9 +56,9 @@ test('10 MiB go through stdin and stdout unharmed', { skip }, async () => {
 test('two reads in flight are answered in order', { skip }, async () => {
   const id = await real.run(['cat']);
   const read = () =>
-    real.guest.readStream({ containerId: id, execId: '', stream: 'stdout', length: 3 }, real.signal);
+    readStream(real.guest, { containerId: id, execId: '', stream: 'stdout', length: 3 }, real.signal);
   const [first, second] = [read(), read()];
-  await real.guest.writeStdin({ containerId: id, execId: '', data: Buffer.from('abcdef') });
+  await writeStdin(real.guest, { containerId: id, execId: '', data: Buffer.from('abcdef') });
   assert.deepEqual(
     [Buffer.from(await first).toString(), Buffer.from(await second).toString()],
     ['abc', 'def'],
@@ -62,7 +75,7 @@ test('a grandchild that keeps the pipe open does not keep the end of file from c
   assert.equal(await real.wait(id), 3);
   await real.remove(id);
   const other = await real.run(['sleep', '1000']);
-  await real.guest.execProcess({
+  await execProcess(real.guest, {
     ...exec,
     containerId: other,
     process: real.process(['sh', '-c', 'sleep 1000 & head -c 60000 /dev/zero; exit 4']),
@@ -79,12 +92,12 @@ test('a grandchild that keeps the pipe open does not keep the end of file from c
 test('an exec has its own code, streams and id', { skip }, async () => {
   const id = await real.run(['sleep', '1000']);
   const process = real.process(['sh', '-c', 'echo from exec; cat >&2; exit 9']);
-  await real.guest.execProcess({ containerId: id, execId: 'e1', process });
-  await assert.rejects(real.guest.execProcess({ containerId: id, execId: 'e1', process }), {
+  await execProcess(real.guest, { containerId: id, execId: 'e1', process });
+  await assert.rejects(execProcess(real.guest, { containerId: id, execId: 'e1', process }), {
     kind: 'exists',
   });
-  await real.guest.writeStdin({ containerId: id, execId: 'e1', data: Buffer.from('to stderr') });
-  await real.guest.closeStdin({ containerId: id, execId: 'e1' });
+  await writeStdin(real.guest, { containerId: id, execId: 'e1', data: Buffer.from('to stderr') });
+  await closeStdin(real.guest, { containerId: id, execId: 'e1' });
   assert.equal((await real.readAll(id, 'stdout', 'e1')).toString(), 'from exec\n');
   assert.equal((await real.readAll(id, 'stderr', 'e1')).toString(), 'to stderr');
   assert.deepEqual(await Promise.all([real.wait(id, 'e1'), real.wait(id, 'e1')]), [9, 9]);
@@ -96,7 +109,7 @@ test('an exec of a program that is not there fails and leaves nothing', { skip }
   const id = await real.run(['sleep', '1000']);
   const before = real.traces();
   await assert.rejects(
-    real.guest.execProcess({ containerId: id, execId: 'no', process: real.process(['/bin/nothing']) }),
+    execProcess(real.guest, { containerId: id, execId: 'no', process: real.process(['/bin/nothing']) }),
     { kind: 'invalid', message: /\/bin\/nothing/ },
   );
   await settled();
@@ -106,28 +119,28 @@ test('an exec of a program that is not there fails and leaves nothing', { skip }
 
 test('signals: SIGTERM becomes SIGKILL for a first process that does not handle it', { skip }, async () => {
   const deaf = await real.run(['sleep', '1000']);
-  await real.guest.signalProcess({ containerId: deaf, execId: deaf, signal: 15 });
+  await signalProcess(real.guest, { containerId: deaf, execId: deaf, signal: 15 });
   assert.equal(await real.wait(deaf), 137);
-  await assert.rejects(real.guest.signalProcess({ containerId: deaf, execId: deaf, signal: 15 }), {
+  await assert.rejects(signalProcess(real.guest, { containerId: deaf, execId: deaf, signal: 15 }), {
     kind: 'not-found',
     message: /ESRCH: No such process/,
   });
-  await real.guest.signalProcess({ containerId: deaf, execId: '', signal: 9 });
+  await signalProcess(real.guest, { containerId: deaf, execId: '', signal: 9 });
   await real.remove(deaf);
 
   const polite = await real.run(['sh', '-c', 'trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done']);
   await real.readUntil('ready', { containerId: polite, execId: '' });
-  await real.guest.signalProcess({ containerId: polite, execId: '', signal: 15 });
+  await signalProcess(real.guest, { containerId: polite, execId: '', signal: 15 });
   assert.equal(await real.wait(polite), 5);
   await real.remove(polite);
 });
 
 test('SIGKILL to the first process ends all of a container, also a paused one', { skip }, async () => {
   const id = await real.run(['sleep', '1000']);
-  await real.guest.execProcess({ containerId: id, execId: 'e', process: real.process(['sleep', '1000']) });
-  await real.guest.pauseContainer(id);
-  await assert.rejects(real.guest.pauseContainer(id), { kind: 'precondition' });
-  await real.guest.signalProcess({ containerId: id, execId: '', signal: 9 });
+  await execProcess(real.guest, { containerId: id, execId: 'e', process: real.process(['sleep', '1000']) });
+  await pauseContainer(real.guest, id);
+  await assert.rejects(pauseContainer(real.guest, id), { kind: 'precondition' });
+  await signalProcess(real.guest, { containerId: id, execId: '', signal: 9 });
   assert.deepEqual(await Promise.all([real.wait(id), real.wait(id, 'e')]), [137, 137]);
   await real.remove(id);
 });
@@ -135,21 +148,21 @@ test('SIGKILL to the first process ends all of a container, also a paused one', 
 test('pause stops a container and resume lets it go on', { skip }, async () => {
   const id = await real.run(['cat']);
   const ref = { containerId: id, execId: '' };
-  await real.guest.pauseContainer(id);
+  await pauseContainer(real.guest, id);
   assert.ok(real.isFrozen());
-  await real.guest.writeStdin({ ...ref, data: Buffer.from('later') });
-  await real.guest.resumeContainer(id);
+  await writeStdin(real.guest, { ...ref, data: Buffer.from('later') });
+  await resumeContainer(real.guest, id);
   assert.ok(!real.isFrozen());
   assert.equal(await real.readUntil('later', ref), 'later');
-  await assert.rejects(real.guest.resumeContainer(id), { kind: 'precondition' });
+  await assert.rejects(resumeContainer(real.guest, id), { kind: 'precondition' });
   await real.remove(id);
 });
 
 test('stats and update', { skip }, async () => {
   const id = await real.run(['cat']);
   const limit = 64n * 1024n * 1024n;
-  await real.guest.updateContainer({ id, resources: { memory: { limit }, pids: { limit: 77 } } });
-  const stats = await real.guest.statsContainer(id);
+  await updateContainer(real.guest, { id, resources: { memory: { limit }, pids: { limit: 77 } } });
+  const stats = await statsContainer(real.guest, id);
   assert.equal(stats.memory.usage.limit, limit);
   assert.equal(stats.pids.limit, 77n);
   assert.equal(stats.pids.current, 1n);
@@ -172,16 +185,16 @@ test('a terminal: one stream, a resize that the program sees, end of file by Con
   const ref = { containerId: id, execId: '' };
   assert.match(await real.readUntil('err', ref), /24 80\r\nerr/);
   assert.equal(
-    (await real.guest.readStream({ ...ref, stream: 'stderr', length: 10 }, real.signal)).length,
+    (await readStream(real.guest, { ...ref, stream: 'stderr', length: 10 }, real.signal)).length,
     0,
   );
-  await real.guest.writeStdin({ ...ref, data: Buffer.from('hello\n') });
+  await writeStdin(real.guest, { ...ref, data: Buffer.from('hello\n') });
   await real.readUntil('got hello', ref);
-  await real.guest.resizeTerminal({ ...ref, rows: 50, columns: 132 });
+  await resizeTerminal(real.guest, { ...ref, rows: 50, columns: 132 });
   await real.readUntil('50 132', ref);
-  await real.guest.writeStdin({ ...ref, data: Buffer.from('again\n') });
+  await writeStdin(real.guest, { ...ref, data: Buffer.from('again\n') });
   await real.readUntil('got again', ref);
-  await real.guest.closeStdin(ref);
+  await closeStdin(real.guest, ref);
   await real.readAll(id);
   assert.equal(await real.wait(id), 6);
   await real.remove(id);
@@ -190,10 +203,10 @@ test('a terminal: one stream, a resize that the program sees, end of file by Con
 test('an exec with a terminal; a process without one cannot be resized', { skip }, async () => {
   const id = await real.run(['sleep', '1000']);
   const process = real.process(['sh', '-c', 'test -t 0 && echo terminal'], { terminal: true });
-  await real.guest.execProcess({ containerId: id, execId: 'e', process });
+  await execProcess(real.guest, { containerId: id, execId: 'e', process });
   assert.equal((await real.readAll(id, 'stdout', 'e')).toString(), 'terminal\r\n');
   assert.equal(await real.wait(id, 'e'), 0);
-  await assert.rejects(real.guest.resizeTerminal({ containerId: id, execId: '', rows: 1, columns: 1 }), {
+  await assert.rejects(resizeTerminal(real.guest, { containerId: id, execId: '', rows: 1, columns: 1 }), {
     kind: 'precondition',
     message: /no tty/,
   });
@@ -211,9 +224,9 @@ test('a process killed for want of memory is an event', { skip }, async () => {
     ],
     linux: { ...base.linux, resources: { memory: { limit: 20_000_000 } } },
   };
-  const event = real.guest.nextOomEvent(real.signal);
-  await real.guest.createContainer({ id, execId: id, spec, storages: [], sandboxPidns: false });
-  await real.guest.startContainer(id);
+  const event = nextOomEvent(real.guest, real.signal);
+  await createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
+  await startContainer(real.guest, id);
   assert.equal(await event, id);
   assert.equal(await real.wait(id), 137);
   await real.remove(id);
@@ -225,7 +238,7 @@ test('what a container leaves: nothing, however it ends', { skip }, async () => 
   const ended = await real.run(['true']);
   await real.wait(ended);
   const running = await real.run(['sh', '-c', 'sleep 1000 & sleep 1000']);
-  await real.guest.execProcess({
+  await execProcess(real.guest, {
     containerId: running,
     execId: 'e',
     process: real.process(['sleep', '1000']),
@@ -233,7 +246,7 @@ test('what a container leaves: nothing, however it ends', { skip }, async () => 
   const reading = real.readAll(running);
   const created = real.id();
   const spec = real.spec(['true']);
-  await real.guest.createContainer({ id: created, execId: '', spec, storages: [], sandboxPidns: false });
+  await createContainer(real.guest, { id: created, execId: '', spec, storages: [], sandboxPidns: false });
   for (const id of [ended, running, created]) await real.remove(id);
   assert.equal((await reading).length, 0, 'a read that waits ends with the container');
   await settled();

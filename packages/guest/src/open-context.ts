@@ -6,6 +6,7 @@ import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
 import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
 import { recover } from './recover.js';
+import { askFeatures } from './runtime/commands.js';
 import { Runtime } from './runtime/runtime.js';
 import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js';
 import { sealDescriptors } from './runtime/seal-descriptors.js';
@@ -70,7 +71,7 @@ async function askRuntime(runtime: Runtime, log: GuestLog): Promise<RuntimeFeatu
     return undefined;
   }
   try {
-    const features = await runtime.features();
+    const features = await askFeatures(runtime);
     log('info', `OCI runtime ${runtime.program}, version ${features.version || 'unknown'}`);
     for (const flaws of knownFlaws(features.version)) {
       log('warn', `OCI runtime version ${features.version} is older than the fixes for ${flaws}`);

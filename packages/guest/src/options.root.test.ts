@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RealGuest, runc, skip } from './testing/real-guest.js';
+import { execProcess } from './perform/exec-process.js';
 
 // One guest at a time: each waits for all of this process's children.
 
@@ -14,7 +15,7 @@ test('limits of containers and execs', { skip }, async () => {
     const id = await small.run(['sleep', '1000']);
     await assert.rejects(small.run(['true']), { kind: 'exhausted', message: /limits.containers/ });
     const exec = (execId: string, args: readonly string[]) =>
-      small.guest.execProcess({ containerId: id, execId, process: small.process(args) });
+      execProcess(small.guest, { containerId: id, execId, process: small.process(args) });
     await exec('a', ['true']);
     await exec('b', ['sleep', '1000']);
     await assert.rejects(exec('c', ['true']), { kind: 'exhausted' });
@@ -23,7 +24,7 @@ test('limits of containers and execs', { skip }, async () => {
     await assert.rejects(small.wait(id, 'a'), { kind: 'not-found' }, 'its record made room');
     await assert.rejects(exec('', ['true']), { kind: 'invalid' });
     await assert.rejects(
-      small.guest.execProcess({ containerId: 'no', execId: 'x', process: small.process(['true']) }),
+      execProcess(small.guest, { containerId: 'no', execId: 'x', process: small.process(['true']) }),
       {
         kind: 'invalid',
         message: /Invalid container id/,

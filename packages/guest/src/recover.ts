@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { unmountTree } from '@kata-agent/linux';
 import type { GuestContext } from './container/guest-context.js';
+import { remove } from './runtime/commands.js';
 import { removeTree } from './storage/remove-tree.js';
 
 /** What recovery works with: a part of the guest's context. */
@@ -15,7 +16,7 @@ export async function recover({ runtime, ancestors, paths, syscalls, log }: Reco
   for (const id of readdirSync(runtime.root)) {
     log('warn', `container ${id} was left by an earlier agent and is removed`, { container: id });
     try {
-      await runtime.delete(id);
+      await remove(runtime, id);
       const bundle = join(paths.kata, id);
       if (existsSync(bundle)) {
         unmountTree(syscalls, bundle);

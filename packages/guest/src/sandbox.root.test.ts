@@ -5,6 +5,12 @@ import { after, afterEach, before, test } from 'node:test';
 import { mounts } from '@kata-agent/linux';
 import type { CreateSandbox, Storage } from './actions.js';
 import { RealGuest, settled, skip } from './testing/real-guest.js';
+import { copyFile } from './perform/copy-file.js';
+import { createContainer } from './perform/create-container.js';
+import { createSandbox } from './perform/create-sandbox.js';
+import { destroySandbox } from './perform/destroy-sandbox.js';
+import { signalProcess } from './perform/signal-process.js';
+import { startContainer } from './perform/start-container.js';
 
 let real: RealGuest;
 before(async () => {
@@ -15,7 +21,7 @@ after(async () => {
 });
 afterEach(async () => {
   if (skip !== false) return;
-  await real.guest.destroySandbox();
+  await destroySandbox(real.guest);
   real.makeRootfs();
 });
 
@@ -46,7 +52,7 @@ const isMounted = (place: string): boolean =>
 
 test('a new sandbox finds its directory empty, but for what CopyFile brought', { skip }, async () => {
   mkdirSync(join(real.kata, 'stale/deep'), { recursive: true });
-  await real.guest.copyFile({
+  await copyFile(real.guest, {
     path: join(real.kata, 'shared/containers/early'),
     fileSize: 1,
     fileMode: 0o100644,
@@ -56,17 +62,17 @@ test('a new sandbox finds its directory empty, but for what CopyFile brought', {
     offset: 0,
     data: Buffer.from('x'),
   });
-  await real.guest.createSandbox(sandbox());
+  await createSandbox(real.guest, sandbox());
   assert.ok(!existsSync(join(real.kata, 'stale')));
   assert.equal(readFileSync(join(real.kata, 'shared/containers/early'), 'utf8'), 'x');
-  await assert.rejects(real.guest.createSandbox(sandbox()), { kind: 'exists' });
+  await assert.rejects(createSandbox(real.guest, sandbox()), { kind: 'exists' });
 });
 
 test('what a sandbox may not ask for', { skip }, async () => {
-  await assert.rejects(real.guest.createSandbox(sandbox({ hostname: 'a b' })), { kind: 'invalid' });
-  await assert.rejects(real.guest.createSandbox(sandbox({ guestHookPath: '/hooks' })), { kind: 'refused' });
+  await assert.rejects(createSandbox(real.guest, sandbox({ hostname: 'a b' })), { kind: 'invalid' });
+  await assert.rejects(createSandbox(real.guest, sandbox({ guestHookPath: '/hooks' })), { kind: 'refused' });
   await assert.rejects(
-    real.guest.createSandbox(sandbox({ kernelModules: [{ name: '-r', parameters: [] }] })),
+    createSandbox(real.guest, sandbox({ kernelModules: [{ name: '-r', parameters: [] }] })),
     {
       kind: 'invalid',
     },
@@ -77,7 +83,7 @@ test('what a sandbox may not ask for', { skip }, async () => {
     ['what', 'invalid'],
   ] as const) {
     const storages = [storage('ephemeral', 'sandbox/shm'), storage(driver, 'shared/x')];
-    await assert.rejects(real.guest.createSandbox(sandbox({ storages })), {
+    await assert.rejects(createSandbox(real.guest, sandbox({ storages })), {
       kind,
       message: new RegExp(driver),
     });
@@ -85,17 +91,18 @@ test('what a sandbox may not ask for', { skip }, async () => {
   }
   for (const mountPoint of ['/tmp/x', real.kata, `${real.kata}/../x`, `${real.kata}/a/../../x`]) {
     const storages = [storage('ephemeral', '', { mountPoint })];
-    await assert.rejects(real.guest.createSandbox(sandbox({ storages })), { kind: 'refused' }, mountPoint);
+    await assert.rejects(createSandbox(real.guest, sandbox({ storages })), { kind: 'refused' }, mountPoint);
   }
   const evil = storage('ephemeral', 'x', { options: ['evil=1'] });
-  await assert.rejects(real.guest.createSandbox(sandbox({ storages: [evil] })), { kind: 'refused' });
+  await assert.rejects(createSandbox(real.guest, sandbox({ storages: [evil] })), { kind: 'refused' });
 });
 
 test('shared memory of the sandbox, hostname, resolver and namespaces reach the containers', {
   skip,
 }, async () => {
   const shm = storage('ephemeral', 'sandbox/shm', { fstype: 'tmpfs', options: ['mode=1777', 'size=1m'] });
-  await real.guest.createSandbox(
+  await createSandbox(
+    real.guest,
     sandbox({ storages: [shm], dns: ['nameserver 192.0.2.1', 'search example'] }),
   );
   writeFileSync(join(real.rootfs, 'etc/resolv.conf'), 'of the image\n');
@@ -111,14 +118,14 @@ test('shared memory of the sandbox, hostname, resolver and namespaces reach the 
   assert.equal(namespace('uts', text), namespace('uts', other));
   assert.equal(namespace('ipc', text), namespace('ipc', other));
   assert.notEqual(namespace('pid', text), namespace('pid', other));
-  await real.guest.signalProcess({ containerId: first, execId: '', signal: 9 });
+  await signalProcess(real.guest, { containerId: first, execId: '', signal: 9 });
   await real.wait(first);
   await assert.rejects(real.run(['true'], { sandboxPidns: true }), {
     kind: 'precondition',
     message: /has ended/,
   });
   assert.ok(isMounted('sandbox/shm'));
-  await real.guest.destroySandbox();
+  await destroySandbox(real.guest);
   assert.deepEqual(readdirSync(real.kata), []);
   assert.deepEqual(real.traces().mounts, []);
   real.makeRootfs();
@@ -145,7 +152,7 @@ test('storages: a pod’s own outlive a container, others go with their last one
     [true, false, true],
   );
   assert.ok(existsSync(join(local.mountPoint, 'data')), 'a restarted container finds its emptyDir again');
-  await real.guest.destroySandbox();
+  await destroySandbox(real.guest);
   assert.deepEqual(real.traces().mounts, []);
   assert.deepEqual(readdirSync(real.kata), []);
   real.makeRootfs();
@@ -169,8 +176,8 @@ test('a writable root outside Kata’s directory is not changed', { skip }, asyn
   cpSync(real.rootfs, image, { recursive: true, verbatimSymlinks: true });
   const id = real.id();
   const spec = { ...real.spec(['sh', '-c', 'echo x > /written; cat /written']), root: { path: image } };
-  await real.guest.createContainer({ id, execId: id, spec, storages: [], sandboxPidns: false });
-  await real.guest.startContainer(id);
+  await createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
+  await startContainer(real.guest, id);
   assert.equal((await real.readAll(id)).toString(), 'x\n');
   assert.ok(!existsSync(join(image, 'written')));
   await real.remove(id);
@@ -182,7 +189,7 @@ test('roots and mount sources that would open the guest are refused', { skip }, 
     const id = real.id();
     const mounts =
       source === undefined ? [] : [{ destination: '/m', type: 'bind', source, options: ['rbind'] }];
-    return real.guest.createContainer({
+    return createContainer(real.guest, {
       id,
       execId: id,
       spec: { ...real.spec(['true']), root, mounts },

@@ -1,3 +1,4 @@
+import * as perform from '@kata-agent/guest';
 import type { AttachedDevice, SharedMount } from '@kata-agent/guest';
 import type { Device, SharedMount as WireSharedMount } from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
@@ -20,7 +21,7 @@ export const createContainer: Handler<'createContainer'> = async (
       `container ${request.containerId}: the request has no OCI spec`,
     );
   }
-  await guest.createContainer({
+  await perform.createContainer(guest, {
     id: request.containerId,
     execId: request.execId,
     spec: ociSpec(request.OCI),
@@ -33,22 +34,22 @@ export const createContainer: Handler<'createContainer'> = async (
 };
 
 export const startContainer: Handler<'startContainer'> = async ({ guest }, request) => {
-  await guest.startContainer(request.containerId);
+  await perform.startContainer(guest, request.containerId);
   return {};
 };
 
 export const removeContainer: Handler<'removeContainer'> = async ({ guest }, request) => {
-  await guest.removeContainer({ id: request.containerId, timeoutSeconds: request.timeout });
+  await perform.removeContainer(guest, { id: request.containerId, timeoutSeconds: request.timeout });
   return {};
 };
 
 export const pauseContainer: Handler<'pauseContainer'> = async ({ guest }, request) => {
-  await guest.pauseContainer(request.containerId);
+  await perform.pauseContainer(guest, request.containerId);
   return {};
 };
 
 export const resumeContainer: Handler<'resumeContainer'> = async ({ guest }, request) => {
-  await guest.resumeContainer(request.containerId);
+  await perform.resumeContainer(guest, request.containerId);
   return {};
 };
 
@@ -59,12 +60,15 @@ export const updateContainer: Handler<'updateContainer'> = async ({ guest }, req
       `container ${request.containerId}: the request has no resources`,
     );
   }
-  await guest.updateContainer({ id: request.containerId, resources: ociResources(request.resources) });
+  await perform.updateContainer(guest, {
+    id: request.containerId,
+    resources: ociResources(request.resources),
+  });
   return {};
 };
 
 export const statsContainer: Handler<'statsContainer'> = async ({ guest }, request) =>
-  wireStats(await guest.statsContainer(request.containerId));
+  wireStats(await perform.statsContainer(guest, request.containerId));
 
 function attachedDevice(device: Device): AttachedDevice {
   return {

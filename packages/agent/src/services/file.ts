@@ -1,3 +1,4 @@
+import * as perform from '@kata-agent/guest';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Handler } from './handler.js';
 
@@ -10,7 +11,7 @@ function fileOffset(name: string, value: bigint): number {
 }
 
 export const copyFile: Handler<'copyFile'> = async ({ guest }, request) => {
-  await guest.copyFile({
+  await perform.copyFile(guest, {
     path: request.path,
     fileSize: fileOffset('file_size', request.fileSize),
     fileMode: request.fileMode,

@@ -1,3 +1,4 @@
+import * as perform from '@kata-agent/guest';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Handler } from './handler.js';
 import { ociProcess } from './oci-spec.js';
@@ -12,15 +13,15 @@ export const execProcess: Handler<'execProcess'> = async ({ guest, policy }, req
       `exec ${execId} in container ${containerId}: the request has no process`,
     );
   }
-  await guest.execProcess({ containerId, execId, process: ociProcess(process) });
+  await perform.execProcess(guest, { containerId, execId, process: ociProcess(process) });
   return {};
 };
 
 export const signalProcess: Handler<'signalProcess'> = async ({ guest }, { containerId, execId, signal }) => {
-  await guest.signalProcess({ containerId, execId, signal });
+  await perform.signalProcess(guest, { containerId, execId, signal });
   return {};
 };
 
 export const waitProcess: Handler<'waitProcess'> = async ({ guest }, { containerId, execId }, context) => ({
-  status: await guest.waitProcess({ containerId, execId }, context.signal),
+  status: await perform.waitProcess(guest, { containerId, execId }, context.signal),
 });

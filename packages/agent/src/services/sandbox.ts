@@ -1,9 +1,10 @@
+import * as perform from '@kata-agent/guest';
 import { version } from '../version.js';
 import type { Handler } from './handler.js';
 import { storage } from './storage.js';
 
 export const createSandbox: Handler<'createSandbox'> = async ({ guest }, request) => {
-  await guest.createSandbox({
+  await perform.createSandbox(guest, {
     sandboxId: request.sandboxId,
     hostname: request.hostname,
     dns: request.dns,
@@ -16,13 +17,13 @@ export const createSandbox: Handler<'createSandbox'> = async ({ guest }, request
 
 /** Ends the agent: the virtual machine has no other purpose. */
 export const destroySandbox: Handler<'destroySandbox'> = async ({ guest, end }) => {
-  await guest.destroySandbox();
+  await perform.destroySandbox(guest);
   end();
   return {};
 };
 
 export const getGuestDetails: Handler<'getGuestDetails'> = async ({ guest }, request) => {
-  const details = await guest.details({
+  const details = await perform.getGuestDetails(guest, {
     memoryBlockSize: request.memBlockSize,
     memoryHotplugProbe: request.memHotplugProbe,
   });
@@ -41,5 +42,5 @@ export const getGuestDetails: Handler<'getGuestDetails'> = async ({ guest }, req
 };
 
 export const getOOMEvent: Handler<'getOOMEvent'> = async ({ guest }, _request, context) => ({
-  containerId: await guest.nextOomEvent(context.signal),
+  containerId: await perform.nextOomEvent(guest, context.signal),
 });

@@ -1,3 +1,4 @@
+import * as perform from '@kata-agent/guest';
 import type { Handler } from './handler.js';
 
 export const readStdout: Handler<'readStdout'> = async (
@@ -5,7 +6,11 @@ export const readStdout: Handler<'readStdout'> = async (
   { containerId, execId, len },
   context,
 ) => ({
-  data: await guest.readStream({ containerId, execId, stream: 'stdout', length: len }, context.signal),
+  data: await perform.readStream(
+    guest,
+    { containerId, execId, stream: 'stdout', length: len },
+    context.signal,
+  ),
 });
 
 export const readStderr: Handler<'readStderr'> = async (
@@ -13,15 +18,19 @@ export const readStderr: Handler<'readStderr'> = async (
   { containerId, execId, len },
   context,
 ) => ({
-  data: await guest.readStream({ containerId, execId, stream: 'stderr', length: len }, context.signal),
+  data: await perform.readStream(
+    guest,
+    { containerId, execId, stream: 'stderr', length: len },
+    context.signal,
+  ),
 });
 
 export const writeStdin: Handler<'writeStdin'> = async ({ guest }, { containerId, execId, data }) => ({
-  len: await guest.writeStdin({ containerId, execId, data }),
+  len: await perform.writeStdin(guest, { containerId, execId, data }),
 });
 
 export const closeStdin: Handler<'closeStdin'> = async ({ guest }, { containerId, execId }) => {
-  await guest.closeStdin({ containerId, execId });
+  await perform.closeStdin(guest, { containerId, execId });
   return {};
 };
 
@@ -29,6 +38,6 @@ export const ttyWinResize: Handler<'ttyWinResize'> = async (
   { guest },
   { containerId, execId, row, column },
 ) => {
-  await guest.resizeTerminal({ containerId, execId, rows: row, columns: column });
+  await perform.resizeTerminal(guest, { containerId, execId, rows: row, columns: column });
   return {};
 };

@@ -6,6 +6,7 @@ import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
 import { denyBlockDevices } from '../cgroup/deny-block-devices.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { GuestError } from '../guest-error.js';
+import { create, remove } from '../runtime/commands.js';
 import { buildSpec } from '../spec/build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
@@ -72,11 +73,11 @@ async function build(
 
   ancestors.expect(cgroup);
   made.push('cgroups above the container', () => ancestors.sweep());
-  made.push('what the runtime made', () => runtime.delete(id));
+  made.push('what the runtime made', () => remove(runtime, id));
   const first = await launchProcess(
     { containerId: id, execId: id },
     spec.process.terminal ?? false,
-    (stdio) => runtime.create(id, bundle, stdio),
+    (stdio) => create(runtime, id, bundle, stdio),
     context,
   );
   made.push('streams of the first process', () => first.streams.end());

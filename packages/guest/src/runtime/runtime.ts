@@ -1,14 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { GuestError } from '../guest-error.js';
-import type { OciProcess, OciResources } from '../oci-spec.js';
-import { encodeSpec } from '../spec/encode-spec.js';
 import { readIfThere } from '../read-if-there.js';
 import { runtimeError } from './runtime-error.js';
-import { parseFeatures, type RuntimeFeatures } from './runtime-features.js';
 
 /** Descriptors for a process's stdin, stdout and stderr; with a terminal, none: the runtime makes it. */
 export type Stdio =
@@ -22,8 +19,8 @@ const COMMAND_TIMEOUT_MS = 60_000;
 const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
 /**
- * An OCI runtime's command line, as of runc. Each method is one command; a failure is a GuestError in the runtime's own
- * words. Only descriptors 0 to 2 reach it (S12): every other one of this process is close-on-exec.
+ * An OCI runtime as a program that is run, as of runc: `commands.ts` has its command lines. A failure is a GuestError in
+ * the runtime's own words. Only descriptors 0 to 2 reach it (S12): every other one of this process is close-on-exec.
  */
 export class Runtime {
   /** Undefined: none is installed, and every command says so. */
@@ -51,56 +48,16 @@ export class Runtime {
     );
   }
 
-  async features(): Promise<RuntimeFeatures> {
-    return parseFeatures(await this.#run(['features']));
-  }
-
-  /** Makes the container's first process and leaves it waiting for `start`; answers its pid. */
-  create(id: string, bundle: string, stdio: Stdio): Promise<number> {
-    return this.#launch(['create', '--bundle', bundle], id, stdio);
-  }
-
-  async start(id: string): Promise<void> {
-    await this.#run(['start', id]);
-  }
-
-  /** Runs a process in the container, detached; answers its pid. */
-  async exec(id: string, process: OciProcess, stdio: Stdio): Promise<number> {
-    const file = this.#file('process');
-    try {
-      writeFileSync(file, encodeSpec(process), { mode: 0o600 });
-      return await this.#launch(['exec', '--detach', '--process', file], id, stdio);
-    } finally {
-      rmSync(file, { force: true });
-    }
-  }
-
-  async pause(id: string): Promise<void> {
-    await this.#run(['pause', id]);
-  }
-
-  async resume(id: string): Promise<void> {
-    await this.#run(['resume', id]);
-  }
-
-  async update(id: string, resources: OciResources): Promise<void> {
-    await this.#run(['update', '--resources', '-', id], encodeSpec(resources));
-  }
-
-  /** Kills what still runs, removes cgroup and state. Nothing there: no error. */
-  async delete(id: string): Promise<void> {
-    await this.#run(['delete', '--force', id]);
-  }
-
   /** A name for a short-lived file below the state directory. Short, since a socket's path may have 107 bytes only. */
-  #file(kind: string): string {
+  scratchFile(kind: string): string {
     this.#files += 1;
     return join(this.#scratch, `${kind}-${this.#files}`);
   }
 
-  async #launch(command: readonly string[], id: string, stdio: Stdio): Promise<number> {
-    const log = this.#file('log');
-    const pidFile = this.#file('pid');
+  /** Runs a command that starts a process with this stdio; answers the process's pid. */
+  async launch(command: readonly string[], id: string, stdio: Stdio): Promise<number> {
+    const log = this.scratchFile('log');
+    const pidFile = this.scratchFile('pid');
     const console = 'consoleSocket' in stdio ? ['--console-socket', stdio.consoleSocket] : [];
     const arguments_ = [...command, '--pid-file', pidFile, ...console, id];
     try {
@@ -119,7 +76,8 @@ export class Runtime {
     }
   }
 
-  async #run(command: readonly string[], input?: string): Promise<string> {
+  /** Runs a command, with `input` as its stdin; answers its stdout. */
+  async run(command: readonly string[], input?: string): Promise<string> {
     const child = this.#spawn(
       ['--log-format', 'json', ...command],
       [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],

@@ -1,0 +1,6 @@
+import type { ProcessRef } from '../actions.js';
+import type { Guest } from '../guest.js';
+
+export async function closeStdin(guest: Guest, ref: ProcessRef): Promise<void> {
+  guest.process(ref).streams.closeInput();
+}

@@ -1,0 +1,7 @@
+import type { CopyFile } from '../actions.js';
+import { copyFile as place } from '../copy-file.js';
+import type { Guest } from '../guest.js';
+
+export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
+  return guest.change(async () => place(action, guest.context));
+}

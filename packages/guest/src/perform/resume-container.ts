@@ -1,0 +1,12 @@
+import type { Guest } from '../guest.js';
+import { GuestError } from '../guest-error.js';
+import { resume } from '../runtime/commands.js';
+
+export function resumeContainer(guest: Guest, id: string): Promise<void> {
+  return guest.change(async () => {
+    const container = guest.container(id);
+    if (container.state !== 'paused') throw new GuestError('precondition', `container ${id} is not paused`);
+    await resume(guest.context.runtime, id);
+    container.state = 'started';
+  });
+}

@@ -1,0 +1,11 @@
+import type { UpdateContainer } from '../actions.js';
+import type { Guest } from '../guest.js';
+import { update } from '../runtime/commands.js';
+import { settableResources } from '../spec/resources.js';
+
+export function updateContainer(guest: Guest, { id, resources }: UpdateContainer): Promise<void> {
+  return guest.change(async () => {
+    guest.container(id);
+    await update(guest.context.runtime, id, settableResources(resources));
+  });
+}

@@ -1,0 +1,47 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import type { OciProcess, OciResources } from '../oci-spec.js';
+import { encodeSpec } from '../spec/encode-spec.js';
+import type { Runtime, Stdio } from './runtime.js';
+import { parseFeatures, type RuntimeFeatures } from './runtime-features.js';
+
+/** Makes the container's first process and leaves it waiting for `start`; answers its pid. */
+export function create(runtime: Runtime, id: string, bundle: string, stdio: Stdio): Promise<number> {
+  return runtime.launch(['create', '--bundle', bundle], id, stdio);
+}
+
+export async function start(runtime: Runtime, id: string): Promise<void> {
+  await runtime.run(['start', id]);
+}
+
+/** Runs a process in the container, detached; answers its pid. */
+export async function exec(runtime: Runtime, id: string, process: OciProcess, stdio: Stdio): Promise<number> {
+  const file = runtime.scratchFile('process');
+  try {
+    writeFileSync(file, encodeSpec(process), { mode: 0o600 });
+    return await runtime.launch(['exec', '--detach', '--process', file], id, stdio);
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+export async function pause(runtime: Runtime, id: string): Promise<void> {
+  await runtime.run(['pause', id]);
+}
+
+export async function resume(runtime: Runtime, id: string): Promise<void> {
+  await runtime.run(['resume', id]);
+}
+
+export async function update(runtime: Runtime, id: string, resources: OciResources): Promise<void> {
+  await runtime.run(['update', '--resources', '-', id], encodeSpec(resources));
+}
+
+/** Kills what still runs, removes cgroup and state. Nothing there: no error. */
+export async function remove(runtime: Runtime, id: string): Promise<void> {
+  await runtime.run(['delete', '--force', id]);
+}
+
+/** What the runtime can. */
+export async function askFeatures(runtime: Runtime): Promise<RuntimeFeatures> {
+  return parseFeatures(await runtime.run(['features']));
+}
