@@ -1,0 +1,56 @@
+import { type Configuration, measuredEvent } from '@kata-agent/config';
+import {
+  measure,
+  type Measurement,
+  MeasurementError,
+  type RegisterReport,
+  rtmrRegister,
+  tpmRegister,
+  tpmTools,
+  tpmTransport,
+} from '@kata-agent/measurement';
+import { CannotApply } from './cannot-apply.js';
+import type { Log } from './log.js';
+
+/** Goes with the boot, as registers do. Verifiers find the event logs here. */
+const folder = '/run/kata-agent/measurement';
+
+/**
+ * Measures the configuration as its `[measurement]` asks, before anything of it is in force (S7).
+ *
+ * @throws CannotApply when a required register does not take it, or this boot was measured with another configuration.
+ */
+export async function measureConfiguration(
+  configuration: Configuration,
+  environment: { readonly bootId: string; readonly log: Log },
+): Promise<readonly RegisterReport[]> {
+  const { bootId, log } = environment;
+  try {
+    const reports = await measure(
+      {
+        event: measuredEvent(configuration),
+        subject: `sha256:${configuration.digest}`,
+        registers: registersOf(configuration),
+      },
+      { folder, bootId },
+    );
+    for (const { register, outcome, digests, reason } of reports) {
+      if (outcome === 'failed') log('warn', 'the configuration is not measured', { register, reason });
+      else log('info', 'the configuration is measured', { register, outcome, digests });
+    }
+    return reports;
+  } catch (error) {
+    throw error instanceof MeasurementError ? new CannotApply(error.message, { cause: error }) : error;
+  }
+}
+
+function registersOf({ measurement }: Configuration): Measurement['registers'] {
+  const { tpm, pcr, rtmr } = measurement;
+  const registers: Measurement['registers'][number][] = [];
+  if (tpm !== 'off') {
+    const tools = tpmTools({ transport: tpmTransport(process.env), path: process.env['PATH'] });
+    registers.push({ register: tpmRegister(pcr, tools), need: tpm });
+  }
+  if (rtmr !== 'off') registers.push({ register: rtmrRegister(), need: rtmr });
+  return registers;
+}

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+
+/** A hash that a register may use. */
+export interface AlgorithmRow {
+  /** As tpm2-tools name the bank. */
+  readonly name: string;
+  /** As OpenSSL names it. */
+  readonly hash: string;
+  /** TPM_ALG_ID, TCG Algorithm Registry. */
+  readonly id: number;
+  readonly bytes: number;
+}
+
+export const algorithms: readonly AlgorithmRow[] = [
+  { name: 'sha1', hash: 'sha1', id: 0x0004, bytes: 20 },
+  { name: 'sha256', hash: 'sha256', id: 0x000b, bytes: 32 },
+  { name: 'sha384', hash: 'sha384', id: 0x000c, bytes: 48 },
+  { name: 'sha512', hash: 'sha512', id: 0x000d, bytes: 64 },
+  { name: 'sm3_256', hash: 'sm3', id: 0x0012, bytes: 32 },
+  { name: 'sha3_256', hash: 'sha3-256', id: 0x0027, bytes: 32 },
+  { name: 'sha3_384', hash: 'sha3-384', id: 0x0028, bytes: 48 },
+  { name: 'sha3_512', hash: 'sha3-512', id: 0x0029, bytes: 64 },
+];
+
+/** Values by the name of their algorithm, in lower-case hex: a register has one for each of its banks. */
+export type Banks = Readonly<Record<string, string>>;
+
+/** The digest of a text of bytes for each of the banks. */
+export function digestsFor(banks: readonly string[], bytes: Uint8Array): Banks {
+  return Object.fromEntries(
+    rowsOf(banks).map(({ name, hash }) => [name, createHash(hash).update(bytes).digest('hex')]),
+  );
+}
+
+/** What a register holds after an extend: the hash of the old value and the digest. */
+export function extended(before: Banks, digests: Banks): Banks {
+  return Object.fromEntries(
+    rowsOf(Object.keys(digests)).map(({ name, hash }) => {
+      const joined = Buffer.from(`${before[name] ?? ''}${digests[name] ?? ''}`, 'hex');
+      return [name, createHash(hash).update(joined).digest('hex')];
+    }),
+  );
+}
+
+/** The rows of these banks, in the order of the table. Throws a RangeError for a name that is not in it. */
+export function rowsOf(banks: readonly string[]): readonly AlgorithmRow[] {
+  const unknown = banks.find((bank) => !algorithms.some(({ name }) => name === bank));
+  if (unknown !== undefined) throw new RangeError(`${unknown} is no hash that is known here`);
+  return algorithms.filter(({ name }) => banks.includes(name));
+}
+
+export function sameBanks(a: Banks, b: Banks): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}

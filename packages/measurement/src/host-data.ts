@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
+import { type KernelFiles, kernelFiles } from './kernel-files.js';
+import { MeasurementError, reasonOf } from './measurement-error.js';
+import { tdxMeasurements } from './rtmr-register.js';
+import { snpHostData } from './snp-report.js';
+
+/** What the host fixed at launch and the hardware vouches for. */
+export type HostDataReading =
+  | { readonly ok: true; readonly kind: 'HOSTDATA' | 'MRCONFIGID'; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly message: string; readonly help: string };
+
+const reports = 'sys/kernel/config/tsm/report';
+
+/**
+ * Reads MRCONFIGID of a TDX guest or HOSTDATA of an SNP guest, below `root`.
+ *
+ * MRCONFIGID comes from the TDX module through sysfs, never from a configfs-tsm report: a TDX quote passes through the
+ * host, which could answer with another guest's; whoever reads one has to verify its signatures (docs/adr/0006). An SNP
+ * report comes from the firmware over a channel that the host cannot forge, and must answer a nonce of ours.
+ */
+export function readHostData(root: string = '/', files: KernelFiles = kernelFiles): HostDataReading {
+  try {
+    const id = readIfThere(join(root, tdxMeasurements, 'mrconfigid'), files);
+    if (id !== undefined) return mrConfigId(id);
+    return { ok: true, kind: 'HOSTDATA', bytes: hostData(join(root, reports), files) };
+  } catch (error) {
+    if (!(error instanceof MeasurementError)) throw error;
+    return {
+      ok: false,
+      message: `HOSTDATA or MRCONFIGID cannot be read: ${error.message}`,
+      help: 'start the guest as an SNP guest, or as a TDX guest with Linux 6.16, or bind the document by its digest',
+    };
+  }
+}
+
+function mrConfigId(bytes: Uint8Array): HostDataReading {
+  if (bytes.length === 48) return { ok: true, kind: 'MRCONFIGID', bytes };
+  throw new MeasurementError(`mrconfigid has ${bytes.length} bytes, not 48`);
+}
+
+/** One request of the configfs-tsm interface (Documentation/ABI/testing/configfs-tsm-report): a folder for its time. */
+function hostData(folder: string, files: KernelFiles): Uint8Array {
+  const request = join(folder, `kata-agent-${process.pid}-${randomBytes(4).toString('hex')}`);
+  try {
+    files.makeFolder(request);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) {
+      throw new MeasurementError(
+        `${folder} is not there: this is no confidential guest, or configfs is not mounted`,
+      );
+    }
+    throw new MeasurementError(`${folder} takes no request: ${reasonOf(error)}`, { cause: error });
+  }
+  try {
+    return ask(request, files);
+  } catch (error) {
+    if (error instanceof MeasurementError) throw error;
+    throw new MeasurementError(`the report cannot be had: ${reasonOf(error)}`, { cause: error });
+  } finally {
+    files.removeFolder(request);
+  }
+}
+
+function ask(request: string, files: KernelFiles): Uint8Array {
+  const provider = textOf(files.read(join(request, 'provider')));
+  if (provider === 'tdx_guest') {
+    throw new MeasurementError(
+      'a TDX quote passes through the host, and the kernel is too old to tell MRCONFIGID itself',
+    );
+  }
+  if (provider !== 'sev_guest') throw new MeasurementError(`reports of ${provider} are not known here`);
+  const nonce = randomBytes(64);
+  files.write(join(request, 'inblob'), nonce);
+  const report = files.read(join(request, 'outblob'));
+  const generation = textOf(files.read(join(request, 'generation')));
+  if (generation !== '1') throw new MeasurementError('another process wrote into our request for a report');
+  return snpHostData(report, nonce);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1').trim();
+}
+
+function readIfThere(path: string, files: KernelFiles): Uint8Array | undefined {
+  try {
+    return files.read(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined;
+    throw new MeasurementError(`${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,127 @@
+import { join } from 'node:path';
+import { type Banks, digestsFor, extended, sameBanks } from './algorithm.js';
+import { writeEventLog } from './event-log.js';
+import {
+  type Extend,
+  type MeasuredBoot,
+  readMeasuredBoot,
+  replaceFile,
+  writeMeasuredBoot,
+} from './measured-boot.js';
+import { MeasurementError } from './measurement-error.js';
+import type { Register } from './register.js';
+
+export interface Measurement {
+  /** The data of the event whose digest is extended. */
+  readonly event: Uint8Array;
+  /** What it says, in short: a digest. */
+  readonly subject: string;
+  readonly registers: readonly { readonly register: Register; readonly need: 'try' | 'require' }[];
+}
+
+/** Where the record of this boot and the event logs lie: a folder that goes with the boot. */
+export interface MeasurementPlace {
+  readonly folder: string;
+  readonly bootId: string;
+}
+
+/** What became of a register. `before`: an earlier start of this boot extended it, this one did not. */
+export interface RegisterReport {
+  readonly register: string;
+  readonly outcome: 'extended' | 'extended before' | 'failed';
+  /** What was extended, by bank. */
+  readonly digests?: Banks;
+  readonly reason?: string;
+}
+
+/**
+ * Extends an event into registers, once in a boot however often the agent starts (S7), and writes the event logs.
+ *
+ * @throws MeasurementError when a required register does not take it, or when this boot has measured something else: a
+ * register that vouches for one configuration must not stand beside another (docs/adr/0005).
+ */
+export async function measure(
+  { event, subject, registers }: Measurement,
+  { folder, bootId }: MeasurementPlace,
+): Promise<readonly RegisterReport[]> {
+  const text = Buffer.from(event).toString('base64');
+  let state = readMeasuredBoot(folder, bootId) ?? { bootId, event: text, subject, extends: [] };
+  if (state.event !== text) {
+    throw new MeasurementError(
+      `this boot was measured with ${state.subject}, and the configuration is now ${subject}: start the guest again`,
+    );
+  }
+  const save = (entry: Extend): void => {
+    state = withExtend(state, entry);
+    writeMeasuredBoot(folder, state);
+  };
+  const reports: RegisterReport[] = [];
+  for (const { register, need } of registers) {
+    const known = state.extends.find((entry) => entry.register === register.name);
+    try {
+      reports.push(await extendOnce(register, event, known, save));
+    } catch (error) {
+      if (!(error instanceof MeasurementError)) throw error;
+      if (need === 'require') {
+        const message = `the configuration could not be measured into ${register.name}, which is required: ${error.message}`;
+        throw new MeasurementError(message, { cause: error });
+      }
+      reports.push({ register: register.name, outcome: 'failed', reason: error.message });
+    }
+  }
+  writeEventLogs(
+    state,
+    event,
+    registers.map(({ register }) => register),
+    folder,
+  );
+  return reports;
+}
+
+async function extendOnce(
+  register: Register,
+  event: Uint8Array,
+  known: Extend | undefined,
+  save: (entry: Extend) => void,
+): Promise<RegisterReport> {
+  const { name } = register;
+  if (known?.done === true) return { register: name, outcome: 'extended before', digests: known.digests };
+  const now = await register.read();
+  if (known !== undefined && sameBanks(now, extended(known.before, known.digests))) {
+    save({ ...known, done: true });
+    return { register: name, outcome: 'extended before', digests: known.digests };
+  }
+  if (known !== undefined && !sameBanks(now, known.before)) {
+    throw new MeasurementError(
+      `${name} was changed by another while the agent was measuring: whether it holds the configuration cannot be told`,
+    );
+  }
+  const digests = digestsFor(Object.keys(now), event);
+  const entry = { register: name, before: now, digests, done: false };
+  save(entry);
+  await register.extend(digests);
+  if (!sameBanks(await register.read(), extended(now, digests))) {
+    throw new MeasurementError(`${name} does not hold what was extended into it`);
+  }
+  save({ ...entry, done: true });
+  return { register: name, outcome: 'extended', digests };
+}
+
+function withExtend(state: MeasuredBoot, entry: Extend): MeasuredBoot {
+  const others = state.extends.filter(({ register }) => register !== entry.register);
+  return { ...state, extends: [...others, entry] };
+}
+
+/** One log for each kind of register that was extended: a TPM's and a TDX guest's are read by different verifiers. */
+function writeEventLogs(
+  state: MeasuredBoot,
+  event: Uint8Array,
+  registers: readonly Register[],
+  folder: string,
+): void {
+  for (const { name, kind, index } of registers) {
+    const entry = state.extends.find(({ register, done }) => done && register === name);
+    if (entry === undefined) continue;
+    replaceFile(join(folder, `${kind}-event-log`), writeEventLog([{ index, digests: entry.digests, event }]));
+  }
+}

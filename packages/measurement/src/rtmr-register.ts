@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import type { Banks } from './algorithm.js';
+import { type KernelFiles, kernelFiles } from './kernel-files.js';
+import { MeasurementError, reasonOf } from './measurement-error.js';
+import type { Register } from './register.js';
+
+/** RTMR 3 is for what runs on top of the operating system (td-shim specification, "TD Measurement"). */
+const rtmr = 3;
+const bytes = 48;
+
+/** The measurement registers of a TDX guest, since Linux 6.16 (Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest). */
+export const tdxMeasurements: string = 'sys/devices/virtual/misc/tdx_guest/measurements';
+
+/** A TDX guest's run-time measurement register, below `root`. */
+export function rtmrRegister(root: string = '/', files: KernelFiles = kernelFiles): Register {
+  const path = join(root, tdxMeasurements, `rtmr${rtmr}:sha384`);
+  const attempt = <T>(doing: string, act: () => T): T => {
+    try {
+      return act();
+    } catch (error) {
+      if (error instanceof MeasurementError) throw error;
+      const message = `RTMR ${rtmr} cannot be ${doing}: ${reasonOf(error)}: it takes a TDX guest and Linux 6.16`;
+      throw new MeasurementError(message, { cause: error });
+    }
+  };
+  return {
+    name: `RTMR ${rtmr}`,
+    kind: 'rtmr',
+    // An event log counts MRTD as 0 and RTMR 0 as 1 (UEFI 2.11, 38.4.1).
+    index: rtmr + 1,
+    read: async (): Promise<Banks> =>
+      attempt('read', () => {
+        const value = Buffer.from(files.read(path));
+        if (value.length !== bytes)
+          throw new MeasurementError(`${path} has ${value.length} bytes, not ${bytes}`);
+        return { sha384: value.toString('hex') };
+      }),
+    extend: async ({ sha384 = '' }) =>
+      attempt('extended', () => files.write(path, new Uint8Array(Buffer.from(sha384, 'hex')))),
+  };
+}
