@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs';
 import { builtInDocument, builtInMethods } from './build.js';
 import { buildFacts } from './build-facts.js';
 import type { CommandLine } from './command-line.js';
+import { delivery } from './delivery.js';
 
 /** Where a configuration is looked for when none is named (R2). */
 const defaultPath = '/etc/kata-agent/config.toml';
 
 /** Loads the configuration of this process: its command line, its environment, the kernel's line. */
 export async function load(line: CommandLine): Promise<Loaded> {
+  const kernelLine = readFileSync('/proc/cmdline', 'utf8');
   const builtIn = builtInDocument();
   const handlers = builtInMethods();
   return loadConfiguration({
@@ -19,11 +21,10 @@ export async function load(line: CommandLine): Promise<Loaded> {
     requireConfig: line.requireConfig || buildFacts.requireConfig,
     relaxedPermissions: line.relaxedPermissions,
     environment: process.env,
-    kernelLine: readFileSync('/proc/cmdline', 'utf8'),
+    kernelLine,
     defaultPath,
     files: openDocument({ relaxedPermissions: line.relaxedPermissions }),
     rules: () => Promise.reject(new Error('rules are not built yet')),
-    delivery: [],
-    hostData: () => ({ ok: false, message: 'host data cannot be read yet', help: 'bind it otherwise' }),
+    ...delivery({ kernelLine, relaxedPermissions: line.relaxedPermissions }),
   });
 }

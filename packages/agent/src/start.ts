@@ -1,25 +1,26 @@
 import { AuditUnavailable, openAuditLog } from '@kata-agent/audit';
 import { type Configuration, renderDiagnostic } from '@kata-agent/config';
-import { Guest } from '@kata-agent/guest';
+import { Guest, type OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { agentGate } from './agent-gate.js';
 import { buildFacts } from './build-facts.js';
 import { CannotApply } from './cannot-apply.js';
 import { Ending } from './ending.js';
 import { guestOptions } from './guest-options.js';
-import { defaultListener } from './listeners/default-listener.js';
+import type { Caller } from './listeners/caller.js';
 import { listen } from './listeners/listen.js';
 import type { Log } from './log.js';
+import { measureConfiguration } from './measure.js';
 import { protectFromOomKiller } from './oom-score.js';
 import { Policy } from './policy.js';
+import { Readers } from './readers.js';
 import { agentServer } from './server.js';
 import { version } from './version.js';
 
 /** An agent that listens. */
 export interface RunningAgent {
-  /** Where it listens, in the form of `server_addr`. */
-  readonly address: string;
   /** Begins the end: no new calls, the running ones answered, the guest's work undone, the record closed. */
   readonly end: (reason: string) => void;
   /** Resolves when the end is complete. */
@@ -27,28 +28,32 @@ export interface RunningAgent {
 }
 
 /**
- * Brings an agent up under a configuration. The order is the promise of S7: the record is open and holds what was
- * loaded before a listener opens, and nothing after that changes the configuration.
+ * Brings an agent up under a configuration. The order is the promise of S7: what was loaded is
+ * measured before anything of it is in force, the record is open and holds it before a listener opens, and nothing after
+ * that changes the configuration.
  *
- * @throws CannotApply when the address, the audit log or the guest cannot be had.
+ * @throws CannotApply when the measurement, the address, the audit log or the guest cannot be had.
  */
 export async function startAgent(
   configuration: Configuration,
   environment: { readonly syscalls: Syscalls; readonly log: Log },
 ): Promise<RunningAgent> {
   const { log, syscalls } = environment;
-  const { audit: record, settings, limits } = configuration;
+  const { audit: record } = configuration;
   protectFromOomKiller(log);
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
+  const measured = await measureConfiguration(configuration, { bootId: bootId(), log });
   const audit = await openAuditLog({ ...record, bootId: bootId() }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
   });
   const ending = new Ending(log);
   ending.last('audit log', () => audit.close());
   try {
-    await audit.boot(bootFacts(configuration));
-    const policy = new Policy(agentGate(configuration), [defaultListener]);
-    const guest = await Guest.open(guestOptions(configuration, { syscalls, policy, log })).catch(
+    await audit.boot({ ...bootFacts(configuration), measured });
+    const policy = await Policy.of(agentGate(configuration), configuration);
+    const readers = new Readers(policy, configuration.listeners);
+    const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
+    const guest = await Guest.open(guestOptions(configuration, { syscalls, readable, log })).catch(
       (error: Error) => {
         throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
       },
@@ -62,17 +67,19 @@ export async function startAgent(
     // Taken down in reverse: the guest's end answers the calls that wait for a process, and the server sends the answers.
     ending.last('server', () => server.end());
     ending.last('guest', () => guest.shutdown());
-    const listener = await listen({
-      name: defaultListener,
-      address: settings.serverAddr,
-      connections: limits.connections,
-      syscalls,
-      log,
-      serve: (stream, caller) => server.serve(stream, caller),
-    });
-    ending.last('listener', () => listener.close());
-    log('info', 'listening', { address: settings.serverAddr, served: policy.served(defaultListener).length });
-    return { address: settings.serverAddr, end: (reason) => ending.begin(reason), ended: ending.done };
+    const serve = (stream: Socket, caller: Caller) => {
+      readers.joined(caller);
+      stream.once('close', () => readers.left(caller));
+      server.serve(stream, caller);
+    };
+    for (const settings of configuration.listeners) {
+      const { name, address } = settings;
+      const { connections } = configuration.limits;
+      const listener = await listen({ ...settings, connections, syscalls, log, audit, serve });
+      ending.last(`listener ${name}`, () => listener.close());
+      log('info', 'listening', { listener: name, address, served: policy.served(name).length });
+    }
+    return { end: (reason) => ending.begin(reason), ended: ending.done };
   } catch (error) {
     ending.begin('start failed');
     await ending.done;
