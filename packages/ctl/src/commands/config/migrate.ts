@@ -1,0 +1,47 @@
+import { migrate, type OldFile } from '@kata-agent/analysis';
+import type { Diagnostic } from '@kata-agent/config';
+import type { CommandDefinition } from '../../cli/definition.js';
+import { ExitCode } from '../../exit-code.js';
+import { print } from '../../output/print.js';
+import { countOf, printDiagnostics } from './diagnostics.js';
+import { plainFiles } from './load-file.js';
+
+export const configMigrate: CommandDefinition = {
+  path: 'config migrate',
+  summary: "make a configuration from the files of Kata's own agent",
+  details: [
+    'Reads a flat settings file of Kata, with the former [endpoints] or without, and a Rego policy that is a plain list of defaults; both together become one configuration. It is printed on standard output; what could not be carried over is told on standard error, and at the top of the result. What is left out never makes the result serve more than the old files did.',
+  ],
+  operands: [{ syntax: '<files...>', says: "files of Kata's agent: TOML, Rego" }],
+  examples: [
+    {
+      line: 'kata-agent-ctl config migrate agent.toml policy.rego > config.toml',
+      says: 'Settings from the one, the list of endpoints from the other.',
+    },
+  ],
+  formats: true,
+  run: async (invocation) => {
+    const { io, operands, options } = invocation;
+    const { files, unread } = readAll(operands);
+    const result = unread.length > 0 ? { ok: false as const, diagnostics: unread } : migrate(files);
+    const diagnostics = result.ok ? result.notes : result.diagnostics;
+    if (!options.json) printDiagnostics(io, diagnostics);
+    if (!result.ok) {
+      await print(invocation, { ok: false, diagnostics }, () => `${countOf(diagnostics, 'error')}\n`);
+      return ExitCode.Failed;
+    }
+    await print(invocation, { ok: true, text: result.text, diagnostics }, () => result.text);
+    return ExitCode.Fine;
+  },
+};
+
+function readAll(paths: readonly string[]): { files: readonly OldFile[]; unread: readonly Diagnostic[] } {
+  const files: OldFile[] = [];
+  const unread: Diagnostic[] = [];
+  for (const file of paths) {
+    const read = plainFiles.read(file);
+    if (read.ok) files.push({ file, bytes: read.bytes });
+    else unread.push({ severity: 'error', message: `${file}: ${read.message}`, help: read.help });
+  }
+  return { files, unread };
+}
