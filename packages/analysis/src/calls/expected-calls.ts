@@ -1,0 +1,197 @@
+import { create, type Message } from '@bufbuild/protobuf';
+import {
+  type Condition,
+  type MethodName,
+  type Phase,
+  type RuntimeCall,
+  runtimeCalls,
+} from '@kata-agent/catalogue';
+import { AgentService, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
+import { type Process, ProcessSchema } from '@kata-agent/protocol/oci';
+import type { KubeletCommand } from '../pod/container.js';
+import type { ImageConfigs } from '../pod/image-config.js';
+import type { Workload } from '../pod/workload.js';
+import { type NewContainer, pauseContainer, podContainer } from './create-container.js';
+import type { ExpectedCall } from './expected-call.js';
+import { featureOf } from './feature.js';
+import { Origins } from './origins.js';
+import type { RuntimeSetup } from './runtime-setup.js';
+import { sandboxRequest } from './sandbox-request.js';
+
+/**
+ * The calls that a runtime will make for one pod of the workload, in its order: from the sandbox over each container
+ * in turn to the end. What only an operator causes (`kubectl exec`, `top`, `logs`) is not among them, nor is what the
+ * set-up rules out.
+ */
+export function expectedCalls(
+  workload: Workload,
+  setup: RuntimeSetup,
+  images: ImageConfigs = new Map(),
+): readonly ExpectedCall[] {
+  const containers = [
+    pauseContainer(workload, setup),
+    ...workload.containers.map((container) =>
+      podContainer(workload, container, images.get(container.image), setup),
+    ),
+  ];
+  const rows = runtimeCalls[setup.runtime];
+  const of = (...phases: readonly Phase[]): readonly RuntimeCall[] =>
+    rows.filter(({ phase }) => phases.includes(phase));
+  return [
+    ...of('sandbox').flatMap((row) => sandboxCalls(workload, setup, row)),
+    ...containers.flatMap((container) =>
+      of('create', 'start').flatMap((row) => containerCalls(workload, container, row)),
+    ),
+    ...containers.flatMap((container) => execCalls(container, setup, of('exec'))),
+    ...containers
+      .toReversed()
+      .flatMap((container) => of('stop').flatMap((row) => containerCalls(workload, container, row))),
+    ...of('destroy').flatMap((row) => sandboxCalls(workload, setup, row)),
+  ];
+}
+
+/** Why a call is made although not every pod causes it; undefined: this one does not. */
+function because(
+  condition: Condition | undefined,
+  workload: Workload,
+  { container }: Partial<NewContainer>,
+): string | undefined {
+  switch (condition) {
+    case undefined:
+      return 'every pod';
+    case 'the network has static neighbours':
+      return 'networks with static neighbours, such as Calico’s';
+    case 'the process has a terminal':
+      return container?.terminal === true ? `${container.path}.tty` : undefined;
+    case 'the process has standard input':
+      return container?.stdin === true ? `${container.path}.stdin` : undefined;
+    case 'the machine was resized': {
+      const memory = [...workload.volumes.values()].find((volume) => volume.memory);
+      return memory !== undefined && container?.limited === true ? memory.path : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function sandboxCalls(workload: Workload, setup: RuntimeSetup, row: RuntimeCall): readonly ExpectedCall[] {
+  const reason = because(row.condition, workload, {});
+  if (reason === undefined) return [];
+  if (row.method !== 'CreateSandbox') return [call(row.method, empty(row.method), reason)];
+  const origins = new Origins();
+  return [call(row.method, sandboxRequest(workload, setup, origins), reason, origins)];
+}
+
+function containerCalls(
+  workload: Workload,
+  created: NewContainer,
+  row: RuntimeCall,
+): readonly ExpectedCall[] {
+  const { id, container, origins } = created;
+  switch (row.method) {
+    case 'CopyFile':
+      return created.copies.map((copy) => call('CopyFile', copy.request, copy.because, origins));
+    case 'CreateContainer':
+      return [call('CreateContainer', created.request, created.because, origins)];
+    case 'SignalProcess':
+      return stopCalls(created);
+    case 'ReadStdout':
+    case 'ReadStderr':
+      // Output is read for logs, which are the operator's. Somebody who is attached wants to see it.
+      if (container?.stdin !== true && container?.terminal !== true) return [];
+      return [
+        call(
+          row.method,
+          empty(row.method, { containerId: id }),
+          `${container.path}.${container.stdin ? 'stdin' : 'tty'}`,
+        ),
+      ];
+    case 'GetDiagnosticData':
+      if (created.copies.length === 0 || container === undefined) return [];
+      return [
+        call(row.method, empty(row.method, { containerId: id }), `${container.path}.terminationMessagePath`),
+      ];
+    case 'GetOOMEvent':
+    case 'RemoveStaleVirtiofsShareMounts':
+      return container === undefined ? [call(row.method, empty(row.method), 'every pod')] : [];
+    default: {
+      const reason = because(row.condition, workload, created);
+      return reason === undefined ? [] : [call(row.method, empty(row.method, { containerId: id }), reason)];
+    }
+  }
+}
+
+/** The kubelet asks politely first; what is left after the time of grace, and the pause container, is killed. */
+function stopCalls({
+  id,
+  because: reason,
+  container,
+  origins,
+  stopSignal,
+}: NewContainer): readonly ExpectedCall[] {
+  const signal = (number: number, why: string): ExpectedCall =>
+    call('SignalProcess', empty('SignalProcess', { containerId: id, signal: number }), why, origins);
+  origins.of('signal', 9, 'the end of a container');
+  return container === undefined ? [signal(9, reason)] : [signal(stopSignal, reason), signal(9, reason)];
+}
+
+function execCalls(
+  { id, container, request, origins }: NewContainer,
+  setup: RuntimeSetup,
+  rows: readonly RuntimeCall[],
+): readonly ExpectedCall[] {
+  if (rows.length === 0) return [];
+  return (container?.kubeletCommands ?? []).map((command) => {
+    const own = new Origins();
+    own.of('command', command.argv, command.path);
+    for (const [key, value] of origins.fields) if (!own.fields.has(key)) own.fields.set(key, value);
+    for (const [fact, why] of origins.unknown) if (fact !== 'command') own.guessed(fact, why);
+    return {
+      ...call('ExecProcess', execRequest(id, command, request.OCI?.Process, setup), command.path, own),
+      feature: command.feature,
+    };
+  });
+}
+
+/** The container's own process with another command. The runtime in Go leaves capabilities to the agent. */
+function execRequest(
+  containerId: string,
+  command: KubeletCommand,
+  process: Process | undefined,
+  setup: RuntimeSetup,
+): Message {
+  const { Capabilities, ...rest } = process ?? create(ProcessSchema);
+  return create(ExecProcessRequestSchema, {
+    containerId,
+    execId: 'exec-1',
+    process: {
+      ...rest,
+      ...(setup.runtime === 'rs' && Capabilities !== undefined ? { Capabilities } : {}),
+      Args: [...command.argv],
+      Terminal: false,
+    },
+  });
+}
+
+function call(
+  method: MethodName,
+  request: Message,
+  reason: string,
+  origins: Origins = new Origins(),
+): ExpectedCall {
+  return {
+    method,
+    request,
+    because: reason,
+    feature: featureOf(method),
+    origins: origins.fields,
+    unknown: origins.unknown,
+  };
+}
+
+/** The request of a method with these fields and nothing else. */
+function empty(method: MethodName, fields: Readonly<Record<string, unknown>> = {}): Message {
+  const found = AgentService.methods.find(({ name }) => name === method);
+  if (found === undefined) throw new TypeError(`${method} is no method of the service`);
+  return Object.assign(create(found.input), fields);
+}

@@ -1,0 +1,148 @@
+import { create } from '@bufbuild/protobuf';
+import { type Process, ProcessSchema } from '@kata-agent/protocol/oci';
+import type { Container } from '../pod/container.js';
+import type { ImageConfig } from '../pod/image-config.js';
+import type { Workload } from '../pod/workload.js';
+import { allCapabilities, defaultCapabilities } from './capabilities.js';
+import { type Environment, environmentOf, expand } from './environment.js';
+import type { Origins } from './origins.js';
+
+/** The first process of a container as the runtimes send it; what is not known here is said in `origins`. */
+export function processOf(
+  workload: Workload,
+  container: Container,
+  image: ImageConfig | undefined,
+  origins: Origins,
+): Process {
+  const environment = environmentOf(workload, container, image, origins);
+  const user = userOf(workload, container, image, origins);
+  const names = capabilitiesOf(container, origins);
+  return create(ProcessSchema, {
+    Terminal: container.terminal,
+    User: { UID: user.uid, GID: user.gid },
+    Args: [...argsOf(container, image, environment, origins)],
+    Env: [...environment].map(([name, value]) => `${name}=${value ?? 'x'}`),
+    Cwd: folderOf(container, image, origins),
+    Capabilities: { Bounding: [...names], Effective: [...names], Permitted: [...names] },
+  });
+}
+
+function argsOf(
+  container: Container,
+  image: ImageConfig | undefined,
+  environment: Environment,
+  origins: Origins,
+): readonly string[] {
+  const { command, args, path } = container;
+  const own = (text: string): string => {
+    const value = expand(text, environment);
+    if (value === undefined) origins.guessed('command', `${path}: "${text}" holds a value that is not known`);
+    return value ?? text;
+  };
+  if (command === undefined && image === undefined) {
+    origins.guessed(
+      'command',
+      `${path}.image: ${container.image} decides what runs, and its configuration is not known`,
+    );
+    return (args ?? ['unknown']).map(own);
+  }
+  const words =
+    command === undefined
+      ? [...(image?.entrypoint ?? []), ...(args?.map(own) ?? image?.cmd ?? [])]
+      : [...command.map(own), ...(args?.map(own) ?? [])];
+  const because =
+    command === undefined
+      ? `${path}.image${args === undefined ? '' : `, ${path}.args`}`
+      : `${path}.command${args === undefined ? '' : `, ${path}.args`}`;
+  origins.of('command', words, because);
+  return words;
+}
+
+function folderOf(container: Container, image: ImageConfig | undefined, origins: Origins): string {
+  const { workingDir, path } = container;
+  if (workingDir !== undefined) {
+    origins.of('cwd', workingDir, `${path}.workingDir`);
+    return workingDir;
+  }
+  if (image === undefined)
+    origins.guessed('cwd', `the folder of image ${container.image} is not known (${path}.image)`);
+  const folder = image?.workingDir || '/';
+  origins.of('cwd', folder, `${path}.image`);
+  return folder;
+}
+
+interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * By number. The engine looks a name up in the image's own passwd file, and so it does for the group of a user that is
+ * given without one: neither can be known here.
+ */
+function userOf(
+  workload: Workload,
+  container: Container,
+  image: ImageConfig | undefined,
+  origins: Origins,
+): User {
+  const { path } = container;
+  const uid = container.user ?? workload.user;
+  const gid = container.group ?? workload.group;
+  const field = container.user === undefined && workload.user !== undefined ? workload.path : path;
+  const [imageUser = '', imageGroup] = (image?.user || '0').split(':');
+  const numbers = /^\d+$/;
+  if (uid !== undefined) {
+    if (gid === undefined && uid !== 0) {
+      origins.guessed(
+        'user',
+        `${field}.securityContext: runAsUser without runAsGroup leaves the group to the image`,
+      );
+    }
+    origins.of('user', `${uid}:${gid ?? 0}`, `${field}.securityContext`);
+    return { uid, gid: gid ?? 0 };
+  }
+  if (image === undefined) {
+    origins.guessed('user', `the user of image ${container.image} is not known (${path}.image)`);
+    return { uid: 0, gid: gid ?? 0 };
+  }
+  const group = gid ?? (imageGroup === undefined && imageUser === '0' ? 0 : numbersOnly(imageGroup));
+  if (!numbers.test(imageUser) || group === undefined) {
+    const remedy = `write ${path}.securityContext.runAsUser and runAsGroup`;
+    origins.guessed(
+      'user',
+      `image ${container.image} names its user "${image.user}", not by numbers: ${remedy}`,
+    );
+    return { uid: 0, gid: 0 };
+  }
+  const user = { uid: Number(imageUser), gid: group };
+  origins.of('user', `${user.uid}:${user.gid}`, `${path}.image`);
+  return user;
+}
+
+function numbersOnly(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
+function capabilitiesOf(container: Container, origins: Origins): readonly string[] {
+  const { path, capabilities } = container;
+  if (container.privileged) {
+    for (const name of allCapabilities)
+      origins.of('capabilities', name, `${path}.securityContext.privileged`);
+    return allCapabilities;
+  }
+  const named = (field: { scalar(): string }): string =>
+    field
+      .scalar()
+      .toUpperCase()
+      .replace(/^(?!CAP_|ALL$)/, 'CAP_');
+  const drop = new Set(capabilities.drop.map(named));
+  const base = drop.has('ALL') ? [] : defaultCapabilities.filter((name) => !drop.has(name));
+  for (const name of base) origins.of('capabilities', name, 'the container engine');
+  const added = capabilities.add.flatMap((field) => {
+    const names = named(field) === 'ALL' ? allCapabilities : [named(field)];
+    for (const name of names) origins.of('capabilities', name, field.path);
+    return names;
+  });
+  return [...new Set([...base, ...added])];
+}

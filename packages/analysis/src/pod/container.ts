@@ -1,0 +1,141 @@
+import type { Feature } from '../calls/feature.js';
+import { Field } from './field.js';
+
+/** One variable of `env`. */
+export interface Variable {
+  readonly name: string;
+  /** Absent: it comes from elsewhere, and its value is not known here. */
+  readonly value?: string;
+  readonly path: string;
+}
+
+/** One element of `envFrom`: every key of a ConfigMap or Secret becomes a variable. */
+export interface VariableSource {
+  /** `ConfigMap/settings`. */
+  readonly object: string;
+  readonly prefix: string;
+  readonly path: string;
+}
+
+export interface VolumeMount {
+  readonly volume: string;
+  readonly mountPath: string;
+  readonly readOnly: boolean;
+  readonly path: string;
+}
+
+/** A command that the kubelet executes in a running container. */
+export interface KubeletCommand {
+  readonly argv: readonly string[];
+  readonly feature: Extract<Feature, 'exec probes' | 'lifecycle hooks'>;
+  readonly path: string;
+}
+
+/** A container of a pod, as far as the agent's API sees of it. */
+export interface Container {
+  readonly role: 'init' | 'sidecar' | 'main';
+  readonly name: string;
+  readonly image: string;
+  readonly path: string;
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly workingDir?: string;
+  readonly variables: readonly Variable[];
+  readonly variableSources: readonly VariableSource[];
+  readonly mounts: readonly VolumeMount[];
+  readonly devices: readonly { readonly devicePath: string; readonly path: string }[];
+  readonly kubeletCommands: readonly KubeletCommand[];
+  readonly capabilities: { readonly add: readonly Field[]; readonly drop: readonly Field[] };
+  readonly privileged: boolean;
+  readonly user?: number;
+  readonly group?: number;
+  readonly stdin: boolean;
+  readonly terminal: boolean;
+  /** It has a limit of CPU or memory. */
+  readonly limited: boolean;
+  readonly terminationMessagePath: string;
+  readonly stopSignal?: string;
+}
+
+/** Reads one element of `containers` or `initContainers`. Throws WorkloadError. */
+export function readContainer(field: Field, initial: boolean): Container {
+  const security = field.get('securityContext');
+  const lifecycle = field.get('lifecycle');
+  const sidecar = initial && field.get('restartPolicy')?.text() === 'Always';
+  return {
+    role: sidecar ? 'sidecar' : initial ? 'init' : 'main',
+    name: field.required('name').text(),
+    image: field.required('image').text(),
+    path: field.path,
+    ...optional('command', texts(field, 'command')),
+    ...optional('args', texts(field, 'args')),
+    ...optional('workingDir', field.get('workingDir')?.text()),
+    variables: field.list('env').map(readVariable),
+    variableSources: field.list('envFrom').map(readVariableSource),
+    mounts: field.list('volumeMounts').map(readMount),
+    devices: field.list('volumeDevices').map((device) => ({
+      devicePath: device.required('devicePath').text(),
+      path: device.path,
+    })),
+    kubeletCommands: [
+      ...commandOf(field.get('startupProbe'), 'exec probes'),
+      ...commandOf(field.get('livenessProbe'), 'exec probes'),
+      ...commandOf(field.get('readinessProbe'), 'exec probes'),
+      ...commandOf(lifecycle?.get('postStart'), 'lifecycle hooks'),
+      ...commandOf(lifecycle?.get('preStop'), 'lifecycle hooks'),
+    ],
+    capabilities: {
+      add: security?.get('capabilities')?.list('add') ?? [],
+      drop: security?.get('capabilities')?.list('drop') ?? [],
+    },
+    privileged: security?.get('privileged')?.flag() ?? false,
+    ...optional('user', security?.get('runAsUser')?.whole()),
+    ...optional('group', security?.get('runAsGroup')?.whole()),
+    stdin: field.get('stdin')?.flag() ?? false,
+    terminal: field.get('tty')?.flag() ?? false,
+    limited: (field.in('resources', 'limits')?.keys() ?? []).some((key) => key === 'cpu' || key === 'memory'),
+    terminationMessagePath: field.get('terminationMessagePath')?.text() ?? '/dev/termination-log',
+    ...optional('stopSignal', lifecycle?.get('stopSignal')?.text()),
+  };
+}
+
+function readVariable(field: Field): Variable {
+  const name = field.required('name').text();
+  const from = field.get('valueFrom');
+  return from === undefined
+    ? { name, value: field.get('value')?.scalar() ?? '', path: field.path }
+    : { name, path: field.path };
+}
+
+function readVariableSource(field: Field): VariableSource {
+  const map = field.get('configMapRef');
+  const object = map === undefined ? field.required('secretRef') : map;
+  const kind = map === undefined ? 'Secret' : 'ConfigMap';
+  return {
+    object: `${kind}/${object.required('name').text()}`,
+    prefix: field.get('prefix')?.text() ?? '',
+    path: field.path,
+  };
+}
+
+function readMount(field: Field): VolumeMount {
+  return {
+    volume: field.required('name').text(),
+    mountPath: field.required('mountPath').text(),
+    readOnly: field.get('readOnly')?.flag() ?? false,
+    path: field.path,
+  };
+}
+
+function commandOf(field: Field | undefined, feature: KubeletCommand['feature']): readonly KubeletCommand[] {
+  const exec = field?.get('exec');
+  return exec === undefined ? [] : [{ argv: texts(exec, 'command') ?? [], feature, path: exec.path }];
+}
+
+function texts(field: Field, key: string): readonly string[] | undefined {
+  return field.get(key) === undefined ? undefined : field.list(key).map((element) => element.scalar());
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]?: V });
+}

@@ -1,0 +1,119 @@
+import { type Document, isNode, LineCounter } from 'yaml';
+
+/** What is wrong with a description of a workload, with its place. */
+export class WorkloadError extends Error {
+  constructor(place: string, message: string) {
+    super(`${place}: ${message}`);
+    this.name = 'WorkloadError';
+  }
+}
+
+type Step = string | number;
+
+interface Source {
+  readonly file: string;
+  readonly document: Document;
+  readonly lines: LineCounter;
+}
+
+/** A value in a YAML document that knows where it stands. Its readers check types, and name the place if wrong. */
+export class Field {
+  readonly #source: Source;
+  readonly #steps: readonly Step[];
+  readonly #value: unknown;
+
+  private constructor(source: Source, steps: readonly Step[], value: unknown) {
+    this.#source = source;
+    this.#steps = steps;
+    this.#value = value;
+  }
+
+  /** The whole of a document. */
+  static root(file: string, document: Document, lines: LineCounter): Field {
+    return new Field({ file, document, lines }, [], document.toJS({ maxAliasCount: 100 }));
+  }
+
+  /** `spec.containers[0].env`. */
+  get path(): string {
+    return this.#steps.reduce<string>((path, step) => path + stepText(step, path === ''), '');
+  }
+
+  /** `pod.yaml:7:3`. */
+  get place(): string {
+    const node = this.#source.document.getIn(this.#steps, true);
+    const offset = isNode(node) ? node.range?.[0] : undefined;
+    const { line, col } = this.#source.lines.linePos(offset ?? 0);
+    return `${this.#source.file}:${line}:${col}`;
+  }
+
+  /** Undefined: there is no such key, or its value is null. */
+  get(key: string): Field | undefined {
+    if (!isRecord(this.#value)) throw this.wrong('a mapping');
+    const value = Object.hasOwn(this.#value, key) ? this.#value[key] : undefined;
+    return value === undefined || value === null
+      ? undefined
+      : new Field(this.#source, [...this.#steps, key], value);
+  }
+
+  /** As `get`, through several mappings. */
+  in(...keys: readonly string[]): Field | undefined {
+    return keys.reduce<Field | undefined>((field, key) => field?.get(key), this);
+  }
+
+  required(key: string): Field {
+    const field = this.get(key);
+    if (field === undefined) throw new WorkloadError(this.place, `${key} is missing`);
+    return field;
+  }
+
+  keys(): readonly string[] {
+    if (!isRecord(this.#value)) throw this.wrong('a mapping');
+    return Object.keys(this.#value);
+  }
+
+  /** The elements of a list under a key; no such key: none. */
+  list(key: string): readonly Field[] {
+    const field = this.get(key);
+    if (field === undefined) return [];
+    const value = field.#value;
+    if (!Array.isArray(value)) throw field.wrong('a list');
+    return value.map((element: unknown, index) => new Field(this.#source, [...field.#steps, index], element));
+  }
+
+  text(): string {
+    if (typeof this.#value !== 'string') throw this.wrong('text');
+    return this.#value;
+  }
+
+  /** A text, or what YAML reads as a number or truth value where Kubernetes wants text. */
+  scalar(): string {
+    if (typeof this.#value === 'object') throw this.wrong('a text or a number');
+    return String(this.#value);
+  }
+
+  flag(): boolean {
+    if (typeof this.#value !== 'boolean') throw this.wrong('true or false');
+    return this.#value;
+  }
+
+  whole(): number {
+    if (typeof this.#value !== 'number' || !Number.isSafeInteger(this.#value) || this.#value < 0) {
+      throw this.wrong('a whole number');
+    }
+    return this.#value;
+  }
+
+  wrong(wanted: string): WorkloadError {
+    return new WorkloadError(this.place, `${this.path || 'the document'} has to be ${wanted}`);
+  }
+}
+
+function stepText(step: Step, first: boolean): string {
+  if (typeof step === 'number') return `[${step}]`;
+  if (!/^[A-Za-z0-9_-]+$/.test(step)) return `[${JSON.stringify(step)}]`;
+  return first ? step : `.${step}`;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,134 @@
+import { isMap, LineCounter, parseAllDocuments } from 'yaml';
+import { readContainer } from './container.js';
+import { Field, WorkloadError } from './field.js';
+import { type Volume, type Workload, type WorkloadKind, workloadKinds } from './workload.js';
+
+/** A file of Kubernetes objects: one, several documents, or lists of them. */
+export interface ObjectFile {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** Where each kind keeps the specification of its pods. */
+const podPaths: { readonly [K in WorkloadKind]: readonly string[] } = {
+  Pod: ['spec'],
+  Deployment: ['spec', 'template', 'spec'],
+  ReplicaSet: ['spec', 'template', 'spec'],
+  ReplicationController: ['spec', 'template', 'spec'],
+  StatefulSet: ['spec', 'template', 'spec'],
+  DaemonSet: ['spec', 'template', 'spec'],
+  Job: ['spec', 'template', 'spec'],
+  CronJob: ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
+};
+
+/**
+ * The workloads of the files, in order. ConfigMaps and Secrets among them tell the names of variables; every other
+ * kind is passed over. Throws WorkloadError with file, line and column, also when there is no workload at all.
+ */
+export function readWorkloads(files: readonly ObjectFile[]): readonly Workload[] {
+  const objects = files.flatMap(readObjects);
+  const keys = new Map<string, readonly string[]>();
+  for (const object of objects) {
+    const kind = object.get('kind')?.text();
+    const name = object.in('metadata', 'name')?.text();
+    if (kind !== 'ConfigMap' && kind !== 'Secret') continue;
+    keys.set(
+      `${kind}/${name ?? ''}`,
+      ['data', 'stringData'].flatMap((key) => object.get(key)?.keys() ?? []),
+    );
+  }
+  const workloads = objects.flatMap((object) => {
+    const kind = workloadKinds.find((known) => known === object.get('kind')?.text());
+    return kind === undefined ? [] : [readWorkload(object, kind, keys)];
+  });
+  if (workloads.length === 0) {
+    const names = files.map(({ file }) => file).join(', ');
+    throw new WorkloadError(names, `there is no workload in it: no ${workloadKinds.join(', ')}`);
+  }
+  return workloads;
+}
+
+function readObjects({ file, text }: ObjectFile): readonly Field[] {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  if ('empty' in documents) return [];
+  return documents.flatMap((document) => {
+    const [fault] = document.errors;
+    if (fault !== undefined) {
+      const { line, col } = lines.linePos(fault.pos[0]);
+      throw new WorkloadError(`${file}:${line}:${col}`, fault.message);
+    }
+    if (!isMap(document.contents)) return [];
+    const root = Field.root(file, document, lines);
+    return root.get('kind')?.text().endsWith('List') === true ? root.list('items') : [root];
+  });
+}
+
+function readWorkload(
+  object: Field,
+  kind: WorkloadKind,
+  keys: ReadonlyMap<string, readonly string[]>,
+): Workload {
+  const pod = podPaths[kind].reduce((field, key) => field.required(key), object);
+  const security = pod.get('securityContext');
+  const user = security?.get('runAsUser')?.whole();
+  const group = security?.get('runAsGroup')?.whole();
+  const containers = [
+    ...pod.list('initContainers').map((field) => readContainer(field, true)),
+    ...pod.list('containers').map((field) => readContainer(field, false)),
+  ];
+  if (containers.length === 0) throw new WorkloadError(pod.place, 'containers is missing');
+  const claims = object.get('spec')?.list('volumeClaimTemplates') ?? [];
+  const volumes = [...pod.list('volumes').map(readVolume), ...claims.map(readClaim)];
+  const workload: Workload = {
+    kind,
+    name: object.in('metadata', 'name')?.text() ?? object.in('metadata', 'generateName')?.text() ?? '',
+    place: object.place,
+    path: pod.path,
+    containers,
+    volumes: new Map(volumes.map((volume) => [volume.name, volume])),
+    ...(user === undefined ? {} : { user }),
+    ...(group === undefined ? {} : { group }),
+    sharesProcesses: pod.get('shareProcessNamespace')?.flag() ?? false,
+    hasToken: pod.get('automountServiceAccountToken')?.flag() ?? true,
+    hasServiceLinks: pod.get('enableServiceLinks')?.flag() ?? true,
+    indexed: object.in('spec', 'completionMode')?.text() === 'Indexed',
+    keys,
+    notes: notesOf(pod),
+  };
+  for (const container of workload.containers) {
+    for (const mount of container.mounts) {
+      if (workload.volumes.has(mount.volume)) continue;
+      throw new WorkloadError(workload.place, `${mount.path}: there is no volume "${mount.volume}"`);
+    }
+  }
+  return workload;
+}
+
+function readVolume(field: Field): Volume {
+  const kind = field.keys().find((key) => key !== 'name') ?? 'emptyDir';
+  const hostPath = field.in('hostPath', 'path')?.text();
+  return {
+    name: field.required('name').text(),
+    kind,
+    memory: kind === 'emptyDir' && field.in('emptyDir', 'medium')?.text() === 'Memory',
+    ...(hostPath === undefined ? {} : { hostPath }),
+    path: field.path,
+  };
+}
+
+function readClaim(field: Field): Volume {
+  const name = field.required('metadata').required('name').text();
+  return { name, kind: 'persistentVolumeClaim', memory: false, path: field.path };
+}
+
+function notesOf(pod: Field): readonly string[] {
+  const notes: string[] = [];
+  if (pod.get('hostNetwork')?.flag() === true) {
+    notes.push(`${pod.path}.hostNetwork: Kata Containers does not run pods in the host's network`);
+  }
+  if (pod.list('ephemeralContainers').length > 0) {
+    notes.push(`${pod.path}.ephemeralContainers is not looked at`);
+  }
+  return notes;
+}
