@@ -52,12 +52,16 @@ const guest = {
   waitProcess: () => Promise.resolve(7),
   readStream: ({ length }: { readonly length: number }) => Promise.resolve(output.subarray(0, length)),
 };
-const policy = new Policy(compileGate(loaded, { listeners: [listenerName] }), [listenerName]);
+const policy = new Policy(compileGate(loaded, { listeners: [listenerName] }));
 type Services = Parameters<typeof agentServer>[0]['services'];
 const services = { guest, policy, end: () => undefined } as unknown as Services;
 const server = agentServer({ configuration: loaded, services, audit, log: () => undefined });
 const listener = createServer((stream) => {
-  server.serve(stream, { listener: listenerName, peer: 'pid 1 uid 0' });
+  server.serve(stream, {
+    listener: listenerName,
+    peer: 'pid 1 uid 0',
+    identity: { kind: 'unix', uid: 0 },
+  });
 });
 listener.listen(socket);
 await once(listener, 'listening');

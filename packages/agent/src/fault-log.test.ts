@@ -6,7 +6,11 @@ import { describe, it } from 'node:test';
 import { faultLog } from './fault-log.js';
 import { protectFromOomKiller } from './oom-score.js';
 
-const connection = { listener: 'default', peer: 'pid 1 uid 0' };
+const connection = {
+  listener: 'server_addr',
+  peer: 'pid 1 uid 0',
+  identity: { kind: 'unix', uid: 0 },
+} as const;
 
 describe('the log of faults', () => {
   it('tells of violations at each doubling, and of our own failures always', () => {
@@ -41,7 +45,13 @@ describe('a request that cannot be decoded', () => {
       method: 'CopyFile',
     });
     assert.deepEqual(refused, [
-      { ...connection, method: 'CopyFile', outcome: 'deny', reason: 'too many fields' },
+      {
+        listener: 'server_addr',
+        peer: 'pid 1 uid 0',
+        method: 'CopyFile',
+        outcome: 'deny',
+        reason: 'too many fields',
+      },
     ]);
   });
 });

@@ -16,7 +16,8 @@ export function faultLog(log: Log, audit: Pick<AuditLog, 'refuse'>): (fault: Fau
     const where = { kind, listener: connection.listener, peer: connection.peer, service, method };
     if (kind === 'request' && method !== undefined) {
       const decision: Decision = { outcome: 'deny', method, listener: connection.listener, reason: message };
-      audit.refuse({ ...connection, method, payload: new Uint8Array() }, decision);
+      const { listener, peer } = connection;
+      audit.refuse({ listener, peer, method, payload: new Uint8Array() }, decision);
       return;
     }
     if (kind !== 'protocol') {

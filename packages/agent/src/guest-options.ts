@@ -1,14 +1,17 @@
 import type { Configuration } from '@kata-agent/config';
-import type { GuestOptions } from '@kata-agent/guest';
+import type { GuestOptions, OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import type { Log } from './log.js';
 import { findRuntime } from './oci-runtime.js';
-import type { Policy } from './policy.js';
 
 /** What the guest is told of the configuration. */
 export function guestOptions(
   { settings, limits, api }: Configuration,
-  { syscalls, policy, log }: { readonly syscalls: Syscalls; readonly policy: Policy; readonly log: Log },
+  {
+    syscalls,
+    readable,
+    log,
+  }: { readonly syscalls: Syscalls; readonly readable: OutputPolicy['readable']; readonly log: Log },
 ): GuestOptions {
   return {
     syscalls,
@@ -21,7 +24,7 @@ export function guestOptions(
       streamBuffer: limits.streamBuffer,
     },
     output: {
-      readable: (stream) => policy.servedToAnyone(stream === 'stdout' ? 'ReadStdout' : 'ReadStderr'),
+      readable,
       unreadable: api.deniedOutput === 'discard' ? 'discard' : { bytes: api.deniedOutput },
     },
     log,

@@ -6,7 +6,6 @@ import { agentGate } from './agent-gate.js';
 import { CannotApply } from './cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
 import { load } from './load.js';
-import { defaultListener } from './listeners/default-listener.js';
 import { createLog, type Log, logLevel } from './log.js';
 import { startAgent } from './start.js';
 import { version } from './version.js';
@@ -65,7 +64,10 @@ async function run(line: CommandLine): Promise<number> {
   if (line.format === 'text') printDiagnostics(configuration.warnings);
   if (line.task === 'explain') {
     const gate = agentGate(configuration);
-    const explanation = explainConfiguration(configuration, (method) => gate.decide(defaultListener, method));
+    const [listener] = configuration.listeners;
+    const explanation = explainConfiguration(configuration, (method) =>
+      gate.decide(listener?.name ?? '', method),
+    );
     print(line.format === 'json' ? JSON.stringify(explanation) : renderExplanation(explanation));
   } else if (line.format === 'json') {
     print(JSON.stringify({ ok: true, digest: configuration.digest, warnings: configuration.warnings }));

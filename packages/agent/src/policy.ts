@@ -1,29 +1,52 @@
+import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
-import { parseApiFragment, renderDiagnostic } from '@kata-agent/config';
-import type { Decision, Gate } from '@kata-agent/gate';
+import { type ApiDocument, type Configuration, parseApiFragment, renderDiagnostic } from '@kata-agent/config';
+import type { Decision, Gate, RuleContext } from '@kata-agent/gate';
+import type { RuleBook } from '@kata-agent/gate/rules';
+import { loadRules, noRules, ruleChecker } from './rules.js';
 
-/** The gate in force. It is replaced by a narrower one only, and only through `tighten` (S4). */
+/** The gate and the rules in force. They are replaced by narrower ones only, and only through `tighten` (S4). */
 export class Policy {
-  readonly #listeners: readonly string[];
   #gate: Gate;
+  #rules: RuleBook;
+  #ruleNames: ReadonlySet<string>;
 
-  constructor(gate: Gate, listeners: readonly string[]) {
+  constructor(gate: Gate, rules: RuleBook = noRules, ruleNames: Iterable<string> = []) {
     this.#gate = gate;
-    this.#listeners = listeners;
+    this.#rules = rules;
+    this.#ruleNames = new Set(ruleNames);
   }
 
+  /** The policy of a configuration. CEL is loaded only when there is a rule. */
+  static async of(gate: Gate, { api }: Pick<Configuration, 'api'>): Promise<Policy> {
+    const rules = api.documents.flatMap((document) => document.rules);
+    if (rules.length === 0) return new Policy(gate);
+    const { compileRules } = await loadRules();
+    return new Policy(
+      gate,
+      compileRules(rules),
+      rules.map(({ name }) => name),
+    );
+  }
+
+  /** By the lists: whether a listener may call a method at all. */
   decide(listener: string, method: string): Decision {
     return this.#gate.decide(listener, method);
   }
 
-  /** The methods that a listener may call now. */
-  served(listener: string): readonly MethodName[] {
-    return this.#gate.served(listener);
+  /** Whether some rule stands for the method; if none does, `judge` need not be asked. */
+  ruled(method: string): boolean {
+    return this.#rules.hasRulesFor(method);
   }
 
-  /** Whether some listener serves the method; when none serves a read, the workload's output is drained (R15). */
-  servedToAnyone(method: string): boolean {
-    return this.#listeners.some((listener) => this.#gate.decide(listener, method).outcome === 'allow');
+  /** By the rules: whether this request, which the lists let through, may pass. */
+  judge(listed: Decision, request: Message, context: RuleContext): Decision {
+    return this.#rules.decide(listed, request, context);
+  }
+
+  /** The methods that a listener may call now, if the rules agree. */
+  served(listener: string): readonly MethodName[] {
+    return this.#gate.served(listener);
   }
 
   /**
@@ -31,10 +54,24 @@ export class Policy {
    * Returns what is wrong with the text, and changes nothing then.
    */
   async tighten(text: string): Promise<string | undefined> {
-    const fragment = await parseApiFragment(text, 'SetPolicy');
+    const fragment = await parseApiFragment(text, 'SetPolicy', { rules: ruleChecker });
     if (!fragment.ok)
       return fragment.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
-    this.#gate = this.#gate.tighten(fragment.document);
+    const { document } = fragment;
+    const extend = document.rules.length === 0 ? undefined : (await loadRules()).extendRules;
+    // From here on nothing waits: of two policies that come at once, the second narrows what the first left.
+    const taken = document.rules.find(({ name }) => this.#ruleNames.has(name));
+    if (taken !== undefined) return nameIsTaken(taken);
+    const gate = this.#gate.tighten(document);
+    const rules = extend === undefined ? this.#rules : extend(this.#rules, document.rules);
+    this.#gate = gate;
+    this.#rules = rules;
+    this.#ruleNames = new Set([...this.#ruleNames, ...document.rules.map(({ name }) => name)]);
     return undefined;
   }
+}
+
+function nameIsTaken({ name, span }: ApiDocument['rules'][number]): string {
+  const message = `a rule ${JSON.stringify(name)} stands already`;
+  return renderDiagnostic({ severity: 'error', message, span, help: 'give this one another name' });
 }

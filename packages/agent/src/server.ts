@@ -7,7 +7,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { faultLog } from './fault-log.js';
 import { admission } from './interceptors/admission.js';
 import { auditing } from './interceptors/auditing.js';
+import { Decisions } from './interceptors/decisions.js';
+import { recordedFacts } from './interceptors/facts-of.js';
 import { translateFailures } from './interceptors/failures.js';
+import { ruling } from './interceptors/ruling.js';
 import type { Caller } from './listeners/caller.js';
 import type { Log } from './log.js';
 import { bind } from './services/bind.js';
@@ -22,7 +25,7 @@ export interface AgentServer extends Pick<Server<Caller>, 'serve'> {
   end(): Promise<void>;
 }
 
-/** The server of one agent: gate, then record, then handler (docs/request-lifecycle.md). */
+/** The server of one agent: gate, then rules, then record, then handler (docs/request-lifecycle.md). */
 export function agentServer(options: {
   readonly configuration: Configuration;
   readonly services: Services;
@@ -32,6 +35,8 @@ export function agentServer(options: {
   const { configuration, services, audit, log } = options;
   const { api, limits } = configuration;
   const { policy } = services;
+  const decisions = new Decisions();
+  const factsOf = recordedFacts(configuration.audit.facts);
   const server = createServer<Caller>({
     services: [service(AgentService, bind(services)), service(Health, health)],
     admit: admission({
@@ -40,7 +45,11 @@ export function agentServer(options: {
       onDeniedRead: api.onDeniedRead,
       onFailure: configuration.audit.onFailure,
     }),
-    interceptors: [auditing(audit, policy), translateFailures],
+    interceptors: [
+      ruling({ policy, guest: services.guest, audit, decisions, factsOf, onDeniedRead: api.onDeniedRead }),
+      auditing(audit, decisions, factsOf),
+      translateFailures,
+    ],
     limits: {
       requestsPerConnection: limits.requestsPerConnection,
       requestFields: limits.requestFields,

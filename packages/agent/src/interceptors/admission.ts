@@ -1,16 +1,11 @@
-import { create } from '@bufbuild/protobuf';
 import type { AuditLog } from '@kata-agent/audit';
 import { isMethodName } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
-import type { Decision } from '@kata-agent/gate';
-import { AgentService, ReadStreamResponseSchema } from '@kata-agent/protocol/agent';
+import { AgentService } from '@kata-agent/protocol/agent';
 import { type Admit, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Caller } from '../listeners/caller.js';
 import type { Policy } from '../policy.js';
-
-/** How long a refused GetOOMEvent is answered late: runtime-rs repeats it at once, for ever (S28). */
-const oomEventDelayMs = 1_000;
+import { refusal } from './refusal.js';
 
 /** The service that is never gated: it says nothing and changes nothing. */
 export const healthService = 'grpc.Health';
@@ -49,19 +44,6 @@ function unknownMethod(audit: AuditLog, listener: string, peer: string, payload:
     { outcome: 'deny', method, listener, reason: 'unknown method' },
   );
   return { error: new TtrpcError(Code.Unimplemented, 'the agent has no such service or method') };
-}
-
-function refusal(
-  decision: Decision,
-  onDeniedRead: Configuration['api']['onDeniedRead'],
-): Refusal | Promise<Refusal> {
-  const { method } = decision;
-  if (onDeniedRead === 'eof' && (method === 'ReadStdout' || method === 'ReadStderr')) {
-    return { reply: create(ReadStreamResponseSchema) };
-  }
-  const error = new TtrpcError(Code.Unimplemented, `${method} is not served here: ${decision.reason}`);
-  // The wait holds no process back from ending.
-  return method === 'GetOOMEvent' ? delay(oomEventDelayMs, { error }, { ref: false }) : { error };
 }
 
 /** The answer to a call that may not be carried out because it cannot be recorded (S19). */

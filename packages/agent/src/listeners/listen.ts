@@ -1,23 +1,24 @@
 import { createServer, type Socket } from 'node:net';
-import { listenUnix, peerOf, SyscallError, type Syscalls } from '@kata-agent/linux';
+import type { AuditLog } from '@kata-agent/audit';
+import type { ListenerSettings } from '@kata-agent/config';
+import { listenUnix, type PeerCredentials, peerOf, SyscallError, type Syscalls } from '@kata-agent/linux';
 import { CannotApply } from '../cannot-apply.js';
 import type { Log } from '../log.js';
 import { unixAddress } from './address.js';
 import type { Caller } from './caller.js';
+import { isWelcome, unixPeer } from './peer.js';
 
 export interface Listener {
   /** Takes no more connections. Those that were taken go on. */
   close(): Promise<void>;
 }
 
-export interface ListenerOptions {
-  readonly name: string;
-  /** In the form of `server_addr`. */
-  readonly address: string;
+export interface ListenerOptions extends ListenerSettings {
   /** Connections at a time; more are closed at once (S17). */
   readonly connections: number;
   readonly syscalls: Syscalls;
   readonly log: Log;
+  readonly audit: Pick<AuditLog, 'refuse'>;
   readonly serve: (stream: Socket, caller: Caller) => void;
 }
 
@@ -27,10 +28,10 @@ export interface ListenerOptions {
  * @throws CannotApply when the address cannot be had: taken, not permitted, or of a kind that is not built yet.
  */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { name, address, syscalls, log } = options;
+  const { name, address, peers, syscalls, log } = options;
   const server = createServer({ allowHalfOpen: true }, accept(options));
   try {
-    await listenUnix(syscalls, server, unixAddress(address));
+    await listenUnix(syscalls, server, unixAddress(address), { mode: fileMode(peers) });
   } catch (error) {
     if (error instanceof CannotApply) throw error;
     throw new CannotApply(`listener ${name} at ${address}: ${(error as Error).message}`, { cause: error });
@@ -43,17 +44,35 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   };
 }
 
-function accept({ name, connections, syscalls, log, serve }: ListenerOptions): (socket: Socket) => void {
+function accept(options: ListenerOptions): (socket: Socket) => void {
+  const { name, connections, peers, syscalls, log, audit, serve } = options;
   let open = 0;
-  let turnedAway = 0;
+  const overLimit = rarely((turnedAway) =>
+    log('warn', 'connections over the limit closed', { listener: name, limit: connections, turnedAway }),
+  );
+  const unwelcome = rarely((turnedAway, peer) =>
+    log('warn', 'connections of peers that the listener is not for closed', {
+      listener: name,
+      peer,
+      turnedAway,
+    }),
+  );
   return (socket) => {
     socket.on('error', (error) => log('debug', 'connection', { listener: name, error: error.message }));
     if (open >= connections) {
-      turnedAway += 1;
-      // Once, and then at each doubling: a peer that goes on must not fill the log.
-      if (Number.isInteger(Math.log2(turnedAway))) {
-        log('warn', 'connections over the limit closed', { listener: name, limit: connections, turnedAway });
-      }
+      overLimit();
+      socket.destroy();
+      return;
+    }
+    const credentials = peerCredentials(syscalls, socket);
+    if (credentials === undefined) {
+      socket.destroy();
+      return;
+    }
+    const caller: Caller = { listener: name, ...unixPeer(credentials) };
+    if (!isWelcome(peers, caller.identity)) {
+      unwelcome(caller.peer);
+      recordRefusal(audit, caller, peers);
       socket.destroy();
       return;
     }
@@ -61,17 +80,39 @@ function accept({ name, connections, syscalls, log, serve }: ListenerOptions): (
     socket.once('close', () => {
       open -= 1;
     });
-    const peer = peerName(syscalls, socket);
-    if (peer === undefined) socket.destroy();
-    else serve(socket, { listener: name, peer });
+    serve(socket, caller);
   };
 }
 
+/** Tells once, and then at each doubling: a peer that goes on must not fill the log. */
+function rarely(tell: (times: number, peer?: string) => void): (peer?: string) => void {
+  let times = 0;
+  return (peer) => {
+    times += 1;
+    if (Number.isInteger(Math.log2(times))) tell(times, peer);
+  };
+}
+
+/** It called nothing, so the record names no method. */
+function recordRefusal(audit: Pick<AuditLog, 'refuse'>, caller: Caller, peers: readonly string[]): void {
+  const { listener, peer } = caller;
+  const method = '(connection)';
+  const reason = `the peer is not in peers = ${JSON.stringify(peers)}`;
+  audit.refuse(
+    { listener, peer, method, payload: new Uint8Array() },
+    { outcome: 'deny', method, listener, reason },
+  );
+}
+
+/** A socket's file is for its owner alone, unless the listener is for others too: then `peers` decides. */
+function fileMode(peers: readonly string[]): number {
+  return peers.every((entry) => entry === 'host') ? 0o600 : 0o666;
+}
+
 /** Who is at the other end; undefined when the connection is over already. */
-function peerName(syscalls: Syscalls, socket: Socket): string | undefined {
+function peerCredentials(syscalls: Syscalls, socket: Socket): PeerCredentials | undefined {
   try {
-    const peer = peerOf(syscalls, socket);
-    return peer && `pid ${peer.pid} uid ${peer.uid}`;
+    return peerOf(syscalls, socket);
   } catch (error) {
     if (error instanceof SyscallError) return undefined;
     throw error;

@@ -16,15 +16,22 @@ const stdioMethods = ['ReadStdout', 'ReadStderr', 'WriteStdin'] as const;
  */
 export function refuseStdioPorts(policy: Policy, listener: string, ports: StdioPorts): void {
   if (ports.stdinPort === 0 && ports.stdoutPort === 0 && ports.stderrPort === 0) return;
-  const closed = stdioMethods.find((method) => policy.decide(listener, method).outcome === 'deny');
-  if (closed !== undefined) {
+  for (const method of stdioMethods) {
+    const why = whyNot(policy, listener, method);
+    if (why === undefined) continue;
     throw new TtrpcError(
       Code.PermissionDenied,
-      `stdin_port, stdout_port and stderr_port need ${stdioMethods.join(', ')}, and ${closed} is not served here`,
+      `stdin_port, stdout_port and stderr_port need ${stdioMethods.join(', ')}, and ${why}`,
     );
   }
   throw new TtrpcError(
     Code.FailedPrecondition,
     'stdio over ports (passfd_listener_port) is not built yet: send stdin_port, stdout_port and stderr_port as 0',
   );
+}
+
+/** A rule looks at each call of a method, and data over a port makes none. */
+function whyNot(policy: Policy, listener: string, method: string): string | undefined {
+  if (policy.decide(listener, method).outcome === 'deny') return `${method} is not served here`;
+  return policy.ruled(method) ? `a rule stands for ${method}, which a port would pass by` : undefined;
 }
