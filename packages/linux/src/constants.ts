@@ -65,7 +65,9 @@ export const Unmount = { Force: 1, Detach: 2, Expire: 4, NoFollow: 8 } as const;
 /** Socket families, types and flags. */
 export const Socket = {
   Unix: 1,
+  Netlink: 16,
   Stream: 1,
+  Raw: 3,
   NonBlock: 0o4000,
   CloseOnExec: 0o2000000,
 } as const;

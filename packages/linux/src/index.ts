@@ -19,6 +19,7 @@ export {
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
 export { Directory, type MakeOptions } from './directory.js';
 export { pathComponents, UnsafePathError } from './safe-path.js';
+export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './uevents.js';
 export { Terminal } from './terminal.js';
 export { TerminalSocket } from './terminal-socket.js';
 export { formatUnixAddress, parseUnixAddress, type UnixAddress } from './unix-address.js';

@@ -1,0 +1,94 @@
+import { Socket as NetSocket } from 'node:net';
+import { Open, Socket } from './constants.js';
+import { hasCode } from './syscall-error.js';
+import type { Syscalls } from './syscalls.js';
+
+/** A change of the kernel's devices (NETLINK_KOBJECT_UEVENT). */
+export interface Uevent {
+  /** `add`, `remove`, `change`, … */
+  readonly action: string;
+  /** Below /sys: `/devices/pci0000:00/0000:00:02.0/virtio1/block/vda`. */
+  readonly devicePath: string;
+  readonly subsystem: string;
+}
+
+/** Listens until it is closed. */
+export interface UeventListener {
+  close(): void;
+}
+
+const KobjectUevent = 15;
+const kernelGroup = 1;
+
+/** What a listener is told. */
+export interface UeventReceiver {
+  readonly event: (event: Uevent) => void;
+  /** The kernel dropped events, since they came faster than they were read: look at /sys itself. */
+  readonly lost: () => void;
+  /** It hears nothing any more. */
+  readonly fault: (error: Error) => void;
+}
+
+/**
+ * Listens to the kernel's word of devices. Node cannot wait for a netlink socket by itself: it is given one end of a
+ * socket pair to watch, which becomes the netlink socket in the same turn of the event loop, before libuv looks at it
+ * (MEASURED, "vsock in Node").
+ */
+export function listenUevents(syscalls: Syscalls, to: UeventReceiver): UeventListener {
+  let socket = open();
+  return { close: () => void socket.destroy() };
+
+  function open(): NetSocket {
+    const opened = openSocket(syscalls);
+    opened.on('data', (message: Buffer) => {
+      const event = parseUevent(message);
+      if (event !== undefined) to.event(event);
+    });
+    opened.on('error', (error) => {
+      opened.destroy();
+      if (!hasCode(error, 'ENOBUFS')) return to.fault(error);
+      // libuv ends a stream at its first error, so this one is over; the kernel's next events go to another.
+      socket = open();
+      to.lost();
+    });
+    // A program that waits for nothing but devices has nothing left to do.
+    return opened.unref();
+  }
+}
+
+function openSocket(syscalls: Syscalls): NetSocket {
+  const netlink = syscalls.socket(Socket.Netlink, Socket.Raw | Socket.NonBlock, KobjectUevent);
+  try {
+    syscalls.bind(netlink, netlinkAddress(kernelGroup), 'uevents');
+    const [decoy, other] = syscalls.socketpair(Socket.Unix, Socket.Stream | Socket.NonBlock, 0);
+    const socket = new NetSocket({ fd: decoy, readable: true, writable: false });
+    syscalls.dup3(netlink, decoy, Open.CloseOnExec);
+    syscalls.close(other);
+    return socket;
+  } finally {
+    syscalls.close(netlink);
+  }
+}
+
+/** `add@/devices/…`, then `NAME=value` texts, each ended by a NUL. Undefined: not of this form, as those of udev. */
+export function parseUevent(message: Uint8Array): Uevent | undefined {
+  const [head = '', ...lines] = Buffer.from(message).toString('latin1').split('\0');
+  if (!/^[a-z]+@\//.test(head)) return undefined;
+  const values = new Map(
+    lines.map((line) => {
+      const at = line.indexOf('=');
+      return [line.slice(0, Math.max(at, 0)), line.slice(at + 1)];
+    }),
+  );
+  const [action, devicePath] = [values.get('ACTION'), values.get('DEVPATH')];
+  if (action === undefined || devicePath === undefined) return undefined;
+  return { action, devicePath, subsystem: values.get('SUBSYSTEM') ?? '' };
+}
+
+/** struct sockaddr_nl: family, padding, port (0: the kernel gives one), groups. */
+function netlinkAddress(groups: number): Uint8Array {
+  const address = Buffer.alloc(12);
+  address.writeUInt16LE(Socket.Netlink, 0);
+  address.writeUInt32LE(groups, 8);
+  return address;
+}
