@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { RecordingSyscalls } from '@kata-agent/linux';
+import * as fc from 'fast-check';
+import { makeTree } from '../testing/tree.js';
+import { DeviceWatch } from './device-watch.js';
+import { blockAtPci, blockNameOf, linkAtPci } from './find-device.js';
+import { parsePciPath, pciDirectory } from './pci-path.js';
+import { blockDriverOf, resolveBlock } from './resolve-device.js';
+import { parseScsiAddress } from './scsi-bus.js';
+
+const trees: string[] = [];
+afterEach(() => {
+  for (const tree of trees.splice(0)) rmSync(tree, { recursive: true });
+});
+
+/** A copied sysfs and /dev. */
+function roots(files: Readonly<Record<string, string>>): { readonly sys: string; readonly dev: string } {
+  const root = makeTree({ 'sys/x': '', 'dev/x': '', ...files });
+  trees.push(root);
+  return { sys: join(root, 'sys'), dev: join(root, 'dev') };
+}
+
+function put(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, '');
+}
+
+function watchOf(at: { readonly sys: string; readonly dev: string }, timeoutSeconds: number): DeviceWatch {
+  const syscalls = new RecordingSyscalls();
+  syscalls.fail('socket', 'EPERM');
+  return new DeviceWatch({ roots: at, syscalls, log: () => undefined, timeoutSeconds });
+}
+
+const bridge = 'sys/devices/pci0000:00/0000:00:02.0';
+
+test('a PCI path is read as the runtimes write it', () => {
+  const slot = (number: number, fn = 0) => ({ slot: number, function: fn });
+  assert.deepEqual(parsePciPath('02/1f'), { rootComplex: '00', slots: [slot(2), slot(0x1f)] });
+  assert.deepEqual(parsePciPath('02.1'), { rootComplex: '00', slots: [slot(2, 1)] });
+  assert.deepEqual(parsePciPath('20/00/02'), { rootComplex: '20', slots: [slot(0), slot(2)] });
+  assert.deepEqual(parsePciPath('02/00/01').slots.length, 3, 'a bridge, and no root complex');
+  for (const wrong of ['', '/', '20', '2/', '02/20', '02.8', '../..', '02//01', '0x2'])
+    assert.throws(() => parsePciPath(wrong), { kind: 'invalid', message: /PCI path/ });
+});
+
+test('a device behind a bridge is found by the number that the kernel gave the bus', () => {
+  const at = roots({
+    [`${bridge}/pci_bus/0000:07/x`]: '',
+    [`${bridge}/0000:07:01.0/virtio3/block/vdb/size`]: '8',
+    'dev/vdb': '',
+  });
+  assert.equal(blockAtPci(parsePciPath('02/01'))(at), join(at.dev, 'vdb'));
+  assert.equal(blockAtPci(parsePciPath('02/02'))(at), undefined);
+  assert.equal(blockAtPci(parsePciPath('03/01'))(at), undefined);
+  assert.equal(pciDirectory(parsePciPath('02/01/01'), at.sys), undefined, 'it is no bridge');
+});
+
+test('links and NVMe disks are found, and a root complex of the device tree', () => {
+  const platform = 'sys/devices/platform/4010000000.pcie/pci0000:00';
+  const at = roots({
+    [`${platform}/0000:00:01.0/virtio0/net/eth0/mtu`]: '1500',
+    [`${platform}/0000:00:03.0/net/ens3/mtu`]: '1500',
+    [`${platform}/0000:00:02.0/nvme/nvme0/nvme0n1/size`]: '1',
+    'dev/nvme0n1': '',
+  });
+  assert.equal(linkAtPci(parsePciPath('01'))(at), 'eth0');
+  assert.equal(linkAtPci(parsePciPath('03'))(at), 'ens3');
+  assert.equal(linkAtPci(parsePciPath('02'))(at), undefined);
+  assert.equal(blockAtPci(parsePciPath('02'))(at), join(at.dev, 'nvme0n1'));
+});
+
+test('a disk that comes late is waited for, until its node is there too', async () => {
+  const at = roots({});
+  const watch = watchOf(at, 5);
+  const found = resolveBlock('blk', '04', { watch, sys: at.sys });
+  await delay(10);
+  put(join(at.sys, 'devices/pci0000:00/0000:00:04.0/virtio1/block/vda/size'));
+  await delay(150);
+  put(join(at.dev, 'vda'));
+  assert.equal(await found, join(at.dev, 'vda'));
+});
+
+test('a disk that does not come is an error that names it and the setting', async () => {
+  const at = roots({});
+  await assert.rejects(resolveBlock('blk', '04/02', { watch: watchOf(at, 0.05), sys: at.sys }), {
+    kind: 'not-found',
+    message: 'a disk at PCI path 04/02 did not appear within 0.05 seconds (hotplug_timeout)',
+  });
+});
+
+test('SCSI is scanned for the disk; a disk of another target is not taken', async () => {
+  const at = roots({
+    'sys/class/scsi_host/host0/scan': '',
+    'sys/class/scsi_device/0:0:12:3/device/block/sdb/size': '1',
+    'sys/class/scsi_device/0:0:2:3/device/block/sda/size': '1',
+    'dev/sda': '',
+    'dev/sdb': '',
+  });
+  const context = { watch: watchOf(at, 0.05), sys: at.sys };
+  assert.equal(await resolveBlock('scsi', '2:3', context), join(at.dev, 'sda'));
+  assert.equal(readFileSync(join(at.sys, 'class/scsi_host/host0/scan'), 'utf8'), '0 2 3');
+  for (const wrong of ['', '2', '2:3:4', '-1:0', '256:0', '0:16384', 'a:b'])
+    assert.throws(() => parseScsiAddress(wrong), { kind: 'invalid' });
+});
+
+test('devices named by their node are waited for as well', async () => {
+  const at = roots({ 'sys/class/block/pmem0/size': '1', 'dev/pmem0': '' });
+  const context = { watch: watchOf(at, 0.05), sys: at.sys };
+  assert.equal(await resolveBlock('nvdimm', '/dev/pmem0', context), join(at.dev, 'pmem0'));
+  assert.equal(await resolveBlock('blk', '/dev/pmem0', context), join(at.dev, 'pmem0'));
+  await assert.rejects(resolveBlock('mmioblk', '/dev/vdz', context), { kind: 'not-found' });
+});
+
+test('no address leads out of /dev', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.webPath(), fc.constant('/dev/../etc/passwd')), (path) => {
+      try {
+        assert.match(`/dev/${blockNameOf(path)}`, /^\/dev\/[A-Za-z0-9][^/]*$/);
+      } catch (error) {
+        assert.equal((error as Error).name, 'GuestError');
+      }
+    }),
+  );
+});
+
+test('kinds of device that are not built are refused by name', () => {
+  assert.throws(() => blockDriverOf('vfio-pci'), {
+    kind: 'unimplemented',
+    message: /vfio-pci are not built/,
+  });
+  assert.throws(() => blockDriverOf('floppy'), {
+    kind: 'invalid',
+    message: /"floppy" is not known; there are blk/,
+  });
+  assert.equal(blockDriverOf('scsi'), 'scsi');
+});
