@@ -9,3 +9,12 @@ export { writeConfiguration, type WriteOptions } from './write/write-configurati
 export { type Difference, type Effect } from './diff/difference.js';
 export { diffConfigurations, opensAnything } from './diff/diff-configurations.js';
 export { renderDifferences } from './diff/render-differences.js';
+export { type Migrated, migrate, type OldFile } from './migrate/migrate.js';
+export { type Profile, type ProfileName, profiles } from './profiles/profiles.js';
+export { Evidence, type RefusedCalls, type ServedCalls, type Sighting } from './learn/evidence.js';
+export { learn, type LearnOptions, type Learnt } from './learn/learn.js';
+export { requestSchema } from './request-schema.js';
+export { type ParsedSuite, parseSuite } from './test/parse-suite.js';
+export { type CaseResult, type Judge, runSuite } from './test/run-suite.js';
+export type { TestCase, TestSuite, Verdict } from './test/test-suite.js';
+export { configurationSchema, type JsonSchema } from './schema/configuration-schema.js';

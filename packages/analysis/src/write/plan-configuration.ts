@@ -1,4 +1,4 @@
-import { methodNames, type Release, releases } from '@kata-agent/catalogue';
+import { inconsistencies, methodNames, type Release, releases } from '@kata-agent/catalogue';
 import type { Ask } from './ask.js';
 import { type Entry, type FactName, originKey } from './fact-name.js';
 import { facts } from './facts.js';
@@ -31,7 +31,8 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
     }
   }
   const release = options.release ?? releases[releases.length - 1] ?? '4.1.0';
-  return { release, endpoints, rules, unconstrained };
+  const senseless = inconsistencies(endpoints.map(({ value }) => value)).map(({ message }) => message);
+  return { release, endpoints, senseless, rules, unconstrained };
 }
 
 type RulePart = Pick<PlannedRule, 'wholeCommand' | 'values' | 'patterns'>;

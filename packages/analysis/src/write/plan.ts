@@ -32,6 +32,8 @@ export interface Plan {
   /** Kata's release that the API is pinned to. */
   readonly release: Release;
   readonly endpoints: readonly Wanted<MethodName>[];
+  /** Why the list makes no sense, one sentence each: what was asked for, such as half of a log, may not. */
+  readonly senseless: readonly string[];
   readonly rules: readonly PlannedRule[];
   readonly unconstrained: readonly Unconstrained[];
 }

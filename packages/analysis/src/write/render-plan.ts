@@ -18,13 +18,19 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
     `[api]\n` +
       `# Methods that came with a later release of Kata Containers are not served.\n` +
       `release = "${plan.release}"\n` +
-      `strict = true\n` +
+      strictText(plan) +
       `# Output that nobody may read looks like an end of file; the workload notices nothing.\n` +
       `on_denied_read = "eof"\n` +
       `allowed_endpoints = [\n${aligned(plan.endpoints.map((w) => [`  "${w.value}",`, reasons('#', w)]))}]\n`,
     ...plan.unconstrained.map(unconstrainedText),
     ...plan.rules.map(ruleText),
   ].join('\n');
+}
+
+/** Under `strict` a list that makes no sense is an error, and an error is no answer to what was asked for. */
+function strictText({ senseless }: Plan): string {
+  if (senseless.length === 0) return 'strict = true\n';
+  return `${comment(senseless.map((why) => `NOT STRICT: ${why}`))}strict = false\n`;
 }
 
 function unconstrainedText({ fact, method, why }: Unconstrained): string {

@@ -7,6 +7,10 @@ import { check } from './check.js';
 import { configCheck } from './config/check.js';
 import { configDiff } from './config/diff.js';
 import { configExplain } from './config/explain.js';
+import { configInit } from './config/init.js';
+import { configMigrate } from './config/migrate.js';
+import { configSchema } from './config/schema.js';
+import { configLearn } from './config/learn.js';
 import { cp } from './cp.js';
 import { endpoints } from './endpoints.js';
 import { exec } from './exec.js';
@@ -42,9 +46,13 @@ export const commands: readonly CommandDefinition[] = [
   cp,
   call,
   endpoints,
+  configInit,
   configCheck,
   configExplain,
   configDiff,
+  configLearn,
+  configMigrate,
+  configSchema,
   auditHead,
   auditVerify,
   auditShow,

@@ -1,0 +1,143 @@
+import type { AuditRecord, Counts, RecordedDecision, RecordedFacts } from '@kata-agent/audit';
+import { isMethodName, type MethodName } from '@kata-agent/catalogue';
+
+/** A record that stands for calls: itself, or what it counts. */
+export interface Sighting {
+  readonly log: string;
+  readonly sequence: number;
+  readonly calls: number;
+}
+
+/** Calls of one method with the same facts that were served. */
+export interface ServedCalls {
+  readonly method: MethodName;
+  readonly facts: RecordedFacts | undefined;
+  readonly sightings: readonly Sighting[];
+}
+
+/** Calls that were refused for the same reason, or that a rule with `enforcement = "audit"` would have refused. */
+export interface RefusedCalls {
+  /** As recorded: a method of the API, `*`, or a name in parentheses. */
+  readonly method: string;
+  readonly rule: string | undefined;
+  readonly reason: string;
+  /** Of each call that has some; equal ones once. */
+  readonly facts: readonly RecordedFacts[];
+  readonly sightings: readonly Sighting[];
+}
+
+type Growing<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+
+/** What the records of one or more logs say about what was asked for, gathered record by record. */
+export class Evidence {
+  readonly #served = new Map<string, Growing<ServedCalls>>();
+  readonly #refused = new Map<string, Growing<RefusedCalls>>();
+  readonly #watched = new Map<string, Growing<RefusedCalls>>();
+  /** Where the counts of a fold record belong: the latest calls of the same listener and method. */
+  readonly #latest = new Map<string, Growing<ServedCalls>>();
+  readonly #removed = new Map<string, Counts>();
+  readonly #seen = new Set<string>();
+  #lost = 0;
+  #boots = 0;
+
+  /** Takes a record of a log. One that was taken already, from a copy of the log, counts once. */
+  add(log: string, record: AuditRecord): void {
+    if (this.#seen.has(record.hash)) return;
+    this.#seen.add(record.hash);
+    const sighting = { log, sequence: record.sequence, calls: record.kind === 'fold' ? record.count : 1 };
+    switch (record.kind) {
+      case 'intent':
+      case 'call':
+        return this.#serve(record, record.facts, sighting);
+      case 'refusal':
+        return this.#refuse(this.#refused, record, record.facts, sighting);
+      case 'fold':
+        return record.of === 'refusal'
+          ? this.#refuse(this.#refused, record, undefined, sighting)
+          : this.#count(record, sighting);
+      case 'rotated':
+        if (record.removed !== undefined) this.#removed.set(log, record.removed.counts);
+        return undefined;
+      case 'lost':
+        this.#lost += record.count;
+        return undefined;
+      case 'boot':
+        this.#boots += 1;
+        return undefined;
+      case 'outcome':
+      case 'repaired':
+        return undefined;
+    }
+  }
+
+  get served(): readonly ServedCalls[] {
+    return [...this.#served.values()];
+  }
+
+  get refused(): readonly RefusedCalls[] {
+    return [...this.#refused.values()];
+  }
+
+  /** Served, although a rule that only watches would have refused them. */
+  get watched(): readonly RefusedCalls[] {
+    return [...this.#watched.values()];
+  }
+
+  /** By log, the counts of what rotation removed from it. */
+  get removed(): ReadonlyMap<string, Counts> {
+    return this.#removed;
+  }
+
+  /** Records that the logs say are missing. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  get boots(): number {
+    return this.#boots;
+  }
+
+  #serve(call: Call, facts: RecordedFacts | undefined, sighting: Sighting): void {
+    if (!isMethodName(call.method)) return;
+    const key = JSON.stringify([call.method, facts]);
+    const group = this.#served.get(key) ?? { method: call.method, facts, sightings: [] };
+    this.#served.set(key, group);
+    this.#latest.set(placeOf(call), group);
+    group.sightings.push(sighting);
+    if (call.decision.rule !== undefined) this.#refuse(this.#watched, call, facts, sighting);
+  }
+
+  #count(call: Call, sighting: Sighting): void {
+    const group = this.#latest.get(placeOf(call));
+    if (group === undefined) return this.#serve(call, undefined, sighting);
+    group.sightings.push(sighting);
+    if (call.decision.rule !== undefined) this.#refuse(this.#watched, call, group.facts, sighting);
+    return undefined;
+  }
+
+  #refuse(
+    into: Map<string, Growing<RefusedCalls>>,
+    { method, decision: { rule, reason } }: Call,
+    facts: RecordedFacts | undefined,
+    sighting: Sighting,
+  ): void {
+    const key = JSON.stringify([method, rule, reason]);
+    const group = into.get(key) ?? { method, rule, reason, facts: [], sightings: [] };
+    into.set(key, group);
+    group.sightings.push(sighting);
+    const text = JSON.stringify(facts);
+    if (facts !== undefined && group.facts.every((known) => JSON.stringify(known) !== text))
+      group.facts.push(facts);
+  }
+}
+
+/** What a record says of the call that it is of. */
+interface Call {
+  readonly listener: string;
+  readonly method: string;
+  readonly decision: RecordedDecision;
+}
+
+function placeOf({ listener, method }: Call): string {
+  return `${listener} ${method}`;
+}

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type AuditLog, openAuditLog, readLog } from '@kata-agent/audit';
+import type { MethodName } from '@kata-agent/catalogue';
+import type { Decision, RequestFacts } from '@kata-agent/gate';
+import { configurationOf } from '../testing/configuration-of.js';
+import { Evidence } from './evidence.js';
+import { learn, type Learnt } from './learn.js';
+
+interface Logged {
+  readonly log: AuditLog;
+  readonly file: string;
+}
+
+async function logged(t: TestContext, maxSize = 1 << 20, keep = 4): Promise<Logged> {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-learn-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'audit.log');
+  const log = await openAuditLog({ file, maxSize, keep, bootId: 'boot-1' });
+  await log.boot({ version: '1' });
+  return { log, file };
+}
+
+function callOf(method: string, facts?: RequestFacts, fold?: string): Parameters<AuditLog['observe']>[0] {
+  return { listener: 'server_addr', peer: 'uid 0', method, payload: Buffer.from(method), fold, facts };
+}
+
+function decisionOn(method: string, outcome: Decision['outcome'], rule?: string): Decision {
+  const reason = outcome === 'allow' ? 'in allowed_endpoints' : 'not in allowed_endpoints (c.toml:3)';
+  return { outcome, method, listener: 'server_addr', reason, ...(rule === undefined ? {} : { rule }) };
+}
+
+const ok = { code: 'OK', durationUs: 5 };
+
+async function learnFrom(
+  logs: readonly string[],
+  options: { readonly allowRefused?: boolean } = {},
+): Promise<Learnt> {
+  const evidence = new Evidence();
+  for (const file of logs) {
+    for await (const read of readLog(file)) {
+      assert.ok(read.ok);
+      evidence.add(logs.length === 1 ? '' : file, read.record);
+    }
+  }
+  return learn(evidence, { logs: ['audit.log: records 1 to 9'], ...options });
+}
+
+/** The methods that a learnt configuration names, sorted. */
+async function allows({ text }: Learnt): Promise<readonly MethodName[]> {
+  const { api } = await configurationOf(text);
+  return [...(api.documents[0]?.allowed?.keys() ?? [])].sort();
+}
+
+test('what was served is allowed with its records, what was refused is a comment', async (t) => {
+  const { log, file } = await logged(t);
+  const start = callOf('StartContainer');
+  log.outcome(await log.intent(start, decisionOn('StartContainer', 'allow')), start, ok);
+  log.observe(callOf('WaitProcess'), decisionOn('WaitProcess', 'allow'), ok);
+  log.observe(callOf('WaitProcess'), decisionOn('WaitProcess', 'allow'), ok);
+  for (let count = 0; count < 3; count += 1)
+    log.refuse(callOf('ExecProcess'), decisionOn('ExecProcess', 'deny'));
+  log.observe(callOf('Check'), decisionOn('Check', 'allow'), ok);
+  await log.close();
+
+  const learnt = await learnFrom([file]);
+  assert.deepEqual(await allows(learnt), ['StartContainer', 'WaitProcess']);
+  assert.match(learnt.text, /"StartContainer", +# record 2\n/);
+  assert.match(learnt.text, /"WaitProcess", +# record 4, record 5\n/);
+  assert.match(learnt.text, /^# {3}"ExecProcess", # 3 calls \(records 6, \d+\): not in allowed_endpoints/m);
+  assert.match(learnt.text, /NOTE: the log has no facts/);
+});
+
+test('what was refused is allowed when that is asked for', async (t) => {
+  const { log, file } = await logged(t);
+  log.refuse(callOf('ExecProcess'), decisionOn('ExecProcess', 'deny'));
+  log.refuse(callOf('(unknown)'), decisionOn('(unknown)', 'deny'));
+  await log.close();
+  assert.deepEqual(await allows(await learnFrom([file])), []);
+  const learnt = await learnFrom([file], { allowRefused: true });
+  assert.deepEqual(await allows(learnt), ['ExecProcess']);
+  assert.match(learnt.text, /"ExecProcess", +# record 2, refused\n/);
+});
+
+test('folded calls are counted where their first one was seen', async (t) => {
+  const { log, file } = await logged(t);
+  for (let count = 0; count < 40; count += 1)
+    log.observe(callOf('ReadStdout', {}, 'ReadStdout c/'), decisionOn('ReadStdout', 'allow'), ok);
+  await log.close();
+  const { text } = await learnFrom([file]);
+  assert.match(text, /"ReadStdout", +# record 2, record 3 \(39 calls\)\n/);
+});
+
+test('methods of which rotation left only counts are allowed, and it is said', async (t) => {
+  const { log, file } = await logged(t, 4096, 1);
+  const copy = callOf('CopyFile', { path: '/etc/hosts' });
+  log.outcome(await log.intent(copy, decisionOn('CopyFile', 'allow')), copy, ok);
+  for (let count = 0; count < 200; count += 1) {
+    log.observe(callOf('StatsContainer', {}), decisionOn('StatsContainer', 'allow'), ok);
+    if (count % 10 === 0) await log.flush();
+  }
+  await log.close();
+  const learnt = await learnFrom([file]);
+  assert.deepEqual(await allows(learnt), ['CopyFile', 'StatsContainer']);
+  assert.match(learnt.text, /"CopyFile", +# 1 call that the log only counts\n/);
+  assert.match(learnt.notes.join('\n'), /rotation removed the records of \d+ calls/);
+});
+
+test('several logs are named, and a copy of one counts once', async (t) => {
+  const one = await logged(t);
+  one.log.observe(callOf('WaitProcess'), decisionOn('WaitProcess', 'allow'), ok);
+  await one.log.close();
+  const two = await logged(t);
+  two.log.observe(callOf('WaitProcess'), decisionOn('WaitProcess', 'allow'), ok);
+  two.log.observe(callOf('GetMetrics'), decisionOn('GetMetrics', 'allow'), ok);
+  await two.log.close();
+  const { asks } = await learnFrom([one.file, two.file, one.file]);
+  assert.deepEqual(
+    asks.map(({ method, because }) => [method, because]),
+    [
+      ['WaitProcess', [`${one.file} record 2`, `${two.file} record 2`]],
+      ['GetMetrics', [`${two.file} record 3`]],
+    ],
+  );
+});
+
+test('facts that were cut make no rule, and those of a call without any neither', async (t) => {
+  const { log, file } = await logged(t);
+  const long = callOf('CopyFile', { path: '/x'.repeat(1000) });
+  log.outcome(await log.intent(long, decisionOn('CopyFile', 'allow')), long, ok);
+  const short = callOf('CopyFile', { path: '/etc/hosts' });
+  log.outcome(await log.intent(short, decisionOn('CopyFile', 'allow')), short, ok);
+  await log.close();
+  const { text } = await learnFrom([file]);
+  assert.doesNotMatch(text, /\[\[api\.rule\]\]/);
+  assert.match(text, /NOT CONSTRAINED: CopyFile[^]*record 2: its facts were too long/);
+});
+
+test('a rule that only watches is told, and what it watches is served', async (t) => {
+  const { log, file } = await logged(t);
+  log.observe(callOf('WaitProcess'), decisionOn('WaitProcess', 'allow', 'no-waiting'), ok);
+  await log.close();
+  const learnt = await learnFrom([file]);
+  assert.deepEqual(await allows(learnt), ['WaitProcess']);
+  assert.match(
+    learnt.text,
+    /would have refused it:\n# {3}"WaitProcess", # 1 call \(record 2\): rule no-waiting/,
+  );
+});
