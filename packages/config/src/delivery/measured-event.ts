@@ -38,3 +38,9 @@ export function foretoldRegister(event: Uint8Array, algorithm: RegisterAlgorithm
   const digest = Buffer.from(measuredDigest(event, algorithm), 'hex');
   return createHash(algorithm).update(Buffer.alloc(digest.length)).update(digest).digest('hex');
 }
+
+/** The configuration's digest: SHA-256 over its documents' digests, one a line, base first. Lower-case hex. */
+export function configurationDigest(documents: readonly { readonly sha256: string }[]): string {
+  const list = documents.map(({ sha256 }) => `${sha256}\n`).join('');
+  return createHash('sha256').update(list).digest('hex');
+}

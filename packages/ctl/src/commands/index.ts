@@ -5,12 +5,13 @@ import { auditVerify } from './audit/verify.js';
 import { call } from './call.js';
 import { check } from './check.js';
 import { configCheck } from './config/check.js';
+import { configDigest } from './config/digest.js';
 import { configDiff } from './config/diff.js';
 import { configExplain } from './config/explain.js';
 import { configInit } from './config/init.js';
+import { configLearn } from './config/learn.js';
 import { configMigrate } from './config/migrate.js';
 import { configSchema } from './config/schema.js';
-import { configLearn } from './config/learn.js';
 import { cp } from './cp.js';
 import { endpoints } from './endpoints.js';
 import { exec } from './exec.js';
@@ -49,6 +50,7 @@ export const commands: readonly CommandDefinition[] = [
   configInit,
   configCheck,
   configExplain,
+  configDigest,
   configDiff,
   configLearn,
   configMigrate,

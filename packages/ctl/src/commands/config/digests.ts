@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import {
+  configurationDigest,
+  foretoldRegister,
+  fwCfgMaxBytes,
+  fwCfgName,
+  hostDataDigest,
+  type InitdataAlgorithm,
+  kernelDocumentWord,
+  kernelLineLimits,
+  measuredDigest,
+  measuredEvent,
+  type RegisterAlgorithm,
+} from '@kata-agent/config';
+
+/** What the digests are made of. */
+export interface DigestInputs {
+  readonly document: Uint8Array;
+  /** The documents that it is delivered to, base first; none: it is the base itself. */
+  readonly before: readonly Uint8Array[];
+  readonly envelope: Uint8Array;
+  readonly algorithm: InitdataAlgorithm;
+  readonly pcr: number;
+}
+
+type Digests = Readonly<Record<RegisterAlgorithm, string>>;
+
+/** What a verifier can compare with for one way of delivery. All digests are lower-case hex. */
+export interface ConfigurationValues {
+  readonly digest: string;
+  readonly documents: readonly string[];
+  /** What is extended. */
+  readonly measured: Digests;
+  /** What the register holds when it was all zeros and nothing else was extended. */
+  readonly pcr: { readonly index: number } & Digests;
+  readonly rtmr3: { readonly sha384: string };
+}
+
+/** Reference values, as JSON for a verifier. */
+export interface ReferenceValues {
+  readonly document: Digests;
+  readonly initdata: {
+    readonly algorithm: InitdataAlgorithm;
+    readonly sha256: string;
+    readonly hostdata: string;
+    readonly mrconfigid: string;
+  };
+  readonly configuration: {
+    /** The document as a file, a drop-in, by fw_cfg or on the kernel line. */
+    readonly asIs: ConfigurationValues;
+    readonly asInitdata: ConfigurationValues;
+  };
+}
+
+/** What is copied into a pod, a launcher or a document. */
+export interface ReadyLines {
+  readonly pin: string;
+  readonly initdataPin: string;
+  readonly kernelLine: string;
+  /** Why the kernel line cannot be used; absent: it can. */
+  readonly kernelLineTooLong?: string;
+  /** The option of QEMU, or why it cannot be used. */
+  readonly fwCfg: string;
+  readonly snp: string;
+  readonly tdx: string;
+  readonly annotation: string;
+}
+
+const registerAlgorithms: readonly RegisterAlgorithm[] = ['sha256', 'sha384', 'sha512'];
+
+export function referenceValues(inputs: DigestInputs): ReferenceValues {
+  const { document, envelope, algorithm } = inputs;
+  const delivered = { envelope, algorithm };
+  return {
+    document: digestsBy((name) => createHash(name).update(document).digest('hex')),
+    initdata: {
+      algorithm,
+      sha256: sha256(envelope),
+      hostdata: Buffer.from(hostDataDigest(delivered, 'HOSTDATA')).toString('hex'),
+      mrconfigid: Buffer.from(hostDataDigest(delivered, 'MRCONFIGID')).toString('hex'),
+    },
+    configuration: {
+      asIs: configurationValues(inputs, sha256(document)),
+      asInitdata: configurationValues(inputs, sha256(envelope)),
+    },
+  };
+}
+
+function configurationValues({ before, pcr }: DigestInputs, last: string): ConfigurationValues {
+  const documents = [...before.map(sha256), last].map((digest) => ({ sha256: digest }));
+  const digest = configurationDigest(documents);
+  const event = measuredEvent({ digest, documents });
+  return {
+    digest,
+    documents: documents.map(({ sha256 }) => sha256),
+    measured: digestsBy((name) => measuredDigest(event, name)),
+    pcr: { index: pcr, ...digestsBy((name) => foretoldRegister(event, name)) },
+    rtmr3: { sha384: foretoldRegister(event, 'sha384') },
+  };
+}
+
+/** `file` is how the launcher will name the document. */
+export function readyLines(inputs: DigestInputs, values: ReferenceValues, file: string): ReadyLines {
+  const { document, envelope } = inputs;
+  const pin = `sha256:${values.document.sha256}`;
+  const packed = gzipSync(document, { level: 9 });
+  const shorter = packed.length < document.length ? packed : Buffer.from(document);
+  const kernelLine = `${kernelDocumentWord}=${shorter.toString('base64')} agent.config_digest=${pin}`;
+  const [limit = 0] = kernelLineLimits;
+  return {
+    pin: `bind = "${pin}"`,
+    initdataPin: `bind = "sha256:${values.initdata.sha256}"`,
+    kernelLine,
+    ...(kernelLine.length < limit
+      ? {}
+      : {
+          kernelLineTooLong: `it has ${kernelLine.length} bytes; the kernel keeps ${limit} of its whole line`,
+        }),
+    fwCfg:
+      document.length <= fwCfgMaxBytes
+        ? `-fw_cfg name=${fwCfgName},file=${file}`
+        : `not by fw_cfg: the document has ${document.length} bytes, more than ${fwCfgMaxBytes}`,
+    snp: `-object sev-snp-guest,id=sev0,host-data=${base64OfHex(values.initdata.hostdata)}`,
+    tdx: `-object tdx-guest,id=tdx0,mrconfigid=${base64OfHex(values.initdata.mrconfigid)}`,
+    annotation: `io.katacontainers.config.hypervisor.cc_init_data: ${gzipSync(envelope, { level: 9 }).toString('base64')}`,
+  };
+}
+
+function digestsBy(digest: (name: RegisterAlgorithm) => string): Digests {
+  const [sha256, sha384, sha512] = registerAlgorithms.map(digest);
+  return { sha256: sha256 ?? '', sha384: sha384 ?? '', sha512: sha512 ?? '' };
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function base64OfHex(hex: string): string {
+  return Buffer.from(hex, 'hex').toString('base64');
+}
