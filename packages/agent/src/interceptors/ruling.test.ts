@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { create, type Message } from '@bufbuild/protobuf';
+import type { AuditedCall } from '@kata-agent/audit';
+import type { Decision, Gate } from '@kata-agent/gate';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
+import type { Caller } from '../listeners/caller.js';
+import { Policy } from '../policy.js';
+import { Decisions } from './decisions.js';
+import { ruling } from './ruling.js';
+
+interface Rule {
+  readonly method: string;
+  readonly verdict: Partial<Decision>;
+}
+
+/** The interceptor under one rule, and all that it does to those around it. */
+function underRule({ method: ruled, verdict }: Rule, onDeniedRead: 'error' | 'eof' = 'error') {
+  const refused: (AuditedCall & { readonly rule: string | undefined })[] = [];
+  const readers: string[] = [];
+  const decisions = new Decisions();
+  let narrowed = false;
+  const gate: Gate = {
+    decide: (listener, method) => ({
+      outcome: narrowed ? 'deny' : 'allow',
+      listener,
+      method,
+      reason: 'by the lists',
+    }),
+    served: () => [],
+    tighten: () => gate,
+  };
+  const policy = new Policy(gate, {
+    hasRulesFor: (method) => method === ruled,
+    decide: (listed) => ({ ...listed, ...verdict }),
+  });
+  const intercept = ruling({
+    policy,
+    guest: {
+      containerFacts: () => undefined,
+      sandboxFacts: { id: '', containers: [] },
+      noteReader: ({ stream }, _reader, admitted) => readers.push(`${stream} ${admitted}`),
+    },
+    audit: { refuse: (call, { rule }) => refused.push({ ...call, rule }) },
+    decisions,
+    factsOf: () => ({}),
+    onDeniedRead,
+  });
+  const call = async (name: keyof typeof AgentService.method, next?: () => Promise<Message>) => {
+    const descriptor = AgentService.method[name];
+    const context = {
+      service: AgentService.typeName,
+      method: descriptor.name,
+      connection: { listener: 'host', peer: 'p', identity: { kind: 'unix' } },
+      payload: new Uint8Array(),
+    } as unknown as HandlerContext<Caller>;
+    const reply = await intercept(
+      create(descriptor.input),
+      context,
+      next ?? (async () => create(descriptor.output)),
+    );
+    return { reply, decision: () => decisions.on(context) };
+  };
+  const narrow = () => {
+    narrowed = true;
+  };
+  return { call, refused, readers, narrow };
+}
+
+const deny = { outcome: 'deny', rule: 'no-exec', reason: 'not this one' } as const;
+const mayNotRun = () => assert.fail('a refused call went on');
+
+describe('the rules', () => {
+  it('refuse with PERMISSION_DENIED, the rule and its message, and record it (R6)', async () => {
+    const { call, refused } = underRule({
+      method: 'ExecProcess',
+      verdict: { ...deny, message: 'only the health check' },
+    });
+    await assert.rejects(call('execProcess', mayNotRun), {
+      code: Code.PermissionDenied,
+      message: 'ExecProcess is refused by the rule no-exec: only the health check',
+    });
+    assert.deepEqual(
+      refused.map(({ method, rule, subject }) => ({ method, rule, container: subject?.containerId })),
+      [{ method: 'ExecProcess', rule: 'no-exec', container: '' }],
+    );
+  });
+
+  it('leave other methods alone, and hand their decision on', async () => {
+    const { call, refused } = underRule({ method: 'ExecProcess', verdict: deny });
+    const { decision } = await call('startContainer');
+    assert.equal(decision().reason, 'by the lists');
+    assert.deepEqual(refused, []);
+  });
+
+  it('that only watch let a call pass with their name in its decision', async () => {
+    const { call, refused } = underRule({ method: 'ExecProcess', verdict: { rule: 'watch' } });
+    const { decision } = await call('execProcess');
+    assert.deepEqual(
+      { outcome: decision().outcome, rule: decision().rule },
+      { outcome: 'allow', rule: 'watch' },
+    );
+    assert.deepEqual(refused, []);
+  });
+
+  it('answer a refused read as the rule says, else as [api] does', async () => {
+    const reads = { method: 'ReadStdout', verdict: deny };
+    const { reply, decision } = await underRule(reads, 'eof').call('readStdout', mayNotRun);
+    assert.deepEqual(reply, create(AgentService.method.readStdout.output));
+    assert.throws(decision, /nothing was decided/, 'and no record of a call that went on');
+    await assert.rejects(underRule(reads).call('readStdout', mayNotRun), TtrpcError);
+    const own = { method: 'ReadStdout', verdict: { ...deny, onDeniedRead: 'eof' } } as const;
+    await underRule(own).call('readStdout', mayNotRun);
+    const strict = { method: 'ReadStdout', verdict: { ...deny, onDeniedRead: 'error' } } as const;
+    await assert.rejects(underRule(strict, 'eof').call('readStdout', mayNotRun), TtrpcError);
+  });
+
+  it('tell the guest who was let through to a stream', async () => {
+    const { call, readers } = underRule({ method: 'ReadStderr', verdict: {} });
+    await call('readStderr');
+    await call('readStdout');
+    const refusing = underRule({ method: 'ReadStdout', verdict: deny }, 'eof');
+    await refusing.call('readStdout', mayNotRun);
+    assert.deepEqual([...readers, ...refusing.readers], ['stderr true', 'stdout false']);
+  });
+
+  it('ask the lists again: a policy may have come since the call was admitted', async () => {
+    const { call, narrow, refused } = underRule({ method: 'ExecProcess', verdict: {} });
+    narrow();
+    await assert.rejects(call('startContainer', mayNotRun), { code: Code.Unimplemented });
+    assert.equal(refused.length, 1);
+  });
+});
