@@ -21,7 +21,8 @@ export async function loadFile(file: string, kernelLine?: string): Promise<Loade
   });
 }
 
-const plainFiles: DocumentReader = { read: readPlainly };
+/** Reads a file as it is, whoever it belongs to. */
+export const plainFiles: DocumentReader = { read: readPlainly };
 
 function readPlainly(path: string): DocumentRead {
   let descriptor: number | undefined;
