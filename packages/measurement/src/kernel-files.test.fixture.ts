@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { dirname } from 'node:path';
+import type { KernelFiles } from './kernel-files.js';
+
+/** Registers, by path, that hash what is written; requests for reports that `answer` fills when `inblob` is written. */
+export class FakeKernel implements KernelFiles {
+  readonly files: Map<string, Uint8Array> = new Map();
+  readonly folders: Set<string> = new Set();
+  answer: (nonce: Uint8Array) => Readonly<Record<string, Uint8Array | string>> = () => ({});
+  provider: string | undefined;
+
+  read(path: string): Uint8Array {
+    const bytes = this.files.get(path);
+    if (bytes === undefined) throw this.#error('ENOENT', path);
+    return bytes;
+  }
+
+  write(path: string, bytes: Uint8Array): void {
+    const old = this.files.get(path);
+    if (path.endsWith('/inblob')) this.#fill(dirname(path), this.answer(bytes));
+    else if (old === undefined) throw this.#error('ENOENT', path);
+    else this.files.set(path, createHash('sha384').update(old).update(bytes).digest());
+  }
+
+  makeFolder(path: string): void {
+    if (this.provider === undefined) throw this.#error('ENOENT', path);
+    this.folders.add(path);
+    this.#fill(path, { provider: this.provider });
+  }
+
+  removeFolder(path: string): void {
+    this.folders.delete(path);
+  }
+
+  #fill(folder: string, entries: Readonly<Record<string, Uint8Array | string>>): void {
+    for (const [name, value] of Object.entries(entries)) {
+      this.files.set(`${folder}/${name}`, typeof value === 'string' ? Buffer.from(value) : value);
+    }
+  }
+
+  #error(code: string, path: string): Error {
+    return Object.assign(new Error(`${code}: ${path}`), { code });
+  }
+}

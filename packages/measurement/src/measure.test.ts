@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { measure, type Measurement, MeasurementError, type RegisterReport } from './index.js';
+import { SoftRegister } from './soft-register.test.fixture.js';
+
+let folder = '';
+beforeEach(() => {
+  folder = join(mkdtempSync(join(tmpdir(), 'kata-agent-measure-')), 'measurement');
+});
+afterEach(() => rmSync(join(folder, '..'), { recursive: true }));
+
+const event = Buffer.from('AAEL of this configuration');
+const other = Buffer.from('AAEL of another one');
+
+function start(
+  registers: Measurement['registers'],
+  { data = event, bootId = 'boot-1' }: { data?: Uint8Array; bootId?: string } = {},
+): Promise<readonly RegisterReport[]> {
+  const subject = data === event ? 'sha256:this' : 'sha256:other';
+  return measure({ event: data, subject, registers }, { folder, bootId });
+}
+
+const required = (register: SoftRegister): Measurement['registers'][number] => ({
+  register,
+  need: 'require',
+});
+const outcomes = (reports: readonly RegisterReport[]): readonly string[] =>
+  reports.map(({ register, outcome }) => `${register} ${outcome}`);
+
+/** Zeros, and one event. */
+function foretold(hash: string): string {
+  const digest = createHash(hash).update(event).digest();
+  return createHash(hash).update(Buffer.alloc(digest.length)).update(digest).digest('hex');
+}
+
+test('each bank of a register is extended by the digest of the event', async () => {
+  const register = new SoftRegister('PCR 23', ['sha1', 'sha256', 'sha384', 'sha512', 'sm3_256']);
+  assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended']);
+  assert.deepEqual(register.value, {
+    sha1: foretold('sha1'),
+    sha256: foretold('sha256'),
+    sha384: foretold('sha384'),
+    sha512: foretold('sha512'),
+    sm3_256: foretold('sm3'),
+  });
+});
+
+test('a restart in the same boot extends nothing again; a new boot does (S7)', async () => {
+  const register = new SoftRegister('PCR 23');
+  await start([required(register)]);
+  for (let restart = 0; restart < 3; restart += 1) {
+    assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended before']);
+  }
+  assert.equal(register.extends, 1);
+  await start([required(register)], { bootId: 'boot-2' });
+  assert.equal(register.extends, 2);
+});
+
+test('a crash between the intent and the extend: the next start extends, once', async () => {
+  const register = new SoftRegister('PCR 23');
+  register.fail = 'before';
+  await assert.rejects(start([required(register)]), MeasurementError);
+  assert.equal(register.extends, 0);
+  assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended']);
+  await start([required(register)]);
+  assert.equal(register.extends, 1);
+});
+
+test('a crash between the extend and its record: the next start finds that it happened', async () => {
+  const register = new SoftRegister('PCR 23');
+  register.fail = 'after';
+  await assert.rejects(start([required(register)]), MeasurementError);
+  assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended before']);
+  assert.equal(register.extends, 1);
+  assert.equal(register.value['sha256'], foretold('sha256'));
+});
+
+test('a register that another changed in the midst of it is not extended again', async () => {
+  const register = new SoftRegister('PCR 23');
+  register.fail = 'after';
+  await assert.rejects(start([required(register)]), MeasurementError);
+  await register.extend({ sha256: '11'.repeat(32), sha384: '22'.repeat(48) });
+  await assert.rejects(start([required(register)]), /PCR 23 was changed by another .* cannot be told/);
+  assert.equal(register.extends, 2);
+});
+
+test('another configuration in the same boot is refused, whatever it says of measurement', async () => {
+  const register = new SoftRegister('PCR 23');
+  await start([required(register)]);
+  const changed =
+    /this boot was measured with sha256:this, and the configuration is now sha256:other: start the guest/;
+  await assert.rejects(start([required(register)], { data: other }), changed);
+  await assert.rejects(start([], { data: other }), changed);
+  await assert.rejects(start([{ register, need: 'try' }], { data: other }), changed);
+  assert.equal(register.extends, 1);
+  assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended before']);
+});
+
+test('try: a register that fails is told of, the others are extended', async () => {
+  const broken = new SoftRegister('PCR 23');
+  broken.fail = 'before';
+  const whole = new SoftRegister('RTMR 3', ['sha384'], 'rtmr');
+  const reports = await start([{ register: broken, need: 'try' }, required(whole)]);
+  assert.deepEqual(outcomes(reports), ['PCR 23 failed', 'RTMR 3 extended']);
+  assert.equal(reports[0]?.reason, 'PCR 23 is broken');
+});
+
+test('require: a register that fails is an error that names it', async () => {
+  const register = new SoftRegister('PCR 23');
+  register.fail = 'before';
+  await assert.rejects(start([required(register)]), {
+    name: 'MeasurementError',
+    message: 'the configuration could not be measured into PCR 23, which is required: PCR 23 is broken',
+  });
+});
+
+test('an extend that does not show in the register is an error', async () => {
+  const register = new SoftRegister('PCR 23');
+  register.extend = async () => undefined;
+  await assert.rejects(start([required(register)]), /PCR 23 does not hold what was extended into it/);
+});
+
+test('without registers nothing is written', async () => {
+  assert.deepEqual(await start([]), []);
+  assert.equal(existsSync(folder), false);
+});
+
+test('a record of the boot that cannot be read is an error, not a second extend', async () => {
+  const register = new SoftRegister('PCR 23');
+  await start([required(register)]);
+  writeFileSync(join(folder, 'state.json'), '{');
+  await assert.rejects(start([required(register)]), /state\.json does not tell what was measured/);
+  assert.equal(register.extends, 1);
+});
+
+test('an event log for each kind of register, and the same after a restart', async () => {
+  const registers = [
+    required(new SoftRegister('PCR 23')),
+    required(new SoftRegister('RTMR 3', ['sha384'], 'rtmr')),
+  ];
+  await start(registers);
+  const log = readFileSync(join(folder, 'tpm-event-log'));
+  assert.ok(log.includes(event));
+  assert.ok(log.includes(createHash('sha384').update(event).digest()));
+  assert.ok(
+    !readFileSync(join(folder, 'rtmr-event-log')).includes(createHash('sha256').update(event).digest()),
+  );
+  rmSync(join(folder, 'tpm-event-log'));
+  await start(registers);
+  assert.deepEqual(readFileSync(join(folder, 'tpm-event-log')), log);
+});
