@@ -36,7 +36,11 @@ test('a TOML fragment holds lists and a release', async () => {
 
 test('a fragment without lists adds no restriction, and needs none', async () => {
   const fragment = await parseApiFragment('[api]', 'SetPolicy');
-  assert.deepEqual(fragment, { ok: true, document: { file: 'SetPolicy', rules: [], listeners: new Map() }, warnings: [] });
+  assert.deepEqual(fragment, {
+    ok: true,
+    document: { file: 'SetPolicy', rules: [], listeners: new Map() },
+    warnings: [],
+  });
 });
 
 test('a fragment can hold nothing else', async () => {

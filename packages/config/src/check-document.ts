@@ -1,13 +1,12 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import type { RuleChecker } from './configuration.js';
 import type { Diagnostic } from './diagnostic.js';
-import { parseDocument } from './document.js';
-import { settle } from './settle.js';
+import { loadConfiguration } from './load.js';
 
 export interface Checked {
   /** Errors and warnings, in the order of the document. */
   readonly diagnostics: readonly Diagnostic[];
-  /** 1: it would not be loaded. */
+  /** 1: it would not be loaded, or its sets make no sense. */
   readonly exitCode: 0 | 1;
 }
 
@@ -24,8 +23,35 @@ export async function checkDocument(
   file: string,
   options: CheckOptions = {},
 ): Promise<Checked> {
-  const parsed = parseDocument(bytes, file, options);
-  if (!parsed.ok) return { diagnostics: parsed.diagnostics, exitCode: 1 };
-  const { diagnostics } = settle([parsed.document], [], false);
-  return { diagnostics: [...parsed.document.warnings, ...diagnostics], exitCode: 0 };
+  const loaded = await loadConfiguration({
+    flags: {},
+    environment: {},
+    builtIn: { name: file, bytes },
+    files: { read: () => ({ ok: false, missing: true, message: 'there is no other document', help: '' }) },
+    rules: options.rules ?? (() => Promise.resolve(noChecker)),
+    delivery: [],
+    hostData: () => ({
+      ok: false,
+      message: 'there is no report on this machine',
+      help: 'check it in the guest',
+    }),
+    ...(options.handlers === undefined ? {} : { handlers: options.handlers }),
+    offline: { later: [] },
+  });
+  return loaded.ok
+    ? { diagnostics: loaded.configuration.warnings, exitCode: 0 }
+    : { diagnostics: loaded.diagnostics, exitCode: 1 };
 }
+
+/** Fails closed: a rule that was not checked is not said to be right. */
+const noChecker: RuleChecker = {
+  check: ({ expression }) => [
+    {
+      severity: 'error',
+      start: 0,
+      end: expression.length,
+      message: 'rules cannot be checked here',
+      help: 'check the document with kata-agent-ctl config check',
+    },
+  ],
+};

@@ -19,6 +19,7 @@ import {
   settings,
 } from './index.js';
 import { inputsOf } from './loading.test.fixture.js';
+import { implicitListener } from './listener/implicit-listener.js';
 import { parseKernelLine } from './kernel-line.js';
 import { isServed } from './served.js';
 
@@ -232,7 +233,7 @@ test('lists are expanded into what their entries name, and what is restricted is
             assert.ok(entry === method || entry === '*' || entry.startsWith('@'));
           }
         }
-        const served = methodNames.filter((method) => isServed([document], method));
+        const served = methodNames.filter((method) => isServed([document], implicitListener, method));
         assert.equal(loaded.configuration.restricted, served.length < methodNames.length);
       },
     ),

@@ -165,7 +165,7 @@ export interface Configuration {
   readonly documents: readonly DocumentRecord[];
   /** SHA-256 of the ordered list of the documents' digests; lower-case hex. */
   readonly digest: string;
-  /** Some method is not served. */
+  /** Some method is not served to some listener, or a rule or a listener stands. */
   readonly restricted: boolean;
   /** One for each row of the settings table, in its order. */
   readonly values: readonly Effective[];
@@ -255,4 +255,11 @@ export interface Inputs {
   readonly hostData: () => HostData;
   /** The methods whose handlers the bundle contains; undefined: all (R13). */
   readonly handlers?: ReadonlySet<MethodName>;
+  /**
+   * The check of files on another machine, never an agent's own: what `[delivery]` asks for is not waited for, `later`
+   * stands for it, unbound; and sets that make no sense are errors (R9).
+   */
+  readonly offline?: {
+    readonly later: readonly { readonly file: string; readonly bytes: Uint8Array }[];
+  };
 }

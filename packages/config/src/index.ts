@@ -1,6 +1,6 @@
 export type { AgentSettings, LogLevel } from './agent-settings.js';
-export { type ParsedFragment, parseApiFragment } from './api-fragment.js';
-export { type Checked, checkDocument } from './check-document.js';
+export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api-fragment.js';
+export { type Checked, checkDocument, type CheckOptions } from './check-document.js';
 export type {
   ApiDocument,
   ApiSettings,
@@ -45,6 +45,7 @@ export {
 export { unpackInitdataImage, writeInitdataImage } from './delivery/initdata-image.js';
 export { kernelDocumentWord, kernelLineLimits } from './delivery/kernel-line-source.js';
 export {
+  configurationDigest,
   foretoldRegister,
   measuredDigest,
   measuredEvent,
@@ -52,20 +53,28 @@ export {
 } from './delivery/measured-event.js';
 export type { Diagnostic, Span } from './diagnostic.js';
 export {
-  type Decide,
-  type ExplainedEndpoint,
+  type ExpandedRule,
   type ExplainedSetting,
   type Expansion,
   type Explanation,
   explainConfiguration,
-} from './explain.js';
+} from './explain/explain-configuration.js';
+export type { Decide, ExplainedEndpoint, ExplainedRule, Voice } from './explain/explain-endpoint.js';
+export { renderExplanation } from './explain/render-explanation.js';
+export { listenerKeys } from './listener/listener-keys.js';
+export {
+  type EntryKey,
+  type EntryKeyRow,
+  type EntryTable,
+} from './document/entry-key.js';
+export { implicitListener } from './listener/implicit-listener.js';
 export { loadConfiguration } from './load.js';
 export { openDocument } from './open-document.js';
 export { type ParsedToml, parseToml } from './parse-toml.js';
 export { looksLikeRego, type RegoLine, regoLines } from './rego-defaults.js';
 export { renderDiagnostic } from './render-diagnostic.js';
-export { renderExplanation } from './render-explanation.js';
 export { methodsOfRequest } from './request-names.js';
+export { ruleKeys } from './rule/rule-keys.js';
 export type { MergeRule, OverrideNames, Setting, SettingRow } from './settings/setting.js';
 export { settings } from './settings/settings.js';
 export type { SourceText } from './source-text.js';

@@ -1,65 +1,73 @@
-import { createHash } from 'node:crypto';
-import { methodNames } from '@kata-agent/catalogue';
-import { type ChosenDocument, chooseBaseDocument } from './base-document.js';
 import type { Configuration, Inputs, Loaded } from './configuration.js';
 import { deepFreeze } from './deep-freeze.js';
+import { configurationDigest } from './delivery/measured-event.js';
 import type { Diagnostic } from './diagnostic.js';
-import { type ParsedDocument, parseDocument } from './document.js';
 import { type KernelLine, parseKernelLine } from './kernel-line.js';
+import { implicitListener } from './listener/implicit-listener.js';
+import { listenerSettings } from './listener/listener-settings.js';
 import { collectOverrides } from './overrides.js';
+import { isRestricted } from './restricted.js';
 import { sectionValues } from './section-values.js';
-import { isServed } from './served.js';
+import { checkSense } from './sense/check-sense.js';
 import { settle } from './settle.js';
 import { agentSettings } from './settings/agent-settings-table.js';
 import { apiSettings } from './settings/api-settings.js';
 import { auditSettings } from './settings/audit-settings.js';
 import { limitSettings } from './settings/limit-settings.js';
 import { measurementSettings } from './settings/measurement-settings.js';
+import { checkStack } from './stack/check-stack.js';
+import { stackDocuments } from './stack/stack-documents.js';
+import { type Stacked, wrong } from './stack/stacked-document.js';
 
 /**
  * Makes the one configuration of an agent from its documents and overrides, or tells everything that is wrong. Pure but
- * for `files`, which is asked for each document once.
+ * for `files`, `delivery` and `hostData`, each of which is asked once for what it has.
  */
 export async function loadConfiguration(inputs: Inputs): Promise<Loaded> {
   const kernel = parseKernelLine(inputs.kernelLine ?? '');
-  const chosen = chooseBaseDocument(inputs, kernel);
-  if (!chosen.ok) return refused(chosen.diagnostics);
-  if (chosen.document === undefined) return combine([], [], inputs, kernel);
-  const parsed = parseDocument(chosen.document.bytes, chosen.document.file, inputs);
-  if (!parsed.ok) return refused(parsed.diagnostics);
-  return combine([parsed.document], [chosen.document.source], inputs, kernel);
+  const stacked = await stackDocuments(inputs, kernel);
+  return stacked.ok ? combine(stacked, inputs, kernel) : stacked;
 }
 
-/** The documents, base first, and how each was found. */
-function combine(
-  documents: readonly ParsedDocument[],
-  sources: readonly ChosenDocument['source'][],
-  inputs: Inputs,
-  kernel: KernelLine,
-): Loaded {
-  const apiDocuments = documents.map(({ api }) => api);
-  const restricted = methodNames.some((method) => !isServed(apiDocuments, method));
+function combine(stacked: Stacked & { readonly ok: true }, inputs: Inputs, kernel: KernelLine): Loaded {
+  const documents = stacked.documents.map(({ document }) => document);
+  const [base] = documents;
+  const names = base?.listeners.length ? base.listeners.map(({ name }) => name) : [implicitListener];
+  const restricted = isRestricted(documents, names);
   const collected = collectOverrides(inputs, kernel);
   const settled = settle(documents, collected.overrides, restricted);
+  const api = sectionValues(apiSettings, settled.values);
   const warnings = [
-    ...generalWarnings(documents, inputs),
-    ...documents.flatMap((document) => document.warnings),
+    ...generalWarnings(documents.length, inputs),
+    ...stacked.warnings,
     ...collected.diagnostics,
     ...settled.diagnostics,
+    ...checkStack(documents),
+    ...checkSense(documents, {
+      listeners: names,
+      strict: api.strict,
+      offline: inputs.offline !== undefined,
+      handlers: inputs.handlers,
+    }),
   ];
-  if (warnings.some(({ severity }) => severity === 'error')) return refused(warnings);
+  if (warnings.some(({ severity }) => severity === 'error')) return wrong(warnings);
 
-  const { strict, onDeniedRead, deniedOutput } = sectionValues(apiSettings, settled.values);
   const settings = sectionValues(agentSettings, settled.values);
+  const records = stacked.documents.map(({ record }) => record);
   const configuration: Configuration = {
     settings,
-    api: { documents: apiDocuments, strict, onDeniedRead, deniedOutput },
+    api: {
+      documents: documents.map((document) => document.api),
+      strict: api.strict,
+      onDeniedRead: api.onDeniedRead,
+      deniedOutput: api.deniedOutput,
+    },
     audit: sectionValues(auditSettings, settled.values),
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
-    listeners: [{ name: 'server_addr', address: settings.serverAddr, peers: ['host'] }],
-    documents: documents.map(({ file, sha256 }, index) => ({ file, source: sources[index] ?? '', sha256 })),
-    digest: digestOf(documents),
+    listeners: listenerSettings(base, settings.serverAddr),
+    documents: records,
+    digest: configurationDigest(records),
     restricted,
     values: settled.values,
     ignoredOverrides: settled.ignoredOverrides,
@@ -68,13 +76,9 @@ function combine(
   return { ok: true, configuration: deepFreeze(configuration) };
 }
 
-function refused(diagnostics: readonly Diagnostic[]): Loaded {
-  return { ok: false, diagnostics, exitCode: 1 };
-}
-
-function generalWarnings(documents: readonly ParsedDocument[], inputs: Inputs): readonly Diagnostic[] {
+function generalWarnings(documents: number, inputs: Inputs): readonly Diagnostic[] {
   const warnings: Diagnostic[] = [];
-  if (documents.length === 0) {
+  if (documents === 0) {
     warnings.push({
       severity: 'warning',
       message: 'there is no configuration: the full API is served',
@@ -89,10 +93,4 @@ function generalWarnings(documents: readonly ParsedDocument[], inputs: Inputs): 
     });
   }
   return warnings;
-}
-
-/** SHA-256 over the documents' digests, one a line, base first. */
-function digestOf(documents: readonly ParsedDocument[]): string {
-  const list = documents.map(({ sha256 }) => `${sha256}\n`).join('');
-  return createHash('sha256').update(list).digest('hex');
 }

@@ -1,7 +1,7 @@
 import { compareReleases } from '@kata-agent/catalogue';
 import type { OtherValue, SettingValue } from './configuration.js';
 import { type Diagnostic, place, type Span } from './diagnostic.js';
-import type { ParsedDocument } from './document.js';
+import type { ParsedDocument } from './document/parsed-document.js';
 import { type Given, same } from './read-section.js';
 import type { MergeRule, SettingRow } from './settings/setting.js';
 
@@ -61,8 +61,9 @@ const rules: { readonly [R in MergeRule]: Rule } = {
     if (!same(merged.value, given.value)) {
       const owner = `${merged.from.file}:${merged.from.line}`;
       refuse(`${given.row.key} has another value in ${owner}, which set it first`, 'remove one of the two');
+      return merged;
     }
-    return merged;
+    return yielding(merged, given, 'says the same');
   },
 };
 

@@ -1,16 +1,20 @@
 import type { Inputs } from './configuration.js';
+import { kernelDocumentWord } from './delivery/kernel-line-source.js';
 import type { Diagnostic } from './diagnostic.js';
 import { quote } from './display-text.js';
 import type { KernelLine, KernelWord } from './kernel-line.js';
 import { nearest } from './nearest.js';
 import type { OverrideNames, SettingRow } from './settings/setting.js';
 import { settings } from './settings/settings.js';
+import { kernelPinWord } from './stack/kernel-pin.js';
 
 /** A value from the command line, the environment or the kernel line, not yet read. */
 export interface Override {
   readonly row: SettingRow;
   /** undefined: a bare word of the kernel line. */
   readonly text: string | undefined;
+  /** Where it stands. */
+  readonly way: 'command line' | 'environment' | 'kernel line';
   /** `command line --log-level`, `environment KATA_AGENT_LOG_LEVEL`, `kernel line agent.log`. */
   readonly source: string;
   /** A diagnostic about it, pointing at it where that is possible. */
@@ -49,7 +53,7 @@ function fromFlags(flags: Inputs['flags'], diagnostics: Diagnostic[]): readonly 
   const found: Override[] = [];
   for (const [key, text] of Object.entries(flags)) {
     const row = overridable.find((row) => row.key === key);
-    if (row !== undefined) found.push(spoken(row, text, `command line ${row.override.flag}`));
+    if (row !== undefined) found.push(spoken(row, text, 'command line', row.override.flag));
     else {
       const message = `${quote(key)} is not a setting that the command line can override`;
       diagnostics.push({ severity: 'error', message, ...didYouMean(key, '', keys()) });
@@ -63,7 +67,7 @@ function fromEnvironment(environment: Inputs['environment'], diagnostics: Diagno
   for (const [name, text] of Object.entries(environment)) {
     if (text === undefined || !name.startsWith('KATA_AGENT_')) continue;
     const row = overridable.find((row) => row.override.environment === name);
-    if (row !== undefined) found.push(spoken(row, text, `environment ${name}`));
+    if (row !== undefined) found.push(spoken(row, text, 'environment', name));
     else {
       const names = overridable.map((row) => row.override.environment);
       const message = `environment ${name} is not a setting of this agent: it is ignored`;
@@ -73,8 +77,8 @@ function fromEnvironment(environment: Inputs['environment'], diagnostics: Diagno
   return found;
 }
 
-// Read where documents are chosen, or not built yet.
-const deliveryWords: ReadonlySet<string> = new Set(['agent.config_b64', 'agent.config_digest']);
+// Read where documents are found.
+const documentWords: ReadonlySet<string> = new Set(['agent.config_file', kernelDocumentWord, kernelPinWord]);
 
 function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly Override[] {
   const found: Override[] = [];
@@ -87,14 +91,9 @@ function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly
       // The kernel has its own use for such a word: other values of it are not ours.
       const { value, means } = alias.override.kernelAlias ?? {};
       if (word.value === value) aliases.push(written(alias, means, word, kernel));
-    } else if (deliveryWords.has(word.name)) {
-      const message = `${word.name} is not built yet`;
-      diagnostics.push(
-        kernel.source.error(word.span, message, 'put the document into the image, and name it'),
-      );
-    } else if (word.name.startsWith('agent.') && word.name !== 'agent.config_file') {
+    } else if (word.name.startsWith('agent.') && !documentWords.has(word.name)) {
       const words = overridable.map((row) => row.override.kernelWord);
-      const { help } = didYouMean(word.name, 'agent.', [...words, 'agent.config_file']);
+      const { help } = didYouMean(word.name, 'agent.', [...words, ...documentWords]);
       const message = `${quote(word.name)} is not a setting of this agent: it is ignored`;
       diagnostics.push(kernel.source.warning(word.span, message, help));
     }
@@ -103,10 +102,12 @@ function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly
   return [...aliases, ...found.reverse()];
 }
 
-function spoken(row: SettingRow, text: string, source: string): Override {
+function spoken(row: SettingRow, text: string, way: Override['way'], name: string): Override {
+  const source = `${way} ${name}`;
   return {
     row,
     text,
+    way,
     source,
     diagnose: (severity, message, help) => ({ severity, message: `${source}: ${message}`, help }),
   };
@@ -117,6 +118,7 @@ function written(row: SettingRow, text: string | undefined, word: KernelWord, ke
   return {
     row,
     text,
+    way: 'kernel line',
     source,
     diagnose: (severity, message, help) => kernel.source[severity](word.span, `${source}: ${message}`, help),
   };

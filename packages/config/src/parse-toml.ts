@@ -127,7 +127,7 @@ class TreeBuilder {
 function scalar(node: AST.TOMLValue, span: Span): TomlValue {
   switch (node.kind) {
     case 'string':
-      return { kind: 'string', value: node.value, span };
+      return { kind: 'string', value: node.value, span, range: node.range };
     case 'integer':
       return { kind: 'integer', value: node.bigint, span };
     case 'float':

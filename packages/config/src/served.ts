@@ -1,14 +1,21 @@
 import { existedIn, type MethodName } from '@kata-agent/catalogue';
-import type { ApiDocument } from './configuration.js';
+import type { ApiDocument, EndpointLists } from './configuration.js';
 
 /**
- * Whether the documents serve a method, by CONFIGURATION's "What is served". The gate decides the same with reasons;
- * loading needs to know whether anything is closed at all.
+ * Whether the documents serve a method on a listener, by CONFIGURATION's "What is served". The gate decides the same
+ * with reasons; loading needs to know whether anything is closed at all.
  */
-export function isServed(documents: readonly ApiDocument[], method: MethodName): boolean {
-  return documents.every(({ release, allowed, blocked }, index) => {
-    if (release !== undefined && !existedIn(method, release)) return false;
-    if (index === 0 && allowed === undefined && blocked === undefined) return false;
-    return (allowed?.has(method) ?? true) && !(blocked?.has(method) ?? false);
+export function isServed(documents: readonly ApiDocument[], listener: string, method: MethodName): boolean {
+  return documents.every((document, index) => {
+    if (document.release !== undefined && !existedIn(method, document.release)) return false;
+    const lists = [document, document.listeners.get(listener)].filter((pair) => hasList(pair));
+    if (index === 0 && lists.length === 0) return false;
+    return lists.every(
+      ({ allowed, blocked }) => allowed?.has(method) !== false && blocked?.has(method) !== true,
+    );
   });
+}
+
+function hasList(lists: EndpointLists | undefined): lists is EndpointLists {
+  return lists?.allowed !== undefined || lists?.blocked !== undefined;
 }

@@ -1,9 +1,9 @@
 import type { Effective, IgnoredOverride, OtherValue, SettingValue } from './configuration.js';
 import { type Diagnostic, place } from './diagnostic.js';
 import { quote } from './display-text.js';
-import type { ParsedDocument } from './document.js';
+import type { ParsedDocument } from './document/parsed-document.js';
 import { type Merged, mergeSetting } from './merge.js';
-import { forbidsOverride } from './override-permission.js';
+import { type Forbidden, forbidsOverride } from './override-permission.js';
 import type { Override } from './overrides.js';
 import { notBuiltYet, same } from './read-section.js';
 import type { SettingRow } from './settings/setting.js';
@@ -28,13 +28,17 @@ export function settle(
   const report: Reporter = (diagnostic) => void diagnostics.push(diagnostic);
   for (const row of settings) {
     const merged = mergeSetting(row, documents, report);
-    const ours = overrides.filter((override) => override.row === row);
-    const reason = forbidsOverride(row, documents, restricted);
-    if (reason === undefined) values.push(overridden(row, merged, ours, report));
-    else {
-      ignoredOverrides.push(...ours.map((override) => ignored(override, reason, report)));
-      values.push(kept(row, merged, ours, reason));
+    const accepted: Override[] = [];
+    const kept: OtherValue[] = [];
+    for (const override of overrides.filter((override) => override.row === row)) {
+      const forbidden = forbidsOverride(override, documents, restricted);
+      if (forbidden === undefined) accepted.push(override);
+      else {
+        ignoredOverrides.push(ignored(override, forbidden, report));
+        kept.push({ value: override.text ?? true, source: override.source, reason: forbidden.reason });
+      }
     }
+    values.push(overridden(row, merged, accepted, kept, report));
   }
   checkLockBesideList(documents, report);
   return { values, ignoredOverrides, diagnostics };
@@ -42,14 +46,18 @@ export function settle(
 
 type Reporter = (diagnostic: Diagnostic) => void;
 
-/** The strongest override decides; all are read, since a bad value is an error wherever it stands. */
+/**
+ * The strongest override decides; all are read, since a bad value is an error wherever it stands. What ignored ones
+ * said is kept, as it was written.
+ */
 function overridden(
   row: SettingRow,
   merged: Merged,
   overrides: readonly Override[],
+  ignored: readonly OtherValue[],
   report: Reporter,
 ): Effective {
-  const others: OtherValue[] = [];
+  const others: OtherValue[] = [...ignored];
   let winner: { readonly value: SettingValue; readonly source: string } | undefined;
   for (const override of overrides) {
     const reading = readOverride(override);
@@ -75,12 +83,6 @@ function overridden(
   return { section: row.section, key: row.key, ...winner, others: [...others, ...merged.others] };
 }
 
-/** No override changes the value; what they said is kept, as it was written. */
-function kept(row: SettingRow, merged: Merged, overrides: readonly Override[], reason: string): Effective {
-  const others = overrides.map(({ text, source }) => ({ value: text ?? true, source, reason }));
-  return fromDocuments(row, merged, others);
-}
-
 function fromDocuments(row: SettingRow, merged: Merged, others: readonly OtherValue[]): Effective {
   return {
     section: row.section,
@@ -97,10 +99,9 @@ function readOverride({ row, text }: Override): Reading<SettingValue> {
   return row.type.bare === undefined ? expected(`given as a value of ${row.type.name}`) : read(row.type.bare);
 }
 
-function ignored(override: Override, reason: string, report: Reporter): IgnoredOverride {
+function ignored(override: Override, { reason, help }: Forbidden, report: Reporter): IgnoredOverride {
   const { row, source, text } = override;
   const message = `ignored, and ${row.key} stays as it is: ${reason}`;
-  const help = `to let it through, the document needs overridable = ["${row.key}"], and no lock`;
   report(override.diagnose('warning', message, help));
   return { key: row.key, value: text ?? '', source, reason };
 }

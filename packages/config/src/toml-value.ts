@@ -3,13 +3,21 @@ import { quote } from './display-text.js';
 
 /** A TOML value with its place. Tables are maps: `__proto__` is a key like any other. */
 export type TomlValue =
-  | { readonly kind: 'string'; readonly value: string; readonly span: Span }
+  | TomlString
   | { readonly kind: 'integer'; readonly value: bigint; readonly span: Span }
   | { readonly kind: 'float'; readonly text: string; readonly span: Span }
   | { readonly kind: 'boolean'; readonly value: boolean; readonly span: Span }
   | { readonly kind: 'date'; readonly text: string; readonly span: Span }
   | TomlArray
   | TomlTable;
+
+export interface TomlString {
+  readonly kind: 'string';
+  readonly value: string;
+  readonly span: Span;
+  /** Where it begins and ends in the source, quotes included: what a fault inside of it is placed by. */
+  readonly range: readonly [number, number];
+}
 
 export interface TomlArray {
   readonly kind: 'array';

@@ -15,7 +15,7 @@ import type { ValueType } from './value-types/value-type.js';
 const span = { file: 'f', line: 1, column: 1, endColumn: 2 };
 
 function toml(value: string | bigint | boolean | readonly TomlValue[]): TomlValue {
-  if (typeof value === 'string') return { kind: 'string', value, span };
+  if (typeof value === 'string') return { kind: 'string', value, span, range: [0, 1] };
   if (typeof value === 'bigint') return { kind: 'integer', value, span };
   if (typeof value === 'boolean') return { kind: 'boolean', value, span };
   return { kind: 'array', items: [...value], span };

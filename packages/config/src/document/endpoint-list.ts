@@ -9,17 +9,18 @@ import {
   membersOf,
   methodNames,
 } from '@kata-agent/catalogue';
-import type { ListEntry } from './configuration.js';
-import type { Span } from './diagnostic.js';
-import { nearest } from './nearest.js';
-import { unknown } from './read-section.js';
-import type { Report } from './report.js';
-import { methodsOfRequest } from './request-names.js';
-import { describeToml, type TomlArray } from './toml-value.js';
+import type { ListEntry } from '../configuration.js';
+import type { Span } from '../diagnostic.js';
+import { nearest } from '../nearest.js';
+import { unknown } from '../read-section.js';
+import type { Report } from '../report.js';
+import { methodsOfRequest } from '../request-names.js';
+import { describeToml, type TomlArray } from '../toml-value.js';
 
 /** What decides how a list is expanded. */
 export interface ListContext {
-  readonly key: 'allowed_endpoints' | 'blocked_endpoints';
+  /** Only an allow-list wants something: what a build or a release lacks is no loss to the other two. */
+  readonly key: 'allowed_endpoints' | 'blocked_endpoints' | 'endpoints';
   readonly release: string | undefined;
   /** The methods whose handlers are in the bundle; undefined: all. */
   readonly handlers: ReadonlySet<MethodName> | undefined;
@@ -63,6 +64,7 @@ function methodsOf(entry: string, span: Span, context: ListContext): readonly Me
 
 function namedMethod(method: MethodName, span: Span, context: ListContext): readonly MethodName[] {
   const { handlers, release, report } = context;
+  if (context.key !== 'allowed_endpoints') return [method];
   if (handlers !== undefined && !handlers.has(method)) {
     report.error(
       span,
@@ -70,7 +72,7 @@ function namedMethod(method: MethodName, span: Span, context: ListContext): read
       'remove it, or use another build',
     );
   }
-  if (context.key === 'allowed_endpoints' && release !== undefined && !existedIn(method, release)) {
+  if (release !== undefined && !existedIn(method, release)) {
     const message = `"${method}" came with ${endpoints[method].release}, after release = "${release}": it is not served`;
     report.warning(span, message, `remove it, or write release = "${endpoints[method].release}"`);
   }
@@ -80,6 +82,7 @@ function namedMethod(method: MethodName, span: Span, context: ListContext): read
 function groupMethods(entry: GroupName | '*', span: Span, context: ListContext): readonly MethodName[] {
   const { handlers, release, report } = context;
   const members = membersOf(entry, release);
+  if (context.key !== 'allowed_endpoints') return members;
   const present = members.filter((method) => handlers === undefined || handlers.has(method));
   if (present.length < members.length) {
     const absent = members.filter((method) => !present.includes(method)).join(', ');

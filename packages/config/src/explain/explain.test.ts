@@ -6,8 +6,8 @@ import {
   explainConfiguration,
   renderExplanation,
   settings,
-} from './index.js';
-import { load as loadDocument } from './loading.test.fixture.js';
+} from '../index.js';
+import { load as loadDocument } from '../loading.test.fixture.js';
 
 async function load(document: string | undefined, kernelLine = ''): Promise<Configuration> {
   return loadDocument(document, { kernelLine });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkDocument, renderDiagnostic } from './index.js';
+import { checkDocument, renderDiagnostic } from '../index.js';
 
 async function check(text: string): Promise<string> {
   const { diagnostics, exitCode } = await checkDocument(Buffer.from(text), 'config.toml');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MethodName } from '@kata-agent/catalogue';
-import { checkDocument, renderDiagnostic } from './index.js';
+import { checkDocument, renderDiagnostic } from '../index.js';
 
 async function check(text: string): Promise<string> {
   const { diagnostics, exitCode } = await checkDocument(Buffer.from(text), 'config.toml');

@@ -1,0 +1,61 @@
+import type { SectionName } from '../configuration.js';
+import { nearest } from '../nearest.js';
+import { unknown } from '../read-section.js';
+import type { Report } from '../report.js';
+import { settings } from '../settings/settings.js';
+import { describeToml, type TomlEntry, type TomlTable } from '../toml-value.js';
+
+/** The sections of a document, in its order. */
+export const sectionNames: readonly SectionName[] = [
+  'agent',
+  'api',
+  'delivery',
+  'measurement',
+  'audit',
+  'limits',
+];
+
+/** Reports what stands at the top of a document and is neither its version, nor a section, nor a listener. */
+export function checkTopLevel(root: TomlTable, report: Report): void {
+  for (const [key, entry] of root.entries) {
+    if (report.full) break;
+    if (key === 'version') checkVersion(entry, report);
+    else if (key !== 'listener' && !sectionNames.some((name) => name === key)) {
+      const kind = entry.value.kind === 'table' || entry.value.kind === 'array' ? 'section' : 'key';
+      report.error(entry.span, unknown(kind, key, 'at the top of the document'), helpForTopLevel(key));
+    }
+  }
+}
+
+function checkVersion({ value }: TomlEntry, report: Report): void {
+  if (value.kind === 'integer' && value.value === 1n) return;
+  const message = `version must be 1, the only version of this language, not ${describeToml(value)}`;
+  report.error(value.span, message, 'write version = 1, or leave it out');
+}
+
+function helpForTopLevel(key: string): string {
+  if (key === 'endpoints')
+    return 'what Kata had in [endpoints] stands in [api]: allowed_endpoints = ["CreateSandbox"]';
+  if (key === 'rule') return 'did you mean [[api.rule]]?';
+  const row = settings.find((row) => row.key === key);
+  if (row !== undefined) return `${key} belongs in [${row.section}]: put it below that line`;
+  const near = nearest(key, [...sectionNames, 'version', 'listener']);
+  if (near !== undefined) return `did you mean "${near}"?`;
+  const sections = sectionNames.map((name) => `[${name}]`).join(', ');
+  return `a document has version, ${sections} and [[listener]]`;
+}
+
+/** The table of a section; an empty one if the document has none, or something else of that name. */
+export function sectionTable(name: SectionName, root: TomlTable, report: Report): TomlTable {
+  const entry = root.entries.get(name);
+  if (entry?.value.kind === 'table') return entry.value;
+  if (entry !== undefined) {
+    const found = entry.value.kind === 'array' ? 'a list of tables' : describeToml(entry.value);
+    report.error(
+      entry.span,
+      `${name} must be a section, not ${found}`,
+      `write [${name}] on a line of its own`,
+    );
+  }
+  return { kind: 'table', entries: new Map(), span: entry?.span ?? root.span };
+}

@@ -1,0 +1,75 @@
+import type { SectionName } from '../configuration.js';
+import { displayText } from '../display-text.js';
+import { sectionNames } from '../document/top-level.js';
+import type { ExpandedRule, ExplainedSetting, Explanation } from './explain-configuration.js';
+import type { ExplainedEndpoint } from './explain-endpoint.js';
+
+/** An explanation for people: documents, settings by section, endpoints. */
+export function renderExplanation(explanation: Explanation): string {
+  const { documents, digest, listeners, settings, rules, expansions, endpoints, ignoredOverrides } =
+    explanation;
+  const parts = [
+    [
+      ...documents.map(
+        ({ file, source, sha256, binding }) =>
+          `document ${file} (${source})\n  sha256 ${sha256}${binding === undefined ? '' : `\n  bound by ${binding}`}`,
+      ),
+      ...(documents.length === 0 ? ['no document: the full API is served'] : []),
+      `configuration digest ${digest}`,
+    ].join('\n'),
+    ...sectionNames.map((section) => renderSection(section, settings)),
+    ...expansions.map(({ list, listener, entry, source, methods }) => {
+      const of = listener === undefined ? '' : ` of listener "${listener}"`;
+      return `${entry} in ${list}${of} (${source})\n  ${methods.join(', ')}`;
+    }),
+    ...rules.map(renderRule),
+    ...listeners.map(({ name, address, peers }) =>
+      renderEndpoints(
+        `listener ${name} at ${address} for ${peers.join(', ')}`,
+        endpoints.filter(({ listener }) => listener === name),
+      ),
+    ),
+  ];
+  if (ignoredOverrides.length > 0) {
+    const lines = ignoredOverrides.map(
+      ({ source, value, reason }) => `  ${source}${value === '' ? '' : ` = ${value}`}: ${reason}`,
+    );
+    parts.push(`ignored overrides\n${lines.join('\n')}`);
+  }
+  return parts.map((part) => part.split('\n').map(displayText).join('\n')).join('\n\n');
+}
+
+function renderSection(section: SectionName, all: readonly ExplainedSetting[]): string {
+  const settings = all.filter((setting) => setting.section === section);
+  const values = settings.map(({ key, written }) => `${key} = ${written}`);
+  const width = columnWidth(values);
+  const lines = settings.flatMap(({ source, others }, index) => [
+    `  ${(values[index] ?? '').padEnd(width)}  # ${source}`,
+    ...others.map(({ value, source, reason }) => `    ${source} said ${String(value)}: ${reason}`),
+  ]);
+  return `[${section}]\n${lines.join('\n')}`;
+}
+
+function renderRule({ name, source, enforcement, expression, endpoints }: ExpandedRule): string {
+  const kind = enforcement === 'audit' ? ', which only records' : '';
+  return `rule ${name} (${source})${kind}\n  for ${endpoints.join(', ')}\n  ${expression.trim().replaceAll(/\s*\n\s*/g, ' ')}`;
+}
+
+function renderEndpoints(title: string, endpoints: readonly ExplainedEndpoint[]): string {
+  const width = Math.max(...endpoints.map(({ method }) => method.length));
+  const lines = endpoints.flatMap(({ method, served, built, reason, voices, rules }) => {
+    const status = served ? (built ? 'served    ' : 'not built ') : 'not served';
+    return [
+      `  ${method.padEnd(width)}  ${status}  ${reason}`,
+      ...voices.filter(({ decides }) => !decides).map(({ source, says }) => `    ${source} said: ${says}`),
+      ...(served ? rules.map(({ name, source }) => `    and rule ${name} (${source}) must be true`) : []),
+    ];
+  });
+  const served = endpoints.filter(({ served }) => served).length;
+  return `${title}\nendpoints: ${served} of ${endpoints.length} served\n${lines.join('\n')}`;
+}
+
+/** As wide as the widest value that is not a long list. */
+function columnWidth(values: readonly string[]): number {
+  return Math.max(...values.map((value) => value.length).filter((length) => length <= 50), 0);
+}

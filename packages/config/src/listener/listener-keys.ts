@@ -1,0 +1,90 @@
+import type { EntryKey } from '../document/entry-key.js';
+import { boolean } from '../value-types/boolean.js';
+import { entryName } from '../value-types/name.js';
+import { peers } from '../value-types/peers.js';
+import { serverAddress } from '../value-types/server-address.js';
+import { endpointList, words } from '../value-types/text.js';
+
+/** The keys of `[[listener]]` as they are written. */
+export interface ListenerKeys {
+  readonly name: string;
+  readonly address: string;
+  readonly peers: readonly string[];
+  readonly allowedEndpoints: readonly string[] | undefined;
+  readonly blockedEndpoints: readonly string[] | undefined;
+  readonly tls: string;
+  readonly management: boolean;
+}
+
+const common = { table: 'listener', required: false, built: 'yes' } as const;
+
+/** The rows of `[[listener]]`. */
+export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<ListenerKeys[P]> } = {
+  name: {
+    ...common,
+    key: 'name',
+    type: entryName,
+    required: true,
+    purpose: 'What decisions, records and later documents call it.',
+    example: '"host"',
+    otherwise: 'it must stand here',
+    later: true,
+  },
+  address: {
+    ...common,
+    key: 'address',
+    type: serverAddress,
+    required: true,
+    purpose: 'Where it listens.',
+    example: '"vsock://-1:1024"',
+    otherwise: 'it must stand here',
+    later: false,
+  },
+  peers: {
+    ...common,
+    key: 'peers',
+    type: peers,
+    purpose: 'Who may connect: the host, a CID on vsock, a user on a unix socket, or anybody.',
+    example: '["host"]',
+    otherwise: '["host"]: CID 2 on vsock, root on a unix socket',
+    later: false,
+  },
+  allowedEndpoints: {
+    ...common,
+    key: 'allowed_endpoints',
+    type: endpointList,
+    purpose: 'The methods that it serves; the list of [api] must let them through as well.',
+    example: '["@pod"]',
+    otherwise: 'what [api] says',
+    later: true,
+  },
+  blockedEndpoints: {
+    ...common,
+    key: 'blocked_endpoints',
+    type: endpointList,
+    purpose: 'Methods that it does not serve.',
+    example: '["ExecProcess"]',
+    otherwise: 'what [api] says',
+    later: true,
+  },
+  tls: {
+    ...common,
+    key: 'tls',
+    type: words,
+    purpose: 'How callers prove who they are on a tls:// address.',
+    example: '{ client_ca = "/etc/kata-agent/tenant-ca.pem" }',
+    otherwise: 'no TLS',
+    later: false,
+    built: 'later',
+  },
+  management: {
+    ...common,
+    key: 'management',
+    type: boolean,
+    purpose: 'Whether it also serves commands about the agent itself.',
+    example: 'true',
+    otherwise: 'false',
+    later: false,
+    built: 'later',
+  },
+};

@@ -1,0 +1,118 @@
+import type { EndpointLists } from '../configuration.js';
+import type { Span } from '../diagnostic.js';
+import { type ListOptions, endpointLists } from '../document/api-document.js';
+import {
+  type DocumentRole,
+  type EntryKeyRow,
+  entryTables,
+  readEntry,
+  reportTwice,
+} from '../document/entry-key.js';
+import type { Report } from '../report.js';
+import type { TomlEntry, TomlTable } from '../toml-value.js';
+import { listenerKeys } from './listener-keys.js';
+
+const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(listenerKeys);
+
+/** One `[[listener]]` of a document, read. Address and peers are a base document's to say. */
+export interface ListenerEntry {
+  readonly name: string;
+  readonly address?: string;
+  readonly peers: readonly string[];
+  readonly lists: EndpointLists;
+  /** The place of its name. */
+  readonly span: Span;
+}
+
+/** Who may connect where a listener does not say (S24). */
+export const defaultPeers: readonly string[] = ['host'];
+
+/** Reads all `[[listener]]` of a document. */
+export function readListeners(
+  entry: TomlEntry | undefined,
+  role: DocumentRole,
+  options: ListOptions,
+  report: Report,
+): readonly ListenerEntry[] {
+  if (entry === undefined) return [];
+  const listeners = new Map<string, ListenerEntry>();
+  const tables = entryTables('listener', entry.value, entry.span, report);
+  for (const [index, table] of tables.entries()) {
+    if (report.full) break;
+    if (role === 'base' && index > 0) {
+      report.error(
+        table.span,
+        'a second [[listener]] is not built yet',
+        'remove it: this version opens one listener',
+      );
+      continue;
+    }
+    const listener = readListener(table, role, options, report);
+    if (listener === undefined) continue;
+    const before = listeners.get(listener.name);
+    if (before !== undefined) reportTwice('listener', listener.name, listener.span, before.span, report);
+    else listeners.set(listener.name, listener);
+  }
+  return Array.from(listeners.values());
+}
+
+function readListener(
+  table: TomlTable,
+  role: DocumentRole,
+  options: ListOptions,
+  report: Report,
+): ListenerEntry | undefined {
+  const notBuilt = schemeNotBuilt(table);
+  if (notBuilt !== undefined) {
+    report.error(
+      notBuilt.span,
+      `an address of ${notBuilt.scheme} is not built yet`,
+      'listen on vsock or a unix socket: address = "vsock://-1:1024"',
+    );
+  }
+  const readable = notBuilt === undefined ? table : without(table, 'address');
+  const given = readEntry(
+    notBuilt === undefined ? rows : rows.filter(({ key }) => key !== 'address'),
+    readable,
+    role,
+    report,
+  );
+  const lists = endpointLists(table, options, report);
+  const name = given.get('name');
+  if (name === undefined) return undefined;
+  const address = given.get('address');
+  const peers = given.get('peers');
+  const listener: ListenerEntry = {
+    name: String(name.value),
+    ...(address === undefined ? {} : { address: String(address.value) }),
+    peers: peers === undefined ? defaultPeers : (peers.value as readonly string[]),
+    lists,
+    span: name.node.span,
+  };
+  if (address !== undefined && peers !== undefined) checkPeers(listener, peers.node.span, report);
+  return listener;
+}
+
+/** What this version does not serve on, and CONFIGURATION has. */
+function schemeNotBuilt(table: TomlTable): { readonly scheme: string; readonly span: Span } | undefined {
+  const address = table.entries.get('address')?.value;
+  if (address?.kind !== 'string') return undefined;
+  const scheme = /^(tls|https):\/\//.exec(address.value)?.[0];
+  return scheme === undefined ? undefined : { scheme, span: address.span };
+}
+
+function without(table: TomlTable, key: string): TomlTable {
+  return { ...table, entries: new Map(Array.from(table.entries).filter(([other]) => other !== key)) };
+}
+
+/** A CID is of vsock, and a user of a unix socket: what never matches is a mistake. */
+function checkPeers({ address = '', peers }: ListenerEntry, span: Span, report: Report): void {
+  const [scheme, kind] = address.startsWith('vsock:') ? ['vsock', 'uid:'] : ['a unix socket', 'cid:'];
+  const strange = peers.find((peer) => peer.startsWith(kind));
+  if (strange === undefined) return;
+  report.error(
+    span,
+    `"${strange}" never connects to ${scheme}`,
+    kind === 'uid:' ? 'name a CID: "cid:2" is the host' : 'name a user: "uid:0" is root',
+  );
+}

@@ -1,0 +1,119 @@
+import type { MethodName } from '@kata-agent/catalogue';
+import type { ListEntry, Rule, RuleChecker } from '../configuration.js';
+import type { Span } from '../diagnostic.js';
+import type { ListOptions } from '../document/api-document.js';
+import { expandList } from '../document/endpoint-list.js';
+import {
+  type DocumentRole,
+  type EntryKeyRow,
+  type EntryValue,
+  entryTables,
+  readEntry,
+  reportTwice,
+} from '../document/entry-key.js';
+import type { Report } from '../report.js';
+import type { TomlEntry, TomlTable } from '../toml-value.js';
+import { ruleKeys } from './rule-keys.js';
+import { stringOffsets } from './string-offsets.js';
+
+const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(ruleKeys);
+
+/** What reading rules takes besides their text. */
+export interface RuleOptions extends ListOptions {
+  readonly role: DocumentRole;
+  /** Asked for when there is a rule. */
+  readonly rules: () => Promise<RuleChecker>;
+}
+
+/** Reads and checks all `[[api.rule]]` of a document. What is wrong with any of them is reported in its place. */
+export async function readRules(
+  entry: TomlEntry | undefined,
+  options: RuleOptions,
+  report: Report,
+): Promise<readonly Rule[]> {
+  if (entry === undefined) return [];
+  const tables = entryTables('api.rule', entry.value, entry.span, report);
+  if (tables.length === 0) return [];
+  const checker = await options.rules();
+  const rules = new Map<string, Rule>();
+  for (const table of tables) {
+    if (report.full) break;
+    const rule = readRule(table, options, checker, report);
+    if (rule === undefined) continue;
+    const before = rules.get(rule.name);
+    if (before !== undefined) reportTwice('api.rule', rule.name, rule.span, before.span, report);
+    else rules.set(rule.name, rule);
+  }
+  return Array.from(rules.values());
+}
+
+function readRule(
+  table: TomlTable,
+  options: RuleOptions,
+  checker: RuleChecker,
+  report: Report,
+): Rule | undefined {
+  const given = readEntry(rows, table, options.role, report);
+  const methods = methodsOf(given.get('endpoints'), options, report);
+  const expression = given.get('expression');
+  if (expression !== undefined && methods !== undefined)
+    checkExpression(expression, methods, checker, report);
+  const name = given.get('name');
+  if (name === undefined || expression === undefined || methods === undefined) return undefined;
+  // Each value was read by its row's own type.
+  const onDeniedRead = given.get('on_denied_read')?.value as Rule['onDeniedRead'];
+  if (onDeniedRead !== undefined && !methods.has('ReadStdout') && !methods.has('ReadStderr')) {
+    const message = 'on_denied_read says nothing here: the rule stands for neither ReadStdout nor ReadStderr';
+    report.error(given.get('on_denied_read')?.span ?? name.span, message, 'remove it');
+  }
+  const message = given.get('message')?.value as Rule['message'];
+  return {
+    name: String(name.value),
+    methods,
+    expression: String(expression.value),
+    ...(message === undefined ? {} : { message }),
+    enforcement: (given.get('enforcement')?.value as Rule['enforcement'] | undefined) ?? 'enforce',
+    ...(onDeniedRead === undefined ? {} : { onDeniedRead }),
+    span: name.node.span,
+  };
+}
+
+function methodsOf(
+  given: EntryValue | undefined,
+  options: ListOptions,
+  report: Report,
+): ReadonlyMap<MethodName, ListEntry> | undefined {
+  if (given?.node.kind !== 'array') return undefined;
+  const methods = expandList(given.node, { ...options, key: 'endpoints', report });
+  if (methods.size > 0) return methods;
+  if (given.node.items.length === 0)
+    report.error(given.node.span, 'this rule names no endpoint', 'for example: endpoints = ["ExecProcess"]');
+  return undefined;
+}
+
+function checkExpression(
+  given: EntryValue,
+  methods: ReadonlyMap<MethodName, ListEntry>,
+  checker: RuleChecker,
+  report: Report,
+): void {
+  if (given.node.kind !== 'string') return;
+  const { value, range } = given.node;
+  const faults = checker.check({ expression: value, methods: Array.from(methods.keys()) });
+  if (faults.length === 0) return;
+  const offsets = stringOffsets(report.source.text, range[0], range[1]);
+  for (const { severity, start, end, message, help } of faults) {
+    report[severity](
+      spanOf(report, offsets, start, end),
+      message,
+      help ?? 'docs/reference/rules.md has the language of rules',
+    );
+  }
+}
+
+/** The place in the document of a part of a decoded expression. */
+function spanOf(report: Report, offsets: readonly number[], start: number, end: number): Span {
+  const last = offsets.at(-1) ?? 0;
+  const from = offsets[Math.max(start, 0)] ?? last;
+  return report.source.span(from, Math.max(offsets[Math.max(end, 0)] ?? last, from));
+}

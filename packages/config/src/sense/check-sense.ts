@@ -1,0 +1,93 @@
+import { type Inconsistency, inconsistencies, type MethodName, methodNames } from '@kata-agent/catalogue';
+import type { Diagnostic, Span } from '../diagnostic.js';
+import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { isServed } from '../served.js';
+import { checkPinned, checkRelease } from './check-strict.js';
+
+export interface SenseOptions {
+  /** The names of all listeners. */
+  readonly listeners: readonly string[];
+  /** Some document says so. */
+  readonly strict: boolean;
+  /** The check of a file on another machine: sets that make no sense are errors there as well (R9). */
+  readonly offline: boolean;
+  /** The methods whose handlers are in the bundle; undefined: all. */
+  readonly handlers: ReadonlySet<MethodName> | undefined;
+}
+
+/** Whether what the documents serve together makes sense (R5, R9, R16). */
+export function checkSense(
+  documents: readonly ParsedDocument[],
+  options: SenseOptions,
+): readonly Diagnostic[] {
+  const [base] = documents;
+  if (base === undefined) return [];
+  const apis = documents.map(({ api }) => api);
+  const served = methodNames.filter(
+    (method) =>
+      options.handlers?.has(method) !== false &&
+      options.listeners.some((listener) => isServed(apis, listener, method)),
+  );
+  return [
+    ...documents.flatMap((document) => checkRelease(document, options.strict)),
+    ...(options.strict ? documents.flatMap(checkPinned) : []),
+    ...(served.length === 0 ? [servesNothing(base)] : []),
+    ...inconsistencies(served).map((found) => inconsistent(base, found, options)),
+    ...documents.flatMap((document) => rulesWithoutUse(document, served)),
+  ];
+}
+
+function servesNothing(base: ParsedDocument): Diagnostic {
+  const { api, listeners, sections, apiSpan } = base;
+  const key = sections.api.get('allowed_endpoints') ?? sections.api.get('blocked_endpoints');
+  const lists = [api, ...listeners.map(({ lists }) => lists)];
+  const none = lists.every(({ allowed, blocked }) => allowed === undefined && blocked === undefined);
+  return none
+    ? diagnosticIn(
+        base,
+        'warning',
+        apiSpan,
+        'this document has no list of endpoints, so NOTHING is served but Health',
+        'write allowed_endpoints in [api]: ["@pod"], or ["*"] for everything',
+      )
+    : diagnosticIn(
+        base,
+        'warning',
+        key?.span ?? listeners[0]?.span ?? apiSpan,
+        'these lists leave nothing: NOTHING is served but Health',
+        'for everything: allowed_endpoints = ["*"]',
+      );
+}
+
+function inconsistent(base: ParsedDocument, found: Inconsistency, options: SenseOptions): Diagnostic {
+  const severity = options.strict || options.offline ? 'error' : 'warning';
+  const span = placeOf(base, found.served) ?? base.apiSpan;
+  return diagnosticIn(base, severity, span, found.message, found.rule.help);
+}
+
+/** The entry that opens one of the methods. */
+function placeOf({ api, listeners }: ParsedDocument, methods: readonly MethodName[]): Span | undefined {
+  for (const { allowed } of [...listeners.map(({ lists }) => lists), api]) {
+    for (const method of methods) {
+      const entry = allowed?.get(method);
+      if (entry !== undefined) return entry.span;
+    }
+  }
+  return undefined;
+}
+
+function rulesWithoutUse(document: ParsedDocument, served: readonly MethodName[]): readonly Diagnostic[] {
+  return document.api.rules
+    .filter(({ methods }) => !served.some((method) => methods.has(method)))
+    .map(({ name, span, methods }) => {
+      const message = `rule "${name}" has no use: ${served.length === 0 ? 'nothing is served' : `none of its endpoints is served`}`;
+      const [first] = methods.keys();
+      return diagnosticIn(
+        document,
+        'warning',
+        span,
+        message,
+        `serve one of them, "${first}" for example, or remove the rule`,
+      );
+    });
+}

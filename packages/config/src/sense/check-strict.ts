@@ -1,0 +1,45 @@
+import { findRelease } from '@kata-agent/catalogue';
+import type { EndpointLists, ListEntry } from '../configuration.js';
+import type { Diagnostic, Span } from '../diagnostic.js';
+import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+
+const pin = 'write the release of Kata Containers it was written for: release = "3.21"';
+
+/** Under `strict`, which one document sets for all, what could grow with a later release must be pinned to one (R16). */
+export function checkPinned(document: ParsedDocument): readonly Diagnostic[] {
+  const { api, listeners } = document;
+  if (api.release !== undefined) return [];
+  const pairs: readonly EndpointLists[] = [api, ...listeners.map(({ lists }) => lists)];
+  const faults = new Map<string, Diagnostic>();
+  const refuse = (span: Span, message: string): void => {
+    faults.set(`${span.line}:${span.column}`, diagnosticIn(document, 'error', span, message, pin));
+  };
+  for (const { allowed, blocked } of pairs) {
+    for (const { entry, span } of blocked?.values() ?? [])
+      refuse(
+        span,
+        `under strict, "${entry}" in blocked_endpoints needs a release: what it leaves out can grow`,
+      );
+    for (const { entry, span } of allowed?.values() ?? [])
+      if (isOpen(entry))
+        refuse(span, `under strict, "${entry}" needs a release: what it stands for can grow`);
+  }
+  const empty = document.sections.api.get('blocked_endpoints');
+  if (empty !== undefined && api.blocked?.size === 0)
+    refuse(empty.span, 'under strict, blocked_endpoints needs a release: what it leaves out can grow');
+  return Array.from(faults.values());
+}
+
+function isOpen(entry: ListEntry['entry']): boolean {
+  return entry === '*' || entry.startsWith('@');
+}
+
+/** A release that this agent does not know pins nothing for certain. */
+export function checkRelease(document: ParsedDocument, strict: boolean): readonly Diagnostic[] {
+  const { release } = document.api;
+  const span = document.sections.api.get('release')?.span;
+  if (release === undefined || span === undefined || findRelease(release) !== undefined) return [];
+  const message = `release = "${release}" is not a release of Kata Containers that this agent knows`;
+  const help = 'write one that exists: release = "3.21"';
+  return [diagnosticIn(document, strict ? 'error' : 'warning', span, message, help)];
+}

@@ -1,0 +1,31 @@
+import { expected, type Reading, read, type ValueType } from './value-type.js';
+
+const what = 'a list of "host", "any", "cid:N" and "uid:N", not empty and each once';
+
+function isPeer(text: string): boolean {
+  if (text === 'host' || text === 'any') return true;
+  const number = /^(?:cid|uid):(0|[1-9]\d{0,9})$/.exec(text)?.[1];
+  return number !== undefined && Number(number) < 0xffff_ffff;
+}
+
+function fromTexts(texts: readonly string[]): Reading<readonly string[]> {
+  const fits = texts.length > 0 && texts.every(isPeer) && new Set(texts).size === texts.length;
+  return fits ? read(texts) : expected(what);
+}
+
+/** Who may connect to a listener. */
+export const peers: ValueType<readonly string[]> = {
+  name: what,
+  schema: {
+    type: 'array',
+    items: { type: 'string', pattern: '^(host|any|(cid|uid):(0|[1-9]\\d{0,9}))$' },
+    uniqueItems: true,
+  },
+  fromToml(value) {
+    if (value.kind !== 'array') return expected(what);
+    const texts = value.items.flatMap((item) => (item.kind === 'string' ? [item.value] : []));
+    return texts.length === value.items.length ? fromTexts(texts) : expected(what);
+  },
+  fromText: (text) => fromTexts(text.split(',')),
+  write: (value) => `[${value.map((peer) => JSON.stringify(peer)).join(', ')}]`,
+};
