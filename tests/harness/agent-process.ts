@@ -86,12 +86,10 @@ export class AgentProcess {
   private static spawn({ config, args = [], env = {}, setup = ':' }: AgentOptions): AgentProcess {
     const folder = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
     const configFile = join(folder, 'config.toml');
-    const audit =
-      config?.includes('[audit]') === true ? '' : `\n[audit]\nfile = "${folder}/audit/audit.log"\n`;
     if (config !== undefined) {
       // An example may lock its settings, so its address is replaced and not overridden.
       const text = config.replaceAll('vsock://-1:1024', `unix://${folder}/agent.sock`);
-      writeFileSync(configFile, `${text}${audit}`, { mode: 0o644 });
+      writeFileSync(configFile, withAuditFile(text, join(folder, 'audit', 'audit.log')), { mode: 0o644 });
     }
     const command = [
       agentProgram,
@@ -151,4 +149,11 @@ export class AgentProcess {
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** A document that says nothing of the audit log's file gets ours. */
+function withAuditFile(config: string, path: string): string {
+  const section = `[audit]\nfile = ${JSON.stringify(path)}\n`;
+  if (!config.includes('[audit]')) return `${config}\n${section}`;
+  return /^\[audit\]\n[^[]*^file = /m.test(config) ? config : config.replace('[audit]\n', section);
 }
