@@ -42,6 +42,7 @@ async function load(builtIn, handlers) {
     files: { read: (path) => ({ ok: false, missing: true, message: `${path} is not read here`, help: '' }) },
     rules: async () => (await import('@kata-agent/gate/rules')).createRuleChecker(),
     delivery: [],
+    offline: { later: [] },
     hostData: () => ({ ok: false, message: 'a build has no host data', help: '' }),
     ...(handlers === undefined ? {} : { handlers }),
   });

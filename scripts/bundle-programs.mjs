@@ -1,6 +1,14 @@
 // The two programs as files that need no node_modules but koffi, which is found beside them.
 import { build } from 'esbuild';
-import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, relative } from 'node:path';
 import { root } from './bootstrap.mjs';
 import { leaveOut } from './bundle-plugin.mjs';
@@ -59,22 +67,41 @@ function sizes(outputs, entry) {
   return { atStart: total([...atStart]), late: total(late) };
 }
 
-/** koffi as it is loaded: neither its sources nor its manual. */
+/**
+ * koffi as the bundle finds it: its native libraries, and a loader of a few lines in the place of its own, which looks
+ * through the machine for them (4 of koffi's 5 ms). Each is for one C library, and refuses to be loaded with the other.
+ */
 function copyKoffi(folder) {
-  const modules = join(root, 'node_modules');
-  const platforms = readdirSync(join(modules, '@koromix')).map((platform) => `@koromix/${platform}`);
-  for (const name of ['koffi', ...platforms]) {
-    const from = join(modules, name);
-    cpSync(from, join(folder, 'node_modules', name), {
-      recursive: true,
-      filter: (path) => !unneeded.includes(relative(from, path)) && (isFolder(path) || needed.test(path)),
-    });
-  }
+  const target = join(folder, 'node_modules', 'koffi');
+  const from = join(root, 'node_modules', 'koffi');
+  mkdirSync(target, { recursive: true });
+  copyFileSync(join(from, 'LICENSE.txt'), join(target, 'LICENSE.txt'));
+  const libraries = nativeLibraries(join(root, 'node_modules', '@koromix'));
+  for (const { name, path } of libraries) copyFileSync(path, join(target, name));
+  const [glibc, musl] = ['linux', 'musl'].map((prefix) =>
+    libraries.find(({ name }) => name.startsWith(prefix)),
+  );
+  const load = ({ name }) => `require(${JSON.stringify(`./${name}`)})`;
+  writeFileSync(
+    join(target, 'index.cjs'),
+    [
+      `try { module.exports = ${load(glibc)}; } catch (error) {`,
+      `  try { module.exports = ${load(musl)}; } catch { throw error; }`,
+      '}\n',
+    ].join('\n'),
+  );
+  const { version, license } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'));
+  writeFileSync(
+    join(target, 'package.json'),
+    `${JSON.stringify({ name: 'koffi', version, license, main: 'index.cjs' })}\n`,
+  );
 }
 
-const unneeded = ['doc', 'lib', 'vendor', 'cnoke.cjs'];
-const needed = /\.(c?js|json|node)$|LICENSE/;
-
-function isFolder(path) {
-  return statSync(path).isDirectory();
+/** `linux_x64.node`, `musl_x64.node`: what npm installed for this platform. */
+function nativeLibraries(folder) {
+  return readdirSync(folder).flatMap((platform) =>
+    readdirSync(join(folder, platform), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => ({ name: `${name}.node`, path: join(folder, platform, name, 'koffi.node') })),
+  );
 }

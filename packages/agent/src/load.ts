@@ -4,6 +4,7 @@ import { builtInDocument, builtInMethods } from './build.js';
 import { buildFacts } from './build-facts.js';
 import type { CommandLine } from './command-line.js';
 import { delivery } from './delivery.js';
+import { ruleChecker } from './rules.js';
 
 /** Where a configuration is looked for when none is named (R2). */
 const defaultPath = '/etc/kata-agent/config.toml';
@@ -24,7 +25,7 @@ export async function load(line: CommandLine): Promise<Loaded> {
     kernelLine,
     defaultPath,
     files: openDocument({ relaxedPermissions: line.relaxedPermissions }),
-    rules: () => Promise.reject(new Error('rules are not built yet')),
+    rules: ruleChecker,
     ...delivery({ kernelLine, relaxedPermissions: line.relaxedPermissions }),
   });
 }

@@ -1,6 +1,3 @@
-import { pino } from 'pino';
-import type { DestinationStream } from 'pino';
-
 /** What a message is about, beside its text; every value reaches the log as text. */
 type LogExtras = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -9,7 +6,7 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
 export type Log = (level: LogLevel, message: string, extras?: LogExtras) => void;
 
-/** How Kata's log parser spells the levels (kata-facts, "Metrics and log"). */
+/** How Kata's log parser spells the levels (kata-facts, "Metrics and log"); in the order of severity. */
 const wireLevels: Readonly<Record<LogLevel, string>> = {
   trace: 'TRCE',
   debug: 'DEBG',
@@ -19,39 +16,40 @@ const wireLevels: Readonly<Record<LogLevel, string>> = {
   fatal: 'CRIT',
 };
 
+const severities = Object.keys(wireLevels);
+
 /**
  * The operational log: one JSON object a line, all values text, since Kata's log parser decodes a map of strings.
  * It is not the audit log: it may be lost, and nobody verifies it.
  */
 export function createLog(options: {
+  /** Messages below it are not written. */
   readonly level: LogLevel;
   readonly version: string;
-  readonly destination: DestinationStream;
+  /** Takes one line, its end included. */
+  readonly write: (line: string) => void;
 }): Log {
-  const logger = pino(
-    {
-      level: options.level,
-      base: {
-        name: 'kata-agent',
-        source: 'agent',
-        subsystem: 'root',
-        version: options.version,
-        pid: String(process.pid),
-      },
-      timestamp: () => `,"ts":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: wireLevels[label as LogLevel] }) },
-    },
-    options.destination,
-  );
+  const least = severities.indexOf(options.level);
+  const base = {
+    name: 'kata-agent',
+    source: 'agent',
+    subsystem: 'root',
+    version: options.version,
+    pid: String(process.pid),
+  };
   return (level, message, extras = {}) => {
-    const text = Object.entries(extras).flatMap(([key, value]) =>
-      value === undefined ? [] : [[key, String(value)]],
-    );
-    logger[level](Object.fromEntries(text), message);
+    if (severities.indexOf(level) < least) return;
+    const line: Record<string, string> = {
+      level: wireLevels[level],
+      ts: new Date().toISOString(),
+      ...base,
+    };
+    for (const [key, value] of Object.entries(extras)) if (value !== undefined) line[key] = String(value);
+    options.write(`${JSON.stringify({ ...line, msg: message })}\n`);
   };
 }
 
-/** The level of a configuration's word: pino calls the highest one `fatal`. */
+/** The level of a configuration's word: the highest is `fatal` here. */
 export function logLevel(word: LogLevel | 'critical'): LogLevel {
   return word === 'critical' ? 'fatal' : word;
 }

@@ -1,7 +1,6 @@
 import { explainConfiguration, renderDiagnostic, renderExplanation } from '@kata-agent/config';
 import type { Configuration, Diagnostic } from '@kata-agent/config';
 import { loadSyscalls } from '@kata-agent/linux';
-import { destination } from 'pino';
 import { agentGate } from './agent-gate.js';
 import { CannotApply } from './cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
@@ -23,10 +22,12 @@ function print(text: string): void {
 }
 
 async function serve(configuration: Configuration): Promise<number> {
+  // Who read the log has gone: it may be lost, and the agent goes on.
+  process.stderr.on('error', () => undefined);
   const log = createLog({
     level: logLevel(configuration.settings.logLevel),
     version,
-    destination: destination({ fd: 2, sync: true }),
+    write: (line) => process.stderr.write(line),
   });
   try {
     const agent = await startAgent(configuration, { syscalls: loadSyscalls(), log });
