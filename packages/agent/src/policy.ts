@@ -1,11 +1,11 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
-import { type ApiDocument, type Configuration, parseApiFragment, renderDiagnostic } from '@kata-agent/config';
+import { type ApiDocument, type Configuration, type Rule, renderDiagnostic } from '@kata-agent/config';
 import type { Decision, Gate, RuleContext } from '@kata-agent/gate';
 import type { RuleBook } from '@kata-agent/gate/rules';
-import { loadRules, noRules, ruleChecker } from './rules.js';
+import { loadRules, noRules } from './rules.js';
 
-/** The gate and the rules in force. They are replaced by narrower ones only, and only through `tighten` (S4). */
+/** The gate and the rules in force. They are replaced by narrower ones only, and only through `narrow` (S4). */
 export class Policy {
   #gate: Gate;
   #rules: RuleBook;
@@ -50,20 +50,19 @@ export class Policy {
   }
 
   /**
-   * Narrows what is served by a SetPolicy text: a TOML `[api]` fragment or a plain list of Rego defaults.
-   * Returns what is wrong with the text, and changes nothing then.
+   * Narrows what is served by a document. Returns why it cannot be taken, and changes nothing then. Nothing waits in
+   * here: of two that come at once, the second narrows what the first left.
+   *
+   * @param extend makes a rule book with the document's rules too.
    */
-  async tighten(text: string): Promise<string | undefined> {
-    const fragment = await parseApiFragment(text, 'SetPolicy', { rules: ruleChecker });
-    if (!fragment.ok)
-      return fragment.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
-    const { document } = fragment;
-    const extend = document.rules.length === 0 ? undefined : (await loadRules()).extendRules;
-    // From here on nothing waits: of two policies that come at once, the second narrows what the first left.
+  narrow(
+    document: ApiDocument,
+    extend: (book: RuleBook, rules: readonly Rule[]) => RuleBook,
+  ): string | undefined {
     const taken = document.rules.find(({ name }) => this.#ruleNames.has(name));
     if (taken !== undefined) return nameIsTaken(taken);
     const gate = this.#gate.tighten(document);
-    const rules = extend === undefined ? this.#rules : extend(this.#rules, document.rules);
+    const rules = extend(this.#rules, document.rules);
     this.#gate = gate;
     this.#rules = rules;
     this.#ruleNames = new Set([...this.#ruleNames, ...document.rules.map(({ name }) => name)]);
@@ -71,7 +70,7 @@ export class Policy {
   }
 }
 
-function nameIsTaken({ name, span }: ApiDocument['rules'][number]): string {
+function nameIsTaken({ name, span }: Rule): string {
   const message = `a rule ${JSON.stringify(name)} stands already`;
   return renderDiagnostic({ severity: 'error', message, span, help: 'give this one another name' });
 }

@@ -5,9 +5,9 @@ import type { RuleBook } from '@kata-agent/gate/rules';
 export const noRules: RuleBook = { hasRulesFor: () => false, decide: (allowed) => allowed };
 
 interface GateRules {
-  createRuleChecker(): RuleChecker;
-  compileRules(rules: readonly Rule[]): RuleBook;
-  extendRules(book: RuleBook, rules: readonly Rule[]): RuleBook;
+  readonly createRuleChecker: () => RuleChecker;
+  readonly compileRules: (rules: readonly Rule[]) => RuleBook;
+  readonly extendRules: (book: RuleBook, rules: readonly Rule[]) => RuleBook;
 }
 
 /** Loads CEL, which takes time and memory, so it is done when the first rule comes and not before (MEASURED, "Start"). */
