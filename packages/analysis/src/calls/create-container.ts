@@ -48,6 +48,8 @@ export function pauseContainer(workload: Workload, setup: RuntimeSetup): NewCont
     const field = `${workload.path}.securityContext`;
     origins.guessed('user', `${field}: runAsUser without runAsGroup leaves the group to the image`);
   }
+  origins.of('environment', 'PATH', 'the container engine');
+  for (const name of defaultCapabilities) origins.of('capabilities', name, 'the container engine');
   const process = create(ProcessSchema, {
     User: user,
     Args: ['/pause'],
@@ -101,8 +103,7 @@ interface Parts {
 
 function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): NewContainer {
   const { id, container, mounts, origins } = parts;
-  for (const device of container?.devices ?? [])
-    origins.of('devices', ['blk', device.devicePath], device.path);
+  for (const device of container?.devices ?? []) origins.of('devices', ['b', device.devicePath], device.path);
   const rootFolder = setup.runtime === 'rs' ? 'passthrough/' : '';
   const rootPath =
     setup.guest === 'confidential'
@@ -121,7 +122,10 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
       Root: { Path: rootPath, Readonly: parts.pause },
       Mounts: mounts.mounts,
       Annotations: annotationsOf(workload, parts),
-      Linux: { Namespaces: ['ipc', 'uts', 'mount'].map((Type) => ({ Type })) },
+      Linux: {
+        Namespaces: ['ipc', 'uts', 'mount'].map((Type) => ({ Type })),
+        Devices: (container?.devices ?? []).map((device) => ({ Path: device.devicePath, Type: 'b' })),
+      },
     },
   });
   return {

@@ -12,8 +12,15 @@ export interface FactRow {
   readonly says: string;
   /** What a refused caller is told. */
   readonly message: string;
-  /** CEL around the list of values; absent: there is a rule only when nobody wants any. */
-  readonly expression?: { readonly before: string; readonly after: string };
+  /** CEL; absent: there is a rule only when nobody wants any. */
+  readonly expression?: {
+    /** Around all: for each mount, for each name. */
+    readonly open: string;
+    readonly close: string;
+    /** Around each list of values. */
+    readonly before: string;
+    readonly after: string;
+  };
   /** CEL when the list is empty. */
   readonly none: string;
 }
@@ -23,32 +30,32 @@ const rows: { readonly [F in FactName]: FactRow } = {
     read: ({ command }) => (command === undefined ? undefined : [command]),
     name: 'commands',
     says: 'What may run.',
-    message: 'this command is none of the workload’s',
-    expression: { before: 'args.size() > 0 && args[0] in ', after: '' },
+    message: "this command is none of the workload's",
+    expression: { open: 'args.size() > 0 && ', before: 'args[0] in ', after: '', close: '' },
     none: 'args.size() == 0',
   },
   environment: {
     read: ({ environment }) => environment,
     name: 'environment',
     says: 'The names of environment variables.',
-    message: 'the environment has a variable that is none of the workload’s',
-    expression: { before: 'env.all(name, name in ', after: ')' },
+    message: "the environment has a variable that is none of the workload's",
+    expression: { open: 'env.all(name, ', before: 'name in ', after: '', close: ')' },
     none: 'env.size() == 0',
   },
   cwd: {
     read: ({ cwd }) => (cwd === undefined ? undefined : [cwd]),
     name: 'folders',
     says: 'The folder that a command starts in.',
-    message: 'this working directory is none of the workload’s',
-    expression: { before: 'cwd in ', after: '' },
+    message: "this working directory is none of the workload's",
+    expression: { open: '', before: 'cwd in ', after: '', close: '' },
     none: 'cwd == ""',
   },
   user: {
     read: ({ user }) => (user === undefined ? undefined : [user]),
     name: 'users',
     says: 'Who it runs as: user and group, by number.',
-    message: 'this user is none of the workload’s',
-    expression: { before: 'user in ', after: '' },
+    message: "this user is none of the workload's",
+    expression: { open: '', before: 'user in ', after: '', close: '' },
     none: 'false',
   },
   terminal: {
@@ -63,7 +70,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     name: 'capabilities',
     says: 'Capabilities, in any of the five sets.',
     message: 'the workload has no such capability',
-    expression: { before: 'capabilities.all(c, c in ', after: ')' },
+    expression: { open: 'capabilities.all(c, ', before: 'c in ', after: '', close: ')' },
     none: 'capabilities.size() == 0',
   },
   mounts: {
@@ -71,7 +78,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     name: 'mounts',
     says: 'What is mounted, by type and place in the container.',
     message: 'the workload has no such mount',
-    expression: { before: 'mounts.all(m, [m.type, m.destination] in ', after: ')' },
+    expression: { open: 'mounts.all(m, ', before: '[m.type, m.destination] in ', after: '', close: ')' },
     none: 'mounts.size() == 0',
   },
   sources: {
@@ -80,8 +87,10 @@ const rows: { readonly [F in FactName]: FactRow } = {
     says: 'Where mounts come from in the guest; what ends with a slash stands for all below it.',
     message: 'nothing is mounted from there in this workload',
     expression: {
-      before: 'mounts.all(m, !m.source.contains("..") && ',
-      after: '.exists(s, s.endsWith("/") ? m.source.startsWith(s) : m.source == s))',
+      open: 'mounts.all(m, !m.source.contains("..") && (',
+      before: '',
+      after: '.exists(s, s.endsWith("/") ? m.source.startsWith(s) : m.source == s)',
+      close: '))',
     },
     none: 'mounts.size() == 0',
   },
@@ -92,10 +101,12 @@ const rows: { readonly [F in FactName]: FactRow } = {
     says: 'Storages of the guest: driver, filesystem, and the place, or the folder that it lies in.',
     message: 'the workload has no such storage',
     expression: {
-      before: 'request.storages.all(s, !s.mount_point.contains("..") && ',
+      open: 'request.storages.all(s, !s.mount_point.contains("..") && (',
+      before: '',
       after:
         '.exists(w, s.driver == w[0] && s.fstype == w[1] &&\n' +
-        '  (w[2].endsWith("/") ? s.mount_point.startsWith(w[2]) : s.mount_point == w[2])))',
+        '  (w[2].endsWith("/") ? s.mount_point.startsWith(w[2]) : s.mount_point == w[2]))',
+      close: '))',
     },
     none: 'request.storages.size() == 0',
   },
@@ -104,15 +115,15 @@ const rows: { readonly [F in FactName]: FactRow } = {
     name: 'devices',
     says: 'Devices, by type and path in the container.',
     message: 'the workload has no such device',
-    expression: { before: 'devices.all(d, [d.type, d.path] in ', after: ')' },
+    expression: { open: 'devices.all(d, ', before: '[d.type, d.path] in ', after: '', close: ')' },
     none: 'devices.size() == 0',
   },
   image: {
     read: ({ image }) => (image === undefined ? undefined : [image]),
     name: 'images',
     says: 'The image that the host claims: its word alone, which keeps out mistakes and nothing else.',
-    message: 'the host claims an image that is none of the workload’s',
-    expression: { before: 'container.claimed.image in ', after: '' },
+    message: "the host claims an image that is none of the workload's",
+    expression: { open: '', before: 'container.claimed.image in ', after: '', close: '' },
     none: 'container.claimed.image == ""',
   },
   path: {
@@ -121,8 +132,10 @@ const rows: { readonly [F in FactName]: FactRow } = {
     says: 'Where files may be put; what ends with a slash stands for all below it.',
     message: 'no file of the workload belongs there',
     expression: {
-      before: '!path.contains("..") && ',
+      open: '!path.contains("..") && ',
+      before: '',
       after: '.exists(p, p.endsWith("/") ? path.startsWith(p) : path == p)',
+      close: '',
     },
     none: 'false',
   },
@@ -131,7 +144,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     name: 'signals',
     says: 'Signals, by number.',
     message: 'this signal is never sent to the workload',
-    expression: { before: 'signal in ', after: '' },
+    expression: { open: '', before: 'signal in ', after: '', close: '' },
     none: 'false',
   },
 };

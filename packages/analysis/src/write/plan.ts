@@ -8,16 +8,24 @@ export interface Wanted<T> {
   readonly because: readonly string[];
 }
 
+/** Values that requests with one command line may have, and others may not. */
+export interface OwnValues {
+  readonly args: readonly string[];
+  readonly values: readonly Wanted<Entry>[];
+}
+
 /** A rule before it is written: one fact of the requests of one method, and the values that it may have. */
 export interface PlannedRule {
   readonly fact: FactName;
   readonly method: MethodName;
   /** The whole command line is listed, not its first word. */
   readonly wholeCommand: boolean;
-  /** Empty: the request may have none of it. */
+  /** For all requests. With no own values and no patterns either, the request may have none. */
   readonly values: readonly Wanted<Entry>[];
   /** Beside the values; of environment names only. */
   readonly patterns: readonly Wanted<string>[];
+  /** What only some containers have, told apart by their commands. */
+  readonly own: readonly OwnValues[];
 }
 
 /** A fact that no rule is made of, although some ask has it. */

@@ -1,7 +1,8 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import { celLiteral } from './cel-literal.js';
-import { facts } from './facts.js';
-import type { Plan, PlannedRule, Unconstrained, Wanted } from './plan.js';
+import type { Entry } from './fact-name.js';
+import { type FactRow, facts } from './facts.js';
+import type { OwnValues, Plan, PlannedRule, Unconstrained, Wanted } from './plan.js';
 
 /** Reasons beyond these are counted. */
 const reasonsShown = 3;
@@ -49,9 +50,14 @@ function ruleText(rule: PlannedRule): string {
     `[[api.rule]]\n` +
     `name = "${ruleName(rule.method, row.name)}"\n` +
     `endpoints = ["${rule.method}"]\n` +
-    `expression = '''\n${expression(rule)}\n'''\n` +
+    `expression = ${tomlText(expression(rule))}\n` +
     `message = "${row.message}"\n`
   );
+}
+
+/** On one line where it fits. */
+function tomlText(expression: string): string {
+  return /[\n']/.test(expression) ? `'''\n${expression}\n'''` : `'${expression}'`;
 }
 
 /** `create-container-mounts`: the method in lower case with hyphens, and the fact's word. */
@@ -61,20 +67,41 @@ function ruleName(method: MethodName, word: string): string {
 
 function expression(rule: PlannedRule): string {
   const row = facts.get(rule.fact);
-  if (row?.expression === undefined || rule.values.length + rule.patterns.length === 0)
-    return row?.none ?? 'false';
-  const { before, after } = rule.wholeCommand ? { before: 'args in ', after: '' } : row.expression;
-  const lines = rule.values.map((wanted): [string, string] => [
-    `  ${celLiteral(wanted.value)},`,
-    reasons('//', wanted),
-  ]);
-  const list = `${before}[\n${aligned(lines)}]`;
-  if (rule.patterns.length === 0) return list + after;
-  const patterns = rule.patterns.map((wanted): [string, string] => [
-    `  || name.matches(${celLiteral(wanted.value)})`,
-    reasons('//', wanted),
-  ]);
-  return `${list}\n${aligned(patterns)}${after}`;
+  if (row?.expression === undefined) return row?.none ?? 'false';
+  const alternatives = [...commonTerms(rule, row.expression), ...rule.own.map((own) => ownTerm(own, row))];
+  if (alternatives.length === 0) return row.none;
+  const { open, close } = rule.wholeCommand ? { open: '', close: '' } : row.expression;
+  // A term that ends with a comment ends with its line, too.
+  return (
+    open +
+    alternatives
+      .map((term, index) => (index === 0 ? term : `|| ${term}`))
+      .join('\n')
+      .replaceAll('\n\n', '\n') +
+    close
+  );
+}
+
+function commonTerms(
+  rule: PlannedRule,
+  { before, after }: NonNullable<FactRow['expression']>,
+): readonly string[] {
+  const list = rule.wholeCommand
+    ? `args in ${listText(rule.values)}`
+    : before + listText(rule.values) + after;
+  return [
+    ...(rule.values.length === 0 ? [] : [list]),
+    ...rule.patterns.map((wanted) => `name.matches(${celLiteral(wanted.value)}) ${reasons('//', wanted)}\n`),
+  ];
+}
+
+function ownTerm({ args, values }: OwnValues, { expression }: FactRow): string {
+  const test = (expression?.before ?? '') + listText(values) + (expression?.after ?? '');
+  return `args == ${celLiteral(args)} &&\n  ${test.replaceAll('\n', '\n  ')}`;
+}
+
+function listText(values: readonly Wanted<Entry>[]): string {
+  return `[\n${aligned(values.map((wanted) => [`  ${celLiteral(wanted.value)},`, reasons('//', wanted)]))}]`;
 }
 
 /** Lines of two columns; the second is dropped below the first where that is too long to stand beside it. */

@@ -1,0 +1,136 @@
+import { clone, isMessage, type Message } from '@bufbuild/protobuf';
+import {
+  type CreateContainerRequest,
+  CreateContainerRequestSchema,
+  CreateSandboxRequestSchema,
+  ExecProcessRequestSchema,
+} from '@kata-agent/protocol/agent';
+import type { Process } from '@kata-agent/protocol/oci';
+import type { Entry, FactName } from '../write/fact-name.js';
+import { sourcePlace } from '../write/source-place.js';
+
+/** One list of a request, whose elements can be taken out of it. */
+export interface RequestPart {
+  readonly fact: FactName;
+  /** For people: `the variable`. */
+  readonly word: string;
+  /** One for each element. */
+  readonly entries: readonly Entry[];
+  /** A copy of the request with only the elements of these positions. */
+  readonly keep: (positions: ReadonlySet<number>) => Message;
+}
+
+/** The lists of a request that rules are about. */
+export function partsOf(request: Message): readonly RequestPart[] {
+  if (isMessage(request, CreateContainerRequestSchema)) return containerParts(request);
+  if (isMessage(request, ExecProcessRequestSchema)) {
+    const copied = (): { readonly copy: Message; readonly process: Process | undefined } => {
+      const copy = clone(ExecProcessRequestSchema, request);
+      return { copy, process: copy.process };
+    };
+    return processParts(request.process, copied);
+  }
+  if (isMessage(request, CreateSandboxRequestSchema)) {
+    const keep = (positions: ReadonlySet<number>): Message => {
+      const copy = clone(CreateSandboxRequestSchema, request);
+      copy.storages = kept(copy.storages, positions);
+      return copy;
+    };
+    return [{ fact: 'storages', word: 'the storage', entries: request.storages.map(storageEntry), keep }];
+  }
+  return [];
+}
+
+function containerParts(request: CreateContainerRequest): readonly RequestPart[] {
+  const copied = (): CreateContainerRequest => clone(CreateContainerRequestSchema, request);
+  const mounts = request.OCI?.Mounts ?? [];
+  return [
+    ...processParts(request.OCI?.Process, () => {
+      const copy = copied();
+      return { copy, process: copy.OCI?.Process };
+    }),
+    {
+      fact: 'mounts',
+      word: 'the mount',
+      entries: mounts.map((mount) => [mount.type, mount.destination]),
+      keep: (positions) => {
+        const copy = copied();
+        if (copy.OCI !== undefined) copy.OCI.Mounts = kept(copy.OCI.Mounts, positions);
+        return copy;
+      },
+    },
+    {
+      fact: 'storages',
+      word: 'the storage',
+      entries: request.storages.map(storageEntry),
+      keep: (positions) => {
+        const copy = copied();
+        copy.storages = kept(copy.storages, positions);
+        return copy;
+      },
+    },
+    {
+      fact: 'devices',
+      word: 'the device',
+      entries: (request.OCI?.Linux?.Devices ?? []).map((device) => [device.Type, device.Path]),
+      keep: (positions) => {
+        const copy = copied();
+        const linux = copy.OCI?.Linux;
+        if (linux !== undefined) linux.Devices = kept(linux.Devices, positions);
+        return copy;
+      },
+    },
+  ];
+}
+
+function processParts(
+  process: Process | undefined,
+  copied: () => { readonly copy: Message; readonly process: Process | undefined },
+): readonly RequestPart[] {
+  const env = process?.Env ?? [];
+  const names = process?.Capabilities?.Bounding ?? [];
+  return [
+    {
+      fact: 'environment',
+      word: 'the variable',
+      entries: env.map((entry) => entry.split('=')[0] ?? ''),
+      keep: (positions) => {
+        const { copy, process: own } = copied();
+        if (own !== undefined) own.Env = kept(own.Env, positions);
+        return copy;
+      },
+    },
+    {
+      fact: 'capabilities',
+      word: 'the capability',
+      entries: names,
+      keep: (positions) => {
+        const { copy, process: own } = copied();
+        const sets = own?.Capabilities;
+        if (sets !== undefined) {
+          const few = kept(names, positions);
+          Object.assign(sets, {
+            Bounding: few,
+            Effective: few,
+            Permitted: few,
+            Inheritable: [],
+            Ambient: [],
+          });
+        }
+        return copy;
+      },
+    },
+  ];
+}
+
+function storageEntry(storage: {
+  readonly driver: string;
+  readonly fstype: string;
+  readonly mountPoint: string;
+}): Entry {
+  return [storage.driver, storage.fstype, sourcePlace(storage.mountPoint)];
+}
+
+function kept<T>(elements: readonly T[], positions: ReadonlySet<number>): T[] {
+  return elements.filter((_, position) => positions.has(position));
+}
