@@ -17,6 +17,7 @@ export function guestOptions(
     syscalls,
     runtime: settings.ociRuntime ?? findRuntime(process.env),
     pipeSize: settings.containerPipeSize,
+    hotplugTimeout: settings.hotplugTimeout,
     hooks: settings.hooks,
     limits: {
       containers: limits.containers,

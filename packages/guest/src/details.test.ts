@@ -13,7 +13,18 @@ test('memory block size and hotplug probe, where they are and when they are aske
   const all = guestDetails({ memoryBlockSize: true, memoryHotplugProbe: true }, sys, true);
   assert.equal(all.memoryBlockSize, 0x8000000);
   assert.ok(all.memoryHotplugProbe && all.supportsSeccomp && !all.initDaemon);
-  assert.deepEqual(all.storageHandlers, ['bind', 'ephemeral', 'local', 'overlayfs']);
+  assert.deepEqual(all.storageHandlers, [
+    'bind',
+    'blk',
+    'mmioblk',
+    'scsi',
+    'nvdimm',
+    'ephemeral',
+    'local',
+    'overlayfs',
+    'virtio-fs',
+    'watchable-bind',
+  ]);
   const none = guestDetails({ memoryBlockSize: false, memoryHotplugProbe: false }, sys, false);
   assert.equal(none.memoryBlockSize, 0);
   assert.ok(!none.memoryHotplugProbe);

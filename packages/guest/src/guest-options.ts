@@ -8,6 +8,8 @@ export interface GuestOptions {
   readonly runtime: string | undefined;
   /** Bytes of each stdio pipe, the setting `container_pipe_size`; 0: the kernel's default. */
   readonly pipeSize?: number | undefined;
+  /** How long a device may take to appear, in seconds: the setting `hotplug_timeout`. Default: 3. */
+  readonly hotplugTimeout?: number | undefined;
   readonly limits?: Partial<GuestLimits> | undefined;
   /** OCI hooks and `guest_hook_path` (S10). Default: refuse. */
   readonly hooks?: 'refuse' | 'allow' | undefined;
@@ -26,6 +28,8 @@ export interface GuestPaths {
   readonly proc: string;
   /** `/sys`. */
   readonly sys: string;
+  /** `/dev`. */
+  readonly dev: string;
 }
 
 export interface GuestLimits {

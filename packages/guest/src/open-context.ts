@@ -5,6 +5,7 @@ import { CgroupAncestors } from './cgroup/cgroup-ancestors.js';
 import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
 import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
+import { DeviceWatch } from './device/device-watch.js';
 import { recover } from './recover.js';
 import { askFeatures } from './runtime/commands.js';
 import { Runtime } from './runtime/runtime.js';
@@ -12,6 +13,7 @@ import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js'
 import { sealDescriptors } from './runtime/seal-descriptors.js';
 import type { Capabilities } from './spec/build-spec.js';
 import { StorageTable } from './storage/storage-table.js';
+import { SystemTools } from './tool/tools.js';
 import { readIfThere } from './read-if-there.js';
 
 const defaultPaths: GuestPaths = {
@@ -20,10 +22,13 @@ const defaultPaths: GuestPaths = {
   cgroup: '/sys/fs/cgroup',
   proc: '/proc',
   sys: '/sys',
+  dev: '/dev',
 };
 
 /** S17. */
 const defaultLimits = { containers: 64, execsPerContainer: 32, streamBuffer: 1024 * 1024 };
+
+const defaultHotplugTimeout = 3;
 
 /** Completes the options, makes the directories, starts waiting for processes and asks the runtime what it can. */
 export async function openContext(options: GuestOptions): Promise<GuestContext> {
@@ -41,6 +46,13 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
     const features = await askRuntime(runtime, log);
     const ancestors = new CgroupAncestors(paths.cgroup, join(paths.state, 'cgroups'));
     if (features !== undefined) await recover({ runtime, ancestors, paths, syscalls, log });
+    const devices = new DeviceWatch({
+      roots: paths,
+      syscalls,
+      log,
+      timeoutSeconds: options.hotplugTimeout ?? defaultHotplugTimeout,
+    });
+    const tools = new SystemTools();
     return {
       syscalls,
       paths,
@@ -54,7 +66,9 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
       capabilities: capabilities(features, paths.sys),
       ancestors,
       oom: new OomWatch(),
-      storages: new StorageTable(syscalls, paths),
+      devices,
+      tools,
+      storages: new StorageTable({ syscalls, paths, devices, tools, log }),
     };
   } catch (error) {
     reaper.stop();

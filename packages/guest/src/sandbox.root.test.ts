@@ -78,8 +78,8 @@ test('what a sandbox may not ask for', { skip }, async () => {
     },
   );
   for (const [driver, kind] of [
-    ['virtio-fs', 'unimplemented'],
-    ['blk', 'unimplemented'],
+    ['blk-ccw', 'unimplemented'],
+    ['image_guest_pull', 'unimplemented'],
     ['what', 'invalid'],
   ] as const) {
     const storages = [storage('ephemeral', 'sandbox/shm'), storage(driver, 'shared/x')];

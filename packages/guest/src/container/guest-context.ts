@@ -1,9 +1,11 @@
 import type { Reaper, Syscalls } from '@kata-agent/linux';
 import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
+import type { DeviceWatch } from '../device/device-watch.js';
 import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Capabilities } from '../spec/build-spec.js';
+import type { Tools } from '../tool/tools.js';
 import type { StorageTable } from '../storage/storage-table.js';
 
 /** What everything in the guest works with; made once, by `Guest.open`. */
@@ -20,5 +22,7 @@ export interface GuestContext {
   readonly capabilities: Capabilities;
   readonly ancestors: CgroupAncestors;
   readonly oom: OomWatch;
+  readonly devices: DeviceWatch;
+  readonly tools: Tools;
   readonly storages: StorageTable;
 }

@@ -73,7 +73,8 @@ export class DeviceWatch {
   #listen(): UeventListener {
     const { syscalls, log } = this.#options;
     const lookAgain = (): void => {
-      for (const look of [...this.#waiting]) look();
+      // A look that finds what it waited for leaves the set, which a set's own iteration takes well.
+      for (const look of this.#waiting) look();
     };
     try {
       return listenUevents(syscalls, {

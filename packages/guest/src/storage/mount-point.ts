@@ -26,12 +26,15 @@ function isForKata(option: string): boolean {
   );
 }
 
-/** The options for mount(2): all of them known (S10), none of them Kata's. */
-export function kernelOptions(options: readonly string[]): readonly string[] {
+/** The options for mount(2): all of them known (S10), or of this file system; none of them Kata's. */
+export function kernelOptions(
+  options: readonly string[],
+  ofFileSystem: ReadonlySet<string> = new Set(),
+): readonly string[] {
   const forKernel = options
     .flatMap((option) => option.split(','))
     .filter((option) => option !== '' && !isForKata(option));
-  const unknown = unknownMountOption(forKernel);
+  const unknown = unknownMountOption(forKernel.filter((option) => !ofFileSystem.has(option)));
   if (unknown !== undefined) {
     throw new GuestError('refused', `mount option ${JSON.stringify(unknown)} of a storage is not known`);
   }

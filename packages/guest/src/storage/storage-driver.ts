@@ -1,21 +1,32 @@
 import type { Directory, Syscalls } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import type { UndoStack } from '../container/undo-stack.js';
-import type { GuestPaths } from '../guest-options.js';
+import type { DeviceWatch } from '../device/device-watch.js';
+import type { GuestLog, GuestPaths } from '../guest-options.js';
+import type { Tools } from '../tool/tools.js';
 
 /** For whom a storage is prepared: the whole sandbox, or one container with its bundle. */
 export type StorageOwner =
   | { readonly kind: 'sandbox' }
   | { readonly kind: 'container'; readonly id: string; readonly bundle: string };
 
-export interface StorageContext {
+/** What all storages are made with. */
+export interface StorageEnvironment {
   readonly syscalls: Syscalls;
   readonly paths: GuestPaths;
+  readonly devices: DeviceWatch;
+  readonly tools: Tools;
+  readonly log: GuestLog;
+}
+
+export interface StorageContext extends StorageEnvironment {
   readonly owner: StorageOwner;
   /** Kata's directory, held open: all mount points lie below it. */
   readonly base: Directory;
   /** The mount point as a path below `base`. */
   readonly place: string;
+  /** Puts another storage in place that this one needs, and takes it back with it. */
+  readonly need: (storage: Storage) => Promise<void>;
   /** Steps to take this storage back. */
   readonly made: UndoStack;
 }

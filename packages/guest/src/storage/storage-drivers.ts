@@ -1,25 +1,26 @@
 import { GuestError } from '../guest-error.js';
 import { bind } from './bind.js';
+import { blockStorages } from './block.js';
 import { ephemeral } from './ephemeral.js';
 import { local } from './local.js';
 import { overlayfs } from './overlayfs.js';
+import { virtioFs } from './virtio-fs.js';
+import { watchableBind } from './watchable-bind.js';
 import type { StorageDriver } from './storage-driver.js';
 
 /** The drivers that are built, as GetGuestDetails tells them. */
-export const storageDrivers: readonly StorageDriver[] = [bind, ephemeral, local, overlayfs];
+export const storageDrivers: readonly StorageDriver[] = [
+  bind,
+  ...blockStorages,
+  ephemeral,
+  local,
+  overlayfs,
+  virtioFs,
+  watchableBind,
+];
 
-/** Kata's others: devices, shared file systems, guest pull. They come with issue C. */
-const unbuilt: ReadonlySet<string> = new Set([
-  'blk',
-  'blk-ccw',
-  'image_guest_pull',
-  'mmioblk',
-  'multi-layer-erofs',
-  'nvdimm',
-  'scsi',
-  'virtio-fs',
-  'watchable-bind',
-]);
+/** Kata's others. */
+const unbuilt: ReadonlySet<string> = new Set(['blk-ccw', 'image_guest_pull', 'multi-layer-erofs']);
 
 export function storageDriver(name: string): StorageDriver {
   const found = storageDrivers.find((driver) => driver.name === name);

@@ -1,10 +1,9 @@
-import { Directory, type Syscalls } from '@kata-agent/linux';
+import { Directory } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { GuestError } from '../guest-error.js';
-import type { GuestPaths } from '../guest-options.js';
 import { storageDriver } from './storage-drivers.js';
-import type { StorageOwner } from './storage-driver.js';
+import type { StorageEnvironment, StorageOwner } from './storage-driver.js';
 
 interface Entry {
   readonly made: UndoStack;
@@ -18,13 +17,11 @@ interface Entry {
  * takes it down, unless it is shared or a pod's own data.
  */
 export class StorageTable {
-  readonly #syscalls: Syscalls;
-  readonly #paths: GuestPaths;
+  readonly #environment: StorageEnvironment;
   readonly #entries: Map<string, Entry> = new Map();
 
-  constructor(syscalls: Syscalls, paths: GuestPaths) {
-    this.#syscalls = syscalls;
-    this.#paths = paths;
+  constructor(environment: StorageEnvironment) {
+    this.#environment = environment;
   }
 
   /** Puts a storage in place, or fails and leaves nothing. Its release is pushed to `made`. */
@@ -60,11 +57,12 @@ export class StorageTable {
   async #prepare(storage: Storage, owner: StorageOwner, place: string): Promise<Entry> {
     const driver = storageDriver(storage.driver);
     const made = new UndoStack();
-    const base = Directory.open(this.#syscalls, this.#paths.kata);
+    const { syscalls, paths } = this.#environment;
+    const base = Directory.open(syscalls, paths.kata);
     try {
       await driver.prepare(storage, {
-        syscalls: this.#syscalls,
-        paths: this.#paths,
+        ...this.#environment,
+        need: (other) => this.add(other, owner, made),
         owner,
         base,
         place,
@@ -89,7 +87,7 @@ export class StorageTable {
 
   /** Mount points are Kata's: below its directory, and not the directory itself (S10). */
   #placeOf(mountPoint: string): string {
-    const base = `${this.#paths.kata}/`;
+    const base = `${this.#environment.paths.kata}/`;
     if (!mountPoint.startsWith(base)) {
       throw new GuestError(
         'refused',

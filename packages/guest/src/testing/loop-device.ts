@@ -22,6 +22,12 @@ export class LoopDevice {
     execFileSync(program, [...args, this.path], { stdio: ['ignore', 'ignore', 'pipe'] });
   }
 
+  /** Runs a program that writes an image to the file that the device is of. */
+  image(program: string, ...args: readonly string[]): void {
+    execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('losetup', ['--set-capacity', this.path]);
+  }
+
   /** As when the host resizes a disk. */
   grow(bytes: number): void {
     truncateSync(this.file, bytes);

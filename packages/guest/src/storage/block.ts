@@ -1,0 +1,58 @@
+import { lstatSync } from 'node:fs';
+import type { Storage } from '../actions.js';
+import { type BlockDriver, blockDrivers, resolveBlock } from '../device/resolve-device.js';
+import { GuestError } from '../guest-error.js';
+import { applyFsGroup } from './fs-group.js';
+import { makeFileSystem } from './make-file-system.js';
+import { kernelOptions, mountAt } from './mount-point.js';
+import type { StorageContext, StorageDriver } from './storage-driver.js';
+import { openVerity, verityOf } from './verity.js';
+
+/** File systems that a disk may hold. A kernel's driver is asked to read what the host wrote, so there are few. */
+const fileSystems: ReadonlySet<string> = new Set(['ext4', 'xfs', 'erofs', 'btrfs', 'squashfs']);
+
+/** Options of those file systems that the runtimes send, beside the ones that all have. */
+const options: ReadonlySet<string> = new Set([
+  'nouuid',
+  'dax',
+  'discard',
+  'nodiscard',
+  'noload',
+  'norecovery',
+  'data=ordered',
+  'data=writeback',
+  'errors=remount-ro',
+  'errors=continue',
+  'errors=panic',
+]);
+
+/** A driver option: the disk is fresh, and gets a file system first (Kata 4.1, src/libs/kata-types/src/mount.rs). */
+const CREATE_FILE_SYSTEM = 'create_filesystem';
+const ENCRYPT = 'encryption_key=ephemeral';
+
+/** Disks with a file system, one driver for each way by which the host attaches them. */
+export const blockStorages: readonly StorageDriver[] = blockDrivers.map((name) => ({
+  name,
+  ofPod: false,
+  prepare: (storage: Storage, context: StorageContext) => prepare(name, storage, context),
+}));
+
+async function prepare(driver: BlockDriver, storage: Storage, context: StorageContext): Promise<void> {
+  const { source, fstype, driverOptions } = storage;
+  if (!fileSystems.has(fstype)) {
+    const known = [...fileSystems].join(', ');
+    throw new GuestError('refused', `file system ${JSON.stringify(fstype)} of a disk is not one of ${known}`);
+  }
+  if (driverOptions.includes(ENCRYPT)) {
+    throw new GuestError('unimplemented', `${ENCRYPT} is not built yet (docs/reference/differences.md)`);
+  }
+  const forMount = kernelOptions(storage.options, options);
+  const verity = verityOf(storage.options);
+  const disk = await resolveBlock(driver, source, { watch: context.devices, sys: context.paths.sys });
+  if (!lstatSync(disk).isBlockDevice())
+    throw new GuestError('invalid', `${disk} (${source}) is not a block device`);
+  if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.tools);
+  const device = verity === undefined ? disk : await openVerity(disk, verity, context);
+  mountAt({ source: device, fstype, options: forMount }, context);
+  await applyFsGroup(storage, context);
+}

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { mounts } from '@kata-agent/linux';
+import type { Storage } from '../actions.js';
+import { UndoStack } from '../container/undo-stack.js';
+import { LoopDevice } from '../testing/loop-device.js';
+import { RealGuest, skip } from '../testing/real-guest.js';
+
+let real: RealGuest;
+before(async () => {
+  if (skip === false) real = await RealGuest.open();
+});
+after(async () => {
+  if (skip === false) await real.close();
+});
+
+function storage(driver: string, place: string, more: Partial<Storage>): Storage {
+  const mountPoint = join(real.kata, place);
+  return {
+    driver,
+    driverOptions: [],
+    source: '',
+    fstype: '',
+    options: [],
+    mountPoint,
+    shared: false,
+    ...more,
+  };
+}
+
+/** Puts a storage in place for the time of a deed, and asserts that nothing of it is left. */
+async function withStorage(
+  given: Storage,
+  deed: (mountPoint: string) => void | Promise<void>,
+): Promise<void> {
+  const made = new UndoStack();
+  const before = real.traces();
+  try {
+    await real.guest.context.storages.add(given, { kind: 'sandbox' }, made);
+    await deed(given.mountPoint);
+  } finally {
+    assert.deepEqual(await made.unwind(), []);
+  }
+  assert.deepEqual(real.traces(), before);
+}
+
+function typeAt(mountPoint: string): string | undefined {
+  return mounts().findLast(({ target }) => target === mountPoint)?.type;
+}
+
+for (const fstype of ['ext4', 'xfs'] as const) {
+  test(`a disk with ${fstype} is mounted, given to the pod's group, and let go`, { skip }, async () => {
+    const disk = new LoopDevice(320 * 1024 * 1024);
+    try {
+      disk.with(`mkfs.${fstype}`, '-q');
+      const fsGroup = { groupId: 4321, changePolicy: 'always' } as const;
+      await withStorage(storage('blk', 'disk', { source: disk.path, fstype, fsGroup }), (mountPoint) => {
+        assert.equal(typeAt(mountPoint), fstype);
+        assert.equal(statSync(mountPoint).gid, 4321);
+        writeFileSync(join(mountPoint, 'kept'), 'kept');
+      });
+      const options = ['ro', ...(fstype === 'xfs' ? ['nouuid'] : ['noload'])];
+      await withStorage(storage('mmioblk', 'disk', { source: disk.path, fstype, options }), (mountPoint) => {
+        assert.equal(readFileSync(join(mountPoint, 'kept'), 'utf8'), 'kept');
+        assert.throws(() => writeFileSync(join(mountPoint, 'more'), ''), { code: 'EROFS' });
+      });
+    } finally {
+      disk.remove();
+    }
+  });
+}
+
+test('an image of erofs is mounted', { skip }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-erofs-'));
+  writeFileSync(join(folder, 'hello'), 'hello');
+  const disk = new LoopDevice(0);
+  try {
+    // The image is made in the file that the device is of.
+    disk.image('mkfs.erofs', '--quiet', disk.file, folder);
+    await withStorage(
+      storage('blk', 'image', { source: disk.path, fstype: 'erofs', options: ['ro'] }),
+      (place) => {
+        assert.equal(readFileSync(join(place, 'hello'), 'utf8'), 'hello');
+      },
+    );
+  } finally {
+    disk.remove();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a fresh disk gets a file system first', { skip }, async () => {
+  const disk = new LoopDevice(64 * 1024 * 1024);
+  try {
+    const fresh = storage('blk', 'fresh', {
+      source: disk.path,
+      fstype: 'ext4',
+      driverOptions: ['create_filesystem'],
+    });
+    await withStorage(fresh, (mountPoint) => assert.equal(typeAt(mountPoint), 'ext4'));
+  } finally {
+    disk.remove();
+  }
+});
+
+test('what is no disk, or holds no file system, is refused and leaves nothing', { skip }, async () => {
+  const disk = new LoopDevice(16 * 1024 * 1024);
+  const before = real.traces();
+  const wrong: readonly (readonly [Partial<Storage>, object])[] = [
+    [{ source: disk.path, fstype: 'ext4' }, { kind: 'invalid' }],
+    [{ source: '/dev/null', fstype: 'ext4' }, { kind: 'not-found' }],
+    [{ source: '/dev/../etc/passwd', fstype: 'ext4' }, { kind: 'invalid' }],
+    [
+      { source: disk.path, fstype: 'proc' },
+      { kind: 'refused', message: /file system "proc" of a disk/ },
+    ],
+    [{ source: disk.path, fstype: 'ext4', options: ['usrjquota=x'] }, { kind: 'refused' }],
+    [
+      { source: disk.path, fstype: 'ext4', driverOptions: ['encryption_key=ephemeral'] },
+      { kind: 'unimplemented' },
+    ],
+    [{ source: disk.path, fstype: 'xfs', driverOptions: ['create_filesystem'] }, { kind: 'invalid' }],
+    [{ source: disk.path, fstype: 'ext4', options: ['X-kata.dmverity.roothash=00'] }, { kind: 'invalid' }],
+  ];
+  try {
+    for (const [more, expected] of wrong) {
+      const made = new UndoStack();
+      const added = real.guest.context.storages.add(storage('blk', 'x', more), { kind: 'sandbox' }, made);
+      await assert.rejects(async () => real.guest.change(() => added), expected, JSON.stringify(more));
+    }
+    assert.deepEqual(real.traces(), before);
+  } finally {
+    disk.remove();
+  }
+});
+
+/** A folder as the kubelet makes a configmap: `..data` leads to a dated folder, and files lead through it. */
+class ConfigMap {
+  readonly folder: string = mkdtempSync(join(tmpdir(), 'kata-configmap-'));
+  #version = 0;
+
+  set(files: Readonly<Record<string, string>>): void {
+    const previous = `..2026_${this.#version}`;
+    this.#version += 1;
+    const dated = `..2026_${this.#version}`;
+    mkdirSync(join(this.folder, dated));
+    for (const [name, text] of Object.entries(files)) {
+      writeFileSync(join(this.folder, dated, name), text);
+      if (!existsSync(join(this.folder, name))) symlinkSync(`..data/${name}`, join(this.folder, name));
+    }
+    symlinkSync(dated, join(this.folder, '..data_tmp'));
+    renameSync(join(this.folder, '..data_tmp'), join(this.folder, '..data'));
+    rmSync(join(this.folder, previous), { recursive: true, force: true });
+  }
+}
+
+async function until(what: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 100 && !what(); tries += 1) await delay(100);
+  assert.ok(what(), what.toString());
+}
+
+test('a configmap is followed, its links and all, and nobody ever sees half of it', { skip }, async () => {
+  const configMap = new ConfigMap();
+  configMap.set({ a: 'one', b: 'one' });
+  const given = storage('watchable-bind', 'shared/containers/watchable/c1-config', {
+    source: configMap.folder,
+  });
+  try {
+    await withStorage(given, async (mountPoint) => {
+      const both = (): string =>
+        ['a', 'b'].map((name) => readFileSync(join(mountPoint, name), 'utf8')).join();
+      assert.equal(both(), 'one,one');
+      assert.equal(readlinkSync(join(mountPoint, 'a')), '..data/a');
+      const seen = new Set<string>();
+      const reader = setInterval(() => seen.add(both()), 1);
+      configMap.set({ a: 'two', b: 'two' });
+      await until(() => both() === 'two,two');
+      clearInterval(reader);
+      assert.deepEqual([...seen].sort(), ['one,one', 'two,two']);
+      await until(() => !existsSync(join(mountPoint, '..2026_1')));
+    });
+  } finally {
+    rmSync(configMap.folder, { recursive: true });
+  }
+});
+
+test('what is too much to watch, and a single file, is mounted as it is', { skip }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-large-'));
+  for (let count = 0; count < 20; count += 1) writeFileSync(join(folder, `f${count}`), String(count));
+  const place = 'shared/containers/watchable/large';
+  try {
+    await withStorage(storage('watchable-bind', place, { source: folder }), (mountPoint) => {
+      writeFileSync(join(folder, 'f1'), 'at once');
+      assert.equal(readFileSync(join(mountPoint, 'f1'), 'utf8'), 'at once');
+    });
+    await withStorage(storage('watchable-bind', place, { source: join(folder, 'f2') }), (mountPoint) => {
+      assert.equal(readFileSync(mountPoint, 'utf8'), '2');
+    });
+    await assert.rejects(
+      real.guest.context.storages.add(
+        storage('watchable-bind', 'elsewhere/x', { source: folder }),
+        { kind: 'sandbox' },
+        new UndoStack(),
+      ),
+      { kind: 'invalid', message: /not in a folder "watchable"/ },
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

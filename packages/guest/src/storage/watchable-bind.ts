@@ -1,0 +1,131 @@
+import { statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { Directory } from '@kata-agent/linux';
+import type { Storage } from '../actions.js';
+import { GuestError } from '../guest-error.js';
+import { isPassing, Mirror, TooLargeToMirror } from './mirror.js';
+import { kernelOptions, mountAt, openPlace } from './mount-point.js';
+import { realSource } from './real-source.js';
+import type { StorageContext, StorageDriver } from './storage-driver.js';
+
+/** How often it is looked for changes (Kata 4.1, src/agent/src/watcher.rs). */
+const intervalMs = 2_000;
+
+/** The folder of the runtimes that watched mounts lie in. It is shared by the host and read-only: memory goes over it. */
+const watchable = 'watchable';
+
+/**
+ * A folder of the host that changes, as a configmap: a shared file system gives no notice of it, so it is copied, and
+ * looked at every two seconds. One with too much in it is mounted as it is.
+ */
+export const watchableBind: StorageDriver = {
+  name: 'watchable-bind',
+  ofPod: false,
+  async prepare(storage, context) {
+    const parent = dirname(storage.mountPoint);
+    if (basename(parent) !== watchable) {
+      const place = JSON.stringify(storage.mountPoint.slice(0, 150));
+      throw new GuestError(
+        'invalid',
+        `mount point ${place} of watchable-bind is not in a folder "${watchable}"`,
+      );
+    }
+    const source = realSource(storage.source, 'source of a watchable-bind storage', context.paths.state);
+    await context.need(memoryAt(parent));
+    if (!statSync(source).isDirectory()) {
+      bind(source, storage, context);
+      return;
+    }
+    try {
+      await watch(source, storage, context);
+    } catch (error) {
+      if (!(error instanceof TooLargeToMirror)) throw error;
+      context.log('info', `${storage.source} is not watched but mounted as it is: ${error.message}`);
+      bind(source, storage, context);
+    }
+  },
+};
+
+function memoryAt(mountPoint: string): Storage {
+  const options = ['mode=755', 'size=64m'];
+  return {
+    driver: 'ephemeral',
+    driverOptions: [],
+    source: 'tmpfs',
+    fstype: 'tmpfs',
+    options,
+    mountPoint,
+    shared: false,
+  };
+}
+
+function bind(source: string, storage: Storage, context: StorageContext): void {
+  mountAt({ source, fstype: 'bind', options: kernelOptions(storage.options) }, context);
+}
+
+async function watch(source: string, storage: Storage, context: StorageContext): Promise<void> {
+  const { made } = context;
+  const to = openPlace(context);
+  made.push(`copies in ${storage.mountPoint}`, async () => {
+    try {
+      for (const name of to.names()) await to.removeTree(name.toString());
+    } finally {
+      to.close();
+    }
+  });
+  const follower = new Follower(source, to, context);
+  await follower.look();
+  made.push(`watch of ${storage.source}`, () => follower.stop());
+  follower.start();
+}
+
+/** Looks at a folder every two seconds. */
+class Follower {
+  readonly #source: string;
+  readonly #to: Directory;
+  readonly #context: StorageContext;
+  readonly #mirror: Mirror = new Mirror();
+  #timer: NodeJS.Timeout | undefined;
+  #busy: Promise<void> | undefined;
+  #toldOf = '';
+
+  constructor(source: string, to: Directory, context: StorageContext) {
+    this.#source = source;
+    this.#to = to;
+    this.#context = context;
+  }
+
+  async look(): Promise<void> {
+    const from = Directory.open(this.#context.syscalls, this.#source);
+    try {
+      await this.#mirror.update(from, this.#to);
+      this.#toldOf = '';
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    } finally {
+      from.close();
+    }
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.#busy ??= this.look()
+        .catch((error: Error) => this.#tell(error))
+        .finally(() => {
+          this.#busy = undefined;
+        });
+    }, intervalMs).unref();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#busy;
+  }
+
+  /** Once for each kind of trouble, not every two seconds. */
+  #tell({ message }: Error): void {
+    if (message !== this.#toldOf)
+      this.#context.log('warn', `${this.#source} cannot be followed now: ${message}`);
+    this.#toldOf = message;
+  }
+}
