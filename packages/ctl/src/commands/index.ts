@@ -12,6 +12,7 @@ import { configInit } from './config/init.js';
 import { configLearn } from './config/learn.js';
 import { configMigrate } from './config/migrate.js';
 import { configSchema } from './config/schema.js';
+import { configTest } from './config/test.js';
 import { cp } from './cp.js';
 import { endpoints } from './endpoints.js';
 import { exec } from './exec.js';
@@ -53,6 +54,7 @@ export const commands: readonly CommandDefinition[] = [
   configDigest,
   configDiff,
   configLearn,
+  configTest,
   configMigrate,
   configSchema,
   auditHead,

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type MethodName, methodNames } from '@kata-agent/catalogue';
+import { factsOf, type RequestFacts } from '@kata-agent/gate';
+import * as fc from 'fast-check';
+import { requestOfFacts } from './request-of-facts.js';
+import { requestSchema } from './request-schema.js';
+import { factsArbitrary } from './testing/facts.js';
+
+const call: fc.Arbitrary<readonly [MethodName, RequestFacts]> = fc
+  .constantFrom(...methodNames)
+  .chain((method) => factsArbitrary(method).map((facts) => [method, facts] as const));
+
+test('property: a request made of facts has just these facts', () => {
+  fc.assert(
+    fc.property(call, ([method, facts]) => {
+      const request = requestOfFacts(method, facts);
+      assert.equal(request.$typeName, requestSchema(method).typeName);
+      // Generated records have no prototype; JSON is what a log holds of them.
+      assert.deepEqual(factsOf(method, request), JSON.parse(JSON.stringify(facts)));
+    }),
+    { numRuns: 2_000 },
+  );
+});

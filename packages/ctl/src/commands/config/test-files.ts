@@ -1,0 +1,33 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { CommandError } from '../../command-error.js';
+import { ExitCode } from '../../exit-code.js';
+
+const suffix = /\.test\.(?:ya?ml|json)$/;
+
+/** A file as it is; one below a folder only if its name says that it holds tests. In the order of their names. */
+export function testFiles(path: string): readonly string[] {
+  if (!tell(path, () => statSync(path)).isDirectory()) return [path];
+  const names = tell(path, () => readdirSync(path, { recursive: true, encoding: 'utf8' }));
+  const found = names
+    .filter((name) => suffix.test(name))
+    .sort()
+    .map((name) => join(path, name));
+  if (found.length > 0) return found;
+  throw new CommandError(ExitCode.Usage, `there are no tests below ${path}`, {
+    help: ['their names end in .test.yaml, .test.yml or .test.json'],
+  });
+}
+
+export function readTestFile(path: string): string {
+  return tell(path, () => readFileSync(path, 'utf8'));
+}
+
+function tell<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new CommandError(ExitCode.CannotApply, `cannot read ${path}: ${error.message}`, { cause: error });
+  }
+}

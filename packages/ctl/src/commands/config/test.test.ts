@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { runBinary } from '../../testing/program.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function written(name: string, text: string): string {
+  const path = join(folder, name);
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, text);
+  return path;
+}
+
+written('pod.toml', '[api]\nallowed_endpoints = ["@pod"]\n');
+const good = written(
+  'good/pod.test.yaml',
+  `configuration: ../pod.toml
+tests:
+  - { name: a pod starts, method: CreateSandbox, expect: allow }
+  - { name: no exec, method: ExecProcess, request: { container_id: web }, expect: deny }
+`,
+);
+
+test('config test runs the files of a folder, and ends with 0 when all is as expected', () => {
+  const { code, stdout, stderr } = runBinary(['config', 'test', join(folder, 'good')]);
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, `${good}: 2 passed\n`);
+});
+
+test('what is not as expected is told with its place, and ends with 4', () => {
+  const bad = written(
+    'bad.test.json',
+    JSON.stringify({ tests: [{ name: 'exec is served', method: 'ExecProcess', expect: 'allow' }] }),
+  );
+  const { code, stdout } = runBinary(['config', 'test', bad, '--configuration', join(folder, 'pod.toml')]);
+  assert.equal(code, 4);
+  assert.match(stdout, /bad\.test\.json: 0 passed, 1 failed\n.*bad\.test\.json:1:\d+: exec is served\n/);
+  assert.match(stdout, /expected allow, but got deny\n {2}not in allowed_endpoints \(.*pod\.toml:2\)/);
+  const json = runBinary([
+    'config',
+    'test',
+    good,
+    bad,
+    '--configuration',
+    join(folder, 'pod.toml'),
+    '--format',
+    'json',
+  ]);
+  assert.equal(json.code, 4);
+  const value = JSON.parse(json.stdout) as { passed: number; failed: number; tests: { passed: boolean }[] };
+  assert.deepEqual([value.passed, value.failed], [2, 1]);
+});
+
+test('a fragment narrows the configuration as SetPolicy would', () => {
+  written('narrow.toml', '[api]\nblocked_endpoints = ["CreateSandbox"]\n');
+  const path = written(
+    'narrow.test.yaml',
+    'configuration: pod.toml\nfragments: [narrow.toml]\ntests: [{ name: closed, method: CreateSandbox, expect: deny }]\n',
+  );
+  const { code, stdout, stderr } = runBinary(['config', 'test', path]);
+  assert.equal(code, 0, stdout + stderr);
+});
+
+test('wrong files and wrong use', () => {
+  const none = written('none.test.yaml', 'tests: [{ name: a, method: GetMetrics, expect: allow }]\n');
+  const without = runBinary(['config', 'test', none]);
+  assert.equal(without.code, 2);
+  assert.match(without.stderr, /does not say which configuration it tests/);
+  const wrong = written('wrong.test.yaml', 'tests: [{ name: a, method: GetMetric, expect: allow }]\n');
+  const misspelt = runBinary(['config', 'test', wrong, '--configuration', join(folder, 'pod.toml')]);
+  assert.equal(misspelt.code, 1);
+  assert.match(misspelt.stderr, /wrong\.test\.yaml:1:\d+: there is no method "GetMetric"/);
+  mkdirSync(join(folder, 'empty'));
+  assert.equal(runBinary(['config', 'test', join(folder, 'empty')]).code, 2);
+  assert.equal(runBinary(['config', 'test', join(folder, 'gone.test.yaml')]).code, 3);
+});
