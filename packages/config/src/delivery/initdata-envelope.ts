@@ -43,12 +43,12 @@ export function parseInitdata(bytes: Uint8Array, file: string): ParsedInitdata {
   const { root } = parsed;
   const version = root.entries.get('version')?.value;
   if (version?.kind !== 'string' || version.value !== '0.1.0') {
-    return wrong(source, root, 'version', 'version = "0.1.0", the only version of initdata');
+    return wrong(source, root, 'version', 'version = "0.1.0"');
   }
   const word = root.entries.get('algorithm')?.value;
   const algorithm = word?.kind === 'string' ? algorithms.get(word.value) : undefined;
   if (algorithm === undefined) {
-    return wrong(source, root, 'algorithm', 'algorithm = "sha256", "sha384" or "sha512"');
+    return wrong(source, root, 'algorithm', 'algorithm = "sha256", or sha384 or sha512');
   }
   const data = root.entries.get('data')?.value;
   if (data?.kind !== 'table') return wrong(source, root, 'data', '[data], a table of texts');

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after } from 'node:test';
+import type { DeliveredDocument, DeliveryName, DeliverySettings } from '../configuration.js';
+import { deliverySources, fwCfgName, renderDiagnostic } from '../index.js';
+
+const settings: DeliverySettings = {
+  accept: ['initdata', 'fw_cfg', 'kernel_line', 'drop_ins'],
+  bind: 'none',
+  required: true,
+  dropInDir: '/etc/kata-agent/conf.d',
+};
+
+/** A guest of files in a folder that goes with the tests. */
+export class GuestTree {
+  readonly root: string;
+  kernelLine = '';
+
+  constructor() {
+    this.root = mkdtempSync(join(tmpdir(), 'kata-agent-delivery-'));
+    after(() => rmSync(this.root, { recursive: true }));
+  }
+
+  put(path: string, bytes: string | Uint8Array): string {
+    const whole = join(this.root, path);
+    mkdirSync(dirname(whole), { recursive: true });
+    writeFileSync(whole, bytes, { mode: 0o644 });
+    return whole;
+  }
+
+  putFwCfg(bytes: Uint8Array, size: string = `${bytes.length}\n`): void {
+    this.put(`sys/firmware/qemu_fw_cfg/by_name/${fwCfgName}/size`, size);
+    this.put(`sys/firmware/qemu_fw_cfg/by_name/${fwCfgName}/raw`, bytes);
+  }
+
+  #collect(name: DeliveryName, relaxedPermissions: boolean) {
+    const { root, kernelLine } = this;
+    const source = deliverySources({ kernelLine, root, relaxedPermissions }).find((one) => one.name === name);
+    assert.ok(source);
+    return source.collect(settings);
+  }
+
+  documents(name: DeliveryName, relaxedPermissions = false): readonly DeliveredDocument[] {
+    const read = this.#collect(name, relaxedPermissions);
+    assert.ok(read.ok, read.ok ? '' : read.diagnostics.map((one) => renderDiagnostic(one)).join('\n'));
+    return read.documents;
+  }
+
+  /** The one document that comes. */
+  document(name: DeliveryName): DeliveredDocument {
+    const [document, second] = this.documents(name);
+    assert.ok(document !== undefined && second === undefined);
+    return document;
+  }
+
+  refusal(name: DeliveryName, relaxedPermissions = false): string {
+    const read = this.#collect(name, relaxedPermissions);
+    assert.ok(!read.ok, 'it is refused');
+    assert.ok(
+      read.diagnostics.every(({ help = '' }) => help !== ''),
+      'each says what mends it',
+    );
+    return read.diagnostics.map((one) => renderDiagnostic(one)).join('\n');
+  }
+}
+
+export function textOf({ bytes }: Pick<DeliveredDocument, 'bytes'>): string {
+  return Buffer.from(bytes).toString();
+}
