@@ -1,4 +1,6 @@
 export type { Decision } from './decision.js';
-export { compileGate, type Gate, type GateOptions } from './gate.js';
+export { claimedImage } from './facts/claimed-image.js';
+export { factsOf } from './facts/facts-of.js';
 export type { RequestFacts } from './facts/request-facts.js';
+export { compileGate, type Gate, type GateOptions } from './gate.js';
 export type { ContainerFacts, PeerFacts, RuleContext } from './rule-context.js';

@@ -1,1 +1,8 @@
+export { compileRules, extendRules } from './compile-rules.js';
+export { type RuleFunction, ruleFunctions } from './functions/functions.js';
+export { ruleLimits } from './language/limits.js';
+export { show as showType, type Type } from './language/type.js';
+export type { RuleName } from './names/rule-name.js';
+export { ruleNames } from './names/rule-names.js';
 export type { RuleBook } from './rule-book.js';
+export { createRuleChecker } from './rule-checker.js';

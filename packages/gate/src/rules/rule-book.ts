@@ -1,9 +1,12 @@
 import type { Message } from '@bufbuild/protobuf';
+import type { Rule } from '@kata-agent/config';
 import type { Decision } from '../decision.js';
 import type { RuleContext } from '../rule-context.js';
 
 /** Rules compiled for use. It never changes; to add rules is to make another. */
 export interface RuleBook {
+  /** In the order in which they are asked. */
+  readonly rules: readonly Rule[];
   /** Whether some rule stands for the method: when none does, a call pays nothing. */
   hasRulesFor(method: string): boolean;
   /**

@@ -1,0 +1,75 @@
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import type { MethodName } from '@kata-agent/catalogue';
+import {
+  CopyFileRequestSchema,
+  type CreateContainerRequest,
+  CreateContainerRequestSchema,
+  CreateSandboxRequestSchema,
+  SignalProcessRequestSchema,
+  type Storage,
+  UpdateEphemeralMountsRequestSchema,
+} from '@kata-agent/protocol/agent';
+import type { Process } from '@kata-agent/protocol/oci';
+import { claimedImage } from './claimed-image.js';
+import { capabilitiesOf, processOf } from './process-of.js';
+import type { RequestFacts } from './request-facts.js';
+
+/**
+ * What may be recorded of a decoded request (S18): names and kinds, never values. A part that the request does not
+ * have is absent; a request of which nothing is recorded gives an empty object.
+ */
+export function factsOf(method: MethodName, request: Message): RequestFacts {
+  switch (method) {
+    case 'CreateContainer':
+      return isMessage(request, CreateContainerRequestSchema) ? containerFacts(request) : {};
+    case 'ExecProcess':
+      return processFacts(processOf(request));
+    case 'CreateSandbox':
+      return isMessage(request, CreateSandboxRequestSchema) ? storageFacts(request.storages) : {};
+    case 'UpdateEphemeralMounts':
+      return isMessage(request, UpdateEphemeralMountsRequestSchema) ? storageFacts(request.storages) : {};
+    case 'CopyFile':
+      return isMessage(request, CopyFileRequestSchema) ? { path: request.path } : {};
+    case 'SignalProcess':
+      return isMessage(request, SignalProcessRequestSchema) ? { signal: request.signal } : {};
+    default:
+      return {};
+  }
+}
+
+function containerFacts({ OCI: spec, storages }: CreateContainerRequest): RequestFacts {
+  const image = claimedImage(spec?.Annotations ?? {});
+  return {
+    ...processFacts(spec?.Process),
+    mounts: (spec?.Mounts ?? []).map(({ type, source, destination }) => ({ type, source, destination })),
+    ...storageFacts(storages),
+    devices: (spec?.Linux?.Devices ?? []).map(({ Type, Path }) => ({ type: Type, path: Path })),
+    ...(image === '' ? {} : { image }),
+  };
+}
+
+function processFacts(process: Process | undefined): RequestFacts {
+  if (process === undefined) return {};
+  const { Args, Env, Cwd, User, Terminal, Capabilities } = process;
+  const [command] = Args;
+  return {
+    ...(command === undefined ? {} : { command }),
+    environment: [...new Set(Env.map(nameOf))].sort(),
+    cwd: Cwd,
+    user: `${User?.UID ?? 0}:${User?.GID ?? 0}`,
+    terminal: Terminal,
+    capabilities: capabilitiesOf(Capabilities),
+  };
+}
+
+function storageFacts(storages: readonly Storage[]): RequestFacts {
+  return {
+    storages: storages.map(({ driver, fstype, mountPoint }) => ({ driver, type: fstype, mountPoint })),
+  };
+}
+
+/** What stands before the first `=`: the value is never recorded. */
+function nameOf(variable: string): string {
+  const end = variable.indexOf('=');
+  return end < 0 ? variable : variable.slice(0, end);
+}

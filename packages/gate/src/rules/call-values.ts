@@ -1,0 +1,25 @@
+import type { Message } from '@bufbuild/protobuf';
+import type { RuleContext } from '../rule-context.js';
+import type { Value } from './language/value.js';
+import type { RuleName } from './names/rule-name.js';
+
+/** What the names mean for one call; each is worked out once, however many rules use it. */
+export class CallValues {
+  readonly #request: Message;
+  readonly #context: RuleContext;
+  readonly #known = new Map<string, Value>();
+
+  constructor(request: Message, context: RuleContext) {
+    this.#request = request;
+    this.#context = context;
+  }
+
+  /** @throws RuleError */
+  get(name: RuleName): Value {
+    const known = this.#known.get(name.name);
+    if (known !== undefined) return known;
+    const value = name.read(this.#request, this.#context);
+    this.#known.set(name.name, value);
+    return value;
+  }
+}

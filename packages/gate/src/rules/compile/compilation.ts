@@ -1,0 +1,145 @@
+import type { MethodName } from '@kata-agent/catalogue';
+import type { RuleFault } from '@kata-agent/config';
+import type { Patterns } from '../functions/patterns.js';
+import type { Compiled } from '../language/compiled.js';
+import type { Expr } from '../language/expression.js';
+import type { ParsedExpression } from '../language/parse-expression.js';
+import type { Place, Places } from '../language/places.js';
+import type { RuleName } from '../names/rule-name.js';
+import { namesFor, ruleNames } from '../names/rule-names.js';
+import { call } from './calls.js';
+import type { Context, Variable } from './context.js';
+import type { Coverage } from './coverage.js';
+import { identifier, select } from './fields.js';
+import { listLiteral, literal, mapLiteral } from './literals.js';
+import { comprehension } from './macros.js';
+import { faulty } from './parts.js';
+
+/** The compilation of one expression for one method. */
+export class Compilation implements Context {
+  readonly places: Places;
+  readonly patterns: Patterns;
+  readonly #method: MethodName;
+  readonly #macros: ReadonlyMap<bigint, string>;
+  readonly #coverage: Coverage;
+  readonly #names: ReadonlyMap<string, RuleName>;
+  readonly #used = new Map<string, Variable>();
+  readonly #locals: { readonly name: string; readonly variable: Variable }[] = [];
+  #faults: RuleFault[] = [];
+  #slots = 0;
+
+  constructor(
+    parsed: Pick<ParsedExpression, 'places' | 'macros'>,
+    method: MethodName,
+    patterns: Patterns,
+    coverage: Coverage,
+  ) {
+    this.places = parsed.places;
+    this.#macros = parsed.macros;
+    this.#method = method;
+    this.patterns = patterns;
+    this.#coverage = coverage;
+    this.#names = namesFor(method);
+  }
+
+  get faults(): readonly RuleFault[] {
+    return this.#faults;
+  }
+
+  /** The names that the expression uses, by the slots in which they have to stand. */
+  get inputs(): readonly { readonly name: RuleName; readonly slot: number }[] {
+    return [...this.#used].map(([name, { slot }]) => ({ name: this.#names.get(name) as RuleName, slot }));
+  }
+
+  get slots(): number {
+    return this.#slots;
+  }
+
+  compile(expr: Expr): Compiled {
+    this.#coverage.reach(expr);
+    const { exprKind } = expr;
+    switch (exprKind.case) {
+      case 'constExpr':
+        return literal(expr, exprKind.value, this);
+      case 'identExpr':
+        return identifier(expr, exprKind.value, this);
+      case 'selectExpr':
+        return select(expr, exprKind.value, this);
+      case 'callExpr':
+        return call(expr, exprKind.value, this);
+      case 'listExpr':
+        return listLiteral(exprKind.value, this);
+      case 'structExpr':
+        return mapLiteral(expr, exprKind.value, this);
+      case 'comprehensionExpr':
+        return comprehension(expr, exprKind.value, this);
+      default:
+        return this.fault(this.places.of(expr), 'this has no meaning in a rule');
+    }
+  }
+
+  skip(expr: Expr): void {
+    this.#coverage.skip(expr);
+  }
+
+  fault({ start, end }: Place, message: string, help?: string): Compiled {
+    this.#faults.push({ severity: 'error', start, end, message, ...(help === undefined ? {} : { help }) });
+    return faulty;
+  }
+
+  variable(name: string): Variable | undefined {
+    const local = this.#locals.findLast((candidate) => candidate.name === name);
+    if (local !== undefined) return local.variable;
+    const used = this.#used.get(name);
+    if (used !== undefined) return used;
+    const known = this.#names.get(name);
+    if (known === undefined) return undefined;
+    const variable = { type: known.typeFor(this.#method), slot: this.#takeSlot() };
+    this.#used.set(name, variable);
+    return variable;
+  }
+
+  names(): readonly string[] {
+    return [...this.#locals.map(({ name }) => name), ...this.#names.keys()];
+  }
+
+  isTaken(name: string): boolean {
+    return (
+      ruleNames.some((known) => known.name === name) || this.#locals.some((local) => local.name === name)
+    );
+  }
+
+  withVariable<T>(name: string, variable: Omit<Variable, 'slot'>, body: (slot: number) => T): T {
+    const slot = this.#takeSlot();
+    this.#locals.push({ name, variable: { ...variable, slot } });
+    try {
+      return body(slot);
+    } finally {
+      this.#locals.pop();
+    }
+  }
+
+  attempt(expr: Expr): { readonly compiled: Compiled; readonly faults: readonly RuleFault[] } {
+    const before = this.#faults;
+    this.#faults = [];
+    try {
+      const compiled = this.compile(expr);
+      return { compiled, faults: this.#faults };
+    } finally {
+      this.#faults = before;
+    }
+  }
+
+  presence(expr: Expr, why: RuleFault | undefined): void {
+    this.#coverage.presence(expr, why);
+  }
+
+  macroName(loop: Expr): string {
+    return this.#macros.get(loop.id) ?? '';
+  }
+
+  #takeSlot(): number {
+    this.#slots += 1;
+    return this.#slots - 1;
+  }
+}

@@ -1,0 +1,88 @@
+import { type Compiled, constant } from '../language/compiled.js';
+import type { Expr, NodeOf } from '../language/expression.js';
+import { fieldNames, fieldOf } from '../language/field.js';
+import { nearestName } from '../language/nearest-name.js';
+import { bool, show, type Type } from '../language/type.js';
+import type { Context } from './context.js';
+import { withArticle } from './parts.js';
+
+export function identifier(expr: Expr, { name }: NodeOf<'identExpr'>, context: Context): Compiled {
+  const variable = context.variable(name);
+  if (variable === undefined) return unknownName(expr, name, context);
+  const { slot, type, texts } = variable;
+  return {
+    type,
+    weight: 1,
+    run: (frame) => frame.slots[slot] ?? false,
+    ...(texts === undefined ? {} : { texts }),
+  };
+}
+
+/** `operand.field`, or `has(operand.field)`. */
+export function select(expr: Expr, node: NodeOf<'selectExpr'>, context: Context): Compiled {
+  if (node.operand === undefined)
+    return context.fault(context.places.of(expr), 'nothing stands before the dot');
+  return node.testOnly
+    ? presence(expr, node.operand, node.field, context)
+    : access(expr, node.operand, node.field, context);
+}
+
+/** `has(name)` for a name that only some methods have. */
+export function namePresence(expr: Expr, name: Expr, context: Context): Compiled {
+  const { faults } = context.attempt(name);
+  context.presence(expr, faults[0]);
+  return { ...constant(bool, faults.length === 0), known: faults.length === 0 };
+}
+
+function access(expr: Expr, operand: Expr, name: string, context: Context): Compiled {
+  const owner = context.compile(operand);
+  if (owner.type.kind === 'nothing') return owner;
+  const field = fieldOf(owner.type, name);
+  if (field === undefined) return unknownField(expr, owner.type, name, context);
+  const { run } = owner;
+  return {
+    type: field.type,
+    weight: owner.weight + 1,
+    run: (frame) => field.read(run(frame), frame),
+  };
+}
+
+function presence(expr: Expr, operand: Expr, name: string, context: Context): Compiled {
+  const { compiled: owner, faults } = context.attempt(operand);
+  const field = faults.length === 0 ? fieldOf(owner.type, name) : undefined;
+  if (field === undefined) {
+    const place = context.places.field(expr);
+    context.presence(expr, faults[0] ?? { severity: 'error', ...place, ...absence(owner.type, name) });
+    return { ...constant(bool, false), known: false };
+  }
+  context.presence(expr, undefined);
+  return {
+    type: bool,
+    weight: owner.weight + 1,
+    run: (frame) => field.isSet(owner.run(frame)),
+  };
+}
+
+function unknownField(expr: Expr, owner: Type, name: string, context: Context): Compiled {
+  const { message, help } = absence(owner, name);
+  return context.fault(context.places.field(expr), message, help);
+}
+
+function absence(owner: Type, name: string): { readonly message: string; readonly help?: string } {
+  const names = fieldNames(owner);
+  if (owner.kind !== 'message' && owner.kind !== 'record')
+    return { message: `${withArticle(owner)} has no fields, so .${name} means nothing here` };
+  const near = nearestName(name, names);
+  const message = `${show(owner)} has no field "${name}"`;
+  if (near !== undefined) return { message, help: `did you mean "${near}"?` };
+  return { message, help: names.length === 0 ? 'it has no fields at all' : `it has ${names.join(', ')}` };
+}
+
+function unknownName(expr: Expr, name: string, context: Context): Compiled {
+  const near = nearestName(name, context.names());
+  return context.fault(
+    context.places.of(expr),
+    `there is no "${name}" here`,
+    near === undefined ? `known are ${context.names().join(', ')}` : `did you mean "${near}"?`,
+  );
+}

@@ -1,0 +1,127 @@
+import { type Compiled, constant } from '../language/compiled.js';
+import type { Expr, NodeOf } from '../language/expression.js';
+import { RuleError } from '../language/frame.js';
+import {
+  bool,
+  bytes,
+  common,
+  int,
+  listOf,
+  mapOf,
+  nothing,
+  string,
+  type Type,
+  uint,
+} from '../language/type.js';
+import type { Value } from '../language/value.js';
+import { checkedInt, checkedUint } from '../functions/operators.js';
+import type { Context } from './context.js';
+import { weightOf, withArticle } from './parts.js';
+
+export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, context: Context): Compiled {
+  const place = context.places.of(expr);
+  switch (constantKind.case) {
+    case 'boolValue':
+      return constant(bool, constantKind.value);
+    case 'stringValue':
+      return constant(string, constantKind.value);
+    case 'bytesValue':
+      return constant(bytes, constantKind.value);
+    case 'int64Value':
+      return number(int, constantKind.value, checkedInt);
+    case 'uint64Value':
+      return number(uint, constantKind.value, checkedUint);
+    case 'doubleValue':
+      return context.fault(place, 'no request has fractions, so rules know whole numbers only');
+    case 'nullValue':
+      return context.fault(place, 'nothing is ever null', 'ask with has() whether a message is there');
+    default:
+      return context.fault(place, 'this literal has no meaning in a rule');
+  }
+
+  function number(type: Type, value: bigint, check: (value: bigint) => bigint): Compiled {
+    try {
+      return constant(type, check(value));
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      return context.fault(place, 'this number does not fit into 64 bits');
+    }
+  }
+}
+
+export function listLiteral({ elements }: NodeOf<'listExpr'>, context: Context): Compiled {
+  const items = elements.map((element) => context.compile(element));
+  const element = commonType(items, elements, 'a list', context);
+  const type = listOf(element);
+  const weight = weightOf(items);
+  if (items.every((item) => item.constant !== undefined)) {
+    const value = items.map((item) => item.constant as Value);
+    return { type, weight: 1, constant: value, run: () => value };
+  }
+  return { type, weight, run: (frame) => items.map((item) => item.run(frame)) };
+}
+
+export function mapLiteral(
+  expr: Expr,
+  { entries, messageName }: NodeOf<'structExpr'>,
+  context: Context,
+): Compiled {
+  if (messageName !== '')
+    return context.fault(
+      context.places.of(expr),
+      `a rule makes no messages, so ${messageName}{} cannot stand here`,
+    );
+  const keyNodes: Expr[] = [];
+  const valueNodes: Expr[] = [];
+  for (const { keyKind, value } of entries) {
+    if (keyKind.case !== 'mapKey' || value === undefined)
+      return context.fault(context.places.of(expr), 'a map has a key and a value in each entry');
+    keyNodes.push(keyKind.value);
+    valueNodes.push(value);
+  }
+  const keys = keyNodes.map((node) => context.compile(node));
+  const values = valueNodes.map((node) => context.compile(node));
+  const key = commonType(keys, keyNodes, "a map's keys", context);
+  const value = commonType(values, valueNodes, "a map's values", context);
+  if (!['bool', 'int', 'uint', 'string', 'nothing'].includes(key.kind))
+    return context.fault(context.places.of(expr), `a key is a text, number or bool, not ${withArticle(key)}`);
+  const twice = keyNodes.findIndex(
+    (_, index) =>
+      keys[index]?.constant !== undefined &&
+      keys.findIndex((other) => other.constant === keys[index]?.constant) < index,
+  );
+  if (twice >= 0)
+    return context.fault(context.places.of(keyNodes[twice] as Expr), 'the map has this key twice');
+  const run: Compiled['run'] = (frame) => {
+    const map = new Map<Value, Value>();
+    for (const [index, compiled] of keys.entries()) {
+      const at = compiled.run(frame);
+      if (map.has(at)) throw new RuleError('a map gets one key twice');
+      map.set(at, (values[index] as Compiled).run(frame));
+    }
+    return map;
+  };
+  return { type: mapOf(key, value), weight: weightOf([...keys, ...values]), run };
+}
+
+/** The one type that all parts are of. */
+function commonType(
+  parts: readonly Compiled[],
+  nodes: readonly Expr[],
+  what: string,
+  context: Context,
+): Type {
+  let type: Type = nothing;
+  for (const [index, part] of parts.entries()) {
+    const next = common(type, part.type);
+    if (next === undefined) {
+      context.fault(
+        context.places.of(nodes[index] as Expr),
+        `${what} must be of one type: this is ${withArticle(part.type)}, what stands before is ${withArticle(type)}`,
+      );
+      return nothing;
+    }
+    type = next;
+  }
+  return type;
+}

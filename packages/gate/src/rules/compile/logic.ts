@@ -1,0 +1,65 @@
+import { type Compiled, constant } from '../language/compiled.js';
+import type { Expr } from '../language/expression.js';
+import { type Frame, RuleError } from '../language/frame.js';
+import { bool, common, show } from '../language/type.js';
+import type { Value } from '../language/value.js';
+import type { Context } from './context.js';
+import { condition, unionOfTexts, weightOf } from './parts.js';
+
+/** Steps for an error that `&&` or `||` absorbs: making one takes as long. */
+const absorbed = 20;
+
+/** `&&` and `||`. An error on one side does not matter when the other side decides; too many steps always do. */
+export function junction(sides: readonly [Expr, Expr], decisive: boolean, context: Context): Compiled {
+  const left = condition(sides[0], context);
+  if (left.known === decisive) {
+    context.skip(sides[1]);
+    return { ...constant(bool, decisive), known: decisive };
+  }
+  const right = condition(sides[1], context);
+  if (right.known === decisive) return { ...constant(bool, decisive), known: decisive };
+  if (left.known !== undefined) return right;
+  if (right.known !== undefined) return left;
+  const run = (frame: Frame): Value => {
+    let value: Value;
+    try {
+      value = left.run(frame);
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      frame.spend(absorbed);
+      if (right.run(frame) === decisive) return decisive;
+      throw error;
+    }
+    return value === decisive ? decisive : right.run(frame);
+  };
+  return { type: bool, weight: weightOf([left, right]), run };
+}
+
+export function negation(operand: Expr, context: Context): Compiled {
+  const { run, weight, known } = condition(operand, context);
+  if (known !== undefined) return { ...constant(bool, !known), known: !known };
+  return { type: bool, weight: weight + 1, run: (frame) => run(frame) !== true };
+}
+
+/** `test ? yes : no`. */
+export function choice(expr: Expr, parts: readonly [Expr, Expr, Expr], context: Context): Compiled {
+  const test = condition(parts[0], context);
+  if (test.known !== undefined) {
+    context.skip(test.known ? parts[2] : parts[1]);
+    return context.compile(test.known ? parts[1] : parts[2]);
+  }
+  const yes = context.compile(parts[1]);
+  const no = context.compile(parts[2]);
+  const type = common(yes.type, no.type);
+  if (type === undefined)
+    return context.fault(
+      context.places.of(expr),
+      `the two branches are of different types: ${show(yes.type)} and ${show(no.type)}`,
+    );
+  return {
+    type,
+    weight: weightOf([test, yes, no]),
+    run: (frame) => (test.run(frame) === true ? yes.run(frame) : no.run(frame)),
+    ...unionOfTexts([yes, no]),
+  };
+}

@@ -1,0 +1,115 @@
+import type { Compiled } from '../language/compiled.js';
+import { type Expr, type Macro, macroOf, type NodeOf } from '../language/expression.js';
+import { type Frame, RuleError } from '../language/frame.js';
+import { bool, listOf, type Type } from '../language/type.js';
+import type { Value } from '../language/value.js';
+import type { Context } from './context.js';
+import { condition, withArticle } from './parts.js';
+
+const absorbed = 20;
+
+/** `items.all(name, test)` and the other macros. Each round costs what its body weighs. */
+export function comprehension(expr: Expr, node: NodeOf<'comprehensionExpr'>, context: Context): Compiled {
+  const macro = macroOf(node, context.macroName(expr));
+  const items = context.compile(macro.items);
+  const element = elementOf(items.type);
+  if (element === undefined)
+    return context.fault(
+      context.places.of(macro.items),
+      `${macro.name}() walks through a list or the keys of a map, and this is ${withArticle(items.type)}`,
+    );
+  if (context.isTaken(macro.variable))
+    return context.fault(
+      context.places.operator(expr),
+      `the variable "${macro.variable}" of ${macro.name}() hides a name that means something else`,
+      'choose another name',
+    );
+  return context.withVariable(macro.variable, { type: element, ...textsOf(items) }, (slot) =>
+    loop(macro, items, slot, context),
+  );
+}
+
+function loop(macro: Macro, items: Compiled, slot: number, context: Context): Compiled {
+  const test = macro.test && condition(macro.test, context);
+  const step = macro.step && context.compile(macro.step);
+  const round = 1 + (test?.weight ?? 0) + (step?.weight ?? 0);
+  const each = (frame: Frame): readonly Value[] => {
+    const whole = items.run(frame);
+    const list = whole instanceof Map ? [...whole.keys()] : (whole as readonly Value[]);
+    frame.spend(whole instanceof Map ? list.length : 0);
+    return list;
+  };
+  const passes = (frame: Frame, item: Value): boolean => {
+    frame.spend(round);
+    frame.slots[slot] = item;
+    return test === undefined || test.run(frame) === true;
+  };
+  const weight = items.weight + 1;
+  switch (macro.name) {
+    case 'all':
+      return { type: bool, weight, run: (frame) => !decided(each(frame), false, frame, passes) };
+    case 'exists':
+      return { type: bool, weight, run: (frame) => decided(each(frame), true, frame, passes) };
+    case 'filter':
+      return {
+        type: listOf(elementOf(items.type) as Type),
+        weight,
+        run: (frame) => each(frame).filter((item) => passes(frame, item)),
+      };
+    case 'map':
+      return {
+        type: listOf((step as Compiled).type),
+        weight,
+        run: (frame) =>
+          each(frame).flatMap((item) => (passes(frame, item) ? [(step as Compiled).run(frame)] : [])),
+      };
+    default:
+      return {
+        type: bool,
+        weight,
+        run: (frame) => each(frame).filter((item) => passes(frame, item)).length === 1,
+      };
+  }
+}
+
+/** Whether some item's test gives `wanted`. An error counts only when none does, as with `||`. */
+function decided(
+  items: readonly Value[],
+  wanted: boolean,
+  frame: Frame,
+  passes: (frame: Frame, item: Value) => boolean,
+): boolean {
+  let failure: RuleError | undefined;
+  for (const item of items) {
+    try {
+      if (passes(frame, item) === wanted) return true;
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      frame.spend(absorbed);
+      failure ??= error;
+    }
+  }
+  if (failure !== undefined) throw failure;
+  return false;
+}
+
+/** The type of what a macro walks through; undefined: it cannot. */
+function elementOf(type: Type): Type | undefined {
+  switch (type.kind) {
+    case 'list':
+      return type.element;
+    case 'map':
+      return type.key;
+    case 'nothing':
+      return type;
+    default:
+      return undefined;
+  }
+}
+
+/** The variable over a list of texts that stand in the expression can be a pattern. */
+function textsOf({ constant }: Compiled): { readonly texts?: readonly string[] } {
+  if (!Array.isArray(constant)) return {};
+  const texts = constant.filter((value) => typeof value === 'string');
+  return texts.length === constant.length ? { texts } : {};
+}

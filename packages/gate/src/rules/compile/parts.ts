@@ -1,0 +1,78 @@
+import { type Frame, RuleError } from '../language/frame.js';
+import type { Compiled } from '../language/compiled.js';
+import type { Expr } from '../language/expression.js';
+import { show, type Type } from '../language/type.js';
+import type { Value } from '../language/value.js';
+import type { Context } from './context.js';
+
+/** Stands for a part that is wrong; the fault was reported, so nobody runs it. */
+export const faulty: Compiled = {
+  type: { kind: 'nothing' },
+  weight: 0,
+  run: () => {
+    throw new RuleError('the expression is wrong here');
+  },
+};
+
+/** Compiles a part that has to be a bool. */
+export function condition(expr: Expr, context: Context): Compiled {
+  const compiled = context.compile(expr);
+  const { kind } = compiled.type;
+  if (kind === 'bool' || kind === 'nothing') return compiled;
+  const help =
+    kind === 'list' || kind === 'string' || kind === 'map'
+      ? 'compare it, or ask for its size()'
+      : 'compare it with something';
+  return context.fault(
+    context.places.of(expr),
+    `a condition is true or false, and this is ${withArticle(compiled.type)}`,
+    help,
+  );
+}
+
+export function withArticle(type: Type): string {
+  const shown = show(type);
+  return `${/^[aeio]/i.test(shown) ? 'an' : 'a'} ${shown}`;
+}
+
+/** The weight of a node with these parts below it. */
+export function weightOf(parts: readonly Compiled[]): number {
+  return parts.reduce((sum, { weight }) => sum + weight, 1);
+}
+
+/** What both branches can be, when all of it is written in the expression. */
+export function unionOfTexts(parts: readonly Compiled[]): { readonly texts?: readonly string[] } {
+  const texts = parts.map((part) => part.texts);
+  return texts.every((list) => list !== undefined) ? { texts: [...new Set(texts.flat())] } : {};
+}
+
+/** Whether two values of comparable types are equal. Numbers of both kinds are bigints, and compare by value. */
+export function equal(left: Value, right: Value, frame: Frame): boolean {
+  if (left === right) return true;
+  if (typeof left === 'string') {
+    if (left.length > 256) frame.spend(left.length >> 8);
+    return false;
+  }
+  if (Array.isArray(left) && Array.isArray(right)) return equalLists(left, right, frame);
+  if (left instanceof Uint8Array && right instanceof Uint8Array) {
+    frame.spend(Math.min(left.length, right.length) >> 8);
+    return Buffer.compare(left, right) === 0;
+  }
+  return left instanceof Map && right instanceof Map && equalMaps(left, right, frame);
+}
+
+function equalLists(left: readonly Value[], right: readonly Value[], frame: Frame): boolean {
+  if (left.length !== right.length) return false;
+  frame.spend(left.length);
+  return left.every((item, index) => equal(item, right[index] as Value, frame));
+}
+
+function equalMaps(left: ReadonlyMap<Value, Value>, right: ReadonlyMap<Value, Value>, frame: Frame): boolean {
+  if (left.size !== right.size) return false;
+  frame.spend(left.size);
+  for (const [key, value] of left) {
+    const other = right.get(key);
+    if (other === undefined || !equal(value, other, frame)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,148 @@
+import { RuleError } from '../language/frame.js';
+import { checkedInt, checkedUint } from './operators.js';
+import { type Overload, overload } from './overload.js';
+
+/** A function as the reference page shows it. */
+export interface RuleFunction {
+  readonly name: string;
+  /** As it is written: `text.startsWith(text)`. */
+  readonly form: string;
+  readonly doc: string;
+  readonly overloads: readonly Overload[];
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
+
+/** All functions with arguments of a fixed type. */
+export const ruleFunctions: readonly RuleFunction[] = [
+  method('startsWith', 'text.startsWith(start)', 'Whether a text begins so.', (text, start) =>
+    text.startsWith(start),
+  ),
+  method('endsWith', 'text.endsWith(end)', 'Whether a text ends so.', (text, end) => text.endsWith(end)),
+  method('contains', 'text.contains(part)', 'Whether a text has this part.', (text, part) =>
+    text.includes(part),
+  ),
+  method(
+    'within',
+    'path.within(directory)',
+    'Whether an absolute path lies below a directory by its letters: `..`, `.` and `//` are not below anything. ' +
+      'Unlike `startsWith`, it cannot be led out. Links are not followed.',
+    within,
+  ),
+  {
+    name: 'split',
+    form: 'text.split(separator)',
+    doc: 'The parts of a text between separators; an empty separator gives its characters.',
+    overloads: [
+      overload(
+        'method',
+        'split',
+        ['string', 'string'],
+        'texts',
+        (text, separator) => (separator === '' ? Array.from(text) : text.split(separator)),
+        4,
+      ),
+    ],
+  },
+  {
+    name: 'lowerAscii',
+    form: 'text.lowerAscii()',
+    doc: 'The text with A to Z made small.',
+    overloads: [
+      overload(
+        'method',
+        'lowerAscii',
+        ['string'],
+        'string',
+        (text) => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase()),
+        8,
+      ),
+    ],
+  },
+  {
+    name: 'size',
+    form: 'size(value), value.size()',
+    doc: 'Characters of a text, bytes, entries of a list or map.',
+    overloads: (['function', 'method'] as const).flatMap((style) => [
+      overload(style, 'size', ['string'], 'int', (text) => BigInt(characters(text)), 16),
+      overload(style, 'size', ['bytes'], 'int', (bytes) => BigInt(bytes.length)),
+    ]),
+  },
+  {
+    name: 'int',
+    form: 'int(value)',
+    doc: 'A whole number from an unsigned one, or from decimal digits.',
+    overloads: [
+      overload('function', 'int', ['int'], 'int', (value) => value),
+      overload('function', 'int', ['uint'], 'int', checkedInt),
+      overload('function', 'int', ['string'], 'int', (text) => checkedInt(decimal(text, /^-?[0-9]{1,20}$/))),
+    ],
+  },
+  {
+    name: 'uint',
+    form: 'uint(value)',
+    doc: 'An unsigned number from a whole one, or from decimal digits.',
+    overloads: [
+      overload('function', 'uint', ['uint'], 'uint', (value) => value),
+      overload('function', 'uint', ['int'], 'uint', checkedUint),
+      overload('function', 'uint', ['string'], 'uint', (text) => checkedUint(decimal(text, /^[0-9]{1,20}$/))),
+    ],
+  },
+  {
+    name: 'string',
+    form: 'string(value)',
+    doc: 'A text from a number, a bool, or bytes of UTF-8.',
+    overloads: [
+      overload('function', 'string', ['string'], 'string', (text) => text),
+      overload('function', 'string', ['bool'], 'string', String),
+      overload('function', 'string', ['int'], 'string', String),
+      overload('function', 'string', ['uint'], 'string', String),
+      overload('function', 'string', ['bytes'], 'string', utf8, 16),
+    ],
+  },
+  {
+    name: 'bytes',
+    form: 'bytes(text)',
+    doc: 'The UTF-8 of a text.',
+    overloads: [overload('function', 'bytes', ['string'], 'bytes', (text) => encoder.encode(text), 16)],
+  },
+];
+
+/** A question that a text answers about another one. */
+function method(
+  name: string,
+  form: string,
+  doc: string,
+  run: (text: string, other: string) => boolean,
+): RuleFunction {
+  return { name, form, doc, overloads: [overload('method', name, ['string', 'string'], 'bool', run, 64)] };
+}
+
+function within(path: string, directory: string): boolean {
+  const base = directory.replace(/\/$/, '');
+  if (!path.startsWith(`${base}/`) || !path.startsWith('/') || path.includes('\0')) return false;
+  return path
+    .slice(1)
+    .split('/')
+    .every((name) => name !== '' && name !== '.' && name !== '..');
+}
+
+function characters(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+function decimal(text: string, form: RegExp): bigint {
+  if (!form.test(text)) throw new RuleError('a text that is no decimal number');
+  return BigInt(text);
+}
+
+function utf8(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch (error) {
+    throw new RuleError('bytes that are no UTF-8', { cause: error });
+  }
+}

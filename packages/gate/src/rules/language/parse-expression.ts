@@ -1,0 +1,103 @@
+import { parse } from '@bufbuild/cel';
+import { type Expr, partsOf } from './expression.js';
+import { ruleLimits } from './limits.js';
+import { Places } from './places.js';
+import { type ScanFault, scan, type Token } from './tokens.js';
+
+/** An expression that can be read, whatever it means. */
+export interface ParsedExpression {
+  readonly root: Expr;
+  readonly places: Places;
+  /** The name of the macro that a loop was written as, by the loop's id. */
+  readonly macros: ReadonlyMap<bigint, string>;
+}
+
+export type ExpressionRead =
+  | { readonly ok: true; readonly parsed: ParsedExpression }
+  | { readonly ok: false; readonly fault: ScanFault };
+
+/** Reads an expression within the limits of size and depth. Never throws. */
+export function parseExpression(source: string): ExpressionRead {
+  const scanned = scan(source);
+  if (!scanned.ok) return scanned;
+  const { text, tokens, closings } = scanned;
+  if (tokens.length === 0)
+    return { ok: false, fault: { start: 0, end: source.length, message: 'the expression is empty' } };
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse(text);
+  } catch (error) {
+    return { ok: false, fault: syntaxFault(error, source, tokens) };
+  }
+  const size = measure(parsed.expr);
+  if (size.nodes > ruleLimits.nodes || size.depth > ruleLimits.depth) {
+    const message =
+      size.depth > ruleLimits.depth
+        ? `operators are nested more than ${ruleLimits.depth} deep`
+        : `the expression has more than ${ruleLimits.nodes} parts`;
+    return { ok: false, fault: { start: 0, end: source.length, message, help: 'make several rules of it' } };
+  }
+  const macros = new Map(
+    Object.entries(parsed.sourceInfo?.macroCalls ?? {}).map(([id, { exprKind }]) => [
+      BigInt(id),
+      exprKind.case === 'callExpr' ? exprKind.value.function : '',
+    ]),
+  );
+  const places = new Places(source, parsed.sourceInfo?.positions ?? {}, tokens, closings);
+  return { ok: true, parsed: { root: parsed.expr, places, macros } };
+}
+
+/** Counts without recursion: the depth is what is to be found out. */
+function measure(root: Expr): { readonly nodes: number; readonly depth: number } {
+  let nodes = 0;
+  let depth = 0;
+  let level: readonly Expr[] = [root];
+  while (level.length > 0) {
+    depth += 1;
+    nodes += level.length;
+    if (nodes > ruleLimits.nodes || depth > ruleLimits.depth) break;
+    level = level.flatMap(partsOf);
+  }
+  return { nodes, depth };
+}
+
+/** The library's errors, which name a place only when the grammar failed. */
+function syntaxFault(error: unknown, source: string, tokens: readonly Token[]): ScanFault {
+  if (error instanceof RangeError)
+    return { start: 0, end: source.length, message: 'the expression is nested too deeply to be read' };
+  const offset = offsetOf(error);
+  if (offset === undefined) {
+    const message = error instanceof Error && error.message !== '' ? error.message : 'it cannot be read';
+    return { start: 0, end: source.length, message };
+  }
+  const token = tokens.find(({ start }) => start >= offset);
+  if (token === undefined)
+    return { start: source.length - 1, end: source.length, message: 'the expression ends too early' };
+  const { start, end } = token;
+  const word = source.slice(start, end);
+  if (error instanceof Error && /reserved/.test(error.message))
+    return { start, end, message: `"${word}" is a word of the language and cannot be a name` };
+  // The grammar turns back to the operator when what follows it is missing.
+  if (/[-+*/%<>=!&|?]$/.test(word) && tokens.at(-1) === token)
+    return { start, end, message: `something must follow "${word}"` };
+  const help = habits.get(word);
+  return { start, end, message: `"${word}" cannot stand here`, ...(help === undefined ? {} : { help }) };
+}
+
+/** What other languages write. */
+const habits: ReadonlyMap<string, string> = new Map([
+  ['=', 'write == to compare'],
+  ['and', 'write &&'],
+  ['or', 'write ||'],
+  ['not', 'write !'],
+  ['&', 'write &&'],
+  ['|', 'write ||'],
+  [';', 'a rule is one expression; join conditions with &&'],
+]);
+
+function offsetOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('location' in error)) return undefined;
+  const { location } = error as { location?: { start?: { offset?: unknown } } };
+  const offset = location?.start?.offset;
+  return typeof offset === 'number' ? offset : undefined;
+}

@@ -1,0 +1,122 @@
+import type { Expr } from './expression.js';
+import type { Token } from './tokens.js';
+
+/** A part of the source; `end` is exclusive. */
+export interface Place {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Where the nodes of an expression stand. The parser keeps one offset for each, and not always its first: that of an
+ * operator, of a dot, of a bracket. The tokens say the rest.
+ */
+export class Places {
+  readonly #positions: Readonly<Record<string, number>>;
+  readonly #tokens: readonly Token[];
+  readonly #source: string;
+  readonly #closings: ReadonlyMap<number, number>;
+
+  constructor(
+    source: string,
+    positions: Readonly<Record<string, number>>,
+    tokens: readonly Token[],
+    closings: ReadonlyMap<number, number>,
+  ) {
+    this.#source = source;
+    this.#positions = positions;
+    this.#tokens = tokens;
+    this.#closings = closings;
+  }
+
+  of(expr: Expr): Place {
+    const start = this.#start(expr);
+    return { start, end: Math.max(this.#end(expr), start + 1) };
+  }
+
+  /** The name behind the dot of `operand.name`. */
+  field(expr: Expr): Place {
+    return this.#nameAfter(expr) ?? this.of(expr);
+  }
+
+  /** The name of a function, or of an operator. */
+  operator(expr: Expr): Place {
+    const { exprKind } = expr;
+    const at = this.#at(expr);
+    if (exprKind.case === 'comprehensionExpr' || (exprKind.case === 'callExpr' && exprKind.value.target)) {
+      const dot = this.#tokenFrom(at);
+      const name = dot && this.#tokenFrom(dot.end);
+      if (name !== undefined) return name;
+    }
+    return this.#tokenFrom(at) ?? { start: at, end: at + 1 };
+  }
+
+  #at(expr: Expr): number {
+    return this.#positions[String(expr.id)] ?? 0;
+  }
+
+  #start(expr: Expr): number {
+    const { exprKind } = expr;
+    switch (exprKind.case) {
+      case 'selectExpr':
+        // `has(a.b)`: the node stands for the call, the operand is inside.
+        return exprKind.value.operand === undefined ? this.#at(expr) : this.#start(exprKind.value.operand);
+      case 'comprehensionExpr':
+        return exprKind.value.iterRange === undefined
+          ? this.#at(expr)
+          : this.#start(exprKind.value.iterRange);
+      case 'callExpr': {
+        const first = exprKind.value.target ?? exprKind.value.args[0];
+        return first === undefined ? this.#at(expr) : Math.min(this.#at(expr), this.#start(first));
+      }
+      default:
+        return this.#at(expr);
+    }
+  }
+
+  #end(expr: Expr): number {
+    const { exprKind } = expr;
+    switch (exprKind.case) {
+      case 'constExpr':
+        return this.#literalEnd(this.#at(expr));
+      case 'selectExpr':
+        return this.field(expr).end;
+      case 'callExpr': {
+        const { target, args, function: name } = exprKind.value;
+        const last = args.at(-1);
+        const isOperator = /[^A-Za-z0-9_]|^_/.test(name) && target === undefined;
+        if (isOperator && name !== '_[_]' && last !== undefined) return this.#end(last);
+        return this.#closing(this.#at(expr));
+      }
+      case 'listExpr':
+      case 'structExpr':
+      case 'comprehensionExpr':
+        return this.#closing(this.#at(expr));
+      default:
+        return this.#tokenFrom(this.#at(expr))?.end ?? this.#at(expr) + 1;
+    }
+  }
+
+  /** Behind the bracket that closes the first one from there on. */
+  #closing(at: number): number {
+    const opening = this.#tokens.find(({ start }) => start >= at && this.#closings.has(start));
+    return (opening && this.#closings.get(opening.start)) ?? this.#tokenFrom(at)?.end ?? at + 1;
+  }
+
+  #literalEnd(at: number): number {
+    const token = this.#tokenFrom(at);
+    if (token?.kind === 'sign') return this.#tokenFrom(token.end)?.end ?? token.end;
+    return token?.end ?? at + 1;
+  }
+
+  #nameAfter(expr: Expr): Place | undefined {
+    if (expr.exprKind.case !== 'selectExpr') return undefined;
+    const { operand, field, testOnly } = expr.exprKind.value;
+    const from = testOnly && operand !== undefined ? this.#end(operand) : this.#at(expr);
+    return this.#tokens.find(({ start, end }) => start >= from && this.#source.slice(start, end) === field);
+  }
+
+  #tokenFrom(at: number): Token | undefined {
+    return this.#tokens.find(({ start }) => start >= at);
+  }
+}

@@ -1,0 +1,116 @@
+import { ruleLimits } from './limits.js';
+
+/** A word, number, text or sign. Offsets count UTF-16 units; `end` is exclusive. */
+export interface Token {
+  readonly start: number;
+  readonly end: number;
+  readonly kind: 'word' | 'number' | 'text' | 'sign';
+}
+
+export interface ScanFault {
+  readonly start: number;
+  readonly end: number;
+  readonly message: string;
+  readonly help?: string;
+}
+
+export type Scanned =
+  | {
+      readonly ok: true;
+      /** The source with comments made blanks, since the parser knows only one in a row. */
+      readonly text: string;
+      readonly tokens: readonly Token[];
+      /** From each opening bracket's offset to the offset behind its closing one. */
+      readonly closings: ReadonlyMap<number, number>;
+    }
+  | { readonly ok: false; readonly fault: ScanFault };
+
+const blank = /(?:[ \t\r\n\f]+|\/\/[^\r\n]*)+/y;
+const text =
+  /(?:[rR][bB]?|[bB][rR])(?:"""[^]*?"""|'''[^]*?'''|"[^"\r\n]*"|'[^'\r\n]*')|[bB]?(?:"""(?:\\[^]|[^\\])*?"""|'''(?:\\[^]|[^\\])*?'''|"(?:\\.|[^"\\\r\n])*"|'(?:\\.|[^'\\\r\n])*')/y;
+const word = /[A-Za-z_][A-Za-z0-9_]*/y;
+const number = /(?:0[xX][0-9a-fA-F]+|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[uU]?/y;
+const sign = /&&|\|\||[<>=!]=|[^]/y;
+
+const closers: ReadonlyMap<string, string> = new Map([
+  ['(', ')'],
+  ['[', ']'],
+  ['{', '}'],
+]);
+
+/**
+ * Finds the words of an expression, for the places in messages, and refuses what the parser should not have to see:
+ * deep nesting, long blanks, brackets and texts that do not end.
+ */
+export function scan(source: string): Scanned {
+  if (source.length > ruleLimits.source)
+    return fail(
+      0,
+      source.length,
+      `an expression has at most ${ruleLimits.source} characters, this one has ${source.length}`,
+    );
+  const tokens: Token[] = [];
+  const open: { readonly bracket: string; readonly start: number }[] = [];
+  const closings = new Map<number, number>();
+  let clean = '';
+  let at = 0;
+  while (at < source.length) {
+    const gap = take(blank, source, at);
+    if (gap > at) {
+      if (gap - at > ruleLimits.blanks)
+        return fail(at, gap, `at most ${ruleLimits.blanks} blanks and characters of comments stand in a row`);
+      clean += source.slice(at, gap).replaceAll(/[^\r\n]/g, ' ');
+      at = gap;
+      continue;
+    }
+    const token = nextToken(source, at);
+    const written = source.slice(token.start, token.end);
+    if (written === '"' || written === "'")
+      return fail(at, at + 1, 'this text does not end', `close it with ${written} on the same line`);
+    if (closers.has(written)) {
+      open.push({ bracket: written, start: at });
+      if (open.length > ruleLimits.nesting)
+        return fail(at, at + 1, `brackets are nested more than ${ruleLimits.nesting} deep`);
+    }
+    if (written === ')' || written === ']' || written === '}') {
+      const last = open.pop();
+      if (last === undefined || closers.get(last.bracket) !== written)
+        return fail(at, at + 1, `nothing is open that "${written}" could close`);
+      closings.set(last.start, token.end);
+    }
+    tokens.push(token);
+    clean += written;
+    at = token.end;
+  }
+  const left = open.pop();
+  if (left !== undefined)
+    return fail(
+      left.start,
+      left.start + 1,
+      `"${left.bracket}" is never closed`,
+      `add "${closers.get(left.bracket)}"`,
+    );
+  return { ok: true, text: clean, tokens, closings };
+}
+
+function nextToken(source: string, start: number): Token {
+  for (const [kind, pattern] of [
+    ['text', text],
+    ['word', word],
+    ['number', number],
+  ] as const) {
+    const end = take(pattern, source, start);
+    if (end > start) return { start, end, kind };
+  }
+  return { start, end: take(sign, source, start), kind: 'sign' };
+}
+
+/** The end of what the pattern matches at `start`; `start` when it matches nothing. */
+function take(pattern: RegExp, source: string, start: number): number {
+  pattern.lastIndex = start;
+  return pattern.test(source) ? pattern.lastIndex : start;
+}
+
+function fail(start: number, end: number, message: string, help?: string): Scanned {
+  return { ok: false, fault: { start, end, message, ...(help === undefined ? {} : { help }) } };
+}

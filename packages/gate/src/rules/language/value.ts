@@ -1,0 +1,17 @@
+import type { Message } from '@bufbuild/protobuf';
+
+/** A value of the language. `int` and `uint` are bigints; which one is known from the type. */
+export type Value =
+  | boolean
+  | bigint
+  | string
+  | Uint8Array
+  | readonly Value[]
+  | ReadonlyMap<Value, Value>
+  | Message
+  | FieldValues;
+
+/** A record: `container`, `peer`. */
+export interface FieldValues {
+  readonly [field: string]: Value | undefined;
+}

@@ -1,0 +1,106 @@
+import { methodNames } from '@kata-agent/catalogue';
+import type { ContainerFacts, PeerFacts } from '../../rule-context.js';
+import { RuleError } from '../language/frame.js';
+import { int, listOf, mapOf, type RecordField, string, type Type } from '../language/type.js';
+import type { FieldValues } from '../language/value.js';
+import { requestDescriptor } from './request-descriptor.js';
+import type { RuleName } from './rule-name.js';
+
+function record(name: string, fields: Readonly<Record<string, RecordField>>): Type {
+  return { kind: 'record', name, fields: new Map(Object.entries(fields)) };
+}
+
+const states: readonly ContainerFacts['state'][] = ['none', 'created', 'running', 'paused', 'stopped'];
+const peerKinds: readonly PeerFacts['kind'][] = ['unix', 'vsock', 'tls'];
+
+const claimed = record('claimed', {
+  image: { type: string, doc: 'The image, from the annotation of the container runtime; empty without one.' },
+  annotations: { type: mapOf(string, string), doc: 'Annotations of the container.' },
+});
+
+const container = record('container', {
+  id: { type: string, doc: 'As the host named it.' },
+  state: {
+    type: { kind: 'string', among: states },
+    doc: 'none: no such container (yet); created, running, paused or stopped.',
+  },
+  claimed: { type: claimed, doc: 'What the host says of it, and nothing proves (S27).' },
+});
+
+const sandbox = record('sandbox', {
+  id: { type: string, doc: 'Empty before CreateSandbox.' },
+  containers: { type: listOf(string), doc: 'The ids of the containers that there are.' },
+});
+
+const peer = record('peer', {
+  kind: { type: { kind: 'string', among: peerKinds }, doc: 'unix, vsock or tls.' },
+  cid: { type: int, optional: true, doc: 'On vsock: 2 is the host.' },
+  uid: { type: int, optional: true, doc: 'On a unix socket.' },
+  subject: { type: string, optional: true, doc: "On TLS: of the client's certificate." },
+  sans: { type: listOf(string), optional: true, doc: "On TLS: other names in the client's certificate." },
+});
+
+const naming = methodNames.filter((method) =>
+  requestDescriptor(method).fields.some(({ name }) => name === 'container_id'),
+);
+
+/** Names that say something of the call itself, for all methods or those that name a container. */
+export const callNames: readonly RuleName[] = [
+  {
+    name: 'request',
+    methods: methodNames,
+    doc: "The request's message, with the names of the .proto file. What is absent reads as empty, 0 or false.",
+    example: 'has(request.container_id) ? request.container_id != "" : true',
+    typeFor: (method) => ({ kind: 'message', message: requestDescriptor(method) }),
+    read: (request) => request,
+  },
+  {
+    name: 'container',
+    methods: naming,
+    doc: 'The container that the call names. For CreateContainer it is the one to be made, in the state none.',
+    example: 'container.state != "paused"',
+    typeFor: () => container,
+    read(_, context) {
+      if (context.container === undefined) throw new RuleError('the call names no container');
+      return containerValue(context.container);
+    },
+  },
+  {
+    name: 'sandbox',
+    methods: methodNames,
+    doc: 'The pod.',
+    example: 'sandbox.containers.size() < 10',
+    typeFor: () => sandbox,
+    read: (_, context) => ({ id: context.sandbox.id, containers: context.sandbox.containers }),
+  },
+  {
+    name: 'listener',
+    methods: methodNames,
+    doc: 'The name of the listener that the call came through.',
+    example: 'listener == "host"',
+    typeFor: () => string,
+    read: (_, context) => context.listener,
+  },
+  {
+    name: 'peer',
+    methods: methodNames,
+    doc: 'The other end of the connection. What its kind does not have is an error to read; ask with has().',
+    example: 'has(peer.cid) && peer.cid == 2',
+    typeFor: () => peer,
+    read: (_, context) => peerValue(context.peer),
+  },
+];
+
+function containerValue({ id, state, claimed: { image, annotations } }: ContainerFacts): FieldValues {
+  return { id, state, claimed: { image, annotations: new Map(Object.entries(annotations)) } };
+}
+
+function peerValue({ kind, cid, uid, subject, sans }: PeerFacts): FieldValues {
+  return {
+    kind,
+    cid: cid === undefined ? undefined : BigInt(cid),
+    uid: uid === undefined ? undefined : BigInt(uid),
+    subject,
+    sans,
+  };
+}

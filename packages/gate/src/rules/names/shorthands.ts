@@ -1,0 +1,123 @@
+import { constants } from 'node:fs';
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import type { MethodName } from '@kata-agent/catalogue';
+import {
+  CopyFileRequestSchema,
+  CreateContainerRequestSchema,
+  SignalProcessRequestSchema,
+} from '@kata-agent/protocol/agent';
+import { create } from '@bufbuild/protobuf';
+import { LinuxDeviceSchema, MountSchema, UserSchema } from '@kata-agent/protocol/oci';
+import { capabilitiesOf, processOf } from '../../facts/process-of.js';
+import { RuleError } from '../language/frame.js';
+import { bool, int, listOf, mapOf, string, type Type } from '../language/type.js';
+import type { Value } from '../language/value.js';
+import type { RuleName } from './rule-name.js';
+
+const processes: readonly MethodName[] = ['CreateContainer', 'ExecProcess'];
+const creation: readonly MethodName[] = ['CreateContainer'];
+const copying: readonly MethodName[] = ['CopyFile'];
+
+const fileTypes = ['regular', 'directory', 'symlink', 'other'];
+
+/** Short names for what rules ask most. */
+export const shorthands: readonly RuleName[] = [
+  shorthand('args', listOf(string), processes, {
+    doc: 'The command and its arguments.',
+    example: 'args.size() > 0 && args[0] in ["/bin/sh", "/bin/healthcheck"]',
+    read: (request) => processOf(request)?.Args ?? [],
+  }),
+  shorthand('env', mapOf(string, string), processes, {
+    doc:
+      'The environment, from name to value. A request whose environment names a variable twice, or has an entry ' +
+      'that is no NAME=value, is refused before a rule that uses it is asked.',
+    example: 'env.all(name, !name.startsWith("LD_"))',
+    read: (request) => environmentOf(processOf(request)?.Env ?? []),
+  }),
+  shorthand('cwd', string, processes, {
+    doc: 'The working directory.',
+    example: 'cwd == "/" || cwd.within("/app")',
+    read: (request) => processOf(request)?.Cwd ?? '',
+  }),
+  shorthand('user', { kind: 'message', message: UserSchema }, processes, {
+    doc: 'The user that the process runs as: UID, GID, AdditionalGids, Username.',
+    example: 'user.UID != 0',
+    read: (request) => processOf(request)?.User ?? create(UserSchema),
+  }),
+  shorthand('terminal', bool, processes, {
+    doc: 'Whether the process gets a terminal.',
+    example: '!terminal',
+    read: (request) => processOf(request)?.Terminal ?? false,
+  }),
+  shorthand('capabilities', listOf(string), processes, {
+    doc: 'Every capability in any of the five sets, sorted.',
+    example: '!("CAP_SYS_ADMIN" in capabilities)',
+    read: (request) => capabilitiesOf(processOf(request)?.Capabilities),
+  }),
+  shorthand('mounts', listOf({ kind: 'message', message: MountSchema }), creation, {
+    doc: 'Mounts of the container: destination, source, type, options.',
+    example: 'mounts.all(mount, mount.type != "bind" || mount.source.within("/run/kata-containers"))',
+    read: (request) => specOf(request)?.Mounts ?? [],
+  }),
+  shorthand('devices', listOf({ kind: 'message', message: LinuxDeviceSchema }), creation, {
+    doc: 'Device nodes that the container gets: Path, Type, Major, Minor and more.',
+    example: 'devices.all(device, device.Path in ["/dev/null", "/dev/zero"])',
+    read: (request) => specOf(request)?.Linux?.Devices ?? [],
+  }),
+  shorthand('path', string, copying, {
+    doc: 'Where the file goes.',
+    example: 'path.within("/run/kata-containers/shared/containers")',
+    read: (request) => (isMessage(request, CopyFileRequestSchema) ? request.path : ''),
+  }),
+  shorthand('file_type', { kind: 'string', among: fileTypes }, copying, {
+    doc: "regular, directory, symlink or other. A symlink's target stands in request.data.",
+    example: 'file_type != "symlink" || !string(request.data).startsWith("/")',
+    read: (request) => (isMessage(request, CopyFileRequestSchema) ? fileTypeOf(request.fileMode) : 'other'),
+  }),
+  shorthand('signal', int, ['SignalProcess'], {
+    doc: 'The number of the signal.',
+    example: 'signal in [9, 15]',
+    read: (request) => (isMessage(request, SignalProcessRequestSchema) ? BigInt(request.signal) : 0n),
+  }),
+];
+
+function shorthand(
+  name: string,
+  type: Type,
+  methods: readonly MethodName[],
+  row: { readonly doc: string; readonly example: string; readonly read: (request: Message) => Value },
+): RuleName {
+  return { name, methods, ...row, typeFor: () => type };
+}
+
+function specOf(request: Message) {
+  return isMessage(request, CreateContainerRequestSchema) ? request.OCI : undefined;
+}
+
+/** A variable that stands twice has the value that the program picks, not the one that a rule saw. */
+function environmentOf(entries: readonly string[]): Value {
+  const variables = new Map<string, string>();
+  for (const entry of entries) {
+    const end = entry.indexOf('=');
+    if (end < 1) throw new RuleError('the environment has an entry that is no NAME=value');
+    const name = entry.slice(0, end);
+    if (variables.has(name)) throw new RuleError(`the environment names ${JSON.stringify(name)} twice`);
+    variables.set(name, entry.slice(end + 1));
+  }
+  return variables;
+}
+
+/** As the agent takes the type: without one it is a regular file. */
+function fileTypeOf(mode: number): string {
+  switch (mode & constants.S_IFMT) {
+    case 0:
+    case constants.S_IFREG:
+      return 'regular';
+    case constants.S_IFDIR:
+      return 'directory';
+    case constants.S_IFLNK:
+      return 'symlink';
+    default:
+      return 'other';
+  }
+}
