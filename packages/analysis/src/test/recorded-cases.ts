@@ -35,15 +35,10 @@ export class RecordedCases {
     const key = JSON.stringify([method, listener, peerOf(peer), facts, expect, rule]);
     const known = this.#cases.get(key);
     if (known !== undefined) known.records.push(record.sequence);
-    else
-      this.#cases.set(key, {
-        ...{ method, listener, peer, facts, subject, expect, rule, reason },
-        records: [record.sequence],
-      });
-  }
-
-  get size(): number {
-    return this.#cases.size;
+    else {
+      const records = [record.sequence];
+      this.#cases.set(key, { method, listener, peer, facts, subject, expect, rule, reason, records });
+    }
   }
 
   /** The cases as a file for `config test`. */

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type AuditedCall, openAuditLog } from '@kata-agent/audit';
+import { runBinary } from '../../testing/program.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+const log = join(folder, 'audit.log');
+const cases = join(folder, 'recorded.test.yaml');
+after(() => rmSync(folder, { recursive: true }));
+
+const callOf = (method: string, more: Partial<AuditedCall> = {}): AuditedCall => ({
+  listener: 'server_addr',
+  peer: 'pid 7 uid 0',
+  method,
+  payload: Buffer.from(method),
+  ...more,
+});
+const decisionOn = (method: string, outcome: 'allow' | 'deny') => ({
+  outcome,
+  method,
+  listener: 'server_addr',
+  reason: 'it says so',
+});
+
+before(async () => {
+  const audit = await openAuditLog({ file: log, maxSize: 1 << 20, keep: 2, bootId: 'boot-1' });
+  await audit.boot({});
+  const exec = callOf('ExecProcess', {
+    subject: { containerId: 'web', argv0: '/bin/check' },
+    facts: {
+      command: '/bin/check',
+      environment: ['PATH'],
+      cwd: '/',
+      user: '1:2',
+      terminal: false,
+      capabilities: [],
+    },
+  });
+  for (let count = 0; count < 2; count += 1)
+    audit.outcome(await audit.intent(exec, decisionOn('ExecProcess', 'allow')), exec, {
+      code: 'OK',
+      durationUs: 1,
+    });
+  audit.observe(callOf('Check'), decisionOn('Check', 'allow'), { code: 'OK', durationUs: 1 });
+  audit.refuse(callOf('CopyFile'), decisionOn('CopyFile', 'deny'));
+  await audit.close();
+});
+
+function configTest(lists: string): ReturnType<typeof runBinary> {
+  const configuration = join(folder, 'config.toml');
+  writeFileSync(configuration, `[api]\nallowed_endpoints = ${lists}\n`);
+  return runBinary(['config', 'test', cases, '--configuration', configuration]);
+}
+
+test('audit show --as-test prints what config test runs', () => {
+  const { code, stdout, stderr } = runBinary(['audit', 'show', log, '--as-test']);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /name: "record 2 and 1 more: it says so"/);
+  assert.match(stdout, /container_id: web\n +process:\n[^]* +Args:\n +- \/bin\/check\n/);
+  writeFileSync(cases, stdout);
+  const same = configTest('["ExecProcess"]');
+  assert.equal(same.code, 0, same.stdout + same.stderr);
+  assert.match(same.stdout, /2 passed/);
+  assert.equal(configTest('["ExecProcess", "CopyFile"]').code, 4);
+  assert.equal(configTest('[]').code, 4);
+});
+
+test('filters choose what becomes a test; a log that goes on makes none', () => {
+  const { stdout } = runBinary(['audit', 'show', log, '--as-test', '--denied']);
+  assert.match(stdout, /method: CopyFile/);
+  assert.doesNotMatch(stdout, /method: ExecProcess/);
+  assert.equal(runBinary(['audit', 'show', log, '--as-test', '--follow']).code, 2);
+});
