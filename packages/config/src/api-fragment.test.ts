@@ -49,17 +49,17 @@ test('a fragment can hold nothing else', async () => {
     `SetPolicy:1:1: "version" cannot be set while the agent runs
   version = 1
   ^^^^^^^
-help: write [api] with allowed_endpoints, blocked_endpoints or release
+help: write [api] with allowed_endpoints, blocked_endpoints, release or [[api.rule]]
 
 SetPolicy:2:2: "agent" cannot be set while the agent runs
   [agent]
    ^^^^^
-help: write [api] with allowed_endpoints, blocked_endpoints or release
+help: write [api] with allowed_endpoints, blocked_endpoints, release or [[api.rule]]
 
 SetPolicy:5:1: "strict" cannot be set while the agent runs
   strict = true
   ^^^^^^
-help: write [api] with allowed_endpoints, blocked_endpoints or release
+help: write [api] with allowed_endpoints, blocked_endpoints, release or [[api.rule]]
 
 SetPolicy:6:22: unknown endpoint "Foo" in allowed_endpoints
   allowed_endpoints = ["Foo"]

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import {
   type Configuration,
+  type DeliveredDocument,
+  type DeliverySource,
   type DocumentReader,
   type Inputs,
   loadConfiguration,
@@ -25,6 +27,23 @@ export function filesOf(
         : { ok: true, bytes: Buffer.from(text) };
     },
   };
+}
+
+/** A way of delivery that brings these documents, whole or in an envelope. */
+export function delivering(
+  name: DeliverySource['name'],
+  files: Readonly<Record<string, string>>,
+  more: Partial<DeliveredDocument> = {},
+): DeliverySource {
+  const documents = Object.entries(files).map(([file, text]): DeliveredDocument => {
+    const bytes = Buffer.from(text);
+    return { file, bytes, envelope: bytes, algorithm: 'sha-256', ...more };
+  });
+  return { name, collect: () => ({ ok: true, documents }) };
+}
+
+export function dropIns(files: Readonly<Record<string, string>>): DeliverySource {
+  return delivering('drop_ins', files);
 }
 
 /** Inputs of an agent with this document, or none, and nothing else that is not given. */
@@ -55,10 +74,14 @@ export async function load(
 }
 
 /** The rendered errors of a document that must be refused. */
-export async function fails(document: string | undefined, inputs: Partial<Inputs> = {}): Promise<string> {
+export async function fails(
+  document: string | undefined,
+  inputs: Partial<Inputs> = {},
+  exitCode: 1 | 3 = 1,
+): Promise<string> {
   const loaded = await loadConfiguration(inputsOf(document, inputs));
   assert.ok(!loaded.ok);
-  assert.equal(loaded.exitCode, 1);
+  assert.equal(loaded.exitCode, exitCode);
   return loaded.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
 }
 

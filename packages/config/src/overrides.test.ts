@@ -192,17 +192,43 @@ test('what opens the guest cannot be overridden once the API is restricted; the 
   assert.equal((await load(`${pod}[agent]\nhooks = "allow"\n`)).settings.hooks, 'allow');
 });
 
-test('delivery on the kernel line is not built yet, and fatal', async () => {
-  assert.equal(
-    (await fails(undefined, { kernelLine: 'agent.config_b64=AAAA agent.config_digest=00' })).split('\n')[0],
-    'warning: there is no configuration: the full API is served',
+test('the kernel line does not move the API of a restricted guest; the command line of its image does', async () => {
+  const kernelLine = 'agent.server_addr=unix:///run/kata-containers/shared/a.sock';
+  const closed = await load(pod, { kernelLine });
+  assert.equal(closed.settings.serverAddr, 'vsock://-1:1024');
+  assert.match(closed.ignoredOverrides[0]?.reason ?? '', /^it moves the API/);
+  const flags = { server_addr: 'unix:///run/a.sock' };
+  const moved = await load(pod, { kernelLine, flags });
+  assert.equal(moved.settings.serverAddr, 'unix:///run/a.sock');
+  assert.deepEqual(
+    moved.ignoredOverrides.map(({ source }) => source),
+    ['kernel line agent.server_addr'],
   );
-  assert.match(
-    await fails(undefined, { kernelLine: 'agent.config_b64=AAAA' }),
-    /agent\.config_b64 is not built yet/,
-  );
-  assert.match(
-    await fails(open, { kernelLine: 'agent.config_digest=AAAA' }),
-    /agent\.config_digest is not built yet/,
-  );
+  const named = `${pod}[agent]\noverridable = ["server_addr"]\n`;
+  assert.match((await load(named, { kernelLine })).settings.serverAddr, /^unix:/);
+  assert.match((await load(open, { kernelLine })).settings.serverAddr, /^unix:/);
+});
+
+test('beside a listener no override of server_addr does anything, even if overridable names it', async () => {
+  const document = `${open}[agent]\noverridable = ["server_addr"]\n[[listener]]\nname = "host"\naddress = "vsock://-1:1"\n`;
+  for (const inputs of [
+    { flags: { server_addr: 'unix:///run/a.sock' } },
+    { environment: { KATA_AGENT_SERVER_ADDR: 'unix:///run/a.sock' } },
+    { kernelLine: 'agent.server_addr=unix:///run/a.sock' },
+  ]) {
+    const { listeners, ignoredOverrides } = await load(document, inputs);
+    assert.deepEqual(listeners, [{ name: 'host', address: 'vsock://-1:1', peers: ['host'] }]);
+    assert.equal(ignoredOverrides[0]?.reason, '[[listener]] (/c.toml:6) says where the API is served');
+  }
+});
+
+test('a rule alone, or a listener alone, restricts: what opens the guest is not overridable then', async () => {
+  const kernelLine = 'agent.debug_console';
+  for (const more of [
+    '[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "true"\nenforcement = "audit"\n',
+    '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n',
+  ]) {
+    const { settings, restricted } = await load(open + more, { kernelLine });
+    assert.deepEqual([settings.debugConsole, restricted], [false, true]);
+  }
 });

@@ -87,8 +87,9 @@ test('each key has the merge rule of CONFIGURATION, "Merging documents"', async 
     if (key === 'release') return 'earliest';
     if (key === 'strict') return 'or';
     if (section === 'limits') return 'minimum';
-    if (section === 'audit' || section === 'api') return 'base only';
-    if (opening.test(key) || ['lock', 'overridable', 'server_addr'].includes(key)) return 'base only';
+    if (['audit', 'api', 'delivery', 'measurement'].includes(section)) return 'base only';
+    if (opening.test(key) || ['lock', 'overridable', 'server_addr', 'log_vport'].includes(key))
+      return 'base only';
     return 'owner';
   };
   for (const { section, key, merge, opensGuest } of settings) {

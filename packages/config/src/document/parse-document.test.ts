@@ -68,7 +68,7 @@ help: did you mean "audit"?`,
     `config.toml:2:3: unknown section "frobnicate" at the top of the document
   [[frobnicate]]
     ^^^^^^^^^^
-help: a document has version, [agent], [api], [audit] and [limits]`,
+help: a document has version, [agent], [api], [delivery], [measurement], [audit], [limits] and [[listener]]`,
   ],
   [
     "Kata's former section",
@@ -116,7 +116,7 @@ help: write it in quotes: release = "3.20"`,
     `config.toml:2:2: unknown section "__proto__" at the top of the document
   [__proto__]
    ^^^^^^^^^
-help: a document has version, [agent], [api], [audit] and [limits]`,
+help: a document has version, [agent], [api], [delivery], [measurement], [audit], [limits] and [[listener]]`,
   ],
   [
     '__proto__ and constructor as keys',
@@ -156,46 +156,25 @@ help: write [agent] on a line of its own`,
 help: write version = 1, or leave it out`,
   ],
   [
-    'rules',
-    withApi('[[api.rule]]\nname = "x"'),
-    `config.toml:2:7: [[api.rule]] is not built yet
-  [[api.rule]]
-        ^^^^
-help: remove it: this version would not do what it says`,
-  ],
-  [
-    'listeners',
-    withApi('[[listener]]\nname = "host"'),
-    `config.toml:2:3: [listener] is not built yet
-  [[listener]]
-    ^^^^^^^^
-help: remove it: this version would not do what it says`,
-  ],
-  [
-    'delivery and measurement, both at once',
-    withApi('[delivery]\naccept = []\n[measurement]\ntpm = "off"'),
-    `config.toml:2:2: [delivery] is not built yet
-  [delivery]
-   ^^^^^^^^
-help: remove it: this version would not do what it says
+    'delivery that accepts nothing',
+    withApi('[delivery]\naccept = []\n[measurement]\ntpm = "of"'),
+    `config.toml:3:1: [delivery] accepts no way by which a document could come
+  accept = []
+  ^^^^^^
+help: write accept = ["initdata"], "fw_cfg", "kernel_line" or "drop_ins", or remove the section
 
-config.toml:4:2: [measurement] is not built yet
-  [measurement]
-   ^^^^^^^^^^^
-help: remove it: this version would not do what it says`,
+config.toml:5:7: tpm must be "off", "try" or "require", not the text "of"
+  tpm = "of"
+        ^^^^
+help: did you mean "off"?`,
   ],
   [
     'a setting of ours that is not built',
-    withApi('[agent]\nforward = "x"\n[audit]\nfacts = true'),
+    withApi('[agent]\nforward = "x"'),
     `config.toml:3:1: forward is not built yet
   forward = "x"
   ^^^^^^^
-help: remove it, or write the default: no forward
-
-config.toml:5:1: facts is not built yet
-  facts = true
-  ^^^^^
-help: remove it, or write the default: facts = false`,
+help: remove it, or write the default: no forward`,
   ],
   [
     "a setting of Kata's that is not built",

@@ -7,7 +7,7 @@ import {
   renderExplanation,
   settings,
 } from '../index.js';
-import { load as loadDocument } from '../loading.test.fixture.js';
+import { dropIns, load as loadDocument, open } from '../loading.test.fixture.js';
 
 async function load(document: string | undefined, kernelLine = ''): Promise<Configuration> {
   return loadDocument(document, { kernelLine });
@@ -27,16 +27,25 @@ test('an explanation has every setting, every endpoint, and survives JSON', asyn
   ]);
   const endpoint = (name: string): unknown => explanation.endpoints.find(({ method }) => method === name);
   assert.deepEqual(endpoint('ReadStdout'), {
+    listener: 'server_addr',
     method: 'ReadStdout',
     served: true,
     built: true,
-    reason: 'the documents serve it',
+    reason: 'allowed_endpoints has "@logs" (/c.toml:3)',
+    voices: [{ source: '/c.toml:3', says: 'allowed_endpoints has "@logs"', allows: true, decides: true }],
+    rules: [],
   });
-  assert.deepEqual(endpoint('CreateSandbox'), {
-    method: 'CreateSandbox',
+  assert.deepEqual(endpoint('CopyFile'), {
+    listener: 'server_addr',
+    method: 'CopyFile',
     served: false,
     built: true,
-    reason: 'the documents do not serve it',
+    reason: 'allowed_endpoints does not have it (/c.toml:3)',
+    voices: [
+      { source: '/c.toml:3', says: 'allowed_endpoints does not have it', allows: false, decides: true },
+      { source: '/c.toml:4', says: 'blocked_endpoints has "@copy"', allows: false, decides: false },
+    ],
+    rules: [],
   });
 });
 
@@ -65,9 +74,9 @@ test('the text has documents, values with their source, what others said, groups
   has('@logs in allowed_endpoints (/c.toml:3)');
   has('  ReadStdout, ReadStderr');
   has('endpoints: 4 of 42 served');
-  assert.match(text, /\n {2}UpdateRoutes +not built {3}the documents serve it\n/);
-  assert.match(text, /\n {2}ReadStdout +served {6}the documents serve it\n/);
-  assert.match(text, /\n {2}CopyFile +not served {2}the documents do not serve it\n/);
+  assert.match(text, /\nlistener server_addr at vsock:\/\/-1:1024 for host\nendpoints: 4 of 42 served\n/);
+  assert.match(text, /\n {2}ReadStdout +served {6}allowed_endpoints has "@logs" \(\/c\.toml:3\)\n/);
+  has('    /c.toml:4 said: blocked_endpoints has "@copy"');
   assert.match(text, /\nignored overrides\n {2}kernel line agent\.debug_console: it opens the guest/);
   assert.match(text, /\n {2}kernel line agent\.devmode = 1: it opens/);
 });
@@ -84,4 +93,42 @@ test('a value of a row that is gone is told as not set', async () => {
   const stray = { section: 'agent', key: 'gone', value: 1, source: 'default', others: [] } as const;
   const explanation: Explanation = explainConfiguration({ ...configuration, values: [stray] });
   assert.equal(explanation.settings[0]?.written, '(not set)');
+});
+
+test('of several documents each says its part: settings, lists of a listener, releases, rules', async () => {
+  const base = `${open}[limits]\nconnections = 10\n[delivery]\naccept = ["drop_ins"]\n[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nallowed_endpoints = ["@pod", "ExecProcess"]\n`;
+  const later = `[api]\nrelease = "2.0.0"\n[limits]\nconnections = 5\n[[listener]]\nname = "host"\nblocked_endpoints = ["@exec"]\n[[api.rule]]\nname = "small"\nendpoints = ["CreateContainer"]\nexpression = '''\ntrue\n  && true'''\nenforcement = "audit"\n`;
+  const configuration = await loadDocument(base, { delivery: [dropIns({ '/d/10.toml': later })] });
+  const explanation = explainConfiguration(configuration);
+  assert.deepEqual(explanation.settings.find(({ key }) => key === 'connections')?.others, [
+    { value: 10, source: '/c.toml:4', reason: 'the lowest value counts' },
+  ]);
+  const exec = explanation.endpoints.find(({ method }) => method === 'ExecProcess');
+  assert.deepEqual(exec?.voices, [
+    { source: '/c.toml:2', says: 'allowed_endpoints has "*"', allows: true, decides: false },
+    {
+      source: '/c.toml:10',
+      says: 'allowed_endpoints of listener "host" has "ExecProcess"',
+      allows: true,
+      decides: false,
+    },
+    {
+      source: '/d/10.toml:7',
+      says: 'blocked_endpoints of listener "host" has "@exec"',
+      allows: false,
+      decides: true,
+    },
+  ]);
+  const text = renderExplanation(explanation);
+  assert.match(
+    text,
+    /\ndocument \/d\/10\.toml \(drop_ins\)\n {2}sha256 [0-9a-f]{64}\n {2}bound by own root\n/,
+  );
+  assert.match(text, /\n@pod in allowed_endpoints of listener "host" \(\/c\.toml:10\)\n/);
+  assert.match(
+    text,
+    /\nrule small \(\/d\/10\.toml:9\), which only records\n {2}for CreateContainer\n {2}true && true\n/,
+  );
+  assert.match(text, /\n {4}and rule small \(\/d\/10\.toml:9\) must be true\n/);
+  assert.match(text, /\n {4}\/d\/10\.toml said: release = "2\.0\.0", and it came with /);
 });

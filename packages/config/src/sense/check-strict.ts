@@ -9,25 +9,22 @@ const pin = 'write the release of Kata Containers it was written for: release = 
 export function checkPinned(document: ParsedDocument): readonly Diagnostic[] {
   const { api, listeners } = document;
   if (api.release !== undefined) return [];
-  const pairs: readonly EndpointLists[] = [api, ...listeners.map(({ lists }) => lists)];
   const faults = new Map<string, Diagnostic>();
   const refuse = (span: Span, message: string): void => {
     faults.set(`${span.line}:${span.column}`, diagnosticIn(document, 'error', span, message, pin));
   };
-  for (const { allowed, blocked } of pairs) {
-    for (const { entry, span } of blocked?.values() ?? [])
-      refuse(
-        span,
-        `under strict, "${entry}" in blocked_endpoints needs a release: what it leaves out can grow`,
-      );
+  const checkLists = ({ allowed, blocked }: EndpointLists, owner: Span): void => {
     for (const { entry, span } of allowed?.values() ?? [])
       if (isOpen(entry))
         refuse(span, `under strict, "${entry}" needs a release: what it stands for can grow`);
-  }
-  const empty = document.sections.api.get('blocked_endpoints');
-  if (empty !== undefined && api.blocked?.size === 0)
-    refuse(empty.span, 'under strict, blocked_endpoints needs a release: what it leaves out can grow');
-  return Array.from(faults.values());
+    if (blocked !== undefined)
+      refuse(owner, 'under strict, blocked_endpoints needs a release: what it leaves out can grow');
+  };
+  for (const { lists, span } of listeners) checkLists(lists, span);
+  checkLists(api, document.sections.api.get('blocked_endpoints')?.span ?? document.apiSpan);
+  return Array.from(faults.values()).toSorted(
+    (a, b) => (a.span?.line ?? 0) - (b.span?.line ?? 0) || (a.span?.column ?? 0) - (b.span?.column ?? 0),
+  );
 }
 
 function isOpen(entry: ListEntry['entry']): boolean {

@@ -43,6 +43,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 0,
     purpose: 'The vsock port that hands out a copy of the log; 0: none.',
     example: '1025',
+    baseOnly: true,
     built: 'kata',
   }),
   debugConsole: agentSetting({

@@ -56,6 +56,5 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     default: false,
     purpose: 'Whether redacted facts of requests are recorded as well, to learn a configuration from.',
     example: 'true',
-    built: 'later',
   },
 };

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fails, load, open, warnings } from '../loading.test.fixture.js';
+import { isServed } from '../served.js';
+
+const listener = '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n';
+
+test('without a listener there is one at server_addr, for the host alone', async () => {
+  for (const [text, inputs] of [
+    [undefined, {}],
+    [open, {}],
+  ] as const) {
+    assert.deepEqual((await load(text, inputs)).listeners, [
+      { name: 'server_addr', address: 'vsock://-1:1024', peers: ['host'] },
+    ]);
+  }
+});
+
+test('a listener has its name, address, peers and lists', async () => {
+  const { listeners, api, restricted } = await load(
+    `${open}${listener}peers = ["host", "cid:3"]\nallowed_endpoints = ["@logs"]\n`,
+  );
+  assert.deepEqual(listeners, [{ name: 'host', address: 'vsock://-1:1024', peers: ['host', 'cid:3'] }]);
+  assert.equal(restricted, true);
+  assert.equal(isServed(api.documents, 'host', 'ReadStdout'), true);
+  assert.equal(isServed(api.documents, 'host', 'ExecProcess'), false);
+});
+
+test('a list of the listener alone opens what it names, and no list at all opens nothing', async () => {
+  const alone = await load(`${listener}allowed_endpoints = ["@logs"]\n`);
+  assert.equal(isServed(alone.api.documents, 'host', 'ReadStdout'), true);
+  assert.deepEqual(warnings(alone), []);
+  const none = await load(listener);
+  assert.equal(isServed(none.api.documents, 'host', 'ReadStdout'), false);
+  assert.match(warnings(none).join(), /NOTHING is served/);
+  const blocked = await load(
+    `[api]\nblocked_endpoints = ["ReadStdout"]\n${listener}allowed_endpoints = ["@logs"]\n`,
+  );
+  assert.equal(isServed(blocked.api.documents, 'host', 'ReadStdout'), false);
+  assert.equal(isServed(blocked.api.documents, 'host', 'ReadStderr'), true);
+});
+
+for (const [name, text, message] of [
+  [
+    'a second listener',
+    open + listener + listener.replace('host', 'tenant'),
+    /^\/c\.toml:6:3: a second \[\[listener\]\] is not built yet/,
+  ],
+  [
+    'TLS',
+    `${open}[[listener]]\nname = "t"\naddress = "tls://0.0.0.0:8443"\ntls = { client_ca = "/x" }\n`,
+    /an address of tls:\/\/ is not built yet[^]*tls is not built yet/,
+  ],
+  [
+    'dialling out',
+    `${open}[[listener]]\nname = "t"\naddress = "https://tenant.example/"\n`,
+    /an address of https:\/\/ is not built yet/,
+  ],
+  ['management', `${open}${listener}management = true\n`, /management is not built yet/],
+  ['no address', `${open}[[listener]]\nname = "host"\n`, /this \[\[listener\]\] has no address/],
+  ['no name', `${open}[[listener]]\naddress = "vsock://-1:1"\n`, /this \[\[listener\]\] has no name/],
+  [
+    'server_addr beside it',
+    `${open}[agent]\nserver_addr = "vsock://-1:1024"\n${listener}`,
+    /server_addr does nothing beside \[\[listener\]\] in line 6/,
+  ],
+  ['an unknown key', `${open}${listener}adress = "x"\n`, /unknown key "adress" in \[\[listener\]\]/],
+  ['nobody as peer', `${open}${listener}peers = []\n`, /peers must be a list of "host"/],
+  ['a peer like no other', `${open}${listener}peers = ["hst"]\n`, /peers must be a list of "host"/],
+  ['a user on vsock', `${open}${listener}peers = ["uid:0"]\n`, /"uid:0" never connects to vsock/],
+  [
+    'a CID on a unix socket',
+    `${open}${listener.replace('vsock://-1:1024', 'unix:///run/a')}peers = ["cid:3"]\n`,
+    /"cid:3" never connects to a unix socket/,
+  ],
+  [
+    'a single table',
+    `${open}[listener]\nname = "host"\n`,
+    /listener must be a list of tables, not a single table/,
+  ],
+] as const) {
+  test(`${name} is fatal`, async () => {
+    assert.match(await fails(text), message);
+  });
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { consistency, membersOf } from '@kata-agent/catalogue';
+import { dropIns, fails, load, warnings } from '../loading.test.fixture.js';
+
+function allowing(names: readonly string[], more = ''): string {
+  return `[api]\n${more}allowed_endpoints = ${JSON.stringify(names)}\n`;
+}
+
+for (const { id, when, needs } of consistency) {
+  test(`${id} is a warning at start, and an error under strict and in a check`, async () => {
+    const all = [...membersOf('@pod', undefined), ...membersOf('*', undefined)];
+    const text = allowing(all.filter((name) => !needs.includes(name)));
+    const message = new RegExp(`${when[0]}.* is served without .*${needs[0]}`);
+    assert.match(warnings(await load(text)).join('\n'), message);
+    assert.match(await fails(text, { offline: { later: [] } }), message);
+    assert.match(await fails(text.replace('[api]\n', '[api]\nstrict = true\n')), message);
+    assert.doesNotMatch(warnings(await load(allowing(all))).join('\n'), message);
+  });
+}
+
+test('what a build leaves out counts as not served', async () => {
+  const text = allowing(['@exec', '@pod']);
+  const handlers = new Set(membersOf('*', undefined).filter((name) => name !== 'WaitProcess'));
+  assert.match(
+    warnings(await load(text, { handlers })).join('\n'),
+    /ExecProcess.* is served without .*WaitProcess/,
+  );
+});
+
+test('strict in one document is strict for all: what could grow in the base needs a release', async () => {
+  const base = `${allowing(['*'])}[delivery]\naccept = ["drop_ins"]\n`;
+  const strict = dropIns({ d: '[api]\nstrict = true\nrelease = "3.21"\n' });
+  assert.match(
+    await fails(base, { delivery: [strict] }),
+    /^\/c\.toml:2:22: under strict, "\*" needs a release: what it stands for can grow\n/,
+  );
+  const pinned = base.replace('[api]\n', '[api]\nrelease = "3.21"\n');
+  assert.equal((await load(pinned, { delivery: [strict] })).api.strict, true);
+});
+
+test('under strict, lists of a listener need a release too, and a release must be known', async () => {
+  const listener =
+    '[[listener]]\nname = "host"\naddress = "vsock://-1:1"\nblocked_endpoints = ["ExecProcess"]\n';
+  assert.match(
+    await fails(`[api]\nstrict = true\n${listener}`),
+    /:4:8: under strict, blocked_endpoints needs a release/,
+  );
+  assert.match(
+    await fails(allowing(['@pod'], 'strict = true\nrelease = "3.99"\n')),
+    /is not a release of Kata Containers/,
+  );
+});
+
+test('a rule for what is not served is told', async () => {
+  const rule = '[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "true"\n';
+  assert.deepEqual(warnings(await load(allowing(['@pod']) + rule)), [
+    'rule "r" has no use: none of its endpoints is served',
+  ]);
+  assert.deepEqual(warnings(await load(allowing(['@pod', 'ExecProcess']) + rule)), []);
+});
+
+test('documents that leave nothing together say so', async () => {
+  const base = `${allowing(['@pod'])}[delivery]\naccept = ["drop_ins"]\n`;
+  const delivery = [dropIns({ d: allowing(['ExecProcess']) })];
+  assert.deepEqual(warnings(await load(base, { delivery })), [
+    'these lists leave nothing: NOTHING is served but Health',
+  ]);
+});

@@ -1,0 +1,377 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { deliverySources, hostDataDigest, type HostData, type Inputs } from '../index.js';
+import { delivering, dropIns, fails, load, open, pod, warnings } from '../loading.test.fixture.js';
+import { isServed } from '../served.js';
+
+const narrow = '[api]\nblocked_endpoints = ["ExecProcess"]\n';
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+function asking(delivery: string): string {
+  return `${open}[delivery]\n${delivery}\n`;
+}
+
+function serves({ api }: Awaited<ReturnType<typeof load>>, method: 'ExecProcess' | 'CopyFile'): boolean {
+  return isServed(api.documents, 'server_addr', method);
+}
+
+test('documents come in the order of accept; each narrows, and is recorded with its binding', async () => {
+  const configuration = await load(asking('accept = ["drop_ins", "fw_cfg"]\nbind = "none"'), {
+    delivery: [
+      delivering('fw_cfg', { 'fw.toml': '[api]\nblocked_endpoints = ["CopyFile"]\n' }),
+      dropIns({ '/d/1.toml': narrow, '/d/2.toml': '[limits]\nconnections = 3\n' }),
+    ],
+  });
+  assert.equal(serves(configuration, 'ExecProcess'), false);
+  assert.equal(serves(configuration, 'CopyFile'), false);
+  assert.equal(configuration.limits.connections, 3);
+  assert.deepEqual(
+    configuration.documents.map(({ file, source, binding }) => [file, source, binding]),
+    [
+      ['/c.toml', '-c', undefined],
+      ['/d/1.toml', 'drop_ins', 'own root'],
+      ['/d/2.toml', 'drop_ins', 'own root'],
+      ['fw.toml', 'fw_cfg', 'none'],
+    ],
+  );
+  const list = configuration.documents.map(({ sha256 }) => `${sha256}\n`).join('');
+  assert.equal(configuration.digest, digestOf(list));
+  assert.match(warnings(configuration).join(), /fw\.toml is BOUND BY NOTHING/);
+});
+
+test('without [delivery] nothing is asked', async () => {
+  const never: Inputs['delivery'] = [{ name: 'initdata', collect: () => assert.fail('asked') }];
+  assert.equal((await load(open, { delivery: never })).documents.length, 1);
+});
+
+test('a pin binds by the digest of the envelope; another document is fatal, and is not parsed', async () => {
+  const envelope = Buffer.from(`wrapped ${narrow}`);
+  const source = delivering('initdata', { 'initdata (/dev/vdb)': narrow }, { envelope });
+  const pinned = asking(`accept = ["initdata"]\nbind = "sha256:${digestOf(`wrapped ${narrow}`)}"`);
+  const configuration = await load(pinned, { delivery: [source] });
+  assert.equal(configuration.documents[1]?.binding, 'pin');
+  assert.equal(configuration.documents[1].sha256, digestOf(`wrapped ${narrow}`));
+  assert.equal(serves(configuration, 'ExecProcess'), false);
+  const other = delivering(
+    'initdata',
+    { 'initdata (/dev/vdb)': 'this is = no TOML at all [' },
+    { envelope: Buffer.from('x') },
+  );
+  const message = await fails(pinned, { delivery: [other] }, 3);
+  assert.match(
+    message,
+    /^error: initdata \(\/dev\/vdb\) is not the document that was pinned: it has sha256:[0-9a-f]{64}, not sha256:/,
+  );
+  assert.doesNotMatch(message, /TOML/);
+});
+
+test('host_data binds by the report of the hardware, which is asked once', async () => {
+  for (const [kind, algorithm] of [
+    ['HOSTDATA', 'sha-256'],
+    ['HOSTDATA', 'sha-384'],
+    ['MRCONFIGID', 'sha-256'],
+    ['MRCONFIGID', 'sha-384'],
+  ] as const) {
+    let asked = 0;
+    const envelope = Buffer.from(narrow);
+    const hostData = (): HostData => {
+      asked += 1;
+      return { ok: true, kind, bytes: hostDataDigest({ envelope, algorithm }, kind) };
+    };
+    const delivery = [
+      delivering('initdata', { a: narrow }, { algorithm }),
+      delivering('fw_cfg', { b: narrow }, { algorithm }),
+    ];
+    const text = asking('accept = ["initdata", "fw_cfg"]');
+    const configuration = await load(text, { delivery, hostData });
+    assert.deepEqual(
+      configuration.documents.map(({ binding }) => binding),
+      [undefined, kind, kind],
+    );
+    assert.equal(asked, 1);
+    const changed = [delivering('initdata', { a: `${narrow} ` }, { algorithm })];
+    assert.match(
+      await fails(text, { delivery: [...changed, delivering('fw_cfg', {})], hostData }, 3),
+      new RegExp(
+        `a is not the document that ${kind} vouches for: it needs [0-9a-f]+, and the report has [0-9a-f]+`,
+      ),
+    );
+  }
+});
+
+test('host_data is the default, and is fatal where there is no report', async () => {
+  const delivery = [delivering('initdata', { a: narrow })];
+  assert.match(
+    await fails(asking('accept = ["initdata"]'), { delivery }, 3),
+    /^error: a cannot be bound by host_data: this machine has no host data\nhelp: use another one$/,
+  );
+});
+
+test('while one is required, none is fatal; drop-ins do not stand for what the host left out', async () => {
+  const nothing = [delivering('initdata', {}), delivering('fw_cfg', {})];
+  const message =
+    /^error: a further document is required, and none came by an initdata device or fw_cfg\nhelp: deliver it, or write required = false/;
+  assert.match(await fails(asking('accept = ["initdata", "fw_cfg"]'), { delivery: nothing }, 3), message);
+  const withDropIns = asking('accept = ["drop_ins", "initdata", "fw_cfg"]');
+  assert.match(await fails(withDropIns, { delivery: [...nothing, dropIns({ d: narrow })] }, 3), message);
+  assert.match(
+    await fails(asking('accept = ["drop_ins"]'), { delivery: [dropIns({})] }, 3),
+    /none came by drop-ins/,
+  );
+  const optional = await load(asking('accept = ["initdata"]\nrequired = false'), { delivery: nothing });
+  assert.equal(optional.documents.length, 1);
+});
+
+test('a way that this agent does not have, and one that breaks, are fatal', async () => {
+  assert.match(
+    await fails(asking('accept = ["initdata"]\nrequired = false'), {}, 3),
+    /^error: this agent takes no documents by initdata\nhelp: remove "initdata" from accept$/,
+  );
+  const broken: Inputs['delivery'] = [
+    {
+      name: 'fw_cfg',
+      collect: () => ({ ok: false, diagnostics: [{ severity: 'error', message: 'cut off' }] }),
+    },
+  ];
+  assert.equal(
+    await fails(asking('accept = ["fw_cfg"]\nrequired = false'), { delivery: broken }, 3),
+    'error: cut off',
+  );
+});
+
+const closed = asking('accept = ["drop_ins"]');
+const listening = `${closed}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n`;
+for (const [name, base, later, message] of [
+  [
+    'a listener',
+    listening,
+    '[[listener]]\nname = "tenant"\n',
+    /^d:2:8: \/c\.toml has no listener with the name "tenant", and only it can add one\n[^]*help: it has "host"/,
+  ],
+  [
+    'an address',
+    listening,
+    '[[listener]]\nname = "host"\naddress = "vsock://-1:9"\n',
+    /address of \[\[listener\]\] may stand in the base document alone/,
+  ],
+  [
+    'peers',
+    listening,
+    '[[listener]]\nname = "host"\npeers = ["any"]\n',
+    /peers of \[\[listener\]\] may stand in the base document alone/,
+  ],
+  [
+    'server_addr',
+    closed,
+    '[agent]\nserver_addr = "vsock://-1:1024"\n',
+    /server_addr may stand in the base document alone/,
+  ],
+  [
+    'a console',
+    closed,
+    '[agent]\ndebug_console = true\n',
+    /debug_console may stand in the base document alone/,
+  ],
+  [
+    'a port for logs',
+    closed,
+    '[agent]\nlog_vport = 1025\n',
+    /log_vport may stand in the base document alone/,
+  ],
+  [
+    'overrides',
+    closed,
+    '[agent]\noverridable = ["debug_console"]\n',
+    /overridable may stand in the base document alone/,
+  ],
+  [
+    'a lock, which is not its business',
+    closed,
+    '[agent]\nlock = false\n',
+    /lock may stand in the base document alone/,
+  ],
+  ['the end of the record', closed, '[audit]\nkeep = 4\n', /keep may stand in the base document alone/],
+  [
+    'further deliveries',
+    closed,
+    '[delivery]\naccept = ["fw_cfg"]\nbind = "none"\n',
+    /accept may stand in the base document alone[^]*bind may stand/,
+  ],
+  ['a measurement', closed, '[measurement]\ntpm = "off"\n', /tpm may stand in the base document alone/],
+  [
+    'the answer to denied reads',
+    closed,
+    '[api]\non_denied_read = "eof"\n',
+    /on_denied_read may stand in the base document alone/,
+  ],
+  [
+    'the same in a rule',
+    closed,
+    '[[api.rule]]\nname = "r"\nendpoints = ["ReadStdout"]\nexpression = "true"\non_denied_read = "eof"\n',
+    /on_denied_read of \[\[api\.rule\]\] may stand in the base document alone/,
+  ],
+  [
+    'a rule in the place of another',
+    `${closed}[[api.rule]]\nname = "r"\nendpoints = ["ReadStdout"]\nexpression = "false"\n`,
+    '[[api.rule]]\nname = "r"\nendpoints = ["ReadStdout"]\nexpression = "true"\n',
+    /^d:2:8: there is a \[\[api\.rule\]\] with the name "r" already, in \/c\.toml:6/,
+  ],
+] as const) {
+  test(`a later document cannot bring ${name}`, async () => {
+    assert.match(await fails(base, { delivery: [dropIns({ d: later })] }), message);
+  });
+}
+
+test('a later document narrows a listener by its name, also the one at server_addr', async () => {
+  const lists = 'blocked_endpoints = ["ExecProcess"]\n';
+  const named = await load(listening, {
+    delivery: [dropIns({ d: `[[listener]]\nname = "host"\n${lists}` })],
+  });
+  assert.equal(isServed(named.api.documents, 'host', 'ExecProcess'), false);
+  assert.equal(isServed(named.api.documents, 'host', 'CopyFile'), true);
+  const implicit = await load(closed, {
+    delivery: [dropIns({ d: `[[listener]]\nname = "server_addr"\n${lists}` })],
+  });
+  assert.equal(serves(implicit, 'ExecProcess'), false);
+  assert.equal(implicit.restricted, true);
+});
+
+test('a later document without lists opens nothing that the base left closed by saying nothing', async () => {
+  const silent = '[agent]\nlog_level = "info"\n[delivery]\naccept = ["drop_ins"]\n';
+  for (const later of ['[api]\n', '[api]\nallowed_endpoints = ["*"]\n', '[api]\nblocked_endpoints = []\n']) {
+    const configuration = await load(silent, { delivery: [dropIns({ d: later })] });
+    assert.equal(serves(configuration, 'ExecProcess'), false);
+    assert.match(warnings(configuration).join(), /NOTHING is served/);
+  }
+});
+
+test('what a later document closes, it also closes to overrides', async () => {
+  const configuration = await load(closed, {
+    delivery: [dropIns({ d: narrow })],
+    kernelLine: 'agent.debug_console',
+  });
+  assert.equal(configuration.settings.debugConsole, false);
+});
+
+test('all faults of all later documents are told at once', async () => {
+  const message = await fails(closed, {
+    delivery: [dropIns({ d: '[api]\nx = 1\n', e: '[agent]\ny = 1\n' })],
+  });
+  assert.match(message, /^d:2:1: [^]*\ne:2:1: /);
+});
+
+function kernelLine(text: string, pin = `sha256:${digestOf(text)}`): Partial<Inputs> {
+  const line = `quiet agent.config_b64=${Buffer.from(text).toString('base64')}${pin === '' ? '' : ` agent.config_digest=${pin}`}\n`;
+  return { kernelLine: line, delivery: deliverySources({ kernelLine: line }) };
+}
+
+test('without a base document, a pinned document on the kernel line takes its place', async () => {
+  const configuration = await load(undefined, kernelLine(`${pod}[agent]\nlock = true\n`));
+  assert.deepEqual(configuration.documents, [
+    {
+      file: 'agent.config_b64',
+      source: 'kernel_line',
+      sha256: digestOf(`${pod}[agent]\nlock = true\n`),
+      binding: 'pin',
+    },
+  ]);
+  assert.equal(serves(configuration, 'ExecProcess'), false);
+  assert.equal(configuration.settings.lock, true);
+  assert.deepEqual(warnings(configuration), []);
+  assert.match(warnings(await load(undefined, kernelLine('version = 1\n'))).join(), /NOTHING is served/);
+});
+
+test('--require-config is not satisfied by it', async () => {
+  assert.match(
+    await fails(undefined, { ...kernelLine(pod), requireConfig: true }),
+    /there is no configuration, and --require-config asks for one/,
+  );
+});
+
+for (const [name, document, inputs, exitCode, message] of [
+  [
+    'a document without its digest',
+    undefined,
+    kernelLine(pod, ''),
+    3,
+    /^\/proc\/cmdline:1:7: agent\.config_b64 brings a document that nothing vouches for/,
+  ],
+  [
+    'a wrong digest',
+    undefined,
+    kernelLine(pod, `sha256:${'0'.repeat(64)}`),
+    3,
+    /is not the document that was pinned/,
+  ],
+  [
+    'a digest of another form',
+    undefined,
+    kernelLine(pod, digestOf(pod)),
+    1,
+    /agent\.config_digest is "[0-9a-f]{64}", which is no digest\n[^]*help: write agent\.config_digest=sha256:/,
+  ],
+  [
+    'a digest without a document',
+    undefined,
+    { kernelLine: `agent.config_digest=sha256:${digestOf(pod)}` },
+    1,
+    /pins a document that does not come/,
+  ],
+  [
+    'two digests',
+    undefined,
+    {
+      kernelLine: `agent.config_b64=QQ== agent.config_digest=sha256:${digestOf(pod)} agent.config_digest=sha256:${digestOf(pod)}`,
+    },
+    1,
+    /agent\.config_digest stands on the kernel line twice/,
+  ],
+  [
+    'a document that the base does not ask for',
+    open,
+    kernelLine(pod),
+    1,
+    /agent\.config_b64 brings a document that \/c\.toml does not ask for/,
+  ],
+  [
+    'a second pin that does not fit',
+    asking('accept = ["kernel_line"]\nbind = "none"'),
+    kernelLine(narrow, `sha256:${'0'.repeat(64)}`),
+    3,
+    /is not the document that was pinned/,
+  ],
+  [
+    'one that asks for another by the kernel line',
+    undefined,
+    kernelLine(asking('accept = ["kernel_line"]\nbind = "none"')),
+    1,
+    /this document came by the kernel line, which brings no other/,
+  ],
+] as const) {
+  test(`on the kernel line, ${name} is fatal`, async () => {
+    assert.match(await fails(document, inputs, exitCode), message);
+  });
+}
+
+test('a base that asks for the kernel line gets it bound as it says, and no override is made of it', async () => {
+  const bound = await load(
+    asking(`accept = ["kernel_line"]\nbind = "sha256:${digestOf(narrow)}"`),
+    kernelLine(narrow, ''),
+  );
+  assert.deepEqual(
+    bound.documents.map(({ binding }) => binding),
+    [undefined, 'pin'],
+  );
+  assert.deepEqual(warnings(bound), []);
+});
+
+test('a check on another machine waits for no delivery, and takes the files that are given', async () => {
+  const text = asking('accept = ["initdata"]');
+  assert.equal((await load(text, { offline: { later: [] } })).documents.length, 1);
+  const configuration = await load(text, {
+    offline: { later: [{ file: 'later.toml', bytes: Buffer.from(narrow) }] },
+  });
+  assert.equal(serves(configuration, 'ExecProcess'), false);
+  assert.equal(configuration.documents[1]?.binding, 'not checked here');
+});
