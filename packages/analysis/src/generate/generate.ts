@@ -8,6 +8,7 @@ import type { RuntimeSetup } from '../calls/runtime-setup.js';
 import type { ImageConfigs } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import type { Ask } from '../write/ask.js';
+import { facts as factRows } from '../write/facts.js';
 import type { Plan } from '../write/plan.js';
 import { type PlanOptions, planConfiguration } from '../write/plan-configuration.js';
 
@@ -56,7 +57,11 @@ function askOf(workload: Workload, call: ExpectedCall, short: (reason: string) =
       : {}),
     because: [short(call.because)],
     origins: new Map([...call.origins].map(([key, reason]) => [key, short(reason)])),
-    unknown: new Map([...call.unknown].map(([fact, reason]) => [fact, short(reason)])),
+    unknown: new Map(
+      [...call.unknown]
+        .filter(([fact]) => factRows.get(fact)?.read(facts) !== undefined)
+        .map(([fact, reason]) => [fact, short(reason)]),
+    ),
   };
 }
 

@@ -49,7 +49,10 @@ export function preflight(configuration: Configuration, listener?: string): Pref
     reason: gate.decide(name, call.method).reason,
   });
   const runtimes = (['go', 'rs'] as const).map((runtime): RuntimePreflight => {
-    const steps = runtimeCalls[runtime].filter(({ method }) => !served.has(method));
+    const steps = runtimeCalls[runtime].filter(
+      ({ method }, index, all) =>
+        !served.has(method) && all.findIndex((call) => call.method === method) === index,
+    );
     const always = steps.filter(({ condition }) => condition === undefined);
     const breaks = always.find((call) => call.refused === 'fails');
     return {

@@ -55,7 +55,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     name: 'users',
     says: 'Who it runs as: user and group, by number.',
     message: "this user is none of the workload's",
-    expression: { open: '', before: 'user in ', after: '', close: '' },
+    expression: { open: '', before: 'string(user.UID) + ":" + string(user.GID) in ', after: '', close: '' },
     none: 'false',
   },
   terminal: {
@@ -87,10 +87,10 @@ const rows: { readonly [F in FactName]: FactRow } = {
     says: 'Where mounts come from in the guest; what ends with a slash stands for all below it.',
     message: 'nothing is mounted from there in this workload',
     expression: {
-      open: 'mounts.all(m, !m.source.contains("..") && (',
+      open: 'mounts.all(m, ',
       before: '',
-      after: '.exists(s, s.endsWith("/") ? m.source.startsWith(s) : m.source == s)',
-      close: '))',
+      after: '.exists(s, m.source == s || s.endsWith("/") && m.source.within(s))',
+      close: ')',
     },
     none: 'mounts.size() == 0',
   },
@@ -101,12 +101,12 @@ const rows: { readonly [F in FactName]: FactRow } = {
     says: 'Storages of the guest: driver, filesystem, and the place, or the folder that it lies in.',
     message: 'the workload has no such storage',
     expression: {
-      open: 'request.storages.all(s, !s.mount_point.contains("..") && (',
+      open: 'request.storages.all(s, ',
       before: '',
       after:
         '.exists(w, s.driver == w[0] && s.fstype == w[1] &&\n' +
-        '  (w[2].endsWith("/") ? s.mount_point.startsWith(w[2]) : s.mount_point == w[2]))',
-      close: '))',
+        '  (s.mount_point == w[2] || w[2].endsWith("/") && s.mount_point.within(w[2])))',
+      close: ')',
     },
     none: 'request.storages.size() == 0',
   },
@@ -115,7 +115,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     name: 'devices',
     says: 'Devices, by type and path in the container.',
     message: 'the workload has no such device',
-    expression: { open: 'devices.all(d, ', before: '[d.type, d.path] in ', after: '', close: ')' },
+    expression: { open: 'devices.all(d, ', before: '[d.Type, d.Path] in ', after: '', close: ')' },
     none: 'devices.size() == 0',
   },
   image: {
@@ -132,9 +132,9 @@ const rows: { readonly [F in FactName]: FactRow } = {
     says: 'Where files may be put; what ends with a slash stands for all below it.',
     message: 'no file of the workload belongs there',
     expression: {
-      open: '!path.contains("..") && ',
+      open: '',
       before: '',
-      after: '.exists(p, p.endsWith("/") ? path.startsWith(p) : path == p)',
+      after: '.exists(p, path == p || p.endsWith("/") && path.within(p))',
       close: '',
     },
     none: 'false',

@@ -8,9 +8,11 @@ import { configCheck } from './config/check.js';
 import { configDigest } from './config/digest.js';
 import { configDiff } from './config/diff.js';
 import { configExplain } from './config/explain.js';
+import { configGenerate } from './config/generate.js';
 import { configInit } from './config/init.js';
 import { configLearn } from './config/learn.js';
 import { configMigrate } from './config/migrate.js';
+import { configPreflight } from './config/preflight.js';
 import { configSchema } from './config/schema.js';
 import { configTest } from './config/test.js';
 import { cp } from './cp.js';
@@ -50,6 +52,8 @@ export const commands: readonly CommandDefinition[] = [
   endpoints,
   configInit,
   configCheck,
+  configPreflight,
+  configGenerate,
   configExplain,
   configDigest,
   configDiff,

@@ -1,6 +1,8 @@
+import { checkWorkload, judgeOf, type WorkloadReport } from '@kata-agent/analysis';
 import { endpoints, type MethodName, methodNames } from '@kata-agent/catalogue';
-import type { Configuration } from '@kata-agent/config';
+import type { Configuration, Rule } from '@kata-agent/config';
 import { compileGate } from '@kata-agent/gate';
+import type { RuleBook } from '@kata-agent/gate/rules';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
@@ -8,27 +10,35 @@ import { type Style, styleFor } from '../../output/style.js';
 import { wrap } from '../../output/wrap.js';
 import { countOf, printDiagnostics } from './diagnostics.js';
 import { loadFile } from './load-file.js';
+import { podOptions, type Pods, readPods } from './pod-files.js';
+import { workloadText, workloadValue } from './workload-text.js';
 
 const width = 100;
-const listener = 'server_addr';
 
 export const configCheck: CommandDefinition = {
   path: 'config check',
   summary: 'check a configuration, and say what it serves',
   details: [
     'All errors and warnings of the file at once, on standard error, each with its place and what mends it. Ends with 0 if an agent would start with it, else with 1. Whose the file is and who may write it is asked in the guest only: kata-agent --check.',
+    'With --pod, also what workloads of Kubernetes need: each call that they will cause is put before the lists and the rules. Ends with 4 if something of a workload will not work, and says what would mend it. Without the configuration of an image, what the image decides is not judged.',
   ],
   operands: [{ syntax: '<file>', says: 'a configuration in TOML' }],
+  options: podOptions,
   examples: [
     {
       line: 'kata-agent-ctl config check examples/minimal.toml',
       says: 'Prints what is wrong, or the methods that are served.',
+    },
+    {
+      line: 'kata-agent-ctl config check examples/minimal.toml --pod pod.yaml',
+      says: 'Also what of the pod will not work, and the least that mends it.',
     },
   ],
   formats: true,
   run: async (invocation) => {
     const { io, options, operands } = invocation;
     const file = operands[0] ?? '';
+    const pods = options.texts('pod').length === 0 ? undefined : readPods(options);
     const loaded = await loadFile(file);
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
@@ -40,14 +50,33 @@ export const configCheck: CommandDefinition = {
     const summary = summarise(loaded.configuration);
     const style = styleFor(io.stdout, io.environment);
     const head = `${file}: ${style.green('fine')}, ${countOf(diagnostics, 'warning')}\n`;
+    const reports = pods === undefined ? [] : await checkPods(loaded.configuration, pods);
+    const workloads = pods === undefined ? {} : { workloads: reports.map(workloadValue) };
     await print(
       invocation,
-      { ok: true, digest: loaded.configuration.digest, ...summary, diagnostics },
-      () => head + summaryText(summary, style),
+      { ok: true, digest: loaded.configuration.digest, ...summary, diagnostics, ...workloads },
+      () =>
+        head +
+        (pods === undefined
+          ? summaryText(summary, style)
+          : reports.map((report) => workloadText(report, style)).join('')),
     );
-    return ExitCode.Fine;
+    return reports.every(({ sufficient }) => sufficient) ? ExitCode.Fine : ExitCode.Mismatch;
   },
 };
+
+async function checkPods(configuration: Configuration, pods: Pods): Promise<readonly WorkloadReport[]> {
+  const rules = configuration.api.documents.flatMap((document) => document.rules);
+  const judge = judgeOf(configuration, await bookOf(rules));
+  const options = { judge, rules: new Map(rules.map((rule) => [rule.name, rule])), ...pods };
+  return pods.workloads.map((workload) => checkWorkload(workload, options));
+}
+
+/** The evaluator is loaded only when there is something to evaluate. */
+async function bookOf(rules: readonly Rule[]): Promise<RuleBook | undefined> {
+  if (rules.length === 0) return undefined;
+  return (await import('@kata-agent/gate/rules')).compileRules(rules);
+}
 
 interface Summary {
   readonly served: readonly MethodName[];
@@ -57,7 +86,9 @@ interface Summary {
 }
 
 function summarise(configuration: Configuration): Summary {
-  const allowed = new Set(compileGate(configuration, { listeners: [listener] }).served(listener));
+  const names = configuration.listeners.map(({ name }) => name);
+  const gate = compileGate(configuration, { listeners: names });
+  const allowed = new Set(names.flatMap((name) => gate.served(name)));
   return {
     served: methodNames.filter((name) => allowed.has(name) && endpoints[name].built),
     notBuilt: methodNames.filter((name) => allowed.has(name) && !endpoints[name].built),

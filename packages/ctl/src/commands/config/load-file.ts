@@ -14,7 +14,7 @@ export async function loadFile(file: string, kernelLine?: string): Promise<Loade
     configFlag: file,
     environment: {},
     files: plainFiles,
-    rules: () => Promise.reject(new Error('rules are not built yet')),
+    rules: async () => (await import('@kata-agent/gate/rules')).createRuleChecker(),
     delivery: [],
     hostData: () => ({ ok: false, message: 'host data cannot be read yet', help: 'bind it otherwise' }),
     ...(kernelLine === undefined ? {} : { kernelLine }),

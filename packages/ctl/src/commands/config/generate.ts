@@ -1,0 +1,77 @@
+import { basename } from 'node:path';
+import { generate, type Plan, renderPlan } from '@kata-agent/analysis';
+import type { CommandDefinition } from '../../cli/definition.js';
+import { programName } from '../../cli/report.js';
+import { CommandError } from '../../command-error.js';
+import { ExitCode } from '../../exit-code.js';
+import { print } from '../../output/print.js';
+import { podOptions, type Pods, readPods } from './pod-files.js';
+
+export const configGenerate: CommandDefinition = {
+  path: 'config generate',
+  summary: 'write the least configuration for workloads of Kubernetes',
+  details: [
+    'Prints a configuration in TOML: the endpoints that the workloads need, and rules with their commands, environment names, users, capabilities, mounts, storages and devices. Each line says which field of the pod it comes from. What kubectl needs beyond that (logs, exec, top) is left out: add it by hand.',
+    'What a pod does not say, its image does. Without the configuration of an image there is no rule for what it decides; the text and standard error then say so.',
+  ],
+  options: podOptions,
+  examples: [
+    {
+      line: 'kata-agent-ctl config generate --pod pod.yaml --image-config docker.io/library/nginx:1.27=nginx.json > config.toml',
+      says: 'Then prove it: kata-agent-ctl config check config.toml --pod pod.yaml.',
+    },
+  ],
+  formats: true,
+  run: async (invocation) => {
+    const { io, options } = invocation;
+    if (options.texts('pod').length === 0) {
+      throw new CommandError(ExitCode.Usage, 'no workload is given', {
+        help: ['name its file: --pod pod.yaml'],
+      });
+    }
+    const pods = readPods(options);
+    const plan = generate(pods.workloads, pods);
+    const notes = notesOn(plan, pods);
+    if (!options.json) for (const note of notes) io.stderr.write(`${programName}: note: ${note}\n`);
+    const text = renderPlan(plan, titleOf(pods, options.texts('pod')));
+    const value = {
+      configuration: text,
+      endpoints: plan.endpoints,
+      unconstrained: plan.unconstrained,
+      notes,
+    };
+    await print(invocation, value, () => text);
+    return ExitCode.Fine;
+  },
+};
+
+function titleOf({ workloads, setup }: Pods, files: readonly string[]): readonly string[] {
+  const names = workloads.map(({ kind, name }) => `${kind} ${name}`);
+  const runtime = setup.runtime === 'go' ? 'the runtime in Go' : 'runtime-rs';
+  const guest =
+    setup.guest === 'confidential'
+      ? 'guests that share no files with the host'
+      : 'guests with a shared filesystem';
+  return [
+    `The least for ${names.join(', ')} (${files.map((file) => basename(file)).join(', ')}).`,
+    `Generated for ${runtime} and ${guest}. Each line says which field of the pod it comes from.`,
+  ];
+}
+
+function notesOn({ unconstrained }: Plan, { workloads, images }: Pods): readonly string[] {
+  const unknown = new Set(
+    workloads
+      .flatMap(({ containers }) => containers.map(({ image }) => image))
+      .filter((image) => !images.has(image)),
+  );
+  return [
+    ...[...unknown].map(
+      (image) =>
+        `image ${image} is not known: volumes that it declares are refused; give --image-config ${image}=FILE`,
+    ),
+    ...unconstrained.map(
+      ({ method, fact, why }) => `not constrained: ${fact} of ${method}, since ${why.join('; ')}`,
+    ),
+    ...workloads.flatMap(({ notes }) => notes),
+  ];
+}

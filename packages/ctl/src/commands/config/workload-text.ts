@@ -1,0 +1,32 @@
+import type { RefusedCall, WorkloadReport } from '@kata-agent/analysis';
+import type { Style } from '../../output/style.js';
+
+/** What a configuration means for one workload, for people. */
+export function workloadText(report: WorkloadReport, style: Style): string {
+  const { workload, sufficient, refused, changes, unjudged } = report;
+  const verdict = sufficient ? style.green('sufficient') : style.red('not sufficient');
+  const lines = (title: string, items: readonly string[]): string =>
+    items.length === 0 ? '' : `  ${title}\n${items.map((item) => `    ${item}\n`).join('')}`;
+  return [
+    `${style.bold(`${workload.kind} ${workload.name}`)} (${workload.place}): ${verdict}\n`,
+    lines('what will not work, in the order of the calls', refused.map(refusedLine)),
+    lines(
+      'the least that mends it',
+      changes.map(({ text, place }) => (place === undefined ? text : `${place}: ${text}`)),
+    ),
+    lines('not judged', unjudged),
+  ].join('');
+}
+
+/** The same for programs. */
+export function workloadValue({ workload, ...report }: WorkloadReport): object {
+  const { kind, name, place } = workload;
+  return { kind, name, place, ...report };
+}
+
+function refusedLine({ method, because, feature, decision, culprits }: RefusedCall): string {
+  const what = culprits.map(({ text, because: field }) => `${text} (${field})`).join(', ');
+  const why =
+    decision.rule === undefined ? decision.reason : `rule "${decision.rule}" refuses ${what || 'it'}`;
+  return `${method}: ${why}; for ${because}: ${feature}`;
+}
