@@ -5,6 +5,7 @@ import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { countOf, printDiagnostics } from './diagnostics.js';
 import { loadedFile } from './loaded-file.js';
+import { ruleBookOf } from './rule-book-of.js';
 import { readTestFile } from './test-files.js';
 
 /** Decides as an agent would with this configuration, and with these fragments applied to it as by SetPolicy. */
@@ -13,7 +14,7 @@ export async function judgeOfFiles(file: string, fragments: readonly string[], i
   for (const fragment of fragments) {
     configuration = tightened(configuration, await fragmentOf(fragment, configuration, io));
   }
-  return judgeOf(configuration);
+  return judgeOf(configuration, await ruleBookOf(configuration));
 }
 
 /** A fragment restricts as a later document does. */
@@ -23,8 +24,9 @@ function tightened(configuration: Configuration, fragment: ApiDocument): Configu
 }
 
 async function fragmentOf(file: string, { api }: Configuration, io: Io): Promise<ApiDocument> {
+  const rules = async () => (await import('@kata-agent/gate/rules')).createRuleChecker();
   const ruleNames = api.documents.flatMap(({ rules }) => rules.map(({ name }) => name));
-  const parsed = await parseApiFragment(readTestFile(file), file, { ruleNames });
+  const parsed = await parseApiFragment(readTestFile(file), file, { ruleNames, rules });
   if (parsed.ok) return parsed.document;
   printDiagnostics(io, parsed.diagnostics);
   throw new CommandError(

@@ -78,3 +78,59 @@ test('wrong files and wrong use', () => {
   assert.equal(runBinary(['config', 'test', join(folder, 'empty')]).code, 2);
   assert.equal(runBinary(['config', 'test', join(folder, 'gone.test.yaml')]).code, 3);
 });
+
+test('rules decide, of the configuration and of fragments, and say which', () => {
+  written(
+    'rules.toml',
+    `[api]
+allowed_endpoints = ["ExecProcess"]
+[[api.rule]]
+name = "known-commands"
+endpoints = ["ExecProcess"]
+expression = 'args[0] == "/bin/check"'
+[[api.rule]]
+name = "no-terminal"
+endpoints = ["ExecProcess"]
+expression = "!terminal"
+enforcement = "audit"
+`,
+  );
+  written(
+    'paused.toml',
+    `[[api.rule]]
+name = "while-running"
+endpoints = ["ExecProcess"]
+expression = 'container.state == "running"'
+`,
+  );
+  const path = written(
+    'rules.test.yaml',
+    `configuration: rules.toml
+fragments: [paused.toml]
+tests:
+  - name: the check
+    method: ExecProcess
+    request: { container_id: web, process: { Args: [/bin/check] } }
+    expect: allow
+  - name: a shell
+    method: ExecProcess
+    request: { container_id: web, process: { Args: [/bin/sh] } }
+    expect: deny
+    rule: known-commands
+  - name: on a terminal
+    method: ExecProcess
+    request: { container_id: web, process: { Args: [/bin/check], Terminal: true } }
+    expect: audit
+    rule: no-terminal
+  - name: while it is paused
+    method: ExecProcess
+    container: { state: paused }
+    request: { container_id: web, process: { Args: [/bin/check] } }
+    expect: deny
+    rule: while-running
+`,
+  );
+  const { code, stdout, stderr } = runBinary(['config', 'test', path]);
+  assert.equal(code, 0, stdout + stderr);
+  assert.match(stdout, /4 passed/);
+});
