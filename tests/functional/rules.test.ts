@@ -68,7 +68,7 @@ describe('rules of a running agent (R6, R12)', () => {
       answerOf(client.execProcess({ containerId: 'c1', execId: 'e1', process: processRequest(args) }));
     assert.deepEqual(await exec(['/bin/sh', '-c', 'id']), {
       code: 'PERMISSION_DENIED',
-      message: 'ExecProcess is refused by the rule known-commands: only the health check may be executed',
+      message: 'ExecProcess is refused here: rule "known-commands": only the health check may be executed',
     });
     const passed = await exec(['/bin/healthcheck']);
     assert.equal(passed.code, 'INVALID_ARGUMENT', 'it comes to its handler, which knows no such container');
@@ -87,13 +87,13 @@ describe('rules of a running agent (R6, R12)', () => {
   it('refuse an environment that names a variable twice, before a rule looks at it', async () => {
     const twice = await answerOf(client.createContainer(request(['MODE=safe', 'MODE=mean'])));
     assert.equal(twice.code, 'PERMISSION_DENIED');
-    assert.match(twice.message, /rule mode.*MODE/);
+    assert.match(twice.message, /rule "mode".*MODE/);
     const other = await answerOf(client.createContainer(request(['A=1', 'A=2'])));
     assert.equal(other.code, 'PERMISSION_DENIED', 'whatever the variable is');
     const once = await answerOf(client.createContainer(request(['MODE=mean'])));
-    assert.match(once.message, /refused by the rule mode/);
+    assert.match(once.message, /rule "mode"/);
     const safe = await answerOf(client.createContainer(request(['MODE=safe'])));
-    assert.notEqual(safe.code, 'PERMISSION_DENIED');
+    assert.doesNotMatch(safe.message, /rule/, 'it comes to its handler');
   });
 
   it('with enforcement = "audit" refuse nothing', async () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,9 +116,14 @@ export class AgentProcess {
     return new AgentProcess(folder, child);
   }
 
-  /** A new connection, closed with the agent. */
-  async connect(): Promise<AgentConnection> {
+  /** A new connection, closed with the agent. With a `uid` (needs root) it is made by that user. */
+  async connect({ uid }: { readonly uid?: number } = {}): Promise<AgentConnection> {
+    if (uid !== undefined) {
+      chmodSync(this.folder, 0o711);
+      process.seteuid?.(uid);
+    }
     const socket = connectSocket(this.socketPath);
+    if (uid !== undefined) process.seteuid?.(0);
     await once(socket, 'connect');
     const channel = connect(socket);
     const connection = {

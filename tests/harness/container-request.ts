@@ -10,6 +10,8 @@ interface ContainerOptions {
   readonly terminal?: boolean;
   readonly env?: readonly string[];
   readonly memoryLimit?: bigint;
+  /** Of the spec: what the host claims. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 const capabilities = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID'];
@@ -37,7 +39,7 @@ export function processRequest(
 export function containerRequest(
   options: ContainerOptions,
 ): MessageInitShape<typeof CreateContainerRequestSchema> {
-  const { id, rootfs, args, memoryLimit } = options;
+  const { id, rootfs, args, memoryLimit, annotations = {} } = options;
   return {
     containerId: id,
     execId: id,
@@ -46,6 +48,7 @@ export function containerRequest(
       Process: processRequest(args, options),
       Root: { Path: rootfs, Readonly: false },
       Hostname: 'pod',
+      Annotations: { ...annotations },
       Mounts: [
         { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
         {

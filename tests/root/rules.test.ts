@@ -59,8 +59,10 @@ describe('rules see real containers (R12)', { skip: whyNoContainers() ?? false }
   });
 
   function create(name: string, image: string) {
-    const request = containerRequest({ id: id(name), rootfs, args: ['sleep', '600'] });
-    return client.createContainer({ ...request, OCI: { ...request.OCI, Annotations: claims(image) } });
+    const annotations = claims(image);
+    return client.createContainer(
+      containerRequest({ id: id(name), rootfs, args: ['sleep', '600'], annotations }),
+    );
   }
 
   function exec(name: string, execId: string, args: readonly string[]) {

@@ -9,12 +9,10 @@ import { loadRules, noRules } from './rules.js';
 export class Policy {
   #gate: Gate;
   #rules: RuleBook;
-  #ruleNames: ReadonlySet<string>;
 
-  constructor(gate: Gate, rules: RuleBook = noRules, ruleNames: Iterable<string> = []) {
+  constructor(gate: Gate, rules: RuleBook = noRules) {
     this.#gate = gate;
     this.#rules = rules;
-    this.#ruleNames = new Set(ruleNames);
   }
 
   /** The policy of a configuration. CEL is loaded only when there is a rule. */
@@ -22,11 +20,7 @@ export class Policy {
     const rules = api.documents.flatMap((document) => document.rules);
     if (rules.length === 0) return new Policy(gate);
     const { compileRules } = await loadRules();
-    return new Policy(
-      gate,
-      compileRules(rules),
-      rules.map(({ name }) => name),
-    );
+    return new Policy(gate, compileRules(rules));
   }
 
   /** By the lists: whether a listener may call a method at all. */
@@ -59,13 +53,13 @@ export class Policy {
     document: ApiDocument,
     extend: (book: RuleBook, rules: readonly Rule[]) => RuleBook,
   ): string | undefined {
-    const taken = document.rules.find(({ name }) => this.#ruleNames.has(name));
+    const names = new Set(this.#rules.rules.map(({ name }) => name));
+    const taken = document.rules.find(({ name }) => names.has(name));
     if (taken !== undefined) return nameIsTaken(taken);
     const gate = this.#gate.tighten(document);
     const rules = extend(this.#rules, document.rules);
     this.#gate = gate;
     this.#rules = rules;
-    this.#ruleNames = new Set([...this.#ruleNames, ...document.rules.map(({ name }) => name)]);
     return undefined;
   }
 }

@@ -19,6 +19,7 @@ function readers(served: boolean, rule?: (context: RuleContext) => boolean): Rea
   });
   const gate: Gate = { decide, served: () => [], tighten: () => gate };
   const book = {
+    rules: [],
     hasRulesFor: () => rule !== undefined,
     decide: (listed: Decision, _request: unknown, context: RuleContext): Decision =>
       rule?.(context) === false ? { ...listed, outcome: 'deny', rule: 'r' } : listed,

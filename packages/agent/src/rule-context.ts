@@ -1,14 +1,11 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
-import type { ContainerFacts, RuleContext } from '@kata-agent/gate';
+import { claimedImage, type ContainerFacts, type RuleContext } from '@kata-agent/gate';
 import type { Guest } from '@kata-agent/guest';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { Caller } from './listeners/caller.js';
 
 /** What of the guest rules can see. */
 export type GuestFacts = Pick<Guest, 'containerFacts' | 'sandboxFacts'>;
-
-/** Where containerd and CRI-O write the name of a container's image. */
-const imageAnnotations = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageName'] as const;
 
 /** What a rule sees beside the request: who calls, and what the call is about. */
 export function ruleContext(
@@ -38,12 +35,7 @@ function described(
   state: ContainerFacts['state'],
   annotations: Readonly<Record<string, string>>,
 ): ContainerFacts {
-  const name = imageAnnotations.find((key) => Object.hasOwn(annotations, key));
-  return {
-    id,
-    state,
-    claimed: { image: name === undefined ? '' : (annotations[name] ?? ''), annotations },
-  };
+  return { id, state, claimed: { image: claimedImage(annotations), annotations } };
 }
 
 function namesContainer(request: Message): request is Message & { readonly containerId: string } {

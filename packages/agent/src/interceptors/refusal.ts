@@ -27,7 +27,8 @@ export function refusal(
 }
 
 function statusOf({ method, rule, message, reason }: Decision): TtrpcError {
-  return rule === undefined
-    ? new TtrpcError(Code.Unimplemented, `${method} is not served here: ${reason}`)
-    : new TtrpcError(Code.PermissionDenied, `${method} is refused by the rule ${rule}: ${message ?? reason}`);
+  if (rule === undefined)
+    return new TtrpcError(Code.Unimplemented, `${method} is not served here: ${reason}`);
+  const why = message === undefined ? reason : `rule ${JSON.stringify(rule)}: ${message}`;
+  return new TtrpcError(Code.PermissionDenied, `${method} is refused here: ${why}`);
 }

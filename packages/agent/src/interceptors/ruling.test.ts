@@ -32,6 +32,7 @@ function underRule({ method: ruled, verdict }: Rule, onDeniedRead: 'error' | 'eo
     tighten: () => gate,
   };
   const policy = new Policy(gate, {
+    rules: [],
     hasRulesFor: (method) => method === ruled,
     decide: (listed) => ({ ...listed, ...verdict }),
   });
@@ -79,7 +80,7 @@ describe('the rules', () => {
     });
     await assert.rejects(call('execProcess', mayNotRun), {
       code: Code.PermissionDenied,
-      message: 'ExecProcess is refused by the rule no-exec: only the health check',
+      message: 'ExecProcess is refused here: rule "no-exec": only the health check',
     });
     assert.deepEqual(
       refused.map(({ method, rule, subject }) => ({ method, rule, container: subject?.containerId })),
