@@ -36,7 +36,7 @@ export async function checkDocument(
       help: 'check it in the guest',
     }),
     ...(options.handlers === undefined ? {} : { handlers: options.handlers }),
-    offline: { later: [] },
+    offline: { later: [], sense: 'error' },
   });
   return loaded.ok
     ? { diagnostics: loaded.configuration.warnings, exitCode: 0 }

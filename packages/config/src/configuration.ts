@@ -256,10 +256,11 @@ export interface Inputs {
   /** The methods whose handlers the bundle contains; undefined: all (R13). */
   readonly handlers?: ReadonlySet<MethodName>;
   /**
-   * The check of files on another machine, never an agent's own: what `[delivery]` asks for is not waited for, `later`
-   * stands for it, unbound; and sets that make no sense are errors (R9).
+   * The reading of files on another machine, never an agent's own: what `[delivery]` asks for is not waited for, and
+   * `later` stands for it, unbound. `sense`: what sets are that make no sense; in a check they are errors (R9).
    */
   readonly offline?: {
     readonly later: readonly { readonly file: string; readonly bytes: Uint8Array }[];
+    readonly sense: 'error' | 'warning';
   };
 }

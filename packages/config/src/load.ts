@@ -46,7 +46,7 @@ function combine(stacked: Stacked & { readonly ok: true }, inputs: Inputs, kerne
     ...checkSense(documents, {
       listeners: names,
       strict: api.strict,
-      offline: inputs.offline !== undefined,
+      senseless: inputs.offline?.sense ?? 'warning',
       handlers: inputs.handlers,
     }),
   ];

@@ -12,6 +12,14 @@ import {
 export const open: string = '[api]\nallowed_endpoints = ["*"]\n';
 export const pod: string = '[api]\nallowed_endpoints = ["@pod"]\n';
 
+/** A document that a later one can be, and what it closes. */
+export const narrow: string = '[api]\nblocked_endpoints = ["ExecProcess"]\n';
+
+/** A base document that serves everything and asks for further documents. */
+export function asking(delivery: string): string {
+  return `${open}[delivery]\n${delivery}\n`;
+}
+
 /** Documents in memory, by path; `asked` lists the paths that were read. */
 export function filesOf(
   files: Readonly<Record<string, string>>,

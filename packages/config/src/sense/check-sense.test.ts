@@ -13,7 +13,7 @@ for (const { id, when, needs } of consistency) {
     const text = allowing(all.filter((name) => !needs.includes(name)));
     const message = new RegExp(`${when[0]}.* is served without .*${needs[0]}`);
     assert.match(warnings(await load(text)).join('\n'), message);
-    assert.match(await fails(text, { offline: { later: [] } }), message);
+    assert.match(await fails(text, { offline: { later: [], sense: 'error' } }), message);
     assert.match(await fails(text.replace('[api]\n', '[api]\nstrict = true\n')), message);
     assert.doesNotMatch(warnings(await load(allowing(all))).join('\n'), message);
   });

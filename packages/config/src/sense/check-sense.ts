@@ -9,8 +9,8 @@ export interface SenseOptions {
   readonly listeners: readonly string[];
   /** Some document says so. */
   readonly strict: boolean;
-  /** The check of a file on another machine: sets that make no sense are errors there as well (R9). */
-  readonly offline: boolean;
+  /** What sets are that make no sense, unless `strict` makes them errors (R9). */
+  readonly senseless: Diagnostic['severity'];
   /** The methods whose handlers are in the bundle; undefined: all. */
   readonly handlers: ReadonlySet<MethodName> | undefined;
 }
@@ -60,7 +60,7 @@ function servesNothing(base: ParsedDocument): Diagnostic {
 }
 
 function inconsistent(base: ParsedDocument, found: Inconsistency, options: SenseOptions): Diagnostic {
-  const severity = options.strict || options.offline ? 'error' : 'warning';
+  const severity = options.strict ? 'error' : options.senseless;
   const span = placeOf(base, found.served) ?? base.apiSpan;
   return diagnosticIn(base, severity, span, found.message, found.rule.help);
 }

@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { deliverySources, hostDataDigest, type HostData, type Inputs } from '../index.js';
-import { delivering, dropIns, fails, load, open, pod, warnings } from '../loading.test.fixture.js';
+import { hostDataDigest, type HostData, type Inputs } from '../index.js';
+import { asking, delivering, dropIns, fails, load, narrow, open, warnings } from '../loading.test.fixture.js';
 import { isServed } from '../served.js';
 
-const narrow = '[api]\nblocked_endpoints = ["ExecProcess"]\n';
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-function asking(delivery: string): string {
-  return `${open}[delivery]\n${delivery}\n`;
-}
 
 function serves({ api }: Awaited<ReturnType<typeof load>>, method: 'ExecProcess' | 'CopyFile'): boolean {
   return isServed(api.documents, 'server_addr', method);
@@ -261,116 +256,11 @@ test('all faults of all later documents are told at once', async () => {
   assert.match(message, /^d:2:1: [^]*\ne:2:1: /);
 });
 
-function kernelLine(text: string, pin = `sha256:${digestOf(text)}`): Partial<Inputs> {
-  const line = `quiet agent.config_b64=${Buffer.from(text).toString('base64')}${pin === '' ? '' : ` agent.config_digest=${pin}`}\n`;
-  return { kernelLine: line, delivery: deliverySources({ kernelLine: line }) };
-}
-
-test('without a base document, a pinned document on the kernel line takes its place', async () => {
-  const configuration = await load(undefined, kernelLine(`${pod}[agent]\nlock = true\n`));
-  assert.deepEqual(configuration.documents, [
-    {
-      file: 'agent.config_b64',
-      source: 'kernel_line',
-      sha256: digestOf(`${pod}[agent]\nlock = true\n`),
-      binding: 'pin',
-    },
-  ]);
-  assert.equal(serves(configuration, 'ExecProcess'), false);
-  assert.equal(configuration.settings.lock, true);
-  assert.deepEqual(warnings(configuration), []);
-  assert.match(warnings(await load(undefined, kernelLine('version = 1\n'))).join(), /NOTHING is served/);
-});
-
-test('--require-config is not satisfied by it', async () => {
-  assert.match(
-    await fails(undefined, { ...kernelLine(pod), requireConfig: true }),
-    /there is no configuration, and --require-config asks for one/,
-  );
-});
-
-for (const [name, document, inputs, exitCode, message] of [
-  [
-    'a document without its digest',
-    undefined,
-    kernelLine(pod, ''),
-    3,
-    /^\/proc\/cmdline:1:7: agent\.config_b64 brings a document that nothing vouches for/,
-  ],
-  [
-    'a wrong digest',
-    undefined,
-    kernelLine(pod, `sha256:${'0'.repeat(64)}`),
-    3,
-    /is not the document that was pinned/,
-  ],
-  [
-    'a digest of another form',
-    undefined,
-    kernelLine(pod, digestOf(pod)),
-    1,
-    /agent\.config_digest is "[0-9a-f]{64}", which is no digest\n[^]*help: write agent\.config_digest=sha256:/,
-  ],
-  [
-    'a digest without a document',
-    undefined,
-    { kernelLine: `agent.config_digest=sha256:${digestOf(pod)}` },
-    1,
-    /pins a document that does not come/,
-  ],
-  [
-    'two digests',
-    undefined,
-    {
-      kernelLine: `agent.config_b64=QQ== agent.config_digest=sha256:${digestOf(pod)} agent.config_digest=sha256:${digestOf(pod)}`,
-    },
-    1,
-    /agent\.config_digest stands on the kernel line twice/,
-  ],
-  [
-    'a document that the base does not ask for',
-    open,
-    kernelLine(pod),
-    1,
-    /agent\.config_b64 brings a document that \/c\.toml does not ask for/,
-  ],
-  [
-    'a second pin that does not fit',
-    asking('accept = ["kernel_line"]\nbind = "none"'),
-    kernelLine(narrow, `sha256:${'0'.repeat(64)}`),
-    3,
-    /is not the document that was pinned/,
-  ],
-  [
-    'one that asks for another by the kernel line',
-    undefined,
-    kernelLine(asking('accept = ["kernel_line"]\nbind = "none"')),
-    1,
-    /this document came by the kernel line, which brings no other/,
-  ],
-] as const) {
-  test(`on the kernel line, ${name} is fatal`, async () => {
-    assert.match(await fails(document, inputs, exitCode), message);
-  });
-}
-
-test('a base that asks for the kernel line gets it bound as it says, and no override is made of it', async () => {
-  const bound = await load(
-    asking(`accept = ["kernel_line"]\nbind = "sha256:${digestOf(narrow)}"`),
-    kernelLine(narrow, ''),
-  );
-  assert.deepEqual(
-    bound.documents.map(({ binding }) => binding),
-    [undefined, 'pin'],
-  );
-  assert.deepEqual(warnings(bound), []);
-});
-
 test('a check on another machine waits for no delivery, and takes the files that are given', async () => {
   const text = asking('accept = ["initdata"]');
-  assert.equal((await load(text, { offline: { later: [] } })).documents.length, 1);
+  assert.equal((await load(text, { offline: { later: [], sense: 'warning' } })).documents.length, 1);
   const configuration = await load(text, {
-    offline: { later: [{ file: 'later.toml', bytes: Buffer.from(narrow) }] },
+    offline: { later: [{ file: 'later.toml', bytes: Buffer.from(narrow) }], sense: 'warning' },
   });
   assert.equal(serves(configuration, 'ExecProcess'), false);
   assert.equal(configuration.documents[1]?.binding, 'not checked here');

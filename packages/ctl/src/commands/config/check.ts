@@ -39,7 +39,7 @@ export const configCheck: CommandDefinition = {
     const { io, options, operands } = invocation;
     const file = operands[0] ?? '';
     const pods = options.texts('pod').length === 0 ? undefined : readPods(options);
-    const loaded = await loadFile(file);
+    const loaded = await loadFile(file, undefined, 'error');
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
     if (!loaded.ok) {

@@ -6,9 +6,14 @@ const readAtMost = 256 * 1024 + 1;
 
 /**
  * The configuration that an agent would have of this file, on any machine: whose the file is, who may write it and
- * where it lies is asked in the guest only. `kernelLine` is what a host might say there.
+ * where it lies is asked in the guest only, and further documents come there alone. `kernelLine` is what a host might say
+ * there; `sense`: what sets are that make no sense.
  */
-export async function loadFile(file: string, kernelLine?: string): Promise<Loaded> {
+export async function loadFile(
+  file: string,
+  kernelLine?: string,
+  sense: 'error' | 'warning' = 'warning',
+): Promise<Loaded> {
   return loadConfiguration({
     flags: {},
     configFlag: file,
@@ -16,7 +21,8 @@ export async function loadFile(file: string, kernelLine?: string): Promise<Loade
     files: plainFiles,
     rules: async () => (await import('@kata-agent/gate/rules')).createRuleChecker(),
     delivery: [],
-    hostData: () => ({ ok: false, message: 'host data cannot be read yet', help: 'bind it otherwise' }),
+    hostData: () => ({ ok: false, message: 'there is no report here', help: 'ask in the guest' }),
+    offline: { later: [], sense },
     ...(kernelLine === undefined ? {} : { kernelLine }),
   });
 }
