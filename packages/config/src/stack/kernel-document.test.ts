@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { deliverySources, type Inputs } from '../index.js';
+import { asking, fails, load, narrow, open, pod, warnings } from '../loading.test.fixture.js';
+import { isServed } from '../served.js';
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function kernelLine(text: string, pin = `sha256:${digestOf(text)}`): Partial<Inputs> {
+  const line = `quiet agent.config_b64=${Buffer.from(text).toString('base64')}${pin === '' ? '' : ` agent.config_digest=${pin}`}\n`;
+  return { kernelLine: line, delivery: deliverySources({ kernelLine: line }) };
+}
+
+test('without a base document, a pinned document on the kernel line takes its place', async () => {
+  const configuration = await load(undefined, kernelLine(`${pod}[agent]\nlock = true\n`));
+  assert.deepEqual(configuration.documents, [
+    {
+      file: 'agent.config_b64',
+      source: 'kernel_line',
+      sha256: digestOf(`${pod}[agent]\nlock = true\n`),
+      binding: 'pin',
+    },
+  ]);
+  assert.equal(isServed(configuration.api.documents, 'server_addr', 'ExecProcess'), false);
+  assert.equal(configuration.settings.lock, true);
+  assert.deepEqual(warnings(configuration), []);
+  assert.match(warnings(await load(undefined, kernelLine('version = 1\n'))).join(), /NOTHING is served/);
+});
+
+test('--require-config is not satisfied by it', async () => {
+  assert.match(
+    await fails(undefined, { ...kernelLine(pod), requireConfig: true }),
+    /there is no configuration, and --require-config asks for one/,
+  );
+});
+
+for (const [name, document, inputs, exitCode, message] of [
+  [
+    'a document without its digest',
+    undefined,
+    kernelLine(pod, ''),
+    3,
+    /^\/proc\/cmdline:1:7: agent\.config_b64 brings a document that nothing vouches for/,
+  ],
+  [
+    'a wrong digest',
+    undefined,
+    kernelLine(pod, `sha256:${'0'.repeat(64)}`),
+    3,
+    /is not the document that was pinned/,
+  ],
+  [
+    'a digest of another form',
+    undefined,
+    kernelLine(pod, digestOf(pod)),
+    1,
+    /agent\.config_digest is "[0-9a-f]{64}", which is no digest\n[^]*help: write agent\.config_digest=sha256:/,
+  ],
+  [
+    'a digest without a document',
+    undefined,
+    { kernelLine: `agent.config_digest=sha256:${digestOf(pod)}` },
+    1,
+    /pins a document that does not come/,
+  ],
+  [
+    'two digests',
+    undefined,
+    {
+      kernelLine: `agent.config_b64=QQ== agent.config_digest=sha256:${digestOf(pod)} agent.config_digest=sha256:${digestOf(pod)}`,
+    },
+    1,
+    /agent\.config_digest stands on the kernel line twice/,
+  ],
+  [
+    'a document that the base does not ask for',
+    open,
+    kernelLine(pod),
+    1,
+    /agent\.config_b64 brings a document that \/c\.toml does not ask for/,
+  ],
+  [
+    'a second pin that does not fit',
+    asking('accept = ["kernel_line"]\nbind = "none"'),
+    kernelLine(narrow, `sha256:${'0'.repeat(64)}`),
+    3,
+    /is not the document that was pinned/,
+  ],
+  [
+    'one that asks for another by the kernel line',
+    undefined,
+    kernelLine(asking('accept = ["kernel_line"]\nbind = "none"')),
+    1,
+    /this document came by the kernel line, which brings no other/,
+  ],
+] as const) {
+  test(`on the kernel line, ${name} is fatal`, async () => {
+    assert.match(await fails(document, inputs, exitCode), message);
+  });
+}
+
+test('a base that asks for the kernel line gets it bound as it says, and no override is made of it', async () => {
+  const bound = await load(
+    asking(`accept = ["kernel_line"]\nbind = "sha256:${digestOf(narrow)}"`),
+    kernelLine(narrow, ''),
+  );
+  assert.deepEqual(
+    bound.documents.map(({ binding }) => binding),
+    [undefined, 'pin'],
+  );
+  assert.deepEqual(warnings(bound), []);
+});
