@@ -56,12 +56,12 @@ function generateMessages({ project, out, kept }) {
   }
 }
 
-/** Reference pages, each rendered by the package that holds its table. */
+/** Reference pages, schema and examples, each made by the package that holds its table. */
 async function generateReference() {
   const module = join(root, 'packages', 'ctl', 'dist', 'reference', 'pages.js');
   if (!existsSync(module)) return;
   const { referencePages } = await import(module);
-  for (const [path, text] of Object.entries(referencePages())) emit(path, text);
+  for (const [path, text] of Object.entries(await referencePages())) emit(path, text);
 }
 
 generateMessages({ project: 'packages/protocol', out: 'src/gen', kept: 'packages/protocol/src/gen' });

@@ -28,12 +28,13 @@ export const exitCodes: readonly ExitCodeRow[] = [
     code: ExitCode.CannotApply,
     name: 'cannot be applied',
     meaning:
-      'The request is right but cannot be carried out here: an address that cannot be bound or reached, a file that cannot be read, a measurement that fails.',
+      'The request is right but cannot be carried out here: an address that cannot be bound or reached, a file that cannot be read, a measurement that fails, a further document that did not come or is not bound as asked.',
   },
   {
     code: ExitCode.Mismatch,
     name: 'mismatch',
-    meaning: 'A comparison or a verification failed, such as that of an audit log.',
+    meaning:
+      'A comparison or a verification failed: an audit log was changed, `config diff` found that something is opened, a case of `config test` did not hold, a workload of `config check --pod` would not work.',
   },
   {
     code: ExitCode.OursInRun,

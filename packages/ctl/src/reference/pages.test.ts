@@ -1,25 +1,34 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
-import { settings } from '@kata-agent/config';
+import { checkDocument, listenerKeys, ruleKeys, settings } from '@kata-agent/config';
+import { createRuleChecker } from '@kata-agent/gate/rules';
 import { Code, codeName } from '@kata-agent/ttrpc';
 import { commands } from '../commands/index.js';
 import { exitCodes } from '../exit-code.js';
+import { printedFor } from './errors-page.js';
 import { markdownTable } from './markdown.js';
+import { mistakes } from './mistakes.js';
 import { referencePages } from './pages.js';
 import { statuses } from './statuses.js';
 
-const pages = referencePages();
+const pages = await referencePages();
 const page = (name: string): string => pages[`docs/reference/${name}.md`] ?? '';
 
-test('four pages are made, below docs/reference, the same each time', () => {
+test('pages, schema and examples are made, the same each time', async () => {
   assert.deepEqual(Object.keys(pages).sort(), [
     'docs/reference/commands.md',
     'docs/reference/endpoints.md',
     'docs/reference/errors.md',
+    'docs/reference/kata-agent.schema.json',
+    'docs/reference/rules.md',
     'docs/reference/settings.md',
+    'examples/confidential.toml',
+    'examples/minimal.toml',
+    'examples/observe.toml',
+    'examples/open.toml',
   ]);
-  assert.deepEqual(referencePages(), pages);
+  assert.deepEqual(await referencePages(), pages);
 });
 
 test('every setting has its section with default, example and overrides', () => {
@@ -31,6 +40,73 @@ test('every setting has its section with default, example and overrides', () => 
     assert.ok(text.includes(`${row.key} = ${row.example}`), row.key);
     if (row.override !== undefined) assert.ok(text.includes(row.override.kernelWord), row.key);
     assert.equal(text.includes('Not built yet'), row.built !== 'yes', row.key);
+  }
+});
+
+test('every key of a rule and a listener has its section', () => {
+  for (const row of [...Object.values(ruleKeys), ...Object.values(listenerKeys)]) {
+    const heading = `\n### \`${row.key}\` of \`[[${row.table}]]\`\n`;
+    const text = page('settings').split(heading)[1]?.split('\n### ')[0] ?? '';
+    assert.ok(text.includes(row.purpose), row.key);
+    assert.ok(text.includes(`${row.key} = ${row.example}`), row.key);
+    assert.equal(text.includes('Not built yet'), row.built !== 'yes', row.key);
+  }
+});
+
+test('every link within a page leads to a heading', () => {
+  for (const [path, text] of Object.entries(pages)) {
+    const anchors = [...text.matchAll(/^#{1,4} (.+)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^a-z0-9_ -]/g, '')
+        .replaceAll(' ', '-'),
+    );
+    for (const [, anchor = ''] of text.matchAll(/\]\(#([^)]+)\)/g))
+      assert.ok(anchors.includes(anchor), `${path}: ${anchor}`);
+  }
+});
+
+/** Everything that the loader has to say of a document, warnings too. */
+async function faults(text: string): Promise<readonly string[]> {
+  const { diagnostics } = await checkDocument(new TextEncoder().encode(text), 'page.toml', {
+    rules: () => Promise.resolve(createRuleChecker()),
+  });
+  return diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
+}
+
+test('every document that a page shows loads without a word', async () => {
+  let count = 0;
+  for (const text of Object.values(pages)) {
+    for (const [, document = ''] of text.matchAll(/```toml\n(.*?)```/gs)) {
+      assert.deepEqual(await faults(document), [], document);
+      count += 1;
+    }
+  }
+  assert.ok(count >= 10, String(count));
+});
+
+test('every example of a setting loads; one without its feature warns or fails, and says so', async () => {
+  const list = 'allowed_endpoints = ["@pod", "@logs"]\nrelease = "4.1"';
+  for (const row of settings) {
+    const example = `${row.key} = ${row.example}`;
+    const kept = list.split('\n').filter((line) => !line.startsWith(`${row.key} = `));
+    const api = row.section === 'api' ? [...kept, example] : kept;
+    const accept =
+      row.section === 'delivery' && row.key !== 'accept' ? ['accept = ["initdata", "drop_ins"]'] : [];
+    const own = row.section === 'api' ? [] : [`[${row.section}]`, ...accept, example];
+    const said = await faults(['[api]', ...api, ...own, ''].join('\n'));
+    const expected =
+      row.built === 'yes' ? /^$/ : row.built === 'kata' ? /^(|warning: )/ : /^error: .*not built/;
+    assert.match(said.join('\n'), expected, `${example}: ${said.join('; ')}`);
+  }
+});
+
+test('the mistakes that errors.md shows are found, and what stands below each is right', async () => {
+  for (const { title, wrong, right } of mistakes) {
+    const printed = await printedFor(wrong);
+    assert.match(printed, /^config\.toml:\d+:\d+: .*\n.*\n +\^+\nhelp: .+$/s, title);
+    assert.ok(page('errors').includes(printed), title);
+    assert.deepEqual(await faults(right), [], title);
   }
 });
 

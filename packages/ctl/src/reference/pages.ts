@@ -1,14 +1,22 @@
+import { configurationSchema, profiles } from '@kata-agent/analysis';
 import { commandsPage } from './commands-page.js';
 import { endpointsPage } from './endpoints-page.js';
 import { errorsPage } from './errors-page.js';
+import { rulesPage } from './rules/rules-page.js';
 import { settingsPage } from './settings-page.js';
 
-/** The reference pages that are made from the code's own tables, by their paths below the repository's root. */
-export function referencePages(): Record<string, string> {
+/**
+ * What is made from the code's own tables, by path below the repository's root: the reference pages, the schema for
+ * editors, and the examples that `config init` prints.
+ */
+export async function referencePages(): Promise<Record<string, string>> {
   return {
     'docs/reference/commands.md': commandsPage(),
     'docs/reference/endpoints.md': endpointsPage(),
-    'docs/reference/errors.md': errorsPage(),
+    'docs/reference/errors.md': await errorsPage(),
+    'docs/reference/rules.md': rulesPage(),
     'docs/reference/settings.md': settingsPage(),
+    'docs/reference/kata-agent.schema.json': `${JSON.stringify(configurationSchema(), null, 2)}\n`,
+    ...Object.fromEntries(profiles.map(({ name, text }) => [`examples/${name}.toml`, text])),
   };
 }

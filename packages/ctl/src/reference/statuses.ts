@@ -9,13 +9,13 @@ export interface StatusRow {
 export const statuses: readonly StatusRow[] = [
   {
     status: 'UNIMPLEMENTED',
-    when: 'The configuration does not serve the method to this listener: `NAME is not served here: ` and the list, file and line that decided. Or the method, or a part of it that the request needs, is not built yet, and the text says so.',
+    when: 'The configuration does not serve the method to this listener: `NAME is not served here: ` and the list, file and line that decided. Or it was left out when the agent was built. Or the method, or a part of it that the request needs, is not built yet, and the text says so.',
     clients:
       'The Go runtime takes it for an older agent, and goes on after AddARPNeighbors and UpdateEphemeralMounts. runtime-rs gives up at AddARPNeighbors.',
   },
   {
     status: 'PERMISSION_DENIED',
-    when: 'The method is served, but a check refused this very request: OCI hooks while `hooks = "refuse"`, stdio ports while reading or writing is not served, a device, mount option or path that no container may have.',
+    when: 'The method is served, but this very request was refused. By an `[[api.rule]]`: the text names the rule and gives its message. Or by a check of our own: OCI hooks while `hooks = "refuse"`, stdio ports while reading or writing is not served, a device, mount option or path that no container may have.',
     clients: 'Both runtimes fail the step.',
   },
   {
