@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { create, type Message } from '@bufbuild/protobuf';
+import { isMethodName, type MethodName } from '@kata-agent/catalogue';
+import {
+  CopyFileRequestSchema,
+  CreateContainerRequestSchema,
+  ExecProcessRequestSchema,
+  UpdateContainerRequestSchema,
+  UpdateEphemeralMountsRequestSchema,
+} from '@kata-agent/protocol/agent';
+import { loadConfiguration } from '@kata-agent/config';
+import { decision } from '../decision.js';
+import { compileGate } from '../gate.js';
+import type { RuleContext } from '../rule-context.js';
+import { compileRules } from './compile-rules.js';
+import { createRuleChecker } from './rule-checker.js';
+import { context } from './rules.test.fixture.js';
+
+const folder = new URL('../../../../examples/rules/', import.meta.url);
+
+type Verdict = (method: MethodName, request: Message, at?: RuleContext) => string;
+
+/** What an agent with this file answers: `allow`, or what refuses. */
+async function verdictOf(name: string): Promise<Verdict> {
+  const bytes = readFileSync(new URL(`${name}.toml`, folder));
+  const loaded = await loadConfiguration({
+    flags: {},
+    environment: {},
+    configFlag: `${name}.toml`,
+    files: { read: () => ({ ok: true, bytes }) },
+    rules: () => Promise.resolve(createRuleChecker()),
+    delivery: [],
+    hostData: () => ({ ok: false, message: 'no binding was written', help: '' }),
+  });
+  assert.ok(loaded.ok, JSON.stringify(loaded));
+  const { api } = loaded.configuration;
+  const gate = compileGate({ api }, { listeners: ['host'] });
+  const book = compileRules(api.documents.flatMap(({ rules }) => rules));
+  return (method, request, at = context) => {
+    assert.equal(gate.decide('host', method).outcome, 'allow', method);
+    const { outcome, rule, reason } = book.decide(decision('allow', 'host', method, ''), request, at);
+    assert.ok(!reason.includes('evaluated'), reason);
+    return outcome === 'allow' ? 'allow' : `${rule}`;
+  };
+}
+
+const exec = (Args: string[], more: object = {}): Message =>
+  create(ExecProcessRequestSchema, { containerId: 'c1', process: { Args, Env: ['PATH=/bin'], ...more } });
+const container = (OCI: object, more: object = {}): Message =>
+  create(CreateContainerRequestSchema, { containerId: 'c1', OCI, ...more });
+const masked = { MaskedPaths: ['/proc/kcore'] };
+
+test('each file of the ready-made set loads, and has rules', async () => {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.toml'));
+  assert.equal(names.length, 9);
+  for (const name of names) await verdictOf(name.replace('.toml', ''));
+});
+
+test('no privileged container', async () => {
+  const verdict = await verdictOf('no-privileged-container');
+  const plain = { Process: { Capabilities: { Bounding: ['CAP_KILL'] } }, Linux: masked };
+  assert.equal(verdict('CreateContainer', container(plain)), 'allow');
+  const mighty = { Process: { Capabilities: { Ambient: ['CAP_SYS_ADMIN'] } }, Linux: masked };
+  assert.equal(verdict('CreateContainer', container(mighty)), 'no-mighty-capabilities');
+  assert.equal(verdict('CreateContainer', container({ Linux: {} })), 'proc-is-masked');
+  assert.equal(verdict('CreateContainer', container({})), 'proc-is-masked');
+  const all = { Linux: { ...masked, Resources: { Devices: [{ Allow: true, Type: 'a', Access: 'rwm' }] } } };
+  assert.equal(verdict('CreateContainer', container(all)), 'no-access-to-all-devices');
+  assert.equal(verdict('ExecProcess', exec(['sh'])), 'allow');
+  const asked = exec(['sh'], { Capabilities: { Effective: ['CAP_SYS_MODULE'] } });
+  assert.equal(verdict('ExecProcess', asked), 'no-mighty-capabilities');
+});
+
+test('capabilities and devices from a list', async () => {
+  const verdict = await verdictOf('capabilities-and-devices');
+  const spec = {
+    Process: { Capabilities: { Bounding: ['CAP_CHOWN'] } },
+    Linux: { Devices: [{ Path: '/dev/null', Type: 'c' }] },
+  };
+  assert.equal(verdict('CreateContainer', container(spec)), 'allow');
+  assert.equal(
+    verdict('CreateContainer', container({ Process: { Capabilities: { Inheritable: ['CAP_BPF'] } } })),
+    'listed-capabilities',
+  );
+  const disk = container({ Linux: { Devices: [{ Path: '/dev/vdb', Type: 'b' }] } });
+  assert.equal(verdict('CreateContainer', disk), 'listed-devices');
+  const handed = container({}, { devices: [{ type: 'blk', containerPath: '/dev/vdb' }] });
+  assert.equal(verdict('CreateContainer', handed), 'listed-devices');
+});
+
+test('only listed commands', async () => {
+  const verdict = await verdictOf('listed-commands');
+  assert.equal(verdict('ExecProcess', exec(['/bin/healthcheck'])), 'allow');
+  assert.equal(verdict('ExecProcess', exec(['/bin/healthcheck', '--deep'])), 'allow');
+  for (const args of [[], ['sh'], ['/bin/healthcheck', '--other'], ['/bin/healthcheck\n'], ['healthcheck']])
+    assert.equal(verdict('ExecProcess', exec(args)), 'listed-commands', args.join(' '));
+  assert.equal(verdict('ExecProcess', exec(['/bin/healthcheck'], { Terminal: true })), 'listed-commands');
+  assert.equal(verdict('ExecProcess', create(ExecProcessRequestSchema)), 'listed-commands');
+});
+
+test('no environment variable of a pattern', async () => {
+  const verdict = await verdictOf('environment');
+  assert.equal(verdict('ExecProcess', exec(['a'], { Env: ['PATH=/bin', 'OLD_LD_X=LD_PRELOAD'] })), 'allow');
+  for (const name of ['LD_PRELOAD', 'LD_', 'NODE_OPTIONS', 'PYTHONPATH', 'BASH_ENV'])
+    assert.equal(verdict('ExecProcess', exec(['a'], { Env: [`${name}=`] })), 'no-code-by-environment', name);
+  const image = container({ Process: { Env: ['LD_PRELOAD=/x.so'] } });
+  assert.equal(verdict('CreateContainer', image), 'no-code-by-environment');
+});
+
+test('storages only of listed drivers', async () => {
+  const verdict = await verdictOf('storage-drivers');
+  assert.equal(verdict('CreateContainer', container({}, { storages: [{ driver: 'local' }] })), 'allow');
+  const disk = container({}, { storages: [{ driver: 'local' }, { driver: 'blk' }] });
+  assert.equal(verdict('CreateContainer', disk), 'listed-storage-drivers');
+});
+
+test('CopyFile only below a path, without links that lead out', async () => {
+  const verdict = await verdictOf('copy-file');
+  const base = '/run/kata-containers/shared/containers';
+  const copy = (path: string, fileMode = 0o100644, data = ''): Message =>
+    create(CopyFileRequestSchema, { path, fileMode, data: Buffer.from(data) });
+  assert.equal(verdict('CopyFile', copy(`${base}/c1/resolv.conf`)), 'allow');
+  assert.equal(verdict('CopyFile', copy(`${base}/c1`, 0o40755)), 'allow');
+  assert.equal(verdict('CopyFile', copy(`${base}/c1/token`, 0o120777, '..data/token')), 'allow');
+  for (const path of [
+    '/etc/passwd',
+    base,
+    `${base}/`,
+    `${base}/../x`,
+    `${base}/c1/../../../x`,
+    `${base}x/y`,
+    '',
+  ])
+    assert.equal(verdict('CopyFile', copy(path)), 'copy-below', path);
+  for (const target of ['/etc/shadow', '../../x', 'a/../../x', '..'])
+    assert.equal(verdict('CopyFile', copy(`${base}/l`, 0o120777, target)), 'no-links-outside', target);
+  assert.equal(verdict('CopyFile', copy(`${base}/fifo`, 0o10644)), 'no-links-outside');
+});
+
+test('claimed images from a list', async () => {
+  const verdict = await verdictOf('claimed-images');
+  const claiming = (image: string): RuleContext => ({
+    ...context,
+    container: { id: 'c1', state: 'none', claimed: { image, annotations: {} } },
+  });
+  const request = container({});
+  for (const image of ['registry.example.com/shop/web:1', 'registry.k8s.io/pause:3.10'])
+    assert.equal(verdict('CreateContainer', request, claiming(image)), 'allow');
+  for (const image of ['', 'docker.io/library/nginx', 'registry.k8s.io/pause:3.10.evil'])
+    assert.equal(verdict('CreateContainer', request, claiming(image)), 'listed-images', image);
+});
+
+test('no new mounts into a running container', async () => {
+  const verdict = await verdictOf('no-new-mounts');
+  const update = (storage: object): Message =>
+    create(UpdateEphemeralMountsRequestSchema, { storages: [storage] });
+  const there = {
+    driver: 'ephemeral',
+    fstype: 'tmpfs',
+    mountPoint: '/run/kata-containers/sandbox/ephemeral/v',
+  };
+  assert.equal(verdict('UpdateEphemeralMounts', update(there)), 'allow');
+  assert.equal(verdict('UpdateEphemeralMounts', update({ ...there, mountPoint: '/etc' })), 'resize-only');
+  assert.equal(verdict('UpdateEphemeralMounts', update({ ...there, driver: 'blk' })), 'resize-only');
+  assert.equal(verdict('CreateContainer', container({})), 'allow');
+  const shared = container({}, { sharedMounts: [{ srcCtr: 'c1', dstCtr: 'c2' }] });
+  assert.equal(verdict('CreateContainer', shared), 'no-shared-mounts');
+});
+
+test('limits within bounds', async () => {
+  const verdict = await verdictOf('limits');
+  const change = (resources: object): Message =>
+    create(UpdateContainerRequestSchema, { containerId: 'c1', resources });
+  assert.equal(verdict('UpdateContainer', change({ Memory: { Limit: 1n << 30n } })), 'allow');
+  assert.equal(verdict('UpdateContainer', change({})), 'allow');
+  for (const resources of [
+    { Memory: { Limit: -1n } },
+    { Memory: { Limit: (1n << 32n) + 1n } },
+    { CPU: { Quota: 400_001n } },
+    { Pids: { Limit: -1n } },
+  ]) {
+    assert.equal(verdict('UpdateContainer', change(resources)), 'limits-at-change');
+    const created = container({ Linux: { Resources: resources } });
+    assert.equal(verdict('CreateContainer', created), 'limits-at-creation');
+  }
+});
+
+test('no file speaks of a method that there is not', () => {
+  for (const name of readdirSync(folder)) {
+    if (!name.endsWith('.toml')) continue;
+    const text = readFileSync(new URL(name, folder), 'utf8');
+    for (const [, word] of text.matchAll(/"([A-Z][a-z]\w+)"/g)) assert.ok(isMethodName(word ?? ''), word);
+  }
+});
