@@ -3,6 +3,10 @@ import type { Io } from '../cli/io.js';
 import { createProgram } from '../cli/program.js';
 import { pageHead } from './markdown.js';
 
+const purpose = `
+For whoever works with agents and their configurations from outside a guest: the help of every command, as the program prints it. What is below \`config\` and \`audit\` works on files, on any machine, without an agent.
+`;
+
 /** docs/reference/commands.md: the help of every command, as the program prints it. */
 export function commandsPage(): string {
   let text = '';
@@ -25,5 +29,5 @@ export function commandsPage(): string {
     }
   };
   add(program, program.name());
-  return `${pageHead('Commands of kata-agent-ctl', 'packages/ctl/src/commands')}${text}`;
+  return `${pageHead('Commands of kata-agent-ctl', 'packages/ctl/src/commands')}${purpose}${text}`;
 }

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type ProfileName, profiles } from '@kata-agent/analysis';
+import { membersOf, type MethodName } from '@kata-agent/catalogue';
+import { runBinary } from '../../testing/program.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** What `config check` says is served. */
+function served(text: string): readonly MethodName[] {
+  const { code, stdout } = runBinary(['config', 'check', file('made.toml', text), '--format', 'json']);
+  const value = JSON.parse(stdout) as Record<'served' | 'notBuilt', MethodName[]> & { diagnostics: object[] };
+  assert.equal(code, 0, stdout);
+  assert.deepEqual(value.diagnostics, [], stdout);
+  return [...value.served, ...value.notBuilt];
+}
+
+test('config init prints profiles that pass the check without a word, and serve what they say', () => {
+  const expected: { readonly [P in ProfileName]: (names: readonly MethodName[]) => void } = {
+    minimal: (names) => assert.deepEqual([...names].sort(), [...membersOf('@pod')].sort()),
+    open: (names) => assert.equal(names.length, membersOf('*').length),
+    observe: (names) => {
+      for (const name of names) assert.match(name, /^(Get|List|Read|Stats)/);
+    },
+    confidential: (names) => {
+      for (const closed of ['ExecProcess', 'ReadStdout', 'WriteStdin', 'GetDiagnosticData'] as const)
+        assert.ok(!names.includes(closed), closed);
+      assert.ok(names.includes('CopyFile'));
+    },
+  };
+  for (const { name, text } of profiles) {
+    const { code, stdout } = runBinary(['config', 'init', '--profile', name]);
+    assert.equal(code, 0);
+    assert.equal(stdout, text);
+    expected[name](served(stdout));
+  }
+  assert.equal(runBinary(['config', 'init']).stdout, profiles[0]?.text);
+});
+
+test('config init knows only its profiles', () => {
+  const { code, stderr } = runBinary(['config', 'init', '--profile', 'paranoid']);
+  assert.equal(code, 2);
+  assert.match(stderr, /minimal, confidential, observe, open/);
+});
+
+test('the examples are the profiles', () => {
+  const examples = fileURLToPath(new URL('../../../../../examples/', import.meta.url));
+  for (const { name, text } of profiles)
+    assert.equal(readFileSync(`${examples}${name}.toml`, 'utf8'), text, `npm run generate: ${name}`);
+});
+
+test('config migrate prints what loads on standard output, and what is lost on standard error', () => {
+  const settings = file(
+    'agent.toml',
+    'log_level = "debug"\ncolour = 1\n[endpoints]\nallowed = ["WaitProcessRequest"]\n',
+  );
+  const { code, stdout, stderr } = runBinary(['config', 'migrate', settings]);
+  assert.equal(code, 0);
+  assert.match(stderr, /agent\.toml:2:1: warning: Kata's agent has no setting colour/);
+  assert.deepEqual(served(stdout), ['WaitProcess']);
+  assert.match(stdout, /\[agent\]\nlog_level = "debug"\n/);
+  const policy = file('policy.rego', 'package agent_policy\ndefault WaitProcessRequest := false\n');
+  const json = runBinary(['config', 'migrate', settings, policy, '--format', 'json']);
+  assert.equal(json.stderr, '');
+  const value = JSON.parse(json.stdout) as { text: string; diagnostics: object[] };
+  assert.match(value.text, /allowed_endpoints = \[\]/);
+  assert.equal(value.diagnostics.length, 1);
+});
+
+test('config migrate of what is no old file ends with 1', () => {
+  const current = file('current.toml', '[api]\nallowed_endpoints = ["*"]\n');
+  const { code, stdout, stderr } = runBinary(['config', 'migrate', current]);
+  assert.equal(code, 1);
+  assert.equal(stdout, '1 error\n');
+  assert.match(stderr, /current\.toml:1:2: this is a configuration of this agent already/);
+  const missing = runBinary(['config', 'migrate', join(folder, 'none.toml')]);
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /none\.toml: cannot read/);
+});
+
+test('config schema prints the schema that lies in docs', () => {
+  const { code, stdout } = runBinary(['config', 'schema']);
+  assert.equal(code, 0);
+  const schema = JSON.parse(stdout) as { title: string; properties: object };
+  assert.equal(schema.title, 'Configuration of kata-agent');
+  assert.ok('agent' in schema.properties);
+});
