@@ -12,10 +12,17 @@ import {
 import { join, relative } from 'node:path';
 import { root } from './bootstrap.mjs';
 import { leaveOut } from './bundle-plugin.mjs';
+import { misplaced, searchHandlers } from './bundle-search.mjs';
 
-/** Bundles the agent for these build facts into a folder, which is emptied before. */
-export function bundleAgent(folder, facts) {
-  return bundle(folder, 'kata-agent', 'packages/agent/dist/main.js', [leaveOut(facts)]);
+/**
+ * Bundles the agent for these build facts into a folder, which is emptied before, and looks into what it made.
+ * Throws when code is there that should not be, or the other way round.
+ */
+export async function bundleAgent(folder, facts) {
+  const bundled = await bundle(folder, 'kata-agent', 'packages/agent/dist/main.js', [leaveOut(facts)]);
+  const wrong = misplaced(await searchHandlers(folder), facts.leftOut);
+  if (wrong.length > 0) throw new Error(`the bundle is not as it should be: ${JSON.stringify(wrong)}`);
+  return bundled;
 }
 
 export function bundleClient(folder) {
@@ -48,23 +55,35 @@ async function bundle(folder, name, entry, plugins) {
     logLevel: 'warning',
   });
   const file = join(folder, `${name}.mjs`);
+  const entryPath = relative(root, file);
+  removeUnreachable(metafile.outputs, entryPath);
   chmodSync(file, 0o755);
   copyKoffi(folder);
-  return { file, ...sizes(metafile.outputs, relative(root, file)) };
+  return { file, ...sizes(metafile.outputs, entryPath) };
 }
 
 /** What an output imports in its first lines is loaded with it; what it imports by a call is loaded late. */
 function sizes(outputs, entry) {
-  const atStart = new Set();
+  const total = (paths) => [...paths].reduce((sum, path) => sum + outputs[path].bytes, 0);
+  const atStart = total(reachable(outputs, entry, ['import-statement']));
+  return { atStart, late: total(reachable(outputs, entry)) - atStart };
+}
+
+function reachable(outputs, entry, kinds = ['import-statement', 'dynamic-import', 'require-call']) {
+  const found = new Set();
   const visit = (path) => {
-    if (atStart.has(path) || outputs[path] === undefined) return;
-    atStart.add(path);
-    for (const { path: next, kind } of outputs[path].imports) if (kind === 'import-statement') visit(next);
+    if (found.has(path) || outputs[path] === undefined) return;
+    found.add(path);
+    for (const { path: next, kind } of outputs[path].imports) if (kinds.includes(kind)) visit(next);
   };
   visit(entry);
-  const total = (paths) => paths.reduce((sum, path) => sum + outputs[path].bytes, 0);
-  const late = Object.keys(outputs).filter((path) => !atStart.has(path));
-  return { atStart: total([...atStart]), late: total(late) };
+  return found;
+}
+
+/** The bundler writes a part for each late import, also when nothing is left of the code that would ask for it. */
+function removeUnreachable(outputs, entry) {
+  const wanted = reachable(outputs, entry);
+  for (const path of Object.keys(outputs)) if (!wanted.has(path)) rmSync(join(root, path));
 }
 
 /**
