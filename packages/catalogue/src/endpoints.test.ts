@@ -104,31 +104,10 @@ test('only stdio and the wait for memory events are folded', () => {
   });
 });
 
-test('21 methods are built in this release of ours', () => {
-  const built = Object.values(endpoints).filter((endpoint) => endpoint.built);
-  assert.equal(built.length, 21);
+test('all methods are built but those of the memory agent', () => {
   const notBuilt = Object.values(endpoints).filter((endpoint) => !endpoint.built);
-  assert.deepEqual(notBuilt.map((endpoint) => endpoint.method).sort(), [
-    'AddARPNeighbors',
-    'AddSwap',
-    'AddSwapPath',
-    'GetDiagnosticData',
-    'GetIPTables',
-    'GetMetrics',
-    'GetVolumeStats',
-    'ListInterfaces',
-    'ListRoutes',
-    'MemAgentCompactSet',
-    'MemAgentMemcgSet',
-    'MemHotplugByProbe',
-    'OnlineCPUMem',
-    'RemoveStaleVirtiofsShareMounts',
-    'ReseedRandomDev',
-    'ResizeVolume',
-    'SetGuestDateTime',
-    'SetIPTables',
-    'UpdateEphemeralMounts',
-    'UpdateInterface',
-    'UpdateRoutes',
-  ]);
+  assert.deepEqual(
+    notBuilt.map((endpoint) => endpoint.method),
+    ['MemAgentMemcgSet', 'MemAgentCompactSet'],
+  );
 });

@@ -7,6 +7,7 @@ import type { GuestContext } from './container/guest-context.js';
 import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
 import { DeviceWatch } from './device/device-watch.js';
 import { recover } from './recover.js';
+import { SwapDevices } from './resource/swap.js';
 import { askFeatures } from './runtime/commands.js';
 import { Runtime } from './runtime/runtime.js';
 import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js';
@@ -68,6 +69,7 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
       oom: new OomWatch(),
       devices,
       tools,
+      swap: new SwapDevices(syscalls),
       storages: new StorageTable({ syscalls, paths, devices, tools, log }),
     };
   } catch (error) {

@@ -94,7 +94,8 @@ export class Sandbox {
   }
 
   async #unwind(): Promise<readonly Error[]> {
-    const failures = [...(await this.#made.unwind()), ...(await this.#context.storages.clear())];
+    const { swap, storages } = this.#context;
+    const failures = [...swap.release(), ...(await this.#made.unwind()), ...(await storages.clear())];
     for (const { message } of failures) this.#context.log('error', message);
     return failures;
   }

@@ -1,9 +1,11 @@
 import * as container from './container.js';
 import * as file from './file.js';
 import type { HandlerTable } from './handler.js';
+import * as network from './network.js';
 import { notBuilt } from './not-built.js';
 import * as policy from './policy.js';
 import * as process from './process.js';
+import * as resources from './resources.js';
 import * as sandbox from './sandbox.js';
 import * as stdio from './stdio.js';
 
@@ -35,25 +37,25 @@ export const handlers: HandlerTable = {
   copyFile: file.copyFile,
   setPolicy: policy.setPolicy,
 
-  updateEphemeralMounts: notBuilt('UpdateEphemeralMounts'),
-  removeStaleVirtiofsShareMounts: notBuilt('RemoveStaleVirtiofsShareMounts'),
-  getDiagnosticData: notBuilt('GetDiagnosticData'),
-  updateInterface: notBuilt('UpdateInterface'),
-  updateRoutes: notBuilt('UpdateRoutes'),
-  listInterfaces: notBuilt('ListInterfaces'),
-  listRoutes: notBuilt('ListRoutes'),
-  addARPNeighbors: notBuilt('AddARPNeighbors'),
-  getIPTables: notBuilt('GetIPTables'),
-  setIPTables: notBuilt('SetIPTables'),
-  getMetrics: notBuilt('GetMetrics'),
+  updateEphemeralMounts: resources.updateEphemeralMounts,
+  removeStaleVirtiofsShareMounts: resources.removeStaleVirtiofsShareMounts,
+  getDiagnosticData: resources.getDiagnosticData,
+  updateInterface: network.updateInterface,
+  updateRoutes: network.updateRoutes,
+  listInterfaces: network.listInterfaces,
+  listRoutes: network.listRoutes,
+  addARPNeighbors: network.addARPNeighbors,
+  getIPTables: network.getIPTables,
+  setIPTables: network.setIPTables,
+  getMetrics: resources.getMetrics,
   memAgentMemcgSet: notBuilt('MemAgentMemcgSet'),
   memAgentCompactSet: notBuilt('MemAgentCompactSet'),
-  onlineCPUMem: notBuilt('OnlineCPUMem'),
-  reseedRandomDev: notBuilt('ReseedRandomDev'),
-  memHotplugByProbe: notBuilt('MemHotplugByProbe'),
-  setGuestDateTime: notBuilt('SetGuestDateTime'),
-  addSwap: notBuilt('AddSwap'),
-  addSwapPath: notBuilt('AddSwapPath'),
-  getVolumeStats: notBuilt('GetVolumeStats'),
-  resizeVolume: notBuilt('ResizeVolume'),
+  onlineCPUMem: resources.onlineCPUMem,
+  reseedRandomDev: resources.reseedRandomDev,
+  memHotplugByProbe: resources.memHotplugByProbe,
+  setGuestDateTime: resources.setGuestDateTime,
+  addSwap: resources.addSwap,
+  addSwapPath: resources.addSwapPath,
+  getVolumeStats: resources.getVolumeStats,
+  resizeVolume: resources.resizeVolume,
 };

@@ -71,7 +71,7 @@ export const sandboxRows: EndpointRows<
       'Virtual machines cloned from one template start with the same random state. Others notice nothing.',
     release: '2.0.0',
     changes: true,
-    built: false,
+    built: true,
     clients: { go: 'once, after a machine is taken from a template or cache', rs: 'never' },
   },
   SetGuestDateTime: {
@@ -82,7 +82,7 @@ export const sandboxRows: EndpointRows<
       'A guest taken from a template keeps the time of the template until something else sets its clock.',
     release: '2.0.0',
     changes: true,
-    built: false,
+    built: true,
     clients: { go: 'once, after a machine is taken from a template or cache', rs: 'never' },
   },
   SetPolicy: {

@@ -28,7 +28,7 @@ export const storageRows: EndpointRows<
       'Such volumes keep the size of their first mount. The Go runtime takes UNIMPLEMENTED for an older agent.',
     release: '3.2.0',
     changes: true,
-    built: false,
+    built: true,
     clients: { go: "after each resize of the machine's memory", rs: 'never' },
   },
   RemoveStaleVirtiofsShareMounts: {
@@ -38,7 +38,7 @@ export const storageRows: EndpointRows<
     without: 'With the Go runtime, removing a container fails unless it is forced.',
     release: '3.2.0',
     changes: true,
-    built: false,
+    built: true,
     clients: { go: 'once a container, after RemoveContainer', rs: 'never' },
   },
   GetVolumeStats: {
@@ -47,7 +47,7 @@ export const storageRows: EndpointRows<
     without: 'kata-runtime direct-volume stats fails, and with it the figures of such volumes.',
     release: '2.4.0',
     changes: false,
-    built: false,
+    built: true,
     clients: {
       go: "when a storage driver asks through the shim's management socket",
       rs: "when a storage driver asks through the shim's management socket",
@@ -59,7 +59,7 @@ export const storageRows: EndpointRows<
     without: 'Nothing that works today.',
     release: '2.4.0',
     changes: true,
-    built: false,
+    built: true,
     clients: {
       go: "when a storage driver asks through the shim's management socket",
       rs: "when a storage driver asks through the shim's management socket",

@@ -18,6 +18,10 @@ interface Parts {
   readonly made: UndoStack;
   /** Of the spec that the host asked for. */
   readonly annotations: Readonly<Record<string, string>>;
+  /** The CPUs that it may run on, as `0-3,8`; empty: all. */
+  readonly cpus: string;
+  /** Where in the guest its termination message is written; undefined: Kubernetes gave it no file. */
+  readonly terminationLog: string | undefined;
 }
 
 /** A container that the runtime has made: its processes, where it is accounted for, and how it is taken down. */
@@ -28,16 +32,21 @@ export class Container {
   readonly namespaces: ReadonlySet<string>;
   readonly made: UndoStack;
   readonly annotations: Readonly<Record<string, string>>;
+  /** As the host asked last, by CreateContainer or UpdateContainer. */
+  cpus: string;
+  readonly terminationLog: string | undefined;
   state: ContainerState = 'created';
   readonly #execs: Map<string, ContainerProcess> = new Map();
 
-  constructor({ id, first, cgroup, namespaces, made, annotations }: Parts) {
+  constructor({ id, first, cgroup, namespaces, made, annotations, cpus, terminationLog }: Parts) {
     this.id = id;
     this.first = first;
     this.cgroup = cgroup;
     this.namespaces = namespaces;
     this.made = made;
     this.annotations = annotations;
+    this.cpus = cpus;
+    this.terminationLog = terminationLog;
   }
 
   get facts(): ContainerFacts {

@@ -6,6 +6,7 @@ import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
 import { denyBlockDevices } from '../cgroup/deny-block-devices.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { GuestError } from '../guest-error.js';
+import type { OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
 import { buildSpec } from '../spec/build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
@@ -99,7 +100,15 @@ async function build(
     namespaces: new Set(own.map(({ type }) => type)),
     made,
     annotations: requested.annotations ?? {},
+    cpus: requested.linux?.resources?.cpu?.cpus ?? '',
+    terminationLog: terminationLogOf(requested),
   });
+}
+
+/** Kubernetes says where in the container the file is; a mount says where it comes from. */
+function terminationLogOf({ annotations, mounts }: OciSpec): string | undefined {
+  const path = annotations?.['io.kubernetes.container.terminationMessagePath'];
+  return path === undefined ? undefined : mounts?.find(({ destination }) => destination === path)?.source;
 }
 
 function makeBundle(bundle: string, made: UndoStack): void {

@@ -5,6 +5,7 @@ import type { DeviceWatch } from '../device/device-watch.js';
 import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Capabilities } from '../spec/build-spec.js';
+import type { SwapDevices } from '../resource/swap.js';
 import type { Tools } from '../tool/tools.js';
 import type { StorageTable } from '../storage/storage-table.js';
 
@@ -24,5 +25,6 @@ export interface GuestContext {
   readonly oom: OomWatch;
   readonly devices: DeviceWatch;
   readonly tools: Tools;
+  readonly swap: SwapDevices;
   readonly storages: StorageTable;
 }

@@ -5,7 +5,9 @@ import { settableResources } from '../spec/resources.js';
 
 export function updateContainer(guest: Guest, { id, resources }: UpdateContainer): Promise<void> {
   return guest.change(async () => {
-    guest.container(id);
+    const container = guest.container(id);
     await update(guest.context.runtime, id, settableResources(resources));
+    const cpus = resources.cpu?.cpus ?? '';
+    if (cpus !== '') container.cpus = cpus;
   });
 }

@@ -17,7 +17,7 @@ test('the kernel swaps to a device, once, and no longer after it was given back'
     swap.add(disk.path);
     assert.match(readFileSync('/proc/swaps', 'utf8'), new RegExp(disk.path));
     assert.throws(() => swap.add(disk.path), { kind: 'exists' });
-    swap.release();
+    assert.deepEqual(swap.release(), []);
     assert.doesNotMatch(readFileSync('/proc/swaps', 'utf8'), new RegExp(disk.path));
   } finally {
     disk.remove();

@@ -12,8 +12,9 @@ const lastSecond = 9_223_372_036n;
 
 /** Sets the guest's clock. Time-outs here are on the monotonic clock, which it does not move (S16). */
 export function setClock({ seconds, microseconds }: DateTime, syscalls: Syscalls): void {
-  if (seconds < 0n || seconds > lastSecond)
-    throw new GuestError('invalid', `Sec ${seconds} must be from 0 to ${lastSecond}`);
+  // 0 is what a request has that says no time.
+  if (seconds <= 0n || seconds > lastSecond)
+    throw new GuestError('invalid', `Sec ${seconds} must be from 1 to ${lastSecond}`);
   if (microseconds < 0n || microseconds > 999_999n)
     throw new GuestError('invalid', `Usec ${microseconds} must be from 0 to 999999`);
   syscalls.setRealTime(seconds, Number(microseconds) * 1000);

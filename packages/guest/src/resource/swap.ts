@@ -30,12 +30,18 @@ export class SwapDevices {
     this.#used.add(path);
   }
 
-  /** Gives all of them back. */
-  release(): void {
+  /** Gives all of them back; the failures, one for each that memory has no room for. */
+  release(): readonly Error[] {
+    const failures: Error[] = [];
     for (const path of this.#used) {
-      this.#syscalls.swapoff(path);
-      this.#used.delete(path);
+      try {
+        this.#syscalls.swapoff(path);
+        this.#used.delete(path);
+      } catch (error) {
+        failures.push(new Error(`could not take back: swap ${path}`, { cause: error }));
+      }
     }
+    return failures;
   }
 }
 

@@ -2,6 +2,8 @@ import { Directory } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { GuestError } from '../guest-error.js';
+import { ephemeral } from './ephemeral.js';
+import { resizeMemory } from './resize-memory.js';
 import { storageDriver } from './storage-drivers.js';
 import type { StorageEnvironment, StorageOwner } from './storage-driver.js';
 
@@ -42,6 +44,22 @@ export class StorageTable {
       if (entry !== undefined)
         entry.kept ||= storage.shared || (storageDriver(storage.driver).ofPod && !inBundle);
     }
+  }
+
+  /** Gives memory file systems that are in place other sizes. All are looked up before the first is changed. */
+  resizeMemory(storages: readonly Storage[]): void {
+    const places = storages.map((storage) => {
+      if (storage.driver !== ephemeral.name)
+        throw new GuestError(
+          'invalid',
+          `only ${ephemeral.name} storages can be updated, not ${storage.driver}`,
+        );
+      const place = this.#placeOf(storage.mountPoint);
+      if (!this.#entries.has(place))
+        throw new GuestError('not-found', `there is no storage at ${storage.mountPoint}`);
+      return place;
+    });
+    storages.forEach((storage, index) => resizeMemory(storage, places[index] ?? '', this.#environment));
   }
 
   /** The sandbox ends: so do those that were kept for it. */

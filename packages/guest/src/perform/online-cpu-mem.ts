@@ -1,0 +1,12 @@
+import { followCpus } from '../cgroup/follow-cpus.js';
+import type { Guest } from '../guest.js';
+import { bringOnline, type OnlineRequest, onlineCpus } from '../resource/online.js';
+
+/** Brings plugged CPUs and memory into use; the containers' sets of CPUs follow. */
+export function onlineCpuMem(guest: Guest, request: OnlineRequest): Promise<void> {
+  const { paths } = guest.context;
+  return guest.change(async () => {
+    await bringOnline(request, paths.sys);
+    if (request.cpus > 0) followCpus([...guest.containers.values()], onlineCpus(paths.sys), paths.cgroup);
+  });
+}

@@ -1,0 +1,39 @@
+import { readSync } from 'node:fs';
+import { Directory, hasCode, Open } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
+import type { Guest } from '../guest.js';
+import { translated } from '../translate-error.js';
+
+/** As much of a message as Kubernetes takes. */
+const maxBytes = 4096;
+
+/** What a container's program left as its last words, in the file that Kubernetes gave it for them. */
+export function terminationMessage(guest: Guest, containerId: string): Promise<string> {
+  return translated(async () => {
+    const { syscalls, paths } = guest.context;
+    const path = guest.container(containerId).terminationLog;
+    if (path === undefined)
+      throw new GuestError('invalid', `container ${containerId} has no file for a termination message`);
+    if (!path.startsWith(`${paths.kata}/`))
+      throw new GuestError(
+        'refused',
+        `the termination message of container ${containerId} is not below ${paths.kata}`,
+      );
+    const base = Directory.open(syscalls, paths.kata);
+    try {
+      const file = base.file(path.slice(paths.kata.length + 1), Open.ReadOnly);
+      try {
+        const buffer = Buffer.alloc(maxBytes);
+        return buffer.subarray(0, readSync(file.fd, buffer, 0, maxBytes, 0)).toString();
+      } finally {
+        file.close();
+      }
+    } catch (error) {
+      // It wrote none.
+      if (hasCode(error, 'ENOENT')) return '';
+      throw error;
+    } finally {
+      base.close();
+    }
+  });
+}
