@@ -11,6 +11,8 @@ import { type Channel, type Client, connect, createClient } from '@kata-agent/tt
 import { agentProgram } from './repository.js';
 
 interface AgentOptions {
+  /** The program; absent: the compiled packages, as `npx` runs them. */
+  readonly program?: string;
   /** The text of the document given with `-c`; absent: none. */
   readonly config?: string;
   readonly args?: readonly string[];
@@ -83,7 +85,13 @@ export class AgentProcess {
     return { code, ...output };
   }
 
-  private static spawn({ config, args = [], env = {}, setup = ':' }: AgentOptions): AgentProcess {
+  private static spawn({
+    program = agentProgram,
+    config,
+    args = [],
+    env = {},
+    setup = ':',
+  }: AgentOptions): AgentProcess {
     const folder = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
     const configFile = join(folder, 'config.toml');
     if (config !== undefined) {
@@ -92,7 +100,7 @@ export class AgentProcess {
       writeFileSync(configFile, withAuditFile(text, join(folder, 'audit', 'audit.log')), { mode: 0o644 });
     }
     const command = [
-      agentProgram,
+      program,
       ...(config === undefined ? [] : ['-c', configFile]),
       '--server-addr',
       `unix://${folder}/agent.sock`,
