@@ -42,12 +42,21 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
   return { text: rest === '' ? text : `${text}\n${rest}`, asks, refused: evidence.refused, notes };
 }
 
-/** A record that was cut does not say what is missing, so no rule rests on what it says. */
+/** What a record says of a request, and what no rule can rest on in it. */
 function askOf(method: MethodName, facts: RecordedFacts | undefined, reasons: readonly string[]): Ask {
   if (facts === undefined) return { method, because: reasons };
-  if (facts.cut !== true) return { method, facts, because: reasons };
-  const why = `${reasons[0] ?? ''}: its facts were too long to be recorded whole`;
-  return { method, facts, because: reasons, unknown: new Map(factsIn(facts).map((fact) => [fact, why])) };
+  const unknown = unknownIn(facts, reasons[0] ?? '');
+  return { method, facts, because: reasons, ...(unknown.size === 0 ? {} : { unknown }) };
+}
+
+function unknownIn(facts: RecordedFacts, record: string): ReadonlyMap<FactName, string> {
+  if (facts.cut === true)
+    return new Map(
+      factsIn(facts).map((fact) => [fact, `${record}: its facts were too long to be recorded whole`]),
+    );
+  return facts.environment?.includes('') === true
+    ? new Map([['environment', `${record}: a variable without a name, which rules refuse whatever they say`]])
+    : new Map();
 }
 
 /** The facts that a rule could be made of from these. */

@@ -12,7 +12,10 @@ const places = [
   '/run/kata-containers/image/',
 ] as const;
 
+/** What `within` of rules takes for no path below a folder: names that are empty, `.` or `..`. */
+const led = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
+
 /** The part of a path that a rule can rest on: the folder with its final slash, or the path as it is. */
 export function sourcePlace(path: string): string {
-  return places.find((place) => path.startsWith(place) && !path.includes('..')) ?? path;
+  return places.find((place) => path.startsWith(place) && !led.test(path.slice(1))) ?? path;
 }

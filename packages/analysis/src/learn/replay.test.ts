@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type AuditRecord, openAuditLog, type RecordedFacts, readLog } from '@kata-agent/audit';
+import { isMethodName, type MethodName } from '@kata-agent/catalogue';
+import type { Configuration } from '@kata-agent/config';
+import type { Decision, RequestFacts } from '@kata-agent/gate';
+import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
+import * as fc from 'fast-check';
+import { judgeOf } from '../preflight/judge-of.js';
+import { requestOfFacts } from '../request-of-facts.js';
+import { ruleContextOf } from '../test/rule-context-of.js';
+import { configurationOf } from '../testing/configuration-of.js';
+import { factsArbitrary } from '../testing/facts.js';
+import { Evidence } from './evidence.js';
+import { learn } from './learn.js';
+
+/** A call that a log holds. */
+interface Logged {
+  readonly method: MethodName;
+  readonly facts: RequestFacts | undefined;
+  readonly served: boolean;
+}
+
+const methods = [
+  'CreateSandbox',
+  'CreateContainer',
+  'StartContainer',
+  'ExecProcess',
+  'SignalProcess',
+  'WaitProcess',
+  'CopyFile',
+  'UpdateEphemeralMounts',
+  'ReadStdout',
+  'GetMetrics',
+] as const satisfies readonly MethodName[];
+
+/** Few texts, so that values repeat; with all that could break out of a text in CEL, in TOML or in a comment. */
+const word = fc.constantFrom(
+  ...[
+    '/bin/check',
+    '/run/kata-containers/shared/containers/abc-x',
+    'A',
+    'ä\u2028',
+    `'''\n"\\`,
+    '# ]',
+    'tmpfs',
+  ],
+  ...['/run/kata-containers/shared/containers/a/..data/', '/run/kata-containers/image/../x', '/data/'],
+  ...['bind', 'C:\\x', '/etc/../x', ''],
+);
+
+const call: fc.Arbitrary<Logged> = fc
+  .tuple(fc.constantFrom(...methods), fc.nat({ max: 9 }), fc.nat({ max: 9 }))
+  .chain(([method, known, served]) =>
+    fc.record({
+      method: fc.constant(method),
+      // One record in ten was written without facts.
+      facts: known === 0 ? fc.constant(undefined) : factsArbitrary(method, word),
+      served: fc.constant(served > 0),
+    }),
+  );
+
+async function logOf(calls: readonly Logged[]): Promise<readonly AuditRecord[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-replay-'));
+  try {
+    const file = join(folder, 'audit.log');
+    const log = await openAuditLog({ file, maxSize: 1 << 24, keep: 1, bootId: 'boot-1' });
+    await log.boot({});
+    for (const { method, facts, served } of calls) {
+      const about = { listener: 'server_addr', peer: 'uid 0', method, payload: Buffer.from(method), facts };
+      const decision: Decision = {
+        outcome: served ? 'allow' : 'deny',
+        method,
+        listener: 'server_addr',
+        reason: '',
+      };
+      if (served) log.observe(about, decision, { code: 'OK', durationUs: 1 });
+      else log.refuse(about, { ...decision, rule: 'a-rule' });
+    }
+    await log.close();
+    const records: AuditRecord[] = [];
+    for await (const read of readLog(file)) {
+      assert.ok(read.ok);
+      records.push(read.record);
+    }
+    return records;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function learntFrom(records: readonly AuditRecord[]): string {
+  const evidence = new Evidence();
+  for (const record of records) evidence.add('', record);
+  return learn(evidence, { logs: [] }).text;
+}
+
+const checker = async (): Promise<ReturnType<typeof createRuleChecker>> => createRuleChecker();
+
+async function load(text: string): Promise<Configuration> {
+  return await configurationOf(text, checker);
+}
+
+/** What a configuration refuses of what a log shows as served. */
+function refusedBy(configuration: Configuration, records: readonly AuditRecord[]): readonly Decision[] {
+  const judge = judgeOf(
+    configuration,
+    compileRules(configuration.api.documents.flatMap(({ rules }) => rules)),
+  );
+  return records.flatMap((record) => {
+    if (record.kind !== 'call' || !isMethodName(record.method)) return [];
+    const { cut: _cut, ...facts }: RecordedFacts = record.facts ?? {};
+    const request = requestOfFacts(record.method, facts);
+    // Its subject, which is recorded beside the facts, names the container.
+    if ('containerId' in request) request.containerId = 'web';
+    const context = ruleContextOf({ method: record.method, request }, configuration.listeners);
+    const decision = judge.decide(record.method, request, context);
+    return decision.outcome === 'deny' ? [decision] : [];
+  });
+}
+
+/** A learnt text without one of its lines: an endpoint, or a value of a rule's list. */
+function withoutEach(text: string): readonly { readonly line: string; readonly text: string }[] {
+  const lines = text.split('\n');
+  return lines.flatMap((line, index) =>
+    /^ {2,}(?:"|\[|-?\d).*,/.test(line)
+      ? [{ line, text: lines.filter((_, other) => other !== index).join('\n') }]
+      : [],
+  );
+}
+
+test('property: what was served is served by what was learnt from it, and no part of that can be left out', async () => {
+  let removals = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(call, { maxLength: 12 }), async (calls) => {
+      const records = await logOf(calls);
+      const text = learntFrom(records);
+      const configuration = await load(text);
+      assert.deepEqual(refusedBy(configuration, records), []);
+      for (const without of withoutEach(text)) {
+        removals += 1;
+        const less = await load(without.text.replace('strict = true', 'strict = false'));
+        assert.notDeepEqual(refusedBy(less, records), [], `not needed: ${without.line}\n${text}`);
+      }
+    }),
+    { numRuns: 60, includeErrorInReport: true },
+  );
+  assert.ok(removals > 300, `only ${removals} parts were left out`);
+});
