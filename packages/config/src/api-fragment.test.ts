@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { methodNames } from '@kata-agent/catalogue';
-import { parseApiFragment, renderDiagnostic } from './index.js';
+import { parseApiFragment, renderDiagnostic, type RuleChecker } from './index.js';
 import { methodsOfRequest } from './request-names.js';
 
 async function allowed(text: string): Promise<readonly string[]> {
@@ -152,4 +152,46 @@ test('the requests are those of agent.proto', async () => {
   const byName = (a: readonly (string | undefined)[], b: readonly (string | undefined)[]): number =>
     String(a[0]).localeCompare(String(b[0]));
   assert.deepEqual(table.sort(byName), rpcs.sort(byName));
+});
+
+const ruled = `[api]
+[[api.rule]]
+name = "known"
+endpoints = ["ExecProcess"]
+expression = "!terminal"
+`;
+
+test('a fragment can hold rules, checked as those of documents are', async () => {
+  const rules = async (): Promise<RuleChecker> => ({
+    check: ({ expression }) =>
+      expression === '!terminal' ? [] : [{ severity: 'error', start: 1, end: 9, message: 'unknown name' }],
+  });
+  const fragment = await parseApiFragment(ruled, 'SetPolicy', { rules });
+  assert.ok(fragment.ok);
+  assert.deepEqual(
+    fragment.document.rules.map(({ name, expression, methods }) => [name, expression, [...methods.keys()]]),
+    [['known', '!terminal', ['ExecProcess']]],
+  );
+  const faulty = async (text: string, ruleNames: readonly string[] = []): Promise<string> => {
+    const parsed = await parseApiFragment(text, 'SetPolicy', { rules, ruleNames });
+    assert.ok(!parsed.ok);
+    return parsed.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
+  };
+  assert.match(await faulty(ruled.replace('terminal', 'trminal')), /^SetPolicy:5:16: unknown name/);
+  assert.match(
+    await faulty(ruled, ['known']),
+    /^SetPolicy:3:8: a rule with the name "known" is in force already/,
+  );
+  assert.match(
+    await faulty(`${ruled.replace('ExecProcess', 'ReadStdout')}on_denied_read = "eof"\n`),
+    /on_denied_read of \[\[api\.rule\]\] may stand in the base document alone/,
+  );
+});
+
+test('without a checker a rule in a fragment is refused, and a listener always is', async () => {
+  assert.match(await refused(ruled), /^SetPolicy:2:7: rules cannot be checked here/);
+  assert.match(
+    await refused('[api]\n[[listener]]\nname = "x"\n'),
+    /^SetPolicy:2:3: "listener" cannot be set while the agent runs/,
+  );
 });

@@ -117,6 +117,11 @@ for (const [name, text, message] of [
     /^\/c\.toml:5:14: unknown endpoint "ExecProces" in endpoints\n.*\n.*\nhelp: did you mean "ExecProcess"\?/,
   ],
   [
+    'a group that is empty in its release',
+    rule.replace('[api]\n', '[api]\nrelease = "2.0.0"\n').replace('ExecProcess', '@swap'),
+    /^\/c\.toml:6:13: no endpoint of this rule was there in release = "2\.0\.0"/,
+  ],
+  [
     'an unknown key',
     `${rule}mesage = "x"\n`,
     /unknown key "mesage" in \[\[api\.rule\]\]\n.*\n.*\nhelp: did you mean "message"\?/,

@@ -1,4 +1,4 @@
-import type { MethodName } from '@kata-agent/catalogue';
+import { isGroupName, type MethodName } from '@kata-agent/catalogue';
 import type { ListEntry, Rule, RuleChecker } from '../configuration.js';
 import type { Span } from '../diagnostic.js';
 import type { ListOptions } from '../document/api-document.js';
@@ -86,8 +86,18 @@ function methodsOf(
   if (given?.node.kind !== 'array') return undefined;
   const methods = expandList(given.node, { ...options, key: 'endpoints', report });
   if (methods.size > 0) return methods;
-  if (given.node.items.length === 0)
-    report.error(given.node.span, 'this rule names no endpoint', 'for example: endpoints = ["ExecProcess"]');
+  const { span, items } = given.node;
+  if (items.length === 0)
+    report.error(span, 'this rule names no endpoint', 'for example: endpoints = ["ExecProcess"]');
+  else if (
+    options.release !== undefined &&
+    items.every((item) => item.kind === 'string' && isGroupName(item.value))
+  )
+    report.error(
+      span,
+      `no endpoint of this rule was there in release = "${options.release}"`,
+      'remove the rule, or write a later release',
+    );
   return undefined;
 }
 

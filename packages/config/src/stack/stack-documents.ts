@@ -33,7 +33,9 @@ export async function stackDocuments(inputs: Inputs, kernel: KernelLine): Promis
   if (fault !== undefined) return wrong([fault]);
 
   const later =
-    inputs.offline === undefined ? collectDeliveries(settings, inputs, pin) : offline(inputs.offline);
+    inputs.offline === undefined
+      ? collectDeliveries(settings, inputs, pin)
+      : offline(inputs.offline, document);
   if (!later.ok) return later;
   const stacked = await readLater(later.documents, options);
   if (!stacked.ok) return stacked;
@@ -109,7 +111,7 @@ function kernelLineFault(
 }
 
 /** Documents of a check on another machine: nothing can be bound there. */
-function offline({ later }: NonNullable<Inputs['offline']>): Collected {
+function offline({ later }: NonNullable<Inputs['offline']>, base: ParsedDocument): Collected {
   const documents = later.map(({ file, bytes }): BoundDocument => {
     return {
       delivered: { file, bytes, envelope: bytes, algorithm: 'sha-256' },
@@ -117,7 +119,14 @@ function offline({ later }: NonNullable<Inputs['offline']>): Collected {
       binding: 'not checked here',
     };
   });
-  return { ok: true, documents, warnings: [] };
+  const accept = base.sections.delivery.get('accept');
+  if (accept === undefined || later.length > 0) return { ok: true, documents, warnings: [] };
+  const message = 'further documents come in the guest; what they narrow is not seen here';
+  return {
+    ok: true,
+    documents,
+    warnings: [diagnosticIn(base, 'warning', accept.span, message, 'nothing has to be done')],
+  };
 }
 
 async function readLater(bound: readonly BoundDocument[], options: ReadOptions): Promise<Stacked> {
