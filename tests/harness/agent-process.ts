@@ -30,8 +30,8 @@ export interface AgentConnection {
 }
 
 /**
- * A real agent in a process of its own. It lives in a mount namespace with its own /run, so that agents of several
- * tests do not meet, and has a folder that goes with it.
+ * A real agent in a process of its own. It lives in a mount namespace with its own /run and in a network namespace, so
+ * that agents of several tests do not meet and the machine's network stays as it is; it has a folder that goes with it.
  */
 export class AgentProcess {
   readonly folder: string;
@@ -111,6 +111,7 @@ export class AgentProcess {
       [
         ...(process.getuid?.() === 0 ? [] : ['--map-root-user']),
         '--mount',
+        '--net',
         '--propagation',
         'private',
         'sh',
