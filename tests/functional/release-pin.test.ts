@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { membersOf, methodNames, releases } from '@kata-agent/catalogue';
+import { AgentProcess } from '../harness/agent-process.js';
+import { requestFrame } from '../harness/raw-frame.js';
+import { sweep } from '../harness/sweep.js';
+
+/** The methods that an agent under this document does not refuse. */
+async function served(config: string): Promise<readonly string[]> {
+  const agent = await AgentProcess.start({ config });
+  try {
+    const answers = await sweep((await agent.connect()).agent);
+    return methodNames.filter((name) => !answers.get(name)?.message.includes('is not served here'));
+  } finally {
+    await agent.dispose();
+  }
+}
+
+describe('a release pin (R16)', () => {
+  for (const release of ['2.0.0', '3.2', '3.21', releases.at(-1) ?? '']) {
+    it(`leaves * with what ${release} had, and a block-list with no more than that`, async () => {
+      const of = membersOf('*', release);
+      assert.deepEqual(await served(`[api]\nrelease = "${release}"\nallowed_endpoints = ["*"]\n`), of);
+      const rest = of.filter((name) => name !== 'ExecProcess');
+      assert.deepEqual(
+        await served(`[api]\nrelease = "${release}"\nblocked_endpoints = ["ExecProcess"]\n`),
+        rest,
+      );
+    });
+  }
+
+  it('does not serve what came later under its own name', async () => {
+    const config = '[api]\nrelease = "3.21"\nallowed_endpoints = ["GetMetrics", "GetDiagnosticData"]\n';
+    assert.deepEqual(await served(config), ['GetMetrics']);
+  });
+
+  it('does not serve a method that nobody knows yet, even under *', async () => {
+    const agent = await AgentProcess.start({ config: '[api]\nallowed_endpoints = ["*"]\n' });
+    try {
+      const { socket } = await agent.connect();
+      const answered = new Promise<Buffer>((resolve) => {
+        socket.once('data', resolve);
+      });
+      socket.write(requestFrame(1, 'MigrateGuest'));
+      const answer = await answered;
+      // The status is a message whose field 1 is the code: 12, UNIMPLEMENTED.
+      assert.ok(answer.includes(Buffer.from([0x08, 12])), answer.toString('hex'));
+      assert.ok(answer.includes('the agent has no such service or method'), answer.toString('latin1'));
+    } finally {
+      await agent.dispose();
+    }
+  });
+});
