@@ -38,19 +38,22 @@ const methods = [
 ] as const satisfies readonly MethodName[];
 
 /** Few texts, so that values repeat; with all that could break out of a text in CEL, in TOML or in a comment. */
-const word = fc.constantFrom(
-  ...[
-    '/bin/check',
-    '/run/kata-containers/shared/containers/abc-x',
-    'A',
-    'ä\u2028',
-    `'''\n"\\`,
-    '# ]',
-    'tmpfs',
-  ],
-  ...['/run/kata-containers/shared/containers/a/..data/', '/run/kata-containers/image/../x', '/data/'],
-  ...['bind', 'C:\\x', '/etc/../x', ''],
-);
+const words = [
+  '/bin/check',
+  '/run/kata-containers/shared/containers/abc-x',
+  '/run/kata-containers/shared/containers/a/..data/',
+  '/run/kata-containers/image/../x',
+  '/data/',
+  '/etc/../x',
+  'A',
+  'bind',
+  'C:\\x',
+  'ä\u2028',
+  `'''\n"\\`,
+  '# ]',
+  '',
+];
+const word = fc.constantFrom(...words);
 
 const call: fc.Arbitrary<Logged> = fc
   .tuple(fc.constantFrom(...methods), fc.nat({ max: 9 }), fc.nat({ max: 9 }))
