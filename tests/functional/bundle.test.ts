@@ -145,7 +145,7 @@ describe('a bundle for a configuration (R13)', () => {
 
   it('refuses a configuration that names what is not there, and takes less for a group', async () => {
     const lists = '[api]\nallowed_endpoints = ["@pod", "@exec"]\n';
-    const refused = await AgentProcess.run({ program, config: `${lists.replace('@exec', 'ExecProcess')}` });
+    const refused = await AgentProcess.run({ program, config: lists.replace('@exec', 'ExecProcess') });
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /config\.toml:2:30: .*"ExecProcess" was left out when this agent was built/);
     const agent = await AgentProcess.start({ program, config: lists });
