@@ -59,6 +59,7 @@ export function call(expr: Expr, node: NodeOf<'callExpr'>, context: Context): Co
   }
   const form = macroForms.get(name);
   if (form !== undefined) return context.fault(context.places.of(expr), `${name}() is written ${form}`);
+  if (name !== 'matches' && !overloads.has(name)) return unknownFunction(expr, name, context);
   const parts = [...(target === undefined ? [] : [target]), ...args].map((part) => context.compile(part));
   if (name === 'matches') return matches(expr, target, parts, context);
   return overloaded(expr, name, target === undefined ? undefined : parts[0], parts, context);
@@ -71,8 +72,6 @@ function overloaded(
   parts: readonly Compiled[],
   context: Context,
 ): Compiled {
-  const known = overloads.get(name);
-  if (known === undefined) return unknownFunction(expr, name, context);
   const faulty = parts.find(({ type }) => type.kind === 'nothing');
   if (faulty !== undefined) return faulty;
   if (name === 'size' && parts.length === 1) {
@@ -83,7 +82,7 @@ function overloaded(
     const lists = concatenation(parts);
     if (lists !== undefined) return lists;
   }
-  const found = known.find((overload) => takes(overload, target !== undefined, parts));
+  const found = overloads.get(name)?.find((overload) => takes(overload, target !== undefined, parts));
   if (found !== undefined) return applied(expr, found, parts, context);
   return noOverload(expr, name, target, parts, context);
 }

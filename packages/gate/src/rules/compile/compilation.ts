@@ -17,9 +17,9 @@ import { faulty } from './parts.js';
 
 /** The compilation of one expression for one method. */
 export class Compilation implements Context {
+  readonly method: MethodName;
   readonly places: Places;
   readonly patterns: Patterns;
-  readonly #method: MethodName;
   readonly #macros: ReadonlyMap<bigint, string>;
   readonly #coverage: Coverage;
   readonly #names: ReadonlyMap<string, RuleName>;
@@ -36,7 +36,7 @@ export class Compilation implements Context {
   ) {
     this.places = parsed.places;
     this.#macros = parsed.macros;
-    this.#method = method;
+    this.method = method;
     this.patterns = patterns;
     this.#coverage = coverage;
     this.#names = namesFor(method);
@@ -56,7 +56,6 @@ export class Compilation implements Context {
   }
 
   compile(expr: Expr): Compiled {
-    this.#coverage.reach(expr);
     const { exprKind } = expr;
     switch (exprKind.case) {
       case 'constExpr':
@@ -78,10 +77,6 @@ export class Compilation implements Context {
     }
   }
 
-  skip(expr: Expr): void {
-    this.#coverage.skip(expr);
-  }
-
   fault({ start, end }: Place, message: string, help?: string): Compiled {
     this.#faults.push({ severity: 'error', start, end, message, ...(help === undefined ? {} : { help }) });
     return faulty;
@@ -94,7 +89,7 @@ export class Compilation implements Context {
     if (used !== undefined) return used;
     const known = this.#names.get(name);
     if (known === undefined) return undefined;
-    const variable = { type: known.typeFor(this.#method), slot: this.#takeSlot() };
+    const variable = { type: known.typeFor(this.method), slot: this.#takeSlot() };
     this.#used.set(name, variable);
     return variable;
   }

@@ -40,7 +40,7 @@ export function compileRule(
     faults.push(...compilation.faults);
     plans.set(method, { run, weight, inputs: compilation.inputs, slots: compilation.slots });
   }
-  if (faults.length === 0) faults.push(...coverage.faults(parsed.places));
+  if (faults.length === 0) faults.push(...coverage.faults);
   return { faults: inOrder(faults), plans };
 }
 

@@ -1,3 +1,4 @@
+import type { MethodName } from '@kata-agent/catalogue';
 import type { RuleFault } from '@kata-agent/config';
 import type { Patterns } from '../functions/patterns.js';
 import type { Compiled } from '../language/compiled.js';
@@ -14,12 +15,11 @@ export interface Variable {
 
 /** What the parts of the compiler share while they compile one expression for one method. */
 export interface Context {
+  readonly method: MethodName;
   readonly places: Places;
   readonly patterns: Patterns;
   /** Never throws: a faulty part is reported, and compiled to something that no one runs. */
   compile(expr: Expr): Compiled;
-  /** A part that this method cannot reach, because of a `has()` before it. */
-  skip(expr: Expr): void;
   /** Reports a mistake; the result stands for the faulty part. */
   fault(place: Place, message: string, help?: string): Compiled;
   variable(name: string): Variable | undefined;

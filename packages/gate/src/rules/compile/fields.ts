@@ -3,6 +3,7 @@ import type { Expr, NodeOf } from '../language/expression.js';
 import { fieldNames, fieldOf } from '../language/field.js';
 import { nearestName } from '../language/nearest-name.js';
 import { bool, show, type Type } from '../language/type.js';
+import { ruleNames } from '../names/rule-names.js';
 import type { Context } from './context.js';
 import { withArticle } from './parts.js';
 
@@ -79,9 +80,17 @@ function absence(owner: Type, name: string): { readonly message: string; readonl
 }
 
 function unknownName(expr: Expr, name: string, context: Context): Compiled {
+  const place = context.places.of(expr);
+  const elsewhere = ruleNames.find((known) => known.name === name);
+  if (elsewhere !== undefined)
+    return context.fault(
+      place,
+      `${context.method} has no "${name}"`,
+      `${elsewhere.methods.join(' and ')} ${elsewhere.methods.length === 1 ? 'has' : 'have'} it; in a rule for both, has(${name}) asks`,
+    );
   const near = nearestName(name, context.names());
   return context.fault(
-    context.places.of(expr),
+    place,
     `there is no "${name}" here`,
     near === undefined ? `known are ${context.names().join(', ')}` : `did you mean "${near}"?`,
   );

@@ -2,10 +2,8 @@ import { RE2JS } from '@bufbuild/re2';
 import { type Frame, RuleError } from '../language/frame.js';
 import { ruleLimits } from '../language/limits.js';
 
-/** States of an automaton that are kept from one text to the next. */
-const keptStates = 1_000;
-/** Steps for a state that a text adds to the automaton: it takes as long as these. */
-const stepsPerState = 20;
+/** States that the automaton of a pattern may grow to; beyond them the engine goes on without it. */
+const mostStates = 512;
 
 /** A regular expression that is matched in time linear in the text. */
 export interface Pattern {
@@ -38,13 +36,17 @@ export class Patterns {
 function compilePattern(source: string): Pattern | PatternFault {
   if (source.length > ruleLimits.pattern)
     return { fault: `a pattern has at most ${ruleLimits.pattern} characters, this one has ${source.length}` };
-  let engine: RE2JS;
   try {
-    engine = RE2JS.compile(source);
+    return patternOf(source);
   } catch (error) {
     const said = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : '';
     return { fault: `the pattern cannot be read: ${said}` };
   }
+}
+
+/** @throws Error when the pattern is malformed. */
+function patternOf(source: string): Pattern | PatternFault {
+  let engine = engineOf(source);
   const instructions = engine.re2().prog.numInst();
   if (instructions > ruleLimits.patternInstructions)
     return {
@@ -53,17 +55,19 @@ function compilePattern(source: string): Pattern | PatternFault {
   return {
     test(text: string, frame: Frame): boolean {
       if (text.length > ruleLimits.matchedText)
-        throw new RuleError(
-          `a text of ${text.length} characters is too long for matches(), which takes ${ruleLimits.matchedText}`,
-        );
-      frame.spend(text.length >> 2);
-      const before = engine.re2().dfa.stateCount;
+        throw new RuleError(`matches() takes ${ruleLimits.matchedText} characters, not ${text.length}`);
+      // At worst, each character is compared with each instruction.
+      frame.spend((text.length * instructions) >> 2);
       const matched = engine.test(text);
-      const { stateCount } = engine.re2().dfa;
-      // The engine falls back to a slow method at 10,000 states. It is renewed long before, so that it never gets there.
-      if (stateCount > keptStates) engine = RE2JS.compile(source);
-      frame.spend(Math.max(0, stateCount - before) * stepsPerState);
+      // An engine that outgrew its states several times would never use them again, not even for short texts.
+      if (engine.re2().dfa.failed) engine = engineOf(source);
       return matched;
     },
   };
+}
+
+function engineOf(source: string): RE2JS {
+  const engine = RE2JS.compile(source);
+  engine.re2().dfa.stateLimit = mostStates;
+  return engine;
 }

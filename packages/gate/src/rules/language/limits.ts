@@ -22,9 +22,9 @@ export const ruleLimits: {
   nodes: 6_000,
   /** UTF-16 units of a regular expression. */
   pattern: 1_000,
-  /** Instructions of a compiled regular expression: `a{1000}` has a thousand. */
-  patternInstructions: 2_500,
-  /** UTF-16 units of a text that is matched: bounds the automaton that grows while it reads. */
+  /** Instructions of a compiled regular expression: about its letters; `a{500}` has five hundred. */
+  patternInstructions: 1_000,
+  /** UTF-16 units of a text that is matched. */
   matchedText: 8_000,
   /** What one evaluation of one rule may take; about 5 ms. An operation is a step, a long text some more. */
   steps: 100_000,
