@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { checkDocument } from '@kata-agent/config';
+import { createRuleChecker } from '@kata-agent/gate/rules';
+import type { CommandDefinition } from '../cli/definition.js';
+import { createProgram } from '../cli/program.js';
+import { commands } from '../commands/index.js';
+
+/** The words of an example, as a shell makes them; what is sent elsewhere (`> file`, `| program`) is left out. */
+function words(line: string): readonly string[] {
+  const own = line.replace(/\s(?:[|>]|&&|<)\s.*$/, '');
+  return [...own.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
+    ([, single, double, bare]) => single ?? double ?? bare ?? '',
+  );
+}
+
+/** The command that a line calls, if it is a right use of it. */
+async function calledBy(line: string): Promise<readonly string[]> {
+  // What stands before the program's name is the shell's: a variable, or another program that feeds it.
+  const start = line.indexOf('kata-agent-ctl ');
+  assert.notEqual(start, -1, line);
+  const [, ...argv] = words(line.slice(start));
+  const called: CommandDefinition[] = [];
+  const output = new PassThrough().resume();
+  const io = { stdin: output, stdout: output, stderr: output, environment: {}, signals: output };
+  await createProgram(io, async (found) => {
+    called.push(found);
+  }).parseAsync(argv, { from: 'user' });
+  return called.map(({ path }) => path);
+}
+
+test('every example in the help of a command is a right use of that command', async () => {
+  for (const { path, examples } of commands) {
+    for (const { line } of examples) assert.deepEqual(await calledBy(line), [path], line);
+  }
+});
+
+const root = fileURLToPath(new URL('../../../../', import.meta.url));
+const pages = [
+  'README.md',
+  ...readdirSync(`${root}docs`)
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+for (const page of pages) {
+  test(`${page}: documents load without a word, commands are right, links lead somewhere`, async () => {
+    const text = readFileSync(`${root}${page}`, 'utf8');
+    for (const [, document = ''] of text.matchAll(/```toml\n(.*?)```/gs)) {
+      const { diagnostics } = await checkDocument(new TextEncoder().encode(document), page, {
+        rules: () => Promise.resolve(createRuleChecker()),
+      });
+      // What comes later cannot be seen here, and the check says so.
+      const said = diagnostics.filter(({ message }) => !message.startsWith('further documents come'));
+      assert.deepEqual(said, [], document);
+    }
+    for (const [, script = ''] of text.matchAll(/```sh\n(.*?)```/gs)) {
+      for (const line of script.split('\n').filter((line) => line.startsWith('kata-agent-ctl '))) {
+        assert.equal((await calledBy(line)).length, 1, line);
+        for (const [path] of line.matchAll(/examples\/\S+/g)) assert.ok(existsSync(`${root}${path}`), line);
+      }
+    }
+    for (const [, link = ''] of text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g))
+      assert.ok(existsSync(join(root, dirname(page), link)), link);
+  });
+}
