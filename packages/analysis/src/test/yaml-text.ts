@@ -14,7 +14,11 @@ export class YamlText {
   constructor(text: string, file: string) {
     this.#file = file;
     this.#lines = text.split('\n');
-    this.#document = parseDocument(text, { lineCounter: this.#counter, prettyErrors: false });
+    this.#document = parseDocument(text, {
+      lineCounter: this.#counter,
+      prettyErrors: false,
+      merge: true,
+    });
     this.root = this.#document.contents ?? undefined;
     for (const { pos, message } of this.#document.errors)
       this.#add(this.#span(pos[0], pos[1]), message, 'mend the YAML');

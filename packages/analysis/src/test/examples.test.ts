@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Configuration } from '@kata-agent/config';
+import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
+import { judgeOf } from '../preflight/judge-of.js';
+import { configurationOf } from '../testing/configuration-of.js';
+import { parseSuite } from './parse-suite.js';
+import { type CaseResult, runSuite } from './run-suite.js';
+import type { TestSuite } from './test-suite.js';
+
+const examples = fileURLToPath(new URL('../../../../examples/', import.meta.url));
+const files = readdirSync(examples, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.yaml'))
+  .sort();
+
+function suiteIn(name: string): TestSuite {
+  const parsed = parseSuite(readFileSync(join(examples, name), 'utf8'), name);
+  assert.ok(parsed.ok, parsed.ok ? '' : JSON.stringify(parsed.diagnostics));
+  return parsed.suite;
+}
+
+async function configurationFor(name: string, suite: TestSuite): Promise<Configuration> {
+  const path = join(examples, dirname(name), suite.configuration ?? '');
+  return await configurationOf(readFileSync(path, 'utf8'), async () => createRuleChecker());
+}
+
+/** The cases that are not as expected, under the configuration or what a test made of it. */
+function failing(suite: TestSuite, configuration: Configuration): readonly CaseResult[] {
+  const rules = configuration.api.documents.flatMap((document) => document.rules);
+  return runSuite(suite, judgeOf(configuration, compileRules(rules))).filter(({ passed }) => !passed);
+}
+
+function withoutRule(configuration: Configuration, name: string): Configuration {
+  const documents = configuration.api.documents.map((document) => ({
+    ...document,
+    rules: document.rules.filter((rule) => rule.name !== name),
+  }));
+  return { ...configuration, api: { ...configuration.api, documents } };
+}
+
+test('there are tests for the rules and for the configurations', () => {
+  assert.ok(files.length >= 12, files.join(', '));
+});
+
+for (const file of files) {
+  test(`${file} passes, and misses each rule that is taken away`, async () => {
+    const suite = suiteIn(file);
+    const configuration = await configurationFor(file, suite);
+    assert.deepEqual(failing(suite, configuration), []);
+    for (const { rules } of configuration.api.documents) {
+      for (const { name } of rules)
+        assert.notDeepEqual(failing(suite, withoutRule(configuration, name)), [], `without ${name}`);
+    }
+  });
+}
