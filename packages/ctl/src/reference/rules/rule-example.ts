@@ -16,7 +16,7 @@ export interface ExampleCall {
 }
 
 /** A rule for one kind of request, with a call that passes and one that does not. A test runs both. */
-export interface RuleExample {
+interface RuleExample {
   /** What it demands, as a sentence. */
   readonly says: string;
   readonly expression: string;
