@@ -34,10 +34,10 @@ help: keep one of the two`,
   [
     'a value without quotes',
     withApi('[agent]\nlog_level = debug'),
-    `config.toml:3:13: "debug" cannot stand here
+    `config.toml:3:13: a text must stand in quotes
   log_level = debug
               ^^^^^
-help: a text stands in quotes, true and false are lower-case, a list stands in [ ]`,
+help: write "debug"`,
   ],
   [
     'a key with a look-alike letter',

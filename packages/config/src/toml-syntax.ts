@@ -61,6 +61,8 @@ const aValue = 'a text stands in quotes, true and false are lower-case, a list s
 
 /** The one syntax error that the parser stops at, in our words. */
 export function syntaxError(source: SourceText, error: ParseError): Diagnostic {
+  const bare = bareText(source, error.index);
+  if (bare !== undefined) return bare;
   const token = tokenAt(source.text, error.index);
   const span = source.span(error.index, error.index + token.length);
   const wording = wordings.get(error.message);
@@ -75,6 +77,23 @@ export function syntaxError(source: SourceText, error: ParseError): Diagnostic {
   }
   return source.error(span, `not valid TOML: ${error.message}`, 'see https://toml.io/en/v1.0.0');
 }
+
+/** A value that is a word without quotes, which the parser may have begun to read as `inf` or `true`. */
+function bareText(source: SourceText, at: number): Diagnostic | undefined {
+  const start = source.text.lastIndexOf('\n', at - 1) + 1;
+  const end = source.text.indexOf('\n', start);
+  const line = source.text.slice(start, end === -1 ? undefined : end);
+  const [, before, word] = bareValue.exec(line) ?? [];
+  if (before === undefined || word === undefined || at < start + before.length) return undefined;
+  const from = start + before.length;
+  const lower = word.toLowerCase();
+  const help = lower === 'true' || lower === 'false' ? `write it in lower-case: ${lower}` : `write "${word}"`;
+  return source.error(source.span(from, from + word.length), 'a text must stand in quotes', help);
+}
+
+// Short enough not to search long lines, and nothing that is TOML by itself.
+const bareValue: RegExp =
+  /^(\s{0,40}[A-Za-z0-9_.-]{1,80}\s{0,40}=\s{0,40})(?!(?:true|false|inf|nan)\b)([A-Za-z][\w.@*-]{0,100})\s{0,40}(?:#.*)?$/;
 
 /** The word that begins at an offset, or a single character, or nothing at the end. */
 function tokenAt(text: string, offset: number): string {
