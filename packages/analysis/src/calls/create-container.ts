@@ -75,7 +75,6 @@ export function podContainer(
   const id = sampleId(workload.name, container.name);
   const origins = new Origins();
   const mounts = new ContainerMounts(setup, id, origins);
-  mounts.defaults(false);
   mounts.ofContainer(workload, container, image);
   mounts.image(container.image, `${container.path}.image`);
   return newContainer(workload, setup, {

@@ -43,7 +43,7 @@ export class ContainerMounts implements Mounts {
   }
 
   /** What every container has: the kernel's own filesystems and the sandbox's shared memory. */
-  defaults(pause: boolean): void {
+  defaults(pause: boolean, own: ReadonlySet<string> = new Set()): void {
     const because = 'the container engine';
     this.#mount('proc', 'proc', '/proc', because);
     this.#mount('tmpfs', 'tmpfs', '/dev', because);
@@ -51,14 +51,15 @@ export class ContainerMounts implements Mounts {
     this.#mount('mqueue', 'mqueue', '/dev/mqueue', because);
     this.#mount('sysfs', 'sysfs', '/sys', because);
     if (!pause) this.#mount('cgroup', 'cgroup', '/sys/fs/cgroup', because);
-    this.#mount('bind', `${sandbox}/shm`, '/dev/shm', because);
-    this.#file('/etc/resolv.conf', because);
+    if (!own.has('/dev/shm')) this.#mount('bind', `${sandbox}/shm`, '/dev/shm', because);
+    if (!own.has('/etc/resolv.conf')) this.#file('/etc/resolv.conf', because);
+    if (!pause && !own.has('/etc/hostname')) this.#file('/etc/hostname', because);
   }
 
-  /** What the kubelet adds, and what the pod asks for. */
+  /** The defaults but those that the pod replaces, what the kubelet adds, and what the pod asks for. */
   ofContainer(workload: Workload, container: Container, image: ImageConfig | undefined): void {
     const own = new Set(container.mounts.map(({ mountPath }) => mountPath));
-    this.#file('/etc/hostname', 'the container engine');
+    this.defaults(false, own);
     if (!own.has('/etc/hosts')) this.#file('/etc/hosts', 'the kubelet');
     this.#file(container.terminationMessagePath, `${container.path}.terminationMessagePath`);
     const token = '/var/run/secrets/kubernetes.io/serviceaccount';

@@ -1,5 +1,5 @@
 import { isMessage } from '@bufbuild/protobuf';
-import { factsOf, type RequestFacts } from '@kata-agent/gate';
+import { factsOf } from '@kata-agent/gate';
 import { CreateContainerRequestSchema, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
 import { serviceVariables } from '../calls/environment.js';
 import type { ExpectedCall } from '../calls/expected-call.js';
@@ -48,7 +48,7 @@ function askOf(workload: Workload, call: ExpectedCall, short: (reason: string) =
   const args = argsOf(call);
   return {
     method: call.method,
-    facts: workload.hasServiceLinks ? withoutServices(facts) : facts,
+    facts,
     ...(args === undefined ? {} : { args }),
     ...(workload.hasServiceLinks && facts.environment !== undefined
       ? {
@@ -63,14 +63,6 @@ function askOf(workload: Workload, call: ExpectedCall, short: (reason: string) =
         .map(([fact, reason]) => [fact, short(reason)]),
     ),
   };
-}
-
-/** Services of the namespace come and go; the pattern stands for all of them. */
-function withoutServices(facts: RequestFacts): RequestFacts {
-  const pattern = new RegExp(serviceVariables);
-  return facts.environment === undefined
-    ? facts
-    : { ...facts, environment: facts.environment.filter((name) => !pattern.test(name)) };
 }
 
 function argsOf({ request }: ExpectedCall): readonly string[] | undefined {

@@ -2,8 +2,8 @@ import { type Document, isNode, LineCounter } from 'yaml';
 
 /** What is wrong with a description of a workload, with its place. */
 export class WorkloadError extends Error {
-  constructor(place: string, message: string) {
-    super(`${place}: ${message}`);
+  constructor(place: string, message: string, options?: ErrorOptions) {
+    super(`${place}: ${message}`, options);
     this.name = 'WorkloadError';
   }
 }
@@ -30,7 +30,7 @@ export class Field {
 
   /** The whole of a document. */
   static root(file: string, document: Document, lines: LineCounter): Field {
-    return new Field({ file, document, lines }, [], document.toJS({ maxAliasCount: 100 }));
+    return new Field({ file, document, lines }, [], valueOf(file, document));
   }
 
   /** `spec.containers[0].env`. */
@@ -87,8 +87,10 @@ export class Field {
 
   /** A text, or what YAML reads as a number or truth value where Kubernetes wants text. */
   scalar(): string {
-    if (typeof this.#value === 'object') throw this.wrong('a text or a number');
-    return String(this.#value);
+    const value = this.#value;
+    if (typeof value === 'string') return value;
+    if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+    throw this.wrong('a text or a number');
   }
 
   flag(): boolean {
@@ -105,6 +107,15 @@ export class Field {
 
   wrong(wanted: string): WorkloadError {
     return new WorkloadError(this.place, `${this.path || 'the document'} has to be ${wanted}`);
+  }
+}
+
+/** Aliases are the one thing that a document can still have wrong here: they lead nowhere, or to too much. */
+function valueOf(file: string, document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw new WorkloadError(file, error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
 

@@ -32,9 +32,11 @@ export function culpritsOf(
 ): readonly Culprit[] {
   for (const part of partsOf(call.request)) {
     if (!passes(part.keep(new Set()))) continue;
-    const found = part.entries
-      .filter((_, position) => !passes(part.keep(new Set([position]))))
-      .map((value) => culprit(call, part.fact, part.word, value));
+    const found = part.entries.flatMap((value, position) =>
+      passes(part.keep(new Set([position])))
+        ? []
+        : [culprit(call, part.fact, part.word, value, part.details?.[position])],
+    );
     if (found.length > 0) return found;
   }
   return singleValues(call.request)
@@ -77,10 +79,16 @@ function singleValues(request: Message): readonly SingleValue[] {
   ];
 }
 
-function culprit({ origins, because }: ExpectedCall, fact: FactName, word: string, value: Entry): Culprit {
+function culprit(
+  { origins, because }: ExpectedCall,
+  fact: FactName,
+  word: string,
+  value: Entry,
+  detail = '',
+): Culprit {
   return {
     fact,
-    text: `${word} ${celLiteral(value)}`,
+    text: `${word} ${celLiteral(value)}${detail}`,
     because: origins.get(originKey(fact, value)) ?? because,
   };
 }

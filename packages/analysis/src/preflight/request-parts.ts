@@ -6,6 +6,7 @@ import {
   ExecProcessRequestSchema,
 } from '@kata-agent/protocol/agent';
 import type { Process } from '@kata-agent/protocol/oci';
+import { celLiteral } from '../write/cel-literal.js';
 import type { Entry, FactName } from '../write/fact-name.js';
 import { sourcePlace } from '../write/source-place.js';
 
@@ -16,6 +17,8 @@ export interface RequestPart {
   readonly word: string;
   /** One for each element. */
   readonly entries: readonly Entry[];
+  /** What messages say of each beside its entry. */
+  readonly details?: readonly string[];
   /** A copy of the request with only the elements of these positions. */
   readonly keep: (positions: ReadonlySet<number>) => Message;
 }
@@ -53,6 +56,7 @@ function containerParts(request: CreateContainerRequest): readonly RequestPart[]
       fact: 'mounts',
       word: 'the mount',
       entries: mounts.map((mount) => [mount.type, mount.destination]),
+      details: mounts.map((mount) => ` from ${celLiteral(sourcePlace(mount.source))}`),
       keep: (positions) => {
         const copy = copied();
         if (copy.OCI !== undefined) copy.OCI.Mounts = kept(copy.OCI.Mounts, positions);

@@ -9,7 +9,10 @@ export interface Ask {
   readonly facts?: RequestFacts;
   /** The whole command line, where it is known: a log holds its first word alone, a pod all of it. */
   readonly args?: readonly string[];
-  /** Patterns (RE2) of environment names that cannot be listed beforehand; each with its reason. */
+  /**
+   * Patterns of environment names that cannot be listed beforehand, in what RE2 and JavaScript have in common; each
+   * with its reason.
+   */
   readonly environmentPatterns?: ReadonlyMap<string, string>;
   /** Who wants it: a field of the pod, or a record of the log. It becomes the comment. */
   readonly because: readonly string[];

@@ -56,7 +56,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     says: 'Who it runs as: user and group, by number.',
     message: "this user is none of the workload's",
     expression: { open: '', before: 'string(user.UID) + ":" + string(user.GID) in ', after: '', close: '' },
-    none: 'false',
+    none: 'string(user.UID) + ":" + string(user.GID) in []',
   },
   terminal: {
     read: ({ terminal }) => (terminal === undefined ? undefined : terminal ? ['terminal'] : []),
@@ -137,7 +137,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
       after: '.exists(p, path == p || p.endsWith("/") && path.within(p))',
       close: '',
     },
-    none: 'false',
+    none: 'path == ""',
   },
   signal: {
     read: ({ signal }) => (signal === undefined ? undefined : [signal]),
@@ -145,7 +145,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     says: 'Signals, by number.',
     message: 'this signal is never sent to the workload',
     expression: { open: '', before: 'signal in ', after: '', close: '' },
-    none: 'false',
+    none: 'signal in []',
   },
 };
 

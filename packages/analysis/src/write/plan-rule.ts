@@ -17,7 +17,9 @@ export function planRule(fact: FactName, asks: readonly Ask[]): RulePart | undef
     return undefined;
   if (silent.length > 0) return { why: unique(silent.map(({ ask }) => whyUnknown(fact, ask))) };
   const groups = fact === 'command' ? [asks] : byCommand(asks);
-  const lists = groups.map((group) => wantedBy(fact, group, wholeCommand));
+  const patterns = fact === 'environment' ? patternsOf(asks) : [];
+  const listed = notMatched(patterns);
+  const lists = groups.map((group) => listed(wantedBy(fact, group, wholeCommand)));
   if (facts.get(fact)?.expression === undefined) {
     return lists.some((list) => list.size > 0)
       ? undefined
@@ -29,10 +31,10 @@ export function planRule(fact: FactName, asks: readonly Ask[]): RulePart | undef
     const args = group[0]?.args;
     return values.length === 0 || args === undefined ? [] : [{ args, values }];
   });
-  const values = [...wantedBy(fact, asks, wholeCommand)]
+  const values = [...listed(wantedBy(fact, asks, wholeCommand))]
     .filter(([key]) => common.has(key))
     .map(([, wanted]) => wanted);
-  return { wholeCommand, values, patterns: fact === 'environment' ? patternsOf(asks) : [], own };
+  return { wholeCommand, values, patterns, own };
 }
 
 /**
@@ -93,6 +95,15 @@ function patternsOf(asks: readonly Ask[]): readonly Wanted<string>[] {
     patterns.set(pattern, [...(patterns.get(pattern) ?? []), reason]);
   }
   return [...patterns].map(([value, because]) => ({ value, because: unique(because) }));
+}
+
+/** What a pattern lets pass needs no line of its own. */
+function notMatched(
+  patterns: readonly Wanted<string>[],
+): (wanted: ReadonlyMap<string, Wanted<Entry>>) => ReadonlyMap<string, Wanted<Entry>> {
+  const matchers = patterns.map(({ value }) => new RegExp(value, 'u'));
+  return (wanted) =>
+    new Map([...wanted].filter(([, { value }]) => !matchers.some((matcher) => matcher.test(String(value)))));
 }
 
 function unique(texts: readonly string[]): readonly string[] {

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isMessage } from '@bufbuild/protobuf';
+import { runtimeCalls } from '@kata-agent/catalogue';
+import {
+  type CreateContainerRequest,
+  CreateContainerRequestSchema,
+  CreateSandboxRequestSchema,
+  ExecProcessRequestSchema,
+} from '@kata-agent/protocol/agent';
+import { type ImageConfigs, parseImageConfig } from '../pod/image-config.js';
+import { readWorkloads } from '../pod/read-workloads.js';
+import type { ExpectedCall } from './expected-call.js';
+import { expectedCalls } from './expected-calls.js';
+import type { RuntimeSetup } from './runtime-setup.js';
+
+const go: RuntimeSetup = { runtime: 'go', guest: 'shared-fs' };
+const rs: RuntimeSetup = { runtime: 'rs', guest: 'shared-fs' };
+const images: ImageConfigs = new Map([
+  ['i', parseImageConfig('{"config":{"Entrypoint":["/run"],"Cmd":["it"],"Env":["A=1"],"User":"7:8"}}')],
+]);
+
+function callsOf(container: string, setup: RuntimeSetup = go, pod = ''): readonly ExpectedCall[] {
+  const text = `kind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n    - { name: c, image: i${container} }\n${pod}`;
+  return readWorkloads([{ file: 'pod.yaml', text }]).flatMap((workload) =>
+    expectedCalls(workload, setup, images),
+  );
+}
+
+function methods(calls: readonly ExpectedCall[]): readonly string[] {
+  return calls.map(({ method }) => method);
+}
+
+/** Of the pod's container, not of the pause container. */
+function created(calls: readonly ExpectedCall[]): CreateContainerRequest {
+  const request = calls.filter(({ method }) => method === 'CreateContainer')[1]?.request;
+  assert.ok(request !== undefined && isMessage(request, CreateContainerRequestSchema));
+  return request;
+}
+
+test('the plainest pod causes every unconditional call of the table but reads, in its order', () => {
+  for (const setup of [go, rs]) {
+    const made = methods(callsOf('', setup));
+    const wanted = runtimeCalls[setup.runtime]
+      .filter(({ condition, method }) => condition === undefined && !method.startsWith('Read'))
+      .map(({ method }) => method);
+    assert.deepEqual(new Set(made.filter((method) => method !== 'AddARPNeighbors')), new Set(wanted));
+    assert.ok(made.indexOf('UpdateInterface') < made.indexOf('CreateSandbox'));
+    assert.ok(made.indexOf('CreateSandbox') < made.indexOf('CreateContainer'));
+    assert.ok(made.lastIndexOf('CreateContainer') < made.indexOf('RemoveContainer'));
+  }
+});
+
+test('the runtimes differ as their sources do', () => {
+  const probe = ', livenessProbe: { exec: { command: [check] } }';
+  assert.ok(methods(callsOf('', go)).includes('DestroySandbox'));
+  assert.ok(!methods(callsOf('', rs)).includes('DestroySandbox'));
+  const execOf = (setup: RuntimeSetup) => {
+    const request = callsOf(probe, setup).find(({ method }) => method === 'ExecProcess')?.request;
+    assert.ok(request !== undefined && isMessage(request, ExecProcessRequestSchema));
+    return request.process;
+  };
+  assert.deepEqual(execOf(go)?.Args, ['check']);
+  assert.equal(execOf(go)?.Capabilities, undefined);
+  assert.equal(execOf(rs)?.Capabilities?.Bounding.length, 14);
+  assert.equal(created(callsOf('', go)).execId.length, 64);
+  assert.equal(created(callsOf('', rs)).execId, '');
+});
+
+test('command and args replace what the image says, as in Kubernetes', () => {
+  const args = (container: string): readonly string[] => created(callsOf(container)).OCI?.Process?.Args ?? [];
+  assert.deepEqual(args(''), ['/run', 'it']);
+  assert.deepEqual(args(', args: [now]'), ['/run', 'now']);
+  assert.deepEqual(args(', command: [/other]'), ['/other']);
+  assert.deepEqual(args(', command: [/other], args: [now]'), ['/other', 'now']);
+});
+
+test('what refers to a variable is filled in; what refers to an unknown value is not known', () => {
+  const env =
+    ', env: [{ name: P, value: "80" }, { name: S, valueFrom: { secretKeyRef: { name: s, key: k } } }]';
+  const known = callsOf(`${env}, args: ["$(P)", "$$(P)", "$(A)", "$(NOBODY)"]`);
+  assert.deepEqual(created(known).OCI?.Process?.Args, ['/run', '80', '$(P)', '1', '$(NOBODY)']);
+  const unknown = callsOf(`${env}, args: ["$(S)"]`).filter(({ method }) => method === 'CreateContainer')[1];
+  assert.match(unknown?.unknown.get('command') ?? '', /"\$\(S\)" holds a value that is not known/);
+});
+
+test('without the image nothing is made up', () => {
+  const text = 'kind: Pod\nspec: { containers: [{ name: c, image: other }] }\n';
+  const [workload] = readWorkloads([{ file: 'pod.yaml', text }]);
+  assert.ok(workload !== undefined);
+  const call = expectedCalls(workload, go).filter(({ method }) => method === 'CreateContainer')[1];
+  assert.deepEqual([...(call?.unknown.keys() ?? [])].sort(), [
+    'command',
+    'cwd',
+    'environment',
+    'signal',
+    'user',
+  ]);
+});
+
+test('a user without a group, and a user by name, are left to the image', () => {
+  const user = (container: string): string | undefined =>
+    callsOf(container)
+      .filter(({ method }) => method === 'CreateContainer')[1]
+      ?.unknown.get('user');
+  assert.equal(user(''), undefined);
+  assert.equal(user(', securityContext: { runAsUser: 5, runAsGroup: 6 }'), undefined);
+  assert.match(user(', securityContext: { runAsUser: 5 }') ?? '', /runAsUser without runAsGroup/);
+});
+
+test('capabilities: the engine’s, less what is dropped, and what is added; all of them for the privileged', () => {
+  const names = (context: string): readonly string[] =>
+    created(callsOf(`, securityContext: ${context}`)).OCI?.Process?.Capabilities?.Bounding ?? [];
+  assert.equal(names('{}').length, 14);
+  assert.deepEqual(names('{ capabilities: { drop: [ALL], add: [NET_ADMIN, CAP_KILL] } }'), [
+    'CAP_NET_ADMIN',
+    'CAP_KILL',
+  ]);
+  assert.ok(!names('{ capabilities: { drop: [net_raw] } }').includes('CAP_NET_RAW'));
+  assert.equal(names('{ privileged: true }').length, 41);
+  assert.equal(names('{ capabilities: { add: [ALL] } }').length, 41);
+});
+
+test('a confidential guest is sent files, images, and no shared filesystem', () => {
+  const calls = callsOf('', { runtime: 'go', guest: 'confidential' });
+  assert.ok(methods(calls).indexOf('CopyFile') < methods(calls).indexOf('CreateContainer'));
+  assert.deepEqual(
+    created(calls).storages.map(({ driver }) => driver),
+    ['image_guest_pull'],
+  );
+  const sandbox = calls.find(({ method }) => method === 'CreateSandbox')?.request;
+  assert.ok(sandbox !== undefined && isMessage(sandbox, CreateSandboxRequestSchema));
+  assert.deepEqual(
+    sandbox.storages.map(({ driver }) => driver),
+    ['ephemeral'],
+  );
+  assert.ok(methods(calls).includes('GetDiagnosticData'));
+});
+
+test('a shared process namespace is told to the sandbox and its containers', () => {
+  assert.equal(created(callsOf('', go, '  shareProcessNamespace: true\n')).sandboxPidns, true);
+  assert.equal(created(callsOf('')).sandboxPidns, false);
+});
+
+test('input and terminals cause their calls, and reads for who is attached', () => {
+  const plain = new Set(methods(callsOf('')));
+  const more = new Set(methods(callsOf(', stdin: true, tty: true')).filter((method) => !plain.has(method)));
+  assert.deepEqual([...more].sort(), [
+    'CloseStdin',
+    'ReadStderr',
+    'ReadStdout',
+    'TtyWinResize',
+    'WriteStdin',
+  ]);
+});

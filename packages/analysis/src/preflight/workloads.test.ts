@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Configuration, Rule } from '@kata-agent/config';
+import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
+import type { RuntimeSetup } from '../calls/runtime-setup.js';
+import { generate } from '../generate/generate.js';
+import { type ImageConfigs, parseImageConfig } from '../pod/image-config.js';
+import { readWorkloads } from '../pod/read-workloads.js';
+import { configurationOf } from '../testing/configuration-of.js';
+import { celLiteral } from '../write/cel-literal.js';
+import type { OwnValues, Plan, PlannedRule, Wanted } from '../write/plan.js';
+import { renderPlan } from '../write/render-plan.js';
+import { ruleExpression } from '../write/rule-expression.js';
+import { checkWorkload, type WorkloadReport } from './check-workload.js';
+import { judgeOf } from './judge-of.js';
+
+const folder = fileURLToPath(new URL('../../../../examples/workloads/', import.meta.url));
+const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+const setups: readonly RuntimeSetup[] = [
+  { runtime: 'go', guest: 'shared-fs' },
+  { runtime: 'rs', guest: 'shared-fs' },
+  { runtime: 'go', guest: 'confidential' },
+  { runtime: 'rs', guest: 'confidential' },
+];
+
+/** Every image of the workloads, by the last word of its name. */
+const images: ImageConfigs = new Map(
+  ['docker.io/library/nginx:1.27', 'docker.io/library/postgres:17', 'docker.io/library/redis:7.4']
+    .concat('docker.io/library/busybox:1.37', 'docker.io/library/python:3.13', 'registry.example/server:1')
+    .map((name) => [name, parseImageConfig(readText(`images/${basename(name).split(':')[0] ?? ''}.json`))]),
+);
+
+function readText(name: string): string {
+  return readFileSync(folder + name, 'utf8');
+}
+
+test('there are twenty workloads', () => assert.equal(files.length, 20));
+
+for (const file of files) {
+  for (const setup of setups) {
+    describe(`${file}, ${setup.runtime}, ${setup.guest}`, () => {
+      const workloads = readWorkloads([{ file, text: readText(file) }]);
+      const plan = generate(workloads, { setup, images });
+      let configuration: Configuration;
+      let rules: readonly Rule[];
+      before(async () => {
+        configuration = await configurationOf(renderPlan(plan, [file]), async () => createRuleChecker());
+        rules = configuration.api.documents.flatMap((document) => document.rules);
+      });
+
+      const check = (changed: Configuration, enforced: readonly Rule[]): readonly WorkloadReport[] => {
+        const judge = judgeOf(changed, compileRules(enforced));
+        const byName = new Map(enforced.map((rule) => [rule.name, rule]));
+        return workloads.map((workload) => checkWorkload(workload, { judge, rules: byName, setup, images }));
+      };
+
+      test('what is generated loads under strict without a warning, and is sufficient', () => {
+        assert.deepEqual(configuration.warnings, []);
+        assert.equal(configuration.api.strict, true);
+        assert.deepEqual(plan.unconstrained, []);
+        for (const { refused, changes, unjudged } of check(configuration, rules)) {
+          assert.deepEqual({ refused, changes, unjudged }, { refused: [], changes: [], unjudged: [] });
+        }
+      });
+
+      test('each endpoint that is taken away is missed', () => {
+        for (const { value: method } of plan.endpoints) {
+          const reports = check(withoutEndpoint(configuration, method), rules);
+          const changes = reports.flatMap((report) => report.changes.map(({ text }) => text));
+          assert.ok(changes.includes(`add "${method}" to allowed_endpoints`), method);
+          assert.ok(reports.some(({ sufficient }) => !sufficient));
+        }
+      });
+
+      test('each value that is taken from a list is missed, and named', () => {
+        let taken = 0;
+        for (const { index, rule, value } of withoutEachValue(plan)) {
+          taken += 1;
+          const whole = rules[index];
+          assert.ok(whole !== undefined);
+          const reports = check(configuration, [{ ...whole, expression: ruleExpression(rule) }]);
+          const changes = reports.flatMap((report) => report.changes.map(({ text }) => text));
+          assert.ok(
+            changes.some((text) => text.includes(value) && text.includes(whole.name)),
+            `${whole.name} without ${value}: ${changes.join('; ')}`,
+          );
+        }
+        assert.ok(taken > 30, String(taken));
+      });
+    });
+  }
+}
+
+function withoutEndpoint(configuration: Configuration, method: string): Configuration {
+  const documents = configuration.api.documents.map((document) => ({
+    ...document,
+    ...(document.allowed === undefined
+      ? {}
+      : { allowed: new Map([...document.allowed].filter(([name]) => name !== method)) }),
+  }));
+  return { ...configuration, api: { ...configuration.api, documents } };
+}
+
+interface Shortened {
+  /** Of the rule, in the order of the configuration. */
+  readonly index: number;
+  readonly rule: PlannedRule;
+  /** The value that was taken, as it stands in messages. */
+  readonly value: string;
+}
+
+/** Every rule once for each of its values, without it. */
+function withoutEachValue(plan: Plan): readonly Shortened[] {
+  return plan.rules.flatMap((rule, index) => [
+    ...rule.values.map((wanted) => ({
+      index,
+      rule: { ...rule, values: without(rule.values, wanted) },
+      value: celLiteral(wanted.value),
+    })),
+    ...rule.patterns.map((wanted) => ({
+      index,
+      rule: { ...rule, patterns: without(rule.patterns, wanted) },
+      value: 'NEIGHBOUR_SERVICE_HOST',
+    })),
+    ...rule.own.flatMap((own) =>
+      own.values.map((wanted) => ({
+        index,
+        rule: { ...rule, own: shortened(rule.own, own, wanted) },
+        value: celLiteral(wanted.value),
+      })),
+    ),
+  ]);
+}
+
+function shortened(
+  all: readonly OwnValues[],
+  one: OwnValues,
+  wanted: OwnValues['values'][number],
+): readonly OwnValues[] {
+  return all
+    .map((own) => (own === one ? { ...own, values: without(own.values, wanted) } : own))
+    .filter(({ values }) => values.length > 0);
+}
+
+function without<T>(list: readonly Wanted<T>[], one: Wanted<T>): readonly Wanted<T>[] {
+  return list.filter((wanted) => wanted !== one);
+}

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
+import { CreateContainerRequestSchema, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
+import fc from 'fast-check';
+import { judgeOf } from '../preflight/judge-of.js';
+import { ruleContextOf } from '../test/rule-context-of.js';
+import { configurationOf } from '../testing/configuration-of.js';
+import type { Ask } from './ask.js';
+import { originKey } from './fact-name.js';
+import { writeConfiguration } from './write-configuration.js';
+
+/** What `fc.string` gives is well-formed; quotes, line ends and the like come often. */
+const text = fc.oneof(
+  fc.string({ unit: 'grapheme' }),
+  fc.string({
+    unit: fc.constantFrom(
+      "'",
+      '"',
+      '\\',
+      '\n',
+      '\r',
+      '\t',
+      '\0',
+      '/',
+      '*',
+      '#',
+      ']',
+      '\u2028',
+      '\u007f',
+      'n',
+    ),
+  }),
+);
+
+test('whatever is asked for, the text is a configuration, and lets it pass and nothing near it', async () => {
+  const property = fc.asyncProperty(fc.array(text, { minLength: 1 }), text, async (args, reason) => {
+    const ask: Ask = { method: 'ExecProcess', args, facts: { command: args[0] ?? '' }, because: [reason] };
+    const asks: readonly Ask[] = [ask, { method: 'WaitProcess', because: [reason] }];
+    const written = writeConfiguration(asks, { title: [reason] });
+    const configuration = await configurationOf(written, async () => createRuleChecker());
+    const rules = configuration.api.documents.flatMap((document) => document.rules);
+    const judge = judgeOf(configuration, compileRules(rules));
+    const outcome = (words: readonly string[]): string => {
+      const request = create(ExecProcessRequestSchema, { containerId: 'c', process: { Args: [...words] } });
+      const call = { method: 'ExecProcess', request } as const;
+      return judge.decide('ExecProcess', request, ruleContextOf(call, judge.listeners)).outcome;
+    };
+    assert.equal(outcome(args), 'allow');
+    assert.equal(outcome([...args, '']), 'deny');
+    assert.equal(outcome([`${args[0] ?? ''} `, ...args.slice(1)]), 'deny');
+  });
+  await fc.assert(property, { numRuns: 200 });
+});
+
+test('each value has its own reason, and what has none has that of its ask', () => {
+  const written = writeConfiguration([
+    {
+      method: 'ExecProcess',
+      facts: { environment: ['A', 'B'] },
+      because: ['record 7'],
+      origins: new Map([[originKey('environment', 'B'), 'env[0]']]),
+    },
+  ]);
+  assert.match(written, /"A", \/\/ record 7\n {2}"B", \/\/ env\[0\]\n/);
+  assert.match(written, /"ExecProcess", # record 7\n/);
+});
+
+test('many reasons are counted, and long ones are cut', () => {
+  const because = Array.from({ length: 9 }, (_, index) => `record ${index}`);
+  const written = writeConfiguration([{ method: 'WaitProcess', because: [...because, 'x'.repeat(500)] }]);
+  assert.match(written, /# record 0, record 1, record 2, and 7 more\n/);
+  const long = writeConfiguration([{ method: 'WaitProcess', because: ['x'.repeat(500)] }]);
+  assert.ok(long.split('\n').every((line) => line.length < 160));
+});
+
+test('a fact that one ask does not know makes no rule, and the text says so', () => {
+  const known: Ask = { method: 'ExecProcess', facts: { command: 'ls', terminal: false }, because: ['a'] };
+  const unknown = new Map([['command', 'the image decides'] as const]);
+  const written = writeConfiguration([known, { ...known, because: ['b'], unknown }]);
+  assert.match(written, /# NOT CONSTRAINED: ExecProcess, commands\..*\n# - the image decides\n/);
+  assert.doesNotMatch(written, /name = "exec-process-commands"/);
+  assert.match(written, /name = "exec-process-terminals"/);
+});
+
+test('a rule whose reasons make it too long is written without them; one that is too long, not at all', async () => {
+  const asks = (count: number): readonly Ask[] => [
+    { method: 'WaitProcess', because: ['every pod'] },
+    ...Array.from(
+      { length: count },
+      (_, index): Ask => ({
+        method: 'ExecProcess',
+        facts: { command: `/usr/bin/tool-${index}` },
+        because: [`record ${index} of a log with a long name, in a folder with another`],
+      }),
+    ),
+  ];
+  const long = writeConfiguration(asks(400));
+  assert.match(long, /"\/usr\/bin\/tool-399",\n/);
+  const configuration = await configurationOf(long, async () => createRuleChecker());
+  assert.equal(configuration.api.documents[0]?.rules.length, 1);
+  const longer = writeConfiguration(asks(4_000));
+  assert.match(
+    longer,
+    /# NOT CONSTRAINED: ExecProcess, commands\..*\n# - the list of 4000 values is too long/,
+  );
+  assert.equal((await configurationOf(longer)).api.documents[0]?.rules.length, 0);
+});
+
+test('what only one of several containers has, no other gets', async () => {
+  const container = (args: readonly string[], capabilities: readonly string[]): Ask => ({
+    method: 'CreateContainer',
+    args,
+    facts: { command: args[0] ?? '', capabilities },
+    because: [args.join(' ')],
+  });
+  const written = writeConfiguration([
+    container(['/pause'], ['CAP_KILL']),
+    container(['/init'], ['CAP_KILL', 'CAP_NET_ADMIN']),
+    container(['/server'], ['CAP_KILL']),
+    ...(['StartContainer', 'RemoveContainer', 'WaitProcess', 'SignalProcess'] as const).map(
+      (method): Ask => ({ method, because: ['every pod'] }),
+    ),
+  ]);
+  const configuration = await configurationOf(written, async () => createRuleChecker());
+  const rules = configuration.api.documents.flatMap((document) => document.rules);
+  const judge = judgeOf(configuration, compileRules(rules));
+  const decide = (command: string, names: string[]): string | undefined => {
+    const request = create(CreateContainerRequestSchema, {
+      containerId: 'c',
+      OCI: { Process: { Args: [command], Capabilities: { Bounding: names } } },
+    });
+    const call = { method: 'CreateContainer', request } as const;
+    return judge.decide('CreateContainer', request, ruleContextOf(call, judge.listeners)).rule;
+  };
+  assert.equal(decide('/init', ['CAP_NET_ADMIN', 'CAP_KILL']), undefined);
+  assert.equal(decide('/server', ['CAP_KILL']), undefined);
+  assert.equal(decide('/server', ['CAP_NET_ADMIN']), 'create-container-capabilities');
+  assert.equal(decide('/init', ['CAP_SYS_ADMIN']), 'create-container-capabilities');
+  assert.equal(decide('/other', []), 'create-container-commands');
+});
