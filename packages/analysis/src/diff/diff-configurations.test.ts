@@ -38,7 +38,7 @@ test('an endpoint that is served now opens, with the reasons of both', async () 
     listener: 'server_addr',
     before: 'not served: not in allowed_endpoints (config.toml:2)',
     after: 'served: in allowed_endpoints (config.toml:2)',
-    why: 'it is served now',
+    why: 'served now',
   });
   assert.deepEqual(short(after, before), ['closes endpoint ExecProcess']);
 });
@@ -134,6 +134,8 @@ test('listeners: one more, one less, peers, address, name', async () => {
     'opens listener host',
   ]);
   assert.deepEqual(short(one, await listening({ ...host, name: 'renamed' })), ['changes listener renamed']);
+  const moved = await listening({ name: 'moved', address: 'unix:///run/c', peers: ['host'] });
+  assert.deepEqual(short(one, moved), ['changes listener moved', 'opens listener moved']);
 });
 
 test('settings go the way that their row says', async () => {
@@ -196,6 +198,17 @@ test('delivery: what surely narrowed and may come no more opens', async () => {
   assert.deepEqual(short(none, delivering([], false)), ['changes setting delivery.required']);
 });
 
+test('the text tells of several endpoints at once where it says the same of them', async () => {
+  const text = renderDifferences(
+    diffConfigurations(
+      await configurationOf(pod),
+      await configurationOf('[api]\nallowed_endpoints = ["@pod", "@logs", "ExecProcess"]\n'),
+    ),
+  );
+  assert.match(text, /^opens \(3\)\n/);
+  assert.match(text, /\n {2}endpoints ReadStdout, ReadStderr on server_addr: served now\n/);
+});
+
 test('the text begins with what opens', async () => {
   const text = renderDifferences(
     diffConfigurations(
@@ -206,12 +219,12 @@ test('the text begins with what opens', async () => {
   assert.equal(
     text,
     `opens (1)
-  endpoint ExecProcess on server_addr: it is served now
+  endpoint ExecProcess on server_addr: served now
       before: not served: not in allowed_endpoints (config.toml:2)
       after:  served: in allowed_endpoints (config.toml:2)
 
 closes (1)
-  endpoint CopyFile on server_addr: it is served no more
+  endpoint CopyFile on server_addr: served no more
       before: served: in allowed_endpoints (config.toml:2)
       after:  not served: not in allowed_endpoints (config.toml:2)
 `,

@@ -25,7 +25,7 @@ export function endpointDifferences(
           listener: name,
           ...(was === undefined ? {} : { before: `${verb(was.outcome)}: ${was.reason}` }),
           ...(is === undefined ? {} : { after: `${verb(is.outcome)}: ${is.reason}` }),
-          why: served ? 'it is served now' : 'it is served no more',
+          why: served ? 'served now' : 'served no more',
         },
       ];
     });

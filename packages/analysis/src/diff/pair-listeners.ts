@@ -6,7 +6,10 @@ export type ListenerPair =
   | { readonly before: ListenerSettings; readonly after: undefined }
   | { readonly before: undefined; readonly after: ListenerSettings };
 
-/** The listeners of two configurations, each with the one it was before: of the same name, else of the same address. */
+/**
+ * The listeners of two configurations, each with the one it was before: of the same name, else of the same address; the
+ * last one that is left over on either side is taken for the same.
+ */
 export function pairListeners(
   before: readonly ListenerSettings[],
   after: readonly ListenerSettings[],
@@ -21,6 +24,12 @@ export function pairListeners(
       paired.set(listener, match);
       old.delete(match);
     }
+  }
+  const [left, ...others] = old;
+  const [added, ...more] = after.filter((listener) => !paired.has(listener));
+  if (left !== undefined && added !== undefined && others.length + more.length === 0) {
+    paired.set(added, left);
+    old.delete(left);
   }
   return [
     ...after.map((listener): ListenerPair => {

@@ -9,15 +9,29 @@ export function renderDifferences(differences: readonly Difference[], paint: Pai
     .flatMap((effect) => {
       const part = differences.filter((difference) => difference.effect === effect);
       if (part.length === 0) return [];
-      return [`${paint(`${effect} (${part.length})`, effect)}\n${part.map(entry).join('')}`];
+      return [`${paint(`${effect} (${part.length})`, effect)}\n${alike(part).map(entry).join('')}`];
     })
     .join('\n');
 }
 
-function entry(difference: Difference): string {
-  const { about, name, listener, why } = difference;
+/** Differences that say the same of several endpoints. */
+function alike(differences: readonly Difference[]): readonly (readonly Difference[])[] {
+  const groups = new Map<string, Difference[]>();
+  for (const difference of differences) {
+    const { about, name, ...said } = difference;
+    const key = JSON.stringify(about === 'endpoint' ? [about, said] : [about, name, said]);
+    groups.set(key, [...(groups.get(key) ?? []), difference]);
+  }
+  return [...groups.values()];
+}
+
+function entry(group: readonly Difference[]): string {
+  const [first] = group;
+  if (first === undefined) return '';
+  const { about, listener, why } = first;
+  const names = group.map(({ name }) => name).join(', ');
   const where = listener === undefined ? '' : ` on ${listener}`;
-  return `  ${about} ${name}${where}: ${why}\n${texts(difference)}`;
+  return `  ${about}${group.length > 1 ? 's' : ''} ${names}${where}: ${why}\n${texts(first)}`;
 }
 
 /** Before and after, a line each. */

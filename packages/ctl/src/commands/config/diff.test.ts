@@ -20,7 +20,7 @@ const wide = document('wide.toml', '[api]\nallowed_endpoints = ["@pod", "ExecPro
 test('config diff ends with 4 when something opens, else with 0', () => {
   const opening = runBinary(['config', 'diff', narrow, wide]);
   assert.equal(opening.code, 4, opening.stderr);
-  assert.match(opening.stdout, /^opens \(1\)\n  endpoint ExecProcess on server_addr: it is served now\n/);
+  assert.match(opening.stdout, /^opens \(1\)\n  endpoint ExecProcess on server_addr: served now\n/);
   const closing = runBinary(['config', 'diff', wide, narrow]);
   assert.equal(closing.code, 0);
   assert.match(closing.stdout, /^closes \(1\)\n/);

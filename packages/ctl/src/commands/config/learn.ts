@@ -10,7 +10,7 @@ export const configLearn: CommandDefinition = {
   summary: 'write the least configuration that would have served what audit logs show',
   details: [
     'Prints a configuration in TOML: the endpoints that were served, and rules when the log was recorded with [audit] facts = true. Each line names the records that asked for it. What was refused stands at the end, as a comment.',
-    'A log is read with its older segments, and has to verify. What the log does not show is not served: let the workload do everything that it has to do, its end included, before learning.',
+    'What was asked for is what is learnt, also what nobody should have asked for: read the result. A log is read with its older segments, and has to verify. What the log does not show is not served: let the workload do everything that it has to do, its end included, before learning.',
   ],
   operands: [{ syntax: '<logs...>', says: 'the logs; older segments are found beside each' }],
   options: [
