@@ -45,6 +45,25 @@ test('there are tests for the rules and for the configurations', () => {
   assert.ok(files.length >= 12, files.join(', '));
 });
 
+test('the page of the format shows what can be read', () => {
+  const page = readFileSync(join(examples, 'tests', 'README.md'), 'utf8');
+  const [, block = ''] = /```yaml\n([^]*?)```/.exec(page) ?? [];
+  const parsed = parseSuite(block, 'README.md');
+  assert.ok(parsed.ok, parsed.ok ? '' : JSON.stringify(parsed.diagnostics));
+  assert.deepEqual(Object.keys(parsed.suite.cases[0] ?? {}).sort(), [
+    'container',
+    'expect',
+    'listener',
+    'method',
+    'name',
+    'peer',
+    'request',
+    'rule',
+    'sandbox',
+    'span',
+  ]);
+});
+
 for (const file of files) {
   test(`${file} passes, and misses each rule that is taken away`, async () => {
     const suite = suiteIn(file);
