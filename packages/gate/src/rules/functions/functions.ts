@@ -29,6 +29,7 @@ export const ruleFunctions: readonly RuleFunction[] = [
     'Whether an absolute path lies below a directory by its letters: `..`, `.` and `//` are not below anything. ' +
       'Unlike `startsWith`, it cannot be led out. Links are not followed.',
     within,
+    8,
   ),
   {
     name: 'split',
@@ -115,8 +116,14 @@ function method(
   form: string,
   doc: string,
   run: (text: string, other: string) => boolean,
+  unitsPerStep = 64,
 ): RuleFunction {
-  return { name, form, doc, overloads: [overload('method', name, ['string', 'string'], 'bool', run, 64)] };
+  return {
+    name,
+    form,
+    doc,
+    overloads: [overload('method', name, ['string', 'string'], 'bool', run, unitsPerStep)],
+  };
 }
 
 function within(path: string, directory: string): boolean {

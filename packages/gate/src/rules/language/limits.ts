@@ -26,6 +26,9 @@ export const ruleLimits: {
   patternInstructions: 1_000,
   /** UTF-16 units of a text that is matched. */
   matchedText: 8_000,
-  /** What one evaluation of one rule may take; about 5 ms. An operation is a step, a long text some more. */
-  steps: 100_000,
+  /**
+   * What one evaluation of one rule may take; about 12 ms. An operation is a step, a long text some more: enough for
+   * a dozen operations on each field of the largest request.
+   */
+  steps: 250_000,
 };

@@ -46,9 +46,9 @@ export class Places {
     if (exprKind.case === 'comprehensionExpr' || (exprKind.case === 'callExpr' && exprKind.value.target)) {
       const dot = this.#tokenFrom(at);
       const name = dot && this.#tokenFrom(dot.end);
-      if (name !== undefined) return name;
+      if (name !== undefined) return placeOf(name);
     }
-    return this.#tokenFrom(at) ?? { start: at, end: at + 1 };
+    return placeOf(this.#tokenFrom(at) ?? { start: at, end: at + 1 });
   }
 
   #at(expr: Expr): number {
@@ -113,10 +113,17 @@ export class Places {
     if (expr.exprKind.case !== 'selectExpr') return undefined;
     const { operand, field, testOnly } = expr.exprKind.value;
     const from = testOnly && operand !== undefined ? this.#end(operand) : this.#at(expr);
-    return this.#tokens.find(({ start, end }) => start >= from && this.#source.slice(start, end) === field);
+    const name = this.#tokens.find(
+      ({ start, end }) => start >= from && this.#source.slice(start, end) === field,
+    );
+    return name && placeOf(name);
   }
 
   #tokenFrom(at: number): Token | undefined {
     return this.#tokens.find(({ start }) => start >= at);
   }
+}
+
+function placeOf({ start, end }: Place): Place {
+  return { start, end };
 }

@@ -10,7 +10,7 @@ export interface RuleName {
   /** Where it can be used; elsewhere it is no name. */
   readonly methods: readonly MethodName[];
   readonly doc: string;
-  /** A condition that uses it, and is right for each of its methods. */
+  /** A condition that uses it, right in a rule for all its methods. */
   readonly example: string;
   typeFor(method: MethodName): Type;
   /**

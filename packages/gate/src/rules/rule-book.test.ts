@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { methodNames } from '@kata-agent/catalogue';
+import {
+  CreateContainerRequestSchema,
+  ExecProcessRequestSchema,
+  MemAgentMemcgConfigSchema,
+  ReadStreamRequestSchema,
+  SignalProcessRequestSchema,
+  StartContainerRequestSchema,
+} from '@kata-agent/protocol/agent';
+import { decision } from '../decision.js';
+import { compileRules, extendRules } from './compile-rules.js';
+import { ask, context, rule } from './rules.test.fixture.js';
+
+const exec = (Args: string[], Env: string[] = []) =>
+  create(ExecProcessRequestSchema, { containerId: 'c1', process: { Args, Env } });
+
+test('a rule that is true lets the decision of the lists stand as it is', () => {
+  const allowed = decision('allow', 'host', 'ExecProcess', 'in allowed_endpoints (a:1)');
+  const book = compileRules([rule('args[0] == "a"', ['ExecProcess'])]);
+  assert.equal(book.decide(allowed, exec(['a']), context), allowed);
+});
+
+test('a rule that is false denies, with its name, place and message', () => {
+  const refusing = rule('args[0] == "a"', ['ExecProcess'], { name: 'only-a', message: 'only a' });
+  const decided = ask([refusing], 'ExecProcess', exec(['b']));
+  assert.deepEqual(decided, {
+    outcome: 'deny',
+    listener: 'host',
+    method: 'ExecProcess',
+    rule: 'only-a',
+    message: 'only a',
+    reason: 'rule "only-a" refused it (config.toml:7)',
+  });
+  assert.ok(Object.isFrozen(decided));
+});
+
+test('what a rule cannot evaluate is denied', () => {
+  const missing = ask([rule('args[0] == "a"', ['ExecProcess'])], 'ExecProcess', exec([]));
+  assert.equal(missing.outcome, 'deny');
+  assert.match(missing.reason, /^rule "r" could not be evaluated: index 0 in a list of 0 /);
+  const key = ask([rule('env.HOME != ""', ['ExecProcess'])], 'ExecProcess', exec(['a']));
+  assert.match(key.reason, /could not be evaluated: the map has no "HOME"/);
+  const negated = ask([rule('!(env.HOME == "x")', ['ExecProcess'])], 'ExecProcess', exec(['a']));
+  assert.equal(negated.outcome, 'deny');
+});
+
+test('what failed is told without what the request says', () => {
+  const secret = exec(['a'], ['A=secret']);
+  for (const expression of [
+    '{"x": 1}[env.A] == 1',
+    'int(env.A) == 1',
+    'env[env.A] == ""',
+    'args[size(env.A)] == ""',
+  ]) {
+    const { outcome, reason } = ask([rule(expression, ['ExecProcess'])], 'ExecProcess', secret);
+    assert.equal(outcome, 'deny');
+    assert.ok(!reason.includes('secret'), reason);
+  }
+});
+
+test('a call that the lists refused stays as it is, and a method without rules too', () => {
+  const book = compileRules([rule('false', ['ExecProcess'])]);
+  const denied = decision('deny', 'host', 'ExecProcess', 'not in allowed_endpoints');
+  assert.equal(book.decide(denied, exec(['a']), context), denied);
+  const other = decision('allow', 'host', 'StartContainer', '');
+  assert.equal(book.decide(other, create(StartContainerRequestSchema), context), other);
+  assert.deepEqual([book.hasRulesFor('ExecProcess'), book.hasRulesFor('StartContainer')], [true, false]);
+  assert.equal(compileRules([]).hasRulesFor('constructor'), false);
+});
+
+test('enforcement "audit" records what it would refuse, and refuses nothing', () => {
+  const audited = rule('false', ['ExecProcess'], { name: 'trial', enforcement: 'audit', message: 'no' });
+  const decided = ask([audited], 'ExecProcess', exec(['a']));
+  assert.deepEqual(decided, {
+    outcome: 'allow',
+    listener: 'host',
+    method: 'ExecProcess',
+    rule: 'trial',
+    reason: 'rule "trial" is only recorded: it refused it (config.toml:7)',
+  });
+  const enforced = rule('args[0] == "b"', ['ExecProcess'], { name: 'real' });
+  assert.equal(ask([audited, enforced], 'ExecProcess', exec(['a'])).rule, 'real');
+  assert.equal(ask([enforced, audited], 'ExecProcess', exec(['b'])).rule, 'trial');
+  assert.equal(ask([enforced, audited], 'ExecProcess', exec(['b'])).outcome, 'allow');
+});
+
+test('a refused read may say how it is answered', () => {
+  const reads = rule('listener == "tenant"', ['ReadStdout'], { onDeniedRead: 'eof' });
+  assert.equal(ask([reads], 'ReadStdout', create(ReadStreamRequestSchema)).onDeniedRead, 'eof');
+  const silent = rule('listener == "tenant"', ['ReadStdout']);
+  assert.equal('onDeniedRead' in ask([silent], 'ReadStdout', create(ReadStreamRequestSchema)), false);
+});
+
+test('all rules of a method must be true; those of others are not asked', () => {
+  const rules = [
+    rule('args.size() == 1', ['ExecProcess'], { name: 'one' }),
+    rule('args[0] != "sh"', ['ExecProcess', 'CreateContainer'], { name: 'two' }),
+    rule('false', ['CreateContainer'], { name: 'three' }),
+  ];
+  assert.equal(ask(rules, 'ExecProcess', exec(['a'])).outcome, 'allow');
+  assert.equal(ask(rules, 'ExecProcess', exec(['a', 'b'])).rule, 'one');
+  assert.equal(ask(rules, 'ExecProcess', exec(['sh'])).rule, 'two');
+  const created = create(CreateContainerRequestSchema, { OCI: { Process: { Args: ['a'] } } });
+  assert.equal(ask(rules, 'CreateContainer', created).rule, 'three');
+});
+
+test('an environment that names a variable twice is refused before the rule is asked', () => {
+  for (const expression of ['true || env.A == "b"', 'has(env.A)', 'has(env)', 'args == [] || env == env']) {
+    const twice = ask([rule(expression, ['ExecProcess'])], 'ExecProcess', exec([], ['A=b', 'A=c']));
+    assert.match(twice.reason, /could not be evaluated: the environment names "A" twice/, expression);
+  }
+  assert.equal(
+    ask([rule('args == []', ['ExecProcess'])], 'ExecProcess', exec([], ['A=b', 'A=c'])).outcome,
+    'allow',
+  );
+  for (const entry of ['A', '=b', '']) {
+    const broken = ask([rule('env == {} || true', ['ExecProcess'])], 'ExecProcess', exec([], [entry]));
+    assert.match(broken.reason, /no NAME=value/, entry);
+  }
+  const empty = ask(
+    [rule('env == {"A": "", "B": "c=d"}', ['ExecProcess'])],
+    'ExecProcess',
+    exec([], ['A=', 'B=c=d']),
+  );
+  assert.equal(empty.outcome, 'allow');
+});
+
+test('absent messages read as empty, and has() tells', () => {
+  const bare = create(ExecProcessRequestSchema);
+  const rules = (expression: string) => [rule(expression, ['ExecProcess'])];
+  for (const expression of [
+    'request.process.User.UID == 0 && !has(request.process) && !has(request.process.User)',
+    'args == [] && env == {} && cwd == "" && user.UID == 0 && !terminal && capabilities == []',
+    'request.process.Capabilities.Bounding == []',
+  ])
+    assert.equal(ask(rules(expression), 'ExecProcess', bare).outcome, 'allow', expression);
+  assert.equal(ask(rules('has(request.process.Args)'), 'ExecProcess', exec(['a'])).outcome, 'allow');
+  const set = create(MemAgentMemcgConfigSchema, { disabled: false });
+  const memory = [rule('has(request.disabled) && !has(request.swap) && !request.swap', ['MemAgentMemcgSet'])];
+  assert.equal(ask(memory, 'MemAgentMemcgSet', set).outcome, 'allow');
+});
+
+test('a map of the request knows its own keys only', () => {
+  const request = create(CreateContainerRequestSchema, { OCI: { Annotations: { a: 'b' } } });
+  const asked = (expression: string) =>
+    ask([rule(expression, ['CreateContainer'])], 'CreateContainer', request).outcome;
+  assert.equal(asked('"a" in request.OCI.Annotations && request.OCI.Annotations.a == "b"'), 'allow');
+  for (const name of ['constructor', '__proto__', 'toString'])
+    assert.equal(
+      asked(`!("${name}" in request.OCI.Annotations) && !has(request.OCI.Annotations.${name})`),
+      'allow',
+      name,
+    );
+});
+
+test('rules see the call beside the request', () => {
+  const request = exec(['a']);
+  for (const expression of [
+    'listener == "host" && peer.kind == "vsock" && peer.cid == 2 && !has(peer.uid)',
+    'container.id == request.container_id && container.state == "running"',
+    'container.claimed.image == "docker.io/library/nginx:1.27" && container.claimed.annotations.tier == "web"',
+    'sandbox.id == "pod" && container.id in sandbox.containers',
+  ])
+    assert.equal(
+      ask([rule(expression, ['ExecProcess'])], 'ExecProcess', request).outcome,
+      'allow',
+      expression,
+    );
+  const uid = ask([rule('peer.uid == 0', ['ExecProcess'])], 'ExecProcess', request);
+  assert.match(uid.reason, /could not be evaluated: this peer has no uid/);
+  const { container: _, ...without } = context;
+  const nameless = ask(
+    [rule('true || container.id == ""', ['ExecProcess'])],
+    'ExecProcess',
+    request,
+    without,
+  );
+  assert.match(nameless.reason, /could not be evaluated: the call names no container/);
+});
+
+test('one rule for several methods is compiled for each', () => {
+  const shared = [rule('!has(args) || args.all(a, a != "sh")', methodNames)];
+  assert.equal(ask(shared, 'ExecProcess', exec(['sh'])).outcome, 'deny');
+  assert.equal(ask(shared, 'SignalProcess', create(SignalProcessRequestSchema)).outcome, 'allow');
+  const request = create(CreateContainerRequestSchema, { OCI: { Process: { Args: ['sh'] } } });
+  assert.equal(ask(shared, 'CreateContainer', request).outcome, 'deny');
+});
+
+test('a book grows into another one, and only refuses more', () => {
+  const book = compileRules([rule('args[0] == "a"', ['ExecProcess'], { name: 'one' })]);
+  const more = extendRules(book, [rule('false', ['ExecProcess'], { name: 'two' })]);
+  const allowed = decision('allow', 'host', 'ExecProcess', '');
+  assert.equal(book.decide(allowed, exec(['a']), context).outcome, 'allow');
+  assert.equal(more.decide(allowed, exec(['a']), context).rule, 'two');
+  assert.equal(more.decide(allowed, exec(['b']), context).rule, 'one');
+  assert.deepEqual(
+    more.rules.map(({ name }) => name),
+    ['one', 'two'],
+  );
+  assert.equal(extendRules(book, []), book);
+  assert.ok(Object.isFrozen(book) && Object.isFrozen(book.rules));
+});
+
+test('a rule that no checker saw stops the compilation', () => {
+  assert.throws(() => compileRules([rule('request.nope', ['ExecProcess'], { name: 'bad' })]), {
+    message: 'rule "bad" (config.toml:7): ExecProcessRequest has no field "nope"',
+  });
+});
