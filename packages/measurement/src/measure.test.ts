@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { measure, type Measurement, MeasurementError, type RegisterReport } from './index.js';
+import { measure, type Measurement, MeasurementError, type Register, type RegisterReport } from './index.js';
 import { SoftRegister } from './soft-register.test.fixture.js';
 
 let folder = '';
@@ -60,11 +60,31 @@ test('a restart in the same boot extends nothing again; a new boot does (S7)', a
   assert.equal(register.extends, 2);
 });
 
-test('a crash between the intent and the extend: the next start extends, once', async () => {
+test('a register that refuses binds the boot to nothing: another configuration can be measured', async () => {
   const register = new SoftRegister('PCR 23');
   register.fail = 'before';
   await assert.rejects(start([required(register)]), MeasurementError);
+  assert.deepEqual(outcomes(await start([required(register)], { data: other })), ['PCR 23 extended']);
+});
+
+test('a crash between the intent and the extend: the next start extends, once', async () => {
+  const register = new SoftRegister('PCR 23');
+  register.fail = 'before';
+  let reads = 0;
+  // The agent is gone before it can look at the register again.
+  const vanishing: Register = {
+    name: register.name,
+    kind: register.kind,
+    index: register.index,
+    extend: (digests) => register.extend(digests),
+    read: () => {
+      reads += 1;
+      return reads === 1 ? register.read() : Promise.reject(new MeasurementError('gone'));
+    },
+  };
+  await assert.rejects(start([{ register: vanishing, need: 'require' }]), /gone/);
   assert.equal(register.extends, 0);
+  await assert.rejects(start([required(register)], { data: other }), /this boot was measured with/);
   assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended']);
   await start([required(register)]);
   assert.equal(register.extends, 1);

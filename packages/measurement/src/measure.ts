@@ -45,14 +45,19 @@ export async function measure(
   { folder, bootId }: MeasurementPlace,
 ): Promise<readonly RegisterReport[]> {
   const text = Buffer.from(event).toString('base64');
-  let state = readMeasuredBoot(folder, bootId) ?? { bootId, event: text, subject, extends: [] };
+  const earlier = readMeasuredBoot(folder, bootId);
+  let state: MeasuredBoot =
+    earlier !== undefined && earlier.extends.length > 0
+      ? earlier
+      : { bootId, event: text, subject, extends: [] };
   if (state.event !== text) {
     throw new MeasurementError(
       `this boot was measured with ${state.subject}, and the configuration is now ${subject}: start the guest again`,
     );
   }
-  const save = (entry: Extend): void => {
-    state = withExtend(state, entry);
+  const save: Save = (register, entry) => {
+    const others = state.extends.filter((one) => one.register !== register);
+    state = { ...state, extends: entry === undefined ? others : [...others, entry] };
     writeMeasuredBoot(folder, state);
   };
   const reports: RegisterReport[] = [];
@@ -78,17 +83,20 @@ export async function measure(
   return reports;
 }
 
+/** Records an extend of a register, or that there was none. */
+type Save = (register: string, entry: Extend | undefined) => void;
+
 async function extendOnce(
   register: Register,
   event: Uint8Array,
   known: Extend | undefined,
-  save: (entry: Extend) => void,
+  save: Save,
 ): Promise<RegisterReport> {
   const { name } = register;
   if (known?.done === true) return { register: name, outcome: 'extended before', digests: known.digests };
   const now = await register.read();
   if (known !== undefined && sameBanks(now, extended(known.before, known.digests))) {
-    save({ ...known, done: true });
+    save(name, { ...known, done: true });
     return { register: name, outcome: 'extended before', digests: known.digests };
   }
   if (known !== undefined && !sameBanks(now, known.before)) {
@@ -98,18 +106,16 @@ async function extendOnce(
   }
   const digests = digestsFor(Object.keys(now), event);
   const entry = { register: name, before: now, digests, done: false };
-  save(entry);
-  await register.extend(digests);
+  save(name, entry);
+  await register.extend(digests).catch(async (error: unknown) => {
+    if (sameBanks(await register.read(), now)) save(name, undefined);
+    throw error;
+  });
   if (!sameBanks(await register.read(), extended(now, digests))) {
     throw new MeasurementError(`${name} does not hold what was extended into it`);
   }
-  save({ ...entry, done: true });
+  save(name, { ...entry, done: true });
   return { register: name, outcome: 'extended', digests };
-}
-
-function withExtend(state: MeasuredBoot, entry: Extend): MeasuredBoot {
-  const others = state.extends.filter(({ register }) => register !== entry.register);
-  return { ...state, extends: [...others, entry] };
 }
 
 /** One log for each kind of register that was extended: a TPM's and a TDX guest's are read by different verifiers. */

@@ -13,7 +13,13 @@ export function tpmTools(options: {
   readonly transport: string;
   readonly path?: string | undefined;
 }): RunTool {
-  const env = { PATH: options.path ?? defaultPath, LC_ALL: 'C', TPM2TOOLS_TCTI: options.transport };
+  const env = {
+    PATH: options.path ?? defaultPath,
+    LC_ALL: 'C',
+    TPM2TOOLS_TCTI: options.transport,
+    // The libraries below the tools say the same in words of their own.
+    TSS2_LOG: 'all+NONE',
+  };
   return (command, args) =>
     new Promise((resolve, reject) => {
       execFile(command, args, { env, timeout: timeoutMs, encoding: 'utf8' }, (error, stdout, stderr) => {

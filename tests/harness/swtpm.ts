@@ -1,0 +1,94 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const programs = ['swtpm', 'tpm2_pcrread', 'tpm2_pcrextend', 'tpm2_getcap', 'tpm2_eventlog'];
+
+/** Why tests with a TPM cannot run here; undefined when they can. With CI=true that is an error instead. */
+export function whyNoTpm(): string | undefined {
+  const missing = programs.filter((name) => !existsSync(`/usr/bin/${name}`));
+  if (missing.length === 0) return undefined;
+  const reason = `no ${missing.join(', ')}: install swtpm and tpm2-tools`;
+  if (process.env['CI'] === 'true') throw new Error(`CI=true, and ${reason}`);
+  return reason;
+}
+
+/** A TPM in software, with registers of zeros, that lives for one test. */
+export class SoftTpm {
+  /** How tpm2-tools reach it. */
+  readonly transport: string;
+  readonly #folder: string;
+  readonly #process: ChildProcess;
+
+  private constructor(folder: string, socket: string, child: ChildProcess) {
+    this.#folder = folder;
+    this.transport = `swtpm:path=${socket}`;
+    this.#process = child;
+  }
+
+  static async start(): Promise<SoftTpm> {
+    const folder = mkdtempSync(join(tmpdir(), 'kata-agent-tpm-'));
+    const socket = join(folder, 'socket');
+    mkdirSync(join(folder, 'state'));
+    const child = spawn(
+      'swtpm',
+      [
+        'socket',
+        '--tpm2',
+        '--tpmstate',
+        `dir=${join(folder, 'state')}`,
+        '--server',
+        `type=unixio,path=${socket}`,
+        '--ctrl',
+        `type=unixio,path=${socket}.ctrl`,
+        '--flags',
+        'not-need-init,startup-clear',
+      ],
+      { stdio: 'ignore' },
+    );
+    await answers(`${socket}.ctrl`, child);
+    return new SoftTpm(folder, socket, child);
+  }
+
+  /** Its value of a register in a bank, in lower-case hex. */
+  read(bank: string, pcr: number): string {
+    const text = this.tool('tpm2_pcrread', [`${bank}:${pcr}`]);
+    return /0x([\dA-F]+)/.exec(text)?.[1]?.toLowerCase() ?? '';
+  }
+
+  /** Runs a command of tpm2-tools on it. */
+  tool(command: string, args: readonly string[]): string {
+    return execFileSync(command, args, {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], TPM2TOOLS_TCTI: this.transport },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode === null) {
+      const exited = once(this.#process, 'exit');
+      this.#process.kill();
+      await exited;
+    }
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+/** Waits until something listens on a socket that the child makes. */
+async function answers(path: string, child: ChildProcess): Promise<void> {
+  while (child.exitCode === null) {
+    const socket = connect(path);
+    const refusal = await once(socket, 'connect').then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    socket.destroy();
+    if (refusal === undefined) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`swtpm ended with ${child.exitCode} before it listened`);
+}
