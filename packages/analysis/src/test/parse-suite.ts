@@ -128,7 +128,7 @@ function parseContainer(yaml: YamlText, node: Node | undefined): Partial<Contain
 
 function parseClaimed(yaml: YamlText, node: Node | undefined): ContainerFacts['claimed'] {
   const members = yaml.members(node, 'claimed', ['image', 'annotations']);
-  const image = yaml.text(members.get('image'), 'image') ?? '';
+  const image = yaml.text(members.get('image'), 'image', true) ?? '';
   const annotations = members.get('annotations');
   const value: unknown = annotations === undefined ? {} : yaml.value(annotations);
   if (isTexts(value)) return { image, annotations: value };
@@ -148,7 +148,7 @@ function parseSandbox(yaml: YamlText, node: Node | undefined): TestCase['sandbox
   if (node === undefined) return undefined;
   const members = yaml.members(node, 'sandbox', ['id', 'containers']);
   return {
-    id: yaml.text(members.get('id'), 'id') ?? '',
+    id: yaml.text(members.get('id'), 'id', true) ?? '',
     containers: texts(yaml, members.get('containers'), 'containers'),
   };
 }

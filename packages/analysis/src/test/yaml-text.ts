@@ -65,11 +65,11 @@ export class YamlText {
     return [];
   }
 
-  /** A text; an error, and undefined, when it is something else. */
-  text(node: Node | undefined, what: string): string | undefined {
+  /** A text; an error, and undefined, when it is something else, or empty where it must not be. */
+  text(node: Node | undefined, what: string, mayBeEmpty = false): string | undefined {
     if (node === undefined) return undefined;
     const value: unknown = this.value(node);
-    if (typeof value === 'string' && value !== '') return value;
+    if (typeof value === 'string' && (mayBeEmpty || value !== '')) return value;
     this.error(node, `${what} has to be a text`, 'put it in quotes');
     return undefined;
   }
