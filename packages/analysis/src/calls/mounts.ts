@@ -9,14 +9,6 @@ import type { Origins } from './origins.js';
 import type { RuntimeSetup } from './runtime-setup.js';
 import { sampleId } from './sample-id.js';
 
-/** What a container has mounted, and what the guest has to prepare for it. */
-export interface Mounts {
-  readonly mounts: Mount[];
-  readonly storages: Storage[];
-  /** The paths in the guest that files are copied to first, where the host shares none; each with its reason. */
-  readonly copies: readonly { readonly path: string; readonly because: string }[];
-}
-
 const shared = '/run/kata-containers/shared/containers';
 const sandbox = '/run/kata-containers/sandbox';
 
@@ -28,9 +20,12 @@ const watched: ReadonlySet<string> = new Set(['configMap', 'secret', 'projected'
  * 4.1.0 lists both); `virtcontainers/kata_agent.go`, `fs_share_linux.go` and `container.go` for the runtime in Go,
  * `crates/resource/src/volume` for runtime-rs.
  */
-export class ContainerMounts implements Mounts {
+export class ContainerMounts {
+  /** What it has mounted. */
   readonly mounts: Mount[] = [];
+  /** What the guest prepares for that. */
   readonly storages: Storage[] = [];
+  /** Where files are copied to first, where the host shares none; each with its reason. */
   readonly copies: { path: string; because: string }[] = [];
   readonly #setup: RuntimeSetup;
   readonly #id: string;

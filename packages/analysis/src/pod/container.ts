@@ -2,7 +2,7 @@ import type { Feature } from '../calls/feature.js';
 import { Field } from './field.js';
 
 /** One variable of `env`. */
-export interface Variable {
+interface Variable {
   readonly name: string;
   /** Absent: it comes from elsewhere, and its value is not known here. */
   readonly value?: string;
@@ -10,7 +10,7 @@ export interface Variable {
 }
 
 /** One element of `envFrom`: every key of a ConfigMap or Secret becomes a variable. */
-export interface VariableSource {
+interface VariableSource {
   /** `ConfigMap/settings`. */
   readonly object: string;
   readonly prefix: string;

@@ -1,15 +1,16 @@
+import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
-import type { Rule } from '@kata-agent/config';
+import type { Configuration, Rule } from '@kata-agent/config';
 import type { Decision } from '@kata-agent/gate';
-import type { ExpectedCall } from '../calls/expected-call.js';
+import type { RuleBook } from '@kata-agent/gate/rules';
 import { expectedCalls } from '../calls/expected-calls.js';
 import type { Feature } from '../calls/feature.js';
 import type { RuntimeSetup } from '../calls/runtime-setup.js';
 import type { ImageConfigs } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
-import type { Judge } from '../test/run-suite.js';
-import { ruleContextOf } from '../test/rule-context-of.js';
 import { type Culprit, culpritsOf } from './culprits-of.js';
+import { judgeOf } from './judge-of.js';
+import { SandboxView } from './sandbox-view.js';
 
 /** A call that the workload causes and the configuration refuses. */
 export interface RefusedCall {
@@ -19,6 +20,8 @@ export interface RefusedCall {
   readonly decision: Decision;
   /** What of the request the rule stumbles over; empty when the lists refuse, or when it cannot be told. */
   readonly culprits: readonly Culprit[];
+  /** The rule that refuses; absent when the lists do. */
+  readonly rule?: Rule;
 }
 
 /** What would make the workload work. */
@@ -43,68 +46,76 @@ export interface WorkloadReport {
 
 /** What the check is made with. */
 export interface CheckOptions {
-  readonly judge: Judge;
-  /** The rules of the configuration, by name: for the places of what has to be changed. */
-  readonly rules: ReadonlyMap<string, Rule>;
+  readonly configuration: Configuration;
+  /** The gate's `compileRules`, which is loaded only where there are rules. */
+  readonly compile: (rules: readonly Rule[]) => RuleBook;
   readonly setup: RuntimeSetup;
   readonly images: ImageConfigs;
 }
 
-/** Puts each call that the workload will cause before the configuration. */
+/**
+ * Puts each call that the workload will cause before the lists, and then before each rule by itself: all that refuse
+ * it are found, not just the first. On the listener that the host calls, the first of the configuration.
+ */
 export function checkWorkload(workload: Workload, options: CheckOptions): WorkloadReport {
-  const { judge, rules, setup, images } = options;
-  const unjudged = new Set(workload.notes);
+  const { configuration, compile, setup, images } = options;
+  const lists = judgeOf(configuration);
+  const rules = configuration.api.documents
+    .flatMap((document) => document.rules)
+    .map((rule) => ({ rule, book: compile([rule]) }));
+  const view = new SandboxView(configuration.listeners);
   const refused = new Map<string, RefusedCall>();
+  const unjudged = new Set(workload.notes);
   for (const call of expectedCalls(workload, setup, images)) {
-    const decision = decide(judge, call);
-    if (decision.outcome === 'allow') continue;
     const { method, because, feature } = call;
-    const rule = decision.rule;
-    if (rule === undefined) {
-      const key = method;
-      if (!refused.has(key)) refused.set(key, { method, because, feature, decision, culprits: [] });
+    const context = view.next(call);
+    const allowed = lists.decide(method, call.request, context);
+    if (allowed.outcome === 'deny') {
+      if (!refused.has(method))
+        refused.set(method, { method, because, feature, decision: allowed, culprits: [] });
       continue;
     }
-    const found = culpritsOf(
-      call,
-      rules.get(rule)?.expression ?? '',
-      (request) => decide(judge, { ...call, request }).rule !== rule,
-    );
-    const culprits = found.filter(({ fact }) => !call.unknown.has(fact));
-    if (culprits.length === 0 && found.length > 0) {
-      for (const { fact } of found) unjudged.add(`rule "${rule}": ${call.unknown.get(fact) ?? ''}`);
-      continue;
+    for (const { rule, book } of rules) {
+      const decide = (request: Message): Decision => book.decide(allowed, request, context);
+      const decision = decide(call.request);
+      if (decision.outcome === 'allow') continue;
+      const found = culpritsOf(call, rule.expression, (request) => decide(request).outcome === 'allow');
+      const culprits = found.filter(({ fact }) => !call.unknown.has(fact));
+      if (culprits.length > 0 || found.length === 0) {
+        refused.set(`${method} ${rule.name} ${because}`, {
+          method,
+          because,
+          feature,
+          decision,
+          culprits,
+          rule,
+        });
+      } else {
+        for (const { fact } of found) unjudged.add(`rule "${rule.name}": ${call.unknown.get(fact) ?? ''}`);
+      }
     }
-    refused.set(`${method} ${rule} ${because}`, { method, because, feature, decision, culprits });
   }
   const calls = [...refused.values()];
   return {
     workload,
     sufficient: calls.length === 0,
     refused: calls,
-    changes: changesFor(calls, rules),
+    changes: changesFor(calls),
     unjudged: [...unjudged],
   };
 }
 
-function decide(judge: Judge, call: Pick<ExpectedCall, 'method' | 'request'>): Decision {
-  const test = { method: call.method, request: call.request };
-  return judge.decide(call.method, call.request, ruleContextOf(test, judge.listeners));
-}
-
-function changesFor(refused: readonly RefusedCall[], rules: ReadonlyMap<string, Rule>): readonly Change[] {
+function changesFor(refused: readonly RefusedCall[]): readonly Change[] {
   const changes = new Map<string, Change>();
-  for (const { method, decision, culprits } of refused) {
-    for (const change of decision.rule === undefined
-      ? [listChange(method, decision)]
-      : ruleChanges(method, decision.rule, culprits, rules.get(decision.rule))) {
+  for (const call of refused) {
+    for (const change of call.rule === undefined ? [listChange(call)] : ruleChanges(call, call.rule)) {
       changes.set(change.text, change);
     }
   }
   return [...changes.values()];
 }
 
-function listChange(method: MethodName, { reason }: Decision): Change {
+function listChange({ method, decision: { reason } }: RefusedCall): Change {
   const place = /\(([^()]+:\d+)\)$/.exec(reason)?.[1];
   const where = place === undefined ? {} : { place };
   const group = /^in (blocked_endpoints.*?) as (\S+)/.exec(reason);
@@ -120,16 +131,11 @@ function listChange(method: MethodName, { reason }: Decision): Change {
   return { text: `add "${method}" to allowed_endpoints`, ...where };
 }
 
-function ruleChanges(
-  method: MethodName,
-  name: string,
-  culprits: readonly Culprit[],
-  rule: Rule | undefined,
-): readonly Change[] {
-  const where = rule === undefined ? {} : { place: `${rule.span.file}:${rule.span.line}` };
-  if (culprits.length === 0) return [{ text: `let rule "${name}" pass ${method}`, ...where }];
+function ruleChanges({ method, culprits }: RefusedCall, { name, span }: Rule): readonly Change[] {
+  const place = `${span.file}:${span.line}`;
+  if (culprits.length === 0) return [{ text: `let rule "${name}" pass ${method}`, place }];
   return culprits.map(({ text, because }) => ({
     text: `let rule "${name}" pass ${text} (${because})`,
-    ...where,
+    place,
   }));
 }

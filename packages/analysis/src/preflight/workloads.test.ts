@@ -15,7 +15,6 @@ import type { OwnValues, Plan, PlannedRule, Wanted } from '../write/plan.js';
 import { renderPlan } from '../write/render-plan.js';
 import { ruleExpression } from '../write/rule-expression.js';
 import { checkWorkload, type WorkloadReport } from './check-workload.js';
-import { judgeOf } from './judge-of.js';
 
 const folder = fileURLToPath(new URL('../../../../examples/workloads/', import.meta.url));
 const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
@@ -51,37 +50,38 @@ for (const file of files) {
         rules = configuration.api.documents.flatMap((document) => document.rules);
       });
 
-      const check = (changed: Configuration, enforced: readonly Rule[]): readonly WorkloadReport[] => {
-        const judge = judgeOf(changed, compileRules(enforced));
-        const byName = new Map(enforced.map((rule) => [rule.name, rule]));
-        return workloads.map((workload) => checkWorkload(workload, { judge, rules: byName, setup, images }));
+      const check = (changed: Configuration): readonly WorkloadReport[] => {
+        const options = { configuration: changed, compile: compileRules, setup, images };
+        return workloads.map((workload) => checkWorkload(workload, options));
       };
 
       test('what is generated loads under strict without a warning, and is sufficient', () => {
         assert.deepEqual(configuration.warnings, []);
         assert.equal(configuration.api.strict, true);
         assert.deepEqual(plan.unconstrained, []);
-        for (const { refused, changes, unjudged } of check(configuration, rules)) {
+        for (const { refused, changes, unjudged } of check(configuration)) {
           assert.deepEqual({ refused, changes, unjudged }, { refused: [], changes: [], unjudged: [] });
         }
       });
 
       test('each endpoint that is taken away is missed', () => {
         for (const { value: method } of plan.endpoints) {
-          const reports = check(withoutEndpoint(configuration, method), rules);
+          const reports = check(withoutEndpoint(configuration, method));
           const changes = reports.flatMap((report) => report.changes.map(({ text }) => text));
           assert.ok(changes.includes(`add "${method}" to allowed_endpoints`), method);
           assert.ok(reports.some(({ sufficient }) => !sufficient));
         }
       });
 
+      // Two of the set-ups have every value between them that any of the four has.
+      if ((setup.runtime === 'go') !== (setup.guest === 'shared-fs')) return;
       test('each value that is taken from a list is missed, and named', () => {
         let taken = 0;
         for (const { index, rule, value } of withoutEachValue(plan)) {
           taken += 1;
           const whole = rules[index];
           assert.ok(whole !== undefined);
-          const reports = check(configuration, [{ ...whole, expression: ruleExpression(rule) }]);
+          const reports = check(withRule(configuration, { ...whole, expression: ruleExpression(rule) }));
           const changes = reports.flatMap((report) => report.changes.map(({ text }) => text));
           assert.ok(
             changes.some((text) => text.includes(value) && text.includes(whole.name)),
@@ -101,6 +101,12 @@ function withoutEndpoint(configuration: Configuration, method: string): Configur
       ? {}
       : { allowed: new Map([...document.allowed].filter(([name]) => name !== method)) }),
   }));
+  return { ...configuration, api: { ...configuration.api, documents } };
+}
+
+/** With this rule and no other, since the others are not changed. */
+function withRule(configuration: Configuration, rule: Rule): Configuration {
+  const documents = configuration.api.documents.map((document) => ({ ...document, rules: [rule] }));
   return { ...configuration, api: { ...configuration.api, documents } };
 }
 

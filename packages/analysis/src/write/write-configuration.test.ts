@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import { CreateContainerRequestSchema, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { judgeOf } from '../preflight/judge-of.js';
 import { ruleContextOf } from '../test/rule-context-of.js';
 import { configurationOf } from '../testing/configuration-of.js';

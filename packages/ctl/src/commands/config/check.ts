@@ -1,8 +1,7 @@
-import { checkWorkload, judgeOf, type WorkloadReport } from '@kata-agent/analysis';
+import { checkWorkload, type WorkloadReport } from '@kata-agent/analysis';
 import { endpoints, type MethodName, methodNames } from '@kata-agent/catalogue';
-import type { Configuration, Rule } from '@kata-agent/config';
+import type { Configuration } from '@kata-agent/config';
 import { compileGate } from '@kata-agent/gate';
-import type { RuleBook } from '@kata-agent/gate/rules';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
@@ -65,17 +64,11 @@ export const configCheck: CommandDefinition = {
   },
 };
 
+/** The evaluator is loaded only where somebody asks about a workload. */
 async function checkPods(configuration: Configuration, pods: Pods): Promise<readonly WorkloadReport[]> {
-  const rules = configuration.api.documents.flatMap((document) => document.rules);
-  const judge = judgeOf(configuration, await bookOf(rules));
-  const options = { judge, rules: new Map(rules.map((rule) => [rule.name, rule])), ...pods };
+  const { compileRules } = await import('@kata-agent/gate/rules');
+  const options = { configuration, compile: compileRules, ...pods };
   return pods.workloads.map((workload) => checkWorkload(workload, options));
-}
-
-/** The evaluator is loaded only when there is something to evaluate. */
-async function bookOf(rules: readonly Rule[]): Promise<RuleBook | undefined> {
-  if (rules.length === 0) return undefined;
-  return (await import('@kata-agent/gate/rules')).compileRules(rules);
 }
 
 interface Summary {

@@ -19,9 +19,9 @@ export function workloadText(report: WorkloadReport, style: Style): string {
 }
 
 /** The same for programs. */
-export function workloadValue({ workload, ...report }: WorkloadReport): object {
+export function workloadValue({ workload, refused, ...report }: WorkloadReport): object {
   const { kind, name, place } = workload;
-  return { kind, name, place, ...report };
+  return { kind, name, place, ...report, refused: refused.map(({ rule: _rule, ...call }) => call) };
 }
 
 function refusedLine({ method, because, feature, decision, culprits }: RefusedCall): string {

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
+import { type ImageConfigs, parseImageConfig } from '../pod/image-config.js';
+import { readWorkloads } from '../pod/read-workloads.js';
+import { configurationOf } from '../testing/configuration-of.js';
+import { checkWorkload, type WorkloadReport } from './check-workload.js';
+
+const pod = `kind: Pod
+metadata: { name: p }
+spec:
+  containers:
+    - name: c
+      image: i
+      env: [{ name: LD_PRELOAD, value: /x }]
+      livenessProbe: { exec: { command: [check, --all] } }
+      volumeMounts: [{ name: v, mountPath: /data }]
+  volumes: [{ name: v, emptyDir: {} }]
+`;
+const known: ImageConfigs = new Map([['i', parseImageConfig('{"config":{"Cmd":["/run"]}}')]]);
+
+async function check(
+  api: string,
+  images: ImageConfigs = known,
+  runtime: 'go' | 'rs' = 'rs',
+): Promise<WorkloadReport> {
+  const configuration = await configurationOf(`[api]\n${api}\n`, async () => createRuleChecker());
+  const [workload] = readWorkloads([{ file: 'pod.yaml', text: pod }]);
+  assert.ok(workload !== undefined);
+  return checkWorkload(workload, {
+    configuration,
+    compile: compileRules,
+    setup: { runtime, guest: 'shared-fs' },
+    images,
+  });
+}
+
+function rule(method: string, expression: string, more = ''): string {
+  return `allowed_endpoints = ["@pod", "@exec"]\n[[api.rule]]\nname = "r"\nendpoints = ["${method}"]\nexpression = '${expression}'\n${more}`;
+}
+
+async function changes(api: string): Promise<readonly string[]> {
+  return (await check(api)).changes.map(({ text, place }) => `${place ?? ''}: ${text}`);
+}
+
+test('the least change of a list: what to add, or what to take out', async () => {
+  assert.deepEqual(await changes('allowed_endpoints = ["@pod"]'), [
+    'config.toml:2: add "ExecProcess" to allowed_endpoints',
+  ]);
+  assert.deepEqual(
+    await changes('allowed_endpoints = ["*"]\nrelease = "4.1"\nblocked_endpoints = ["ExecProcess"]'),
+    ['config.toml:4: take "ExecProcess" out of blocked_endpoints'],
+  );
+  assert.deepEqual(
+    await changes('allowed_endpoints = ["*"]\nrelease = "4.1"\nblocked_endpoints = ["@exec"]'),
+    [
+      'config.toml:4: take @exec out of blocked_endpoints, or name its other members one by one: ExecProcess is needed',
+    ],
+  );
+  const pinned = await check('release = "2.0"\nallowed_endpoints = ["@pod", "@exec"]', known, 'go');
+  assert.deepEqual(
+    pinned.changes.map(({ text }) => text),
+    ['raise release: RemoveStaleVirtiofsShareMounts came with 3.2.0, after release = "2.0" (config.toml)'],
+  );
+});
+
+test('what a rule stumbles over is found whatever way it is written', async () => {
+  const of = async (method: string, expression: string): Promise<readonly string[]> =>
+    (await changes(rule(method, expression))).map((text) =>
+      text.replace(/^config\.toml:4: let rule "r" pass /, ''),
+    );
+  assert.deepEqual(await of('CreateContainer', '!("LD_PRELOAD" in env)'), [
+    'the variable "LD_PRELOAD" (spec.containers[0].env[0])',
+  ]);
+  assert.deepEqual(await of('CreateContainer', '!env.exists(n, n.matches("^LD_")) || args == ["/pause"]'), [
+    'the variable "LD_PRELOAD" (spec.containers[0].env[0])',
+  ]);
+  assert.deepEqual(await of('CreateContainer', 'request.OCI.Mounts.all(m, m.destination != "/data")'), [
+    'the mount ["bind", "/data"] from "/run/kata-containers/shared/containers/" (spec.containers[0].volumeMounts[0])',
+  ]);
+  assert.deepEqual(await of('CreateContainer', '!("CAP_MKNOD" in capabilities)'), [
+    'the capability "CAP_MKNOD" (the container engine)',
+  ]);
+  assert.deepEqual(await of('ExecProcess', 'args[0] == "other"'), [
+    'the command ["check", "--all"] (spec.containers[0].livenessProbe.exec)',
+  ]);
+  assert.deepEqual(await of('SignalProcess', 'signal != 15'), ['the signal 15 (spec.containers[0].image)']);
+  assert.deepEqual(await of('StartContainer', 'container.state == "paused"'), ['StartContainer']);
+});
+
+test('a rule that only watches refuses nothing', async () => {
+  assert.equal((await check(rule('ExecProcess', 'false', 'enforcement = "audit"'))).sufficient, true);
+});
+
+test('what only the image tells is not judged without it, and that is said', async () => {
+  const report = await check(rule('CreateContainer', 'args in [["/pause"], ["/run"]]'), new Map());
+  assert.equal(report.sufficient, true);
+  assert.match(report.unjudged.join(), /rule "r": spec\.containers\[0\]\.image: i decides what runs/);
+  assert.equal((await check(rule('CreateContainer', 'args in [["/pause"], ["/run"]]'))).sufficient, true);
+  const mounts = await check(
+    rule('CreateContainer', '!mounts.exists(m, m.destination == "/data")'),
+    new Map(),
+  );
+  assert.equal(mounts.sufficient, false);
+});
+
+test('the first call that is refused comes first', async () => {
+  const report = await check('allowed_endpoints = []');
+  assert.equal(report.refused[0]?.method, 'UpdateInterface');
+  assert.equal(report.refused[0]?.feature, 'network');
+});
+
+test('rules see the container as it will be: its state, and what the host claims of it', async () => {
+  assert.equal((await check(rule('StartContainer', 'container.state == "created"'))).sufficient, true);
+  assert.equal((await check(rule('CreateContainer', 'container.state == "none"'))).sufficient, true);
+  assert.equal((await check(rule('ExecProcess', 'container.claimed.image == "i"'))).sufficient, true);
+  assert.equal((await check(rule('ExecProcess', 'container.claimed.image == "j"'))).sufficient, false);
+  assert.equal((await check(rule('ExecProcess', 'sandbox.containers.size() == 2'))).sufficient, true);
+});
+
+test('every rule that refuses a call is found, and every list that a rule stumbles over', async () => {
+  const two =
+    rule('CreateContainer', '!("LD_PRELOAD" in env)') +
+    '\n[[api.rule]]\nname = "s"\nendpoints = ["@pod"]\n' +
+    'expression = \'!has(request.OCI) || request.OCI.Mounts.all(m, m.destination != "/data")\'';
+  const report = await check(two);
+  assert.deepEqual(
+    report.changes.map(({ text }) => text.slice(0, 24)),
+    ['let rule "r" pass the va', 'let rule "s" pass the mo'],
+  );
+});

@@ -1,0 +1,39 @@
+import type { ListenerSettings } from '@kata-agent/config';
+import type { ContainerFacts, RuleContext } from '@kata-agent/gate';
+import type { ExpectedCall } from '../calls/expected-call.js';
+import { claimsOf } from '../test/claims-of.js';
+import { ruleContextOf } from '../test/rule-context-of.js';
+
+/** What rules see of sandbox and containers while the calls of a workload come in, in their order. */
+export class SandboxView {
+  readonly #listeners: readonly ListenerSettings[];
+  readonly #claims = new Map<string, ContainerFacts['claimed']>();
+
+  constructor(listeners: readonly ListenerSettings[]) {
+    this.#listeners = listeners;
+  }
+
+  /** The context of the next call. */
+  next({ method, request }: ExpectedCall): RuleContext {
+    const id = 'containerId' in request ? String(request.containerId) : '';
+    const claimed = this.#claims.get(id);
+    const context = ruleContextOf(
+      {
+        method,
+        request,
+        sandbox: { id: 'sandbox', containers: [...this.#claims.keys()] },
+        ...(claimed === undefined ? {} : { container: { id, claimed, state: stateBefore(method) } }),
+      },
+      this.#listeners,
+    );
+    if (method === 'CreateContainer') this.#claims.set(id, claimsOf(request));
+    if (method === 'RemoveContainer') this.#claims.delete(id);
+    return context;
+  }
+}
+
+/** What a container is like when a runtime makes the call. */
+function stateBefore(method: ExpectedCall['method']): ContainerFacts['state'] {
+  if (method === 'StartContainer') return 'created';
+  return method === 'RemoveContainer' ? 'stopped' : 'running';
+}
