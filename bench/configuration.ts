@@ -16,7 +16,7 @@ export async function configuration(): Promise<Configuration> {
       configFlag: file,
       environment: {},
       files: openDocument({ relaxedPermissions: false }),
-      rules: () => Promise.reject(new Error('rules are not built yet')),
+      rules: async () => (await import('@kata-agent/gate/rules')).createRuleChecker(),
       delivery: [],
       hostData: () => ({ ok: false, message: 'host data cannot be read yet', help: 'bind it otherwise' }),
     });

@@ -1,19 +1,35 @@
 import { methodNames } from '@kata-agent/catalogue';
-import { type Loaded, loadConfiguration, renderDiagnostic, settings } from '@kata-agent/config';
+import {
+  type EntryKeyRow,
+  listenerKeys,
+  type Loaded,
+  loadConfiguration,
+  renderDiagnostic,
+  ruleKeys,
+  settings,
+} from '@kata-agent/config';
 import { compileGate } from '@kata-agent/gate';
+import { createRuleChecker } from '@kata-agent/gate/rules';
 
 import { mutateBytes, mutateText } from '../mutate.js';
 import type { Random } from '../random.js';
 import type { Target } from '../target.js';
 
-const keys = settings.map(({ key }) => key);
+const checker = createRuleChecker();
+const keys = [
+  ...settings.map(({ key }) => key),
+  ...Object.values<EntryKeyRow>(ruleKeys).map(({ key }) => key),
+  ...Object.values<EntryKeyRow>(listenerKeys).map(({ key }) => key),
+];
 /** What means something in TOML, in a document of ours, or to JavaScript. */
 const words = [
   ...keys,
   ...keys.map((key) => `${key} = `),
   ...methodNames.slice(0, 12),
   ...'@pod @stdio @exec * " """ \' [ ] [[ { } = , . # \\u0000 \\'.split(' '),
-  ...'[agent] [api] [audit] [limits] [listener] [[api.rule]] __proto__ constructor'.split(' '),
+  ...'[agent] [api] [audit] [limits] [[listener]] [delivery] [measurement] [[api.rule]] __proto__ constructor'.split(
+    ' ',
+  ),
   ...'true false 0 -1 1e400 nan 0x7fffffffffffffff 9223372036854775808 1979-05-27'.split(' '),
   'version = 1',
   '\u0000',
@@ -23,6 +39,9 @@ const whole = [
   '[agent]\nlog_level = "debug"\nserver_addr = "unix:///run/a"\nlock = true\n',
   '[api]\nrelease = "3.21"\nallowed_endpoints = ["@pod", "ReadStdout", "ReadStderr"]\nblocked_endpoints = ["ReseedRandomDev"]\n',
   '[api]\nallowed_endpoints = []\n',
+  '[api]\nallowed_endpoints = ["@exec"]\n[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = \'args[0] in ["/bin/true"] && !terminal\'\nmessage = "no"\n',
+  '[api]\nallowed_endpoints = ["*"]\n[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\npeers = ["host"]\nallowed_endpoints = ["@pod"]\n',
+  '[api]\nblocked_endpoints = []\n[delivery]\naccept = ["drop_ins"]\nbind = "none"\nrequired = false\n[measurement]\ntpm = "try"\n',
   'version = 1\n[audit]\nfile = "/run/x.log"\nmax_size = "16MiB"\nkeep = 4\n[limits]\nconnections = 64\n',
 ];
 
@@ -50,7 +69,7 @@ function documentBytes(random: Random): Uint8Array {
 function assembled(random: Random): string {
   const lines: string[] = [];
   for (let sections = 1 + random.below(3); sections > 0; sections -= 1) {
-    const section = random.pick(['agent', 'api', 'audit', 'limits'] as const);
+    const section = random.pick(['agent', 'api', 'delivery', 'measurement', 'audit', 'limits'] as const);
     lines.push(`[${section}]`);
     const own = settings.filter((row) => row.section === section).map(({ key }) => key);
     for (let entries = random.below(4); entries > 0; entries -= 1) {
@@ -83,8 +102,8 @@ async function load(bytes: Uint8Array): Promise<Loaded> {
     environment: {},
     configFlag: '/config.toml',
     files: { read: () => ({ ok: true, bytes }) },
-    rules: () => Promise.reject(new Error('no input has a rule yet')),
-    delivery: [],
+    rules: async () => checker,
+    delivery: [{ name: 'drop_ins', collect: () => ({ ok: true, documents: [] }) }],
     hostData: () => ({ ok: false, message: 'there is none', help: 'none is needed' }),
   });
 }
@@ -105,7 +124,9 @@ function checkLoaded({ configuration }: Loaded & { readonly ok: true }, bytes: U
 }
 
 function checkRefused({ diagnostics, exitCode }: Loaded & { readonly ok: false }): void {
-  if (exitCode !== 1) throw new Error(`exit code ${String(exitCode)}`);
+  // What [delivery] asks for does not come here.
+  if (exitCode === 3 && !diagnostics.some(({ message }) => /takes no documents|is required/.test(message)))
+    throw new Error('it cannot be applied, and no delivery is said to be missing');
   if (!diagnostics.some(({ severity }) => severity === 'error')) throw new Error('refused without an error');
   for (const diagnostic of diagnostics) {
     const text = renderDiagnostic(diagnostic);

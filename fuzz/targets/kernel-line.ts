@@ -1,4 +1,5 @@
-import { loadConfiguration, renderDiagnostic, settings } from '@kata-agent/config';
+import { deliverySources, loadConfiguration, renderDiagnostic, settings } from '@kata-agent/config';
+import { createRuleChecker } from '@kata-agent/gate/rules';
 
 import { mutateText } from '../mutate.js';
 import type { Random } from '../random.js';
@@ -7,7 +8,9 @@ import type { Target } from '../target.js';
 const restricted = Buffer.from('[api]\nrelease = "4.1"\nallowed_endpoints = ["@pod"]\n');
 const names = [
   ...settings.map(({ key }) => `agent.${key}`),
-  ...'agent.log agent.devmode agent.trace agent.config_file agent.config_b64 agent.nope agent.'.split(' '),
+  ...'agent.log agent.devmode agent.trace agent.config_file agent.config_b64 agent.config_digest agent.server_addr agent.nope agent.'.split(
+    ' ',
+  ),
   ...'systemd.unified_cgroup_hierarchy cgroup_no_v1 quiet init -- NODE_OPTIONS'.split(' '),
 ];
 const values = [
@@ -37,8 +40,8 @@ export const kernelLine: Target = {
       kernelLine: line,
       configFlag: '/config.toml',
       files: { read: () => ({ ok: true, bytes: restricted }) },
-      rules: () => Promise.reject(new Error('no input has a rule yet')),
-      delivery: [],
+      rules: async () => createRuleChecker(),
+      delivery: deliverySources({ kernelLine: line }).filter(({ name }) => name === 'kernel_line'),
       hostData: () => ({ ok: false, message: 'there is none', help: 'none is needed' }),
     });
     if (!loaded.ok) {
@@ -52,6 +55,9 @@ export const kernelLine: Target = {
     if (debugConsole || devMode || tracing || debugConsoleVport !== 0) {
       throw new Error(`the line ${JSON.stringify(line)} opened the guest`);
     }
+    if (configuration.settings.serverAddr !== 'vsock://-1:1024')
+      throw new Error(`the line ${JSON.stringify(line)} moved the API`);
+    if (configuration.documents.length !== 1) throw new Error('a document came that none asked for');
     if (!configuration.restricted) throw new Error(`the line ${JSON.stringify(line)} lifted the restriction`);
   },
 };

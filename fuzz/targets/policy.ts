@@ -1,6 +1,7 @@
 import { methodNames } from '@kata-agent/catalogue';
 import { parseApiFragment, renderDiagnostic } from '@kata-agent/config';
 import { compileGate } from '@kata-agent/gate';
+import { createRuleChecker } from '@kata-agent/gate/rules';
 
 import { mutateText } from '../mutate.js';
 import type { Random } from '../random.js';
@@ -18,7 +19,10 @@ const words = [
   'import future.keywords',
   'allowed_endpoints = ["*"]',
   'release = "3.0"',
+  '[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "!terminal"',
 ];
+const checker = createRuleChecker();
+const rules = async () => checker;
 
 /** SetPolicy texts: lists of Rego defaults, fragments in TOML, and both broken in a few places. */
 export const policy: Target = {
@@ -26,7 +30,7 @@ export const policy: Target = {
   promise: 'a policy is read or refused with its reason, and nothing that it says makes the gate serve more',
   async run(random) {
     const text = policyText(random);
-    const parsed = await parseApiFragment(text, 'SetPolicy');
+    const parsed = await parseApiFragment(text, 'SetPolicy', { rules });
     if (!parsed.ok) {
       if (parsed.diagnostics.length === 0) throw new Error('refused without a reason');
       for (const diagnostic of parsed.diagnostics) renderDiagnostic(diagnostic);
