@@ -7,7 +7,7 @@ export type Effect = 'opens' | 'closes' | 'changes';
 /** What a difference is about; also the order in which differences are told. */
 export const subjects = ['listener', 'endpoint', 'rule', 'setting'] as const;
 
-export type Subject = (typeof subjects)[number];
+type Subject = (typeof subjects)[number];
 
 /** One thing in which two configurations differ. */
 export interface Difference {

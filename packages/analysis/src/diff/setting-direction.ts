@@ -3,7 +3,7 @@ import type { SettingRow, SettingValue } from '@kata-agent/config';
 import type { Effect } from './difference.js';
 
 /** What a change of a setting does, and why. */
-export interface Verdict {
+interface Verdict {
   readonly effect: Effect;
   readonly why: string;
 }
