@@ -20,6 +20,8 @@ const debianPackages = {
     { name: 'iproute2', command: 'ip' },
     { name: 'iptables', command: 'iptables' },
     { name: 'busybox-static', command: 'busybox' },
+    { name: 'swtpm', command: 'swtpm' },
+    { name: 'tpm2-tools', command: 'tpm2_pcrread' },
     { name: 'golang-go', command: 'go' },
     {
       name: 'golang-github-containerd-ttrpc-dev',

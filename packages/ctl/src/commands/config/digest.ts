@@ -73,7 +73,7 @@ export const configDigest: CommandDefinition = {
       ...(initdata === undefined
         ? envelopeOf(document, file, made)
         : givenEnvelope(initdata, document, file)),
-      pcr: options.whole('pcr', 0, 23) ?? 0,
+      pcr: pcrOf(options.whole('pcr', 0, 23) ?? 0),
     };
     const out = options.text('out');
     if (out !== undefined) write(out, writeInitdataImage(inputs.envelope));
@@ -83,6 +83,13 @@ export const configDigest: CommandDefinition = {
     return ExitCode.Fine;
   },
 };
+
+/** Registers 17 to 22 begin with ones and take extends from other localities only (TCG PC Client Platform TPM Profile). */
+function pcrOf(pcr: number): number {
+  if (pcr < 17 || pcr > 22) return pcr;
+  const message = `PCR ${pcr} belongs to the dynamic root of trust: a TPM refuses it to an agent`;
+  throw new CommandError(ExitCode.Usage, message, { help: ['Take one from 8 to 15, or 23.'] });
+}
 
 type Envelope = Pick<DigestInputs, 'envelope' | 'algorithm'>;
 

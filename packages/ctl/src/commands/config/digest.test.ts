@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { parseInitdata, unpackInitdataImage } from '@kata-agent/config';
+import { runBinary } from '../../testing/program.js';
+import type { ReadyLines, ReferenceValues } from './digests.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-digest-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, content: string | Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const text = '[api]\nallowed_endpoints = ["@pod"]\n';
+const sha256 = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
+
+function digest(args: readonly string[]): ReferenceValues & { readonly lines: ReadyLines } {
+  const { code, stdout, stderr } = runBinary(['config', 'digest', ...args, '--format', 'json']);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout) as ReferenceValues & { readonly lines: ReadyLines };
+}
+
+test('every line carries the document whole, and its digest', () => {
+  const { document, lines } = digest([file('c.toml', text)]);
+  assert.equal(document.sha256, sha256(text));
+  assert.equal(lines.pin, `bind = "sha256:${sha256(text)}"`);
+  const [, base64 = '', pin] =
+    /^agent\.config_b64=(\S+) agent\.config_digest=(\S+)$/.exec(lines.kernelLine) ?? [];
+  assert.equal(pin, `sha256:${sha256(text)}`);
+  const bytes = Buffer.from(base64, 'base64');
+  assert.equal((bytes[0] === 0x1f ? gunzipSync(bytes) : bytes).toString(), text);
+  assert.match(lines.fwCfg, /^-fw_cfg name=opt\/io\.katacontainers\/kata-agent\.toml,file=.*c\.toml$/);
+});
+
+test('the image, the annotation, HOSTDATA and MRCONFIGID are of the same envelope', () => {
+  const out = join(folder, 'initdata.img');
+  for (const algorithm of ['sha-256', 'sha-384', 'sha-512']) {
+    const { initdata, lines } = digest([file('c.toml', text), '--out', out, '--algorithm', algorithm]);
+    const unpacked = unpackInitdataImage(readFileSync(out));
+    assert.ok(unpacked?.ok);
+    const parsed = parseInitdata(unpacked.bytes, 'image');
+    assert.ok(parsed.ok);
+    assert.equal(parsed.algorithm, algorithm);
+    assert.equal(Buffer.from(parsed.document ?? []).toString(), text);
+    assert.equal(initdata.sha256, sha256(unpacked.bytes));
+    const whole = createHash(algorithm.replace('-', '')).update(unpacked.bytes).digest('hex');
+    assert.equal(initdata.hostdata, whole.slice(0, 64));
+    assert.equal(initdata.mrconfigid, whole.padEnd(96, '0').slice(0, 96));
+    const hex = (option: string): string =>
+      Buffer.from(option.split('=').slice(2).join('='), 'base64').toString('hex');
+    assert.equal(hex(lines.snp), initdata.hostdata);
+    assert.equal(hex(lines.tdx), initdata.mrconfigid);
+    const annotation = lines.annotation.replace('io.katacontainers.config.hypervisor.cc_init_data: ', '');
+    assert.deepEqual(gunzipSync(Buffer.from(annotation, 'base64')), Buffer.from(unpacked.bytes));
+  }
+});
+
+test('initdata of one’s own is taken as it is, if it holds the document', () => {
+  const document = file('c.toml', text);
+  const envelope = `algorithm = "sha384"\nversion = "0.1.0"\n[data]\n"aa.toml" = ""\n"kata-agent.toml" = '''\n${text}'''\n`;
+  const { initdata } = digest([document, '--initdata', file('own.toml', envelope)]);
+  assert.equal(initdata.sha256, sha256(envelope));
+  assert.equal(initdata.algorithm, 'sha-384');
+  const other = runBinary([
+    'config',
+    'digest',
+    document,
+    '--initdata',
+    file('own.toml', envelope.replace('@pod', '*')),
+  ]);
+  assert.equal(other.code, 4);
+  assert.match(other.stderr, /has another document under "kata-agent\.toml"/);
+  const wrong = runBinary(['config', 'digest', document, '--initdata', file('own.toml', 'version = "9"\n')]);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /own\.toml:1:11: .*version = "0\.1\.0"/);
+});
+
+test('with a base, the configuration is both, in order; as initdata it is the envelope that counts', () => {
+  const base = '[api]\nallowed_endpoints = ["*"]\n';
+  const { configuration, initdata } = digest([file('c.toml', text), '--base', file('base.toml', base)]);
+  assert.deepEqual(configuration.asIs.documents, [sha256(base), sha256(text)]);
+  assert.deepEqual(configuration.asInitdata.documents, [sha256(base), initdata.sha256]);
+  assert.equal(configuration.asIs.digest, sha256(`${sha256(base)}\n${sha256(text)}\n`));
+  assert.notEqual(configuration.asIs.pcr.sha256, configuration.asInitdata.pcr.sha256);
+  assert.equal(configuration.asIs.pcr.index, 23);
+  assert.equal(configuration.asIs.rtmr3.sha384, configuration.asIs.pcr.sha384);
+});
+
+test('a document that is too long for the kernel line or for fw_cfg: the reason instead (R17)', () => {
+  const noise = createHash('shake256', { outputLength: 40_000 }).update('x').digest('hex');
+  const { code, stdout } = runBinary(['config', 'digest', file('long.toml', `${text}# ${noise}\n`)]);
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /kernel command line, measured\n {2}it has \d+ bytes; the kernel keeps 2047 of its whole line/,
+  );
+  assert.match(stdout, /not by fw_cfg: the document has 80\d{3} bytes, more than 65536/);
+});
+
+test('the text has the reference values as JSON at its end', () => {
+  const { stdout } = runBinary(['config', 'digest', file('c.toml', text)]);
+  const last = stdout.trimEnd().split('\n').at(-1) ?? '';
+  const { lines: _, ...values } = digest([file('c.toml', text)]);
+  assert.deepEqual(JSON.parse(last), values);
+});
+
+test('registers of the dynamic root of trust are refused: no TPM lets an agent extend them', () => {
+  const { code, stderr } = runBinary(['config', 'digest', file('c.toml', text), '--pcr', '18']);
+  assert.equal(code, 2);
+  assert.match(stderr, /PCR 18 .*dynamic root of trust/);
+});
+
+test('files that cannot be read or written end with 3, what is no UTF-8 with 1', () => {
+  assert.equal(runBinary(['config', 'digest', join(folder, 'none.toml')]).code, 3);
+  assert.equal(
+    runBinary(['config', 'digest', file('c.toml', text), '--out', join(folder, 'none', 'x')]).code,
+    3,
+  );
+  const { code, stderr } = runBinary(['config', 'digest', file('c.toml', Buffer.from([0xff]))]);
+  assert.equal(code, 1);
+  assert.match(stderr, /is not UTF-8/);
+});
