@@ -108,6 +108,14 @@ test('a register that another changed in the midst of it is not extended again',
   assert.equal(register.extends, 2);
 });
 
+test('what others extend after us is theirs: a restart leaves the register alone', async () => {
+  const register = new SoftRegister('PCR 23');
+  await start([required(register)]);
+  await register.extend({ sha256: '11'.repeat(32), sha384: '22'.repeat(48) });
+  assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended before']);
+  assert.equal(register.extends, 2);
+});
+
 test('another configuration in the same boot is refused, whatever it says of measurement', async () => {
   const register = new SoftRegister('PCR 23');
   await start([required(register)]);
