@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, it } from 'node:test';
+import { IPFamily } from '@kata-agent/protocol/types';
+import { Code } from '@kata-agent/ttrpc';
+import { AgentProcess, type AgentConnection } from '../harness/agent-process.js';
+import { whyNoContainers } from '../harness/rootfs.js';
+
+/** The agent's end of a cable, and ours. */
+const guestLink = 'ens3';
+const hostLink = `kata-t${process.pid % 100_000}`;
+const hwAddr = '02:00:00:00:0a:01';
+
+/** Runs a program in the agent's network. */
+function inGuest(agent: AgentProcess, ...command: readonly string[]): string {
+  return execFileSync('nsenter', ['--net', '--target', String(agent.process.pid), ...command], {
+    encoding: 'utf8',
+  });
+}
+
+describe('the network of a guest, over the wire', { skip: whyNoContainers() ?? false }, () => {
+  let agent: AgentProcess;
+  let client: AgentConnection['agent'];
+
+  before(async () => {
+    agent = await AgentProcess.start();
+    client = (await agent.connect()).agent;
+    const peer = ['peer', 'name', guestLink, 'address', hwAddr, 'netns', String(agent.process.pid)];
+    execFileSync('ip', ['link', 'add', hostLink, 'type', 'veth', ...peer]);
+    execFileSync('ip', ['address', 'add', '10.231.0.1/24', 'dev', hostLink]);
+    execFileSync('ip', ['link', 'set', hostLink, 'up']);
+  });
+  after(() => agent?.dispose());
+
+  it('is set up as both runtimes do it, and passes traffic', async () => {
+    await assert.rejects(
+      client.updateInterface({ interface: { name: 'eth0', hwAddr: '02:00:00:00:0a:99', mtu: 1500n } }),
+      { message: 'Link not found (Address: 02:00:00:00:0a:99)' },
+    );
+    const wanted = {
+      name: 'eth0',
+      device: 'eth0',
+      hwAddr,
+      mtu: 1450n,
+      IPAddresses: [{ family: IPFamily.v4, address: '10.231.0.2', mask: '24' }],
+    };
+    const answer = await client.updateInterface({ interface: wanted });
+    assert.equal(answer.name, 'eth0');
+    const { Routes: routes } = await client.updateRoutes({
+      routes: { Routes: [{ device: 'eth0', gateway: '10.231.0.1', family: IPFamily.v4 }] },
+    });
+    assert.ok(routes.some(({ dest, gateway }) => dest === '0.0.0.0/0' && gateway === '10.231.0.1'));
+    await client.addARPNeighbors({
+      neighbors: {
+        ARPNeighbors: [
+          {
+            toIPAddress: { family: IPFamily.v4, address: '10.231.0.77', mask: '' },
+            device: 'eth0',
+            lladdr: '02:00:00:00:0a:77',
+            state: 0x80,
+          },
+        ],
+      },
+    });
+    const { Interfaces: links } = await client.listInterfaces({});
+    const eth0 = links.find(({ name }) => name === 'eth0');
+    assert.equal(eth0?.hwAddr, hwAddr);
+    assert.equal(eth0?.mtu, 1450n);
+    assert.ok(eth0?.IPAddresses.some(({ address, mask }) => address === '10.231.0.2' && mask === '24'));
+    assert.deepEqual((await client.listRoutes({})).Routes, routes);
+    assert.match(inGuest(agent, 'ip', 'address', 'show', 'eth0'), /mtu 1450 .*state UP/);
+    assert.match(inGuest(agent, 'ip', 'route'), /^default via 10\.231\.0\.1 dev eth0/m);
+    assert.match(inGuest(agent, 'ip', 'neigh'), /10\.231\.0\.77 dev eth0 lladdr 02:00:00:00:0a:77 PERMANENT/);
+    assert.equal(await heardFrom(agent), 'from the guest');
+  });
+
+  it('has its packet filter read and replaced, all or nothing, and the kernel obeys', async () => {
+    const rules =
+      '*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp --dport 7790 -j REJECT --reject-with tcp-reset\nCOMMIT\n';
+    await client.setIPTables({ isIpv6: false, data: Buffer.from(rules) });
+    const { data } = await client.getIPTables({ isIpv6: false });
+    assert.match(Buffer.from(data).toString(), /-A OUTPUT -p tcp .*--dport 7790 -j REJECT/);
+    await assert.rejects(heardFrom(agent, 7790), /ECONNREFUSED/);
+    await assert.rejects(
+      client.setIPTables({ isIpv6: false, data: Buffer.from('*filter\n-A NOWHERE\nCOMMIT\n') }),
+      {
+        message: /iptables-restore refused the rules/,
+      },
+    );
+    assert.deepEqual((await client.getIPTables({ isIpv6: true })).data instanceof Uint8Array, true);
+  });
+
+  it('is not touched by requests that say nothing', async () => {
+    const before = inGuest(agent, 'ip', '-details', 'address');
+    for (const call of [
+      () => client.updateInterface({}),
+      () => client.updateInterface({ interface: {} }),
+      () => client.updateRoutes({}),
+      () => client.updateRoutes({ routes: { Routes: [{}] } }),
+      () => client.addARPNeighbors({}),
+      () => client.addARPNeighbors({ neighbors: { ARPNeighbors: [{}] } }),
+    ])
+      await assert.rejects(call(), { code: Code.InvalidArgument });
+    assert.equal(inGuest(agent, 'ip', '-details', 'address'), before);
+  });
+});
+
+/** What a server on our end of the cable hears from a client in the guest. */
+async function heardFrom(agent: AgentProcess, port = 7789): Promise<string> {
+  const listen = `require('net').createServer((s) => { s.on('data', (d) => process.stdout.write(d)); s.on('close', () => process.exit()); }).listen(${port}, '10.231.0.1', () => process.stderr.write('ready'))`;
+  const server = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let heard = '';
+  server.stdout.on('data', (data: Buffer) => {
+    heard += data.toString();
+  });
+  await once(server.stderr, 'data');
+  try {
+    inGuest(
+      agent,
+      process.execPath,
+      '-e',
+      `require('net').connect(${port}, '10.231.0.1', function () { this.end('from the guest'); })`,
+    );
+    await once(server, 'close');
+    return heard;
+  } finally {
+    server.kill();
+  }
+}
