@@ -1,4 +1,4 @@
-// `npm run bench [-- --quick] [--format json] [--only calls|decision|startup|container|hostile]`
+// `npm run bench [-- --quick] [--format json] [--only calls|decision|rules|startup|container|hostile]`
 // `npm run bench -- --profile`: where our server's time goes, instead of how much it is
 import { parseArgs } from 'node:util';
 
@@ -10,6 +10,7 @@ import { measureHostilePeers } from './hostile.js';
 import { profileCalls } from './profile.js';
 import { renderRows } from './render.js';
 import { meets, ratio, type Row } from './row.js';
+import { measureRules } from './rules.js';
 import { measureStartup } from './startup.js';
 
 const { values } = parseArgs({
@@ -26,6 +27,7 @@ const go = buildGoPrograms();
 const parts: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
   calls: () => measureCalls(go, quick),
   decision: () => measureDecision(quick),
+  rules: () => measureRules(quick),
   startup: () => measureStartup(quick),
   container: () => measureContainers(go, quick),
   hostile: () => measureHostilePeers(quick),

@@ -4,11 +4,12 @@ import { decode } from './targets/decode.js';
 import { frames } from './targets/frames.js';
 import { kernelLine } from './targets/kernel-line.js';
 import { policy } from './targets/policy.js';
+import { rules } from './targets/rules.js';
 import type { Target } from './target.js';
 
 /** By what they read; each list has a test file of its own, so that they run beside each other. */
 export const wireTargets: readonly Target[] = [frames, decode];
-export const textTargets: readonly Target[] = [config, kernelLine, policy];
+export const textTargets: readonly Target[] = [config, kernelLine, policy, rules];
 export const fileTargets: readonly Target[] = [auditVerify];
 
 export const targets: readonly Target[] = [...wireTargets, ...textTargets, ...fileTargets];

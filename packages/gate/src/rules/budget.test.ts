@@ -46,7 +46,10 @@ const endless: Readonly<Record<string, readonly [expression: string, request: ty
   'lists that grow': ['args.map(a, args).map(l, l + l).size() == 0 || true', wide],
   'lists that are compared': ['args.all(a, args.map(b, b) == args) || true', wide],
   'lists that are searched': ['args.all(a, !(a in args.filter(b, b == "x"))) || true', wide],
-  'maps of many keys': ['args.map(a, {a: a, a + a: a}).map(m, {m.size(): m, 7: m}).size() == 0 || true', wide],
+  'maps of many keys': [
+    'args.map(a, {a: a, a + a: a}).map(m, {m.size(): m, 7: m}).size() == 0 || true',
+    wide,
+  ],
   'texts that double': [
     `["x"].map(x, args[0] + args[0])${'.map(x, x + x)'.repeat(10)}.size() == 0 || true`,
     long,

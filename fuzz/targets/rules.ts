@@ -1,0 +1,104 @@
+import { methodNames, type MethodName } from '@kata-agent/catalogue';
+import type { RuleFault } from '@kata-agent/config';
+import type { Decision, RuleContext } from '@kata-agent/gate';
+import { compileRules, createRuleChecker, ruleFunctions, ruleNames } from '@kata-agent/gate/rules';
+import { AgentService } from '@kata-agent/protocol/agent';
+
+import { mutateText } from '../mutate.js';
+import type { Random } from '../random.js';
+import { randomMessage } from '../random-message.js';
+import type { Target } from '../target.js';
+
+const descriptors = new Map(AgentService.methods.map(({ name, input }) => [name, input]));
+const examples = ruleNames.map(({ example }) => example);
+const words = [
+  ...ruleNames.map(({ name }) => name),
+  ...ruleFunctions.map(({ form }) => form),
+  'request.process.User.UID',
+  'request.OCI.Linux.Resources.Memory.Limit',
+  'request.OCI.Annotations',
+  'has(request.process)',
+  '.all(x, x == "a")',
+  '.exists(x, x)',
+  '.map(x, [x])',
+  '.filter(x, true)',
+  '.matches("^a+$")',
+  ...'&& || ! == != < <= in + - * / % ? : [ ] ( ) { } , . [0] [-1] 0 1u 9223372036854775807 -9223372036854775808'.split(
+    ' ',
+  ),
+  ...'"" "a" b"a" r"\\d" true false null __proto__ constructor toString 1.5 // \\u0000 """'.split(' '),
+];
+
+/** Expressions that are broken in a few places, asked about requests with random fields. */
+export const rules: Target = {
+  name: 'rules',
+  promise: 'an expression is compiled or refused with its reasons, and what is compiled never fails inside',
+  run(random) {
+    const methods = methodsOf(random);
+    const expression = expressionText(random);
+    const faults = createRuleChecker().check({ expression, methods });
+    for (const fault of faults) checkFault(fault, expression);
+    if (faults.length > 0) return undefined;
+    const span = { file: 'f', line: 1, column: 1, endColumn: 2 };
+    const book = compileRules([
+      {
+        name: 'r',
+        methods: new Map(methods.map((method) => [method, { entry: method, span }])),
+        expression,
+        enforcement: 'enforce',
+        span,
+      },
+    ]);
+    for (const method of methods)
+      ask(random, method, (allowed, message) => book.decide(allowed, message, contextOf(random)));
+    return undefined;
+  },
+};
+
+function ask(
+  random: Random,
+  method: MethodName,
+  decide: (allowed: Decision, message: ReturnType<typeof randomMessage>) => Decision,
+): void {
+  const descriptor = descriptors.get(method);
+  if (descriptor === undefined) throw new Error(`no descriptor of ${method}`);
+  const allowed: Decision = { outcome: 'allow', listener: 'default', method, reason: 'listed' };
+  const { outcome, reason, rule } = decide(allowed, randomMessage(random, descriptor));
+  if (reason.includes('failed inside') || reason.includes('neither true nor false'))
+    throw new Error(`${method}: ${reason}`);
+  if (outcome === 'deny' && rule !== 'r') throw new Error('denied, and no rule is named');
+}
+
+function checkFault({ start, end, message }: RuleFault, expression: string): void {
+  if (message === '') throw new Error('a fault says nothing');
+  if (start < 0 || end < start || end > expression.length)
+    throw new Error(`"${message}" is at ${start} to ${end} of ${expression.length} characters`);
+}
+
+function methodsOf(random: Random): MethodName[] {
+  const some = new Set<MethodName>([
+    random.pick(['CreateContainer', 'ExecProcess', 'CopyFile', ...methodNames]),
+  ]);
+  if (random.once(3)) some.add(random.pick(methodNames));
+  return [...some];
+}
+
+function expressionText(random: Random): string {
+  if (random.once(3)) return Array.from({ length: 1 + random.below(8) }, () => random.pick(words)).join(' ');
+  const joined = `${random.pick(examples)} ${random.pick(['&&', '||', '==', '?'])} ${random.pick(examples)}`;
+  return random.once(4) ? joined : mutateText(random, joined, words);
+}
+
+function contextOf(random: Random): RuleContext {
+  const container = {
+    id: random.pick(['c1', '']),
+    state: random.pick(['none', 'running'] as const),
+    claimed: { image: random.pick(['', 'nginx']), annotations: random.once(2) ? { a: 'b' } : {} },
+  };
+  return {
+    listener: 'default',
+    peer: random.once(2) ? { kind: 'vsock', cid: random.below(4) } : { kind: 'unix', uid: 0 },
+    ...(random.once(8) ? {} : { container }),
+    sandbox: { id: 's', containers: random.once(2) ? ['c1'] : [] },
+  };
+}
