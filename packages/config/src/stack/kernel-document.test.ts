@@ -102,6 +102,19 @@ for (const [name, document, inputs, exitCode, message] of [
   });
 }
 
+test('a document that the kernel cut off together with its digest is told as that', async () => {
+  const text = `${pod}# ${'x'.repeat(2000)}\n`;
+  const line = `quiet agent.config_b64=${Buffer.from(text).toString('base64')} agent.config_digest=sha256:${digestOf(text)}`;
+  const cut = `${line.slice(0, 2047)}\n`;
+  const message = await fails(
+    undefined,
+    { kernelLine: cut, delivery: deliverySources({ kernelLine: cut }) },
+    3,
+  );
+  assert.match(message, /agent\.config_b64 ends where the kernel cuts its command line \(2047 bytes\)/);
+  assert.match(message, /help: deliver it as initdata or by fw_cfg instead/);
+});
+
 test('a base that asks for the kernel line gets it bound as it says, and no override is made of it', async () => {
   const bound = await load(
     asking(`accept = ["kernel_line"]\nbind = "sha256:${digestOf(narrow)}"`),

@@ -21,7 +21,10 @@ export const configCheck: CommandDefinition = {
     'All errors and warnings of the file at once, on standard error, each with its place and what mends it. Ends with 0 if an agent would start with it, else with 1. Whose the file is and who may write it is asked in the guest only: kata-agent --check.',
     'With --pod, also what workloads of Kubernetes need: each call that they will cause is put before the lists and the rules. Ends with 4 if something of a workload will not work, and says what would mend it. Without the configuration of an image, what the image decides is not judged.',
   ],
-  operands: [{ syntax: '<file>', says: 'a configuration in TOML' }],
+  operands: [
+    { syntax: '<file>', says: 'a configuration in TOML' },
+    { syntax: '[later...]', says: 'further documents, as they would be delivered, in their order' },
+  ],
   options: podOptions,
   examples: [
     {
@@ -38,7 +41,7 @@ export const configCheck: CommandDefinition = {
     const { io, options, operands } = invocation;
     const file = operands[0] ?? '';
     const pods = options.texts('pod').length === 0 ? undefined : readPods(options);
-    const loaded = await loadFile(file, undefined, 'error');
+    const loaded = await loadFile(file, { later: operands.slice(1), sense: 'error' });
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
     if (!loaded.ok) {

@@ -85,3 +85,38 @@ test('config explain shows what becomes of a host’s kernel line', () => {
 test('config explain of a wrong document is 1', () => {
   assert.equal(runBinary(['config', 'explain', document('nope = 1\n')]).code, 1);
 });
+
+test('further documents are checked and explained with the first', () => {
+  const base = document(
+    `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n[delivery]\naccept = ["initdata"]\n`,
+  );
+  const later = join(folder, 'later.toml');
+  writeFileSync(later, '[[listener]]\nname = "host"\nblocked_endpoints = ["ReadStdout"]\n');
+  const alone = runBinary(['config', 'check', base]);
+  assert.equal(alone.code, 0);
+  assert.match(alone.stderr, /further documents come in the guest/);
+  const { stdout } = runBinary(['config', 'explain', base, later, '--format', 'json']);
+  const value = JSON.parse(stdout) as {
+    endpoints: {
+      method: string;
+      listener: string;
+      served: boolean;
+      voices: { says: string; decides: boolean }[];
+    }[];
+  };
+  const read = value.endpoints.find(({ method }) => method === 'ReadStdout');
+  assert.equal(read?.listener, 'host');
+  assert.equal(read.served, false);
+  assert.deepEqual(
+    read.voices.map(({ says, decides }) => [says, decides]),
+    [
+      ['allowed_endpoints has "ReadStdout"', false],
+      ['blocked_endpoints of listener "host" has "ReadStdout"', true],
+    ],
+  );
+  writeFileSync(later, '[agent]\nlock = false\n');
+  const { code, stderr } = runBinary(['config', 'check', base, later]);
+  assert.equal(code, 1);
+  assert.match(stderr, /later\.toml:2:1: lock may stand in the base document alone/);
+  assert.equal(runBinary(['config', 'check', base, join(folder, 'none.toml')]).code, 1);
+});

@@ -6,15 +6,16 @@ import { print } from '../../output/print.js';
 import { countOf, printDiagnostics } from './diagnostics.js';
 import { loadFile } from './load-file.js';
 
-const listener = 'server_addr';
-
 export const configExplain: CommandDefinition = {
   path: 'config explain',
   summary: 'print every value and endpoint of a configuration with what decided it',
   details: [
-    'Says of each setting where its value comes from, and of each method whether it is served and why. With --kernel-line, also what becomes of overrides that a host puts there.',
+    'Says of each setting where its value comes from, of each method whether it is served and why, and what the other documents said. With --kernel-line, also what becomes of overrides that a host puts there.',
   ],
-  operands: [{ syntax: '<file>', says: 'a configuration in TOML' }],
+  operands: [
+    { syntax: '<file>', says: 'a configuration in TOML' },
+    { syntax: '[later...]', says: 'further documents, as they would be delivered, in their order' },
+  ],
   options: [{ flags: '--kernel-line <text>', says: 'the kernel line of the guest' }],
   examples: [
     { line: 'kata-agent-ctl config explain examples/minimal.toml', says: 'A table for people.' },
@@ -26,15 +27,21 @@ export const configExplain: CommandDefinition = {
   formats: true,
   run: async (invocation) => {
     const { io, options, operands } = invocation;
-    const loaded = await loadFile(operands[0] ?? '', options.text('kernelLine'));
+    const loaded = await loadFile(operands[0] ?? '', {
+      kernelLine: options.text('kernelLine'),
+      later: operands.slice(1),
+    });
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
     if (!loaded.ok) {
       await print(invocation, { ok: false, diagnostics }, () => `${countOf(diagnostics, 'error')}\n`);
       return ExitCode.Failed;
     }
-    const gate = compileGate(loaded.configuration, { listeners: [listener] });
-    const explanation = explainConfiguration(loaded.configuration, (method) => gate.decide(listener, method));
+    const listeners = loaded.configuration.listeners.map(({ name }) => name);
+    const gate = compileGate(loaded.configuration, { listeners });
+    const explanation = explainConfiguration(loaded.configuration, (method, listener) =>
+      gate.decide(listener, method),
+    );
     await print(
       invocation,
       { ok: true, ...explanation, diagnostics },

@@ -4,16 +4,27 @@ import { type DocumentRead, type DocumentReader, type Loaded, loadConfiguration 
 /** Larger files are no configurations; the loader refuses anything over 256 KiB, and says so. */
 const readAtMost = 256 * 1024 + 1;
 
+export interface FileOptions {
+  /** What a host might write there. */
+  readonly kernelLine?: string | undefined;
+  /** Files of further documents, in the order in which they are merged. */
+  readonly later?: readonly string[];
+  /** What sets are that make no sense. */
+  readonly sense?: 'error' | 'warning';
+}
+
 /**
  * The configuration that an agent would have of this file, on any machine: whose the file is, who may write it and
- * where it lies is asked in the guest only, and further documents come there alone. `kernelLine` is what a host might say
- * there; `sense`: what sets are that make no sense.
+ * where it lies is asked in the guest only, and no delivery is waited for.
  */
-export async function loadFile(
-  file: string,
-  kernelLine?: string,
-  sense: 'error' | 'warning' = 'warning',
-): Promise<Loaded> {
+export async function loadFile(file: string, options: FileOptions = {}): Promise<Loaded> {
+  const { kernelLine, sense = 'warning' } = options;
+  const later = (options.later ?? []).map((name) => ({ name, read: readPlainly(name) }));
+  const unread = later.flatMap(({ read }) => (read.ok ? [] : [read]));
+  if (unread.length > 0) {
+    const diagnostics = unread.map(({ message, help }) => ({ severity: 'error', message, help }) as const);
+    return { ok: false, diagnostics, exitCode: 1 };
+  }
   return loadConfiguration({
     flags: {},
     configFlag: file,
@@ -22,7 +33,10 @@ export async function loadFile(
     rules: async () => (await import('@kata-agent/gate/rules')).createRuleChecker(),
     delivery: [],
     hostData: () => ({ ok: false, message: 'there is no report here', help: 'ask in the guest' }),
-    offline: { later: [], sense },
+    offline: {
+      later: later.flatMap(({ name, read }) => (read.ok ? [{ file: name, bytes: read.bytes }] : [])),
+      sense,
+    },
     ...(kernelLine === undefined ? {} : { kernelLine }),
   });
 }
