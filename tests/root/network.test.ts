@@ -76,12 +76,13 @@ describe('the network of a guest, over the wire', { skip: whyNoContainers() ?? f
   });
 
   it('has its packet filter read and replaced, all or nothing, and the kernel obeys', async () => {
-    const rules =
-      '*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp --dport 7790 -j REJECT --reject-with tcp-reset\nCOMMIT\n';
+    const rules = '*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp --dport 7790 -j DROP\nCOMMIT\n';
     await client.setIPTables({ isIpv6: false, data: Buffer.from(rules) });
     const { data } = await client.getIPTables({ isIpv6: false });
-    assert.match(Buffer.from(data).toString(), /-A OUTPUT -p tcp .*--dport 7790 -j REJECT/);
-    await assert.rejects(heardFrom(agent, 7790), /ECONNREFUSED/);
+    assert.match(Buffer.from(data).toString(), /-A OUTPUT -p udp .*--dport 7790 -j DROP/);
+    const send = `const s = require('dgram').createSocket('udp4'); s.send('x', 7790, '10.231.0.1', () => s.close())`;
+    inGuest(agent, process.execPath, '-e', send);
+    assert.match(inGuest(agent, 'iptables', '--list', 'OUTPUT', '--verbose', '--numeric'), /^ +1 .* DROP/m);
     await assert.rejects(
       client.setIPTables({ isIpv6: false, data: Buffer.from('*filter\n-A NOWHERE\nCOMMIT\n') }),
       {
@@ -106,8 +107,10 @@ describe('the network of a guest, over the wire', { skip: whyNoContainers() ?? f
   });
 });
 
+const port = 7789;
+
 /** What a server on our end of the cable hears from a client in the guest. */
-async function heardFrom(agent: AgentProcess, port = 7789): Promise<string> {
+async function heardFrom(agent: AgentProcess): Promise<string> {
   const listen = `require('net').createServer((s) => { s.on('data', (d) => process.stdout.write(d)); s.on('close', () => process.exit()); }).listen(${port}, '10.231.0.1', () => process.stderr.write('ready'))`;
   const server = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'pipe'] });
   let heard = '';

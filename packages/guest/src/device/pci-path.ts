@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { GuestError } from '../guest-error.js';
 
 /** A slot and function on one bus. */
-export interface PciSlot {
+interface PciSlot {
   readonly slot: number;
   readonly function: number;
 }

@@ -21,7 +21,7 @@ const refusedKinds: ReadonlySet<string> = new Set([
   'vfio-mdev',
 ]);
 
-export function isBlockDriver(text: string): text is BlockDriver {
+function isBlockDriver(text: string): text is BlockDriver {
   return (blockDrivers as readonly string[]).includes(text);
 }
 

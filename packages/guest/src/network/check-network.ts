@@ -44,7 +44,7 @@ export function checkNeighbour(neighbour: Neighbour): void {
 }
 
 /** The family of an address. Scoped addresses (`fe80::1%eth0`) are refused: the device has a field of its own. */
-export function familyOf(what: string, address: string): Family {
+function familyOf(what: string, address: string): Family {
   const version = address.includes('%') ? 0 : isIP(address);
   if (version === 0) throw new GuestError('invalid', `${what} ${quote(address)} is not an IP address`);
   return version === 4 ? 'v4' : 'v6';
