@@ -89,6 +89,14 @@ help: h`,
   assert.equal(choose({ defaultPath: '/link' }), 'error: "/link" is a symbolic link\nhelp: h');
 });
 
+test('two words that name two files are an error, whichever is there', () => {
+  assert.match(
+    choose({ files: ['/k.toml', '/a.toml'], kernelLine: `agent.config_file=/a.toml ${word}` }),
+    /^\/proc\/cmdline:1:1: agent\.config_file names "\/a\.toml", but "\/k\.toml" \(agent\.config_file\) is/,
+  );
+  assert.match(choose({ files: ['/k.toml'], kernelLine: `${word} ${word}` }), /^\/k\.toml/);
+});
+
 test('agent.config_file needs an absolute path', () => {
   for (const [kernelLine, found] of [
     ['agent.config_file', 'has no value'],

@@ -19,21 +19,23 @@ type ChoiceInputs = Pick<Inputs, 'builtIn' | 'configFlag' | 'defaultPath' | 'fil
 
 /**
  * Chooses the base document: one built in, else `-c`, else the default path, else `agent.config_file=`. The kernel line
- * is the host's to write, so it comes last; a weaker way that names another file than a stronger one is an error.
+ * is the host's to write, so it comes last; a weaker way that names another file than a stronger one is an error, and so are two words that name two.
  */
 export function chooseBaseDocument(inputs: ChoiceInputs, kernel: KernelLine): Chosen {
   const words = kernel.words.filter(({ name }) => name === 'agent.config_file');
   const malformed = words.flatMap((word) => malformedWord(word, kernel));
   if (malformed.length > 0) return { ok: false, diagnostics: malformed };
 
-  const chosen = strongestDocument(inputs);
-  if (!chosen.ok) return chosen;
+  const stronger = strongestDocument(inputs);
+  if (!stronger.ok) return stronger;
   const last = words.at(-1);
-  if (chosen.document === undefined && last?.value !== undefined) {
-    return readNamed(last.value, 'agent.config_file', inputs, (message, help) =>
-      kernel.source.error(last.span, message, help),
-    );
-  }
+  const chosen =
+    stronger.document === undefined && last?.value !== undefined
+      ? readNamed(last.value, 'agent.config_file', inputs, (message, help) =>
+          kernel.source.error(last.span, message, help),
+        )
+      : stronger;
+  if (!chosen.ok) return chosen;
   if (chosen.document === undefined && inputs.requireConfig === true) {
     const where = inputs.defaultPath === undefined ? 'name one with -c FILE' : `create ${inputs.defaultPath}`;
     return failed('there is no configuration, and --require-config asks for one', where);
