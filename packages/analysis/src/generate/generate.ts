@@ -8,12 +8,13 @@ import type { RuntimeSetup } from '../calls/runtime-setup.js';
 import type { ImageConfigs } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import type { Ask } from '../write/ask.js';
+import { extraRules } from './extra-rules.js';
 import { facts as factRows } from '../write/facts.js';
 import type { Plan } from '../write/plan.js';
 import { type PlanOptions, planConfiguration } from '../write/plan-configuration.js';
 
 /** What a configuration is generated from, besides the workloads. */
-export interface GenerateOptions extends PlanOptions {
+export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
   readonly setup: RuntimeSetup;
   readonly images: ImageConfigs;
 }
@@ -30,7 +31,7 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
         askOf(workload, call, short),
       );
     }),
-    options,
+    { ...options, extra: extraRules(workloads) },
   );
 }
 

@@ -59,6 +59,7 @@ for (const file of files) {
         assert.deepEqual(configuration.warnings, []);
         assert.equal(configuration.api.strict, true);
         assert.deepEqual(plan.unconstrained, []);
+        assert.doesNotMatch(renderPlan(plan, []), /[0-9a-f]{16}/, 'a sample identifier is in the text');
         for (const { refused, changes, unjudged } of check(configuration)) {
           assert.deepEqual({ refused, changes, unjudged }, { refused: [], changes: [], unjudged: [] });
         }

@@ -1,5 +1,6 @@
 import { inconsistencies, methodNames, type Release, releases } from '@kata-agent/catalogue';
 import type { Ask } from './ask.js';
+import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
 import type { Plan, PlannedRule, Unconstrained, Wanted } from './plan.js';
 import { planRule } from './plan-rule.js';
@@ -8,6 +9,8 @@ import { planRule } from './plan-rule.js';
 export interface PlanOptions {
   /** Default: the newest that the catalogue knows. */
   readonly release?: Release;
+  /** Rules that are no lists; those of methods that nobody asks for are left out. */
+  readonly extra?: readonly ExtraRule[];
 }
 
 /**
@@ -31,5 +34,7 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
   }
   const release = options.release ?? releases[releases.length - 1] ?? '4.1.0';
   const senseless = inconsistencies(endpoints.map(({ value }) => value)).map(({ message }) => message);
-  return { release, endpoints, senseless, rules, unconstrained };
+  const served = new Set(endpoints.map(({ value }) => value));
+  const extra = (options.extra ?? []).filter(({ method }) => served.has(method));
+  return { release, endpoints, senseless, rules, extra, unconstrained };
 }

@@ -1,4 +1,5 @@
 import type { MethodName, Release } from '@kata-agent/catalogue';
+import type { ExtraRule } from './extra-rule.js';
 import type { Entry, FactName } from './fact-name.js';
 
 /** An entry of a list, and who asks for it. */
@@ -43,5 +44,7 @@ export interface Plan {
   /** Why the list makes no sense, one sentence each: what was asked for, such as half of a log, may not. */
   readonly senseless: readonly string[];
   readonly rules: readonly PlannedRule[];
+  /** Written after the others. */
+  readonly extra: readonly ExtraRule[];
   readonly unconstrained: readonly Unconstrained[];
 }

@@ -1,5 +1,6 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import { commentedLines, oneLine, reasonsText } from './commented-lines.js';
+import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
 import type { Plan, PlannedRule, Unconstrained } from './plan.js';
 import { longestExpression, ruleExpression } from './rule-expression.js';
@@ -21,6 +22,7 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
       `allowed_endpoints = [\n${commentedLines(plan.endpoints.map((w) => [`  "${w.value}",`, reasonsText('#', w)]))}]\n`,
     ...plan.unconstrained.map(unconstrainedText),
     ...plan.rules.map(ruleText),
+    ...plan.extra.map(extraText),
   ].join('\n');
 }
 
@@ -46,13 +48,24 @@ function ruleText(rule: PlannedRule): string {
     const why = `the list of ${rule.values.length} values is too long for one rule`;
     return unconstrainedText({ fact: rule.fact, method: rule.method, why: [why] });
   }
+  return ruleTable(rule.method, { ...row, expression });
+}
+
+function extraText(rule: ExtraRule): string {
+  return ruleTable(rule.method, rule);
+}
+
+function ruleTable(
+  method: MethodName,
+  rule: Pick<ExtraRule, 'name' | 'says' | 'expression' | 'message'>,
+): string {
   return (
-    `# ${row.says}\n` +
+    `# ${rule.says}\n` +
     `[[api.rule]]\n` +
-    `name = "${ruleName(rule.method, row.name)}"\n` +
-    `endpoints = ["${rule.method}"]\n` +
-    `expression = ${tomlText(expression)}\n` +
-    `message = "${row.message}"\n`
+    `name = "${ruleName(method, rule.name)}"\n` +
+    `endpoints = ["${method}"]\n` +
+    `expression = ${tomlText(rule.expression)}\n` +
+    `message = "${rule.message}"\n`
   );
 }
 
