@@ -10,7 +10,6 @@ import { randomMessage } from '../random-message.js';
 import type { Target } from '../target.js';
 
 const descriptors = new Map(AgentService.methods.map(({ name, input }) => [name, input]));
-const examples = ruleNames.map(({ example }) => example);
 const words = [
   ...ruleNames.map(({ name }) => name),
   ...ruleFunctions.map(({ form }) => form),
@@ -35,7 +34,7 @@ export const rules: Target = {
   promise: 'an expression is compiled or refused with its reasons, and what is compiled never fails inside',
   run(random) {
     const methods = methodsOf(random);
-    const expression = expressionText(random);
+    const expression = expressionText(random, methods);
     const faults = createRuleChecker().check({ expression, methods });
     for (const fault of faults) checkFault(fault, expression);
     if (faults.length > 0) return undefined;
@@ -83,10 +82,28 @@ function methodsOf(random: Random): MethodName[] {
   return [...some];
 }
 
-function expressionText(random: Random): string {
-  if (random.once(3)) return Array.from({ length: 1 + random.below(8) }, () => random.pick(words)).join(' ');
-  const joined = `${random.pick(examples)} ${random.pick(['&&', '||', '==', '?'])} ${random.pick(examples)}`;
-  return random.once(4) ? joined : mutateText(random, joined, words);
+function expressionText(random: Random, methods: readonly MethodName[]): string {
+  if (random.once(4)) return Array.from({ length: 1 + random.below(8) }, () => random.pick(words)).join(' ');
+  const known = ruleNames.filter((name) => methods.every((method) => name.methods.includes(method)));
+  const condition = (depth: number): string => {
+    const example = `(${random.pick(known).example})`;
+    if (depth === 0) return example;
+    const other = condition(depth - 1);
+    switch (random.below(5)) {
+      case 0:
+        return `(${example} && ${other})`;
+      case 1:
+        return `(${other} || ${example})`;
+      case 2:
+        return `!${other}`;
+      case 3:
+        return `(${other} ? ${example} : ${condition(0)})`;
+      default:
+        return `[1, ${random.below(9)}].${random.pick(['all', 'exists', 'exists_one'])}(n${depth}, n${depth} > 1 || ${other})`;
+    }
+  };
+  const text = condition(random.below(5));
+  return random.once(3) ? text : mutateText(random, text, words);
 }
 
 function contextOf(random: Random): RuleContext {

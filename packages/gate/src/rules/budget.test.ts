@@ -9,6 +9,11 @@ const wide = create(ExecProcessRequestSchema, {
   process: { Args: Array.from({ length: 19_000 }, (_, index) => `a${index}`), Env: ['A=b'] },
 });
 const long = create(ExecProcessRequestSchema, { process: { Args: ['ab'.repeat(1_900_000)], Env: ['A=b'] } });
+const alike = create(ExecProcessRequestSchema, {
+  process: {
+    Args: ['ab'.repeat(500_000), 'ab'.repeat(500_000), ...Array.from({ length: 9_000 }, () => 'a')],
+  },
+});
 const texts = create(ExecProcessRequestSchema, {
   // Neither periodic nor random: each text drives an automaton through states that it has not seen.
   process: { Args: Array.from({ length: 200 }, (_, row) => letters(4_000, row)) },
@@ -54,6 +59,7 @@ const endless: Readonly<Record<string, readonly [expression: string, request: ty
     `["x"].map(x, args[0] + args[0])${'.map(x, x + x)'.repeat(10)}.size() == 0 || true`,
     long,
   ],
+  'long texts that are alike': ['args.all(a, args.all(b, args[0] == args[1])) || true', alike],
   'texts that are counted': ['[1, 2].all(n, args[0].size() > n) || true', long],
   'texts that are split': ['args[0].split("") == [] || true', long],
   'texts that are searched': ['[1, 2, 3, 4, 5].all(n, !args[0].contains("x")) || true', long],

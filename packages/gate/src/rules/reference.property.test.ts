@@ -5,7 +5,6 @@ import { create, createRegistry } from '@bufbuild/protobuf';
 import { ExecProcessRequestSchema, file_agent } from '@kata-agent/protocol/agent';
 import * as fc from 'fast-check';
 import { compileRule } from './compile/compile-rule.js';
-import { Patterns } from './functions/patterns.js';
 import { CallValues } from './call-values.js';
 import { Frame, RuleError } from './language/frame.js';
 import { context } from './rules.test.fixture.js';
@@ -194,7 +193,7 @@ function referenceResult(expression: string): unknown {
 }
 
 function ourResult(expression: string): unknown {
-  const { faults, plans } = compileRule({ expression, methods: ['ExecProcess'] }, new Patterns());
+  const { faults, plans } = compileRule({ expression, methods: ['ExecProcess'] });
   // What can be computed when the rule is loaded fails then, as it would later.
   if (faults.length > 0) return faults.every(({ message }) => isComputed(message)) ? 'fault' : faults;
   const compiled = plans.get('ExecProcess');

@@ -1,6 +1,6 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import type { RuleFault } from '@kata-agent/config';
-import type { Patterns } from '../functions/patterns.js';
+import { Patterns } from '../functions/patterns.js';
 import type { Compiled } from '../language/compiled.js';
 import { parseExpression } from '../language/parse-expression.js';
 import type { RuleName } from '../names/rule-name.js';
@@ -24,13 +24,14 @@ export interface CompiledRule {
 }
 
 /** Reads, checks and compiles an expression for each of its methods. Never throws. */
-export function compileRule(
-  rule: { readonly expression: string; readonly methods: Iterable<MethodName> },
-  patterns: Patterns,
-): CompiledRule {
+export function compileRule(rule: {
+  readonly expression: string;
+  readonly methods: Iterable<MethodName>;
+}): CompiledRule {
   const read = parseExpression(rule.expression);
   if (!read.ok) return { faults: [{ severity: 'error', ...read.fault }], plans: new Map() };
   const { parsed } = read;
+  const patterns = new Patterns();
   const coverage = new Coverage();
   const faults: RuleFault[] = [];
   const plans = new Map<MethodName, Plan>();

@@ -1,5 +1,4 @@
 import type { MethodName } from '@kata-agent/catalogue';
-import { Patterns } from '../functions/patterns.js';
 import { type CompiledRule, compileRule } from './compile-rule.js';
 
 /** Characters of expressions that are kept at most; the oldest go first. */
@@ -13,12 +12,11 @@ type Written = { readonly expression: string; readonly methods: readonly MethodN
  */
 export class RecentRules {
   readonly #kept = new Map<string, CompiledRule>();
-  readonly #patterns = new Patterns();
   #characters = 0;
 
   /** Compiles a rule and keeps it for `take`. */
   check(rule: Written): CompiledRule {
-    const compiled = compileRule(rule, this.#patterns);
+    const compiled = compileRule(rule);
     const key = keyOf(rule);
     this.#drop(key);
     this.#kept.set(key, compiled);
@@ -33,7 +31,7 @@ export class RecentRules {
   /** The rule as it was checked, or compiled now. */
   take(rule: Written): CompiledRule {
     const key = keyOf(rule);
-    const compiled = this.#kept.get(key) ?? compileRule(rule, this.#patterns);
+    const compiled = this.#kept.get(key) ?? compileRule(rule);
     this.#drop(key);
     return compiled;
   }

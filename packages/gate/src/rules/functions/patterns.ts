@@ -20,7 +20,7 @@ export interface PatternFault {
   readonly fault: string;
 }
 
-/** All patterns of some rules, each compiled once. */
+/** The patterns of a rule, each compiled once. */
 export class Patterns {
   readonly #known = new Map<string, Pattern | PatternFault>();
 

@@ -99,8 +99,11 @@ export class Places {
 
   /** Behind the bracket that closes the first one from there on. */
   #closing(at: number): number {
-    const opening = this.#tokens.find(({ start }) => start >= at && this.#closings.has(start));
-    return (opening && this.#closings.get(opening.start)) ?? this.#tokenFrom(at)?.end ?? at + 1;
+    for (let index = this.#indexFrom(at); index < this.#tokens.length; index += 1) {
+      const closing = this.#closings.get(this.#tokens[index]?.start ?? -1);
+      if (closing !== undefined) return closing;
+    }
+    return this.#tokenFrom(at)?.end ?? at + 1;
   }
 
   #literalEnd(at: number): number {
@@ -113,14 +116,27 @@ export class Places {
     if (expr.exprKind.case !== 'selectExpr') return undefined;
     const { operand, field, testOnly } = expr.exprKind.value;
     const from = testOnly && operand !== undefined ? this.#end(operand) : this.#at(expr);
-    const name = this.#tokens.find(
-      ({ start, end }) => start >= from && this.#source.slice(start, end) === field,
-    );
-    return name && placeOf(name);
+    for (let index = this.#indexFrom(from); index < this.#tokens.length; index += 1) {
+      const token = this.#tokens[index];
+      if (token !== undefined && this.#source.slice(token.start, token.end) === field) return placeOf(token);
+    }
+    return undefined;
   }
 
   #tokenFrom(at: number): Token | undefined {
-    return this.#tokens.find(({ start }) => start >= at);
+    return this.#tokens[this.#indexFrom(at)];
+  }
+
+  /** The index of the first token that starts there or later: a list of a thousand texts is asked a thousand times. */
+  #indexFrom(at: number): number {
+    let low = 0;
+    let high = this.#tokens.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#tokens[middle]?.start ?? at) < at) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }
 
