@@ -11,7 +11,7 @@ export type TomlValue =
   | TomlArray
   | TomlTable;
 
-export interface TomlString {
+interface TomlString {
   readonly kind: 'string';
   readonly value: string;
   readonly span: Span;

@@ -20,7 +20,7 @@ const algorithms: ReadonlyMap<string, InitdataAlgorithm> = new Map([
   ['sha-512', 'sha-512'],
 ]);
 
-export interface Initdata {
+interface Initdata {
   readonly algorithm: InitdataAlgorithm;
   /** Our document; undefined: the envelope has none. */
   readonly document: Uint8Array | undefined;

@@ -6,7 +6,7 @@ import { type Unzipped, unzip } from './unzip.js';
  * The block device that carries initdata, as Kata's runtimes write it: the word `initdata`, the length of what follows
  * as a little-endian u64, and the envelope in gzip, filled with zeros to whole sectors.
  */
-export const initdataMagic: string = 'initdata';
+const initdataMagic: string = 'initdata';
 export const initdataHeaderBytes: number = 16;
 
 const sectorBytes = 512;
