@@ -68,8 +68,10 @@ function ask(
   if (outcome === 'deny' && rule !== 'r') throw new Error('denied, and no rule is named');
 }
 
-function checkFault({ start, end, message }: RuleFault, expression: string): void {
+function checkFault({ start, end, message, help }: RuleFault, expression: string): void {
   if (message === '') throw new Error('a fault says nothing');
+  if (/[\x00-\x1f\x7f]/.test(`${message}${help ?? ''}`))
+    throw new Error(`a control character in ${JSON.stringify(message)}`);
   if (start < 0 || end < start || end > expression.length)
     throw new Error(`"${message}" is at ${start} to ${end} of ${expression.length} characters`);
 }

@@ -188,6 +188,10 @@ const syntax: readonly Row[] = [
   ['if == 1', exec, 'if', '"if" is a word of the language'],
   ['"\\ud800" == ""', exec, '"\\ud800" == ""', 'surrogate code points are not allowed'],
   ['é == 1', exec, 'é', '"é" cannot stand here'],
+  ['terminal \u001b', exec, '\u001b', '"\\u001b" cannot stand here'],
+  ['"\\u{1F600}" == ""', exec, '"\\u{1F600}" == ""', 'a text has an escape that means no character'],
+  ['"😀" == "" && -args == []', exec, '-args', '"-" is not for list(string)'],
+  ['"😀😀" == request.nope', exec, 'nope', 'ExecProcessRequest has no field "nope"'],
 ];
 
 for (const [topic, rows] of Object.entries({ names, types, values, macros, syntax })) {

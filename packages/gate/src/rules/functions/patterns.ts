@@ -40,7 +40,8 @@ function compilePattern(source: string): Pattern | PatternFault {
     return patternOf(source);
   } catch (error) {
     const said = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : '';
-    return { fault: `the pattern cannot be read: ${said}` };
+    // The message quotes the pattern, which may hold anything.
+    return { fault: `the pattern cannot be read: ${said.replaceAll(/[\x00-\x1f\x7f]/g, ' ')}` };
   }
 }
 

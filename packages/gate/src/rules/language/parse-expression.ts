@@ -63,8 +63,12 @@ function measure(root: Expr): { readonly nodes: number; readonly depth: number }
 
 /** The library's errors, which name a place only when the grammar failed. */
 function syntaxFault(error: unknown, source: string, tokens: readonly Token[]): ScanFault {
-  if (error instanceof RangeError)
-    return { start: 0, end: source.length, message: 'the expression is nested too deeply to be read' };
+  if (error instanceof RangeError) {
+    const message = error.message.includes('call stack')
+      ? 'the expression is nested too deeply to be read'
+      : 'a text has an escape that means no character; write \\uXXXX or \\UXXXXXXXX';
+    return { start: 0, end: source.length, message };
+  }
   const offset = offsetOf(error);
   if (offset === undefined) {
     const message = error instanceof Error && error.message !== '' ? error.message : 'it cannot be read';
@@ -74,14 +78,15 @@ function syntaxFault(error: unknown, source: string, tokens: readonly Token[]): 
   if (token === undefined)
     return { start: source.length - 1, end: source.length, message: 'the expression ends too early' };
   const { start, end } = token;
-  const word = source.slice(start, end);
+  // What steers a terminal is not repeated.
+  const word = JSON.stringify(source.slice(start, end).replaceAll(/[\x7f-\x9f]/g, '\ufffd'));
   if (error instanceof Error && /reserved/.test(error.message))
-    return { start, end, message: `"${word}" is a word of the language and cannot be a name` };
+    return { start, end, message: `${word} is a word of the language and cannot be a name` };
   // The grammar turns back to the operator when what follows it is missing.
-  if (/[-+*/%<>=!&|?]$/.test(word) && tokens.at(-1) === token)
-    return { start, end, message: `something must follow "${word}"` };
-  const help = habits.get(word);
-  return { start, end, message: `"${word}" cannot stand here`, ...(help === undefined ? {} : { help }) };
+  if (/[-+*/%<>=!&|?]"$/.test(word) && tokens.at(-1) === token)
+    return { start, end, message: `something must follow ${word}` };
+  const help = habits.get(source.slice(start, end));
+  return { start, end, message: `${word} cannot stand here`, ...(help === undefined ? {} : { help }) };
 }
 
 /** What other languages write. */

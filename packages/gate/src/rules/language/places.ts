@@ -66,7 +66,10 @@ export class Places {
           ? this.#at(expr)
           : this.#start(exprKind.value.iterRange);
       case 'callExpr': {
-        const first = exprKind.value.target ?? exprKind.value.args[0];
+        const { target, args, function: name } = exprKind.value;
+        const first = target ?? args[0];
+        // The parser counts before an operator in characters, not in UTF-16 units.
+        if (name === '-_' || name === '!_') return this.#tokenFrom(this.#at(expr))?.start ?? this.#at(expr);
         return first === undefined ? this.#at(expr) : Math.min(this.#at(expr), this.#start(first));
       }
       default:
