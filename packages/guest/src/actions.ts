@@ -39,11 +39,15 @@ export interface FsGroup {
   readonly changePolicy: 'always' | 'on-root-mismatch';
 }
 
-/** A device that the host attached. None is handled yet: a request that has one is refused. */
+/** A disk that the host attached for a container. */
 export interface AttachedDevice {
+  /** Its address: a PCI path, `target:lun`, or a node. */
   readonly id: string;
+  /** `blk`, `mmioblk`, `scsi` or `nvdimm`; the others of Kata's are refused by name. */
   readonly type: string;
+  /** Its node in the guest, as the host expects it; may be empty. */
   readonly vmPath: string;
+  /** The path of the device in the spec that it stands for. */
   readonly containerPath: string;
   readonly options: readonly string[];
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestDetails, GuestDetailsQuery } from './actions.js';
+import { blockDrivers } from './device/resolve-device.js';
 import { GuestError } from './guest-error.js';
 import { storageDrivers } from './storage/storage-drivers.js';
 import { readIfThere } from './read-if-there.js';
@@ -12,7 +13,7 @@ export function guestDetails(query: GuestDetailsQuery, sys: string, seccomp: boo
     memoryBlockSize: query.memoryBlockSize ? memoryBlockSize(join(memory, 'block_size_bytes')) : 0,
     memoryHotplugProbe: query.memoryHotplugProbe && existsSync(join(memory, 'probe')),
     initDaemon: process.pid === 1,
-    deviceHandlers: [],
+    deviceHandlers: blockDrivers,
     storageHandlers: storageDrivers.map(({ name }) => name),
     supportsSeccomp: seccomp,
     extraFeatures: [],

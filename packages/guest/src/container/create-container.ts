@@ -5,6 +5,7 @@ import type { CreateContainer } from '../actions.js';
 import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
 import { denyBlockDevices } from '../cgroup/deny-block-devices.js';
 import { killAll } from '../cgroup/kill-all.js';
+import { attachDevices } from '../device/attach-devices.js';
 import { GuestError } from '../guest-error.js';
 import type { OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
@@ -47,12 +48,13 @@ export async function createContainer(
 }
 
 async function build(
-  { id, spec: requested, storages }: CreateContainer,
+  { id, spec: requested, storages, devices }: CreateContainer,
   sandbox: FromSandbox,
   context: GuestContext,
   made: UndoStack,
 ): Promise<Container> {
   const { paths, runtime, oom, ancestors, log } = context;
+  const attached = await attachDevices(devices ?? [], { watch: context.devices, sys: paths.sys });
   const bundle = join(paths.kata, id);
   makeBundle(bundle, made);
   for (const storage of storages)
@@ -66,6 +68,7 @@ async function build(
     hooks: context.hooks,
     hostname: sandbox.hostname,
     resolvConf: resolvConfFor(rootfs, sandbox.resolvConf),
+    attached,
   });
   for (const missing of writeSysctls(networkSysctls, paths.proc)) {
     log('warn', `sysctl ${missing} is left out: this kernel does not have it`, { container: id });

@@ -22,15 +22,8 @@ export function createContainer(guest: Guest, action: CreateContainer): Promise<
   });
 }
 
-/** What an attached device or a mount between containers asks for comes with issue C; to ignore it would be to lie. */
-function refuseUnbuilt({ devices, sharedMounts }: CreateContainer): void {
-  const [device] = devices ?? [];
-  if (device !== undefined) {
-    throw new GuestError(
-      'unimplemented',
-      `device ${JSON.stringify(device.type)}: attached devices are not built yet`,
-    );
-  }
+/** To ignore what a mount between containers asks for would be to lie. */
+function refuseUnbuilt({ sharedMounts }: CreateContainer): void {
   if (sharedMounts !== undefined && sharedMounts.length > 0) {
     throw new GuestError('unimplemented', 'shared_mounts are not built yet');
   }

@@ -13,6 +13,7 @@ const context: SpecContext = {
   hooks: 'refuse',
   hostname: 'pod',
   resolvConf: undefined,
+  attached: [],
 };
 
 const build = (spec: Partial<OciSpec> = {}, more: Partial<SpecContext> = {}): BuiltSpec =>
@@ -170,4 +171,37 @@ test('resources that are 0 are not set', () => {
   assert.deepEqual(built?.memory, { swap: 5n });
   assert.equal(built?.cpu, undefined);
   assert.equal(built?.pids, undefined);
+});
+
+test('an attached disk gets the guest’s numbers, and may be opened as the spec says', () => {
+  const attached = [{ containerPath: '/dev/disk', major: 254, minor: 16 }];
+  const devices = [
+    { path: '/dev/null', type: 'c', major: 1, minor: 3 },
+    { path: '/dev/disk', type: 'b', major: 8, minor: 1, fileMode: 0o660 },
+  ];
+  const ruleFor = (...access: readonly string[]): unknown => {
+    const rules = access.map((each) => ({ allow: true, type: 'b', major: 8, minor: 1, access: each }));
+    const other = { allow: true, type: 'b', major: 8, minor: 0, access: 'rwm' };
+    const built = withLinux({ devices, resources: { devices: [other, ...rules] } }, { attached });
+    assert.deepEqual(
+      built.devices?.map(({ major, minor }) => [major, minor]),
+      [
+        [1, 3],
+        [254, 16],
+      ],
+    );
+    const [deny, ...allowed] = built.resources?.devices ?? [];
+    assert.deepEqual(deny, { allow: false, access: 'rwm' });
+    assert.equal(allowed.length, 1, 'the other disk is left out');
+    return allowed[0];
+  };
+  const rule = { allow: true, type: 'b', major: 254, minor: 16 };
+  assert.deepEqual(ruleFor(), { ...rule, access: 'rw' });
+  assert.deepEqual(ruleFor('rm'), { ...rule, access: 'r' });
+  assert.deepEqual(ruleFor('r', 'wm'), { ...rule, access: 'rw' });
+  const wrong = (list: OciLinux['devices'], expected: object): void =>
+    assert.throws(() => withLinux({ devices: list }, { attached }), expected);
+  wrong([], { kind: 'invalid', message: /"\/dev\/disk", which is not in the spec/ });
+  wrong([{ path: '/dev/disk', type: 'c', major: 8, minor: 1 }], { kind: 'invalid', message: /must be b/ });
+  wrong([...devices, { path: '/dev/sda', type: 'b', major: 254, minor: 16 }], { kind: 'refused' });
 });

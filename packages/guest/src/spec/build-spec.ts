@@ -1,8 +1,9 @@
+import type { GuestDevice } from '../device/attach-devices.js';
 import { GuestError } from '../guest-error.js';
 import type { OciHooks, OciLinux, OciMount, OciProcess, OciSpec } from '../oci-spec.js';
 import { cgroupPath } from './cgroup-path.js';
 import { checkProcess } from './check-process.js';
-import { checkDevices, deviceRules } from './devices.js';
+import { containerDevices } from './devices.js';
 import { containerMounts } from './mounts.js';
 import { containerNamespaces, type SharedNamespaces } from './namespaces.js';
 import { settableResources } from './resources.js';
@@ -26,6 +27,8 @@ export interface SpecContext {
   readonly hostname: string;
   /** The sandbox's resolv.conf, when it has one and the rootfs has the file that it is bound over. */
   readonly resolvConf: string | undefined;
+  /** The disks that the request attached. */
+  readonly attached: readonly GuestDevice[];
 }
 
 export interface BuiltSpec {
@@ -75,17 +78,19 @@ function runnableLinux(
   linux: OciLinux,
   sysctl: Readonly<Record<string, string>>,
   cgroupsPath: string,
-  { shared, capabilities }: SpecContext,
+  { shared, capabilities, attached }: SpecContext,
 ): OciLinux {
-  checkDevices(linux.devices);
+  const requested = { devices: linux.devices, rules: linux.resources?.devices };
+  const { devices, rules } = containerDevices(requested, attached);
   return {
     ...linux,
+    devices,
     sysctl,
     cgroupsPath,
     namespaces: containerNamespaces(linux.namespaces, shared),
     resources: {
       ...settableResources(linux.resources ?? {}),
-      devices: deviceRules(linux.resources?.devices),
+      devices: rules,
     },
     seccomp: capabilities.seccomp ? linux.seccomp : undefined,
     mountLabel: capabilities.selinux ? linux.mountLabel : undefined,

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { lstatSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { AttachedDevice, CreateContainer } from '../actions.js';
+import { LoopDevice } from '../testing/loop-device.js';
+import { RealGuest, settled, skip } from '../testing/real-guest.js';
+import { deviceNumber } from './device-number.js';
+
+let real: RealGuest;
+const disks: LoopDevice[] = [];
+before(async () => {
+  if (skip !== false) return;
+  real = await RealGuest.open({ hotplugTimeout: 0.2 });
+});
+after(async () => {
+  if (skip !== false) return;
+  await real.close();
+  for (const each of disks) each.remove();
+});
+
+/** A disk that begins with this text. */
+function disk(text = ''): LoopDevice {
+  const made = new LoopDevice(16 * 1024 * 1024);
+  disks.push(made);
+  if (text !== '') writeFileSync(made.path, Buffer.from(text.padEnd(4096)), { flag: 'r+' });
+  return made;
+}
+
+const attach = (of: LoopDevice, more: Partial<AttachedDevice> = {}): AttachedDevice => ({
+  id: of.path,
+  type: 'mmioblk',
+  vmPath: of.path,
+  containerPath: '/dev/data',
+  options: [],
+  ...more,
+});
+
+/** Numbers of the host, which mean other disks here. */
+const onHost = { path: '/dev/data', type: 'b', major: 7, minor: 250 };
+
+type Asked = Pick<CreateContainer, 'devices'> & { readonly access?: string };
+
+async function output(script: string, { devices, access }: Asked): Promise<string> {
+  const spec = real.spec(['sh', '-c', script]);
+  const rules = access === undefined ? [] : [{ ...onHost, allow: true, access }];
+  const linux = { ...spec.linux, devices: [onHost], resources: { devices: rules } };
+  const id = await real.run([], { devices, spec: { ...spec, linux } });
+  const text = (await real.readAll(id)).toString();
+  await real.wait(id);
+  await real.remove(id);
+  return text;
+}
+
+test('a container reads and writes its disk by the path it was given', { skip }, async () => {
+  const data = disk('of the host');
+  const script = 'head -c 11 /dev/data; echo written | dd of=/dev/data bs=512 seek=8 conv=sync 2>/dev/null';
+  assert.equal(await output(script, { devices: [attach(data)] }), 'of the host');
+  const written = execFileSync('dd', [`if=${data.path}`, 'bs=512', 'skip=8', 'count=1', 'status=none']);
+  assert.equal(written.subarray(0, 8).toString(), 'written\n');
+});
+
+test('a disk that the spec may only read cannot be written', { skip }, async () => {
+  const data = disk('of the host');
+  const script = 'head -c 11 /dev/data; echo x > /dev/data || echo refused';
+  assert.equal(
+    await output(`${script} 2>/dev/null`, { devices: [attach(data)], access: 'r' }),
+    'of the hostrefused\n',
+  );
+});
+
+test('another disk can neither be opened nor made, nor can its own be made again', { skip }, async () => {
+  const [data, other] = [disk('own'), disk('other')];
+  const node = (of: LoopDevice): string => {
+    const { major, minor } = deviceNumber(lstatSync(of.path, { bigint: true }).rdev);
+    return `${major} ${minor}`;
+  };
+  const script = [
+    `mknod /tmp/other b ${node(other)} && echo made`,
+    `mknod /tmp/own b ${node(data)} && echo made`,
+    'head -c 5 /tmp/other',
+    'head -c 3 /dev/data',
+  ].join('; ');
+  assert.equal(await output(`(${script}) 2>/dev/null`, { devices: [attach(data)] }), 'own');
+});
+
+test('a disk that the guest uses is refused, and nothing is left', { skip }, async () => {
+  const mounted = disk();
+  mounted.with('mkfs.ext4', '-q');
+  const place = join(real.directory, 'mounted');
+  execFileSync('mkdir', [place]);
+  execFileSync('mount', [mounted.path, place]);
+  try {
+    const before = real.traces();
+    const refused = output('true', { devices: [attach(mounted)] });
+    await assert.rejects(refused, { kind: 'refused', message: /loop\d+ is in use in the guest/ });
+    await settled();
+    assert.deepEqual(real.traces(), before);
+  } finally {
+    execFileSync('umount', [place]);
+  }
+  assert.equal(await output('echo free', { devices: [attach(mounted)] }), 'free\n');
+});
+
+test('what cannot be attached is refused, each by its reason', { skip }, async () => {
+  const data = disk();
+  const before = real.traces();
+  const wrong: readonly (readonly [readonly AttachedDevice[], object])[] = [
+    [[attach(data, { type: 'vfio-pci' })], { kind: 'unimplemented', message: /vfio-pci/ }],
+    [[attach(data, { type: 'blk-ccw' })], { kind: 'unimplemented', message: /blk-ccw/ }],
+    [[attach(data, { type: '' })], { kind: 'invalid' }],
+    [[attach(data, { id: '', vmPath: '' })], { kind: 'invalid', message: /no id and no vm_path/ }],
+    [[attach(data, { vmPath: '/dev/null' })], { kind: 'not-found' }],
+    [[attach(data, { vmPath: '/dev/../etc/passwd' })], { kind: 'invalid' }],
+    [[attach(data, { containerPath: '/dev/else' })], { kind: 'refused' }],
+    [[attach(data), attach(data)], { kind: 'invalid', message: /two devices/ }],
+    [[], { kind: 'refused', message: /"\/dev\/data" \(b 7:250\)/ }],
+  ];
+  for (const [devices, expected] of wrong)
+    await assert.rejects(output('true', { devices }), expected, JSON.stringify(devices));
+  await settled();
+  assert.deepEqual(real.traces(), before);
+});

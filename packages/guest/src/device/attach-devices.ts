@@ -1,0 +1,71 @@
+import { closeSync, lstatSync, openSync } from 'node:fs';
+import { hasCode, Open } from '@kata-agent/linux';
+import type { AttachedDevice } from '../actions.js';
+import { GuestError } from '../guest-error.js';
+import { type DeviceNumber, deviceNumber } from './device-number.js';
+import { type BlockDriver, blockDriverOf, type ResolveContext, resolveBlock } from './resolve-device.js';
+
+/** A disk that the host attached for a container, as the guest's kernel knows it. */
+export interface GuestDevice extends DeviceNumber {
+  /** Where the container's spec has it. */
+  readonly containerPath: string;
+}
+
+/**
+ * Finds the disks of a request, waiting for those that are not there yet. One that the guest itself uses is refused
+ * (S11): the host names devices by addresses, and nothing but the kernel knows what lies there.
+ */
+export async function attachDevices(
+  devices: readonly AttachedDevice[],
+  context: ResolveContext,
+): Promise<readonly GuestDevice[]> {
+  // Whatever can be refused without waiting is, before a disk is waited for.
+  const named = devices.map((device) => ({ ...device, driver: driverOf(device) }));
+  const found: GuestDevice[] = [];
+  for (const { driver, containerPath, ...device } of named) {
+    if (found.some((other) => other.containerPath === containerPath)) {
+      throw new GuestError('invalid', `two devices are for ${JSON.stringify(containerPath)}`);
+    }
+    const disk = await resolveBlock(driver, addressOf(driver, device), context);
+    found.push({ containerPath, ...freeDisk(disk) });
+  }
+  return found;
+}
+
+function driverOf({ type, id, vmPath, containerPath }: AttachedDevice): BlockDriver {
+  if (id === '' && vmPath === '')
+    throw new GuestError(
+      'invalid',
+      `the device for ${JSON.stringify(containerPath)} has no id and no vm_path`,
+    );
+  return blockDriverOf(type);
+}
+
+/** The Go runtime gives a PCI or SCSI address in `id`, and a node in `vm_path`; runtime-rs a node in either. */
+function addressOf(driver: BlockDriver, { id, vmPath }: Pick<AttachedDevice, 'id' | 'vmPath'>): string {
+  const byAddress = driver === 'blk' || driver === 'scsi';
+  const [first, second] = byAddress ? [id, vmPath] : [vmPath, id];
+  return first === '' ? second : first;
+}
+
+/**
+ * The number of a disk that nothing in the guest has claimed. The kernel claims what is mounted, swapped to or part of
+ * another device, and the whole disk of a partition that is; to such a one O_EXCL gets EBUSY (block/bdev.c).
+ */
+function freeDisk(disk: string): DeviceNumber {
+  const stat = lstatSync(disk, { bigint: true });
+  if (!stat.isBlockDevice()) throw new GuestError('invalid', `${disk} is not a block device`);
+  try {
+    closeSync(openSync(disk, Open.ReadOnly | Open.Exclusive | Open.NonBlock | Open.NoFollow));
+  } catch (error) {
+    if (!hasCode(error, 'EBUSY')) throw error;
+    throw new GuestError(
+      'refused',
+      `the disk ${disk} is in use in the guest, and does not go into a container`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return deviceNumber(stat.rdev);
+}
