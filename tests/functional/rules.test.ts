@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
+import { repository } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 
 const config = `[api]
@@ -252,4 +254,22 @@ describe('a listener of the configuration', () => {
       await agent.dispose();
     }
   });
+});
+
+describe('the ready-made rules', () => {
+  const folder = `${repository}examples/rules/`;
+  const examples = readdirSync(folder).filter((name) => name.endsWith('.toml'));
+
+  for (const example of examples) {
+    it(`examples/rules/${example} is in force on an agent that it starts`, async () => {
+      const agent = await AgentProcess.start({ config: readFileSync(`${folder}${example}`, 'utf8') });
+      try {
+        const { health } = await agent.connect();
+        assert.equal((await answerOf(health.check({}))).code, 'OK');
+        assert.equal(await agent.stop(), 0);
+      } finally {
+        await agent.dispose();
+      }
+    });
+  }
 });

@@ -68,6 +68,23 @@ suite("Go's client calls all methods", { skip: withoutGo }, () => {
     }
   });
 
+  test('a rule refuses all 42 with another status than the lists, and Health answers (R6)', async () => {
+    const rule = `[[api.rule]]\nname = "nothing"\nendpoints = ["*"]\nexpression = 'false'\n`;
+    const agent = await AgentProcess.start({ config: `${everything}${rule}` });
+    try {
+      const answers = await goClient(agent, 'sweep');
+      assert.ok(isRecord(answers));
+      for (const method of methodNames) {
+        const { code, message } = statusOf(answers[method]);
+        assert.equal(code, 'PERMISSION_DENIED', method);
+        assert.match(message, /rule "nothing"/);
+      }
+      assert.equal(statusOf(answers['Check']).code, 'OK');
+    } finally {
+      await agent.dispose();
+    }
+  });
+
   test('one call by name with JSON', async () => {
     const agent = await AgentProcess.start({ config: everything });
     try {

@@ -18,18 +18,26 @@ const rule = (endpoints: readonly string[], expression: string, more = '') =>
 
 const bothReads = ['ReadStdout', 'ReadStderr'];
 
+/** A workload that hangs must not hang the tests, in milliseconds. */
+const timeout = 240_000;
+
 describe('reads that are refused never stop a workload (R15, S5)', {
   skip: whyNoContainers() ?? false,
+  timeout,
 }, () => {
   let folder = '';
   let rootfs = '';
   let count = 0;
+  const agents: AgentProcess[] = [];
   const nextId = () => `dr${++count}-${process.pid}`;
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'kata-agent-reads-'));
     rootfs = makeRootfs(folder);
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(async () => {
+    for (const agent of agents) await agent.dispose();
+    rmSync(folder, { recursive: true });
+  });
 
   /** An agent under a configuration, with a sandbox. */
   async function under(
@@ -37,6 +45,7 @@ describe('reads that are refused never stop a workload (R15, S5)', {
     work: (client: AgentConnection['agent'], agent: AgentProcess) => Promise<void>,
   ): Promise<void> {
     const agent = await AgentProcess.start({ config });
+    agents.push(agent);
     try {
       const { agent: client } = await agent.connect();
       await client.createSandbox({ sandboxId: 'pod' });

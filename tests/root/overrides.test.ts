@@ -36,6 +36,20 @@ describe('overrides of a running agent (R7, S21)', { skip: whyNoContainers() ?? 
     assert.match(log, /agent\.debug_console/);
   });
 
+  it('a rule alone, or a listener, restricts the API too', async () => {
+    const everything = '[api]\nrelease = "4.1"\nallowed_endpoints = ["*"]\n';
+    const rule =
+      '[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "!terminal"\nenforcement = "audit"\n';
+    const listener = '[[listener]]\nname = "l"\naddress = "vsock://-1:1024"\n';
+    for (const more of ['', rule, listener]) {
+      const { ignored } = await boot({
+        config: everything + more,
+        setup: kernelLine('quiet agent.debug_console'),
+      });
+      assert.equal(ignored.includes('kernel line agent.debug_console'), more !== '', more);
+    }
+  });
+
   it('a locked document gives way to no kind of override, and starts all the same', async () => {
     const { ignored } = await boot({
       config: '[agent]\nserver_addr = "vsock://-1:1024"\nlock = true\n[api]\nallowed_endpoints = ["@pod"]\n',

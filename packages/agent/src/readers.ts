@@ -18,8 +18,11 @@ export function streamOf(method: string): StreamName | undefined {
   return method === methods.stderr ? 'stderr' : undefined;
 }
 
+/** What rules know of a reader. */
+type Reader = Pick<Caller, 'listener' | 'identity'>;
+
 /** A reader, as the guest tells one from another. */
-export function readerName({ listener, identity }: Caller): string {
+export function readerName({ listener, identity }: Reader): string {
   return JSON.stringify([listener, identity]);
 }
 
@@ -59,9 +62,12 @@ export class Readers {
     });
   }
 
-  #candidates(listener: ListenerSettings): readonly Pick<Caller, 'listener' | 'identity'>[] {
+  /** One of each that rules can tell apart. */
+  #candidates(listener: ListenerSettings): readonly Reader[] {
     const { name } = listener;
     const expected = expectedPeers(listener).map((identity) => ({ listener: name, identity }));
-    return [...expected, ...[...this.#connected].filter((caller) => caller.listener === name)];
+    const connected = [...this.#connected].filter((caller) => caller.listener === name);
+    const all: readonly Reader[] = [...expected, ...connected];
+    return [...new Map(all.map((reader) => [readerName(reader), reader])).values()];
   }
 }
