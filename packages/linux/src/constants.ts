@@ -66,6 +66,7 @@ export const Unmount = { Force: 1, Detach: 2, Expire: 4, NoFollow: 8 } as const;
 export const Socket = {
   Unix: 1,
   Netlink: 16,
+  Vsock: 40,
   Stream: 1,
   Raw: 3,
   NonBlock: 0o4000,

@@ -156,6 +156,14 @@ export class RecordingSyscalls implements Syscalls {
     return this.#answer('accept4', [fd, flags], () => this.#descriptor());
   }
 
+  socketError(fd: number): number {
+    return this.#answer('socketError', [fd], () => 0);
+  }
+
+  peerAddress(fd: number): Uint8Array {
+    return this.#answer('peerAddress', [fd], () => new Uint8Array(2));
+  }
+
   peerCredentials(fd: number): PeerCredentials {
     return this.#answer('peerCredentials', [fd], () => ({ pid: 1, uid: 0, gid: 0 }));
   }
@@ -166,6 +174,14 @@ export class RecordingSyscalls implements Syscalls {
 
   setWindowSize(fd: number, rows: number, columns: number): void {
     this.#answer('setWindowSize', [fd, rows, columns], () => undefined);
+  }
+
+  drain(fd: number): void {
+    this.#answer('drain', [fd], () => undefined);
+  }
+
+  chroot(path: string): void {
+    this.#answer('chroot', [path], () => undefined);
   }
 
   sethostname(name: string): void {

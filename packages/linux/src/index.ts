@@ -18,9 +18,20 @@ export {
 } from './mount-options.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
 export { Directory, type MakeOptions } from './directory.js';
+export { type ForeignPlace, graftMount } from './graft-mount.js';
 export { pathComponents, UnsafePathError } from './safe-path.js';
 export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './uevents.js';
 export { Terminal } from './terminal.js';
 export { TerminalSocket } from './terminal-socket.js';
 export { formatUnixAddress, parseUnixAddress, type UnixAddress } from './unix-address.js';
+export {
+  Cid,
+  formatVsockAddress,
+  parseVsockAddress,
+  readVsockSocketAddress,
+  type VsockAddress,
+  vsockSocketAddress,
+} from './vsock-address.js';
+export { checkExchange } from './vsock-check.js';
+export { connectVsock, listenVsock, vsockPeerOf } from './vsock-socket.js';
 export { connectUnix, listenUnix, type ListenOptions, peerOf } from './unix-socket.js';

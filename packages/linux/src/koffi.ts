@@ -11,6 +11,7 @@ const FcntlDuplicateCloseOnExec = 1030;
 const FcntlSetPipeSize = 1031;
 const PrctlSetChildSubreaper = 36;
 const SolSocket = 1;
+const SoError = 4;
 const SoPeerCredentials = 17;
 const ScmRights = 1;
 const MsgDontWait = 0x40;
@@ -187,14 +188,19 @@ class KoffiSyscalls implements Syscalls {
     return this.#check('accept4', this.#libc.accept4(fd, null, null, flags | Open.CloseOnExec));
   }
 
+  socketError(fd: number): number {
+    return this.#socketOption(fd, SoError, 4).readInt32LE(0);
+  }
+
+  peerAddress(fd: number): Uint8Array {
+    const value = bytes(128); // struct sockaddr_storage
+    const length = uint32(value.length);
+    this.#check('getpeername', this.#libc.getpeername(fd, value, length));
+    return value.subarray(0, length.readUInt32LE(0));
+  }
+
   peerCredentials(fd: number): PeerCredentials {
-    const value = bytes(12); // struct ucred
-    const length = bytes(4);
-    length.writeUInt32LE(value.length);
-    this.#check(
-      'getsockopt(SO_PEERCRED)',
-      this.#libc.getsockopt(fd, SolSocket, SoPeerCredentials, value, length),
-    );
+    const value = this.#socketOption(fd, SoPeerCredentials, 12); // struct ucred
     return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
   }
 
@@ -224,6 +230,14 @@ class KoffiSyscalls implements Syscalls {
     size.writeUInt16LE(rows, 0);
     size.writeUInt16LE(columns, 2);
     this.#check('ioctl(TIOCSWINSZ)', this.#libc.ioctl(fd, IoctlSetWindowSize, size));
+  }
+
+  drain(fd: number): void {
+    this.#check('tcdrain', this.#libc.tcdrain(fd));
+  }
+
+  chroot(path: string): void {
+    this.#check('chroot', this.#libc.chroot(cString('chroot', path)), path);
   }
 
   sethostname(name: string): void {
@@ -266,6 +280,13 @@ class KoffiSyscalls implements Syscalls {
     this.#check('reboot', this.#libc.reboot(command));
   }
 
+  #socketOption(fd: number, option: number, size: number): Buffer {
+    const value = bytes(size);
+    const result = this.#libc.getsockopt(fd, SolSocket, option, value, uint32(size));
+    this.#check('getsockopt', result, `option ${option}`);
+    return value;
+  }
+
   #check(syscall: string, result: number, about?: PathName): number {
     if (result < 0) throw this.#failure(syscall, about);
     return result;
@@ -280,6 +301,12 @@ class KoffiSyscalls implements Syscalls {
 /** Zeroed memory that the garbage collector never moves while C writes to it (small typed arrays may live in the heap). */
 function bytes(size: number): Buffer {
   return Buffer.from(new ArrayBuffer(size));
+}
+
+function uint32(value: number): Buffer {
+  const result = bytes(4);
+  result.writeUInt32LE(value);
+  return result;
 }
 
 /** The bytes of a path with the NUL that C wants, and no other: a NUL inside would name another file than was checked. */

@@ -49,11 +49,14 @@ export interface Libc {
     value: Uint8Array,
     length: Uint8Array,
   ) => number;
+  readonly getpeername: (fd: number, address: Uint8Array, length: Uint8Array) => number;
   readonly recvmsg: (fd: number, message: Uint8Array, flags: number) => number;
   readonly ioctl: (fd: number, request: number, argument: Bytes) => number;
   readonly clockSettime: (clock: number, time: Uint8Array) => number;
   readonly swapon: (path: Uint8Array, flags: number) => number;
   readonly swapoff: (path: Uint8Array) => number;
+  readonly tcdrain: (fd: number) => number;
+  readonly chroot: (path: Uint8Array) => number;
   readonly sethostname: (name: Uint8Array, length: number) => number;
   readonly sync: () => void;
   readonly reboot: (command: number) => number;
@@ -106,11 +109,14 @@ export function loadLibc(): Libc {
     listen: library.func('int listen(int fd, int backlog)'),
     accept4: library.func('int accept4(int fd, void *address, void *length, int flags)'),
     getsockopt: library.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
+    getpeername: library.func('int getpeername(int fd, void *address, void *length)'),
     recvmsg: library.func('long recvmsg(int fd, void *message, int flags)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     clockSettime: library.func('int clock_settime(int clock, const void *time)'),
     swapon: library.func('int swapon(const void *path, int flags)'),
     swapoff: library.func('int swapoff(const void *path)'),
+    tcdrain: library.func('int tcdrain(int fd)'),
+    chroot: library.func('int chroot(const void *path)'),
     sethostname: library.func('int sethostname(const void *name, size_t length)'),
     sync: library.func('void sync()'),
     reboot: library.func('int reboot(unsigned int command)'),

@@ -71,6 +71,10 @@ export interface Syscalls {
   connect(fd: number, address: Uint8Array, label: string): void;
   listen(fd: number, backlog: number): void;
   accept4(fd: number, flags: number): number;
+  /** SO_ERROR: the number of what went wrong since it was last asked for; 0: nothing. */
+  socketError(fd: number): number;
+  /** getpeername(2): the bytes of the peer's sockaddr. */
+  peerAddress(fd: number): Uint8Array;
   /** SO_PEERCRED. */
   peerCredentials(fd: number): PeerCredentials;
   /** One recvmsg(2) that does not wait: the descriptors that came by SCM_RIGHTS, already close-on-exec. EAGAIN when nothing is there. */
@@ -78,7 +82,10 @@ export interface Syscalls {
 
   /** TIOCSWINSZ on a terminal, either side. */
   setWindowSize(fd: number, rows: number, columns: number): void;
+  /** tcdrain(3): waits until a terminal has sent what was written to it. */
+  drain(fd: number): void;
 
+  chroot(path: string): void;
   sethostname(name: string): void;
   /** clock_settime(CLOCK_REALTIME): seconds since 1970, and nanoseconds below a second. */
   setRealTime(seconds: bigint, nanoseconds: number): void;

@@ -81,7 +81,8 @@ export function peerOf(syscalls: Syscalls, stream: Stream): PeerCredentials | un
   return fd === undefined ? undefined : syscalls.peerCredentials(fd);
 }
 
-function descriptorOf(stream: object): number | undefined {
+/** See `peerOf`. */
+export function descriptorOf(stream: object): number | undefined {
   const handle = '_handle' in stream ? stream._handle : undefined;
   const fd = typeof handle === 'object' && handle !== null && 'fd' in handle ? handle.fd : undefined;
   return typeof fd === 'number' && fd >= 0 ? fd : undefined;

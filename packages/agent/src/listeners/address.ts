@@ -1,16 +1,10 @@
-import { parseUnixAddress, type UnixAddress } from '@kata-agent/linux';
-import { CannotApply } from '../cannot-apply.js';
+import { parseUnixAddress, parseVsockAddress, type UnixAddress, type VsockAddress } from '@kata-agent/linux';
 
-/**
- * The unix address of a `server_addr`.
- *
- * @throws CannotApply for vsock, which is not built yet.
- */
-export function unixAddress(address: string): UnixAddress {
-  if (address.startsWith('vsock://')) {
-    throw new CannotApply(
-      `address ${address}: vsock is not built yet; start with --server-addr unix:///PATH or unix://@NAME`,
-    );
-  }
-  return parseUnixAddress(address);
+/** Where a listener is. */
+export type Address = UnixAddress | ({ readonly kind: 'vsock' } & VsockAddress);
+
+/** Reads an address that the configuration's own check let through. */
+export function parseAddress(text: string): Address {
+  if (text.startsWith('vsock://')) return { kind: 'vsock', ...parseVsockAddress(text) };
+  return parseUnixAddress(text);
 }

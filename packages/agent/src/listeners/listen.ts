@@ -1,12 +1,13 @@
 import { createServer, type Socket } from 'node:net';
 import type { AuditLog } from '@kata-agent/audit';
 import type { ListenerSettings } from '@kata-agent/config';
-import { listenUnix, type PeerCredentials, peerOf, SyscallError, type Syscalls } from '@kata-agent/linux';
+import type { Syscalls } from '@kata-agent/linux';
 import { CannotApply } from '../cannot-apply.js';
 import type { Log } from '../log.js';
-import { unixAddress } from './address.js';
+import { type Address, parseAddress } from './address.js';
 import type { Caller } from './caller.js';
-import { isWelcome, unixPeer } from './peer.js';
+import { openListener, peerAt } from './open.js';
+import { isWelcome } from './peer.js';
 
 export interface Listener {
   /** Takes no more connections. Those that were taken go on. */
@@ -25,15 +26,15 @@ export interface ListenerOptions extends ListenerSettings {
 /**
  * Opens a listener.
  *
- * @throws CannotApply when the address cannot be had: taken, not permitted, or of a kind that is not built yet.
+ * @throws CannotApply when the address cannot be had: taken, not permitted, or of a kind that this machine has not.
  */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { name, address, peers, syscalls, log } = options;
-  const server = createServer({ allowHalfOpen: true }, accept(options));
+  const place = parseAddress(address);
+  const server = createServer({ allowHalfOpen: true }, accept(options, place));
   try {
-    await listenUnix(syscalls, server, unixAddress(address), { mode: fileMode(peers) });
+    await openListener(syscalls, server, place, fileMode(peers));
   } catch (error) {
-    if (error instanceof CannotApply) throw error;
     throw new CannotApply(`listener ${name} at ${address}: ${(error as Error).message}`, { cause: error });
   }
   server.on('error', (error) => log('error', 'listener', { listener: name, error: error.message }));
@@ -44,7 +45,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   };
 }
 
-function accept(options: ListenerOptions): (socket: Socket) => void {
+function accept(options: ListenerOptions, address: Address): (socket: Socket) => void {
   const { name, connections, peers, syscalls, log, audit, serve } = options;
   let open = 0;
   const overLimit = rarely((turnedAway) =>
@@ -64,12 +65,12 @@ function accept(options: ListenerOptions): (socket: Socket) => void {
       socket.destroy();
       return;
     }
-    const credentials = peerCredentials(syscalls, socket);
-    if (credentials === undefined) {
+    const peer = peerAt(address, syscalls, socket);
+    if (peer === undefined) {
       socket.destroy();
       return;
     }
-    const caller: Caller = { listener: name, ...unixPeer(credentials) };
+    const caller: Caller = { listener: name, ...peer };
     if (!isWelcome(peers, caller.identity)) {
       unwelcome(caller.peer);
       recordRefusal(audit, caller, peers);
@@ -107,14 +108,4 @@ function recordRefusal(audit: Pick<AuditLog, 'refuse'>, caller: Caller, peers: r
 /** A socket's file is for its owner alone, unless the listener is for others too: then `peers` decides. */
 function fileMode(peers: readonly string[]): number {
   return peers.every((entry) => entry === 'host') ? 0o600 : 0o666;
-}
-
-/** Who is at the other end; undefined when the connection is over already. */
-function peerCredentials(syscalls: Syscalls, socket: Socket): PeerCredentials | undefined {
-  try {
-    return peerOf(syscalls, socket);
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
 }

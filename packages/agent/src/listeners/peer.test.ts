@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { expectedPeers, isWelcome, unixPeer } from './peer.js';
+import { expectedPeers, isWelcome, unixPeer, vsockPeer } from './peer.js';
 
 describe('whom a listener is for (S24)', () => {
   it('host is CID 2 on vsock, and no container', () => {
@@ -46,6 +46,10 @@ describe('whom a listener is for (S24)', () => {
     assert.deepEqual(unixPeer({ pid: 812, uid: 5, gid: 6 }), {
       peer: 'pid 812 uid 5',
       identity: { kind: 'unix', uid: 5 },
+    });
+    assert.deepEqual(vsockPeer({ cid: 2, port: 4_000 }), {
+      peer: 'cid 2',
+      identity: { kind: 'vsock', cid: 2 },
     });
   });
 });

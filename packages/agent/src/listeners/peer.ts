@@ -1,14 +1,16 @@
 import type { ListenerSettings } from '@kata-agent/config';
 import type { PeerFacts } from '@kata-agent/gate';
-import type { PeerCredentials } from '@kata-agent/linux';
+import { Cid, type PeerCredentials, type VsockAddress } from '@kata-agent/linux';
 import type { Caller } from './caller.js';
-
-/** The host's address on vsock. */
-const hostCid = 2;
 
 /** The other end of a unix socket, for the record and for rules. */
 export function unixPeer({ pid, uid }: PeerCredentials): Pick<Caller, 'peer' | 'identity'> {
   return { peer: `pid ${pid} uid ${uid}`, identity: { kind: 'unix', uid } };
+}
+
+/** The other end of a vsock connection. Its port is of its own choice and says nothing. */
+export function vsockPeer({ cid }: VsockAddress): Pick<Caller, 'peer' | 'identity'> {
+  return { peer: `cid ${cid}`, identity: { kind: 'vsock', cid } };
 }
 
 /**
@@ -18,7 +20,7 @@ export function unixPeer({ pid, uid }: PeerCredentials): Pick<Caller, 'peer' | '
 export function isWelcome(peers: readonly string[], { cid, uid }: PeerFacts): boolean {
   return peers.some((entry) => {
     if (entry === 'any') return true;
-    if (entry === 'host') return cid === hostCid || uid === 0 || (uid !== undefined && uid === ownUid());
+    if (entry === 'host') return cid === Cid.Host || uid === 0 || (uid !== undefined && uid === ownUid());
     return (cid !== undefined && entry === `cid:${cid}`) || (uid !== undefined && entry === `uid:${uid}`);
   });
 }
@@ -27,7 +29,7 @@ export function isWelcome(peers: readonly string[], { cid, uid }: PeerFacts): bo
 export function expectedPeers({ address, peers }: ListenerSettings): readonly PeerFacts[] {
   const kind = address.startsWith('vsock:') ? 'vsock' : 'unix';
   return peers.map((entry) => {
-    if (entry === 'host') return kind === 'vsock' ? { kind, cid: hostCid } : { kind, uid: 0 };
+    if (entry === 'host') return kind === 'vsock' ? { kind, cid: Cid.Host } : { kind, uid: 0 };
     const [what, number] = entry.split(':');
     if (what === 'cid') return { kind, cid: Number(number) };
     return what === 'uid' ? { kind, uid: Number(number) } : { kind };

@@ -25,7 +25,7 @@ test('hvsock takes the last colon as the border of the port', () => {
 test('what cannot be dialled is wrong use, and the message names value and reason', () => {
   const table: readonly [text: string, says: RegExp][] = [
     ['', /address '': an address starts with/],
-    ['/run/agent.sock', /starts with unix:\/\/ or hvsock:\/\//],
+    ['/run/agent.sock', /starts with unix:\/\/, vsock:\/\/ or hvsock:\/\//],
     ['unix://', /path is empty/],
     ['unix://@', /abstract name after @ is empty/],
     ['unix:///a\0b', /zero byte/],
@@ -36,7 +36,10 @@ test('what cannot be dialled is wrong use, and the message names value and reaso
     ['hvsock:///run/vm.sock:10x4', /port '10x4'/],
     ['hvsock:///run/vm.sock:4294967296', /port '4294967296'/],
     ['hvsock://:1024', /path is empty/],
-    ['vsock://3:1024', /not built yet/],
+    ['vsock://3', /two numbers/],
+    ['vsock://-1:1024', /two numbers/],
+    ['vsock://4294967295:1', /context id '4294967295'/],
+    ['vsock://3:4294967295', /port '4294967295'/],
     ['tcp://127.0.0.1:1', /tcp:\/\/ is not a kind of address/],
   ];
   for (const [text, says] of table) {
@@ -54,6 +57,7 @@ test('what is parsed is written back as it was', () => {
   const text = fc.oneof(
     path.map((p) => `unix://${p}`),
     path.map((p) => `unix://@${p}`),
+    fc.tuple(fc.nat(), fc.nat()).map(([cid, port]) => `vsock://${cid}:${port}`),
     fc.tuple(path, fc.nat()).map(([p, port]) => `hvsock://${p}:${port}`),
   );
   fc.assert(fc.property(text, (t) => formatAddress(parseAddress(t)) === t));

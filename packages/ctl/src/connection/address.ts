@@ -5,24 +5,27 @@ import { ExitCode } from '../exit-code.js';
  * Where an agent listens.
  * - `path`: a unix socket in the file system.
  * - `abstract`: a unix socket without a file; the name is bound and dialled with its exact length.
+ * - `vsock`: a port of another machine, by its context id; from a guest, 2 is the host and 1 is itself.
  * - `hvsock`: the unix socket of a VMM (Firecracker, Cloud Hypervisor) that leads to a vsock port of its guest.
  */
 export type Address =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'abstract'; readonly name: string }
+  | { readonly kind: 'vsock'; readonly cid: number; readonly port: number }
   | { readonly kind: 'hvsock'; readonly path: string; readonly port: number };
 
 /** `sun_path` of a unix address has 108 bytes; a path needs a zero byte at its end, an abstract name one at its start. */
 const maxPathBytes = 107;
 const maxPort = 0xffff_ffff;
+const anyNumber = 0xffff_ffff;
 
 export const addressForms: string =
-  'unix:///run/agent.sock, unix://@name (abstract) or hvsock:///run/vm.sock:1024';
+  'unix:///run/agent.sock, unix://@name (abstract), vsock://3:1024 (a guest by its CID) or hvsock:///run/vm.sock:1024';
 
 /** Reads an address as people type it. Throws a CommandError (wrong use) that names the value and the right form. */
 export function parseAddress(text: string): Address {
   const match = /^([a-z]+):\/\/(.*)$/s.exec(text);
-  if (match === null) throw wrong(text, 'an address starts with unix:// or hvsock://');
+  if (match === null) throw wrong(text, 'an address starts with unix://, vsock:// or hvsock://');
   const [, scheme = '', rest = ''] = match;
   switch (scheme) {
     case 'unix':
@@ -30,9 +33,7 @@ export function parseAddress(text: string): Address {
     case 'hvsock':
       return hvsockAddress(text, rest);
     case 'vsock':
-      throw wrong(text, 'vsock:// is not built yet in kata-agent-ctl', [
-        'Reach the guest through the unix socket of its VMM (hvsock://), or through a relay to a unix socket.',
-      ]);
+      return vsockAddress(text, rest);
     default:
       throw wrong(text, `${scheme}:// is not a kind of address known here`);
   }
@@ -44,6 +45,8 @@ export function formatAddress(address: Address): string {
       return `unix://${address.path}`;
     case 'abstract':
       return `unix://@${address.name}`;
+    case 'vsock':
+      return `vsock://${address.cid}:${address.port}`;
     case 'hvsock':
       return `hvsock://${address.path}:${address.port}`;
   }
@@ -58,6 +61,19 @@ function abstractAddress(text: string, name: string): Address {
   if (name === '') throw wrong(text, 'the abstract name after @ is empty');
   checkPath(text, name);
   return { kind: 'abstract', name };
+}
+
+function vsockAddress(text: string, rest: string): Address {
+  const [, cid = '', port = ''] = /^([0-9]{1,10}):([0-9]{1,10})$/.exec(rest) ?? [];
+  if (port === '') throw wrong(text, 'the context id and the port are two numbers, with a colon between');
+  // The last number of each is the one that stands for any.
+  for (const [what, digits] of [
+    ['context id', cid],
+    ['port', port],
+  ] as const) {
+    if (Number(digits) >= anyNumber) throw wrong(text, `the ${what} '${digits}' is not below ${anyNumber}`);
+  }
+  return { kind: 'vsock', cid: Number(cid), port: Number(port) };
 }
 
 function hvsockAddress(text: string, rest: string): Address {

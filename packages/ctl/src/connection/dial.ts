@@ -32,6 +32,7 @@ export async function dial(address: Address, timeoutMs: number): Promise<Socket>
 
 /** A connected socket; one that is no longer wanted when it is ready is closed. */
 async function open(address: Address, leave: AbortSignal): Promise<Socket> {
+  if (address.kind === 'vsock') return dialVsock(address, leave);
   const socket =
     address.kind === 'abstract' ? await dialAbstract(address.name) : connectPath({ path: address.path });
   leave.addEventListener('abort', () => socket.destroy(), { once: true });
@@ -45,6 +46,14 @@ async function open(address: Address, leave: AbortSignal): Promise<Socket> {
 async function dialAbstract(name: string): Promise<Socket> {
   const { connectUnix, loadSyscalls } = await import('@kata-agent/linux');
   return await connectUnix(loadSyscalls(), { kind: 'abstract', name });
+}
+
+async function dialVsock(
+  address: { readonly cid: number; readonly port: number },
+  leave: AbortSignal,
+): Promise<Socket> {
+  const { connectVsock, loadSyscalls } = await import('@kata-agent/linux');
+  return await connectVsock(loadSyscalls(), address, { signal: leave });
 }
 
 function connected(socket: Socket): Promise<void> {
@@ -64,6 +73,12 @@ function helpFor(address: Address, error: unknown): readonly string[] {
     return ['There is no such socket: is the agent running, and is this its server_addr?'];
   if (code === 'ECONNREFUSED')
     return ['Nobody listens there: is the agent running, and is this its server_addr?'];
+  if (code === 'ECONNRESET' && address.kind === 'vsock')
+    return [
+      'No program listens on that port, or it is not for this machine: see peers in its configuration.',
+    ];
+  if (code === 'ENODEV' || code === 'EAFNOSUPPORT')
+    return ['This machine has no vsock to that context id: is the guest running, and is that its CID?'];
   if (code === 'EACCES') return ['This user may not use the socket.'];
   if (address.kind === 'hvsock')
     return ['The port is the one of the agent’s server_addr, 1024 unless changed.'];

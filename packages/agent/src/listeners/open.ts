@@ -1,0 +1,60 @@
+import type { Server, Socket } from 'node:net';
+import {
+  checkExchange,
+  hasCode,
+  listenUnix,
+  listenVsock,
+  peerOf,
+  SyscallError,
+  type Syscalls,
+  vsockPeerOf,
+} from '@kata-agent/linux';
+import type { Address } from './address.js';
+import type { Caller } from './caller.js';
+import { unixPeer, vsockPeer } from './peer.js';
+
+/** How long Node may take to show that it can serve vsock. It takes a millisecond; a guest under emulation some more. */
+const checkPatienceMs = 30_000;
+
+/** Makes a server listen at an address. `mode` is that of a socket's file. Rejects with words for people. */
+export async function openListener(
+  syscalls: Syscalls,
+  server: Server,
+  address: Address,
+  mode: number,
+): Promise<void> {
+  if (address.kind !== 'vsock') return listenUnix(syscalls, server, address, { mode });
+  await checkExchange(syscalls, checkPatienceMs);
+  try {
+    await listenVsock(syscalls, server, address);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}${vsockHelp(error, address.cid)}`, { cause: error });
+  }
+}
+
+function vsockHelp(error: unknown, cid: number): string {
+  if (hasCode(error, 'EAFNOSUPPORT'))
+    return ': the kernel has no vsock (modules vsock and vmw_vsock_virtio_transport); elsewhere than in a guest, use --server-addr unix:///PATH';
+  if (hasCode(error, 'EADDRNOTAVAIL')) return `: ${cid} is not the context id of this machine; -1 is any`;
+  if (hasCode(error, 'EADDRINUSE')) return ': another program listens on that port';
+  return '';
+}
+
+/** Who is at the other end of an accepted connection; undefined when the connection is over already. */
+export function peerAt(
+  { kind }: Address,
+  syscalls: Syscalls,
+  socket: Socket,
+): Pick<Caller, 'peer' | 'identity'> | undefined {
+  try {
+    if (kind === 'vsock') {
+      const address = vsockPeerOf(syscalls, socket);
+      return address === undefined ? undefined : vsockPeer(address);
+    }
+    const credentials = peerOf(syscalls, socket);
+    return credentials === undefined ? undefined : unixPeer(credentials);
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,62 @@
+import { Buffer } from 'node:buffer';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Socket as Stream } from 'node:net';
+import { Socket } from './constants.js';
+import { Descriptor } from './descriptor.js';
+import type { Syscalls } from './syscalls.js';
+import { unixSocketAddress } from './unix-address.js';
+import { listenOn, streamOn } from './vsock-exchange.js';
+
+const greeting = Buffer.from('kata-agent');
+
+/**
+ * Whether this Node release serves a socket that took the place of another, on which vsock rests: tried once with unix
+ * sockets, which need no device. Rejects with words for people when it does not, within `patienceMs`.
+ */
+export async function checkExchange(syscalls: Syscalls, patienceMs: number): Promise<void> {
+  try {
+    await exchange(syscalls, AbortSignal.timeout(patienceMs));
+  } catch (error) {
+    throw new Error(
+      `Node.js ${process.version} does not serve a socket that took the place of another one, and vsock needs that ` +
+        '(20, 22 and 24 do it); with another release, listen on a unix socket and relay vsock to it: ' +
+        'socat VSOCK-LISTEN:1024,fork UNIX-CONNECT:/run/kata-agent/agent.sock',
+      { cause: error },
+    );
+  }
+}
+
+async function exchange(syscalls: Syscalls, signal: AbortSignal): Promise<void> {
+  const address = unixSocketAddress({ kind: 'abstract', name: `kata-agent-${randomUUID()}` });
+  const socket = (): Descriptor =>
+    new Descriptor(
+      syscalls,
+      syscalls.socket(Socket.Unix, Socket.Stream | Socket.NonBlock | Socket.CloseOnExec, 0),
+    );
+  const connected = (): Stream => {
+    const end = socket();
+    try {
+      syscalls.connect(end.fd, address, 'the check of vsock');
+      return streamOn(syscalls, end);
+    } finally {
+      end.close();
+    }
+  };
+  const server = createServer((stream) => stream.on('error', () => stream.destroy()).pipe(stream));
+  const listener = socket();
+  syscalls.bind(listener.fd, address, 'the check of vsock');
+  await listenOn(syscalls, server, listener, 1);
+  try {
+    const stream = connected();
+    try {
+      stream.end(greeting);
+      const [answer] = (await once(stream, 'data', { signal })) as [Buffer];
+      if (!answer.equals(greeting)) throw new Error(`it answered ${answer.length} other bytes`);
+    } finally {
+      stream.destroy();
+    }
+  } finally {
+    server.close();
+  }
+}

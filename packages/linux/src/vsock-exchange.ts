@@ -1,0 +1,56 @@
+import { Buffer } from 'node:buffer';
+import { type Server, Socket as Stream } from 'node:net';
+import { Open, Socket } from './constants.js';
+import { Descriptor } from './descriptor.js';
+import type { Syscalls } from './syscalls.js';
+
+// Node takes descriptors of the socket families that it knows, and vsock is not among them. So it is given a unix socket,
+// and in the same turn of the event loop, before libuv tells epoll of the number, dup3(2) puts the other socket in its
+// place. All that libuv does from then on (accept4, read, write, shutdown, close) is the same for both.
+
+/** Half an address: the kernel chooses an abstract name (unix(7), "Autobind"). */
+const anyName = Buffer.from([Socket.Unix, 0]);
+
+/** Makes a server accept from a bound socket of any family. Owns the socket, whatever happens. */
+export async function listenOn(
+  syscalls: Syscalls,
+  server: Server,
+  listener: Descriptor,
+  backlog: number,
+): Promise<void> {
+  const decoy = new Descriptor(
+    syscalls,
+    syscalls.socket(Socket.Unix, Socket.Stream | Socket.NonBlock | Socket.CloseOnExec, 0),
+  );
+  try {
+    syscalls.bind(decoy.fd, anyName, 'a name of the kernel’s choice');
+    syscalls.listen(listener.fd, backlog);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ fd: decoy.fd }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+      if (!server.listening) return; // Its error event comes.
+      syscalls.dup3(listener.fd, decoy.take(), Open.CloseOnExec);
+    });
+  } finally {
+    decoy.close();
+    listener.close();
+  }
+}
+
+/** A stream over a connected socket of any family. Owns the socket, whatever happens. */
+export function streamOn(syscalls: Syscalls, connected: Descriptor): Stream {
+  const ends = syscalls.socketpair(Socket.Unix, Socket.Stream | Socket.NonBlock | Socket.CloseOnExec, 0);
+  const [decoy, other] = ends.map((fd) => new Descriptor(syscalls, fd)) as [Descriptor, Descriptor];
+  try {
+    const stream = new Stream({ fd: decoy.fd, readable: true, writable: true, allowHalfOpen: true });
+    syscalls.dup3(connected.fd, decoy.take(), Open.CloseOnExec);
+    return stream;
+  } finally {
+    decoy.close();
+    other.close();
+    connected.close();
+  }
+}
