@@ -52,11 +52,13 @@ export interface AttachedDevice {
   readonly options: readonly string[];
 }
 
-/** A mount of one container made visible in another. Not built yet: a request that has one is refused. */
+/** A mount that a running container made, seen in the one that is made now. */
 export interface SharedMount {
   readonly name: string;
+  /** By its name in the pod, or its id. */
   readonly sourceContainer: string;
   readonly sourcePath: string;
+  /** Of no meaning, as for Kata's agent: it is the container of the request. */
   readonly destinationContainer: string;
   readonly destinationPath: string;
 }

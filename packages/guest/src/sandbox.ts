@@ -54,7 +54,7 @@ export class Sandbox {
   }
 
   /** What the next container gets from here. */
-  share(sandboxPidns: boolean): FromSandbox {
+  share(sandboxPidns: boolean): Omit<FromSandbox, 'find'> {
     const first = this.#first;
     const alive = first !== undefined && !first.first.ended;
     if (sandboxPidns && first !== undefined && !alive) {

@@ -18,6 +18,7 @@ import { Container } from './container.js';
 import type { GuestContext } from './guest-context.js';
 import { launchProcess } from './launch-process.js';
 import { checkMountSources, placeRootfs, resolvConfFor } from './rootfs.js';
+import { type FindContainer, shareMounts } from './share-mounts.js';
 import { UndoStack } from './undo-stack.js';
 
 /** What a container gets from its sandbox. */
@@ -25,6 +26,8 @@ export interface FromSandbox {
   readonly hostname: string;
   readonly resolvConf: string | undefined;
   readonly shared: SharedNamespaces;
+  /** Its other containers. */
+  readonly find: FindContainer;
 }
 
 /**
@@ -48,7 +51,7 @@ export async function createContainer(
 }
 
 async function build(
-  { id, spec: requested, storages, devices }: CreateContainer,
+  { id, spec: requested, storages, devices, sharedMounts }: CreateContainer,
   sandbox: FromSandbox,
   context: GuestContext,
   made: UndoStack,
@@ -92,6 +95,7 @@ async function build(
     await first.exit;
   });
   denyBlockDevices(cgroups);
+  await shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
   made.push('watch for want of memory', () => oom.remove(id));
   context.storages.keep(storages, bundle);

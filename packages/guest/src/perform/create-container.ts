@@ -1,6 +1,7 @@
 import type { CreateContainer } from '../actions.js';
 import { createContainer as make } from '../container/create-container.js';
 import { checkContainerId } from '../container/identifiers.js';
+import { containerNamed } from '../container/share-mounts.js';
 import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
 
@@ -14,17 +15,10 @@ export function createContainer(guest: Guest, action: CreateContainer): Promise<
     if (containers.size >= limit) {
       throw new GuestError('exhausted', `there are ${limit} containers (limits.containers)`);
     }
-    refuseUnbuilt(action);
     context.runtime.installed();
-    const container = await make(action, sandbox.share(action.sandboxPidns), context);
+    const find = (name: string) => containerNamed(containers.values(), name);
+    const container = await make(action, { ...sandbox.share(action.sandboxPidns), find }, context);
     containers.set(id, container);
     sandbox.joined(container);
   });
-}
-
-/** To ignore what a mount between containers asks for would be to lie. */
-function refuseUnbuilt({ sharedMounts }: CreateContainer): void {
-  if (sharedMounts !== undefined && sharedMounts.length > 0) {
-    throw new GuestError('unimplemented', 'shared_mounts are not built yet');
-  }
 }

@@ -33,6 +33,7 @@ const APPLETS = [
   'head',
   'id',
   'ls',
+  'mkdir',
   'mknod',
   'mount',
   'sh',

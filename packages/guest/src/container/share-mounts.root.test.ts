@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { SharedMount } from '../actions.js';
+import { RealGuest, settled, skip } from '../testing/real-guest.js';
+
+let real: RealGuest;
+before(async () => {
+  if (skip === false) real = await RealGuest.open();
+});
+after(async () => {
+  if (skip === false) await real.close();
+});
+
+const share = (more: Partial<SharedMount> = {}): SharedMount => ({
+  name: 'fuse',
+  sourceContainer: 'server',
+  sourcePath: '/tmp/served',
+  destinationContainer: 'client',
+  destinationPath: '/mnt/of-server',
+  ...more,
+});
+
+/** A container named `server`, which mounts something after a moment. */
+async function server(): Promise<string> {
+  const script =
+    'mkdir -p /tmp/served; sleep 0.3; mount -t tmpfs t /tmp/served; echo hello > /tmp/served/file';
+  const spec = real.spec(['sh', '-c', `${script}; exec sleep 1000`]);
+  const annotations = { 'io.kubernetes.cri.container-name': 'server' };
+  return real.run([], { spec: { ...spec, annotations } });
+}
+
+test('a mount that one container makes is seen in another, and by nobody else', { skip }, async () => {
+  const source = await server();
+  const client = await real.run(['sh', '-c', 'cat /mnt/of-server/file'], { sharedMounts: [share()] });
+  assert.equal((await real.readAll(client)).toString(), 'hello\n');
+  const byId = await real.run(['cat', '/mnt/of-server/file'], {
+    sharedMounts: [share({ sourceContainer: source })],
+  });
+  assert.equal((await real.readAll(byId)).toString(), 'hello\n');
+  for (const id of [client, byId, source]) await real.remove(id);
+});
+
+test('what cannot be shared is refused and leaves nothing', { skip }, async () => {
+  const source = await server();
+  // It has mounted by then.
+  await real.remove(await real.run(['true'], { sharedMounts: [share()] }));
+  const before = real.traces();
+  const wrong: readonly (readonly [SharedMount, object])[] = [
+    [share({ sourceContainer: 'nobody' }), { kind: 'precondition', message: /"nobody" does not run/ }],
+    [share({ destinationPath: '/proc/sys' }), { kind: 'refused', message: /"\/proc\/sys"/ }],
+    [share({ destinationPath: '/mnt/../etc' }), { kind: 'refused' }],
+    [share({ destinationPath: '/' }), { kind: 'refused' }],
+    [share({ destinationPath: '/bin/sh' }), { kind: 'refused', message: /symbolic link/ }],
+  ];
+  for (const [mount, expected] of wrong)
+    await assert.rejects(real.run(['true'], { sharedMounts: [mount] }), expected, JSON.stringify(mount));
+  await settled();
+  assert.deepEqual(real.traces(), before);
+  await real.remove(source);
+});
