@@ -3,10 +3,12 @@ export { Descriptor } from './descriptor.js';
 export { errnoName, errnoNumber, errnoText } from './errno.js';
 export { type ExitStatus, exitStatus } from './exit-status.js';
 export { type RecordedCall, RecordingSyscalls, type ScriptedCalls } from './fake.js';
+export { type ForeignProcess, foreignExit } from './foreign-exit.js';
 export { loadSyscalls } from './koffi.js';
 export { hasCode, SyscallError } from './syscall-error.js';
 export type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './pipe.js';
+export { type ProcessStat, processStat } from './process-stat.js';
 export { Reaper, type ReaperOptions } from './reaper.js';
 export { mount, type MountCall, mountCalls, type MountRequest } from './mount.js';
 export {

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { foreignExit } from './foreign-exit.js';
+import { loadSyscalls } from './koffi.js';
+import { processStat } from './process-stat.js';
+import type { ProcessCalls } from './process-calls.js';
+
+const syscalls = loadSyscalls();
+// Only root is told how a process ended that its parent has not waited for.
+const skip = process.env['CI'] === 'true' || process.geteuid?.() === 0 ? false : 'needs root';
+
+interface Family {
+  readonly pid: number;
+  readonly startTime: number;
+  /** Lets the process go. */
+  readonly release: () => void;
+  readonly end: () => Promise<void>;
+}
+
+/** A process whose parent, a shell, waits for it at once or never. */
+async function family(command: string, parent: 'waits' | 'never waits'): Promise<Family> {
+  const after = parent === 'waits' ? 'wait; exec sleep 1000' : 'exec sleep 1000';
+  const script = `exec 3<&0; (read line <&3; ${command}) & echo $!; ${after}`;
+  const shell = spawn('sh', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [line]: Buffer[] = await once(shell.stdout, 'data');
+  const pid = Number(line);
+  return {
+    pid,
+    startTime: processStat(pid)?.startTime ?? assert.fail('the process is not there'),
+    release: () => void shell.stdin.write('\n'),
+    end: async () => {
+      shell.kill('SIGKILL');
+      await once(shell, 'close');
+    },
+  };
+}
+
+for (const parent of ['waits', 'never waits'] as const) {
+  test(`the exit of a process whose parent ${parent}`, { skip }, async () => {
+    const before = readdirSync('/proc/self/fd').length;
+    for (const [command, expected] of [
+      ['exit 42', { code: 42 }],
+      ['kill -9 $(exec sh -c "echo \\$PPID")', { code: 137, signal: 9 }],
+    ] as const) {
+      const stranger = await family(command, parent);
+      const exit = foreignExit(syscalls, stranger);
+      stranger.release();
+      assert.deepEqual(await keepingAwake(exit), expected);
+      await stranger.end();
+    }
+    assert.equal(readdirSync('/proc/self/fd').length, before);
+  });
+}
+
+test('a kernel that does not tell, and a parent that has waited: ended, and no more is known', async () => {
+  let asked = 0;
+  const { open } = (await import('./process-calls.js')).loadProcessCalls();
+  const silent: ProcessCalls = {
+    open,
+    statusAfterEnd: () => {
+      asked += 1;
+      return undefined;
+    },
+  };
+  const stranger = await family('exit 42', 'waits');
+  const exit = foreignExit(syscalls, stranger, { calls: silent });
+  // Gone before it is asked how it ended: what /proc says of it is of another process's start.
+  const other = foreignExit(syscalls, { ...stranger, startTime: stranger.startTime + 1 }, { calls: silent });
+  assert.equal(await other, undefined);
+  stranger.release();
+  await keepingAwake(exit);
+  assert.ok(asked > 0);
+  await stranger.end();
+  assert.equal(await foreignExit(syscalls, stranger), undefined);
+});
+
+/** The wait itself does not keep Node alive. */
+async function keepingAwake<T>(promise: Promise<T>): Promise<T> {
+  const timer = setInterval(() => undefined, 60_000);
+  try {
+    return await promise;
+  } finally {
+    clearInterval(timer);
+  }
+}
