@@ -33,6 +33,7 @@ export {
   type RefusedCall,
   type WorkloadReport,
 } from './preflight/check-workload.js';
+export { YamlText } from './test/yaml-text.js';
 export { judgeOf } from './preflight/judge-of.js';
 export {
   type LostAbility,

@@ -21,6 +21,7 @@ import { exec } from './exec.js';
 import { guest } from './guest.js';
 import { logs } from './logs.js';
 import { pause } from './pause.js';
+import { replay } from './replay.js';
 import { resume } from './resume.js';
 import { rm } from './rm.js';
 import { run } from './run.js';
@@ -49,6 +50,7 @@ export const commands: readonly CommandDefinition[] = [
   rm,
   cp,
   call,
+  replay,
   endpoints,
   configInit,
   configCheck,

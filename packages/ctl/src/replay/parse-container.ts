@@ -1,0 +1,113 @@
+import { resolve } from 'node:path';
+import type { YamlText } from '@kata-agent/analysis';
+import { type CopyFileRequest, type CreateContainerRequest, StorageSchema } from '@kata-agent/protocol/agent';
+import { LinuxResourcesSchema, MountSchema } from '@kata-agent/protocol/oci';
+import { containerRequest } from './container-request.js';
+import { copyText, copyTree } from './copies.js';
+import { parseMessage, type ScenarioNode } from './parse-message.js';
+import type { ScenarioContainer } from './scenario.js';
+
+const keys = [
+  'name',
+  'root',
+  'readonly',
+  'args',
+  'env',
+  'stdin',
+  'terminal',
+  'sharesProcesses',
+  'annotations',
+  'mounts',
+  'storages',
+  'resources',
+  'copies',
+];
+
+interface ContainerOptions {
+  /** The cgroup of the guest that holds those of the containers. */
+  readonly cgroupParent: string;
+  /** That relative paths of the host are taken from. */
+  readonly folder: string;
+}
+
+/** One container of a scenario. Undefined when it is wrong, which is told. */
+export function parseContainer(
+  yaml: YamlText,
+  node: ScenarioNode,
+  options: ContainerOptions,
+): ScenarioContainer | undefined {
+  const members = yaml.members(node, 'a container', keys);
+  const name = yaml.text(members.get('name'), 'name');
+  const root = yaml.text(members.get('root'), 'root');
+  const args = parseTexts(yaml, members.get('args'), 'args');
+  const stdin = yaml.text(members.get('stdin'), 'stdin', true);
+  for (const key of ['name', 'root', 'args'])
+    if (!members.has(key)) yaml.error(node, `a container has no ${key}`, `add the key ${key}`);
+  if (name === undefined || root === undefined) return undefined;
+  const request: CreateContainerRequest = containerRequest({
+    id: name,
+    root,
+    readonly: isTrue(yaml, members.get('readonly')),
+    args,
+    env: parseTexts(yaml, members.get('env'), 'env'),
+    terminal: isTrue(yaml, members.get('terminal')),
+    sharesProcesses: isTrue(yaml, members.get('sharesProcesses')),
+    annotations: parseAnnotations(yaml, members.get('annotations')),
+    mounts: yaml
+      .entries(members.get('mounts'), 'mounts')
+      .flatMap((entry) => parseMessage(yaml, MountSchema, entry, 'mounts') ?? []),
+    storages: yaml
+      .entries(members.get('storages'), 'storages')
+      .flatMap((entry) => parseMessage(yaml, StorageSchema, entry, 'storages') ?? []),
+    resources: parseMessage(yaml, LinuxResourcesSchema, members.get('resources'), 'resources'),
+    cgroup: `${options.cgroupParent}/${name}`,
+  });
+  const copies = yaml
+    .entries(members.get('copies'), 'copies')
+    .flatMap((entry) => parseCopy(yaml, entry, options.folder));
+  return { name, request, copies, ...(stdin === undefined ? {} : { stdin }) };
+}
+
+/** A list of texts; what is none is told. */
+export function parseTexts(yaml: YamlText, node: ScenarioNode | undefined, what: string): readonly string[] {
+  return yaml.entries(node, what).flatMap((entry) => yaml.text(entry, `each of ${what}`, true) ?? []);
+}
+
+function isTrue(yaml: YamlText, node: ScenarioNode | undefined): boolean {
+  if (node === undefined) return false;
+  const value: unknown = yaml.value(node);
+  if (typeof value !== 'boolean') yaml.error(node, 'this has to be true or false', 'write one of them');
+  return value === true;
+}
+
+function parseAnnotations(yaml: YamlText, node: ScenarioNode | undefined): Readonly<Record<string, string>> {
+  if (node === undefined) return {};
+  const value: unknown = yaml.value(node);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([name, text]) => [name, String(text)]));
+  }
+  yaml.error(node, 'annotations have to be a mapping', 'write name: value');
+  return {};
+}
+
+function parseCopy(yaml: YamlText, node: ScenarioNode, folder: string): readonly CopyFileRequest[] {
+  const members = yaml.members(node, 'a copy', ['to', 'text', 'from']);
+  const to = yaml.text(members.get('to'), 'to');
+  const text = yaml.text(members.get('text'), 'text', true);
+  const from = yaml.text(members.get('from'), 'from');
+  if (to === undefined || (text === undefined) === (from === undefined)) {
+    yaml.error(
+      node,
+      'a copy has a target, and either a text or a path of the host',
+      '{to: web/hosts, text: …}',
+    );
+    return [];
+  }
+  if (from === undefined) return copyText(to, text ?? '');
+  try {
+    return copyTree(resolve(folder, from), to);
+  } catch (error) {
+    yaml.error(node, error instanceof Error ? error.message : String(error), 'name what is there');
+    return [];
+  }
+}

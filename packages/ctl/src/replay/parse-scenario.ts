@@ -1,0 +1,71 @@
+import { dirname } from 'node:path';
+import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { YamlText } from '@kata-agent/analysis';
+import type { Diagnostic } from '@kata-agent/config';
+import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
+import { ARPNeighborSchema, InterfaceSchema, RouteSchema } from '@kata-agent/protocol/types';
+import { parseContainer } from './parse-container.js';
+import { parseMessage, type ScenarioNode } from './parse-message.js';
+import { parseStep } from './parse-step.js';
+import { parseVolume } from './parse-volume.js';
+import type { Network, Scenario } from './scenario.js';
+
+/** A scenario, or everything that is wrong with the file. */
+export type ParsedScenario =
+  | { readonly ok: true; readonly scenario: Scenario }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+export interface ScenarioOptions {
+  /** The cgroup of the guest that holds those of the containers: `/kata-replay`. */
+  readonly cgroupParent: string;
+}
+
+const keys = ['scenario', 'variables', 'network', 'sandbox', 'volumes', 'containers', 'steps'];
+
+/** Reads a scenario whose variables are filled in. Relative paths of the host are taken from its folder. */
+export function parseScenario(text: string, file: string, options: ScenarioOptions): ParsedScenario {
+  const yaml = new YamlText(text, file);
+  if (yaml.diagnostics.length > 0) return { ok: false, diagnostics: yaml.diagnostics };
+  const root = yaml.members(yaml.root, 'the file', keys);
+  const title = yaml.text(root.get('scenario'), 'scenario');
+  if (title === undefined && !root.has('scenario'))
+    yaml.error(yaml.root, 'there is no key scenario', 'say in a sentence what it shows');
+  const network = parseNetwork(yaml, root.get('network'));
+  const sandbox = parseMessage(yaml, CreateSandboxRequestSchema, root.get('sandbox'), 'sandbox');
+  const volumes = yaml
+    .entries(root.get('volumes'), 'volumes')
+    .flatMap((node) => parseVolume(yaml, node) ?? []);
+  const containers = yaml
+    .entries(root.get('containers'), 'containers')
+    .flatMap((node) => parseContainer(yaml, node, { ...options, folder: dirname(file) }) ?? []);
+  const names = containers.map(({ name }) => name);
+  if (containers.length === 0)
+    yaml.error(yaml.root, 'there are no containers', 'list them under the key containers');
+  const steps = yaml
+    .entries(root.get('steps'), 'steps')
+    .flatMap((node) => parseStep(yaml, node, names) ?? []);
+  if (yaml.diagnostics.length > 0) return { ok: false, diagnostics: yaml.diagnostics };
+  return {
+    ok: true,
+    scenario: {
+      title: title ?? '',
+      network,
+      sandbox: sandbox ?? create(CreateSandboxRequestSchema),
+      volumes,
+      containers,
+      steps,
+    },
+  };
+}
+
+function parseNetwork(yaml: YamlText, node: ScenarioNode | undefined): Network {
+  if (node === undefined) return { interfaces: [], routes: [], neighbours: [] };
+  const members = yaml.members(node, 'network', ['interfaces', 'routes', 'neighbours']);
+  const all = <T extends DescMessage>(key: string, schema: T): readonly MessageShape<T>[] =>
+    yaml.entries(members.get(key), key).flatMap((entry) => parseMessage(yaml, schema, entry, key) ?? []);
+  return {
+    interfaces: all('interfaces', InterfaceSchema),
+    routes: all('routes', RouteSchema),
+    neighbours: all('neighbours', ARPNeighborSchema),
+  };
+}

@@ -1,0 +1,129 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { fromJson, type JsonValue } from '@bufbuild/protobuf';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { findCall } from '../calls/calls.js';
+import { messageToJson } from '../calls/json.js';
+import { CallError } from '../connection/call-error.js';
+import { processOf } from './container-request.js';
+import { writeVolume } from './kubelet-volume.js';
+import { mismatch } from './matches.js';
+import type { OomEvents } from './oom-events.js';
+import type { CallRecord } from './call-record.js';
+import { RunningProcess } from './running-process.js';
+import type { Runtime } from './runtime.js';
+import type { Step } from './scenario.js';
+
+/** The pod that steps work on. */
+export interface RunningPod {
+  readonly record: CallRecord;
+  readonly runtime: Runtime;
+  readonly processes: ReadonlyMap<string, RunningProcess>;
+  readonly oom: OomEvents;
+  /** A name for the next process that a step starts. */
+  nextExecId(): string;
+}
+
+/** How a step ended: undefined when it holds, else what was found instead. */
+type Found = string | undefined;
+
+/** How long one waits for what has to come, where a step does not say. */
+const patienceMs = 30_000;
+const againMs = 100;
+
+/** Does a step, again and again as long as it may, until it holds. Resolves with what was found instead, if it does not. */
+export async function performStep(step: Step, pod: RunningPod): Promise<Found> {
+  const limit = AbortSignal.timeout(step.withinMs || patienceMs);
+  for (;;) {
+    const found = await once(step, pod, limit);
+    if (found === undefined || step.withinMs === 0 || limit.aborted) return found;
+    await pause(againMs);
+  }
+}
+
+async function once(step: Step, pod: RunningPod, limit: AbortSignal): Promise<Found> {
+  switch (step.kind) {
+    case 'exec':
+      return exec(step, pod);
+    case 'call':
+      return call(step, pod);
+    case 'output': {
+      const process = processOfContainer(pod, step.container);
+      while (!step.pattern.test(process.stdout)) {
+        const before = process.stdout;
+        const more = await inTime(process.changed(), limit);
+        if (!more || process.stdout === before)
+          return `${String(step.pattern)} is not in the output ${JSON.stringify(before)}`;
+      }
+      return undefined;
+    }
+    case 'exit': {
+      const { exit } = processOfContainer(pod, step.container);
+      if (!(await inTime(exit, limit))) return `it still runs`;
+      const status = await exit;
+      return status === step.status ? undefined : `it ended with ${status}, not ${step.status}`;
+    }
+    case 'oom': {
+      const event = pod.oom.next(limit);
+      if (!(await inTime(event, limit))) return 'no event came';
+      const container = await event;
+      return container === step.container ? undefined : `the event was of ${container}`;
+    }
+    case 'volume':
+      writeVolume(step.volume);
+      return undefined;
+  }
+}
+
+async function exec(step: Step & { kind: 'exec' }, pod: RunningPod): Promise<Found> {
+  const { record, runtime } = pod;
+  const at = { phase: 'exec', about: step.name } as const;
+  const target = { containerId: step.container, execId: pod.nextExecId() };
+  await record.call(at, AgentService.method.execProcess, { ...target, process: processOf(step.args) });
+  const { stdin } = step;
+  const process = new RunningProcess(record, target, { ...at, runtime, terminal: false, stdin });
+  const status = await process.exit;
+  const said = `stdout ${JSON.stringify(process.stdout)}, stderr ${JSON.stringify(process.stderr)}`;
+  const { expect } = step;
+  if (status !== expect.status) return `it ended with ${status}, not ${expect.status}: ${said}`;
+  if (expect.stdout?.test(process.stdout) === false) return `stdout is not ${String(expect.stdout)}: ${said}`;
+  if (expect.stderr?.test(process.stderr) === false) return `stderr is not ${String(expect.stderr)}: ${said}`;
+  return undefined;
+}
+
+async function call(step: Step & { kind: 'call' }, { record }: RunningPod): Promise<Found> {
+  const method = findCall(step.method);
+  const { expect } = step;
+  let reply: JsonValue;
+  try {
+    const request = fromJson(method.input, step.request);
+    reply = messageToJson(
+      method.output,
+      await record.call({ phase: 'observe', about: step.name }, method, request),
+    );
+  } catch (error) {
+    if (!(error instanceof CallError)) throw error;
+    if (error.status !== expect.code) return `${step.method} answered ${error.status}: ${error.said}`;
+    if ('says' in expect && expect.says !== undefined && !expect.says.test(error.said))
+      return `it says ${JSON.stringify(error.said)}`;
+    return undefined;
+  }
+  if (expect.code !== 'OK') return `${step.method} was answered, and had to be ${expect.code}`;
+  return 'reply' in expect && expect.reply !== undefined
+    ? mismatch(reply, expect.reply, 'the reply')
+    : undefined;
+}
+
+function processOfContainer({ processes }: RunningPod, container: string): RunningProcess {
+  const process = processes.get(container);
+  if (process === undefined) throw new TypeError(`container ${container} has no process`);
+  return process;
+}
+
+/** Whether something came before the limit. Rejects as it does. */
+async function inTime(event: Promise<unknown>, limit: AbortSignal): Promise<boolean> {
+  const late = new Promise<boolean>((resolve) => {
+    if (limit.aborted) resolve(false);
+    limit.addEventListener('abort', () => resolve(false), { once: true });
+  });
+  return Promise.race([event.then(() => true), late]);
+}

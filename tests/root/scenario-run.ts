@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AgentProcess } from '../harness/agent-process.js';
+import { clientProgram, repository } from '../harness/repository.js';
+import { makeRootfs } from '../harness/rootfs.js';
+import { leftBehind, type PodFootprint, podFootprint } from './scenario-footprint.js';
+
+export type Runtime = 'go' | 'rs';
+
+export interface ScenarioRun {
+  /** Below examples/scenarios, without its ending. */
+  readonly name: string;
+  readonly runtime: Runtime;
+  readonly set?: Readonly<Record<string, string>>;
+  /** Called with the running agent and a folder of the test's, before the replay. Returns further variables. */
+  readonly prepare?: (agent: AgentProcess, folder: string) => Readonly<Record<string, string>>;
+  /** What a phase is about to begin with. */
+  readonly before?: (phase: string, agent: AgentProcess) => Promise<void> | void;
+}
+
+interface Replayed {
+  readonly ok: boolean;
+  readonly failures: readonly string[];
+  readonly calls: readonly {
+    readonly phase: string;
+    readonly method: string;
+    readonly about: string;
+    readonly status: string;
+  }[];
+}
+
+/**
+ * Replays a scenario by the program itself, on an agent of its own, and proves that the machine is afterwards as it was:
+ * the agent before its first container and after its last; and when the agent is gone too, what it had found.
+ */
+export async function runScenario(run: ScenarioRun): Promise<Replayed> {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-agent-scenario-'));
+  const agent = await AgentProcess.start();
+  const pid = agent.process.pid ?? assert.fail('the agent has no pid');
+  const keeper = await keeperOf(pid);
+  const left = (): unknown => leftBehind(keeper.pid ?? assert.fail('the keeper has no pid'), parent);
+  const parent = `kata-scenario-${process.pid}-${run.runtime}`;
+  try {
+    const rootfs = busyboxRootfs(folder);
+    const variables = { ...run.set, ...run.prepare?.(agent, folder) };
+    const before = left();
+    const at = new Map<string, PodFootprint>();
+    const replayed = await replay(agent, { ...run, set: { ...variables, rootfs } }, parent, (phase) => {
+      if (!at.has(phase)) at.set(phase, podFootprint(pid, parent));
+      return run.before?.(phase, agent);
+    });
+    assert.deepEqual(
+      replayed.failures,
+      [],
+      JSON.stringify(replayed.calls.filter(({ status }) => status !== 'OK')),
+    );
+    assert.deepEqual(at.get('destroy'), at.get('create'), 'the agent after its last container');
+    await endOfPod(agent, run.runtime);
+    assert.deepEqual(left(), before, 'when the agent has ended');
+    return replayed;
+  } finally {
+    keeper.kill('SIGKILL');
+    await agent.dispose();
+    rmSync(folder, { recursive: true });
+    execFileSync('sh', [
+      '-c',
+      `find /sys/fs/cgroup -depth -type d -name '${parent}' -exec rmdir {} + 2>/dev/null || :`,
+    ]);
+  }
+}
+
+/** The runtime in Go ends the agent by DestroySandbox; runtime-rs ends the machine. */
+async function endOfPod(agent: AgentProcess, runtime: Runtime): Promise<void> {
+  if (runtime === 'rs') agent.process.kill('SIGTERM');
+  await agent.exited;
+}
+
+/** A process in the agent's namespaces that outlives it. Resolves once it has entered them. */
+async function keeperOf(agent: number): Promise<ChildProcess> {
+  const args = ['--mount', '--net', '--target', String(agent), 'sh', '-c', 'echo in; exec sleep infinity'];
+  const keeper = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  await once(keeper.stdout, 'data');
+  return keeper;
+}
+
+async function replay(
+  agent: AgentProcess,
+  run: ScenarioRun,
+  cgroupParent: string,
+  before: (phase: string) => Promise<void> | void,
+): Promise<Replayed> {
+  const file = `${repository}examples/scenarios/${run.name}.yaml`;
+  const set = Object.entries(run.set ?? {}).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+  const args = ['replay', file, '--runtime', run.runtime, '--cgroup-parent', `/${cgroupParent}`, ...set];
+  const address = ['-a', `unix://${agent.socketPath}`, '--format', 'json', '--step'];
+  const child = spawn(process.execPath, [clientProgram, ...args, ...address], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  const closed = once(child, 'close');
+  for await (const line of createInterface({ input: child.stderr })) {
+    const phase = /^next: (\w+)$/.exec(line)?.[1];
+    if (phase === undefined) {
+      stderr += `${line}\n`;
+      continue;
+    }
+    await before(phase);
+    child.stdin.write('\n');
+  }
+  const [code] = (await closed) as [number | null];
+  assert.ok(stdout !== '', `exit ${code}, ${stderr}`);
+  return JSON.parse(stdout) as Replayed;
+}
+
+/** With every applet that busybox has. */
+function busyboxRootfs(folder: string): string {
+  const rootfs = makeRootfs(folder);
+  execFileSync('chroot', [rootfs, '/bin/busybox', '--install', '-s', '/bin']);
+  writeFileSync(join(rootfs, 'etc/resolv.conf'), '');
+  return rootfs;
+}
