@@ -79,16 +79,23 @@ const refused: readonly Refused[] = [
   { name: 'a missing file', message: /there is no document at/ },
   { name: 'no file under --require-config', message: /require/i, args: ['--require-config'] },
   {
-    name: 'rules, which are not built yet',
+    name: 'a rule about a field that requests do not have',
     make: write(
-      '[api]\nallowed_endpoints = ["*"]\n[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "true"\n',
+      '[api]\nallowed_endpoints = ["*"]\n[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "true || request.nope"\n',
     ),
-    message: /:3:\d+: .*rule.*not built yet/,
+    message: /:6:\d+: .*nope/,
   },
   {
-    name: 'a listener, which is not built yet',
-    make: write('[[listener]]\nname = "host"\naddress = "unix:///run/x"\n'),
-    message: /:1:\d+: .*listener.*not built yet/,
+    name: 'a second listener, which is not built yet',
+    make: write(
+      '[[listener]]\nname = "a"\naddress = "unix:///run/x"\n[[listener]]\nname = "b"\naddress = "unix:///run/y"\n',
+    ),
+    message: /:4:\d+: .*listener.*not built yet/,
+  },
+  {
+    name: 'a listener over TLS, which is not built yet',
+    make: write('[[listener]]\nname = "a"\naddress = "tls://0.0.0.0:8443"\n'),
+    message: /:3:\d+: .*not built yet/,
   },
 ];
 
