@@ -4,6 +4,9 @@ import { loadSyscalls } from '@kata-agent/linux';
 import { agentGate } from './agent-gate.js';
 import { CannotApply } from './cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
+import { beFirstProcess } from './init/first-process.js';
+import { notifyReady } from './init/notify.js';
+import { powerOff } from './init/power-off.js';
 import { load } from './load.js';
 import { createLog, type Log, logLevel } from './log.js';
 import { startAgent } from './start.js';
@@ -11,6 +14,9 @@ import { version } from './version.js';
 
 /** The exit codes of CONFIGURATION, "Errors". */
 const exitCode = { fine: 0, wrongConfiguration: 1, cannotApply: 3 } as const;
+
+/** Nobody was there before us: the kernel, or a runtime of containers, started the agent itself. */
+const isFirstProcess = process.pid === 1;
 
 function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
   const color = process.stderr.isTTY && process.env['NO_COLOR'] === undefined;
@@ -30,11 +36,22 @@ async function serve(configuration: Configuration): Promise<number> {
     write: (line) => process.stderr.write(line),
   });
   try {
-    const agent = await startAgent(configuration, { syscalls: loadSyscalls(), log });
-    process.on('SIGTERM', () => agent.end('SIGTERM'));
-    process.on('SIGINT', () => agent.end('SIGINT'));
+    const syscalls = loadSyscalls();
+    const agent = await startAgent(configuration, { syscalls, log });
+    let stopped = false;
+    for (const signal of ['SIGTERM', 'SIGINT']) {
+      process.on(signal, () => {
+        stopped = true;
+        agent.end(signal);
+      });
+    }
     goOnAfterFaults(log);
+    const { onEnd } = configuration.settings;
+    if (isFirstProcess && onEnd === 'exit') log('warn', 'PID 1 cannot exit: on_end = "exit" powers off');
+    notifyReady(syscalls);
     await agent.ended;
+    // PID 1 powers off however it ends; who stops the agent under another init does not mean the machine.
+    if (!isFirstProcess && onEnd === 'power-off' && !stopped) powerOff(syscalls, 'the sandbox has ended');
     return exitCode.fine;
   } catch (error) {
     if (!(error instanceof CannotApply)) throw error;
@@ -90,4 +107,5 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+if (isFirstProcess) beFirstProcess();
 process.exitCode = await main(process.argv.slice(2));

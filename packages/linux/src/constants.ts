@@ -68,6 +68,7 @@ export const Socket = {
   Netlink: 16,
   Vsock: 40,
   Stream: 1,
+  Datagram: 2,
   Raw: 3,
   NonBlock: 0o4000,
   CloseOnExec: 0o2000000,

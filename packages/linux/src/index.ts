@@ -25,7 +25,7 @@ export { pathComponents, UnsafePathError } from './safe-path.js';
 export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './uevents.js';
 export { Terminal } from './terminal.js';
 export { TerminalSocket } from './terminal-socket.js';
-export { formatUnixAddress, parseUnixAddress, type UnixAddress } from './unix-address.js';
+export { formatUnixAddress, parseUnixAddress, type UnixAddress, unixSocketAddress } from './unix-address.js';
 export {
   Cid,
   formatVsockAddress,

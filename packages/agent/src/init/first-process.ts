@@ -1,0 +1,51 @@
+import { loadSyscalls, type Syscalls } from '@kata-agent/linux';
+import { mountGuest } from './guest-mounts.js';
+import { loadModules, wantedModules } from './modules.js';
+import { raiseLoopback } from './loopback.js';
+import { powerOff } from './power-off.js';
+import { isInitramfs, leaveInitramfs } from './root.js';
+
+/** What can be done in a guest; tests put a record in its place. */
+export interface FirstProcess {
+  readonly syscalls: Syscalls;
+  readonly isInitramfs: () => boolean;
+  readonly mountGuest: (syscalls: Syscalls) => void;
+  readonly loadModules: () => string | undefined;
+  readonly raiseLoopback: () => string | undefined;
+  /** Told what is missing and does not keep the agent from starting. */
+  readonly warn: (text: string) => void;
+  readonly onExit: (end: (code: number) => void) => void;
+}
+
+/**
+ * Makes a guest of a bare kernel: the agent is PID 1, and nobody was there before it.
+ *
+ * PID 1 must not end: the kernel panics. However this process comes to its end (all done, `process.exit`, an exception
+ * that nobody caught), Node tells `exit`, and the machine is powered off there. What Node does not tell is a crash of Node
+ * itself; `panic=1` on the kernel's line makes that an end too.
+ */
+export function beFirstProcess(guest: FirstProcess = realGuest()): void {
+  const { syscalls } = guest;
+  guest.onExit((code) => powerOff(syscalls, `PID 1 ends with code ${code}`));
+  if (guest.isInitramfs()) leaveInitramfs(syscalls);
+  guest.mountGuest(syscalls);
+  syscalls.sethostname('localhost');
+  for (const missing of [guest.loadModules(), guest.raiseLoopback()])
+    if (missing !== undefined) guest.warn(missing);
+}
+
+function realGuest(): FirstProcess {
+  return {
+    syscalls: loadSyscalls(),
+    isInitramfs,
+    mountGuest,
+    loadModules: () => loadModules(wantedModules()),
+    raiseLoopback: () => raiseLoopback(),
+    warn: (text) => process.stderr.write(`kata-agent: ${text}\n`),
+    onExit: (end) => {
+      process.on('exit', end);
+      // Without a listener Node opens its debugger at SIGUSR1, to anybody on the loopback interface.
+      process.on('SIGUSR1', () => undefined);
+    },
+  };
+}
