@@ -13,6 +13,7 @@ import type { Caller } from './listeners/caller.js';
 import { listen } from './listeners/listen.js';
 import type { Log } from './log.js';
 import { measureConfiguration } from './measure.js';
+import { startMemoryAgent } from './memory-agent.js';
 import { protectFromOomKiller } from './oom-score.js';
 import { Policy } from './policy.js';
 import { Readers } from './readers.js';
@@ -58,15 +59,17 @@ export async function startAgent(
         throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
       },
     );
+    const memoryAgent = startMemoryAgent(configuration, guest);
     const server = agentServer({
       configuration,
-      services: { guest, policy, end: () => ending.begin('DestroySandbox') },
+      services: { guest, policy, memoryAgent, end: () => ending.begin('DestroySandbox') },
       audit,
       log,
     });
     // Taken down in reverse: the guest's end answers the calls that wait for a process, and the server sends the answers.
     ending.last('server', () => server.end());
     ending.last('guest', () => guest.shutdown());
+    ending.last('memory agent', async () => memoryAgent?.stop());
     const serve = (stream: Socket, caller: Caller) => {
       readers.joined(caller);
       stream.once('close', () => readers.left(caller));

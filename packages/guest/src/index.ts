@@ -10,6 +10,8 @@ export type {
   LogLevel,
   OutputPolicy,
 } from './guest-options.js';
+export { MemoryAgent, type MemoryAgentSettings } from './memory-agent/memory-agent.js';
+export type { CompactSettings, ReclaimSettings } from './memory-agent/memory-agent-settings.js';
 export type * from './network/network-values.js';
 export type * from './oci-spec.js';
 export { addNeighbours } from './perform/add-neighbours.js';

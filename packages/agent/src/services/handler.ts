@@ -1,5 +1,5 @@
 import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
-import type { Guest } from '@kata-agent/guest';
+import type { Guest, MemoryAgent } from '@kata-agent/guest';
 import type { AgentService } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
@@ -14,6 +14,8 @@ export type LocalName = keyof Methods;
 export interface Services {
   readonly guest: Guest;
   readonly policy: Policy;
+  /** Undefined: `mem_agent_enable` is off. */
+  readonly memoryAgent: MemoryAgent | undefined;
   /** Ends the agent once the calls in flight are answered. */
   readonly end: () => void;
 }

@@ -1,8 +1,8 @@
 import * as container from './container.js';
 import * as file from './file.js';
 import type { HandlerTable } from './handler.js';
+import * as memory from './memory.js';
 import * as network from './network.js';
-import { notBuilt } from './not-built.js';
 import * as policy from './policy.js';
 import * as process from './process.js';
 import * as resources from './resources.js';
@@ -48,8 +48,8 @@ export const handlers: HandlerTable = {
   getIPTables: network.getIPTables,
   setIPTables: network.setIPTables,
   getMetrics: resources.getMetrics,
-  memAgentMemcgSet: notBuilt('MemAgentMemcgSet'),
-  memAgentCompactSet: notBuilt('MemAgentCompactSet'),
+  memAgentMemcgSet: memory.memAgentMemcgSet,
+  memAgentCompactSet: memory.memAgentCompactSet,
   onlineCPUMem: resources.onlineCPUMem,
   reseedRandomDev: resources.reseedRandomDev,
   memHotplugByProbe: resources.memHotplugByProbe,

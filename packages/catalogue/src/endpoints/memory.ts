@@ -54,7 +54,7 @@ export const memoryRows: EndpointRows<
     without: 'Its settings cannot be changed after start. The memory agent is off by default.',
     release: '3.13.0',
     changes: true,
-    built: false,
+    built: true,
     clients: { go: 'never', rs: 'never; only tools such as kata-agent-ctl' },
   },
   MemAgentCompactSet: {
@@ -63,7 +63,7 @@ export const memoryRows: EndpointRows<
     without: 'Its settings cannot be changed after start. The memory agent is off by default.',
     release: '3.13.0',
     changes: true,
-    built: false,
+    built: true,
     clients: { go: 'never', rs: 'never; only tools such as kata-agent-ctl' },
   },
 };

@@ -91,7 +91,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 3,
     purpose: 'How long, in seconds, the agent waits for a device that was plugged in.',
     example: '10',
-    built: 'kata',
   }),
   cdhApiTimeout: agentSetting({
     key: 'cdh_api_timeout',

@@ -23,7 +23,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: false,
     purpose: 'Whether the memory agent runs.',
     example: 'true',
-    built: 'kata',
   }),
   memAgentMemcgDisable: agentSetting({
     key: 'mem_agent_memcg_disable',
@@ -31,7 +30,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: false,
     purpose: 'Whether its reclaim by memory cgroup is off.',
     example: 'true',
-    built: 'kata',
   }),
   memAgentMemcgSwap: agentSetting({
     key: 'mem_agent_memcg_swap',
@@ -39,7 +37,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: false,
     purpose: 'Whether that reclaim may swap.',
     example: 'true',
-    built: 'kata',
   }),
   memAgentMemcgSwappinessMax: agentSetting({
     key: 'mem_agent_memcg_swappiness_max',
@@ -47,7 +44,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 50,
     purpose: 'The highest swappiness that it uses.',
     example: '50',
-    built: 'kata',
   }),
   memAgentMemcgPeriodSecs: agentSetting({
     key: 'mem_agent_memcg_period_secs',
@@ -55,7 +51,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 600,
     purpose: 'Seconds between two rounds of reclaim by memory cgroup.',
     example: '600',
-    built: 'kata',
   }),
   memAgentMemcgPeriodPsiPercentLimit: agentSetting({
     key: 'mem_agent_memcg_period_psi_percent_limit',
@@ -63,7 +58,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 1,
     purpose: 'Memory pressure, in percent, above which a round is left out.',
     example: '1',
-    built: 'kata',
   }),
   memAgentMemcgEvictionPsiPercentLimit: agentSetting({
     key: 'mem_agent_memcg_eviction_psi_percent_limit',
@@ -71,7 +65,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 1,
     purpose: 'Memory pressure, in percent, above which eviction stops.',
     example: '1',
-    built: 'kata',
   }),
   memAgentMemcgEvictionRunAgingCountMin: agentSetting({
     key: 'mem_agent_memcg_eviction_run_aging_count_min',
@@ -79,7 +72,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 3,
     purpose: 'Aging rounds that a cgroup must have seen before its pages are evicted.',
     example: '3',
-    built: 'kata',
   }),
   memAgentCompactDisable: agentSetting({
     key: 'mem_agent_compact_disable',
@@ -87,7 +79,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: false,
     purpose: 'Whether its memory compaction is off.',
     example: 'true',
-    built: 'kata',
   }),
   memAgentCompactPeriodSecs: agentSetting({
     key: 'mem_agent_compact_period_secs',
@@ -95,7 +86,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 600,
     purpose: 'Seconds between two rounds of compaction.',
     example: '600',
-    built: 'kata',
   }),
   memAgentCompactPeriodPsiPercentLimit: agentSetting({
     key: 'mem_agent_compact_period_psi_percent_limit',
@@ -103,7 +93,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 1,
     purpose: 'Memory pressure, in percent, above which a round of compaction is left out.',
     example: '1',
-    built: 'kata',
   }),
   memAgentCompactPsiPercentLimit: agentSetting({
     key: 'mem_agent_compact_psi_percent_limit',
@@ -111,7 +100,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 5,
     purpose: 'Memory pressure, in percent, above which compaction stops.',
     example: '5',
-    built: 'kata',
   }),
   memAgentCompactSecMax: agentSetting({
     key: 'mem_agent_compact_sec_max',
@@ -119,7 +107,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 300,
     purpose: 'The longest that one compaction may take, in seconds.',
     example: '300',
-    built: 'kata',
   }),
   memAgentCompactOrder: agentSetting({
     key: 'mem_agent_compact_order',
@@ -127,7 +114,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 9,
     purpose: 'The page order that compaction works for.',
     example: '9',
-    built: 'kata',
   }),
   memAgentCompactThreshold: agentSetting({
     key: 'mem_agent_compact_threshold',
@@ -135,7 +121,6 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 1024,
     purpose: 'Free pages of that order, in excess of the last round, that make a compaction worth while.',
     example: '1024',
-    built: 'kata',
   }),
   memAgentCompactForceTimes: agentSetting({
     key: 'mem_agent_compact_force_times',
@@ -143,6 +128,5 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
     default: 'max',
     purpose: 'Rounds that may be left out before one is forced.',
     example: '"max"',
-    built: 'kata',
   }),
 };
