@@ -44,7 +44,7 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
 
 function element(list: readonly Value[], index: Value): Value {
   const at = Number(index);
-  const value = at >= 0 ? list[at] : undefined;
+  const value = list[at];
   if (value === undefined) throw new RuleError(`index ${at} in a list of ${list.length}`);
   return value;
 }
