@@ -7,6 +7,7 @@ import { GuestError } from './guest-error.js';
 import type { GuestOptions } from './guest-options.js';
 import { openContext } from './open-context.js';
 import { destroySandbox } from './perform/destroy-sandbox.js';
+import { recover } from './recover/recover.js';
 import { Sandbox } from './sandbox.js';
 import { translated } from './translate-error.js';
 
@@ -29,9 +30,20 @@ export class Guest {
     this.sandbox = new Sandbox(context);
   }
 
-  /** Looks for the runtime, logs its version and clears what an earlier agent left behind. */
+  /**
+   * Looks for the runtime and logs its version. Goes on with what an agent had made that was killed, and takes back what it
+   * had not finished.
+   */
   static async open(options: GuestOptions): Promise<Guest> {
-    return new Guest(await openContext(options));
+    const context = await openContext(options);
+    try {
+      const guest = new Guest(context);
+      await recover(guest);
+      return guest;
+    } catch (error) {
+      context.reaper.stop();
+      throw error;
+    }
   }
 
   /** Runs a task that changes the sandbox or a container, after those that were asked for before. */

@@ -6,13 +6,13 @@ import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
 import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
 import { DeviceWatch } from './device/device-watch.js';
-import { recover } from './recover.js';
 import { SwapDevices } from './resource/swap.js';
 import { askFeatures } from './runtime/commands.js';
 import { Runtime } from './runtime/runtime.js';
 import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js';
 import { sealDescriptors } from './runtime/seal-descriptors.js';
 import type { Capabilities } from './spec/build-spec.js';
+import { GuestRecords } from './state/guest-records.js';
 import { StorageTable } from './storage/storage-table.js';
 import { SystemTools } from './tool/tools.js';
 import { readIfThere } from './read-if-there.js';
@@ -46,7 +46,7 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
   try {
     const features = await askRuntime(runtime, log);
     const ancestors = new CgroupAncestors(paths.cgroup, join(paths.state, 'cgroups'));
-    if (features !== undefined) await recover({ runtime, ancestors, paths, syscalls, log });
+    const records = new GuestRecords(paths.state);
     const devices = new DeviceWatch({
       roots: paths,
       syscalls,
@@ -70,7 +70,8 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
       devices,
       tools,
       swap: new SwapDevices(syscalls),
-      storages: new StorageTable({ syscalls, paths, devices, tools, log }),
+      storages: new StorageTable({ syscalls, paths, devices, tools, log }, records),
+      records,
     };
   } catch (error) {
     reaper.stop();

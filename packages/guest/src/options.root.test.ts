@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { RealGuest, runc, skip } from './testing/real-guest.js';
+import { RealGuest, runc, settled, skip } from './testing/real-guest.js';
 import { execProcess } from './perform/exec-process.js';
+import { writeStdin } from './perform/write-stdin.js';
 
 // One guest at a time: each waits for all of this process's children.
 
@@ -53,12 +54,16 @@ test('a workload does not hang on output that nobody may read; its last bytes ar
   }
 });
 
-test('what an agent that was killed has left is cleared by the next', { skip }, async () => {
+/** Kills a process with a guest in which a container runs; the next guest in the same directories. */
+async function afterKill(
+  args: readonly string[],
+  between: (directory: string, id: string) => void = () => undefined,
+): Promise<{ readonly next: RealGuest; readonly id: string }> {
   const module = JSON.stringify(new URL('testing/real-guest.js', import.meta.url).href);
   const program = `
     import { RealGuest } from ${module};
     const real = await RealGuest.open();
-    const id = await real.run(['sleep', '1000']);
+    const id = await real.run(${JSON.stringify(args)});
     console.log(real.directory, id);
   `;
   const doomed = spawn(process.execPath, ['--input-type=module', '--eval', program], {
@@ -70,7 +75,37 @@ test('what an agent that was killed has left is cleared by the next', { skip }, 
   doomed.kill('SIGKILL');
   await exit;
   assert.ok(existsSync(join(directory, 'kata', id)), 'it was killed while its container ran');
-  const next = await RealGuest.open({}, directory);
+  between(directory, id);
+  return { next: await RealGuest.open({}, directory), id };
+}
+
+test('a container that outlives its agent goes on under the next, pipes and exit code included', {
+  skip,
+}, async () => {
+  // Its stdin is at its end while there is no agent, so it does not look before there is one again.
+  const script = 'until [ -e /tmp/go ]; do sleep 0.01; done; read line; echo "got $line"; exit 7';
+  const { next, id } = await afterKill(['sh', '-c', script]);
+  try {
+    assert.deepEqual(next.guest.sandboxFacts.containers, [id]);
+    assert.equal(next.guest.containerFacts(id)?.state, 'running');
+    writeFileSync(join(next.rootfs, 'tmp/go'), '');
+    await writeStdin(next.guest, { containerId: id, execId: '', data: Buffer.from('a line\n') });
+    assert.equal((await next.readAll(id)).toString(), 'got a line\n');
+    assert.equal(await next.wait(id), 7);
+    await next.remove(id);
+    await settled();
+    assert.deepEqual(next.traces().mounts, []);
+    assert.deepEqual(next.traces().cgroups, []);
+    assert.deepEqual(readdirSync(join(next.state, 'containers')), []);
+  } finally {
+    await next.close();
+  }
+});
+
+test('a container of which there is no record is removed by the next agent', { skip }, async () => {
+  const { next, id } = await afterKill(['sleep', '1000'], (directory, name) =>
+    rmSync(join(directory, 'state', 'containers', `${name}.json`)),
+  );
   try {
     assert.deepEqual(readdirSync(join(next.state, 'runc')), []);
     assert.ok(!existsSync(join(next.kata, id)));
@@ -78,7 +113,7 @@ test('what an agent that was killed has left is cleared by the next', { skip }, 
       execFileSync(String(runc), ['--root', join(next.state, 'runc'), 'list', '-q']).toString(),
       '',
     );
-    assert.ok(next.log.some((entry) => entry.includes(`container ${id} was left by an earlier agent`)));
+    assert.ok(next.log.some((entry) => entry.includes(`container ${id} was not finished by an earlier`)));
     assert.deepEqual(next.traces().mounts, []);
     assert.deepEqual(next.traces().cgroups, []);
   } finally {

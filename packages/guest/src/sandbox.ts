@@ -8,6 +8,7 @@ import { checkContainerId, checkHostname } from './container/identifiers.js';
 import { UndoStack } from './container/undo-stack.js';
 import { GuestError } from './guest-error.js';
 import { loadKernelModules } from './kernel-modules.js';
+import type { SandboxRecord } from './state/guest-records.js';
 import { removeTree } from './storage/remove-tree.js';
 
 /** The pod: what its containers share. There is one in a guest. */
@@ -18,8 +19,9 @@ export class Sandbox {
   #id = '';
   #hostname = '';
   #resolvConf: string | undefined;
-  /** Whose namespaces the others join: the first that was made. */
-  #first: Container | undefined;
+  #storages: readonly string[] = [];
+  /** Whose namespaces the others join: the first that was made. Without `container`: it was removed before a restart. */
+  #first: { readonly id: string; readonly container?: Container } | undefined;
 
   constructor(context: GuestContext) {
     this.#context = context;
@@ -37,6 +39,8 @@ export class Sandbox {
     checkHostname(action.hostname);
     this.#checkHookPath(action.guestHookPath ?? '');
     try {
+      this.#storages = action.storages.map(({ mountPoint }) => mountPoint);
+      this.#save('making');
       this.#clear('shared');
       await loadKernelModules(action.kernelModules ?? []);
       for (const storage of action.storages) {
@@ -45,27 +49,53 @@ export class Sandbox {
       this.#resolvConf = this.#writeResolvConf(action.dns);
       this.#hostname = action.hostname;
       this.#id = action.sandboxId;
+      this.#save('made');
       this.#created = true;
     } catch (error) {
       await this.#unwind();
       this.#clear('shared');
+      this.#forget();
       throw error;
     }
+  }
+
+  /**
+   * Goes on with what an earlier agent had made, once its storages and containers are there again. A sandbox that it was
+   * still making, or already destroying, is none.
+   */
+  restore(record: SandboxRecord | undefined, containers: readonly Container[]): void {
+    const [oldest] = containers;
+    if (record?.phase !== 'made') {
+      if (record !== undefined) this.#clear(record.phase === 'making' ? 'shared' : undefined);
+      this.#forget();
+      if (oldest !== undefined) this.#first = { id: oldest.id, container: oldest };
+      return;
+    }
+    this.#created = true;
+    this.#id = record.id;
+    this.#hostname = record.hostname;
+    this.#resolvConf = record.resolvConf;
+    this.#storages = record.storages;
+    for (const mountPoint of record.storages) this.#context.storages.use(mountPoint, this.#made);
+    // Killed between the first container and the record that names it: the oldest is the first.
+    const id = record.first ?? oldest?.id;
+    const container = containers.find((each) => each.id === id);
+    if (id !== undefined) this.#first = container === undefined ? { id } : { id, container };
   }
 
   /** What the next container gets from here. */
   share(sandboxPidns: boolean): Omit<FromSandbox, 'find'> {
     const first = this.#first;
-    const alive = first !== undefined && !first.first.ended;
-    if (sandboxPidns && first !== undefined && !alive) {
+    const alive = first?.container?.first.ended === false ? first.container : undefined;
+    if (sandboxPidns && first !== undefined && alive === undefined) {
       throw new GuestError(
         'precondition',
         `the pid namespace cannot be shared: container ${first.id}, which holds it, has ended`,
       );
     }
     const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined =>
-      alive && first.namespaces.has(type)
-        ? join(this.#context.paths.proc, `${first.first.pid}/ns/${type}`)
+      alive?.namespaces.has(type) === true
+        ? join(this.#context.paths.proc, `${alive.first.pid}/ns/${type}`)
         : undefined;
     return {
       hostname: this.#hostname,
@@ -76,21 +106,52 @@ export class Sandbox {
 
   /** Call with each container that was made. */
   joined(container: Container): void {
-    this.#first ??= container;
+    if (this.#first !== undefined) return;
+    this.#first = { id: container.id, container };
+    try {
+      if (this.#created) this.#save('made');
+    } catch (error) {
+      // The oldest container is taken for the first then, which it is until it is removed.
+      this.#context.log('error', `the record of the sandbox cannot be written: ${String(error)}`);
+    }
+  }
+
+  /** From here on there is no way back: what is left of it after a restart is taken down. */
+  beginEnd(): void {
+    if (this.#created) this.#save('destroying');
   }
 
   /** Its containers are gone; now what they shared goes. */
   async destroy(): Promise<void> {
+    const failures = await this.#unwind();
+    this.#clear();
+    this.#forget();
+    const [first] = failures;
+    if (first !== undefined)
+      throw new GuestError('internal', `destroyed, but: ${first.message}`, { cause: first });
+  }
+
+  #forget(): void {
     this.#created = false;
     this.#id = '';
     this.#hostname = '';
     this.#resolvConf = undefined;
+    this.#storages = [];
     this.#first = undefined;
-    const failures = await this.#unwind();
-    this.#clear();
-    const [first] = failures;
-    if (first !== undefined)
-      throw new GuestError('internal', `destroyed, but: ${first.message}`, { cause: first });
+    this.#context.records.removeSandbox();
+  }
+
+  #save(phase: SandboxRecord['phase']): void {
+    const resolvConf = this.#resolvConf === undefined ? {} : { resolvConf: this.#resolvConf };
+    const first = this.#first === undefined ? {} : { first: this.#first.id };
+    this.#context.records.saveSandbox({
+      phase,
+      id: this.#id,
+      hostname: this.#hostname,
+      ...resolvConf,
+      storages: this.#storages,
+      ...first,
+    });
   }
 
   async #unwind(): Promise<readonly Error[]> {

@@ -17,8 +17,7 @@ const FREEZE_WAIT_MS = 5;
  * nobody in it.
  */
 export async function killAll(paths: CgroupPaths, syscalls: Syscalls): Promise<void> {
-  const directory =
-    paths.version === 2 ? paths.directory : (paths.controllers.get('freezer') ?? anyOf(paths));
+  const directory = directoryOf(paths);
   if (processes(directory).includes(process.pid)) {
     throw new GuestError(
       'internal',
@@ -43,6 +42,15 @@ export async function killAll(paths: CgroupPaths, syscalls: Syscalls): Promise<v
   } finally {
     if (freezer !== undefined) write(freezer.file, freezer.thaw);
   }
+}
+
+/** The pids of a container's processes, those in cgroups that it made itself too. None when its cgroup is gone. */
+export function processesOf(paths: CgroupPaths): readonly number[] {
+  return processes(directoryOf(paths));
+}
+
+function directoryOf(paths: CgroupPaths): string {
+  return paths.version === 2 ? paths.directory : (paths.controllers.get('freezer') ?? anyOf(paths));
 }
 
 interface Freezer {

@@ -1,23 +1,53 @@
 import { GuestError } from '../guest-error.js';
+import type { PipeInodes } from '../stdio/prepared-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
+
+interface Parts {
+  readonly pid: number;
+  /** See `processStat`. */
+  readonly startTime: number;
+  readonly streams: ProcessStreams;
+  /** Undefined with a terminal. */
+  readonly pipes: PipeInodes | undefined;
+  /** Its code. Never rejects. */
+  readonly exit: Promise<number>;
+  readonly waitedFor?: boolean;
+}
 
 /** A process of a container, from its start until nobody can ask for it any more. */
 export class ContainerProcess {
   readonly pid: number;
+  readonly startTime: number;
   readonly streams: ProcessStreams;
+  readonly pipes: PipeInodes | undefined;
+  /** Called when it has ended, and when somebody was told how. */
+  changed: () => void = () => undefined;
   readonly #exit: Promise<number>;
   #code: number | undefined;
-  #waitedFor = false;
+  #waitedFor: boolean;
 
   /** `exit` is kept here: however late somebody asks, and however many do, they get the code. */
-  constructor(pid: number, streams: ProcessStreams, exit: Promise<number>) {
+  constructor({ pid, startTime, streams, pipes, exit, waitedFor = false }: Parts) {
     this.pid = pid;
+    this.startTime = startTime;
     this.streams = streams;
+    this.pipes = pipes;
+    this.#waitedFor = waitedFor;
     this.#exit = exit.then((code) => {
       this.#code = code;
       streams.processEnded();
+      this.changed();
       return code;
     });
+  }
+
+  /** Undefined: it runs. */
+  get code(): number | undefined {
+    return this.#code;
+  }
+
+  get waitedFor(): boolean {
+    return this.#waitedFor;
   }
 
   get ended(): boolean {
@@ -37,7 +67,10 @@ export class ContainerProcess {
   /** The exit code, or 128 + n after signal n. Rejects with the signal's reason when aborted. */
   async wait(signal: AbortSignal): Promise<number> {
     const code = this.#code ?? (await abortable(this.#exit, signal));
-    this.#waitedFor = true;
+    if (!this.#waitedFor) {
+      this.#waitedFor = true;
+      this.changed();
+    }
     return code;
   }
 

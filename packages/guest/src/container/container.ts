@@ -10,6 +10,10 @@ type ContainerState = 'created' | 'started' | 'paused';
 
 interface Parts {
   readonly id: string;
+  /** Containers are counted in the order in which they are made. */
+  readonly order: number;
+  /** Mount points of the storages that it uses. */
+  readonly storages: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   /** The types of namespace that it does not share with the guest. */
@@ -27,6 +31,8 @@ interface Parts {
 /** A container that the runtime has made: its processes, where it is accounted for, and how it is taken down. */
 export class Container {
   readonly id: string;
+  readonly order: number;
+  readonly storages: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   readonly namespaces: ReadonlySet<string>;
@@ -36,10 +42,16 @@ export class Container {
   cpus: string;
   readonly terminationLog: string | undefined;
   state: ContainerState = 'created';
+  removing = false;
+  /** Call it when anything changes that its record holds. */
+  changed: () => void = () => undefined;
   readonly #execs: Map<string, ContainerProcess> = new Map();
 
-  constructor({ id, first, cgroup, namespaces, made, annotations, cpus, terminationLog }: Parts) {
+  constructor(parts: Parts) {
+    const { id, order, storages, first, cgroup, namespaces, made, annotations, cpus, terminationLog } = parts;
     this.id = id;
+    this.order = order;
+    this.storages = storages;
     this.first = first;
     this.cgroup = cgroup;
     this.namespaces = namespaces;
@@ -47,6 +59,14 @@ export class Container {
     this.annotations = annotations;
     this.cpus = cpus;
     this.terminationLog = terminationLog;
+    first.changed = () => this.changed();
+  }
+
+  /** All its processes have ended. From here on its record says only that it is being taken back. */
+  beginRemoval(): void {
+    this.removing = true;
+    this.changed();
+    this.changed = () => undefined;
   }
 
   get facts(): ContainerFacts {
@@ -72,6 +92,10 @@ export class Container {
       'not-found',
       `process not found: container ${this.id} has no process ${JSON.stringify(execId.slice(0, 150))}`,
     );
+  }
+
+  get execs(): ReadonlyMap<string, ContainerProcess> {
+    return this.#execs;
   }
 
   get processes(): readonly ContainerProcess[] {
@@ -103,6 +127,8 @@ export class Container {
 
   addExec(execId: string, process: ContainerProcess): void {
     this.#execs.set(execId, process);
+    process.changed = () => this.changed();
+    this.changed();
   }
 
   #forget(execId: string, process: ContainerProcess): void {

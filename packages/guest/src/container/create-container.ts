@@ -16,6 +16,7 @@ import { writeSysctls } from '../spec/sysctls.js';
 import { removeTree } from '../storage/remove-tree.js';
 import { Container } from './container.js';
 import type { GuestContext } from './guest-context.js';
+import { keepRecord } from './keep-record.js';
 import { launchProcess } from './launch-process.js';
 import { checkMountSources, placeRootfs, resolvConfFor } from './rootfs.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
@@ -59,6 +60,10 @@ async function build(
   const { paths, runtime, oom, ancestors, log } = context;
   const attached = await attachDevices(devices ?? [], { watch: context.devices, sys: paths.sys });
   const bundle = join(paths.kata, id);
+  const order = context.records.nextOrder();
+  const mountPoints = storages.map(({ mountPoint }) => mountPoint);
+  made.push('record', () => context.records.removeContainer(id));
+  context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
   makeBundle(bundle, made);
   for (const storage of storages)
     await context.storages.add(storage, { kind: 'container', id, bundle }, made);
@@ -98,10 +103,11 @@ async function build(
   await shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
   made.push('watch for want of memory', () => oom.remove(id));
-  context.storages.keep(storages, bundle);
   const own = (spec.linux?.namespaces ?? []).filter(({ path }) => path === undefined);
-  return new Container({
+  const container = new Container({
     id,
+    order,
+    storages: mountPoints,
     first,
     cgroup: cgroups,
     namespaces: new Set(own.map(({ type }) => type)),
@@ -110,6 +116,9 @@ async function build(
     cpus: requested.linux?.resources?.cpu?.cpus ?? '',
     terminationLog: terminationLogOf(requested),
   });
+  keepRecord(container, context);
+  context.storages.keep(storages, bundle);
+  return container;
 }
 
 /** Kubernetes says where in the container the file is; a mount says where it comes from. */

@@ -6,6 +6,7 @@ import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy } from '../guest-o
 import type { Runtime } from '../runtime/runtime.js';
 import type { Capabilities } from '../spec/build-spec.js';
 import type { SwapDevices } from '../resource/swap.js';
+import type { GuestRecords } from '../state/guest-records.js';
 import type { Tools } from '../tool/tools.js';
 import type { StorageTable } from '../storage/storage-table.js';
 
@@ -27,4 +28,5 @@ export interface GuestContext {
   readonly tools: Tools;
   readonly swap: SwapDevices;
   readonly storages: StorageTable;
+  readonly records: GuestRecords;
 }

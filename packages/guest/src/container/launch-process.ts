@@ -1,4 +1,4 @@
-import { hasCode } from '@kata-agent/linux';
+import { hasCode, processStat } from '@kata-agent/linux';
 import type { ProcessRef } from '../actions.js';
 import type { Stdio } from '../runtime/runtime.js';
 import { preparePipes } from '../stdio/prepare-pipes.js';
@@ -10,7 +10,7 @@ import type { GuestContext } from './guest-context.js';
 const SIGKILL = 9;
 
 /** The exit code of a process whose end we cannot learn; Kata's runtime-rs says the same for a failed wait. */
-const UNKNOWN_EXIT = 255;
+export const UNKNOWN_EXIT = 255;
 
 /**
  * Makes the streams, has the runtime launch a process with the other ends of them, and takes the process over. When
@@ -40,7 +40,8 @@ export async function launchProcess(
     await exit;
     throw error;
   }
-  return new ContainerProcess(pid, streams, exit);
+  const startTime = processStat(pid, context.paths.proc)?.startTime ?? 0;
+  return new ContainerProcess({ pid, startTime, streams, pipes: prepared.pipes, exit });
 }
 
 /** Never rejects. A process that the kernel killed for want of memory is noticed before its exit is told. */

@@ -20,6 +20,7 @@ export async function removeContainer(
     await killAll(container.cgroup, context.syscalls);
     await within(timeoutSeconds, container.id, Promise.all(running.map((process) => process.exit)));
   }
+  container.beginRemoval();
   for (const process of container.processes) process.streams.end();
   const failures = await container.made.unwind();
   for (const { message } of failures) context.log('error', message, { container: container.id });

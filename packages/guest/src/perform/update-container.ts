@@ -8,6 +8,8 @@ export function updateContainer(guest: Guest, { id, resources }: UpdateContainer
     const container = guest.container(id);
     await update(guest.context.runtime, id, settableResources(resources));
     const cpus = resources.cpu?.cpus ?? '';
-    if (cpus !== '') container.cpus = cpus;
+    if (cpus === '') return;
+    container.cpus = cpus;
+    container.changed();
   });
 }

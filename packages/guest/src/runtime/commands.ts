@@ -41,6 +41,17 @@ export async function remove(runtime: Runtime, id: string): Promise<void> {
   await runtime.run(['delete', '--force', id]);
 }
 
+/** How far a container has come, by the runtime's own word (OCI runtime specification, "State"). */
+export type RuntimeStatus = 'creating' | 'created' | 'running' | 'paused' | 'stopped';
+
+/** The status of each container that the runtime knows, by id. One whose making it did not finish is not told. */
+export async function list(runtime: Runtime): Promise<ReadonlyMap<string, RuntimeStatus>> {
+  const text = await runtime.run(['list', '--format', 'json']);
+  // Without a container it is `null`.
+  const found = (JSON.parse(text) ?? []) as readonly { id: string; status: RuntimeStatus }[];
+  return new Map(found.map(({ id, status }) => [id, status]));
+}
+
 /** What the runtime can. */
 export async function askFeatures(runtime: Runtime): Promise<RuntimeFeatures> {
   return parseFeatures(await runtime.run(['features']));

@@ -27,16 +27,16 @@ export class Runtime {
   readonly program: string | undefined;
   /** The runtime's own state. */
   readonly root: string;
-  readonly #scratch: string;
+  /** Short-lived files: those that are found at a start were left by an agent that was killed. */
+  readonly scratch: string;
   #files = 0;
 
   /** Makes `<state>/runc` for the runtime and `<state>/run` for short-lived files. */
   constructor(program: string | undefined, state: string) {
     this.program = program;
     this.root = join(state, 'runc');
-    this.#scratch = join(state, 'run');
-    for (const directory of [this.root, this.#scratch])
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.scratch = join(state, 'run');
+    for (const directory of [this.root, this.scratch]) mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
 
   /** Its path. Throws `precondition` when there is none. */
@@ -51,7 +51,7 @@ export class Runtime {
   /** A name for a short-lived file below the state directory. Short, since a socket's path may have 107 bytes only. */
   scratchFile(kind: string): string {
     this.#files += 1;
-    return join(this.#scratch, `${kind}-${this.#files}`);
+    return join(this.scratch, `${kind}-${this.#files}`);
   }
 
   /** Runs a command that starts a process with this stdio; answers the process's pid. */

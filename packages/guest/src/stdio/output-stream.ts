@@ -14,6 +14,12 @@ export interface OutputLimits {
   readonly source: number;
 }
 
+/**
+ * What happens to the source when the stream has ended and somebody can still write to it: `close`, or `drain` until he has
+ * gone, and throw away what he writes. The writer of a pipe that he can read as well would wait for ever if it were closed.
+ */
+export type AtEnd = 'close' | 'drain';
+
 interface Waiter {
   readonly length: number;
   readonly settle: (data: Uint8Array) => void;
@@ -41,6 +47,7 @@ export class OutputStream {
   readonly #source: Readable;
   readonly #limits: OutputLimits;
   readonly #overflow: Overflow;
+  readonly #atEnd: AtEnd;
   readonly #waiters: Waiter[] = [];
   /** Who was let through at his last read. */
   readonly #readers: Set<string> = new Set();
@@ -52,8 +59,9 @@ export class OutputStream {
   #draining = false;
   #over = false;
 
-  constructor(source: Readable, limits: OutputLimits, overflow: Overflow) {
+  constructor(source: Readable, limits: OutputLimits, overflow: Overflow, atEnd: AtEnd = 'close') {
     this.#source = source;
+    this.#atEnd = atEnd;
     this.#limits = limits;
     this.#overflow = overflow;
     source.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
@@ -130,7 +138,8 @@ export class OutputStream {
     if (this.#over) return;
     this.#over = true;
     if (this.#drained) this.#giveAway();
-    this.#source.destroy();
+    if (this.#atEnd === 'close') this.#source.destroy();
+    else this.#source.resume();
     for (const waiter of this.#waiters.splice(0)) waiter.settle(nothing);
   }
 

@@ -1,11 +1,8 @@
-import { closePipe, createPipe, type Pipe, pipeReader, pipeWriter } from '@kata-agent/linux';
-import type { ProcessRef, StreamName } from '../actions.js';
-import { InputStream } from './input-stream.js';
-import type { OutputLog } from './output-log.js';
-import { type OutputLimits, OutputStream } from './output-stream.js';
-import { overflow } from './overflow.js';
+import { fstatSync } from 'node:fs';
+import { At, closePipe, createPipe, Descriptor, Open, type Pipe } from '@kata-agent/linux';
+import type { ProcessRef } from '../actions.js';
+import { pipeStreams } from './pipe-streams.js';
 import type { PreparedStreams, StreamOptions } from './prepared-streams.js';
-import { ProcessStreams } from './process-streams.js';
 
 /** Three pipes, which the process gets as its stdin, stdout and stderr. */
 export function preparePipes(ref: ProcessRef, options: StreamOptions): PreparedStreams {
@@ -13,42 +10,45 @@ export function preparePipes(ref: ProcessRef, options: StreamOptions): PreparedS
   const [stdin, stdout, stderr] = pipes;
   return {
     stdio: [stdin.read.fd, stdout.write.fd, stderr.write.fd],
+    pipes: [inode(stdin), inode(stdout), inode(stderr)],
     attach: () => {
       for (const theirs of [stdin.read, stdout.write, stderr.write]) theirs.close();
-      const logs: OutputLog[] = [];
-      const limits: OutputLimits = {
-        buffer: options.limits.streamBuffer,
-        source: capacity(options.pipeSize),
-      };
-      const output = (pipe: Pipe, name: StreamName): OutputStream =>
-        new OutputStream(pipeReader(pipe.read), limits, overflow(ref, name, options, logs));
-      return new ProcessStreams({
-        input: new InputStream(pipeWriter(stdin.write)),
-        stdout: output(stdout, 'stdout'),
-        stderr: output(stderr, 'stderr'),
-        logs,
-      });
+      return pipeStreams(ref, [stdin.write, stdout.read, stderr.read], options);
     },
     discard: () => pipes.forEach(closePipe),
   };
 }
 
-function openPipes({ syscalls, pipeSize: size }: StreamOptions): readonly [Pipe, Pipe, Pipe] {
+function openPipes(options: StreamOptions): readonly [Pipe, Pipe, Pipe] {
   const pipes: Pipe[] = [];
   const open = (): Pipe => {
-    const pipe = createPipe(syscalls, { size });
+    const pipe = createPipe(options.syscalls, { size: options.pipeSize });
     pipes.push(pipe);
     return pipe;
   };
+  const openOutput = (): Pipe => {
+    const pipe = keptOpen(open(), options);
+    pipes[pipes.length - 1] = pipe;
+    return pipe;
+  };
   try {
-    return [open(), open(), open()];
+    return [open(), openOutput(), openOutput()];
   } catch (error) {
     pipes.forEach(closePipe);
     throw error;
   }
 }
 
-/** The kernel's default, or what was asked for, which it rounds up to a power of two. */
-function capacity(pipeSize: number): number {
-  return pipeSize === 0 ? 64 * 1024 : 2 * pipeSize;
+/**
+ * The same pipe, with an end for the process that can read as well as write: as long as the process lives, its output has
+ * a reader, so that the agent's end by SIGKILL does not end the process by SIGPIPE (docs/adr/0013).
+ */
+function keptOpen({ read, write }: Pipe, { syscalls }: StreamOptions): Pipe {
+  const both = syscalls.openat(At.Cwd, `/proc/self/fd/${write.fd}`, Open.ReadWrite);
+  write.close();
+  return { read, write: new Descriptor(syscalls, both) };
+}
+
+function inode({ read }: Pipe): number {
+  return fstatSync(read.fd).ino;
 }

@@ -27,6 +27,11 @@ interface Entry {
 export class Mirror {
   #known: ReadonlyMap<string, Entry> = new Map();
 
+  /** What is in `to` already is an earlier mirror's: all of it is looked at anew, and what has gone since goes. */
+  adopt(to: Directory): void {
+    this.#known = scan(to);
+  }
+
   /** Brings `to` in step with `from`, and tells how many entries changed. Throws TooLargeToMirror. */
   async update(from: Directory, to: Directory): Promise<number> {
     const found = scan(from);

@@ -41,4 +41,6 @@ export interface StorageDriver {
    */
   readonly ofPod: boolean;
   prepare(storage: Storage, context: StorageContext): void | Promise<void>;
+  /** An agent that was killed has prepared it: goes on with what takes an agent to be done. Absent: nothing does. */
+  resume?(storage: Storage, context: StorageContext): Promise<void>;
 }

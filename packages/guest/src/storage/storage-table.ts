@@ -5,13 +5,19 @@ import { GuestError } from '../guest-error.js';
 import { ephemeral } from './ephemeral.js';
 import { resizeMemory } from './resize-memory.js';
 import { storageDriver } from './storage-drivers.js';
-import type { StorageEnvironment, StorageOwner } from './storage-driver.js';
+import type { StorageContext, StorageEnvironment, StorageOwner } from './storage-driver.js';
+import type { StorageRecord } from './storage-record.js';
+import { takeBackStorage } from './take-back.js';
 
 interface Entry {
+  record: StorageRecord;
   readonly made: UndoStack;
   users: number;
-  /** Goes with the sandbox, however many containers use it. */
-  kept: boolean;
+}
+
+/** Where the table stands for the next agent. */
+interface StorageRecords {
+  saveStorages(records: readonly StorageRecord[]): void;
 }
 
 /**
@@ -20,10 +26,12 @@ interface Entry {
  */
 export class StorageTable {
   readonly #environment: StorageEnvironment;
+  readonly #records: StorageRecords;
   readonly #entries: Map<string, Entry> = new Map();
 
-  constructor(environment: StorageEnvironment) {
+  constructor(environment: StorageEnvironment, records: StorageRecords) {
     this.#environment = environment;
+    this.#records = records;
   }
 
   /** Puts a storage in place, or fails and leaves nothing. Its release is pushed to `made`. */
@@ -31,19 +39,41 @@ export class StorageTable {
     const { mountPoint } = storage;
     const place = this.#placeOf(mountPoint);
     const entry = this.#entries.get(place) ?? (await this.#prepare(storage, owner, place));
-    entry.users += 1;
-    this.#entries.set(place, entry);
-    made.push(`storage at ${mountPoint}`, () => this.#release(place, entry));
+    this.#use(mountPoint, entry, made);
   }
 
   /** The container that uses them was made: from now on, those that are to outlive it do. */
   keep(storages: readonly Storage[], bundle: string): void {
-    for (const storage of storages) {
-      const entry = this.#entries.get(this.#placeOf(storage.mountPoint));
-      const inBundle = storage.mountPoint.startsWith(`${bundle}/`);
-      if (entry !== undefined)
-        entry.kept ||= storage.shared || (storageDriver(storage.driver).ofPod && !inBundle);
+    const places = storages.filter((storage) => outlives(storage, bundle)).map((each) => each.mountPoint);
+    const entries = places.map((place) => this.#entries.get(this.#placeOf(place)));
+    const fresh = entries.filter((entry) => entry !== undefined && !entry.record.kept);
+    for (const entry of fresh) if (entry !== undefined) entry.record = { ...entry.record, kept: true };
+    if (fresh.length > 0) this.#save();
+  }
+
+  /**
+   * Takes over what an earlier agent had in place. What was not finished, and what none of `used` needs, is taken back.
+   * Those that fail to be are logged, and forgotten as they are after any other release.
+   *
+   * @param used the mount points of all containers and of the sandbox, each as often as it is used.
+   */
+  async restore(records: readonly StorageRecord[], used: readonly string[]): Promise<void> {
+    const wanted = new Set(used.map((mountPoint) => this.#placeOf(mountPoint)));
+    const lost: StorageRecord[] = records.filter(({ ready }) => !ready);
+    // What another one needs stands before it.
+    for (const record of records.filter(({ ready }) => ready).reverse()) {
+      if (!record.kept && !wanted.has(record.place)) lost.push(record);
+      else for (const place of record.needs) wanted.add(place);
     }
+    for (const record of lost) await this.#takeBack(record);
+    for (const record of records.filter((each) => !lost.includes(each))) await this.#adopt(record);
+    this.#save();
+  }
+
+  /** One more user of a storage that is in place, as `add`, for what an earlier agent had made. */
+  use(mountPoint: string, made: UndoStack): void {
+    const entry = this.#entries.get(this.#placeOf(mountPoint));
+    if (entry !== undefined) this.#use(mountPoint, entry, made);
   }
 
   /** Gives memory file systems that are in place other sizes. All are looked up before the first is changed. */
@@ -69,38 +99,100 @@ export class StorageTable {
       failures.push(...(await made.unwind()));
       this.#entries.delete(place);
     }
+    this.#save();
     return failures;
   }
 
   async #prepare(storage: Storage, owner: StorageOwner, place: string): Promise<Entry> {
     const driver = storageDriver(storage.driver);
     const made = new UndoStack();
-    const { syscalls, paths } = this.#environment;
-    const base = Directory.open(syscalls, paths.kata);
+    const base = Directory.open(this.#environment.syscalls, this.#environment.paths.kata);
     try {
-      await driver.prepare(storage, {
-        ...this.#environment,
-        need: (other) => this.add(other, owner, made),
-        owner,
-        base,
-        place,
-        made,
-      });
+      const missing = missingPlaces(place, base);
+      const begun = { place, storage, owner, missing, needs: [], ready: false, kept: false };
+      const entry: Entry = { record: begun, made, users: 0 };
+      this.#put(entry);
+      await driver.prepare(storage, this.#context(entry, base));
+      // What it needs was put in place meanwhile, and stands before it.
+      this.#entries.delete(place);
+      entry.record = { ...entry.record, ready: true };
+      this.#put(entry);
+      return entry;
     } catch (error) {
       await made.unwind();
+      this.#remove(place);
       throw error;
     } finally {
       base.close();
     }
-    return { made, users: 0, kept: false };
   }
 
-  async #release(place: string, entry: Entry): Promise<void> {
+  #context(entry: Entry, base: Directory): StorageContext {
+    const { made } = entry;
+    const { owner, place } = entry.record;
+    const need = async (other: Storage): Promise<void> => {
+      await this.add(other, owner, made);
+      const needs = [...entry.record.needs, this.#placeOf(other.mountPoint)];
+      entry.record = { ...entry.record, needs };
+    };
+    return { ...this.#environment, need, owner, base, place, made };
+  }
+
+  async #adopt(record: StorageRecord): Promise<void> {
+    const { storage, place } = record;
+    const made = new UndoStack();
+    const entry: Entry = { record, made, users: 0 };
+    for (const needed of record.needs) {
+      const other = this.#entries.get(needed);
+      if (other !== undefined) this.#use(needed, other, made);
+    }
+    made.push(`storage at ${storage.mountPoint}`, () => takeBackStorage(record, this.#environment));
+    this.#entries.set(place, entry);
+    const { paths, syscalls, log } = this.#environment;
+    const base = Directory.open(syscalls, paths.kata);
+    try {
+      await storageDriver(storage.driver).resume?.(storage, this.#context(entry, base));
+    } catch (error) {
+      log('error', `the storage at ${storage.mountPoint} stays as it is: ${String(error)}`);
+    } finally {
+      base.close();
+    }
+  }
+
+  async #takeBack(record: StorageRecord): Promise<void> {
+    try {
+      await takeBackStorage(record, this.#environment);
+    } catch (error) {
+      const { mountPoint } = record.storage;
+      this.#environment.log('error', `could not take back: storage at ${mountPoint}: ${String(error)}`);
+    }
+  }
+
+  #use(mountPoint: string, entry: Entry, made: UndoStack): void {
+    entry.users += 1;
+    made.push(`storage at ${mountPoint}`, () => this.#release(entry));
+  }
+
+  async #release(entry: Entry): Promise<void> {
     entry.users -= 1;
-    if (entry.users > 0 || entry.kept) return;
-    this.#entries.delete(place);
+    if (entry.users > 0 || entry.record.kept) return;
     const [failure] = await entry.made.unwind();
+    this.#remove(entry.record.place);
     if (failure !== undefined) throw failure;
+  }
+
+  #put(entry: Entry): void {
+    this.#entries.set(entry.record.place, entry);
+    this.#save();
+  }
+
+  #remove(place: string): void {
+    this.#entries.delete(place);
+    this.#save();
+  }
+
+  #save(): void {
+    this.#records.saveStorages([...this.#entries.values()].map(({ record }) => record));
   }
 
   /** Mount points are Kata's: below its directory, and not the directory itself (S10). */
@@ -118,4 +210,16 @@ export class StorageTable {
       .filter((name) => name !== '')
       .join('/');
   }
+}
+
+/** It is shared, or holds a pod's data elsewhere than in a container's own bundle. */
+function outlives({ shared, driver, mountPoint }: Storage, bundle: string): boolean {
+  return shared || (storageDriver(driver).ofPod && !mountPoint.startsWith(`${bundle}/`));
+}
+
+/** Of the directories down to a place, and the place itself, those that are not there. The outermost first. */
+function missingPlaces(place: string, base: Directory): readonly string[] {
+  const names = place.split('/');
+  const paths = names.map((_, index) => names.slice(0, index + 1).join('/'));
+  return paths.filter((path) => base.stat(path) === undefined);
 }

@@ -71,15 +71,22 @@ export function verityOf(options: readonly string[]): Verity | undefined {
 
 /** Puts the check over a disk, and answers the node of the checked one. */
 export async function openVerity(disk: string, verity: Verity, context: StorageContext): Promise<string> {
-  const name = `kata-${verity.rootHash.slice(0, 32)}-${context.place.replace(/[^A-Za-z0-9]+/g, '-').slice(-60)}`;
+  const name = verityName(verity, context.place);
   const opened = await context.tools.run(tool, verityArguments(disk, name, verity));
   if (opened.status !== 0)
     throw new GuestError('refused', `${disk} does not pass dm-verity: ${opened.stderr}`);
-  context.made.push(`dm-verity device ${name}`, async () => {
-    const closed = await context.tools.run(tool, ['close', name]);
-    if (closed.status !== 0) throw new Error(closed.stderr);
-  });
+  context.made.push(`dm-verity device ${name}`, () => closeVerity(name, context));
   return `/dev/mapper/${name}`;
+}
+
+/** The name that the device mapper knows it by: one of its own for each storage. */
+export function verityName({ rootHash }: Verity, place: string): string {
+  return `kata-${rootHash.slice(0, 32)}-${place.replace(/[^A-Za-z0-9]+/g, '-').slice(-60)}`;
+}
+
+export async function closeVerity(name: string, { tools }: Pick<StorageContext, 'tools'>): Promise<void> {
+  const closed = await tools.run(tool, ['close', name]);
+  if (closed.status !== 0) throw new Error(closed.stderr);
 }
 
 /** The arguments of `veritysetup` that put the check over a disk. */

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { Directory } from '@kata-agent/linux';
+import { Directory, mounts } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { GuestError } from '../guest-error.js';
 import { isPassing, Mirror, TooLargeToMirror } from './mirror.js';
@@ -44,6 +44,12 @@ export const watchableBind: StorageDriver = {
       bind(source, storage, context);
     }
   },
+  async resume(storage, context) {
+    // One that is too large, or a file, is mounted as it is.
+    if (mounts().some(({ target }) => target === storage.mountPoint)) return;
+    const source = realSource(storage.source, 'source of a watchable-bind storage', context.paths.state);
+    await watch(source, storage, context, { adopt: true });
+  },
 };
 
 function memoryAt(mountPoint: string): Storage {
@@ -63,7 +69,12 @@ function bind(source: string, storage: Storage, context: StorageContext): void {
   mountAt({ source, fstype: 'bind', options: kernelOptions(storage.options) }, context);
 }
 
-async function watch(source: string, storage: Storage, context: StorageContext): Promise<void> {
+async function watch(
+  source: string,
+  storage: Storage,
+  context: StorageContext,
+  { adopt = false }: { readonly adopt?: boolean } = {},
+): Promise<void> {
   const { made } = context;
   const to = openPlace(context);
   made.push(`copies in ${storage.mountPoint}`, async () => {
@@ -74,6 +85,7 @@ async function watch(source: string, storage: Storage, context: StorageContext):
     }
   });
   const follower = new Follower(source, to, context);
+  if (adopt) follower.adopt();
   await follower.look();
   made.push(`watch of ${storage.source}`, () => follower.stop());
   follower.start();
@@ -93,6 +105,11 @@ class Follower {
     this.#source = source;
     this.#to = to;
     this.#context = context;
+  }
+
+  /** What is there is an earlier agent's. */
+  adopt(): void {
+    this.#mirror.adopt(this.#to);
   }
 
   async look(): Promise<void> {

@@ -1,0 +1,65 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Container } from '../container/container.js';
+import type { GuestContext } from '../container/guest-context.js';
+import type { Guest } from '../guest.js';
+import { list } from '../runtime/commands.js';
+import type { ContainerRecord, FinishedContainer } from '../state/container-record.js';
+import { awaitEarlierRuntimes } from './earlier-runtimes.js';
+import { killStrays } from './kill-strays.js';
+import { recoverContainer } from './recover-container.js';
+import { clearContainer, endContainer } from './take-back-container.js';
+
+/**
+ * Goes on where an agent was killed (S20; docs/adr/0013). A container whose making was finished, and whose removal had not
+ * begun, is found again with its processes, streams and storages; of every other one nothing is left.
+ */
+export async function recover(guest: Guest): Promise<void> {
+  const { context } = guest;
+  const { runtime, records, storages, paths, log } = context;
+  // Whatever there is, nothing can be done about it without the runtime, as everything else that it takes one for.
+  if (runtime.program === undefined) return;
+  await awaitEarlierRuntimes(runtime, { syscalls: context.syscalls, proc: paths.proc });
+  clearScratch(context);
+  const known = readdirSync(runtime.root);
+  const status = known.length === 0 ? new Map<string, never>() : await list(runtime);
+  const sandbox = records.loadSandbox();
+  const all = records.loadContainers();
+  const ending = sandbox?.phase === 'destroying';
+  const living = ending ? [] : all.filter(isFinished).filter(({ id }) => status.has(id));
+  const livingIds = new Set(living.map(({ id }) => id));
+  const lost = new Set([...known, ...all.map(({ id }) => id)].filter((id) => !livingIds.has(id)));
+  for (const id of lost) {
+    log('warn', `container ${id} was not finished by an earlier agent, and is removed`, { container: id });
+    const record = all.find((each) => each.id === id);
+    await endContainer(id, record, context);
+  }
+  const ofSandbox = sandbox?.phase === 'made' ? sandbox.storages : [];
+  const used = [...ofSandbox, ...living.flatMap((record) => record.storages)];
+  await storages.restore(records.loadStorages(), used);
+  for (const id of lost) clearContainer(id, context);
+  for (const record of living) {
+    const container = recoverContainer(record, status.get(record.id) ?? 'stopped', context);
+    guest.containers.set(container.id, container);
+    log('info', `container ${container.id} of an earlier agent is found again`, { container: container.id });
+  }
+  const containers = [...guest.containers.values()];
+  guest.sandbox.restore(sandbox, containers);
+  killStrays(containers, context);
+  clearOutput(containers, paths.state);
+  context.ancestors.sweep();
+}
+
+/** Short-lived files of commands that are over by now. */
+function clearScratch({ runtime }: GuestContext): void {
+  for (const name of readdirSync(runtime.scratch)) rmSync(join(runtime.scratch, name), { recursive: true });
+}
+
+/** Output that was kept for containers that are gone. */
+function clearOutput(containers: readonly Container[], state: string): void {
+  if (containers.length === 0) rmSync(join(state, 'output'), { recursive: true, force: true });
+}
+
+function isFinished(record: ContainerRecord): record is FinishedContainer {
+  return record.phase === 'made';
+}
