@@ -128,7 +128,7 @@ function method(
 
 function within(path: string, directory: string): boolean {
   const base = directory.replace(/\/$/, '');
-  if (!path.startsWith(`${base}/`) || !path.startsWith('/') || path.includes('\0')) return false;
+  if (!directory.startsWith('/') || !path.startsWith(`${base}/`) || path.includes('\0')) return false;
   return path
     .slice(1)
     .split('/')
