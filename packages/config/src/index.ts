@@ -69,6 +69,7 @@ export {
 } from './document/entry-key.js';
 export { implicitListener } from './listener/implicit-listener.js';
 export { loadConfiguration } from './load.js';
+export { nearest } from './nearest.js';
 export { openDocument } from './open-document.js';
 export { type ParsedToml, parseToml } from './parse-toml.js';
 export { looksLikeRego, type RegoLine, regoLines } from './rego-defaults.js';

@@ -1,9 +1,9 @@
 import type { DescMethodUnary } from '@bufbuild/protobuf';
+import { nearest } from '@kata-agent/config';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
-import { nearest } from './nearest.js';
 
 /**
  * Every call that an agent may serve, by the name that people type: the methods of `grpc.AgentService` by their own
@@ -18,7 +18,7 @@ export const calls: ReadonlyMap<string, DescMethodUnary> = new Map<string, DescM
 export function findCall(name: string): DescMethodUnary {
   const method = calls.get(name);
   if (method !== undefined) return method;
-  const guess = nearest(name, [...calls.keys()]);
+  const guess = nearest(name.replace(/Request$/i, ''), [...calls.keys()]);
   const proposal = guess === undefined ? [] : [`Did you mean ${guess}?`];
   throw new CommandError(ExitCode.Usage, `no method is called '${name}'`, {
     help: [...proposal, 'All methods: kata-agent-ctl endpoints'],

@@ -6,7 +6,7 @@ import {
   isMethodName,
   methodNames,
 } from '@kata-agent/catalogue';
-import { nearest } from '../calls/nearest.js';
+import { nearest } from '@kata-agent/config';
 import type { CommandDefinition, Invocation } from '../cli/definition.js';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
@@ -60,7 +60,7 @@ async function printGroup(invocation: Invocation, name: string, width: number): 
 }
 
 function unknown(name: string): CommandError {
-  const guess = nearest(name, [...methodNames, ...groups.keys()]);
+  const guess = nearest(name.replace(/Request$/i, ''), [...methodNames, ...groups.keys()]);
   const health = /^health\b/i.test(name)
     ? ['grpc.Health (Check, Version) is always served and in no list.']
     : [];

@@ -1,3 +1,4 @@
+import { nearest } from '@kata-agent/config';
 import { ruleFunctions } from '../functions/functions.js';
 import { operators } from '../functions/operators.js';
 import type { Overload } from '../functions/overload.js';
@@ -5,7 +6,6 @@ import { type Compiled, constant } from '../language/compiled.js';
 import type { Expr, NodeOf } from '../language/expression.js';
 import { Frame, RuleError } from '../language/frame.js';
 import { ruleLimits } from '../language/limits.js';
-import { nearestName } from '../language/nearest-name.js';
 import { bool, common, int, show } from '../language/type.js';
 import type { Value } from '../language/value.js';
 import { equality, membership } from './comparisons.js';
@@ -230,7 +230,7 @@ function noOverload(
 
 function unknownFunction(expr: Expr, name: string, context: Context): Compiled {
   const place = context.places.operator(expr);
-  const near = nearestName(name, [...functionNames, ...macroForms.keys()]);
+  const near = nearest(name, [...functionNames, ...macroForms.keys()]);
   if (['timestamp', 'duration', 'now'].includes(name))
     return context.fault(place, `a rule knows no time, so there is no ${name}()`);
   return context.fault(

@@ -1,6 +1,6 @@
+import { nearest } from '@kata-agent/config';
 import type { Compiled } from '../language/compiled.js';
 import type { Expr } from '../language/expression.js';
-import { nearestName } from '../language/nearest-name.js';
 import { bool, comparable, hasEquality, show, type Type } from '../language/type.js';
 import type { Value } from '../language/value.js';
 import type { Context } from './context.js';
@@ -100,7 +100,7 @@ function impossible(node: Expr, type: Type, texts: readonly string[] | undefined
   const { among } = type;
   const wrong = texts?.find((text) => !among.includes(text));
   if (wrong === undefined) return;
-  const near = nearestName(wrong, among);
+  const near = nearest(wrong, among);
   context.fault(
     context.places.of(node),
     `it is never ${JSON.stringify(wrong)}`,

@@ -1,7 +1,7 @@
+import { nearest } from '@kata-agent/config';
 import { type Compiled, constant } from '../language/compiled.js';
 import type { Expr, NodeOf } from '../language/expression.js';
 import { fieldNames, fieldOf } from '../language/field.js';
-import { nearestName } from '../language/nearest-name.js';
 import { bool, show, type Type } from '../language/type.js';
 import { ruleNames } from '../names/rule-names.js';
 import type { Context } from './context.js';
@@ -73,7 +73,7 @@ function absence(owner: Type, name: string): { readonly message: string; readonl
   const names = fieldNames(owner);
   if (owner.kind !== 'message' && owner.kind !== 'record')
     return { message: `${withArticle(owner)} has no fields, so .${name} means nothing here` };
-  const near = nearestName(name, names);
+  const near = nearest(name, names);
   const message = `${show(owner)} has no field "${name}"`;
   if (near !== undefined) return { message, help: `did you mean "${near}"?` };
   return { message, help: names.length === 0 ? 'it has no fields at all' : `it has ${names.join(', ')}` };
@@ -88,7 +88,7 @@ function unknownName(expr: Expr, name: string, context: Context): Compiled {
       `${context.method} has no "${name}"`,
       `${elsewhere.methods.join(' and ')} ${elsewhere.methods.length === 1 ? 'has' : 'have'} it; in a rule for both, has(${name}) asks`,
     );
-  const near = nearestName(name, context.names());
+  const near = nearest(name, context.names());
   return context.fault(
     place,
     `there is no "${name}" here`,
