@@ -68,7 +68,7 @@ async function build(
   for (const storage of storages)
     await context.storages.add(storage, { kind: 'container', id, bundle }, made);
   const rootfs = placeRootfs(bundle, requested.root, context, made);
-  const { spec, networkSysctls, cgroup } = buildSpec(checkMountSources(requested, paths.state), {
+  const { spec, networkSysctls, cgroup } = buildSpec(checkMountSources(requested, paths), {
     containerId: id,
     rootfs,
     shared: sandbox.shared,

@@ -29,7 +29,7 @@ export function placeRootfs(
       `root.path ${JSON.stringify(root?.path ?? '')} must be absolute, or a storage be mounted at ${rootfs}`,
     );
   }
-  const source = realSource(root.path, 'root.path', paths.state);
+  const source = realSource(root.path, 'root.path', paths);
   mkdirSync(rootfs);
   made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
   const writable = root.readonly !== true && !source.startsWith(`${paths.kata}/`);
@@ -65,11 +65,11 @@ function mountCopyOnWrite(
 }
 
 /** A spec whose bind mounts name real places, none of which holds the agent's own state or lies in it. */
-export function checkMountSources(spec: OciSpec, state: string): OciSpec {
+export function checkMountSources(spec: OciSpec, paths: GuestContext['paths']): OciSpec {
   const checked = (mount: OciMount): OciMount => {
     if (!isBind(mount)) return mount;
     const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
-    return { ...mount, source: realSource(mount.source ?? '', named, state) };
+    return { ...mount, source: realSource(mount.source ?? '', named, paths) };
   };
   return { ...spec, mounts: spec.mounts?.map(checked) };
 }

@@ -159,6 +159,17 @@ test('devices: deny all first, allow what the spec may have, no block devices, n
   assert.throws(node('c', 1, 1), { kind: 'refused' });
   assert.throws(node('z', 1, 1), { kind: 'invalid' });
   node('c', 10, 229)();
+  // The kernel cuts a number off at 12 and 20 bits: these would be /dev/mem.
+  for (const [major, minor] of [
+    [4097, 1],
+    [2 ** 32 + 1, 1],
+    [1, 2 ** 20 + 1],
+    [-1, 1],
+  ] as const) {
+    assert.throws(node('c', major, minor), { kind: 'invalid', message: /no such device number/ });
+    const rule = { allow: true, type: 'c', major, minor, access: 'rw' };
+    if (major !== -1) assert.throws(() => withLinux({ resources: { devices: [rule] } }), { kind: 'invalid' });
+  }
 });
 
 test('resources that are 0 are not set', () => {

@@ -4,6 +4,10 @@ import type { OciDevice, OciDeviceRule } from '../oci-spec.js';
 
 const types: ReadonlySet<string> = new Set(['c', 'u', 'p']);
 
+/** What the kernel keeps of a device's numbers (linux/kdev_t.h). What is above is cut off, and another device is made. */
+const mostMajor = 2 ** 12 - 1;
+const mostMinor = 2 ** 20 - 1;
+
 /** Character devices that are the guest's memory and ports: /dev/mem, /dev/kmem, /dev/port. */
 const guestMemory: ReadonlySet<string> = new Set(['1:1', '1:2', '1:4']);
 
@@ -44,6 +48,8 @@ export function containerDevices(
 /** A device node of a request that runc may make: no block device of the guest, not its memory. */
 function checkDevice({ path, type, major, minor }: OciDevice, attached: readonly GuestDevice[]): void {
   const named = `device ${JSON.stringify(path)} (${type} ${major}:${minor})`;
+  if (type !== 'p' && !(isNumber(major, mostMajor) && isNumber(minor, mostMinor)))
+    throw new GuestError('invalid', `${named}: there is no such device number`);
   const isAttached = attached.some(({ containerPath }) => containerPath === path);
   if (isAttached !== (type === 'b')) {
     throw isAttached
@@ -68,6 +74,7 @@ function checkDevice({ path, type, major, minor }: OciDevice, attached: readonly
 function deviceRules(requested: readonly OciDeviceRule[]): readonly OciDeviceRule[] {
   const rules: OciDeviceRule[] = [{ allow: false, access: 'rwm' }];
   for (const rule of requested) {
+    checkRule(rule);
     const all = rule.type === undefined || rule.type === '' || rule.type === 'a';
     if (rule.type === 'b') continue;
     if (!rule.allow) {
@@ -79,6 +86,16 @@ function deviceRules(requested: readonly OciDeviceRule[]): readonly OciDeviceRul
     }
   }
   return rules;
+}
+
+/** A rule's numbers: `-1` stands for all. */
+function checkRule({ type = 'a', major = -1, minor = -1 }: OciDeviceRule): void {
+  if ((major === -1 || isNumber(major, mostMajor)) && (minor === -1 || isNumber(minor, mostMinor))) return;
+  throw new GuestError('invalid', `device rule (${type} ${major}:${minor}): there is no such device number`);
+}
+
+function isNumber(value: number, most: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= most;
 }
 
 /**

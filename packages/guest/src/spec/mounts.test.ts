@@ -6,7 +6,7 @@ const mount = (type: string, options: readonly string[], destination = '/m') =>
   containerMounts([{ destination, type, source: '/s', options }]);
 
 test('file systems, options and destinations off the lists are refused by name', () => {
-  for (const type of ['ext4', 'debugfs', 'fuse', '9p'])
+  for (const type of ['ext4', 'debugfs', 'fuse', '9p', 'overlay', 'none', ''])
     assert.throws(() => mount(type, []), { kind: 'refused' });
   for (const option of ['evil', 'dev=/dev/vda', 'subvol=x', 'idmap', 'mode', '=1']) {
     assert.throws(() => mount('tmpfs', [option]), { kind: 'refused', message: new RegExp(option) });
@@ -23,4 +23,15 @@ test('what pods have passes, and Kata’s own options do not reach the runtime',
   mount('hugetlbfs', ['pagesize=2M', 'size=100M']);
   mount('cgroup', ['nosuid', 'noexec', 'nodev', 'relatime', 'ro']);
   assert.deepEqual(containerMounts(undefined), []);
+});
+
+test('what runc would bind says so by its type, which is what rules look at', () => {
+  for (const type of ['tmpfs', 'proc', 'none', ''])
+    for (const option of ['bind', 'rbind'])
+      assert.throws(() => mount(type, ['ro', option]), {
+        kind: 'refused',
+        message: /its type must be "bind"/,
+      });
+  mount('bind', ['rbind']);
+  mount('bind', []);
 });

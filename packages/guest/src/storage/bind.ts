@@ -8,7 +8,7 @@ export const bind: StorageDriver = {
   name: 'bind',
   ofPod: false,
   async prepare(storage, context) {
-    const source = realSource(storage.source, 'source of a bind storage', context.paths.state);
+    const source = realSource(storage.source, 'source of a bind storage', context.paths);
     mountAt({ source, fstype: 'bind', options: kernelOptions(storage.options) }, context);
     await applyFsGroup(storage, context);
   },

@@ -42,13 +42,13 @@ function ownUpper(context: StorageContext): readonly string[] {
 function checkLayers(word: string, { paths }: StorageContext): string {
   const [name = '', value = ''] = word.split('=', 2);
   if (name === 'lowerdir') {
-    const real = value.split(':').map((path) => realSource(path, 'lowerdir', paths.state));
+    const real = value.split(':').map((path) => realSource(path, 'lowerdir', paths));
     return `lowerdir=${real.join(':')}`;
   }
-  if ((name === 'upperdir' || name === 'workdir') && !belowBase(value, paths.kata)) {
+  if (name !== 'upperdir' && name !== 'workdir') return word;
+  if (!belowBase(value, paths.kata))
     throw new GuestError('refused', `${name} ${JSON.stringify(value)} is not below ${paths.kata}`);
-  }
-  return word;
+  return `${name}=${realSource(value, name, paths)}`;
 }
 
 function makeBelowBase(path: string, { base, paths }: StorageContext): void {

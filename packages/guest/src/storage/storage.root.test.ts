@@ -223,3 +223,41 @@ test('what is too much to watch, and a single file, is mounted as it is', { skip
     rmSync(folder, { recursive: true });
   }
 });
+
+test('a link below Kata’s directory leads nowhere: a rule has looked at the path alone', {
+  skip,
+}, async () => {
+  const shared = join(real.kata, 'shared/containers');
+  mkdirSync(join(shared, 'layers/work'), { recursive: true });
+  mkdirSync(join(real.state, 'output'), { recursive: true });
+  for (const [name, target] of [
+    ['out', '/etc'],
+    ['own', 'layers'],
+    ['state', real.state],
+  ] as const)
+    symlinkSync(target, join(shared, name));
+  const refused = { kind: 'refused' };
+  try {
+    for (const path of ['out', 'own', 'own/work', 'out/ssl/', 'state/output', './own//work'])
+      for (const driver of ['bind', 'watchable-bind'])
+        await assert.rejects(
+          withStorage(storage(driver, 'watchable/place', { source: `${shared}/${path}` }), () => undefined),
+          refused,
+          path,
+        );
+    for (const upper of ['own/work', 'state/output'])
+      await assert.rejects(
+        withStorage(
+          storage('overlayfs', 'place', {
+            options: ['lowerdir=/etc', `upperdir=${shared}/${upper}`, `workdir=${shared}/layers/work`],
+          }),
+          () => undefined,
+        ),
+        refused,
+        upper,
+      );
+    await withStorage(storage('bind', 'place', { source: `${shared}//layers/` }), () => undefined);
+  } finally {
+    rmSync(shared, { recursive: true });
+  }
+});

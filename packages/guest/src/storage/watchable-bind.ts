@@ -30,7 +30,7 @@ export const watchableBind: StorageDriver = {
         `mount point ${place} of watchable-bind is not in a folder "${watchable}"`,
       );
     }
-    const source = realSource(storage.source, 'source of a watchable-bind storage', context.paths.state);
+    const source = realSource(storage.source, 'source of a watchable-bind storage', context.paths);
     await context.need(memoryAt(parent));
     if (!statSync(source).isDirectory()) {
       bind(source, storage, context);
@@ -47,7 +47,7 @@ export const watchableBind: StorageDriver = {
   async resume(storage, context) {
     // One that is too large, or a file, is mounted as it is.
     if (mounts().some(({ target }) => target === storage.mountPoint)) return;
-    const source = realSource(storage.source, 'source of a watchable-bind storage', context.paths.state);
+    const source = realSource(storage.source, 'source of a watchable-bind storage', context.paths);
     await watch(source, storage, context, { adopt: true });
   },
 };

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
+import { containerRequest, processRequest } from '../harness/container-request.js';
+import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { answerOf } from '../harness/sweep.js';
+
+const shared = '/run/kata-containers/shared/containers';
+
+const config = `[api]
+allowed_endpoints = ["*"]
+
+[[api.rule]]
+name = "binds"
+endpoints = ["CreateContainer"]
+expression = 'mounts.all(mount, mount.type != "bind" || mount.source.within("${shared}"))'
+
+[[api.rule]]
+name = "no-memory"
+endpoints = ["CreateContainer"]
+expression = 'devices.all(device, device.Major != 1)'
+`;
+
+type Change = (request: ReturnType<typeof containerRequest>) => object;
+
+describe('what a rule has looked at is what is done', { skip: whyNoContainers() ?? false }, () => {
+  let folder = '';
+  let rootfs = '';
+  let agent: AgentProcess;
+  let client: AgentConnection['agent'];
+  let number = 0;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-agent-reality-'));
+    rootfs = makeRootfs(folder);
+    agent = await AgentProcess.start({ config });
+    ({ agent: client } = await agent.connect());
+    await client.createSandbox({ sandboxId: 'pod' });
+  });
+  after(async () => {
+    await agent.dispose();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function refused(change: Change, expected: RegExp): Promise<void> {
+    number += 1;
+    const request = containerRequest({ id: `c${number}-${process.pid}`, rootfs, args: ['true'] });
+    const { code, message } = await answerOf(client.createContainer({ ...request, OCI: change(request) }));
+    assert.match(`${code}: ${message}`, expected);
+  }
+
+  const mount =
+    (type: string, source: string, options: string[]): Change =>
+    ({ OCI }) => ({ ...OCI, Mounts: [...(OCI?.Mounts ?? []), { destination: '/m', type, source, options }] });
+
+  it('a mount that runc would bind calls itself one', async () => {
+    for (const type of ['tmpfs', 'proc', 'none', ''])
+      await refused(mount(type, '/etc', ['rbind', 'ro']), /PERMISSION_DENIED: .*must be "bind"/);
+    await refused(mount('bind', '/etc', ['rbind']), /PERMISSION_DENIED: .*rule "binds"/);
+  });
+
+  it('an overlay does not bring folders of the guest, least of all the agent’s own', async () => {
+    await refused(
+      mount('overlay', 'overlay', ['lowerdir=/run/kata-agent:/etc']),
+      /PERMISSION_DENIED: .*"overlay"/,
+    );
+  });
+
+  it('a link that CopyFile made leads no mount out of the folder that the rule names', async () => {
+    await client.copyFile({
+      path: `${shared}/link`,
+      fileMode: 0o120777,
+      data: Buffer.from('/etc'),
+      uid: 0,
+      gid: 0,
+    });
+    await refused(mount('bind', `${shared}/link`, ['rbind']), /PERMISSION_DENIED: .*symbolic link/);
+    await refused(mount('bind', `${shared}/link/ssl`, ['rbind']), /PERMISSION_DENIED: .*symbolic link/);
+  });
+
+  it('a device has the numbers that it is asked by', async () => {
+    const device = (Major: bigint): Change => {
+      return ({ OCI }) => ({
+        ...OCI,
+        Linux: { ...OCI?.Linux, Devices: [{ Path: '/dev/m', Type: 'c', Major, Minor: 1n }] },
+      });
+    };
+    await refused(device(1n), /rule "no-memory"/);
+    for (const major of [4097n, 2n ** 32n + 1n, 2n ** 53n + 1n, -4095n])
+      await refused(device(major), /INVALID_ARGUMENT: .*no such device number/);
+  });
+
+  it('all that was refused left nothing: the same ids can be had', async () => {
+    const id = `c1-${process.pid}`;
+    await client.createContainer(containerRequest({ id, rootfs, args: ['sleep', '60'] }));
+    await client.startContainer({ containerId: id });
+    await client.execProcess({ containerId: id, execId: 'e', process: processRequest(['true']) });
+    assert.equal((await client.waitProcess({ containerId: id, execId: 'e' })).status, 0);
+  });
+});
