@@ -68,10 +68,12 @@ describe('rules of a running agent (R6, R12)', () => {
   it('refuse with PERMISSION_DENIED, the rule’s name and its message; the lists with UNIMPLEMENTED', async () => {
     const exec = (args: readonly string[]) =>
       answerOf(client.execProcess({ containerId: 'c1', execId: 'e1', process: processRequest(args) }));
-    assert.deepEqual(await exec(['/bin/sh', '-c', 'id']), {
-      code: 'PERMISSION_DENIED',
-      message: 'ExecProcess is refused here: rule "known-commands": only the health check may be executed',
-    });
+    const refused = await exec(['/bin/sh', '-c', 'id']);
+    assert.equal(refused.code, 'PERMISSION_DENIED');
+    assert.match(
+      refused.message,
+      /^ExecProcess is refused here: rule "known-commands" refused it \(.*:\d+\): only the health check may be executed$/,
+    );
     const passed = await exec(['/bin/healthcheck']);
     assert.equal(passed.code, 'INVALID_ARGUMENT', 'it comes to its handler, which knows no such container');
     const listed = await answerOf(client.signalProcess({ containerId: 'c1' }));

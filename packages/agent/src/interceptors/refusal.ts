@@ -29,6 +29,7 @@ export function refusal(
 function statusOf({ method, rule, message, reason }: Decision): TtrpcError {
   if (rule === undefined)
     return new TtrpcError(Code.Unimplemented, `${method} is not served here: ${reason}`);
-  const why = message === undefined ? reason : `rule ${JSON.stringify(rule)}: ${message}`;
+  // The reason names the rule and its place, and says when it could not even be evaluated.
+  const why = message === undefined ? reason : `${reason}: ${message}`;
   return new TtrpcError(Code.PermissionDenied, `${method} is refused here: ${why}`);
 }

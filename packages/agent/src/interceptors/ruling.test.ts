@@ -69,7 +69,8 @@ function underRule({ method: ruled, verdict }: Rule, onDeniedRead: 'error' | 'eo
   return { call, refused, readers, narrow };
 }
 
-const deny = { outcome: 'deny', rule: 'no-exec', reason: 'not this one' } as const;
+const reason = 'rule "no-exec" refused it (config.toml:7)';
+const deny = { outcome: 'deny', rule: 'no-exec', reason } as const;
 const mayNotRun = () => assert.fail('a refused call went on');
 
 describe('the rules', () => {
@@ -80,7 +81,7 @@ describe('the rules', () => {
     });
     await assert.rejects(call('execProcess', mayNotRun), {
       code: Code.PermissionDenied,
-      message: 'ExecProcess is refused here: rule "no-exec": only the health check',
+      message: `ExecProcess is refused here: ${reason}: only the health check`,
     });
     assert.deepEqual(
       refused.map(({ method, rule, subject }) => ({ method, rule, container: subject?.containerId })),

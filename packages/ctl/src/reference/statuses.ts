@@ -15,7 +15,7 @@ export const statuses: readonly StatusRow[] = [
   },
   {
     status: 'PERMISSION_DENIED',
-    when: 'The method is served, but this very request was refused. By an `[[api.rule]]`: the text names the rule and gives its message. Or by a check of our own: OCI hooks while `hooks = "refuse"`, stdio ports while reading or writing is not served, a device, mount option or path that no container may have.',
+    when: 'The method is served, but this very request was refused. By an `[[api.rule]]`: the text names the rule, its file and line, and gives its message. Or by a check of our own: OCI hooks while `hooks = "refuse"`, stdio ports while reading or writing is not served, a device, mount option or path that no container may have.',
     clients: 'Both runtimes fail the step.',
   },
   {
