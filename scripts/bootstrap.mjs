@@ -8,12 +8,25 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** What turns Debian's packages into an image; those packages themselves are unpacked, not installed. */
+const imagePackages = [
+  { name: 'binutils', command: 'strip' },
+  { name: 'xz-utils', command: 'xz' },
+  { name: 'zstd', command: 'zstd' },
+];
+
 /** The Debian packages behind the commands that tests and the demonstration call. */
 const debianPackages = {
   demo: [
     { name: 'runc', command: 'runc' },
     { name: 'iproute2', command: 'ip' },
     { name: 'busybox-static', command: 'busybox' },
+  ],
+  image: imagePackages,
+  vm: [
+    ...imagePackages,
+    { name: 'qemu-system-x86', command: 'qemu-system-x86_64' },
+    { name: 'virtiofsd', file: '/usr/libexec/virtiofsd' },
   ],
   test: [
     { name: 'runc', command: 'runc' },
@@ -99,7 +112,7 @@ function installDebianPackages(set) {
   return missing();
 }
 
-/** Does all set-up for a set of packages (`demo` or `test`) and returns the Debian packages still missing. */
+/** Does all set-up for a set of packages (`demo`, `test`, `image` or `vm`) and returns the Debian packages still missing. */
 export function bootstrap(set) {
   process.env.PATH = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;
   installModules();

@@ -1,0 +1,143 @@
+// What is in a guest image, and why. Each file is named: a package brings only what stands here, and the libraries that
+// these programs ask for are found from the programs themselves.
+
+/** Programs and files of Debian's packages. `optional`: only when asked for with `--with NAME`. */
+export const parts = [
+  {
+    name: 'runc',
+    reason: 'makes the containers',
+    packages: ['runc', 'libseccomp2'],
+    files: ['/usr/sbin/runc'],
+  },
+  {
+    name: 'busybox',
+    reason: 'modprobe, for the agent and for the kernel itself; the shell of the debug console',
+    packages: ['busybox-static'],
+    files: ['/usr/bin/busybox'],
+    links: { '/usr/sbin/modprobe': '../bin/busybox', '/usr/bin/sh': 'busybox' },
+  },
+  {
+    name: 'iproute2',
+    reason:
+      'interfaces, routes and neighbours that the runtime asks for, as JSON, which busybox does not speak',
+    packages: [
+      'iproute2',
+      'libbpf1',
+      'libelf1t64',
+      'libmnl0',
+      'libcap2',
+      'libselinux1',
+      'libpcre2-8-0',
+      'libzstd1',
+    ],
+    files: ['/usr/bin/ip'],
+    links: { '/usr/sbin/ip': '../bin/ip' },
+  },
+  {
+    name: 'iptables',
+    reason: 'GetIPTables and SetIPTables; without their service meshes do not work',
+    packages: ['iptables', 'libxtables12', 'libnftnl11'],
+    files: [
+      '/usr/sbin/xtables-nft-multi',
+      ...['conntrack', 'comment', 'multiport', 'owner', 'mark', 'tcp', 'udp', 'addrtype', 'standard'].map(
+        (name) => `/usr/lib/x86_64-linux-gnu/xtables/libxt_${name}.so`,
+      ),
+      ...['REDIRECT', 'MASQUERADE', 'DNAT', 'SNAT'].map(
+        (name) => `/usr/lib/x86_64-linux-gnu/xtables/lib{xt,ipt}_${name}.so`,
+      ),
+    ],
+    links: Object.fromEntries(
+      ['iptables', 'ip6tables'].flatMap((family) =>
+        ['', '-save', '-restore'].map((tail) => [`/usr/sbin/${family}${tail}`, 'xtables-nft-multi']),
+      ),
+    ),
+  },
+  {
+    name: 'e2fsprogs',
+    reason: 'makes file systems for ephemeral volumes, and grows volumes',
+    packages: ['e2fsprogs', 'libext2fs2t64', 'libcom-err2', 'libblkid1', 'libuuid1'],
+    files: ['/usr/sbin/mke2fs', '/usr/sbin/resize2fs', '/etc/mke2fs.conf'],
+    links: { '/usr/sbin/mkfs.ext4': 'mke2fs' },
+  },
+  {
+    name: 'libraries',
+    reason: 'what Node.js itself needs',
+    packages: ['libc6', 'libstdc++6', 'libgcc-s1', 'zlib1g'],
+    files: [],
+  },
+  {
+    name: 'verity',
+    reason: 'volumes with dm-verity; its libcrypto alone is 6 MB',
+    optional: true,
+    packages: [
+      'cryptsetup-bin',
+      'libcryptsetup12',
+      'libpopt0',
+      'libdevmapper1.02.1',
+      'libssl3t64',
+      'libjson-c5',
+      'libudev1',
+    ],
+    files: ['/usr/sbin/veritysetup'],
+  },
+  {
+    name: 'tpm',
+    reason: 'extends the configuration into a TPM',
+    optional: true,
+    packages: [
+      'tpm2-tools',
+      'libtss2-esys-3.0.2-0t64',
+      'libtss2-mu-4.0.1-0t64',
+      'libtss2-rc0t64',
+      'libtss2-sys1t64',
+      'libtss2-tctildr0t64',
+      'libtss2-tcti-device0t64',
+      'libssl3t64',
+      'libefivar1t64',
+      'libcurl4t64',
+    ],
+    files: ['/usr/bin/tpm2', '/usr/lib/x86_64-linux-gnu/libtss2-tcti-device.so.0'],
+    links: { '/usr/bin/tpm2_pcrextend': 'tpm2', '/usr/bin/tpm2_pcrread': 'tpm2' },
+  },
+];
+
+/** The kernel that the guest boots: a package that depends on the newest one of its kind. */
+export const kernelPackage = 'linux-image-cloud-amd64';
+
+/** Loaded at boot, in this order. */
+export const bootModules = [
+  'vmw_vsock_virtio_transport', // the agent's own door
+  'virtio_blk', // volumes, images of containers
+  'virtio_net',
+  'overlay',
+  'erofs',
+];
+
+/** In the image, loaded by the kernel when something asks. */
+export const otherModules = [
+  'virtio_scsi',
+  'sd_mod',
+  'dm_mod',
+  'dm_verity',
+  'veth',
+  'nf_tables',
+  'nft_compat',
+  'nft_chain_nat',
+  'xt_MASQUERADE',
+  'xt_REDIRECT',
+  'xt_nat',
+  'xt_conntrack',
+  'xt_comment',
+  'xt_multiport',
+  'xt_owner',
+  'xt_mark',
+  'xt_tcpudp',
+  'xt_addrtype',
+  'virtio_balloon',
+  'virtio_mem',
+  'virtio_console',
+  'qemu_fw_cfg',
+];
+
+/** `--with loopback`: a guest that reaches its own vsock ports. Without it no container can even knock (S24). */
+export const loopbackModule = 'vsock_loopback';

@@ -1,0 +1,8 @@
+/** The agent's vsock port; the relay listens on the same number over TCP. */
+export const agentPort = 1024;
+
+/** Who connects here ends the agent, and so the machine. */
+export const stopPort = 1000;
+
+/** Takes one line for the guest's shell; answers what it prints, and its exit code in a last line of its own. */
+export const shellPort = 1001;

@@ -1,0 +1,110 @@
+// From packages and the bundle to a kernel and an initramfs.
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { kernelPackage, parts } from '../image/parts.mjs';
+import { root } from './bootstrap.mjs';
+import { bundleAgent } from './bundle-programs.mjs';
+import { planBundle } from './bundle-plan.mjs';
+import { cpioArchive } from './image-archive.mjs';
+import { cached, dependencyOf, resolvePackages, run, unpackPackages } from './image-packages.mjs';
+import { guestTree } from './image-tree.mjs';
+
+/** What `--with` knows beside the optional parts. */
+const loopback = 'loopback';
+
+/**
+ * Builds into a folder: `vmlinuz`, `initrd`, and `manifest.json`, which has the digest of every input. `files` are put into
+ * the image as they are: `{ path, data, mode }`; `level` is zstd's, 19 for the smallest. The same inputs give the same bytes.
+ */
+export async function buildImage({
+  config,
+  requireConfig = false,
+  with: wanted = [],
+  files = [],
+  level = 19,
+  out,
+  say,
+}) {
+  const begin = Date.now();
+  const chosen = chooseParts(wanted);
+  const cache = join(root, 'build', 'image-cache');
+  say('looking up Debian packages');
+  const kernelName = dependencyOf(kernelPackage);
+  const names = [...new Set([kernelName, ...chosen.flatMap(({ packages }) => packages)])];
+  const packages = unpackPackages(resolvePackages(names), join(cache, 'packages'), say);
+  const kernelFiles = packages.find(({ name }) => name === kernelName);
+  const [release] = readdirSync(join(kernelFiles.folder, 'usr', 'lib', 'modules'));
+
+  say('bundling the agent');
+  mkdirSync(out, { recursive: true });
+  const bundle = join(out, 'agent');
+  await bundleAgent(bundle, await planBundle({ file: config, requireConfig, embed: false }));
+
+  say('collecting files');
+  const tree = guestTree({
+    packages,
+    parts: chosen,
+    kernel: {
+      kernel: kernelFiles.folder,
+      release,
+      cache: join(cache, 'modules'),
+      digest: kernelFiles.sha256,
+    },
+    cache: join(cache, 'programs'),
+    bundle,
+    config: config === undefined ? undefined : readFileSync(config),
+    loopback: wanted.includes(loopback),
+    agentArguments: [],
+    files,
+  });
+  const archive = cpioArchive(tree);
+  const content = sha256(archive);
+  say(`compressing ${(archive.length / 1e6).toFixed(0)} MB`);
+  const compressed = cached(join(cache, 'initrd'), [content, level], '.zst', () =>
+    // One thread: several cut the input by their number, and so give other bytes.
+    run('zstd', [`-${level}`, '--single-thread', '-q', '-c'], { input: archive, encoding: 'buffer' }),
+  );
+  const kernel = place(
+    join(out, 'vmlinuz'),
+    readFileSync(join(kernelFiles.folder, 'boot', `vmlinuz-${release}`)),
+  );
+  const initrd = place(join(out, 'initrd'), compressed);
+  const manifest = {
+    kernel: kernel.sha256,
+    initrd: initrd.sha256,
+    content,
+    node: process.version,
+    packages: packages.map(({ file, sha256: digest }) => `${file} ${digest}`),
+  };
+  writeFileSync(join(out, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  const seconds = ((Date.now() - begin) / 1000).toFixed(1);
+  return { kernel, initrd, sizes: sizesByPart(tree), packages: packages.length, seconds };
+}
+
+function chooseParts(wanted) {
+  const known = [...parts.filter(({ optional }) => optional).map(({ name }) => name), loopback];
+  const unknown = wanted.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`--with ${unknown}: there is ${known.join(', ')}`);
+  return parts.filter(({ name, optional }) => !optional || wanted.includes(name));
+}
+
+function place(path, data) {
+  writeFileSync(`${path}.new`, data);
+  renameSync(`${path}.new`, path);
+  return { path, bytes: data.length, sha256: sha256(data) };
+}
+
+function sizesByPart(tree) {
+  const sizes = new Map();
+  for (const { part, data } of tree) {
+    if (data === undefined) continue;
+    const { bytes, files } = sizes.get(part) ?? { bytes: 0, files: 0 };
+    sizes.set(part, { bytes: bytes + data.length, files: files + 1 });
+  }
+  return [...sizes].map(([part, size]) => ({ part, ...size })).sort((a, b) => b.bytes - a.bytes);
+}
+
+function sha256(data) {
+  return createHash('sha256').update(data).digest('hex');
+}

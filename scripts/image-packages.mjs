@@ -1,0 +1,73 @@
+// Debian packages, downloaded once and unpacked, not installed.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Runs a program to its end and answers its stdout; throws with what it said when it fails. */
+export function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 256 << 20, ...options });
+  if (result.error !== undefined) throw new Error(`${command}: ${result.error.message}`);
+  if (result.status !== 0)
+    throw new Error(`${command} ${args.join(' ')}: ${String(result.stderr || result.stdout).trim()}`);
+  return result.stdout;
+}
+
+/** The package that a package without files stands for: the kernel of today, of `linux-image-cloud-amd64`. */
+export function dependencyOf(name) {
+  const depends = /^Depends: ([^ ,]+)/m.exec(run('apt-cache', ['show', '--no-all-versions', name]))?.[1];
+  if (depends === undefined) throw new Error(`${name} depends on no package: is apt-get update due?`);
+  return depends;
+}
+
+/**
+ * The files that the package manager would fetch for these names now: file name, SHA-256 and address of each, in order.
+ * What is fetched is compared with that digest, which apt has from the archive's signed lists.
+ */
+export function resolvePackages(names) {
+  const printed = run('apt-get', ['download', '--print-uris', ...new Set(names)]);
+  const found = printed
+    .split('\n')
+    .map((line) => /^'([^']+)' (\S+) \d+ SHA256:([0-9a-f]{64})$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, uri, file, sha256]) => ({ name: file.split('_')[0], file, sha256, uri }))
+    .sort((a, b) => (a.file < b.file ? -1 : 1));
+  const missing = names.filter((name) => !found.some((one) => one.name === name));
+  if (missing.length > 0)
+    throw new Error(`apt knows no file of ${missing.join(', ')}: is apt-get update due?`);
+  return found;
+}
+
+/** Downloads and unpacks, each into a folder of its digest; what is there already is not touched. */
+export function unpackPackages(packages, cache, say) {
+  mkdirSync(cache, { recursive: true });
+  const absent = packages.filter(({ sha256 }) => !existsSync(join(cache, sha256)));
+  const downloads = join(cache, `download-${process.pid}`);
+  for (const [index, { name, file, sha256 }] of absent.entries()) {
+    say(`unpacking ${name} (${index + 1} of ${absent.length})`);
+    mkdirSync(downloads, { recursive: true });
+    run('apt-get', ['download', '-q', name], { cwd: downloads });
+    const archive = join(downloads, file);
+    const digest = createHash('sha256').update(readFileSync(archive)).digest('hex');
+    if (digest !== sha256)
+      throw new Error(`${file} has the digest ${digest}, and apt's lists have ${sha256}`);
+    const target = join(downloads, sha256);
+    run('dpkg', ['-x', archive, target]);
+    rmSync(archive);
+    renameSync(target, join(cache, sha256));
+  }
+  rmSync(downloads, { recursive: true, force: true });
+  return packages.map((one) => ({ ...one, folder: join(cache, one.sha256) }));
+}
+
+/** Does nothing when it was done before with the same inputs: their digest is the file's name. */
+export function cached(folder, inputs, suffix, make) {
+  const key = createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 32);
+  const path = join(folder, `${key}${suffix}`);
+  if (!existsSync(path)) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(`${path}.${process.pid}`, make());
+    renameSync(`${path}.${process.pid}`, path);
+  }
+  return readFileSync(path);
+}

@@ -1,0 +1,164 @@
+// The files of a guest, as entries of an archive, each with the part that it belongs to.
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { bootModules, loopbackModule, otherModules } from '../image/parts.mjs';
+import { moduleFiles } from './image-modules.mjs';
+import { cached, run } from './image-packages.mjs';
+import { wrapperProgram } from './image-wrapper.mjs';
+
+const libraryFolders = ['/usr/lib/x86_64-linux-gnu', '/usr/lib'];
+const node = '/usr/bin/node';
+const home = '/usr/lib/kata-agent';
+
+/** Folders that are empty in the image, for what is mounted or written there. */
+const emptyFolders = ['/proc', '/sys', '/dev', '/run', '/tmp', '/root', '/var', '/etc/kata-agent', '/.root'];
+
+/** A guest has its programs below /usr, and these names for them. */
+const merged = {
+  '/bin': 'usr/bin',
+  '/sbin': 'usr/sbin',
+  '/lib': 'usr/lib',
+  '/lib64': 'usr/lib64',
+  // The name that programs have for their loader.
+  '/usr/lib64/ld-linux-x86-64.so.2': '../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2',
+};
+
+/** All entries. `agentArguments` follow the agent's program in the wrapper, and nothing else ever does. */
+export function guestTree({
+  packages,
+  parts,
+  kernel,
+  cache,
+  bundle,
+  config,
+  loopback,
+  agentArguments,
+  files,
+}) {
+  const tree = new Map();
+  const add = (entry) => {
+    for (let folder = dirname(entry.path); folder !== '/'; folder = dirname(folder)) {
+      if (!tree.has(folder)) tree.set(folder, { path: folder, directory: true, part: 'folders' });
+    }
+    tree.set(entry.path, entry);
+  };
+  for (const path of emptyFolders) add({ path, directory: true, part: 'folders' });
+  for (const [path, link] of Object.entries(merged)) add({ path, link, part: 'folders' });
+  // The kernel opens the console for its first process; Node opens the other where a descriptor is missing.
+  add({ path: '/dev/console', device: [5, 1], mode: 0o600, part: 'folders' });
+  add({ path: '/dev/null', device: [1, 3], mode: 0o666, part: 'folders' });
+
+  addPrograms(add, packages, parts);
+  add({ path: node, data: strippedNode(cache), mode: 0o755, part: 'node' });
+  for (const path of bundleFiles(bundle))
+    add({ path: join(home, path), data: readFileSync(join(bundle, path)), mode: 0o644, part: 'agent' });
+  const wrapper = wrapperProgram([node, join(home, 'kata-agent.mjs'), ...agentArguments]);
+  add({ path: '/usr/bin/kata-agent', data: wrapper, mode: 0o755, part: 'agent' });
+  add({ path: '/init', link: 'usr/bin/kata-agent', part: 'agent' });
+  add({ path: '/usr/sbin/init', link: '../bin/kata-agent', part: 'agent' });
+
+  const boot = [...bootModules, ...(loopback ? [loopbackModule] : [])];
+  for (const file of moduleFiles(kernel, [...boot, ...otherModules])) add({ ...file, part: 'modules' });
+  const list = `${boot.join('\n')}\n`;
+  add({ path: '/etc/modules-load.d/kata-agent.conf', data: Buffer.from(list), mode: 0o644, part: 'modules' });
+  add({
+    path: '/etc/passwd',
+    data: Buffer.from('root:x:0:0:root:/root:/bin/sh\n'),
+    mode: 0o644,
+    part: 'folders',
+  });
+  add({ path: '/etc/group', data: Buffer.from('root:x:0:\ntty:x:5:\n'), mode: 0o644, part: 'folders' });
+  if (config !== undefined)
+    add({ path: '/etc/kata-agent/config.toml', data: config, mode: 0o644, part: 'configuration' });
+  for (const file of files) add({ mode: 0o644, ...file, part: 'added' });
+  return [...tree.values()];
+}
+
+function addPrograms(add, packages, parts) {
+  const find = finder(packages);
+  const queue = [{ path: node, needs: neededBy(process.execPath) }];
+  for (const { name, files, links = {} } of parts) {
+    for (const path of files.flatMap(expand)) {
+      const found = find(path);
+      if (found === undefined) continue; // Some extensions of iptables have one of two names.
+      add({ path, data: found.data, mode: found.mode, part: name });
+      if (isElf(found.data)) queue.push({ path, needs: neededBy(found.real) });
+    }
+    for (const [path, link] of Object.entries(links)) add({ path, link, part: name });
+  }
+  const done = new Set();
+  for (const { path, needs } of queue) {
+    for (const library of needs) {
+      if (done.has(library)) continue;
+      done.add(library);
+      const at = [...libraryFolders, '/usr/lib64']
+        .map((folder) => join(folder, library))
+        .find((one) => find(one));
+      if (at === undefined)
+        throw new Error(`${library}, which ${path} needs, is in no package of image/parts.mjs`);
+      const found = find(at);
+      add({ path: at, data: found.data, mode: 0o755, part: 'libraries' });
+      queue.push({ path: at, needs: neededBy(found.real) });
+    }
+  }
+}
+
+/** Looks a path up in the unpacked packages, links followed as in a merged /usr; throws for none of its package's files. */
+function finder(packages) {
+  const look = (path, depth = 0) => {
+    const tail = path.startsWith('/usr/') ? path.slice(4) : path;
+    for (const { folder } of packages) {
+      for (const candidate of [join(folder, 'usr', tail), join(folder, tail)]) {
+        const stat = lstatSync(candidate, { throwIfNoEntry: false });
+        if (stat?.isFile())
+          return { real: candidate, data: readFileSync(candidate), mode: stat.mode & 0o755 };
+        if (stat?.isSymbolicLink() && depth < 8) {
+          const link = readlinkSync(candidate);
+          return look(link.startsWith('/') ? link : normalize(join(dirname(path), link)), depth + 1);
+        }
+      }
+    }
+    return undefined;
+  };
+  return look;
+}
+
+/** `lib{a,b}.so` is two names. */
+function expand(path) {
+  const [, head, choices, tail] = /^(.*)\{(.*)\}(.*)$/.exec(path) ?? [];
+  return choices === undefined ? [path] : choices.split(',').map((one) => `${head}${one}${tail}`);
+}
+
+function isElf(data) {
+  return data.subarray(0, 4).toString('latin1') === '\x7fELF';
+}
+
+/** The names of libraries that a program is linked with, its interpreter among them. */
+function neededBy(path) {
+  const text = run('readelf', ['-W', '-d', '-l', path]);
+  const libraries = [...text.matchAll(/\(NEEDED\)\s+Shared library: \[(.+)\]/g)].map(([, name]) => name);
+  const interpreter = /Requesting program interpreter: .*\/([^/\]]+)\]/.exec(text)?.[1];
+  return interpreter === undefined ? libraries : [...libraries, interpreter];
+}
+
+/** The Node.js that runs this script: without its symbols 10 MB less. */
+function strippedNode(cache) {
+  const path = process.execPath;
+  const { size, mtimeMs } = lstatSync(path);
+  return cached(cache, ['node', process.version, path, size, mtimeMs], '.node', () => {
+    const target = join(cache, `stripping-${process.pid}`);
+    run('strip', ['-o', target, path]);
+    const data = readFileSync(target);
+    run('rm', [target]);
+    return data;
+  });
+}
+
+/** Of koffi's libraries the one for Debian's C library. */
+function bundleFiles(bundle) {
+  if (!existsSync(join(bundle, 'kata-agent.mjs'))) throw new Error(`${bundle} has no kata-agent.mjs`);
+  return readdirSync(bundle, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/^musl_/.test(entry.name) && !/LICENSE/.test(entry.name))
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(bundle.length + 1))
+    .sort();
+}

@@ -1,0 +1,79 @@
+// The image that a developer boots: a guest's, and a relay from the machine's network to its vsock.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { agentPort } from '../image/vm/ports.mjs';
+import { root } from './bootstrap.mjs';
+import { buildImage } from './image-build.mjs';
+
+/** Where the kernel finds the first program of such an image. */
+export const firstProgram = '/vm-init';
+
+const home = '/usr/lib/kata-agent-vm';
+
+/**
+ * Builds it into a folder. The configuration's listener lets the relay in beside the host (S24), unless it is taken
+ * `asItIs`: then nobody but the host, which is not there, can call the agent.
+ */
+export async function buildVmImage({
+  config,
+  asItIs = false,
+  files = [],
+  with: wanted = [],
+  out,
+  level = 3,
+  ...rest
+}) {
+  mkdirSync(out, { recursive: true });
+  let adapted;
+  if (config !== undefined) {
+    const text = readFileSync(config, 'utf8');
+    adapted = join(out, 'config.toml');
+    writeFileSync(adapted, asItIs ? text : withRelay(text));
+  }
+  return buildImage({
+    ...rest,
+    config: adapted,
+    with: ['loopback', ...wanted],
+    files: [...(await relayFiles(out)), ...files],
+    level,
+    out,
+  });
+}
+
+/** The document with a listener that the relay may use as well as the host. */
+export function withRelay(text) {
+  if (/^\[\[listener\]\]/m.test(text)) {
+    if (/cid:1"|"any"/.test(text)) return text;
+    throw new Error('the relay comes from CID 1: add "cid:1" to the peers of a [[listener]] on port 1024');
+  }
+  const peers = JSON.stringify(['host', 'cid:1']);
+  const listener = `[[listener]]\nname = "host"\naddress = "vsock://-1:${agentPort}"\npeers = ${peers}\n`;
+  return `${text.replace(/^server_addr *=.*\n/m, '')}\n# Added by npm run vm.\n${listener}`;
+}
+
+async function relayFiles(out) {
+  const folder = join(out, 'relay');
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['image/vm/relay.mjs'],
+    outfile: join(folder, 'relay.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    external: ['koffi'],
+    banner: {
+      js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  });
+  return [
+    { path: firstProgram, data: readFileSync(join(root, 'image', 'vm', 'init.sh')), mode: 0o755 },
+    ...readdirSync(folder).map((name) => ({
+      path: join(home, name),
+      data: readFileSync(join(folder, name)),
+    })),
+    { path: join(home, 'node_modules'), link: '../kata-agent/node_modules' },
+  ];
+}

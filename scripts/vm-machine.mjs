@@ -1,0 +1,195 @@
+// A virtual machine under QEMU, from its start to its end.
+import { spawn, spawnSync } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const program = 'qemu-system-x86_64';
+
+/** Where Debian has it; it is in no PATH. */
+const virtiofsd = '/usr/libexec/virtiofsd';
+
+/** The name of the shared folder, as Kata's runtimes call it. */
+const shareTag = 'kataShared';
+
+/**
+ * Boots. KVM is taken where it works, and emulation elsewhere.
+ * `kernel`, `initrd`: files. `memory`: MB. `append`: words of the kernel's line. `forward`: TCP ports of the guest.
+ * `disks`: files, in the order of PCI slots 0x10, 0x11, …; `share`: a folder for virtio-fs. `console`: a file for a copy.
+ */
+export async function startMachine({
+  kernel,
+  initrd,
+  memory = 512,
+  append = [],
+  forward = [],
+  disks = [],
+  share,
+  console: copy,
+  args = [],
+}) {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-vm-'));
+  const ports = new Map();
+  for (const port of forward) ports.set(port, await freePort());
+  const sharing = share === undefined ? undefined : await startSharing(folder, share);
+  const qemu = spawn(
+    program,
+    [
+      ...['-accel', accelerator(), '-cpu', 'max', '-smp', '2', '-m', String(memory)],
+      ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
+      ...['-kernel', kernel, '-initrd', initrd],
+      ...['-append', ['console=ttyS0', 'panic=-1', 'quiet', ...append].join(' ')],
+      ...['-netdev', ['user', 'id=net', ...forwards(ports)].join(',')],
+      ...['-device', 'virtio-net-pci,netdev=net,romfile='],
+      ...disks.flatMap((file, index) => [
+        ...['-drive', `file=${file},if=none,id=disk${index},format=raw`],
+        ...[
+          '-device',
+          `virtio-blk-pci,drive=disk${index},addr=0x${(0x10 + index).toString(16)},serial=disk${index}`,
+        ],
+      ]),
+      ...(sharing === undefined ? [] : sharingArguments(sharing.socket, memory)),
+      ...args,
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  return new Machine({ qemu, folder, ports, sharing, copy });
+}
+
+/**
+ * KVM where a machine comes up under it. On some it opens, and the first processor then fails: so one is made and ended.
+ */
+function accelerator() {
+  const { status } = spawnSync(
+    program,
+    ['-accel', 'kvm', '-cpu', 'max', '-nodefaults', '-display', 'none', '-S', '-monitor', 'stdio'],
+    { input: 'quit\n', stdio: ['pipe', 'ignore', 'ignore'], timeout: 10_000 },
+  );
+  return status === 0 ? 'kvm' : 'tcg';
+}
+
+class Machine extends EventEmitter {
+  /** The console's lines so far. */
+  lines = [];
+  #qemu;
+  #ports;
+
+  constructor({ qemu, folder, ports, sharing, copy }) {
+    super();
+    this.#qemu = qemu;
+    this.#ports = ports;
+    const file = copy === undefined ? undefined : createWriteStream(copy);
+    for (const stream of [qemu.stdout, qemu.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        const text = plain(line);
+        file?.write(`${text}\n`);
+        this.lines.push(text);
+        this.emit('line', text);
+      });
+    }
+    /** QEMU's exit code, once the machine is off. */
+    this.ended = once(qemu, 'close').then(([code]) => {
+      sharing?.process.kill();
+      file?.end();
+      rmSync(folder, { recursive: true, force: true });
+      this.emit('end');
+      return code;
+    });
+  }
+
+  /** The port of this machine that leads to one of the guest. */
+  port(guest) {
+    return this.#ports.get(guest);
+  }
+
+  connect(guest) {
+    return connect({ host: '127.0.0.1', port: this.port(guest), allowHalfOpen: true });
+  }
+
+  /** Resolves with the first console line, past ones included, that has this in it; rejects when the machine ends. */
+  line(pattern) {
+    const found = this.lines.find((line) => pattern.test(line));
+    if (found !== undefined) return Promise.resolve(found);
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        this.off('line', look);
+        this.off('end', fail);
+      };
+      const look = (line) => {
+        if (!pattern.test(line)) return;
+        settle();
+        resolve(line);
+      };
+      const fail = () => {
+        settle();
+        reject(
+          new Error(
+            `the machine ended before its console said ${pattern}:\n${this.lines.slice(-20).join('\n')}`,
+          ),
+        );
+      };
+      this.on('line', look);
+      this.on('end', fail);
+      if (this.#qemu.exitCode !== null) fail();
+    });
+  }
+
+  /** Pulls the plug. */
+  kill() {
+    this.#qemu.kill('SIGKILL');
+    return this.ended;
+  }
+}
+
+function forwards(ports) {
+  return [...ports].map(([guest, host]) => `hostfwd=tcp:127.0.0.1:${host}-10.0.2.15:${guest}`);
+}
+
+/** virtiofsd reads and writes the guest's memory, so it is shared. */
+function sharingArguments(socket, memory) {
+  return [
+    ...['-object', `memory-backend-memfd,id=memory,size=${memory}M,share=on`, '-numa', 'node,memdev=memory'],
+    ...['-chardev', `socket,id=share,path=${socket}`],
+    ...['-device', `vhost-user-fs-pci,chardev=share,tag=${shareTag},queue-size=1024`],
+  ];
+}
+
+async function startSharing(folder, share) {
+  const socket = join(folder, 'virtiofsd.sock');
+  const child = spawn(
+    virtiofsd,
+    [
+      '--socket-path',
+      socket,
+      '--shared-dir',
+      share,
+      '--sandbox',
+      'none',
+      '--cache',
+      'auto',
+      '--log-level',
+      'warn',
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+  child.once('error', (error) => console.error(`virtiofsd: ${error.message}`));
+  return { process: child, socket };
+}
+
+/** A port that was free a moment ago: QEMU cannot tell which one it would choose. */
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A console's line without what the firmware sends to move the cursor. */
+function plain(line) {
+  return line.replace(/\u001b(\[[0-9;?]*[a-zA-Z]|c)/g, '').replace(/\r/g, '');
+}
