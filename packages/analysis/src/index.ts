@@ -27,7 +27,6 @@ export { type ImageConfig, type ImageConfigs, parseImageConfig } from './pod/ima
 export { type ObjectFile, readWorkloads } from './pod/read-workloads.js';
 export type { Workload } from './pod/workload.js';
 export {
-  type Change,
   checkWorkload,
   type CheckOptions,
   type RefusedCall,
@@ -35,6 +34,7 @@ export {
 } from './preflight/check-workload.js';
 export { YamlText } from './test/yaml-text.js';
 export { judgeOf } from './preflight/judge-of.js';
+export type { Change } from './preflight/list-changes.js';
 export {
   type LostAbility,
   preflight,

@@ -64,6 +64,22 @@ test('the least change of a list: what to add, or what to take out', async () =>
   );
 });
 
+test('what several lists refuse has to change in each of them', async () => {
+  assert.deepEqual(
+    await changes('release = "4.1"\nallowed_endpoints = ["@pod"]\nblocked_endpoints = ["@exec"]'),
+    [
+      'config.toml:4: take @exec out of blocked_endpoints, or name its other members one by one: ExecProcess is needed',
+      'config.toml:3: add "ExecProcess" to allowed_endpoints',
+    ],
+  );
+  const listener =
+    'allowed_endpoints = ["@pod"]\n[[listener]]\nname = "host"\naddress = "unix:///a"\nallowed_endpoints = ["@pod"]';
+  assert.deepEqual(await changes(listener), [
+    'config.toml:2: add "ExecProcess" to allowed_endpoints',
+    'config.toml:6: add "ExecProcess" to allowed_endpoints of listener "host"',
+  ]);
+});
+
 test('what a rule stumbles over is found whatever way it is written', async () => {
   const of = async (method: string, expression: string): Promise<readonly string[]> =>
     (await changes(rule(method, expression))).map((text) =>

@@ -1,6 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
-import type { Configuration, Rule } from '@kata-agent/config';
+import type { ApiDocument, Configuration, Rule } from '@kata-agent/config';
 import type { Decision } from '@kata-agent/gate';
 import type { RuleBook } from '@kata-agent/gate/rules';
 import { expectedCalls } from '../calls/expected-calls.js';
@@ -10,6 +10,7 @@ import type { ImageConfigs } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import { type Culprit, culpritsOf } from './culprits-of.js';
 import { judgeOf } from './judge-of.js';
+import { type Change, listChanges } from './list-changes.js';
 import { SandboxView } from './sandbox-view.js';
 
 /** A call that the workload causes and the configuration refuses. */
@@ -22,14 +23,6 @@ export interface RefusedCall {
   readonly culprits: readonly Culprit[];
   /** The rule that refuses; absent when the lists do. */
   readonly rule?: Rule;
-}
-
-/** What would make the workload work. */
-export interface Change {
-  /** One line, in the imperative: `add "ExecProcess" to allowed_endpoints`. */
-  readonly text: string;
-  /** `config.toml:12`; absent: wherever fits. */
-  readonly place?: string;
 }
 
 /** What a configuration means for one workload. */
@@ -100,35 +93,20 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
     workload,
     sufficient: calls.length === 0,
     refused: calls,
-    changes: changesFor(calls),
+    changes: changesFor(calls, configuration.api.documents),
     unjudged: [...unjudged],
   };
 }
 
-function changesFor(refused: readonly RefusedCall[]): readonly Change[] {
+function changesFor(refused: readonly RefusedCall[], documents: readonly ApiDocument[]): readonly Change[] {
   const changes = new Map<string, Change>();
   for (const call of refused) {
-    for (const change of call.rule === undefined ? [listChange(call)] : ruleChanges(call, call.rule)) {
-      changes.set(change.text, change);
-    }
+    const { method, decision, rule } = call;
+    const needed =
+      rule === undefined ? listChanges(documents, decision.listener, method) : ruleChanges(call, rule);
+    for (const change of needed) changes.set(`${change.place ?? ''} ${change.text}`, change);
   }
   return [...changes.values()];
-}
-
-function listChange({ method, decision: { reason } }: RefusedCall): Change {
-  const place = /\(([^()]+:\d+)\)$/.exec(reason)?.[1];
-  const where = place === undefined ? {} : { place };
-  const group = /^in (blocked_endpoints.*?) as (\S+)/.exec(reason);
-  if (group !== null) {
-    return {
-      text: `take ${group[2] ?? ''} out of ${group[1] ?? ''}, or name its other members one by one: ${method} is needed`,
-      ...where,
-    };
-  }
-  if (reason.startsWith('in blocked_endpoints'))
-    return { text: `take "${method}" out of blocked_endpoints`, ...where };
-  if (reason.startsWith('came with')) return { text: `raise release: ${method} ${reason}` };
-  return { text: `add "${method}" to allowed_endpoints`, ...where };
 }
 
 function ruleChanges({ method, culprits }: RefusedCall, { name, span }: Rule): readonly Change[] {
