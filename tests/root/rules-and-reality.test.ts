@@ -3,6 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { LinuxDeviceSchema, MountSchema, type Spec } from '@kata-agent/protocol/oci';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
@@ -22,9 +25,17 @@ expression = 'mounts.all(mount, mount.type != "bind" || mount.source.within("${s
 name = "no-memory"
 endpoints = ["CreateContainer"]
 expression = 'devices.all(device, device.Major != 1)'
+
+[[api.rule]]
+name = "few"
+endpoints = ["CreateContainer"]
+expression = '!container.id.startsWith("few") || !sandbox.containers.exists(id, id.startsWith("few"))'
 `;
 
-type Change = (request: ReturnType<typeof containerRequest>) => object;
+/** The last word of SetPolicy here. */
+const closing = '[api]\nblocked_endpoints = ["ExecProcess", "ReadStdout"]\n';
+
+type Change = (spec: Spec) => void;
 
 describe('what a rule has looked at is what is done', { skip: whyNoContainers() ?? false }, () => {
   let folder = '';
@@ -47,14 +58,16 @@ describe('what a rule has looked at is what is done', { skip: whyNoContainers() 
 
   async function refused(change: Change, expected: RegExp): Promise<void> {
     number += 1;
-    const request = containerRequest({ id: `c${number}-${process.pid}`, rootfs, args: ['true'] });
-    const { code, message } = await answerOf(client.createContainer({ ...request, OCI: change(request) }));
+    const init = containerRequest({ id: `c${number}-${process.pid}`, rootfs, args: ['true'] });
+    const request = create(CreateContainerRequestSchema, init);
+    if (request.OCI !== undefined) change(request.OCI);
+    const { code, message } = await answerOf(client.createContainer(request));
     assert.match(`${code}: ${message}`, expected);
   }
 
-  const mount =
-    (type: string, source: string, options: string[]): Change =>
-    ({ OCI }) => ({ ...OCI, Mounts: [...(OCI?.Mounts ?? []), { destination: '/m', type, source, options }] });
+  const mount = (type: string, source: string, options: string[]): Change => {
+    return ({ Mounts }) => Mounts.push(create(MountSchema, { destination: '/m', type, source, options }));
+  };
 
   it('a mount that runc would bind calls itself one', async () => {
     for (const type of ['tmpfs', 'proc', 'none', ''])
@@ -83,14 +96,23 @@ describe('what a rule has looked at is what is done', { skip: whyNoContainers() 
 
   it('a device has the numbers that it is asked by', async () => {
     const device = (Major: bigint): Change => {
-      return ({ OCI }) => ({
-        ...OCI,
-        Linux: { ...OCI?.Linux, Devices: [{ Path: '/dev/m', Type: 'c', Major, Minor: 1n }] },
-      });
+      return ({ Linux }) =>
+        Linux?.Devices.push(create(LinuxDeviceSchema, { Path: '/dev/m', Type: 'c', Major, Minor: 1n }));
     };
     await refused(device(1n), /rule "no-memory"/);
     for (const major of [4097n, 2n ** 32n + 1n, 2n ** 53n + 1n, -4095n])
       await refused(device(major), /INVALID_ARGUMENT: .*no such device number/);
+  });
+
+  it('a rule that counts containers counts those that were asked for at the same time', async () => {
+    const ids = [1, 2, 3, 4].map((each) => `few-${each}-${process.pid}`);
+    const answers = await Promise.all(
+      ids.map((id) => answerOf(client.createContainer(containerRequest({ id, rootfs, args: ['true'] })))),
+    );
+    const codes = answers.map(({ code }) => code).sort();
+    assert.deepEqual(codes, ['OK', 'PERMISSION_DENIED', 'PERMISSION_DENIED', 'PERMISSION_DENIED']);
+    assert.match(answers.map(({ message }) => message).join(), /rule "few"/);
+    for (const id of ids) await answerOf(client.removeContainer({ containerId: id }));
   });
 
   it('all that was refused left nothing: the same ids can be had', async () => {
@@ -99,5 +121,36 @@ describe('what a rule has looked at is what is done', { skip: whyNoContainers() 
     await client.startContainer({ containerId: id });
     await client.execProcess({ containerId: id, execId: 'e', process: processRequest(['true']) });
     assert.equal((await client.waitProcess({ containerId: id, execId: 'e' })).status, 0);
+  });
+
+  it('nothing that waited while SetPolicy refused it is done, and no output that came later is read', async () => {
+    const id = `last-${process.pid}`;
+    await client.createContainer(containerRequest({ id, rootfs, args: ['cat'] }));
+    await client.startContainer({ containerId: id });
+    const reads = [1, 2, 3].map(() =>
+      answerOf(client.readStdout({ containerId: id, execId: '', len: 4096 })),
+    );
+    const slow = answerOf(
+      client.createContainer(containerRequest({ id: `slow-${process.pid}`, rootfs, args: ['true'] })),
+    );
+    const late = answerOf(
+      client.execProcess({ containerId: id, execId: 'late', process: processRequest(['true']) }),
+    );
+    await client.setPolicy({ policy: closing });
+    assert.equal((await slow).code, 'OK');
+    assert.equal((await late).code, 'UNIMPLEMENTED');
+    await client.writeStdin({ containerId: id, execId: '', data: Buffer.from('a secret') });
+    await client.closeStdin({ containerId: id, execId: '' });
+    assert.deepEqual(
+      (await Promise.all(reads)).map(({ code }) => code),
+      ['UNIMPLEMENTED', 'UNIMPLEMENTED', 'UNIMPLEMENTED'],
+    );
+    await agent.stop();
+    const outcomes = agent
+      .records()
+      .filter(
+        (record) => record['kind'] === 'outcome' && /rule \\"few/.test(JSON.stringify(record['result'])),
+      );
+    assert.equal(outcomes.length, 3, 'what was let through at first has an intent, and this outcome');
   });
 });

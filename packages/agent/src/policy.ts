@@ -9,6 +9,7 @@ import { loadRules, noRules } from './rules.js';
 export class Policy {
   #gate: Gate;
   #rules: RuleBook;
+  #revision = 0;
 
   constructor(gate: Gate, rules: RuleBook = noRules) {
     this.#gate = gate;
@@ -21,6 +22,11 @@ export class Policy {
     if (rules.length === 0) return new Policy(gate);
     const { compileRules } = await loadRules();
     return new Policy(gate, compileRules(rules));
+  }
+
+  /** Another one each time that it was narrowed. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** By the lists: whether a listener may call a method at all. */
@@ -60,6 +66,7 @@ export class Policy {
     const rules = extend(this.#rules, document.rules);
     this.#gate = gate;
     this.#rules = rules;
+    this.#revision += 1;
     return undefined;
   }
 }

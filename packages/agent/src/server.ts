@@ -10,6 +10,7 @@ import { auditing } from './interceptors/auditing.js';
 import { Decisions } from './interceptors/decisions.js';
 import { recordedFacts } from './interceptors/facts-of.js';
 import { translateFailures } from './interceptors/failures.js';
+import { judge } from './interceptors/judge.js';
 import { ruling } from './interceptors/ruling.js';
 import type { Caller } from './listeners/caller.js';
 import type { Log } from './log.js';
@@ -34,11 +35,12 @@ export function agentServer(options: {
 }): AgentServer {
   const { configuration, services, audit, log } = options;
   const { api, limits } = configuration;
-  const { policy } = services;
+  const { policy, guest } = services;
+  const judged = judge(policy, guest);
   const decisions = new Decisions();
   const factsOf = recordedFacts(configuration.audit.facts);
   const server = createServer<Caller>({
-    services: [service(AgentService, bind(services)), service(Health, health)],
+    services: [service(AgentService, bind(services, judged)), service(Health, health)],
     admit: admission({
       policy,
       audit,
@@ -46,7 +48,7 @@ export function agentServer(options: {
       onFailure: configuration.audit.onFailure,
     }),
     interceptors: [
-      ruling({ policy, guest: services.guest, audit, decisions, factsOf, onDeniedRead: api.onDeniedRead }),
+      ruling({ policy, judge: judged, guest, audit, decisions, factsOf, onDeniedRead: api.onDeniedRead }),
       auditing(audit, decisions, factsOf),
       translateFailures,
     ],

@@ -51,6 +51,19 @@ export class Guest {
     return this.#changes.run(() => translated(task));
   }
 
+  /**
+   * This guest as one call has it: `check` is asked again when a change's turn comes, since what the call was let through
+   * by may have changed while it waited. What it throws, a GuestError, is how the change fails.
+   */
+  forCall(check: () => void): Guest {
+    const change: Guest['change'] = (task) =>
+      this.change(async () => {
+        check();
+        return task();
+      });
+    return Object.create(this, { change: { value: change } }) as Guest;
+  }
+
   /** Throws `invalid` when there is none. */
   container(id: string): Container {
     const container = this.containers.get(id);

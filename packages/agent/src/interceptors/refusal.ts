@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { Configuration } from '@kata-agent/config';
 import type { Decision } from '@kata-agent/gate';
+import { GuestError } from '@kata-agent/guest';
 import { ReadStreamResponseSchema } from '@kata-agent/protocol/agent';
 import { Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,6 +25,12 @@ export function refusal(
   const error = statusOf(decision);
   // The wait holds no process back from ending.
   return method === 'GetOOMEvent' ? delay(oomEventDelayMs, { error }, { ref: false }) : { error };
+}
+
+/** How a call fails that was let through, had to wait, and is refused now that its turn has come. */
+export function refusedInTurn(decision: Decision): GuestError {
+  const kind = decision.rule === undefined ? 'unimplemented' : 'refused';
+  return new GuestError(kind, statusOf(decision).message);
 }
 
 function statusOf({ method, rule, message, reason }: Decision): TtrpcError {

@@ -8,6 +8,7 @@ import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { Policy } from '../policy.js';
 import { Decisions } from './decisions.js';
+import { judge } from './judge.js';
 import { ruling } from './ruling.js';
 
 interface Rule {
@@ -36,11 +37,11 @@ function underRule({ method: ruled, verdict }: Rule, onDeniedRead: 'error' | 'eo
     hasRulesFor: (method) => method === ruled,
     decide: (listed) => ({ ...listed, ...verdict }),
   });
+  const guest = { containerFacts: () => undefined, sandboxFacts: { id: '', containers: [] } };
   const intercept = ruling({
     policy,
+    judge: judge(policy, guest),
     guest: {
-      containerFacts: () => undefined,
-      sandboxFacts: { id: '', containers: [] },
       noteReader: ({ stream }, _reader, admitted) => readers.push(`${stream} ${admitted}`),
     },
     audit: { refuse: (call, { rule }) => refused.push({ ...call, rule }) },
@@ -65,6 +66,7 @@ function underRule({ method: ruled, verdict }: Rule, onDeniedRead: 'error' | 'eo
   };
   const narrow = () => {
     narrowed = true;
+    policy.narrow({ file: 'SetPolicy', rules: [], listeners: new Map() }, (book) => book);
   };
   return { call, refused, readers, narrow };
 }
@@ -132,5 +134,22 @@ describe('the rules', () => {
     narrow();
     await assert.rejects(call('startContainer', mayNotRun), { code: Code.Unimplemented });
     assert.equal(refused.length, 1);
+  });
+
+  it('keep what was read from a caller who was refused while he waited; a change is told', async () => {
+    for (const method of ['readStdout', 'waitProcess', 'statsContainer'] as const) {
+      const { call, narrow, refused } = underRule({ method: '', verdict: {} });
+      const waited = async () => {
+        narrow();
+        return create(AgentService.method[method].output);
+      };
+      await assert.rejects(call(method, waited), { code: Code.Unimplemented }, method);
+      assert.equal(refused.length, 1);
+    }
+    const { call, narrow } = underRule({ method: '', verdict: {} });
+    await call('execProcess', async () => {
+      narrow();
+      return create(AgentService.method.execProcess.output);
+    });
   });
 });

@@ -1,14 +1,34 @@
-import type { ServiceImplementation } from '@kata-agent/ttrpc';
-import type { AgentService } from '@kata-agent/protocol/agent';
+import type { Message } from '@bufbuild/protobuf';
+import { endpoints, isMethodName } from '@kata-agent/catalogue';
+import { AgentService } from '@kata-agent/protocol/agent';
+import type { HandlerContext, ServiceImplementation } from '@kata-agent/ttrpc';
+import type { Judge } from '../interceptors/judge.js';
+import { refusedInTurn } from '../interceptors/refusal.js';
 import type { Caller } from '../listeners/caller.js';
 import type { HandlerTable, LocalName, Services } from './handler.js';
 import { handlers } from './table.js';
 
-/** The table of handlers as the server takes it: each bound to what it works with. */
-export function bind(services: Services): ServiceImplementation<typeof AgentService, Caller> {
+/**
+ * The table of handlers as the server takes it: each bound to what it works with. A call that changes something may wait
+ * for others; `judge` is asked again when its turn has come.
+ */
+export function bind(services: Services, judge: Judge): ServiceImplementation<typeof AgentService, Caller> {
   const bound = <M extends LocalName>(name: M): [M, unknown] => {
     const handler = handlers[name];
-    return [name, (request: never, context: never) => handler(services, request, context)];
+    const method: string = AgentService.method[name].name;
+    if (isMethodName(method) && !endpoints[method].changes)
+      return [name, (request: never, context: never) => handler(services, request, context)];
+    const inTurn = (request: Message, context: HandlerContext<Caller>) => () => {
+      const decision = judge(request, context);
+      if (decision.outcome === 'deny') throw refusedInTurn(decision);
+    };
+    return [
+      name,
+      (request: never, context: never) => {
+        const guest = services.guest.forCall(inTurn(request, context));
+        return handler({ ...services, guest }, request, context);
+      },
+    ];
   };
   return Object.fromEntries(
     (Object.keys(handlers) as (keyof HandlerTable)[]).map(bound),
