@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
@@ -152,5 +152,49 @@ describe('what a rule has looked at is what is done', { skip: whyNoContainers() 
         (record) => record['kind'] === 'outcome' && /rule \\"few/.test(JSON.stringify(record['result'])),
       );
     assert.equal(outcomes.length, 3, 'what was let through at first has an intent, and this outcome');
+  });
+});
+
+const policies = '/run/kata-agent/policies.json';
+
+describe('what SetPolicy refused stays refused when the agent is killed (S4, S20)', () => {
+  const open = '[api]\nallowed_endpoints = ["*"]\n';
+
+  it('by lists and by rules, before the next agent listens', async () => {
+    const killed = await AgentProcess.start({ config: open });
+    const next: AgentProcess[] = [];
+    try {
+      const { agent: first } = await killed.connect();
+      await first.setPolicy({ policy: '[api]\nblocked_endpoints = ["GetMetrics"]\n' });
+      await first.setPolicy({
+        policy: '[[api.rule]]\nname = "r"\nendpoints = ["GetGuestDetails"]\nexpression = "false"\n',
+      });
+      assert.equal(
+        (await answerOf(first.setPolicy({ policy: '[api]\nstrict = true' }))).code,
+        'INVALID_ARGUMENT',
+      );
+      const kept = readFileSync(`/proc/${killed.process.pid}/root${policies}`, 'utf8');
+      assert.doesNotMatch(kept, /strict/);
+      const file = join(killed.folder, 'kept');
+      writeFileSync(file, kept);
+      killed.process.kill('SIGKILL');
+      await killed.exited;
+      const setup = `mkdir -p ${dirname(policies)} && cp ${file} ${policies}`;
+      const agent = await AgentProcess.start({ config: open, setup });
+      next.push(agent);
+      const { agent: second } = await agent.connect();
+      assert.equal((await answerOf(second.getMetrics({}))).code, 'UNIMPLEMENTED');
+      assert.equal((await answerOf(second.getGuestDetails({}))).code, 'PERMISSION_DENIED');
+      assert.equal((await answerOf(second.listInterfaces({}))).code, 'OK');
+    } finally {
+      for (const agent of [killed, ...next]) await agent.dispose();
+    }
+  });
+
+  it('and an agent that cannot tell does not listen', async () => {
+    const setup = `mkdir -p ${dirname(policies)} && echo '{' > ${policies}`;
+    const { code, stderr } = await AgentProcess.run({ config: open, setup });
+    assert.equal(code, 3);
+    assert.match(stderr, /policies\.json does not tell what SetPolicy refused/);
   });
 });

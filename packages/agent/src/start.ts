@@ -10,6 +10,7 @@ import { CannotApply } from './cannot-apply.js';
 import { Ending } from './ending.js';
 import { guestOptions } from './guest-options.js';
 import type { Caller } from './listeners/caller.js';
+import { KeptPolicies } from './kept-policies.js';
 import { listen } from './listeners/listen.js';
 import type { Log } from './log.js';
 import { measureConfiguration } from './measure.js';
@@ -17,8 +18,12 @@ import { startMemoryAgent } from './memory-agent.js';
 import { protectFromOomKiller } from './oom-score.js';
 import { Policy } from './policy.js';
 import { Readers } from './readers.js';
+import { restorePolicies } from './restore-policies.js';
 import { agentServer } from './server.js';
 import { version } from './version.js';
+
+/** Goes with the boot, and no request can have it mounted (S10). */
+const keptPoliciesFile = '/run/kata-agent/policies.json';
 
 /** An agent that listens. */
 export interface RunningAgent {
@@ -52,6 +57,8 @@ export async function startAgent(
   try {
     await audit.boot({ ...bootFacts(configuration), measured });
     const policy = await Policy.of(agentGate(configuration), configuration);
+    const keptPolicies = KeptPolicies.open(keptPoliciesFile, bootId());
+    await restorePolicies(keptPolicies, policy, log);
     const readers = new Readers(policy, configuration.listeners);
     const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
     const guest = await Guest.open(guestOptions(configuration, { syscalls, readable, log })).catch(
@@ -62,7 +69,7 @@ export async function startAgent(
     const memoryAgent = startMemoryAgent(configuration, guest);
     const server = agentServer({
       configuration,
-      services: { guest, policy, memoryAgent, end: () => ending.begin('DestroySandbox') },
+      services: { guest, policy, keptPolicies, memoryAgent, end: () => ending.begin('DestroySandbox') },
       audit,
       log,
     });

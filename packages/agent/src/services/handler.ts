@@ -3,6 +3,7 @@ import type { Guest, MemoryAgent } from '@kata-agent/guest';
 import type { AgentService } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
+import type { KeptPolicies } from '../kept-policies.js';
 import type { Policy } from '../policy.js';
 
 type Methods = typeof AgentService.method;
@@ -14,6 +15,7 @@ export type LocalName = keyof Methods;
 export interface Services {
   readonly guest: Guest;
   readonly policy: Policy;
+  readonly keptPolicies: Pick<KeptPolicies, 'full' | 'keep'>;
   /** Undefined: `mem_agent_enable` is off. */
   readonly memoryAgent: MemoryAgent | undefined;
   /** Ends the agent once the calls in flight are answered. */
