@@ -86,7 +86,7 @@ test('an unknown word or variable is a warning with the nearest known one', asyn
 test('a bad value of a known override is fatal wherever it comes from, even if a stronger one wins', async () => {
   assert.equal(
     await fails(open, { kernelLine: 'quiet agent.hotplug_timeout=0', flags: { hotplug_timeout: '5' } }),
-/proc/cmdline:1:7: kernel line agent.hotplug_timeout: hotplug_timeout must be a number of seconds from 1 to 2147483, not "0"
+    `/proc/cmdline:1:7: kernel line agent.hotplug_timeout: hotplug_timeout must be a number of seconds from 1 to 2147483, not "0"
   quiet agent.hotplug_timeout=0
         ^^^^^^^^^^^^^^^^^^^^^^^
 help: for example: 10`,
