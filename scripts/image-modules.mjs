@@ -1,5 +1,5 @@
 // Kernel modules: those asked for, those that they need, and the two index files that modprobe reads.
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cached, run } from './image-packages.mjs';
 
@@ -19,7 +19,7 @@ export function moduleFiles({ kernel, release, cache, digest }, names) {
     cached(cache, [digest, path], '.ko', () =>
       path.endsWith('.xz')
         ? run('xz', ['-dc', join(below, 'kernel', path)], { encoding: 'buffer' })
-        : run('cat', [join(below, 'kernel', path)], { encoding: 'buffer' }),
+        : readFileSync(join(below, 'kernel', path)),
     );
   const wanted = new Map();
   const add = (name) => {
@@ -53,12 +53,7 @@ function moduleName(path) {
 }
 
 function builtInNames(below) {
-  try {
-    const text = run('cat', [join(below, 'modules.builtin')]);
-    return new Set(text.split('\n').map(moduleName));
-  } catch (error) {
-    throw new Error(`the kernel's package has no list of what is built in: ${error.message}`);
-  }
+  return new Set(readFileSync(join(below, 'modules.builtin'), 'utf8').split('\n').map(moduleName));
 }
 
 /** The texts `name=value` of the section .modinfo, each ended by a NUL. */

@@ -158,7 +158,7 @@ function strippedNode(cache) {
 function bundleFiles(bundle) {
   if (!existsSync(join(bundle, 'kata-agent.mjs'))) throw new Error(`${bundle} has no kata-agent.mjs`);
   return readdirSync(bundle, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !/^musl_/.test(entry.name) && !/LICENSE/.test(entry.name))
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('musl_') && !entry.name.startsWith('LICENSE'))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(bundle.length + 1))
     .sort();
 }

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { agentPort } from '../image/vm/ports.mjs';
+import { agentPort } from './vm-ports.mjs';
 import { root } from './bootstrap.mjs';
 import { buildImage } from './image-build.mjs';
 
@@ -56,7 +56,7 @@ async function relayFiles(out) {
   const folder = join(out, 'relay');
   await build({
     absWorkingDir: root,
-    entryPoints: ['image/vm/relay.mjs'],
+    entryPoints: ['scripts/vm-relay.mjs'],
     outfile: join(folder, 'relay.mjs'),
     bundle: true,
     platform: 'node',

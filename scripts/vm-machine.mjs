@@ -15,6 +15,9 @@ const virtiofsd = '/usr/libexec/virtiofsd';
 /** The name of the shared folder, as Kata's runtimes call it. */
 const shareTag = 'kataShared';
 
+/** The PCI slot of the first disk; the others follow. Kata's runtimes name a disk by such a path. */
+const firstDiskSlot = 0x10;
+
 /**
  * Boots. KVM is taken where it works, and emulation elsewhere.
  * `kernel`, `initrd`: files. `memory`: MB. `append`: words of the kernel's line. `forward`: TCP ports of the guest.
@@ -38,22 +41,21 @@ export async function startMachine({
   const qemu = spawn(
     program,
     [
-      ...['-accel', accelerator(), '-cpu', 'max', '-smp', '2', '-m', String(memory)],
-      ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
-      ...['-kernel', kernel, '-initrd', initrd],
-      ...['-append', ['console=ttyS0', 'panic=-1', 'quiet', ...append].join(' ')],
-      ...['-netdev', ['user', 'id=net', ...forwards(ports)].join(',')],
-      ...['-device', 'virtio-net-pci,netdev=net,romfile='],
-      ...disks.flatMap((file, index) => [
-        ...['-drive', `file=${file},if=none,id=disk${index},format=raw`],
-        ...[
-          '-device',
-          `virtio-blk-pci,drive=disk${index},addr=0x${(0x10 + index).toString(16)},serial=disk${index}`,
-        ],
+      ['-accel', accelerator(), '-cpu', 'max', '-smp', '2', '-m', String(memory)],
+      ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
+      ['-kernel', kernel, '-initrd', initrd],
+      ['-append', ['console=ttyS0', 'panic=-1', 'quiet', ...append].join(' ')],
+      ['-netdev', ['user', 'id=net', ...forwards(ports)].join(',')],
+      ['-device', 'virtio-net-pci,netdev=net,romfile='],
+      disks.flatMap((file, index) => [
+        '-drive',
+        `file=${file},if=none,id=disk${index},format=raw`,
+        '-device',
+        `virtio-blk-pci,drive=disk${index},addr=0x${(firstDiskSlot + index).toString(16)}`,
       ]),
-      ...(sharing === undefined ? [] : sharingArguments(sharing.socket, memory)),
-      ...args,
-    ],
+      sharing === undefined ? [] : sharingArguments(sharing.socket, memory),
+      args,
+    ].flat(),
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   return new Machine({ qemu, folder, ports, sharing, copy });
@@ -151,10 +153,10 @@ function forwards(ports) {
 /** virtiofsd reads and writes the guest's memory, so it is shared. */
 function sharingArguments(socket, memory) {
   return [
-    ...['-object', `memory-backend-memfd,id=memory,size=${memory}M,share=on`, '-numa', 'node,memdev=memory'],
-    ...['-chardev', `socket,id=share,path=${socket}`],
-    ...['-device', `vhost-user-fs-pci,chardev=share,tag=${shareTag},queue-size=1024`],
-  ];
+    ['-object', `memory-backend-memfd,id=memory,size=${memory}M,share=on`, '-numa', 'node,memdev=memory'],
+    ['-chardev', `socket,id=share,path=${socket}`],
+    ['-device', `vhost-user-fs-pci,chardev=share,tag=${shareTag},queue-size=1024`],
+  ].flat();
 }
 
 async function startSharing(folder, share) {

@@ -35,7 +35,7 @@ if (!options.compiled) {
 }
 const { buildVmImage, firstProgram } = await import('./vm-image.mjs');
 const { startMachine } = await import('./vm-machine.mjs');
-const { agentPort, stopPort, shellPort } = await import('../image/vm/ports.mjs');
+const { agentPort, stopPort, shellPort } = await import('./vm-ports.mjs');
 process.exitCode = await main();
 
 function commandLine() {

@@ -4,7 +4,7 @@ import { connectVsock, loadSyscalls } from '@kata-agent/linux';
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
-import { agentPort, shellPort, stopPort } from './ports.mjs';
+import { agentPort, shellPort, stopPort } from './vm-ports.mjs';
 
 /** This guest, as it reaches itself. */
 const local = 1;

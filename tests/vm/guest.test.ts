@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { type AgentService, CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
+import { type Channel, type Client, Code, TtrpcError } from '@kata-agent/ttrpc';
+import { readAll, readUntil, sha256, writeAll } from '../harness/container-client.js';
+import { containerRequest } from '../harness/container-request.js';
+import { clientProgram, repository } from '../harness/repository.js';
+import { makeRootfs } from '../harness/rootfs.js';
+import { agentIn, boot, imageOf, listening, type Machine, shell, whyNoMachine } from './machine.js';
+
+const skip = whyNoMachine() ?? false;
+const shared = '/run/kata-containers/shared/containers';
+
+/** A disk with a container's root file system. */
+function rootfsDisk(folder: string, rootfs: string): string {
+  const disk = join(folder, 'rootfs.ext4');
+  writeFileSync(disk, '');
+  truncateSync(disk, 16 << 20);
+  const made = spawnSync('mkfs.ext4', ['-q', '-F', '-d', rootfs, disk], { encoding: 'utf8' });
+  assert.equal(made.status, 0, made.stderr);
+  return disk;
+}
+
+describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () => {
+  let folder = '';
+  let machine: Machine;
+  let agent: Client<typeof AgentService>;
+  let channel: Channel;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-vm-test-'));
+    const share = join(folder, 'share');
+    const rootfs = makeRootfs(folder);
+    const disk = rootfsDisk(folder, rootfs);
+    mkdirSync(join(share, 'pod'), { recursive: true });
+    renameSync(rootfs, join(share, 'pod', 'rootfs'));
+    const image = await imageOf('start', { config: join(repository, 'examples', 'start.toml') });
+    // What the kernel does not know goes to the first program's environment, and what follows -- to its arguments.
+    const append = ['NODE_OPTIONS=--require=/nowhere.js', 'LD_PRELOAD=/nowhere.so', 'X=y'];
+    const more = ['--', '--explain', '-c', '/nowhere.toml'];
+    machine = await boot(image, folder, { share, disks: [disk], append: [...append, ...more] });
+    await machine.line(listening);
+    ({ agent, channel } = await agentIn(machine));
+  });
+
+  after(async () => {
+    channel?.close();
+    await machine?.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('starts the agent with fixed arguments and an empty environment, whatever the kernel’s line says (S23)', async () => {
+    const line = await shell(machine, 'tr "\\0" "\\n" < /proc/1/cmdline');
+    assert.deepEqual(line.trim().split('\n'), ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.mjs']);
+    assert.equal((await shell(machine, 'cat /proc/1/environ')).trim(), '');
+    assert.match(await shell(machine, 'cat /proc/cmdline'), /NODE_OPTIONS=--require=\/nowhere\.js/);
+  });
+
+  it('has the mounts, the loopback interface and the cgroups of a guest', async () => {
+    const mounts = await shell(machine, 'cut -d " " -f 2,3 /proc/1/mounts');
+    for (const mount of ['/proc proc', '/sys sysfs', '/dev devtmpfs', '/run tmpfs', '/sys/fs/cgroup cgroup2'])
+      assert.ok(mounts.split('\n').includes(mount), `${mount} in\n${mounts}`);
+    assert.match(await shell(machine, '/usr/sbin/ip -json link show lo'), /"UP"/);
+    assert.match(await shell(machine, 'cat /sys/fs/cgroup/cgroup.controllers'), /memory/);
+  });
+
+  it('makes a sandbox with a folder of the host, and runs a container from it', async () => {
+    const storages = [
+      { driver: 'virtio-fs', source: 'kataShared', fstype: 'virtiofs', mountPoint: `${shared}/` },
+    ];
+    await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod', storages });
+    const script = 'echo "process $$"; cat /proc/1/cgroup; read line; echo "you wrote: $line"; exit 7';
+    const rootfs = `${shared}/pod/rootfs`;
+    const id = 'folder';
+    await agent.createContainer(
+      containerRequest({ id, rootfs, args: ['sh', '-c', script], memoryLimit: 64n << 20n }),
+    );
+    await agent.startContainer({ containerId: id });
+    assert.match(await readUntil(agent, id, '0::/'), /^process 1\n0::\//);
+    const cgroup = `/sys/fs/cgroup/kata-agent-test-${process.pid}/${id}`;
+    assert.equal((await shell(machine, `cat ${cgroup}/memory.max`)).trim(), String(64 << 20));
+    await writeAll(agent, id, Buffer.from('hello over vsock\n'));
+    assert.equal(String(await readAll(agent, 'stdout', id)).trim(), 'you wrote: hello over vsock');
+    assert.equal((await agent.waitProcess({ containerId: id, execId: id })).status, 7);
+    await agent.removeContainer({ containerId: id });
+  });
+
+  it('runs a container from a disk, and passes 2 MiB through it', async () => {
+    const id = 'disk';
+    const rootfs = `/run/kata-containers/${id}/disk`;
+    const request = create(CreateContainerRequestSchema, containerRequest({ id, rootfs, args: ['cat'] }));
+    const disk = { driver: 'blk', source: '10', fstype: 'ext4', mountPoint: rootfs };
+    request.storages.push(create(StorageSchema, disk));
+    await agent.createContainer(request);
+    await agent.startContainer({ containerId: id });
+    const data = Buffer.alloc(2 << 20, 'kata');
+    const [, echoed] = await Promise.all([writeAll(agent, id, data), readAll(agent, 'stdout', id)]);
+    assert.equal(sha256(echoed), sha256(data));
+    assert.equal((await agent.waitProcess({ containerId: id, execId: id })).status, 0);
+    await agent.removeContainer({ containerId: id });
+  });
+
+  it('refuses what its configuration does not serve', async () => {
+    await assert.rejects(
+      agent.execProcess({ containerId: 'folder', execId: 'e' }),
+      (error: unknown) => error instanceof TtrpcError && error.code === Code.Unimplemented,
+    );
+  });
+
+  it('leaves nothing of containers that came and went', async () => {
+    const state = async (): Promise<string> =>
+      shell(machine, 'wc -l < /proc/1/mounts; find /sys/fs/cgroup -type d | wc -l; ls /proc/1/fd | wc -l');
+    const rootfs = `${shared}/pod/rootfs`;
+    const once = async (id: string): Promise<void> => {
+      await agent.createContainer(containerRequest({ id, rootfs, args: ['true'] }));
+      await agent.startContainer({ containerId: id });
+      assert.equal((await agent.waitProcess({ containerId: id, execId: id })).status, 0);
+      await agent.removeContainer({ containerId: id });
+    };
+    await once('first');
+    const before = await state();
+    for (let count = 0; count < 10; count++) await once(`c${count}`);
+    assert.equal(await state(), before);
+    assert.equal((await shell(machine, 'ps | grep -c "[Z] "; true')).trim(), '0', 'no zombies');
+  });
+
+  it('has a record of all that, which comes out and verifies', async () => {
+    const log = join(folder, 'audit.log');
+    writeFileSync(log, `${(await shell(machine, 'cat /run/kata-agent/audit.log')).trimEnd()}\n`);
+    const verified = spawnSync(process.execPath, [clientProgram, 'audit', 'verify', log], {
+      encoding: 'utf8',
+    });
+    assert.equal(verified.status, 0, `${verified.stdout}${verified.stderr}`);
+    const shown = spawnSync(process.execPath, [clientProgram, 'audit', 'show', log], { encoding: 'utf8' });
+    assert.match(shown.stdout, /cid 1/);
+    assert.match(shown.stdout, /ExecProcess/);
+  });
+
+  it('powers the machine off when the sandbox ends', async () => {
+    await agent.destroySandbox({});
+    assert.equal(await machine.ended, 0);
+    const end = machine.lines.join('\n');
+    assert.match(end, /kata-agent: PID 1 ends with code 0; the machine is powered off/);
+    assert.match(end, /reboot: Power down/);
+    assert.doesNotMatch(end, /Kernel panic/);
+  });
+});

@@ -1,0 +1,3 @@
+module knock
+
+go 1.21

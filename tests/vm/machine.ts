@@ -1,0 +1,147 @@
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
+import { repository } from '../harness/repository.js';
+
+/** A file put over an image: its bytes, or nothing at all where one was. */
+export interface ImageFile {
+  readonly path: string;
+  readonly data: Buffer;
+  readonly mode: number;
+}
+
+export interface Image {
+  readonly kernel: { readonly path: string; readonly bytes: number; readonly sha256: string };
+  readonly initrd: { readonly path: string; readonly bytes: number; readonly sha256: string };
+}
+
+/** A virtual machine (scripts/vm-machine.mjs). */
+export interface Machine {
+  readonly lines: readonly string[];
+  readonly ended: Promise<number | null>;
+  line(pattern: RegExp): Promise<string>;
+  connect(guestPort: number): Socket;
+  kill(): Promise<number | null>;
+}
+
+interface BootOptions {
+  readonly memory?: number;
+  readonly append?: readonly string[];
+  readonly disks?: readonly string[];
+  readonly share?: string;
+  /** Without the relay and its first program: the agent is the kernel's first. */
+  readonly bare?: boolean;
+  readonly overlay?: readonly ImageFile[];
+}
+
+/** What the scripts export; they are JavaScript. */
+interface Scripts {
+  readonly buildVmImage: (options: {
+    readonly config?: string;
+    readonly asItIs?: boolean;
+    readonly out: string;
+    readonly files?: readonly ImageFile[];
+    readonly say: (text: string) => void;
+  }) => Promise<Image>;
+  readonly firstProgram: string;
+  readonly startMachine: (options: object) => Promise<Machine>;
+  readonly cpioArchive: (entries: readonly object[]) => Buffer;
+  readonly wrapperProgram: (argv: readonly string[]) => Buffer;
+  readonly agentPort: number;
+  readonly stopPort: number;
+  readonly shellPort: number;
+  readonly inPath: (command: string) => boolean;
+}
+
+async function loadScripts(): Promise<Scripts> {
+  const names = ['vm-image', 'vm-machine', 'vm-ports', 'image-archive', 'image-wrapper', 'bootstrap'];
+  const modules = names.map(
+    (name) => import(`${repository}scripts/${name}.mjs`) as Promise<Partial<Scripts>>,
+  );
+  return Object.assign({}, ...(await Promise.all(modules))) as Scripts;
+}
+
+export const scripts: Scripts = await loadScripts();
+
+/** Why no guest can be booted here; undefined when one can. With CI=true that is an error instead. */
+export function whyNoMachine(): string | undefined {
+  const programs = [
+    'qemu-system-x86_64',
+    'strip',
+    'xz',
+    'zstd',
+    'dpkg',
+    'apt-get',
+    'mkfs.ext4',
+    'go',
+    'busybox',
+  ];
+  const missing = [
+    ...programs.filter((name) => !scripts.inPath(name)),
+    ...['/usr/libexec/virtiofsd'].filter((path) => !existsSync(path)),
+    ...(process.arch === 'x64' ? [] : [`an x86_64 machine (this one is ${process.arch})`]),
+  ];
+  if (missing.length === 0) return undefined;
+  if (process.env['CI'] === 'true') throw new Error(`CI=true, and missing: ${missing.join(', ')}`);
+  return `missing: ${missing.join(', ')}`;
+}
+
+/** An image in a folder of its own below build/, made of what is cached there. */
+export async function imageOf(name: string, options: { config?: string; asItIs?: boolean }): Promise<Image> {
+  const out = join(repository, 'build', 'vm-tests', name);
+  return scripts.buildVmImage({ ...options, out, say: () => undefined });
+}
+
+/** Boots an image. An overlay is one more archive behind the image's own, which the kernel unpacks over it. */
+export async function boot(image: Image, folder: string, options: BootOptions = {}): Promise<Machine> {
+  const { overlay = [], append = [], bare = false, ...others } = options;
+  mkdirSync(folder, { recursive: true });
+  let initrd = image.initrd.path;
+  if (overlay.length > 0) {
+    initrd = join(folder, 'initrd');
+    const base = readFileSync(image.initrd.path);
+    const padding = Buffer.alloc((512 - (base.length % 512)) % 512);
+    writeFileSync(initrd, Buffer.concat([base, padding, scripts.cpioArchive(overlay)]));
+  }
+  return scripts.startMachine({
+    ...others,
+    kernel: image.kernel.path,
+    initrd,
+    append: [...(bare ? [] : [`rdinit=${scripts.firstProgram}`]), ...append],
+    forward: bare ? [] : [scripts.agentPort, scripts.stopPort, scripts.shellPort],
+    console: join(folder, 'console.log'),
+  });
+}
+
+export const listening: RegExp = /"msg":"listening"/;
+
+/** The agent of a machine, through the relay and over vsock. */
+export async function agentIn(
+  machine: Machine,
+): Promise<{ readonly agent: Client<typeof AgentService>; readonly channel: Channel }> {
+  const socket = machine.connect(scripts.agentPort);
+  await once(socket, 'connect');
+  const channel = connect(socket);
+  return { agent: createClient(AgentService, channel), channel };
+}
+
+/** Runs a line in the shell beside the agent; answers what it printed. Throws when its exit code is not 0. */
+export async function shell(machine: Machine, line: string): Promise<string> {
+  const socket = machine.connect(scripts.shellPort);
+  socket.end(`${line}\n`);
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString();
+  const [, printed = '', code = ''] = /^(.*)\n(\d+|null)\n$/s.exec(text) ?? [];
+  if (code !== '0') throw new Error(`${line}: exit code ${code}: ${text}`);
+  return printed;
+}
+
+/** Ends the agent in order, and with it the machine. */
+export async function stop(machine: Machine): Promise<void> {
+  machine.connect(scripts.stopPort).on('error', () => undefined);
+  await machine.ended;
+}
