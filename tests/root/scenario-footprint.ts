@@ -34,16 +34,21 @@ export function podFootprint(pid: number, cgroupParent: string): PodFootprint {
 export function leftBehind(
   keeper: number,
   cgroupParent: string,
-): Pick<PodFootprint, 'mounts' | 'cgroups' | 'links'> {
-  const { mounts, cgroups } = footprint(keeper, cgroupParent);
-  return { mounts, cgroups, links: linksOf(keeper) };
+): Pick<PodFootprint, 'mounts' | 'cgroups' | 'files' | 'links'> {
+  const { mounts, cgroups, files } = footprint(keeper, cgroupParent);
+  const ofPods = files.filter((name) => name.startsWith('kata-containers/'));
+  return { mounts, cgroups, files: ofPods, links: linksOf(keeper) };
 }
 
 function linksOf(pid: number): string {
   const enter = ['--net', '--target', String(pid), 'ip', '-oneline'];
-  return ['link', 'route', 'neigh']
-    .map((what) => execFileSync('nsenter', [...enter, what, 'show'], { encoding: 'utf8' }))
-    .join('');
+  return (
+    ['link', 'route', 'neigh']
+      .flatMap((what) => execFileSync('nsenter', [...enter, what, 'show'], { encoding: 'utf8' }).split('\n'))
+      // What the kernel learns of its neighbours by itself comes and goes.
+      .filter((line) => !/ (REACHABLE|STALE|DELAY|PROBE|INCOMPLETE|FAILED)\s*$/.test(line))
+      .join('\n')
+  );
 }
 
 function namespacesOf(pid: number): readonly string[] {

@@ -18,9 +18,16 @@ export interface ScenarioRun {
   readonly runtime: Runtime;
   readonly set?: Readonly<Record<string, string>>;
   /** Called with the running agent and a folder of the test's, before the replay. Returns further variables. */
-  readonly prepare?: (agent: AgentProcess, folder: string) => Readonly<Record<string, string>>;
-  /** What a phase is about to begin with. */
-  readonly before?: (phase: string, agent: AgentProcess) => Promise<void> | void;
+  readonly prepare?: (
+    agent: AgentProcess,
+    folder: string,
+  ) => Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
+  /** What is the machine's and not the pod's, so that nobody takes it back while the machine runs. */
+  readonly ofMachine?: readonly (keyof PodFootprint)[];
+  /** Files and mounts that the sandbox keeps when its containers are gone; with it, they go. */
+  readonly kept?: RegExp;
+  /** Looks at the machine before the first of each phase. */
+  readonly before?: (phase: string, agent: AgentProcess) => void;
 }
 
 interface Replayed {
@@ -43,25 +50,32 @@ export async function runScenario(run: ScenarioRun): Promise<Replayed> {
   const agent = await AgentProcess.start();
   const pid = agent.process.pid ?? assert.fail('the agent has no pid');
   const keeper = await keeperOf(pid);
-  const left = (): unknown => leftBehind(keeper.pid ?? assert.fail('the keeper has no pid'), parent);
+  const left = (): Partial<PodFootprint> =>
+    leftBehind(keeper.pid ?? assert.fail('the keeper has no pid'), parent);
   const parent = `kata-scenario-${process.pid}-${run.runtime}`;
   try {
     const rootfs = busyboxRootfs(folder);
-    const variables = { ...run.set, ...run.prepare?.(agent, folder) };
+    const variables = { ...run.set, ...(await run.prepare?.(agent, folder)) };
     const before = left();
-    const at = new Map<string, PodFootprint>();
+    const at = new Map<string, PodFootprint | undefined>();
+    const looks: unknown[] = [];
     const replayed = await replay(agent, { ...run, set: { ...variables, rootfs } }, parent, (phase) => {
-      if (!at.has(phase)) at.set(phase, podFootprint(pid, parent));
-      return run.before?.(phase, agent);
+      if (at.has(phase)) return;
+      at.set(phase, ['create', 'destroy'].includes(phase) ? podFootprint(pid, parent) : undefined);
+      looks.push(look(() => run.before?.(phase, agent)));
     });
     assert.deepEqual(
       replayed.failures,
       [],
       JSON.stringify(replayed.calls.filter(({ status }) => status !== 'OK')),
     );
-    assert.deepEqual(at.get('destroy'), at.get('create'), 'the agent after its last container');
+    for (const error of looks) assert.ifError(error);
+    const compared = (phase: string): Partial<PodFootprint> =>
+      without(at.get(phase), run.ofMachine ?? [], run.kept);
+    assert.deepEqual(compared('destroy'), compared('create'), 'the agent after its last container');
     await endOfPod(agent, run.runtime);
-    assert.deepEqual(left(), before, 'when the agent has ended');
+    const machine = run.ofMachine ?? [];
+    assert.deepEqual(without(left(), machine), without(before, machine), 'when the agent has ended');
     return replayed;
   } finally {
     keeper.kill('SIGKILL');
@@ -72,6 +86,31 @@ export async function runScenario(run: ScenarioRun): Promise<Replayed> {
       `find /sys/fs/cgroup -depth -type d -name '${parent}' -exec rmdir {} + 2>/dev/null || :`,
     ]);
   }
+}
+
+/** What a look found wrong; it is told after what the replay itself did. */
+function look(deed: () => void): unknown {
+  try {
+    deed();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function without(
+  footprint: Partial<PodFootprint> | undefined,
+  keys: readonly (keyof PodFootprint)[],
+  kept?: RegExp,
+): Partial<PodFootprint> {
+  assert.ok(footprint !== undefined, 'the replay did not come to its end');
+  const left = Object.entries(footprint).filter(([key]) => !keys.some((one) => one === key));
+  return Object.fromEntries(
+    left.map(([key, value]) => [
+      key,
+      typeof value === 'string' ? value : value.filter((name: string) => kept?.test(name) !== true),
+    ]),
+  );
 }
 
 /** The runtime in Go ends the agent by DestroySandbox; runtime-rs ends the machine. */
@@ -92,7 +131,7 @@ async function replay(
   agent: AgentProcess,
   run: ScenarioRun,
   cgroupParent: string,
-  before: (phase: string) => Promise<void> | void,
+  before: (phase: string) => void,
 ): Promise<Replayed> {
   const file = `${repository}examples/scenarios/${run.name}.yaml`;
   const set = Object.entries(run.set ?? {}).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
@@ -107,14 +146,18 @@ async function replay(
     stdout += text;
   });
   const closed = once(child, 'close');
-  for await (const line of createInterface({ input: child.stderr })) {
-    const phase = /^next: (\w+)$/.exec(line)?.[1];
-    if (phase === undefined) {
-      stderr += `${line}\n`;
-      continue;
+  try {
+    for await (const line of createInterface({ input: child.stderr })) {
+      const phase = /^next: (\w+)$/.exec(line)?.[1];
+      if (phase === undefined) {
+        stderr += `${line}\n`;
+        continue;
+      }
+      before(phase);
+      child.stdin.write('\n');
     }
-    await before(phase);
-    child.stdin.write('\n');
+  } finally {
+    child.stdin.end();
   }
   const [code] = (await closed) as [number | null];
   assert.ok(stdout !== '', `exit ${code}, ${stderr}`);

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import type { AgentProcess } from '../harness/agent-process.js';
 import { whyNoContainers } from '../harness/rootfs.js';
+import { detach, grownDisk, imageDisk, plainDisk } from './scenario-disk.js';
+import { Router } from './scenario-router.js';
 import { type Runtime, runScenario } from './scenario-run.js';
 
 const runtimes: readonly Runtime[] = ['go', 'rs'];
@@ -35,5 +40,98 @@ for (const runtime of runtimes) {
             ],
       );
     });
+
+    it('a pod whose host shares no files', async () => {
+      const { calls } = await runScenario({
+        name: 'copied-files',
+        runtime,
+        // Copied files are the sandbox's: a container that is made anew finds them.
+        kept: /^kata-containers(\/shared.*)?$/,
+      });
+      assert.ok(calls.filter(({ method }) => method === 'CopyFile').length > 250);
+    });
+
+    it('a pod with disks, memory and a ConfigMap that changes', async () => {
+      const disks: string[] = [];
+      try {
+        await runScenario({
+          name: 'volumes',
+          runtime,
+          // An emptyDir is the pod's.
+          kept: /kata-containers(\/sandbox(\/ephemeral.*)?)?$|^kata-agent\/storages\.json$/,
+          prepare: (_, folder) => {
+            const attached = (disk: string): string => {
+              disks.push(disk);
+              return disk;
+            };
+            return {
+              ext4: attached(plainDisk(folder)),
+              // An ext4 grows only for who has CAP_SYS_RESOURCE, which machines for tests may not.
+              xfs: attached(grownDisk(folder)),
+              erofs: attached(imageDisk(folder)),
+              share: folder,
+            };
+          },
+        });
+      } finally {
+        for (const disk of disks) detach(disk);
+      }
+    });
+
+    it('a pod with a network, as the kernel tells it', async () => {
+      let router: Router | undefined;
+      try {
+        await runScenario({
+          name: 'network',
+          runtime,
+          ofMachine: ['links'],
+          prepare: async (agent) => {
+            router = await Router.join(agent.process.pid ?? 0);
+            return { mac: Router.mac, address: '10.231.1.2', gateway: Router.address };
+          },
+          before: (phase, agent) => {
+            if (phase !== 'stop') return;
+            const seen = (...command: readonly string[]): string => inNetworkOf(agent, ...command);
+            assert.match(seen('ip', 'address', 'show', 'eth0'), /mtu 1450 .*state UP/);
+            assert.match(
+              seen('ip', 'address', 'show', 'eth0'),
+              /inet 10\.231\.1\.2\/24 .*inet6 fd00:231::2\/64/s,
+            );
+            assert.match(seen('ip', 'route'), /^default via 10\.231\.1\.1 dev eth0/m);
+            assert.match(seen('ip', 'route'), /^192\.0\.2\.0\/24 via 10\.231\.1\.1 dev eth0/m);
+            assert.match(seen('ip', 'neigh'), /198\.51\.100\.7 dev eth0 lladdr 02:00:00:00:0b:77 PERMANENT/);
+            assert.match(seen('iptables', '-nvL', 'OUTPUT'), /^ +[1-9]\d* .* REJECT .* dpt:7791/m);
+            assert.doesNotMatch(seen('iptables-save'), /NOWHERE/);
+          },
+        });
+      } finally {
+        router?.close();
+      }
+    });
+
+    it('a pod whose limits change, and of which a process runs out of memory', async () => {
+      const { calls } = await runScenario({
+        name: 'limits',
+        runtime,
+        before: (phase) => {
+          if (phase !== 'stop') return;
+          const cgroup = `kata-scenario-${process.pid}-${runtime}/app`;
+          assert.equal(readCgroup('cpu', cgroup, 'cpu.cfs_quota_us'), '50000');
+          assert.equal(readCgroup('cpu', cgroup, 'cpu.shares'), '512');
+          assert.equal(readCgroup('memory', cgroup, 'memory.limit_in_bytes'), '50331648');
+        },
+      });
+      const events = calls.filter(({ method, status }) => method === 'GetOOMEvent' && status === 'OK');
+      assert.equal(events.length, 1);
+    });
   });
+}
+
+function inNetworkOf(agent: AgentProcess, ...command: readonly string[]): string {
+  const pid = String(agent.process.pid);
+  return execFileSync('nsenter', ['--net', '--target', pid, ...command], { encoding: 'utf8' });
+}
+
+function readCgroup(controller: string, cgroup: string, file: string): string {
+  return readFileSync(`/sys/fs/cgroup/${controller}/${cgroup}/${file}`, 'utf8').trim();
 }

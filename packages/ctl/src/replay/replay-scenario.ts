@@ -196,7 +196,7 @@ class Replay {
       case 'SignalProcess':
         return of({ containerId: container?.name, execId: '', signal: 9 });
       case 'GetDiagnosticData':
-        return of({ containerId: container?.name, logType: 'termination-log' });
+        return of({ containerId: container?.name, logType: 'termination_log' });
       case 'TtyWinResize':
         return of({
           containerId: container?.name,
