@@ -15,6 +15,13 @@ const imagePackages = [
   { name: 'zstd', command: 'zstd' },
 ];
 
+/** What boots it. */
+const machinePackages = [
+  ...imagePackages,
+  { name: 'qemu-system-x86', command: 'qemu-system-x86_64' },
+  { name: 'virtiofsd', file: '/usr/libexec/virtiofsd' },
+];
+
 /** The Debian packages behind the commands that tests and the demonstration call. */
 const debianPackages = {
   demo: [
@@ -23,12 +30,10 @@ const debianPackages = {
     { name: 'busybox-static', command: 'busybox' },
   ],
   image: imagePackages,
-  vm: [
-    ...imagePackages,
-    { name: 'qemu-system-x86', command: 'qemu-system-x86_64' },
-    { name: 'virtiofsd', file: '/usr/libexec/virtiofsd' },
-  ],
+  vm: machinePackages,
   test: [
+    ...machinePackages,
+    { name: 'e2fsprogs', command: 'mkfs.ext4' },
     { name: 'runc', command: 'runc' },
     { name: 'iproute2', command: 'ip' },
     { name: 'iptables', command: 'iptables' },

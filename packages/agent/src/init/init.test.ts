@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import {
+  loadSyscalls,
+  MountFlag,
+  Reboot,
+  RecordingSyscalls,
+  Socket,
+  unixSocketAddress,
+} from '@kata-agent/linux';
+import { beFirstProcess, type FirstProcess } from './first-process.js';
+import { guestMounts, mountGuest } from './guest-mounts.js';
+import { loadModules, wantedModules } from './modules.js';
+import { notifyReady } from './notify.js';
+import { powerOff } from './power-off.js';
+
+/** A first process that only records; `exit` is what Node tells at the end. */
+function recorded(changes: Partial<FirstProcess> = {}): {
+  readonly guest: FirstProcess;
+  readonly syscalls: RecordingSyscalls;
+  readonly order: string[];
+  readonly exit: (code: number) => void;
+} {
+  const syscalls = new RecordingSyscalls();
+  const order: string[] = [];
+  let end: (code: number) => void = () => undefined;
+  const guest: FirstProcess = {
+    syscalls,
+    isInitramfs: () => false,
+    mountGuest: () => order.push('mounts'),
+    loadModules: () => void order.push('modules'),
+    raiseLoopback: () => void order.push('loopback'),
+    warn: (text) => order.push(`warning: ${text}`),
+    onExit: (given) => {
+      order.push('exit hook');
+      end = given;
+    },
+    ...changes,
+  };
+  return { guest, syscalls, order, exit: (code) => end(code) };
+}
+
+describe('PID 1', () => {
+  it('can power off before anything else can fail, and mounts before it loads', () => {
+    const { guest, order } = recorded();
+    beFirstProcess(guest);
+    assert.deepEqual(order, ['exit hook', 'mounts', 'modules', 'loopback']);
+  });
+
+  it('powers off however the process ends', () => {
+    for (const code of [0, 1, 3]) {
+      const { guest, syscalls, exit } = recorded();
+      beFirstProcess(guest);
+      exit(code);
+      assert.deepEqual(
+        syscalls.calls.slice(-2).map(({ name }) => name),
+        ['sync', 'reboot'],
+      );
+      assert.deepEqual(syscalls.argumentsOf('reboot'), [[Reboot.PowerOff]]);
+    }
+  });
+
+  it('powers off when a mount fails, too', () => {
+    const { guest, syscalls, exit } = recorded({
+      mountGuest: () => {
+        throw new Error('no /proc');
+      },
+    });
+    assert.throws(() => beFirstProcess(guest), /no \/proc/);
+    exit(1);
+    assert.equal(syscalls.argumentsOf('reboot').length, 1);
+  });
+
+  it('says what is missing and goes on', () => {
+    const { guest, order } = recorded({ loadModules: () => 'no vsock', raiseLoopback: () => 'no ip' });
+    beFirstProcess(guest);
+    assert.deepEqual(order.slice(-2), ['warning: no vsock', 'warning: no ip']);
+  });
+});
+
+describe('the mounts of a guest', () => {
+  it('are made in an order in which each finds its place', () => {
+    const syscalls = new RecordingSyscalls();
+    mountGuest(syscalls, () => false);
+    const targets = syscalls.argumentsOf('mount').map(([, target]) => String(target));
+    assert.deepEqual(
+      targets,
+      guestMounts.map(({ target }) => target),
+    );
+    for (const [index, target] of targets.entries())
+      assert.ok(!targets.slice(index).some((later) => target.startsWith(`${later}/`)), target);
+  });
+
+  it('carry no devices and no set-user-id programs where none belong', () => {
+    const syscalls = new RecordingSyscalls();
+    mountGuest(syscalls, () => false);
+    for (const [, target, , flags] of syscalls.argumentsOf('mount')) {
+      assert.ok((Number(flags) & MountFlag.NoSuid) !== 0, String(target));
+      const holdsDevices = String(target) === '/dev' || String(target) === '/dev/pts';
+      assert.equal((Number(flags) & MountFlag.NoDev) !== 0, !holdsDevices, String(target));
+    }
+  });
+
+  it('are left alone where somebody made them, and may be missing only where that is said', () => {
+    const mounted = new RecordingSyscalls();
+    mountGuest(mounted, () => true);
+    assert.deepEqual(mounted.calls, []);
+    const without = (type: string): RecordingSyscalls => {
+      const syscalls = new RecordingSyscalls();
+      const failing = new RecordingSyscalls();
+      failing.fail('mount', 'ENODEV');
+      syscalls.script('mount', (source, target, given, flags, data) => {
+        if (given === type) failing.mount(source, target, given, flags, data);
+      });
+      return syscalls;
+    };
+    mountGuest(without('configfs'), () => false);
+    assert.throws(() => mountGuest(without('cgroup2'), () => false), { code: 'ENODEV' });
+  });
+});
+
+describe('power-off', () => {
+  it('waits for the last word, then for the disks, then goes', () => {
+    const syscalls = new RecordingSyscalls();
+    powerOff(syscalls, 'this is a test');
+    assert.deepEqual(
+      syscalls.calls.map(({ name }) => name),
+      ['drain', 'sync', 'reboot'],
+    );
+  });
+
+  it('does not stay for a console that is none', () => {
+    const syscalls = new RecordingSyscalls();
+    syscalls.fail('drain', 'ENOTTY');
+    powerOff(syscalls, 'this is a test');
+    assert.equal(syscalls.argumentsOf('reboot').length, 1);
+  });
+});
+
+describe('kernel modules', () => {
+  it('are listed as systemd lists them', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'modules-'));
+    try {
+      writeFileSync(join(folder, 'b.conf'), '# remark\n; another\n\n  overlay\n');
+      writeFileSync(join(folder, 'a.conf'), 'vsock\nvirtio_blk\n');
+      writeFileSync(join(folder, 'c.txt'), 'not_this\n');
+      assert.deepEqual(wantedModules(folder), ['vsock', 'virtio_blk', 'overlay']);
+      assert.deepEqual(wantedModules(join(folder, 'none')), []);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('are loaded by one program, whose complaint is passed on', () => {
+    assert.equal(loadModules([], '/nowhere/modprobe'), undefined);
+    assert.match(loadModules(['vsock'], '/nowhere/modprobe') ?? '', /\/nowhere\/modprobe: .*ENOENT/);
+    assert.equal(loadModules(['vsock'], '/bin/true'), undefined);
+    assert.match(loadModules(['vsock'], '/bin/false') ?? '', /\/bin\/false -a vsock/);
+  });
+});
+
+describe('ready, for systemd', () => {
+  it('is told only to a manager that listens', () => {
+    const syscalls = new RecordingSyscalls();
+    assert.equal(notifyReady(syscalls, { parent: 77, path: '/run/systemd/notify' }), false);
+    assert.equal(notifyReady(syscalls, { parent: 1, path: '/nowhere' }), false);
+    assert.equal(notifyReady(syscalls, { parent: 1, path: '/etc/passwd' }), false, 'no socket');
+    assert.deepEqual(syscalls.calls, []);
+  });
+
+  it('is one word to its socket', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'notify-'));
+    const path = join(folder, 'notify');
+    const syscalls = loadSyscalls();
+    const manager = syscalls.socket(Socket.Unix, Socket.Datagram | Socket.NonBlock, 0);
+    try {
+      syscalls.bind(manager, unixSocketAddress({ kind: 'path', path }), path);
+      assert.equal(notifyReady(syscalls, { parent: 1, path }), true);
+      const buffer = Buffer.alloc(64);
+      assert.equal(buffer.toString('latin1', 0, readSync(manager, buffer)), 'READY=1');
+    } finally {
+      syscalls.close(manager);
+      rmSync(folder, { recursive: true });
+    }
+    const nobody = mkdtempSync(join(tmpdir(), 'notify-'));
+    rmSync(nobody, { recursive: true });
+    assert.equal(notifyReady(syscalls, { parent: 1, path: nobody }), false);
+  });
+});
