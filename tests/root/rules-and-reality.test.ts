@@ -104,6 +104,32 @@ describe('what a rule has looked at is what is done', { skip: whyNoContainers() 
       await refused(device(major), /INVALID_ARGUMENT: .*no such device number/);
   });
 
+  it('a termination message is read where the host has files of its own, and nowhere else', async () => {
+    const message = `${shared}/last-words`;
+    const data = Buffer.from('out of luck');
+    await client.copyFile({ path: message, fileMode: 0o100666, fileSize: 11n, data, uid: 0, gid: 0 });
+    const config = `/run/kata-containers/victim-${process.pid}/config.json`;
+    const words = async (name: string, type: string, source: string) => {
+      const id = `${name}-${process.pid}`;
+      const annotations = { 'io.kubernetes.container.terminationMessagePath': '/log' };
+      const init = containerRequest({ id, rootfs, args: ['true'], annotations });
+      const request = create(CreateContainerRequestSchema, init);
+      const options = type === 'bind' ? ['rbind'] : [];
+      request.OCI?.Mounts.push(create(MountSchema, { destination: '/log', type, source, options }));
+      await client.createContainer(request);
+      return client.getDiagnosticData({ containerId: id, logType: 'termination_log' });
+    };
+    assert.equal((await words('victim', 'bind', message)).data, 'out of luck');
+    assert.equal((await answerOf(words('thief', 'tmpfs', config))).code, 'INVALID_ARGUMENT');
+    assert.equal(
+      (await answerOf(words('sly', 'tmpfs', message))).code,
+      'INVALID_ARGUMENT',
+      'not by its type',
+    );
+    for (const name of ['victim', 'thief', 'sly'])
+      await client.removeContainer({ containerId: `${name}-${process.pid}` });
+  });
+
   it('a rule that counts containers counts those that were asked for at the same time', async () => {
     const ids = [1, 2, 3, 4].map((each) => `few-${each}-${process.pid}`);
     const answers = await Promise.all(

@@ -11,6 +11,7 @@ import type { OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
 import { buildSpec } from '../spec/build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
+import { isBind } from '../spec/mounts.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
 import { writeSysctls } from '../spec/sysctls.js';
 import { removeTree } from '../storage/remove-tree.js';
@@ -124,7 +125,9 @@ async function build(
 /** Kubernetes says where in the container the file is; a mount says where it comes from. */
 function terminationLogOf({ annotations, mounts }: OciSpec): string | undefined {
   const path = annotations?.['io.kubernetes.container.terminationMessagePath'];
-  return path === undefined ? undefined : mounts?.find(({ destination }) => destination === path)?.source;
+  return path === undefined
+    ? undefined
+    : mounts?.find((mount) => isBind(mount) && mount.destination === path)?.source;
 }
 
 function makeBundle(bundle: string, made: UndoStack): void {

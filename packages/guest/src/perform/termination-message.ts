@@ -7,21 +7,25 @@ import { translated } from '../translate-error.js';
 /** As much of a message as Kubernetes takes. */
 const maxBytes = 4096;
 
-/** What a container's program left as its last words, in the file that Kubernetes gave it for them. */
+/**
+ * What a container's program left as its last words, in the file that Kubernetes gave it for them. The host names that file,
+ * so it lies where the host's own files are: a bundle, or the root of an image, is not for it to read.
+ */
 export function terminationMessage(guest: Guest, containerId: string): Promise<string> {
   return translated(async () => {
     const { syscalls, paths } = guest.context;
     const path = guest.container(containerId).terminationLog;
     if (path === undefined)
       throw new GuestError('invalid', `container ${containerId} has no file for a termination message`);
-    if (!path.startsWith(`${paths.kata}/`))
+    const shared = `${paths.kata}/shared/containers`;
+    if (!path.startsWith(`${shared}/`))
       throw new GuestError(
         'refused',
-        `the termination message of container ${containerId} is not below ${paths.kata}`,
+        `the termination message of container ${containerId} is not below ${shared}`,
       );
-    const base = Directory.open(syscalls, paths.kata);
+    const base = Directory.open(syscalls, shared);
     try {
-      const file = base.file(path.slice(paths.kata.length + 1), Open.ReadOnly);
+      const file = base.file(path.slice(shared.length + 1), Open.ReadOnly);
       try {
         const buffer = Buffer.alloc(maxBytes);
         return buffer.subarray(0, readSync(file.fd, buffer, 0, maxBytes, 0)).toString();
