@@ -216,3 +216,21 @@ test('an attached disk gets the guest’s numbers, and may be opened as the spec
   wrong([{ path: '/dev/disk', type: 'c', major: 8, minor: 1 }], { kind: 'invalid', message: /must be b/ });
   wrong([...devices, { path: '/dev/sda', type: 'b', major: 254, minor: 16 }], { kind: 'refused' });
 });
+
+test('what an annotation would have the runtime do is not done', () => {
+  const annotations = {
+    'run.oci.seccomp.plugins': '/x.so',
+    'org.systemd.property.ExecStop': "['/x']",
+    'io.kubernetes.cri.image-name': 'web:1',
+  };
+  assert.deepEqual(build({ annotations }).spec.annotations, { 'io.kubernetes.cri.image-name': 'web:1' });
+});
+
+test('a capability has the one name that rules compare', () => {
+  const withCapability = (name: string) => () =>
+    build({ process: { ...process, capabilities: { ambient: [name] } } });
+  for (const name of ['cap_sys_admin', 'SYS_ADMIN', 'CAP_SYS_ADMIN ', 'CAP_', ''])
+    assert.throws(withCapability(name), { kind: 'invalid', message: /CAP_NAME/ }, name);
+  withCapability('CAP_SYS_ADMIN')();
+  withCapability('CAP_CHECKPOINT_RESTORE')();
+});

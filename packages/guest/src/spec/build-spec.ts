@@ -56,7 +56,7 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
       hostname: containerHostname(requested, context),
       mounts: [...containerMounts(requested.mounts), ...resolver(requested, context)],
       hooks: context.hooks === 'allow' ? requested.hooks : undefined,
-      annotations: requested.annotations,
+      annotations: ownAnnotations(requested.annotations),
       linux: runnableLinux(linux, sysctls.own, cgroup, context),
     },
     networkSysctls: sysctls.network,
@@ -96,6 +96,17 @@ function runnableLinux(
     mountLabel: capabilities.selinux ? linux.mountLabel : undefined,
     intelRdt: undefined,
   };
+}
+
+/**
+ * Annotations are a runtime's second door: with them crun loads a library of the caller's or keeps groups that no rule has
+ * seen, and both set properties of systemd units.
+ */
+function ownAnnotations(annotations: OciSpec['annotations']): OciSpec['annotations'] {
+  const kept = Object.entries(annotations ?? {}).filter(
+    ([name]) => !name.startsWith('run.oci.') && !name.startsWith('org.systemd.property.'),
+  );
+  return Object.fromEntries(kept);
 }
 
 /** Six lists, any of which would run a program of the host's choice in the guest, outside the container (S10). */

@@ -5,6 +5,9 @@ import type { OciProcess } from '../oci-spec.js';
 /** A path of the runtime's own process: CVE-2024-21626 (cwd), CVE-2019-5736 (args[0]). */
 const runtimeOwn = /^\/proc\/(?:self|thread-self|[0-9]+)(?:\/|$)/;
 
+/** As runc knows them and as rules compare them: crun takes `cap_sys_admin` and `sys_admin` for the same. */
+const capability = /^CAP_[A-Z][A-Z_]{1,40}$/;
+
 /** What runc would take but must not be given (S10), for a first process and an exec alike. */
 export function checkProcess(process: OciProcess): void {
   const [program] = process.args;
@@ -14,6 +17,11 @@ export function checkProcess(process: OciProcess): void {
   if (!posix.isAbsolute(process.cwd)) {
     throw new GuestError('invalid', `process.cwd ${JSON.stringify(process.cwd)} is not an absolute path`);
   }
+  const strange = Object.values(process.capabilities ?? {})
+    .flat()
+    .find((name) => !capability.test(name));
+  if (strange !== undefined)
+    throw new GuestError('invalid', `capability ${JSON.stringify(strange)} is not written as CAP_NAME`);
   for (const [name, path] of [
     ['cwd', process.cwd],
     ['args[0]', posix.resolve(process.cwd, program)],
