@@ -1,4 +1,5 @@
 import type { OciProcess, OciResources, OciSpec } from './oci-spec.js';
+import type { PassedStdio } from './passfd/passed-stdio.js';
 
 /**
  * What the guest can be asked to do, as plain values. The agent's services make them from requests; nothing here
@@ -73,6 +74,8 @@ export interface CreateContainer {
   readonly sharedMounts?: readonly SharedMount[] | undefined;
   /** Join the pid namespace of the sandbox's first container. */
   readonly sandboxPidns: boolean;
+  /** Undefined: by calls alone. On failure its connections are the caller's to close. */
+  readonly stdio?: PassedStdio | undefined;
 }
 
 /** A process of a container; `execId` empty or equal to `containerId`: its first process. */
@@ -83,6 +86,8 @@ export interface ProcessRef {
 
 export interface ExecProcess extends ProcessRef {
   readonly process: OciProcess;
+  /** As for a container's first process. */
+  readonly stdio?: PassedStdio | undefined;
 }
 
 export interface SignalProcess extends ProcessRef {

@@ -14,6 +14,7 @@ export { MemoryAgent, type MemoryAgentSettings } from './memory-agent/memory-age
 export type { CompactSettings, ReclaimSettings } from './memory-agent/memory-agent-settings.js';
 export type * from './network/network-values.js';
 export type * from './oci-spec.js';
+export { closePassed, type PassedStdio } from './passfd/passed-stdio.js';
 export { addNeighbours } from './perform/add-neighbours.js';
 export { addSwap } from './perform/add-swap.js';
 export { addSwapPath } from './perform/add-swap-path.js';

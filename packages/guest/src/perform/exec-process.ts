@@ -1,10 +1,14 @@
 import type { ExecProcess } from '../actions.js';
 import { launchProcess } from '../container/launch-process.js';
 import type { Guest } from '../guest.js';
+import { passStdio } from '../passfd/pass-stdio.js';
 import { exec } from '../runtime/commands.js';
 import { runnableProcess } from '../spec/build-spec.js';
 
-export function execProcess(guest: Guest, { containerId, execId, process }: ExecProcess): Promise<void> {
+export function execProcess(
+  guest: Guest,
+  { containerId, execId, process, stdio }: ExecProcess,
+): Promise<void> {
   return guest.change(async () => {
     const { limits, capabilities, runtime } = guest.context;
     const container = guest.container(containerId);
@@ -13,9 +17,11 @@ export function execProcess(guest: Guest, { containerId, execId, process }: Exec
     const started = await launchProcess(
       { containerId, execId },
       process.terminal ?? false,
-      (stdio) => exec(runtime, containerId, runnable, stdio),
+      (own) => exec(runtime, containerId, runnable, own),
       guest.context,
     );
     container.addExec(execId, started);
+    if (stdio !== undefined)
+      started.streams.passing = passStdio(started.streams, stdio, process.terminal ?? false);
   });
 }

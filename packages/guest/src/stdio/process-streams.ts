@@ -1,5 +1,6 @@
 import { GuestError } from '../guest-error.js';
 import type { StreamName } from '../actions.js';
+import type { Passing } from '../passfd/pass-stdio.js';
 import type { InputStream } from './input-stream.js';
 import type { OutputLog } from './output-log.js';
 import type { OutputStream } from './output-stream.js';
@@ -20,6 +21,8 @@ interface Streams {
 /** A process's three standard streams, as pipes or as a terminal. */
 export class ProcessStreams {
   readonly #streams: Streams;
+  /** What passes over connections of the host's; undefined: reads and writes come by calls. */
+  passing: Passing | undefined;
 
   constructor(streams: Streams) {
     this.#streams = streams;
@@ -37,6 +40,7 @@ export class ProcessStreams {
   forgetReaders(): void {
     this.#streams.stdout.forgetReaders();
     this.#streams.stderr?.forgetReaders();
+    this.passing?.reconsider();
   }
 
   write(data: Uint8Array): Promise<number> {
@@ -65,6 +69,7 @@ export class ProcessStreams {
   /** Closes everything now. Reads that wait get the end of file, writes that wait an error. */
   end(): void {
     const { input, stdout, stderr, logs } = this.#streams;
+    this.passing?.end();
     stdout.end();
     stderr?.end();
     input.end();
