@@ -5,15 +5,18 @@ export class CommandError extends Error {
   readonly exitCode: ExitCode;
   /** What the reader can do about it, a line each. */
   readonly help: readonly string[];
+  /** What is wrong, one by one, for programs. */
+  readonly diagnostics: readonly object[] | undefined;
 
   constructor(
     exitCode: ExitCode,
     message: string,
-    options: { help?: readonly string[]; cause?: unknown } = {},
+    options: { help?: readonly string[]; diagnostics?: readonly object[]; cause?: unknown } = {},
   ) {
     super(message, 'cause' in options ? { cause: options.cause } : {});
     this.name = 'CommandError';
     this.exitCode = exitCode;
     this.help = options.help ?? [];
+    this.diagnostics = options.diagnostics;
   }
 }

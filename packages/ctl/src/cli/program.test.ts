@@ -49,7 +49,7 @@ test('wrong use ends with 2 and says so on standard error', () => {
     [['audit'], /Usage: kata-agent-ctl audit/],
     [['check', '--nope'], /unknown option '--nope'/],
     [['check'], /no address of an agent is given/],
-    [['check', '-a', 'vsock://3:1024'], /not built yet/],
+    [['check', '-a', 'vsock://3'], /the context id and the port are two numbers/],
     [['check', '-a', 'unix:///x', '--timeout', 'soon'], /--timeout 'soon'/],
     [['check', 'more'], /too many arguments/],
     [['endpoints', '--format', 'xml'], /Allowed choices are text, json/],

@@ -33,8 +33,12 @@ function describe(error: unknown): Failure {
     return { exitCode: ExitCode.Failed, lines: renderRefusal(refusal), json: { error: refusal } };
   }
   if (error instanceof CommandError) {
-    const json = { error: { kind: 'command', message: error.message, help: error.help } };
-    return { exitCode: error.exitCode, lines: [error.message, ...error.help], json };
+    const { exitCode, message, help, diagnostics } = error;
+    return {
+      exitCode,
+      lines: [message, ...help],
+      json: { error: { kind: 'command', message, help, diagnostics } },
+    };
   }
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {

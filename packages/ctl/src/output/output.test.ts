@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { Writable } from 'node:stream';
 import { test } from 'node:test';
-import { Collected } from '../testing/fake-io.js';
+import { Options } from '../cli/options.js';
+import { ExitCode } from '../exit-code.js';
+import { Collected, fakeIo } from '../testing/fake-io.js';
 import { formatBytes } from './bytes.js';
+import { print, write } from './print.js';
 import { styleFor } from './style.js';
 import { renderTable } from './table.js';
 import { wrap } from './wrap.js';
@@ -14,6 +18,33 @@ test('colour is for terminals whose owner does not refuse it', () => {
   assert.equal(styleFor(terminal, { NO_COLOR: '1' }).bold('x'), 'x');
   assert.equal(styleFor(terminal, { TERM: 'dumb' }).bold('x'), 'x');
   assert.equal(styleFor(new Collected(), {}).bold('x'), 'x');
+});
+
+class Broken extends Writable {
+  readonly #code: string;
+
+  constructor(code: string) {
+    super();
+    this.#code = code;
+    this.on('error', () => undefined);
+  }
+
+  override _write(_chunk: Buffer, _encoding: string, done: (error: Error) => void): void {
+    done(Object.assign(new Error(`${this.#code}: write`), { code: this.#code }));
+  }
+}
+
+test('a reader who has gone changes no verdict; a full disk is said in words', async () => {
+  const printed = (code: string): Promise<void> => {
+    const io = { ...fakeIo(), stdout: new Broken(code) };
+    return print({ io, operands: [], options: new Options({}) }, {}, () => 'text\n');
+  };
+  await printed('EPIPE');
+  await assert.rejects(write(new Broken('EPIPE'), 'x'), { code: 'EPIPE' });
+  await assert.rejects(printed('ENOSPC'), {
+    exitCode: ExitCode.CannotApply,
+    message: 'cannot write the output: there is no space left',
+  });
 });
 
 test('columns are as wide as their widest cell, and lines have no trailing spaces', () => {

@@ -1,21 +1,41 @@
 import type { Invocation } from '../cli/definition.js';
 import type { Output } from '../cli/io.js';
+import { CommandError } from '../command-error.js';
+import { reasonOf } from '../input/reason-of.js';
+import { ExitCode } from '../exit-code.js';
 
-/** Prints a result once: as one line of JSON for programs, as text for people. */
+/**
+ * Prints a result once: as one line of JSON for programs, as text for people. A reader who has seen enough (`… | head`)
+ * changes nothing about the verdict that the exit code gives.
+ */
 export async function print(invocation: Invocation, value: unknown, text: () => string): Promise<void> {
   const { io, options } = invocation;
-  await write(io.stdout, options.json ? `${JSON.stringify(value)}\n` : text());
+  try {
+    await write(io.stdout, options.json ? `${JSON.stringify(value)}\n` : text());
+  } catch (error) {
+    if (!isClosed(error)) throw error;
+  }
 }
 
 /**
  * Writes, and waits until that is done, so that what is read from an agent is not piled up here. Rejects when nobody
- * reads any more (EPIPE).
+ * reads any more (EPIPE), and with a CommandError when it cannot be written for another reason, such as a full disk.
  */
 export function write(stream: Output, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(data, (error) => {
-      if (error) reject(error);
-      else resolve();
+      if (!error) resolve();
+      else reject(isClosed(error) ? error : cannotWrite(error));
     });
+  });
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE';
+}
+
+function cannotWrite(error: Error): CommandError {
+  return new CommandError(ExitCode.CannotApply, `cannot write the output: ${reasonOf(error)}`, {
+    cause: error,
   });
 }

@@ -18,7 +18,7 @@ export const configCheck: CommandDefinition = {
   path: 'config check',
   summary: 'check a configuration, and say what it serves',
   details: [
-    'All errors and warnings of the file at once, on standard error, each with its place and what mends it. Ends with 0 if an agent would start with it, else with 1. Whose the file is and who may write it is asked in the guest only: kata-agent --check.',
+    'All errors and warnings of the file at once, on standard error, each with its place and what mends it. Ends with 0 if an agent would start with it, with 1 if not, and with 3 if a file cannot be read. Whose the file is and who may write it is asked in the guest only: kata-agent --check.',
     'With --pod, also what workloads of Kubernetes need: each call that they will cause is put before the lists and the rules. Ends with 4 if something of a workload will not work, and says what would mend it. Without the configuration of an image, what the image decides is not judged.',
   ],
   operands: [
@@ -47,7 +47,7 @@ export const configCheck: CommandDefinition = {
     if (!loaded.ok) {
       const lines = `${countOf(diagnostics, 'error')}, ${countOf(diagnostics, 'warning')}\n`;
       await print(invocation, { ok: false, diagnostics }, () => lines);
-      return ExitCode.Failed;
+      return loaded.exitCode;
     }
     const summary = summarise(loaded.configuration);
     const style = styleFor(io.stdout, io.environment);

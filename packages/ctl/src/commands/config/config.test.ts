@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,12 +51,52 @@ test('config check takes a file that anybody may write, for it is not the guestâ
   assert.equal(runBinary(['config', 'check', document(pod, 0o666)]).code, 0);
 });
 
-test('what cannot be a configuration ends with 1', () => {
-  for (const path of [join(folder, 'none.toml'), folder, document('x'.repeat(10 << 20))]) {
-    const { code, stderr } = runBinary(['config', 'check', path]);
-    assert.equal(code, 1, path);
-    assert.notEqual(stderr, '', path);
+test('what cannot be a configuration ends with 1, what cannot be read with 3', () => {
+  const large = runBinary(['config', 'check', document('x'.repeat(10 << 20))]);
+  assert.equal(large.code, 1);
+  assert.match(large.stderr, /at most 256KiB/);
+  for (const command of ['check', 'explain', 'preflight', 'migrate', 'digest']) {
+    for (const [path, reason] of [
+      [join(folder, 'none.toml'), 'there is no such file'],
+      [folder, 'it is a folder'],
+    ] as const) {
+      const { code, stdout, stderr } = runBinary(['config', command, path]);
+      assert.equal(code, 3, `${command} ${stderr}`);
+      assert.ok(stderr.includes(`cannot read ${path}: ${reason}`), stderr);
+      if (command !== 'check') assert.equal(stdout, '', 'what may be a new file by now holds no error');
+    }
   }
+});
+
+test('a configuration is read once: it may come through a pipe', () => {
+  const fifo = join(folder, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const writer = spawn('sh', ['-c', `printf '%s' "$1" > "$0"`, fifo, pod]);
+  const { code, stdout } = runBinary(['config', 'check', fifo]);
+  writer.kill();
+  assert.equal(code, 0);
+  assert.match(stdout, /fifo: fine/);
+});
+
+test('an error in JSON is all that is said, with what is wrong in it', () => {
+  const path = document('[api]\nallowed_endpoints = ["ExecProces"]\n');
+  for (const args of [
+    ['preflight', path],
+    ['diff', path, path],
+  ]) {
+    const { code, stdout, stderr } = runBinary(['config', ...args, '--format', 'json']);
+    assert.equal(code, 1);
+    assert.equal(stdout, '');
+    const { error } = JSON.parse(stderr) as { error: { kind: string; diagnostics: { help: string }[] } };
+    assert.equal(error.kind, 'command');
+    assert.match(error.diagnostics[0]?.help ?? '', /ExecProcess/);
+  }
+});
+
+test('preflight does not take a misspelt listener for a closed one', () => {
+  const { code, stderr } = runBinary(['config', 'preflight', document(pod), '--listener', 'hots']);
+  assert.equal(code, 2);
+  assert.match(stderr, /--listener 'hots'.*\n +it has: server_addr/);
 });
 
 test('config explain says where each value comes from, and why a method is served or not', () => {
@@ -118,5 +159,5 @@ test('further documents are checked and explained with the first', () => {
   const { code, stderr } = runBinary(['config', 'check', base, later]);
   assert.equal(code, 1);
   assert.match(stderr, /later\.toml:2:1: lock may stand in the base document alone/);
-  assert.equal(runBinary(['config', 'check', base, join(folder, 'none.toml')]).code, 1);
+  assert.equal(runBinary(['config', 'check', base, join(folder, 'none.toml')]).code, 3);
 });

@@ -26,7 +26,10 @@ export const configDiff: CommandDefinition = {
   run: async (invocation) => {
     const { io, operands } = invocation;
     const [old = '', now = ''] = operands;
-    const differences = diffConfigurations(await loadedFile(old, io), await loadedFile(now, io));
+    const differences = diffConfigurations(
+      await loadedFile(old, invocation),
+      await loadedFile(now, invocation),
+    );
     const opens = opensAnything(differences);
     const style = styleFor(io.stdout, io.environment);
     const colors = { opens: style.red, closes: style.green, changes: style.bold };

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import {
   type InitdataAlgorithm,
   initdataKey,
@@ -12,6 +12,8 @@ import type { CommandDefinition } from '../../cli/definition.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
+import { readInput } from '../../input/read-input.js';
+import { reasonOf } from '../../input/reason-of.js';
 import {
   type ConfigurationValues,
   type DigestInputs,
@@ -64,12 +66,12 @@ export const configDigest: CommandDefinition = {
   run: async (invocation) => {
     const { operands, options } = invocation;
     const file = operands[0] ?? '';
-    const document = read(file);
+    const document = readInput(file);
     const initdata = options.text('initdata');
     const made = options.text('algorithm') as InitdataAlgorithm;
     const inputs: DigestInputs = {
       document,
-      before: options.texts('base').map(read),
+      before: options.texts('base').map(readInput),
       ...(initdata === undefined
         ? envelopeOf(document, file, made)
         : givenEnvelope(initdata, document, file)),
@@ -103,7 +105,7 @@ function envelopeOf(document: Uint8Array, file: string, algorithm: InitdataAlgor
 }
 
 function givenEnvelope(path: string, document: Uint8Array, file: string): Envelope {
-  const envelope = read(path);
+  const envelope = readInput(path);
   const parsed = parseInitdata(envelope, path);
   if (!parsed.ok) {
     throw new CommandError(
@@ -124,25 +126,14 @@ function givenEnvelope(path: string, document: Uint8Array, file: string): Envelo
   );
 }
 
-function read(path: string): Uint8Array {
-  try {
-    return new Uint8Array(readFileSync(path));
-  } catch (error) {
-    throw cannot(`cannot read ${path}`, error);
-  }
-}
-
 function write(path: string, bytes: Uint8Array): void {
   try {
     writeFileSync(path, bytes);
   } catch (error) {
-    throw cannot(`cannot write ${path}`, error);
+    throw new CommandError(ExitCode.CannotApply, `cannot write ${path}: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
-}
-
-function cannot(what: string, error: unknown): CommandError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new CommandError(ExitCode.CannotApply, `${what}: ${reason}`, { cause: error });
 }
 
 function textOf(file: string, values: ReferenceValues, lines: ReadyLines): string {

@@ -34,8 +34,9 @@ export const configExplain: CommandDefinition = {
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
     if (!loaded.ok) {
-      await print(invocation, { ok: false, diagnostics }, () => `${countOf(diagnostics, 'error')}\n`);
-      return ExitCode.Failed;
+      if (options.json) await print(invocation, { ok: false, diagnostics }, () => '');
+      else io.stderr.write(`${countOf(diagnostics, 'error')}\n`);
+      return loaded.exitCode;
     }
     const listeners = loaded.configuration.listeners.map(({ name }) => name);
     const gate = compileGate(loaded.configuration, { listeners });

@@ -1,18 +1,20 @@
 import { type Judge, judgeOf } from '@kata-agent/analysis';
 import { type ApiDocument, type Configuration, parseApiFragment } from '@kata-agent/config';
-import type { Io } from '../../cli/io.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { countOf, printDiagnostics } from './diagnostics.js';
+import type { Invocation } from '../../cli/definition.js';
+import { readTextInput } from '../../input/read-input.js';
+import { faulty } from './diagnostics.js';
 import { loadedFile } from './loaded-file.js';
 import { ruleBookOf } from './rule-book-of.js';
-import { readTestFile } from './test-files.js';
 
 /** Decides as an agent would with this configuration, and with these fragments applied to it as by SetPolicy. */
-export async function judgeOfFiles(file: string, fragments: readonly string[], io: Io): Promise<Judge> {
-  let configuration = await loadedFile(file, io);
+export async function judgeOfFiles(
+  file: string,
+  fragments: readonly string[],
+  invocation: Invocation,
+): Promise<Judge> {
+  let configuration = await loadedFile(file, invocation);
   for (const fragment of fragments) {
-    configuration = tightened(configuration, await fragmentOf(fragment, configuration, io));
+    configuration = tightened(configuration, await fragmentOf(fragment, configuration, invocation));
   }
   return judgeOf(configuration, await ruleBookOf(configuration));
 }
@@ -23,15 +25,17 @@ function tightened(configuration: Configuration, fragment: ApiDocument): Configu
   return { ...configuration, api: { ...api, documents: [...api.documents, fragment] } };
 }
 
-async function fragmentOf(file: string, { api }: Configuration, io: Io): Promise<ApiDocument> {
+async function fragmentOf(
+  file: string,
+  { api }: Configuration,
+  invocation: Invocation,
+): Promise<ApiDocument> {
   const rules = async () => (await import('@kata-agent/gate/rules')).createRuleChecker();
   const ruleNames = api.documents.flatMap(({ rules }) => rules.map(({ name }) => name));
-  const parsed = await parseApiFragment(readTestFile(file), file, { ruleNames, rules });
+  const parsed = await parseApiFragment(readTextInput(file), file, { ruleNames, rules });
   if (parsed.ok) return parsed.document;
-  printDiagnostics(io, parsed.diagnostics);
-  throw new CommandError(
-    ExitCode.Failed,
-    `${file} is no fragment of [api]: ${countOf(parsed.diagnostics, 'error')}`,
-    { help: ['mend what is said above'] },
-  );
+  throw faulty(invocation, parsed.diagnostics, {
+    message: `${file} is no fragment of [api]`,
+    help: 'a fragment has allowed_endpoints, blocked_endpoints and [[api.rule]]',
+  });
 }

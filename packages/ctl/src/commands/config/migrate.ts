@@ -27,8 +27,10 @@ export const configMigrate: CommandDefinition = {
     const diagnostics = result.ok ? result.notes : result.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
     if (!result.ok) {
-      await print(invocation, { ok: false, diagnostics }, () => `${countOf(diagnostics, 'error')}\n`);
-      return ExitCode.Failed;
+      // Standard output may already be the new configuration.
+      if (options.json) await print(invocation, { ok: false, diagnostics }, () => '');
+      else io.stderr.write(`${countOf(diagnostics, 'error')}\n`);
+      return unread.length > 0 ? ExitCode.CannotApply : ExitCode.Failed;
     }
     await print(invocation, { ok: true, text: result.text, diagnostics }, () => result.text);
     return ExitCode.Fine;
@@ -41,7 +43,7 @@ function readAll(paths: readonly string[]): { files: readonly OldFile[]; unread:
   for (const file of paths) {
     const read = plainFiles.read(file);
     if (read.ok) files.push({ file, bytes: read.bytes });
-    else unread.push({ severity: 'error', message: `${file}: ${read.message}`, help: read.help });
+    else unread.push({ severity: 'error', message: read.message, help: read.help });
   }
   return { files, unread };
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   type ImageConfigs,
   parseImageConfig,
@@ -11,6 +10,7 @@ import type { OptionRow } from '../../cli/definition.js';
 import type { Options } from '../../cli/options.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
+import { readTextInput } from '../../input/read-input.js';
 
 /** The options by which commands are told of workloads and of the cluster that runs them. */
 export const podOptions: readonly OptionRow[] = [
@@ -45,9 +45,9 @@ export interface Pods {
   readonly setup: RuntimeSetup;
 }
 
-/** Reads the files that the options name. Throws CommandError: Failed when one is not what it should be. */
+/** Reads the files that the options name. Throws a CommandError: one is not what it should be (1) or cannot be read (3). */
 export function readPods(options: Options): Pods {
-  const files = options.texts('pod').map((file) => ({ file, text: readText(file) }));
+  const files = options.texts('pod').map((file) => ({ file, text: readTextInput(file) }));
   const images = new Map(
     options.texts('imageConfig').map((option) => {
       const split = option.indexOf('=');
@@ -73,7 +73,7 @@ function setupOf(options: Options): RuntimeSetup {
 }
 
 function readImage(file: string): ReturnType<typeof parseImageConfig> {
-  const text = readText(file);
+  const text = readTextInput(file);
   try {
     return parseImageConfig(text);
   } catch (error) {
@@ -82,14 +82,5 @@ function readImage(file: string): ReturnType<typeof parseImageConfig> {
       help: ['skopeo inspect --config docker://IMAGE prints one'],
       cause: error,
     });
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(ExitCode.Failed, `cannot read ${file}: ${reason}`, { cause: error });
   }
 }

@@ -85,7 +85,7 @@ test('wrong files and wrong use are told apart', () => {
   assert.equal(code, 1);
   assert.match(stderr, /wrong\.yaml:3:15: spec\.containers has to be a list/);
   assert.equal(ends('generate')[0], 2);
-  assert.equal(ends('generate', '--pod', join(folder, 'none.yaml'))[0], 1);
+  assert.equal(ends('generate', '--pod', join(folder, 'none.yaml'))[0], 3);
   assert.equal(ends('generate', ...pod, '--image-config', 'nothing')[0], 2);
   assert.match(ends('generate', ...pod, '--image-config', `i=${wrong}`)[1], /no OCI image configuration/);
   assert.equal(ends('generate', ...pod, '--runtime', 'rust')[0], 2);
@@ -106,4 +106,18 @@ test('config preflight says how far pods get, and ends with 4 when they do not',
     underRules: Record<string, string[]>;
   };
   assert.ok(value.underRules['CreateContainer']?.includes('create-container-mounts'));
+});
+
+test('what is no text, or never ends, is said to be so', () => {
+  const bytes = join(folder, 'bytes.yaml');
+  writeFileSync(bytes, Buffer.from([0x6b, 0xff, 0xfe, 0x0a]));
+  for (const [path, expected, said] of [
+    [bytes, 1, /is no text: it is not UTF-8/],
+    ['/dev/zero', 1, /has more than 16 MiB/],
+    [join(folder, 'none.yaml'), 3, /there is no such file/],
+  ] as const) {
+    const { code, stderr } = runBinary(['config', 'generate', '--pod', path]);
+    assert.equal(code, expected, stderr);
+    assert.match(stderr, said);
+  }
 });

@@ -1,5 +1,7 @@
 import { preflight, type Preflight, type RefusedStep, type RuntimePreflight } from '@kata-agent/analysis';
+import type { Configuration } from '@kata-agent/config';
 import type { CommandDefinition } from '../../cli/definition.js';
+import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
@@ -28,7 +30,10 @@ export const configPreflight: CommandDefinition = {
   run: async (invocation) => {
     const { io, operands, options } = invocation;
     const file = operands[0] ?? '';
-    const report = preflight(await loadedFile(file, io), options.text('listener'));
+    const configuration = await loadedFile(file, invocation);
+    const listener = options.text('listener');
+    if (listener !== undefined) known(listener, configuration);
+    const report = preflight(configuration, listener);
     const style = styleFor(io.stdout, io.environment);
     const value = { ...report, underRules: Object.fromEntries(report.underRules) };
     await print(invocation, value, () => preflightText(file, report, style));
@@ -36,6 +41,15 @@ export const configPreflight: CommandDefinition = {
     return broken ? ExitCode.Mismatch : ExitCode.Fine;
   },
 };
+
+/** A listener that does not exist serves nothing: a misspelt name must not be taken for a closed one. */
+function known(listener: string, { listeners }: Configuration): void {
+  const names = listeners.map(({ name }) => name);
+  if (names.includes(listener)) return;
+  throw new CommandError(ExitCode.Usage, `--listener '${listener}': the configuration has no such listener`, {
+    help: [`it has: ${names.join(', ')}`],
+  });
+}
 
 const names = { go: 'the runtime in Go', rs: 'runtime-rs' } as const;
 

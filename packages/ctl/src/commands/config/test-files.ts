@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
+import { unreadable } from '../../input/read-input.js';
 
 const suffix = /\.test\.(?:ya?ml|json)$/;
 
@@ -19,15 +20,11 @@ export function testFiles(path: string): readonly string[] {
   });
 }
 
-export function readTestFile(path: string): string {
-  return tell(path, () => readFileSync(path, 'utf8'));
-}
-
 function tell<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new CommandError(ExitCode.CannotApply, `cannot read ${path}: ${error.message}`, { cause: error });
+    throw unreadable(path, error);
   }
 }

@@ -5,9 +5,10 @@ import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
-import { countOf, printDiagnostics } from './diagnostics.js';
+import { readTextInput } from '../../input/read-input.js';
+import { faulty } from './diagnostics.js';
 import { judgeOfFiles } from './judge-of-files.js';
-import { readTestFile, testFiles } from './test-files.js';
+import { testFiles } from './test-files.js';
 
 export const configTest: CommandDefinition = {
   path: 'config test',
@@ -49,24 +50,24 @@ export const configTest: CommandDefinition = {
   },
 };
 
-async function runFile(file: string, { io, options }: Invocation): Promise<readonly CaseResult[]> {
-  const suite = readSuite(file, io);
+async function runFile(file: string, invocation: Invocation): Promise<readonly CaseResult[]> {
+  const suite = readSuite(file, invocation);
   const named = suite.configuration;
-  const configuration = named === undefined ? options.text('configuration') : beside(file, named);
+  const configuration = named === undefined ? invocation.options.text('configuration') : beside(file, named);
   if (configuration === undefined)
     throw new CommandError(ExitCode.Usage, `${file} does not say which configuration it tests`, {
       help: ['write it as its key configuration, or give --configuration FILE'],
     });
   const fragments = suite.fragments.map((fragment) => beside(file, fragment));
-  return runSuite(suite, await judgeOfFiles(configuration, fragments, io));
+  return runSuite(suite, await judgeOfFiles(configuration, fragments, invocation));
 }
 
-function readSuite(file: string, io: Invocation['io']): TestSuite {
-  const parsed = parseSuite(readTestFile(file), file);
+function readSuite(file: string, invocation: Invocation): TestSuite {
+  const parsed = parseSuite(readTextInput(file), file);
   if (parsed.ok) return parsed.suite;
-  printDiagnostics(io, parsed.diagnostics);
-  throw new CommandError(ExitCode.Failed, `${file} cannot be run: ${countOf(parsed.diagnostics, 'error')}`, {
-    help: ['mend what is said above'],
+  throw faulty(invocation, parsed.diagnostics, {
+    message: `${file} cannot be run`,
+    help: 'kata-agent-ctl audit show --as-test makes files of tests, and examples/rules has some',
   });
 }
 
