@@ -77,7 +77,7 @@ test('capabilities and devices from a list', async () => {
   const verdict = await verdictOf('capabilities-and-devices');
   const spec = {
     Process: { Capabilities: { Bounding: ['CAP_CHOWN'] } },
-    Linux: { Devices: [{ Path: '/dev/null', Type: 'c' }] },
+    Linux: { Devices: [{ Path: '/dev/null', Type: 'c', Major: 1n, Minor: 3n }] },
   };
   assert.equal(verdict('CreateContainer', container(spec)), 'allow');
   assert.equal(
