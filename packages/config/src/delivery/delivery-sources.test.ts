@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { writeInitdata, writeInitdataImage } from '../index.js';
+import { deliverySources, writeInitdata, writeInitdataImage } from '../index.js';
 import { GuestTree, textOf } from './delivered.test.fixture.js';
 
 const document = '[api]\nallowed_endpoints = ["@pod"]\n';
@@ -131,6 +131,18 @@ test('drop-ins are held to S6, all that is wrong at once, and so is their folder
   chmodSync(folder, 0o777);
   assert.match(tree.refusal('drop_ins'), /conf\.d" can be changed by others than root/);
   assert.doesNotMatch(tree.refusal('drop_ins', true), /can be changed by others/);
+});
+
+test('a drop-in folder that others serve could be emptied by them', needsRoot, () => {
+  const options = { kernelLine: '', root: '/' };
+  const source = deliverySources(options).find(({ name }) => name === 'drop_ins');
+  const read = source?.collect({
+    accept: ['drop_ins'],
+    bind: 'none',
+    required: false,
+    dropInDir: '/sys/kernel',
+  });
+  assert.match(JSON.stringify(read), /lies on sysfs, which is not the guest's own root/);
 });
 
 test('a drop-in folder that is a file is refused', () => {

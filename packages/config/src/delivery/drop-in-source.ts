@@ -1,8 +1,9 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeliveredDocument, DeliverySource, DocumentReader } from '../configuration.js';
 import type { Diagnostic } from '../diagnostic.js';
 import { quote } from '../display-text.js';
+import { foreignFilesystem } from '../foreign-filesystem.js';
 import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
 
 /** How drop-ins are read; the reader holds each file to the rules for documents (S6). */
@@ -33,6 +34,14 @@ function collect(
     if (!relaxedPermissions && (stats.uid !== 0 || (stats.mode & 0o022) !== 0)) {
       const message = `${quote(folder)} can be changed by others than root`;
       return undelivered(message, `chown root:root ${folder} && chmod go-w ${folder}`);
+    }
+    const filesystem = foreignFilesystem(statfsSync(folder).type);
+    if (filesystem !== undefined) {
+      const message = `${quote(folder)} lies on ${filesystem}, which is not the guest's own root`;
+      return undelivered(
+        message,
+        'whoever serves it could leave a file out: name a folder of the image in drop_in_dir',
+      );
     }
     names = readdirSync(folder).filter((name) => !name.startsWith('.'));
   } catch (error) {
