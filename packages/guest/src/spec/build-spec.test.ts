@@ -217,6 +217,13 @@ test('an attached disk gets the guest’s numbers, and may be opened as the spec
   wrong([...devices, { path: '/dev/sda', type: 'b', major: 254, minor: 16 }], { kind: 'refused' });
 });
 
+test('a hostname is of the same form as the sandbox’s', () => {
+  const named = (hostname: string) => () => build({ hostname, linux: { namespaces: [{ type: 'uts' }] } });
+  assert.equal(named('web-0.db')().spec.hostname, 'web-0.db');
+  for (const name of ['a b', 'x\ny', 'a/b', 'ä', 'x'.repeat(256)])
+    assert.throws(named(name), { kind: 'invalid' });
+});
+
 test('what an annotation would have the runtime do is not done', () => {
   const annotations = {
     'run.oci.seccomp.plugins': '/x.so',

@@ -1,3 +1,4 @@
+import { checkHostname } from '../container/identifiers.js';
 import type { GuestDevice } from '../device/attach-devices.js';
 import { GuestError } from '../guest-error.js';
 import type { OciHooks, OciLinux, OciMount, OciProcess, OciSpec } from '../oci-spec.js';
@@ -124,8 +125,9 @@ function refuseHooks(hooks: OciHooks | undefined): void {
 /** runc refuses a hostname for a container that has no uts namespace in its list. */
 function containerHostname(requested: OciSpec, context: SpecContext): string | undefined {
   const hasOwn = (requested.linux?.namespaces ?? []).some(({ type }) => type === 'uts');
-  const name =
-    requested.hostname === undefined || requested.hostname === '' ? context.hostname : requested.hostname;
+  const own = requested.hostname ?? '';
+  checkHostname(own);
+  const name = own === '' ? context.hostname : own;
   return hasOwn && name !== '' ? name : undefined;
 }
 

@@ -17,3 +17,8 @@ test('64-bit integers keep every digit, and what is undefined is left out', () =
     '{"hard":18446744073709551615,"soft":-1,"list":[1,"a\\""]}',
   );
 });
+
+test('a text with a NUL is refused wherever it stands: in C it would end there', () => {
+  for (const value of ['\0', { args: ['/bin/sh\0ok'] }, { env: ['A=b\0LD_PRELOAD=/x'] }, { 'a\0b': '1' }])
+    assert.throws(() => encodeSpec(value), { kind: 'invalid', message: /NUL/ });
+});
