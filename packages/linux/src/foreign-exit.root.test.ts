@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { foreignExit } from './foreign-exit.js';
 import { loadSyscalls } from './koffi.js';
 import { processStat } from './process-stat.js';
-import type { ProcessCalls } from './process-calls.js';
+import { loadProcessCalls, type ProcessCalls } from './process-calls.js';
 
 const syscalls = loadSyscalls();
 // Only root is told how a process ended that its parent has not waited for.
@@ -57,9 +57,9 @@ for (const parent of ['waits', 'never waits'] as const) {
 
 test('a kernel that does not tell, and a parent that has waited: ended, and no more is known', async () => {
   let asked = 0;
-  const { open } = (await import('./process-calls.js')).loadProcessCalls();
+  const real = loadProcessCalls();
   const silent: ProcessCalls = {
-    open,
+    open: (pid) => real.open(pid),
     statusAfterEnd: () => {
       asked += 1;
       return undefined;

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StorageRecord } from '../storage/storage-record.js';
 import type { ContainerRecord } from './container-record.js';
-import { loadState, removeState, saveState } from './state-file.js';
+import { StateFile } from './state-file.js';
 
 /** The sandbox, from the first step of its making to the last of its end. */
 export interface SandboxRecord {
@@ -24,15 +24,15 @@ export interface SandboxRecord {
  */
 export class GuestRecords {
   readonly #containers: string;
-  readonly #sandbox: string;
-  readonly #storages: string;
+  readonly #sandbox: StateFile<SandboxRecord>;
+  readonly #storages: StateFile<readonly StorageRecord[]>;
   #order = 0;
 
   /** `state`: our state directory. */
   constructor(state: string) {
     this.#containers = join(state, 'containers');
-    this.#sandbox = join(state, 'sandbox.json');
-    this.#storages = join(state, 'storages.json');
+    this.#sandbox = new StateFile(join(state, 'sandbox.json'));
+    this.#storages = new StateFile(join(state, 'storages.json'));
     mkdirSync(this.#containers, { recursive: true, mode: 0o700 });
   }
 
@@ -46,9 +46,9 @@ export class GuestRecords {
   loadContainers(): readonly ContainerRecord[] {
     const records: ContainerRecord[] = [];
     for (const name of readdirSync(this.#containers)) {
-      const file = join(this.#containers, name);
-      const record = name.endsWith(recordSuffix) ? loadState<ContainerRecord>(file) : undefined;
-      if (record === undefined) removeState(file);
+      const file = new StateFile<ContainerRecord>(join(this.#containers, name));
+      const record = name.endsWith(suffix) ? file.load() : undefined;
+      if (record === undefined) file.remove();
       else records.push(record);
     }
     records.sort((a, b) => a.order - b.order);
@@ -57,39 +57,40 @@ export class GuestRecords {
   }
 
   saveContainer(record: ContainerRecord): void {
-    saveState(this.#file(record.id), record);
+    this.#file(record.id).save(record);
   }
 
   removeContainer(id: string): void {
-    removeState(this.#file(id));
+    this.#file(id).remove();
   }
 
   loadSandbox(): SandboxRecord | undefined {
-    return loadState(this.#sandbox);
+    return this.#sandbox.load();
   }
 
   saveSandbox(record: SandboxRecord): void {
-    saveState(this.#sandbox, record);
+    this.#sandbox.save(record);
   }
 
   removeSandbox(): void {
-    removeState(this.#sandbox);
+    this.#sandbox.remove();
   }
 
   loadStorages(): readonly StorageRecord[] {
-    return loadState<readonly StorageRecord[]>(this.#storages) ?? [];
+    return this.#storages.load() ?? [];
   }
 
   /** None: no file. */
   saveStorages(records: readonly StorageRecord[]): void {
-    if (records.length === 0) removeState(this.#storages);
-    else saveState(this.#storages, records);
+    if (records.length === 0) this.#storages.remove();
+    else this.#storages.save(records);
   }
 
   /** An identifier is a safe file name (S8). */
-  #file(id: string): string {
-    return join(this.#containers, `${id}${recordSuffix}`);
+  #file(id: string): StateFile<ContainerRecord> {
+    return new StateFile(join(this.#containers, `${id}${suffix}`));
   }
 }
 
-const recordSuffix = '.json';
+/** A name without it is that of a file that was being written. */
+const suffix = '.json';

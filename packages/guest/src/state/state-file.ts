@@ -1,42 +1,50 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
 
-/**
- * Files of our own state, for the agent that comes after one that was killed. Each is replaced as a whole, so that whenever
- * that happens there is the old text or the new one. They need not survive the machine, only the process: nothing is
- * flushed to a disk.
- */
+/** Of the form of what is inside. A file of another form is not read. */
+const format = 1;
+
 interface Envelope<T> {
-  /** Of the form of what is inside. A file of another form is not read. */
-  readonly format: typeof format;
+  readonly format: number;
   readonly value: T;
 }
 
-const format = 1;
+/**
+ * One value of our own state, for the agent that comes after one that was killed. It is replaced as a whole, so that
+ * whenever that happens there is the old text or the new one. It need not survive the machine, only the process: nothing
+ * is flushed to a disk.
+ */
+export class StateFile<T> {
+  readonly #file: string;
 
-/** Only we write below the state directory (S10), so what is read back in our own format has the type it was saved with. */
-export function loadState<T>(file: string): T | undefined {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
+  constructor(file: string) {
+    this.#file = file;
   }
-  const envelope = JSON.parse(text) as Envelope<T>;
-  return envelope.format === format ? envelope.value : undefined;
-}
 
-export function saveState<T>(file: string, value: T): void {
-  const envelope: Envelope<T> = { format, value };
-  const fresh = `${file}${freshSuffix}`;
-  writeFileSync(fresh, JSON.stringify(envelope), { mode: 0o600 });
-  renameSync(fresh, file);
-}
+  /**
+   * Undefined: there is none. Only we write below the state directory (S10), so what is found in our own format has the
+   * type that it was saved with.
+   */
+  load(): T | undefined {
+    let text: string;
+    try {
+      text = readFileSync(this.#file, 'utf8');
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+    const envelope = JSON.parse(text) as Envelope<T>;
+    return envelope.format === format ? envelope.value : undefined;
+  }
 
-export function removeState(file: string): void {
-  rmSync(file, { force: true });
-}
+  save(value: T): void {
+    const envelope: Envelope<T> = { format, value };
+    const fresh = `${this.#file}.new`;
+    writeFileSync(fresh, JSON.stringify(envelope), { mode: 0o600 });
+    renameSync(fresh, this.#file);
+  }
 
-/** Of a file that is being written. One that is found was never finished, and counts for nothing. */
-export const freshSuffix = '.new';
+  remove(): void {
+    rmSync(this.#file, { force: true });
+  }
+}

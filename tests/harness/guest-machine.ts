@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectSocket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
+import { agentProgram } from './repository.js';
+
+/** What PID 1 does with a process that has lost its parent, once it has ended. */
+type Init = 'waits' | 'never waits';
+
+const inits: Readonly<Record<Init, string>> = {
+  // While a shell waits for its own child it waits for every other one too, as systemd does.
+  waits: 'while :; do sleep 0.02; done',
+  'never waits': 'exec sleep infinity',
+};
+
+export interface Run {
+  readonly agent: Client<typeof AgentService>;
+  readonly channel: Channel;
+  readonly process: ChildProcess;
+  readonly log: readonly string[];
+  /** Resolves when the agent has ended; with its exit code, null after a signal. */
+  readonly ended: Promise<number | null>;
+  /** SIGKILL, and waits until it is gone. */
+  readonly kill: () => Promise<void>;
+}
+
+/**
+ * As much of a virtual machine as it takes to kill an agent and start another: namespaces of their own for mounts, network
+ * and processes, which a PID 1 holds while there is no agent. All that runs in it ends with it.
+ */
+export class GuestMachine {
+  readonly folder: string;
+  readonly #init: ChildProcess;
+  readonly #socket: string;
+  #pid = 0;
+
+  private constructor(init: Init) {
+    this.folder = mkdtempSync(join(tmpdir(), 'kata-agent-machine-'));
+    this.#socket = join(this.folder, 'agent.sock');
+    const script = `mount -t tmpfs -o mode=755 kata-test /run && echo up && ${inits[init]}`;
+    const namespaces = ['--mount', '--net', '--pid', '--fork', '--mount-proc', '--kill-child'];
+    const command = ['--pdeathsig', 'KILL', 'unshare', ...namespaces];
+    this.#init = spawn('setpriv', [...command, '--propagation', 'private', 'sh', '-c', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const audit = `[audit]\nfile = "${join(this.folder, 'audit.log')}"\n`;
+    writeFileSync(join(this.folder, 'config.toml'), `[api]\nallowed_endpoints = ["*"]\n${audit}`);
+  }
+
+  static async boot(init: Init = 'waits'): Promise<GuestMachine> {
+    const machine = new GuestMachine(init);
+    if (machine.#init.stdout === null) throw new Error('PID 1 has no stdout');
+    await once(machine.#init.stdout, 'data');
+    machine.#pid = childrenOf(machine.#init.pid ?? 0)[0] ?? 0;
+    return machine;
+  }
+
+  /** Of PID 1, as the test sees it. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /** A path in the machine, as the test sees it. */
+  path(inside: string): string {
+    return join('/proc', String(this.#pid), 'root', inside);
+  }
+
+  /** Runs a command in the machine; answers its stdout. */
+  run(...command: readonly string[]): string {
+    const done = spawnSync('nsenter', [...this.#enter(), ...command], { encoding: 'utf8' });
+    if (done.status !== 0) throw new Error(`${command.join(' ')}: ${done.stderr}`);
+    return done.stdout;
+  }
+
+  /** Starts an agent and waits until it listens. `node`: arguments of Node's own. */
+  async start({
+    node = [],
+    env = {},
+  }: {
+    node?: readonly string[];
+    env?: NodeJS.ProcessEnv;
+  } = {}): Promise<Run> {
+    rmSync(this.#socket, { force: true });
+    const program = [process.execPath, ...node, agentProgram, '-c', join(this.folder, 'config.toml')];
+    const child = spawn(
+      'nsenter',
+      [...this.#enter(), ...program, '--server-addr', `unix://${this.#socket}`],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { PATH: process.env['PATH'], ...env },
+      },
+    );
+    const ended = once(child, 'exit').then(([code]) => code as number | null);
+    const log: string[] = [];
+    const listening = new Promise<boolean>((resolve) => {
+      createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (line) => {
+        log.push(line);
+        if (line.includes('"msg":"listening"')) resolve(true);
+      });
+    });
+    if (!(await Promise.race([listening, ended.then(() => false)])))
+      throw new Error(`the agent ended before it listened:\n${log.join('\n')}`);
+    const socket = connectSocket(this.#socket);
+    await once(socket, 'connect');
+    const channel = connect(socket);
+    const agent = createClient(AgentService, channel);
+    const kill = async (): Promise<void> => {
+      // nsenter stays outside: the agent is its child.
+      if (child.exitCode === null && child.signalCode === null)
+        for (const pid of childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
+      await ended;
+    };
+    return { agent, channel, process: child, log, ended, kill };
+  }
+
+  /** Command lines that run in the machine, each once; PID 1 and its own children and the agent excepted. */
+  programs(): readonly string[] {
+    const lines = this.run('ps', '-e', '-o', 'stat=,args=')
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '' && !line.startsWith('Z') && !ordinary.test(line))
+      .map((line) => line.replace(/^\S+\s+/, ''));
+    // A shell that is about to run another program is there twice for a moment.
+    return [...new Set(lines)].sort();
+  }
+
+  /** Sends a signal to a process by its pid in the machine. */
+  signal(pid: number, name: string): void {
+    this.run('kill', `-${name}`, String(pid));
+  }
+
+  async dispose(): Promise<void> {
+    const gone = once(this.#init, 'exit');
+    this.#init.kill('SIGKILL');
+    await gone;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #enter(): readonly string[] {
+    return ['--target', String(this.#pid), '--mount', '--net', '--pid', '--'];
+  }
+}
+
+const ordinary = /sh -c mount -t tmpfs|sleep 0\.0\d$|sleep infinity|kata-agent\.mjs|ps -e -o/;
+
+function childrenOf(pid: number): readonly number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}
