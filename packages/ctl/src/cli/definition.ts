@@ -53,4 +53,5 @@ export interface CommandDefinition {
 export interface CommandGroup {
   readonly name: string;
   readonly summary: string;
+  readonly example: ExampleRow;
 }

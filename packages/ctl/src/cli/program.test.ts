@@ -26,6 +26,32 @@ test('every command has help with its options and an example of itself', async (
   }
 });
 
+test('every group has help with an example, and wrong use names the help of its command', () => {
+  for (const { name, example } of commandGroups) {
+    const { code, stdout } = runBinary([name, '--help']);
+    assert.equal(code, 0);
+    assert.ok(example.line.startsWith(`kata-agent-ctl ${name} `), example.line);
+    assert.ok(stdout.includes(example.line), stdout);
+  }
+  const { stderr } = runBinary(['config', 'check']);
+  assert.match(stderr, /For help: kata-agent-ctl config check --help/);
+});
+
+test('wrong use is told in JSON to those who ask for JSON', () => {
+  for (const argv of [
+    ['config', 'check', '--format', 'json'],
+    ['config', 'check', 'a.toml', '--nope', '--format=json'],
+    ['config', 'nope', '--format', 'json'],
+  ]) {
+    const { code, stdout, stderr } = runBinary(argv);
+    assert.equal(code, 2);
+    assert.equal(stdout, '');
+    const { error } = JSON.parse(stderr) as { error: { kind: string; message: string } };
+    assert.equal(error.kind, 'command');
+    assert.match(error.message, /file|--nope|nope/);
+  }
+});
+
 test('the program’s help lists every command and group', () => {
   const { code, stdout } = runBinary(['--help']);
   assert.equal(code, 0);

@@ -18,22 +18,30 @@ const formatOption: OptionRow = {
 
 /** Runs one command line (without the program's name); resolves with the exit code. Never rejects. */
 export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
-  const done: { code: number; json: boolean } = { code: ExitCode.Fine, json: false };
-  const program = createProgram(io, async (definition, operands, options) => {
-    done.json = options.json;
+  const done: { code: number } = { code: ExitCode.Fine };
+  const json = asksForJson(argv);
+  const perform: Perform = async (definition, operands, options) => {
     try {
       done.code = await definition.run({ operands, options, io });
     } catch (error) {
       const code = reportFailure(error, io, options.json);
       done.code = definition.workload === true ? ExitCode.OursInRun : code;
     }
-  });
+  };
+  const program = createProgram(io, perform, json);
   try {
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
-    return reportFailure(error, io, done.json);
+    return reportFailure(error, io, json);
   }
   return done.code;
+}
+
+/** Wrong use is told in the format that was asked for, too: before there are options to look at. */
+function asksForJson(argv: readonly string[]): boolean {
+  return argv.some(
+    (word, index) => word === '--format=json' || (word === 'json' && argv[index - 1] === '--format'),
+  );
 }
 
 type Perform = (
@@ -42,18 +50,18 @@ type Perform = (
   options: Options,
 ) => Promise<void>;
 
-/** Commander's tree of all commands, made from their rows. */
-export function createProgram(io: Io, perform: Perform): Command {
+/** Commander's tree of all commands, made from their rows. With `json`, wrong use is left to the caller to tell. */
+export function createProgram(io: Io, perform: Perform, json = false): Command {
   const program = new Command(programName)
     .description(
       'Talks to a Kata agent, and checks its configurations and audit logs, from outside the guest.',
     )
     .version(version, '-V, --version', 'print the version of this program')
     .enablePositionalOptions()
-    .showHelpAfterError(`For help: ${programName} [command] --help`)
+    .showHelpAfterError(helpHint('[command]'))
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
-      writeErr: (text) => io.stderr.write(text),
+      writeErr: (text) => (json ? undefined : io.stderr.write(text)),
       getOutHelpWidth: () => Math.min(io.stdout.columns ?? 100, 100),
       getErrHelpWidth: () => Math.min(io.stderr.columns ?? 100, 100),
       getOutHasColors: () => styleFor(io.stdout, io.environment).enabled,
@@ -76,7 +84,12 @@ function group(program: Command, name: string): Command {
   if (known !== undefined) return known;
   const row = commandGroups.find((candidate) => candidate.name === name);
   if (row === undefined) throw new Error(`no group is called ${name}`);
-  return program.command(name).description(row.summary).exitOverride(exitAs(ExitCode.Usage));
+  return program
+    .command(name)
+    .description(row.summary)
+    .addHelpText('after', examplesText([row.example]))
+    .showHelpAfterError(helpHint(name))
+    .exitOverride(exitAs(ExitCode.Usage));
 }
 
 function addCommand(parent: Command, name: string, definition: CommandDefinition, perform: Perform): void {
@@ -87,7 +100,8 @@ function addCommand(parent: Command, name: string, definition: CommandDefinition
   if (definition.formats === true) addOptions(command, [formatOption]);
   if (definition.connects === true) addOptions(command, connectionOptions);
   if (definition.workload === true) command.passThroughOptions();
-  command.addHelpText('after', examplesText(definition));
+  command.addHelpText('after', examplesText(definition.examples));
+  command.showHelpAfterError(helpHint(definition.path));
   command.exitOverride(exitAs(definition.workload === true ? ExitCode.OursInRun : ExitCode.Usage));
   command.action(async () => {
     const options = new Options({ ...rootOptions(command), ...command.opts() });
@@ -114,9 +128,13 @@ function addOptions(command: Command, rows: readonly OptionRow[]): void {
   }
 }
 
-function examplesText(definition: CommandDefinition): string {
-  const title = definition.examples.length === 1 ? 'An example:' : 'Examples:';
-  const lines = definition.examples.flatMap(({ line, says }) => [`  $ ${line}`, `    ${says}`]);
+function helpHint(command: string): string {
+  return `For help: ${programName} ${command} --help`;
+}
+
+function examplesText(examples: CommandDefinition['examples']): string {
+  const title = examples.length === 1 ? 'An example:' : 'Examples:';
+  const lines = examples.flatMap(({ line, says }) => [`  $ ${line}`, `    ${says}`]);
   return `\n${title}\n${lines.join('\n')}`;
 }
 

@@ -11,8 +11,17 @@ export const programName = 'kata-agent-ctl';
 
 /** Says on standard error why a command failed, in the format that was asked for; returns the exit code. */
 export function reportFailure(error: unknown, io: Io, json: boolean): number {
-  // Commander has printed its message already.
-  if (error instanceof CommanderError) return error.exitCode;
+  if (error instanceof CommanderError) {
+    // Commander has printed its message already, for people; and help is no failure.
+    if (json && error.exitCode !== ExitCode.Fine) {
+      const message =
+        error.code === 'commander.help'
+          ? 'a command is missing'
+          : error.message.replace(/^error: /, '').trim();
+      io.stderr.write(`${JSON.stringify({ error: { kind: 'command', message, help: [] } })}\n`);
+    }
+    return error.exitCode;
+  }
   // The reader has gone (`… | head`): that is how it says that it has enough.
   if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return ExitCode.Fine;
   const failure = describe(error);

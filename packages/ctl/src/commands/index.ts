@@ -31,8 +31,22 @@ import { version } from './version.js';
 
 /** First words that are followed by another. */
 export const commandGroups: readonly CommandGroup[] = [
-  { name: 'config', summary: 'check and explain configurations, on any machine' },
-  { name: 'audit', summary: 'read and verify audit logs' },
+  {
+    name: 'config',
+    summary: 'check and explain configurations, on any machine',
+    example: {
+      line: 'kata-agent-ctl config init --profile minimal > config.toml',
+      says: 'A configuration to begin with; config check says whether it is still right after a change.',
+    },
+  },
+  {
+    name: 'audit',
+    summary: 'read and verify audit logs',
+    example: {
+      line: 'kata-agent-ctl audit show /run/kata-agent/audit.log --denied',
+      says: 'What was refused, and by what.',
+    },
+  },
 ];
 
 /** Every command, in the order of the help. */

@@ -89,6 +89,19 @@ test('audit verify finds a changed byte, a removed line, two swapped, and a cut 
   assert.match(unanchored.stdout, /without --head/);
 });
 
+test('of a file that is no log, a few lines are said to be none, and what tells the rest', () => {
+  const none = join(folder, 'none-at-all.log');
+  writeFileSync(none, 'no record\n'.repeat(100));
+  const { code, stderr } = runBinary(['audit', 'show', none]);
+  assert.equal(code, 4);
+  const lines = stderr.trimEnd().split('\n');
+  assert.equal(lines.length, 6, stderr);
+  assert.ok(
+    lines.at(-1)?.includes(`95 more lines are no records; kata-agent-ctl audit verify ${none}`),
+    stderr,
+  );
+});
+
 test('a log that is gone, one that is none, and a head that is none', () => {
   writeFileSync(copy, 'this is no record\n');
   for (const [command, gone, none] of [
