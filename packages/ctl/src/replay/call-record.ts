@@ -5,7 +5,8 @@ import { CallError } from '../connection/call-error.js';
 
 /** One call of a replay, and what became of it. */
 export interface RecordedCall {
-  readonly phase: Phase | 'beside';
+  /** `beside`: at no time of its own; `pod`: of the calls that a pod's description foretells. */
+  readonly phase: Phase | 'beside' | 'pod';
   readonly method: string;
   /** Of the container, or a step's name. Empty: the sandbox. */
   readonly about: string;

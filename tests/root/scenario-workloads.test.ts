@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { AgentProcess } from '../harness/agent-process.js';
+import { clientProgram, repository } from '../harness/repository.js';
+import { whyNoContainers } from '../harness/rootfs.js';
+import { type ListedCall, makeShare } from './scenario-share.js';
+
+const folder = `${repository}examples/workloads/`;
+const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+const images = ['docker.io/library/nginx:1.27', 'docker.io/library/postgres:17']
+  .concat('docker.io/library/redis:7.4', 'docker.io/library/busybox:1.37')
+  .concat('docker.io/library/python:3.13', 'registry.example/server:1')
+  .flatMap((image) => {
+    const name = basename(image).split(':')[0] ?? '';
+    return ['--image-config', `${image}=${folder}images/${name}.json`];
+  });
+const standIn = fileURLToPath(new URL('scenario-virtiofs.js', import.meta.url));
+
+interface Failed {
+  readonly method: string;
+  readonly because: string;
+  readonly status: string;
+  readonly said: string;
+}
+
+interface Outcome {
+  readonly refused: readonly Failed[];
+  readonly failed: readonly Failed[];
+  readonly calls: readonly { readonly method: string; readonly status: string }[];
+}
+
+/** Without a cluster: the samples have no addresses, and who has ended needs no signal. */
+const ofSamples: readonly RegExp[] = [
+  /^(UpdateInterface|UpdateRoutes|AddARPNeighbors): INVALID_ARGUMENT/,
+  /^SignalProcess: NOT_FOUND: .*ESRCH: No such process/,
+];
+
+describe('each workload, on an agent with the configuration that is generated for it', {
+  skip: whyNoContainers() ?? false,
+}, () => {
+  for (const file of files) {
+    for (const runtime of ['go', 'rs'] as const) {
+      it(`${file}, ${runtime}, with a shared file system: nothing is refused, and it runs`, async () => {
+        for (const { refused, failed, calls } of await replayed(file, runtime, 'shared-fs')) {
+          assert.deepEqual(refused, []);
+          assert.deepEqual(
+            unexpected(failed, file === 'block-device.yaml' ? [...ofSamples, /./] : ofSamples),
+            [],
+          );
+          assert.ok(calls.length > 10);
+        }
+      });
+
+      it(`${file}, ${runtime}, in a confidential guest: nothing is refused but what is not built`, async () => {
+        for (const { refused } of await replayed(file, runtime, 'confidential')) {
+          assert.deepEqual(unexpected(refused, [/^CreateContainer: UNIMPLEMENTED: .*image_guest_pull/]), []);
+        }
+      });
+    }
+  }
+});
+
+function unexpected(failures: readonly Failed[], expected: readonly RegExp[]): readonly string[] {
+  return failures
+    .map(({ method, status, said }) => `${method}: ${status}: ${said}`)
+    .filter((text) => !expected.some((pattern) => pattern.test(text)));
+}
+
+/** Every workload of a file, each on an agent of its own. */
+async function replayed(
+  file: string,
+  runtime: 'go' | 'rs',
+  guest: 'shared-fs' | 'confidential',
+): Promise<readonly Outcome[]> {
+  const pod = ['--pod', folder + file, ...images, '--runtime', runtime, '--guest', guest];
+  const generated = (await client('config', 'generate', ...pod)).stdout;
+  // Its address is the one thing that a test has to change; AgentProcess puts its own here.
+  const config = generated.replace('[agent]\n', '[agent]\nserver_addr = "vsock://-1:1024"\n');
+  const outcomes: Outcome[] = [];
+  for (const workload of await workloadsOf(pod)) {
+    const one = ['replay', ...pod, ...(workload === undefined ? [] : ['--workload', workload])];
+    const list = await client(...one, '--list', '--format', 'json');
+    const share = mkdtempSync(join(tmpdir(), 'kata-agent-share-'));
+    makeShare(share, JSON.parse(list.stdout) as readonly ListedCall[]);
+    const agent = await AgentProcess.start({
+      config,
+      env: { SHARED_FOLDER: share, NODE_OPTIONS: `--import=${standIn}` },
+    });
+    try {
+      const address = ['-a', `unix://${agent.socketPath}`, '--format', 'json'];
+      const { stdout, stderr } = await client(...one, ...address);
+      assert.notEqual(stdout, '', stderr);
+      outcomes.push(JSON.parse(stdout) as Outcome);
+    } finally {
+      await agent.dispose();
+      rmSync(share, { recursive: true });
+    }
+  }
+  return outcomes;
+}
+
+/** Their names; of a file with one, undefined. */
+async function workloadsOf(pod: readonly string[]): Promise<readonly (string | undefined)[]> {
+  const { stderr } = await client('replay', ...pod, '--list');
+  const names = /--workload NAME, one of (.*)/.exec(stderr)?.[1];
+  return names === undefined ? [undefined] : names.split(', ');
+}
+
+function client(...args: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }> {
+  return new Promise((resolve) => {
+    const options = { maxBuffer: 64 << 20 };
+    execFile(process.execPath, [clientProgram, ...args], options, (_error, stdout, stderr) => {
+      resolve({ stdout, stderr });
+    });
+  });
+}
