@@ -9,6 +9,7 @@ import { notifyReady } from './init/notify.js';
 import { powerOff } from './init/power-off.js';
 import { load } from './load.js';
 import { createLog, type Log, logLevel } from './log.js';
+import { LogStream } from './log-stream/log-stream.js';
 import { startAgent } from './start.js';
 import { version } from './version.js';
 
@@ -30,14 +31,18 @@ function print(text: string): void {
 async function serve(configuration: Configuration): Promise<number> {
   // Who read the log has gone: it may be lost, and the agent goes on.
   process.stderr.on('error', () => undefined);
+  const logStream = new LogStream();
   const log = createLog({
     level: logLevel(configuration.settings.logLevel),
     version,
-    write: (line) => process.stderr.write(line),
+    write: (line) => {
+      process.stderr.write(line);
+      logStream.write(line);
+    },
   });
   try {
     const syscalls = loadSyscalls();
-    const agent = await startAgent(configuration, { syscalls, log });
+    const agent = await startAgent(configuration, { syscalls, log, logStream });
     let stopped = false;
     for (const signal of ['SIGTERM', 'SIGINT']) {
       process.on(signal, () => {

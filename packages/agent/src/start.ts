@@ -7,12 +7,14 @@ import type { Socket } from 'node:net';
 import { agentGate } from './agent-gate.js';
 import { buildFacts } from './build-facts.js';
 import { CannotApply } from './cannot-apply.js';
+import { Doors } from './doors/doors.js';
 import { Ending } from './ending.js';
 import { guestOptions } from './guest-options.js';
 import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './kept-policies.js';
 import { listen } from './listeners/listen.js';
 import type { Log } from './log.js';
+import type { LogStream } from './log-stream/log-stream.js';
 import { measureConfiguration } from './measure.js';
 import { startMemoryAgent } from './memory-agent.js';
 import { protectFromOomKiller } from './oom-score.js';
@@ -42,9 +44,9 @@ export interface RunningAgent {
  */
 export async function startAgent(
   configuration: Configuration,
-  environment: { readonly syscalls: Syscalls; readonly log: Log },
+  environment: { readonly syscalls: Syscalls; readonly log: Log; readonly logStream: LogStream },
 ): Promise<RunningAgent> {
-  const { log, syscalls } = environment;
+  const { log, syscalls, logStream } = environment;
   const { audit: record } = configuration;
   protectFromOomKiller(log);
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
@@ -67,9 +69,17 @@ export async function startAgent(
       },
     );
     const memoryAgent = startMemoryAgent(configuration, guest);
+    const doors = new Doors(configuration, { syscalls, log, audit, logStream });
     const server = agentServer({
       configuration,
-      services: { guest, policy, keptPolicies, memoryAgent, end: () => ending.begin('DestroySandbox') },
+      services: {
+        guest,
+        policy,
+        keptPolicies,
+        memoryAgent,
+        stdioDoor: doors.stdio,
+        end: () => ending.begin('DestroySandbox'),
+      },
       audit,
       log,
     });
@@ -77,6 +87,7 @@ export async function startAgent(
     ending.last('server', () => server.end());
     ending.last('guest', () => guest.shutdown());
     ending.last('memory agent', async () => memoryAgent?.stop());
+    await doors.open((name, close) => ending.last(name, close));
     const serve = (stream: Socket, caller: Caller) => {
       readers.joined(caller);
       stream.once('close', () => readers.left(caller));

@@ -23,6 +23,7 @@ export { Directory, type MakeOptions } from './directory.js';
 export { type ForeignPlace, graftMount } from './graft-mount.js';
 export { pathComponents, UnsafePathError } from './safe-path.js';
 export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './uevents.js';
+export { openPseudoTerminal, type PseudoTerminal } from './pseudo-terminal.js';
 export { Terminal } from './terminal.js';
 export { TerminalSocket } from './terminal-socket.js';
 export { formatUnixAddress, parseUnixAddress, type UnixAddress, unixSocketAddress } from './unix-address.js';

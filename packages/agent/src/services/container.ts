@@ -6,30 +6,29 @@ import type { Handler } from './handler.js';
 import { ociResources } from './oci-linux.js';
 import { ociSpec } from './oci-spec.js';
 import { wireStats } from './stats.js';
-import { refuseStdioPorts } from './stdio-ports.js';
+import { withStdio } from './stdio-ports.js';
 import { storage } from './storage.js';
 
-export const createContainer: Handler<'createContainer'> = async (
-  { guest, policy },
-  request,
-  { connection },
-) => {
-  refuseStdioPorts(policy, connection.listener, request);
-  if (request.OCI === undefined) {
+export const createContainer: Handler<'createContainer'> = async (services, request, { connection }) => {
+  const { OCI } = request;
+  if (OCI === undefined) {
     throw new TtrpcError(
       Code.InvalidArgument,
       `container ${request.containerId}: the request has no OCI spec`,
     );
   }
-  await perform.createContainer(guest, {
-    id: request.containerId,
-    execId: request.execId,
-    spec: ociSpec(request.OCI),
-    storages: request.storages.map(storage),
-    devices: request.devices.map(attachedDevice),
-    sharedMounts: request.sharedMounts.map(sharedMount),
-    sandboxPidns: request.sandboxPidns,
-  });
+  await withStdio(services, connection.listener, request, (stdio) =>
+    perform.createContainer(services.guest, {
+      id: request.containerId,
+      execId: request.execId,
+      spec: ociSpec(OCI),
+      storages: request.storages.map(storage),
+      devices: request.devices.map(attachedDevice),
+      sharedMounts: request.sharedMounts.map(sharedMount),
+      sandboxPidns: request.sandboxPidns,
+      stdio,
+    }),
+  );
   return {};
 };
 

@@ -2,6 +2,7 @@ import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { Guest, MemoryAgent } from '@kata-agent/guest';
 import type { AgentService } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
+import type { StdioDoor } from '../doors/stdio-door.js';
 import type { Caller } from '../listeners/caller.js';
 import type { KeptPolicies } from '../kept-policies.js';
 import type { Policy } from '../policy.js';
@@ -18,6 +19,8 @@ export interface Services {
   readonly keptPolicies: Pick<KeptPolicies, 'full' | 'keep'>;
   /** Undefined: `mem_agent_enable` is off. */
   readonly memoryAgent: MemoryAgent | undefined;
+  /** Undefined: `passfd_listener_port` is 0. */
+  readonly stdioDoor: StdioDoor | undefined;
   /** Ends the agent once the calls in flight are answered. */
   readonly end: () => void;
 }

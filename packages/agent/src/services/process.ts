@@ -2,10 +2,9 @@ import * as perform from '@kata-agent/guest';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Handler } from './handler.js';
 import { ociProcess } from './oci-spec.js';
-import { refuseStdioPorts } from './stdio-ports.js';
+import { withStdio } from './stdio-ports.js';
 
-export const execProcess: Handler<'execProcess'> = async ({ guest, policy }, request, { connection }) => {
-  refuseStdioPorts(policy, connection.listener, request);
+export const execProcess: Handler<'execProcess'> = async (services, request, { connection }) => {
   const { containerId, execId, process } = request;
   if (process === undefined) {
     throw new TtrpcError(
@@ -13,7 +12,9 @@ export const execProcess: Handler<'execProcess'> = async ({ guest, policy }, req
       `exec ${execId} in container ${containerId}: the request has no process`,
     );
   }
-  await perform.execProcess(guest, { containerId, execId, process: ociProcess(process) });
+  await withStdio(services, connection.listener, request, (stdio) =>
+    perform.execProcess(services.guest, { containerId, execId, process: ociProcess(process), stdio }),
+  );
   return {};
 };
 

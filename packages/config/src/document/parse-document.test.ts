@@ -178,10 +178,10 @@ help: remove it, or write the default: no forward`,
   ],
   [
     "a setting of Kata's that is not built",
-    withApi('[agent]\ndebug_console = true'),
-    `config.toml:3:1: warning: debug_console is not built yet: setting it changes nothing
-  debug_console = true
-  ^^^^^^^^^^^^^
+    withApi('[agent]\ndev_mode = true'),
+    `config.toml:3:1: warning: dev_mode is not built yet: setting it changes nothing
+  dev_mode = true
+  ^^^^^^^^
 help: docs/reference/differences.md lists what this agent does not do yet`,
   ],
   [

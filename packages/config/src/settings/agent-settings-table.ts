@@ -44,7 +44,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'The vsock port that hands out a copy of the log; 0: none.',
     example: '1025',
     baseOnly: true,
-    built: 'kata',
   }),
   debugConsole: agentSetting({
     key: 'debug_console',
@@ -53,7 +52,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Whether a shell in the guest is offered on the debug console.',
     example: 'true',
     opensGuest: true,
-    built: 'kata',
   }),
   debugConsoleVport: agentSetting({
     key: 'debug_console_vport',
@@ -63,7 +61,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
       'The vsock port of the debug console; 0: a terminal of the guest. Does nothing without debug_console.',
     example: '1026',
     opensGuest: true,
-    built: 'kata',
   }),
   devMode: agentSetting({
     key: 'dev_mode',
@@ -139,7 +136,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'The vsock port over which stdio passes beside the API; 0: none.',
     example: '1027',
     opensGuest: true,
-    built: 'kata',
   }),
   containerPipeSize: agentSetting({
     key: 'container_pipe_size',

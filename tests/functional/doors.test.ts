@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { AgentProcess } from '../harness/agent-process.js';
+
+const config = `
+[agent]
+debug_console = true
+debug_console_vport = 1026
+log_vport = 1025
+[api]
+blocked_endpoints = []
+`;
+
+/** Reads until this has come, or to the end when it is undefined. */
+async function readUntil(socket: Socket, wanted: RegExp | undefined): Promise<string> {
+  let text = '';
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+    text += String(chunk);
+    if (wanted?.test(text) === true) return text;
+  }
+  assert.equal(wanted, undefined, `the end came first: ${text}`);
+  return text;
+}
+
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
+describe('doors beside the API', () => {
+  let agent: AgentProcess;
+  before(async () => {
+    agent = await AgentProcess.start({ config });
+  });
+  after(() => agent.dispose());
+
+  const dial = (port: number): Socket => connect(`${agent.socketPath}_${port}`);
+
+  it('the log is handed out, one object a line, all values text', async () => {
+    const socket = dial(1025);
+    const text = await readUntil(socket, /"msg":"listening".*\n/);
+    socket.destroy();
+    const lines = text.trimEnd().split('\n');
+    assert.deepEqual(lines, agent.log.slice(0, lines.length));
+    for (const line of lines) {
+      const values = Object.entries(JSON.parse(line) as object);
+      assert.ok(
+        values.every(([, value]) => typeof value === 'string'),
+        line,
+      );
+      const names = values.map(([name]) => name);
+      for (const name of ['msg', 'level', 'ts', 'version', 'subsystem', 'pid', 'name', 'source'])
+        assert.ok(names.includes(name), `${name} in ${line}`);
+    }
+  });
+
+  it('the debug console is a shell on a terminal, and ends with exit', async () => {
+    const socket = dial(1026);
+    socket.write('stty -echo; test -t 0 && test -t 1 && echo "answer $((6 * 7))"; ps -o tty= -p $$; exit\n');
+    const text = await readUntil(socket, undefined);
+    assert.match(text, /answer 42\r\n/);
+    assert.match(text, /pts\/\d+/, 'a controlling terminal');
+  });
+
+  it('a shell ends with its connection', async () => {
+    const socket = dial(1026);
+    socket.write('stty -echo; echo "pid $$ ."\n');
+    const pid = Number(/pid (\d+) \./.exec(await readUntil(socket, /pid \d+ \./))?.[1]);
+    assert.ok(isAlive(pid));
+    socket.destroy();
+    for (let tries = 0; tries < 200 && isAlive(pid); tries += 1)
+      await new Promise((resolve) => {
+        setTimeout(resolve, 20);
+      });
+    assert.ok(!isAlive(pid));
+    assert.ok(agent.log.some((line) => line.includes('debug console: a shell was started')));
+  });
+
+  it('no door is there unless it is configured', async () => {
+    const closed = await AgentProcess.start({
+      config: '[agent]\ndebug_console_vport = 1026\n[api]\nblocked_endpoints = []\n',
+    });
+    try {
+      assert.ok(existsSync(closed.socketPath));
+      for (const port of [1025, 1026, 1027]) assert.ok(!existsSync(`${closed.socketPath}_${port}`));
+    } finally {
+      await closed.dispose();
+    }
+  });
+});
