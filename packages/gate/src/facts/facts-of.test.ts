@@ -78,3 +78,8 @@ test('every method has facts, be they none, and never for a request that is not 
     assert.ok(!JSON.stringify(factsOf(method, create(requestDescriptor(method)))).includes('undefined'));
   }
 });
+
+test('a folder that is not given is the one that the guest takes', () => {
+  const request = create(ExecProcessRequestSchema, { process: { Args: ['sh'] } });
+  assert.equal(factsOf('ExecProcess', request).cwd, '/');
+});

@@ -11,7 +11,7 @@ import {
 } from '@kata-agent/protocol/agent';
 import type { Process } from '@kata-agent/protocol/oci';
 import { claimedImage } from './claimed-image.js';
-import { capabilitiesOf, processOf } from './process-of.js';
+import { capabilitiesOf, folderOf, processOf } from './process-of.js';
 import type { RequestFacts } from './request-facts.js';
 
 /**
@@ -50,12 +50,12 @@ function containerFacts({ OCI: spec, storages }: CreateContainerRequest): Reques
 
 function processFacts(process: Process | undefined): RequestFacts {
   if (process === undefined) return {};
-  const { Args, Env, Cwd, User, Terminal, Capabilities } = process;
+  const { Args, Env, User, Terminal, Capabilities } = process;
   const [command] = Args;
   return {
     ...(command === undefined ? {} : { command }),
     environment: [...new Set(Env.map(nameOf))].sort(),
-    cwd: Cwd,
+    cwd: folderOf(process),
     user: `${User?.UID ?? 0}:${User?.GID ?? 0}`,
     terminal: Terminal,
     capabilities: capabilitiesOf(Capabilities),

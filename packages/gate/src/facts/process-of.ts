@@ -9,6 +9,11 @@ export function processOf(request: Message): Process | undefined {
   return undefined;
 }
 
+/** Where a process starts: what the guest takes for a folder that is not given is what rules and records have to see. */
+export function folderOf({ Cwd }: Pick<Process, 'Cwd'>): string {
+  return Cwd === '' ? '/' : Cwd;
+}
+
 /** Every capability in any of the five sets, sorted. */
 export function capabilitiesOf(sets: LinuxCapabilities | undefined): readonly string[] {
   if (sets === undefined) return [];

@@ -133,7 +133,7 @@ test('absent messages read as empty, and has() tells', () => {
   const rules = (expression: string) => [rule(expression, ['ExecProcess'])];
   for (const expression of [
     'request.process.User.UID == 0 && !has(request.process) && !has(request.process.User)',
-    'args == [] && env == {} && cwd == "" && user.UID == 0 && !terminal && capabilities == []',
+    'args == [] && env == {} && cwd == "/" && user.UID == 0 && !terminal && capabilities == []',
     'request.process.Capabilities.Bounding == []',
   ])
     assert.equal(ask(rules(expression), 'ExecProcess', bare).outcome, 'allow', expression);

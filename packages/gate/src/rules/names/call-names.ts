@@ -1,4 +1,5 @@
 import { methodNames } from '@kata-agent/catalogue';
+import { claimedName } from '../../facts/claimed-name.js';
 import type { ContainerFacts, PeerFacts } from '../../rule-context.js';
 import { RuleError } from '../language/frame.js';
 import { int, listOf, mapOf, type RecordField, string, type Type } from '../language/type.js';
@@ -15,6 +16,10 @@ const peerKinds: readonly PeerFacts['kind'][] = ['unix', 'vsock', 'tls'];
 
 const claimed = record('claimed', {
   image: { type: string, doc: 'The image, from the annotation of the container runtime; empty without one.' },
+  name: {
+    type: string,
+    doc: 'The name in its pod, from the annotation of the container runtime; empty for the pause container.',
+  },
   annotations: { type: mapOf(string, string), doc: 'Annotations of the container.' },
 });
 
@@ -92,7 +97,8 @@ export const callNames: readonly RuleName[] = [
 ];
 
 function containerValue({ id, state, claimed: { image, annotations } }: ContainerFacts): FieldValues {
-  return { id, state, claimed: { image, annotations: new Map(Object.entries(annotations)) } };
+  const name = claimedName(annotations);
+  return { id, state, claimed: { image, name, annotations: new Map(Object.entries(annotations)) } };
 }
 
 function peerValue({ kind, cid, uid, subject, sans }: PeerFacts): FieldValues {

@@ -8,7 +8,7 @@ import {
 } from '@kata-agent/protocol/agent';
 import { create } from '@bufbuild/protobuf';
 import { LinuxDeviceSchema, MountSchema, UserSchema } from '@kata-agent/protocol/oci';
-import { capabilitiesOf, processOf } from '../../facts/process-of.js';
+import { capabilitiesOf, folderOf, processOf } from '../../facts/process-of.js';
 import { RuleError } from '../language/frame.js';
 import { bool, int, listOf, mapOf, string, type Type } from '../language/type.js';
 import type { Value } from '../language/value.js';
@@ -37,7 +37,7 @@ export const shorthands: readonly RuleName[] = [
   shorthand('cwd', string, processes, {
     doc: 'The working directory.',
     example: 'cwd == "/" || cwd.within("/app")',
-    read: (request) => processOf(request)?.Cwd ?? '',
+    read: (request) => folderOf(processOf(request) ?? { Cwd: '' }),
   }),
   shorthand('user', { kind: 'message', message: UserSchema }, processes, {
     doc: 'The user that the process runs as: UID, GID, AdditionalGids, Username.',
