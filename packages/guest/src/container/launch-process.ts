@@ -32,7 +32,9 @@ export async function launchProcess(
   }
   const exit = exitOf(pid, ref, context);
   let streams: ProcessStreams;
+  let startTime: number;
   try {
+    startTime = processStat(pid, context.paths.proc)?.startTime ?? 0;
     streams = prepared.attach();
   } catch (error) {
     prepared.discard();
@@ -40,7 +42,6 @@ export async function launchProcess(
     await exit;
     throw error;
   }
-  const startTime = processStat(pid, context.paths.proc)?.startTime ?? 0;
   return new ContainerProcess({ pid, startTime, streams, pipes: prepared.pipes, exit });
 }
 

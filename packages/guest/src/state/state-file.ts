@@ -40,8 +40,13 @@ export class StateFile<T> {
   save(value: T): void {
     const envelope: Envelope<T> = { format, value };
     const fresh = `${this.#file}.new`;
-    writeFileSync(fresh, JSON.stringify(envelope), { mode: 0o600 });
-    renameSync(fresh, this.#file);
+    try {
+      writeFileSync(fresh, JSON.stringify(envelope), { mode: 0o600 });
+      renameSync(fresh, this.#file);
+    } catch (error) {
+      rmSync(fresh, { force: true });
+      throw error;
+    }
   }
 
   remove(): void {

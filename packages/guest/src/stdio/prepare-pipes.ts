@@ -2,15 +2,15 @@ import { fstatSync } from 'node:fs';
 import { At, closePipe, createPipe, Descriptor, Open, type Pipe } from '@kata-agent/linux';
 import type { ProcessRef } from '../actions.js';
 import { pipeStreams } from './pipe-streams.js';
-import type { PreparedStreams, StreamOptions } from './prepared-streams.js';
+import type { PipeInodes, PreparedStreams, StreamOptions } from './prepared-streams.js';
 
 /** Three pipes, which the process gets as its stdin, stdout and stderr. */
 export function preparePipes(ref: ProcessRef, options: StreamOptions): PreparedStreams {
-  const pipes = openPipes(options);
+  const { pipes, inodes } = openPipes(options);
   const [stdin, stdout, stderr] = pipes;
   return {
     stdio: [stdin.read.fd, stdout.write.fd, stderr.write.fd],
-    pipes: [inode(stdin), inode(stdout), inode(stderr)],
+    pipes: inodes,
     attach: () => {
       for (const theirs of [stdin.read, stdout.write, stderr.write]) theirs.close();
       return pipeStreams(ref, [stdin.write, stdout.read, stderr.read], options);
@@ -19,7 +19,12 @@ export function preparePipes(ref: ProcessRef, options: StreamOptions): PreparedS
   };
 }
 
-function openPipes(options: StreamOptions): readonly [Pipe, Pipe, Pipe] {
+interface Opened {
+  readonly pipes: readonly [Pipe, Pipe, Pipe];
+  readonly inodes: PipeInodes;
+}
+
+function openPipes(options: StreamOptions): Opened {
   const pipes: Pipe[] = [];
   const open = (): Pipe => {
     const pipe = createPipe(options.syscalls, { size: options.pipeSize });
@@ -32,7 +37,8 @@ function openPipes(options: StreamOptions): readonly [Pipe, Pipe, Pipe] {
     return pipe;
   };
   try {
-    return [open(), openOutput(), openOutput()];
+    const [stdin, stdout, stderr] = [open(), openOutput(), openOutput()] as const;
+    return { pipes: [stdin, stdout, stderr], inodes: [inode(stdin), inode(stdout), inode(stderr)] };
   } catch (error) {
     pipes.forEach(closePipe);
     throw error;
@@ -41,7 +47,7 @@ function openPipes(options: StreamOptions): readonly [Pipe, Pipe, Pipe] {
 
 /**
  * The same pipe, with an end for the process that can read as well as write: as long as the process lives, its output has
- * a reader, so that the agent's end by SIGKILL does not end the process by SIGPIPE (docs/adr/0013).
+ * a reader, so that the agent's end by SIGKILL does not end the process by SIGPIPE (docs/adr/0014).
  */
 function keptOpen({ read, write }: Pipe, { syscalls }: StreamOptions): Pipe {
   const both = syscalls.openat(At.Cwd, `/proc/self/fd/${write.fd}`, Open.ReadWrite);

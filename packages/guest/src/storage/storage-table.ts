@@ -44,11 +44,21 @@ export class StorageTable {
 
   /** The container that uses them was made: from now on, those that are to outlive it do. */
   keep(storages: readonly Storage[], bundle: string): void {
-    const places = storages.filter((storage) => outlives(storage, bundle)).map((each) => each.mountPoint);
-    const entries = places.map((place) => this.#entries.get(this.#placeOf(place)));
-    const fresh = entries.filter((entry) => entry !== undefined && !entry.record.kept);
-    for (const entry of fresh) if (entry !== undefined) entry.record = { ...entry.record, kept: true };
-    if (fresh.length > 0) this.#save();
+    const entries = storages
+      .filter((storage) => outlives(storage, bundle))
+      .map(({ mountPoint }) => this.#entries.get(this.#placeOf(mountPoint)))
+      .filter((entry) => entry !== undefined && !entry.record.kept) as readonly Entry[];
+    if (entries.length === 0) return;
+    const mark = (kept: boolean): void => {
+      for (const entry of entries) entry.record = { ...entry.record, kept };
+    };
+    mark(true);
+    try {
+      this.#save();
+    } catch (error) {
+      mark(false);
+      throw error;
+    }
   }
 
   /**
