@@ -17,7 +17,7 @@ import { factsOf } from './facts-of.js';
 
 const process = {
   Args: ['/bin/sh', '-c', 'secret'],
-  Env: ['TOKEN=secret', 'PATH=/bin', 'EMPTY', 'PATH=twice'],
+  Env: ['TOKEN=secret', 'PATH=/bin', 'NAMELESS-SECRET', '=secret', 'PATH=twice'],
   Cwd: '/app',
   User: { UID: 7, GID: 8 },
   Terminal: true,
@@ -25,7 +25,7 @@ const process = {
 };
 const processFacts = {
   command: '/bin/sh',
-  environment: ['EMPTY', 'PATH', 'TOKEN'],
+  environment: ['PATH', 'TOKEN'],
   cwd: '/app',
   user: '7:8',
   terminal: true,

@@ -54,7 +54,7 @@ function processFacts(process: Process | undefined): RequestFacts {
   const [command] = Args;
   return {
     ...(command === undefined ? {} : { command }),
-    environment: [...new Set(Env.map(nameOf))].sort(),
+    environment: [...new Set(Env.map(nameOf).filter((name) => name !== ''))].sort(),
     cwd: folderOf(process),
     user: `${User?.UID ?? 0}:${User?.GID ?? 0}`,
     terminal: Terminal,
@@ -68,8 +68,7 @@ function storageFacts(storages: readonly Storage[]): RequestFacts {
   };
 }
 
-/** What stands before the first `=`: the value is never recorded. */
+/** What stands before the first `=`: the value is never recorded. What has no name may be all value; the guest refuses it. */
 function nameOf(variable: string): string {
-  const end = variable.indexOf('=');
-  return end < 0 ? variable : variable.slice(0, end);
+  return variable.slice(0, Math.max(variable.indexOf('='), 0));
 }

@@ -241,3 +241,12 @@ test('a capability has the one name that rules compare', () => {
   withCapability('CAP_SYS_ADMIN')();
   withCapability('CAP_CHECKPOINT_RESTORE')();
 });
+
+test('an entry of the environment without a name is refused, and not told', () => {
+  for (const entry of ['secret', '=secret', ''])
+    assert.throws(() => build({ process: { ...process, env: ['A=b', entry] } }), {
+      kind: 'invalid',
+      message: 'process.env has an entry that is not of the form NAME=value',
+    });
+  build({ process: { ...process, env: ['A=', 'B=c=d'] } });
+});

@@ -17,6 +17,9 @@ export function checkProcess(process: OciProcess): void {
   if (!posix.isAbsolute(process.cwd)) {
     throw new GuestError('invalid', `process.cwd ${JSON.stringify(process.cwd)} is not an absolute path`);
   }
+  // Not told: runc would, in an error that is recorded, and what has no name may be all value.
+  if (process.env?.some((entry) => entry.indexOf('=') < 1) === true)
+    throw new GuestError('invalid', 'process.env has an entry that is not of the form NAME=value');
   const strange = Object.values(process.capabilities ?? {})
     .flat()
     .find((name) => !capability.test(name));
