@@ -146,7 +146,8 @@ export class GuestMachine {
   }
 }
 
-const ordinary = /sh -c mount -t tmpfs|sleep 0\.0\d$|sleep infinity|kata-agent\.mjs|ps -e -o/;
+/** What is not of a container; in brackets, a process that has let go of its memory and is about to end. */
+const ordinary = /^\S+\s+\[|sh -c mount -t tmpfs|sleep 0\.0\d$|sleep infinity|kata-agent\.mjs|ps -e -o/;
 
 function childrenOf(pid: number): readonly number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
