@@ -9,10 +9,14 @@ import { ProcessSchema } from '@kata-agent/protocol/oci';
 import type { Container } from '../pod/container.js';
 import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
+import type { Entry, FactName } from '../write/fact-name.js';
 import { defaultCapabilities } from './capabilities.js';
+import { enginePath } from './environment.js';
+import { sampleHostname, samplePodName } from './host-name.js';
+import { maskedPaths, readOnlyPaths } from './masked-paths.js';
 import { ContainerMounts } from './mounts.js';
 import { Origins } from './origins.js';
-import { processOf } from './process.js';
+import { type FirstProcess, groupsOf, processOf } from './process.js';
 import type { RuntimeSetup } from './runtime-setup.js';
 import { sampleId } from './sample-id.js';
 
@@ -24,6 +28,8 @@ export interface NewContainer {
   readonly request: CreateContainerRequest;
   readonly copies: readonly { readonly request: CopyFileRequest; readonly because: string }[];
   readonly origins: Origins;
+  /** What rules may rest on. */
+  readonly values: ReadonlyMap<FactName, readonly Entry[]>;
   /** Absent: the pause container. */
   readonly container?: Container;
   readonly stopSignal: number;
@@ -38,7 +44,8 @@ export function pauseContainer(workload: Workload, setup: RuntimeSetup): NewCont
   const id = sampleId(workload.name);
   const origins = new Origins();
   const mounts = new ContainerMounts(setup, id, origins);
-  mounts.defaults(true);
+  const privileged = workload.containers.some((container) => container.privileged);
+  mounts.defaults({ pause: true, privileged, readOnlyRoot: true });
   mounts.image('pause', because);
   const user = {
     UID: workload.user ?? 65535,
@@ -48,12 +55,15 @@ export function pauseContainer(workload: Workload, setup: RuntimeSetup): NewCont
     const field = `${workload.path}.securityContext`;
     origins.guessed('user', `${field}: runAsUser without runAsGroup leaves the group to the image`);
   }
+  const groups = groupsOf(workload, user.GID, because, origins);
   origins.of('environment', 'PATH', 'the container engine');
+  origins.of('variables', ['PATH', enginePath], 'the container engine');
+  origins.of('privileges', 'true', because);
   for (const name of defaultCapabilities) origins.of('capabilities', name, 'the container engine');
   const process = create(ProcessSchema, {
-    User: user,
+    User: { ...user, AdditionalGids: [...groups.all] },
     Args: ['/pause'],
-    Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+    Env: [`PATH=${enginePath}`],
     Cwd: '/',
     NoNewPrivileges: true,
     Capabilities: {
@@ -62,7 +72,8 @@ export function pauseContainer(workload: Workload, setup: RuntimeSetup): NewCont
       Permitted: [...defaultCapabilities],
     },
   });
-  return newContainer(workload, setup, { id, because, process, mounts, origins, pause: true, stopSignal: 9 });
+  const first = { process, variables: [['PATH', enginePath]], groups: groups.listed };
+  return newContainer(workload, setup, { id, because, first, mounts, origins, pause: true, stopSignal: 9 });
 }
 
 /** A container that the pod names. */
@@ -80,7 +91,7 @@ export function podContainer(
   return newContainer(workload, setup, {
     id,
     because: container.path,
-    process: processOf(workload, container, image, origins),
+    first: processOf(workload, container, image, origins),
     mounts,
     origins,
     pause: false,
@@ -92,7 +103,7 @@ export function podContainer(
 interface Parts {
   readonly id: string;
   readonly because: string;
-  readonly process: ReturnType<typeof processOf>;
+  readonly first: FirstProcess;
   readonly mounts: ContainerMounts;
   readonly origins: Origins;
   readonly pause: boolean;
@@ -101,7 +112,12 @@ interface Parts {
 }
 
 function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): NewContainer {
-  const { id, container, mounts, origins } = parts;
+  const { id, container, mounts, origins, first } = parts;
+  const sysctls = sysctlsOf(workload, origins);
+  const readOnly = parts.pause || container?.readOnlyRoot === true;
+  const rootField = container === undefined ? parts.because : `${container.path}.securityContext`;
+  origins.of('root', String(readOnly), `${rootField}${parts.pause ? '' : '.readOnlyRootFilesystem'}`);
+  const unmasked = container?.privileged === true || container?.unmasked === true;
   for (const device of container?.devices ?? []) origins.of('devices', ['b', device.devicePath], device.path);
   const rootFolder = setup.runtime === 'rs' ? 'passthrough/' : '';
   const rootPath =
@@ -117,12 +133,16 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
     sandboxPidns: workload.sharesProcesses && !parts.pause,
     OCI: {
       Version: '1.1.0',
-      Process: parts.process,
-      Root: { Path: rootPath, Readonly: parts.pause },
+      Process: first.process,
+      Root: { Path: rootPath, Readonly: readOnly },
+      Hostname: parts.pause ? sampleHostname(workload) : '',
       Mounts: mounts.mounts,
       Annotations: annotationsOf(workload, parts),
       Linux: {
-        Namespaces: ['ipc', 'uts', 'mount'].map((Type) => ({ Type })),
+        Namespaces: namespacesOf(workload, setup).map((Type) => ({ Type })),
+        Sysctl: Object.fromEntries(sysctls),
+        ...(unmasked ? {} : { MaskedPaths: [...maskedPaths], ReadonlyPaths: [...readOnlyPaths] }),
+        RootfsPropagation: rootPropagation(container),
         Devices: (container?.devices ?? []).map((device) => ({ Path: device.devicePath, Type: 'b' })),
       },
     },
@@ -136,15 +156,63 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
       because,
     })),
     origins,
+    values: valuesOf(parts, request, sysctls, String(readOnly)),
     ...(container === undefined ? {} : { container }),
     stopSignal: parts.stopSignal,
   };
 }
 
+/** All that rules may rest on, by fact. */
+function valuesOf(
+  { container, first, mounts }: Parts,
+  { OCI }: CreateContainerRequest,
+  sysctls: readonly (readonly [string, string])[],
+  readOnlyRoot: string,
+): ReadonlyMap<FactName, readonly Entry[]> {
+  const { process, variables, groups } = first;
+  return new Map<FactName, readonly Entry[]>([
+    ['commandLine', [[container?.name ?? '', ...process.Args]]],
+    ['variables', variables],
+    ['groups', groups],
+    ['privileges', [String(process.NoNewPrivileges)]],
+    ['root', [readOnlyRoot]],
+    ['mountTable', mounts.mountTable],
+    ['storageTable', mounts.storageTable],
+    ['devices', (OCI?.Linux?.Devices ?? []).map(({ Type, Path }) => [Type, Path])],
+    ['sysctls', sysctls],
+  ]);
+}
+
+/** Two that containerd sets for pods from 2.0 on, and those of the pod. */
+function sysctlsOf(workload: Workload, origins: Origins): readonly (readonly [string, string])[] {
+  const sysctls = [
+    ...[
+      ['net.ipv4.ip_unprivileged_port_start', '0'],
+      ['net.ipv4.ping_group_range', '0 2147483647'],
+    ].map(([name = '', value = '']) => ({ name, value, path: 'the container engine' })),
+    ...workload.sysctls,
+  ];
+  return sysctls.map(({ name, value, path }) => {
+    origins.of('sysctls', [name, value], path);
+    return [name, value] as const;
+  });
+}
+
+/** The runtimes drop those of the network, of time and of processes; the one in Go also that of cgroups. */
+function namespacesOf({ hostIpc }: Workload, { runtime }: RuntimeSetup): readonly string[] {
+  return [...(hostIpc ? [] : ['ipc']), 'uts', 'mount', ...(runtime === 'rs' ? ['cgroup'] : [])];
+}
+
+/** As containerd sets it for the widest of the container's mounts. */
+export function rootPropagation(container: Container | undefined): string {
+  const widest = (container?.mounts ?? []).map(({ propagation }) => propagation);
+  return ['rshared', 'rslave'].find((word) => widest.some((propagation) => propagation === word)) ?? '';
+}
+
 function annotationsOf(workload: Workload, { pause, container }: Parts): Record<string, string> {
   const common = {
     'io.kubernetes.cri.sandbox-id': sampleId(workload.name),
-    'io.kubernetes.cri.sandbox-name': workload.name,
+    'io.kubernetes.cri.sandbox-name': samplePodName(workload),
   };
   if (pause || container === undefined) {
     return {

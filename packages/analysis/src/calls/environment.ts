@@ -1,71 +1,114 @@
-import type { Container } from '../pod/container.js';
+import type { Container, VariableOrigin } from '../pod/container.js';
 import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
+import type { ValueForm } from '../write/ask.js';
+import { celLiteral } from '../write/cel-literal.js';
+import type { Entry } from '../write/fact-name.js';
+import { hostnames, podNames, sampleHostname, samplePodName } from './host-name.js';
 import type { Origins } from './origins.js';
 
 /** Variables by name; undefined: set, but its value is not known here. */
 export type Environment = ReadonlyMap<string, string | undefined>;
 
 /** The variables by which the kubelet tells every container of the API server, with sample values. */
-const apiServer = {
-  KUBERNETES_SERVICE_HOST: '10.96.0.1',
-  KUBERNETES_SERVICE_PORT: '443',
-  KUBERNETES_SERVICE_PORT_HTTPS: '443',
-  KUBERNETES_PORT: 'tcp://10.96.0.1:443',
-  KUBERNETES_PORT_443_TCP: 'tcp://10.96.0.1:443',
-  KUBERNETES_PORT_443_TCP_PROTO: 'tcp',
-  KUBERNETES_PORT_443_TCP_PORT: '443',
-  KUBERNETES_PORT_443_TCP_ADDR: '10.96.0.1',
-};
+const apiServer = serviceSamples('KUBERNETES', '443', 'HTTPS');
 
 /** The same for a service of the namespace whose name nobody knows beforehand. */
-const otherService = {
-  NEIGHBOUR_SERVICE_HOST: '10.96.7.7',
-  NEIGHBOUR_SERVICE_PORT: '80',
-  NEIGHBOUR_SERVICE_PORT_HTTP: '80',
-  NEIGHBOUR_PORT: 'tcp://10.96.7.7:80',
-  NEIGHBOUR_PORT_80_TCP: 'tcp://10.96.7.7:80',
-  NEIGHBOUR_PORT_80_TCP_PROTO: 'tcp',
-  NEIGHBOUR_PORT_80_TCP_PORT: '80',
-  NEIGHBOUR_PORT_80_TCP_ADDR: '10.96.7.7',
-};
+const otherService = serviceSamples('NEIGHBOUR', '80', 'HTTP');
+
+/** Source: Kubernetes `pkg/kubelet/envvars/envvars.go`. */
+function serviceSamples(name: string, port: string, word: string): Readonly<Record<string, string>> {
+  const address = '10.96.0.1';
+  return {
+    [`${name}_SERVICE_HOST`]: address,
+    [`${name}_SERVICE_PORT`]: port,
+    [`${name}_SERVICE_PORT_${word}`]: port,
+    [`${name}_PORT`]: `tcp://${address}:${port}`,
+    [`${name}_PORT_${port}_TCP`]: `tcp://${address}:${port}`,
+    [`${name}_PORT_${port}_TCP_PROTO`]: 'tcp',
+    [`${name}_PORT_${port}_TCP_PORT`]: port,
+    [`${name}_PORT_${port}_TCP_ADDR`]: address,
+  };
+}
 
 /**
- * Names of the variables of services, of whatever name and ports (RE2).
- * Source: Kubernetes `pkg/kubelet/envvars/envvars.go`.
+ * The variables of services, of whatever name and ports: addresses, port numbers and names of protocols. Short, since
+ * a large namespace has thousands of them (what RE2 and JavaScript have in common).
  */
-export const serviceVariables =
-  '^[A-Z_][A-Z0-9_]*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$';
+function services(names: string, because: string): ValueForm {
+  const values = '^((tcp|udp|sctp)(://[0-9a-f.:\\[\\]]+)?|[0-9a-f.:]+)$';
+  const called = `^${names}_(SERVICE_(HOST|PORT)|PORT)(_[A-Z0-9_]+)?$`;
+  const condition = `name.matches(${celLiteral(called)}) &&\n  env[name].matches(${celLiteral(values)})`;
+  return { condition, names: new RegExp(called), because };
+}
 
-/** The environment of a container's first process, in the order in which it comes about. */
+/** What stands for the variables of every service, and of the API server alone: the first holds the second. */
+export const serviceNames = { any: '[A-Z_][A-Z0-9_]*', apiServer: 'KUBERNETES' } as const;
+
+/** A program path that engines set where an image has none. Source: containerd `pkg/oci/spec.go`. */
+export const enginePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** A variable whose value nobody knows beforehand: its sample, and what it looks like (RE2). */
+interface Unknown {
+  readonly sample: string;
+  /** Absent: anything. */
+  readonly looksLike?: string;
+}
+
+/**
+ * The environment of a container's first process, in the order in which it comes about, as entries `NAME=value` with
+ * samples for what is not known. What rules may rest on is told to `origins`.
+ */
 export function environmentOf(
   workload: Workload,
   container: Container,
   image: ImageConfig | undefined,
   origins: Origins,
-): Environment {
-  const environment = new Map<string, string | undefined>();
-  const set = (name: string, value: string | undefined, because: string): void => {
-    environment.set(name, value);
-    origins.of('environment', name, because);
+): { readonly entries: readonly string[]; readonly known: Environment; readonly variables: readonly Entry[] } {
+  const known = new Map<string, string | undefined>();
+  const samples = new Map<string, string>();
+  const listed = new Map<string, Entry>();
+  const because = new Map<string, string>();
+  const set = (name: string, value: string | undefined, reason: string): void => {
+    known.set(name, value);
+    samples.set(name, value ?? 'x');
+    listed.set(name, value === undefined ? name : [name, value]);
+    because.set(name, reason);
+  };
+  const setUnknown = (name: string, { sample, looksLike }: Unknown, reason: string): void => {
+    set(name, undefined, reason);
+    samples.set(name, sample);
+    if (looksLike === undefined) return;
+    listed.delete(name);
+    const value = `env[name].matches(${celLiteral(`^${looksLike}$`)})`;
+    const condition = `name == ${celLiteral(name)} && ${value}`;
+    origins.form('variables', { condition, because: reason });
+  };
+  const setServices = (values: Readonly<Record<string, string>>, names: string, reason: string): void => {
+    for (const [name, value] of Object.entries(values)) {
+      set(name, undefined, reason);
+      samples.set(name, value);
+      listed.delete(name);
+    }
+    origins.form('variables', services(names, reason));
   };
   const imageName = `${container.path}.image`;
   if (image === undefined) {
     origins.guessed('environment', `the variables of image ${container.image} are not known (${imageName})`);
     set('PATH', undefined, imageName);
   }
-  if (image?.env.every((entry) => !entry.startsWith('PATH=')) === true) {
-    set('PATH', undefined, 'the container engine');
-  }
+  if (image?.env.every((entry) => !entry.startsWith('PATH=')) === true)
+    set('PATH', enginePath, 'the container engine');
   for (const entry of image?.env ?? []) {
     const [name = '', ...value] = entry.split('=');
     set(name, value.join('='), `${imageName}: config.Env`);
   }
-  set('HOSTNAME', undefined, 'the container engine');
+  const host = { sample: sampleHostname(workload), looksLike: hostnames(workload) };
+  setUnknown('HOSTNAME', host, 'the container engine: the name of the pod');
   if (container.terminal) set('TERM', 'xterm', `${container.path}.tty`);
-  for (const [name, value] of Object.entries(apiServer)) set(name, value, 'the kubelet');
   if (workload.hasServiceLinks)
-    for (const [name, value] of Object.entries(otherService)) environment.set(name, value);
+    setServices({ ...apiServer, ...otherService }, serviceNames.any, `${workload.path}.enableServiceLinks`);
+  else setServices(apiServer, serviceNames.apiServer, 'the kubelet: the API server');
   for (const source of container.variableSources) {
     const keys = workload.keys.get(source.object);
     if (keys === undefined) {
@@ -75,14 +118,64 @@ export function environmentOf(
         `${source.path}: ${object} is not in the files given, so its keys are not known`,
       );
     }
-    for (const key of keys ?? []) set(source.prefix + key, undefined, source.path);
+    for (const key of keys ?? [])
+      set(source.prefix + key, workload.settings.get(source.object)?.get(key), source.path);
   }
   for (const variable of container.variables) {
-    const value = variable.value === undefined ? undefined : expand(variable.value, environment);
-    set(variable.name, value, variable.path);
+    const { name, value, path } = variable;
+    if (value !== undefined) {
+      set(name, expand(value, known), path);
+      continue;
+    }
+    const told = variable.from === undefined ? { sample: 'x' } : valueFrom(variable.from, workload);
+    if (typeof told === 'string') set(name, told, path);
+    else setUnknown(name, told, path);
   }
-  if (workload.indexed) set('JOB_COMPLETION_INDEX', '0', 'spec.completionMode');
-  return environment;
+  if (workload.indexed)
+    setUnknown('JOB_COMPLETION_INDEX', { sample: '0', looksLike: '[0-9]+' }, 'spec.completionMode');
+  for (const [name, entry] of listed) {
+    origins.of('variables', entry, because.get(name) ?? '');
+  }
+  for (const [name, reason] of because) origins.of('environment', name, reason);
+  return {
+    entries: [...samples].map(([name, value]) => `${name}=${value}`),
+    known,
+    variables: [...listed.values()],
+  };
+}
+
+const addresses = '[0-9a-f.:,]+';
+const label = '[A-Za-z0-9_.-]+';
+
+/** What a variable is that says where its value comes from: a text, or what is known of one. */
+function valueFrom(from: VariableOrigin, workload: Workload): string | Unknown {
+  if (from.kind === 'resource') return { sample: '1', looksLike: '[0-9]+' };
+  if (from.kind === 'configMap')
+    return workload.settings.get(`ConfigMap/${from.name}`)?.get(from.key) ?? { sample: 'x' };
+  const { fieldPath } = from;
+  const [, map, key = ''] = /^metadata[.](labels|annotations)\['(.+)'\]$/.exec(fieldPath) ?? [];
+  if (map === 'labels' || map === 'annotations') return workload[map].get(key) ?? { sample: 'x' };
+  switch (fieldPath) {
+    case 'metadata.name':
+      return workload.namesPods
+        ? { sample: samplePodName(workload), looksLike: podNames(workload) }
+        : workload.name;
+    case 'metadata.namespace':
+      return workload.namespace ?? { sample: 'default', looksLike: '[a-z0-9-]+' };
+    case 'metadata.uid':
+      return { sample: '00000000-0000-0000-0000-000000000000', looksLike: '[0-9a-f-]+' };
+    case 'spec.serviceAccountName':
+      return workload.serviceAccount;
+    case 'spec.nodeName':
+      return { sample: 'node', looksLike: label };
+    case 'status.podIP':
+    case 'status.podIPs':
+    case 'status.hostIP':
+    case 'status.hostIPs':
+      return { sample: '10.0.0.1', looksLike: addresses };
+    default:
+      return { sample: 'x' };
+  }
 }
 
 /**

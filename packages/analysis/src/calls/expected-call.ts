@@ -1,6 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
-import type { FactName } from '../write/fact-name.js';
+import type { ValueForm } from '../write/ask.js';
+import type { Entry, FactName } from '../write/fact-name.js';
 import type { Feature } from './feature.js';
 
 /** One call that a runtime will make for a workload, and why. */
@@ -14,6 +15,12 @@ export interface ExpectedCall {
   readonly feature: Feature;
   /** For single values of the request the fields that they come from; keys are made by `originKey`. */
   readonly origins: ReadonlyMap<string, string>;
+  /** What rules may rest on beyond what may be recorded of the request, by fact. */
+  readonly values: ReadonlyMap<FactName, readonly Entry[]>;
+  /** What values look like that the request has only samples of. */
+  readonly forms: ReadonlyMap<FactName, readonly ValueForm[]>;
+  /** Of a process: the container that it is in, by its name in the pod; empty for the pause container. */
+  readonly container?: string;
   /** What the request only guesses at, and why: no rule may rest on it. */
   readonly unknown: ReadonlyMap<FactName, string>;
 }

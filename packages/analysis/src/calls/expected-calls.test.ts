@@ -91,10 +91,13 @@ test('without the image nothing is made up', () => {
   const call = expectedCalls(workload, go).filter(({ method }) => method === 'CreateContainer')[1];
   assert.deepEqual([...(call?.unknown.keys() ?? [])].sort(), [
     'command',
+    'commandLine',
     'cwd',
     'environment',
+    'groups',
     'signal',
     'user',
+    'variables',
   ]);
 });
 

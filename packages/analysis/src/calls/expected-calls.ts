@@ -12,11 +12,12 @@ import type { KubeletCommand } from '../pod/container.js';
 import type { ImageConfigs } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import { type NewContainer, pauseContainer, podContainer } from './create-container.js';
+import type { Entry, FactName } from '../write/fact-name.js';
 import type { ExpectedCall } from './expected-call.js';
 import { featureOf } from './feature.js';
 import { Origins } from './origins.js';
 import type { RuntimeSetup } from './runtime-setup.js';
-import { sandboxRequest } from './sandbox-request.js';
+import { resizedMounts, sandboxRequest } from './sandbox-request.js';
 
 /**
  * The calls that a runtime will make for one pod of the workload, in its order: from the sandbox over each container
@@ -79,7 +80,8 @@ function sandboxCalls(workload: Workload, setup: RuntimeSetup, row: RuntimeCall)
   if (reason === undefined) return [];
   if (row.method !== 'CreateSandbox') return [call(row.method, empty(row.method), reason)];
   const origins = new Origins();
-  return [call(row.method, sandboxRequest(workload, setup, origins), reason, origins)];
+  const { request, values } = sandboxRequest(workload, setup, origins);
+  return [{ ...call(row.method, request, reason, origins), values }];
 }
 
 function containerCalls(
@@ -92,7 +94,13 @@ function containerCalls(
     case 'CopyFile':
       return created.copies.map((copy) => call('CopyFile', copy.request, copy.because, origins));
     case 'CreateContainer':
-      return [call('CreateContainer', created.request, created.because, origins)];
+      return [
+        {
+          ...call('CreateContainer', created.request, created.because, origins),
+          container: container?.name ?? '',
+          values: created.values,
+        },
+      ];
     case 'SignalProcess':
       return stopCalls(created);
     case 'ReadStdout':
@@ -114,6 +122,12 @@ function containerCalls(
     case 'GetOOMEvent':
     case 'RemoveStaleVirtiofsShareMounts':
       return container === undefined ? [call(row.method, empty(row.method), 'every pod')] : [];
+    case 'UpdateEphemeralMounts': {
+      const reason = because(row.condition, workload, created);
+      if (reason === undefined) return [];
+      const { request, values } = resizedMounts(workload);
+      return [{ ...call(row.method, request, reason), values }];
+    }
     default: {
       const reason = because(row.condition, workload, created);
       return reason === undefined ? [] : [call(row.method, empty(row.method, { containerId: id }), reason)];
@@ -136,7 +150,7 @@ function stopCalls({
 }
 
 function execCalls(
-  { id, container, request, origins }: NewContainer,
+  { id, container, request, origins, values }: NewContainer,
   setup: RuntimeSetup,
   rows: readonly RuntimeCall[],
 ): readonly ExpectedCall[] {
@@ -144,11 +158,20 @@ function execCalls(
   return (container?.kubeletCommands ?? []).map((command) => {
     const own = new Origins();
     own.of('command', command.argv, command.path);
+    own.of('commandLine', [container?.name ?? '', ...command.argv], command.path);
     for (const [key, value] of origins.fields) if (!own.fields.has(key)) own.fields.set(key, value);
-    for (const [fact, why] of origins.unknown) if (fact !== 'command') own.guessed(fact, why);
+    for (const [fact, forms] of origins.forms) own.forms.set(fact, forms);
+    for (const [fact, why] of origins.unknown) if (fact !== 'command' && fact !== 'commandLine') own.guessed(fact, why);
     return {
       ...call('ExecProcess', execRequest(id, command, request.OCI?.Process, setup), command.path, own),
       feature: command.feature,
+      container: container?.name ?? '',
+      values: new Map<FactName, readonly Entry[]>([
+        ['commandLine', [[container?.name ?? '', ...command.argv]]],
+        ...(['variables', 'groups', 'privileges'] as const).map(
+          (fact) => [fact, values.get(fact) ?? []] as const,
+        ),
+      ]),
     };
   });
 }
@@ -185,6 +208,8 @@ function call(
     because: reason,
     feature: featureOf(method),
     origins: origins.fields,
+    values: new Map(),
+    forms: origins.forms,
     unknown: origins.unknown,
   };
 }

@@ -4,8 +4,17 @@ import type { Container } from '../pod/container.js';
 import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import { allCapabilities, defaultCapabilities } from './capabilities.js';
+import type { Entry } from '../write/fact-name.js';
 import { type Environment, environmentOf, expand } from './environment.js';
 import type { Origins } from './origins.js';
+
+/** A first process, and what rules may rest on beyond its message. */
+export interface FirstProcess {
+  readonly process: Process;
+  /** Variables as rules list them. */
+  readonly variables: readonly Entry[];
+  readonly groups: readonly string[];
+}
 
 /** The first process of a container as the runtimes send it; what is not known here is said in `origins`. */
 export function processOf(
@@ -13,18 +22,53 @@ export function processOf(
   container: Container,
   image: ImageConfig | undefined,
   origins: Origins,
-): Process {
-  const environment = environmentOf(workload, container, image, origins);
+): FirstProcess {
+  const { entries, known, variables } = environmentOf(workload, container, image, origins);
   const user = userOf(workload, container, image, origins);
   const names = capabilitiesOf(container, origins);
-  return create(ProcessSchema, {
+  const unknownUser = origins.unknown.get('user');
+  if (unknownUser !== undefined) origins.guessed('groups', unknownUser);
+  const groups = groupsOf(workload, user.gid, container.path, origins);
+  const field = `${container.path}.securityContext.allowPrivilegeEscalation`;
+  origins.of('privileges', String(!container.mayGainPrivileges), field);
+  const process = create(ProcessSchema, {
     Terminal: container.terminal,
-    User: { UID: user.uid, GID: user.gid },
-    Args: [...argsOf(container, image, environment, origins)],
-    Env: [...environment].map(([name, value]) => `${name}=${value ?? 'x'}`),
+    User: { UID: user.uid, GID: user.gid, AdditionalGids: [...groups.all] },
+    Args: [...argsOf(container, image, known, origins)],
+    Env: [...entries],
     Cwd: folderOf(container, image, origins),
     Capabilities: { Bounding: [...names], Effective: [...names], Permitted: [...names] },
+    NoNewPrivileges: !container.mayGainPrivileges,
   });
+  return { process, variables, groups: groups.listed };
+}
+
+/**
+ * The groups that rules list, and those of the request. The engine adds the user's own group, and the groups that the
+ * image's files have the user in, which nobody but the image knows: system groups, from 1 to 999. They need no line.
+ *
+ * Source: containerd `WithAdditionalGIDs`.
+ */
+export function groupsOf(
+  workload: Workload,
+  gid: number,
+  path: string,
+  origins: Origins,
+): { readonly all: readonly number[]; readonly listed: readonly string[] } {
+  const { supplementalGroups, volumeGroup, strictGroups, path: pod } = workload;
+  const groups = new Map<number, string>([[gid, `the group of ${path}`]]);
+  const add = (group: number, because: string): void => {
+    if (!groups.has(group)) groups.set(group, because);
+  };
+  for (const [index, group] of supplementalGroups.entries())
+    add(group, `${pod}.securityContext.supplementalGroups[${index}]`);
+  if (volumeGroup !== undefined) add(volumeGroup, `${pod}.securityContext.fsGroup`);
+  for (const [group, because] of groups) origins.of('groups', String(group), because);
+  const all = [...groups.keys()];
+  if (strictGroups) return { all, listed: all.map(String) };
+  const because = "the image's own system groups, which only it knows";
+  origins.form('groups', { condition: 'g > 0u && g < 1000u', because });
+  return { all, listed: all.filter((group) => group < 1 || group > 999).map(String) };
 }
 
 function argsOf(
@@ -55,6 +99,7 @@ function argsOf(
       ? `${path}.image${args === undefined ? '' : `, ${path}.args`}`
       : `${path}.command${args === undefined ? '' : `, ${path}.args`}`;
   origins.of('command', words, because);
+  origins.of('commandLine', [container.name, ...words], because);
   return words;
 }
 

@@ -1,7 +1,9 @@
-import { create } from '@bufbuild/protobuf';
-import { type CreateSandboxRequest, CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
+import { create, type Message } from '@bufbuild/protobuf';
+import { CreateSandboxRequestSchema, UpdateEphemeralMountsRequestSchema } from '@kata-agent/protocol/agent';
 import type { Workload } from '../pod/workload.js';
+import type { Entry, FactName } from '../write/fact-name.js';
 import { sourcePlace } from '../write/source-place.js';
+import { sampleHostname } from './host-name.js';
 import type { Origins } from './origins.js';
 import type { RuntimeSetup } from './runtime-setup.js';
 import { sampleId } from './sample-id.js';
@@ -11,13 +13,15 @@ export function sandboxRequest(
   workload: Workload,
   setup: RuntimeSetup,
   origins: Origins,
-): CreateSandboxRequest {
+): { readonly request: Message; readonly values: ReadonlyMap<FactName, readonly Entry[]> } {
   const storages = [
     {
       driver: 'virtio-fs',
       source: 'kataShared',
       fstype: 'virtiofs',
       mountPoint: '/run/kata-containers/shared/containers/',
+      // The runtime in Go has none or one for DAX, runtime-rs another.
+      options: ['nodev?', 'dax?', 'dax=inode?'],
       because: 'the shared filesystem of the runtime',
     },
     {
@@ -25,16 +29,45 @@ export function sandboxRequest(
       source: 'shm',
       fstype: 'tmpfs',
       mountPoint: '/run/kata-containers/sandbox/shm',
+      options: ['noexec', 'nosuid', 'nodev', 'mode=1777', 'size=67108864'],
       because: 'the shared memory of every pod',
     },
   ].filter(({ driver }) => driver === 'ephemeral' || setup.guest === 'shared-fs');
-  for (const { driver, fstype, mountPoint, because } of storages) {
+  const storageTable = storages.map(({ driver, fstype, mountPoint, options, because }) => {
+    const row = [driver, fstype, sourcePlace(mountPoint), ...options];
     origins.of('storages', [driver, fstype, sourcePlace(mountPoint)], because);
-  }
-  return create(CreateSandboxRequestSchema, {
-    hostname: workload.name,
+    origins.of('storageTable', row, because);
+    return row;
+  });
+  const request = create(CreateSandboxRequestSchema, {
+    hostname: sampleHostname(workload),
     sandboxId: sampleId(workload.name),
     sandboxPidns: workload.sharesProcesses,
-    storages: storages.map(({ because: _because, ...storage }) => storage),
+    storages: storages.map(({ because: _because, options, ...storage }) => ({
+      ...storage,
+      options: options.filter((option) => !option.endsWith('?')),
+    })),
   });
+  return { request, values: new Map([['storageTable', storageTable]]) };
+}
+
+/** What a runtime that fills all memory with volumes in memory asks for: their new size. */
+export function resizedMounts(workload: Workload): {
+  readonly request: Message;
+  readonly values: ReadonlyMap<FactName, readonly Entry[]>;
+} {
+  const volumes = [...workload.volumes.values()].filter(({ memory }) => memory);
+  const storages = volumes.map(({ name }) => ({
+    driver: 'ephemeral',
+    source: 'tmpfs',
+    fstype: 'tmpfs',
+    mountPoint: `/run/kata-containers/sandbox/ephemeral/${name}`,
+    options: ['remount', 'size=256M'],
+  }));
+  return {
+    request: create(UpdateEphemeralMountsRequestSchema, { storages }),
+    values: new Map([
+      ['storages', storages.map(({ driver, fstype, mountPoint }) => [driver, fstype, sourcePlace(mountPoint)])],
+    ]),
+  };
 }

@@ -1,23 +1,29 @@
+import type { RuntimeSetup } from '../calls/runtime-setup.js';
 import type { Workload } from '../pod/workload.js';
 import type { ExtraRule } from '../write/extra-rule.js';
+import { containerRules } from './container-rules.js';
+import { mountRules } from './mount-rules.js';
+import { networkRules } from './network-rules.js';
+import { processRules } from './process-rules.js';
+import { sandboxRules } from './sandbox-rules.js';
 
 /**
- * What holds for every request of these workloads although it stands in no list. The forms of names are those that
- * both runtimes give, as genpolicy of Kata Containers 4.1.0 has them (`sfprefix`).
+ * What holds for every request of these workloads although it stands in no list. All that genpolicy of Kata Containers
+ * 4.1.0 asks of a request is among it, as far as a rule can know it.
  */
-export function extraRules(workloads: readonly Workload[]): readonly ExtraRule[] {
-  const shares = workloads.some(({ sharesProcesses }) => sharesProcesses);
-  return shares ? always : [...always, ...apart];
+export function extraRules(workloads: readonly Workload[], setup: RuntimeSetup): readonly ExtraRule[] {
+  return [
+    ...networkRules,
+    ...sandboxRules(workloads),
+    ...filesRules,
+    ...containerRules(workloads, setup),
+    ...mountRules(workloads, setup),
+    ...processRules,
+  ];
 }
 
-const always: readonly ExtraRule[] = [
-  {
-    name: 'hooks',
-    method: 'CreateSandbox',
-    says: 'The host adds no hooks and no kernel modules to the guest. Every pod.',
-    expression: 'request.guest_hook_path == "" && request.kernel_modules.size() == 0',
-    message: 'no hooks and no kernel modules are added to this guest',
-  },
+/** The forms of names are those that both runtimes give (`sfprefix` of genpolicy). */
+const filesRules: readonly ExtraRule[] = [
   {
     name: 'names',
     method: 'CopyFile',
@@ -34,22 +40,5 @@ const always: readonly ExtraRule[] = [
       'file_type in ["regular", "directory"] || file_type == "symlink" && !string(request.data).startsWith("/") && ' +
       '!string(request.data).matches("(^|/)[.][.](/|$)") && path.split("/").size() > 6',
     message: 'this link leads out of its volume',
-  },
-];
-
-const apart: readonly ExtraRule[] = [
-  {
-    name: 'processes',
-    method: 'CreateSandbox',
-    says: 'Containers see no processes of each other. shareProcessNamespace',
-    expression: '!request.sandbox_pidns',
-    message: 'this pod shares no processes',
-  },
-  {
-    name: 'processes',
-    method: 'CreateContainer',
-    says: 'Containers see no processes of each other. shareProcessNamespace',
-    expression: '!request.sandbox_pidns',
-    message: 'this pod shares no processes',
   },
 ];

@@ -1,17 +1,16 @@
-import { isMessage } from '@bufbuild/protobuf';
 import { factsOf } from '@kata-agent/gate';
-import { CreateContainerRequestSchema, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
-import { serviceVariables } from '../calls/environment.js';
+import { serviceNames } from '../calls/environment.js';
 import type { ExpectedCall } from '../calls/expected-call.js';
 import { expectedCalls } from '../calls/expected-calls.js';
 import type { RuntimeSetup } from '../calls/runtime-setup.js';
 import type { ImageConfigs } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import type { Ask } from '../write/ask.js';
-import { extraRules } from './extra-rules.js';
+import { type Entry, type FactName, fuller } from '../write/fact-name.js';
 import { facts as factRows } from '../write/facts.js';
 import type { Plan } from '../write/plan.js';
 import { type PlanOptions, planConfiguration } from '../write/plan-configuration.js';
+import { extraRules } from './extra-rules.js';
 
 /** What a configuration is generated from, besides the workloads. */
 export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
@@ -24,15 +23,22 @@ export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
  * pod itself; with several workloads, behind the name of theirs.
  */
 export function generate(workloads: readonly Workload[], options: GenerateOptions): Plan {
-  return planConfiguration(
-    workloads.flatMap((workload) => {
-      const short = shortener(workload, workloads.length > 1);
-      return expectedCalls(workload, options.setup, options.images).map((call) =>
-        askOf(workload, call, short),
-      );
-    }),
-    { ...options, extra: extraRules(workloads) },
-  );
+  const asks = workloads.flatMap((workload) => {
+    const short = shortener(workload, workloads.length > 1);
+    return expectedCalls(workload, options.setup, options.images).map((call) => askOf(call, short));
+  });
+  const anyService = workloads.some(({ hasServiceLinks }) => hasServiceLinks);
+  return planConfiguration(anyService ? asks.map(withoutApiServer) : asks, {
+    ...options,
+    extra: extraRules(workloads, options.setup),
+  });
+}
+
+/** Where all services are let pass, that of the API server needs no line of its own. */
+function withoutApiServer(ask: Ask): Ask {
+  const spare = `^${serviceNames.apiServer}_`;
+  const forms = (ask.forms?.get('variables') ?? []).filter(({ names }) => names?.source.startsWith(spare) !== true);
+  return { ...ask, forms: new Map([...(ask.forms ?? []), ['variables', forms]]) };
 }
 
 function shortener(workload: Workload, several: boolean): (reason: string) => string {
@@ -43,30 +49,38 @@ function shortener(workload: Workload, several: boolean): (reason: string) => st
   };
 }
 
-/** The image is left out: what the host claims of it is its word alone, and engines write names in different ways. */
-function askOf(workload: Workload, call: ExpectedCall, short: (reason: string) => string): Ask {
-  const { image: _image, ...facts } = factsOf(call.method, call.request);
-  const args = argsOf(call);
+function askOf(call: ExpectedCall, short: (reason: string) => string): Ask {
+  const values = valuesOf(call);
   return {
     method: call.method,
-    facts,
-    ...(args === undefined ? {} : { args }),
-    ...(workload.hasServiceLinks && facts.environment !== undefined
-      ? {
-          environmentPatterns: new Map([[serviceVariables, short(`${workload.path}.enableServiceLinks`)]]),
-        }
-      : {}),
+    values,
+    ...(call.container === undefined ? {} : { container: call.container }),
+    forms: new Map(
+      [...call.forms].map(([fact, forms]) => [
+        fact,
+        forms.map((form) => ({ ...form, because: short(form.because) })),
+      ]),
+    ),
     because: [short(call.because)],
     origins: new Map([...call.origins].map(([key, reason]) => [key, short(reason)])),
     unknown: new Map(
-      [...call.unknown]
-        .filter(([fact]) => factRows.get(fact)?.read(facts) !== undefined)
-        .map(([fact, reason]) => [fact, short(reason)]),
+      [...call.unknown].filter(([fact]) => values.has(fact)).map(([fact, reason]) => [fact, short(reason)]),
     ),
   };
 }
 
-function argsOf({ request }: ExpectedCall): readonly string[] | undefined {
-  if (isMessage(request, CreateContainerRequestSchema)) return request.OCI?.Process?.Args;
-  return isMessage(request, ExecProcessRequestSchema) ? request.process?.Args : undefined;
+/**
+ * All that is known of a call's request: what may be recorded of it, and what the pod tells beyond. The image is left
+ * out: what the host claims of it is its word alone, and engines write names in different ways.
+ */
+function valuesOf({ method, request, values }: ExpectedCall): ReadonlyMap<FactName, readonly Entry[]> {
+  const { image: _image, ...recorded } = factsOf(method, request);
+  const all = new Map<FactName, readonly Entry[]>(values);
+  for (const [fact, { read }] of factRows) {
+    const entries = read?.(recorded);
+    if (entries !== undefined && !all.has(fuller.get(fact) ?? fact)) all.set(fact, entries);
+  }
+  // Each row of the table names its source.
+  if (all.has('mountTable')) all.delete('sources');
+  return all;
 }

@@ -1,13 +1,21 @@
 import type { Feature } from '../calls/feature.js';
 import { Field } from './field.js';
+import { optional } from './optional.js';
 
 /** One variable of `env`. */
 interface Variable {
   readonly name: string;
-  /** Absent: it comes from elsewhere, and its value is not known here. */
+  /** As it stands in the pod; absent: it comes from elsewhere. */
   readonly value?: string;
+  /** Where a value comes from that does not stand in the pod; absent: a Secret, or something unknown. */
+  readonly from?: VariableOrigin;
   readonly path: string;
 }
+
+export type VariableOrigin =
+  | { readonly kind: 'field'; readonly fieldPath: string }
+  | { readonly kind: 'configMap'; readonly name: string; readonly key: string }
+  | { readonly kind: 'resource' };
 
 /** One element of `envFrom`: every key of a ConfigMap or Secret becomes a variable. */
 interface VariableSource {
@@ -21,6 +29,8 @@ export interface VolumeMount {
   readonly volume: string;
   readonly mountPath: string;
   readonly readOnly: boolean;
+  /** Whether mounts made later are seen on the other side, in the word of mount(8). */
+  readonly propagation: 'rprivate' | 'rslave' | 'rshared';
   readonly path: string;
 }
 
@@ -47,6 +57,11 @@ export interface Container {
   readonly kubeletCommands: readonly KubeletCommand[];
   readonly capabilities: { readonly add: readonly Field[]; readonly drop: readonly Field[] };
   readonly privileged: boolean;
+  /** Programs that are setuid or have file capabilities gain them. */
+  readonly mayGainPrivileges: boolean;
+  readonly readOnlyRoot: boolean;
+  /** It sees all of /proc: procMount. */
+  readonly unmasked: boolean;
   readonly user?: number;
   readonly group?: number;
   readonly stdin: boolean;
@@ -89,6 +104,9 @@ export function readContainer(field: Field, initial: boolean): Container {
       drop: security?.get('capabilities')?.list('drop') ?? [],
     },
     privileged: security?.get('privileged')?.flag() ?? false,
+    mayGainPrivileges: security?.get('allowPrivilegeEscalation')?.flag() ?? true,
+    readOnlyRoot: security?.get('readOnlyRootFilesystem')?.flag() ?? false,
+    unmasked: security?.get('procMount')?.text() === 'Unmasked',
     ...optional('user', security?.get('runAsUser')?.whole()),
     ...optional('group', security?.get('runAsGroup')?.whole()),
     stdin: field.get('stdin')?.flag() ?? false,
@@ -102,9 +120,17 @@ export function readContainer(field: Field, initial: boolean): Container {
 function readVariable(field: Field): Variable {
   const name = field.required('name').text();
   const from = field.get('valueFrom');
-  return from === undefined
-    ? { name, value: field.get('value')?.scalar() ?? '', path: field.path }
-    : { name, path: field.path };
+  if (from === undefined) return { name, value: field.get('value')?.scalar() ?? '', path: field.path };
+  return { name, path: field.path, ...optional('from', originOf(from)) };
+}
+
+function originOf(from: Field): VariableOrigin | undefined {
+  const fieldPath = from.in('fieldRef', 'fieldPath')?.text();
+  if (fieldPath !== undefined) return { kind: 'field', fieldPath };
+  const map = from.get('configMapKeyRef');
+  if (map !== undefined)
+    return { kind: 'configMap', name: map.required('name').text(), key: map.required('key').text() };
+  return from.get('resourceFieldRef') === undefined ? undefined : { kind: 'resource' };
 }
 
 function readVariableSource(field: Field): VariableSource {
@@ -123,8 +149,14 @@ function readMount(field: Field): VolumeMount {
     volume: field.required('name').text(),
     mountPath: field.required('mountPath').text(),
     readOnly: field.get('readOnly')?.flag() ?? false,
+    propagation: propagationOf(field.get('mountPropagation')?.text()),
     path: field.path,
   };
+}
+
+function propagationOf(word: string | undefined): VolumeMount['propagation'] {
+  if (word === 'Bidirectional') return 'rshared';
+  return word === 'HostToContainer' ? 'rslave' : 'rprivate';
 }
 
 function commandOf(field: Field | undefined, feature: KubeletCommand['feature']): readonly KubeletCommand[] {
@@ -134,8 +166,4 @@ function commandOf(field: Field | undefined, feature: KubeletCommand['feature'])
 
 function texts(field: Field, key: string): readonly string[] | undefined {
   return field.get(key) === undefined ? undefined : field.list(key).map((element) => element.scalar());
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]?: V });
 }

@@ -1,6 +1,7 @@
 import { isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { readContainer } from './container.js';
 import { Field, WorkloadError } from './field.js';
+import { optional } from './optional.js';
 import { type Volume, type Workload, type WorkloadKind, workloadKinds } from './workload.js';
 
 /** A file of Kubernetes objects: one, several documents, or lists of them. */
@@ -28,6 +29,7 @@ const podPaths: { readonly [K in WorkloadKind]: readonly string[] } = {
 export function readWorkloads(files: readonly ObjectFile[]): readonly Workload[] {
   const objects = files.flatMap(readObjects);
   const keys = new Map<string, readonly string[]>();
+  const settings = new Map<string, ReadonlyMap<string, string>>();
   for (const object of objects) {
     const kind = object.get('kind')?.text();
     const name = object.in('metadata', 'name')?.text();
@@ -36,10 +38,11 @@ export function readWorkloads(files: readonly ObjectFile[]): readonly Workload[]
       `${kind}/${name ?? ''}`,
       ['data', 'stringData'].flatMap((key) => object.get(key)?.keys() ?? []),
     );
+    if (kind === 'ConfigMap') settings.set(`${kind}/${name ?? ''}`, textsOf(object.get('data')));
   }
   const workloads = objects.flatMap((object) => {
     const kind = workloadKinds.find((known) => known === object.get('kind')?.text());
-    return kind === undefined ? [] : [readWorkload(object, kind, keys)];
+    return kind === undefined ? [] : [readWorkload(object, kind, keys, settings)];
   });
   if (workloads.length === 0) {
     const names = files.map(({ file }) => file).join(', ');
@@ -68,8 +71,12 @@ function readWorkload(
   object: Field,
   kind: WorkloadKind,
   keys: ReadonlyMap<string, readonly string[]>,
+  settings: ReadonlyMap<string, ReadonlyMap<string, string>>,
 ): Workload {
   const pod = podPaths[kind].reduce((field, key) => field.required(key), object);
+  const template = podPaths[kind].slice(0, -1).reduce((field, key) => field.required(key), object);
+  const metadata = template.get('metadata');
+  const ownName = object.in('metadata', 'name')?.text();
   const security = pod.get('securityContext');
   const user = security?.get('runAsUser')?.whole();
   const group = security?.get('runAsGroup')?.whole();
@@ -82,18 +89,35 @@ function readWorkload(
   const volumes = [...pod.list('volumes').map(readVolume), ...claims.map(readClaim)];
   const workload: Workload = {
     kind,
-    name: object.in('metadata', 'name')?.text() ?? object.in('metadata', 'generateName')?.text() ?? '',
+    name: ownName ?? object.in('metadata', 'generateName')?.text() ?? '',
+    namesPods: kind !== 'Pod' || ownName === undefined,
+    ...optional('namespace', object.in('metadata', 'namespace')?.text()),
+    labels: textsOf(metadata?.get('labels')),
+    annotations: textsOf(metadata?.get('annotations')),
+    serviceAccount: pod.get('serviceAccountName')?.text() ?? 'default',
+    ...optional('hostname', pod.get('hostname')?.text()),
     place: object.place,
     path: pod.path,
     containers,
     volumes: new Map(volumes.map((volume) => [volume.name, volume])),
     ...(user === undefined ? {} : { user }),
     ...(group === undefined ? {} : { group }),
+    supplementalGroups: (security?.list('supplementalGroups') ?? []).map((gid) => gid.whole()),
+    ...optional('volumeGroup', security?.get('fsGroup')?.whole()),
+    strictGroups: security?.get('supplementalGroupsPolicy')?.text() === 'Strict',
+    sysctls: (security?.list('sysctls') ?? []).map((sysctl) => ({
+      name: sysctl.required('name').text(),
+      value: sysctl.required('value').scalar(),
+      path: sysctl.path,
+    })),
+    hostnameHasDomain: pod.get('setHostnameAsFQDN')?.flag() ?? false,
+    hostIpc: pod.get('hostIPC')?.flag() ?? false,
     sharesProcesses: pod.get('shareProcessNamespace')?.flag() ?? false,
     hasToken: pod.get('automountServiceAccountToken')?.flag() ?? true,
     hasServiceLinks: pod.get('enableServiceLinks')?.flag() ?? true,
     indexed: object.in('spec', 'completionMode')?.text() === 'Indexed',
     keys,
+    settings,
     notes: notesOf(pod),
   };
   for (const container of workload.containers) {
@@ -103,6 +127,11 @@ function readWorkload(
     }
   }
   return workload;
+}
+
+/** The texts of a mapping, by key. */
+function textsOf(field: Field | undefined): ReadonlyMap<string, string> {
+  return new Map(field?.keys().map((key) => [key, field.get(key)?.scalar() ?? '']));
 }
 
 function readVolume(field: Field): Volume {

@@ -30,6 +30,15 @@ export interface Volume {
 export interface Workload {
   readonly kind: WorkloadKind;
   readonly name: string;
+  /** Its pods have names that begin with its own: all but a Pod that is named itself. */
+  readonly namesPods: boolean;
+  readonly namespace?: string;
+  /** Of the pod, where they stand in the files. */
+  readonly labels: ReadonlyMap<string, string>;
+  readonly annotations: ReadonlyMap<string, string>;
+  readonly serviceAccount: string;
+  /** Another host name than that of the pod. */
+  readonly hostname?: string;
   /** `pod.yaml:1:1`. */
   readonly place: string;
   /** Where the pod's specification stands: `spec`, `spec.template.spec`. */
@@ -40,6 +49,16 @@ export interface Workload {
   /** The user and group of the whole pod, from its securityContext. */
   readonly user?: number;
   readonly group?: number;
+  /** Groups of all containers besides their own. */
+  readonly supplementalGroups: readonly number[];
+  readonly volumeGroup?: number;
+  /** The image's own groups are not added. */
+  readonly strictGroups: boolean;
+  readonly sysctls: readonly { readonly name: string; readonly value: string; readonly path: string }[];
+  /** The name of the host as the kernel tells it has the domain behind it. */
+  readonly hostnameHasDomain: boolean;
+  /** Its containers use the guest's own System V IPC. */
+  readonly hostIpc: boolean;
   readonly sharesProcesses: boolean;
   /** The token of its service account is mounted into its containers. */
   readonly hasToken: boolean;
@@ -49,6 +68,8 @@ export interface Workload {
   readonly indexed: boolean;
   /** The keys of the ConfigMaps and Secrets in the same files: `ConfigMap/settings` to its keys. */
   readonly keys: ReadonlyMap<string, readonly string[]>;
+  /** The values of ConfigMaps in the same files, by object and key. What a Secret holds is never looked at. */
+  readonly settings: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** What is not looked at although it may matter. */
   readonly notes: readonly string[];
 }

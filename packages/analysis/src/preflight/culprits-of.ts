@@ -69,7 +69,14 @@ function singleValues(request: Message): readonly SingleValue[] {
   return [
     { fact: 'command', word: 'the command', value: process.Args, named: /\b(args|Args)\b/ },
     { fact: 'cwd', word: 'the folder', value: process.Cwd, named: /\b(cwd|Cwd)\b/ },
+    {
+      fact: 'privileges',
+      word: 'no_new_privs',
+      value: String(process.NoNewPrivileges),
+      named: /\bNoNewPrivileges\b/,
+    },
     { fact: 'user', word: 'the user', value: user, named: /\b(user|User)\b/ },
+    ...rootOf(request),
     {
       fact: 'terminal',
       word: 'a terminal:',
@@ -77,6 +84,12 @@ function singleValues(request: Message): readonly SingleValue[] {
       named: /\b(terminal|Terminal)\b/,
     },
   ];
+}
+
+function rootOf(request: Message): readonly SingleValue[] {
+  if (!isMessage(request, CreateContainerRequestSchema)) return [];
+  const value = String(request.OCI?.Root?.Readonly ?? false);
+  return [{ fact: 'root', word: 'a read-only root:', value, named: /\bReadonly\b/ }];
 }
 
 function culprit(

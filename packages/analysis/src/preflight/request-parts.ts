@@ -4,6 +4,8 @@ import {
   CreateContainerRequestSchema,
   CreateSandboxRequestSchema,
   ExecProcessRequestSchema,
+  type Storage,
+  UpdateEphemeralMountsRequestSchema,
 } from '@kata-agent/protocol/agent';
 import type { Process } from '@kata-agent/protocol/oci';
 import { celLiteral } from '../write/cel-literal.js';
@@ -33,20 +35,25 @@ export function partsOf(request: Message): readonly RequestPart[] {
     };
     return processParts(request.process, copied);
   }
-  if (isMessage(request, CreateSandboxRequestSchema)) {
-    const keep = (positions: ReadonlySet<number>): Message => {
+  if (isMessage(request, CreateSandboxRequestSchema))
+    return storageParts(request.storages, (storages) => {
       const copy = clone(CreateSandboxRequestSchema, request);
-      copy.storages = kept(copy.storages, positions);
+      copy.storages = storages;
       return copy;
-    };
-    return [{ fact: 'storages', word: 'the storage', entries: request.storages.map(storageEntry), keep }];
-  }
+    });
+  if (isMessage(request, UpdateEphemeralMountsRequestSchema))
+    return storageParts(request.storages, (storages) => {
+      const copy = clone(UpdateEphemeralMountsRequestSchema, request);
+      copy.storages = storages;
+      return copy;
+    });
   return [];
 }
 
 function containerParts(request: CreateContainerRequest): readonly RequestPart[] {
   const copied = (): CreateContainerRequest => clone(CreateContainerRequestSchema, request);
   const mounts = request.OCI?.Mounts ?? [];
+  const sysctls = Object.entries(request.OCI?.Linux?.Sysctl ?? {});
   return [
     ...processParts(request.OCI?.Process, () => {
       const copy = copied();
@@ -63,13 +70,19 @@ function containerParts(request: CreateContainerRequest): readonly RequestPart[]
         return copy;
       },
     },
+    ...storageParts(request.storages, (storages) => {
+      const copy = copied();
+      copy.storages = storages;
+      return copy;
+    }),
     {
-      fact: 'storages',
-      word: 'the storage',
-      entries: request.storages.map(storageEntry),
+      fact: 'sysctls',
+      word: 'the sysctl',
+      entries: sysctls,
       keep: (positions) => {
         const copy = copied();
-        copy.storages = kept(copy.storages, positions);
+        const linux = copy.OCI?.Linux;
+        if (linux !== undefined) linux.Sysctl = Object.fromEntries(kept(sysctls, positions));
         return copy;
       },
     },
@@ -105,6 +118,16 @@ function processParts(
       },
     },
     {
+      fact: 'groups',
+      word: 'the group',
+      entries: (process?.User?.AdditionalGids ?? []).map(String),
+      keep: (positions) => {
+        const { copy, process: own } = copied();
+        if (own?.User !== undefined) own.User.AdditionalGids = kept(own.User.AdditionalGids, positions);
+        return copy;
+      },
+    },
+    {
       fact: 'capabilities',
       word: 'the capability',
       entries: names,
@@ -123,6 +146,20 @@ function processParts(
         }
         return copy;
       },
+    },
+  ];
+}
+
+function storageParts(
+  storages: readonly Storage[],
+  withOnly: (storages: Storage[]) => Message,
+): readonly RequestPart[] {
+  return [
+    {
+      fact: 'storages',
+      word: 'the storage',
+      entries: storages.map(storageEntry),
+      keep: (positions) => withOnly(kept(storages, positions)),
     },
   ];
 }

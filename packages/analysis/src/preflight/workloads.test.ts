@@ -11,6 +11,7 @@ import { type ImageConfigs, parseImageConfig } from '../pod/image-config.js';
 import { readWorkloads } from '../pod/read-workloads.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import { celLiteral } from '../write/cel-literal.js';
+import type { Entry } from '../write/fact-name.js';
 import type { OwnValues, Plan, PlannedRule, Wanted } from '../write/plan.js';
 import { renderPlan } from '../write/render-plan.js';
 import { ruleExpression } from '../write/rule-expression.js';
@@ -125,21 +126,33 @@ function withoutEachValue(plan: Plan): readonly Shortened[] {
     ...rule.values.map((wanted) => ({
       index,
       rule: { ...rule, values: without(rule.values, wanted) },
-      value: celLiteral(wanted.value),
+      value: asNamed(rule, wanted.value),
     })),
-    ...rule.patterns.map((wanted) => ({
-      index,
-      rule: { ...rule, patterns: without(rule.patterns, wanted) },
-      value: 'NEIGHBOUR_SERVICE_HOST',
-    })),
+    ...rule.forms
+      // Whether an image has groups of its own, its sample does not say.
+      .filter(() => rule.fact !== 'groups')
+      .map((wanted) => ({
+        index,
+        rule: { ...rule, forms: without(rule.forms, wanted) },
+        value: /^name == "(.*?)"/.exec(wanted.value)?.[1] ?? '_SERVICE_HOST',
+      })),
     ...rule.own.flatMap((own) =>
       own.values.map((wanted) => ({
         index,
         rule: { ...rule, own: shortened(rule.own, own, wanted) },
-        value: celLiteral(wanted.value),
+        value: asNamed(rule, wanted.value),
       })),
     ),
   ]);
+}
+
+/** As messages name a value: a variable and a mount without what else their rows say. */
+function asNamed({ fact }: PlannedRule, value: Entry): string {
+  if (typeof value !== 'object') return celLiteral(value);
+  if (fact === 'variables') return celLiteral(value[0] ?? '');
+  if (fact === 'commandLine') return celLiteral(value.slice(1));
+  if (fact === 'mountTable') return celLiteral(value.slice(0, 2));
+  return fact === 'storageTable' ? celLiteral(value.slice(0, 2)).slice(0, -1) : celLiteral(value);
 }
 
 function shortened(

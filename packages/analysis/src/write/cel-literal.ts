@@ -4,7 +4,7 @@ import type { Entry } from './fact-name.js';
  * A literal of CEL, in a form that may stand in a `'''` string of TOML: control characters are escaped, and so are
  * apostrophes that would end it.
  */
-export function celLiteral(entry: Entry): string {
+export function celLiteral(entry: Entry | readonly Entry[]): string {
   if (typeof entry === 'number') return String(entry);
   if (typeof entry !== 'string') return `[${entry.map(celLiteral).join(', ')}]`;
   const escaped = entry.replace(/[\\"\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|''/gu, (found) => {

@@ -7,7 +7,7 @@ export interface ExtraRule {
   readonly method: MethodName;
   /** What the rule says and why, as a comment above it. */
   readonly says: string;
-  /** CEL, without an apostrophe and on one line. */
+  /** CEL, without an apostrophe. */
   readonly expression: string;
   readonly message: string;
 }

@@ -4,6 +4,7 @@ import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
 import type { Plan, PlannedRule, Unconstrained, Wanted } from './plan.js';
 import { planRule } from './plan-rule.js';
+import { longestExpression, ruleExpression, valuesIn } from './rule-expression.js';
 
 /** What the text rests on besides the asks. */
 export interface PlanOptions {
@@ -21,6 +22,7 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
   const endpoints: Wanted<PlannedRule['method']>[] = [];
   const rules: PlannedRule[] = [];
   const unconstrained: Unconstrained[] = [];
+  const tooLong: Unconstrained[] = [];
   for (const method of methodNames) {
     const own = asks.filter((ask) => ask.method === method);
     if (own.length === 0) continue;
@@ -29,12 +31,25 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
       const planned = planRule(fact, own);
       if (planned === undefined) continue;
       if ('why' in planned) unconstrained.push({ fact, method, why: planned.why });
-      else rules.push({ fact, method, ...planned });
+      else {
+        const rule = { fact, method, ...planned };
+        const why = faultOf(rule);
+        if (why === undefined) rules.push(rule);
+        else tooLong.push({ fact, method, why: [why] });
+      }
     }
   }
   const release = options.release ?? releases[releases.length - 1] ?? '4.1.0';
   const senseless = inconsistencies(endpoints.map(({ value }) => value)).map(({ message }) => message);
   const served = new Set(endpoints.map(({ value }) => value));
   const extra = (options.extra ?? []).filter(({ method }) => served.has(method));
-  return { release, endpoints, senseless, rules, extra, unconstrained };
+  return { release, endpoints, senseless, rules, extra, unconstrained, tooLong };
+}
+
+/** Why no loader would take the rule. */
+function faultOf(rule: PlannedRule): string | undefined {
+  const { length } = ruleExpression(rule);
+  return length <= longestExpression
+    ? undefined
+    : `a list of ${valuesIn(rule)} values is too long for one rule: ${length} characters, ${longestExpression} are allowed`;
 }

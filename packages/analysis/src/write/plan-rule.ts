@@ -1,72 +1,67 @@
 import type { Ask } from './ask.js';
+import { celLiteral } from './cel-literal.js';
 import { type Entry, type FactName, originKey } from './fact-name.js';
 import { facts } from './facts.js';
 import type { OwnValues, PlannedRule, Wanted } from './plan.js';
 
 /** What a rule of one fact says, or why there is none. */
 export type RulePart =
-  | Pick<PlannedRule, 'wholeCommand' | 'values' | 'patterns' | 'own'>
+  | Pick<PlannedRule, 'values' | 'forms' | 'own'>
   | { readonly why: readonly string[] };
 
 /** The rule of one fact for the asks of one method. Undefined: no ask knows this fact. */
 export function planRule(fact: FactName, asks: readonly Ask[]): RulePart | undefined {
-  const wholeCommand = fact === 'command' && asks.every((ask) => ask.args !== undefined);
-  const answers = asks.map((ask) => ({ ask, entries: entriesOf(fact, ask, wholeCommand) }));
-  const silent = answers.filter(({ entries }) => entries === undefined);
-  if (silent.length === answers.length && silent.every(({ ask }) => !ask.unknown?.has(fact)))
-    return undefined;
-  if (silent.length > 0) return { why: unique(silent.map(({ ask }) => whyUnknown(fact, ask))) };
-  const groups = fact === 'command' ? [asks] : byCommand(asks);
-  const patterns = fact === 'environment' ? patternsOf(asks) : [];
-  const listed = notMatched(patterns);
-  const lists = groups.map((group) => listed(wantedBy(fact, group, wholeCommand)));
-  if (facts.get(fact)?.expression === undefined) {
-    return lists.some((list) => list.size > 0)
-      ? undefined
-      : { wholeCommand, values: [], patterns: [], own: [] };
-  }
-  const common = commonKeys(lists);
-  const own = groups.flatMap((group, index): readonly OwnValues[] => {
-    const values = [...(lists[index] ?? [])].filter(([key]) => !common.has(key)).map(([, wanted]) => wanted);
-    const args = group[0]?.args;
-    return values.length === 0 || args === undefined ? [] : [{ args, values }];
-  });
-  const values = [...listed(wantedBy(fact, asks, wholeCommand))]
-    .filter(([key]) => common.has(key))
-    .map(([, wanted]) => wanted);
-  return { wholeCommand, values, patterns, own };
+  const silent = asks.filter((ask) => entriesOf(fact, ask) === undefined);
+  if (silent.length === asks.length && silent.every((ask) => !ask.unknown?.has(fact))) return undefined;
+  if (silent.length > 0) return { why: unique(silent.map((ask) => whyUnknown(fact, ask))) };
+  const all = wantedBy(fact, asks);
+  if (facts.get(fact)?.expression === undefined)
+    return all.size > 0 ? undefined : { values: [], forms: [], own: [] };
+  const tiers = facts.get(fact)?.namesContainers === true ? allTogether(all) : byContainer(fact, asks, all);
+  return { ...tiers, forms: formsOf(fact, asks) };
+}
+
+type Tiers = Pick<PlannedRule, 'values' | 'own'>;
+type WantedByKey = ReadonlyMap<string, Wanted<Entry>>;
+
+function allTogether(all: WantedByKey): Tiers {
+  return { values: [...all.values()], own: [] };
 }
 
 /**
- * The asks by their command lines, where all are known and there are some to tell apart: what only one container has,
- * no other gets. With one container beside the pause container there is nobody to keep it from.
+ * What all containers have; what all have but the pause container, which has less than any other; and what only some
+ * have. Containers are told apart by their names, which are the host's word; but whoever bears a name has to be that
+ * container in everything, since each rule asks for the name.
  */
-function byCommand(asks: readonly Ask[]): readonly (readonly Ask[])[] {
-  const groups = new Map<string, Ask[]>();
-  for (const ask of asks) {
-    if (ask.method !== 'CreateContainer' || ask.args === undefined || ask.unknown?.has('command') === true)
-      return [asks];
-    const key = JSON.stringify(ask.args);
-    groups.set(key, [...(groups.get(key) ?? []), ask]);
-  }
-  return groups.size > 2 ? [...groups.values()] : [asks];
+function byContainer(fact: FactName, asks: readonly Ask[], all: WantedByKey): Tiers {
+  const names = new Set(asks.map(({ container }) => container));
+  if (names.has(undefined) || names.size < 2) return allTogether(all);
+  const lists = new Map([...names].map((name) => [name, wantedBy(fact, asks.filter((ask) => ask.container === name))]));
+  const withPause = [...lists.values()];
+  const others = [...lists].flatMap(([name, list]) => (name === '' ? [] : [list]));
+  const inAll = (key: string, of: readonly WantedByKey[]): boolean => of.every((list) => list.has(key));
+  const shared = [...all].filter(([key]) => inAll(key, withPause));
+  const sharedByOthers =
+    others.length === withPause.length || others.length < 2
+      ? []
+      : [...all].filter(([key]) => inAll(key, others) && !inAll(key, withPause));
+  const own: OwnValues[] = [...lists].flatMap(([name = '', list]) => {
+    const values = [...list].filter(
+      ([key]) => !inAll(key, withPause) && (name === '' || !sharedByOthers.some(([other]) => other === key)),
+    );
+    return values.length === 0 ? [] : [{ container: { name }, values: values.map(([, wanted]) => wanted) }];
+  });
+  const forOthers: readonly OwnValues[] =
+    sharedByOthers.length === 0
+      ? []
+      : [{ container: 'others', values: sharedByOthers.map(([, wanted]) => wanted) }];
+  return { values: shared.map(([, wanted]) => wanted), own: [...forOthers, ...own] };
 }
 
-/** What all have, one excepted: the pause container has less than any other. */
-function commonKeys(lists: readonly ReadonlyMap<string, unknown>[]): ReadonlySet<string> {
-  const keys = new Set(lists.flatMap((list) => [...list.keys()]));
-  const most = Math.max(1, lists.length - 1);
-  return new Set([...keys].filter((key) => lists.filter((list) => list.has(key)).length >= most));
-}
-
-function wantedBy(
-  fact: FactName,
-  asks: readonly Ask[],
-  wholeCommand: boolean,
-): ReadonlyMap<string, Wanted<Entry>> {
+function wantedBy(fact: FactName, asks: readonly Ask[]): WantedByKey {
   const wanted = new Map<string, Wanted<Entry>>();
   for (const ask of asks) {
-    for (const value of entriesOf(fact, ask, wholeCommand) ?? []) {
+    for (const value of entriesOf(fact, ask) ?? []) {
       const key = originKey(fact, value);
       const origin = ask.origins?.get(key);
       const because = [
@@ -79,31 +74,36 @@ function wantedBy(
   return wanted;
 }
 
-function entriesOf(fact: FactName, ask: Ask, wholeCommand: boolean): readonly Entry[] | undefined {
+function entriesOf(fact: FactName, ask: Ask): readonly Entry[] | undefined {
   if (ask.unknown?.has(fact) === true) return undefined;
-  if (wholeCommand && ask.args !== undefined) return [ask.args];
-  return ask.facts === undefined ? undefined : facts.get(fact)?.read(ask.facts);
+  if (ask.values !== undefined) return ask.values.get(fact);
+  return ask.facts === undefined ? undefined : facts.get(fact)?.read?.(ask.facts);
 }
 
 function whyUnknown(fact: FactName, ask: Ask): string {
   return ask.unknown?.get(fact) ?? `nothing is known of it for ${ask.because.join(', ')}`;
 }
 
-function patternsOf(asks: readonly Ask[]): readonly Wanted<string>[] {
-  const patterns = new Map<string, string[]>();
-  for (const [pattern, reason] of asks.flatMap((ask) => [...(ask.environmentPatterns ?? [])])) {
-    patterns.set(pattern, [...(patterns.get(pattern) ?? []), reason]);
+function formsOf(fact: FactName, asks: readonly Ask[]): readonly Wanted<string>[] {
+  const forms = new Map<string, string[]>();
+  for (const { condition, names, because } of asks.flatMap((ask) => ask.forms?.get(fact) ?? [])) {
+    const listed = names === undefined ? [] : listedNames(fact, asks, names);
+    const key = listed.length === 0 ? condition : `!([container.claimed.name, name] in ${celLiteral(listed)}) &&\n  ${condition}`;
+    forms.set(key, [...(forms.get(key) ?? []), because]);
   }
-  return [...patterns].map(([value, because]) => ({ value, because: unique(because) }));
+  return [...forms].map(([value, because]) => ({ value, because: unique(because) }));
 }
 
-/** What a pattern lets pass needs no line of its own. */
-function notMatched(
-  patterns: readonly Wanted<string>[],
-): (wanted: ReadonlyMap<string, Wanted<Entry>>) => ReadonlyMap<string, Wanted<Entry>> {
-  const matchers = patterns.map(({ value }) => new RegExp(value, 'u'));
-  return (wanted) =>
-    new Map([...wanted].filter(([, { value }]) => !matchers.some((matcher) => matcher.test(String(value)))));
+/** The containers and the names in their lists that look like this. */
+function listedNames(fact: FactName, asks: readonly Ask[], names: RegExp): readonly (readonly string[])[] {
+  const found = new Map<string, readonly string[]>();
+  for (const { container = '', values } of asks) {
+    for (const entry of values?.get(fact) ?? []) {
+      const name = typeof entry === 'object' ? (entry[0] ?? '') : String(entry);
+      if (names.test(name)) found.set(`${container} ${name}`, [container, name]);
+    }
+  }
+  return [...found.values()];
 }
 
 function unique(texts: readonly string[]): readonly string[] {

@@ -9,9 +9,10 @@ export interface Wanted<T> {
   readonly because: readonly string[];
 }
 
-/** Values that requests with one command line may have, and others may not. */
+/** Values that one container may have and others may not. */
 export interface OwnValues {
-  readonly args: readonly string[];
+  /** Its name in the pod; empty: the pause container. `others`: every container but the pause container. */
+  readonly container: { readonly name: string } | 'others';
   readonly values: readonly Wanted<Entry>[];
 }
 
@@ -19,13 +20,11 @@ export interface OwnValues {
 export interface PlannedRule {
   readonly fact: FactName;
   readonly method: MethodName;
-  /** The whole command line is listed, not its first word. */
-  readonly wholeCommand: boolean;
-  /** For all requests. With no own values and no patterns either, the request may have none. */
+  /** For all requests. With no own values and no forms either, the request may have none. */
   readonly values: readonly Wanted<Entry>[];
-  /** Beside the values; of environment names only. */
-  readonly patterns: readonly Wanted<string>[];
-  /** What only some containers have, told apart by their commands. */
+  /** Beside the values: conditions in CEL. */
+  readonly forms: readonly Wanted<string>[];
+  /** What only some containers have. */
   readonly own: readonly OwnValues[];
 }
 
@@ -47,4 +46,6 @@ export interface Plan {
   /** Written after the others. */
   readonly extra: readonly ExtraRule[];
   readonly unconstrained: readonly Unconstrained[];
+  /** Rules of this plan that no loader would take: one says how many values it has. Nothing stands in their place. */
+  readonly tooLong: readonly Unconstrained[];
 }

@@ -3,7 +3,7 @@ import { commentedLines, oneLine, reasonsText } from './commented-lines.js';
 import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
 import type { Plan, PlannedRule, Unconstrained } from './plan.js';
-import { longestExpression, ruleExpression } from './rule-expression.js';
+import { ruleExpression } from './rule-expression.js';
 
 /** A plan as a configuration for people: TOML, each line with who asks for it. `title` stands at its head. */
 export function renderPlan(plan: Plan, title: readonly string[]): string {
@@ -20,7 +20,7 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
       `# Output that nobody may read looks like an end of file; the workload notices nothing.\n` +
       `on_denied_read = "eof"\n` +
       `allowed_endpoints = [\n${commentedLines(plan.endpoints.map((w) => [`  "${w.value}",`, reasonsText('#', w)]))}]\n`,
-    ...plan.unconstrained.map(unconstrainedText),
+    ...[...plan.unconstrained, ...plan.tooLong].map(unconstrainedText),
     ...plan.rules.map(ruleText),
     ...plan.extra.map(extraText),
   ].join('\n');
@@ -43,12 +43,7 @@ function unconstrainedText({ fact, method, why }: Unconstrained): string {
 function ruleText(rule: PlannedRule): string {
   const row = facts.get(rule.fact);
   if (row === undefined) return '';
-  const expression = ruleExpression(rule);
-  if (expression.length > longestExpression) {
-    const why = `the list of ${rule.values.length} values is too long for one rule`;
-    return unconstrainedText({ fact: rule.fact, method: rule.method, why: [why] });
-  }
-  return ruleTable(rule.method, { ...row, expression });
+  return ruleTable(rule.method, { ...row, expression: ruleExpression(rule) });
 }
 
 function extraText(rule: ExtraRule): string {
@@ -60,7 +55,7 @@ function ruleTable(
   rule: Pick<ExtraRule, 'name' | 'says' | 'expression' | 'message'>,
 ): string {
   return (
-    `# ${rule.says}\n` +
+    comment(rule.says.split('\n')) +
     `[[api.rule]]\n` +
     `name = "${ruleName(method, rule.name)}"\n` +
     `endpoints = ["${method}"]\n` +

@@ -1,3 +1,4 @@
+import type { MethodName } from '@kata-agent/catalogue';
 import { celLiteral } from './cel-literal.js';
 import { commentedLines, reasonsText } from './commented-lines.js';
 import type { Entry } from './fact-name.js';
@@ -13,50 +14,83 @@ export function ruleExpression(rule: PlannedRule): string {
   return text.length <= longestExpression ? text : expressionText(withoutReasons(rule));
 }
 
+/** How many values a rule lists. */
+export function valuesIn({ values, own }: PlannedRule): number {
+  return own.reduce((sum, { values: { length } }) => sum + length, values.length);
+}
+
 function withoutReasons(rule: PlannedRule): PlannedRule {
   const bare = <T>(list: readonly Wanted<T>[]): readonly Wanted<T>[] =>
     list.map(({ value }) => ({ value, because: [] }));
-  const own = rule.own.map(({ args, values }) => ({ args, values: bare(values) }));
-  return { ...rule, values: bare(rule.values), patterns: bare(rule.patterns), own };
+  const own = rule.own.map(({ container, values }) => ({ container, values: bare(values) }));
+  return { ...rule, values: bare(rule.values), forms: bare(rule.forms), own };
 }
 
 function expressionText(rule: PlannedRule): string {
   const row = facts.get(rule.fact);
-  if (row?.expression === undefined) return row?.none ?? 'false';
-  const alternatives = [...commonTerms(rule, row.expression), ...rule.own.map((own) => ownTerm(own, row))];
-  if (alternatives.length === 0) return row.none;
-  const { open, close } = rule.wholeCommand ? { open: '', close: '' } : row.expression;
-  // A term that ends with a comment ends with its line, too.
+  const text = row?.expression === undefined ? (row?.none ?? 'false') : listed(rule, row, row.expression);
+  return text.replaceAll('PROCESS', processField(rule.method));
+}
+
+function listed(rule: PlannedRule, row: FactRow, expression: NonNullable<FactRow['expression']>): string {
+  if (rule.values.length + rule.own.length + rule.forms.length === 0) return row.none;
+  const { open, close, gathered } = expression;
+  if (gathered !== undefined) return `${open}${gatheredText(rule)}${gathered}${close}`;
+  const alternatives = [
+    ...tests(rule.values, expression),
+    ...rule.own.map((own) => ownTerm(own, expression)),
+  ];
+  const forms = rule.forms.map((wanted) => ({ reason: reasonsText('//', wanted), term: wanted.value }));
   return (
     open +
-    alternatives
-      .map((term, index) => (index === 0 ? term : `|| ${term}`))
-      .join('\n')
-      .replaceAll('\n\n', '\n') +
+    [...alternatives.map((term) => ({ reason: '', term })), ...forms]
+      .map(({ reason, term }, index) => {
+        const comment = reason === '' ? '' : `${reason}\n`;
+        return index === 0 ? (comment === '' ? term : `\n${comment}${term}`) : `${comment}|| ${term}`;
+      })
+      .join('\n') +
     close
   );
 }
 
-function commonTerms(
-  rule: PlannedRule,
-  { before, after }: NonNullable<FactRow['expression']>,
-): readonly string[] {
-  const list = rule.wholeCommand
-    ? `args in ${listText(rule.values)}`
-    : before + listText(rule.values) + after;
+type Expression = NonNullable<FactRow['expression']>;
+
+/** One test for each kind of entry that the list has. */
+function tests(values: readonly Wanted<Entry>[], { before, after, pairs }: Expression): readonly string[] {
+  if (pairs === undefined) return values.length === 0 ? [] : [before + listText(values) + after];
+  const lists = values.filter(({ value }) => typeof value === 'object');
+  const single = values.filter(({ value }) => typeof value !== 'object');
   return [
-    ...(rule.values.length === 0 ? [] : [list]),
-    ...rule.patterns.map(
-      (wanted) => `name.matches(${celLiteral(wanted.value)}) ${reasonsText('//', wanted)}\n`,
-    ),
+    ...(lists.length === 0 ? [] : [pairs + listText(lists)]),
+    ...(single.length === 0 ? [] : [before + listText(single) + after]),
   ];
 }
 
-function ownTerm({ args, values }: OwnValues, { expression }: FactRow): string {
-  const test = (expression?.before ?? '') + listText(values) + (expression?.after ?? '');
-  return `args == ${celLiteral(args)} &&\n  ${test.replaceAll('\n', '\n  ')}`;
+function ownTerm({ container, values }: OwnValues, expression: Expression): string {
+  const own = tests(values, expression);
+  const test = own.length > 1 ? `(${own.join(' || ')})` : (own[0] ?? 'false');
+  return `${containerTest(container)} &&\n  ${test.replaceAll('\n', '\n  ')}`;
+}
+
+/** All lists in one, those of single containers only for them. */
+function gatheredText({ values, own }: PlannedRule): string {
+  const parts = [
+    ...(values.length === 0 ? [] : [listText(values)]),
+    ...own.map(({ container, values: list }) => `(${containerTest(container)} ? ${listText(list)} : [])`),
+  ];
+  return parts.length === 1 ? (parts[0] ?? '') : `(${parts.join(' + ')})`;
+}
+
+function containerTest(container: OwnValues['container']): string {
+  return container === 'others'
+    ? 'container.claimed.name != ""'
+    : `container.claimed.name == ${celLiteral(container.name)}`;
 }
 
 function listText(values: readonly Wanted<Entry>[]): string {
   return `[\n${commentedLines(values.map((wanted) => [`  ${celLiteral(wanted.value)},`, reasonsText('//', wanted)]))}]`;
+}
+
+function processField(method: MethodName): string {
+  return method === 'ExecProcess' ? 'request.process' : 'request.OCI.Process';
 }

@@ -8,7 +8,7 @@ import { judgeOf } from '../preflight/judge-of.js';
 import { ruleContextOf } from '../test/rule-context-of.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import type { Ask } from './ask.js';
-import { originKey } from './fact-name.js';
+import { type Entry, type FactName, originKey } from './fact-name.js';
 import { writeConfiguration } from './write-configuration.js';
 
 /** What `fc.string` gives is well-formed; quotes, line ends and the like come often. */
@@ -36,7 +36,8 @@ const text = fc.oneof(
 
 test('whatever is asked for, the text is a configuration, and lets it pass and nothing near it', async () => {
   const property = fc.asyncProperty(fc.array(text, { minLength: 1 }), text, async (args, reason) => {
-    const ask: Ask = { method: 'ExecProcess', args, facts: { command: args[0] ?? '' }, because: [reason] };
+    const values: Ask['values'] = new Map([['commandLine', [['', ...args]]]]);
+    const ask: Ask = { method: 'ExecProcess', values, because: [reason] };
     const asks: readonly Ask[] = [ask, { method: 'WaitProcess', because: [reason] }];
     const written = writeConfiguration(asks, { title: [reason] });
     const configuration = await configurationOf(written, async () => createRuleChecker());
@@ -103,22 +104,25 @@ test('a rule whose reasons make it too long is written without them; one that is
   const longer = writeConfiguration(asks(4_000));
   assert.match(
     longer,
-    /# NOT CONSTRAINED: ExecProcess, commands\..*\n# - the list of 4000 values is too long/,
+    /# NOT CONSTRAINED: ExecProcess, commands\..*\n# - a list of 4000 values is too long/,
   );
   assert.equal((await configurationOf(longer)).api.documents[0]?.rules.length, 0);
 });
 
 test('what only one of several containers has, no other gets', async () => {
-  const container = (args: readonly string[], capabilities: readonly string[]): Ask => ({
+  const asked = (name: string, command: string, capabilities: readonly string[]): Ask => ({
     method: 'CreateContainer',
-    args,
-    facts: { command: args[0] ?? '', capabilities },
-    because: [args.join(' ')],
+    container: name,
+    values: new Map<FactName, readonly Entry[]>([
+      ['commandLine', [[name, command]]],
+      ['capabilities', capabilities],
+    ]),
+    because: [name],
   });
   const written = writeConfiguration([
-    container(['/pause'], ['CAP_KILL']),
-    container(['/init'], ['CAP_KILL', 'CAP_NET_ADMIN']),
-    container(['/server'], ['CAP_KILL']),
+    asked('', '/pause', ['CAP_KILL']),
+    asked('init', '/init', ['CAP_KILL', 'CAP_NET_ADMIN', 'CAP_CHOWN']),
+    asked('server', '/server', ['CAP_KILL', 'CAP_CHOWN']),
     ...(['StartContainer', 'RemoveContainer', 'WaitProcess', 'SignalProcess'] as const).map(
       (method): Ask => ({ method, because: ['every pod'] }),
     ),
@@ -126,17 +130,23 @@ test('what only one of several containers has, no other gets', async () => {
   const configuration = await configurationOf(written, async () => createRuleChecker());
   const rules = configuration.api.documents.flatMap((document) => document.rules);
   const judge = judgeOf(configuration, compileRules(rules));
-  const decide = (command: string, names: string[]): string | undefined => {
+  const decide = (name: string, command: string, names: string[]): string | undefined => {
     const request = create(CreateContainerRequestSchema, {
       containerId: 'c',
-      OCI: { Process: { Args: [command], Capabilities: { Bounding: names } } },
+      OCI: {
+        Process: { Args: [command], Capabilities: { Bounding: names } },
+        Annotations: name === '' ? {} : { 'io.kubernetes.cri.container-name': name },
+      },
     });
     const call = { method: 'CreateContainer', request } as const;
     return judge.decide('CreateContainer', request, ruleContextOf(call, judge.listeners)).rule;
   };
-  assert.equal(decide('/init', ['CAP_NET_ADMIN', 'CAP_KILL']), undefined);
-  assert.equal(decide('/server', ['CAP_KILL']), undefined);
-  assert.equal(decide('/server', ['CAP_NET_ADMIN']), 'create-container-capabilities');
-  assert.equal(decide('/init', ['CAP_SYS_ADMIN']), 'create-container-capabilities');
-  assert.equal(decide('/other', []), 'create-container-commands');
+  assert.equal(decide('init', '/init', ['CAP_NET_ADMIN', 'CAP_KILL']), undefined);
+  assert.equal(decide('server', '/server', ['CAP_KILL', 'CAP_CHOWN']), undefined);
+  assert.equal(decide('server', '/server', ['CAP_NET_ADMIN']), 'create-container-capabilities');
+  assert.equal(decide('', '/pause', ['CAP_CHOWN']), 'create-container-capabilities');
+  assert.equal(decide('init', '/init', ['CAP_SYS_ADMIN']), 'create-container-capabilities');
+  assert.equal(decide('server', '/other', []), 'create-container-commands');
+  assert.equal(decide('server', '/init', []), 'create-container-commands');
+  assert.equal(decide('other', '/server', []), 'create-container-commands');
 });

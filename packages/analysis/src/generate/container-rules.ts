@@ -1,0 +1,139 @@
+import { rootPropagation } from '../calls/create-container.js';
+import { hostnames, podNames } from '../calls/host-name.js';
+import { maskedPaths, readOnlyPaths } from '../calls/masked-paths.js';
+import type { RuntimeSetup } from '../calls/runtime-setup.js';
+import type { Workload } from '../pod/workload.js';
+import { celLiteral } from '../write/cel-literal.js';
+import type { ExtraRule } from '../write/extra-rule.js';
+
+type Row = Omit<ExtraRule, 'method'>;
+
+/** What a container has to be like besides its lists. */
+export function containerRules(workloads: readonly Workload[], setup: RuntimeSetup): readonly ExtraRule[] {
+  const rows = [
+    pod(workloads),
+    annotations(workloads),
+    namespaces(workloads),
+    masked(workloads),
+    root(setup),
+    devices(workloads),
+    nothingElse(workloads),
+  ];
+  return rows.map((row) => ({ ...row, method: 'CreateContainer' }));
+}
+
+function anyOf(forms: readonly string[]): string {
+  return celLiteral(`^(${[...new Set(forms)].join('|')})$`);
+}
+
+function pod(workloads: readonly Workload[]): Row {
+  const hosts = anyOf(workloads.map(hostnames));
+  const pods = anyOf(workloads.map(podNames));
+  const claimed = 'container.claimed.annotations';
+  const name = '"io.kubernetes.cri.sandbox-name"';
+  return {
+    name: 'pods',
+    says: 'The names of the pod and of its host, where a request tells them. metadata.name, hostname',
+    expression:
+      `(request.OCI.Hostname == "" || request.OCI.Hostname.matches(${hosts})) &&\n` +
+      `(!(${name} in ${claimed}) || ${claimed}[${name}].matches(${pods}))`,
+    message: 'no pod of the workload has this name',
+  };
+}
+
+/** `runc` and the agent read some annotations as instructions. */
+function annotations(workloads: readonly Workload[]): Row {
+  const own = [...new Set(workloads.flatMap((workload) => [...workload.annotations.keys()]))];
+  const ownTest = own.length === 0 ? '' : ` || a in ${celLiteral(own)}`;
+  return {
+    name: 'annotations',
+    says: 'Annotations are those of the engine, of the runtime and of the pod. metadata.annotations',
+    expression:
+      'container.claimed.annotations.all(a, a.matches("^io[.]kubernetes[.](cri|container)[.]") ||\n' +
+      `  a.startsWith("io.katacontainers.pkg.oci.") || a == "nerdctl/network-namespace"${ownTest})`,
+    message: 'no pod of the workload has this annotation',
+  };
+}
+
+/** The guest never follows paths of the host; a namespace that is missing would be its own, which all share. */
+function namespaces(workloads: readonly Workload[]): Row {
+  const needed = ['uts', 'mount', ...(workloads.some(({ hostIpc }) => hostIpc) ? [] : ['ipc'])];
+  return {
+    name: 'namespaces',
+    says: "Namespaces of its own, and none of the host's; the network is the guest's. hostIPC",
+    expression:
+      'request.OCI.Linux.Namespaces.all(n, n.Path == "" && n.Type in ["ipc", "uts", "mount", "cgroup", "pid"]) &&\n' +
+      `${celLiteral(needed)}.all(t, request.OCI.Linux.Namespaces.exists(n, n.Type == t))`,
+    message: 'the workload has other namespaces',
+  };
+}
+
+function masked(workloads: readonly Workload[]): Row {
+  const seeing = workloads
+    .flatMap(({ containers }) => containers)
+    .filter(({ privileged, unmasked }) => privileged || unmasked)
+    .map(({ name }) => name);
+  const except = seeing.length === 0 ? '' : `container.claimed.name in ${celLiteral([...new Set(seeing)])} ||\n`;
+  const linux = 'request.OCI.Linux';
+  return {
+    name: 'masked-paths',
+    says: 'What stays hidden, and what may at most be read, in /proc and /sys. securityContext.procMount, privileged',
+    expression:
+      `${except}${celLiteral(maskedPaths)}\n  .all(p, p in ${linux}.MaskedPaths) &&\n` +
+      `${celLiteral(readOnlyPaths)}\n  .all(p, p in ${linux}.ReadonlyPaths || p in ${linux}.MaskedPaths)`,
+    message: 'parts of /proc or /sys would be seen that this container does not see',
+  };
+}
+
+function root({ guest }: RuntimeSetup): Row {
+  const path = 'request.OCI.Root.Path';
+  const own = '"/" + request.container_id + "/rootfs"';
+  return {
+    name: 'root-paths',
+    says: 'Each container has the root filesystem that was made for it. Every pod.',
+    expression:
+      guest === 'confidential'
+        ? `${path} == "/run/kata-containers" + ${own}`
+        : `${path}.within("/run/kata-containers") && ${path}.endsWith(${own})`,
+    message: 'this is not the root filesystem of this container',
+  };
+}
+
+function devices(workloads: readonly Workload[]): Row {
+  const paths = workloads.flatMap(({ containers }) =>
+    containers.flatMap((container) => container.devices.map(({ devicePath }) => devicePath)),
+  );
+  return {
+    name: 'attached-devices',
+    says: 'Devices that are attached to the guest for it. volumeDevices',
+    expression:
+      paths.length === 0
+        ? 'request.devices.size() == 0'
+        : `request.devices.all(d, d.container_path in ${celLiteral([...new Set(paths)])})`,
+    message: 'no such device is attached for this workload',
+  };
+}
+
+function nothingElse(workloads: readonly Workload[]): Row {
+  const containers = workloads.flatMap((workload) => workload.containers);
+  const propagations = [...new Set(['', ...containers.map((container) => rootPropagation(container))])];
+  const linux = 'request.OCI.Linux';
+  const resources = `${linux}.Resources`;
+  const hooks = 'request.OCI.Hooks';
+  const hookLists = ['Prestart', 'CreateRuntime', 'CreateContainer', 'StartContainer', 'Poststart', 'Poststop'];
+  return {
+    name: 'nothing-else',
+    says: "What no pod of Kata's needs: hooks, other users' numbers, seccomp and cgroup rules of the host's making.",
+    expression: [
+      `${hookLists.map((list) => `${hooks}.${list}.size()`).join(' + ')} == 0`,
+      'request.shared_mounts.size() == 0',
+      '!has(request.OCI.Solaris) && !has(request.OCI.Windows)',
+      `${linux}.UIDMappings.size() == 0 && ${linux}.GIDMappings.size() == 0`,
+      `${linux}.MountLabel == "" && ${linux}.RootfsPropagation in ${celLiteral(propagations)}`,
+      `!has(${linux}.Seccomp) && !has(${linux}.IntelRdt)`,
+      `${resources}.Devices.size() == 0 && !has(${resources}.Pids)`,
+      `!has(${resources}.BlockIO) && !has(${resources}.Network)`,
+    ].join(' &&\n'),
+    message: 'the request holds what no container of this workload needs',
+  };
+}

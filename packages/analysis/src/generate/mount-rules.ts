@@ -1,0 +1,65 @@
+import type { RuntimeSetup } from '../calls/runtime-setup.js';
+import type { Workload } from '../pod/workload.js';
+import type { ExtraRule } from '../write/extra-rule.js';
+
+/** What holds between the mounts and storages of a container. */
+export function mountRules(workloads: readonly Workload[], setup: RuntimeSetup): readonly ExtraRule[] {
+  const rows = [once, own, prepared, storages(workloads), ...(setup.guest === 'confidential' ? [pulled] : [])];
+  return rows.map((row) => ({ ...row, method: 'CreateContainer' }));
+}
+
+type Row = Omit<ExtraRule, 'method'>;
+
+const once: Row = {
+  name: 'mounts-once',
+  says: 'Nothing is mounted over another mount of the same place, and no storage twice. Every pod.',
+  expression:
+    'mounts.all(m, mounts.exists_one(o, o.destination == m.destination)) &&\n' +
+    'request.storages.all(s, request.storages.exists_one(o, o.mount_point == s.mount_point))',
+  message: 'a place is mounted twice',
+};
+
+const own: Row = {
+  name: 'mounts-apart',
+  says: 'No mount shows the folder of a container, be it this one or another. Every pod.',
+  expression:
+    'mounts.all(m, !m.source.split("/").exists(p, p == "rootfs" || p == request.container_id ||\n' +
+    '  p in sandbox.containers))',
+  message: 'a mount would show the files of a container',
+};
+
+const prepared: Row = {
+  name: 'mounts-prepared',
+  says: 'What is mounted of volumes that the guest makes is what this request has it make. Every pod.',
+  expression:
+    'mounts.all(m, !m.source.matches("^/run/kata-containers/(sandbox/(storage|ephemeral)|.*/watchable)/") ||\n' +
+    '  request.storages.exists(s, s.mount_point == m.source))',
+  message: 'a mount has no storage that belongs to it',
+};
+
+/** Disks are named by where the machine has them: a slot and a function, or two numbers on a SCSI bus. */
+function storages(workloads: readonly Workload[]): Row {
+  const groups = [...new Set(workloads.flatMap(({ volumeGroup }) => volumeGroup ?? []))];
+  const group =
+    groups.length === 0
+      ? '!has(s.fs_group)'
+      : `(!has(s.fs_group) || s.fs_group.group_id in [${groups.join(', ')}])`;
+  return {
+    name: 'storage-sources',
+    says: 'Where storages come from, and whose group they are in. securityContext.fsGroup',
+    expression:
+      'request.storages.all(s, (s.driver != "blk" || s.source.matches("^[0-9a-f]{2}(/[0-9a-f]{2})?$")) &&\n' +
+      '  (s.driver != "scsi" || s.source.matches("^[0-9]+:[0-9]+$")) &&\n' +
+      `  (s.driver != "ephemeral" || s.source == "tmpfs") && ${group})`,
+    message: 'no storage of the workload is like this',
+  };
+}
+
+const pulled: Row = {
+  name: 'pulled-images',
+  says: 'The image that the guest pulls becomes the root filesystem of this container. Every pod.',
+  expression:
+    'request.storages.all(s, s.driver != "image_guest_pull" || !s.shared && s.options.size() == 0 &&\n' +
+    '  s.mount_point == "/run/kata-containers/" + request.container_id + "/rootfs")',
+  message: 'an image would be pulled into another place',
+};

@@ -1,0 +1,33 @@
+import type { ExtraRule } from '../write/extra-rule.js';
+
+/** What a runtime tells the guest of its network is the host's to say, but for the loopback device. */
+export const networkRules: readonly ExtraRule[] = [
+  {
+    name: 'loopback',
+    method: 'UpdateInterface',
+    says: 'No interface takes the place of the loopback device; of flags only NOARP is set. Every pod.',
+    expression:
+      'request.interface.name != "lo" && request.interface.hwAddr != "00:00:00:00:00:00" &&\n' +
+      'request.interface.raw_flags in [0, 128]',
+    message: 'no interface of a pod is like this',
+  },
+  {
+    name: 'loopback',
+    method: 'UpdateRoutes',
+    says: 'No route leads to the loopback device, or claims to come from it. Every pod.',
+    expression:
+      'request.routes.Routes.all(r, r.device != "lo" &&\n' +
+      '  !r.source.matches("^(::ffff:)?127[.]|^(0{0,4}:){0,7}0{0,3}1(/|$)"))',
+    message: 'no route of a pod is about the loopback device',
+  },
+  {
+    name: 'loopback',
+    method: 'AddARPNeighbors',
+    says: 'Neighbours are single addresses outside of the guest, reachable or permanent. Every pod.',
+    expression:
+      'request.neighbors.ARPNeighbors.all(n, n.device != "lo" && n.toIPAddress.mask == "" &&\n' +
+      '  !n.toIPAddress.address.matches("^(::ffff:)?127[.]|^(0{0,4}:){0,7}0{0,3}1$") &&\n' +
+      '  n.state in [2, 128] && n.flags in [0, 8, 128, 136])',
+    message: 'no neighbour of a pod is like this',
+  },
+];
