@@ -48,6 +48,8 @@ test('what cannot be shared is refused and leaves nothing', { skip }, async () =
   const wrong: readonly (readonly [SharedMount, object])[] = [
     [share({ sourceContainer: 'nobody' }), { kind: 'precondition', message: /"nobody" does not run/ }],
     [share({ destinationPath: '/proc/sys' }), { kind: 'refused', message: /"\/proc\/sys"/ }],
+    [share({ destinationPath: '/./proc/sys' }), { kind: 'refused', message: /nothing is mounted over/ }],
+    [share({ destinationPath: '//.//dev' }), { kind: 'refused', message: /nothing is mounted over/ }],
     [share({ destinationPath: '/mnt/../etc' }), { kind: 'refused' }],
     [share({ destinationPath: '/' }), { kind: 'refused' }],
     [share({ destinationPath: '/bin/sh' }), { kind: 'refused', message: /symbolic link/ }],

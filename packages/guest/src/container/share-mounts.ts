@@ -18,7 +18,7 @@ export type FindContainer = (name: string) => Container | undefined;
 const nameAnnotations = ['io.kubernetes.cri.container-name', 'io.kubernetes.cri-o.ContainerName'];
 
 /** What runc itself keeps mounts away from: a program trusts what it reads there. */
-const kernelPlaces = /^\/+(?:proc|sys|dev)(?:\/|$)/;
+const kernelPlaces: ReadonlySet<string> = new Set(['proc', 'sys', 'dev']);
 
 export function containerNamed(containers: Iterable<Container>, name: string): Container | undefined {
   const all = [...containers];
@@ -39,7 +39,7 @@ export async function shareMounts(
 ): Promise<void> {
   for (const { name, sourceContainer, sourcePath, destinationPath } of mounts) {
     const named = `shared mount ${JSON.stringify(name)}`;
-    if (kernelPlaces.test(destinationPath))
+    if (kernelPlaces.has(topOf(destinationPath)))
       throw new GuestError('refused', `${named}: nothing is mounted over ${JSON.stringify(destinationPath)}`);
     const source = find(sourceContainer);
     if (source === undefined || source.first.ended) {
@@ -67,4 +67,9 @@ async function isMounted(table: string, path: string): Promise<boolean> {
     if (parseMountTable(readFileSync(table, 'utf8')).some(({ target }) => target === path)) return true;
   }
   return false;
+}
+
+/** The first name of a path, which blank steps and `.` are not. */
+function topOf(path: string): string {
+  return path.split('/').find((name) => name !== '' && name !== '.') ?? '';
 }
