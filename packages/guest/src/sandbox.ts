@@ -7,7 +7,9 @@ import type { GuestContext } from './container/guest-context.js';
 import { checkContainerId, checkHostname } from './container/identifiers.js';
 import { UndoStack } from './container/undo-stack.js';
 import { GuestError } from './guest-error.js';
+import { findGuestHooks } from './hooks/guest-hooks.js';
 import { loadKernelModules } from './kernel-modules.js';
+import type { OciHooks } from './oci-spec.js';
 import type { SandboxRecord } from './state/guest-records.js';
 import { removeTree } from './storage/remove-tree.js';
 
@@ -20,6 +22,8 @@ export class Sandbox {
   #hostname = '';
   #resolvConf: string | undefined;
   #storages: readonly string[] = [];
+  /** Those of the guest's image. */
+  #hooks: OciHooks | undefined;
   /** Whose namespaces the others join: the first that was made. Without `container`: it was removed before a restart. */
   #first: { readonly id: string; readonly container?: Container } | undefined;
 
@@ -37,7 +41,7 @@ export class Sandbox {
     if (this.#created) throw new GuestError('exists', 'the sandbox was created before; destroy it first');
     if (action.sandboxId !== '') checkContainerId(action.sandboxId);
     checkHostname(action.hostname);
-    this.#checkHookPath(action.guestHookPath ?? '');
+    this.#hooks = this.#findHooks(action.guestHookPath ?? '');
     try {
       this.#storages = action.storages.map(({ mountPoint }) => mountPoint);
       this.#save('making');
@@ -75,6 +79,7 @@ export class Sandbox {
     this.#id = record.id;
     this.#hostname = record.hostname;
     this.#resolvConf = record.resolvConf;
+    this.#hooks = record.hooks;
     this.#storages = record.storages;
     for (const mountPoint of record.storages) this.#context.storages.use(mountPoint, this.#made);
     // Killed between the first container and the record that names it: the oldest is the first.
@@ -100,6 +105,7 @@ export class Sandbox {
     return {
       hostname: this.#hostname,
       resolvConf: this.#resolvConf,
+      hooks: this.#hooks,
       shared: { pid: sandboxPidns ? path('pid') : undefined, ipc: path('ipc'), uts: path('uts') },
     };
   }
@@ -136,6 +142,7 @@ export class Sandbox {
     this.#id = '';
     this.#hostname = '';
     this.#resolvConf = undefined;
+    this.#hooks = undefined;
     this.#storages = [];
     this.#first = undefined;
     this.#context.records.removeSandbox();
@@ -143,12 +150,14 @@ export class Sandbox {
 
   #save(phase: SandboxRecord['phase']): void {
     const resolvConf = this.#resolvConf === undefined ? {} : { resolvConf: this.#resolvConf };
+    const hooks = this.#hooks === undefined ? {} : { hooks: this.#hooks };
     const first = this.#first === undefined ? {} : { first: this.#first.id };
     this.#context.records.saveSandbox({
       phase,
       id: this.#id,
       hostname: this.#hostname,
       ...resolvConf,
+      ...hooks,
       storages: this.#storages,
       ...first,
     });
@@ -161,15 +170,14 @@ export class Sandbox {
     return failures;
   }
 
-  #checkHookPath(path: string): void {
-    if (path === '') return;
-    if (this.#context.hooks === 'refuse') {
-      throw new GuestError(
-        'refused',
-        `guest_hook_path ${JSON.stringify(path)} is refused; hooks = "allow" permits it`,
-      );
-    }
-    throw new GuestError('unimplemented', 'guest_hook_path is not built yet');
+  #findHooks(path: string): OciHooks | undefined {
+    if (path === '') return undefined;
+    const { hooks, paths, log } = this.#context;
+    if (hooks === 'allow') return findGuestHooks(path, paths, log);
+    throw new GuestError(
+      'refused',
+      `guest_hook_path ${JSON.stringify(path)} is refused; hooks = "allow" permits it`,
+    );
   }
 
   /**

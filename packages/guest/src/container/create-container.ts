@@ -7,7 +7,8 @@ import { denyBlockDevices } from '../cgroup/deny-block-devices.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { attachDevices } from '../device/attach-devices.js';
 import { GuestError } from '../guest-error.js';
-import type { OciSpec } from '../oci-spec.js';
+import { mergeHooks } from '../hooks/guest-hooks.js';
+import type { OciHooks, OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
 import { buildSpec } from '../spec/build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
@@ -28,6 +29,8 @@ export interface FromSandbox {
   readonly hostname: string;
   readonly resolvConf: string | undefined;
   readonly shared: SharedNamespaces;
+  /** Of the guest's image, for all its containers. */
+  readonly hooks: OciHooks | undefined;
   /** Its other containers. */
   readonly find: FindContainer;
 }
@@ -69,16 +72,19 @@ async function build(
   for (const storage of storages)
     await context.storages.add(storage, { kind: 'container', id, bundle }, made);
   const rootfs = placeRootfs(bundle, requested.root, context, made);
-  const { spec, networkSysctls, cgroup } = buildSpec(checkMountSources(requested, paths), {
-    containerId: id,
-    rootfs,
-    shared: sandbox.shared,
-    capabilities: context.capabilities,
-    hooks: context.hooks,
-    hostname: sandbox.hostname,
-    resolvConf: resolvConfFor(rootfs, sandbox.resolvConf),
-    attached,
-  });
+  const { spec, networkSysctls, cgroup } = buildSpec(
+    withHooks(checkMountSources(requested, paths), sandbox),
+    {
+      containerId: id,
+      rootfs,
+      shared: sandbox.shared,
+      capabilities: context.capabilities,
+      hooks: context.hooks,
+      hostname: sandbox.hostname,
+      resolvConf: resolvConfFor(rootfs, sandbox.resolvConf),
+      attached,
+    },
+  );
   for (const missing of writeSysctls(networkSysctls, paths.proc)) {
     log('warn', `sysctl ${missing} is left out: this kernel does not have it`, { container: id });
   }
@@ -120,6 +126,10 @@ async function build(
   keepRecord(container, context);
   context.storages.keep(storages, bundle);
   return container;
+}
+
+function withHooks(spec: OciSpec, { hooks }: FromSandbox): OciSpec {
+  return { ...spec, hooks: mergeHooks(spec.hooks, hooks) };
 }
 
 /** Kubernetes says where in the container the file is; a mount says where it comes from. */

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { OciHooks } from '../oci-spec.js';
 import type { StorageRecord } from '../storage/storage-record.js';
 import type { ContainerRecord } from './container-record.js';
 import { StateFile } from './state-file.js';
@@ -12,6 +13,8 @@ export interface SandboxRecord {
   readonly hostname: string;
   /** Its resolv.conf; absent: it has none. */
   readonly resolvConf?: string;
+  /** Of the guest's image; absent: none were asked for. */
+  readonly hooks?: OciHooks;
   /** Mount points of its own storages. */
   readonly storages: readonly string[];
   /** The id of the container whose namespaces the others join; absent: there was none yet. */
