@@ -208,6 +208,6 @@ test('roots and mount sources that would open the guest are refused', { skip }, 
   await settled();
   assert.deepEqual(
     real.traces().files.filter((path) => !path.includes('/shared')),
-    [join(real.state, 'run'), join(real.state, 'runc')],
+    ['containers', 'run', 'runc'].map((name) => join(real.state, name)),
   );
 });
