@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { lstatSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { AttachedDevice, CreateContainer } from '../actions.js';
@@ -85,22 +85,46 @@ test('another disk can neither be opened nor made, nor can its own be made again
   assert.equal(await output(`(${script}) 2>/dev/null`, { devices: [attach(data)] }), 'own');
 });
 
-test('a disk that the guest uses is refused, and nothing is left', { skip }, async () => {
-  const mounted = disk();
-  mounted.with('mkfs.ext4', '-q');
-  const place = join(real.directory, 'mounted');
-  execFileSync('mkdir', [place]);
-  execFileSync('mount', [mounted.path, place]);
-  try {
-    const before = real.traces();
-    const refused = output('true', { devices: [attach(mounted)] });
-    await assert.rejects(refused, { kind: 'refused', message: /loop\d+ is in use in the guest/ });
-    await settled();
-    assert.deepEqual(real.traces(), before);
-  } finally {
-    execFileSync('umount', [place]);
-  }
-  assert.equal(await output('echo free', { devices: [attach(mounted)] }), 'free\n');
+const uses: Readonly<Record<string, (of: LoopDevice) => () => void>> = {
+  'is mounted': (of) => {
+    of.with('mkfs.ext4', '-q');
+    const place = join(real.directory, 'mounted');
+    mkdirSync(place);
+    execFileSync('mount', [of.path, place]);
+    return () => execFileSync('umount', [place]);
+  },
+  'is swapped to': (of) => {
+    of.with('mkswap', '-q');
+    of.with('swapon');
+    return () => of.with('swapoff');
+  },
+};
+
+for (const [what, use] of Object.entries(uses)) {
+  test(`a disk that ${what} in the guest is refused, and nothing is left`, { skip }, async () => {
+    const used = disk();
+    const release = use(used);
+    try {
+      const before = real.traces();
+      const refused = output('true', { devices: [attach(used)] });
+      await assert.rejects(refused, { kind: 'refused', message: /loop\d+ is in use in the guest/ });
+      await settled();
+      assert.deepEqual(real.traces(), before);
+    } finally {
+      release();
+    }
+    assert.equal(await output('echo free', { devices: [attach(used)] }), 'free\n');
+  });
+}
+
+test('two containers can have the same disk', { skip }, async () => {
+  const data = disk('shared');
+  const spec = real.spec(['sh', '-c', 'exec 3< /dev/data; echo open; exec sleep 1000']);
+  const linux = { ...spec.linux, devices: [onHost] };
+  const holder = await real.run([], { devices: [attach(data)], spec: { ...spec, linux } });
+  await real.readUntil('open', { containerId: holder, execId: '' });
+  assert.equal(await output('head -c 6 /dev/data', { devices: [attach(data)] }), 'shared');
+  await real.remove(holder);
 });
 
 test('what cannot be attached is refused, each by its reason', { skip }, async () => {
