@@ -16,7 +16,7 @@ export type Migrated =
       readonly ok: true;
       /** The configuration, in TOML. */
       readonly text: string;
-      /** What could not be carried over, in the order of the files; each a warning with its place. */
+      /** What could not be carried over, in the order of the files, and what to beware of; each a warning. */
       readonly notes: readonly Diagnostic[];
     }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
@@ -41,8 +41,19 @@ export function migrate(files: readonly OldFile[]): Migrated {
     agentSection(read),
     lists.length > 0 ? listSection(lists) : hidden === undefined ? openSection() : closedSection(),
   ].join('');
-  return { ok: true, text, notes };
+  const open = lists.length === 0 && hidden === undefined;
+  return { ok: true, text, notes: open ? [...notes, servesAll] : notes };
 }
+
+/**
+ * Where no policy is given, there may have been one all the same: Kata's agent, built with policies, starts with that
+ * of its image, whether its settings name the file or not.
+ */
+const servesAll: Diagnostic = {
+  severity: 'warning',
+  message: 'no list and no policy is among these files, so EVERYTHING is served',
+  help: 'if the image had /etc/kata-opa/default-policy.rego, name it too; or begin with kata-agent-ctl config init',
+};
 
 function readOldFile({ file, bytes }: OldFile): ReadPart {
   const decoded = decodeDocument(bytes, file);

@@ -27,15 +27,15 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
     const own = asks.filter((ask) => ask.method === method);
     if (own.length === 0) continue;
     endpoints.push({ value: method, because: [...new Set(own.flatMap((ask) => ask.because))] });
-    for (const fact of facts.keys()) {
+    for (const [fact, { name }] of facts) {
       const planned = planRule(fact, own);
       if (planned === undefined) continue;
-      if ('why' in planned) unconstrained.push({ fact, method, why: planned.why });
+      if ('why' in planned) unconstrained.push({ fact, name, method, why: planned.why });
       else {
         const rule = { fact, method, ...planned };
         const why = faultOf(rule);
         if (why === undefined) rules.push(rule);
-        else tooLong.push({ fact, method, why: [why] });
+        else tooLong.push({ fact, name, method, why: [why] });
       }
     }
   }

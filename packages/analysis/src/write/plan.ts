@@ -31,6 +31,8 @@ export interface PlannedRule {
 /** A fact that no rule is made of, although some ask has it. */
 export interface Unconstrained {
   readonly fact: FactName;
+  /** For people: `commands`. */
+  readonly name: string;
   readonly method: MethodName;
   readonly why: readonly string[];
 }

@@ -32,10 +32,9 @@ function strictText({ senseless }: Plan): string {
   return `${comment(senseless.map((why) => `NOT STRICT: ${why}`))}strict = false\n`;
 }
 
-function unconstrainedText({ fact, method, why }: Unconstrained): string {
-  const row = facts.get(fact);
+function unconstrainedText({ name, method, why }: Unconstrained): string {
   return comment([
-    `NOT CONSTRAINED: ${method}, ${row?.name ?? fact}. No rule stands here, so any will pass. Why:`,
+    `NOT CONSTRAINED: ${method}, ${name}. No rule stands here, so any will pass. Why:`,
     ...why.map((line) => `- ${line}`),
   ]);
 }

@@ -61,7 +61,7 @@ export const configCheck: CommandDefinition = {
         head +
         (pods === undefined
           ? summaryText(summary, style)
-          : reports.map((report) => workloadText(report, style)).join('')),
+          : reports.map((report) => workloadText(report, pods.setup, style)).join('')),
     );
     return reports.every(({ sufficient }) => sufficient) ? ExitCode.Fine : ExitCode.Mismatch;
   },

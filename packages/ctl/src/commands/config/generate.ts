@@ -6,6 +6,7 @@ import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { podOptions, type Pods, readPods } from './pod-files.js';
+import { setupText } from './workload-text.js';
 
 export const configGenerate: CommandDefinition = {
   path: 'config generate',
@@ -47,14 +48,9 @@ export const configGenerate: CommandDefinition = {
 
 function titleOf({ workloads, setup }: Pods, files: readonly string[]): readonly string[] {
   const names = workloads.map(({ kind, name }) => `${kind} ${name}`);
-  const runtime = setup.runtime === 'go' ? 'the runtime in Go' : 'runtime-rs';
-  const guest =
-    setup.guest === 'confidential'
-      ? 'guests that share no files with the host'
-      : 'guests with a shared filesystem';
   return [
     `The least for ${names.join(', ')} (${files.map((file) => basename(file)).join(', ')}).`,
-    `Generated for ${runtime} and ${guest}. Each line says which field of the pod it comes from.`,
+    `Generated for ${setupText(setup)}. Each line says which field of the pod it comes from.`,
   ];
 }
 
@@ -65,13 +61,28 @@ function notesOn({ unconstrained }: Plan, { workloads, images }: Pods): readonly
       .filter((image) => !images.has(image)),
   );
   return [
-    ...[...unknown].map(
-      (image) =>
-        `image ${image} is not known: volumes that it declares are refused; give --image-config ${image}=FILE`,
-    ),
+    ...imageNotes([...unknown]),
     ...unconstrained.map(
-      ({ method, fact, why }) => `not constrained: ${fact} of ${method}, since ${why.join('; ')}`,
+      ({ method, name, why }) => `not constrained: ${name} of ${method}, since ${few(why, 2, '; ')}`,
     ),
     ...workloads.flatMap(({ notes }) => notes),
   ];
+}
+
+function imageNotes(images: readonly string[]): readonly string[] {
+  const [image] = images;
+  if (image === undefined) return [];
+  if (images.length > 1)
+    return [
+      `${images.length} images are not known: ${few(images, 4, ', ')}: volumes that they declare are refused; give --image-config IMAGE=FILE for each`,
+    ];
+  return [
+    `image ${image} is not known: volumes that it declares are refused; give --image-config ${image}=FILE`,
+  ];
+}
+
+/** A pod of many containers would fill the screen; the configuration has all of it. */
+function few(items: readonly string[], most: number, between: string): string {
+  const more = items.length > most ? `${between}and ${items.length - most} more` : '';
+  return items.slice(0, most).join(between) + more;
 }

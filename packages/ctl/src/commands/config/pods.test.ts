@@ -44,7 +44,7 @@ test('a line less is missed, with its place and what mends it, and ends with 4',
   const endpoint = file('endpoint.toml', lines.filter((line) => !line.includes('"GetOOMEvent"')).join('\n'));
   const { code, stdout } = check(endpoint);
   assert.equal(code, 4);
-  assert.match(stdout, /not sufficient/);
+  assert.match(stdout, /not sufficient\n  with runtime-rs and guests with a shared filesystem \(--runtime/);
   assert.match(stdout, /endpoint\.toml:\d+: add "GetOOMEvent" to allowed_endpoints/);
   const variable = file(
     'variable.toml',
@@ -67,12 +67,27 @@ test('without the image the text and standard error say what is not constrained'
   assert.equal(code, 0);
   assert.match(stdout, /^# NOT CONSTRAINED: CreateContainer, commands\./m);
   assert.match(stderr, /note: image docker\.io\/library\/postgres:17 is not known/);
-  assert.match(stderr, /note: not constrained: command of CreateContainer/);
+  assert.match(stderr, /note: not constrained: commands of CreateContainer/);
   const json = runBinary(['config', 'generate', ...pod, '--format', 'json']);
   assert.equal(json.stderr, '');
   const value = JSON.parse(json.stdout) as { configuration: string; notes: string[] };
   assert.equal(value.configuration, stdout);
   assert.ok(value.notes.length > 0);
+});
+
+test('a pod of many images does not fill the screen with notes', () => {
+  const containers = Array.from(
+    { length: 30 },
+    (_, index) => `    - { name: c${index}, image: "i${index}:1" }`,
+  );
+  const many = file('many.yaml', ['kind: Pod', 'spec:', '  containers:', ...containers].join('\n'));
+  const { code, stderr } = runBinary(['config', 'generate', '--pod', many]);
+  assert.equal(code, 0);
+  assert.match(stderr, /note: 30 images are not known: i0:1, i1:1, i2:1, i3:1, and 26 more: .*for each$/m);
+  assert.ok(
+    stderr.split('\n').every((line) => line.length < 400),
+    stderr,
+  );
 });
 
 test('wrong files and wrong use are told apart', () => {

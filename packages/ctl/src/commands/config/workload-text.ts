@@ -1,14 +1,15 @@
-import type { RefusedCall, WorkloadReport } from '@kata-agent/analysis';
+import type { RefusedCall, RuntimeSetup, WorkloadReport } from '@kata-agent/analysis';
 import type { Style } from '../../output/style.js';
 
 /** What a configuration means for one workload, for people. */
-export function workloadText(report: WorkloadReport, style: Style): string {
+export function workloadText(report: WorkloadReport, setup: RuntimeSetup, style: Style): string {
   const { workload, sufficient, refused, changes, unjudged } = report;
   const verdict = sufficient ? style.green('sufficient') : style.red('not sufficient');
   const lines = (title: string, items: readonly string[]): string =>
     items.length === 0 ? '' : `  ${title}\n${items.map((item) => `    ${item}\n`).join('')}`;
   return [
     `${style.bold(`${workload.kind} ${workload.name}`)} (${workload.place}): ${verdict}\n`,
+    sufficient ? '' : `  with ${setupText(setup)} (--runtime and --guest choose others)\n`,
     lines('what will not work, in the order of the calls', refused.map(refusedLine)),
     lines(
       'the least that mends it',
@@ -16,6 +17,14 @@ export function workloadText(report: WorkloadReport, style: Style): string {
     ),
     lines('not judged', unjudged),
   ].join('');
+}
+
+/** Who makes the calls that are foretold. A configuration for one is seldom sufficient for the other. */
+export function setupText({ runtime, guest }: RuntimeSetup): string {
+  const caller = runtime === 'go' ? 'the runtime in Go' : 'runtime-rs';
+  return guest === 'confidential'
+    ? `${caller} and guests that share no files with the host`
+    : `${caller} and guests with a shared filesystem`;
 }
 
 /** The same for programs. */
