@@ -13,7 +13,8 @@ function process(word: fc.Arbitrary<string>): fc.Arbitrary<RequestFacts> {
     {
       command: word,
       environment: sorted(word.map((text) => text.replaceAll('=', ''))),
-      cwd: word,
+      // What is recorded of a folder that is not given is the one that the guest takes.
+      cwd: word.map((text) => (text === '' ? '/' : text)),
       user: fc.tuple(id, id).map((pair) => pair.join(':')),
       terminal: fc.boolean(),
       capabilities: sorted(fc.constantFrom('CAP_CHOWN', 'CAP_KILL', 'CAP_SYS_ADMIN', 'CAP_NET_RAW')),
