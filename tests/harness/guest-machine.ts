@@ -19,6 +19,8 @@ const inits: Readonly<Record<Init, string>> = {
 };
 
 export interface Run {
+  /** Of the agent, as the test sees it. */
+  readonly pid: number;
   readonly agent: Client<typeof AgentService>;
   readonly channel: Channel;
   readonly process: ChildProcess;
@@ -115,7 +117,7 @@ export class GuestMachine {
         for (const pid of childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
       await ended;
     };
-    return { agent, channel, process: child, log, ended, kill };
+    return { pid: childrenOf(child.pid ?? 0)[0] ?? 0, agent, channel, process: child, log, ended, kill };
   }
 
   /** Command lines that run in the machine, each once; PID 1 and its own children and the agent excepted. */
