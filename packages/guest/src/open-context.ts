@@ -66,7 +66,7 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
       runtime,
       capabilities: capabilities(features, paths.sys),
       ancestors,
-      oom: new OomWatch(),
+      oom: new OomWatch(syscalls),
       devices,
       tools,
       swap: new SwapDevices(syscalls),

@@ -40,6 +40,7 @@ const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unkn
   setRealTime: (kernel) => kernel.setRealTime(1n, 0),
   addEntropy: (kernel) => kernel.addEntropy(3, Uint8Array.of(1)),
   reseedRandom: (kernel) => kernel.reseedRandom(3),
+  eventfd: (kernel) => kernel.eventfd(),
   swapon: (kernel) => kernel.swapon('/dev/a'),
   swapoff: (kernel) => kernel.swapoff('/dev/a'),
   sethostname: (kernel) => kernel.sethostname('a'),

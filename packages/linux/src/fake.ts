@@ -200,6 +200,10 @@ export class RecordingSyscalls implements Syscalls {
     this.#answer('reseedRandom', [fd], () => undefined);
   }
 
+  eventfd(): number {
+    return this.#answer('eventfd', [], () => this.#descriptor());
+  }
+
   swapon(path: string): void {
     this.#answer('swapon', [path], () => undefined);
   }

@@ -22,6 +22,7 @@ export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } fr
 export { Directory, type MakeOptions } from './directory.js';
 export { type ForeignPlace, graftMount } from './graft-mount.js';
 export { pathComponents, UnsafePathError } from './safe-path.js';
+export { listenEventfd } from './eventfd.js';
 export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './uevents.js';
 export { openPseudoTerminal, type PseudoTerminal } from './pseudo-terminal.js';
 export { Terminal } from './terminal.js';

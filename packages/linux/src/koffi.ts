@@ -264,6 +264,10 @@ class KoffiSyscalls implements Syscalls {
     this.#check('ioctl(RNDRESEEDCRNG)', this.#libc.ioctl(fd, IoctlReseedRandom, null));
   }
 
+  eventfd(): number {
+    return this.#check('eventfd', this.#libc.eventfd(0, Open.CloseOnExec | Open.NonBlock));
+  }
+
   swapon(path: string): void {
     this.#check('swapon', this.#libc.swapon(cString('swapon', path), 0), path);
   }

@@ -53,6 +53,7 @@ export interface Libc {
   readonly recvmsg: (fd: number, message: Uint8Array, flags: number) => number;
   readonly ioctl: (fd: number, request: number, argument: Bytes) => number;
   readonly clockSettime: (clock: number, time: Uint8Array) => number;
+  readonly eventfd: (initial: number, flags: number) => number;
   readonly swapon: (path: Uint8Array, flags: number) => number;
   readonly swapoff: (path: Uint8Array) => number;
   readonly tcdrain: (fd: number) => number;
@@ -113,6 +114,7 @@ export function loadLibc(): Libc {
     recvmsg: library.func('long recvmsg(int fd, void *message, int flags)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     clockSettime: library.func('int clock_settime(int clock, const void *time)'),
+    eventfd: library.func('int eventfd(unsigned int initial, int flags)'),
     swapon: library.func('int swapon(const void *path, int flags)'),
     swapoff: library.func('int swapoff(const void *path)'),
     tcdrain: library.func('int tcdrain(int fd)'),

@@ -93,6 +93,8 @@ export interface Syscalls {
   addEntropy(fd: number, data: Uint8Array): void;
   /** RNDRESEEDCRNG: the generator takes a new seed from the pool now. */
   reseedRandom(fd: number): void;
+  /** eventfd(2), which begins at 0, does not block and is closed on exec. */
+  eventfd(): number;
   swapon(path: string): void;
   swapoff(path: string): void;
   sync(): void;

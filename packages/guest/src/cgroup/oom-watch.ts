@@ -1,8 +1,12 @@
-import { join } from 'node:path';
+import type { Syscalls } from '@kata-agent/linux';
 import { readTable } from './cgroup-files.js';
 import type { CgroupPaths } from './cgroup-paths.js';
+import { noticeOfOom, oomCounter } from './oom-notice.js';
 
-/** Counters are read so often while somebody waits. An OOM kill that ends its process is seen at once, by the exit. */
+/**
+ * Counters of which the kernel tells nothing are read so often while somebody waits. A kill that ends a process that the
+ * agent started is seen at once in any case, by the exit.
+ */
 const POLL_MS = 250;
 
 /** Containers whose events nobody fetched; the oldest go first. */
@@ -11,27 +15,38 @@ const MOST_PENDING = 1024;
 interface Watched {
   readonly paths: CgroupPaths;
   seen: bigint;
+  /** Undefined: the counter has to be read again and again. */
+  readonly endNotice: (() => void) | undefined;
 }
 
 /**
  * Tells when the kernel killed a process of a container for want of memory. The kernel counts those kills per cgroup
- * (`oom_kill` in v1's memory.oom_control and v2's memory.events); each step of the counter is one event, kept until
- * somebody asks, also when the container is gone by then.
+ * (`oom_kill` in v1's memory.oom_control and v2's memory.events) and says when; each step of the counter is one event,
+ * kept until somebody asks, also when the container is gone by then.
  */
 export class OomWatch {
+  readonly #syscalls: Syscalls;
   readonly #watched: Map<string, Watched> = new Map();
   readonly #pending: Map<string, bigint> = new Map();
   readonly #waiters: ((containerId: string) => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
 
+  constructor(syscalls: Syscalls) {
+    this.#syscalls = syscalls;
+  }
+
   add(containerId: string, paths: CgroupPaths): void {
-    this.#watched.set(containerId, { paths, seen: oomKills(paths) });
+    const endNotice = noticeOfOom(paths, this.#syscalls, () => this.check(containerId));
+    this.#watched.set(containerId, { paths, seen: oomKills(paths), endNotice });
+    this.#pollWhileAwaited();
   }
 
   /** Looks a last time, then no more. */
   remove(containerId: string): void {
     this.check(containerId);
+    this.#watched.get(containerId)?.endNotice?.();
     this.#watched.delete(containerId);
+    this.#pollWhileAwaited();
   }
 
   /** Looks now. Call it when a process of the container has ended. */
@@ -84,7 +99,8 @@ export class OomWatch {
   }
 
   #pollWhileAwaited(): void {
-    if (this.#waiters.length === 0) {
+    const unnoticed = [...this.#watched.values()].some(({ endNotice }) => endNotice === undefined);
+    if (this.#waiters.length === 0 || !unnoticed) {
       clearInterval(this.#timer);
       this.#timer = undefined;
     } else {
@@ -94,9 +110,5 @@ export class OomWatch {
 }
 
 function oomKills(paths: CgroupPaths): bigint {
-  const file =
-    paths.version === 2
-      ? join(paths.directory, 'memory.events')
-      : join(paths.controllers.get('memory') ?? '/nonexistent', 'memory.oom_control');
-  return readTable(file)['oom_kill'] ?? 0n;
+  return readTable(oomCounter(paths))['oom_kill'] ?? 0n;
 }
