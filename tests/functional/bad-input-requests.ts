@@ -1,5 +1,5 @@
 import { create, type DescField, type DescMessage, type Message, ScalarType } from '@bufbuild/protobuf';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 /** Texts that some field somewhere must not take: identifiers, paths, names, options, addresses. None is an ordinary one. */
 const hostileTexts: readonly string[] = [

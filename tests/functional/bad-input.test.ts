@@ -4,7 +4,7 @@ import { after, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { create, type Message } from '@bufbuild/protobuf';
 import { AgentService } from '@kata-agent/protocol/agent';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { readUntil } from '../harness/container-client.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
@@ -104,6 +104,7 @@ function check(method: string, { code, message }: Answer): void {
   else {
     assert.ok(clear.has(code) || (code === 'INTERNAL' && alsoInternal.has(method)), `${code}: ${message}`);
     assert.ok(message.length > 10 && message.length < 2_000, `${code}: ${message}`);
+    assert.doesNotMatch(message.replaceAll('\n', ''), /\p{Cc}/u, JSON.stringify(message));
   }
 }
 
@@ -148,7 +149,7 @@ class BusyGuest {
     await client.execProcess({ containerId: 'busy', execId: 'e', process: processRequest(settled(601)) });
     await readUntil(client, 'busy', 'up');
     await readUntil(client, 'busy', 'up', 'e');
-    while (!guest.processes().every((name) => name === 'sleep')) await pause(20);
+    while (guest.processes().join(' ') !== 'sleep sleep') await pause(20);
     const file = { path: '/run/kata-containers/shared/containers/here', fileMode: 0o100644, fileSize: 0n };
     await client.copyFile(file);
     const shared = `/proc/${agent.process.pid}/root/run/kata-containers/shared/containers`;

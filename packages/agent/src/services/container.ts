@@ -7,6 +7,7 @@ import { ociResources } from './oci-linux.js';
 import { ociSpec } from './oci-spec.js';
 import { wireStats } from './stats.js';
 import { withStdio } from './stdio-ports.js';
+import { shortId } from './short-id.js';
 import { storage } from './storage.js';
 
 export const createContainer: Handler<'createContainer'> = async (services, request, { connection }) => {
@@ -14,7 +15,7 @@ export const createContainer: Handler<'createContainer'> = async (services, requ
   if (OCI === undefined) {
     throw new TtrpcError(
       Code.InvalidArgument,
-      `container ${request.containerId}: the request has no OCI spec`,
+      `container ${shortId(request.containerId)}: the request has no OCI spec`,
     );
   }
   await withStdio(services, connection.listener, request, (stdio) =>
@@ -56,7 +57,7 @@ export const updateContainer: Handler<'updateContainer'> = async ({ guest }, req
   if (request.resources === undefined) {
     throw new TtrpcError(
       Code.InvalidArgument,
-      `container ${request.containerId}: the request has no resources`,
+      `container ${shortId(request.containerId)}: the request has no resources`,
     );
   }
   await perform.updateContainer(guest, {

@@ -2,6 +2,7 @@ import * as perform from '@kata-agent/guest';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Handler } from './handler.js';
 import { ociProcess } from './oci-spec.js';
+import { shortId } from './short-id.js';
 import { withStdio } from './stdio-ports.js';
 
 export const execProcess: Handler<'execProcess'> = async (services, request, { connection }) => {
@@ -9,7 +10,7 @@ export const execProcess: Handler<'execProcess'> = async (services, request, { c
   if (process === undefined) {
     throw new TtrpcError(
       Code.InvalidArgument,
-      `exec ${execId} in container ${containerId}: the request has no process`,
+      `exec ${shortId(execId)} in container ${shortId(containerId)}: the request has no process`,
     );
   }
   await withStdio(services, connection.listener, request, (stdio) =>
