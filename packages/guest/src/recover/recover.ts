@@ -39,9 +39,21 @@ export async function recover(guest: Guest): Promise<void> {
   await storages.restore(records.loadStorages(), used);
   for (const id of lost) clearContainer(id, context);
   for (const record of living) {
-    const container = recoverContainer(record, status.get(record.id) ?? 'stopped', context);
-    guest.containers.set(container.id, container);
-    log('info', `container ${container.id} of an earlier agent is found again`, { container: container.id });
+    const { id } = record;
+    try {
+      guest.containers.set(id, recoverContainer(record, status.get(id) ?? 'stopped', context));
+      log('info', `container ${id} of an earlier agent is found again`, { container: id });
+    } catch (error) {
+      log(
+        'error',
+        `container ${id} of an earlier agent is removed, since it cannot be gone on with: ${String(error)}`,
+        {
+          container: id,
+        },
+      );
+      await endContainer(id, record, context);
+      clearContainer(id, context);
+    }
   }
   const containers = [...guest.containers.values()];
   guest.sandbox.restore(sandbox, containers);
