@@ -31,19 +31,24 @@ function serviceSamples(name: string, port: string, word: string): Readonly<Reco
   };
 }
 
-/**
- * The variables of services, of whatever name and ports: addresses, port numbers and names of protocols. Short, since
- * a large namespace has thousands of them (what RE2 and JavaScript have in common).
- */
-function services(names: string, because: string): ValueForm {
-  const values = '^((tcp|udp|sctp)(://[0-9a-f.:\\[\\]]+)?|[0-9a-f.:]+)$';
-  const called = `^${names}_(SERVICE_(HOST|PORT)|PORT)(_[A-Z0-9_]+)?$`;
-  const condition = `name.matches(${celLiteral(called)}) &&\n  env[name].matches(${celLiteral(values)})`;
-  return { condition, names: new RegExp(called), because };
-}
+/** Names that the variables of services have: of any service, and of the API server. The first are also the second. */
+export const serviceNames: { readonly any: RegExp; readonly apiServer: RegExp } = {
+  any: /_SERVICE_|_PORT/,
+  apiServer: /^KUBERNETES_/,
+};
 
-/** What stands for the variables of every service, and of the API server alone: the first holds the second. */
-export const serviceNames = { any: '[A-Z_][A-Z0-9_]*', apiServer: 'KUBERNETES' } as const;
+/**
+ * The variables of services, of whatever name and ports: addresses, port numbers and names of protocols, which hurt
+ * nobody whatever they are called. Short, since a large namespace has thousands of them.
+ */
+function services(which: keyof typeof serviceNames, because: string): ValueForm {
+  const values = celLiteral('^(tcp|udp|sctp)?[0-9a-f.:/\\[\\]]*$');
+  const called =
+    which === 'any'
+      ? '(name.contains("_SERVICE_") || name.contains("_PORT"))'
+      : 'name.startsWith("KUBERNETES_")';
+  return { condition: `${called} && env[name].matches(${values})`, names: serviceNames[which], because };
+}
 
 /** A program path that engines set where an image has none. Source: containerd `pkg/oci/spec.go`. */
 export const enginePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -64,7 +69,11 @@ export function environmentOf(
   container: Container,
   image: ImageConfig | undefined,
   origins: Origins,
-): { readonly entries: readonly string[]; readonly known: Environment; readonly variables: readonly Entry[] } {
+): {
+  readonly entries: readonly string[];
+  readonly known: Environment;
+  readonly variables: readonly Entry[];
+} {
   const known = new Map<string, string | undefined>();
   const samples = new Map<string, string>();
   const listed = new Map<string, Entry>();
@@ -84,13 +93,17 @@ export function environmentOf(
     const condition = `name == ${celLiteral(name)} && ${value}`;
     origins.form('variables', { condition, because: reason });
   };
-  const setServices = (values: Readonly<Record<string, string>>, names: string, reason: string): void => {
+  const setServices = (
+    values: Readonly<Record<string, string>>,
+    which: keyof typeof serviceNames,
+    reason: string,
+  ): void => {
     for (const [name, value] of Object.entries(values)) {
       set(name, undefined, reason);
       samples.set(name, value);
       listed.delete(name);
     }
-    origins.form('variables', services(names, reason));
+    origins.form('variables', services(which, reason));
   };
   const imageName = `${container.path}.image`;
   if (image === undefined) {
@@ -107,8 +120,8 @@ export function environmentOf(
   setUnknown('HOSTNAME', host, 'the container engine: the name of the pod');
   if (container.terminal) set('TERM', 'xterm', `${container.path}.tty`);
   if (workload.hasServiceLinks)
-    setServices({ ...apiServer, ...otherService }, serviceNames.any, `${workload.path}.enableServiceLinks`);
-  else setServices(apiServer, serviceNames.apiServer, 'the kubelet: the API server');
+    setServices({ ...apiServer, ...otherService }, 'any', `${workload.path}.enableServiceLinks`);
+  else setServices(apiServer, 'apiServer', 'the kubelet: the API server');
   for (const source of container.variableSources) {
     const keys = workload.keys.get(source.object);
     if (keys === undefined) {

@@ -161,7 +161,8 @@ function execCalls(
     own.of('commandLine', [container?.name ?? '', ...command.argv], command.path);
     for (const [key, value] of origins.fields) if (!own.fields.has(key)) own.fields.set(key, value);
     for (const [fact, forms] of origins.forms) own.forms.set(fact, forms);
-    for (const [fact, why] of origins.unknown) if (fact !== 'command' && fact !== 'commandLine') own.guessed(fact, why);
+    for (const [fact, why] of origins.unknown)
+      if (fact !== 'command' && fact !== 'commandLine') own.guessed(fact, why);
     return {
       ...call('ExecProcess', execRequest(id, command, request.OCI?.Process, setup), command.path, own),
       feature: command.feature,

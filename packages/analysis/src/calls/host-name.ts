@@ -9,7 +9,9 @@ const certain = 40;
 /** The name of one pod of the workload: its own, or a sample. */
 export function samplePodName({ name, namesPods }: Workload): string {
   if (!namesPods) return name;
-  return name === '' || name.endsWith('-') ? name + sampleSuffix : `${name.slice(0, certain)}-${sampleSuffix}`;
+  return name === '' || name.endsWith('-')
+    ? name + sampleSuffix
+    : `${name.slice(0, certain)}-${sampleSuffix}`;
 }
 
 /** RE2 for the names of the workload's pods. */
@@ -25,8 +27,7 @@ export function sampleHostname(workload: Workload): string {
 /** RE2 for the host names of the workload's pods. */
 export function hostnames(workload: Workload): string {
   const { hostname, name, namesPods, hostnameHasDomain } = workload;
-  const host =
-    hostname === undefined && namesPods ? podNames(workload) : literal(cut(hostname ?? name));
+  const host = hostname === undefined && namesPods ? podNames(workload) : literal(cut(hostname ?? name));
   return host + (hostnameHasDomain ? '([.][a-z0-9.-]+)?' : '');
 }
 

@@ -138,7 +138,7 @@ export class ContainerMounts {
       this.#storage(storage, group === undefined ? [] : [`fsgid=${group}?`], because);
       this.#mount('bind', source, mount.mountPath, options, because);
     } else if (volume.kind === 'emptyDir' && this.#setup.guest === 'confidential') {
-      const disk = `00/${sampleId(volume.name).slice(0, 2)}`;
+      const disk = `00/${this.storages.length.toString(16).padStart(2, '0')}`;
       const source = `${sandbox}/storage/${Buffer.from(disk).toString('base64url')}`;
       const storage = { driver: 'blk', source: disk, fstype: 'ext4', mountPoint: source, shared: true };
       this.#storage(

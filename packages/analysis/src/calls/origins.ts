@@ -15,7 +15,8 @@ export class Origins {
   }
 
   guessed(fact: FactName, why: string): void {
-    for (const name of [fact, fuller.get(fact) ?? fact]) if (!this.unknown.has(name)) this.unknown.set(name, why);
+    for (const name of [fact, fuller.get(fact) ?? fact])
+      if (!this.unknown.has(name)) this.unknown.set(name, why);
   }
 
   form(fact: FactName, form: ValueForm): void {

@@ -67,7 +67,10 @@ export function resizedMounts(workload: Workload): {
   return {
     request: create(UpdateEphemeralMountsRequestSchema, { storages }),
     values: new Map([
-      ['storages', storages.map(({ driver, fstype, mountPoint }) => [driver, fstype, sourcePlace(mountPoint)])],
+      [
+        'storages',
+        storages.map(({ driver, fstype, mountPoint }) => [driver, fstype, sourcePlace(mountPoint)]),
+      ],
     ]),
   };
 }

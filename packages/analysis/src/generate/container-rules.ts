@@ -29,15 +29,18 @@ function anyOf(forms: readonly string[]): string {
 function pod(workloads: readonly Workload[]): Row {
   const hosts = anyOf(workloads.map(hostnames));
   const pods = anyOf(workloads.map(podNames));
+  const containers = workloads.flatMap((workload) => workload.containers);
+  const names = ['', ...new Set(containers.map((container) => container.name))];
   const claimed = 'container.claimed.annotations';
   const name = '"io.kubernetes.cri.sandbox-name"';
   return {
     name: 'pods',
-    says: 'The names of the pod and of its host, where a request tells them. metadata.name, hostname',
+    says: 'Names of the container, of the pod and of its host. containers[].name, metadata.name, hostname',
     expression:
+      `container.claimed.name in ${celLiteral(names)} &&\n` +
       `(request.OCI.Hostname == "" || request.OCI.Hostname.matches(${hosts})) &&\n` +
-      `(!(${name} in ${claimed}) || ${claimed}[${name}].matches(${pods}))`,
-    message: 'no pod of the workload has this name',
+      `(!(${name} in ${claimed}) ||\n  ${claimed}[${name}].matches(${pods}))`,
+    message: 'no pod or container of the workload has this name',
   };
 }
 
@@ -73,7 +76,8 @@ function masked(workloads: readonly Workload[]): Row {
     .flatMap(({ containers }) => containers)
     .filter(({ privileged, unmasked }) => privileged || unmasked)
     .map(({ name }) => name);
-  const except = seeing.length === 0 ? '' : `container.claimed.name in ${celLiteral([...new Set(seeing)])} ||\n`;
+  const except =
+    seeing.length === 0 ? '' : `container.claimed.name in ${celLiteral([...new Set(seeing)])} ||\n`;
   const linux = 'request.OCI.Linux';
   return {
     name: 'masked-paths',
@@ -120,12 +124,19 @@ function nothingElse(workloads: readonly Workload[]): Row {
   const linux = 'request.OCI.Linux';
   const resources = `${linux}.Resources`;
   const hooks = 'request.OCI.Hooks';
-  const hookLists = ['Prestart', 'CreateRuntime', 'CreateContainer', 'StartContainer', 'Poststart', 'Poststop'];
+  const hookLists = [
+    'Prestart',
+    'CreateRuntime',
+    'CreateContainer',
+    'StartContainer',
+    'Poststart',
+    'Poststop',
+  ];
   return {
     name: 'nothing-else',
     says: "What no pod of Kata's needs: hooks, other users' numbers, seccomp and cgroup rules of the host's making.",
     expression: [
-      `${hookLists.map((list) => `${hooks}.${list}.size()`).join(' + ')} == 0`,
+      `${hookLists.map((list) => `${hooks}.${list}.size()`).join(' +\n  ')} == 0`,
       'request.shared_mounts.size() == 0',
       '!has(request.OCI.Solaris) && !has(request.OCI.Windows)',
       `${linux}.UIDMappings.size() == 0 && ${linux}.GIDMappings.size() == 0`,

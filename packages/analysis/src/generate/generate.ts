@@ -27,17 +27,22 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
     const short = shortener(workload, workloads.length > 1);
     return expectedCalls(workload, options.setup, options.images).map((call) => askOf(call, short));
   });
-  const anyService = workloads.some(({ hasServiceLinks }) => hasServiceLinks);
-  return planConfiguration(anyService ? asks.map(withoutApiServer) : asks, {
-    ...options,
-    extra: extraRules(workloads, options.setup),
-  });
+  const anyService = new Set(
+    asks.filter((ask) => hasForm(ask, serviceNames.any)).map(({ method }) => method),
+  );
+  return planConfiguration(
+    asks.map((ask) => (anyService.has(ask.method) ? withoutApiServer(ask) : ask)),
+    { ...options, extra: extraRules(workloads, options.setup) },
+  );
+}
+
+function hasForm(ask: Ask, names: RegExp): boolean {
+  return ask.forms?.get('variables')?.some((form) => form.names === names) === true;
 }
 
 /** Where all services are let pass, that of the API server needs no line of its own. */
 function withoutApiServer(ask: Ask): Ask {
-  const spare = `^${serviceNames.apiServer}_`;
-  const forms = (ask.forms?.get('variables') ?? []).filter(({ names }) => names?.source.startsWith(spare) !== true);
+  const forms = (ask.forms?.get('variables') ?? []).filter(({ names }) => names !== serviceNames.apiServer);
   return { ...ask, forms: new Map([...(ask.forms ?? []), ['variables', forms]]) };
 }
 

@@ -4,7 +4,13 @@ import type { ExtraRule } from '../write/extra-rule.js';
 
 /** What holds between the mounts and storages of a container. */
 export function mountRules(workloads: readonly Workload[], setup: RuntimeSetup): readonly ExtraRule[] {
-  const rows = [once, own, prepared, storages(workloads), ...(setup.guest === 'confidential' ? [pulled] : [])];
+  const rows = [
+    once,
+    own,
+    prepared,
+    storages(workloads),
+    ...(setup.guest === 'confidential' ? [pulled] : []),
+  ];
   return rows.map((row) => ({ ...row, method: 'CreateContainer' }));
 }
 
@@ -12,10 +18,8 @@ type Row = Omit<ExtraRule, 'method'>;
 
 const once: Row = {
   name: 'mounts-once',
-  says: 'Nothing is mounted over another mount of the same place, and no storage twice. Every pod.',
-  expression:
-    'mounts.all(m, mounts.exists_one(o, o.destination == m.destination)) &&\n' +
-    'request.storages.all(s, request.storages.exists_one(o, o.mount_point == s.mount_point))',
+  says: 'Nothing is mounted over another mount of the same place. Every pod.',
+  expression: 'mounts.all(m, mounts.exists_one(o, o.destination == m.destination))',
   message: 'a place is mounted twice',
 };
 
@@ -32,7 +36,8 @@ const prepared: Row = {
   name: 'mounts-prepared',
   says: 'What is mounted of volumes that the guest makes is what this request has it make. Every pod.',
   expression:
-    'mounts.all(m, !m.source.matches("^/run/kata-containers/(sandbox/(storage|ephemeral)|.*/watchable)/") ||\n' +
+    'mounts.all(m, !(m.source.within("/run/kata-containers/sandbox/storage") ||\n' +
+    '    m.source.within("/run/kata-containers/sandbox/ephemeral") || m.source.contains("/watchable/")) ||\n' +
     '  request.storages.exists(s, s.mount_point == m.source))',
   message: 'a mount has no storage that belongs to it',
 };

@@ -2,7 +2,8 @@ import type { Counts, RecordedFacts } from '@kata-agent/audit';
 import { isMethodName, type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Ask } from '../write/ask.js';
 import type { FactName } from '../write/fact-name.js';
-import { writeConfiguration } from '../write/write-configuration.js';
+import { planConfiguration } from '../write/plan-configuration.js';
+import { renderPlan } from '../write/render-plan.js';
 import type { Evidence, RefusedCalls, Sighting } from './evidence.js';
 import { refusedText } from './refused-text.js';
 
@@ -31,13 +32,19 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
     ...fromRemoved(evidence),
   ];
   const asks = options.allowRefused === true ? [...served, ...fromRefused(evidence, served)] : served;
-  const notes = notesOn(evidence, asks);
+  const plan = planConfiguration(asks);
+  const notes = [
+    ...notesOn(evidence, asks),
+    ...plan.tooLong.map(
+      ({ method, fact, why }) => `NOT CONSTRAINED: ${fact} of ${method}: ${why.join('; ')}`,
+    ),
+  ];
   const title = [
     'Learnt from audit logs: what they show as served is served, and nothing else.',
     ...options.logs.map((log) => `- ${log}`),
     ...notes.map((note) => `NOTE: ${note}.`),
   ];
-  const text = writeConfiguration(asks, { title });
+  const text = renderPlan(plan, title);
   const rest = refusedText(evidence, options.allowRefused === true);
   return { text: rest === '' ? text : `${text}\n${rest}`, asks, refused: evidence.refused, notes };
 }

@@ -12,7 +12,8 @@ function process(word: fc.Arbitrary<string>): fc.Arbitrary<RequestFacts> {
   return fc.record(
     {
       command: word,
-      environment: sorted(word.map((text) => text.replaceAll('=', ''))),
+      // An entry without a name is refused, and never recorded.
+      environment: sorted(word.map((text) => text.replaceAll('=', '')).filter((text) => text !== '')),
       // What is recorded of a folder that is not given is the one that the guest takes.
       cwd: word.map((text) => (text === '' ? '/' : text)),
       user: fc.tuple(id, id).map((pair) => pair.join(':')),

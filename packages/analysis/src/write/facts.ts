@@ -153,7 +153,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
       before: '',
       after: '',
       gathered:
-        '.exists(w, m.type == w[0] && m.destination == w[1] &&\n' +
+        '.filter(w, w[1] == m.destination).exists(w, m.type == w[0] &&\n' +
         '  (m.source == w[2] || w[2].endsWith("/") && m.source.within(w[2])) &&\n' +
         '  m.options.all(o, o in w || o + "?" in w) &&\n' +
         '  w.all(o, o.endsWith("?") || o in [m.type, m.destination, w[2]] + m.options))',

@@ -5,9 +5,7 @@ import { facts } from './facts.js';
 import type { OwnValues, PlannedRule, Wanted } from './plan.js';
 
 /** What a rule of one fact says, or why there is none. */
-export type RulePart =
-  | Pick<PlannedRule, 'values' | 'forms' | 'own'>
-  | { readonly why: readonly string[] };
+export type RulePart = Pick<PlannedRule, 'values' | 'forms' | 'own'> | { readonly why: readonly string[] };
 
 /** The rule of one fact for the asks of one method. Undefined: no ask knows this fact. */
 export function planRule(fact: FactName, asks: readonly Ask[]): RulePart | undefined {
@@ -36,7 +34,15 @@ function allTogether(all: WantedByKey): Tiers {
 function byContainer(fact: FactName, asks: readonly Ask[], all: WantedByKey): Tiers {
   const names = new Set(asks.map(({ container }) => container));
   if (names.has(undefined) || names.size < 2) return allTogether(all);
-  const lists = new Map([...names].map((name) => [name, wantedBy(fact, asks.filter((ask) => ask.container === name))]));
+  const lists = new Map(
+    [...names].map((name) => [
+      name,
+      wantedBy(
+        fact,
+        asks.filter((ask) => ask.container === name),
+      ),
+    ]),
+  );
   const withPause = [...lists.values()];
   const others = [...lists].flatMap(([name, list]) => (name === '' ? [] : [list]));
   const inAll = (key: string, of: readonly WantedByKey[]): boolean => of.every((list) => list.has(key));
@@ -88,7 +94,10 @@ function formsOf(fact: FactName, asks: readonly Ask[]): readonly Wanted<string>[
   const forms = new Map<string, string[]>();
   for (const { condition, names, because } of asks.flatMap((ask) => ask.forms?.get(fact) ?? [])) {
     const listed = names === undefined ? [] : listedNames(fact, asks, names);
-    const key = listed.length === 0 ? condition : `!([container.claimed.name, name] in ${celLiteral(listed)}) &&\n  ${condition}`;
+    const key =
+      listed.length === 0
+        ? condition
+        : `!([container.claimed.name, name] in ${celLiteral(listed)}) &&\n  ${condition}`;
     forms.set(key, [...(forms.get(key) ?? []), because]);
   }
   return [...forms].map(([value, because]) => ({ value, because: unique(because) }));

@@ -102,10 +102,7 @@ test('a rule whose reasons make it too long is written without them; one that is
   const configuration = await configurationOf(long, async () => createRuleChecker());
   assert.equal(configuration.api.documents[0]?.rules.length, 1);
   const longer = writeConfiguration(asks(4_000));
-  assert.match(
-    longer,
-    /# NOT CONSTRAINED: ExecProcess, commands\..*\n# - a list of 4000 values is too long/,
-  );
+  assert.match(longer, /# NOT CONSTRAINED: ExecProcess, commands\..*\n# - a list of 4000 values is too long/);
   assert.equal((await configurationOf(longer)).api.documents[0]?.rules.length, 0);
 });
 

@@ -12,7 +12,8 @@ export const configGenerate: CommandDefinition = {
   path: 'config generate',
   summary: 'write the least configuration for workloads of Kubernetes',
   details: [
-    'Prints a configuration in TOML: the endpoints that the workloads need, and rules with their commands, environment names, users, capabilities, mounts, storages and devices. Each line says which field of the pod it comes from. What kubectl needs beyond that (logs, exec, top) is left out: add it by hand.',
+    'Prints a configuration in TOML: the endpoints that the workloads need, and rules with the commands of each container, its variables, user, groups, capabilities, mounts, storages, devices and kernel parameters. Each line says which field of the pod it comes from. What kubectl needs beyond that (logs, exec, top) is left out: add it by hand.',
+    'Values of variables are written where the pod, a ConfigMap among the files or the image states them: whoever reads the configuration reads them. Values of Secrets are never written.',
     'What a pod does not say, its image does. Without the configuration of an image there is no rule for what it decides; the text and standard error then say so.',
   ],
   options: podOptions,
@@ -34,6 +35,15 @@ export const configGenerate: CommandDefinition = {
     const plan = generate(pods.workloads, pods);
     const notes = notesOn(plan, pods);
     if (!options.json) for (const note of notes) io.stderr.write(`${programName}: note: ${note}\n`);
+    const [tooLong] = plan.tooLong;
+    if (tooLong !== undefined) {
+      const { method, fact, why } = tooLong;
+      throw new CommandError(ExitCode.Failed, `${method}, ${fact}: ${why.join('; ')}`, {
+        help: [
+          'left out, it would let anything pass: generate a configuration for fewer workloads at once, or have the pod name less',
+        ],
+      });
+    }
     const text = renderPlan(plan, titleOf(pods, options.texts('pod')));
     const value = {
       configuration: text,

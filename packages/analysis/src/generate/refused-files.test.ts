@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isMessage } from '@bufbuild/protobuf';
+import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { describeRefusals, type Made } from './refusals.test.fixture.js';
+
+describeRefusals(
+  'what genpolicy refuses of variables, mounts and storages is refused',
+  ({ setup, text, calls, created, executed }) => {
+    test('each request as it should be passes', () => {
+      for (const which of ['', 'web', 'worker'])
+        assert.equal(
+          created(() => undefined, which),
+          undefined,
+          which,
+        );
+      for (const which of ['web', 'worker'])
+        assert.equal(
+          executed(() => undefined, which),
+          undefined,
+          which,
+        );
+    });
+
+    test('values of variables: what the pod says, and no secret is written', () => {
+      const set = (name: string, value: string, which?: string): string | undefined =>
+        created(({ process }) => {
+          process.Env = [...process.Env.filter((entry) => !entry.startsWith(`${name}=`)), `${name}=${value}`];
+        }, which);
+      const rule = 'create-container-environment';
+      assert.equal(set('MODE', 'back'), rule);
+      assert.equal(set('TIER', 'silver'), rule);
+      assert.equal(set('LEVEL', 'low'), rule);
+      assert.equal(set('PATH', '/tmp'), rule);
+      assert.equal(set('DB_PORT', '1'), rule);
+      assert.equal(set('HOSTNAME', 'other'), rule);
+      assert.equal(set('ADDRESS', '$(reboot)'), rule);
+      assert.equal(set('ADDRESS', 'fd00::7'), undefined);
+      assert.equal(set('PASSWORD', 'whatever it is'), undefined);
+      assert.equal(set('PASSWORD', 'x', 'worker'), rule);
+      assert.equal(set('CACHE_SERVICE_HOST', '10.1.2.3'), undefined);
+      assert.equal(set('CACHE_PORT', 'tcp://[fd00::1]:80'), undefined);
+      assert.equal(set('CACHE_PORT', '/tmp/evil.so'), rule);
+      assert.equal(set('LD_PRELOAD', '/tmp/evil.so'), rule);
+      assert.ok(!text.includes('do-not-tell'));
+      assert.ok(text.includes('["MODE", "front"],'));
+    });
+
+    test('mounts: options, sources, twice, and without their storage', () => {
+      const mounts = (
+        change: (row: Made['mounts'][number]) => void,
+        destination: string,
+      ): string | undefined =>
+        created(({ mounts: list }) => {
+          for (const mount of list) if (mount.destination === destination) change(mount);
+        });
+      const rule = 'create-container-mounts';
+      assert.equal(
+        mounts((mount) => mount.options.push('suid'), '/proc'),
+        rule,
+      );
+      assert.equal(
+        mounts((mount) => void (mount.options = []), '/proc'),
+        rule,
+      );
+      assert.equal(
+        mounts((mount) => mount.options.push('nsdelegate'), '/sys/fs/cgroup'),
+        undefined,
+      );
+      assert.equal(
+        mounts((mount) => mount.options.push('memory_hugetlb'), '/sys/fs/cgroup'),
+        rule,
+      );
+      assert.equal(
+        mounts((mount) => void (mount.options = ['rbind', 'rprivate', 'rw']), '/fast'),
+        rule,
+      );
+      assert.equal(
+        mounts((mount) => void (mount.options = ['rbind', 'rshared', 'ro']), '/fast'),
+        rule,
+      );
+      assert.equal(
+        mounts((mount) => void (mount.source = '/run/kata-containers/sandbox/shm'), '/etc/hosts'),
+        rule,
+      );
+      assert.equal(
+        mounts((mount) => void (mount.source += '/..'), '/scratch'),
+        rule,
+      );
+      const twice = ({ mounts: list }: Made): void => void list.push(...list.slice(-1));
+      assert.equal(created(twice), 'create-container-mounts-once');
+      const apart = 'create-container-mounts-apart';
+      const folder = '/run/kata-containers/shared/containers';
+      assert.equal(
+        mounts((mount) => void (mount.source = `${folder}/x/rootfs/etc`), '/etc/hosts'),
+        apart,
+      );
+      const other = calls.find(({ method }) => method === 'CreateContainer')?.request;
+      assert.ok(other !== undefined && isMessage(other, CreateContainerRequestSchema));
+      assert.equal(
+        mounts((mount) => void (mount.source = `${folder}/${other.containerId}`), '/etc/hosts'),
+        apart,
+      );
+      const bare = ({ request }: Made): void => void (request.storages = []);
+      assert.equal(created(bare), 'create-container-mounts-prepared');
+    });
+
+    test('storages: options, source, group, and the image’s place', () => {
+      const storage = (driver: string, change: (row: CreateContainerRequest['storages'][number]) => void) =>
+        created(({ request }) => {
+          const found = request.storages.find((row) => row.driver === driver);
+          assert.ok(found !== undefined, driver);
+          change(found);
+        });
+      const rule = 'create-container-storages';
+      assert.equal(
+        storage('ephemeral', (row) => row.options.push('suid')),
+        rule,
+      );
+      assert.equal(
+        storage('ephemeral', (row) => row.options.push('fsgid=2000')),
+        undefined,
+      );
+      assert.equal(
+        storage('ephemeral', (row) => void (row.source = '/dev/sda')),
+        'create-container-storage-sources',
+      );
+      if (setup.guest !== 'confidential') return;
+      assert.equal(
+        storage('blk', (row) => void (row.driverOptions = ['create_filesystem'])),
+        rule,
+      );
+      assert.equal(
+        storage('blk', (row) => row.options.push('invalid=true')),
+        rule,
+      );
+      assert.equal(
+        storage('blk', (row) => void (row.source = '../sda')),
+        'create-container-storage-sources',
+      );
+      assert.equal(
+        storage('blk', ({ fsGroup }) => fsGroup && (fsGroup.groupId = 7)),
+        'create-container-storage-sources',
+      );
+      assert.equal(
+        storage('image_guest_pull', (row) => row.driverOptions.push('image_guest_pull={}')),
+        undefined,
+      );
+      assert.equal(
+        storage('image_guest_pull', (row) => void (row.mountPoint = '/run/kata-containers/other/rootfs')),
+        'create-container-pulled-images',
+      );
+    });
+  },
+);

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isMessage } from '@bufbuild/protobuf';
+import { CreateSandboxRequestSchema, type ExecProcessRequest } from '@kata-agent/protocol/agent';
+import { describeRefusals, type Made } from './refusals.test.fixture.js';
+
+describeRefusals(
+  'what genpolicy refuses of processes and containers is refused',
+  ({ refusal, created, executed }) => {
+    test('the process: privileges, groups, labels, capabilities', () => {
+      assert.equal(
+        created(({ process }) => void (process.NoNewPrivileges = false)),
+        'create-container-privileges',
+      );
+      assert.equal(
+        created(({ process }) => void (process.NoNewPrivileges = true), 'worker'),
+        'create-container-privileges',
+      );
+      const groups = (...gids: number[]): string | undefined =>
+        created(({ process }) => process.User && (process.User.AdditionalGids = gids));
+      assert.equal(groups(1000, 2000, 3000), undefined);
+      assert.equal(groups(1000, 27), undefined);
+      assert.equal(groups(1000, 0), 'create-container-groups');
+      assert.equal(groups(1000, 4000), 'create-container-groups');
+      assert.equal(
+        created(({ process }) => void (process.SelinuxLabel = 'a:b:c')),
+        'create-container-labels',
+      );
+      assert.equal(
+        created(({ process }) => process.User && (process.User.Username = 'root')),
+        'create-container-labels',
+      );
+      assert.equal(
+        created(({ process }) => process.Capabilities?.Ambient.push('CAP_KILL')),
+        'create-container-gained-capabilities',
+      );
+    });
+
+    test('the container: its name, its command, its root, its annotations', () => {
+      assert.equal(
+        created(({ annotations }) => void (annotations['io.kubernetes.cri.container-name'] = 'worker')),
+        'create-container-environment',
+      );
+      assert.equal(
+        created(({ annotations }) => void (annotations['io.kubernetes.cri.container-name'] = 'x')),
+        'create-container-commands',
+      );
+      assert.equal(
+        created(({ annotations }) => void (annotations['io.kubernetes.cri.sandbox-name'] = 'x')),
+        'create-container-pods',
+      );
+      assert.equal(
+        created(({ annotations }) => void (annotations['org.systemd.property.X'] = '1')),
+        'create-container-annotations',
+      );
+      assert.equal(
+        created(({ annotations }) => void (annotations['example/own'] = 'yes')),
+        undefined,
+      );
+      assert.equal(
+        created(({ process }) => void (process.Args = ['/pause'])),
+        'create-container-commands',
+      );
+      assert.equal(
+        created(({ root }) => void (root.Readonly = false)),
+        'create-container-roots',
+      );
+      assert.equal(
+        created(({ root }) => void (root.Path = '/run/kata-containers/other/rootfs')),
+        'create-container-root-paths',
+      );
+      assert.equal(
+        created(({ request }) => request.OCI && (request.OCI.Hostname = 'other'), ''),
+        'create-container-pods',
+      );
+      assert.equal(
+        refusal('CreateSandbox', (request) => {
+          assert.ok(isMessage(request, CreateSandboxRequestSchema));
+          request.hostname = 'other';
+        }),
+        'create-sandbox-host-names',
+      );
+    });
+
+    test('the kernel: sysctls, namespaces, what is hidden', () => {
+      const rule = 'create-container-namespaces';
+      assert.equal(
+        created(({ linux }) => void (linux.Sysctl['kernel.msgmax'] = '1')),
+        'create-container-sysctls',
+      );
+      assert.equal(
+        created(({ linux }) => void (linux.Sysctl['net.ipv4.ip_forward'] = '0')),
+        'create-container-sysctls',
+      );
+      assert.equal(
+        created(({ linux }) => void linux.Namespaces.shift()),
+        rule,
+      );
+      assert.equal(
+        created(
+          ({
+            linux: {
+              Namespaces: [first],
+            },
+          }) => first && (first.Path = '/proc/1/ns/ipc'),
+        ),
+        rule,
+      );
+      const network = ({ linux }: Made): void => {
+        const [first] = linux.Namespaces;
+        if (first !== undefined) linux.Namespaces.push({ ...first, Type: 'network' });
+      };
+      assert.equal(created(network), rule);
+      const hidden = 'create-container-masked-paths';
+      assert.equal(
+        created(({ linux }) => void linux.MaskedPaths.pop()),
+        hidden,
+      );
+      assert.equal(
+        created(({ linux }) => void linux.ReadonlyPaths.pop()),
+        hidden,
+      );
+      assert.equal(
+        created(({ linux }) => void linux.MaskedPaths.push(linux.ReadonlyPaths.pop() ?? '')),
+        undefined,
+      );
+      assert.equal(
+        created(({ linux }) => void (linux.RootfsPropagation = 'rshared')),
+        'create-container-nothing-else',
+      );
+    });
+
+    test('what is executed: which container, as whom, with what', () => {
+      const args =
+        (command: string): ((request: ExecProcessRequest) => void) =>
+        (request) => {
+          if (request.process !== undefined) request.process.Args = [command];
+        };
+      assert.equal(executed(args('check-worker')), 'exec-process-commands');
+      assert.equal(executed(args('check-web'), 'worker'), 'exec-process-commands');
+      assert.equal(
+        executed((request) => void (request.containerId = 'nobody')),
+        'exec-process-commands',
+      );
+      const process = (
+        change: (process: NonNullable<ExecProcessRequest['process']>) => void,
+      ): string | undefined => executed((request) => request.process && change(request.process));
+      assert.equal(
+        process((own) => void (own.NoNewPrivileges = false)),
+        'exec-process-privileges',
+      );
+      assert.equal(
+        process((own) => void (own.SelinuxLabel = 'a:b:c')),
+        'exec-process-labels',
+      );
+      assert.equal(
+        process((own) => void (own.ApparmorProfile = 'other')),
+        'exec-process-labels',
+      );
+      assert.equal(
+        process((own) => void (own.Cwd = '/tmp')),
+        'exec-process-folders',
+      );
+      assert.equal(
+        process((own) => void (own.Terminal = true)),
+        'exec-process-terminals',
+      );
+      assert.equal(
+        process((own) => void own.Env.push('MORE=1')),
+        'exec-process-environment',
+      );
+      assert.equal(
+        process((own) => own.User && (own.User.AdditionalGids = [0])),
+        'exec-process-groups',
+      );
+      assert.equal(
+        executed((request) => void Object.assign(request, { stringUser: { uid: '0', gid: '0' } })),
+        'exec-process-labels',
+      );
+    });
+  },
+);
