@@ -1,6 +1,7 @@
 import { constants, writeSync } from 'node:fs';
-import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from './make-folder.js';
 
 /** A segment that is being written. */
 export interface SegmentFile {
@@ -29,7 +30,7 @@ const appendFlags =
 
 export const systemFiles: FileLayer = {
   async append(path, { fresh }) {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path));
     const handle = await open(path, appendFlags | (fresh ? constants.O_EXCL : 0), 0o600);
     try {
       const status = await handle.stat();
