@@ -18,6 +18,12 @@ const inits: Readonly<Record<Init, string>> = {
   'never waits': 'exec sleep infinity',
 };
 
+/** Of util-linux, as unshare. */
+const diesWithTest = 'setpriv';
+
+const ownNamespaces =
+  'unshare --mount --net --pid --fork --mount-proc --kill-child --propagation private'.split(' ');
+
 export interface Run {
   /** Of the agent, as the test sees it. */
   readonly pid: number;
@@ -45,9 +51,7 @@ export class GuestMachine {
     this.folder = mkdtempSync(join(tmpdir(), 'kata-agent-machine-'));
     this.#socket = join(this.folder, 'agent.sock');
     const script = `mount -t tmpfs -o mode=755 kata-test /run && echo up && ${inits[init]}`;
-    const namespaces = ['--mount', '--net', '--pid', '--fork', '--mount-proc', '--kill-child'];
-    const command = ['--pdeathsig', 'KILL', 'unshare', ...namespaces];
-    this.#init = spawn('setpriv', [...command, '--propagation', 'private', 'sh', '-c', script], {
+    this.#init = spawn(diesWithTest, ['--pdeathsig', 'KILL', ...ownNamespaces, 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const audit = `[audit]\nfile = "${join(this.folder, 'audit.log')}"\n`;

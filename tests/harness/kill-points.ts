@@ -14,7 +14,7 @@ export type Step =
   | 'destroy';
 
 /** How far the container (in `sandbox`: the pod) is found after a restart. `gone`: nothing of it is left. */
-export type Found = 'gone' | 'created' | 'running' | 'paused' | 'stopped';
+type Found = 'gone' | 'created' | 'running' | 'paused' | 'stopped';
 
 export interface NamedKillPoint {
   readonly name: string;

@@ -17,7 +17,7 @@ interface Common {
   readonly storages: readonly string[];
 }
 
-export interface UnfinishedContainer extends Common {
+interface UnfinishedContainer extends Common {
   readonly phase: 'making';
 }
 
