@@ -1,6 +1,7 @@
 import { GuestError, type GuestErrorKind } from '@kata-agent/guest';
 import { Code, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
+import { toldMessage } from './told-message.js';
 
 /** The ttRPC code of each kind of failure in the guest (kata-facts, "What clients look for in errors"). */
 const codes: Readonly<Record<GuestErrorKind, Code>> = {
@@ -19,7 +20,8 @@ export const translateFailures: ServerInterceptor<Caller> = async (request, _con
   try {
     return await next(request);
   } catch (error) {
-    if (error instanceof GuestError) throw new TtrpcError(codes[error.kind], error.message, { cause: error });
+    if (error instanceof GuestError)
+      throw new TtrpcError(codes[error.kind], toldMessage(error.message), { cause: error });
     throw error;
   }
 };
