@@ -24,6 +24,7 @@ const diesWithTest = 'setpriv';
 const ownNamespaces =
   'unshare --mount --net --pid --fork --mount-proc --kill-child --propagation private'.split(' ');
 
+/** One life of an agent. */
 export interface Run {
   /** Of the agent, as the test sees it. */
   readonly pid: number;

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { mounts } from '@kata-agent/linux';
+import { destroySandbox } from '../perform/destroy-sandbox.js';
+import { RealGuest, skip } from '../testing/real-guest.js';
+
+const mountsIn = (directory: string): readonly string[] =>
+  mounts()
+    .map(({ target }) => target)
+    .filter((target) => target.startsWith(directory));
+
+/** Runs code with a guest `real` in a process that is killed then. */
+async function killedAfter(directory: string, code: string): Promise<void> {
+  const at = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+  const program = `
+    import { RealGuest } from ${at('../testing/real-guest.js')};
+    import { createSandbox } from ${at('../perform/create-sandbox.js')};
+    const real = await RealGuest.open({}, ${JSON.stringify(directory)});
+    ${code}
+    console.log('done');
+  `;
+  const doomed = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exit = once(doomed, 'exit');
+  await Promise.race([once(doomed.stdout, 'data'), exit]);
+  assert.equal(doomed.exitCode, null, 'it had done its work when it was killed');
+  doomed.kill('SIGKILL');
+  await exit;
+}
+
+test('a folder that is watched is watched on, and what changed meanwhile is seen at once', {
+  skip,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  const source = join(directory, 'source');
+  mkdirSync(source);
+  for (const name of ['changes', 'goes', 'stays']) writeFileSync(join(source, name), 'old');
+  const place = join(directory, 'kata/shared/containers/watchable/config');
+  const storage = {
+    driver: 'watchable-bind',
+    driverOptions: [],
+    source,
+    fstype: 'bind',
+    options: ['ro'],
+    mountPoint: place,
+    shared: false,
+  };
+  const action = { sandboxId: 'pod', hostname: 'pod', dns: [], storages: [storage] };
+  await killedAfter(directory, `await createSandbox(real.guest, ${JSON.stringify(action)});`);
+  assert.deepEqual(readdirSync(place).sort(), ['changes', 'goes', 'stays']);
+  writeFileSync(join(source, 'changes'), 'new');
+  rmSync(join(source, 'goes'));
+  const next = await RealGuest.open({}, directory);
+  try {
+    assert.equal(next.guest.sandbox.id, 'pod');
+    assert.deepEqual(readdirSync(place).sort(), ['changes', 'stays']);
+    assert.equal(readFileSync(join(place, 'changes'), 'utf8'), 'new');
+    assert.equal(mountsIn(next.kata).length, 1, 'the memory that the copies lie in');
+    await destroySandbox(next.guest);
+    assert.deepEqual(mountsIn(next.kata), []);
+    assert.ok(!existsSync(join(next.state, 'storages.json')));
+    assert.ok(!existsSync(join(next.state, 'sandbox.json')));
+  } finally {
+    await next.close();
+  }
+});
