@@ -6,7 +6,8 @@ import type { ScenarioNode } from './parse-message.js';
 export function parseVolume(yaml: YamlText, node: ScenarioNode): KubeletVolume | undefined {
   const members = yaml.members(node, 'a volume', ['folder', 'files']);
   const folder = yaml.text(members.get('folder'), 'folder');
-  const files: unknown = yaml.value(members.get('files') ?? node);
+  const listed = members.get('files');
+  const files: unknown = listed === undefined ? undefined : yaml.value(listed);
   if (folder === undefined || !isTexts(files)) {
     yaml.error(node, 'a volume has a folder, and files with their texts', 'files: {greeting: hello}');
     return undefined;

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { JsonValue } from '@bufbuild/protobuf';
+import { mismatch } from './matches.js';
+
+test('a reply may have more than is wanted, and not less', () => {
+  const reply = { usage: [{ unit: 'BYTES', total: '12' }, { unit: 'INODES' }], count: '7', on: true };
+  for (const wanted of [
+    {},
+    { count: 7 },
+    { count: '7', on: true },
+    { count: '/^[1-9]$/' },
+    { usage: [{ unit: 'INODES' }] },
+    { usage: [{ unit: 'INODES' }, { total: '/^1/' }] },
+  ])
+    assert.equal(mismatch(reply, wanted, 'reply'), undefined, JSON.stringify(wanted));
+  const differing: readonly [wanted: JsonValue, says: RegExp][] = [
+    [{ count: 8 }, /reply\.count is 7, not 8/],
+    [{ absent: 0 }, /reply\.absent is absent, not 0/],
+    [{ usage: [{ unit: 'PAGES' }] }, /reply\.usage has no \{"unit":"PAGES"\}/],
+    [{ usage: { unit: 'BYTES' } }, /reply\.usage\.unit is absent/],
+  ];
+  for (const [wanted, says] of differing) assert.match(mismatch(reply, wanted, 'reply') ?? '', says);
+});
