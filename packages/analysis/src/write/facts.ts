@@ -12,6 +12,8 @@ export interface FactRow {
   readonly says: string;
   /** What a refused caller is told. */
   readonly message: string;
+  /** What tells values apart, for lists that are too long for one rule: in CEL, and where a value that is a list has it. */
+  readonly key?: { readonly cel: string; readonly at: number };
   /** Each value begins with the container's name already. */
   readonly namesContainers?: boolean;
   /** CEL; absent: there is a rule only when nobody wants any. `PROCESS` stands for the process of the request. */
@@ -35,6 +37,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   command: {
     read: ({ command }) => (command === undefined ? undefined : [command]),
     name: 'commands',
+    key: { cel: 'args[0]', at: 0 },
     says: 'What may run.',
     message: "this command is none of the workload's",
     expression: { open: 'args.size() > 0 && ', before: 'args[0] in ', after: '', close: '' },
@@ -42,6 +45,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   },
   commandLine: {
     name: 'commands',
+    key: { cel: 'args[0]', at: 1 },
     says: 'What may run, and in which container: its name in the pod, then the whole command line.',
     message: "this command is none of the workload's, or not in this container",
     namesContainers: true,
@@ -51,6 +55,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   environment: {
     read: ({ environment }) => environment,
     name: 'environment',
+    key: { cel: 'name', at: 0 },
     says: 'The names of environment variables.',
     message: "the environment has a variable that is none of the workload's",
     expression: { open: 'env.all(name, ', before: 'name in ', after: '', close: ')' },
@@ -58,6 +63,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   },
   variables: {
     name: 'environment',
+    key: { cel: 'name', at: 0 },
     says: 'Environment variables with their values; a name that stands alone may have any.',
     message: "the environment has a variable, or a value of one, that is none of the workload's",
     expression: {
@@ -72,6 +78,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   cwd: {
     read: ({ cwd }) => (cwd === undefined ? undefined : [cwd]),
     name: 'folders',
+    key: { cel: 'cwd', at: 0 },
     says: 'The folder that a command starts in.',
     message: "this working directory is none of the workload's",
     expression: { open: '', before: 'cwd in ', after: '', close: '' },
@@ -124,6 +131,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   mounts: {
     read: ({ mounts }) => mounts?.map((mount) => [mount.type, mount.destination]),
     name: 'mounts',
+    key: { cel: 'm.destination', at: 1 },
     says: 'What is mounted, by type and place in the container.',
     message: 'the workload has no such mount',
     expression: { open: 'mounts.all(m, ', before: '[m.type, m.destination] in ', after: '', close: ')' },
@@ -144,6 +152,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   },
   mountTable: {
     name: 'mounts',
+    key: { cel: 'm.destination', at: 1 },
     says:
       'What is mounted: type, place in the container, source, options.\n' +
       'A source with a final slash stands for all below it; an option with a question mark may be missing.',

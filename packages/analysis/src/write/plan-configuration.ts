@@ -5,6 +5,7 @@ import { facts } from './facts.js';
 import type { Plan, PlannedRule, Unconstrained, Wanted } from './plan.js';
 import { planRule } from './plan-rule.js';
 import { longestExpression, ruleExpression, valuesIn } from './rule-expression.js';
+import { splitRule } from './split-rule.js';
 
 /** What the text rests on besides the asks. */
 export interface PlanOptions {
@@ -31,12 +32,12 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
       const planned = planRule(fact, own);
       if (planned === undefined) continue;
       if ('why' in planned) unconstrained.push({ fact, name, method, why: planned.why });
-      else {
-        const rule = { fact, method, ...planned };
-        const why = faultOf(rule);
-        if (why === undefined) rules.push(rule);
-        else tooLong.push({ fact, name, method, why: [why] });
-      }
+      else
+        for (const rule of splitRule({ fact, method, ...planned })) {
+          const why = faultOf(rule);
+          if (why === undefined) rules.push(rule);
+          else tooLong.push({ fact, name, method, why: [why] });
+        }
     }
   }
   const release = options.release ?? releases[releases.length - 1] ?? '4.1.0';
@@ -51,5 +52,5 @@ function faultOf(rule: PlannedRule): string | undefined {
   const { length } = ruleExpression(rule);
   return length <= longestExpression
     ? undefined
-    : `a list of ${valuesIn(rule)} values is too long for one rule: ${length} characters, ${longestExpression} are allowed`;
+    : `a list of ${valuesIn(rule)} value(s) is too long for one rule: ${length} characters, ${longestExpression} are allowed`;
 }

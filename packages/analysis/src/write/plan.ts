@@ -26,6 +26,18 @@ export interface PlannedRule {
   readonly forms: readonly Wanted<string>[];
   /** What only some containers have. */
   readonly own: readonly OwnValues[];
+  /** One of several rules that share a list which is too long for one. */
+  readonly part?: RulePart;
+}
+
+/** What a rule is about of all values: those whose key lies in a range, by UTF-16 units. */
+export interface RulePart {
+  /** From 1 on. */
+  readonly number: number;
+  /** Absent: from the first on. */
+  readonly from?: string;
+  /** Absent: to the last. */
+  readonly below?: string;
 }
 
 /** A fact that no rule is made of, although some ask has it. */
@@ -48,6 +60,6 @@ export interface Plan {
   /** Written after the others. */
   readonly extra: readonly ExtraRule[];
   readonly unconstrained: readonly Unconstrained[];
-  /** Rules of this plan that no loader would take: one says how many values it has. Nothing stands in their place. */
+  /** Rules of this plan that no loader would take, be they in parts or not. Nothing stands in their place. */
   readonly tooLong: readonly Unconstrained[];
 }

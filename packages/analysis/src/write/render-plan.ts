@@ -42,7 +42,9 @@ function unconstrainedText({ name, method, why }: Unconstrained): string {
 function ruleText(rule: PlannedRule): string {
   const row = facts.get(rule.fact);
   if (row === undefined) return '';
-  return ruleTable(rule.method, { ...row, expression: ruleExpression(rule) });
+  const number = rule.part?.number ?? 1;
+  const name = number === 1 ? row.name : `${row.name}-${number}`;
+  return ruleTable(rule.method, { ...row, name, expression: ruleExpression(rule) });
 }
 
 function extraText(rule: ExtraRule): string {

@@ -34,7 +34,8 @@ function expressionText(rule: PlannedRule): string {
 
 function listed(rule: PlannedRule, row: FactRow, expression: NonNullable<FactRow['expression']>): string {
   if (rule.values.length + rule.own.length + rule.forms.length === 0) return row.none;
-  const { open, close, gathered } = expression;
+  const { close, gathered } = expression;
+  const open = expression.open + guardText(rule, row);
   if (gathered !== undefined) return `${open}${gatheredText(rule)}${gathered}${close}`;
   const alternatives = [
     ...tests(rule.values, expression),
@@ -51,6 +52,14 @@ function listed(rule: PlannedRule, row: FactRow, expression: NonNullable<FactRow
       .join('\n') +
     close
   );
+}
+
+/** Lets pass what another part of the rule is about. */
+function guardText({ part }: PlannedRule, { key }: FactRow): string {
+  if (part === undefined || key === undefined) return '';
+  const before = part.from === undefined ? '' : `${key.cel} < ${celLiteral(part.from)} || `;
+  const after = part.below === undefined ? '' : `${key.cel} >= ${celLiteral(part.below)} || `;
+  return before + after;
 }
 
 type Expression = NonNullable<FactRow['expression']>;

@@ -9,6 +9,8 @@ import { ruleContextOf } from '../test/rule-context-of.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import type { Ask } from './ask.js';
 import { type Entry, type FactName, originKey } from './fact-name.js';
+import { planConfiguration } from './plan-configuration.js';
+import { renderPlan } from './render-plan.js';
 import { writeConfiguration } from './write-configuration.js';
 
 /** What `fc.string` gives is well-formed; quotes, line ends and the like come often. */
@@ -85,7 +87,7 @@ test('a fact that one ask does not know makes no rule, and the text says so', ()
   assert.match(written, /name = "exec-process-terminals"/);
 });
 
-test('a rule whose reasons make it too long is written without them; one that is too long, not at all', async () => {
+test('a rule whose reasons make it too long is written without them', async () => {
   const asks = (count: number): readonly Ask[] => [
     { method: 'WaitProcess', because: ['every pod'] },
     ...Array.from(
@@ -101,9 +103,56 @@ test('a rule whose reasons make it too long is written without them; one that is
   assert.match(long, /"\/usr\/bin\/tool-399",\n/);
   const configuration = await configurationOf(long, async () => createRuleChecker());
   assert.equal(configuration.api.documents[0]?.rules.length, 1);
-  const longer = writeConfiguration(asks(4_000));
-  assert.match(longer, /# NOT CONSTRAINED: ExecProcess, commands\..*\n# - a list of 4000 values is too long/);
-  assert.equal((await configurationOf(longer)).api.documents[0]?.rules.length, 0);
+});
+
+test('a list that is too long for one rule becomes several, and they let pass just what it would', async () => {
+  const variables = Array.from({ length: 1_500 }, (_, index) => [`SETTING_${index}`, `value ${index}`]);
+  const written = writeConfiguration([
+    { method: 'WaitProcess', because: ['every pod'] },
+    { method: 'ExecProcess', values: new Map([['variables', variables]]), because: ['env'] },
+  ]);
+  const configuration = await configurationOf(written, async () => createRuleChecker());
+  const rules = configuration.api.documents.flatMap((document) => document.rules);
+  assert.ok(rules.length > 2);
+  assert.equal(new Set(rules.map(({ name }) => name)).size, rules.length);
+  const judge = judgeOf(configuration, compileRules(rules));
+  const outcome = (...entries: readonly string[]): string => {
+    const request = create(ExecProcessRequestSchema, { containerId: 'c', process: { Env: [...entries] } });
+    const call = { method: 'ExecProcess', request } as const;
+    return judge.decide('ExecProcess', request, ruleContextOf(call, judge.listeners)).outcome;
+  };
+  for (const [name = '', value = ''] of variables) {
+    assert.equal(outcome(`${name}=${value}`), 'allow');
+    assert.equal(outcome(`${name}=${value}.`), 'deny');
+  }
+  for (const name of ['', 'A', 'SETTING', 'SETTING_1500', 'SETTING_7x', 'Z', 'ä']) {
+    assert.equal(outcome(`${name}=value`), 'deny', name);
+  }
+  assert.equal(outcome(...variables.slice(0, 100).map((entry) => entry.join('='))), 'allow');
+});
+
+test('a value that no rule can hold is told, and the plan says so', async () => {
+  const plan = planConfiguration([
+    { method: 'WaitProcess', because: ['every pod'] },
+    {
+      method: 'ExecProcess',
+      values: new Map([
+        [
+          'variables',
+          [
+            ['LONG', 'x'.repeat(20_000)],
+            ['SHORT', 'y'],
+          ],
+        ],
+      ]),
+      because: ['env'],
+    },
+  ]);
+  assert.deepEqual(
+    plan.tooLong.map(({ method, name }) => [method, name]),
+    [['ExecProcess', 'environment']],
+  );
+  assert.match(renderPlan(plan, []), /# NOT CONSTRAINED: ExecProcess, environment\./);
 });
 
 test('what only one of several containers has, no other gets', async () => {

@@ -37,8 +37,8 @@ export const configGenerate: CommandDefinition = {
     if (!options.json) for (const note of notes) io.stderr.write(`${programName}: note: ${note}\n`);
     const [tooLong] = plan.tooLong;
     if (tooLong !== undefined) {
-      const { method, fact, why } = tooLong;
-      throw new CommandError(ExitCode.Failed, `${method}, ${fact}: ${why.join('; ')}`, {
+      const { method, name, why } = tooLong;
+      throw new CommandError(ExitCode.Failed, `${method}, ${name}: ${why.join('; ')}`, {
         help: [
           'left out, it would let anything pass: generate a configuration for fewer workloads at once, or have the pod name less',
         ],

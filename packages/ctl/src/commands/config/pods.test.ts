@@ -90,6 +90,20 @@ test('a pod of many images does not fill the screen with notes', () => {
   );
 });
 
+test('a value that no rule can hold is an error, not a rule less', () => {
+  const value = 'x'.repeat(20_000);
+  const long = file(
+    'long.yaml',
+    `kind: Pod\nspec:\n  containers: [{ name: c, image: i, env: [{ name: LONG, value: ${value} }] }]\n`,
+  );
+  const known = file('image.json', '{"config":{"Cmd":["/run"]}}');
+  const argv = ['config', 'generate', '--pod', long, '--image-config', `i=${known}`];
+  const { code, stdout, stderr } = runBinary(argv);
+  assert.equal(code, 1);
+  assert.equal(stdout, '');
+  assert.match(stderr, /CreateContainer, environment: a list of .* is too long for one rule/);
+});
+
 test('wrong files and wrong use are told apart', () => {
   const wrong = file('wrong.yaml', 'kind: Pod\nspec:\n  containers: 7\n');
   const ends = (...argv: readonly string[]): readonly [number | null, string] => {

@@ -1,0 +1,51 @@
+import type { Entry } from './fact-name.js';
+import { facts } from './facts.js';
+import type { PlannedRule, RulePart } from './plan.js';
+import { longestExpression, ruleExpression } from './rule-expression.js';
+
+/**
+ * The rule in as many parts as it takes for each to be loaded: each is about a range of keys, such as names of
+ * variables, and lets others pass. The rule itself where it is short enough, or where it has no key; a part may still
+ * be too long when a single value is.
+ */
+export function splitRule(rule: PlannedRule): readonly PlannedRule[] {
+  const key = facts.get(rule.fact)?.key;
+  if (fits(rule) || key === undefined) return [rule];
+  const entries = [...rule.values, ...rule.own.flatMap(({ values }) => values)];
+  const keys = [...new Set(entries.map(({ value }) => keyOf(value, key.at)))].sort();
+  return halves(rule, keys, {}).map((part, index) => ({
+    ...part,
+    part: { ...part.part, number: index + 1 },
+  }));
+}
+
+type Range = Omit<RulePart, 'number'>;
+
+function halves(rule: PlannedRule, keys: readonly string[], range: Range): readonly PlannedRule[] {
+  const part = within(rule, new Set(keys), range);
+  const middle = keys[Math.floor(keys.length / 2)];
+  if (fits(part) || keys.length < 2 || middle === undefined) return [part];
+  const at = Math.floor(keys.length / 2);
+  return [
+    ...halves(rule, keys.slice(0, at), { ...range, below: middle }),
+    ...halves(rule, keys.slice(at), { ...range, from: middle }),
+  ];
+}
+
+function within(rule: PlannedRule, keys: ReadonlySet<string>, range: Range): PlannedRule {
+  const at = facts.get(rule.fact)?.key?.at ?? 0;
+  const of = (values: PlannedRule['values']): PlannedRule['values'] =>
+    values.filter(({ value }) => keys.has(keyOf(value, at)));
+  const own = rule.own
+    .map(({ container, values }) => ({ container, values: of(values) }))
+    .filter(({ values }) => values.length > 0);
+  return { ...rule, values: of(rule.values), own, part: { number: 1, ...range } };
+}
+
+function keyOf(value: Entry, at: number): string {
+  return typeof value === 'object' ? (value[at] ?? '') : String(value);
+}
+
+function fits(rule: PlannedRule): boolean {
+  return ruleExpression(rule).length <= longestExpression;
+}
