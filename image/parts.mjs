@@ -101,6 +101,13 @@ export const parts = [
   },
 ];
 
+/** What opens the root file system, in the small initramfs before it. */
+export const rootfsPart = {
+  name: 'dmsetup',
+  packages: ['dmsetup', 'libdevmapper1.02.1', 'libudev1', 'libselinux1', 'libpcre2-8-0', 'libcap2', 'libc6'],
+  files: ['/usr/sbin/dmsetup'],
+};
+
 /** The kernel that the guest boots: a package that depends on the newest one of its kind. */
 export const kernelPackage = 'linux-image-cloud-amd64';
 

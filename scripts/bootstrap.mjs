@@ -13,6 +13,8 @@ const imagePackages = [
   { name: 'binutils', command: 'strip' },
   { name: 'xz-utils', command: 'xz' },
   { name: 'zstd', command: 'zstd' },
+  { name: 'erofs-utils', command: 'mkfs.erofs' },
+  { name: 'cryptsetup-bin', command: 'veritysetup' },
 ];
 
 /** What boots it. */

@@ -2,15 +2,27 @@
 // buffer-format.rst). Written here and not by cpio(1), so that its bytes depend on the entries alone: they are sorted, all
 // belong to root, and all are of the same moment.
 
+import { dirname } from 'node:path';
+
 const types = { directory: 0o040000, file: 0o100000, link: 0o120000, character: 0o020000 };
 
 /** Entries by path: `{ path, mode, data }`, `{ path, link }`, `{ path, device: [major, minor], mode }`, `{ path, directory: true }`. */
 export function cpioArchive(entries) {
-  const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const sorted = withFolders(entries).sort((a, b) => (a.path < b.path ? -1 : 1));
   const chunks = [];
   for (const [index, entry] of sorted.entries()) chunks.push(...record(index + 1, entry));
   chunks.push(...record(0, { path: '/TRAILER!!!', data: Buffer.alloc(0), trailer: true }));
   return Buffer.concat(chunks);
+}
+
+/** The kernel makes no folder that is not an entry before what lies in it. */
+function withFolders(entries) {
+  const all = new Map(entries.map((entry) => [entry.path, entry]));
+  for (const { path } of entries) {
+    for (let folder = dirname(path); folder !== '/'; folder = dirname(folder))
+      if (!all.has(folder)) all.set(folder, { path: folder, directory: true });
+  }
+  return [...all.values()];
 }
 
 function record(inode, entry) {

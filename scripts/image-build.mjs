@@ -2,13 +2,14 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { kernelPackage, parts } from '../image/parts.mjs';
+import { kernelPackage, parts, rootfsPart } from '../image/parts.mjs';
 import { root } from './bootstrap.mjs';
 import { bundleAgent } from './bundle-programs.mjs';
 import { planBundle } from './bundle-plan.mjs';
 import { cpioArchive } from './image-archive.mjs';
 import { cached, dependencyOf, resolvePackages, run, unpackPackages } from './image-packages.mjs';
-import { guestTree } from './image-tree.mjs';
+import { rootfsDisk, rootfsInitramfs } from './image-rootfs.mjs';
+import { guestTree, programs } from './image-tree.mjs';
 
 /** What `--with` knows beside the optional parts. */
 const loopback = 'loopback';
@@ -23,6 +24,7 @@ export async function buildImage({
   with: wanted = [],
   files = [],
   level = 19,
+  rootfs = false,
   out,
   say,
 }) {
@@ -31,7 +33,12 @@ export async function buildImage({
   const cache = join(root, 'build', 'image-cache');
   say('looking up Debian packages');
   const kernelName = dependencyOf(kernelPackage);
-  const names = [...new Set([kernelName, ...chosen.flatMap(({ packages }) => packages)])];
+  const names = [
+    ...new Set([
+      kernelName,
+      ...[...chosen, ...(rootfs ? [rootfsPart] : [])].flatMap(({ packages }) => packages),
+    ]),
+  ];
   const packages = unpackPackages(resolvePackages(names), join(cache, 'packages'), say);
   const kernelFiles = packages.find(({ name }) => name === kernelName);
   const [release] = readdirSync(join(kernelFiles.folder, 'usr', 'lib', 'modules'));
@@ -58,10 +65,16 @@ export async function buildImage({
     agentArguments: [],
     files,
   });
-  const archive = cpioArchive(tree);
+  let archive = cpioArchive(tree);
   const content = sha256(archive);
+  let disk;
+  if (rootfs) {
+    say('making the root file system');
+    disk = rootfsDisk(tree, content, cache);
+    archive = cpioArchive(rootfsInitramfs(tree, disk.table, programs(packages, [rootfsPart])));
+  }
   say(`compressing ${(archive.length / 1e6).toFixed(0)} MB`);
-  const compressed = cached(join(cache, 'initrd'), [content, level], '.zst', () =>
+  const compressed = cached(join(cache, 'initrd'), [sha256(archive), level], '.zst', () =>
     // One thread: several cut the input by their number, and so give other bytes.
     run('zstd', [`-${level}`, '--single-thread', '-q', '-c'], { input: archive, encoding: 'buffer' }),
   );
@@ -70,16 +83,18 @@ export async function buildImage({
     readFileSync(join(kernelFiles.folder, 'boot', `vmlinuz-${release}`)),
   );
   const initrd = place(join(out, 'initrd'), compressed);
+  const disks = disk === undefined ? [] : [{ ...place(join(out, 'root.erofs'), disk.disk), hash: disk.hash }];
   const manifest = {
     kernel: kernel.sha256,
     initrd: initrd.sha256,
+    ...(disk === undefined ? {} : { root: disks[0].sha256, rootHash: disk.hash }),
     content,
     node: process.version,
     packages: packages.map(({ file, sha256: digest }) => `${file} ${digest}`),
   };
   writeFileSync(join(out, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   const seconds = ((Date.now() - begin) / 1000).toFixed(1);
-  return { kernel, initrd, sizes: sizesByPart(tree), packages: packages.length, seconds };
+  return { kernel, initrd, disks, sizes: sizesByPart(tree), packages: packages.length, seconds };
 }
 
 function chooseParts(wanted) {

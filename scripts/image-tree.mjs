@@ -6,7 +6,7 @@ import { moduleFiles } from './image-modules.mjs';
 import { cached, run } from './image-packages.mjs';
 import { wrapperProgram } from './image-wrapper.mjs';
 
-const libraryFolders = ['/usr/lib/x86_64-linux-gnu', '/usr/lib'];
+const libraryFolders = ['/usr/lib/x86_64-linux-gnu', '/usr/lib', '/usr/lib64'];
 const node = '/usr/bin/node';
 const home = '/usr/lib/kata-agent';
 
@@ -36,12 +36,7 @@ export function guestTree({
   files,
 }) {
   const tree = new Map();
-  const add = (entry) => {
-    for (let folder = dirname(entry.path); folder !== '/'; folder = dirname(folder)) {
-      if (!tree.has(folder)) tree.set(folder, { path: folder, directory: true, part: 'folders' });
-    }
-    tree.set(entry.path, entry);
-  };
+  const add = (entry) => tree.set(entry.path, entry);
   for (const path of emptyFolders) add({ path, directory: true, part: 'folders' });
   for (const [path, link] of Object.entries(merged)) add({ path, link, part: 'folders' });
   // The kernel opens the console for its first process; Node opens the other where a descriptor is missing.
@@ -75,32 +70,38 @@ export function guestTree({
 }
 
 function addPrograms(add, packages, parts) {
+  const start = [{ path: node, needs: neededBy(process.execPath) }];
+  for (const entry of programs(packages, parts, start)) add(entry);
+}
+
+/** The files of these parts, and the libraries that they, and what is in `start`, are linked with. */
+export function programs(packages, parts, start = []) {
   const find = finder(packages);
-  const queue = [{ path: node, needs: neededBy(process.execPath) }];
+  const found = [];
+  const queue = [...start];
   for (const { name, files, links = {} } of parts) {
     for (const path of files.flatMap(expand)) {
-      const found = find(path);
-      if (found === undefined) continue; // Some extensions of iptables have one of two names.
-      add({ path, data: found.data, mode: found.mode, part: name });
-      if (isElf(found.data)) queue.push({ path, needs: neededBy(found.real) });
+      const file = find(path);
+      if (file === undefined) continue; // Some extensions of iptables have one of two names.
+      found.push({ path, data: file.data, mode: file.mode, part: name });
+      if (isElf(file.data)) queue.push({ path, needs: neededBy(file.real) });
     }
-    for (const [path, link] of Object.entries(links)) add({ path, link, part: name });
+    for (const [path, link] of Object.entries(links)) found.push({ path, link, part: name });
   }
   const done = new Set();
   for (const { path, needs } of queue) {
     for (const library of needs) {
       if (done.has(library)) continue;
       done.add(library);
-      const at = [...libraryFolders, '/usr/lib64']
-        .map((folder) => join(folder, library))
-        .find((one) => find(one));
+      const at = libraryFolders.map((folder) => join(folder, library)).find((one) => find(one));
       if (at === undefined)
         throw new Error(`${library}, which ${path} needs, is in no package of image/parts.mjs`);
-      const found = find(at);
-      add({ path: at, data: found.data, mode: 0o755, part: 'libraries' });
-      queue.push({ path: at, needs: neededBy(found.real) });
+      const file = find(at);
+      found.push({ path: at, data: file.data, mode: 0o755, part: 'libraries' });
+      queue.push({ path: at, needs: neededBy(file.real) });
     }
   }
+  return found;
 }
 
 /** Looks a path up in the unpacked packages, links followed as in a merged /usr; throws for none of its package's files. */

@@ -1,5 +1,5 @@
 // The image that a developer boots: a guest's, and a relay from the machine's network to its vsock.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { agentPort } from './vm-ports.mjs';
@@ -9,7 +9,8 @@ import { buildImage } from './image-build.mjs';
 /** Where the kernel finds the first program of such an image. */
 export const firstProgram = '/vm-init';
 
-const home = '/usr/lib/kata-agent-vm';
+/** Where the developer's programs are in it. */
+export const developerHome = '/usr/lib/kata-agent-vm';
 
 /**
  * Builds it into a folder. The configuration's listener lets the relay in beside the host (S24), unless it is taken
@@ -53,11 +54,21 @@ export function withRelay(text) {
 }
 
 async function relayFiles(out) {
-  const folder = join(out, 'relay');
+  const relay = join(out, 'relay.mjs');
+  await bundleForGuest('vm-relay', relay);
+  return [
+    { path: firstProgram, data: readFileSync(join(root, 'image', 'vm', 'init.sh')), mode: 0o755 },
+    { path: join(developerHome, 'relay.mjs'), data: readFileSync(relay) },
+    { path: join(developerHome, 'node_modules'), link: '../kata-agent/node_modules' },
+  ];
+}
+
+/** One of the scripts as a single file for `developerHome`, where it finds the agent's koffi. */
+export async function bundleForGuest(script, outfile) {
   await build({
     absWorkingDir: root,
-    entryPoints: ['scripts/vm-relay.mjs'],
-    outfile: join(folder, 'relay.mjs'),
+    entryPoints: [`scripts/${script}.mjs`],
+    outfile,
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -68,12 +79,4 @@ async function relayFiles(out) {
     },
     logLevel: 'warning',
   });
-  return [
-    { path: firstProgram, data: readFileSync(join(root, 'image', 'vm', 'init.sh')), mode: 0o755 },
-    ...readdirSync(folder).map((name) => ({
-      path: join(home, name),
-      data: readFileSync(join(folder, name)),
-    })),
-    { path: join(home, 'node_modules'), link: '../kata-agent/node_modules' },
-  ];
 }

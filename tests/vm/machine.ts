@@ -6,16 +6,31 @@ import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
 import { repository } from '../harness/repository.js';
 
-/** A file put over an image: its bytes, or nothing at all where one was. */
+/** A file put over an image. */
 export interface ImageFile {
   readonly path: string;
   readonly data: Buffer;
   readonly mode: number;
 }
 
+interface Artifact {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
 export interface Image {
-  readonly kernel: { readonly path: string; readonly bytes: number; readonly sha256: string };
-  readonly initrd: { readonly path: string; readonly bytes: number; readonly sha256: string };
+  readonly kernel: Artifact;
+  readonly initrd: Artifact;
+  /** The root file system, where there is one. */
+  readonly disks: readonly Artifact[];
+}
+
+interface ImageOptions {
+  readonly config?: string;
+  /** Without the relay among the listener's peers. */
+  readonly asItIs?: boolean;
+  readonly rootfs?: boolean;
 }
 
 /** A virtual machine (scripts/vm-machine.mjs). */
@@ -39,13 +54,11 @@ interface BootOptions {
 
 /** What the scripts export; they are JavaScript. */
 interface Scripts {
-  readonly buildVmImage: (options: {
-    readonly config?: string;
-    readonly asItIs?: boolean;
-    readonly out: string;
-    readonly files?: readonly ImageFile[];
-    readonly say: (text: string) => void;
-  }) => Promise<Image>;
+  readonly buildVmImage: (
+    options: ImageOptions & { readonly out: string; readonly say: (text: string) => void },
+  ) => Promise<Image>;
+  readonly bundleForGuest: (script: string, outfile: string) => Promise<void>;
+  readonly developerHome: string;
   readonly firstProgram: string;
   readonly startMachine: (options: object) => Promise<Machine>;
   readonly cpioArchive: (entries: readonly object[]) => Buffer;
@@ -90,7 +103,7 @@ export function whyNoMachine(): string | undefined {
 }
 
 /** An image in a folder of its own below build/, made of what is cached there. */
-export async function imageOf(name: string, options: { config?: string; asItIs?: boolean }): Promise<Image> {
+export async function imageOf(name: string, options: ImageOptions): Promise<Image> {
   const out = join(repository, 'build', 'vm-tests', name);
   return scripts.buildVmImage({ ...options, out, say: () => undefined });
 }

@@ -1,0 +1,73 @@
+// The guest as a file system on a disk, protected by dm-verity, and a small initramfs that knows its root hash.
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { root } from './bootstrap.mjs';
+import { cached, run } from './image-packages.mjs';
+
+const blockSize = 4096;
+const sectorSize = 512;
+
+/** All that is random in such a disk, taken from what is in it: the same tree gives the same bytes. */
+const fixedUuid = '6b617461-2d61-4765-8e74-726f6f746673';
+
+/** Makes the disk; answers its bytes, the root hash, and the line that opens it. */
+export function rootfsDisk(tree, content, cache) {
+  const disk = cached(join(cache, 'rootfs'), [content, 'erofs lz4hc, verity'], '.erofs', () => {
+    const work = join(cache, `rootfs-${process.pid}`);
+    try {
+      writeTree(tree, join(work, 'tree'));
+      const image = join(work, 'image');
+      const fixed = ['-T0', '-U', fixedUuid, '--all-root', '--quiet'];
+      run('mkfs.erofs', ['-zlz4hc,level=12', '-C65536', ...fixed, image, join(work, 'tree')]);
+      const size = statSync(image).size;
+      if (size % blockSize !== 0)
+        throw new Error(`the file system has ${size} bytes, which are no whole blocks`);
+      const { salt } = parameters(content);
+      const format = ['format', '--no-superblock', '--salt', salt, '--hash-offset', String(size)];
+      const said = run('veritysetup', [...format, image, image]);
+      const hash = /^Root hash:\s+([0-9a-f]{64})$/m.exec(said)?.[1];
+      if (hash === undefined) throw new Error(`veritysetup told no root hash: ${said}`);
+      // The last block tells what belongs to it: the file system's size and the root hash.
+      const last = Buffer.alloc(blockSize);
+      last.write(JSON.stringify({ size, hash }));
+      return Buffer.concat([readFileSync(image), last]);
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+  });
+  const { size, hash } = JSON.parse(disk.subarray(-blockSize).toString().replace(/\0+$/, ''));
+  const blocks = size / blockSize;
+  const words = [1, '/dev/vda', '/dev/vda', blockSize, blockSize, blocks, blocks, 'sha256', hash];
+  const table = `0 ${size / sectorSize} verity ${words.join(' ')} ${parameters(content).salt}`;
+  return { disk, hash, table };
+}
+
+/** A salt makes no secret here: it is in the table. It only must not be the same for every image. */
+function parameters(content) {
+  return { salt: createHash('sha256').update(`salt ${content}`).digest('hex') };
+}
+
+/** The small initramfs: of the guest's own entries those that open the disk. */
+export function rootfsInitramfs(tree, table, dmsetup) {
+  const wanted =
+    /^\/(usr\/bin\/busybox|usr\/sbin\/modprobe|usr\/lib\/modules\/.*|usr\/lib64\/.*|bin|sbin|lib|lib64|proc|sys|dev.*|root)$/;
+  return [
+    ...tree.filter(({ path }) => wanted.test(path)),
+    ...dmsetup,
+    { path: '/init', data: readFileSync(join(root, 'image', 'rootfs-init.sh')), mode: 0o755 },
+    { path: '/etc/verity-table', data: Buffer.from(table), mode: 0o644 },
+  ];
+}
+
+function writeTree(tree, folder) {
+  for (const { path, directory } of tree) if (directory) mkdirSync(join(folder, path), { recursive: true });
+  for (const { path, directory, device, link, data, mode } of tree) {
+    // Devices are made by the kernel itself, in /dev, when there is one.
+    if (directory || device !== undefined) continue;
+    const target = join(folder, path);
+    mkdirSync(dirname(target), { recursive: true });
+    if (link === undefined) writeFileSync(target, data, { mode });
+    else symlinkSync(link, target);
+  }
+}
