@@ -3,7 +3,7 @@ import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A block device of the real kernel over a file. Its user detaches it. */
-export function loopDevice(file: string): string {
+function loopDevice(file: string): string {
   return execFileSync('losetup', ['--find', '--show', file], { encoding: 'utf8' }).trim();
 }
 
@@ -22,12 +22,15 @@ export function grownDisk(folder: string): string {
 }
 
 function formatted(folder: string, name: string, bytes: number, command: readonly string[]): string {
-  const [program = '', ...args] = command;
   const file = join(folder, name);
   writeFileSync(file, '');
   truncateSync(file, bytes);
-  execFileSync(program, [...args, file], { stdio: ['ignore', 'ignore', 'pipe'] });
+  run([...command, file]);
   return file;
+}
+
+function run([program = '', ...args]: readonly string[]): void {
+  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
 /** A disk with an erofs that holds one file. */
@@ -36,6 +39,6 @@ export function imageDisk(folder: string): string {
   const content = join(folder, 'erofs');
   mkdirSync(content);
   writeFileSync(join(content, 'greeting'), 'from the image\n');
-  execFileSync('mkfs.erofs', [file, content], { stdio: ['ignore', 'ignore', 'pipe'] });
+  run(['mkfs.erofs', file, content]);
   return loopDevice(file);
 }

@@ -19,7 +19,7 @@ const images = ['docker.io/library/nginx:1.27', 'docker.io/library/postgres:17']
     const name = basename(image).split(':')[0] ?? '';
     return ['--image-config', `${image}=${folder}images/${name}.json`];
   });
-const standIn = fileURLToPath(new URL('scenario-virtiofs.js', import.meta.url));
+const standIn = fileURLToPath(new URL('./scenario-virtiofs.js', import.meta.url));
 
 interface Failed {
   readonly method: string;

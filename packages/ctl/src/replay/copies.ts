@@ -4,7 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { type CopyFileRequest, CopyFileRequestSchema } from '@kata-agent/protocol/agent';
 
 /** Where an agent puts files that come by CopyFile; it refuses all other places. */
-export const sharedFolder = '/run/kata-containers/shared/containers';
+const sharedFolder = '/run/kata-containers/shared/containers';
 
 /** As much as the runtimes send at once (Kata 4.1, kata_agent.go: grpcMaxDataSize). */
 const pieceBytes = 1024 * 1024;

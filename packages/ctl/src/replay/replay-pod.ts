@@ -12,7 +12,7 @@ import { CallError } from '../connection/call-error.js';
 import type { CallRecord } from './call-record.js';
 
 /** A call of a pod that did not come as it should, and the field of the pod that causes it. */
-export interface FailedCall {
+interface FailedCall {
   readonly method: MethodName;
   readonly because: string;
   readonly status: string;
