@@ -57,7 +57,7 @@ export function pauseContainer(workload: Workload, setup: RuntimeSetup): NewCont
   }
   const groups = groupsOf(workload, user.GID, because, origins);
   origins.of('environment', 'PATH', 'the container engine');
-  origins.of('variables', ['PATH', enginePath], 'the container engine');
+  origins.of('variables', `PATH=${enginePath}`, 'the container engine');
   origins.of('privileges', 'true', because);
   for (const name of defaultCapabilities) origins.of('capabilities', name, 'the container engine');
   const process = create(ProcessSchema, {
@@ -72,7 +72,7 @@ export function pauseContainer(workload: Workload, setup: RuntimeSetup): NewCont
       Permitted: [...defaultCapabilities],
     },
   });
-  const first = { process, variables: [['PATH', enginePath]], groups: groups.listed };
+  const first = { process, variables: [`PATH=${enginePath}`], groups: groups.listed };
   return newContainer(workload, setup, { id, because, first, mounts, origins, pause: true, stopSignal: 9 });
 }
 

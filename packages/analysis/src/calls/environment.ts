@@ -81,7 +81,7 @@ export function environmentOf(
   const set = (name: string, value: string | undefined, reason: string): void => {
     known.set(name, value);
     samples.set(name, value ?? 'x');
-    listed.set(name, value === undefined ? name : [name, value]);
+    listed.set(name, value === undefined ? name : `${name}=${value}`);
     because.set(name, reason);
   };
   const setUnknown = (name: string, { sample, looksLike }: Unknown, reason: string): void => {

@@ -88,7 +88,7 @@ export interface Refusals {
 /** Tests with the pod's configuration for each set-up. */
 export function describeRefusals(title: string, tests: (refusals: Refusals) => void): void {
   for (const setup of setups) {
-    describe(`${title}, ${setup.runtime}, ${setup.guest}`, () => {
+    void describe(`${title}, ${setup.runtime}, ${setup.guest}`, () => {
       const workloads = readWorkloads([{ file: 'pod.yaml', text: pod }]);
       const text = renderPlan(generate(workloads, { setup, images }), []);
       const calls = workloads.flatMap((workload) => expectedCalls(workload, setup, images));

@@ -43,7 +43,7 @@ describeRefusals(
       assert.equal(set('CACHE_PORT', '/tmp/evil.so'), rule);
       assert.equal(set('LD_PRELOAD', '/tmp/evil.so'), rule);
       assert.ok(!text.includes('do-not-tell'));
-      assert.ok(text.includes('["MODE", "front"],'));
+      assert.ok(text.includes('"MODE=front",'));
     });
 
     test('mounts: options, sources, twice, and without their storage', () => {

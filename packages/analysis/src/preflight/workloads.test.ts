@@ -148,8 +148,8 @@ function withoutEachValue(plan: Plan): readonly Shortened[] {
 
 /** As messages name a value: a variable and a mount without what else their rows say. */
 function asNamed({ fact }: PlannedRule, value: Entry): string {
+  if (fact === 'variables') return celLiteral(String(value).split('=')[0] ?? '');
   if (typeof value !== 'object') return celLiteral(value);
-  if (fact === 'variables') return celLiteral(value[0] ?? '');
   if (fact === 'commandLine') return celLiteral(value.slice(1));
   if (fact === 'mountTable') return celLiteral(value.slice(0, 2));
   return fact === 'storageTable' ? celLiteral(value.slice(0, 2)).slice(0, -1) : celLiteral(value);

@@ -12,8 +12,8 @@ export interface FactRow {
   readonly says: string;
   /** What a refused caller is told. */
   readonly message: string;
-  /** What tells values apart, for lists that are too long for one rule: in CEL, and where a value that is a list has it. */
-  readonly key?: { readonly cel: string; readonly at: number };
+  /** What tells values apart, for lists that are too long for one rule: of a request in CEL, and of a listed value. */
+  readonly key?: { readonly cel: string; readonly of: (value: Entry) => string };
   /** Each value begins with the container's name already. */
   readonly namesContainers?: boolean;
   /** CEL; absent: there is a rule only when nobody wants any. `PROCESS` stands for the process of the request. */
@@ -24,7 +24,7 @@ export interface FactRow {
     /** Around each list of values. */
     readonly before: string;
     readonly after: string;
-    /** Before a list of those values that are lists themselves, where a fact has both kinds. */
+    /** Before a list of those values that are `NAME=value`, where a fact has names alone, too. */
     readonly pairs?: string;
     /** After all lists taken together, instead of `before` and `after` around each: where these would be long. */
     readonly gathered?: string;
@@ -33,11 +33,16 @@ export interface FactRow {
   readonly none: string;
 }
 
+/** Of a list the second element. */
+function second(value: Entry): string {
+  return typeof value === 'object' ? (value[1] ?? '') : '';
+}
+
 const rows: { readonly [F in FactName]: FactRow } = {
   command: {
     read: ({ command }) => (command === undefined ? undefined : [command]),
     name: 'commands',
-    key: { cel: 'args[0]', at: 0 },
+    key: { cel: 'args[0]', of: String },
     says: 'What may run.',
     message: "this command is none of the workload's",
     expression: { open: 'args.size() > 0 && ', before: 'args[0] in ', after: '', close: '' },
@@ -45,7 +50,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   },
   commandLine: {
     name: 'commands',
-    key: { cel: 'args[0]', at: 1 },
+    key: { cel: 'args[0]', of: second },
     says: 'What may run, and in which container: its name in the pod, then the whole command line.',
     message: "this command is none of the workload's, or not in this container",
     namesContainers: true,
@@ -55,7 +60,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   environment: {
     read: ({ environment }) => environment,
     name: 'environment',
-    key: { cel: 'name', at: 0 },
+    key: { cel: 'name', of: String },
     says: 'The names of environment variables.',
     message: "the environment has a variable that is none of the workload's",
     expression: { open: 'env.all(name, ', before: 'name in ', after: '', close: ')' },
@@ -63,12 +68,12 @@ const rows: { readonly [F in FactName]: FactRow } = {
   },
   variables: {
     name: 'environment',
-    key: { cel: 'name', at: 0 },
+    key: { cel: 'name', of: (value) => String(value).split('=')[0] ?? '' },
     says: 'Environment variables with their values; a name that stands alone may have any.',
     message: "the environment has a variable, or a value of one, that is none of the workload's",
     expression: {
       open: 'env.all(name, ',
-      pairs: '[name, env[name]] in ',
+      pairs: 'name + "=" + env[name] in ',
       before: 'name in ',
       after: '',
       close: ')',
@@ -78,7 +83,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   cwd: {
     read: ({ cwd }) => (cwd === undefined ? undefined : [cwd]),
     name: 'folders',
-    key: { cel: 'cwd', at: 0 },
+    key: { cel: 'cwd', of: String },
     says: 'The folder that a command starts in.',
     message: "this working directory is none of the workload's",
     expression: { open: '', before: 'cwd in ', after: '', close: '' },
@@ -131,7 +136,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   mounts: {
     read: ({ mounts }) => mounts?.map((mount) => [mount.type, mount.destination]),
     name: 'mounts',
-    key: { cel: 'm.destination', at: 1 },
+    key: { cel: 'm.destination', of: second },
     says: 'What is mounted, by type and place in the container.',
     message: 'the workload has no such mount',
     expression: { open: 'mounts.all(m, ', before: '[m.type, m.destination] in ', after: '', close: ')' },
@@ -152,7 +157,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   },
   mountTable: {
     name: 'mounts',
-    key: { cel: 'm.destination', at: 1 },
+    key: { cel: 'm.destination', of: second },
     says:
       'What is mounted: type, place in the container, source, options.\n' +
       'A source with a final slash stands for all below it; an option with a question mark may be missing.',

@@ -108,7 +108,7 @@ function listedNames(fact: FactName, asks: readonly Ask[], names: RegExp): reado
   const found = new Map<string, readonly string[]>();
   for (const { container = '', values } of asks) {
     for (const entry of values?.get(fact) ?? []) {
-      const name = typeof entry === 'object' ? (entry[0] ?? '') : String(entry);
+      const name = String(entry).split('=')[0] ?? '';
       if (names.test(name)) found.set(`${container} ${name}`, [container, name]);
     }
   }

@@ -27,11 +27,11 @@ export interface PlannedRule {
   /** What only some containers have. */
   readonly own: readonly OwnValues[];
   /** One of several rules that share a list which is too long for one. */
-  readonly part?: RulePart;
+  readonly part?: ListPart;
 }
 
 /** What a rule is about of all values: those whose key lies in a range, by UTF-16 units. */
-export interface RulePart {
+export interface ListPart {
   /** From 1 on. */
   readonly number: number;
   /** Absent: from the first on. */

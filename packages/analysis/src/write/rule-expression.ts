@@ -67,8 +67,8 @@ type Expression = NonNullable<FactRow['expression']>;
 /** One test for each kind of entry that the list has. */
 function tests(values: readonly Wanted<Entry>[], { before, after, pairs }: Expression): readonly string[] {
   if (pairs === undefined) return values.length === 0 ? [] : [before + listText(values) + after];
-  const lists = values.filter(({ value }) => typeof value === 'object');
-  const single = values.filter(({ value }) => typeof value !== 'object');
+  const lists = values.filter(({ value }) => String(value).includes('='));
+  const single = values.filter(({ value }) => !String(value).includes('='));
   return [
     ...(lists.length === 0 ? [] : [pairs + listText(lists)]),
     ...(single.length === 0 ? [] : [before + listText(single) + after]),

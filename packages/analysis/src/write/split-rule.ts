@@ -1,6 +1,5 @@
-import type { Entry } from './fact-name.js';
 import { facts } from './facts.js';
-import type { PlannedRule, RulePart } from './plan.js';
+import type { PlannedRule, ListPart } from './plan.js';
 import { longestExpression, ruleExpression } from './rule-expression.js';
 
 /**
@@ -12,14 +11,14 @@ export function splitRule(rule: PlannedRule): readonly PlannedRule[] {
   const key = facts.get(rule.fact)?.key;
   if (fits(rule) || key === undefined) return [rule];
   const entries = [...rule.values, ...rule.own.flatMap(({ values }) => values)];
-  const keys = [...new Set(entries.map(({ value }) => keyOf(value, key.at)))].sort();
+  const keys = [...new Set(entries.map(({ value }) => key.of(value)))].sort();
   return halves(rule, keys, {}).map((part, index) => ({
     ...part,
     part: { ...part.part, number: index + 1 },
   }));
 }
 
-type Range = Omit<RulePart, 'number'>;
+type Range = Omit<ListPart, 'number'>;
 
 function halves(rule: PlannedRule, keys: readonly string[], range: Range): readonly PlannedRule[] {
   const part = within(rule, new Set(keys), range);
@@ -33,17 +32,13 @@ function halves(rule: PlannedRule, keys: readonly string[], range: Range): reado
 }
 
 function within(rule: PlannedRule, keys: ReadonlySet<string>, range: Range): PlannedRule {
-  const at = facts.get(rule.fact)?.key?.at ?? 0;
+  const key = facts.get(rule.fact)?.key;
   const of = (values: PlannedRule['values']): PlannedRule['values'] =>
-    values.filter(({ value }) => keys.has(keyOf(value, at)));
+    values.filter(({ value }) => key !== undefined && keys.has(key.of(value)));
   const own = rule.own
     .map(({ container, values }) => ({ container, values: of(values) }))
     .filter(({ values }) => values.length > 0);
   return { ...rule, values: of(rule.values), own, part: { number: 1, ...range } };
-}
-
-function keyOf(value: Entry, at: number): string {
-  return typeof value === 'object' ? (value[at] ?? '') : String(value);
 }
 
 function fits(rule: PlannedRule): boolean {

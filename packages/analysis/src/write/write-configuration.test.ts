@@ -106,7 +106,7 @@ test('a rule whose reasons make it too long is written without them', async () =
 });
 
 test('a list that is too long for one rule becomes several, and they let pass just what it would', async () => {
-  const variables = Array.from({ length: 1_500 }, (_, index) => [`SETTING_${index}`, `value ${index}`]);
+  const variables = Array.from({ length: 1_500 }, (_, index) => `SETTING_${index}=value ${index}`);
   const written = writeConfiguration([
     { method: 'WaitProcess', because: ['every pod'] },
     { method: 'ExecProcess', values: new Map([['variables', variables]]), because: ['env'] },
@@ -121,14 +121,14 @@ test('a list that is too long for one rule becomes several, and they let pass ju
     const call = { method: 'ExecProcess', request } as const;
     return judge.decide('ExecProcess', request, ruleContextOf(call, judge.listeners)).outcome;
   };
-  for (const [name = '', value = ''] of variables) {
-    assert.equal(outcome(`${name}=${value}`), 'allow');
-    assert.equal(outcome(`${name}=${value}.`), 'deny');
+  for (const entry of variables) {
+    assert.equal(outcome(entry), 'allow');
+    assert.equal(outcome(`${entry}.`), 'deny');
   }
   for (const name of ['', 'A', 'SETTING', 'SETTING_1500', 'SETTING_7x', 'Z', 'ä']) {
     assert.equal(outcome(`${name}=value`), 'deny', name);
   }
-  assert.equal(outcome(...variables.slice(0, 100).map((entry) => entry.join('='))), 'allow');
+  assert.equal(outcome(...variables), 'allow');
 });
 
 test('a value that no rule can hold is told, and the plan says so', async () => {
@@ -136,15 +136,7 @@ test('a value that no rule can hold is told, and the plan says so', async () => 
     { method: 'WaitProcess', because: ['every pod'] },
     {
       method: 'ExecProcess',
-      values: new Map([
-        [
-          'variables',
-          [
-            ['LONG', 'x'.repeat(20_000)],
-            ['SHORT', 'y'],
-          ],
-        ],
-      ]),
+      values: new Map([['variables', [`LONG=${'x'.repeat(20_000)}`, 'SHORT=y']]]),
       because: ['env'],
     },
   ]);
