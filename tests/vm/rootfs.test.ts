@@ -20,7 +20,7 @@ describe('a guest on a disk that the initramfs knows by its root hash', { skip }
 
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('boots to an agent that listens, in less memory than the disk is large', async () => {
+  it('boots to an agent that listens, in 256 MB', async () => {
     const machine = await boot(image, join(folder, 'good'), { bare: true, disks: [disk], memory: 256 });
     await machine.line(listening);
     await machine.kill();
