@@ -18,8 +18,14 @@ export function listenEventfd(
     register(eventfd);
     const [decoy, other] = syscalls.socketpair(Socket.Unix, Socket.Stream | Socket.NonBlock, 0);
     const socket = new NetSocket({ fd: decoy, readable: true, writable: false });
-    syscalls.dup3(eventfd, decoy, Open.CloseOnExec);
-    syscalls.close(other);
+    try {
+      syscalls.dup3(eventfd, decoy, Open.CloseOnExec);
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    } finally {
+      syscalls.close(other);
+    }
     // What is read is the sum of what was added, and empties it.
     socket.on('data', raised);
     // Who waits for nothing but this has nothing left to do.

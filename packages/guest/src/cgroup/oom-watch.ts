@@ -36,8 +36,9 @@ export class OomWatch {
   }
 
   add(containerId: string, paths: CgroupPaths): void {
+    const seen = oomKills(paths);
     const endNotice = noticeOfOom(paths, this.#syscalls, () => this.check(containerId));
-    this.#watched.set(containerId, { paths, seen: oomKills(paths), endNotice });
+    this.#watched.set(containerId, { paths, seen, endNotice });
     this.#pollWhileAwaited();
   }
 
