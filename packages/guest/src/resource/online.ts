@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
+import { readIfThere } from '../read-if-there.js';
 import { parseCpuList } from './cpu-list.js';
 
 /** How long a CPU that was plugged may take to appear, and how often is looked for it. */
@@ -16,12 +17,13 @@ export interface OnlineRequest {
   readonly cpuOnly: boolean;
 }
 
-/** Brings plugged CPUs and memory blocks into use. `sys`: `/sys`. Throws `exhausted` when CPUs do not come in time. */
+/** Brings plugged CPUs and memory blocks into use. `sys`: `/sys`. Throws `exhausted` when CPUs cannot come or do not in time. */
 export async function bringOnline(
   { cpus, cpuOnly }: OnlineRequest,
   sys: string,
   timing: { readonly waitMs: number; readonly pollMs: number } = { waitMs, pollMs },
 ): Promise<void> {
+  refuseMoreThanPossible(cpus, sys);
   const start = performance.now();
   for (;;) {
     online(
@@ -40,6 +42,15 @@ export async function bringOnline(
     await delay(timing.pollMs);
   }
   if (!cpuOnly) online(join(sys, 'devices/system/memory'), /^memory\d+$/, Infinity);
+}
+
+/** What this kernel can never have is not waited for: calls that change something would wait behind it. */
+function refuseMoreThanPossible(cpus: number, sys: string): void {
+  const file = join(sys, 'devices/system/cpu/possible');
+  const text = readIfThere(file);
+  const possible = text === undefined ? Infinity : parseCpuList(text).length;
+  if (cpus > possible)
+    throw new GuestError('exhausted', `${cpus} CPUs were asked for, and ${file} says ${possible}`);
 }
 
 /** The numbers of the CPUs in use. */

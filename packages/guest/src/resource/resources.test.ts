@@ -80,6 +80,15 @@ test('no more CPUs are switched on than were asked for, and ones that do not com
   await bringOnline({ cpus: 1, cpuOnly: true }, sys, quick);
 });
 
+test('more CPUs than the kernel can ever have are not waited for', async () => {
+  const sys = tree({ [`${cpu}/online`]: '0\n', [`${cpu}/possible`]: '0-3\n' });
+  const forEver = { waitMs: Infinity, pollMs: 1 };
+  await assert.rejects(bringOnline({ cpus: 2 ** 32 - 1, cpuOnly: true }, sys, forEver), {
+    kind: 'exhausted',
+    message: /4294967295 CPUs were asked for, and .*\/possible says 4/,
+  });
+});
+
 test('memory is told by address where the kernel takes it', () => {
   const sys = tree({ [`${memory}/probe`]: '' });
   probeMemory([0x1_0000_0000n], sys);
