@@ -9,13 +9,13 @@ import { planBundle } from './bundle-plan.mjs';
 import { cpioArchive } from './image-archive.mjs';
 import { cached, dependencyOf, resolvePackages, run, unpackPackages } from './image-packages.mjs';
 import { rootfsDisk, rootfsInitramfs } from './image-rootfs.mjs';
-import { guestTree, programs } from './image-tree.mjs';
+import { agentPath, guestTree, programs } from './image-tree.mjs';
 
 /** What `--with` knows beside the optional parts. */
 const loopback = 'loopback';
 
 /**
- * Builds into a folder: `vmlinuz`, `initrd`, and `manifest.json`, which has the digest of every input. `files` are put into
+ * Builds into a folder: `vmlinuz`, `initrd`, the agent's wrapper and bundle, and `manifest.json`, which has the digest of every input. `files` are put into
  * the image as they are: `{ path, data, mode }`; `level` is zstd's, 19 for the smallest. The same inputs give the same bytes.
  */
 export async function buildImage({
@@ -82,6 +82,7 @@ export async function buildImage({
     join(out, 'vmlinuz'),
     readFileSync(join(kernelFiles.folder, 'boot', `vmlinuz-${release}`)),
   );
+  place(join(out, 'kata-agent'), tree.find(({ path }) => path === agentPath).data, 0o755);
   const initrd = place(join(out, 'initrd'), compressed);
   const disks = disk === undefined ? [] : [{ ...place(join(out, 'root.erofs'), disk.disk), hash: disk.hash }];
   const manifest = {
@@ -104,8 +105,8 @@ function chooseParts(wanted) {
   return parts.filter(({ name, optional }) => !optional || wanted.includes(name));
 }
 
-function place(path, data) {
-  writeFileSync(`${path}.new`, data);
+function place(path, data, mode = 0o644) {
+  writeFileSync(`${path}.new`, data, { mode });
   renameSync(`${path}.new`, path);
   return { path, bytes: data.length, sha256: sha256(data) };
 }

@@ -10,6 +10,9 @@ const libraryFolders = ['/usr/lib/x86_64-linux-gnu', '/usr/lib', '/usr/lib64'];
 const node = '/usr/bin/node';
 const home = '/usr/lib/kata-agent';
 
+/** The wrapper, where Kata has its agent. */
+export const agentPath = '/usr/bin/kata-agent';
+
 /** Folders that are empty in the image, for what is mounted or written there. */
 const emptyFolders = ['/proc', '/sys', '/dev', '/run', '/tmp', '/root', '/var', '/etc/kata-agent', '/.root'];
 
@@ -48,7 +51,7 @@ export function guestTree({
   for (const path of bundleFiles(bundle))
     add({ path: join(home, path), data: readFileSync(join(bundle, path)), mode: 0o644, part: 'agent' });
   const wrapper = wrapperProgram([node, join(home, 'kata-agent.mjs'), ...agentArguments]);
-  add({ path: '/usr/bin/kata-agent', data: wrapper, mode: 0o755, part: 'agent' });
+  add({ path: agentPath, data: wrapper, mode: 0o755, part: 'agent' });
   add({ path: '/init', link: 'usr/bin/kata-agent', part: 'agent' });
   add({ path: '/usr/sbin/init', link: '../bin/kata-agent', part: 'agent' });
 
