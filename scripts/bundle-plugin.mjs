@@ -41,28 +41,19 @@ const asked = Symbol('resolved by esbuild itself');
  * handler is exported is found by looking for the function itself, so that the real table stays the only list.
  */
 async function tableWithout(leftOut) {
-  const [{ handlers }, { isNotBuilt }] = await Promise.all(['table', 'not-built'].map(load));
+  const { handlers } = await load('table');
   const exported = await exportedFunctions();
   const imports = [];
   const rows = [];
   for (const { name, localName } of AgentService.methods) {
     if (leftOut.has(name)) continue;
-    const handler = handlers[localName];
-    if (isNotBuilt(handler)) {
-      rows.push(`${localName}: notBuilt(${JSON.stringify(name)})`);
-      continue;
-    }
-    const place = exported.get(handler);
+    const place = exported.get(handlers[localName]);
     if (place === undefined)
       throw new Error(`services/table.ts: ${localName} is not a function that a module of services exports`);
     imports.push(`import { ${place.name} as ${localName} } from './${place.module}.js';`);
     rows.push(localName);
   }
-  return [
-    `import { notBuilt } from './not-built.js';`,
-    ...imports,
-    `export const handlers = { ${rows.join(', ')} };`,
-  ].join('\n');
+  return [...imports, `export const handlers = { ${rows.join(', ')} };`].join('\n');
 }
 
 /** Each function that a module of `services` exports, with its place. */
