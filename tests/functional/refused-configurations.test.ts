@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, test } from 'node:test';
+import { AgentProcess } from '../harness/agent-process.js';
 import { agentProgram } from '../harness/repository.js';
 
 /** A document that must keep the agent from starting, and what it says about it. */
@@ -136,4 +137,32 @@ describe('a configuration that is wrong keeps the agent from listening', () => {
     for (const place of [':2:1:', ':3:19:', ':5:22:'])
       assert.ok(run.stderr.includes(place), `${place} in\n${run.stderr}`);
   });
+
+  it('--check and --explain say it in JSON as kata-agent-ctl config does', () => {
+    const path = join(folder, 'fine.toml');
+    write('[api]\nallowed_endpoints = ["@pod", "@pod"]\n')(path);
+    for (const task of ['--check', '--explain']) {
+      const args = [agentProgram, task, '--format', 'json', '-c', path];
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      assert.equal(status, 0, stderr);
+      const value = JSON.parse(stdout) as { ok: boolean; diagnostics: { severity: string }[] };
+      assert.equal(value.ok, true);
+      assert.deepEqual(
+        value.diagnostics.map(({ severity }) => severity),
+        ['warning'],
+      );
+    }
+  });
+});
+
+test('an address that cannot be had ends with 3, and says what would mend it', async () => {
+  const { code, stderr } = await AgentProcess.run({
+    config: '[api]\nallowed_endpoints = ["@pod"]\n',
+    args: ['--server-addr', 'unix:///nothing/of/ours.sock'],
+  });
+  assert.equal(code, 3, stderr);
+  assert.match(
+    stderr,
+    /listener server_addr at unix:\/\/\/nothing\/of\/ours\.sock: .*the folder of the socket has to be there/,
+  );
 });

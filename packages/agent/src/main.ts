@@ -91,9 +91,15 @@ async function run(line: CommandLine): Promise<number> {
     const explanation = explainConfiguration(configuration, (method) =>
       gate.decide(listener?.name ?? '', method),
     );
-    print(line.format === 'json' ? JSON.stringify(explanation) : renderExplanation(explanation));
+    const { warnings: diagnostics } = configuration;
+    print(
+      line.format === 'json'
+        ? JSON.stringify({ ok: true, ...explanation, diagnostics })
+        : renderExplanation(explanation),
+    );
   } else if (line.format === 'json') {
-    print(JSON.stringify({ ok: true, digest: configuration.digest, warnings: configuration.warnings }));
+    // As kata-agent-ctl config check has it.
+    print(JSON.stringify({ ok: true, digest: configuration.digest, diagnostics: configuration.warnings }));
   } else {
     print(`The configuration is right. Digest: ${configuration.digest}`);
   }

@@ -23,13 +23,26 @@ export async function openListener(
   address: Address,
   mode: number,
 ): Promise<void> {
-  if (address.kind !== 'vsock') return listenUnix(syscalls, server, address, { mode });
+  if (address.kind !== 'vsock') {
+    try {
+      return await listenUnix(syscalls, server, address, { mode });
+    } catch (error) {
+      throw new Error(`${(error as Error).message}${unixHelp(error)}`, { cause: error });
+    }
+  }
   await checkExchange(syscalls, checkPatienceMs);
   try {
     await listenVsock(syscalls, server, address);
   } catch (error) {
     throw new Error(`${(error as Error).message}${vsockHelp(error, address.cid)}`, { cause: error });
   }
+}
+
+function unixHelp(error: unknown): string {
+  if (hasCode(error, 'ENOENT'))
+    return ': the folder of the socket has to be there, or server_addr be another';
+  if (hasCode(error, 'EADDRINUSE')) return ': another program listens there';
+  return '';
 }
 
 function vsockHelp(error: unknown, cid: number): string {
