@@ -137,9 +137,9 @@ test('rules that cannot all be set leave the filter as it was', async () => {
   });
   assert.deepEqual(tools.runs, [
     'iptables-restore --test --wait',
-    'iptables-save',
+    'iptables-save --counters',
     'iptables-restore --wait',
-    'iptables-restore --wait',
+    'iptables-restore --wait --counters',
   ]);
   const hopeless = new ScriptedTools([fine, before, refused, refused]);
   await assert.rejects(replacePacketFilter('v6', Buffer.from('x'), hopeless), {
