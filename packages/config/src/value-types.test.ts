@@ -5,6 +5,7 @@ import { boolean } from './value-types/boolean.js';
 import { deniedOutput } from './value-types/denied-output.js';
 import { duration, writeDuration } from './value-types/duration.js';
 import { countOrMax, integer, port, seconds } from './value-types/integer.js';
+import { register } from './value-types/register.js';
 import { oneOf } from './value-types/one-of.js';
 import { release } from './value-types/release.js';
 import { serverAddress } from './value-types/server-address.js';
@@ -104,6 +105,20 @@ test('whole numbers keep within their bounds, however large the text', () => {
     ['0', '2147484'],
   );
   assert.equal(port.write(1024), '1024');
+});
+
+test('a register is one that a guest can extend', () => {
+  texts(
+    register,
+    [
+      ['0', 0],
+      ['16', 16],
+      ['23', 23],
+    ],
+    ['17', '22', '24', '-1', '', '023'],
+  );
+  tomls(register, [[toml(8n), 8]], [toml(17n), toml(22n), toml(24n), toml(-1n), toml('8')]);
+  assert.equal(register.write(23), '23');
 });
 
 test('a count without end has a word, and the number that Kata has for it', () => {

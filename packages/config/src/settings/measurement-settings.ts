@@ -1,6 +1,6 @@
 import type { MeasurementSettings } from '../configuration.js';
-import { integer } from '../value-types/integer.js';
 import { oneOf } from '../value-types/one-of.js';
+import { register } from '../value-types/register.js';
 import type { Setting } from './setting.js';
 
 const common = {
@@ -29,7 +29,7 @@ export const measurementSettings: {
   pcr: {
     ...common,
     key: 'pcr',
-    type: integer({ min: 0, max: 23, what: 'a register of a TPM' }),
+    type: register,
     default: 23,
     purpose: 'The register of the TPM. Those from 16 on can be reset by the guest.',
     example: '23',

@@ -1,0 +1,21 @@
+import { expected, type Reading, read, type ValueType } from './value-type.js';
+
+const said = 'a register of a TPM that a guest can extend, from 0 to 16, or 23';
+
+/** A PCR. Those from 17 to 22 are extended by a machine's dynamic launch alone (TCG PC Client Platform TPM Profile). */
+export const register: ValueType<number> = {
+  name: 'integer, from 0 to 16, or 23',
+  schema: {
+    anyOf: [
+      { type: 'integer', minimum: 0, maximum: 16 },
+      { type: 'integer', minimum: 23, maximum: 23 },
+    ],
+  },
+  fromToml: (value) => (value.kind === 'integer' ? within(value.value) : expected(said)),
+  fromText: (text) => (/^\d{1,2}$/.test(text) ? within(BigInt(text)) : expected(said)),
+  write: String,
+};
+
+function within(value: bigint): Reading<number> {
+  return (value >= 0n && value <= 16n) || value === 23n ? read(Number(value)) : expected(said);
+}
