@@ -54,10 +54,19 @@ export function unpackPackages(packages, cache, say) {
     const target = join(downloads, sha256);
     run('dpkg', ['-x', archive, target]);
     rmSync(archive);
-    renameSync(target, join(cache, sha256));
+    moveInto(target, join(cache, sha256));
   }
   rmSync(downloads, { recursive: true, force: true });
   return packages.map((one) => ({ ...one, folder: join(cache, one.sha256) }));
+}
+
+/** Two builds at the same time unpack the same bytes: the second finds the folder of the first there. */
+function moveInto(from, to) {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+  }
 }
 
 /** Does nothing when it was done before with the same inputs: their digest is the file's name. */
