@@ -3,11 +3,14 @@ import * as file from './file.js';
 import type { HandlerTable } from './handler.js';
 import * as memory from './memory.js';
 import * as network from './network.js';
+import * as observation from './observation.js';
 import * as policy from './policy.js';
 import * as process from './process.js';
 import * as resources from './resources.js';
 import * as sandbox from './sandbox.js';
 import * as stdio from './stdio.js';
+import * as template from './template.js';
+import * as volumes from './volumes.js';
 
 /** The map of the agent: from each method of AgentService to its handler. They meet nowhere else. */
 export const handlers: HandlerTable = {
@@ -37,9 +40,9 @@ export const handlers: HandlerTable = {
   copyFile: file.copyFile,
   setPolicy: policy.setPolicy,
 
-  updateEphemeralMounts: resources.updateEphemeralMounts,
-  removeStaleVirtiofsShareMounts: resources.removeStaleVirtiofsShareMounts,
-  getDiagnosticData: resources.getDiagnosticData,
+  updateEphemeralMounts: volumes.updateEphemeralMounts,
+  removeStaleVirtiofsShareMounts: volumes.removeStaleVirtiofsShareMounts,
+  getDiagnosticData: observation.getDiagnosticData,
   updateInterface: network.updateInterface,
   updateRoutes: network.updateRoutes,
   listInterfaces: network.listInterfaces,
@@ -47,15 +50,15 @@ export const handlers: HandlerTable = {
   addARPNeighbors: network.addARPNeighbors,
   getIPTables: network.getIPTables,
   setIPTables: network.setIPTables,
-  getMetrics: resources.getMetrics,
+  getMetrics: observation.getMetrics,
   memAgentMemcgSet: memory.memAgentMemcgSet,
   memAgentCompactSet: memory.memAgentCompactSet,
   onlineCPUMem: resources.onlineCPUMem,
-  reseedRandomDev: resources.reseedRandomDev,
+  reseedRandomDev: template.reseedRandomDev,
   memHotplugByProbe: resources.memHotplugByProbe,
-  setGuestDateTime: resources.setGuestDateTime,
+  setGuestDateTime: template.setGuestDateTime,
   addSwap: resources.addSwap,
   addSwapPath: resources.addSwapPath,
-  getVolumeStats: resources.getVolumeStats,
-  resizeVolume: resources.resizeVolume,
+  getVolumeStats: volumes.getVolumeStats,
+  resizeVolume: volumes.resizeVolume,
 };
