@@ -126,3 +126,12 @@ export function bootstrap(set) {
   compile();
   return installDebianPackages(set);
 }
+
+/** The same for a program that can do nothing without them: it ends with 1, and says what to install. */
+export function bootstrapAll(set) {
+  const missing = bootstrap(set);
+  if (missing.length === 0) return;
+  const names = missing.join(', ');
+  console.error(`missing Debian packages: ${names} (as root: apt-get install ${missing.join(' ')})`);
+  process.exit(1);
+}

@@ -2,7 +2,7 @@
 
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bootstrap, root } from './bootstrap.mjs';
+import { bootstrapAll, root } from './bootstrap.mjs';
 
 const usage = `npm run image [-- OPTIONS]
   --config FILE      the configuration in the image, /etc/kata-agent/config.toml; the bundle has what FILE serves, no more
@@ -41,15 +41,7 @@ if (options.help) {
   console.log(usage);
   process.exit(0);
 }
-if (!options.compiled) {
-  const missing = bootstrap('image');
-  if (missing.length > 0) {
-    console.error(
-      `missing Debian packages: ${missing.join(', ')} (as root: apt-get install ${missing.join(' ')})`,
-    );
-    process.exit(1);
-  }
-}
+if (!options.compiled) bootstrapAll('image');
 const { buildImage } = await import('./image-build.mjs');
 try {
   const built = await buildImage({

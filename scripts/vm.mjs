@@ -5,7 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bootstrap, root } from './bootstrap.mjs';
+import { bootstrapAll, root } from './bootstrap.mjs';
 
 const usage = `npm run vm [-- OPTIONS] [COMMAND…]
   --config FILE      the configuration in the guest; default: examples/open.toml
@@ -24,15 +24,7 @@ if (options.help) {
   console.log(usage);
   process.exit(0);
 }
-if (!options.compiled) {
-  const missing = bootstrap('vm');
-  if (missing.length > 0) {
-    console.error(
-      `missing Debian packages: ${missing.join(', ')} (as root: apt-get install ${missing.join(' ')})`,
-    );
-    process.exit(1);
-  }
-}
+if (!options.compiled) bootstrapAll('vm');
 const { buildVmImage, firstProgram } = await import('./vm-image.mjs');
 const { startMachine } = await import('./vm-machine.mjs');
 const { agentPort, stopPort, shellPort } = await import('./vm-ports.mjs');

@@ -87,9 +87,8 @@ async function run(line: CommandLine): Promise<number> {
   if (line.format === 'text') printDiagnostics(configuration.warnings);
   if (line.task === 'explain') {
     const gate = agentGate(configuration);
-    const [listener] = configuration.listeners;
-    const explanation = explainConfiguration(configuration, (method) =>
-      gate.decide(listener?.name ?? '', method),
+    const explanation = explainConfiguration(configuration, (method, listener) =>
+      gate.decide(listener, method),
     );
     const { warnings: diagnostics } = configuration;
     print(

@@ -50,8 +50,9 @@ export async function startAgent(
   const { audit: record } = configuration;
   protectFromOomKiller(log);
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
-  const measured = await measureConfiguration(configuration, { bootId: bootId(), log });
-  const audit = await openAuditLog({ ...record, bootId: bootId() }).catch((error: unknown) => {
+  const boot = bootId();
+  const measured = await measureConfiguration(configuration, { bootId: boot, log });
+  const audit = await openAuditLog({ ...record, bootId: boot }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
   });
   const ending = new Ending(log);
@@ -59,7 +60,7 @@ export async function startAgent(
   try {
     await audit.boot({ ...bootFacts(configuration), measured });
     const policy = await Policy.of(agentGate(configuration), configuration);
-    const keptPolicies = KeptPolicies.open(keptPoliciesFile, bootId());
+    const keptPolicies = KeptPolicies.open(keptPoliciesFile, boot);
     await restorePolicies(keptPolicies, policy, log);
     const readers = new Readers(policy, configuration.listeners);
     const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);

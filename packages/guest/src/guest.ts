@@ -11,6 +11,15 @@ import { recover } from './recover/recover.js';
 import { Sandbox } from './sandbox.js';
 import { translated } from './translate-error.js';
 
+interface Parts {
+  readonly context: GuestContext;
+  readonly sandbox: Sandbox;
+  readonly containers: Map<string, Container>;
+  readonly changes: SerialQueue;
+  /** Asked when a change's turn has come. */
+  readonly check: (() => void) | undefined;
+}
+
 /**
  * What there is in the guest. What can be done with it are the functions of `perform`, one a file: each is reached from
  * its handler alone, so that a bundle without the handler is without the work too (R13). Every failure of theirs is a
@@ -22,12 +31,16 @@ import { translated } from './translate-error.js';
 export class Guest {
   readonly context: GuestContext;
   readonly sandbox: Sandbox;
-  readonly containers: Map<string, Container> = new Map();
-  readonly #changes: SerialQueue = new SerialQueue();
+  readonly containers: Map<string, Container>;
+  readonly #changes: SerialQueue;
+  readonly #check: (() => void) | undefined;
 
-  private constructor(context: GuestContext) {
+  private constructor({ context, sandbox, containers, changes, check }: Parts) {
     this.context = context;
-    this.sandbox = new Sandbox(context);
+    this.sandbox = sandbox;
+    this.containers = containers;
+    this.#changes = changes;
+    this.#check = check;
   }
 
   /**
@@ -37,7 +50,13 @@ export class Guest {
   static async open(options: GuestOptions): Promise<Guest> {
     const context = await openContext(options);
     try {
-      const guest = new Guest(context);
+      const guest = new Guest({
+        context,
+        sandbox: new Sandbox(context),
+        containers: new Map(),
+        changes: new SerialQueue(),
+        check: undefined,
+      });
       await recover(guest);
       return guest;
     } catch (error) {
@@ -48,7 +67,12 @@ export class Guest {
 
   /** Runs a task that changes the sandbox or a container, after those that were asked for before. */
   change<T>(task: () => Promise<T>): Promise<T> {
-    return this.#changes.run(() => translated(task));
+    return this.#changes.run(() =>
+      translated(async () => {
+        this.#check?.();
+        return task();
+      }),
+    );
   }
 
   /**
@@ -56,12 +80,8 @@ export class Guest {
    * by may have changed while it waited. What it throws, a GuestError, is how the change fails.
    */
   forCall(check: () => void): Guest {
-    const change: Guest['change'] = (task) =>
-      this.change(async () => {
-        check();
-        return task();
-      });
-    return Object.create(this, { change: { value: change } }) as Guest;
+    const { context, sandbox, containers } = this;
+    return new Guest({ context, sandbox, containers, changes: this.#changes, check });
   }
 
   /** Throws `invalid` when there is none. */

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readIfThere } from '../read-if-there.js';
 import type { Tools } from '../tool/tools.js';
 import { checkInterface } from './check-network.js';
 import { ip } from './ip.js';
@@ -87,12 +87,7 @@ async function takeName(link: Link, name: string, tools: Tools): Promise<void> {
 
 /** Whether the kernel has IPv6 and it is not switched off for new links. */
 function speaksV6(proc: string): boolean {
-  return ['all', 'default'].some((conf) => {
-    try {
-      return readFileSync(join(proc, `sys/net/ipv6/conf/${conf}/disable_ipv6`), 'utf8').trim() === '0';
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-      throw error;
-    }
-  });
+  return ['all', 'default'].some(
+    (conf) => readIfThere(join(proc, `sys/net/ipv6/conf/${conf}/disable_ipv6`))?.trim() === '0',
+  );
 }
