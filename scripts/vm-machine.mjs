@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Qmp } from './vm-qmp.mjs';
 
 const program = 'qemu-system-x86_64';
 
@@ -22,6 +23,7 @@ const firstDiskSlot = 0x10;
  * Boots. KVM is taken where it works, and emulation elsewhere.
  * `kernel`, `initrd`: files. `memory`: MB. `append`: words of the kernel's line. `forward`: TCP ports of the guest.
  * `disks`: files, in the order of PCI slots 0x10, 0x11, …; `share`: a folder for virtio-fs. `console`: a file for a copy.
+ * `args`: more of QEMU's own, as for memory that can grow.
  */
 export async function startMachine({
   kernel,
@@ -43,6 +45,7 @@ export async function startMachine({
     [
       ['-accel', accelerator(), '-cpu', 'max', '-smp', '2', '-m', String(memory)],
       ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
+      ['-qmp', `unix:${qmpSocket(folder)},server=on,wait=off`],
       ['-kernel', kernel, '-initrd', initrd],
       ['-append', ['console=ttyS0', 'panic=-1', 'quiet', ...append].join(' ')],
       ['-netdev', ['user', 'id=net', ...forwards(ports)].join(',')],
@@ -77,11 +80,13 @@ class Machine extends EventEmitter {
   /** The console's lines so far. */
   lines = [];
   #qemu;
+  #folder;
   #ports;
 
   constructor({ qemu, folder, ports, sharing, copy }) {
     super();
     this.#qemu = qemu;
+    this.#folder = folder;
     this.#ports = ports;
     const file = copy === undefined ? undefined : createWriteStream(copy);
     for (const stream of [qemu.stdout, qemu.stderr]) {
@@ -109,6 +114,11 @@ class Machine extends EventEmitter {
 
   connect(guest) {
     return connect({ host: '127.0.0.1', port: this.port(guest), allowHalfOpen: true });
+  }
+
+  /** The host's hands on the machine. QEMU serves one such connection at a time. */
+  qmp() {
+    return Qmp.open(qmpSocket(this.#folder));
   }
 
   /** Resolves with the first console line, past ones included, that has this in it; rejects when the machine ends. */
@@ -144,6 +154,10 @@ class Machine extends EventEmitter {
     this.#qemu.kill('SIGKILL');
     return this.ended;
   }
+}
+
+function qmpSocket(folder) {
+  return join(folder, 'qmp.sock');
 }
 
 function forwards(ports) {

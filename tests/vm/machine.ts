@@ -31,6 +31,16 @@ interface ImageOptions {
   /** Without the relay among the listener's peers. */
   readonly asItIs?: boolean;
   readonly rootfs?: boolean;
+  /** Optional parts, as for `npm run image`. */
+  readonly with?: readonly string[];
+}
+
+/** One connection to QEMU's machine protocol (scripts/vm-qmp.mjs). */
+export interface Qmp {
+  execute(name: string, args?: object): Promise<unknown>;
+  /** Resolves when the guest has let go of the device. */
+  unplug(id: string): Promise<void>;
+  close(): void;
 }
 
 /** A virtual machine (scripts/vm-machine.mjs). */
@@ -39,6 +49,7 @@ export interface Machine {
   readonly ended: Promise<number | null>;
   line(pattern: RegExp): Promise<string>;
   connect(guestPort: number): Socket;
+  qmp(): Promise<Qmp>;
   kill(): Promise<number | null>;
 }
 
@@ -47,6 +58,8 @@ interface BootOptions {
   readonly append?: readonly string[];
   readonly disks?: readonly string[];
   readonly share?: string;
+  /** More arguments of QEMU's own. */
+  readonly args?: readonly string[];
   /** Without the relay and its first program: the agent is the kernel's first. */
   readonly bare?: boolean;
   readonly overlay?: readonly ImageFile[];
