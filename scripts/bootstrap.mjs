@@ -35,6 +35,7 @@ const debianPackages = {
   vm: machinePackages,
   test: [
     ...machinePackages,
+    { name: 'binutils-aarch64-linux-gnu', command: 'aarch64-linux-gnu-objdump' },
     { name: 'e2fsprogs', command: 'mkfs.ext4' },
     { name: 'runc', command: 'runc' },
     { name: 'iproute2', command: 'ip' },

@@ -1,78 +1,103 @@
 // The program that starts the agent, whether as PID 1 or under systemd: one execve(2) with fixed arguments and an empty
 // environment (S23). The kernel hands words of its line that it does not know to init's environment, and all after `--`
 // to its arguments; a shell or a dynamic linker would read some of them before its first line runs. This one reads nothing,
-// since there is nothing in it that could: no interpreter, no C library, 12 instructions, written here as an ELF file.
+// since there is nothing in it that could: no interpreter, no C library, 13 instructions, written here as an ELF file.
 
-const base = 0x400000n;
+/** An address that both architectures load with one instruction; a multiple of the largest page, the 64 KiB of aarch64. */
+const base = 0x400000;
+const pageSize = 0x10000;
 const headerSize = 64 + 56;
-const sys = { write: 1, execve: 59, exit: 60 };
 
-/** The bytes of an x86_64 program that runs `argv[0]` with `argv`, and says so on stderr when it cannot. */
-export function wrapperProgram(argv) {
-  const code = [];
-  const fixups = [];
-  const emit = (...bytes) => code.push(...bytes);
-  const immediate = (opcode, value) => emit(opcode, ...uint32(value));
-  // lea REGISTER, [rip + offset of a datum]
-  const address = (modrm, datum) => {
-    emit(0x48, 0x8d, modrm);
-    fixups.push({ at: code.length, datum });
-    emit(0, 0, 0, 0);
-  };
-  const [eax, edi, edx] = [0xb8, 0xbf, 0xba];
-  const [rdi, rsi, rdx] = [0x3d, 0x35, 0x15];
-  const call = (number) => {
-    immediate(eax, number);
-    emit(0x0f, 0x05);
-  };
-  const message = Buffer.from(`kata-agent: ${argv[0]} cannot be run\n`);
+/**
+ * By Node's name of an architecture: its number in an ELF header, those of its system calls, and how it puts a number or
+ * an address into the register of the nth argument (`at`: where that instruction is) and enters the kernel.
+ */
+const machines = {
+  x64: {
+    elf: 62,
+    numbers: { execve: 59, write: 1, exit: 60 },
+    // mov edi|esi|edx, VALUE. The upper half of the register becomes 0.
+    load: (argument, value) => [[0xbf, 0xbe, 0xba][argument], ...uint32(value)],
+    // mov eax, NUMBER; syscall
+    call: (number) => [0xb8, ...uint32(number), 0x0f, 0x05],
+  },
+  arm64: {
+    elf: 183,
+    numbers: { execve: 221, write: 64, exit: 93 },
+    load: (argument, value, at) => uint32(value > 0xffff ? adr(argument, value - at) : movz(argument, value)),
+    // movz w8, NUMBER; svc 0
+    call: (number) => [...uint32(movz(8, number)), ...uint32(0xd4000001)],
+  },
+};
 
-  address(rdi, 'path');
-  address(rsi, 'argv');
-  address(rdx, 'envp');
-  call(sys.execve);
-  immediate(edi, 2);
-  address(rsi, 'message');
-  immediate(edx, message.length);
-  call(sys.write);
-  immediate(edi, 127);
-  call(sys.exit);
+/** movz wREGISTER, VALUE: 16 bits, the rest of the register becomes 0. */
+function movz(register, value) {
+  return (0x52800000 | (value << 5) | register) >>> 0;
+}
 
-  const data = layOut(align(headerSize + code.length), argv, message);
-  for (const { at, datum } of fixups)
-    code.splice(at, 4, ...uint32(data.offsets[datum] - (headerSize + at + 4)));
-  const size = data.start + data.bytes.length;
-  const file = Buffer.alloc(size);
-  file.set(headers(size), 0);
-  file.set(code, headerSize);
-  file.set(data.bytes, data.start);
+/** adr xREGISTER, this instruction's address + DISTANCE (21 bits): the lowest two bits stand apart. */
+function adr(register, distance) {
+  return (0x10000000 | ((distance & 3) << 29) | (((distance >> 2) & 0x7ffff) << 5) | register) >>> 0;
+}
+
+/** The bytes of a program that runs `argv[0]` with `argv`, and says so on stderr when it cannot. */
+export function wrapperProgram(argv, architecture = process.arch) {
+  const machine = machines[architecture];
+  if (machine === undefined)
+    throw new Error(`no wrapper for ${architecture}: there is one for ${Object.keys(machines).join(', ')}`);
+  // No instruction's length depends on what it loads, so a first round tells where the data begins.
+  const size = headerSize + instructions(machine, layOut(base, argv)).length;
+  const data = layOut(base + align(size), argv);
+  const file = Buffer.alloc(data.start - base + data.bytes.length);
+  file.set(headers(machine, file.length), 0);
+  file.set(instructions(machine, data), headerSize);
+  file.set(data.bytes, data.start - base);
   return file;
 }
 
-/** The pointers first, for their alignment, then the texts that they point to. */
-function layOut(start, argv, message) {
-  const pointers = 8 * (argv.length + 2);
+function instructions(machine, { path, argv, envp, message, messageLength }) {
+  const code = [];
+  const call = (name, ...values) => {
+    for (const [argument, value] of values.entries())
+      code.push(...machine.load(argument, value, base + headerSize + code.length));
+    code.push(...machine.call(machine.numbers[name]));
+  };
+  call('execve', path, argv, envp);
+  call('write', 2, message, messageLength);
+  call('exit', 127);
+  return code;
+}
+
+/** What the kernel is pointed to: the arrays of pointers first, for their alignment, then the texts. */
+function layOut(start, argv) {
   const texts = argv.map((text) => Buffer.from(`${text}\0`));
-  const bytes = Buffer.alloc(pointers + texts.reduce((sum, text) => sum + text.length, 0) + message.length);
-  let at = pointers;
-  const offsets = { argv: start, envp: start + 8 * (argv.length + 1), path: start + pointers };
+  const message = Buffer.from(`kata-agent: ${argv[0]} cannot be run\n`);
+  const arrays = Buffer.alloc(8 * (argv.length + 2)); // each ends with a null
+  const path = start + arrays.length;
+  let at = path;
   for (const [index, text] of texts.entries()) {
-    bytes.writeBigUInt64LE(base + BigInt(start + at), 8 * index);
-    bytes.set(text, at);
+    arrays.writeBigUInt64LE(BigInt(at), 8 * index);
     at += text.length;
   }
-  bytes.set(message, at);
-  return { start, bytes, offsets: { ...offsets, message: start + at } };
+  return {
+    start,
+    argv: start,
+    envp: path - 8,
+    path,
+    message: at,
+    messageLength: message.length,
+    bytes: Buffer.concat([arrays, ...texts, message]),
+  };
 }
 
 /** ELF header and one loadable segment, the whole file (elf(5)). Nothing in it is writable. */
-function headers(size) {
+function headers({ elf }, size) {
   const header = Buffer.alloc(headerSize);
   header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]); // 64 bits, little-endian, version 1
   header.writeUInt16LE(2, 16); // an executable
-  header.writeUInt16LE(62, 18); // x86_64
+  header.writeUInt16LE(elf, 18);
   header.writeUInt32LE(1, 20);
-  header.writeBigUInt64LE(base + BigInt(headerSize), 24); // the entry
+  header.writeBigUInt64LE(BigInt(base + headerSize), 24); // the entry
   header.writeBigUInt64LE(64n, 32); // where the program headers are
   header.writeUInt16LE(64, 52);
   header.writeUInt16LE(56, 54);
@@ -80,17 +105,17 @@ function headers(size) {
   const segment = header.subarray(64);
   segment.writeUInt32LE(1, 0); // PT_LOAD
   segment.writeUInt32LE(5, 4); // to be read and executed
-  segment.writeBigUInt64LE(base, 16);
-  segment.writeBigUInt64LE(base, 24);
+  segment.writeBigUInt64LE(BigInt(base), 16);
+  segment.writeBigUInt64LE(BigInt(base), 24);
   segment.writeBigUInt64LE(BigInt(size), 32);
   segment.writeBigUInt64LE(BigInt(size), 40);
-  segment.writeBigUInt64LE(0x1000n, 48);
+  segment.writeBigUInt64LE(BigInt(pageSize), 48);
   return header;
 }
 
 function uint32(value) {
   const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
+  bytes.writeUInt32LE(value);
   return bytes;
 }
 
