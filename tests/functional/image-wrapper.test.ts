@@ -67,6 +67,20 @@ const disassemblers: Readonly<Record<Architecture, readonly [command: string, ma
   arm64: ['aarch64-linux-gnu-objdump', 'aarch64'],
 };
 
+const machineNames: Readonly<Record<Architecture, string>> = {
+  x64: 'Advanced Micro Devices X86-64',
+  arm64: 'AArch64',
+};
+
+/** What a file's headers say: machine, entry, and its segments with their rights. */
+function headersOf(program: Buffer): string {
+  const path = join(folder, 'headers');
+  writeFileSync(path, program);
+  const { status, stdout, stderr } = spawnSync('readelf', ['-hlW', path], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
 /** The instructions between the headers and the data, one a line: mnemonic and operands. */
 function disassembled(architecture: Architecture, program: Buffer, end: number): readonly string[] {
   const path = join(folder, `disassembled-${architecture}`);
@@ -133,12 +147,18 @@ function runWrapper(
 
 for (const architecture of ['x64', 'arm64'] as const) {
   describe(`the program before the agent, for ${architecture}`, () => {
-    const argv = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.mjs'];
+    // The last word puts the message at an odd address, to which `adr` has to reach as well.
+    const argv = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.mjs', 'x'];
 
     it('is execve, write and exit, with these arguments and no environment', {
       skip: whyNotDisassembled(architecture) ?? false,
     }, () => {
       const program = wrapperProgram(argv, architecture);
+      const headers = headersOf(program);
+      assert.match(headers, new RegExp(`Machine: +${machineNames[architecture]}\n`));
+      assert.match(headers, /Entry point address: +0x400078\n/);
+      assert.equal(headers.match(/^ +LOAD /gm)?.length, 1);
+      assert.match(headers, / R E 0x10000\n/, 'to be read and executed, not written');
       // The data begins with the array of arguments, whose address the second instruction has.
       const all = disassembled(architecture, program, base + program.length);
       const data = Number(new RegExp(number).exec(all[1] ?? '')?.[1]);
