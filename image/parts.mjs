@@ -80,25 +80,6 @@ export const parts = [
     ],
     files: ['/usr/sbin/veritysetup'],
   },
-  {
-    name: 'tpm',
-    reason: 'extends the configuration into a TPM',
-    optional: true,
-    packages: [
-      'tpm2-tools',
-      'libtss2-esys-3.0.2-0t64',
-      'libtss2-mu-4.0.1-0t64',
-      'libtss2-rc0t64',
-      'libtss2-sys1t64',
-      'libtss2-tctildr0t64',
-      'libtss2-tcti-device0t64',
-      'libssl3t64',
-      'libefivar1t64',
-      'libcurl4t64',
-    ],
-    files: ['/usr/bin/tpm2', '/usr/lib/x86_64-linux-gnu/libtss2-tcti-device.so.0'],
-    links: { '/usr/bin/tpm2_pcrextend': 'tpm2', '/usr/bin/tpm2_pcrread': 'tpm2' },
-  },
 ];
 
 /** What opens the root file system, in the small initramfs before it. */

@@ -7,7 +7,7 @@ import { bootstrapAll, root } from './bootstrap.mjs';
 const usage = `npm run image [-- OPTIONS]
   --config FILE      the configuration in the image, /etc/kata-agent/config.toml; the bundle has what FILE serves, no more
   --require-config   the agent does not start without one
-  --with PART        also PART: verity, tpm, or loopback (vsock inside the guest); may be repeated
+  --with PART        also PART: verity, or loopback (vsock inside the guest); may be repeated
   --rootfs           a disk with a read-only root (erofs, dm-verity), and a small initramfs that opens it
   --fast             compress in 2 s instead of a minute, and 6 MB larger
   --out DIR          default: build/image

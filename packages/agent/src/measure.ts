@@ -6,7 +6,6 @@ import {
   type RegisterReport,
   rtmrRegister,
   tpmRegister,
-  tpmTools,
   tpmTransport,
 } from '@kata-agent/measurement';
 import { CannotApply } from './cannot-apply.js';
@@ -47,8 +46,7 @@ function registersOf({ measurement }: Configuration): Measurement['registers'] {
   const { tpm, pcr, rtmr } = measurement;
   const registers: Measurement['registers'][number][] = [];
   if (tpm !== 'off') {
-    const tools = tpmTools({ transport: tpmTransport(process.env), path: process.env['PATH'] });
-    registers.push({ register: tpmRegister(pcr, tools), need: tpm });
+    registers.push({ register: tpmRegister(pcr, tpmTransport(process.env)), need: tpm });
   }
   if (rtmr !== 'off') registers.push({ register: rtmrRegister(), need: rtmr });
   return registers;

@@ -5,5 +5,4 @@ export { MeasurementError } from './measurement-error.js';
 export type { Register } from './register.js';
 export { rtmrRegister } from './rtmr-register.js';
 export { tpmRegister } from './tpm-register.js';
-export { type RunTool, tpmTools } from './tpm-tools.js';
 export { tpmTransport } from './tpm-transport.js';

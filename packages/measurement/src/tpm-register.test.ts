@@ -1,86 +1,158 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { MeasurementError, type RunTool, tpmRegister, tpmTools, tpmTransport } from './index.js';
+import { MeasurementError, tpmRegister, tpmTransport } from './index.js';
 
-// As tpm2-tools 5.7 print them.
-const getcap =
-  'selected-pcrs:\n  - sha1: [ ]\n  - sha256: [ 0, 1, 8, 9, 23 ]\n  - sha384: [ 0, 1, 8, 9, 23 ]\n  - sha512: [ 0, 1 ]\n';
-const pcrread = `  sha256:\n    8 : 0x${'AB'.repeat(32)}\n  sha384:\n    8 : 0x${'CD'.repeat(48)}\n`;
+const hex = (...parts: readonly string[]): Buffer => Buffer.from(parts.join('').replaceAll(' ', ''), 'hex');
 
-/** Answers by command, and the argument vectors that were run. */
-function tools(answers: Readonly<Record<string, string>>): RunTool & { readonly ran: string[][] } {
-  const ran: string[][] = [];
-  const run: RunTool = async (command, args) => {
-    ran.push([command, ...args]);
-    return answers[command] ?? '';
-  };
-  return Object.assign(run, { ran });
+/** An answer without sessions: its tag, its length, its result, and what follows. */
+function answer(result: string, ...parts: readonly string[]): Buffer {
+  const body = hex(...parts);
+  const length = (10 + body.length).toString(16).padStart(8, '0');
+  return Buffer.concat([hex('8001', length, result), body]);
 }
 
-test('the banks that have the register are read and extended, each in one call', async () => {
-  const run = tools({ tpm2_getcap: getcap, tpm2_pcrread: pcrread });
-  const register = tpmRegister(8, run);
+// SHA-1 with no register, SHA-256 with 8 and 23, SHA-384 with 8.
+const banks = answer(
+  '00000000',
+  '00 00000005 00000003',
+  '0004 03 000000',
+  '000b 03 000180',
+  '000c 03 000100',
+);
+const values = answer(
+  '00000000',
+  '00000007 00000002',
+  '000b 03 000100',
+  '000c 03 000100',
+  '00000002',
+  `0020 ${'ab'.repeat(32)}`,
+  `0030 ${'cd'.repeat(48)}`,
+);
+
+/** A TPM that has an answer for each code of a command, and keeps what it was asked. */
+function tpm(answers: Readonly<Record<string, Buffer>>) {
+  const asked: string[] = [];
+  const transport = async (command: Uint8Array): Promise<Uint8Array> => {
+    const text = Buffer.from(command).toString('hex');
+    asked.push(text);
+    return answers[text.slice(12, 20)] ?? Buffer.alloc(0);
+  };
+  return { transport, asked };
+}
+
+test('the banks that have the register are read and extended, each in one command', async () => {
+  const { transport, asked } = tpm({
+    '0000017a': banks,
+    '0000017e': values,
+    '00000182': hex('8002 00000013 00000000 00000000 0000 01 0000'),
+  });
+  const register = tpmRegister(8, transport);
   assert.deepEqual(await register.read(), { sha256: 'ab'.repeat(32), sha384: 'cd'.repeat(48) });
-  await register.extend({ sha256: 'aa', sha384: 'bb' });
-  assert.deepEqual(run.ran, [
-    ['tpm2_getcap', 'pcrs'],
-    ['tpm2_pcrread', 'sha256:8+sha384:8'],
-    ['tpm2_pcrextend', '8:sha256=aa,sha384=bb'],
+  await register.extend({ sha256: '11'.repeat(32), sha384: '22'.repeat(48) });
+  // As tpm2_getcap, tpm2_pcrread and tpm2_pcrextend send them.
+  assert.deepEqual(asked, [
+    hex('8001 00000016 0000017a 00000005 00000000 00000001').toString('hex'),
+    hex('8001 0000001a 0000017e 00000002 000b03000100 000c03000100').toString('hex'),
+    hex(
+      '8002 00000073 00000182 00000008 00000009 40000009 0000 00 0000 00000002',
+      `000b ${'11'.repeat(32)} 000c ${'22'.repeat(48)}`,
+    ).toString('hex'),
   ]);
 });
 
-test('a bank that cannot be extended, a register in no bank and an answer that cannot be read are errors', async () => {
-  const unknown = tpmRegister(0, tools({ tpm2_getcap: '  - sha256: [ 0 ]\n  - blake9: [ 0 ]\n' }));
-  await assert.rejects(unknown.read(), /bank blake9.*tpm2_pcrallocate/);
+test('a bank that cannot be extended, a register in no bank, a bank that is not told', async () => {
+  const unknown = answer('00000000', '00 00000005 00000002', '000b 03 000001', '0999 03 000001');
   await assert.rejects(
-    tpmRegister(22, tools({ tpm2_getcap: getcap })).read(),
+    tpmRegister(16, tpm({ '0000017a': unknown }).transport).read(),
+    /bank 0x999.*tpm2_pcrallocate/,
+  );
+  await assert.rejects(
+    tpmRegister(22, tpm({ '0000017a': banks }).transport).read(),
     /no bank of the TPM has PCR 22/,
   );
-  const half = tpmRegister(8, tools({ tpm2_getcap: getcap, tpm2_pcrread: '  sha256:\n    8 : 0xab\n' }));
-  await assert.rejects(half.read(), /did not tell PCR 8 of bank sha384/);
+  const half = answer(
+    '00000000',
+    '00000007 00000001',
+    '000b 03 000100',
+    '00000001',
+    `0020 ${'ab'.repeat(32)}`,
+  );
+  await assert.rejects(
+    tpmRegister(8, tpm({ '0000017a': banks, '0000017e': half }).transport).read(),
+    /does not tell PCR 8 of bank sha384/,
+  );
 });
 
-test('a command that is missing, that fails, or that reads its environment', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-agent-tools-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  const tool = (name: string, body: string): void => {
-    writeFileSync(join(folder, name), `#!/bin/sh\n${body}\n`);
-    chmodSync(join(folder, name), 0o755);
-  };
-  tool('tpm2_fails', 'echo "WARN: x" >&2; echo "ERROR: no such TPM" >&2; exit 1');
-  tool('tpm2_env', 'echo "$TPM2TOOLS_TCTI|$HOME|$1"');
-  const run = tpmTools({ transport: 'device:/dev/tpm7', path: folder });
-  await assert.rejects(run('tpm2_none', []), { message: 'tpm2_none is not there: install tpm2-tools' });
-  await assert.rejects(run('tpm2_fails', []), { message: 'tpm2_fails failed: no such TPM' });
-  assert.equal(await run('tpm2_env', ['$(id); x']), 'device:/dev/tpm7||$(id); x\n');
-});
-
-test('the environment can name a TPM or a swtpm, and nothing that is run or loaded', () => {
-  const of = (tcti: string | undefined, pid = 100): string => tpmTransport({ TPM2TOOLS_TCTI: tcti }, pid);
-  assert.equal(of(undefined), 'device:/dev/tpmrm0');
-  for (const good of [
-    'device:/dev/tpm0',
-    'device:/dev/tpmrm1',
-    'swtpm:path=/tmp/a-b/sock',
-    'swtpm:host=localhost,port=2321',
-  ]) {
-    assert.equal(of(good), good);
+test('a refusal of the TPM is told by its number; an answer that breaks off anywhere is an error', async () => {
+  const locked = tpm({ '00000182': answer('00000907') });
+  await assert.rejects(
+    tpmRegister(17, locked.transport).extend({ sha256: '11'.repeat(32) }),
+    /TPM2_PCR_Extend with 0x907: tpm2_rc_decode 0x907/,
+  );
+  for (const [code, whole] of [
+    ['0000017a', banks],
+    ['0000017e', values],
+  ] as const) {
+    for (let length = 0; length < whole.length; length++) {
+      const { transport } = tpm({
+        '0000017a': banks,
+        '0000017e': values,
+        [code]: whole.subarray(0, length),
+      });
+      await assert.rejects(tpmRegister(8, transport).read(), MeasurementError, `${code} ${length}`);
+    }
   }
+});
+
+test('over a socket: an answer in pieces, and one that never comes whole', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-agent-tpm-'));
+  const path = join(folder, 'socket');
+  let serve: (socket: Socket) => void = () => undefined;
+  const server = createServer((socket) => socket.once('data', () => serve(socket))).listen(path);
+  t.after(() => {
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+  const transport = tpmTransport({ TPM2TOOLS_TCTI: `swtpm:path=${path}` }, 100);
+  serve = (socket) => {
+    socket.write(banks.subarray(0, 5));
+    setImmediate(() => socket.write(banks.subarray(5)));
+  };
+  assert.deepEqual(Buffer.from(await transport(hex('00'))), banks);
+  serve = (socket) => socket.end(banks.subarray(0, 5));
+  assert.equal((await transport(hex('00'))).length, 5);
+});
+
+test('no TPM: an error that says where it was looked for', async () => {
+  await assert.rejects(tpmTransport({ TPM2TOOLS_TCTI: 'device:/dev/tpm77' }, 100)(hex('00')), {
+    name: 'MeasurementError',
+    message: /the TPM at \/dev\/tpm77 does not answer: ENOENT.*: it takes a guest with a TPM 2\.0/,
+  });
+  await assert.rejects(tpmTransport({ TPM2TOOLS_TCTI: 'swtpm:path=/nowhere/sock' }, 100)(hex('00')), {
+    message: /the TPM at \/nowhere\/sock does not answer: .*ENOENT/,
+  });
+});
+
+test('the environment can name a TPM or a swtpm, and nothing else', () => {
+  for (const good of [undefined, 'device:/dev/tpm0', 'device:/dev/tpmrm1', 'swtpm:path=/tmp/a-b/sock'])
+    assert.ok(tpmTransport({ TPM2TOOLS_TCTI: good }, 100));
   for (const bad of [
     '',
     'cmd:sh -c id',
     'libtcti.so',
     'device:/dev/../etc/x',
-    'swtpm:host=10.0.0.1,port=1',
+    'swtpm:host=localhost,port=2321',
     'tabrmd',
   ]) {
-    assert.throws(() => of(bad), MeasurementError, bad);
+    assert.throws(() => tpmTransport({ TPM2TOOLS_TCTI: bad }, 100), MeasurementError, bad);
   }
 });
 
-test('PID 1 does not listen to its environment, which the kernel line fills (S23)', () => {
-  assert.equal(tpmTransport({ TPM2TOOLS_TCTI: 'swtpm:path=/run/fake' }, 1), 'device:/dev/tpmrm0');
+test('PID 1 does not listen to its environment, which the kernel line fills (S23)', async () => {
+  const transport = tpmTransport({ TPM2TOOLS_TCTI: 'swtpm:path=/run/fake' }, 1);
+  await assert.rejects(transport(hex('00')), /\/dev\/tpmrm0/);
 });

@@ -1,0 +1,30 @@
+import { MeasurementError } from './measurement-error.js';
+
+/** Reads an answer of a TPM from its beginning on. All of it throws a MeasurementError where the answer is too short. */
+export class TpmAnswer {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes);
+  }
+
+  u8(): number {
+    return this.take(1).readUInt8();
+  }
+
+  u16(): number {
+    return this.take(2).readUInt16BE();
+  }
+
+  u32(): number {
+    return this.take(4).readUInt32BE();
+  }
+
+  take(length: number): Buffer {
+    const taken = this.#bytes.subarray(this.#at, this.#at + length);
+    if (taken.length < length) throw new MeasurementError('the answer of the TPM breaks off');
+    this.#at += length;
+    return taken;
+  }
+}
