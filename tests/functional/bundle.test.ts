@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { endpoints, methodNames } from '@kata-agent/catalogue';
+import { methodNames } from '@kata-agent/catalogue';
 import { AgentProcess } from '../harness/agent-process.js';
 import { repository } from '../harness/repository.js';
 import { sweep } from '../harness/sweep.js';
@@ -61,7 +61,7 @@ describe('a bundle that has everything', () => {
     const rows = search(out);
     for (const { functions, found } of rows) assert.equal(found, functions.length, functions.join());
     const searched = new Set(rows.flatMap(({ functions }) => functions.flat()));
-    for (const name of methodNames) assert.equal(searched.has(name), endpoints[name].built, name);
+    for (const name of methodNames) assert.ok(searched.has(name), name);
   });
 
   it('says nothing but its version', () => {

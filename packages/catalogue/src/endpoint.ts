@@ -26,8 +26,6 @@ export interface Endpoint {
    * of intent, even if it changes state.
    */
   readonly fold?: 'stream' | 'poll';
-  /** Whether this agent performs it. If not, it answers UNIMPLEMENTED, "not built yet". */
-  readonly built: boolean;
   /** When Kata's runtimes call it: the one in Go, and runtime-rs. */
   readonly clients: { readonly go: string; readonly rs: string };
 }

@@ -20,7 +20,6 @@ export const containerRows: EndpointRows<
     without: 'No container is made, so no pod starts.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'once a container, the pause container first',
       rs: 'once a container, the pause container first',
@@ -32,7 +31,6 @@ export const containerRows: EndpointRows<
     without: 'Containers are created but never run.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'once a container', rs: 'once a container' },
   },
   RemoveContainer: {
@@ -42,7 +40,6 @@ export const containerRows: EndpointRows<
     without: 'Containers cannot be removed; deleting the pod fails in the Go runtime unless it is forced.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'once a container, after WaitProcess', rs: 'once a container, after WaitProcess' },
   },
   UpdateContainer: {
@@ -52,7 +49,6 @@ export const containerRows: EndpointRows<
     without: 'Resizing a running container fails. A pod that is never resized notices nothing.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'when the resources of a container are updated',
       rs: 'when the resources of a container are updated',
@@ -66,7 +62,6 @@ export const containerRows: EndpointRows<
     without: 'kubectl top, autoscaling by use and the metrics of the pod have no figures.',
     release: '2.0.0',
     changes: false,
-    built: true,
     clients: { go: 'whenever containerd collects figures', rs: 'whenever containerd collects figures' },
   },
   PauseContainer: {
@@ -77,7 +72,6 @@ export const containerRows: EndpointRows<
     without: 'A container cannot be paused. Kubernetes never asks for it.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'when containerd is asked to pause', rs: 'when containerd is asked to pause' },
   },
   ResumeContainer: {
@@ -86,7 +80,6 @@ export const containerRows: EndpointRows<
     without: 'What was paused stays frozen and can only be removed; serve both or neither.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'when containerd is asked to resume', rs: 'when containerd is asked to resume' },
   },
 };

@@ -12,7 +12,6 @@ export const memoryRows: EndpointRows<
       'Containers are not created where the runtime sizes the machine by their limits, which is the default of both.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'after CreateContainer and at each update, unless the machine has a fixed size',
       rs: 'at each change of resources, unless the machine has a fixed size',
@@ -24,7 +23,6 @@ export const memoryRows: EndpointRows<
     without: 'Memory cannot be added where the machine gives no notice of it by itself (arm64 without ACPI).',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'after memory is added, if GetGuestDetails told of the probe file', rs: 'never' },
   },
   AddSwap: {
@@ -35,7 +33,6 @@ export const memoryRows: EndpointRows<
     without: 'Guests have no swap, which is off unless enable_guest_swap is set.',
     release: '2.2.0',
     changes: true,
-    built: true,
     clients: { go: 'when containers have swap and guest swap is on', rs: 'when guest swap is on' },
   },
   AddSwapPath: {
@@ -44,7 +41,6 @@ export const memoryRows: EndpointRows<
     without: 'Guests whose disks have no PCI path have no swap.',
     release: '3.15.0',
     changes: true,
-    built: true,
     clients: { go: 'never', rs: 'instead of AddSwap, where the device has no PCI path' },
   },
   MemAgentMemcgSet: {
@@ -54,7 +50,6 @@ export const memoryRows: EndpointRows<
     without: 'Its settings cannot be changed after start. The memory agent is off by default.',
     release: '3.13.0',
     changes: true,
-    built: true,
     clients: { go: 'never', rs: 'never; only tools such as kata-agent-ctl' },
   },
   MemAgentCompactSet: {
@@ -63,7 +58,6 @@ export const memoryRows: EndpointRows<
     without: 'Its settings cannot be changed after start. The memory agent is off by default.',
     release: '3.13.0',
     changes: true,
-    built: true,
     clients: { go: 'never', rs: 'never; only tools such as kata-agent-ctl' },
   },
 };

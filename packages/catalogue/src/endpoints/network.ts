@@ -18,7 +18,6 @@ export const networkRows: EndpointRows<
     without: 'The pod has no network; both runtimes give up when the pod has an interface.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'once an interface, before CreateSandbox; also when one is added later',
       rs: 'once an interface, before CreateSandbox; up to ten attempts',
@@ -30,7 +29,6 @@ export const networkRows: EndpointRows<
     without: 'The pod reaches its own subnet at most; both runtimes give up when there are routes to set.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'once, after the interfaces, before CreateSandbox',
       rs: 'once, after the neighbours, before CreateSandbox',
@@ -42,7 +40,6 @@ export const networkRows: EndpointRows<
     without: 'Nothing: no runtime asks. Tools for finding faults miss it.',
     release: '2.0.0',
     changes: false,
-    built: true,
     clients: { go: 'never by the shim; its library offers it', rs: 'never' },
   },
   ListRoutes: {
@@ -51,7 +48,6 @@ export const networkRows: EndpointRows<
     without: 'Nothing: no runtime asks. Tools for finding faults miss it.',
     release: '2.0.0',
     changes: false,
-    built: true,
     clients: { go: 'never by the shim; its library offers it', rs: 'never' },
   },
   AddARPNeighbors: {
@@ -62,7 +58,6 @@ export const networkRows: EndpointRows<
       'agent and goes on.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'once, after the routes, if there are static neighbours',
       rs: 'for static neighbours, before the routes',
@@ -74,7 +69,6 @@ export const networkRows: EndpointRows<
     without: 'kata-runtime iptables get fails.',
     release: '2.5.0',
     changes: false,
-    built: true,
     clients: {
       go: 'when an operator asks through the management socket of the shim',
       rs: 'when an operator asks through the management socket of the shim',
@@ -86,7 +80,6 @@ export const networkRows: EndpointRows<
     without: 'kata-runtime iptables set fails, and so do service meshes that are set up that way.',
     release: '2.5.0',
     changes: true,
-    built: true,
     clients: {
       go: 'when an operator asks through the management socket of the shim',
       rs: 'when an operator asks through the management socket of the shim',

@@ -9,7 +9,6 @@ export const observationRows: EndpointRows<'GetMetrics' | 'GetDiagnosticData'> =
     without: "kata-monitor shows the host's side alone. Pods work.",
     release: '2.0.0',
     changes: false,
-    built: true,
     clients: { go: 'at each scrape of kata-monitor', rs: "at each scrape of the shim's metrics" },
   },
   GetDiagnosticData: {
@@ -19,7 +18,6 @@ export const observationRows: EndpointRows<'GetMetrics' | 'GetDiagnosticData'> =
       'Without a shared filesystem Kubernetes shows no termination message. The runtimes warn and go on.',
     release: '3.29.0',
     changes: false,
-    built: true,
     clients: {
       go: 'without a shared filesystem: once a container, before RemoveContainer',
       rs: 'without a shared filesystem: once a container, before RemoveContainer',

@@ -19,7 +19,6 @@ export const processRows: EndpointRows<
     without: 'kubectl exec, exec probes and exec lifecycle hooks fail.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'once for each exec', rs: 'once for each exec' },
   },
   SignalProcess: {
@@ -28,7 +27,6 @@ export const processRows: EndpointRows<
     without: 'Containers cannot be stopped: deleting a pod waits for its grace period and then fails.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'at each stop (SIGTERM, then SIGKILL to all), and when containerd kills',
       rs: 'at each stop (SIGTERM, then SIGKILL to all), and when containerd kills',
@@ -40,7 +38,6 @@ export const processRows: EndpointRows<
     without: 'The runtime takes each process as ended with 255 at once; no pod works.',
     release: '2.0.0',
     changes: false,
-    built: true,
     clients: {
       go: 'once for each process, after its output ended',
       rs: 'once for each process, after its output ended; an error counts as exit code 255',
@@ -54,7 +51,6 @@ export const processRows: EndpointRows<
     release: '2.0.0',
     changes: true,
     fold: 'stream',
-    built: true,
     clients: { go: 'for each piece of input', rs: 'for each piece of input, and empty to close' },
   },
   ReadStdout: {
@@ -64,7 +60,6 @@ export const processRows: EndpointRows<
     release: '2.0.0',
     changes: false,
     fold: 'stream',
-    built: true,
     clients: {
       go: 'one call always waiting for each process, until its end of file',
       rs: 'one call always waiting for each process, until its end of file',
@@ -79,7 +74,6 @@ export const processRows: EndpointRows<
     release: '2.0.0',
     changes: false,
     fold: 'stream',
-    built: true,
     clients: {
       go: 'one call always waiting for each process without a terminal, until its end of file',
       rs: 'one call always waiting for each process without a terminal, until its end of file',
@@ -91,7 +85,6 @@ export const processRows: EndpointRows<
     without: 'With the Go runtime, a program that reads to the end of its input waits for ever.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'once, when the client closes its input', rs: 'never: it writes empty data' },
   },
   TtyWinResize: {
@@ -100,7 +93,6 @@ export const processRows: EndpointRows<
     without: 'Terminals keep their first size, and full-screen programs draw wrongly.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'at the start of a process with a terminal, and when the window changes',
       rs: 'at the start of a process with a terminal, and when the window changes',

@@ -20,7 +20,6 @@ export const sandboxRows: EndpointRows<
     without: 'No pod starts: both runtimes give up.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'once, after the network is set up', rs: 'once, after the network is set up' },
   },
   DestroySandbox: {
@@ -29,7 +28,6 @@ export const sandboxRows: EndpointRows<
     without: 'The Go runtime logs an error and stops the virtual machine; the guest gets no orderly end.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'once, last, after the last container is removed',
       rs: 'never: it stops the virtual machine',
@@ -43,7 +41,6 @@ export const sandboxRows: EndpointRows<
     without: 'No pod starts: both runtimes ask right after CreateSandbox and take an error as fatal.',
     release: '2.0.0',
     changes: false,
-    built: true,
     clients: { go: 'once, after CreateSandbox', rs: 'once, after CreateSandbox' },
   },
   GetOOMEvent: {
@@ -56,7 +53,6 @@ export const sandboxRows: EndpointRows<
     release: '2.0.0',
     changes: false,
     fold: 'poll',
-    built: true,
     clients: {
       go: 'one call always waiting, from the first start on; again a second after an error',
       rs: 'one call always waiting, from GetGuestDetails on; again at once after an error',
@@ -71,7 +67,6 @@ export const sandboxRows: EndpointRows<
       'Virtual machines cloned from one template start with the same random state. Others notice nothing.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'once, after a machine is taken from a template or cache', rs: 'never' },
   },
   SetGuestDateTime: {
@@ -82,7 +77,6 @@ export const sandboxRows: EndpointRows<
       'A guest taken from a template keeps the time of the template until something else sets its clock.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: { go: 'once, after a machine is taken from a template or cache', rs: 'never' },
   },
   SetPolicy: {
@@ -93,7 +87,6 @@ export const sandboxRows: EndpointRows<
     without: 'A pod with a policy annotation does not start. One without is not affected.',
     release: '3.3.0',
     changes: true,
-    built: true,
     clients: {
       go: 'once, before the network, if the pod has a policy; later when an operator sets one',
       rs: 'once, before CreateSandbox, if the pod has a policy; later when an operator sets one',

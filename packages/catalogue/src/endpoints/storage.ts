@@ -14,7 +14,6 @@ export const storageRows: EndpointRows<
       'With one it is not needed.',
     release: '2.0.0',
     changes: true,
-    built: true,
     clients: {
       go: 'without a shared filesystem: before CreateContainer, and when a watched volume changes',
       rs: 'without a shared filesystem: before CreateContainer, and when a watched volume changes',
@@ -28,7 +27,6 @@ export const storageRows: EndpointRows<
       'Such volumes keep the size of their first mount. The Go runtime takes UNIMPLEMENTED for an older agent.',
     release: '3.2.0',
     changes: true,
-    built: true,
     clients: { go: "after each resize of the machine's memory", rs: 'never' },
   },
   RemoveStaleVirtiofsShareMounts: {
@@ -38,7 +36,6 @@ export const storageRows: EndpointRows<
     without: 'With the Go runtime, removing a container fails unless it is forced.',
     release: '3.2.0',
     changes: true,
-    built: true,
     clients: { go: 'once a container, after RemoveContainer', rs: 'never' },
   },
   GetVolumeStats: {
@@ -47,7 +44,6 @@ export const storageRows: EndpointRows<
     without: 'kata-runtime direct-volume stats fails, and with it the figures of such volumes.',
     release: '2.4.0',
     changes: false,
-    built: true,
     clients: {
       go: "when a storage driver asks through the shim's management socket",
       rs: "when a storage driver asks through the shim's management socket",
@@ -59,7 +55,6 @@ export const storageRows: EndpointRows<
     without: 'Nothing that works today.',
     release: '2.4.0',
     changes: true,
-    built: true,
     clients: {
       go: "when a storage driver asks through the shim's management socket",
       rs: "when a storage driver asks through the shim's management socket",

@@ -116,11 +116,26 @@ export function readEntry(
   return given;
 }
 
-/** Reports the second of two tables of one name. */
-export function reportTwice(name: EntryTable, value: string, span: Span, before: Span, report: Report): void {
-  report.error(
-    span,
-    `there is a [[${name}]] with the name ${quote(value)} already, in ${before.file}:${before.line}`,
-    'give each a name of its own',
-  );
+/** Reads each table, until the report is full; the second of two that have one name is reported and left out. */
+export function readNamed<T extends { readonly name: string; readonly span: Span }>(
+  name: EntryTable,
+  tables: readonly TomlTable[],
+  read: (table: TomlTable, index: number) => T | undefined,
+  report: Report,
+): readonly T[] {
+  const found = new Map<string, T>();
+  for (const [index, table] of tables.entries()) {
+    if (report.full) break;
+    const entry = read(table, index);
+    if (entry === undefined) continue;
+    const before = found.get(entry.name);
+    if (before === undefined) found.set(entry.name, entry);
+    else
+      report.error(
+        entry.span,
+        `there is a [[${name}]] with the name ${quote(entry.name)} already, in ${before.span.file}:${before.span.line}`,
+        'give each a name of its own',
+      );
+  }
+  return Array.from(found.values());
 }

@@ -14,9 +14,7 @@ export type Decide = (
 export interface ExplainedEndpoint {
   readonly listener: string;
   readonly method: MethodName;
-  /** The configuration serves it. If it is not `built`, it answers UNIMPLEMENTED all the same. */
   readonly served: boolean;
-  readonly built: boolean;
   readonly reason: string;
   /** What each list and release says of it, in the order in which they are asked. */
   readonly voices: readonly Voice[];
@@ -59,7 +57,6 @@ export function explainEndpoint(
     listener,
     method,
     served: verdict === undefined ? allows : verdict.outcome === 'allow',
-    built: endpoints[method].built,
     reason: verdict?.reason ?? (why === undefined ? 'there is no document' : `${why.says} (${why.source})`),
     voices: said.map(({ source, says, allows }, index) => ({
       source,

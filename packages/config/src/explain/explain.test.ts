@@ -30,7 +30,6 @@ test('an explanation has every setting, every endpoint, and survives JSON', asyn
     listener: 'server_addr',
     method: 'ReadStdout',
     served: true,
-    built: true,
     reason: 'allowed_endpoints has "@logs" (/c.toml:3)',
     voices: [{ source: '/c.toml:3', says: 'allowed_endpoints has "@logs"', allows: true, decides: true }],
     rules: [],
@@ -39,7 +38,6 @@ test('an explanation has every setting, every endpoint, and survives JSON', asyn
     listener: 'server_addr',
     method: 'CopyFile',
     served: false,
-    built: true,
     reason: 'allowed_endpoints does not have it (/c.toml:3)',
     voices: [
       { source: '/c.toml:3', says: 'allowed_endpoints does not have it', allows: false, decides: true },

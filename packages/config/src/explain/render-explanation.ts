@@ -57,8 +57,8 @@ function renderRule({ name, source, enforcement, expression, endpoints }: Expand
 
 function renderEndpoints(title: string, endpoints: readonly ExplainedEndpoint[]): string {
   const width = Math.max(...endpoints.map(({ method }) => method.length));
-  const lines = endpoints.flatMap(({ method, served, built, reason, voices, rules }) => {
-    const status = served ? (built ? 'served    ' : 'not built ') : 'not served';
+  const lines = endpoints.flatMap(({ method, served, reason, voices, rules }) => {
+    const status = served ? 'served    ' : 'not served';
     return [
       `  ${method.padEnd(width)}  ${status}  ${reason}`,
       ...voices.filter(({ decides }) => !decides).map(({ source, says }) => `    ${source} said: ${says}`),

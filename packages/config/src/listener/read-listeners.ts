@@ -6,7 +6,7 @@ import {
   type EntryKeyRow,
   entryTables,
   readEntry,
-  reportTwice,
+  readNamed,
 } from '../document/entry-key.js';
 import type { Report } from '../report.js';
 import type { TomlEntry, TomlTable } from '../toml-value.js';
@@ -35,25 +35,16 @@ export function readListeners(
   report: Report,
 ): readonly ListenerEntry[] {
   if (entry === undefined) return [];
-  const listeners = new Map<string, ListenerEntry>();
-  const tables = entryTables('listener', entry.value, entry.span, report);
-  for (const [index, table] of tables.entries()) {
-    if (report.full) break;
-    if (role === 'base' && index > 0) {
-      report.error(
-        table.span,
-        'a second [[listener]] is not built yet',
-        'remove it: this version opens one listener',
-      );
-      continue;
-    }
-    const listener = readListener(table, role, options, report);
-    if (listener === undefined) continue;
-    const before = listeners.get(listener.name);
-    if (before !== undefined) reportTwice('listener', listener.name, listener.span, before.span, report);
-    else listeners.set(listener.name, listener);
-  }
-  return Array.from(listeners.values());
+  const read = (table: TomlTable, index: number): ListenerEntry | undefined => {
+    if (role !== 'base' || index === 0) return readListener(table, role, options, report);
+    report.error(
+      table.span,
+      'a second [[listener]] is not built yet',
+      'remove it: this version opens one listener',
+    );
+    return undefined;
+  };
+  return readNamed('listener', entryTables('listener', entry.value, entry.span, report), read, report);
 }
 
 function readListener(

@@ -9,7 +9,7 @@ import {
   type EntryValue,
   entryTables,
   readEntry,
-  reportTwice,
+  readNamed,
 } from '../document/entry-key.js';
 import type { Report } from '../report.js';
 import type { TomlEntry, TomlTable } from '../toml-value.js';
@@ -35,16 +35,7 @@ export async function readRules(
   const tables = entryTables('api.rule', entry.value, entry.span, report);
   if (tables.length === 0) return [];
   const checker = await options.rules();
-  const rules = new Map<string, Rule>();
-  for (const table of tables) {
-    if (report.full) break;
-    const rule = readRule(table, options, checker, report);
-    if (rule === undefined) continue;
-    const before = rules.get(rule.name);
-    if (before !== undefined) reportTwice('api.rule', rule.name, rule.span, before.span, report);
-    else rules.set(rule.name, rule);
-  }
-  return Array.from(rules.values());
+  return readNamed('api.rule', tables, (table) => readRule(table, options, checker, report), report);
 }
 
 function readRule(

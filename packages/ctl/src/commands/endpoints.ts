@@ -24,7 +24,7 @@ export const endpoints: CommandDefinition = {
   ],
   operands: [{ syntax: '[name]', says: 'a method or an @group' }],
   examples: [
-    { line: 'kata-agent-ctl endpoints', says: 'All methods, with what this agent has not built yet.' },
+    { line: 'kata-agent-ctl endpoints', says: 'All methods and groups.' },
     { line: 'kata-agent-ctl endpoints ExecProcess', says: 'All that is known of one.' },
     { line: 'kata-agent-ctl endpoints @pod', says: 'What a group is for and has in it.' },
   ],

@@ -3,11 +3,6 @@ import type { Style } from './style.js';
 import { renderTable } from './table.js';
 import { wrap } from './wrap.js';
 
-/** Whether a call of the method is performed, in two words. */
-export function builtText(endpoint: Pick<Endpoint, 'built'>): string {
-  return endpoint.built ? 'built' : 'not built yet';
-}
-
 /** How calls of the method are recorded. */
 export function recordText(endpoint: Pick<Endpoint, 'changes' | 'fold'>): string {
   if (endpoint.fold === 'stream') return 'counted, one record each 10 s for a stream';
@@ -19,19 +14,11 @@ export function recordText(endpoint: Pick<Endpoint, 'changes' | 'fold'>): string
 export function endpointsTable(names: readonly MethodName[], style: Style): string {
   const rows = names.map((name) => {
     const endpoint = endpoints[name];
-    return [
-      name,
-      endpoint.release,
-      builtText(endpoint),
-      endpoint.changes ? 'changes' : 'reads',
-      endpoint.groups.join(' '),
-    ];
+    return [name, endpoint.release, endpoint.changes ? 'changes' : 'reads', endpoint.groups.join(' ')];
   });
-  return renderTable([['METHOD', 'SINCE', 'BUILT', 'STATE', 'GROUPS'], ...rows], (cell, row, column) => {
-    if (row === 0) return style.bold(cell);
-    if (column === 2) return cell.startsWith('not') ? style.yellow(cell) : style.green(cell);
-    return cell;
-  });
+  return renderTable([['METHOD', 'SINCE', 'STATE', 'GROUPS'], ...rows], (cell, row) =>
+    row === 0 ? style.bold(cell) : cell,
+  );
 }
 
 /** A line for each group. */
@@ -51,7 +38,6 @@ export function endpointPage(endpoint: Endpoint, width: number, style: Style): s
     ['state', endpoint.changes ? 'changes it' : 'reads it'],
     ['groups', endpoint.groups.join(' ') || 'none'],
     ['recorded', recordText(endpoint)],
-    ['this agent', builtText(endpoint)],
   ]);
   const entries = [endpoint.method, ...endpoint.groups].map((entry) => `"${entry}"`);
   return [

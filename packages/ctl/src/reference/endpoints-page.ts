@@ -1,5 +1,5 @@
 import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
-import { builtText, recordText } from '../output/endpoint-text.js';
+import { recordText } from '../output/endpoint-text.js';
 import { code, markdownTable, pageHead } from './markdown.js';
 
 /** docs/reference/endpoints.md */
@@ -11,16 +11,14 @@ export function endpointsPage(): string {
     '`blocked_endpoints` take. ',
     '`grpc.Health` (`Check`, `Version`) is always served and stands in no list. ',
     '`kata-agent-ctl endpoints NAME` prints the same at a terminal.\n\n',
-    'A method that is not built yet answers `UNIMPLEMENTED`, whatever the configuration says.\n\n',
     markdownTable(
-      ['method', 'since', 'state', 'this agent', 'groups'],
+      ['method', 'since', 'state', 'groups'],
       methodNames.map((name) => {
         const endpoint = endpoints[name];
         return [
           `[${name}](#${name.toLowerCase()})`,
           endpoint.release,
           endpoint.changes ? 'changes' : 'reads',
-          builtText(endpoint),
           endpoint.groups.map(code).join(' '),
         ];
       }),
@@ -49,9 +47,8 @@ function memberText(name: (typeof methodNames)[number]): string {
 
 function endpointSection(name: (typeof methodNames)[number]): string {
   const endpoint = endpoints[name];
-  const built = endpoint.built ? '' : ' **Not built yet.**';
   return [
-    `\n### ${name}\n\n${endpoint.purpose}${built}\n\n`,
+    `\n### ${name}\n\n${endpoint.purpose}\n\n`,
     `- What a hostile caller gains: ${endpoint.exposure}\n`,
     `- Without it: ${endpoint.without}\n`,
     `- The Go runtime calls it: ${endpoint.clients.go}\n`,

@@ -1,5 +1,5 @@
 import { checkWorkload, type WorkloadReport } from '@kata-agent/analysis';
-import { endpoints, type MethodName, methodNames } from '@kata-agent/catalogue';
+import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
 import { compileGate } from '@kata-agent/gate';
 import type { CommandDefinition } from '../../cli/definition.js';
@@ -76,8 +76,6 @@ async function checkPods(configuration: Configuration, pods: Pods): Promise<read
 
 interface Summary {
   readonly served: readonly MethodName[];
-  /** Served by the configuration, but not performed by this agent. */
-  readonly notBuilt: readonly MethodName[];
   readonly notServed: readonly MethodName[];
 }
 
@@ -86,20 +84,15 @@ function summarise(configuration: Configuration): Summary {
   const gate = compileGate(configuration, { listeners: names });
   const allowed = new Set(names.flatMap((name) => gate.served(name)));
   return {
-    served: methodNames.filter((name) => allowed.has(name) && endpoints[name].built),
-    notBuilt: methodNames.filter((name) => allowed.has(name) && !endpoints[name].built),
+    served: methodNames.filter((name) => allowed.has(name)),
     notServed: methodNames.filter((name) => !allowed.has(name)),
   };
 }
 
-function summaryText({ served, notBuilt, notServed }: Summary, style: Style): string {
+function summaryText({ served, notServed }: Summary, style: Style): string {
   const part = (title: string, names: readonly MethodName[]): string =>
     names.length === 0
       ? ''
       : `${style.bold(`${title} (${names.length})`)}\n${wrap(names.join(' '), width, '  ')}`;
-  return [
-    part('served', served),
-    part('allowed, but not built yet in this agent', notBuilt),
-    part('not served', notServed),
-  ].join('');
+  return [part('served', served), part('not served', notServed)].join('');
 }
