@@ -28,6 +28,10 @@ test('every mistake has its place', () => {
       /^pod\.yaml:7:37: .*runAsUser has to be a whole number$/,
     ],
     [pod('      volumeMounts: [{ name: v, mountPath: /v }]\n'), /volumeMounts\[0\]: there is no volume "v"$/],
+    [pod('      comand: [sh]\n'), /^pod\.yaml:7:15: spec\.containers\[0\]\.comand is no field.*"command"\?$/],
+    [pod('      env: [{ name: A, valeu: b }]\n'), /env\[0\]\.valeu is no field .*"value"\?$/],
+    [pod('      securityContext: { runAsuser: 7 }\n'), /runAsuser is no field .*"runAsUser"\?$/],
+    [pod('  servicAccountName: s\n'), /^pod\.yaml:7:22: spec\.servicAccountName .*"serviceAccountName"\?$/],
     ['kind: Pod\nkind: Pod\n', /^pod\.yaml:2:1: .*unique/],
     ['kind: [\n', /^pod\.yaml:\d+:\d+: /],
     [`a: &a [x]\n${pod('')}b: *nobody\n`, /^pod\.yaml: Unresolved alias.*nobody/],
@@ -62,6 +66,8 @@ test('a bomb of aliases is refused', () => {
 test('what is not looked at is said', () => {
   const [workload] = read(pod('  hostNetwork: true\n'));
   assert.match(workload?.notes.join() ?? '', /hostNetwork/);
+  const [later] = read(pod('  quantumEntanglement: true\n'));
+  assert.deepEqual(later?.notes, ['spec.quantumEntanglement is not known and not looked at']);
 });
 
 test('the keys of ConfigMaps and Secrets in other files are known', () => {

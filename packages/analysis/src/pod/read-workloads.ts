@@ -1,6 +1,7 @@
 import { isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { readContainer } from './container.js';
 import { Field, WorkloadError } from './field.js';
+import { unknownFields } from './known-fields.js';
 import { optional } from './optional.js';
 import { type Volume, type Workload, type WorkloadKind, workloadKinds } from './workload.js';
 
@@ -152,7 +153,7 @@ function readClaim(field: Field): Volume {
 }
 
 function notesOf(pod: Field): readonly string[] {
-  const notes: string[] = [];
+  const notes = [...unknownFields(pod)];
   if (pod.get('hostNetwork')?.flag() === true) {
     notes.push(`${pod.path}.hostNetwork: Kata Containers does not run pods in the host's network`);
   }
