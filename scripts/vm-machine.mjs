@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Qmp } from './vm-qmp.mjs';
+import { startTpm } from './vm-tpm.mjs';
 
 const program = 'qemu-system-x86_64';
 
@@ -23,7 +24,7 @@ const firstDiskSlot = 0x10;
  * Boots. KVM is taken where it works, and emulation elsewhere.
  * `kernel`, `initrd`: files. `memory`: MB. `append`: words of the kernel's line. `forward`: TCP ports of the guest.
  * `disks`: files, in the order of PCI slots 0x10, 0x11, …; `share`: a folder for virtio-fs. `console`: a file for a copy.
- * `args`: more of QEMU's own, as for memory that can grow.
+ * `tpm`: a folder in which a TPM keeps its keys. `args`: more of QEMU's own, as for memory that can grow.
  */
 export async function startMachine({
   kernel,
@@ -33,12 +34,14 @@ export async function startMachine({
   forward = [],
   disks = [],
   share,
+  tpm: tpmState,
   console: copy,
   args = [],
 }) {
   const folder = mkdtempSync(join(tmpdir(), 'kata-vm-'));
   const ports = new Map();
   for (const port of forward) ports.set(port, await freePort());
+  const tpm = tpmState === undefined ? undefined : await startTpm(folder, tpmState);
   const sharing = share === undefined ? undefined : await startSharing(folder, share);
   const qemu = spawn(
     program,
@@ -57,11 +60,12 @@ export async function startMachine({
         `virtio-blk-pci,drive=disk${index},addr=0x${(firstDiskSlot + index).toString(16)}`,
       ]),
       sharing === undefined ? [] : sharingArguments(sharing.socket, memory),
+      tpm?.args ?? [],
       args,
     ].flat(),
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  return new Machine({ qemu, folder, ports, sharing, copy });
+  return new Machine({ qemu, folder, ports, helpers: [sharing?.process, tpm?.process], copy });
 }
 
 /**
@@ -83,7 +87,7 @@ class Machine extends EventEmitter {
   #folder;
   #ports;
 
-  constructor({ qemu, folder, ports, sharing, copy }) {
+  constructor({ qemu, folder, ports, helpers, copy }) {
     super();
     this.#qemu = qemu;
     this.#folder = folder;
@@ -99,7 +103,7 @@ class Machine extends EventEmitter {
     }
     /** QEMU's exit code, once the machine is off. */
     this.ended = once(qemu, 'close').then(([code]) => {
-      sharing?.process.kill();
+      for (const helper of helpers) helper?.kill();
       file?.end();
       rmSync(folder, { recursive: true, force: true });
       this.emit('end');

@@ -14,6 +14,7 @@ const usage = `npm run vm [-- OPTIONS] [COMMAND…]
   --memory MB        default: 512
   --append WORDS     words for the kernel's line
   --console FILE     default: build/vm/console.log
+  --tpm              a TPM, whose keys are kept in build/vm/tpm
   --with PART        as for npm run image
   --compiled         the packages are compiled: do not look again
 COMMAND is run once the agent listens, with KATA_AGENT_ADDRESS set, and the machine ends with it. Without one it runs
@@ -46,6 +47,7 @@ function commandLine() {
         memory: text,
         append: several,
         console: text,
+        tpm: flag,
         with: several,
         compiled: flag,
         help: flag,
@@ -60,7 +62,7 @@ function commandLine() {
 
 /** Options of the command are its own: ours end at the first word that belongs to none of them. */
 function firstWordOfCommand(words) {
-  const flags = ['--compiled', '--help'];
+  const flags = ['--compiled', '--help', '--tpm'];
   let at = 0;
   while (at < words.length && words[at].startsWith('--') && words[at] !== '--')
     at += flags.includes(words[at]) || words[at].includes('=') ? 1 : 2;
@@ -83,6 +85,7 @@ async function main() {
     forward: [agentPort, stopPort, shellPort],
     disks: options.disk,
     ...(options.virtiofs === undefined ? {} : { share: resolve(options.virtiofs) }),
+    ...(options.tpm ? { tpm: join(folder, 'tpm') } : {}),
     console: log,
   });
   try {

@@ -58,6 +58,8 @@ interface BootOptions {
   readonly append?: readonly string[];
   readonly disks?: readonly string[];
   readonly share?: string;
+  /** A folder in which a TPM keeps its keys. */
+  readonly tpm?: string;
   /** More arguments of QEMU's own. */
   readonly args?: readonly string[];
   /** Without the relay and its first program: the agent is the kernel's first. */

@@ -1,0 +1,52 @@
+// A TPM in software for a virtual machine.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/**
+ * Starts one that keeps its keys in `state`, a folder; its registers begin anew with each machine, as in hardware. Answers
+ * when QEMU can connect: the process, and QEMU's arguments. `folder`: for its socket.
+ */
+export async function startTpm(folder, state) {
+  mkdirSync(state, { recursive: true });
+  const socket = join(folder, 'tpm.sock');
+  const log = join(folder, 'swtpm.log');
+  const child = spawn(
+    'swtpm',
+    [
+      ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--log', `file=${log}`],
+      ['--ctrl', `type=unixio,path=${socket}`],
+    ].flat(),
+    { stdio: 'ignore' },
+  );
+  let failure;
+  child.once('error', (error) => {
+    failure = error;
+  });
+  while (!(await listens(socket))) {
+    if (failure !== undefined)
+      throw new Error(`swtpm: ${failure.message}: install the package swtpm`, { cause: failure });
+    if (child.exitCode !== null) throw new Error(`swtpm did not start: ${readFileSync(log, 'utf8')}`);
+    await pause(10);
+  }
+  return {
+    process: child,
+    args: [
+      ['-chardev', `socket,id=tpm,path=${socket}`],
+      ['-tpmdev', 'emulator,id=tpm0,chardev=tpm', '-device', 'tpm-crb,tpmdev=tpm0'],
+    ].flat(),
+  };
+}
+
+async function listens(path) {
+  const socket = connect(path);
+  const connected = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return connected;
+}

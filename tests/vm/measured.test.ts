@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fwCfgName } from '@kata-agent/config';
+import { clientProgram } from '../harness/repository.js';
+import { answerOf } from '../harness/sweep.js';
+import { whyNoTpm } from '../harness/swtpm.js';
+import {
+  agentIn,
+  boot,
+  type Image,
+  type ImageFile,
+  imageOf,
+  listening,
+  type Machine,
+  shell,
+  stop,
+  whyNoMachine,
+} from './machine.js';
+
+const skip = whyNoMachine() ?? whyNoTpm() ?? false;
+
+/** Narrower than the base: this is what the host delivers. */
+const narrow = '[api]\nblocked_endpoints = ["ExecProcess"]\n\n[limits]\ncontainers = 5\n';
+
+const base = (delivery: string, measurement = 'tpm = "require"'): string => `[api]
+allowed_endpoints = ["@pod", "ExecProcess"]
+
+[[listener]]
+name = "host"
+address = "vsock://-1:1024"
+peers = ["host", "cid:1"]
+
+[measurement]
+${measurement}
+${delivery}`;
+
+interface Digests {
+  readonly configuration: Readonly<
+    Record<'asIs' | 'asInitdata', { readonly digest: string; readonly pcr: Readonly<Record<string, string>> }>
+  >;
+  readonly lines: Readonly<Record<'pin' | 'initdataPin' | 'kernelLine', string>>;
+}
+
+interface BootRecord {
+  readonly digest: string;
+  readonly documents: readonly { readonly source: string; readonly binding?: string }[];
+  readonly measured: readonly { readonly register: string; readonly outcome: string }[];
+}
+
+describe('a guest that measures its configuration, and takes documents from the host (R8)', { skip }, () => {
+  let folder = '';
+  let image: Image;
+  let document = '';
+  let keys = '';
+  let count = 0;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-vm-measured-'));
+    document = join(folder, 'narrow.toml');
+    writeFileSync(document, narrow);
+    keys = join(folder, 'tpm');
+    image = await imageOf('bare', {});
+  });
+
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const configuration = (text: string): ImageFile => ({
+    path: '/etc/kata-agent/config.toml',
+    data: Buffer.from(text),
+    mode: 0o644,
+  });
+
+  /** What a person outside the guest computes: of the delivered document, behind these. */
+  function digests(before: readonly string[], ...more: readonly string[]): Digests {
+    const bases = before.flatMap((text, index) => {
+      const path = join(folder, `base-${index}.toml`);
+      writeFileSync(path, text);
+      return ['--base', path];
+    });
+    const args = [clientProgram, 'config', 'digest', document, ...bases, ...more, '--format', 'json'];
+    return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Digests;
+  }
+
+  async function under(
+    options: Parameters<typeof boot>[2],
+    work: (machine: Machine) => Promise<void>,
+  ): Promise<void> {
+    const machine = await boot(image, join(folder, String(++count)), options);
+    try {
+      await machine.line(listening);
+      await work(machine);
+      await stop(machine);
+    } finally {
+      await machine.kill();
+    }
+  }
+
+  async function bootRecord(machine: Machine): Promise<BootRecord> {
+    const [first = ''] = (await shell(machine, 'head -n 1 /run/kata-agent/audit.log')).split('\n');
+    return (JSON.parse(first) as { readonly facts: BootRecord }).facts;
+  }
+
+  /** The narrower document is in force: what it takes away is not served, and what it leaves is. */
+  async function isNarrowed(machine: Machine): Promise<void> {
+    const { agent, channel } = await agentIn(machine);
+    try {
+      assert.equal((await answerOf(agent.execProcess({ containerId: 'c' }))).code, 'UNIMPLEMENTED');
+      assert.notEqual((await answerOf(agent.startContainer({ containerId: 'c' }))).code, 'UNIMPLEMENTED');
+    } finally {
+      channel.close();
+    }
+  }
+
+  /** The kernel's own view of a register, by bank. */
+  async function register(machine: Machine, pcr = 23): Promise<ReadonlyMap<string, string>> {
+    const text = await shell(machine, `cd /sys/class/tpm/tpm0 && grep . pcr-*/${pcr}`);
+    return new Map(
+      Array.from(text.matchAll(/^pcr-(\w+)\/\d+:([\dA-F]+)$/gm), ([, bank = '', value = '']) => [
+        bank,
+        value.toLowerCase(),
+      ]),
+    );
+  }
+
+  function holds(banks: ReadonlyMap<string, string>, foretold: Readonly<Record<string, string>>): void {
+    for (const bank of ['sha256', 'sha384']) assert.equal(banks.get(bank), foretold[bank], bank);
+  }
+
+  it('by fw_cfg and on the kernel’s line: in the register, in the record, and in force before it listens', async () => {
+    const { pin, kernelLine } = digests([]).lines;
+    const text = base(`[delivery]\naccept = ["fw_cfg", "kernel_line"]\n${pin}\n`);
+    const options = {
+      overlay: [configuration(text)],
+      tpm: keys,
+      append: [kernelLine.split(' ')[0] ?? ''],
+      args: ['-fw_cfg', `name=${fwCfgName},file=${document}`],
+    };
+    await under(options, async (machine) => {
+      const foretold = digests([text, narrow]).configuration.asIs;
+      const facts = await bootRecord(machine);
+      assert.equal(facts.digest, foretold.digest);
+      assert.deepEqual(
+        facts.documents.map(({ binding }) => binding),
+        [undefined, 'pin', 'pin'],
+      );
+      assert.deepEqual(
+        facts.measured.map((one) => `${one.register} ${one.outcome}`),
+        ['PCR 23 extended'],
+      );
+      const said = machine.lines.filter((line) =>
+        /"msg":"(the configuration is measured|listening)"/.test(line),
+      );
+      assert.match(said[0] ?? '', /is measured/);
+      assert.match(said[1] ?? '', /"msg":"listening"/);
+      await isNarrowed(machine);
+
+      const banks = await register(machine);
+      holds(banks, foretold.pcr);
+      const log = join(folder, 'tpm-event-log');
+      const encoded = await shell(machine, 'base64 /run/kata-agent/measurement/tpm-event-log');
+      writeFileSync(log, Buffer.from(encoded, 'base64'));
+      const replayed = spawnSync('tpm2_eventlog', [log], { encoding: 'utf8' });
+      assert.equal(replayed.status, 0, replayed.stderr);
+      assert.ok(banks.size >= 2);
+      for (const [bank, value] of banks)
+        assert.ok(replayed.stdout.includes(`23 : 0x${value}`), `${bank}\n${replayed.stdout}`);
+    });
+  });
+
+  it('by an initdata disk: the same TPM begins anew with the machine', async () => {
+    const disk = join(folder, 'initdata.img');
+    const { initdataPin } = digests([], '--out', disk).lines;
+    const text = base(`[delivery]\naccept = ["initdata"]\n${initdataPin}\n`);
+    await under({ overlay: [configuration(text)], tpm: keys, disks: [disk] }, async (machine) => {
+      const foretold = digests([text]).configuration.asInitdata;
+      assert.equal((await bootRecord(machine)).digest, foretold.digest);
+      await isNarrowed(machine);
+      holds(await register(machine), foretold.pcr);
+      // Nobody asked for fw_cfg, so the kernel has not looked at what the host has there.
+      await shell(machine, 'test ! -e /sys/firmware/qemu_fw_cfg');
+    });
+  });
+
+  /** All that a guest says that must not start, until it is off. */
+  async function console(options: Parameters<typeof boot>[2]): Promise<string> {
+    const machine = await boot(image, join(folder, String(++count)), { bare: true, ...options });
+    await machine.ended;
+    const said = machine.lines.join('\n');
+    assert.match(said, /reboot: Power down/);
+    assert.doesNotMatch(said, /"msg":"listening"|Kernel panic|\n {4}at /);
+    return said;
+  }
+
+  it('a measurement that is required, and no TPM: it ends before it listens, and says why', async () => {
+    const said = await console({ overlay: [configuration(base(''))] });
+    assert.match(said, /PCR 23, which is required: the TPM at \/dev\/tpmrm0 does not answer: ENOENT/);
+    assert.match(said, /PID 1 ends with code 3; the machine is powered off/);
+  });
+
+  it('a document with another digest than the pinned one: the same', async () => {
+    const { pin } = digests([]).lines;
+    const changed = join(folder, 'changed.toml');
+    writeFileSync(changed, narrow.replace('5', '6'));
+    const said = await console({
+      overlay: [configuration(base(`[delivery]\naccept = ["fw_cfg"]\n${pin}\n`, 'tpm = "off"'))],
+      args: ['-fw_cfg', `name=${fwCfgName},file=${changed}`],
+    });
+    assert.match(said, /fw_cfg \(.*\) is not the document that was pinned/);
+    assert.match(said, /help: /);
+    assert.match(said, /PID 1 ends with code 3; the machine is powered off/);
+  });
+});
