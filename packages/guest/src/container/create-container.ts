@@ -12,6 +12,7 @@ import type { OciHooks, OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
 import { buildSpec } from '../spec/build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
+import { bindLocalVolumes } from '../spec/local-volumes.js';
 import { isBind } from '../spec/mounts.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
 import { writeSysctls } from '../spec/sysctls.js';
@@ -73,7 +74,7 @@ async function build(
     await context.storages.add(storage, { kind: 'container', id, bundle }, made);
   const rootfs = placeRootfs(bundle, requested.root, context, made);
   const { spec, networkSysctls, cgroup } = buildSpec(
-    withHooks(checkMountSources(requested, paths), sandbox),
+    withHooks(checkMountSources(bindLocalVolumes(requested, storages), paths), sandbox),
     {
       containerId: id,
       rootfs,
