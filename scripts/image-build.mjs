@@ -64,6 +64,7 @@ export async function buildImage({
     loopback: wanted.includes(loopback),
     agentArguments: [],
     files,
+    say,
   });
   let archive = cpioArchive(tree);
   const content = sha256(archive);

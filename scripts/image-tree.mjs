@@ -3,7 +3,8 @@ import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from '
 import { dirname, join, normalize } from 'node:path';
 import { bootModules, loopbackModule, otherModules } from '../image/parts.mjs';
 import { moduleFiles } from './image-modules.mjs';
-import { cached, run } from './image-packages.mjs';
+import { guestNode } from './image-node.mjs';
+import { run } from './image-packages.mjs';
 import { wrapperProgram } from './image-wrapper.mjs';
 
 const libraryFolders = ['/usr/lib/x86_64-linux-gnu', '/usr/lib', '/usr/lib64'];
@@ -37,6 +38,7 @@ export function guestTree({
   loopback,
   agentArguments,
   files,
+  say,
 }) {
   const tree = new Map();
   const add = (entry) => tree.set(entry.path, entry);
@@ -47,7 +49,7 @@ export function guestTree({
   add({ path: '/dev/null', device: [1, 3], mode: 0o666, part: 'folders' });
 
   addPrograms(add, packages, parts);
-  add({ path: node, data: strippedNode(cache), mode: 0o755, part: 'node' });
+  add({ path: node, data: guestNode(cache, say), mode: 0o755, part: 'node' });
   for (const path of bundleFiles(bundle))
     add({ path: join(home, path), data: readFileSync(join(bundle, path)), mode: 0o644, part: 'agent' });
   const wrapper = wrapperProgram([node, join(home, 'kata-agent.mjs'), ...agentArguments]);
@@ -143,19 +145,6 @@ function neededBy(path) {
   const libraries = [...text.matchAll(/\(NEEDED\)\s+Shared library: \[(.+)\]/g)].map(([, name]) => name);
   const interpreter = /Requesting program interpreter: .*\/([^/\]]+)\]/.exec(text)?.[1];
   return interpreter === undefined ? libraries : [...libraries, interpreter];
-}
-
-/** The Node.js that runs this script: without its symbols 10 MB less. */
-function strippedNode(cache) {
-  const path = process.execPath;
-  const { size, mtimeMs } = lstatSync(path);
-  return cached(cache, ['node', process.version, path, size, mtimeMs], '.node', () => {
-    const target = join(cache, `stripping-${process.pid}`);
-    run('strip', ['-o', target, path]);
-    const data = readFileSync(target);
-    run('rm', [target]);
-    return data;
-  });
 }
 
 /** Of koffi's libraries the one for Debian's C library. */
