@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Reaper } from '@kata-agent/linux';
+import { listenUevents, Reaper } from '@kata-agent/linux';
 import { CgroupAncestors } from './cgroup/cgroup-ancestors.js';
 import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
 import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
 import { DeviceWatch } from './device/device-watch.js';
+import { MemoryWatch } from './resource/memory-watch.js';
 import { SwapDevices } from './resource/swap.js';
 import { askFeatures } from './runtime/commands.js';
 import { Runtime } from './runtime/runtime.js';
@@ -69,6 +70,7 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
       oom: new OomWatch(syscalls),
       devices,
       tools,
+      memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(syscalls),
       storages: new StorageTable({ syscalls, paths, devices, tools, log }, records),
       records,

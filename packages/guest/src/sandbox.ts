@@ -164,7 +164,8 @@ export class Sandbox {
   }
 
   async #unwind(): Promise<readonly Error[]> {
-    const { swap, storages } = this.#context;
+    const { memory, swap, storages } = this.#context;
+    memory.stop();
     const failures = [...swap.release(), ...(await this.#made.unwind()), ...(await storages.clear())];
     for (const { message } of failures) this.#context.log('error', message);
     return failures;

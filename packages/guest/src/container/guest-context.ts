@@ -5,6 +5,7 @@ import type { DeviceWatch } from '../device/device-watch.js';
 import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Capabilities } from '../spec/build-spec.js';
+import type { MemoryWatch } from '../resource/memory-watch.js';
 import type { SwapDevices } from '../resource/swap.js';
 import type { GuestRecords } from '../state/guest-records.js';
 import type { Tools } from '../tool/tools.js';
@@ -26,6 +27,7 @@ export interface GuestContext {
   readonly oom: OomWatch;
   readonly devices: DeviceWatch;
   readonly tools: Tools;
+  readonly memory: MemoryWatch;
   readonly swap: SwapDevices;
   readonly storages: StorageTable;
   readonly records: GuestRecords;

@@ -41,7 +41,12 @@ export async function bringOnline(
     }
     await delay(timing.pollMs);
   }
-  if (!cpuOnly) online(join(sys, 'devices/system/memory'), /^memory\d+$/, Infinity);
+  if (!cpuOnly) bringMemoryOnline(sys);
+}
+
+/** Brings all blocks of memory into use that are there. `sys`: `/sys`. */
+export function bringMemoryOnline(sys: string): void {
+  online(join(sys, 'devices/system/memory'), /^memory\d+$/, Infinity);
 }
 
 /** What this kernel can never have is not waited for: calls that change something would wait behind it. */
@@ -68,8 +73,8 @@ function online(directory: string, name: RegExp, most: number): void {
   }
 }
 
-/** Whether the device was off and is on now. The first CPU of some machines has no switch. */
-function switchOn(file: string): boolean {
+/** Whether the device was off and is on now; `file` is its switch. The first CPU of some machines has none. */
+export function switchOn(file: string): boolean {
   try {
     if (readFileSync(file, 'utf8').trim() !== '0') return false;
     writeFileSync(file, '1');

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
-import { RecordingSyscalls } from '@kata-agent/linux';
+import { RecordingSyscalls, type UeventReceiver } from '@kata-agent/linux';
 import * as fc from 'fast-check';
 import { makeTree } from '../testing/tree.js';
 import { formatCpuList, parseCpuList } from './cpu-list.js';
 import { probeMemory } from './memory-probe.js';
+import { MemoryWatch } from './memory-watch.js';
 import { bringOnline, onlineCpus } from './online.js';
 import { reseedRandom } from './reseed-random.js';
 import { setClock } from './set-clock.js';
@@ -87,6 +88,54 @@ test('more CPUs than the kernel can ever have are not waited for', async () => {
     kind: 'exhausted',
     message: /4294967295 CPUs were asked for, and .*\/possible says 4/,
   });
+});
+
+test('memory that the kernel tells of later is switched on, and nothing else', () => {
+  const files = ['memory32', 'memory33', 'memory34'].map((name) => `${memory}/${name}/online`);
+  const sys = tree(Object.fromEntries([...files, `${cpu}/cpu1/online`].map((file) => [file, '0'])));
+  let kernel: UeventReceiver | undefined;
+  let listeners = 0;
+  const warnings: string[] = [];
+  const watch = new MemoryWatch({
+    sys,
+    listen: (to) => {
+      kernel = to;
+      listeners += 1;
+      return { close: () => void (listeners -= 1) };
+    },
+    log: (_level, text) => warnings.push(text),
+  });
+  watch.start();
+  watch.start();
+  assert.equal(listeners, 1);
+  const tell = (action: string, path: string): void =>
+    kernel?.event({ action, devicePath: `/${path}`, subsystem: 'memory' });
+  tell('add', `${memory}/memory32`);
+  tell('remove', `${memory}/memory33`);
+  tell('add', `${cpu}/cpu1`);
+  tell('add', `${memory}/memory33/../../cpu/cpu1`);
+  tell('add', `${memory}/memory99`);
+  const states = (): readonly string[] =>
+    [...files, `${cpu}/cpu1/online`].map((file) => readFileSync(join(sys, file), 'utf8'));
+  assert.deepEqual(states(), ['1', '0', '0', '0']);
+  kernel?.lost();
+  assert.deepEqual(states(), ['1', '1', '1', '0'], 'all of it, when words were lost');
+  assert.deepEqual(warnings, []);
+  kernel?.fault(new Error('deaf'));
+  assert.match(warnings.join(), /may not come into use by itself: Error: deaf/);
+  watch.stop();
+  assert.equal(listeners, 0);
+});
+
+test('without the kernel’s word of devices memory is only looked for when it is asked for', () => {
+  const warnings: string[] = [];
+  const listen = (): never => {
+    throw new Error('EPERM');
+  };
+  const watch = new MemoryWatch({ sys: '/nowhere', listen, log: (_level, text) => warnings.push(text) });
+  watch.start();
+  watch.stop();
+  assert.match(warnings.join(), /EPERM/);
 });
 
 test('memory is told by address where the kernel takes it', () => {

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { verityArguments, verityOf } from './verity.js';
+import { UndoStack } from '../container/undo-stack.js';
+import { openVerity, verityArguments, verityName, verityOf } from './verity.js';
 
 const rootHash = 'ab'.repeat(32);
 const asked = ['ro', 'X-kata.dmverity-enabled=true', `X-kata.dmverity.roothash=${rootHash}`];
@@ -27,6 +31,35 @@ test('options of dm-verity become the arguments of veritysetup', () => {
     verityArguments('/dev/vda', 'n', bare).join(' '),
     `open --hash-offset=8192 --no-superblock --format=1 --hash=sha256 --data-block-size=4096 --hash-block-size=512 --data-blocks=2 --salt=00ff /dev/vda n /dev/vda ${rootHash}`,
   );
+});
+
+test('a disk whose blocks do not have the hash is refused, and the check is taken back', async () => {
+  const dev = mkdtempSync(join(tmpdir(), 'kata-verity-'));
+  try {
+    const verity = verityOf([...asked, 'X-kata.dmverity.hashoffset=8192']);
+    assert.ok(verity !== undefined);
+    const place = 'c/disk';
+    mkdirSync(join(dev, 'mapper'));
+    // Nothing lies at the first address of a process: reading there is EIO, as from a device without a good block.
+    symlinkSync('/proc/self/mem', join(dev, 'mapper', verityName(verity, place)));
+    const calls: string[] = [];
+    const tools = {
+      run: async (_tool: object, args: readonly string[]) => {
+        calls.push(args[0] ?? '');
+        return { status: 0, stdout: Buffer.alloc(0), stderr: '' };
+      },
+    };
+    const made = new UndoStack();
+    const paths = { kata: '', state: '', cgroup: '', proc: '', sys: '', dev };
+    await assert.rejects(openVerity('/dev/vda', verity, { place, tools, made, paths }), {
+      kind: 'refused',
+      message: /does not pass dm-verity.*root hash abab/,
+    });
+    assert.deepEqual(await made.unwind(), []);
+    assert.deepEqual(calls, ['open', 'close']);
+  } finally {
+    rmSync(dev, { recursive: true });
+  }
 });
 
 test('what is wrong with dm-verity is an error, and never a disk without it', () => {

@@ -1,3 +1,6 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import type { StorageContext } from './storage-driver.js';
 
@@ -69,14 +72,33 @@ export function verityOf(options: readonly string[]): Verity | undefined {
   return verity;
 }
 
+/** What putting the check over a disk takes. */
+type VerityContext = Pick<StorageContext, 'place' | 'tools' | 'made' | 'paths'>;
+
 /** Puts the check over a disk, and answers the node of the checked one. */
-export async function openVerity(disk: string, verity: Verity, context: StorageContext): Promise<string> {
+export async function openVerity(disk: string, verity: Verity, context: VerityContext): Promise<string> {
   const name = verityName(verity, context.place);
   const opened = await context.tools.run(tool, verityArguments(disk, name, verity));
   if (opened.status !== 0)
     throw new GuestError('refused', `${disk} does not pass dm-verity: ${opened.stderr}`);
   context.made.push(`dm-verity device ${name}`, () => closeVerity(name, context));
-  return `/dev/mapper/${name}`;
+  const device = join(context.paths.dev, 'mapper', name);
+  checkFirstBlock(device, disk, verity);
+  return device;
+}
+
+/** The kernel compares a block when it is read: with another root hash the device is made all the same, and has no block. */
+function checkFirstBlock(device: string, disk: string, { rootHash, dataBlockSize }: Verity): void {
+  const fd = openSync(device, 'r');
+  try {
+    readSync(fd, Buffer.alloc(dataBlockSize), 0, dataBlockSize, 0);
+  } catch (error) {
+    if (!hasCode(error, 'EIO')) throw error;
+    const message = `${disk} does not pass dm-verity: its first block does not belong to root hash ${rootHash}`;
+    throw new GuestError('refused', message, { cause: error });
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The name that the device mapper knows it by: one of its own for each storage. */
