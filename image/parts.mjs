@@ -96,6 +96,8 @@ export const kernelPackage = 'linux-image-cloud-amd64';
 export const bootModules = [
   'vmw_vsock_virtio_transport', // the agent's own door
   'virtio_blk', // volumes, images of containers
+  'virtio_scsi', // the same, as Kata's Go runtime attaches them under QEMU unless told otherwise
+  'sd_mod',
   'virtio_net',
   'overlay',
   'erofs',
@@ -103,8 +105,8 @@ export const bootModules = [
 
 /** In the image, loaded by the kernel when something asks. */
 export const otherModules = [
-  'virtio_scsi',
-  'sd_mod',
+  'nfit', // volumes in persistent memory
+  'nd_pmem',
   'dm_mod',
   'dm_verity',
   'veth',
