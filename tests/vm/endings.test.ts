@@ -3,7 +3,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { boot, type Image, type ImageFile, imageOf, listening, scripts, whyNoMachine } from './machine.js';
+import {
+  agentIn,
+  boot,
+  type Image,
+  type ImageFile,
+  imageOf,
+  listening,
+  scripts,
+  shell,
+  whyNoMachine,
+} from './machine.js';
 
 const skip = whyNoMachine() ?? false;
 const agent = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.mjs'];
@@ -15,6 +25,58 @@ function configuration(text: string): ImageFile {
 /** The same image under another name of the agent's first program, with one more argument. */
 function withArgument(...words: readonly string[]): ImageFile {
   return { path: '/usr/bin/kata-agent', data: scripts.wrapperProgram([...agent, ...words]), mode: 0o755 };
+}
+
+/** Loads the agent into a program that watches its log: `after(TEXT, ACT)` acts once, when a line has TEXT in it. */
+function aroundAgent(faults: string, ...flags: readonly string[]): readonly ImageFile[] {
+  const path = `${scripts.developerHome}/around.mjs`;
+  const text = `
+    const acts = [];
+    const after = (text, act) => acts.push({ text, act });
+    const write = process.stderr.write.bind(process.stderr);
+    process.stderr.write = (line, ...rest) => {
+      const index = acts.findIndex(({ text }) => String(line).includes(text));
+      if (index >= 0) setImmediate(acts.splice(index, 1)[0].act);
+      return write(line, ...rest);
+    };
+    ${faults}
+    await import(${JSON.stringify(agent[1])});
+  `;
+  return [
+    { path, data: Buffer.from(text), mode: 0o644 },
+    {
+      path: '/usr/bin/kata-agent',
+      data: scripts.wrapperProgram([agent[0] ?? '', ...flags, path]),
+      mode: 0o755,
+    },
+  ];
+}
+
+/** A first program that does what the agent does as PID 1, and runs it as a child, once with each of these arguments. */
+function otherInit(runs: readonly string[]): string {
+  return `#!/bin/busybox sh
+    export PATH=/usr/sbin:/usr/bin
+    busybox mount -t proc proc /proc
+    busybox mount -t sysfs sysfs /sys
+    busybox mount -t devtmpfs devtmpfs /dev
+    busybox mount -t tmpfs run /run
+    busybox mount -t cgroup2 cgroup /sys/fs/cgroup
+    busybox modprobe -a virtio_net vmw_vsock_virtio_transport vsock_loopback
+    busybox ifconfig eth0 10.0.2.15 up
+    node ${scripts.developerHome}/relay.mjs &
+    ${runs
+      .map(
+        (words, index) => `
+    busybox mkfifo /run/log
+    while read -r line; do
+      case $line in *'"msg":"listening"'*) echo 'init: run ${index + 1} listens' ;; *) echo "$line" ;; esac
+    done </run/log &
+    ${agent.join(' ')} ${words} 2>/run/log
+    echo "init: run ${index + 1} ended with code $?"
+    busybox rm /run/log`,
+      )
+      .join('\n')}
+  `;
 }
 
 describe('a guest whose agent cannot start says why, and ends by itself', { skip }, () => {
@@ -67,12 +129,103 @@ describe('a guest whose agent cannot start says why, and ends by itself', { skip
     assert.match(await console([], 128), /Kernel panic|Out of memory|out of memory/i);
   });
 
-  it('no runc is no reason to end: the agent listens, and says so', async () => {
+  it('no runc, where containers are to be made', async () => {
     const gone = { path: '/usr/sbin/runc', data: Buffer.alloc(0), mode: 0o644 };
-    const machine = await boot(image, join(folder, 'runc'), { bare: true, overlay: [gone] });
-    await machine.line(listening);
-    assert.match(machine.lines.join('\n'), /no OCI runtime|runc/i);
-    assert.match(machine.lines.join('\n'), /there is no configuration: the full API is served/);
-    await machine.kill();
+    const said = await console([gone]);
+    assert.match(said, /CreateContainer is served, but there is no runc in \S*:\/usr\/sbin:\S*: install one/);
+    assert.match(said, /PID 1 ends with code 3; the machine is powered off/);
+    assert.doesNotMatch(said, listening);
+  });
+});
+
+describe('a guest whose agent fails after it listens', { skip }, () => {
+  let folder = '';
+  let image: Image;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-vm-fails-'));
+    image = await imageOf('bare', {});
+  });
+
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('goes on after a fault that nobody caught, and powers off when its program exits', async () => {
+    const overlay = aroundAgent(`
+      after('"msg":"listening"', () => { throw new Error('a fault in a callback'); });
+      after('a fault in a callback', () => { void Promise.reject(new Error('a fault in a promise')); });
+      after('a fault in a promise', () => process.exit(5));
+    `);
+    const machine = await boot(image, join(folder, 'faults'), {
+      bare: true,
+      overlay,
+      append: ['agent.on_end=exit'],
+    });
+    await machine.ended;
+    const said = machine.lines.join('\n');
+    assert.match(said, /there is no configuration: the full API is served/);
+    assert.match(said, /PID 1 cannot exit: on_end = \\"exit\\" powers off/);
+    assert.match(said, /"msg":"fault outside a handler".*a fault in a promise/);
+    assert.match(said, /PID 1 ends with code 5; the machine is powered off/);
+    assert.doesNotMatch(said, /Kernel panic/);
+  });
+
+  it('ends when Node itself crashes, also where the kernel’s line would have a panic hang', async () => {
+    const overlay = aroundAgent(
+      `after('"msg":"listening"', () => { for (const all = []; ; ) all.push(new Array(1e5).fill(0.5)); });`,
+      '--max-old-space-size=64',
+    );
+    // The later word counts: as if there were none.
+    const append = ['panic=0'];
+    const machine = await boot(image, join(folder, 'crash'), { bare: true, overlay, append });
+    try {
+      await machine.line(/Rebooting in|end Kernel panic/);
+      assert.match(machine.lines.join('\n'), /JavaScript heap out of memory/);
+      assert.match(machine.lines.join('\n'), /Rebooting in 1 seconds/);
+      await machine.ended;
+    } finally {
+      await machine.kill();
+    }
+  });
+});
+
+describe('a guest with an init of its own', { skip }, () => {
+  it('goes on when the agent fails or is stopped, and ends with the sandbox where that is configured', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kata-vm-init-'));
+    const [relayed, off] = ['-c /etc/relayed.toml', '--on-end power-off'];
+    const runs = ['--server-addr vsock://77:1024', `${relayed} ${off}`, relayed, `${relayed} ${off}`];
+    const listener = '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\npeers = ["cid:1"]\n';
+    const overlay = [
+      {
+        path: '/etc/relayed.toml',
+        data: Buffer.from(`[api]\nallowed_endpoints = ["@pod"]\n${listener}`),
+        mode: 0o644,
+      },
+      { path: scripts.firstProgram, data: Buffer.from(otherInit(runs)), mode: 0o755 },
+      { path: '/usr/sbin/runc', data: Buffer.alloc(0), mode: 0o644 },
+    ];
+    const machine = await boot(await imageOf('bare', {}), folder, { overlay });
+    try {
+      await machine.line(/init: run 1 ended with code 3/);
+      await machine.line(/init: run 2 listens/);
+      // Somebody may still install one.
+      assert.match(machine.lines.join('\n'), /no OCI runtime was found/);
+      await shell(machine, `kill $(ps | sed -n 's/^ *\\([0-9]*\\) .*[k]ata-agent[.]mjs.*/\\1/p')`);
+      await machine.line(/init: run 2 ended with code 0/);
+      for (const run of [3, 4]) {
+        await machine.line(new RegExp(`init: run ${run} listens`));
+        const { agent, channel } = await agentIn(machine);
+        await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
+        await agent.destroySandbox({});
+        channel.close();
+        if (run === 3) await machine.line(/init: run 3 ended with code 0/);
+      }
+      await machine.ended;
+      const said = machine.lines.join('\n');
+      assert.match(said, /kata-agent: the sandbox has ended; the machine is powered off/);
+      assert.doesNotMatch(said, /init: run 4 ended|Kernel panic/);
+    } finally {
+      await machine.kill();
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -2,20 +2,26 @@ import type { Configuration } from '@kata-agent/config';
 import type { GuestOptions, OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import type { Log } from './log.js';
-import { findRuntime } from './oci-runtime.js';
+import type { OciRuntime } from './oci-runtime.js';
 
 /** What the guest is told of the configuration. */
 export function guestOptions(
   { settings, limits, api }: Configuration,
   {
     syscalls,
+    runtime,
     readable,
     log,
-  }: { readonly syscalls: Syscalls; readonly readable: OutputPolicy['readable']; readonly log: Log },
+  }: {
+    readonly syscalls: Syscalls;
+    readonly runtime: OciRuntime;
+    readonly readable: OutputPolicy['readable'];
+    readonly log: Log;
+  },
 ): GuestOptions {
   return {
     syscalls,
-    runtime: settings.ociRuntime ?? findRuntime(process.env),
+    runtime: runtime.path,
     pipeSize: settings.containerPipeSize,
     hotplugTimeout: settings.hotplugTimeout,
     hooks: settings.hooks,

@@ -42,7 +42,7 @@ async function serve(configuration: Configuration): Promise<number> {
   });
   try {
     const syscalls = loadSyscalls();
-    const agent = await startAgent(configuration, { syscalls, log, logStream });
+    const agent = await startAgent(configuration, { syscalls, log, logStream, isFirstProcess });
     let stopped = false;
     for (const signal of ['SIGTERM', 'SIGINT']) {
       process.on(signal, () => {

@@ -17,6 +17,7 @@ import type { Log } from './log.js';
 import type { LogStream } from './log-stream/log-stream.js';
 import { measureConfiguration } from './measure.js';
 import { startMemoryAgent } from './memory-agent.js';
+import { demandRuntime, findRuntime } from './oci-runtime.js';
 import { protectFromOomKiller } from './oom-score.js';
 import { Policy } from './policy.js';
 import { Readers } from './readers.js';
@@ -40,13 +41,19 @@ export interface RunningAgent {
  * measured before anything of it is in force, the record is open and holds it before a listener opens, and nothing after
  * that changes the configuration.
  *
- * @throws CannotApply when the measurement, the address, the audit log or the guest cannot be had.
+ * @throws CannotApply when the measurement, the address, the audit log or the guest cannot be had; as PID 1 also when there is
+ *   no OCI runtime.
  */
 export async function startAgent(
   configuration: Configuration,
-  environment: { readonly syscalls: Syscalls; readonly log: Log; readonly logStream: LogStream },
+  environment: {
+    readonly syscalls: Syscalls;
+    readonly log: Log;
+    readonly logStream: LogStream;
+    readonly isFirstProcess: boolean;
+  },
 ): Promise<RunningAgent> {
-  const { log, syscalls, logStream } = environment;
+  const { log, syscalls, logStream, isFirstProcess } = environment;
   const { audit: record } = configuration;
   protectFromOomKiller(log);
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
@@ -60,11 +67,16 @@ export async function startAgent(
   try {
     await audit.boot({ ...bootFacts(configuration), measured });
     const policy = await Policy.of(agentGate(configuration), configuration);
+    const runtime = findRuntime(configuration.settings.ociRuntime, process.env);
+    const servesContainers = configuration.listeners.some(({ name }) =>
+      policy.served(name).includes('CreateContainer'),
+    );
+    demandRuntime(runtime, { isFirstProcess, servesContainers });
     const keptPolicies = KeptPolicies.open(keptPoliciesFile, boot);
     await restorePolicies(keptPolicies, policy, log);
     const readers = new Readers(policy, configuration.listeners);
     const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
-    const guest = await Guest.open(guestOptions(configuration, { syscalls, readable, log })).catch(
+    const guest = await Guest.open(guestOptions(configuration, { syscalls, runtime, readable, log })).catch(
       (error: Error) => {
         throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
       },

@@ -2,6 +2,7 @@ import { loadSyscalls, type Syscalls } from '@kata-agent/linux';
 import { mountGuest } from './guest-mounts.js';
 import { loadModules, wantedModules } from './modules.js';
 import { raiseLoopback } from './loopback.js';
+import { endOnPanic } from './panic.js';
 import { powerOff } from './power-off.js';
 import { isInitramfs, leaveInitramfs } from './root.js';
 
@@ -10,6 +11,7 @@ export interface FirstProcess {
   readonly syscalls: Syscalls;
   readonly isInitramfs: () => boolean;
   readonly mountGuest: (syscalls: Syscalls) => void;
+  readonly endOnPanic: () => string | undefined;
   readonly loadModules: () => string | undefined;
   readonly raiseLoopback: () => string | undefined;
   /** Told what is missing and does not keep the agent from starting. */
@@ -22,7 +24,8 @@ export interface FirstProcess {
  *
  * PID 1 must not end: the kernel panics. However this process comes to its end (all done, `process.exit`, an exception
  * that nobody caught), Node tells `exit`, and the machine is powered off there. What Node does not tell is a crash of Node
- * itself; `panic=1` on the kernel's line makes that an end too.
+ * itself: that is a panic, and the kernel is told to make an end of it. Before /proc is mounted only `panic=1` on the
+ * kernel's line can do so.
  */
 export function beFirstProcess(guest: FirstProcess = realGuest()): void {
   const { syscalls } = guest;
@@ -30,7 +33,7 @@ export function beFirstProcess(guest: FirstProcess = realGuest()): void {
   if (guest.isInitramfs()) leaveInitramfs(syscalls);
   guest.mountGuest(syscalls);
   syscalls.sethostname('localhost');
-  for (const missing of [guest.loadModules(), guest.raiseLoopback()])
+  for (const missing of [guest.endOnPanic(), guest.loadModules(), guest.raiseLoopback()])
     if (missing !== undefined) guest.warn(missing);
 }
 
@@ -39,6 +42,7 @@ function realGuest(): FirstProcess {
     syscalls: loadSyscalls(),
     isInitramfs,
     mountGuest,
+    endOnPanic: () => endOnPanic(),
     loadModules: () => loadModules(wantedModules()),
     raiseLoopback: () => raiseLoopback(),
     warn: (text) => process.stderr.write(`kata-agent: ${text}\n`),

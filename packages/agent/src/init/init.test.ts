@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -15,6 +15,7 @@ import { beFirstProcess, type FirstProcess } from './first-process.js';
 import { guestMounts, mountGuest } from './guest-mounts.js';
 import { loadModules, wantedModules } from './modules.js';
 import { notifyReady } from './notify.js';
+import { endOnPanic } from './panic.js';
 import { powerOff } from './power-off.js';
 
 /** A first process that only records; `exit` is what Node tells at the end. */
@@ -31,6 +32,7 @@ function recorded(changes: Partial<FirstProcess> = {}): {
     syscalls,
     isInitramfs: () => false,
     mountGuest: () => order.push('mounts'),
+    endOnPanic: () => void order.push('panic'),
     loadModules: () => void order.push('modules'),
     raiseLoopback: () => void order.push('loopback'),
     warn: (text) => order.push(`warning: ${text}`),
@@ -47,7 +49,7 @@ describe('PID 1', () => {
   it('can power off before anything else can fail, and mounts before it loads', () => {
     const { guest, order } = recorded();
     beFirstProcess(guest);
-    assert.deepEqual(order, ['exit hook', 'mounts', 'modules', 'loopback']);
+    assert.deepEqual(order, ['exit hook', 'mounts', 'panic', 'modules', 'loopback']);
   });
 
   it('powers off however the process ends', () => {
@@ -137,6 +139,27 @@ describe('power-off', () => {
     syscalls.fail('drain', 'ENOTTY');
     powerOff(syscalls, 'this is a test');
     assert.equal(syscalls.argumentsOf('reboot').length, 1);
+  });
+});
+
+describe('a panic of the kernel', () => {
+  it('ends the machine, where its line does not say when', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'panic-'));
+    try {
+      const setting = join(folder, 'panic');
+      for (const [before, after] of [
+        ['0', '1'],
+        ['5', '5'],
+        ['-1', '-1'],
+      ] as const) {
+        writeFileSync(setting, `${before}\n`);
+        assert.equal(endOnPanic(setting), undefined);
+        assert.equal(readFileSync(setting, 'utf8'), `${after}\n`);
+      }
+      assert.match(endOnPanic(join(folder, 'none')) ?? '', /would hang the machine: ENOENT/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 
