@@ -12,6 +12,7 @@ import { recordedFacts } from './interceptors/facts-of.js';
 import { translateFailures } from './interceptors/failures.js';
 import { judge } from './interceptors/judge.js';
 import { ruling } from './interceptors/ruling.js';
+import { specNames } from './interceptors/spec-names.js';
 import type { Caller } from './listeners/caller.js';
 import type { Log } from './log.js';
 import { bind } from './services/bind.js';
@@ -48,6 +49,7 @@ export function agentServer(options: {
       onFailure: configuration.audit.onFailure,
     }),
     interceptors: [
+      specNames,
       ruling({ policy, judge: judged, guest, audit, decisions, factsOf, onDeniedRead: api.onDeniedRead }),
       auditing(audit, decisions, factsOf),
       translateFailures,

@@ -117,7 +117,8 @@ function ociSeccomp(seccomp: LinuxSeccomp): OciSeccomp {
     syscalls: seccomp.Syscalls.map((call) => ({
       names: call.Names,
       action: call.Action,
-      errnoRet: call.ErrnoRet.case === undefined ? undefined : call.ErrnoRet.value,
+      // The Rust clients send 0 for what a profile leaves out; a call that fails with 0 has not failed for its caller.
+      errnoRet: call.ErrnoRet.value === 0 ? undefined : call.ErrnoRet.value,
       args: call.Args.map(({ Index, Value, ValueTwo, Op }) => ({
         index: Number(Index),
         value: Value,

@@ -71,6 +71,18 @@ describe('ociSpec', () => {
     assert.equal(spec.hooks, undefined);
   });
 
+  it('takes the errno 0 of the Rust clients for one that is not given', () => {
+    const values = [0, 38].map((value) => ({ Names: ['x'], ErrnoRet: { case: 'errnoret', value } as const }));
+    const spec = ociSpec(
+      create(SpecSchema, { Linux: { Seccomp: { Syscalls: [...values, { Names: ['y'] }] } } }),
+    );
+    const { syscalls = [] } = spec.linux?.seccomp ?? {};
+    assert.deepEqual(
+      syscalls.map(({ errnoRet }) => errnoRet),
+      [undefined, 38, undefined],
+    );
+  });
+
   it('always gives the OOM score, so that the agent’s own is not inherited', () => {
     const spec = ociSpec(create(SpecSchema, { Process: { Args: ['true'] } }));
     assert.equal(spec.process?.oomScoreAdj, 0);
