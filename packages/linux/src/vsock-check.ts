@@ -6,17 +6,24 @@ import { Socket } from './constants.js';
 import { Descriptor } from './descriptor.js';
 import type { Syscalls } from './syscalls.js';
 import { unixSocketAddress } from './unix-address.js';
+import { descriptorOf } from './unix-socket.js';
 import { listenOn, streamOn } from './vsock-exchange.js';
 
 const greeting = Buffer.from('kata-agent');
 
 /**
- * Whether this Node release serves a socket that took the place of another, on which vsock rests: tried once with unix
- * sockets, which need no device. Rejects with words for people when it does not, within `patienceMs`.
+ * Whether this Node release does the two things on which vsock rests: it serves a socket that took the place of another,
+ * and it tells the descriptor of a connection, without which nobody's CID is known. Tried once with unix sockets, which
+ * need no device. Rejects with words for people when it does not, within `patienceMs`. `descriptor`: how it is told.
  */
-export async function checkExchange(syscalls: Syscalls, patienceMs: number): Promise<void> {
+export async function checkExchange(
+  syscalls: Syscalls,
+  patienceMs: number,
+  descriptor: (stream: Stream) => number | undefined = descriptorOf,
+): Promise<void> {
+  const accepted: (number | undefined)[] = [];
   try {
-    await exchange(syscalls, AbortSignal.timeout(patienceMs));
+    await exchange(syscalls, AbortSignal.timeout(patienceMs), (stream) => accepted.push(descriptor(stream)));
   } catch (error) {
     throw new Error(
       `Node.js ${process.version} does not serve a socket that took the place of another one, and vsock needs that ` +
@@ -25,9 +32,19 @@ export async function checkExchange(syscalls: Syscalls, patienceMs: number): Pro
       { cause: error },
     );
   }
+  if (accepted.includes(undefined))
+    throw new Error(
+      `Node.js ${process.version} does not tell the descriptor of a connection, so that nobody's identity is known ` +
+        'and nobody can be let in: use a release that does (20, 22 and 24)',
+    );
 }
 
-async function exchange(syscalls: Syscalls, signal: AbortSignal): Promise<void> {
+/** A greeting that comes back. `accepted` sees the server's end of it. */
+async function exchange(
+  syscalls: Syscalls,
+  signal: AbortSignal,
+  accepted: (stream: Stream) => void,
+): Promise<void> {
   const address = unixSocketAddress({ kind: 'abstract', name: `kata-agent-${randomUUID()}` });
   const socket = (): Descriptor =>
     new Descriptor(
@@ -43,7 +60,10 @@ async function exchange(syscalls: Syscalls, signal: AbortSignal): Promise<void> 
       end.close();
     }
   };
-  const server = createServer((stream) => stream.on('error', () => stream.destroy()).pipe(stream));
+  const server = createServer((stream) => {
+    accepted(stream);
+    stream.on('error', () => stream.destroy()).pipe(stream);
+  });
   const listener = socket();
   syscalls.bind(listener.fd, address, 'the check of vsock');
   await listenOn(syscalls, server, listener, 1);

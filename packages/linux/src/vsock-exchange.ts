@@ -32,7 +32,7 @@ export async function listenOn(
         resolve();
       });
       if (!server.listening) return; // Its error event comes.
-      syscalls.dup3(listener.fd, decoy.take(), Open.CloseOnExec);
+      exchanged(syscalls, listener, decoy, () => server.close());
     });
   } finally {
     decoy.close();
@@ -46,11 +46,22 @@ export function streamOn(syscalls: Syscalls, connected: Descriptor): Stream {
   const [decoy, other] = ends.map((fd) => new Descriptor(syscalls, fd)) as [Descriptor, Descriptor];
   try {
     const stream = new Stream({ fd: decoy.fd, readable: true, writable: true, allowHalfOpen: true });
-    syscalls.dup3(connected.fd, decoy.take(), Open.CloseOnExec);
+    exchanged(syscalls, connected, decoy, () => stream.destroy());
     return stream;
   } finally {
     decoy.close();
     other.close();
     connected.close();
+  }
+}
+
+/** The decoy's number is Node's by now: when the exchange fails, it is Node that closes it. */
+function exchanged(syscalls: Syscalls, socket: Descriptor, decoy: Descriptor, close: () => void): void {
+  const number = decoy.take();
+  try {
+    syscalls.dup3(socket.fd, number, Open.CloseOnExec);
+  } catch (error) {
+    close();
+    throw error;
   }
 }
