@@ -47,7 +47,7 @@ export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C
   readonly #settings: ServerSettings<C>;
   readonly #calls = new Map<number, ServerCall<C>>();
   #resolveClosed: () => void = () => undefined;
-  #lastStreamId = 0;
+  #highestStreamId = 0;
   #fullStreams = 0;
   #draining = false;
 
@@ -145,11 +145,12 @@ export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C
 
   #request(frame: Frame): void {
     const { streamId } = frame;
-    if (streamId <= this.#lastStreamId) {
-      this.#invalid(streamId, 'StreamID cannot be re-used and must increment');
+    // Not that it rises: clients of ttrpc-rust number concurrent calls in one order and send them in another.
+    if (this.#calls.has(streamId)) {
+      this.#invalid(streamId, 'StreamID cannot be re-used while its call is in flight');
       return;
     }
-    this.#lastStreamId = streamId;
+    this.#highestStreamId = Math.max(this.#highestStreamId, streamId);
     const { limits, methods } = this.#settings;
     if (this.#draining) {
       this.answer(streamId, new TtrpcError(Code.Unavailable, 'the server is shutting down'));
@@ -178,7 +179,7 @@ export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C
     const call = this.#calls.get(frame.streamId);
     if (call === undefined || call.answered) {
       // A stream that was answered early: its sender could not know yet, and nothing is wrong.
-      const late = frame.streamId <= this.#lastStreamId;
+      const late = frame.streamId <= this.#highestStreamId;
       const text = 'StreamID is no longer active';
       if (late) this.answer(frame.streamId, new TtrpcError(Code.InvalidArgument, text));
       else this.#invalid(frame.streamId, text);
