@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
+import { RecordingSyscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
 import { makeTree } from '../testing/tree.js';
 import { Compactor, isWorthWhile, scatteredPages } from './compactor.js';
@@ -87,6 +88,7 @@ function container(swaps: string): { cgroup: string; reclaimer: Reclaimer; asked
   const reclaimer = new Reclaimer({
     cgroups: () => [cgroup, join(root, 'gone')],
     proc: join(root, 'proc'),
+    generations: { begin: async () => undefined },
     log: () => undefined,
   });
   const file = join(cgroup, 'memory.reclaim');
@@ -214,8 +216,10 @@ test('a compaction that takes too long is ended', async () => {
 
 function memoryAgent(version: 1 | 2): MemoryAgent {
   const root = tree({ 'proc/x': '', [version === 2 ? 'cgroup/cgroup.controllers' : 'cgroup/memory/x']: '' });
-  const paths = { proc: join(root, 'proc'), cgroup: join(root, 'cgroup') };
-  return new MemoryAgent({ paths, cgroups: () => [], log: () => undefined }, { reclaim, compact });
+  const at = (name: string): string => join(root, name);
+  const paths = { proc: at('proc'), sys: at('sys'), cgroup: at('cgroup'), state: at('state') };
+  const syscalls = new RecordingSyscalls();
+  return new MemoryAgent({ syscalls, paths, cgroups: () => [], log: () => undefined }, { reclaim, compact });
 }
 
 test('numbers out of range change nothing, and without cgroup v2 nothing can be reclaimed', () => {

@@ -1,9 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Syscalls } from '@kata-agent/linux';
 import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
 import type { GuestLog, GuestPaths } from '../guest-options.js';
 import { Compactor } from './compactor.js';
+import { Generations, type GenerationsFile } from './generations.js';
+import { openGenerationsFile } from './generations-file.js';
 import {
   type CompactSettings,
   checkCompactChange,
@@ -19,7 +22,8 @@ export interface MemoryAgentSettings {
 }
 
 export interface MemoryAgentOptions {
-  readonly paths: Pick<GuestPaths, 'proc' | 'cgroup'>;
+  readonly syscalls: Syscalls;
+  readonly paths: Pick<GuestPaths, 'proc' | 'sys' | 'cgroup' | 'state'>;
   /** The cgroups (v2) of the containers that run. */
   readonly cgroups: () => readonly string[];
   readonly log: GuestLog;
@@ -37,11 +41,13 @@ export class MemoryAgent {
   #compact: CompactSettings;
 
   constructor(options: MemoryAgentOptions, { reclaim, compact }: MemoryAgentSettings) {
-    const { paths, cgroups, log } = options;
+    const { syscalls, paths, cgroups, log } = options;
     this.#options = options;
     this.#reclaim = reclaim;
     this.#compact = compact;
-    const reclaimer = new Reclaimer({ cgroups, proc: paths.proc, log });
+    const open = (): GenerationsFile => openGenerationsFile(syscalls, paths.state);
+    const generations = new Generations({ ...paths, open, log });
+    const reclaimer = new Reclaimer({ cgroups, proc: paths.proc, generations, log });
     const compactor = new Compactor(paths.proc, log);
     const fault = (error: unknown): void => log('warn', `memory agent: ${String(error)}`);
     this.#reclaimRounds = new Rounds(() => reclaimer.round(this.#reclaim), fault);

@@ -5,6 +5,7 @@ import { hasCode } from '@kata-agent/linux';
 import { readTable } from '../cgroup/cgroup-files.js';
 import { GuestError } from '../guest-error.js';
 import type { GuestLog } from '../guest-options.js';
+import type { Generations } from './generations.js';
 import type { ReclaimSettings } from './memory-agent-settings.js';
 import { Pressure } from './pressure.js';
 
@@ -18,6 +19,7 @@ export interface ReclaimerOptions {
   readonly cgroups: () => readonly string[];
   /** `/proc`. */
   readonly proc: string;
+  readonly generations: Pick<Generations, 'begin'>;
   readonly log: GuestLog;
 }
 
@@ -43,6 +45,7 @@ export class Reclaimer {
 
   async round(settings: ReclaimSettings): Promise<void> {
     const cgroups = this.#options.cgroups();
+    await this.#options.generations.begin(cgroups, settings.swap);
     for (const known of this.#watched.keys()) if (!cgroups.includes(known)) this.#watched.delete(known);
     for (const cgroup of cgroups) {
       // A container may end at any time; the others have their round all the same.
