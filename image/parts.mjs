@@ -11,10 +11,11 @@ export const parts = [
   },
   {
     name: 'busybox',
-    reason: 'modprobe, for the agent and for the kernel itself; the shell of the debug console',
+    reason:
+      'modprobe, for the agent and for the kernel itself; tee, for the memory agent; the shell of the debug console',
     packages: ['busybox-static'],
     files: ['/usr/bin/busybox'],
-    links: { '/usr/sbin/modprobe': '../bin/busybox', '/usr/bin/sh': 'busybox' },
+    links: { '/usr/sbin/modprobe': '../bin/busybox', '/usr/bin/tee': 'busybox', '/usr/bin/sh': 'busybox' },
   },
   {
     name: 'iproute2',
