@@ -6,3 +6,9 @@ export const stopPort = 1000;
 
 /** Takes one line for the guest's shell; answers what it prints, and its exit code in a last line of its own. */
 export const shellPort = 1001;
+
+/**
+ * Takes one line, a vsock port of the guest and, if wanted, the one to come from. Answers an empty line, and leads there from
+ * then on; or one that says why it could not.
+ */
+export const dialPort = 1002;

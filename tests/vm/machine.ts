@@ -31,6 +31,8 @@ interface ImageOptions {
   /** Without the relay among the listener's peers. */
   readonly asItIs?: boolean;
   readonly rootfs?: boolean;
+  /** Files of the tests' own, as for image-archive.mjs. */
+  readonly files?: readonly object[];
   /** Optional parts, as for `npm run image`. */
   readonly with?: readonly string[];
 }
@@ -81,6 +83,7 @@ interface Scripts {
   readonly agentPort: number;
   readonly stopPort: number;
   readonly shellPort: number;
+  readonly dialPort: number;
   readonly inPath: (command: string) => boolean;
 }
 
@@ -139,7 +142,7 @@ export async function boot(image: Image, folder: string, options: BootOptions = 
     kernel: image.kernel.path,
     initrd,
     append: [...(bare ? [] : [`rdinit=${scripts.firstProgram}`]), ...append],
-    forward: bare ? [] : [scripts.agentPort, scripts.stopPort, scripts.shellPort],
+    forward: bare ? [] : [scripts.agentPort, scripts.stopPort, scripts.shellPort, scripts.dialPort],
     console: join(folder, 'console.log'),
   });
 }
@@ -166,6 +169,24 @@ export async function shell(machine: Machine, line: string): Promise<string> {
   const [, printed = '', code = ''] = /^(.*)\n(\d+|null)\n$/s.exec(text) ?? [];
   if (code !== '0') throw new Error(`${line}: exit code ${code}: ${text}`);
   return printed;
+}
+
+/** A connection to a vsock port of the guest, from one of its own. Rejects with connect(2)'s error code as the message. */
+export async function dial(machine: Machine, port: number, from?: number): Promise<Socket> {
+  const socket = machine.connect(scripts.dialPort);
+  socket.write(from === undefined ? `${port}\n` : `${port} ${from}\n`);
+  const answer = await new Promise<string>((resolve, reject) => {
+    socket.once('error', reject).once('close', () => reject(new Error('the relay is gone')));
+    socket.once('data', (first: Buffer) => {
+      socket.pause();
+      const end = first.indexOf('\n');
+      socket.unshift(first.subarray(end + 1));
+      resolve(first.toString('latin1', 0, end));
+    });
+  });
+  if (answer === '') return socket;
+  socket.destroy();
+  throw new Error(answer);
 }
 
 /** Ends the agent in order, and with it the machine. */

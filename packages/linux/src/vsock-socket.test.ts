@@ -68,6 +68,23 @@ test('a server that does not come to listen leaves no descriptor', async () => {
   assert.equal(descriptors(), before);
 });
 
+test('a socket that cannot take the place of another leaves no descriptor, and no server', async () => {
+  const before = descriptors();
+  const syscalls = vsockStandIn(1);
+  const server = echo();
+  syscalls.fail('dup3', 'EBUSY');
+  await assert.rejects(listenVsock(syscalls, server, anywhere), { code: 'EBUSY' });
+  assert.ok(!server.listening);
+  const other = vsockStandIn(1);
+  const good = echo();
+  await listenVsock(other, good, anywhere);
+  other.fail('dup3', 'EBUSY');
+  await assert.rejects(connectVsock(other, local), { code: 'EBUSY' });
+  await closed(good);
+  for (let turns = 0; turns < 1000 && descriptors() > before; turns++) await new Promise(setImmediate);
+  assert.equal(descriptors(), before);
+});
+
 test('who connected is known by CID, until the connection is closed', async () => {
   const syscalls = vsockStandIn(3);
   const server = createServer();
@@ -79,6 +96,19 @@ test('who connected is known by CID, until the connection is closed', async () =
   assert.equal(vsockPeerOf(syscalls, accepted), undefined);
   stream.destroy();
   await closed(server);
+});
+
+test('a connection comes from the port that it asks for', async () => {
+  const syscalls = vsockStandIn(1);
+  const before = descriptors();
+  const server = echo();
+  await listenVsock(syscalls, server, anywhere);
+  const stream = await connectVsock(syscalls, local, { from: 501 });
+  assert.equal(syscalls.argumentsOf('bind').at(-1)?.[2], 'vsock://-1:501');
+  await assert.rejects(connectVsock(syscalls, local, { from: 501 }), { code: 'EADDRINUSE' });
+  stream.destroy();
+  await closed(server);
+  assert.equal(descriptors(), before);
 });
 
 test('a connection that takes its time is waited for, and can be given up', async () => {
@@ -124,6 +154,9 @@ test('the mechanism is tried before it is relied on, and its failure is words', 
   // What a Node release would do that tells epoll of the number at once: the exchange comes too late.
   const late = new RecordingSyscalls({ dup3: () => undefined }, real);
   await assert.rejects(checkExchange(late, 50), /Node\.js v.* does not serve .* socat VSOCK-LISTEN:1024/s);
+  // And one whose connections have no descriptor: everybody would be turned away without a word.
+  const mute = (): undefined => undefined;
+  await assert.rejects(checkExchange(real, 60_000, mute), /Node\.js v.* does not tell the descriptor/);
   // The server's ends are closed once it has seen that theirs are.
   for (let turns = 0; turns < 1000 && descriptors() > before; turns++) await new Promise(setImmediate);
   assert.equal(descriptors(), before);

@@ -6,6 +6,7 @@ import { hasCode, SyscallError } from './syscall-error.js';
 import type { Syscalls } from './syscalls.js';
 import { descriptorOf } from './unix-socket.js';
 import {
+  Cid,
   formatVsockAddress,
   readVsockSocketAddress,
   type VsockAddress,
@@ -37,15 +38,20 @@ export async function listenVsock(
 
 /**
  * A connected stream. Errors are connect(2)'s: ECONNRESET when nobody listens there, or too many wait; ENODEV when no
- * device leads to that CID; ETIMEDOUT after the kernel's own two seconds.
+ * device leads to that CID; ETIMEDOUT after the kernel's own two seconds. `from`: the port to come from, by which the agent
+ * tells connections for stdio apart; bind(2)'s errors then too.
  */
 export async function connectVsock(
   syscalls: Syscalls,
   address: VsockAddress,
-  { signal }: { readonly signal?: AbortSignal } = {},
+  { signal, from }: { readonly signal?: AbortSignal; readonly from?: number } = {},
 ): Promise<Stream> {
   const end = vsockStream(syscalls);
   try {
+    if (from !== undefined) {
+      const own = { cid: Cid.Any, port: from };
+      syscalls.bind(end.fd, vsockSocketAddress(own), formatVsockAddress(own));
+    }
     // Nothing of Node's waits for a connection on a bare descriptor; it is there at once as a rule.
     for (let pauseMs = 1; !isConnected(syscalls, end, address); pauseMs = Math.min(2 * pauseMs, 20))
       await setTimeout(pauseMs, undefined, signal === undefined ? {} : { signal });
