@@ -25,7 +25,7 @@ const mostPerContainer = 500;
 const mostOnce = 128 * 1024;
 
 /** V8 goes on compiling for thousands of containers, and that is held as well: without, what is held is objects. */
-const noCompiler = ['--no-opt', '--no-sparkplug', '--no-lazy-feedback-allocation'];
+const noCompiler = ['--no-opt', '--no-maglev', '--no-sparkplug', '--no-lazy-feedback-allocation'];
 
 describe(`${many} containers, one after another`, { skip }, () => {
   let machine: GuestMachine;

@@ -100,6 +100,7 @@ export class RealGuest {
       ...options,
       paths: { kata: join(directory, 'kata'), state: join(directory, 'state'), ...options.paths },
     });
+    await guest.context.capabilities;
     const real = new RealGuest(guest, directory, log);
     real.makeRootfs();
     return real;
@@ -254,7 +255,7 @@ function cgroupsNamed(name: string): readonly string[] {
     top,
     ...readdirSync(top, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isDirectory())
-      .map((entry) => join(entry.path, entry.name)),
+      .map((entry) => join(entry.parentPath, entry.name)),
   ]);
 }
 
