@@ -1,0 +1,325 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import {
+  type AgentService,
+  type BlkioStatsEntry,
+  type CreateContainerRequest,
+  type StatsContainerResponse,
+  StorageSchema,
+} from '@kata-agent/protocol/agent';
+import { LinuxHugepageLimitSchema, LinuxResourcesSchema, MountSchema } from '@kata-agent/protocol/oci';
+import { type Channel, type Client, Code, TtrpcError } from '@kata-agent/ttrpc';
+import { readUntil } from '../harness/container-client.js';
+import { cgroupParent, processRequest } from '../harness/container-request.js';
+import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootFolder } from './hotplug.js';
+import { agentIn, boot, listening, type Machine, type Qmp, shell, whyNoMachine } from './machine.js';
+
+const skip = whyNoMachine() ?? false;
+
+/**
+ * A machine that can grow. Linux takes processors that come later only from a hypervisor that it knows, since on bare
+ * metal there are none; QEMU's emulation is not among them, and so gives itself out for another.
+ */
+const args = [
+  ['-cpu', 'max,hypervisor=off', '-smbios', 'type=1,serial=VMware-1'],
+  ['-smp', 'cpus=1,sockets=2,maxcpus=2', '-m', 'slots=2,maxmem=2G'],
+].flat();
+
+/** What is plugged is left to the agent, as by Kata's kernels. */
+const append = ['memhp_default_state=offline', 'agent.mem_agent_enable=true', 'agent.log=debug'];
+
+/** A file in the image, which a container can read to have memory that it does not need. */
+const bigFile = 24 * mebibyte;
+const hugePage = 2 * mebibyte;
+
+describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
+  let folder = '';
+  let machine: Machine;
+  let agent: Client<typeof AgentService>;
+  let channel: Channel;
+  let qmp: Qmp;
+  let pod: Host;
+  let execs = 0;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-vm-memory-'));
+    const root = rootFolder(folder, 'root', { big: 'kata'.repeat(bigFile / 4) });
+    const disk = ext4Disk(folder, 'image', root, 64 * mebibyte);
+    machine = await boot(await openImage('memory'), folder, { args, append, disks: [disk] });
+    await machine.line(listening);
+    ({ agent, channel } = await agentIn(machine));
+    qmp = await machine.qmp();
+    pod = new Host(machine, qmp, agent);
+    await pod.sandbox();
+  });
+
+  after(async () => {
+    channel?.close();
+    qmp?.close();
+    await machine?.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const file = (id: string, name: string): string => `/sys/fs/cgroup/${cgroupParent}/${id}/${name}`;
+  const read = async (id: string, name: string): Promise<string> =>
+    (await shell(machine, `cat ${file(id, name)}`)).trim();
+
+  /** The kernel's `name value` lines, or `name=value` after a device. */
+  async function table(id: string, name: string): Promise<ReadonlyMap<string, bigint>> {
+    const pairs = [...(await read(id, name)).matchAll(/(\w+)[ =](\d+)/g)];
+    return new Map(pairs.map(([, key = '', value = '']) => [key, BigInt(value)]));
+  }
+
+  async function start(request: CreateContainerRequest): Promise<void> {
+    await agent.createContainer(request);
+    await agent.startContainer({ containerId: request.containerId });
+    await readUntil(agent, request.containerId, 'ready');
+  }
+
+  /** Runs a line of the shell in a container that is there. */
+  async function exec(containerId: string, script: string): Promise<string> {
+    const execId = `exec${++execs}`;
+    await agent.execProcess({ containerId, execId, process: processRequest(['sh', '-c', script]) });
+    const { data } = await agent.readStdout({ containerId, execId, len: 1024 });
+    await agent.waitProcess({ containerId, execId });
+    return String(Buffer.from(data)).trim();
+  }
+
+  it('has the processors and the memory that are plugged, and so have its containers', async () => {
+    const free = container('free', 'echo ready; sleep 1000');
+    const pinned = container('pinned', 'echo ready; sleep 1000');
+    if (pinned.OCI?.Linux !== undefined)
+      pinned.OCI.Linux.Resources = create(LinuxResourcesSchema, { CPU: { Cpus: '0-1' } });
+    await start(free);
+    await start(pinned);
+    const memory = async (): Promise<number> =>
+      Number(await shell(machine, `awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo`));
+    const before = await memory();
+    assert.equal(await exec('free', 'nproc'), '1');
+    assert.equal(await read('pinned', 'cpuset.cpus.effective'), '0');
+
+    await qmp.execute('device_add', {
+      driver: 'max-x86_64-cpu',
+      id: 'cpu1',
+      'socket-id': 1,
+      'core-id': 0,
+      'thread-id': 0,
+    });
+    const plugMemory = async (id: string): Promise<void> => {
+      await qmp.execute('object-add', {
+        'qom-type': 'memory-backend-ram',
+        id: `${id}-ram`,
+        size: 128 * mebibyte,
+      });
+      await qmp.execute('device_add', { driver: 'pc-dimm', id, memdev: `${id}-ram` });
+    };
+    await plugMemory('first');
+    await agent.onlineCPUMem({ wait: true, nbCpus: 2, cpuOnly: false });
+    assert.equal(await exec('free', 'nproc'), '2');
+    assert.equal(await exec('pinned', 'nproc'), '2');
+    assert.equal(await read('pinned', 'cpuset.cpus.effective'), '0-1');
+    // The kernel takes its time to add what was plugged before a call, and what comes after it has no call of its own.
+    await plugMemory('second');
+    const grown = await pod.until(
+      'cat /sys/devices/system/memory/memory*/state',
+      (text) => !/offline|going/.test(text) && text.split('\n').length >= 6,
+    );
+    assert.match(grown, /online/);
+    assert.ok((await memory()) >= before + 240, `${before} MB, then ${await memory()}`);
+    await agent.onlineCPUMem({ nbCpus: 0, cpuOnly: false });
+    await assert.rejects(agent.onlineCPUMem({ nbCpus: 3 }), /3 CPUs were asked for/);
+    for (const containerId of ['free', 'pinned']) await agent.removeContainer({ containerId });
+  });
+
+  it('says so where memory cannot be added by its address', async () => {
+    const { supportMemHotplugProbe, memBlockSizeBytes } = await agent.getGuestDetails({
+      memBlockSize: true,
+      memHotplugProbe: true,
+    });
+    const size = Number.parseInt(await shell(machine, 'cat /sys/devices/system/memory/block_size_bytes'), 16);
+    assert.equal(memBlockSizeBytes, BigInt(size));
+    const hasProbe = (await shell(machine, 'ls /sys/devices/system/memory')).includes('probe');
+    assert.equal(supportMemHotplugProbe, hasProbe);
+    const probe = agent.memHotplugByProbe({ memHotplugProbeAddr: [0x2_0000_0000n] });
+    await assert.rejects(
+      probe,
+      (error: unknown) =>
+        error instanceof TtrpcError &&
+        error.code === Code.FailedPrecondition &&
+        /ARCH_MEMORY_PROBE/.test(error.message),
+    );
+  });
+
+  it('tells of one kill for want of memory once', async () => {
+    const greedy = (id: string): CreateContainerRequest =>
+      container(id, 'echo ready; dd if=/dev/zero of=/dev/null bs=100M count=1; read line', {
+        memoryLimit: 32n << 20n,
+      });
+    const event = agent.getOOMEvent({});
+    await start(greedy('first'));
+    assert.equal((await event).containerId, 'first');
+    assert.equal((await table('first', 'memory.events')).get('oom_kill'), 1n);
+    // Events come in order: were there a second one of the first container, it would be answered here.
+    const next = agent.getOOMEvent({});
+    await start(greedy('second'));
+    assert.equal((await next).containerId, 'second');
+    for (const containerId of ['first', 'second']) await agent.removeContainer({ containerId });
+  });
+
+  it('stops a container and lets it go on, and tells what the kernel counts meanwhile', async () => {
+    const id = 'counted';
+    const mountPoint = `/run/kata-containers/${id}/huge`;
+    const script =
+      'dd if=/dev/zero of=/written bs=1M count=2 conv=fsync; busybox fallocate -l 4194304 /huge/pages; echo ready; while read line; do echo "$line"; done';
+    const request = container(id, `(${script}) 2>/dev/null`, { memoryLimit: 256n << 20n });
+    const options = [`pagesize=${hugePage}`, `size=${4 * hugePage}`];
+    request.storages.push(
+      create(StorageSchema, {
+        driver: 'ephemeral',
+        source: 'nodev',
+        fstype: 'hugetlbfs',
+        mountPoint,
+        options,
+      }),
+    );
+    const bind = { destination: '/huge', source: mountPoint, type: 'bind', options: ['rbind', 'rw'] };
+    request.OCI?.Mounts.push(create(MountSchema, bind));
+    const resources = request.OCI?.Linux?.Resources;
+    const limit = { Pagesize: '2MB', Limit: BigInt(3 * hugePage) };
+    resources?.HugepageLimits.push(create(LinuxHugepageLimitSchema, limit));
+    await start(request);
+    assert.equal(await read(id, 'hugetlb.2MB.max'), String(3 * hugePage));
+    await assert.rejects(agent.resumeContainer({ containerId: id }));
+    await agent.pauseContainer({ containerId: id });
+    assert.equal((await table(id, 'cgroup.events')).get('frozen'), 1n);
+
+    const { cgroupStats } = await whileStill(id);
+    assert.ok(cgroupStats !== undefined);
+    const { cpuStats, memoryStats, pidsStats, blkioStats, hugetlbStats } = cgroupStats;
+    const cpu = await table(id, 'cpu.stat');
+    const microseconds = (name: string): bigint => (cpu.get(name) ?? -1n) * 1000n;
+    assert.equal(cpuStats?.cpuUsage?.totalUsage, microseconds('usage_usec'));
+    assert.equal(cpuStats?.cpuUsage?.usageInUsermode, microseconds('user_usec'));
+    assert.equal(cpuStats?.cpuUsage?.usageInKernelmode, microseconds('system_usec'));
+    assert.ok(microseconds('usage_usec') > 0n);
+    assert.equal(memoryStats?.usage?.usage, BigInt(await read(id, 'memory.current')));
+    assert.equal(memoryStats?.usage?.maxUsage, BigInt(await read(id, 'memory.peak')));
+    assert.equal(memoryStats?.usage?.limit, 256n << 20n);
+    const memory = await table(id, 'memory.stat');
+    assert.equal(memoryStats?.cache, memory.get('file'));
+    assert.deepEqual(memoryStats?.stats['anon'], memory.get('anon'));
+    assert.equal(pidsStats?.current, BigInt(await read(id, 'pids.current')));
+    const io = await table(id, 'io.stat');
+    const count = (entries: readonly BlkioStatsEntry[], op: string): bigint | undefined =>
+      entries.find((entry) => entry.op === op)?.value;
+    assert.ok((io.get('wbytes') ?? 0n) >= 2n << 20n, `${io.get('wbytes')} bytes were written`);
+    assert.equal(count(blkioStats?.ioServiceBytesRecursive ?? [], 'write'), io.get('wbytes'));
+    assert.equal(count(blkioStats?.ioServiceBytesRecursive ?? [], 'read'), io.get('rbytes'));
+    assert.equal(count(blkioStats?.ioServicedRecursive ?? [], 'write'), io.get('wios'));
+    assert.equal(hugetlbStats['2MB']?.usage, BigInt(2 * hugePage));
+    assert.equal(hugetlbStats['2MB']?.usage, BigInt(await read(id, 'hugetlb.2MB.current')));
+
+    await agent.writeStdin({ containerId: id, execId: '', data: Buffer.from('awake\n') });
+    await agent.resumeContainer({ containerId: id });
+    assert.match(await readUntil(agent, id, 'awake'), /awake/);
+    assert.equal((await table(id, 'cgroup.events')).get('frozen'), 0n);
+    await agent.removeContainer({ containerId: id });
+  });
+
+  /** A container's figures at a moment when nothing of them changed from before to after. */
+  async function whileStill(containerId: string): Promise<StatsContainerResponse> {
+    const state = (): Promise<string> =>
+      shell(machine, `cd ${file(containerId, '')} && cat cpu.stat memory.current memory.stat io.stat`);
+    for (let look = 0; look < 50; look++) {
+      const before = await state();
+      const stats = await agent.statsContainer({ containerId });
+      if ((await state()) === before) return stats;
+    }
+    throw new Error('the figures of a container that is stopped do not come to rest');
+  }
+
+  it('sets other limits while a container runs', async () => {
+    const id = 'limited';
+    await start(container(id, 'echo ready; sleep 1000', { memoryLimit: 64n << 20n }));
+    const resources = create(LinuxResourcesSchema, {
+      Memory: { Limit: 96n << 20n },
+      CPU: { Quota: 50_000n, Period: 100_000n, Shares: 512n, Cpus: '0' },
+      Pids: { Limit: 77n },
+    });
+    await agent.updateContainer({ containerId: id, resources });
+    assert.equal(await read(id, 'memory.max'), String(96 << 20));
+    assert.equal(await read(id, 'cpu.max'), '50000 100000');
+    assert.equal(await read(id, 'cpuset.cpus.effective'), '0');
+    assert.equal(await read(id, 'pids.max'), '77');
+    const { cgroupStats } = await agent.statsContainer({ containerId: id });
+    assert.equal(cgroupStats?.memoryStats?.usage?.limit, 96n << 20n);
+    assert.equal(cgroupStats?.pidsStats?.limit, 77n);
+    // What is not in the next update stays.
+    await agent.updateContainer({
+      containerId: id,
+      resources: create(LinuxResourcesSchema, { Memory: { Limit: 128n << 20n } }),
+    });
+    assert.equal(await read(id, 'memory.max'), String(128 << 20));
+    assert.equal(await read(id, 'cpu.max'), '50000 100000');
+    await agent.removeContainer({ containerId: id });
+  });
+
+  it('takes back memory that a container does not use, to disk as well once it can swap', async () => {
+    const id = 'idle';
+    const held = 12 * mebibyte;
+    // A variable of the shell is memory without a file.
+    const script = `kept=$(head -c ${held} /big); cat /big > /dev/null; echo ready; sleep 1000; echo "$kept"`;
+    await start(container(id, script));
+    const before = await table(id, 'memory.stat');
+    assert.ok((before.get('file') ?? 0n) >= bigFile, `${before.get('file')} bytes of files`);
+    const often = {
+      disabled: false,
+      periodSecs: 1n,
+      periodPsiPercentLimit: 100,
+      evictionPsiPercentLimit: 100,
+    };
+    await agent.memAgentMemcgSet({ ...often, evictionRunAgingCountMin: 1n });
+    const current = `cat ${file(id, 'memory.current')}`;
+    const most = Number((await read(id, 'memory.current')).trim());
+    await pod.until(current, (text) => Number(text) < most - bigFile / 2);
+
+    const disk = blankDisk(folder, 'swap', 64 * mebibyte);
+    host('mkswap', '-q', disk);
+    await pod.plug('swap', disk, { driver: 'virtio-blk-pci', addr: '0x15' });
+    await agent.addSwap({ PCIPath: [0x15] });
+    const swaps = await shell(machine, 'cat /proc/swaps');
+    assert.match(swaps, /^\/dev\/vdb +partition\s+65532/m);
+    await assert.rejects(agent.addSwap({ PCIPath: [0x15] }), /swaps to \/dev\/vdb already/);
+    await agent.memAgentMemcgSet({ swap: true, swappinessMax: 200 });
+    await pod.until(`cat ${file(id, 'memory.swap.current')}`, (text) => Number(text) > held / 2);
+    await agent.memAgentMemcgSet({ disabled: true });
+    const { cgroupStats } = await agent.statsContainer({ containerId: id });
+    assert.ok((cgroupStats?.memoryStats?.swapUsage?.usage ?? 0n) > held / 2);
+    await agent.removeContainer({ containerId: id });
+  });
+
+  it('makes free memory contiguous when it is told to', async () => {
+    const compacted = machine.line(/free memory was compacted/);
+    await agent.memAgentCompactSet({
+      disabled: false,
+      periodSecs: 1n,
+      periodPsiPercentLimit: 100,
+      compactPsiPercentLimit: 100,
+      compactForceTimes: 0n,
+    });
+    assert.match(await compacted, /"end":"done"/);
+    await agent.memAgentCompactSet({ disabled: true });
+  });
+
+  it('gives the swap area back when the sandbox ends', async () => {
+    await agent.destroySandbox({});
+    assert.equal(await machine.ended, 0);
+    const end = machine.lines.join('\n');
+    assert.match(end, /PID 1 ends with code 0; the machine is powered off/);
+    assert.doesNotMatch(end, /could not take back/);
+  });
+});
