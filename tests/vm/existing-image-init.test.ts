@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { readAll } from '../harness/container-client.js';
+import { containerRequest } from '../harness/container-request.js';
+import { repository } from '../harness/repository.js';
+import { makeRootfs } from '../harness/rootfs.js';
+import { agentIn, boot, listening, type Machine, scripts, shell, whyNoMachine } from './machine.js';
+
+const skip = whyNoMachine() ?? false;
+const shared = '/run/kata-containers/shared/containers';
+
+function fileOf(path: string, source: string, mode: number): object {
+  return { path, data: readFileSync(join(repository, source)), mode };
+}
+
+/** The relay as one more process of this init, and on the console what each of its processes finds in its environment. */
+const relay = [
+  '::sysinit:/bin/busybox env',
+  '::sysinit:/bin/busybox ifconfig eth0 10.0.2.15 up',
+  `::once:/bin/busybox env -i /usr/bin/node ${scripts.developerHome}/relay.mjs`,
+].join('\n');
+
+describe('a guest whose init is busybox', { skip }, () => {
+  let folder = '';
+  let machine: Machine;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-vm-init-'));
+    const inittab = `${readFileSync(join(repository, 'image/busybox/inittab'), 'utf8')}${relay}\n`;
+    const image = await scripts.buildVmImage({
+      config: join(repository, 'examples', 'start.toml'),
+      rootfs: true,
+      files: [
+        { path: '/etc/inittab', data: Buffer.from(inittab) },
+        fileOf('/etc/init.d/guest', 'image/busybox/guest', 0o755),
+        fileOf('/etc/init.d/agent', 'image/busybox/agent', 0o755),
+      ],
+      out: join(repository, 'build', 'vm-tests', 'busybox-init'),
+      say: () => undefined,
+    });
+    // In the small initramfs, which opens the disk: another program than the agent is the first in it.
+    const first = readFileSync(join(repository, 'image/rootfs-init.sh'), 'utf8');
+    const hooked = first.replace(/^exec .*$/m, 'exec $bb switch_root /root /bin/busybox init');
+    const script = `#!/bin/busybox sh
+${hooked}`;
+    const overlay = [{ path: '/init', data: Buffer.from(script), mode: 0o755 }];
+    const share = join(folder, 'share');
+    makeRootfs(share);
+    const disks = image.disks.map(({ path }) => path);
+    const append = ['rdinit=/init', 'NODE_OPTIONS=--require=/nowhere.js'];
+    machine = await boot(image, folder, { overlay, disks, share, append, memory: 512 });
+    await machine.line(listening);
+  });
+
+  after(async () => {
+    await machine?.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('has the agent as a child, with what it needs and without what it does not', async () => {
+    assert.match(await shell(machine, 'cat /proc/1/cmdline'), /^\/bin\/busybox\0?init|^init/);
+    const found = await shell(machine, `cd /proc; busybox grep -l 'kata-agent[.]mjs' [0-9]*/cmdline`);
+    const [, pid] = /^(\d+)\/cmdline\n$/.exec(found) ?? assert.fail(`one agent: ${found}`);
+    assert.notEqual(pid, '1');
+    assert.equal((await shell(machine, `cat /proc/${pid}/environ`)).trim(), '');
+    assert.ok(machine.lines.includes('NODE_OPTIONS=--require=/nowhere.js'), 'other processes have it');
+    assert.match(await shell(machine, '/usr/sbin/ip -json link show lo'), /"UP"/);
+  });
+
+  it('runs a container, whose orphans the agent reaps', async () => {
+    const { agent, channel } = await agentIn(machine);
+    const storages = [
+      { driver: 'virtio-fs', source: 'kataShared', fstype: 'virtiofs', mountPoint: `${shared}/` },
+    ];
+    await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod', storages });
+    const args = ['sh', '-c', '(sleep 1 &); echo ran; exit 7'];
+    const id = 'c';
+    await agent.createContainer(containerRequest({ id, rootfs: `${shared}/rootfs`, args }));
+    await agent.startContainer({ containerId: id });
+    assert.equal(String(await readAll(agent, 'stdout', id)), 'ran\n');
+    assert.equal((await agent.waitProcess({ containerId: id, execId: id })).status, 7);
+    await agent.removeContainer({ containerId: id });
+    assert.equal((await shell(machine, 'busybox grep -l "^State:.Z" /proc/[0-9]*/status; true')).trim(), '');
+    channel.close();
+  });
+
+  it('is switched off by init when the agent has ended', async () => {
+    const { agent } = await agentIn(machine);
+    await agent.destroySandbox({});
+    assert.equal(await machine.ended, 0);
+    assert.match(machine.lines.join('\n'), /the agent ended with code 0/);
+    assert.match(machine.lines.join('\n'), /reboot: Power down/);
+  });
+});
