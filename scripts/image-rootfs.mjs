@@ -4,9 +4,13 @@ import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync }
 import { dirname, join } from 'node:path';
 import { root } from './bootstrap.mjs';
 import { cached, run } from './image-packages.mjs';
+import { wrapperProgram } from './image-wrapper.mjs';
 
 const blockSize = 4096;
 const sectorSize = 512;
+
+/** What opens the disk, in the small initramfs. */
+const initScript = '/rootfs-init.sh';
 
 /** All that is random in such a disk, taken from what is in it: the same tree gives the same bytes. */
 const fixedUuid = '6b617461-2d61-4765-8e74-726f6f746673';
@@ -39,7 +43,8 @@ export function rootfsDisk(tree, content, cache) {
   const { size, hash } = JSON.parse(disk.subarray(-blockSize).toString().replace(/\0+$/, ''));
   const blocks = size / blockSize;
   const words = [1, '/dev/vda', '/dev/vda', blockSize, blockSize, blocks, blocks, 'sha256', hash];
-  const table = `0 ${size / sectorSize} verity ${words.join(' ')} ${parameters(content).salt}`;
+  // A read of a block that was changed ends the machine, and is no error that a program could live with.
+  const table = `0 ${size / sectorSize} verity ${words.join(' ')} ${parameters(content).salt} 1 panic_on_corruption`;
   return { disk, hash, table };
 }
 
@@ -55,7 +60,8 @@ export function rootfsInitramfs(tree, table, dmsetup) {
   return [
     ...tree.filter(({ path }) => wanted.test(path)),
     ...dmsetup,
-    { path: '/init', data: readFileSync(join(root, 'image', 'rootfs-init.sh')), mode: 0o755 },
+    { path: '/init', data: wrapperProgram(['/bin/busybox', 'sh', initScript]), mode: 0o755 },
+    { path: initScript, data: readFileSync(join(root, 'image', 'rootfs-init.sh')), mode: 0o644 },
     { path: '/etc/verity-table', data: Buffer.from(table), mode: 0o644 },
   ];
 }

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, openSync, closeSync, rmSync, writeSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -7,10 +17,38 @@ import { boot, type Image, imageOf, listening, whyNoMachine } from './machine.js
 
 const skip = whyNoMachine() ?? false;
 
+/** Words that would have a shell, a dynamic linker or Node do something, if one of them saw them. */
+const words = [
+  'NODE_OPTIONS=--require=/nowhere.js',
+  'LD_PRELOAD=/nowhere.so',
+  'LD_LIBRARY_PATH=/nowhere',
+  'ENV=/etc/verity-table',
+  'PATH=/nowhere',
+  'IFS=/',
+  'bb=/nowhere',
+  'PS4=/',
+  'SHELLOPTS=xtrace',
+  'DM_DEV_DIR=/nowhere',
+  '--',
+  '-x',
+  '--explain',
+  '-c',
+  '/nowhere',
+];
+
+/** The line that opens the disk, as the initramfs has it. */
+function verityTable({ initrd }: Image): string {
+  const { stdout } = spawnSync('zstd', ['-dc', initrd.path], { encoding: 'latin1', maxBuffer: 1 << 30 });
+  const [table] = /\d+ \d+ verity [^\0]+/.exec(stdout) ?? [];
+  assert.ok(table, 'the initramfs has a table');
+  return table;
+}
+
 describe('a guest on a disk that the initramfs knows by its root hash', { skip }, () => {
   let folder = '';
   let image: Image;
   let disk = '';
+  let count = 0;
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'kata-vm-rootfs-'));
@@ -20,22 +58,82 @@ describe('a guest on a disk that the initramfs knows by its root hash', { skip }
 
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('boots to an agent that listens, in 256 MB', async () => {
-    const machine = await boot(image, join(folder, 'good'), { bare: true, disks: [disk], memory: 256 });
+  /** A copy of the disk with one bit changed. */
+  function changedAt(offset: number): string {
+    const changed = join(folder, `changed-${offset}.erofs`);
+    copyFileSync(disk, changed);
+    const fd = openSync(changed, 'r+');
+    const byte = Buffer.alloc(1);
+    readSync(fd, byte, 0, 1, offset);
+    writeSync(
+      fd,
+      byte.map((value) => value ^ 1),
+      0,
+      1,
+      offset,
+    );
+    closeSync(fd);
+    return changed;
+  }
+
+  /** All that the console said until the machine was off, where the kernel’s line does not tell it to end at a panic. */
+  async function console(options: Parameters<typeof boot>[2]): Promise<string> {
+    const machine = await boot(image, join(folder, String(++count)), {
+      bare: true,
+      memory: 256,
+      append: ['panic=0'],
+      ...options,
+    });
+    // The kernel says so only when it stays.
+    const hangs = await machine.line(/end Kernel panic/).then(
+      () => true,
+      () => false,
+    );
+    if (hangs) await machine.kill();
+    const said = machine.lines.join('\n');
+    assert.ok(!hangs, said);
+    return said;
+  }
+
+  it('boots to an agent that listens, in 256 MB, and words of the kernel’s line have no effect (S23)', async () => {
+    const machine = await boot(image, join(folder, 'good'), {
+      bare: true,
+      disks: [disk],
+      memory: 256,
+      append: words,
+    });
     await machine.line(listening);
+    const said = machine.lines.join('\n');
+    assert.doesNotMatch(said, /nowhere|not found|ld\.so|^\+/m);
     await machine.kill();
   });
 
-  it('does not boot when a bit of the disk was changed', async () => {
-    const changed = join(folder, 'changed.erofs');
-    copyFileSync(disk, changed);
-    const fd = openSync(changed, 'r+');
+  for (const [what, offset] of [
     // In the superblock, which is read first; dm-verity finds it before the file system does.
-    writeSync(fd, Buffer.from([1]), 0, 1, 1024 + 100);
-    closeSync(fd);
-    const machine = await boot(image, join(folder, 'bad'), { bare: true, disks: [changed], memory: 256 });
-    await machine.ended;
-    assert.match(machine.lines.join('\n'), /Kernel panic/);
-    assert.doesNotMatch(machine.lines.join('\n'), listening);
+    ['the superblock', () => 1024 + 100],
+    // Node.js is most of the disk.
+    ['a program', () => Math.floor(statSync(disk).size / 2)],
+  ] as const) {
+    it(`ends when a bit of ${what} was changed`, async () => {
+      const said = await console({ disks: [changedAt(offset())] });
+      assert.match(said, /verity: .*block \d+ is corrupted/);
+      assert.doesNotMatch(said, listening);
+    });
+  }
+
+  it('ends when its disk belongs to another root hash', async () => {
+    const other = verityTable(image).replace(/sha256 ....../, 'sha256 000000');
+    const said = await console({
+      disks: [disk],
+      overlay: [{ path: '/etc/verity-table', data: Buffer.from(other), mode: 0o644 }],
+    });
+    assert.match(said, /verity: .*block \d+ is corrupted/);
+    assert.doesNotMatch(said, listening);
+  });
+
+  it('says so when there is no disk, and ends', async () => {
+    const said = await console({});
+    assert.match(said, /kata-agent: the root file system cannot be opened; the machine is powered off/);
+    assert.doesNotMatch(said, /Kernel panic/);
   });
 });
