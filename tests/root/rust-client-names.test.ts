@@ -7,7 +7,9 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import {
   LinuxCapabilitiesSchema,
+  LinuxDeviceSchema,
   LinuxNamespaceSchema,
+  LinuxResourcesSchema,
   LinuxSeccompSchema,
   ProcessSchema,
 } from '@kata-agent/protocol/oci';
@@ -94,6 +96,24 @@ describe('specifications as Kata’s Rust clients write them', { skip: whyNoCont
     assert.ok(created);
     const { capabilities } = created['facts'] as { readonly capabilities?: unknown };
     assert.deepEqual(capabilities, ['CAP_CHOWN', 'CAP_KILL']);
+  });
+
+  it('open devices to a privileged container, whose one rule has no numbers', async () => {
+    const containerId = id('privileged');
+    const request = rustRequest('privileged', ['dd', 'if=/dev/kmsg', 'of=/dev/null', 'count=0']);
+    const kmsg = { Path: '/dev/kmsg', Type: 'c', Major: 1n, Minor: 11n, FileMode: 0o600 };
+    assert.ok(request.OCI?.Linux);
+    request.OCI.Linux.Devices = [create(LinuxDeviceSchema, kmsg)];
+    const rule = { Allow: true, Access: 'rwm' };
+    request.OCI.Linux.Resources = create(LinuxResourcesSchema, { Devices: [rule] });
+    await client.createContainer(request);
+    await client.startContainer({ containerId });
+    assert.equal(
+      (await readAll(client, 'stderr', containerId)).toString(),
+      '0+0 records in\n0+0 records out\n',
+    );
+    assert.equal((await client.waitProcess({ containerId })).status, 0);
+    await client.removeContainer({ containerId });
   });
 
   it('get past no rule by another name', async () => {

@@ -1,5 +1,6 @@
 import type {
   OciBlockIO,
+  OciDeviceRule,
   OciIdMapping,
   OciLinux,
   OciResources,
@@ -9,6 +10,7 @@ import type {
 import type {
   Linux,
   LinuxBlockIO,
+  LinuxDeviceCgroup,
   LinuxIDMapping,
   LinuxResources,
   LinuxSeccomp,
@@ -46,13 +48,7 @@ export function ociLinux(linux: Linux): OciLinux {
 export function ociResources(resources: LinuxResources): OciResources {
   const { Memory: memory, CPU: cpu, Pids: pids, Network: network } = resources;
   return {
-    devices: resources.Devices.map((rule) => ({
-      allow: rule.Allow,
-      type: rule.Type === '' ? undefined : rule.Type,
-      major: Number(rule.Major),
-      minor: Number(rule.Minor),
-      access: rule.Access === '' ? undefined : rule.Access,
-    })),
+    devices: resources.Devices.map(ociDeviceRule),
     memory: memory && {
       limit: memory.Limit,
       reservation: memory.Reservation,
@@ -81,6 +77,17 @@ export function ociResources(resources: LinuxResources): OciResources {
       classID: network.ClassID,
       priorities: network.Priorities.map(({ Name, Priority }) => ({ name: Name, priority: Priority })),
     },
+  };
+}
+
+/** There is no device 0:0, so that a rule for it is one without numbers: for all devices. Of a single 0 nobody can tell. */
+function ociDeviceRule({ Allow, Type, Major, Minor, Access }: LinuxDeviceCgroup): OciDeviceRule {
+  const numbers = Major === 0n && Minor === 0n ? {} : { major: Number(Major), minor: Number(Minor) };
+  return {
+    allow: Allow,
+    type: Type === '' ? undefined : Type,
+    ...numbers,
+    access: Access === '' ? undefined : Access,
   };
 }
 

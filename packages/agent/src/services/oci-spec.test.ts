@@ -83,6 +83,26 @@ describe('ociSpec', () => {
     );
   });
 
+  it('takes a device rule for 0:0 as one without numbers, which the wire cannot leave out', () => {
+    const numbers = [
+      [0n, 0n],
+      [136n, 0n],
+      [0n, 3n],
+      [-1n, -1n],
+    ] as const;
+    const Devices = numbers.map(([Major, Minor]) => ({ Allow: true, Major, Minor }));
+    const spec = ociSpec(create(SpecSchema, { Linux: { Resources: { Devices } } }));
+    assert.deepEqual(
+      spec.linux?.resources?.devices?.map(({ major, minor }) => [major, minor]),
+      [
+        [undefined, undefined],
+        [136, 0],
+        [0, 3],
+        [-1, -1],
+      ],
+    );
+  });
+
   it('always gives the OOM score, so that the agent’s own is not inherited', () => {
     const spec = ociSpec(create(SpecSchema, { Process: { Args: ['true'] } }));
     assert.equal(spec.process?.oomScoreAdj, 0);
