@@ -57,7 +57,7 @@ export class DebugConsole {
     for (const event of ['end', 'close']) socket.on(event, () => kill(child));
   };
 
-  /** A shell on a terminal of the guest, as `/dev/console`, once. */
+  /** A shell on a terminal of the guest, once. */
   serveDevice(path: string): void {
     if (this.#shell !== undefined) this.#start(this.#shell, path, path);
   }

@@ -3,6 +3,7 @@ import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import type { Syscalls } from '@kata-agent/linux';
 import { DebugConsole } from '../console/debug-console.js';
+import { guestConsole } from '../console/guest-console.js';
 import type { Caller } from '../listeners/caller.js';
 import { listen } from '../listeners/listen.js';
 import type { Log } from '../log.js';
@@ -30,9 +31,6 @@ interface Door {
 /** Three for each process, of 64 containers with some execs. */
 const stdioConnections = 1024;
 const fewConnections = 8;
-
-/** The debug console without a port of its own. */
-const guestConsole = '/dev/console';
 
 /**
  * What a configuration serves beside the API: fast stdio, the debug console, the log. They are for the peers of the first
@@ -79,9 +77,10 @@ export class Doors {
   async open(opened: (name: string, close: () => Promise<void>) => void): Promise<void> {
     const { syscalls, log, audit } = this.#options;
     const { listeners, settings } = this.#configuration;
+    // Without a port of its own.
     if (settings.debugConsole && settings.debugConsoleVport === 0) {
       const shells = new DebugConsole(syscalls, log);
-      shells.serveDevice(guestConsole);
+      shells.serveDevice(guestConsole());
       opened('debug console', async () => shells.close());
     }
     const [first] = listeners;
