@@ -100,10 +100,10 @@ describe('specifications as Kata’s Rust clients write them', { skip: whyNoCont
 
   it('open devices to a privileged container, whose one rule has no numbers', async () => {
     const containerId = id('privileged');
-    const request = rustRequest('privileged', ['dd', 'if=/dev/kmsg', 'of=/dev/null', 'count=0']);
-    const kmsg = { Path: '/dev/kmsg', Type: 'c', Major: 1n, Minor: 11n, FileMode: 0o600 };
+    const request = rustRequest('privileged', ['dd', 'if=/dev/fuse', 'count=0']);
+    const fuse = { Path: '/dev/fuse', Type: 'c', Major: 10n, Minor: 229n, FileMode: 0o666 };
     assert.ok(request.OCI?.Linux);
-    request.OCI.Linux.Devices = [create(LinuxDeviceSchema, kmsg)];
+    request.OCI.Linux.Devices = [create(LinuxDeviceSchema, fuse)];
     const rule = { Allow: true, Access: 'rwm' };
     request.OCI.Linux.Resources = create(LinuxResourcesSchema, { Devices: [rule] });
     await client.createContainer(request);
