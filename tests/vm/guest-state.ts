@@ -1,0 +1,41 @@
+import { type Machine, shell } from './machine.js';
+
+/** What there is in a guest at a moment. Kernel threads are not counted, and the shell that counts always is. */
+export interface GuestState {
+  readonly processes: number;
+  readonly zombies: number;
+  readonly mounts: number;
+  readonly cgroups: number;
+  /** Open descriptors of the agent, which is PID 1. */
+  readonly descriptors: number;
+}
+
+const counts: Readonly<Record<keyof GuestState, string>> = {
+  processes: 'grep -l VmRSS /proc/[0-9]*/status 2>/dev/null | wc -l',
+  // The state stands behind the name, which may be anything in brackets.
+  zombies: "cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -c ^Z",
+  mounts: 'wc -l </proc/1/mounts',
+  cgroups: 'find /sys/fs/cgroup -type d | wc -l',
+  descriptors: 'ls /proc/1/fd | wc -l',
+};
+
+export async function guestState(machine: Machine): Promise<GuestState> {
+  const printed = await shell(machine, `${Object.values(counts).join('; ')}; true`);
+  const numbers = printed.trim().split('\n').map(Number);
+  const names = Object.keys(counts) as (keyof GuestState)[];
+  return Object.fromEntries(names.map((name, index) => [name, numbers[index]])) as unknown as GuestState;
+}
+
+/** Mebibytes: what of the agent is in memory, and what the guest has left for others. */
+export interface GuestMemory {
+  readonly agent: number;
+  readonly available: number;
+}
+
+export async function guestMemory(machine: Machine): Promise<GuestMemory> {
+  const printed = await shell(machine, 'grep VmRSS /proc/1/status; grep MemAvailable /proc/meminfo');
+  const [agent = Number.NaN, available = Number.NaN] = [...printed.matchAll(/(\d+) kB/g)].map(
+    ([, kibibytes]) => Number(kibibytes) / 1024,
+  );
+  return { agent, available };
+}
