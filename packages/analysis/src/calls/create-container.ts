@@ -43,7 +43,7 @@ export function pauseContainer(workload: Workload, setup: RuntimeSetup): NewCont
   const because = 'the pause container';
   const id = sampleId(workload.name);
   const origins = new Origins();
-  const mounts = new ContainerMounts(setup, id, origins);
+  const mounts = new ContainerMounts(setup, { container: id, sandbox: sampleId(workload.name) }, origins);
   const privileged = workload.containers.some((container) => container.privileged);
   mounts.defaults({ pause: true, privileged, readOnlyRoot: true });
   mounts.image('pause', because);
@@ -85,7 +85,7 @@ export function podContainer(
 ): NewContainer {
   const id = sampleId(workload.name, container.name);
   const origins = new Origins();
-  const mounts = new ContainerMounts(setup, id, origins);
+  const mounts = new ContainerMounts(setup, { container: id, sandbox: sampleId(workload.name) }, origins);
   mounts.ofContainer(workload, container, image);
   mounts.image(container.image, `${container.path}.image`);
   return newContainer(workload, setup, {

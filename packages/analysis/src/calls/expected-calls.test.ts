@@ -124,6 +124,24 @@ test('capabilities: the engine’s, less what is dropped, and what is added; all
   assert.equal(names('{ capabilities: { add: [ALL] } }').length, 41);
 });
 
+test('an emptyDir on disk is made in the guest by the runtime in Go alone', () => {
+  const mount = ', volumeMounts: [{ name: v, mountPath: /v }]';
+  const pod = '  volumes: [{ name: v, emptyDir: {} }]\n  securityContext: { fsGroup: 7 }\n';
+  const ofGo = callsOf(mount, go, pod);
+  const { OCI, storages } = created(ofGo);
+  const volume = OCI?.Mounts.find(({ destination }) => destination === '/v');
+  assert.deepEqual([volume?.type, volume?.options], ['local', ['rbind', 'rprivate', 'rw']]);
+  const local = storages.find(({ driver }) => driver === 'local');
+  assert.equal(local?.mountPoint, volume?.source);
+  assert.deepEqual([local?.source, local?.fstype, local?.options], ['local', 'local', ['mode=0777']]);
+  const sandbox = ofGo.find(({ method }) => method === 'CreateSandbox')?.request;
+  assert.ok(sandbox !== undefined && isMessage(sandbox, CreateSandboxRequestSchema));
+  const folder = '/run/kata-containers/shared/containers';
+  assert.equal(volume?.source, `${folder}/${sandbox.sandboxId}/rootfs/local/v`);
+  const ofRs = created(callsOf(mount, rs, pod)).OCI?.Mounts.find(({ destination }) => destination === '/v');
+  assert.equal(ofRs?.type, 'bind');
+});
+
 test('a confidential guest is sent files, images, and no shared filesystem', () => {
   const calls = callsOf('', { runtime: 'go', guest: 'confidential' });
   assert.ok(methods(calls).indexOf('CopyFile') < methods(calls).indexOf('CreateContainer'));

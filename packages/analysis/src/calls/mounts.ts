@@ -6,6 +6,7 @@ import type { ImageConfig } from '../pod/image-config.js';
 import type { Volume, Workload } from '../pod/workload.js';
 import type { Entry } from '../write/fact-name.js';
 import { sourcePlace } from '../write/source-place.js';
+import { isLocalVolume, localFolder } from './local-volume.js';
 import type { Origins } from './origins.js';
 import type { RuntimeSetup } from './runtime-setup.js';
 import { sampleId } from './sample-id.js';
@@ -54,11 +55,17 @@ export class ContainerMounts {
   readonly copies: { path: string; because: string }[] = [];
   readonly #setup: RuntimeSetup;
   readonly #id: string;
+  readonly #sandbox: string;
   readonly #origins: Origins;
 
-  constructor(setup: RuntimeSetup, id: string, origins: Origins) {
+  constructor(
+    setup: RuntimeSetup,
+    ids: { readonly container: string; readonly sandbox: string },
+    origins: Origins,
+  ) {
     this.#setup = setup;
-    this.#id = id;
+    this.#id = ids.container;
+    this.#sandbox = ids.sandbox;
     this.#origins = origins;
   }
 
@@ -151,6 +158,12 @@ export class ContainerMounts {
         because,
       );
       this.#mount('bind', source, mount.mountPath, options, because);
+    } else if (isLocalVolume(volume, this.#setup)) {
+      const source = `${localFolder.before}${this.#sandbox}${localFolder.after}${volume.name}`;
+      const storage = { driver: 'local', source: 'local', fstype: 'local', mountPoint: source };
+      const fsgid = group === undefined ? [] : [`fsgid=${group}?`];
+      this.#storage(storage, ['mode=0777', ...fsgid], because);
+      this.#mount('local', source, mount.mountPath, options, because);
     } else if (/^\/(dev|sys|proc)(\/|$)/.test(volume.hostPath ?? '')) {
       this.#mount('bind', volume.hostPath ?? '', mount.mountPath, options, because);
     } else if (content && this.#setup.guest === 'shared-fs') {

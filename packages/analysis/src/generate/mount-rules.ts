@@ -1,14 +1,19 @@
+import { isLocalVolume, localFolder } from '../calls/local-volume.js';
 import type { RuntimeSetup } from '../calls/runtime-setup.js';
 import type { Workload } from '../pod/workload.js';
+import { celLiteral } from '../write/cel-literal.js';
 import type { ExtraRule } from '../write/extra-rule.js';
 
 /** What holds between the mounts and storages of a container. */
 export function mountRules(workloads: readonly Workload[], setup: RuntimeSetup): readonly ExtraRule[] {
+  const volumes = workloads.flatMap((workload) => [...workload.volumes.values()]);
+  const local = volumes.filter((volume) => isLocalVolume(volume, setup)).map(({ name }) => name);
   const rows = [
     once,
-    own,
+    own([...new Set(local)]),
     prepared,
     storages(workloads),
+    ...(local.length === 0 ? [] : [localStorages]),
     ...(setup.guest === 'confidential' ? [pulled] : []),
   ];
   return rows.map((row) => ({ ...row, method: 'CreateContainer' }));
@@ -23,14 +28,19 @@ const once: Row = {
   message: 'a place is mounted twice',
 };
 
-const own: Row = {
-  name: 'mounts-apart',
-  says: 'No mount shows the folder of a container, be it this one or another. Every pod.',
-  expression:
-    'mounts.all(m, !m.source.split("/").exists(p, p == "rootfs" || p == request.container_id ||\n' +
-    '  p in sandbox.containers))',
-  message: 'a mount would show the files of a container',
-};
+/** `local`: names of volumes whose folder is in that of the pause container. */
+function own(local: readonly string[]): Row {
+  const folder = `${celLiteral(localFolder.before)} + sandbox.id + ${celLiteral(localFolder.after)}`;
+  const volume = `m.type == "local" && ${celLiteral(local)}.exists(v, m.source == ${folder} + v)`;
+  return {
+    name: 'mounts-apart',
+    says: 'No mount shows the folder of a container, be it this one or another. Every pod.',
+    expression:
+      `mounts.all(m, ${local.length === 0 ? '' : `${volume} ||\n  `}!m.source.split("/").exists(p, p == "rootfs" || p == request.container_id ||\n` +
+      '  p in sandbox.containers))',
+    message: 'a mount would show the files of a container',
+  };
+}
 
 const prepared: Row = {
   name: 'mounts-prepared',
@@ -67,4 +77,12 @@ const pulled: Row = {
     'request.storages.all(s, s.driver != "image_guest_pull" || !s.shared && s.options.size() == 0 &&\n' +
     '  s.mount_point == "/run/kata-containers/" + request.container_id + "/rootfs")',
   message: 'an image would be pulled into another place',
+};
+
+const localStorages: Row = {
+  name: 'local-volumes',
+  says: 'The guest makes no folder of a volume that is not mounted. emptyDir',
+  expression:
+    'request.storages.all(s, s.driver != "local" || mounts.exists(m, m.type == "local" && m.source == s.mount_point))',
+  message: 'no mount belongs to this folder',
 };

@@ -65,6 +65,7 @@ const images = new Map([['i', parseImageConfig('{"config":{"Env":["PATH=/bin"]}}
 const setups: readonly RuntimeSetup[] = [
   { runtime: 'go', guest: 'confidential' },
   { runtime: 'rs', guest: 'confidential' },
+  { runtime: 'go', guest: 'shared-fs' },
   { runtime: 'rs', guest: 'shared-fs' },
 ];
 

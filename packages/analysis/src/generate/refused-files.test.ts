@@ -105,6 +105,46 @@ describeRefusals(
       assert.equal(created(bare), 'create-container-mounts-prepared');
     });
 
+    test('a volume that the guest makes is at its place in the sandbox, and no other folder is made', () => {
+      if (setup.runtime !== 'go' || setup.guest !== 'shared-fs') return;
+      const moved = (to: (source: string) => string): string | undefined =>
+        created(({ mounts, request }) => {
+          for (const mount of mounts) if (mount.type === 'local') mount.source = to(mount.source);
+          for (const row of request.storages) if (row.driver === 'local') row.mountPoint = to(row.mountPoint);
+        });
+      assert.equal(
+        moved((source) => source),
+        undefined,
+      );
+      const apart = 'create-container-mounts-apart';
+      assert.equal(
+        moved((source) => `${source}/..`),
+        'create-container-mounts',
+      );
+      assert.equal(
+        moved((source) => `${source}/below`),
+        apart,
+      );
+      assert.equal(
+        moved((source) => source.replace('/local/scratch', '/bin')),
+        apart,
+      );
+      assert.equal(
+        moved((source) => source.replace(/[0-9a-f]{64}/, '0'.repeat(64))),
+        apart,
+      );
+      const more = ({ request }: Made): void => {
+        const local = request.storages.find(({ driver }) => driver === 'local');
+        assert.ok(local !== undefined);
+        request.storages.push({ ...local, mountPoint: `${local.mountPoint}2` });
+      };
+      assert.equal(created(more), 'create-container-local-volumes');
+      const typed = ({ mounts }: Made): void => {
+        for (const mount of mounts) if (mount.destination === '/etc/hosts') mount.type = 'local';
+      };
+      assert.equal(created(typed), 'create-container-mounts');
+    });
+
     test('storages: options, source, group, and the image’s place', () => {
       const storage = (driver: string, change: (row: CreateContainerRequest['storages'][number]) => void) =>
         created(({ request }) => {

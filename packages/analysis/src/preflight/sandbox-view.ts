@@ -1,5 +1,7 @@
+import { isMessage } from '@bufbuild/protobuf';
 import type { ListenerSettings } from '@kata-agent/config';
 import type { ContainerFacts, RuleContext } from '@kata-agent/gate';
+import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
 import type { ExpectedCall } from '../calls/expected-call.js';
 import { claimsOf } from '../test/claims-of.js';
 import { ruleContextOf } from '../test/rule-context-of.js';
@@ -8,6 +10,7 @@ import { ruleContextOf } from '../test/rule-context-of.js';
 export class SandboxView {
   readonly #listeners: readonly ListenerSettings[];
   readonly #claims = new Map<string, ContainerFacts['claimed']>();
+  #id = '';
 
   constructor(listeners: readonly ListenerSettings[]) {
     this.#listeners = listeners;
@@ -21,11 +24,12 @@ export class SandboxView {
       {
         method,
         request,
-        sandbox: { id: 'sandbox', containers: [...this.#claims.keys()] },
+        sandbox: { id: this.#id, containers: [...this.#claims.keys()] },
         ...(claimed === undefined ? {} : { container: { id, claimed, state: stateBefore(method) } }),
       },
       this.#listeners,
     );
+    if (isMessage(request, CreateSandboxRequestSchema)) this.#id = request.sandboxId;
     if (method === 'CreateContainer') this.#claims.set(id, claimsOf(request));
     if (method === 'RemoveContainer') this.#claims.delete(id);
     return context;
