@@ -99,6 +99,8 @@ export const bootModules = [
   'virtio_blk', // volumes, images of containers
   'virtio_scsi', // the same, as Kata's Go runtime attaches them under QEMU unless told otherwise
   'sd_mod',
+  'virtio_mem', // memory that grows, with enable_virtio_mem of Kata's runtimes
+  'virtio_balloon', // memory that is given back
   'virtio_net',
   'overlay',
   'erofs',
@@ -124,8 +126,6 @@ export const otherModules = [
   'xt_mark',
   'xt_tcpudp',
   'xt_addrtype',
-  'virtio_balloon',
-  'virtio_mem',
   'virtio_console',
   'qemu_fw_cfg',
 ];

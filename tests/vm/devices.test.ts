@@ -160,14 +160,15 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
     assert.deepEqual(await pod.finish(id), { output: 'kept', status: 0 });
   });
 
-  it('grows a volume into its disk, when the host has made that larger', async () => {
+  it('makes a file system on a fresh one, and grows it when the host has made the disk larger', async () => {
     const id = 'volume';
     const mountPoint = `/run/kata-containers/${id}/volume`;
     const total = async (): Promise<bigint> =>
       (await agent.getVolumeStats({ volumeGuestPath: mountPoint })).usage[0]?.total ?? 0n;
-    await pod.plug(id, ext4Disk(folder, id, rootFolder(folder, id)), behindBridge(4));
+    await pod.plug(id, blankDisk(folder, id, 16 * mebibyte), behindBridge(4));
     const request = container(id, 'read line; dd if=/dev/zero of=/data/large bs=1M count=24 && echo fits');
-    await agent.createContainer(withVolume(request, { driver: 'blk', source: pciPath(4), mountPoint }));
+    const fresh = { driver: 'blk', source: pciPath(4), driverOptions: ['create_filesystem'], mountPoint };
+    await agent.createContainer(withVolume(request, fresh));
     const size = 48 * mebibyte;
     const before = await total();
     await pod.grow(id, size);
