@@ -68,6 +68,17 @@ describe('a bundle that has everything', () => {
     assert.match(versionOf(out), /^\d+\.\d+\.\d+\n$/);
   });
 
+  it('answers a scrape by the library that is loaded then', async () => {
+    const agent = await AgentProcess.start({ program: join(out, 'kata-agent.mjs') });
+    try {
+      const { agent: client } = await agent.connect();
+      const { metrics } = await client.getMetrics({});
+      assert.match(metrics, /^kata_agent_scrape_count 1$/m);
+    } finally {
+      await agent.dispose();
+    }
+  });
+
   it('loads CEL when a document has a rule, and not before', async () => {
     const parts = join(out, 'parts');
     const [rules = ''] = readdirSync(parts).filter((name) => name.startsWith('rules-'));

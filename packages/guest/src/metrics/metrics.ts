@@ -19,7 +19,8 @@ export class Metrics {
 }
 
 async function registry(proc: string): Promise<{ readonly metrics: () => Promise<string> }> {
-  const { Counter, Gauge, Registry } = await import('prom-client');
+  // By its default alone: the library is CommonJS, and in a bundle it has no other export.
+  const { Counter, Gauge, Registry } = (await import('prom-client')).default;
   const register = new Registry();
   const registers = [register];
   const scrapes = new Counter({
