@@ -1,7 +1,8 @@
 import type { Message } from '@bufbuild/protobuf';
 import { endpoints, isMethodName } from '@kata-agent/catalogue';
+import { GuestError } from '@kata-agent/guest';
 import { AgentService } from '@kata-agent/protocol/agent';
-import type { HandlerContext, ServiceImplementation } from '@kata-agent/ttrpc';
+import { Code, type HandlerContext, type ServiceImplementation, TtrpcError } from '@kata-agent/ttrpc';
 import type { Judge } from '../interceptors/judge.js';
 import { refusedInTurn } from '../interceptors/refusal.js';
 import type { Caller } from '../listeners/caller.js';
@@ -10,7 +11,7 @@ import { handlers } from './table.js';
 
 /**
  * The table of handlers as the server takes it: each bound to what it works with. A call that changes something may wait
- * for others; `judge` is asked again when its turn has come.
+ * for others; `judge` is asked again when its turn has come, and what its caller has given up by then is not begun.
  */
 export function bind(services: Services, judge: Judge): ServiceImplementation<typeof AgentService, Caller> {
   const bound = <M extends LocalName>(name: M): [M, unknown] => {
@@ -21,6 +22,7 @@ export function bind(services: Services, judge: Judge): ServiceImplementation<ty
     const inTurn = (request: Message, context: HandlerContext<Caller>) => () => {
       const decision = judge(request, context);
       if (decision.outcome === 'deny') throw refusedInTurn(decision);
+      if (isLate(context.signal)) throw begunTooLate(method);
     };
     return [
       name,
@@ -33,4 +35,14 @@ export function bind(services: Services, judge: Judge): ServiceImplementation<ty
   return Object.fromEntries(
     (Object.keys(handlers) as (keyof HandlerTable)[]).map(bound),
   ) as unknown as ServiceImplementation<typeof AgentService, Caller>;
+}
+
+/** A caller who has gone is another matter: what he wanted may be the end of something. */
+function isLate({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof TtrpcError && reason.code === Code.DeadlineExceeded;
+}
+
+function begunTooLate(method: string): GuestError {
+  const text = 'was not begun: the time that its caller gave it was over before its turn came';
+  return new GuestError('precondition', `${method} ${text}`);
 }
