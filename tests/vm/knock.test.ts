@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { repository } from '../harness/repository.js';
-import { boot, imageOf, listening, type Machine, shell, stop, whyNoMachine } from './machine.js';
+import { boot, dial, imageOf, listening, type Machine, shell, stop, whyNoMachine } from './machine.js';
 
 const skip = whyNoMachine() ?? false;
 const program = '/usr/lib/kata-agent-vm/knock';
+
+/** Doors beside the API, by the words that ask for them, and the ports that Kata gives them. */
+const askedFor = { log_vport: 1025, debug_console_vport: 1026, passfd_listener_port: 1027 } as const;
 
 /** The program that a container knocks with, without a C library: it runs in an empty root file system. */
 function buildKnock(folder: string): Buffer {
@@ -40,7 +43,8 @@ describe('a container at the agent’s door (S24)', { skip }, () => {
       config: join(repository, 'examples', 'confidential.toml'),
       asItIs: true,
     });
-    machine = await boot(image, folder, { overlay });
+    const ports = Object.entries(askedFor).map(([name, port]) => `agent.${name}=${port}`);
+    machine = await boot(image, folder, { overlay, append: ['agent.debug_console', ...ports] });
     await machine.line(listening);
   });
 
@@ -63,6 +67,14 @@ describe('a container at the agent’s door (S24)', { skip }, () => {
     const refusal = record.split('\n').find((line) => line.includes('(connection)')) ?? '';
     assert.match(refusal, /"peer":"cid 1"/);
     assert.match(refusal, /"deny"/);
+  });
+
+  it('finds no other door, whatever the kernel’s line asks for (S21, S22)', async () => {
+    for (const port of Object.values(askedFor))
+      await assert.rejects(dial(machine, port), { message: 'ECONNRESET' }, `port ${port}`);
+    const first = await shell(machine, 'head -n 1 /run/kata-agent/audit.log');
+    for (const name of ['debug_console', ...Object.keys(askedFor)])
+      assert.match(first, new RegExp(`"ignoredOverrides":.*"${name}"`), name);
   });
 
   it('ends in order when it is told to', async () => {
