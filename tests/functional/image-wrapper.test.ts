@@ -72,25 +72,22 @@ const machineNames: Readonly<Record<Architecture, string>> = {
   arm64: 'AArch64',
 };
 
-/** What a file's headers say: machine, entry, and its segments with their rights. */
-function headersOf(program: Buffer): string {
-  const path = join(folder, 'headers');
-  writeFileSync(path, program);
-  const { status, stdout, stderr } = spawnSync('readelf', ['-hlW', path], { encoding: 'utf8' });
+/** What a program says of a file. */
+function read(command: string, words: readonly string[], file: Buffer): string {
+  const path = join(folder, 'read');
+  writeFileSync(path, file);
+  const { status, stdout, stderr } = spawnSync(command, [...words, path], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   return stdout;
 }
 
 /** The instructions between the headers and the data, one a line: mnemonic and operands. */
 function disassembled(architecture: Architecture, program: Buffer, end: number): readonly string[] {
-  const path = join(folder, `disassembled-${architecture}`);
-  writeFileSync(path, program);
   const [command, machine] = disassemblers[architecture];
   const range = [`--start-address=${base + codeStart}`, `--stop-address=${end}`];
   const form = ['-D', '-b', 'binary', '-m', machine, `--adjust-vma=${base}`, '--no-show-raw-insn'];
-  const { status, stdout, stderr } = spawnSync(command, [...form, ...range, path], { encoding: 'utf8' });
-  assert.equal(status, 0, stderr);
-  const lines = [...stdout.matchAll(/^ +[0-9a-f]+:\t(.+)$/gm)].map(([, text = '']) =>
+  const listing = read(command, [...form, ...range], program);
+  const lines = [...listing.matchAll(/^ +[0-9a-f]+:\t(.+)$/gm)].map(([, text = '']) =>
     text
       .replace(/\s*\/\/.*/, '')
       .trim()
@@ -154,7 +151,7 @@ for (const architecture of ['x64', 'arm64'] as const) {
       skip: whyNotDisassembled(architecture) ?? false,
     }, () => {
       const program = wrapperProgram(argv, architecture);
-      const headers = headersOf(program);
+      const headers = read('readelf', ['-hlW'], program);
       assert.match(headers, new RegExp(`Machine: +${machineNames[architecture]}\n`));
       assert.match(headers, /Entry point address: +0x400078\n/);
       assert.equal(headers.match(/^ +LOAD /gm)?.length, 1);
