@@ -62,10 +62,16 @@ async function bundle(folder, name, entry, plugins) {
   return { file, ...sizes(metafile.outputs, entryPath) };
 }
 
-/** What an output imports in its first lines is loaded with it; what it imports by a call is loaded late. */
+/**
+ * What an output imports in its first lines is loaded with it, and what it imports by a call is loaded late. But what the
+ * entry calls for is the program itself.
+ */
 function sizes(outputs, entry) {
   const total = (paths) => [...paths].reduce((sum, path) => sum + outputs[path].bytes, 0);
-  const atStart = total(reachable(outputs, entry, ['import-statement']));
+  const first = [entry, ...outputs[entry].imports.map(({ path }) => path)];
+  const atStart = total(
+    new Set(first.flatMap((path) => [...reachable(outputs, path, ['import-statement'])])),
+  );
   return { atStart, late: total(reachable(outputs, entry)) - atStart };
 }
 

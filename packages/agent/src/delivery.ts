@@ -1,7 +1,7 @@
 import { type DeliverySource, deliverySources, type Inputs } from '@kata-agent/config';
 import { readHostData } from '@kata-agent/measurement';
 import { existsSync } from 'node:fs';
-import { loadModules } from './init/modules.js';
+import { loadModule } from './init/modules.js';
 
 /** The kernel's driver of fw_cfg, and where it shows what there is. */
 const fwCfg = { module: 'qemu_fw_cfg', folder: '/sys/firmware/qemu_fw_cfg' };
@@ -27,7 +27,7 @@ function withDriver(source: DeliverySource): DeliverySource {
   return {
     name: source.name,
     collect: (settings) => {
-      const failure = existsSync(fwCfg.folder) ? undefined : loadModules([fwCfg.module]);
+      const failure = existsSync(fwCfg.folder) ? undefined : loadModule(fwCfg.module);
       if (failure === undefined) return source.collect(settings);
       const message = `fw_cfg cannot be read: ${failure}`;
       const help = `put the kernel's module ${fwCfg.module} into the image, or take fw_cfg out of accept`;

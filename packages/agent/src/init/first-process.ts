@@ -1,19 +1,20 @@
 import { loadSyscalls, type Syscalls } from '@kata-agent/linux';
 import { mountGuest } from './guest-mounts.js';
-import { loadModules, wantedModules } from './modules.js';
+import { startLoadingModules, wantedModules } from './modules.js';
 import { raiseLoopback } from './loopback.js';
 import { endOnPanic } from './panic.js';
 import { powerOff } from './power-off.js';
 import { isInitramfs, leaveInitramfs } from './root.js';
+import type { Complaint } from './run-tool.js';
 
 /** What can be done in a guest; tests put a record in its place. */
 export interface FirstProcess {
   readonly syscalls: Syscalls;
   readonly isInitramfs: () => boolean;
   readonly mountGuest: (syscalls: Syscalls) => void;
-  readonly endOnPanic: () => string | undefined;
-  readonly loadModules: () => string | undefined;
-  readonly raiseLoopback: () => string | undefined;
+  readonly endOnPanic: () => Complaint;
+  readonly loadModules: () => Promise<Complaint>;
+  readonly raiseLoopback: () => Promise<Complaint>;
   /** Told what is missing and does not keep the agent from starting. */
   readonly warn: (text: string) => void;
   readonly onExit: (end: (code: number) => void) => void;
@@ -26,15 +27,21 @@ export interface FirstProcess {
  * that nobody caught), Node tells `exit`, and the machine is powered off there. What Node does not tell is a crash of Node
  * itself: that is a panic, and the kernel is told to make an end of it. Before /proc is mounted only `panic=1` on the
  * kernel's line can do so.
+ *
+ * Resolves when the kernel's modules are loaded and the network is up: that goes on beside this program, which has half of
+ * its own start before it.
  */
-export function beFirstProcess(guest: FirstProcess = realGuest()): void {
+export function beFirstProcess(guest: FirstProcess = realGuest()): Promise<void> {
   const { syscalls } = guest;
   guest.onExit((code) => powerOff(syscalls, `PID 1 ends with code ${code}`));
   if (guest.isInitramfs()) leaveInitramfs(syscalls);
   guest.mountGuest(syscalls);
   syscalls.sethostname('localhost');
-  for (const missing of [guest.endOnPanic(), guest.loadModules(), guest.raiseLoopback()])
-    if (missing !== undefined) guest.warn(missing);
+  const complain = (complaint: Complaint): void => {
+    if (complaint !== undefined) guest.warn(complaint);
+  };
+  complain(guest.endOnPanic());
+  return Promise.all([guest.loadModules(), guest.raiseLoopback()]).then((all) => all.forEach(complain));
 }
 
 function realGuest(): FirstProcess {
@@ -43,7 +50,7 @@ function realGuest(): FirstProcess {
     isInitramfs,
     mountGuest,
     endOnPanic: () => endOnPanic(),
-    loadModules: () => loadModules(wantedModules()),
+    loadModules: () => startLoadingModules(wantedModules()),
     raiseLoopback: () => raiseLoopback(),
     warn: (text) => process.stderr.write(`kata-agent: ${text}\n`),
     onExit: (end) => {

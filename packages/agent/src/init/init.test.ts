@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, readSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import {
   loadSyscalls,
   MountFlag,
@@ -13,7 +14,7 @@ import {
 } from '@kata-agent/linux';
 import { beFirstProcess, type FirstProcess } from './first-process.js';
 import { guestMounts, mountGuest } from './guest-mounts.js';
-import { loadModules, wantedModules } from './modules.js';
+import { loadModule, startLoadingModules, wantedModules } from './modules.js';
 import { notifyReady } from './notify.js';
 import { endOnPanic } from './panic.js';
 import { powerOff } from './power-off.js';
@@ -33,8 +34,8 @@ function recorded(changes: Partial<FirstProcess> = {}): {
     isInitramfs: () => false,
     mountGuest: () => order.push('mounts'),
     endOnPanic: () => void order.push('panic'),
-    loadModules: () => void order.push('modules'),
-    raiseLoopback: () => void order.push('loopback'),
+    loadModules: async () => void order.push('modules'),
+    raiseLoopback: async () => void order.push('loopback'),
     warn: (text) => order.push(`warning: ${text}`),
     onExit: (given) => {
       order.push('exit hook');
@@ -46,16 +47,16 @@ function recorded(changes: Partial<FirstProcess> = {}): {
 }
 
 describe('PID 1', () => {
-  it('can power off before anything else can fail, and mounts before it loads', () => {
+  it('can power off before anything else can fail, and mounts before it loads', async () => {
     const { guest, order } = recorded();
-    beFirstProcess(guest);
+    await beFirstProcess(guest);
     assert.deepEqual(order, ['exit hook', 'mounts', 'panic', 'modules', 'loopback']);
   });
 
-  it('powers off however the process ends', () => {
+  it('powers off however the process ends', async () => {
     for (const code of [0, 1, 3]) {
       const { guest, syscalls, exit } = recorded();
-      beFirstProcess(guest);
+      await beFirstProcess(guest);
       exit(code);
       assert.deepEqual(
         syscalls.calls.slice(-2).map(({ name }) => name),
@@ -76,10 +77,24 @@ describe('PID 1', () => {
     assert.equal(syscalls.argumentsOf('reboot').length, 1);
   });
 
-  it('says what is missing and goes on', () => {
-    const { guest, order } = recorded({ loadModules: () => 'no vsock', raiseLoopback: () => 'no ip' });
-    beFirstProcess(guest);
+  it('says what is missing and goes on', async () => {
+    const { guest, order } = recorded({
+      loadModules: async () => 'no vsock',
+      raiseLoopback: async () => 'no ip',
+    });
+    await beFirstProcess(guest);
     assert.deepEqual(order.slice(-2), ['warning: no vsock', 'warning: no ip']);
+  });
+
+  it('is ready once all is loaded, and does not stand still until then', async () => {
+    let loaded: (complaint: undefined) => void = () => undefined;
+    const { guest, order } = recorded({ loadModules: () => new Promise((resolve) => (loaded = resolve)) });
+    const ready = beFirstProcess(guest).then(() => order.push('ready'));
+    await setImmediate();
+    assert.deepEqual(order, ['exit hook', 'mounts', 'panic', 'loopback']);
+    loaded(undefined);
+    await ready;
+    assert.equal(order.at(-1), 'ready');
   });
 });
 
@@ -177,11 +192,18 @@ describe('kernel modules', () => {
     }
   });
 
-  it('are loaded by one program, whose complaint is passed on', () => {
-    assert.equal(loadModules([], '/nowhere/modprobe'), undefined);
-    assert.match(loadModules(['vsock'], '/nowhere/modprobe') ?? '', /\/nowhere\/modprobe: .*ENOENT/);
-    assert.equal(loadModules(['vsock'], '/bin/true'), undefined);
-    assert.match(loadModules(['vsock'], '/bin/false') ?? '', /\/bin\/false -a vsock/);
+  it('are loaded by one program, whose complaint is passed on', async () => {
+    assert.equal(await startLoadingModules([], '/nowhere/modprobe'), undefined);
+    assert.equal(await startLoadingModules(['vsock'], '/bin/true'), undefined);
+    assert.match((await startLoadingModules(['a', 'b'], '/bin/false')) ?? '', /\/bin\/false -a a b/);
+    assert.match((await startLoadingModules(['a'], '/bin/ls')) ?? '', /\/bin\/ls -a a: .*No such file/);
+    assert.equal(loadModule('vsock', '/bin/true'), undefined);
+    assert.match(loadModule('vsock', '/bin/false') ?? '', /\/bin\/false vsock/);
+    for (const complaint of [
+      await startLoadingModules(['vsock'], '/nowhere/modprobe'),
+      loadModule('vsock', '/nowhere/modprobe'),
+    ])
+      assert.match(complaint ?? '', /\/nowhere\/modprobe: .*ENOENT/);
   });
 });
 

@@ -1,12 +1,6 @@
-import { spawnSync } from 'node:child_process';
+import { type Complaint, startTool } from './run-tool.js';
 
-/** Brings `lo` up: containers of a pod talk over it, and no runtime asks for it. Answers what went wrong, or undefined. */
-export function raiseLoopback(ip = '/sbin/ip'): string | undefined {
-  const { error, status, stderr } = spawnSync(ip, ['link', 'set', 'dev', 'lo', 'up'], {
-    env: {},
-    encoding: 'utf8',
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  if (error !== undefined) return `${ip}: ${error.message}`;
-  return status === 0 ? undefined : `${ip} link set lo up: ${stderr.trim()}`;
+/** Brings `lo` up: containers of a pod talk over it, and no runtime asks for it. */
+export function raiseLoopback(ip = '/sbin/ip'): Promise<Complaint> {
+  return startTool(ip, ['link', 'set', 'dev', 'lo', 'up']);
 }

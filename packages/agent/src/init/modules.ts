@@ -1,7 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
+import { type Complaint, runTool, startTool } from './run-tool.js';
+
+const program = '/sbin/modprobe';
 
 /** Where systemd looks for such lists too (modules-load.d(5)): an image has one list, whoever its init is. */
 const folder = '/etc/modules-load.d';
@@ -23,14 +25,15 @@ export function wantedModules(path: string = folder): readonly string[] {
     .filter((line) => line !== '' && !/^[#;]/.test(line));
 }
 
-/** Loads them; answers what went wrong, in words, or undefined. */
-export function loadModules(names: readonly string[], modprobe = '/sbin/modprobe'): string | undefined {
-  if (names.length === 0) return undefined;
-  const { error, status, stderr } = spawnSync(modprobe, ['-a', ...names], {
-    env: {},
-    encoding: 'utf8',
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  if (error !== undefined) return `${modprobe}: ${error.message}`;
-  return status === 0 ? undefined : `${modprobe} -a ${names.join(' ')}: ${stderr.trim()}`;
+/** Loads them while this program goes on. */
+export async function startLoadingModules(
+  names: readonly string[],
+  modprobe: string = program,
+): Promise<Complaint> {
+  return names.length === 0 ? undefined : startTool(modprobe, ['-a', ...names]);
+}
+
+/** Loads one, and waits for it. */
+export function loadModule(name: string, modprobe: string = program): Complaint {
+  return runTool(modprobe, [name]);
 }

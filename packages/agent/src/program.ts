@@ -1,0 +1,120 @@
+import { explainConfiguration, renderDiagnostic, renderExplanation } from '@kata-agent/config';
+import type { Configuration, Diagnostic } from '@kata-agent/config';
+import { loadSyscalls } from '@kata-agent/linux';
+import { agentGate } from './agent-gate.js';
+import { CannotApply } from './cannot-apply.js';
+import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
+import { notifyReady } from './init/notify.js';
+import { powerOff } from './init/power-off.js';
+import { load } from './load.js';
+import { createLog, type Log, logLevel } from './log.js';
+import { LogStream } from './log-stream/log-stream.js';
+import { startAgent } from './start.js';
+import { version } from './version.js';
+
+/** The exit codes of CONFIGURATION, "Errors". */
+const exitCode = { fine: 0, wrongConfiguration: 1, cannotApply: 3 } as const;
+
+/** Nobody was there before us: the kernel, or a runtime of containers, started the agent itself. */
+const isFirstProcess = process.pid === 1;
+
+function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
+  const color = process.stderr.isTTY && process.env['NO_COLOR'] === undefined;
+  for (const diagnostic of diagnostics) process.stderr.write(`${renderDiagnostic(diagnostic, { color })}\n`);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function serve(configuration: Configuration): Promise<number> {
+  // Who read the log has gone: it may be lost, and the agent goes on.
+  process.stderr.on('error', () => undefined);
+  const logStream = new LogStream();
+  const log = createLog({
+    level: logLevel(configuration.settings.logLevel),
+    version,
+    write: (line) => {
+      process.stderr.write(line);
+      logStream.write(line);
+    },
+  });
+  try {
+    const syscalls = loadSyscalls();
+    const agent = await startAgent(configuration, { syscalls, log, logStream, isFirstProcess });
+    let stopped = false;
+    for (const signal of ['SIGTERM', 'SIGINT']) {
+      process.on(signal, () => {
+        stopped = true;
+        agent.end(signal);
+      });
+    }
+    goOnAfterFaults(log);
+    const { onEnd } = configuration.settings;
+    if (isFirstProcess && onEnd === 'exit') log('warn', 'PID 1 cannot exit: on_end = "exit" powers off');
+    notifyReady(syscalls);
+    await agent.ended;
+    // PID 1 powers off however it ends; who stops the agent under another init does not mean the machine.
+    if (!isFirstProcess && onEnd === 'power-off' && !stopped) powerOff(syscalls, 'the sandbox has ended');
+    return exitCode.fine;
+  } catch (error) {
+    if (!(error instanceof CannotApply)) throw error;
+    log('fatal', error.message);
+    return exitCode.cannotApply;
+  }
+}
+
+/** docs/adr/0001: a fault outside every handler costs a log line, not the pod. */
+function goOnAfterFaults(log: Log): void {
+  const report = (error: unknown) =>
+    log('fatal', 'fault outside a handler', {
+      stack: error instanceof Error ? (error.stack ?? '') : String(error),
+    });
+  process.on('uncaughtException', report);
+  process.on('unhandledRejection', report);
+}
+
+async function run(line: CommandLine): Promise<number> {
+  const loaded = await load(line);
+  if (!loaded.ok) {
+    if (line.format === 'json') print(JSON.stringify({ ok: false, diagnostics: loaded.diagnostics }));
+    else printDiagnostics(loaded.diagnostics);
+    return loaded.exitCode;
+  }
+  const { configuration } = loaded;
+  if (line.task === 'serve') return serve(configuration);
+  if (line.format === 'text') printDiagnostics(configuration.warnings);
+  if (line.task === 'explain') {
+    const gate = agentGate(configuration);
+    const explanation = explainConfiguration(configuration, (method, listener) =>
+      gate.decide(listener, method),
+    );
+    const { warnings: diagnostics } = configuration;
+    print(
+      line.format === 'json'
+        ? JSON.stringify({ ok: true, ...explanation, diagnostics })
+        : renderExplanation(explanation),
+    );
+  } else if (line.format === 'json') {
+    // As kata-agent-ctl config check has it.
+    print(JSON.stringify({ ok: true, digest: configuration.digest, diagnostics: configuration.warnings }));
+  } else {
+    print(`The configuration is right. Digest: ${configuration.digest}`);
+  }
+  return exitCode.fine;
+}
+
+/** The program, once the guest that it is PID 1 of is `ready`; answers its exit code. */
+export async function runProgram(argv: readonly string[], ready: Promise<void>): Promise<number> {
+  try {
+    const line = parseCommandLine(argv);
+    await ready;
+    return await run(line);
+  } catch (error) {
+    if (error instanceof CommandLineEnd) return error.exitCode;
+    process.stderr.write(
+      `kata-agent: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
+    return exitCode.wrongConfiguration;
+  }
+}
