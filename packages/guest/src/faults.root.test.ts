@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs, { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -6,8 +7,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadSyscalls, RecordingSyscalls, SyscallError, type Syscalls } from '@kata-agent/linux';
 import type { CreateContainer } from './actions.js';
+import { Guest } from './guest.js';
 import { RealGuest, runc, settled, skip, type Traces } from './testing/real-guest.js';
 import { createContainer } from './perform/create-container.js';
+import { getGuestDetails } from './perform/get-guest-details.js';
 
 /** What a create asks of the kernel, but for what it takes to clean up. */
 const calls = [
@@ -164,6 +167,35 @@ for (const [how, terminal] of [
     assert.ok(tried.length > 60, `only ${tried.length} calls were tried`);
   });
 }
+
+test('a guest is open before its runtime has answered, and a container waits for the answer', {
+  skip,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'guest-slow-'));
+  const [program, door] = ['runtime', 'door'].map((name) => join(directory, name)) as [string, string];
+  // Opening a pipe for reading waits for the one who writes.
+  const script = `case "$*" in *" features") read line < ${door};; esac\nexec ${runc} "$@"\n`;
+  writeFileSync(program, `#!/bin/sh\n${script}`, { mode: 0o755 });
+  assert.equal(spawnSync('mkfifo', [door]).status, 0);
+  const paths = { kata: join(directory, 'kata'), state: join(directory, 'state') };
+  const guest = await Guest.open({ syscalls: loadSyscalls(), runtime: program, paths });
+  try {
+    let answered = false;
+    const details = getGuestDetails(guest, { memoryBlockSize: false, memoryHotplugProbe: false }).then(
+      (told) => {
+        answered = true;
+        return told;
+      },
+    );
+    await settled();
+    assert.equal(answered, false);
+    writeFileSync(door, 'go on\n');
+    assert.equal((await details).supportsSeccomp, true);
+  } finally {
+    await guest.shutdown();
+    rmSync(directory, { recursive: true });
+  }
+});
 
 for (const [what, script] of Object.entries({
   'before it did anything': 'exit 1',

@@ -44,11 +44,11 @@ export class Guest {
   }
 
   /**
-   * Looks for the runtime and logs its version. Goes on with what an agent had made that was killed, and takes back what it
-   * had not finished.
+   * Goes on with what an agent had made that was killed, and takes back what it had not finished. Then asks the runtime for
+   * its version and what it can. In a slow guest the answer takes half a second: who needs it waits, and nobody else.
    */
   static async open(options: GuestOptions): Promise<Guest> {
-    const context = await openContext(options);
+    const context = openContext(options);
     try {
       const guest = new Guest({
         context,
@@ -58,6 +58,7 @@ export class Guest {
         check: undefined,
       });
       await recover(guest);
+      void context.capabilities();
       return guest;
     } catch (error) {
       context.reaper.stop();

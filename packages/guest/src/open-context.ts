@@ -32,8 +32,8 @@ const defaultLimits = { containers: 64, execsPerContainer: 32, streamBuffer: 102
 
 const defaultHotplugTimeout = 3;
 
-/** Completes the options, makes the directories, starts waiting for processes and asks the runtime what it can. */
-export async function openContext(options: GuestOptions): Promise<GuestContext> {
+/** Completes the options, makes the directories, and starts waiting for processes. */
+export function openContext(options: GuestOptions): GuestContext {
   const paths: GuestPaths = { ...defaultPaths, ...options.paths };
   const log: GuestLog = options.log ?? (() => undefined);
   const { syscalls } = options;
@@ -45,7 +45,6 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
     onFault: (error) => log('error', `waiting for processes: ${String(error)}`),
   });
   try {
-    const features = await askRuntime(runtime, log);
     const ancestors = new CgroupAncestors(paths.cgroup, join(paths.state, 'cgroups'));
     const records = new GuestRecords(paths.state);
     const devices = new DeviceWatch({
@@ -55,6 +54,7 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
       timeoutSeconds: options.hotplugTimeout ?? defaultHotplugTimeout,
     });
     const tools = new SystemTools();
+    let asked: Promise<Capabilities> | undefined;
     return {
       syscalls,
       paths,
@@ -65,7 +65,7 @@ export async function openContext(options: GuestOptions): Promise<GuestContext> 
       log,
       reaper,
       runtime,
-      capabilities: capabilities(features, paths.sys),
+      capabilities: () => (asked ??= askCapabilities(runtime, paths.sys, log)),
       ancestors,
       oom: new OomWatch(syscalls),
       devices,
@@ -102,7 +102,8 @@ async function askRuntime(runtime: Runtime, log: GuestLog): Promise<RuntimeFeatu
   }
 }
 
-function capabilities(features: RuntimeFeatures | undefined, sys: string): Capabilities {
+async function askCapabilities(runtime: Runtime, sys: string, log: GuestLog): Promise<Capabilities> {
+  const features = await askRuntime(runtime, log);
   return {
     seccomp: features?.seccomp ?? false,
     apparmor: readIfThere(join(sys, 'module/apparmor/parameters/enabled'))?.trim() === 'Y',

@@ -79,7 +79,7 @@ async function build(
       containerId: id,
       rootfs,
       shared: sandbox.shared,
-      capabilities: context.capabilities,
+      capabilities: await context.capabilities(),
       hooks: context.hooks,
       hostname: sandbox.hostname,
       resolvConf: resolvConfFor(rootfs, sandbox.resolvConf),

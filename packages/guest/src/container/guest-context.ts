@@ -22,7 +22,8 @@ export interface GuestContext {
   readonly log: GuestLog;
   readonly reaper: Reaper;
   readonly runtime: Runtime;
-  readonly capabilities: Capabilities;
+  /** Asks the runtime the first time. */
+  readonly capabilities: () => Promise<Capabilities>;
   readonly ancestors: CgroupAncestors;
   readonly oom: OomWatch;
   readonly devices: DeviceWatch;

@@ -13,7 +13,7 @@ export function execProcess(
     const { limits, capabilities, runtime } = guest.context;
     const container = guest.container(containerId);
     container.makeRoom(execId, limits.execsPerContainer);
-    const runnable = runnableProcess(process, capabilities);
+    const runnable = runnableProcess(process, await capabilities());
     const started = await launchProcess(
       { containerId, execId },
       process.terminal ?? false,

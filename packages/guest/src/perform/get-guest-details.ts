@@ -5,5 +5,8 @@ import { translated } from '../translate-error.js';
 
 /** Facts of the guest; unchanging, but for memory hotplug. */
 export function getGuestDetails({ context }: Guest, query: GuestDetailsQuery): Promise<GuestDetails> {
-  return translated(async () => guestDetails(query, context.paths.sys, context.capabilities.seccomp));
+  return translated(async () => {
+    const { seccomp } = await context.capabilities();
+    return guestDetails(query, context.paths.sys, seccomp);
+  });
 }

@@ -100,7 +100,7 @@ export class RealGuest {
       ...options,
       paths: { kata: join(directory, 'kata'), state: join(directory, 'state'), ...options.paths },
     });
-    await guest.context.capabilities;
+    await guest.context.capabilities();
     const real = new RealGuest(guest, directory, log);
     real.makeRootfs();
     return real;
