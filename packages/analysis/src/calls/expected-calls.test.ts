@@ -55,13 +55,16 @@ test('the runtimes differ as their sources do', () => {
   const probe = ', livenessProbe: { exec: { command: [check] } }';
   assert.ok(methods(callsOf('', go)).includes('DestroySandbox'));
   assert.ok(!methods(callsOf('', rs)).includes('DestroySandbox'));
+  const strict = `${probe}, securityContext: { allowPrivilegeEscalation: false }`;
   const execOf = (setup: RuntimeSetup) => {
-    const request = callsOf(probe, setup).find(({ method }) => method === 'ExecProcess')?.request;
+    const request = callsOf(strict, setup).find(({ method }) => method === 'ExecProcess')?.request;
     assert.ok(request !== undefined && isMessage(request, ExecProcessRequestSchema));
     return request.process;
   };
   assert.deepEqual(execOf(go)?.Args, ['check']);
   assert.equal(execOf(go)?.Capabilities, undefined);
+  assert.equal(execOf(go)?.NoNewPrivileges, false);
+  assert.equal(execOf(rs)?.NoNewPrivileges, true);
   assert.equal(execOf(rs)?.Capabilities?.Bounding.length, 14);
   assert.equal(created(callsOf('', go)).execId.length, 64);
   assert.equal(created(callsOf('', rs)).execId, '');

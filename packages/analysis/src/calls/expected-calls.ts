@@ -157,6 +157,9 @@ function execCalls(
   if (rows.length === 0) return [];
   return (container?.kubeletCommands ?? []).map((command) => {
     const own = new Origins();
+    // A runtime in Go that passes it on some day is served too.
+    const notPassed = setup.runtime === 'go' ? ['false'] : [];
+    for (const value of notPassed) own.of('privileges', value, 'the runtime in Go');
     own.of('command', command.argv, command.path);
     own.of('commandLine', [container?.name ?? '', ...command.argv], command.path);
     for (const [key, value] of origins.fields) if (!own.fields.has(key)) own.fields.set(key, value);
@@ -169,31 +172,29 @@ function execCalls(
       container: container?.name ?? '',
       values: new Map<FactName, readonly Entry[]>([
         ['commandLine', [[container?.name ?? '', ...command.argv]]],
-        ...(['variables', 'groups', 'privileges'] as const).map(
-          (fact) => [fact, values.get(fact) ?? []] as const,
-        ),
+        ...(['variables', 'groups'] as const).map((fact) => [fact, values.get(fact) ?? []] as const),
+        ['privileges', [...new Set([...notPassed, ...(values.get('privileges') ?? [])])]],
       ]),
     };
   });
 }
 
-/** The container's own process with another command. The runtime in Go leaves capabilities to the agent. */
+/**
+ * The container's own process with another command. Of it the runtime in Go passes on the user, the variables and the
+ * folder alone: it leaves capabilities to the agent, and never asks for no_new_privs (`cmdToKataProcess`).
+ */
 function execRequest(
   containerId: string,
   command: KubeletCommand,
   process: Process | undefined,
   setup: RuntimeSetup,
 ): Message {
-  const { Capabilities, ...rest } = process ?? create(ProcessSchema);
+  const { User, Env = [], Cwd = '' } = process ?? {};
+  const passed = setup.runtime === 'rs' ? process : { Env, Cwd, ...(User === undefined ? {} : { User }) };
   return create(ExecProcessRequestSchema, {
     containerId,
     execId: 'exec-1',
-    process: {
-      ...rest,
-      ...(setup.runtime === 'rs' && Capabilities !== undefined ? { Capabilities } : {}),
-      Args: [...command.argv],
-      Terminal: false,
-    },
+    process: { ...(passed ?? create(ProcessSchema)), Args: [...command.argv], Terminal: false },
   });
 }
 
