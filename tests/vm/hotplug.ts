@@ -114,7 +114,7 @@ export class Host {
 
   /** Asks the guest's shell until its answer is as it should be. */
   async until(line: string, isSo: (text: string) => boolean): Promise<string> {
-    for (let look = 0; look < 600; look++) {
+    for (let look = 0; look < 300; look++) {
       const text = (await shell(this.#machine, line)).trim();
       if (isSo(text)) return text;
       await delay(100);
