@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenUevents, Reaper } from '@kata-agent/linux';
 import { CgroupAncestors } from './cgroup/cgroup-ancestors.js';
+import { limitableHugePages } from './cgroup/huge-pages.js';
 import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
 import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
@@ -65,7 +66,7 @@ export function openContext(options: GuestOptions): GuestContext {
       log,
       reaper,
       runtime,
-      capabilities: () => (asked ??= askCapabilities(runtime, paths.sys, log)),
+      capabilities: () => (asked ??= askCapabilities(runtime, paths, log)),
       ancestors,
       oom: new OomWatch(syscalls),
       devices,
@@ -102,11 +103,12 @@ async function askRuntime(runtime: Runtime, log: GuestLog): Promise<RuntimeFeatu
   }
 }
 
-async function askCapabilities(runtime: Runtime, sys: string, log: GuestLog): Promise<Capabilities> {
+async function askCapabilities(runtime: Runtime, paths: GuestPaths, log: GuestLog): Promise<Capabilities> {
   const features = await askRuntime(runtime, log);
   return {
     seccomp: features?.seccomp ?? false,
-    apparmor: readIfThere(join(sys, 'module/apparmor/parameters/enabled'))?.trim() === 'Y',
-    selinux: existsSync(join(sys, 'fs/selinux/enforce')),
+    apparmor: readIfThere(join(paths.sys, 'module/apparmor/parameters/enabled'))?.trim() === 'Y',
+    selinux: existsSync(join(paths.sys, 'fs/selinux/enforce')),
+    hugePages: limitableHugePages(paths),
   };
 }

@@ -1,5 +1,7 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
+import { readCgroupFile } from './cgroup-files.js';
 
 /** The page sizes (`2MB`, `1GB`) for which a cgroup has a file `hugetlb.<size>.<suffix>`. */
 export function hugePageSizes(directory: string, suffix: string): readonly string[] {
@@ -8,6 +10,36 @@ export function hugePageSizes(directory: string, suffix: string): readonly strin
     const match = pattern.exec(name);
     return match?.[1] !== undefined && match[2] === suffix ? [match[1]] : [];
   });
+}
+
+/**
+ * The page sizes whose use this guest can limit, by the names that specs have for them. None where its kernel has no such
+ * controller. `sys/kernel/mm/hugepages` has a folder `hugepages-2048kB` for each size.
+ */
+export function limitableHugePages({
+  sys,
+  cgroup,
+}: {
+  readonly sys: string;
+  readonly cgroup: string;
+}): readonly string[] {
+  const unified = readCgroupFile(join(cgroup, 'cgroup.controllers'));
+  const limits =
+    unified === undefined
+      ? existsSync(join(cgroup, 'hugetlb'))
+      : unified.trim().split(' ').includes('hugetlb');
+  if (!limits) return [];
+  return names(join(sys, 'kernel/mm/hugepages')).flatMap((name) => {
+    const kibibytes = /^hugepages-(\d+)kB$/.exec(name)?.[1];
+    return kibibytes === undefined ? [] : [sizeName(Number(kibibytes))];
+  });
+}
+
+/** `2MB`: the largest unit that goes in without a rest. */
+function sizeName(kibibytes: number): string {
+  const [unit, size] =
+    kibibytes % 2 ** 20 === 0 ? ['GB', 2 ** 20] : kibibytes % 1024 === 0 ? ['MB', 1024] : ['KB', 1];
+  return `${kibibytes / size}${unit}`;
 }
 
 function names(directory: string): readonly string[] {

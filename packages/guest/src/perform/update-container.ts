@@ -6,7 +6,8 @@ import { settableResources } from '../spec/resources.js';
 export function updateContainer(guest: Guest, { id, resources }: UpdateContainer): Promise<void> {
   return guest.change(async () => {
     const container = guest.container(id);
-    await update(guest.context.runtime, id, settableResources(resources));
+    const { hugePages } = await guest.context.capabilities();
+    await update(guest.context.runtime, id, settableResources(resources, hugePages));
     const cpus = resources.cpu?.cpus ?? '';
     if (cpus === '') return;
     container.cpus = cpus;

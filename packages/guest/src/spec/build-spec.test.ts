@@ -9,7 +9,7 @@ const context: SpecContext = {
   containerId: 'c1',
   rootfs: '/run/kata-containers/c1/rootfs',
   shared: {},
-  capabilities: { seccomp: true, apparmor: false, selinux: false },
+  capabilities: { seccomp: true, apparmor: false, selinux: false, hugePages: [] },
   hooks: 'refuse',
   hostname: 'pod',
   resolvConf: undefined,
@@ -69,14 +69,31 @@ test('profiles that this guest or runtime has no use for are dropped', () => {
     process: { ...process, apparmorProfile: 'p', selinuxLabel: 'l' },
     linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW' }, mountLabel: 'm' },
   };
-  const none = build(spec, { capabilities: { seccomp: false, apparmor: false, selinux: false } }).spec;
+  const none = build(spec, {
+    capabilities: { seccomp: false, apparmor: false, selinux: false, hugePages: [] },
+  }).spec;
   assert.equal(none.process.apparmorProfile, undefined);
   assert.equal(none.process.selinuxLabel, undefined);
   assert.equal(none.linux?.seccomp, undefined);
   assert.equal(none.linux?.mountLabel, undefined);
-  const all = build(spec, { capabilities: { seccomp: true, apparmor: true, selinux: true } }).spec;
+  const all = build(spec, {
+    capabilities: { seccomp: true, apparmor: true, selinux: true, hugePages: ['2MB'] },
+  }).spec;
   assert.equal(all.process.apparmorProfile, 'p');
   assert.deepEqual(all.linux?.seccomp, { defaultAction: 'SCMP_ACT_ALLOW' });
+});
+
+test('a limit on huge pages that this guest has not is no reason to refuse a container', () => {
+  const hugepageLimits = [
+    { pageSize: '2MB', limit: 0n },
+    { pageSize: '1GB', limit: 0n },
+  ];
+  const limited = (hugePages: readonly string[]): unknown =>
+    withLinux({ resources: { hugepageLimits } }, { capabilities: { ...context.capabilities, hugePages } })
+      .resources?.hugepageLimits;
+  assert.deepEqual(limited([]), []);
+  assert.deepEqual(limited(['2MB']), [{ pageSize: '2MB', limit: 0n }]);
+  assert.deepEqual(limited(['2MB', '1GB']), hugepageLimits);
 });
 
 test('hooks of all six kinds are refused; an empty message passes', () => {

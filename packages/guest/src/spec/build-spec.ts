@@ -15,6 +15,8 @@ export interface Capabilities {
   readonly seccomp: boolean;
   readonly apparmor: boolean;
   readonly selinux: boolean;
+  /** The sizes of huge pages that it can limit: `2MB`. */
+  readonly hugePages: readonly string[];
 }
 
 export interface SpecContext {
@@ -90,7 +92,7 @@ function runnableLinux(
     cgroupsPath,
     namespaces: containerNamespaces(linux.namespaces, shared),
     resources: {
-      ...settableResources(linux.resources ?? {}),
+      ...settableResources(linux.resources ?? {}, capabilities.hugePages),
       devices: rules,
     },
     seccomp: capabilities.seccomp ? linux.seccomp : undefined,

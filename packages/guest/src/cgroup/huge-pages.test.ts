@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { limitableHugePages } from './huge-pages.js';
+
+test('the sizes of huge pages are the kernel’s, where it has a controller for them', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'huge-pages-'));
+  try {
+    const paths = { sys: join(folder, 'sys'), cgroup: join(folder, 'cgroup') };
+    for (const size of ['2048kB', '1048576kB', '64kB'])
+      mkdirSync(join(paths.sys, 'kernel/mm/hugepages', `hugepages-${size}`), { recursive: true });
+    mkdirSync(paths.cgroup);
+    const sizes = (): readonly string[] => limitableHugePages(paths).toSorted();
+    assert.deepEqual(sizes(), [], 'neither layout of cgroups');
+    mkdirSync(join(paths.cgroup, 'hugetlb'));
+    assert.deepEqual(sizes(), ['1GB', '2MB', '64KB'], 'version 1');
+    rmSync(join(paths.cgroup, 'hugetlb'), { recursive: true });
+    writeFileSync(join(paths.cgroup, 'cgroup.controllers'), 'cpuset cpu memory pids\n');
+    assert.deepEqual(sizes(), [], 'version 2 without');
+    writeFileSync(join(paths.cgroup, 'cgroup.controllers'), 'cpuset cpu memory hugetlb pids\n');
+    assert.deepEqual(sizes(), ['1GB', '2MB', '64KB'], 'version 2');
+    rmSync(paths.sys, { recursive: true });
+    assert.deepEqual(sizes(), [], 'a kernel without huge pages');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
