@@ -107,6 +107,7 @@ export function whyNoMachine(): string | undefined {
     'dpkg',
     'apt-get',
     'mkfs.ext4',
+    'veritysetup',
     'go',
     'busybox',
   ];
