@@ -131,6 +131,24 @@ test('shared memory of the sandbox, hostname, resolver and namespaces reach the 
   real.makeRootfs();
 });
 
+test('an emptyDir, as the runtime in Go asks for it, is seen by every container of the pod', {
+  skip,
+}, async () => {
+  const volume = storage('local', 'shared/containers/pod/rootfs/local/scratch', { options: ['mode=0777'] });
+  const run = (script: string): Promise<string> => {
+    const spec = real.spec(['/bin/sh', '-c', script]);
+    const options = ['rbind', 'rprivate', 'rw'];
+    const mount = { destination: '/scratch', type: 'local', source: volume.mountPoint, options };
+    return real.run([], { spec: { ...spec, mounts: [...(spec.mounts ?? []), mount] }, storages: [volume] });
+  };
+  assert.equal(await real.wait(await run('echo kept > /scratch/note')), 0);
+  const reader = await run('cat /scratch/note');
+  assert.equal((await real.readAll(reader)).toString(), 'kept\n');
+  await destroySandbox(real.guest);
+  assert.deepEqual(real.traces().mounts, []);
+  real.makeRootfs();
+});
+
 test('storages: a pod’s own outlive a container, others go with their last one', { skip }, async () => {
   const empty = storage('ephemeral', 'sandbox/ephemeral/a', { options: ['fsgid=1234'] });
   const local = storage('local', 'shared/containers/local/b', { options: ['mode=0777'] });
