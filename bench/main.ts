@@ -1,7 +1,8 @@
-// `npm run bench [-- --quick] [--format json] [--only calls|decision|rules|startup|container|hostile]`
+// `npm run bench [-- --quick] [--format json] [--only calls|decision|rules|startup|container|hostile|boot]`
 // `npm run bench -- --profile`: where our server's time goes, instead of how much it is
 import { parseArgs } from 'node:util';
 
+import { measureBoot } from './boot.js';
 import { measureCalls } from './calls.js';
 import { measureContainers } from './container.js';
 import { measureDecision } from './decision.js';
@@ -31,6 +32,7 @@ const parts: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
   startup: () => measureStartup(quick),
   container: () => measureContainers(go, quick),
   hostile: () => measureHostilePeers(quick),
+  boot: () => measureBoot(quick),
 };
 if (only !== undefined && parts[only] === undefined) {
   console.error(`--only ${only}: known are ${Object.keys(parts).join(', ')}`);

@@ -83,6 +83,21 @@ export const parts = [
   },
 ];
 
+/** What comes from no package's part. */
+export const ownParts = [
+  { name: 'node', reason: 'runs the agent; of ICU’s data it has English alone' },
+  {
+    name: 'agent',
+    reason: 'the bundle, koffi’s library for Debian’s C library, and the wrapper that starts them',
+  },
+  { name: 'modules', reason: 'those of the two lists below, and those that they need' },
+  { name: 'configuration', reason: 'what --config names' },
+  {
+    name: 'folders',
+    reason: 'what mounts and programs expect to be there: folders, links, two devices, root’s name',
+  },
+];
+
 /** What opens the root file system, in the small initramfs before it. */
 export const rootfsPart = {
   name: 'dmsetup',

@@ -1,0 +1,103 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root } from './go-programs.js';
+import type { Row } from './row.js';
+
+interface Machine {
+  on(event: 'line', take: (line: string) => void): void;
+  line(pattern: RegExp): Promise<string>;
+  kill(): Promise<unknown>;
+}
+
+/** What is booted: files. */
+interface Guest {
+  readonly kernel: string;
+  readonly initrd: string;
+  /** What its console says when it is ready. */
+  readonly ready: RegExp;
+}
+
+/** What the scripts export; they are JavaScript. */
+interface Scripts {
+  readonly buildImage: (options: object) => Promise<{ kernel: { path: string }; initrd: { path: string } }>;
+  readonly cpioArchive: (entries: readonly object[]) => Buffer;
+  readonly startMachine: (options: object) => Promise<Machine>;
+}
+
+async function loadScripts(): Promise<Scripts> {
+  const modules = ['image-build', 'image-archive', 'vm-machine'].map(
+    (name) => import(`${root}/scripts/${name}.mjs`) as Promise<Partial<Scripts>>,
+  );
+  return Object.assign({}, ...(await Promise.all(modules))) as Scripts;
+}
+
+/**
+ * From the kernel's first moment to the agent that listens, in the guest that `npm run image` makes; and, with the same
+ * kernel, to a program that does nothing but say that it is there. The two take turns, and of each the shortest counts:
+ * whatever else the machine does only makes a boot longer.
+ */
+export async function measureBoot(quick: boolean): Promise<Row[]> {
+  const scripts = await loadScripts();
+  const folder = await mkdtemp(join(tmpdir(), 'kata-bench-boot-'));
+  try {
+    const image = await scripts.buildImage({
+      config: join(root, 'examples', 'confidential.toml'),
+      requireConfig: true,
+      out: join(folder, 'image'),
+      ...(quick ? { level: 3 } : {}),
+      say: (text: string) => console.error(`  ${text}`),
+    });
+    const kernel = image.kernel.path;
+    const ours: Guest = { kernel, initrd: image.initrd.path, ready: /"msg":"listening"/ };
+    const bare: Guest = { kernel, initrd: join(folder, 'bare'), ready: /^up$/ };
+    writeFileSync(bare.initrd, bareInitramfs(scripts));
+    const seconds = { ours: Number.POSITIVE_INFINITY, bare: Number.POSITIVE_INFINITY };
+    for (let round = 0; round < (quick ? 1 : 5); round += 1) {
+      seconds.ours = Math.min(seconds.ours, await bootSeconds(scripts, ours));
+      seconds.bare = Math.min(seconds.bare, await bootSeconds(scripts, bare));
+    }
+    return [
+      { what: 'a guest: kernel start to ready', unit: 's', ours: seconds.ours, goal: { most: 4 } },
+      {
+        what: 'the same, against a guest that does nothing',
+        unit: 's',
+        ours: seconds.ours,
+        against: { name: 'busybox', value: seconds.bare },
+      },
+    ];
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+function bareInitramfs({ cpioArchive }: Scripts): Buffer {
+  return cpioArchive([
+    { path: '/bin/busybox', data: readFileSync('/usr/bin/busybox'), mode: 0o755 },
+    { path: '/dev/console', device: [5, 1], mode: 0o600 },
+    {
+      path: '/init',
+      data: Buffer.from('#!/bin/busybox sh\necho up\nexec /bin/busybox sleep 1000\n'),
+      mode: 0o755,
+    },
+  ]);
+}
+
+/**
+ * Boots, in 256 MB. When the kernel began is told by its own clock: of its lines, the one that came here soonest after the
+ * time that stands in it.
+ */
+async function bootSeconds({ startMachine }: Scripts, { kernel, initrd, ready }: Guest): Promise<number> {
+  // A few of the kernel's lines, where `quiet` has none.
+  const machine = await startMachine({ kernel, initrd, memory: 256, append: ['loglevel=6'] });
+  let kernelBegan = Number.POSITIVE_INFINITY;
+  machine.on('line', (line) => {
+    const clock = /^\[ *(\d+\.\d+)\]/.exec(line)?.[1];
+    if (clock !== undefined) kernelBegan = Math.min(kernelBegan, performance.now() - Number(clock) * 1000);
+  });
+  await machine.line(ready);
+  const seconds = (performance.now() - kernelBegan) / 1000;
+  await machine.kill();
+  return seconds;
+}
