@@ -1,30 +1,26 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { type AgentService, CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, Code, TtrpcError } from '@kata-agent/ttrpc';
 import { readAll, readUntil, sha256, writeAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
-import { clientProgram, repository } from '../harness/repository.js';
+import { repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
-import { agentIn, boot, imageOf, listening, type Machine, shell, whyNoMachine } from './machine.js';
+import { guestState } from './guest-state.js';
+import { ext4Disk } from './hotplug.js';
+import { agentIn, boot, imageOf, listening, type Machine, scripts, shell, whyNoMachine } from './machine.js';
+import { verifiedRecord } from './verified-record.js';
 
 const skip = whyNoMachine() ?? false;
-const shared = '/run/kata-containers/shared/containers';
+const floodProgram = `${scripts.developerHome}/flood.mjs`;
+/** What a client sends at most. `VM_FLOOD=1024` is what issue D asks for, and takes minutes under emulation. */
+const floodMegabytes = Number(process.env['VM_FLOOD'] ?? 64);
 
-/** A disk with a container's root file system. */
-function rootfsDisk(folder: string, rootfs: string): string {
-  const disk = join(folder, 'rootfs.ext4');
-  writeFileSync(disk, '');
-  truncateSync(disk, 16 << 20);
-  const made = spawnSync('mkfs.ext4', ['-q', '-F', '-d', rootfs, disk], { encoding: 'utf8' });
-  assert.equal(made.status, 0, made.stderr);
-  return disk;
-}
+const shared = '/run/kata-containers/shared/containers';
 
 describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () => {
   let folder = '';
@@ -36,14 +32,21 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     folder = mkdtempSync(join(tmpdir(), 'kata-vm-test-'));
     const share = join(folder, 'share');
     const rootfs = makeRootfs(folder);
-    const disk = rootfsDisk(folder, rootfs);
+    const disk = ext4Disk(folder, 'rootfs', rootfs);
     mkdirSync(join(share, 'pod'), { recursive: true });
     renameSync(rootfs, join(share, 'pod', 'rootfs'));
     const image = await imageOf('start', { config: join(repository, 'examples', 'start.toml') });
     // What the kernel does not know goes to the first program's environment, and what follows -- to its arguments.
     const append = ['NODE_OPTIONS=--require=/nowhere.js', 'LD_PRELOAD=/nowhere.so', 'X=y'];
     const more = ['--', '--explain', '-c', '/nowhere.toml'];
-    machine = await boot(image, folder, { share, disks: [disk], append: [...append, ...more] });
+    const flood = join(folder, 'flood.mjs');
+    await scripts.bundleForGuest('vm-flood', flood);
+    machine = await boot(image, folder, {
+      share,
+      disks: [disk],
+      append: [...append, ...more],
+      overlay: [{ path: floodProgram, data: readFileSync(flood), mode: 0o644 }],
+    });
     await machine.line(listening);
     ({ agent, channel } = await agentIn(machine));
   });
@@ -112,33 +115,44 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     );
   });
 
-  it('leaves nothing of containers that came and went', async () => {
-    const state = async (): Promise<string> =>
-      shell(machine, 'wc -l < /proc/1/mounts; find /sys/fs/cgroup -type d | wc -l; ls /proc/1/fd | wc -l');
-    const rootfs = `${shared}/pod/rootfs`;
-    const once = async (id: string): Promise<void> => {
-      await agent.createContainer(containerRequest({ id, rootfs, args: ['true'] }));
-      await agent.startContainer({ containerId: id });
-      assert.equal((await agent.waitProcess({ containerId: id, execId: id })).status, 0);
-      await agent.removeContainer({ containerId: id });
-    };
-    await once('first');
-    const before = await state();
-    for (let count = 0; count < 10; count++) await once(`c${count}`);
-    assert.equal(await state(), before);
-    assert.equal((await shell(machine, 'ps | grep -c "[Z] "; true')).trim(), '0', 'no zombies');
+  it('stays small while its caller does not read what a container writes', async (context) => {
+    await started('writer', ['yes']);
+    await flood(context, 'ReadStdout', 'writer');
+    await killed('writer');
   });
 
+  it('stays small while a container does not read what its caller writes', async (context) => {
+    await started('reader', ['sleep', '1000']);
+    await flood(context, 'WriteStdin', 'reader');
+    await killed('reader');
+  });
+
+  async function started(id: string, args: readonly string[]): Promise<void> {
+    await agent.createContainer(containerRequest({ id, rootfs: `${shared}/pod/rootfs`, args }));
+    await agent.startContainer({ containerId: id });
+  }
+
+  async function killed(id: string): Promise<void> {
+    await agent.signalProcess({ containerId: id, execId: id, signal: 9 });
+    assert.equal((await agent.waitProcess({ containerId: id, execId: id })).status, 128 + 9);
+    await agent.removeContainer({ containerId: id });
+  }
+
+  /** A client in the guest, over vsock, calls again and again, and reads no answer: the agent must not grow by that. */
+  async function flood(context: TestContext, method: string, container: string): Promise<void> {
+    const { sent, growth } = JSON.parse(
+      await shell(machine, `/usr/bin/node ${floodProgram} ${method} ${container} ${floodMegabytes}`),
+    ) as { readonly sent: number; readonly growth: number };
+    const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+    context.diagnostic(`${method}: sent ${megabytes(sent)}, the agent grew by ${megabytes(growth)}`);
+    assert.ok(growth < 32 << 20, megabytes(growth));
+  }
+
   it('has a record of all that, which comes out and verifies', async () => {
-    const log = join(folder, 'audit.log');
-    writeFileSync(log, `${(await shell(machine, 'cat /run/kata-agent/audit.log')).trimEnd()}\n`);
-    const verified = spawnSync(process.execPath, [clientProgram, 'audit', 'verify', log], {
-      encoding: 'utf8',
-    });
-    assert.equal(verified.status, 0, `${verified.stdout}${verified.stderr}`);
-    const shown = spawnSync(process.execPath, [clientProgram, 'audit', 'show', log], { encoding: 'utf8' });
-    assert.match(shown.stdout, /cid 1/);
-    assert.match(shown.stdout, /ExecProcess/);
+    const records = await verifiedRecord(machine, folder);
+    assert.ok(records.some(({ kind, method }) => kind === 'refusal' && method === 'ExecProcess'));
+    assert.ok(records.some(({ kind, peer }) => kind === 'call' && peer === 'cid 1'));
+    assert.equal((await guestState(machine)).zombies, 0);
   });
 
   it('powers the machine off when the sandbox ends', async () => {
