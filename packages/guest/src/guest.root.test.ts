@@ -105,6 +105,24 @@ test('an exec has its own code, streams and id', { skip }, async () => {
   await real.remove(id);
 });
 
+test('an exec gains no privileges where its container may not, whoever forgot to say so', {
+  skip,
+}, async () => {
+  const script =
+    'while read name value; do case $name in NoNewPrivs:) echo $value;; esac; done < /proc/self/status';
+  for (const noNewPrivileges of [true, false]) {
+    const id = await real.run(['sleep', '1000'], { process: { noNewPrivileges } });
+    await execProcess(real.guest, {
+      containerId: id,
+      execId: 'e',
+      process: real.process(['sh', '-c', script]),
+    });
+    const said = (await real.readAll(id, 'stdout', 'e')).toString();
+    assert.equal(said, noNewPrivileges ? '1\n' : '0\n');
+    await real.remove(id);
+  }
+});
+
 test('an exec of a program that is not there fails and leaves nothing', { skip }, async () => {
   const id = await real.run(['sleep', '1000']);
   const before = real.traces();

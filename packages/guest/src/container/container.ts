@@ -26,6 +26,8 @@ interface Parts {
   readonly cpus: string;
   /** Where in the guest its termination message is written; undefined: Kubernetes gave it no file. */
   readonly terminationLog: string | undefined;
+  /** What runs in it gains no privileges by what it executes. */
+  readonly noNewPrivileges: boolean;
 }
 
 /** A container that the runtime has made: its processes, where it is accounted for, and how it is taken down. */
@@ -41,6 +43,7 @@ export class Container {
   /** As the host asked last, by CreateContainer or UpdateContainer. */
   cpus: string;
   readonly terminationLog: string | undefined;
+  readonly noNewPrivileges: boolean;
   state: ContainerState = 'created';
   removing = false;
   /** Call it when anything changes that its record holds. */
@@ -48,7 +51,8 @@ export class Container {
   readonly #execs: Map<string, ContainerProcess> = new Map();
 
   constructor(parts: Parts) {
-    const { id, order, storages, first, cgroup, namespaces, made, annotations, cpus, terminationLog } = parts;
+    const { id, order, storages, first, cgroup, namespaces, made } = parts;
+    const { annotations, cpus, terminationLog, noNewPrivileges } = parts;
     this.id = id;
     this.order = order;
     this.storages = storages;
@@ -59,6 +63,7 @@ export class Container {
     this.annotations = annotations;
     this.cpus = cpus;
     this.terminationLog = terminationLog;
+    this.noNewPrivileges = noNewPrivileges;
     first.changed = () => this.changed();
   }
 

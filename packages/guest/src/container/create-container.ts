@@ -123,6 +123,7 @@ async function build(
     annotations: requested.annotations ?? {},
     cpus: requested.linux?.resources?.cpu?.cpus ?? '',
     terminationLog: terminationLogOf(requested),
+    noNewPrivileges: spec.process.noNewPrivileges ?? false,
   });
   keepRecord(container, context);
   context.storages.keep(storages, bundle);

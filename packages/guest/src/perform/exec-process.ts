@@ -13,7 +13,9 @@ export function execProcess(
     const { limits, capabilities, runtime } = guest.context;
     const container = guest.container(containerId);
     container.makeRoom(execId, limits.execsPerContainer);
-    const runnable = runnableProcess(process, await capabilities());
+    // Kata's runtime in Go leaves this out of what it forwards, and a setuid program would be the way around it.
+    const noNewPrivileges = container.noNewPrivileges || process.noNewPrivileges;
+    const runnable = runnableProcess({ ...process, noNewPrivileges }, await capabilities());
     const started = await launchProcess(
       { containerId, execId },
       process.terminal ?? false,

@@ -17,7 +17,7 @@ export function recoverContainer(
   status: RuntimeStatus,
   context: GuestContext,
 ): Container {
-  const { id, order, storages, namespaces, annotations, cpus, terminationLog } = record;
+  const { id, order, storages, namespaces, annotations, cpus, terminationLog, noNewPrivileges } = record;
   const cgroup = cgroupOf(record);
   const open = openPipesOf(processesOf(cgroup), context.paths.proc);
   const first = recoverProcess(id, record.first, open, context);
@@ -33,6 +33,7 @@ export function recoverContainer(
     annotations,
     cpus,
     terminationLog,
+    noNewPrivileges,
   });
   container.state = stateOf(status);
   for (const exec of record.execs) container.addExec(exec.execId, recoverProcess(id, exec, open, context));

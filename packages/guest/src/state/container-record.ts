@@ -31,6 +31,7 @@ export interface FinishedContainer extends Common {
   readonly annotations: Readonly<Record<string, string>>;
   readonly cpus: string;
   readonly terminationLog?: string;
+  readonly noNewPrivileges: boolean;
 }
 
 export interface ProcessRecord {
@@ -52,8 +53,8 @@ type CgroupRecord =
   | { readonly version: 2; readonly directory: string };
 
 export function containerRecord(container: Container): FinishedContainer {
-  const { id, order, storages, first, execs, cgroup, namespaces, annotations, cpus, terminationLog } =
-    container;
+  const { id, order, storages, first, execs, cgroup, namespaces, annotations, cpus } = container;
+  const { terminationLog, noNewPrivileges } = container;
   return {
     id,
     order,
@@ -65,6 +66,7 @@ export function containerRecord(container: Container): FinishedContainer {
     namespaces: [...namespaces],
     annotations,
     cpus,
+    noNewPrivileges,
     ...(terminationLog === undefined ? {} : { terminationLog }),
   };
 }
