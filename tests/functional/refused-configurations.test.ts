@@ -155,6 +155,19 @@ describe('a configuration that is wrong keeps the agent from listening', () => {
   });
 });
 
+test('what is printed to nobody is no failure; what the disk does not take is one', () => {
+  const run = (to: string): { readonly status: number | null; readonly stderr: string } =>
+    spawnSync('bash', ['-c', `set -o pipefail; "$0" "$1" --help ${to}`, process.execPath, agentProgram], {
+      encoding: 'utf8',
+    });
+  const nobody = run('| true');
+  assert.equal(nobody.stderr, '');
+  assert.equal(nobody.status, 0);
+  const full = run('> /dev/full');
+  assert.match(full.stderr, /^kata-agent: standard output: .*ENOSPC/);
+  assert.equal(full.status, 1);
+});
+
 test('an address that cannot be had ends with 3, and says what would mend it', async () => {
   const { code, stderr } = await AgentProcess.run({
     config: '[api]\nallowed_endpoints = ["@pod"]\n',

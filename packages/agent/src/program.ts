@@ -1,6 +1,6 @@
 import { explainConfiguration, renderDiagnostic, renderExplanation } from '@kata-agent/config';
 import type { Configuration, Diagnostic } from '@kata-agent/config';
-import { loadSyscalls } from '@kata-agent/linux';
+import { hasCode, loadSyscalls } from '@kata-agent/linux';
 import { agentGate } from './agent-gate.js';
 import { CannotApply } from './cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
@@ -25,6 +25,13 @@ function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+/** Whoever stopped reading what is printed needs no more of it; what cannot be written for another reason is an error. */
+function endWithoutReader(error: Error): void {
+  if (hasCode(error, 'EPIPE')) return;
+  process.stderr.write(`kata-agent: standard output: ${error.message}\n`);
+  process.exit(exitCode.wrongConfiguration);
 }
 
 async function serve(configuration: Configuration): Promise<number> {
@@ -106,6 +113,7 @@ async function run(line: CommandLine): Promise<number> {
 
 /** The program, once the guest that it is PID 1 of is `ready`; answers its exit code. */
 export async function runProgram(argv: readonly string[], ready: Promise<void>): Promise<number> {
+  process.stdout.on('error', endWithoutReader);
   try {
     const line = parseCommandLine(argv);
     await ready;
