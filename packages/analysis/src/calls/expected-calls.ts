@@ -66,7 +66,7 @@ function because(
       return container?.terminal === true ? `${container.path}.tty` : undefined;
     case 'the process has standard input':
       return container?.stdin === true ? `${container.path}.stdin` : undefined;
-    case 'the machine was resized': {
+    case 'the runtime sizes the machine': {
       const memory = [...workload.volumes.values()].find((volume) => volume.memory);
       return memory !== undefined && container?.limited === true ? memory.path : undefined;
     }
