@@ -1,5 +1,5 @@
 // A virtual machine under QEMU, from its start to its end.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Qmp } from './vm-qmp.mjs';
+import { spawnTied } from './vm-spawn.mjs';
 import { startTpm } from './vm-tpm.mjs';
 
 const program = 'qemu-system-x86_64';
@@ -43,7 +44,7 @@ export async function startMachine({
   for (const port of forward) ports.set(port, await freePort());
   const tpm = tpmState === undefined ? undefined : await startTpm(folder, tpmState);
   const sharing = share === undefined ? undefined : await startSharing(folder, share);
-  const qemu = spawn(
+  const qemu = spawnTied(
     program,
     [
       ['-accel', accelerator(), '-cpu', 'max', '-smp', '2', '-m', String(memory)],
@@ -179,7 +180,7 @@ function sharingArguments(socket, memory) {
 
 async function startSharing(folder, share) {
   const socket = join(folder, 'virtiofsd.sock');
-  const child = spawn(
+  const child = spawnTied(
     virtiofsd,
     [
       '--socket-path',

@@ -1,20 +1,22 @@
 // A TPM in software for a virtual machine.
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { inPath } from './bootstrap.mjs';
+import { spawnTied } from './vm-spawn.mjs';
 
 /**
  * Starts one that keeps its keys in `state`, a folder; its registers begin anew with each machine, as in hardware. Answers
  * when QEMU can connect: the process, and QEMU's arguments. `folder`: for its socket.
  */
 export async function startTpm(folder, state) {
+  if (!inPath('swtpm')) throw new Error('there is no swtpm: install the package swtpm');
   mkdirSync(state, { recursive: true });
   const socket = join(folder, 'tpm.sock');
   const log = join(folder, 'swtpm.log');
-  const child = spawn(
+  const child = spawnTied(
     'swtpm',
     [
       ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--log', `file=${log}`],
@@ -22,13 +24,7 @@ export async function startTpm(folder, state) {
     ].flat(),
     { stdio: 'ignore' },
   );
-  let failure;
-  child.once('error', (error) => {
-    failure = error;
-  });
   while (!(await listens(socket))) {
-    if (failure !== undefined)
-      throw new Error(`swtpm: ${failure.message}: install the package swtpm`, { cause: failure });
     if (child.exitCode !== null) throw new Error(`swtpm did not start: ${readFileSync(log, 'utf8')}`);
     await pause(10);
   }

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { repository } from '../harness/repository.js';
+import { whyNoMachine } from './machine.js';
+
+const skip = whyNoMachine() ?? false;
+/** The image of another test, which is compressed already. */
+const config = join(repository, 'examples', 'start.toml');
+
+describe('npm run vm', { skip }, () => {
+  let folder = '';
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-vm-command-'));
+  });
+
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** Runs it in a folder of this test. */
+  function vm(...words: readonly string[]): Command {
+    return new Command(['--compiled', '--folder', folder, ...words]);
+  }
+
+  it('is used wrongly with words that it does not know, and has nothing to stop at first', async () => {
+    assert.equal(await vm('--nonsense', 'x').ended, 2);
+    const stop = vm('--stop');
+    assert.equal(await stop.ended, 1);
+    assert.equal(stop.said, `no machine runs in ${folder}\n`);
+  });
+
+  it('runs one machine in a folder, and is ended from elsewhere', async () => {
+    const first = vm('--config', config);
+    await first.says('the agent listens');
+    assert.ok(existsSync(join(folder, 'agent.sock')));
+
+    const second = vm();
+    assert.equal(await second.ended, 1);
+    assert.match(second.said, /^a machine runs in .* already: npm run vm -- --stop ends it/);
+
+    const stop = vm('--stop');
+    assert.equal(await stop.ended, 0);
+    assert.equal(stop.said, '• the machine is off\n');
+    assert.equal(await first.ended, 0);
+    assert.match(first.said, /• ending the machine\n• the machine is off\n$/);
+    const log = readFileSync(join(folder, 'console.log'), 'utf8');
+    assert.match(log, /PID 1 ends with code 0; the machine is powered off/);
+    assert.equal(await vm('--stop').ended, 1, 'nothing is left to stop');
+  });
+
+  it('takes the machine with it when it is killed, and can begin again in the same folder', async () => {
+    const killed = vm('--config', config);
+    await killed.says('booting');
+    const machine = await until(() => machineOf(killed.pid));
+    process.kill(killed.pid, 'SIGKILL');
+    await killed.ended;
+    await until(() => (existsSync(`/proc/${machine}`) ? undefined : true));
+
+    const next = vm('--config', config);
+    await next.says('booting');
+    await until(() => machineOf(next.pid));
+    assert.equal(await vm('--stop').ended, 0);
+    assert.equal(await next.ended, 1);
+    assert.match(next.said, /--stop before the agent listened: the plug is pulled/);
+  });
+});
+
+/** What is started, what it told so far, and its end. */
+class Command {
+  readonly pid: number;
+  said = '';
+  /** Its exit code; null after a signal. */
+  readonly ended: Promise<number | null>;
+  readonly #child: ChildProcess;
+
+  constructor(words: readonly string[]) {
+    this.#child = spawn(process.execPath, [join(repository, 'scripts', 'vm.mjs'), ...words], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.pid = this.#child.pid ?? 0;
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.said += text;
+      this.#child.emit('told');
+    });
+    this.ended = once(this.#child, 'close').then(([code]) => code as number | null);
+  }
+
+  /** Resolves once it has told this; rejects when it ends without. */
+  async says(text: string): Promise<void> {
+    while (!this.said.includes(text)) {
+      const goesOn = await Promise.race([once(this.#child, 'told'), this.ended.then(() => undefined)]);
+      assert.ok(goesOn, this.said);
+    }
+  }
+}
+
+/** The process of QEMU that a process started. */
+function machineOf(parent: number): number | undefined {
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').split(' ');
+  const found = children.find(
+    (pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('qemu'),
+  );
+  return found === undefined ? undefined : Number(found);
+}
+
+async function until<T>(look: () => T | undefined): Promise<T> {
+  for (;;) {
+    const seen = look();
+    if (seen !== undefined) return seen;
+    await delay(20);
+  }
+}
