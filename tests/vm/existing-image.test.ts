@@ -87,7 +87,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'kata-vm-existing-'));
     const begin = performance.now();
-    image = followGuide(folder);
+    image = await followGuide(folder);
     process.stderr.write(`the guide took ${((performance.now() - begin) / 1000).toFixed(0)} s\n`);
     makeRootfs(folder);
     const words = ['NODE_OPTIONS=--require=/nowhere.js', 'systemd.setenv=NODE_OPTIONS=--require=/nowhere.js'];
@@ -161,7 +161,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     await runContainer('one', args, 'kubepods-besteffort.slice:cri:one');
     assert.equal(await readUntil(agent, 'one', '\n'), '1\n');
     const cgroup = '/sys/fs/cgroup/kubepods-besteffort.slice/cri/one';
-    const pid = (await shell(machine, `cat ${cgroup}/cgroup.procs`)).trim();
+    const pid = (await shell(machine, `sort -n ${cgroup}/cgroup.procs | head -n 1`)).trim();
     assert.equal(
       await shell(machine, `grep PPid /proc/${pid}/status | cut -f 2`),
       await shell(machine, agentPid),
@@ -240,6 +240,17 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     assert.equal(String(await readAll(agent, 'stdout', 'four')), 'from an initrd\n');
     await agent.destroySandbox({});
     assert.equal(await machine.ended, 0);
+  });
+
+  it('runs none as an initrd with systemd, where the root is the initramfs', async () => {
+    count += 1;
+    const options = { config: locked, disks: [containerDisk()], movesRoot: false };
+    machine = await bootAsInitrd(image, join(folder, String(count)), options);
+    await machine.line(listening);
+    ({ agent, channel } = await agentIn(machine));
+    await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
+    await assert.rejects(runContainer('five', ['true']), /pivot_root/);
+    await machine.kill();
   });
 
   it('does not boot from a disk that the root hash is not of', async () => {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository } from '../harness/repository.js';
-import { boot, type ImageFile, imageOf, type Machine } from './machine.js';
+import { boot, type Image, type ImageFile, imageOf, type Machine } from './machine.js';
 
 /** What docs/existing-image.md left. */
 export interface ExistingImage {
@@ -14,10 +14,12 @@ export interface ExistingImage {
   readonly line: string;
   /** All that its commands said. */
   readonly said: string;
+  /** For the kernel, its modules, vsock_loopback among them, and the relay. */
+  readonly standIn: Image;
 }
 
 /** Runs the commands of the guide, all of them, in its order and in one shell, as a reader would, who stops at the first that fails. */
-export function followGuide(folder: string): ExistingImage {
+export async function followGuide(folder: string): Promise<ExistingImage> {
   const page = readFileSync(join(repository, 'docs', 'existing-image.md'), 'utf8');
   const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = '']) => block);
   assert.ok(blocks.length > 0, 'the guide has commands');
@@ -33,7 +35,8 @@ export function followGuide(folder: string): ExistingImage {
   const [name = ''] = readdirSync(folder).filter((entry) => entry.startsWith('tmp.'));
   const work = join(folder, name);
   const line = readFileSync(join(work, 'line'), 'utf8').trim();
-  return { work, disk: join(work, 'kata.img'), line, said };
+  const standIn = await imageOf('existing', { rootfs: true });
+  return { work, disk: join(work, 'kata.img'), line, said, standIn };
 }
 
 interface ExistingBoot {
@@ -62,17 +65,15 @@ $bb mount -o bind /root/run/relay/config.toml /root/etc/kata-agent/config.toml
 
 /** Boots the guide's disk, which stays as it is, with its line; what the test needs comes in the initramfs. */
 export async function bootExisting(
-  { disk, line }: ExistingImage,
+  { disk, line, standIn }: ExistingImage,
   folder: string,
   options: ExistingBoot,
 ): Promise<Machine> {
-  // For the kernel, its modules, vsock_loopback among them, and the relay.
-  const image = await imageOf('existing', { rootfs: true });
-  const standIn = readFileSync(join(repository, 'image/systemd/kernel-stand-in.sh'), 'utf8');
+  const first = readFileSync(join(repository, 'image/systemd/kernel-stand-in.sh'), 'utf8');
   const added = (name: string, data: Buffer): ImageFile => ({ path: `/added/${name}`, data, mode: 0o644 });
-  return boot(image, folder, {
+  return boot(standIn, folder, {
     overlay: [
-      { path: '/init', data: Buffer.from(standIn.replace(/^init=/m, `${additions}init=`)), mode: 0o755 },
+      { path: '/init', data: Buffer.from(first.replace(/^init=/m, `${additions}init=`)), mode: 0o755 },
       added('relay.mjs', readFileSync(join(repository, 'build/vm-tests/existing/relay.mjs'))),
       added('relay.service', Buffer.from(relayUnit)),
       added('config.toml', Buffer.from(options.config)),
@@ -93,11 +94,10 @@ const relayWanted = '[Unit]\nWants=relay.service\n';
  * as the guide says; otherwise as Kata's initrd builder makes it, with /init as a link.
  */
 export async function bootAsInitrd(
-  { work }: ExistingImage,
+  { work, standIn }: ExistingImage,
   folder: string,
   options: ExistingBoot & { readonly movesRoot: boolean },
 ): Promise<Machine> {
-  const image = await imageOf('existing', { rootfs: true });
   const packed = spawnSync('sh', ['-c', 'find . | cpio --quiet -o -H newc'], {
     cwd: join(work, 'rootfs'),
     maxBuffer: 1 << 30,
@@ -108,13 +108,13 @@ export async function bootAsInitrd(
   // In the slot of the disk that is not there, so that the container's is where it is elsewhere.
   const nothing = join(folder, 'nothing');
   writeFileSync(nothing, Buffer.alloc(512));
-  const base = readFileSync(image.initrd.path);
+  const base = readFileSync(standIn.initrd.path);
   writeFileSync(
     initrd,
     Buffer.concat([base, Buffer.alloc((512 - (base.length % 512)) % 512), packed.stdout]),
   );
-  const standIn = readFileSync(join(repository, 'image/systemd/kernel-stand-in.sh'), 'utf8');
-  const loads = standIn.slice(0, standIn.indexOf('\nline='));
+  const first = readFileSync(join(repository, 'image/systemd/kernel-stand-in.sh'), 'utf8');
+  const loads = first.slice(0, first.indexOf('\nline='));
   const next = options.movesRoot ? '/initrd-init' : '/sbin/init';
   const init = `${loads}\n$bb umount /dev /sys /proc\nexec ${next} "$@"\n`;
   const units = '/etc/systemd/system';
@@ -123,7 +123,7 @@ export async function bootAsInitrd(
     data: Buffer.from(data),
     mode,
   });
-  return boot({ ...image, initrd: { ...image.initrd, path: initrd } }, folder, {
+  return boot({ ...standIn, initrd: { ...standIn.initrd, path: initrd } }, folder, {
     overlay: [
       file('/init', init, 0o755),
       file('/initrd-init', readFileSync(join(repository, 'image/systemd/initrd-init.sh')), 0o755),
