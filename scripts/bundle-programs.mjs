@@ -14,15 +14,52 @@ import { root } from './bootstrap.mjs';
 import { leaveOut } from './bundle-plugin.mjs';
 import { misplaced, searchHandlers } from './bundle-search.mjs';
 
+const agentEntry = 'packages/agent/dist/main.js';
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  minify: true,
+  external: ['koffi'],
+  logLevel: 'warning',
+};
+
 /**
  * Bundles the agent for these build facts into a folder, which is emptied before, and looks into what it made.
  * Throws when code is there that should not be, or the other way round.
  */
 export async function bundleAgent(folder, facts) {
-  const bundled = await bundle(folder, 'kata-agent', 'packages/agent/dist/main.js', [leaveOut(facts)]);
-  const wrong = misplaced(await searchHandlers(folder), facts.leftOut);
-  if (wrong.length > 0) throw new Error(`the bundle is not as it should be: ${JSON.stringify(wrong)}`);
+  const bundled = await bundle(folder, 'kata-agent', agentEntry, [leaveOut(facts)]);
+  await checkHandlers(folder, facts);
   return bundled;
+}
+
+/**
+ * The agent as one file in a folder, which is emptied before: a function of `require`, which finds koffi, and of the address
+ * of the file that it stands for. Looked into as well.
+ */
+export async function bundleAgentAsOne(folder, file, facts) {
+  rmSync(folder, { recursive: true, force: true });
+  await build({
+    ...common,
+    entryPoints: [agentEntry],
+    outfile: file,
+    format: 'cjs',
+    // Whoever runs such a function knows of no other modules than Node's own and koffi.
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': 'programUrl' },
+    plugins: [leaveOut(facts)],
+    banner: { js: '(function (require, programUrl) {' },
+    footer: { js: '})' },
+  });
+  await checkHandlers(folder, facts);
+}
+
+async function checkHandlers(folder, { leftOut }) {
+  const wrong = misplaced(await searchHandlers(folder), leftOut);
+  if (wrong.length > 0) throw new Error(`the bundle is not as it should be: ${JSON.stringify(wrong)}`);
 }
 
 export function bundleClient(folder) {
@@ -34,25 +71,19 @@ async function bundle(folder, name, entry, plugins) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const { metafile } = await build({
-    absWorkingDir: root,
+    ...common,
     entryPoints: { [name]: entry },
     outdir: folder,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'parts/[name]-[hash]',
-    bundle: true,
     // What is imported late is a file of its own, so that it costs nothing until then.
     splitting: true,
-    platform: 'node',
     format: 'esm',
-    target: 'node20',
-    minify: true,
     metafile: true,
-    external: ['koffi'],
     plugins,
     banner: {
       js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
     },
-    logLevel: 'warning',
   });
   const file = join(folder, `${name}.mjs`);
   const entryPath = relative(root, file);

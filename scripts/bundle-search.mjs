@@ -16,9 +16,11 @@ import { root } from './bootstrap.mjs';
  */
 export async function searchHandlers(folder) {
   const text = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.mjs'))
+    .filter((entry) => entry.isFile() && /\.[cm]js$/.test(entry.name))
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
-    .join('\n');
+    .join('\n')
+    // In a script the functions of other modules are called so.
+    .replaceAll(/\(0,[\w$]+\.([\w$]+)\)/g, '$1');
   const rows = new Map();
   for (const [work, methods] of await workOfMethods()) {
     const pattern = patternOf(work);

@@ -9,6 +9,7 @@ import { planBundle } from './bundle-plan.mjs';
 import { cpioArchive } from './image-archive.mjs';
 import { cached, dependencyOf, resolvePackages, run, unpackPackages } from './image-packages.mjs';
 import { rootfsDisk, rootfsInitramfs } from './image-rootfs.mjs';
+import { compiledAgent } from './image-program.mjs';
 import { agentPath, guestTree, programs } from './image-tree.mjs';
 
 /** What `--with` knows beside the optional parts. */
@@ -46,7 +47,9 @@ export async function buildImage({
   say('bundling the agent');
   mkdirSync(out, { recursive: true });
   const bundle = join(out, 'agent');
-  await bundleAgent(bundle, await planBundle({ file: config, requireConfig, embed: false }));
+  const facts = await planBundle({ file: config, requireConfig, embed: false });
+  await bundleAgent(bundle, facts);
+  const program = await compiledAgent(join(out, 'compiled'), facts);
 
   say('collecting files');
   const tree = guestTree({
@@ -59,7 +62,8 @@ export async function buildImage({
       digest: kernelFiles.sha256,
     },
     cache: join(cache, 'programs'),
-    bundle,
+    program,
+    koffi: join(bundle, 'node_modules'),
     config: config === undefined ? undefined : readFileSync(config),
     loopback: wanted.includes(loopback),
     agentArguments: [],

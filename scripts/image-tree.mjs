@@ -1,5 +1,5 @@
 // The files of a guest, as entries of an archive, each with the part that it belongs to.
-import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { bootModules, loopbackModule, otherModules } from '../image/parts.mjs';
 import { moduleFiles } from './image-modules.mjs';
@@ -33,7 +33,8 @@ export function guestTree({
   parts,
   kernel,
   cache,
-  bundle,
+  program,
+  koffi,
   config,
   loopback,
   agentArguments,
@@ -50,8 +51,12 @@ export function guestTree({
 
   addPrograms(add, packages, parts);
   add({ path: node, data: guestNode(cache, say), mode: 0o755, part: 'node' });
-  for (const path of bundleFiles(bundle))
-    add({ path: join(home, path), data: readFileSync(join(bundle, path)), mode: 0o644, part: 'agent' });
+  for (const [name, data] of Object.entries(program))
+    add({ path: join(home, name), data, mode: 0o644, part: 'agent' });
+  for (const name of filesForGlibc(koffi)) {
+    const data = readFileSync(join(koffi, name));
+    add({ path: join(home, 'node_modules', name), data, mode: 0o644, part: 'agent' });
+  }
   const wrapper = wrapperProgram([node, join(home, 'kata-agent.mjs'), ...agentArguments]);
   add({ path: agentPath, data: wrapper, mode: 0o755, part: 'agent' });
   add({ path: '/init', link: 'usr/bin/kata-agent', part: 'agent' });
@@ -147,11 +152,10 @@ function neededBy(path) {
   return interpreter === undefined ? libraries : [...libraries, interpreter];
 }
 
-/** Of koffi's libraries the one for Debian's C library. */
-function bundleFiles(bundle) {
-  if (!existsSync(join(bundle, 'kata-agent.mjs'))) throw new Error(`${bundle} has no kata-agent.mjs`);
-  return readdirSync(bundle, { recursive: true, withFileTypes: true })
+/** koffi, and of its libraries the one for Debian's C library. */
+function filesForGlibc(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.name.startsWith('musl_') && !entry.name.startsWith('LICENSE'))
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(bundle.length + 1))
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(folder.length + 1))
     .sort();
 }

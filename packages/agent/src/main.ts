@@ -2,5 +2,8 @@
 import { beFirstProcess } from './init/first-process.js';
 
 const ready = process.pid === 1 ? beFirstProcess() : Promise.resolve();
-const { runProgram } = await import('./program.js');
-process.exitCode = await runProgram(process.argv.slice(2), ready);
+
+// Nothing is awaited here: in an image this is a script, and no module.
+void import('./program.js').then(async ({ runProgram }) => {
+  process.exitCode = await runProgram(process.argv.slice(2), ready);
+});
