@@ -51,7 +51,7 @@ export function withSmallIcu(node) {
 }
 
 /** Throws when a Node.js made smaller does not answer as the whole one does (image/node-questions.mjs). */
-function checkAnswers(whole, small, path) {
+export function checkAnswers(whole, small, path) {
   writeFileSync(path, small, { mode: 0o755 });
   const questions = fileURLToPath(new URL('../image/node-questions.mjs', import.meta.url));
   const [expected, given] = [whole, path].map((program) =>
