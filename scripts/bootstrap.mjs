@@ -36,6 +36,7 @@ const debianPackages = {
   test: [
     ...machinePackages,
     { name: 'binutils-aarch64-linux-gnu', command: 'aarch64-linux-gnu-objdump' },
+    { name: 'qemu-user', command: 'qemu-aarch64' },
     { name: 'e2fsprogs', command: 'mkfs.ext4' },
     { name: 'runc', command: 'runc' },
     { name: 'iproute2', command: 'ip' },

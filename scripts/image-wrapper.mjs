@@ -7,6 +7,8 @@
 const base = 0x400000;
 const pageSize = 0x10000;
 const headerSize = 64 + 56;
+const sectionHeaderSize = 64;
+const sectionNames = '\0.text\0.shstrtab\0';
 
 /**
  * By Node's name of an architecture: its number in an ELF header, those of its system calls, and how it puts a number or
@@ -48,11 +50,11 @@ export function wrapperProgram(argv, architecture = process.arch) {
   // No instruction's length depends on what it loads, so a first round tells where the data begins.
   const size = headerSize + instructions(machine, layOut(base, argv)).length;
   const data = layOut(base + align(size), argv);
-  const file = Buffer.alloc(data.start - base + data.bytes.length);
-  file.set(headers(machine, file.length), 0);
-  file.set(instructions(machine, data), headerSize);
-  file.set(data.bytes, data.start - base);
-  return file;
+  const loaded = Buffer.alloc(data.start - base + data.bytes.length);
+  loaded.set(headers(machine, loaded.length), 0);
+  loaded.set(instructions(machine, data), headerSize);
+  loaded.set(data.bytes, data.start - base);
+  return Buffer.concat([loaded, sections(loaded.length)]);
 }
 
 function instructions(machine, { path, argv, envp, message, messageLength }) {
@@ -90,7 +92,7 @@ function layOut(start, argv) {
   };
 }
 
-/** ELF header and one loadable segment, the whole file (elf(5)). Nothing in it is writable. */
+/** ELF header and one loadable segment, all but the sections (elf(5)). Nothing in it is writable. */
 function headers({ elf }, size) {
   const header = Buffer.alloc(headerSize);
   header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]); // 64 bits, little-endian, version 1
@@ -99,9 +101,13 @@ function headers({ elf }, size) {
   header.writeUInt32LE(1, 20);
   header.writeBigUInt64LE(BigInt(base + headerSize), 24); // the entry
   header.writeBigUInt64LE(64n, 32); // where the program headers are
+  header.writeBigUInt64LE(BigInt(align(size + sectionNames.length)), 40); // and the sections
   header.writeUInt16LE(64, 52);
   header.writeUInt16LE(56, 54);
   header.writeUInt16LE(1, 56);
+  header.writeUInt16LE(sectionHeaderSize, 58);
+  header.writeUInt16LE(3, 60);
+  header.writeUInt16LE(2, 62); // their names are in the last
   const segment = header.subarray(64);
   segment.writeUInt32LE(1, 0); // PT_LOAD
   segment.writeUInt32LE(5, 4); // to be read and executed
@@ -111,6 +117,36 @@ function headers({ elf }, size) {
   segment.writeBigUInt64LE(BigInt(size), 40);
   segment.writeBigUInt64LE(BigInt(pageSize), 48);
   return header;
+}
+
+/**
+ * The kernel needs no sections, but strip(1) does, which Kata's osbuilder runs over an agent that it is given: none, what
+ * is loaded, and the names.
+ */
+function sections(size) {
+  const names = align(size + sectionNames.length) - size;
+  const bytes = Buffer.alloc(names + 3 * sectionHeaderSize);
+  bytes.write(sectionNames, 'latin1');
+  const header = (index, { name, type, flags, address, offset, length, alignment }) => {
+    const at = bytes.subarray(names + index * sectionHeaderSize);
+    at.writeUInt32LE(sectionNames.indexOf(name), 0);
+    at.writeUInt32LE(type, 4);
+    for (const [field, value] of [flags, address, offset, length].entries())
+      at.writeBigUInt64LE(BigInt(value), 8 + 8 * field);
+    at.writeBigUInt64LE(BigInt(alignment), 48);
+  };
+  header(1, {
+    name: '.text',
+    type: 1, // SHT_PROGBITS
+    flags: 6, // SHF_ALLOC, SHF_EXECINSTR
+    address: base + headerSize,
+    offset: headerSize,
+    length: size - headerSize,
+    alignment: 8,
+  });
+  const length = sectionNames.length;
+  header(2, { name: '.shstrtab', type: 3, flags: 0, address: 0, offset: size, length, alignment: 1 });
+  return bytes;
 }
 
 function uint32(value) {
