@@ -1,5 +1,6 @@
 // What is in a guest image, and why. Each file is named: a package brings only what stands here, and the libraries that
 // these programs ask for are found from the programs themselves.
+import { architecture } from './architecture.mjs';
 
 /** Programs and files of Debian's packages. `optional`: only when asked for with `--with NAME`. */
 export const parts = [
@@ -41,10 +42,10 @@ export const parts = [
     files: [
       '/usr/sbin/xtables-nft-multi',
       ...['conntrack', 'comment', 'multiport', 'owner', 'mark', 'tcp', 'udp', 'addrtype', 'standard'].map(
-        (name) => `/usr/lib/x86_64-linux-gnu/xtables/libxt_${name}.so`,
+        (name) => `/usr/lib/${architecture.triplet}/xtables/libxt_${name}.so`,
       ),
       ...['REDIRECT', 'MASQUERADE', 'DNAT', 'SNAT'].map(
-        (name) => `/usr/lib/x86_64-linux-gnu/xtables/lib{xt,ipt}_${name}.so`,
+        (name) => `/usr/lib/${architecture.triplet}/xtables/lib{xt,ipt}_${name}.so`,
       ),
     ],
     links: Object.fromEntries(
@@ -62,7 +63,7 @@ export const parts = [
   },
   {
     name: 'libraries',
-    reason: 'what Node.js itself needs',
+    reason: 'what Node.js and these programs are linked with',
     packages: ['libc6', 'libstdc++6', 'libgcc-s1', 'zlib1g'],
     files: [],
   },
@@ -90,7 +91,7 @@ export const ownParts = [
     name: 'agent',
     reason: 'the bundle, koffi’s library for Debian’s C library, and the wrapper that starts them',
   },
-  { name: 'modules', reason: 'those of the two lists below, and those that they need' },
+  { name: 'modules', reason: 'drivers and filters, by the lists in image/parts.mjs, and what they need' },
   { name: 'configuration', reason: 'what --config names' },
   {
     name: 'folders',
@@ -106,7 +107,7 @@ export const rootfsPart = {
 };
 
 /** The kernel that the guest boots: a package that depends on the newest one of its kind. */
-export const kernelPackage = 'linux-image-cloud-amd64';
+export const { kernelPackage } = architecture;
 
 /** Loaded at boot, in this order. */
 export const bootModules = [

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { kernelPackage, parts, rootfsPart } from '../image/parts.mjs';
+import { kernelPackage, ownParts, parts, rootfsPart } from '../image/parts.mjs';
 import { root } from './bootstrap.mjs';
 import { bundleAgent } from './bundle-programs.mjs';
 import { planBundle } from './bundle-plan.mjs';
@@ -123,7 +123,10 @@ function sizesByPart(tree) {
     const { bytes, files } = sizes.get(part) ?? { bytes: 0, files: 0 };
     sizes.set(part, { bytes: bytes + data.length, files: files + 1 });
   }
-  return [...sizes].map(([part, size]) => ({ part, ...size })).sort((a, b) => b.bytes - a.bytes);
+  const reasons = new Map([...parts, ...ownParts].map(({ name, reason }) => [name, reason]));
+  return [...sizes]
+    .map(([part, size]) => ({ part, ...size, reason: reasons.get(part) }))
+    .sort((a, b) => b.bytes - a.bytes);
 }
 
 function sha256(data) {

@@ -61,7 +61,7 @@ try {
 
 function report({ kernel, initrd, disks, sizes, packages, seconds }) {
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1).padStart(6)} MB`;
-  for (const { part, bytes, files } of sizes) console.log(`${megabytes(bytes)}  ${part} (${files} files)`);
+  for (const { part, bytes, reason } of sizes) console.log(`${megabytes(bytes)}  ${part}: ${reason}`);
   const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
   console.log(`${megabytes(total)}  in all`);
   for (const { path, bytes, sha256 } of [initrd, ...disks, kernel])
