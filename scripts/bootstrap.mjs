@@ -5,6 +5,7 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, w
 import { createHash } from 'node:crypto';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { architecture } from '../image/architecture.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -20,7 +21,7 @@ const imagePackages = [
 /** What boots it. */
 const machinePackages = [
   ...imagePackages,
-  { name: 'qemu-system-x86', command: 'qemu-system-x86_64' },
+  { name: architecture.qemu.package, command: architecture.qemu.command },
   { name: 'virtiofsd', file: '/usr/libexec/virtiofsd' },
 ];
 

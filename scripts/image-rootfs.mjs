@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { architecture } from '../image/architecture.mjs';
 import { root } from './bootstrap.mjs';
 import { cached, run } from './image-packages.mjs';
 import { wrapperProgram } from './image-wrapper.mjs';
@@ -56,9 +57,9 @@ function parameters(content) {
 /** The small initramfs: of the guest's own entries those that open the disk. */
 export function rootfsInitramfs(tree, table, dmsetup) {
   const wanted =
-    /^\/(usr\/bin\/busybox|usr\/sbin\/modprobe|usr\/lib\/modules\/.*|usr\/lib64\/.*|bin|sbin|lib|lib64|proc|sys|dev.*|root)$/;
+    /^\/(usr\/bin\/busybox|usr\/sbin\/modprobe|usr\/lib\/modules\/.*|bin|sbin|lib|lib64|proc|sys|dev.*|root)$/;
   return [
-    ...tree.filter(({ path }) => wanted.test(path)),
+    ...tree.filter(({ path }) => wanted.test(path) || path === architecture.loader.path),
     ...dmsetup,
     { path: '/init', data: wrapperProgram(['/bin/busybox', 'sh', initScript]), mode: 0o755 },
     { path: initScript, data: readFileSync(join(root, 'image', 'rootfs-init.sh')), mode: 0o644 },

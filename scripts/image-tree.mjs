@@ -1,13 +1,14 @@
 // The files of a guest, as entries of an archive, each with the part that it belongs to.
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import { architecture } from '../image/architecture.mjs';
 import { bootModules, loopbackModule, otherModules } from '../image/parts.mjs';
 import { moduleFiles } from './image-modules.mjs';
 import { guestNode } from './image-node.mjs';
 import { run } from './image-packages.mjs';
 import { wrapperProgram } from './image-wrapper.mjs';
 
-const libraryFolders = ['/usr/lib/x86_64-linux-gnu', '/usr/lib', '/usr/lib64'];
+const libraryFolders = [`/usr/lib/${architecture.triplet}`, '/usr/lib', '/usr/lib64'];
 const node = '/usr/bin/node';
 const home = '/usr/lib/kata-agent';
 
@@ -24,7 +25,7 @@ const merged = {
   '/lib': 'usr/lib',
   '/lib64': 'usr/lib64',
   // The name that programs have for their loader.
-  '/usr/lib64/ld-linux-x86-64.so.2': '../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2',
+  [architecture.loader.path]: architecture.loader.link,
 };
 
 /** All entries. `agentArguments` follow the agent's program in the wrapper, and nothing else ever does. */

@@ -6,11 +6,12 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { architecture } from '../image/architecture.mjs';
 import { Qmp } from './vm-qmp.mjs';
 import { spawnTied } from './vm-spawn.mjs';
 import { startTpm } from './vm-tpm.mjs';
 
-const program = 'qemu-system-x86_64';
+const { command: program, machine, console: serialPort } = architecture.qemu;
 
 /** Where Debian has it; it is in no PATH. */
 const virtiofsd = '/usr/libexec/virtiofsd';
@@ -47,11 +48,11 @@ export async function startMachine({
   const qemu = spawnTied(
     program,
     [
-      ['-accel', accelerator(), '-cpu', 'max', '-smp', '2', '-m', String(memory)],
+      ['-machine', machine, '-accel', accelerator(), '-cpu', 'max', '-smp', '2', '-m', String(memory)],
       ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
       ['-qmp', `unix:${qmpSocket(folder)},server=on,wait=off`],
       ['-kernel', kernel, '-initrd', initrd],
-      ['-append', ['console=ttyS0', 'panic=-1', 'quiet', ...append].join(' ')],
+      ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...append].join(' ')],
       ['-netdev', ['user', 'id=net', ...forwards(ports)].join(',')],
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
       disks.flatMap((file, index) => [
@@ -75,7 +76,20 @@ export async function startMachine({
 function accelerator() {
   const { status } = spawnSync(
     program,
-    ['-accel', 'kvm', '-cpu', 'max', '-nodefaults', '-display', 'none', '-S', '-monitor', 'stdio'],
+    [
+      '-machine',
+      machine,
+      '-accel',
+      'kvm',
+      '-cpu',
+      'max',
+      '-nodefaults',
+      '-display',
+      'none',
+      '-S',
+      '-monitor',
+      'stdio',
+    ],
     { input: 'quit\n', stdio: ['pipe', 'ignore', 'ignore'], timeout: 10_000 },
   );
   return status === 0 ? 'kvm' : 'tcg';
