@@ -138,8 +138,10 @@ class BusyGuest {
   static async start(withSandbox: boolean): Promise<BusyGuest> {
     const agent = await AgentProcess.start();
     const guest = new BusyGuest(agent, await agent.connect());
-    if (!withSandbox) return guest;
     const { client } = guest;
+    // Answered when the runtime has said what it can: until then a process of it comes and goes.
+    await client.getGuestDetails({});
+    if (!withSandbox) return guest;
     await client.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     const rootfs = makeRootfs(agent.folder);
     const request = containerRequest({ id: 'busy', rootfs, args: settled(600) });
