@@ -56,6 +56,11 @@ export async function runScenario(run: ScenarioRun): Promise<Replayed> {
   try {
     const rootfs = busyboxRootfs(folder);
     const variables = { ...run.set, ...(await run.prepare?.(agent, folder)) };
+    // From its first call on, the agent hears of plugged memory over a socket that it keeps.
+    const { agent: client, channel, socket } = await agent.connect();
+    await client.onlineCPUMem({});
+    channel.close();
+    if (!socket.destroyed) await once(socket, 'close');
     const before = left();
     const at = new Map<string, PodFootprint | undefined>();
     const looks: unknown[] = [];
