@@ -139,10 +139,12 @@ async function run() {
     say(`${wished} before the agent listened: the plug is pulled`);
     return 1;
   }
-  say(`the agent listens, ${((Date.now() - begin) / 1000).toFixed(1)} s after power-on`);
+  const seconds = ((Date.now() - begin) / 1000).toFixed(1);
   const socket = join(folder, 'agent.sock');
   rmSync(socket, { force: true });
   const door = createServer({ allowHalfOpen: true }, lead).listen(socket);
+  await once(door, 'listening');
+  say(`the agent listens, ${seconds} s after power-on`);
   const address = `unix://${socket}`;
   const code = command.length > 0 ? await runCommand(address) : await waitForUser(address);
   door.close();
