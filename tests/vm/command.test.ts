@@ -15,16 +15,22 @@ const config = join(repository, 'examples', 'start.toml');
 
 describe('npm run vm', { skip }, () => {
   let folder = '';
+  const started: Command[] = [];
 
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'kata-vm-command-'));
   });
 
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(async () => {
+    for (const command of started) await command.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
 
   /** Runs it in a folder of this test. */
   function vm(...words: readonly string[]): Command {
-    return new Command(['--compiled', '--folder', folder, ...words]);
+    const command = new Command(['--compiled', '--folder', folder, ...words]);
+    started.push(command);
+    return command;
   }
 
   it('is used wrongly with words that it does not know, and has nothing to stop at first', async () => {
@@ -88,6 +94,12 @@ class Command {
       this.#child.emit('told');
     });
     this.ended = once(this.#child, 'close').then(([code]) => code as number | null);
+  }
+
+  /** Does nothing to one that has ended. Its machine ends with it. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.ended;
   }
 
   /** Resolves once it has told this; rejects when it ends without. */
