@@ -28,7 +28,7 @@ describe('npm run vm', { skip }, () => {
 
   /** Runs it in a folder of this test. */
   function vm(...words: readonly string[]): Command {
-    const command = new Command(['--compiled', '--folder', folder, ...words]);
+    const command = new Command(folder, words);
     started.push(command);
     return command;
   }
@@ -84,9 +84,12 @@ class Command {
   readonly ended: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  constructor(words: readonly string[]) {
-    this.#child = spawn(process.execPath, [join(repository, 'scripts', 'vm.mjs'), ...words], {
+  /** What it leaves when it is killed is in the folder, too. */
+  constructor(folder: string, words: readonly string[]) {
+    const program = join(repository, 'scripts', 'vm.mjs');
+    this.#child = spawn(process.execPath, [program, '--compiled', '--folder', folder, ...words], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, TMPDIR: folder },
     });
     this.pid = this.#child.pid ?? 0;
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
