@@ -1,5 +1,7 @@
-import { Socket as NetSocket } from 'node:net';
-import { Open, Socket } from './constants.js';
+import type { Socket as NetSocket } from 'node:net';
+import { Socket } from './constants.js';
+import { Descriptor } from './descriptor.js';
+import { streamOn } from './socket-exchange.js';
 import { hasCode } from './syscall-error.js';
 import type { Syscalls } from './syscalls.js';
 
@@ -29,11 +31,7 @@ export interface UeventReceiver {
   readonly fault: (error: Error) => void;
 }
 
-/**
- * Listens to the kernel's word of devices. Node cannot wait for a netlink socket by itself: it is given one end of a
- * socket pair to watch, which becomes the netlink socket in the same turn of the event loop, before libuv looks at it
- * (MEASURED, "vsock in Node").
- */
+/** Listens to the kernel's word of devices. */
 export function listenUevents(syscalls: Syscalls, to: UeventReceiver): UeventListener {
   let socket = open();
   return { close: () => void socket.destroy() };
@@ -57,16 +55,15 @@ export function listenUevents(syscalls: Syscalls, to: UeventReceiver): UeventLis
 }
 
 function openSocket(syscalls: Syscalls): NetSocket {
-  const netlink = syscalls.socket(Socket.Netlink, Socket.Raw | Socket.NonBlock, KobjectUevent);
+  const netlink = new Descriptor(
+    syscalls,
+    syscalls.socket(Socket.Netlink, Socket.Raw | Socket.NonBlock | Socket.CloseOnExec, KobjectUevent),
+  );
   try {
-    syscalls.bind(netlink, netlinkAddress(kernelGroup), 'uevents');
-    const [decoy, other] = syscalls.socketpair(Socket.Unix, Socket.Stream | Socket.NonBlock, 0);
-    const socket = new NetSocket({ fd: decoy, readable: true, writable: false });
-    syscalls.dup3(netlink, decoy, Open.CloseOnExec);
-    syscalls.close(other);
-    return socket;
+    syscalls.bind(netlink.fd, netlinkAddress(kernelGroup), 'uevents');
+    return streamOn(syscalls, netlink, { writable: false });
   } finally {
-    syscalls.close(netlink);
+    netlink.close();
   }
 }
 

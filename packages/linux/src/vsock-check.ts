@@ -7,7 +7,7 @@ import { Descriptor } from './descriptor.js';
 import type { Syscalls } from './syscalls.js';
 import { unixSocketAddress } from './unix-address.js';
 import { descriptorOf } from './unix-socket.js';
-import { listenOn, streamOn } from './vsock-exchange.js';
+import { listenOn, streamOn } from './socket-exchange.js';
 
 const greeting = Buffer.from('kata-agent');
 
@@ -65,8 +65,12 @@ async function exchange(
     stream.on('error', () => stream.destroy()).pipe(stream);
   });
   const listener = socket();
-  syscalls.bind(listener.fd, address, 'the check of vsock');
-  await listenOn(syscalls, server, listener, 1);
+  try {
+    syscalls.bind(listener.fd, address, 'the check of vsock');
+    await listenOn(syscalls, server, listener, 1);
+  } finally {
+    listener.close();
+  }
   try {
     const stream = connected();
     try {

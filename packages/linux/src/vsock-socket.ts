@@ -12,7 +12,7 @@ import {
   type VsockAddress,
   vsockSocketAddress,
 } from './vsock-address.js';
-import { listenOn, streamOn } from './vsock-exchange.js';
+import { listenOn, streamOn } from './socket-exchange.js';
 
 /**
  * Makes a server listen on vsock; it resolves when connections are accepted. Errors are bind(2)'s: EADDRINUSE,
@@ -29,11 +29,10 @@ export async function listenVsock(
   const listener = vsockStream(syscalls);
   try {
     syscalls.bind(listener.fd, vsockSocketAddress(address), formatVsockAddress(address));
-  } catch (error) {
+    await listenOn(syscalls, server, listener, backlog);
+  } finally {
     listener.close();
-    throw error;
   }
-  await listenOn(syscalls, server, listener, backlog);
 }
 
 /**

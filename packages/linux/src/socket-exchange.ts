@@ -4,14 +4,15 @@ import { Open, Socket } from './constants.js';
 import { Descriptor } from './descriptor.js';
 import type { Syscalls } from './syscalls.js';
 
-// Node takes descriptors of the socket families that it knows, and vsock is not among them. So it is given a unix socket,
-// and in the same turn of the event loop, before libuv tells epoll of the number, dup3(2) puts the other socket in its
-// place. All that libuv does from then on (accept4, read, write, shutdown, close) is the same for both.
+// Node takes descriptors of the socket families that it knows; vsock and netlink are not among them, and an eventfd is no
+// socket at all. So it is given a unix socket, and in the same turn of the event loop, before libuv tells epoll of the
+// number, dup3(2) puts the other descriptor in its place. All that libuv does from then on (accept4, read, write, shutdown,
+// close) is the same for both.
 
 /** Half an address: the kernel chooses an abstract name (unix(7), "Autobind"). */
 const anyName = Buffer.from([Socket.Unix, 0]);
 
-/** Makes a server accept from a bound socket of any family. Owns the socket, whatever happens. */
+/** Makes a server accept from a bound socket of any family. Borrows the socket: what the server has is a second one of it. */
 export async function listenOn(
   syscalls: Syscalls,
   server: Server,
@@ -32,34 +33,39 @@ export async function listenOn(
         resolve();
       });
       if (!server.listening) return; // Its error event comes.
-      exchanged(syscalls, listener, decoy, () => server.close());
+      exchange(syscalls, listener, decoy, () => server.close());
     });
   } finally {
     decoy.close();
-    listener.close();
   }
 }
 
-/** A stream over a connected socket of any family. Owns the socket, whatever happens. */
-export function streamOn(syscalls: Syscalls, connected: Descriptor): Stream {
+/**
+ * A stream over a connected socket of any family, or over what else can be waited for and read; over what is only read,
+ * `writable` is false. Borrows the descriptor: what the stream has is a second one of it.
+ */
+export function streamOn(
+  syscalls: Syscalls,
+  descriptor: Descriptor,
+  { writable = true }: { readonly writable?: boolean } = {},
+): Stream {
   const ends = syscalls.socketpair(Socket.Unix, Socket.Stream | Socket.NonBlock | Socket.CloseOnExec, 0);
   const [decoy, other] = ends.map((fd) => new Descriptor(syscalls, fd)) as [Descriptor, Descriptor];
   try {
-    const stream = new Stream({ fd: decoy.fd, readable: true, writable: true, allowHalfOpen: true });
-    exchanged(syscalls, connected, decoy, () => stream.destroy());
+    const stream = new Stream({ fd: decoy.fd, readable: true, writable, allowHalfOpen: true });
+    exchange(syscalls, descriptor, decoy, () => stream.destroy());
     return stream;
   } finally {
     decoy.close();
     other.close();
-    connected.close();
   }
 }
 
 /** The decoy's number is Node's by now: when the exchange fails, it is Node that closes it. */
-function exchanged(syscalls: Syscalls, socket: Descriptor, decoy: Descriptor, close: () => void): void {
+function exchange(syscalls: Syscalls, wanted: Descriptor, decoy: Descriptor, close: () => void): void {
   const number = decoy.take();
   try {
-    syscalls.dup3(socket.fd, number, Open.CloseOnExec);
+    syscalls.dup3(wanted.fd, number, Open.CloseOnExec);
   } catch (error) {
     close();
     throw error;
