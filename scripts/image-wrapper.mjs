@@ -1,7 +1,7 @@
 // The program that starts the agent, whether as PID 1 or under systemd: one execve(2) with fixed arguments and an empty
 // environment (S23). The kernel hands words of its line that it does not know to init's environment, and all after `--`
 // to its arguments; a shell or a dynamic linker would read some of them before its first line runs. This one reads nothing,
-// since there is nothing in it that could: no interpreter, no C library, 13 instructions, written here as an ELF file.
+// since there is nothing in it that could: no interpreter, no C library, 18 instructions, written here as an ELF file.
 
 /** An address that both architectures load with one instruction; a multiple of the largest page, the 64 KiB of aarch64. */
 const base = 0x400000;
@@ -9,6 +9,10 @@ const pageSize = 0x10000;
 const headerSize = 64 + 56;
 const sectionHeaderSize = 64;
 const sectionNames = '\0.text\0.shstrtab\0';
+const stderr = 2;
+
+/** TCSBRK with an argument other than 0: wait until all is sent, as tcdrain(3) does. */
+const drain = [0x5409, 1];
 
 /**
  * By Node's name of an architecture: its number in an ELF header, those of its system calls, and how it puts a number or
@@ -17,7 +21,7 @@ const sectionNames = '\0.text\0.shstrtab\0';
 const machines = {
   x64: {
     elf: 62,
-    numbers: { execve: 59, write: 1, exit: 60 },
+    numbers: { execve: 59, write: 1, ioctl: 16, exit: 60 },
     // mov edi|esi|edx, VALUE. The upper half of the register becomes 0.
     load: (argument, value) => [[0xbf, 0xbe, 0xba][argument], ...uint32(value)],
     // mov eax, NUMBER; syscall
@@ -25,7 +29,7 @@ const machines = {
   },
   arm64: {
     elf: 183,
-    numbers: { execve: 221, write: 64, exit: 93 },
+    numbers: { execve: 221, write: 64, ioctl: 29, exit: 93 },
     load: (argument, value, at) => uint32(value > 0xffff ? adr(argument, value - at) : movz(argument, value)),
     // movz w8, NUMBER; svc 0
     call: (number) => [...uint32(movz(8, number)), ...uint32(0xd4000001)],
@@ -65,7 +69,9 @@ function instructions(machine, { path, argv, envp, message, messageLength }) {
     code.push(...machine.call(machine.numbers[name]));
   };
   call('execve', path, argv, envp);
-  call('write', 2, message, messageLength);
+  call('write', stderr, message, messageLength);
+  // PID 1 that ends is a panic, which throws away what the console has not sent yet. No terminal: nothing to wait for.
+  call('ioctl', stderr, ...drain);
   call('exit', 127);
   return code;
 }

@@ -36,6 +36,11 @@ const programs: Readonly<Record<Architecture, string>> = {
     mov @,%edx
     mov $0x1,%eax
     syscall
+    mov $0x2,%edi
+    mov $0x5409,%esi
+    mov $0x1,%edx
+    mov $0x10,%eax
+    syscall
     mov $0x7f,%edi
     mov $0x3c,%eax
     syscall`,
@@ -49,6 +54,11 @@ const programs: Readonly<Record<Architecture, string>> = {
     adr x1, @
     mov w2, @
     mov w8, #0x40
+    svc #0x0
+    mov w0, #0x2
+    mov w1, #0x5409
+    mov w2, #0x1
+    mov w8, #0x1d
     svc #0x0
     mov w0, #0x7f
     mov w8, #0x5d
@@ -153,7 +163,7 @@ for (const architecture of ['x64', 'arm64'] as const) {
     // The last word puts the message at an odd address, to which `adr` has to reach as well.
     const argv = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.mjs', 'x'];
 
-    it('is execve, write and exit, with these arguments and no environment', {
+    it('is execve, write, a wait for the console and exit, with these arguments and no environment', {
       skip: whyNotDisassembled(architecture) ?? false,
     }, () => {
       const program = wrapperProgram(argv, architecture);
@@ -212,11 +222,11 @@ describe('the program before the agent', () => {
     assert.throws(() => wrapperProgram(['/usr/bin/node'], 'riscv64'), /no wrapper for riscv64: .*x64, arm64/);
   });
 
-  it('makes three calls on aarch64, as the emulator tells of them', {
+  it('makes four calls on aarch64, as the emulator tells of them', {
     skip: process.arch === 'arm64' ? 'no emulator is needed here' : (whyNotRun('arm64') ?? false),
   }, () => {
     const { stderr } = runWrapper('arm64', ['/nowhere'], ['-strace']);
     const calls = [...stderr.matchAll(/^\d+ (\w+)\(/gm)].map(([, name]) => name);
-    assert.deepEqual(calls, ['execve', 'write', 'exit']);
+    assert.deepEqual(calls, ['execve', 'write', 'ioctl', 'exit']);
   });
 });
