@@ -2,11 +2,12 @@
 import { spawnSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { architecture } from '../image/architecture.mjs';
+import { chosenPorts, forwardOptions } from './vm-forward.mjs';
 import { Qmp } from './vm-qmp.mjs';
 import { spawnTied } from './vm-spawn.mjs';
 import { startTpm } from './vm-tpm.mjs';
@@ -41,8 +42,6 @@ export async function startMachine({
   args = [],
 }) {
   const folder = mkdtempSync(join(tmpdir(), 'kata-vm-'));
-  const ports = new Map();
-  for (const port of forward) ports.set(port, await freePort());
   const tpm = tpmState === undefined ? undefined : await startTpm(folder, tpmState);
   const sharing = share === undefined ? undefined : await startSharing(folder, share);
   const qemu = spawnTied(
@@ -53,7 +52,7 @@ export async function startMachine({
       ['-qmp', `unix:${qmpSocket(folder)},server=on,wait=off`],
       ['-kernel', kernel, '-initrd', initrd],
       ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...append].join(' ')],
-      ['-netdev', ['user', 'id=net', ...forwards(ports)].join(',')],
+      ['-netdev', ['user', 'id=net', ...forwardOptions(forward)].join(',')],
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
       disks.flatMap((file, index) => [
         '-drive',
@@ -67,7 +66,9 @@ export async function startMachine({
     ].flat(),
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  return new Machine({ qemu, folder, ports, helpers: [sharing?.process, tpm?.process], copy });
+  const started = new Machine({ qemu, folder, helpers: [sharing?.process, tpm?.process], copy });
+  if (forward.length > 0) await started.learnPorts();
+  return started;
 }
 
 /**
@@ -100,13 +101,12 @@ class Machine extends EventEmitter {
   lines = [];
   #qemu;
   #folder;
-  #ports;
+  #ports = new Map();
 
-  constructor({ qemu, folder, ports, helpers, copy }) {
+  constructor({ qemu, folder, helpers, copy }) {
     super();
     this.#qemu = qemu;
     this.#folder = folder;
-    this.#ports = ports;
     const file = copy === undefined ? undefined : createWriteStream(copy);
     for (const stream of [qemu.stdout, qemu.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
@@ -124,6 +124,18 @@ class Machine extends EventEmitter {
       this.emit('end');
       return code;
     });
+  }
+
+  /** Rejects with what QEMU said when it does not come up; the machine is off then. */
+  async learnPorts() {
+    const over = new AbortController();
+    void this.ended.then(() => over.abort(new Error('it has ended')));
+    try {
+      this.#ports = await chosenPorts(qmpSocket(this.#folder), over.signal);
+    } catch (error) {
+      await this.kill();
+      throw new Error(`QEMU did not come up: ${this.lines.join('\n')}`, { cause: error });
+    }
   }
 
   /** The port of this machine that leads to one of the guest. */
@@ -179,10 +191,6 @@ function qmpSocket(folder) {
   return join(folder, 'qmp.sock');
 }
 
-function forwards(ports) {
-  return [...ports].map(([guest, host]) => `hostfwd=tcp:127.0.0.1:${host}-10.0.2.15:${guest}`);
-}
-
 /** virtiofsd reads and writes the guest's memory, so it is shared. */
 function sharingArguments(socket, memory) {
   return [
@@ -212,16 +220,6 @@ async function startSharing(folder, share) {
   );
   child.once('error', (error) => console.error(`virtiofsd: ${error.message}`));
   return { process: child, socket };
-}
-
-/** A port that was free a moment ago: QEMU cannot tell which one it would choose. */
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A console's line without what the firmware sends to move the cursor. */

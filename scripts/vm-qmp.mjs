@@ -22,8 +22,11 @@ export class Qmp extends EventEmitter {
   constructor(socket) {
     super();
     this.#socket = socket;
-    createInterface({ input: socket }).on('line', (line) => this.#take(JSON.parse(line)));
-    socket.on('error', () => socket.destroy());
+    createInterface({ input: socket })
+      .on('line', (line) => this.#take(JSON.parse(line)))
+      // An error of the socket, which the interface passes on: `close` follows.
+      .on('error', () => undefined);
+    socket.on('error', () => undefined);
     socket.on('close', () => {
       for (const { reject, name } of this.#calls.values())
         reject(new Error(`${name}: QEMU closed the connection`));
