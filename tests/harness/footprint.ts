@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 
 /** What an agent has on the machine at a moment: all that must be the same before and after its work. */
 interface Footprint {
@@ -31,9 +33,21 @@ export function footprint(pid: number, cgroupParent: string): Footprint {
   };
 }
 
+/** The footprint once it has come to rest: an agent closes what an answered call used in its own time. */
+export async function steadyFootprint(pid: number, cgroupParent: string): Promise<Footprint> {
+  let found = footprint(pid, cgroupParent);
+  for (let tries = 0; tries < 50; tries += 1) {
+    await delay(300);
+    const next = footprint(pid, cgroupParent);
+    if (isDeepStrictEqual(next, found)) return found;
+    found = next;
+  }
+  throw new Error(`the footprint of ${pid} does not come to rest: ${JSON.stringify(found)}`);
+}
+
 function descendants(pid: number): readonly number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8')
+  const children = tasks(pid).flatMap((task) =>
+    textOf(`/proc/${pid}/task/${task}/children`)
       .split(' ')
       .filter((text) => text !== '')
       .map(Number),
@@ -41,8 +55,17 @@ function descendants(pid: number): readonly number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
+function tasks(pid: number): readonly string[] {
+  return namesBelow(`/proc/${pid}/task`);
+}
+
 function programName(pid: number): string {
-  return readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd();
+  return textOf(`/proc/${pid}/comm`).trimEnd();
+}
+
+/** Empty when the process ended meanwhile. */
+function textOf(path: string): string {
+  return unlessGone('', () => readFileSync(path, 'utf8'));
 }
 
 function cgroups(parent: string): readonly string[] {
@@ -55,16 +78,21 @@ function cgroups(parent: string): readonly string[] {
 }
 
 function namesBelow(path: string): readonly string[] {
-  try {
-    return readdirSync(path, { withFileTypes: true })
+  return unlessGone([], () =>
+    readdirSync(path, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name);
+      .map(({ name }) => name),
+  );
+}
+
+/** The kernel has no such file or folder, or no such process any more. */
+const gone: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'ESRCH'];
+
+function unlessGone<Value>(otherwise: Value, read: () => Value): Value {
+  try {
+    return read();
   } catch (error) {
-    if (
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ||
-      (error as NodeJS.ErrnoException).code === 'ENOTDIR'
-    )
-      return [];
+    if (gone.includes((error as NodeJS.ErrnoException).code)) return otherwise;
     throw error;
   }
 }

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 
 import { methodNames } from '@kata-agent/catalogue';
 
 import { AgentProcess } from '../harness/agent-process.js';
-import { footprint } from '../harness/footprint.js';
+import { steadyFootprint } from '../harness/footprint.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { build, root } from './artifacts.js';
 import { output } from './child.js';
@@ -154,24 +152,14 @@ suite("Go's client runs containers", { skip: withoutContainers }, () => {
       );
       // The first containers make what stays for the sandbox's life.
       assert.deepEqual(await many(agent, rootfs, 1, 2), { sequential: 1, parallel: 2, wrong: [] });
-      const before = await steadyFootprint(pid);
+      const before = await steadyFootprint(pid, 'kata-agent-test');
       assert.deepEqual(await many(agent, rootfs, 200, 32), { sequential: 200, parallel: 32, wrong: [] });
-      assert.deepEqual(await steadyFootprint(pid), before);
+      assert.deepEqual(await steadyFootprint(pid, 'kata-agent-test'), before);
     } finally {
       await agent.dispose();
     }
   });
 });
-
-/** The footprint once it has stopped changing: the agent learns of a client's end in its own time. */
-async function steadyFootprint(pid: number): Promise<ReturnType<typeof footprint>> {
-  for (let tries = 0; tries < 20; tries += 1) {
-    const found = footprint(pid, 'kata-agent-test');
-    await delay(300);
-    if (isDeepStrictEqual(footprint(pid, 'kata-agent-test'), found)) return found;
-  }
-  throw new Error(`the footprint of ${pid} does not come to rest`);
-}
 
 function many(agent: AgentProcess, rootfs: string, sequential: number, parallel: number): Promise<unknown> {
   const counts = ['-sequential', String(sequential), '-parallel', String(parallel)];

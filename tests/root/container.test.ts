@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { readAll, readUntil, sha256, writeAll } from '../harness/container-client.js';
 import { cgroupParent, containerRequest, processRequest } from '../harness/container-request.js';
-import { footprint } from '../harness/footprint.js';
+import { steadyFootprint } from '../harness/footprint.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
@@ -149,7 +149,7 @@ describe('a real container, as a client sees it', { skip }, () => {
   it('leaves nothing behind: one after another, and 16 at once', async () => {
     const pid = process.process.pid ?? assert.fail('the agent has no pid');
     assert.equal(await ended(await started(['true'])), 0);
-    const before = footprint(pid, cgroupParent);
+    const before = await steadyFootprint(pid, cgroupParent);
     for (let round = 0; round < 8; round++) {
       const id = await started(['sh', '-c', `echo ${round}; exit ${round}`]);
       assert.equal((await readAll(agent, 'stdout', id)).toString(), `${round}\n`);
@@ -162,6 +162,6 @@ describe('a real container, as a client sees it', { skip }, () => {
       codes,
       Array.from({ length: 16 }, (_, index) => index),
     );
-    assert.deepEqual(footprint(pid, cgroupParent), before);
+    assert.deepEqual(await steadyFootprint(pid, cgroupParent), before);
   });
 });

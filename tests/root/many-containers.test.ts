@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readAll } from '../harness/container-client.js';
 import { cgroupParent, containerRequest } from '../harness/container-request.js';
-import { footprint } from '../harness/footprint.js';
+import { steadyFootprint } from '../harness/footprint.js';
 import { GuestMachine, type Run } from '../harness/guest-machine.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 
@@ -59,10 +59,10 @@ describe(`${many} containers, one after another`, { skip }, () => {
 
   it('lose no output and no exit code, and leave nothing: no memory, descriptor, mount, file, cgroup', async (context) => {
     for (let index = 0; index < warmUp; index += 1) await one(index);
-    const before = state();
+    const before = await state();
     const heapBefore = await heap();
     for (let index = warmUp; index < warmUp + many; index += 1) await one(index);
-    assert.deepEqual(state(), before);
+    assert.deepEqual(await state(), before);
     const growth = (await heap()) - heapBefore;
     context.diagnostic(`memory: ${heapBefore} bytes, and ${growth} more after ${many} containers`);
     context.diagnostic(`descriptors: ${before.descriptors}; resident: ${resident()}`);
@@ -90,8 +90,8 @@ describe(`${many} containers, one after another`, { skip }, () => {
     await agent.removeContainer({ containerId: id });
   }
 
-  function state(): ReturnType<typeof footprint> {
-    return footprint(run.pid, cgroupParent);
+  function state(): ReturnType<typeof steadyFootprint> {
+    return steadyFootprint(run.pid, cgroupParent);
   }
 
   async function heap(): Promise<number> {
