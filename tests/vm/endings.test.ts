@@ -152,6 +152,17 @@ describe('a guest whose agent fails after it listens', { skip }, () => {
 
   after(() => rmSync(folder, { recursive: true, force: true }));
 
+  it('ends in order when it is stopped before it listens: nobody else would end PID 1', async () => {
+    const overlay = aroundAgent(`
+      process.on('newListener', (name) => { if (name === 'SIGTERM') setImmediate(() => process.kill(1, name)); });
+    `);
+    const machine = await boot(image, join(folder, 'stopped'), { bare: true, overlay });
+    await machine.ended;
+    const said = machine.lines.join('\n');
+    assert.match(said, /PID 1 ends with code 0; the machine is powered off/);
+    assert.doesNotMatch(said, listening);
+  });
+
   it('goes on after a fault that nobody caught, and powers off when its program exits', async () => {
     const overlay = aroundAgent(`
       after('"msg":"listening"', () => { throw new Error('a fault in a callback'); });

@@ -5,9 +5,14 @@ interface Step {
   readonly run: () => Promise<void>;
 }
 
+/** The end was asked for before the agent was up. */
+export class Stopped extends Error {
+  override readonly name = 'Stopped';
+}
+
 /**
  * The orderly end: what was brought up is taken down in reverse. A step that fails is logged and does not keep the
- * others from running. It begins once, whoever asks.
+ * others from running. It begins once, whoever asks; asked for while the agent is brought up, it begins at the next step.
  */
 export class Ending {
   readonly done: Promise<void>;
@@ -15,6 +20,8 @@ export class Ending {
   readonly #steps: Step[] = [];
   #finish: () => void = () => undefined;
   #begun = false;
+  #up = false;
+  #asked: string | undefined;
 
   constructor(log: Log) {
     this.#log = log;
@@ -26,6 +33,23 @@ export class Ending {
   /** Adds what was brought up last: it is taken down first. */
   last(name: string, run: () => Promise<void>): void {
     this.#steps.unshift({ name, run });
+  }
+
+  /** Asks for the end. */
+  ask(reason: string): void {
+    if (this.#up) this.begin(reason);
+    else this.#asked ??= reason;
+  }
+
+  /** Call between two steps of what brings the agent up. @throws Stopped when the end was asked for. */
+  check(): void {
+    if (this.#asked !== undefined) throw new Stopped(this.#asked);
+  }
+
+  /** All is brought up: the end begins when it is asked for, and at once if it was. */
+  ready(): void {
+    this.#up = true;
+    if (this.#asked !== undefined) this.begin(this.#asked);
   }
 
   begin(reason: string): void {

@@ -9,7 +9,9 @@ import { powerOff } from './init/power-off.js';
 import { load } from './load.js';
 import { createLog, type Log, logLevel } from './log.js';
 import { LogStream } from './log-stream/log-stream.js';
+import { Stopped } from './ending.js';
 import { startAgent } from './start.js';
+import { onStopSignal } from './stop-signals.js';
 import { version } from './version.js';
 
 /** The exit codes of CONFIGURATION, "Errors". */
@@ -35,6 +37,8 @@ function endWithoutReader(error: Error): void {
 }
 
 async function serve(configuration: Configuration): Promise<number> {
+  // Nothing has been made yet that would have to be taken back.
+  onStopSignal(() => process.exit(exitCode.fine));
   // Who read the log has gone: it may be lost, and the agent goes on.
   process.stderr.on('error', () => undefined);
   const logStream = new LogStream();
@@ -48,14 +52,13 @@ async function serve(configuration: Configuration): Promise<number> {
   });
   try {
     const syscalls = loadSyscalls();
-    const agent = await startAgent(configuration, { syscalls, log, logStream, isFirstProcess });
     let stopped = false;
-    for (const signal of ['SIGTERM', 'SIGINT']) {
-      process.on(signal, () => {
+    const onStop = (end: (reason: string) => void): void =>
+      onStopSignal((signal) => {
         stopped = true;
-        agent.end(signal);
+        end(signal);
       });
-    }
+    const agent = await startAgent(configuration, { syscalls, log, logStream, isFirstProcess, onStop });
     goOnAfterFaults(log);
     const { onEnd } = configuration.settings;
     if (isFirstProcess && onEnd === 'exit') log('warn', 'PID 1 cannot exit: on_end = "exit" powers off');
@@ -65,6 +68,7 @@ async function serve(configuration: Configuration): Promise<number> {
     if (!isFirstProcess && onEnd === 'power-off' && !stopped) powerOff(syscalls, 'the sandbox has ended');
     return exitCode.fine;
   } catch (error) {
+    if (error instanceof Stopped) return exitCode.fine;
     if (!(error instanceof CannotApply)) throw error;
     log('fatal', error.message);
     return exitCode.cannotApply;

@@ -8,7 +8,7 @@ import { agentGate } from './agent-gate.js';
 import { buildFacts } from './build-facts.js';
 import { CannotApply } from './cannot-apply.js';
 import { Doors } from './doors/doors.js';
-import { Ending } from './ending.js';
+import { Ending, Stopped } from './ending.js';
 import { guestOptions } from './guest-options.js';
 import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './kept-policies.js';
@@ -30,9 +30,7 @@ const keptPoliciesFile = '/run/kata-agent/policies.json';
 
 /** An agent that listens. */
 export interface RunningAgent {
-  /** Begins the end: no new calls, the running ones answered, the guest's work undone, the record closed. */
-  readonly end: (reason: string) => void;
-  /** Resolves when the end is complete. */
+  /** Resolves when the end is complete: no new calls, the running ones answered, the guest's work undone, the record closed. */
   readonly ended: Promise<void>;
 }
 
@@ -42,7 +40,7 @@ export interface RunningAgent {
  * that changes the configuration.
  *
  * @throws CannotApply when the measurement, the address, the audit log or the guest cannot be had; as PID 1 also when there is
- *   no OCI runtime.
+ *   no OCI runtime. Stopped when the end was asked for before it listens. Nothing is left in either case.
  */
 export async function startAgent(
   configuration: Configuration,
@@ -51,20 +49,24 @@ export async function startAgent(
     readonly log: Log;
     readonly logStream: LogStream;
     readonly isFirstProcess: boolean;
+    /** Told how to end the agent in order, as soon as there is anything to be ended. */
+    readonly onStop: (end: (reason: string) => void) => void;
   },
 ): Promise<RunningAgent> {
-  const { log, syscalls, logStream, isFirstProcess } = environment;
+  const { log, syscalls, logStream, isFirstProcess, onStop } = environment;
   const { audit: record } = configuration;
   protectFromOomKiller(log);
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
   const boot = bootId();
   const measured = await measureConfiguration(configuration, { bootId: boot, log });
+  const ending = new Ending(log);
+  onStop((reason) => ending.ask(reason));
   const audit = await openAuditLog({ ...record, bootId: boot }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
   });
-  const ending = new Ending(log);
   ending.last('audit log', () => audit.close());
   try {
+    ending.check();
     await audit.boot({ ...bootFacts(configuration), measured });
     const policy = await Policy.of(agentGate(configuration), configuration);
     const runtime = findRuntime(configuration.settings.ociRuntime, process.env);
@@ -91,7 +93,7 @@ export async function startAgent(
         keptPolicies,
         memoryAgent,
         stdioDoor: doors.stdio,
-        end: () => ending.begin('DestroySandbox'),
+        end: () => ending.ask('DestroySandbox'),
       },
       audit,
       log,
@@ -100,6 +102,7 @@ export async function startAgent(
     ending.last('server', () => server.end());
     ending.last('guest', () => guest.shutdown());
     ending.last('memory agent', async () => memoryAgent?.stop());
+    ending.check();
     await doors.open((name, close) => ending.last(name, close));
     const serve = (stream: Socket, caller: Caller) => {
       readers.joined(caller);
@@ -109,13 +112,15 @@ export async function startAgent(
     for (const settings of configuration.listeners) {
       const { name, address } = settings;
       const { connections } = configuration.limits;
+      ending.check();
       const listener = await listen({ ...settings, connections, syscalls, log, audit, serve });
       ending.last(`listener ${name}`, () => listener.close());
       log('info', 'listening', { listener: name, address, served: policy.served(name).length });
     }
-    return { end: (reason) => ending.begin(reason), ended: ending.done };
+    ending.ready();
+    return { ended: ending.done };
   } catch (error) {
-    ending.begin('start failed');
+    ending.begin(error instanceof Stopped ? error.message : 'start failed');
     await ending.done;
     throw error;
   }

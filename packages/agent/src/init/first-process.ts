@@ -6,6 +6,7 @@ import { endOnPanic } from './panic.js';
 import { powerOff } from './power-off.js';
 import { isInitramfs, leaveInitramfs } from './root.js';
 import type { Complaint } from './run-tool.js';
+import { onStopSignal } from '../stop-signals.js';
 
 /** What can be done in a guest; tests put a record in its place. */
 export interface FirstProcess {
@@ -55,6 +56,8 @@ function realGuest(): FirstProcess {
     warn: (text) => process.stderr.write(`kata-agent: ${text}\n`),
     onExit: (end) => {
       process.on('exit', end);
+      // Until there is something to be ended in order.
+      onStopSignal(() => process.exit(0));
       // Without a listener Node opens its debugger at SIGUSR1, to anybody on the loopback interface.
       process.on('SIGUSR1', () => undefined);
     },
