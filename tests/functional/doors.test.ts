@@ -78,6 +78,38 @@ describe('doors beside the API', () => {
     assert.ok(agent.log.some((line) => line.includes('debug console: a shell was started')));
   });
 
+  it('who had a shell or the log is in the record, and until when', async () => {
+    const recorded = await AgentProcess.start({ config });
+    try {
+      for (const [port, wanted] of [
+        [1026, /[#$]/],
+        [1025, /listening/],
+      ] as const) {
+        const socket = connect(`${recorded.socketPath}_${port}`);
+        await readUntil(socket, wanted);
+        // It was in the record before it was served.
+        const last = recorded.records().at(-1);
+        assert.equal(last?.['kind'], 'intent');
+        socket.destroy();
+      }
+      await recorded.stop();
+      const records = recorded.records().filter(({ method }) => method === '(connection)');
+      for (const listener of ['debug console', 'log']) {
+        const [intent, outcome, ...more] = records.filter((record) => record['listener'] === listener);
+        assert.deepEqual(
+          [intent?.['kind'], outcome?.['kind'], more.length],
+          ['intent', 'outcome', 0],
+          listener,
+        );
+        assert.match(String(intent?.['peer']), /^pid \d+ uid 0$/);
+        assert.match(JSON.stringify(intent?.['decision']), /"allow".*peers = \[/);
+        assert.equal(outcome?.['intent'], intent?.['sequence']);
+      }
+    } finally {
+      await recorded.dispose();
+    }
+  });
+
   it('no door is there unless it is configured', async () => {
     const closed = await AgentProcess.start({
       config: '[agent]\ndebug_console_vport = 1026\n[api]\nblocked_endpoints = []\n',

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { clientProgram } from '../harness/repository.js';
 import { whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
-const api = '[api]\nallowed_endpoints = ["*"]\n';
+const api = '[agent]\ndebug_console = true\ndebug_console_vport = 1026\n[api]\nallowed_endpoints = ["*"]\n';
 
 /** Starts an agent whose record lies on a file system of 256 KiB. */
 function agentWithSmallDisk(onFailure: string): Promise<AgentProcess> {
@@ -54,6 +56,22 @@ describe('a full disk under the record (S19)', { skip: whyNoContainers() ?? fals
         { encoding: 'utf8' },
       );
       assert.equal(verified.status, 0, verified.stdout + verified.stderr);
+    } finally {
+      await agent.dispose();
+    }
+  });
+
+  it('gives nobody a shell', async () => {
+    const agent = await agentWithSmallDisk('refuse-changes');
+    try {
+      const { agent: client } = await agent.connect();
+      fillDisk(`/proc/${agent.process.pid}/root/run/small/fill`);
+      await untilUnavailable(client);
+      const socket = connect(`${agent.socketPath}_1026`);
+      assert.equal(await text(socket), '');
+      await agent.stop();
+      assert.ok(agent.log.some((line) => /debug console.*door: a connection is closed/.test(line)));
+      assert.ok(!agent.log.some((line) => line.includes('a shell was started')));
     } finally {
       await agent.dispose();
     }

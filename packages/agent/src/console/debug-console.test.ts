@@ -16,28 +16,25 @@ describe('the debug console without a port', () => {
     const console = new DebugConsole(syscalls, (_level, message, extras) => {
       log.push(`${message} ${extras?.['peer']} ${extras?.['status']}`);
     });
-    console.serveDevice(path);
+    const ended = new Promise<void>((resolve) => console.serveDevice(path, resolve));
     terminal.write('stty -echo; tty; exit 7\n');
     let text = '';
     for await (const chunk of terminal as AsyncIterable<Buffer>) text += chunk.toString();
     assert.match(text, new RegExp(`^${path}\r$`, 'm'));
-    while (log.length < 2)
-      await new Promise((resolve) => {
-        setImmediate(resolve);
-      });
+    await ended;
     assert.deepEqual(log, [
       `debug console: a shell was started ${path} undefined`,
       `debug console: a shell has ended ${path} 7`,
     ]);
   });
 
-  it('is none without a shell, and says so', () => {
+  it('is none without a shell, and says so', async () => {
     const log: string[] = [];
     const console = new DebugConsole(loadSyscalls(), (_level, message) => log.push(message), [
       '/none',
       '/no',
     ]);
-    console.serveDevice('/dev/null');
+    await new Promise<void>((resolve) => console.serveDevice('/dev/null', resolve));
     console.close();
     assert.deepEqual(log, ['debug console: this guest has no shell']);
   });

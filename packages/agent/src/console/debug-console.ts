@@ -57,9 +57,10 @@ export class DebugConsole {
     for (const event of ['end', 'close']) socket.on(event, () => kill(child));
   };
 
-  /** A shell on a terminal of the guest, once. */
-  serveDevice(path: string): void {
-    if (this.#shell !== undefined) this.#start(this.#shell, path, path);
+  /** A shell on a terminal of the guest, once. `ended` is told of its end, also when there is none. */
+  serveDevice(path: string, ended: () => void): void {
+    if (this.#shell === undefined) ended();
+    else this.#start(this.#shell, path, path).once('close', ended);
   }
 
   /** Ends all shells. */

@@ -9,12 +9,13 @@ import { listen } from '../listeners/listen.js';
 import type { Log } from '../log.js';
 import type { LogStream } from '../log-stream/log-stream.js';
 import { doorAddress } from './door-address.js';
+import { Openings } from './openings.js';
 import { StdioDoor } from './stdio-door.js';
 
 export interface DoorOptions {
   readonly syscalls: Syscalls;
   readonly log: Log;
-  readonly audit: Pick<AuditLog, 'refuse'>;
+  readonly audit: Pick<AuditLog, 'refuse' | 'intent' | 'outcome'>;
   /** What `log_vport` hands out. */
   readonly logStream: LogStream;
 }
@@ -24,9 +25,11 @@ interface Door {
   readonly name: string;
   readonly port: number;
   readonly connections: number;
-  readonly serve: (socket: Socket, caller: Caller) => void;
+  readonly serve: Serve;
   readonly close: () => void;
 }
+
+type Serve = (socket: Socket, caller: Caller) => void;
 
 /** Three for each process, of 64 containers with some execs. */
 const stdioConnections = 1024;
@@ -41,6 +44,7 @@ export class Doors {
   readonly stdio: StdioDoor | undefined;
   readonly #configuration: Configuration;
   readonly #options: DoorOptions;
+  readonly #openings: Openings;
   readonly #doors: readonly Door[];
 
   constructor(configuration: Configuration, options: DoorOptions) {
@@ -48,6 +52,7 @@ export class Doors {
     const { syscalls, log, logStream } = options;
     this.#configuration = configuration;
     this.#options = options;
+    this.#openings = new Openings(options.audit);
     this.stdio = settings.passfdListenerPort === 0 ? undefined : new StdioDoor(syscalls, log);
     const doors: Door[] = [];
     if (this.stdio !== undefined) {
@@ -60,14 +65,15 @@ export class Doors {
       const shells = new DebugConsole(syscalls, log);
       const close = () => shells.close();
       const port = settings.debugConsoleVport;
-      doors.push({ name: 'debug console', port, connections: fewConnections, serve: shells.accept, close });
+      const serve = this.#recorded(shells.accept);
+      doors.push({ name: 'debug console', port, connections: fewConnections, serve, close });
     }
     if (settings.logVport !== 0) {
       const close = () => logStream.close();
-      const serve = (socket: Socket) => {
+      const serve = this.#recorded((socket) => {
         socket.resume();
         logStream.accept(socket);
-      };
+      });
       doors.push({ name: 'log', port: settings.logVport, connections: fewConnections, serve, close });
     }
     this.#doors = doors;
@@ -77,10 +83,14 @@ export class Doors {
   async open(opened: (name: string, close: () => Promise<void>) => void): Promise<void> {
     const { syscalls, log, audit } = this.#options;
     const { listeners, settings } = this.#configuration;
+    opened('record of doors', async () => this.#openings.close());
     // Without a port of its own.
     if (settings.debugConsole && settings.debugConsoleVport === 0) {
       const shells = new DebugConsole(syscalls, log);
-      shells.serveDevice(guestConsole());
+      const path = guestConsole();
+      const who = { listener: 'debug console', peer: path };
+      const ended = await this.#openings.begin(who, 'debug_console = true');
+      shells.serveDevice(path, ended);
       opened('debug console', async () => shells.close());
     }
     const [first] = listeners;
@@ -94,5 +104,25 @@ export class Doors {
       });
       log('info', 'door open', { door: name, address });
     }
+  }
+
+  /** What serves a connection once the record has it. Stdio needs none of its own: a recorded call names each connection. */
+  #recorded(serve: Serve): Serve {
+    const { log } = this.#options;
+    const [{ peers } = { peers: [] }] = this.#configuration.listeners;
+    const reason = `the peer is in peers = ${JSON.stringify(peers)}`;
+    return (socket, caller) => {
+      const serveRecorded = async (): Promise<void> => {
+        const ended = await this.#openings.begin(caller, reason);
+        if (socket.closed) return ended();
+        socket.once('close', ended);
+        serve(socket, caller);
+      };
+      serveRecorded().catch((error: Error) => {
+        const { listener, peer } = caller;
+        log('error', 'door: a connection is closed', { door: listener, peer, error: error.message });
+        socket.destroy();
+      });
+    };
   }
 }
