@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
+import { steady } from './patience.js';
 
 /** What an agent has on the machine at a moment: all that must be the same before and after its work. */
 interface Footprint {
@@ -33,16 +32,9 @@ export function footprint(pid: number, cgroupParent: string): Footprint {
   };
 }
 
-/** The footprint once it has come to rest: an agent closes what an answered call used in its own time. */
-export async function steadyFootprint(pid: number, cgroupParent: string): Promise<Footprint> {
-  let found = footprint(pid, cgroupParent);
-  for (let tries = 0; tries < 50; tries += 1) {
-    await delay(300);
-    const next = footprint(pid, cgroupParent);
-    if (isDeepStrictEqual(next, found)) return found;
-    found = next;
-  }
-  throw new Error(`the footprint of ${pid} does not come to rest: ${JSON.stringify(found)}`);
+/** The footprint once it has come to rest. */
+export function steadyFootprint(pid: number, cgroupParent: string): Promise<Footprint> {
+  return steady(() => footprint(pid, cgroupParent));
 }
 
 function descendants(pid: number): readonly number[] {

@@ -93,7 +93,9 @@ describe('the network of a guest, over the wire', { skip: whyNoContainers() ?? f
   });
 
   it('is not touched by requests that say nothing', async () => {
-    const before = inGuest(agent, 'ip', '-details', 'address');
+    // The kernel asks by itself whether a neighbour has the link's own address, and ceases to.
+    const addresses = () => inGuest(agent, 'ip', '-details', 'address').replaceAll(' tentative', '');
+    const before = addresses();
     for (const call of [
       () => client.updateInterface({}),
       () => client.updateInterface({ interface: {} }),
@@ -103,7 +105,7 @@ describe('the network of a guest, over the wire', { skip: whyNoContainers() ?? f
       () => client.addARPNeighbors({ neighbors: { ARPNeighbors: [{}] } }),
     ])
       await assert.rejects(call(), { code: Code.InvalidArgument });
-    assert.equal(inGuest(agent, 'ip', '-details', 'address'), before);
+    assert.equal(addresses(), before);
   });
 });
 

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { readAll, readUntil } from '../harness/container-client.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
 import { GuestMachine, type Run } from '../harness/guest-machine.js';
+import { steady, until } from '../harness/patience.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
@@ -84,7 +85,7 @@ for (const init of ['waits', 'never waits'] as const) {
     const gone =
       (pattern: string): (() => Promise<void>) =>
       async (): Promise<void> => {
-        while (machine.programs().some((line) => line.includes(pattern))) await turn();
+        await until(`${pattern} is gone`, () => !machine.programs().some((line) => line.includes(pattern)));
       };
 
     only('the pod is what it was: name, resolver, namespaces, storages and their users', async () => {
@@ -219,9 +220,9 @@ for (const init of ['waits', 'never waits'] as const) {
       const id = await started(patient(3));
       await readUntil(run.agent, id, 'ready');
       await restart();
-      const first = descriptors();
+      const first = await steady(descriptors);
       for (let round = 0; round < 7; round += 1) await restart();
-      assert.equal(descriptors(), first);
+      assert.equal(await steady(descriptors), first);
       await run.agent.signalProcess({ containerId: id, execId: '', signal: SIGTERM });
       assert.equal(await ended(id), 3);
       await run.agent.removeContainer({ containerId: id });
@@ -234,7 +235,7 @@ for (const init of ['waits', 'never waits'] as const) {
       await restart(() => writeFileSync(file, '{"format":99}'));
       assert.equal((await answerOf(run.agent.statsContainer({ containerId: id }))).code, 'INVALID_ARGUMENT');
       assert.ok(!existsSync(machine.path(`${kata}/${id}`)));
-      assert.ok(!machine.programs().some((line) => line.includes('exit 3')));
+      await gone('exit 3')();
     });
 
     function descriptors(): number {
@@ -264,10 +265,4 @@ for (const init of ['waits', 'never waits'] as const) {
 /** A test that this PID 1 has no part in. */
 function ignored(_name: string, _test: () => Promise<void>): void {
   // Its twin under the other PID 1 runs.
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, 10);
-  });
 }
