@@ -1,11 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { steady } from './patience.js';
 
 /** What an agent has on the machine at a moment: all that must be the same before and after its work. */
 interface Footprint {
   /** Names of the programs among its descendants. */
   readonly processes: readonly string[];
-  /** Mount points in its mount namespace. */
+  /**
+   * Mount points in its mount namespace. What tests beside this one have below the folder of temporary files was copied
+   * when the namespace was made, and goes from it when they remove the place.
+   */
   readonly mounts: readonly string[];
   /** Cgroups below those that the tests' containers name. */
   readonly cgroups: readonly string[];
@@ -25,6 +29,7 @@ export function footprint(pid: number, cgroupParent: string): Footprint {
       .trimEnd()
       .split('\n')
       .map((line) => line.split(' ')[4] ?? '')
+      .filter((place) => !place.startsWith(`${tmpdir()}/`))
       .sort(),
     cgroups: cgroups(cgroupParent),
     files: filesBelow(`/proc/${pid}/root/run`),
