@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestDetails, GuestDetailsQuery } from './actions.js';
-import { blockDrivers } from './device/resolve-device.js';
+import { blockDrivers } from './device/wanted-block.js';
 import { GuestError } from './guest-error.js';
 import { storageDrivers } from './storage/storage-drivers.js';
 import { readIfThere } from './read-if-there.js';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import type { CreateContainer } from './actions.js';
 import { RealGuest, settled, skip } from './testing/real-guest.js';
 import { closeStdin } from './perform/close-stdin.js';
 import { createContainer } from './perform/create-container.js';
@@ -269,6 +270,25 @@ test('what a container leaves: nothing, however it ends', { skip }, async () => 
   assert.equal((await reading).length, 0, 'a read that waits ends with the container');
   await settled();
   assert.deepEqual(real.traces(), before);
+});
+
+test('what comes after the end has begun is not made, and what waits is given up', { skip }, async () => {
+  await settled();
+  const before = real.traces().processes;
+  const ending = await RealGuest.open({ hotplugTimeout: 3600 });
+  const spec = ending.spec(['true']);
+  const create = (id: string, devices: CreateContainer['devices'] = []): Promise<void> =>
+    createContainer(ending.guest, { id, execId: id, spec, storages: [], devices, sandboxPidns: false });
+  const disk = { id: '1f/1e', type: 'blk', vmPath: '', containerPath: '/dev/data', options: [] };
+  const made = create('made');
+  const waits = [assert.rejects(create('waits', [disk]), { kind: 'precondition', message: /was destroyed/ })];
+  const closed = ending.close();
+  waits.push(assert.rejects(create('waits-later', [disk]), { message: /until the (agent|sandbox)/ }));
+  await assert.rejects(create('late'), { kind: 'precondition', message: 'the agent is ending' });
+  await made;
+  await Promise.all([closed, ...waits]);
+  assert.equal(ending.guest.containers.size, 0);
+  assert.deepEqual(real.traces().processes, before);
 });
 
 test('32 containers at once', { skip }, async () => {

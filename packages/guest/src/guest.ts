@@ -3,6 +3,7 @@ import type { Container } from './container/container.js';
 import type { ContainerProcess } from './container/container-process.js';
 import type { GuestContext } from './container/guest-context.js';
 import { SerialQueue } from './container/serial-queue.js';
+import type { WantedDevice } from './device/find-device.js';
 import { GuestError } from './guest-error.js';
 import type { GuestOptions } from './guest-options.js';
 import { openContext } from './open-context.js';
@@ -16,8 +17,25 @@ interface Parts {
   readonly sandbox: Sandbox;
   readonly containers: Map<string, Container>;
   readonly changes: SerialQueue;
-  /** Asked when a change's turn has come. */
-  readonly check: (() => void) | undefined;
+  readonly call: Call | undefined;
+}
+
+/** The call for which a change is made. */
+export interface Call {
+  /** Asked when its turn has come. What it throws, a GuestError, is how the change fails. */
+  readonly check: () => void;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}
+
+/** A change for which devices have to be there. */
+export interface Needing<T> {
+  /** The container that is to be made. */
+  readonly container?: string;
+  /** Throws what would refuse it, whatever devices come: asked before it waits, and again when its turn has come. */
+  readonly admit?: () => void;
+  readonly needs: () => readonly WantedDevice[];
+  readonly task: () => Promise<T>;
 }
 
 /**
@@ -26,21 +44,22 @@ interface Parts {
  * GuestError.
  *
  * Calls that change the sandbox or a container are done one after another (S13). Signals, stdio, waits, stats and
- * out-of-memory events never wait for them: a create that hangs must not keep a pod from being ended.
+ * out-of-memory events never wait for them: a create that hangs must not keep a pod from being ended. Devices are waited
+ * for before a change's turn.
  */
 export class Guest {
   readonly context: GuestContext;
   readonly sandbox: Sandbox;
   readonly containers: Map<string, Container>;
   readonly #changes: SerialQueue;
-  readonly #check: (() => void) | undefined;
+  readonly #call: Call | undefined;
 
-  private constructor({ context, sandbox, containers, changes, check }: Parts) {
+  private constructor({ context, sandbox, containers, changes, call }: Parts) {
     this.context = context;
     this.sandbox = sandbox;
     this.containers = containers;
     this.#changes = changes;
-    this.#check = check;
+    this.#call = call;
   }
 
   /**
@@ -55,7 +74,7 @@ export class Guest {
         sandbox: new Sandbox(context),
         containers: new Map(),
         changes: new SerialQueue(),
-        check: undefined,
+        call: undefined,
       });
       await recover(guest);
       void context.capabilities();
@@ -70,19 +89,38 @@ export class Guest {
   change<T>(task: () => Promise<T>): Promise<T> {
     return this.#changes.run(() =>
       translated(async () => {
-        this.#check?.();
+        this.#call?.check();
         return task();
       }),
     );
   }
 
   /**
-   * This guest as one call has it: `check` is asked again when a change's turn comes, since what the call was let through
-   * by may have changed while it waited. What it throws, a GuestError, is how the change fails.
+   * As `change`, once the devices that it needs are there. When they are, its turn is that of any other change; when one is
+   * missing, it is asked for after it has come. Then it has to be found again: nothing waits in a turn.
    */
-  forCall(check: () => void): Guest {
+  changeWith<T>({ container, admit, needs, task }: Needing<T>): Promise<T> {
+    const { devices, waits } = this.context;
+    return translated(async () => {
+      const missing = needs().filter((device) => !devices.has(device));
+      if (missing.length > 0) {
+        admit?.();
+        await waits.forAll(missing, { container, signal: this.#call?.signal });
+      }
+      return this.change(async () => {
+        admit?.();
+        return task();
+      });
+    });
+  }
+
+  /**
+   * This guest as one call has it: it is checked again when a change's turn comes, since what the call was let through by
+   * may have changed while it waited.
+   */
+  forCall(call: Call): Guest {
     const { context, sandbox, containers } = this;
-    return new Guest({ context, sandbox, containers, changes: this.#changes, check });
+    return new Guest({ context, sandbox, containers, changes: this.#changes, call });
   }
 
   /** Throws `invalid` when there is none. */
@@ -125,11 +163,14 @@ export class Guest {
     }
   }
 
-  /** Ends everything, as destroySandbox, and stops waiting for processes; for the agent's own end. */
+  /** Ends everything, as destroySandbox, and stops waiting for processes; for the agent's own end. Nothing changes after it. */
   async shutdown(): Promise<void> {
     try {
-      await destroySandbox(this);
+      const destroyed = destroySandbox(this);
+      this.#changes.close(() => new GuestError('precondition', 'the agent is ending'));
+      await destroyed;
     } finally {
+      this.context.waits.giveUp('the agent ended');
       this.context.reaper.stop();
     }
   }

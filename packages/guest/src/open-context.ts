@@ -6,6 +6,7 @@ import { limitableHugePages } from './cgroup/huge-pages.js';
 import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
 import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
+import { DeviceWaits } from './device/device-waits.js';
 import { DeviceWatch } from './device/device-watch.js';
 import { MemoryWatch } from './resource/memory-watch.js';
 import { SwapDevices } from './resource/swap.js';
@@ -70,6 +71,7 @@ export function openContext(options: GuestOptions): GuestContext {
       ancestors,
       oom: new OomWatch(syscalls),
       devices,
+      waits: new DeviceWaits(devices, log),
       tools,
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(syscalls),

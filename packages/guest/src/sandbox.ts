@@ -36,11 +36,15 @@ export class Sandbox {
     return this.#id;
   }
 
-  /** What a failed create made is taken back; then it can be tried again. */
-  async create(action: CreateSandbox): Promise<void> {
+  /** Throws what stands against `create`, as far as can be told before it. */
+  admit({ sandboxId, hostname }: CreateSandbox): void {
     if (this.#created) throw new GuestError('exists', 'the sandbox was created before; destroy it first');
-    if (action.sandboxId !== '') checkContainerId(action.sandboxId);
-    checkHostname(action.hostname);
+    if (sandboxId !== '') checkContainerId(sandboxId);
+    checkHostname(hostname);
+  }
+
+  /** For what `admit` lets through. What a failed create made is taken back; then it can be tried again. */
+  async create(action: CreateSandbox): Promise<void> {
     this.#hooks = this.#findHooks(action.guestHookPath ?? '');
     try {
       this.#storages = action.storages.map(({ mountPoint }) => mountPoint);

@@ -20,7 +20,7 @@ async function checkOf(ended: Error | undefined): Promise<() => void> {
   const checks: (() => void)[] = [];
   const services = {
     guest: {
-      forCall: (check: () => void) => {
+      forCall: ({ check }: { check: () => void }) => {
         checks.push(check);
         return { change: () => Promise.resolve() };
       },

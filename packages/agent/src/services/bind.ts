@@ -26,8 +26,14 @@ export function bind(services: Services, judge: Judge): ServiceImplementation<ty
     };
     return [
       name,
-      (request: never, context: never) => {
-        const guest = services.guest.forCall(inTurn(request, context));
+      (request: never, context: HandlerContext<Caller>) => {
+        const check = inTurn(request, context);
+        const guest = services.guest.forCall({
+          check,
+          get signal() {
+            return context.signal;
+          },
+        });
         return handler({ ...services, guest }, request, context);
       },
     ];

@@ -63,7 +63,7 @@ async function build(
   made: UndoStack,
 ): Promise<Container> {
   const { paths, runtime, oom, ancestors, log } = context;
-  const attached = await attachDevices(devices ?? [], { watch: context.devices, sys: paths.sys });
+  const attached = attachDevices(devices ?? [], context.devices);
   const bundle = join(paths.kata, id);
   const order = context.records.nextOrder();
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);

@@ -1,6 +1,7 @@
 import type { Reaper, Syscalls } from '@kata-agent/linux';
 import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
+import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
@@ -27,6 +28,7 @@ export interface GuestContext {
   readonly ancestors: CgroupAncestors;
   readonly oom: OomWatch;
   readonly devices: DeviceWatch;
+  readonly waits: DeviceWaits;
   readonly tools: Tools;
   readonly memory: MemoryWatch;
   readonly swap: SwapDevices;

@@ -29,6 +29,17 @@ test('tasks never overlap, keep their order and survive a failure', async () => 
   );
 });
 
+test('one that is closed does what was asked for before, and no more', async () => {
+  const queue = new SerialQueue();
+  const before = queue.run(async () => 'done');
+  queue.close(() => new Error('closed'));
+  await assert.rejects(
+    queue.run(async () => assert.fail('it ran')),
+    /closed/,
+  );
+  assert.equal(await before, 'done');
+});
+
 test('Node does not end before a task has', () => {
   const module = JSON.stringify(new URL('serial-queue.js', import.meta.url).href);
   const program = `

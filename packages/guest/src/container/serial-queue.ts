@@ -4,8 +4,15 @@
  */
 export class SerialQueue {
   #last: Promise<unknown> = Promise.resolve();
+  #refusal: (() => Error) | undefined;
+
+  /** Takes no more tasks: from now on `run` rejects with this. What was asked for before is still done. */
+  close(refusal: () => Error): void {
+    this.#refusal = refusal;
+  }
 
   run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal());
     const result = this.#last.then(() => awake(task));
     // The failure is the caller's, by `result`; the queue only needs to know that the turn is over.
     this.#last = result.then(

@@ -3,7 +3,9 @@ import { hasCode, Open } from '@kata-agent/linux';
 import type { AttachedDevice } from '../actions.js';
 import { GuestError } from '../guest-error.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
-import { type BlockDriver, blockDriverOf, type ResolveContext, resolveBlock } from './resolve-device.js';
+import type { DeviceWatch } from './device-watch.js';
+import type { WantedDevice } from './find-device.js';
+import { type BlockDriver, blockDriverOf, wantedBlock } from './wanted-block.js';
 
 /** A disk that the host attached for a container, as the guest's kernel knows it. */
 export interface GuestDevice extends DeviceNumber {
@@ -11,25 +13,35 @@ export interface GuestDevice extends DeviceNumber {
   readonly containerPath: string;
 }
 
+/** A disk of a request, and where the container's spec has it. */
+interface Attachment {
+  readonly containerPath: string;
+  readonly disk: WantedDevice;
+}
+
+/** The disks of a request. Whatever can be refused without a look at them is. */
+export function attachments(devices: readonly AttachedDevice[]): readonly Attachment[] {
+  const paths = devices.map(({ containerPath }) => containerPath);
+  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
+  if (twice !== undefined) throw new GuestError('invalid', `two devices are for ${JSON.stringify(twice)}`);
+  return devices.map((device) => {
+    const driver = driverOf(device);
+    return { containerPath: device.containerPath, disk: wantedBlock(driver, addressOf(driver, device)) };
+  });
+}
+
 /**
- * Finds the disks of a request, waiting for those that are not there yet. One that the guest itself uses is refused
- * (S11): the host names devices by addresses, and nothing but the kernel knows what lies there.
+ * Finds the disks of a request. One that the guest itself uses is refused (S11): the host names devices by addresses, and
+ * nothing but the kernel knows what lies there.
  */
-export async function attachDevices(
+export function attachDevices(
   devices: readonly AttachedDevice[],
-  context: ResolveContext,
-): Promise<readonly GuestDevice[]> {
-  // Whatever can be refused without waiting is, before a disk is waited for.
-  const named = devices.map((device) => ({ ...device, driver: driverOf(device) }));
-  const found: GuestDevice[] = [];
-  for (const { driver, containerPath, ...device } of named) {
-    if (found.some((other) => other.containerPath === containerPath)) {
-      throw new GuestError('invalid', `two devices are for ${JSON.stringify(containerPath)}`);
-    }
-    const disk = await resolveBlock(driver, addressOf(driver, device), context);
-    found.push({ containerPath, ...freeDisk(disk) });
-  }
-  return found;
+  watch: Pick<DeviceWatch, 'find'>,
+): readonly GuestDevice[] {
+  return attachments(devices).map(({ containerPath, disk }) => ({
+    containerPath,
+    ...freeDisk(watch.find(disk)),
+  }));
 }
 
 function driverOf({ type, id, vmPath, containerPath }: AttachedDevice): BlockDriver {

@@ -1,7 +1,7 @@
 import { listenUevents, type Syscalls, type Uevent, type UeventListener } from '@kata-agent/linux';
 import type { GuestLog } from '../guest-options.js';
 import { GuestError } from '../guest-error.js';
-import type { DeviceRoots, Find } from './find-device.js';
+import type { DeviceRoots, WantedDevice } from './find-device.js';
 
 /** Events can be lost, and a device's node comes after its event: it is looked for again so often. */
 const rescanMs = 100;
@@ -15,7 +15,7 @@ export interface DeviceWatchOptions {
 }
 
 /**
- * Waits for devices that the host plugs. What counts is what /sys shows; the kernel's events only tell when to look.
+ * Finds devices, and waits for those that the host plugs. What counts is what /sys shows; the kernel's events only tell when to look.
  * It listens while somebody waits.
  */
 export class DeviceWatch {
@@ -27,24 +27,38 @@ export class DeviceWatch {
     this.#options = options;
   }
 
-  /** What `find` finds, now or within the time for it. `what` names it for the error: `a disk at PCI path 02/01`. */
-  async waitFor(what: string, find: Find): Promise<string> {
-    const { roots, timeoutSeconds } = this.#options;
-    const found = find(roots);
+  /** What is found now. Throws `not-found`. */
+  find(wanted: WantedDevice): string {
+    const found = wanted.find(this.#options.roots);
     if (found !== undefined) return found;
-    return new Promise((resolve, reject) => {
+    throw wanted.absent?.() ?? new GuestError('not-found', `${wanted.what} is not there`);
+  }
+
+  /** Whether it is there. Where the kernel has to be told to look for it, it is. */
+  has({ find, prompt }: WantedDevice): boolean {
+    const { roots } = this.#options;
+    prompt?.(roots);
+    return find(roots) !== undefined;
+  }
+
+  /** Resolves when it is found. Rejects when the time for it is over, and with the signal's reason when aborted. */
+  async waitFor({ what, find, absent }: WantedDevice, signal: AbortSignal): Promise<void> {
+    const { roots, timeoutSeconds } = this.#options;
+    signal.throwIfAborted();
+    if (find(roots) !== undefined) return;
+    await new Promise<void>((resolve, reject) => {
       const timers: NodeJS.Timeout[] = [];
       const end = (): void => {
         for (const timer of timers) clearTimeout(timer);
+        signal.removeEventListener('abort', stop);
         this.#waiting.delete(look);
         this.#listenWhileAwaited();
       };
       const look = (): void => {
         try {
-          const path = find(roots);
-          if (path === undefined) return;
+          if (find(roots) === undefined) return;
           end();
-          resolve(path);
+          resolve();
         } catch (error) {
           end();
           reject(error);
@@ -53,9 +67,14 @@ export class DeviceWatch {
       const giveUp = (): void => {
         end();
         const message = `${what} did not appear within ${timeoutSeconds} seconds (hotplug_timeout)`;
-        reject(new GuestError('not-found', message));
+        reject(absent?.() ?? new GuestError('not-found', message));
+      };
+      const stop = (): void => {
+        end();
+        reject(signal.reason as Error);
       };
       timers.push(setInterval(look, rescanMs), setTimeout(giveUp, timeoutSeconds * 1000));
+      signal.addEventListener('abort', stop);
       this.#waiting.add(look);
       this.#listenWhileAwaited();
     });

@@ -9,8 +9,9 @@ import { makeTree } from '../testing/tree.js';
 import { DeviceWatch } from './device-watch.js';
 import { blockAtPci, blockNameOf, linkAtPci } from './find-device.js';
 import { parsePciPath, pciDirectory } from './pci-path.js';
-import { blockDriverOf, resolveBlock } from './resolve-device.js';
+import { DeviceWaits } from './device-waits.js';
 import { parseScsiAddress } from './scsi-bus.js';
+import { blockDriverOf, wantedBlock } from './wanted-block.js';
 
 const trees: string[] = [];
 afterEach(() => {
@@ -34,6 +35,8 @@ function watchOf(at: { readonly sys: string; readonly dev: string }, timeoutSeco
   syscalls.fail('socket', 'EPERM');
   return new DeviceWatch({ roots: at, syscalls, log: () => undefined, timeoutSeconds });
 }
+
+const never = new AbortController().signal;
 
 const bridge = 'sys/devices/pci0000:00/0000:00:02.0';
 
@@ -76,20 +79,50 @@ test('links and NVMe disks are found, and a root complex of the device tree', ()
 test('a disk that comes late is waited for, until its node is there too', async () => {
   const at = roots({});
   const watch = watchOf(at, 5);
-  const found = resolveBlock('blk', '04', { watch, sys: at.sys });
+  const disk = wantedBlock('blk', '04');
+  const come = watch.waitFor(disk, never);
   await delay(10);
   put(join(at.sys, 'devices/pci0000:00/0000:00:04.0/virtio1/block/vda/size'));
   await delay(150);
+  assert.throws(() => watch.find(disk), { kind: 'not-found', message: /PCI path 04 is not there/ });
   put(join(at.dev, 'vda'));
-  assert.equal(await found, join(at.dev, 'vda'));
+  await come;
+  assert.equal(watch.find(disk), join(at.dev, 'vda'));
 });
 
 test('a disk that does not come is an error that names it and the setting', async () => {
   const at = roots({});
-  await assert.rejects(resolveBlock('blk', '04/02', { watch: watchOf(at, 0.05), sys: at.sys }), {
+  await assert.rejects(watchOf(at, 0.05).waitFor(wantedBlock('blk', '04/02'), never), {
     kind: 'not-found',
     message: 'a disk at PCI path 04/02 did not appear within 0.05 seconds (hotplug_timeout)',
   });
+});
+
+test('a wait is given up for one container, for all, or by its caller', async () => {
+  const watch = watchOf(roots({}), 600);
+  const waits = new DeviceWaits(watch, () => undefined);
+  const wait = (container: string, signal?: AbortSignal): Promise<string> =>
+    waits.forAll([wantedBlock('blk', '04')], { container, signal }).then(
+      () => 'it came',
+      (error: Error) => error.message,
+    );
+  const caller = new AbortController();
+  const [a, b, c] = [wait('a'), wait('b'), wait('c', caller.signal)];
+  assert.deepEqual(
+    ['a', 'b', 'c', 'd'].map((id) => waits.has(id)),
+    [true, true, true, false],
+  );
+  assert.equal(waits.giveUp('the test said so', 'd'), false);
+  assert.equal(waits.giveUp('the test said so', 'a'), true);
+  const until = 'a disk at PCI path 04 was waited for until';
+  assert.equal(await a, `${until} the test said so`);
+  caller.abort();
+  assert.equal(await c, `${until} its caller had no more time for it, or was gone`);
+  assert.equal(await wait('d', caller.signal), `${until} its caller had no more time for it, or was gone`);
+  assert.equal(waits.has('b'), true);
+  assert.equal(waits.giveUp('all was over'), true);
+  assert.equal(await b, `${until} all was over`);
+  assert.equal(waits.giveUp('all was over'), false);
 });
 
 test('SCSI is scanned for the disk; a disk of another target is not taken', async () => {
@@ -100,8 +133,10 @@ test('SCSI is scanned for the disk; a disk of another target is not taken', asyn
     'dev/sda': '',
     'dev/sdb': '',
   });
-  const context = { watch: watchOf(at, 0.05), sys: at.sys };
-  assert.equal(await resolveBlock('scsi', '2:3', context), join(at.dev, 'sda'));
+  const watch = watchOf(at, 0.05);
+  const disk = wantedBlock('scsi', '2:3');
+  assert.equal(watch.has(disk), true);
+  assert.equal(watch.find(disk), join(at.dev, 'sda'));
   assert.equal(readFileSync(join(at.sys, 'class/scsi_host/host0/scan'), 'utf8'), '0 2 3');
   for (const wrong of ['', '2', '2:3:4', '-1:0', '256:0', '0:16384', 'a:b'])
     assert.throws(() => parseScsiAddress(wrong), { kind: 'invalid' });
@@ -109,10 +144,10 @@ test('SCSI is scanned for the disk; a disk of another target is not taken', asyn
 
 test('devices named by their node are waited for as well', async () => {
   const at = roots({ 'sys/class/block/pmem0/size': '1', 'dev/pmem0': '' });
-  const context = { watch: watchOf(at, 0.05), sys: at.sys };
-  assert.equal(await resolveBlock('nvdimm', '/dev/pmem0', context), join(at.dev, 'pmem0'));
-  assert.equal(await resolveBlock('blk', '/dev/pmem0', context), join(at.dev, 'pmem0'));
-  await assert.rejects(resolveBlock('mmioblk', '/dev/vdz', context), { kind: 'not-found' });
+  const watch = watchOf(at, 0.05);
+  for (const driver of ['nvdimm', 'blk'] as const)
+    assert.equal(watch.find(wantedBlock(driver, '/dev/pmem0')), join(at.dev, 'pmem0'));
+  await assert.rejects(watch.waitFor(wantedBlock('mmioblk', '/dev/vdz'), never), { kind: 'not-found' });
 });
 
 test('no address leads out of /dev', () => {

@@ -12,6 +12,17 @@ export interface DeviceRoots {
 /** Looks for something once. Undefined: it has not appeared. */
 export type Find = (roots: DeviceRoots) => string | undefined;
 
+/** A device that a change needs, and how to tell that it is there. */
+export interface WantedDevice {
+  /** For people: `a disk at PCI path 02/01`. */
+  readonly what: string;
+  readonly find: Find;
+  /** Makes the kernel look for it, where it does not by itself. */
+  readonly prompt?: (roots: DeviceRoots) => void;
+  /** What to say when it is not there, where there is better to say than that. */
+  readonly absent?: () => GuestError;
+}
+
 /** The node of the disk at a PCI path: virtio-blk, or an NVMe or other controller's first disk. */
 export function blockAtPci(path: PciPath): Find {
   return (roots) => {

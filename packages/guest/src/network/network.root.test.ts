@@ -37,7 +37,7 @@ async function hwAddrOf(name: string): Promise<string> {
 function update(wanted: Partial<Interface> & { readonly hwAddr: string }): Promise<void> {
   return updateInterface(
     { name: 'eth0', mtu: 1400, addresses: [], devicePath: '', rawFlags: 0, ...wanted },
-    { tools: guest.tools, proc: '/proc', linkOfDevice: async () => 'ens3' },
+    { tools: guest.tools, proc: '/proc', linkOfDevice: () => 'ens3' },
   );
 }
 

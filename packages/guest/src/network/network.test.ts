@@ -76,7 +76,7 @@ test('a neighbour becomes one argument vector, and permanent by itself', () => {
 
 test('what is wrong is told before anything is run', async () => {
   const tools = new ScriptedTools();
-  const context = { tools, proc: '/proc', linkOfDevice: async () => 'eth0' };
+  const context = { tools, proc: '/proc', linkOfDevice: () => 'eth0' };
   const wrongInterfaces: readonly (readonly [Partial<Interface>, RegExp])[] = [
     [{ name: '' }, /interface name ""/],
     [{ name: 'a name of more than fifteen' }, /interface name "a name/],
@@ -114,7 +114,7 @@ test('no text of a request becomes an option of ip', async () => {
   await fc.assert(
     fc.asyncProperty(fc.string(), fc.string(), fc.string(), fc.nat(300), async (a, b, c, n) => {
       const tools = new ScriptedTools();
-      const context = { tools, proc: '/proc', linkOfDevice: async () => 'eth0' };
+      const context = { tools, proc: '/proc', linkOfDevice: () => 'eth0' };
       const attempts = [
         updateInterface({ ...eth0, name: a, hwAddr: b, addresses: [{ address: c, prefix: n }] }, context),
         updateRoutes([{ ...route, device: a, gateway: b, dest: c, scope: n }], tools),

@@ -12,8 +12,8 @@ export interface InterfaceContext {
   readonly tools: Tools;
   /** `/proc`. */
   readonly proc: string;
-  /** The name of the link of a PCI device, once it has appeared. Throws when it does not come in time. */
-  readonly linkOfDevice: (devicePath: string) => Promise<string>;
+  /** The name of the link of a PCI device. Throws when it is not there. */
+  readonly linkOfDevice: (devicePath: string) => string;
 }
 
 /**
@@ -43,7 +43,7 @@ export async function updateInterface(wanted: Interface, context: InterfaceConte
 
 async function findLink(wanted: Interface, { tools, linkOfDevice }: InterfaceContext): Promise<Link> {
   if (wanted.devicePath !== '') {
-    const name = await linkOfDevice(wanted.devicePath);
+    const name = linkOfDevice(wanted.devicePath);
     if (wanted.hwAddr === '') return named(name, tools);
     return withHwAddr(name, wanted.hwAddr, tools);
   }

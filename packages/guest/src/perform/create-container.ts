@@ -2,26 +2,37 @@ import type { CreateContainer } from '../actions.js';
 import { createContainer as make } from '../container/create-container.js';
 import { checkContainerId } from '../container/identifiers.js';
 import { containerNamed } from '../container/share-mounts.js';
+import { attachments } from '../device/attach-devices.js';
 import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
 import { passStdio } from '../passfd/pass-stdio.js';
 
 export function createContainer(guest: Guest, action: CreateContainer): Promise<void> {
-  return guest.change(async () => {
-    const { id, stdio, spec } = action;
-    const { containers, sandbox, context } = guest;
-    checkContainerId(id);
-    if (containers.has(id)) throw new GuestError('exists', `container ${id} exists`);
-    const limit = context.limits.containers;
-    if (containers.size >= limit) {
-      throw new GuestError('exhausted', `there are ${limit} containers (limits.containers)`);
-    }
-    context.runtime.installed();
-    const find = (name: string) => containerNamed(containers.values(), name);
-    const container = await make(action, { ...sandbox.share(action.sandboxPidns), find }, context);
-    containers.set(id, container);
-    sandbox.joined(container);
-    const { streams } = container.first;
-    if (stdio !== undefined) streams.passing = passStdio(streams, stdio, spec.process?.terminal ?? false);
+  const { id, stdio, spec, devices, storages } = action;
+  const { containers, sandbox, context } = guest;
+  return guest.changeWith({
+    container: id,
+    admit: () => admit(guest, id),
+    needs: () => [...attachments(devices ?? []).map(({ disk }) => disk), ...context.storages.needs(storages)],
+    task: async () => {
+      const find = (name: string) => containerNamed(containers.values(), name);
+      const container = await make(action, { ...sandbox.share(action.sandboxPidns), find }, context);
+      containers.set(id, container);
+      sandbox.joined(container);
+      const { streams } = container.first;
+      if (stdio !== undefined) streams.passing = passStdio(streams, stdio, spec.process?.terminal ?? false);
+    },
   });
+}
+
+function admit({ containers, context }: Guest, id: string): void {
+  checkContainerId(id);
+  if (containers.has(id)) throw new GuestError('exists', `container ${id} exists`);
+  if (context.waits.has(id))
+    throw new GuestError('exists', `container ${id} is being made: it waits for a device`);
+  const limit = context.limits.containers;
+  if (containers.size >= limit) {
+    throw new GuestError('exhausted', `there are ${limit} containers (limits.containers)`);
+  }
+  context.runtime.installed();
 }

@@ -3,10 +3,15 @@ import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
 
 export function createSandbox(guest: Guest, action: CreateSandbox): Promise<void> {
-  return guest.change(async () => {
-    if (guest.containers.size > 0) {
-      throw new GuestError('precondition', 'there are containers already; the sandbox comes before them');
-    }
-    await guest.sandbox.create(action);
+  const { containers, context, sandbox } = guest;
+  return guest.changeWith({
+    admit: () => {
+      if (containers.size > 0) {
+        throw new GuestError('precondition', 'there are containers already; the sandbox comes before them');
+      }
+      sandbox.admit(action);
+    },
+    needs: () => context.storages.needs(action.storages),
+    task: () => sandbox.create(action),
   });
 }

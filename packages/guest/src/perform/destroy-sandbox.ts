@@ -4,6 +4,7 @@ import { takeDown } from './take-down.js';
 /** Ends all containers and removes what they shared. Without a sandbox there is nothing to do. */
 export function destroySandbox(guest: Guest): Promise<void> {
   return guest.change(async () => {
+    guest.context.waits.giveUp('the sandbox was destroyed');
     guest.sandbox.beginEnd();
     const failures: unknown[] = [];
     // The first container holds the namespaces of the others: it goes last.

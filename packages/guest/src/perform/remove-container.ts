@@ -2,7 +2,10 @@ import type { RemoveContainer } from '../actions.js';
 import type { Guest } from '../guest.js';
 import { takeDown } from './take-down.js';
 
-/** One that runs is killed first. */
+/** One that runs is killed first; one whose making waits for a device is not made. */
 export function removeContainer(guest: Guest, { id, timeoutSeconds }: RemoveContainer): Promise<void> {
-  return guest.change(() => takeDown(guest, guest.container(id), timeoutSeconds));
+  return guest.change(async () => {
+    if (guest.context.waits.giveUp('the container was removed', id)) return;
+    await takeDown(guest, guest.container(id), timeoutSeconds);
+  });
 }

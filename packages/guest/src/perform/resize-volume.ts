@@ -1,11 +1,17 @@
 import type { Guest } from '../guest.js';
-import { resizeVolume as resize } from '../resource/resize-volume.js';
+import { grownDisk, resizeVolume as resize } from '../resource/resize-volume.js';
 import { atVolume } from '../resource/volume-place.js';
 
 export function resizeVolume(guest: Guest, path: string, bytes: bigint): Promise<void> {
-  return guest.change(async () => {
-    // Only that it is a volume of ours: the mount table has the path as it was mounted.
-    atVolume(path, guest.context, () => undefined);
-    await resize(path, bytes, guest.context);
+  const { context } = guest;
+  // Only that it is a volume of ours: the mount table has the path as it was mounted.
+  const admit = (): void => atVolume(path, context, () => undefined);
+  return guest.changeWith({
+    admit,
+    needs: () => {
+      admit();
+      return [grownDisk(path, bytes, context.paths)];
+    },
+    task: () => resize(path, bytes, context),
   });
 }

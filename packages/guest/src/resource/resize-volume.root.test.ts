@@ -8,7 +8,7 @@ import { resizeVolume } from '../perform/resize-volume.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
 import type { Tool } from '../tool/tools.js';
-import { resizeVolume as resize } from './resize-volume.js';
+import { grownDisk, resizeVolume as resize } from './resize-volume.js';
 
 const mebibyte = 1024 * 1024;
 const small = 16 * mebibyte;
@@ -52,11 +52,16 @@ test('a disk of which the kernel hears late is waited for', { skip }, () =>
       },
     };
     const context = { ...real.guest.context, tools };
-    const resized = resize(path, BigInt(large), context);
+    const grown = context.devices.waitFor(
+      grownDisk(path, BigInt(large), context.paths),
+      new AbortController().signal,
+    );
+    await assert.rejects(resize(path, BigInt(large), context), { kind: 'precondition' });
     await delay(20);
     assert.deepEqual(calls, []);
     disk.grow(large);
-    await resized;
+    await grown;
+    await resize(path, BigInt(large), context);
     await resize(path, BigInt(small), context);
     assert.deepEqual(calls, [`resize2fs ${disk.path}`, `resize2fs ${disk.path}`]);
   }),

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { mounts } from '@kata-agent/linux';
 import type { DeviceWatch } from '../device/device-watch.js';
+import type { WantedDevice } from '../device/find-device.js';
 import { GuestError } from '../guest-error.js';
 import type { GuestPaths } from '../guest-options.js';
 import type { Tool, Tools } from '../tool/tools.js';
@@ -23,15 +24,12 @@ export interface ResizeContext {
   readonly devices: DeviceWatch;
 }
 
-/**
- * Lets the file system of a volume grow into its disk, which the host has made larger before. Never makes it smaller.
- * `bytes`: how large the disk has to be at least; the kernel may hear of its new size after us, and is given the time.
- */
-export async function resizeVolume(
-  path: string,
-  bytes: bigint,
-  { paths, tools, devices }: ResizeContext,
-): Promise<void> {
+interface Volume {
+  readonly grower: { readonly tool: Tool; readonly args: (device: string, place: string) => string[] };
+  readonly source: string;
+}
+
+function volumeAt(path: string): Volume {
   const mounted = mounts().findLast(({ target }) => target === path);
   if (mounted === undefined) throw new GuestError('not-found', `nothing is mounted at ${path}`);
   const grower = growers.get(mounted.type);
@@ -39,18 +37,38 @@ export async function resizeVolume(
     const known = [...growers.keys()].join(' and ');
     throw new GuestError('precondition', `${mounted.type} at ${path} cannot be resized; ${known} can`);
   }
-  const { source } = mounted;
-  try {
-    await devices.waitFor(`a disk of ${bytes} bytes for ${path}`, ({ sys }) =>
-      diskBytes(source, sys) >= bytes ? source : undefined,
-    );
-  } catch (error) {
-    if (!(error instanceof GuestError && error.kind === 'not-found')) throw error;
-    const size = diskBytes(source, paths.sys);
-    const message = `${path} shall have ${bytes} bytes, and its disk has ${size}: resize the disk first`;
-    throw new GuestError('precondition', message, { cause: error });
-  }
-  const { status, stderr } = await tools.run(grower.tool, grower.args(mounted.source, path));
+  return { grower, source: mounted.source };
+}
+
+/**
+ * The disk of a volume once it is so large, as a device that may come: the kernel hears of its new size after the host has
+ * made it larger, and perhaps after us.
+ */
+export function grownDisk(path: string, bytes: bigint, { sys }: Pick<GuestPaths, 'sys'>): WantedDevice {
+  const { source } = volumeAt(path);
+  return {
+    what: `a disk of ${bytes} bytes for ${path}`,
+    find: (roots) => (diskBytes(source, roots.sys) >= bytes ? source : undefined),
+    absent: () => {
+      const size = diskBytes(source, sys);
+      const message = `${path} shall have ${bytes} bytes, and its disk has ${size}: resize the disk first`;
+      return new GuestError('precondition', message);
+    },
+  };
+}
+
+/**
+ * Lets the file system of a volume grow into its disk, which the host has made larger before: it has `bytes` at least.
+ * Never makes it smaller.
+ */
+export async function resizeVolume(
+  path: string,
+  bytes: bigint,
+  { paths, tools, devices }: ResizeContext,
+): Promise<void> {
+  const { grower, source } = volumeAt(path);
+  devices.find(grownDisk(path, bytes, paths));
+  const { status, stderr } = await tools.run(grower.tool, grower.args(source, path));
   if (status !== 0) throw new GuestError('internal', `${grower.tool.program} ${path}: ${stderr}`);
 }
 

@@ -1,18 +1,19 @@
 import { lstatSync } from 'node:fs';
 import type { Storage } from '../actions.js';
-import { type BlockDriver, blockDrivers, resolveBlock } from '../device/resolve-device.js';
+import type { WantedDevice } from '../device/find-device.js';
+import { type BlockDriver, blockDrivers, wantedBlock } from '../device/wanted-block.js';
 import { GuestError } from '../guest-error.js';
 import { applyFsGroup } from './fs-group.js';
 import { makeFileSystem } from './make-file-system.js';
 import { kernelOptions, mountAt } from './mount-point.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
-import { openVerity, verityOf } from './verity.js';
+import { openVerity, type Verity, verityOf } from './verity.js';
 
 /** File systems that a disk may hold. A kernel's driver is asked to read what the host wrote, so there are few. */
 const fileSystems: ReadonlySet<string> = new Set(['ext4', 'xfs', 'erofs', 'btrfs', 'squashfs']);
 
 /** Options of those file systems that the runtimes send, beside the ones that all have. */
-const options: ReadonlySet<string> = new Set([
+const knownOptions: ReadonlySet<string> = new Set([
   'nouuid',
   'dax',
   'discard',
@@ -34,25 +35,43 @@ const ENCRYPT = 'encryption_key=ephemeral';
 export const blockStorages: readonly StorageDriver[] = blockDrivers.map((name) => ({
   name,
   ofPod: false,
-  prepare: (storage: Storage, context: StorageContext) => prepare(name, storage, context),
+  needs: (storage: Storage) => [planOf(name, storage).wanted],
+  prepare: (storage: Storage, context: StorageContext) => prepare(planOf(name, storage), storage, context),
 }));
 
-async function prepare(driver: BlockDriver, storage: Storage, context: StorageContext): Promise<void> {
-  const { source, fstype, driverOptions } = storage;
+/** What is to be done with a disk, as far as it can be told without it. */
+interface Plan {
+  readonly wanted: WantedDevice;
+  readonly options: readonly string[];
+  readonly verity: Verity | undefined;
+}
+
+function planOf(driver: BlockDriver, { source, fstype, driverOptions, options }: Storage): Plan {
   if (!fileSystems.has(fstype)) {
-    const known = [...fileSystems].join(', ');
-    throw new GuestError('refused', `file system ${JSON.stringify(fstype)} of a disk is not one of ${known}`);
+    const all = [...fileSystems].join(', ');
+    throw new GuestError('refused', `file system ${JSON.stringify(fstype)} of a disk is not one of ${all}`);
   }
   if (driverOptions.includes(ENCRYPT)) {
     throw new GuestError('unimplemented', `${ENCRYPT} is not built yet (docs/reference/differences.md)`);
   }
-  const forMount = kernelOptions(storage.options, options);
-  const verity = verityOf(storage.options);
-  const disk = await resolveBlock(driver, source, { watch: context.devices, sys: context.paths.sys });
+  return {
+    wanted: wantedBlock(driver, source),
+    options: kernelOptions(options, knownOptions),
+    verity: verityOf(options),
+  };
+}
+
+async function prepare(
+  { wanted, options, verity }: Plan,
+  storage: Storage,
+  context: StorageContext,
+): Promise<void> {
+  const { source, fstype, driverOptions } = storage;
+  const disk = context.devices.find(wanted);
   if (!lstatSync(disk).isBlockDevice())
     throw new GuestError('invalid', `${disk} (${source}) is not a block device`);
   if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.tools);
   const device = verity === undefined ? disk : await openVerity(disk, verity, context);
-  mountAt({ source: device, fstype, options: forMount }, context);
+  mountAt({ source: device, fstype, options }, context);
   await applyFsGroup(storage, context);
 }

@@ -1,6 +1,7 @@
 import { Directory } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
+import type { WantedDevice } from '../device/find-device.js';
 import { GuestError } from '../guest-error.js';
 import { ephemeral } from './ephemeral.js';
 import { resizeMemory } from './resize-memory.js';
@@ -32,6 +33,15 @@ export class StorageTable {
   constructor(environment: StorageEnvironment, records: StorageRecords) {
     this.#environment = environment;
     this.#records = records;
+  }
+
+  /** The devices that have to be there before these can be added; for what is in place, none. */
+  needs(storages: readonly Storage[]): readonly WantedDevice[] {
+    return storages.flatMap((storage) =>
+      this.#entries.has(this.#placeOf(storage.mountPoint))
+        ? []
+        : (storageDriver(storage.driver).needs?.(storage) ?? []),
+    );
   }
 
   /** Puts a storage in place, or fails and leaves nothing. Its release is pushed to `made`. */

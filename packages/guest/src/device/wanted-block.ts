@@ -1,6 +1,5 @@
 import { GuestError } from '../guest-error.js';
-import type { DeviceWatch } from './device-watch.js';
-import { blockAtPci, blockAtScsi, blockNamed, blockNameOf } from './find-device.js';
+import { blockAtPci, blockAtScsi, blockNamed, blockNameOf, type WantedDevice } from './find-device.js';
 import { parsePciPath } from './pci-path.js';
 import { parseScsiAddress, scanScsi } from './scsi-bus.js';
 
@@ -40,28 +39,20 @@ export function blockDriverOf(kind: string): BlockDriver {
   );
 }
 
-export interface ResolveContext {
-  readonly watch: DeviceWatch;
-  /** `/sys`. */
-  readonly sys: string;
-}
-
 /**
- * The node in /dev of a block device, once it is there. `address`: a PCI path (`blk`; a node below /dev is taken as it
+ * A block device, found as its node in /dev. `address`: a PCI path (`blk`; a node below /dev is taken as it
  * is, since a disk that was there at boot may be named so), `target:lun` (`scsi`), or a node (`mmioblk`, `nvdimm`).
  */
-export async function resolveBlock(
-  driver: BlockDriver,
-  address: string,
-  { watch, sys }: ResolveContext,
-): Promise<string> {
+export function wantedBlock(driver: BlockDriver, address: string): WantedDevice {
   if (driver === 'scsi') {
     const { target, lun } = parseScsiAddress(address);
-    scanScsi(target, lun, sys);
-    return watch.waitFor(`a disk at SCSI address ${address}`, blockAtScsi(target, lun));
+    return {
+      what: `a disk at SCSI address ${address}`,
+      find: blockAtScsi(target, lun),
+      prompt: ({ sys }) => scanScsi(target, lun, sys),
+    };
   }
   if (driver === 'blk' && !address.startsWith('/'))
-    return watch.waitFor(`a disk at PCI path ${address}`, blockAtPci(parsePciPath(address)));
-  const name = blockNameOf(address);
-  return watch.waitFor(`the disk ${address}`, blockNamed(name));
+    return { what: `a disk at PCI path ${address}`, find: blockAtPci(parsePciPath(address)) };
+  return { what: `the disk ${address}`, find: blockNamed(blockNameOf(address)) };
 }
