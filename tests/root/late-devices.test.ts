@@ -95,7 +95,7 @@ describe('a change that waits for a device', { skip }, () => {
       for (const again of [request(id), withDisk(id)]) {
         const { code, message } = await answerOf(agent.createContainer(again));
         assert.equal(code, 'ALREADY_EXISTS', message);
-        assert.match(message, /is being made: it waits for a device/);
+        assert.match(message, /is being made: it waits for what it needs/);
       }
     await agent.destroySandbox({});
     for (const call of calls) {

@@ -3,7 +3,7 @@ import type { Container } from './container/container.js';
 import type { ContainerProcess } from './container/container-process.js';
 import type { GuestContext } from './container/guest-context.js';
 import { SerialQueue } from './container/serial-queue.js';
-import type { WantedDevice } from './device/find-device.js';
+import type { Wanted } from './device/find-device.js';
 import { GuestError } from './guest-error.js';
 import type { GuestOptions } from './guest-options.js';
 import { openContext } from './open-context.js';
@@ -28,13 +28,13 @@ export interface Call {
   readonly signal: AbortSignal;
 }
 
-/** A change for which devices have to be there. */
+/** A change for which something has to be there that the agent does not make. */
 export interface Needing<T> {
   /** The container that is to be made. */
   readonly container?: string;
   /** Throws what would refuse it, whatever devices come: asked before it waits, and again when its turn has come. */
   readonly admit?: () => void;
-  readonly needs: () => readonly WantedDevice[];
+  readonly needs: () => readonly Wanted[];
   readonly task: () => Promise<T>;
 }
 
@@ -44,8 +44,8 @@ export interface Needing<T> {
  * GuestError.
  *
  * Calls that change the sandbox or a container are done one after another (S13). Signals, stdio, waits, stats and
- * out-of-memory events never wait for them: a create that hangs must not keep a pod from being ended. Devices are waited
- * for before a change's turn.
+ * out-of-memory events never wait for them: a create that hangs must not keep a pod from being ended. Devices, and mounts
+ * of another container, are waited for before a change's turn.
  */
 export class Guest {
   readonly context: GuestContext;
@@ -96,13 +96,13 @@ export class Guest {
   }
 
   /**
-   * As `change`, once the devices that it needs are there. When they are, its turn is that of any other change; when one is
-   * missing, it is asked for after it has come. Then it has to be found again: nothing waits in a turn.
+   * As `change`, once all that it needs is there. When it is, its turn is that of any other change; when something is
+   * missing, its turn is asked for after that has come. Then it has to be found again: nothing waits in a turn.
    */
   changeWith<T>({ container, admit, needs, task }: Needing<T>): Promise<T> {
     const { devices, waits } = this.context;
     return translated(async () => {
-      const missing = needs().filter((device) => !devices.has(device));
+      const missing = needs().filter((wanted) => !devices.has(wanted));
       if (missing.length > 0) {
         admit?.();
         await waits.forAll(missing, { container, signal: this.#call?.signal });

@@ -108,7 +108,7 @@ async function build(
     await first.exit;
   });
   denyBlockDevices(cgroups);
-  await shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
+  shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
   made.push('watch for want of memory', () => oom.remove(id));
   const own = (spec.linux?.namespaces ?? []).filter(({ path }) => path === undefined);

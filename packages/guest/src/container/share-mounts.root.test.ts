@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { SharedMount } from '../actions.js';
+import { execProcess } from '../perform/exec-process.js';
 import { RealGuest, settled, skip } from '../testing/real-guest.js';
 
 let real: RealGuest;
@@ -38,6 +39,17 @@ test('a mount that one container makes is seen in another, and by nobody else', 
   });
   assert.equal((await real.readAll(byId)).toString(), 'hello\n');
   for (const id of [client, byId, source]) await real.remove(id);
+});
+
+test('who waits for a mount keeps nobody waiting who has to do with it', { skip }, async () => {
+  const script = 'mkdir -p /tmp/served; until cat /tmp/go; do sleep 0.05; done; mount -t tmpfs t /tmp/served';
+  const source = await real.run(['sh', '-c', `${script}; exec sleep 1000`]);
+  const client = real.run(['true'], { sharedMounts: [share({ sourceContainer: source })] });
+  await settled();
+  assert.match(real.log.at(-1) ?? '', /waits for a mount at "\/tmp\/served" of container/);
+  const touch = real.process(['touch', '/tmp/go']);
+  await execProcess(real.guest, { containerId: source, execId: 'touch', process: touch });
+  for (const id of [await client, source]) await real.remove(id);
 });
 
 test('what cannot be shared is refused and leaves nothing', { skip }, async () => {

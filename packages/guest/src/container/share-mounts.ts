@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { graftMount, parseMountTable } from '@kata-agent/linux';
 import type { SharedMount } from '../actions.js';
+import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../guest-error.js';
+import type { GuestPaths } from '../guest-options.js';
 import type { Container } from './container.js';
 import type { GuestContext } from './guest-context.js';
 
 /** A container may still be about to mount what others wait for; Kata's agent gives it ten seconds as well. */
-const patienceMs = 10_000;
-const pauseMs = 100;
+const patienceSeconds = 10;
 
 /** A container by what the host calls it: the name that it has in its pod, or its id. */
 export type FindContainer = (name: string) => Container | undefined;
@@ -27,46 +27,65 @@ export function containerNamed(containers: Iterable<Container>, name: string): C
   return all.find(byName) ?? all.find(({ id }) => id === name);
 }
 
+/** The mounts of other containers that one needs, each found as the `/proc/PID` of a process that has it. */
+export function sourceMounts(
+  mounts: readonly SharedMount[],
+  find: FindContainer,
+  { proc }: Pick<GuestPaths, 'proc'>,
+): readonly Wanted[] {
+  return mounts.map((mount) => sourceMount(mount, find, proc));
+}
+
 /**
  * Shows mounts that processes of other containers made, as of a file system in user space, in a container that was made
  * and not started yet. `pid`: its first process. They end with that container's mount namespace.
  */
-export async function shareMounts(
+export function shareMounts(
   mounts: readonly SharedMount[],
   pid: number,
   find: FindContainer,
-  { paths, syscalls }: Pick<GuestContext, 'paths' | 'syscalls'>,
-): Promise<void> {
-  for (const { name, sourceContainer, sourcePath, destinationPath } of mounts) {
-    const named = `shared mount ${JSON.stringify(name)}`;
-    if (kernelPlaces.has(topOf(destinationPath)))
-      throw new GuestError('refused', `${named}: nothing is mounted over ${JSON.stringify(destinationPath)}`);
-    const source = find(sourceContainer);
-    if (source === undefined || source.first.ended) {
-      throw new GuestError(
-        'precondition',
-        `${named}: container ${JSON.stringify(sourceContainer)} does not run`,
-      );
-    }
-    const processDirectory = join(paths.proc, String(source.first.pid));
-    if (!(await isMounted(join(processDirectory, 'mountinfo'), sourcePath))) {
-      const late = `${named}: nothing was mounted at ${JSON.stringify(sourcePath)} of container ${sourceContainer}`;
-      throw new GuestError('precondition', `${late} within ${patienceMs / 1000} seconds`);
-    }
+  { paths, syscalls, devices }: Pick<GuestContext, 'paths' | 'syscalls' | 'devices'>,
+): void {
+  for (const mount of mounts) {
+    const source = devices.find(sourceMount(mount, find, paths.proc));
     graftMount(
       syscalls,
-      { namespace: join(processDirectory, 'ns/mnt'), path: sourcePath },
-      { namespace: join(paths.proc, `${pid}/ns/mnt`), path: destinationPath },
+      { namespace: join(source, 'ns/mnt'), path: mount.sourcePath },
+      { namespace: join(paths.proc, `${pid}/ns/mnt`), path: mount.destinationPath },
     );
   }
 }
 
-async function isMounted(table: string, path: string): Promise<boolean> {
-  for (let waited = 0; waited <= patienceMs; waited += pauseMs) {
-    if (waited > 0) await delay(pauseMs);
-    if (parseMountTable(readFileSync(table, 'utf8')).some(({ target }) => target === path)) return true;
-  }
-  return false;
+function sourceMount(
+  { name, sourceContainer, sourcePath, destinationPath }: SharedMount,
+  find: FindContainer,
+  proc: string,
+): Wanted {
+  const named = `shared mount ${JSON.stringify(name)}`;
+  if (kernelPlaces.has(topOf(destinationPath)))
+    throw new GuestError('refused', `${named}: nothing is mounted over ${JSON.stringify(destinationPath)}`);
+  const place = `${JSON.stringify(sourcePath)} of container ${sourceContainer}`;
+  return {
+    what: `a mount at ${place}`,
+    seconds: patienceSeconds,
+    find: () => {
+      const source = find(sourceContainer);
+      if (source === undefined || source.first.ended) {
+        const message = `${named}: container ${JSON.stringify(sourceContainer)} does not run`;
+        throw new GuestError('precondition', message);
+      }
+      const directory = join(proc, String(source.first.pid));
+      return isMounted(join(directory, 'mountinfo'), sourcePath) ? directory : undefined;
+    },
+    absent: () => {
+      const late = `${named}: nothing was mounted at ${place} within ${patienceSeconds} seconds`;
+      return new GuestError('precondition', late);
+    },
+  };
+}
+
+function isMounted(table: string, path: string): boolean {
+  return parseMountTable(readFileSync(table, 'utf8')).some(({ target }) => target === path);
 }
 
 /** The first name of a path, which blank steps and `.` are not. */

@@ -4,7 +4,7 @@ import type { AttachedDevice } from '../actions.js';
 import { GuestError } from '../guest-error.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
 import type { DeviceWatch } from './device-watch.js';
-import type { WantedDevice } from './find-device.js';
+import type { Wanted } from './find-device.js';
 import { type BlockDriver, blockDriverOf, wantedBlock } from './wanted-block.js';
 
 /** A disk that the host attached for a container, as the guest's kernel knows it. */
@@ -16,7 +16,7 @@ export interface GuestDevice extends DeviceNumber {
 /** A disk of a request, and where the container's spec has it. */
 interface Attachment {
   readonly containerPath: string;
-  readonly disk: WantedDevice;
+  readonly disk: Wanted;
 }
 
 /** The disks of a request. Whatever can be refused without a look at them is. */

@@ -1,7 +1,7 @@
 import { GuestError } from '../guest-error.js';
 import type { GuestLog } from '../guest-options.js';
 import type { DeviceWatch } from './device-watch.js';
-import type { WantedDevice } from './find-device.js';
+import type { Wanted } from './find-device.js';
 
 /** Whose change it is that waits. */
 export interface Waiter {
@@ -17,7 +17,7 @@ interface Wait {
 }
 
 /**
- * The changes that wait for devices. They do so before their turn, in which nothing waits any more: a disk that never
+ * The changes that wait for devices, or for a mount of another container. They do so before their turn, in which nothing waits any more: a disk that never
  * comes holds up nobody else, and who waits for it has made nothing yet that would have to be taken back.
  */
 export class DeviceWaits {
@@ -36,7 +36,7 @@ export class DeviceWaits {
   }
 
   /** Waits for one after another, each with a time of its own. Rejects `precondition` when the wait is given up. */
-  async forAll(wanted: readonly WantedDevice[], { container, signal }: Waiter): Promise<void> {
+  async forAll(wanted: readonly Wanted[], { container, signal }: Waiter): Promise<void> {
     const controller = new AbortController();
     let what = '';
     const giveUp = (why: string): void =>

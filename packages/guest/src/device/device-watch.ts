@@ -1,7 +1,7 @@
 import { listenUevents, type Syscalls, type Uevent, type UeventListener } from '@kata-agent/linux';
 import type { GuestLog } from '../guest-options.js';
 import { GuestError } from '../guest-error.js';
-import type { DeviceRoots, WantedDevice } from './find-device.js';
+import type { DeviceRoots, Wanted } from './find-device.js';
 
 /** Events can be lost, and a device's node comes after its event: it is looked for again so often. */
 const rescanMs = 100;
@@ -28,22 +28,23 @@ export class DeviceWatch {
   }
 
   /** What is found now. Throws `not-found`. */
-  find(wanted: WantedDevice): string {
+  find(wanted: Wanted): string {
     const found = wanted.find(this.#options.roots);
     if (found !== undefined) return found;
     throw wanted.absent?.() ?? new GuestError('not-found', `${wanted.what} is not there`);
   }
 
   /** Whether it is there. Where the kernel has to be told to look for it, it is. */
-  has({ find, prompt }: WantedDevice): boolean {
+  has({ find, prompt }: Wanted): boolean {
     const { roots } = this.#options;
     prompt?.(roots);
     return find(roots) !== undefined;
   }
 
   /** Resolves when it is found. Rejects when the time for it is over, and with the signal's reason when aborted. */
-  async waitFor({ what, find, absent }: WantedDevice, signal: AbortSignal): Promise<void> {
-    const { roots, timeoutSeconds } = this.#options;
+  async waitFor({ what, find, seconds, absent }: Wanted, signal: AbortSignal): Promise<void> {
+    const { roots } = this.#options;
+    const timeoutSeconds = seconds ?? this.#options.timeoutSeconds;
     signal.throwIfAborted();
     if (find(roots) !== undefined) return;
     await new Promise<void>((resolve, reject) => {

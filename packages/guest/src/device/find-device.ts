@@ -12,11 +12,13 @@ export interface DeviceRoots {
 /** Looks for something once. Undefined: it has not appeared. */
 export type Find = (roots: DeviceRoots) => string | undefined;
 
-/** A device that a change needs, and how to tell that it is there. */
-export interface WantedDevice {
+/** What a change needs and the agent does not make, and how to tell that it is there: a device, a mount of a container. */
+export interface Wanted {
   /** For people: `a disk at PCI path 02/01`. */
   readonly what: string;
   readonly find: Find;
+  /** How long it may take, in seconds. Absent: the setting `hotplug_timeout`. */
+  readonly seconds?: number;
   /** Makes the kernel look for it, where it does not by itself. */
   readonly prompt?: (roots: DeviceRoots) => void;
   /** What to say when it is not there, where there is better to say than that. */

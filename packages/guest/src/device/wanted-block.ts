@@ -1,5 +1,5 @@
 import { GuestError } from '../guest-error.js';
-import { blockAtPci, blockAtScsi, blockNamed, blockNameOf, type WantedDevice } from './find-device.js';
+import { blockAtPci, blockAtScsi, blockNamed, blockNameOf, type Wanted } from './find-device.js';
 import { parsePciPath } from './pci-path.js';
 import { parseScsiAddress, scanScsi } from './scsi-bus.js';
 
@@ -43,7 +43,7 @@ export function blockDriverOf(kind: string): BlockDriver {
  * A block device, found as its node in /dev. `address`: a PCI path (`blk`; a node below /dev is taken as it
  * is, since a disk that was there at boot may be named so), `target:lun` (`scsi`), or a node (`mmioblk`, `nvdimm`).
  */
-export function wantedBlock(driver: BlockDriver, address: string): WantedDevice {
+export function wantedBlock(driver: BlockDriver, address: string): Wanted {
   if (driver === 'scsi') {
     const { target, lun } = parseScsiAddress(address);
     return {

@@ -1,21 +1,25 @@
 import type { CreateContainer } from '../actions.js';
 import { createContainer as make } from '../container/create-container.js';
 import { checkContainerId } from '../container/identifiers.js';
-import { containerNamed } from '../container/share-mounts.js';
+import { containerNamed, sourceMounts } from '../container/share-mounts.js';
 import { attachments } from '../device/attach-devices.js';
 import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
 import { passStdio } from '../passfd/pass-stdio.js';
 
 export function createContainer(guest: Guest, action: CreateContainer): Promise<void> {
-  const { id, stdio, spec, devices, storages } = action;
+  const { id, stdio, spec } = action;
   const { containers, sandbox, context } = guest;
+  const find = (name: string) => containerNamed(containers.values(), name);
   return guest.changeWith({
     container: id,
     admit: () => admit(guest, id),
-    needs: () => [...attachments(devices ?? []).map(({ disk }) => disk), ...context.storages.needs(storages)],
+    needs: () => [
+      ...attachments(action.devices ?? []).map(({ disk }) => disk),
+      ...context.storages.needs(action.storages),
+      ...sourceMounts(action.sharedMounts ?? [], find, context.paths),
+    ],
     task: async () => {
-      const find = (name: string) => containerNamed(containers.values(), name);
       const container = await make(action, { ...sandbox.share(action.sandboxPidns), find }, context);
       containers.set(id, container);
       sandbox.joined(container);
@@ -29,7 +33,7 @@ function admit({ containers, context }: Guest, id: string): void {
   checkContainerId(id);
   if (containers.has(id)) throw new GuestError('exists', `container ${id} exists`);
   if (context.waits.has(id))
-    throw new GuestError('exists', `container ${id} is being made: it waits for a device`);
+    throw new GuestError('exists', `container ${id} is being made: it waits for what it needs`);
   const limit = context.limits.containers;
   if (containers.size >= limit) {
     throw new GuestError('exhausted', `there are ${limit} containers (limits.containers)`);

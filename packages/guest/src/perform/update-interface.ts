@@ -1,4 +1,4 @@
-import { linkAtPci, type WantedDevice } from '../device/find-device.js';
+import { linkAtPci, type Wanted } from '../device/find-device.js';
 import { parsePciPath } from '../device/pci-path.js';
 import type { Guest } from '../guest.js';
 import { checkInterface } from '../network/check-network.js';
@@ -17,6 +17,6 @@ export function updateInterface(guest: Guest, wanted: Interface): Promise<void> 
   });
 }
 
-function wantedLink(devicePath: string): WantedDevice {
+function wantedLink(devicePath: string): Wanted {
   return { what: `a link at PCI path ${devicePath}`, find: linkAtPci(parsePciPath(devicePath)) };
 }

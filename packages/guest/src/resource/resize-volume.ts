@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { mounts } from '@kata-agent/linux';
 import type { DeviceWatch } from '../device/device-watch.js';
-import type { WantedDevice } from '../device/find-device.js';
+import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../guest-error.js';
 import type { GuestPaths } from '../guest-options.js';
 import type { Tool, Tools } from '../tool/tools.js';
@@ -44,7 +44,7 @@ function volumeAt(path: string): Volume {
  * The disk of a volume once it is so large, as a device that may come: the kernel hears of its new size after the host has
  * made it larger, and perhaps after us.
  */
-export function grownDisk(path: string, bytes: bigint, { sys }: Pick<GuestPaths, 'sys'>): WantedDevice {
+export function grownDisk(path: string, bytes: bigint, { sys }: Pick<GuestPaths, 'sys'>): Wanted {
   const { source } = volumeAt(path);
   return {
     what: `a disk of ${bytes} bytes for ${path}`,

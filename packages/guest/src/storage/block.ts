@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import type { Storage } from '../actions.js';
-import type { WantedDevice } from '../device/find-device.js';
+import type { Wanted } from '../device/find-device.js';
 import { type BlockDriver, blockDrivers, wantedBlock } from '../device/wanted-block.js';
 import { GuestError } from '../guest-error.js';
 import { applyFsGroup } from './fs-group.js';
@@ -41,7 +41,7 @@ export const blockStorages: readonly StorageDriver[] = blockDrivers.map((name) =
 
 /** What is to be done with a disk, as far as it can be told without it. */
 interface Plan {
-  readonly wanted: WantedDevice;
+  readonly wanted: Wanted;
   readonly options: readonly string[];
   readonly verity: Verity | undefined;
 }

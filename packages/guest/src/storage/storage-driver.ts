@@ -2,7 +2,7 @@ import type { Directory, Syscalls } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { DeviceWatch } from '../device/device-watch.js';
-import type { WantedDevice } from '../device/find-device.js';
+import type { Wanted } from '../device/find-device.js';
 import type { GuestLog, GuestPaths } from '../guest-options.js';
 import type { Tools } from '../tool/tools.js';
 
@@ -42,7 +42,7 @@ export interface StorageDriver {
    */
   readonly ofPod: boolean;
   /** The devices without which it cannot be prepared. Absent: it takes none. */
-  needs?(storage: Storage): readonly WantedDevice[];
+  needs?(storage: Storage): readonly Wanted[];
   prepare(storage: Storage, context: StorageContext): void | Promise<void>;
   /** An agent that was killed has prepared it: goes on with what takes an agent to be done. Absent: nothing does. */
   resume?(storage: Storage, context: StorageContext): Promise<void>;

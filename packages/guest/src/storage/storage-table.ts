@@ -1,7 +1,7 @@
 import { Directory } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
-import type { WantedDevice } from '../device/find-device.js';
+import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../guest-error.js';
 import { ephemeral } from './ephemeral.js';
 import { resizeMemory } from './resize-memory.js';
@@ -36,7 +36,7 @@ export class StorageTable {
   }
 
   /** The devices that have to be there before these can be added; for what is in place, none. */
-  needs(storages: readonly Storage[]): readonly WantedDevice[] {
+  needs(storages: readonly Storage[]): readonly Wanted[] {
     return storages.flatMap((storage) =>
       this.#entries.has(this.#placeOf(storage.mountPoint))
         ? []
