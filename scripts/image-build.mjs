@@ -32,6 +32,8 @@ export async function buildImage({
   const begin = Date.now();
   const chosen = chooseParts(wanted);
   const cache = join(root, 'build', 'image-cache');
+  // First of all: a configuration that is wrong is known before anything is downloaded.
+  const facts = await planBundle({ file: config, requireConfig, embed: false });
   say('looking up Debian packages');
   const kernelName = dependencyOf(kernelPackage);
   const names = [
@@ -47,7 +49,6 @@ export async function buildImage({
   say('bundling the agent');
   mkdirSync(out, { recursive: true });
   const bundle = join(out, 'agent');
-  const facts = await planBundle({ file: config, requireConfig, embed: false });
   await bundleAgent(bundle, facts);
   const program = await compiledAgent(join(out, 'compiled'), facts);
 

@@ -1,6 +1,15 @@
 // The guest as a file system on a disk, protected by dm-verity, and a small initramfs that knows its root hash.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { architecture } from '../image/architecture.mjs';
 import { root } from './bootstrap.mjs';
@@ -19,11 +28,13 @@ const fixedUuid = '6b617461-2d61-4765-8e74-726f6f746673';
 /** Makes the disk; answers its bytes, the root hash, and the line that opens it. */
 export function rootfsDisk(tree, content, cache) {
   const disk = cached(join(cache, 'rootfs'), [content, 'erofs lz4hc, verity'], '.erofs', () => {
-    const work = join(cache, `rootfs-${process.pid}`);
+    // A name that no build had before: what one that was killed left in it would be in the disk.
+    const work = mkdtempSync(join(cache, 'rootfs-'));
     try {
       writeTree(tree, join(work, 'tree'));
       const image = join(work, 'image');
-      const fixed = ['-T0', '-U', fixedUuid, '--all-root', '--quiet'];
+      // Without extended attributes: labels of SELinux are the builder's machine's.
+      const fixed = ['-T0', '-U', fixedUuid, '--all-root', '-x-1', '--quiet'];
       run('mkfs.erofs', ['-zlz4hc,level=12', '-C65536', ...fixed, image, join(work, 'tree')]);
       const size = statSync(image).size;
       if (size % blockSize !== 0)
@@ -67,14 +78,26 @@ export function rootfsInitramfs(tree, table, dmsetup) {
   ];
 }
 
-function writeTree(tree, folder) {
-  for (const { path, directory } of tree) if (directory) mkdirSync(join(folder, path), { recursive: true });
+/**
+ * The entries as files in a folder, with their own modes, whatever the builder's umask, or a group that folders inherit, would
+ * make of them.
+ */
+export function writeTree(tree, folder) {
+  const folders = new Set();
+  const makeFolder = (path) => {
+    for (let at = path; at !== dirname(folder); at = dirname(at)) folders.add(at);
+    mkdirSync(path, { recursive: true });
+  };
+  for (const { path, directory } of tree) if (directory) makeFolder(join(folder, path));
   for (const { path, directory, device, link, data, mode } of tree) {
     // Devices are made by the kernel itself, in /dev, when there is one.
     if (directory || device !== undefined) continue;
     const target = join(folder, path);
-    mkdirSync(dirname(target), { recursive: true });
-    if (link === undefined) writeFileSync(target, data, { mode });
-    else symlinkSync(link, target);
+    makeFolder(dirname(target));
+    if (link === undefined) {
+      writeFileSync(target, data);
+      chmodSync(target, mode);
+    } else symlinkSync(link, target);
   }
+  for (const path of folders) chmodSync(path, 0o755);
 }
