@@ -1,8 +1,9 @@
 // `npm run image [-- OPTIONS]`: a guest's kernel and initramfs, in build/image.
 
 import { join, relative, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { bootstrapAll, root } from './bootstrap.mjs';
+import { existingFile, makeFolder, readOptions } from './command-line.mjs';
+import { takeOut } from './image-out.mjs';
 
 const usage = `npm run image [-- OPTIONS]
   --config FILE      the configuration in the image, /etc/kata-agent/config.toml; the bundle has what FILE serves, no more
@@ -11,24 +12,25 @@ const usage = `npm run image [-- OPTIONS]
   --rootfs           a disk with a read-only root (erofs, dm-verity), and a small initramfs that opens it
   --fast             compress in 2 s instead of a minute, and 6 MB larger
   --out DIR          default: build/image
-  --compiled         the packages are compiled: do not look again`;
+  --compiled         the packages are compiled: do not look again
+  --help
+The exit code is 0, 1 when there is no image, 2 for wrong use. manifest.json has the digests for a machine to read.
+Example: npm run image -- --config examples/start.toml --require-config`;
 
 function commandLine() {
   const flag = { type: 'boolean', default: false };
   const text = { type: 'string' };
   try {
-    const { values } = parseArgs({
-      options: {
-        config: text,
-        'require-config': flag,
-        rootfs: flag,
-        fast: flag,
-        with: { type: 'string', multiple: true, default: [] },
-        out: text,
-        compiled: flag,
-        help: flag,
-      },
+    const { values } = readOptions(process.argv.slice(2), {
+      config: text,
+      'require-config': flag,
+      rootfs: flag,
+      fast: flag,
+      with: { type: 'string', multiple: true, default: [] },
+      out: text,
+      compiled: flag,
     });
+    if (values.config !== undefined) existingFile('--config', values.config);
     return values;
   } catch (error) {
     console.error(`${error.message}\n\n${usage}`);
@@ -43,20 +45,25 @@ if (options.help) {
 }
 if (!options.compiled) bootstrapAll('image');
 const { buildImage } = await import('./image-build.mjs');
+let giveBack;
 try {
+  const out = makeFolder('--out', resolve(options.out ?? join(root, 'build', 'image')));
+  giveBack = await takeOut(out);
   const built = await buildImage({
     config: options.config,
     requireConfig: options['require-config'],
     with: options.with,
     rootfs: options.rootfs,
     ...(options.fast ? { level: 3 } : {}),
-    out: resolve(options.out ?? join(root, 'build', 'image')),
+    out,
     say: (text) => console.error(`• ${text}`),
   });
   report(built);
 } catch (error) {
   console.error(error.message);
-  process.exit(1);
+  process.exitCode = 1;
+} finally {
+  giveBack?.();
 }
 
 function report({ kernel, initrd, disks, sizes, packages, seconds }) {

@@ -1,7 +1,7 @@
 // A virtual machine under QEMU, from its start to its end.
 import { spawnSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,6 +41,8 @@ export async function startMachine({
   console: copy,
   args = [],
 }) {
+  // Before anything is started: it may be that no such file can be written.
+  const log = copy === undefined ? undefined : createWriteStream(copy, { fd: openSync(copy, 'w') });
   const folder = mkdtempSync(join(tmpdir(), 'kata-vm-'));
   const tpm = tpmState === undefined ? undefined : await startTpm(folder, tpmState);
   const sharing = share === undefined ? undefined : await startSharing(folder, share);
@@ -56,7 +58,7 @@ export async function startMachine({
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
       disks.flatMap((file, index) => [
         '-drive',
-        `file=${file},if=none,id=disk${index},format=raw`,
+        `file=${quoted(file)},if=none,id=disk${index},format=raw`,
         '-device',
         `virtio-blk-pci,drive=disk${index},addr=0x${(firstDiskSlot + index).toString(16)}`,
       ]),
@@ -66,7 +68,7 @@ export async function startMachine({
     ].flat(),
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  const started = new Machine({ qemu, folder, helpers: [sharing?.process, tpm?.process], copy });
+  const started = new Machine({ qemu, folder, helpers: [sharing?.process, tpm?.process], log });
   if (forward.length > 0) await started.learnPorts();
   return started;
 }
@@ -103,15 +105,14 @@ class Machine extends EventEmitter {
   #folder;
   #ports = new Map();
 
-  constructor({ qemu, folder, helpers, copy }) {
+  constructor({ qemu, folder, helpers, log }) {
     super();
     this.#qemu = qemu;
     this.#folder = folder;
-    const file = copy === undefined ? undefined : createWriteStream(copy);
     for (const stream of [qemu.stdout, qemu.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         const text = plain(line);
-        file?.write(`${text}\n`);
+        log?.write(`${text}\n`);
         this.lines.push(text);
         this.emit('line', text);
       });
@@ -119,7 +120,7 @@ class Machine extends EventEmitter {
     /** QEMU's exit code, once the machine is off. */
     this.ended = once(qemu, 'close').then(([code]) => {
       for (const helper of helpers) helper?.kill();
-      file?.end();
+      log?.end();
       rmSync(folder, { recursive: true, force: true });
       this.emit('end');
       return code;
@@ -185,6 +186,11 @@ class Machine extends EventEmitter {
     this.#qemu.kill('SIGKILL');
     return this.ended;
   }
+}
+
+/** A value in a list of QEMU's, which ends at a comma. */
+function quoted(text) {
+  return text.replaceAll(',', ',,');
 }
 
 function qmpSocket(folder) {
