@@ -1,13 +1,15 @@
 // A virtual machine under QEMU, from its start to its end.
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { createWriteStream, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { architecture } from '../image/architecture.mjs';
 import { chosenPorts, forwardOptions } from './vm-forward.mjs';
+import { keyBytes, keyName } from './vm-ports.mjs';
 import { Qmp } from './vm-qmp.mjs';
 import { spawnTied } from './vm-spawn.mjs';
 import { startTpm } from './vm-tpm.mjs';
@@ -44,6 +46,7 @@ export async function startMachine({
   // Before anything is started: it may be that no such file can be written.
   const log = copy === undefined ? undefined : createWriteStream(copy, { fd: openSync(copy, 'w') });
   const folder = mkdtempSync(join(tmpdir(), 'kata-vm-'));
+  const key = randomBytes(keyBytes / 2).toString('hex');
   const tpm = tpmState === undefined ? undefined : await startTpm(folder, tpmState);
   const sharing = share === undefined ? undefined : await startSharing(folder, share);
   const qemu = spawnTied(
@@ -56,6 +59,7 @@ export async function startMachine({
       ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...append].join(' ')],
       ['-netdev', ['user', 'id=net', ...forwardOptions(forward)].join(',')],
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
+      forward.length > 0 ? keyArguments(folder, key) : [],
       disks.flatMap((file, index) => [
         '-drive',
         `file=${quoted(file)},if=none,id=disk${index},format=raw`,
@@ -68,7 +72,7 @@ export async function startMachine({
     ].flat(),
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  const started = new Machine({ qemu, folder, helpers: [sharing?.process, tpm?.process], log });
+  const started = new Machine({ qemu, folder, helpers: [sharing?.process, tpm?.process], log, key });
   if (forward.length > 0) await started.learnPorts();
   return started;
 }
@@ -103,12 +107,14 @@ class Machine extends EventEmitter {
   lines = [];
   #qemu;
   #folder;
+  #key;
   #ports = new Map();
 
-  constructor({ qemu, folder, helpers, log }) {
+  constructor({ qemu, folder, helpers, log, key }) {
     super();
     this.#qemu = qemu;
     this.#folder = folder;
+    this.#key = key;
     for (const stream of [qemu.stdout, qemu.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         const text = plain(line);
@@ -144,8 +150,11 @@ class Machine extends EventEmitter {
     return this.#ports.get(guest);
   }
 
+  /** The relay in the guest serves whoever begins with the key. */
   connect(guest) {
-    return connect({ host: '127.0.0.1', port: this.port(guest), allowHalfOpen: true });
+    const socket = connect({ host: '127.0.0.1', port: this.port(guest), allowHalfOpen: true });
+    socket.write(this.#key);
+    return socket;
   }
 
   /** The host's hands on the machine. QEMU serves one such connection at a time. */
@@ -191,6 +200,16 @@ class Machine extends EventEmitter {
 /** A value in a list of QEMU's, which ends at a comma. */
 function quoted(text) {
   return text.replaceAll(',', ',,');
+}
+
+/**
+ * Every user of this machine can connect to the forwarded ports; this key only its owner and root can read. To the guest it goes
+ * in SMBIOS, by a file: QEMU's arguments are everybody's to read, and the kernel's line is every container's.
+ */
+function keyArguments(folder, key) {
+  const file = join(folder, 'key');
+  writeFileSync(file, `${keyName}${key}`, { mode: 0o600 });
+  return ['-smbios', `type=11,path=${quoted(file)}`];
 }
 
 function qmpSocket(folder) {

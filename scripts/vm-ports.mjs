@@ -12,3 +12,9 @@ export const shellPort = 1001;
  * then on; or one that says why it could not.
  */
 export const dialPort = 1002;
+
+/** Stands before the key in the guest's SMBIOS. Each connection to one of these ports begins with the key. */
+export const keyName = 'kata-agent-vm-key=';
+
+/** The key's length, in hexadecimal digits. */
+export const keyBytes = 32;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -70,6 +72,19 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
       assert.ok(mounts.split('\n').includes(mount), `${mount} in\n${mounts}`);
     assert.match(await shell(machine, '/usr/sbin/ip -json link show lo'), /"UP"/);
     assert.match(await shell(machine, 'cat /sys/fs/cgroup/cgroup.controllers'), /memory/);
+  });
+
+  it('serves nobody at its ports on this machine who has not its key', async () => {
+    const known = machine.connect(scripts.shellPort);
+    await once(known, 'connect');
+    const port = known.remotePort ?? 0;
+    known.destroy();
+    for (const words of ['id\n', `${'0'.repeat(32)}id\n`, '']) {
+      const stranger = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+      stranger.end(words);
+      const answer: unknown[] = await stranger.toArray();
+      assert.equal(answer.length, 0, words);
+    }
   });
 
   it('makes a sandbox with a folder of the host, and runs a container from it', async () => {
