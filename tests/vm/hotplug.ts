@@ -22,17 +22,17 @@ type Agent = Client<typeof AgentService>;
 export const mebibyte: number = 2 ** 20;
 
 /** Where the guest has the root file system of all containers but those that bring their own. */
-const rootfs = '/run/kata-containers/image';
+export const imageRoot = '/run/kata-containers/image';
 
 /** The first disk of a machine, by the PCI slot that scripts/vm-machine.mjs gives it. */
-const image: MessageInitShape<typeof StorageSchema> = {
+export const imageStorage: MessageInitShape<typeof StorageSchema> = {
   driver: 'blk',
   source: '10',
   fstype: 'ext4',
-  mountPoint: rootfs,
+  mountPoint: imageRoot,
 };
 
-/** Both files of tests have the same one in it, which is compressed once. */
+/** All that have it have the same, which is compressed once, each in a folder of its own. */
 export async function openImage(name: string): Promise<Image> {
   return imageOf(name, { config: join(repository, 'examples', 'open.toml'), with: ['verity'] });
 }
@@ -86,7 +86,7 @@ export class Host {
   /** A sandbox whose containers have their root on the machine's first disk. */
   async sandbox(kernelModules: readonly string[] = []): Promise<void> {
     const modules = kernelModules.map((name) => ({ name, parameters: [] }));
-    await this.#agent.createSandbox({ sandboxId: 'pod', storages: [image], kernelModules: modules });
+    await this.#agent.createSandbox({ sandboxId: 'pod', storages: [imageStorage], kernelModules: modules });
   }
 
   /** Plugs a disk; `device` is QEMU's, as `{ driver: 'virtio-blk-pci', bus: 'bridge', addr: '3' }`. */
@@ -142,7 +142,7 @@ export class Host {
 export function container(
   id: string,
   script: string,
-  { root = rootfs, ...more }: { readonly root?: string; readonly memoryLimit?: bigint } = {},
+  { root = imageRoot, ...more }: { readonly root?: string; readonly memoryLimit?: bigint } = {},
 ): CreateContainerRequest {
   const args = ['sh', '-c', script];
   return create(CreateContainerRequestSchema, containerRequest({ id, rootfs: root, args, ...more }));

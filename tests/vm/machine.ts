@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
 import { repository } from '../harness/repository.js';
@@ -127,9 +128,15 @@ export async function imageOf(name: string, options: ImageOptions): Promise<Imag
   return scripts.buildVmImage({ ...options, out, say: () => undefined });
 }
 
+/**
+ * One processor, as Kata's runtimes give a guest by default, since two files are tested at a time on machines that have two.
+ * Where one is emulated, a copy byte by byte, which the kernel prefers on those with ERMS and FSRM, costs that for each byte.
+ */
+const processor = ['-smp', '1', '-cpu', 'max,erms=off,fsrm=off'];
+
 /** Boots an image. An overlay is one more archive behind the image's own, which the kernel unpacks over it. */
 export async function boot(image: Image, folder: string, options: BootOptions = {}): Promise<Machine> {
-  const { overlay = [], append = [], bare = false, ...others } = options;
+  const { overlay = [], append = [], args = [], bare = false, ...others } = options;
   mkdirSync(folder, { recursive: true });
   let initrd = image.initrd.path;
   if (overlay.length > 0) {
@@ -140,6 +147,7 @@ export async function boot(image: Image, folder: string, options: BootOptions = 
   }
   return scripts.startMachine({
     ...others,
+    args: [...processor, ...args],
     kernel: image.kernel.path,
     initrd,
     append: [...(bare ? [] : [`rdinit=${scripts.firstProgram}`]), ...append],
@@ -149,6 +157,20 @@ export async function boot(image: Image, folder: string, options: BootOptions = 
 }
 
 export const listening: RegExp = /"msg":"listening"/;
+
+/** Resolves when the agent listens, and the relay, which is started beside it, leads there. */
+export async function serves(machine: Machine): Promise<void> {
+  await machine.line(listening);
+  for (let look = 0; look < 300; look++) {
+    const answers = await shell(machine, 'true').then(
+      () => true,
+      () => false,
+    );
+    if (answers) return;
+    await delay(100);
+  }
+  throw new Error(`the relay does not answer:\n${machine.lines.slice(-20).join('\n')}`);
+}
 
 /** The agent of a machine, through the relay and over vsock. */
 export async function agentIn(
