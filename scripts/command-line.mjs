@@ -1,6 +1,6 @@
 // What people write behind `npm run image --` and `npm run vm --`: looked at before anything is built, so that a wrong
 // word is known at once and by its option's name.
-import { mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -15,15 +15,24 @@ export function readOptions(args, options, more = {}) {
   return parsed;
 }
 
-/** The path of a file that is there. */
+/** The path of a file that is there, and can be read. */
 export function existingFile(option, path) {
   if (look(option, path).isDirectory()) throw new Error(`${option} ${path}: this is a folder, not a file`);
-  return resolve(path);
+  return allowed(option, path, constants.R_OK, 'read');
 }
 
 /** The path of a folder that is there. */
 export function existingFolder(option, path) {
   if (!look(option, path).isDirectory()) throw new Error(`${option} ${path}: this is no folder`);
+  return resolve(path);
+}
+
+function allowed(option, path, mode, what) {
+  try {
+    accessSync(path, mode);
+  } catch (error) {
+    throw new Error(`${option} ${path}: this user may not ${what} it (${error.code})`, { cause: error });
+  }
   return resolve(path);
 }
 
@@ -57,15 +66,20 @@ export function folderForSocket(option, path, name) {
   return resolve(path);
 }
 
-/** Makes a folder and those above it. Not by `recursive`, which goes round for ever where a file system takes no folders (/proc). */
+/** Makes a folder that can be written to, and those above it. */
 export function makeFolder(option, path) {
+  makeFolders(option, path);
+  return allowed(option, path, constants.W_OK, 'write to');
+}
+
+/** Not by `recursive`, which goes round for ever where a file system takes no folders (/proc). */
+function makeFolders(option, path) {
   const above = dirname(path);
-  if (above !== path && statSync(above, { throwIfNoEntry: false }) === undefined) makeFolder(option, above);
+  if (above !== path && statSync(above, { throwIfNoEntry: false }) === undefined) makeFolders(option, above);
   try {
     mkdirSync(path);
   } catch (error) {
-    if (error.code === 'EEXIST' && statSync(path).isDirectory()) return path;
+    if (error.code === 'EEXIST' && statSync(path).isDirectory()) return;
     throw new Error(`${option} ${path}: cannot be made a folder: ${error.message}`, { cause: error });
   }
-  return path;
 }

@@ -7,6 +7,10 @@ import { join } from 'node:path';
 /** Runs a program to its end and answers its stdout; throws with what it said when it fails. */
 export function run(command, args, options = {}) {
   const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 256 << 20, ...options });
+  if (result.error?.code === 'ENOENT')
+    throw new Error(
+      `${command}: there is no such program in PATH (images are made on Debian, of its packages)`,
+    );
   if (result.error !== undefined) throw new Error(`${command}: ${result.error.message}`);
   if (result.status !== 0)
     throw new Error(`${command} ${args.join(' ')}: ${String(result.stderr || result.stdout).trim()}`);
@@ -43,20 +47,23 @@ export function unpackPackages(packages, cache, say) {
   mkdirSync(cache, { recursive: true });
   const absent = packages.filter(({ sha256 }) => !existsSync(join(cache, sha256)));
   const downloads = join(cache, `download-${process.pid}`);
-  for (const [index, { name, file, sha256 }] of absent.entries()) {
-    say(`unpacking ${name} (${index + 1} of ${absent.length})`);
-    mkdirSync(downloads, { recursive: true });
-    run('apt-get', ['download', '-q', name], { cwd: downloads });
-    const archive = join(downloads, file);
-    const digest = createHash('sha256').update(readFileSync(archive)).digest('hex');
-    if (digest !== sha256)
-      throw new Error(`${file} has the digest ${digest}, and apt's lists have ${sha256}`);
-    const target = join(downloads, sha256);
-    run('dpkg', ['-x', archive, target]);
-    rmSync(archive);
-    moveInto(target, join(cache, sha256));
+  try {
+    for (const [index, { name, file, sha256 }] of absent.entries()) {
+      say(`unpacking ${name} (${index + 1} of ${absent.length})`);
+      mkdirSync(downloads, { recursive: true });
+      run('apt-get', ['download', '-q', name], { cwd: downloads });
+      const archive = join(downloads, file);
+      const digest = createHash('sha256').update(readFileSync(archive)).digest('hex');
+      if (digest !== sha256)
+        throw new Error(`${file} has the digest ${digest}, and apt's lists have ${sha256}`);
+      const target = join(downloads, sha256);
+      run('dpkg', ['-x', archive, target]);
+      rmSync(archive);
+      moveInto(target, join(cache, sha256));
+    }
+  } finally {
+    rmSync(downloads, { recursive: true, force: true });
   }
-  rmSync(downloads, { recursive: true, force: true });
   return packages.map((one) => ({ ...one, folder: join(cache, one.sha256) }));
 }
 

@@ -180,6 +180,20 @@ describe('npm run image', () => {
     }
   });
 
+  it('names the program that is not there', () => {
+    const program = join(repository, 'scripts', 'image.mjs');
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [program, '--compiled', '--out', join(folder, 'out')],
+      {
+        encoding: 'utf8',
+        env: { PATH: folder },
+      },
+    );
+    assert.match(stderr, /^apt-cache: there is no such program in PATH/m);
+    assert.equal(status, 1);
+  });
+
   it('ends with 1 when there is no folder for it, or the configuration is wrong', () => {
     const none = image('--out', file);
     assert.match(none.stderr, /^--out .*file: cannot be made a folder: EEXIST/);
