@@ -1,20 +1,15 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import {
-  type AgentService,
-  type CreateContainerRequest,
-  DeviceSchema,
-  StorageSchema,
-} from '@kata-agent/protocol/agent';
+import { type CreateContainerRequest, DeviceSchema, StorageSchema } from '@kata-agent/protocol/agent';
 import { LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
-import { type Channel, type Client, Code, TtrpcError } from '@kata-agent/ttrpc';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { readUntil } from '../harness/container-client.js';
 import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootFolder } from './hotplug.js';
-import { agentIn, boot, listening, type Machine, type Qmp, shell, whyNoMachine } from './machine.js';
+import { boot, type Qmp, shell, whyNoMachine } from './machine.js';
+import { runningGuest } from './running-guest.js';
 
 const skip = whyNoMachine() ?? false;
 
@@ -59,41 +54,28 @@ function withVolume(
 }
 
 describe('disks that the host plugs while the guest runs', { skip }, () => {
-  let folder = '';
-  let machine: Machine;
-  let agent: Client<typeof AgentService>;
-  let channel: Channel;
+  const guest = runningGuest('devices', async (folder) => {
+    const disks = [ext4Disk(folder, 'image', rootFolder(folder, 'root'))];
+    const append = ['agent.hotplug_timeout=60'];
+    return boot(await openImage('devices'), folder, { args, disks, append });
+  });
   let qmp: Qmp;
   let pod: Host;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-vm-devices-'));
-    const disk = ext4Disk(folder, 'image', rootFolder(folder, 'root'));
-    machine = await boot(await openImage('devices'), folder, {
-      args,
-      disks: [disk],
-      append: ['agent.hotplug_timeout=60'],
-    });
-    await machine.line(listening);
-    ({ agent, channel } = await agentIn(machine));
-    qmp = await machine.qmp();
-    pod = new Host(machine, qmp, agent);
+    qmp = await guest.machine.qmp();
+    pod = new Host(guest.machine, qmp, guest.agent);
     await pod.sandbox(['nfit', 'nd_pmem']);
   });
 
-  after(async () => {
-    channel?.close();
-    qmp?.close();
-    await machine?.kill();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  after(() => qmp?.close());
 
   it('runs a container from one that comes after the call, behind a bridge', async () => {
     const id = 'late';
     const root = `/run/kata-containers/${id}/disk`;
-    const disk = ext4Disk(folder, id, rootFolder(folder, id, { word: 'from behind a bridge' }));
+    const disk = ext4Disk(guest.folder, id, rootFolder(guest.folder, id, { word: 'from behind a bridge' }));
     const request = container(id, 'cat /word', { root });
-    const created = agent.createContainer(
+    const created = guest.agent.createContainer(
       withStorage(request, { driver: 'blk', source: pciPath(3), mountPoint: root }),
     );
     await pod.agentWaits();
@@ -105,7 +87,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
   it('gives one behind a root port to a container as it is, by the guest’s numbers (S11)', async () => {
     const id = 'raw';
-    const disk = blankDisk(folder, id, mebibyte);
+    const disk = blankDisk(guest.folder, id, mebibyte);
     writeFileSync(disk, 'of the host', { flag: 'r+' });
     const script =
       'head -c 11 /dev/data; stat -c " %t:%T" /dev/data; echo of the guest | dd of=/dev/data conv=notrunc,fsync';
@@ -114,11 +96,14 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
     const onHost = { Path: '/dev/data', Type: 'b', Major: 8n, Minor: 0n };
     request.OCI?.Linux?.Devices.push(create(LinuxDeviceSchema, onHost));
     request.devices.push(create(DeviceSchema, { id: '03/00', type: 'blk', containerPath: '/dev/data' }));
-    const created = agent.createContainer(request);
+    const created = guest.agent.createContainer(request);
     await pod.agentWaits();
     await pod.plug(id, disk, { driver: 'virtio-blk-pci', bus: 'root-port' });
     await created;
-    const numbers = await shell(machine, 'cat /sys/devices/pci0000:00/0000:00:03.0/*/virtio*/block/*/dev');
+    const numbers = await shell(
+      guest.machine,
+      'cat /sys/devices/pci0000:00/0000:00:03.0/*/virtio*/block/*/dev',
+    );
     const [major = 0, minor = 0] = numbers.trim().split(':').map(Number);
     const { output, status } = await pod.finish(id);
     assert.equal(output, `of the host ${major.toString(16)}:${minor.toString(16)}\n`);
@@ -130,7 +115,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
   it('finds SCSI disks by target and logical unit, one after the other', async () => {
     for (const lun of [3, 258]) {
       const id = `scsi${lun}`;
-      const disk = ext4Disk(folder, id, rootFolder(folder, id, { word: id }));
+      const disk = ext4Disk(guest.folder, id, rootFolder(guest.folder, id, { word: id }));
       await pod.plug(id, disk, { driver: 'scsi-hd', bus: 'controller.0', 'scsi-id': 1, lun });
       const volume = { driver: 'scsi', source: `1:${lun}`, mountPoint: `/run/kata-containers/${id}/volume` };
       const request = withVolume(container(id, 'cat /data/word; echo x > /data/written'), volume);
@@ -140,13 +125,13 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
   it('waits for persistent memory by its name', async () => {
     const id = 'memory';
-    const file = ext4Disk(folder, id, rootFolder(folder, id, { word: 'kept' }), 128 * mebibyte);
+    const file = ext4Disk(guest.folder, id, rootFolder(guest.folder, id, { word: 'kept' }), 128 * mebibyte);
     const volume = {
       driver: 'nvdimm',
       source: '/dev/pmem0',
       mountPoint: `/run/kata-containers/${id}/volume`,
     };
-    const created = agent.createContainer(withVolume(container(id, 'cat /data/word'), volume));
+    const created = guest.agent.createContainer(withVolume(container(id, 'cat /data/word'), volume));
     await pod.agentWaits();
     const memory = {
       'qom-type': 'memory-backend-file',
@@ -164,17 +149,17 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
     const id = 'volume';
     const mountPoint = `/run/kata-containers/${id}/volume`;
     const total = async (): Promise<bigint> =>
-      (await agent.getVolumeStats({ volumeGuestPath: mountPoint })).usage[0]?.total ?? 0n;
-    await pod.plug(id, blankDisk(folder, id, 16 * mebibyte), behindBridge(4));
+      (await guest.agent.getVolumeStats({ volumeGuestPath: mountPoint })).usage[0]?.total ?? 0n;
+    await pod.plug(id, blankDisk(guest.folder, id, 16 * mebibyte), behindBridge(4));
     const request = container(id, 'read line; dd if=/dev/zero of=/data/large bs=1M count=24 && echo fits');
     const fresh = { driver: 'blk', source: pciPath(4), driverOptions: ['create_filesystem'], mountPoint };
-    await agent.createContainer(withVolume(request, fresh));
+    await guest.agent.createContainer(withVolume(request, fresh));
     const size = 48 * mebibyte;
     const before = await total();
     await pod.grow(id, size);
-    await agent.resizeVolume({ volumeGuestPath: mountPoint, size: BigInt(size) });
+    await guest.agent.resizeVolume({ volumeGuestPath: mountPoint, size: BigInt(size) });
     assert.ok(before < 16 * mebibyte && (await total()) > 40 * mebibyte, `${before}, then ${await total()}`);
-    await agent.closeStdin({ containerId: id, execId: '' });
+    await guest.agent.closeStdin({ containerId: id, execId: '' });
     assert.deepEqual(await pod.finish(id), { output: 'fits\n', status: 0 });
     await pod.unplug(id);
   });
@@ -187,11 +172,11 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
     before(() => {
       const size = 16 * mebibyte;
-      good = ext4Disk(folder, 'good', rootFolder(folder, 'good', { word: secret }), size);
+      good = ext4Disk(guest.folder, 'good', rootFolder(guest.folder, 'good', { word: secret }), size);
       const made = host('veritysetup', 'format', `--hash-offset=${size}`, good, good);
       const rootHash = /^Root hash:\s+([0-9a-f]+)$/m.exec(made)?.[1] ?? '';
       options = ['ro', 'X-kata.dmverity-enabled=true', `X-kata.dmverity.hashoffset=${size}`, rootHash];
-      changed = join(folder, 'changed.img');
+      changed = join(guest.folder, 'changed.img');
       copyFileSync(good, changed);
       const bytes = readFileSync(changed);
       bytes.writeUInt8(bytes.readUInt8(bytes.indexOf(secret)) ^ 1, bytes.indexOf(secret));
@@ -216,7 +201,11 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
       await pod.plug('good', good, behindBridge(5));
       const request = fromVerity('good', 5, (right) => right);
       assert.deepEqual(await pod.run(request), { output: secret, status: 0 });
-      assert.equal((await shell(machine, 'ls /dev/mapper')).trim(), 'control', 'the check goes with it');
+      assert.equal(
+        (await shell(guest.machine, 'ls /dev/mapper')).trim(),
+        'control',
+        'the check goes with it',
+      );
     });
 
     it('another hash is refused, and nothing stays', async () => {
@@ -224,14 +213,16 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
         right.replace(/^./, (digit) => (digit === '0' ? '1' : '0')),
       );
       await assert.rejects(
-        agent.createContainer(request),
+        guest.agent.createContainer(request),
         (error: unknown) =>
           error instanceof TtrpcError &&
           error.code === Code.PermissionDenied &&
           /does not pass dm-verity/.test(error.message),
       );
       assert.equal(
-        (await shell(machine, 'ls /dev/mapper; ls -d /run/kata-containers/wrong 2>/dev/null; true')).trim(),
+        (
+          await shell(guest.machine, 'ls /dev/mapper; ls -d /run/kata-containers/wrong 2>/dev/null; true')
+        ).trim(),
         'control',
       );
       await pod.unplug('good');
@@ -248,20 +239,20 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
   it('lives on when a disk vanishes under a container, and takes the next one there', async () => {
     const id = 'vanishing';
     const mountPoint = `/run/kata-containers/${id}/volume`;
-    await pod.plug(id, ext4Disk(folder, id, rootFolder(folder, id)), behindBridge(7));
+    await pod.plug(id, ext4Disk(guest.folder, id, rootFolder(guest.folder, id)), behindBridge(7));
     const script =
       'echo ready; read line; dd if=/dev/zero of=/data/word bs=1M count=1 conv=fsync || echo gone';
     const request = withVolume(container(id, script), { driver: 'blk', source: pciPath(7), mountPoint });
-    await agent.createContainer(request);
-    await agent.startContainer({ containerId: id });
-    await readUntil(agent, id, 'ready');
+    await guest.agent.createContainer(request);
+    await guest.agent.startContainer({ containerId: id });
+    await readUntil(guest.agent, id, 'ready');
     await pod.unplug(id);
-    await agent.closeStdin({ containerId: id, execId: '' });
-    assert.match(await readUntil(agent, id, 'gone'), /gone/);
-    await agent.removeContainer({ containerId: id });
-    assert.equal(await shell(machine, `grep -c ${id} /proc/1/mounts; true`), '0\n');
+    await guest.agent.closeStdin({ containerId: id, execId: '' });
+    assert.match(await readUntil(guest.agent, id, 'gone'), /gone/);
+    await guest.agent.removeContainer({ containerId: id });
+    assert.equal(await shell(guest.machine, `grep -c ${id} /proc/1/mounts; true`), '0\n');
 
-    const other = ext4Disk(folder, 'other', rootFolder(folder, 'other', { word: 'another' }));
+    const other = ext4Disk(guest.folder, 'other', rootFolder(guest.folder, 'other', { word: 'another' }));
     await pod.plug('other', other, behindBridge(7));
     const again = withVolume(container(id, 'cat /data/word'), {
       driver: 'blk',

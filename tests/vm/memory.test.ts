@@ -1,22 +1,19 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import {
-  type AgentService,
   type BlkioStatsEntry,
   type CreateContainerRequest,
   type StatsContainerResponse,
   StorageSchema,
 } from '@kata-agent/protocol/agent';
 import { LinuxHugepageLimitSchema, LinuxResourcesSchema, MountSchema } from '@kata-agent/protocol/oci';
-import { type Channel, type Client, Code, TtrpcError } from '@kata-agent/ttrpc';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { readUntil } from '../harness/container-client.js';
 import { cgroupParent, processRequest } from '../harness/container-request.js';
 import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootFolder } from './hotplug.js';
-import { agentIn, boot, listening, type Machine, type Qmp, shell, whyNoMachine } from './machine.js';
+import { boot, type Qmp, shell, whyNoMachine } from './machine.js';
+import { runningGuest } from './running-guest.js';
 
 const skip = whyNoMachine() ?? false;
 
@@ -25,7 +22,7 @@ const skip = whyNoMachine() ?? false;
  * metal there are none; QEMU's emulation is not among them, and so gives itself out for another.
  */
 const args = [
-  ['-cpu', 'max,hypervisor=off', '-smbios', 'type=1,serial=VMware-1'],
+  ['-cpu', 'max,hypervisor=off,erms=off,fsrm=off', '-smbios', 'type=1,serial=VMware-1'],
   ['-smp', 'cpus=1,sockets=2,maxcpus=2', '-m', 'slots=2,maxmem=2G'],
   ['-object', 'memory-backend-ram,id=elastic-ram,size=256M'],
   ['-device', 'virtio-mem-pci,id=elastic,memdev=elastic-ram,requested-size=0'],
@@ -39,36 +36,26 @@ const bigFile = 24 * mebibyte;
 const hugePage = 2 * mebibyte;
 
 describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
-  let folder = '';
-  let machine: Machine;
-  let agent: Client<typeof AgentService>;
-  let channel: Channel;
+  const guest = runningGuest('memory', async (folder) => {
+    const root = rootFolder(folder, 'root', { big: 'kata'.repeat(bigFile / 4) });
+    const disks = [ext4Disk(folder, 'image', root, 64 * mebibyte)];
+    return boot(await openImage('memory'), folder, { args, append, disks });
+  });
   let qmp: Qmp;
   let pod: Host;
   let execs = 0;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-vm-memory-'));
-    const root = rootFolder(folder, 'root', { big: 'kata'.repeat(bigFile / 4) });
-    const disk = ext4Disk(folder, 'image', root, 64 * mebibyte);
-    machine = await boot(await openImage('memory'), folder, { args, append, disks: [disk] });
-    await machine.line(listening);
-    ({ agent, channel } = await agentIn(machine));
-    qmp = await machine.qmp();
-    pod = new Host(machine, qmp, agent);
+    qmp = await guest.machine.qmp();
+    pod = new Host(guest.machine, qmp, guest.agent);
     await pod.sandbox();
   });
 
-  after(async () => {
-    channel?.close();
-    qmp?.close();
-    await machine?.kill();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  after(() => qmp?.close());
 
   const file = (id: string, name: string): string => `/sys/fs/cgroup/${cgroupParent}/${id}/${name}`;
   const read = async (id: string, name: string): Promise<string> =>
-    (await shell(machine, `cat ${file(id, name)}`)).trim();
+    (await shell(guest.machine, `cat ${file(id, name)}`)).trim();
 
   /** The kernel's `name value` lines, or `name=value` after a device. */
   async function table(id: string, name: string): Promise<ReadonlyMap<string, bigint>> {
@@ -77,23 +64,23 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
   }
 
   async function start(request: CreateContainerRequest): Promise<void> {
-    await agent.createContainer(request);
-    await agent.startContainer({ containerId: request.containerId });
-    await readUntil(agent, request.containerId, 'ready');
+    await guest.agent.createContainer(request);
+    await guest.agent.startContainer({ containerId: request.containerId });
+    await readUntil(guest.agent, request.containerId, 'ready');
   }
 
   /** Runs a line of the shell in a container that is there. */
   async function exec(containerId: string, script: string): Promise<string> {
     const execId = `exec${++execs}`;
-    await agent.execProcess({ containerId, execId, process: processRequest(['sh', '-c', script]) });
-    const { data } = await agent.readStdout({ containerId, execId, len: 1024 });
-    await agent.waitProcess({ containerId, execId });
+    await guest.agent.execProcess({ containerId, execId, process: processRequest(['sh', '-c', script]) });
+    const { data } = await guest.agent.readStdout({ containerId, execId, len: 1024 });
+    await guest.agent.waitProcess({ containerId, execId });
     return String(Buffer.from(data)).trim();
   }
 
   /** Of the guest, in MiB. */
   const memTotal = `awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo`;
-  const memory = async (): Promise<number> => Number(await shell(machine, memTotal));
+  const memory = async (): Promise<number> => Number(await shell(guest.machine, memTotal));
 
   it('has the processors and the memory that are plugged, and so have its containers', async () => {
     const free = container('free', 'echo ready; sleep 1000');
@@ -122,16 +109,16 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
       await qmp.execute('device_add', { driver: 'pc-dimm', id, memdev: `${id}-ram` });
     };
     await plugMemory('first');
-    await agent.onlineCPUMem({ wait: true, nbCpus: 2, cpuOnly: false });
+    await guest.agent.onlineCPUMem({ wait: true, nbCpus: 2, cpuOnly: false });
     assert.equal(await exec('free', 'nproc'), '2');
     assert.equal(await exec('pinned', 'nproc'), '2');
     assert.equal(await read('pinned', 'cpuset.cpus.effective'), '0-1');
     // The kernel takes its time to add what was plugged before a call, and what comes after it has no call of its own.
     await plugMemory('second');
     await pod.until(memTotal, (text) => Number(text) >= before + 240);
-    await agent.onlineCPUMem({ nbCpus: 0, cpuOnly: false });
-    await assert.rejects(agent.onlineCPUMem({ nbCpus: 3 }), /3 CPUs were asked for/);
-    for (const containerId of ['free', 'pinned']) await agent.removeContainer({ containerId });
+    await guest.agent.onlineCPUMem({ nbCpus: 0, cpuOnly: false });
+    await assert.rejects(guest.agent.onlineCPUMem({ nbCpus: 3 }), /3 CPUs were asked for/);
+    for (const containerId of ['free', 'pinned']) await guest.agent.removeContainer({ containerId });
   });
 
   it('has what virtio-mem gives as well', async () => {
@@ -142,15 +129,18 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
   });
 
   it('says so where memory cannot be added by its address', async () => {
-    const { supportMemHotplugProbe, memBlockSizeBytes } = await agent.getGuestDetails({
+    const { supportMemHotplugProbe, memBlockSizeBytes } = await guest.agent.getGuestDetails({
       memBlockSize: true,
       memHotplugProbe: true,
     });
-    const size = Number.parseInt(await shell(machine, 'cat /sys/devices/system/memory/block_size_bytes'), 16);
+    const size = Number.parseInt(
+      await shell(guest.machine, 'cat /sys/devices/system/memory/block_size_bytes'),
+      16,
+    );
     assert.equal(memBlockSizeBytes, BigInt(size));
-    const hasProbe = (await shell(machine, 'ls /sys/devices/system/memory')).includes('probe');
+    const hasProbe = (await shell(guest.machine, 'ls /sys/devices/system/memory')).includes('probe');
     assert.equal(supportMemHotplugProbe, hasProbe);
-    const probe = agent.memHotplugByProbe({ memHotplugProbeAddr: [0x2_0000_0000n] });
+    const probe = guest.agent.memHotplugByProbe({ memHotplugProbeAddr: [0x2_0000_0000n] });
     await assert.rejects(
       probe,
       (error: unknown) =>
@@ -165,15 +155,15 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
       container(id, 'echo ready; dd if=/dev/zero of=/dev/null bs=100M count=1; read line', {
         memoryLimit: 32n << 20n,
       });
-    const event = agent.getOOMEvent({});
+    const event = guest.agent.getOOMEvent({});
     await start(greedy('first'));
     assert.equal((await event).containerId, 'first');
     assert.equal((await table('first', 'memory.events')).get('oom_kill'), 1n);
     // Events come in order: were there a second one of the first container, it would be answered here.
-    const next = agent.getOOMEvent({});
+    const next = guest.agent.getOOMEvent({});
     await start(greedy('second'));
     assert.equal((await next).containerId, 'second');
-    for (const containerId of ['first', 'second']) await agent.removeContainer({ containerId });
+    for (const containerId of ['first', 'second']) await guest.agent.removeContainer({ containerId });
   });
 
   it('stops a container and lets it go on, and tells what the kernel counts meanwhile', async () => {
@@ -199,8 +189,8 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     resources?.HugepageLimits.push(create(LinuxHugepageLimitSchema, limit));
     await start(request);
     assert.equal(await read(id, 'hugetlb.2MB.max'), String(3 * hugePage));
-    await assert.rejects(agent.resumeContainer({ containerId: id }));
-    await agent.pauseContainer({ containerId: id });
+    await assert.rejects(guest.agent.resumeContainer({ containerId: id }));
+    await guest.agent.pauseContainer({ containerId: id });
     assert.equal((await table(id, 'cgroup.events')).get('frozen'), 1n);
 
     const { cgroupStats } = await whileStill(id);
@@ -229,20 +219,20 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     assert.equal(hugetlbStats['2MB']?.usage, BigInt(2 * hugePage));
     assert.equal(hugetlbStats['2MB']?.usage, BigInt(await read(id, 'hugetlb.2MB.current')));
 
-    await agent.writeStdin({ containerId: id, execId: '', data: Buffer.from('awake\n') });
-    await agent.resumeContainer({ containerId: id });
-    assert.match(await readUntil(agent, id, 'awake'), /awake/);
+    await guest.agent.writeStdin({ containerId: id, execId: '', data: Buffer.from('awake\n') });
+    await guest.agent.resumeContainer({ containerId: id });
+    assert.match(await readUntil(guest.agent, id, 'awake'), /awake/);
     assert.equal((await table(id, 'cgroup.events')).get('frozen'), 0n);
-    await agent.removeContainer({ containerId: id });
+    await guest.agent.removeContainer({ containerId: id });
   });
 
   /** A container's figures at a moment when nothing of them changed from before to after. */
   async function whileStill(containerId: string): Promise<StatsContainerResponse> {
     const state = (): Promise<string> =>
-      shell(machine, `cd ${file(containerId, '')} && cat cpu.stat memory.current memory.stat io.stat`);
+      shell(guest.machine, `cd ${file(containerId, '')} && cat cpu.stat memory.current memory.stat io.stat`);
     for (let look = 0; look < 50; look++) {
       const before = await state();
-      const stats = await agent.statsContainer({ containerId });
+      const stats = await guest.agent.statsContainer({ containerId });
       if ((await state()) === before) return stats;
     }
     throw new Error('the figures of a container that is stopped do not come to rest');
@@ -256,27 +246,27 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
       CPU: { Quota: 50_000n, Period: 100_000n, Shares: 512n, Cpus: '0' },
       Pids: { Limit: 77n },
     });
-    await agent.updateContainer({ containerId: id, resources });
+    await guest.agent.updateContainer({ containerId: id, resources });
     assert.equal(await read(id, 'memory.max'), String(96 << 20));
     assert.equal(await read(id, 'cpu.max'), '50000 100000');
     assert.equal(await read(id, 'cpuset.cpus.effective'), '0');
     assert.equal(await read(id, 'pids.max'), '77');
-    const { cgroupStats } = await agent.statsContainer({ containerId: id });
+    const { cgroupStats } = await guest.agent.statsContainer({ containerId: id });
     assert.equal(cgroupStats?.memoryStats?.usage?.limit, 96n << 20n);
     assert.equal(cgroupStats?.pidsStats?.limit, 77n);
     // What is not in the next update stays.
-    await agent.updateContainer({
+    await guest.agent.updateContainer({
       containerId: id,
       resources: create(LinuxResourcesSchema, { Memory: { Limit: 128n << 20n } }),
     });
     assert.equal(await read(id, 'memory.max'), String(128 << 20));
     assert.equal(await read(id, 'cpu.max'), '50000 100000');
-    await agent.removeContainer({ containerId: id });
+    await guest.agent.removeContainer({ containerId: id });
   });
 
   it('takes back memory that a container does not use, to disk as well once it can swap', async () => {
     const id = 'idle';
-    const held = 12 * mebibyte;
+    const held = 4 * mebibyte;
     // A variable of the shell is memory without a file.
     const script = `kept=$(head -c ${held} /big); cat /big > /dev/null; echo ready; sleep 1000; echo "$kept"`;
     await start(container(id, script));
@@ -288,30 +278,30 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
       periodPsiPercentLimit: 100,
       evictionPsiPercentLimit: 100,
     };
-    await agent.memAgentMemcgSet({ ...often, evictionRunAgingCountMin: 1n });
+    await guest.agent.memAgentMemcgSet({ ...often, evictionRunAgingCountMin: 1n });
     const current = `cat ${file(id, 'memory.current')}`;
     const most = Number((await read(id, 'memory.current')).trim());
     await pod.until(current, (text) => Number(text) < most - bigFile / 2);
 
-    const disk = blankDisk(folder, 'swap', 64 * mebibyte);
+    const disk = blankDisk(guest.folder, 'swap', 64 * mebibyte);
     host('mkswap', '-q', disk);
     await pod.plug('swap', disk, { driver: 'virtio-blk-pci', addr: '0x15' });
-    await agent.addSwap({ PCIPath: [0x15] });
-    const swaps = await shell(machine, 'cat /proc/swaps');
+    await guest.agent.addSwap({ PCIPath: [0x15] });
+    const swaps = await shell(guest.machine, 'cat /proc/swaps');
     assert.match(swaps, /^\/dev\/vdb +partition\s+65532/m);
-    await assert.rejects(agent.addSwap({ PCIPath: [0x15] }), /swaps to \/dev\/vdb already/);
-    await assert.rejects(agent.addSwapPath({ path: '/dev/vdb' }), /swaps to \/dev\/vdb already/);
-    await agent.memAgentMemcgSet({ swap: true, swappinessMax: 200 });
+    await assert.rejects(guest.agent.addSwap({ PCIPath: [0x15] }), /swaps to \/dev\/vdb already/);
+    await assert.rejects(guest.agent.addSwapPath({ path: '/dev/vdb' }), /swaps to \/dev\/vdb already/);
+    await guest.agent.memAgentMemcgSet({ swap: true, swappinessMax: 200 });
     await pod.until(`cat ${file(id, 'memory.swap.current')}`, (text) => Number(text) > held / 2);
-    await agent.memAgentMemcgSet({ disabled: true });
-    const { cgroupStats } = await agent.statsContainer({ containerId: id });
+    await guest.agent.memAgentMemcgSet({ disabled: true });
+    const { cgroupStats } = await guest.agent.statsContainer({ containerId: id });
     assert.ok((cgroupStats?.memoryStats?.swapUsage?.usage ?? 0n) > held / 2);
-    await agent.removeContainer({ containerId: id });
+    await guest.agent.removeContainer({ containerId: id });
   });
 
   it('makes free memory contiguous when it is told to', async () => {
-    const said = machine.line(/free memory was compacted|memory agent: /);
-    await agent.memAgentCompactSet({
+    const said = guest.machine.line(/free memory was compacted|memory agent: /);
+    await guest.agent.memAgentCompactSet({
       disabled: false,
       periodSecs: 1n,
       periodPsiPercentLimit: 100,
@@ -322,13 +312,13 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
       await said,
       /free memory was compacted.*"end":"done"|"end":"done".*free memory was compacted/,
     );
-    await agent.memAgentCompactSet({ disabled: true });
+    await guest.agent.memAgentCompactSet({ disabled: true });
   });
 
   it('gives the swap area back when the sandbox ends', async () => {
-    await agent.destroySandbox({});
-    assert.equal(await machine.ended, 0);
-    const end = machine.lines.join('\n');
+    await guest.agent.destroySandbox({});
+    assert.equal(await guest.machine.ended, 0);
+    const end = guest.machine.lines.join('\n');
     assert.match(end, /PID 1 ends with code 0; the machine is powered off/);
     assert.doesNotMatch(end, /could not take back/);
   });
