@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -70,4 +72,22 @@ describe('an agent that is stopped while it starts', () => {
       }
     });
   }
+});
+
+describe('an agent that is stopped', () => {
+  it('ends although somebody who has its log does not hang up', { timeout: 30_000 }, async () => {
+    const agent = await AgentProcess.start({
+      config: '[agent]\nlog_vport = 1025\n[api]\nallowed_endpoints = []\n',
+    });
+    const patience = setTimeout(() => agent.process.kill('SIGKILL'), 20_000);
+    const socket = connect(`${agent.socketPath}_1025`);
+    try {
+      await once(socket, 'readable');
+      assert.equal(await agent.stop(), 0);
+    } finally {
+      clearTimeout(patience);
+      socket.destroy();
+      await agent.dispose();
+    }
+  });
 });

@@ -36,6 +36,14 @@ function endWithoutReader(error: Error): void {
   process.exit(exitCode.wrongConfiguration);
 }
 
+/** How long a peer may take to read what it was sent last, once all has ended. */
+const farewellMs = 2_000;
+
+/** All has ended, and the process does when nothing is open any more. Who does not hang up must not keep it, or the machine. */
+function endWithoutPeers(): void {
+  setTimeout(() => process.exit(), farewellMs).unref();
+}
+
 async function serve(configuration: Configuration): Promise<number> {
   // Nothing has been made yet that would have to be taken back.
   onStopSignal(() => process.exit(exitCode.fine));
@@ -64,6 +72,7 @@ async function serve(configuration: Configuration): Promise<number> {
     if (isFirstProcess && onEnd === 'exit') log('warn', 'PID 1 cannot exit: on_end = "exit" powers off');
     notifyReady(syscalls);
     await agent.ended;
+    endWithoutPeers();
     // PID 1 powers off however it ends; who stops the agent under another init does not mean the machine.
     if (!isFirstProcess && onEnd === 'power-off' && !stopped) powerOff(syscalls, 'the sandbox has ended');
     return exitCode.fine;
