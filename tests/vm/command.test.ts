@@ -114,13 +114,24 @@ class Command {
   }
 }
 
-/** The process of QEMU that a process started. */
+/** The machine that a process started; QEMU is also asked whether it has KVM. */
 function machineOf(parent: number): number | undefined {
-  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').split(' ');
-  const found = children.find(
-    (pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('qemu'),
-  );
+  const children = contents(`/proc/${parent}/task/${parent}/children`).trim().split(' ');
+  const found = children.find((pid) => {
+    const [program = '', ...words] = contents(`/proc/${pid}/cmdline`).split('\0');
+    return program.startsWith('qemu') && words.includes('-kernel');
+  });
   return found === undefined ? undefined : Number(found);
+}
+
+/** Nothing of a process that has ended. */
+function contents(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
+    throw error;
+  }
 }
 
 async function until<T>(look: () => T | undefined): Promise<T> {

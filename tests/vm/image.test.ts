@@ -51,8 +51,11 @@ describe('the image that `npm run image` makes', { skip }, () => {
     // What is compressed lies beside what is unpacked, and the kernel gives the latter half of the rest.
     const more = Math.ceil((image.initrd.bytes * (1 - level19)) / 2 ** 20);
     const machine = await boot(image, join(folder, 'boot'), { bare: true, memory: 256 + more });
-    await machine.line(listening);
-    await machine.kill();
+    try {
+      await machine.line(listening);
+    } finally {
+      await machine.kill();
+    }
     const said = machine.lines.join('\n');
     assert.doesNotMatch(said, /unpacking failed/, 'all files are there');
     assert.doesNotMatch(said, /compiled again/, 'what the build compiled is taken');

@@ -79,7 +79,7 @@ export function openDoors(guest: RunningGuest): void {
       other.write('tty\n');
       const text = String(await bytesUntilEnd(one));
       assert.match(text, /^shell 42\r$/m);
-      assert.match(text, /kata-agent\.mjs/);
+      assert.match(text, /kata-agent\.[cm]js/);
       const terminal = /^\/dev\/pts\/\d+\r$/m;
       assert.notEqual(terminal.exec(text)?.[0], terminal.exec(await textUntil(other, terminal))?.[0]);
       other.destroy();
