@@ -12,6 +12,7 @@ export function run(command, args, options = {}) {
       `${command}: there is no such program in PATH (images are made on Debian, of its packages)`,
     );
   if (result.error !== undefined) throw new Error(`${command}: ${result.error.message}`);
+  if (result.signal !== null) throw new Error(`${command}: ended by ${result.signal}`);
   if (result.status !== 0)
     throw new Error(`${command} ${args.join(' ')}: ${String(result.stderr || result.stdout).trim()}`);
   return result.stdout;

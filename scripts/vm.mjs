@@ -74,6 +74,10 @@ async function main() {
 async function run() {
   const { config, memory, append, disks, share, console: log } = options;
   const image = await buildVmImage({ config, with: options.with, out: join(folder, 'image'), say });
+  if (wishes > 0) {
+    say('ended before the machine was booted');
+    return 1;
+  }
   say(`booting; the console is in ${relative(process.cwd(), log)}`);
   const begin = Date.now();
   machine = await startMachine({

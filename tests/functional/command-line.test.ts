@@ -24,10 +24,11 @@ interface Scripts {
   readonly takeOut: (out: string) => Promise<() => void>;
   readonly takeFolder: (folder: string, stop: () => void) => Promise<() => void>;
   readonly stopMachineIn: (folder: string) => Promise<boolean>;
+  readonly run: (command: string, args: readonly string[]) => string;
 }
 
 async function loadScripts(): Promise<Scripts> {
-  const modules = ['vm-options', 'vm-command', 'vm-control', 'image-out'].map(
+  const modules = ['vm-options', 'vm-command', 'vm-control', 'image-out', 'image-packages'].map(
     (name) => import(`${repository}scripts/${name}.mjs`) as Promise<Partial<Scripts>>,
   );
   return Object.assign({}, ...(await Promise.all(modules))) as Scripts;
@@ -178,6 +179,10 @@ describe('npm run image', () => {
       assert.ok(stderr.startsWith(says), stderr);
       assert.equal(status, 2);
     }
+  });
+
+  it('says of a program that a signal ended it', () => {
+    assert.throws(() => scripts.run('sh', ['-c', 'kill -INT $$']), /^Error: sh: ended by SIGINT$/);
   });
 
   it('names the program that is not there', () => {

@@ -117,3 +117,18 @@ test('a VMM that never answers costs no more than the timeout, and its socket is
     },
   );
 });
+
+test('what to look at when a socket is not there depends on whose socket it is', async () => {
+  const helpOf = async (kind: 'path' | 'hvsock'): Promise<string> => {
+    const path = '/nonexistent/s';
+    const address = kind === 'path' ? ({ kind, path } as const) : ({ kind, path, port: 1024 } as const);
+    const error = await dial(address, longMs).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof CommandError);
+    return error.help.join(' ');
+  };
+  assert.match(await helpOf('path'), /is the agent running, and is this its server_addr\?/);
+  assert.match(await helpOf('hvsock'), /is the VMM running, and is this the socket of its vsock device\?/);
+});

@@ -69,10 +69,12 @@ function connected(socket: Socket): Promise<void> {
 
 function helpFor(address: Address, error: unknown): readonly string[] {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT')
-    return ['There is no such socket: is the agent running, and is this its server_addr?'];
-  if (code === 'ECONNREFUSED')
-    return ['Nobody listens there: is the agent running, and is this its server_addr?'];
+  const question =
+    address.kind === 'hvsock'
+      ? 'is the VMM running, and is this the socket of its vsock device?'
+      : 'is the agent running, and is this its server_addr?';
+  if (code === 'ENOENT') return [`There is no such socket: ${question}`];
+  if (code === 'ECONNREFUSED') return [`Nobody listens there: ${question}`];
   if (code === 'ECONNRESET' && address.kind === 'vsock')
     return [
       'No program listens on that port, or it is not for this machine: see peers in its configuration.',
