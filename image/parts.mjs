@@ -118,12 +118,12 @@ export const bootModules = [
   'virtio_mem', // memory that grows, with enable_virtio_mem of Kata's runtimes
   'virtio_balloon', // memory that is given back
   'virtio_net',
-  'overlay',
-  'erofs',
 ];
 
 /** In the image, loaded by the kernel when something asks. */
 export const otherModules = [
+  'overlay', // the kernel asks for a file system when it is mounted
+  'erofs',
   'nfit', // volumes in persistent memory
   'nd_pmem',
   'dm_mod',

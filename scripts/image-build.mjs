@@ -10,7 +10,7 @@ import { cpioArchive } from './image-archive.mjs';
 import { cached, dependencyOf, resolvePackages, run, unpackPackages } from './image-packages.mjs';
 import { rootfsDisk, rootfsInitramfs } from './image-rootfs.mjs';
 import { compiledAgent } from './image-program.mjs';
-import { agentPath, guestTree, programs } from './image-tree.mjs';
+import { bundleWrapper, guestTree, programs } from './image-tree.mjs';
 
 /** What `--with` knows beside the optional parts. */
 const loopback = 'loopback';
@@ -88,7 +88,7 @@ export async function buildImage({
     join(out, 'vmlinuz'),
     readFileSync(join(kernelFiles.folder, 'boot', `vmlinuz-${release}`)),
   );
-  place(join(out, 'kata-agent'), tree.find(({ path }) => path === agentPath).data, 0o755);
+  place(join(out, 'kata-agent'), bundleWrapper(), 0o755);
   const initrd = place(join(out, 'initrd'), compressed);
   const disks = disk === undefined ? [] : [{ ...place(join(out, 'root.erofs'), disk.disk), hash: disk.hash }];
   const manifest = {

@@ -6,6 +6,7 @@ import { bootModules, loopbackModule, otherModules } from '../image/parts.mjs';
 import { moduleFiles } from './image-modules.mjs';
 import { guestNode } from './image-node.mjs';
 import { run } from './image-packages.mjs';
+import { firstFile } from './image-program.mjs';
 import { wrapperProgram } from './image-wrapper.mjs';
 
 const libraryFolders = [`/usr/lib/${architecture.triplet}`, '/usr/lib', '/usr/lib64'];
@@ -13,7 +14,12 @@ const node = '/usr/bin/node';
 const home = '/usr/lib/kata-agent';
 
 /** The wrapper, where Kata has its agent. */
-export const agentPath = '/usr/bin/kata-agent';
+const agentPath = '/usr/bin/kata-agent';
+
+/** The wrapper for an image that somebody else made, and that has the bundle (docs/existing-image.md). */
+export function bundleWrapper() {
+  return wrapperProgram([node, join(home, 'kata-agent.mjs')]);
+}
 
 /** Folders that are empty in the image, for what is mounted or written there. */
 const emptyFolders = ['/proc', '/sys', '/dev', '/run', '/tmp', '/root', '/var', '/etc/kata-agent', '/.root'];
@@ -58,7 +64,7 @@ export function guestTree({
     const data = readFileSync(join(koffi, name));
     add({ path: join(home, 'node_modules', name), data, mode: 0o644, part: 'agent' });
   }
-  const wrapper = wrapperProgram([node, join(home, 'kata-agent.mjs'), ...agentArguments]);
+  const wrapper = wrapperProgram([node, join(home, firstFile), ...agentArguments]);
   add({ path: agentPath, data: wrapper, mode: 0o755, part: 'agent' });
   add({ path: '/init', link: 'usr/bin/kata-agent', part: 'agent' });
   add({ path: '/usr/sbin/init', link: '../bin/kata-agent', part: 'agent' });

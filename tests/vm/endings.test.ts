@@ -16,7 +16,7 @@ import {
 } from './machine.js';
 
 const skip = whyNoMachine() ?? false;
-const agent = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.mjs'];
+const agent = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.cjs'];
 
 function configuration(text: string): ImageFile {
   return { path: '/etc/kata-agent/config.toml', data: Buffer.from(text), mode: 0o644 };

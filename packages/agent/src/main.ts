@@ -1,5 +1,8 @@
 // What a guest needs is begun before the rest of the program is so much as read: the kernel loads its modules meanwhile.
 import { beFirstProcess } from './init/first-process.js';
+import { holdOptimizer } from './optimizer.js';
+
+holdOptimizer();
 
 const ready = process.pid === 1 ? beFirstProcess() : Promise.resolve();
 

@@ -117,6 +117,7 @@ export async function startAgent(
       ending.last(`listener ${name}`, () => listener.close());
       log('info', 'listening', { listener: name, address, served: policy.served(name).length });
     }
+    guest.askRuntime();
     ending.ready();
     return { ended: ending.done };
   } catch (error) {

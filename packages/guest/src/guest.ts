@@ -63,8 +63,7 @@ export class Guest {
   }
 
   /**
-   * Goes on with what an agent had made that was killed, and takes back what it had not finished. Then asks the runtime for
-   * its version and what it can. In a slow guest the answer takes half a second: who needs it waits, and nobody else.
+   * Goes on with what an agent had made that was killed, and takes back what it had not finished.
    */
   static async open(options: GuestOptions): Promise<Guest> {
     const context = openContext(options);
@@ -77,12 +76,19 @@ export class Guest {
         call: undefined,
       });
       await recover(guest);
-      void context.capabilities();
       return guest;
     } catch (error) {
       context.reaper.stop();
       throw error;
     }
+  }
+
+  /**
+   * Asks the OCI runtime for its version and what it can, before a call needs to know. In a slow guest the answer takes half
+   * a second: who needs it waits, and nobody else. Not asked for earlier: an agent that starts has the processors for itself.
+   */
+  askRuntime(): void {
+    void this.context.capabilities();
   }
 
   /** Runs a task that changes the sandbox or a container, after those that were asked for before. */

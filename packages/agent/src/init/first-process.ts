@@ -15,7 +15,7 @@ export interface FirstProcess {
   readonly mountGuest: (syscalls: Syscalls) => void;
   readonly endOnPanic: () => Complaint;
   readonly loadModules: () => Promise<Complaint>;
-  readonly raiseLoopback: () => Promise<Complaint>;
+  readonly raiseLoopback: () => Complaint;
   /** Told what is missing and does not keep the agent from starting. */
   readonly warn: (text: string) => void;
   readonly onExit: (end: (code: number) => void) => void;
@@ -29,8 +29,8 @@ export interface FirstProcess {
  * itself: that is a panic, and the kernel is told to make an end of it. Before /proc is mounted only `panic=1` on the
  * kernel's line can do so.
  *
- * Resolves when the kernel's modules are loaded and the network is up: that goes on beside this program, which has half of
- * its own start before it.
+ * Resolves when the kernel's modules are loaded: that goes on beside this program, which has half of its own start before
+ * it.
  */
 export function beFirstProcess(guest: FirstProcess = realGuest()): Promise<void> {
   const { syscalls } = guest;
@@ -42,7 +42,9 @@ export function beFirstProcess(guest: FirstProcess = realGuest()): Promise<void>
     if (complaint !== undefined) guest.warn(complaint);
   };
   complain(guest.endOnPanic());
-  return Promise.all([guest.loadModules(), guest.raiseLoopback()]).then((all) => all.forEach(complain));
+  const loaded = guest.loadModules().then(complain);
+  complain(guest.raiseLoopback());
+  return loaded;
 }
 
 function realGuest(): FirstProcess {

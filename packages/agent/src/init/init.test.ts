@@ -14,6 +14,7 @@ import {
 } from '@kata-agent/linux';
 import { beFirstProcess, type FirstProcess } from './first-process.js';
 import { guestMounts, mountGuest } from './guest-mounts.js';
+import { raiseLoopback } from './loopback.js';
 import { loadModule, startLoadingModules, wantedModules } from './modules.js';
 import { notifyReady } from './notify.js';
 import { endOnPanic } from './panic.js';
@@ -35,7 +36,7 @@ function recorded(changes: Partial<FirstProcess> = {}): {
     mountGuest: () => order.push('mounts'),
     endOnPanic: () => void order.push('panic'),
     loadModules: async () => void order.push('modules'),
-    raiseLoopback: async () => void order.push('loopback'),
+    raiseLoopback: () => void order.push('loopback'),
     warn: (text) => order.push(`warning: ${text}`),
     onExit: (given) => {
       order.push('exit hook');
@@ -80,10 +81,10 @@ describe('PID 1', () => {
   it('says what is missing and goes on', async () => {
     const { guest, order } = recorded({
       loadModules: async () => 'no vsock',
-      raiseLoopback: async () => 'no ip',
+      raiseLoopback: () => 'no lo',
     });
     await beFirstProcess(guest);
-    assert.deepEqual(order.slice(-2), ['warning: no vsock', 'warning: no ip']);
+    assert.deepEqual(order.slice(-2), ['warning: no lo', 'warning: no vsock']);
   });
 
   it('is ready once all is loaded, and does not stand still until then', async () => {
@@ -96,6 +97,19 @@ describe('PID 1', () => {
     await ready;
     assert.equal(order.at(-1), 'ready');
   });
+});
+
+it('the loopback interface is brought up by its flags, and keeps the others', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-loopback-'));
+  try {
+    const flags = join(folder, 'flags');
+    writeFileSync(flags, '0x8\n');
+    assert.equal(raiseLoopback(flags), undefined);
+    assert.equal(readFileSync(flags, 'utf8'), '0x9\n');
+    assert.match(raiseLoopback(join(folder, 'none', 'flags')) ?? '', /stays down: ENOENT/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe('the mounts of a guest', () => {
