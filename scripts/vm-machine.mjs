@@ -14,7 +14,7 @@ import { Qmp } from './vm-qmp.mjs';
 import { spawnTied } from './vm-spawn.mjs';
 import { startTpm } from './vm-tpm.mjs';
 
-const { command: program, machine, console: serialPort } = architecture.qemu;
+const { command: program, machine, console: serialPort, processor } = architecture.qemu;
 
 /** Where Debian has it; it is in no PATH. */
 const virtiofsd = '/usr/libexec/virtiofsd';
@@ -49,15 +49,16 @@ export async function startMachine({
   const key = randomBytes(keyBytes / 2).toString('hex');
   const tpm = tpmState === undefined ? undefined : await startTpm(folder, tpmState);
   const sharing = share === undefined ? undefined : await startSharing(folder, share);
+  const accel = accelerator();
   const qemu = spawnTied(
     program,
     [
-      ['-machine', machine, '-accel', accelerator(), '-cpu', 'max', '-smp', '2', '-m', String(memory)],
+      ['-machine', machine, '-accel', accel, '-cpu', processor[accel], '-smp', '2', '-m', String(memory)],
       ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
       ['-qmp', `unix:${qmpSocket(folder)},server=on,wait=off`],
       ['-kernel', kernel, '-initrd', initrd],
       ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...append].join(' ')],
-      ['-netdev', ['user', 'id=net', ...forwardOptions(forward)].join(',')],
+      ['-netdev', ['user', 'id=net', 'restrict=on', ...forwardOptions(forward)].join(',')],
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
       forward.length > 0 ? keyArguments(folder, key) : [],
       disks.flatMap((file, index) => [

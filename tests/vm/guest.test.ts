@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { create } from '@bufbuild/protobuf';
@@ -78,6 +78,20 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
       stranger.end(words);
       const answer: unknown[] = await stranger.toArray();
       assert.equal(answer.length, 0, words);
+    }
+  });
+
+  it('reaches nothing of the machine that it runs on', async () => {
+    const server = createServer((socket) => socket.end('HTTP/1.0 200 OK\r\n\r\nreached'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const { port } = server.address() as AddressInfo;
+      // 10.0.2.2 is what QEMU has for this machine.
+      const line = `wget -q -O - http://10.0.2.2:${String(port)}/ 2>&1 || busybox true`;
+      assert.doesNotMatch(await shell(guest.machine, `busybox ${line}`), /reached/);
+    } finally {
+      server.close();
     }
   });
 
