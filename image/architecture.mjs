@@ -10,7 +10,15 @@ const architectures = {
       path: '/usr/lib64/ld-linux-x86-64.so.2',
       link: '../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2',
     },
-    qemu: { package: 'qemu-system-x86', command: 'qemu-system-x86_64', machine: 'pc', console: 'ttyS0' },
+    qemu: {
+      package: 'qemu-system-x86',
+      command: 'qemu-system-x86_64',
+      machine: 'pc',
+      console: 'ttyS0',
+      // An emulated processor that says that it copies and clears fast by bytes (ERMS, FSRM) is asked to, and does it byte by
+      // byte: a boot takes a tenth longer.
+      processor: { kvm: 'max', tcg: 'max,erms=off,fsrm=off' },
+    },
   },
   arm64: {
     kernelPackage: 'linux-image-cloud-arm64',
@@ -21,6 +29,7 @@ const architectures = {
       command: 'qemu-system-aarch64',
       machine: 'virt',
       console: 'ttyAMA0',
+      processor: { kvm: 'max', tcg: 'max' },
     },
   },
 };
