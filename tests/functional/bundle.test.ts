@@ -51,6 +51,16 @@ function leftOut(out: string): readonly string[] {
   return /left out: (.*)/.exec(versionOf(out))?.[1]?.split(', ') ?? [];
 }
 
+it('the client runs from any folder, and tells the version of its package', async () => {
+  const { bundleClient } = (await import(`${repository}scripts/bundle-programs.mjs`)) as {
+    readonly bundleClient: (folder: string) => Promise<{ readonly file: string }>;
+  };
+  const { file } = await bundleClient(join(folder, 'client'));
+  const manifest: unknown = JSON.parse(readFileSync(`${repository}packages/ctl/package.json`, 'utf8'));
+  const { stdout, stderr } = node(file, '--version');
+  assert.equal(stdout, `${(manifest as { readonly version: string }).version}\n`, stderr);
+});
+
 describe('a bundle that has everything', () => {
   let out = '';
   before(() => {
