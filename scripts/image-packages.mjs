@@ -4,9 +4,10 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Runs a program to its end and answers its stdout; throws with what it said when it fails. */
+/** Runs a program to its end and answers its stdout, in English; throws with what it said when it fails. */
 export function run(command, args, options = {}) {
-  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 256 << 20, ...options });
+  const env = { ...process.env, LC_ALL: 'C' };
+  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 256 << 20, env, ...options });
   if (result.error?.code === 'ENOENT')
     throw new Error(
       `${command}: there is no such program in PATH (images are made on Debian, of its packages)`,

@@ -181,6 +181,17 @@ describe('npm run image', () => {
     }
   });
 
+  it('reads what programs say in English, whatever language its user has', () => {
+    const before = process.env['LC_ALL'];
+    process.env['LC_ALL'] = 'de_DE.UTF-8';
+    try {
+      assert.equal(scripts.run('sh', ['-c', 'echo "$LC_ALL"']), 'C\n');
+    } finally {
+      if (before === undefined) delete process.env['LC_ALL'];
+      else process.env['LC_ALL'] = before;
+    }
+  });
+
   it('says of a program that a signal ended it', () => {
     assert.throws(() => scripts.run('sh', ['-c', 'kill -INT $$']), /^Error: sh: ended by SIGINT$/);
   });
