@@ -74,7 +74,6 @@ async function serve(configuration: Configuration): Promise<number> {
     releaseOptimizer();
     notifyReady(syscalls);
     await agent.ended;
-    endWithoutPeers();
     // PID 1 powers off however it ends; who stops the agent under another init does not mean the machine.
     if (!isFirstProcess && onEnd === 'power-off' && !stopped) powerOff(syscalls, 'the sandbox has ended');
     return exitCode.fine;
@@ -83,6 +82,8 @@ async function serve(configuration: Configuration): Promise<number> {
     if (!(error instanceof CannotApply)) throw error;
     log('fatal', error.message);
     return exitCode.cannotApply;
+  } finally {
+    endWithoutPeers();
   }
 }
 
