@@ -6,15 +6,24 @@ import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
-import { boot, scripts, shell, whyNoMachine } from './machine.js';
+import { boot, type ImageFile, imageOf, scripts, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
 const skip = whyNoMachine() ?? false;
 const shared = '/run/kata-containers/shared/containers';
 
-function fileOf(path: string, source: string, mode: number): object {
-  return { path, data: readFileSync(join(repository, source)), mode };
-}
+const guide = (name: string): Buffer => readFileSync(join(repository, 'image', 'busybox', name));
+const added = (path: string, data: Buffer, mode = 0o755): ImageFile => ({
+  path: `/added/${path}`,
+  data,
+  mode,
+});
+
+/** Puts what is added over the folder /etc of a disk that stays as it is. */
+const addition = `$bb mkdir /added-etc
+$bb mount -t tmpfs -o mode=755 etc /added-etc
+$bb cp -a /root/etc/. /added/. /added-etc/
+$bb mount -o move /added-etc /root/etc`;
 
 /** The relay as one more process of this init, and on the console what each of its processes finds in its environment. */
 const relay = [
@@ -25,24 +34,19 @@ const relay = [
 
 describe('a guest whose init is busybox', { skip }, () => {
   const guest = runningGuest('init', async (folder) => {
-    const inittab = `${readFileSync(join(repository, 'image/busybox/inittab'), 'utf8')}${relay}\n`;
-    const image = await scripts.buildVmImage({
-      config: join(repository, 'examples', 'start.toml'),
-      rootfs: true,
-      files: [
-        { path: '/etc/inittab', data: Buffer.from(inittab) },
-        fileOf('/etc/init.d/guest', 'image/busybox/guest', 0o755),
-        fileOf('/etc/init.d/agent', 'image/busybox/agent', 0o755),
-      ],
-      out: join(repository, 'build', 'vm-tests', 'busybox-init'),
-      say: () => undefined,
-    });
+    const image = await imageOf('busybox-init', { rootfs: true });
     // In the small initramfs, which opens the disk: another program than the agent is the first in it.
-    const first = readFileSync(join(repository, 'image/rootfs-init.sh'), 'utf8');
-    const hooked = first.replace(/^exec .*$/m, 'exec $bb switch_root /root /bin/busybox init');
-    const script = `#!/bin/busybox sh
-${hooked}`;
-    const overlay = [{ path: '/init', data: Buffer.from(script), mode: 0o755 }];
+    const opens = readFileSync(join(repository, 'image/rootfs-init.sh'), 'utf8');
+    const next = `${addition}\nexec $bb switch_root /root /bin/busybox init`;
+    const first = `#!/bin/busybox sh\n${opens.replace(/^exec .*$/m, () => next)}`;
+    const config = readFileSync(join(repository, 'examples', 'start.toml'), 'utf8');
+    const overlay = [
+      { path: '/init', data: Buffer.from(first), mode: 0o755 },
+      added('inittab', Buffer.concat([guide('inittab'), Buffer.from(`${relay}\n`)]), 0o644),
+      added('init.d/guest', guide('guest')),
+      added('init.d/agent', guide('agent')),
+      added('kata-agent/config.toml', Buffer.from(scripts.withRelay(config)), 0o644),
+    ];
     const share = join(folder, 'share');
     makeRootfs(share);
     const disks = image.disks.map(({ path }) => path);
@@ -52,7 +56,10 @@ ${hooked}`;
 
   it('has the agent as a child, with what it needs and without what it does not', async () => {
     assert.match(await shell(guest.machine, 'cat /proc/1/cmdline'), /^\/bin\/busybox\0?init|^init/);
-    const found = await shell(guest.machine, `cd /proc; busybox grep -l 'kata-agent[.][cm]js' [0-9]*/cmdline`);
+    const found = await shell(
+      guest.machine,
+      `cd /proc; busybox grep -l 'kata-agent[.][cm]js' [0-9]*/cmdline`,
+    );
     const [, pid] = /^(\d+)\/cmdline\n$/.exec(found) ?? assert.fail(`one agent: ${found}`);
     assert.notEqual(pid, '1');
     assert.equal((await shell(guest.machine, `cat /proc/${pid}/environ`)).trim(), '');

@@ -78,6 +78,8 @@ interface Scripts {
   readonly bundleForGuest: (script: string, outfile: string) => Promise<void>;
   readonly developerHome: string;
   readonly firstProgram: string;
+  /** A configuration as the relay needs it. */
+  readonly withRelay: (text: string) => string;
   readonly startMachine: (options: object) => Promise<Machine>;
   readonly cpioArchive: (entries: readonly object[]) => Buffer;
   readonly wrapperProgram: (argv: readonly string[]) => Buffer;
@@ -128,11 +130,8 @@ export async function imageOf(name: string, options: ImageOptions): Promise<Imag
   return scripts.buildVmImage({ ...options, out, say: () => undefined });
 }
 
-/**
- * One processor, as Kata's runtimes give a guest by default, since two files are tested at a time on machines that have two.
- * Where one is emulated, a copy byte by byte, which the kernel prefers on those with ERMS and FSRM, costs that for each byte.
- */
-const processor = ['-smp', '1', '-cpu', 'max,erms=off,fsrm=off'];
+/** As Kata's runtimes give a guest by default; and two files are tested at a time, on machines that have two. */
+const oneProcessor = ['-smp', '1'];
 
 /** Boots an image. An overlay is one more archive behind the image's own, which the kernel unpacks over it. */
 export async function boot(image: Image, folder: string, options: BootOptions = {}): Promise<Machine> {
@@ -147,7 +146,7 @@ export async function boot(image: Image, folder: string, options: BootOptions = 
   }
   return scripts.startMachine({
     ...others,
-    args: [...processor, ...args],
+    args: [...oneProcessor, ...args],
     kernel: image.kernel.path,
     initrd,
     append: [...(bare ? [] : [`rdinit=${scripts.firstProgram}`]), ...append],
