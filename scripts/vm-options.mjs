@@ -24,7 +24,7 @@ export const usage = `npm run vm [-- OPTIONS] [COMMAND…]
   --stop             ends the machine that runs in the folder, from another terminal
   --help
 COMMAND is run once the agent listens, with KATA_AGENT_ADDRESS set, and the machine ends with it. Without one it runs
-until Ctrl-C or --stop; a second Ctrl-C pulls the plug. The exit code is COMMAND's (127 when there is none of that name,
+until Ctrl-C or --stop; a second one pulls the plug. The exit code is COMMAND's (127 when there is none of that name,
 128 and its number for a signal), 0 without one, 1 when no machine comes up or none is there to stop, 2 for wrong use.
 Example: npm run vm -- npx kata-agent-ctl check`;
 
