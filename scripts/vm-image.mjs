@@ -30,7 +30,7 @@ export async function buildVmImage({
   if (config !== undefined) {
     const text = readFileSync(config, 'utf8');
     adapted = join(out, 'config.toml');
-    writeFileSync(adapted, asItIs ? text : withRelay(text));
+    writeFileSync(adapted, asItIs ? text : withRelay(text, config));
   }
   return buildImage({
     ...rest,
@@ -43,10 +43,12 @@ export async function buildVmImage({
 }
 
 /** The document with a listener that the relay may use as well as the host. */
-export function withRelay(text) {
+export function withRelay(text, name = 'the configuration') {
   if (/^\[\[listener\]\]/m.test(text)) {
     if (/cid:1"|"any"/.test(text)) return text;
-    throw new Error('the relay comes from CID 1: add "cid:1" to the peers of a [[listener]] on port 1024');
+    throw new Error(
+      `${name}: no [[listener]] lets the relay of npm run vm in: add "cid:1" to the peers of the one on port ${agentPort}`,
+    );
   }
   const peers = JSON.stringify(['host', 'cid:1']);
   const listener = `[[listener]]\nname = "host"\naddress = "vsock://-1:${agentPort}"\npeers = ${peers}\n`;

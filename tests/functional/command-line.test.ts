@@ -24,11 +24,12 @@ interface Scripts {
   readonly takeOut: (out: string) => Promise<() => void>;
   readonly takeFolder: (folder: string, stop: () => void) => Promise<() => void>;
   readonly stopMachineIn: (folder: string) => Promise<boolean>;
+  readonly withRelay: (text: string, name: string) => string;
   readonly run: (command: string, args: readonly string[]) => string;
 }
 
 async function loadScripts(): Promise<Scripts> {
-  const modules = ['vm-options', 'vm-command', 'vm-control', 'image-out', 'image-packages'].map(
+  const modules = ['vm-image', 'vm-options', 'vm-command', 'vm-control', 'image-out', 'image-packages'].map(
     (name) => import(`${repository}scripts/${name}.mjs`) as Promise<Partial<Scripts>>,
   );
   return Object.assign({}, ...(await Promise.all(modules))) as Scripts;
@@ -89,6 +90,21 @@ describe('the options of npm run vm', () => {
         (error: unknown) => error instanceof Error && says.test(error.message),
         words.join(' '),
       );
+  });
+});
+
+describe('the configuration of npm run vm', () => {
+  const listener = (peers: string): string =>
+    `[[listener]]\naddress = "vsock://-1:1024"\npeers = [${peers}]\n`;
+
+  it('lets the relay in, or is named', () => {
+    assert.match(scripts.withRelay('[api]\n', 'c.toml'), /^\[api\]\n[^]*peers = \["host","cid:1"\]\n$/);
+    const own = listener('"host", "cid:1"');
+    assert.equal(scripts.withRelay(own, 'c.toml'), own);
+    assert.throws(
+      () => scripts.withRelay(listener('"host"'), 'c.toml'),
+      /^Error: c\.toml: no \[\[listener\]\] lets the relay of npm run vm in: add "cid:1" to the peers/,
+    );
   });
 });
 
