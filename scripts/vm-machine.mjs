@@ -47,7 +47,7 @@ export async function startMachine({
   const log = copy === undefined ? undefined : createWriteStream(copy, { fd: openSync(copy, 'w') });
   const folder = mkdtempSync(join(tmpdir(), 'kata-vm-'));
   const key = randomBytes(keyBytes / 2).toString('hex');
-  const tpm = tpmState === undefined ? undefined : await startTpm(folder, tpmState);
+  const tpm = tpmState === undefined ? undefined : await tpmOf(folder, tpmState);
   const sharing = share === undefined ? undefined : await startSharing(folder, share);
   const accel = accelerator();
   const qemu = spawnTied(
@@ -215,6 +215,15 @@ function keyArguments(folder, key) {
 
 function qmpSocket(folder) {
   return join(folder, 'qmp.sock');
+}
+
+async function tpmOf(folder, state) {
+  try {
+    return await startTpm(folder, state);
+  } catch (error) {
+    rmSync(folder, { recursive: true });
+    throw error;
+  }
 }
 
 /** virtiofsd reads and writes the guest's memory, so it is shared. */

@@ -1,6 +1,6 @@
 // A TPM in software for a virtual machine.
 import { once } from 'node:events';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,19 +13,19 @@ import { spawnTied } from './vm-spawn.mjs';
  */
 export async function startTpm(folder, state) {
   if (!inPath('swtpm')) throw new Error('there is no swtpm: install the package swtpm');
-  mkdirSync(state, { recursive: true });
+  mkdirSync(state, { recursive: true, mode: 0o700 });
   const socket = join(folder, 'tpm.sock');
-  const log = join(folder, 'swtpm.log');
   const child = spawnTied(
     'swtpm',
     [
-      ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--log', `file=${log}`],
+      // Not by its path, in which it would take a comma for the end.
+      ['socket', '--tpm2', '--tpmstate', 'dir=.', '--log', `file=${join(folder, 'swtpm.log')}`],
       ['--ctrl', `type=unixio,path=${socket}`],
     ].flat(),
-    { stdio: 'ignore' },
+    { cwd: state, stdio: ['ignore', 'ignore', 'inherit'] },
   );
   while (!(await listens(socket))) {
-    if (child.exitCode !== null) throw new Error(`swtpm did not start: ${readFileSync(log, 'utf8')}`);
+    if (child.exitCode !== null) throw new Error(`swtpm did not start, with its keys in ${state}`);
     await pause(10);
   }
   return {
