@@ -14,7 +14,7 @@ import { Qmp } from './vm-qmp.mjs';
 import { spawnTied } from './vm-spawn.mjs';
 import { startTpm } from './vm-tpm.mjs';
 
-const { command: program, machine, console: serialPort, processor } = architecture.qemu;
+const { command: program, machine, console: serialPort, processor, words } = architecture.qemu;
 
 /** Where Debian has it; it is in no PATH. */
 const virtiofsd = '/usr/libexec/virtiofsd';
@@ -57,7 +57,7 @@ export async function startMachine({
       ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
       ['-qmp', `unix:${qmpSocket(folder)},server=on,wait=off`],
       ['-kernel', kernel, '-initrd', initrd],
-      ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...append].join(' ')],
+      ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...words, ...append].join(' ')],
       ['-netdev', ['user', 'id=net', 'restrict=on', ...forwardOptions(forward)].join(',')],
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
       forward.length > 0 ? keyArguments(folder, key) : [],
