@@ -99,6 +99,7 @@ export async function buildImage({
     ...(disk === undefined ? {} : { root: disks[0].sha256, rootHash: disk.hash }),
     content,
     node: process.version,
+    parts: digestsByPart(tree),
     packages: packages.map(({ file, sha256: digest }) => `${file} ${digest}`),
   };
   writeFileSync(join(out, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -130,6 +131,13 @@ function sizesByPart(tree) {
   return [...sizes]
     .map(([part, size]) => ({ part, ...size, reason: reasons.get(part) }))
     .sort((a, b) => b.bytes - a.bytes);
+}
+
+/** Of each part its files' digest: where two images differ, these say in what. */
+export function digestsByPart(tree) {
+  const names = [...new Set(tree.map(({ part }) => part))].sort((a, b) => (a < b ? -1 : 1));
+  const digestOf = (name) => sha256(cpioArchive(tree.filter(({ part }) => part === name)));
+  return Object.fromEntries(names.map((name) => [name, digestOf(name)]));
 }
 
 function sha256(data) {

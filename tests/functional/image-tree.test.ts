@@ -10,6 +10,10 @@ const { writeTree } = (await import(`${repository}scripts/image-rootfs.mjs`)) as
   readonly writeTree: (tree: readonly object[], folder: string) => void;
 };
 
+const { digestsByPart } = (await import(`${repository}scripts/image-build.mjs`)) as {
+  readonly digestsByPart: (tree: readonly object[]) => Readonly<Record<string, string>>;
+};
+
 const folder = mkdtempSync(join(tmpdir(), 'kata-tree-'));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -51,4 +55,22 @@ it('the files of a disk have their own modes, whoever builds it', () => {
   assert.deepEqual(modes('careful', 0o077, 0o700), expected);
   assert.deepEqual(modes('open', 0, 0o700), expected);
   assert.deepEqual(modes('of a group', 0o002, 0o2770), expected, 'folders that inherit their group');
+});
+
+it('the digest of a part is that of its files, their modes and names, in whatever order they come', () => {
+  const agent = { path: '/usr/bin/agent', data: Buffer.from('x'), mode: 0o755, part: 'agent' };
+  const node = { path: '/usr/bin/node', data: Buffer.from('y'), mode: 0o755, part: 'node' };
+  const link = { path: '/init', link: 'usr/bin/agent', part: 'agent' };
+  const before = digestsByPart([agent, node, link]);
+  assert.deepEqual(Object.keys(before), ['agent', 'node']);
+  assert.deepEqual(digestsByPart([link, node, agent]), before);
+  for (const changed of [
+    { ...agent, data: Buffer.from('z') },
+    { ...agent, mode: 0o700 },
+    { ...agent, path: '/x' },
+  ]) {
+    const after = digestsByPart([changed, node, link]);
+    assert.notEqual(after['agent'], before['agent']);
+    assert.equal(after['node'], before['node']);
+  }
 });
