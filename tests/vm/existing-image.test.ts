@@ -17,7 +17,7 @@ import {
   followGuide,
   unitFromHost,
 } from './existing-image.js';
-import { agentIn, listening, type Machine, shell, whyNoMachine } from './machine.js';
+import { agentIn, listening, type Machine, serves, shell, whyNoMachine } from './machine.js';
 
 const skip =
   process.env['EXISTING_IMAGE'] === undefined
@@ -102,7 +102,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
       ],
       args: unitFromHost('proof.service', '[Service]\nExecStart=/usr/bin/true\n'),
     });
-    await machine.line(listening);
+    await serves(machine);
     ({ agent, channel } = await agentIn(machine));
   });
 
@@ -201,7 +201,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
   it('is switched off by systemd when the agent dies, though a container runs', async () => {
     const args = unitFromHost('proof.service', '[Service]\nExecStart=/usr/bin/true\n');
     machine = await start({ args });
-    await machine.line(listening);
+    await serves(machine);
     ({ agent, channel } = await agentIn(machine));
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     await runContainer('three', ['sleep', '1000']);
@@ -233,7 +233,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     count += 1;
     const options = { config: locked, disks: [containerDisk()], movesRoot: true };
     machine = await bootAsInitrd(image, join(folder, String(count)), options);
-    await machine.line(listening);
+    await serves(machine);
     ({ agent, channel } = await agentIn(machine));
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     await runContainer('four', ['echo', 'from an initrd']);
@@ -246,7 +246,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     count += 1;
     const options = { config: locked, disks: [containerDisk()], movesRoot: false };
     machine = await bootAsInitrd(image, join(folder, String(count)), options);
-    await machine.line(listening);
+    await serves(machine);
     ({ agent, channel } = await agentIn(machine));
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     await assert.rejects(runContainer('five', ['true']), /pivot_root/);

@@ -14,6 +14,7 @@ import {
   type ImageFile,
   listening,
   type Machine,
+  serves,
   shell,
   stop,
   whyNoMachine,
@@ -59,7 +60,7 @@ describe('a guest whose Node.js does not serve vsock, by the guide', { skip }, (
     writeFileSync(config, guideBlocks(heading, 'toml').join(''));
     const image = await imageOf('socat', { config, asItIs: true });
     machine = await boot(image, folder, { overlay: await socat() });
-    await machine.line(listening);
+    await serves(machine);
     const [command = ''] = guideBlocks(heading, 'sh');
     await shell(machine, `${command.trim().replace('socat', 'socat1')} > /dev/console 2>&1 &`);
     ({ agent, channel } = await agentIn(machine));
