@@ -173,6 +173,8 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
       return;
     }
     if (during === 'destroy') {
+      // Answered when the runtime has said what it can: until then a process of it comes and goes.
+      await agent.getGuestDetails({});
       nothingIsLeft();
       return;
     }
