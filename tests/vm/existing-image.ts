@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { repository } from '../harness/repository.js';
 import { boot, type Image, type ImageFile, imageOf, type Machine } from './machine.js';
 
@@ -39,6 +39,11 @@ export async function followGuide(folder: string): Promise<ExistingImage> {
   return { work, disk: join(work, 'kata.img'), line, said, standIn };
 }
 
+/** The relay, which is made beside the image that it is for. */
+function relayOf(image: Image): Buffer {
+  return readFileSync(join(dirname(image.kernel.path), 'relay.mjs'));
+}
+
 interface ExistingBoot {
   readonly config: string;
   readonly append?: readonly string[];
@@ -74,7 +79,7 @@ export async function bootExisting(
   return boot(standIn, folder, {
     overlay: [
       { path: '/init', data: Buffer.from(first.replace(/^init=/m, `${additions}init=`)), mode: 0o755 },
-      added('relay.mjs', readFileSync(join(repository, 'build/vm-tests/existing/relay.mjs'))),
+      added('relay.mjs', relayOf(standIn)),
       added('relay.service', Buffer.from(relayUnit)),
       added('config.toml', Buffer.from(options.config)),
     ],
@@ -127,10 +132,7 @@ export async function bootAsInitrd(
     overlay: [
       file('/init', init, 0o755),
       file('/initrd-init', readFileSync(join(repository, 'image/systemd/initrd-init.sh')), 0o755),
-      file(
-        '/usr/lib/kata-agent/relay.mjs',
-        readFileSync(join(repository, 'build/vm-tests/existing/relay.mjs')),
-      ),
+      file('/usr/lib/kata-agent/relay.mjs', relayOf(standIn)),
       file(`${units}/relay.service`, relayUnit.replaceAll('/run/relay/', '/usr/lib/kata-agent/')),
       file(`${units}/kata-containers.target.d/relay.conf`, relayWanted),
       file('/etc/kata-agent/config.toml', options.config),

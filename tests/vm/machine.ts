@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
@@ -124,9 +124,12 @@ export function whyNoMachine(): string | undefined {
   return `missing: ${missing.join(', ')}`;
 }
 
+/** Two test files run at a time, each in a process of its own: what one of them boots, the other must not build anew. */
+const images = join(repository, 'build', 'vm-tests', basename(process.argv[1] ?? '', '.test.js'));
+
 /** An image in a folder of its own below build/, made of what is cached there. */
 export async function imageOf(name: string, options: ImageOptions): Promise<Image> {
-  const out = join(repository, 'build', 'vm-tests', name);
+  const out = join(images, name);
   return scripts.buildVmImage({ ...options, out, say: () => undefined });
 }
 
