@@ -31,9 +31,12 @@ if (files.length === 0) {
   console.error(`no test file matches ${filters.join(' ')}`);
   process.exit(2);
 }
+/** Whatever waits for longer waits for ever. No test is judged by it. */
+const hangsMs = 20 * 60_000;
+
 const result = spawnSync(
   process.execPath,
-  ['--enable-source-maps', '--test', '--test-concurrency=2', ...files],
+  ['--enable-source-maps', '--test', '--test-concurrency=2', `--test-timeout=${hangsMs}`, ...files],
   {
     cwd: root,
     stdio: 'inherit',

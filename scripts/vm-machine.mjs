@@ -110,6 +110,8 @@ class Machine extends EventEmitter {
   #folder;
   #key;
   #ports = new Map();
+  /** It is off, and its console's last line is read. */
+  #over = false;
 
   constructor({ qemu, folder, helpers, log, key }) {
     super();
@@ -129,6 +131,7 @@ class Machine extends EventEmitter {
       for (const helper of helpers) helper?.kill();
       log?.end();
       rmSync(folder, { recursive: true, force: true });
+      this.#over = true;
       this.emit('end');
       return code;
     });
@@ -187,7 +190,7 @@ class Machine extends EventEmitter {
       };
       this.on('line', look);
       this.on('end', fail);
-      if (this.#qemu.exitCode !== null) fail();
+      if (this.#over) fail();
     });
   }
 
