@@ -2,14 +2,12 @@
 // compiled of it until then: most of what runs before it listens, and little else.
 //
 // The same program gives the same bytes: the seed of V8's tables is not drawn by lot, and no function is forgotten while it
-// runs. V8 takes a cache back only under the flags that it was made under, and a guest has none; so they are put back, and so
-// is the one that the agent changes until it listens.
+// runs. V8 takes a cache back only under the flags that it was made under, and a guest has none; so they are put back.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
-import { releaseOptimizer } from '../packages/agent/dist/optimizer.js';
 
 /** The longest of the examples: of no image, so that what this machine has is not asked for. */
 const configuration = fileURLToPath(new URL('../examples/confidential.toml', import.meta.url));
@@ -18,7 +16,6 @@ const [path, cache] = process.argv.slice(2);
 setFlagsFromString('--no-flush-bytecode');
 const script = new Script(readFileSync(path, 'utf8'), { filename: '/usr/lib/kata-agent/program.cjs' });
 process.once('exit', () => {
-  releaseOptimizer();
   setFlagsFromString('--flush-bytecode');
   setFlagsFromString('--hash-seed=0');
   writeFileSync(cache, script.createCachedData());

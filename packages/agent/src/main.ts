@@ -1,12 +1,7 @@
 // What a guest needs is begun before the rest of the program is so much as read: the kernel loads its modules meanwhile.
 import { beFirstProcess } from './init/first-process.js';
-import { loadNodeModules } from './node-modules.js';
-import { holdOptimizer } from './optimizer.js';
 
 const ready = process.pid === 1 ? beFirstProcess() : Promise.resolve();
-
-loadNodeModules();
-holdOptimizer();
 
 // Nothing is awaited here: in an image this is a script, and no module.
 void import('./program.js').then(async ({ runProgram }) => {

@@ -10,7 +10,6 @@ import { load } from './load.js';
 import { createLog, type Log, logLevel } from './log.js';
 import { LogStream } from './log-stream/log-stream.js';
 import { Stopped } from './ending.js';
-import { releaseOptimizer } from './optimizer.js';
 import { startAgent } from './start.js';
 import { onStopSignal } from './stop-signals.js';
 import { version } from './version.js';
@@ -71,7 +70,6 @@ async function serve(configuration: Configuration): Promise<number> {
     goOnAfterFaults(log);
     const { onEnd } = configuration.settings;
     if (isFirstProcess && onEnd === 'exit') log('warn', 'PID 1 cannot exit: on_end = "exit" powers off');
-    releaseOptimizer();
     notifyReady(syscalls);
     await agent.ended;
     // PID 1 powers off however it ends; who stops the agent under another init does not mean the machine.
