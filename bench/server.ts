@@ -48,10 +48,11 @@ const audit =
         bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
       });
 const output = Buffer.alloc(2 ** 20);
-const guest = {
-  waitProcess: () => Promise.resolve(7),
-  readStream: ({ length }: { readonly length: number }) => Promise.resolve(output.subarray(0, length)),
+const everyProcess = {
+  wait: () => Promise.resolve(7),
+  streams: { read: (_stream: string, length: number) => Promise.resolve(output.subarray(0, length)) },
 };
+const guest = { process: () => everyProcess };
 const policy = new Policy(compileGate(loaded, { listeners: [listenerName] }));
 type Services = Parameters<typeof agentServer>[0]['services'];
 const services = { guest, policy, end: () => undefined } as unknown as Services;
