@@ -172,6 +172,7 @@ test('whatever the loader takes, the schema takes', () => {
     'unix://@a',
     'unix:///a b',
     'http://p:1',
+    'A:',
     'host',
     'cid:3',
     'uid:0',

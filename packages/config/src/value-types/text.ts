@@ -33,7 +33,7 @@ export const url: ValueType<string> = text({
   name: 'URL',
   pattern: '^[A-Za-z][A-Za-z0-9+.-]*:\\S+$',
   what: 'a URL such as "http://proxy.example:3128"',
-  accept: (text) => URL.canParse(text) && !/[\p{Cc}\s]/u.test(text),
+  accept: (text) => URL.canParse(text) && new URL(text).hostname !== '' && !/[\p{Cc}\s]/u.test(text),
 });
 
 export const words: ValueType<string> = text({
