@@ -17,8 +17,9 @@ interface Wait {
 }
 
 /**
- * The changes that wait for devices, or for a mount of another container. They do so before their turn, in which nothing waits any more: a disk that never
- * comes holds up nobody else, and who waits for it has made nothing yet that would have to be taken back.
+ * The changes that wait for devices, or for a mount of another container. They do so before their turn, in which nothing
+ * waits any more: a disk that never comes holds up nobody else, and who waits for it has made nothing yet that would have to
+ * be taken back.
  */
 export class DeviceWaits {
   readonly #watch: DeviceWatch;

@@ -15,8 +15,8 @@ export interface DeviceWatchOptions {
 }
 
 /**
- * Finds devices, and waits for those that the host plugs. What counts is what /sys shows; the kernel's events only tell when to look.
- * It listens while somebody waits.
+ * Finds devices, and waits for those that the host plugs. What counts is what /sys shows; the kernel's events only tell when
+ * to look. It listens while somebody waits.
  */
 export class DeviceWatch {
   readonly #options: DeviceWatchOptions;
