@@ -3,6 +3,7 @@ import type { GuestOptions, OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import type { Log } from './log.js';
 import type { OciRuntime } from './oci-runtime.js';
+import { sandboxClaim } from './state/sandbox-claim.js';
 
 /** What the guest is told of the configuration. */
 export function guestOptions(
@@ -11,16 +12,21 @@ export function guestOptions(
     syscalls,
     runtime,
     readable,
+    state,
     log,
   }: {
     readonly syscalls: Syscalls;
     readonly runtime: OciRuntime;
     readonly readable: OutputPolicy['readable'];
+    /** The state directory. */
+    readonly state: string;
     readonly log: Log;
   },
 ): GuestOptions {
   return {
     syscalls,
+    paths: { state },
+    claim: sandboxClaim(syscalls),
     runtime: runtime.path,
     pipeSize: settings.containerPipeSize,
     hotplugTimeout: settings.hotplugTimeout,

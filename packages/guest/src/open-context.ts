@@ -5,7 +5,7 @@ import { CgroupAncestors } from './cgroup/cgroup-ancestors.js';
 import { limitableHugePages } from './cgroup/huge-pages.js';
 import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
-import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
+import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
 import { DeviceWaits } from './device/device-waits.js';
 import { DeviceWatch } from './device/device-watch.js';
 import { MemoryWatch } from './resource/memory-watch.js';
@@ -31,6 +31,8 @@ const defaultPaths: GuestPaths = {
 
 /** S17. */
 const defaultLimits = { containers: 64, execsPerContainer: 32, streamBuffer: 1024 * 1024 };
+
+const unshared: SandboxClaim = { held: true, take: () => undefined };
 
 const defaultHotplugTimeout = 3;
 
@@ -60,6 +62,7 @@ export function openContext(options: GuestOptions): GuestContext {
     return {
       syscalls,
       paths,
+      claim: options.claim ?? unshared,
       limits: { ...defaultLimits, ...options.limits },
       hooks: options.hooks ?? 'refuse',
       output: options.output ?? { readable: () => true, unreadable: 'discard' },
