@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, beforeEach, afterEach, describe, it } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { readUntil } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { GuestMachine, type Run } from '../harness/guest-machine.js';
@@ -161,6 +161,15 @@ describe('agents on one machine', { skip }, () => {
     await third.kill();
     const fourth = await start({ stateDirectory: other });
     assert.equal(await ended(fourth, 'd'), 5);
+  });
+
+  it('a configuration that is measured has the state directory of the guest', () => {
+    const config = join(machine.folder, 'measured.toml');
+    writeFileSync(config, '[api]\nallowed_endpoints = ["@pod"]\n[measurement]\ntpm = "try"\n');
+    const { code, stderr } = machine.refused({ args: ['-c', config, '--state-dir', other] });
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, /this configuration is measured \(tpm = \\"try\\"\)\\nhelp: leave --state-dir out/);
+    assert.ok(!existsSync(machine.path(other)));
   });
 
   it('what was left by one that was killed waits while another has the sandbox', async () => {

@@ -33,10 +33,7 @@ describe('the state directory', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const refused = async (
-    text: string | RegExp,
-    syscalls = kernel as Parameters<typeof takeStateDirectory>[1],
-  ) => {
+  const refused = async (text: string | RegExp, syscalls = kernel) => {
     await assert.rejects(takeStateDirectory(state, syscalls), (error) => {
       assert.ok(error instanceof CannotApply, String(error));
       assert.ok(
