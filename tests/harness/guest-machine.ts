@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -131,24 +131,33 @@ export class GuestMachine {
     return { pid: childrenOf(child.pid ?? 0)[0] ?? 0, agent, channel, process: child, log, ended, kill };
   }
 
-  /** Runs an agent that is expected to end by itself, in a shell that is given by `wrapper`. */
-  refused({
+  /**
+   * Runs an agent that is expected to end by itself, below the program of `wrapper` if there is one. One that listens instead
+   * is killed.
+   */
+  async refused({
     args = [],
     wrapper = [],
   }: {
     readonly args?: readonly string[];
     readonly wrapper?: readonly string[];
-  } = {}): {
+  } = {}): Promise<{
     readonly code: number | null;
     readonly stderr: string;
-    readonly listened: boolean;
-  } {
-    const path = join(this.folder, 'refused.sock');
-    const program = [process.execPath, agentProgram, '--server-addr', `unix://${path}`, ...args];
-    const { status, stderr } = spawnSync('nsenter', [...this.#enter(), ...wrapper, ...program], {
-      encoding: 'utf8',
+  }> {
+    const address = `unix://${join(this.folder, 'refused.sock')}`;
+    const program = [process.execPath, agentProgram, '--server-addr', address, ...args];
+    const child = spawn('nsenter', [...this.#enter(), ...wrapper, ...program], {
+      stdio: ['ignore', 'ignore', 'pipe'],
     });
-    return { code: status, stderr, listened: existsSync(path) };
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      if (!stderr.includes('"msg":"listening"')) return;
+      for (const pid of descendantsOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
+    });
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, stderr };
   }
 
   /** Command lines that run in the machine, each once; PID 1 and its own children and the agent excepted. */
@@ -184,4 +193,9 @@ const ordinary = /^\S+\s+\[|sh -c mount -t tmpfs|sleep 0\.0\d$|sleep infinity|ka
 
 function childrenOf(pid: number): readonly number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}
+
+/** The last first. */
+function descendantsOf(pid: number): readonly number[] {
+  return childrenOf(pid).flatMap((child) => [...descendantsOf(child), child]);
 }
