@@ -200,7 +200,7 @@ describe('a machine under a QEMU that is a stand-in', () => {
   ] as const) {
     it(`ends by itself, with the reason, when the guest ${fate}`, async () => {
       await assert.rejects(async () => (await start({ kvm: fate }, { limits })).line(listening), reason);
-      assert.deepEqual(accelerators(), ['kvm']);
+      assert.ok(!accelerators().includes('tcg'));
     });
   }
 
