@@ -10,14 +10,14 @@ import { run } from './image-packages.mjs';
  * Returns the path of a release's program, which is downloaded when it is not there; `wanted` is a version or its first
  * number. Throws when what comes does not have the pinned digest.
  */
-export function releasedNode(wanted, say = () => undefined) {
+export function releasedNode(wanted, say = () => undefined, folder = join(root, 'build', 'node')) {
   const { version, integrity } = pinnedRelease(wanted);
   const expected = integrity[process.arch];
   if (expected === undefined)
     throw new Error(`image/node-releases.mjs pins no Node.js ${version} for ${process.arch}`);
   // The digest is a part of the path: another pin never finds what an earlier one left.
   const digest = Buffer.from(expected.slice('sha512-'.length), 'base64').toString('hex');
-  const program = join(root, 'build', 'node', `${version}-${digest.slice(0, 16)}`, 'bin', 'node');
+  const program = join(folder, `${version}-${digest.slice(0, 16)}`, 'bin', 'node');
   if (!existsSync(program)) {
     say(`downloading Node.js ${version}`);
     download(`node-linux-${process.arch}@${version}`, expected, dirname(dirname(program)));

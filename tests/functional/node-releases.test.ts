@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
 import { repository } from '../harness/repository.js';
 
 interface Release {
@@ -21,8 +22,9 @@ const releases = (await import(`${repository}image/node-releases.mjs`)) as {
   readonly majorOf: (version: string) => number;
   readonly pinnedRelease: (wanted: string) => Release;
 };
-const { checkIntegrity } = (await import(`${repository}scripts/node-release.mjs`)) as {
+const { checkIntegrity, releasedNode } = (await import(`${repository}scripts/node-release.mjs`)) as {
   readonly checkIntegrity: (name: string, bytes: Buffer, expected: string) => void;
+  readonly releasedNode: (wanted: string, say: (text: string) => void, folder: string) => string;
 };
 const { bundleWrapper } = (await import(`${repository}scripts/image-tree.mjs`)) as {
   readonly bundleWrapper: () => Buffer;
@@ -74,6 +76,48 @@ describe('the pinned releases of Node.js', () => {
   });
 });
 
+describe('a release that is downloaded', () => {
+  const path = process.env['PATH'] ?? '';
+  let folder = '';
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-release-'));
+  });
+  after(() => {
+    process.env['PATH'] = path;
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Runs with a stand-in for npm. */
+  function download(npm: string): string {
+    writeFileSync(join(folder, 'npm'), `#!/bin/sh\n${npm}\n`, { mode: 0o755 });
+    process.env['PATH'] = `${folder}${delimiter}${path}`;
+    return releasedNode('24', () => undefined, join(folder, 'node'));
+  }
+
+  it('is not taken with another digest than the pinned one, and nothing of it stays', () => {
+    const npm = `echo other >x.tgz; echo '[{"filename":"x.tgz"}]'`;
+    assert.throws(() => download(npm), /node-linux-\w+@24\.21\.0 has the digest sha512-.* pins sha512-/);
+    assert.deepEqual(readdirSync(join(folder, 'node')), []);
+  });
+
+  it('that does not come is named, with what to look at', () => {
+    const npm = 'echo npm error network >&2; exit 1';
+    assert.throws(
+      () => download(npm),
+      /cannot fetch node-linux-\w+@24\.21\.0: .*npm error network\nhelp: .*--node FILE/s,
+    );
+  });
+});
+
+describe('npm run image -- --node FILE', () => {
+  it('names a file that is not there before anything is made', () => {
+    const args = ['scripts/image.mjs', '--node', '/nowhere/node'];
+    const { status, stderr } = spawnSync(process.execPath, args, { cwd: repository, encoding: 'utf8' });
+    assert.equal(status, 2);
+    assert.match(stderr, /--node \/nowhere\/node/);
+  });
+});
+
 describe('node scripts/test-releases.mjs', () => {
   const run = (...words: readonly string[]): { readonly status: number | null; readonly stderr: string } =>
     spawnSync(process.execPath, ['scripts/test-releases.mjs', ...words], {
@@ -101,7 +145,7 @@ describe('the young generation of the agent', () => {
 
   it('stays so: V8 takes the option', () => {
     const told =
-      'v8.getHeapSpaceStatistics();const a=[];for(let i=0;i<4e6;i++)a.push({i});' +
+      'v8.getHeapSpaceStatistics();const a=[];for(let i=0;i<1e6;i++)a.push({i});' +
       'const s=v8.getHeapSpaceStatistics().find((x)=>x.space_name==="new_space");process.stdout.write(String(s.space_size))';
     const { status, stdout, stderr } = spawnSync(process.execPath, [option, '-e', told], {
       encoding: 'utf8',
