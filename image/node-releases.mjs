@@ -70,11 +70,3 @@ export function pinnedRelease(wanted) {
   }
   return found;
 }
-
-/** Of lines that no test runs under: 21, 23 and 25 have ended, and what came later is not refused. */
-const laterLines = '>=26.5.1';
-
-/** Returns what package.json says in `engines`: of each line the versions from `least` on. */
-export function enginesRange() {
-  return [...nodeReleases.map(({ least }) => `^${least}`), laterLines].join(' || ');
-}

@@ -24,5 +24,5 @@ for (const [title, command, args] of checks) {
 }
 // Said, and no failure: `npm run support` fails by it. A commit does not go wrong since a day has passed.
 const { failures, warnings } = judgeCalendar(calendar, new Date().toISOString().slice(0, 10));
-for (const text of [...failures, ...warnings]) console.error(`! ${text}`);
+for (const text of [...failures, ...warnings].map(String)) console.error(`! ${text}`);
 process.exit(failed === 0 ? 0 : 1);
