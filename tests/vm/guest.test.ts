@@ -55,7 +55,11 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
 
   it('starts the agent with fixed arguments and an empty environment, whatever the kernel’s line says (S23)', async () => {
     const line = await shell(guest.machine, 'tr "\\0" "\\n" < /proc/1/cmdline');
-    assert.deepEqual(line.trim().split('\n'), ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.cjs']);
+    assert.deepEqual(line.trim().split('\n'), [
+      '/usr/bin/node',
+      ...scripts.agentNodeOptions,
+      '/usr/lib/kata-agent/kata-agent.cjs',
+    ]);
     assert.equal((await shell(guest.machine, 'cat /proc/1/environ')).trim(), '');
     assert.match(await shell(guest.machine, 'cat /proc/cmdline'), /NODE_OPTIONS=--require=\/nowhere\.js/);
   });

@@ -92,6 +92,7 @@ interface Scripts {
   readonly startMachine: (options: object) => Promise<Machine>;
   readonly cpioArchive: (entries: readonly object[]) => Buffer;
   readonly wrapperProgram: (argv: readonly string[]) => Buffer;
+  readonly agentNodeOptions: readonly string[];
   readonly agentPort: number;
   readonly stopPort: number;
   readonly shellPort: number;
@@ -101,9 +102,8 @@ interface Scripts {
 
 async function loadScripts(): Promise<Scripts> {
   const names = ['vm-image', 'vm-machine', 'vm-ports', 'image-archive', 'image-wrapper', 'bootstrap'];
-  const modules = names.map(
-    (name) => import(`${repository}scripts/${name}.mjs`) as Promise<Partial<Scripts>>,
-  );
+  const files = [...names.map((name) => `scripts/${name}`), 'image/node-releases'];
+  const modules = files.map((file) => import(`${repository}${file}.mjs`) as Promise<Partial<Scripts>>);
   return Object.assign({}, ...(await Promise.all(modules))) as Scripts;
 }
 
