@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installPackages } from './debian-packages.mjs';
 import { inPath, missingOf } from './prerequisites.mjs';
-import { faultText, patiently } from './registry.mjs';
+import { faultText, patiently, usualPauses } from './registry.mjs';
 
 export { inPath };
 
@@ -29,7 +29,7 @@ function end(text) {
 }
 
 /** Installs the node modules when the lockfile is not the one that was installed last. */
-function installModules() {
+function installModules(pauses) {
   const stamp = join(root, 'node_modules', '.kata-agent-lock');
   const digest = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
@@ -38,7 +38,7 @@ function installModules() {
   const title = 'installing npm packages';
   // What an earlier try downloaded is in npm's cache.
   const args = ['ci', '--no-audit', '--no-fund', '--prefer-offline'];
-  const { ok, said, fault } = step(title, (say) => patiently('npm', args, { cwd: root, say }));
+  const { ok, said, fault } = step(title, (say) => patiently('npm', args, { cwd: root, say, pauses }));
   if (!ok) end(fault === undefined ? said : faultText(title, fault, '`npm config get registry`'));
   writeFileSync(stamp, digest);
 }
@@ -59,20 +59,23 @@ function compile() {
  * Installs the Debian packages of a set when this is a Debian machine and we are root: all that can be had.
  * Returns what is missing in the end.
  */
-function installDebianPackages(set) {
+function installDebianPackages(set, pauses) {
   const wanted = missingOf(set);
   if (wanted.length === 0 || process.getuid?.() !== 0 || !inPath('apt-get')) return wanted;
-  const problems = installPackages([...new Set(wanted.map((one) => one.package))], step);
+  const problems = installPackages([...new Set(wanted.map((one) => one.package))], step, pauses);
   for (const problem of problems) process.stderr.write(`${problem}\n`);
   return missingOf(set);
 }
 
-/** Does all set-up for a set of packages (scripts/prerequisites.mjs) and returns what is still missing of it. */
-export function bootstrap(set) {
+/**
+ * Does all set-up for a set of packages (scripts/prerequisites.mjs) and returns what is still missing of it. `pauses`: seconds
+ * between two tries of a registry that does not answer.
+ */
+export function bootstrap(set, pauses = usualPauses) {
   process.env.PATH = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;
-  installModules();
+  installModules(pauses);
   compile();
-  return installDebianPackages(set);
+  return installDebianPackages(set, pauses);
 }
 
 /** Names what is missing, and what to install. */

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { aptSources, faultText, patiently } from './registry.mjs';
 
 /** Runs a program to its end and answers its stdout, in English; throws with what it said when it fails. */
 export function run(command, args, options = {}) {
@@ -53,7 +54,7 @@ export function unpackPackages(packages, cache, say) {
     for (const [index, { name, file, sha256 }] of absent.entries()) {
       say(`unpacking ${name} (${index + 1} of ${absent.length})`);
       mkdirSync(downloads, { recursive: true });
-      run('apt-get', ['download', '-q', name], { cwd: downloads });
+      download(name, downloads, say);
       const archive = join(downloads, file);
       const digest = createHash('sha256').update(readFileSync(archive)).digest('hex');
       if (digest !== sha256)
@@ -67,6 +68,13 @@ export function unpackPackages(packages, cache, say) {
     rmSync(downloads, { recursive: true, force: true });
   }
   return packages.map((one) => ({ ...one, folder: join(cache, one.sha256) }));
+}
+
+function download(name, folder, say) {
+  const { ok, said, fault } = patiently('apt-get', ['download', '-q', name], { cwd: folder, say });
+  if (ok) return;
+  const title = `downloading ${name}`;
+  throw new Error(fault === undefined ? `${title}: ${said.trim()}` : faultText(title, fault, aptSources));
 }
 
 /** Two builds at the same time unpack the same bytes: the second finds the folder of the first there. */

@@ -35,12 +35,15 @@ const table = {
   xfsprogs: { has: ['mkfs.xfs', 'xfs_growfs'], costs: 'tests/root/scenario' },
   runc: { has: ['runc'], costs: 'every test with a container' },
   iproute2: { has: ['ip'], costs: 'tests/root/network, tests/root/scenario' },
-  iptables: { has: ['iptables'], costs: 'tests/root/network, tests/root/scenario' },
+  iptables: { has: ['iptables', 'ip6tables'], costs: 'tests/root/network, tests/root/scenario' },
   procps: { has: ['ps', 'pgrep', 'kill'], costs: 'tests/root/restart, tests/root/kill-points' },
   kmod: { has: ['modprobe', 'depmod'], costs: 'tests of kernel modules' },
   'busybox-static': { has: ['busybox'], costs: 'every test with a container' },
   swtpm: { has: ['swtpm'], costs: 'tests/root/measurement, tests/vm/measured, vm-tpm' },
-  'tpm2-tools': { has: ['tpm2_pcrread'], costs: 'tests/root/measurement, tests/vm/measured, vm-tpm' },
+  'tpm2-tools': {
+    has: ['tpm2_pcrread', 'tpm2_pcrextend', 'tpm2_getcap', 'tpm2_eventlog'],
+    costs: 'tests/root/measurement, tests/vm/measured, vm-tpm',
+  },
   'golang-go': { has: ['go'], costs: 'tests/interop, and all of tests/vm' },
   'golang-github-containerd-ttrpc-dev': {
     has: ['/usr/share/gocode/src/github.com/containerd/ttrpc/server.go'],
@@ -50,6 +53,7 @@ const table = {
     has: ['/usr/share/gocode/src/google.golang.org/protobuf/proto/doc.go'],
     costs: 'tests/interop',
   },
+  apt: { has: ['apt-get', 'dpkg'], costs: 'all of tests/vm' },
   mmdebstrap: { has: ['mmdebstrap'] },
   git: { has: ['git'] },
 };

@@ -2,7 +2,10 @@
 import { spawnSync } from 'node:child_process';
 
 /** Seconds between two tries. npm and apt try each file again too (.npmrc, Acquire::Retries). */
-const pauses = [2, 8, 20];
+export const usualPauses = [2, 8, 20];
+
+/** Where apt's mirrors are configured. */
+export const aptSources = 'the mirror in /etc/apt/sources.list or sources.list.d';
 
 /** Of npm's error codes, those of a registry that cannot be reached or does not answer as it should just now. */
 const npmCodes =
@@ -20,8 +23,10 @@ function npmFault(said) {
   const code = npmCodes.exec(said)?.[1];
   if (code === undefined) return undefined;
   const url = /https?:\/\/[^\s,'"]+/.exec(said)?.[0] ?? 'the registry of `npm config get registry`';
-  const reason = /reason: (.+)$/m.exec(said)?.[1] ?? /^npm (?:error|ERR!) (\d{3} [^-]+?) -/m.exec(said)?.[1];
-  return { url, reason: reason ?? code };
+  const [reason = code] = [/reason: (.+)$/m, /^npm (?:error|ERR!) (\d{3} [^-]+?) -/m, /network (timeout) at:/]
+    .map((pattern) => pattern.exec(said)?.[1])
+    .filter((found) => found !== undefined);
+  return { url, reason };
 }
 
 function aptFault(said) {
@@ -39,19 +44,16 @@ function sleep(seconds) {
  * Runs npm or apt-get to its end; again, after growing pauses, while the registry does not answer. Answers `ok`, `said` (all
  * that the last try printed) and, when the registry never answered, `fault`.
  */
-export function patiently(program, args, options = {}) {
-  const { say = () => undefined, waits = pauses, ...more } = options;
+export function patiently(program, args, { pauses = usualPauses, say, ...options }) {
   for (let tried = 1; ; tried += 1) {
-    const result = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 64 << 20, ...more });
+    const result = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 64 << 20, ...options });
     const said = `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`;
     if (result.status === 0) return { ok: true, said };
     const fault = registryFault(program, said);
-    const wait = waits[tried - 1];
-    if (fault === undefined || wait === undefined) return { ok: false, said, fault };
-    say(
-      `${fault.url} does not answer (${fault.reason}); try ${tried + 1} of ${waits.length + 1} in ${wait} s`,
-    );
-    sleep(wait);
+    const pause = pauses[tried - 1];
+    if (fault === undefined || pause === undefined) return { ok: false, said, fault };
+    say(`${fault.url}: ${fault.reason}: try ${tried + 1} of ${pauses.length + 1} in ${pause} s`);
+    sleep(pause);
   }
 }
 
