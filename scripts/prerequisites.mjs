@@ -32,19 +32,19 @@ const table = {
     has: ['mkfs.ext4', 'resize2fs'],
     costs: 'disks: tests/vm, tests/root/scenario, packages/guest',
   },
-  xfsprogs: { has: ['mkfs.xfs', 'xfs_growfs'], costs: 'tests/root/scenario' },
+  xfsprogs: { has: ['mkfs.xfs', 'xfs_growfs'], costs: 'tests/root/scenario, packages/guest' },
   runc: { has: ['runc'], costs: 'every test with a container' },
   iproute2: { has: ['ip'], costs: 'tests/root/network, tests/root/scenario' },
   iptables: { has: ['iptables', 'ip6tables'], costs: 'tests/root/network, tests/root/scenario' },
   procps: { has: ['ps', 'pgrep', 'kill'], costs: 'tests/root/restart, tests/root/kill-points' },
-  kmod: { has: ['modprobe', 'depmod'], costs: 'tests of kernel modules' },
+  kmod: { has: ['modprobe'], costs: 'tests of kernel modules' },
   'busybox-static': { has: ['busybox'], costs: 'every test with a container' },
   swtpm: { has: ['swtpm'], costs: 'tests/root/measurement, tests/vm/measured, vm-tpm' },
   'tpm2-tools': {
     has: ['tpm2_pcrread', 'tpm2_pcrextend', 'tpm2_getcap', 'tpm2_eventlog'],
     costs: 'tests/root/measurement, tests/vm/measured, vm-tpm',
   },
-  'golang-go': { has: ['go'], costs: 'tests/interop, and all of tests/vm' },
+  'golang-go': { has: ['go'], costs: 'tests/interop, tests/vm/closed-doors' },
   'golang-github-containerd-ttrpc-dev': {
     has: ['/usr/share/gocode/src/github.com/containerd/ttrpc/server.go'],
     costs: 'tests/interop',
@@ -53,10 +53,17 @@ const table = {
     has: ['/usr/share/gocode/src/google.golang.org/protobuf/proto/doc.go'],
     costs: 'tests/interop',
   },
+  'util-linux': {
+    has: ['unshare', 'nsenter', 'setpriv', 'losetup', 'mkswap', 'mount'],
+    costs: 'all of tests/root and tests/vm',
+  },
   apt: { has: ['apt-get', 'dpkg'], costs: 'all of tests/vm' },
   mmdebstrap: { has: ['mmdebstrap'] },
   git: { has: ['git'] },
 };
+
+/** Every package of the table. */
+export const packageNames = Object.keys(table);
 
 /** What turns Debian's packages into an image; those packages themselves are unpacked, not installed. */
 const image = ['binutils', 'xz-utils', 'zstd', 'erofs-utils', 'cryptsetup-bin'];
@@ -66,11 +73,11 @@ const vm = [...image, architecture.qemu.package, 'virtiofsd'];
 
 /** The packages of each set-up. */
 const sets = {
-  demo: ['runc', 'iproute2', 'busybox-static'],
+  demo: ['runc', 'iproute2', 'busybox-static', 'util-linux'],
   image,
   vm,
-  'fresh-root': ['mmdebstrap', 'git'],
-  test: Object.keys(table).filter((name) => !['mmdebstrap', 'git'].includes(name)),
+  'fresh-root': ['mmdebstrap', 'git', 'util-linux'],
+  test: packageNames.filter((name) => !['mmdebstrap', 'git'].includes(name)),
 };
 
 /** Whether a command is an executable file somewhere in PATH (sbin included, which a user's PATH may lack). */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -20,6 +20,7 @@ interface Scripts {
     release: string | undefined,
     isThere: (what: string) => boolean,
   ) => Row;
+  readonly packageNames: readonly string[];
   readonly debianRelease: (path: string) => string | undefined;
   readonly virtiofsdCommand: (
     socket: string,
@@ -54,6 +55,17 @@ describe('the table of prerequisites', () => {
     const row = scripts.prerequisite('xfsprogs', '13', (what) => what === 'mkfs.xfs');
     assert.deepEqual(row.absent, ['xfs_growfs']);
     assert.throws(() => scripts.prerequisite('no-such-package', '13', nothing), /not in the table/);
+  });
+
+  it('is what docs/prerequisites.md has', () => {
+    const page = readFileSync(`${repository}docs/prerequisites.md`, 'utf8');
+    for (const name of scripts.packageNames) {
+      const line = new RegExp(`^\\| ${name} \\| (.*) \\|$`, 'm').exec(page)?.[1];
+      assert.ok(line !== undefined, `${name} is not in docs/prerequisites.md`);
+      for (const what of scripts.prerequisite(name, undefined, nothing).has)
+        if (!what.startsWith('/usr/share/gocode'))
+          assert.ok(line.includes(`\`${what}\``), `${name}: ${what}`);
+    }
   });
 
   it('a release is Debian’s own number', () => {
