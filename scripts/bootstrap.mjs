@@ -60,8 +60,9 @@ function compile() {
  * Returns what is missing in the end.
  */
 function installDebianPackages(set, pauses) {
-  const wanted = missingOf(set);
-  if (wanted.length === 0 || process.getuid?.() !== 0 || !inPath('apt-get')) return wanted;
+  const missing = missingOf(set);
+  const wanted = missing.filter(({ lacks }) => lacks === undefined);
+  if (wanted.length === 0 || process.getuid?.() !== 0 || !inPath('apt-get')) return missing;
   const problems = installPackages([...new Set(wanted.map((one) => one.package))], step, pauses);
   for (const problem of problems) process.stderr.write(`${problem}\n`);
   return missingOf(set);
@@ -78,7 +79,7 @@ export function bootstrap(set, pauses = usualPauses) {
   return installDebianPackages(set, pauses);
 }
 
-/** Names what is missing, and what to install. */
+/** Names what is missing and can be installed, and how. */
 export function missingText(missing) {
   const packages = [...new Set(missing.map((one) => one.package))];
   const programs = missing.flatMap(({ absent }) => absent);
@@ -87,6 +88,6 @@ export function missingText(missing) {
 
 /** The same for a program that can do nothing without them: it ends with 1, and says what to install. */
 export function bootstrapAll(set) {
-  const missing = bootstrap(set);
+  const missing = bootstrap(set).filter(({ lacks }) => lacks === undefined);
   if (missing.length > 0) end(missingText(missing));
 }

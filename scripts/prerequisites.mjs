@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { architecture } from '../image/architecture.mjs';
 
 /**
- * By Debian's package: `has` lists commands in PATH and files; `costs`, the tests that are skipped without it; `on`, what
+ * By Debian's package, or by a part of one: `has` lists commands in PATH and files; `costs`, the tests that are skipped without it; `on`, what
  * differs in a Debian release, by its number: another `package` or other files, or `lacks`, why the release has no such thing.
  *
  * @typedef {{ has: readonly string[], package?: string, lacks?: string }} Place
@@ -49,6 +49,12 @@ const table = {
     has: ['/usr/share/gocode/src/github.com/containerd/ttrpc/server.go'],
     costs: 'tests/interop',
   },
+  'ttrpc-streams': {
+    package: 'golang-github-containerd-ttrpc-dev',
+    has: ['/usr/share/gocode/src/github.com/containerd/ttrpc/stream.go'],
+    costs: 'tests/interop/our-client, our-server',
+    on: { 12: { lacks: 'Debian 12 has ttRPC 1.1, in which Go has no streams' } },
+  },
   'golang-google-protobuf-dev': {
     has: ['/usr/share/gocode/src/google.golang.org/protobuf/proto/doc.go'],
     costs: 'tests/interop',
@@ -62,7 +68,7 @@ const table = {
   git: { has: ['git'] },
 };
 
-/** Every package of the table. */
+/** Every row of the table. */
 export const packageNames = Object.keys(table);
 
 /** What turns Debian's packages into an image; those packages themselves are unpacked, not installed. */
