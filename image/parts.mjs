@@ -129,6 +129,7 @@ export const bootModules = [
 
 /** In the image, loaded by the kernel when something asks. */
 export const otherModules = [
+  ...onDebian12('virtiofs'), // built in later
   'overlay', // the kernel asks for a file system when it is mounted
   'erofs',
   'nfit', // volumes in persistent memory

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { architecture } from '../image/architecture.mjs';
 
 /**
- * By Debian's package, or by a part of one: `has` lists commands in PATH and files; `costs`, the tests that are skipped without it; `on`, what
+ * By Debian's package: `has` lists commands in PATH and files; `costs`, the tests that are skipped without it; `on`, what
  * differs in a Debian release, by its number: another `package` or other files, or `lacks`, why the release has no such thing.
  *
  * @typedef {{ has: readonly string[], package?: string, lacks?: string }} Place
@@ -46,14 +46,13 @@ const table = {
   },
   'golang-go': { has: ['go'], costs: 'tests/interop, tests/vm/closed-doors' },
   'golang-github-containerd-ttrpc-dev': {
-    has: ['/usr/share/gocode/src/github.com/containerd/ttrpc/server.go'],
-    costs: 'tests/interop',
-  },
-  'ttrpc-streams': {
-    package: 'golang-github-containerd-ttrpc-dev',
-    has: ['/usr/share/gocode/src/github.com/containerd/ttrpc/stream.go'],
-    costs: 'tests/interop/our-client, our-server',
-    on: { 12: { lacks: 'Debian 12 has ttRPC 1.1, in which Go has no streams' } },
+    has: ['server.go', 'stream.go'].map(
+      (name) => `/usr/share/gocode/src/github.com/containerd/ttrpc/${name}`,
+    ),
+    costs: "Go's client and server against ours: tests/interop",
+    on: {
+      12: { lacks: 'Debian 12 has ttRPC 1.1, without streams and with the messages of gogo/protobuf alone' },
+    },
   },
   'golang-google-protobuf-dev': {
     has: ['/usr/share/gocode/src/google.golang.org/protobuf/proto/doc.go'],
@@ -68,7 +67,7 @@ const table = {
   git: { has: ['git'] },
 };
 
-/** Every row of the table. */
+/** Every package of the table. */
 export const packageNames = Object.keys(table);
 
 /** What turns Debian's packages into an image; those packages themselves are unpacked, not installed. */

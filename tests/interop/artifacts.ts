@@ -20,17 +20,12 @@ export type Built =
   | { readonly ok: true; readonly path: (name: Artifact) => string }
   | { readonly ok: false; readonly missing: string };
 
-/** Go programs with streams, which older versions of Go's library do not have. */
-const streaming: readonly Artifact[] = ['peer-server', 'peer-client', 'capture'];
-
 /** Builds Go programs and descriptor sets (tests/interop/build.mjs). Throws when a build fails; see whyWithout too. */
 export function build(...names: readonly Artifact[]): Built {
   const script = `${root}/tests/interop/build.mjs`;
-  const libraries = ['golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev'];
-  const streams = names.some((name) => streaming.includes(name)) ? ['ttrpc-streams'] : [];
   const missing = names.every((name) => name.endsWith('.binpb'))
     ? undefined
-    : whyWithout('golang-go', ...libraries, ...streams);
+    : whyWithout('golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev');
   if (missing !== undefined) return { ok: false, missing };
   const result = spawnSync(process.execPath, [script, ...names], { encoding: 'utf8' });
   if (result.status !== 0) throw new Error(result.stderr.trim());

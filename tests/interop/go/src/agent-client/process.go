@@ -150,10 +150,7 @@ func (p process) readUntil(ctx context.Context, text string) (string, error) {
 
 func (p process) write(ctx context.Context, data []byte) error {
 	for len(data) > 0 {
-		part := data
-		if len(part) > readLength {
-			part = part[:readLength]
-		}
+		part := data[:min(len(data), readLength)]
 		reply, err := p.agent.do(ctx, "WriteStdin", p.with(fields{"data": part}))
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ import (
 // Set holds every declaration of the sets it was loaded from.
 type Set struct {
 	files *protoregistry.Files
-	types *protoregistry.Types
+	types *dynamicpb.Types
 }
 
 // Load reads FileDescriptorSets. A file that stands in several of them counts once.
@@ -47,30 +47,7 @@ func Load(paths ...string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	types := &protoregistry.Types{}
-	files.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		err = register(types, file.Messages())
-		return err == nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &Set{files: files, types: types}, nil
-}
-
-// register makes a type of each message, those inside it included. dynamicpb.NewTypes does so since protobuf 1.29, and
-// Debian 12 has 1.28.
-func register(types *protoregistry.Types, messages protoreflect.MessageDescriptors) error {
-	for i := 0; i < messages.Len(); i++ {
-		message := messages.Get(i)
-		if err := types.RegisterMessage(dynamicpb.NewMessageType(message)); err != nil {
-			return err
-		}
-		if err := register(types, message.Messages()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return &Set{files: files, types: dynamicpb.NewTypes(files)}, nil
 }
 
 // MustLoad is Load for a program that can do nothing without its descriptors.
