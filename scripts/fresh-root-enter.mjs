@@ -12,6 +12,9 @@ const namespaces = '--mount --pid --uts --ipc --fork --kill-child --propagation 
 function setup(made) {
   return [
     'set -e',
+    // The command's PATH is the command's.
+    'wanted=$PATH',
+    'PATH=/usr/sbin:/usr/bin:/sbin:/bin',
     // pivot_root(2) takes a mount point.
     'mount --bind "$1" "$1"',
     'cd "$1"',
@@ -29,6 +32,7 @@ function setup(made) {
     'umount -l /mnt',
     // Not by exec: as PID 1 the shell waits for processes that have lost their parent.
     'set +e',
+    'PATH=$wanted',
     '"$@"',
     'exit $?',
   ].join('\n');
@@ -36,7 +40,7 @@ function setup(made) {
 
 /** Joins the cgroups first: a cgroup namespace has its creator's cgroups for its roots. */
 const join =
-  'for f in $FOLDERS; do echo 0 > "$f/cgroup.procs"; done; unset FOLDERS; exec unshare --cgroup sh -c "$0" sh "$@"';
+  'for f in $FOLDERS; do echo 0 > "$f/cgroup.procs"; done; unset FOLDERS; exec /usr/bin/unshare --cgroup /bin/sh -c "$0" sh "$@"';
 
 /**
  * Runs a line of sh in a folder of the root and answers its exit code; the output goes to stderr. When the signal aborts,
@@ -46,10 +50,10 @@ export async function runInRoot(rootFolder, { line, cwd, env, signal }) {
   const made = makeCgroups(`kata-fresh-root-${process.pid}-${Date.now()}`);
   try {
     signal.throwIfAborted();
-    const command = ['sh', '-c', `cd "$0" && ${line}`, cwd];
+    const command = ['sh', '-c', `cd "$0" || exit; ${line}`, cwd];
     const child = spawnTied(
-      'unshare',
-      [...namespaces, 'sh', '-c', join, setup(made), rootFolder, ...command],
+      '/usr/bin/unshare',
+      [...namespaces, '/bin/sh', '-c', join, setup(made), rootFolder, ...command],
       {
         stdio: ['ignore', 2, 2],
         env: { ...env, FOLDERS: made.map(({ folder }) => folder).join(' ') },
