@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -105,7 +114,7 @@ describe('a command in a root file system of its own', {
 
   it('is followed by letting go of the loop devices that it left', async () => {
     const file = join(root, 'tmp/disk');
-    execFileSync('truncate', ['--size=1M', file]);
+    writeFileSync(file, Buffer.alloc(2 ** 20));
     const device = execFileSync('losetup', ['--find', '--show', file], { encoding: 'utf8' }).trim();
     scripts.detachLoops(root);
     assert.doesNotMatch(
