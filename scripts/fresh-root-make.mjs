@@ -92,19 +92,20 @@ export function environment(folder, ci) {
   return env;
 }
 
-/** Runs a program to its end and answers its stdout; the signal ends it in order. */
-async function runAsync(command, args, options) {
-  const child = spawn(command, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    killSignal: 'SIGTERM',
-    ...options,
-  });
+/** Runs a program to its end and answers its stdout. The signal asks it to end, and its own tidying is waited for. */
+async function runAsync(command, args, { signal, ...options }) {
+  signal.throwIfAborted();
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   const said = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'])
     child[name].setEncoding('utf8').on('data', (text) => {
       said[name] += text;
     });
+  const kill = () => child.kill('SIGTERM');
+  signal.addEventListener('abort', kill);
   const [code] = await once(child, 'close');
+  signal.removeEventListener('abort', kill);
+  signal.throwIfAborted();
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${said.stderr.trim()}`);
   return said.stdout;
 }
