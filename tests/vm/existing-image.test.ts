@@ -31,7 +31,7 @@ import {
 const skip =
   process.env['EXISTING_IMAGE'] === undefined
     ? 'minutes, and hundreds of packages from Debian: set EXISTING_IMAGE=1'
-    : (whyNoMachine() ?? false);
+    : (whyNoMachine('e2fsprogs') ?? false);
 
 /** One that restricts: its settings are its own, whatever the line says. */
 const locked = `

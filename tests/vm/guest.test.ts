@@ -17,7 +17,7 @@ import { boot, imageOf, poweredOff, scripts, shell, whyNoMachine } from './machi
 import { runningGuest } from './running-guest.js';
 import { verifiedRecord } from './verified-record.js';
 
-const skip = whyNoMachine() ?? false;
+const skip = whyNoMachine('virtiofsd') ?? false;
 const floodProgram = `${scripts.developerHome}/flood.mjs`;
 /** What a client sends at most, more than the agent may grow. `VM_FLOOD=1024` is what issue D asks for, and takes minutes. */
 const floodMegabytes = Number(process.env['VM_FLOOD'] ?? 48);
