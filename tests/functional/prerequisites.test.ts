@@ -42,10 +42,10 @@ describe('the table of prerequisites', () => {
   const nothing = (): boolean => false;
 
   it('knows where a release has a thing', () => {
-    const row = (release: string | undefined): Row => scripts.prerequisite('virtiofsd', release, nothing);
+    const row = (release: string): Row => scripts.prerequisite('virtiofsd', release, nothing);
     assert.equal(row('12').package, 'qemu-system-common');
     assert.deepEqual(row('12').absent, ['/usr/lib/qemu/virtiofsd']);
-    for (const release of ['13', undefined]) {
+    for (const release of ['13', 'of no Debian']) {
       assert.equal(row(release).package, 'virtiofsd');
       assert.deepEqual(row(release).absent, ['/usr/libexec/virtiofsd']);
     }
