@@ -1,12 +1,13 @@
 import type { Configuration } from '@kata-agent/config';
 import type { GuestOptions, OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
+import { guestAccess } from './guest-access.js';
 import type { Log } from './log.js';
 import type { OciRuntime } from './oci-runtime.js';
 
 /** What the guest is told of the configuration. */
 export function guestOptions(
-  { settings, limits, api }: Configuration,
+  { settings, limits, api, documents }: Configuration,
   {
     syscalls,
     runtime,
@@ -25,6 +26,7 @@ export function guestOptions(
     pipeSize: settings.containerPipeSize,
     hotplugTimeout: settings.hotplugTimeout,
     hooks: settings.hooks,
+    access: guestAccess(settings, documents.length > 0),
     limits: {
       containers: limits.containers,
       execsPerContainer: limits.execsPerContainer,

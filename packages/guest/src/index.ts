@@ -1,6 +1,7 @@
 export type * from './actions.js';
 export type * from './container-stats.js';
 export { Guest } from './guest.js';
+export type { AllowedDevice, AllowedModule, AllowedPath, GuestAccess } from './guest-access.js';
 export { GuestError, type GuestErrorKind } from './guest-error.js';
 export type {
   GuestLimits,

@@ -5,6 +5,7 @@ import { CgroupAncestors } from './cgroup/cgroup-ancestors.js';
 import { limitableHugePages } from './cgroup/huge-pages.js';
 import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
+import { openAccess } from './guest-access.js';
 import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
 import { DeviceWaits } from './device/device-waits.js';
 import { DeviceWatch } from './device/device-watch.js';
@@ -62,6 +63,7 @@ export function openContext(options: GuestOptions): GuestContext {
       paths,
       limits: { ...defaultLimits, ...options.limits },
       hooks: options.hooks ?? 'refuse',
+      access: options.access ?? openAccess,
       output: options.output ?? { readable: () => true, unreadable: 'discard' },
       pipeSize: options.pipeSize ?? 0,
       log,

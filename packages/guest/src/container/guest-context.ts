@@ -3,6 +3,7 @@ import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
 import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
+import type { GuestAccess } from '../guest-access.js';
 import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Capabilities } from '../spec/build-spec.js';
@@ -18,6 +19,7 @@ export interface GuestContext {
   readonly paths: GuestPaths;
   readonly limits: GuestLimits;
   readonly hooks: 'refuse' | 'allow';
+  readonly access: GuestAccess;
   readonly output: OutputPolicy;
   readonly pipeSize: number;
   readonly log: GuestLog;

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AgentSettings } from '@kata-agent/config';
+import { guestAccess } from './guest-access.js';
+
+const unset = {
+  privilegedContainers: undefined,
+  devices: [],
+  guestPaths: [],
+  kernelModules: [],
+  sysctls: [],
+} as unknown as AgentSettings;
+
+test('privileged containers are refused under a configuration, and allowed without one', () => {
+  assert.equal(guestAccess(unset, true).privileged, 'refuse');
+  assert.equal(guestAccess(unset, false).privileged, 'allow');
+  assert.equal(guestAccess({ ...unset, privilegedContainers: 'allow' }, true).privileged, 'allow');
+  assert.equal(guestAccess({ ...unset, privilegedContainers: 'refuse' }, false).privileged, 'refuse');
+});
+
+test('each entry is read into its parts', () => {
+  const settings: AgentSettings = {
+    ...unset,
+    devices: ['/dev/fuse', 'c 10:200'],
+    guestPaths: ['/opt/models', 'rw:/var/cache'],
+    kernelModules: ['ib_core', 'nf_conntrack hashsize=65536 x'],
+    sysctls: ['net.core.somaxconn'],
+  };
+  assert.deepEqual(guestAccess(settings, true), {
+    privileged: 'refuse',
+    devices: [
+      { kind: 'path', path: '/dev/fuse' },
+      { kind: 'number', major: 10, minor: 200 },
+    ],
+    paths: [
+      { path: '/opt/models', writable: false },
+      { path: '/var/cache', writable: true },
+    ],
+    modules: [
+      { name: 'ib_core', parameters: [] },
+      { name: 'nf_conntrack', parameters: ['hashsize=65536', 'x'] },
+    ],
+    sysctls: ['net.core.somaxconn'],
+  });
+});
