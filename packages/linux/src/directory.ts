@@ -14,6 +14,12 @@ export interface MakeOptions {
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
+/** How a base is opened. */
+export interface BaseOptions {
+  /** Nothing below it is reached through another mount than the one that it lies in (RESOLVE_NO_XDEV). */
+  readonly sameMount?: boolean;
+}
+
 /**
  * A directory held open, and a way to everything below it that nothing can divert: each path is relative, resolved by
  * the kernel from the open directory without following any symbolic link, not even at its end. Between a look and the
@@ -24,15 +30,17 @@ export interface MakeOptions {
 export class Directory {
   readonly #syscalls: Syscalls;
   readonly #descriptor: Descriptor;
+  readonly #sameMount: boolean;
 
-  private constructor(syscalls: Syscalls, fd: number) {
+  private constructor(syscalls: Syscalls, fd: number, { sameMount = false }: BaseOptions) {
     this.#syscalls = syscalls;
     this.#descriptor = new Descriptor(syscalls, fd);
+    this.#sameMount = sameMount;
   }
 
   /** Opens a base. This path is the agent's own, trusted, and resolved as usual. */
-  static open(syscalls: Syscalls, path: string): Directory {
-    return new Directory(syscalls, syscalls.openat(At.Cwd, path, Open.Path | Open.Directory));
+  static open(syscalls: Syscalls, path: string, options: BaseOptions = {}): Directory {
+    return new Directory(syscalls, syscalls.openat(At.Cwd, path, Open.Path | Open.Directory), options);
   }
 
   /** A path to this directory that holds as long as it is open, for calls that take paths only, such as mount(2). */
@@ -47,7 +55,21 @@ export class Directory {
   /** A directory below. ENOENT, ENOTDIR. */
   directory(path: string): Directory {
     const names = pathComponents(path);
-    return new Directory(this.#syscalls, this.#resolve(path, names));
+    return new Directory(this.#syscalls, this.#resolve(path, names), { sameMount: this.#sameMount });
+  }
+
+  /** What is below, file or directory, opened for its name alone (O_PATH). A link is refused. ENOENT, ENOTDIR. */
+  place(path: string): Descriptor {
+    const fd = this.#at(path, (parent, name) => this.#open(parent, name, Open.Path));
+    const descriptor = new Descriptor(this.#syscalls, fd);
+    if (!fstatSync(fd).isSymbolicLink()) return descriptor;
+    descriptor.close();
+    throw new UnsafePathError(path, 'is a symbolic link');
+  }
+
+  /** This directory itself, for calls that take a descriptor. It is closed with the directory. */
+  get fd(): number {
+    return this.#descriptor.fd;
   }
 
   /** A directory below, made with its parents where they are missing. What exists stays as it is. */
@@ -212,10 +234,10 @@ export class Directory {
     try {
       return this.#syscalls.openat2(this.#descriptor.fd, names.join('/'), {
         flags: Open.Path | Open.Directory,
-        resolve: Resolve.Beneath | Resolve.NoSymlinks | Resolve.NoMagicLinks,
+        resolve: this.#resolveFlags(),
       });
     } catch (error) {
-      if (!hasCode(error, 'ENOSYS')) throw asUnsafePath(path, error);
+      if (!hasCode(error, 'ENOSYS') || this.#sameMount) throw asUnsafePath(path, error);
     }
     return this.#walk(path, names);
   }
@@ -239,8 +261,19 @@ export class Directory {
     return current.take();
   }
 
+  #resolveFlags(): number {
+    const flags = Resolve.Beneath | Resolve.NoSymlinks | Resolve.NoMagicLinks;
+    return this.#sameMount ? flags | Resolve.NoCrossDevice : flags;
+  }
+
   /** One name, not followed when it is a link. */
   #open(parent: number, name: PathName, flags: number, mode?: number): number {
+    if (this.#sameMount) {
+      // openat2(2) refuses a mode where nothing is made.
+      const made = (flags & Open.Create) === 0 ? {} : { mode: mode ?? 0 };
+      const resolve = Resolve.Beneath | Resolve.NoMagicLinks | Resolve.NoCrossDevice;
+      return this.#syscalls.openat2(parent, name, { flags: flags | Open.NoFollow, ...made, resolve });
+    }
     return this.#syscalls.openat(parent, name, flags | Open.NoFollow, mode);
   }
 }

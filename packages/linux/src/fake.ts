@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { SyscallError } from './syscall-error.js';
-import type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
+import type { MountAttributes, OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 
 /** One call as it was made: `['mount', 'proc', '/proc', 'proc', 0, '']` with the name apart. */
 export interface RecordedCall {
@@ -115,6 +115,18 @@ export class RecordingSyscalls implements Syscalls {
 
   umount2(target: string, flags: number): void {
     this.#answer('umount2', [target, flags], () => undefined);
+  }
+
+  openTree(directory: number, path: PathName, flags: number): number {
+    return this.#answer('openTree', [directory, path, flags], () => this.#descriptor());
+  }
+
+  moveMount(tree: number, place: number): void {
+    this.#answer('moveMount', [tree, place], () => undefined);
+  }
+
+  mountSetattr(tree: number, attributes: MountAttributes, recursive: boolean): void {
+    this.#answer('mountSetattr', [tree, attributes, recursive], () => undefined);
   }
 
   setChildSubreaper(): void {

@@ -1,4 +1,4 @@
-export { At, Open, Reboot, Resolve, Socket, Unmount, Wait } from './constants.js';
+export { At, MountAttribute, Open, Reboot, Resolve, Socket, Tree, Unmount, Wait } from './constants.js';
 export { Descriptor } from './descriptor.js';
 export { errnoName, errnoNumber, errnoText } from './errno.js';
 export { type ExitStatus, exitStatus } from './exit-status.js';
@@ -6,7 +6,7 @@ export { type RecordedCall, RecordingSyscalls, type ScriptedCalls } from './fake
 export { type ForeignProcess, foreignExit } from './foreign-exit.js';
 export { loadSyscalls } from './koffi.js';
 export { hasCode, SyscallError } from './syscall-error.js';
-export type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
+export type { MountAttributes, OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './pipe.js';
 export { type ProcessStat, processStat } from './process-stat.js';
 export { Reaper, type ReaperOptions } from './reaper.js';
@@ -18,6 +18,7 @@ export {
   type MountOptions,
   parseMountOptions,
 } from './mount-options.js';
+export { MountTree } from './mount-tree.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
 export { Directory, type MakeOptions } from './directory.js';
 export { type ForeignPlace, graftMount } from './graft-mount.js';

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { endianness } from 'node:os';
-import { Open } from './constants.js';
+import { At, Open, Tree } from './constants.js';
 import { loadLibc, type Libc } from './libc.js';
 import { SyscallError } from './syscall-error.js';
-import type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
+import type { MountAttributes, OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 
 const FcntlGetFlags = 3;
 const FcntlSetFlags = 4;
@@ -21,7 +21,12 @@ const IoctlSetWindowSize = 0x5414;
 const IoctlAddEntropy = 0x40085203;
 const IoctlReseedRandom = 0x5207;
 const ClockRealTime = 0;
+const SysOpenTree = 428;
+const SysMoveMount = 429;
 const SysOpenat2 = 437;
+const SysMountSetattr = 442;
+const MoveFromEmptyPath = 0x4;
+const MoveToEmptyPath = 0x40;
 /** RESOLVE_BENEATH answers EAGAIN when somebody renamed or mounted meanwhile; openat2(2) says to try again. */
 const openat2Attempts = 128;
 /** How many descriptors one message may carry to us. More are an error, and all are closed. */
@@ -146,6 +151,30 @@ class KoffiSyscalls implements Syscalls {
 
   umount2(target: string, flags: number): void {
     this.#check('umount2', this.#libc.umount2(cString('umount2', target), flags), target);
+  }
+
+  openTree(directory: number, path: PathName, flags: number): number {
+    const name = cString('open_tree', path);
+    const result = this.#libc.openTree(SysOpenTree, directory, name, flags | Tree.CloseOnExec);
+    return this.#check('open_tree', Number(result), path);
+  }
+
+  moveMount(tree: number, place: number): void {
+    const empty = cString('move_mount', '');
+    const flags = MoveFromEmptyPath | MoveToEmptyPath;
+    const result = this.#libc.moveMount(SysMoveMount, tree, empty, place, empty, flags);
+    this.#check('move_mount', Number(result));
+  }
+
+  mountSetattr(tree: number, { set, clear, propagation }: MountAttributes, recursive: boolean): void {
+    const block = bytes(32); // struct mount_attr: attr_set, attr_clr, propagation, userns_fd, each 64 bits
+    block.writeBigUInt64LE(BigInt(set), 0);
+    block.writeBigUInt64LE(BigInt(clear), 8);
+    block.writeBigUInt64LE(BigInt(propagation), 16);
+    const flags = At.EmptyPath | (recursive ? Tree.Recursive : 0);
+    const empty = cString('mount_setattr', '');
+    const result = this.#libc.mountSetattr(SysMountSetattr, tree, empty, flags, block, block.length);
+    this.#check('mount_setattr', Number(result));
   }
 
   setChildSubreaper(): void {

@@ -32,6 +32,26 @@ export interface Libc {
   readonly mknodat: (directory: number, path: Uint8Array, mode: number, device: number) => number;
   readonly fchownat: (directory: number, path: Uint8Array, uid: number, gid: number, flags: number) => number;
   readonly mount: (source: Uint8Array, target: Uint8Array, type: Bytes, flags: number, data: Bytes) => number;
+  /** syscall(SYS_open_tree, …). */
+  readonly openTree: (number: number, directory: number, path: Uint8Array, flags: number) => number;
+  /** syscall(SYS_move_mount, …). */
+  readonly moveMount: (
+    number: number,
+    from: number,
+    fromPath: Uint8Array,
+    to: number,
+    toPath: Uint8Array,
+    flags: number,
+  ) => number;
+  /** syscall(SYS_mount_setattr, …). */
+  readonly mountSetattr: (
+    number: number,
+    directory: number,
+    path: Uint8Array,
+    flags: number,
+    attributes: Uint8Array,
+    size: number,
+  ) => number;
   readonly umount2: (target: Uint8Array, flags: number) => number;
   readonly prctl: (option: number, a: number, b: number, c: number, d: number) => number;
   readonly waitpid: (pid: number, status: Uint8Array, options: number) => number;
@@ -96,6 +116,13 @@ export function loadLibc(): Libc {
     ),
     mount: library.func(
       'int mount(const void *source, const void *target, const void *type, unsigned long flags, const void *data)',
+    ),
+    openTree: library.func('long syscall(long number, int directory, const void *path, unsigned int flags)'),
+    moveMount: library.func(
+      'long syscall(long number, int from, const void *from_path, int to, const void *to_path, unsigned int flags)',
+    ),
+    mountSetattr: library.func(
+      'long syscall(long number, int directory, const void *path, unsigned int flags, const void *attributes, size_t size)',
     ),
     umount2: library.func('int umount2(const void *target, int flags)'),
     prctl: library.func(
