@@ -11,7 +11,9 @@ import { DeviceWaits } from './device/device-waits.js';
 import { DeviceWatch } from './device/device-watch.js';
 import { MemoryWatch } from './resource/memory-watch.js';
 import { SwapDevices } from './resource/swap.js';
+import { PodSources } from './source/pod-sources.js';
 import { askFeatures } from './runtime/commands.js';
+import { bundles } from './container/bundle.js';
 import { Runtime } from './runtime/runtime.js';
 import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js';
 import { sealDescriptors } from './runtime/seal-descriptors.js';
@@ -43,6 +45,7 @@ export function openContext(options: GuestOptions): GuestContext {
   sealDescriptors(syscalls);
   mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
   const runtime = new Runtime(options.runtime, paths.state);
+  mkdirSync(join(paths.state, bundles), { recursive: true, mode: 0o700 });
   const reaper = new Reaper(syscalls, {
     proc: paths.proc,
     onFault: (error) => log('error', `waiting for processes: ${String(error)}`),
@@ -77,6 +80,7 @@ export function openContext(options: GuestOptions): GuestContext {
       tools,
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(syscalls),
+      podSources: new PodSources(join(paths.state, 'pod'), syscalls),
       storages: new StorageTable({ syscalls, paths, devices, tools, log }, records),
       records,
     };
@@ -114,5 +118,6 @@ async function askCapabilities(runtime: Runtime, paths: GuestPaths, log: GuestLo
     apparmor: readIfThere(join(paths.sys, 'module/apparmor/parameters/enabled'))?.trim() === 'Y',
     selinux: existsSync(join(paths.sys, 'fs/selinux/enforce')),
     hugePages: limitableHugePages(paths),
+    flaws: features === undefined ? [] : knownFlaws(features.version),
   };
 }

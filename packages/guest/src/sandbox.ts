@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CreateSandbox } from './actions.js';
 import type { Container } from './container/container.js';
@@ -93,7 +93,7 @@ export class Sandbox {
   }
 
   /** What the next container gets from here. */
-  share(sandboxPidns: boolean): Omit<FromSandbox, 'find'> {
+  share(sandboxPidns: boolean): Omit<FromSandbox, 'find' | 'others'> {
     const first = this.#first;
     const alive = first?.container?.first.ended === false ? first.container : undefined;
     if (sandboxPidns && first !== undefined && alive === undefined) {
@@ -168,8 +168,12 @@ export class Sandbox {
   }
 
   async #unwind(): Promise<readonly Error[]> {
-    const { memory, swap, storages } = this.#context;
+    const { memory, swap, storages, podSources, paths } = this.#context;
     memory.stop();
+    this.#made.push('sources that containers show each other', () => podSources.clear());
+    this.#made.push('resolv.conf', () =>
+      rmSync(join(paths.state, 'sandbox'), { recursive: true, force: true }),
+    );
     const failures = [...swap.release(), ...(await this.#made.unwind()), ...(await storages.clear())];
     for (const { message } of failures) this.#context.log('error', message);
     return failures;
@@ -204,9 +208,9 @@ export class Sandbox {
 
   #writeResolvConf(dns: readonly string[]): string | undefined {
     if (dns.length === 0) return undefined;
-    const directory = join(this.#context.paths.kata, 'sandbox');
+    const directory = join(this.#context.paths.state, 'sandbox');
     const file = join(directory, 'resolv.conf');
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeFileSync(file, `${dns.map((line) => line.trim()).join('\n')}\n`, { mode: 0o644 });
     return file;
   }

@@ -61,10 +61,7 @@ export class Directory {
   /** What is below, file or directory, opened for its name alone (O_PATH). A link is refused. ENOENT, ENOTDIR. */
   place(path: string): Descriptor {
     const fd = this.#at(path, (parent, name) => this.#open(parent, name, Open.Path));
-    const descriptor = new Descriptor(this.#syscalls, fd);
-    if (!fstatSync(fd).isSymbolicLink()) return descriptor;
-    descriptor.close();
-    throw new UnsafePathError(path, 'is a symbolic link');
+    return this.#checked(path, fd, (found) => (found.isSymbolicLink() ? 'is a symbolic link' : undefined));
   }
 
   /** This directory itself, for calls that take a descriptor. It is closed with the directory. */
@@ -95,10 +92,7 @@ export class Directory {
     const fd = this.#at(path, (parent, name) =>
       this.#open(parent, name, flags | Open.NonBlock | Open.NoTerminal, mode),
     );
-    const descriptor = new Descriptor(this.#syscalls, fd);
-    if (fstatSync(fd).isFile()) return descriptor;
-    descriptor.close();
-    throw new UnsafePathError(path, 'is not a regular file');
+    return this.#checked(path, fd, (found) => (found.isFile() ? undefined : 'is not a regular file'));
   }
 
   /** What is there, a link itself and not its target; undefined when nothing is. */
@@ -259,6 +253,19 @@ export class Directory {
       throw SyscallError.named('openat', 'ENOTDIR', path);
     }
     return current.take();
+  }
+
+  /** The descriptor, which is closed when what it names is refused. */
+  #checked(path: string, fd: number, refusal: (found: Stats) => string | undefined): Descriptor {
+    const descriptor = new Descriptor(this.#syscalls, fd);
+    try {
+      const reason = refusal(fstatSync(fd));
+      if (reason !== undefined) throw new UnsafePathError(path, reason);
+      return descriptor;
+    } catch (error) {
+      descriptor.close();
+      throw error;
+    }
   }
 
   #resolveFlags(): number {

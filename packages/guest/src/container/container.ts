@@ -14,6 +14,8 @@ interface Parts {
   readonly order: number;
   /** Mount points of the storages that it uses. */
   readonly storages: readonly string[];
+  /** Clean paths of all that its root and its mounts were made of. */
+  readonly sources: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   /** The types of namespace that it does not share with the guest. */
@@ -35,6 +37,7 @@ export class Container {
   readonly id: string;
   readonly order: number;
   readonly storages: readonly string[];
+  readonly sources: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   readonly namespaces: ReadonlySet<string>;
@@ -51,11 +54,12 @@ export class Container {
   readonly #execs: Map<string, ContainerProcess> = new Map();
 
   constructor(parts: Parts) {
-    const { id, order, storages, first, cgroup, namespaces, made } = parts;
+    const { id, order, storages, sources, first, cgroup, namespaces, made } = parts;
     const { annotations, cpus, terminationLog, noNewPrivileges } = parts;
     this.id = id;
     this.order = order;
     this.storages = storages;
+    this.sources = sources;
     this.first = first;
     this.cgroup = cgroup;
     this.namespaces = namespaces;

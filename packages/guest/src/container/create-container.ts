@@ -1,12 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
 import type { CreateContainer } from '../actions.js';
 import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
 import { denyBlockDevices } from '../cgroup/deny-block-devices.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { attachDevices } from '../device/attach-devices.js';
-import { GuestError } from '../guest-error.js';
 import { mergeHooks } from '../hooks/guest-hooks.js';
 import type { OciHooks, OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
@@ -16,12 +14,14 @@ import { bindLocalVolumes } from '../spec/local-volumes.js';
 import { isBind } from '../spec/mounts.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
 import { writeSysctls } from '../spec/sysctls.js';
-import { removeTree } from '../storage/remove-tree.js';
+import { ContainerSources } from '../source/container-sources.js';
+import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
+import { bundleOf, makeBundle } from './bundle.js';
 import { Container } from './container.js';
 import type { GuestContext } from './guest-context.js';
 import { keepRecord } from './keep-record.js';
 import { launchProcess } from './launch-process.js';
-import { checkMountSources, placeRootfs, resolvConfFor } from './rootfs.js';
+import { placeRootfs, resolvConfFor } from './rootfs.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
 import { UndoStack } from './undo-stack.js';
 
@@ -34,6 +34,7 @@ export interface FromSandbox {
   readonly hooks: OciHooks | undefined;
   /** Its other containers. */
   readonly find: FindContainer;
+  readonly others: readonly PlaceOwner[];
 }
 
 /**
@@ -62,9 +63,9 @@ async function build(
   context: GuestContext,
   made: UndoStack,
 ): Promise<Container> {
-  const { paths, runtime, oom, ancestors, log } = context;
+  const { paths, access, runtime, oom, ancestors, log, podSources, syscalls } = context;
   const attached = attachDevices(devices ?? [], context.devices);
-  const bundle = join(paths.kata, id);
+  const bundle = bundleOf(id, paths);
   const order = context.records.nextOrder();
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);
   made.push('record', () => context.records.removeContainer(id));
@@ -72,17 +73,31 @@ async function build(
   makeBundle(bundle, made);
   for (const storage of storages)
     await context.storages.add(storage, { kind: 'container', id, bundle }, made);
-  const rootfs = placeRootfs(bundle, requested.root, context, made);
+  const directory = join(bundle, 'mounts');
+  const sources = new ContainerSources({
+    container: id,
+    directory,
+    paths,
+    access,
+    syscalls,
+    podSources,
+    made,
+  });
+  const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
+  const bound = bindLocalVolumes(requested, storages);
+  const mounts = bound.mounts?.map((mount) => sources.stage(mount));
+  refuseOthersPlaces({ id, sources: sources.opened }, sandbox.others, context.storages.podPlaces());
   const { spec, networkSysctls, cgroup } = buildSpec(
-    withHooks(checkMountSources(bindLocalVolumes(requested, storages), paths), sandbox),
+    withHooks({ ...bound, ...(mounts === undefined ? {} : { mounts }) }, sandbox),
     {
       containerId: id,
       rootfs,
+      privileged: access.privileged,
       shared: sandbox.shared,
       capabilities: await context.capabilities(),
       hooks: context.hooks,
       hostname: sandbox.hostname,
-      resolvConf: resolvConfFor(rootfs, sandbox.resolvConf),
+      resolvConf: resolvConfFor(rootfs, sandbox.resolvConf, syscalls),
       attached,
     },
   );
@@ -116,6 +131,7 @@ async function build(
     id,
     order,
     storages: mountPoints,
+    sources: sources.opened,
     first,
     cgroup: cgroups,
     namespaces: new Set(own.map(({ type }) => type)),
@@ -140,16 +156,4 @@ function terminationLogOf({ annotations, mounts }: OciSpec): string | undefined 
   return path === undefined
     ? undefined
     : mounts?.find((mount) => isBind(mount) && mount.destination === path)?.source;
-}
-
-function makeBundle(bundle: string, made: UndoStack): void {
-  try {
-    mkdirSync(bundle, { mode: 0o700 });
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
-    throw new GuestError('exists', `${bundle} is already there, left by a container of that id`, {
-      cause: error,
-    });
-  }
-  made.push(`bundle ${bundle}`, () => removeTree(bundle));
 }

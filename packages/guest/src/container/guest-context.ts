@@ -9,6 +9,7 @@ import type { Runtime } from '../runtime/runtime.js';
 import type { Capabilities } from '../spec/build-spec.js';
 import type { MemoryWatch } from '../resource/memory-watch.js';
 import type { SwapDevices } from '../resource/swap.js';
+import type { PodSources } from '../source/pod-sources.js';
 import type { GuestRecords } from '../state/guest-records.js';
 import type { Tools } from '../tool/tools.js';
 import type { StorageTable } from '../storage/storage-table.js';
@@ -35,5 +36,6 @@ export interface GuestContext {
   readonly memory: MemoryWatch;
   readonly swap: SwapDevices;
   readonly storages: StorageTable;
+  readonly podSources: PodSources;
   readonly records: GuestRecords;
 }

@@ -20,7 +20,8 @@ export function createContainer(guest: Guest, action: CreateContainer): Promise<
       ...sourceMounts(action.sharedMounts ?? [], find, context.paths),
     ],
     task: async () => {
-      const container = await make(action, { ...sandbox.share(action.sandboxPidns), find }, context);
+      const others = [...containers.values()];
+      const container = await make(action, { ...sandbox.share(action.sandboxPidns), find, others }, context);
       containers.set(id, container);
       sandbox.joined(container);
       const { streams } = container.first;

@@ -7,10 +7,11 @@ const process: OciProcess = { user: { uid: 0, gid: 0 }, args: ['/bin/sh'], cwd: 
 
 const context: SpecContext = {
   containerId: 'c1',
-  rootfs: '/run/kata-containers/c1/rootfs',
+  rootfs: '/run/kata-agent/bundles/c1/rootfs',
   shared: {},
-  capabilities: { seccomp: true, apparmor: false, selinux: false, hugePages: [] },
+  capabilities: { seccomp: true, apparmor: false, selinux: false, hugePages: [], flaws: [] },
   hooks: 'refuse',
+  privileged: 'allow',
   hostname: 'pod',
   resolvConf: undefined,
   attached: [],
@@ -70,14 +71,14 @@ test('profiles that this guest or runtime has no use for are dropped', () => {
     linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW' }, mountLabel: 'm' },
   };
   const none = build(spec, {
-    capabilities: { seccomp: false, apparmor: false, selinux: false, hugePages: [] },
+    capabilities: { seccomp: false, apparmor: false, selinux: false, hugePages: [], flaws: [] },
   }).spec;
   assert.equal(none.process.apparmorProfile, undefined);
   assert.equal(none.process.selinuxLabel, undefined);
   assert.equal(none.linux?.seccomp, undefined);
   assert.equal(none.linux?.mountLabel, undefined);
   const all = build(spec, {
-    capabilities: { seccomp: true, apparmor: true, selinux: true, hugePages: ['2MB'] },
+    capabilities: { seccomp: true, apparmor: true, selinux: true, hugePages: ['2MB'], flaws: [] },
   }).spec;
   assert.equal(all.process.apparmorProfile, 'p');
   assert.deepEqual(all.linux?.seccomp, { defaultAction: 'SCMP_ACT_ALLOW' });

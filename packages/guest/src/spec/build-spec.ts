@@ -5,7 +5,7 @@ import type { OciHooks, OciLinux, OciMount, OciProcess, OciSpec } from '../oci-s
 import { cgroupPath } from './cgroup-path.js';
 import { checkProcess } from './check-process.js';
 import { containerDevices } from './devices.js';
-import { containerMounts } from './mounts.js';
+import { containerMounts, type MountRules } from './mounts.js';
 import { containerNamespaces, type SharedNamespaces } from './namespaces.js';
 import { settableResources } from './resources.js';
 import { splitSysctls } from './sysctls.js';
@@ -17,6 +17,8 @@ export interface Capabilities {
   readonly selinux: boolean;
   /** The sizes of huge pages that it can limit: `2MB`. */
   readonly hugePages: readonly string[];
+  /** Known flaws of the OCI runtime's version, by their CVE numbers (S12). */
+  readonly flaws: readonly string[];
 }
 
 export interface SpecContext {
@@ -26,6 +28,7 @@ export interface SpecContext {
   readonly shared: SharedNamespaces;
   readonly capabilities: Capabilities;
   readonly hooks: 'refuse' | 'allow';
+  readonly privileged: 'refuse' | 'allow';
   /** The sandbox's; for a container that brings none. */
   readonly hostname: string;
   /** The sandbox's resolv.conf, when it has one and the rootfs has the file that it is bound over. */
@@ -57,7 +60,10 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
       process: runnableProcess(process, context.capabilities),
       root: { path: context.rootfs, readonly: requested.root?.readonly ?? false },
       hostname: containerHostname(requested, context),
-      mounts: [...containerMounts(requested.mounts), ...resolver(requested, context)],
+      mounts: [
+        ...containerMounts(requested.mounts, mountRules(linux, context)),
+        ...resolver(requested, context),
+      ],
       hooks: context.hooks === 'allow' ? requested.hooks : undefined,
       annotations: ownAnnotations(requested.annotations),
       linux: runnableLinux(linux, sysctls.own, cgroup, context),
@@ -65,6 +71,10 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
     networkSysctls: sysctls.network,
     cgroup,
   };
+}
+
+function mountRules({ namespaces = [] }: OciLinux, { privileged }: SpecContext): MountRules {
+  return { privileged, cgroupNamespace: namespaces.some(({ type }) => type === 'cgroup') };
 }
 
 /** A process as runc takes it, first of a container or exec. */

@@ -9,7 +9,7 @@ import {
   Unmount,
 } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
-import { unknownMountOption } from '../spec/mounts.js';
+import { unknownMountOption } from './known-options.js';
 import type { StorageContext } from './storage-driver.js';
 
 export interface MountSource {

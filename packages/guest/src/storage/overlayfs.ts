@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { makeWritableLayer } from '../container/writable-layer.js';
 import { GuestError } from '../guest-error.js';
 import { applyFsGroup } from './fs-group.js';
 import { kernelOptions, mountAt } from './mount-point.js';
@@ -30,12 +30,8 @@ function ownUpper(context: StorageContext): readonly string[] {
   if (context.owner.kind !== 'container') {
     throw new GuestError('invalid', `${OWN_UPPER}: an overlay of the sandbox has no container to write for`);
   }
-  const { bundle } = context.owner;
-  return ['upper', 'work'].map((name) => {
-    const directory = join(bundle, name);
-    makeBelowBase(directory, context);
-    return `${name}dir=${directory}`;
-  });
+  const { upper, work } = makeWritableLayer(context.owner.bundle, context.syscalls, context.made);
+  return [`upperdir=${upper}`, `workdir=${work}`];
 }
 
 /** Lower layers may lie anywhere but over the agent's state; what is written to lies below Kata's directory. */

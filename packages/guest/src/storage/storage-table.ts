@@ -112,6 +112,14 @@ export class StorageTable {
     storages.forEach((storage, index) => resizeMemory(storage, places[index] ?? '', this.#environment));
   }
 
+  /** Where storages that hold the whole pod's data are mounted. */
+  podPlaces(): readonly string[] {
+    return [...this.#entries.values()]
+      .map(({ record }) => record.storage)
+      .filter(({ driver }) => storageDriver(driver).ofPod)
+      .map(({ mountPoint }) => mountPoint);
+  }
+
   /** The sandbox ends: so do those that were kept for it. */
   async clear(): Promise<readonly Error[]> {
     const failures: Error[] = [];
