@@ -27,7 +27,7 @@ export async function copyFile(
     );
   }
   mkdirSync(shared, { recursive: true, mode: 0o755 });
-  const base = Directory.open(syscalls, shared);
+  const base = Directory.open(syscalls, shared, { sameMount: true });
   try {
     await copyBelow(base, withoutSlashes(action.path.slice(shared.length)), action);
   } finally {

@@ -35,3 +35,6 @@ export const openAccess: GuestAccess = {
   modules: [],
   sysctls: [],
 };
+
+/** Nothing of the guest. */
+export const closedAccess: GuestAccess = { ...openAccess, privileged: 'refuse' };

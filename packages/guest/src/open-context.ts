@@ -42,6 +42,7 @@ export function openContext(options: GuestOptions): GuestContext {
   const paths: GuestPaths = { ...defaultPaths, ...options.paths };
   const log: GuestLog = options.log ?? (() => undefined);
   const { syscalls } = options;
+  const access = options.access ?? openAccess;
   sealDescriptors(syscalls);
   mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
   const runtime = new Runtime(options.runtime, paths.state);
@@ -66,7 +67,7 @@ export function openContext(options: GuestOptions): GuestContext {
       paths,
       limits: { ...defaultLimits, ...options.limits },
       hooks: options.hooks ?? 'refuse',
-      access: options.access ?? openAccess,
+      access,
       output: options.output ?? { readable: () => true, unreadable: 'discard' },
       pipeSize: options.pipeSize ?? 0,
       log,
@@ -81,7 +82,7 @@ export function openContext(options: GuestOptions): GuestContext {
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(syscalls),
       podSources: new PodSources(join(paths.state, 'pod'), syscalls),
-      storages: new StorageTable({ syscalls, paths, devices, tools, log }, records),
+      storages: new StorageTable({ syscalls, paths, access, devices, tools, log }, records),
       records,
     };
   } catch (error) {

@@ -43,6 +43,11 @@ export class Directory {
     return new Directory(syscalls, syscalls.openat(At.Cwd, path, Open.Path | Open.Directory), options);
   }
 
+  /** A directory that is open already, and belongs to this object from now on. */
+  static of(syscalls: Syscalls, descriptor: Descriptor): Directory {
+    return new Directory(syscalls, descriptor.take(), {});
+  }
+
   /** A path to this directory that holds as long as it is open, for calls that take paths only, such as mount(2). */
   get path(): string {
     return `/proc/self/fd/${this.#descriptor.fd}`;

@@ -71,8 +71,8 @@ async function build(
   made.push('record', () => context.records.removeContainer(id));
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
   makeBundle(bundle, made);
-  for (const storage of storages)
-    await context.storages.add(storage, { kind: 'container', id, bundle }, made);
+  const owner = { kind: 'container', id, bundle, others: sandbox.others.map((each) => each.id) } as const;
+  for (const storage of storages) await context.storages.add(storage, owner, made);
   const directory = join(bundle, 'mounts');
   const sources = new ContainerSources({
     container: id,

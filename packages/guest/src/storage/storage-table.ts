@@ -1,9 +1,13 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Directory } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../guest-error.js';
+import { type OpenSource, openSource } from '../source/open-source.js';
+import { refuseOthersPlaces } from '../source/other-containers.js';
 import { ephemeral } from './ephemeral.js';
+import { mountPlace, type MountPlaceOwner } from './mount-place.js';
 import { resizeMemory } from './resize-memory.js';
 import { storageDriver } from './storage-drivers.js';
 import type { StorageContext, StorageEnvironment, StorageOwner } from './storage-driver.js';
@@ -46,10 +50,21 @@ export class StorageTable {
 
   /** Puts a storage in place, or fails and leaves nothing. Its release is pushed to `made`. */
   async add(storage: Storage, owner: StorageOwner, made: UndoStack): Promise<void> {
-    const { mountPoint } = storage;
-    const place = this.#placeOf(mountPoint);
-    const entry = this.#entries.get(place) ?? (await this.#prepare(storage, owner, place));
-    this.#use(mountPoint, entry, made);
+    const { paths } = this.#environment;
+    const place = mountPlace(storage.driver, storage.mountPoint, placeOwner(owner), paths.kata);
+    await this.#addAt(place, storage, owner, made);
+  }
+
+  /** A storage that is in place is used again by an equal request only (S31). */
+  async #addAt(place: string, storage: Storage, owner: StorageOwner, made: UndoStack): Promise<void> {
+    const known = this.#entries.get(place);
+    if (known !== undefined && !isDeepStrictEqual(requestOf(known.record.storage), requestOf(storage)))
+      throw new GuestError(
+        'exists',
+        `another storage is mounted at ${storage.mountPoint}: ${known.record.storage.driver} of ${JSON.stringify(known.record.storage.source)}`,
+      );
+    const entry = known ?? (await this.#prepare(storage, owner, place));
+    this.#use(storage.mountPoint, entry, made);
   }
 
   /** The container that uses them was made: from now on, those that are to outlive it do. */
@@ -159,11 +174,28 @@ export class StorageTable {
     const { made } = entry;
     const { owner, place } = entry.record;
     const need = async (other: Storage): Promise<void> => {
-      await this.add(other, owner, made);
+      await this.#addAt(this.#placeOf(other.mountPoint), other, owner, made);
       const needs = [...entry.record.needs, this.#placeOf(other.mountPoint)];
       entry.record = { ...entry.record, needs };
     };
-    return { ...this.#environment, need, owner, base, place, made };
+    const container = owner.kind === 'container' ? owner.id : undefined;
+    const open = (path: string, named: string): OpenSource => {
+      const { syscalls } = this.#environment;
+      const source = openSource({ path, named, container }, this.#environment, syscalls);
+      try {
+        if (owner.kind === 'container') this.#refuseOthers(owner, source.path);
+        return source;
+      } catch (error) {
+        source.descriptor.close();
+        throw error;
+      }
+    };
+    return { ...this.#environment, need, open, owner, base, place, made };
+  }
+
+  #refuseOthers({ id, others }: StorageOwner & { readonly kind: 'container' }, path: string): void {
+    const owners = others.map((other) => ({ id: other, sources: [] }));
+    refuseOthersPlaces({ id, sources: [path] }, owners, this.podPlaces());
   }
 
   async #adopt(record: StorageRecord): Promise<void> {
@@ -223,7 +255,7 @@ export class StorageTable {
     this.#records.saveStorages([...this.#entries.values()].map(({ record }) => record));
   }
 
-  /** Mount points are Kata's: below its directory, and not the directory itself (S10). */
+  /** Where a storage that was let through by `mountPlace` stands in the table. */
   #placeOf(mountPoint: string): string {
     const base = `${this.#environment.paths.kata}/`;
     if (!mountPoint.startsWith(base)) {
@@ -238,6 +270,17 @@ export class StorageTable {
       .filter((name) => name !== '')
       .join('/');
   }
+}
+
+function placeOwner(owner: StorageOwner): MountPlaceOwner {
+  if (owner.kind === 'sandbox') return { container: undefined, pod: undefined, others: [] };
+  const [first] = owner.others;
+  return { container: owner.id, pod: first ?? owner.id, others: owner.others };
+}
+
+/** What makes one request for a storage another than the one that was served. */
+function requestOf({ driver, driverOptions, source, fstype, options, fsGroup, shared }: Storage): object {
+  return { driver, driverOptions, source, fstype, options, fsGroup, shared };
 }
 
 /** It is shared, or holds a pod's data elsewhere than in a container's own bundle. */

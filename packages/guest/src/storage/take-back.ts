@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Directory, hasCode, mounts } from '@kata-agent/linux';
-import { local } from './local.js';
 import { removeTree } from './remove-tree.js';
 import type { StorageEnvironment } from './storage-driver.js';
 import type { StorageRecord } from './storage-record.js';
@@ -24,7 +23,7 @@ export async function takeBackStorage(record: StorageRecord, environment: Storag
     const name = verityName(verity, place);
     if (existsSync(`/dev/mapper/${name}`)) await closeVerity(name, environment);
   }
-  if (storage.driver === local.name || storage.driver === watchableBind.name) removeTree(target);
+  if (storage.driver === watchableBind.name) removeTree(target);
   const base = Directory.open(syscalls, paths.kata);
   try {
     for (const path of [...missing].reverse()) removeIfEmpty(base, path);
