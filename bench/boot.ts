@@ -105,13 +105,15 @@ async function bootSeconds({ startMachine }: Scripts, { kernel, initrd, ready }:
   // A few of the kernel's lines, where `quiet` has none.
   const append = [...wordsOfKata, 'loglevel=6'];
   const machine = await startMachine({ kernel, initrd, memory: 256, append });
-  let kernelBegan = Number.POSITIVE_INFINITY;
-  machine.on('line', (line) => {
-    const clock = /^\[ *(\d+\.\d+)\]/.exec(line)?.[1];
-    if (clock !== undefined) kernelBegan = Math.min(kernelBegan, performance.now() - Number(clock) * 1000);
-  });
-  await machine.line(ready);
-  const seconds = (performance.now() - kernelBegan) / 1000;
-  await machine.kill();
-  return seconds;
+  try {
+    let kernelBegan = Number.POSITIVE_INFINITY;
+    machine.on('line', (line) => {
+      const clock = /^\[ *(\d+\.\d+)\]/.exec(line)?.[1];
+      if (clock !== undefined) kernelBegan = Math.min(kernelBegan, performance.now() - Number(clock) * 1000);
+    });
+    await machine.line(ready);
+    return (performance.now() - kernelBegan) / 1000;
+  } finally {
+    await machine.kill();
+  }
 }

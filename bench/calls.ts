@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { type GoPrograms, root } from './go-programs.js';
 import { median } from './median.js';
-import { runForJson, startProgram } from './program.js';
+import { runForJson, type RunningProgram, startProgram } from './program.js';
 import type { Goal, Row } from './row.js';
 
 const methods = ['WaitProcess', 'ReadStdout'] as const;
@@ -35,10 +35,12 @@ interface Server {
 export async function measureCalls(go: GoPrograms, quick: boolean): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   const servers = serversIn(folder, go);
-  const running = await Promise.all(
-    servers.map(({ start: [command, ...args] }) => startProgram(command, args)),
-  );
+  const running: RunningProgram[] = [];
   try {
+    for (const {
+      start: [command, ...args],
+    } of servers)
+      running.push(await startProgram(command, args));
     const rates = new Map<string, number[]>();
     const load = async (server: Server, method: Method, count: number, length: string): Promise<number> => {
       const args = ['-address', server.address, '-method', method, '-callers', String(count), '-for', length];

@@ -1,11 +1,9 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 
-import { agentArguments, agentProgram } from './agent-program.js';
+import { startAgent } from './agent-program.js';
 import type { GoPrograms } from './go-programs.js';
 import { median } from './median.js';
 import { runForJson } from './program.js';
@@ -24,33 +22,29 @@ interface Times {
  * Create and start of a container, and both with its removal: through the agent, and plain runc with the same config.json.
  * Needs root and runc.
  */
-export async function measureContainers(go: GoPrograms, quick: boolean): Promise<Row[]> {
+export async function measureContainers({
+  go,
+  program,
+  quick,
+}: {
+  readonly go: GoPrograms;
+  /** The agent. */
+  readonly program: string;
+  readonly quick: boolean;
+}): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   try {
     const rootfs = makeRootfs(folder);
     const bundle = join(folder, 'bundle');
     mkdirSync(bundle);
     const address = join(folder, 'agent');
-    const { program } = agentProgram();
-    const agent = spawn(process.execPath, [program, ...agentArguments(folder, address)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let said = '';
-    agent.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-    const exited = once(agent, 'exit');
-    while (!existsSync(address)) {
-      if (agent.exitCode !== null) throw new Error(`the agent ended before it listened:\n${said}`);
-      await delay(5);
-    }
+    const agent = await startAgent(program, folder, address);
     const args = ['-address', address, '-rootfs', rootfs, '-bundle', bundle, '-n', quick ? '5' : '20'];
     let times: Times;
     try {
       times = (await runForJson(go.container, args)) as Times;
     } finally {
-      agent.kill('SIGTERM');
-      await exited;
+      await agent.stop();
     }
     return [
       {

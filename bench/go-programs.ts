@@ -10,8 +10,16 @@ export interface GoPrograms {
   readonly container: string;
 }
 
+let built: GoPrograms | undefined;
+
+/** Those of `buildGoPrograms`, built at the first call that succeeds. */
+export function goPrograms(): GoPrograms {
+  built ??= buildGoPrograms();
+  return built;
+}
+
 /** Builds the benchmark's Go programs (tests/interop/build.mjs). Throws, with what to install, when Go is missing. */
-export function buildGoPrograms(): GoPrograms {
+function buildGoPrograms(): GoPrograms {
   const script = `${root}/tests/interop/build.mjs`;
   const names = ['bench-server', 'bench-client', 'bench-container'] as const;
   const result = spawnSync(process.execPath, [script, ...names], { encoding: 'utf8' });

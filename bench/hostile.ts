@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { agentArguments, agentProgram } from './agent-program.js';
+import { type RunningAgent, startAgent } from './agent-program.js';
+import { tracked } from './children.js';
 import type { Row } from './row.js';
 
 const peerProgram = fileURLToPath(new URL('hostile-peer.js', import.meta.url));
@@ -28,27 +29,28 @@ const cases = [
  * What a hostile peer costs others: the longest that another client waits for Health.Check, and how much the agent's
  * resident memory grows. `quiet` is the same without a peer: what the machine itself costs.
  */
-export async function measureHostilePeers(quick: boolean): Promise<Row[]> {
+export async function measureHostilePeers(program: string, quick: boolean): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const name of ['quiet', ...cases]) rows.push(...(await measureCase(name, quick ? 1_000 : 5_000)));
+  for (const name of ['quiet', ...cases])
+    rows.push(...(await measureCase(program, name, quick ? 1_000 : 5_000)));
   return rows;
 }
 
-async function measureCase(name: string, milliseconds: number): Promise<Row[]> {
+async function measureCase(program: string, name: string, milliseconds: number): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   const address = join(folder, 'agent.sock');
-  const agent = spawn(process.execPath, [agentProgram().program, ...agentArguments(folder, address)], {
-    stdio: ['ignore', 'ignore', 'ignore'],
-  });
+  let running: RunningAgent | undefined;
   let peer: ChildProcess | undefined;
   try {
-    while (!existsSync(address)) await delay(5);
+    running = await startAgent(program, folder, address);
+    const agent = running.child;
     await delay(200);
     const client = connect(address);
     await once(client, 'connect');
     await probe(client, agent, 500);
     const before = residentMegabytes(agent.pid);
-    if (name !== 'quiet') peer = spawn(process.execPath, [peerProgram, name, address], { stdio: 'inherit' });
+    if (name !== 'quiet')
+      peer = tracked(spawn(process.execPath, [peerProgram, name, address], { stdio: 'inherit' }));
     const { pause, megabytes } = await probe(client, agent, milliseconds);
     if (agent.exitCode !== null) throw new Error(`${name}: the agent ended with ${agent.exitCode}`);
     const bounds = name === 'quiet' ? [{}, {}] : [{ goal: { most: 50 } }, { goal: { most: 64 } }];
@@ -63,9 +65,7 @@ async function measureCase(name: string, milliseconds: number): Promise<Row[]> {
     ];
   } finally {
     peer?.kill('SIGKILL');
-    const over = agent.exitCode === null ? once(agent, 'exit') : undefined;
-    agent.kill('SIGTERM');
-    await over;
+    await running?.stop();
     rmSync(folder, { recursive: true });
   }
 }

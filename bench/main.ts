@@ -1,18 +1,14 @@
 // `npm run bench [-- --quick] [--format json] [--only calls|decision|rules|startup|container|hostile|boot]`
 // `npm run bench -- --profile`: where our server's time goes, instead of how much it is
+// `--missing NAME,…`: Debian packages that are not there (scripts/bench.mjs); parts that need them fail
 import { parseArgs } from 'node:util';
 
-import { measureBoot } from './boot.js';
-import { measureCalls } from './calls.js';
-import { measureContainers } from './container.js';
-import { measureDecision } from './decision.js';
-import { buildGoPrograms } from './go-programs.js';
-import { measureHostilePeers } from './hostile.js';
+import { endChildren } from './children.js';
+import { goPrograms } from './go-programs.js';
+import { allParts } from './parts.js';
 import { profileCalls } from './profile.js';
-import { renderRows } from './render.js';
-import { meets, ratio, type Row } from './row.js';
-import { measureRules } from './rules.js';
-import { measureStartup } from './startup.js';
+import { jsonReport, textReport } from './report.js';
+import { runParts } from './run-parts.js';
 
 const { values } = parseArgs({
   options: {
@@ -20,22 +16,13 @@ const { values } = parseArgs({
     format: { type: 'string', default: 'text' },
     only: { type: 'string' },
     profile: { type: 'boolean', default: false },
+    missing: { type: 'string', default: '' },
   },
 });
 const { quick, format, only } = values;
-
-const go = buildGoPrograms();
-const parts: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
-  calls: () => measureCalls(go, quick),
-  decision: () => measureDecision(quick),
-  rules: () => measureRules(quick),
-  startup: () => measureStartup(quick),
-  container: () => measureContainers(go, quick),
-  hostile: () => measureHostilePeers(quick),
-  boot: () => measureBoot(quick),
-};
-if (only !== undefined && parts[only] === undefined) {
-  console.error(`--only ${only}: known are ${Object.keys(parts).join(', ')}`);
+const parts = allParts(quick);
+if (only !== undefined && parts.every(({ name }) => name !== only)) {
+  console.error(`--only ${only}: known are ${parts.map(({ name }) => name).join(', ')}`);
   process.exit(2);
 }
 if (format !== 'text' && format !== 'json') {
@@ -45,18 +32,49 @@ if (format !== 'text' && format !== 'json') {
 
 if (values.profile) {
   for (const method of ['WaitProcess', 'ReadStdout']) {
-    console.log(`${await profileCalls(go, method, 16)}\n`);
+    console.log(`${await profileCalls(goPrograms(), method, 16)}\n`);
   }
-} else await measureAll();
+} else process.exit(await measureAll());
 
-async function measureAll(): Promise<void> {
-  const rows: Row[] = [];
-  for (const [name, measure] of Object.entries(parts)) {
-    if (only !== undefined && only !== name) continue;
-    console.error(`• ${name}`);
-    rows.push(...(await measure()));
+/** Returns the exit code: 1 when a part failed. */
+async function measureAll(): Promise<number> {
+  // Synchronous on Linux, whatever stdout is. A reader that has gone has enough.
+  const write = (text: string): void => void process.stdout.write(text);
+  process.stdout.on('error', () => {
+    endChildren();
+    process.exit(1);
+  });
+  const report = format === 'json' ? jsonReport(write) : textReport(write);
+  let current = '';
+  for (const [signal, number] of [
+    ['SIGHUP', 1],
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const) {
+    process.once(signal, () => {
+      report.add({ part: current, error: `interrupted by ${signal}` });
+      report.end();
+      endChildren();
+      process.exit(128 + number);
+    });
   }
-  if (format === 'json') {
-    console.log(JSON.stringify(rows.map((row) => ({ ...row, ratio: ratio(row), met: meets(row) }))));
-  } else console.log(renderRows(rows));
+  const failed = await runParts(
+    parts.filter(({ name }) => only === undefined || only === name),
+    {
+      missing: new Set(values.missing.split(',')),
+      begun: (part) => {
+        current = part;
+        console.error(`• ${part}`);
+      },
+      report: (outcome) => {
+        report.add(outcome);
+        // What a part that failed has left running would be in the figures of the next.
+        endChildren();
+      },
+      late: (error) => console.error(`after its part: ${String(error)}`),
+    },
+  );
+  report.end();
+  if (failed.length > 0) console.error(`failed: ${failed.join(', ')}`);
+  return failed.length > 0 ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { tracked } from './children.js';
 
 /** A server that runs until its standard input ends. */
 export interface RunningProgram {
@@ -10,7 +11,7 @@ export interface RunningProgram {
 
 /** Starts a server and waits for its line `ready`. */
 export async function startProgram(command: string, args: readonly string[]): Promise<RunningProgram> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = tracked(spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] }));
   const exited = once(child, 'exit');
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -32,7 +33,7 @@ export async function startProgram(command: string, args: readonly string[]): Pr
 
 /** Runs a program to its end and returns the JSON that it printed. */
 export async function runForJson(command: string, args: readonly string[]): Promise<unknown> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = tracked(spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
     text += part;

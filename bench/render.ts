@@ -1,11 +1,15 @@
 import { meets, ratio, type Row } from './row.js';
 
-const headings = ['', 'ours', 'compared with', 'unit', 'ratio', 'goal', ''];
+/** Most cells of each column are not longer, so that the tables of the parts are alike. */
+const usualWidths = [50, 9, 18, 7, 6, 6, 6];
 
-/** The rows as a table for people, in columns. */
-export function renderRows(rows: readonly Row[]): string {
+/** The rows of a part as a table for people, in columns. */
+export function renderRows(part: string, rows: readonly Row[]): string {
+  const headings = [part, 'ours', 'compared with', 'unit', 'ratio', 'goal', ''];
   const lines = [headings, ...rows.map(cells)];
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  const widths = usualWidths.map((usual, column) =>
+    Math.max(usual, ...lines.map((line) => line[column]?.length ?? 0)),
+  );
   return lines
     .map((line) =>
       line

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { ownPlace } from './agent-program.js';
+import { tracked } from './children.js';
 import { root } from './go-programs.js';
 import { median } from './median.js';
 import type { Row } from './row.js';
@@ -30,7 +32,7 @@ export async function measureStartup(quick: boolean): Promise<Row[]> {
     writeFileSync(config, configurationText(folder), { mode: 0o600 });
     const starts: Record<'bare' | 'open' | 'minimal', Start[]> = { bare: [], open: [], minimal: [] };
     const address = join(folder, 'agent.sock');
-    const args = ['-c', config, '--server-addr', `unix://${address}`];
+    const args = ['-c', config, ...ownPlace(folder, address)];
     for (let round = 0; round < (quick ? 3 : 15); round += 1) {
       starts.bare.push(await startBare());
       starts.open.push(await startAgent([join(open, 'kata-agent.mjs'), ...args], address));
@@ -126,7 +128,7 @@ async function startBare(): Promise<Start> {
 
 async function startAgent(args: readonly string[], address: string): Promise<Start> {
   const begin = performance.now();
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = tracked(spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;

@@ -1,23 +1,22 @@
-// `npm run bench [-- --quick] [--format json] [--only PART]`: compiles, makes the bundle, and measures our server against
-// Go's, the gate, the start, and containers against plain runc. The figures stand in one table with their goals.
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+// `npm run bench [-- --quick] [--format json] [--only PART]`: compiles, and measures our server against Go's, the gate, the
+// start, and containers against plain runc. The figures of each part are printed when they are there, beside their goals; a
+// part that fails is named in its place, and makes the exit code 1.
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { bootstrap, root } from './bootstrap.mjs';
 
+// Each part says which of them it needs, and fails alone.
 const missing = bootstrap('test');
-if (missing.length > 0) {
-  console.error(`npm run bench needs Debian packages that are missing: ${missing.join(', ')}`);
-  process.exit(1);
-}
-const bundle = join(root, 'scripts', 'bundle.mjs');
-const steps = [
-  ...(existsSync(bundle) ? [[bundle]] : []),
-  ['--enable-source-maps', join(root, 'bench', 'dist', 'main.js'), ...process.argv.slice(2)],
-];
-for (const [index, args] of steps.entries()) {
-  // What the bundle script prints is not part of the figures.
-  const stdout = index === steps.length - 1 ? 'inherit' : 2;
-  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ['inherit', stdout, 'inherit'] });
-  if (status !== 0) process.exit(status ?? 1);
-}
+const program = spawn(
+  process.execPath,
+  [
+    '--enable-source-maps',
+    join(root, 'bench', 'dist', 'main.js'),
+    ...process.argv.slice(2),
+    ...(missing.length > 0 ? ['--missing', missing.join(',')] : []),
+  ],
+  { cwd: root, stdio: 'inherit' },
+);
+// It completes what it has printed, and ends what it has started.
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.on(signal, () => program.kill(signal));
+program.on('exit', (code) => process.exit(code ?? 1));

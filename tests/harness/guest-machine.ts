@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
@@ -84,24 +84,30 @@ export class GuestMachine {
     return done.stdout;
   }
 
-  /** Starts an agent and waits until it listens. `node`: arguments of Node's own. */
+  /**
+   * Starts an agent and waits until it listens. `node`: arguments of Node's own. `stateDirectory`: for one agent beside
+   * another; it has a socket and an audit log of its own.
+   */
   async start({
     node = [],
     env = {},
+    stateDirectory,
   }: {
     node?: readonly string[];
     env?: NodeJS.ProcessEnv;
+    stateDirectory?: string;
   } = {}): Promise<Run> {
-    rmSync(this.#socket, { force: true });
-    const program = [process.execPath, ...node, agentProgram, '-c', join(this.folder, 'config.toml')];
-    const child = spawn(
-      'nsenter',
-      [...this.#enter(), ...program, '--server-addr', `unix://${this.#socket}`],
-      {
-        stdio: ['ignore', 'ignore', 'pipe'],
-        env: { PATH: process.env['PATH'], ...env },
-      },
-    );
+    const path = stateDirectory === undefined ? this.#socket : `${this.#socket}.${basename(stateDirectory)}`;
+    rmSync(path, { force: true });
+    const beside =
+      stateDirectory === undefined
+        ? ['-c', join(this.folder, 'config.toml')]
+        : ['--state-dir', stateDirectory];
+    const program = [process.execPath, ...node, agentProgram, ...beside];
+    const child = spawn('nsenter', [...this.#enter(), ...program, '--server-addr', `unix://${path}`], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env['PATH'], ...env },
+    });
     const ended = once(child, 'exit').then(([code]) => code as number | null);
     const log: string[] = [];
     const listening = new Promise<boolean>((resolve) => {
@@ -112,7 +118,7 @@ export class GuestMachine {
     });
     if (!(await Promise.race([listening, ended.then(() => false)])))
       throw new Error(`the agent ended before it listened:\n${log.join('\n')}`);
-    const socket = connectSocket(this.#socket);
+    const socket = connectSocket(path);
     await once(socket, 'connect');
     const channel = connect(socket);
     const agent = createClient(AgentService, channel);
@@ -123,6 +129,35 @@ export class GuestMachine {
       await ended;
     };
     return { pid: childrenOf(child.pid ?? 0)[0] ?? 0, agent, channel, process: child, log, ended, kill };
+  }
+
+  /**
+   * Runs an agent that is expected to end by itself, below the program of `wrapper` if there is one. One that listens instead
+   * is killed.
+   */
+  async refused({
+    args = [],
+    wrapper = [],
+  }: {
+    readonly args?: readonly string[];
+    readonly wrapper?: readonly string[];
+  } = {}): Promise<{
+    readonly code: number | null;
+    readonly stderr: string;
+  }> {
+    const address = `unix://${join(this.folder, 'refused.sock')}`;
+    const program = [process.execPath, agentProgram, '--server-addr', address, ...args];
+    const child = spawn('nsenter', [...this.#enter(), ...wrapper, ...program], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      if (!stderr.includes('"msg":"listening"')) return;
+      for (const pid of descendantsOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
+    });
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, stderr };
   }
 
   /** Command lines that run in the machine, each once; PID 1 and its own children and the agent excepted. */
@@ -158,4 +193,9 @@ const ordinary = /^\S+\s+\[|sh -c mount -t tmpfs|sleep 0\.0\d$|sleep infinity|ka
 
 function childrenOf(pid: number): readonly number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}
+
+/** The last first. */
+function descendantsOf(pid: number): readonly number[] {
+  return childrenOf(pid).flatMap((child) => [...descendantsOf(child), child]);
 }

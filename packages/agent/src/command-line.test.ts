@@ -11,6 +11,7 @@ describe('the command line', () => {
       configFlag: undefined,
       requireConfig: false,
       relaxedPermissions: false,
+      stateDirectory: undefined,
       flags: {},
     });
   });
@@ -43,10 +44,16 @@ describe('the command line', () => {
     );
   });
 
+  it('takes a state directory, in its plainest form', () => {
+    assert.equal(parseCommandLine(['--state-dir', '/tmp/a/../b/']).stateDirectory, '/tmp/b');
+  });
+
   for (const [name, argv] of [
     ['an unknown flag', ['--nope']],
     ['a format that is none', ['--check', '--format', 'xml']],
     ['two tasks', ['--check', '--explain']],
+    ['a state directory that is relative', ['--state-dir', 'state']],
+    ['a state directory without room for a socket', ['--state-dir', `/${'x'.repeat(80)}`]],
     ['an argument too many', ['config.toml']],
   ] as const) {
     it(`${name} ends with 2`, (t) => {

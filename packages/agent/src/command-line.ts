@@ -1,6 +1,8 @@
 import { settings } from '@kata-agent/config';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { isAbsolute, resolve } from 'node:path';
 import { versionText } from './build.js';
+import { defaultStateDirectory } from './state/state-directory.js';
 
 /** What the command line asks for. */
 export interface CommandLine {
@@ -10,6 +12,8 @@ export interface CommandLine {
   readonly configFlag: string | undefined;
   readonly requireConfig: boolean;
   readonly relaxedPermissions: boolean;
+  /** Absolute; undefined: the default. */
+  readonly stateDirectory: string | undefined;
   /** Overrides of `[agent]` keys, by their TOML key. */
   readonly flags: Readonly<Record<string, string>>;
 }
@@ -29,6 +33,7 @@ interface Options {
   readonly config?: string;
   readonly requireConfig?: boolean;
   readonly relaxedPermissions?: boolean;
+  readonly stateDir?: string;
   readonly check?: boolean;
   readonly explain?: boolean;
   readonly format: 'text' | 'json';
@@ -55,6 +60,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     configFlag: options.config,
     requireConfig: options.requireConfig === true,
     relaxedPermissions: options.relaxedPermissions === true,
+    stateDirectory: options.stateDir,
     flags: flagValues(program),
   };
 }
@@ -71,6 +77,12 @@ function command(): Command {
     )
     .option('--require-config', 'do not start without a configuration')
     .option('--relaxed-permissions', 'for development: take a configuration that others own or can write')
+    .addOption(
+      new Option(
+        '--state-dir <dir>',
+        `for development and tests: keep the agent's state there; default: ${defaultStateDirectory}`,
+      ).argParser(statePath),
+    )
     .addOption(
       new Option('--check', 'load the configuration, say what is wrong with it, and end').conflicts(
         'explain',
@@ -89,6 +101,20 @@ function command(): Command {
     program.addOption(new Option(`${flag} ${boolean ? '[value]' : '<value>'}`, purpose));
   }
   return program;
+}
+
+/** Sockets lie below it, and the kernel takes 107 bytes of a socket's path. */
+const longestStatePath = 80;
+
+/** @throws InvalidArgumentError */
+function statePath(text: string): string {
+  if (!isAbsolute(text)) throw new InvalidArgumentError('It must be an absolute path, such as /tmp/agent.');
+  const path = resolve(text);
+  if (Buffer.byteLength(path) > longestStatePath)
+    throw new InvalidArgumentError(
+      `It must have ${longestStatePath} bytes at most: sockets are made below it.`,
+    );
+  return path;
 }
 
 /** What was written: commander gives `--no-proxy` a value also when it was not. */

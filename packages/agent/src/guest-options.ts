@@ -4,6 +4,7 @@ import type { Syscalls } from '@kata-agent/linux';
 import { guestAccess } from './guest-access.js';
 import type { Log } from './log.js';
 import type { OciRuntime } from './oci-runtime.js';
+import { sandboxClaim } from './state/sandbox-claim.js';
 
 /** What the guest is told of the configuration. */
 export function guestOptions(
@@ -12,16 +13,21 @@ export function guestOptions(
     syscalls,
     runtime,
     readable,
+    state,
     log,
   }: {
     readonly syscalls: Syscalls;
     readonly runtime: OciRuntime;
     readonly readable: OutputPolicy['readable'];
+    /** The state directory. */
+    readonly state: string;
     readonly log: Log;
   },
 ): GuestOptions {
   return {
     syscalls,
+    paths: { state },
+    claim: sandboxClaim(syscalls),
     runtime: runtime.path,
     pipeSize: settings.containerPipeSize,
     hotplugTimeout: settings.hotplugTimeout,

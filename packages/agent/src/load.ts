@@ -21,6 +21,7 @@ export async function load(line: CommandLine): Promise<Loaded> {
     ...(line.configFlag === undefined ? {} : { configFlag: line.configFlag }),
     requireConfig: line.requireConfig || buildFacts.requireConfig,
     relaxedPermissions: line.relaxedPermissions,
+    ...(line.stateDirectory === undefined ? {} : { stateDirectory: line.stateDirectory }),
     environment: process.env,
     kernelLine,
     defaultPath,

@@ -44,7 +44,7 @@ function endWithoutPeers(): void {
   setTimeout(() => process.exit(), farewellMs).unref();
 }
 
-async function serve(configuration: Configuration): Promise<number> {
+async function serve(configuration: Configuration, stateDirectory: string | undefined): Promise<number> {
   // Nothing has been made yet that would have to be taken back.
   onStopSignal(() => process.exit(exitCode.fine));
   // Who read the log has gone: it may be lost, and the agent goes on.
@@ -66,7 +66,14 @@ async function serve(configuration: Configuration): Promise<number> {
         stopped = true;
         end(signal);
       });
-    const agent = await startAgent(configuration, { syscalls, log, logStream, isFirstProcess, onStop });
+    const agent = await startAgent(configuration, {
+      syscalls,
+      log,
+      logStream,
+      isFirstProcess,
+      stateDirectory,
+      onStop,
+    });
     goOnAfterFaults(log);
     const { onEnd } = configuration.settings;
     if (isFirstProcess && onEnd === 'exit') log('warn', 'PID 1 cannot exit: on_end = "exit" powers off');
@@ -78,7 +85,7 @@ async function serve(configuration: Configuration): Promise<number> {
   } catch (error) {
     if (error instanceof Stopped) return exitCode.fine;
     if (!(error instanceof CannotApply)) throw error;
-    log('fatal', error.message);
+    log('fatal', error.help === undefined ? error.message : `${error.message}\nhelp: ${error.help}`);
     return exitCode.cannotApply;
   } finally {
     endWithoutPeers();
@@ -103,7 +110,7 @@ async function run(line: CommandLine): Promise<number> {
     return loaded.exitCode;
   }
   const { configuration } = loaded;
-  if (line.task === 'serve') return serve(configuration);
+  if (line.task === 'serve') return serve(configuration, line.stateDirectory);
   if (line.format === 'text') printDiagnostics(configuration.warnings);
   if (line.task === 'explain') {
     const gate = agentGate(configuration);

@@ -4,6 +4,7 @@ import { Guest, type OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import { agentGate } from './agent-gate.js';
 import { buildFacts } from './build-facts.js';
 import { CannotApply } from './cannot-apply.js';
@@ -23,10 +24,9 @@ import { Policy } from './policy.js';
 import { Readers } from './readers.js';
 import { restorePolicies } from './restore-policies.js';
 import { agentServer } from './server.js';
+import { chooseStateDirectory } from './state/choose-state-directory.js';
+import { takeStateDirectory } from './state/state-directory.js';
 import { version } from './version.js';
-
-/** Goes with the boot, and no request can have it mounted (S10). */
-const keptPoliciesFile = '/run/kata-agent/policies.json';
 
 /** An agent that listens. */
 export interface RunningAgent {
@@ -35,11 +35,11 @@ export interface RunningAgent {
 }
 
 /**
- * Brings an agent up under a configuration. The order is the promise of S7: what was loaded is
- * measured before anything of it is in force, the record is open and holds it before a listener opens, and nothing after
+ * Brings an agent up under a configuration. The state directory is taken before anything in it is read, so that two agents
+ * never share one. After that the order is the promise of S7: what was loaded is measured before anything of it is in force, the record is open and holds it before a listener opens, and nothing after
  * that changes the configuration.
  *
- * @throws CannotApply when the measurement, the address, the audit log or the guest cannot be had; as PID 1 also when there is
+ * @throws CannotApply when the state directory, the measurement, the address, the audit log or the guest cannot be had; as PID 1 also when there is
  *   no OCI runtime. Stopped when the end was asked for before it listens. Nothing is left in either case.
  */
 export async function startAgent(
@@ -49,6 +49,8 @@ export async function startAgent(
     readonly log: Log;
     readonly logStream: LogStream;
     readonly isFirstProcess: boolean;
+    /** `--state-dir`. */
+    readonly stateDirectory: string | undefined;
     /** Told how to end the agent in order, as soon as there is anything to be ended. */
     readonly onStop: (end: (reason: string) => void) => void;
   },
@@ -57,6 +59,8 @@ export async function startAgent(
   const { audit: record } = configuration;
   protectFromOomKiller(log);
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
+  const state = chooseStateDirectory(environment.stateDirectory, { isFirstProcess, configuration });
+  await takeStateDirectory(state, syscalls);
   const boot = bootId();
   const measured = await measureConfiguration(configuration, { bootId: boot, log });
   const ending = new Ending(log);
@@ -74,15 +78,15 @@ export async function startAgent(
       policy.served(name).includes('CreateContainer'),
     );
     demandRuntime(runtime, { isFirstProcess, servesContainers });
-    const keptPolicies = KeptPolicies.open(keptPoliciesFile, boot);
+    const keptPolicies = KeptPolicies.open(join(state, 'policies.json'), boot);
     await restorePolicies(keptPolicies, policy, log);
     const readers = new Readers(policy, configuration.listeners);
     const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
-    const guest = await Guest.open(guestOptions(configuration, { syscalls, runtime, readable, log })).catch(
-      (error: Error) => {
-        throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
-      },
-    );
+    const guest = await Guest.open(
+      guestOptions(configuration, { syscalls, runtime, readable, state, log }),
+    ).catch((error: Error) => {
+      throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
+    });
     const memoryAgent = startMemoryAgent(configuration, guest);
     const doors = new Doors(configuration, { syscalls, log, audit, logStream });
     const server = agentServer({

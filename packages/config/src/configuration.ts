@@ -241,6 +241,8 @@ export interface Inputs {
   readonly requireConfig?: boolean;
   /** The development flag of S6 is on; it is said in a warning. The reader does the relaxing. */
   readonly relaxedPermissions?: boolean;
+  /** `--state-dir`: where the audit log is unless a document says so. */
+  readonly stateDirectory?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The text of /proc/cmdline. */
   readonly kernelLine?: string;

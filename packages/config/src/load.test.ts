@@ -46,6 +46,17 @@ test('without a document and overrides every setting has its default', async () 
   });
 });
 
+test('the default of the audit log goes with the state directory; what a document says does not', async () => {
+  const moved = await load(undefined, { stateDirectory: '/tmp/state' });
+  assert.equal(moved.audit.file, '/tmp/state/audit.log');
+  const row = moved.values.find(({ section, key }) => section === 'audit' && key === 'file');
+  assert.equal(row?.source, 'command line --state-dir');
+  const written = await load(`${open}[audit]\nfile = "/var/log/audit.log"\n`, {
+    stateDirectory: '/tmp/state',
+  });
+  assert.equal(written.audit.file, '/var/log/audit.log');
+});
+
 test("the seed's sample loads as it stands, and only warns of nothing", async () => {
   const seed = `[agent]
 debug_console = false

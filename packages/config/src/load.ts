@@ -9,7 +9,7 @@ import { collectOverrides } from './overrides.js';
 import { isRestricted } from './restricted.js';
 import { sectionValues } from './section-values.js';
 import { checkSense } from './sense/check-sense.js';
-import { settle } from './settle.js';
+import { settle, type Settled } from './settle.js';
 import { agentSettings } from './settings/agent-settings-table.js';
 import { apiSettings } from './settings/api-settings.js';
 import { auditSettings } from './settings/audit-settings.js';
@@ -35,7 +35,10 @@ function combine(stacked: Stacked & { readonly ok: true }, inputs: Inputs, kerne
   const names = base?.listeners.length ? base.listeners.map(({ name }) => name) : [implicitListener];
   const restricted = isRestricted(documents, names);
   const collected = collectOverrides(inputs, kernel);
-  const settled = settle(documents, collected.overrides, restricted);
+  const settled = withStateDirectory(
+    settle(documents, collected.overrides, restricted),
+    inputs.stateDirectory,
+  );
   const api = sectionValues(apiSettings, settled.values);
   const warnings = [
     ...generalWarnings(documents.length, inputs),
@@ -74,6 +77,17 @@ function combine(stacked: Stacked & { readonly ok: true }, inputs: Inputs, kerne
     warnings,
   };
   return { ok: true, configuration: deepFreeze(configuration) };
+}
+
+/** Two agents must not write one audit log: its default goes with the state directory. */
+function withStateDirectory(settled: Settled, directory: string | undefined): Settled {
+  if (directory === undefined) return settled;
+  const { key, section } = auditSettings.file;
+  const moved = { value: `${directory}/audit.log`, source: 'command line --state-dir' };
+  const values = settled.values.map((each) =>
+    each.section === section && each.key === key && each.source === 'default' ? { ...each, ...moved } : each,
+  );
+  return { ...settled, values };
 }
 
 function generalWarnings(documents: number, inputs: Inputs): readonly Diagnostic[] {

@@ -28,7 +28,7 @@ export const exitCodes: readonly ExitCodeRow[] = [
     code: ExitCode.CannotApply,
     name: 'cannot be applied',
     meaning:
-      'The request is right but cannot be carried out here: an address that cannot be bound or reached, a file that cannot be read, a measurement that fails, a guest without an OCI runtime, a further document that did not come or is not bound as asked.',
+      'The request is right but cannot be carried out here: an address that cannot be bound or reached, a file that cannot be read, a measurement that fails, a guest without an OCI runtime, a state directory that another agent has, a further document that did not come or is not bound as asked.',
   },
   {
     code: ExitCode.Mismatch,

@@ -5,6 +5,8 @@ import type { GuestAccess } from './guest-access.js';
 export interface GuestOptions {
   readonly syscalls: Syscalls;
   readonly paths?: Partial<GuestPaths> | undefined;
+  /** Absent: the guest has Kata's directory for itself. */
+  readonly claim?: SandboxClaim | undefined;
   /** Path of the OCI runtime (runc). Undefined: container calls fail with `precondition`, naming what to install. */
   readonly runtime: string | undefined;
   /** Bytes of each stdio pipe, the setting `container_pipe_size`; 0: the kernel's default. */
@@ -20,10 +22,17 @@ export interface GuestOptions {
   readonly log?: GuestLog | undefined;
 }
 
+/** Kata's directory, for one of several agents on a machine. Once a guest has it, it keeps it until the process ends. */
+export interface SandboxClaim {
+  readonly held: boolean;
+  /** Returns undefined when the guest has it now, or had it before; else which process has it, and what to do. */
+  take(directory: string): string | undefined;
+}
+
 export interface GuestPaths {
   /** Kata's own directory: bundles, shared files, the sandbox's storages. `/run/kata-containers`. */
   readonly kata: string;
-  /** Our state: the runtime's root, pid files, sockets. `/run/kata-agent`. */
+  /** Our state: the runtime's root, pid files, sockets. `/run/kata-agent`, or `--state-dir`. */
   readonly state: string;
   /** `/sys/fs/cgroup`. */
   readonly cgroup: string;

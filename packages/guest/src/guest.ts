@@ -7,6 +7,7 @@ import type { Wanted } from './device/find-device.js';
 import { GuestError } from './guest-error.js';
 import type { GuestOptions } from './guest-options.js';
 import { openContext } from './open-context.js';
+import { claimSandbox } from './claim-sandbox.js';
 import { destroySandbox } from './perform/destroy-sandbox.js';
 import { recover } from './recover/recover.js';
 import { Sandbox } from './sandbox.js';
@@ -96,7 +97,21 @@ export class Guest {
     return this.#changes.run(() =>
       translated(async () => {
         this.#call?.check();
+        claimSandbox(this.context);
         return task();
+      }),
+    );
+  }
+
+  /**
+   * As `change`, for a task that takes down what this guest has made. Skipped when the guest never had Kata's directory: what
+   * is there belongs to another agent, which may have been killed and come back.
+   */
+  takeDown(task: () => Promise<void>): Promise<void> {
+    return this.#changes.run(() =>
+      translated(async () => {
+        this.#call?.check();
+        if (this.context.claim.held) await task();
       }),
     );
   }

@@ -10,6 +10,7 @@ export type {
   GuestPaths,
   LogLevel,
   OutputPolicy,
+  SandboxClaim,
 } from './guest-options.js';
 export { MemoryAgent, type MemoryAgentSettings } from './memory-agent/memory-agent.js';
 export type { CompactSettings, ReclaimSettings } from './memory-agent/memory-agent-settings.js';

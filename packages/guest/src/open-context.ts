@@ -6,7 +6,7 @@ import { limitableHugePages } from './cgroup/huge-pages.js';
 import { OomWatch } from './cgroup/oom-watch.js';
 import type { GuestContext } from './container/guest-context.js';
 import { openAccess } from './guest-access.js';
-import type { GuestLog, GuestOptions, GuestPaths } from './guest-options.js';
+import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
 import { DeviceWaits } from './device/device-waits.js';
 import { DeviceWatch } from './device/device-watch.js';
 import { MemoryWatch } from './resource/memory-watch.js';
@@ -34,6 +34,8 @@ const defaultPaths: GuestPaths = {
 
 /** S17. */
 const defaultLimits = { containers: 64, execsPerContainer: 32, streamBuffer: 1024 * 1024 };
+
+const unshared: SandboxClaim = { held: true, take: () => undefined };
 
 const defaultHotplugTimeout = 3;
 
@@ -65,6 +67,7 @@ export function openContext(options: GuestOptions): GuestContext {
     return {
       syscalls,
       paths,
+      claim: options.claim ?? unshared,
       limits: { ...defaultLimits, ...options.limits },
       hooks: options.hooks ?? 'refuse',
       access,

@@ -8,6 +8,7 @@ const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unkn
   setPipeSize: (kernel) => kernel.setPipeSize(3, 4096),
   duplicate: (kernel) => kernel.duplicate(3),
   dup3: (kernel) => kernel.dup3(3, 4, 0),
+  tryLock: (kernel) => kernel.tryLock(3),
   setNonBlocking: (kernel) => kernel.setNonBlocking(3),
   close: (kernel) => kernel.close(kernel.socket(1, 1, 0)),
   openat: (kernel) => kernel.openat(-100, 'a', 0),

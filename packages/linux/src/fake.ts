@@ -67,6 +67,10 @@ export class RecordingSyscalls implements Syscalls {
     this.#answer('setNonBlocking', [fd], () => undefined);
   }
 
+  tryLock(fd: number): boolean {
+    return this.#answer('tryLock', [fd], () => true);
+  }
+
   close(fd: number): void {
     this.#answer('close', [fd], () => {
       if (!this.openDescriptors.delete(fd)) throw SyscallError.named('close', 'EBADF', `descriptor ${fd}`);

@@ -8,6 +8,7 @@ export { loadSyscalls } from './koffi.js';
 export { hasCode, SyscallError } from './syscall-error.js';
 export type { MountAttributes, OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './pipe.js';
+export { lockHolder } from './lock-holder.js';
 export { type ProcessStat, processStat } from './process-stat.js';
 export { Reaper, type ReaperOptions } from './reaper.js';
 export { mount, type MountCall, mountCalls, type MountRequest } from './mount.js';

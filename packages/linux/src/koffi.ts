@@ -9,6 +9,8 @@ const FcntlGetFlags = 3;
 const FcntlSetFlags = 4;
 const FcntlDuplicateCloseOnExec = 1030;
 const FcntlSetPipeSize = 1031;
+/** LOCK_EX | LOCK_NB. */
+const LockExclusiveNow = 6;
 const PrctlSetChildSubreaper = 36;
 const SolSocket = 1;
 const SoError = 4;
@@ -70,6 +72,13 @@ class KoffiSyscalls implements Syscalls {
   setNonBlocking(fd: number): void {
     const flags = this.#check('fcntl(F_GETFL)', this.#libc.fcntl(fd, FcntlGetFlags, 0));
     this.#check('fcntl(F_SETFL)', this.#libc.fcntl(fd, FcntlSetFlags, flags | Open.NonBlock));
+  }
+
+  tryLock(fd: number): boolean {
+    if (this.#libc.flock(fd, LockExclusiveNow) === 0) return true;
+    const error = this.#failure('flock', `descriptor ${fd}`);
+    if (error.code === 'EAGAIN') return false;
+    throw error;
   }
 
   close(fd: number): void {

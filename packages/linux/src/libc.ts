@@ -8,6 +8,7 @@ export interface Libc {
   readonly pipe2: (fds: Uint8Array, flags: number) => number;
   readonly fcntl: (fd: number, command: number, argument: number) => number;
   readonly dup3: (from: number, to: number, flags: number) => number;
+  readonly flock: (fd: number, operation: number) => number;
   readonly close: (fd: number) => number;
   readonly openat: (directory: number, path: Uint8Array, flags: number, mode: number) => number;
   /** syscall(SYS_openat2, …): glibc has no function for it before 2.43, musl none. */
@@ -100,6 +101,7 @@ export function loadLibc(): Libc {
     pipe2: library.func('int pipe2(void *fds, int flags)'),
     fcntl: library.func('int fcntl(int fd, int command, int argument)'),
     dup3: library.func('int dup3(int from, int to, int flags)'),
+    flock: library.func('int flock(int fd, int operation)'),
     close: library.func('int close(int fd)'),
     openat: library.func('int openat(int directory, const void *path, int flags, unsigned int mode)'),
     openat2: library.func(

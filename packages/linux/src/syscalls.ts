@@ -47,6 +47,11 @@ export interface Syscalls {
   dup3(from: number, to: number, flags: number): void;
   /** O_NONBLOCK on the open file, for all who share it. */
   setNonBlocking(fd: number): void;
+  /**
+   * flock(LOCK_EX | LOCK_NB) on the open file of `fd`. False: another open file has the lock. The kernel ends the lock with
+   * the last descriptor of that open file, however the process ends.
+   */
+  tryLock(fd: number): boolean;
   close(fd: number): void;
 
   openat(directory: number, path: PathName, flags: number, mode?: number): number;

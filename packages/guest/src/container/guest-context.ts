@@ -4,7 +4,7 @@ import type { OomWatch } from '../cgroup/oom-watch.js';
 import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { GuestAccess } from '../guest-access.js';
-import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy } from '../guest-options.js';
+import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy, SandboxClaim } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Capabilities } from '../spec/build-spec.js';
 import type { MemoryWatch } from '../resource/memory-watch.js';
@@ -18,6 +18,8 @@ import type { StorageTable } from '../storage/storage-table.js';
 export interface GuestContext {
   readonly syscalls: Syscalls;
   readonly paths: GuestPaths;
+  /** Of `paths.kata`: taken before the first change, and before anything of an earlier agent is taken up. */
+  readonly claim: SandboxClaim;
   readonly limits: GuestLimits;
   readonly hooks: 'refuse' | 'allow';
   readonly access: GuestAccess;

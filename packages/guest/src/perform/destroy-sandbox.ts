@@ -3,7 +3,7 @@ import { takeDown } from './take-down.js';
 
 /** Ends all containers and removes what they shared. Without a sandbox there is nothing to do. */
 export function destroySandbox(guest: Guest): Promise<void> {
-  return guest.change(async () => {
+  return guest.takeDown(async () => {
     guest.context.waits.giveUp('the sandbox was destroyed');
     guest.sandbox.beginEnd();
     const failures: unknown[] = [];

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { claimSandbox } from '../claim-sandbox.js';
 import type { Container } from '../container/container.js';
 import type { GuestContext } from '../container/guest-context.js';
 import type { Guest } from '../guest.js';
@@ -25,6 +26,9 @@ export async function recover(guest: Guest): Promise<void> {
   const status = known.length === 0 ? new Map<string, never>() : await list(runtime);
   const sandbox = records.loadSandbox();
   const all = records.loadContainers();
+  const storagesLeft = records.loadStorages();
+  const found = sandbox !== undefined || [known, all, storagesLeft].some(({ length }) => length > 0);
+  if (found) claimSandbox(context);
   const ending = sandbox?.phase === 'destroying';
   const living = ending ? [] : all.filter(isFinished).filter(({ id }) => status.has(id));
   const livingIds = new Set(living.map(({ id }) => id));
@@ -36,7 +40,7 @@ export async function recover(guest: Guest): Promise<void> {
   }
   const ofSandbox = sandbox?.phase === 'made' ? sandbox.storages : [];
   const used = [...ofSandbox, ...living.flatMap((record) => record.storages)];
-  await storages.restore(records.loadStorages(), used);
+  await storages.restore(storagesLeft, used);
   for (const id of lost) clearContainer(id, context);
   for (const record of living) {
     const { id } = record;

@@ -1,0 +1,34 @@
+import { measureBoot } from './boot.js';
+import { bundledAgent } from './agent-program.js';
+import { measureCalls } from './calls.js';
+import { measureContainers } from './container.js';
+import { measureDecision } from './decision.js';
+import { goPrograms } from './go-programs.js';
+import { measureHostilePeers } from './hostile.js';
+import type { Part } from './part.js';
+import { measureRules } from './rules.js';
+import { measureStartup } from './startup.js';
+
+const go = ['golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev'];
+const qemu = process.arch === 'arm64' ? 'qemu-system-arm' : 'qemu-system-x86';
+
+/** All parts, in their order. What two of them share is made by the first that asks, and fails each of them. */
+export function allParts(quick: boolean): readonly Part[] {
+  return [
+    { name: 'calls', needs: go, measure: () => measureCalls(goPrograms(), quick) },
+    { name: 'decision', needs: [], measure: () => measureDecision(quick) },
+    { name: 'rules', needs: [], measure: () => measureRules(quick) },
+    { name: 'startup', needs: [], measure: () => measureStartup(quick) },
+    {
+      name: 'container',
+      needs: [...go, 'runc', 'busybox-static'],
+      measure: () => measureContainers({ go: goPrograms(), program: bundledAgent(), quick }),
+    },
+    { name: 'hostile', needs: [], measure: () => measureHostilePeers(bundledAgent(), quick) },
+    {
+      name: 'boot',
+      needs: ['binutils', 'xz-utils', 'zstd', qemu, 'busybox-static'],
+      measure: () => measureBoot(quick),
+    },
+  ];
+}

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
+import { CannotApply } from '../cannot-apply.js';
+import { chooseStateDirectory } from './choose-state-directory.js';
+import { takeStateDirectory } from './state-directory.js';
+
+const kernel = loadSyscalls();
+const isRoot = process.geteuid?.() === 0;
+
+describe('the state directory', () => {
+  let folder = '';
+  let state = '';
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'state-'));
+    state = join(folder, 'state');
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const refused = async (text: string | RegExp, syscalls = kernel) => {
+    await assert.rejects(takeStateDirectory(state, syscalls), (error) => {
+      assert.ok(error instanceof CannotApply, String(error));
+      assert.ok(
+        typeof text === 'string' ? error.message.includes(text) : text.test(error.message),
+        error.message,
+      );
+      assert.notEqual(error.help, undefined);
+      return true;
+    });
+  };
+
+  it('is made for its owner alone, and taken once', async () => {
+    await takeStateDirectory(state, kernel);
+    assert.equal(statSync(state).mode & 0o777, 0o700);
+    assert.equal(statSync(join(state, 'lock')).mode & 0o777, 0o600);
+    assert.match(
+      readFileSync(join(state, 'lock'), 'utf8'),
+      new RegExp(`^${process.pid} \\(.*state-directory\\.test\\.js`),
+    );
+    await refused(`process ${process.pid} (`);
+  });
+
+  it('that is there stays as it is, and a lock that others may open is closed to them', async () => {
+    mkdirSync(state, { mode: 0o755 });
+    writeFileSync(join(state, 'lock'), 'an older, and much longer text than what is written now'.repeat(20));
+    writeFileSync(join(state, 'sandbox.json'), '{}');
+    chmodSync(join(state, 'lock'), 0o644);
+    await takeStateDirectory(state, kernel);
+    assert.equal(statSync(state).mode & 0o777, 0o755);
+    assert.equal(statSync(join(state, 'lock')).mode & 0o777, 0o600);
+    assert.match(readFileSync(join(state, 'lock'), 'utf8'), /^\d+ \(.*\)\n$/);
+    assert.deepEqual(readdirSync(state).sort(), ['lock', 'sandbox.json']);
+  });
+
+  it('is not made where its parent is missing', async () => {
+    state = join(folder, 'no', 'state');
+    await refused('ENOENT');
+    assert.ok(!existsSync(join(folder, 'no')));
+  });
+
+  it('is neither a link nor a file', async () => {
+    mkdirSync(join(folder, 'elsewhere'));
+    symlinkSync('elsewhere', state);
+    await refused('symbolic link');
+    rmSync(state);
+    writeFileSync(state, '');
+    await refused('not a directory');
+    assert.deepEqual(readdirSync(join(folder, 'elsewhere')), []);
+  });
+
+  it('is writable by its owner alone', async () => {
+    mkdirSync(state);
+    chmodSync(state, 0o770);
+    await refused('others can write to it (mode 770)');
+    assert.deepEqual(readdirSync(state), []);
+  });
+
+  it('belongs to us, and so does the lock', { skip: isRoot ? false : 'needs root' }, async () => {
+    mkdirSync(state);
+    chownSync(state, 1, 1);
+    await refused('it belongs to uid 1, and this agent is uid 0');
+    chownSync(state, 0, 0);
+    writeFileSync(join(state, 'lock'), '');
+    chownSync(join(state, 'lock'), 1, 1);
+    await refused(/lock file .* belongs to uid 1/);
+  });
+
+  for (const [name, make] of [
+    ['a link', (path: string) => symlinkSync('/etc/passwd', path)],
+    ['a link to nothing', (path: string) => symlinkSync('nothing', path)],
+    ['a directory', (path: string) => mkdirSync(path)],
+    ['a FIFO', (path: string) => assert.equal(spawnSync('mkfifo', [path]).status, 0)],
+  ] as const) {
+    it(`has a lock that is ${name}: refused, and left alone`, async () => {
+      mkdirSync(state, { mode: 0o700 });
+      const path = join(state, 'lock');
+      make(path);
+      await refused(`lock file ${path} cannot be used`);
+      assert.deepEqual(readdirSync(state), ['lock']);
+    });
+  }
+
+  it('on a file system without locks is refused', async () => {
+    const syscalls = new RecordingSyscalls({}, kernel);
+    syscalls.fail('tryLock', 'ENOLCK');
+    await refused('ENOLCK', syscalls);
+  });
+
+  it('waits for a child that a dead agent had forked, and not for ever', async () => {
+    let answers = [false, false, true];
+    // Nobody has this lock: a holder that is not seen to live.
+    const syscalls = new RecordingSyscalls({ tryLock: () => answers.shift() ?? false }, kernel);
+    await takeStateDirectory(state, syscalls);
+    assert.equal(answers.length, 0);
+    answers = [];
+    writeFileSync(join(state, 'lock'), '42 (an\u001b[1m agent)\n');
+    await refused('a process of another pid namespace (there: process 42 (an [1m agent))', syscalls);
+  });
+});
+
+describe('--state-dir', () => {
+  const measurement = { tpm: 'off', pcr: 8, rtmr: 'off' } as const;
+  const guest = { isFirstProcess: false, configuration: { measurement } };
+
+  it('is the directory, where nobody relies on the guest', () => {
+    assert.equal(chooseStateDirectory(undefined, guest), '/run/kata-agent');
+    assert.equal(chooseStateDirectory('/tmp/state', guest), '/tmp/state');
+  });
+
+  it('is refused by PID 1, and beside any measurement', () => {
+    assert.throws(() => chooseStateDirectory('/tmp/state', { ...guest, isFirstProcess: true }), {
+      name: 'CannotApply',
+      message: /not for PID 1/,
+      help: 'leave --state-dir out',
+    });
+    for (const one of [{ tpm: 'try' }, { tpm: 'require' }, { rtmr: 'try' }, { rtmr: 'require' }] as const) {
+      const configuration = { measurement: { ...measurement, ...one } };
+      assert.throws(
+        () => chooseStateDirectory('/tmp/state', { ...guest, configuration }),
+        /is measured \((tpm|rtmr) = /,
+      );
+      assert.equal(
+        chooseStateDirectory(undefined, { isFirstProcess: true, configuration }),
+        '/run/kata-agent',
+      );
+    }
+  });
+});

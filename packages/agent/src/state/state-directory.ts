@@ -1,0 +1,134 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  type Stats,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasCode, type Syscalls } from '@kata-agent/linux';
+import { CannotApply } from '../cannot-apply.js';
+import { commandOf, lockOwner } from './lock-owner.js';
+
+/** Goes with the boot, and no request can have it mounted (S10). */
+export const defaultStateDirectory = '/run/kata-agent';
+
+const lockName = 'lock';
+
+/**
+ * How often, and how long apart, a lock is tried whose holder is not seen to live: a child that a killed agent had forked
+ * keeps it until it runs its program.
+ */
+const attempts = 100;
+const pauseMs = 20;
+
+/**
+ * Takes the state directory for this process, for as long as it lives: makes it where it is missing (mode 0700), and locks
+ * `lock` in it. The kernel ends the lock with the process, so the next agent never finds a stale one; children do not
+ * inherit the descriptor (close-on-exec). Nothing else in the directory is read or changed.
+ *
+ * @throws CannotApply when another process has the lock, or when the directory or its lock file is not ours alone.
+ */
+export async function takeStateDirectory(path: string, syscalls: Syscalls): Promise<void> {
+  makeDirectory(path);
+  const fd = openLock(join(path, lockName));
+  try {
+    for (let attempt = 1; !tryLock(fd, path, syscalls); attempt += 1) {
+      const { text, dying } = lockOwner(fd, readNote(fd));
+      if (!dying || attempt >= attempts) {
+        throw new CannotApply(`the state directory ${path} is in use by another agent: ${text}`, {
+          help: `stop that agent first; for development and tests, give this one a directory of its own: --state-dir DIR`,
+        });
+      }
+      await delay(pauseMs);
+    }
+    ftruncateSync(fd);
+    writeSync(fd, `${process.pid} (${commandOf('self')})\n`, 0);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function makeDirectory(path: string): void {
+  const help = 'choose a directory whose parent exists and is writable by this user: --state-dir DIR';
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw cannotUse(`state directory ${path}`, messageOf(error), help, error);
+  }
+  const found = lstatSync(path);
+  if (!found.isDirectory())
+    throw cannotUse(`state directory ${path}`, 'it is not a directory, or a symbolic link', help);
+  checkOwner(`state directory ${path}`, found);
+  if ((found.mode & 0o022) !== 0) {
+    const mode = (found.mode & 0o7777).toString(8);
+    throw cannotUse(
+      `state directory ${path}`,
+      `others can write to it (mode ${mode})`,
+      `chmod go-w ${path}, or choose another directory`,
+    );
+  }
+}
+
+/** O_NONBLOCK: a FIFO in its place must fail, not wait for a writer. */
+function openLock(path: string): number {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
+  const name = `lock file ${path}`;
+  let fd: number;
+  try {
+    fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o600);
+  } catch (error) {
+    throw cannotUse(name, messageOf(error), `remove it, unless an agent runs`, error);
+  }
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFile()) throw cannotUse(name, 'it is not a regular file', 'remove it');
+    checkOwner(name, found);
+    // Whoever may open it may lock it.
+    if ((found.mode & 0o077) !== 0) fchmodSync(fd, 0o600);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function tryLock(fd: number, path: string, syscalls: Syscalls): boolean {
+  try {
+    return syscalls.tryLock(fd);
+  } catch (error) {
+    const help = 'choose a directory on a file system that has locks, such as tmpfs';
+    throw cannotUse(`lock file ${join(path, lockName)}`, messageOf(error), help, error);
+  }
+}
+
+function checkOwner(name: string, { uid }: Stats): void {
+  const own = process.geteuid?.();
+  if (uid === own) return;
+  throw cannotUse(
+    name,
+    `it belongs to uid ${uid}, and this agent is uid ${own}`,
+    'remove it, or choose another directory',
+  );
+}
+
+function readNote(fd: number): string {
+  const bytes = Buffer.alloc(512);
+  return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
+}
+
+function cannotUse(name: string, reason: string, help: string, cause?: unknown): CannotApply {
+  return new CannotApply(`the ${name} cannot be used: ${reason}`, { help, cause });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

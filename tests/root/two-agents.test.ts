@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { readUntil } from '../harness/container-client.js';
+import { containerRequest } from '../harness/container-request.js';
+import { GuestMachine, type Run } from '../harness/guest-machine.js';
+import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { answerOf } from '../harness/sweep.js';
+
+const skip = whyNoContainers() ?? false;
+
+const SIGTERM = 15;
+const state = '/run/kata-agent';
+const kata = '/run/kata-containers';
+const other = '/run/other';
+
+/** Runs until SIGTERM, and then exits with 5. */
+const patient = ['sh', '-c', 'trap "exit 5" TERM; echo ready; while :; do sleep 0.01; done'];
+
+describe('agents on one machine', { skip }, () => {
+  let folder = '';
+  let rootfs = '';
+  let machine: GuestMachine;
+  let runs: Run[] = [];
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-agent-two-'));
+    rootfs = makeRootfs(folder);
+  });
+  after(() => rmSync(folder, { recursive: true }));
+  beforeEach(async () => {
+    machine = await GuestMachine.boot();
+    runs = [];
+  });
+  afterEach(async () => {
+    for (const { channel } of runs) channel.close();
+    await machine.dispose();
+  });
+
+  async function start(options: Parameters<GuestMachine['start']>[0] = {}): Promise<Run> {
+    const run = await machine.start(options);
+    runs.push(run);
+    return run;
+  }
+
+  async function startContainer({ agent }: Run, id: string): Promise<void> {
+    await agent.createContainer(containerRequest({ id, rootfs, args: patient }));
+    await agent.startContainer({ containerId: id });
+    await readUntil(agent, id, 'ready');
+  }
+
+  /** Ends a container by a signal; answers its exit code. */
+  async function ended({ agent }: Run, containerId: string): Promise<number> {
+    await agent.signalProcess({ containerId, execId: '', signal: SIGTERM });
+    const { status } = await agent.waitProcess({ containerId, execId: '' });
+    await agent.removeContainer({ containerId });
+    return status;
+  }
+
+  /** In order, as SIGTERM ends it. */
+  async function stop({ channel, process, pid, ended: over }: Run): Promise<void> {
+    channel.close();
+    assert.equal(process.exitCode, null);
+    globalThis.process.kill(pid, 'SIGTERM');
+    await over;
+  }
+
+  /** Of an agent, as the machine numbers it. */
+  function pidInside({ pid }: Run): string {
+    const numbers = /^NSpid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return numbers?.split('\t').at(-1) ?? '';
+  }
+
+  /** Names, times and sizes of all below these directories. */
+  const listing = (...directories: string[]): string =>
+    machine.run('find', ...directories, '-printf', '%p %m %s %T@ %C@\\n');
+
+  /** Who has the lock open, by pid. */
+  function holders(path: string): readonly string[] {
+    const script = `for fd in /proc/[0-9]*/fd/*; do [ "$(readlink $fd)" = ${path} ] && echo $fd; done; true`;
+    return machine
+      .run('sh', '-c', script)
+      .split('\n')
+      .filter(Boolean)
+      .map((fd) => fd.split('/')[2] ?? '');
+  }
+
+  it('the second ends with 3, names the first and touches nothing; the first goes on', async () => {
+    const first = await start();
+    await first.agent.createSandbox({ sandboxId: 'pod' });
+    await startContainer(first, 'c');
+    const before = listing(state, kata);
+    const { code, stderr } = await machine.refused();
+    assert.equal(code, 3, stderr);
+    const fatal = stderr.split('\n').filter((line) => line.includes('"CRIT"'));
+    assert.equal(fatal.length, 1, stderr);
+    const { msg } = JSON.parse(fatal[0] ?? '') as { msg: string };
+    assert.ok(msg.includes(`${state} is in use by another agent: process ${pidInside(first)} (`), msg);
+    assert.match(msg, /kata-agent\.mjs.*\nhelp: stop that agent first/);
+    assert.ok(!stderr.includes('"msg":"listening"'), stderr);
+    assert.equal(listing(state, kata), before);
+    assert.equal(await ended(first, 'c'), 5);
+  });
+
+  it('one whose predecessor was killed goes on at once: containers do not keep the lock', async () => {
+    const first = await start();
+    await startContainer(first, 'c');
+    await first.agent.execProcess({
+      containerId: 'c',
+      execId: 'e',
+      process: containerRequest({ id: 'c', rootfs, args: patient }).OCI?.Process,
+    });
+    assert.deepEqual(holders(`${state}/lock`), [pidInside(first)]);
+    assert.deepEqual(holders(kata), [pidInside(first)]);
+    first.channel.close();
+    await first.kill();
+    assert.deepEqual(holders(`${state}/lock`), []);
+    const second = await start();
+    assert.deepEqual(holders(`${state}/lock`), [pidInside(second)]);
+    assert.deepEqual(holders(kata), [pidInside(second)], 'what it took up is its own');
+    assert.equal(await ended(second, 'c'), 5);
+  });
+
+  it('one in another pid namespace is told of as such', async () => {
+    const first = await start();
+    // A shell is PID 1 there: an agent that is would make a guest of the machine.
+    const wrapper = ['unshare', '--pid', '--fork', '--mount-proc', 'sh', '-c', '"$0" "$@"; exit $?'];
+    const { code, stderr } = await machine.refused({ wrapper });
+    assert.equal(code, 3, stderr);
+    const holder = `a process of another pid namespace (there: process ${pidInside(first)} (`;
+    assert.ok(stderr.includes(holder), stderr);
+    assert.equal((await answerOf(first.agent.getGuestDetails({}))).code, 'OK');
+  });
+
+  it('with state directories of their own they run beside each other, and one has the sandbox', async () => {
+    const first = await start();
+    const second = await start({ stateDirectory: other });
+    assert.ok(existsSync(machine.path(`${other}/audit.log`)), 'the default audit log goes with the state');
+    await startContainer(first, 'c');
+    const request = containerRequest({ id: 'd', rootfs, args: patient });
+    for (const call of [
+      second.agent.createSandbox({ sandboxId: 'pod' }),
+      second.agent.createContainer(request),
+    ]) {
+      const { code, message } = await answerOf(call);
+      assert.equal(code, 'FAILED_PRECONDITION', message);
+      assert.ok(message.includes(`its sandbox in ${kata}: process ${pidInside(first)} (`), message);
+    }
+    assert.equal((await answerOf(second.agent.getGuestDetails({}))).code, 'OK');
+    const before = listing(`${kata}/c/config.json`);
+    await stop(second);
+    assert.ok(!second.log.some((line) => line.includes('could not be ended')), second.log.join('\n'));
+    assert.equal(listing(`${kata}/c/config.json`), before);
+    assert.equal(await ended(first, 'c'), 5);
+    await stop(first);
+    const third = await start({ stateDirectory: other });
+    await startContainer(third, 'd');
+    third.channel.close();
+    await third.kill();
+    const fourth = await start({ stateDirectory: other });
+    assert.equal(await ended(fourth, 'd'), 5);
+  });
+
+  it('a configuration that is measured has the state directory of the guest', async () => {
+    const config = join(machine.folder, 'measured.toml');
+    writeFileSync(config, '[api]\nallowed_endpoints = ["@pod"]\n[measurement]\ntpm = "try"\n');
+    const { code, stderr } = await machine.refused({ args: ['-c', config, '--state-dir', other] });
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, /this configuration is measured \(tpm = \\"try\\"\)\\nhelp: leave --state-dir out/);
+    assert.ok(!existsSync(machine.path(other)));
+  });
+
+  it('what was left by one that was killed waits while another has the sandbox', async () => {
+    const first = await start();
+    await startContainer(first, 'c');
+    first.channel.close();
+    await first.kill();
+    // Ending without a sandbox of its own, it removes nothing of what may be taken up.
+    const idle = await start({ stateDirectory: other });
+    await stop(idle);
+    const next = await start();
+    assert.equal((await answerOf(next.agent.statsContainer({ containerId: 'c' }))).code, 'OK');
+    next.channel.close();
+    await next.kill();
+    const second = await start({ stateDirectory: other });
+    await startContainer(second, 'd');
+    const { code, stderr } = await machine.refused();
+    assert.equal(code, 3, stderr);
+    assert.ok(stderr.includes(`its sandbox in ${kata}: process ${pidInside(second)} (`), stderr);
+    assert.equal(await ended(second, 'd'), 5);
+    await stop(second);
+  });
+});
