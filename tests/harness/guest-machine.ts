@@ -7,6 +7,7 @@ import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
+import { withGuestPaths } from './guest-paths.js';
 import { agentProgram } from './repository.js';
 
 /** What PID 1 does with a process that has lost its parent, once it has ended. */
@@ -56,7 +57,8 @@ export class GuestMachine {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const audit = `[audit]\nfile = "${join(this.folder, 'audit.log')}"\n`;
-    writeFileSync(join(this.folder, 'config.toml'), `[api]\nallowed_endpoints = ["*"]\n${audit}`);
+    const config = withGuestPaths(`[api]\nallowed_endpoints = ["*"]\n${audit}`);
+    writeFileSync(join(this.folder, 'config.toml'), config);
   }
 
   static async boot(init: Init = 'waits'): Promise<GuestMachine> {

@@ -72,7 +72,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
   it('runs a container from one that comes after the call, behind a bridge', async () => {
     const id = 'late';
-    const root = `/run/kata-containers/${id}/disk`;
+    const root = `/run/kata-containers/${id}/rootfs`;
     const disk = ext4Disk(guest.folder, id, rootFolder(guest.folder, id, { word: 'from behind a bridge' }));
     const request = container(id, 'cat /word', { root });
     const created = guest.agent.createContainer(
@@ -117,7 +117,11 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
       const id = `scsi${lun}`;
       const disk = ext4Disk(guest.folder, id, rootFolder(guest.folder, id, { word: id }));
       await pod.plug(id, disk, { driver: 'scsi-hd', bus: 'controller.0', 'scsi-id': 1, lun });
-      const volume = { driver: 'scsi', source: `1:${lun}`, mountPoint: `/run/kata-containers/${id}/volume` };
+      const volume = {
+        driver: 'scsi',
+        source: `1:${lun}`,
+        mountPoint: `/run/kata-containers/sandbox/storage/${id}`,
+      };
       const request = withVolume(container(id, 'cat /data/word; echo x > /data/written'), volume);
       assert.deepEqual(await pod.run(request), { output: id, status: 0 });
     }
@@ -129,7 +133,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
     const volume = {
       driver: 'nvdimm',
       source: '/dev/pmem0',
-      mountPoint: `/run/kata-containers/${id}/volume`,
+      mountPoint: `/run/kata-containers/sandbox/storage/${id}`,
     };
     const created = guest.agent.createContainer(withVolume(container(id, 'cat /data/word'), volume));
     await pod.agentWaits();
@@ -147,7 +151,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
   it('makes a file system on a fresh one, and grows it when the host has made the disk larger', async () => {
     const id = 'volume';
-    const mountPoint = `/run/kata-containers/${id}/volume`;
+    const mountPoint = `/run/kata-containers/sandbox/storage/${id}`;
     const total = async (): Promise<bigint> =>
       (await guest.agent.getVolumeStats({ volumeGuestPath: mountPoint })).usage[0]?.total ?? 0n;
     await pod.plug(id, blankDisk(guest.folder, id, 16 * mebibyte), behindBridge(4));
@@ -185,7 +189,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
     /** A container from the disk in this slot. */
     function fromVerity(id: string, slot: number, hash: (right: string) => string): CreateContainerRequest {
-      const root = `/run/kata-containers/${id}/disk`;
+      const root = `/run/kata-containers/${id}/rootfs`;
       const request = container(id, 'cat /word', { root });
       if (request.OCI?.Root !== undefined) request.OCI.Root.Readonly = true;
       const [rootHash = '', ...others] = options.toReversed();
@@ -238,7 +242,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
   it('lives on when a disk vanishes under a container, and takes the next one there', async () => {
     const id = 'vanishing';
-    const mountPoint = `/run/kata-containers/${id}/volume`;
+    const mountPoint = `/run/kata-containers/sandbox/storage/${id}`;
     await pod.plug(id, ext4Disk(guest.folder, id, rootFolder(guest.folder, id)), behindBridge(7));
     const script =
       'echo ready; read line; dd if=/dev/zero of=/data/word bs=1M count=1 conv=fsync || echo gone';

@@ -22,7 +22,7 @@ type Agent = Client<typeof AgentService>;
 export const mebibyte: number = 2 ** 20;
 
 /** Where the guest has the root file system of all containers but those that bring their own. */
-export const imageRoot = '/run/kata-containers/image';
+export const imageRoot = '/run/kata-containers/sandbox/storage/image';
 
 /** The first disk of a machine, by the PCI slot that scripts/vm-machine.mjs gives it. */
 export const imageStorage: MessageInitShape<typeof StorageSchema> = {

@@ -168,7 +168,7 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
 
   it('stops a container and lets it go on, and tells what the kernel counts meanwhile', async () => {
     const id = 'counted';
-    const mountPoint = `/run/kata-containers/${id}/huge`;
+    const mountPoint = `/run/kata-containers/sandbox/ephemeral/${id}`;
     const script =
       'dd if=/dev/zero of=/written bs=1M count=2 conv=fsync; busybox fallocate -l 4194304 /huge/pages; echo ready; while read line; do echo "$line"; done';
     const request = container(id, `(${script}) 2>/dev/null`, { memoryLimit: 256n << 20n });

@@ -21,11 +21,13 @@ import { startMemoryAgent } from './memory-agent.js';
 import { demandRuntime, findRuntime } from './oci-runtime.js';
 import { protectFromOomKiller } from './oom-score.js';
 import { Policy } from './policy.js';
+import { makeMountsPrivate } from './private-mounts.js';
 import { Readers } from './readers.js';
 import { restorePolicies } from './restore-policies.js';
 import { agentServer } from './server.js';
 import { chooseStateDirectory } from './state/choose-state-directory.js';
-import { takeStateDirectory } from './state/state-directory.js';
+import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
+import { mountStateFileSystem } from './state/state-file-system.js';
 import { version } from './version.js';
 
 /** An agent that listens. */
@@ -61,6 +63,7 @@ export async function startAgent(
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
   const state = chooseStateDirectory(environment.stateDirectory, { isFirstProcess, configuration });
   await takeStateDirectory(state, syscalls);
+  if (process.getuid?.() === 0) await separateFromGuest(state, configuration, { syscalls, log });
   const boot = bootId();
   const measured = await measureConfiguration(configuration, { bootId: boot, log });
   const ending = new Ending(log);
@@ -129,6 +132,19 @@ export async function startAgent(
     await ending.done;
     throw error;
   }
+}
+
+/** Before the first mount of a request: nothing that one makes reaches the agent's files, and nothing of the agent is filled by it. */
+async function separateFromGuest(
+  state: string,
+  { audit: { file, maxSize, keep } }: Configuration,
+  { syscalls, log }: { readonly syscalls: Syscalls; readonly log: Log },
+): Promise<void> {
+  if (makeMountsPrivate(syscalls)) log('info', "the guest's mounts are private now: they were shared");
+  if (state !== defaultStateDirectory) return;
+  const auditBytes = file.startsWith(`${state}/`) ? maxSize * (keep + 2) : 0;
+  // Its lock is another one than that of the directory below.
+  if (mountStateFileSystem(state, auditBytes, syscalls)) await takeStateDirectory(state, syscalls);
 }
 
 /** What the first record of a boot holds (CONFIGURATION, "What is recorded"). */
