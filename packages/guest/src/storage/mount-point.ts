@@ -162,7 +162,7 @@ function removeIfEmpty(context: StorageContext, path: string): void {
 }
 
 /** By descriptor, since a link could have been put in the way; detached, since the descriptor itself is a user. */
-function unmountPlace(context: StorageContext): void {
+export function unmountPlace(context: Pick<StorageContext, 'syscalls' | 'paths' | 'place'>): void {
   const { syscalls, place } = context;
   inBase(context, (fresh) => {
     const [parent, name] = parentAndName(place);
@@ -183,7 +183,7 @@ function parentAndName(place: string): readonly [parent: string, name: string] {
 }
 
 /** Long after it was prepared, a storage is taken back through a directory that is opened anew. */
-function inBase(context: StorageContext, deed: (base: Directory) => void): void {
+function inBase(context: Pick<StorageContext, 'syscalls' | 'paths'>, deed: (base: Directory) => void): void {
   const base = Directory.open(context.syscalls, context.paths.kata);
   try {
     deed(base);
