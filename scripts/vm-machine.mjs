@@ -1,16 +1,15 @@
-// A virtual machine under QEMU, from its start to its end.
-import { spawnSync } from 'node:child_process';
+// Starts a virtual machine under QEMU.
 import { randomBytes } from 'node:crypto';
-import { EventEmitter, once } from 'node:events';
 import { createWriteStream, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { architecture } from '../image/architecture.mjs';
-import { chosenPorts, forwardOptions } from './vm-forward.mjs';
+import { chooseAccelerator, thisHost } from './vm-accelerator.mjs';
+import { forwardOptions } from './vm-forward.mjs';
+import { Machine } from './vm-guest.mjs';
+import { defaultLimits } from './vm-limits.mjs';
 import { keyBytes, keyName } from './vm-ports.mjs';
-import { Qmp } from './vm-qmp.mjs';
+import { watchDescriptor } from './vm-run.mjs';
 import { spawnTied } from './vm-spawn.mjs';
 import { startTpm } from './vm-tpm.mjs';
 
@@ -26,36 +25,57 @@ const shareTag = 'kataShared';
 const firstDiskSlot = 0x10;
 
 /**
- * Boots. KVM is taken where it works, and emulation elsewhere.
- * `kernel`, `initrd`: files. `memory`: MB. `append`: words of the kernel's line. `forward`: TCP ports of the guest.
- * `disks`: files, in the order of PCI slots 0x10, 0x11, …; `share`: a folder for virtio-fs. `console`: a file for a copy.
- * `tpm`: a folder in which a TPM keeps its keys. `args`: more of QEMU's own, as for memory that can grow.
+ * Boots. KVM is taken where it works, and emulation elsewhere (vm-accelerator.mjs); `accel` decides otherwise.
+ * `ready`: what the console says when the guest is up. `limits`: for how long what is waited for, instead of the usual
+ * (vm-limits.mjs). `say`: takes a line for people. `console`: a file for a copy. The rest is the guest's, as for `startQemu`.
  */
 export async function startMachine({
-  kernel,
-  initrd,
-  memory = 512,
-  append = [],
-  forward = [],
-  disks = [],
-  share,
-  tpm: tpmState,
+  accel,
+  host = thisHost,
+  ready = /"msg":"listening"/,
+  limits = {},
+  say = (text) => console.error(`• ${text}`),
   console: copy,
-  args = [],
+  ...guest
 }) {
+  const choice = chooseAccelerator(accel, host);
   // Before anything is started: it may be that no such file can be written.
   const log = copy === undefined ? undefined : createWriteStream(copy, { fd: openSync(copy, 'w') });
+  const started = new Machine({
+    choice,
+    host,
+    ready,
+    limits: { ...defaultLimits, ...limits },
+    say,
+    log,
+    start: (accelerator) => startQemu(accelerator, guest),
+  });
+  await started.begin();
+  return started;
+}
+
+/**
+ * Starts QEMU, and what it needs beside it.
+ * `kernel`, `initrd`: files. `memory`: MB. `append`: words of the kernel's line. `forward`: TCP ports of the guest.
+ * `disks`: files, in the order of PCI slots 0x10, 0x11, …; `share`: a folder for virtio-fs. `tpm`: a folder in which a TPM
+ * keeps its keys. `args`: more of QEMU's own, as for memory that can grow.
+ */
+async function startQemu(
+  accel,
+  { kernel, initrd, memory = 512, append = [], forward = [], disks = [], share, tpm: tpmState, args = [] },
+) {
   const folder = mkdtempSync(join(tmpdir(), 'kata-vm-'));
   const key = randomBytes(keyBytes / 2).toString('hex');
   const tpm = tpmState === undefined ? undefined : await tpmOf(folder, tpmState);
   const sharing = share === undefined ? undefined : await startSharing(folder, share);
-  const accel = accelerator();
+  const socket = join(folder, 'qmp.sock');
   const qemu = spawnTied(
     program,
     [
       ['-machine', machine, '-accel', accel, '-cpu', processor[accel], '-smp', '2', '-m', String(memory)],
       ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
-      ['-qmp', `unix:${qmpSocket(folder)},server=on,wait=off`],
+      ['-qmp', `unix:${socket},server=on,wait=off`],
+      ['-chardev', `socket,id=watch,fd=${watchDescriptor}`, '-mon', 'chardev=watch,mode=control'],
       ['-kernel', kernel, '-initrd', initrd],
       ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...words, ...append].join(' ')],
       ['-netdev', ['user', 'id=net', 'restrict=on', ...forwardOptions(forward)].join(',')],
@@ -71,134 +91,10 @@ export async function startMachine({
       tpm?.args ?? [],
       args,
     ].flat(),
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    // A pipe of Node's is a pair of unix sockets.
+    { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] },
   );
-  const started = new Machine({ qemu, folder, helpers: [sharing?.process, tpm?.process], log, key });
-  if (forward.length > 0) await started.learnPorts();
-  return started;
-}
-
-/**
- * KVM where a machine comes up under it. On some it opens, and the first processor then fails: so one is made and ended.
- */
-function accelerator() {
-  const { status } = spawnSync(
-    program,
-    [
-      '-machine',
-      machine,
-      '-accel',
-      'kvm',
-      '-cpu',
-      'max',
-      '-nodefaults',
-      '-display',
-      'none',
-      '-S',
-      '-monitor',
-      'stdio',
-    ],
-    { input: 'quit\n', stdio: ['pipe', 'ignore', 'ignore'], timeout: 10_000 },
-  );
-  return status === 0 ? 'kvm' : 'tcg';
-}
-
-class Machine extends EventEmitter {
-  /** The console's lines so far. */
-  lines = [];
-  #qemu;
-  #folder;
-  #key;
-  #ports = new Map();
-  /** It is off, and its console's last line is read. */
-  #over = false;
-
-  constructor({ qemu, folder, helpers, log, key }) {
-    super();
-    this.#qemu = qemu;
-    this.#folder = folder;
-    this.#key = key;
-    for (const stream of [qemu.stdout, qemu.stderr]) {
-      createInterface({ input: stream }).on('line', (line) => {
-        const text = plain(line);
-        log?.write(`${text}\n`);
-        this.lines.push(text);
-        this.emit('line', text);
-      });
-    }
-    /** QEMU's exit code, once the machine is off. */
-    this.ended = once(qemu, 'close').then(([code]) => {
-      for (const helper of helpers) helper?.kill();
-      log?.end();
-      rmSync(folder, { recursive: true, force: true });
-      this.#over = true;
-      this.emit('end');
-      return code;
-    });
-  }
-
-  /** Rejects with what QEMU said when it does not come up; the machine is off then. */
-  async learnPorts() {
-    const over = new AbortController();
-    void this.ended.then(() => over.abort(new Error('it has ended')));
-    try {
-      this.#ports = await chosenPorts(qmpSocket(this.#folder), over.signal);
-    } catch (error) {
-      await this.kill();
-      throw new Error(`QEMU did not come up: ${this.lines.join('\n')}`, { cause: error });
-    }
-  }
-
-  /** The port of this machine that leads to one of the guest. */
-  port(guest) {
-    return this.#ports.get(guest);
-  }
-
-  /** The relay in the guest serves whoever begins with the key. */
-  connect(guest) {
-    const socket = connect({ host: '127.0.0.1', port: this.port(guest), allowHalfOpen: true });
-    socket.write(this.#key);
-    return socket;
-  }
-
-  /** The host's hands on the machine. QEMU serves one such connection at a time. */
-  qmp() {
-    return Qmp.open(qmpSocket(this.#folder));
-  }
-
-  /** Resolves with the first console line, past ones included, that has this in it; rejects when the machine ends. */
-  line(pattern) {
-    const found = this.lines.find((line) => pattern.test(line));
-    if (found !== undefined) return Promise.resolve(found);
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        this.off('line', look);
-        this.off('end', fail);
-      };
-      const look = (line) => {
-        if (!pattern.test(line)) return;
-        settle();
-        resolve(line);
-      };
-      const fail = () => {
-        settle();
-        reject(
-          new Error(
-            `the machine ended before its console said ${pattern}:\n${this.lines.slice(-20).join('\n')}`,
-          ),
-        );
-      };
-      this.on('line', look);
-      this.on('end', fail);
-      if (this.#over) fail();
-    });
-  }
-
-  /** Pulls the plug. */
-  kill() {
-    this.#qemu.kill('SIGKILL');
-    return this.ended;
-  }
+  return { qemu, folder, helpers: [sharing?.process, tpm?.process], key, socket };
 }
 
 /** A value in a list of QEMU's, which ends at a comma. */
@@ -214,10 +110,6 @@ function keyArguments(folder, key) {
   const file = join(folder, 'key');
   writeFileSync(file, `${keyName}${key}`, { mode: 0o600 });
   return ['-smbios', `type=11,path=${quoted(file)}`];
-}
-
-function qmpSocket(folder) {
-  return join(folder, 'qmp.sock');
 }
 
 async function tpmOf(folder, state) {
@@ -258,9 +150,4 @@ async function startSharing(folder, share) {
   );
   child.once('error', (error) => console.error(`virtiofsd: ${error.message}`));
   return { process: child, socket };
-}
-
-/** A console's line without what the firmware sends to move the cursor. */
-function plain(line) {
-  return line.replace(/\u001b(\[[0-9;?]*[a-zA-Z]|c)/g, '').replace(/\r/g, '');
 }

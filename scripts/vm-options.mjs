@@ -9,6 +9,8 @@ import {
   readOptions,
   wholeNumber,
 } from './command-line.mjs';
+import { checkedAccelerator, wantedAccelerator } from './vm-accelerator.mjs';
+import { defaultLimits } from './vm-limits.mjs';
 
 export const usage = `npm run vm [-- OPTIONS] [COMMAND…]
   --config FILE      the configuration in the guest; default: examples/open.toml
@@ -19,13 +21,16 @@ export const usage = `npm run vm [-- OPTIONS] [COMMAND…]
   --console FILE     default: build/vm/console.log
   --tpm              a TPM, whose keys are kept in build/vm/tpm
   --with PART        as for npm run image
+  --accel WHICH      kvm, tcg (emulation), or auto: KVM, and TCG where that fails. Default: KATA_VM_ACCEL, or auto
+  --timeout SECONDS  until the agent listens; default: ${defaultLimits.up}, or ${defaultLimits.silence} without a word on the console
   --folder DIR       where the image, the console and the agent's socket are; default: build/vm
   --compiled         the packages are compiled: do not look again
   --stop             ends the machine that runs in the folder, from another terminal
   --help
 COMMAND is run once the agent listens, with KATA_AGENT_ADDRESS set, and the machine ends with it. Without one it runs
 until Ctrl-C or --stop; a second one pulls the plug. The exit code is COMMAND's (127 when there is none of that name,
-128 and its number for a signal), 0 without one, 1 when no machine comes up or none is there to stop, 2 for wrong use.
+128 and its number for a signal), 0 without one, 1 when no machine comes up, it fails, or none is there to stop, 2 for
+wrong use.
 Example: npm run vm -- npx kata-agent-ctl check`;
 
 /** The agent's socket on this machine, in the folder. */
@@ -43,6 +48,8 @@ const known = {
   console: text,
   tpm: flag,
   with: several,
+  accel: text,
+  timeout: text,
   folder: text,
   compiled: flag,
   stop: flag,
@@ -65,6 +72,8 @@ export function vmOptions(words) {
     tpm: values.tpm,
     append: values.append,
     with: values.with,
+    accel: values.accel === undefined ? wantedAccelerator() : checkedAccelerator('--accel', values.accel),
+    ...(values.timeout === undefined ? {} : { timeout: wholeNumber('--timeout', values.timeout) }),
     config: existingFile('--config', values.config ?? join(root, 'examples', 'open.toml')),
     memory: wholeNumber('--memory', values.memory ?? '512'),
     disks: values.disk.map((path) => existingFile('--disk', path)),

@@ -7,6 +7,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { inPath } from './bootstrap.mjs';
 import { spawnTied } from './vm-spawn.mjs';
 
+/** How often its socket is looked for, every 10 ms; it takes a few. */
+const looks = 6000;
+
 /**
  * Starts one that keeps its keys in `state`, a folder; its registers begin anew with each machine, as in hardware. Answers
  * when QEMU can connect: the process, and QEMU's arguments. `folder`: for its socket.
@@ -24,8 +27,11 @@ export async function startTpm(folder, state) {
     ].flat(),
     { cwd: state, stdio: ['ignore', 'ignore', 'inherit'] },
   );
-  while (!(await listens(socket))) {
-    if (child.exitCode !== null) throw new Error(`swtpm did not start, with its keys in ${state}`);
+  for (let look = 0; !(await listens(socket)); look++) {
+    if (child.exitCode !== null || look === looks) {
+      child.kill('SIGKILL');
+      throw new Error(`swtpm did not start, with its keys in ${state}`);
+    }
     await pause(10);
   }
   return {

@@ -19,7 +19,10 @@ if (options.stop) process.exit(await stop());
 if (!options.compiled) bootstrapAll('vm');
 const { buildVmImage, firstProgram } = await import('./vm-image.mjs');
 const { startMachine } = await import('./vm-machine.mjs');
+const { chooseAccelerator, describeAccelerator } = await import('./vm-accelerator.mjs');
 const { agentPort, stopPort, shellPort } = await import('./vm-ports.mjs');
+/** What it takes to stop the agent and power off is a few seconds under TCG. */
+const powerOffSeconds = 120;
 const say = (text) => console.error(`• ${text}`);
 /** Resolves with the first wish that all this end. */
 let wishEnd;
@@ -72,13 +75,14 @@ async function main() {
 
 /** Builds, boots, and stays until the end is wished, by the command's own end if there is one. */
 async function run() {
-  const { config, memory, append, disks, share, console: log } = options;
+  const { config, memory, append, disks, share, accel, timeout, console: log } = options;
   const image = await buildVmImage({ config, with: options.with, out: join(folder, 'image'), say });
   if (wishes > 0) {
     say('ended before the machine was booted');
     return 1;
   }
-  say(`booting; the console is in ${relative(process.cwd(), log)}`);
+  const runner = describeAccelerator(chooseAccelerator(accel));
+  say(`booting under ${runner}; the console is in ${relative(process.cwd(), log)}`);
   const begin = Date.now();
   machine = await startMachine({
     kernel: image.kernel.path,
@@ -90,31 +94,47 @@ async function run() {
     share,
     ...(options.tpm ? { tpm: join(folder, 'tpm') } : {}),
     console: log,
+    accel,
+    limits: timeout === undefined ? {} : { silence: timeout, up: timeout, wait: timeout },
+    say,
   });
   const wished = await Promise.race([machine.line(/"msg":"listening"/).then(() => undefined), endWished]);
   if (wished !== undefined) {
     say(`${wished} before the agent listened: the plug is pulled`);
     return 1;
   }
+  // A command does not go on without the machine that it is for.
+  void machine.ended.then(() => machine.failure !== undefined && wishEnd('the failure of the machine'));
   const seconds = ((Date.now() - begin) / 1000).toFixed(1);
   const socket = join(folder, agentSocket);
   const door = createServer({ allowHalfOpen: true }, lead);
   // Of one that was killed; whoever runs a machine here is alone.
   rmSync(socket, { force: true });
   await listenAlone(door, socket);
+  let code;
   try {
     say(`the agent listens, ${seconds} s after power-on`);
     const address = `unix://${socket}`;
-    return command.length > 0
-      ? await runCommand(command, { env: environment(address), endWished })
-      : await waitForUser(address);
+    code =
+      command.length > 0
+        ? await runCommand(command, { env: environment(address), endWished })
+        : await waitForUser(address);
   } finally {
     door.close();
+    await endMachine();
+  }
+  return machine.failure === undefined ? code : code || 1;
+}
+
+/** In order; when that takes too long the plug is pulled. */
+async function endMachine() {
+  if (machine.failure === undefined) {
     say('ending the machine');
     machine.connect(stopPort).on('error', () => undefined);
-    await machine.ended;
-    say('the machine is off');
   }
+  await machine.poweredOff(powerOffSeconds);
+  if (machine.failure !== undefined) console.error(machine.report);
+  say('the machine is off');
 }
 
 /** Joins a connection of this machine to one of the guest's. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -74,6 +74,41 @@ describe('npm run vm', { skip }, () => {
     assert.equal(await next.ended, 1);
     assert.match(next.said, /--stop before the agent listened: the plug is pulled/);
   });
+
+  for (const [what, program, more, reason] of [
+    ['panics', 'true', [], /the guest's kernel panicked: Attempted to kill init!/],
+    [
+      'never listens',
+      'sleep 100000',
+      ['--timeout', '20'],
+      /the guest never became ready: .* 20 s[^]*\nhelp: /,
+    ],
+  ] as const) {
+    it(`ends by itself when the guest ${what}, says why, and leaves nothing`, async () => {
+      const left = (): readonly string[] =>
+        readdirSync(folder).filter((name) => name.startsWith('kata-vm-') || name.endsWith('.sock'));
+      // Of the one that was killed.
+      const before = left();
+      const words = ['--append', `rdinit=/usr/bin/busybox -- ${program}`, ...more];
+      const command = vm('--config', config, '--accel', 'tcg', ...words, 'true');
+      assert.equal(await command.ended, 1, command.said);
+      assert.match(command.said, /booting under TCG; the console is in/);
+      assert.match(command.said, reason);
+      assert.deepEqual(left(), before);
+    });
+  }
+
+  it('ends with the reason when the machine fails while it is used, and ends the command', async () => {
+    const waits = "trap 'kill $!; exit 9' TERM; sleep 100000 & wait";
+    const command = vm('--config', config, '--', 'sh', '-c', waits);
+    await command.says('the agent listens');
+    process.kill(machineOf(command.pid) ?? assert.fail('no machine'), 'SIGKILL');
+    assert.equal(await command.ended, 9, command.said);
+    assert.match(
+      command.said,
+      /the machine failed: QEMU ended with SIGKILL\n[^]*listening[^]*the machine is off\n$/,
+    );
+  });
 });
 
 /** What is started, what it told so far, and its end. */
@@ -114,7 +149,7 @@ class Command {
   }
 }
 
-/** The machine that a process started; QEMU is also asked whether it has KVM. */
+/** The machine that a process started. */
 function machineOf(parent: number): number | undefined {
   const children = contents(`/proc/${parent}/task/${parent}/children`).trim().split(' ');
   const found = children.find((pid) => {
@@ -134,10 +169,12 @@ function contents(path: string): string {
   }
 }
 
+/** Looks for five minutes. */
 async function until<T>(look: () => T | undefined): Promise<T> {
-  for (;;) {
+  for (let looks = 0; looks < 15_000; looks++) {
     const seen = look();
     if (seen !== undefined) return seen;
     await delay(20);
   }
+  assert.fail('what was waited for did not come');
 }

@@ -35,11 +35,12 @@ export function containersLeaveNothing(guest: RunningGuest): void {
     before(async () => {
       await run('first');
       let seen: GuestState | undefined;
-      for (;;) {
+      for (let look = 0; look < 300; look++) {
         atRest = await guestState(guest.machine);
-        if (isDeepStrictEqual(atRest, seen)) break;
+        if (isDeepStrictEqual(atRest, seen)) return;
         seen = atRest;
       }
+      assert.fail(`the guest does not come to rest: ${JSON.stringify(seen)}`);
     });
 
     /** Nothing is more or less than at rest, after some time. */

@@ -10,6 +10,7 @@ import {
   type ImageFile,
   imageOf,
   listening,
+  poweredOff,
   scripts,
   shell,
   whyNoMachine,
@@ -94,7 +95,7 @@ describe('a guest whose agent cannot start says why, and ends by itself', { skip
   /** Boots without the relay, and answers all that the console said until the machine was off. */
   async function console(overlay: readonly ImageFile[], memory = 512): Promise<string> {
     const machine = await boot(image, join(folder, String(++count)), { bare: true, overlay, memory });
-    await machine.ended;
+    await poweredOff(machine);
     return machine.lines.join('\n');
   }
 
@@ -157,7 +158,7 @@ describe('a guest whose agent fails after it listens', { skip }, () => {
       process.on('newListener', (name) => { if (name === 'SIGTERM') setImmediate(() => process.kill(1, name)); });
     `);
     const machine = await boot(image, join(folder, 'stopped'), { bare: true, overlay });
-    await machine.ended;
+    await poweredOff(machine);
     const said = machine.lines.join('\n');
     assert.match(said, /PID 1 ends with code 0; the machine is powered off/);
     assert.doesNotMatch(said, listening);
@@ -174,7 +175,7 @@ describe('a guest whose agent fails after it listens', { skip }, () => {
       overlay,
       append: ['agent.on_end=exit'],
     });
-    await machine.ended;
+    await poweredOff(machine);
     const said = machine.lines.join('\n');
     assert.match(said, /there is no configuration: the full API is served/);
     assert.match(said, /PID 1 cannot exit: on_end = \\"exit\\" powers off/);
@@ -195,7 +196,7 @@ describe('a guest whose agent fails after it listens', { skip }, () => {
       await machine.line(/Rebooting in|end Kernel panic/);
       assert.match(machine.lines.join('\n'), /JavaScript heap out of memory/);
       assert.match(machine.lines.join('\n'), /Rebooting in 1 seconds/);
-      await machine.ended;
+      await poweredOff(machine);
     } finally {
       await machine.kill();
     }
@@ -233,7 +234,7 @@ describe('a guest with an init of its own', { skip }, () => {
         channel.close();
         if (run === 3) await machine.line(/init: run 3 ended with code 0/);
       }
-      await machine.ended;
+      await poweredOff(machine);
       const said = machine.lines.join('\n');
       assert.match(said, /kata-agent: the sandbox has ended; the machine is powered off/);
       assert.doesNotMatch(said, /init: run 4 ended|Kernel panic/);

@@ -6,7 +6,7 @@ import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
-import { boot, type ImageFile, imageOf, scripts, shell, whyNoMachine } from './machine.js';
+import { boot, type ImageFile, imageOf, poweredOff, scripts, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
 const skip = whyNoMachine() ?? false;
@@ -86,7 +86,7 @@ describe('a guest whose init is busybox', { skip }, () => {
 
   it('is switched off by init when the agent has ended', async () => {
     await guest.agent.destroySandbox({});
-    assert.equal(await guest.machine.ended, 0);
+    assert.equal(await poweredOff(guest.machine), 0);
     assert.match(guest.machine.lines.join('\n'), /the agent ended with code 0/);
     assert.match(guest.machine.lines.join('\n'), /reboot: Power down/);
   });

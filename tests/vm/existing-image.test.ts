@@ -17,7 +17,7 @@ import {
   followGuide,
   unitFromHost,
 } from './existing-image.js';
-import { agentIn, listening, type Machine, serves, shell, whyNoMachine } from './machine.js';
+import { agentIn, listening, type Machine, poweredOff, serves, shell, whyNoMachine } from './machine.js';
 
 const skip =
   process.env['EXISTING_IMAGE'] === undefined
@@ -192,7 +192,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
 
   it('is switched off by the agent when the sandbox ends', async () => {
     await agent.destroySandbox({});
-    assert.equal(await machine.ended, 0);
+    assert.equal(await poweredOff(machine), 0);
     const said = machine.lines.join('\n');
     assert.match(said, /kata-agent: the sandbox has ended; the machine is powered off/);
     assert.match(said, /reboot: Power down/);
@@ -211,13 +211,13 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
       .connect(1001)
       .on('error', () => undefined)
       .end(`kill -KILL $(${agentPid})\n`);
-    assert.equal(await machine.ended, 0);
+    assert.equal(await poweredOff(machine), 0);
     assert.match(machine.lines.join('\n'), /reboot: Power down/);
   });
 
   it('is switched off when the configuration is wrong, and says what is', async () => {
     machine = await start({ config: '[api]\nallowed_endpoints = ["ExecProces"]\n' });
-    assert.equal(await machine.ended, 0);
+    assert.equal(await poweredOff(machine), 0);
     const said = machine.lines.join('\n');
     assert.match(said, /config\.toml:2:22: unknown endpoint "ExecProces" in allowed_endpoints/);
     assert.match(said, /reboot: Power down/);
@@ -239,7 +239,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     await runContainer('four', ['echo', 'from an initrd']);
     assert.equal(String(await readAll(agent, 'stdout', 'four')), 'from an initrd\n');
     await agent.destroySandbox({});
-    assert.equal(await machine.ended, 0);
+    assert.equal(await poweredOff(machine), 0);
   });
 
   it('runs none as an initrd with systemd, where the root is the initramfs', async () => {
@@ -263,7 +263,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
       ),
     };
     machine = await bootExisting(other, join(folder, 'hash'), { config: locked });
-    await machine.ended;
+    await poweredOff(machine);
     assert.doesNotMatch(machine.lines.join('\n'), listening);
     assert.match(machine.lines.join('\n'), /Kernel panic/);
   });

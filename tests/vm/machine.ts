@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -49,8 +50,14 @@ export interface Qmp {
 /** A virtual machine (scripts/vm-machine.mjs). */
 export interface Machine {
   readonly lines: readonly string[];
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly failure: { readonly kind: string; readonly text: string } | undefined;
+  /** What to tell of one that failed. */
+  readonly report: string;
+  /** QEMU's exit code; it may never come. */
   readonly ended: Promise<number | null>;
-  line(pattern: RegExp): Promise<string>;
+  poweredOff(seconds?: number): Promise<number | null>;
+  line(pattern: RegExp, seconds?: number): Promise<string>;
   connect(guestPort: number): Socket;
   qmp(): Promise<Qmp>;
   kill(): Promise<number | null>;
@@ -68,6 +75,8 @@ interface BootOptions {
   /** Without the relay and its first program: the agent is the kernel's first. */
   readonly bare?: boolean;
   readonly overlay?: readonly ImageFile[];
+  /** Seconds, instead of those of scripts/vm-limits.mjs. */
+  readonly limits?: Readonly<Record<string, number>>;
 }
 
 /** What the scripts export; they are JavaScript. */
@@ -163,30 +172,52 @@ export const listening: RegExp = /"msg":"listening"/;
 /** Resolves when the agent listens, and the relay, which is started beside it, leads there. */
 export async function serves(machine: Machine): Promise<void> {
   await machine.line(listening);
-  for (let look = 0; look < 300; look++) {
-    const answers = await shell(machine, 'true').then(
-      () => true,
-      () => false,
-    );
-    if (answers) return;
+  let last: unknown;
+  for (let look = 0; look < 300 && machine.failure === undefined; look++) {
+    try {
+      await shell(machine, 'true', 60);
+      return;
+    } catch (error) {
+      last = error;
+    }
     await delay(100);
   }
-  throw new Error(`the relay does not answer:\n${machine.lines.slice(-20).join('\n')}`);
+  throw new Error(`the relay does not answer:\n${machine.lines.slice(-20).join('\n')}`, { cause: last });
+}
+
+/** Seconds in which something comes, or goes, over a connection: no test of ours lets one rest for as long. */
+const idleSeconds = 600;
+
+/** A connection to a port of the guest, which ends with an error when nothing comes over it. */
+export function connectTo(machine: Machine, port: number, seconds: number = idleSeconds): Socket {
+  const socket = machine.connect(port);
+  socket.setTimeout(seconds * 1000, () => {
+    const said = machine.lines.slice(-20).join('\n');
+    socket.destroy(new Error(`port ${port} of the guest: nothing came or went for ${seconds} s:\n${said}`));
+  });
+  return socket;
+}
+
+/** QEMU's exit code, when the guest has powered off or panicked. Rejects when the machine had to be ended. */
+export async function poweredOff(machine: Machine): Promise<number | null> {
+  const code = await machine.poweredOff();
+  assert.ok(machine.failure === undefined || machine.failure.kind === 'panicked', machine.report);
+  return code;
 }
 
 /** The agent of a machine, through the relay and over vsock. */
 export async function agentIn(
   machine: Machine,
 ): Promise<{ readonly agent: Client<typeof AgentService>; readonly channel: Channel }> {
-  const socket = machine.connect(scripts.agentPort);
+  const socket = connectTo(machine, scripts.agentPort);
   await once(socket, 'connect');
   const channel = connect(socket);
   return { agent: createClient(AgentService, channel), channel };
 }
 
 /** Runs a line in the shell beside the agent; answers what it printed. Throws when its exit code is not 0. */
-export async function shell(machine: Machine, line: string): Promise<string> {
-  const socket = machine.connect(scripts.shellPort);
+export async function shell(machine: Machine, line: string, seconds: number = idleSeconds): Promise<string> {
+  const socket = connectTo(machine, scripts.shellPort, seconds);
   socket.end(`${line}\n`);
   const chunks: Buffer[] = [];
   for await (const chunk of socket) chunks.push(chunk as Buffer);
@@ -198,7 +229,7 @@ export async function shell(machine: Machine, line: string): Promise<string> {
 
 /** A connection to a vsock port of the guest, from one of its own. Rejects with connect(2)'s error code as the message. */
 export async function dial(machine: Machine, port: number, from?: number): Promise<Socket> {
-  const socket = machine.connect(scripts.dialPort);
+  const socket = connectTo(machine, scripts.dialPort);
   socket.write(from === undefined ? `${port}\n` : `${port} ${from}\n`);
   const answer = await new Promise<string>((resolve, reject) => {
     socket.once('error', reject).once('close', () => reject(new Error('the relay is gone')));
@@ -217,5 +248,5 @@ export async function dial(machine: Machine, port: number, from?: number): Promi
 /** Ends the agent in order, and with it the machine. */
 export async function stop(machine: Machine): Promise<void> {
   machine.connect(scripts.stopPort).on('error', () => undefined);
-  await machine.ended;
+  await poweredOff(machine);
 }

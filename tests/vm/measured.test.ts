@@ -15,6 +15,7 @@ import {
   type ImageFile,
   imageOf,
   type Machine,
+  poweredOff,
   serves,
   shell,
   stop,
@@ -188,7 +189,7 @@ describe('a guest that measures its configuration, and takes documents from the 
   it('a measurement that is required, and no TPM: it ends before it listens, and says why', async () => {
     const options = { bare: true, overlay: [configuration(base(''))] };
     const machine = await boot(image, join(folder, String(++count)), options);
-    await machine.ended;
+    await poweredOff(machine);
     const said = machine.lines.join('\n');
     assert.match(said, /reboot: Power down/);
     assert.doesNotMatch(said, /"msg":"listening"|Kernel panic|\n {4}at /);

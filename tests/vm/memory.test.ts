@@ -12,7 +12,7 @@ import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { readUntil } from '../harness/container-client.js';
 import { cgroupParent, processRequest } from '../harness/container-request.js';
 import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootFolder } from './hotplug.js';
-import { boot, type Qmp, shell, whyNoMachine } from './machine.js';
+import { boot, poweredOff, type Qmp, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
 const skip = whyNoMachine() ?? false;
@@ -317,7 +317,7 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
 
   it('gives the swap area back when the sandbox ends', async () => {
     await guest.agent.destroySandbox({});
-    assert.equal(await guest.machine.ended, 0);
+    assert.equal(await poweredOff(guest.machine), 0);
     const end = guest.machine.lines.join('\n');
     assert.match(end, /PID 1 ends with code 0; the machine is powered off/);
     assert.doesNotMatch(end, /could not take back/);

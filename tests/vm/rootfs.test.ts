@@ -102,10 +102,13 @@ describe('a guest on a disk that the initramfs knows by its root hash', { skip }
       memory: 256,
       append: words,
     });
-    await machine.line(listening);
-    const said = machine.lines.join('\n');
-    assert.doesNotMatch(said, /nowhere|not found|ld\.so|^\+/m);
-    await machine.kill();
+    try {
+      await machine.line(listening);
+      const said = machine.lines.join('\n');
+      assert.doesNotMatch(said, /nowhere|not found|ld\.so|^\+/m);
+    } finally {
+      await machine.kill();
+    }
   });
 
   for (const [what, offset] of [

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
-import { type Machine, scripts, serves } from './machine.js';
+import { connectTo, type Machine, scripts, serves } from './machine.js';
 
 /** A guest that runs while the tests of a `describe` do. Its parts are there from `before` on. */
 export class RunningGuest {
@@ -20,7 +20,7 @@ export class RunningGuest {
 
   /** Connected when it is first asked for. */
   get agent(): Client<typeof AgentService> {
-    this.#channel ??= connect(this.machine.connect(scripts.agentPort));
+    this.#channel ??= connect(connectTo(this.machine, scripts.agentPort));
     return createClient(AgentService, this.#channel);
   }
 
