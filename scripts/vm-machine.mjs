@@ -57,7 +57,10 @@ export async function startMachine({
       ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
       ['-qmp', `unix:${qmpSocket(folder)},server=on,wait=off`],
       ['-kernel', kernel, '-initrd', initrd],
-      ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...words, ...append].join(' ')],
+      [
+        '-append',
+        [`console=${serialPort}`, 'panic=-1', 'quiet', 'lockdown=integrity', ...words, ...append].join(' '),
+      ],
       ['-netdev', ['user', 'id=net', 'restrict=on', ...forwardOptions(forward)].join(',')],
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
       forward.length > 0 ? keyArguments(folder, key) : [],
