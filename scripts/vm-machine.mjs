@@ -77,7 +77,10 @@ async function startQemu(
       ['-qmp', `unix:${socket},server=on,wait=off`],
       ['-chardev', `socket,id=watch,fd=${watchDescriptor}`, '-mon', 'chardev=watch,mode=control'],
       ['-kernel', kernel, '-initrd', initrd],
-      ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...words, ...append].join(' ')],
+      [
+        '-append',
+        [`console=${serialPort}`, 'panic=-1', 'quiet', 'lockdown=integrity', ...words, ...append].join(' '),
+      ],
       ['-netdev', ['user', 'id=net', 'restrict=on', ...forwardOptions(forward)].join(',')],
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
       forward.length > 0 ? keyArguments(folder, key) : [],

@@ -12,6 +12,7 @@ import { containerRequest } from '../harness/container-request.js';
 import { repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
 import { guestState } from './guest-state.js';
+import { hardened, takesNoMoreModules } from './hardened.js';
 import { ext4Disk } from './hotplug.js';
 import { boot, imageOf, poweredOff, scripts, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
@@ -72,6 +73,8 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     assert.match(await shell(guest.machine, 'cat /sys/fs/cgroup/cgroup.controllers'), /memory/);
   });
 
+  hardened(guest);
+
   it('serves nobody at its ports on this machine who has not its key', async () => {
     const known = guest.machine.connect(scripts.shellPort);
     await once(known, 'connect');
@@ -120,6 +123,8 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     assert.equal((await guest.agent.waitProcess({ containerId: id, execId: id })).status, 7);
     await guest.agent.removeContainer({ containerId: id });
   });
+
+  takesNoMoreModules(guest);
 
   it('runs a container from a disk, and passes 2 MiB through it', async () => {
     const id = 'disk';

@@ -11,6 +11,8 @@ import { CannotApply } from './cannot-apply.js';
 import { Doors } from './doors/doors.js';
 import { Ending, Stopped } from './ending.js';
 import { guestOptions } from './guest-options.js';
+import { harden } from './init/harden.js';
+import { ModuleLock } from './init/module-lock.js';
 import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './kept-policies.js';
 import { listen } from './listeners/listen.js';
@@ -66,6 +68,8 @@ export async function startAgent(
   if (process.getuid?.() === 0) await separateFromGuest(state, configuration, { syscalls, log });
   const boot = bootId();
   const measured = await measureConfiguration(configuration, { bootId: boot, log });
+  const hardens = configuration.settings.harden ?? isFirstProcess;
+  const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
   onStop((reason) => ending.ask(reason));
   const audit = await openAuditLog({ ...record, bootId: boot }).catch((error: unknown) => {
@@ -74,7 +78,7 @@ export async function startAgent(
   ending.last('audit log', () => audit.close());
   try {
     ending.check();
-    await audit.boot({ ...bootFacts(configuration), measured });
+    await audit.boot({ ...bootFacts(configuration), measured, hardened });
     const policy = await Policy.of(agentGate(configuration), configuration);
     const runtime = findRuntime(configuration.settings.ociRuntime, process.env);
     const servesContainers = configuration.listeners.some(({ name }) =>
@@ -100,6 +104,7 @@ export async function startAgent(
         keptPolicies,
         memoryAgent,
         stdioDoor: doors.stdio,
+        moduleLock: hardens ? new ModuleLock({ log }) : undefined,
         end: () => ending.ask('DestroySandbox'),
       },
       audit,

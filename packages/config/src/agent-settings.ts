@@ -43,6 +43,8 @@ export interface AgentSettings {
   readonly kernelModules: readonly string[];
   /** `net.core.somaxconn`. */
   readonly sysctls: readonly string[];
+  /** Whether the guest's kernel is hardened before the agent listens; undefined: as PID 1. */
+  readonly harden: boolean | undefined;
   /** What follows the end of the sandbox; undefined: `power-off` as PID 1, else `exit`. */
   readonly onEnd: 'power-off' | 'exit' | undefined;
   /** Comes later; always undefined now. */

@@ -82,6 +82,7 @@ test("Kata's settings have Kata's words, names and defaults", async () => {
     'oci_runtime',
     'hooks',
     ...guestAccess,
+    'harden',
     'on_end',
     'forward',
     'lock',
@@ -91,7 +92,7 @@ test("Kata's settings have Kata's words, names and defaults", async () => {
 
 test('each key has the merge rule of CONFIGURATION, "Merging documents"', async () => {
   const opening =
-    /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks|privileged_containers|devices|guest_paths|kernel_modules|sysctls)$/;
+    /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks|privileged_containers|devices|guest_paths|kernel_modules|sysctls|harden)$/;
   const rule = (section: string, key: string): MergeRule => {
     if (key === 'allowed_endpoints') return 'intersect';
     if (key === 'blocked_endpoints') return 'union';

@@ -34,6 +34,11 @@ const table: Readonly<Record<string, Direction | 'told elsewhere'>> = {
   'agent.guest_paths': entries,
   'agent.kernel_modules': entries,
   'agent.sysctls': entries,
+  'agent.harden': ordered(
+    [true, undefined, false],
+    "the guest's kernel stays open to whoever is root in it",
+    "the guest's kernel is hardened",
+  ),
   'agent.secure_storage_integrity': ordered(
     [true, false],
     'encrypted storage can be changed unnoticed',

@@ -20,6 +20,7 @@ const ours: ReadonlySet<string> = new Set([
   'guest_paths',
   'kernel_modules',
   'sysctls',
+  'harden',
   'on_end',
   'forward',
   'lock',

@@ -218,6 +218,15 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     opensGuest: true,
     override: false,
   }),
+  harden: agentSetting({
+    key: 'harden',
+    type: optional(boolean),
+    default: undefined,
+    purpose:
+      "Whether the agent hardens the guest's kernel before it listens (reference/hardening.md). Without it: as PID 1.",
+    example: 'true',
+    opensGuest: true,
+  }),
   onEnd: agentSetting({
     key: 'on_end',
     type: optional(oneOf(['power-off', 'exit'])),

@@ -13,7 +13,7 @@ import { encodeSpec } from '../spec/encode-spec.js';
 import { bindLocalVolumes } from '../spec/local-volumes.js';
 import { isBind } from '../spec/mounts.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
-import { writeSysctls } from '../spec/sysctls.js';
+import { SysctlChanges } from '../spec/sysctl-changes.js';
 import { ContainerSources } from '../source/container-sources.js';
 import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
 import { bundleOf, makeBundle } from './bundle.js';
@@ -101,7 +101,9 @@ async function build(
       attached,
     },
   );
-  for (const missing of writeSysctls(networkSysctls, paths.proc)) {
+  const sysctls = new SysctlChanges(paths.proc);
+  made.push('sysctls', () => sysctls.takeBack());
+  for (const missing of sysctls.write(networkSysctls)) {
     log('warn', `sysctl ${missing} is left out: this kernel does not have it`, { container: id });
   }
   writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
@@ -143,6 +145,7 @@ async function build(
   });
   keepRecord(container, context);
   context.storages.keep(storages, bundle);
+  sysctls.keep();
   return container;
 }
 

@@ -5,6 +5,7 @@ import { containerNamed, sourceMounts } from '../container/share-mounts.js';
 import { attachments } from '../device/attach-devices.js';
 import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
+import { checkSysctls } from '../spec/sysctls.js';
 import { passStdio } from '../passfd/pass-stdio.js';
 
 export function createContainer(guest: Guest, action: CreateContainer): Promise<void> {
@@ -13,7 +14,10 @@ export function createContainer(guest: Guest, action: CreateContainer): Promise<
   const find = (name: string) => containerNamed(containers.values(), name);
   return guest.changeWith({
     container: id,
-    admit: () => admit(guest, id),
+    admit: () => {
+      admit(guest, id);
+      checkSysctls(spec.linux?.sysctl, context.access);
+    },
     needs: () => [
       ...attachments(action.devices ?? []).map(({ disk }) => disk),
       ...context.storages.needs(action.storages),
