@@ -10,7 +10,7 @@ import type { Decision, RequestFacts } from '@kata-agent/gate';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import * as fc from 'fast-check';
 import { judgeOf } from '../preflight/judge-of.js';
-import { requestOfFacts } from '../request-of-facts.js';
+import { usualRequest } from '../as-runtimes-send.js';
 import { ruleContextOf } from '../test/rule-context-of.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import { factsArbitrary } from '../testing/facts.js';
@@ -116,7 +116,7 @@ function refusedBy(configuration: Configuration, records: readonly AuditRecord[]
   return records.flatMap((record) => {
     if (record.kind !== 'call' || !isMethodName(record.method)) return [];
     const { cut: _cut, ...facts }: RecordedFacts = record.facts ?? {};
-    const request = requestOfFacts(record.method, facts);
+    const request = usualRequest(record.method, facts);
     // Its subject, which is recorded beside the facts, names the container.
     if ('containerId' in request) request.containerId = 'web';
     const context = ruleContextOf({ method: record.method, request }, configuration.listeners);
