@@ -77,7 +77,11 @@ for (const file of files) {
     assert.deepEqual(failing(suite, rulesAlone(configuration)), []);
     for (const { rules } of configuration.api.documents) {
       for (const { name } of rules)
-        assert.notDeepEqual(failing(suite, rulesAlone(withoutRule(configuration, name))), [], `without ${name}`);
+        assert.notDeepEqual(
+          failing(suite, rulesAlone(withoutRule(configuration, name))),
+          [],
+          `without ${name}`,
+        );
     }
   });
 }

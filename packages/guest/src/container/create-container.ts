@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import type { CreateContainer } from '../actions.js';
 import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
-import { denyBlockDevices } from '../cgroup/deny-block-devices.js';
 import { killAll } from '../cgroup/kill-all.js';
+import { narrowDevices } from '../cgroup/narrow-devices.js';
 import { attachDevices } from '../device/attach-devices.js';
+import { guestDevices } from '../device/guest-devices.js';
 import { GuestError } from '../guest-error.js';
 import { mergeHooks } from '../hooks/guest-hooks.js';
 import type { OciHooks, OciSpec } from '../oci-spec.js';
@@ -17,10 +18,12 @@ import { isBind } from '../spec/mounts.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
 import { writeSysctls } from '../spec/sysctls.js';
 import { removeTree } from '../storage/remove-tree.js';
+import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
 import type { GuestContext } from './guest-context.js';
 import { keepRecord } from './keep-record.js';
 import { launchProcess } from './launch-process.js';
+import { PinnedNamespaces } from './pinned-namespaces.js';
 import { checkMountSources, placeRootfs, resolvConfFor } from './rootfs.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
 import { UndoStack } from './undo-stack.js';
@@ -84,6 +87,8 @@ async function build(
       hostname: sandbox.hostname,
       resolvConf: resolvConfFor(rootfs, sandbox.resolvConf),
       attached,
+      access: context.access,
+      guest: guestDevices(paths),
     },
   );
   for (const missing of writeSysctls(networkSysctls, paths.proc)) {
@@ -91,6 +96,7 @@ async function build(
   }
   writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
 
+  made.push('name of the cgroup', context.cgroups.take(cgroup));
   ancestors.expect(cgroup);
   made.push('cgroups above the container', () => ancestors.sweep());
   made.push('what the runtime made', () => remove(runtime, id));
@@ -101,13 +107,16 @@ async function build(
     context,
   );
   made.push('streams of the first process', () => first.streams.end());
+  const pinned = PinnedNamespaces.open(first.pid, paths.proc);
+  made.push('pinned namespaces', () => pinned.close());
   const cgroups = cgroupPathsOf(first.pid, paths.proc, paths.cgroup);
   made.push('processes', async () => {
     if (first.ended) return;
     await killAll(cgroups, context.syscalls);
     await first.exit;
   });
-  denyBlockDevices(cgroups);
+  narrowDevices(cgroups, spec.linux?.resources?.devices ?? []);
+  checkBoundingSet(first.pid, spec.process.capabilities ?? {}, paths.proc, id);
   shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
   made.push('watch for want of memory', () => oom.remove(id));
@@ -124,6 +133,7 @@ async function build(
     cpus: requested.linux?.resources?.cpu?.cpus ?? '',
     terminationLog: terminationLogOf(requested),
     noNewPrivileges: spec.process.noNewPrivileges ?? false,
+    pinned,
   });
   keepRecord(container, context);
   context.storages.keep(storages, bundle);
