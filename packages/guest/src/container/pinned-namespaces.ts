@@ -29,18 +29,21 @@ export class PinnedNamespaces {
   /** Of a process that waits for its start: nothing of the container has run in it. */
   static open(pid: number, proc: string): PinnedNamespaces {
     const directory = join(proc, String(pid), 'ns');
-    const pinned: Pinned[] = [];
+    const open: [type: string, descriptor: number][] = [];
     try {
       for (const type of types) {
         const descriptor = openIfThere(join(directory, type));
-        if (descriptor !== undefined)
-          pinned.push({ type, descriptor, inode: fstatSync(descriptor, { bigint: true }).ino });
+        if (descriptor !== undefined) open.push([type, descriptor]);
       }
+      const pinned = open.map(([type, descriptor]) => {
+        const { ino: inode } = fstatSync(descriptor, { bigint: true });
+        return { type, descriptor, inode };
+      });
+      return new PinnedNamespaces(pinned, directory);
     } catch (error) {
-      for (const { descriptor } of pinned) closeSync(descriptor);
+      for (const [, descriptor] of open) closeSync(descriptor);
       throw error;
     }
-    return new PinnedNamespaces(pinned, directory);
   }
 
   /** Throws when the first process is in other namespaces by now. That it has ended is not said here. */
