@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clone, create, type DescField, type DescMessage, type Message, ScalarType } from '@bufbuild/protobuf';
+import {
+  clone,
+  create,
+  type DescField,
+  type DescMessage,
+  type Message,
+  ScalarType,
+} from '@bufbuild/protobuf';
 import { buildSpec, encodeSpec, GuestError, openAccess } from '@kata-agent/guest';
 import { type Spec, SpecSchema } from '@kata-agent/protocol/oci';
 import { ociSpec } from './oci-spec.js';
@@ -75,7 +82,15 @@ const base: Spec = create(SpecSchema, {
     Resources: {
       Devices: [{ Allow: true, Type: 'c', Major: 98n, Minor: 1n, Access: 'r' }],
       Memory: { Limit: 1n, Reservation: 1n, Swap: 1n, Kernel: 1n, KernelTCP: 1n, Swappiness: 1n },
-      CPU: { Shares: 1n, Quota: 1n, Period: 1n, RealtimeRuntime: 1n, RealtimePeriod: 1n, Cpus: '0', Mems: '0' },
+      CPU: {
+        Shares: 1n,
+        Quota: 1n,
+        Period: 1n,
+        RealtimeRuntime: 1n,
+        RealtimePeriod: 1n,
+        Cpus: '0',
+        Mems: '0',
+      },
       Pids: { Limit: 1n },
       BlockIO: {
         Weight: 1,
@@ -119,7 +134,10 @@ function otherValue(field: DescField, value: unknown): unknown {
   if (field.oneof !== undefined) return { case: field.localName, value: 77 };
   if (field.fieldKind === 'map') return { 'kernel.other': 'x' };
   if (field.fieldKind === 'list')
-    return [...(value as unknown[]), field.listKind === 'scalar' && field.scalar === ScalarType.STRING ? 'other' : 77];
+    return [
+      ...(value as unknown[]),
+      field.listKind === 'scalar' && field.scalar === ScalarType.STRING ? 'other' : 77,
+    ];
   if (typeof value === 'boolean') return !value;
   if (typeof value === 'bigint') return 77n;
   return typeof value === 'number' ? 77 : `other`;

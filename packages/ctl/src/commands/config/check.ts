@@ -59,7 +59,14 @@ export const configCheck: CommandDefinition = {
     const workloads = pods === undefined ? {} : { workloads: reports.map(workloadValue) };
     await print(
       invocation,
-      { ok: true, digest: loaded.configuration.digest, privilegedContainers: privileged, ...summary, diagnostics, ...workloads },
+      {
+        ok: true,
+        digest: loaded.configuration.digest,
+        privilegedContainers: privileged,
+        ...summary,
+        diagnostics,
+        ...workloads,
+      },
       () =>
         head +
         (pods === undefined

@@ -47,7 +47,12 @@ export const configExplain: CommandDefinition = {
     );
     await print(
       invocation,
-      { ok: true, privilegedContainers: privilegedContainers(loaded.configuration), ...explanation, diagnostics },
+      {
+        ok: true,
+        privilegedContainers: privilegedContainers(loaded.configuration),
+        ...explanation,
+        diagnostics,
+      },
       () =>
         `${privilegedNote(loaded.configuration, styleFor(io.stdout, io.environment))}${renderExplanation(explanation)}\n`,
     );
