@@ -13,7 +13,11 @@ import { answerOf } from '../harness/sweep.js';
 
 const shared = '/run/kata-containers/shared/containers';
 
-const config = `[api]
+// What the agent itself refuses of this is tested elsewhere.
+const config = `[agent]
+privileged_containers = "allow"
+
+[api]
 allowed_endpoints = ["*"]
 
 [[api.rule]]

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentSettings } from '@kata-agent/config';
+import type { AgentSettings, Configuration } from '@kata-agent/config';
 import { guestAccess } from './guest-access.js';
 
 const unset = {
@@ -11,11 +11,19 @@ const unset = {
   sysctls: [],
 } as unknown as AgentSettings;
 
+const documents = [{}] as unknown as Configuration['documents'];
+
 test('privileged containers are refused under a configuration, and allowed without one', () => {
-  assert.equal(guestAccess(unset, true).privileged, 'refuse');
-  assert.equal(guestAccess(unset, false).privileged, 'allow');
-  assert.equal(guestAccess({ ...unset, privilegedContainers: 'allow' }, true).privileged, 'allow');
-  assert.equal(guestAccess({ ...unset, privilegedContainers: 'refuse' }, false).privileged, 'refuse');
+  assert.equal(guestAccess({ settings: unset, documents }).privileged, 'refuse');
+  assert.equal(guestAccess({ settings: unset, documents: [] }).privileged, 'allow');
+  assert.equal(
+    guestAccess({ settings: { ...unset, privilegedContainers: 'allow' }, documents }).privileged,
+    'allow',
+  );
+  assert.equal(
+    guestAccess({ settings: { ...unset, privilegedContainers: 'refuse' }, documents: [] }).privileged,
+    'refuse',
+  );
 });
 
 test('each entry is read into its parts', () => {
@@ -26,7 +34,7 @@ test('each entry is read into its parts', () => {
     kernelModules: ['ib_core', 'nf_conntrack hashsize=65536 x'],
     sysctls: ['net.core.somaxconn'],
   };
-  assert.deepEqual(guestAccess(settings, true), {
+  assert.deepEqual(guestAccess({ settings, documents }), {
     privileged: 'refuse',
     devices: [
       { kind: 'path', path: '/dev/fuse' },

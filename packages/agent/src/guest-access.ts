@@ -1,11 +1,15 @@
-import type { AgentSettings } from '@kata-agent/config';
+import type { Configuration } from '@kata-agent/config';
+import { privilegedContainers } from '@kata-agent/gate';
 import type { AllowedDevice, AllowedModule, AllowedPath, GuestAccess } from '@kata-agent/guest';
 
-/** What containers may have of the guest, by the settings; `hasDocument`: there is a configuration. */
-export function guestAccess(settings: AgentSettings, hasDocument: boolean): GuestAccess {
-  const { privilegedContainers, devices, guestPaths, kernelModules, sysctls } = settings;
+/** What containers may have of the guest, by the settings and by whether there is a document. */
+export function guestAccess({
+  settings,
+  documents,
+}: Pick<Configuration, 'settings' | 'documents'>): GuestAccess {
+  const { devices, guestPaths, kernelModules, sysctls } = settings;
   return {
-    privileged: privilegedContainers ?? (hasDocument ? 'refuse' : 'allow'),
+    privileged: privilegedContainers({ settings, documents }),
     devices: devices.map(allowedDevice),
     paths: guestPaths.map(allowedPath),
     modules: kernelModules.map(allowedModule),

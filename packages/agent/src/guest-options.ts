@@ -32,7 +32,7 @@ export function guestOptions(
     pipeSize: settings.containerPipeSize,
     hotplugTimeout: settings.hotplugTimeout,
     hooks: settings.hooks,
-    access: guestAccess(settings, documents.length > 0),
+    access: guestAccess({ settings, documents }),
     limits: {
       containers: limits.containers,
       execsPerContainer: limits.execsPerContainer,

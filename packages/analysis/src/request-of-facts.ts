@@ -56,12 +56,17 @@ function containerRequest(facts: RequestFacts): Message {
   return create(CreateContainerRequestSchema, {
     OCI: create(SpecSchema, {
       ...processMember('Process', facts),
-      Mounts: mounts.map((mount) => create(MountSchema, mount)),
+      Mounts: mounts.map((mount) => create(MountSchema, { ...mount, options: optionsOf(mount) })),
       Annotations: image === undefined ? {} : { [imageAnnotation]: image },
       ...(devices.length === 0 ? {} : { Linux: create(LinuxSchema, { Devices: devices.map(device) }) }),
     }),
     storages: storages(facts),
   });
+}
+
+/** Options are not recorded. Without this one the mount would be writable, which no ordinary container's is. */
+function optionsOf({ type }: { readonly type: string }): string[] {
+  return ['sysfs', 'cgroup', 'cgroup2'].includes(type) ? ['ro'] : [];
 }
 
 /** A process under the name that its message has for it; none when nothing of one is known. */

@@ -1,3 +1,5 @@
+import type { PrivilegeAccess } from './privileged/privilege-access.js';
+
 /** The other end of a connection, as far as it is known. */
 export interface PeerFacts {
   readonly kind: 'unix' | 'vsock' | 'tls';
@@ -30,4 +32,6 @@ export interface RuleContext {
   /** Absent: the method names no container. */
   readonly container?: ContainerFacts;
   readonly sandbox: { readonly id: string; readonly containers: readonly string[] };
+  /** What the configuration opens, for `privileged`; absent: nothing. */
+  readonly access?: PrivilegeAccess;
 }

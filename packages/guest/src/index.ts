@@ -1,7 +1,13 @@
 export type * from './actions.js';
 export type * from './container-stats.js';
 export { Guest } from './guest.js';
-export type { AllowedDevice, AllowedModule, AllowedPath, GuestAccess } from './guest-access.js';
+export {
+  type AllowedDevice,
+  type AllowedModule,
+  type AllowedPath,
+  type GuestAccess,
+  openAccess,
+} from './guest-access.js';
 export { GuestError, type GuestErrorKind } from './guest-error.js';
 export type {
   GuestLimits,
@@ -55,3 +61,5 @@ export { updateEphemeralMounts } from './perform/update-ephemeral-mounts.js';
 export { updateContainer } from './perform/update-container.js';
 export { waitProcess } from './perform/wait-process.js';
 export { writeStdin } from './perform/write-stdin.js';
+export { buildSpec } from './spec/build-spec.js';
+export { encodeSpec } from './spec/encode-spec.js';

@@ -2,8 +2,10 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenUevents, Reaper } from '@kata-agent/linux';
 import { CgroupAncestors } from './cgroup/cgroup-ancestors.js';
+import { agentCgroups, CgroupNames } from './cgroup/cgroup-names.js';
 import { limitableHugePages } from './cgroup/huge-pages.js';
 import { OomWatch } from './cgroup/oom-watch.js';
+import { usualProcesses } from './cgroup/usual-processes.js';
 import type { GuestContext } from './container/guest-context.js';
 import { openAccess } from './guest-access.js';
 import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
@@ -78,6 +80,7 @@ export function openContext(options: GuestOptions): GuestContext {
       runtime,
       capabilities: () => (asked ??= askCapabilities(runtime, paths, log)),
       ancestors,
+      cgroups: new CgroupNames(agentCgroups(paths.proc)),
       oom: new OomWatch(syscalls),
       devices,
       waits: new DeviceWaits(devices, log),
@@ -123,5 +126,6 @@ async function askCapabilities(runtime: Runtime, paths: GuestPaths, log: GuestLo
     selinux: existsSync(join(paths.sys, 'fs/selinux/enforce')),
     hugePages: limitableHugePages(paths),
     flaws: features === undefined ? [] : knownFlaws(features.version),
+    processes: usualProcesses(paths),
   };
 }

@@ -3,8 +3,10 @@ import { isMethodName, type MethodName, methodNames } from '@kata-agent/catalogu
 import type { Ask } from '../write/ask.js';
 import type { FactName } from '../write/fact-name.js';
 import { planConfiguration } from '../write/plan-configuration.js';
+import { planAccess } from '../write/planned-access.js';
 import { renderPlan } from '../write/render-plan.js';
 import type { Evidence, RefusedCalls, Sighting } from './evidence.js';
+import { usualRequest } from '../as-runtimes-send.js';
 import { refusedText } from './refused-text.js';
 
 /** How much is learnt. */
@@ -32,7 +34,10 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
     ...fromRemoved(evidence),
   ];
   const asks = options.allowRefused === true ? [...served, ...fromRefused(evidence, served)] : served;
-  const plan = planConfiguration(asks);
+  const access = planAccess(
+    asks.flatMap(({ method, facts = {}, because }) => ({ request: usualRequest(method, facts), because })),
+  );
+  const plan = planConfiguration(asks, { access });
   const notes = [
     ...notesOn(evidence, asks),
     ...plan.tooLong.map(

@@ -4,6 +4,7 @@ import type { Diagnostic } from '@kata-agent/config';
 import type { ContainerFacts, PeerFacts } from '@kata-agent/gate';
 import type { Node } from 'yaml';
 import { requestSchema } from '../request-schema.js';
+import { asRuntimesSend } from '../as-runtimes-send.js';
 import type { TestCase, TestSuite } from './test-suite.js';
 import { YamlText } from './yaml-text.js';
 
@@ -79,7 +80,8 @@ function parseMethod(yaml: YamlText, node: Node | undefined): MethodName | undef
 function parseRequest(yaml: YamlText, method: MethodName, node: Node | undefined): Message | undefined {
   const schema = requestSchema(method);
   try {
-    return fromJson(schema, node === undefined ? {} : (yaml.value(node) as JsonValue));
+    const value = node === undefined ? {} : (yaml.value(node) as JsonValue);
+    return fromJson(schema, method === 'CreateContainer' ? asRuntimesSend(value) : value);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const unknown = /key "(.*?)" is unknown/.exec(error.message)?.[1];

@@ -12,7 +12,7 @@ function accepts(type: ValueType<string>, good: readonly string[], bad: readonly
 test('a device is a node below /dev or a character device by its number', () => {
   accepts(
     guestDevice,
-    ['/dev/fuse', '/dev/net/tun', 'c 10:200', 'c 0:0'],
+    ['/dev/fuse', '/dev/net/tun', '/dev/tpmx', 'c 10:200', 'c 0:0'],
     [
       '',
       'fuse',
@@ -26,6 +26,11 @@ test('a device is a node below /dev or a character device by its number', () => 
       'c 10:*',
       'c 01:2',
       'c  1:3',
+      '/dev/tpm0',
+      '/dev/tpmrm0',
+      '/dev/sev-guest',
+      '/dev/tdx_guest',
+      'c 10:224',
     ],
   );
 });

@@ -10,12 +10,15 @@ function matching(pattern: string): (text: string) => boolean {
   return (text) => whole.test(text);
 }
 
+/** Devices that speak for the guest to a verifier (TPM, SEV-SNP, TDX): no configuration gives one to a container (S32). */
+const evidencePattern = '(/dev/(tpm(rm)?\\d*|vtpmx|sev|sev-guest|tdx[_-]guest|tdx-attest)|c 10:224)$';
+
 /** `/dev/NAME`, or `c MAJOR:MINOR`. Block devices reach a container by being attached alone (S11). */
-const devicePattern = `^(/dev${pathPattern}|c (0|[1-9]\\d{0,3}):(0|[1-9]\\d{0,6}))$`;
+const devicePattern = `^(?!${evidencePattern})(/dev${pathPattern}|c (0|[1-9]\\d{0,3}):(0|[1-9]\\d{0,6}))$`;
 export const guestDevice: ValueType<string> = text({
   name: '"/dev/NAME" or "c MAJOR:MINOR"',
   pattern: devicePattern,
-  what: 'a device such as "/dev/fuse" or "c 10:200"',
+  what: 'a device such as "/dev/fuse" or "c 10:200", and not one for evidence such as "/dev/tpm0"',
   accept: matching(devicePattern),
 });
 

@@ -2,9 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CreateContainer } from '../actions.js';
 import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
-import { denyBlockDevices } from '../cgroup/deny-block-devices.js';
 import { killAll } from '../cgroup/kill-all.js';
+import { narrowDevices } from '../cgroup/narrow-devices.js';
 import { attachDevices } from '../device/attach-devices.js';
+import { guestDevices } from '../device/guest-devices.js';
 import { mergeHooks } from '../hooks/guest-hooks.js';
 import type { OciHooks, OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
@@ -17,11 +18,13 @@ import { SysctlChanges } from '../spec/sysctl-changes.js';
 import { ContainerSources } from '../source/container-sources.js';
 import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
 import { bundleOf, makeBundle } from './bundle.js';
+import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
 import type { GuestContext } from './guest-context.js';
 import { keepRecord } from './keep-record.js';
 import { launchProcess } from './launch-process.js';
 import { placeRootfs, resolvConfFor } from './rootfs.js';
+import { PinnedNamespaces } from './pinned-namespaces.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
 import { UndoStack } from './undo-stack.js';
 
@@ -92,13 +95,14 @@ async function build(
     {
       containerId: id,
       rootfs,
-      privileged: access.privileged,
       shared: sandbox.shared,
       capabilities: await context.capabilities(),
       hooks: context.hooks,
       hostname: sandbox.hostname,
       resolvConf: resolvConfFor(rootfs, sandbox.resolvConf, syscalls),
       attached,
+      access: context.access,
+      guest: guestDevices(paths),
     },
   );
   const sysctls = new SysctlChanges(paths.proc);
@@ -108,6 +112,7 @@ async function build(
   }
   writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
 
+  made.push('name of the cgroup', context.cgroups.take(cgroup));
   ancestors.expect(cgroup);
   made.push('cgroups above the container', () => ancestors.sweep());
   made.push('what the runtime made', () => remove(runtime, id));
@@ -118,13 +123,16 @@ async function build(
     context,
   );
   made.push('streams of the first process', () => first.streams.end());
+  const pinned = PinnedNamespaces.open(first.pid, paths.proc);
+  made.push('pinned namespaces', () => pinned.close());
   const cgroups = cgroupPathsOf(first.pid, paths.proc, paths.cgroup);
   made.push('processes', async () => {
     if (first.ended) return;
     await killAll(cgroups, context.syscalls);
     await first.exit;
   });
-  denyBlockDevices(cgroups);
+  narrowDevices(cgroups, spec.linux?.resources?.devices ?? []);
+  checkBoundingSet(first.pid, spec.process.capabilities ?? {}, paths.proc, id);
   shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
   made.push('watch for want of memory', () => oom.remove(id));
@@ -142,6 +150,7 @@ async function build(
     cpus: requested.linux?.resources?.cpu?.cpus ?? '',
     terminationLog: terminationLogOf(requested),
     noNewPrivileges: spec.process.noNewPrivileges ?? false,
+    pinned,
   });
   keepRecord(container, context);
   context.storages.keep(storages, bundle);

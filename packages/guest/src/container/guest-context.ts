@@ -1,5 +1,6 @@
 import type { Reaper, Syscalls } from '@kata-agent/linux';
 import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
+import type { CgroupNames } from '../cgroup/cgroup-names.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
 import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
@@ -31,6 +32,7 @@ export interface GuestContext {
   /** Asks the runtime the first time. */
   readonly capabilities: () => Promise<Capabilities>;
   readonly ancestors: CgroupAncestors;
+  readonly cgroups: CgroupNames;
   readonly oom: OomWatch;
   readonly devices: DeviceWatch;
   readonly waits: DeviceWaits;

@@ -1,5 +1,6 @@
 import type { ExecProcess } from '../actions.js';
-import { launchProcess } from '../container/launch-process.js';
+import { checkBoundingSet, checkLastCapability } from '../container/bounding-set.js';
+import { killIfThere, launchProcess } from '../container/launch-process.js';
 import type { Guest } from '../guest.js';
 import { passStdio } from '../passfd/pass-stdio.js';
 import { exec } from '../runtime/commands.js';
@@ -16,12 +17,26 @@ export function execProcess(
     // Kata's runtime in Go leaves this out of what it forwards, and a setuid program would be the way around it.
     const noNewPrivileges = container.noNewPrivileges || process.noNewPrivileges;
     const runnable = runnableProcess({ ...process, noNewPrivileges }, await capabilities());
+    const { proc } = guest.context.paths;
+    const { pid } = container.first;
+    container.pinned.check(containerId);
+    checkLastCapability(pid, proc, containerId);
     const started = await launchProcess(
       { containerId, execId },
       process.terminal ?? false,
       (own) => exec(runtime, containerId, runnable, own),
       guest.context,
     );
+    try {
+      // Once more: a process that has left its namespaces in between cannot come back into them.
+      container.pinned.check(containerId);
+      checkBoundingSet(started.pid, runnable.capabilities ?? {}, proc, containerId);
+    } catch (error) {
+      killIfThere(started.pid, guest.context);
+      await started.exit;
+      started.streams.end();
+      throw error;
+    }
     container.addExec(execId, started);
     if (stdio !== undefined)
       started.streams.passing = passStdio(started.streams, stdio, process.terminal ?? false);

@@ -1,6 +1,8 @@
 import { unmountTree } from '@kata-agent/linux';
 import { killAll, processesOf } from '../cgroup/kill-all.js';
 import { bundleOf } from '../container/bundle.js';
+import { cgroupNameOf } from '../cgroup/cgroup-names.js';
+import { PinnedNamespaces } from '../container/pinned-namespaces.js';
 import { Container } from '../container/container.js';
 import type { GuestContext } from '../container/guest-context.js';
 import { keepRecord } from '../container/keep-record.js';
@@ -23,6 +25,7 @@ export function recoverContainer(
   const open = openPipesOf(processesOf(cgroup), context.paths.proc);
   const first = recoverProcess(id, record.first, open, context);
   const made = new UndoStack();
+  const pinned = PinnedNamespaces.open(record.first.pid, context.paths.proc);
   const container = new Container({
     id,
     order,
@@ -36,6 +39,7 @@ export function recoverContainer(
     cpus,
     terminationLog,
     noNewPrivileges,
+    pinned,
   });
   container.state = stateOf(status);
   for (const exec of record.execs) container.addExec(exec.execId, recoverProcess(id, exec, open, context));
@@ -52,7 +56,7 @@ function stateOf(status: RuntimeStatus): Container['state'] {
 }
 
 /** The steps of create-container.ts, in its order, each to be taken back. */
-function pushSteps({ id, first, storages, cgroup, made }: Container, context: GuestContext): void {
+function pushSteps({ id, first, storages, cgroup, pinned, made }: Container, context: GuestContext): void {
   const { paths, runtime, ancestors, records, syscalls, oom } = context;
   const bundle = bundleOf(id, paths);
   made.push('record', () => records.removeContainer(id));
@@ -61,9 +65,11 @@ function pushSteps({ id, first, storages, cgroup, made }: Container, context: Gu
     removeTree(bundle);
   });
   for (const mountPoint of storages) context.storages.use(mountPoint, made);
+  made.push('name of the cgroup', context.cgroups.take(cgroupNameOf(cgroup, paths.cgroup)));
   made.push('cgroups above the container', () => ancestors.sweep());
   made.push('what the runtime made', () => remove(runtime, id));
   made.push('streams of the first process', () => first.streams.end());
+  made.push('pinned namespaces', () => pinned.close());
   made.push('processes', async () => {
     if (first.ended) return;
     await killAll(cgroup, syscalls);

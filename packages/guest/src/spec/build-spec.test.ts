@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openAccess } from '../guest-access.js';
 import type { OciLinux, OciProcess, OciSpec } from '../oci-spec.js';
 import { type BuiltSpec, buildSpec, type SpecContext } from './build-spec.js';
 
@@ -11,10 +12,11 @@ const context: SpecContext = {
   shared: {},
   capabilities: { seccomp: true, apparmor: false, selinux: false, hugePages: [], flaws: [] },
   hooks: 'refuse',
-  privileged: 'allow',
   hostname: 'pod',
   resolvConf: undefined,
   attached: [],
+  access: openAccess,
+  guest: { numberOf: () => undefined, nameOf: () => undefined, list: () => [] },
 };
 
 const build = (spec: Partial<OciSpec> = {}, more: Partial<SpecContext> = {}): BuiltSpec =>

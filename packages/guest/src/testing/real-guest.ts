@@ -36,11 +36,13 @@ const APPLETS = [
   'mkdir',
   'mknod',
   'mount',
+  'rm',
   'sh',
   'sleep',
   'stty',
   'touch',
   'true',
+  'unshare',
   'yes',
 ];
 
