@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AgentSettings, Configuration } from '@kata-agent/config';
+import { usualDevices as ofGate } from '@kata-agent/gate';
+import { usualDevices as ofGuest } from '@kata-agent/guest';
 import { guestAccess } from './guest-access.js';
 
 const unset = {
@@ -50,4 +52,9 @@ test('each entry is read into its parts', () => {
     ],
     sysctls: ['net.core.somaxconn'],
   });
+});
+
+test('what counts as usual is the same for a rule and for the guest', () => {
+  const numbers = Array.from(ofGuest, ([path, { major, minor }]) => [path, `${major}:${minor}`]);
+  assert.deepEqual(numbers, [...ofGate]);
 });

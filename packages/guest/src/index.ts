@@ -63,3 +63,4 @@ export { waitProcess } from './perform/wait-process.js';
 export { writeStdin } from './perform/write-stdin.js';
 export { buildSpec } from './spec/build-spec.js';
 export { encodeSpec } from './spec/encode-spec.js';
+export { usualDevices } from './spec/usual-devices.js';
