@@ -1,6 +1,10 @@
 // What is in a guest image, and why. Each file is named: a package brings only what stands here, and the libraries that
 // these programs ask for are found from the programs themselves.
+import { debianRelease } from '../scripts/prerequisites.mjs';
 import { architecture } from './architecture.mjs';
+
+/** What only Debian 12's builds of these programs, and its kernel, need. */
+const onDebian12 = (...names) => (debianRelease() === '12' ? names : []);
 
 /** Programs and files of Debian's packages. `optional`: only when asked for with `--with NAME`. */
 export const parts = [
@@ -31,6 +35,7 @@ export const parts = [
       'libselinux1',
       'libpcre2-8-0',
       'libzstd1',
+      ...onDebian12('libbsd0', 'libmd0'),
     ],
     files: ['/usr/bin/ip'],
     links: { '/usr/sbin/ip': '../bin/ip' },
@@ -79,6 +84,7 @@ export const parts = [
       'libssl3t64',
       'libjson-c5',
       'libudev1',
+      ...onDebian12('libargon2-1'),
     ],
     files: ['/usr/sbin/veritysetup'],
   },
@@ -111,6 +117,7 @@ export const { kernelPackage } = architecture;
 
 /** Loaded at boot, in this order. */
 export const bootModules = [
+  ...onDebian12('virtio_pci'), // built in later: without it there is no virtio device at all
   'vmw_vsock_virtio_transport', // the agent's own door
   'virtio_blk', // volumes, images of containers
   'virtio_scsi', // the same, as Kata's Go runtime attaches them under QEMU unless told otherwise
@@ -133,6 +140,7 @@ export const otherModules = [
  * the sandbox is made are loaded then, and after that the kernel takes no module (docs/reference/hardening.md).
  */
 export const lateModules = [
+  ...onDebian12('virtiofs'), // built in later
   'overlay',
   'erofs',
   'dm_mod',

@@ -12,6 +12,8 @@ $bb mount -t devtmpfs devtmpfs /dev
 # A block that does not fit is a panic, whenever it is read; the kernel's own default is to hang then.
 read -r panic </proc/sys/kernel/panic
 [ "$panic" != 0 ] || echo 1 >/proc/sys/kernel/panic
+# A module in Debian 12 alone.
+$bb modprobe -q virtio_pci
 $bb modprobe -a virtio_blk dm_verity erofs
 /usr/sbin/dmsetup create root --readonly --noudevsync --table "$($bb cat /etc/verity-table)" &&
   $bb mount -t erofs -o ro /dev/dm-0 /root || end 'the root file system cannot be opened'

@@ -13,7 +13,7 @@ const program = spawn(
     '--enable-source-maps',
     join(root, 'bench', 'dist', 'main.js'),
     ...process.argv.slice(2),
-    ...(missing.length > 0 ? ['--missing', missing.join(',')] : []),
+    ...(missing.length > 0 ? ['--missing', missing.map(({ name }) => name).join(',')] : []),
   ],
   { cwd: root, stdio: 'inherit' },
 );

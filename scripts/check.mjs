@@ -1,6 +1,8 @@
 // `npm run check`: format, lint, types, dead code, dependency direction, generated files. All are run; one failure fails.
+// Ends of support are told as well.
 import { spawnSync } from 'node:child_process';
 import { bootstrap, root } from './bootstrap.mjs';
+import { calendar, judgeCalendar } from './support-calendar.mjs';
 
 bootstrap('demo');
 const checks = [
@@ -20,4 +22,7 @@ for (const [title, command, args] of checks) {
   if (!fine) console.error(`${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`);
   failed += fine ? 0 : 1;
 }
+// Said, and no failure: `npm run support` fails by it. A commit does not go wrong since a day has passed.
+const { failures, warnings } = judgeCalendar(calendar, new Date().toISOString().slice(0, 10));
+for (const text of [...failures, ...warnings].map(String)) console.error(`! ${text}`);
 process.exit(failed === 0 ? 0 : 1);

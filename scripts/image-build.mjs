@@ -2,12 +2,15 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { imageNodeVersion } from '../image/node-releases.mjs';
 import { kernelPackage, ownParts, parts, rootfsPart } from '../image/parts.mjs';
 import { root } from './bootstrap.mjs';
 import { bundleAgent } from './bundle-programs.mjs';
 import { planBundle } from './bundle-plan.mjs';
 import { cpioArchive } from './image-archive.mjs';
+import { guestNode } from './image-node.mjs';
 import { cached, dependencyOf, resolvePackages, run, unpackPackages } from './image-packages.mjs';
+import { releasedNode } from './node-release.mjs';
 import { rootfsDisk, rootfsInitramfs } from './image-rootfs.mjs';
 import { compiledAgent } from './image-program.mjs';
 import { bundleWrapper, guestTree, programs } from './image-tree.mjs';
@@ -16,8 +19,10 @@ import { bundleWrapper, guestTree, programs } from './image-tree.mjs';
 const loopback = 'loopback';
 
 /**
- * Builds into a folder: `vmlinuz`, `initrd`, the agent's wrapper and bundle, and `manifest.json`, which has the digest of every input. `files` are put into
- * the image as they are: `{ path, data, mode }`; `level` is zstd's, 19 for the smallest. The same inputs give the same bytes.
+ * Builds into a folder: `vmlinuz`, `initrd`, `node` and the agent's wrapper and bundle for other images, and
+ * `manifest.json`, which has the digest of every input. `node` is the path of a Node.js in the place of the pinned one.
+ * `files` are put into the image as they are: `{ path, data, mode }`; `level` is zstd's, 19 for the smallest. The same inputs
+ * give the same bytes.
  */
 export async function buildImage({
   config,
@@ -26,6 +31,7 @@ export async function buildImage({
   files = [],
   level = 19,
   rootfs = false,
+  node,
   out,
   say,
 }) {
@@ -42,6 +48,7 @@ export async function buildImage({
       ...[...chosen, ...(rootfs ? [rootfsPart] : [])].flatMap(({ packages }) => packages),
     ]),
   ];
+  const nodePath = node ?? releasedNode(imageNodeVersion, say);
   const packages = unpackPackages(resolvePackages(names), join(cache, 'packages'), say);
   const kernelFiles = packages.find(({ name }) => name === kernelName);
   const [release] = readdirSync(join(kernelFiles.folder, 'usr', 'lib', 'modules'));
@@ -50,7 +57,8 @@ export async function buildImage({
   mkdirSync(out, { recursive: true });
   const bundle = join(out, 'agent');
   await bundleAgent(bundle, facts);
-  const program = await compiledAgent(join(out, 'compiled'), facts);
+  const program = await compiledAgent(join(out, 'compiled'), facts, nodePath);
+  const nodeProgram = { path: nodePath, data: guestNode(nodePath, join(cache, 'programs'), say) };
 
   say('collecting files');
   const tree = guestTree({
@@ -62,14 +70,13 @@ export async function buildImage({
       cache: join(cache, 'modules'),
       digest: kernelFiles.sha256,
     },
-    cache: join(cache, 'programs'),
+    nodeProgram,
     program,
     koffi: join(bundle, 'node_modules'),
     config: config === undefined ? undefined : readFileSync(config),
     loopback: wanted.includes(loopback),
     agentArguments: [],
     files,
-    say,
   });
   let archive = cpioArchive(tree);
   const content = sha256(archive);
@@ -91,6 +98,7 @@ export async function buildImage({
     readFileSync(join(kernelFiles.folder, 'boot', `vmlinuz-${release}`)),
   );
   place(join(out, 'kata-agent'), bundleWrapper(), 0o755);
+  place(join(out, 'node'), nodeProgram.data, 0o755);
   const initrd = place(join(out, 'initrd'), compressed);
   const disks = disk === undefined ? [] : [{ ...place(join(out, 'root.erofs'), disk.disk), hash: disk.hash }];
   const manifest = {
@@ -98,7 +106,8 @@ export async function buildImage({
     initrd: initrd.sha256,
     ...(disk === undefined ? {} : { root: disks[0].sha256, rootHash: disk.hash }),
     content,
-    node: process.version,
+    node: run(nodePath, ['--version']).trim(),
+    nodeProgram: sha256(readFileSync(nodePath)),
     parts: digestsByPart(tree),
     packages: packages.map(({ file, sha256: digest }) => `${file} ${digest}`),
   };

@@ -1,5 +1,6 @@
-// The Node.js of a guest: the one that runs this script, without what a guest has no use for.
-import { lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// The Node.js of a guest: a pinned release, or a program that was named, without what a guest has no use for.
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,11 +13,10 @@ const scripts = ['image-node', 'image-elf', 'image-icu'].map((name) =>
   readFileSync(new URL(`${name}.mjs`, import.meta.url), 'utf8'),
 );
 
-/** Without its symbols 10 MB less, and with ICU's data for English alone 30 MB. */
-export function guestNode(cache, say) {
-  const path = process.execPath;
-  const { size, mtimeMs } = lstatSync(path);
-  return cached(cache, ['node', process.version, path, size, mtimeMs, scripts], '.node', () => {
+/** Returns the bytes of a program made smaller: without its symbols 20 MB less, and with ICU's data for English alone 30 MB. */
+export function guestNode(path, cache, say) {
+  const digest = createHash('sha256').update(readFileSync(path)).digest('hex');
+  return cached(cache, ['node', digest, scripts], '.node', () => {
     say('making Node.js smaller');
     const folder = mkdtempSync(join(tmpdir(), 'kata-node-'));
     try {

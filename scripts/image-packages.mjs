@@ -1,8 +1,10 @@
 // Debian packages, downloaded once and unpacked, not installed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { debianRelease } from './prerequisites.mjs';
+import { aptSources, faultText, patiently } from './registry.mjs';
 
 /** Runs a program to its end and answers its stdout, in English; throws with what it said when it fails. */
 export function run(command, args, options = {}) {
@@ -26,11 +28,17 @@ export function dependencyOf(name) {
   return depends;
 }
 
+/** Debian 13 renamed libraries when time_t got 64 bits on 32-bit processors; image/parts.mjs has those names. */
+export function packageNameIn(release, name) {
+  return release === '12' ? name.replace(/t64$/, '') : name;
+}
+
 /**
  * The files that the package manager would fetch for these names now: file name, SHA-256 and address of each, in order.
  * What is fetched is compared with that digest, which apt has from the archive's signed lists.
  */
-export function resolvePackages(names) {
+export function resolvePackages(wanted) {
+  const names = wanted.map((name) => packageNameIn(debianRelease(), name));
   const printed = run('apt-get', ['download', '--print-uris', ...new Set(names)]);
   const found = printed
     .split('\n')
@@ -53,13 +61,14 @@ export function unpackPackages(packages, cache, say) {
     for (const [index, { name, file, sha256 }] of absent.entries()) {
       say(`unpacking ${name} (${index + 1} of ${absent.length})`);
       mkdirSync(downloads, { recursive: true });
-      run('apt-get', ['download', '-q', name], { cwd: downloads });
+      download(name, downloads, say);
       const archive = join(downloads, file);
       const digest = createHash('sha256').update(readFileSync(archive)).digest('hex');
       if (digest !== sha256)
         throw new Error(`${file} has the digest ${digest}, and apt's lists have ${sha256}`);
       const target = join(downloads, sha256);
       run('dpkg', ['-x', archive, target]);
+      mergeUsr(target);
       rmSync(archive);
       moveInto(target, join(cache, sha256));
     }
@@ -67,6 +76,23 @@ export function unpackPackages(packages, cache, say) {
     rmSync(downloads, { recursive: true, force: true });
   }
   return packages.map((one) => ({ ...one, folder: join(cache, one.sha256) }));
+}
+
+function download(name, folder, say) {
+  const { ok, said, fault } = patiently('apt-get', ['download', '-q', name], { cwd: folder, say });
+  if (ok) return;
+  const title = `downloading ${name}`;
+  throw new Error(fault === undefined ? `${title}: ${said.trim()}` : faultText(title, fault, aptSources));
+}
+
+/** Debian 12's packages have files in /lib, /bin and /sbin, which a system has in /usr, as Debian 13's packages do. */
+export function mergeUsr(folder) {
+  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
+    const from = join(folder, name);
+    if (!existsSync(from)) continue;
+    cpSync(from, join(folder, 'usr', name), { recursive: true, verbatimSymlinks: true });
+    rmSync(from, { recursive: true });
+  }
 }
 
 /** Two builds at the same time unpack the same bytes: the second finds the folder of the first there. */

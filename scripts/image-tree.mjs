@@ -2,9 +2,9 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { architecture } from '../image/architecture.mjs';
+import { agentNodeOptions } from '../image/node-releases.mjs';
 import { bootModules, lateModules, loopbackModule, otherModules } from '../image/parts.mjs';
 import { moduleFiles } from './image-modules.mjs';
-import { guestNode } from './image-node.mjs';
 import { run } from './image-packages.mjs';
 import { firstFile } from './image-program.mjs';
 import { wrapperProgram } from './image-wrapper.mjs';
@@ -18,7 +18,7 @@ const agentPath = '/usr/bin/kata-agent';
 
 /** The wrapper for an image that somebody else made, and that has the bundle (docs/existing-image.md). */
 export function bundleWrapper() {
-  return wrapperProgram([node, join(home, 'kata-agent.mjs')]);
+  return wrapperProgram([node, ...agentNodeOptions, join(home, 'kata-agent.mjs')]);
 }
 
 /** Folders that are empty in the image, for what is mounted or written there. */
@@ -34,19 +34,18 @@ const merged = {
   [architecture.loader.path]: architecture.loader.link,
 };
 
-/** All entries. `agentArguments` follow the agent's program in the wrapper, and nothing else ever does. */
+/** All entries. `nodeProgram` is Node.js: `path` where it is whole, `data` as the guest has it. `agentArguments` follow the agent's program in the wrapper, and nothing else ever does. */
 export function guestTree({
   packages,
   parts,
   kernel,
-  cache,
+  nodeProgram,
   program,
   koffi,
   config,
   loopback,
   agentArguments,
   files,
-  say,
 }) {
   const tree = new Map();
   const add = (entry) => tree.set(entry.path, entry);
@@ -56,15 +55,15 @@ export function guestTree({
   add({ path: '/dev/console', device: [5, 1], mode: 0o600, part: 'folders' });
   add({ path: '/dev/null', device: [1, 3], mode: 0o666, part: 'folders' });
 
-  addPrograms(add, packages, parts);
-  add({ path: node, data: guestNode(cache, say), mode: 0o755, part: 'node' });
+  addPrograms(add, packages, parts, nodeProgram.path);
+  add({ path: node, data: nodeProgram.data, mode: 0o755, part: 'node' });
   for (const [name, data] of Object.entries(program))
     add({ path: join(home, name), data, mode: 0o644, part: 'agent' });
   for (const name of filesForGlibc(koffi)) {
     const data = readFileSync(join(koffi, name));
     add({ path: join(home, 'node_modules', name), data, mode: 0o644, part: 'agent' });
   }
-  const wrapper = wrapperProgram([node, join(home, firstFile), ...agentArguments]);
+  const wrapper = wrapperProgram([node, ...agentNodeOptions, join(home, firstFile), ...agentArguments]);
   add({ path: agentPath, data: wrapper, mode: 0o755, part: 'agent' });
   add({ path: '/init', link: 'usr/bin/kata-agent', part: 'agent' });
   add({ path: '/usr/sbin/init', link: '../bin/kata-agent', part: 'agent' });
@@ -91,8 +90,8 @@ export function guestTree({
   return [...tree.values()];
 }
 
-function addPrograms(add, packages, parts) {
-  const start = [{ path: node, needs: neededBy(process.execPath) }];
+function addPrograms(add, packages, parts, nodePath) {
+  const start = [{ path: node, needs: neededBy(nodePath) }];
   for (const entry of programs(packages, parts, start)) add(entry);
 }
 

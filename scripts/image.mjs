@@ -10,6 +10,7 @@ const usage = `npm run image [-- OPTIONS]
   --require-config   the agent does not start without one
   --with PART        also PART: verity, or loopback (vsock inside the guest); may be repeated
   --rootfs           a disk with a read-only root (erofs, dm-verity), and a small initramfs that opens it
+  --node FILE        a Node.js in the place of the pinned release of image/node-releases.mjs
   --fast             compress in 2 s instead of a minute, and 6 MB larger
   --out DIR          default: build/image
   --compiled         the packages are compiled: do not look again
@@ -23,6 +24,7 @@ function commandLine() {
   try {
     const { values } = readOptions(process.argv.slice(2), {
       config: text,
+      node: text,
       'require-config': flag,
       rootfs: flag,
       fast: flag,
@@ -30,7 +32,8 @@ function commandLine() {
       out: text,
       compiled: flag,
     });
-    if (values.config !== undefined) existingFile('--config', values.config);
+    for (const name of ['config', 'node'])
+      if (values[name] !== undefined) existingFile(`--${name}`, values[name]);
     return values;
   } catch (error) {
     console.error(`${error.message}\n\n${usage}`);
@@ -54,6 +57,7 @@ try {
     requireConfig: options['require-config'],
     with: options.with,
     rootfs: options.rootfs,
+    ...(options.node === undefined ? {} : { node: resolve(options.node) }),
     ...(options.fast ? { level: 3 } : {}),
     out,
     say: (text) => console.error(`• ${text}`),

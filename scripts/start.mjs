@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { bootstrap, inPath, root } from './bootstrap.mjs';
+import { bootstrap, inPath, missingText, root } from './bootstrap.mjs';
 
 const begin = Date.now();
 const colour = process.stdout.isTTY && process.env.NO_COLOR === undefined;
@@ -155,9 +155,7 @@ const isRoot = process.getuid?.() === 0;
 const able = isRoot && inPath('runc') && inPath('busybox');
 if (!able) {
   console.error(
-    isRoot
-      ? `missing: ${missing.join(', ')} (apt-get install ${missing.join(' ')})`
-      : 'not root: containers need root, so run `sudo npm start` for all of it',
+    isRoot ? missingText(missing) : 'not root: containers need root, so run `sudo npm start` for all of it',
   );
 }
 const folder = mkdtempSync(join(tmpdir(), 'kata-agent-start-'));

@@ -1,43 +1,42 @@
-// `node scripts/test-releases.mjs RELEASE… [-- FILTER…]`: the tests under other releases of Node.js, such as `22 24`, each as
-// npm has it. What is downloaded stays in build/node. With `-- vm` the guests' images have that Node.js too.
+// `node scripts/test-releases.mjs RELEASE… [-- FILTER…]`: the tests under other releases of Node.js, such as `22 24`: those
+// that image/node-releases.mjs pins, as npm has them. Tests that build a guest's image are not about these: an image has a
+// Node.js of its own (`npm run image -- --node`).
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { root } from './bootstrap.mjs';
 import { run } from './image-packages.mjs';
-
-/** The folder of a release's program, which is downloaded when it is not there. npm compares what comes with its digest. */
-function release(version) {
-  const folder = join(root, 'build', 'node', version);
-  const bin = join(folder, 'bin');
-  if (!existsSync(join(bin, 'node'))) {
-    mkdirSync(folder, { recursive: true });
-    const packed = run('npm', ['pack', '--json', `node-linux-${process.arch}@${version}`], { cwd: folder });
-    const [{ filename }] = JSON.parse(packed);
-    run('tar', ['-xzf', filename, '--strip-components=1', 'package/bin/node'], { cwd: folder });
-    rmSync(join(folder, filename));
-  }
-  return bin;
-}
+import { releasedNode } from './node-release.mjs';
 
 const words = process.argv.slice(2);
 const end = words.includes('--') ? words.indexOf('--') : words.length;
-const versions = words.slice(0, end);
-if (versions.length === 0) {
+const wanted = words.slice(0, end);
+if (wanted.length === 0) {
   console.error(
     'node scripts/test-releases.mjs RELEASE… [-- FILTER…], as in: node scripts/test-releases.mjs 22 24',
   );
   process.exit(2);
 }
-const failed = versions.filter((version) => {
-  const bin = release(version);
-  const node = join(bin, 'node');
+
+/** The programs of all, before the first test: a release that is not pinned, or cannot be fetched, is known at once. */
+function programs() {
+  try {
+    return wanted.map((release) => ({
+      release,
+      node: releasedNode(release, (text) => console.error(`• ${text}`)),
+    }));
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
+  }
+}
+
+const failed = programs().filter(({ node }) => {
   console.error(`• Node.js ${run(node, ['--version']).trim()}`);
   const { status } = spawnSync(node, [join(root, 'scripts', 'test.mjs'), ...words.slice(end + 1)], {
     stdio: 'inherit',
-    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` },
+    env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` },
   });
   return status !== 0;
 });
-if (failed.length > 0) console.error(`failed: ${failed.join(', ')}`);
+if (failed.length > 0) console.error(`failed: ${failed.map(({ release }) => release).join(', ')}`);
 process.exit(failed.length > 0 ? 1 : 0);

@@ -1,8 +1,8 @@
 // `npm test [FILTER…]`: sets up, then runs every compiled test, or those whose path contains a filter.
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { bootstrap, root } from './bootstrap.mjs';
+import { bootstrap, missingText, root } from './bootstrap.mjs';
 
 /** Compiled test files below a folder, in order. */
 function testFiles(folder) {
@@ -15,12 +15,14 @@ function testFiles(folder) {
 
 const missing = bootstrap('test');
 if (missing.length > 0) {
-  const text = `missing Debian packages: ${missing.join(', ')} (as root: apt-get install ${missing.join(' ')})`;
-  if (process.env.CI === 'true') {
-    console.error(`${text}: with CI=true this is a failure`);
+  const needed = missing.filter(({ lacks }) => lacks === undefined);
+  if (needed.length > 0) console.error(missingText(needed));
+  for (const { name, costs, lacks } of missing)
+    console.error(`  without ${name}: no ${costs}${lacks === undefined ? '' : `: ${lacks}`}`);
+  if (process.env.CI === 'true' && needed.length > 0) {
+    console.error('with CI=true this is a failure');
     process.exit(1);
   }
-  console.error(`${text}: the tests that need them are skipped`);
 }
 const filters = process.argv.slice(2);
 const packages = readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name, 'dist'));
@@ -34,12 +36,28 @@ if (files.length === 0) {
 /** Whatever waits for longer waits for ever. No test is judged by it. */
 const hangsMs = 20 * 60_000;
 
+/** What scripts/test-reporter.mjs makes of the run. */
+const report = join(root, 'build', 'test-report.json');
+mkdirSync(join(root, 'build'), { recursive: true });
+rmSync(report, { force: true });
+
 const result = spawnSync(
   process.execPath,
-  ['--enable-source-maps', '--test', '--test-concurrency=2', `--test-timeout=${hangsMs}`, ...files],
-  {
-    cwd: root,
-    stdio: 'inherit',
-  },
+  [
+    ['--enable-source-maps', '--test', '--test-concurrency=2', `--test-timeout=${hangsMs}`],
+    // As Node.js chooses by itself where only one reporter is asked for.
+    [`--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`, '--test-reporter-destination=stdout'],
+    [
+      `--test-reporter=${join(root, 'scripts', 'test-reporter.mjs')}`,
+      `--test-reporter-destination=${report}`,
+    ],
+    files,
+  ].flat(),
+  { cwd: root, stdio: 'inherit' },
 );
+if (existsSync(report)) {
+  const { skipped } = JSON.parse(readFileSync(report, 'utf8'));
+  if (skipped.length > 0) console.error(`skipped: ${skipped.length}`);
+  for (const { file, name, reason } of skipped) console.error(`  ${file}: ${name}: ${reason}`);
+}
 process.exit(result.status ?? 1);

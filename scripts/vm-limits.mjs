@@ -7,7 +7,7 @@
  * `wait`: for one line of the console, or for the guest to power off. `answer`: of QEMU to a command. `unplug`: of the guest's
  * kernel, when a device is taken out. `panic`: from a kernel's panic to the end of the machine.
  */
-export const defaultLimits = { silence: 600, up: 1080, wait: 1080, answer: 120, unplug: 300, panic: 60 };
+export const defaultLimits = { silence: 600, up: 1080, wait: 1080, answer: 120, unplug: 300, panic: 120 };
 
 /** Calls `giveUp` once, with the reason, when nothing was heard for `silence` seconds, or when `limit` seconds are over. */
 export class Patience {

@@ -12,11 +12,9 @@ import { keyBytes, keyName } from './vm-ports.mjs';
 import { watchDescriptor } from './vm-run.mjs';
 import { spawnTied } from './vm-spawn.mjs';
 import { startTpm } from './vm-tpm.mjs';
+import { virtiofsdCommand } from './virtiofsd.mjs';
 
 const { command: program, machine, console: serialPort, processor, words } = architecture.qemu;
-
-/** Where Debian has it; it is in no PATH. */
-const virtiofsd = '/usr/libexec/virtiofsd';
 
 /** The name of the shared folder, as Kata's runtimes call it. */
 const shareTag = 'kataShared';
@@ -135,22 +133,8 @@ function sharingArguments(socket, memory) {
 
 async function startSharing(folder, share) {
   const socket = join(folder, 'virtiofsd.sock');
-  const child = spawnTied(
-    virtiofsd,
-    [
-      '--socket-path',
-      socket,
-      '--shared-dir',
-      share,
-      '--sandbox',
-      'none',
-      '--cache',
-      'auto',
-      '--log-level',
-      'warn',
-    ],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
-  );
+  const { program: virtiofsd, args } = virtiofsdCommand(socket, share);
+  const child = spawnTied(virtiofsd, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   child.once('error', (error) => console.error(`virtiofsd: ${error.message}`));
   return { process: child, socket };
 }

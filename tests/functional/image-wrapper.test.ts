@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { whyWithout } from '../harness/prerequisites.js';
 import { repository } from '../harness/repository.js';
 
 type Architecture = 'x64' | 'arm64';
@@ -12,10 +13,6 @@ type Architecture = 'x64' | 'arm64';
 const { wrapperProgram } = (await import(`${repository}scripts/image-wrapper.mjs`)) as {
   readonly wrapperProgram: (argv: readonly string[], architecture?: string) => Buffer;
 };
-const { inPath } = (await import(`${repository}scripts/bootstrap.mjs`)) as {
-  readonly inPath: (command: string) => boolean;
-};
-
 const folder = mkdtempSync(join(tmpdir(), 'kata-wrapper-'));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -128,21 +125,16 @@ function textsAt(program: Buffer, at: number): readonly string[] {
 /** What runs programs of an architecture here: nothing, an emulator, or (undefined) it cannot be done. */
 function runner(architecture: Architecture): readonly string[] | undefined {
   if (process.arch === architecture) return [];
-  return architecture === 'arm64' && inPath('qemu-aarch64') ? ['qemu-aarch64'] : undefined;
+  return architecture === 'arm64' ? ['qemu-aarch64'] : undefined;
 }
 
 function whyNotDisassembled(architecture: Architecture): string | undefined {
-  const [command] = disassemblers[architecture];
-  if (inPath(command)) return undefined;
-  if (process.env['CI'] === 'true') throw new Error(`CI=true, and missing: ${command}`);
-  return `missing: ${command}`;
+  return whyWithout(architecture === process.arch ? 'binutils' : 'binutils-aarch64-linux-gnu');
 }
 
 function whyNotRun(architecture: Architecture): string | undefined {
-  if (runner(architecture) !== undefined) return undefined;
-  if (architecture !== 'arm64') return `this machine is ${process.arch}`;
-  if (process.env['CI'] === 'true') throw new Error('CI=true, and missing: qemu-aarch64 (qemu-user)');
-  return 'missing: qemu-aarch64 (qemu-user)';
+  if (process.arch === architecture) return undefined;
+  return architecture === 'arm64' ? whyWithout('qemu-user') : `this machine is ${process.arch}`;
 }
 
 /** Runs a wrapper as an enemy would: with arguments and an environment that its program would listen to. */

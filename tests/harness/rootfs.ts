@@ -1,5 +1,6 @@
-import { chmodSync, copyFileSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { whyWithout } from './prerequisites.js';
 
 /** Debian's busybox-static. */
 const busybox = '/usr/bin/busybox';
@@ -32,14 +33,9 @@ export function makeRootfs(folder: string): string {
   return rootfs;
 }
 
-/** Why tests with real containers cannot run here; undefined when they can. With CI=true that is an error instead. */
-export function whyNoContainers(): string | undefined {
-  const missing = [
-    process.getuid?.() === 0 ? undefined : 'not root',
-    ['/usr/bin/runc', '/usr/sbin/runc', '/usr/local/bin/runc'].some(existsSync) ? undefined : 'no runc',
-    existsSync(busybox) ? undefined : `no ${busybox}`,
-  ].filter((reason) => reason !== undefined);
-  if (missing.length === 0) return undefined;
-  if (process.env['CI'] === 'true') throw new Error(`CI=true, and ${missing.join(', ')}`);
-  return missing.join(', ');
+/** Why tests with real containers and more Debian packages cannot run here; undefined when they can. See whyWithout. */
+export function whyNoContainers(...more: readonly string[]): string | undefined {
+  if (process.getuid?.() === 0) return whyWithout('runc', 'busybox-static', 'procps', ...more);
+  if (process.env['CI'] === 'true') throw new Error('CI=true, and not root');
+  return 'not root';
 }

@@ -1,19 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { whyWithout } from './prerequisites.js';
 
-const programs = ['swtpm', 'tpm2_pcrread', 'tpm2_pcrextend', 'tpm2_getcap', 'tpm2_eventlog'];
-
-/** Why tests with a TPM cannot run here; undefined when they can. With CI=true that is an error instead. */
+/** Why tests with a TPM cannot run here; undefined when they can. See whyWithout. */
 export function whyNoTpm(): string | undefined {
-  const missing = programs.filter((name) => !existsSync(`/usr/bin/${name}`));
-  if (missing.length === 0) return undefined;
-  const reason = `no ${missing.join(', ')}: install swtpm and tpm2-tools`;
-  if (process.env['CI'] === 'true') throw new Error(`CI=true, and ${reason}`);
-  return reason;
+  return whyWithout('swtpm', 'tpm2-tools');
 }
 
 /** A TPM in software, with registers of zeros, that lives for one test. */

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+import { whyWithout } from '../harness/prerequisites.js';
 import { isRecord } from './is-record.js';
 
 /** The checkout's folder, seen from this file's compiled form (tests/dist/interop). */
@@ -19,19 +20,15 @@ export type Built =
   | { readonly ok: true; readonly path: (name: Artifact) => string }
   | { readonly ok: false; readonly missing: string };
 
-/** tests/interop/build.mjs exits with this code when Go or its library is missing. */
-const exitMissing = 3;
-
-/**
- * Builds Go programs and descriptor sets (tests/interop/build.mjs).
- * Throws when a build fails; and with CI=true also when a prerequisite is missing, which is otherwise for skipping.
- */
+/** Builds Go programs and descriptor sets (tests/interop/build.mjs). Throws when a build fails; see whyWithout too. */
 export function build(...names: readonly Artifact[]): Built {
   const script = `${root}/tests/interop/build.mjs`;
+  const missing = names.every((name) => name.endsWith('.binpb'))
+    ? undefined
+    : whyWithout('golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev');
+  if (missing !== undefined) return { ok: false, missing };
   const result = spawnSync(process.execPath, [script, ...names], { encoding: 'utf8' });
-  const missing = result.stderr.trim();
-  if (result.status === exitMissing && process.env['CI'] !== 'true') return { ok: false, missing };
-  if (result.status !== 0) throw new Error(missing);
+  if (result.status !== 0) throw new Error(result.stderr.trim());
   const paths: unknown = JSON.parse(result.stdout);
   return {
     ok: true,

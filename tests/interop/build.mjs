@@ -37,6 +37,8 @@ function run(command, args, options) {
     GOPATH: gopath.join(delimiter),
     GOCACHE: join(out, 'cache'),
     GOFLAGS: '-trimpath',
+    // A C compiler is not needed, and Go before 1.20 asks for one unless it is told.
+    CGO_ENABLED: '0',
   };
   const result = spawnSync(command, args, { encoding: 'utf8', env, ...options });
   if (result.status === 0) return;

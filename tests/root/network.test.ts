@@ -19,7 +19,9 @@ function inGuest(agent: AgentProcess, ...command: readonly string[]): string {
   });
 }
 
-describe('the network of a guest, over the wire', { skip: whyNoContainers() ?? false }, () => {
+describe('the network of a guest, over the wire', {
+  skip: whyNoContainers('iproute2', 'iptables') ?? false,
+}, () => {
   let agent: AgentProcess;
   let client: AgentConnection['agent'];
 

@@ -11,7 +11,9 @@ import { type Runtime, runScenario } from './scenario-run.js';
 const runtimes: readonly Runtime[] = ['go', 'rs'];
 
 for (const runtime of runtimes) {
-  describe(`scenarios, in the order of ${runtime}`, { skip: whyNoContainers() ?? false }, () => {
+  describe(`scenarios, in the order of ${runtime}`, {
+    skip: whyNoContainers('e2fsprogs', 'xfsprogs', 'erofs-utils', 'iproute2', 'iptables') ?? false,
+  }, () => {
     it('a pod whose containers share the namespaces of its pause container', async () => {
       const { failures, calls } = await runScenario({ name: 'shared-namespaces', runtime });
       assert.deepEqual(failures, []);

@@ -10,7 +10,7 @@ import { boot, dial, shell, whyNoMachine } from './machine.js';
 import { bytesUntilEnd } from './read-socket.js';
 import { runningGuest } from './running-guest.js';
 
-const skip = whyNoMachine() ?? false;
+const skip = whyNoMachine('golang-go') ?? false;
 const program = '/usr/lib/kata-agent-vm/knock';
 
 /** The program that a container knocks with, without a C library: it runs in an empty root file system. */

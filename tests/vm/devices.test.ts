@@ -11,7 +11,7 @@ import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootFo
 import { boot, type Qmp, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
-const skip = whyNoMachine() ?? false;
+const skip = whyNoMachine('e2fsprogs', 'cryptsetup-bin') ?? false;
 
 /** As Kata's runtimes start QEMU: nothing is plugged into the root bus of this kind of machine, so there are bridges. */
 const args = [

@@ -17,7 +17,9 @@ import {
 } from './machine.js';
 
 const skip = whyNoMachine() ?? false;
-const agent = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.cjs'];
+/** The agent's file, and the command line that starts it: the wrapper's options are those of the image. */
+const agentFile = '/usr/lib/kata-agent/kata-agent.cjs';
+const node = ['/usr/bin/node', ...scripts.agentNodeOptions];
 
 function configuration(text: string): ImageFile {
   return { path: '/etc/kata-agent/config.toml', data: Buffer.from(text), mode: 0o644 };
@@ -25,7 +27,11 @@ function configuration(text: string): ImageFile {
 
 /** The same image under another name of the agent's first program, with one more argument. */
 function withArgument(...words: readonly string[]): ImageFile {
-  return { path: '/usr/bin/kata-agent', data: scripts.wrapperProgram([...agent, ...words]), mode: 0o755 };
+  return {
+    path: '/usr/bin/kata-agent',
+    data: scripts.wrapperProgram([...node, agentFile, ...words]),
+    mode: 0o755,
+  };
 }
 
 /** Loads the agent into a program that watches its log: `after(TEXT, ACT)` acts once, when a line has TEXT in it. */
@@ -41,13 +47,13 @@ function aroundAgent(faults: string, ...flags: readonly string[]): readonly Imag
       return write(line, ...rest);
     };
     ${faults}
-    await import(${JSON.stringify(agent[1])});
+    await import(${JSON.stringify(agentFile)});
   `;
   return [
     { path, data: Buffer.from(text), mode: 0o644 },
     {
       path: '/usr/bin/kata-agent',
-      data: scripts.wrapperProgram([agent[0] ?? '', ...flags, path]),
+      data: scripts.wrapperProgram([...node, ...flags, path]),
       mode: 0o755,
     },
   ];
@@ -72,7 +78,7 @@ function otherInit(runs: readonly string[]): string {
     while read -r line; do
       case $line in *'"msg":"listening"'*) echo 'init: run ${index + 1} listens' ;; *) echo "$line" ;; esac
     done </run/log &
-    ${agent.join(' ')} ${words} 2>/run/log
+    ${[...node, agentFile].join(' ')} ${words} 2>/run/log
     echo "init: run ${index + 1} ended with code $?"
     busybox rm /run/log`,
       )
@@ -121,7 +127,7 @@ describe('a guest whose agent cannot start says why, and ends by itself', { skip
   });
 
   it('a program that cannot be run at all: the kernel ends it', async () => {
-    const said = await console([{ path: agent[0] ?? '', data: Buffer.from('no program'), mode: 0o755 }]);
+    const said = await console([{ path: '/usr/bin/node', data: Buffer.from('no program'), mode: 0o755 }]);
     assert.match(said, /kata-agent: \/usr\/bin\/node cannot be run/);
     assert.match(said, /Kernel panic/);
   });

@@ -9,7 +9,7 @@ import { makeRootfs } from '../harness/rootfs.js';
 import { boot, type ImageFile, imageOf, poweredOff, scripts, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
-const skip = whyNoMachine() ?? false;
+const skip = whyNoMachine('virtiofsd', 'erofs-utils', 'cryptsetup-bin') ?? false;
 const shared = '/run/kata-containers/shared/containers';
 
 const guide = (name: string): Buffer => readFileSync(join(repository, 'image', 'busybox', name));

@@ -18,7 +18,7 @@ import { boot, imageOf, poweredOff, scripts, shell, whyNoMachine } from './machi
 import { runningGuest } from './running-guest.js';
 import { verifiedRecord } from './verified-record.js';
 
-const skip = whyNoMachine() ?? false;
+const skip = whyNoMachine('virtiofsd') ?? false;
 const floodProgram = `${scripts.developerHome}/flood.mjs`;
 /** What a client sends at most, more than the agent may grow. `VM_FLOOD=1024` is what issue D asks for, and takes minutes. */
 const floodMegabytes = Number(process.env['VM_FLOOD'] ?? 48);
@@ -60,7 +60,11 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
 
   it('starts the agent with fixed arguments and an empty environment, whatever the kernel’s line says (S23)', async () => {
     const line = await shell(guest.machine, 'tr "\\0" "\\n" < /proc/1/cmdline');
-    assert.deepEqual(line.trim().split('\n'), ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.cjs']);
+    assert.deepEqual(line.trim().split('\n'), [
+      '/usr/bin/node',
+      ...scripts.agentNodeOptions,
+      '/usr/lib/kata-agent/kata-agent.cjs',
+    ]);
     assert.equal((await shell(guest.machine, 'cat /proc/1/environ')).trim(), '');
     assert.match(await shell(guest.machine, 'cat /proc/cmdline'), /NODE_OPTIONS=--require=\/nowhere\.js/);
   });

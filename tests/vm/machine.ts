@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
+import { whyWithout } from '../harness/prerequisites.js';
 import { repository } from '../harness/repository.js';
 
 /** A file put over an image. */
@@ -92,6 +93,7 @@ interface Scripts {
   readonly startMachine: (options: object) => Promise<Machine>;
   readonly cpioArchive: (entries: readonly object[]) => Buffer;
   readonly wrapperProgram: (argv: readonly string[]) => Buffer;
+  readonly agentNodeOptions: readonly string[];
   readonly agentPort: number;
   readonly stopPort: number;
   readonly shellPort: number;
@@ -101,36 +103,21 @@ interface Scripts {
 
 async function loadScripts(): Promise<Scripts> {
   const names = ['vm-image', 'vm-machine', 'vm-ports', 'image-archive', 'image-wrapper', 'bootstrap'];
-  const modules = names.map(
-    (name) => import(`${repository}scripts/${name}.mjs`) as Promise<Partial<Scripts>>,
-  );
+  const files = [...names.map((name) => `scripts/${name}`), 'image/node-releases'];
+  const modules = files.map((file) => import(`${repository}${file}.mjs`) as Promise<Partial<Scripts>>);
   return Object.assign({}, ...(await Promise.all(modules))) as Scripts;
 }
 
 export const scripts: Scripts = await loadScripts();
 
-/** Why no guest can be booted here; undefined when one can. With CI=true that is an error instead. */
-export function whyNoMachine(): string | undefined {
-  const programs = [
-    'qemu-system-x86_64',
-    'strip',
-    'xz',
-    'zstd',
-    'dpkg',
-    'apt-get',
-    'mkfs.ext4',
-    'veritysetup',
-    'go',
-    'busybox',
-  ];
-  const missing = [
-    ...programs.filter((name) => !scripts.inPath(name)),
-    ...['/usr/libexec/virtiofsd'].filter((path) => !existsSync(path)),
-    ...(process.arch === 'x64' ? [] : [`an x86_64 machine (this one is ${process.arch})`]),
-  ];
-  if (missing.length === 0) return undefined;
-  if (process.env['CI'] === 'true') throw new Error(`CI=true, and missing: ${missing.join(', ')}`);
-  return `missing: ${missing.join(', ')}`;
+/** Why no guest can be booted here that needs more Debian packages; undefined when one can. See whyWithout. */
+export function whyNoMachine(...more: readonly string[]): string | undefined {
+  if (process.arch !== 'x64') {
+    const reason = `needs an x86_64 machine (this one is ${process.arch})`;
+    if (process.env['CI'] === 'true') throw new Error(`CI=true, and ${reason}`);
+    return reason;
+  }
+  return whyWithout('qemu-system-x86', 'binutils', 'xz-utils', 'zstd', 'apt', 'busybox-static', ...more);
 }
 
 /** Two test files run at a time, each in a process of its own: what one of them boots, the other must not build anew. */

@@ -15,7 +15,7 @@ import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootFo
 import { boot, poweredOff, type Qmp, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
-const skip = whyNoMachine() ?? false;
+const skip = whyNoMachine('e2fsprogs') ?? false;
 
 /**
  * A machine that can grow. Linux takes processors that come later only from a hypervisor that it knows, since on bare

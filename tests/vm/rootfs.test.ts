@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { boot, type Image, imageOf, listening, whyNoMachine } from './machine.js';
 
-const skip = whyNoMachine() ?? false;
+const skip = whyNoMachine('erofs-utils', 'cryptsetup-bin') ?? false;
 
 /** Words that would have a shell, a dynamic linker or Node do something, if one of them saw them. */
 const words = [

@@ -60,10 +60,11 @@ test('an exit that came before anybody watched is kept', async () => {
 });
 
 test('an exit that no sweep has seen is found by asking', async () => {
-  const pid = await orphan('sleep 0.1; exit 5');
-  // This loop never lets SIGCHLD's handler run: the orphan stays a zombie until it is asked for.
+  const pid = await orphan('exec sleep 60');
+  // It ends now and not before, and this loop never lets SIGCHLD's handler run: it stays a zombie until it is asked for.
+  loadSyscalls().kill(pid, 15);
   while (!isZombie(pid));
-  assert.deepEqual(await reaper.watch(pid), { code: 5 });
+  assert.deepEqual(await reaper.watch(pid), { code: 143, signal: 15 });
 });
 
 test('Node’s own children are refused, strangers and nonsense too', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { AttachedDevice, CreateContainer } from '../actions.js';
 import { LoopDevice } from '../testing/loop-device.js';
-import { RealGuest, settled, skip } from '../testing/real-guest.js';
+import { RealGuest, settled, skip, skipWithout } from '../testing/real-guest.js';
 import { deviceNumber } from './device-number.js';
 
 let real: RealGuest;
@@ -101,7 +101,9 @@ const uses: Readonly<Record<string, (of: LoopDevice) => () => void>> = {
 };
 
 for (const [what, use] of Object.entries(uses)) {
-  test(`a disk that ${what} in the guest is refused, and nothing is left`, { skip }, async () => {
+  test(`a disk that ${what} in the guest is refused, and nothing is left`, {
+    skip: skipWithout('mkfs.ext4'),
+  }, async () => {
     const used = disk();
     const release = use(used);
     try {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, test } from 'node:test';
 import { NetworkNamespace } from '../testing/network-namespace.js';
-import { skip } from '../testing/real-guest.js';
+import { skipWithout } from '../testing/real-guest.js';
 import { SystemTools } from '../tool/tools.js';
 import { links } from './links.js';
 import { addNeighbours } from './neighbours.js';
@@ -11,6 +11,8 @@ import type { Interface, Route } from './network-values.js';
 import { readPacketFilter, replacePacketFilter } from './packet-filter.js';
 import { listRoutes, updateRoutes } from './routes.js';
 import { updateInterface } from './update-interface.js';
+
+const skip = skipWithout('ip', 'iptables');
 
 let guest: NetworkNamespace;
 let host: NetworkNamespace;

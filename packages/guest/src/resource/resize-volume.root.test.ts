@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls, mount, Unmount } from '@kata-agent/linux';
 import { resizeVolume } from '../perform/resize-volume.js';
 import { LoopDevice } from '../testing/loop-device.js';
-import { RealGuest, skip } from '../testing/real-guest.js';
+import { RealGuest, skip, skipWithout } from '../testing/real-guest.js';
 import type { Tool } from '../tool/tools.js';
 import { grownDisk, resizeVolume as resize } from './resize-volume.js';
 
@@ -42,7 +42,7 @@ async function withVolume(deed: (path: string, disk: LoopDevice) => Promise<void
 }
 
 // That the file system grows is tested in a virtual machine: to do so takes a capability that few containers have.
-test('a disk of which the kernel hears late is waited for', { skip }, () =>
+test('a disk of which the kernel hears late is waited for', { skip: skipWithout('mkfs.ext4') }, () =>
   withVolume(async (path, disk) => {
     const calls: string[] = [];
     const tools = {
@@ -67,7 +67,9 @@ test('a disk of which the kernel hears late is waited for', { skip }, () =>
   }),
 );
 
-test('a disk that was not made larger, and what is no volume, are errors', { skip }, async () => {
+test('a disk that was not made larger, and what is no volume, are errors', {
+  skip: skipWithout('mkfs.ext4'),
+}, async () => {
   await withVolume(async (path) => {
     await assert.rejects(resizeVolume(real.guest, path, BigInt(large)), {
       kind: 'precondition',

@@ -19,7 +19,7 @@ import { mounts } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { LoopDevice } from '../testing/loop-device.js';
-import { RealGuest, skip } from '../testing/real-guest.js';
+import { RealGuest, skip, skipWithout } from '../testing/real-guest.js';
 import type { StorageOwner } from './storage-driver.js';
 
 let real: RealGuest;
@@ -66,7 +66,9 @@ function typeAt(mountPoint: string): string | undefined {
 }
 
 for (const fstype of ['ext4', 'xfs'] as const) {
-  test(`a disk with ${fstype} is mounted, given to the pod's group, and let go`, { skip }, async () => {
+  test(`a disk with ${fstype} is mounted, given to the pod's group, and let go`, {
+    skip: skipWithout(`mkfs.${fstype}`),
+  }, async () => {
     const disk = new LoopDevice(320 * 1024 * 1024);
     try {
       disk.with(`mkfs.${fstype}`, '-q');
@@ -93,7 +95,7 @@ for (const fstype of ['ext4', 'xfs'] as const) {
   });
 }
 
-test('an image of erofs is mounted', { skip }, async () => {
+test('an image of erofs is mounted', { skip: skipWithout('mkfs.erofs') }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'kata-erofs-'));
   writeFileSync(join(folder, 'hello'), 'hello');
   const disk = new LoopDevice(0);
@@ -112,7 +114,7 @@ test('an image of erofs is mounted', { skip }, async () => {
   }
 });
 
-test('a fresh disk gets a file system first', { skip }, async () => {
+test('a fresh disk gets a file system first', { skip: skipWithout('mkfs.ext4') }, async () => {
   const disk = new LoopDevice(64 * 1024 * 1024);
   try {
     const fresh = storage('blk', 'sandbox/storage/fresh', {

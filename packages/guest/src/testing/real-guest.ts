@@ -49,6 +49,14 @@ const APPLETS = [
 /** Why tests with the real runtime cannot run here. Where CI is set they run all the same, and fail. */
 export const skip: string | false = reasonToSkip();
 
+/** The same of tests that run programs of other packages: `mkfs.xfs`. */
+export function skipWithout(...programs: readonly string[]): string | false {
+  if (process.env['CI'] === 'true' || skip !== false) return skip;
+  const folders = (process.env['PATH'] ?? '').split(':');
+  const missing = programs.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
+  return missing.length === 0 ? false : `needs ${missing.join(', ')}`;
+}
+
 function reasonToSkip(): string | false {
   if (process.env['CI'] === 'true') return false;
   if (process.getuid?.() !== 0) return 'needs root';
