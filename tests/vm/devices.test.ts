@@ -7,7 +7,17 @@ import { type CreateContainerRequest, DeviceSchema, StorageSchema } from '@kata-
 import { LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { readUntil } from '../harness/container-client.js';
-import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootFolder } from './hotplug.js';
+import {
+  blankDisk,
+  container,
+  ext4Disk,
+  Host,
+  host,
+  mebibyte,
+  openConfiguration,
+  openImage,
+  rootFolder,
+} from './hotplug.js';
 import { boot, type Qmp, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
@@ -57,7 +67,8 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
   const guest = runningGuest('devices', async (folder) => {
     const disks = [ext4Disk(folder, 'image', rootFolder(folder, 'root'))];
     const append = ['agent.hotplug_timeout=60'];
-    return boot(await openImage('devices'), folder, { args, disks, append });
+    const overlay = [openConfiguration('kernel_modules = ["nfit", "nd-pmem"]')];
+    return boot(await openImage('devices'), folder, { args, disks, append, overlay });
   });
   let qmp: Qmp;
   let pod: Host;

@@ -8,7 +8,7 @@ export interface FilterCommand {
   readonly words: readonly string[];
 }
 
-export interface FilterChain {
+interface FilterChain {
   readonly name: string;
   /** `ACCEPT`, `DROP`; `-` for a chain that the kernel does not have itself. */
   readonly policy: string;
