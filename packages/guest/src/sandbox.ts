@@ -49,7 +49,7 @@ export class Sandbox {
     try {
       this.#storages = action.storages.map(({ mountPoint }) => mountPoint);
       this.#save('making');
-      this.#clear('shared');
+      await this.#clear('shared');
       await loadKernelModules(action.kernelModules ?? []);
       for (const storage of action.storages) {
         await this.#context.storages.add(storage, { kind: 'sandbox' }, this.#made);
@@ -61,7 +61,7 @@ export class Sandbox {
       this.#created = true;
     } catch (error) {
       await this.#unwind();
-      this.#clear('shared');
+      await this.#clear('shared');
       this.#forget();
       throw error;
     }
@@ -71,10 +71,10 @@ export class Sandbox {
    * Goes on with what an earlier agent had made, once its storages and containers are there again. A sandbox that it was
    * still making, or already destroying, is none.
    */
-  restore(record: SandboxRecord | undefined, containers: readonly Container[]): void {
+  async restore(record: SandboxRecord | undefined, containers: readonly Container[]): Promise<void> {
     const [oldest] = containers;
     if (record?.phase !== 'made') {
-      if (record !== undefined) this.#clear(record.phase === 'making' ? 'shared' : undefined);
+      if (record !== undefined) await this.#clear(record.phase === 'making' ? 'shared' : undefined);
       this.#forget();
       if (oldest !== undefined) this.#first = { id: oldest.id, container: oldest };
       return;
@@ -134,7 +134,7 @@ export class Sandbox {
   /** Its containers are gone; now what they shared goes. */
   async destroy(): Promise<void> {
     const failures = await this.#unwind();
-    this.#clear();
+    await this.#clear();
     this.#forget();
     const [first] = failures;
     if (first !== undefined)
@@ -189,13 +189,13 @@ export class Sandbox {
    * A new sandbox finds Kata's directory empty, but for what CopyFile may have brought to `shared` before; a destroyed
    * one leaves it empty. What is mounted by others, as a shared file system, is not ours to remove.
    */
-  #clear(keep?: string): void {
+  async #clear(keep?: string): Promise<void> {
     const { paths, log } = this.#context;
     mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
     for (const name of readdirSync(paths.kata)) {
       if (name === keep) continue;
       try {
-        removeTree(join(paths.kata, name));
+        await removeTree(join(paths.kata, name), this.#context);
       } catch (error) {
         log('warn', String(error));
       }

@@ -69,7 +69,7 @@ async function build(
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);
   made.push('record', () => context.records.removeContainer(id));
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
-  makeBundle(bundle, made);
+  makeBundle(bundle, made, context);
   for (const storage of storages)
     await context.storages.add(storage, { kind: 'container', id, bundle }, made);
   const rootfs = placeRootfs(bundle, requested.root, context, made);
@@ -142,7 +142,7 @@ function terminationLogOf({ annotations, mounts }: OciSpec): string | undefined 
     : mounts?.find((mount) => isBind(mount) && mount.destination === path)?.source;
 }
 
-function makeBundle(bundle: string, made: UndoStack): void {
+function makeBundle(bundle: string, made: UndoStack, context: GuestContext): void {
   try {
     mkdirSync(bundle, { mode: 0o700 });
   } catch (error) {
@@ -151,5 +151,5 @@ function makeBundle(bundle: string, made: UndoStack): void {
       cause: error,
     });
   }
-  made.push(`bundle ${bundle}`, () => removeTree(bundle));
+  made.push(`bundle ${bundle}`, () => removeTree(bundle, context));
 }

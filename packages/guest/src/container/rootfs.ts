@@ -1,10 +1,11 @@
-import { existsSync, lstatSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, rmdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { mount, type Syscalls } from '@kata-agent/linux';
+import { mount } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import type { OciMount, OciRoot, OciSpec } from '../oci-spec.js';
 import { isBind } from '../spec/mounts.js';
 import { realSource } from '../storage/real-source.js';
+import { removeTree } from '../storage/remove-tree.js';
 import { unmount } from '../storage/unmount.js';
 import type { GuestContext } from './guest-context.js';
 import type { UndoStack } from './undo-stack.js';
@@ -18,9 +19,10 @@ import type { UndoStack } from './undo-stack.js';
 export function placeRootfs(
   bundle: string,
   root: OciRoot | undefined,
-  { paths, syscalls }: GuestContext,
+  context: GuestContext,
   made: UndoStack,
 ): string {
+  const { paths, syscalls } = context;
   const rootfs = join(bundle, 'rootfs');
   if (existsSync(rootfs)) return rootfs;
   if (root === undefined || !isAbsolute(root.path)) {
@@ -33,7 +35,7 @@ export function placeRootfs(
   mkdirSync(rootfs);
   made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
   const writable = root.readonly !== true && !source.startsWith(`${paths.kata}/`);
-  if (writable) mountCopyOnWrite(source, { bundle, rootfs, syscalls }, made);
+  if (writable) mountCopyOnWrite(source, { bundle, rootfs, context }, made);
   else mount(syscalls, { source, target: rootfs, type: 'bind', options: [] });
   made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));
   return rootfs;
@@ -45,7 +47,7 @@ export function placeRootfs(
  */
 function mountCopyOnWrite(
   lower: string,
-  { bundle, rootfs, syscalls }: { bundle: string; rootfs: string; syscalls: Syscalls },
+  { bundle, rootfs, context }: { bundle: string; rootfs: string; context: GuestContext },
   made: UndoStack,
 ): void {
   if (/[:,\\]/.test(lower)) {
@@ -58,10 +60,10 @@ function mountCopyOnWrite(
   const [upper, work] = [join(bundle, 'upper'), join(bundle, 'work')];
   for (const folder of [upper, work]) {
     mkdirSync(folder);
-    made.push(`directory ${folder}`, () => rmSync(folder, { recursive: true }));
+    made.push(`directory ${folder}`, () => removeTree(folder, context));
   }
   const options = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`];
-  mount(syscalls, { source: 'overlay', target: rootfs, type: 'overlay', options });
+  mount(context.syscalls, { source: 'overlay', target: rootfs, type: 'overlay', options });
 }
 
 /** A spec whose bind mounts name real places, none of which holds the agent's own state or lies in it. */

@@ -54,7 +54,7 @@ function pushSteps({ id, first, storages, cgroup, made }: Container, context: Gu
   const { paths, runtime, ancestors, records, syscalls, oom } = context;
   const bundle = join(paths.kata, id);
   made.push('record', () => records.removeContainer(id));
-  made.push(`bundle ${bundle}`, () => removeTree(bundle));
+  made.push(`bundle ${bundle}`, () => removeTree(bundle, context));
   for (const mountPoint of storages) context.storages.use(mountPoint, made);
   const rootfs = join(bundle, 'rootfs');
   made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));

@@ -20,7 +20,7 @@ export const local: StorageDriver = {
     } finally {
       directory.close();
     }
-    context.made.push(`files in ${storage.mountPoint}`, () => removeTree(storage.mountPoint));
+    context.made.push(`files in ${storage.mountPoint}`, () => removeTree(storage.mountPoint, context));
   },
 };
 

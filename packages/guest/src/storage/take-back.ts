@@ -24,7 +24,8 @@ export async function takeBackStorage(record: StorageRecord, environment: Storag
     const name = verityName(verity, place);
     if (existsSync(`/dev/mapper/${name}`)) await closeVerity(name, environment);
   }
-  if (storage.driver === local.name || storage.driver === watchableBind.name) removeTree(target);
+  if (storage.driver === local.name || storage.driver === watchableBind.name)
+    await removeTree(target, environment);
   const base = Directory.open(syscalls, paths.kata);
   try {
     for (const path of [...missing].reverse()) removeIfEmpty(base, path);
