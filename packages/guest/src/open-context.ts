@@ -12,6 +12,7 @@ import { MemoryWatch } from './resource/memory-watch.js';
 import { SwapDevices } from './resource/swap.js';
 import { askFeatures } from './runtime/commands.js';
 import { Runtime } from './runtime/runtime.js';
+import { RuntimeCommands } from './runtime/runtime-commands.js';
 import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js';
 import { sealDescriptors } from './runtime/seal-descriptors.js';
 import type { Capabilities } from './spec/build-spec.js';
@@ -67,6 +68,7 @@ export function openContext(options: GuestOptions): GuestContext {
       log,
       reaper,
       runtime,
+      commands: new RuntimeCommands(),
       capabilities: () => (asked ??= askCapabilities(runtime, paths, log)),
       ancestors,
       oom: new OomWatch(syscalls),

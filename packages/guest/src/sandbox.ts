@@ -27,6 +27,9 @@ export class Sandbox {
   /** Whose namespaces the others join: the first that was made. Without `container`: it was removed before a restart. */
   #first: { readonly id: string; readonly container?: Container } | undefined;
 
+  /** Resolves when it is made, or is not. */
+  #firstInTheMaking: Promise<void> | undefined;
+
   constructor(context: GuestContext) {
     this.#context = context;
   }
@@ -92,8 +95,34 @@ export class Sandbox {
     if (id !== undefined) this.#first = container === undefined ? { id } : { id, container };
   }
 
+  /**
+   * Makes a container that shares what the sandbox has. Containers are made beside each other, but for the first: the others
+   * join its namespaces, so they wait until it is there, or will not be.
+   */
+  async join(
+    sandboxPidns: boolean,
+    make: (from: Omit<FromSandbox, 'find' | 'signal'>) => Promise<Container>,
+  ): Promise<Container> {
+    while (this.#first === undefined && this.#firstInTheMaking !== undefined) await this.#firstInTheMaking;
+    const made = make(this.#share(sandboxPidns)).then((container) => {
+      this.#joined(container);
+      return container;
+    });
+    if (this.#first !== undefined) return made;
+    const over = made.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#firstInTheMaking = over;
+    try {
+      return await made;
+    } finally {
+      this.#firstInTheMaking = undefined;
+    }
+  }
+
   /** What the next container gets from here. */
-  share(sandboxPidns: boolean): Omit<FromSandbox, 'find'> {
+  #share(sandboxPidns: boolean): Omit<FromSandbox, 'find' | 'signal'> {
     const first = this.#first;
     const alive = first?.container?.first.ended === false ? first.container : undefined;
     if (sandboxPidns && first !== undefined && alive === undefined) {
@@ -114,8 +143,7 @@ export class Sandbox {
     };
   }
 
-  /** Call with each container that was made. */
-  joined(container: Container): void {
+  #joined(container: Container): void {
     if (this.#first !== undefined) return;
     this.#first = { id: container.id, container };
     try {

@@ -34,6 +34,8 @@ export interface FromSandbox {
   readonly hooks: OciHooks | undefined;
   /** Its other containers. */
   readonly find: FindContainer;
+  /** Of the call: aborted when nobody waits for its answer. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -62,7 +64,7 @@ async function build(
   context: GuestContext,
   made: UndoStack,
 ): Promise<Container> {
-  const { paths, runtime, oom, ancestors, log } = context;
+  const { paths, runtime, commands, oom, ancestors, log } = context;
   const attached = attachDevices(devices ?? [], context.devices);
   const bundle = join(paths.kata, id);
   const order = context.records.nextOrder();
@@ -91,13 +93,16 @@ async function build(
   }
   writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
 
-  ancestors.expect(cgroup);
-  made.push('cgroups above the container', () => ancestors.sweep());
+  const expected = ancestors.expect(cgroup);
+  made.push('cgroups above the container', () => ancestors.sweep(expected));
   made.push('what the runtime made', () => remove(runtime, id));
   const first = await launchProcess(
     { containerId: id, execId: id },
     spec.process.terminal ?? false,
-    (stdio) => create(runtime, id, bundle, stdio),
+    (stdio) =>
+      commands.run({ container: id, command: 'create', call: sandbox.signal }, (signal) =>
+        create(runtime, id, bundle, stdio, signal),
+      ),
     context,
   );
   made.push('streams of the first process', () => first.streams.end());
@@ -125,6 +130,7 @@ async function build(
     terminationLog: terminationLogOf(requested),
     noNewPrivileges: spec.process.noNewPrivileges ?? false,
   });
+  ancestors.arrived(expected);
   keepRecord(container, context);
   context.storages.keep(storages, bundle);
   return container;

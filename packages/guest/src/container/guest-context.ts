@@ -5,6 +5,7 @@ import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { Capabilities } from '../spec/build-spec.js';
 import type { MemoryWatch } from '../resource/memory-watch.js';
 import type { SwapDevices } from '../resource/swap.js';
@@ -23,6 +24,7 @@ export interface GuestContext {
   readonly log: GuestLog;
   readonly reaper: Reaper;
   readonly runtime: Runtime;
+  readonly commands: RuntimeCommands;
   /** Asks the runtime the first time. */
   readonly capabilities: () => Promise<Capabilities>;
   readonly ancestors: CgroupAncestors;

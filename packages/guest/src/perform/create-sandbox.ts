@@ -5,6 +5,7 @@ import { GuestError } from '../guest-error.js';
 export function createSandbox(guest: Guest, action: CreateSandbox): Promise<void> {
   const { containers, context, sandbox } = guest;
   return guest.changeWith({
+    scope: 'whole',
     admit: () => {
       if (containers.size > 0) {
         throw new GuestError('precondition', 'there are containers already; the sandbox comes before them');

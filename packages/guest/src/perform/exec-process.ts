@@ -9,8 +9,8 @@ export function execProcess(
   guest: Guest,
   { containerId, execId, process, stdio }: ExecProcess,
 ): Promise<void> {
-  return guest.change(async () => {
-    const { limits, capabilities, runtime } = guest.context;
+  const { limits, capabilities, runtime, commands } = guest.context;
+  const task = async (): Promise<void> => {
     const container = guest.container(containerId);
     container.makeRoom(execId, limits.execsPerContainer);
     // Kata's runtime in Go leaves this out of what it forwards, and a setuid program would be the way around it.
@@ -19,11 +19,15 @@ export function execProcess(
     const started = await launchProcess(
       { containerId, execId },
       process.terminal ?? false,
-      (own) => exec(runtime, containerId, runnable, own),
+      (own) =>
+        commands.run({ container: containerId, execId, command: 'exec', call: guest.signal }, (signal) =>
+          exec(runtime, containerId, runnable, own, signal),
+        ),
       guest.context,
     );
     container.addExec(execId, started);
     if (stdio !== undefined)
       started.streams.passing = passStdio(started.streams, stdio, process.terminal ?? false);
-  });
+  };
+  return guest.change(task, { container: containerId });
 }

@@ -4,6 +4,7 @@ import { UndoStack } from '../container/undo-stack.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../guest-error.js';
 import { ephemeral } from './ephemeral.js';
+import { PlaceLocks } from './place-locks.js';
 import { resizeMemory } from './resize-memory.js';
 import { storageDriver } from './storage-drivers.js';
 import type { StorageContext, StorageEnvironment, StorageOwner } from './storage-driver.js';
@@ -29,6 +30,7 @@ export class StorageTable {
   readonly #environment: StorageEnvironment;
   readonly #records: StorageRecords;
   readonly #entries: Map<string, Entry> = new Map();
+  readonly #locks: PlaceLocks = new PlaceLocks();
 
   constructor(environment: StorageEnvironment, records: StorageRecords) {
     this.#environment = environment;
@@ -38,18 +40,15 @@ export class StorageTable {
   /** The devices that have to be there before these can be added; for what is in place, none. */
   needs(storages: readonly Storage[]): readonly Wanted[] {
     return storages.flatMap((storage) =>
-      this.#entries.has(this.#placeOf(storage.mountPoint))
+      this.#entries.get(this.#placeOf(storage.mountPoint))?.record.ready === true
         ? []
         : (storageDriver(storage.driver).needs?.(storage) ?? []),
     );
   }
 
   /** Puts a storage in place, or fails and leaves nothing. Its release is pushed to `made`. */
-  async add(storage: Storage, owner: StorageOwner, made: UndoStack): Promise<void> {
-    const { mountPoint } = storage;
-    const place = this.#placeOf(mountPoint);
-    const entry = this.#entries.get(place) ?? (await this.#prepare(storage, owner, place));
-    this.#use(mountPoint, entry, made);
+  add(storage: Storage, owner: StorageOwner, made: UndoStack): Promise<void> {
+    return this.#add(storage, owner, made, { nested: false });
   }
 
   /** The container that uses them was made: from now on, those that are to outlive it do. */
@@ -93,7 +92,7 @@ export class StorageTable {
   /** One more user of a storage that is in place, as `add`, for what an earlier agent had made. */
   use(mountPoint: string, made: UndoStack): void {
     const entry = this.#entries.get(this.#placeOf(mountPoint));
-    if (entry !== undefined) this.#use(mountPoint, entry, made);
+    if (entry !== undefined) this.#use(mountPoint, entry, made, { nested: false });
   }
 
   /** Gives memory file systems that are in place other sizes. All are looked up before the first is changed. */
@@ -105,7 +104,7 @@ export class StorageTable {
           `only ${ephemeral.name} storages can be updated, not ${storage.driver}`,
         );
       const place = this.#placeOf(storage.mountPoint);
-      if (!this.#entries.has(place))
+      if (this.#entries.get(place)?.record.ready !== true)
         throw new GuestError('not-found', `there is no storage at ${storage.mountPoint}`);
       return place;
     });
@@ -121,6 +120,21 @@ export class StorageTable {
     }
     this.#save();
     return failures;
+  }
+
+  async #add(
+    storage: Storage,
+    owner: StorageOwner,
+    made: UndoStack,
+    lock: { readonly nested: boolean },
+  ): Promise<void> {
+    const { mountPoint } = storage;
+    const place = this.#placeOf(mountPoint);
+    const add = async (): Promise<void> => {
+      const entry = this.#entries.get(place) ?? (await this.#prepare(storage, owner, place));
+      this.#use(mountPoint, entry, made, lock);
+    };
+    await this.#locks.during(place, add, lock);
   }
 
   async #prepare(storage: Storage, owner: StorageOwner, place: string): Promise<Entry> {
@@ -151,7 +165,7 @@ export class StorageTable {
     const { made } = entry;
     const { owner, place } = entry.record;
     const need = async (other: Storage): Promise<void> => {
-      await this.add(other, owner, made);
+      await this.#add(other, owner, made, { nested: true });
       const needs = [...entry.record.needs, this.#placeOf(other.mountPoint)];
       entry.record = { ...entry.record, needs };
     };
@@ -164,7 +178,7 @@ export class StorageTable {
     const entry: Entry = { record, made, users: 0 };
     for (const needed of record.needs) {
       const other = this.#entries.get(needed);
-      if (other !== undefined) this.#use(needed, other, made);
+      if (other !== undefined) this.#use(needed, other, made, { nested: true });
     }
     made.push(`storage at ${storage.mountPoint}`, () => takeBackStorage(record, this.#environment));
     this.#entries.set(place, entry);
@@ -188,17 +202,20 @@ export class StorageTable {
     }
   }
 
-  #use(mountPoint: string, entry: Entry, made: UndoStack): void {
+  #use(mountPoint: string, entry: Entry, made: UndoStack, lock: { readonly nested: boolean }): void {
     entry.users += 1;
-    made.push(`storage at ${mountPoint}`, () => this.#release(entry));
+    made.push(`storage at ${mountPoint}`, () => this.#release(entry, lock));
   }
 
-  async #release(entry: Entry): Promise<void> {
-    entry.users -= 1;
-    if (entry.users > 0 || entry.record.kept) return;
-    const [failure] = await entry.made.unwind();
-    this.#remove(entry.record.place);
-    if (failure !== undefined) throw failure;
+  #release(entry: Entry, lock: { readonly nested: boolean }): Promise<void> {
+    const release = async (): Promise<void> => {
+      entry.users -= 1;
+      if (entry.users > 0 || entry.record.kept) return;
+      const [failure] = await entry.made.unwind();
+      this.#remove(entry.record.place);
+      if (failure !== undefined) throw failure;
+    };
+    return this.#locks.during(entry.record.place, release, lock);
   }
 
   #put(entry: Entry): void {
