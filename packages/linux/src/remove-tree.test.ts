@@ -50,20 +50,15 @@ function makeDeep(path: string, depth: number): void {
   kernel.close(fd);
 }
 
-/** Counts the turns of the event loop until it is told to stop. */
+/** Counts the turns of the event loop until `stop` is aborted. */
 function countTurns(): { readonly turns: () => number; readonly stop: () => void } {
   let turns = 0;
-  let over = false;
+  const over = new AbortController();
   const count = async (): Promise<void> => {
-    for (; !over; turns += 1) await setImmediate();
+    for (; !over.signal.aborted; turns += 1) await setImmediate();
   };
   void count();
-  return {
-    turns: () => turns,
-    stop: () => {
-      over = true;
-    },
-  };
+  return { turns: () => turns, stop: () => over.abort() };
 }
 
 test('a tree of 20,000 levels, each with a file, goes with few descriptors', async (context) => {
@@ -92,15 +87,11 @@ test('removals at the same time share the turns: no turn has two slices', async 
   const names = Array.from({ length: 8 }, (_, index) => `tree/${index}`);
   for (const name of names) makeDeep(join(base, name), 100);
   const active = new Map<number, Set<string>>();
-  let turn = 0;
-  let over = false;
-  const count = async (): Promise<void> => {
-    for (; !over; turn += 1) await setImmediate();
-  };
-  void count();
+  const counted = countTurns();
   const observing = names.map(async (name) => {
     const syscalls = new RecordingSyscalls({}, kernel);
     syscalls.script('unlinkat', (fd, path, flags) => {
+      const turn = counted.turns();
       active.set(turn, (active.get(turn) ?? new Set()).add(name));
       kernel.unlinkat(fd, path, flags);
     });
@@ -108,7 +99,7 @@ test('removals at the same time share the turns: no turn has two slices', async 
     await own.removeTree(name).finally(() => own.close());
   });
   await Promise.all(observing);
-  over = true;
+  counted.stop();
   // A turn is counted by a callback that may run before or after a slice's: two turns may look like one, not more.
   assert.ok([...active.values()].every((walks) => walks.size <= 2));
   await directory.removeTree('tree');
@@ -135,11 +126,11 @@ test('somebody who moves directories about stops nothing and leads nowhere', asy
   const { base, outside, tree, directory } = place(context);
   for (const name of ['a', 'b', 'c']) makeDeep(join(tree, name), 300);
   let moves = 0;
-  let over = false;
+  const over = new AbortController();
   // There and back, as long as there is a way.
   const [here, there] = [join(tree, 'a/directory/directory'), join(tree, 'b/moved')];
   const move = async (): Promise<void> => {
-    for (; !over; await setImmediate()) {
+    for (; !over.signal.aborted; await setImmediate()) {
       const [from, to] = existsSync(here) ? [here, there] : [there, here];
       if (!existsSync(from) || !existsSync(dirname(to))) continue;
       renameSync(from, to);
@@ -147,9 +138,7 @@ test('somebody who moves directories about stops nothing and leads nowhere', asy
     }
   };
   const moving = move();
-  await directory.removeTree('tree').finally(() => {
-    over = true;
-  });
+  await directory.removeTree('tree').finally(() => over.abort());
   await moving;
   assert.ok(moves > 0);
   assert.deepEqual(readdirSync(base), []);

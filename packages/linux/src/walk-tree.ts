@@ -192,7 +192,7 @@ export class TreeWalk {
       throw SyscallError.named(
         'unlinkat',
         'ENOTEMPTY',
-        `${path}: ${Buffer.from(name)} is filled all the time`,
+        `${path}: ${Buffer.from(name).toString()} is filled all the time`,
       );
     above.left.push(name);
     this.#held += 1;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ChangeQueue, type ChangeScope } from './change-queue.js';
 
 interface Asked {

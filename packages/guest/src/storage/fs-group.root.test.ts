@@ -109,13 +109,13 @@ test('a volume deeper than a path, and one of many files, leave other work its t
   }
   for (let index = 0; index < 10_000; index += 1) writeFileSync(join(path, `${index}`), '', { mode: 0o600 });
   let turns = 0;
-  let over = false;
+  const over = new AbortController();
   const count = async (): Promise<void> => {
-    for (; !over; turns += 1) await setImmediate();
+    for (; !over.signal.aborted; turns += 1) await setImmediate();
   };
   void count();
   await give();
-  over = true;
+  over.abort();
   assert.deepEqual(at('9999'), [group, 0o660]);
   const deepest = lstatSync(`/proc/self/fd/${fd}/.`);
   syscalls.close(fd);

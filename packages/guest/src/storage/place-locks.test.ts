@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { PlaceLocks } from './place-locks.js';
 
 const place = fc.constantFrom('a', 'a/b', 'a/c', 'a/b/d', 'ab', 'e');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { loadSyscalls } from '@kata-agent/linux';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { UndoStack } from '../container/undo-stack.js';
 import { DeviceWatch } from '../device/device-watch.js';
 import { SystemTools } from '../tool/tools.js';
