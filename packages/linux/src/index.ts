@@ -19,6 +19,7 @@ export {
   parseMountOptions,
 } from './mount-options.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
+export { detachMount } from './detach-mount.js';
 export type { TreeVisitor } from './walk-tree.js';
 export { Directory, type MakeOptions } from './directory.js';
 export { type ForeignPlace, graftMount } from './graft-mount.js';

@@ -1,16 +1,9 @@
 import { statSync } from 'node:fs';
-import {
-  Directory,
-  hasCode,
-  type MountCall,
-  type MountRequest,
-  mountCalls,
-  Open,
-  Unmount,
-} from '@kata-agent/linux';
+import { Directory, hasCode, type MountCall, type MountRequest, mountCalls, Open } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import { unknownMountOption } from '../spec/mounts.js';
 import type { StorageContext } from './storage-driver.js';
+import { unmount } from './unmount.js';
 
 export interface MountSource {
   readonly source: string;
@@ -103,8 +96,8 @@ function makeParents(context: StorageContext, place: string): void {
   });
 }
 
-function removeIfEmpty(context: StorageContext, path: string): void {
-  inBase(context, (fresh) => {
+function removeIfEmpty(context: StorageContext, path: string): Promise<void> {
+  return inBase(context, (fresh) => {
     try {
       fresh.removeDirectory(path);
     } catch (error) {
@@ -114,16 +107,14 @@ function removeIfEmpty(context: StorageContext, path: string): void {
   });
 }
 
-/** By descriptor, since a link could have been put in the way; detached, since the descriptor itself is a user. */
-function unmountPlace(context: StorageContext): void {
+/** By descriptor, since a link could have been put in the way. */
+function unmountPlace(context: StorageContext): Promise<void> {
   const { syscalls, place } = context;
-  inBase(context, (fresh) => {
+  return inBase(context, async (fresh) => {
     const [parent, name] = parentAndName(place);
     const directory = parent === '' ? undefined : fresh.directory(parent);
     try {
-      syscalls.umount2(`${(directory ?? fresh).path}/${name}`, Unmount.Detach | Unmount.NoFollow);
-    } catch (error) {
-      if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
+      await unmount(`${(directory ?? fresh).path}/${name}`, syscalls);
     } finally {
       directory?.close();
     }
@@ -136,10 +127,13 @@ function parentAndName(place: string): readonly [parent: string, name: string] {
 }
 
 /** Long after it was prepared, a storage is taken back through a directory that is opened anew. */
-function inBase(context: StorageContext, deed: (base: Directory) => void): void {
+async function inBase(
+  context: StorageContext,
+  deed: (base: Directory) => void | Promise<void>,
+): Promise<void> {
   const base = Directory.open(context.syscalls, context.paths.kata);
   try {
-    deed(base);
+    await deed(base);
   } finally {
     base.close();
   }
