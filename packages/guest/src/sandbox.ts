@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CreateSandbox } from './actions.js';
 import type { Container } from './container/container.js';
@@ -104,9 +104,9 @@ export class Sandbox {
     make: (from: Omit<FromSandbox, 'find' | 'signal'>) => Promise<Container>,
   ): Promise<Container> {
     while (this.#first === undefined && this.#firstInTheMaking !== undefined) await this.#firstInTheMaking;
-    const made = make(this.#share(sandboxPidns)).then((container) => {
-      this.#joined(container);
-      return container;
+    const held: number[] = [];
+    const made = this.#make(sandboxPidns, held, make).finally(() => {
+      for (const fd of held) closeSync(fd);
     });
     if (this.#first !== undefined) return made;
     const over = made.then(
@@ -121,8 +121,21 @@ export class Sandbox {
     }
   }
 
-  /** What the next container gets from here. */
-  #share(sandboxPidns: boolean): Omit<FromSandbox, 'find' | 'signal'> {
+  async #make(
+    sandboxPidns: boolean,
+    held: number[],
+    make: (from: Omit<FromSandbox, 'find' | 'signal'>) => Promise<Container>,
+  ): Promise<Container> {
+    const container = await make(this.#share(sandboxPidns, held));
+    this.#joined(container);
+    return container;
+  }
+
+  /**
+   * What the next container gets from here. Its namespaces are held open: the process that has them may end before the
+   * runtime joins them, and its pid be that of any other.
+   */
+  #share(sandboxPidns: boolean, held: number[]): Omit<FromSandbox, 'find' | 'signal'> {
     const first = this.#first;
     const alive = first?.container?.first.ended === false ? first.container : undefined;
     if (sandboxPidns && first !== undefined && alive === undefined) {
@@ -131,10 +144,13 @@ export class Sandbox {
         `the pid namespace cannot be shared: container ${first.id}, which holds it, has ended`,
       );
     }
-    const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined =>
-      alive?.namespaces.has(type) === true
-        ? join(this.#context.paths.proc, `${alive.first.pid}/ns/${type}`)
-        : undefined;
+    const { proc } = this.#context.paths;
+    const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined => {
+      if (alive?.namespaces.has(type) !== true) return undefined;
+      const fd = openSync(join(proc, `${alive.first.pid}/ns/${type}`), 'r');
+      held.push(fd);
+      return join(proc, `${process.pid}/fd/${fd}`);
+    };
     return {
       hostname: this.#hostname,
       resolvConf: this.#resolvConf,
