@@ -1,4 +1,4 @@
-// `npm run bench [-- --quick] [--format json] [--only calls|decision|rules|startup|container|hostile|boot]`
+// `npm run bench [-- --quick] [--format json] [--only calls|decision|rules|startup|container|hostile|waits|boot]`
 // `npm run bench -- --profile`: where our server's time goes, instead of how much it is
 import { parseArgs } from 'node:util';
 
@@ -13,6 +13,7 @@ import { renderRows } from './render.js';
 import { meets, ratio, type Row } from './row.js';
 import { measureRules } from './rules.js';
 import { measureStartup } from './startup.js';
+import { measureWaits } from './waits.js';
 
 const { values } = parseArgs({
   options: {
@@ -32,6 +33,7 @@ const parts: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
   startup: () => measureStartup(quick),
   container: () => measureContainers(go, quick),
   hostile: () => measureHostilePeers(quick),
+  waits: () => measureWaits(quick),
   boot: () => measureBoot(quick),
 };
 if (only !== undefined && parts[only] === undefined) {

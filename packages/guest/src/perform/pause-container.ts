@@ -3,8 +3,8 @@ import { GuestError } from '../guest-error.js';
 import { pause } from '../runtime/commands.js';
 
 export function pauseContainer(guest: Guest, id: string): Promise<void> {
-  const { runtime, commands } = guest.context;
   const task = async (): Promise<void> => {
+    const { runtime, commands } = guest.context;
     const container = guest.container(id);
     if (container.state !== 'started' || container.first.ended) {
       throw new GuestError('precondition', `container ${id} does not run, so it cannot be paused`);

@@ -3,8 +3,8 @@ import { GuestError } from '../guest-error.js';
 import { resume } from '../runtime/commands.js';
 
 export function resumeContainer(guest: Guest, id: string): Promise<void> {
-  const { runtime, commands } = guest.context;
   const task = async (): Promise<void> => {
+    const { runtime, commands } = guest.context;
     const container = guest.container(id);
     if (container.state !== 'paused') throw new GuestError('precondition', `container ${id} is not paused`);
     await commands.run({ container: id, command: 'resume', call: guest.signal }, (signal) =>

@@ -3,8 +3,8 @@ import { GuestError } from '../guest-error.js';
 import { start } from '../runtime/commands.js';
 
 export function startContainer(guest: Guest, id: string): Promise<void> {
-  const { runtime, commands } = guest.context;
   const task = async (): Promise<void> => {
+    const { runtime, commands } = guest.context;
     const container = guest.container(id);
     if (container.state !== 'created')
       throw new GuestError('precondition', `container ${id} was started before`);
