@@ -56,6 +56,11 @@ const bundle = (call: string, more: string): Place => ({
   call,
   matching: `/run/kata-containers/${victim}${more}`,
 });
+/** By descriptor and name; 512: a directory. */
+const unlinked = (name: string, flags: string): Place => ({
+  call: 'unlinkat',
+  matching: `^\\d+ ${name} ${flags}`,
+});
 const freezer: Place = { call: 'writeFileSync', matching: '/freezer.state FROZEN' };
 const rootUnmount: Place = { call: 'umount2', matching: '/rootfs' };
 
@@ -105,7 +110,8 @@ const table: Readonly<Record<Step, readonly Row[]>> = {
     ['gone', 'the runtime is deleting it', during(runtime('delete'))],
     ['gone', 'the runtime has deleted it', after(runtime('delete'))],
     ['gone', 'its root is unmounted', after(rootUnmount)],
-    ['gone', 'its bundle is removed', after(bundle('rmSync', ' '))],
+    ['gone', 'its bundle is half removed', after(unlinked('config.json', ''))],
+    ['gone', 'its bundle is removed', after(unlinked(victim, '512'))],
   ],
   destroy: [['gone', 'the end of the sandbox is written down', after(sandbox(4))]],
 };

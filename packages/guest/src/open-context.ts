@@ -17,6 +17,7 @@ import { PodSources } from './source/pod-sources.js';
 import { askFeatures } from './runtime/commands.js';
 import { bundles } from './container/bundle.js';
 import { Runtime } from './runtime/runtime.js';
+import { RuntimeCommands } from './runtime/runtime-commands.js';
 import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js';
 import { sealDescriptors } from './runtime/seal-descriptors.js';
 import type { Capabilities } from './spec/build-spec.js';
@@ -78,6 +79,7 @@ export function openContext(options: GuestOptions): GuestContext {
       log,
       reaper,
       runtime,
+      commands: new RuntimeCommands(),
       capabilities: () => (asked ??= askCapabilities(runtime, paths, log)),
       ancestors,
       cgroups: new CgroupNames(agentCgroups(paths.proc)),

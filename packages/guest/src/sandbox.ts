@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CreateSandbox } from './actions.js';
 import type { Container } from './container/container.js';
@@ -27,6 +27,9 @@ export class Sandbox {
   /** Whose namespaces the others join: the first that was made. Without `container`: it was removed before a restart. */
   #first: { readonly id: string; readonly container?: Container } | undefined;
 
+  /** Resolves when it is made, or is not. */
+  #firstInTheMaking: Promise<void> | undefined;
+
   constructor(context: GuestContext) {
     this.#context = context;
   }
@@ -49,7 +52,7 @@ export class Sandbox {
     try {
       this.#storages = action.storages.map(({ mountPoint }) => mountPoint);
       this.#save('making');
-      this.#clear('shared');
+      await this.#clear('shared');
       await loadKernelModules(action.kernelModules ?? []);
       for (const storage of action.storages) {
         await this.#context.storages.add(storage, { kind: 'sandbox' }, this.#made);
@@ -61,7 +64,7 @@ export class Sandbox {
       this.#created = true;
     } catch (error) {
       await this.#unwind();
-      this.#clear('shared');
+      await this.#clear('shared');
       this.#forget();
       throw error;
     }
@@ -71,10 +74,10 @@ export class Sandbox {
    * Goes on with what an earlier agent had made, once its storages and containers are there again. A sandbox that it was
    * still making, or already destroying, is none.
    */
-  restore(record: SandboxRecord | undefined, containers: readonly Container[]): void {
+  async restore(record: SandboxRecord | undefined, containers: readonly Container[]): Promise<void> {
     const [oldest] = containers;
     if (record?.phase !== 'made') {
-      if (record !== undefined) this.#clear(record.phase === 'making' ? 'shared' : undefined);
+      if (record !== undefined) await this.#clear(record.phase === 'making' ? 'shared' : undefined);
       this.#forget();
       if (oldest !== undefined) this.#first = { id: oldest.id, container: oldest };
       return;
@@ -92,8 +95,47 @@ export class Sandbox {
     if (id !== undefined) this.#first = container === undefined ? { id } : { id, container };
   }
 
-  /** What the next container gets from here. */
-  share(sandboxPidns: boolean): Omit<FromSandbox, 'find' | 'others'> {
+  /**
+   * Makes a container that shares what the sandbox has. Containers are made beside each other, but for the first: the others
+   * join its namespaces, so they wait until it is there, or will not be.
+   */
+  async join(
+    sandboxPidns: boolean,
+    make: (from: Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'>) => Promise<Container>,
+  ): Promise<Container> {
+    while (this.#first === undefined && this.#firstInTheMaking !== undefined) await this.#firstInTheMaking;
+    const held: number[] = [];
+    const made = this.#make(sandboxPidns, held, make).finally(() => {
+      for (const fd of held) closeSync(fd);
+    });
+    if (this.#first !== undefined) return made;
+    const over = made.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#firstInTheMaking = over;
+    try {
+      return await made;
+    } finally {
+      this.#firstInTheMaking = undefined;
+    }
+  }
+
+  async #make(
+    sandboxPidns: boolean,
+    held: number[],
+    make: (from: Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'>) => Promise<Container>,
+  ): Promise<Container> {
+    const container = await make(this.#share(sandboxPidns, held));
+    this.#joined(container);
+    return container;
+  }
+
+  /**
+   * What the next container gets from here. Its namespaces are held open: the process that has them may end before the
+   * runtime joins them, and its pid be that of any other.
+   */
+  #share(sandboxPidns: boolean, held: number[]): Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'> {
     const first = this.#first;
     const alive = first?.container?.first.ended === false ? first.container : undefined;
     if (sandboxPidns && first !== undefined && alive === undefined) {
@@ -102,10 +144,13 @@ export class Sandbox {
         `the pid namespace cannot be shared: container ${first.id}, which holds it, has ended`,
       );
     }
-    const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined =>
-      alive?.namespaces.has(type) === true
-        ? join(this.#context.paths.proc, `${alive.first.pid}/ns/${type}`)
-        : undefined;
+    const { proc } = this.#context.paths;
+    const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined => {
+      if (alive?.namespaces.has(type) !== true) return undefined;
+      const fd = openSync(join(proc, `${alive.first.pid}/ns/${type}`), 'r');
+      held.push(fd);
+      return join(proc, `${process.pid}/fd/${fd}`);
+    };
     return {
       hostname: this.#hostname,
       resolvConf: this.#resolvConf,
@@ -114,8 +159,7 @@ export class Sandbox {
     };
   }
 
-  /** Call with each container that was made. */
-  joined(container: Container): void {
+  #joined(container: Container): void {
     if (this.#first !== undefined) return;
     this.#first = { id: container.id, container };
     try {
@@ -134,7 +178,7 @@ export class Sandbox {
   /** Its containers are gone; now what they shared goes. */
   async destroy(): Promise<void> {
     const failures = await this.#unwind();
-    this.#clear();
+    await this.#clear();
     this.#forget();
     const [first] = failures;
     if (first !== undefined)
@@ -193,13 +237,13 @@ export class Sandbox {
    * A new sandbox finds Kata's directory empty, but for what CopyFile may have brought to `shared` before; a destroyed
    * one leaves it empty. What is mounted by others, as a shared file system, is not ours to remove.
    */
-  #clear(keep?: string): void {
+  async #clear(keep?: string): Promise<void> {
     const { paths, log } = this.#context;
     mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
     for (const name of readdirSync(paths.kata)) {
       if (name === keep) continue;
       try {
-        removeTree(join(paths.kata, name));
+        await removeTree(join(paths.kata, name), this.#context);
       } catch (error) {
         log('warn', String(error));
       }

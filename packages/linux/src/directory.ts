@@ -2,10 +2,11 @@ import { Buffer } from 'node:buffer';
 import { chmodSync, fstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { At, Open, Resolve } from './constants.js';
 import { Descriptor } from './descriptor.js';
-import { removeTree } from './remove-tree.js';
+import { type RemoveOptions, removeTree } from './remove-tree.js';
 import { asUnsafePath, pathComponents, UnsafePathError } from './safe-path.js';
 import { hasCode, SyscallError } from './syscall-error.js';
 import type { PathName, Syscalls } from './syscalls.js';
+import { type TreeVisitor, TreeWalk } from './walk-tree.js';
 
 export interface MakeOptions {
   /** Permission bits of each directory that is made, exactly: the umask takes none away. */
@@ -166,9 +167,10 @@ export class Directory {
 
   /**
    * Removes what is there and all below it; nothing when nothing is. Links are removed, not followed. Throws EBUSY at
-   * something mounted there or below, and touches nothing in that mount.
+   * something mounted there or below, and touches nothing in that mount; ETIMEDOUT when it takes too long. Other work has
+   * its turn meanwhile.
    */
-  async removeTree(path: string): Promise<void> {
+  async removeTree(path: string, options?: RemoveOptions): Promise<void> {
     const names = [...pathComponents(path)];
     const name = names.pop() ?? '';
     let parent: Descriptor;
@@ -181,7 +183,12 @@ export class Directory {
       if (hasCode(error, 'ENOENT')) return;
       throw error;
     }
-    await removeTree(this.#syscalls, path, parent, name);
+    await removeTree(this.#syscalls, path, parent, name, options);
+  }
+
+  /** Shows a visitor all that is below, but for what is mounted there. Other work has its turn meanwhile. */
+  walk(path: string, visitor: TreeVisitor): Promise<void> {
+    return TreeWalk.run(this.#syscalls, this.#descriptor.duplicate(), visitor, { path, consumes: false });
   }
 
   #makeOne(path: string, name: string, { mode, owner }: MakeOptions): Directory {

@@ -21,6 +21,8 @@ export {
 } from './mount-options.js';
 export { MountTree } from './mount-tree.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
+export { detachMount } from './detach-mount.js';
+export type { TreeVisitor } from './walk-tree.js';
 export { Directory, type MakeOptions } from './directory.js';
 export { type ForeignPlace, graftMount } from './graft-mount.js';
 export { pathComponents, UnsafePathError } from './safe-path.js';

@@ -51,8 +51,8 @@ export const statuses: readonly StatusRow[] = [
   },
   {
     status: 'DEADLINE_EXCEEDED, CANCELED',
-    when: 'The caller’s time ran out, or the caller went away.',
-    clients: 'It is their own doing.',
+    when: 'The caller’s time ran out, or the caller went away. Or the OCI runtime did not carry out a call for a container within 10 seconds (an exec) or 30 (others), since the container keeps it waiting: the text says `did not end within`.',
+    clients: 'Both runtimes fail the step.',
   },
   {
     status: 'INTERNAL',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import type { GuestPaths } from '../guest-options.js';
-import { removeTree } from '../storage/remove-tree.js';
+import { type RemovalContext, removeTree } from '../storage/remove-tree.js';
 import type { UndoStack } from './undo-stack.js';
 
 /** Below the state directory. */
@@ -17,7 +17,7 @@ export function bundleOf(id: string, { state }: Pick<GuestPaths, 'state'>): stri
   return join(state, bundles, id);
 }
 
-export function makeBundle(bundle: string, made: UndoStack): void {
+export function makeBundle(bundle: string, made: UndoStack, context: RemovalContext): void {
   try {
     mkdirSync(bundle, { mode: 0o700 });
   } catch (error) {
@@ -26,5 +26,5 @@ export function makeBundle(bundle: string, made: UndoStack): void {
       cause: error,
     });
   }
-  made.push(`bundle ${bundle}`, () => removeTree(bundle));
+  made.push(`bundle ${bundle}`, () => removeTree(bundle, context));
 }

@@ -37,7 +37,12 @@ export interface FromSandbox {
   readonly hooks: OciHooks | undefined;
   /** Its other containers. */
   readonly find: FindContainer;
-  readonly others: readonly PlaceOwner[];
+  /** Its other containers, those that are being made included, with what they have opened by now. */
+  readonly others: () => readonly PlaceOwner[];
+  /** Gets the clean path of each source that is opened. */
+  readonly opened: string[];
+  /** Of the call: aborted when nobody waits for its answer. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -66,16 +71,17 @@ async function build(
   context: GuestContext,
   made: UndoStack,
 ): Promise<Container> {
-  const { paths, access, runtime, oom, ancestors, log, podSources, syscalls } = context;
+  const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls } = context;
   const attached = attachDevices(devices ?? [], context.devices);
   const bundle = bundleOf(id, paths);
   const order = context.records.nextOrder();
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);
   made.push('record', () => context.records.removeContainer(id));
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
-  makeBundle(bundle, made);
-  const owner = { kind: 'container', id, bundle, others: sandbox.others.map((each) => each.id) } as const;
+  makeBundle(bundle, made, context);
+  const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made);
+  const { opened } = sandbox;
   const directory = join(bundle, 'mounts');
   const sources = new ContainerSources({
     container: id,
@@ -85,11 +91,13 @@ async function build(
     syscalls,
     podSources,
     made,
+    opened,
   });
+
   const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
   const bound = bindLocalVolumes(requested, storages);
   const mounts = bound.mounts?.map((mount) => sources.stage(mount));
-  refuseOthersPlaces({ id, sources: sources.opened }, sandbox.others, context.storages.podPlaces());
+  refuseOthersPlaces({ id, sources: opened }, sandbox.others(), context.storages.podPlaces());
   const { spec, networkSysctls, cgroup } = buildSpec(
     withHooks({ ...bound, ...(mounts === undefined ? {} : { mounts }) }, sandbox),
     {
@@ -113,13 +121,16 @@ async function build(
   writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
 
   made.push('name of the cgroup', context.cgroups.take(cgroup));
-  ancestors.expect(cgroup);
-  made.push('cgroups above the container', () => ancestors.sweep());
+  const expected = ancestors.expect(cgroup);
+  made.push('cgroups above the container', () => ancestors.sweep(expected));
   made.push('what the runtime made', () => remove(runtime, id));
   const first = await launchProcess(
     { containerId: id, execId: id },
     spec.process.terminal ?? false,
-    (stdio) => create(runtime, id, bundle, stdio),
+    (stdio) =>
+      commands.run({ container: id, command: 'create', call: sandbox.signal }, (signal) =>
+        create(runtime, id, bundle, stdio, signal),
+      ),
     context,
   );
   made.push('streams of the first process', () => first.streams.end());
@@ -141,7 +152,7 @@ async function build(
     id,
     order,
     storages: mountPoints,
-    sources: sources.opened,
+    sources: opened,
     first,
     cgroup: cgroups,
     namespaces: new Set(own.map(({ type }) => type)),
@@ -152,6 +163,7 @@ async function build(
     noNewPrivileges: spec.process.noNewPrivileges ?? false,
     pinned,
   });
+  ancestors.arrived(expected);
   keepRecord(container, context);
   context.storages.keep(storages, bundle);
   sysctls.keep();

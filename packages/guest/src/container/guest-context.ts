@@ -7,6 +7,7 @@ import type { DeviceWatch } from '../device/device-watch.js';
 import type { GuestAccess } from '../guest-access.js';
 import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy, SandboxClaim } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { Capabilities } from '../spec/build-spec.js';
 import type { MemoryWatch } from '../resource/memory-watch.js';
 import type { SwapDevices } from '../resource/swap.js';
@@ -29,6 +30,7 @@ export interface GuestContext {
   readonly log: GuestLog;
   readonly reaper: Reaper;
   readonly runtime: Runtime;
+  readonly commands: RuntimeCommands;
   /** Asks the runtime the first time. */
   readonly capabilities: () => Promise<Capabilities>;
   readonly ancestors: CgroupAncestors;

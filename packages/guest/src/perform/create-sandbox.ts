@@ -6,6 +6,7 @@ import { checkKernelModules } from '../kernel-modules.js';
 export function createSandbox(guest: Guest, action: CreateSandbox): Promise<void> {
   const { containers, context, sandbox } = guest;
   return guest.changeWith({
+    scope: 'whole',
     admit: () => {
       if (containers.size > 0) {
         throw new GuestError('precondition', 'there are containers already; the sandbox comes before them');

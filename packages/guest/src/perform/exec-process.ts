@@ -10,8 +10,8 @@ export function execProcess(
   guest: Guest,
   { containerId, execId, process, stdio }: ExecProcess,
 ): Promise<void> {
-  return guest.change(async () => {
-    const { limits, capabilities, runtime } = guest.context;
+  const { limits, capabilities, runtime, commands } = guest.context;
+  const task = async (): Promise<void> => {
     const container = guest.container(containerId);
     container.makeRoom(execId, limits.execsPerContainer);
     // Kata's runtime in Go leaves this out of what it forwards, and a setuid program would be the way around it.
@@ -24,7 +24,10 @@ export function execProcess(
     const started = await launchProcess(
       { containerId, execId },
       process.terminal ?? false,
-      (own) => exec(runtime, containerId, runnable, own),
+      (own) =>
+        commands.run({ container: containerId, execId, command: 'exec', call: guest.signal }, (signal) =>
+          exec(runtime, containerId, runnable, own, signal),
+        ),
       guest.context,
     );
     try {
@@ -40,5 +43,6 @@ export function execProcess(
     container.addExec(execId, started);
     if (stdio !== undefined)
       started.streams.passing = passStdio(started.streams, stdio, process.terminal ?? false);
-  });
+  };
+  return guest.change(task, { container: containerId });
 }

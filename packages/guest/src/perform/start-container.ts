@@ -3,11 +3,15 @@ import { GuestError } from '../guest-error.js';
 import { start } from '../runtime/commands.js';
 
 export function startContainer(guest: Guest, id: string): Promise<void> {
-  return guest.change(async () => {
+  const task = async (): Promise<void> => {
+    const { runtime, commands } = guest.context;
     const container = guest.container(id);
     if (container.state !== 'created')
       throw new GuestError('precondition', `container ${id} was started before`);
-    await start(guest.context.runtime, id);
+    await commands.run({ container: id, command: 'start', call: guest.signal }, (signal) =>
+      start(runtime, id, signal),
+    );
     container.state = 'started';
-  });
+  };
+  return guest.change(task, { container: id });
 }

@@ -62,7 +62,7 @@ function pushSteps({ id, first, storages, cgroup, pinned, made }: Container, con
   made.push('record', () => records.removeContainer(id));
   made.push(`bundle ${bundle}`, () => {
     unmountTree(syscalls, bundle);
-    removeTree(bundle);
+    return removeTree(bundle, context);
   });
   for (const mountPoint of storages) context.storages.use(mountPoint, made);
   made.push('name of the cgroup', context.cgroups.take(cgroupNameOf(cgroup, paths.cgroup)));

@@ -6,6 +6,7 @@ import type { GuestContext } from '../container/guest-context.js';
 import type { Guest } from '../guest.js';
 import { list } from '../runtime/commands.js';
 import type { ContainerRecord, FinishedContainer } from '../state/container-record.js';
+import { isSetAside, removeLater } from '../storage/remove-tree.js';
 import { awaitEarlierRuntimes } from './earlier-runtimes.js';
 import { killStrays } from './kill-strays.js';
 import { recoverContainer } from './recover-container.js';
@@ -41,7 +42,7 @@ export async function recover(guest: Guest): Promise<void> {
   const ofSandbox = sandbox?.phase === 'made' ? sandbox.storages : [];
   const used = [...ofSandbox, ...living.flatMap((record) => record.storages)];
   await storages.restore(storagesLeft, used);
-  for (const id of lost) clearContainer(id, context);
+  for (const id of lost) await clearContainer(id, context);
   for (const record of living) {
     const { id } = record;
     try {
@@ -56,13 +57,14 @@ export async function recover(guest: Guest): Promise<void> {
         },
       );
       await endContainer(id, record, context);
-      clearContainer(id, context);
+      await clearContainer(id, context);
     }
   }
   const containers = [...guest.containers.values()];
-  guest.sandbox.restore(sandbox, containers);
+  await guest.sandbox.restore(sandbox, containers);
   killStrays(containers, context);
   clearOutput(containers, paths.state);
+  for (const name of readdirSync(paths.kata).filter(isSetAside)) removeLater(join(paths.kata, name), context);
   context.ancestors.sweep();
 }
 

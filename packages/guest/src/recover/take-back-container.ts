@@ -23,12 +23,13 @@ export async function endContainer(
 }
 
 /** Takes back its bundle and its record, once its storages are. */
-export function clearContainer(id: string, { paths, records, syscalls, log }: GuestContext): void {
+export async function clearContainer(id: string, context: GuestContext): Promise<void> {
+  const { paths, records, syscalls, log } = context;
   const bundle = bundleOf(id, paths);
   try {
     if (existsSync(bundle)) {
       unmountTree(syscalls, bundle);
-      removeTree(bundle);
+      await removeTree(bundle, context);
     }
     records.removeContainer(id);
   } catch (error) {

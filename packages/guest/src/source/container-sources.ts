@@ -14,29 +14,25 @@ interface Parts extends SourceRules {
   readonly syscalls: Syscalls;
   readonly podSources: PodSources;
   readonly made: UndoStack;
+  /** Gets the clean path of each source that is opened. */
+  readonly opened: string[];
 }
 
 /** The sources of one container that is being made: each is opened once, and a copy of it is what the runtime mounts. */
 export class ContainerSources {
   readonly #parts: Parts;
   readonly #staged: StagedMounts;
-  readonly #opened: string[] = [];
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#staged = new StagedMounts(parts.directory, parts.syscalls, parts.made);
   }
 
-  /** Clean paths of all that was opened so far. */
-  get opened(): readonly string[] {
-    return this.#opened;
-  }
-
   /** The caller closes the descriptor. */
   open(path: string, named: string): OpenSource {
-    const { container, syscalls } = this.#parts;
+    const { container, syscalls, opened } = this.#parts;
     const source = openSource({ path, named, container }, this.#parts, syscalls);
-    this.#opened.push(source.path);
+    opened.push(source.path);
     return source;
   }
 

@@ -9,12 +9,12 @@ import {
   MountTree,
   Open,
   parseMountOptions,
-  Unmount,
 } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import type { OpenSource } from '../source/open-source.js';
 import { unknownMountOption } from './known-options.js';
 import type { StorageContext } from './storage-driver.js';
+import { unmount } from './unmount.js';
 
 export interface MountSource {
   readonly source: string;
@@ -150,8 +150,8 @@ function makeParents(context: StorageContext, place: string): void {
   });
 }
 
-function removeIfEmpty(context: StorageContext, path: string): void {
-  inBase(context, (fresh) => {
+function removeIfEmpty(context: StorageContext, path: string): Promise<void> {
+  return inBase(context, (fresh) => {
     try {
       fresh.removeDirectory(path);
     } catch (error) {
@@ -161,16 +161,14 @@ function removeIfEmpty(context: StorageContext, path: string): void {
   });
 }
 
-/** By descriptor, since a link could have been put in the way; detached, since the descriptor itself is a user. */
-export function unmountPlace(context: Pick<StorageContext, 'syscalls' | 'paths' | 'place'>): void {
+/** By descriptor, since a link could have been put in the way. */
+export function unmountPlace(context: Pick<StorageContext, 'syscalls' | 'paths' | 'place'>): Promise<void> {
   const { syscalls, place } = context;
-  inBase(context, (fresh) => {
+  return inBase(context, async (fresh) => {
     const [parent, name] = parentAndName(place);
     const directory = parent === '' ? undefined : fresh.directory(parent);
     try {
-      syscalls.umount2(`${(directory ?? fresh).path}/${name}`, Unmount.Detach | Unmount.NoFollow);
-    } catch (error) {
-      if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
+      await unmount(`${(directory ?? fresh).path}/${name}`, syscalls);
     } finally {
       directory?.close();
     }
@@ -183,10 +181,13 @@ function parentAndName(place: string): readonly [parent: string, name: string] {
 }
 
 /** Long after it was prepared, a storage is taken back through a directory that is opened anew. */
-function inBase(context: Pick<StorageContext, 'syscalls' | 'paths'>, deed: (base: Directory) => void): void {
+async function inBase(
+  context: Pick<StorageContext, 'syscalls' | 'paths'>,
+  deed: (base: Directory) => void | Promise<void>,
+): Promise<void> {
   const base = Directory.open(context.syscalls, context.paths.kata);
   try {
-    deed(base);
+    await deed(base);
   } finally {
     base.close();
   }

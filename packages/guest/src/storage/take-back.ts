@@ -16,7 +16,7 @@ export async function takeBackStorage(record: StorageRecord, environment: Storag
   const { syscalls, paths } = environment;
   const target = join(paths.kata, place);
   // Stacked mounts, if a release was begun or the same place was mounted twice: each goes with its own record.
-  if (mounts().some((mount) => mount.target === target)) unmountPlace({ syscalls, paths, place });
+  if (mounts().some((mount) => mount.target === target)) await unmountPlace({ syscalls, paths, place });
   const verity = verityOf(storage.options);
   if (verity !== undefined) {
     const name = verityName(verity, place);
