@@ -11,7 +11,7 @@ import { CannotApply } from './cannot-apply.js';
 import { Doors } from './doors/doors.js';
 import { Ending, Stopped } from './ending.js';
 import { guestOptions } from './guest-options.js';
-import { harden } from './init/harden.js';
+import { harden, ownsKernel } from './init/harden.js';
 import { ModuleLock } from './init/module-lock.js';
 import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './kept-policies.js';
@@ -68,7 +68,7 @@ export async function startAgent(
   if (process.getuid?.() === 0) await separateFromGuest(state, configuration, { syscalls, log });
   const boot = bootId();
   const measured = await measureConfiguration(configuration, { bootId: boot, log });
-  const hardens = configuration.settings.harden ?? isFirstProcess;
+  const hardens = configuration.settings.harden ?? ownsKernel();
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
   onStop((reason) => ending.ask(reason));

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { harden } from './harden.js';
+import { harden, ownsKernel } from './harden.js';
 import { hardenedSysctls } from './hardened-sysctls.js';
 import { hardeningPage } from './hardening-page.js';
 import { ModuleLock } from './module-lock.js';
@@ -57,6 +58,25 @@ describe('the kernel of a guest', () => {
     assert.ok(!held.includes('kernel.sysrq'));
     assert.match(lines[0] ?? '', /warn: a sysctl stays as it is .*"sysctl":"kernel\.sysrq"/);
     assert.match(lines.at(-1) ?? '', /"missing":"kernel\.yama\.ptrace_scope"/);
+  });
+
+  it('is left alone by PID 1 of a container, whose kernel is another machine’s', () => {
+    assert.equal(ownsKernel(2), false);
+    assert.equal(ownsKernel(1, '/proc/self/ns/net'), false);
+    const program = `import(${JSON.stringify(import.meta.resolve('./harden.js'))}).then((m) => console.log(process.pid, m.ownsKernel()))`;
+    const args = [
+      '--user',
+      '--map-root-user',
+      '--pid',
+      '--fork',
+      '--mount-proc',
+      process.execPath,
+      '-e',
+      program,
+    ];
+    const { status, stdout } = spawnSync('unshare', args, { encoding: 'utf8' });
+    // Not everybody may make namespaces.
+    if (status === 0) assert.equal(stdout.trim(), '1 false');
   });
 
   it('is told of on a page, each sysctl with its reason', () => {

@@ -1,8 +1,19 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import type { Log } from '../log.js';
 import { type HardenedSysctl, hardenedSysctls } from './hardened-sysctls.js';
+
+/** The number that the kernel gives its first PID namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h). */
+const firstPidNamespace = 0xeffffffc;
+
+/**
+ * Reports whether the kernel started this process first, so that the kernel is this guest's. PID 1 of a container is not
+ * that: the sysctls there are of the machine that it runs on.
+ */
+export function ownsKernel(pid: number = process.pid, namespace: string = '/proc/self/ns/pid'): boolean {
+  return pid === 1 && statSync(namespace).ino === firstPidNamespace;
+}
 
 /**
  * Gives the guest's kernel the values of the table; returns the names of those that it has then. A kernel without one of

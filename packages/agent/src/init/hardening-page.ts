@@ -14,7 +14,7 @@ export function hardeningPage(): string {
   return `<!-- Generated from packages/agent/src/init by npm run generate. -->
 # Hardening
 
-What the agent does to a guest's kernel before it listens. It does so as PID 1, and under another init with
+What the agent does to a guest's kernel before it listens. It does so as PID 1 of a machine, and under another init with
 \`harden = true\` in \`[agent]\`; \`harden = false\` leaves all as it is. The first record of the audit log names what holds.
 
 ## Sysctls
