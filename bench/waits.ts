@@ -1,17 +1,19 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { AgentService, type StorageSchema } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { type Client, connect, createClient } from '@kata-agent/ttrpc';
 
-import { configurationText, ownPlace } from './agent-program.js';
+import { configurationText } from './agent-program.js';
+import { tracked } from './children.js';
 import { makeRootfs } from './container.js';
 import type { Row } from './row.js';
 
@@ -28,15 +30,16 @@ interface Bench {
 /** What is measured: who prepares it returns what is waited for. */
 interface Case {
   readonly what: string;
-  prepare(bench: Bench): Promise<() => Promise<unknown>>;
+  readonly prepare: (bench: Bench) => Promise<() => Promise<unknown>>;
 }
 
 const kata = '/run/kata-containers';
 const shared = `${kata}/shared/containers`;
 
 /**
- * The longest that another client waits for Health.Check while a container makes the agent work: `quiet` is what the machine
- * itself costs. Needs root, runc and busybox; mounts of its own.
+ * How long other calls wait while a container makes the agent work: the longest turn of the agent's event loop, in which no
+ * other call is answered, by the processor's time, and the longest that a client waits for Health.Check. The latter has the machine's own waits in
+ * it: `quiet` is what those are. Needs root, runc and busybox; mounts of its own.
  */
 export async function measureWaits(program: string, quick: boolean): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
@@ -57,9 +60,14 @@ export async function measureWaits(program: string, quick: boolean): Promise<Row
     const rows: Row[] = [];
     for (const { what, prepare } of cases) {
       const work = await prepare(bench);
-      const ms = await longestWait(bench.health, work());
-      const known = what === 'quiet' ? {} : { goal };
-      rows.push({ what: `${what}: longest wait of another call`, unit: 'ms', ours: ms, ...known });
+      await longestTurn(agent, folder);
+      const call = await longestWait(bench.health, work());
+      // The agent ends with the sandbox.
+      if (agent.exitCode === null) {
+        const turn = await longestTurn(agent, folder);
+        rows.push({ what: `${what}: longest turn of the agent (CPU)`, unit: 'ms', ours: turn, goal });
+      }
+      rows.push({ what: `${what}: longest wait for Health.Check`, unit: 'ms', ours: call });
     }
     socket.destroy();
     other.destroy();
@@ -201,16 +209,19 @@ async function startAgent(program: string, folder: string, volume: string): Prom
     'exec "$@"',
   ].join(' && ');
   const address = join(folder, 'agent.sock');
-  const config = join(folder, 'config.toml');
-  const command = [process.execPath, program, '-c', config, ...ownPlace(folder, address)];
+  const probe = fileURLToPath(new URL('turn-probe.js', import.meta.url));
+  const file = join(folder, 'config.toml');
+  const own = ['-c', file, '--server-addr', `unix://${address}`];
+  const command = [process.execPath, '--import', probe, program, ...own];
   const configuration = configurationText(folder)
     .replace('"@stdio"', '"@stdio", "ExecProcess"')
     .replace('guest_paths = [', 'guest_paths = ["/run/rootfs", ');
-  writeFileSync(config, configuration, { mode: 0o600 });
-  const agent = spawn(
-    'unshare',
-    ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...command],
-    { stdio: ['ignore', 'ignore', 'inherit'] },
+  writeFileSync(file, configuration, { mode: 0o600 });
+  const agent = tracked(
+    spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...command], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, TURN_PROBE: join(folder, 'turn') },
+    }),
   );
   while (!existsSync(join(folder, 'agent.sock'))) {
     if (agent.exitCode !== null || agent.signalCode !== null)
@@ -218,6 +229,18 @@ async function startAgent(program: string, folder: string, volume: string): Prom
     await delay(5);
   }
   return agent;
+}
+
+/** In milliseconds, since it was asked last. */
+async function longestTurn(agent: ChildProcess, folder: string): Promise<number> {
+  const file = join(folder, 'turn');
+  rmSync(file, { force: true });
+  agent.kill('SIGUSR2');
+  for (;;) {
+    const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+    if (text !== '') return Number(text);
+    await delay(5);
+  }
 }
 
 /** The agent has a socket a moment before it listens. */
@@ -235,15 +258,13 @@ async function connectTo(address: string): Promise<Socket> {
 
 /** Calls Health.Check one after another until the work has ended. */
 async function longestWait(health: Client<typeof Health>, work: Promise<unknown>): Promise<number> {
-  let over = 0;
+  const over = new AbortController();
   let longest = 0;
-  const done = work.finally(() => {
-    over = 1;
-  });
-  while (over === 0) {
+  const done = work.finally(() => over.abort());
+  while (!over.signal.aborted) {
     const begin = performance.now();
     // The agent ends with the sandbox.
-    await health.check({}).catch(() => (over = 1));
+    await health.check({}).catch(() => over.abort());
     longest = Math.max(longest, performance.now() - begin);
     await delay(1);
   }
