@@ -64,9 +64,9 @@ function countTurns(): { readonly turns: () => number; readonly stop: () => void
   return { turns: () => turns, stop: () => over.abort() };
 }
 
-test('a tree of 10,000 levels, each with a file, goes with few descriptors', async (context) => {
+test('a tree of 5,000 levels, each with a file, goes with few descriptors', async (context) => {
   const { base, tree, directory } = place(context);
-  makeDeep(tree, 10_000);
+  makeDeep(tree, 5_000);
   const before = readdirSync('/proc/self/fd').length;
   const removed = directory.removeTree('tree', patient);
   await setImmediate();
