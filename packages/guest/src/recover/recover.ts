@@ -1,6 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimSandbox } from '../claim-sandbox.js';
+import { bundles } from '../container/bundle.js';
 import type { Container } from '../container/container.js';
 import type { GuestContext } from '../container/guest-context.js';
 import type { Guest } from '../guest.js';
@@ -64,7 +65,9 @@ export async function recover(guest: Guest): Promise<void> {
   await guest.sandbox.restore(sandbox, containers);
   killStrays(containers, context);
   clearOutput(containers, paths.state);
-  for (const name of readdirSync(paths.kata).filter(isSetAside)) removeLater(join(paths.kata, name), context);
+  const removals = context.claim.held ? [paths.kata, join(paths.state, bundles)] : [];
+  for (const directory of removals)
+    for (const name of readdirSync(directory).filter(isSetAside)) removeLater(join(directory, name), context);
   context.ancestors.sweep();
 }
 
