@@ -12,6 +12,8 @@ export interface AuditedCall {
   /** Calls with the same text are counted in one record each 10 s, e.g. `ReadStdout c1/e1`. */
   readonly fold?: string | undefined;
   readonly subject?: Subject | undefined;
+  /** It ends something: where the disk is full, it is recorded in space that was reserved for such calls. */
+  readonly urgent?: boolean | undefined;
   /** Written when it is given: the caller gives it when `[audit] facts` is on. */
   readonly facts?: RequestFacts | undefined;
 }
@@ -63,6 +65,8 @@ export interface AuditLog {
   refuse(call: AuditedCall, decision: Decision): void;
   /** False from a failed write until the next one that works. The log tries again by itself each second. */
   readonly writable: boolean;
+  /** False: the file system cannot reserve space, so a full disk stops urgent calls as well. */
+  readonly hasReserve: boolean;
   /** Why the log cannot be written; undefined while it can. */
   readonly failure: Error | undefined;
   /**

@@ -4,7 +4,7 @@ import { AuditUnavailable } from './audit-unavailable.js';
 import { CallFold } from './call-fold.js';
 import { type Clock, systemClock } from './clock.js';
 import { createDigest, type Digest } from './digest.js';
-import { type FileLayer, systemFiles } from './file-layer.js';
+import { type Allocate, type FileLayer, systemFiles } from './file-layer.js';
 import { Journal } from './journal.js';
 import type { RecordBody } from './record.js';
 import { callBody, intentBody, outcomeBody, refusalBody } from './record-body.js';
@@ -27,6 +27,8 @@ export interface AuditLogOptions {
   readonly clock?: Clock;
   /** For the digests of requests; made at random when it is not given. */
   readonly key?: Uint8Array;
+  /** Reserves space for the calls that end something; without it there is none, and a full disk stops those as well. */
+  readonly allocate?: Allocate;
   readonly files?: FileLayer;
 }
 
@@ -37,7 +39,8 @@ export interface AuditLogOptions {
  * @throws AuditUnavailable when it cannot be opened, written or continued.
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
-  const { file, maxSize, keep, bootId, clock = systemClock, files = systemFiles } = options;
+  const { file, maxSize, keep, bootId, clock = systemClock } = options;
+  const files = options.files ?? systemFiles(options.allocate);
   if (!(keep >= 1)) throw new RangeError(`keep is ${keep}: at least one closed segment is kept`);
   if (!(maxSize > 0)) throw new RangeError(`maxSize is ${maxSize}: a segment has more than 0 bytes`);
   try {
@@ -83,6 +86,10 @@ class ChainedLog implements AuditLog {
     return this.#closed === undefined ? this.#writer.failure : closedFailure();
   }
 
+  get hasReserve(): boolean {
+    return this.#journal.hasReserve;
+  }
+
   async boot(facts: Readonly<Record<string, unknown>>): Promise<void> {
     this.#assertOpen();
     const written = this.#writer.addDurable({ kind: 'boot', facts: asWritten(facts) });
@@ -93,11 +100,12 @@ class ChainedLog implements AuditLog {
   async intent(call: AuditedCall, decision: Decision): Promise<number> {
     this.#assertOpen();
     this.#tellRepair();
-    return this.#writer.addDurable(intentBody(call, decision, this.#digest(call.payload)));
+    const body = intentBody(call, decision, this.#digest(call.payload));
+    return this.#writer.addDurable(body, call.urgent);
   }
 
   outcome(intent: number, call: AuditedCall, result: CallResult): void {
-    this.#add(outcomeBody(intent, call, result));
+    this.#add(outcomeBody(intent, call, result), call.urgent);
   }
 
   observe(call: AuditedCall, decision: Decision, result: CallResult): void {
@@ -143,10 +151,10 @@ class ChainedLog implements AuditLog {
     this.#writer.writeNow();
   }
 
-  #add(body: RecordBody): void {
+  #add(body: RecordBody, urgent = false): void {
     if (this.#closed !== undefined) return;
     this.#tellRepair();
-    this.#writer.add(body);
+    this.#writer.add(body, urgent);
   }
 
   /** After the boot record, or before whatever comes instead of one. */

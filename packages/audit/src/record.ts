@@ -122,12 +122,23 @@ export interface Summary {
   readonly counts: Counts;
 }
 
-/** The last record of a segment. `removed`: all that earlier and this rotation took away, from record 1 on. */
+/** `FILE.kept`: the records that outlived their segments, as they were, and the hash of the file's bytes. */
+export interface KeptSummary {
+  readonly records: number;
+  readonly sha256: string;
+}
+
+/** All that rotation took away, from record 1 on. `counts` are of all of it, kept or not. */
+export interface RemovedSummary extends Summary {
+  readonly kept?: KeptSummary | undefined;
+}
+
+/** The last record of a segment. `removed`: what earlier and this rotation took away. */
 export interface RotatedRecord extends Envelope {
   readonly kind: 'rotated';
   /** This segment, this record not included. */
   readonly segment: Summary;
-  readonly removed?: Summary | undefined;
+  readonly removed?: RemovedSummary | undefined;
 }
 
 /** A torn last line was cut away when the log was opened. */
