@@ -59,7 +59,9 @@ export interface AuditLog {
   intent(call: AuditedCall, decision: Decision): Promise<number>;
   /** Records how the call of an intent ended. Never throws: what cannot be written is counted as lost. */
   outcome(intent: number, call: AuditedCall, result: CallResult): void;
-  /** Records a call that changed nothing, after it ended; folded when `call.fold` is set. Never throws. */
+  /**
+   * Records a call that changed nothing, after it ended; folded when `call.fold` is set, or when it failed. Never throws.
+   */
   observe(call: AuditedCall, decision: Decision, result: CallResult): void;
   /** Records a refused call. Identical ones (listener, peer, method, rule) are folded. Never throws. */
   refuse(call: AuditedCall, decision: Decision): void;

@@ -4,6 +4,7 @@ import { AuditUnavailable } from './audit-unavailable.js';
 import { CallFold } from './call-fold.js';
 import { type Clock, systemClock } from './clock.js';
 import { createDigest, type Digest } from './digest.js';
+import { FailureFold } from './failure-fold.js';
 import { type Allocate, type FileLayer, systemFiles } from './file-layer.js';
 import { Journal } from './journal.js';
 import type { RecordBody } from './record.js';
@@ -59,6 +60,7 @@ class ChainedLog implements AuditLog {
   readonly #digest: Digest;
   readonly #clock: Clock;
   readonly #calls: CallFold;
+  readonly #failures: FailureFold;
   readonly #refusals: RefusalFold;
   #repaired: RecordBody | undefined;
   #cancelTick: (() => void) | undefined;
@@ -73,6 +75,7 @@ class ChainedLog implements AuditLog {
     const emit = (body: RecordBody): void => this.#add(body);
     const now = (): bigint => clock.monotonic();
     this.#calls = new CallFold(emit, now);
+    this.#failures = new FailureFold(emit, now);
     this.#refusals = new RefusalFold(emit, now);
     if (journal.cutBytes > 0) this.#repaired = { kind: 'repaired', cutBytes: journal.cutBytes };
     process.once('exit', this.#onExit);
@@ -112,6 +115,9 @@ class ChainedLog implements AuditLog {
     if (call.fold !== undefined) {
       if (this.#calls.count(call.fold, call, decision, result)) return;
       this.#tickLater();
+    } else if (result.code !== 'OK') {
+      if (this.#failures.count(call, decision, result)) return;
+      this.#tickLater();
     }
     this.#add(callBody(call, decision, this.#digest(call.payload), result));
   }
@@ -147,6 +153,7 @@ class ChainedLog implements AuditLog {
 
   #flushNow(): void {
     this.#calls.tick();
+    this.#failures.tick();
     this.#refusals.tick();
     this.#writer.writeNow();
   }
@@ -173,8 +180,9 @@ class ChainedLog implements AuditLog {
     this.#cancelTick?.();
     this.#cancelTick = undefined;
     this.#calls.tick();
+    this.#failures.tick();
     this.#refusals.tick();
-    if (this.#calls.size + this.#refusals.size > 0) this.#tickLater();
+    if (this.#calls.size + this.#failures.size + this.#refusals.size > 0) this.#tickLater();
   }
 
   #assertOpen(): void {

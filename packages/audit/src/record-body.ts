@@ -85,6 +85,11 @@ export function foldedCallHead(call: AuditedCall, decision: Decision, result: Ca
   };
 }
 
+/** Of calls that failed, whatever they were about. */
+export function foldedFailureHead(call: AuditedCall, decision: Decision, result: CallResult): FoldHead {
+  return { ...foldedCallHead(call, decision, result), subject: undefined };
+}
+
 export function foldedRefusalHead(call: AuditedCall, decision: Decision): FoldHead {
   return {
     of: 'refusal',

@@ -25,6 +25,8 @@ interface Parts {
 export interface Call {
   /** Asked when its turn has come. What it throws, a GuestError, is how the change fails. */
   readonly check: () => void;
+  /** Resolves once the call is recorded; nothing of what it asks for is done before. What it throws ends the call. */
+  readonly begin: () => Promise<void>;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
 }
@@ -92,15 +94,25 @@ export class Guest {
     void this.context.capabilities();
   }
 
-  /** Runs a task that changes the sandbox or a container, after those that were asked for before. */
-  change<T>(task: () => Promise<T>): Promise<T> {
+  /**
+   * Runs a task that changes the sandbox or a container, after those that were asked for before. `admit` throws what is
+   * known to stand against it: what fails there has changed nothing, and needs no record of its own.
+   */
+  change<T>(task: () => Promise<T>, admit?: () => unknown): Promise<T> {
     return this.#changes.run(() =>
       translated(async () => {
         this.#call?.check();
         claimSandbox(this.context);
+        admit?.();
+        await this.begin();
         return task();
       }),
     );
+  }
+
+  /** For what changes something without a turn: resolves when the call that asks for it is recorded. */
+  async begin(): Promise<void> {
+    await this.#call?.begin();
   }
 
   /**
@@ -111,6 +123,7 @@ export class Guest {
     return this.#changes.run(() =>
       translated(async () => {
         this.#call?.check();
+        await this.begin();
         if (this.context.claim.held) await task();
       }),
     );
@@ -128,10 +141,7 @@ export class Guest {
         admit?.();
         await waits.forAll(missing, { container, signal: this.#call?.signal });
       }
-      return this.change(async () => {
-        admit?.();
-        return task();
-      });
+      return this.change(task, admit);
     });
   }
 

@@ -23,6 +23,7 @@ const IoctlSetWindowSize = 0x5414;
 const IoctlAddEntropy = 0x40085203;
 const IoctlReseedRandom = 0x5207;
 const ClockRealTime = 0;
+const FallocateKeepSize = 1;
 const SysOpenat2 = 437;
 /** RESOLVE_BENEATH answers EAGAIN when somebody renamed or mounted meanwhile; openat2(2) says to try again. */
 const openat2Attempts = 128;
@@ -275,6 +276,11 @@ class KoffiSyscalls implements Syscalls {
 
   eventfd(): number {
     return this.#check('eventfd', this.#libc.eventfd(0, Open.CloseOnExec | Open.NonBlock));
+  }
+
+  allocate(fd: number, offset: number, length: number): void {
+    const result = this.#libc.fallocate(fd, FallocateKeepSize, offset, length);
+    this.#check('fallocate', result, `${length} bytes at ${offset}`);
   }
 
   swapon(path: string): void {

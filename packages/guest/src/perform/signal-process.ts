@@ -15,12 +15,17 @@ export function signalProcess(guest: Guest, { containerId, execId, signal }: Sig
       throw new GuestError('invalid', `signal ${signal} is not between 0 and 64`);
     }
     const container = guest.container(containerId);
-    if (signal === SIGKILL && container.isFirst(execId)) {
+    const all = signal === SIGKILL && container.isFirst(execId);
+    const process = all ? undefined : container.process(execId);
+    const what = `process ${JSON.stringify(execId)} of container ${containerId}`;
+    process?.livePid(what);
+    await guest.begin();
+    if (process === undefined) {
       await killAll(container.cgroup, syscalls);
       return;
     }
-    const process = container.process(execId);
-    const pid = process.livePid(`process ${JSON.stringify(execId)} of container ${containerId}`);
+    // Asked again: it may have ended meanwhile, and its number be another's.
+    const pid = process.livePid(what);
     const first = process === container.first;
     syscalls.kill(pid, effectiveSignal(signal, first, readStatus(pid, paths.proc)));
   });
