@@ -1,4 +1,4 @@
-import type { Decision, RequestFacts } from '@kata-agent/gate';
+import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/gate';
 
 /** Who called what. Objects given to the log are read later, when their batch is written: don't change them. */
 export interface AuditedCall {
@@ -14,6 +14,8 @@ export interface AuditedCall {
   readonly subject?: Subject | undefined;
   /** It ends something: where the disk is full, it is recorded in space that was reserved for such calls. */
   readonly urgent?: boolean | undefined;
+  /** What the request names, for calls that make or change something. */
+  readonly request?: RequestSummary | undefined;
   /** Written when it is given: the caller gives it when `[audit] facts` is on. */
   readonly facts?: RequestFacts | undefined;
 }

@@ -1,4 +1,4 @@
-import type { Decision, RequestFacts } from '@kata-agent/gate';
+import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/gate';
 import type { CallResult, Subject } from './audit-log.js';
 
 /** The order of members is the order in which they are written. FORMAT.md describes each kind. */
@@ -51,6 +51,9 @@ export interface RecordedDecision {
 /** `cut`: a text or a list was too long for a record, so that something is missing. */
 export type RecordedFacts = RequestFacts & { readonly cut?: true };
 
+/** What a request that makes or changes something names; `cut` as in the facts. */
+export type RecordedRequest = RequestSummary & { readonly cut?: true };
+
 /** The first record of a boot: digests, sources, version, as the agent gives them. */
 export interface BootRecord extends Envelope {
   readonly kind: 'boot';
@@ -63,6 +66,7 @@ export interface IntentRecord extends Envelope, Caller {
   readonly decision: RecordedDecision;
   readonly digest: string;
   readonly subject?: Subject | undefined;
+  readonly request?: RecordedRequest | undefined;
   readonly facts?: RecordedFacts | undefined;
 }
 
@@ -80,6 +84,7 @@ export interface CallRecord extends Envelope, Caller {
   readonly decision: RecordedDecision;
   readonly digest: string;
   readonly subject?: Subject | undefined;
+  readonly request?: RecordedRequest | undefined;
   readonly facts?: RecordedFacts | undefined;
   readonly result: CallResult;
 }
@@ -89,6 +94,7 @@ export interface RefusalRecord extends Envelope, Caller {
   readonly decision: RecordedDecision;
   readonly digest: string;
   readonly subject?: Subject | undefined;
+  readonly request?: RecordedRequest | undefined;
   readonly facts?: RecordedFacts | undefined;
 }
 

@@ -9,6 +9,7 @@ import { auditedCall } from './audited-call.js';
 import type { Decisions } from './decisions.js';
 import type { FactsOf } from './facts-of.js';
 import type { Intents } from './intents.js';
+import { RecentFailures } from './recent-failures.js';
 
 /** A request or reply that may move a workload's bytes. */
 interface Moving extends Message {
@@ -16,8 +17,8 @@ interface Moving extends Message {
 }
 
 /**
- * Methods whose handlers change something without a turn in the guest (`Guest.change`, `Guest.begin`): their intent is
- * recorded before the handler is called, whether it then fails or not.
+ * Methods whose handlers change something without asking for the record first (`Guest.change` and `Guest.begin` do): their
+ * intent is always recorded before the handler is called.
  */
 const recordedFirst: ReadonlySet<MethodName> = new Set<MethodName>([
   'MemAgentCompactSet',
@@ -32,20 +33,26 @@ const recordedFirst: ReadonlySet<MethodName> = new Set<MethodName>([
  * Records each call that gate and rules let through. One that changes state has its intent on the disk before it changes
  * anything, and its outcome after; all others have one record, after. A change that cannot be recorded is not made (S19).
  *
- * The guest asks for the intent when a change begins: a call that fails before that has changed nothing and has one record,
- * which is counted with others like it.
+ * After a failure, the intents of the same method's calls are recorded only when the guest asks for it, as a change begins:
+ * a call that fails before has changed nothing, and has one record, which is counted with others like it.
  */
 export function auditing(
   audit: AuditLog,
   { decisions, intents, factsOf }: { decisions: Decisions; intents: Intents; factsOf: FactsOf },
 ): ServerInterceptor<Caller> {
+  const failures = new RecentFailures();
   return async (request: Moving, context, next) => {
     const how = handling(context);
     const call = { ...auditedCall(request, context, how), ...factsOf(context.method, request) };
     const decision = decisions.on(context);
     const begin = performance.now();
     const intent = how.records === 'one' ? undefined : new Intent(audit, call, decision);
-    if (how.records === 'intent first') await intent?.begin();
+    const { listener } = call;
+    if (
+      intent !== undefined &&
+      (how.records === 'intent first' || !failures.has(listener, call.method, begin))
+    )
+      await intent.begin();
     if (intent === undefined && how.changes && !audit.writable) throw auditFailure(audit.failure);
     if (how.changes) intents.add(context, intent === undefined ? notNeeded : () => intent.begin());
     const record = (result: CallResult) =>
@@ -61,6 +68,7 @@ export function auditing(
     } catch (error) {
       // What could not be recorded was not done, and is not recorded now either.
       if (intent?.failure !== undefined) throw intent.failure;
+      if (intent !== undefined) failures.add(listener, call.method, performance.now());
       record({ ...failure(error), durationUs: since(begin) });
       throw error;
     }

@@ -18,7 +18,7 @@ interface Group {
 }
 
 /** Less than this is no share: then whole groups go, from the middle. */
-const leastShare = 2048;
+const leastShare = 1024;
 
 /**
  * Chooses which records outlive their segments. Each class has its share of the space; within it each boot (and each method)
