@@ -23,6 +23,7 @@ const noLog: AuditLog = {
   refuse: () => undefined,
   boot: () => Promise.resolve(),
   writable: true,
+  hasReserve: true,
   failure: undefined,
   flush: () => Promise.resolve(),
   close: () => Promise.resolve(),

@@ -133,7 +133,7 @@ describe('a guest whose agent cannot start says why, and ends by itself', { skip
   });
 
   it('too little memory: the kernel ends it', async () => {
-    const said = await console([], 96);
+    const said = await console([], 160);
     assert.match(said, /Initramfs unpacking failed/);
     assert.match(said, /Kernel panic/);
     assert.doesNotMatch(said, listening);

@@ -72,10 +72,22 @@ export async function startAgent(
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
   onStop((reason) => ending.ask(reason));
-  const audit = await openAuditLog({ ...record, bootId: boot }).catch((error: unknown) => {
+  const audit = await openAuditLog({
+    ...record,
+    bootId: boot,
+    allocate: (descriptor, offset, length) => syscalls.allocate(descriptor, offset, length),
+  }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
   });
   ending.last('audit log', () => audit.close());
+  if (!audit.hasReserve)
+    log(
+      'warn',
+      'the file system of the audit log cannot reserve space: once it is full, nothing is ended either',
+      {
+        file: record.file,
+      },
+    );
   try {
     ending.check();
     await audit.boot({ ...bootFacts(configuration), measured, hardened });

@@ -71,12 +71,12 @@ function optionsOf({ type }: { readonly type: string }): string[] {
 
 /** A process under the name that its message has for it; none when nothing of one is known. */
 function processMember<K extends string>(key: K, facts: RequestFacts): { readonly [P in K]?: Process } {
-  const { command, environment, cwd, user, terminal, capabilities } = facts;
+  const { command, arguments: args, environment, cwd, user, terminal, capabilities } = facts;
   const parts = [command, environment, cwd, user, terminal, capabilities];
   if (parts.every((part) => part === undefined)) return {};
   const [uid = '', gid = ''] = (user ?? '').split(':');
   const process = create(ProcessSchema, {
-    Args: command === undefined ? [] : [command],
+    Args: command === undefined ? [] : [...(args ?? [command])],
     Env: (environment ?? []).map((name) => `${name}=`),
     Cwd: cwd ?? '',
     User: create(UserSchema, { UID: Number(uid), GID: Number(gid) }),

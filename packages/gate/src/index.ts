@@ -2,6 +2,7 @@ export type { Decision } from './decision.js';
 export { claimedImage } from './facts/claimed-image.js';
 export { factsOf } from './facts/facts-of.js';
 export type { RequestFacts } from './facts/request-facts.js';
+export { type RequestSummary, summaryOf } from './facts/request-summary.js';
 export { compileGate, type Gate, type GateOptions } from './gate.js';
 export { type PrivilegeAccess } from './privileged/privilege-access.js';
 export { privilegesOf, reasonsOf } from './privileged/privileges-of.js';

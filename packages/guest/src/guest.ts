@@ -27,6 +27,8 @@ interface Parts {
 export interface Call {
   /** Asked when its turn has come. What it throws, a GuestError, is how the change fails. */
   readonly check: () => void;
+  /** Resolves once the call is recorded; nothing of what it asks for is done before. What it throws ends the call. */
+  readonly begin: () => Promise<void>;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
 }
@@ -102,15 +104,25 @@ export class Guest {
     return this.#call?.signal;
   }
 
-  /** Runs a task that changes something, after those that it has to wait for. */
-  change<T>(task: () => Promise<T>, scope: ChangeScope = 'sandbox'): Promise<T> {
+  /**
+   * Runs a task that changes something, after those that it has to wait for. `admit` throws what is known to stand against
+   * it: what fails there has changed nothing, and needs no record of its own.
+   */
+  change<T>(task: () => Promise<T>, scope: ChangeScope = 'sandbox', admit?: () => unknown): Promise<T> {
     return this.#changes.run(scope, () =>
       translated(async () => {
         this.#call?.check();
         claimSandbox(this.context);
+        admit?.();
+        await this.begin();
         return task();
       }),
     );
+  }
+
+  /** For what changes something without a turn: resolves when the call that asks for it is recorded. */
+  async begin(): Promise<void> {
+    await this.#call?.begin();
   }
 
   /**
@@ -121,6 +133,7 @@ export class Guest {
     return this.#changes.run('whole', () =>
       translated(async () => {
         this.#call?.check();
+        await this.begin();
         if (this.context.claim.held) await task();
       }),
     );
@@ -139,10 +152,7 @@ export class Guest {
         const container = typeof scope === 'string' ? undefined : scope.container;
         await waits.forAll(missing, { container, signal: this.#call?.signal });
       }
-      return this.change(async () => {
-        admit?.();
-        return task();
-      }, scope);
+      return this.change(task, scope, admit);
     });
   }
 

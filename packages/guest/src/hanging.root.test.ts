@@ -122,7 +122,11 @@ test('SIGKILL to the exec, or to its container, ends it at once', { skip }, asyn
 test('the end of the caller’s time ends it', { skip }, async () => {
   const { id } = await runWithFifo();
   const caller = new AbortController();
-  const guest = real.guest.forCall({ check: () => undefined, signal: caller.signal });
+  const guest = real.guest.forCall({
+    check: () => undefined,
+    begin: () => Promise.resolve(),
+    signal: caller.signal,
+  });
   const failed = assert.rejects(exec(id, 'hangs', guest), { kind: 'deadline', message: /no more time/ });
   await isInside(id);
   caller.abort();

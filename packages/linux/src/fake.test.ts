@@ -43,6 +43,7 @@ const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unkn
   chroot: (kernel) => kernel.chroot('/a'),
   setRealTime: (kernel) => kernel.setRealTime(1n, 0),
   addEntropy: (kernel) => kernel.addEntropy(3, Uint8Array.of(1)),
+  allocate: (kernel) => kernel.allocate(3, 0, 4096),
   reseedRandom: (kernel) => kernel.reseedRandom(3),
   eventfd: (kernel) => kernel.eventfd(),
   swapon: (kernel) => kernel.swapon('/dev/a'),

@@ -220,6 +220,10 @@ export class RecordingSyscalls implements Syscalls {
     return this.#answer('eventfd', [], () => this.#descriptor());
   }
 
+  allocate(fd: number, offset: number, length: number): void {
+    this.#answer('allocate', [fd, offset, length], () => undefined);
+  }
+
   swapon(path: string): void {
     this.#answer('swapon', [path], () => undefined);
   }

@@ -25,6 +25,7 @@ const IoctlReseedRandom = 0x5207;
 const ClockRealTime = 0;
 const SysOpenTree = 428;
 const SysMoveMount = 429;
+const FallocateKeepSize = 1;
 const SysOpenat2 = 437;
 const SysMountSetattr = 442;
 const MoveFromEmptyPath = 0x4;
@@ -304,6 +305,11 @@ class KoffiSyscalls implements Syscalls {
 
   eventfd(): number {
     return this.#check('eventfd', this.#libc.eventfd(0, Open.CloseOnExec | Open.NonBlock));
+  }
+
+  allocate(fd: number, offset: number, length: number): void {
+    const result = this.#libc.fallocate(fd, FallocateKeepSize, offset, length);
+    this.#check('fallocate', result, `${length} bytes at ${offset}`);
   }
 
   swapon(path: string): void {

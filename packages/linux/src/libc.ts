@@ -75,6 +75,7 @@ export interface Libc {
   readonly ioctl: (fd: number, request: number, argument: Bytes) => number;
   readonly clockSettime: (clock: number, time: Uint8Array) => number;
   readonly eventfd: (initial: number, flags: number) => number;
+  readonly fallocate: (fd: number, mode: number, offset: number, length: number) => number;
   readonly swapon: (path: Uint8Array, flags: number) => number;
   readonly swapoff: (path: Uint8Array) => number;
   readonly tcdrain: (fd: number) => number;
@@ -144,6 +145,7 @@ export function loadLibc(): Libc {
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     clockSettime: library.func('int clock_settime(int clock, const void *time)'),
     eventfd: library.func('int eventfd(unsigned int initial, int flags)'),
+    fallocate: library.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)'),
     swapon: library.func('int swapon(const void *path, int flags)'),
     swapoff: library.func('int swapoff(const void *path)'),
     tcdrain: library.func('int tcdrain(int fd)'),

@@ -114,6 +114,8 @@ export interface Syscalls {
   reseedRandom(fd: number): void;
   /** eventfd(2), which begins at 0, does not block and is closed on exec. */
   eventfd(): number;
+  /** fallocate(2) with FALLOC_FL_KEEP_SIZE: gives these bytes of a file their space, beyond its end too. */
+  allocate(fd: number, offset: number, length: number): void;
   swapon(path: string): void;
   swapoff(path: string): void;
   sync(): void;

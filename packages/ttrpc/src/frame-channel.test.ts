@@ -178,22 +178,28 @@ test('trickling bytes do not prolong it', async () => {
   assert.equal(recorder.violations.length, 1);
 });
 
-test('each frame has its own time: whole frames between two halves start it anew', async () => {
+test('each frame has its own time: whole frames between two halves start it anew', async (context) => {
+  // The clock goes on when the test says so, however busy the machine is.
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = performance.now();
+  context.mock.method(performance, 'now', () => now);
+  const pass = (ms: number): void => {
+    now += ms;
+    context.mock.timers.tick(ms);
+  };
   const { channel, recorder, far } = open({ frameTimeoutMs: 200 });
   const bytes = rawFrame(1, 1, 0, new Uint8Array(100));
-  let sent = 0;
   far.write(bytes.subarray(0, 50));
-  await new Promise<void>((resolve) => {
-    const timer = setInterval(() => {
-      far.write(Buffer.concat([bytes.subarray(50), bytes.subarray(0, 50)]));
-      if (++sent < 10) return;
-      clearInterval(timer);
-      resolve();
-    }, 60);
-  });
   await turn();
+  for (let sent = 0; sent < 10; sent++) {
+    pass(150);
+    far.write(Buffer.concat([bytes.subarray(50), bytes.subarray(0, 50)]));
+    await turn();
+  }
   assert.equal(recorder.frames.length, 10);
   assert.deepEqual(recorder.violations, []);
+  pass(200);
+  assert.equal(recorder.violations.length, 1, 'the last half waits in vain');
   channel.destroy();
 });
 

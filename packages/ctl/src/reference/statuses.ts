@@ -46,7 +46,7 @@ export const statuses: readonly StatusRow[] = [
   },
   {
     status: 'UNAVAILABLE',
-    when: 'The audit log cannot be written, so that a call that changes state may not be carried out: `refused because the audit log cannot be written: `. With `on_failure = "refuse-all"` no other call either.',
+    when: 'The audit log cannot be written, so that a call that changes state may not be carried out: `refused because the audit log cannot be written: `. SignalProcess, RemoveContainer and DestroySandbox go on while the disk is full. With `on_failure = "refuse-all"` no other call is carried out either.',
     clients: 'Both runtimes fail the step.',
   },
   {

@@ -8,7 +8,8 @@ const patienceSeconds = 30;
 export function destroySandbox(guest: Guest): Promise<void> {
   const why = 'the sandbox was destroyed';
   const { waits, commands } = guest.context;
-  const ending = commands.endAll(why);
+  // Once it is recorded, and before its turn, which they would keep waiting.
+  const ending = guest.begin().then(() => commands.endAll(why));
   const task = async (): Promise<void> => {
     waits.giveUp(why);
     guest.sandbox.beginEnd();
@@ -20,5 +21,9 @@ export function destroySandbox(guest: Guest): Promise<void> {
     await guest.sandbox.destroy();
     if (failures.length > 0) throw failures[0];
   };
-  return guest.takeDown(task).finally(ending.admit);
+  const done = guest.takeDown(task);
+  return Promise.allSettled([ending, done]).then(([ended]) => {
+    if (ended.status === 'fulfilled') ended.value.admit();
+    return done;
+  });
 }

@@ -44,5 +44,5 @@ export function execProcess(
     if (stdio !== undefined)
       started.streams.passing = passStdio(started.streams, stdio, process.terminal ?? false);
   };
-  return guest.change(task, { container: containerId });
+  return guest.change(task, { container: containerId }, () => guest.container(containerId));
 }

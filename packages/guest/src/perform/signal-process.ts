@@ -16,6 +16,11 @@ export function signalProcess(guest: Guest, { containerId, execId, signal }: Sig
     }
     const container = guest.container(containerId);
     const first = container.isFirst(execId);
+    const what = `process ${JSON.stringify(execId)} of container ${containerId}`;
+    // SIGKILL ends all of the container, or an exec that the runtime has not yet started.
+    const ends = signal === SIGKILL && (first || commands.runs(containerId, execId));
+    if (!ends) container.process(execId).livePid(what);
+    await guest.begin();
     const aborted =
       signal === SIGKILL && commands.abort('it was killed', containerId, first ? undefined : execId);
     if (signal === SIGKILL && first) {
@@ -24,8 +29,8 @@ export function signalProcess(guest: Guest, { containerId, execId, signal }: Sig
     }
     // A process that the runtime had not yet started is not to be started any more.
     if (aborted && container.find(execId) === undefined) return;
-    const process = container.process(execId);
-    const pid = process.livePid(`process ${JSON.stringify(execId)} of container ${containerId}`);
+    // Asked again: it may have ended meanwhile, and its number be another's.
+    const pid = container.process(execId).livePid(what);
     syscalls.kill(pid, effectiveSignal(signal, first, readStatus(pid, paths.proc)));
   });
 }

@@ -16,5 +16,5 @@ export function updateContainer(guest: Guest, { id, resources }: UpdateContainer
     container.cpus = cpus;
     container.changed();
   };
-  return guest.change(task, { container: id });
+  return guest.change(task, { container: id }, () => guest.container(id));
 }

@@ -86,6 +86,11 @@ export class RuntimeCommands {
     }
   }
 
+  /** Whether a command runs for an exec of a container. */
+  runs(container: string, execId: string): boolean {
+    return [...this.#running].some((each) => each.container === container && each.execId === execId);
+  }
+
   /** Ends what runs for a container, or for one exec of it. Tells whether there was something. */
   abort(why: string, container: string, execId?: string): boolean {
     return this.#abort(
