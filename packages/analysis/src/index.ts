@@ -34,6 +34,7 @@ export {
 } from './preflight/check-workload.js';
 export { YamlText } from './test/yaml-text.js';
 export { judgeOf } from './preflight/judge-of.js';
+export { SandboxView } from './preflight/sandbox-view.js';
 export type { Change } from './preflight/list-changes.js';
 export {
   type LostAbility,

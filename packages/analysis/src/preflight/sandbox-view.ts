@@ -1,10 +1,12 @@
-import { isMessage } from '@bufbuild/protobuf';
+import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { ListenerSettings } from '@kata-agent/config';
 import type { ContainerFacts, RuleContext } from '@kata-agent/gate';
 import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
 import type { ExpectedCall } from '../calls/expected-call.js';
 import { claimsOf } from '../test/claims-of.js';
 import { ruleContextOf } from '../test/rule-context-of.js';
+
+type Called = Pick<ExpectedCall, 'method' | 'request'>;
 
 /** What rules see of sandbox and containers while the calls of a workload come in, in their order. */
 export class SandboxView {
@@ -16,11 +18,18 @@ export class SandboxView {
     this.#listeners = listeners;
   }
 
-  /** The context of the next call. */
-  next({ method, request }: ExpectedCall): RuleContext {
-    const id = 'containerId' in request ? String(request.containerId) : '';
+  /** The context of the next call, which then happens. */
+  next(call: Called): RuleContext {
+    const context = this.context(call);
+    this.happened(call);
+    return context;
+  }
+
+  /** The context of a call, were it made now. */
+  context({ method, request }: Called): RuleContext {
+    const id = idIn(request);
     const claimed = this.#claims.get(id);
-    const context = ruleContextOf(
+    return ruleContextOf(
       {
         method,
         request,
@@ -29,11 +38,18 @@ export class SandboxView {
       },
       this.#listeners,
     );
+  }
+
+  happened({ method, request }: Called): void {
+    const id = idIn(request);
     if (isMessage(request, CreateSandboxRequestSchema)) this.#id = request.sandboxId;
     if (method === 'CreateContainer') this.#claims.set(id, claimsOf(request));
     if (method === 'RemoveContainer') this.#claims.delete(id);
-    return context;
   }
+}
+
+function idIn(request: Message): string {
+  return 'containerId' in request ? String(request.containerId) : '';
 }
 
 /** What a container is like when a runtime makes the call. */
