@@ -164,6 +164,7 @@ function execCalls(
     own.of('commandLine', [container?.name ?? '', ...command.argv], command.path);
     for (const [key, value] of origins.fields) if (!own.fields.has(key)) own.fields.set(key, value);
     for (const [fact, forms] of origins.forms) own.forms.set(fact, forms);
+    for (const name of origins.optionalVariables) own.optionalVariables.add(name);
     for (const [fact, why] of origins.unknown)
       if (fact !== 'command' && fact !== 'commandLine') own.guessed(fact, why);
     return {
@@ -212,6 +213,7 @@ function call(
     origins: origins.fields,
     values: new Map(),
     forms: origins.forms,
+    optionalVariables: origins.optionalVariables,
     unknown: origins.unknown,
   };
 }

@@ -1,0 +1,157 @@
+import type { ExpectedCall } from '../calls/expected-call.js';
+import { celLiteral } from '../write/cel-literal.js';
+import type { ExtraRule } from '../write/extra-rule.js';
+import type { Entry } from '../write/fact-name.js';
+import { longestExpression } from '../write/rule-expression.js';
+import { eachContainer } from './each-container.js';
+import { asCreate, asProcess } from './expected-message.js';
+
+/** Nothing is missing: what a container has by its pod, it has to have. The lists say what it may have at most. */
+export function wholeRules(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+  return [
+    ...(['CreateContainer', 'ExecProcess'] as const).flatMap((method) => [
+      ...wholeEnvironment(calls, method),
+      ...capabilitySets(calls, method),
+    ]),
+    ...mountsThere(calls),
+    ...storagesThere(calls),
+    ...terminals(calls),
+  ];
+}
+
+const processes = { CreateContainer: 'request.OCI.Process', ExecProcess: 'request.process' } as const;
+type ProcessMethod = keyof typeof processes;
+
+function wholeEnvironment(calls: readonly ExpectedCall[], method: ProcessMethod): readonly ExtraRule[] {
+  const expression = eachContainer(calls, method, ({ values, unknown, optionalVariables }) => {
+    if (unknown.has('variables')) return undefined;
+    const entries = (values.get('variables') ?? []).map(String);
+    const pairs = entries.filter((entry) => entry.includes('='));
+    const names = entries.filter((entry) => !entry.includes('='));
+    const needed = (list: readonly string[]): readonly string[] =>
+      list.filter((entry) => !optionalVariables.has(entry.split('=')[0] ?? ''));
+    return both([
+      all('v', needed(pairs), `v in ${processes[method]}.Env`),
+      all('n', needed(names), 'n in env'),
+    ]);
+  });
+  return rule(method, 'whole-environment', expression, {
+    says: 'No variable of the pod or of its image is missing.',
+    message: 'a variable of the workload is missing',
+  });
+}
+
+/** A process that drops what it never got, or gets what it was to drop, is another one. */
+function capabilitySets(calls: readonly ExpectedCall[], method: ProcessMethod): readonly ExtraRule[] {
+  const expression = eachContainer(calls, method, (call) => {
+    const names = asProcess(call)?.Capabilities?.Bounding;
+    // What all capabilities are, kernels and engines know in different ways.
+    if (names === undefined || names.length > 30) return undefined;
+    const sets = `${processes[method]}.Capabilities`;
+    if (names.length === 0) return undefined;
+    return all(
+      'c',
+      names,
+      `c in ${sets}.Bounding && c in ${sets}.Effective && c in ${sets}.Permitted`,
+    );
+  });
+  // An exec that asks for none gets those of its container.
+  const asked = method === 'ExecProcess' && expression !== undefined ? 'capabilities.size() == 0 ||\n' : '';
+  return rule(method, 'capability-sets', expression === undefined ? undefined : asked + expression, {
+    says: 'Capabilities are in all three sets, bounding, effective and permitted, as engines give them.',
+    message: 'a capability of the workload is missing in one of the sets',
+  });
+}
+
+function mountsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+  const destinations = ({ values }: ExpectedCall): readonly string[] =>
+    (values.get('mountTable') ?? []).map((row) => elementOf(row, 1));
+  const there = eachContainer(calls, 'CreateContainer', (call) => {
+    const list = destinations(call);
+    return both([
+      `mounts.size() == ${list.length}`,
+      all('d', list, 'mounts.exists(m, m.destination == d)'),
+    ]);
+  });
+  const lists = calls.filter(({ method }) => method === 'CreateContainer').map(destinations);
+  const parents = [
+    ...new Set(lists.flatMap((list) => list.filter((path) => list.some((each) => each.startsWith(`${path}/`))))),
+  ];
+  const most = Math.max(0, ...lists.map(({ length }) => length));
+  const positions = `[${Array.from({ length: most }, (_, index) => index).join(', ')}]`;
+  return [
+    ...rule('CreateContainer', 'mounts-there', there, {
+      says: 'No mount is missing.',
+      message: 'a mount of the workload is missing',
+    }),
+    ...rule(
+      'CreateContainer',
+      'mount-order',
+      parents.length === 0
+        ? undefined
+        : `${positions}.all(i, i >= mounts.size() || !(mounts[i].destination in ${celLiteral(parents)}) ||\n` +
+            `  ${positions}.all(j, j >= i || !mounts[j].destination.startsWith(mounts[i].destination + "/")))`,
+      {
+        says: 'No mount hides one that lies below it.',
+        message: 'a mount would hide another one',
+      },
+    ),
+  ];
+}
+
+function storagesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+  const expression = eachContainer(calls, 'CreateContainer', (call) => {
+    const drivers = (asCreate(call)?.storages ?? []).map(({ driver }) => driver);
+    return both([
+      `request.storages.size() == ${drivers.length}`,
+      all('d', [...new Set(drivers)], 'request.storages.exists(s, s.driver == d)'),
+    ]);
+  });
+  const once = 'request.storages.all(s, request.storages.exists_one(o, o.mount_point == s.mount_point))';
+  return rule('CreateContainer', 'storages-there', both([once, expression]), {
+    says: 'No storage is missing, and each has a mount point of its own.',
+    message: 'a storage of the workload is missing, or stands twice',
+  });
+}
+
+/** Where no container has one, the list says so. */
+function terminals(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+  const created = calls.filter(({ method }) => method === 'CreateContainer');
+  const having = created.flatMap((call) =>
+    asProcess(call)?.Terminal === true ? [call.container ?? ''] : [],
+  );
+  if (having.length === 0) return [];
+  const expression = eachContainer(
+    calls,
+    'CreateContainer',
+    (call) => `terminal == ${String(asProcess(call)?.Terminal === true)}`,
+  );
+  return rule('CreateContainer', 'terminal-owners', expression, {
+    says: 'Who has a terminal. containers[].tty',
+    message: 'the container has a terminal where it has none in the workload, or none where it has one',
+  });
+}
+
+function all(variable: string, values: readonly string[], test: string): string | undefined {
+  return values.length === 0 ? undefined : `${celLiteral(values)}.all(${variable}, ${test})`;
+}
+
+function both(tests: readonly (string | undefined)[]): string | undefined {
+  const given = tests.filter((each) => each !== undefined);
+  return given.length === 0 ? undefined : given.join(' &&\n  ');
+}
+
+function elementOf(row: Entry, index: number): string {
+  return typeof row === 'object' ? (row[index] ?? '') : '';
+}
+
+/** Left out where nothing is asked, or where it would be too long to be loaded. */
+function rule(
+  method: ExtraRule['method'],
+  name: string,
+  expression: string | undefined,
+  texts: Pick<ExtraRule, 'says' | 'message'>,
+): readonly ExtraRule[] {
+  if (expression === undefined || expression.length > longestExpression) return [];
+  return [{ method, name, expression, ...texts }];
+}
