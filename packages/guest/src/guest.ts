@@ -165,7 +165,15 @@ export class Guest {
   }
 
   get sandboxFacts(): actions.SandboxFacts {
-    return { id: this.sandbox.id, containers: [...this.containers.keys()] };
+    const containers = [...this.containers.values()];
+    return {
+      id: this.sandbox.id,
+      containers: containers.map(({ id }) => id),
+      members: [
+        ...containers.map(({ facts, first }) => ({ ...facts, exitCode: first.code })),
+        ...this.sandbox.removed.map((each) => ({ ...each, state: 'removed' as const })),
+      ],
+    };
   }
 
   /**

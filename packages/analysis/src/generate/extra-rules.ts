@@ -6,6 +6,7 @@ import { containerRules } from './container-rules.js';
 import { mountRules } from './mount-rules.js';
 import { networkRules } from './network-rules.js';
 import { identityRules } from './identity-rules.js';
+import { orderRules } from './order-rules.js';
 import { processRules } from './process-rules.js';
 import { ownRequestRules, requestRules } from './request-rules.js';
 import { sandboxRules } from './sandbox-rules.js';
@@ -33,6 +34,7 @@ export function extraRules(
     ...requestRules,
     ...ownRequestRules(workloads),
     ...wholeRules(calls),
+    ...orderRules(workloads),
   ];
 }
 

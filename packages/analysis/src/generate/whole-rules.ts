@@ -16,6 +16,8 @@ export function wholeRules(calls: readonly ExpectedCall[]): readonly ExtraRule[]
     ...mountsThere(calls),
     ...storagesThere(calls),
     ...terminals(calls),
+    ...devicesThere(calls),
+    ...sysctlsThere(calls),
   ];
 }
 
@@ -113,6 +115,37 @@ function storagesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
     message: 'a storage of the workload is missing, or stands twice',
   });
 }
+
+function devicesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+  const expression = eachContainer(calls, 'CreateContainer', (call) => {
+    const request = asCreate(call);
+    const paths = (request?.OCI?.Linux?.Devices ?? []).map(({ Path }) => Path);
+    return both([
+      all('p', paths, 'devices.exists_one(d, d.Path == p) && request.devices.exists_one(d, d.container_path == p)'),
+    ]);
+  });
+  return rule('CreateContainer', 'devices-there', expression, {
+    says: 'No device is missing, and none stands twice. volumeDevices',
+    message: 'a device of the workload is missing, or stands twice',
+  });
+}
+
+/** Those of the engine, not every version sets. */
+function sysctlsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+  const expression = eachContainer(calls, 'CreateContainer', ({ values }) =>
+    all(
+      'k',
+      (values.get('sysctls') ?? []).map((row) => elementOf(row, 0)).filter((name) => !engineSysctls.includes(name)),
+      'k in request.OCI.Linux.Sysctl',
+    ),
+  );
+  return rule('CreateContainer', 'sysctls-there', expression, {
+    says: "No parameter of the kernel that the pod sets is missing. securityContext.sysctls",
+    message: 'a parameter of the kernel is missing',
+  });
+}
+
+const engineSysctls: readonly string[] = ['net.ipv4.ip_unprivileged_port_start', 'net.ipv4.ping_group_range'];
 
 /** Where no container has one, the list says so. */
 function terminals(calls: readonly ExpectedCall[]): readonly ExtraRule[] {

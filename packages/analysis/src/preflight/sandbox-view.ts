@@ -1,6 +1,6 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { ListenerSettings } from '@kata-agent/config';
-import type { ContainerFacts, RuleContext } from '@kata-agent/gate';
+import { claimedName, type ContainerFacts, type MemberFacts, type RuleContext } from '@kata-agent/gate';
 import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
 import type { ExpectedCall } from '../calls/expected-call.js';
 import { claimsOf } from '../test/claims-of.js';
@@ -12,6 +12,8 @@ type Called = Pick<ExpectedCall, 'method' | 'request'>;
 export class SandboxView {
   readonly #listeners: readonly ListenerSettings[];
   readonly #claims = new Map<string, ContainerFacts['claimed']>();
+  readonly #removed: MemberFacts[] = [];
+  readonly #started = new Set<string>();
   #id = '';
 
   constructor(listeners: readonly ListenerSettings[]) {
@@ -33,18 +35,32 @@ export class SandboxView {
       {
         method,
         request,
-        sandbox: { id: this.#id, containers: [...this.#claims.keys()] },
+        sandbox: { id: this.#id, containers: [...this.#claims.keys()], members: this.#members() },
         ...(claimed === undefined ? {} : { container: { id, claimed, state: stateBefore(method) } }),
       },
       this.#listeners,
     );
   }
 
-  happened({ method, request }: Called): void {
+  #members(): readonly MemberFacts[] {
+    const there = [...this.#claims].map(([id, { annotations }]): MemberFacts => {
+      const name = claimedName(annotations);
+      return { name, state: this.#started.has(id) ? 'running' : 'created' };
+    });
+    return [...there, ...this.#removed];
+  }
+
+  /** `exitCode`: of the container, where the call removes one. */
+  happened({ method, request }: Called, exitCode = 0): void {
     const id = idIn(request);
     if (isMessage(request, CreateSandboxRequestSchema)) this.#id = request.sandboxId;
     if (method === 'CreateContainer') this.#claims.set(id, claimsOf(request));
-    if (method === 'RemoveContainer') this.#claims.delete(id);
+    if (method === 'StartContainer') this.#started.add(id);
+    if (method !== 'RemoveContainer') return;
+    const claimed = this.#claims.get(id);
+    if (claimed !== undefined)
+      this.#removed.push({ name: claimedName(claimed.annotations), state: 'removed', exitCode });
+    this.#claims.delete(id);
   }
 }
 
