@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { guestAccess } from '@kata-agent/agent/requests';
 import {
   type ExpectedCall,
   expectedCalls,
@@ -15,6 +16,7 @@ import {
   type Workload,
 } from '@kata-agent/analysis';
 import { type Configuration, loadConfiguration, renderDiagnostic } from '@kata-agent/config';
+import type { GuestAccess } from '@kata-agent/guest';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import { repository } from '../harness/repository.js';
 
@@ -46,6 +48,8 @@ export interface Expected {
   readonly workload: Workload;
   readonly calls: readonly ExpectedCall[];
   readonly judge: Judge;
+  /** What the configuration opens of the guest. */
+  readonly access: GuestAccess;
 }
 
 /** The generated configuration of a file's workloads decides. */
@@ -59,6 +63,7 @@ export async function expectedOf(file: string, setup: RuntimeSetup): Promise<rea
     workload,
     calls: expectedCalls(workload, setup, images),
     judge,
+    access: guestAccess(configuration),
   }));
 }
 

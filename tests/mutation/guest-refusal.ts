@@ -1,12 +1,12 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import { ociProcess, ociSpec, storage } from '@kata-agent/agent/requests';
-import type { Storage } from '@kata-agent/guest';
+import type { GuestAccess, Storage } from '@kata-agent/guest';
 import {
+  bindLocalVolumes,
   buildSpec,
   checkContainerId,
   checkExecId,
   checkHostname,
-  closedAccess,
   groupOption,
   isBind,
   mountPlace,
@@ -17,6 +17,7 @@ import {
   unknownMountOption,
 } from '@kata-agent/guest/checks';
 import {
+  AgentService,
   type CreateContainerRequest,
   CreateContainerRequestSchema,
   CreateSandboxRequestSchema,
@@ -28,11 +29,11 @@ import {
 export interface GuestState {
   /** Ids of the containers that there are, the first of the pod before the others. */
   readonly containers: readonly string[];
+  readonly access: GuestAccess;
 }
 
 const capabilities = { seccomp: true, apparmor: false, selinux: false, hugePages: [], flaws: [] };
 const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/dev' };
-const rules = { paths, access: closedAccess };
 
 /** Why the guest refuses a request that the gate allows, by its pure checks; undefined: it does not. */
 export function guestRefusal(request: Message, state: GuestState): string | undefined {
@@ -44,55 +45,69 @@ export function guestRefusal(request: Message, state: GuestState): string | unde
   }
 }
 
-function check(request: Message, { containers }: GuestState): void {
+function check(request: Message, state: GuestState): void {
+  const { containers } = state;
   if (isMessage(request, CreateContainerRequestSchema)) {
-    checkCreate(request, containers);
+    checkCreate(request, state);
   } else if (isMessage(request, CreateSandboxRequestSchema)) {
     checkHostname(request.hostname);
     if (request.guestHookPath !== '') throw new Error('guest hooks are refused');
-    for (const each of request.storages) checkStorage(storage(each), undefined, containers);
+    for (const each of request.storages) checkStorage(storage(each), undefined, state);
   } else if (isMessage(request, ExecProcessRequestSchema)) {
     checkExecId(request.execId);
     if (request.process === undefined) throw new Error('there is no process');
     runnableProcess(ociProcess(request.process), capabilities);
   } else if (isMessage(request, UpdateEphemeralMountsRequestSchema)) {
-    for (const each of request.storages) checkStorage(storage(each), undefined, containers);
+    for (const each of request.storages) checkStorage(storage(each), undefined, state);
   }
-  if (!isMessage(request, CreateContainerRequestSchema) && 'containerId' in request) {
-    if (!containers.includes(String(request.containerId))) throw new Error('there is no such container');
-  }
+  const id = containerIdOf(request);
+  if (id !== undefined && !isMessage(request, CreateContainerRequestSchema) && !containers.includes(id))
+    throw new Error('there is no such container');
 }
 
-function checkCreate(request: CreateContainerRequest, containers: readonly string[]): void {
+/** Undefined: the method names no container. */
+export function containerIdOf(request: Message): string | undefined {
+  const method = AgentService.methods.find(({ input }) => input.typeName === request.$typeName);
+  const isNamed = method?.input.fields.some(({ name }) => name === 'container_id') === true;
+  return isNamed && 'containerId' in request ? String(request.containerId) : undefined;
+}
+
+function checkCreate(request: CreateContainerRequest, state: GuestState): void {
+  const { containers, access } = state;
   const { containerId: id, OCI } = request;
   checkContainerId(id);
   if (containers.includes(id)) throw new Error('container exists');
   if (OCI === undefined) throw new Error('the request has no spec');
-  const spec = ociSpec(OCI);
   const storages = request.storages.map(storage);
-  for (const each of storages) checkStorage(each, id, containers);
+  const spec = bindLocalVolumes(ociSpec(OCI), storages);
+  for (const each of storages) checkStorage(each, id, state);
   buildSpec(spec, {
     containerId: id,
     rootfs: '/',
     shared: {},
     capabilities,
     hooks: 'refuse',
-    privileged: 'refuse',
     hostname: '',
     resolvConf: undefined,
     attached: [],
+    access,
+    guest: { find: () => undefined } as never,
   });
   const named = 'source';
   const mounts = (spec.mounts ?? []).filter(isBind).map(({ source = '' }) => source);
   const sources = [spec.root?.path ?? '', ...mounts].map(
-    (path) => sourcePlace({ path, named, container: id }, rules).path,
+    (path) => sourcePlace({ path, named, container: id }, { paths, access }).path,
   );
   const others = containers.map((each) => ({ id: each, sources: [] }));
   const local = `${paths.kata}/shared/containers/${containers[0] ?? ''}/rootfs/local`;
   refuseOthersPlaces({ id, sources }, others, [local]);
 }
 
-function checkStorage(each: Storage, container: string | undefined, containers: readonly string[]): void {
+function checkStorage(
+  each: Storage,
+  container: string | undefined,
+  { containers, access }: GuestState,
+): void {
   // The driver of pulled images is not built yet; the rest of its request is checked.
   if (each.driver === 'image_guest_pull') return;
   storageDriver(each.driver);
@@ -103,5 +118,5 @@ function checkStorage(each: Storage, container: string | undefined, containers: 
   const unknown = unknownMountOption(options);
   if (unknown !== undefined) throw new Error(`option ${unknown} is not known`);
   if (each.driver === 'bind' || each.driver === 'watchable-bind')
-    sourcePlace({ path: each.source, named: 'source', container }, rules);
+    sourcePlace({ path: each.source, named: 'source', container }, { paths, access });
 }

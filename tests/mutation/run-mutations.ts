@@ -21,6 +21,8 @@ interface Moment {
   readonly call: ExpectedCall;
   readonly view: (request: Message) => RuleContext;
   readonly state: GuestState;
+  /** What the guest's checks say to the request as it is: what they need may be missing here, such as a disk. */
+  readonly asIs: () => string | undefined;
 }
 
 /** A mutation that may be tried. */
@@ -35,6 +37,8 @@ export function* candidates(expected: Expected): Generator<Candidate> {
   const { calls, judge } = expected;
   for (const [index, call] of calls.entries()) {
     const before = calls.slice(0, index);
+    const state = { containers: containersAfter(before), access: expected.access };
+    let asIs: { readonly refusal: string | undefined } | undefined;
     const moment: Moment = {
       call,
       view: (request) => {
@@ -42,7 +46,8 @@ export function* candidates(expected: Expected): Generator<Candidate> {
         for (const earlier of before) view.happened(earlier);
         return view.context({ method: call.method, request });
       },
-      state: { containers: containersAfter(before) },
+      state,
+      asIs: () => (asIs ??= { refusal: guestRefusal(call.request, state) }).refusal,
     };
     for (const mutation of fieldMutations(requestSchema(call.method), call.request))
       yield { expected, moment, mutation };
@@ -56,7 +61,7 @@ export function tryMutation({ expected, moment, mutation }: Candidate): Outcome 
   const decision = expected.judge.decide(call.method, request, view(request));
   const made = { expected, call, mutation };
   if (decision.outcome === 'deny') return { ...made, refusedBy: 'gate', reason: decision.rule ?? decision.reason };
-  const refusal = guestRefusal(request, state);
+  const refusal = moment.asIs() === undefined ? guestRefusal(request, state) : undefined;
   return { ...made, refusedBy: refusal === undefined ? undefined : 'guest', reason: refusal ?? '' };
 }
 

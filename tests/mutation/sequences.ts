@@ -1,6 +1,7 @@
 import { clone } from '@bufbuild/protobuf';
 import { type ExpectedCall, SandboxView } from '@kata-agent/analysis';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { containerIdOf } from './guest-refusal.js';
 import type { Expected } from './expected-requests.js';
 
 type Called = Pick<ExpectedCall, 'method' | 'request'> & {
@@ -79,15 +80,14 @@ class GuestModel {
       if (this.#sandbox || this.#containers.size > 0) return 'the sandbox was created before';
       this.#sandbox = true;
     }
-    if (!('containerId' in request)) return undefined;
-    const id = String(request.containerId);
+    const id = containerIdOf(request);
+    if (id === undefined) return undefined;
     const state = this.#containers.get(id);
     if (method === 'CreateContainer') {
       if (state !== undefined) return 'container exists';
       this.#containers.set(id, 'created');
       return undefined;
     }
-    // It tells of files that are gone with the container, and does no harm.
     if (state === undefined) return 'there is no such container';
     if (method === 'StartContainer') {
       if (state === 'started') return 'the container was started before';

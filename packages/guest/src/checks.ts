@@ -1,7 +1,7 @@
 /** What the guest refuses by a request alone, without doing anything: for tests that change requests in every way. */
 export { checkContainerId, checkExecId, checkHostname } from './container/identifiers.js';
-export { closedAccess } from './guest-access.js';
 export { buildSpec, runnableProcess } from './spec/build-spec.js';
+export { bindLocalVolumes } from './spec/local-volumes.js';
 export { isBind } from './spec/mounts.js';
 export { refuseOthersPlaces } from './source/other-containers.js';
 export { sourcePlace } from './source/source-place.js';

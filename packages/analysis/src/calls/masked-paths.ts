@@ -7,6 +7,10 @@ export const maskedPaths: readonly string[] = alwaysMasked;
 export const optionalMaskedPaths: readonly string[] = [
   '/proc/asound',
   '/proc/interrupts',
+  '/proc/mtrr',
+  '/sys/dev',
+  '/sys/dev/block',
+  '/sys/fs/selinux',
   '/sys/devices/virtual/powercap',
 ];
 

@@ -119,7 +119,8 @@ function devices(workloads: readonly Workload[]): Row {
     expression:
       paths.length === 0
         ? 'request.devices.size() == 0'
-        : `request.devices.all(d, d.container_path in ${celLiteral([...new Set(paths)])})`,
+        : `request.devices.all(d, d.container_path in ${celLiteral([...new Set(paths)])} &&\n` +
+          '  d.type in ["blk", "mmioblk", "scsi", "nvdimm"] && d.options.size() == 0)',
     message: 'no such device is attached for this workload',
   };
 }

@@ -22,7 +22,7 @@ export function orderRules(workloads: readonly Workload[]): readonly ExtraRule[]
       name: 'order',
       says:
         'The pause container runs before any other is made; init containers end with 0 before those after them are made,\n' +
-        'and do not come again after them. initContainers',
+        'and do not come again once they have. initContainers',
       expression:
         'sandbox.id != "" && (container.claimed.name == "" ? sandbox.members.size() == 0 :\n' +
         `  sandbox.members.exists(m, m.name == "" && m.state == "running"))${orders(workloads)}`,
@@ -38,7 +38,7 @@ function orders(workloads: readonly Workload[]): string {
     for (const [index, { name, role }] of containers.entries()) {
       const test = [
         ...containers.slice(0, index).flatMap(before),
-        ...(role === 'init' ? notAfter(containers.slice(index + 1)) : []),
+        ...(role === 'init' ? [`!${ended(name)}`, ...notAfter(containers.slice(index + 1))] : []),
       ].join(' &&\n  ');
       tests.set(name, (tests.get(name) ?? new Set()).add(test));
     }
@@ -53,10 +53,12 @@ function orders(workloads: readonly Workload[]): string {
 }
 
 function before({ name, role }: Container): readonly string[] {
-  const own = `m.name == ${celLiteral(name)}`;
-  if (role === 'init')
-    return [`sandbox.members.exists(m, ${own} && has(m.exit_code) && m.exit_code == 0)`];
-  return role === 'sidecar' ? [`sandbox.members.exists(m, ${own})`] : [];
+  if (role === 'init') return [ended(name)];
+  return role === 'sidecar' ? [`sandbox.members.exists(m, m.name == ${celLiteral(name)})`] : [];
+}
+
+function ended(name: string): string {
+  return `sandbox.members.exists(m, m.name == ${celLiteral(name)} && has(m.exit_code) && m.exit_code == 0)`;
 }
 
 function notAfter(later: readonly Container[]): readonly string[] {

@@ -120,7 +120,16 @@ export function ownRequestRules(workloads: readonly Workload[]): readonly ExtraR
   const profiles = workloads.flatMap(({ containers }) =>
     containers.flatMap(({ apparmorProfile }) => apparmorProfile ?? []),
   );
+  const volumes = workloads.flatMap((workload) => [...workload.volumes.values()].filter(({ memory }) => memory));
+  const places = volumes.map(({ name }) => `/run/kata-containers/sandbox/ephemeral/${name}`);
   return [
+    {
+      method: 'UpdateEphemeralMounts',
+      name: 'volumes',
+      says: 'Whose size may change. emptyDir',
+      expression: `request.storages.all(s, s.mount_point in ${celLiteral([...new Set(places)])})`,
+      message: 'this is no volume in memory of the workload',
+    },
     {
       method: 'CreateContainer',
       name: 'profiles',

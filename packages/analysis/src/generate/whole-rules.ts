@@ -1,3 +1,4 @@
+import { serviceNames } from '../calls/environment.js';
 import type { ExpectedCall } from '../calls/expected-call.js';
 import { celLiteral } from '../write/cel-literal.js';
 import type { ExtraRule } from '../write/extra-rule.js';
@@ -25,22 +26,66 @@ const processes = { CreateContainer: 'request.OCI.Process', ExecProcess: 'reques
 type ProcessMethod = keyof typeof processes;
 
 function wholeEnvironment(calls: readonly ExpectedCall[], method: ProcessMethod): readonly ExtraRule[] {
-  const expression = eachContainer(calls, method, ({ values, unknown, optionalVariables }) => {
-    if (unknown.has('variables')) return undefined;
-    const entries = (values.get('variables') ?? []).map(String);
-    const pairs = entries.filter((entry) => entry.includes('='));
-    const names = entries.filter((entry) => !entry.includes('='));
-    const needed = (list: readonly string[]): readonly string[] =>
-      list.filter((entry) => !optionalVariables.has(entry.split('=')[0] ?? ''));
-    return both([
-      all('v', needed(pairs), `v in ${processes[method]}.Env`),
-      all('n', needed(names), 'n in env'),
-    ]);
-  });
-  return rule(method, 'whole-environment', expression, {
+  const texts = {
     says: 'No variable of the pod or of its image is missing.',
     message: 'a variable of the workload is missing',
-  });
+  };
+  const rules: ExtraRule[] = [];
+  const add = (names: readonly string[], part: number): void => {
+    const expression = eachContainer(calls, method, (call) =>
+      names.includes(call.container ?? '') ? variablesThere(call, method, part) : undefined,
+    );
+    if (expression === undefined) return;
+    const half = Math.floor(names.length / 2);
+    if (expression.length > longestExpression && half > 0) {
+      add(names.slice(0, half), part);
+      add(names.slice(half), part);
+      return;
+    }
+    const number = rules.length === 0 ? '' : `-${rules.length + 1}`;
+    rules.push(...rule(method, `whole-environment${number}`, expression, texts));
+  };
+  const asked = calls.filter((call) => call.method === method);
+  const names = [...new Set(asked.map(({ container = '' }) => container))];
+  const parts = Math.max(0, ...asked.map((call) => neededVariables(call).length));
+  for (let part = 0; part < parts; part += 1) add(names, part);
+  return rules;
+}
+
+function variablesThere(call: ExpectedCall, method: ProcessMethod, part: number): string | undefined {
+  const entries = neededVariables(call)[part] ?? [];
+  return both([
+    all('v', entries.filter((entry) => entry.includes('=')), `v in ${processes[method]}.Env`),
+    all('n', entries.filter((entry) => !entry.includes('=')), 'n in env'),
+  ]);
+}
+
+/** UTF-16 units of the variables that one rule asks for, of one container; about. */
+const partLength = 8_000;
+
+/** What may not be missing, in parts of which each fits into a rule. */
+function neededVariables(call: ExpectedCall): readonly (readonly string[])[] {
+  const { values, unknown, optionalVariables } = call;
+  if (unknown.has('variables')) return [];
+  const parts: string[][] = [];
+  let room = 0;
+  const listed = (values.get('variables') ?? []).map(String);
+  const having = new Set(listed.map((entry) => entry.split('=')[0] ?? ''));
+  // Those of services come and go; the others that have no value of their own are still there.
+  const others = (asProcess(call)?.Env ?? [])
+    .map((entry) => entry.split('=')[0] ?? '')
+    .filter((name) => !having.has(name) && !serviceNames.any.test(name));
+  for (const entry of [...listed, ...others]) {
+    if (optionalVariables.has(entry.split('=')[0] ?? '')) continue;
+    const length = celLiteral(entry).length + 2;
+    if (length > room) {
+      parts.push([]);
+      room = partLength;
+    }
+    room -= length;
+    parts.at(-1)?.push(entry);
+  }
+  return parts;
 }
 
 /** A process that drops what it never got, or gets what it was to drop, is another one. */
@@ -178,13 +223,12 @@ function elementOf(row: Entry, index: number): string {
   return typeof row === 'object' ? (row[index] ?? '') : '';
 }
 
-/** Left out where nothing is asked, or where it would be too long to be loaded. */
+/** Left out where nothing is asked. */
 function rule(
   method: ExtraRule['method'],
   name: string,
   expression: string | undefined,
   texts: Pick<ExtraRule, 'says' | 'message'>,
 ): readonly ExtraRule[] {
-  if (expression === undefined || expression.length > longestExpression) return [];
-  return [{ method, name, expression, ...texts }];
+  return expression === undefined ? [] : [{ method, name, expression, ...texts }];
 }
