@@ -11,7 +11,7 @@ import { sequenceRefusal, sequences } from './sequences.js';
  * else a sample that has every field and every kind of change in every set-up, the same each time.
  */
 const isEverything = process.env['KATA_MUTATIONS'] === 'all';
-const ofEachField = isEverything ? Number.POSITIVE_INFINITY : 3;
+const ofEachField = isEverything ? Number.POSITIVE_INFINITY : Number(process.env['KATA_MUTATIONS'] ?? 6);
 const ofEachSequence = isEverything ? Number.POSITIVE_INFINITY : 2;
 
 const list = new ReviewedList();
