@@ -21,7 +21,8 @@ export function eachContainer(
   const groups = new Map<string, string[]>();
   for (const [name, tests] of names) {
     if (tests === undefined) continue;
-    const either = [...tests].map((each) => (tests.size > 1 ? `(${each})` : each)).join(' ||\n  ');
+    const [first = ''] = tests;
+    const either = tests.size > 1 ? `(${[...tests].map((each) => `(${each})`).join(' ||\n  ')})` : first;
     groups.set(either, [...(groups.get(either) ?? []), name]);
   }
   if (groups.size === 0) return undefined;

@@ -1,6 +1,6 @@
 import { serviceNames } from '../calls/environment.js';
 import type { ExpectedCall } from '../calls/expected-call.js';
-import { celLiteral } from '../write/cel-literal.js';
+import { celLiteral, wrappedList } from '../write/cel-literal.js';
 import type { ExtraRule } from '../write/extra-rule.js';
 import type { Entry } from '../write/fact-name.js';
 import { longestExpression } from '../write/rule-expression.js';
@@ -211,7 +211,7 @@ function terminals(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
 }
 
 function all(variable: string, values: readonly string[], test: string): string | undefined {
-  return values.length === 0 ? undefined : `${celLiteral(values)}.all(${variable}, ${test})`;
+  return values.length === 0 ? undefined : `${wrappedList(values)}.all(${variable}, ${test})`;
 }
 
 function both(tests: readonly (string | undefined)[]): string | undefined {
