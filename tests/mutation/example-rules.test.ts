@@ -35,16 +35,41 @@ spec:
   assert.ok(container !== undefined && isMessage(container, CreateContainerRequestSchema));
   assert.ok(container.OCI?.Linux !== undefined && container.OCI.Process !== undefined);
   container.OCI.Linux.Devices = [
-    { $typeName: 'grpc.LinuxDevice', Path: '/dev/null', Type: 'c', Major: 1n, Minor: 3n, FileMode: 0, UID: 0, GID: 0 },
+    {
+      $typeName: 'grpc.LinuxDevice',
+      Path: '/dev/null',
+      Type: 'c',
+      Major: 1n,
+      Minor: 3n,
+      FileMode: 0,
+      UID: 0,
+      GID: 0,
+    },
   ];
   const mounts = calls.find(({ method }) => method === 'CreateSandbox')?.request;
   assert.ok(mounts !== undefined);
   return new Map<MethodName, Message>([
     ['CreateSandbox', mounts],
     ['CreateContainer', container],
-    ['ExecProcess', create(ExecProcessRequestSchema, { containerId: container.containerId, process: container.OCI.Process })],
-    ['UpdateContainer', create(UpdateContainerRequestSchema, { containerId: container.containerId, resources: {} })],
-    ['CopyFile', create(CopyFileRequestSchema, { path: `${shared}/a/..data`, fileMode: 0o120777, data: Buffer.from('b') })],
+    [
+      'ExecProcess',
+      create(ExecProcessRequestSchema, {
+        containerId: container.containerId,
+        process: container.OCI.Process,
+      }),
+    ],
+    [
+      'UpdateContainer',
+      create(UpdateContainerRequestSchema, { containerId: container.containerId, resources: {} }),
+    ],
+    [
+      'CopyFile',
+      create(CopyFileRequestSchema, {
+        path: `${shared}/a/..data`,
+        fileMode: 0o120777,
+        data: Buffer.from('b'),
+      }),
+    ],
     [
       'UpdateEphemeralMounts',
       create(UpdateEphemeralMountsRequestSchema, {
@@ -88,7 +113,13 @@ function resourcesOf(request: Message): LinuxResources | undefined {
 
 /** Clean: no empty name, `.` or `..` in it. */
 function isBelow(path: string, folder: string): boolean {
-  return path.startsWith(`${folder}/`) && path.slice(1).split('/').every((name) => !['', '.', '..'].includes(name));
+  return (
+    path.startsWith(`${folder}/`) &&
+    path
+      .slice(1)
+      .split('/')
+      .every((name) => !['', '.', '..'].includes(name))
+  );
 }
 
 /** Whether a request has what the file says that it prevents: written without looking at its rules. */
@@ -107,7 +138,15 @@ const prevented: Readonly<Record<string, (request: Message) => boolean>> = {
   'claimed-images': (request) => {
     if (!isMessage(request, CreateContainerRequestSchema)) return false;
     const image = request.OCI?.Annotations['io.kubernetes.cri.image-name'] ?? '';
-    const engines = ['/proc', '/dev', '/sys', '/etc/hosts', '/etc/hostname', '/etc/resolv.conf', '/var/run/secrets'];
+    const engines = [
+      '/proc',
+      '/dev',
+      '/sys',
+      '/etc/hosts',
+      '/etc/hostname',
+      '/etc/resolv.conf',
+      '/var/run/secrets',
+    ];
     const places = (request.OCI?.Mounts ?? []).map(({ destination }) => destination);
     return (
       !image.startsWith('registry.example.com/shop/') ||
@@ -119,11 +158,16 @@ const prevented: Readonly<Record<string, (request: Message) => boolean>> = {
     const target = Buffer.from(request.data).toString();
     const type = request.fileMode & 0o170000;
     const leads = target.startsWith('/') || target.split('/').includes('..');
-    return !isBelow(request.path, shared) || ![0, 0o100000, 0o040000, 0o120000].includes(type) || (type === 0o120000 && leads);
+    return (
+      !isBelow(request.path, shared) ||
+      ![0, 0o100000, 0o040000, 0o120000].includes(type) ||
+      (type === 0o120000 && leads)
+    );
   },
   limits: (request) => {
     const { Memory, CPU, Pids } = resourcesOf(request) ?? {};
-    const beyond = (value: bigint | undefined, most: bigint): boolean => value !== undefined && (value < 0n || value > most);
+    const beyond = (value: bigint | undefined, most: bigint): boolean =>
+      value !== undefined && (value < 0n || value > most);
     return (
       beyond(Memory?.Limit, 4n << 30n) ||
       beyond(CPU?.Quota, 400_000n) ||
@@ -177,7 +221,11 @@ for (const [name, isPrevented] of Object.entries(prevented)) {
         counts.tried += 1;
         if (!isPrevented(changed)) continue;
         counts.prevented += 1;
-        assert.equal(decide(changed), 'deny', `${method} ${mutation.field} ${mutation.kind} ${mutation.detail}`);
+        assert.equal(
+          decide(changed),
+          'deny',
+          `${method} ${mutation.field} ${mutation.kind} ${mutation.detail}`,
+        );
       }
     }
     t.diagnostic(`${counts.tried} mutations, ${counts.prevented} of what it prevents, all refused`);

@@ -137,7 +137,11 @@ function* ofList(
   } else if (field.fieldKind === 'list' && field.listKind === 'scalar') {
     for (const [index, value] of list.entries())
       for (const { to, kind } of otherScalars(field.scalar, value)) {
-        const made = mutation(isUnset(to) ? 'removed' : kind, `${identity(value)} to ${show(to)}`, list.with(index, to));
+        const made = mutation(
+          isUnset(to) ? 'removed' : kind,
+          `${identity(value)} to ${show(to)}`,
+          list.with(index, to),
+        );
         yield { ...made, field: element };
       }
   }
@@ -189,15 +193,26 @@ function otherScalars(type: ScalarType, value: unknown): readonly OtherValue[] {
     case ScalarType.BOOL:
       return [{ to: value !== true, kind: 'value' }];
     case ScalarType.BYTES:
-      return [{ to: Buffer.concat([(value as Uint8Array | undefined) ?? Buffer.alloc(0), Buffer.from('x')]), kind: 'value' }];
+      return [
+        {
+          to: Buffer.concat([(value as Uint8Array | undefined) ?? Buffer.alloc(0), Buffer.from('x')]),
+          kind: 'value',
+        },
+      ];
     default:
       return otherNumbers(type, value);
   }
 }
 
 function isUnset(value: unknown): boolean {
-  return value === undefined || value === '' || value === 0 || value === 0n || value === false ||
-    (value instanceof Uint8Array && value.length === 0);
+  return (
+    value === undefined ||
+    value === '' ||
+    value === 0 ||
+    value === 0n ||
+    value === false ||
+    (value instanceof Uint8Array && value.length === 0)
+  );
 }
 
 /** How people tell an element of a list from the others. */

@@ -55,7 +55,10 @@ test('a changed request is refused, or the reviewed list says why not', (t) => {
     `${fields.size} fields, ${every.length} mutations, ${tried.length} tried: ` +
       `${counts.gate} refused by the configuration, ${counts.guest} by the guest, ${counts.list} on the list`,
   );
-  assert.deepEqual([...open].map(([what, how]) => `${what}: ${how}`), []);
+  assert.deepEqual(
+    [...open].map(([what, how]) => `${what}: ${how}`),
+    [],
+  );
 });
 
 test('calls in another order are refused, or the reviewed list says why not', (t) => {
@@ -79,7 +82,10 @@ test('calls in another order are refused, or the reviewed list says why not', (t
   t.diagnostic(
     `${number} sequences: ${counts.gate} refused by the configuration, ${counts.guest} by the guest, ${counts.list} on the list`,
   );
-  assert.deepEqual([...open].map(([what, name]) => `${what} (${name})`), []);
+  assert.deepEqual(
+    [...open].map(([what, name]) => `${what} (${name})`),
+    [],
+  );
 });
 
 test('every entry of the reviewed list is needed', (t) => {

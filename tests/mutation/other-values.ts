@@ -10,13 +10,21 @@ export function otherTexts(text: string): readonly OtherValue[] {
   const values = new Set(['', 'x', `${text}x`, text.toUpperCase(), 'CAP_SYS_ADMIN', 'rw', 'shared']);
   if (text.includes('=')) {
     const [name = '', value = ''] = [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)];
-    for (const other of [`${name}=`, `${name}=/tmp/x`, `X${name}=${value}`, `LD_PRELOAD=${value}`]) values.add(other);
+    for (const other of [`${name}=`, `${name}=/tmp/x`, `X${name}=${value}`, `LD_PRELOAD=${value}`])
+      values.add(other);
   }
   if (/^\d+$/.test(text)) values.add(String(Number(text) + 1));
   const paths = new Set<string>(['/etc', '/']);
   if (text.startsWith('/')) {
     const above = text.slice(0, text.lastIndexOf('/'));
-    for (const other of [`${text}/..`, `${text}/below`, `${above}/other`, `${text}/../../etc`, `/proc/self/root${text}`, `/${text}`])
+    for (const other of [
+      `${text}/..`,
+      `${text}/below`,
+      `${above}/other`,
+      `${text}/../../etc`,
+      `/proc/self/root${text}`,
+      `/${text}`,
+    ])
       paths.add(other);
     for (const place of ['shared/containers/other', 'sandbox/shm', 'sandbox/ephemeral/other', 'other/rootfs'])
       paths.add(`/run/kata-containers/${place}`);

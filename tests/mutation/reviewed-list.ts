@@ -56,7 +56,9 @@ export class ReviewedList {
 
   hasSequence({ kind, about }: Sequence): boolean {
     return this.#note(
-      this.#lists.sequences.filter((each) => each.kinds.includes(kind) && new RegExp(`^(${each.about})$`).test(about)),
+      this.#lists.sequences.filter(
+        (each) => each.kinds.includes(kind) && new RegExp(`^(${each.about})$`).test(about),
+      ),
     );
   }
 

@@ -60,7 +60,8 @@ export function tryMutation({ expected, moment, mutation }: Candidate): Outcome 
   mutation.apply(request);
   const decision = expected.judge.decide(call.method, request, view(request));
   const made = { expected, call, mutation };
-  if (decision.outcome === 'deny') return { ...made, refusedBy: 'gate', reason: decision.rule ?? decision.reason };
+  if (decision.outcome === 'deny')
+    return { ...made, refusedBy: 'gate', reason: decision.rule ?? decision.reason };
   const refusal = moment.asIs() === undefined ? guestRefusal(request, state) : undefined;
   return { ...made, refusedBy: refusal === undefined ? undefined : 'guest', reason: refusal ?? '' };
 }

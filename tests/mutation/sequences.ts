@@ -104,8 +104,12 @@ function again(call: ExpectedCall, calls: readonly ExpectedCall[]): Called {
   const first = clone(CreateContainerRequestSchema, call.request as never);
   const { containerId } = first;
   const other = `${containerId.slice(1)}0`;
-  const sandboxId = calls.flatMap(({ request }) => ('sandboxId' in request ? [String(request.sandboxId)] : []))[0];
-  const text = JSON.stringify(first, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
+  const sandboxId = calls.flatMap(({ request }) =>
+    'sandboxId' in request ? [String(request.sandboxId)] : [],
+  )[0];
+  const text = JSON.stringify(first, (_, value: unknown) =>
+    typeof value === 'bigint' ? Number(value) : value,
+  );
   // A pause container has the id of its sandbox, which stays what it is.
   const annotations = { ...first.OCI?.Annotations };
   const renamed = JSON.parse(text.replaceAll(containerId, other)) as typeof first;
@@ -113,7 +117,8 @@ function again(call: ExpectedCall, calls: readonly ExpectedCall[]): Called {
     containerId: other,
     execId: renamed.execId,
   });
-  if (copy.OCI?.Root !== undefined && renamed.OCI?.Root !== undefined) copy.OCI.Root.Path = renamed.OCI.Root.Path;
+  if (copy.OCI?.Root !== undefined && renamed.OCI?.Root !== undefined)
+    copy.OCI.Root.Path = renamed.OCI.Root.Path;
   for (const [index, mount] of (copy.OCI?.Mounts ?? []).entries()) {
     const local = mount.type === 'local' || containerId === sandboxId;
     const source = renamed.OCI?.Mounts[index]?.source;
@@ -132,7 +137,7 @@ function again(call: ExpectedCall, calls: readonly ExpectedCall[]): Called {
 function removalOf({ request }: ExpectedCall, calls: readonly ExpectedCall[]): number {
   const id = 'containerId' in request ? request.containerId : '';
   return calls.findIndex(
-    (each) => each.method === 'RemoveContainer' && 'containerId' in each.request && each.request.containerId === id,
+    (each) =>
+      each.method === 'RemoveContainer' && 'containerId' in each.request && each.request.containerId === id,
   );
 }
-

@@ -1,5 +1,11 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
-import { claimedImage, claimedName, type ContainerFacts, type MemberFacts, type RuleContext } from '@kata-agent/gate';
+import {
+  claimedImage,
+  claimedName,
+  type ContainerFacts,
+  type MemberFacts,
+  type RuleContext,
+} from '@kata-agent/gate';
 import type { Guest, MemberFacts as GuestMember } from '@kata-agent/guest';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { Caller } from './listeners/caller.js';

@@ -28,8 +28,7 @@ export function remembered(
   );
   const key = JSON.stringify(own);
   const others = removed.filter(
-    (each) =>
-      JSON.stringify(each.annotations) !== key || (each.exitCode === 0 && exitCode !== 0),
+    (each) => JSON.stringify(each.annotations) !== key || (each.exitCode === 0 && exitCode !== 0),
   );
   return [...others, { annotations: own, exitCode }].slice(-most);
 }

@@ -37,7 +37,10 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
   );
   return planConfiguration(
     asks.map((ask) => (anyService.has(ask.method) ? withoutApiServer(ask) : ask)),
-    { ...options, access, extra: extraRules(
+    {
+      ...options,
+      access,
+      extra: extraRules(
         workloads,
         options.setup,
         calls.map(({ call }) => call),

@@ -38,7 +38,10 @@ export function identityRules(
       says: 'What annotations say of the container fits the sandbox and its name. metadata.namespace',
       expression: [
         given('io.kubernetes.cri.sandbox-id', '== sandbox.id'),
-        given('io.kubernetes.cri.container-type', '== (container.claimed.name == "" ? "sandbox" : "container")'),
+        given(
+          'io.kubernetes.cri.container-type',
+          '== (container.claimed.name == "" ? "sandbox" : "container")',
+        ),
         given(
           'io.katacontainers.pkg.oci.container_type',
           '== (container.claimed.name == "" ? "pod_sandbox" : "pod_container")',

@@ -120,7 +120,9 @@ export function ownRequestRules(workloads: readonly Workload[]): readonly ExtraR
   const profiles = workloads.flatMap(({ containers }) =>
     containers.flatMap(({ apparmorProfile }) => apparmorProfile ?? []),
   );
-  const volumes = workloads.flatMap((workload) => [...workload.volumes.values()].filter(({ memory }) => memory));
+  const volumes = workloads.flatMap((workload) =>
+    [...workload.volumes.values()].filter(({ memory }) => memory),
+  );
   const places = volumes.map(({ name }) => `/run/kata-containers/sandbox/ephemeral/${name}`);
   return [
     {

@@ -94,8 +94,7 @@ function copiedFiles(calls: readonly ExpectedCall[]): ExtraRule {
     name: 'mounted-names',
     says: 'Files that are copied are those that some container mounts. Every pod.',
     expression:
-      `${celLiteral([...names])}\n` +
-      '  .exists(n, path.endsWith("-" + n) || path.contains("-" + n + "/"))',
+      `${celLiteral([...names])}\n` + '  .exists(n, path.endsWith("-" + n) || path.contains("-" + n + "/"))',
     message: 'no container of the workload mounts this file',
   };
 }

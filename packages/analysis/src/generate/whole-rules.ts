@@ -55,8 +55,16 @@ function wholeEnvironment(calls: readonly ExpectedCall[], method: ProcessMethod)
 function variablesThere(call: ExpectedCall, method: ProcessMethod, part: number): string | undefined {
   const entries = neededVariables(call)[part] ?? [];
   return both([
-    all('v', entries.filter((entry) => entry.includes('=')), `v in ${processes[method]}.Env`),
-    all('n', entries.filter((entry) => !entry.includes('=')), 'n in env'),
+    all(
+      'v',
+      entries.filter((entry) => entry.includes('=')),
+      `v in ${processes[method]}.Env`,
+    ),
+    all(
+      'n',
+      entries.filter((entry) => !entry.includes('=')),
+      'n in env',
+    ),
   ]);
 }
 
@@ -96,11 +104,7 @@ function capabilitySets(calls: readonly ExpectedCall[], method: ProcessMethod): 
     if (names === undefined || names.length > 30) return undefined;
     const sets = `${processes[method]}.Capabilities`;
     if (names.length === 0) return undefined;
-    return all(
-      'c',
-      names,
-      `c in ${sets}.Bounding && c in ${sets}.Effective && c in ${sets}.Permitted`,
-    );
+    return all('c', names, `c in ${sets}.Bounding && c in ${sets}.Effective && c in ${sets}.Permitted`);
   });
   // An exec that asks for none gets those of its container.
   const asked = method === 'ExecProcess' && expression !== undefined ? 'capabilities.size() == 0 ||\n' : '';
@@ -115,14 +119,13 @@ function mountsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
     (values.get('mountTable') ?? []).map((row) => elementOf(row, 1));
   const there = eachContainer(calls, 'CreateContainer', (call) => {
     const list = destinations(call);
-    return both([
-      `mounts.size() == ${list.length}`,
-      all('d', list, 'mounts.exists(m, m.destination == d)'),
-    ]);
+    return both([`mounts.size() == ${list.length}`, all('d', list, 'mounts.exists(m, m.destination == d)')]);
   });
   const lists = calls.filter(({ method }) => method === 'CreateContainer').map(destinations);
   const parents = [
-    ...new Set(lists.flatMap((list) => list.filter((path) => list.some((each) => each.startsWith(`${path}/`))))),
+    ...new Set(
+      lists.flatMap((list) => list.filter((path) => list.some((each) => each.startsWith(`${path}/`)))),
+    ),
   ];
   const most = Math.max(0, ...lists.map(({ length }) => length));
   const positions = `[${Array.from({ length: most }, (_, index) => index).join(', ')}]`;
@@ -166,7 +169,11 @@ function devicesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
     const request = asCreate(call);
     const paths = (request?.OCI?.Linux?.Devices ?? []).map(({ Path }) => Path);
     return both([
-      all('p', paths, 'devices.exists_one(d, d.Path == p) && request.devices.exists_one(d, d.container_path == p)'),
+      all(
+        'p',
+        paths,
+        'devices.exists_one(d, d.Path == p) && request.devices.exists_one(d, d.container_path == p)',
+      ),
     ]);
   });
   return rule('CreateContainer', 'devices-there', expression, {
@@ -180,12 +187,14 @@ function sysctlsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const expression = eachContainer(calls, 'CreateContainer', ({ values }) =>
     all(
       'k',
-      (values.get('sysctls') ?? []).map((row) => elementOf(row, 0)).filter((name) => !engineSysctls.includes(name)),
+      (values.get('sysctls') ?? [])
+        .map((row) => elementOf(row, 0))
+        .filter((name) => !engineSysctls.includes(name)),
       'k in request.OCI.Linux.Sysctl',
     ),
   );
   return rule('CreateContainer', 'sysctls-there', expression, {
-    says: "No parameter of the kernel that the pod sets is missing. securityContext.sysctls",
+    says: 'No parameter of the kernel that the pod sets is missing. securityContext.sysctls',
     message: 'a parameter of the kernel is missing',
   });
 }

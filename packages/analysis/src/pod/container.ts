@@ -126,7 +126,8 @@ export function readContainer(field: Field, initial: boolean): Container {
 function readVariable(field: Field): Variable {
   const name = field.required('name').text();
   const from = field.get('valueFrom');
-  if (from === undefined) return { name, value: field.get('value')?.scalar() ?? '', optional: false, path: field.path };
+  if (from === undefined)
+    return { name, value: field.get('value')?.scalar() ?? '', optional: false, path: field.path };
   const source = from.get('configMapKeyRef') ?? from.get('secretKeyRef');
   const mayMiss = source?.get('optional')?.flag() ?? false;
   return { name, optional: mayMiss, path: field.path, ...optional('from', originOf(from)) };

@@ -40,7 +40,8 @@ export function parseImageConfig(text: string): ImageConfig {
 function groupsOf(document: unknown): readonly number[] {
   const value = record(document, 'the image configuration')['groups'] ?? [];
   const isGroup = (each: unknown): boolean => Number.isSafeInteger(each) && Number(each) >= 0;
-  if (!Array.isArray(value) || !value.every(isGroup)) throw new TypeError('groups has to be a list of numbers');
+  if (!Array.isArray(value) || !value.every(isGroup))
+    throw new TypeError('groups has to be a list of numbers');
   return value.map(Number);
 }
 

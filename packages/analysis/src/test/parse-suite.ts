@@ -153,7 +153,11 @@ function parseSandbox(yaml: YamlText, node: Node | undefined): TestCase['sandbox
     id: yaml.text(members.get('id'), 'id', true) ?? '',
     containers: texts(yaml, members.get('containers'), 'containers'),
     ...(members.has('members')
-      ? { members: yaml.entries(members.get('members'), 'members').flatMap((entry) => parseMember(yaml, entry)) }
+      ? {
+          members: yaml
+            .entries(members.get('members'), 'members')
+            .flatMap((entry) => parseMember(yaml, entry)),
+        }
       : {}),
   };
 }

@@ -49,7 +49,13 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
   const extra = (options.extra ?? []).filter(({ method }) => served.has(method));
   for (const { method, name, expression } of extra) {
     if (expression.length <= longestExpression) continue;
-    tooLong.push({ name, method, why: [`a rule of ${expression.length} characters is too long for one: ${longestExpression} are allowed`] });
+    tooLong.push({
+      name,
+      method,
+      why: [
+        `a rule of ${expression.length} characters is too long for one: ${longestExpression} are allowed`,
+      ],
+    });
   }
   const access = options.access ?? noPlannedAccess;
   return { release, access, endpoints, senseless, rules, extra, unconstrained, tooLong };
