@@ -4,7 +4,7 @@ import { type Decision, type Gate, PrivilegeGate, type RuleContext } from '@kata
 import { Policy } from './policy.js';
 import { Readers } from './readers.js';
 
-const guest = { containerFacts: () => undefined, sandboxFacts: { id: '', containers: [] } };
+const guest = { containerFacts: () => undefined, sandboxFacts: { id: '', containers: [], members: [] } };
 const settings = { privilegedContainers: undefined, devices: [], guestPaths: [] };
 const privileges = new PrivilegeGate({ settings, documents: [] });
 const stream = { containerId: 'c', execId: 'c', stream: 'stdout' } as const;

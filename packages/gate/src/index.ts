@@ -1,5 +1,6 @@
 export type { Decision } from './decision.js';
 export { claimedImage } from './facts/claimed-image.js';
+export { claimedName } from './facts/claimed-name.js';
 export { factsOf } from './facts/facts-of.js';
 export type { RequestFacts } from './facts/request-facts.js';
 export { type RequestSummary, summaryOf } from './facts/request-summary.js';
@@ -14,4 +15,4 @@ export {
   privilegedRule,
 } from './privileged/refuse-privileged.js';
 export { alwaysMasked, alwaysReadOnly, usualDevices } from './privileged/runtime-defaults.js';
-export type { ContainerFacts, PeerFacts, RuleContext } from './rule-context.js';
+export type { ContainerFacts, MemberFacts, PeerFacts, RuleContext } from './rule-context.js';

@@ -186,7 +186,17 @@ export class Guest {
   }
 
   get sandboxFacts(): actions.SandboxFacts {
-    return { id: this.sandbox.id, containers: [...new Set([...this.containers.keys(), ...this.making.ids])] };
+    const containers = [...this.containers.values()];
+    const making = this.making.ids.filter((id) => !this.containers.has(id));
+    return {
+      id: this.sandbox.id,
+      containers: [...containers.map(({ id }) => id), ...making],
+      members: [
+        ...containers.map(({ facts, first }) => ({ ...facts, exitCode: first.code })),
+        ...making.flatMap((id) => this.making.facts(id) ?? []).map((facts) => ({ ...facts, exitCode: undefined })),
+        ...this.sandbox.removed.map((each) => ({ ...each, state: 'removed' as const })),
+      ],
+    };
   }
 
   /**

@@ -10,6 +10,8 @@ import { GuestError } from './guest-error.js';
 import { findGuestHooks } from './hooks/guest-hooks.js';
 import { loadKernelModules } from './kernel-modules.js';
 import type { OciHooks } from './oci-spec.js';
+import { remembered, type RemovedContainer } from './removed-containers.js';
+import type { FinishedContainer } from './state/container-record.js';
 import type { SandboxRecord } from './state/guest-records.js';
 import { removeTree } from './storage/remove-tree.js';
 
@@ -22,6 +24,7 @@ export class Sandbox {
   #hostname = '';
   #resolvConf: string | undefined;
   #storages: readonly string[] = [];
+  #removed: readonly RemovedContainer[] = [];
   /** Those of the guest's image. */
   #hooks: OciHooks | undefined;
   /** Whose namespaces the others join: the first that was made. Without `container`: it was removed before a restart. */
@@ -37,6 +40,21 @@ export class Sandbox {
   /** Empty: there is none, or it has no id. */
   get id(): string {
     return this.#id;
+  }
+
+  /** Containers that were removed, the oldest first. */
+  get removed(): readonly RemovedContainer[] {
+    return this.#removed;
+  }
+
+  /** Call with each container that is being removed, once its processes have ended. */
+  left(container: Pick<Container, 'annotations' | 'first'>): void {
+    this.#removed = remembered(this.#removed, container.annotations, container.first.code);
+    try {
+      if (this.#created) this.#save('made');
+    } catch (error) {
+      this.#context.log('error', `the record of the sandbox cannot be written: ${String(error)}`);
+    }
   }
 
   /** Throws what stands against `create`, as far as can be told before it. */
@@ -72,9 +90,13 @@ export class Sandbox {
 
   /**
    * Goes on with what an earlier agent had made, once its storages and containers are there again. A sandbox that it was
-   * still making, or already destroying, is none.
+   * still making, or already destroying, is none. `lost`: containers that are not gone on with.
    */
-  async restore(record: SandboxRecord | undefined, containers: readonly Container[]): Promise<void> {
+  async restore(
+    record: SandboxRecord | undefined,
+    containers: readonly Container[],
+    lost: readonly FinishedContainer[],
+  ): Promise<void> {
     const [oldest] = containers;
     if (record?.phase !== 'made') {
       if (record !== undefined) await this.#clear(record.phase === 'making' ? 'shared' : undefined);
@@ -88,6 +110,10 @@ export class Sandbox {
     this.#resolvConf = record.resolvConf;
     this.#hooks = record.hooks;
     this.#storages = record.storages;
+    this.#removed = lost.reduce(
+      (removed, { annotations, first }) => remembered(removed, annotations, first.exit),
+      record.removed ?? [],
+    );
     for (const mountPoint of record.storages) this.#context.storages.use(mountPoint, this.#made);
     // Killed between the first container and the record that names it: the oldest is the first.
     const id = record.first ?? oldest?.id;
@@ -192,6 +218,7 @@ export class Sandbox {
     this.#resolvConf = undefined;
     this.#hooks = undefined;
     this.#storages = [];
+    this.#removed = [];
     this.#first = undefined;
     this.#context.records.removeSandbox();
   }
@@ -207,6 +234,7 @@ export class Sandbox {
       ...resolvConf,
       ...hooks,
       storages: this.#storages,
+      removed: this.#removed,
       ...first,
     });
   }

@@ -38,7 +38,7 @@ function underRule({ method: ruled, verdict }: Rule, onDeniedRead: 'error' | 'eo
     hasRulesFor: (method) => method === ruled,
     decide: (listed) => ({ ...listed, ...verdict }),
   });
-  const guest = { containerFacts: () => undefined, sandboxFacts: { id: '', containers: [] } };
+  const guest = { containerFacts: () => undefined, sandboxFacts: { id: '', containers: [], members: [] } };
   const intercept = ruling({
     policy,
     judge: judge(policy, guest),

@@ -37,7 +37,15 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
   );
   return planConfiguration(
     asks.map((ask) => (anyService.has(ask.method) ? withoutApiServer(ask) : ask)),
-    { ...options, access, extra: extraRules(workloads, options.setup) },
+    {
+      ...options,
+      access,
+      extra: extraRules(
+        workloads,
+        options.setup,
+        calls.map(({ call }) => call),
+      ),
+    },
   );
 }
 

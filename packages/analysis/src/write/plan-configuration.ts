@@ -47,6 +47,16 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
   const senseless = inconsistencies(endpoints.map(({ value }) => value)).map(({ message }) => message);
   const served = new Set(endpoints.map(({ value }) => value));
   const extra = (options.extra ?? []).filter(({ method }) => served.has(method));
+  for (const { method, name, expression } of extra) {
+    if (expression.length <= longestExpression) continue;
+    tooLong.push({
+      name,
+      method,
+      why: [
+        `a rule of ${expression.length} characters is too long for one: ${longestExpression} are allowed`,
+      ],
+    });
+  }
   const access = options.access ?? noPlannedAccess;
   return { release, access, endpoints, senseless, rules, extra, unconstrained, tooLong };
 }

@@ -43,7 +43,8 @@ export interface ListPart {
 
 /** A fact that no rule is made of, although some ask has it. */
 export interface Unconstrained {
-  readonly fact: FactName;
+  /** Absent: a rule that is no list. */
+  readonly fact?: FactName;
   /** For people: `commands`. */
   readonly name: string;
   readonly method: MethodName;

@@ -62,7 +62,8 @@ export async function recover(guest: Guest): Promise<void> {
     }
   }
   const containers = [...guest.containers.values()];
-  await guest.sandbox.restore(sandbox, containers);
+  const ended = all.filter(isEnded).filter(({ id }) => !guest.containers.has(id));
+  await guest.sandbox.restore(sandbox, containers, ended);
   killStrays(containers, context);
   clearOutput(containers, paths.state);
   const removals = context.claim.held ? [paths.kata, join(paths.state, bundles)] : [];
@@ -79,6 +80,11 @@ function clearScratch({ runtime }: GuestContext): void {
 /** Output that was kept for containers that are gone. */
 function clearOutput(containers: readonly Container[], state: string): void {
   if (containers.length === 0) rmSync(join(state, 'output'), { recursive: true, force: true });
+}
+
+/** Whether it was once made. */
+function isEnded(record: ContainerRecord): record is FinishedContainer {
+  return record.phase !== 'making';
 }
 
 function isFinished(record: ContainerRecord): record is FinishedContainer {

@@ -141,7 +141,10 @@ function recordTables(): readonly string[] {
       `${field.doc}${field.optional === true ? ' Not always there.' : ''}`,
     ]);
     records.set(name, `\nWhat ${code(name)} has:\n\n${markdownTable(['name', 'type', 'what it is'], rows)}`);
-    for (const [key, field] of type.fields) add(`${name}.${key}`, field.type);
+    for (const [key, field] of type.fields) {
+      if (field.type.kind === 'list') add('member', field.type.element);
+      add(`${name}.${key}`, field.type);
+    }
   };
   for (const name of ruleNames) {
     const [first] = name.methods;
