@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CreateContainer } from '../actions.js';
@@ -17,7 +17,10 @@ for (const privileged of ['refuse', 'allow'] as const) {
     const proc = makeTree({
       'sys/net/ipv4/conf/eth0/route_localnet': '0\n',
       'sys/net/ipv4/ping_group_range': '1\t0\n',
+      'sys/kernel/pid_max': '32768\n',
+      'sys/kernel/threads-max': '32768\n',
     });
+    symlinkSync('/proc/self', join(proc, 'self'));
     const value = (path: string): string => readFileSync(join(proc, 'sys/net/ipv4', path), 'utf8');
     // It makes no container.
     const real = await RealGuest.open({
