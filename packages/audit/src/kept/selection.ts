@@ -17,6 +17,12 @@ interface Group {
   bytes: number;
 }
 
+/** The units of a class. */
+interface Members {
+  readonly units: Map<number, Unit>;
+  bytes: number;
+}
+
 /** Less than this is no share: then whole groups go, from the middle. */
 const leastShare = 1024;
 
@@ -28,7 +34,7 @@ const leastShare = 1024;
 export class Selection {
   readonly #budget: number;
   readonly #units = new Map<number, Unit>();
-  #bytes = 0;
+  readonly #classes = new Map<KeptClass, Members>();
 
   /** `budget` in bytes. */
   constructor(budget: number) {
@@ -42,21 +48,27 @@ export class Selection {
     if (head === undefined || kept === undefined) return;
     const unit = this.#unitOf(head, kept);
     if (unit === undefined) return;
+    this.#leave(unit);
     unit.class = kept;
     // A copy: the line is part of a chunk of the file, which would stay alive with it.
     unit.lines.push({ sequence: head.sequence, line: Buffer.from(line) });
     unit.bytes += line.length + 1;
-    this.#bytes += line.length + 1;
-    if (this.#bytes > 2 * this.#budget) this.#choose();
+    const members = this.#join(unit);
+    // Each class by itself and not too late: to choose among very many would hold up everything else.
+    if (members.bytes > 2 * this.#share(kept)) this.#choose(kept);
   }
 
   /** The lines that stay, in their order. */
   lines(): readonly Buffer[] {
-    this.#choose();
+    for (const name of this.#classes.keys()) this.#choose(name);
     return Array.from(this.#units.values(), ({ lines }) => lines)
       .flat()
       .sort((a, b) => a.sequence - b.sequence)
       .map(({ line }) => line);
+  }
+
+  #share(name: KeptClass): number {
+    return Math.floor((this.#budget * shares[name]) / sixteenths);
   }
 
   /** Undefined: an outcome whose intent is not kept. */
@@ -67,37 +79,50 @@ export class Selection {
     return unit;
   }
 
-  #choose(): void {
-    for (const [name, share] of Object.entries(shares) as [KeptClass, number][]) {
-      const groups = this.#groups(name);
-      for (const unit of leaving(groups, Math.floor((this.#budget * share) / sixteenths))) {
-        this.#units.delete(unit.sequence);
-      }
-    }
-    this.#bytes = 0;
-    for (const { bytes } of this.#units.values()) this.#bytes += bytes;
+  #join(unit: Unit): Members {
+    const members = this.#classes.get(unit.class) ?? { units: new Map<number, Unit>(), bytes: 0 };
+    this.#classes.set(unit.class, members);
+    members.units.set(unit.sequence, unit);
+    members.bytes += unit.bytes;
+    return members;
   }
 
-  #groups(name: KeptClass): Group[] {
-    const byMethod = name === 'other' || name === 'failed';
-    const groups = new Map<string, Group>();
-    for (const unit of this.#units.values()) {
-      if (unit.class !== name) continue;
-      const key = byMethod ? `${unit.boot}\0${unit.method}` : unit.boot;
-      const group = groups.get(key) ?? { units: [], bytes: 0 };
-      group.units.push(unit);
-      group.bytes += unit.bytes;
-      groups.set(key, group);
-    }
-    return [...groups.values()];
+  #leave(unit: Unit): void {
+    const members = this.#classes.get(unit.class);
+    if (members?.units.delete(unit.sequence) === true) members.bytes -= unit.bytes;
   }
+
+  #choose(name: KeptClass): void {
+    // Outcomes come behind the intents of others: the order is that of the intents.
+    const units = [...(this.#classes.get(name)?.units.values() ?? [])].sort(
+      (a, b) => a.sequence - b.sequence,
+    );
+    for (const unit of leaving(groupsOf(units, name), this.#share(name))) {
+      this.#leave(unit);
+      this.#units.delete(unit.sequence);
+    }
+  }
+}
+
+function groupsOf(units: readonly Unit[], name: KeptClass): Group[] {
+  const byMethod = name === 'other' || name === 'failed';
+  const groups = new Map<string, Group>();
+  for (const unit of units) {
+    const key = byMethod ? `${unit.boot}\0${unit.method}` : unit.boot;
+    const group = groups.get(key) ?? { units: [], bytes: 0 };
+    group.units.push(unit);
+    group.bytes += unit.bytes;
+    groups.set(key, group);
+  }
+  return [...groups.values()];
 }
 
 /** The units of a class that have no room in its share. */
 function leaving(all: readonly Group[], share: number): readonly Unit[] {
   const most = Math.max(2, Math.floor(share / leastShare));
-  const gone = all.length <= most ? [] : all.slice(1, all.length - most + 1);
-  const groups = all.filter((group) => !gone.includes(group));
+  const surplus = Math.max(0, all.length - most);
+  const gone = all.slice(1, 1 + surplus);
+  const groups = [...all.slice(0, 1), ...all.slice(1 + surplus)];
   const level = levelOf(groups, share);
   return [...gone.flatMap(({ units }) => units), ...groups.flatMap((group) => middle(group, level))];
 }
