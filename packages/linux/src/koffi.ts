@@ -166,14 +166,14 @@ class KoffiSyscalls implements Syscalls {
   openTree(directory: number, path: PathName, flags: number): number {
     const name = cString('open_tree', path);
     const result = this.#libc.openTree(SysOpenTree, directory, name, flags | Tree.CloseOnExec);
-    return this.#check('open_tree', Number(result), path);
+    return this.#check('open_tree', result, path);
   }
 
   moveMount(tree: number, place: number): void {
     const empty = cString('move_mount', '');
     const flags = MoveFromEmptyPath | MoveToEmptyPath;
     const result = this.#libc.moveMount(SysMoveMount, tree, empty, place, empty, flags);
-    this.#check('move_mount', Number(result));
+    this.#check('move_mount', result);
   }
 
   mountSetattr(tree: number, { set, clear, propagation }: MountAttributes, recursive: boolean): void {
@@ -184,7 +184,7 @@ class KoffiSyscalls implements Syscalls {
     const flags = At.EmptyPath | (recursive ? Tree.Recursive : 0);
     const empty = cString('mount_setattr', '');
     const result = this.#libc.mountSetattr(SysMountSetattr, tree, empty, flags, block, block.length);
-    this.#check('mount_setattr', Number(result));
+    this.#check('mount_setattr', result);
   }
 
   setChildSubreaper(): void {
