@@ -150,12 +150,18 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     await readUntil(agent, id, 'ready');
   }
 
-  /** Its data lies in memory, its root is an overlay whose upper layer is in its bundle. */
+  /** Its volume is a directory of the guest, its root is an overlay whose upper layer is in its bundle. */
   function victimRequest(): Parameters<Agent['createContainer']>[0] {
     const kata = '/run/kata-containers';
     const upper = 'io.katacontainers.fs-opt.overlay-rw';
     const storages = [
-      { driver: 'ephemeral', fstype: 'tmpfs', mountPoint: `${kata}/${victim}/data`, options: ['size=1m'] },
+      {
+        driver: 'bind',
+        source: rootfs,
+        fstype: 'bind',
+        mountPoint: `${kata}/sandbox/storage/${victim}`,
+        options: ['ro'],
+      },
       {
         driver: 'overlayfs',
         fstype: 'overlay',
