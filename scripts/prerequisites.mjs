@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { architecture } from '../image/architecture.mjs';
 
 /**
- * By Debian's package: `has` lists commands in PATH and files; `costs`, the tests that are skipped without it; `on`, what
+ * By Debian's package (and one row for a guest's kernel): `has` lists commands in PATH and files; `costs`, the tests that are skipped without it; `on`, what
  * differs in a Debian release, by its number: another `package` or other files, or `lacks`, why the release has no such thing.
  *
  * @typedef {{ has: readonly string[], package?: string, lacks?: string }} Place
@@ -62,12 +62,18 @@ const table = {
     has: ['unshare', 'nsenter', 'setpriv', 'losetup', 'mkswap', 'mount'],
     costs: 'all of tests/root and tests/vm',
   },
+  // Guests have the kernel of the release that makes them; elsewhere none is made.
+  'linux-6.11': {
+    has: [],
+    costs: 'memory of containers taken back to a swap area: tests/vm/memory',
+    on: { 12: { has: ['Linux 6.11'], lacks: 'the guests of Debian 12 have Linux 6.1' } },
+  },
   apt: { has: ['apt-get', 'dpkg'], costs: 'all of tests/vm' },
   mmdebstrap: { has: ['mmdebstrap'] },
   git: { has: ['git'] },
 };
 
-/** Every package of the table. */
+/** Every row of the table. */
 export const packageNames = Object.keys(table);
 
 /** What turns Debian's packages into an image; those packages themselves are unpacked, not installed. */

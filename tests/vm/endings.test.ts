@@ -68,6 +68,7 @@ function otherInit(runs: readonly string[]): string {
     busybox mount -t devtmpfs devtmpfs /dev
     busybox mount -t tmpfs run /run
     busybox mount -t cgroup2 cgroup /sys/fs/cgroup
+    busybox modprobe -q virtio_pci
     busybox modprobe -a virtio_net vmw_vsock_virtio_transport vsock_loopback
     busybox ifconfig eth0 10.0.2.15 up
     node ${scripts.developerHome}/relay.mjs &
