@@ -147,8 +147,10 @@ function stopCalls({
   origins,
   stopSignal,
 }: NewContainer): readonly ExpectedCall[] {
-  const signal = (number: number, why: string): ExpectedCall =>
-    call('SignalProcess', empty('SignalProcess', { containerId: id, signal: number }), why, origins);
+  const signal = (number: number, why: string): ExpectedCall => ({
+    ...call('SignalProcess', empty('SignalProcess', { containerId: id, signal: number }), why, origins),
+    container: container?.name ?? '',
+  });
   origins.of('signal', 9, 'the end of a container');
   return container === undefined ? [signal(9, reason)] : [signal(stopSignal, reason), signal(9, reason)];
 }
