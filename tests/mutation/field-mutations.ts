@@ -2,7 +2,7 @@ import { create, type DescField, type DescMessage, type Message, ScalarType } fr
 import { otherNumbers, otherTexts } from './other-values.js';
 
 /** What is done to a field. */
-export type MutationKind = 'removed' | 'added' | 'value' | 'path' | 'more' | 'less' | 'order';
+type MutationKind = 'removed' | 'added' | 'value' | 'path' | 'more' | 'less' | 'order';
 
 /** One change of one field of a request. */
 export interface Mutation {
@@ -189,7 +189,7 @@ interface OtherValue {
 function otherScalars(type: ScalarType, value: unknown): readonly OtherValue[] {
   switch (type) {
     case ScalarType.STRING:
-      return otherTexts(String(value ?? ''));
+      return otherTexts(typeof value === 'string' ? value : '');
     case ScalarType.BOOL:
       return [{ to: value !== true, kind: 'value' }];
     case ScalarType.BYTES:
@@ -219,7 +219,8 @@ function isUnset(value: unknown): boolean {
 function identity(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   const { destination, mountPoint, Type, containerPath, Path } = value as Fields;
-  return String(destination ?? mountPoint ?? containerPath ?? Type ?? Path ?? 'one');
+  const named = [destination, mountPoint, containerPath, Type, Path].find((each) => typeof each === 'string');
+  return typeof named === 'string' ? named : 'one';
 }
 
 function show(value: unknown): string {

@@ -9,7 +9,8 @@ interface OtherValue {
 export function otherTexts(text: string): readonly OtherValue[] {
   const values = new Set(['', 'x', `${text}x`, text.toUpperCase(), 'CAP_SYS_ADMIN', 'rw', 'shared']);
   if (text.includes('=')) {
-    const [name = '', value = ''] = [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)];
+    const name = text.slice(0, text.indexOf('='));
+    const value = text.slice(text.indexOf('=') + 1);
     for (const other of [`${name}=`, `${name}=/tmp/x`, `X${name}=${value}`, `LD_PRELOAD=${value}`])
       values.add(other);
   }

@@ -13,6 +13,8 @@ interface ReviewedField {
   readonly kinds?: readonly string[];
   /** RE of what the mutation says of itself; absent: any. */
   readonly detail?: string;
+  /** The file of the workload; absent: any. */
+  readonly workload?: string;
   readonly why: string;
 }
 
@@ -31,27 +33,54 @@ interface Lists {
 /** The reviewed list, which notes what of it was needed. */
 export class ReviewedList {
   readonly #lists: Lists;
+  readonly #details: readonly (RegExp | undefined)[];
+  readonly #byField = new Map<string, readonly number[]>();
   readonly #needed = new Set<unknown>();
 
   constructor() {
     const file = join(repository, 'tests', 'mutation', 'reviewed.json');
     this.#lists = JSON.parse(readFileSync(file, 'utf8')) as Lists;
+    this.#details = this.#lists.fields.map(({ detail }) =>
+      detail === undefined ? undefined : new RegExp(detail),
+    );
   }
 
   get size(): number {
     return this.#lists.fields.length + this.#lists.sequences.length;
   }
 
-  hasField(method: string, { field, kind, detail }: Mutation): boolean {
-    return this.#note(
-      this.#lists.fields.filter(
-        (each) =>
-          each.methods.includes(method) &&
-          each.fields.some((name) => fits(name, field)) &&
-          (each.kinds?.includes(kind) ?? true) &&
-          new RegExp(each.detail ?? '').test(detail),
-      ),
-    );
+  /** Positions of the entries that a mutation fits. `workload`: its name, which begins with its file. */
+  entriesFor(
+    method: string,
+    { field, kind, detail }: Pick<Mutation, 'field' | 'kind' | 'detail'>,
+    workload: string,
+  ): readonly number[] {
+    return this.#fieldEntries(method, field).filter((index) => {
+      const entry = this.#lists.fields[index];
+      return (
+        entry !== undefined &&
+        (entry.kinds?.includes(kind) ?? true) &&
+        workload.startsWith(entry.workload ?? '') &&
+        (this.#details[index]?.test(detail) ?? true)
+      );
+    });
+  }
+
+  hasField(method: string, mutation: Mutation, workload: string): boolean {
+    return this.#note(this.entriesFor(method, mutation, workload).map((index) => this.#lists.fields[index]));
+  }
+
+  /** Whatever is done to the field. */
+  #fieldEntries(method: string, field: string): readonly number[] {
+    const key = `${method} ${field}`;
+    const known = this.#byField.get(key);
+    if (known !== undefined) return known;
+    const found = [...this.#lists.fields.keys()].filter((index) => {
+      const entry = this.#lists.fields[index];
+      return entry?.methods.includes(method) === true && entry.fields.some((name) => fits(name, field));
+    });
+    this.#byField.set(key, found);
+    return found;
   }
 
   hasSequence({ kind, about }: Sequence): boolean {

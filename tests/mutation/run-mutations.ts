@@ -3,6 +3,7 @@ import { type ExpectedCall, requestSchema, SandboxView } from '@kata-agent/analy
 import type { RuleContext } from '@kata-agent/gate';
 import type { Expected } from './expected-requests.js';
 import { fieldMutations, type Mutation } from './field-mutations.js';
+import type { ReviewedList } from './reviewed-list.js';
 import { type GuestState, guestRefusal } from './guest-refusal.js';
 
 /** One changed request, and what became of it. */
@@ -68,14 +69,16 @@ export function tryMutation({ expected, moment, mutation }: Candidate): Outcome 
 
 /**
  * At most so many of each set-up, method, field and kind, from whichever workloads: the same each time. Every field is among
- * them in every way in which it can be changed.
+ * them in every way in which it can be changed, and all that entries of the list are about.
  */
-export function sample(all: Iterable<Candidate>, quota: number): readonly Candidate[] {
+export function sample(all: Iterable<Candidate>, quota: number, list: ReviewedList): readonly Candidate[] {
   const groups = new Map<string, { readonly hash: number; readonly candidate: Candidate }[]>();
   for (const candidate of all) {
     const { expected, moment, mutation } = candidate;
     const { runtime, guest } = expected.setup;
-    const key = `${runtime} ${guest} ${moment.call.method} ${mutation.field} ${mutation.kind}`;
+    const { method } = moment.call;
+    const reviewed = list.entriesFor(method, mutation, expected.name).join(' ');
+    const key = `${runtime} ${guest} ${method} ${mutation.field} ${mutation.kind} ${reviewed}`;
     const hash = hashOf(`${expected.name} ${moment.call.because} ${key} ${mutation.detail}`);
     const group = groups.get(key) ?? [];
     groups.set(key, group);

@@ -193,7 +193,9 @@ export class Guest {
       containers: [...containers.map(({ id }) => id), ...making],
       members: [
         ...containers.map(({ facts, first }) => ({ ...facts, exitCode: first.code })),
-        ...making.flatMap((id) => this.making.facts(id) ?? []).map((facts) => ({ ...facts, exitCode: undefined })),
+        ...making
+          .flatMap((id) => this.making.facts(id) ?? [])
+          .map((facts) => ({ ...facts, exitCode: undefined })),
         ...this.sandbox.removed.map((each) => ({ ...each, state: 'removed' as const })),
       ],
     };

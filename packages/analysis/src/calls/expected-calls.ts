@@ -39,7 +39,10 @@ export function expectedCalls(
   const of = (...phases: readonly Phase[]): readonly RuntimeCall[] =>
     rows.filter(({ phase }) => phases.includes(phase));
   const endOf = (container: NewContainer): readonly ExpectedCall[] =>
-    of('stop').flatMap((row) => containerCalls(workload, container, row));
+    of('stop')
+      // An init container ends by itself.
+      .filter(({ method }) => container.container?.role !== 'init' || method !== 'SignalProcess')
+      .flatMap((row) => containerCalls(workload, container, row));
   return [
     ...of('sandbox').flatMap((row) => sandboxCalls(workload, setup, row)),
     ...containers.flatMap((container) => [

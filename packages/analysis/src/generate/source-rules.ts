@@ -1,6 +1,6 @@
 import type { ExpectedCall } from '../calls/expected-call.js';
 import type { RuntimeSetup } from '../calls/runtime-setup.js';
-import { celLiteral } from '../write/cel-literal.js';
+import { celLiteral, wrappedList } from '../write/cel-literal.js';
 import type { ExtraRule } from '../write/extra-rule.js';
 import { isMessage } from '@bufbuild/protobuf';
 import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
@@ -93,8 +93,7 @@ function copiedFiles(calls: readonly ExpectedCall[]): ExtraRule {
     method: 'CopyFile',
     name: 'mounted-names',
     says: 'Files that are copied are those that some container mounts. Every pod.',
-    expression:
-      `${celLiteral([...names])}\n` + '  .exists(n, path.endsWith("-" + n) || path.contains("-" + n + "/"))',
+    expression: `${wrappedList([...names])}.exists(n,\n  path.endsWith("-" + n) || path.contains("-" + n + "/"))`,
     message: 'no container of the workload mounts this file',
   };
 }
