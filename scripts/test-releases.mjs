@@ -3,6 +3,7 @@
 // Node.js of its own (`npm run image -- --node`).
 import { spawnSync } from 'node:child_process';
 import { delimiter, dirname, join } from 'node:path';
+import { pinnedRelease } from '../image/node-releases.mjs';
 import { root } from './bootstrap.mjs';
 import { run } from './image-packages.mjs';
 import { releasedNode } from './node-release.mjs';
@@ -17,9 +18,10 @@ if (wanted.length === 0) {
   process.exit(2);
 }
 
-/** The programs of all, before the first test: a release that is not pinned, or cannot be fetched, is known at once. */
+/** The programs of all: a release that is not pinned is known before the first download, and one that cannot be fetched before the first test. */
 function programs() {
   try {
+    for (const release of wanted) pinnedRelease(release);
     return wanted.map((release) => ({
       release,
       node: releasedNode(release, (text) => console.error(`• ${text}`)),
