@@ -111,10 +111,12 @@ export class Guest {
   change<T>(task: () => Promise<T>, scope: ChangeScope = 'sandbox', admit?: () => unknown): Promise<T> {
     return this.#changes.run(scope, () =>
       translated(async () => {
+        admit?.();
+        await this.begin();
+        // Others may have changed something meanwhile. From here to the task's own first wait nothing comes in between.
         this.#call?.check();
         claimSandbox(this.context);
         admit?.();
-        await this.begin();
         return task();
       }),
     );
@@ -132,8 +134,8 @@ export class Guest {
   takeDown(task: () => Promise<void>): Promise<void> {
     return this.#changes.run('whole', () =>
       translated(async () => {
-        this.#call?.check();
         await this.begin();
+        this.#call?.check();
         if (this.context.claim.held) await task();
       }),
     );

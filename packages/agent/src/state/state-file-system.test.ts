@@ -7,7 +7,10 @@ const root = '21 1 254:1 / / rw - ext4 /dev/vda1 rw\n';
 
 test('the state directory gets a file system with room for the audit log', () => {
   const syscalls = new RecordingSyscalls();
-  assert.equal(mountStateFileSystem('/run/kata-agent', 1024, syscalls, parseMountTable(root)), true);
+  assert.equal(
+    mountStateFileSystem('/run/kata-agent', 1024, syscalls, parseMountTable(root), ['lock']),
+    true,
+  );
   const [first] = syscalls.argumentsOf('mount');
   assert.deepEqual(first?.slice(0, 3), ['kata-agent', '/run/kata-agent', 'tmpfs']);
   assert.match(String(first?.[4]), /mode=700,size=67109888/);
@@ -16,6 +19,13 @@ test('the state directory gets a file system with room for the audit log', () =>
 test('that of an earlier agent stays', () => {
   const syscalls = new RecordingSyscalls();
   const table = parseMountTable(`${root}22 21 0:5 / /run/kata-agent rw - tmpfs kata-agent rw\n`);
-  assert.equal(mountStateFileSystem('/run/kata-agent', 1024, syscalls, table), false);
+  assert.equal(mountStateFileSystem('/run/kata-agent', 1024, syscalls, table, []), false);
+  assert.deepEqual(syscalls.calls, []);
+});
+
+test('a directory with a state in it stays as it is', () => {
+  const syscalls = new RecordingSyscalls();
+  const names = ['lock', 'sandbox.json'];
+  assert.equal(mountStateFileSystem('/run/kata-agent', 0, syscalls, parseMountTable(root), names), false);
   assert.deepEqual(syscalls.calls, []);
 });
