@@ -47,14 +47,14 @@ const record = (nth: number): Place => ({
 const sandbox = (nth: number): Place => ({ call: 'renameSync', matching: 'sandbox\\.json$', nth });
 /** 1 and 2 are the sandbox's own storage; then, two for each, those of the container. */
 const storages = (nth: number): Place => ({ call: 'renameSync', matching: 'storages\\.json$', nth });
-/** The first is the sandbox's. */
+/** The first is the sandbox's; then one for each container, which takes what it writes. */
 const memory = (nth: number): Place => ({ call: 'mount', matching: '^tmpfs .* tmpfs ', nth });
 /** The first is the bystander's. */
 const overlay: Place = { call: 'mount', matching: '^overlay .* overlay ', nth: 2 };
 const runtime = (command: string): Place => ({ call: 'spawn', matching: `runc .* ${command} .*${victim}$` });
 const bundle = (call: string, more: string): Place => ({
   call,
-  matching: `/run/kata-containers/${victim}${more}`,
+  matching: `/run/kata-agent/bundles/${victim}${more}`,
 });
 /** By descriptor and name; 512: a directory. */
 const unlinked = (name: string, flags: string): Place => ({
@@ -77,7 +77,7 @@ const table: Readonly<Record<Step, readonly Row[]>> = {
     ['gone', 'nothing but its record is written', after(record(1))],
     ['gone', 'its bundle is made', after(bundle('mkdirSync', ' '))],
     ['gone', 'its first storage is written down', after(storages(3))],
-    ['gone', 'its first storage is mounted', after(memory(2))],
+    ['gone', 'the layer that it writes to is mounted', after(memory(3))],
     ['gone', 'its root is mounted', after(overlay)],
     ['gone', 'its config.json is written', after(bundle('writeFileSync', '/config.json'))],
     ['gone', 'the runtime is making it', during(runtime('create'))],
