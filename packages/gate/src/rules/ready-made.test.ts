@@ -174,6 +174,7 @@ test('no new mounts into a running container', async () => {
   const there = {
     driver: 'ephemeral',
     fstype: 'tmpfs',
+    source: 'tmpfs',
     mountPoint: '/run/kata-containers/sandbox/ephemeral/v',
   };
   assert.equal(verdict('UpdateEphemeralMounts', update(there)), 'allow');

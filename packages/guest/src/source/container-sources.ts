@@ -55,10 +55,10 @@ export class ContainerSources {
     const { access, podSources } = this.#parts;
     const propagates = options.some((option) => /^r?(?:shared|slave)$/.test(option));
     if (propagates && access.privileged === 'allow' && source.isDirectory) return podSources.use(source);
-    const isDevice = source.kind === 'device' || source.kind === 'guest';
+    const hasDevices = source.isDevice || source.kind === 'guest';
     return this.#staged.stage(source, {
       recursive: options.includes('rbind'),
-      attributes: isDevice ? 0 : MountAttribute.NoDev,
+      attributes: hasDevices ? 0 : MountAttribute.NoDev,
     });
   }
 }

@@ -8,6 +8,7 @@ import { type RequestedSource, type SourcePlace, type SourceRules, sourcePlace }
 export interface OpenSource extends SourcePlace {
   readonly descriptor: Descriptor;
   readonly isDirectory: boolean;
+  readonly isDevice: boolean;
 }
 
 /**
@@ -21,16 +22,17 @@ export function openSource(requested: RequestedSource, rules: SourceRules, sysca
   const descriptor = open(place, requested, syscalls);
   try {
     const stat = fstatSync(descriptor.fd);
+    const isDevice = stat.isCharacterDevice() || stat.isBlockDevice();
     if (place.kind !== 'guest') {
-      const isDevice = stat.isCharacterDevice() || stat.isBlockDevice();
-      if (isDevice !== (place.kind === 'device') || stat.isBlockDevice())
+      const isExpected = place.kind === 'kernel' || isDevice === (place.kind === 'device');
+      if (!isExpected || stat.isBlockDevice())
         throw new GuestError(
           'refused',
           `${named} ${quoted(path)} ${isDevice ? 'is a device' : 'is no device'}`,
         );
-      if (place.kind !== 'device') refuseKernelInterface(descriptor, requested);
+      if (place.kind === 'kata' || place.kind === 'listed') refuseKernelInterface(descriptor, requested);
     }
-    return { ...place, descriptor, isDirectory: stat.isDirectory() };
+    return { ...place, descriptor, isDirectory: stat.isDirectory(), isDevice };
   } catch (error) {
     descriptor.close();
     throw error;

@@ -66,6 +66,7 @@ test('elsewhere only what is listed, read-only unless it says otherwise', () => 
     paths: [
       { path: '/opt', writable: false },
       { path: '/opt/cache', writable: true },
+      { path: '/sys/fs/cgroup', writable: false },
     ],
     devices: [{ kind: 'path', path: '/dev/net/tun' }],
   };
@@ -77,6 +78,7 @@ test('elsewhere only what is listed, read-only unless it says otherwise', () => 
     kind: 'listed',
   });
   assert.equal(place('/opt', access).below, '');
+  assert.equal(place('/sys/fs/cgroup/cpu', access).kind, 'kernel');
   assert.equal(place('/opt/cache/x', access).writable, true);
   assert.equal(place('/opt/cache', access).base, '/opt/cache');
   assert.deepEqual(place('/dev/net/tun', access), {

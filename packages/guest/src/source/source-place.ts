@@ -29,11 +29,14 @@ export interface SourcePlace {
   /** False: a container may read it, whatever the request says. */
   readonly writable: boolean;
   /**
-   * `kata`: of the sandbox, by Kata's layout; `listed`: named by the configuration; `device`: a device that it names;
-   * `guest`: any other place of the guest, for a privileged container.
+   * `kata`: of the sandbox, by Kata's layout; `listed`: named by the configuration; `kernel`: named by it, and of `/dev`,
+   * `/proc` or `/sys`; `device`: a device that it names; `guest`: any other place of the guest, for a privileged container.
    */
-  readonly kind: 'kata' | 'listed' | 'device' | 'guest';
+  readonly kind: 'kata' | 'listed' | 'kernel' | 'device' | 'guest';
 }
+
+/** A configuration that lists a path below one of these means an interface of the kernel, or a device. */
+const kernelPlaces = ['/dev', '/proc', '/sys'];
 
 /**
  * Decides by its path alone whether a request may name a source, and where it is opened. Pure.
@@ -61,7 +64,8 @@ export function sourcePlace(requested: RequestedSource, { paths, access }: Sourc
   const [longest] = listed.toSorted((a, b) => b.path.length - a.path.length);
   if (longest !== undefined) {
     const below = path.slice(longest.path.length + 1);
-    return { base: longest.path, below, path, writable: longest.writable, kind: 'listed' };
+    const kind = kernelPlaces.some((each) => contains(each, longest.path)) ? 'kernel' : 'listed';
+    return { base: longest.path, below, path, writable: longest.writable, kind };
   }
   const device = access.devices.some((each) => each.kind === 'path' && each.path === path);
   if (device) {

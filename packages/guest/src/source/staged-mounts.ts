@@ -65,7 +65,7 @@ export function stageAt(
     tree.close();
   }
   made.push(`mount at ${place}`, () => unmount(place, syscalls));
-  if (source.kind !== 'guest') refuseInterfacesBelow(place, source);
+  if (source.kind === 'kata' || source.kind === 'listed') refuseInterfacesBelow(place, source);
 }
 
 function makePlace(place: string, isDirectory: boolean, made: UndoStack): void {
@@ -99,8 +99,6 @@ const interfaces: ReadonlySet<string> = new Set(
 );
 
 function refuseInterfacesBelow(place: string, source: OpenSource): void {
-  // A single device that the configuration names lies on devtmpfs itself.
-  if (source.kind === 'device') return;
   const found = mountsBelow(place, mounts()).find(({ type }) => interfaces.has(type));
   if (found === undefined) return;
   const below = found.target.slice(place.length);
