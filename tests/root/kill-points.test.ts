@@ -259,7 +259,9 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     assert.deepEqual(machine.programs(), [], 'processes');
     assert.deepEqual(mounts(), [], 'mounts');
     assert.deepEqual(cgroups(), [], 'cgroups');
-    const files = ['runc', 'run', 'containers', 'bundles'].flatMap((name) => namesIn(`/run/kata-agent/${name}`));
+    const files = ['runc', 'run', 'containers', 'bundles'].flatMap((name) =>
+      namesIn(`/run/kata-agent/${name}`),
+    );
     assert.deepEqual(files, [], 'files');
     assert.deepEqual(namesIn('/run/kata-containers'), [], "Kata's directory");
     const state = namesIn('/run/kata-agent').filter((name) => name.endsWith('.json'));

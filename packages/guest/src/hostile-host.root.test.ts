@@ -32,7 +32,10 @@ let atRest: Traces;
 before(async () => {
   if (skip !== false) return;
   real = await RealGuest.open({
-    access: { ...closedAccess, paths: [{ path: '/usr/lib', writable: false }] },
+    access: {
+      ...closedAccess,
+      paths: ['/usr/lib', '/usr/bin/env', '/dev/zero'].map((path) => ({ path, writable: false })),
+    },
     syscalls: kernel,
   });
   atRest = real.traces();
@@ -157,6 +160,11 @@ test('a source is a place that the runtimes use, or one that the configuration l
   const listed = await run('touch /m/x; ls /m | head -n 1', { source: '/usr/lib', options: ['rbind', 'rw'] });
   assert.notEqual((await real.readAll(listed)).toString(), '');
   assert.match((await real.readAll(listed, 'stderr')).toString(), /Read-only file system/);
+  const asFile = { destination: '/tmp/f', options: ['rbind', 'ro'] };
+  const device = await run('head -c 3 /tmp/f | wc -c', { ...asFile, source: '/dev/zero' });
+  assert.equal((await real.readAll(device)).toString().trim(), '3');
+  const file = await run('head -c 4 /tmp/f | tail -c 3', { ...asFile, source: '/usr/bin/env' });
+  assert.equal((await real.readAll(file)).toString(), 'ELF');
 });
 
 test('the layers of an overlay are places of the container itself', { skip }, async () => {

@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
 import type { CreateSandbox } from './actions.js';
 import type { Container } from './container/container.js';
 import type { FromSandbox } from './container/create-container.js';
@@ -164,18 +165,25 @@ export class Sandbox {
   #share(sandboxPidns: boolean, held: number[]): Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'> {
     const first = this.#first;
     const alive = first?.container?.first.ended === false ? first.container : undefined;
-    if (sandboxPidns && first !== undefined && alive === undefined) {
-      throw new GuestError(
+    const ended = (): GuestError =>
+      new GuestError(
         'precondition',
-        `the pid namespace cannot be shared: container ${first.id}, which holds it, has ended`,
+        `the pid namespace cannot be shared: container ${first?.id ?? ''}, which holds it, has ended`,
       );
-    }
+    if (sandboxPidns && first !== undefined && alive === undefined) throw ended();
     const { proc } = this.#context.paths;
     const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined => {
       if (alive?.namespaces.has(type) !== true) return undefined;
-      const fd = openSync(join(proc, `${alive.first.pid}/ns/${type}`), 'r');
-      held.push(fd);
-      return join(proc, `${process.pid}/fd/${fd}`);
+      try {
+        const fd = openSync(join(proc, `${alive.first.pid}/ns/${type}`), 'r');
+        held.push(fd);
+        return join(proc, `${process.pid}/fd/${fd}`);
+      } catch (error) {
+        // It has ended, and its end was not heard of yet.
+        if (!hasCode(error, 'ENOENT', 'ESRCH')) throw error;
+        if (type === 'pid') throw ended();
+        return undefined;
+      }
     };
     return {
       hostname: this.#hostname,

@@ -1,4 +1,5 @@
 import { fstatSync, realpathSync, statfsSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { Descriptor, Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import { cleanPath, contains, quoted } from './clean-path.js';
@@ -53,13 +54,13 @@ function withGuestLinks(requested: RequestedSource, { paths, access }: SourceRul
   }
 }
 
-function open({ base, below }: SourcePlace, requested: RequestedSource, syscalls: Syscalls): Descriptor {
+function open(place: SourcePlace, requested: RequestedSource, syscalls: Syscalls): Descriptor {
   try {
-    const directory = Directory.open(syscalls, base);
+    // What the configuration lists by its own path may be a file.
+    const itself = place.below === '' ? realpathSync(place.base) : undefined;
+    const directory = Directory.open(syscalls, itself === undefined ? place.base : dirname(itself));
     try {
-      return below === ''
-        ? new Descriptor(syscalls, syscalls.duplicate(directory.fd))
-        : directory.place(below);
+      return directory.place(itself === undefined ? place.below : basename(itself));
     } finally {
       directory.close();
     }

@@ -19,7 +19,11 @@ test.after(() => rmSync(directory, { recursive: true }));
 function table(kata: string) {
   // A memory file system takes root; its directory does for what is looked at here.
   const nothing = (): void => undefined;
-  const syscalls = new RecordingSyscalls({ mount: nothing, umount2: nothing }, loadSyscalls());
+  // What lies in a memory file system ends with its mount.
+  const umount2 = (path: string): void => {
+    for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true });
+  };
+  const syscalls = new RecordingSyscalls({ mount: nothing, umount2 }, loadSyscalls());
   const paths = { kata, state: kata, cgroup: kata, proc: '/proc', sys: '/sys', dev: '/dev' };
   const log = (): void => undefined;
   let saved: readonly StorageRecord[] = [];
