@@ -47,6 +47,8 @@ Containers run programs from \`/run/kata-containers\`: files of volumes and root
 
 \`lockdown=integrity\` keeps root of the guest from changing the kernel: no \`/dev/mem\`, no unsigned modules, no kexec of an
 unsigned kernel, no writes by BPF or debugfs. It is a word of the command line, which the image's maker or Kata's
-\`kernel_params\` writes; \`npm run vm\` boots with it. See [an image that you have](../existing-image.md).
+\`kernel_params\` writes; \`npm run vm\` boots with it. See [an image that you have](../existing-image.md). The memory agent
+(\`mem_agent_enable\`) counts unused memory by debugfs, and sees it only when the kernel runs short where there is lockdown:
+who wants it boots without, as by \`npm run vm -- --append lockdown=none\`.
 `;
 }
