@@ -1,15 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  copyFileSync,
-  mkdtempSync,
-  openSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -36,6 +27,9 @@ const words = [
   '/nowhere',
 ];
 
+/** What dm-verity checks at once. */
+const blockSize = 4096;
+
 /** The line that opens the disk, as the initramfs has it. */
 function verityTable({ initrd }: Image): string {
   const { stdout } = spawnSync('zstd', ['-dc', initrd.path], { encoding: 'latin1', maxBuffer: 1 << 30 });
@@ -58,22 +52,14 @@ describe('a guest on a disk that the initramfs knows by its root hash', { skip }
 
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  /** A copy of the disk with one bit changed. */
-  function changedAt(offset: number): string {
-    const changed = join(folder, `changed-${offset}.erofs`);
-    copyFileSync(disk, changed);
-    const fd = openSync(changed, 'r+');
-    const byte = Buffer.alloc(1);
-    readSync(fd, byte, 0, 1, offset);
-    writeSync(
-      fd,
-      byte.map((value) => value ^ 1),
-      0,
-      1,
-      offset,
-    );
-    closeSync(fd);
-    return changed;
+  /** A copy of the disk with one bit changed in each block from one offset to another. */
+  function changed(from: number, to: number): string {
+    const bytes = readFileSync(disk);
+    for (let offset = from; offset < to; offset += blockSize)
+      bytes.writeUInt8(bytes.readUInt8(offset) ^ 1, offset);
+    const file = join(folder, `changed-${from}.erofs`);
+    writeFileSync(file, bytes);
+    return file;
   }
 
   /** All that the console said until the machine was off, where the kernel’s line does not tell it to end at a panic. */
@@ -111,18 +97,20 @@ describe('a guest on a disk that the initramfs knows by its root hash', { skip }
     }
   });
 
-  for (const [what, offset] of [
-    // In the superblock, which is read first; dm-verity finds it before the file system does.
-    ['the superblock', () => 1024 + 100],
-    // Node.js is most of the disk.
-    ['a program', () => Math.floor(statSync(disk).size / 2)],
-  ] as const) {
-    it(`ends when a bit of ${what} was changed`, async () => {
-      const said = await console({ disks: [changedAt(offset())] });
-      assert.match(said, /verity: .*block \d+ is corrupted/);
-      assert.doesNotMatch(said, listening);
-    });
-  }
+  it('ends when a bit of the superblock was changed', async () => {
+    // It is read first; dm-verity finds it before the file system does.
+    const said = await console({ disks: [changed(1024 + 100, blockSize)] });
+    assert.match(said, /verity: .*block \d+ is corrupted/);
+    assert.doesNotMatch(said, listening);
+  });
+
+  it('ends when bits of a program were changed', async () => {
+    // Node.js is most of the disk, and not all of it is read at a start.
+    const size = statSync(disk).size;
+    const said = await console({ disks: [changed(Math.floor(size / 4), Math.floor(size / 2))] });
+    assert.match(said, /verity: .*block \d+ is corrupted/);
+    assert.doesNotMatch(said, listening);
+  });
 
   it('ends when its disk belongs to another root hash', async () => {
     const other = verityTable(image).replace(/sha256 ....../, 'sha256 000000');
