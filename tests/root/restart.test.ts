@@ -15,6 +15,9 @@ const skip = whyNoContainers() ?? false;
 const SIGTERM = 15;
 const kata = '/run/kata-containers';
 
+/** Containers of the pod share the pid namespace here. */
+const privileged = '[agent]\nprivileged_containers = "allow"\n\n';
+
 /** Runs until SIGTERM, and then exits with this code. */
 const patient = (code: number): readonly string[] => [
   'sh',
@@ -36,7 +39,7 @@ for (const init of ['waits', 'never waits'] as const) {
     before(async () => {
       folder = mkdtempSync(join(tmpdir(), 'kata-agent-restart-'));
       rootfs = makeRootfs(folder);
-      machine = await GuestMachine.boot(init);
+      machine = await GuestMachine.boot(init, privileged);
       run = await machine.start();
       const storage = {
         driver: 'ephemeral',
