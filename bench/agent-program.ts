@@ -25,6 +25,8 @@ export function bundledAgent(): string {
 /** A restricted configuration like examples/start.toml, with a log, in a folder of the benchmark's own. */
 export function configurationText(folder: string): string {
   return [
+    '[agent]',
+    `guest_paths = [${JSON.stringify(folder)}]`,
     '[api]',
     'release = "4.1"',
     'allowed_endpoints = ["@pod", "@stdio"]',

@@ -67,7 +67,7 @@ export async function measureContainers({
 }
 
 /** A root file system with the one command that the containers run. Throws when busybox is missing. */
-function makeRootfs(folder: string): string {
+export function makeRootfs(folder: string): string {
   const busybox = spawnSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).stdout.trim();
   if (busybox === '') throw new Error('busybox is missing (Debian: apt-get install busybox-static)');
   const rootfs = join(folder, 'rootfs');

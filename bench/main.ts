@@ -1,4 +1,4 @@
-// `npm run bench [-- --quick] [--format json] [--only calls|decision|rules|startup|container|hostile|boot]`
+// `npm run bench [-- --quick] [--format json] [--only calls|decision|rules|startup|container|hostile|waits|boot]`
 // `npm run bench -- --profile`: where our server's time goes, instead of how much it is
 // `--missing NAME,…`: Debian packages that are not there (scripts/bench.mjs); parts that need them fail
 import { parseArgs } from 'node:util';

@@ -8,6 +8,7 @@ import { measureHostilePeers } from './hostile.js';
 import type { Part } from './part.js';
 import { measureRules } from './rules.js';
 import { measureStartup } from './startup.js';
+import { measureWaits } from './waits.js';
 
 const go = ['golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev'];
 const qemu = process.arch === 'arm64' ? 'qemu-system-arm' : 'qemu-system-x86';
@@ -25,6 +26,11 @@ export function allParts(quick: boolean): readonly Part[] {
       measure: () => measureContainers({ go: goPrograms(), program: bundledAgent(), quick }),
     },
     { name: 'hostile', needs: [], measure: () => measureHostilePeers(bundledAgent(), quick) },
+    {
+      name: 'waits',
+      needs: ['runc', 'busybox-static'],
+      measure: () => measureWaits(bundledAgent(), quick),
+    },
     {
       name: 'boot',
       needs: ['binutils', 'xz-utils', 'zstd', qemu, 'busybox-static'],

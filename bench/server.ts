@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
 import { type AuditLog, openAuditLog } from '@kata-agent/audit';
-import { compileGate } from '@kata-agent/gate';
+import { compileGate, PrivilegeGate } from '@kata-agent/gate';
 
 import type * as policyModule from '../packages/agent/src/policy.js';
 import type * as serverModule from '../packages/agent/src/server.js';
@@ -23,6 +23,7 @@ const noLog: AuditLog = {
   refuse: () => undefined,
   boot: () => Promise.resolve(),
   writable: true,
+  hasReserve: true,
   failure: undefined,
   flush: () => Promise.resolve(),
   close: () => Promise.resolve(),
@@ -53,7 +54,7 @@ const everyProcess = {
   streams: { read: (_stream: string, length: number) => Promise.resolve(output.subarray(0, length)) },
 };
 const guest = { process: () => everyProcess };
-const policy = new Policy(compileGate(loaded, { listeners: [listenerName] }));
+const policy = new Policy(compileGate(loaded, { listeners: [listenerName] }), new PrivilegeGate(loaded));
 type Services = Parameters<typeof agentServer>[0]['services'];
 const services = { guest, policy, end: () => undefined } as unknown as Services;
 const server = agentServer({ configuration: loaded, services, audit, log: () => undefined });

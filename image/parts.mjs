@@ -127,13 +127,22 @@ export const bootModules = [
   'virtio_net',
 ];
 
-/** In the image, loaded by the kernel when something asks. */
+/** In the image, loaded when something asks. */
 export const otherModules = [
-  ...onDebian12('virtiofs'), // built in later
-  'overlay', // the kernel asks for a file system when it is mounted
-  'erofs',
-  'nfit', // volumes in persistent memory
+  'nfit', // volumes in persistent memory: the runtime names them in CreateSandbox
   'nd_pmem',
+  'virtio_console',
+  'qemu_fw_cfg', // documents, before the agent listens
+];
+
+/**
+ * The kernel asks for them: for a file system when it is mounted, for a match of a rule. Those that nobody has asked for until
+ * the sandbox is made are loaded then, and after that the kernel takes no module (docs/reference/hardening.md).
+ */
+export const lateModules = [
+  ...onDebian12('virtiofs'), // built in later
+  'overlay',
+  'erofs',
   'dm_mod',
   'dm_verity',
   'veth',
@@ -150,8 +159,6 @@ export const otherModules = [
   'xt_mark',
   'xt_tcpudp',
   'xt_addrtype',
-  'virtio_console',
-  'qemu_fw_cfg',
 ];
 
 /** `--with loopback`: a guest that reaches its own vsock ports. Without it no container can even knock (S24). */

@@ -62,6 +62,9 @@ async function generateReference() {
   if (!existsSync(module)) return;
   const { referencePages } = await import(module);
   for (const [path, text] of Object.entries(await referencePages())) emit(path, text);
+  const hardening = join(root, 'packages', 'agent', 'dist', 'init', 'hardening-page.js');
+  const { hardeningPage } = await import(hardening);
+  emit('docs/reference/hardening.md', hardeningPage());
 }
 
 generateMessages({ project: 'packages/protocol', out: 'src/gen', kept: 'packages/protocol/src/gen' });

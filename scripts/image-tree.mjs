@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { architecture } from '../image/architecture.mjs';
 import { agentNodeOptions } from '../image/node-releases.mjs';
-import { bootModules, loopbackModule, otherModules } from '../image/parts.mjs';
+import { bootModules, lateModules, loopbackModule, otherModules } from '../image/parts.mjs';
 import { moduleFiles } from './image-modules.mjs';
 import { run } from './image-packages.mjs';
 import { firstFile } from './image-program.mjs';
@@ -69,9 +69,14 @@ export function guestTree({
   add({ path: '/usr/sbin/init', link: '../bin/kata-agent', part: 'agent' });
 
   const boot = [...bootModules, ...(loopback ? [loopbackModule] : [])];
-  for (const file of moduleFiles(kernel, [...boot, ...otherModules])) add({ ...file, part: 'modules' });
-  const list = `${boot.join('\n')}\n`;
-  add({ path: '/etc/modules-load.d/kata-agent.conf', data: Buffer.from(list), mode: 0o644, part: 'modules' });
+  for (const file of moduleFiles(kernel, [...boot, ...lateModules, ...otherModules]))
+    add({ ...file, part: 'modules' });
+  const lists = {
+    '/etc/modules-load.d/kata-agent.conf': boot,
+    '/etc/kata-agent/late-modules.conf': lateModules,
+  };
+  for (const [path, names] of Object.entries(lists))
+    add({ path, data: Buffer.from(`${names.join('\n')}\n`), mode: 0o644, part: 'modules' });
   add({
     path: '/etc/passwd',
     data: Buffer.from('root:x:0:0:root:/root:/bin/sh\n'),

@@ -45,11 +45,13 @@ function makeRootfs(folder) {
   for (const applet of ['sh', 'cat', 'echo', 'id', 'ls']) symlinkSync('busybox', join(bin, applet));
 }
 
-/** The example, with its record where this demonstration can read it. */
+/** The example, with its record where this demonstration can read it, and the directory that the root file system is in. */
 function makeConfiguration(folder, auditLog) {
   const example = readFileSync(join(root, 'examples', 'start.toml'), 'utf8');
   const path = join(folder, 'start.toml');
-  writeFileSync(path, `${example}\n[audit]\nfile = ${JSON.stringify(auditLog)}\n`, { mode: 0o644 });
+  const paths = `[agent]\nguest_paths = ${JSON.stringify([folder])}`;
+  const text = example.replace(/^\[agent\]$/m, paths);
+  writeFileSync(path, `${text}\n[audit]\nfile = ${JSON.stringify(auditLog)}\n`, { mode: 0o644 });
   return path;
 }
 

@@ -52,6 +52,11 @@ export async function startMachine({
   return started;
 }
 
+/** The kernel goes by the strictest that its line asks for, so `lockdown=none` has to stand in the place of ours. */
+function lockdown(append) {
+  return append.some((words) => /(^| )lockdown=/.test(words)) ? [] : ['lockdown=integrity'];
+}
+
 /**
  * Starts QEMU, and what it needs beside it.
  * `kernel`, `initrd`: files. `memory`: MB. `append`: words of the kernel's line. `forward`: TCP ports of the guest.
@@ -75,7 +80,10 @@ async function startQemu(
       ['-qmp', `unix:${socket},server=on,wait=off`],
       ['-chardev', `socket,id=watch,fd=${watchDescriptor}`, '-mon', 'chardev=watch,mode=control'],
       ['-kernel', kernel, '-initrd', initrd],
-      ['-append', [`console=${serialPort}`, 'panic=-1', 'quiet', ...words, ...append].join(' ')],
+      [
+        '-append',
+        [`console=${serialPort}`, 'panic=-1', 'quiet', ...lockdown(append), ...words, ...append].join(' '),
+      ],
       ['-netdev', ['user', 'id=net', 'restrict=on', ...forwardOptions(forward)].join(',')],
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
       forward.length > 0 ? keyArguments(folder, key) : [],

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
+import { withGuestPaths } from './guest-paths.js';
 import { agentProgram } from './repository.js';
 
 interface AgentOptions {
@@ -96,7 +97,7 @@ export class AgentProcess {
     const configFile = join(folder, 'config.toml');
     if (config !== undefined) {
       // An example may lock its settings, so its address is replaced and not overridden.
-      const text = config.replaceAll('vsock://-1:1024', `unix://${folder}/agent.sock`);
+      const text = withGuestPaths(config.replaceAll('vsock://-1:1024', `unix://${folder}/agent.sock`));
       writeFileSync(configFile, withAuditFile(text, join(folder, 'audit', 'audit.log')), { mode: 0o644 });
     }
     const command = [

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { alwaysMasked, alwaysReadOnly } from '@kata-agent/gate';
 import type { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { ProcessSchema } from '@kata-agent/protocol/oci';
 
@@ -65,6 +66,8 @@ export function containerRequest(
         },
       ],
       Linux: {
+        MaskedPaths: [...alwaysMasked],
+        ReadonlyPaths: [...alwaysReadOnly],
         CgroupsPath: `/${cgroupParent}/${id}`,
         Namespaces: [{ Type: 'pid' }, { Type: 'ipc' }, { Type: 'uts' }, { Type: 'mount' }],
         ...(memoryLimit === undefined ? {} : { Resources: { Memory: { Limit: memoryLimit } } }),

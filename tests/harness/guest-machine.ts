@@ -7,6 +7,7 @@ import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
+import { withGuestPaths } from './guest-paths.js';
 import { agentProgram } from './repository.js';
 
 /** What PID 1 does with a process that has lost its parent, once it has ended. */
@@ -48,7 +49,7 @@ export class GuestMachine {
   readonly #socket: string;
   #pid = 0;
 
-  private constructor(init: Init) {
+  private constructor(init: Init, agentTable: string) {
     this.folder = mkdtempSync(join(tmpdir(), 'kata-agent-machine-'));
     this.#socket = join(this.folder, 'agent.sock');
     const script = `mount -t tmpfs -o mode=755 kata-test /run && echo up && ${inits[init]}`;
@@ -56,11 +57,13 @@ export class GuestMachine {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const audit = `[audit]\nfile = "${join(this.folder, 'audit.log')}"\n`;
-    writeFileSync(join(this.folder, 'config.toml'), `[api]\nallowed_endpoints = ["*"]\n${audit}`);
+    const config = withGuestPaths(`${agentTable}[api]\nallowed_endpoints = ["*"]\n${audit}`);
+    writeFileSync(join(this.folder, 'config.toml'), config);
   }
 
-  static async boot(init: Init = 'waits'): Promise<GuestMachine> {
-    const machine = new GuestMachine(init);
+  /** `agentTable`: of its agents' configuration. */
+  static async boot(init: Init = 'waits', agentTable = ''): Promise<GuestMachine> {
+    const machine = new GuestMachine(init, agentTable);
     if (machine.#init.stdout === null) throw new Error('PID 1 has no stdout');
     await once(machine.#init.stdout, 'data');
     machine.#pid = childrenOf(machine.#init.pid ?? 0)[0] ?? 0;

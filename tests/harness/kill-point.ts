@@ -5,7 +5,7 @@ import { createRequire, syncBuiltinESMExports } from 'node:module';
 
 /** The call at which an agent is killed. */
 export interface KillPoint {
-  /** A function of node:fs, or `spawn`, `mount`, `umount2`. */
+  /** A function of node:fs, or `spawn`, `mount`, `umount2`, `unlinkat`. */
   readonly call: string;
   /** A regular expression; the call's arguments, joined by blanks, match it. */
   readonly matching: string;
@@ -27,7 +27,7 @@ function arm({ call, matching, nth = 1, when }: KillPoint): void {
     return seen === nth;
   };
   if (call === 'spawn') armSpawn(hit, when);
-  else if (call === 'mount' || call === 'umount2') armLibc(call, hit, when);
+  else if (['mount', 'umount2', 'unlinkat'].includes(call)) armLibc(call, hit, when);
   else armFiles(call, hit, when);
   syncBuiltinESMExports();
 }

@@ -47,14 +47,19 @@ const record = (nth: number): Place => ({
 const sandbox = (nth: number): Place => ({ call: 'renameSync', matching: 'sandbox\\.json$', nth });
 /** 1 and 2 are the sandbox's own storage; then, two for each, those of the container. */
 const storages = (nth: number): Place => ({ call: 'renameSync', matching: 'storages\\.json$', nth });
-/** The first is the sandbox's. */
+/** The first is the sandbox's; then one for each container, which takes what it writes. */
 const memory = (nth: number): Place => ({ call: 'mount', matching: '^tmpfs .* tmpfs ', nth });
 /** The first is the bystander's. */
 const overlay: Place = { call: 'mount', matching: '^overlay .* overlay ', nth: 2 };
 const runtime = (command: string): Place => ({ call: 'spawn', matching: `runc .* ${command} .*${victim}$` });
 const bundle = (call: string, more: string): Place => ({
   call,
-  matching: `/run/kata-containers/${victim}${more}`,
+  matching: `/run/kata-agent/bundles/${victim}${more}`,
+});
+/** By descriptor and name; 512: a directory. */
+const unlinked = (name: string, flags: string): Place => ({
+  call: 'unlinkat',
+  matching: `^\\d+ ${name} ${flags}`,
 });
 const freezer: Place = { call: 'writeFileSync', matching: '/freezer.state FROZEN' };
 const rootUnmount: Place = { call: 'umount2', matching: '/rootfs' };
@@ -72,7 +77,7 @@ const table: Readonly<Record<Step, readonly Row[]>> = {
     ['gone', 'nothing but its record is written', after(record(1))],
     ['gone', 'its bundle is made', after(bundle('mkdirSync', ' '))],
     ['gone', 'its first storage is written down', after(storages(3))],
-    ['gone', 'its first storage is mounted', after(memory(2))],
+    ['gone', 'the layer that it writes to is mounted', after(memory(3))],
     ['gone', 'its root is mounted', after(overlay)],
     ['gone', 'its config.json is written', after(bundle('writeFileSync', '/config.json'))],
     ['gone', 'the runtime is making it', during(runtime('create'))],
@@ -105,7 +110,8 @@ const table: Readonly<Record<Step, readonly Row[]>> = {
     ['gone', 'the runtime is deleting it', during(runtime('delete'))],
     ['gone', 'the runtime has deleted it', after(runtime('delete'))],
     ['gone', 'its root is unmounted', after(rootUnmount)],
-    ['gone', 'its bundle is removed', after(bundle('rmSync', ' '))],
+    ['gone', 'its bundle is half removed', after(unlinked('config.json', ''))],
+    ['gone', 'its bundle is removed', after(unlinked(victim, '512'))],
   ],
   destroy: [['gone', 'the end of the sandbox is written down', after(sandbox(4))]],
 };

@@ -42,7 +42,7 @@ async function effective(guest: DeliveringGuest, config?: string): Promise<strin
   });
   assert.equal(code, 0, stderr);
   const { settings, endpoints } = JSON.parse(stdout) as Explained;
-  const apart = ['server_addr', 'file', 'accept', 'bind', 'required', 'drop_in_dir'];
+  const apart = ['server_addr', 'guest_paths', 'file', 'accept', 'bind', 'required', 'drop_in_dir'];
   return JSON.stringify([
     settings.filter(({ key }) => !apart.includes(key)).map(({ key, value }) => [key, value]),
     endpoints.map(({ method, served }) => [method, served]),

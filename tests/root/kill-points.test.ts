@@ -150,12 +150,18 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     await readUntil(agent, id, 'ready');
   }
 
-  /** Its data lies in memory, its root is an overlay whose upper layer is in its bundle. */
+  /** Its volume is a directory of the guest, its root is an overlay whose upper layer is in its bundle. */
   function victimRequest(): Parameters<Agent['createContainer']>[0] {
     const kata = '/run/kata-containers';
     const upper = 'io.katacontainers.fs-opt.overlay-rw';
     const storages = [
-      { driver: 'ephemeral', fstype: 'tmpfs', mountPoint: `${kata}/${victim}/data`, options: ['size=1m'] },
+      {
+        driver: 'bind',
+        source: rootfs,
+        fstype: 'bind',
+        mountPoint: `${kata}/sandbox/storage/${victim}`,
+        options: ['ro'],
+      },
       {
         driver: 'overlayfs',
         fstype: 'overlay',
@@ -228,7 +234,8 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
   }
 
   function noTraceOfVictim(): void {
-    assert.ok(!existsSync(machine.path(`/run/kata-containers/${victim}`)), 'its bundle');
+    assert.ok(!existsSync(machine.path(`/run/kata-containers/${victim}`)), 'its directory');
+    assert.deepEqual(namesIn('/run/kata-agent/bundles'), [bystander], 'bundles');
     assert.deepEqual(namesIn('/run/kata-agent/runc'), [bystander], 'what the runtime knows');
     assert.deepEqual(namesIn('/run/kata-agent/containers'), [`${bystander}.json`], 'records');
     assert.deepEqual(
@@ -252,18 +259,21 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     assert.deepEqual(machine.programs(), [], 'processes');
     assert.deepEqual(mounts(), [], 'mounts');
     assert.deepEqual(cgroups(), [], 'cgroups');
-    const files = ['runc', 'run', 'containers'].flatMap((name) => namesIn(`/run/kata-agent/${name}`));
+    const files = ['runc', 'run', 'containers', 'bundles'].flatMap((name) =>
+      namesIn(`/run/kata-agent/${name}`),
+    );
     assert.deepEqual(files, [], 'files');
     assert.deepEqual(namesIn('/run/kata-containers'), [], "Kata's directory");
     const state = namesIn('/run/kata-agent').filter((name) => name.endsWith('.json'));
     assert.deepEqual(state, [], 'state');
   }
 
+  /** The state directory's own file system stays, for the next agent. */
   function mounts(): readonly string[] {
     return machine
       .run('cat', '/proc/self/mountinfo')
       .split('\n')
-      .filter((line) => line.includes(' /run/kata-'));
+      .filter((line) => line.includes(' /run/kata-') && !line.includes(' / /run/kata-agent '));
   }
 
   function cgroups(): readonly string[] {

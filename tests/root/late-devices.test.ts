@@ -61,7 +61,7 @@ describe('a change that waits for a device', { skip }, () => {
         driver,
         source,
         fstype: 'ext4',
-        mountPoint: '/run/kata-containers/sandbox/volume',
+        mountPoint: '/run/kata-containers/sandbox/storage/volume',
       }),
     ],
   });

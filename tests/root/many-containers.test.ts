@@ -77,10 +77,11 @@ describe(`${many} containers, one after another`, { skip }, () => {
     const { agent } = run;
     const args = ['sh', '-c', `echo ${index}; exit ${index % 200}`];
     const data = {
-      driver: 'ephemeral',
-      fstype: 'tmpfs',
-      options: [],
-      mountPoint: `/run/kata-containers/${id}/data`,
+      driver: 'bind',
+      source: rootfs,
+      fstype: 'bind',
+      options: ['bind'],
+      mountPoint: `/run/kata-containers/sandbox/storage/${id}`,
     };
     await agent.createContainer(Object.assign(containerRequest({ id, rootfs, args }), { storages: [data] }));
     await agent.startContainer({ containerId: id });

@@ -26,7 +26,7 @@ describe('the configuration in a TPM (R8, S7)', { skip: whyNoTpm() ?? false }, (
   let tpm: SoftTpm;
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'kata-agent-measured-'));
-    mkdirSync(join(folder, 'run'));
+    mkdirSync(join(folder, 'run/kata-agent'), { recursive: true });
     tpm = await SoftTpm.start();
   });
   afterEach(async () => {
@@ -34,11 +34,11 @@ describe('the configuration in a TPM (R8, S7)', { skip: whyNoTpm() ?? false }, (
     rmSync(folder, { recursive: true });
   });
 
-  /** One guest: its /run outlives its agents. */
+  /** One guest: its /run outlives its agents, and so does the file system that the first has mounted for its state. */
   const guest = (config: string, env: Readonly<Record<string, string>> = {}) => ({
     config,
     env: { TPM2TOOLS_TCTI: tpm.transport, ...env },
-    setup: `mount --bind ${folder}/run /run`,
+    setup: `mount --bind ${folder}/run /run && mount --bind /run/kata-agent /run/kata-agent`,
   });
 
   /** Starts an agent, and returns its boot record, its log and the document that it was given. */

@@ -15,6 +15,9 @@ const skip = whyNoContainers() ?? false;
 const SIGTERM = 15;
 const kata = '/run/kata-containers';
 
+/** Containers of the pod share the pid namespace here. */
+const privileged = '[agent]\nprivileged_containers = "allow"\n\n';
+
 /** Runs until SIGTERM, and then exits with this code. */
 const patient = (code: number): readonly string[] => [
   'sh',
@@ -36,7 +39,7 @@ for (const init of ['waits', 'never waits'] as const) {
     before(async () => {
       folder = mkdtempSync(join(tmpdir(), 'kata-agent-restart-'));
       rootfs = makeRootfs(folder);
-      machine = await GuestMachine.boot(init);
+      machine = await GuestMachine.boot(init, privileged);
       run = await machine.start();
       const storage = {
         driver: 'ephemeral',
@@ -89,7 +92,12 @@ for (const init of ['waits', 'never waits'] as const) {
       };
 
     only('the pod is what it was: name, resolver, namespaces, storages and their users', async () => {
-      const data = { driver: 'ephemeral', fstype: 'tmpfs', mountPoint: `${kata}/data`, options: [] };
+      const data = {
+        driver: 'ephemeral',
+        fstype: 'tmpfs',
+        mountPoint: `${kata}/sandbox/storage/data`,
+        options: [],
+      };
       const request = (id: string) =>
         Object.assign(
           containerRequest({
@@ -109,7 +117,7 @@ for (const init of ['waits', 'never waits'] as const) {
         await readUntil(run.agent, id, 'ready');
       }
       await restart();
-      assert.equal(mountsAt(`${kata}/data`), 1);
+      assert.equal(mountsAt(`${kata}/sandbox/storage/data`), 1);
       await run.agent.createContainer(request('late'));
       await run.agent.startContainer({ containerId: 'late' });
       await readUntil(run.agent, 'late', 'ready');
@@ -118,11 +126,11 @@ for (const init of ['waits', 'never waits'] as const) {
       assert.equal(namespace('app'), namespace('pause'));
       for (const id of ['late', 'app']) {
         await run.agent.removeContainer({ containerId: id });
-        assert.equal(mountsAt(`${kata}/data`), 1, 'another container uses it');
+        assert.equal(mountsAt(`${kata}/sandbox/storage/data`), 1, 'another container uses it');
         await restart();
       }
       await run.agent.removeContainer({ containerId: 'pause' });
-      assert.equal(mountsAt(`${kata}/data`), 0);
+      assert.equal(mountsAt(`${kata}/sandbox/storage/data`), 0);
       assert.equal((await answerOf(run.agent.createSandbox({ sandboxId: 'pod' }))).code, 'ALREADY_EXISTS');
       assert.equal(mountsAt(`${kata}/sandbox/shm`), 1);
       const late = await answerOf(run.agent.createContainer(request('never')));

@@ -19,7 +19,11 @@ import { containerRequest, processRequest } from '../harness/container-request.j
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
-const config = `[api]
+// What the agent itself refuses of this is tested elsewhere.
+const config = `[agent]
+privileged_containers = "allow"
+
+[api]
 release = "4.1"
 allowed_endpoints = ["*"]
 

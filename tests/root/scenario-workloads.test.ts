@@ -68,6 +68,9 @@ function hasAllCapabilities(): boolean {
   return (BigInt(`0x${mask}`) & all) === all;
 }
 
+/** Images are not pulled in the guest yet, so there is no pause container, and what comes after it is refused. */
+const withoutPause = [/rule "create-container-order" refused it/];
+
 const guests = {
   'shared-fs': 'with a shared file system: nothing is refused, and it runs',
   confidential: 'in a confidential guest: nothing is refused but what is not built',
@@ -89,7 +92,10 @@ describe('each workload, on an agent with the configuration that is generated fo
   for (const { file, runtime, guest } of cases) {
     it(`${file}, ${runtime}, ${guests[guest]}`, async () => {
       for (const { refused, failed, calls } of await replayed(file, runtime, guest)) {
-        assert.deepEqual(unexpected(refused, guest === 'confidential' ? notBuilt : []), []);
+        assert.deepEqual(
+          unexpected(refused, guest === 'confidential' ? [...notBuilt, ...withoutPause] : []),
+          [],
+        );
         if (guest === 'confidential') continue;
         assert.deepEqual(unexpected(failed, [...ofSamples, ...ofThisMachine(file)]), []);
         assert.ok(calls.length > 10);

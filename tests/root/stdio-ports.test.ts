@@ -90,7 +90,10 @@ describe('stdio over ports (S22)', { skip: whyNoContainers() ?? false, timeout: 
       assert.equal(twice.code, 'INVALID_ARGUMENT');
       const again = await dial(503);
       const failed = await answerOf(
-        client.createContainer({ containerId: id, execId: id, OCI: { Version: '1.0.2' }, stdoutPort: 503 }),
+        client.createContainer({
+          ...containerRequest({ id, rootfs, args: [] }),
+          stdoutPort: 503,
+        }),
       );
       assert.equal(failed.code, 'INVALID_ARGUMENT');
       assert.equal(await all(again), '');

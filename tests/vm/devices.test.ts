@@ -7,7 +7,17 @@ import { type CreateContainerRequest, DeviceSchema, StorageSchema } from '@kata-
 import { LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { readUntil } from '../harness/container-client.js';
-import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootFolder } from './hotplug.js';
+import {
+  blankDisk,
+  container,
+  ext4Disk,
+  Host,
+  host,
+  mebibyte,
+  openConfiguration,
+  openImage,
+  rootFolder,
+} from './hotplug.js';
 import { boot, type Qmp, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
@@ -57,7 +67,8 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
   const guest = runningGuest('devices', async (folder) => {
     const disks = [ext4Disk(folder, 'image', rootFolder(folder, 'root'))];
     const append = ['agent.hotplug_timeout=60'];
-    return boot(await openImage('devices'), folder, { args, disks, append });
+    const overlay = [openConfiguration('kernel_modules = ["nfit", "nd-pmem"]')];
+    return boot(await openImage('devices'), folder, { args, disks, append, overlay });
   });
   let qmp: Qmp;
   let pod: Host;
@@ -72,7 +83,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
   it('runs a container from one that comes after the call, behind a bridge', async () => {
     const id = 'late';
-    const root = `/run/kata-containers/${id}/disk`;
+    const root = `/run/kata-containers/${id}/rootfs`;
     const disk = ext4Disk(guest.folder, id, rootFolder(guest.folder, id, { word: 'from behind a bridge' }));
     const request = container(id, 'cat /word', { root });
     const created = guest.agent.createContainer(
@@ -117,7 +128,11 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
       const id = `scsi${lun}`;
       const disk = ext4Disk(guest.folder, id, rootFolder(guest.folder, id, { word: id }));
       await pod.plug(id, disk, { driver: 'scsi-hd', bus: 'controller.0', 'scsi-id': 1, lun });
-      const volume = { driver: 'scsi', source: `1:${lun}`, mountPoint: `/run/kata-containers/${id}/volume` };
+      const volume = {
+        driver: 'scsi',
+        source: `1:${lun}`,
+        mountPoint: `/run/kata-containers/sandbox/storage/${id}`,
+      };
       const request = withVolume(container(id, 'cat /data/word; echo x > /data/written'), volume);
       assert.deepEqual(await pod.run(request), { output: id, status: 0 });
     }
@@ -129,7 +144,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
     const volume = {
       driver: 'nvdimm',
       source: '/dev/pmem0',
-      mountPoint: `/run/kata-containers/${id}/volume`,
+      mountPoint: `/run/kata-containers/sandbox/storage/${id}`,
     };
     const created = guest.agent.createContainer(withVolume(container(id, 'cat /data/word'), volume));
     await pod.agentWaits();
@@ -147,7 +162,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
   it('makes a file system on a fresh one, and grows it when the host has made the disk larger', async () => {
     const id = 'volume';
-    const mountPoint = `/run/kata-containers/${id}/volume`;
+    const mountPoint = `/run/kata-containers/sandbox/storage/${id}`;
     const total = async (): Promise<bigint> =>
       (await guest.agent.getVolumeStats({ volumeGuestPath: mountPoint })).usage[0]?.total ?? 0n;
     await pod.plug(id, blankDisk(guest.folder, id, 16 * mebibyte), behindBridge(4));
@@ -185,7 +200,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
     /** A container from the disk in this slot. */
     function fromVerity(id: string, slot: number, hash: (right: string) => string): CreateContainerRequest {
-      const root = `/run/kata-containers/${id}/disk`;
+      const root = `/run/kata-containers/${id}/rootfs`;
       const request = container(id, 'cat /word', { root });
       if (request.OCI?.Root !== undefined) request.OCI.Root.Readonly = true;
       const [rootHash = '', ...others] = options.toReversed();
@@ -238,7 +253,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
 
   it('lives on when a disk vanishes under a container, and takes the next one there', async () => {
     const id = 'vanishing';
-    const mountPoint = `/run/kata-containers/${id}/volume`;
+    const mountPoint = `/run/kata-containers/sandbox/storage/${id}`;
     await pod.plug(id, ext4Disk(guest.folder, id, rootFolder(guest.folder, id)), behindBridge(7));
     const script =
       'echo ready; read line; dd if=/dev/zero of=/data/word bs=1M count=1 conv=fsync || echo gone';

@@ -81,7 +81,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
   }
 
   async function runContainer(id: string, args: readonly string[], cgroup = `/pod/${id}`): Promise<void> {
-    const rootfs = `/run/kata-containers/${id}/disk`;
+    const rootfs = `/run/kata-containers/${id}/rootfs`;
     const request = create(
       CreateContainerRequestSchema,
       containerRequest({ id, rootfs, args, memoryLimit: 64n << 20n }),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
@@ -15,14 +15,14 @@ import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
-import { type Image, imageOf, type Machine, type Qmp, shell } from './machine.js';
+import { type Image, type ImageFile, imageOf, type Machine, type Qmp, scripts, shell } from './machine.js';
 
 type Agent = Client<typeof AgentService>;
 
 export const mebibyte: number = 2 ** 20;
 
 /** Where the guest has the root file system of all containers but those that bring their own. */
-export const imageRoot = '/run/kata-containers/image';
+export const imageRoot = '/run/kata-containers/sandbox/storage/image';
 
 /** The first disk of a machine, by the PCI slot that scripts/vm-machine.mjs gives it. */
 export const imageStorage: MessageInitShape<typeof StorageSchema> = {
@@ -35,6 +35,16 @@ export const imageStorage: MessageInitShape<typeof StorageSchema> = {
 /** All that have it have the same, which is compressed once, each in a folder of its own. */
 export async function openImage(name: string): Promise<Image> {
   return imageOf(name, { config: join(repository, 'examples', 'open.toml'), with: ['verity'] });
+}
+
+/** The configuration of `openImage` with one more line in `[agent]`, to be put over it. */
+export function openConfiguration(line: string): ImageFile {
+  const text = readFileSync(join(repository, 'examples', 'open.toml'), 'utf8');
+  return {
+    path: '/etc/kata-agent/config.toml',
+    mode: 0o644,
+    data: Buffer.from(scripts.withRelay(text.replace('[agent]\n', `[agent]\n${line}\n`))),
+  };
 }
 
 /** Runs a program of this machine, which must succeed, and answers what it printed. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { containersLeaveNothing } from './containers-leave-nothing.js';
 import { everyDoor } from './every-door.js';
+import { takesNoMoreModules } from './hardened.js';
 import { ext4Disk, imageStorage, openImage, rootFolder } from './hotplug.js';
 import { boot, stop, whyNoMachine } from './machine.js';
 import { openDoors } from './open-doors.js';
@@ -21,6 +22,7 @@ describe('a guest that is open to its host', { skip }, () => {
     await guest.agent.createSandbox({ sandboxId: 'pod', hostname: 'pod', storages: [imageStorage] });
   });
 
+  takesNoMoreModules(guest);
   containersLeaveNothing(guest);
   openDoors(guest);
   vsockFacts(guest);

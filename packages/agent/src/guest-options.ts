@@ -1,13 +1,14 @@
 import type { Configuration } from '@kata-agent/config';
 import type { GuestOptions, OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
+import { guestAccess } from './guest-access.js';
 import type { Log } from './log.js';
 import type { OciRuntime } from './oci-runtime.js';
 import { sandboxClaim } from './state/sandbox-claim.js';
 
 /** What the guest is told of the configuration. */
 export function guestOptions(
-  { settings, limits, api }: Configuration,
+  { settings, limits, api, documents }: Configuration,
   {
     syscalls,
     runtime,
@@ -31,6 +32,7 @@ export function guestOptions(
     pipeSize: settings.containerPipeSize,
     hotplugTimeout: settings.hotplugTimeout,
     hooks: settings.hooks,
+    access: guestAccess({ settings, documents }),
     limits: {
       containers: limits.containers,
       execsPerContainer: limits.execsPerContainer,

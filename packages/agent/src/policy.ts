@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import { type ApiDocument, type Configuration, type Rule, renderDiagnostic } from '@kata-agent/config';
-import type { Decision, Gate, RuleContext } from '@kata-agent/gate';
+import { type Decision, type Gate, PrivilegeGate, type RuleContext } from '@kata-agent/gate';
 import type { RuleBook } from '@kata-agent/gate/rules';
 import { loadRules, noRules } from './rules.js';
 
@@ -9,19 +9,23 @@ import { loadRules, noRules } from './rules.js';
 export class Policy {
   #gate: Gate;
   #rules: RuleBook;
+  /** Nothing changes it: it is no document's. */
+  readonly #privileges: PrivilegeGate;
   #revision = 0;
 
-  constructor(gate: Gate, rules: RuleBook = noRules) {
+  constructor(gate: Gate, privileges: PrivilegeGate, rules: RuleBook = noRules) {
     this.#gate = gate;
+    this.#privileges = privileges;
     this.#rules = rules;
   }
 
   /** The policy of a configuration. CEL is loaded only when there is a rule. */
-  static async of(gate: Gate, { api }: Pick<Configuration, 'api'>): Promise<Policy> {
-    const rules = api.documents.flatMap((document) => document.rules);
-    if (rules.length === 0) return new Policy(gate);
+  static async of(gate: Gate, configuration: Configuration): Promise<Policy> {
+    const privileges = new PrivilegeGate(configuration);
+    const rules = configuration.api.documents.flatMap((document) => document.rules);
+    if (rules.length === 0) return new Policy(gate, privileges);
     const { compileRules } = await loadRules();
-    return new Policy(gate, compileRules(rules));
+    return new Policy(gate, privileges, compileRules(rules));
   }
 
   /** Another one each time that it was narrowed. */
@@ -34,14 +38,16 @@ export class Policy {
     return this.#gate.decide(listener, method);
   }
 
-  /** Whether some rule stands for the method; if none does, `judge` need not be asked. */
+  /** Whether its requests are looked at, by some rule or by the agent itself; if not, `judge` need not be asked. */
   ruled(method: string): boolean {
-    return this.#rules.hasRulesFor(method);
+    return this.#rules.hasRulesFor(method) || this.#privileges.concerns(method);
   }
 
-  /** By the rules: whether this request, which the lists let through, may pass. */
+  /** By the agent itself, then by the rules: whether this request, which the lists let through, may pass. */
   judge(listed: Decision, request: Message, context: RuleContext): Decision {
-    return this.#rules.decide(listed, request, context);
+    const own = this.#privileges.decide(listed, request);
+    if (own.outcome === 'deny') return own;
+    return this.#rules.decide(own, request, { ...context, access: this.#privileges.access });
   }
 
   /** The methods that a listener may call now, if the rules agree. */

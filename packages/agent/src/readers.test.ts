@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Decision, Gate, RuleContext } from '@kata-agent/gate';
+import { type Decision, type Gate, PrivilegeGate, type RuleContext } from '@kata-agent/gate';
 import { Policy } from './policy.js';
 import { Readers } from './readers.js';
 
-const guest = { containerFacts: () => undefined, sandboxFacts: { id: '', containers: [] } };
+const guest = { containerFacts: () => undefined, sandboxFacts: { id: '', containers: [], members: [] } };
+const settings = { privilegedContainers: undefined, devices: [], guestPaths: [] };
+const privileges = new PrivilegeGate({ settings, documents: [] });
 const stream = { containerId: 'c', execId: 'c', stream: 'stdout' } as const;
 const listeners = [{ name: 'host', address: 'unix:///x', peers: ['host'] }];
 const stranger = { listener: 'host', peer: 'pid 1 uid 7', identity: { kind: 'unix', uid: 7 } } as const;
@@ -24,7 +26,7 @@ function readers(served: boolean, rule?: (context: RuleContext) => boolean): Rea
     decide: (listed: Decision, _request: unknown, context: RuleContext): Decision =>
       rule?.(context) === false ? { ...listed, outcome: 'deny', rule: 'r' } : listed,
   };
-  return new Readers(new Policy(gate, book), listeners);
+  return new Readers(new Policy(gate, privileges, book), listeners);
 }
 
 describe('who may read what a workload writes (R15)', () => {

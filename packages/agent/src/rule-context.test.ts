@@ -8,7 +8,14 @@ const caller = { listener: 'host', identity: { kind: 'unix', uid: 0 } } as const
 const annotations = { 'io.kubernetes.cri.image-name': 'registry.example/app:1', other: 'x' };
 const guest: GuestFacts = {
   containerFacts: (id) => (id === 'c1' ? { state: 'running', annotations } : undefined),
-  sandboxFacts: { id: 'pod', containers: ['c1'] },
+  sandboxFacts: {
+    id: 'pod',
+    containers: ['c1'],
+    members: [
+      { annotations: {}, state: 'running', exitCode: undefined },
+      { annotations: { 'io.kubernetes.cri.container-name': 'init' }, state: 'removed', exitCode: 0 },
+    ],
+  },
 };
 
 describe('what a rule sees beside the request', () => {
@@ -23,7 +30,14 @@ describe('what a rule sees beside the request', () => {
       {
         listener: 'host',
         peer: { kind: 'unix', uid: 0 },
-        sandbox: { id: 'pod', containers: ['c1'] },
+        sandbox: {
+          id: 'pod',
+          containers: ['c1'],
+          members: [
+            { name: '', state: 'running' },
+            { name: 'init', state: 'removed', exitCode: 0 },
+          ],
+        },
         container: undefined,
       },
     );

@@ -1,6 +1,12 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
-import { claimedImage, type ContainerFacts, type RuleContext } from '@kata-agent/gate';
-import type { Guest } from '@kata-agent/guest';
+import {
+  claimedImage,
+  claimedName,
+  type ContainerFacts,
+  type MemberFacts,
+  type RuleContext,
+} from '@kata-agent/gate';
+import type { Guest, MemberFacts as GuestMember } from '@kata-agent/guest';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { Caller } from './listeners/caller.js';
 
@@ -14,7 +20,9 @@ export function ruleContext(
   guest: GuestFacts,
 ): RuleContext {
   const container = containerOf(request, guest);
-  const context = { listener, peer: identity, sandbox: guest.sandboxFacts };
+  const { id, containers, members } = guest.sandboxFacts;
+  const sandbox = { id, containers, members: members.map(member) };
+  const context = { listener, peer: identity, sandbox };
   return container === undefined ? context : { ...context, container };
 }
 
@@ -36,6 +44,11 @@ function described(
   annotations: Readonly<Record<string, string>>,
 ): ContainerFacts {
   return { id, state, claimed: { image: claimedImage(annotations), annotations } };
+}
+
+function member({ annotations, state, exitCode }: GuestMember): MemberFacts {
+  const name = claimedName(annotations);
+  return { name, state, ...(exitCode === undefined ? {} : { exitCode }) };
 }
 
 function namesContainer(request: Message): request is Message & { readonly containerId: string } {

@@ -10,6 +10,7 @@ import { auditing } from './interceptors/auditing.js';
 import { Decisions } from './interceptors/decisions.js';
 import { recordedFacts } from './interceptors/facts-of.js';
 import { translateFailures } from './interceptors/failures.js';
+import { Intents } from './interceptors/intents.js';
 import { judge } from './interceptors/judge.js';
 import { ruling } from './interceptors/ruling.js';
 import { specNames } from './interceptors/spec-names.js';
@@ -39,9 +40,10 @@ export function agentServer(options: {
   const { policy, guest } = services;
   const judged = judge(policy, guest);
   const decisions = new Decisions();
+  const intents = new Intents();
   const factsOf = recordedFacts(configuration.audit.facts);
   const server = createServer<Caller>({
-    services: [service(AgentService, bind(services, judged)), service(Health, health)],
+    services: [service(AgentService, bind(services, { judge: judged, intents })), service(Health, health)],
     admit: admission({
       policy,
       audit,
@@ -51,7 +53,7 @@ export function agentServer(options: {
     interceptors: [
       specNames,
       ruling({ policy, judge: judged, guest, audit, decisions, factsOf, onDeniedRead: api.onDeniedRead }),
-      auditing(audit, decisions, factsOf),
+      auditing(audit, { decisions, intents, factsOf }),
       translateFailures,
     ],
     limits: {

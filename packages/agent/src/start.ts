@@ -11,6 +11,8 @@ import { CannotApply } from './cannot-apply.js';
 import { Doors } from './doors/doors.js';
 import { Ending, Stopped } from './ending.js';
 import { guestOptions } from './guest-options.js';
+import { harden, ownsKernel } from './init/harden.js';
+import { ModuleLock } from './init/module-lock.js';
 import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './kept-policies.js';
 import { listen } from './listeners/listen.js';
@@ -21,11 +23,13 @@ import { startMemoryAgent } from './memory-agent.js';
 import { demandRuntime, findRuntime } from './oci-runtime.js';
 import { protectFromOomKiller } from './oom-score.js';
 import { Policy } from './policy.js';
+import { makeMountsPrivate } from './private-mounts.js';
 import { Readers } from './readers.js';
 import { restorePolicies } from './restore-policies.js';
 import { agentServer } from './server.js';
 import { chooseStateDirectory } from './state/choose-state-directory.js';
-import { takeStateDirectory } from './state/state-directory.js';
+import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
+import { mountStateFileSystem } from './state/state-file-system.js';
 import { version } from './version.js';
 
 /** An agent that listens. */
@@ -61,17 +65,32 @@ export async function startAgent(
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
   const state = chooseStateDirectory(environment.stateDirectory, { isFirstProcess, configuration });
   await takeStateDirectory(state, syscalls);
+  if (process.getuid?.() === 0) await separateFromGuest(state, configuration, { syscalls, log });
   const boot = bootId();
   const measured = await measureConfiguration(configuration, { bootId: boot, log });
+  const hardens = configuration.settings.harden ?? ownsKernel();
+  const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
   onStop((reason) => ending.ask(reason));
-  const audit = await openAuditLog({ ...record, bootId: boot }).catch((error: unknown) => {
+  const audit = await openAuditLog({
+    ...record,
+    bootId: boot,
+    allocate: (descriptor, offset, length) => syscalls.allocate(descriptor, offset, length),
+  }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
   });
   ending.last('audit log', () => audit.close());
+  if (!audit.hasReserve)
+    log(
+      'warn',
+      'the file system of the audit log cannot reserve space: once it is full, nothing is ended either',
+      {
+        file: record.file,
+      },
+    );
   try {
     ending.check();
-    await audit.boot({ ...bootFacts(configuration), measured });
+    await audit.boot({ ...bootFacts(configuration), measured, hardened });
     const policy = await Policy.of(agentGate(configuration), configuration);
     const runtime = findRuntime(configuration.settings.ociRuntime, process.env);
     const servesContainers = configuration.listeners.some(({ name }) =>
@@ -97,6 +116,7 @@ export async function startAgent(
         keptPolicies,
         memoryAgent,
         stdioDoor: doors.stdio,
+        moduleLock: hardens ? new ModuleLock({ log }) : undefined,
         end: () => ending.ask('DestroySandbox'),
       },
       audit,
@@ -129,6 +149,19 @@ export async function startAgent(
     await ending.done;
     throw error;
   }
+}
+
+/** Before the first mount of a request: nothing that one makes reaches the agent's files, and nothing of the agent is filled by it. */
+async function separateFromGuest(
+  state: string,
+  { audit: { file, maxSize, keep } }: Configuration,
+  { syscalls, log }: { readonly syscalls: Syscalls; readonly log: Log },
+): Promise<void> {
+  if (makeMountsPrivate(syscalls)) log('info', "the guest's mounts are private now: they were shared");
+  if (state !== defaultStateDirectory) return;
+  const auditBytes = file.startsWith(`${state}/`) ? maxSize * (keep + 2) : 0;
+  // Its lock is another one than that of the directory below.
+  if (mountStateFileSystem(state, auditBytes, syscalls)) await takeStateDirectory(state, syscalls);
 }
 
 /** What the first record of a boot holds (CONFIGURATION, "What is recorded"). */

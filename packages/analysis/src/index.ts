@@ -22,6 +22,7 @@ export { configurationSchema, type JsonSchema } from './schema/configuration-sch
 export type { RuntimeSetup } from './calls/runtime-setup.js';
 export { expectedCalls } from './calls/expected-calls.js';
 export { type GenerateOptions, generate } from './generate/generate.js';
+export { isPinned } from './calls/image-names.js';
 export { WorkloadError } from './pod/field.js';
 export { type ImageConfig, type ImageConfigs, parseImageConfig } from './pod/image-config.js';
 export { type ObjectFile, readWorkloads } from './pod/read-workloads.js';
@@ -34,6 +35,7 @@ export {
 } from './preflight/check-workload.js';
 export { YamlText } from './test/yaml-text.js';
 export { judgeOf } from './preflight/judge-of.js';
+export { SandboxView } from './preflight/sandbox-view.js';
 export type { Change } from './preflight/list-changes.js';
 export {
   type LostAbility,

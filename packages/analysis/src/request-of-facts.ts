@@ -56,7 +56,7 @@ function containerRequest(facts: RequestFacts): Message {
   return create(CreateContainerRequestSchema, {
     OCI: create(SpecSchema, {
       ...processMember('Process', facts),
-      Mounts: mounts.map((mount) => create(MountSchema, mount)),
+      Mounts: mounts.map((mount) => create(MountSchema, { ...mount, options: optionsOf(mount) })),
       Annotations: image === undefined ? {} : { [imageAnnotation]: image },
       ...(devices.length === 0 ? {} : { Linux: create(LinuxSchema, { Devices: devices.map(device) }) }),
     }),
@@ -64,14 +64,19 @@ function containerRequest(facts: RequestFacts): Message {
   });
 }
 
+/** Options are not recorded. Without this one the mount would be writable, which no ordinary container's is. */
+function optionsOf({ type }: { readonly type: string }): string[] {
+  return ['sysfs', 'cgroup', 'cgroup2'].includes(type) ? ['ro'] : [];
+}
+
 /** A process under the name that its message has for it; none when nothing of one is known. */
 function processMember<K extends string>(key: K, facts: RequestFacts): { readonly [P in K]?: Process } {
-  const { command, environment, cwd, user, terminal, capabilities } = facts;
+  const { command, arguments: args, environment, cwd, user, terminal, capabilities } = facts;
   const parts = [command, environment, cwd, user, terminal, capabilities];
   if (parts.every((part) => part === undefined)) return {};
   const [uid = '', gid = ''] = (user ?? '').split(':');
   const process = create(ProcessSchema, {
-    Args: command === undefined ? [] : [command],
+    Args: command === undefined ? [] : [...(args ?? [command])],
     Env: (environment ?? []).map((name) => `${name}=`),
     Cwd: cwd ?? '',
     User: create(UserSchema, { UID: Number(uid), GID: Number(gid) }),

@@ -1,4 +1,4 @@
-import type { Decision, RequestFacts } from '@kata-agent/gate';
+import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/gate';
 
 /** Who called what. Objects given to the log are read later, when their batch is written: don't change them. */
 export interface AuditedCall {
@@ -12,6 +12,10 @@ export interface AuditedCall {
   /** Calls with the same text are counted in one record each 10 s, e.g. `ReadStdout c1/e1`. */
   readonly fold?: string | undefined;
   readonly subject?: Subject | undefined;
+  /** It ends something: where the disk is full, it is recorded in space that was reserved for such calls. */
+  readonly urgent?: boolean | undefined;
+  /** What the request names, for calls that make or change something. */
+  readonly request?: RequestSummary | undefined;
   /** Written when it is given: the caller gives it when `[audit] facts` is on. */
   readonly facts?: RequestFacts | undefined;
 }
@@ -57,12 +61,16 @@ export interface AuditLog {
   intent(call: AuditedCall, decision: Decision): Promise<number>;
   /** Records how the call of an intent ended. Never throws: what cannot be written is counted as lost. */
   outcome(intent: number, call: AuditedCall, result: CallResult): void;
-  /** Records a call that changed nothing, after it ended; folded when `call.fold` is set. Never throws. */
+  /**
+   * Records a call that changed nothing, after it ended; folded when `call.fold` is set, or when it failed. Never throws.
+   */
   observe(call: AuditedCall, decision: Decision, result: CallResult): void;
   /** Records a refused call. Identical ones (listener, peer, method, rule) are folded. Never throws. */
   refuse(call: AuditedCall, decision: Decision): void;
   /** False from a failed write until the next one that works. The log tries again by itself each second. */
   readonly writable: boolean;
+  /** False: the file system cannot reserve space, so a full disk stops urgent calls as well. */
+  readonly hasReserve: boolean;
   /** Why the log cannot be written; undefined while it can. */
   readonly failure: Error | undefined;
   /**

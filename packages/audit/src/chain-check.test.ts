@@ -67,11 +67,13 @@ test('a line longer than any record ends the reading of its segment, in little m
   await assert.rejects(head(file), /a line of more than/);
 });
 
-test('an empty log is fine; none is an error', async (t) => {
+test('an empty log is not fine, with or without a head; none is an error', async (t) => {
   const directory = temporaryDirectory(t);
   writeFileSync(join(directory, 'audit.log'), '');
   const report = await verify(join(directory, 'audit.log'), { head: genesis });
-  assert.equal(report.ok, true);
+  assert.equal(report.ok, false);
+  assert.match(report.problems[0]?.what ?? '', /^there are no records/);
   assert.deepEqual(report.head, genesis);
+  assert.equal((await verify(join(directory, 'audit.log'))).ok, false);
   await assert.rejects(verify(join(directory, 'other.log')), /there is no audit log at .*other\.log/);
 });

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { genesis, positionBefore, positionOf, readRecord } from './chain.js';
+import { type KeptFiles, keptProblem, type Removal } from './kept/kept-check.js';
 import type { AuditRecord, Position, RotatedRecord, Summary } from './record.js';
 import { Tally } from './tally.js';
 import type { Problem } from './verify-report.js';
@@ -23,6 +24,7 @@ export class ChainCheck {
   first: number | undefined;
   removed: Summary | undefined;
   readonly #anchor: Position | undefined;
+  readonly #removals: Removal[] = [];
   #anchorSeen = false;
   #start: Position | undefined;
   #expected: Expected | undefined;
@@ -70,9 +72,19 @@ export class ChainCheck {
   }
 
   /** After the last segment. */
-  end(): void {
+  end(kept: KeptFiles): void {
+    this.#checkEmpty();
     this.#checkStart();
-    this.#checkAnchor();
+    for (const problem of kept.inPlace?.problems ?? []) this.#list(problem);
+    const problem = keptProblem(kept, this.#removals, this.#start?.sequence ?? 0);
+    if (problem !== undefined) this.#whole(problem);
+    this.#checkAnchor(kept.inPlace?.anchored ?? kept.next?.anchored);
+  }
+
+  /** A log begins with the record of a boot, and what was written once does not become nothing by itself. */
+  #checkEmpty(): void {
+    if (this.records === 0 && this.problems.length === 0)
+      this.#whole('there are no records: a log that was written to has at least that of a boot');
   }
 
   #record(record: AuditRecord): void {
@@ -122,6 +134,8 @@ export class ChainCheck {
   #checkRotated(record: RotatedRecord): void {
     this.#rotated = true;
     this.removed = record.removed;
+    if (record.removed !== undefined)
+      this.#removals.push({ sequence: record.sequence, removed: record.removed });
     const { after, last, counts } = record.segment;
     const fits =
       isDeepStrictEqual(after, this.#segmentStart) &&
@@ -146,12 +160,17 @@ export class ChainCheck {
     }
   }
 
-  #checkAnchor(): void {
+  /** `kept`: the hash of the record that the anchor names, where it was kept. */
+  #checkAnchor(kept: string | undefined): void {
     const anchor = this.#anchor;
-    if (anchor === undefined || this.#anchorSeen) return;
+    if (anchor === undefined || this.#anchorSeen || kept === anchor.hash) return;
     const gone = this.removed?.last ?? genesis;
     if (anchor.sequence === gone.sequence && anchor.hash === gone.hash) return;
-    if (anchor.sequence > this.head.sequence) {
+    if (kept !== undefined) {
+      this.#whole(
+        `record ${anchor.sequence}, which was kept, is not the one that the head kept elsewhere names`,
+      );
+    } else if (anchor.sequence > this.head.sequence) {
       const end = `the log ends with record ${this.head.sequence}`;
       this.#whole(`cut: ${end}, but the head kept elsewhere is record ${anchor.sequence}`);
     } else if (anchor.sequence <= gone.sequence) {

@@ -88,6 +88,8 @@ async function successors(file: string, current: OpenSegment): Promise<readonly 
   for (const [index, { handle }] of segments.entries()) {
     if ((await handle.stat()).ino === ino) from = index + 1;
   }
+  // What was kept of older segments was read, or is older than what was asked for.
+  if (from === 0 && segments[0]?.kept === true) from = 1;
   await closeAll(segments.slice(0, from));
   return segments.slice(from);
 }

@@ -12,7 +12,8 @@ import { closeAll, openSnapshot } from './snapshot.js';
 export async function head(file: string): Promise<Position> {
   const segments = await openSnapshot(file);
   try {
-    for (const { path, handle } of segments.toReversed()) {
+    for (const { path, kept, handle } of segments.toReversed()) {
+      if (kept) continue;
       const { line } = await lastLine(handle);
       if (line === undefined) continue;
       const read = readRecord(line);

@@ -2,10 +2,18 @@ import { dirname } from 'node:path';
 import { seal } from './chain.js';
 import type { Clock } from './clock.js';
 import type { FileLayer, SegmentFile } from './file-layer.js';
-import type { Position, RecordBody, Summary } from './record.js';
+import { settleKept } from './kept/kept-file.js';
+import type { Position, RecordBody, RemovedSummary } from './record.js';
 import { type ClosedSegment, type Found, recover } from './recover.js';
-import { addRemoved, deleteRemoved, renumber } from './rotate.js';
+import { Reserve } from './reserve.js';
+import { deleteRemoved, renumber } from './rotate.js';
+import { nextPath, type Past, Succession } from './succession.js';
 import { Tally } from './tally.js';
+
+/** At most; of small segments it is half of them. */
+const reserveBytes = 128 * 1024;
+/** The space of records that outlive their segments: a quarter of a segment's, but not less than this. */
+const leastKeptBytes = 64 * 1024;
 
 /** What waits to be written. Without a body: nothing, but what was written before is to be durable. */
 export interface Entry {
@@ -13,6 +21,8 @@ export interface Entry {
   readonly monotonic: bigint;
   readonly wall: number;
   readonly durable: boolean;
+  /** It may be written into the reserve, where there is no other space. */
+  readonly urgent?: boolean;
 }
 
 export interface JournalOptions {
@@ -44,13 +54,15 @@ export class Journal {
   /** Bytes of a torn last line that were cut away. */
   readonly cutBytes: number;
   readonly #options: JournalOptions;
+  readonly #reserve: Reserve;
+  readonly #succession: Succession;
   #segment: SegmentFile;
   #size: number;
   #head: Position;
   #start: Position;
   #tally: Tally;
   #closed: readonly ClosedSegment[];
-  #removed: Summary | undefined;
+  #removed: RemovedSummary | undefined;
   #closing: boolean;
   /** The segment may hold bytes beyond `#size`. */
   #torn: boolean;
@@ -69,6 +81,9 @@ export class Journal {
     this.#removed = found.removed;
     this.#closing = found.closing;
     this.#torn = found.tornBytes > 0;
+    this.#reserve = new Reserve(Math.min(reserveBytes, options.maxSize / 2));
+    const keptBytes = Math.max(leastKeptBytes, options.maxSize / 4);
+    this.#succession = new Succession({ ...options, keptBytes }, this.#reserve);
   }
 
   /** Opens or makes the log, cuts a torn last line away, and finishes a rotation that was interrupted. */
@@ -78,6 +93,8 @@ export class Journal {
       const journal = new Journal(options, segment, await recover(options.file));
       await journal.#mend();
       await journal.#dropRemoved();
+      await journal.#succession.clear();
+      journal.#reserve.ordinary(journal.#segment, journal.#size, 0);
       return journal;
     } catch (error) {
       await segment.close();
@@ -89,6 +106,11 @@ export class Journal {
     return this.#head;
   }
 
+  /** False: what ends something cannot be recorded either once the disk is full. */
+  get hasReserve(): boolean {
+    return this.#reserve.offered;
+  }
+
   /**
    * Writes the first of `entries`, as many as fit the segment, and at least one; durably if one of those asks.
    * Returns how many. When it throws, none was written.
@@ -97,9 +119,20 @@ export class Journal {
     await this.#mend();
     if (this.#size >= this.#options.maxSize) await this.#rotate();
     const batch = this.#seal(entries);
+    this.#reserve.ordinary(this.#segment, this.#size, batch.bytes.length);
     await this.#append(batch.bytes, batch.durable);
     this.#advance(batch);
+    if (this.#size >= this.#options.maxSize / 2) this.#succession.begin(this.#past);
     return batch.count;
+  }
+
+  /** Writes all of `entries` into the reserve, where there is no room for a rotation. When it throws, none was written. */
+  async commitUrgent(entries: readonly Entry[]): Promise<void> {
+    await this.#mend();
+    const batch = this.#seal(entries, Number.POSITIVE_INFINITY);
+    this.#reserve.urgent(this.#segment, this.#size, batch.bytes.length);
+    await this.#append(batch.bytes, batch.durable);
+    this.#advance(batch);
   }
 
   /** The same for the end of the process, where nothing can be waited for. Writes all, in this segment. */
@@ -113,8 +146,16 @@ export class Journal {
     this.#advance(batch);
   }
 
-  close(): Promise<void> {
-    return this.#segment.close();
+  async close(): Promise<void> {
+    try {
+      await this.#succession.close(this.#torn || this.#closing);
+    } finally {
+      await this.#segment.close();
+    }
+  }
+
+  get #past(): Past {
+    return { closed: this.#closed, removed: this.#removed };
   }
 
   #seal(entries: readonly Entry[], room: number = this.#options.maxSize - this.#size): Batch {
@@ -164,6 +205,7 @@ export class Journal {
   async #mend(): Promise<void> {
     if (this.#torn) {
       await this.#segment.truncate(this.#size);
+      this.#reserve.enter(this.#size);
       this.#torn = false;
     }
     if (this.#closing) await this.#startSegment();
@@ -171,13 +213,14 @@ export class Journal {
 
   /** Ends the segment with a record of what it holds, and of what has to go to make room. */
   async #rotate(): Promise<void> {
+    const { removed } = await this.#succession.ready(this.#past);
     const summary = { after: this.#start, last: this.#head, counts: this.#tally.counts() };
-    const surplus = Math.max(0, this.#closed.length + 1 - this.#options.keep);
-    const removed = addRemoved(this.#removed, this.#closed.slice(0, surplus));
     const body: RecordBody = { kind: 'rotated', segment: summary, removed };
     const { bootId: boot, clock } = this.#options;
     const time = { boot, monotonic: clock.monotonic(), wall: new Date(clock.wall()).toISOString() };
     const sealed = seal(body, this.#head, time);
+    // The next segment has a reserve of its own.
+    this.#reserve.urgent(this.#segment, this.#size, sealed.line.length);
     await this.#append(Buffer.from(sealed.line, 'latin1'), true);
     this.#head = sealed.position;
     this.#size += sealed.line.length;
@@ -191,9 +234,15 @@ export class Journal {
   async #startSegment(): Promise<void> {
     const { file, files } = this.#options;
     await this.#dropRemoved();
+    // Lets go of what is reserved beyond its end.
+    await this.#segment.truncate(this.#size);
+    const next = await this.#succession.segment();
     await renumber(file, files);
+    await files.rename(nextPath(file), file);
     const old = this.#segment;
-    this.#segment = await files.append(file, { fresh: true });
+    this.#segment = next.file;
+    this.#reserve.enter(next.reserved);
+    this.#succession.done();
     this.#unnamed = true;
     this.#size = 0;
     this.#start = this.#head;
@@ -206,6 +255,7 @@ export class Journal {
     const { file, files } = this.#options;
     const removed = this.#removed;
     if (removed === undefined) return;
+    await settleKept(file, removed.kept, files);
     await deleteRemoved(file, removed, files);
     this.#closed = this.#closed.filter(({ end }) => end.sequence > removed.last.sequence);
   }

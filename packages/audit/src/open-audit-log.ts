@@ -4,7 +4,8 @@ import { AuditUnavailable } from './audit-unavailable.js';
 import { CallFold } from './call-fold.js';
 import { type Clock, systemClock } from './clock.js';
 import { createDigest, type Digest } from './digest.js';
-import { type FileLayer, systemFiles } from './file-layer.js';
+import { FailureFold } from './failure-fold.js';
+import { type Allocate, type FileLayer, systemFiles } from './file-layer.js';
 import { Journal } from './journal.js';
 import type { RecordBody } from './record.js';
 import { callBody, intentBody, outcomeBody, refusalBody } from './record-body.js';
@@ -27,6 +28,8 @@ export interface AuditLogOptions {
   readonly clock?: Clock;
   /** For the digests of requests; made at random when it is not given. */
   readonly key?: Uint8Array;
+  /** Reserves space for the calls that end something; without it there is none, and a full disk stops those as well. */
+  readonly allocate?: Allocate;
   readonly files?: FileLayer;
 }
 
@@ -37,7 +40,8 @@ export interface AuditLogOptions {
  * @throws AuditUnavailable when it cannot be opened, written or continued.
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
-  const { file, maxSize, keep, bootId, clock = systemClock, files = systemFiles } = options;
+  const { file, maxSize, keep, bootId, clock = systemClock } = options;
+  const files = options.files ?? systemFiles(options.allocate);
   if (!(keep >= 1)) throw new RangeError(`keep is ${keep}: at least one closed segment is kept`);
   if (!(maxSize > 0)) throw new RangeError(`maxSize is ${maxSize}: a segment has more than 0 bytes`);
   try {
@@ -56,6 +60,7 @@ class ChainedLog implements AuditLog {
   readonly #digest: Digest;
   readonly #clock: Clock;
   readonly #calls: CallFold;
+  readonly #failures: FailureFold;
   readonly #refusals: RefusalFold;
   #repaired: RecordBody | undefined;
   #cancelTick: (() => void) | undefined;
@@ -70,6 +75,7 @@ class ChainedLog implements AuditLog {
     const emit = (body: RecordBody): void => this.#add(body);
     const now = (): bigint => clock.monotonic();
     this.#calls = new CallFold(emit, now);
+    this.#failures = new FailureFold(emit, now);
     this.#refusals = new RefusalFold(emit, now);
     if (journal.cutBytes > 0) this.#repaired = { kind: 'repaired', cutBytes: journal.cutBytes };
     process.once('exit', this.#onExit);
@@ -83,6 +89,10 @@ class ChainedLog implements AuditLog {
     return this.#closed === undefined ? this.#writer.failure : closedFailure();
   }
 
+  get hasReserve(): boolean {
+    return this.#journal.hasReserve;
+  }
+
   async boot(facts: Readonly<Record<string, unknown>>): Promise<void> {
     this.#assertOpen();
     const written = this.#writer.addDurable({ kind: 'boot', facts: asWritten(facts) });
@@ -93,16 +103,20 @@ class ChainedLog implements AuditLog {
   async intent(call: AuditedCall, decision: Decision): Promise<number> {
     this.#assertOpen();
     this.#tellRepair();
-    return this.#writer.addDurable(intentBody(call, decision, this.#digest(call.payload)));
+    const body = intentBody(call, decision, this.#digest(call.payload));
+    return this.#writer.addDurable(body, call.urgent);
   }
 
   outcome(intent: number, call: AuditedCall, result: CallResult): void {
-    this.#add(outcomeBody(intent, call, result));
+    this.#add(outcomeBody(intent, call, result), call.urgent);
   }
 
   observe(call: AuditedCall, decision: Decision, result: CallResult): void {
     if (call.fold !== undefined) {
       if (this.#calls.count(call.fold, call, decision, result)) return;
+      this.#tickLater();
+    } else if (result.code !== 'OK') {
+      if (this.#failures.count(call, decision, result)) return;
       this.#tickLater();
     }
     this.#add(callBody(call, decision, this.#digest(call.payload), result));
@@ -139,14 +153,15 @@ class ChainedLog implements AuditLog {
 
   #flushNow(): void {
     this.#calls.tick();
+    this.#failures.tick();
     this.#refusals.tick();
     this.#writer.writeNow();
   }
 
-  #add(body: RecordBody): void {
+  #add(body: RecordBody, urgent = false): void {
     if (this.#closed !== undefined) return;
     this.#tellRepair();
-    this.#writer.add(body);
+    this.#writer.add(body, urgent);
   }
 
   /** After the boot record, or before whatever comes instead of one. */
@@ -165,8 +180,9 @@ class ChainedLog implements AuditLog {
     this.#cancelTick?.();
     this.#cancelTick = undefined;
     this.#calls.tick();
+    this.#failures.tick();
     this.#refusals.tick();
-    if (this.#calls.size + this.#refusals.size > 0) this.#tickLater();
+    if (this.#calls.size + this.#failures.size + this.#refusals.size > 0) this.#tickLater();
   }
 
   #assertOpen(): void {

@@ -3,6 +3,7 @@ import type { AuditedCall, CallResult, Subject } from './audit-log.js';
 import { clip } from './clip.js';
 import type { FoldRecord, RecordBody, RecordedDecision } from './record.js';
 import { recordedFacts } from './recorded-facts.js';
+import { recordedRequest } from './recorded-request.js';
 
 /** Texts come from outside, so each has a bound (in UTF-16 units); with them a record without facts stays below 20 KiB. */
 const nameLength = 128;
@@ -19,6 +20,7 @@ export function intentBody(call: AuditedCall, decision: Decision, digest: string
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
+    request: call.request && recordedRequest(call.request),
     facts: call.facts && recordedFacts(call.facts),
   };
 }
@@ -32,6 +34,7 @@ export function refusalBody(call: AuditedCall, decision: Decision, digest: strin
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
+    request: call.request && recordedRequest(call.request),
     facts: call.facts && recordedFacts(call.facts),
   };
 }
@@ -62,6 +65,7 @@ export function callBody(
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
+    request: call.request && recordedRequest(call.request),
     facts: call.facts && recordedFacts(call.facts),
     result: resultOf(result),
   };
@@ -83,6 +87,11 @@ export function foldedCallHead(call: AuditedCall, decision: Decision, result: Ca
     subject: subjectOf(call.subject),
     code: clip(result.code, nameLength),
   };
+}
+
+/** Of calls that failed, whatever they were about. */
+export function foldedFailureHead(call: AuditedCall, decision: Decision, result: CallResult): FoldHead {
+  return { ...foldedCallHead(call, decision, result), subject: undefined };
 }
 
 export function foldedRefusalHead(call: AuditedCall, decision: Decision): FoldHead {

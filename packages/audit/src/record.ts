@@ -1,4 +1,4 @@
-import type { Decision, RequestFacts } from '@kata-agent/gate';
+import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/gate';
 import type { CallResult, Subject } from './audit-log.js';
 
 /** The order of members is the order in which they are written. FORMAT.md describes each kind. */
@@ -51,6 +51,9 @@ export interface RecordedDecision {
 /** `cut`: a text or a list was too long for a record, so that something is missing. */
 export type RecordedFacts = RequestFacts & { readonly cut?: true };
 
+/** What a request that makes or changes something names; `cut` as in the facts. */
+export type RecordedRequest = RequestSummary & { readonly cut?: true };
+
 /** The first record of a boot: digests, sources, version, as the agent gives them. */
 export interface BootRecord extends Envelope {
   readonly kind: 'boot';
@@ -63,6 +66,7 @@ export interface IntentRecord extends Envelope, Caller {
   readonly decision: RecordedDecision;
   readonly digest: string;
   readonly subject?: Subject | undefined;
+  readonly request?: RecordedRequest | undefined;
   readonly facts?: RecordedFacts | undefined;
 }
 
@@ -80,6 +84,7 @@ export interface CallRecord extends Envelope, Caller {
   readonly decision: RecordedDecision;
   readonly digest: string;
   readonly subject?: Subject | undefined;
+  readonly request?: RecordedRequest | undefined;
   readonly facts?: RecordedFacts | undefined;
   readonly result: CallResult;
 }
@@ -89,6 +94,7 @@ export interface RefusalRecord extends Envelope, Caller {
   readonly decision: RecordedDecision;
   readonly digest: string;
   readonly subject?: Subject | undefined;
+  readonly request?: RecordedRequest | undefined;
   readonly facts?: RecordedFacts | undefined;
 }
 
@@ -122,12 +128,23 @@ export interface Summary {
   readonly counts: Counts;
 }
 
-/** The last record of a segment. `removed`: all that earlier and this rotation took away, from record 1 on. */
+/** `FILE.kept`: the records that outlived their segments, as they were, and the hash of the file's bytes. */
+export interface KeptSummary {
+  readonly records: number;
+  readonly sha256: string;
+}
+
+/** All that rotation took away, from record 1 on. `counts` are of all of it, kept or not. */
+export interface RemovedSummary extends Summary {
+  readonly kept?: KeptSummary | undefined;
+}
+
+/** The last record of a segment. `removed`: what earlier and this rotation took away. */
 export interface RotatedRecord extends Envelope {
   readonly kind: 'rotated';
   /** This segment, this record not included. */
   readonly segment: Summary;
-  readonly removed?: Summary | undefined;
+  readonly removed?: RemovedSummary | undefined;
 }
 
 /** A torn last line was cut away when the log was opened. */

@@ -2,7 +2,7 @@ import { AuditUnavailable } from './audit-unavailable.js';
 import { genesis, positionBefore, positionOf, readRecord } from './chain.js';
 import { lastLine } from './last-line.js';
 import { LineReader, LineTooLong } from './line-reader.js';
-import type { AuditRecord, Position, RotatedRecord, Summary } from './record.js';
+import type { AuditRecord, Position, RemovedSummary, RotatedRecord, Summary } from './record.js';
 import { closedNumbers, openSegment, segmentPath } from './segments.js';
 import { Tally } from './tally.js';
 
@@ -26,7 +26,7 @@ export interface Found {
   /** Oldest first. */
   readonly closed: readonly ClosedSegment[];
   /** What rotation took away so far. */
-  readonly removed: Summary | undefined;
+  readonly removed: RemovedSummary | undefined;
   /** The active segment ends in its `rotated` record: only the renaming is still to be done. */
   readonly closing: boolean;
 }

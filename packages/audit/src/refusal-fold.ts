@@ -1,131 +1,35 @@
 import type { Decision } from '@kata-agent/gate';
 import type { AuditedCall } from './audit-log.js';
-import { clip } from './clip.js';
+import { RationedFold } from './rationed-fold.js';
 import type { RecordBody } from './record.js';
-import { type FoldHead, foldedRefusalHead } from './record-body.js';
-import { TokenBucket } from './token-bucket.js';
+import { foldedRefusalHead } from './record-body.js';
 
-/** Records of refusals in detail: so many at once, then so many a second. */
-const burst = 256;
-const perSecond = 1;
-/** Peers that are told apart for one listener, method and rule. */
-const maxPeers = 16;
-
-interface Run {
-  readonly head: FoldHead;
-  count: number;
-  since: bigint;
-}
-
-/** Refusals of one listener, method and rule. */
-interface Group {
-  readonly peers: Map<string, Run>;
-  /** Those of more peers than are told apart. */
-  others: Run | undefined;
-}
-
-/**
- * Counts identical refusals: same listener, peer, method and rule. The first of a run is written by the caller of
- * `count`; what follows is one record at each `tick`. A run that was idle for a whole tick ends.
- *
- * Peers come and go as they like, and a method is whatever text a frame holds. So a record in detail costs a
- * token, and what has none is counted with all the refusals of its listener. However a flood varies, it is worth
- * 256 records and then one a second, and no more runs are kept than there were tokens.
- */
+/** Counts identical refusals: same listener, peer, method and rule. */
 export class RefusalFold {
-  readonly #groups = new Map<string, Group>();
-  readonly #byListener = new Map<string, Run>();
-  readonly #tokens: TokenBucket;
-  readonly #emit: (body: RecordBody) => void;
-  readonly #now: () => bigint;
+  readonly #fold: RationedFold;
 
   constructor(emit: (body: RecordBody) => void, now: () => bigint) {
-    this.#emit = emit;
-    this.#now = now;
-    this.#tokens = new TokenBucket(burst, perSecond, now());
+    const reason = 'refused in more ways than are recorded one by one';
+    this.#fold = new RationedFold(emit, now, (listener) => ({
+      of: 'refusal',
+      listener,
+      peer: '*',
+      method: '*',
+      decision: { outcome: 'deny', reason },
+    }));
   }
 
-  /** Runs that are being counted. */
   get size(): number {
-    let size = this.#byListener.size;
-    for (const { peers, others } of this.#groups.values())
-      size += peers.size + (others === undefined ? 0 : 1);
-    return size;
+    return this.#fold.size;
   }
 
   /** True: it is counted. False: it begins a run, and is to be written. */
   count(call: AuditedCall, decision: Decision): boolean {
-    const place = `${call.listener}\0${clip(call.method, 128)}\0${decision.rule ?? ''}`;
-    const peer = clip(call.peer, 128);
-    const group = this.#groups.get(place);
-    const run = group?.peers.get(peer);
-    if (run !== undefined) return this.#add(run, 1);
-
-    const head = foldedRefusalHead(call, decision);
-    if (group !== undefined && group.peers.size >= maxPeers) {
-      group.others ??= begin({ ...head, peer: '*' });
-      return this.#add(group.others, 1);
-    }
-    if (!this.#tokens.take(this.#now())) {
-      const known = this.#byListener.has(call.listener);
-      const all = this.#ofListener(call.listener);
-      return known ? this.#add(all, 1) : false;
-    }
-    if (group === undefined)
-      this.#groups.set(place, { peers: new Map([[peer, begin(head)]]), others: undefined });
-    else group.peers.set(peer, begin(head));
-    return false;
+    return this.#fold.count(call, decision.rule ?? '', () => foldedRefusalHead(call, decision));
   }
 
   /** Emits what was counted; ends the runs that were idle. */
   tick(): void {
-    for (const [place, group] of this.#groups) {
-      for (const [peer, run] of group.peers) {
-        if (!this.#settle(run)) group.peers.delete(peer);
-      }
-      if (group.others !== undefined && !this.#settle(group.others)) group.others = undefined;
-      if (group.peers.size === 0 && group.others === undefined) this.#groups.delete(place);
-    }
-    for (const [listener, run] of this.#byListener) {
-      if (run.count === 0) this.#byListener.delete(listener);
-      else this.#write(run);
-    }
+    this.#fold.tick();
   }
-
-  /** False: the run ends. */
-  #settle(run: Run): boolean {
-    if (run.count === 0) return false;
-    if (this.#tokens.take(this.#now())) {
-      this.#write(run);
-      return true;
-    }
-    this.#add(this.#ofListener(run.head.listener), run.count);
-    return false;
-  }
-
-  #ofListener(listener: string): Run {
-    const decision = {
-      outcome: 'deny',
-      reason: 'refused in more ways than are recorded one by one',
-    } as const;
-    const run =
-      this.#byListener.get(listener) ?? begin({ of: 'refusal', listener, peer: '*', method: '*', decision });
-    this.#byListener.set(listener, run);
-    return run;
-  }
-
-  #add(run: Run, count: number): true {
-    if (run.count === 0) run.since = this.#now();
-    run.count += count;
-    return true;
-  }
-
-  #write(run: Run): void {
-    this.#emit({ kind: 'fold', ...run.head, since: Number(run.since), count: run.count });
-    run.count = 0;
-  }
-}
-
-function begin(head: FoldHead): Run {
-  return { head, count: 0, since: 0n };
 }

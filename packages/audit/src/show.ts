@@ -50,7 +50,12 @@ function describe(record: AuditRecord): string {
     case 'boot':
       return `boot ${record.boot} ${JSON.stringify(record.facts)}`;
     case 'intent':
-      return words(subjectOf(record), wouldRefuse(record.decision), record.decision.reason);
+      return words(
+        subjectOf(record),
+        requestOf(record),
+        wouldRefuse(record.decision),
+        record.decision.reason,
+      );
     case 'outcome':
       return words(`#${record.intent}`, subjectOf(record), resultOf(record.result));
     case 'call':
@@ -66,7 +71,9 @@ function describe(record: AuditRecord): string {
     case 'rotated': {
       const { segment, removed } = record;
       const range = `records ${segment.after.sequence + 1} to ${segment.last.sequence} are in this segment`;
-      return removed === undefined ? range : `${range}; 1 to ${removed.last.sequence} were removed`;
+      if (removed === undefined) return range;
+      const kept = removed.kept === undefined ? '' : `, ${removed.kept.records} of them were kept`;
+      return `${range}; 1 to ${removed.last.sequence} were removed${kept}`;
     }
     case 'repaired':
       return `a torn last line of ${record.cutBytes} bytes was cut away`;
@@ -82,6 +89,11 @@ function subjectOf({ subject }: { readonly subject?: Subject | undefined }): str
   const { containerId, execId, argv0 } = subject;
   const place = [containerId, execId].filter((id) => id !== undefined && id !== '').join('/');
   return words(place === '' ? undefined : place, argv0);
+}
+
+/** What a request names, all of it: it is what an auditor looks for. */
+function requestOf({ request }: { readonly request?: object | undefined }): string | undefined {
+  return request === undefined ? undefined : JSON.stringify(request);
 }
 
 function ruleOf(rule: string | undefined): string | undefined {

@@ -1,8 +1,11 @@
 import { type FileHandle, lstat } from 'node:fs/promises';
+import { keptPath } from './kept/kept-path.js';
 import { closedNumbers, openSegment, segmentPath } from './segments.js';
 
 export interface OpenSegment {
   readonly path: string;
+  /** The records that outlived removed segments. It is no segment of the chain. */
+  readonly kept: boolean;
   /** It has a successor, so nothing is written to it any more. */
   readonly closed: boolean;
   readonly handle: FileHandle;
@@ -11,7 +14,7 @@ export interface OpenSegment {
 const attempts = 10;
 
 /**
- * Opens all segments of a log, oldest first, as they stood at one moment: a rotation in between is noticed, and
+ * Opens what is kept of a log, and all its segments, oldest first, as they stood at one moment: a rotation in between is noticed, and
  * one that comes later moves or deletes names, not what is open. The caller closes them.
  *
  * @throws Error when there is no log, or it cannot be read.
@@ -22,16 +25,18 @@ export async function openSnapshot(file: string): Promise<readonly OpenSegment[]
     let steady = false;
     try {
       const numbers = await segmentNumbers(file);
+      const kept = await openSegment(keptPath(file));
+      if (kept !== undefined) segments.push({ path: keptPath(file), kept: true, closed: true, handle: kept });
       for (const number of numbers) {
         const path = segmentPath(file, number);
         const handle = await openSegment(path);
-        if (handle !== undefined) segments.push({ path, closed: number > 0, handle });
+        if (handle !== undefined) segments.push({ path, kept: false, closed: number > 0, handle });
       }
       steady = await unchanged(file, numbers, segments);
-      if (steady && segments.length === 0) throw new Error(`there is no audit log at ${file}`);
+      if (steady && !segments.some(({ kept }) => !kept)) throw new Error(`there is no audit log at ${file}`);
       if (steady) return segments;
     } finally {
-      if (!steady || segments.length === 0) await closeAll(segments);
+      if (!steady || !segments.some(({ kept }) => !kept)) await closeAll(segments);
     }
   }
   throw new Error(`audit log ${file} is rotated faster than it can be opened; try again`);
@@ -57,7 +62,8 @@ async function unchanged(
     const named = await lstat(path).catch(ignoreAbsence);
     if (named?.ino !== opened.ino || named.dev !== opened.dev) return false;
   }
-  return true;
+  const kept = await lstat(keptPath(file)).catch(ignoreAbsence);
+  return (kept === undefined) === !segments.some((segment) => segment.kept);
 }
 
 function ignoreAbsence(error: NodeJS.ErrnoException): undefined {

@@ -21,6 +21,8 @@ export interface VerifyReport {
   readonly segments: readonly string[];
   /** How many records rotation took away, by the log's own summary. */
   readonly removed: number;
+  /** How many of those outlived their segments. */
+  readonly kept: number;
   /** Bytes of a last line that is still being written. */
   readonly unfinishedBytes: number;
   readonly problems: readonly Problem[];

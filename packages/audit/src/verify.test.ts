@@ -8,7 +8,15 @@ import { head } from './head.js';
 import type { AuditRecord, Position, RecordBody } from './record.js';
 import { closedNumbers, segmentPath } from './segments.js';
 import { FaultyFiles } from './testing/faulty-files.js';
-import { allowed, denied, ok, openSample, sampleCall, temporaryDirectory } from './testing/sample.js';
+import {
+  allowed,
+  denied,
+  ok,
+  openSample,
+  recordsOf,
+  sampleCall,
+  temporaryDirectory,
+} from './testing/sample.js';
 import { verify } from './verify.js';
 
 interface Sample {
@@ -186,6 +194,15 @@ test('a head of another log, of a record that is gone, or of one that is damaged
   assert.match(await what({ ...sample.head, hash: 'f'.repeat(64) }), /is not the record that the head/);
   assert.match(
     await what({ sequence: 1, hash: 'f'.repeat(64) }),
+    /^record 1, which was kept, is not the one that the head/,
+  );
+  const { sequence, hash } = recordsOf(`${sample.file}.kept`)[0] ?? assert.fail();
+  assert.equal(await what({ sequence, hash }), 'fine');
+  const gone = recordsOf(`${sample.file}.kept`).findLast((_, index, all) => {
+    return all[index + 1]?.sequence !== (all[index]?.sequence ?? 0) + 1;
+  });
+  assert.match(
+    await what({ sequence: 1 + (gone?.sequence ?? 0), hash: 'f'.repeat(64) }),
     /cannot be compared: rotation took away records 1/,
   );
   const { removed, first } = await verify(sample.file);
@@ -275,4 +292,88 @@ test('while it is being written and rotated, a log is always fine', async (t) =>
   await writer;
   assert.ok(written >= 400);
   assert.ok(reports > 0);
+});
+
+test('what was kept is guarded like the rest: each byte, each record, their order, the whole', async (t) => {
+  const sample = await writeSample(t);
+  const path = `${sample.file}.kept`;
+  const bytes = readFileSync(path);
+  const report = await verify(sample.file);
+  assert.equal(report.kept, linesOf(bytes).length);
+  assert.ok(report.kept > 4);
+  const property = fc.asyncProperty(
+    fc.nat(bytes.length - 1),
+    fc.integer({ min: 1, max: 255 }),
+    async (at, bit) => {
+      const changed = Buffer.from(bytes);
+      changed[at] = (changed[at] ?? 0) ^ bit;
+      writeFileSync(path, changed);
+      assert.ok(await isFound(sample.file));
+    },
+  );
+  await fc.assert(property, {
+    numRuns: 150,
+    examples: [
+      [0, 1],
+      [bytes.length - 1, 1],
+    ],
+  });
+  const lines = linesOf(bytes);
+  const [first = '', second = '', ...rest] = lines;
+  const more = linesOf(sample.segments[0]?.bytes ?? Buffer.alloc(0))[0] ?? '';
+  for (const changed of [
+    [second, ...rest],
+    [second, first, ...rest],
+    lines.slice(0, -1),
+    [...lines, more],
+    [],
+  ]) {
+    writeLines(path, changed);
+    assert.ok(await isFound(sample.file));
+  }
+  rmSync(path);
+  assert.match((await verify(sample.file)).problems[0]?.what ?? '', /kept records are not those.*or gone/);
+  writeFileSync(path, bytes);
+  assert.equal(await isFound(sample.file), false);
+});
+
+test('kept records that no record names are found; a file made for a rotation to come is none', async (t) => {
+  const sample = await writeSample(t, 4);
+  writeFileSync(`${sample.file}.kept.next`, 'half a li');
+  assert.equal(await isFound(sample.file), false);
+  writeFileSync(`${sample.file}.kept`, sample.segments[0]?.bytes ?? '');
+  assert.match(
+    (await verify(sample.file)).problems[0]?.what ?? '',
+    /kept records that no record of the log names/,
+  );
+});
+
+test('a log of a version that kept no records is read, continued and verified', async (t) => {
+  const sample = await writeSample(t);
+  const starts = new Map<string, Position>();
+  // As it wrote them: the summary of what is gone names no kept records.
+  let at: Position | undefined;
+  for (const { path, bytes } of sample.segments) {
+    const lines = linesOf(bytes).map((line) => {
+      const { sequence, prev, hash: _, boot, monotonic, wall, ...body } = JSON.parse(line);
+      if (body.kind === 'rotated' && body.removed !== undefined) delete body.removed.kept;
+      at ??= { sequence: sequence - 1, hash: prev };
+      if (body.kind === 'rotated') body.segment.last = at;
+      if (body.kind === 'rotated') body.segment.after = starts.get(path) ?? at;
+      const sealed = seal(body, at, { boot, monotonic: BigInt(monotonic), wall });
+      if (!starts.has(path)) starts.set(path, at);
+      at = sealed.position;
+      return sealed.line.trimEnd();
+    });
+    writeLines(path, lines);
+  }
+  rmSync(`${sample.file}.kept`);
+  assert.deepEqual((await verify(sample.file)).problems, []);
+  const { log } = await openSample(t, { file: sample.file, maxSize: 2500, keep: 3 });
+  await log.boot({ version: '2' });
+  for (let n = 0; n < 30; n += 1) await log.intent(sampleCall(), allowed);
+  await log.close();
+  const report = await verify(sample.file);
+  assert.deepEqual(report.problems, []);
+  assert.ok(report.kept > 0);
 });

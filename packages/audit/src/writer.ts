@@ -43,19 +43,19 @@ export class Writer {
   }
 
   /** Queues a record that nobody waits for. */
-  add(body: RecordBody): void {
+  add(body: RecordBody, urgent = false): void {
     if (this.#queue.length >= queueRecords && body.kind !== 'outcome') {
       this.#lose(1, 'records came faster than they could be written');
       return;
     }
-    this.#queue.push(this.#entry(body, false));
-    this.#schedule(this.#failure === undefined ? gatherMs : retryMs);
+    this.#queue.push(this.#entry(body, false, urgent));
+    this.#schedule(this.#failure === undefined || urgent ? gatherMs : retryMs);
   }
 
   /** Resolves to the record's sequence number once it is durable. Without a body: once all before is durable. */
-  addDurable(body: RecordBody | undefined): Promise<number> {
+  addDurable(body: RecordBody | undefined, urgent = false): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...this.#entry(body, true), settle: { resolve, reject } });
+      this.#queue.push({ ...this.#entry(body, true, urgent), settle: { resolve, reject } });
       this.#waiting += 1;
       this.#scheduleSoon();
     });
@@ -78,8 +78,8 @@ export class Writer {
     this.#cancelTimer();
   }
 
-  #entry(body: RecordBody | undefined, durable: boolean): Entry {
-    return { body, durable, monotonic: this.#clock.monotonic(), wall: this.#clock.wall() };
+  #entry(body: RecordBody | undefined, durable: boolean, urgent = false): Entry {
+    return { body, durable, urgent, monotonic: this.#clock.monotonic(), wall: this.#clock.wall() };
   }
 
   #schedule(ms: number): void {
@@ -122,7 +122,27 @@ export class Writer {
         rest = rest.slice(count);
       }
     } catch (error) {
-      this.#fail(rest, error as NodeJS.ErrnoException);
+      const cause = error as NodeJS.ErrnoException;
+      this.#fail(
+        rest.filter(({ urgent }) => urgent !== true),
+        cause,
+      );
+      await this.#writeUrgent(
+        rest.filter(({ urgent }) => urgent === true),
+        cause,
+      );
+    }
+  }
+
+  /** What ends something goes on where the rest has failed: by then the log counts as not writable all the same. */
+  async #writeUrgent(entries: readonly Waiting[], cause: NodeJS.ErrnoException): Promise<void> {
+    if (entries.length === 0) return;
+    try {
+      await this.#journal.commitUrgent(entries);
+      this.#settle(entries);
+    } catch {
+      // The first failure is the one that has a remedy.
+      this.#fail(entries, cause);
     }
   }
 

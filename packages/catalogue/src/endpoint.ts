@@ -26,6 +26,11 @@ export interface Endpoint {
    * of intent, even if it changes state.
    */
   readonly fold?: 'stream' | 'poll';
+  /**
+   * It ends something, so it is served even while the audit log's disk is full: the log has space reserved for the records
+   * of such calls.
+   */
+  readonly ends?: true;
   /** When Kata's runtimes call it: the one in Go, and runtime-rs. */
   readonly clients: { readonly go: string; readonly rs: string };
 }

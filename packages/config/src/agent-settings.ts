@@ -33,6 +33,18 @@ export interface AgentSettings {
   readonly ociRuntime: string | undefined;
   /** Whether OCI hooks of a request may run (S10). */
   readonly hooks: 'refuse' | 'allow';
+  /** Undefined: `refuse` when there is a document, else `allow`. */
+  readonly privilegedContainers: 'refuse' | 'allow' | undefined;
+  /** `/dev/NAME` or `c MAJOR:MINOR`. */
+  readonly devices: readonly string[];
+  /** `/PATH` (read-only) or `rw:/PATH`. */
+  readonly guestPaths: readonly string[];
+  /** `NAME PARAMETER…`. */
+  readonly kernelModules: readonly string[];
+  /** `net.core.somaxconn`. */
+  readonly sysctls: readonly string[];
+  /** Whether the guest's kernel is hardened before the agent listens; undefined: as PID 1. */
+  readonly harden: boolean | undefined;
   /** What follows the end of the sandbox; undefined: `power-off` as PID 1, else `exit`. */
   readonly onEnd: 'power-off' | 'exit' | undefined;
   /** Comes later; always undefined now. */

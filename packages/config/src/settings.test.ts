@@ -3,6 +3,9 @@ import { test } from 'node:test';
 import { checkDocument, type MergeRule, settings } from './index.js';
 import { agentSettings } from './settings/agent-settings-table.js';
 
+/** What containers may have of the guest: in a document alone. */
+const guestAccess = ['privileged_containers', 'devices', 'guest_paths', 'kernel_modules', 'sysctls'];
+
 const agent = settings.filter(({ section }) => section === 'agent');
 
 test("Kata's settings have Kata's words, names and defaults", async () => {
@@ -75,12 +78,21 @@ test("Kata's settings have Kata's words, names and defaults", async () => {
     assert.deepEqual(row.default, value, key);
   }
   const ours = agent.map(({ key }) => key).filter((key) => !facts.some(([fact]) => fact === key));
-  assert.deepEqual(ours, ['oci_runtime', 'hooks', 'on_end', 'forward', 'lock', 'overridable']);
+  assert.deepEqual(ours, [
+    'oci_runtime',
+    'hooks',
+    ...guestAccess,
+    'harden',
+    'on_end',
+    'forward',
+    'lock',
+    'overridable',
+  ]);
 });
 
 test('each key has the merge rule of CONFIGURATION, "Merging documents"', async () => {
   const opening =
-    /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks)$/;
+    /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks|privileged_containers|devices|guest_paths|kernel_modules|sysctls|harden)$/;
   const rule = (section: string, key: string): MergeRule => {
     if (key === 'allowed_endpoints') return 'intersect';
     if (key === 'blocked_endpoints') return 'union';
@@ -120,7 +132,7 @@ test('names are unique, and every row has an example and a default that its own 
     if (row.built !== 'yes') assert.ok(row.section === 'agent' || row.built === 'later', row.key);
     assert.equal(
       row.override === undefined,
-      row.section !== 'agent' || ['lock', 'overridable'].includes(row.key),
+      row.section !== 'agent' || ['lock', 'overridable', ...guestAccess].includes(row.key),
     );
   }
 });

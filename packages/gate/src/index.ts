@@ -1,6 +1,18 @@
 export type { Decision } from './decision.js';
 export { claimedImage } from './facts/claimed-image.js';
+export { claimedName } from './facts/claimed-name.js';
 export { factsOf } from './facts/facts-of.js';
 export type { RequestFacts } from './facts/request-facts.js';
+export { type RequestSummary, summaryOf } from './facts/request-summary.js';
 export { compileGate, type Gate, type GateOptions } from './gate.js';
-export type { ContainerFacts, PeerFacts, RuleContext } from './rule-context.js';
+export { type PrivilegeAccess } from './privileged/privilege-access.js';
+export { privilegesOf, reasonsOf } from './privileged/privileges-of.js';
+export { type Privilege, type PrivilegedReason, privilegedReasons } from './privileged/reason.js';
+export {
+  describePrivileges,
+  PrivilegeGate,
+  privilegedContainers,
+  privilegedRule,
+} from './privileged/refuse-privileged.js';
+export { alwaysMasked, alwaysReadOnly, usualDevices } from './privileged/runtime-defaults.js';
+export type { ContainerFacts, MemberFacts, PeerFacts, RuleContext } from './rule-context.js';

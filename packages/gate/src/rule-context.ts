@@ -1,3 +1,5 @@
+import type { PrivilegeAccess } from './privileged/privilege-access.js';
+
 /** The other end of a connection, as far as it is known. */
 export interface PeerFacts {
   readonly kind: 'unix' | 'vsock' | 'tls';
@@ -22,6 +24,15 @@ export interface ContainerFacts {
   };
 }
 
+/** A container that there is or was in the sandbox, for rules about the order of containers (S35). */
+export interface MemberFacts {
+  /** Its name in the pod, as the host claims it; empty: the pause container. */
+  readonly name: string;
+  readonly state: 'created' | 'running' | 'paused' | 'stopped' | 'removed';
+  /** Of its first process, once that has ended. */
+  readonly exitCode?: number;
+}
+
 /** What a rule sees beside the request. */
 export interface RuleContext {
   /** The listener's name. */
@@ -29,5 +40,12 @@ export interface RuleContext {
   readonly peer: PeerFacts;
   /** Absent: the method names no container. */
   readonly container?: ContainerFacts;
-  readonly sandbox: { readonly id: string; readonly containers: readonly string[] };
+  readonly sandbox: {
+    readonly id: string;
+    readonly containers: readonly string[];
+    /** Absent: there is none, and was none. */
+    readonly members?: readonly MemberFacts[];
+  };
+  /** What the configuration opens, for `privileged`; absent: nothing. */
+  readonly access?: PrivilegeAccess;
 }

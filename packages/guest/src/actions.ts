@@ -148,6 +148,17 @@ export interface SandboxFacts {
   readonly id: string;
   /** The ids of its containers, in the order in which they were made. */
   readonly containers: readonly string[];
+  /** The containers that there are, and of those that were the ones that are remembered. */
+  readonly members: readonly MemberFacts[];
+}
+
+/** A container that there is or was. */
+export interface MemberFacts {
+  /** As in ContainerFacts; of a removed one those that say its name. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly state: ContainerFacts['state'] | 'removed';
+  /** Of its first process; undefined: that has not ended. */
+  readonly exitCode: number | undefined;
 }
 
 export interface ContainerFacts {

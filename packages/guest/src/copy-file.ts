@@ -18,21 +18,22 @@ export async function copyFile(
   action: CopyFile,
   { syscalls, paths }: { readonly syscalls: Syscalls; readonly paths: { readonly kata: string } },
 ): Promise<void> {
-  checkNumbers(action);
-  const shared = join(paths.kata, 'shared/containers');
-  if (!action.path.startsWith(`${shared}/`)) {
-    throw new GuestError(
-      'refused',
-      `path ${JSON.stringify(action.path.slice(0, 500))} is not below ${shared}`,
-    );
-  }
+  const shared = checkCopy(action, paths.kata);
   mkdirSync(shared, { recursive: true, mode: 0o755 });
-  const base = Directory.open(syscalls, shared);
+  const base = Directory.open(syscalls, shared, { sameMount: true });
   try {
     await copyBelow(base, withoutSlashes(action.path.slice(shared.length)), action);
   } finally {
     base.close();
   }
+}
+
+/** Throws what refuses a request whatever there is in the guest; returns the directory that it has to stay below. */
+export function checkCopy(action: CopyFile, kata: string): string {
+  checkNumbers(action);
+  const shared = join(kata, 'shared/containers');
+  if (action.path.startsWith(`${shared}/`)) return shared;
+  throw new GuestError('refused', `path ${JSON.stringify(action.path.slice(0, 500))} is not below ${shared}`);
 }
 
 async function copyBelow(base: Directory, path: string, action: CopyFile): Promise<void> {

@@ -15,7 +15,8 @@ test('tells of a container what it was made from and how far it has come', { ski
   try {
     await createSandbox(guest, { sandboxId: 'pod', hostname: '', dns: [], storages: [] });
     const id = real.id();
-    const annotations = { 'io.kubernetes.cri.image-name': 'registry.example/app:1' };
+    const name = { 'io.kubernetes.cri.container-name': 'app' };
+    const annotations = { 'io.kubernetes.cri.image-name': 'registry.example/app:1', ...name };
     assert.equal(guest.containerFacts(id), undefined);
     const spec = { ...real.spec(['sleep', '600']), annotations };
     await createContainer(guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
@@ -28,11 +29,16 @@ test('tells of a container what it was made from and how far it has come', { ski
     await signalProcess(guest, { containerId: id, execId: '', signal: 9 });
     await real.wait(id);
     assert.equal(guest.containerFacts(id)?.state, 'stopped');
-    assert.deepEqual(guest.sandboxFacts, { id: 'pod', containers: [id] });
+    assert.deepEqual(guest.sandboxFacts, {
+      id: 'pod',
+      containers: [id],
+      members: [{ state: 'stopped', annotations, exitCode: 137 }],
+    });
     await real.remove(id);
     assert.equal(guest.containerFacts(id), undefined);
+    assert.deepEqual(guest.sandboxFacts.members, [{ state: 'removed', annotations: name, exitCode: 137 }]);
     await destroySandbox(guest);
-    assert.deepEqual(guest.sandboxFacts, { id: '', containers: [] });
+    assert.deepEqual(guest.sandboxFacts, { id: '', containers: [], members: [] });
   } finally {
     await real.close();
   }

@@ -2,7 +2,7 @@
  * The kinds of failure a caller can act on. The agent's services turn each into one ttRPC code:
  * `not-found` NOT_FOUND, `invalid` INVALID_ARGUMENT, `exists` ALREADY_EXISTS, `precondition`
  * FAILED_PRECONDITION, `exhausted` RESOURCE_EXHAUSTED, `refused` PERMISSION_DENIED, `unimplemented`
- * UNIMPLEMENTED, `internal` INTERNAL.
+ * UNIMPLEMENTED, `deadline` DEADLINE_EXCEEDED, `internal` INTERNAL.
  */
 export type GuestErrorKind =
   | 'not-found'
@@ -12,6 +12,7 @@ export type GuestErrorKind =
   | 'exhausted'
   | 'refused'
   | 'unimplemented'
+  | 'deadline'
   | 'internal';
 
 /** Every failure that leaves this package. The message names the thing, the value and, where there is one, the remedy. */

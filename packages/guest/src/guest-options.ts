@@ -1,5 +1,6 @@
 import type { Syscalls } from '@kata-agent/linux';
 import type { StreamRef } from './actions.js';
+import type { GuestAccess } from './guest-access.js';
 
 export interface GuestOptions {
   readonly syscalls: Syscalls;
@@ -15,6 +16,8 @@ export interface GuestOptions {
   readonly limits?: Partial<GuestLimits> | undefined;
   /** OCI hooks and `guest_hook_path` (S10). Default: refuse. */
   readonly hooks?: 'refuse' | 'allow' | undefined;
+  /** What containers may have of the guest. Default: as without a configuration. */
+  readonly access?: GuestAccess | undefined;
   readonly output?: OutputPolicy | undefined;
   readonly log?: GuestLog | undefined;
 }

@@ -280,7 +280,7 @@ test('what comes after the end has begun is not made, and what waits is given up
   const create = (id: string, devices: CreateContainer['devices'] = []): Promise<void> =>
     createContainer(ending.guest, { id, execId: id, spec, storages: [], devices, sandboxPidns: false });
   const disk = { id: '1f/1e', type: 'blk', vmPath: '', containerPath: '/dev/data', options: [] };
-  const made = create('made');
+  const made = assert.rejects(create('made'), { kind: 'precondition', message: /was destroyed/ });
   const waits = [assert.rejects(create('waits', [disk]), { kind: 'precondition', message: /was destroyed/ })];
   const closed = ending.close();
   waits.push(assert.rejects(create('waits-later', [disk]), { message: /until the (agent|sandbox)/ }));

@@ -2,7 +2,8 @@ import type * as actions from './actions.js';
 import type { Container } from './container/container.js';
 import type { ContainerProcess } from './container/container-process.js';
 import type { GuestContext } from './container/guest-context.js';
-import { SerialQueue } from './container/serial-queue.js';
+import { ChangeQueue, type ChangeScope } from './container/change-queue.js';
+import { ContainersInTheMaking } from './container/in-the-making.js';
 import type { Wanted } from './device/find-device.js';
 import { GuestError } from './guest-error.js';
 import type { GuestOptions } from './guest-options.js';
@@ -17,7 +18,8 @@ interface Parts {
   readonly context: GuestContext;
   readonly sandbox: Sandbox;
   readonly containers: Map<string, Container>;
-  readonly changes: SerialQueue;
+  readonly making: ContainersInTheMaking;
+  readonly changes: ChangeQueue;
   readonly call: Call | undefined;
 }
 
@@ -25,14 +27,16 @@ interface Parts {
 export interface Call {
   /** Asked when its turn has come. What it throws, a GuestError, is how the change fails. */
   readonly check: () => void;
+  /** Resolves once the call is recorded; nothing of what it asks for is done before. What it throws ends the call. */
+  readonly begin: () => Promise<void>;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
 }
 
 /** A change for which something has to be there that the agent does not make. */
 export interface Needing<T> {
-  /** The container that is to be made. */
-  readonly container?: string;
+  /** As for `change`; absent: `sandbox`. */
+  readonly scope?: ChangeScope;
   /** Throws what would refuse it, whatever devices come: asked before it waits, and again when its turn has come. */
   readonly admit?: () => void;
   readonly needs: () => readonly Wanted[];
@@ -44,21 +48,23 @@ export interface Needing<T> {
  * its handler alone, so that a bundle without the handler is without the work too (R13). Every failure of theirs is a
  * GuestError.
  *
- * Calls that change the sandbox or a container are done one after another (S13). Signals, stdio, waits, stats and
- * out-of-memory events never wait for them: a create that hangs must not keep a pod from being ended. Devices, and mounts
- * of another container, are waited for before a change's turn.
+ * Calls that change a container are done one after another, and so are those that change what containers share (S13;
+ * `ChangeQueue` says which wait for which). Signals, stdio, waits, stats and out-of-memory events never wait for them.
+ * Devices, and mounts of another container, are waited for before a change's turn.
  */
 export class Guest {
   readonly context: GuestContext;
   readonly sandbox: Sandbox;
   readonly containers: Map<string, Container>;
-  readonly #changes: SerialQueue;
+  readonly making: ContainersInTheMaking;
+  readonly #changes: ChangeQueue;
   readonly #call: Call | undefined;
 
-  private constructor({ context, sandbox, containers, changes, call }: Parts) {
+  private constructor({ context, sandbox, containers, making, changes, call }: Parts) {
     this.context = context;
     this.sandbox = sandbox;
     this.containers = containers;
+    this.making = making;
     this.#changes = changes;
     this.#call = call;
   }
@@ -73,7 +79,8 @@ export class Guest {
         context,
         sandbox: new Sandbox(context),
         containers: new Map(),
-        changes: new SerialQueue(),
+        making: new ContainersInTheMaking(),
+        changes: new ChangeQueue(),
         call: undefined,
       });
       await recover(guest);
@@ -92,15 +99,32 @@ export class Guest {
     void this.context.capabilities();
   }
 
-  /** Runs a task that changes the sandbox or a container, after those that were asked for before. */
-  change<T>(task: () => Promise<T>): Promise<T> {
-    return this.#changes.run(() =>
+  /** Aborted when nobody waits for the call's answer any more; undefined: it is made for no call. */
+  get signal(): AbortSignal | undefined {
+    return this.#call?.signal;
+  }
+
+  /**
+   * Runs a task that changes something, after those that it has to wait for. `admit` throws what is known to stand against
+   * it: what fails there has changed nothing, and needs no record of its own.
+   */
+  change<T>(task: () => Promise<T>, scope: ChangeScope = 'sandbox', admit?: () => unknown): Promise<T> {
+    return this.#changes.run(scope, () =>
       translated(async () => {
+        admit?.();
+        await this.begin();
+        // Others may have changed something meanwhile. From here to the task's own first wait nothing comes in between.
         this.#call?.check();
         claimSandbox(this.context);
+        admit?.();
         return task();
       }),
     );
+  }
+
+  /** For what changes something without a turn: resolves when the call that asks for it is recorded. */
+  async begin(): Promise<void> {
+    await this.#call?.begin();
   }
 
   /**
@@ -108,8 +132,9 @@ export class Guest {
    * is there belongs to another agent, which may have been killed and come back.
    */
   takeDown(task: () => Promise<void>): Promise<void> {
-    return this.#changes.run(() =>
+    return this.#changes.run('whole', () =>
       translated(async () => {
+        await this.begin();
         this.#call?.check();
         if (this.context.claim.held) await task();
       }),
@@ -120,18 +145,16 @@ export class Guest {
    * As `change`, once all that it needs is there. When it is, its turn is that of any other change; when something is
    * missing, its turn is asked for after that has come. Then it has to be found again: nothing waits in a turn.
    */
-  changeWith<T>({ container, admit, needs, task }: Needing<T>): Promise<T> {
+  changeWith<T>({ scope = 'sandbox', admit, needs, task }: Needing<T>): Promise<T> {
     const { devices, waits } = this.context;
     return translated(async () => {
       const missing = needs().filter((wanted) => !devices.has(wanted));
       if (missing.length > 0) {
         admit?.();
+        const container = typeof scope === 'string' ? undefined : scope.container;
         await waits.forAll(missing, { container, signal: this.#call?.signal });
       }
-      return this.change(async () => {
-        admit?.();
-        return task();
-      });
+      return this.change(task, scope, admit);
     });
   }
 
@@ -140,8 +163,8 @@ export class Guest {
    * may have changed while it waited.
    */
   forCall(call: Call): Guest {
-    const { context, sandbox, containers } = this;
-    return new Guest({ context, sandbox, containers, changes: this.#changes, call });
+    const { context, sandbox, containers, making } = this;
+    return new Guest({ context, sandbox, containers, making, changes: this.#changes, call });
   }
 
   /** Throws `invalid` when there is none. */
@@ -159,13 +182,25 @@ export class Guest {
     return this.container(containerId).process(execId);
   }
 
-  /** Undefined: there is no such container. */
+  /** Undefined: there is no such container. One that is being made counts: rules decide before it is there. */
   containerFacts(id: string): actions.ContainerFacts | undefined {
-    return this.containers.get(id)?.facts;
+    return this.containers.get(id)?.facts ?? this.making.facts(id);
   }
 
   get sandboxFacts(): actions.SandboxFacts {
-    return { id: this.sandbox.id, containers: [...this.containers.keys()] };
+    const containers = [...this.containers.values()];
+    const making = this.making.ids.filter((id) => !this.containers.has(id));
+    return {
+      id: this.sandbox.id,
+      containers: [...containers.map(({ id }) => id), ...making],
+      members: [
+        ...containers.map(({ facts, first }) => ({ ...facts, exitCode: first.code })),
+        ...making
+          .flatMap((id) => this.making.facts(id) ?? [])
+          .map((facts) => ({ ...facts, exitCode: undefined })),
+        ...this.sandbox.removed.map((each) => ({ ...each, state: 'removed' as const })),
+      ],
+    };
   }
 
   /**

@@ -1,6 +1,13 @@
 export type * from './actions.js';
 export type * from './container-stats.js';
 export { Guest } from './guest.js';
+export {
+  type AllowedDevice,
+  type AllowedModule,
+  type AllowedPath,
+  type GuestAccess,
+  openAccess,
+} from './guest-access.js';
 export { GuestError, type GuestErrorKind } from './guest-error.js';
 export type {
   GuestLimits,
@@ -54,3 +61,6 @@ export { updateEphemeralMounts } from './perform/update-ephemeral-mounts.js';
 export { updateContainer } from './perform/update-container.js';
 export { waitProcess } from './perform/wait-process.js';
 export { writeStdin } from './perform/write-stdin.js';
+export { buildSpec } from './spec/build-spec.js';
+export { encodeSpec } from './spec/encode-spec.js';
+export { usualDevices } from './spec/usual-devices.js';

@@ -2,16 +2,22 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenUevents, Reaper } from '@kata-agent/linux';
 import { CgroupAncestors } from './cgroup/cgroup-ancestors.js';
+import { agentCgroups, CgroupNames } from './cgroup/cgroup-names.js';
 import { limitableHugePages } from './cgroup/huge-pages.js';
 import { OomWatch } from './cgroup/oom-watch.js';
+import { usualProcesses } from './cgroup/usual-processes.js';
 import type { GuestContext } from './container/guest-context.js';
+import { openAccess } from './guest-access.js';
 import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
 import { DeviceWaits } from './device/device-waits.js';
 import { DeviceWatch } from './device/device-watch.js';
 import { MemoryWatch } from './resource/memory-watch.js';
 import { SwapDevices } from './resource/swap.js';
+import { PodSources } from './source/pod-sources.js';
 import { askFeatures } from './runtime/commands.js';
+import { bundles } from './container/bundle.js';
 import { Runtime } from './runtime/runtime.js';
+import { RuntimeCommands } from './runtime/runtime-commands.js';
 import { knownFlaws, type RuntimeFeatures } from './runtime/runtime-features.js';
 import { sealDescriptors } from './runtime/seal-descriptors.js';
 import type { Capabilities } from './spec/build-spec.js';
@@ -41,9 +47,11 @@ export function openContext(options: GuestOptions): GuestContext {
   const paths: GuestPaths = { ...defaultPaths, ...options.paths };
   const log: GuestLog = options.log ?? (() => undefined);
   const { syscalls } = options;
+  const access = options.access ?? openAccess;
   sealDescriptors(syscalls);
   mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
   const runtime = new Runtime(options.runtime, paths.state);
+  mkdirSync(join(paths.state, bundles), { recursive: true, mode: 0o700 });
   const reaper = new Reaper(syscalls, {
     proc: paths.proc,
     onFault: (error) => log('error', `waiting for processes: ${String(error)}`),
@@ -65,20 +73,24 @@ export function openContext(options: GuestOptions): GuestContext {
       claim: options.claim ?? unshared,
       limits: { ...defaultLimits, ...options.limits },
       hooks: options.hooks ?? 'refuse',
+      access,
       output: options.output ?? { readable: () => true, unreadable: 'discard' },
       pipeSize: options.pipeSize ?? 0,
       log,
       reaper,
       runtime,
+      commands: new RuntimeCommands(),
       capabilities: () => (asked ??= askCapabilities(runtime, paths, log)),
       ancestors,
+      cgroups: new CgroupNames(agentCgroups(paths.proc)),
       oom: new OomWatch(syscalls),
       devices,
       waits: new DeviceWaits(devices, log),
       tools,
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(syscalls),
-      storages: new StorageTable({ syscalls, paths, devices, tools, log }, records),
+      podSources: new PodSources(join(paths.state, 'pod'), syscalls),
+      storages: new StorageTable({ syscalls, paths, access, devices, tools, log }, records),
       records,
     };
   } catch (error) {
@@ -115,5 +127,7 @@ async function askCapabilities(runtime: Runtime, paths: GuestPaths, log: GuestLo
     apparmor: readIfThere(join(paths.sys, 'module/apparmor/parameters/enabled'))?.trim() === 'Y',
     selinux: existsSync(join(paths.sys, 'fs/selinux/enforce')),
     hugePages: limitableHugePages(paths),
+    flaws: features === undefined ? [] : knownFlaws(features.version),
+    processes: usualProcesses(paths),
   };
 }

@@ -74,7 +74,7 @@ async function afterKill(
   const exit = once(doomed, 'exit');
   doomed.kill('SIGKILL');
   await exit;
-  assert.ok(existsSync(join(directory, 'kata', id)), 'it was killed while its container ran');
+  assert.ok(existsSync(join(directory, 'state/bundles', id)), 'it was killed while its container ran');
   between(directory, id);
   return { next: await RealGuest.open({}, directory), id };
 }
@@ -108,7 +108,7 @@ test('a container of which there is no record is removed by the next agent', { s
   );
   try {
     assert.deepEqual(readdirSync(join(next.state, 'runc')), []);
-    assert.ok(!existsSync(join(next.kata, id)));
+    assert.ok(!existsSync(join(next.state, 'bundles', id)));
     assert.equal(
       execFileSync(String(runc), ['--root', join(next.state, 'runc'), 'list', '-q']).toString(),
       '',

@@ -82,18 +82,24 @@ test('what a sandbox may not ask for', { skip }, async () => {
     ['image_guest_pull', 'unimplemented'],
     ['what', 'invalid'],
   ] as const) {
-    const storages = [storage('ephemeral', 'sandbox/shm'), storage(driver, 'shared/x')];
+    const storages = [storage('ephemeral', 'sandbox/shm'), storage(driver, 'sandbox/storage/x')];
     await assert.rejects(createSandbox(real.guest, sandbox({ storages })), {
       kind,
       message: new RegExp(driver),
     });
     assert.ok(!isMounted('sandbox/shm'), 'a failed create leaves no mount');
   }
-  for (const mountPoint of ['/tmp/x', real.kata, `${real.kata}/../x`, `${real.kata}/a/../../x`]) {
+  for (const [mountPoint, kind] of [
+    ['/tmp/x', 'refused'],
+    [real.kata, 'refused'],
+    [`${real.kata}/sandbox/resolv.conf`, 'refused'],
+    [`${real.kata}/../x`, 'invalid'],
+    [`${real.kata}/a/../../x`, 'invalid'],
+  ] as const) {
     const storages = [storage('ephemeral', '', { mountPoint })];
-    await assert.rejects(createSandbox(real.guest, sandbox({ storages })), { kind: 'refused' }, mountPoint);
+    await assert.rejects(createSandbox(real.guest, sandbox({ storages })), { kind }, mountPoint);
   }
-  const evil = storage('ephemeral', 'x', { options: ['evil=1'] });
+  const evil = storage('ephemeral', 'sandbox/ephemeral/x', { options: ['evil=1'] });
   await assert.rejects(createSandbox(real.guest, sandbox({ storages: [evil] })), { kind: 'refused' });
 });
 
@@ -134,7 +140,10 @@ test('shared memory of the sandbox, hostname, resolver and namespaces reach the 
 test('an emptyDir, as the runtime in Go asks for it, is seen by every container of the pod', {
   skip,
 }, async () => {
-  const volume = storage('local', 'shared/containers/pod/rootfs/local/scratch', { options: ['mode=0777'] });
+  const pod = await real.run(['sleep', '1000']);
+  const volume = storage('local', `shared/containers/${pod}/rootfs/local/scratch`, {
+    options: ['mode=0777'],
+  });
   const run = (script: string): Promise<string> => {
     const spec = real.spec(['/bin/sh', '-c', script]);
     const options = ['rbind', 'rprivate', 'rw'];
@@ -151,9 +160,10 @@ test('an emptyDir, as the runtime in Go asks for it, is seen by every container 
 
 test('storages: a pod’s own outlive a container, others go with their last one', { skip }, async () => {
   const empty = storage('ephemeral', 'sandbox/ephemeral/a', { options: ['fsgid=1234'] });
-  const local = storage('local', 'shared/containers/local/b', { options: ['mode=0777'] });
-  const bound = storage('bind', 'shared/containers/bound', { source: real.rootfs, options: ['ro'] });
-  const shared = { ...storage('bind', 'shared/containers/kept', { source: real.rootfs }), shared: true };
+  const pod = await real.run(['sleep', '1000']);
+  const local = storage('local', `shared/containers/${pod}/rootfs/local/b`, { options: ['mode=0777'] });
+  const bound = storage('bind', 'sandbox/storage/bound', { source: real.rootfs, options: ['ro'] });
+  const shared = { ...storage('bind', 'sandbox/storage/kept', { source: real.rootfs }), shared: true };
   const storages = [empty, local, bound, shared];
   const one = await real.run(['sleep', '1000'], { storages });
   const two = await real.run(['sleep', '1000'], { storages });
@@ -163,12 +173,13 @@ test('storages: a pod’s own outlive a container, others go with their last one
   writeFileSync(join(local.mountPoint, 'data'), 'x');
   assert.throws(() => writeFileSync(join(bound.mountPoint, 'data'), 'x'), { code: 'EROFS' });
   await real.remove(one);
-  assert.ok(isMounted('shared/containers/bound'), 'its second user is there');
+  assert.ok(isMounted('sandbox/storage/bound'), 'its second user is there');
   await real.remove(two);
-  assert.deepEqual(
-    ['sandbox/ephemeral/a', 'shared/containers/bound', 'shared/containers/kept'].map(isMounted),
-    [true, false, true],
-  );
+  assert.deepEqual(['sandbox/ephemeral/a', 'sandbox/storage/bound', 'sandbox/storage/kept'].map(isMounted), [
+    true,
+    false,
+    true,
+  ]);
   assert.ok(existsSync(join(local.mountPoint, 'data')), 'a restarted container finds its emptyDir again');
   await destroySandbox(real.guest);
   assert.deepEqual(real.traces().mounts, []);
@@ -226,6 +237,6 @@ test('roots and mount sources that would open the guest are refused', { skip }, 
   await settled();
   assert.deepEqual(
     real.traces().files.filter((path) => !path.includes('/shared')),
-    ['containers', 'run', 'runc'].map((name) => join(real.state, name)),
+    ['bundles', 'containers', 'run', 'runc'].map((name) => join(real.state, name)),
   );
 });

@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
 import type { CreateSandbox } from './actions.js';
 import type { Container } from './container/container.js';
 import type { FromSandbox } from './container/create-container.js';
@@ -10,6 +11,8 @@ import { GuestError } from './guest-error.js';
 import { findGuestHooks } from './hooks/guest-hooks.js';
 import { loadKernelModules } from './kernel-modules.js';
 import type { OciHooks } from './oci-spec.js';
+import { remembered, type RemovedContainer } from './removed-containers.js';
+import type { FinishedContainer } from './state/container-record.js';
 import type { SandboxRecord } from './state/guest-records.js';
 import { removeTree } from './storage/remove-tree.js';
 
@@ -22,10 +25,14 @@ export class Sandbox {
   #hostname = '';
   #resolvConf: string | undefined;
   #storages: readonly string[] = [];
+  #removed: readonly RemovedContainer[] = [];
   /** Those of the guest's image. */
   #hooks: OciHooks | undefined;
   /** Whose namespaces the others join: the first that was made. Without `container`: it was removed before a restart. */
   #first: { readonly id: string; readonly container?: Container } | undefined;
+
+  /** Resolves when it is made, or is not. */
+  #firstInTheMaking: Promise<void> | undefined;
 
   constructor(context: GuestContext) {
     this.#context = context;
@@ -34,6 +41,21 @@ export class Sandbox {
   /** Empty: there is none, or it has no id. */
   get id(): string {
     return this.#id;
+  }
+
+  /** Containers that were removed, the oldest first. */
+  get removed(): readonly RemovedContainer[] {
+    return this.#removed;
+  }
+
+  /** Call with each container that is being removed, once its processes have ended. */
+  left(container: Pick<Container, 'annotations' | 'first'>): void {
+    this.#removed = remembered(this.#removed, container.annotations, container.first.code);
+    try {
+      if (this.#created) this.#save('made');
+    } catch (error) {
+      this.#context.log('error', `the record of the sandbox cannot be written: ${String(error)}`);
+    }
   }
 
   /** Throws what stands against `create`, as far as can be told before it. */
@@ -49,7 +71,7 @@ export class Sandbox {
     try {
       this.#storages = action.storages.map(({ mountPoint }) => mountPoint);
       this.#save('making');
-      this.#clear('shared');
+      await this.#clear('shared');
       await loadKernelModules(action.kernelModules ?? []);
       for (const storage of action.storages) {
         await this.#context.storages.add(storage, { kind: 'sandbox' }, this.#made);
@@ -61,7 +83,7 @@ export class Sandbox {
       this.#created = true;
     } catch (error) {
       await this.#unwind();
-      this.#clear('shared');
+      await this.#clear('shared');
       this.#forget();
       throw error;
     }
@@ -69,12 +91,16 @@ export class Sandbox {
 
   /**
    * Goes on with what an earlier agent had made, once its storages and containers are there again. A sandbox that it was
-   * still making, or already destroying, is none.
+   * still making, or already destroying, is none. `lost`: containers that are not gone on with.
    */
-  restore(record: SandboxRecord | undefined, containers: readonly Container[]): void {
+  async restore(
+    record: SandboxRecord | undefined,
+    containers: readonly Container[],
+    lost: readonly FinishedContainer[],
+  ): Promise<void> {
     const [oldest] = containers;
     if (record?.phase !== 'made') {
-      if (record !== undefined) this.#clear(record.phase === 'making' ? 'shared' : undefined);
+      if (record !== undefined) await this.#clear(record.phase === 'making' ? 'shared' : undefined);
       this.#forget();
       if (oldest !== undefined) this.#first = { id: oldest.id, container: oldest };
       return;
@@ -85,6 +111,10 @@ export class Sandbox {
     this.#resolvConf = record.resolvConf;
     this.#hooks = record.hooks;
     this.#storages = record.storages;
+    this.#removed = lost.reduce(
+      (removed, { annotations, first }) => remembered(removed, annotations, first.exit),
+      record.removed ?? [],
+    );
     for (const mountPoint of record.storages) this.#context.storages.use(mountPoint, this.#made);
     // Killed between the first container and the record that names it: the oldest is the first.
     const id = record.first ?? oldest?.id;
@@ -92,20 +122,69 @@ export class Sandbox {
     if (id !== undefined) this.#first = container === undefined ? { id } : { id, container };
   }
 
-  /** What the next container gets from here. */
-  share(sandboxPidns: boolean): Omit<FromSandbox, 'find'> {
+  /**
+   * Makes a container that shares what the sandbox has. Containers are made beside each other, but for the first: the others
+   * join its namespaces, so they wait until it is there, or will not be.
+   */
+  async join(
+    sandboxPidns: boolean,
+    make: (from: Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'>) => Promise<Container>,
+  ): Promise<Container> {
+    while (this.#first === undefined && this.#firstInTheMaking !== undefined) await this.#firstInTheMaking;
+    const held: number[] = [];
+    const made = this.#make(sandboxPidns, held, make).finally(() => {
+      for (const fd of held) closeSync(fd);
+    });
+    if (this.#first !== undefined) return made;
+    const over = made.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#firstInTheMaking = over;
+    try {
+      return await made;
+    } finally {
+      this.#firstInTheMaking = undefined;
+    }
+  }
+
+  async #make(
+    sandboxPidns: boolean,
+    held: number[],
+    make: (from: Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'>) => Promise<Container>,
+  ): Promise<Container> {
+    const container = await make(this.#share(sandboxPidns, held));
+    this.#joined(container);
+    return container;
+  }
+
+  /**
+   * What the next container gets from here. Its namespaces are held open: the process that has them may end before the
+   * runtime joins them, and its pid be that of any other.
+   */
+  #share(sandboxPidns: boolean, held: number[]): Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'> {
     const first = this.#first;
     const alive = first?.container?.first.ended === false ? first.container : undefined;
-    if (sandboxPidns && first !== undefined && alive === undefined) {
-      throw new GuestError(
+    const ended = (): GuestError =>
+      new GuestError(
         'precondition',
-        `the pid namespace cannot be shared: container ${first.id}, which holds it, has ended`,
+        `the pid namespace cannot be shared: container ${first?.id ?? ''}, which holds it, has ended`,
       );
-    }
-    const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined =>
-      alive?.namespaces.has(type) === true
-        ? join(this.#context.paths.proc, `${alive.first.pid}/ns/${type}`)
-        : undefined;
+    if (sandboxPidns && first !== undefined && alive === undefined) throw ended();
+    const { proc } = this.#context.paths;
+    const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined => {
+      if (alive?.namespaces.has(type) !== true) return undefined;
+      try {
+        const fd = openSync(join(proc, `${alive.first.pid}/ns/${type}`), 'r');
+        held.push(fd);
+        return join(proc, `${process.pid}/fd/${fd}`);
+      } catch (error) {
+        // It has ended, and its end was not heard of yet.
+        if (!hasCode(error, 'ENOENT', 'ESRCH')) throw error;
+        if (type === 'pid') throw ended();
+        return undefined;
+      }
+    };
     return {
       hostname: this.#hostname,
       resolvConf: this.#resolvConf,
@@ -114,8 +193,7 @@ export class Sandbox {
     };
   }
 
-  /** Call with each container that was made. */
-  joined(container: Container): void {
+  #joined(container: Container): void {
     if (this.#first !== undefined) return;
     this.#first = { id: container.id, container };
     try {
@@ -134,7 +212,7 @@ export class Sandbox {
   /** Its containers are gone; now what they shared goes. */
   async destroy(): Promise<void> {
     const failures = await this.#unwind();
-    this.#clear();
+    await this.#clear();
     this.#forget();
     const [first] = failures;
     if (first !== undefined)
@@ -148,6 +226,7 @@ export class Sandbox {
     this.#resolvConf = undefined;
     this.#hooks = undefined;
     this.#storages = [];
+    this.#removed = [];
     this.#first = undefined;
     this.#context.records.removeSandbox();
   }
@@ -163,13 +242,18 @@ export class Sandbox {
       ...resolvConf,
       ...hooks,
       storages: this.#storages,
+      removed: this.#removed,
       ...first,
     });
   }
 
   async #unwind(): Promise<readonly Error[]> {
-    const { memory, swap, storages } = this.#context;
+    const { memory, swap, storages, podSources, paths } = this.#context;
     memory.stop();
+    this.#made.push('sources that containers show each other', () => podSources.clear());
+    this.#made.push('resolv.conf', () =>
+      rmSync(join(paths.state, 'sandbox'), { recursive: true, force: true }),
+    );
     const failures = [...swap.release(), ...(await this.#made.unwind()), ...(await storages.clear())];
     for (const { message } of failures) this.#context.log('error', message);
     return failures;
@@ -189,13 +273,13 @@ export class Sandbox {
    * A new sandbox finds Kata's directory empty, but for what CopyFile may have brought to `shared` before; a destroyed
    * one leaves it empty. What is mounted by others, as a shared file system, is not ours to remove.
    */
-  #clear(keep?: string): void {
+  async #clear(keep?: string): Promise<void> {
     const { paths, log } = this.#context;
     mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
     for (const name of readdirSync(paths.kata)) {
       if (name === keep) continue;
       try {
-        removeTree(join(paths.kata, name));
+        await removeTree(join(paths.kata, name), this.#context);
       } catch (error) {
         log('warn', String(error));
       }
@@ -204,9 +288,9 @@ export class Sandbox {
 
   #writeResolvConf(dns: readonly string[]): string | undefined {
     if (dns.length === 0) return undefined;
-    const directory = join(this.#context.paths.kata, 'sandbox');
+    const directory = join(this.#context.paths.state, 'sandbox');
     const file = join(directory, 'resolv.conf');
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeFileSync(file, `${dns.map((line) => line.trim()).join('\n')}\n`, { mode: 0o644 });
     return file;
   }

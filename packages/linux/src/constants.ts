@@ -56,6 +56,18 @@ export const Resolve = {
   InRoot: 0x10,
 } as const;
 
+/** Flags of open_tree(2). */
+export const Tree = { Clone: 1, CloseOnExec: 0o2000000, Recursive: 0x8000, EmptyPath: 0x1000 } as const;
+
+/** MOUNT_ATTR_* of mount_setattr(2). */
+export const MountAttribute = {
+  ReadOnly: 0x01,
+  NoSuid: 0x02,
+  NoDev: 0x04,
+  NoExec: 0x08,
+  NoSymFollow: 0x200000,
+} as const;
+
 /** Options of waitpid(2). */
 export const Wait = { NoHang: 1 } as const;
 

@@ -2,16 +2,23 @@ import { Buffer } from 'node:buffer';
 import { chmodSync, fstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { At, Open, Resolve } from './constants.js';
 import { Descriptor } from './descriptor.js';
-import { removeTree } from './remove-tree.js';
+import { type RemoveOptions, removeTree } from './remove-tree.js';
 import { asUnsafePath, pathComponents, UnsafePathError } from './safe-path.js';
 import { hasCode, SyscallError } from './syscall-error.js';
 import type { PathName, Syscalls } from './syscalls.js';
+import { type TreeVisitor, TreeWalk } from './walk-tree.js';
 
 export interface MakeOptions {
   /** Permission bits of each directory that is made, exactly: the umask takes none away. */
   readonly mode: number;
   /** Owner and group of each directory that is made; absent: this process's. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
+/** How a base is opened. */
+export interface BaseOptions {
+  /** Nothing below it is reached through another mount than the one that it lies in (RESOLVE_NO_XDEV). */
+  readonly sameMount?: boolean;
 }
 
 /**
@@ -24,15 +31,22 @@ export interface MakeOptions {
 export class Directory {
   readonly #syscalls: Syscalls;
   readonly #descriptor: Descriptor;
+  readonly #sameMount: boolean;
 
-  private constructor(syscalls: Syscalls, fd: number) {
+  private constructor(syscalls: Syscalls, fd: number, { sameMount = false }: BaseOptions) {
     this.#syscalls = syscalls;
     this.#descriptor = new Descriptor(syscalls, fd);
+    this.#sameMount = sameMount;
   }
 
   /** Opens a base. This path is the agent's own, trusted, and resolved as usual. */
-  static open(syscalls: Syscalls, path: string): Directory {
-    return new Directory(syscalls, syscalls.openat(At.Cwd, path, Open.Path | Open.Directory));
+  static open(syscalls: Syscalls, path: string, options: BaseOptions = {}): Directory {
+    return new Directory(syscalls, syscalls.openat(At.Cwd, path, Open.Path | Open.Directory), options);
+  }
+
+  /** A directory that is open already, and belongs to this object from now on. */
+  static of(syscalls: Syscalls, descriptor: Descriptor): Directory {
+    return new Directory(syscalls, descriptor.take(), {});
   }
 
   /** A path to this directory that holds as long as it is open, for calls that take paths only, such as mount(2). */
@@ -47,7 +61,18 @@ export class Directory {
   /** A directory below. ENOENT, ENOTDIR. */
   directory(path: string): Directory {
     const names = pathComponents(path);
-    return new Directory(this.#syscalls, this.#resolve(path, names));
+    return new Directory(this.#syscalls, this.#resolve(path, names), { sameMount: this.#sameMount });
+  }
+
+  /** What is below, file or directory, opened for its name alone (O_PATH). A link is refused. ENOENT, ENOTDIR. */
+  place(path: string): Descriptor {
+    const fd = this.#at(path, (parent, name) => this.#open(parent, name, Open.Path));
+    return this.#checked(path, fd, (found) => (found.isSymbolicLink() ? 'is a symbolic link' : undefined));
+  }
+
+  /** This directory itself, for calls that take a descriptor. It is closed with the directory. */
+  get fd(): number {
+    return this.#descriptor.fd;
   }
 
   /** A directory below, made with its parents where they are missing. What exists stays as it is. */
@@ -73,10 +98,7 @@ export class Directory {
     const fd = this.#at(path, (parent, name) =>
       this.#open(parent, name, flags | Open.NonBlock | Open.NoTerminal, mode),
     );
-    const descriptor = new Descriptor(this.#syscalls, fd);
-    if (fstatSync(fd).isFile()) return descriptor;
-    descriptor.close();
-    throw new UnsafePathError(path, 'is not a regular file');
+    return this.#checked(path, fd, (found) => (found.isFile() ? undefined : 'is not a regular file'));
   }
 
   /** What is there, a link itself and not its target; undefined when nothing is. */
@@ -145,9 +167,10 @@ export class Directory {
 
   /**
    * Removes what is there and all below it; nothing when nothing is. Links are removed, not followed. Throws EBUSY at
-   * something mounted there or below, and touches nothing in that mount.
+   * something mounted there or below, and touches nothing in that mount; ETIMEDOUT when it takes too long. Other work has
+   * its turn meanwhile.
    */
-  async removeTree(path: string): Promise<void> {
+  async removeTree(path: string, options?: RemoveOptions): Promise<void> {
     const names = [...pathComponents(path)];
     const name = names.pop() ?? '';
     let parent: Descriptor;
@@ -160,7 +183,12 @@ export class Directory {
       if (hasCode(error, 'ENOENT')) return;
       throw error;
     }
-    await removeTree(this.#syscalls, path, parent, name);
+    await removeTree(this.#syscalls, path, parent, name, options);
+  }
+
+  /** Shows a visitor all that is below, but for what is mounted there. Other work has its turn meanwhile. */
+  walk(path: string, visitor: TreeVisitor): Promise<void> {
+    return TreeWalk.run(this.#syscalls, this.#descriptor.duplicate(), visitor, { path, consumes: false });
   }
 
   #makeOne(path: string, name: string, { mode, owner }: MakeOptions): Directory {
@@ -212,10 +240,10 @@ export class Directory {
     try {
       return this.#syscalls.openat2(this.#descriptor.fd, names.join('/'), {
         flags: Open.Path | Open.Directory,
-        resolve: Resolve.Beneath | Resolve.NoSymlinks | Resolve.NoMagicLinks,
+        resolve: this.#resolveFlags(),
       });
     } catch (error) {
-      if (!hasCode(error, 'ENOSYS')) throw asUnsafePath(path, error);
+      if (!hasCode(error, 'ENOSYS') || this.#sameMount) throw asUnsafePath(path, error);
     }
     return this.#walk(path, names);
   }
@@ -239,8 +267,32 @@ export class Directory {
     return current.take();
   }
 
+  /** The descriptor, which is closed when what it names is refused. */
+  #checked(path: string, fd: number, refusal: (found: Stats) => string | undefined): Descriptor {
+    const descriptor = new Descriptor(this.#syscalls, fd);
+    try {
+      const reason = refusal(fstatSync(fd));
+      if (reason !== undefined) throw new UnsafePathError(path, reason);
+      return descriptor;
+    } catch (error) {
+      descriptor.close();
+      throw error;
+    }
+  }
+
+  #resolveFlags(): number {
+    const flags = Resolve.Beneath | Resolve.NoSymlinks | Resolve.NoMagicLinks;
+    return this.#sameMount ? flags | Resolve.NoCrossDevice : flags;
+  }
+
   /** One name, not followed when it is a link. */
   #open(parent: number, name: PathName, flags: number, mode?: number): number {
+    if (this.#sameMount) {
+      // openat2(2) refuses a mode where nothing is made.
+      const made = (flags & Open.Create) === 0 ? {} : { mode: mode ?? 0 };
+      const resolve = Resolve.Beneath | Resolve.NoMagicLinks | Resolve.NoCrossDevice;
+      return this.#syscalls.openat2(parent, name, { flags: flags | Open.NoFollow, ...made, resolve });
+    }
     return this.#syscalls.openat(parent, name, flags | Open.NoFollow, mode);
   }
 }

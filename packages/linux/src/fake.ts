@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { SyscallError } from './syscall-error.js';
-import type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
+import type { MountAttributes, OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 
 /** One call as it was made: `['mount', 'proc', '/proc', 'proc', 0, '']` with the name apart. */
 export interface RecordedCall {
@@ -121,6 +121,18 @@ export class RecordingSyscalls implements Syscalls {
     this.#answer('umount2', [target, flags], () => undefined);
   }
 
+  openTree(directory: number, path: PathName, flags: number): number {
+    return this.#answer('openTree', [directory, path, flags], () => this.#descriptor());
+  }
+
+  moveMount(tree: number, place: number): void {
+    this.#answer('moveMount', [tree, place], () => undefined);
+  }
+
+  mountSetattr(tree: number, attributes: MountAttributes, recursive: boolean): void {
+    this.#answer('mountSetattr', [tree, attributes, recursive], () => undefined);
+  }
+
   setChildSubreaper(): void {
     this.#answer('setChildSubreaper', [], () => undefined);
   }
@@ -206,6 +218,10 @@ export class RecordingSyscalls implements Syscalls {
 
   eventfd(): number {
     return this.#answer('eventfd', [], () => this.#descriptor());
+  }
+
+  allocate(fd: number, offset: number, length: number): void {
+    this.#answer('allocate', [fd, offset, length], () => undefined);
   }
 
   swapon(path: string): void {

@@ -1,4 +1,4 @@
-export { At, Open, Reboot, Resolve, Socket, Unmount, Wait } from './constants.js';
+export { At, MountAttribute, Open, Reboot, Resolve, Socket, Tree, Unmount, Wait } from './constants.js';
 export { Descriptor } from './descriptor.js';
 export { errnoName, errnoNumber, errnoText } from './errno.js';
 export { type ExitStatus, exitStatus } from './exit-status.js';
@@ -6,7 +6,7 @@ export { type RecordedCall, RecordingSyscalls, type ScriptedCalls } from './fake
 export { type ForeignProcess, foreignExit } from './foreign-exit.js';
 export { loadSyscalls } from './koffi.js';
 export { hasCode, SyscallError } from './syscall-error.js';
-export type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
+export type { MountAttributes, OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './pipe.js';
 export { lockHolder } from './lock-holder.js';
 export { type ProcessStat, processStat } from './process-stat.js';
@@ -19,7 +19,10 @@ export {
   type MountOptions,
   parseMountOptions,
 } from './mount-options.js';
+export { MountTree } from './mount-tree.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
+export { detachMount } from './detach-mount.js';
+export type { TreeVisitor } from './walk-tree.js';
 export { Directory, type MakeOptions } from './directory.js';
 export { type ForeignPlace, graftMount } from './graft-mount.js';
 export { pathComponents, UnsafePathError } from './safe-path.js';

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { endianness } from 'node:os';
-import { Open } from './constants.js';
+import { At, Open, Tree } from './constants.js';
 import { loadLibc, type Libc } from './libc.js';
 import { SyscallError } from './syscall-error.js';
-import type { OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
+import type { MountAttributes, OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
 
 const FcntlGetFlags = 3;
 const FcntlSetFlags = 4;
@@ -23,7 +23,13 @@ const IoctlSetWindowSize = 0x5414;
 const IoctlAddEntropy = 0x40085203;
 const IoctlReseedRandom = 0x5207;
 const ClockRealTime = 0;
+const SysOpenTree = 428;
+const SysMoveMount = 429;
+const FallocateKeepSize = 1;
 const SysOpenat2 = 437;
+const SysMountSetattr = 442;
+const MoveFromEmptyPath = 0x4;
+const MoveToEmptyPath = 0x40;
 /** RESOLVE_BENEATH answers EAGAIN when somebody renamed or mounted meanwhile; openat2(2) says to try again. */
 const openat2Attempts = 128;
 /** How many descriptors one message may carry to us. More are an error, and all are closed. */
@@ -157,6 +163,30 @@ class KoffiSyscalls implements Syscalls {
     this.#check('umount2', this.#libc.umount2(cString('umount2', target), flags), target);
   }
 
+  openTree(directory: number, path: PathName, flags: number): number {
+    const name = cString('open_tree', path);
+    const result = this.#libc.openTree(SysOpenTree, directory, name, flags | Tree.CloseOnExec);
+    return this.#check('open_tree', result, path);
+  }
+
+  moveMount(tree: number, place: number): void {
+    const empty = cString('move_mount', '');
+    const flags = MoveFromEmptyPath | MoveToEmptyPath;
+    const result = this.#libc.moveMount(SysMoveMount, tree, empty, place, empty, flags);
+    this.#check('move_mount', result);
+  }
+
+  mountSetattr(tree: number, { set, clear, propagation }: MountAttributes, recursive: boolean): void {
+    const block = bytes(32); // struct mount_attr: attr_set, attr_clr, propagation, userns_fd, each 64 bits
+    block.writeBigUInt64LE(BigInt(set), 0);
+    block.writeBigUInt64LE(BigInt(clear), 8);
+    block.writeBigUInt64LE(BigInt(propagation), 16);
+    const flags = At.EmptyPath | (recursive ? Tree.Recursive : 0);
+    const empty = cString('mount_setattr', '');
+    const result = this.#libc.mountSetattr(SysMountSetattr, tree, empty, flags, block, block.length);
+    this.#check('mount_setattr', result);
+  }
+
   setChildSubreaper(): void {
     this.#check('prctl(PR_SET_CHILD_SUBREAPER)', this.#libc.prctl(PrctlSetChildSubreaper, 1, 0, 0, 0));
   }
@@ -275,6 +305,11 @@ class KoffiSyscalls implements Syscalls {
 
   eventfd(): number {
     return this.#check('eventfd', this.#libc.eventfd(0, Open.CloseOnExec | Open.NonBlock));
+  }
+
+  allocate(fd: number, offset: number, length: number): void {
+    const result = this.#libc.fallocate(fd, FallocateKeepSize, offset, length);
+    this.#check('fallocate', result, `${length} bytes at ${offset}`);
   }
 
   swapon(path: string): void {

@@ -33,6 +33,26 @@ export interface Libc {
   readonly mknodat: (directory: number, path: Uint8Array, mode: number, device: number) => number;
   readonly fchownat: (directory: number, path: Uint8Array, uid: number, gid: number, flags: number) => number;
   readonly mount: (source: Uint8Array, target: Uint8Array, type: Bytes, flags: number, data: Bytes) => number;
+  /** syscall(SYS_open_tree, …). */
+  readonly openTree: (number: number, directory: number, path: Uint8Array, flags: number) => number;
+  /** syscall(SYS_move_mount, …). */
+  readonly moveMount: (
+    number: number,
+    from: number,
+    fromPath: Uint8Array,
+    to: number,
+    toPath: Uint8Array,
+    flags: number,
+  ) => number;
+  /** syscall(SYS_mount_setattr, …). */
+  readonly mountSetattr: (
+    number: number,
+    directory: number,
+    path: Uint8Array,
+    flags: number,
+    attributes: Uint8Array,
+    size: number,
+  ) => number;
   readonly umount2: (target: Uint8Array, flags: number) => number;
   readonly prctl: (option: number, a: number, b: number, c: number, d: number) => number;
   readonly waitpid: (pid: number, status: Uint8Array, options: number) => number;
@@ -55,6 +75,7 @@ export interface Libc {
   readonly ioctl: (fd: number, request: number, argument: Bytes) => number;
   readonly clockSettime: (clock: number, time: Uint8Array) => number;
   readonly eventfd: (initial: number, flags: number) => number;
+  readonly fallocate: (fd: number, mode: number, offset: number, length: number) => number;
   readonly swapon: (path: Uint8Array, flags: number) => number;
   readonly swapoff: (path: Uint8Array) => number;
   readonly tcdrain: (fd: number) => number;
@@ -99,6 +120,13 @@ export function loadLibc(): Libc {
     mount: library.func(
       'int mount(const void *source, const void *target, const void *type, unsigned long flags, const void *data)',
     ),
+    openTree: library.func('long syscall(long number, int directory, const void *path, unsigned int flags)'),
+    moveMount: library.func(
+      'long syscall(long number, int from, const void *from_path, int to, const void *to_path, unsigned int flags)',
+    ),
+    mountSetattr: library.func(
+      'long syscall(long number, int directory, const void *path, unsigned int flags, const void *attributes, size_t size)',
+    ),
     umount2: library.func('int umount2(const void *target, int flags)'),
     prctl: library.func(
       'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
@@ -117,6 +145,7 @@ export function loadLibc(): Libc {
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     clockSettime: library.func('int clock_settime(int clock, const void *time)'),
     eventfd: library.func('int eventfd(unsigned int initial, int flags)'),
+    fallocate: library.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)'),
     swapon: library.func('int swapon(const void *path, int flags)'),
     swapoff: library.func('int swapoff(const void *path)'),
     tcdrain: library.func('int tcdrain(int fd)'),

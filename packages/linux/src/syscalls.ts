@@ -8,6 +8,14 @@ export interface OpenHow {
   readonly resolve: number;
 }
 
+/** What mount_setattr(2) changes of a mount: MOUNT_ATTR_* bits ({@link MountAttribute}), and its propagation (MS_*). */
+export interface MountAttributes {
+  readonly set: number;
+  readonly clear: number;
+  /** `MountFlag.Private`, `Slave`, `Shared`; 0: stays. */
+  readonly propagation: number;
+}
+
 /** What waitpid(2) found: a child and its raw status word (see `exitStatus`). */
 export interface Waited {
   readonly pid: number;
@@ -61,6 +69,12 @@ export interface Syscalls {
   /** Flags are MS_* bits; see `parseMountOptions`. An empty type or data goes as a null pointer. */
   mount(source: string, target: string, type: string, flags: number, data: string): void;
   umount2(target: string, flags: number): void;
+  /** open_tree(2): a descriptor of a place, or with {@link Tree}.Clone of a copy of its mounts that is attached nowhere. */
+  openTree(directory: number, path: PathName, flags: number): number;
+  /** move_mount(2): attaches the mount of one descriptor at the place of another. */
+  moveMount(tree: number, place: number): void;
+  /** mount_setattr(2) on the mount of a descriptor; `recursive`: and on all below it. */
+  mountSetattr(tree: number, attributes: MountAttributes, recursive: boolean): void;
 
   /** Orphaned descendants become children of this process instead of PID 1's. */
   setChildSubreaper(): void;
@@ -100,6 +114,8 @@ export interface Syscalls {
   reseedRandom(fd: number): void;
   /** eventfd(2), which begins at 0, does not block and is closed on exec. */
   eventfd(): number;
+  /** fallocate(2) with FALLOC_FL_KEEP_SIZE: gives these bytes of a file their space, beyond its end too. */
+  allocate(fd: number, offset: number, length: number): void;
   swapon(path: string): void;
   swapoff(path: string): void;
   sync(): void;

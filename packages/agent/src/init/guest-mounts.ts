@@ -18,9 +18,11 @@ export const guestMounts: readonly GuestMount[] = [
   { target: '/sys', type: 'sysfs', options: plain },
   { target: '/dev', type: 'devtmpfs', options: ['nosuid', 'mode=755'] },
   { target: '/dev/pts', type: 'devpts', options: ['nosuid', 'noexec', 'gid=5', 'mode=620', 'ptmxmode=666'] },
-  { target: '/dev/shm', type: 'tmpfs', options: ['nosuid', 'nodev', 'mode=1777'] },
-  { target: '/run', type: 'tmpfs', options: ['nosuid', 'nodev', 'mode=755'] },
-  { target: '/tmp', type: 'tmpfs', options: ['nosuid', 'nodev', 'mode=1777'] },
+  { target: '/dev/shm', type: 'tmpfs', options: [...plain, 'mode=1777'] },
+  { target: '/run', type: 'tmpfs', options: [...plain, 'mode=755'] },
+  // Containers run programs from here: root file systems, scripts of volumes.
+  { target: '/run/kata-containers', type: 'tmpfs', options: ['nosuid', 'nodev', 'mode=755'] },
+  { target: '/tmp', type: 'tmpfs', options: [...plain, 'mode=1777'] },
   { target: '/sys/fs/cgroup', type: 'cgroup2', options: plain },
   // Reports of TDX and SNP are asked for here (tsm).
   { target: '/sys/kernel/config', type: 'configfs', options: plain, optional: true },

@@ -20,9 +20,24 @@ export function wantedModules(path: string = folder): readonly string[] {
   return files
     .filter((name) => name.endsWith('.conf'))
     .sort()
-    .flatMap((name) => readFileSync(join(path, name), 'utf8').split('\n'))
+    .flatMap((name) => modulesOf(join(path, name)) ?? []);
+}
+
+/** The modules that one file lists; undefined: there is no such file. */
+export function modulesOf(file: string): readonly string[] | undefined {
+  return readIfThere(file)
+    ?.split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !/^[#;]/.test(line));
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }
 
 /** Loads them while this program goes on. */

@@ -1,5 +1,5 @@
 import type { AuditLog } from '@kata-agent/audit';
-import { isMethodName } from '@kata-agent/catalogue';
+import { endpoints, isMethodName } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Admit, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
@@ -31,7 +31,8 @@ export function admission(options: {
       audit.refuse({ listener, peer, method, payload }, decision);
       return refusal(decision, onDeniedRead);
     }
-    if (onFailure === 'refuse-all' && !audit.writable) return { error: auditFailure(audit.failure) };
+    if (onFailure === 'refuse-all' && !audit.writable && endpoints[method].ends !== true)
+      return { error: auditFailure(audit.failure) };
     return undefined;
   };
 }

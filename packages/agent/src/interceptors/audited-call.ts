@@ -15,13 +15,13 @@ interface Recorded extends Message {
 export function auditedCall(
   request: Recorded,
   { method, payload, connection }: HandlerContext<Caller>,
-  { folded = false }: { readonly folded?: boolean } = {},
+  { folded = false, urgent = false }: { readonly folded?: boolean; readonly urgent?: boolean } = {},
 ): AuditedCall {
   const subject = subjectOf(request);
   const { listener, peer } = connection;
   const call = { listener, peer, method, payload };
   const fold = folded ? { fold: `${method} ${subject?.containerId ?? ''}/${subject?.execId ?? ''}` } : {};
-  return { ...call, ...fold, ...(subject === undefined ? {} : { subject }) };
+  return { ...call, ...fold, ...(urgent && { urgent }), ...(subject === undefined ? {} : { subject }) };
 }
 
 /** What a call is about. Of a program only its name: arguments and environment may be secret (S18). */

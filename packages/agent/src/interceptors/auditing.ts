@@ -1,6 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
 import { type AuditedCall, type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
-import { endpoints, isMethodName } from '@kata-agent/catalogue';
+import { endpoints, isMethodName, type MethodName } from '@kata-agent/catalogue';
 import type { Decision } from '@kata-agent/gate';
 import { Code, codeName, type HandlerContext, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
@@ -8,6 +8,8 @@ import { auditFailure, healthService } from './admission.js';
 import { auditedCall } from './audited-call.js';
 import type { Decisions } from './decisions.js';
 import type { FactsOf } from './facts-of.js';
+import type { Intents } from './intents.js';
+import { RecentFailures } from './recent-failures.js';
 
 /** A request or reply that may move a workload's bytes. */
 interface Moving extends Message {
@@ -15,50 +17,117 @@ interface Moving extends Message {
 }
 
 /**
- * Records each call that gate and rules let through. One that changes state has its intent on the disk before it begins and
- * its outcome after; all others have one record, after. A change that cannot be recorded is not made (S19).
+ * Methods whose handlers change something without asking for the record first (`Guest.change` and `Guest.begin` do): their
+ * intent is always recorded before the handler is called.
  */
-export function auditing(audit: AuditLog, decisions: Decisions, factsOf: FactsOf): ServerInterceptor<Caller> {
+const recordedFirst: ReadonlySet<MethodName> = new Set<MethodName>([
+  'MemAgentCompactSet',
+  'MemAgentMemcgSet',
+  'RemoveStaleVirtiofsShareMounts',
+  'ReseedRandomDev',
+  'SetGuestDateTime',
+  'SetPolicy',
+]);
+
+/**
+ * Records each call that gate and rules let through. One that changes state has its intent on the disk before it changes
+ * anything, and its outcome after; all others have one record, after. A change that cannot be recorded is not made (S19).
+ *
+ * After a failure, the intents of the same method's calls are recorded only when the guest asks for it, as a change begins:
+ * a call that fails before has changed nothing, and has one record, which is counted with others like it.
+ */
+export function auditing(
+  audit: AuditLog,
+  { decisions, intents, factsOf }: { decisions: Decisions; intents: Intents; factsOf: FactsOf },
+): ServerInterceptor<Caller> {
+  const failures = new RecentFailures();
   return async (request: Moving, context, next) => {
     const how = handling(context);
     const call = { ...auditedCall(request, context, how), ...factsOf(context.method, request) };
     const decision = decisions.on(context);
     const begin = performance.now();
-    let intent: number | undefined;
-    if (how.changes) {
-      if (how.folded && !audit.writable) throw auditFailure(audit.failure);
-      if (!how.folded) intent = await durableIntent(audit, call, decision);
-    }
+    const intent = how.records === 'one' ? undefined : new Intent(audit, call, decision);
+    const { listener } = call;
+    if (
+      intent !== undefined &&
+      (how.records === 'intent first' || !failures.has(listener, call.method, begin))
+    )
+      await intent.begin();
+    if (intent === undefined && how.changes && !audit.writable) throw auditFailure(audit.failure);
+    if (how.changes) intents.add(context, intent === undefined ? notNeeded : () => intent.begin());
     const record = (result: CallResult) =>
-      intent === undefined ? audit.observe(call, decision, result) : audit.outcome(intent, call, result);
+      intent?.sequence === undefined
+        ? audit.observe(call, decision, result)
+        : audit.outcome(intent.sequence, call, result);
     try {
       const reply = await next(request);
+      if (intent !== undefined && intent.sequence === undefined)
+        throw new Error(`${context.method}: something may have been changed without a record of the intent`);
       record({ code: 'OK', durationUs: since(begin), ...moved(request, reply) });
       return reply;
     } catch (error) {
+      // What could not be recorded was not done, and is not recorded now either.
+      if (intent?.failure !== undefined) throw intent.failure;
+      if (intent !== undefined) failures.add(listener, call.method, performance.now());
       record({ ...failure(error), durationUs: since(begin) });
       throw error;
     }
   };
 }
 
-/** Whether a method changes state, and whether its calls are counted together. Health changes nothing, often. */
-function handling({ service, method }: HandlerContext<Caller>): {
-  readonly changes: boolean;
-  readonly folded: boolean;
-} {
-  if (service === healthService || !isMethodName(method)) return { changes: false, folded: true };
-  const endpoint = endpoints[method];
-  return { changes: endpoint.changes, folded: endpoint.fold !== undefined };
+const notNeeded = (): Promise<void> => Promise.resolve();
+
+/** The record of what a call is about to do; asked for as often as a call begins something, written once. */
+class Intent {
+  /** Undefined: it is not written. */
+  sequence: number | undefined;
+  /** Why it cannot be written. */
+  failure: TtrpcError | undefined;
+  readonly #write: () => Promise<number>;
+  #written: Promise<void> | undefined;
+
+  constructor(audit: AuditLog, call: AuditedCall, decision: Decision) {
+    this.#write = () => audit.intent(call, decision);
+  }
+
+  begin(): Promise<void> {
+    this.#written ??= this.#begin();
+    return this.#written;
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      this.sequence = await this.#write();
+    } catch (error) {
+      if (!(error instanceof AuditUnavailable)) throw error;
+      this.failure = auditFailure(error);
+      throw this.failure;
+    }
+  }
 }
 
-async function durableIntent(audit: AuditLog, call: AuditedCall, decision: Decision): Promise<number> {
-  try {
-    return await audit.intent(call, decision);
-  } catch (error) {
-    if (error instanceof AuditUnavailable) throw auditFailure(error);
-    throw error;
-  }
+interface Handling {
+  readonly changes: boolean;
+  /** Whether its calls are counted together. */
+  readonly folded: boolean;
+  /** It ends something: recorded even while the log's disk is full. */
+  readonly urgent: boolean;
+  readonly records: 'one' | 'intent' | 'intent first';
+}
+
+/** Health changes nothing, often. */
+const health: Handling = { changes: false, folded: true, urgent: false, records: 'one' };
+
+const handlings: ReadonlyMap<string, Handling> = new Map(
+  Object.values(endpoints).map(({ method, changes, fold, ends = false }) => {
+    const folded = fold !== undefined;
+    const first = recordedFirst.has(method) ? 'intent first' : 'intent';
+    return [method, { changes, folded, urgent: ends, records: changes && !folded ? first : 'one' }];
+  }),
+);
+
+function handling({ service, method }: HandlerContext<Caller>): Handling {
+  return service === healthService || !isMethodName(method) ? health : (handlings.get(method) ?? health);
 }
 
 function since(begin: number): number {

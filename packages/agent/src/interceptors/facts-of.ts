@@ -1,17 +1,25 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { AuditedCall } from '@kata-agent/audit';
-import { isMethodName } from '@kata-agent/catalogue';
-import { factsOf } from '@kata-agent/gate';
+import { endpoints, isMethodName } from '@kata-agent/catalogue';
+import { factsOf, summaryOf } from '@kata-agent/gate';
 
 /** What is recorded of a request beside its subject. */
-export type FactsOf = (method: string, request: Message) => Pick<AuditedCall, 'facts'>;
+export type FactsOf = (method: string, request: Message) => Pick<AuditedCall, 'request' | 'facts'>;
 
-/** The facts of requests when `[audit] facts` asks for them, else nothing. */
+const nothing = {};
+
+/** The names in a request that changes something; and the facts of any request when `[audit] facts` asks for them. */
 export function recordedFacts(wanted: boolean): FactsOf {
-  if (!wanted) return () => ({});
-  return (method, request) => {
-    if (!isMethodName(method)) return {};
-    const facts = factsOf(method, request);
-    return Object.keys(facts).length === 0 ? {} : { facts };
+  return (method, message) => {
+    if (!isMethodName(method)) return nothing;
+    const { changes, fold } = endpoints[method];
+    const request = changes && fold === undefined ? present(summaryOf(message)) : undefined;
+    const facts = wanted ? present(factsOf(method, message)) : undefined;
+    if (request === undefined && facts === undefined) return nothing;
+    return { ...(request !== undefined && { request }), ...(facts !== undefined && { facts }) };
   };
+}
+
+function present<T extends object>(facts: T): T | undefined {
+  return Object.keys(facts).length === 0 ? undefined : facts;
 }

@@ -12,6 +12,7 @@ const codes: Readonly<Record<GuestErrorKind, Code>> = {
   exhausted: Code.ResourceExhausted,
   refused: Code.PermissionDenied,
   unimplemented: Code.Unimplemented,
+  deadline: Code.DeadlineExceeded,
   internal: Code.Internal,
 };
 

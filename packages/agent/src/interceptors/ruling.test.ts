@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create, type Message } from '@bufbuild/protobuf';
 import type { AuditedCall } from '@kata-agent/audit';
-import type { Decision, Gate } from '@kata-agent/gate';
+import { type Decision, type Gate, PrivilegeGate } from '@kata-agent/gate';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
@@ -32,12 +32,13 @@ function underRule({ method: ruled, verdict }: Rule, onDeniedRead: 'error' | 'eo
     served: () => [],
     tighten: () => gate,
   };
-  const policy = new Policy(gate, {
+  const settings = { privilegedContainers: undefined, devices: [], guestPaths: [] };
+  const policy = new Policy(gate, new PrivilegeGate({ settings, documents: [] }), {
     rules: [],
     hasRulesFor: (method) => method === ruled,
     decide: (listed) => ({ ...listed, ...verdict }),
   });
-  const guest = { containerFacts: () => undefined, sandboxFacts: { id: '', containers: [] } };
+  const guest = { containerFacts: () => undefined, sandboxFacts: { id: '', containers: [], members: [] } };
   const intercept = ruling({
     policy,
     judge: judge(policy, guest),

@@ -28,7 +28,10 @@ async function checkOf(ended: Error | undefined): Promise<() => void> {
   } as unknown as Services;
   const signal = ended === undefined ? new AbortController().signal : AbortSignal.abort(ended);
   const context = { method: 'StartContainer', signal } as unknown as HandlerContext<Caller>;
-  await bind(services, allowed).startContainer?.(create(StartContainerRequestSchema), context);
+  await bind(services, { judge: allowed, intents: { of: () => () => Promise.resolve() } }).startContainer?.(
+    create(StartContainerRequestSchema),
+    context,
+  );
   const [check] = checks;
   assert.ok(check);
   return check;

@@ -3,6 +3,7 @@ import { endpoints, isMethodName } from '@kata-agent/catalogue';
 import { GuestError } from '@kata-agent/guest';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Code, type HandlerContext, type ServiceImplementation, TtrpcError } from '@kata-agent/ttrpc';
+import type { Intents } from '../interceptors/intents.js';
 import type { Judge } from '../interceptors/judge.js';
 import { refusedInTurn } from '../interceptors/refusal.js';
 import type { Caller } from '../listeners/caller.js';
@@ -11,9 +12,13 @@ import { handlers } from './table.js';
 
 /**
  * The table of handlers as the server takes it: each bound to what it works with. A call that changes something may wait
- * for others; `judge` is asked again when its turn has come, and what its caller has given up by then is not begun.
+ * for others. When its turn has come, `judge` is asked again, and what its caller has given up by then is not begun; the
+ * guest asks for the record of its intent before it does anything.
  */
-export function bind(services: Services, judge: Judge): ServiceImplementation<typeof AgentService, Caller> {
+export function bind(
+  services: Services,
+  { judge, intents }: { readonly judge: Judge; readonly intents: Pick<Intents, 'of'> },
+): ServiceImplementation<typeof AgentService, Caller> {
   const bound = <M extends LocalName>(name: M): [M, unknown] => {
     const handler = handlers[name];
     const method: string = AgentService.method[name].name;
@@ -30,6 +35,7 @@ export function bind(services: Services, judge: Judge): ServiceImplementation<ty
         const check = inTurn(request, context);
         const guest = services.guest.forCall({
           check,
+          begin: intents.of(context),
           get signal() {
             return context.signal;
           },

@@ -3,6 +3,7 @@ import type { Guest, MemoryAgent } from '@kata-agent/guest';
 import type { AgentService } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { StdioDoor } from '../doors/stdio-door.js';
+import type { ModuleLock } from '../init/module-lock.js';
 import type { Caller } from '../listeners/caller.js';
 import type { KeptPolicies } from '../kept-policies.js';
 import type { Policy } from '../policy.js';
@@ -21,6 +22,8 @@ export interface Services {
   readonly memoryAgent: MemoryAgent | undefined;
   /** Undefined: `passfd_listener_port` is 0. */
   readonly stdioDoor: StdioDoor | undefined;
+  /** Undefined: `harden` is off. */
+  readonly moduleLock: Pick<ModuleLock, 'lock'> | undefined;
   /** Ends the agent once the calls in flight are answered. */
   readonly end: () => void;
 }

@@ -3,7 +3,7 @@ import { version } from '../version.js';
 import type { Handler } from './handler.js';
 import { storage } from './storage.js';
 
-export const createSandbox: Handler<'createSandbox'> = async ({ guest }, request) => {
+export const createSandbox: Handler<'createSandbox'> = async ({ guest, moduleLock }, request) => {
   await perform.createSandbox(guest, {
     sandboxId: request.sandboxId,
     hostname: request.hostname,
@@ -12,6 +12,7 @@ export const createSandbox: Handler<'createSandbox'> = async ({ guest }, request
     guestHookPath: request.guestHookPath,
     kernelModules: request.kernelModules,
   });
+  await moduleLock?.lock();
   return {};
 };
 

@@ -20,7 +20,8 @@ import { commandOf, lockOwner } from './lock-owner.js';
 /** Goes with the boot, and no request can have it mounted (S10). */
 export const defaultStateDirectory = '/run/kata-agent';
 
-const lockName = 'lock';
+/** The file that is locked. */
+export const lockName = 'lock';
 
 /**
  * How often, and how long apart, a lock is tried whose holder is not seen to live: a child that a killed agent had forked

@@ -213,6 +213,7 @@ function annotationsOf(workload: Workload, { pause, container }: Parts): Record<
   const common = {
     'io.kubernetes.cri.sandbox-id': sampleId(workload.name),
     'io.kubernetes.cri.sandbox-name': samplePodName(workload),
+    'io.kubernetes.cri.sandbox-namespace': workload.namespace ?? 'default',
   };
   if (pause || container === undefined) {
     return {

@@ -131,11 +131,14 @@ export function environmentOf(
         `${source.path}: ${object} is not in the files given, so its keys are not known`,
       );
     }
-    for (const key of keys ?? [])
+    for (const key of keys ?? []) {
+      if (source.optional) origins.optionalVariables.add(source.prefix + key);
       set(source.prefix + key, workload.settings.get(source.object)?.get(key), source.path);
+    }
   }
   for (const variable of container.variables) {
     const { name, value, path } = variable;
+    if (variable.optional) origins.optionalVariables.add(name);
     if (value !== undefined) {
       set(name, expand(value, known), path);
       continue;

@@ -21,6 +21,8 @@ export interface ExpectedCall {
   readonly forms: ReadonlyMap<FactName, readonly ValueForm[]>;
   /** Of a process: the container that it is in, by its name in the pod; empty for the pause container. */
   readonly container?: string;
+  /** Names of variables that may be missing: their source is optional. */
+  readonly optionalVariables: ReadonlySet<string>;
   /** What the request only guesses at, and why: no rule may rest on it. */
   readonly unknown: ReadonlyMap<FactName, string>;
 }

@@ -21,7 +21,7 @@ import { resizedMounts, sandboxRequest } from './sandbox-request.js';
 
 /**
  * The calls that a runtime will make for one pod of the workload, in its order: from the sandbox over each container
- * in turn to the end. What only an operator causes (`kubectl exec`, `top`, `logs`) is not among them, nor is what the
+ * in turn to the end, which comes for init containers before the next one. What only an operator causes (`kubectl exec`, `top`, `logs`) is not among them, nor is what the
  * set-up rules out.
  */
 export function expectedCalls(
@@ -38,15 +38,22 @@ export function expectedCalls(
   const rows = runtimeCalls[setup.runtime];
   const of = (...phases: readonly Phase[]): readonly RuntimeCall[] =>
     rows.filter(({ phase }) => phases.includes(phase));
+  const endOf = (container: NewContainer): readonly ExpectedCall[] =>
+    of('stop')
+      // An init container ends by itself.
+      .filter(({ method }) => container.container?.role !== 'init' || method !== 'SignalProcess')
+      .flatMap((row) => containerCalls(workload, container, row));
   return [
     ...of('sandbox').flatMap((row) => sandboxCalls(workload, setup, row)),
-    ...containers.flatMap((container) =>
-      of('create', 'start').flatMap((row) => containerCalls(workload, container, row)),
-    ),
+    ...containers.flatMap((container) => [
+      ...of('create', 'start').flatMap((row) => containerCalls(workload, container, row)),
+      ...(container.container?.role === 'init' ? [container] : []).flatMap(endOf),
+    ]),
     ...containers.flatMap((container) => execCalls(container, setup, of('exec'))),
     ...containers
+      .filter(({ container }) => container?.role !== 'init')
       .toReversed()
-      .flatMap((container) => of('stop').flatMap((row) => containerCalls(workload, container, row))),
+      .flatMap(endOf),
     ...of('destroy').flatMap((row) => sandboxCalls(workload, setup, row)),
   ];
 }
@@ -164,6 +171,7 @@ function execCalls(
     own.of('commandLine', [container?.name ?? '', ...command.argv], command.path);
     for (const [key, value] of origins.fields) if (!own.fields.has(key)) own.fields.set(key, value);
     for (const [fact, forms] of origins.forms) own.forms.set(fact, forms);
+    for (const name of origins.optionalVariables) own.optionalVariables.add(name);
     for (const [fact, why] of origins.unknown)
       if (fact !== 'command' && fact !== 'commandLine') own.guessed(fact, why);
     return {
@@ -212,6 +220,7 @@ function call(
     origins: origins.fields,
     values: new Map(),
     forms: origins.forms,
+    optionalVariables: origins.optionalVariables,
     unknown: origins.unknown,
   };
 }

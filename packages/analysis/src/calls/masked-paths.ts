@@ -1,26 +1,18 @@
-/**
- * What containers see nothing of in /proc and /sys, in every version of containerd.
- *
- * Source: containerd `pkg/oci/spec.go`; genpolicy of Kata Containers 4.1.0.
- */
-export const maskedPaths: readonly string[] = [
-  '/proc/acpi',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/sys/firmware',
+import { alwaysMasked, alwaysReadOnly } from '@kata-agent/gate';
+
+/** What containers see nothing of in /proc and /sys, in every version of containerd. */
+export const maskedPaths: readonly string[] = alwaysMasked;
+
+/** What later versions hide besides, or hide instead of making it read-only. */
+export const optionalMaskedPaths: readonly string[] = [
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/mtrr',
+  '/sys/dev',
+  '/sys/dev/block',
+  '/sys/fs/selinux',
+  '/sys/devices/virtual/powercap',
 ];
 
 /** What they may at most read; versions differ in whether the first is masked. */
-export const readOnlyPaths: readonly string[] = [
-  '/proc/asound',
-  '/proc/bus',
-  '/proc/fs',
-  '/proc/irq',
-  '/proc/sys',
-  '/proc/sysrq-trigger',
-];
+export const readOnlyPaths: readonly string[] = alwaysReadOnly;

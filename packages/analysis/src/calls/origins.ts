@@ -5,6 +5,8 @@ import { type Entry, type FactName, fuller, originKey } from '../write/fact-name
 export class Origins {
   readonly fields: Map<string, string> = new Map();
   readonly unknown: Map<FactName, string> = new Map();
+  /** Variables that may be missing. */
+  readonly optionalVariables: Set<string> = new Set();
   /** What values look like that nobody knows beforehand; the request holds samples. */
   readonly forms: Map<FactName, readonly ValueForm[]> = new Map();
 

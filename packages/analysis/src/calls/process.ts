@@ -28,7 +28,7 @@ export function processOf(
   const names = capabilitiesOf(container, origins);
   const unknownUser = origins.unknown.get('user');
   if (unknownUser !== undefined) origins.guessed('groups', unknownUser);
-  const groups = groupsOf(workload, user.gid, container.path, origins);
+  const groups = groupsOf(workload, user.gid, container.path, origins, image?.groups);
   const field = `${container.path}.securityContext.allowPrivilegeEscalation`;
   origins.of('privileges', String(!container.mayGainPrivileges), field);
   const process = create(ProcessSchema, {
@@ -45,7 +45,7 @@ export function processOf(
 
 /**
  * The groups that rules list, and those of the request. The engine adds the user's own group, and the groups that the
- * image's files have the user in, which nobody but the image knows: system groups, from 1 to 999. They need no line.
+ * image's files have the user in, which the image configuration has to name.
  *
  * Source: containerd `WithAdditionalGIDs`.
  */
@@ -54,6 +54,7 @@ export function groupsOf(
   gid: number,
   path: string,
   origins: Origins,
+  ofImage: readonly number[] = [],
 ): { readonly all: readonly number[]; readonly listed: readonly string[] } {
   const { supplementalGroups, volumeGroup, strictGroups, path: pod } = workload;
   const groups = new Map<number, string>([[gid, `the group of ${path}`]]);
@@ -63,12 +64,10 @@ export function groupsOf(
   for (const [index, group] of supplementalGroups.entries())
     add(group, `${pod}.securityContext.supplementalGroups[${index}]`);
   if (volumeGroup !== undefined) add(volumeGroup, `${pod}.securityContext.fsGroup`);
+  if (!strictGroups) for (const group of ofImage) add(group, `${path}.image: groups`);
   for (const [group, because] of groups) origins.of('groups', String(group), because);
   const all = [...groups.keys()];
-  if (strictGroups) return { all, listed: all.map(String) };
-  const because = "the image's own system groups, which only it knows";
-  origins.form('groups', { condition: 'g > 0u && g < 1000u', because });
-  return { all, listed: all.filter((group) => group < 1 || group > 999).map(String) };
+  return { all, listed: all.map(String) };
 }
 
 function argsOf(

@@ -58,3 +58,13 @@ export function guestOpening(row: SettingRow): Direction {
     return unknown(before, after);
   };
 }
+
+/** A list of what containers may have of the guest: an entry more opens, an entry less closes. */
+export const entries: Direction = (before, after) => {
+  const was = Array.isArray(before) ? before : [];
+  const is = Array.isArray(after) ? after : [];
+  const added = is.filter((entry) => !was.includes(entry));
+  return added.length > 0
+    ? { effect: 'opens', why: `containers may have ${added.join(', ')} of the guest` }
+    : { effect: 'closes', why: 'containers may have less of the guest' };
+};

@@ -1,6 +1,7 @@
 import type { SettingRow } from '@kata-agent/config';
 import {
   type Direction,
+  entries,
   guestOpening,
   larger,
   neutral,
@@ -23,6 +24,21 @@ const table: Readonly<Record<string, Direction | 'told elsewhere'>> = {
   'agent.server_addr': 'told elsewhere',
   'agent.lock': 'told elsewhere',
   'agent.overridable': 'told elsewhere',
+  // Under a document, the default refuses.
+  'agent.privileged_containers': ordered(
+    ['refuse', undefined, 'allow'],
+    'a privileged container is root of the guest',
+    'privileged containers are refused',
+  ),
+  'agent.devices': entries,
+  'agent.guest_paths': entries,
+  'agent.kernel_modules': entries,
+  'agent.sysctls': entries,
+  'agent.harden': ordered(
+    [true, undefined, false],
+    "the guest's kernel stays open to whoever is root in it",
+    "the guest's kernel is hardened",
+  ),
   'agent.secure_storage_integrity': ordered(
     [true, false],
     'encrypted storage can be changed unnoticed',

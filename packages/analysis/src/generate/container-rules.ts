@@ -44,6 +44,12 @@ function pod(workloads: readonly Workload[]): Row {
   };
 }
 
+/** Those of containerd, of its CRI plug-in, and of the runtimes. */
+const engineAnnotations =
+  '^io[.]kubernetes[.]cri[.](sandbox-(id|name|namespace|uid|log-directory|memory|image-name|cpu-(period|quota|shares))|' +
+  'container-(type|name)|image-name)$|^io[.]kubernetes[.]container[.](name|hash|ports|restartCount|preStopHandler|' +
+  'terminationMessage(Path|Policy))$|^io[.]katacontainers[.]pkg[.]oci[.](bundle_path|container_type)$';
+
 /** `runc` and the agent read some annotations as instructions. */
 function annotations(workloads: readonly Workload[]): Row {
   const own = [...new Set(workloads.flatMap((workload) => [...workload.annotations.keys()]))];
@@ -52,8 +58,8 @@ function annotations(workloads: readonly Workload[]): Row {
     name: 'annotations',
     says: 'Annotations are those of the engine, of the runtime and of the pod. metadata.annotations',
     expression:
-      'container.claimed.annotations.all(a, a.matches("^io[.]kubernetes[.](cri|container)[.]") ||\n' +
-      `  a.startsWith("io.katacontainers.pkg.oci.") || a == "nerdctl/network-namespace"${ownTest})`,
+      `container.claimed.annotations.all(a, a.matches(${celLiteral(engineAnnotations)}) ||\n` +
+      `  a == "nerdctl/network-namespace"${ownTest})`,
     message: 'no pod of the workload has this annotation',
   };
 }
@@ -113,7 +119,8 @@ function devices(workloads: readonly Workload[]): Row {
     expression:
       paths.length === 0
         ? 'request.devices.size() == 0'
-        : `request.devices.all(d, d.container_path in ${celLiteral([...new Set(paths)])})`,
+        : `request.devices.all(d, d.container_path in ${celLiteral([...new Set(paths)])} &&\n` +
+          '  d.type in ["blk", "mmioblk", "scsi", "nvdimm"] && d.options.size() == 0)',
     message: 'no such device is attached for this workload',
   };
 }

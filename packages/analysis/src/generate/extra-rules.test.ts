@@ -28,7 +28,7 @@ async function generated(pod: string): Promise<Refusal> {
 test('files go where the runtimes put them, and links stay in their volume', async () => {
   const refusal = await generated('');
   const folder = '/run/kata-containers/shared/containers';
-  const file = `${folder}/${'0'.repeat(64)}-0123456789abcdef-settings`;
+  const file = `${folder}/${'0'.repeat(64)}-0123456789abcdef-hosts`;
   const copy = (path: string, fileMode = 0o100644, target = ''): string | undefined =>
     refusal('CopyFile', create(CopyFileRequestSchema, { path, fileMode, data: Buffer.from(target) }));
   assert.equal(copy(file), undefined);
@@ -38,6 +38,8 @@ test('files go where the runtimes put them, and links stay in their volume', asy
   assert.equal(copy(`${folder}/${'0'.repeat(64)}/rootfs/bin/sh`), 'copy-file-names');
   assert.equal(copy('/etc/passwd'), 'copy-file-files');
   assert.equal(copy(`${file}/../../x`), 'copy-file-files');
+  assert.equal(copy(file.replace('hosts', 'other')), 'copy-file-mounted-names');
+  assert.equal(copy(file, 0o104755), 'copy-file-file-modes');
   assert.equal(copy(file, 0o120777, 'x'), 'copy-file-links');
   assert.equal(copy(`${file}/link`, 0o120777, '/etc'), 'copy-file-links');
   assert.equal(copy(`${file}/link`, 0o120777, 'a/../../b'), 'copy-file-links');
@@ -47,7 +49,17 @@ test('files go where the runtimes put them, and links stay in their volume', asy
 test('the sandbox gets no hooks, no modules, and shared processes only when the pod says so', async () => {
   const plain = await generated('');
   const shared = await generated(', shareProcessNamespace: true');
-  const sandbox = (fields: object): Message => create(CreateSandboxRequestSchema, fields);
+  const storages = [
+    {
+      driver: 'ephemeral',
+      source: 'shm',
+      fstype: 'tmpfs',
+      mountPoint: '/run/kata-containers/sandbox/shm',
+      options: ['noexec', 'nosuid', 'nodev', 'mode=1777', 'size=67108864'],
+    },
+  ];
+  const sandbox = (fields: object): Message =>
+    create(CreateSandboxRequestSchema, { sandboxId: 'pod', storages, ...fields });
   assert.equal(plain('CreateSandbox', sandbox({})), undefined);
   assert.equal(plain('CreateSandbox', sandbox({ guestHookPath: '/hooks' })), 'create-sandbox-hooks');
   assert.equal(plain('CreateSandbox', sandbox({ kernelModules: [{ name: 'x' }] })), 'create-sandbox-hooks');

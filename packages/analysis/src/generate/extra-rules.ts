@@ -1,17 +1,27 @@
+import type { ExpectedCall } from '../calls/expected-call.js';
 import type { RuntimeSetup } from '../calls/runtime-setup.js';
 import type { Workload } from '../pod/workload.js';
 import type { ExtraRule } from '../write/extra-rule.js';
 import { containerRules } from './container-rules.js';
 import { mountRules } from './mount-rules.js';
 import { networkRules } from './network-rules.js';
+import { identityRules } from './identity-rules.js';
+import { orderRules } from './order-rules.js';
 import { processRules } from './process-rules.js';
+import { ownRequestRules, requestRules } from './request-rules.js';
 import { sandboxRules } from './sandbox-rules.js';
+import { sourceRules } from './source-rules.js';
+import { wholeRules } from './whole-rules.js';
 
 /**
  * What holds for every request of these workloads although it stands in no list. All that genpolicy of Kata Containers
  * 4.1.0 asks of a request is among it, as far as a rule can know it.
  */
-export function extraRules(workloads: readonly Workload[], setup: RuntimeSetup): readonly ExtraRule[] {
+export function extraRules(
+  workloads: readonly Workload[],
+  setup: RuntimeSetup,
+  calls: readonly ExpectedCall[],
+): readonly ExtraRule[] {
   return [
     ...networkRules,
     ...sandboxRules(workloads),
@@ -19,6 +29,12 @@ export function extraRules(workloads: readonly Workload[], setup: RuntimeSetup):
     ...containerRules(workloads, setup),
     ...mountRules(workloads, setup),
     ...processRules,
+    ...identityRules(workloads, calls),
+    ...sourceRules(calls, setup),
+    ...requestRules,
+    ...ownRequestRules(workloads),
+    ...wholeRules(calls),
+    ...orderRules(workloads),
   ];
 }
 

@@ -10,6 +10,7 @@ import { type Entry, type FactName, fuller } from '../write/fact-name.js';
 import { facts as factRows } from '../write/facts.js';
 import type { Plan } from '../write/plan.js';
 import { type PlanOptions, planConfiguration } from '../write/plan-configuration.js';
+import { planAccess } from '../write/planned-access.js';
 import { extraRules } from './extra-rules.js';
 
 /** What a configuration is generated from, besides the workloads. */
@@ -23,16 +24,28 @@ export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
  * pod itself; with several workloads, behind the name of theirs.
  */
 export function generate(workloads: readonly Workload[], options: GenerateOptions): Plan {
-  const asks = workloads.flatMap((workload) => {
+  const calls = workloads.flatMap((workload) => {
     const short = shortener(workload, workloads.length > 1);
-    return expectedCalls(workload, options.setup, options.images).map((call) => askOf(call, short));
+    return expectedCalls(workload, options.setup, options.images).map((call) => ({ call, short }));
   });
+  const asks = calls.map(({ call, short }) => askOf(call, short));
+  const access = planAccess(
+    calls.map(({ call, short }) => ({ request: call.request, because: [short(call.because)] })),
+  );
   const anyService = new Set(
     asks.filter((ask) => hasForm(ask, serviceNames.any)).map(({ method }) => method),
   );
   return planConfiguration(
     asks.map((ask) => (anyService.has(ask.method) ? withoutApiServer(ask) : ask)),
-    { ...options, extra: extraRules(workloads, options.setup) },
+    {
+      ...options,
+      access,
+      extra: extraRules(
+        workloads,
+        options.setup,
+        calls.map(({ call }) => call),
+      ),
+    },
   );
 }
 

@@ -19,7 +19,8 @@ describeRefusals(
       const groups = (...gids: number[]): string | undefined =>
         created(({ process }) => process.User && (process.User.AdditionalGids = gids));
       assert.equal(groups(1000, 2000, 3000), undefined);
-      assert.equal(groups(1000, 27), undefined);
+      assert.equal(groups(1000, 27), 'create-container-groups');
+      assert.equal(groups(1000, 999), 'create-container-groups');
       assert.equal(groups(1000, 0), 'create-container-groups');
       assert.equal(groups(1000, 4000), 'create-container-groups');
       assert.equal(

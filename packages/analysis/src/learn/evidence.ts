@@ -1,4 +1,4 @@
-import type { AuditRecord, Counts, RecordedDecision, RecordedFacts } from '@kata-agent/audit';
+import type { AuditRecord, Summary, RecordedDecision, RecordedFacts } from '@kata-agent/audit';
 import { isMethodName, type MethodName } from '@kata-agent/catalogue';
 
 /** A record that stands for calls: itself, or what it counts. */
@@ -35,7 +35,7 @@ export class Evidence {
   readonly #watched = new Map<string, Growing<RefusedCalls>>();
   /** Where the counts of a fold record belong: the latest calls of the same listener and method. */
   readonly #latest = new Map<string, Growing<ServedCalls>>();
-  readonly #removed = new Map<string, Counts>();
+  readonly #removed = new Map<string, Summary>();
   readonly #seen = new Set<string>();
   #lost = 0;
   #boots = 0;
@@ -56,7 +56,7 @@ export class Evidence {
           ? this.#refuse(this.#refused, record, undefined, sighting)
           : this.#count(record, sighting);
       case 'rotated':
-        if (record.removed !== undefined) this.#removed.set(log, record.removed.counts);
+        if (record.removed !== undefined) this.#removed.set(log, record.removed);
         return undefined;
       case 'lost':
         this.#lost += record.count;
@@ -83,8 +83,8 @@ export class Evidence {
     return [...this.#watched.values()];
   }
 
-  /** By log, the counts of what rotation removed from it. */
-  get removed(): ReadonlyMap<string, Counts> {
+  /** By log, the summary of what rotation removed from it; some of those records may have been kept. */
+  get removed(): ReadonlyMap<string, Summary> {
     return this.#removed;
   }
 

@@ -3,8 +3,10 @@ import { isMethodName, type MethodName, methodNames } from '@kata-agent/catalogu
 import type { Ask } from '../write/ask.js';
 import type { FactName } from '../write/fact-name.js';
 import { planConfiguration } from '../write/plan-configuration.js';
+import { planAccess } from '../write/planned-access.js';
 import { renderPlan } from '../write/render-plan.js';
 import type { Evidence, RefusedCalls, Sighting } from './evidence.js';
+import { usualRequest } from '../as-runtimes-send.js';
 import { refusedText } from './refused-text.js';
 
 /** How much is learnt. */
@@ -32,7 +34,10 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
     ...fromRemoved(evidence),
   ];
   const asks = options.allowRefused === true ? [...served, ...fromRefused(evidence, served)] : served;
-  const plan = planConfiguration(asks);
+  const access = planAccess(
+    asks.flatMap(({ method, facts = {}, because }) => ({ request: usualRequest(method, facts), because })),
+  );
+  const plan = planConfiguration(asks, { access });
   const notes = [
     ...notesOn(evidence, asks),
     ...plan.tooLong.map(
@@ -75,7 +80,7 @@ function factsIn({ cut: _cut, ...facts }: RecordedFacts): readonly FactName[] {
 /** Methods that only the counts of what rotation removed still show. */
 function fromRemoved(evidence: Evidence): readonly Ask[] {
   const shown = new Set(evidence.served.map(({ method }) => method));
-  return [...evidence.removed].flatMap(([log, counts]) =>
+  return [...evidence.removed].flatMap(([log, { counts }]) =>
     methodNames.flatMap((method): readonly Ask[] => {
       const calls = shown.has(method) ? 0 : servedIn(counts, method);
       return calls === 0
@@ -120,8 +125,11 @@ function notesOn(evidence: Evidence, asks: readonly Ask[]): readonly string[] {
   if (asks.length === 0) notes.push('nothing was served, so nothing is allowed');
   else if (asks.every(({ facts }) => facts === undefined))
     notes.push('the log has no facts of requests ([audit] facts = true), so there are lists and no rules');
-  for (const [log, counts] of evidence.removed) {
-    const calls = methodNames.reduce((sum, method) => sum + servedIn(counts, method), 0);
+  for (const [log, { counts, last }] of evidence.removed) {
+    const kept = evidence.served
+      .flatMap(({ sightings }) => sightings)
+      .filter((sighting) => sighting.log === log && sighting.sequence <= last.sequence).length;
+    const calls = methodNames.reduce((sum, method) => sum + servedIn(counts, method), -kept);
     if (calls > 0)
       notes.push(
         `rotation removed the records of ${plural(calls, 'call')} from ${log === '' ? 'the log' : log}: their endpoints are counted in, but rules do not know their requests`,

@@ -6,11 +6,12 @@ import { test } from 'node:test';
 import { type AuditRecord, openAuditLog, type RecordedFacts, readLog } from '@kata-agent/audit';
 import { isMethodName, type MethodName } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
-import type { Decision, RequestFacts } from '@kata-agent/gate';
+import { type Decision, PrivilegeGate, type RequestFacts } from '@kata-agent/gate';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import * as fc from 'fast-check';
 import { judgeOf } from '../preflight/judge-of.js';
 import { requestOfFacts } from '../request-of-facts.js';
+import { usualRequest } from '../as-runtimes-send.js';
 import { ruleContextOf } from '../test/rule-context-of.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import { factsArbitrary } from '../testing/facts.js';
@@ -109,8 +110,10 @@ async function load(text: string): Promise<Configuration> {
 
 /** What a configuration refuses of what a log shows as served. */
 function refusedBy(configuration: Configuration, records: readonly AuditRecord[]): readonly Decision[] {
+  const settings = { ...configuration.settings, privilegedContainers: 'allow' } as const;
+  const privileges = new PrivilegeGate(configuration);
   const judge = judgeOf(
-    configuration,
+    { ...configuration, settings },
     compileRules(configuration.api.documents.flatMap(({ rules }) => rules)),
   );
   return records.flatMap((record) => {
@@ -120,7 +123,9 @@ function refusedBy(configuration: Configuration, records: readonly AuditRecord[]
     // Its subject, which is recorded beside the facts, names the container.
     if ('containerId' in request) request.containerId = 'web';
     const context = ruleContextOf({ method: record.method, request }, configuration.listeners);
-    const decision = judge.decide(record.method, request, context);
+    // Rules are asked for what was recorded alone, the agent itself for a whole request.
+    const byRules = judge.decide(record.method, request, context);
+    const decision = privileges.decide(byRules, usualRequest(record.method, facts));
     return decision.outcome === 'deny' ? [decision] : [];
   });
 }

@@ -15,6 +15,12 @@ import type { MigratedSetting, ReadPart } from './migrated-part.js';
 const ours: ReadonlySet<string> = new Set([
   'oci_runtime',
   'hooks',
+  'privileged_containers',
+  'devices',
+  'guest_paths',
+  'kernel_modules',
+  'sysctls',
+  'harden',
   'on_end',
   'forward',
   'lock',

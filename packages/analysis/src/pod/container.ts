@@ -9,6 +9,8 @@ interface Variable {
   readonly value?: string;
   /** Where a value comes from that does not stand in the pod; absent: a Secret, or something unknown. */
   readonly from?: VariableOrigin;
+  /** It is left out when its source is not there. */
+  readonly optional: boolean;
   readonly path: string;
 }
 
@@ -22,6 +24,7 @@ interface VariableSource {
   /** `ConfigMap/settings`. */
   readonly object: string;
   readonly prefix: string;
+  readonly optional: boolean;
   readonly path: string;
 }
 
@@ -69,6 +72,8 @@ export interface Container {
   /** It has a limit of CPU or memory. */
   readonly limited: boolean;
   readonly terminationMessagePath: string;
+  /** Of the node, by its name. */
+  readonly apparmorProfile?: string;
   readonly stopSignal?: string;
 }
 
@@ -113,6 +118,7 @@ export function readContainer(field: Field, initial: boolean): Container {
     terminal: field.get('tty')?.flag() ?? false,
     limited: (field.in('resources', 'limits')?.keys() ?? []).some((key) => key === 'cpu' || key === 'memory'),
     terminationMessagePath: field.get('terminationMessagePath')?.text() ?? '/dev/termination-log',
+    ...optional('apparmorProfile', security?.in('appArmorProfile', 'localhostProfile')?.text()),
     ...optional('stopSignal', lifecycle?.get('stopSignal')?.text()),
   };
 }
@@ -120,8 +126,11 @@ export function readContainer(field: Field, initial: boolean): Container {
 function readVariable(field: Field): Variable {
   const name = field.required('name').text();
   const from = field.get('valueFrom');
-  if (from === undefined) return { name, value: field.get('value')?.scalar() ?? '', path: field.path };
-  return { name, path: field.path, ...optional('from', originOf(from)) };
+  if (from === undefined)
+    return { name, value: field.get('value')?.scalar() ?? '', optional: false, path: field.path };
+  const source = from.get('configMapKeyRef') ?? from.get('secretKeyRef');
+  const mayMiss = source?.get('optional')?.flag() ?? false;
+  return { name, optional: mayMiss, path: field.path, ...optional('from', originOf(from)) };
 }
 
 function originOf(from: Field): VariableOrigin | undefined {
@@ -140,6 +149,7 @@ function readVariableSource(field: Field): VariableSource {
   return {
     object: `${kind}/${object.required('name').text()}`,
     prefix: field.get('prefix')?.text() ?? '',
+    optional: object.get('optional')?.flag() ?? false,
     path: field.path,
   };
 }

@@ -8,6 +8,8 @@ export interface ImageConfig {
   readonly workingDir: string;
   readonly volumes: readonly string[];
   readonly stopSignal: string;
+  /** Groups of the user in the image's own /etc/group, by number. */
+  readonly groups: readonly number[];
 }
 
 /** By the image's name as it stands in the pod. */
@@ -15,7 +17,8 @@ export type ImageConfigs = ReadonlyMap<string, ImageConfig>;
 
 /**
  * Reads an OCI image configuration: the JSON that `skopeo inspect --config docker://IMAGE` or `crane config IMAGE`
- * prints. Absent keys are empty. Throws TypeError or SyntaxError when it is none.
+ * prints. Absent keys are empty. No tool prints the groups that the image's /etc/group gives its user: they may be added by hand,
+ * as `"groups": [10]` beside `config`. Throws TypeError or SyntaxError when it is none.
  *
  * Source: OCI image-spec v1, config.md.
  */
@@ -30,7 +33,16 @@ export function parseImageConfig(text: string): ImageConfig {
     workingDir: word(config, 'WorkingDir'),
     volumes: Object.keys(record(config['Volumes'] ?? {}, 'config.Volumes')),
     stopSignal: word(config, 'StopSignal'),
+    groups: groupsOf(document),
   };
+}
+
+function groupsOf(document: unknown): readonly number[] {
+  const value = record(document, 'the image configuration')['groups'] ?? [];
+  const isGroup = (each: unknown): boolean => Number.isSafeInteger(each) && Number(each) >= 0;
+  if (!Array.isArray(value) || !value.every(isGroup))
+    throw new TypeError('groups has to be a list of numbers');
+  return value.map(Number);
 }
 
 type Json = Readonly<Record<string, unknown>>;

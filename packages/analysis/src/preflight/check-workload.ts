@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, Configuration, Rule } from '@kata-agent/config';
-import type { Decision } from '@kata-agent/gate';
+import { type Decision, PrivilegeGate, privilegedRule } from '@kata-agent/gate';
 import type { RuleBook } from '@kata-agent/gate/rules';
 import { expectedCalls } from '../calls/expected-calls.js';
 import type { Feature } from '../calls/feature.js';
@@ -56,16 +56,17 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
   const rules = configuration.api.documents
     .flatMap((document) => document.rules)
     .map((rule) => ({ rule, book: compile([rule]) }));
+  const { access } = new PrivilegeGate(configuration);
   const view = new SandboxView(configuration.listeners);
   const refused = new Map<string, RefusedCall>();
   const unjudged = new Set(workload.notes);
   for (const call of expectedCalls(workload, setup, images)) {
     const { method, because, feature } = call;
-    const context = view.next(call);
+    const context = { ...view.next(call), access };
     const allowed = lists.decide(method, call.request, context);
     if (allowed.outcome === 'deny') {
-      if (!refused.has(method))
-        refused.set(method, { method, because, feature, decision: allowed, culprits: [] });
+      const key = allowed.rule === undefined ? method : `${method} ${allowed.rule} ${because}`;
+      if (!refused.has(key)) refused.set(key, { method, because, feature, decision: allowed, culprits: [] });
       continue;
     }
     for (const { rule, book } of rules) {
@@ -102,6 +103,11 @@ function changesFor(refused: readonly RefusedCall[], documents: readonly ApiDocu
   const changes = new Map<string, Change>();
   for (const call of refused) {
     const { method, decision, rule } = call;
+    if (decision.rule === privilegedRule) {
+      const text = `${decision.message ?? ''} (${call.because}: ${decision.reason})`;
+      changes.set(text, { text });
+      continue;
+    }
     const needed =
       rule === undefined ? listChanges(documents, decision.listener, method) : ruleChanges(call, rule);
     for (const change of needed) changes.set(`${change.place ?? ''} ${change.text}`, change);

@@ -119,6 +119,8 @@ const open = `# Everything is served, as without any file, but said on purpose: 
 
 [agent]
 server_addr = "vsock://-1:1024"
+# Under a document a privileged container is refused by default. Here it is root of the guest, as without one.
+privileged_containers = "allow"
 
 [api]
 allowed_endpoints = ["*"]

@@ -1,9 +1,10 @@
 import { fromJson, type JsonValue, type Message } from '@bufbuild/protobuf';
 import { isMethodName, type MethodName } from '@kata-agent/catalogue';
 import type { Diagnostic } from '@kata-agent/config';
-import type { ContainerFacts, PeerFacts } from '@kata-agent/gate';
+import type { ContainerFacts, MemberFacts, PeerFacts } from '@kata-agent/gate';
 import type { Node } from 'yaml';
 import { requestSchema } from '../request-schema.js';
+import { asRuntimesSend } from '../as-runtimes-send.js';
 import type { TestCase, TestSuite } from './test-suite.js';
 import { YamlText } from './yaml-text.js';
 
@@ -79,7 +80,8 @@ function parseMethod(yaml: YamlText, node: Node | undefined): MethodName | undef
 function parseRequest(yaml: YamlText, method: MethodName, node: Node | undefined): Message | undefined {
   const schema = requestSchema(method);
   try {
-    return fromJson(schema, node === undefined ? {} : (yaml.value(node) as JsonValue));
+    const value = node === undefined ? {} : (yaml.value(node) as JsonValue);
+    return fromJson(schema, method === 'CreateContainer' ? asRuntimesSend(value) : value);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const unknown = /key "(.*?)" is unknown/.exec(error.message)?.[1];
@@ -146,11 +148,27 @@ function isTexts(value: unknown): value is Readonly<Record<string, string>> {
 
 function parseSandbox(yaml: YamlText, node: Node | undefined): TestCase['sandbox'] {
   if (node === undefined) return undefined;
-  const members = yaml.members(node, 'sandbox', ['id', 'containers']);
+  const members = yaml.members(node, 'sandbox', ['id', 'containers', 'members']);
   return {
     id: yaml.text(members.get('id'), 'id', true) ?? '',
     containers: texts(yaml, members.get('containers'), 'containers'),
+    ...(members.has('members')
+      ? {
+          members: yaml
+            .entries(members.get('members'), 'members')
+            .flatMap((entry) => parseMember(yaml, entry)),
+        }
+      : {}),
   };
+}
+
+function parseMember(yaml: YamlText, node: Node): readonly MemberFacts[] {
+  const members = yaml.members(node, 'an entry of members', ['name', 'state', 'exit_code']);
+  const states = ['created', 'running', 'paused', 'stopped', 'removed'] as const;
+  const name = yaml.text(members.get('name'), 'name', true) ?? '';
+  const state = yaml.oneOf(members.get('state'), 'state', states);
+  const exitCode = yaml.whole(members.get('exit_code'), 'exit_code');
+  return state === undefined ? [] : [{ name, state, ...(exitCode === undefined ? {} : { exitCode }) }];
 }
 
 function texts(yaml: YamlText, node: Node | undefined, what: string): readonly string[] {

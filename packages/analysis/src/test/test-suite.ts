@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import type { Span } from '@kata-agent/config';
-import type { ContainerFacts, PeerFacts } from '@kata-agent/gate';
+import type { ContainerFacts, PeerFacts, RuleContext } from '@kata-agent/gate';
 
 /** `audit`: it passes, and the record says that a rule would have refused it. */
 export type Verdict = 'allow' | 'deny' | 'audit';
@@ -19,7 +19,7 @@ export interface TestCase {
   readonly peer?: PeerFacts;
   /** What the agent knows of the container that the request names; absent: that it runs, and claims nothing. */
   readonly container?: Partial<ContainerFacts>;
-  readonly sandbox?: { readonly id: string; readonly containers: readonly string[] };
+  readonly sandbox?: RuleContext['sandbox'];
   readonly expect: Verdict;
   /** The rule that has to decide; absent: any, or the lists. */
   readonly rule?: string;

@@ -9,6 +9,14 @@ const id = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 
 /** Facts of a process, as the gate finds them: all, but a command only when there is one. */
 function process(word: fc.Arbitrary<string>): fc.Arbitrary<RequestFacts> {
+  const more = fc.array(word, { maxLength: 3 });
+  return fc.tuple(processOf(word), more).map(([facts, rest]) => {
+    const { command } = facts;
+    return command === undefined ? facts : { ...facts, arguments: [command, ...rest] };
+  });
+}
+
+function processOf(word: fc.Arbitrary<string>): fc.Arbitrary<RequestFacts> {
   return fc.record(
     {
       command: word,

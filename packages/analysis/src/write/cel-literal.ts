@@ -17,6 +17,17 @@ export function celLiteral(entry: Entry | readonly Entry[]): string {
   return `"${escaped}"`;
 }
 
+/** A list on as many lines as it takes for people to read it. */
+export function wrappedList(entries: readonly Entry[]): string {
+  const lines = [''];
+  for (const text of entries.map(celLiteral)) {
+    const last = lines.at(-1) ?? '';
+    if (last !== '' && last.length + text.length > 100) lines.push(text);
+    else lines[lines.length - 1] = last === '' ? text : `${last}, ${text}`;
+  }
+  return lines.length === 1 ? `[${lines[0] ?? ''}]` : `[\n  ${lines.join(',\n  ')},\n]`;
+}
+
 function hex(code: number, digits: number): string {
   return code.toString(16).padStart(digits, '0');
 }

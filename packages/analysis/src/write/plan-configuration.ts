@@ -3,6 +3,7 @@ import type { Ask } from './ask.js';
 import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
 import type { Plan, PlannedRule, Unconstrained, Wanted } from './plan.js';
+import { noPlannedAccess, type PlannedAccess } from './planned-access.js';
 import { planRule } from './plan-rule.js';
 import { longestExpression, ruleExpression, valuesIn } from './rule-expression.js';
 import { splitRule } from './split-rule.js';
@@ -11,6 +12,8 @@ import { splitRule } from './split-rule.js';
 export interface PlanOptions {
   /** Default: the newest that the catalogue knows. */
   readonly release?: Release;
+  /** Default: nothing beside what every container has. */
+  readonly access?: PlannedAccess;
   /** Rules that are no lists; those of methods that nobody asks for are left out. */
   readonly extra?: readonly ExtraRule[];
 }
@@ -44,7 +47,18 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
   const senseless = inconsistencies(endpoints.map(({ value }) => value)).map(({ message }) => message);
   const served = new Set(endpoints.map(({ value }) => value));
   const extra = (options.extra ?? []).filter(({ method }) => served.has(method));
-  return { release, endpoints, senseless, rules, extra, unconstrained, tooLong };
+  for (const { method, name, expression } of extra) {
+    if (expression.length <= longestExpression) continue;
+    tooLong.push({
+      name,
+      method,
+      why: [
+        `a rule of ${expression.length} characters is too long for one: ${longestExpression} are allowed`,
+      ],
+    });
+  }
+  const access = options.access ?? noPlannedAccess;
+  return { release, access, endpoints, senseless, rules, extra, unconstrained, tooLong };
 }
 
 /** Why no loader would take the rule. */

@@ -1,6 +1,7 @@
 import type { MethodName, Release } from '@kata-agent/catalogue';
 import type { ExtraRule } from './extra-rule.js';
 import type { Entry, FactName } from './fact-name.js';
+import type { PlannedAccess } from './planned-access.js';
 
 /** An entry of a list, and who asks for it. */
 export interface Wanted<T> {
@@ -42,7 +43,8 @@ export interface ListPart {
 
 /** A fact that no rule is made of, although some ask has it. */
 export interface Unconstrained {
-  readonly fact: FactName;
+  /** Absent: a rule that is no list. */
+  readonly fact?: FactName;
   /** For people: `commands`. */
   readonly name: string;
   readonly method: MethodName;
@@ -53,6 +55,8 @@ export interface Unconstrained {
 export interface Plan {
   /** Kata's release that the API is pinned to. */
   readonly release: Release;
+  /** What containers get of the guest. */
+  readonly access: PlannedAccess;
   readonly endpoints: readonly Wanted<MethodName>[];
   /** Why the list makes no sense, one sentence each: what was asked for, such as half of a log, may not. */
   readonly senseless: readonly string[];

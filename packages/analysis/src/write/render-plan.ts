@@ -2,6 +2,7 @@ import type { MethodName } from '@kata-agent/catalogue';
 import { commentedLines, oneLine, reasonsText } from './commented-lines.js';
 import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
+import { accessText } from './planned-access.js';
 import type { Plan, PlannedRule, Unconstrained } from './plan.js';
 import { ruleExpression } from './rule-expression.js';
 
@@ -12,7 +13,8 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
     'version = 1\n',
     '[agent]\n' +
       '# Nothing on the kernel line, in the environment or on the command line changes a value of this section.\n' +
-      'lock = true\n',
+      'lock = true\n' +
+      accessText(plan.access),
     `[api]\n` +
       `# Methods that came with a later release of Kata Containers are not served.\n` +
       `release = "${plan.release}"\n` +

@@ -1,11 +1,11 @@
-import type { FileLayer, SegmentFile } from '../file-layer.js';
-import { systemFiles } from '../file-layer.js';
+import { type Allocate, type FileLayer, type SegmentFile, systemFiles } from '../file-layer.js';
 
 export type Operation =
   | 'append'
   | 'write'
   | 'writeNow'
   | 'datasync'
+  | 'allocate'
   | 'truncate'
   | 'rename'
   | 'unlink'
@@ -17,6 +17,12 @@ export class FaultyFiles implements FileLayer {
   /** Decides for each operation: a code makes it fail. `bytes`: a write takes only that many, and then fails. */
   fail: (operation: Operation, count: number) => string | undefined = () => undefined;
   partialBytes = 0;
+  readonly #files: FileLayer;
+
+  /** Without `allocate`, space is reserved without an effect. */
+  constructor(allocate: Allocate = () => undefined) {
+    this.#files = systemFiles(allocate);
+  }
 
   count(operation: Operation): number {
     return this.counts.get(operation) ?? 0;
@@ -24,7 +30,7 @@ export class FaultyFiles implements FileLayer {
 
   async append(path: string, options: { readonly fresh: boolean }): Promise<SegmentFile> {
     this.#do('append');
-    const file = await systemFiles.append(path, options);
+    const file = await this.#files.append(path, options);
     return {
       write: async (bytes) => {
         const failure = this.#failure('write');
@@ -40,6 +46,10 @@ export class FaultyFiles implements FileLayer {
         this.#do('datasync');
         await file.datasync();
       },
+      allocate: (from, end) => {
+        this.#do('allocate');
+        return file.allocate(from, end);
+      },
       truncate: async (size) => {
         this.#do('truncate');
         await file.truncate(size);
@@ -50,17 +60,17 @@ export class FaultyFiles implements FileLayer {
 
   async rename(from: string, to: string): Promise<void> {
     this.#do('rename');
-    await systemFiles.rename(from, to);
+    await this.#files.rename(from, to);
   }
 
   async unlink(path: string): Promise<void> {
     this.#do('unlink');
-    await systemFiles.unlink(path);
+    await this.#files.unlink(path);
   }
 
   async syncDirectory(path: string): Promise<void> {
     this.#do('syncDirectory');
-    await systemFiles.syncDirectory(path);
+    await this.#files.syncDirectory(path);
   }
 
   #do(operation: Operation): void {

@@ -40,6 +40,7 @@ export const containerRows: EndpointRows<
     without: 'Containers cannot be removed; deleting the pod fails in the Go runtime unless it is forced.',
     release: '2.0.0',
     changes: true,
+    ends: true,
     clients: { go: 'once a container, after WaitProcess', rs: 'once a container, after WaitProcess' },
   },
   UpdateContainer: {

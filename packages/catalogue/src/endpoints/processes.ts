@@ -27,6 +27,7 @@ export const processRows: EndpointRows<
     without: 'Containers cannot be stopped: deleting a pod waits for its grace period and then fails.',
     release: '2.0.0',
     changes: true,
+    ends: true,
     clients: {
       go: 'at each stop (SIGTERM, then SIGKILL to all), and when containerd kills',
       rs: 'at each stop (SIGTERM, then SIGKILL to all), and when containerd kills',

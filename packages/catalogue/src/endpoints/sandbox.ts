@@ -28,6 +28,7 @@ export const sandboxRows: EndpointRows<
     without: 'The Go runtime logs an error and stops the virtual machine; the guest gets no orderly end.',
     release: '2.0.0',
     changes: true,
+    ends: true,
     clients: {
       go: 'once, last, after the last container is removed',
       rs: 'never: it stops the virtual machine',

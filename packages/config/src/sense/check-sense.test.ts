@@ -60,6 +60,18 @@ test('a rule for what is not served is told', async () => {
   assert.deepEqual(warnings(await load(allowing(['@pod', 'ExecProcess']) + rule)), []);
 });
 
+test('a rule about images without one about mounts is told', async () => {
+  const rule = (expression: string): string =>
+    `[[api.rule]]\nname = "r"\nendpoints = ["CreateContainer"]\nexpression = '${expression}'\n`;
+  const images = allowing(['@pod']) + rule('container.claimed.image == "x"');
+  assert.deepEqual(warnings(await load(images)), [
+    'rule "r" is about images, and no rule is about mounts: the host can mount other files over those of the image',
+  ]);
+  const both = images + rule('mounts.size() == 0').replace('"r"', '"m"');
+  assert.deepEqual(warnings(await load(both)), []);
+  assert.deepEqual(warnings(await load(allowing(['@pod']) + rule('args.size() > 0'))), []);
+});
+
 test('documents that leave nothing together say so', async () => {
   const base = `${allowing(['@pod'])}[delivery]\naccept = ["drop_ins"]\n`;
   const delivery = [dropIns({ d: allowing(['ExecProcess']) })];

@@ -34,6 +34,7 @@ export function checkSense(
     ...(served.length === 0 ? [servesNothing(base)] : []),
     ...inconsistencies(served).map((found) => inconsistent(base, found, options)),
     ...documents.flatMap((document) => rulesWithoutUse(document, served)),
+    ...(served.includes('CreateContainer') ? imagesWithoutMounts(documents) : []),
   ];
 }
 
@@ -74,6 +75,28 @@ function placeOf({ api, listeners }: ParsedDocument, methods: readonly MethodNam
     }
   }
   return undefined;
+}
+
+/** An image says nothing of what runs as long as the host may mount other files over its own. */
+function imagesWithoutMounts(documents: readonly ParsedDocument[]): readonly Diagnostic[] {
+  const rules = documents.flatMap((document) =>
+    document.api.rules
+      .filter(({ methods, enforcement }) => methods.has('CreateContainer') && enforcement === 'enforce')
+      .map((rule) => ({ document, rule })),
+  );
+  if (rules.some(({ rule }) => /\bmounts\b|\bMounts\b/.test(rule.expression))) return [];
+  return rules
+    .filter(({ rule }) => /\bclaimed\.image\b/.test(rule.expression))
+    .slice(0, 1)
+    .map(({ document, rule: { name, span } }) =>
+      diagnosticIn(
+        document,
+        'warning',
+        span,
+        `rule "${name}" is about images, and no rule is about mounts: the host can mount other files over those of the image`,
+        'add a rule about mounts; kata-agent-ctl config generate --pod POD.yaml writes one',
+      ),
+    );
 }
 
 function rulesWithoutUse(document: ParsedDocument, served: readonly MethodName[]): readonly Diagnostic[] {

@@ -1,6 +1,8 @@
 import type { AgentSettings, LogLevel } from '../agent-settings.js';
 import { boolean } from '../value-types/boolean.js';
+import { guestDevice, guestPath, kernelModule, sysctl } from '../value-types/guest-access.js';
 import { port, seconds } from '../value-types/integer.js';
+import { listOf } from '../value-types/list-of.js';
 import { oneOf } from '../value-types/one-of.js';
 import { serverAddress } from '../value-types/server-address.js';
 import { size } from '../value-types/size.js';
@@ -167,6 +169,62 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 'refuse',
     purpose: 'Whether OCI hooks in a request are run in the guest, or the request is refused.',
     example: '"allow"',
+    opensGuest: true,
+  }),
+  privilegedContainers: agentSetting({
+    key: 'privileged_containers',
+    type: optional(oneOf(['refuse', 'allow'])),
+    default: undefined,
+    purpose:
+      'Whether a request for a privileged container is refused. Without it: "refuse" under a configuration, "allow" without one.',
+    example: '"allow"',
+    opensGuest: true,
+    override: false,
+  }),
+  devices: agentSetting({
+    key: 'devices',
+    type: listOf(guestDevice, 'list of devices'),
+    default: [],
+    purpose: 'Character devices of the guest that containers may have beside the usual ones.',
+    example: '["/dev/fuse", "c 10:200"]',
+    opensGuest: true,
+    override: false,
+  }),
+  guestPaths: agentSetting({
+    key: 'guest_paths',
+    type: listOf(guestPath, 'list of paths'),
+    default: [],
+    purpose:
+      "Paths of the guest, outside of Kata's directories, that mounts of containers may name; read-only without `rw:`.",
+    example: '["/opt/models"]',
+    opensGuest: true,
+    override: false,
+  }),
+  kernelModules: agentSetting({
+    key: 'kernel_modules',
+    type: listOf(kernelModule, 'list of kernel modules'),
+    default: [],
+    purpose: 'Kernel modules that CreateSandbox may load, each with exactly these parameters.',
+    example: '["nf_conntrack hashsize=65536"]',
+    opensGuest: true,
+    override: false,
+  }),
+  sysctls: agentSetting({
+    key: 'sysctls',
+    type: listOf(sysctl, 'list of sysctls'),
+    default: [],
+    purpose: 'Sysctls that a container may set beside those that Kubernetes calls safe.',
+    example: '["net.core.somaxconn"]',
+    opensGuest: true,
+    override: false,
+  }),
+  harden: agentSetting({
+    key: 'harden',
+    type: optional(boolean),
+    default: undefined,
+    purpose:
+      "Whether the agent hardens the guest's kernel before it listens (reference/hardening.md). Without it: as PID 1.",
+    example: 'true',
     opensGuest: true,
   }),
   onEnd: agentSetting({

@@ -30,7 +30,7 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     type: oneOf(['refuse-changes', 'refuse-all']),
     default: 'refuse-changes',
     purpose:
-      'Which calls are refused while the record cannot be written: those that change something, or all.',
+      'Which calls are refused while the record cannot be written: those that change something, or all. On a full disk, SignalProcess, RemoveContainer and DestroySandbox are still recorded and carried out.',
     example: '"refuse-all"',
   },
   maxSize: {
@@ -46,7 +46,8 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     key: 'keep',
     type: integer({ min: 1, max: 1000, what: 'a number of segments' }),
     default: 4,
-    purpose: 'How many segments are kept; of older ones the counts stay.',
+    purpose:
+      'How many closed segments are kept. Of older ones stay the counts, and in FILE.kept the records of boots, creates, execs, policies and refusals: a quarter of max_size, 64 KiB at least.',
     example: '4',
   },
   facts: {
@@ -54,7 +55,8 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     key: 'facts',
     type: boolean,
     default: false,
-    purpose: 'Whether redacted facts of requests are recorded as well, to learn a configuration from.',
+    purpose:
+      'Whether facts of requests are recorded as well, to learn a configuration from: names and kinds, and all arguments of programs, which may hold secrets.',
     example: 'true',
   },
 };

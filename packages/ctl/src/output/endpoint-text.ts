@@ -4,9 +4,10 @@ import { renderTable } from './table.js';
 import { wrap } from './wrap.js';
 
 /** How calls of the method are recorded. */
-export function recordText(endpoint: Pick<Endpoint, 'changes' | 'fold'>): string {
+export function recordText(endpoint: Pick<Endpoint, 'changes' | 'fold' | 'ends'>): string {
   if (endpoint.fold === 'stream') return 'counted, one record each 10 s for a stream';
   if (endpoint.fold === 'poll') return 'counted, one record each 10 s for a caller';
+  if (endpoint.ends === true) return 'two records: intent before, outcome after, also while the disk is full';
   return endpoint.changes ? 'two records: intent before, outcome after' : 'one record, after';
 }
 

@@ -46,13 +46,13 @@ export const statuses: readonly StatusRow[] = [
   },
   {
     status: 'UNAVAILABLE',
-    when: 'The audit log cannot be written, so that a call that changes state may not be carried out: `refused because the audit log cannot be written: `. With `on_failure = "refuse-all"` no other call either.',
+    when: 'The audit log cannot be written, so that a call that changes state may not be carried out: `refused because the audit log cannot be written: `. SignalProcess, RemoveContainer and DestroySandbox go on while the disk is full. With `on_failure = "refuse-all"` no other call is carried out either.',
     clients: 'Both runtimes fail the step.',
   },
   {
     status: 'DEADLINE_EXCEEDED, CANCELED',
-    when: 'The caller’s time ran out, or the caller went away.',
-    clients: 'It is their own doing.',
+    when: 'The caller’s time ran out, or the caller went away. Or the OCI runtime did not carry out a call for a container within 10 seconds (an exec) or 30 (others), since the container keeps it waiting: the text says `did not end within`.',
+    clients: 'Both runtimes fail the step.',
   },
   {
     status: 'INTERNAL',

@@ -16,7 +16,7 @@ import { requestDescriptor } from '../rules/names/request-descriptor.js';
 import { factsOf } from './facts-of.js';
 
 const process = {
-  Args: ['/bin/sh', '-c', 'secret'],
+  Args: ['/bin/sh', '-c', 'of a record'],
   Env: ['TOKEN=secret', 'PATH=/bin', 'NAMELESS-SECRET', '=secret', 'PATH=twice'],
   Cwd: '/app',
   User: { UID: 7, GID: 8 },
@@ -25,6 +25,7 @@ const process = {
 };
 const processFacts = {
   command: '/bin/sh',
+  arguments: ['/bin/sh', '-c', 'of a record'],
   environment: ['PATH', 'TOKEN'],
   cwd: '/app',
   user: '7:8',

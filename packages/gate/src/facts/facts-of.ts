@@ -53,7 +53,7 @@ function processFacts(process: Process | undefined): RequestFacts {
   const { Args, Env, User, Terminal, Capabilities } = process;
   const [command] = Args;
   return {
-    ...(command === undefined ? {} : { command }),
+    ...(command === undefined ? {} : { command, arguments: Args }),
     environment: [...new Set(Env.map(nameOf).filter((name) => name !== ''))].sort(),
     cwd: folderOf(process),
     user: `${User?.UID ?? 0}:${User?.GID ?? 0}`,

@@ -5,6 +5,8 @@
 export interface RequestFacts {
   /** The program: argv[0]. */
   readonly command?: string;
+  /** All of argv, the program included. They may hold secrets: who turns the facts on has them recorded. */
+  readonly arguments?: readonly string[];
   /** Names of environment variables, sorted. */
   readonly environment?: readonly string[];
   readonly cwd?: string;

@@ -1,5 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { RuleContext } from '../rule-context.js';
+import { privilegesOf } from '../privileged/privileges-of.js';
+import { describePrivileges } from '../privileged/refuse-privileged.js';
 import type { Value } from './language/value.js';
 import type { RuleName } from './names/rule-name.js';
 
@@ -12,6 +14,12 @@ export class CallValues {
   constructor(request: Message, context: RuleContext) {
     this.#request = request;
     this.#context = context;
+  }
+
+  /** ` (capabilities (CAP_SYS_ADMIN))`; empty when the request is not privileged. */
+  privileges(): string {
+    const found = privilegesOf(this.#request, this.#context.access);
+    return found.length === 0 ? '' : ` (${describePrivileges(found)})`;
   }
 
   /** @throws RuleError */

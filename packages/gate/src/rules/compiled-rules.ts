@@ -63,8 +63,9 @@ export class CompiledRules implements RuleBook {
 function decide(entries: readonly Entry[], allowed: Decision, values: CallValues): Decision {
   let decision = allowed;
   for (const { rule, plan } of entries) {
-    const reason = refusal(plan, values);
-    if (reason === undefined) continue;
+    const refused = refusal(plan, values);
+    if (refused === undefined) continue;
+    const reason = `${refused}${privilegesNamed(plan, values)}`;
     const place = `(${rule.span.file}:${rule.span.line})`;
     if (rule.enforcement === 'enforce')
       return denied(allowed, rule, `rule "${rule.name}" ${reason} ${place}`);
@@ -88,6 +89,11 @@ function denied(allowed: Decision, rule: Rule, reason: string): Decision {
     ...(rule.message === undefined ? {} : { message: rule.message }),
     ...(rule.onDeniedRead === undefined ? {} : { onDeniedRead: rule.onDeniedRead }),
   });
+}
+
+/** For a rule that asks for it, why the request is privileged: a message of the rule cannot say so. */
+function privilegesNamed({ inputs }: Plan, values: CallValues): string {
+  return inputs.some(({ name }) => name.name.startsWith('privileged')) ? values.privileges() : '';
 }
 
 /** Why a rule does not let a call pass; undefined when it does. Whatever goes wrong is a reason not to. */

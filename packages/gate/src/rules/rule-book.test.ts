@@ -12,7 +12,7 @@ import {
 } from '@kata-agent/protocol/agent';
 import { decision } from '../decision.js';
 import { compileRules, extendRules } from './compile-rules.js';
-import { ask, context, rule } from './rules.test.fixture.js';
+import { ask, context, fault, rule } from './rules.test.fixture.js';
 
 const exec = (Args: string[], Env: string[] = []) =>
   create(ExecProcessRequestSchema, { containerId: 'c1', process: { Args, Env } });
@@ -208,4 +208,24 @@ test('a rule that no checker saw stops the compilation', () => {
   assert.throws(() => compileRules([rule('request.nope', ['ExecProcess'], { name: 'bad' })]), {
     message: 'rule "bad" (config.toml:7): ExecProcessRequest has no field "nope"',
   });
+});
+
+test('sandbox.members tells which containers there are and were, and how they ended', () => {
+  const members = [
+    { name: '', state: 'running' },
+    { name: 'init', state: 'removed', exitCode: 0 },
+  ] as const;
+  const at = { ...context, sandbox: { id: 'pod', containers: ['c1'], members } };
+  const request = create(ExecProcessRequestSchema, {});
+  const outcome = (expression: string): string =>
+    ask([rule(expression, ['ExecProcess'])], 'ExecProcess', request, at).outcome;
+  const init = 'm.name == "init" && has(m.exit_code) && m.exit_code == 0 && m.state == "removed"';
+  assert.equal(outcome(`sandbox.members.exists(m, ${init})`), 'allow');
+  assert.equal(outcome('sandbox.members.exists(m, m.name == "" && m.state == "running")'), 'allow');
+  assert.equal(outcome('sandbox.members.exists(m, m.name == "web")'), 'deny');
+  assert.equal(outcome('sandbox.members.all(m, m.exit_code == 0)'), 'deny', 'a missing code is an error');
+  const none = ask([rule('sandbox.members.size() == 0', ['ExecProcess'])], 'ExecProcess', request);
+  assert.equal(none.outcome, 'allow');
+  assert.match(fault('sandbox.members.exists(m, m.state == "gone")', 'ExecProcess'), /gone/);
+  assert.match(fault('sandbox.members.exists(m, m.code == 0)', 'ExecProcess'), /code/);
 });

@@ -10,8 +10,7 @@ test('cgroups above a container go with the last one in them, and those that wer
   const record = join(root, 'record');
   t.after(() => rmSync(root, { recursive: true }));
   const ancestors = new CgroupAncestors(root, record);
-  ancestors.expect('/old/new/a');
-  ancestors.expect('/old/new/b');
+  for (const name of ['a', 'b']) ancestors.arrived(ancestors.expect(`/old/new/${name}`));
   for (const name of ['memory/old/new/a', 'memory/old/new/b', 'cpu/old/new/a'])
     mkdirSync(join(root, name), { recursive: true });
   for (const name of ['memory/old/new/a', 'cpu/old/new/a']) rmSync(join(root, name), { recursive: true });
@@ -22,4 +21,17 @@ test('cgroups above a container go with the last one in them, and those that wer
   new CgroupAncestors(root, record).sweep();
   assert.ok(!existsSync(record), 'another agent can finish it');
   assert.ok(!existsSync(join(root, 'memory/old/new')) && existsSync(join(root, 'memory/old')));
+});
+
+test('what is above a cgroup that is being made stays, empty as it is', (t) => {
+  const root = makeTree({ 'cgroup.controllers': '' });
+  t.after(() => rmSync(root, { recursive: true }));
+  const ancestors = new CgroupAncestors(root, join(root, 'record'));
+  const first = ancestors.expect('/pod/a');
+  mkdirSync(join(root, 'pod'));
+  const second = ancestors.expect('/pod/b');
+  ancestors.sweep(first);
+  assert.ok(existsSync(join(root, 'pod')));
+  ancestors.sweep(second);
+  assert.ok(!existsSync(join(root, 'pod')));
 });

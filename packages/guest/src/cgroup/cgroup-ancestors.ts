@@ -10,7 +10,8 @@ import { readIfThere } from '../read-if-there.js';
 export class CgroupAncestors {
   readonly #root: string;
   readonly #made: Set<string> = new Set();
-
+  /** The directories above cgroups that the runtime may be making now. */
+  readonly #expected: Set<readonly string[]> = new Set();
   readonly #record: string;
 
   /**
@@ -24,24 +25,39 @@ export class CgroupAncestors {
       if (directory !== '') this.#made.add(directory);
   }
 
-  /** Call before the runtime makes `cgroup`, a path as `/a/b/c`. */
-  expect(cgroup: string): void {
+  /**
+   * Call before the runtime makes `cgroup`, a path as `/a/b/c`. What is above it stays, until the answer is given to
+   * `arrived` or `sweep`: it may be empty while the runtime looks for its place.
+   */
+  expect(cgroup: string): readonly string[] {
     const known = this.#made.size;
+    const above: string[] = [];
     for (const hierarchy of this.#hierarchies()) {
+      let there = false;
       for (let path = dirname(cgroup); path !== '/'; path = dirname(path)) {
         const directory = join(hierarchy, path);
-        if (existsSync(directory)) break;
-        this.#made.add(directory);
+        above.push(directory);
+        there ||= existsSync(directory);
+        if (!there) this.#made.add(directory);
       }
     }
     if (this.#made.size !== known) this.#save();
+    this.#expected.add(above);
+    return above;
+  }
+
+  /** The runtime has made the cgroup: from now on it is what keeps the directories above it. */
+  arrived(expected: readonly string[]): void {
+    this.#expected.delete(expected);
   }
 
   /** Removes those that are empty now, the innermost first. */
-  sweep(): void {
+  sweep(expected: readonly string[] = []): void {
+    this.#expected.delete(expected);
     const known = this.#made.size;
+    const kept = new Set([...this.#expected].flat());
     const innermostFirst = [...this.#made].sort((a, b) => b.length - a.length);
-    for (const directory of innermostFirst) {
+    for (const directory of innermostFirst.filter((each) => !kept.has(each))) {
       try {
         rmdirSync(directory);
         this.#made.delete(directory);

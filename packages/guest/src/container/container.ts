@@ -3,6 +3,7 @@ import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import { GuestError } from '../guest-error.js';
 import type { ContainerProcess } from './container-process.js';
 import { checkExecId } from './identifiers.js';
+import type { PinnedNamespaces } from './pinned-namespaces.js';
 import type { UndoStack } from './undo-stack.js';
 
 /** How far a container has come. That its first process has ended is the process's own matter. */
@@ -14,6 +15,8 @@ interface Parts {
   readonly order: number;
   /** Mount points of the storages that it uses. */
   readonly storages: readonly string[];
+  /** Clean paths of all that its root and its mounts were made of. */
+  readonly sources: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   /** The types of namespace that it does not share with the guest. */
@@ -28,6 +31,7 @@ interface Parts {
   readonly terminationLog: string | undefined;
   /** What runs in it gains no privileges by what it executes. */
   readonly noNewPrivileges: boolean;
+  readonly pinned: PinnedNamespaces;
 }
 
 /** A container that the runtime has made: its processes, where it is accounted for, and how it is taken down. */
@@ -35,6 +39,7 @@ export class Container {
   readonly id: string;
   readonly order: number;
   readonly storages: readonly string[];
+  readonly sources: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   readonly namespaces: ReadonlySet<string>;
@@ -44,6 +49,8 @@ export class Container {
   cpus: string;
   readonly terminationLog: string | undefined;
   readonly noNewPrivileges: boolean;
+  /** The namespaces that an exec has to join. */
+  readonly pinned: PinnedNamespaces;
   state: ContainerState = 'created';
   removing = false;
   /** Call it when anything changes that its record holds. */
@@ -51,11 +58,12 @@ export class Container {
   readonly #execs: Map<string, ContainerProcess> = new Map();
 
   constructor(parts: Parts) {
-    const { id, order, storages, first, cgroup, namespaces, made } = parts;
-    const { annotations, cpus, terminationLog, noNewPrivileges } = parts;
+    const { id, order, storages, sources, first, cgroup, namespaces, made } = parts;
+    const { annotations, cpus, terminationLog, noNewPrivileges, pinned } = parts;
     this.id = id;
     this.order = order;
     this.storages = storages;
+    this.sources = sources;
     this.first = first;
     this.cgroup = cgroup;
     this.namespaces = namespaces;
@@ -64,6 +72,7 @@ export class Container {
     this.cpus = cpus;
     this.terminationLog = terminationLog;
     this.noNewPrivileges = noNewPrivileges;
+    this.pinned = pinned;
     first.changed = () => this.changed();
   }
 

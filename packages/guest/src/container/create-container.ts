@@ -1,12 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
 import type { CreateContainer } from '../actions.js';
 import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
-import { denyBlockDevices } from '../cgroup/deny-block-devices.js';
 import { killAll } from '../cgroup/kill-all.js';
+import { narrowDevices } from '../cgroup/narrow-devices.js';
 import { attachDevices } from '../device/attach-devices.js';
-import { GuestError } from '../guest-error.js';
+import { guestDevices } from '../device/guest-devices.js';
 import { mergeHooks } from '../hooks/guest-hooks.js';
 import type { OciHooks, OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
@@ -15,13 +14,17 @@ import { encodeSpec } from '../spec/encode-spec.js';
 import { bindLocalVolumes } from '../spec/local-volumes.js';
 import { isBind } from '../spec/mounts.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
-import { writeSysctls } from '../spec/sysctls.js';
-import { removeTree } from '../storage/remove-tree.js';
+import { SysctlChanges } from '../spec/sysctl-changes.js';
+import { ContainerSources } from '../source/container-sources.js';
+import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
+import { bundleOf, makeBundle } from './bundle.js';
+import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
 import type { GuestContext } from './guest-context.js';
 import { keepRecord } from './keep-record.js';
 import { launchProcess } from './launch-process.js';
-import { checkMountSources, placeRootfs, resolvConfFor } from './rootfs.js';
+import { placeRootfs, resolvConfFor } from './rootfs.js';
+import { PinnedNamespaces } from './pinned-namespaces.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
 import { UndoStack } from './undo-stack.js';
 
@@ -34,6 +37,12 @@ export interface FromSandbox {
   readonly hooks: OciHooks | undefined;
   /** Its other containers. */
   readonly find: FindContainer;
+  /** Its other containers, those that are being made included, with what they have opened by now. */
+  readonly others: () => readonly PlaceOwner[];
+  /** Gets the clean path of each source that is opened. */
+  readonly opened: string[];
+  /** Of the call: aborted when nobody waits for its answer. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -62,19 +71,35 @@ async function build(
   context: GuestContext,
   made: UndoStack,
 ): Promise<Container> {
-  const { paths, runtime, oom, ancestors, log } = context;
+  const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls } = context;
   const attached = attachDevices(devices ?? [], context.devices);
-  const bundle = join(paths.kata, id);
+  const bundle = bundleOf(id, paths);
   const order = context.records.nextOrder();
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);
   made.push('record', () => context.records.removeContainer(id));
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
-  makeBundle(bundle, made);
-  for (const storage of storages)
-    await context.storages.add(storage, { kind: 'container', id, bundle }, made);
-  const rootfs = placeRootfs(bundle, requested.root, context, made);
+  makeBundle(bundle, made, context);
+  const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
+  for (const storage of storages) await context.storages.add(storage, owner, made);
+  const { opened } = sandbox;
+  const directory = join(bundle, 'mounts');
+  const sources = new ContainerSources({
+    container: id,
+    directory,
+    paths,
+    access,
+    syscalls,
+    podSources,
+    made,
+    opened,
+  });
+
+  const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
+  const bound = bindLocalVolumes(requested, storages);
+  const mounts = bound.mounts?.map((mount) => sources.stage(mount));
+  refuseOthersPlaces({ id, sources: opened }, sandbox.others(), context.storages.podPlaces());
   const { spec, networkSysctls, cgroup } = buildSpec(
-    withHooks(checkMountSources(bindLocalVolumes(requested, storages), paths), sandbox),
+    withHooks({ ...bound, ...(mounts === undefined ? {} : { mounts }) }, sandbox),
     {
       containerId: id,
       rootfs,
@@ -82,32 +107,43 @@ async function build(
       capabilities: await context.capabilities(),
       hooks: context.hooks,
       hostname: sandbox.hostname,
-      resolvConf: resolvConfFor(rootfs, sandbox.resolvConf),
+      resolvConf: resolvConfFor(rootfs, sandbox.resolvConf, syscalls),
       attached,
+      access: context.access,
+      guest: guestDevices(paths),
     },
   );
-  for (const missing of writeSysctls(networkSysctls, paths.proc)) {
+  const sysctls = new SysctlChanges(paths.proc);
+  made.push('sysctls', () => sysctls.takeBack());
+  for (const missing of sysctls.write(networkSysctls)) {
     log('warn', `sysctl ${missing} is left out: this kernel does not have it`, { container: id });
   }
   writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
 
-  ancestors.expect(cgroup);
-  made.push('cgroups above the container', () => ancestors.sweep());
+  made.push('name of the cgroup', context.cgroups.take(cgroup));
+  const expected = ancestors.expect(cgroup);
+  made.push('cgroups above the container', () => ancestors.sweep(expected));
   made.push('what the runtime made', () => remove(runtime, id));
   const first = await launchProcess(
     { containerId: id, execId: id },
     spec.process.terminal ?? false,
-    (stdio) => create(runtime, id, bundle, stdio),
+    (stdio) =>
+      commands.run({ container: id, command: 'create', call: sandbox.signal }, (signal) =>
+        create(runtime, id, bundle, stdio, signal),
+      ),
     context,
   );
   made.push('streams of the first process', () => first.streams.end());
+  const pinned = PinnedNamespaces.open(first.pid, paths.proc);
+  made.push('pinned namespaces', () => pinned.close());
   const cgroups = cgroupPathsOf(first.pid, paths.proc, paths.cgroup);
   made.push('processes', async () => {
     if (first.ended) return;
     await killAll(cgroups, context.syscalls);
     await first.exit;
   });
-  denyBlockDevices(cgroups);
+  narrowDevices(cgroups, spec.linux?.resources?.devices ?? []);
+  checkBoundingSet(first.pid, spec.process.capabilities ?? {}, paths.proc, id);
   shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
   made.push('watch for want of memory', () => oom.remove(id));
@@ -116,6 +152,7 @@ async function build(
     id,
     order,
     storages: mountPoints,
+    sources: opened,
     first,
     cgroup: cgroups,
     namespaces: new Set(own.map(({ type }) => type)),
@@ -124,9 +161,12 @@ async function build(
     cpus: requested.linux?.resources?.cpu?.cpus ?? '',
     terminationLog: terminationLogOf(requested),
     noNewPrivileges: spec.process.noNewPrivileges ?? false,
+    pinned,
   });
+  ancestors.arrived(expected);
   keepRecord(container, context);
   context.storages.keep(storages, bundle);
+  sysctls.keep();
   return container;
 }
 
@@ -140,16 +180,4 @@ function terminationLogOf({ annotations, mounts }: OciSpec): string | undefined 
   return path === undefined
     ? undefined
     : mounts?.find((mount) => isBind(mount) && mount.destination === path)?.source;
-}
-
-function makeBundle(bundle: string, made: UndoStack): void {
-  try {
-    mkdirSync(bundle, { mode: 0o700 });
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
-    throw new GuestError('exists', `${bundle} is already there, left by a container of that id`, {
-      cause: error,
-    });
-  }
-  made.push(`bundle ${bundle}`, () => removeTree(bundle));
 }

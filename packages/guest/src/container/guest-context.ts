@@ -1,13 +1,17 @@
 import type { Reaper, Syscalls } from '@kata-agent/linux';
 import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
+import type { CgroupNames } from '../cgroup/cgroup-names.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
 import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
+import type { GuestAccess } from '../guest-access.js';
 import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy, SandboxClaim } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { Capabilities } from '../spec/build-spec.js';
 import type { MemoryWatch } from '../resource/memory-watch.js';
 import type { SwapDevices } from '../resource/swap.js';
+import type { PodSources } from '../source/pod-sources.js';
 import type { GuestRecords } from '../state/guest-records.js';
 import type { Tools } from '../tool/tools.js';
 import type { StorageTable } from '../storage/storage-table.js';
@@ -20,14 +24,17 @@ export interface GuestContext {
   readonly claim: SandboxClaim;
   readonly limits: GuestLimits;
   readonly hooks: 'refuse' | 'allow';
+  readonly access: GuestAccess;
   readonly output: OutputPolicy;
   readonly pipeSize: number;
   readonly log: GuestLog;
   readonly reaper: Reaper;
   readonly runtime: Runtime;
+  readonly commands: RuntimeCommands;
   /** Asks the runtime the first time. */
   readonly capabilities: () => Promise<Capabilities>;
   readonly ancestors: CgroupAncestors;
+  readonly cgroups: CgroupNames;
   readonly oom: OomWatch;
   readonly devices: DeviceWatch;
   readonly waits: DeviceWaits;
@@ -35,5 +42,6 @@ export interface GuestContext {
   readonly memory: MemoryWatch;
   readonly swap: SwapDevices;
   readonly storages: StorageTable;
+  readonly podSources: PodSources;
   readonly records: GuestRecords;
 }

@@ -5,7 +5,7 @@ const identifier = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 const hostname = /^[A-Za-z0-9_.-]{0,255}$/;
 
 /** Names of Kata's own directories beside the bundles; a container of that name would share them. */
-const reserved: ReadonlySet<string> = new Set(['sandbox', 'shared', 'image']);
+const reserved: ReadonlySet<string> = new Set(['sandbox', 'shared', 'image', 'virtual-volumes']);
 
 export function checkContainerId(id: string): void {
   if (!identifier.test(id)) throw unusable('container id', id);

@@ -64,7 +64,7 @@ async function exitOf(
   }
 }
 
-function killIfThere(pid: number, { syscalls }: GuestContext): void {
+export function killIfThere(pid: number, { syscalls }: GuestContext): void {
   try {
     syscalls.kill(pid, SIGKILL);
   } catch (error) {

@@ -9,17 +9,20 @@ import type { GuestContext } from './guest-context.js';
  *
  * @param timeoutSeconds how long its processes may take to die; 0: without limit. When it is over nothing has been
  *   taken down yet, and removal can be asked for again.
+ * @param ended called when its processes have ended, before anything is taken back.
  */
 export async function removeContainer(
   container: Container,
   timeoutSeconds: number,
   context: GuestContext,
+  ended: () => void,
 ): Promise<void> {
   const running = container.processes.filter((process) => !process.ended);
   if (running.length > 0) {
     await killAll(container.cgroup, context.syscalls);
     await within(timeoutSeconds, container.id, Promise.all(running.map((process) => process.exit)));
   }
+  ended();
   container.beginRemoval();
   for (const process of container.processes) process.streams.end();
   const failures = await container.made.unwind();

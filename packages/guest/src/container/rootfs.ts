@@ -1,82 +1,106 @@
-import { existsSync, lstatSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
-import { mount, type Syscalls } from '@kata-agent/linux';
+import { mkdirSync, rmdirSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Directory, hasCode, mount, MountAttribute, type Syscalls, UnsafePathError } from '@kata-agent/linux';
+import type { Storage } from '../actions.js';
 import { GuestError } from '../guest-error.js';
-import type { OciMount, OciRoot, OciSpec } from '../oci-spec.js';
-import { isBind } from '../spec/mounts.js';
-import { realSource } from '../storage/real-source.js';
+import type { OciRoot } from '../oci-spec.js';
+import type { ContainerSources } from '../source/container-sources.js';
+import type { OpenSource } from '../source/open-source.js';
+import { stageAt } from '../source/staged-mounts.js';
 import { unmount } from '../storage/unmount.js';
 import type { GuestContext } from './guest-context.js';
 import type { UndoStack } from './undo-stack.js';
+import { makeWritableLayer } from './writable-layer.js';
+
+interface RootRequest {
+  readonly id: string;
+  /** The agent's directory for this container. */
+  readonly bundle: string;
+  readonly root: OciRoot | undefined;
+  readonly storages: readonly Storage[];
+}
 
 /**
- * The container's root is always `<bundle>/rootfs` (S10). Either a storage of the request is mounted there already, or
- * the directory that the request names is put there: one below Kata's directory, as a shared file system's, or any other,
- * as agent-ctl has it, which the container may write to without changing it. Never one that holds the agent's own
- * state.
+ * The container's root is always `<bundle>/rootfs`, in a directory of the agent's own (S10, S29): a copy of what a storage of
+ * the request has mounted at the container's rootfs below Kata's directory, or of the directory that the request names. A
+ * container may write to a root in Kata's directories; one elsewhere in the guest stays as it is, and what the container
+ * writes goes to a layer of its own.
  */
-export function placeRootfs(
-  bundle: string,
-  root: OciRoot | undefined,
-  { paths, syscalls }: GuestContext,
+export async function placeRootfs(
+  { id, bundle, root, storages }: RootRequest,
+  sources: ContainerSources,
+  context: GuestContext,
   made: UndoStack,
-): string {
+): Promise<string> {
+  const { paths, syscalls } = context;
   const rootfs = join(bundle, 'rootfs');
-  if (existsSync(rootfs)) return rootfs;
-  if (root === undefined || !isAbsolute(root.path)) {
-    throw new GuestError(
-      'invalid',
-      `root.path ${JSON.stringify(root?.path ?? '')} must be absolute, or a storage be mounted at ${rootfs}`,
-    );
+  const own = join(paths.kata, id, 'rootfs');
+  const hasOwn = storages.some(({ mountPoint }) => mountPoint === own);
+  if (!hasOwn && root === undefined)
+    throw new GuestError('invalid', `the spec has no root, and no storage is mounted at ${own}`);
+  const source = sources.open(hasOwn ? own : (root?.path ?? ''), 'root.path');
+  try {
+    if (!source.isDirectory)
+      throw new GuestError('invalid', `root.path ${JSON.stringify(source.path)} is not a directory`);
+    await refuseFlawedRuntime(source, context);
+    const keepsWrites = source.kind === 'kata' || (source.kind === 'listed' && source.writable);
+    if (keepsWrites || root?.readonly === true)
+      stageAt(rootfs, source, { recursive: true, attributes: MountAttribute.NoDev }, syscalls, made);
+    else mountCopyOnWrite(source, bundle, syscalls, made);
+  } finally {
+    source.descriptor.close();
   }
-  const source = realSource(root.path, 'root.path', paths);
-  mkdirSync(rootfs);
-  made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
-  const writable = root.readonly !== true && !source.startsWith(`${paths.kata}/`);
-  if (writable) mountCopyOnWrite(source, { bundle, rootfs, syscalls }, made);
-  else mount(syscalls, { source, target: rootfs, type: 'bind', options: [] });
-  made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));
   return rootfs;
 }
 
-/**
- * A writable root that is no shared folder: what the container writes stays in its bundle, so that a request can name
- * any directory of the guest without getting it changed.
- */
-function mountCopyOnWrite(
-  lower: string,
-  { bundle, rootfs, syscalls }: { bundle: string; rootfs: string; syscalls: Syscalls },
-  made: UndoStack,
-): void {
-  if (/[:,\\]/.test(lower)) {
+/** File systems whose files the host may change at any time: virtiofs (FUSE) and 9p. */
+const shares: ReadonlySet<number> = new Set([0x65735546, 0x01021997]);
+
+/** A runtime that follows names in the root, in a root whose names the host can change while it does. */
+async function refuseFlawedRuntime(
+  source: OpenSource,
+  { access, capabilities, log }: GuestContext,
+): Promise<void> {
+  const { flaws } = await capabilities();
+  if (flaws.length === 0) return;
+  const { type } = statfsSync(`/proc/self/fd/${source.descriptor.fd}`);
+  if (!shares.has(type)) return;
+  const what = `the root ${source.path} lies on a share of the host, and the OCI runtime is older than the fixes for ${flaws.join(', ')}`;
+  if (access.privileged === 'allow') log('warn', what);
+  else
     throw new GuestError(
-      'invalid',
-      `root.path ${JSON.stringify(lower)} holds ":", "," or a backslash, which overlayfs cannot take: ` +
-        'set root.readonly, or give a storage for the root',
+      'precondition',
+      `${what}: install runc 1.2.8, 1.3.3 or later, or give the root as a disk`,
     );
-  }
-  const [upper, work] = [join(bundle, 'upper'), join(bundle, 'work')];
-  for (const folder of [upper, work]) {
-    mkdirSync(folder);
-    made.push(`directory ${folder}`, () => rmSync(folder, { recursive: true }));
-  }
-  const options = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`];
-  mount(syscalls, { source: 'overlay', target: rootfs, type: 'overlay', options });
 }
 
-/** A spec whose bind mounts name real places, none of which holds the agent's own state or lies in it. */
-export function checkMountSources(spec: OciSpec, paths: GuestContext['paths']): OciSpec {
-  const checked = (mount: OciMount): OciMount => {
-    if (!isBind(mount)) return mount;
-    const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
-    return { ...mount, source: realSource(mount.source ?? '', named, paths) };
-  };
-  return { ...spec, mounts: spec.mounts?.map(checked) };
+/** The root stays as it is: what the container writes goes to a layer of its own. */
+function mountCopyOnWrite(source: OpenSource, bundle: string, syscalls: Syscalls, made: UndoStack): void {
+  const rootfs = join(bundle, 'rootfs');
+  mkdirSync(rootfs, { mode: 0o700 });
+  made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
+  const { upper, work } = makeWritableLayer(bundle, syscalls, made);
+  // The descriptor's own name has none of the characters that overlayfs takes for separators.
+  const lower = `/proc/self/fd/${source.descriptor.fd}`;
+  const layers = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, 'metacopy=off'];
+  mount(syscalls, { source: 'overlay', target: rootfs, type: 'overlay', options: ['nodev', ...layers] });
+  made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));
 }
 
 /** The sandbox's resolv.conf is bound over the image's, if the image has one as an ordinary file. */
-export function resolvConfFor(rootfs: string, resolvConf: string | undefined): string | undefined {
+export function resolvConfFor(
+  rootfs: string,
+  resolvConf: string | undefined,
+  syscalls: Syscalls,
+): string | undefined {
   if (resolvConf === undefined) return undefined;
-  const file = lstatSync(join(rootfs, 'etc/resolv.conf'), { throwIfNoEntry: false });
-  return file?.isFile() === true ? resolvConf : undefined;
+  const root = Directory.open(syscalls, rootfs);
+  try {
+    return root.stat('etc/resolv.conf')?.isFile() === true ? resolvConf : undefined;
+  } catch (error) {
+    if (error instanceof UnsafePathError || hasCode(error, 'ENOTDIR')) return undefined;
+    throw error;
+  } finally {
+    root.close();
+  }
 }

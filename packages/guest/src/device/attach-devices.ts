@@ -1,10 +1,9 @@
-import { closeSync, lstatSync, openSync } from 'node:fs';
-import { hasCode, Open } from '@kata-agent/linux';
 import type { AttachedDevice } from '../actions.js';
 import { GuestError } from '../guest-error.js';
-import { type DeviceNumber, deviceNumber } from './device-number.js';
+import type { DeviceNumber } from './device-number.js';
 import type { DeviceWatch } from './device-watch.js';
 import type { Wanted } from './find-device.js';
+import { freeDisk } from './free-disk.js';
 import { type BlockDriver, blockDriverOf, wantedBlock } from './wanted-block.js';
 
 /** A disk that the host attached for a container, as the guest's kernel knows it. */
@@ -58,26 +57,4 @@ function addressOf(driver: BlockDriver, { id, vmPath }: Pick<AttachedDevice, 'id
   const byAddress = driver === 'blk' || driver === 'scsi';
   const [first, second] = byAddress ? [id, vmPath] : [vmPath, id];
   return first === '' ? second : first;
-}
-
-/**
- * The number of a disk that nothing in the guest has claimed. The kernel claims what is mounted, swapped to or part of
- * another device, and the whole disk of a partition that is; to such a one O_EXCL gets EBUSY (block/bdev.c).
- */
-function freeDisk(disk: string): DeviceNumber {
-  const stat = lstatSync(disk, { bigint: true });
-  if (!stat.isBlockDevice()) throw new GuestError('invalid', `${disk} is not a block device`);
-  try {
-    closeSync(openSync(disk, Open.ReadOnly | Open.Exclusive | Open.NonBlock | Open.NoFollow));
-  } catch (error) {
-    if (!hasCode(error, 'EBUSY')) throw error;
-    throw new GuestError(
-      'refused',
-      `the disk ${disk} is in use in the guest, and does not go into a container`,
-      {
-        cause: error,
-      },
-    );
-  }
-  return deviceNumber(stat.rdev);
 }

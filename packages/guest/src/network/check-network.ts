@@ -1,16 +1,30 @@
 import { isIP } from 'node:net';
 import { GuestError } from '../guest-error.js';
+import {
+  holdsLoopback,
+  isLoopbackAddress,
+  isLoopbackNetwork,
+  refusedLoopback,
+  refuseLoopbackName,
+} from './loopback.js';
 import type { Family, Interface, Neighbour, Route } from './network-values.js';
 
 /** What the kernel takes as a name (dev_valid_name), without what would be strange in a path or an argument. */
 const namePattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
 /** Ethernet, or InfiniBand's twenty bytes. */
 const hwAddrPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}((:[0-9a-f]{2}){14})?$/i;
+/** Linux, include/uapi/linux/ip.h: with less the kernel takes IPv4, and all its addresses, from an interface. */
+const minMtu = 68;
 const maxMtu = 65_536;
+/** The kernel keeps files of these names for all interfaces (net/core/dev.c, sysctl_dev_name_is_allowed). */
+const sysctlNames: ReadonlySet<string> = new Set(['all', 'default']);
 
 export function checkInterface(wanted: Interface): void {
   checkName('interface name', wanted.name);
+  if (sysctlNames.has(wanted.name))
+    throw new GuestError('invalid', `interface name ${wanted.name} is a name of the kernel's own`);
   if (wanted.hwAddr !== '') checkHwAddr(wanted.hwAddr);
+  if (/^[0:]+$/.test(wanted.hwAddr)) throw refusedLoopback(`hardware address ${wanted.hwAddr}`);
   if (wanted.hwAddr === '' && wanted.devicePath === '') {
     throw new GuestError(
       'invalid',
@@ -23,6 +37,7 @@ export function checkInterface(wanted: Interface): void {
     if (!Number.isInteger(prefix) || prefix < 0 || prefix > bits) {
       throw new GuestError('invalid', `mask ${prefix} of ${address} must be a prefix of 0 to ${bits} bits`);
     }
+    if (holdsLoopback(address, prefix)) throw refusedLoopback(`address ${address}/${prefix}`);
   }
 }
 
@@ -30,7 +45,10 @@ export function checkRoute(route: Route): void {
   checkName('device', route.device);
   checkMtu(route.mtu);
   if (route.dest !== '') checkNetwork('dest', route.dest, route.family);
-  if (route.gateway !== '') checkFamily('gateway', route.gateway, route.family);
+  if (route.gateway !== '') {
+    checkFamily('gateway', route.gateway, route.family);
+    if (isLoopbackAddress(route.gateway)) throw refusedLoopback(`gateway ${route.gateway}`);
+  }
   if (route.source !== '') checkNetwork('source', route.source, route.family);
   if (!Number.isInteger(route.scope) || route.scope < 0 || route.scope > 255) {
     throw new GuestError('invalid', `scope ${route.scope} of a route must be from 0 to 255`);
@@ -39,6 +57,7 @@ export function checkRoute(route: Route): void {
 
 export function checkNeighbour(neighbour: Neighbour): void {
   familyOf('toIPAddress', neighbour.address);
+  if (isLoopbackAddress(neighbour.address)) throw refusedLoopback(`neighbour ${neighbour.address}`);
   checkName('device', neighbour.device);
   if (neighbour.hwAddr !== '') checkHwAddr(neighbour.hwAddr);
 }
@@ -63,11 +82,15 @@ function checkNetwork(what: string, text: string, family: Family): void {
   const wrong = prefix !== undefined && !(/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
   if (wrong || rest.length > 0)
     throw new GuestError('invalid', `${what} ${quote(text)} must end in a prefix of 0 to ${bits} bits`);
+  if (isLoopbackNetwork(address, prefix === undefined ? bits : Number(prefix)))
+    throw refusedLoopback(`${what} ${text}`);
 }
 
 function checkName(what: string, name: string): void {
-  if (!namePattern.test(name))
+  if (!namePattern.test(name)) {
     throw new GuestError('invalid', `${what} ${quote(name)} must have 1 to 15 of A-Z a-z 0-9 _ . -`);
+  }
+  refuseLoopbackName(what, name);
 }
 
 function checkHwAddr(address: string): void {
@@ -76,8 +99,8 @@ function checkHwAddr(address: string): void {
 }
 
 function checkMtu(mtu: number): void {
-  if (!Number.isInteger(mtu) || mtu < 0 || mtu > maxMtu)
-    throw new GuestError('invalid', `mtu ${mtu} must be from 0 (unchanged) to ${maxMtu}`);
+  if (!Number.isInteger(mtu) || (mtu !== 0 && mtu < minMtu) || mtu > maxMtu)
+    throw new GuestError('invalid', `mtu ${mtu} must be 0 (unchanged), or from ${minMtu} to ${maxMtu}`);
 }
 
 function quote(text: string): string {

@@ -1,6 +1,7 @@
 import { GuestError } from '../guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { ip } from './ip.js';
+import { refuseLoopbackLink } from './loopback.js';
 import type { InterfaceAddress } from './network-values.js';
 
 /** A link of the guest as the kernel has it. */
@@ -9,6 +10,8 @@ export interface Link {
   readonly hwAddr: string;
   readonly mtu: number;
   readonly up: boolean;
+  /** The kernel's flag LOOPBACK. */
+  readonly loopback: boolean;
   readonly addresses: readonly InterfaceAddress[];
 }
 
@@ -35,6 +38,7 @@ export async function links(tools: Tools): Promise<readonly Link[]> {
             hwAddr: address.toLowerCase(),
             mtu,
             up: flags.includes('UP'),
+            loopback: flags.includes('LOOPBACK'),
             addresses: addresses.flatMap(({ local, prefixlen }) =>
               local === undefined || prefixlen === undefined ? [] : [{ address: local, prefix: prefixlen }],
             ),
@@ -43,12 +47,12 @@ export async function links(tools: Tools): Promise<readonly Link[]> {
   );
 }
 
-export async function linkByHwAddr(tools: Tools, hwAddr: string): Promise<Link | undefined> {
-  return (await links(tools)).find((link) => link.hwAddr === hwAddr.toLowerCase());
-}
-
-export async function linkByName(tools: Tools, name: string): Promise<Link | undefined> {
-  return (await links(tools)).find((link) => link.name === name);
+/** The link of this name, for a change: throws `not-found`, and `refused` when it is the loopback interface. */
+export async function changeableLink(tools: Tools, name: string): Promise<Link> {
+  const link = (await links(tools)).find((each) => each.name === name);
+  if (link === undefined) throw linkNotFound(`Name: ${name}`);
+  refuseLoopbackLink(link);
+  return link;
 }
 
 /** Kata's Go runtime tries UpdateInterface again when an error has the words `Link not found` (kata-facts). */

@@ -2,7 +2,7 @@ import { GuestError } from '../guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { checkNeighbour } from './check-network.js';
 import { ip } from './ip.js';
-import { linkByName, linkNotFound } from './links.js';
+import { changeableLink } from './links.js';
 import type { Neighbour } from './network-values.js';
 
 const NUD_PERMANENT = 0x80;
@@ -19,7 +19,7 @@ const flagWords: ReadonlyMap<number, string> = new Map([
 export async function addNeighbours(neighbours: readonly Neighbour[], tools: Tools): Promise<void> {
   const commands = neighbours.map((neighbour) => neighbourArguments(neighbour));
   for (const device of new Set(neighbours.map(({ device }) => device))) {
-    if ((await linkByName(tools, device)) === undefined) throw linkNotFound(`Name: ${device}`);
+    await changeableLink(tools, device);
   }
   for (const command of commands) await ip(tools, command);
 }

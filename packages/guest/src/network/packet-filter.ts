@@ -1,5 +1,8 @@
+import type { GuestAccess } from '../guest-access.js';
 import { GuestError } from '../guest-error.js';
 import type { Tools } from '../tool/tools.js';
+import { keepLoopback } from './filter-loopback.js';
+import { parseFilterText, writeFilterText } from './filter-text.js';
 import type { Family } from './network-values.js';
 
 const prefixes: Readonly<Record<Family, string>> = { v4: 'iptables', v6: 'ip6tables' };
@@ -13,6 +16,20 @@ async function save(family: Family, tools: Tools, args: readonly string[]): Prom
   const { status, stdout, stderr } = await tools.run(tool(family, 'save'), args);
   if (status === 0) return stdout;
   throw new GuestError('internal', `${prefixes[family]}-save: ${stderr}`);
+}
+
+/**
+ * The text that iptables-restore is given for a request's. Under `allow` only what would run a program is refused.
+ *
+ * @throws GuestError as `parseFilterText` and `keepLoopback`.
+ */
+export function checkedFilter(
+  family: Family,
+  rules: Uint8Array,
+  { privileged }: Pick<GuestAccess, 'privileged'>,
+): Uint8Array {
+  const tables = parseFilterText(rules);
+  return writeFilterText(privileged === 'allow' ? tables : keepLoopback(tables, family));
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Tools } from '../tool/tools.js';
 import { checkRoute } from './check-network.js';
 import { ip } from './ip.js';
-import { linkByName, linkNotFound } from './links.js';
+import { changeableLink } from './links.js';
 import type { Family, Route } from './network-values.js';
 
 const RTNH_F_ONLINK = 4;
@@ -26,7 +26,7 @@ interface ShownRoute {
 export async function updateRoutes(routes: readonly Route[], tools: Tools): Promise<void> {
   for (const route of routes) checkRoute(route);
   for (const device of new Set(routes.map(({ device }) => device))) {
-    if ((await linkByName(tools, device)) === undefined) throw linkNotFound(`Name: ${device}`);
+    await changeableLink(tools, device);
   }
   const direct = routes.filter(({ gateway }) => gateway === '');
   const overGateway = routes.filter(({ gateway }) => gateway !== '');

@@ -3,7 +3,8 @@ import { readIfThere } from '../read-if-there.js';
 import type { Tools } from '../tool/tools.js';
 import { checkInterface } from './check-network.js';
 import { ip } from './ip.js';
-import { type Link, linkByHwAddr, linkByName, linkNotFound } from './links.js';
+import { type Link, linkNotFound, links } from './links.js';
+import { refuseLoopbackLink } from './loopback.js';
 import type { Interface } from './network-values.js';
 
 const IFF_NOARP = 0x80;
@@ -23,9 +24,12 @@ export interface InterfaceContext {
 export async function updateInterface(wanted: Interface, context: InterfaceContext): Promise<void> {
   checkInterface(wanted);
   const { tools } = context;
-  const link = await findLink(wanted, context);
+  const present = await links(tools);
+  const named = linkNamed(present, wanted.name);
+  if (named !== undefined) refuseLoopbackLink(named);
+  const link = await findLink(wanted, present, context);
   if (link.up) await ip(tools, ['link', 'set', 'dev', link.name, 'down']);
-  await takeName(link, wanted.name, tools);
+  await takeName(link, wanted.name, named, tools);
   const arp = (wanted.rawFlags & IFF_NOARP) === 0 ? 'on' : 'off';
   const mtu = wanted.mtu === 0 ? [] : ['mtu', String(wanted.mtu)];
   await ip(tools, ['link', 'set', 'dev', wanted.name, ...mtu, 'arp', arp, 'up']);
@@ -41,38 +45,45 @@ export async function updateInterface(wanted: Interface, context: InterfaceConte
   }
 }
 
-async function findLink(wanted: Interface, { tools, linkOfDevice }: InterfaceContext): Promise<Link> {
+async function findLink(
+  wanted: Interface,
+  present: readonly Link[],
+  { tools, linkOfDevice }: InterfaceContext,
+): Promise<Link> {
   if (wanted.devicePath !== '') {
     const name = linkOfDevice(wanted.devicePath);
-    if (wanted.hwAddr === '') return named(name, tools);
-    return withHwAddr(name, wanted.hwAddr, tools);
+    const link = linkNamed(present, name);
+    if (link === undefined) throw linkNotFound(`Name: ${name}`);
+    return wanted.hwAddr === '' ? changeable(link) : withHwAddr(changeable(link), wanted.hwAddr, tools);
   }
-  const link = await linkByHwAddr(tools, wanted.hwAddr);
-  if (link !== undefined) return link;
+  const link = present.find(({ hwAddr }) => hwAddr === wanted.hwAddr.toLowerCase());
+  if (link !== undefined) return changeable(link);
   // A machine that came from a template has the card of the machine that it was copied from, under the same name.
-  if ((await linkByName(tools, wanted.name)) === undefined) throw linkNotFound(`Address: ${wanted.hwAddr}`);
-  return withHwAddr(wanted.name, wanted.hwAddr, tools);
+  const copied = linkNamed(present, wanted.name);
+  if (copied === undefined) throw linkNotFound(`Address: ${wanted.hwAddr}`);
+  return withHwAddr(changeable(copied), wanted.hwAddr, tools);
 }
 
-async function named(name: string, tools: Tools): Promise<Link> {
-  const link = await linkByName(tools, name);
-  if (link === undefined) throw linkNotFound(`Name: ${name}`);
+function changeable(link: Link): Link {
+  refuseLoopbackLink(link);
   return link;
 }
 
+function linkNamed(present: readonly Link[], name: string): Link | undefined {
+  return present.find((link) => link.name === name);
+}
+
 /** Gives a link its hardware address; most drivers take one only while the link is down. */
-async function withHwAddr(name: string, hwAddr: string, tools: Tools): Promise<Link> {
-  const link = await named(name, tools);
+async function withHwAddr(link: Link, hwAddr: string, tools: Tools): Promise<Link> {
   if (link.hwAddr === hwAddr.toLowerCase()) return link;
-  await ip(tools, ['link', 'set', 'dev', name, 'down']);
-  await ip(tools, ['link', 'set', 'dev', name, 'address', hwAddr]);
+  await ip(tools, ['link', 'set', 'dev', link.name, 'down']);
+  await ip(tools, ['link', 'set', 'dev', link.name, 'address', hwAddr]);
   return { ...link, up: false, hwAddr: hwAddr.toLowerCase() };
 }
 
 /** Renames a link that is down. Another one of that name takes the old name of this one. */
-async function takeName(link: Link, name: string, tools: Tools): Promise<void> {
+async function takeName(link: Link, name: string, other: Link | undefined, tools: Tools): Promise<void> {
   if (link.name === name) return;
-  const other = await linkByName(tools, name);
   if (other === undefined) {
     await ip(tools, ['link', 'set', 'dev', link.name, 'name', name]);
     return;

@@ -5,37 +5,51 @@ import { containerNamed, sourceMounts } from '../container/share-mounts.js';
 import { attachments } from '../device/attach-devices.js';
 import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
+import { checkSysctls } from '../spec/sysctls.js';
+import type { PlaceOwner } from '../source/other-containers.js';
 import { passStdio } from '../passfd/pass-stdio.js';
 
 export function createContainer(guest: Guest, action: CreateContainer): Promise<void> {
   const { id, stdio, spec } = action;
-  const { containers, sandbox, context } = guest;
+  const { containers, sandbox, context, making, signal } = guest;
   const find = (name: string) => containerNamed(containers.values(), name);
   return guest.changeWith({
-    container: id,
-    admit: () => admit(guest, id),
+    scope: { container: id },
+    admit: () => {
+      admit(guest, id);
+      checkSysctls(spec.linux?.sysctl, context.access);
+    },
     needs: () => [
       ...attachments(action.devices ?? []).map(({ disk }) => disk),
       ...context.storages.needs(action.storages),
       ...sourceMounts(action.sharedMounts ?? [], find, context.paths),
     ],
-    task: async () => {
-      const container = await make(action, { ...sandbox.share(action.sandboxPidns), find }, context);
-      containers.set(id, container);
-      sandbox.joined(container);
-      const { streams } = container.first;
-      if (stdio !== undefined) streams.passing = passStdio(streams, stdio, spec.process?.terminal ?? false);
-    },
+    task: () =>
+      making.during(action, async (opened) => {
+        const others = (): readonly PlaceOwner[] => otherOwners(guest, id);
+        const container = await sandbox.join(action.sandboxPidns, async (from) => {
+          const made = await make(action, { ...from, find, signal, others, opened }, context);
+          containers.set(id, made);
+          return made;
+        });
+        const { streams } = container.first;
+        if (stdio !== undefined) streams.passing = passStdio(streams, stdio, spec.process?.terminal ?? false);
+      }),
   });
 }
 
-function admit({ containers, context }: Guest, id: string): void {
+/** The oldest first: the sandbox's first container, and those that are being made last. */
+function otherOwners({ containers, making }: Guest, id: string): readonly PlaceOwner[] {
+  return [...containers.values(), ...making.owners].filter((owner) => owner.id !== id);
+}
+
+function admit({ containers, making, context }: Guest, id: string): void {
   checkContainerId(id);
   if (containers.has(id)) throw new GuestError('exists', `container ${id} exists`);
   if (context.waits.has(id))
     throw new GuestError('exists', `container ${id} is being made: it waits for what it needs`);
   const limit = context.limits.containers;
-  if (containers.size >= limit) {
+  if (containers.size + making.ids.length >= limit) {
     throw new GuestError('exhausted', `there are ${limit} containers (limits.containers)`);
   }
   context.runtime.installed();

@@ -1,15 +1,18 @@
 import type { CreateSandbox } from '../actions.js';
 import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
+import { checkKernelModules } from '../kernel-modules.js';
 
 export function createSandbox(guest: Guest, action: CreateSandbox): Promise<void> {
   const { containers, context, sandbox } = guest;
   return guest.changeWith({
+    scope: 'whole',
     admit: () => {
       if (containers.size > 0) {
         throw new GuestError('precondition', 'there are containers already; the sandbox comes before them');
       }
       sandbox.admit(action);
+      checkKernelModules(action.kernelModules ?? [], context.access);
     },
     needs: () => context.storages.needs(action.storages),
     task: () => sandbox.create(action),

@@ -23,7 +23,7 @@ export function terminationMessage(guest: Guest, containerId: string): Promise<s
         'refused',
         `the termination message of container ${containerId} is not below ${shared}`,
       );
-    const base = Directory.open(syscalls, shared);
+    const base = Directory.open(syscalls, shared, { sameMount: true });
     try {
       const file = base.file(path.slice(shared.length + 1), Open.ReadOnly);
       try {

@@ -1,5 +1,8 @@
-import { join } from 'node:path';
+import { unmountTree } from '@kata-agent/linux';
 import { killAll, processesOf } from '../cgroup/kill-all.js';
+import { bundleOf } from '../container/bundle.js';
+import { cgroupNameOf } from '../cgroup/cgroup-names.js';
+import { PinnedNamespaces } from '../container/pinned-namespaces.js';
 import { Container } from '../container/container.js';
 import type { GuestContext } from '../container/guest-context.js';
 import { keepRecord } from '../container/keep-record.js';
@@ -7,7 +10,6 @@ import { UndoStack } from '../container/undo-stack.js';
 import { remove, type RuntimeStatus } from '../runtime/commands.js';
 import { cgroupOf, type FinishedContainer } from '../state/container-record.js';
 import { removeTree } from '../storage/remove-tree.js';
-import { unmount } from '../storage/unmount.js';
 import { recoverProcess } from './recover-process.js';
 import { openPipesOf } from './recover-streams.js';
 
@@ -17,15 +19,18 @@ export function recoverContainer(
   status: RuntimeStatus,
   context: GuestContext,
 ): Container {
-  const { id, order, storages, namespaces, annotations, cpus, terminationLog, noNewPrivileges } = record;
+  const { id, order, storages, sources, namespaces, annotations, cpus, terminationLog, noNewPrivileges } =
+    record;
   const cgroup = cgroupOf(record);
   const open = openPipesOf(processesOf(cgroup), context.paths.proc);
   const first = recoverProcess(id, record.first, open, context);
   const made = new UndoStack();
+  const pinned = PinnedNamespaces.open(record.first.pid, context.paths.proc);
   const container = new Container({
     id,
     order,
     storages,
+    sources,
     first,
     cgroup,
     namespaces: new Set(namespaces),
@@ -34,6 +39,7 @@ export function recoverContainer(
     cpus,
     terminationLog,
     noNewPrivileges,
+    pinned,
   });
   container.state = stateOf(status);
   for (const exec of record.execs) container.addExec(exec.execId, recoverProcess(id, exec, open, context));
@@ -50,17 +56,20 @@ function stateOf(status: RuntimeStatus): Container['state'] {
 }
 
 /** The steps of create-container.ts, in its order, each to be taken back. */
-function pushSteps({ id, first, storages, cgroup, made }: Container, context: GuestContext): void {
+function pushSteps({ id, first, storages, cgroup, pinned, made }: Container, context: GuestContext): void {
   const { paths, runtime, ancestors, records, syscalls, oom } = context;
-  const bundle = join(paths.kata, id);
+  const bundle = bundleOf(id, paths);
   made.push('record', () => records.removeContainer(id));
-  made.push(`bundle ${bundle}`, () => removeTree(bundle));
+  made.push(`bundle ${bundle}`, () => {
+    unmountTree(syscalls, bundle);
+    return removeTree(bundle, context);
+  });
   for (const mountPoint of storages) context.storages.use(mountPoint, made);
-  const rootfs = join(bundle, 'rootfs');
-  made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));
+  made.push('name of the cgroup', context.cgroups.take(cgroupNameOf(cgroup, paths.cgroup)));
   made.push('cgroups above the container', () => ancestors.sweep());
   made.push('what the runtime made', () => remove(runtime, id));
   made.push('streams of the first process', () => first.streams.end());
+  made.push('pinned namespaces', () => pinned.close());
   made.push('processes', async () => {
     if (first.ended) return;
     await killAll(cgroup, syscalls);

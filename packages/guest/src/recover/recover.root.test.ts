@@ -78,3 +78,36 @@ test('a folder that is watched is watched on, and what changed meanwhile is seen
     await next.close();
   }
 });
+
+test('an agent knows which containers an earlier one has removed, and how they ended', { skip }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  await killedAfter(
+    directory,
+    `
+    const { createContainer } = await import(${JSON.stringify(new URL('../perform/create-container.js', import.meta.url).href)});
+    const { startContainer } = await import(${JSON.stringify(new URL('../perform/start-container.js', import.meta.url).href)});
+    await createSandbox(real.guest, { sandboxId: 'pod', hostname: '', dns: [], storages: [] });
+    const id = real.id();
+    const annotations = { 'io.kubernetes.cri.container-name': 'init' };
+    const spec = { ...real.spec(['sh', '-c', 'exit 3']), annotations };
+    await createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
+    await startContainer(real.guest, id);
+    await real.wait(id);
+    await real.remove(id);
+    `,
+  );
+  const next = await RealGuest.open({}, directory);
+  try {
+    assert.deepEqual(next.guest.sandboxFacts, {
+      id: 'pod',
+      containers: [],
+      members: [
+        { state: 'removed', annotations: { 'io.kubernetes.cri.container-name': 'init' }, exitCode: 3 },
+      ],
+    });
+    await destroySandbox(next.guest);
+    assert.deepEqual(next.guest.sandboxFacts.members, []);
+  } finally {
+    await next.close();
+  }
+});

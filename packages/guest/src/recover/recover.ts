@@ -1,11 +1,13 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimSandbox } from '../claim-sandbox.js';
+import { bundles } from '../container/bundle.js';
 import type { Container } from '../container/container.js';
 import type { GuestContext } from '../container/guest-context.js';
 import type { Guest } from '../guest.js';
 import { list } from '../runtime/commands.js';
 import type { ContainerRecord, FinishedContainer } from '../state/container-record.js';
+import { isSetAside, removeLater } from '../storage/remove-tree.js';
 import { awaitEarlierRuntimes } from './earlier-runtimes.js';
 import { killStrays } from './kill-strays.js';
 import { recoverContainer } from './recover-container.js';
@@ -41,7 +43,7 @@ export async function recover(guest: Guest): Promise<void> {
   const ofSandbox = sandbox?.phase === 'made' ? sandbox.storages : [];
   const used = [...ofSandbox, ...living.flatMap((record) => record.storages)];
   await storages.restore(storagesLeft, used);
-  for (const id of lost) clearContainer(id, context);
+  for (const id of lost) await clearContainer(id, context);
   for (const record of living) {
     const { id } = record;
     try {
@@ -56,13 +58,17 @@ export async function recover(guest: Guest): Promise<void> {
         },
       );
       await endContainer(id, record, context);
-      clearContainer(id, context);
+      await clearContainer(id, context);
     }
   }
   const containers = [...guest.containers.values()];
-  guest.sandbox.restore(sandbox, containers);
+  const ended = all.filter(isEnded).filter(({ id }) => !guest.containers.has(id));
+  await guest.sandbox.restore(sandbox, containers, ended);
   killStrays(containers, context);
   clearOutput(containers, paths.state);
+  const removals = context.claim.held ? [paths.kata, join(paths.state, bundles)] : [];
+  for (const directory of removals)
+    for (const name of readdirSync(directory).filter(isSetAside)) removeLater(join(directory, name), context);
   context.ancestors.sweep();
 }
 
@@ -74,6 +80,11 @@ function clearScratch({ runtime }: GuestContext): void {
 /** Output that was kept for containers that are gone. */
 function clearOutput(containers: readonly Container[], state: string): void {
   if (containers.length === 0) rmSync(join(state, 'output'), { recursive: true, force: true });
+}
+
+/** Whether it was once made. */
+function isEnded(record: ContainerRecord): record is FinishedContainer {
+  return record.phase !== 'making';
 }
 
 function isFinished(record: ContainerRecord): record is FinishedContainer {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { unmountTree } from '@kata-agent/linux';
+import { bundleOf } from '../container/bundle.js';
 import type { GuestContext } from '../container/guest-context.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { remove } from '../runtime/commands.js';
@@ -23,12 +23,13 @@ export async function endContainer(
 }
 
 /** Takes back its bundle and its record, once its storages are. */
-export function clearContainer(id: string, { paths, records, syscalls, log }: GuestContext): void {
-  const bundle = join(paths.kata, id);
+export async function clearContainer(id: string, context: GuestContext): Promise<void> {
+  const { paths, records, syscalls, log } = context;
+  const bundle = bundleOf(id, paths);
   try {
     if (existsSync(bundle)) {
       unmountTree(syscalls, bundle);
-      removeTree(bundle);
+      await removeTree(bundle, context);
     }
     records.removeContainer(id);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { hasCode, type Syscalls } from '@kata-agent/linux';
+import { freeDisk } from '../device/free-disk.js';
 import { GuestError } from '../guest-error.js';
 
 /** Block devices that the guest swaps to, so that they can be given back. */
@@ -19,6 +20,7 @@ export class SwapDevices {
         `swap ${JSON.stringify(path.slice(0, 150))} is not a block device below /dev`,
       );
     if (this.#used.has(path)) throw new GuestError('exists', `the guest swaps to ${path} already`);
+    freeDisk(path);
     try {
       this.#syscalls.swapon(path);
     } catch (error) {

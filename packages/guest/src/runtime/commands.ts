@@ -5,35 +5,52 @@ import type { Runtime, Stdio } from './runtime.js';
 import { parseFeatures, type RuntimeFeatures } from './runtime-features.js';
 
 /** Makes the container's first process and leaves it waiting for `start`; answers its pid. */
-export function create(runtime: Runtime, id: string, bundle: string, stdio: Stdio): Promise<number> {
-  return runtime.launch(['create', '--bundle', bundle], id, stdio);
+export function create(
+  runtime: Runtime,
+  id: string,
+  bundle: string,
+  stdio: Stdio,
+  signal?: AbortSignal,
+): Promise<number> {
+  return runtime.launch(['create', '--bundle', bundle], id, stdio, signal);
 }
 
-export async function start(runtime: Runtime, id: string): Promise<void> {
-  await runtime.run(['start', id]);
+export async function start(runtime: Runtime, id: string, signal?: AbortSignal): Promise<void> {
+  await runtime.run(['start', id], { signal });
 }
 
 /** Runs a process in the container, detached; answers its pid. */
-export async function exec(runtime: Runtime, id: string, process: OciProcess, stdio: Stdio): Promise<number> {
+export async function exec(
+  runtime: Runtime,
+  id: string,
+  process: OciProcess,
+  stdio: Stdio,
+  signal?: AbortSignal,
+): Promise<number> {
   const file = runtime.scratchFile('process');
   try {
     writeFileSync(file, encodeSpec(process), { mode: 0o600 });
-    return await runtime.launch(['exec', '--detach', '--process', file], id, stdio);
+    return await runtime.launch(['exec', '--detach', '--process', file], id, stdio, signal);
   } finally {
     rmSync(file, { force: true });
   }
 }
 
-export async function pause(runtime: Runtime, id: string): Promise<void> {
-  await runtime.run(['pause', id]);
+export async function pause(runtime: Runtime, id: string, signal?: AbortSignal): Promise<void> {
+  await runtime.run(['pause', id], { signal });
 }
 
-export async function resume(runtime: Runtime, id: string): Promise<void> {
-  await runtime.run(['resume', id]);
+export async function resume(runtime: Runtime, id: string, signal?: AbortSignal): Promise<void> {
+  await runtime.run(['resume', id], { signal });
 }
 
-export async function update(runtime: Runtime, id: string, resources: OciResources): Promise<void> {
-  await runtime.run(['update', '--resources', '-', id], encodeSpec(resources));
+export async function update(
+  runtime: Runtime,
+  id: string,
+  resources: OciResources,
+  signal?: AbortSignal,
+): Promise<void> {
+  await runtime.run(['update', '--resources', '-', id], { input: encodeSpec(resources), signal });
 }
 
 /** Kills what still runs, removes cgroup and state. Nothing there: no error. */

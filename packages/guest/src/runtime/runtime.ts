@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { GuestError } from '../guest-error.js';
 import { readIfThere } from '../read-if-there.js';
+import { endCommand } from './end-command.js';
 import { runtimeError } from './runtime-error.js';
 
 /** Descriptors for a process's stdin, stdout and stderr; with a terminal, none: the runtime makes it. */
@@ -12,7 +13,7 @@ export type Stdio =
   | readonly [stdin: number, stdout: number, stderr: number]
   | { readonly consoleSocket: string };
 
-/** No command of runc takes so long unless something is stuck, and the queue of changing calls waits for it. */
+/** No command of runc takes so long unless something is stuck. Those of a call have less: see `RuntimeCommands`. */
 const COMMAND_TIMEOUT_MS = 60_000;
 
 /** Only what runc needs to find its own helpers; nothing of the agent's environment goes to a hook or a container. */
@@ -54,8 +55,8 @@ export class Runtime {
     return join(this.scratch, `${kind}-${this.#files}`);
   }
 
-  /** Runs a command that starts a process with this stdio; answers the process's pid. */
-  async launch(command: readonly string[], id: string, stdio: Stdio): Promise<number> {
+  /** Runs a command that starts a process with this stdio; answers the process's pid. `signal` ends it, and what it began. */
+  async launch(command: readonly string[], id: string, stdio: Stdio, signal?: AbortSignal): Promise<number> {
     const log = this.scratchFile('log');
     const pidFile = this.scratchFile('pid');
     const console = 'consoleSocket' in stdio ? ['--console-socket', stdio.consoleSocket] : [];
@@ -65,7 +66,7 @@ export class Runtime {
         ['--log', log, '--log-format', 'json', ...arguments_],
         'consoleSocket' in stdio ? ['ignore', 'ignore', 'ignore'] : [...stdio],
       );
-      const status = await ended(child);
+      const status = await ended(child, signal);
       // The process's stderr is the container's, so the runtime's own words go to a file.
       // Without a log it ended before it wrote a word: its exit status has to do.
       if (status !== undefined) throw runtimeError(command[0] ?? '', readIfThere(log) ?? '', status);
@@ -77,14 +78,17 @@ export class Runtime {
   }
 
   /** Runs a command, with `input` as its stdin; answers its stdout. */
-  async run(command: readonly string[], input?: string): Promise<string> {
+  async run(
+    command: readonly string[],
+    { input, signal }: { readonly input?: string; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<string> {
     const child = this.#spawn(
       ['--log-format', 'json', ...command],
       [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     );
     child.stdin?.end(input);
     const [status, output, errors] = await Promise.all([
-      ended(child),
+      ended(child, signal),
       text(child.stdout),
       text(child.stderr),
     ]);
@@ -101,19 +105,26 @@ export class Runtime {
   }
 }
 
-/** Undefined: it ended with 0. Otherwise how it ended, in words. */
-async function ended(child: ChildProcess): Promise<string | undefined> {
-  const timer = setTimeout(() => child.kill('SIGKILL'), COMMAND_TIMEOUT_MS);
+/** Undefined: it ended with 0. Otherwise how it ended, in words. Rejects with the signal's reason, once it is killed. */
+async function ended(child: ChildProcess, signal?: AbortSignal): Promise<string | undefined> {
+  const over = AbortSignal.timeout(COMMAND_TIMEOUT_MS);
+  const given = signal === undefined ? over : AbortSignal.any([over, signal]);
   try {
-    const [code, signal]: (number | string | null)[] = await once(child, 'exit');
+    const [code, by]: (number | string | null)[] = await once(child, 'exit', { signal: given });
     if (code === 0) return undefined;
-    return code === null ? `ended by ${signal}` : `exit status ${code}`;
+    return code === null ? `ended by ${by}` : `exit status ${code}`;
   } catch (error) {
+    if (given.aborted) {
+      await endCommand(child);
+      signal?.throwIfAborted();
+      throw new GuestError(
+        'deadline',
+        `the OCI runtime did not end within ${COMMAND_TIMEOUT_MS / 1000} seconds`,
+      );
+    }
     throw new GuestError('precondition', `the OCI runtime ${child.spawnfile} cannot be run`, {
       cause: error,
     });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

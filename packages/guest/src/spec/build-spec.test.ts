@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openAccess } from '../guest-access.js';
 import type { OciLinux, OciProcess, OciSpec } from '../oci-spec.js';
 import { type BuiltSpec, buildSpec, type SpecContext } from './build-spec.js';
 
@@ -7,13 +8,15 @@ const process: OciProcess = { user: { uid: 0, gid: 0 }, args: ['/bin/sh'], cwd: 
 
 const context: SpecContext = {
   containerId: 'c1',
-  rootfs: '/run/kata-containers/c1/rootfs',
+  rootfs: '/run/kata-agent/bundles/c1/rootfs',
   shared: {},
-  capabilities: { seccomp: true, apparmor: false, selinux: false, hugePages: [] },
+  capabilities: { seccomp: true, apparmor: false, selinux: false, hugePages: [], flaws: [] },
   hooks: 'refuse',
   hostname: 'pod',
   resolvConf: undefined,
   attached: [],
+  access: openAccess,
+  guest: { numberOf: () => undefined, nameOf: () => undefined, list: () => [] },
 };
 
 const build = (spec: Partial<OciSpec> = {}, more: Partial<SpecContext> = {}): BuiltSpec =>
@@ -70,14 +73,14 @@ test('profiles that this guest or runtime has no use for are dropped', () => {
     linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW' }, mountLabel: 'm' },
   };
   const none = build(spec, {
-    capabilities: { seccomp: false, apparmor: false, selinux: false, hugePages: [] },
+    capabilities: { seccomp: false, apparmor: false, selinux: false, hugePages: [], flaws: [] },
   }).spec;
   assert.equal(none.process.apparmorProfile, undefined);
   assert.equal(none.process.selinuxLabel, undefined);
   assert.equal(none.linux?.seccomp, undefined);
   assert.equal(none.linux?.mountLabel, undefined);
   const all = build(spec, {
-    capabilities: { seccomp: true, apparmor: true, selinux: true, hugePages: ['2MB'] },
+    capabilities: { seccomp: true, apparmor: true, selinux: true, hugePages: ['2MB'], flaws: [] },
   }).spec;
   assert.equal(all.process.apparmorProfile, 'p');
   assert.deepEqual(all.linux?.seccomp, { defaultAction: 'SCMP_ACT_ALLOW' });

@@ -1,13 +1,14 @@
+import { posix } from 'node:path';
 import { checkHostname } from '../container/identifiers.js';
-import type { GuestDevice } from '../device/attach-devices.js';
 import { GuestError } from '../guest-error.js';
 import type { OciHooks, OciLinux, OciMount, OciProcess, OciSpec } from '../oci-spec.js';
 import { cgroupPath } from './cgroup-path.js';
 import { checkProcess } from './check-process.js';
-import { containerDevices } from './devices.js';
-import { containerMounts } from './mounts.js';
+import { containerDevices, type DeviceContext } from './devices.js';
+import { containerMounts, type MountRules } from './mounts.js';
 import { containerNamespaces, type SharedNamespaces } from './namespaces.js';
 import { settableResources } from './resources.js';
+import { checkSeccomp } from './seccomp.js';
 import { splitSysctls } from './sysctls.js';
 
 /** What the guest's kernel and the runtime can do, as far as a spec depends on it. */
@@ -17,9 +18,13 @@ export interface Capabilities {
   readonly selinux: boolean;
   /** The sizes of huge pages that it can limit: `2MB`. */
   readonly hugePages: readonly string[];
+  /** Known flaws of the OCI runtime's version, by their CVE numbers (S12). */
+  readonly flaws: readonly string[];
+  /** Processes of a container for which the request sets no limit; undefined: the guest cannot limit them. */
+  readonly processes?: number | undefined;
 }
 
-export interface SpecContext {
+export interface SpecContext extends DeviceContext {
   readonly containerId: string;
   /** The directory that becomes `/`. */
   readonly rootfs: string;
@@ -30,8 +35,6 @@ export interface SpecContext {
   readonly hostname: string;
   /** The sandbox's resolv.conf, when it has one and the rootfs has the file that it is bound over. */
   readonly resolvConf: string | undefined;
-  /** The disks that the request attached. */
-  readonly attached: readonly GuestDevice[];
 }
 
 export interface BuiltSpec {
@@ -57,7 +60,10 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
       process: runnableProcess(process, context.capabilities),
       root: { path: context.rootfs, readonly: requested.root?.readonly ?? false },
       hostname: containerHostname(requested, context),
-      mounts: [...containerMounts(requested.mounts), ...resolver(requested, context)],
+      mounts: [
+        ...containerMounts(requested.mounts, mountRules(linux, context)),
+        ...resolver(requested, context),
+      ],
       hooks: context.hooks === 'allow' ? requested.hooks : undefined,
       annotations: ownAnnotations(requested.annotations),
       linux: runnableLinux(linux, sysctls.own, cgroup, context),
@@ -67,11 +73,37 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
   };
 }
 
-/** A process as runc takes it, first of a container or exec. */
+function mountRules({ namespaces = [] }: OciLinux, { access }: SpecContext): MountRules {
+  return { privileged: access.privileged, cgroupNamespace: namespaces.some(({ type }) => type === 'cgroup') };
+}
+
+/**
+ * A process as runc takes it, first of a container or exec. What a request leaves out is written out (S33): an exec without
+ * a member of its own would have that of the container's first process, and a rule has seen none.
+ */
 export function runnableProcess(process: OciProcess, capabilities: Capabilities): OciProcess {
   checkProcess(process);
+  const { uid, gid, additionalGids = [] } = process.user;
+  const {
+    bounding = [],
+    effective = [],
+    inheritable = [],
+    permitted = [],
+    ambient = [],
+  } = process.capabilities ?? {};
   return {
-    ...process,
+    terminal: process.terminal ?? false,
+    consoleSize: process.consoleSize,
+    // A name of a user means something on Windows alone.
+    user: { uid, gid, additionalGids },
+    args: process.args,
+    env: process.env ?? [],
+    cwd: process.cwd,
+    capabilities: { bounding, effective, inheritable, permitted, ambient },
+    rlimits: process.rlimits,
+    noNewPrivileges: process.noNewPrivileges ?? false,
+    // The agent's own must not be inherited.
+    oomScoreAdj: process.oomScoreAdj ?? 0,
     apparmorProfile: capabilities.apparmor ? process.apparmorProfile : undefined,
     selinuxLabel: capabilities.selinux ? process.selinuxLabel : undefined,
   };
@@ -81,24 +113,41 @@ function runnableLinux(
   linux: OciLinux,
   sysctl: Readonly<Record<string, string>>,
   cgroupsPath: string,
-  { shared, capabilities, attached }: SpecContext,
+  context: SpecContext,
 ): OciLinux {
+  const { shared, capabilities } = context;
   const requested = { devices: linux.devices, rules: linux.resources?.devices };
-  const { devices, rules } = containerDevices(requested, attached);
+  const { devices, rules } = containerDevices(requested, context);
+  const resources = settableResources(linux.resources ?? {}, capabilities.hugePages);
+  const { processes } = capabilities;
+  if (linux.seccomp !== undefined) checkSeccomp(linux.seccomp);
   return {
-    ...linux,
+    uidMappings: linux.uidMappings,
+    gidMappings: linux.gidMappings,
+    rootfsPropagation: linux.rootfsPropagation,
+    maskedPaths: hiddenPaths(linux.maskedPaths, 'maskedPaths'),
+    readonlyPaths: hiddenPaths(linux.readonlyPaths, 'readonlyPaths'),
     devices,
     sysctl,
     cgroupsPath,
     namespaces: containerNamespaces(linux.namespaces, shared),
     resources: {
-      ...settableResources(linux.resources ?? {}, capabilities.hugePages),
+      ...resources,
+      // The kubelet's limit stays on the host, and the agent needs processes of its own.
+      pids: resources.pids ?? (processes === undefined ? undefined : { limit: processes }),
       devices: rules,
     },
     seccomp: capabilities.seccomp ? linux.seccomp : undefined,
     mountLabel: capabilities.selinux ? linux.mountLabel : undefined,
-    intelRdt: undefined,
   };
+}
+
+/** runc follows `..` of such a path out of what the words before it name. */
+function hiddenPaths(paths: readonly string[] | undefined, name: string): readonly string[] {
+  const strange = paths?.find((path) => !path.startsWith('/') || posix.normalize(path) !== path);
+  if (strange !== undefined)
+    throw new GuestError('invalid', `linux.${name}: ${JSON.stringify(strange)} is not a clean absolute path`);
+  return paths ?? [];
 }
 
 /**

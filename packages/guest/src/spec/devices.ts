@@ -1,12 +1,12 @@
 import type { GuestDevice } from '../device/attach-devices.js';
+import { type GuestDevices, isEvidence } from '../device/guest-devices.js';
+import type { GuestAccess } from '../guest-access.js';
 import { GuestError } from '../guest-error.js';
 import type { OciDevice, OciDeviceRule } from '../oci-spec.js';
+import { deviceRules } from './device-rules.js';
+import { checkDeviceNumber, isUsual } from './usual-devices.js';
 
 const types: ReadonlySet<string> = new Set(['c', 'u', 'p']);
-
-/** What the kernel keeps of a device's numbers (linux/kdev_t.h). What is above is cut off, and another device is made. */
-const mostMajor = 2 ** 12 - 1;
-const mostMinor = 2 ** 20 - 1;
 
 /** Character devices that are the guest's memory and ports: /dev/mem, /dev/kmem, /dev/port. */
 const guestMemory: ReadonlySet<string> = new Set(['1:1', '1:2', '1:4']);
@@ -23,100 +23,81 @@ export interface ContainerDevices {
   readonly rules: readonly OciDeviceRule[];
 }
 
+/** What the guest has, and what of it containers may have. */
+export interface DeviceContext {
+  /** The disks that the request attached. */
+  readonly attached: readonly GuestDevice[];
+  readonly access: Pick<GuestAccess, 'privileged' | 'devices'>;
+  readonly guest: GuestDevices;
+}
+
+/** A device of a request beside the one that the container gets for it. */
+export interface TranslatedDevice {
+  readonly requested: OciDevice;
+  readonly own: OciDevice;
+}
+
 /**
- * The devices of a container (S11). Of block devices only those that the request attached, under the numbers that they
- * have here; a block device by a number of the host's would be some disk of the guest's.
+ * The devices of a container (S11, S32). An allow-list, for nodes and rules alike: the usual ones, the disks that the request
+ * attached, and what the configuration names; the last two under the numbers that they have in the guest. Where privileged
+ * containers are allowed any character device may come, but none for evidence and not the guest's memory.
  */
 export function containerDevices(
   { devices = [], rules = [] }: RequestedDevices,
-  attached: readonly GuestDevice[],
+  context: DeviceContext,
 ): ContainerDevices {
-  for (const device of devices) checkDevice(device, attached);
-  const byPath = new Map(devices.map((device) => [device.path, device]));
+  const translated = devices.map((requested) => ({ requested, own: ownDevice(requested, context) }));
   return {
-    devices: devices.map((device) => {
-      const found = attached.find(({ containerPath }) => containerPath === device.path);
-      return found === undefined ? device : { ...device, major: found.major, minor: found.minor };
-    }),
-    rules: [
-      ...deviceRules(rules),
-      ...attached.map((device) => attachedRule(device, rules, byPath.get(device.containerPath))),
-    ],
+    devices: translated.map(({ own }) => own),
+    rules: deviceRules(rules, translated, context),
   };
 }
 
-/** A device node of a request that runc may make: no block device of the guest, not its memory. */
-function checkDevice({ path, type, major, minor }: OciDevice, attached: readonly GuestDevice[]): void {
+/** The node that runc makes for one of a request. */
+function ownDevice(device: OciDevice, context: DeviceContext): OciDevice {
+  const { path, type, major, minor } = device;
   const named = `device ${JSON.stringify(path)} (${type} ${major}:${minor})`;
-  if (type !== 'p' && !(isNumber(major, mostMajor) && isNumber(minor, mostMinor)))
-    throw new GuestError('invalid', `${named}: there is no such device number`);
-  const isAttached = attached.some(({ containerPath }) => containerPath === path);
-  if (isAttached !== (type === 'b')) {
-    throw isAttached
+  if (type !== 'p') checkDeviceNumber(device, named);
+  if (!path.startsWith('/') || path.split('/').includes('..'))
+    throw new GuestError('invalid', `${named}: the path must be absolute, without ..`);
+  const disk = context.attached.find(({ containerPath }) => containerPath === path);
+  if ((disk !== undefined) !== (type === 'b')) {
+    throw disk !== undefined
       ? new GuestError('invalid', `${named}: the request attaches a disk there, so the type must be b`)
       : new GuestError('refused', `${named}: the guest's block devices do not go into containers`);
   }
-  if (!isAttached && !types.has(type))
-    throw new GuestError('invalid', `${named}: the type must be c, u or p`);
-  if (type === 'c' || type === 'u') {
-    if (guestMemory.has(`${major}:${minor}`))
-      throw new GuestError('refused', `${named} is the guest's own memory`);
-  }
-  if (!path.startsWith('/') || path.split('/').includes('..')) {
-    throw new GuestError('invalid', `${named}: the path must be absolute, without ..`);
-  }
-}
-
-/**
- * Deny all, then what the spec may have. An allow rule for all types, as a privileged container's, becomes one for
- * character devices; one for block devices is left out.
- */
-function deviceRules(requested: readonly OciDeviceRule[]): readonly OciDeviceRule[] {
-  const rules: OciDeviceRule[] = [{ allow: false, access: 'rwm' }];
-  for (const rule of requested) {
-    checkRule(rule);
-    const all = rule.type === undefined || rule.type === '' || rule.type === 'a';
-    if (rule.type === 'b') continue;
-    if (!rule.allow) {
-      if (!all) rules.push(rule);
-    } else if (all) {
-      rules.push({ ...rule, type: 'c' });
-    } else if (rule.type === 'c') {
-      rules.push(rule);
-    }
-  }
-  return rules;
-}
-
-/** A rule's numbers: `-1` stands for all. */
-function checkRule({ type = 'a', major = -1, minor = -1 }: OciDeviceRule): void {
-  if ((major === -1 || isNumber(major, mostMajor)) && (minor === -1 || isNumber(minor, mostMinor))) return;
-  throw new GuestError('invalid', `device rule (${type} ${major}:${minor}): there is no such device number`);
-}
-
-function isNumber(value: number, most: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= most;
-}
-
-/**
- * A disk may be opened as the spec's rules for it say, and without any (the Go runtime sends none) be read and written.
- * Its node is runc's to make, and nobody else's.
- */
-function attachedRule(
-  { containerPath, major, minor }: GuestDevice,
-  requested: readonly OciDeviceRule[],
-  device: OciDevice | undefined,
-): OciDeviceRule {
-  if (device === undefined) {
+  if (disk !== undefined) return { ...device, major: disk.major, minor: disk.minor };
+  if (!types.has(type)) throw new GuestError('invalid', `${named}: the type must be c, u or p`);
+  if (type !== 'p' && guestMemory.has(`${major}:${minor}`))
+    throw new GuestError('refused', `${named} is the guest's own memory`);
+  const own = namedDevice(device, context) ?? device;
+  if (isEvidence(own, context.guest))
+    throw new GuestError('refused', `${named} is for evidence about the guest, and goes into no container`);
+  if (context.access.privileged === 'refuse' && !isAllowed(own, context)) {
     throw new GuestError(
-      'invalid',
-      `a device is attached for ${JSON.stringify(containerPath)}, which is not in the spec's linux.devices`,
+      'refused',
+      `${named} is not one that containers have; [agent] devices = [${JSON.stringify(path)}] names it`,
     );
   }
-  const own = requested.filter(
-    (rule) => rule.allow && rule.type === 'b' && rule.major === device.major && rule.minor === device.minor,
+  return own;
+}
+
+/** A device that the configuration names by its path, with the number of the guest's own node. */
+function namedDevice(device: OciDevice, { access, guest }: DeviceContext): OciDevice | undefined {
+  const { path } = device;
+  if (!access.devices.some((one) => one.kind === 'path' && one.path === path)) return undefined;
+  const number = guest.numberOf(path);
+  if (number === undefined)
+    throw new GuestError('precondition', `the guest has no character device ${JSON.stringify(path)}`);
+  return { ...device, ...number };
+}
+
+function isAllowed({ path, type, major, minor }: OciDevice, { access }: DeviceContext): boolean {
+  if (type === 'p') return false;
+  return (
+    isUsual(path, { major, minor }) ||
+    access.devices.some((one) =>
+      one.kind === 'path' ? one.path === path : one.major === major && one.minor === minor,
+    )
   );
-  const asked = own.map(({ access = 'rw' }) => access).join('');
-  const access = own.length === 0 ? 'rw' : ['r', 'w'].filter((letter) => asked.includes(letter)).join('');
-  return { allow: true, type: 'b', major, minor, access };
 }

@@ -2,25 +2,113 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { writeSysctls } from './sysctls.js';
+import { afterEach, beforeEach, test } from 'node:test';
+import { openAccess } from '../guest-access.js';
+import { SysctlChanges } from './sysctl-changes.js';
+import { sysctlName, sysctlPath } from './sysctl-name.js';
+import { checkSysctls, splitSysctls } from './sysctls.js';
 
-const proc = mkdtempSync(join(tmpdir(), 'guest-sysctls-'));
-after(() => rmSync(proc, { recursive: true }));
+let proc = '';
+beforeEach(() => {
+  proc = mkdtempSync(join(tmpdir(), 'guest-sysctls-'));
+  mkdirSync(join(proc, 'sys/net/ipv4/conf/eth0.1'), { recursive: true });
+  writeFileSync(join(proc, 'sys/net/ipv4/ip_forward'), '0\n');
+  writeFileSync(join(proc, 'sys/net/ipv4/conf/eth0.1/forwarding'), '0\n');
+});
+afterEach(() => rmSync(proc, { recursive: true }));
+
+const forwarding = (): string => readFileSync(join(proc, 'sys/net/ipv4/ip_forward'), 'utf8');
 
 test('sysctls are written below /proc/sys; those that do not exist are told, not made', () => {
-  mkdirSync(join(proc, 'sys/net/ipv4/conf/eth0.1'), { recursive: true });
-  writeFileSync(join(proc, 'sys/net/ipv4/ip_forward'), '0');
-  writeFileSync(join(proc, 'sys/net/ipv4/conf/eth0.1/forwarding'), '0');
-  const missing = writeSysctls(
-    {
-      'net.ipv4.ip_forward': '1',
-      'net/ipv4/conf/eth0.1/forwarding': '1',
-      'net.ipv4.ip_unprivileged_port_start': '0',
-    },
-    proc,
-  );
+  const changes = new SysctlChanges(proc);
+  const missing = changes.write({
+    'net.ipv4.ip_forward': '1',
+    'net/ipv4/conf/eth0.1/forwarding': '1',
+    'net.ipv4.ip_unprivileged_port_start': '0',
+  });
   assert.deepEqual(missing, ['net.ipv4.ip_unprivileged_port_start']);
-  assert.equal(readFileSync(join(proc, 'sys/net/ipv4/ip_forward'), 'utf8'), '1');
-  assert.equal(readFileSync(join(proc, 'sys/net/ipv4/conf/eth0.1/forwarding'), 'utf8'), '1');
+  assert.match(forwarding(), /^1/);
+  assert.match(readFileSync(join(proc, 'sys/net/ipv4/conf/eth0.1/forwarding'), 'utf8'), /^1/);
+  changes.keep();
+  changes.takeBack();
+  assert.match(forwarding(), /^1/, 'they stay with a container that was made');
+});
+
+test('what a failed create had written is taken back, but for what somebody has changed since', () => {
+  const changes = new SysctlChanges(proc);
+  mkdirSync(join(proc, 'sys/net/ipv4/wrong'));
+  assert.throws(() => changes.write({ 'net.ipv4.ip_forward': '1', 'net.ipv4.wrong': '1' }), {
+    kind: 'invalid',
+    message: /sysctl net\.ipv4\.wrong/,
+  });
+  changes.takeBack();
+  assert.equal(forwarding(), '0\n');
+  const first = new SysctlChanges(proc);
+  first.write({ 'net.ipv4.ip_forward': '1' });
+  new SysctlChanges(proc).write({ 'net.ipv4.ip_forward': '2' });
+  first.takeBack();
+  assert.match(forwarding(), /^2/);
+});
+
+test('a sysctl has one name, however it is written', () => {
+  const name = (text: string): string => sysctlName(sysctlPath(text));
+  for (const text of ['net.ipv4.conf.eth0.route_localnet', 'net/ipv4/conf/eth0/route_localnet'])
+    assert.equal(name(text), 'net.ipv4.conf.eth0.route_localnet');
+  for (const text of ['net.ipv4.conf.eth0/1.forwarding', 'net/ipv4/conf/eth0.1/forwarding'])
+    assert.equal(name(text), 'net.ipv4.conf.eth0/1.forwarding');
+  for (const text of ['', '.', 'net..ipv4', 'net/../kernel/x', '/net/ipv4', 'net.ipv4.', 'a b', 'net.ipv4\n'])
+    assert.throws(() => name(text), { kind: 'invalid' }, text);
+  assert.throws(() => splitSysctls({ 'net.ipv4.ip_forward': '1', 'net/ipv4/ip_forward': '0' }), {
+    kind: 'invalid',
+    message: /there twice/,
+  });
+});
+
+test('a container sets what Kubernetes calls safe, what is of its own namespaces, and what is named', () => {
+  const access = {
+    ...openAccess,
+    privileged: 'refuse',
+    sysctls: ['net.core.somaxconn', 'net.ipv4.conf.eth0/1.forwarding'],
+  } as const;
+  for (const name of [
+    'net.ipv4.ip_unprivileged_port_start',
+    'net.ipv4.ping_group_range',
+    'net/ipv4/tcp_rmem',
+    'kernel.shm_rmid_forced',
+    'kernel/sem',
+    'fs.mqueue.msg_max',
+    'net.core.somaxconn',
+    'net/core/somaxconn',
+    'net/ipv4/conf/eth0.1/forwarding',
+  ])
+    checkSysctls({ [name]: '1' }, access);
+  const refused = [
+    'net.ipv4.conf.eth0.route_localnet',
+    'net/ipv4/conf/all/route_localnet',
+    'net.ipv4.conf.lo/1.route_localnet',
+    'net.ipv4.conf.lo.disable_policy',
+    'net.ipv6.conf.lo.disable_ipv6',
+    'net.ipv4.ip_forward',
+    'net.core.somaxconn.x',
+    'net.core',
+    'net',
+    'NET.ipv4.ip_forward',
+    'Net/ipv4/tcp_rmem',
+    'kernel.core_pattern',
+    'kernel/core_pattern',
+    'kernel.shmmax.x',
+    'kernel.hostname',
+    'kernel.msg',
+    'fs.mqueue',
+    'vm.overcommit_memory',
+    'user.max_user_namespaces',
+  ];
+  for (const name of refused)
+    assert.throws(
+      () => checkSysctls({ 'net.ipv4.tcp_rmem': '1', [name]: '1' }, access),
+      { kind: 'refused' },
+      name,
+    );
+  for (const name of refused) checkSysctls({ [name]: '1' }, openAccess);
+  assert.throws(() => checkSysctls({ 'net/../x': '1' }, openAccess), { kind: 'invalid' });
 });

@@ -22,6 +22,8 @@ interface UnfinishedContainer extends Common {
 }
 
 export interface FinishedContainer extends Common {
+  /** Clean paths of all that its root and its mounts were made of. */
+  readonly sources: readonly string[];
   /** `removing`: its processes have ended, and what was made for it is being taken back. */
   readonly phase: 'made' | 'removing';
   readonly first: ProcessRecord;
@@ -53,12 +55,13 @@ type CgroupRecord =
   | { readonly version: 2; readonly directory: string };
 
 export function containerRecord(container: Container): FinishedContainer {
-  const { id, order, storages, first, execs, cgroup, namespaces, annotations, cpus } = container;
+  const { id, order, storages, sources, first, execs, cgroup, namespaces, annotations, cpus } = container;
   const { terminationLog, noNewPrivileges } = container;
   return {
     id,
     order,
     storages,
+    sources,
     phase: container.removing ? 'removing' : 'made',
     first: processRecord('', first),
     execs: [...execs].map(([execId, process]) => processRecord(execId, process)),

@@ -1,6 +1,6 @@
-import { lstatSync } from 'node:fs';
 import type { Storage } from '../actions.js';
 import type { Wanted } from '../device/find-device.js';
+import { freeDisk } from '../device/free-disk.js';
 import { type BlockDriver, blockDrivers, wantedBlock } from '../device/wanted-block.js';
 import { GuestError } from '../guest-error.js';
 import { applyFsGroup } from './fs-group.js';
@@ -66,10 +66,9 @@ async function prepare(
   storage: Storage,
   context: StorageContext,
 ): Promise<void> {
-  const { source, fstype, driverOptions } = storage;
+  const { fstype, driverOptions } = storage;
   const disk = context.devices.find(wanted);
-  if (!lstatSync(disk).isBlockDevice())
-    throw new GuestError('invalid', `${disk} (${source}) is not a block device`);
+  freeDisk(disk);
   if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.tools);
   const device = verity === undefined ? disk : await openVerity(disk, verity, context);
   mountAt({ source: device, fstype, options }, context);

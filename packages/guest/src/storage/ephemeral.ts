@@ -22,7 +22,7 @@ export const ephemeral: StorageDriver = {
       );
     }
     if (fstype === 'hugetlbfs') allocateHugePages(storage.options, context.paths.sys);
-    mountAt({ source: fstype, fstype, options: kernelOptions(storage.options) }, context);
+    mountAt({ source: fstype, fstype, options: ['nodev', ...kernelOptions(storage.options)] }, context);
     const group = groupOption(storage.options);
     if (group !== undefined) {
       const directory = context.base.directory(context.place);

@@ -1,69 +1,99 @@
-import { fchmodSync, fstatSync } from 'node:fs';
-import { type Directory, Open } from '@kata-agent/linux';
+import { chmodSync, fstatSync } from 'node:fs';
+import {
+  At,
+  Descriptor,
+  type Directory,
+  hasCode,
+  Open,
+  type PathName,
+  type Syscalls,
+} from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import type { StorageContext } from './storage-driver.js';
 
 const SETGID = 0o2000;
 
+/** What a volume's files get. */
+interface Gift {
+  readonly group: number;
+  /** Permission bits of files; directories can be entered too, and what is made in them has the group. */
+  readonly rights: number;
+}
+
 /**
  * Gives a volume to a pod's group (Kubernetes fsGroup): every file and directory in it, with the rights to read and,
- * unless the volume is read-only, to write. With `on-root-mismatch` a root that is right already stands for all.
+ * unless the volume is read-only, to write. With `on-root-mismatch` a root that is right already stands for all; so it
+ * becomes right last. What is mounted inside is another volume's matter.
  */
-export async function applyFsGroup(storage: Storage, { base, place }: StorageContext): Promise<void> {
-  const { fsGroup } = storage;
+export async function applyFsGroup(
+  { fsGroup, options, mountPoint }: Storage,
+  { base, place, syscalls }: Pick<StorageContext, 'base' | 'place' | 'syscalls'>,
+): Promise<void> {
   if (fsGroup === undefined) return;
-  const rights = storage.options.includes('ro') ? 0o440 : 0o660;
+  const gift = { group: fsGroup.groupId, rights: options.includes('ro') ? 0o440 : 0o660 };
   const root = base.stat(place);
   if (root === undefined) return;
-  const wanted = rights | 0o110 | SETGID;
+  const wanted = gift.rights | 0o110 | SETGID;
   if (
     fsGroup.changePolicy === 'on-root-mismatch' &&
-    root.gid === fsGroup.groupId &&
+    root.gid === gift.group &&
     (root.mode & wanted) === wanted
   ) {
     return;
   }
-  if (!root.isDirectory()) return giveFile(base, place, fsGroup.groupId, rights);
+  if (!root.isDirectory()) {
+    const file = base.file(place, Open.ReadOnly);
+    try {
+      give(syscalls, file, gift);
+    } finally {
+      file.close();
+    }
+    return;
+  }
   const directory = base.directory(place);
   try {
-    base.changeOwner(place, -1, fsGroup.groupId);
-    await giveDirectory(directory, root.mode, fsGroup.groupId, rights);
+    await giveAll(syscalls, directory, mountPoint, gift);
   } finally {
     directory.close();
   }
 }
 
-/** Links stay as they are, and devices: their rights are not the volume's. */
-async function giveDirectory(
-  directory: Directory,
-  mode: number,
-  group: number,
-  rights: number,
-): Promise<void> {
-  for (const bytes of directory.names()) {
-    const name = bytes.toString();
-    const found = directory.stat(name);
-    if (found?.isDirectory() === true) {
-      const inner = directory.directory(name);
-      try {
-        directory.changeOwner(name, -1, group);
-        await giveDirectory(inner, found.mode, group, rights);
-      } finally {
-        inner.close();
-      }
-    } else if (found?.isFile() === true) {
-      giveFile(directory, name, group, rights);
-    }
-  }
-  directory.changeMode((mode & 0o7777) | rights | 0o110 | SETGID);
+function giveAll(syscalls: Syscalls, directory: Directory, path: string, gift: Gift): Promise<void> {
+  return directory.walk(path, {
+    enter: (parent, name) => enter(syscalls, parent, name, gift),
+    finish: (found) => give(syscalls, found, gift),
+    mounted: () => undefined,
+  });
 }
 
-function giveFile(directory: Directory, name: string, group: number, rights: number): void {
-  directory.changeOwner(name, -1, group);
-  const file = directory.file(name, Open.ReadOnly);
+/** Links stay as they are, and devices: their rights are not the volume's. */
+function enter(syscalls: Syscalls, parent: Descriptor, name: PathName, gift: Gift): boolean {
+  const found = openIfThere(syscalls, parent, name);
+  if (found === undefined) return false;
   try {
-    fchmodSync(file.fd, (fstatSync(file.fd).mode & 0o7777) | rights);
+    const stats = fstatSync(found.fd);
+    if (stats.isFile()) give(syscalls, found, gift);
+    return stats.isDirectory();
   } finally {
-    file.close();
+    found.close();
   }
+}
+
+/** Undefined: it has gone since it was listed. */
+function openIfThere(syscalls: Syscalls, parent: Descriptor, name: PathName): Descriptor | undefined {
+  try {
+    return new Descriptor(syscalls, syscalls.openat(parent.fd, name, Open.Path | Open.NoFollow));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** By descriptor, so that owner and rights go to the same file, whatever has its name by now. */
+function give(syscalls: Syscalls, { fd }: Descriptor, { group, rights }: Gift): void {
+  if (fstatSync(fd).gid !== group) syscalls.fchownat(fd, '', -1, group, At.EmptyPath);
+  const stats = fstatSync(fd);
+  const added = stats.isDirectory() ? rights | 0o110 | SETGID : rights;
+  const mode = stats.mode & 0o7777;
+  if ((mode | added) !== mode) chmodSync(`/proc/self/fd/${fd}`, mode | added);
 }

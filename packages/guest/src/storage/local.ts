@@ -1,26 +1,29 @@
 import { GuestError } from '../guest-error.js';
-import { removeTree } from './remove-tree.js';
-import { openPlace } from './mount-point.js';
+import { mountAt } from './mount-point.js';
 import { groupOption, option } from './storage-options.js';
 import type { StorageDriver } from './storage-driver.js';
 
 const SETGID = 0o2000;
 
-/** A directory in the guest's own file system: an emptyDir. Options: `mode=` (octal) and `fsgid=`. */
+/**
+ * An emptyDir: memory of the guest, of a size of its own, so that a container which fills it takes no space from others (S36).
+ * Options: `mode=` (octal) and `fsgid=`.
+ */
 export const local: StorageDriver = {
   name: 'local',
   ofPod: true,
   prepare(storage, context) {
-    const directory = openPlace(context);
+    const given = option(storage.options, 'mode');
+    const group = groupOption(storage.options);
+    const mode = given === undefined ? 0o755 : octal(given);
+    mountAt({ source: 'tmpfs', fstype: 'tmpfs', options: ['nodev', 'size=50%'] }, context);
+    const directory = context.base.directory(context.place);
     try {
-      const group = groupOption(storage.options);
       if (group !== undefined) context.base.changeOwner(context.place, -1, group);
-      const mode = option(storage.options, 'mode');
-      if (mode !== undefined) directory.changeMode(octal(mode) | (group === undefined ? 0 : SETGID));
+      directory.changeMode(mode | (group === undefined ? 0 : SETGID));
     } finally {
       directory.close();
     }
-    context.made.push(`files in ${storage.mountPoint}`, () => removeTree(storage.mountPoint));
   },
 };
 

@@ -1,20 +1,24 @@
-import { statSync } from 'node:fs';
 import {
   Directory,
   hasCode,
+  MountAttribute,
   type MountCall,
+  MountFlag,
   type MountRequest,
   mountCalls,
+  MountTree,
   Open,
-  Unmount,
+  parseMountOptions,
 } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
-import { unknownMountOption } from '../spec/mounts.js';
+import type { OpenSource } from '../source/open-source.js';
+import { unknownMountOption } from './known-options.js';
 import type { StorageContext } from './storage-driver.js';
+import { unmount } from './unmount.js';
 
 export interface MountSource {
   readonly source: string;
-  /** `bind`, `tmpfs`, `overlay`, … */
+  /** `tmpfs`, `overlay`, … */
   readonly fstype: string;
   readonly options: readonly string[];
 }
@@ -41,16 +45,15 @@ export function kernelOptions(
   return forKernel;
 }
 
-/** Mounts at the storage's place, which is made if it is missing: a file for a file that is bound, else a directory. */
+/** Mounts at the storage's place, a directory, which is made if it is missing. */
 export function mountAt({ source, fstype, options }: MountSource, context: StorageContext): void {
-  const ofFile = fstype === 'bind' && !statSync(source).isDirectory();
   const request = (target: string): MountRequest => ({ source, target, type: fstype, options });
-  withPlace(ofFile ? makeFile(context) : openPlace(context), (target) => {
+  withPlace(openPlace(context), (target) => {
     for (const call of mountCalls(request(target)).slice(0, 1)) perform(call, context);
   });
   context.made.push(`mount at ${context.place}`, () => unmountPlace(context));
   // What was held above is the place under the mount. The rest is for the mount itself, which is found by opening again.
-  withPlace(ofFile ? openFile(context) : context.base.directory(context.place), (target) => {
+  withPlace(context.base.directory(context.place), (target) => {
     for (const call of mountCalls(request(target)).slice(1)) perform(call, context);
   });
 }
@@ -67,6 +70,49 @@ function withPlace(place: Held, deed: (target: string) => void): void {
   }
 }
 
+/** The MS_* bits that a copy of a mount can have, as mount_setattr(2) names them. */
+const attributes: readonly (readonly [flag: number, attribute: number])[] = [
+  [MountFlag.ReadOnly, MountAttribute.ReadOnly],
+  [MountFlag.NoSuid, MountAttribute.NoSuid],
+  [MountFlag.NoDev, MountAttribute.NoDev],
+  [MountFlag.NoExec, MountAttribute.NoExec],
+  [MountFlag.NoSymFollow, MountAttribute.NoSymFollow],
+];
+
+/**
+ * Shows a source that was opened at the storage's place, which is made if it is missing: a file for a file, else a directory.
+ * The copy is private, whatever the options say of propagation. Closes the source.
+ */
+export function bindAt(source: OpenSource, options: readonly string[], context: StorageContext): void {
+  const { descriptor, isDirectory, writable } = source;
+  try {
+    const { flags, data } = parseMountOptions(kernelOptions(options));
+    if (data.length > 0)
+      throw new GuestError('refused', `mount option ${JSON.stringify(data[0])} of a bind is not known`);
+    const bits = attributes.filter(([flag]) => (flags & flag) !== 0).map(([, bit]) => bit);
+    const all = bits.reduce((sum, bit) => sum | bit, writable ? 0 : MountAttribute.ReadOnly);
+    const tree = MountTree.copy(context.syscalls, descriptor.fd, {
+      recursive: (flags & MountFlag.Recursive) !== 0,
+    });
+    try {
+      tree.restrict(all);
+      const place = isDirectory ? openPlace(context) : makeFile(context);
+      try {
+        tree.attach(place.fd);
+        // Attached in a shared mount it would have become shared.
+        tree.setPropagation(MountFlag.Private);
+      } finally {
+        place.close();
+      }
+    } finally {
+      tree.close();
+    }
+    context.made.push(`mount at ${context.place}`, () => unmountPlace(context));
+  } finally {
+    descriptor.close();
+  }
+}
+
 /** The directory at the storage's place, held open. Those that had to be made are taken back with the storage. */
 export function openPlace(context: StorageContext): Directory {
   makeParents(context, context.place);
@@ -74,6 +120,7 @@ export function openPlace(context: StorageContext): Directory {
 }
 
 interface Held {
+  readonly fd: number;
   readonly path: string;
   close(): void;
 }
@@ -90,7 +137,7 @@ function makeFile(context: StorageContext): Held {
 
 function openFile({ base, place }: StorageContext): Held {
   const file = base.file(place, Open.ReadOnly);
-  return { path: `/proc/self/fd/${file.fd}`, close: () => file.close() };
+  return { fd: file.fd, path: `/proc/self/fd/${file.fd}`, close: () => file.close() };
 }
 
 function makeParents(context: StorageContext, place: string): void {
@@ -103,8 +150,8 @@ function makeParents(context: StorageContext, place: string): void {
   });
 }
 
-function removeIfEmpty(context: StorageContext, path: string): void {
-  inBase(context, (fresh) => {
+function removeIfEmpty(context: StorageContext, path: string): Promise<void> {
+  return inBase(context, (fresh) => {
     try {
       fresh.removeDirectory(path);
     } catch (error) {
@@ -114,16 +161,14 @@ function removeIfEmpty(context: StorageContext, path: string): void {
   });
 }
 
-/** By descriptor, since a link could have been put in the way; detached, since the descriptor itself is a user. */
-function unmountPlace(context: StorageContext): void {
+/** By descriptor, since a link could have been put in the way. */
+export function unmountPlace(context: Pick<StorageContext, 'syscalls' | 'paths' | 'place'>): Promise<void> {
   const { syscalls, place } = context;
-  inBase(context, (fresh) => {
+  return inBase(context, async (fresh) => {
     const [parent, name] = parentAndName(place);
     const directory = parent === '' ? undefined : fresh.directory(parent);
     try {
-      syscalls.umount2(`${(directory ?? fresh).path}/${name}`, Unmount.Detach | Unmount.NoFollow);
-    } catch (error) {
-      if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
+      await unmount(`${(directory ?? fresh).path}/${name}`, syscalls);
     } finally {
       directory?.close();
     }
@@ -136,10 +181,13 @@ function parentAndName(place: string): readonly [parent: string, name: string] {
 }
 
 /** Long after it was prepared, a storage is taken back through a directory that is opened anew. */
-function inBase(context: StorageContext, deed: (base: Directory) => void): void {
+async function inBase(
+  context: Pick<StorageContext, 'syscalls' | 'paths'>,
+  deed: (base: Directory) => void | Promise<void>,
+): Promise<void> {
   const base = Directory.open(context.syscalls, context.paths.kata);
   try {
-    deed(base);
+    await deed(base);
   } finally {
     base.close();
   }

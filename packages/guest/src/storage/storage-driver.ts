@@ -3,18 +3,27 @@ import type { Storage } from '../actions.js';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { Wanted } from '../device/find-device.js';
+import type { GuestAccess } from '../guest-access.js';
 import type { GuestLog, GuestPaths } from '../guest-options.js';
+import type { OpenSource } from '../source/open-source.js';
 import type { Tools } from '../tool/tools.js';
 
 /** For whom a storage is prepared: the whole sandbox, or one container with its bundle. */
 export type StorageOwner =
   | { readonly kind: 'sandbox' }
-  | { readonly kind: 'container'; readonly id: string; readonly bundle: string };
+  | {
+      readonly kind: 'container';
+      readonly id: string;
+      readonly bundle: string;
+      /** The sandbox's other containers, the first before the others. */
+      readonly others: readonly string[];
+    };
 
 /** What all storages are made with. */
 export interface StorageEnvironment {
   readonly syscalls: Syscalls;
   readonly paths: GuestPaths;
+  readonly access: GuestAccess;
   readonly devices: DeviceWatch;
   readonly tools: Tools;
   readonly log: GuestLog;
@@ -26,7 +35,9 @@ export interface StorageContext extends StorageEnvironment {
   readonly base: Directory;
   /** The mount point as a path below `base`. */
   readonly place: string;
-  /** Puts another storage in place that this one needs, and takes it back with it. */
+  /** Opens a path of the request; the caller closes the descriptor. `named`: for errors. */
+  readonly open: (path: string, named: string) => OpenSource;
+  /** Puts another storage in place that this one needs, and takes it back with it. Its mount point is ours to choose. */
   readonly need: (storage: Storage) => Promise<void>;
   /** Steps to take this storage back. */
   readonly made: UndoStack;

@@ -1,9 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Directory } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../guest-error.js';
+import { type OpenSource, openSource } from '../source/open-source.js';
+import { refuseOthersPlaces } from '../source/other-containers.js';
 import { ephemeral } from './ephemeral.js';
+import { mountPlace, type MountPlaceOwner } from './mount-place.js';
+import { PlaceLocks } from './place-locks.js';
 import { resizeMemory } from './resize-memory.js';
 import { storageDriver } from './storage-drivers.js';
 import type { StorageContext, StorageEnvironment, StorageOwner } from './storage-driver.js';
@@ -29,6 +34,7 @@ export class StorageTable {
   readonly #environment: StorageEnvironment;
   readonly #records: StorageRecords;
   readonly #entries: Map<string, Entry> = new Map();
+  readonly #locks: PlaceLocks = new PlaceLocks();
 
   constructor(environment: StorageEnvironment, records: StorageRecords) {
     this.#environment = environment;
@@ -38,7 +44,7 @@ export class StorageTable {
   /** The devices that have to be there before these can be added; for what is in place, none. */
   needs(storages: readonly Storage[]): readonly Wanted[] {
     return storages.flatMap((storage) =>
-      this.#entries.has(this.#placeOf(storage.mountPoint))
+      this.#entries.get(this.#placeOf(storage.mountPoint))?.record.ready === true
         ? []
         : (storageDriver(storage.driver).needs?.(storage) ?? []),
     );
@@ -46,10 +52,9 @@ export class StorageTable {
 
   /** Puts a storage in place, or fails and leaves nothing. Its release is pushed to `made`. */
   async add(storage: Storage, owner: StorageOwner, made: UndoStack): Promise<void> {
-    const { mountPoint } = storage;
-    const place = this.#placeOf(mountPoint);
-    const entry = this.#entries.get(place) ?? (await this.#prepare(storage, owner, place));
-    this.#use(mountPoint, entry, made);
+    const { paths } = this.#environment;
+    const place = mountPlace(storage.driver, storage.mountPoint, placeOwner(owner), paths.kata);
+    await this.#addAt(place, storage, owner, made, { nested: false });
   }
 
   /** The container that uses them was made: from now on, those that are to outlive it do. */
@@ -93,7 +98,7 @@ export class StorageTable {
   /** One more user of a storage that is in place, as `add`, for what an earlier agent had made. */
   use(mountPoint: string, made: UndoStack): void {
     const entry = this.#entries.get(this.#placeOf(mountPoint));
-    if (entry !== undefined) this.#use(mountPoint, entry, made);
+    if (entry !== undefined) this.#use(mountPoint, entry, made, { nested: false });
   }
 
   /** Gives memory file systems that are in place other sizes. All are looked up before the first is changed. */
@@ -105,11 +110,19 @@ export class StorageTable {
           `only ${ephemeral.name} storages can be updated, not ${storage.driver}`,
         );
       const place = this.#placeOf(storage.mountPoint);
-      if (!this.#entries.has(place))
+      if (this.#entries.get(place)?.record.ready !== true)
         throw new GuestError('not-found', `there is no storage at ${storage.mountPoint}`);
       return place;
     });
     storages.forEach((storage, index) => resizeMemory(storage, places[index] ?? '', this.#environment));
+  }
+
+  /** Where storages that hold the whole pod's data are mounted. */
+  podPlaces(): readonly string[] {
+    return [...this.#entries.values()]
+      .map(({ record }) => record.storage)
+      .filter(({ driver }) => storageDriver(driver).ofPod)
+      .map(({ mountPoint }) => mountPoint);
   }
 
   /** The sandbox ends: so do those that were kept for it. */
@@ -121,6 +134,23 @@ export class StorageTable {
     }
     this.#save();
     return failures;
+  }
+
+  /** A storage that is in place is used again by an equal request only (S31). */
+  async #addAt(
+    place: string,
+    storage: Storage,
+    owner: StorageOwner,
+    made: UndoStack,
+    lock: { readonly nested: boolean },
+  ): Promise<void> {
+    const add = async (): Promise<void> => {
+      const known = this.#entries.get(place);
+      if (known !== undefined) refuseOther(storage, known.record.storage);
+      const entry = known ?? (await this.#prepare(storage, owner, place));
+      this.#use(storage.mountPoint, entry, made, lock);
+    };
+    await this.#locks.during(place, add, lock);
   }
 
   async #prepare(storage: Storage, owner: StorageOwner, place: string): Promise<Entry> {
@@ -151,11 +181,28 @@ export class StorageTable {
     const { made } = entry;
     const { owner, place } = entry.record;
     const need = async (other: Storage): Promise<void> => {
-      await this.add(other, owner, made);
+      await this.#addAt(this.#placeOf(other.mountPoint), other, owner, made, { nested: true });
       const needs = [...entry.record.needs, this.#placeOf(other.mountPoint)];
       entry.record = { ...entry.record, needs };
     };
-    return { ...this.#environment, need, owner, base, place, made };
+    const container = owner.kind === 'container' ? owner.id : undefined;
+    const open = (path: string, named: string): OpenSource => {
+      const { syscalls } = this.#environment;
+      const source = openSource({ path, named, container }, this.#environment, syscalls);
+      try {
+        if (owner.kind === 'container') this.#refuseOthers(owner, source.path);
+        return source;
+      } catch (error) {
+        source.descriptor.close();
+        throw error;
+      }
+    };
+    return { ...this.#environment, need, open, owner, base, place, made };
+  }
+
+  #refuseOthers({ id, others }: StorageOwner & { readonly kind: 'container' }, path: string): void {
+    const owners = others.map((other) => ({ id: other, sources: [] }));
+    refuseOthersPlaces({ id, sources: [path] }, owners, this.podPlaces());
   }
 
   async #adopt(record: StorageRecord): Promise<void> {
@@ -164,7 +211,7 @@ export class StorageTable {
     const entry: Entry = { record, made, users: 0 };
     for (const needed of record.needs) {
       const other = this.#entries.get(needed);
-      if (other !== undefined) this.#use(needed, other, made);
+      if (other !== undefined) this.#use(needed, other, made, { nested: true });
     }
     made.push(`storage at ${storage.mountPoint}`, () => takeBackStorage(record, this.#environment));
     this.#entries.set(place, entry);
@@ -188,17 +235,20 @@ export class StorageTable {
     }
   }
 
-  #use(mountPoint: string, entry: Entry, made: UndoStack): void {
+  #use(mountPoint: string, entry: Entry, made: UndoStack, lock: { readonly nested: boolean }): void {
     entry.users += 1;
-    made.push(`storage at ${mountPoint}`, () => this.#release(entry));
+    made.push(`storage at ${mountPoint}`, () => this.#release(entry, lock));
   }
 
-  async #release(entry: Entry): Promise<void> {
-    entry.users -= 1;
-    if (entry.users > 0 || entry.record.kept) return;
-    const [failure] = await entry.made.unwind();
-    this.#remove(entry.record.place);
-    if (failure !== undefined) throw failure;
+  #release(entry: Entry, lock: { readonly nested: boolean }): Promise<void> {
+    const release = async (): Promise<void> => {
+      entry.users -= 1;
+      if (entry.users > 0 || entry.record.kept) return;
+      const [failure] = await entry.made.unwind();
+      this.#remove(entry.record.place);
+      if (failure !== undefined) throw failure;
+    };
+    return this.#locks.during(entry.record.place, release, lock);
   }
 
   #put(entry: Entry): void {
@@ -215,7 +265,7 @@ export class StorageTable {
     this.#records.saveStorages([...this.#entries.values()].map(({ record }) => record));
   }
 
-  /** Mount points are Kata's: below its directory, and not the directory itself (S10). */
+  /** Where a storage that was let through by `mountPlace` stands in the table. */
   #placeOf(mountPoint: string): string {
     const base = `${this.#environment.paths.kata}/`;
     if (!mountPoint.startsWith(base)) {
@@ -230,6 +280,25 @@ export class StorageTable {
       .filter((name) => name !== '')
       .join('/');
   }
+}
+
+function placeOwner(owner: StorageOwner): MountPlaceOwner {
+  if (owner.kind === 'sandbox') return { container: undefined, pod: undefined, others: [] };
+  const [first] = owner.others;
+  return { container: owner.id, pod: first ?? owner.id, others: owner.others };
+}
+
+function refuseOther(storage: Storage, mounted: Storage): void {
+  if (isDeepStrictEqual(requestOf(mounted), requestOf(storage))) return;
+  throw new GuestError(
+    'exists',
+    `another storage is mounted at ${storage.mountPoint}: ${mounted.driver} of ${JSON.stringify(mounted.source)}`,
+  );
+}
+
+/** What makes one request for a storage another than the one that was served. */
+function requestOf({ driver, driverOptions, source, fstype, options, fsGroup, shared }: Storage): object {
+  return { driver, driverOptions, source, fstype, options, fsGroup, shared };
 }
 
 /** It is shared, or holds a pod's data elsewhere than in a container's own bundle. */

@@ -20,6 +20,7 @@ import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, skip, skipWithout } from '../testing/real-guest.js';
+import type { StorageOwner } from './storage-driver.js';
 
 let real: RealGuest;
 before(async () => {
@@ -47,11 +48,12 @@ function storage(driver: string, place: string, more: Partial<Storage>): Storage
 async function withStorage(
   given: Storage,
   deed: (mountPoint: string) => void | Promise<void>,
+  owner: StorageOwner = { kind: 'sandbox' },
 ): Promise<void> {
   const made = new UndoStack();
   const before = real.traces();
   try {
-    await real.guest.context.storages.add(given, { kind: 'sandbox' }, made);
+    await real.guest.context.storages.add(given, owner, made);
     await deed(given.mountPoint);
   } finally {
     assert.deepEqual(await made.unwind(), []);
@@ -71,16 +73,22 @@ for (const fstype of ['ext4', 'xfs'] as const) {
     try {
       disk.with(`mkfs.${fstype}`, '-q');
       const fsGroup = { groupId: 4321, changePolicy: 'always' } as const;
-      await withStorage(storage('blk', 'disk', { source: disk.path, fstype, fsGroup }), (mountPoint) => {
-        assert.equal(typeAt(mountPoint), fstype);
-        assert.equal(statSync(mountPoint).gid, 4321);
-        writeFileSync(join(mountPoint, 'kept'), 'kept');
-      });
+      await withStorage(
+        storage('blk', 'sandbox/storage/disk', { source: disk.path, fstype, fsGroup }),
+        (mountPoint) => {
+          assert.equal(typeAt(mountPoint), fstype);
+          assert.equal(statSync(mountPoint).gid, 4321);
+          writeFileSync(join(mountPoint, 'kept'), 'kept');
+        },
+      );
       const options = ['ro', ...(fstype === 'xfs' ? ['nouuid'] : ['noload'])];
-      await withStorage(storage('mmioblk', 'disk', { source: disk.path, fstype, options }), (mountPoint) => {
-        assert.equal(readFileSync(join(mountPoint, 'kept'), 'utf8'), 'kept');
-        assert.throws(() => writeFileSync(join(mountPoint, 'more'), ''), { code: 'EROFS' });
-      });
+      await withStorage(
+        storage('mmioblk', 'sandbox/storage/disk', { source: disk.path, fstype, options }),
+        (mountPoint) => {
+          assert.equal(readFileSync(join(mountPoint, 'kept'), 'utf8'), 'kept');
+          assert.throws(() => writeFileSync(join(mountPoint, 'more'), ''), { code: 'EROFS' });
+        },
+      );
     } finally {
       disk.remove();
     }
@@ -95,7 +103,7 @@ test('an image of erofs is mounted', { skip: skipWithout('mkfs.erofs') }, async 
     // The image is made in the file that the device is of.
     disk.image('mkfs.erofs', '--quiet', disk.file, folder);
     await withStorage(
-      storage('blk', 'image', { source: disk.path, fstype: 'erofs', options: ['ro'] }),
+      storage('blk', 'sandbox/storage/image', { source: disk.path, fstype: 'erofs', options: ['ro'] }),
       (place) => {
         assert.equal(readFileSync(join(place, 'hello'), 'utf8'), 'hello');
       },
@@ -109,7 +117,7 @@ test('an image of erofs is mounted', { skip: skipWithout('mkfs.erofs') }, async 
 test('a fresh disk gets a file system first', { skip: skipWithout('mkfs.ext4') }, async () => {
   const disk = new LoopDevice(64 * 1024 * 1024);
   try {
-    const fresh = storage('blk', 'fresh', {
+    const fresh = storage('blk', 'sandbox/storage/fresh', {
       source: disk.path,
       fstype: 'ext4',
       driverOptions: ['create_filesystem'],
@@ -142,7 +150,11 @@ test('what is no disk, or holds no file system, is refused and leaves nothing', 
   try {
     for (const [more, expected] of wrong) {
       const made = new UndoStack();
-      const added = real.guest.context.storages.add(storage('blk', 'x', more), { kind: 'sandbox' }, made);
+      const added = real.guest.context.storages.add(
+        storage('blk', 'sandbox/storage/x', more),
+        { kind: 'sandbox' },
+        made,
+      );
       await assert.rejects(async () => real.guest.change(() => added), expected, JSON.stringify(more));
     }
     assert.deepEqual(real.traces(), before);
@@ -222,7 +234,7 @@ test('what is too much to watch, and a single file, is mounted as it is', { skip
         { kind: 'sandbox' },
         new UndoStack(),
       ),
-      { kind: 'invalid', message: /not in a folder "watchable"/ },
+      { kind: 'refused', message: /none where Kata's runtimes mount watchable-bind/ },
     );
   } finally {
     rmSync(folder, { recursive: true });
@@ -242,26 +254,32 @@ test('a link below Kata’s directory leads nowhere: a rule has looked at the pa
   ] as const)
     symlinkSync(target, join(shared, name));
   const refused = { kind: 'refused' };
+  const placeOf = (driver: string): string =>
+    driver === 'bind' ? 'sandbox/storage/place' : 'shared/containers/watchable/place';
   try {
     for (const path of ['out', 'own', 'own/work', 'out/ssl/', 'state/output', './own//work'])
       for (const driver of ['bind', 'watchable-bind'])
         await assert.rejects(
-          withStorage(storage(driver, 'watchable/place', { source: `${shared}/${path}` }), () => undefined),
+          withStorage(storage(driver, placeOf(driver), { source: `${shared}/${path}` }), () => undefined),
           refused,
           path,
         );
     for (const upper of ['own/work', 'state/output'])
       await assert.rejects(
         withStorage(
-          storage('overlayfs', 'place', {
+          storage('overlayfs', 'c1/rootfs', {
             options: ['lowerdir=/etc', `upperdir=${shared}/${upper}`, `workdir=${shared}/layers/work`],
           }),
           () => undefined,
+          { kind: 'container', id: 'c1', bundle: join(real.state, 'bundles/c1'), others: [] },
         ),
         refused,
         upper,
       );
-    await withStorage(storage('bind', 'place', { source: `${shared}//layers/` }), () => undefined);
+    await withStorage(
+      storage('bind', 'sandbox/storage/place', { source: `${shared}//layers/` }),
+      () => undefined,
+    );
   } finally {
     rmSync(shared, { recursive: true });
   }

@@ -1,11 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Directory, hasCode, mounts } from '@kata-agent/linux';
-import { local } from './local.js';
-import { removeTree } from './remove-tree.js';
+import { unmountPlace } from './mount-point.js';
 import type { StorageEnvironment } from './storage-driver.js';
 import type { StorageRecord } from './storage-record.js';
-import { unmount } from './unmount.js';
 import { closeVerity, verityName, verityOf } from './verity.js';
 import { watchableBind } from './watchable-bind.js';
 
@@ -18,15 +16,15 @@ export async function takeBackStorage(record: StorageRecord, environment: Storag
   const { syscalls, paths } = environment;
   const target = join(paths.kata, place);
   // Stacked mounts, if a release was begun or the same place was mounted twice: each goes with its own record.
-  if (mounts().some((mount) => mount.target === target)) unmount(target, syscalls);
+  if (mounts().some((mount) => mount.target === target)) await unmountPlace({ syscalls, paths, place });
   const verity = verityOf(storage.options);
   if (verity !== undefined) {
     const name = verityName(verity, place);
     if (existsSync(`/dev/mapper/${name}`)) await closeVerity(name, environment);
   }
-  if (storage.driver === local.name || storage.driver === watchableBind.name) removeTree(target);
   const base = Directory.open(syscalls, paths.kata);
   try {
+    if (storage.driver === watchableBind.name) await base.removeTree(place);
     for (const path of [...missing].reverse()) removeIfEmpty(base, path);
   } finally {
     base.close();

@@ -1,14 +1,13 @@
-import { hasCode, Unmount, unmountTree, type Syscalls } from '@kata-agent/linux';
+import { detachMount, hasCode, type Syscalls } from '@kata-agent/linux';
 
 /**
- * Unmounts what is mounted at this path. In use, or with mounts of its own: all of it is detached, which takes it out of
- * the tree at once and ends it with its last user. Not mounted any more: fine.
+ * Unmounts what is mounted at this path, with mounts of its own. In use, it is taken out of the tree at once and ends with its
+ * last user; else it has ended when this resolves. Not mounted any more: fine.
  */
-export function unmount(target: string, syscalls: Syscalls): void {
+export async function unmount(target: string, syscalls: Syscalls): Promise<void> {
   try {
-    syscalls.umount2(target, Unmount.NoFollow);
+    await detachMount(syscalls, target);
   } catch (error) {
-    if (hasCode(error, 'EBUSY')) unmountTree(syscalls, target);
-    else if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
+    if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
   }
 }

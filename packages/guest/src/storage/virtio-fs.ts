@@ -19,7 +19,7 @@ export const virtioFs: StorageDriver = {
       );
     if (!tagPattern.test(source))
       throw new GuestError('invalid', `${JSON.stringify(source.slice(0, 80))} is no tag of a shared folder`);
-    mountAt({ source, fstype, options: kernelOptions(storage.options, options) }, context);
+    mountAt({ source, fstype, options: ['nodev', ...kernelOptions(storage.options, options)] }, context);
     await applyFsGroup(storage, context);
   },
 };

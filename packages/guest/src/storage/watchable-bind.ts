@@ -1,11 +1,10 @@
-import { statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { Directory, mounts } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { GuestError } from '../guest-error.js';
 import { isPassing, Mirror, TooLargeToMirror } from './mirror.js';
-import { kernelOptions, mountAt, openPlace } from './mount-point.js';
-import { realSource } from './real-source.js';
+import type { OpenSource } from '../source/open-source.js';
+import { bindAt, openPlace } from './mount-point.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
 
 /** How often it is looked for changes (Kata 4.1, src/agent/src/watcher.rs). */
@@ -30,10 +29,10 @@ export const watchableBind: StorageDriver = {
         `mount point ${place} of watchable-bind is not in a folder "${watchable}"`,
       );
     }
-    const source = realSource(storage.source, 'source of a watchable-bind storage', context.paths);
     await context.need(memoryAt(parent));
-    if (!statSync(source).isDirectory()) {
-      bind(source, storage, context);
+    const source = openWatched(storage, context);
+    if (!source.isDirectory) {
+      bindAt(source, storage.options, context);
       return;
     }
     try {
@@ -41,14 +40,13 @@ export const watchableBind: StorageDriver = {
     } catch (error) {
       if (!(error instanceof TooLargeToMirror)) throw error;
       context.log('info', `${storage.source} is not watched but mounted as it is: ${error.message}`);
-      bind(source, storage, context);
+      bindAt(openWatched(storage, context), storage.options, context);
     }
   },
   async resume(storage, context) {
     // One that is too large, or a file, is mounted as it is.
     if (mounts().some(({ target }) => target === storage.mountPoint)) return;
-    const source = realSource(storage.source, 'source of a watchable-bind storage', context.paths);
-    await watch(source, storage, context, { adopt: true });
+    await watch(openWatched(storage, context), storage, context, { adopt: true });
   },
 };
 
@@ -65,17 +63,20 @@ function memoryAt(mountPoint: string): Storage {
   };
 }
 
-function bind(source: string, storage: Storage, context: StorageContext): void {
-  mountAt({ source, fstype: 'bind', options: kernelOptions(storage.options) }, context);
+function openWatched(storage: Storage, context: StorageContext): OpenSource {
+  return context.open(storage.source, 'source of a watchable-bind storage');
 }
 
+/** Follows the directory that was opened, whatever has its name later. Closes it in the end. */
 async function watch(
-  source: string,
+  { descriptor }: OpenSource,
   storage: Storage,
   context: StorageContext,
   { adopt = false }: { readonly adopt?: boolean } = {},
 ): Promise<void> {
-  const { made } = context;
+  const { made, syscalls } = context;
+  const from = Directory.of(syscalls, descriptor);
+  made.push(`source ${storage.source}`, () => from.close());
   const to = openPlace(context);
   made.push(`copies in ${storage.mountPoint}`, async () => {
     try {
@@ -84,7 +85,7 @@ async function watch(
       to.close();
     }
   });
-  const follower = new Follower(source, to, context);
+  const follower = new Follower(storage.source, from, to, context);
   if (adopt) follower.adopt();
   await follower.look();
   made.push(`watch of ${storage.source}`, () => follower.stop());
@@ -93,7 +94,9 @@ async function watch(
 
 /** Looks at a folder every two seconds. */
 class Follower {
+  /** For messages. */
   readonly #source: string;
+  readonly #from: Directory;
   readonly #to: Directory;
   readonly #context: StorageContext;
   readonly #mirror: Mirror = new Mirror();
@@ -101,8 +104,9 @@ class Follower {
   #busy: Promise<void> | undefined;
   #toldOf = '';
 
-  constructor(source: string, to: Directory, context: StorageContext) {
+  constructor(source: string, from: Directory, to: Directory, context: StorageContext) {
     this.#source = source;
+    this.#from = from;
     this.#to = to;
     this.#context = context;
   }
@@ -113,14 +117,11 @@ class Follower {
   }
 
   async look(): Promise<void> {
-    const from = Directory.open(this.#context.syscalls, this.#source);
     try {
-      await this.#mirror.update(from, this.#to);
+      await this.#mirror.update(this.#from, this.#to);
       this.#toldOf = '';
     } catch (error) {
       if (!isPassing(error)) throw error;
-    } finally {
-      from.close();
     }
   }
 

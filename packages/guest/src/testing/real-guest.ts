@@ -36,11 +36,13 @@ const APPLETS = [
   'mkdir',
   'mknod',
   'mount',
+  'rm',
   'sh',
   'sleep',
   'stty',
   'touch',
   'true',
+  'unshare',
   'yes',
 ];
 
@@ -85,6 +87,7 @@ export class RealGuest {
   // Neither SIGCHLD nor a promise keeps Node alive.
   readonly #alive = setInterval(() => undefined, 60_000);
   #count = 0;
+  #specs = 0;
 
   private constructor(guest: Guest, directory: string, log: string[]) {
     this.guest = guest;
@@ -130,7 +133,9 @@ export class RealGuest {
     return `${this.name}-${this.#count}`;
   }
 
+  /** Each with a cgroup of its own. */
   spec(args: readonly string[], more: Partial<OciProcess> = {}): OciSpec {
+    this.#specs += 1;
     return {
       ociVersion: '1.0.2',
       process: this.process(args, more),
@@ -151,7 +156,7 @@ export class RealGuest {
         },
       ],
       linux: {
-        cgroupsPath: `${this.name}:test:${args.length}-${this.#count}`,
+        cgroupsPath: `${this.name}:test:${this.#specs}`,
         namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type })),
       },
     };

@@ -17,7 +17,7 @@ export const auditVerify: CommandDefinition = {
   path: 'audit verify',
   summary: 'check every record of an audit log',
   details: [
-    'Finds a changed byte, a record that was removed, added or moved, and, given a head that was kept elsewhere, an end that was cut off. Works while the log is being written. Ends with 4 when something is wrong, or the log is gone.',
+    'Finds a changed byte, a record that was removed, added or moved, and, given a head that was kept elsewhere, an end that was cut off. Works while the log is being written. Ends with 4 when something is wrong, or the log is gone or empty. Without a head it shows that the records fit each other, not that they are those that were written: who can write the file can write all of it anew.',
   ],
   operands: [logOperand],
   options: [
@@ -65,7 +65,8 @@ function reportText(report: VerifyReport, anchored: boolean, style: Style): stri
   const lines = [
     `${report.ok ? style.green('ok') : style.red('not ok')}: ${report.records} records${range}, in ${segments}`,
   ];
-  if (report.removed > 0) lines.push(`records 1 to ${report.removed} were removed by rotation`);
+  if (report.removed > 0)
+    lines.push(`records 1 to ${report.removed} were removed by rotation; ${report.kept} of them were kept`);
   if (report.unfinishedBytes > 0)
     lines.push(`the last line is still being written (${report.unfinishedBytes} bytes)`);
   for (const problem of report.problems) lines.push(style.red(problemText(problem)));

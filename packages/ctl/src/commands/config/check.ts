@@ -1,7 +1,7 @@
 import { checkWorkload, type WorkloadReport } from '@kata-agent/analysis';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
-import { compileGate } from '@kata-agent/gate';
+import { compileGate, privilegedContainers } from '@kata-agent/gate';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
@@ -10,6 +10,7 @@ import { wrap } from '../../output/wrap.js';
 import { countOf, printDiagnostics } from './diagnostics.js';
 import { loadFile } from './load-file.js';
 import { podOptions, type Pods, readPods } from './pod-files.js';
+import { privilegedNote } from './privileged-note.js';
 import { workloadText, workloadValue } from './workload-text.js';
 
 const width = 100;
@@ -51,12 +52,21 @@ export const configCheck: CommandDefinition = {
     }
     const summary = summarise(loaded.configuration);
     const style = styleFor(io.stdout, io.environment);
-    const head = `${file}: ${style.green('fine')}, ${countOf(diagnostics, 'warning')}\n`;
+    const privileged = privilegedContainers(loaded.configuration);
+    const note = privilegedNote(loaded.configuration, style);
+    const head = `${file}: ${style.green('fine')}, ${countOf(diagnostics, 'warning')}\n${note}`;
     const reports = pods === undefined ? [] : await checkPods(loaded.configuration, pods);
     const workloads = pods === undefined ? {} : { workloads: reports.map(workloadValue) };
     await print(
       invocation,
-      { ok: true, digest: loaded.configuration.digest, ...summary, diagnostics, ...workloads },
+      {
+        ok: true,
+        digest: loaded.configuration.digest,
+        privilegedContainers: privileged,
+        ...summary,
+        diagnostics,
+        ...workloads,
+      },
       () =>
         head +
         (pods === undefined

@@ -1,10 +1,12 @@
 import { explainConfiguration, renderExplanation } from '@kata-agent/config';
-import { compileGate } from '@kata-agent/gate';
+import { compileGate, privilegedContainers } from '@kata-agent/gate';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
+import { styleFor } from '../../output/style.js';
 import { countOf, printDiagnostics } from './diagnostics.js';
 import { loadFile } from './load-file.js';
+import { privilegedNote } from './privileged-note.js';
 
 export const configExplain: CommandDefinition = {
   path: 'config explain',
@@ -45,8 +47,14 @@ export const configExplain: CommandDefinition = {
     );
     await print(
       invocation,
-      { ok: true, ...explanation, diagnostics },
-      () => `${renderExplanation(explanation)}\n`,
+      {
+        ok: true,
+        privilegedContainers: privilegedContainers(loaded.configuration),
+        ...explanation,
+        diagnostics,
+      },
+      () =>
+        `${privilegedNote(loaded.configuration, styleFor(io.stdout, io.environment))}${renderExplanation(explanation)}\n`,
     );
     return ExitCode.Fine;
   },

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { generate, type Plan, renderPlan } from '@kata-agent/analysis';
+import { generate, isPinned, type Plan, renderPlan } from '@kata-agent/analysis';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { programName } from '../../cli/report.js';
 import { CommandError } from '../../command-error.js';
@@ -72,6 +72,7 @@ function notesOn({ unconstrained }: Plan, { workloads, images }: Pods): readonly
   );
   return [
     ...imageNotes([...unknown]),
+    ...tagNotes(workloads),
     ...unconstrained.map(
       ({ method, name, why }) => `not constrained: ${name} of ${method}, since ${few(why, 2, '; ')}`,
     ),
@@ -88,6 +89,17 @@ function imageNotes(images: readonly string[]): readonly string[] {
     ];
   return [
     `image ${image} is not known: volumes that it declares are refused; give --image-config ${image}=FILE`,
+  ];
+}
+
+/** A tag is the host's to move: what runs is pinned by a digest alone. */
+function tagNotes(workloads: Pods['workloads']): readonly string[] {
+  const images = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
+  const tagged = [...new Set(images.filter((image) => !isPinned(image)))];
+  if (tagged.length === 0) return [];
+  const verb = tagged.length === 1 ? 'has' : 'have';
+  return [
+    `${few(tagged, 4, ', ')} ${verb} a tag and no digest: any image that has the tag passes; write NAME@sha256:DIGEST in the pod`,
   ];
 }
 

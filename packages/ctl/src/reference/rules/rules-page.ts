@@ -1,4 +1,5 @@
 import { endpoints, type MethodName, methodNames } from '@kata-agent/catalogue';
+import { privilegedReasons } from '@kata-agent/gate';
 import { type RuleName, ruleFunctions, ruleLimits, ruleNames } from '@kata-agent/gate/rules';
 import { code, markdownTable, pageHead } from '../markdown.js';
 import type { ExampleCall } from './rule-example.js';
@@ -31,6 +32,7 @@ export function rulesPage(): string {
       ]),
     ),
     ...recordTables(),
+    privilegedTable(),
     '\n## Functions\n\n',
     markdownTable(
       ['written', 'what it gives'],
@@ -107,6 +109,27 @@ function methodsText(methods: readonly MethodName[]): string {
   return methods.length > 4 ? `the ${methods.length} methods that name a container` : methods.join(', ');
 }
 
+function privilegedTable(): string {
+  return [
+    '\n### Privileged reasons\n\n',
+    'What makes a container privileged. Neither runtime of Kata sends any of it for a pod that does not ask for it. With ',
+    '`privileged_containers = "refuse"`, the default as soon as there is a configuration, the agent itself refuses such a ',
+    'request before it asks a rule, and names the reasons; a key in the last column opens a single thing. ',
+    'An exec has `capabilities` and `oom-score` alone.\n\n',
+    'No seccomp profile is not among them: Kata sends none by default (`disable_guest_seccomp`), nor does the kubelet ask ',
+    'for one. Where all pods have one, a rule can ask for it: `has(request.OCI.Linux.Seccomp)`.\n\n',
+    markdownTable(
+      ['reason', 'what the request has', 'asked for by', 'opened by'],
+      Object.entries(privilegedReasons).map(([name, { says, pods, opens }]) => [
+        code(name),
+        says,
+        pods,
+        opens === undefined ? '' : code(opens),
+      ]),
+    ),
+  ].join('');
+}
+
 /** What `container`, `peer` and the like have, and what these have again. */
 function recordTables(): readonly string[] {
   const records = new Map<string, string>();
@@ -118,7 +141,10 @@ function recordTables(): readonly string[] {
       `${field.doc}${field.optional === true ? ' Not always there.' : ''}`,
     ]);
     records.set(name, `\nWhat ${code(name)} has:\n\n${markdownTable(['name', 'type', 'what it is'], rows)}`);
-    for (const [key, field] of type.fields) add(`${name}.${key}`, field.type);
+    for (const [key, field] of type.fields) {
+      if (field.type.kind === 'list') add('member', field.type.element);
+      add(`${name}.${key}`, field.type);
+    }
   };
   for (const name of ruleNames) {
     const [first] = name.methods;

@@ -1,6 +1,6 @@
 import { methodNames } from '@kata-agent/catalogue';
 import { claimedName } from '../../facts/claimed-name.js';
-import type { ContainerFacts, PeerFacts } from '../../rule-context.js';
+import type { ContainerFacts, MemberFacts, PeerFacts } from '../../rule-context.js';
 import { RuleError } from '../language/frame.js';
 import { int, listOf, mapOf, type RecordField, string, type Type } from '../language/type.js';
 import type { FieldValues } from '../language/value.js';
@@ -32,9 +32,26 @@ const container = record('container', {
   claimed: { type: claimed, doc: 'What the host says of it, and nothing proves (S27).' },
 });
 
+const memberStates: readonly MemberFacts['state'][] = ['created', 'running', 'paused', 'stopped', 'removed'];
+
+const member = record('member', {
+  name: { type: string, doc: 'Its name in the pod, as the host claims it; empty for the pause container.' },
+  state: {
+    type: { kind: 'string', among: memberStates },
+    doc: 'created, running, paused, stopped or removed.',
+  },
+  exit_code: { type: int, optional: true, doc: 'Of its first process, once that has ended.' },
+});
+
 const sandbox = record('sandbox', {
   id: { type: string, doc: 'Empty before CreateSandbox.' },
   containers: { type: listOf(string), doc: 'The ids of the containers that there are.' },
+  members: {
+    type: listOf(member),
+    doc:
+      'The containers that there are and were: of removed ones of a name the last, and the last that ended with 0. ' +
+      'At most 256 removed ones are remembered.',
+  },
 });
 
 const peer = record('peer', {
@@ -76,7 +93,11 @@ export const callNames: readonly RuleName[] = [
     doc: 'The pod.',
     example: 'sandbox.containers.size() < 10',
     typeFor: () => sandbox,
-    read: (_, context) => ({ id: context.sandbox.id, containers: context.sandbox.containers }),
+    read: (_, { sandbox: { id, containers, members = [] } }) => ({
+      id,
+      containers,
+      members: members.map(memberValue),
+    }),
   },
   {
     name: 'listener',
@@ -99,6 +120,10 @@ export const callNames: readonly RuleName[] = [
 function containerValue({ id, state, claimed: { image, annotations } }: ContainerFacts): FieldValues {
   const name = claimedName(annotations);
   return { id, state, claimed: { image, name, annotations: new Map(Object.entries(annotations)) } };
+}
+
+function memberValue({ name, state, exitCode }: MemberFacts): FieldValues {
+  return { name, state, exit_code: exitCode === undefined ? undefined : BigInt(exitCode) };
 }
 
 function peerValue({ kind, cid, uid, subject, sans }: PeerFacts): FieldValues {

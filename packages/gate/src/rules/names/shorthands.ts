@@ -9,6 +9,8 @@ import {
 import { create } from '@bufbuild/protobuf';
 import { LinuxDeviceSchema, MountSchema, UserSchema } from '@kata-agent/protocol/oci';
 import { capabilitiesOf, folderOf, processOf } from '../../facts/process-of.js';
+import { privilegesOf, reasonsOf } from '../../privileged/privileges-of.js';
+import { privilegedReasons } from '../../privileged/reason.js';
 import { RuleError } from '../language/frame.js';
 import { bool, int, listOf, mapOf, string, type Type } from '../language/type.js';
 import type { Value } from '../language/value.js';
@@ -54,6 +56,21 @@ export const shorthands: readonly RuleName[] = [
     example: '!("CAP_SYS_ADMIN" in capabilities)',
     read: (request) => capabilitiesOf(processOf(request)?.Capabilities),
   }),
+  shorthand('privileged', bool, processes, {
+    doc: 'Whether the container or exec reaches beyond itself: some privileged_reasons are there.',
+    example: '!privileged',
+    read: (request, { access }) => privilegesOf(request, access).length > 0,
+  }),
+  shorthand(
+    'privileged_reasons',
+    listOf({ kind: 'string', among: Object.keys(privilegedReasons) }),
+    processes,
+    {
+      doc: 'Why it is privileged: names of the [table below](#privileged-reasons), each once. A refusal names them too.',
+      example: 'privileged_reasons.all(reason, reason in ["shared-processes"])',
+      read: (request, { access }) => reasonsOf(privilegesOf(request, access)),
+    },
+  ),
   shorthand('mounts', listOf({ kind: 'message', message: MountSchema }), creation, {
     doc: 'Mounts of the container: destination, source, type, options.',
     example: 'mounts.all(mount, mount.type != "bind" || mount.source.within("/run/kata-containers"))',
@@ -85,7 +102,7 @@ function shorthand(
   name: string,
   type: Type,
   methods: readonly MethodName[],
-  row: { readonly doc: string; readonly example: string; readonly read: (request: Message) => Value },
+  row: Pick<RuleName, 'doc' | 'example' | 'read'>,
 ): RuleName {
   return { name, methods, ...row, typeFor: () => type };
 }

@@ -47,6 +47,28 @@ func namespaces(types ...string) []fields {
 	return list
 }
 
+// What containerd masks and makes read-only by default (pkg/oci).
+var maskedPaths = []string{
+	"/proc/acpi",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/proc/sched_debug",
+	"/proc/scsi",
+	"/sys/firmware",
+}
+
+var readonlyPaths = []string{
+	"/proc/asound",
+	"/proc/bus",
+	"/proc/fs",
+	"/proc/irq",
+	"/proc/sys",
+	"/proc/sysrq-trigger",
+}
+
 // create makes a container, which does not run yet, as a Kata runtime asks for it.
 func (a *agent) create(ctx context.Context, id string, process_ fields) (process, error) {
 	_, err := a.do(ctx, "CreateContainer", fields{
@@ -67,7 +89,10 @@ func (a *agent) create(ctx context.Context, id string, process_ fields) (process
 			"Linux": fields{
 				"Namespaces":  namespaces("pid", "ipc", "uts", "mount"),
 				"CgroupsPath": "/kata-agent-test/" + id,
-				"Resources":   fields{"Memory": fields{"Limit": 256 << 20}},
+				// As a container engine asks for every container that is not privileged.
+				"MaskedPaths":   maskedPaths,
+				"ReadonlyPaths": readonlyPaths,
+				"Resources":     fields{"Memory": fields{"Limit": 256 << 20}},
 			},
 		},
 	})

@@ -1,0 +1,52 @@
+import { fromJson, type JsonObject, type JsonValue, type Message, toJson } from '@bufbuild/protobuf';
+import type { MethodName } from '@kata-agent/catalogue';
+import type { RequestFacts } from '@kata-agent/gate';
+import { maskedPaths, readOnlyPaths } from './calls/masked-paths.js';
+import { requestOfFacts } from './request-of-facts.js';
+import { requestSchema } from './request-schema.js';
+
+const proc: JsonObject = {
+  destination: '/proc',
+  type: 'proc',
+  source: 'proc',
+  options: ['nosuid', 'noexec', 'nodev'],
+};
+
+/**
+ * A request for a container with what every runtime sends, where it says nothing of it: hidden and write-protected paths,
+ * namespaces, /proc. A test is then about what it writes, and the agent does not refuse the container for the rest.
+ */
+export function asRuntimesSend(request: JsonValue): JsonValue {
+  if (!isObject(request)) return request;
+  const spec = request['OCI'] ?? {};
+  if (!isObject(spec)) return request;
+  const linux = spec['Linux'] ?? {};
+  const mounts = spec['Mounts'] ?? [];
+  if (!isObject(linux) || !Array.isArray(mounts)) return request;
+  const hasProc = mounts.some((mount) => isObject(mount) && mount['destination'] === '/proc');
+  return {
+    ...request,
+    OCI: {
+      ...spec,
+      Mounts: hasProc ? mounts : [proc, ...mounts],
+      Linux: {
+        MaskedPaths: [...maskedPaths],
+        ReadonlyPaths: [...readOnlyPaths],
+        Namespaces: ['ipc', 'uts', 'mount'].map((Type) => ({ Type })),
+        ...linux,
+      },
+    },
+  };
+}
+
+/** The request that has these facts, and else what runtimes send. */
+export function usualRequest(method: MethodName, facts: RequestFacts): Message {
+  const request = requestOfFacts(method, facts);
+  if (method !== 'CreateContainer') return request;
+  const schema = requestSchema(method);
+  return fromJson(schema, asRuntimesSend(toJson(schema, request)));
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

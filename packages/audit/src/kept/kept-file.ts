@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { dirname } from 'node:path';
+import { type FileLayer, removeIfThere } from '../file-layer.js';
+import { LineReader } from '../line-reader.js';
+import type { KeptSummary } from '../record.js';
+import { openSegment } from '../segments.js';
+import { keptPath, nextKeptPath } from './kept-path.js';
+import { Selection } from './selection.js';
+
+/**
+ * Writes the next file of kept records: from those kept so far and from segments that are about to be removed, oldest
+ * first. It counts once a `rotated` record names it. Undefined: there is nothing to keep.
+ */
+export async function writeNextKept(
+  file: string,
+  segments: readonly string[],
+  options: { readonly files: FileLayer; readonly budget: number },
+): Promise<KeptSummary | undefined> {
+  const { files, budget } = options;
+  const selection = new Selection(budget);
+  for (const path of [keptPath(file), ...segments]) {
+    for await (const lines of linesIn(path)) {
+      for (const line of lines) selection.add(line);
+    }
+  }
+  const lines = selection.lines();
+  const next = nextKeptPath(file);
+  await removeIfThere(next, files);
+  if (lines.length === 0) return undefined;
+  const bytes = Buffer.concat(lines.flatMap((line) => [line, newline]));
+  const segment = await files.append(next, { fresh: true });
+  try {
+    for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(await segment.write(rest));
+    await segment.datasync();
+  } finally {
+    await segment.close();
+  }
+  await files.syncDirectory(dirname(file));
+  return { records: lines.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/** Lets the next file of kept records take its place, if it is the one that `named` names. May be done again. */
+export async function settleKept(
+  file: string,
+  named: KeptSummary | undefined,
+  files: FileLayer,
+): Promise<void> {
+  const next = await readKept(nextKeptPath(file));
+  if (next === undefined || named === undefined || next.sha256 !== named.sha256) return;
+  await files.rename(nextKeptPath(file), keptPath(file));
+}
+
+/** A file of kept records; undefined when it is not there. */
+async function readKept(path: string): Promise<KeptSummary | undefined> {
+  const handle = await openSegment(path);
+  if (handle === undefined) return undefined;
+  await handle.close();
+  const hash = createHash('sha256');
+  let records = 0;
+  for await (const lines of linesIn(path)) {
+    for (const line of lines) {
+      hash.update(line).update(newline);
+      records += 1;
+    }
+  }
+  return { records, sha256: hash.digest('hex') };
+}
+
+const newline = Buffer.from('\n');
+
+/** A file that is not there has no lines. */
+async function* linesIn(path: string): AsyncGenerator<readonly Buffer[]> {
+  const handle = await openSegment(path);
+  if (handle === undefined) return;
+  try {
+    const reader = new LineReader(handle);
+    for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) yield lines;
+  } finally {
+    await handle.close();
+  }
+}

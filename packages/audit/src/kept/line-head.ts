@@ -1,0 +1,40 @@
+import type { RecordKind } from '../record.js';
+
+/** What the selection needs of a record, read from its line without parsing the whole of it. */
+export interface LineHead {
+  readonly sequence: number;
+  readonly boot: string;
+  readonly kind: RecordKind;
+  /** Of an outcome: the sequence number of its intent. */
+  readonly intent: number | undefined;
+  /** Empty in records of no call. */
+  readonly method: string;
+  /** Status code of an outcome or a call. */
+  readonly code: string | undefined;
+}
+
+const text = '"((?:[^"\\\\]|\\\\.)*)"';
+/** The members in the order in which `seal` writes them. */
+const headPattern = new RegExp(
+  `^\\{"sequence":(\\d+),"prev":"[0-9a-f]{64}","boot":${text},"monotonic":\\d+,"wall":"[^"]*","kind":"([a-z]+)"` +
+    `(?:,"intent":(\\d+))?(?:,"listener":${text},"peer":${text},"method":${text})?`,
+);
+/** Inside of a string its quotes would be escaped, so this is found nowhere else. */
+const codePattern = /,"result":\{"code":"([^"\\]*)"/;
+
+/** Undefined: the line is not a record. Its hash is not checked. */
+export function lineHead(line: Buffer): LineHead | undefined {
+  const string = line.toString('latin1');
+  const match = headPattern.exec(string);
+  if (match === null) return undefined;
+  const [whole, sequence, boot = '', kind, intent, , , method = ''] = match;
+  const judged = kind === 'outcome' || kind === 'call';
+  return {
+    sequence: Number(sequence),
+    boot,
+    kind: kind as RecordKind,
+    intent: intent === undefined ? undefined : Number(intent),
+    method,
+    code: judged ? codePattern.exec(string.slice(whole.length))?.[1] : undefined,
+  };
+}

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { genesis, seal } from '../chain.js';
+import type { AuditRecord, RecordBody } from '../record.js';
+import { Selection } from './selection.js';
+
+const caller = { listener: 'host', peer: 'cid 2' };
+const decision = { outcome: 'allow', reason: 'in "allowed_endpoints"' } as const;
+
+function intent(method: string, containerId: string): RecordBody {
+  return { kind: 'intent', ...caller, method, decision, digest: 'd', subject: { containerId } };
+}
+
+function outcome(intentOf: number, method: string, code: string): RecordBody {
+  return { kind: 'outcome', intent: intentOf, ...caller, method, result: { code, durationUs: 1 } };
+}
+
+/** Lines of a log; `boot` of each, or one for all. */
+function linesOf(bodies: readonly RecordBody[], boot = 'boot-1', after = genesis): Buffer[] {
+  let at = after;
+  return bodies.map((body) => {
+    const { line, position } = seal(body, at, { boot, monotonic: 1n, wall: 'w' });
+    at = position;
+    return Buffer.from(line.slice(0, -1), 'latin1');
+  });
+}
+
+function chosen(lines: readonly Buffer[], budget: number): AuditRecord[] {
+  const selection = new Selection(budget);
+  for (const line of lines) selection.add(line);
+  return selection.lines().map((line) => JSON.parse(line.toString()) as AuditRecord);
+}
+
+/** A call that changes something: its intent, which gets this sequence number, and its outcome. */
+function pair(sequence: number, method: string, containerId: string, code = 'OK'): RecordBody[] {
+  return [intent(method, containerId), outcome(sequence, method, code)];
+}
+
+test('boot, creates, execs, policies, connections and refusals stay; reads, counts and rotations go', () => {
+  const bodies: RecordBody[] = [
+    { kind: 'boot', facts: {} },
+    ...pair(2, 'CreateSandbox', 's'),
+    ...pair(4, 'CreateContainer', 'c'),
+    ...pair(6, 'ExecProcess', 'c'),
+    ...pair(8, 'SetPolicy', ''),
+    ...pair(10, '(connection)', ''),
+    { kind: 'refusal', ...caller, method: 'CopyFile', decision, digest: 'd' },
+    {
+      kind: 'call',
+      ...caller,
+      method: 'ListRoutes',
+      decision,
+      digest: 'd',
+      result: { code: 'OK', durationUs: 1 },
+    },
+    { kind: 'fold', of: 'refusal', ...caller, method: 'CopyFile', decision, since: 1, count: 9 },
+    { kind: 'rotated', segment: { after: genesis, last: genesis, counts: {} } },
+  ];
+  const kept = chosen(linesOf(bodies), 1 << 20);
+  assert.deepEqual(
+    kept.map(({ sequence }) => sequence),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+  );
+});
+
+for (const [flood, code] of [
+  ['CreateContainer', 'OK'],
+  ['CreateContainer', 'INVALID_ARGUMENT'],
+  ['ExecProcess', 'OK'],
+  ['SignalProcess', 'OK'],
+] as const) {
+  test(`a flood of ${flood} that end with ${code} takes room from its own kind alone, and never its first`, () => {
+    const bodies: RecordBody[] = [
+      { kind: 'boot', facts: { version: '1' } },
+      ...pair(2, 'CreateSandbox', 's'),
+      ...pair(4, 'CreateContainer', 'first'),
+      ...pair(6, 'ExecProcess', 'first'),
+      ...pair(8, 'SetPolicy', ''),
+      ...pair(10, 'UpdateRoutes', ''),
+    ];
+    for (let n = 0; n < 5000; n += 1) bodies.push(...pair(bodies.length + 1, flood, `flood-${n}`, code));
+    const kept = chosen(linesOf(bodies), 64 * 1024);
+    const sequences = kept.map(({ sequence }) => sequence);
+    assert.deepEqual(sequences.slice(0, 11), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assert.equal(sequences.at(-1), bodies.length, 'the last of the flood stays as well');
+    const size = kept.reduce((sum, record) => sum + JSON.stringify(record).length, 0);
+    assert.ok(size < 64 * 1024 + 4096, String(size));
+  });
+}
+
+test('each boot has its share: many creates of one do not take those of another', () => {
+  let at = genesis;
+  const lines: Buffer[] = [];
+  for (let boot = 0; boot < 12; boot += 1) {
+    const bodies: RecordBody[] = [{ kind: 'boot', facts: { boot } }];
+    const count = boot === 3 ? 3000 : 2;
+    for (let n = 0; n < count; n += 1)
+      bodies.push(...pair(at.sequence + bodies.length + 1, 'CreateContainer', `c${n}`));
+    const more = linesOf(bodies, `boot-${boot}`, at);
+    lines.push(...more);
+    const { sequence, hash } = JSON.parse(more.at(-1)?.toString() ?? '') as AuditRecord;
+    at = { sequence, hash };
+  }
+  const kept = chosen(lines, 256 * 1024);
+  for (let boot = 0; boot < 12; boot += 1) {
+    const own = kept.filter((record) => record.boot === `boot-${boot}`);
+    assert.ok(
+      own.some(({ kind }) => kind === 'boot'),
+      `boot ${boot}`,
+    );
+    assert.ok(own.filter(({ kind }) => kind === 'intent').length >= 2, `creates of boot ${boot}`);
+  }
+});
+
+test('of very many boots the first and the newest stay', () => {
+  let at = genesis;
+  const lines: Buffer[] = [];
+  for (let boot = 0; boot < 400; boot += 1) {
+    const [line = Buffer.alloc(0)] = linesOf(
+      [{ kind: 'boot', facts: { text: 'x'.repeat(300) } }],
+      `b${boot}`,
+      at,
+    );
+    lines.push(line);
+    const { sequence, hash } = JSON.parse(line.toString()) as AuditRecord;
+    at = { sequence, hash };
+  }
+  const boots = chosen(lines, 64 * 1024).map(({ boot }) => boot);
+  assert.equal(boots[0], 'b0');
+  assert.equal(boots.at(-1), 'b399');
+  assert.ok(boots.length < 12);
+});
+
+test('an intent and its outcome stay or go together, however the choice is repeated', () => {
+  const methods = fc.constantFrom(
+    'CreateContainer',
+    'ExecProcess',
+    'SignalProcess',
+    'UpdateRoutes',
+    'SetPolicy',
+  );
+  const calls = fc.array(fc.tuple(methods, fc.constantFrom('OK', 'INTERNAL'), fc.nat(300)), {
+    minLength: 1,
+    maxLength: 120,
+  });
+  fc.assert(
+    fc.property(calls, fc.integer({ min: 4096, max: 40_000 }), (calls, budget) => {
+      const bodies: RecordBody[] = [{ kind: 'boot', facts: {} }];
+      for (const [method, code, size] of calls)
+        bodies.push(...pair(bodies.length + 1, method, 'x'.repeat(size), code));
+      const lines = linesOf(bodies);
+      const once = new Selection(budget);
+      for (const line of lines.slice(0, 60)) once.add(line);
+      const twice = new Selection(budget);
+      for (const line of [...once.lines(), ...lines.slice(60)]) twice.add(line);
+      const kept = twice.lines().map((line) => JSON.parse(line.toString()) as AuditRecord);
+      assert.equal(kept[0]?.kind, 'boot');
+      const intents = new Set(kept.flatMap((record) => (record.kind === 'intent' ? [record.sequence] : [])));
+      for (const record of kept) if (record.kind === 'outcome') assert.ok(intents.has(record.intent));
+      const [[method, code]] = calls as [[string, string, number]];
+      const isFirst = (record: AuditRecord): boolean => record.kind === 'intent' && record.sequence === 2;
+      if (code === 'OK') assert.ok(kept.some(isFirst), method);
+      const sequences = kept.map(({ sequence }) => sequence);
+      assert.deepEqual(
+        sequences,
+        sequences.toSorted((a, b) => a - b),
+      );
+    }),
+  );
+});

@@ -1,0 +1,50 @@
+import { text } from './text.js';
+import type { ValueType } from './value-type.js';
+
+// What containers may have of the guest (CONFIGURATION, "What containers may have of the guest"): one entry of each list.
+
+const pathPattern = '(/(?!\\.{1,2}(/|$))[^/\\u0000-\\u001f\\u007f-\\u009f]+)+';
+
+function matching(pattern: string): (text: string) => boolean {
+  const whole = new RegExp(pattern, 'u');
+  return (text) => whole.test(text);
+}
+
+/** Devices that speak for the guest to a verifier (TPM, SEV-SNP, TDX): no configuration gives one to a container (S32). */
+const evidencePattern = '(/dev/(tpm(rm)?\\d*|vtpmx|sev|sev-guest|tdx[_-]guest|tdx-attest)|c 10:224)$';
+
+/** `/dev/NAME`, or `c MAJOR:MINOR`. Block devices reach a container by being attached alone (S11). */
+const devicePattern = `^(?!${evidencePattern})(/dev${pathPattern}|c (0|[1-9]\\d{0,3}):(0|[1-9]\\d{0,6}))$`;
+export const guestDevice: ValueType<string> = text({
+  name: '"/dev/NAME" or "c MAJOR:MINOR"',
+  pattern: devicePattern,
+  what: 'a device such as "/dev/fuse" or "c 10:200", and not one for evidence such as "/dev/tpm0"',
+  accept: matching(devicePattern),
+});
+
+/** A directory or file of the guest; `rw:` before it lets containers write to it. */
+const guestPathPattern = `^(rw:)?${pathPattern}$`;
+export const guestPath: ValueType<string> = text({
+  name: '"/PATH" or "rw:/PATH"',
+  pattern: guestPathPattern,
+  what: 'a path of the guest such as "/opt/models" or "rw:/var/cache"',
+  accept: matching(guestPathPattern),
+});
+
+/** A module's name and exactly the parameters that it may be loaded with, with single spaces between them. */
+const modulePattern = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}( [A-Za-z0-9][A-Za-z0-9_.-]*(=[^\\s"\'\\\\]*)?)*$';
+export const kernelModule: ValueType<string> = text({
+  name: '"MODULE PARAMETER=VALUE…"',
+  pattern: modulePattern,
+  what: 'a kernel module with its parameters, such as "nf_conntrack hashsize=65536"',
+  accept: matching(modulePattern),
+});
+
+/** A sysctl's name with dots. */
+const sysctlPattern = '^[a-z][A-Za-z0-9_-]*(\\.[A-Za-z0-9_-]+)+$';
+export const sysctl: ValueType<string> = text({
+  name: '"NAME.OF.SYSCTL"',
+  pattern: sysctlPattern,
+  what: 'the name of a sysctl, such as "net.core.somaxconn"',
+  accept: matching(sysctlPattern),
+});

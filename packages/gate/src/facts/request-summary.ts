@@ -1,0 +1,153 @@
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import {
+  AddARPNeighborsRequestSchema,
+  type CreateContainerRequest,
+  CreateContainerRequestSchema,
+  type CreateSandboxRequest,
+  CreateSandboxRequestSchema,
+  ExecProcessRequestSchema,
+  SetIPTablesRequestSchema,
+  type Storage,
+  UpdateEphemeralMountsRequestSchema,
+  UpdateInterfaceRequestSchema,
+  UpdateRoutesRequestSchema,
+} from '@kata-agent/protocol/agent';
+import type { LinuxNamespace, Process } from '@kata-agent/protocol/oci';
+import { claimedImage } from './claimed-image.js';
+import {
+  type NetworkSummary,
+  neighbours,
+  networkInterface,
+  packetFilter,
+  routes,
+} from './network-summary.js';
+import { capabilitiesOf } from './process-of.js';
+
+/**
+ * What is always recorded of a request that makes or changes something: names, places and addresses, never contents, options
+ * or values of the environment (S18). A part that the request does not have is absent.
+ */
+export interface RequestSummary extends NetworkSummary {
+  /** The image that the host claims the container to be of. */
+  readonly image?: string;
+  /** `uid:gid`. */
+  readonly user?: string;
+  /** Those beyond what container engines give by default. */
+  readonly capabilities?: readonly string[];
+  /** Their types; with the path, where one is joined. */
+  readonly namespaces?: readonly string[];
+  readonly mounts?: readonly {
+    readonly type: string;
+    readonly source: string;
+    readonly destination: string;
+  }[];
+  readonly storages?: readonly {
+    readonly driver: string;
+    readonly source: string;
+    readonly mountPoint: string;
+  }[];
+  readonly sharedMounts?: readonly { readonly source: string; readonly destination: string }[];
+  readonly devices?: readonly { readonly type: string; readonly path: string }[];
+  /** What makes a container a privileged one. */
+  readonly privileges?: readonly string[];
+  readonly kernelModules?: readonly string[];
+}
+
+/** What containerd and CRI-O give a container that asks for nothing. */
+const usualCapabilities: ReadonlySet<string> = new Set([
+  'CAP_AUDIT_WRITE',
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_MKNOD',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_NET_RAW',
+  'CAP_SETFCAP',
+  'CAP_SETGID',
+  'CAP_SETPCAP',
+  'CAP_SETUID',
+  'CAP_SYS_CHROOT',
+]);
+
+/** Empty: nothing is recorded of such a request. `privileges` says what makes a container a privileged one. */
+export function summaryOf(
+  request: Message,
+  privileges: (request: CreateContainerRequest) => readonly string[] = () => [],
+): RequestSummary {
+  if (isMessage(request, CreateContainerRequestSchema)) return containerSummary(request, privileges(request));
+  if (isMessage(request, ExecProcessRequestSchema)) return processSummary(request.process);
+  if (isMessage(request, CreateSandboxRequestSchema)) return sandboxSummary(request);
+  if (isMessage(request, UpdateEphemeralMountsRequestSchema)) return storageSummary(request.storages);
+  if (isMessage(request, UpdateInterfaceRequestSchema)) return networkInterface(request.interface);
+  if (isMessage(request, UpdateRoutesRequestSchema)) return routes(request.routes?.Routes ?? []);
+  if (isMessage(request, AddARPNeighborsRequestSchema))
+    return neighbours(request.neighbors?.ARPNeighbors ?? []);
+  if (isMessage(request, SetIPTablesRequestSchema)) return packetFilter(request);
+  return {};
+}
+
+function containerSummary(
+  { OCI: spec, storages, devices, sharedMounts }: CreateContainerRequest,
+  privileges: readonly string[],
+): RequestSummary {
+  const image = claimedImage(spec?.Annotations ?? {});
+  const { Devices = [], Namespaces = [] } = spec?.Linux ?? {};
+  return {
+    ...(image !== '' && { image }),
+    ...processSummary(spec?.Process),
+    ...(Namespaces.length > 0 && { namespaces: Namespaces.map(namespaceText) }),
+    ...listed('mounts', spec?.Mounts ?? [], ({ type, source, destination }) => ({
+      type,
+      source,
+      destination,
+    })),
+    ...storageSummary(storages),
+    ...listed('sharedMounts', sharedMounts, ({ srcCtr, srcPath, dstPath }) => ({
+      source: `${srcCtr}:${srcPath}`,
+      destination: dstPath,
+    })),
+    ...listed(
+      'devices',
+      [
+        ...Devices.map(({ Type, Path }) => ({ type: Type, path: Path })),
+        ...devices.map(({ type, containerPath }) => ({ type, path: containerPath })),
+      ],
+      (device) => device,
+    ),
+    ...(privileges.length > 0 && { privileges }),
+  };
+}
+
+function processSummary(process: Process | undefined): RequestSummary {
+  if (process === undefined) return {};
+  const capabilities = capabilitiesOf(process.Capabilities).filter((name) => !usualCapabilities.has(name));
+  return {
+    user: `${process.User?.UID ?? 0}:${process.User?.GID ?? 0}`,
+    ...(capabilities.length > 0 && { capabilities }),
+  };
+}
+
+function sandboxSummary({ storages, kernelModules }: CreateSandboxRequest): RequestSummary {
+  const modules = kernelModules.map(({ name, parameters }) => [name, ...parameters].join(' '));
+  return { ...storageSummary(storages), ...(modules.length > 0 && { kernelModules: modules }) };
+}
+
+function storageSummary(storages: readonly Storage[]): RequestSummary {
+  return listed('storages', storages, ({ driver, source, mountPoint }) => ({ driver, source, mountPoint }));
+}
+
+function namespaceText({ Type, Path }: LinuxNamespace): string {
+  return Path === '' ? Type : `${Type}=${Path}`;
+}
+
+/** Absent rather than empty. */
+function listed<K extends keyof RequestSummary, T, E>(
+  name: K,
+  list: readonly T[],
+  entry: (item: T) => E,
+): { readonly [P in K]?: readonly E[] } {
+  const member: unknown = list.length === 0 ? {} : { [name]: list.map(entry) };
+  return member as { readonly [P in K]?: readonly E[] };
+}

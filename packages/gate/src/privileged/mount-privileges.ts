@@ -1,0 +1,74 @@
+import type { Linux, Mount, Spec } from '@kata-agent/protocol/oci';
+import { isWithin, opensPath, type PrivilegeAccess } from './privilege-access.js';
+import type { Privilege } from './reason.js';
+import { alwaysMasked, alwaysReadOnly, isRuntimesMask, kataDirectory } from './runtime-defaults.js';
+
+/** Where each of the kernel's own file systems goes, and whether it has to be read-only. */
+const kernelPlaces: Readonly<Record<string, { readonly place: string; readonly readOnly: boolean }>> = {
+  proc: { place: '/proc', readOnly: false },
+  sysfs: { place: '/sys', readOnly: true },
+  cgroup: { place: '/sys/fs/cgroup', readOnly: true },
+  cgroup2: { place: '/sys/fs/cgroup', readOnly: true },
+};
+
+const quietPropagation: ReadonlySet<string> = new Set(['', 'private', 'rprivate', 'slave', 'rslave']);
+const loudPropagation: ReadonlySet<string> = new Set(['shared', 'rshared']);
+
+/** Mounts that reach the guest: its kernel's file systems, its own files, its mount table. */
+export function mountPrivileges(spec: Spec, access: PrivilegeAccess): readonly Privilege[] {
+  const propagation = spec.Linux?.RootfsPropagation ?? '';
+  return [
+    ...pathPrivileges(spec.Linux),
+    ...(hasProc(spec.Mounts) ? [] : [{ reason: 'kernel-filesystem', detail: 'no proc at /proc' } as const]),
+    ...spec.Mounts.flatMap((mount) => privilegesOfMount(mount, access)),
+    ...(quietPropagation.has(propagation)
+      ? []
+      : [{ reason: 'mount-propagation', detail: `root file system ${propagation}` } as const]),
+  ];
+}
+
+function pathPrivileges(linux: Linux | undefined): readonly Privilege[] {
+  const { MaskedPaths: masked = [], ReadonlyPaths: readOnly = [] } = linux ?? {};
+  const open = [
+    ...alwaysMasked.filter((path) => !masked.includes(path)),
+    ...alwaysReadOnly.filter((path) => !masked.includes(path) && !readOnly.includes(path)),
+  ];
+  return [
+    ...open.map((detail): Privilege => ({ reason: 'unmasked-paths', detail })),
+    ...[...masked, ...readOnly]
+      .filter((path) => !isRuntimesMask(path))
+      .map((detail): Privilege => ({ reason: 'other-masked-paths', detail })),
+  ];
+}
+
+/** The last mount at /proc is what the container sees there, and what the OCI runtime reads. */
+function hasProc(mounts: readonly Mount[]): boolean {
+  return mounts.findLast(({ destination }) => isWithin('/proc', destination))?.type === 'proc';
+}
+
+function privilegesOfMount(mount: Mount, access: PrivilegeAccess): readonly Privilege[] {
+  const { type, source, destination, options } = mount;
+  const found: Privilege[] = [];
+  const kernel = kernelPlaces[type];
+  if (kernel !== undefined && destination !== kernel.place)
+    found.push({ reason: 'kernel-filesystem', detail: `${type} at ${destination}` });
+  else if (kernel?.readOnly === true && !isReadOnly(mount))
+    found.push({ reason: 'kernel-filesystem', detail: `writable ${destination}` });
+  // A volume of the pod that the agent makes has a type of its own; its source is Kata's as well.
+  const isBind = type === 'bind' || options.includes('bind') || options.includes('rbind');
+  const ofGuest = isBind && !isWithin(source, kataDirectory);
+  const isDevice = access.devices.includes(source);
+  if (ofGuest && !isDevice && !opensPath(access, source, !isReadOnly(mount)))
+    found.push({ reason: 'guest-paths', detail: source });
+  const loud = options.find((option) => loudPropagation.has(option));
+  if (loud !== undefined) found.push({ reason: 'mount-propagation', detail: `${destination} ${loud}` });
+  return found;
+}
+
+/** Of the two words the last one counts. */
+function isReadOnly({ options }: Mount): boolean {
+  return (
+    options.findLast((option) => option === 'ro' || option === 'rw' || option === 'rro') !== 'rw' &&
+    options.some((option) => option === 'ro' || option === 'rro')
+  );
+}

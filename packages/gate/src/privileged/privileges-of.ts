@@ -1,0 +1,66 @@
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import type { Linux, Process } from '@kata-agent/protocol/oci';
+import { capabilitiesOf, processOf } from '../facts/process-of.js';
+import { devicePrivileges } from './device-privileges.js';
+import { mountPrivileges } from './mount-privileges.js';
+import { noAccess, type PrivilegeAccess } from './privilege-access.js';
+import { type Privilege, type PrivilegedReason, privilegedReasons } from './reason.js';
+import { alwaysNamespaces, defaultCapabilities } from './runtime-defaults.js';
+
+/** The kubelet's for the pause container of a pod; the agent has -999 (S20). */
+const lowestOomScore = -998n;
+
+/**
+ * What makes the container or exec of a request privileged; empty for every other request. The request has the names of
+ * the OCI specification. `access` is what the configuration opens.
+ */
+export function privilegesOf(request: Message, access: PrivilegeAccess = noAccess): readonly Privilege[] {
+  const process = processOf(request);
+  const ofProcess = process === undefined ? [] : processPrivileges(process);
+  return isMessage(request, CreateContainerRequestSchema)
+    ? [...ofProcess, ...containerPrivileges(request, access)]
+    : ofProcess;
+}
+
+/** The reasons, each once, in the order of the table. */
+export function reasonsOf(privileges: readonly Privilege[]): readonly PrivilegedReason[] {
+  const found = new Set(privileges.map(({ reason }) => reason));
+  return (Object.keys(privilegedReasons) as PrivilegedReason[]).filter((reason) => found.has(reason));
+}
+
+function processPrivileges({ Capabilities, OOMScoreAdj }: Process): readonly Privilege[] {
+  return [
+    ...capabilitiesOf(Capabilities)
+      .filter((name) => !defaultCapabilities.has(name))
+      .map((detail): Privilege => ({ reason: 'capabilities', detail })),
+    ...(OOMScoreAdj < lowestOomScore ? [{ reason: 'oom-score', detail: String(OOMScoreAdj) } as const] : []),
+  ];
+}
+
+function containerPrivileges(request: CreateContainerRequest, access: PrivilegeAccess): readonly Privilege[] {
+  const { OCI, sharedMounts, sandboxPidns } = request;
+  return [
+    ...(OCI === undefined ? [] : mountPrivileges(OCI, access)),
+    ...(OCI?.Linux === undefined ? [] : namespacePrivileges(OCI.Linux)),
+    ...(sandboxPidns ? [{ reason: 'shared-processes', detail: 'sandbox_pidns' } as const] : []),
+    ...sharedMounts.map(
+      ({ srcCtr, srcPath }): Privilege => ({ reason: 'shared-mounts', detail: `${srcPath} of ${srcCtr}` }),
+    ),
+    ...devicePrivileges(request, access),
+  ];
+}
+
+function namespacePrivileges({ Namespaces, UIDMappings, GIDMappings }: Linux): readonly Privilege[] {
+  const types = new Set(Namespaces.map(({ Type }) => Type));
+  const mapped = types.has('user') || UIDMappings.length > 0 || GIDMappings.length > 0;
+  return [
+    ...alwaysNamespaces
+      .filter((type) => !types.has(type))
+      .map((type): Privilege => ({ reason: 'host-namespaces', detail: `no ${type} namespace` })),
+    ...Namespaces.filter(({ Path }) => Path !== '').map(
+      ({ Path }): Privilege => ({ reason: 'host-namespaces', detail: Path }),
+    ),
+    ...(mapped ? [{ reason: 'user-namespace', detail: 'user' } as const] : []),
+  ];
+}

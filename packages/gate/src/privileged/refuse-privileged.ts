@@ -1,0 +1,82 @@
+import type { Message } from '@bufbuild/protobuf';
+import type { Configuration } from '@kata-agent/config';
+import type { Decision } from '../decision.js';
+import type { PrivilegeAccess } from './privilege-access.js';
+import { privilegesOf, reasonsOf } from './privileges-of.js';
+import { type Privilege, type PrivilegedReason, privilegedReasons } from './reason.js';
+
+/** What a decision names as the rule that refused a privileged container. */
+export const privilegedRule = 'privileged_containers';
+
+const methods: ReadonlySet<string> = new Set(['CreateContainer', 'ExecProcess']);
+
+/** Details of one reason that a decision names, and the characters of each. */
+const most = { details: 3, characters: 80 };
+
+/** What of a configuration decides about privileged containers. */
+export type PrivilegeSettings = Pick<Configuration, 'documents'> & {
+  readonly settings: Pick<Configuration['settings'], 'privilegedContainers' | 'devices' | 'guestPaths'>;
+};
+
+/** Whether privileged containers are refused: by default as soon as there is a configuration. */
+export function privilegedContainers({ settings, documents }: PrivilegeSettings): 'refuse' | 'allow' {
+  return settings.privilegedContainers ?? (documents.length > 0 ? 'refuse' : 'allow');
+}
+
+/** What the agent itself decides about requests, before the rules of a document and whatever they say. */
+export class PrivilegeGate {
+  /** What the configuration opens; rules see it as well. */
+  readonly access: PrivilegeAccess;
+  readonly refuses: boolean;
+
+  constructor(settings: PrivilegeSettings) {
+    const { devices, guestPaths } = settings.settings;
+    this.access = { devices, guestPaths };
+    this.refuses = privilegedContainers(settings) === 'refuse';
+    Object.freeze(this);
+  }
+
+  /** Whether a request of the method can be refused. */
+  concerns(method: string): boolean {
+    return this.refuses && methods.has(method);
+  }
+
+  /** The decision on a call that the lists let through. Never throws. */
+  decide(allowed: Decision, request: Message): Decision {
+    if (!this.concerns(allowed.method) || allowed.outcome === 'deny') return allowed;
+    const found = privilegesOf(request, this.access);
+    if (found.length === 0) return allowed;
+    return Object.freeze({
+      ...allowed,
+      outcome: 'deny',
+      rule: privilegedRule,
+      reason: `privileged_containers = "refuse": ${describePrivileges(found)}`,
+      message: remedy(reasonsOf(found)),
+    });
+  }
+}
+
+/** `capabilities (CAP_SYS_ADMIN, CAP_SYS_PTRACE), shared-processes (sandbox_pidns)`. */
+export function describePrivileges(privileges: readonly Privilege[]): string {
+  return reasonsOf(privileges)
+    .map((reason) => {
+      const details = privileges.filter((one) => one.reason === reason).map(({ detail }) => clipped(detail));
+      const more = details.length - most.details;
+      const named = details.slice(0, most.details).join(', ');
+      return `${reason} (${named}${more > 0 ? `, and ${more} more` : ''})`;
+    })
+    .join(', ');
+}
+
+function clipped(detail: string): string {
+  return detail.length > most.characters ? `${detail.slice(0, most.characters)}…` : detail;
+}
+
+/** The smallest change of the configuration that lets the container through. */
+function remedy(reasons: readonly PrivilegedReason[]): string {
+  const keys = new Set(reasons.map((reason) => privilegedReasons[reason].opens));
+  const opened = [...keys].filter((key) => key !== undefined);
+  return opened.length === keys.size
+    ? `[agent] ${opened.join(' and ')} may name it`
+    : 'only [agent] privileged_containers = "allow" lets it pass';
+}

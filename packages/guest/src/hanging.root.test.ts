@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { processesOf } from './cgroup/kill-all.js';
+import { createSandbox } from './perform/create-sandbox.js';
+import { destroySandbox } from './perform/destroy-sandbox.js';
+import { execProcess } from './perform/exec-process.js';
+import { listInterfaces } from './perform/list-interfaces.js';
+import { removeContainer } from './perform/remove-container.js';
+import { signalProcess } from './perform/signal-process.js';
+import { startContainer } from './perform/start-container.js';
+import { createContainer } from './perform/create-container.js';
+import { RealGuest, settled, skip } from './testing/real-guest.js';
+
+let real: RealGuest;
+before(async () => {
+  if (skip === false) real = await RealGuest.open();
+});
+after(async () => {
+  if (skip === false) await real.close();
+});
+
+/** A root of its own, so that what is put into it is one container's. */
+function ownRoot(): string {
+  const root = join(real.kata, 'shared/containers', `root-${real.id()}`);
+  cpSync(real.rootfs, root, { recursive: true, verbatimSymlinks: true });
+  return root;
+}
+
+function makeFifo(path: string): void {
+  assert.equal(spawnSync('mkfifo', [path]).status, 0);
+}
+
+async function runIn(root: string): Promise<string> {
+  const id = real.id();
+  const spec = { ...real.spec(['sleep', '1000']), root: { path: root } };
+  await createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
+  await startContainer(real.guest, id);
+  return id;
+}
+
+/** A container in which the runtime waits for ever: for who writes to what it takes for the list of users. */
+async function runWithFifo(name = 'passwd'): Promise<{ readonly id: string; readonly fifo: string }> {
+  const root = ownRoot();
+  const id = await runIn(root);
+  const fifo = join(root, 'etc', name);
+  makeFifo(fifo);
+  return { id, fifo };
+}
+
+const exec = (containerId: string, execId: string, guest = real.guest): Promise<void> =>
+  execProcess(guest, { containerId, execId, process: real.process(['true']) });
+
+/** Resolves when the runtime's own process is in the container, in which it will wait. */
+async function isInside(id: string): Promise<void> {
+  const { cgroup } = real.guest.container(id);
+  while (processesOf(cgroup).length < 2) await settled();
+}
+
+const pause = Symbol('pending');
+const isPending = async (promise: Promise<unknown>): Promise<boolean> =>
+  (await Promise.race([promise.catch(() => undefined), settled().then(() => pause)])) === pause;
+
+for (const name of ['passwd', 'group']) {
+  test(`an exec that /etc/${name} keeps waiting holds its own container alone, until that is removed`, {
+    skip,
+  }, async () => {
+    await settled();
+    const before = real.traces();
+    const { id } = await runWithFifo(name);
+    const hanging = exec(id, 'hangs');
+    const failed = assert.rejects(hanging, { kind: 'precondition', message: /the container was removed/ });
+    await isInside(id);
+    const behind = assert.rejects(exec(id, 'behind'), { message: /the container was removed/ });
+    const other = await real.run(['sleep', '1000']);
+    await exec(other, 'e');
+    assert.equal(await real.wait(other, 'e'), 0);
+    await real.remove(other);
+    await listInterfaces(real.guest);
+    assert.ok(await isPending(hanging));
+    await real.remove(id);
+    await Promise.all([failed, behind]);
+    await settled();
+    rmSync(join(real.kata, 'shared/containers'), { recursive: true });
+    real.makeRootfs();
+    assert.deepEqual(real.traces(), before);
+  });
+}
+
+test('an exec ends by itself, with nothing left of it, and the next one may go well', { skip }, async () => {
+  const { id, fifo } = await runWithFifo();
+  const { cgroup } = real.guest.container(id);
+  await assert.rejects(exec(id, 'hangs'), {
+    kind: 'deadline',
+    message:
+      /runc exec did not end within 10 seconds and was killed: something in container .* keeps it waiting/,
+  });
+  while (processesOf(cgroup).length > 1) await settled();
+  rmSync(fifo);
+  await exec(id, 'hangs');
+  assert.equal(await real.wait(id, 'hangs'), 0);
+  await real.remove(id);
+});
+
+test('SIGKILL to the exec, or to its container, ends it at once', { skip }, async () => {
+  const { id } = await runWithFifo();
+  for (const [execId, to] of [
+    ['one', 'one'],
+    ['two', ''],
+  ] as const) {
+    const failed = assert.rejects(exec(id, execId), { kind: 'precondition', message: /it was killed/ });
+    await isInside(id);
+    await signalProcess(real.guest, { containerId: id, execId: to, signal: 9 });
+    await failed;
+  }
+  assert.equal(await real.wait(id), 137);
+  await real.remove(id);
+});
+
+test('the end of the caller’s time ends it', { skip }, async () => {
+  const { id } = await runWithFifo();
+  const caller = new AbortController();
+  const guest = real.guest.forCall({
+    check: () => undefined,
+    begin: () => Promise.resolve(),
+    signal: caller.signal,
+  });
+  const failed = assert.rejects(exec(id, 'hangs', guest), { kind: 'deadline', message: /no more time/ });
+  await isInside(id);
+  caller.abort();
+  await failed;
+  await real.remove(id);
+});
+
+test('a create or start that hangs, since the root was like that before, is given up by a removal', {
+  skip,
+}, async () => {
+  await settled();
+  const before = real.traces();
+  const root = ownRoot();
+  makeFifo(join(root, 'etc/passwd'));
+  const id = real.id();
+  const spec = { ...real.spec(['sleep', '1000']), root: { path: root } };
+  const hanging = createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
+  const failed = assert.rejects(
+    // Depending on its version the runtime hangs in the one or in the other.
+    hanging.then(() => startContainer(real.guest, id)),
+    { kind: 'precondition', message: /the container was removed/ },
+  );
+  assert.ok(await isPending(failed));
+  assert.equal(real.guest.containerFacts(id)?.state, 'created');
+  const other = await real.run(['true']);
+  assert.equal(await real.wait(other), 0);
+  await real.remove(other);
+  await removeContainer(real.guest, { id, timeoutSeconds: 0 });
+  await failed;
+  assert.equal(real.guest.containerFacts(id), undefined);
+  await settled();
+  rmSync(root, { recursive: true });
+  assert.deepEqual(real.traces(), before);
+});
+
+test('the sandbox is destroyed at once, whatever hangs', { skip }, async () => {
+  const guest = real.guest;
+  for (const id of guest.containers.keys()) await real.remove(id);
+  await createSandbox(guest, { sandboxId: 'pod', hostname: '', dns: [], storages: [] });
+  const hanging = await Promise.all([runWithFifo('passwd'), runWithFifo('group')]);
+  const failed = hanging.map(({ id }) => assert.rejects(exec(id, 'hangs'), { message: /was destroyed/ }));
+  await Promise.all(hanging.map(({ id }) => isInside(id)));
+  await destroySandbox(guest);
+  await Promise.all(failed);
+  assert.equal(guest.containers.size, 0);
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
+  assert.equal(children.trim(), '');
+  assert.ok(!existsSync(join(real.kata, 'shared')));
+  real.makeRootfs();
+});

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach, beforeEach, test } from 'node:test';
+import { NetworkNamespace } from '../testing/network-namespace.js';
+import { skip } from '../testing/real-guest.js';
+import { links } from './links.js';
+import { addNeighbours } from './neighbours.js';
+import type { Interface, Route } from './network-values.js';
+import { checkedFilter, readPacketFilter, replacePacketFilter } from './packet-filter.js';
+import { updateRoutes } from './routes.js';
+import { updateInterface } from './update-interface.js';
+
+/** S34: a server of the pod at 127.0.0.1 and ::1, one of the host at the same port, and a client in the pod. */
+let pod: NetworkNamespace;
+let host: NetworkNamespace;
+let servers: ChildProcess[] = [];
+
+const port = 7777;
+
+beforeEach(async () => {
+  if (skip !== false) return;
+  pod = new NetworkNamespace();
+  host = new NetworkNamespace();
+  pod.connect('eth0', host, 'tap0');
+  host.ip('link', 'set', 'tap0', 'up');
+  host.ip('address', 'add', '10.9.0.1/24', 'dev', 'tap0');
+  host.ip('address', 'add', 'fd09::1/64', 'dev', 'tap0', 'nodad');
+  await interfaceOf({});
+  servers = [await serve(pod, ['127.0.0.1', '::1'], 'the pod'), await serve(host, ['::'], 'the host')];
+});
+afterEach(() => {
+  if (skip !== false) return;
+  for (const server of servers) server.kill();
+  pod.remove();
+  host.remove();
+});
+
+const route: Route = {
+  family: 'v4',
+  dest: '',
+  gateway: '10.9.0.1',
+  device: 'eth0',
+  source: '',
+  scope: 0,
+  flags: 0,
+  mtu: 0,
+};
+const refused = { kind: 'refused', message: /loopback belongs to the pod/ };
+
+test('three calls that sent 127.0.0.1 to the host: neither the interface nor the route passes', {
+  skip,
+}, async () => {
+  // The first one was a sysctl of a create that failed: let it be there.
+  pod.exec('sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1');
+  await assert.rejects(interfaceOf({ name: 'lo', hwAddr: '00:00:00:00:00:00', mtu: 60 }), refused);
+  await assert.rejects(updateRoutes([{ ...route, dest: '127.0.0.0/8' }], pod.tools), refused);
+  await loopbackIsThePods();
+});
+
+test('variant: the loopback interface by another name, its PCI path, or a rename', { skip }, async () => {
+  const before = pod.ip('-json', 'address', 'show', 'lo');
+  const attempts: readonly (readonly [Partial<Interface>, string])[] = [
+    [{ name: 'lo' }, 'eth0'],
+    [{ name: 'eth7', hwAddr: '00:00:00:00:00:00' }, 'eth0'],
+    [{ name: 'eth7', hwAddr: '', devicePath: '02/01' }, 'lo'],
+    [{ name: 'eth7', hwAddr: '02:00:00:00:00:77', devicePath: '02/01' }, 'lo'],
+  ];
+  for (const [wanted, device] of attempts)
+    await assert.rejects(interfaceOf(wanted, device), refused, JSON.stringify(wanted));
+  assert.equal(pod.ip('-json', 'address', 'show', 'lo'), before);
+  await loopbackIsThePods();
+  // Where a container with CAP_NET_ADMIN has renamed it, the kernel's flag tells.
+  pod.ip('link', 'set', 'lo', 'down');
+  pod.ip('link', 'set', 'lo', 'name', 'inner');
+  pod.ip('link', 'set', 'inner', 'up');
+  await assert.rejects(interfaceOf({ name: 'inner' }), refused);
+  await assert.rejects(updateRoutes([{ ...route, device: 'inner' }], pod.tools), refused);
+  const neighbour = { address: '10.9.0.7', device: 'inner', hwAddr: '', state: 0, flags: 0 };
+  await assert.rejects(addNeighbours([neighbour], pod.tools), refused);
+});
+
+test('variant: an address of the pod’s interface whose network holds loopback', { skip }, async () => {
+  for (const [address, prefix] of [
+    ['127.0.0.1', 32],
+    ['126.0.0.1', 7],
+    ['::1', 128],
+  ] as const)
+    await assert.rejects(interfaceOf({ addresses: [{ address, prefix }] }), refused);
+  await loopbackIsThePods();
+});
+
+test('variant: wide routes pass, and loopback is found before them', { skip }, async () => {
+  pod.exec('sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1');
+  const wide = [
+    '0.0.0.0/1',
+    '64.0.0.0/2',
+    '96.0.0.0/3',
+    '112.0.0.0/4',
+    '120.0.0.0/5',
+    '124.0.0.0/6',
+    '126.0.0.0/7',
+  ];
+  await updateRoutes(
+    [
+      ...wide.map((dest) => ({ ...route, dest })),
+      { ...route, family: 'v6', dest: '::/1', gateway: 'fd09::1' },
+      { ...route, family: 'v6', dest: '::/8', gateway: 'fd09::1' },
+    ],
+    pod.tools,
+  );
+  assert.match(pod.ip('route', 'show'), /126\.0\.0\.0\/7 via 10\.9\.0\.1/);
+  await loopbackIsThePods();
+});
+
+test('variant: the packet filter redirects every connection but those to loopback', { skip }, async () => {
+  await updateRoutes([route], pod.tools);
+  for (const [family, address] of [
+    ['v4', '10.9.0.1'],
+    ['v6', 'fd09::1'],
+  ] as const) {
+    const rules = `*nat\n-A OUTPUT -p tcp -j DNAT --to-destination ${address}\n-A POSTROUTING -o eth0 -j MASQUERADE\nCOMMIT\n`;
+    await filter(family, rules);
+    // What is read back can be set again, and does not grow.
+    const saved = (await readPacketFilter(family, pod.tools)).toString();
+    await filter(family, saved);
+    const rule = /-A OUTPUT -d (127\.0\.0\.0\/8|::1\/128) -j ACCEPT/g;
+    assert.equal((await readPacketFilter(family, pod.tools)).toString().match(rule)?.length, 1);
+  }
+  await loopbackIsThePods();
+  assert.equal(await heard('203.0.113.5'), 'the host', 'others are redirected');
+});
+
+test('variant: copies of packets, and translation without nat', { skip }, async () => {
+  const tee = '*mangle\n-A OUTPUT -d 127.0.0.1 -j TEE --gateway 10.9.0.1\nCOMMIT\n';
+  const prefix = '*mangle\n-A OUTPUT -d ::1 -j DNPT --src-pfx ::/64 --dst-pfx fd09::/64\nCOMMIT\n';
+  const source = '*nat\n-A INPUT -i eth0 -p tcp -j SNAT --to-source 127.0.0.1\nCOMMIT\n';
+  await assert.rejects(filter('v4', tee), { kind: 'refused' });
+  await assert.rejects(filter('v6', prefix), { kind: 'refused' });
+  await assert.rejects(filter('v4', source), refused);
+  await loopbackIsThePods();
+});
+
+async function loopbackIsThePods(): Promise<void> {
+  for (const address of ['127.0.0.1', '::1']) assert.equal(await heard(address), 'the pod', address);
+  assert.equal(await heard('10.9.0.1'), 'the host', 'the host is there to be reached');
+}
+
+function interfaceOf(wanted: Partial<Interface>, device = 'eth0'): Promise<void> {
+  const addresses = [
+    { address: '10.9.0.2', prefix: 24 },
+    { address: 'fd09::2', prefix: 64 },
+  ];
+  return links(pod.tools).then((present) =>
+    updateInterface(
+      {
+        name: 'eth0',
+        hwAddr: present.find(({ name }) => name === 'eth0')?.hwAddr ?? '',
+        mtu: 0,
+        addresses,
+        devicePath: '',
+        rawFlags: 0,
+        ...wanted,
+      },
+      { tools: pod.tools, proc: '/proc', linkOfDevice: () => device },
+    ),
+  );
+}
+
+async function filter(family: 'v4' | 'v6', rules: string): Promise<void> {
+  return replacePacketFilter(
+    family,
+    checkedFilter(family, Buffer.from(rules), { privileged: 'refuse' }),
+    pod.tools,
+  );
+}
+
+/** Answers each connection with its name, once it listens on all addresses. */
+async function serve(
+  namespace: NetworkNamespace,
+  addresses: readonly string[],
+  name: string,
+): Promise<ChildProcess> {
+  const program = `let left = ${addresses.length};
+    for (const address of ${JSON.stringify(addresses)})
+      require('net').createServer((s) => s.end(${JSON.stringify(name)})).listen(${port}, address, () => --left || console.log('ready'));`;
+  const server = spawn('ip', ['netns', 'exec', namespace.name, process.execPath, '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(server.stdout, 'data');
+  return server;
+}
+
+/** What a client of the pod hears at an address. */
+async function heard(address: string): Promise<string> {
+  const program = `const s = require('net').connect(${port}, '${address}'); s.pipe(process.stdout); s.on('error', (e) => console.log(e.code))`;
+  return pod.exec(process.execPath, '-e', program);
+}

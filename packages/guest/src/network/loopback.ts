@@ -1,0 +1,86 @@
+import { BlockList, isIP } from 'node:net';
+import { hasCode } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
+import type { Link } from './links.js';
+
+/**
+ * S34: loopback belongs to the pod. What its processes say to each other over 127.0.0.1 and ::1 leaves the guest by no
+ * call of the host, so each call of the network asks here, whatever the configuration says. Kata's runtimes never name
+ * the loopback interface or its addresses.
+ */
+const loopbackNetworks = [
+  { network: '127.0.0.0', prefix: 8, family: 'ipv4' },
+  { network: '::1', prefix: 128, family: 'ipv6' },
+  // IPv4-mapped, and the older IPv4-compatible form.
+  { network: '::ffff:127.0.0.0', prefix: 104, family: 'ipv6' },
+  { network: '::127.0.0.0', prefix: 104, family: 'ipv6' },
+] as const;
+
+const blocks = loopbackNetworks.map((loopback) => ({
+  ...loopback,
+  block: blockOf(loopback.network, loopback.prefix, loopback.family),
+}));
+
+/** A network that holds loopback and is no narrower than this is no more than a default route. */
+const widest = { ipv4: 7, ipv6: 8 } as const;
+
+/** Reports whether an address, which is one, is a loopback address. */
+export function isLoopbackAddress(address: string): boolean {
+  const family = familyOf(address);
+  return blocks.some(({ block }) => block.check(address, family));
+}
+
+/**
+ * Reports whether a network overlaps with loopback addresses. Wide ones do not count (`0.0.0.0/0`, `0.0.0.0/1`,
+ * `64.0.0.0/2`): the kernel looks at its table `local`, where 127.0.0.0/8 is, before any table that a request can write.
+ */
+export function isLoopbackNetwork(address: string, prefix: number): boolean {
+  const family = familyOf(address);
+  return holdsLoopback(address, prefix) && prefix > widest[family];
+}
+
+/** Reports whether a network, however wide, and loopback have addresses in common. */
+export function holdsLoopback(address: string, prefix: number): boolean {
+  const family = familyOf(address);
+  const own = blockOf(address, prefix, family);
+  return blocks.some(
+    (loopback) => loopback.block.check(address, family) || own.check(loopback.network, loopback.family),
+  );
+}
+
+/** Reports whether a range of addresses of one family has a loopback address in it; one that ends before it begins has. */
+export function rangeHoldsLoopback(first: string, last: string): boolean {
+  if (isLoopbackAddress(first) || isLoopbackAddress(last)) return true;
+  const range = new BlockList();
+  try {
+    range.addRange(first, last, familyOf(first));
+  } catch (error) {
+    if (hasCode(error, 'ERR_INVALID_ARG_VALUE')) return true;
+    throw error;
+  }
+  return blocks.some((loopback) => range.check(loopback.network, loopback.family));
+}
+
+/** The kernel gives the loopback interface its name, and nothing else has it. */
+export function refuseLoopbackName(what: string, name: string): void {
+  if (name === 'lo') throw refusedLoopback(`${what} lo`);
+}
+
+/** The loopback interface by the kernel's own flag, whatever its name. */
+export function refuseLoopbackLink(link: Link): void {
+  if (link.loopback) throw refusedLoopback(`interface ${link.name}`);
+}
+
+export function refusedLoopback(what: string): GuestError {
+  return new GuestError('refused', `${what} is refused: loopback belongs to the pod`);
+}
+
+function blockOf(address: string, prefix: number, family: 'ipv4' | 'ipv6'): BlockList {
+  const block = new BlockList();
+  block.addSubnet(address, prefix, family);
+  return block;
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 4 ? 'ipv4' : 'ipv6';
+}

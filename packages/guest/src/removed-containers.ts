@@ -1,0 +1,34 @@
+/** What is remembered of a container that was removed, for rules about the order of containers (S35). */
+export interface RemovedContainer {
+  /** Those that say its name in the pod. */
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Of its first process; absent: the agent did not see it end. */
+  readonly exitCode: number | undefined;
+}
+
+/** Those of containerd's CRI plug-in, and of CRI-O. */
+const nameAnnotations = ['io.kubernetes.cri.container-name', 'io.kubernetes.container.name'];
+
+/** A pod has far fewer names, and of each two are kept. */
+const most = 256;
+
+/**
+ * The memory with one container more: of each name the last that was removed, and the last that ended with 0. Pure.
+ */
+export function remembered(
+  removed: readonly RemovedContainer[],
+  annotations: Readonly<Record<string, string>>,
+  exitCode: number | undefined,
+): readonly RemovedContainer[] {
+  const own = Object.fromEntries(
+    nameAnnotations.flatMap((key) => {
+      const value = Object.hasOwn(annotations, key) ? annotations[key] : undefined;
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+  const key = JSON.stringify(own);
+  const others = removed.filter(
+    (each) => JSON.stringify(each.annotations) !== key || (each.exitCode === 0 && exitCode !== 0),
+  );
+  return [...others, { annotations: own, exitCode }].slice(-most);
+}

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
+import { isSetAside, removeTree } from './remove-tree.js';
+
+function place(context: TestContext) {
+  const root = mkdtempSync(join(tmpdir(), 'guest-remove-'));
+  context.after(() => rmSync(root, { recursive: true }));
+  const syscalls = new RecordingSyscalls({}, loadSyscalls());
+  const log: string[] = [];
+  const kata = join(root, 'kata');
+  mkdirSync(join(kata, 'bundle/rootfs'), { recursive: true });
+  writeFileSync(join(kata, 'bundle/rootfs/file'), '');
+  const removal = {
+    syscalls,
+    paths: { kata },
+    log: (level: string, message: string) => log.push(`${level}: ${message}`),
+  };
+  return { root, kata, bundle: join(kata, 'bundle'), syscalls, log, removal };
+}
+
+test('a directory goes with all in it; one that is not there, or whose parent is not, is no error', async (context) => {
+  const { kata, bundle, removal, log } = place(context);
+  for (const path of [bundle, bundle, join(kata, 'no/bundle')]) await removeTree(path, removal);
+  assert.deepEqual(readdirSync(kata), []);
+  assert.deepEqual(log, []);
+});
+
+test('what cannot be removed is set aside: the error names it, and the name can be used again', async (context) => {
+  const { kata, bundle, syscalls, removal } = place(context);
+  syscalls.fail('unlinkat', 'EIO');
+  await assert.rejects(removeTree(bundle, removal), (error: Error) => {
+    const [aside] = readdirSync(kata);
+    assert.ok(aside !== undefined && isSetAside(aside));
+    assert.ok(error.message.includes(`what is left of it is ${join(kata, aside)}`), error.message);
+    return /EIO/.test(error.message);
+  });
+  mkdirSync(bundle);
+  assert.ok(existsSync(join(kata, readdirSync(kata).find(isSetAside) ?? '', 'rootfs/file')));
+});
+
+test('what is not removed in time is set aside, which is no failure', async (context) => {
+  const { kata, bundle, removal, log } = place(context);
+  await removeTree(bundle, { ...removal, signal: AbortSignal.abort() });
+  const [aside, ...others] = readdirSync(kata);
+  assert.ok(aside !== undefined && isSetAside(aside) && others.length === 0);
+  assert.deepEqual(log, [
+    `warn: ${bundle} is large: the rest, now ${join(kata, aside)}, is removed in the background`,
+  ]);
+});
+
+test('no link on the way below Kata’s directory is followed', async (context) => {
+  const { root, kata, removal } = place(context);
+  mkdirSync(join(root, 'outside/precious'), { recursive: true });
+  symlinkSync(join(root, 'outside'), join(kata, 'link'));
+  await assert.rejects(removeTree(join(kata, 'link/precious'), removal), /leads through a symbolic link/);
+  assert.ok(existsSync(join(root, 'outside/precious')));
+});

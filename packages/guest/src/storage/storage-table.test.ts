@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
+import * as fc from 'fast-check';
+import { openAccess } from '../guest-access.js';
+import { UndoStack } from '../container/undo-stack.js';
+import { DeviceWatch } from '../device/device-watch.js';
+import { SystemTools } from '../tool/tools.js';
+import type { StorageRecord } from './storage-record.js';
+import { StorageTable } from './storage-table.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'storage-table-'));
+test.after(() => rmSync(directory, { recursive: true }));
+
+function table(kata: string) {
+  // A memory file system takes root; its directory does for what is looked at here.
+  const nothing = (): void => undefined;
+  // What lies in a memory file system ends with its mount.
+  const umount2 = (path: string): void => {
+    for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true });
+  };
+  const syscalls = new RecordingSyscalls({ mount: nothing, umount2 }, loadSyscalls());
+  const paths = { kata, state: kata, cgroup: kata, proc: '/proc', sys: '/sys', dev: '/dev' };
+  const log = (): void => undefined;
+  let saved: readonly StorageRecord[] = [];
+  const devices = new DeviceWatch({ roots: paths, syscalls, log, timeoutSeconds: 1 });
+  const environment = { syscalls, paths, access: openAccess, devices, tools: new SystemTools(), log };
+  const storages = new StorageTable(environment, {
+    saveStorages: (records) => {
+      saved = records;
+    },
+  });
+  return { storages, saved: () => saved };
+}
+
+const user = fc.record({
+  places: fc.uniqueArray(
+    fc.constantFrom(...['a', 'b', 'other'].map((name) => `shared/containers/pod/rootfs/local/${name}`)),
+    { minLength: 1 },
+  ),
+  begins: fc.nat(4),
+  uses: fc.nat(4),
+  fails: fc.boolean(),
+});
+
+test('containers that name the same storages at the same time each find them, until they let go', async () => {
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(user, { maxLength: 6 }), async (users) => {
+      run += 1;
+      const kata = join(directory, `run-${run}`);
+      mkdirSync(kata);
+      const { storages, saved } = table(kata);
+      await Promise.all(
+        users.map(async ({ places, begins, uses, fails }, index) => {
+          for (let turn = 0; turn < begins; turn += 1) await setImmediate();
+          const made = new UndoStack();
+          const id = `c${index}`;
+          const owner = { kind: 'container', id, bundle: join(kata, id), others: ['pod'] } as const;
+          const wrong = {
+            mountPoint: join(kata, `shared/containers/pod/rootfs/local/wrong-${index}`),
+            options: ['mode=x'],
+          };
+          const asked = places.map((place) => ({ mountPoint: join(kata, place), options: ['mode=777'] }));
+          try {
+            for (const each of fails ? [...asked, wrong] : asked)
+              await storages.add(
+                { driver: 'local', driverOptions: [], source: '', fstype: '', shared: false, ...each },
+                owner,
+                made,
+              );
+          } catch (error) {
+            assert.ok(fails && /no octal mode/.test(String(error)), String(error));
+          }
+          for (const place of places) writeFileSync(join(kata, place, `of-${index}`), '');
+          for (let turn = 0; turn < uses; turn += 1) await setImmediate();
+          for (const place of places) assert.ok(existsSync(join(kata, place, `of-${index}`)));
+          assert.deepEqual(await made.unwind(), []);
+        }),
+      );
+      assert.deepEqual(saved(), []);
+      assert.deepEqual(
+        readdirSync(kata, { recursive: true }).filter((name) => String(name).includes('/local/')),
+        [],
+      );
+    }),
+    { numRuns: 100 },
+  );
+});

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
+import { clientProgram } from '../harness/repository.js';
+import { answerOf } from '../harness/sweep.js';
+
+/** Of each kind. 100,000 is what was done in an attack; the default keeps the tests short. */
+const calls = Number(process.env['KATA_AUDIT_FLOOD'] ?? '4000');
+const callers = 64;
+/** Bytes: of the calls that are under way when the first fails, each has two records. */
+const most = 3 * callers * 1024;
+
+interface Written {
+  readonly sequence: number;
+  readonly kind: string;
+  readonly method?: string;
+  readonly count?: number;
+  readonly code?: string;
+  readonly intent?: number;
+  readonly subject?: { readonly containerId?: string };
+  readonly result?: { readonly code: string };
+}
+
+/** Makes calls of one kind, some of them at a time. */
+async function flood(call: (index: number) => Promise<unknown>, expected: RegExp): Promise<void> {
+  let next = 0;
+  const caller = async (): Promise<void> => {
+    for (let index = next++; index < calls; index = next++) {
+      const { code, message } = await answerOf(call(index));
+      assert.match(code, expected, message);
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, caller));
+}
+
+describe(`${calls} failing calls of each kind (S36)`, () => {
+  let agent: AgentProcess;
+  let client: AgentConnection['agent'];
+
+  before(async () => {
+    agent = await AgentProcess.start({
+      config:
+        '[api]\nallowed_endpoints = ["*"]\nblocked_endpoints = ["ReseedRandomDev"]\n[audit]\nmax_size = "1MiB"\nkeep = 1\n',
+    });
+    ({ agent: client } = await agent.connect());
+    await client.createSandbox({ sandboxId: 'mine' });
+    // There is no container here without root: what is recorded of it is how it failed, but first what it was about to do.
+    await answerOf(client.createContainer({ containerId: 'mine' }));
+    await answerOf(client.execProcess({ containerId: 'mine', execId: 'e' }));
+    await answerOf(client.reseedRandomDev({}));
+  });
+  after(() => agent.dispose());
+
+  function records(): Written[] {
+    const folder = dirname(agent.auditLog);
+    const segments = readdirSync(folder)
+      .filter((name) => /^audit\.log\.\d+$/.test(name))
+      .sort((a, b) => Number(b.split('.').at(-1)) - Number(a.split('.').at(-1)));
+    const kept = readdirSync(folder).filter((name) => name === 'audit.log.kept');
+    return [...kept, ...segments, 'audit.log'].flatMap((name) =>
+      readFileSync(join(folder, name), 'utf8')
+        .trimEnd()
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Written),
+    );
+  }
+
+  function size(): number {
+    const folder = dirname(agent.auditLog);
+    return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  }
+
+  it('of one method that name whatever they like cost next to no record', async () => {
+    const before = size();
+    await flood(
+      (n) => client.signalProcess({ containerId: `no-${n}`, execId: '', signal: 9 }),
+      /INVALID_ARGUMENT/,
+    );
+    await flood((n) => client.pauseContainer({ containerId: `no-${n}` }), /INVALID_ARGUMENT/);
+    await flood((n) => client.statsContainer({ containerId: `no-${n}` }), /INVALID_ARGUMENT/);
+    assert.ok(size() - before < most, `${size() - before} bytes`);
+    const named = records().filter(({ method }) => method === 'SignalProcess');
+    assert.ok(named.length < 3 * callers, `${named.length} records`);
+  });
+
+  it('of CreateContainer with an id each, and refused ones, cost next to none either', async () => {
+    const before = size();
+    await flood((n) => client.createContainer({ containerId: `flood-${n}` }), /INVALID_ARGUMENT/);
+    await flood(() => client.reseedRandomDev({}), /UNIMPLEMENTED/);
+    assert.ok(size() - before < most, `${size() - before} bytes`);
+  });
+
+  it('that change something go round in the log, and take only their own place', async () => {
+    const copy = { fileSize: 1n, fileMode: 0o100644, data: Buffer.from('x') };
+    await flood((n) => {
+      return client.copyFile({ ...copy, path: `/run/kata-containers/shared/containers/f${n % 3}` });
+    }, /OK/);
+    assert.ok(readdirSync(dirname(agent.auditLog)).includes('audit.log.kept'), 'the log has been rotated');
+  });
+
+  it('leave boot, sandbox, create, exec and refusal in a log that verifies, with the counts of the rest', async () => {
+    await agent.stop();
+    const args = [clientProgram, 'audit', 'verify', agent.auditLog];
+    const verified = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.equal(verified.status, 0, verified.stdout + verified.stderr);
+    const all = records();
+    assert.equal(all[0]?.kind, 'boot');
+    const sandbox = all.find(({ kind, method }) => kind === 'intent' && method === 'CreateSandbox');
+    assert.ok(all.some(({ intent }) => intent === sandbox?.sequence && intent !== undefined));
+    for (const method of ['CreateContainer', 'ExecProcess']) {
+      const first = all.find((record) => record.method === method);
+      assert.equal(first?.subject?.containerId, 'mine', method);
+    }
+    assert.ok(all.some(({ kind, method }) => kind === 'refusal' && method === 'ReseedRandomDev'));
+    const rotated = all.findLast(({ kind }) => kind === 'rotated') as unknown as {
+      readonly removed: { readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>> };
+    };
+    assert.equal(rotated.removed.counts['SignalProcess']?.['INVALID_ARGUMENT'], calls);
+  });
+});

@@ -1,0 +1,122 @@
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import { ociProcess, ociSpec, storage } from '@kata-agent/agent/requests';
+import type { GuestAccess, Storage } from '@kata-agent/guest';
+import {
+  bindLocalVolumes,
+  buildSpec,
+  checkContainerId,
+  checkExecId,
+  checkHostname,
+  groupOption,
+  isBind,
+  mountPlace,
+  refuseOthersPlaces,
+  runnableProcess,
+  sourcePlace,
+  storageDriver,
+  unknownMountOption,
+} from '@kata-agent/guest/checks';
+import {
+  AgentService,
+  type CreateContainerRequest,
+  CreateContainerRequestSchema,
+  CreateSandboxRequestSchema,
+  ExecProcessRequestSchema,
+  UpdateEphemeralMountsRequestSchema,
+} from '@kata-agent/protocol/agent';
+
+/** What of the guest its checks need to know. */
+export interface GuestState {
+  /** Ids of the containers that there are, the first of the pod before the others. */
+  readonly containers: readonly string[];
+  readonly access: GuestAccess;
+}
+
+const capabilities = { seccomp: true, apparmor: false, selinux: false, hugePages: [], flaws: [] };
+const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/dev' };
+
+/** Why the guest refuses a request that the gate allows, by its pure checks; undefined: it does not. */
+export function guestRefusal(request: Message, state: GuestState): string | undefined {
+  try {
+    check(request, state);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function check(request: Message, state: GuestState): void {
+  const { containers } = state;
+  if (isMessage(request, CreateContainerRequestSchema)) {
+    checkCreate(request, state);
+  } else if (isMessage(request, CreateSandboxRequestSchema)) {
+    checkHostname(request.hostname);
+    if (request.guestHookPath !== '') throw new Error('guest hooks are refused');
+    for (const each of request.storages) checkStorage(storage(each), undefined, state);
+  } else if (isMessage(request, ExecProcessRequestSchema)) {
+    checkExecId(request.execId);
+    if (request.process === undefined) throw new Error('there is no process');
+    runnableProcess(ociProcess(request.process), capabilities);
+  } else if (isMessage(request, UpdateEphemeralMountsRequestSchema)) {
+    for (const each of request.storages) checkStorage(storage(each), undefined, state);
+  }
+  const id = containerIdOf(request);
+  if (id !== undefined && !isMessage(request, CreateContainerRequestSchema) && !containers.includes(id))
+    throw new Error('there is no such container');
+}
+
+/** Undefined: the method names no container. */
+export function containerIdOf(request: Message): string | undefined {
+  const method = AgentService.methods.find(({ input }) => input.typeName === request.$typeName);
+  const isNamed = method?.input.fields.some(({ name }) => name === 'container_id') === true;
+  return isNamed && 'containerId' in request ? String(request.containerId) : undefined;
+}
+
+function checkCreate(request: CreateContainerRequest, state: GuestState): void {
+  const { containers, access } = state;
+  const { containerId: id, OCI } = request;
+  checkContainerId(id);
+  if (containers.includes(id)) throw new Error('container exists');
+  if (OCI === undefined) throw new Error('the request has no spec');
+  const storages = request.storages.map(storage);
+  const spec = bindLocalVolumes(ociSpec(OCI), storages);
+  for (const each of storages) checkStorage(each, id, state);
+  buildSpec(spec, {
+    containerId: id,
+    rootfs: '/',
+    shared: {},
+    capabilities,
+    hooks: 'refuse',
+    hostname: '',
+    resolvConf: undefined,
+    attached: [],
+    access,
+    guest: { find: () => undefined } as never,
+  });
+  const named = 'source';
+  const mounts = (spec.mounts ?? []).filter(isBind).map(({ source = '' }) => source);
+  const sources = [spec.root?.path ?? '', ...mounts].map(
+    (path) => sourcePlace({ path, named, container: id }, { paths, access }).path,
+  );
+  const others = containers.map((each) => ({ id: each, sources: [] }));
+  const local = `${paths.kata}/shared/containers/${containers[0] ?? ''}/rootfs/local`;
+  refuseOthersPlaces({ id, sources }, others, [local]);
+}
+
+function checkStorage(
+  each: Storage,
+  container: string | undefined,
+  { containers, access }: GuestState,
+): void {
+  // The driver of pulled images is not built yet; the rest of its request is checked.
+  if (each.driver === 'image_guest_pull') return;
+  storageDriver(each.driver);
+  const owner = { container, pod: containers[0], others: containers };
+  mountPlace(each.driver, each.mountPoint, owner, paths.kata);
+  const options = each.options.filter((option) => !option.startsWith('fsgid='));
+  groupOption(each.options);
+  const unknown = unknownMountOption(options);
+  if (unknown !== undefined) throw new Error(`option ${unknown} is not known`);
+  if (each.driver === 'bind' || each.driver === 'watchable-bind')
+    sourcePlace({ path: each.source, named: 'source', container }, { paths, access });
+}

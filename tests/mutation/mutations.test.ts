@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { SandboxView } from '@kata-agent/analysis';
+import { type Expected, expectedOf, setups, workloadFiles } from './expected-requests.js';
+import { ReviewedList } from './reviewed-list.js';
+import { type Candidate, candidates, sample, tryMutation } from './run-mutations.js';
+import { sequenceRefusal, sequences } from './sequences.js';
+
+/**
+ * What a generated configuration lets pass beside what it is for. `KATA_MUTATIONS=all` tries every mutation of every request;
+ * else a sample that has every field and every kind of change in every set-up, the same each time.
+ */
+const isEverything = process.env['KATA_MUTATIONS'] === 'all';
+const ofEachField = isEverything ? Number.POSITIVE_INFINITY : Number(process.env['KATA_MUTATIONS'] ?? 3);
+const ofEachSequence = isEverything ? Number.POSITIVE_INFINITY : 2;
+
+const list = new ReviewedList();
+let all: readonly Expected[] = [];
+
+before(async () => {
+  const found: Expected[] = [];
+  for (const file of workloadFiles)
+    for (const setup of setups) found.push(...(await expectedOf(file, setup)));
+  all = found;
+});
+
+test('every call of every workload passes as it is', () => {
+  assert.ok(all.length >= 80, String(all.length));
+  for (const { name, calls, judge } of all) {
+    const view = new SandboxView(judge.listeners);
+    for (const call of calls) {
+      const { outcome, reason } = judge.decide(call.method, call.request, view.next(call));
+      assert.equal(outcome, 'allow', `${name}: ${call.method} of ${call.because}: ${reason}`);
+    }
+  }
+});
+
+test('a changed request is refused, or the reviewed list says why not', (t) => {
+  const every = all.flatMap((expected) => [...candidates(expected)]);
+  const tried: readonly Candidate[] = isEverything ? every : sample(every, ofEachField, list);
+  const counts = { gate: 0, guest: 0, list: 0 };
+  const open = new Map<string, string>();
+  for (const candidate of tried) {
+    const { expected, call, mutation, refusedBy } = tryMutation(candidate);
+    if (refusedBy !== undefined) counts[refusedBy] += 1;
+    else if (list.hasField(call.method, mutation, expected.name)) counts.list += 1;
+    else
+      open.set(
+        `${call.method} ${mutation.field} ${mutation.kind}`,
+        `${mutation.detail} (${expected.name}, ${call.because})`,
+      );
+  }
+  const fields = new Set(every.map(({ moment, mutation }) => `${moment.call.method} ${mutation.field}`));
+  t.diagnostic(
+    `${fields.size} fields, ${every.length} mutations, ${tried.length} tried: ` +
+      `${counts.gate} refused by the configuration, ${counts.guest} by the guest, ${counts.list} on the list`,
+  );
+  assert.deepEqual(
+    [...open].map(([what, how]) => `${what}: ${how}`),
+    [],
+  );
+});
+
+test('calls in another order are refused, or the reviewed list says why not', (t) => {
+  const counts = { gate: 0, guest: 0, list: 0 };
+  const tried = new Map<string, number>();
+  const open = new Map<string, string>();
+  for (const expected of all) {
+    const { runtime, guest } = expected.setup;
+    for (const sequence of sequences(expected)) {
+      const key = `${runtime} ${guest} ${sequence.kind} ${sequence.about}`;
+      const count = tried.get(key) ?? 0;
+      if (count >= ofEachSequence) continue;
+      tried.set(key, count + 1);
+      const refusal = sequenceRefusal(expected, sequence.calls);
+      if (refusal !== undefined) counts[refusal.startsWith('gate') ? 'gate' : 'guest'] += 1;
+      else if (list.hasSequence(sequence)) counts.list += 1;
+      else open.set(`${sequence.kind} ${sequence.about}`, expected.name);
+    }
+  }
+  const number = [...tried.values()].reduce((sum, each) => sum + each, 0);
+  t.diagnostic(
+    `${number} sequences: ${counts.gate} refused by the configuration, ${counts.guest} by the guest, ${counts.list} on the list`,
+  );
+  assert.deepEqual(
+    [...open].map(([what, name]) => `${what} (${name})`),
+    [],
+  );
+});
+
+test('every entry of the reviewed list is needed', (t) => {
+  t.diagnostic(`${list.size} entries`);
+  assert.deepEqual(list.unneeded(), []);
+});

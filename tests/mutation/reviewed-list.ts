@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repository } from '../harness/repository.js';
+import type { Mutation } from './field-mutations.js';
+import type { Sequence } from './sequences.js';
+
+/** A change that a generated configuration and the guest let pass, and why that is as it should be. */
+interface ReviewedField {
+  readonly methods: readonly string[];
+  /** By the names of the .proto; a final `*` stands for any rest. */
+  readonly fields: readonly string[];
+  /** Absent: any kind. */
+  readonly kinds?: readonly string[];
+  /** RE of what the mutation says of itself; absent: any. */
+  readonly detail?: string;
+  /** The file of the workload; absent: any. */
+  readonly workload?: string;
+  readonly why: string;
+}
+
+interface ReviewedSequence {
+  readonly kinds: readonly string[];
+  /** RE of what the sequence is about. */
+  readonly about: string;
+  readonly why: string;
+}
+
+interface Lists {
+  readonly fields: readonly ReviewedField[];
+  readonly sequences: readonly ReviewedSequence[];
+}
+
+/** The reviewed list, which notes what of it was needed. */
+export class ReviewedList {
+  readonly #lists: Lists;
+  readonly #details: readonly (RegExp | undefined)[];
+  readonly #byField = new Map<string, readonly number[]>();
+  readonly #needed = new Set<unknown>();
+
+  constructor() {
+    const file = join(repository, 'tests', 'mutation', 'reviewed.json');
+    this.#lists = JSON.parse(readFileSync(file, 'utf8')) as Lists;
+    this.#details = this.#lists.fields.map(({ detail }) =>
+      detail === undefined ? undefined : new RegExp(detail),
+    );
+  }
+
+  get size(): number {
+    return this.#lists.fields.length + this.#lists.sequences.length;
+  }
+
+  /** Positions of the entries that a mutation fits. `workload`: its name, which begins with its file. */
+  entriesFor(
+    method: string,
+    { field, kind, detail }: Pick<Mutation, 'field' | 'kind' | 'detail'>,
+    workload: string,
+  ): readonly number[] {
+    return this.#fieldEntries(method, field).filter((index) => {
+      const entry = this.#lists.fields[index];
+      return (
+        entry !== undefined &&
+        (entry.kinds?.includes(kind) ?? true) &&
+        workload.startsWith(entry.workload ?? '') &&
+        (this.#details[index]?.test(detail) ?? true)
+      );
+    });
+  }
+
+  hasField(method: string, mutation: Mutation, workload: string): boolean {
+    return this.#note(this.entriesFor(method, mutation, workload).map((index) => this.#lists.fields[index]));
+  }
+
+  /** Whatever is done to the field. */
+  #fieldEntries(method: string, field: string): readonly number[] {
+    const key = `${method} ${field}`;
+    const known = this.#byField.get(key);
+    if (known !== undefined) return known;
+    const found = [...this.#lists.fields.keys()].filter((index) => {
+      const entry = this.#lists.fields[index];
+      return entry?.methods.includes(method) === true && entry.fields.some((name) => fits(name, field));
+    });
+    this.#byField.set(key, found);
+    return found;
+  }
+
+  hasSequence({ kind, about }: Sequence): boolean {
+    return this.#note(
+      this.#lists.sequences.filter(
+        (each) => each.kinds.includes(kind) && new RegExp(`^(${each.about})$`).test(about),
+      ),
+    );
+  }
+
+  /** Entries that nothing needed. */
+  unneeded(): readonly string[] {
+    return [...this.#lists.fields, ...this.#lists.sequences]
+      .filter((each) => !this.#needed.has(each))
+      .map((each) => JSON.stringify(each));
+  }
+
+  #note(found: readonly unknown[]): boolean {
+    for (const each of found) this.#needed.add(each);
+    return found.length > 0;
+  }
+}
+
+function fits(name: string, field: string): boolean {
+  return name.endsWith('*') ? field.startsWith(name.slice(0, -1)) : field === name;
+}

@@ -1,0 +1,109 @@
+import { clone, type Message } from '@bufbuild/protobuf';
+import { type ExpectedCall, requestSchema, SandboxView } from '@kata-agent/analysis';
+import type { RuleContext } from '@kata-agent/gate';
+import type { Expected } from './expected-requests.js';
+import { fieldMutations, type Mutation } from './field-mutations.js';
+import type { ReviewedList } from './reviewed-list.js';
+import { type GuestState, guestRefusal } from './guest-refusal.js';
+
+/** One changed request, and what became of it. */
+export interface Outcome {
+  readonly expected: Expected;
+  readonly call: ExpectedCall;
+  readonly mutation: Mutation;
+  /** `gate`: the generated configuration; `guest`: its checks of the request; undefined: nobody. */
+  readonly refusedBy: 'gate' | 'guest' | undefined;
+  /** The rule, or the guest's words. */
+  readonly reason: string;
+}
+
+/** A request, and what the rules and the guest know when it comes. */
+interface Moment {
+  readonly call: ExpectedCall;
+  readonly view: (request: Message) => RuleContext;
+  readonly state: GuestState;
+  /** What the guest's checks say to the request as it is: what they need may be missing here, such as a disk. */
+  readonly asIs: () => string | undefined;
+}
+
+/** A mutation that may be tried. */
+export interface Candidate {
+  readonly expected: Expected;
+  readonly moment: Moment;
+  readonly mutation: Mutation;
+}
+
+/** All mutations of all requests of the workload's pod, each request in its place among the others. */
+export function* candidates(expected: Expected): Generator<Candidate> {
+  const { calls, judge } = expected;
+  for (const [index, call] of calls.entries()) {
+    const before = calls.slice(0, index);
+    const state = { containers: containersAfter(before), access: expected.access };
+    let asIs: { readonly refusal: string | undefined } | undefined;
+    const moment: Moment = {
+      call,
+      view: (request) => {
+        const view = new SandboxView(judge.listeners);
+        for (const earlier of before) view.happened(earlier);
+        return view.context({ method: call.method, request });
+      },
+      state,
+      asIs: () => (asIs ??= { refusal: guestRefusal(call.request, state) }).refusal,
+    };
+    for (const mutation of fieldMutations(requestSchema(call.method), call.request))
+      yield { expected, moment, mutation };
+  }
+}
+
+export function tryMutation({ expected, moment, mutation }: Candidate): Outcome {
+  const { call, view, state } = moment;
+  const request = clone(requestSchema(call.method), call.request);
+  mutation.apply(request);
+  const decision = expected.judge.decide(call.method, request, view(request));
+  const made = { expected, call, mutation };
+  if (decision.outcome === 'deny')
+    return { ...made, refusedBy: 'gate', reason: decision.rule ?? decision.reason };
+  const refusal = moment.asIs() === undefined ? guestRefusal(request, state) : undefined;
+  return { ...made, refusedBy: refusal === undefined ? undefined : 'guest', reason: refusal ?? '' };
+}
+
+/**
+ * At most so many of each set-up, method, field and kind, from whichever workloads: the same each time. Every field is among
+ * them in every way in which it can be changed, and all that entries of the list are about.
+ */
+export function sample(all: Iterable<Candidate>, quota: number, list: ReviewedList): readonly Candidate[] {
+  const groups = new Map<string, { readonly hash: number; readonly candidate: Candidate }[]>();
+  for (const candidate of all) {
+    const { expected, moment, mutation } = candidate;
+    const { runtime, guest } = expected.setup;
+    const { method } = moment.call;
+    const reviewed = list.entriesFor(method, mutation, expected.name).join(' ');
+    const key = `${runtime} ${guest} ${method} ${mutation.field} ${mutation.kind} ${reviewed}`;
+    const hash = hashOf(`${expected.name} ${moment.call.because} ${key} ${mutation.detail}`);
+    const group = groups.get(key) ?? [];
+    groups.set(key, group);
+    if (group.length >= quota && hash >= (group.at(-1)?.hash ?? 0)) continue;
+    group.push({ hash, candidate });
+    group.sort((a, b) => a.hash - b.hash);
+    if (group.length > quota) group.pop();
+  }
+  return [...groups.values()].flatMap((group) => group.map(({ candidate }) => candidate));
+}
+
+function containersAfter(calls: readonly ExpectedCall[]): readonly string[] {
+  const ids: string[] = [];
+  for (const { method, request } of calls) {
+    if (method === 'CreateContainer' && 'containerId' in request) ids.push(String(request.containerId));
+    if (method === 'RemoveContainer' && 'containerId' in request)
+      ids.splice(ids.indexOf(String(request.containerId)), 1);
+  }
+  return ids;
+}
+
+/** FNV-1a, 32 bits. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1)
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193) >>> 0;
+  return hash;
+}

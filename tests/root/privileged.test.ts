@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
+import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
+import { readAll } from '../harness/container-client.js';
+import { cgroupParent, containerRequest, processRequest } from '../harness/container-request.js';
+import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { answerOf } from '../harness/sweep.js';
+import { podFootprint } from './scenario-footprint.js';
+
+const api = '[api]\nallowed_endpoints = ["*"]\n';
+
+type Change = (request: CreateContainerRequest) => void;
+
+const mount = (type: string, destination: string, source: string, options: string[]): Change => {
+  return ({ OCI }) => void OCI?.Mounts.push(create(MountSchema, { type, destination, source, options }));
+};
+const device = (Path: string, Major: bigint, Minor: bigint): Change => {
+  return ({ OCI }) =>
+    void OCI?.Linux?.Devices.push(
+      create(LinuxDeviceSchema, { Path, Type: 'c', Major, Minor, FileMode: 0o666 }),
+    );
+};
+
+/** Each with the reason that the refusal names. */
+const attacks: Readonly<Record<string, readonly Change[]>> = {
+  capabilities: [({ OCI }) => void OCI?.Process?.Capabilities?.Ambient.push('CAP_SYS_ADMIN')],
+  'unmasked-paths': [({ OCI }) => void OCI?.Linux?.ReadonlyPaths.splice(0)],
+  'other-masked-paths': [({ OCI }) => void OCI?.Linux?.MaskedPaths.push('/bin/sleep')],
+  'kernel-filesystem': [
+    mount('cgroup', '/sys/fs/cgroup', 'cgroup', ['rw']),
+    mount('sysfs', '/mnt', 'sysfs', ['ro']),
+    mount('proc', '/mnt', 'proc', []),
+  ],
+  'guest-paths': [
+    mount('bind', '/mnt', '/proc', ['rbind']),
+    mount('bind', '/mnt', '/sys/fs/cgroup', ['rbind']),
+  ],
+  'mount-propagation': [
+    ({ OCI }) => {
+      if (OCI?.Linux) OCI.Linux.RootfsPropagation = 'shared';
+    },
+  ],
+  'host-namespaces': [({ OCI }) => void OCI?.Linux?.Namespaces.splice(1, 1)],
+  'shared-processes': [
+    (request) => {
+      request.sandboxPidns = true;
+    },
+  ],
+  devices: [device('/dev/kvm', 10n, 232n), device('/dev/null', 10n, 229n), device('/dev/tpm0', 10n, 224n)],
+};
+
+describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
+  let folder = '';
+  let rootfs = '';
+  let number = 0;
+  const agents: AgentProcess[] = [];
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-agent-privileged-'));
+    rootfs = makeRootfs(folder);
+  });
+  after(async () => {
+    for (const agent of agents) await agent.dispose();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function under(config?: string): Promise<{ agent: AgentProcess; client: AgentConnection['agent'] }> {
+    const agent = await AgentProcess.start(config === undefined ? {} : { config });
+    agents.push(agent);
+    const { agent: client } = await agent.connect();
+    await client.createSandbox({ sandboxId: 'pod' });
+    return { agent, client };
+  }
+
+  const request = (args: readonly string[], ...changes: readonly Change[]): CreateContainerRequest => {
+    number += 1;
+    const init = containerRequest({ id: `p${number}-${process.pid}`, rootfs, args });
+    const made = create(CreateContainerRequestSchema, init);
+    for (const change of changes) change(made);
+    return made;
+  };
+
+  /** What the container prints. */
+  const output = async (client: AgentConnection['agent'], made: CreateContainerRequest): Promise<string> => {
+    const { containerId } = made;
+    await client.createContainer(made);
+    await client.startContainer({ containerId });
+    const text =
+      String(await readAll(client, 'stdout', containerId)) +
+      String(await readAll(client, 'stderr', containerId));
+    await client.waitProcess({ containerId, execId: '' });
+    await client.removeContainer({ containerId });
+    return text;
+  };
+
+  it('is refused under a configuration, with its reasons, recorded, and nothing is changed', async () => {
+    const { agent, client } = await under(api);
+    const pid = agent.process.pid ?? assert.fail('no pid');
+    assert.equal(await output(client, request(['echo', 'fine'])), 'fine\n');
+    const earlier = podFootprint(pid, cgroupParent);
+    let refusals = 0;
+    for (const [reason, changes] of Object.entries(attacks)) {
+      for (const change of changes) {
+        const { code, message } = await answerOf(client.createContainer(request(['true'], change)));
+        assert.equal(code, 'PERMISSION_DENIED', reason);
+        assert.match(message, new RegExp(`privileged_containers = "refuse": .*${reason} \\(`));
+        refusals += 1;
+      }
+    }
+    assert.deepEqual(podFootprint(pid, cgroupParent), earlier);
+    await agent.stop();
+    const recorded = agent
+      .records()
+      .filter((record) => JSON.stringify(record).includes('privileged_containers'));
+    const named = Object.keys(attacks).filter((reason) => JSON.stringify(recorded).includes(`${reason} (`));
+    assert.ok(recorded.length > 0 && recorded.length <= refusals + 1);
+    assert.ok(named.length > 0);
+  });
+
+  it('and so is an exec with more capabilities; a rule cannot let it pass', async () => {
+    const { client } = await under(
+      `${api}\n[[api.rule]]\nname = "all"\nendpoints = ["*"]\nexpression = "true"\n`.replace(
+        '[api]\n',
+        '[api]\nrelease = "4.1"\n',
+      ),
+    );
+    const container = request(['sleep', '60']);
+    await client.createContainer(container);
+    await client.startContainer({ containerId: container.containerId });
+    const { containerId } = container;
+    const exec = { containerId, execId: 'e', process: processRequest(['true']) };
+    const answer = await answerOf(
+      client.execProcess({
+        ...exec,
+        process: { Args: ['true'], Capabilities: { Bounding: ['CAP_SYS_ADMIN'] } },
+      }),
+    );
+    assert.equal(answer.code, 'PERMISSION_DENIED');
+    assert.match(answer.message, /capabilities \(CAP_SYS_ADMIN\)/);
+    await client.execProcess(exec);
+    await client.removeContainer({ containerId: container.containerId });
+  });
+
+  it('runs without a configuration, and under one that allows it', async () => {
+    for (const config of [undefined, `[agent]\nprivileged_containers = "allow"\n\n${api}`]) {
+      const { client } = await under(config);
+      const open: Change = ({ OCI }) => {
+        OCI?.Linux?.MaskedPaths.splice(0);
+        OCI?.Linux?.ReadonlyPaths.splice(0);
+      };
+      const text = await output(
+        client,
+        request(['cat', '/proc/sys/kernel/ostype'], open, device('/dev/x', 1n, 11n)),
+      );
+      assert.equal(text, 'Linux\n');
+      const { code } = await answerOf(
+        client.createContainer(request(['true'], device('/dev/tpm0', 10n, 224n))),
+      );
+      assert.equal(code, 'PERMISSION_DENIED', 'a device for evidence never');
+    }
+  });
+
+  const named = ['/dev/fuse', '/dev/kvm', '/dev/net/tun'].find((path) => existsSync(path));
+
+  it('a device that the configuration names has the guest’s number, and opens', {
+    skip: named === undefined ? 'the machine has no such device' : false,
+  }, async () => {
+    const path = named ?? '';
+    const { client } = await under(`[agent]\ndevices = ["${path}"]\n\n${api}`);
+    const made = request(['sh', '-c', `exec 3< ${path} && echo opened`], device(path, 77n, 7n));
+    assert.equal(await output(client, made), 'opened\n');
+    const other = await answerOf(
+      client.createContainer(request(['true'], device('/dev/vhost-net', 10n, 238n))),
+    );
+    assert.match(other.message, /devices \(\/dev\/vhost-net\): \[agent\] devices may name it/);
+  });
+});
