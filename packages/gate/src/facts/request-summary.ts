@@ -13,6 +13,7 @@ import {
   UpdateRoutesRequestSchema,
 } from '@kata-agent/protocol/agent';
 import type { LinuxNamespace, Process } from '@kata-agent/protocol/oci';
+import { defaultCapabilities } from '../privileged/runtime-defaults.js';
 import { claimedImage } from './claimed-image.js';
 import {
   type NetworkSummary,
@@ -52,24 +53,6 @@ export interface RequestSummary extends NetworkSummary {
   readonly privileges?: readonly string[];
   readonly kernelModules?: readonly string[];
 }
-
-/** What containerd and CRI-O give a container that asks for nothing. */
-const usualCapabilities: ReadonlySet<string> = new Set([
-  'CAP_AUDIT_WRITE',
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_FOWNER',
-  'CAP_FSETID',
-  'CAP_KILL',
-  'CAP_MKNOD',
-  'CAP_NET_BIND_SERVICE',
-  'CAP_NET_RAW',
-  'CAP_SETFCAP',
-  'CAP_SETGID',
-  'CAP_SETPCAP',
-  'CAP_SETUID',
-  'CAP_SYS_CHROOT',
-]);
 
 /** Empty: nothing is recorded of such a request. `privileges` says what makes a container a privileged one. */
 export function summaryOf(
@@ -122,7 +105,7 @@ function containerSummary(
 
 function processSummary(process: Process | undefined): RequestSummary {
   if (process === undefined) return {};
-  const capabilities = capabilitiesOf(process.Capabilities).filter((name) => !usualCapabilities.has(name));
+  const capabilities = capabilitiesOf(process.Capabilities).filter((name) => !defaultCapabilities.has(name));
   return {
     user: `${process.User?.UID ?? 0}:${process.User?.GID ?? 0}`,
     ...(capabilities.length > 0 && { capabilities }),
