@@ -1,5 +1,5 @@
 // One start of QEMU, from there to its end, and why it ended.
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { chosenPorts } from './vm-forward.mjs';
@@ -49,9 +49,9 @@ export class Run extends EventEmitter {
     });
     qemu.once('error', (error) => this.own.push(error.message));
     this.ended = new Promise((resolve) => {
-      qemu.once('close', (code, signal) => {
-        for (const helper of helpers) helper?.kill();
+      qemu.once('close', async (code, signal) => {
         clearTimeout(this.#afterPanic);
+        await Promise.all(helpers.map(ended));
         rmSync(folder, { recursive: true, force: true });
         resolve({ code, signal, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });
       });
@@ -104,6 +104,20 @@ export class Run extends EventEmitter {
     this.#reason ??= reason;
     this.#afterPanic ??= setTimeout(() => this.end(reason), this.#limits.panic * 1000);
   }
+}
+
+/** Seconds that a helper has to let go of its files. */
+const helperPatience = 10;
+
+/** Ends a helper. Until it is gone, its files are not free for the next one: swtpm locks the folder with its keys. */
+async function ended(helper) {
+  // One that could not be started has no process.
+  if (helper?.pid === undefined || helper.exitCode !== null || helper.signalCode !== null) return;
+  const gone = once(helper, 'exit');
+  const impatience = setTimeout(() => helper.kill('SIGKILL'), helperPatience * 1000);
+  helper.kill();
+  await gone;
+  clearTimeout(impatience);
 }
 
 function read(stream, take) {

@@ -234,4 +234,27 @@ describe('a machine under a QEMU that is a stand-in', () => {
     assert.equal(await staying.poweredOff(1), null);
     assert.match(staying.report, /the guest does not power off: 1 s are over/);
   });
+
+  it('is off when its TPM has let go of the keys, which the next one takes', async () => {
+    const state = join(folder, 'keys');
+    slowTpm(folder);
+    for (let boot = 0; boot < 2; boot++) {
+      const machine = await start({ kvm: 'listens' }, { tpm: state });
+      await machine.line(listening);
+      await machine.kill();
+      assert.ok(!existsSync(join(state, '.lock')));
+    }
+  });
 });
+
+/** In the place of swtpm: a program that takes its time to end, and holds the folder with its keys until then. */
+function slowTpm(folder: string): void {
+  const program = `#!${process.execPath}
+const socket = process.argv.at(-1).split('path=')[1];
+const fs = require('node:fs');
+fs.writeFileSync('.lock', '', { flag: 'wx' });
+require('node:net').createServer((peer) => peer.end()).listen(socket);
+process.on('SIGTERM', () => setTimeout(() => { fs.unlinkSync('.lock'); process.exit(); }, 300));
+`;
+  writeFileSync(join(folder, 'swtpm'), program, { mode: 0o755 });
+}

@@ -8,6 +8,7 @@ import { repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
 import { boot, type ImageFile, imageOf, poweredOff, scripts, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
+import { configForSharedRoots } from './shared-root.js';
 
 const skip = whyNoMachine('virtiofsd', 'erofs-utils', 'cryptsetup-bin') ?? false;
 const shared = '/run/kata-containers/shared/containers';
@@ -39,13 +40,12 @@ describe('a guest whose init is busybox', { skip }, () => {
     const opens = readFileSync(join(repository, 'image/rootfs-init.sh'), 'utf8');
     const next = `${addition}\nexec $bb switch_root /root /bin/busybox init`;
     const first = `#!/bin/busybox sh\n${opens.replace(/^exec .*$/m, () => next)}`;
-    const config = readFileSync(join(repository, 'examples', 'start.toml'), 'utf8');
     const overlay = [
       { path: '/init', data: Buffer.from(first), mode: 0o755 },
       added('inittab', Buffer.concat([guide('inittab'), Buffer.from(`${relay}\n`)]), 0o644),
       added('init.d/guest', guide('guest')),
       added('init.d/agent', guide('agent')),
-      added('kata-agent/config.toml', Buffer.from(scripts.withRelay(config)), 0o644),
+      added('kata-agent/config.toml', Buffer.from(scripts.withRelay(configForSharedRoots())), 0o644),
     ];
     const share = join(folder, 'share');
     makeRootfs(share);

@@ -9,13 +9,13 @@ import { CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protoco
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { readAll, readUntil, sha256, writeAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
-import { repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
 import { guestState } from './guest-state.js';
 import { hardened, takesNoMoreModules } from './hardened.js';
 import { ext4Disk } from './hotplug.js';
 import { boot, imageOf, poweredOff, scripts, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
+import { configForSharedRoots } from './shared-root.js';
 import { verifiedRecord } from './verified-record.js';
 
 const skip = whyNoMachine('virtiofsd') ?? false;
@@ -43,10 +43,8 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     const disk = ext4Disk(folder, 'rootfs', rootfs);
     mkdirSync(join(share, 'pod'), { recursive: true });
     renameSync(rootfs, join(share, 'pod', 'rootfs'));
-    // Debian's runc is older than the fixes for roots whose names the host can change, as those on a share.
-    const text = readFileSync(join(repository, 'examples', 'start.toml'), 'utf8');
     const config = join(folder, 'start.toml');
-    writeFileSync(config, text.replace(/^\[agent\]$/m, '[agent]\nprivileged_containers = "allow"'));
+    writeFileSync(config, configForSharedRoots());
     const image = await imageOf('start', { config });
     const flood = join(folder, 'flood.mjs');
     await scripts.bundleForGuest('vm-flood', flood);
