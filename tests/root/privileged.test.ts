@@ -149,7 +149,7 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
 
   it('runs without a configuration, and under one that allows it', async () => {
     for (const config of [undefined, `[agent]\nprivileged_containers = "allow"\n\n${api}`]) {
-      const { client } = await under(config);
+      const { agent, client } = await under(config);
       const open: Change = ({ OCI }) => {
         OCI?.Linux?.MaskedPaths.splice(0);
         OCI?.Linux?.ReadonlyPaths.splice(0);
@@ -163,6 +163,11 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
         client.createContainer(request(['true'], device('/dev/tpm0', 10n, 224n))),
       );
       assert.equal(code, 'PERMISSION_DENIED', 'a device for evidence never');
+      if (config === undefined) continue;
+      await agent.stop();
+      const recorded = agent.records().find(({ method }) => method === 'CreateContainer');
+      const asked = recorded?.['request'] as { readonly privileges?: readonly string[] } | undefined;
+      assert.deepEqual(asked?.privileges, ['unmasked-paths', 'devices']);
     }
   });
 

@@ -112,12 +112,6 @@ describe('a confidential guest: the host runs the pod, and that is all', { skip 
       await assert.rejects(dial(guest.machine, port), { message: 'ECONNRESET' }, `port ${port}`);
   });
 
-  it('lets the host end the container', async () => {
-    await guest.agent.signalProcess({ containerId: 'pod', execId: 'pod', signal: 9 });
-    assert.equal((await guest.agent.waitProcess({ containerId: 'pod', execId: 'pod' })).status, 128 + 9);
-    await guest.agent.removeContainer({ containerId: 'pod' });
-  });
-
   it('answers PERMISSION_DENIED to a served call that asks for what nobody may have', async () => {
     const refused = async (call: Promise<unknown>, why: RegExp): Promise<void> => {
       const { code, message } = await answerOf(call);
@@ -131,6 +125,12 @@ describe('a confidential guest: the host runs the pod, and that is all', { skip 
     assert.ok(hooks.OCI);
     hooks.OCI.Hooks = create(HooksSchema, { Prestart: [{ Path: '/bin/sh' }] });
     await refused(guest.agent.createContainer(hooks), /hooks/);
+  });
+
+  it('lets the host end the container', async () => {
+    await guest.agent.signalProcess({ containerId: 'pod', execId: 'pod', signal: 9 });
+    assert.equal((await guest.agent.waitProcess({ containerId: 'pod', execId: 'pod' })).status, 128 + 9);
+    await guest.agent.removeContainer({ containerId: 'pod' });
   });
 
   it('has a record of it all, which comes out and verifies', async () => {

@@ -1,7 +1,13 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import { type ApiDocument, type Configuration, type Rule, renderDiagnostic } from '@kata-agent/config';
-import { type Decision, type Gate, PrivilegeGate, type RuleContext } from '@kata-agent/gate';
+import {
+  type Decision,
+  type Gate,
+  type PrivilegeAccess,
+  PrivilegeGate,
+  type RuleContext,
+} from '@kata-agent/gate';
 import type { RuleBook } from '@kata-agent/gate/rules';
 import { loadRules, noRules } from './rules.js';
 
@@ -28,6 +34,11 @@ export class Policy {
     return new Policy(gate, privileges, compileRules(rules));
   }
 
+  /** What the configuration opens while privileged containers are refused. */
+  get access(): PrivilegeAccess {
+    return this.#privileges.access;
+  }
+
   /** Another one each time that it was narrowed. */
   get revision(): number {
     return this.#revision;
@@ -47,7 +58,7 @@ export class Policy {
   judge(listed: Decision, request: Message, context: RuleContext): Decision {
     const own = this.#privileges.decide(listed, request);
     if (own.outcome === 'deny') return own;
-    return this.#rules.decide(own, request, { ...context, access: this.#privileges.access });
+    return this.#rules.decide(own, request, { ...context, access: this.access });
   }
 
   /** The methods that a listener may call now, if the rules agree. */

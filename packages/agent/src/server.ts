@@ -41,7 +41,7 @@ export function agentServer(options: {
   const judged = judge(policy, guest);
   const decisions = new Decisions();
   const intents = new Intents();
-  const factsOf = recordedFacts(configuration.audit.facts);
+  const factsOf = recordedFacts(configuration.audit.facts, policy.access);
   const server = createServer<Caller>({
     services: [service(AgentService, bind(services, { judge: judged, intents })), service(Health, health)],
     admit: admission({

@@ -14,5 +14,10 @@ export {
   privilegedContainers,
   privilegedRule,
 } from './privileged/refuse-privileged.js';
-export { alwaysMasked, alwaysReadOnly, usualDevices } from './privileged/runtime-defaults.js';
+export {
+  alwaysMasked,
+  alwaysReadOnly,
+  defaultCapabilities,
+  usualDevices,
+} from './privileged/runtime-defaults.js';
 export type { ContainerFacts, MemberFacts, PeerFacts, RuleContext } from './rule-context.js';

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { defaultCapabilities } from '@kata-agent/gate';
 import {
   type CopyFileRequest,
   CopyFileRequestSchema,
@@ -10,7 +11,6 @@ import type { Container } from '../pod/container.js';
 import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import type { Entry, FactName } from '../write/fact-name.js';
-import { defaultCapabilities } from './capabilities.js';
 import { enginePath } from './environment.js';
 import { sampleHostname, samplePodName } from './host-name.js';
 import { maskedPaths, readOnlyPaths } from './masked-paths.js';

@@ -1,9 +1,10 @@
 import { create } from '@bufbuild/protobuf';
+import { defaultCapabilities } from '@kata-agent/gate';
 import { type Process, ProcessSchema } from '@kata-agent/protocol/oci';
 import type { Container } from '../pod/container.js';
 import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
-import { allCapabilities, defaultCapabilities } from './capabilities.js';
+import { allCapabilities } from './capabilities.js';
 import type { Entry } from '../write/fact-name.js';
 import { type Environment, environmentOf, expand } from './environment.js';
 import type { Origins } from './origins.js';
@@ -181,7 +182,7 @@ function capabilitiesOf(container: Container, origins: Origins): readonly string
       .toUpperCase()
       .replace(/^(?!CAP_|ALL$)/, 'CAP_');
   const drop = new Set(capabilities.drop.map(named));
-  const base = drop.has('ALL') ? [] : defaultCapabilities.filter((name) => !drop.has(name));
+  const base = drop.has('ALL') ? [] : [...defaultCapabilities].filter((name) => !drop.has(name));
   for (const name of base) origins.of('capabilities', name, 'the container engine');
   const added = capabilities.add.flatMap((field) => {
     const names = named(field) === 'ALL' ? allCapabilities : [named(field)];

@@ -1,11 +1,12 @@
 import { clone, create } from '@bufbuild/protobuf';
+import { alwaysReadOnly, defaultCapabilities } from '@kata-agent/gate';
 import {
   type CreateContainerRequest,
   CreateContainerRequestSchema,
   type Storage,
 } from '@kata-agent/protocol/agent';
 import { type LinuxResources, type Mount, type Process, ProcessSchema } from '@kata-agent/protocol/oci';
-import { defaultCapabilities, defaultMounts, maskedPaths, readonlyPaths } from '../run/defaults.js';
+import { defaultMounts, maskedPaths } from '../run/defaults.js';
 import type { Runtime } from './runtime.js';
 
 interface NewContainer {
@@ -65,7 +66,7 @@ export function containerRequest(container: NewContainer): CreateContainerReques
         CgroupsPath: container.cgroup,
         ...(resources === undefined ? {} : { Resources: resources }),
         MaskedPaths: [...maskedPaths],
-        ReadonlyPaths: [...readonlyPaths],
+        ReadonlyPaths: [...alwaysReadOnly],
       },
     },
   });

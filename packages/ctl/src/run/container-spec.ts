@@ -1,9 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { alwaysReadOnly } from '@kata-agent/gate';
 import type { CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
 import type { ProcessSchema } from '@kata-agent/protocol/oci';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
-import { defaultMounts, defaultNamespaces, maskedPaths, readonlyPaths } from './defaults.js';
+import { defaultMounts, defaultNamespaces, maskedPaths } from './defaults.js';
 
 /**
  * What becomes of writes to the rootfs.
@@ -50,7 +51,7 @@ export function containerSpec(
       Linux: {
         Namespaces: defaultNamespaces.map((type) => ({ Type: type })),
         MaskedPaths: [...maskedPaths],
-        ReadonlyPaths: [...readonlyPaths],
+        ReadonlyPaths: [...alwaysReadOnly],
       },
     },
   };

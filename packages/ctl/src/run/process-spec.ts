@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { defaultCapabilities } from '@kata-agent/gate';
 import type { ProcessSchema } from '@kata-agent/protocol/oci';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
-import { defaultCapabilities } from './defaults.js';
 
 /** A program to start, as it was asked for on the command line. */
 export interface ProcessRequest {

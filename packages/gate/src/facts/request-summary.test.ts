@@ -38,23 +38,36 @@ const container = create(CreateContainerRequestSchema, {
 });
 
 test('of a container: sources, mount points, image, devices, and what it may that others may not', () => {
-  assert.deepEqual(
-    summaryOf(container, () => ['seccomp']),
-    {
-      image: 'nginx:1',
-      user: '7:8',
-      capabilities: ['CAP_BPF', 'CAP_SYS_ADMIN'],
-      namespaces: ['pid', 'network=/proc/1/ns/net'],
-      mounts: [{ type: 'bind', source: '/s', destination: '/d' }],
-      storages: [{ driver: 'blk', source: '0/1', mountPoint: '/run/m' }],
-      sharedMounts: [{ source: 'one:/a', destination: '/b' }],
-      devices: [
-        { type: 'c', path: '/dev/fuse' },
-        { type: 'blk', path: '/dev/data' },
-      ],
-      privileges: ['seccomp'],
-    },
-  );
+  assert.deepEqual(summaryOf(container), {
+    image: 'nginx:1',
+    user: '7:8',
+    capabilities: ['CAP_BPF', 'CAP_SYS_ADMIN'],
+    namespaces: ['pid', 'network=/proc/1/ns/net'],
+    mounts: [{ type: 'bind', source: '/s', destination: '/d' }],
+    storages: [{ driver: 'blk', source: '0/1', mountPoint: '/run/m' }],
+    sharedMounts: [{ source: 'one:/a', destination: '/b' }],
+    devices: [
+      { type: 'c', path: '/dev/fuse' },
+      { type: 'blk', path: '/dev/data' },
+    ],
+    privileges: [
+      'capabilities',
+      'unmasked-paths',
+      'kernel-filesystem',
+      'guest-paths',
+      'host-namespaces',
+      'shared-mounts',
+      'devices',
+    ],
+  });
+  const { privileges } = summaryOf(container, { devices: ['/dev/fuse'], guestPaths: ['rw:/s'] });
+  assert.deepEqual(privileges, [
+    'capabilities',
+    'unmasked-paths',
+    'kernel-filesystem',
+    'host-namespaces',
+    'shared-mounts',
+  ]);
   assert.equal(JSON.stringify(summaryOf(container)).includes('secret'), false);
 });
 

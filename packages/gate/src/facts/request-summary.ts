@@ -13,6 +13,9 @@ import {
   UpdateRoutesRequestSchema,
 } from '@kata-agent/protocol/agent';
 import type { LinuxNamespace, Process } from '@kata-agent/protocol/oci';
+import { noAccess, type PrivilegeAccess } from '../privileged/privilege-access.js';
+import { privilegesOf, reasonsOf } from '../privileged/privileges-of.js';
+import type { PrivilegedReason } from '../privileged/reason.js';
 import { defaultCapabilities } from '../privileged/runtime-defaults.js';
 import { claimedImage } from './claimed-image.js';
 import {
@@ -49,18 +52,17 @@ export interface RequestSummary extends NetworkSummary {
   }[];
   readonly sharedMounts?: readonly { readonly source: string; readonly destination: string }[];
   readonly devices?: readonly { readonly type: string; readonly path: string }[];
-  /** What makes a container a privileged one. */
-  readonly privileges?: readonly string[];
+  /** The reasons for which the container or exec is a privileged one. */
+  readonly privileges?: readonly PrivilegedReason[];
   readonly kernelModules?: readonly string[];
 }
 
-/** Empty: nothing is recorded of such a request. `privileges` says what makes a container a privileged one. */
-export function summaryOf(
-  request: Message,
-  privileges: (request: CreateContainerRequest) => readonly string[] = () => [],
-): RequestSummary {
-  if (isMessage(request, CreateContainerRequestSchema)) return containerSummary(request, privileges(request));
-  if (isMessage(request, ExecProcessRequestSchema)) return processSummary(request.process);
+/** Empty: nothing is recorded of such a request. `access` is what the configuration opens. */
+export function summaryOf(request: Message, access: PrivilegeAccess = noAccess): RequestSummary {
+  if (isMessage(request, CreateContainerRequestSchema))
+    return { ...containerSummary(request), ...privilegeSummary(request, access) };
+  if (isMessage(request, ExecProcessRequestSchema))
+    return { ...processSummary(request.process), ...privilegeSummary(request, access) };
   if (isMessage(request, CreateSandboxRequestSchema)) return sandboxSummary(request);
   if (isMessage(request, UpdateEphemeralMountsRequestSchema)) return storageSummary(request.storages);
   if (isMessage(request, UpdateInterfaceRequestSchema)) return networkInterface(request.interface);
@@ -71,10 +73,12 @@ export function summaryOf(
   return {};
 }
 
-function containerSummary(
-  { OCI: spec, storages, devices, sharedMounts }: CreateContainerRequest,
-  privileges: readonly string[],
-): RequestSummary {
+function containerSummary({
+  OCI: spec,
+  storages,
+  devices,
+  sharedMounts,
+}: CreateContainerRequest): RequestSummary {
   const image = claimedImage(spec?.Annotations ?? {});
   const { Devices = [], Namespaces = [] } = spec?.Linux ?? {};
   return {
@@ -99,8 +103,12 @@ function containerSummary(
       ],
       (device) => device,
     ),
-    ...(privileges.length > 0 && { privileges }),
   };
+}
+
+function privilegeSummary(request: Message, access: PrivilegeAccess): RequestSummary {
+  const privileges = reasonsOf(privilegesOf(request, access));
+  return privileges.length > 0 ? { privileges } : {};
 }
 
 function processSummary(process: Process | undefined): RequestSummary {

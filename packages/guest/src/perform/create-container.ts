@@ -5,6 +5,7 @@ import { containerNamed, sourceMounts } from '../container/share-mounts.js';
 import { attachments } from '../device/attach-devices.js';
 import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
+import { refuseHooks } from '../hooks/refuse-hooks.js';
 import { checkSysctls } from '../spec/sysctls.js';
 import type { PlaceOwner } from '../source/other-containers.js';
 import { passStdio } from '../passfd/pass-stdio.js';
@@ -17,6 +18,7 @@ export function createContainer(guest: Guest, action: CreateContainer): Promise<
     scope: { container: id },
     admit: () => {
       admit(guest, id);
+      if (context.hooks === 'refuse') refuseHooks(spec.hooks);
       checkSysctls(spec.linux?.sysctl, context.access);
     },
     needs: () => [

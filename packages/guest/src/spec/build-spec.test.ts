@@ -99,23 +99,10 @@ test('a limit on huge pages that this guest has not is no reason to refuse a con
   assert.deepEqual(limited(['2MB', '1GB']), hugepageLimits);
 });
 
-test('hooks of all six kinds are refused; an empty message passes', () => {
-  const hook = { path: '/bin/evil' };
-  for (const kind of [
-    'prestart',
-    'createRuntime',
-    'createContainer',
-    'startContainer',
-    'poststart',
-    'poststop',
-  ]) {
-    assert.throws(() => build({ hooks: { [kind]: [hook] } }), { kind: 'refused', message: new RegExp(kind) });
-  }
-  assert.equal(build({ hooks: {} }).spec.hooks, undefined);
-  assert.equal(build({ hooks: { prestart: [] } }).spec.hooks, undefined);
-  assert.deepEqual(build({ hooks: { prestart: [hook] } }, { hooks: 'allow' }).spec.hooks, {
-    prestart: [hook],
-  });
+test('hooks reach the runtime only where they are allowed', () => {
+  const hooks = { prestart: [{ path: '/bin/evil' }] };
+  assert.equal(build({ hooks }).spec.hooks, undefined);
+  assert.deepEqual(build({ hooks }, { hooks: 'allow' }).spec.hooks, hooks);
 });
 
 test('a process may not begin in or as something under a process’s /proc directory', () => {

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { checkHostname } from '../container/identifiers.js';
 import { GuestError } from '../guest-error.js';
-import type { OciHooks, OciLinux, OciMount, OciProcess, OciSpec } from '../oci-spec.js';
+import type { OciLinux, OciMount, OciProcess, OciSpec } from '../oci-spec.js';
 import { cgroupPath } from './cgroup-path.js';
 import { checkProcess } from './check-process.js';
 import { containerDevices, type DeviceContext } from './devices.js';
@@ -51,7 +51,6 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
   const { process, linux } = requested;
   if (process === undefined) throw new GuestError('invalid', 'the spec has no process');
   if (linux === undefined) throw new GuestError('invalid', 'the spec has no linux section');
-  if (context.hooks === 'refuse') refuseHooks(requested.hooks);
   const sysctls = splitSysctls(linux.sysctl);
   const cgroup = cgroupPath(linux.cgroupsPath, context.containerId);
   return {
@@ -159,18 +158,6 @@ function ownAnnotations(annotations: OciSpec['annotations']): OciSpec['annotatio
     ([name]) => !name.startsWith('run.oci.') && !name.startsWith('org.systemd.property.'),
   );
   return Object.fromEntries(kept);
-}
-
-/** Six lists, any of which would run a program of the host's choice in the guest, outside the container (S10). */
-function refuseHooks(hooks: OciHooks | undefined): void {
-  for (const [kind, list] of Object.entries(hooks ?? {})) {
-    if (list !== undefined && list.length > 0) {
-      throw new GuestError(
-        'refused',
-        `OCI hooks (${kind}) are refused; the setting hooks = "allow" permits them`,
-      );
-    }
-  }
 }
 
 /** runc refuses a hostname for a container that has no uts namespace in its list. */
