@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { guestMounts } from './guest-mounts.js';
 import { harden, ownsKernel } from './harden.js';
 import { hardenedSysctls } from './hardened-sysctls.js';
 import { hardeningPage } from './hardening-page.js';
@@ -85,6 +86,13 @@ describe('the kernel of a guest', () => {
         hardeningPage().includes(`| \`${name}\` | \`${wanted}\``) && hardeningPage().includes(reason),
         name,
       );
+  });
+
+  it('is told of on a page, each option of a mount with its reason', () => {
+    const page = hardeningPage();
+    for (const { target, options } of guestMounts)
+      for (const option of options)
+        assert.match(page, new RegExp(`^\\| \`${option}\` \\| .+ \\|$`, 'm'), target);
   });
 });
 

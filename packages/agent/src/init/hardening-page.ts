@@ -1,6 +1,32 @@
 import { guestMounts } from './guest-mounts.js';
 import { hardenedSysctls } from './hardened-sysctls.js';
 
+/** Why a mount has an option. */
+const optionReasons: Readonly<Record<string, string>> = {
+  nosuid: 'No program gains privileges by its set-user-id bit or file capabilities.',
+  nodev: 'No device node works, so that device nodes are in `/dev` and `/dev/pts` alone.',
+  noexec: 'No program is executed, nor mapped as code.',
+  'mode=755': 'Only root writes to the directory.',
+  'mode=1777': 'Everybody may make files in the directory, and remove no file of another user.',
+  'gid=5': 'Terminals belong to the group tty.',
+  'mode=620': 'Only its owner reads a terminal; the group tty may write to it.',
+  'ptmxmode=666': 'Everybody may open a new terminal.',
+};
+
+/** Words of the kernel command line that harden a guest. The agent does not write that line. */
+const kernelWords: Readonly<Record<string, string>> = {
+  'lockdown=integrity':
+    'Root of the guest cannot change the kernel: no `/dev/mem`, no unsigned modules, no kexec of an unsigned kernel, no writes by BPF or debugfs.',
+  'lockdown=confidentiality':
+    'The same, and root of the guest cannot read memory of the kernel, by perf or BPF, either.',
+};
+
+function rowsOf(table: Readonly<Record<string, string>>): string {
+  return Object.entries(table)
+    .map(([name, reason]) => `| \`${name}\` | ${reason} |`)
+    .join('\n');
+}
+
 /** The reference page of what the agent hardens, from the tables that it goes by (`npm run generate`). */
 export function hardeningPage(): string {
   const sysctls = hardenedSysctls.map(
@@ -40,15 +66,23 @@ As PID 1 the agent mounts these, where nothing is mounted yet.
 |---|---|---|
 ${mounts.join('\n')}
 
+| option | reason |
+|---|---|
+${rowsOf(optionReasons)}
+
 Containers run programs from \`/run/kata-containers\`: files of volumes and root file systems are there. Nothing runs from
 \`/run\`, \`/tmp\` and \`/dev/shm\`.
 
-## The kernel's command line
+## The kernel command line
 
-\`lockdown=integrity\` keeps root of the guest from changing the kernel: no \`/dev/mem\`, no unsigned modules, no kexec of an
-unsigned kernel, no writes by BPF or debugfs. It is a word of the command line, which the image's maker or Kata's
-\`kernel_params\` writes; \`npm run vm\` boots with it. See [an image that you have](../existing-image.md). The memory agent
-(\`mem_agent_enable\`) counts unused memory by debugfs, and sees it only when the kernel runs short where there is lockdown:
-who wants it boots without, as by \`npm run vm -- --append lockdown=none\`.
+The image's maker or Kata's \`kernel_params\` writes it; \`npm run vm\` boots with \`lockdown=integrity\`.
+
+| word | reason |
+|---|---|
+${rowsOf(kernelWords)}
+
+The kernel must have the lockdown module, and signed modules: see [an image that you have](../existing-image.md).
+With lockdown the memory agent (\`mem_agent_enable\`) cannot count unused memory by debugfs, and acts only when the kernel runs
+short of memory. To use it fully, boot without lockdown: \`npm run vm -- --append lockdown=none\`.
 `;
 }

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { AgentProcess } from '../harness/agent-process.js';
+
+describe('the version of the OCI runtime (S12)', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-agent-runtime-'));
+  after(() => rmSync(folder, { recursive: true }));
+
+  /** What the agent logs of a runtime that is a stand-in, once it has asked it. */
+  async function logged(version: string): Promise<readonly string[]> {
+    const runtime = join(folder, `runtime-${version}`);
+    const features = JSON.stringify({ annotations: { 'org.opencontainers.runc.version': version } });
+    writeFileSync(runtime, `#!/bin/sh\ncase "$*" in *features) echo '${features}';; esac\n`, { mode: 0o755 });
+    const agent = await AgentProcess.start({
+      config: `[agent]\noci_runtime = "${runtime}"\n[api]\nallowed_endpoints = ["@pod", "GetGuestDetails"]\n`,
+    });
+    try {
+      // Answered when the runtime has said what it can.
+      const { agent: client } = await agent.connect();
+      await client.getGuestDetails({});
+      await agent.stop();
+      return agent.log.filter((line) => line.includes('OCI runtime'));
+    } finally {
+      await agent.dispose();
+    }
+  }
+
+  it('is logged, with a warning for each set of flaws that it has', async () => {
+    const [told, ...warnings] = await logged('1.1.15+ds1');
+    assert.match(told ?? '', /version 1\.1\.15\+ds1/);
+    assert.equal(warnings.length, 2, warnings.join('\n'));
+    for (const [index, flaw] of ['CVE-2025-52881', 'CVE-2026-41579'].entries()) {
+      assert.match(warnings[index] ?? '', new RegExp(`older than the fixes for .*${flaw}`));
+      assert.match(warnings[index] ?? '', /"level":"WARN"/);
+    }
+  });
+
+  it('is logged alone where it has the fixes', async () => {
+    const lines = await logged('1.3.6');
+    assert.equal(lines.length, 1, lines.join('\n'));
+    assert.match(lines[0] ?? '', /version 1\.3\.6/);
+  });
+});
