@@ -4,8 +4,8 @@ import type { Tools } from '../tool/tools.js';
 const iproute2 = { program: 'ip', package: 'iproute2' };
 
 /** Runs `ip` (iproute2). Its refusal is an error in the kernel's words, the only place where they are translated. */
-export async function ip(tools: Tools, args: readonly string[]): Promise<Buffer> {
-  const { status, stdout, stderr } = await tools.run(iproute2, args);
+export async function ip(tools: Tools, args: readonly string[], input?: Uint8Array): Promise<Buffer> {
+  const { status, stdout, stderr } = await tools.run(iproute2, args, input);
   if (status === 0) return stdout;
   throw ipError(args, stderr);
 }

@@ -6,17 +6,22 @@ import type { InterfaceAddress } from './network-values.js';
 
 /** A link of the guest as the kernel has it. */
 export interface Link {
+  /** The kernel's number for it, which it keeps under every name. */
+  readonly index: number;
   readonly name: string;
   readonly hwAddr: string;
   readonly mtu: number;
   readonly up: boolean;
   /** The kernel's flag LOOPBACK. */
   readonly loopback: boolean;
+  /** It does not ask for hardware addresses: the flag NOARP. */
+  readonly noArp: boolean;
   readonly addresses: readonly InterfaceAddress[];
 }
 
 /** What of `ip -json address show` is used (iproute2, ip/ipaddress.c). */
 interface ShownLink {
+  readonly ifindex?: number;
   readonly ifname?: string;
   readonly address?: string;
   readonly mtu?: number;
@@ -29,16 +34,18 @@ export async function links(tools: Tools): Promise<readonly Link[]> {
   const shown = JSON.parse(
     (await ip(tools, ['-json', 'address', 'show'])).toString(),
   ) as readonly ShownLink[];
-  return shown.flatMap(({ ifname, address = '', mtu = 0, flags = [], addr_info: addresses = [] }) =>
-    ifname === undefined
+  return shown.flatMap(({ ifindex, ifname, address = '', mtu = 0, flags = [], addr_info: addresses = [] }) =>
+    ifindex === undefined || ifname === undefined
       ? []
       : [
           {
+            index: ifindex,
             name: ifname,
             hwAddr: address.toLowerCase(),
             mtu,
             up: flags.includes('UP'),
             loopback: flags.includes('LOOPBACK'),
+            noArp: flags.includes('NOARP'),
             addresses: addresses.flatMap(({ local, prefixlen }) =>
               local === undefined || prefixlen === undefined ? [] : [{ address: local, prefix: prefixlen }],
             ),

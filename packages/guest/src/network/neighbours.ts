@@ -4,24 +4,43 @@ import { checkNeighbour } from './check-network.js';
 import { ip } from './ip.js';
 import { changeableLink } from './links.js';
 import type { Neighbour } from './network-values.js';
+import { orPutBack } from './put-back.js';
+import { SavedNeighbours } from './saved-neighbours.js';
 
 const NUD_PERMANENT = 0x80;
+const NTF_PROXY = 0x08;
 
 /** Linux, include/uapi/linux/neighbour.h; the words are iproute2's. */
 const flagWords: ReadonlyMap<number, string> = new Map([
   [0x01, 'use'],
-  [0x08, 'proxy'],
+  [NTF_PROXY, 'proxy'],
   [0x10, 'extern_learn'],
   [0x80, 'router'],
 ]);
 
-/** Sets neighbours; one that is there already is replaced. All are checked before the first is set. */
+/**
+ * Sets neighbours; one that is there already is replaced. All are checked before the first is set; when the kernel refuses one,
+ * they are as they were.
+ */
 export async function addNeighbours(neighbours: readonly Neighbour[], tools: Tools): Promise<void> {
-  const commands = neighbours.map((neighbour) => neighbourArguments(neighbour));
+  for (const neighbour of neighbours) neighbourArguments(neighbour);
   for (const device of new Set(neighbours.map(({ device }) => device))) {
     await changeableLink(tools, device);
   }
-  for (const command of commands) await ip(tools, command);
+  const saved = await SavedNeighbours.of(tools);
+  const set: Neighbour[] = [];
+  await orPutBack(
+    async () => {
+      for (const neighbour of neighbours) {
+        await ip(tools, neighbourArguments(neighbour));
+        set.push(neighbour);
+      }
+    },
+    async () => {
+      for (const { address, device, flags } of set)
+        await saved.restore({ address, device, proxy: (flags & NTF_PROXY) !== 0 });
+    },
+  );
 }
 
 /** The arguments of `ip` that set a neighbour. */
@@ -32,7 +51,7 @@ export function neighbourArguments(neighbour: Neighbour): readonly string[] {
     throw new GuestError('invalid', `state ${state} of neighbour ${address} must be from 0 to 255`);
   const words = wordsOf(flags, address);
   // A proxy entry answers for the address: it has neither hardware address nor state.
-  if (words.includes('proxy')) return ['neighbour', 'replace', 'proxy', address, 'dev', device];
+  if ((flags & NTF_PROXY) !== 0) return ['neighbour', 'replace', 'proxy', address, 'dev', device];
   return [
     'neighbour',
     'replace',

@@ -127,6 +127,56 @@ test('a gateway that no route reaches is an error of the caller', { skip }, asyn
   await assert.rejects(updateRoutes([unreachable], guest.tools), { kind: 'invalid', message: /gateway/i });
 });
 
+/** All that the kernel shows of links, addresses and routes, but for what counts down. */
+function network(): string {
+  const shown = ['-4', '-6'].map((family) => guest.ip(family, '-details', 'route', 'show', 'table', 'main'));
+  const addresses = guest.ip('-details', 'address', 'show').replace(/ tentative/g, '');
+  return [addresses, ...shown].join('\n').replace(/ (pref medium|linkdown)/g, '');
+}
+
+test('when the kernel refuses a route, all are as they were', { skip }, async () => {
+  await update({ hwAddr: await hwAddrOf('ens3'), addresses: [{ address: '10.9.0.2', prefix: 24 }] });
+  await updateRoutes([{ ...route, gateway: '10.9.0.1', mtu: 1300 }], guest.tools);
+  guest.ip('route', 'add', '192.0.2.0/24', 'via', '10.9.0.1', 'metric', '7', 'proto', 'static');
+  const before = network();
+  const changes = [
+    { ...route, dest: '192.0.2.0/24', gateway: '10.9.0.1' },
+    { ...route, dest: '203.0.113.0/24', gateway: '10.9.0.1' },
+    { ...route, dest: '203.0.113.0/24', gateway: '10.9.0.1', mtu: 1200 },
+    { ...route, gateway: '10.9.0.7' },
+    { ...route, dest: '192.0.3.0/24', gateway: '198.51.100.1' },
+  ];
+  await assert.rejects(updateRoutes(changes, guest.tools), { kind: 'invalid', message: /gateway/i });
+  assert.equal(network(), before);
+});
+
+test('when the kernel refuses an interface, all links are as they were', { skip }, async () => {
+  guest.connect('eth1', host, 'tap1');
+  for (const [name, last] of [
+    ['ens3', 2],
+    ['eth1', 3],
+  ] as const) {
+    guest.ip('link', 'set', name, 'mtu', '1450', 'up');
+    guest.ip('address', 'add', `10.${last}.0.2/24`, 'dev', name);
+    guest.ip('address', 'add', `fd0${last}::2/64`, 'dev', name, 'nodad');
+    guest.ip('route', 'add', `192.0.${last}.0/24`, 'via', `10.${last}.0.1`, 'mtu', '1300');
+    guest.ip('-6', 'route', 'add', `fd1${last}::/64`, 'via', `fd0${last}::1`);
+  }
+  const hwAddr = await hwAddrOf('ens3');
+  const before = network();
+  const addresses = [{ address: '10.7.0.2', prefix: 24 }];
+  // What the kernel takes before it refuses: a name, the name of another one, and an address of its own.
+  for (const wanted of [
+    { hwAddr, mtu: 70_000 },
+    { hwAddr, name: 'eth1', mtu: 70_000 },
+    { hwAddr: '02:aa:bb:cc:dd:ee', devicePath: '02/01', mtu: 70_000 },
+    { hwAddr, name: 'eth1', addresses: [...addresses, { address: 'ff02::99', prefix: 64 }] },
+  ]) {
+    await assert.rejects(update({ addresses, ...wanted }));
+    assert.equal(network(), before);
+  }
+});
+
 test('neighbours are set and replaced', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3') });
   const neighbour = { address: '10.9.0.1', device: 'eth0', hwAddr: '02:00:00:00:00:aa', state: 0, flags: 0 };
@@ -136,6 +186,26 @@ test('neighbours are set and replaced', { skip }, async () => {
   const shown = guest.ip('neighbour', 'show');
   assert.match(shown, /10\.9\.0\.1 dev eth0 lladdr 02:00:00:00:00:ab PERMANENT/);
   assert.match(shown, /fd09::1 dev eth0 lladdr 02:00:00:00:00:aa router PERMANENT/);
+});
+
+test('when the kernel refuses a neighbour, all are as they were', { skip }, async () => {
+  await update({ hwAddr: await hwAddrOf('ens3') });
+  const neighbour = { address: '10.9.0.1', device: 'eth0', hwAddr: '02:00:00:00:00:aa', state: 0, flags: 0 };
+  await addNeighbours([neighbour, { ...neighbour, address: 'fd09::1', flags: 0x80 }], guest.tools);
+  const neighbours = (): string =>
+    guest.ip('neighbour', 'show', 'nud', 'permanent') + guest.ip('neighbour', 'show', 'proxy');
+  const before = neighbours();
+  const changes = [
+    { ...neighbour, hwAddr: '02:00:00:00:00:ab' },
+    { ...neighbour, address: 'fd09::1' },
+    { ...neighbour, address: '10.9.0.3' },
+    { ...neighbour, address: '10.9.0.3', hwAddr: '02:00:00:00:00:ab' },
+    { ...neighbour, address: '10.9.0.4', flags: 0x08 },
+    // No state is all of them.
+    { ...neighbour, state: 0xff },
+  ];
+  await assert.rejects(addNeighbours(changes, guest.tools));
+  assert.equal(neighbours(), before);
 });
 
 test('the packet filter is read and replaced, all or nothing', { skip }, async () => {

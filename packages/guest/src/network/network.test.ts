@@ -45,7 +45,7 @@ const eth0: Interface = {
 };
 
 test('a route becomes one argument vector', () => {
-  const words = (more: Partial<Route>): string => routeArguments({ ...route, ...more }).join(' ');
+  const words = (more: Partial<Route>): string => routeArguments('replace', { ...route, ...more }).join(' ');
   assert.equal(words({}), '-4 route replace default dev eth0 proto boot scope 0');
   assert.equal(
     words({ gateway: '10.0.0.1', flags: 4, mtu: 1400 }),

@@ -1,8 +1,11 @@
+import { GuestError } from '../guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { checkRoute } from './check-network.js';
 import { ip } from './ip.js';
 import { changeableLink } from './links.js';
 import type { Family, Route } from './network-values.js';
+import { orPutBack } from './put-back.js';
+import { SavedRoutes } from './saved-routes.js';
 
 const RTNH_F_ONLINK = 4;
 const fullPrefix: Readonly<Record<Family, string>> = { v4: '/32', v6: '/128' };
@@ -21,7 +24,8 @@ interface ShownRoute {
 
 /**
  * Sets routes of the main table; one that is there already is replaced. Those without a gateway come first: a gateway
- * has to be reachable when a route over it is made. All are checked before the first is set.
+ * has to be reachable when a route over it is made. All are checked before the first is set; when the kernel refuses one, the
+ * routes are as they were.
  */
 export async function updateRoutes(routes: readonly Route[], tools: Tools): Promise<void> {
   for (const route of routes) checkRoute(route);
@@ -30,11 +34,33 @@ export async function updateRoutes(routes: readonly Route[], tools: Tools): Prom
   }
   const direct = routes.filter(({ gateway }) => gateway === '');
   const overGateway = routes.filter(({ gateway }) => gateway !== '');
-  for (const route of [...direct, ...overGateway]) await ip(tools, routeArguments(route));
+  const saved = await SavedRoutes.of(new Set(routes.map(({ family }) => family)), tools);
+  const set: Route[] = [];
+  await orPutBack(
+    async () => {
+      for (const route of [...direct, ...overGateway]) {
+        await ip(tools, routeArguments('replace', route));
+        set.push(route);
+      }
+    },
+    async () => {
+      for (const route of set) await withdraw(route, tools);
+      await saved.restore();
+    },
+  );
 }
 
-/** The arguments of `ip` that set a route. */
-export function routeArguments(route: Route): readonly string[] {
+/** One that a later route of the same request has replaced is gone already. */
+async function withdraw(route: Route, tools: Tools): Promise<void> {
+  try {
+    await ip(tools, routeArguments('delete', route));
+  } catch (error) {
+    if (!(error instanceof GuestError && error.message.includes('No such process'))) throw error;
+  }
+}
+
+/** The arguments of `ip` that set a route, or take it away. */
+export function routeArguments(verb: 'replace' | 'delete', route: Route): readonly string[] {
   const { family, dest, gateway, device, source, scope, flags, mtu } = route;
   // A source as wide as an address is the one to send from; IPv6 has routes for senders of a network as well.
   const sender = source.replace(fullPrefix[family], '');
@@ -42,7 +68,7 @@ export function routeArguments(route: Route): readonly string[] {
   return [
     family === 'v4' ? '-4' : '-6',
     'route',
-    'replace',
+    verb,
     dest === '' ? 'default' : dest,
     ...(source !== '' && from[0] === 'from' ? from : []),
     ...(gateway === '' ? [] : ['via', gateway]),

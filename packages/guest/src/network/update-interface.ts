@@ -6,6 +6,8 @@ import { ip } from './ip.js';
 import { type Link, linkNotFound, links } from './links.js';
 import { refuseLoopbackLink } from './loopback.js';
 import type { Interface } from './network-values.js';
+import { orPutBack } from './put-back.js';
+import { SavedLinks } from './saved-links.js';
 
 const IFF_NOARP = 0x80;
 
@@ -19,7 +21,8 @@ export interface InterfaceContext {
 
 /**
  * Makes an interface what it is to be: found by its hardware address (or by its place on PCI, and then given the
- * address), renamed, with its addresses and MTU, up. Everything is checked before anything is changed.
+ * address), renamed, with its addresses and MTU, up. Everything is checked before anything is changed; when the kernel
+ * refuses something, the links are as they were.
  */
 export async function updateInterface(wanted: Interface, context: InterfaceContext): Promise<void> {
   checkInterface(wanted);
@@ -27,13 +30,26 @@ export async function updateInterface(wanted: Interface, context: InterfaceConte
   const present = await links(tools);
   const named = linkNamed(present, wanted.name);
   if (named !== undefined) refuseLoopbackLink(named);
-  const link = await findLink(wanted, present, context);
-  if (link.up) await ip(tools, ['link', 'set', 'dev', link.name, 'down']);
-  await takeName(link, wanted.name, named, tools);
+  const found = findLink(wanted, present, context);
+  refuseLoopbackLink(found);
+  const touched = named === undefined || named === found ? [found] : [found, named];
+  const saved = await SavedLinks.of(touched, tools);
+  await orPutBack(
+    async () => {
+      const link = await withHwAddr(found, wanted.hwAddr, tools);
+      if (link.up) await ip(tools, ['link', 'set', 'dev', link.name, 'down']);
+      await takeName(link, wanted.name, named, tools);
+      await bringUp(wanted, context);
+    },
+    () => saved.restore(),
+  );
+}
+
+async function bringUp(wanted: Interface, { tools, proc }: InterfaceContext): Promise<void> {
   const arp = (wanted.rawFlags & IFF_NOARP) === 0 ? 'on' : 'off';
   const mtu = wanted.mtu === 0 ? [] : ['mtu', String(wanted.mtu)];
   await ip(tools, ['link', 'set', 'dev', wanted.name, ...mtu, 'arp', arp, 'up']);
-  const v6 = speaksV6(context.proc);
+  const v6 = speaksV6(proc);
   for (const { address, prefix } of wanted.addresses) {
     const isV6 = address.includes(':');
     // A guest without IPv6 takes a pod of both families all the same.
@@ -45,27 +61,17 @@ export async function updateInterface(wanted: Interface, context: InterfaceConte
   }
 }
 
-async function findLink(
-  wanted: Interface,
-  present: readonly Link[],
-  { tools, linkOfDevice }: InterfaceContext,
-): Promise<Link> {
-  if (wanted.devicePath !== '') {
-    const name = linkOfDevice(wanted.devicePath);
-    const link = linkNamed(present, name);
-    if (link === undefined) throw linkNotFound(`Name: ${name}`);
-    return wanted.hwAddr === '' ? changeable(link) : withHwAddr(changeable(link), wanted.hwAddr, tools);
+function findLink(wanted: Interface, present: readonly Link[], { linkOfDevice }: InterfaceContext): Link {
+  const { devicePath, hwAddr, name } = wanted;
+  if (devicePath !== '') {
+    const device = linkOfDevice(devicePath);
+    const link = linkNamed(present, device);
+    if (link === undefined) throw linkNotFound(`Name: ${device}`);
+    return link;
   }
-  const link = present.find(({ hwAddr }) => hwAddr === wanted.hwAddr.toLowerCase());
-  if (link !== undefined) return changeable(link);
   // A machine that came from a template has the card of the machine that it was copied from, under the same name.
-  const copied = linkNamed(present, wanted.name);
-  if (copied === undefined) throw linkNotFound(`Address: ${wanted.hwAddr}`);
-  return withHwAddr(changeable(copied), wanted.hwAddr, tools);
-}
-
-function changeable(link: Link): Link {
-  refuseLoopbackLink(link);
+  const link = present.find((each) => each.hwAddr === hwAddr.toLowerCase()) ?? linkNamed(present, name);
+  if (link === undefined) throw linkNotFound(`Address: ${hwAddr}`);
   return link;
 }
 
@@ -73,9 +79,9 @@ function linkNamed(present: readonly Link[], name: string): Link | undefined {
   return present.find((link) => link.name === name);
 }
 
-/** Gives a link its hardware address; most drivers take one only while the link is down. */
+/** Gives a link its hardware address, when one is asked for; most drivers take one only while the link is down. */
 async function withHwAddr(link: Link, hwAddr: string, tools: Tools): Promise<Link> {
-  if (link.hwAddr === hwAddr.toLowerCase()) return link;
+  if (hwAddr === '' || link.hwAddr === hwAddr.toLowerCase()) return link;
   await ip(tools, ['link', 'set', 'dev', link.name, 'down']);
   await ip(tools, ['link', 'set', 'dev', link.name, 'address', hwAddr]);
   return { ...link, up: false, hwAddr: hwAddr.toLowerCase() };

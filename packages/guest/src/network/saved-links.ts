@@ -1,0 +1,71 @@
+import type { Tools } from '../tool/tools.js';
+import { ip } from './ip.js';
+import { type Link, links } from './links.js';
+import type { Family } from './network-values.js';
+import { SavedRoutes } from './saved-routes.js';
+
+const families: ReadonlySet<Family> = new Set(['v4', 'v6']);
+
+/** Links as they are before a change: names, hardware addresses, MTU, addresses, and the routes over them. */
+export class SavedLinks {
+  readonly #tools: Tools;
+  readonly #links: readonly Link[];
+  /** What the kernel forgets of a link that is set down; undefined when all are down. */
+  readonly #forgotten: { readonly addresses: Uint8Array; readonly routes: SavedRoutes } | undefined;
+
+  private constructor(
+    tools: Tools,
+    saved: readonly Link[],
+    forgotten?: { readonly addresses: Uint8Array; readonly routes: SavedRoutes },
+  ) {
+    this.#tools = tools;
+    this.#links = saved;
+    this.#forgotten = forgotten;
+  }
+
+  static async of(saved: readonly Link[], tools: Tools): Promise<SavedLinks> {
+    if (!saved.some(({ up }) => up)) return new SavedLinks(tools, saved);
+    const addresses = await ip(tools, ['address', 'save']);
+    return new SavedLinks(tools, saved, { addresses, routes: await SavedRoutes.of(families, tools) });
+  }
+
+  async restore(): Promise<void> {
+    const present = await links(this.#tools);
+    const pairs = this.#links.flatMap((before) => {
+      const now = present.find(({ index }) => index === before.index);
+      return now === undefined ? [] : [{ before, now }];
+    });
+    // Two may have each other's name.
+    for (const { before, now } of pairs) await this.#set(now.name, ['down', 'name', passingName(before)]);
+    for (const { before, now } of pairs) await this.#restoreLink(before, now);
+    if (this.#forgotten === undefined) return;
+    await ip(this.#tools, ['address', 'restore'], this.#forgotten.addresses);
+    await this.#forgotten.routes.restore();
+  }
+
+  async #restoreLink(before: Link, now: Link): Promise<void> {
+    const { name, hwAddr, mtu, noArp, up } = before;
+    await this.#set(passingName(before), ['name', name]);
+    if (now.hwAddr !== hwAddr) await this.#set(name, ['address', hwAddr]);
+    for (const { address, prefix } of (await this.#addressesOf(name)).filter((one) => !has(before, one)))
+      await ip(this.#tools, ['address', 'delete', `${address}/${prefix}`, 'dev', name]);
+    await this.#set(name, ['mtu', String(mtu), 'arp', noArp ? 'off' : 'on', up ? 'up' : 'down']);
+  }
+
+  async #addressesOf(name: string): Promise<Link['addresses']> {
+    return (await links(this.#tools)).find((link) => link.name === name)?.addresses ?? [];
+  }
+
+  async #set(name: string, words: readonly string[]): Promise<void> {
+    await ip(this.#tools, ['link', 'set', 'dev', name, ...words]);
+  }
+}
+
+/** A name that no link has for long. */
+function passingName({ index }: Link): string {
+  return `kata-back${index % 100_000}`;
+}
+
+function has({ addresses }: Link, { address, prefix }: Link['addresses'][number]): boolean {
+  return addresses.some((one) => one.address === address && one.prefix === prefix);
+}
