@@ -184,7 +184,7 @@ describe('rules that come with SetPolicy (S4, S22)', () => {
   it('stand from then on, and no later one takes them away', async () => {
     const ports = { containerId: 'c', execId: 'e', process: processRequest(['x']), stdoutPort: 5 };
     const before = await answerOf(client.execProcess(ports));
-    assert.equal(before.code, 'FAILED_PRECONDITION', 'stdio over ports is not built yet');
+    assert.equal(before.code, 'FAILED_PRECONDITION', 'stdio over ports needs passfd_listener_port');
     await client.setPolicy(policy('no-details', 'request.mem_block_size'));
     await client.setPolicy(policy('reads', 'request.len < 100u', 'ReadStdout'));
     const refused = await answerOf(client.getGuestDetails({}));

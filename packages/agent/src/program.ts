@@ -4,6 +4,7 @@ import { hasCode, loadSyscalls } from '@kata-agent/linux';
 import { agentGate } from './agent-gate.js';
 import { CannotApply } from './cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
+import type { DevelopmentFlags } from './development-flags.js';
 import { notifyReady } from './init/notify.js';
 import { powerOff } from './init/power-off.js';
 import { load } from './load.js';
@@ -44,7 +45,7 @@ function endWithoutPeers(): void {
   setTimeout(() => process.exit(), farewellMs).unref();
 }
 
-async function serve(configuration: Configuration, stateDirectory: string | undefined): Promise<number> {
+async function serve(configuration: Configuration, flags: DevelopmentFlags): Promise<number> {
   // Nothing has been made yet that would have to be taken back.
   onStopSignal(() => process.exit(exitCode.fine));
   // Who read the log has gone: it may be lost, and the agent goes on.
@@ -71,7 +72,7 @@ async function serve(configuration: Configuration, stateDirectory: string | unde
       log,
       logStream,
       isFirstProcess,
-      stateDirectory,
+      flags,
       onStop,
     });
     goOnAfterFaults(log);
@@ -110,7 +111,7 @@ async function run(line: CommandLine): Promise<number> {
     return loaded.exitCode;
   }
   const { configuration } = loaded;
-  if (line.task === 'serve') return serve(configuration, line.stateDirectory);
+  if (line.task === 'serve') return serve(configuration, line);
   if (line.format === 'text') printDiagnostics(configuration.warnings);
   if (line.task === 'explain') {
     const gate = agentGate(configuration);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { agentGate } from './agent-gate.js';
 import { buildFacts } from './build-facts.js';
 import { CannotApply } from './cannot-apply.js';
+import { checkDevelopmentFlags, type DevelopmentFlags } from './development-flags.js';
 import { Doors } from './doors/doors.js';
 import { Ending, Stopped } from './ending.js';
 import { guestOptions } from './guest-options.js';
@@ -27,7 +28,6 @@ import { makeMountsPrivate } from './private-mounts.js';
 import { Readers } from './readers.js';
 import { restorePolicies } from './restore-policies.js';
 import { agentServer } from './server.js';
-import { chooseStateDirectory } from './state/choose-state-directory.js';
 import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
 import { mountStateFileSystem } from './state/state-file-system.js';
 import { version } from './version.js';
@@ -43,7 +43,7 @@ export interface RunningAgent {
  * never share one. After that the order is the promise of S7: what was loaded is measured before anything of it is in force, the record is open and holds it before a listener opens, and nothing after
  * that changes the configuration.
  *
- * @throws CannotApply when the state directory, the measurement, the address, the audit log or the guest cannot be had; as PID 1 also when there is
+ * @throws CannotApply when a flag for development is given where it may not be, and when the state directory, the measurement, the address, the audit log or the guest cannot be had; as PID 1 also when there is
  *   no OCI runtime. Stopped when the end was asked for before it listens. Nothing is left in either case.
  */
 export async function startAgent(
@@ -53,17 +53,17 @@ export async function startAgent(
     readonly log: Log;
     readonly logStream: LogStream;
     readonly isFirstProcess: boolean;
-    /** `--state-dir`. */
-    readonly stateDirectory: string | undefined;
+    readonly flags: DevelopmentFlags;
     /** Told how to end the agent in order, as soon as there is anything to be ended. */
     readonly onStop: (end: (reason: string) => void) => void;
   },
 ): Promise<RunningAgent> {
-  const { log, syscalls, logStream, isFirstProcess, onStop } = environment;
+  const { log, syscalls, logStream, isFirstProcess, flags, onStop } = environment;
   const { audit: record } = configuration;
   protectFromOomKiller(log);
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
-  const state = chooseStateDirectory(environment.stateDirectory, { isFirstProcess, configuration });
+  checkDevelopmentFlags(flags, { isFirstProcess, configuration });
+  const state = flags.stateDirectory ?? defaultStateDirectory;
   await takeStateDirectory(state, syscalls);
   if (process.getuid?.() === 0) await separateFromGuest(state, configuration, { syscalls, log });
   const boot = bootId();

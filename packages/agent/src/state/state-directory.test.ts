@@ -18,7 +18,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
 import { CannotApply } from '../cannot-apply.js';
-import { chooseStateDirectory } from './choose-state-directory.js';
 import { takeStateDirectory } from './state-directory.js';
 
 const kernel = loadSyscalls();
@@ -131,34 +130,5 @@ describe('the state directory', () => {
     answers = [];
     writeFileSync(join(state, 'lock'), '42 (an\u001b[1m agent)\n');
     await refused('a process of another pid namespace (there: process 42 (an [1m agent))', syscalls);
-  });
-});
-
-describe('--state-dir', () => {
-  const measurement = { tpm: 'off', pcr: 8, rtmr: 'off' } as const;
-  const guest = { isFirstProcess: false, configuration: { measurement } };
-
-  it('is the directory, where nobody relies on the guest', () => {
-    assert.equal(chooseStateDirectory(undefined, guest), '/run/kata-agent');
-    assert.equal(chooseStateDirectory('/tmp/state', guest), '/tmp/state');
-  });
-
-  it('is refused by PID 1, and beside any measurement', () => {
-    assert.throws(() => chooseStateDirectory('/tmp/state', { ...guest, isFirstProcess: true }), {
-      name: 'CannotApply',
-      message: /not for PID 1/,
-      help: 'leave --state-dir out',
-    });
-    for (const one of [{ tpm: 'try' }, { tpm: 'require' }, { rtmr: 'try' }, { rtmr: 'require' }] as const) {
-      const configuration = { measurement: { ...measurement, ...one } };
-      assert.throws(
-        () => chooseStateDirectory('/tmp/state', { ...guest, configuration }),
-        /is measured \((tpm|rtmr) = /,
-      );
-      assert.equal(
-        chooseStateDirectory(undefined, { isFirstProcess: true, configuration }),
-        '/run/kata-agent',
-      );
-    }
   });
 });

@@ -66,10 +66,15 @@ async function shown(tools: Tools, which: readonly string[]): Promise<readonly S
 function replacing(before: ShownNeighbour, address: string, device: string): readonly string[] {
   const { lladdr, state = [] } = before;
   return [
-    ...['neighbour', 'replace', address, 'dev', device],
+    'neighbour',
+    'replace',
+    address,
+    'dev',
+    device,
     ...(lladdr === undefined ? [] : ['lladdr', lladdr]),
     ...(before.router === undefined ? [] : ['router']),
     ...(before.extern_learn === undefined ? [] : ['extern_learn']),
-    ...['nud', (state[0] ?? 'stale').toLowerCase()],
+    'nud',
+    (state[0] ?? 'stale').toLowerCase(),
   ];
 }
