@@ -51,20 +51,6 @@ afterEach(async () => {
   assert.deepEqual(real.traces(), atRest);
 });
 
-function storage(driver: string, place: string, more: Partial<Storage> = {}): Storage {
-  const mountPoint = join(real.kata, place);
-  return {
-    driver,
-    driverOptions: [],
-    source: '',
-    fstype: '',
-    options: [],
-    mountPoint,
-    shared: false,
-    ...more,
-  };
-}
-
 async function sandboxWith(...storages: readonly Storage[]): Promise<void> {
   const action: CreateSandbox = { sandboxId: 'pod', hostname: 'pod', dns: [], storages };
   await createSandbox(real.guest, action);
@@ -112,12 +98,16 @@ test("no storage is mounted over the agent's files, the share or a bundle", { sk
     'pod/rootfs',
   ])
     for (const source of ['/usr/lib', '/etc', '/usr/bin/env'])
-      await assert.rejects(sandboxWith(storage('bind', place, { source, fstype: 'bind' })), refused, place);
+      await assert.rejects(
+        sandboxWith(real.storage('bind', place, { source, fstype: 'bind' })),
+        refused,
+        place,
+      );
   await assert.rejects(
-    sandboxWith(storage('virtio-fs', 'sandbox', { source: 'kataShared', fstype: 'virtiofs' })),
+    sandboxWith(real.storage('virtio-fs', 'sandbox', { source: 'kataShared', fstype: 'virtiofs' })),
     refused,
   );
-  await assert.rejects(sandboxWith(storage('ephemeral', 'shared/containers/x')), refused);
+  await assert.rejects(sandboxWith(real.storage('ephemeral', 'shared/containers/x')), refused);
 });
 
 test("resolv.conf is the agent's own, wherever storages are", { skip }, async () => {
@@ -152,10 +142,10 @@ test('a source is a place that the runtimes use, or one that the configuration l
   ]) {
     await assert.rejects(run('true', { source }), refused, source);
     await assert.rejects(
-      sandboxWith(storage('watchable-bind', 'shared/containers/watchable/x', { source })),
+      sandboxWith(real.storage('watchable-bind', 'shared/containers/watchable/x', { source })),
       refused,
     );
-    await assert.rejects(sandboxWith(storage('bind', 'sandbox/storage/x', { source })), refused);
+    await assert.rejects(sandboxWith(real.storage('bind', 'sandbox/storage/x', { source })), refused);
   }
   const listed = await run('touch /m/x; ls /m | head -n 1', { source: '/usr/lib', options: ['rbind', 'rw'] });
   assert.notEqual((await real.readAll(listed)).toString(), '');
@@ -181,7 +171,7 @@ test('the layers of an overlay are places of the container itself', { skip }, as
     [`lowerdir=${share(first)}`],
   ])
     await assert.rejects(
-      real.run(['true'], { id, storages: [storage('overlayfs', `${id}/rootfs`, { options })] }),
+      real.run(['true'], { id, storages: [real.storage('overlayfs', `${id}/rootfs`, { options })] }),
       { kind: /refused|invalid/ },
       options.join(),
     );
@@ -264,7 +254,7 @@ test('a disk that the guest uses is neither a storage nor memory to swap to', { 
   try {
     disk.with('mkfs.ext4', '-q');
     mount(loadSyscalls(), { source: disk.path, target: place, type: 'ext4', options: ['private'] });
-    const given = storage('blk', 'sandbox/storage/disk', { source: disk.path, fstype: 'ext4' });
+    const given = real.storage('blk', 'sandbox/storage/disk', { source: disk.path, fstype: 'ext4' });
     for (const more of [{}, { driver: 'mmioblk' }, { driverOptions: ['create_filesystem'] }])
       await assert.rejects(sandboxWith({ ...given, ...more }), { kind: 'refused', message: /in use/ });
     assert.throws(() => real.guest.context.swap.add(disk.path), { kind: 'refused', message: /in use/ });
@@ -281,7 +271,11 @@ test('a disk that the guest uses is neither a storage nor memory to swap to', { 
 test('a storage in place is used again by an equal request only', { skip }, async () => {
   mkdirSync(share('a'), { recursive: true });
   mkdirSync(share('b'), { recursive: true });
-  const given = storage('bind', 'sandbox/storage/x', { source: share('a'), fstype: 'bind', options: ['ro'] });
+  const given = real.storage('bind', 'sandbox/storage/x', {
+    source: share('a'),
+    fstype: 'bind',
+    options: ['ro'],
+  });
   await run('sleep 1000', {}, [given]);
   const exists = { kind: 'exists', message: /another storage is mounted/ };
   for (const more of [
@@ -301,7 +295,9 @@ test('a storage in place is used again by an equal request only', { skip }, asyn
 test('no container has a place of another one', { skip }, async () => {
   const other = real.id();
   const upper = ['io.katacontainers.fs-opt.overlay-rw'];
-  const root = storage('overlayfs', `${other}/rootfs`, { options: [`lowerdir=${real.rootfs}`, ...upper] });
+  const root = real.storage('overlayfs', `${other}/rootfs`, {
+    options: [`lowerdir=${real.rootfs}`, ...upper],
+  });
   await real.run(['sleep', '1000'], { id: other, storages: [root] });
   mkdirSync(share(`${other}/rootfs`), { recursive: true });
   const pid = real.guest.container(other).first.pid;
@@ -329,10 +325,10 @@ test('no container has a place of another one', { skip }, async () => {
 
 test('a memory file system keeps its protections when its size is changed', { skip }, async () => {
   const options = ['nosuid', 'noexec', 'size=1m', 'mode=1777'];
-  await sandboxWith(storage('ephemeral', 'sandbox/ephemeral/x', { fstype: 'tmpfs', options }));
+  await sandboxWith(real.storage('ephemeral', 'sandbox/ephemeral/x', { fstype: 'tmpfs', options }));
   const target = join(real.kata, 'sandbox/ephemeral/x');
   const update = (words: readonly string[]): Promise<void> =>
-    updateEphemeralMounts(real.guest, [storage('ephemeral', 'sandbox/ephemeral/x', { options: words })]);
+    updateEphemeralMounts(real.guest, [real.storage('ephemeral', 'sandbox/ephemeral/x', { options: words })]);
   await update(['remount', 'size=2M', 'fsgid=1000']);
   const [mounted] = mounts().filter((each) => each.target === target);
   for (const word of ['nosuid', 'nodev', 'noexec']) assert.ok(mounted?.options.includes(word), word);
@@ -351,7 +347,9 @@ test('a memory file system keeps its protections when its size is changed', { sk
 
 test('what a container fills is its own', { skip }, async () => {
   const pod = real.id();
-  const local = storage('local', `shared/containers/${pod}/rootfs/local/data`, { options: ['mode=0777'] });
+  const local = real.storage('local', `shared/containers/${pod}/rootfs/local/data`, {
+    options: ['mode=0777'],
+  });
   await real.run(['sleep', '1000'], { id: pod, storages: [local] });
   const [mounted] = mounts().filter((each) => each.target === local.mountPoint);
   assert.equal(mounted?.type, 'tmpfs');

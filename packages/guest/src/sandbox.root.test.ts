@@ -3,7 +3,7 @@ import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, wr
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { mounts } from '@kata-agent/linux';
-import type { CreateSandbox, Storage } from './actions.js';
+import type { CreateSandbox } from './actions.js';
 import { RealGuest, settled, skip } from './testing/real-guest.js';
 import { copyFile } from './perform/copy-file.js';
 import { createContainer } from './perform/create-container.js';
@@ -32,20 +32,6 @@ const sandbox = (more: Partial<CreateSandbox> = {}): CreateSandbox => ({
   storages: [],
   ...more,
 });
-
-function storage(driver: string, place: string, more: Partial<Storage> = {}): Storage {
-  const mountPoint = join(real.kata, place);
-  return {
-    driver,
-    driverOptions: [],
-    source: '',
-    fstype: '',
-    options: [],
-    mountPoint,
-    shared: false,
-    ...more,
-  };
-}
 
 const isMounted = (place: string): boolean =>
   mounts().some(({ target }) => target === join(real.kata, place));
@@ -82,7 +68,7 @@ test('what a sandbox may not ask for', { skip }, async () => {
     ['image_guest_pull', 'unimplemented'],
     ['what', 'invalid'],
   ] as const) {
-    const storages = [storage('ephemeral', 'sandbox/shm'), storage(driver, 'sandbox/storage/x')];
+    const storages = [real.storage('ephemeral', 'sandbox/shm'), real.storage(driver, 'sandbox/storage/x')];
     await assert.rejects(createSandbox(real.guest, sandbox({ storages })), {
       kind,
       message: new RegExp(driver),
@@ -96,17 +82,20 @@ test('what a sandbox may not ask for', { skip }, async () => {
     [`${real.kata}/../x`, 'invalid'],
     [`${real.kata}/a/../../x`, 'invalid'],
   ] as const) {
-    const storages = [storage('ephemeral', '', { mountPoint })];
+    const storages = [real.storage('ephemeral', '', { mountPoint })];
     await assert.rejects(createSandbox(real.guest, sandbox({ storages })), { kind }, mountPoint);
   }
-  const evil = storage('ephemeral', 'sandbox/ephemeral/x', { options: ['evil=1'] });
+  const evil = real.storage('ephemeral', 'sandbox/ephemeral/x', { options: ['evil=1'] });
   await assert.rejects(createSandbox(real.guest, sandbox({ storages: [evil] })), { kind: 'refused' });
 });
 
 test('shared memory of the sandbox, hostname, resolver and namespaces reach the containers', {
   skip,
 }, async () => {
-  const shm = storage('ephemeral', 'sandbox/shm', { fstype: 'tmpfs', options: ['mode=1777', 'size=1m'] });
+  const shm = real.storage('ephemeral', 'sandbox/shm', {
+    fstype: 'tmpfs',
+    options: ['mode=1777', 'size=1m'],
+  });
   await createSandbox(
     real.guest,
     sandbox({ storages: [shm], dns: ['nameserver 192.0.2.1', 'search example'] }),
@@ -141,7 +130,7 @@ test('an emptyDir, as the runtime in Go asks for it, is seen by every container 
   skip,
 }, async () => {
   const pod = await real.run(['sleep', '1000']);
-  const volume = storage('local', `shared/containers/${pod}/rootfs/local/scratch`, {
+  const volume = real.storage('local', `shared/containers/${pod}/rootfs/local/scratch`, {
     options: ['mode=0777'],
   });
   const run = (script: string): Promise<string> => {
@@ -159,11 +148,11 @@ test('an emptyDir, as the runtime in Go asks for it, is seen by every container 
 });
 
 test('storages: a pod’s own outlive a container, others go with their last one', { skip }, async () => {
-  const empty = storage('ephemeral', 'sandbox/ephemeral/a', { options: ['fsgid=1234'] });
+  const empty = real.storage('ephemeral', 'sandbox/ephemeral/a', { options: ['fsgid=1234'] });
   const pod = await real.run(['sleep', '1000']);
-  const local = storage('local', `shared/containers/${pod}/rootfs/local/b`, { options: ['mode=0777'] });
-  const bound = storage('bind', 'sandbox/storage/bound', { source: real.rootfs, options: ['ro'] });
-  const shared = { ...storage('bind', 'sandbox/storage/kept', { source: real.rootfs }), shared: true };
+  const local = real.storage('local', `shared/containers/${pod}/rootfs/local/b`, { options: ['mode=0777'] });
+  const bound = real.storage('bind', 'sandbox/storage/bound', { source: real.rootfs, options: ['ro'] });
+  const shared = { ...real.storage('bind', 'sandbox/storage/kept', { source: real.rootfs }), shared: true };
   const storages = [empty, local, bound, shared];
   const one = await real.run(['sleep', '1000'], { storages });
   const two = await real.run(['sleep', '1000'], { storages });
@@ -189,7 +178,7 @@ test('storages: a pod’s own outlive a container, others go with their last one
 
 test('an overlay as root: written in the container, not in the image', { skip }, async () => {
   const id = real.id();
-  const overlay = storage('overlayfs', `${id}/rootfs`, {
+  const overlay = real.storage('overlayfs', `${id}/rootfs`, {
     fstype: 'overlay',
     options: [`lowerdir=${real.rootfs}`, 'io.katacontainers.fs-opt.overlay-rw'],
   });

@@ -6,10 +6,11 @@ import { NetworkNamespace } from '../testing/network-namespace.js';
 import { skip } from '../testing/real-guest.js';
 import { links } from './links.js';
 import { addNeighbours } from './neighbours.js';
-import type { Interface, Route } from './network-values.js';
+import type { Interface } from './network-values.js';
 import { checkedFilter, readPacketFilter, replacePacketFilter } from './packet-filter.js';
 import { updateRoutes } from './routes.js';
 import { updateInterface } from './update-interface.js';
+import { sampleRoute } from '../testing/network-samples.js';
 
 /** S34: a server of the pod at 127.0.0.1 and ::1, one of the host at the same port, and a client in the pod. */
 let pod: NetworkNamespace;
@@ -36,16 +37,7 @@ afterEach(() => {
   host.remove();
 });
 
-const route: Route = {
-  family: 'v4',
-  dest: '',
-  gateway: '10.9.0.1',
-  device: 'eth0',
-  source: '',
-  scope: 0,
-  flags: 0,
-  mtu: 0,
-};
+const route = { ...sampleRoute, gateway: '10.9.0.1' };
 const refused = { kind: 'refused', message: /loopback belongs to the pod/ };
 
 test('three calls that sent 127.0.0.1 to the host: neither the interface nor the route passes', {

@@ -1,26 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkInterface, checkNeighbour, checkRoute } from './check-network.js';
-import type { Interface, Neighbour, Route } from './network-values.js';
+import type { Neighbour, Route } from './network-values.js';
+import { sampleInterface, sampleRoute } from '../testing/network-samples.js';
 
-const eth0: Interface = {
-  name: 'eth0',
-  hwAddr: '02:00:00:00:00:01',
-  mtu: 1500,
-  addresses: [],
-  devicePath: '',
-  rawFlags: 0,
-};
-const route: Route = {
-  family: 'v4',
-  dest: '',
-  gateway: '',
-  device: 'eth0',
-  source: '',
-  scope: 0,
-  flags: 0,
-  mtu: 0,
-};
+const eth0 = sampleInterface;
+const route = sampleRoute;
 const neighbour: Neighbour = {
   address: '10.0.0.9',
   device: 'eth0',

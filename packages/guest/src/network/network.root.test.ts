@@ -11,6 +11,7 @@ import type { Interface, Route } from './network-values.js';
 import { readPacketFilter, replacePacketFilter } from './packet-filter.js';
 import { listRoutes, updateRoutes } from './routes.js';
 import { updateInterface } from './update-interface.js';
+import { sampleRoute } from '../testing/network-samples.js';
 
 const skip = skipWithout('ip', 'iptables');
 
@@ -43,16 +44,7 @@ function update(wanted: Partial<Interface> & { readonly hwAddr: string }): Promi
   );
 }
 
-const route: Route = {
-  family: 'v4',
-  dest: '',
-  gateway: '',
-  device: 'eth0',
-  source: '',
-  scope: 0,
-  flags: 0,
-  mtu: 0,
-};
+const route = sampleRoute;
 
 test('an interface is found by its address, renamed, and passes traffic of both families', {
   skip,

@@ -7,6 +7,7 @@ import type { Interface, Route } from './network-values.js';
 import { replacePacketFilter } from './packet-filter.js';
 import { routeArguments, updateRoutes } from './routes.js';
 import { updateInterface } from './update-interface.js';
+import { sampleInterface, sampleRoute } from '../testing/network-samples.js';
 
 /** Answers from a table of programs, and keeps what was run. */
 class ScriptedTools implements Tools {
@@ -24,25 +25,9 @@ class ScriptedTools implements Tools {
   }
 }
 
-const route: Route = {
-  family: 'v4',
-  dest: '',
-  gateway: '',
-  device: 'eth0',
-  source: '',
-  scope: 0,
-  flags: 0,
-  mtu: 0,
-};
+const route = sampleRoute;
 
-const eth0: Interface = {
-  name: 'eth0',
-  hwAddr: '02:00:00:00:00:01',
-  mtu: 1500,
-  addresses: [],
-  devicePath: '',
-  rawFlags: 0,
-};
+const eth0 = sampleInterface;
 
 test('a route becomes one argument vector', () => {
   const words = (more: Partial<Route>): string => routeArguments('replace', { ...route, ...more }).join(' ');

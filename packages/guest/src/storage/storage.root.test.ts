@@ -30,20 +30,6 @@ after(async () => {
   if (skip === false) await real.close();
 });
 
-function storage(driver: string, place: string, more: Partial<Storage>): Storage {
-  const mountPoint = join(real.kata, place);
-  return {
-    driver,
-    driverOptions: [],
-    source: '',
-    fstype: '',
-    options: [],
-    mountPoint,
-    shared: false,
-    ...more,
-  };
-}
-
 /** Puts a storage in place for the time of a deed, and asserts that nothing of it is left. */
 async function withStorage(
   given: Storage,
@@ -74,7 +60,7 @@ for (const fstype of ['ext4', 'xfs'] as const) {
       disk.with(`mkfs.${fstype}`, '-q');
       const fsGroup = { groupId: 4321, changePolicy: 'always' } as const;
       await withStorage(
-        storage('blk', 'sandbox/storage/disk', { source: disk.path, fstype, fsGroup }),
+        real.storage('blk', 'sandbox/storage/disk', { source: disk.path, fstype, fsGroup }),
         (mountPoint) => {
           assert.equal(typeAt(mountPoint), fstype);
           assert.equal(statSync(mountPoint).gid, 4321);
@@ -83,7 +69,7 @@ for (const fstype of ['ext4', 'xfs'] as const) {
       );
       const options = ['ro', ...(fstype === 'xfs' ? ['nouuid'] : ['noload'])];
       await withStorage(
-        storage('mmioblk', 'sandbox/storage/disk', { source: disk.path, fstype, options }),
+        real.storage('mmioblk', 'sandbox/storage/disk', { source: disk.path, fstype, options }),
         (mountPoint) => {
           assert.equal(readFileSync(join(mountPoint, 'kept'), 'utf8'), 'kept');
           assert.throws(() => writeFileSync(join(mountPoint, 'more'), ''), { code: 'EROFS' });
@@ -103,7 +89,7 @@ test('an image of erofs is mounted', { skip: skipWithout('mkfs.erofs') }, async 
     // The image is made in the file that the device is of.
     disk.image('mkfs.erofs', '--quiet', disk.file, folder);
     await withStorage(
-      storage('blk', 'sandbox/storage/image', { source: disk.path, fstype: 'erofs', options: ['ro'] }),
+      real.storage('blk', 'sandbox/storage/image', { source: disk.path, fstype: 'erofs', options: ['ro'] }),
       (place) => {
         assert.equal(readFileSync(join(place, 'hello'), 'utf8'), 'hello');
       },
@@ -117,7 +103,7 @@ test('an image of erofs is mounted', { skip: skipWithout('mkfs.erofs') }, async 
 test('a fresh disk gets a file system first', { skip: skipWithout('mkfs.ext4') }, async () => {
   const disk = new LoopDevice(64 * 1024 * 1024);
   try {
-    const fresh = storage('blk', 'sandbox/storage/fresh', {
+    const fresh = real.storage('blk', 'sandbox/storage/fresh', {
       source: disk.path,
       fstype: 'ext4',
       driverOptions: ['create_filesystem'],
@@ -151,7 +137,7 @@ test('what is no disk, or holds no file system, is refused and leaves nothing', 
     for (const [more, expected] of wrong) {
       const made = new UndoStack();
       const added = real.guest.context.storages.add(
-        storage('blk', 'sandbox/storage/x', more),
+        real.storage('blk', 'sandbox/storage/x', more),
         { kind: 'sandbox' },
         made,
       );
@@ -191,7 +177,7 @@ async function until(what: () => boolean): Promise<void> {
 test('a configmap is followed, its links and all, and nobody ever sees half of it', { skip }, async () => {
   const configMap = new ConfigMap();
   configMap.set({ a: 'one', b: 'one' });
-  const given = storage('watchable-bind', 'shared/containers/watchable/c1-config', {
+  const given = real.storage('watchable-bind', 'shared/containers/watchable/c1-config', {
     source: configMap.folder,
   });
   try {
@@ -221,16 +207,16 @@ test('what is too much to watch, and a single file, is mounted as it is', { skip
   for (let count = 0; count < 20; count += 1) writeFileSync(join(folder, `f${count}`), String(count));
   const place = 'shared/containers/watchable/large';
   try {
-    await withStorage(storage('watchable-bind', place, { source: folder }), (mountPoint) => {
+    await withStorage(real.storage('watchable-bind', place, { source: folder }), (mountPoint) => {
       writeFileSync(join(folder, 'f1'), 'at once');
       assert.equal(readFileSync(join(mountPoint, 'f1'), 'utf8'), 'at once');
     });
-    await withStorage(storage('watchable-bind', place, { source: join(folder, 'f2') }), (mountPoint) => {
+    await withStorage(real.storage('watchable-bind', place, { source: join(folder, 'f2') }), (mountPoint) => {
       assert.equal(readFileSync(mountPoint, 'utf8'), '2');
     });
     await assert.rejects(
       real.guest.context.storages.add(
-        storage('watchable-bind', 'elsewhere/x', { source: folder }),
+        real.storage('watchable-bind', 'elsewhere/x', { source: folder }),
         { kind: 'sandbox' },
         new UndoStack(),
       ),
@@ -260,14 +246,17 @@ test('a link below Kata’s directory leads nowhere: a rule has looked at the pa
     for (const path of ['out', 'own', 'own/work', 'out/ssl/', 'state/output', './own//work'])
       for (const driver of ['bind', 'watchable-bind'])
         await assert.rejects(
-          withStorage(storage(driver, placeOf(driver), { source: `${shared}/${path}` }), () => undefined),
+          withStorage(
+            real.storage(driver, placeOf(driver), { source: `${shared}/${path}` }),
+            () => undefined,
+          ),
           refused,
           path,
         );
     for (const upper of ['own/work', 'state/output'])
       await assert.rejects(
         withStorage(
-          storage('overlayfs', 'c1/rootfs', {
+          real.storage('overlayfs', 'c1/rootfs', {
             options: ['lowerdir=/etc', `upperdir=${shared}/${upper}`, `workdir=${shared}/layers/work`],
           }),
           () => undefined,
@@ -277,7 +266,7 @@ test('a link below Kata’s directory leads nowhere: a rule has looked at the pa
         upper,
       );
     await withStorage(
-      storage('bind', 'sandbox/storage/place', { source: `${shared}//layers/` }),
+      real.storage('bind', 'sandbox/storage/place', { source: `${shared}//layers/` }),
       () => undefined,
     );
   } finally {

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { loadSyscalls, mounts } from '@kata-agent/linux';
-import type { CreateContainer, ProcessRef, StreamName } from '../actions.js';
+import type { CreateContainer, ProcessRef, Storage, StreamName } from '../actions.js';
 import { Guest } from '../guest.js';
 import type { GuestOptions } from '../guest-options.js';
 import type { OciProcess, OciSpec } from '../oci-spec.js';
@@ -131,6 +131,13 @@ export class RealGuest {
   id(): string {
     this.#count += 1;
     return `${this.name}-${this.#count}`;
+  }
+
+  /** A storage of a request, with its mount point below Kata's directory. */
+  storage(driver: string, place: string, more: Partial<Storage> = {}): Storage {
+    const mountPoint = join(this.kata, place);
+    const empty = { driverOptions: [], source: '', fstype: '', options: [], shared: false };
+    return { ...empty, driver, mountPoint, ...more };
   }
 
   /** Each with a cgroup of its own. */
