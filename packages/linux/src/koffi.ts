@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { endianness } from 'node:os';
+import { bytes, controlDescriptors, controlHeader, cString, printable, uint32 } from './c-memory.js';
 import { At, Open, Tree } from './constants.js';
 import { loadLibc, type Libc } from './libc.js';
 import { SyscallError } from './syscall-error.js';
@@ -15,7 +16,6 @@ const PrctlSetChildSubreaper = 36;
 const SolSocket = 1;
 const SoError = 4;
 const SoPeerCredentials = 17;
-const ScmRights = 1;
 const MsgDontWait = 0x40;
 const MsgControlTruncated = 0x08;
 const MsgCloseOnExec = 0x40000000;
@@ -344,46 +344,4 @@ class KoffiSyscalls implements Syscalls {
   #failure(syscall: string, about?: PathName): SyscallError {
     return new SyscallError(syscall, this.#libc.errno(), about === undefined ? undefined : printable(about));
   }
-}
-
-/** Zeroed memory that the garbage collector never moves while C writes to it (small typed arrays may live in the heap). */
-function bytes(size: number): Buffer {
-  return Buffer.from(new ArrayBuffer(size));
-}
-
-function uint32(value: number): Buffer {
-  const result = bytes(4);
-  result.writeUInt32LE(value);
-  return result;
-}
-
-/** The bytes of a path with the NUL that C wants, and no other: a NUL inside would name another file than was checked. */
-function cString(syscall: string, path: PathName): Buffer {
-  const text = typeof path === 'string' ? Buffer.from(path) : path;
-  if (text.includes(0)) throw SyscallError.named(syscall, 'EINVAL', printable(path));
-  const result = bytes(text.length + 1);
-  result.set(text);
-  return result;
-}
-
-function printable(path: PathName): string {
-  return typeof path === 'string' ? path : Buffer.from(path).toString('latin1');
-}
-
-/** struct cmsghdr on 64 bits: length (8 bytes, header included), level, type. */
-const controlHeader = 16;
-
-function controlDescriptors(control: Buffer): number[] {
-  const found: number[] = [];
-  for (let at = 0; at + controlHeader <= control.length; ) {
-    const length = Number(control.readBigUInt64LE(at));
-    if (length < controlHeader) break;
-    const rights = control.readInt32LE(at + 8) === SolSocket && control.readInt32LE(at + 12) === ScmRights;
-    const end = Math.min(at + length, control.length);
-    if (rights) {
-      for (let item = at + controlHeader; item + 4 <= end; item += 4) found.push(control.readInt32LE(item));
-    }
-    at += Math.ceil(length / 8) * 8;
-  }
-  return found;
 }
