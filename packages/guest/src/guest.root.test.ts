@@ -178,7 +178,9 @@ test('pause stops a container and resume lets it go on', { skip }, async () => {
 });
 
 test('stats and update', { skip }, async () => {
-  const id = await real.run(['cat']);
+  const id = await real.run(['sh', '-c', 'echo ready; exec cat']);
+  // Until then it is the runtime, which has threads.
+  await real.readUntil('ready', { containerId: id, execId: '' });
   const limit = 64n * 1024n * 1024n;
   await updateContainer(real.guest, { id, resources: { memory: { limit }, pids: { limit: 77 } } });
   const stats = await statsContainer(real.guest, id);
