@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -70,8 +70,11 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  async function under(config?: string): Promise<{ agent: AgentProcess; client: AgentConnection['agent'] }> {
-    const agent = await AgentProcess.start(config === undefined ? {} : { config });
+  async function under(
+    config?: string,
+    setup = ':',
+  ): Promise<{ agent: AgentProcess; client: AgentConnection['agent'] }> {
+    const agent = await AgentProcess.start({ ...(config === undefined ? {} : { config }), setup });
     agents.push(agent);
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: 'pod' });
@@ -169,6 +172,46 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
       const asked = recorded?.['request'] as { readonly privileges?: readonly string[] } | undefined;
       assert.deepEqual(asked?.privileges, ['unmasked-paths', 'devices']);
     }
+  });
+
+  it('mounts for the pod’s other containers (mountPropagation Bidirectional), where that is allowed', async () => {
+    const volume = '/run/kata-containers/shared/containers/volume';
+    // As containerd does, which gives the root the same.
+    const bound = (propagation: string): Change => {
+      const bind = mount('bind', '/vol', volume, ['rbind', propagation]);
+      return (made) => {
+        bind(made);
+        if (made.OCI?.Linux) made.OCI.Linux.RootfsPropagation = propagation;
+      };
+    };
+    const mounter: Change = ({ OCI }) => {
+      const capabilities = OCI?.Process?.Capabilities ?? assert.fail();
+      for (const set of ['Bounding', 'Effective', 'Permitted'] as const)
+        capabilities[set] = [...capabilities[set], 'CAP_SYS_ADMIN'];
+    };
+    for (const config of [undefined, `[agent]\nprivileged_containers = "allow"\n\n${api}`]) {
+      const { agent, client } = await under(config, `mkdir -p ${volume}`);
+      const table = (): string => readFileSync(`/proc/${agent.process.pid}/mountinfo`, 'utf8');
+      const wait =
+        'for i in $(busybox seq 100); do if [ -e /vol/in/file ]; then break; fi; sleep 0.1; done; cat /vol/in/file';
+      const watching = request(['sh', '-c', wait], bound('rslave'));
+      await client.createContainer(watching);
+      await client.startContainer({ containerId: watching.containerId });
+      const script =
+        'mkdir /vol/in && busybox mount -t tmpfs in /vol/in && echo inside > /vol/in/file && echo mounted && sleep 60';
+      const mounting = request(['sh', '-c', script], bound('rshared'), mounter);
+      await client.createContainer(mounting);
+      await client.startContainer({ containerId: mounting.containerId });
+      assert.equal(String(await readAll(client, 'stdout', watching.containerId)), 'inside\n');
+      assert.ok(!table().includes(`${volume}/in`), 'the guest does not have it where the volume is');
+      assert.equal(await output(client, request(['cat', '/vol/in/file'], bound('rslave'))), 'inside\n');
+      for (const { containerId } of [watching, mounting]) await client.removeContainer({ containerId });
+      await client.destroySandbox({});
+    }
+    const { client } = await under(api, `mkdir -p ${volume}`);
+    const answer = await answerOf(client.createContainer(request(['true'], bound('rshared'))));
+    assert.equal(answer.code, 'PERMISSION_DENIED');
+    assert.match(answer.message, /mount-propagation \(/);
   });
 
   const named = ['/dev/fuse', '/dev/kvm', '/dev/net/tun'].find((path) => existsSync(path));
