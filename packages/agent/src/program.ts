@@ -93,7 +93,7 @@ async function serve(configuration: Configuration, flags: DevelopmentFlags): Pro
   }
 }
 
-/** docs/adr/0001: a fault outside every handler costs a log line, not the pod. */
+/** docs/adr/0001-faults-do-not-end-the-agent.md: a fault outside every handler costs a log line, not the pod. */
 function goOnAfterFaults(log: Log): void {
   const report = (error: unknown) =>
     log('fatal', 'fault outside a handler', {
