@@ -30,7 +30,9 @@ export function indexFaults(index: string, documents: Texts): readonly string[] 
 
 /** Numbers of decisions that leave a gap, stand twice, or differ between a record's name and its title. */
 export function decisionFaults(documents: Texts): readonly string[] {
-  const records = [...documents].filter(([path]) => /^docs\/adr\/\d{4}-/.test(path)).toSorted();
+  const records = [...documents]
+    .filter(([path]) => /^docs\/adr\/\d{4}-/.test(path))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
   return records.flatMap(([path, text], index) => {
     const number = String(index + 1);
     const faults: string[] = [];
