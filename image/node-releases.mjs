@@ -48,7 +48,7 @@ export const nodeSources = {
   least: 'CHANGELOG.md in the packages themselves: "This is a security release."',
 };
 
-/** The release that an image takes (docs/adr/0024-the-image-has-node-24.md). */
+/** The release that an image takes (docs/adr/0022-the-image-has-node-24.md). */
 export const imageNodeVersion = '24.21.0';
 
 /**

@@ -1,31 +1,18 @@
-// Holds each package's dependencies to the table of docs/request-lifecycle.md: a package that asks for more fails here,
-// and knip fails when a file imports what its package does not list.
+// Holds each package's dependencies to scripts/package-directions.mjs: a package that asks for more fails here, and knip
+// fails when a file imports what its package does not list.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { mayImport } from './package-directions.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const mayImport = {
-  protocol: [],
-  catalogue: ['protocol'],
-  ttrpc: [],
-  config: ['catalogue'],
-  gate: ['protocol', 'catalogue', 'config'],
-  analysis: ['protocol', 'catalogue', 'config', 'gate', 'audit'],
-  audit: ['gate'],
-  linux: [],
-  measurement: ['linux'],
-  guest: ['linux'],
-  agent: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'audit', 'linux', 'measurement', 'guest'],
-  ctl: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'analysis', 'audit', 'linux'],
-};
 const onlyKoffi = 'linux';
 
 const problems = [];
 for (const name of readdirSync(join(root, 'packages'))) {
   const allowed = mayImport[name];
   if (allowed === undefined) {
-    problems.push(`packages/${name} has no row in scripts/check-direction.mjs`);
+    problems.push(`packages/${name} has no row in scripts/package-directions.mjs`);
     continue;
   }
   const manifest = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));

@@ -2,7 +2,7 @@
 //
 // The exit code is 1 when something has ended that images have, or that is tested without a reason. `npm run check` prints
 // the same and does not fail by it: a commit that was right yesterday is not wrong since a day has passed
-// (docs/adr/0024-the-image-has-node-24.md).
+// (docs/adr/0022-the-image-has-node-24.md).
 import { parseArgs } from 'node:util';
 import { calendar, judgeCalendar, lookedAt } from './support-calendar.mjs';
 

@@ -6,7 +6,7 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
 export type Log = (level: LogLevel, message: string, extras?: LogExtras) => void;
 
-/** How Kata's log parser spells the levels (kata-facts, "Metrics and log"); in the order of severity. */
+/** How Kata's log parser spells the levels (docs/kata-facts.md, "Metrics and log"); in the order of severity. */
 const wireLevels: Readonly<Record<LogLevel, string>> = {
   trace: 'TRCE',
   debug: 'DEBG',

@@ -4,7 +4,8 @@ import { CannotApply } from './cannot-apply.js';
 /**
  * Makes all mounts of this mount namespace private, so that no mount of a request or of a container reaches another one, or
  * the guest (S30). In a guest with systemd, which shares its mounts, that changes them for all its services; a mount namespace
- * of the agent's own would not outlive it, and its successor could not go on with the containers (docs/adr/0014).
+ * of the agent's own would not outlive it, and its successor could not go on with the containers
+ * (docs/adr/0012-what-outlives-the-agent.md).
  *
  * @returns whether any was shared, or received events from another namespace.
  * @throws CannotApply when that cannot be changed.

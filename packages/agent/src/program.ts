@@ -15,7 +15,7 @@ import { startAgent } from './start.js';
 import { onStopSignal } from './stop-signals.js';
 import { version } from './version.js';
 
-/** The exit codes of CONFIGURATION, "Errors". */
+/** The exit codes of docs/configuration.md, "Errors". */
 const exitCode = { fine: 0, wrongConfiguration: 1, cannotApply: 3 } as const;
 
 /** Nobody was there before us: the kernel, or a runtime of containers, started the agent itself. */
@@ -93,7 +93,7 @@ async function serve(configuration: Configuration, flags: DevelopmentFlags): Pro
   }
 }
 
-/** docs/adr/0001: a fault outside every handler costs a log line, not the pod. */
+/** docs/adr/0001-faults-do-not-end-the-agent.md: a fault outside every handler costs a log line, not the pod. */
 function goOnAfterFaults(log: Log): void {
   const report = (error: unknown) =>
     log('fatal', 'fault outside a handler', {

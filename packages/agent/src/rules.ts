@@ -5,7 +5,10 @@ import type * as gateRules from '@kata-agent/gate/rules';
 /** The rule book of a configuration without rules: a call pays nothing. */
 export const noRules: RuleBook = { rules: [], hasRulesFor: () => false, decide: (allowed) => allowed };
 
-/** Loads CEL, which takes time and memory, so it is done when the first rule comes and not before (MEASURED, "Start"). */
+/**
+ * Loads CEL, which takes time and memory, so it is done when the first rule comes and not before (docs/measurements.md,
+ * "Start and memory").
+ */
 export function loadRules(): Promise<typeof gateRules> {
   return import('@kata-agent/gate/rules');
 }

@@ -164,7 +164,7 @@ async function separateFromGuest(
   if (mountStateFileSystem(state, auditBytes, syscalls)) await takeStateDirectory(state, syscalls);
 }
 
-/** What the first record of a boot holds (CONFIGURATION, "What is recorded"). */
+/** What the first record of a boot holds (docs/configuration.md, "What is recorded"). */
 function bootFacts(configuration: Configuration): Readonly<Record<string, unknown>> {
   return {
     version,

@@ -2,8 +2,8 @@ import { existedIn, type MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, EndpointLists } from './configuration.js';
 
 /**
- * Whether the documents serve a method on a listener, by CONFIGURATION's "What is served". The gate decides the same
- * with reasons; loading needs to know whether anything is closed at all.
+ * Whether the documents serve a method on a listener, by docs/configuration.md, "What is served". The gate decides the
+ * same with reasons; loading needs to know whether anything is closed at all.
  */
 export function isServed(documents: readonly ApiDocument[], listener: string, method: MethodName): boolean {
   return documents.every((document, index) => {

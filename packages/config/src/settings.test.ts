@@ -9,7 +9,7 @@ const guestAccess = ['privileged_containers', 'devices', 'guest_paths', 'kernel_
 const agent = settings.filter(({ section }) => section === 'agent');
 
 test("Kata's settings have Kata's words, names and defaults", async () => {
-  // kata-facts, "Settings": TOML name, kernel word, environment where Kata has one, default.
+  // docs/kata-facts.md, "Settings": TOML name, kernel word, environment where Kata has one, default.
   const facts: readonly (readonly [string, string, string | undefined, unknown])[] = [
     ['debug_console', 'agent.debug_console', undefined, false],
     ['dev_mode', 'agent.devmode', undefined, false],
@@ -90,7 +90,7 @@ test("Kata's settings have Kata's words, names and defaults", async () => {
   ]);
 });
 
-test('each key has the merge rule of CONFIGURATION, "Merging documents"', async () => {
+test('each key has the merge rule of docs/configuration.md, "Merging documents"', async () => {
   const opening =
     /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks|privileged_containers|devices|guest_paths|kernel_modules|sysctls|harden)$/;
   const rule = (section: string, key: string): MergeRule => {

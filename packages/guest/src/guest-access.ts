@@ -16,7 +16,10 @@ export interface AllowedModule {
   readonly parameters: readonly string[];
 }
 
-/** What containers may have of the guest, beside what every container has (CONFIGURATION, same title). */
+/**
+ * What containers may have of the guest, beside what every container has (docs/configuration.md, "What containers may
+ * have of the guest").
+ */
 export interface GuestAccess {
   /** `allow`: a privileged container is root of the guest by design, as under Kata's agent. */
   readonly privileged: 'refuse' | 'allow';

@@ -24,7 +24,7 @@ export interface BaseOptions {
 /**
  * A directory held open, and a way to everything below it that nothing can divert: each path is relative, resolved by
  * the kernel from the open directory without following any symbolic link, not even at its end. Between a look and the
- * deed somebody may change the tree below; the deed then fails or happens below, never elsewhere (SECURITY S9).
+ * deed somebody may change the tree below; the deed then fails or happens below, never elsewhere (S9).
  *
  * Errors: `UnsafePathError` for a path that would lead out or through a link, `SyscallError` for the rest.
  */

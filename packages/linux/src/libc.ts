@@ -90,10 +90,11 @@ export interface Libc {
 }
 
 /**
- * koffi is loaded here and not when the module is imported: it costs 9 ms and 4 MB (MEASURED), and a program that only
- * checks a configuration needs none of it. The functions come from the process itself, which has the C library loaded
- * already, whether that is glibc or musl. Variadic functions (fcntl, ioctl, openat, syscall) are declared with the
- * arguments we give: on x86_64 and aarch64 Linux those travel as for any other function.
+ * koffi is loaded here and not when the module is imported: it costs 9 ms and 4 MB (docs/measurements.md, "Start and
+ * memory"), and a program that only checks a configuration needs none of it. The functions come from the process
+ * itself, which has the C library loaded already, whether that is glibc or musl. Variadic functions (fcntl, ioctl,
+ * openat, syscall) are declared with the arguments we give: on x86_64 and aarch64 Linux those travel as for any other
+ * function.
  */
 export function loadLibc(): Libc {
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');

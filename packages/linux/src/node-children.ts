@@ -6,7 +6,7 @@ const channel = 'child_process';
 
 /**
  * The children that Node waits for itself. Somebody who calls waitpid(2) on one of them takes its exit away: Node's
- * `exit` event would never come (MEASURED: 13 of 300 lost).
+ * `exit` event would never come (docs/measurements.md, "Processes and stdio": 13 of 300 lost).
  *
  * Node announces a child in its constructor, when it has no pid yet; spawning is over before any signal or event is
  * handled, so that whoever asks later sees the pid. `spawnSync` is never seen here and need not be: it has waited before

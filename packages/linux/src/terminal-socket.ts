@@ -8,8 +8,8 @@ import { unixSocketAddress } from './unix-address.js';
 
 /**
  * The `--console-socket` of an OCI runtime: it connects and sends the master of the container's terminal by SCM_RIGHTS
- * before its `create` or `exec --detach` returns (runc, docs/terminals.md). So we listen before, and take what lies ready
- * after: nothing here waits.
+ * before its `create` or `exec --detach` returns (github.com/opencontainers/runc/docs/terminals.md). So we listen
+ * before, and take what lies ready after: nothing here waits.
  */
 export class TerminalSocket {
   /** What to tell the runtime. */

@@ -17,8 +17,9 @@ const reports = 'sys/kernel/config/tsm/report';
  * Reads MRCONFIGID of a TDX guest or HOSTDATA of an SNP guest, below `root`.
  *
  * MRCONFIGID comes from the TDX module through sysfs, never from a configfs-tsm report: a TDX quote passes through the
- * host, which could answer with another guest's; whoever reads one has to verify its signatures (docs/adr/0006). An SNP
- * report comes from the firmware over a channel that the host cannot forge, and must answer a nonce of ours.
+ * host, which could answer with another guest's; whoever reads one has to verify its signatures
+ * (docs/adr/0006-mrconfigid-is-not-read-from-a-quote.md). An SNP report comes from the firmware over a channel that the
+ * host cannot forge, and must answer a nonce of ours.
  */
 export function readHostData(root: string = '/', files: KernelFiles = kernelFiles): HostDataReading {
   try {

@@ -38,7 +38,7 @@ export interface RegisterReport {
  * Extends an event into registers, once in a boot however often the agent starts (S7), and writes the event logs.
  *
  * @throws MeasurementError when a required register does not take it, or when this boot has measured something else: a
- * register that vouches for one configuration must not stand beside another (docs/adr/0005).
+ * register that vouches for one configuration must not stand beside another (docs/adr/0005-a-boot-is-measured-once.md).
  */
 export async function measure(
   { event, subject, registers }: Measurement,

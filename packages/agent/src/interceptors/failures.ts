@@ -3,7 +3,7 @@ import { Code, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { toldMessage } from './told-message.js';
 
-/** The ttRPC code of each kind of failure in the guest (kata-facts, "What clients look for in errors"). */
+/** The ttRPC code of each kind of failure in the guest (docs/kata-facts.md, "What clients look for in errors"). */
 const codes: Readonly<Record<GuestErrorKind, Code>> = {
   'not-found': Code.NotFound,
   invalid: Code.InvalidArgument,

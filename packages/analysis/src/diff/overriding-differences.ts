@@ -25,7 +25,7 @@ function some(keys: readonly string[]): string {
   return `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** The same as what loading asks for each override (CONFIGURATION, "Overrides"). */
+/** The same as what loading asks for each override (docs/configuration.md, "Overrides"). */
 function overridable({ settings: { lock, overridable }, restricted }: Configuration): ReadonlySet<string> {
   if (lock) return new Set();
   const rows = settings.filter((row) => row.override !== undefined);

@@ -6,7 +6,10 @@ import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
 /** The name that the host gives with `-fw_cfg`; QEMU leaves `opt/` and a reversed domain to its users. */
 export const fwCfgName: string = 'opt/io.katacontainers/kata-agent.toml';
 
-/** Reading fw_cfg takes time that grows with the square of the size: 64 KiB 74 ms, 3 MB 70 s (MEASURED). */
+/**
+ * Reading fw_cfg takes time that grows with the square of the size: 64 KiB 74 ms, 3 MB 70 s (docs/measurements.md, "A
+ * virtual machine").
+ */
 export const fwCfgMaxBytes: number = 64 * 1024;
 
 /** A blob of QEMU's fw_cfg device, by the kernel's qemu_fw_cfg module (Documentation/ABI/testing/sysfs-firmware-qemu_fw_cfg). */

@@ -84,7 +84,7 @@ function readListener(
   return listener;
 }
 
-/** What this version does not serve on, and CONFIGURATION has. */
+/** What this version does not serve on (docs/configuration.md, "Not built yet"). */
 function schemeNotBuilt(table: TomlTable): { readonly scheme: string; readonly span: Span } | undefined {
   const address = table.entries.get('address')?.value;
   if (address?.kind !== 'string') return undefined;

@@ -11,7 +11,8 @@ export type Binding =
 
 /**
  * Binds a delivered document as the base document asks for (S25). Nothing of it has been read yet: a document that is
- * not bound is not even parsed. Drop-ins need no binding, since they lie where the base document lies (docs/adr/0004).
+ * not bound is not even parsed. Drop-ins need no binding, since they lie where the base document lies
+ * (docs/adr/0004-further-documents.md).
  */
 export function bindDocument(
   delivered: DeliveredDocument,

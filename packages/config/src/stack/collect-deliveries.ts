@@ -75,7 +75,7 @@ function collect(
 
 /**
  * What is missing while a document is required. Drop-ins lie in the guest and are there whatever the host does: where
- * the host can deliver too, they do not stand for what it left out (docs/adr/0004).
+ * the host can deliver too, they do not stand for what it left out (docs/adr/0004-further-documents.md).
  */
 function missingDelivery(
   accept: readonly DeliveryName[],

@@ -56,7 +56,10 @@ function tomlOf({ allowed, blocked, release, ruled, connections }: Said, index: 
   ].join('');
 }
 
-/** What a document refuses, by the words of CONFIGURATION, written a second time and as plainly as can be. */
+/**
+ * What a document refuses, by the words of docs/configuration.md, "What is served", written a second time and as
+ * plainly as can be.
+ */
 function refuses({ allowed, blocked, listed, release }: Said, base: boolean, method: MethodName): boolean {
   const came = release === undefined || compareReleases(endpoints[method].release, release) <= 0;
   const covers = (list: readonly string[]): boolean =>

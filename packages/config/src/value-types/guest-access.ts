@@ -1,7 +1,8 @@
 import { text } from './text.js';
 import type { ValueType } from './value-type.js';
 
-// What containers may have of the guest (CONFIGURATION, "What containers may have of the guest"): one entry of each list.
+// What containers may have of the guest (docs/configuration.md, "What containers may have of the guest"): one entry of
+// each list.
 
 const pathPattern = '(/(?!\\.{1,2}(/|$))[^/\\u0000-\\u001f\\u007f-\\u009f]+)+';
 

@@ -8,7 +8,7 @@ const maxLineBytes = 32;
  * line belongs to the caller: it is put back, so that the stream is read as if the line had never been there.
  *
  * Rejects with an Error that says what came instead; the stream is then of no more use.
- * Source: Firecracker's docs/vsock.md; Cloud Hypervisor does the same.
+ * Source: github.com/firecracker-microvm/firecracker/docs/vsock.md; Cloud Hypervisor does the same.
  */
 export function connectHvsock(stream: Duplex, port: number): Promise<void> {
   return new Promise((resolve, reject) => {

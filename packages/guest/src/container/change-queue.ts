@@ -1,5 +1,5 @@
 /**
- * What a change is about, which says what it waits for (docs/adr/0022):
+ * What a change is about, which says what it waits for (docs/adr/0029-what-a-change-waits-for.md):
  *
  * - one container: earlier changes of that container, and of the sandbox;
  * - `sandbox`, what containers share, as the network: earlier changes of the sandbox, and no container's;

@@ -31,7 +31,7 @@ const statusItems = [
   'nonvoluntary_ctxt_switches',
 ] as const;
 
-/** Metrics of the agent's own process, by the names of Kata's agent (kata-facts, "Metrics and log"). */
+/** Metrics of the agent's own process, by the names of Kata's agent (docs/kata-facts.md, "Metrics and log"). */
 export const agentMetrics: readonly Metric[] = [
   single('kata_agent_threads', 'Threads of the agent.', (proc) => own(proc, stat.threads)),
   single('kata_agent_total_time', 'CPU time of the agent, in seconds.', (proc) => {

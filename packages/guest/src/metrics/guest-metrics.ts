@@ -59,7 +59,7 @@ const linkItems = [
 /** File systems whose use says something of the guest: those that can fill. */
 const realTypes: ReadonlySet<string> = new Set(['ext4', 'xfs', 'btrfs', 'vfat', 'overlay']);
 
-/** Metrics of the guest, by the names of Kata's agent (kata-facts, "Metrics and log"). */
+/** Metrics of the guest, by the names of Kata's agent (docs/kata-facts.md, "Metrics and log"). */
 export const guestMetrics: readonly Metric[] = [
   {
     name: 'kata_guest_load',

@@ -12,7 +12,8 @@ export async function ip(tools: Tools, args: readonly string[], input?: Uint8Arr
 
 function ipError(args: readonly string[], stderr: string): GuestError {
   const said = stderr.replace(/^(RTNETLINK answers|Error|Cannot find device): /gm, '').trim();
-  // Kata's Go runtime tries UpdateInterface again when it reads these words (kata-facts).
+  // Kata's Go runtime tries UpdateInterface again when it reads these words (docs/kata-facts.md, "What clients look for
+  // in errors").
   if (/Cannot find device|does not exist/.test(stderr)) {
     return new GuestError('not-found', `Link not found (${said})`);
   }

@@ -62,7 +62,10 @@ export async function changeableLink(tools: Tools, name: string): Promise<Link> 
   return link;
 }
 
-/** Kata's Go runtime tries UpdateInterface again when an error has the words `Link not found` (kata-facts). */
+/**
+ * Kata's Go runtime tries UpdateInterface again when an error has the words `Link not found` (docs/kata-facts.md, "What
+ * clients look for in errors").
+ */
 export function linkNotFound(how: string): GuestError {
   return new GuestError('not-found', `Link not found (${how})`);
 }

@@ -14,8 +14,9 @@ import { recoverContainer } from './recover-container.js';
 import { clearContainer, endContainer } from './take-back-container.js';
 
 /**
- * Goes on where an agent was killed (S20; docs/adr/0014). A container whose making was finished, and whose removal had not
- * begun, is found again with its processes, streams and storages; of every other one nothing is left.
+ * Goes on where an agent was killed (S20; docs/adr/0012-what-outlives-the-agent.md). A container whose making was
+ * finished, and whose removal had not begun, is found again with its processes, streams and storages; of every other
+ * one nothing is left.
  */
 export async function recover(guest: Guest): Promise<void> {
   const { context } = guest;

@@ -25,8 +25,8 @@ export interface SandboxRecord {
 }
 
 /**
- * What the next agent has to know when this one is killed (S20; docs/adr/0014). Each record is written before the step
- * after which it is needed, and removed after the last step that takes things back.
+ * What the next agent has to know when this one is killed (S20; docs/adr/0012-what-outlives-the-agent.md). Each record
+ * is written before the step after which it is needed, and removed after the last step that takes things back.
  */
 export class GuestRecords {
   readonly #containers: string;

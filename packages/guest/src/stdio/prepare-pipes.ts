@@ -47,7 +47,8 @@ function openPipes(options: StreamOptions): Opened {
 
 /**
  * The same pipe, with an end for the process that can read as well as write: as long as the process lives, its output has
- * a reader, so that the agent's end by SIGKILL does not end the process by SIGPIPE (docs/adr/0014).
+ * a reader, so that the agent's end by SIGKILL does not end the process by SIGPIPE
+ * (docs/adr/0012-what-outlives-the-agent.md).
  */
 function keptOpen({ read, write }: Pipe, { syscalls }: StreamOptions): Pipe {
   const both = syscalls.openat(At.Cwd, `/proc/self/fd/${write.fd}`, Open.ReadWrite);

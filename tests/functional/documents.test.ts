@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { citationFaults } from '../harness/citation-faults.js';
+import { citingTexts, documentsOf, isThere, type Texts } from '../harness/documents.js';
+import { decisionFaults, indexFaults, linkFaults } from '../harness/link-faults.js';
+import { repository } from '../harness/repository.js';
+import { requirementFaults } from '../harness/requirement-faults.js';
+
+const count = (letter: string, length: number): readonly string[] =>
+  Array.from({ length }, (_, index) => `${letter}${index + 1}`);
+const pages = [
+  { page: 'docs/security.md', ids: count('S', 37) },
+  { page: 'docs/requirements.md', ids: count('R', 18) },
+];
+const ids = pages.flatMap((each) => each.ids);
+
+/** Their citations are samples. */
+const samples = ['tests/functional/documents.test.ts', 'tests/harness/citation-faults.ts'];
+
+const texts: Texts = new Map([...citingTexts()].filter(([path]) => !samples.includes(path)));
+const documents = documentsOf(texts);
+const directories = ['packages', 'tests', 'scripts', 'image', 'bench', 'fuzz', 'examples', 'docs'];
+const roots = [...directories, ...readdirSync(`${repository}packages`)];
+const cited = (changed: Texts): readonly string[] => citationFaults(changed, { ids, isThere, roots });
+
+/** The texts with one of them changed. */
+function changing(path: string, change: (text: string) => string): Texts {
+  const text = texts.get(path) ?? '';
+  const changed = change(text);
+  assert.notEqual(changed, text, path);
+  return new Map([...texts, [path, changed]]);
+}
+
+for (const { page, ids } of pages) {
+  const text = documents.get(page) ?? '';
+  const faults = (changed: string): readonly string[] => requirementFaults(changed, { ids, isThere });
+  const row = (id: string): string => new RegExp(`^\\| ${id} \\|.*\n`, 'm').exec(text)?.[0] ?? '';
+
+  test(`${page} has each row once, with tests that exist or a reason`, () => {
+    assert.deepEqual(faults(text), []);
+  });
+
+  test(`each of these mistakes in ${page} is found`, () => {
+    const existing = 'tests/functional/served.test.ts';
+    const [first = '', second = '', third = ''] = ids;
+    const later = `${first[0]}${ids.length + 2}`;
+    const shown = row(third);
+    const emptied = shown.replace(/\| [^|]* \|\n$/, '|  |\n');
+    assert.notEqual(emptied, shown);
+    for (const [changed, fault] of [
+      [text.replace(row(second), ''), `${second} has no row`],
+      [text.replace(row(second), row(second).repeat(2)), `${second} has two rows`],
+      [text.replace(row(second), row(second) + row(second).replace(second, later)), `${later} is no id`],
+      [
+        text.replaceAll(existing, 'tests/functional/none.test.ts'),
+        /no test tests\/functional\/none\.test\.ts/,
+      ],
+      [text.replaceAll(existing, 'tests/harness/sweep.ts'), /there is no test tests\/harness\/sweep\.ts/],
+      [text.replace(`(../${existing})`, '(../README.md)'), /: the link of .* leads to \.\.\/README\.md$/],
+      [text.replace(shown, emptied), `${third} names neither a test nor a reason`],
+      [text.replace(shown, shown.replace(/ \|\n$/, ', seen |\n')), /: .*, seen is no link to a test$/],
+    ] as const) {
+      const found = faults(changed);
+      assert.ok(
+        found.length > 0 &&
+          found.every((each) => (typeof fault === 'string' ? each === fault : fault.test(each))),
+        `${String(fault)}: ${found.join('; ')}`,
+      );
+    }
+    // A reason stands for tests.
+    assert.deepEqual(faults(text.replace(shown, emptied.replace(' |  |', ' **Not built yet.** |  |'))), []);
+  });
+}
+
+test('what code and documents cite is there: ids, pages, sections, records, paths', () => {
+  assert.deepEqual(cited(texts), []);
+});
+
+test('a citation that leads nowhere is found', () => {
+  const code = 'packages/agent/src/log.ts';
+  const add = (line: string): Texts => changing(code, (text) => `// ${line}\n${text}`);
+  const number = ids.length;
+  for (const [changed, fault] of [
+    [add(`S${number}`), `${code} cites S${number}, which has no row`],
+    [add(`R${number}`), `${code} cites R${number}, which has no row`],
+    [add('(MEASURED)'), `${code} cites MEASURED, which is no page: write docs/NAME.md`],
+    [add('docs/none.md'), `${code} cites docs/none.md, which is not there`],
+    [add('docs/adr/0001'), `${code} cites docs/adr/0001, which is not there`],
+    [
+      add('docs/configuration.md,\n// "Nothing"'),
+      `${code} cites docs/configuration.md, "Nothing", and the page has no such section`,
+    ],
+    [
+      changing('docs/architecture.md', (text) => text.replace('agent/src/load.ts', 'agent/src/none.ts')),
+      'docs/architecture.md names agent/src/none.ts, which is not there',
+    ],
+  ] as const)
+    assert.deepEqual(cited(changed), [fault]);
+});
+
+test('links between documents lead to files and sections', () => {
+  assert.deepEqual(linkFaults(documents, isThere), []);
+});
+
+test('a link that leads nowhere is found', () => {
+  const faults = (change: (text: string) => string): readonly string[] =>
+    linkFaults(documentsOf(changing('docs/trust.md', change)), isThere);
+  assert.deepEqual(
+    faults((text) => text.replace('(#connections)', '(#none)')),
+    ['docs/trust.md: #none is no section of that page'],
+  );
+  assert.deepEqual(
+    faults(
+      (text) => `${text}\n[x](reference/settings.md#hooks) [y](none.md) [z](https://example.org/none)\n`,
+    ),
+    ['docs/trust.md: none.md is not there'],
+  );
+});
+
+test('docs/README.md has each document once, and records have numbers without gaps', () => {
+  const index = 'docs/README.md';
+  assert.deepEqual(indexFaults(index, documents), []);
+  assert.deepEqual(decisionFaults(documents), []);
+
+  const line = /^- \[Trust\].*\n/m;
+  const indexOf = (change: (text: string) => string): readonly string[] =>
+    indexFaults(index, documentsOf(changing(index, change)));
+  assert.deepEqual(
+    indexOf((text) => text.replace(line, '')),
+    [`${index} names docs/trust.md 0 times`],
+  );
+  assert.deepEqual(
+    indexOf((text) => text.replace(line, (found) => found.repeat(2))),
+    [`${index} names docs/trust.md 2 times`],
+  );
+  const records = [...documents].filter(([path]) => !path.startsWith('docs/adr/0002-'));
+  assert.match(decisionFaults(new Map(records))[0] ?? '', /^docs\/adr\/0003-.* should be number 2$/);
+});
+
+test('docs/architecture.md says who may import whom, as scripts/package-directions.mjs has it', async () => {
+  const { mayImport } = (await import(`${repository}scripts/package-directions.mjs`)) as {
+    readonly mayImport: Readonly<Record<string, readonly string[]>>;
+  };
+  const page = documents.get('docs/architecture.md') ?? '';
+  const rows = [...page.matchAll(/^\| `([a-z]+)` \| [^|]+ \| ([^|]*) \|$/gm)].map(
+    ([, name = '', others = '']) => [
+      name,
+      [...others.matchAll(/`([a-z]+)`/g)].map(([, other = '']) => other),
+    ],
+  );
+  assert.deepEqual(Object.fromEntries(rows.filter(([name]) => String(name) in mayImport)), mayImport);
+});

@@ -1,0 +1,61 @@
+import { dirname, join, normalize } from 'node:path/posix';
+import { proseOf, type Texts, titlesOf } from './documents.js';
+
+/** Relative links between documents that lead nowhere: no such file, or no such section in it. */
+export function linkFaults(documents: Texts, isThere: (path: string) => boolean): readonly string[] {
+  const faults: string[] = [];
+  for (const [path, text] of documents)
+    for (const [, link = ''] of proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue;
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? path : normalize(join(dirname(path), file));
+      if (!isThere(target)) faults.push(`${path}: ${link} is not there`);
+      else if (anchor !== undefined && !anchorsOf(documents.get(target) ?? '').has(anchor))
+        faults.push(`${path}: ${link} is no section of that page`);
+    }
+  return faults;
+}
+
+/** Documents that an index leaves out, or names more than once. */
+export function indexFaults(index: string, documents: Texts): readonly string[] {
+  const links = [...proseOf(documents.get(index) ?? '').matchAll(/\]\(([^)\s#]+)\)/g)].map(([, link = '']) =>
+    normalize(join(dirname(index), link)),
+  );
+  return [...documents.keys()]
+    .filter((path) => path !== index)
+    .map((path) => [path, links.filter((link) => link === path).length] as const)
+    .filter(([, count]) => count !== 1)
+    .map(([path, count]) => `${index} names ${path} ${count} times`);
+}
+
+/** Numbers of decisions that leave a gap, stand twice, or differ between a record's name and its title. */
+export function decisionFaults(documents: Texts): readonly string[] {
+  const records = [...documents]
+    .filter(([path]) => /^docs\/adr\/\d{4}-/.test(path))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return records.flatMap(([path, text], index) => {
+    const number = String(index + 1);
+    const faults: string[] = [];
+    if (!path.startsWith(`docs/adr/${number.padStart(4, '0')}-`))
+      faults.push(`${path} should be number ${number}`);
+    else if (!text.startsWith(`# ${number}. `)) faults.push(`${path} has another number in its title`);
+    return faults;
+  });
+}
+
+/** The anchors of a page's sections, as GitHub makes them. */
+function anchorsOf(text: string): ReadonlySet<string> {
+  const counts = new Map<string, number>();
+  return new Set(
+    titlesOf(text).map((title) => {
+      const anchor = title
+        .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replace(/\s/g, '-');
+      const count = counts.get(anchor) ?? 0;
+      counts.set(anchor, count + 1);
+      return count === 0 ? anchor : `${anchor}-${count}`;
+    }),
+  );
+}
