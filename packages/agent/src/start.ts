@@ -26,6 +26,7 @@ import { protectFromOomKiller } from './oom-score.js';
 import { Policy } from './policy.js';
 import { makeMountsPrivate } from './private-mounts.js';
 import { Readers } from './readers.js';
+import { presentContainers } from './present-containers.js';
 import { restorePolicies } from './restore-policies.js';
 import { agentServer } from './server.js';
 import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
@@ -72,9 +73,11 @@ export async function startAgent(
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
   onStop((reason) => ending.ask(reason));
+  const opened: { guest?: Guest } = {};
   const audit = await openAuditLog({
     ...record,
     bootId: boot,
+    present: () => opened.guest && presentContainers(opened.guest),
     allocate: (descriptor, offset, length) => syscalls.allocate(descriptor, offset, length),
   }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
@@ -106,6 +109,7 @@ export async function startAgent(
     ).catch((error: Error) => {
       throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
     });
+    opened.guest = guest;
     const memoryAgent = startMemoryAgent(configuration, guest);
     const doors = new Doors(configuration, { syscalls, log, audit, logStream });
     const server = agentServer({

@@ -88,7 +88,7 @@ test('texts from outside are cut', async (t) => {
   });
   await log.close();
   for (const line of readFileSync(file, 'latin1').split('\n')) assert.ok(line.length < 4096);
-  assert.equal(first(only(recordsOf(file), 'intent')).method, `${'x'.repeat(127)}…`);
+  assert.equal(first(only(recordsOf(file), 'intent')).method, `${'x'.repeat(122)}…`);
 });
 
 test('intents that wait together share one write and one fdatasync, and get their own numbers', async (t) => {
