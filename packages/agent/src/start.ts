@@ -30,7 +30,7 @@ import { presentContainers } from './present-containers.js';
 import { restorePolicies } from './restore-policies.js';
 import { agentServer } from './server.js';
 import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
-import { mountStateFileSystem } from './state/state-file-system.js';
+import { largestAuditLog, mountStateFileSystem } from './state/state-file-system.js';
 import { version } from './version.js';
 
 /** An agent that listens. */
@@ -158,12 +158,12 @@ export async function startAgent(
 /** Before the first mount of a request: nothing that one makes reaches the agent's files, and nothing of the agent is filled by it. */
 async function separateFromGuest(
   state: string,
-  { audit: { file, maxSize, keep } }: Configuration,
+  { audit, limits }: Configuration,
   { syscalls, log }: { readonly syscalls: Syscalls; readonly log: Log },
 ): Promise<void> {
   if (makeMountsPrivate(syscalls)) log('info', "the guest's mounts are private now: they were shared");
   if (state !== defaultStateDirectory) return;
-  const auditBytes = file.startsWith(`${state}/`) ? maxSize * (keep + 2) : 0;
+  const auditBytes = audit.file.startsWith(`${state}/`) ? largestAuditLog(audit, limits) : 0;
   // Its lock is another one than that of the directory below.
   if (mountStateFileSystem(state, auditBytes, syscalls)) await takeStateDirectory(state, syscalls);
 }
