@@ -19,6 +19,7 @@ const listenerName = 'default';
 const noLog: AuditLog = {
   intent: () => Promise.resolve(0),
   outcome: () => undefined,
+  repeats: () => false,
   observe: () => undefined,
   refuse: () => undefined,
   boot: () => Promise.resolve(),

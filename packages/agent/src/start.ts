@@ -26,10 +26,11 @@ import { protectFromOomKiller } from './oom-score.js';
 import { Policy } from './policy.js';
 import { makeMountsPrivate } from './private-mounts.js';
 import { Readers } from './readers.js';
+import { presentContainers } from './present-containers.js';
 import { restorePolicies } from './restore-policies.js';
 import { agentServer } from './server.js';
 import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
-import { mountStateFileSystem } from './state/state-file-system.js';
+import { largestAuditLog, mountStateFileSystem } from './state/state-file-system.js';
 import { version } from './version.js';
 
 /** An agent that listens. */
@@ -72,9 +73,11 @@ export async function startAgent(
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
   onStop((reason) => ending.ask(reason));
+  const opened: { guest?: Guest } = {};
   const audit = await openAuditLog({
     ...record,
     bootId: boot,
+    present: () => opened.guest && presentContainers(opened.guest),
     allocate: (descriptor, offset, length) => syscalls.allocate(descriptor, offset, length),
   }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
@@ -106,6 +109,7 @@ export async function startAgent(
     ).catch((error: Error) => {
       throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
     });
+    opened.guest = guest;
     const memoryAgent = startMemoryAgent(configuration, guest);
     const doors = new Doors(configuration, { syscalls, log, audit, logStream });
     const server = agentServer({
@@ -154,12 +158,12 @@ export async function startAgent(
 /** Before the first mount of a request: nothing that one makes reaches the agent's files, and nothing of the agent is filled by it. */
 async function separateFromGuest(
   state: string,
-  { audit: { file, maxSize, keep } }: Configuration,
+  { audit, limits }: Configuration,
   { syscalls, log }: { readonly syscalls: Syscalls; readonly log: Log },
 ): Promise<void> {
   if (makeMountsPrivate(syscalls)) log('info', "the guest's mounts are private now: they were shared");
   if (state !== defaultStateDirectory) return;
-  const auditBytes = file.startsWith(`${state}/`) ? maxSize * (keep + 2) : 0;
+  const auditBytes = audit.file.startsWith(`${state}/`) ? largestAuditLog(audit, limits) : 0;
   // Its lock is another one than that of the directory below.
   if (mountStateFileSystem(state, auditBytes, syscalls)) await takeStateDirectory(state, syscalls);
 }

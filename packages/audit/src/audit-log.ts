@@ -11,6 +11,8 @@ export interface AuditedCall {
   readonly payload: Uint8Array;
   /** Calls with the same text are counted in one record each 10 s, e.g. `ReadStdout c1/e1`. */
   readonly fold?: string | undefined;
+  /** The same request again does what it did before: `repeats` says whether it is only counted. */
+  readonly repeatable?: boolean | undefined;
   readonly subject?: Subject | undefined;
   /** It ends something: where the disk is full, it is recorded in space that was reserved for such calls. */
   readonly urgent?: boolean | undefined;
@@ -49,7 +51,7 @@ export interface AuditLog {
    * Writes the first record of a boot and resolves when it is durable.
    *
    * @throws AuditUnavailable when the log cannot be written.
-   * @throws TypeError when the facts are no JSON, RangeError when they are longer than 64 Ki characters.
+   * @throws TypeError when the facts are no JSON, RangeError when they are longer than 64 KiB.
    */
   boot(facts: Readonly<Record<string, unknown>>): Promise<void>;
   /**
@@ -62,7 +64,13 @@ export interface AuditLog {
   /** Records how the call of an intent ended. Never throws: what cannot be written is counted as lost. */
   outcome(intent: number, call: AuditedCall, result: CallResult): void;
   /**
-   * Records a call that changed nothing, after it ended; folded when `call.fold` is set, or when it failed. Never throws.
+   * Whether a repeatable call is one like that has an intent and an outcome of late: same listener, peer, request and rule.
+   * Such calls need no intent and are counted by `observe`. False while the log cannot be written.
+   */
+  repeats(call: AuditedCall, decision: Decision): boolean;
+  /**
+   * Records a call that changed nothing, or a repetition, after it ended; folded when `call.fold` is set, when it repeats one, or when it failed.
+   * Never throws.
    */
   observe(call: AuditedCall, decision: Decision, result: CallResult): void;
   /** Records a refused call. Identical ones (listener, peer, method, rule) are folded. Never throws. */

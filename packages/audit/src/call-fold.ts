@@ -1,7 +1,7 @@
 import type { Decision } from '@kata-agent/gate';
 import type { AuditedCall, CallResult } from './audit-log.js';
 import type { RecordBody } from './record.js';
-import { type FoldHead, foldedCallHead } from './record-body.js';
+import { type FoldHead, foldedCallHead, foldedRepeatHead } from './record-body.js';
 
 /** The runs of calls that are counted at a time; the oldest makes room for a new one. */
 const maxRuns = 1024;
@@ -37,26 +37,30 @@ export class CallFold {
     return this.#runs.size;
   }
 
-  /** True: it is counted. False: it begins a run, and is to be written. */
-  count(key: string, call: AuditedCall, decision: Decision, result: CallResult): boolean {
+  /** Whether a call that ends with this result would be counted. */
+  has(key: string, call: AuditedCall, decision: Decision, result: CallResult): boolean {
+    return this.#find(key, call, decision, result) !== undefined;
+  }
+
+  /**
+   * True: it is counted. False: it begins a run, and is to be written. `digest`: of the requests, where they are all equal.
+   */
+  count(key: string, call: AuditedCall, decision: Decision, result: CallResult, digest?: string): boolean {
     // The way of each read of a stream: one look-up, no digest, no text is built.
-    const run = this.#runs.get(key);
-    if (run !== undefined && matches(run, call, decision, result)) {
+    const run = this.#find(key, call, decision, result);
+    if (run !== undefined) {
       this.#add(run, result);
       return true;
     }
-    const { rule } = decision;
-    const place =
-      run === undefined ? key : JSON.stringify([key, call.listener, call.peer, result.code, rule ?? '']);
-    const other = this.#runs.get(place);
-    if (other !== undefined) {
-      this.#add(other, result);
-      return true;
-    }
     if (this.#runs.size >= maxRuns) this.#evictOldest();
-    const head = foldedCallHead(call, decision, result);
+    const head =
+      digest === undefined
+        ? foldedCallHead(call, decision, result)
+        : foldedRepeatHead(call, decision, digest, result);
     const { listener, peer } = call;
     const { code } = result;
+    const { rule } = decision;
+    const place = this.#runs.has(key) ? placeOf(key, call, decision, result) : key;
     this.#runs.set(place, { head, listener, peer, code, rule, count: 0, bytes: 0, durationUs: 0, since: 0n });
     return false;
   }
@@ -67,6 +71,12 @@ export class CallFold {
       if (run.count === 0) this.#runs.delete(place);
       else this.#write(run);
     }
+  }
+
+  #find(key: string, call: AuditedCall, decision: Decision, result: CallResult): Run | undefined {
+    const run = this.#runs.get(key);
+    if (run === undefined || matches(run, call, decision, result)) return run;
+    return this.#runs.get(placeOf(key, call, decision, result));
   }
 
   #add(run: Run, result: CallResult): void {
@@ -99,6 +109,11 @@ export class CallFold {
     run.durationUs = 0;
     this.#emit(body);
   }
+}
+
+/** Of a run whose key is that of another listener's, peer's, code's or rule's run. */
+function placeOf(key: string, call: AuditedCall, { rule }: Decision, { code }: CallResult): string {
+  return JSON.stringify([key, call.listener, call.peer, code, rule ?? '']);
 }
 
 function matches(run: Run, call: AuditedCall, { rule }: Decision, { code }: CallResult): boolean {

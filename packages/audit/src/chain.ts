@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { AuditRecord, Position, RecordBody } from './record.js';
+import { printableJson } from './written.js';
 
 /**
  * A record is one line: `BODY,"hash":"HASH"}` and a newline. BODY is everything before `,"hash":"`, from the
@@ -30,16 +31,9 @@ export function seal(
   const sequence = after.sequence + 1;
   const envelope = `{"sequence":${sequence},"prev":"${after.hash}","boot":${JSON.stringify(time.boot)}`;
   const stamps = `"monotonic":${time.monotonic},"wall":"${time.wall}"`;
-  const text = escape(`${envelope},${stamps},${JSON.stringify(body).slice(1, -1)}`);
+  const text = printableJson(`${envelope},${stamps},${JSON.stringify(body).slice(1, -1)}`);
   const own = hash('sha256', text);
   return { line: `${text},"hash":"${own}"}\n`, position: { sequence, hash: own } };
-}
-
-/** Leaves nothing in the file that a terminal could act upon. Outside of strings JSON is ASCII anyhow. */
-function escape(json: string): string {
-  // JSON has escaped the other controls. This is quicker than to let the expression find nothing.
-  if (Buffer.byteLength(json) === json.length && !json.includes('\u007f')) return json;
-  return json.replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 export type Read =

@@ -1,6 +1,7 @@
 export type { AuditedCall, AuditLog, CallResult, Subject } from './audit-log.js';
 export { AuditUnavailable } from './audit-unavailable.js';
 export { type Clock, systemClock } from './clock.js';
+export type { PresentContainer } from './kept/present.js';
 export type * from './record.js';
 export type { Problem, VerifyReport } from './verify-report.js';
 export { type FileLayer, type SegmentFile, systemFiles } from './file-layer.js';

@@ -3,6 +3,7 @@ import { seal } from './chain.js';
 import type { Clock } from './clock.js';
 import type { FileLayer, SegmentFile } from './file-layer.js';
 import { settleKept } from './kept/kept-file.js';
+import type { Present } from './kept/present.js';
 import type { Position, RecordBody, RemovedSummary } from './record.js';
 import { type ClosedSegment, type Found, recover } from './recover.js';
 import { Reserve } from './reserve.js';
@@ -34,6 +35,8 @@ export interface JournalOptions {
   readonly maxSize: number;
   /** Closed segments that are kept. */
   readonly keep: number;
+  /** Asked when records are chosen that outlive their segments. */
+  readonly present: () => Present;
 }
 
 interface Batch {

@@ -88,7 +88,7 @@ test('texts from outside are cut', async (t) => {
   });
   await log.close();
   for (const line of readFileSync(file, 'latin1').split('\n')) assert.ok(line.length < 4096);
-  assert.equal(first(only(recordsOf(file), 'intent')).method, `${'x'.repeat(127)}…`);
+  assert.equal(first(only(recordsOf(file), 'intent')).method, `${'x'.repeat(122)}…`);
 });
 
 test('intents that wait together share one write and one fdatasync, and get their own numbers', async (t) => {
@@ -149,6 +149,70 @@ test('folded calls: the first, one record each 10 s, and the last at the end', a
       ['call', 9_999, 99_990],
       ['call', 5, 50],
     ],
+  );
+});
+
+test('a repetition is counted once a call with the same request has its outcome', async (t) => {
+  const { log, file, clock } = await openSample(t, { key: Buffer.alloc(32, 1) });
+  const call = sampleCall({ method: 'SignalProcess', repeatable: true, subject: { containerId: 'c1' } });
+  assert.equal(log.repeats(call, allowed), false);
+  const intent = await log.intent(call, allowed);
+  assert.equal(log.repeats(call, allowed), false, 'the first may still fail');
+  log.outcome(intent, call, ok);
+  assert.equal(log.repeats(call, allowed), true);
+  for (const other of [
+    { ...call, payload: Buffer.from('another') },
+    { ...call, peer: 'cid 3' },
+    { ...call, listener: 'tenant' },
+    { ...call, method: 'CloseStdin' },
+  ])
+    assert.equal(log.repeats(other, allowed), false);
+  assert.equal(log.repeats(call, { ...allowed, rule: 'watched' }), false);
+  for (let n = 0; n < 1000; n += 1) log.observe(call, allowed, ok);
+  clock.pass(10_000);
+  await log.flush();
+  clock.pass(20_000);
+  assert.equal(log.repeats(call, allowed), false, 'nobody repeats it any more');
+  await log.close();
+  const records = recordsOf(file);
+  assert.deepEqual(
+    records.map(({ kind }) => kind),
+    ['intent', 'outcome', 'fold'],
+  );
+  const fold = first(only(records, 'fold'));
+  assert.equal(fold.count, 1000);
+  assert.equal(fold.digest, first(only(records, 'intent')).digest);
+  assert.equal(fold.subject?.containerId, 'c1');
+});
+
+test('a call that failed has no repetitions', async (t) => {
+  const { log } = await openSample(t);
+  const call = sampleCall({ repeatable: true });
+  log.outcome(await log.intent(call, allowed), call, { ...ok, code: 'NOT_FOUND' });
+  assert.equal(log.repeats(call, allowed), false);
+});
+
+test('while the log cannot be written, a repetition needs its own intent', async (t) => {
+  const files = new FaultyFiles();
+  const { log } = await openSample(t, { files });
+  const call = sampleCall({ repeatable: true });
+  log.outcome(await log.intent(call, allowed), call, ok);
+  assert.equal(log.repeats(call, allowed), true);
+  files.fail = (operation) => (operation === 'write' ? 'ENOSPC' : undefined);
+  await assert.rejects(log.intent(sampleCall(), allowed), AuditUnavailable);
+  assert.equal(log.repeats(call, allowed), false);
+});
+
+test('failing calls of a folded method are counted whatever they name', async (t) => {
+  const { log, file } = await openSample(t);
+  for (let n = 0; n < 1000; n += 1) {
+    const call = sampleCall({ method: 'ReadStdout', fold: `ReadStdout no-${n}/` });
+    log.observe(call, allowed, { ...ok, code: 'INVALID_ARGUMENT' });
+  }
+  await log.close();
+  assert.deepEqual(
+    recordsOf(file).map(({ kind }) => kind),
+    ['call', 'fold'],
   );
 });
 

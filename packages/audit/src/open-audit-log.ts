@@ -7,15 +7,17 @@ import { createDigest, type Digest } from './digest.js';
 import { FailureFold } from './failure-fold.js';
 import { type Allocate, type FileLayer, systemFiles } from './file-layer.js';
 import { Journal } from './journal.js';
+import { type Present, type PresentContainer, subjectsOf } from './kept/present.js';
 import type { RecordBody } from './record.js';
 import { callBody, intentBody, outcomeBody, refusalBody } from './record-body.js';
 import { RefusalFold } from './refusal-fold.js';
 import { Writer } from './writer.js';
+import { printableJson } from './written.js';
 
 /** How long identical calls gather into one record, in ms. */
 const foldMs = 10_000;
-/** Of a boot's facts, as JSON. */
-const maxFactsLength = 64 * 1024;
+/** Of a boot's facts, as JSON in a record. */
+const maxFactsBytes = 64 * 1024;
 
 export interface AuditLogOptions {
   /** The active segment. Closed ones stand beside it, as `FILE.1` (the newest), `FILE.2` … */
@@ -31,6 +33,11 @@ export interface AuditLogOptions {
   /** Reserves space for the calls that end something; without it there is none, and a full disk stops those as well. */
   readonly allocate?: Allocate;
   readonly files?: FileLayer;
+  /**
+   * The containers and their processes that are there now, as often as records are chosen that outlive their segments: what
+   * made these is never forgotten. Undefined: not known yet, then nothing of this boot is.
+   */
+  readonly present?: () => Iterable<PresentContainer> | undefined;
 }
 
 /**
@@ -45,8 +52,15 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   if (!(keep >= 1)) throw new RangeError(`keep is ${keep}: at least one closed segment is kept`);
   if (!(maxSize > 0)) throw new RangeError(`maxSize is ${maxSize}: a segment has more than 0 bytes`);
   try {
-    const journal = await Journal.open({ file, files, clock, bootId, maxSize, keep });
-    return new ChainedLog(journal, new Writer(journal, { file, clock }), createDigest(options.key), clock);
+    const underWay: UnderWay = new Map();
+    const present = (): Present => {
+      const containers = options.present === undefined ? [] : options.present();
+      const subjects = containers && subjectsOf(containers);
+      return { boot: bootId, underWay: new Set(underWay.keys()), subjects };
+    };
+    const journal = await Journal.open({ file, files, clock, bootId, maxSize, keep, present });
+    const writer = new Writer(journal, { file, clock });
+    return new ChainedLog({ journal, writer, digest: createDigest(options.key), clock, underWay });
   } catch (error) {
     if (error instanceof AuditUnavailable) throw error;
     const message = `audit log ${file} cannot be opened: ${(error as Error).message}`;
@@ -54,11 +68,15 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   }
 }
 
+/** By the sequence number of its intent: a call that has no outcome yet, with how it was decided and its request's digest. */
+type UnderWay = Map<number, { readonly decision: Decision; readonly digest: string }>;
+
 class ChainedLog implements AuditLog {
   readonly #journal: Journal;
   readonly #writer: Writer;
   readonly #digest: Digest;
   readonly #clock: Clock;
+  readonly #underWay: UnderWay;
   readonly #calls: CallFold;
   readonly #failures: FailureFold;
   readonly #refusals: RefusalFold;
@@ -67,11 +85,19 @@ class ChainedLog implements AuditLog {
   #closed: Promise<void> | undefined;
   readonly #onExit = (): void => this.#flushNow();
 
-  constructor(journal: Journal, writer: Writer, digest: Digest, clock: Clock) {
+  constructor(parts: {
+    readonly journal: Journal;
+    readonly writer: Writer;
+    readonly digest: Digest;
+    readonly clock: Clock;
+    readonly underWay: UnderWay;
+  }) {
+    const { journal, writer, digest, clock, underWay } = parts;
     this.#journal = journal;
     this.#writer = writer;
     this.#digest = digest;
     this.#clock = clock;
+    this.#underWay = underWay;
     const emit = (body: RecordBody): void => this.#add(body);
     const now = (): bigint => clock.monotonic();
     this.#calls = new CallFold(emit, now);
@@ -103,23 +129,42 @@ class ChainedLog implements AuditLog {
   async intent(call: AuditedCall, decision: Decision): Promise<number> {
     this.#assertOpen();
     this.#tellRepair();
-    const body = intentBody(call, decision, this.#digest(call.payload));
-    return this.#writer.addDurable(body, call.urgent);
+    const digest = this.#digest(call.payload);
+    const sequence = await this.#writer.addDurable(intentBody(call, decision, digest), call.urgent);
+    this.#underWay.set(sequence, { decision, digest });
+    return sequence;
   }
 
   outcome(intent: number, call: AuditedCall, result: CallResult): void {
+    const begun = this.#underWay.get(intent);
+    this.#underWay.delete(intent);
     this.#add(outcomeBody(intent, call, result), call.urgent);
+    if (begun === undefined || call.repeatable !== true || result.code !== 'OK') return;
+    const { decision, digest } = begun;
+    const key = repeatKey(call, digest);
+    if (this.#calls.has(key, call, decision, result)) return;
+    this.#calls.count(key, call, decision, result, digest);
+    this.#tickLater();
+  }
+
+  repeats(call: AuditedCall, decision: Decision): boolean {
+    const key = repeatKey(call, this.#digest(call.payload));
+    return this.#closed === undefined && this.writable && this.#calls.has(key, call, decision, success);
   }
 
   observe(call: AuditedCall, decision: Decision, result: CallResult): void {
-    if (call.fold !== undefined) {
-      if (this.#calls.count(call.fold, call, decision, result)) return;
-      this.#tickLater();
-    } else if (result.code !== 'OK') {
+    const digest = call.fold === undefined ? this.#digest(call.payload) : undefined;
+    if (result.code !== 'OK') {
       if (this.#failures.count(call, decision, result)) return;
       this.#tickLater();
+    } else if (call.fold !== undefined) {
+      if (this.#calls.count(call.fold, call, decision, result)) return;
+      this.#tickLater();
+    } else if (call.repeatable === true && digest !== undefined) {
+      if (this.#calls.count(repeatKey(call, digest), call, decision, result, digest)) return;
+      this.#tickLater();
     }
-    this.#add(callBody(call, decision, this.#digest(call.payload), result));
+    this.#add(callBody(call, decision, digest ?? this.#digest(call.payload), result));
   }
 
   refuse(call: AuditedCall, decision: Decision): void {
@@ -190,13 +235,18 @@ class ChainedLog implements AuditLog {
   }
 }
 
+const success: CallResult = { code: 'OK', durationUs: 0 };
+
+function repeatKey({ method }: AuditedCall, digest: string): string {
+  return `${method} ${digest}`;
+}
+
 /** A copy, so that what cannot be written is the caller's error and not the log's. */
 function asWritten(facts: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const text = JSON.stringify(facts);
-  if (text.length > maxFactsLength) {
-    throw new RangeError(
-      `the facts of a boot have ${text.length} characters: at most ${maxFactsLength} are recorded`,
-    );
+  const { length } = printableJson(text);
+  if (length > maxFactsBytes) {
+    throw new RangeError(`the facts of a boot have ${length} bytes: at most ${maxFactsBytes} are recorded`);
   }
   return JSON.parse(text) as Readonly<Record<string, unknown>>;
 }

@@ -5,8 +5,10 @@ import type { FoldRecord, RecordBody, RecordedDecision } from './record.js';
 import { recordedFacts } from './recorded-facts.js';
 import { recordedRequest } from './recorded-request.js';
 
-/** Texts come from outside, so each has a bound (in UTF-16 units); with them a record without facts stays below 20 KiB. */
+/** Texts come from outside, so each has a bound (in bytes as written); with them a record without facts stays below 8 KiB. */
 const nameLength = 128;
+/** Ids that the guest takes are in it whole: they have 128 characters of ASCII at most. */
+export const idBytes: number = nameLength;
 const textLength = 512;
 
 // Written out, without spreading: this is on the way of each call.
@@ -74,7 +76,7 @@ export function callBody(
 /** What a fold record repeats of the records that it stands for. */
 export type FoldHead = Pick<
   FoldRecord,
-  'of' | 'listener' | 'peer' | 'method' | 'decision' | 'subject' | 'code'
+  'of' | 'listener' | 'peer' | 'method' | 'decision' | 'digest' | 'subject' | 'code'
 >;
 
 export function foldedCallHead(call: AuditedCall, decision: Decision, result: CallResult): FoldHead {
@@ -92,6 +94,16 @@ export function foldedCallHead(call: AuditedCall, decision: Decision, result: Ca
 /** Of calls that failed, whatever they were about. */
 export function foldedFailureHead(call: AuditedCall, decision: Decision, result: CallResult): FoldHead {
   return { ...foldedCallHead(call, decision, result), subject: undefined };
+}
+
+/** Of calls with equal requests. */
+export function foldedRepeatHead(
+  call: AuditedCall,
+  decision: Decision,
+  digest: string,
+  result: CallResult,
+): FoldHead {
+  return { ...foldedCallHead(call, decision, result), digest };
 }
 
 export function foldedRefusalHead(call: AuditedCall, decision: Decision): FoldHead {
@@ -115,8 +127,8 @@ function decisionOf(decision: Decision): RecordedDecision {
 function subjectOf(subject: Subject | undefined): Subject | undefined {
   if (subject === undefined) return undefined;
   return {
-    containerId: clipOptional(subject.containerId, nameLength),
-    execId: clipOptional(subject.execId, nameLength),
+    containerId: clipOptional(subject.containerId, idBytes),
+    execId: clipOptional(subject.execId, idBytes),
     argv0: clipOptional(subject.argv0, textLength),
   };
 }

@@ -1,5 +1,6 @@
 import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/gate';
 import type { CallResult, Subject } from './audit-log.js';
+import type { Cut } from './bounded.js';
 
 /** The order of members is the order in which they are written. FORMAT.md describes each kind. */
 export type AuditRecord =
@@ -48,11 +49,11 @@ export interface RecordedDecision {
   readonly reason: string;
 }
 
-/** `cut`: a text or a list was too long for a record, so that something is missing. */
-export type RecordedFacts = RequestFacts & { readonly cut?: true };
+/** With the mark of a cut where something is missing. */
+export type RecordedFacts = RequestFacts & Partial<Cut>;
 
-/** What a request that makes or changes something names; `cut` as in the facts. */
-export type RecordedRequest = RequestSummary & { readonly cut?: true };
+/** What a request that makes or changes something names; with the mark of a cut, as the facts. */
+export type RecordedRequest = RequestSummary & Partial<Cut>;
 
 /** The first record of a boot: digests, sources, version, as the agent gives them. */
 export interface BootRecord extends Envelope {
@@ -103,6 +104,8 @@ export interface FoldRecord extends Envelope, Caller {
   readonly kind: 'fold';
   readonly of: 'call' | 'refusal';
   readonly decision: RecordedDecision;
+  /** Of calls that are counted only where their requests are equal. */
+  readonly digest?: string | undefined;
   readonly subject?: Subject | undefined;
   readonly since: number;
   readonly count: number;

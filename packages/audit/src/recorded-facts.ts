@@ -1,13 +1,15 @@
 import type { RequestFacts } from '@kata-agent/gate';
+import { type Bounds, bounded } from './bounded.js';
 import type { RecordedFacts } from './record.js';
-import { Room } from './room.js';
+
+/** A configuration is learnt from them, so they are longer than what is always recorded. */
+const bounds: Bounds = { bytes: 16_384, text: 512 };
 
 /**
  * The facts of a request as they are written, and nothing but these. A request may be as long as a frame, a record may
  * not: what is left out leaves the mark `cut`, so that nobody takes the rest for all.
  */
 export function recordedFacts(facts: RequestFacts): RecordedFacts {
-  const room = new Room();
   const {
     command,
     arguments: args,
@@ -21,20 +23,20 @@ export function recordedFacts(facts: RequestFacts): RecordedFacts {
     devices,
   } = facts;
   const { image, path, signal } = facts;
-  const kept: RequestFacts = {
-    ...(command !== undefined && { command: room.text(command) }),
-    ...(cwd !== undefined && { cwd: room.text(cwd) }),
-    ...(user !== undefined && { user: room.text(user) }),
+  const recorded: RequestFacts = {
+    ...(command !== undefined && { command }),
+    ...(cwd !== undefined && { cwd }),
+    ...(user !== undefined && { user }),
     ...(terminal !== undefined && { terminal }),
-    ...(image !== undefined && { image: room.text(image) }),
-    ...(path !== undefined && { path: room.text(path) }),
+    ...(image !== undefined && { image }),
+    ...(path !== undefined && { path }),
     ...(signal !== undefined && { signal }),
-    ...(args !== undefined && { arguments: room.list(args, (text) => room.text(text)) }),
-    ...(environment !== undefined && { environment: room.list(environment, (name) => room.text(name)) }),
-    ...(capabilities !== undefined && { capabilities: room.list(capabilities, (name) => room.text(name)) }),
-    ...(mounts !== undefined && { mounts: room.list(mounts, (mount) => room.texts(mount)) }),
-    ...(storages !== undefined && { storages: room.list(storages, (storage) => room.texts(storage)) }),
-    ...(devices !== undefined && { devices: room.list(devices, (device) => room.texts(device)) }),
+    ...(args !== undefined && { arguments: args }),
+    ...(environment !== undefined && { environment }),
+    ...(capabilities !== undefined && { capabilities }),
+    ...(mounts !== undefined && { mounts }),
+    ...(storages !== undefined && { storages }),
+    ...(devices !== undefined && { devices }),
   };
-  return room.cut ? { ...kept, cut: true } : kept;
+  return bounded(recorded, bounds);
 }

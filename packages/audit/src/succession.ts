@@ -1,6 +1,7 @@
 import { type FileLayer, removeIfThere, type SegmentFile } from './file-layer.js';
 import { writeNextKept } from './kept/kept-file.js';
 import { nextKeptPath } from './kept/kept-path.js';
+import type { Present } from './kept/present.js';
 import type { RemovedSummary } from './record.js';
 import type { ClosedSegment } from './recover.js';
 import type { Reserve } from './reserve.js';
@@ -34,6 +35,7 @@ export class Succession {
   readonly #files: FileLayer;
   readonly #keep: number;
   readonly #keptBytes: number;
+  readonly #present: () => Present;
   readonly #reserve: Reserve;
   #segment: SegmentFile | undefined;
   #reservedBytes = 0;
@@ -46,14 +48,16 @@ export class Succession {
       readonly files: FileLayer;
       readonly keep: number;
       readonly keptBytes: number;
+      readonly present: () => Present;
     },
     reserve: Reserve,
   ) {
-    const { file, files, keep, keptBytes } = options;
+    const { file, files, keep, keptBytes, present } = options;
     this.#file = file;
     this.#files = files;
     this.#keep = keep;
     this.#keptBytes = keptBytes;
+    this.#present = present;
     this.#reserve = reserve;
   }
 
@@ -105,7 +109,9 @@ export class Succession {
       .reverse()
       .slice(0, leaving.length)
       .map((number) => segmentPath(this.#file, number));
-    const kept = await writeNextKept(this.#file, paths, { files: this.#files, budget: this.#keptBytes });
+    // Whatever is made from here on has its records in segments that stay.
+    const options = { files: this.#files, budget: this.#keptBytes, present: this.#present() };
+    const kept = await writeNextKept(this.#file, paths, options);
     return { removed: { ...summary, kept } };
   }
 

@@ -17,15 +17,17 @@ export interface Endpoint {
   readonly release: Release;
   /**
    * Whether it changes state in the guest. A call that does is refused while the audit log cannot be written, and has
-   * two records, intent and outcome, unless `fold` says otherwise. A call that does not has one record, after.
+   * two records, intent and outcome, unless `fold` says otherwise. A call that does not has one record, after, and is
+   * counted when it is repeated.
    */
   readonly changes: boolean;
   /**
    * Calls too many to be recorded one by one: they are counted into one record each 10 s. `stream`: those of one
-   * stream of one process. `poll`: those of one caller that asks again and again. A call that is folded has no record
-   * of intent, even if it changes state.
+   * stream of one process. `poll`: those of one caller that asks again and again; so are all that do not change state.
+   * `repeat`: those with the same request, since they do what the first one did. A call that is folded has no record
+   * of intent, even if it changes state; with `repeat` the first one has.
    */
-  readonly fold?: 'stream' | 'poll';
+  readonly fold?: 'stream' | 'poll' | 'repeat';
   /**
    * It ends something, so it is served even while the audit log's disk is full: the log has space reserved for the records
    * of such calls.

@@ -92,11 +92,16 @@ test('what only looks is named so, and all else changes state', () => {
     if (/^(Get|List|Read|Wait|Stats)/.test(method)) assert.equal(changes, false, method);
 });
 
-test('only stdio and the wait for memory events are folded', () => {
+test('stdio, the wait for memory events, and what does the same again are folded', () => {
   const folded = Object.values(endpoints).flatMap(({ method, fold }) =>
     fold === undefined ? [] : [[method, fold]],
   );
   assert.deepEqual(Object.fromEntries(folded), {
+    OnlineCPUMem: 'repeat',
+    SignalProcess: 'repeat',
+    CloseStdin: 'repeat',
+    TtyWinResize: 'repeat',
+    ReseedRandomDev: 'repeat',
     WriteStdin: 'stream',
     ReadStdout: 'stream',
     ReadStderr: 'stream',

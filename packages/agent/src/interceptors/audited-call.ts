@@ -11,17 +11,27 @@ interface Recorded extends Message {
   readonly OCI?: { readonly Process?: { readonly Args: readonly string[] } };
 }
 
-/** A call as the record has it. With `folded`, calls about the same process are counted together. */
+/** A call as the record has it. With `folded`, calls about the same process are counted together; with `repeatable`, equal ones. */
 export function auditedCall(
   request: Recorded,
   { method, payload, connection }: HandlerContext<Caller>,
-  { folded = false, urgent = false }: { readonly folded?: boolean; readonly urgent?: boolean } = {},
+  {
+    folded = false,
+    urgent = false,
+    repeatable = false,
+  }: { readonly folded?: boolean; readonly urgent?: boolean; readonly repeatable?: boolean } = {},
 ): AuditedCall {
   const subject = subjectOf(request);
   const { listener, peer } = connection;
   const call = { listener, peer, method, payload };
   const fold = folded ? { fold: `${method} ${subject?.containerId ?? ''}/${subject?.execId ?? ''}` } : {};
-  return { ...call, ...fold, ...(urgent && { urgent }), ...(subject === undefined ? {} : { subject }) };
+  return {
+    ...call,
+    ...fold,
+    ...(urgent && { urgent }),
+    ...(repeatable && { repeatable }),
+    ...(subject === undefined ? {} : { subject }),
+  };
 }
 
 /** What a call is about. Of a program only its name: arguments and environment may be secret (S18). */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { create } from '@bufbuild/protobuf';
+import { create, type Message } from '@bufbuild/protobuf';
 import { type AuditLog, AuditUnavailable } from '@kata-agent/audit';
-import { PauseContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { PauseContainerRequestSchema, SignalProcessRequestSchema } from '@kata-agent/protocol/agent';
 import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { auditing } from './auditing.js';
@@ -10,12 +10,17 @@ import { Decisions } from './decisions.js';
 import { Intents } from './intents.js';
 
 /** What became of calls of one method, in order; a handler is given what it asks for its intent by. */
-function recorded(method: string, audit: Partial<AuditLog> = {}) {
+function recorded(
+  method: string,
+  audit: Partial<AuditLog> = {},
+  request: Message = create(PauseContainerRequestSchema),
+) {
   const steps: string[] = [];
   const decisions = new Decisions();
   const intents = new Intents();
   const log = {
     writable: true,
+    repeats: () => false,
     intent: async () => {
       await Promise.resolve();
       return steps.push('intent');
@@ -36,7 +41,7 @@ function recorded(method: string, audit: Partial<AuditLog> = {}) {
     } as unknown as HandlerContext<Caller>;
     decisions.add(context, { outcome: 'allow', method, listener: 'host', reason: 'listed' });
     try {
-      await interceptor(create(PauseContainerRequestSchema), context, async () => {
+      await interceptor(request, context, async () => {
         await handler(intents.of(context));
         return create(PauseContainerRequestSchema);
       });
@@ -93,6 +98,32 @@ describe('the record of a call that changes something (S19)', () => {
     await call(fails);
     await call(() => Promise.resolve());
     assert.deepEqual(steps, ['intent', 'outcome NOT_FOUND', 'intent', 'outcome OK']);
+  });
+
+  it('is not there for signal 0, which only asks whether a process is there', async () => {
+    const { steps, call } = recorded(
+      'SignalProcess',
+      {},
+      create(SignalProcessRequestSchema, { containerId: 'c', signal: 0 }),
+    );
+    await call((begin) => begin());
+    assert.deepEqual(steps, ['call OK']);
+  });
+
+  it('is there for any other signal, and not for its repetition', async () => {
+    let repeated = false;
+    const request = create(SignalProcessRequestSchema, { containerId: 'c', signal: 15 });
+    const { steps, call } = recorded('SignalProcess', { repeats: () => repeated }, request);
+    await call((begin) => begin());
+    repeated = true;
+    await call((begin) => begin());
+    assert.deepEqual(steps, ['intent', 'outcome OK', 'call OK']);
+  });
+
+  it('is there for a repetition of what does not only repeat itself', async () => {
+    const { steps, call } = recorded('PauseContainer', { repeats: () => true });
+    await call((begin) => begin());
+    assert.deepEqual(steps, ['intent', 'outcome OK']);
   });
 
   it('is missed when a handler succeeds without having asked for it', async () => {

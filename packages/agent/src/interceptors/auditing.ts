@@ -14,6 +14,7 @@ import { RecentFailures } from './recent-failures.js';
 /** A request or reply that may move a workload's bytes. */
 interface Moving extends Message {
   readonly data?: Uint8Array;
+  readonly signal?: number;
 }
 
 /**
@@ -35,6 +36,8 @@ const recordedFirst: ReadonlySet<MethodName> = new Set<MethodName>([
  *
  * After a failure, the intents of the same method's calls are recorded only when the guest asks for it, as a change begins:
  * a call that fails before has changed nothing, and has one record, which is counted with others like it.
+ *
+ * Calls that only look, and those that repeat one which was recorded, have one record and are counted too.
  */
 export function auditing(
   audit: AuditLog,
@@ -42,11 +45,12 @@ export function auditing(
 ): ServerInterceptor<Caller> {
   const failures = new RecentFailures();
   return async (request: Moving, context, next) => {
-    const how = handling(context);
+    const how = handling(context, request);
     const call = { ...auditedCall(request, context, how), ...factsOf(context.method, request) };
     const decision = decisions.on(context);
     const begin = performance.now();
-    const intent = how.records === 'one' ? undefined : new Intent(audit, call, decision);
+    const recordsOne = how.records === 'one' || (how.repeatable && audit.repeats(call, decision));
+    const intent = recordsOne ? undefined : new Intent(audit, call, decision);
     const { listener } = call;
     if (
       intent !== undefined &&
@@ -54,7 +58,7 @@ export function auditing(
     )
       await intent.begin();
     if (intent === undefined && how.changes && !audit.writable) throw auditFailure(audit.failure);
-    if (how.changes) intents.add(context, intent === undefined ? notNeeded : () => intent.begin());
+    if (how.begins) intents.add(context, intent === undefined ? notNeeded : () => intent.begin());
     const record = (result: CallResult) =>
       intent?.sequence === undefined
         ? audit.observe(call, decision, result)
@@ -108,26 +112,45 @@ class Intent {
 
 interface Handling {
   readonly changes: boolean;
+  /** Whether its handler asks for the intent. */
+  readonly begins: boolean;
   /** Whether its calls are counted together. */
   readonly folded: boolean;
   /** It ends something: recorded even while the log's disk is full. */
   readonly urgent: boolean;
+  /** Whether equal calls are counted together, once one of them has been recorded. */
+  readonly repeatable: boolean;
   readonly records: 'one' | 'intent' | 'intent first';
 }
 
-/** Health changes nothing, often. */
-const health: Handling = { changes: false, folded: true, urgent: false, records: 'one' };
+/** What changes nothing can be asked for without end. */
+const look: Handling = {
+  changes: false,
+  begins: false,
+  folded: true,
+  urgent: false,
+  repeatable: false,
+  records: 'one',
+};
+
+/** Signal 0 asks whether a process is there. */
+const signalNothing: Handling = { ...look, begins: true };
 
 const handlings: ReadonlyMap<string, Handling> = new Map(
-  Object.values(endpoints).map(({ method, changes, fold, ends = false }) => {
-    const folded = fold !== undefined;
+  Object.values(endpoints).map(({ method, changes, fold, ends = false }): [string, Handling] => {
+    if (!changes) return [method, look];
+    const repeatable = fold === 'repeat';
+    const folded = fold !== undefined && !repeatable;
     const first = recordedFirst.has(method) ? 'intent first' : 'intent';
-    return [method, { changes, folded, urgent: ends, records: changes && !folded ? first : 'one' }];
+    const records = folded ? 'one' : first;
+    return [method, { changes, begins: true, folded, urgent: ends, repeatable, records }];
   }),
 );
 
-function handling({ service, method }: HandlerContext<Caller>): Handling {
-  return service === healthService || !isMethodName(method) ? health : (handlings.get(method) ?? health);
+function handling({ service, method }: HandlerContext<Caller>, { signal }: Moving): Handling {
+  if (service === healthService || !isMethodName(method)) return look;
+  if (method === 'SignalProcess' && signal === 0) return signalNothing;
+  return handlings.get(method) ?? look;
 }
 
 function since(begin: number): number {

@@ -13,7 +13,8 @@ export function recordedFacts(wanted: boolean, access: PrivilegeAccess): FactsOf
   return (method, message) => {
     if (!isMethodName(method)) return nothing;
     const { changes, fold } = endpoints[method];
-    const request = changes && fold === undefined ? present(summaryOf(message, access)) : undefined;
+    const request =
+      changes && (fold === undefined || fold === 'repeat') ? present(summaryOf(message, access)) : undefined;
     const facts = wanted ? present(factsOf(method, message)) : undefined;
     if (request === undefined && facts === undefined) return nothing;
     return { ...(request !== undefined && { request }), ...(facts !== undefined && { facts }) };

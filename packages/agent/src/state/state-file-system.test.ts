@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseMountTable, RecordingSyscalls } from '@kata-agent/linux';
-import { mountStateFileSystem } from './state-file-system.js';
+import { largestAuditLog, mountStateFileSystem } from './state-file-system.js';
 
 const root = '21 1 254:1 / / rw - ext4 /dev/vda1 rw\n';
 
@@ -28,4 +28,11 @@ test('a directory with a state in it stays as it is', () => {
   const names = ['lock', 'sandbox.json'];
   assert.equal(mountStateFileSystem('/run/kata-agent', 0, syscalls, parseMountTable(root), names), false);
   assert.deepEqual(syscalls.calls, []);
+});
+
+test('the largest audit log has the records of all containers and execs that there can be', () => {
+  const MiB = 1 << 20;
+  const audit = { maxSize: 16 * MiB, keep: 4 };
+  assert.equal(largestAuditLog(audit, { containers: 0, execsPerContainer: 0 }), 96 * MiB);
+  assert.equal(largestAuditLog(audit, { containers: 64, execsPerContainer: 32 }), (96 + 41.25) * MiB);
 });

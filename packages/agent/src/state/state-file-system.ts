@@ -1,9 +1,24 @@
 import { readdirSync } from 'node:fs';
+import type { Configuration } from '@kata-agent/config';
 import { mount, type MountPoint, mounts, type Syscalls } from '@kata-agent/linux';
 import { lockName } from './state-directory.js';
 
 /** Records of the sandbox, bundles, sockets and kept output, beside the audit log. */
 const ownBytes = 64 * 1024 * 1024;
+
+/** The records of a create or exec: an intent and its outcome, without facts. */
+const makingBytes = 10 * 1024;
+
+/**
+ * The largest size of an audit log, in bytes. Beside its segments it has the records of all that is there, twice while they
+ * are written anew.
+ */
+export function largestAuditLog(
+  { maxSize, keep }: Pick<Configuration['audit'], 'maxSize' | 'keep'>,
+  { containers, execsPerContainer }: Pick<Configuration['limits'], 'containers' | 'execsPerContainer'>,
+): number {
+  return maxSize * (keep + 2) + 2 * makingBytes * containers * (1 + execsPerContainer);
+}
 
 /**
  * Gives the state directory a file system of its own, so that what a container fills (`/run`, above all) takes no space from

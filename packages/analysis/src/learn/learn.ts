@@ -72,7 +72,7 @@ function unknownIn(facts: RecordedFacts, record: string): ReadonlyMap<FactName, 
 }
 
 /** The facts that a rule could be made of from these. */
-function factsIn({ cut: _cut, ...facts }: RecordedFacts): readonly FactName[] {
+function factsIn({ cut: _cut, whole: _whole, ...facts }: RecordedFacts): readonly FactName[] {
   const names = Object.keys(facts) as Exclude<FactName, 'sources'>[];
   return names.flatMap((name): readonly FactName[] => (name === 'mounts' ? ['mounts', 'sources'] : [name]));
 }

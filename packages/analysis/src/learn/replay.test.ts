@@ -118,7 +118,7 @@ function refusedBy(configuration: Configuration, records: readonly AuditRecord[]
   );
   return records.flatMap((record) => {
     if (record.kind !== 'call' || !isMethodName(record.method)) return [];
-    const { cut: _cut, ...facts }: RecordedFacts = record.facts ?? {};
+    const { cut: _cut, whole: _whole, ...facts }: RecordedFacts = record.facts ?? {};
     const request = requestOfFacts(record.method, facts);
     // Its subject, which is recorded beside the facts, names the container.
     if ('containerId' in request) request.containerId = 'web';

@@ -54,7 +54,7 @@ export class RecordedCases {
 
 function testOf({ method, listener, peer, facts, subject, expect, rule, reason, records }: Case): object {
   const schema = requestSchema(method);
-  const { cut, ...known } = facts ?? {};
+  const { cut, whole: _whole, ...known } = facts ?? {};
   const request = facts === undefined ? create(schema) : requestOfFacts(method, known);
   for (const field of schema.fields) {
     const id = field.localName === 'containerId' ? subject?.containerId : undefined;

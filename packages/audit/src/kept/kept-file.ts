@@ -5,6 +5,7 @@ import { LineReader } from '../line-reader.js';
 import type { KeptSummary } from '../record.js';
 import { openSegment } from '../segments.js';
 import { keptPath, nextKeptPath } from './kept-path.js';
+import type { Present } from './present.js';
 import { Selection } from './selection.js';
 
 /**
@@ -14,10 +15,10 @@ import { Selection } from './selection.js';
 export async function writeNextKept(
   file: string,
   segments: readonly string[],
-  options: { readonly files: FileLayer; readonly budget: number },
+  options: { readonly files: FileLayer; readonly budget: number; readonly present: Present },
 ): Promise<KeptSummary | undefined> {
-  const { files, budget } = options;
-  const selection = new Selection(budget);
+  const { files, budget, present } = options;
+  const selection = new Selection(budget, present);
   for (const path of [keptPath(file), ...segments]) {
     for await (const lines of linesIn(path)) {
       for (const line of lines) selection.add(line);

@@ -11,6 +11,9 @@ export interface LineHead {
   readonly method: string;
   /** Status code of an outcome or a call. */
   readonly code: string | undefined;
+  /** Of an intent. */
+  readonly containerId: string | undefined;
+  readonly execId: string | undefined;
 }
 
 const text = '"((?:[^"\\\\]|\\\\.)*)"';
@@ -19,7 +22,8 @@ const headPattern = new RegExp(
   `^\\{"sequence":(\\d+),"prev":"[0-9a-f]{64}","boot":${text},"monotonic":\\d+,"wall":"[^"]*","kind":"([a-z]+)"` +
     `(?:,"intent":(\\d+))?(?:,"listener":${text},"peer":${text},"method":${text})?`,
 );
-/** Inside of a string its quotes would be escaped, so this is found nowhere else. */
+/** Inside of a string their quotes would be escaped, so these are found nowhere else. */
+const subjectPattern = new RegExp(`,"subject":\\{"containerId":${text}(?:,"execId":${text})?`);
 const codePattern = /,"result":\{"code":"([^"\\]*)"/;
 
 /** Undefined: the line is not a record. Its hash is not checked. */
@@ -28,13 +32,17 @@ export function lineHead(line: Buffer): LineHead | undefined {
   const match = headPattern.exec(string);
   if (match === null) return undefined;
   const [whole, sequence, boot = '', kind, intent, , , method = ''] = match;
+  const rest = string.slice(whole.length);
   const judged = kind === 'outcome' || kind === 'call';
+  const subject = kind === 'intent' ? subjectPattern.exec(rest) : null;
   return {
     sequence: Number(sequence),
     boot,
     kind: kind as RecordKind,
     intent: intent === undefined ? undefined : Number(intent),
     method,
-    code: judged ? codePattern.exec(string.slice(whole.length))?.[1] : undefined,
+    code: judged ? codePattern.exec(rest)?.[1] : undefined,
+    containerId: subject?.[1],
+    execId: subject?.[2],
   };
 }

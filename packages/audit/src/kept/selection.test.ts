@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { genesis, seal } from '../chain.js';
 import type { AuditRecord, RecordBody } from '../record.js';
+import { type Present, type PresentContainer, subjectsOf } from './present.js';
 import { Selection } from './selection.js';
 
 const caller = { listener: 'host', peer: 'cid 2' };
@@ -130,6 +131,78 @@ test('of very many boots the first and the newest stay', () => {
   assert.equal(boots[0], 'b0');
   assert.equal(boots.at(-1), 'b399');
   assert.ok(boots.length < 12);
+});
+
+function present(made: Iterable<PresentContainer>, underWay: readonly number[] = []): Present {
+  return { boot: 'boot-1', underWay: new Set(underWay), subjects: subjectsOf(made) };
+}
+
+/** A flood of creates around those that a test looks at: more than there is room for, on both sides. */
+function amid(middle: (sequence: number) => RecordBody[]): RecordBody[] {
+  const bodies: RecordBody[] = [{ kind: 'boot', facts: {} }];
+  const flood = (): void => {
+    for (let n = 0; n < 500; n += 1) bodies.push(...pair(bodies.length + 1, 'CreateContainer', `flood-${n}`));
+  };
+  flood();
+  bodies.push(...middle(bodies.length + 1));
+  flood();
+  return bodies;
+}
+
+function keptOf(bodies: readonly RecordBody[], there: Present, boot?: string): Set<number> {
+  const selection = new Selection(64 * 1024, there);
+  for (const line of linesOf(bodies, boot)) selection.add(line);
+  return new Set(selection.lines().map((line) => (JSON.parse(line.toString()) as AuditRecord).sequence));
+}
+
+test('the create of a container that is there stays, with its outcome; that of one that was removed goes', () => {
+  const bodies = amid((at) => [
+    ...pair(at, 'CreateContainer', 'there'),
+    ...pair(at + 2, 'CreateContainer', 'gone'),
+  ]);
+  const kept = keptOf(bodies, present([{ containerId: 'there', execIds: [] }]));
+  assert.deepEqual(
+    [1002, 1003, 1004, 1005].map((sequence) => kept.has(sequence)),
+    [true, true, false, false],
+  );
+});
+
+test('of an id that is used again the last one that was made is there; attempts that fail change nothing', () => {
+  const bodies = amid((at) => [
+    ...pair(at, 'CreateContainer', 'there'),
+    ...pair(at + 2, 'CreateContainer', 'there'),
+    ...pair(at + 4, 'CreateContainer', 'there', 'ALREADY_EXISTS'),
+    // Its outcome is in a segment that stays.
+    intent('CreateContainer', 'there'),
+  ]);
+  const kept = keptOf(bodies, present([{ containerId: 'there', execIds: [] }]));
+  assert.deepEqual(
+    [1002, 1004, 1008].map((sequence) => kept.has(sequence)),
+    [false, true, true],
+  );
+});
+
+test('what an earlier boot made is not there, whatever its name', () => {
+  const bodies = amid((at) => pair(at, 'CreateContainer', 'there'));
+  const there = present([{ containerId: 'there', execIds: [] }]);
+  assert.ok(!keptOf(bodies, there, 'boot-0').has(1002));
+});
+
+test('a call that is under way stays', () => {
+  const bodies = amid(() => [intent('CreateContainer', 'not yet there')]);
+  assert.ok(keptOf(bodies, present([], [1002])).has(1002));
+  assert.ok(!keptOf(bodies, present([])).has(1002));
+});
+
+test('where there is little space the longest go first, so nobody makes room by padding', () => {
+  const bodies: RecordBody[] = [{ kind: 'boot', facts: {} }];
+  for (let n = 0; n < 60; n += 1)
+    bodies.push(...pair(bodies.length + 1, 'CreateContainer', n % 2 === 0 ? 'x'.repeat(6000) : 'short'));
+  const kept = keptOf(bodies, present([]));
+  const short = bodies.flatMap((body, index) =>
+    body.kind === 'intent' && body.subject?.containerId === 'short' ? [index + 1] : [],
+  );
+  assert.ok(short.filter((sequence) => kept.has(sequence)).length > 8);
 });
 
 test('an intent and its outcome stay or go together, however the choice is repeated', () => {

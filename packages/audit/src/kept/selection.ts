@@ -1,4 +1,6 @@
+import { levelOf } from '../level.js';
 import { type LineHead, lineHead } from './line-head.js';
+import { madeBy, nothingPresent, type Present } from './present.js';
 import { classOf, type KeptClass, shares, sixteenths } from './shares.js';
 
 /** A record with what belongs to it: an intent and its outcome stay or go together. */
@@ -6,6 +8,10 @@ interface Unit {
   readonly sequence: number;
   readonly boot: string;
   readonly method: string;
+  /** What it made, if it is of a create or an exec. */
+  readonly made: string | undefined;
+  /** Of its outcome, once that is known. */
+  code: string | undefined;
   class: KeptClass;
   readonly lines: { readonly sequence: number; readonly line: Buffer }[];
   bytes: number;
@@ -21,24 +27,34 @@ interface Group {
 interface Members {
   readonly units: Map<number, Unit>;
   bytes: number;
+  /** With more bytes it is time to choose. */
+  enough: number;
 }
 
 /** Less than this is no share: then whole groups go, from the middle. */
 const leastShare = 1024;
+/** What an ordinary create has in a log; longer ones go first where there is little space. */
+const ordinaryBytes = 4096;
+/** A unit may have such a part of its group's space before its length counts against it. */
+const longPart = 64;
 
 /**
  * Chooses which records outlive their segments. Each class has its share of the space; within it each boot (and each method)
- * has the same; and of those the first and the last stay, and what goes is in the middle. So a flood of calls takes away
- * from its own kind alone, and there never the beginning.
+ * has the same; and of those the longest go first, then what is in the middle: the first and the last stay. So a flood of calls
+ * takes away from its own kind alone, and there never the beginning.
+ *
+ * What made a container or a process that is there stays, and calls that are under way: they have room beyond the share.
  */
 export class Selection {
   readonly #budget: number;
+  readonly #present: Present;
   readonly #units = new Map<number, Unit>();
   readonly #classes = new Map<KeptClass, Members>();
 
   /** `budget` in bytes. */
-  constructor(budget: number) {
+  constructor(budget: number, present: Present = nothingPresent) {
     this.#budget = budget;
+    this.#present = present;
   }
 
   /** A line without its newline. Lines come in the order of their sequence numbers. */
@@ -50,12 +66,13 @@ export class Selection {
     if (unit === undefined) return;
     this.#leave(unit);
     unit.class = kept;
+    unit.code ??= head.code;
     // A copy: the line is part of a chunk of the file, which would stay alive with it.
     unit.lines.push({ sequence: head.sequence, line: Buffer.from(line) });
     unit.bytes += line.length + 1;
     const members = this.#join(unit);
     // Each class by itself and not too late: to choose among very many would hold up everything else.
-    if (members.bytes > 2 * this.#share(kept)) this.#choose(kept);
+    if (members.bytes > members.enough) this.#choose(kept);
   }
 
   /** The lines that stay, in their order. */
@@ -72,15 +89,18 @@ export class Selection {
   }
 
   /** Undefined: an outcome whose intent is not kept. */
-  #unitOf({ sequence, boot, method, kind, intent }: LineHead, kept: KeptClass): Unit | undefined {
+  #unitOf(head: LineHead, kept: KeptClass): Unit | undefined {
+    const { sequence, boot, method, kind, intent } = head;
     if (kind === 'outcome') return this.#units.get(intent ?? 0);
-    const unit: Unit = { sequence, boot, method, class: kept, lines: [], bytes: 0 };
+    const made = madeBy(head);
+    const unit: Unit = { sequence, boot, method, made, code: undefined, class: kept, lines: [], bytes: 0 };
     this.#units.set(sequence, unit);
     return unit;
   }
 
   #join(unit: Unit): Members {
-    const members = this.#classes.get(unit.class) ?? { units: new Map<number, Unit>(), bytes: 0 };
+    const enough = 2 * this.#share(unit.class);
+    const members = this.#classes.get(unit.class) ?? { units: new Map<number, Unit>(), bytes: 0, enough };
     this.#classes.set(unit.class, members);
     members.units.set(unit.sequence, unit);
     members.bytes += unit.bytes;
@@ -93,15 +113,39 @@ export class Selection {
   }
 
   #choose(name: KeptClass): void {
+    const members = this.#classes.get(name);
+    if (members === undefined) return;
     // Outcomes come behind the intents of others: the order is that of the intents.
-    const units = [...(this.#classes.get(name)?.units.values() ?? [])].sort(
-      (a, b) => a.sequence - b.sequence,
-    );
-    for (const unit of leaving(groupsOf(units, name), this.#share(name))) {
+    const units = [...members.units.values()].sort((a, b) => a.sequence - b.sequence);
+    const share = this.#share(name);
+    for (const unit of leaving(groupsOf(absent(units, this.#present), name), share)) {
       this.#leave(unit);
       this.#units.delete(unit.sequence);
     }
+    // What is there may have more than the share: it is not looked at again for each further line.
+    members.enough = Math.max(2 * share, members.bytes + share);
   }
+}
+
+/**
+ * Those whose making may be forgotten. Units in the order of their sequence numbers. An id can be used again: it is the last
+ * one that was made which is there, or one whose outcome is not known.
+ */
+function absent(units: readonly Unit[], { boot, underWay, subjects }: Present): Unit[] {
+  const found = new Set<string>();
+  const isPresent = ({ sequence, boot: own, made, code }: Unit): boolean => {
+    if (own !== boot) return false;
+    if (underWay.has(sequence)) return true;
+    if (made === undefined || (code !== undefined && code !== 'OK')) return false;
+    if (subjects === undefined) return true;
+    if (!subjects.has(made) || found.has(made)) return false;
+    if (code === 'OK') found.add(made);
+    return true;
+  };
+  return units
+    .toReversed()
+    .filter((unit) => !isPresent(unit))
+    .reverse();
 }
 
 function groupsOf(units: readonly Unit[], name: KeptClass): Group[] {
@@ -123,24 +167,36 @@ function leaving(all: readonly Group[], share: number): readonly Unit[] {
   const surplus = Math.max(0, all.length - most);
   const gone = all.slice(1, 1 + surplus);
   const groups = [...all.slice(0, 1), ...all.slice(1 + surplus)];
-  const level = levelOf(groups, share);
-  return [...gone.flatMap(({ units }) => units), ...groups.flatMap((group) => middle(group, level))];
+  const level = levelOf(
+    groups.map(({ bytes }) => bytes),
+    share,
+  );
+  return [...gone.flatMap(({ units }) => units), ...groups.flatMap((group) => leavingOf(group, level))];
 }
 
-/** What each group may have at most, so that together they have no more than `share`. */
-function levelOf(groups: readonly Group[], share: number): number {
-  let left = share;
-  let level = share;
-  const sizes = groups.map(({ bytes }) => bytes).sort((a, b) => a - b);
-  for (const [index, size] of sizes.entries()) {
-    level = Math.floor(left / (sizes.length - index));
-    if (size > level) return level;
-    left -= size;
+/** What goes of a group: the longest, as far as that is enough, then those in the middle. */
+function leavingOf(group: Group, level: number): readonly Unit[] {
+  const long = longest(group, level);
+  const gone = new Set(long);
+  const units = group.units.filter((unit) => !gone.has(unit));
+  const bytes = units.reduce((sum, unit) => sum + unit.bytes, 0);
+  return [...long, ...middle({ units, bytes }, level)];
+}
+
+/** A caller who makes his records long takes room from these. The very first never goes. */
+function longest({ units, bytes }: Group, level: number): readonly Unit[] {
+  const most = Math.max(ordinaryBytes, level / longPart);
+  const gone: Unit[] = [];
+  let left = bytes;
+  for (const unit of units.slice(1).sort((a, b) => b.bytes - a.bytes)) {
+    if (left <= level || unit.bytes <= most) break;
+    gone.push(unit);
+    left -= unit.bytes;
   }
-  return Number.POSITIVE_INFINITY;
+  return gone;
 }
 
-/** What goes of a group: neither its first units, up to half of `level`, nor its last. The very first never goes. */
+/** What goes of the middle: neither the first units, up to half of `level`, nor the last. The very first never goes. */
 function middle({ units, bytes }: Group, level: number): readonly Unit[] {
   if (bytes <= level) return [];
   let first = 0;

@@ -12,6 +12,7 @@ export const memoryRows: EndpointRows<
       'Containers are not created where the runtime sizes the machine by their limits, which is the default of both.',
     release: '2.0.0',
     changes: true,
+    fold: 'repeat',
     clients: {
       go: 'after CreateContainer and at each update, unless the machine has a fixed size',
       rs: 'at each change of resources, unless the machine has a fixed size',

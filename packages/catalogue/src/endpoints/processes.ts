@@ -27,6 +27,7 @@ export const processRows: EndpointRows<
     without: 'Containers cannot be stopped: deleting a pod waits for its grace period and then fails.',
     release: '2.0.0',
     changes: true,
+    fold: 'repeat',
     ends: true,
     clients: {
       go: 'at each stop (SIGTERM, then SIGKILL to all), and when containerd kills',
@@ -86,6 +87,7 @@ export const processRows: EndpointRows<
     without: 'With the Go runtime, a program that reads to the end of its input waits for ever.',
     release: '2.0.0',
     changes: true,
+    fold: 'repeat',
     clients: { go: 'once, when the client closes its input', rs: 'never: it writes empty data' },
   },
   TtyWinResize: {
@@ -94,6 +96,7 @@ export const processRows: EndpointRows<
     without: 'Terminals keep their first size, and full-screen programs draw wrongly.',
     release: '2.0.0',
     changes: true,
+    fold: 'repeat',
     clients: {
       go: 'at the start of a process with a terminal, and when the window changes',
       rs: 'at the start of a process with a terminal, and when the window changes',

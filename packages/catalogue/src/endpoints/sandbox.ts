@@ -68,6 +68,7 @@ export const sandboxRows: EndpointRows<
       'Virtual machines cloned from one template start with the same random state. Others notice nothing.',
     release: '2.0.0',
     changes: true,
+    fold: 'repeat',
     clients: { go: 'once, after a machine is taken from a template or cache', rs: 'never' },
   },
   SetGuestDateTime: {

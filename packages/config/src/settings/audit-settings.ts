@@ -47,7 +47,7 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     type: integer({ min: 1, max: 1000, what: 'a number of segments' }),
     default: 4,
     purpose:
-      'How many closed segments are kept. Of older ones stay the counts, and in FILE.kept the records of boots, creates, execs, policies and refusals: a quarter of max_size, 64 KiB at least.',
+      'How many closed segments are kept. Of older ones stay the counts, and in FILE.kept the records of boots, creates, execs, policies and refusals: a quarter of max_size, 64 KiB at least, and what made the containers and execs that are there.',
     example: '4',
   },
   facts: {

@@ -7,8 +7,12 @@ import { wrap } from './wrap.js';
 export function recordText(endpoint: Pick<Endpoint, 'changes' | 'fold' | 'ends'>): string {
   if (endpoint.fold === 'stream') return 'counted, one record each 10 s for a stream';
   if (endpoint.fold === 'poll') return 'counted, one record each 10 s for a caller';
-  if (endpoint.ends === true) return 'two records: intent before, outcome after, also while the disk is full';
-  return endpoint.changes ? 'two records: intent before, outcome after' : 'one record, after';
+  if (!endpoint.changes) return 'one record, after; repetitions are counted, one record each 10 s';
+  const two = 'two records: intent before, outcome after';
+  const full = endpoint.ends === true ? `${two}, also while the disk is full` : two;
+  return endpoint.fold === 'repeat'
+    ? `${full}; equal calls after it are counted, one record each 10 s`
+    : full;
 }
 
 /** A line for each method. */

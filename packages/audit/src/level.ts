@@ -1,0 +1,11 @@
+/** What each of `sizes` may have at most, so that together they have no more than `space`; infinite: all of it. */
+export function levelOf(sizes: readonly number[], space: number): number {
+  let left = space;
+  const ascending = sizes.toSorted((a, b) => a - b);
+  for (const [index, size] of ascending.entries()) {
+    const level = Math.floor(left / (ascending.length - index));
+    if (size > level) return Math.max(level, 0);
+    left -= size;
+  }
+  return Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { MountSchema } from '@kata-agent/protocol/oci';
+import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
+import { containerRequest, processRequest } from '../harness/container-request.js';
+import { clientProgram } from '../harness/repository.js';
+import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+
+interface Written {
+  readonly sequence: number;
+  readonly kind: string;
+  readonly method?: string;
+  readonly intent?: number;
+  readonly count?: number;
+  readonly subject?: { readonly containerId?: string };
+}
+
+describe('the record of a create, while the container is there (S36)', {
+  skip: whyNoContainers() ?? false,
+}, () => {
+  const hostile = `hostile-${process.pid}`;
+  let folder = '';
+  let rootfs = '';
+  let agent: AgentProcess;
+  let client: AgentConnection['agent'];
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'kata-agent-record-'));
+    rootfs = makeRootfs(folder);
+    agent = await AgentProcess.start({
+      config: '[api]\nallowed_endpoints = ["*"]\n[audit]\nmax_size = "128KiB"\nkeep = 1\n',
+    });
+    ({ agent: client } = await agent.connect());
+    await client.createSandbox({ sandboxId: 'pod' });
+  });
+  after(async () => {
+    await agent.dispose();
+    rmSync(folder, { recursive: true });
+  });
+
+  function request(id: string): CreateContainerRequest {
+    return create(CreateContainerRequestSchema, containerRequest({ id, rootfs, args: ['sleep', '100'] }));
+  }
+
+  /**
+   * Creates and removes containers. The record of every second one is as long as can be: the source of a tmpfs may be any
+   * text.
+   */
+  async function pad(from: number): Promise<void> {
+    for (let number = from; number < from + 24; number += 1) {
+      const containerId = `pad${number}-${process.pid}`;
+      const padded = request(containerId);
+      const mounts = number % 2 === 0 ? 32 : 0;
+      for (let index = 0; index < mounts; index += 1) {
+        const mount = { type: 'tmpfs', source: '€'.repeat(512), destination: `/tmp/${index}` };
+        padded.OCI?.Mounts.push(create(MountSchema, mount));
+      }
+      await client.createContainer(padded);
+      await client.removeContainer({ containerId });
+    }
+  }
+
+  async function flood(count: number, call: (index: number) => Promise<unknown>): Promise<void> {
+    for (let begin = 0; begin < count; begin += 100)
+      await Promise.all(Array.from({ length: 100 }, (_, index) => call(begin + index)));
+  }
+
+  function written(): Written[] {
+    const log = dirname(agent.auditLog);
+    const names = readdirSync(log).filter((name) => !name.endsWith('.next'));
+    return names.flatMap((name) =>
+      readFileSync(join(log, name), 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Written),
+    );
+  }
+
+  function size(): number {
+    const log = dirname(agent.auditLog);
+    return readdirSync(log).reduce((sum, name) => sum + statSync(join(log, name)).size, 0);
+  }
+
+  /** Fails unless intent and outcome of the only call of this kind are there. */
+  function assertRecorded(method: string): void {
+    const records = written();
+    const intent = records.find(
+      ({ kind, method: own, subject }) =>
+        kind === 'intent' && own === method && subject?.containerId === hostile,
+    );
+    assert.ok(intent !== undefined, `the intent of ${method}`);
+    assert.ok(
+      records.some((record) => record.intent === intent.sequence),
+      `the outcome of ${method}`,
+    );
+  }
+
+  it('is not pushed out by padded creates, before it and after it', async () => {
+    await pad(0);
+    await client.createContainer(request(hostile));
+    await client.startContainer({ containerId: hostile });
+    await client.execProcess({
+      containerId: hostile,
+      execId: 'evil',
+      process: processRequest(['sleep', '100']),
+    });
+    await pad(24);
+    for (const method of ['CreateContainer', 'ExecProcess']) assertRecorded(method);
+  });
+
+  it('is not pushed out by signals that change nothing or repeat each other: they are counted', async () => {
+    const before = size();
+    await flood(2000, () => client.signalProcess({ containerId: hostile, execId: '', signal: 0 }));
+    // SIGCONT
+    await flood(2000, () => client.signalProcess({ containerId: hostile, execId: 'evil', signal: 18 }));
+    // What is under way before the first has ended has two records.
+    assert.ok(size() - before < 150 * 1024, `${size() - before} bytes`);
+    const signals = written().filter(({ method }) => method === 'SignalProcess');
+    assert.ok(signals.length <= 250, `${signals.length} records`);
+  });
+
+  it('is not pushed out by calls that change something each', async () => {
+    const copy = { fileSize: 1n, fileMode: 0o100644, data: Buffer.from('x') };
+    await flood(4000, (n) => {
+      return client.copyFile({ ...copy, path: `/run/kata-containers/shared/containers/f${n % 3}` });
+    });
+    await pad(48);
+    await flood(1000, (n) => {
+      return client.copyFile({ ...copy, path: `/run/kata-containers/shared/containers/f${n % 3}` });
+    });
+    assert.ok(readdirSync(dirname(agent.auditLog)).includes('audit.log.kept'), 'the log has been rotated');
+    for (const method of ['CreateContainer', 'ExecProcess']) assertRecorded(method);
+    await agent.stop();
+    const args = [clientProgram, 'audit', 'verify', agent.auditLog];
+    const verified = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.equal(verified.status, 0, verified.stdout + verified.stderr);
+  });
+});
