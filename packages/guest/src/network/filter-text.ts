@@ -48,7 +48,7 @@ export function parseFilterText(rules: Uint8Array): readonly FilterTable[] {
     if (content.length > maxLine) throw malformed(line, `it has more than ${maxLine} bytes`);
     if (content.trim() === '' || content.startsWith('#')) continue;
     if (open === undefined) {
-      const name = /^\*([a-z]+)[ \t]*$/.exec(content)?.[1];
+      const name = /^\*[ \t]*([a-z]+)[ \t]*$/.exec(content)?.[1];
       if (name === undefined || !tableNames.has(name))
         throw malformed(line, 'a table must begin here: *filter');
       open = { name, chains: [], commands: [] };
@@ -63,20 +63,6 @@ export function parseFilterText(rules: Uint8Array): readonly FilterTable[] {
   }
   if (open !== undefined) throw new GuestError('invalid', `rules: table ${open.name} has no COMMIT`);
   return tables;
-}
-
-/**
- * The words that follow an option, by any of its long names (`jump`, `goto`, `New-chain` for -N): short, long, shortened, or with `=`. A word
- * that is the argument of another option may be among them, never the other way round.
- */
-export function argumentsOf(words: readonly string[], ...names: readonly string[]): readonly string[] {
-  return words.flatMap((word, index) => {
-    const [, short, long, value] = /^-(?:([^-])|-([^=]+)(?:=(.*))?)$/s.exec(word) ?? [];
-    const named = names.some(
-      (name) => short === name[0] || (long !== undefined && name.toLowerCase().startsWith(long)),
-    );
-    return named ? [value ?? words[index + 1] ?? ''] : [];
-  });
 }
 
 export function writeFilterText(tables: readonly FilterTable[]): Buffer {
@@ -106,6 +92,20 @@ function parseCommand(content: string, line: number): FilterCommand {
     if (name.includes('/')) throw malformed(line, `${quote(name)} is not a name of a match or a target`);
   }
   return { line, counters: counters?.[1] ?? '', words };
+}
+
+/**
+ * The words that follow an option, by any of its long names: short, long, shortened, or with `=`. A word that is the argument of
+ * another option may be among them, never the other way round.
+ */
+function argumentsOf(words: readonly string[], ...names: readonly string[]): readonly string[] {
+  return words.flatMap((word, index) => {
+    const [, short, long, value] = /^-(?:([^-])|-([^=]+)(?:=(.*))?)$/s.exec(word) ?? [];
+    const named = names.some(
+      (name) => short === name[0] || (long !== undefined && name.toLowerCase().startsWith(long)),
+    );
+    return named ? [value ?? words[index + 1] ?? ''] : [];
+  });
 }
 
 /** As iptables-restore does it (xshared.c, add_param_to_argv): a quote that closes ends its word. */
