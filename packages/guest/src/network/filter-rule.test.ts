@@ -135,52 +135,20 @@ test('rules of Istio and Linkerd pass as their programs write them', () => {
 });
 
 /** getopt_long on what iptables knows: whether an option has an argument. */
+const withValue =
+  'append check delete insert replace new-chain rename-chain policy protocol src source dst destination in-interface ' +
+  'out-interface match jump goto table modprobe set-counters';
 const own: Readonly<Record<string, boolean>> = {
-  ...Object.fromEntries(
-    [
-      ...[
-        'append',
-        'check',
-        'delete',
-        'insert',
-        'replace',
-        'new-chain',
-        'rename-chain',
-        'policy',
-        'protocol',
-        'src',
-      ],
-      ...['source', 'dst', 'destination', 'in-interface', 'out-interface', 'match', 'jump', 'goto', 'table'],
-      ...['modprobe', 'set-counters'],
-    ].map((name) => [name, true]),
-  ),
-  ...Object.fromEntries(
-    ['fragments', 'ipv4', 'ipv6', 'numeric', 'verbose', 'exact'].map((name) => [name, false]),
-  ),
+  ...Object.fromEntries(withValue.split(' ').map((name) => [name, true])),
+  ...Object.fromEntries('fragments ipv4 ipv6 numeric verbose exact'.split(' ').map((name) => [name, false])),
 };
-const short: Readonly<Record<string, string>> = {
-  ...{ A: 'append', C: 'check', D: 'delete', I: 'insert', R: 'replace', N: 'new-chain', E: 'rename-chain' },
-  ...{
-    P: 'policy',
-    p: 'protocol',
-    s: 'source',
-    d: 'destination',
-    i: 'in-interface',
-    o: 'out-interface',
-    m: 'match',
-  },
-  ...{
-    j: 'jump',
-    g: 'goto',
-    t: 'table',
-    M: 'modprobe',
-    c: 'set-counters',
-    f: 'fragments',
-    '4': 'ipv4',
-    '6': 'ipv6',
-  },
-  ...{ n: 'numeric', v: 'verbose', x: 'exact' },
-};
+const shortNames =
+  'A=append C=check D=delete I=insert R=replace N=new-chain E=rename-chain P=policy p=protocol s=source d=destination ' +
+  'i=in-interface o=out-interface m=match j=jump g=goto t=table M=modprobe c=set-counters f=fragments 4=ipv4 6=ipv6 ' +
+  'n=numeric v=verbose x=exact';
+const short: ReadonlyMap<string, string> = new Map(
+  shortNames.split(' ').map((each) => [each.slice(0, 1), each.slice(2)]),
+);
 const extensions = [
   'comment',
   'gateway',
@@ -211,7 +179,7 @@ function getopt(
     }
     if (!word.startsWith('-') || word === '-') continue;
     for (let at = 1; at < word.length; at += 1) {
-      const name = short[word[at] ?? ''];
+      const name = short.get(word[at] ?? '');
       if (name === undefined) return undefined;
       const hasValue = known[name] === true;
       if (hasValue && at + 1 === word.length) index += 1;

@@ -39,30 +39,10 @@ const declaring: ReadonlySet<string> = new Set(['-N', '--new-chain']);
 /** All long options of iptables (iptables/iptables.c, nft-shared.c). It takes each of them shortened. */
 const ownNames: readonly string[] = [
   ...ruleNames,
-  ...[
-    'append',
-    'check',
-    'delete',
-    'delete-chain',
-    'exact',
-    'flush',
-    'help',
-    'insert',
-    'line-numbers',
-    'list',
-  ],
-  ...[
-    'list-rules',
-    'modprobe',
-    'new-chain',
-    'numeric',
-    'policy',
-    'rename-chain',
-    'replace',
-    'table',
-    'verbose',
-  ],
-  ...['version', 'wait', 'wait-interval', 'zero'],
+  ...(
+    'append check delete delete-chain exact flush help insert line-numbers list list-rules modprobe new-chain ' +
+    'numeric policy rename-chain replace table verbose version wait wait-interval zero'
+  ).split(' '),
 ];
 /** Options of the matches `policy` and `recent`, which begin as options of iptables do: the whole name comes first. */
 const wholeNames: ReadonlySet<string> = new Set(['pol', 'proto', 'set']);
