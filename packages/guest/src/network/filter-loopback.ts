@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { GuestError } from '../guest-error.js';
 import { declaredChain, isChainName, parseRule } from './filter-rule.js';
 import type { FilterTable } from './filter-text.js';
-import { holdsLoopback, rangeHoldsLoopback, refusedLoopback } from './loopback.js';
+import { holdsLoopback, isLoopbackAddress, rangeHoldsLoopback, refusedLoopback } from './loopback.js';
 import type { Family } from './network-values.js';
 
 /** Targets that give a connection another destination, where iptables takes them, and where a guard is needed. */
@@ -132,5 +132,6 @@ function leadsToLoopback(value: string, line: number): boolean {
       `rules, line ${line}: ${JSON.stringify(value.slice(0, 80))} must be an address, a range or a network as iptables-save writes them`,
     );
   }
-  return rangeHoldsLoopback(first, last) || holdsLoopback(first, width);
+  if (prefix !== undefined && holdsLoopback(first, width)) return true;
+  return first === last ? isLoopbackAddress(first) : rangeHoldsLoopback(first, last);
 }

@@ -83,6 +83,10 @@ test('a line that the tool would read as two, or as another one, is refused', ()
     '*filter -M x\nCOMMIT\n',
   ])
     assert.throws(() => under('allow', rules), { kind: 'invalid' }, rules);
+  assert.throws(() => under('allow', `${table('filter')}${'\n'.repeat(131_072)}`), {
+    kind: 'invalid',
+    message: /^rules: 131088 bytes are more than a request may have, 131072; help:/,
+  });
   assert.equal(under('allow', ''), '');
 });
 

@@ -151,7 +151,6 @@ test('a thousand of a kind are one change, set or put back at once; more are ref
   const neighbours = all.map((address) => ({ ...neighbour, address }));
   const addresses = all.map((address) => ({ address, prefix: 32 }));
   const hwAddr = await hwAddrOf('eth0');
-  const started = performance.now();
   await assert.rejects(
     updateRoutes([...routes.slice(1), { ...route, gateway: '198.51.100.1' }], guest.tools),
     {
@@ -175,8 +174,6 @@ test('a thousand of a kind are one change, set or put back at once; more are ref
   );
   await addNeighbours(neighbours, guest.tools);
   await update({ hwAddr, addresses });
-  // A process for each would need a minute.
-  assert.ok(performance.now() - started < 10_000, `${performance.now() - started} ms`);
   const more = { kind: 'invalid', message: /^1025 .*1024/ };
   await assert.rejects(updateRoutes([...routes, route], guest.tools), more);
   await assert.rejects(addNeighbours([...neighbours, neighbour], guest.tools), more);

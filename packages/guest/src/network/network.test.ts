@@ -123,6 +123,39 @@ test('no text of a request becomes an option of ip', async () => {
   );
 });
 
+test('a thousand of a kind are set by one process, and what was there is asked for once', async () => {
+  const all = Array.from({ length: 1_024 }, (_, index) => `10.100.${index >> 8}.${index & 255}`);
+  const present = { stdout: Buffer.from('[{"ifindex":2,"ifname":"eth0","address":"02:00:00:00:00:01"}]') };
+  const routes = new ScriptedTools([present]);
+  await updateRoutes(
+    all.map((dest) => ({ ...route, dest })),
+    routes,
+  );
+  assert.deepEqual(routes.runs, [
+    'ip -json address show',
+    'ip -details -oneline -4 route show table main',
+    'ip -4 -batch -',
+  ]);
+  assert.equal(routes.lines.length, 1_024);
+  const neighbours = new ScriptedTools([present]);
+  await addNeighbours(
+    all.map((address) => ({ address, device: 'eth0', hwAddr: '', state: 0, flags: 0 })),
+    neighbours,
+  );
+  assert.deepEqual(neighbours.runs.slice(1), [
+    'ip -json neighbour show',
+    'ip -json neighbour show proxy',
+    'ip -batch -',
+  ]);
+  const addresses = new ScriptedTools([present]);
+  await updateInterface(
+    { ...eth0, addresses: all.map((address) => ({ address, prefix: 32 })) },
+    { tools: addresses, proc: '/proc', linkOfDevice: () => 'eth0' },
+  );
+  assert.equal(addresses.lines.length, 1_024);
+  assert.ok(addresses.runs.length < 8, addresses.runs.join());
+});
+
 test('rules that cannot all be set leave the filter as it was', async () => {
   const [fine, refused] = [{}, { status: 1, stderr: 'line 4 failed' }];
   const before = { stdout: Buffer.from('*filter\nCOMMIT\n') };
