@@ -7,7 +7,7 @@ export interface FilterRule {
   readonly options: readonly FilterOption[];
 }
 
-export interface FilterOption {
+interface FilterOption {
   /** The long name of an option of iptables (`jump`, `source`); the name of an extension's option as it was written. */
   readonly name: string;
   readonly values: readonly string[];
