@@ -19,6 +19,17 @@ const maxMtu = 65_536;
 /** The kernel keeps files of these names for all interfaces (net/core/dev.c, sysctl_dev_name_is_allowed). */
 const sysctlNames: ReadonlySet<string> = new Set(['all', 'default']);
 
+/** Of routes, neighbours or addresses in a request: what sets them keeps other changes waiting (S36). */
+const maxCount = 1_024;
+
+export function checkCount(what: string, count: number): void {
+  if (count <= maxCount) return;
+  throw new GuestError(
+    'invalid',
+    `${count} ${what} are more than a request may have, ${maxCount}; help: send them in several requests`,
+  );
+}
+
 export function checkInterface(wanted: Interface): void {
   checkName('interface name', wanted.name);
   if (sysctlNames.has(wanted.name))
@@ -32,6 +43,12 @@ export function checkInterface(wanted: Interface): void {
     );
   }
   checkMtu(wanted.mtu);
+  if (wanted.addresses.length > maxCount) {
+    throw new GuestError(
+      'invalid',
+      `${wanted.addresses.length} addresses of interface ${wanted.name} are more than it may have, ${maxCount}`,
+    );
+  }
   for (const { address, prefix } of wanted.addresses) {
     const bits = familyOf('address', address) === 'v4' ? 32 : 128;
     if (!Number.isInteger(prefix) || prefix < 0 || prefix > bits) {

@@ -1,18 +1,29 @@
 import { isIP } from 'node:net';
 import { GuestError } from '../guest-error.js';
-import { argumentsOf, type FilterCommand, type FilterTable } from './filter-text.js';
-import { holdsLoopback, rangeHoldsLoopback, refusedLoopback } from './loopback.js';
+import { declaredChain, isChainName, parseRule } from './filter-rule.js';
+import type { FilterTable } from './filter-text.js';
+import { holdsLoopback, isLoopbackAddress, rangeHoldsLoopback, refusedLoopback } from './loopback.js';
 import type { Family } from './network-values.js';
 
-/** Targets that translate a destination. */
-const redirecting: ReadonlySet<string> = new Set(['DNAT', 'NETMAP', 'REDIRECT']);
+/** Targets that give a connection another destination, where iptables takes them, and where a guard is needed. */
+interface Guarded {
+  readonly targets: ReadonlySet<string>;
+  /** Where a connection to loopback would meet them first. */
+  readonly chain: string;
+}
+
+const guarded: ReadonlyMap<string, Guarded> = new Map([
+  // A process of the guest connects here; what nat has decided once it does not decide again in PREROUTING.
+  ['nat', { targets: new Set(['DNAT', 'NETMAP', 'REDIRECT']), chain: 'OUTPUT' }],
+  ['mangle', { targets: new Set(['TPROXY']), chain: 'PREROUTING' }],
+]);
+const redirecting: ReadonlySet<string> = new Set([...guarded.values()].flatMap((each) => [...each.targets]));
 
 /**
- * Targets that leave a packet where it goes, beside those that translate addresses. Not here are TEE, which sends a copy
+ * Targets that leave a packet where it goes, beside those that redirect a connection. Not here are TEE, which sends a copy
  * of each packet to a gateway, DNPT and SNPT, which translate without the table nat, and what nobody here knows.
  */
 const targets: ReadonlySet<string> = new Set([
-  ...redirecting,
   'ACCEPT',
   'AUDIT',
   'CHECKSUM',
@@ -35,63 +46,73 @@ const targets: ReadonlySet<string> = new Set([
   'SNAT',
   'TCPMSS',
   'TOS',
-  'TPROXY',
   'TRACE',
   'TTL',
 ]);
 
-/** Comes first where a process of the guest connects: no rule after it sees a connection to loopback. */
-const guards: Readonly<Record<Family, readonly string[]>> = {
-  v4: ['OUTPUT', '-d', '127.0.0.0/8', '-j', 'ACCEPT'],
-  v6: ['OUTPUT', '-d', '::1/128', '-j', 'ACCEPT'],
-};
+const loopback: Readonly<Record<Family, string>> = { v4: '127.0.0.0/8', v6: '::1/128' };
 
 /**
  * S34 for the packet filter. Rules may redirect connections, which service meshes are made of, but none to loopback
- * addresses (a service at 127.0.0.1 would be open to the host), and none away from them: a table `nat` that redirects gets
+ * addresses (a service at 127.0.0.1 would be open to the host), and none away from them: a table that redirects gets
  * a first rule that takes them out. No target may copy or translate packets in another way.
  *
- * @throws GuestError `refused` for a target or an address; `invalid` for an address in another form than iptables-save's.
+ * @throws GuestError `refused` for a command, a target or an address; `invalid` for another form than iptables-save's.
  */
 export function keepLoopback(tables: readonly FilterTable[], family: Family): readonly FilterTable[] {
-  return tables.map((table) => {
-    const own = new Set([
-      ...table.chains.map(({ name }) => name),
-      ...table.commands.flatMap(({ words }) => argumentsOf(words, 'New-chain')),
-    ]);
-    for (const command of table.commands) check(command, own);
-    const redirects = table.commands.some((command) =>
-      targetsOf(command).some((target) => redirecting.has(target)),
-    );
-    return table.name === 'nat' && redirects ? withGuard(table, guards[family]) : table;
-  });
+  const names = tables.map(({ name }) => name);
+  // A guard of one would be a guard of the other by the order alone.
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new GuestError('invalid', `rules: table ${twice} is there twice`);
+  return tables.map((table) => keepLoopbackIn(table, family));
 }
 
+function keepLoopbackIn(table: FilterTable, family: Family): FilterTable {
+  const chains = new Set(table.chains.map(({ name }) => name));
+  const here = guarded.get(table.name);
+  let redirects = false;
+  for (const command of table.commands) {
+    const declared = declaredChain(command);
+    if (declared !== undefined) {
+      chains.add(declared);
+      continue;
+    }
+    for (const { name, values } of parseRule(command).options) {
+      if (name === 'jump' || name === 'goto') {
+        const target = values.join(' ');
+        if (here?.targets.has(target) === true) redirects = true;
+        else checkTarget(target, chains, command.line);
+      } else if (/^(?:to|on)/.test(name) && !name.startsWith('tos')) {
+        // --to-destination, --to-source, --to-ports, --to and --on-ip, in full or shortened; --tos is another matter.
+        for (const value of values) refuseLoopbackValue(name, value, command.line);
+      }
+    }
+  }
+  return here !== undefined && redirects
+    ? withGuard(table, [here.chain, '-d', loopback[family], '-j', 'ACCEPT'])
+    : table;
+}
+
+/** No rule after the guard, which comes first, sees a connection to loopback. */
 function withGuard(table: FilterTable, guard: readonly string[]): FilterTable {
   // A text that was read back from the guest has it already.
   const others = table.commands.filter(({ words }) => words.join(' ') !== ['-A', ...guard].join(' '));
   return { ...table, commands: [...others, { line: 0, counters: '', words: ['-I', ...guard] }] };
 }
 
-function check(command: FilterCommand, ownChains: ReadonlySet<string>): void {
-  const { line, words } = command;
-  const unknown = targetsOf(command).find((target) => !targets.has(target) && !ownChains.has(target));
-  if (unknown !== undefined) {
-    throw new GuestError(
-      'refused',
-      `rules, line ${line}: target ${JSON.stringify(unknown.slice(0, 80))} is refused under privileged_containers = "refuse"`,
-    );
-  }
-  for (const [index, word] of words.entries()) {
-    const [option = '', value = words[index + 1] ?? ''] = word.split(/=(.*)/s);
-    // --to-destination, --to-source, --to-ports, --to and --on-ip, in full or shortened; --tos is another matter.
-    if (!/^--(?:to|on)/.test(option) || option.startsWith('--tos')) continue;
-    if (leadsToLoopback(value, line)) throw refusedLoopback(`rules, line ${line}: ${option} ${value}`);
-  }
+function checkTarget(target: string, ownChains: ReadonlySet<string>, line: number): void {
+  if (targets.has(target) || (ownChains.has(target) && isChainName(target))) return;
+  const name = JSON.stringify(target.slice(0, 80));
+  const why = ownChains.has(target)
+    ? 'is a chain with the name of a target; help: give the chain a name with a small letter, "_" or "-"'
+    : redirecting.has(target)
+      ? 'is refused in this table'
+      : 'is refused under privileged_containers = "refuse"; help: jump to a chain that a line ":NAME - [0:0]" before declares, or to a target that leaves packets where they go';
+  throw new GuestError('refused', `rules, line ${line}: target ${name} ${why}`);
 }
 
-function targetsOf({ words }: FilterCommand): readonly string[] {
-  return argumentsOf(words, 'jump', 'goto');
+function refuseLoopbackValue(option: string, value: string, line: number): void {
+  if (leadsToLoopback(value, line)) throw refusedLoopback(`rules, line ${line}: --${option} ${value}`);
 }
 
 /** `10.0.0.1-10.0.0.9:80-90/80`, `[fd00::1]-[fd00::9]:80`, `10.0.0.0/24`, `8080`, `:8080`. */
@@ -111,5 +132,6 @@ function leadsToLoopback(value: string, line: number): boolean {
       `rules, line ${line}: ${JSON.stringify(value.slice(0, 80))} must be an address, a range or a network as iptables-save writes them`,
     );
   }
-  return rangeHoldsLoopback(first, last) || holdsLoopback(first, width);
+  if (prefix !== undefined && holdsLoopback(first, width)) return true;
+  return first === last ? isLoopbackAddress(first) : rangeHoldsLoopback(first, last);
 }

@@ -83,6 +83,10 @@ test('a line that the tool would read as two, or as another one, is refused', ()
     '*filter -M x\nCOMMIT\n',
   ])
     assert.throws(() => under('allow', rules), { kind: 'invalid' }, rules);
+  assert.throws(() => under('allow', `${table('filter')}${'\n'.repeat(131_072)}`), {
+    kind: 'invalid',
+    message: /^rules: 131088 bytes are more than a request may have, 131072; help:/,
+  });
   assert.equal(under('allow', ''), '');
 });
 
@@ -104,10 +108,10 @@ const guard = { v4: '-I OUTPUT -d 127.0.0.0/8 -j ACCEPT', v6: '-I OUTPUT -d ::1/
 test('a table that redirects connections gets a first rule that leaves loopback alone', () => {
   const mesh = [
     ':OUTPUT ACCEPT [0:0]',
-    ':MESH - [0:0]',
-    '-A OUTPUT -p tcp -j MESH',
-    '-A MESH -o lo -j RETURN',
-    '-A MESH -p tcp -j REDIRECT --to-ports 15001',
+    ':MESH_OUT - [0:0]',
+    '-A OUTPUT -p tcp -j MESH_OUT',
+    '-A MESH_OUT -o lo -j RETURN',
+    '-A MESH_OUT -p tcp -j REDIRECT --to-ports 15001',
   ];
   for (const family of ['v4', 'v6'] as const)
     assert.equal(under('refuse', table('nat', ...mesh), family), table('nat', ...mesh, guard[family]));
@@ -117,12 +121,33 @@ test('a table that redirects connections gets a first rule that leaves loopback 
   assert.equal(under('refuse', table('nat', ...again)), table('nat', ...mesh, guard.v4));
   const jumps = [
     '-A OUTPUT --jump REDIRECT',
-    '-A OUTPUT --ju=DNAT --to-destination 10.0.0.1',
+    '-A OUTPUT --jump=DNAT --to-destination 10.0.0.1',
     '-A OUTPUT "-j" "NETMAP" --to 10.0.0.0/8',
   ];
   for (const jump of jumps) assert.ok(under('refuse', table('nat', jump)).includes(guard.v4), jump);
   const plain = table('nat', ':OUTPUT ACCEPT [0:0]', '-A POSTROUTING -o eth0 -j MASQUERADE');
   assert.equal(under('refuse', plain), plain);
+});
+
+test('a table of transparent proxies gets one as well, and neither target is taken elsewhere', () => {
+  const rules = ['-A PREROUTING -p tcp -j TPROXY --on-port 15006'];
+  for (const [family, address] of [
+    ['v4', '127.0.0.0/8'],
+    ['v6', '::1/128'],
+  ] as const)
+    assert.equal(
+      under('refuse', table('mangle', ...rules), family),
+      table('mangle', ...rules, `-I PREROUTING -d ${address} -j ACCEPT`),
+    );
+  for (const [name, target] of [
+    ['mangle', 'DNAT --to-destination 10.0.0.1'],
+    ['raw', 'REDIRECT'],
+    ['nat', 'TPROXY --on-port 80'],
+  ] as const)
+    assert.throws(() => under('refuse', table(name, `-A PREROUTING -j ${target}`)), {
+      kind: 'refused',
+      message: /is refused in this table/,
+    });
 });
 
 test('no rule translates to a loopback address, in any form of one', () => {
@@ -141,8 +166,11 @@ test('no rule translates to a loopback address, in any form of one', () => {
     // A service that trusts who comes from 127.0.0.1.
     '-A INPUT -i eth0 -j SNAT --to-source 127.0.0.1',
     '-A INPUT -i eth0 -j SNAT --to-s "127.0.0.1"',
-    '-A PREROUTING -p tcp -j TPROXY --on-port 80 --on-ip 127.0.0.1',
   ];
+  const proxied = (address: string): string =>
+    table('mangle', `-A PREROUTING -m tos --tos 0x10/0x3f -j TPROXY --on-port 80 --on-ip ${address}`);
+  assert.throws(() => under('refuse', proxied('127.0.0.1')), { kind: 'refused', message: /--on-ip 127/ });
+  under('refuse', proxied('0.0.0.0'));
   for (const rule of wrong)
     assert.throws(() => under('refuse', table('nat', rule)), { kind: 'refused' }, rule);
   for (const value of [
@@ -163,9 +191,8 @@ test('no rule translates to a loopback address, in any form of one', () => {
     '-A PREROUTING -j REDIRECT --to-ports 80-90',
     '-A PREROUTING -j NETMAP --to 10.0.0.0/8',
     '-A POSTROUTING -j SNAT --to-source 10.0.0.1-10.0.0.9',
-    '-A PREROUTING -m tos --tos 0x10/0x3f -j TPROXY --on-port 15006 --on-ip 0.0.0.0',
   ];
-  for (const rule of fine) keepLoopback(parseFilterText(Buffer.from(table('mangle', rule))), 'v4');
+  for (const rule of fine) keepLoopback(parseFilterText(Buffer.from(table('nat', rule))), 'v4');
 });
 
 test('targets that send packets another way are refused, also those that nobody knows', () => {
@@ -175,12 +202,12 @@ test('targets that send packets another way are refused, also those that nobody 
     'RAWDNAT',
     'NOWHERE',
   ]) {
-    for (const option of ['-j', '-g', '--jump', '--goto', '--g']) {
+    for (const option of ['-j', '-g', '--jump', '--goto']) {
       const rules = table('mangle', `-A OUTPUT ${option} ${target}`);
       assert.throws(() => under('refuse', rules), { kind: 'refused', message: /target/ }, rules);
       assert.equal(under('allow', rules), rules);
     }
   }
-  const chains = table('filter', '-N MINE', ':OTHER - [0:0]', '-A INPUT -j MINE', '-A INPUT -g OTHER');
+  const chains = table('filter', '-N mine', ':other - [0:0]', '-A INPUT -j mine', '-A INPUT -g other');
   under('refuse', chains);
 });

@@ -22,6 +22,8 @@ export interface FilterTable {
 }
 
 const tableNames: ReadonlySet<string> = new Set(['filter', 'nat', 'mangle', 'raw', 'security']);
+/** A text is read in one go, which every other call waits for (S36). Rules of a service mesh have a few thousand bytes. */
+const maxText = 128 * 1024;
 /** iptables-restore takes 10,239 bytes of a line and reads what follows as another one. */
 const maxLine = 8_192;
 const chainLine = /^:([A-Za-z0-9_][\w.:+~@-]{0,28})[ \t]+(ACCEPT|DROP|-)(?:[ \t]+(\[\d+:\d+\]))?[ \t]*$/;
@@ -34,6 +36,12 @@ const countersPattern = /^(\[\d+:\d+\])[ \t]+/;
  * @throws GuestError `invalid` for a text of another form; `refused` for options that no line may have.
  */
 export function parseFilterText(rules: Uint8Array): readonly FilterTable[] {
+  if (rules.length > maxText) {
+    throw new GuestError(
+      'invalid',
+      `rules: ${rules.length} bytes are more than a request may have, ${maxText}; help: send each table in a request of its own`,
+    );
+  }
   const text = Buffer.from(rules).toString('latin1');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   const control = /[\x00-\x08\x0b-\x1f\x7f]/.exec(text);
@@ -48,7 +56,7 @@ export function parseFilterText(rules: Uint8Array): readonly FilterTable[] {
     if (content.length > maxLine) throw malformed(line, `it has more than ${maxLine} bytes`);
     if (content.trim() === '' || content.startsWith('#')) continue;
     if (open === undefined) {
-      const name = /^\*([a-z]+)[ \t]*$/.exec(content)?.[1];
+      const name = /^\*[ \t]*([a-z]+)[ \t]*$/.exec(content)?.[1];
       if (name === undefined || !tableNames.has(name))
         throw malformed(line, 'a table must begin here: *filter');
       open = { name, chains: [], commands: [] };
@@ -63,20 +71,6 @@ export function parseFilterText(rules: Uint8Array): readonly FilterTable[] {
   }
   if (open !== undefined) throw new GuestError('invalid', `rules: table ${open.name} has no COMMIT`);
   return tables;
-}
-
-/**
- * The words that follow an option, by any of its long names (`jump`, `goto`, `New-chain` for -N): short, long, shortened, or with `=`. A word
- * that is the argument of another option may be among them, never the other way round.
- */
-export function argumentsOf(words: readonly string[], ...names: readonly string[]): readonly string[] {
-  return words.flatMap((word, index) => {
-    const [, short, long, value] = /^-(?:([^-])|-([^=]+)(?:=(.*))?)$/s.exec(word) ?? [];
-    const named = names.some(
-      (name) => short === name[0] || (long !== undefined && name.toLowerCase().startsWith(long)),
-    );
-    return named ? [value ?? words[index + 1] ?? ''] : [];
-  });
 }
 
 export function writeFilterText(tables: readonly FilterTable[]): Buffer {
@@ -101,15 +95,31 @@ function parseCommand(content: string, line: number): FilterCommand {
   const words = splitWords(content.slice(counters?.[0].length ?? 0), line);
   if (words[0]?.startsWith('-') !== true) throw malformed(line, 'a rule must begin with an option: -A CHAIN');
   for (const word of words) checkOption(word, line);
-  for (const name of [...argumentsOf(words, 'match'), ...argumentsOf(words, 'jump', 'goto')]) {
+  for (const name of argumentsOf(words, 'match', 'jump', 'goto')) {
     // The name is part of that of a library which iptables loads.
     if (name.includes('/')) throw malformed(line, `${quote(name)} is not a name of a match or a target`);
   }
   return { line, counters: counters?.[1] ?? '', words };
 }
 
+/**
+ * The words that follow an option, by any of its long names: short, long, shortened, or with `=`. A word that is the argument of
+ * another option may be among them, never the other way round.
+ */
+function argumentsOf(words: readonly string[], ...names: readonly string[]): readonly string[] {
+  return words.flatMap((word, index) => {
+    if (!word.startsWith('-')) return [];
+    const [, short, long, value] = /^-(?:([^-])|-([^=]+)(?:=(.*))?)$/s.exec(word) ?? [];
+    const named = names.some(
+      (name) => short === name[0] || (long !== undefined && name.toLowerCase().startsWith(long)),
+    );
+    return named ? [value ?? words[index + 1] ?? ''] : [];
+  });
+}
+
 /** As iptables-restore does it (xshared.c, add_param_to_argv): a quote that closes ends its word. */
 function splitWords(text: string, line: number): readonly string[] {
+  if (!text.includes('"')) return text.split(/[ \t]+/).filter((word) => word !== '');
   const words: string[] = [];
   let word = '';
   let inQuotes = false;

@@ -10,8 +10,57 @@ export async function ip(tools: Tools, args: readonly string[], input?: Uint8Arr
   throw ipError(args, stderr);
 }
 
+/**
+ * Runs commands of `ip`, which are checked words, in one process and in this order. It stops at the first that the kernel
+ * refuses, which is an error as that of `ip` itself.
+ */
+export async function ipBatch(
+  tools: Tools,
+  options: readonly string[],
+  commands: readonly (readonly string[])[],
+): Promise<void> {
+  if (commands.length === 0) return;
+  const { status, stderr } = await tools.run(iproute2, [...options, '-batch', '-'], batchText(commands));
+  if (status === 0) return;
+  const number = /^Command failed -:(\d+)$/m.exec(stderr)?.[1] ?? '1';
+  throw ipError([...options, ...(commands[Number(number) - 1] ?? [])], stderr);
+}
+
+/**
+ * Puts back what was there: runs all commands, also after one that fails. To take away what is gone already is no failure.
+ *
+ * @throws GuestError with all that `ip` said of the others.
+ */
+export async function ipPutBack(
+  tools: Tools,
+  options: readonly string[],
+  commands: readonly (readonly string[])[],
+): Promise<void> {
+  if (commands.length === 0) return;
+  const args = [...options, '-force', '-batch', '-'];
+  const { status, stderr } = await tools.run(iproute2, args, batchText(commands));
+  if (status === 0) return;
+  const said = stderr.replace(
+    /^(?:Command failed .*|.*No such process.*|.*No such file or directory.*)$/gm,
+    '',
+  );
+  if (said.trim() !== '') throw ipError(args, said);
+}
+
+function batchText(commands: readonly (readonly string[])[]): Buffer {
+  for (const word of commands.flat()) {
+    // What has a meaning in a line of a batch (iproute2, lib/utils.c, getcmdline and makeargs).
+    if (/[\s"'#\\]/.test(word) || word === '')
+      throw new GuestError('invalid', `${JSON.stringify(word.slice(0, 80))} cannot be a word for ip`);
+  }
+  return Buffer.from(commands.map((words) => `${words.join(' ')}\n`).join(''));
+}
+
 function ipError(args: readonly string[], stderr: string): GuestError {
-  const said = stderr.replace(/^(RTNETLINK answers|Error|Cannot find device): /gm, '').trim();
+  const said = stderr
+    .replace(/^(RTNETLINK answers|Error|Cannot find device): /gm, '')
+    .replace(/^Command failed .*$/gm, '')
+    .trim();
   // Kata's Go runtime tries UpdateInterface again when it reads these words (docs/kata-facts.md, "What clients look for
   // in errors").
   if (/Cannot find device|does not exist/.test(stderr)) {

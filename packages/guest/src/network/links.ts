@@ -54,12 +54,15 @@ export async function links(tools: Tools): Promise<readonly Link[]> {
   );
 }
 
-/** The link of this name, for a change: throws `not-found`, and `refused` when it is the loopback interface. */
-export async function changeableLink(tools: Tools, name: string): Promise<Link> {
-  const link = (await links(tools)).find((each) => each.name === name);
-  if (link === undefined) throw linkNotFound(`Name: ${name}`);
-  refuseLoopbackLink(link);
-  return link;
+/** Looks at links that a change names: throws `not-found` when one is not there, and `refused` when it is the loopback interface. */
+export async function checkChangeable(tools: Tools, names: ReadonlySet<string>): Promise<void> {
+  if (names.size === 0) return;
+  const present = await links(tools);
+  for (const name of names) {
+    const link = present.find((each) => each.name === name);
+    if (link === undefined) throw linkNotFound(`Name: ${name}`);
+    refuseLoopbackLink(link);
+  }
 }
 
 /**

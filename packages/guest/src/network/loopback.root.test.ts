@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, test } from 'node:test';
+import * as fc from 'fast-check';
+import { filterTexts } from '../testing/filter-lines.js';
 import { NetworkNamespace } from '../testing/network-namespace.js';
 import { skip } from '../testing/real-guest.js';
 import { links } from './links.js';
@@ -133,6 +135,75 @@ test('variant: copies of packets, and translation without nat', { skip }, async 
   await loopbackIsThePods();
 });
 
+test('variant: a target named as a chain, by each word that looks like the making of one', {
+  skip,
+}, async () => {
+  const tee = '-A OUTPUT -d 127.0.0.0/8 -j TEE --gateway 10.9.0.1';
+  const texts = [
+    tee.replace('-j', '-m comment --comment --new-chain=TEE -j'),
+    tee.replace('-j', '-m comment --comment -N -j'),
+    `:TEE - [0:0]\n${tee}`,
+    `-N TEE\n${tee}`,
+    `${tee}\n-N TEE`,
+    `:other - [0:0]\n-E other TEE\n${tee}`,
+  ];
+  for (const text of texts) {
+    const rules = `*mangle\n${text}\nCOMMIT\n`;
+    await assert.rejects(filter('v4', rules), { name: 'GuestError' }, rules);
+  }
+  assert.doesNotMatch((await readPacketFilter('v4', pod.tools)).toString(), /TEE/);
+  await loopbackIsThePods();
+});
+
+test('variant: a transparent proxy takes every connection but those to loopback', { skip }, async () => {
+  for (const [family, address] of [
+    ['v4', '10.9.0.2'],
+    ['v6', 'fd09::2'],
+  ] as const) {
+    const rules = `*mangle\n:take.all - [0:0]\n-A PREROUTING -j take.all\n-A take.all -p tcp -m tcp --dport ${port} -j TPROXY --on-port 15001\nCOMMIT\n`;
+    await filter(family, rules);
+    await filter(family, (await readPacketFilter(family, pod.tools)).toString());
+    const saved = (): string => pod.exec(family === 'v4' ? 'iptables-save' : 'ip6tables-save', '-c');
+    await loopbackIsThePods();
+    const taken = /\[(\d+):\d+\] -A take\.all .*TPROXY/;
+    assert.equal(taken.exec(saved())?.[1], '0', 'no packet of loopback');
+    assert.throws(() => pod.exec('timeout', '1', 'bash', '-c', `exec 3<>/dev/tcp/${address}/${port}`));
+    assert.notEqual(taken.exec(saved())?.[1], '0', 'others are taken');
+  }
+});
+
+test('variant: lines in all spellings, as the kernel has them in the end', { skip }, async () => {
+  // Jumps of what iptables-save shows.
+  const jumps = /(?:-j|-g) (?!ACCEPT|own\.chain|NEW|DNAT|REDIRECT|TPROXY)\S+/;
+  let taken = 0;
+  for (const text of fc.sample(filterTexts, 3_000)) {
+    try {
+      checkedFilter('v4', Buffer.from(text), { privileged: 'refuse' });
+    } catch {
+      continue;
+    }
+    try {
+      await filter('v4', text);
+    } catch (error) {
+      assert.match(String(error), /iptables-restore refused the rules/);
+      continue;
+    }
+    taken += 1;
+    const saved = (await readPacketFilter('v4', pod.tools)).toString();
+    assert.doesNotMatch(saved, jumps, text);
+    for (const [name, chain, redirecting] of [
+      ['nat', 'OUTPUT', /-j (?:DNAT|REDIRECT)/],
+      ['mangle', 'PREROUTING', /-j TPROXY/],
+    ] as const) {
+      const table = saved.split(/^\*/m).find((each) => each.startsWith(name)) ?? '';
+      const [first = ''] = new RegExp(`^-A ${chain} .*`, 'm').exec(table) ?? [];
+      if (redirecting.test(table)) assert.match(first, /-d 127\.0\.0\.0\/8 -j ACCEPT/, text);
+    }
+    if (taken === 20) break;
+  }
+  assert.equal(taken, 20);
+});
+
 async function loopbackIsThePods(): Promise<void> {
   for (const address of ['127.0.0.1', '::1']) assert.equal(await heard(address), 'the pod', address);
   assert.equal(await heard('10.9.0.1'), 'the host', 'the host is there to be reached');
@@ -186,5 +257,5 @@ async function serve(
 /** What a client of the pod hears at an address. */
 async function heard(address: string): Promise<string> {
   const program = `const s = require('net').connect(${port}, '${address}'); s.pipe(process.stdout); s.on('error', (e) => console.log(e.code))`;
-  return pod.exec(process.execPath, '-e', program);
+  return pod.exec('timeout', '10', process.execPath, '-e', program);
 }

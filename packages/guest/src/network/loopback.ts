@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, SocketAddress } from 'node:net';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import type { Link } from './links.js';
@@ -16,18 +16,19 @@ const loopbackNetworks = [
   { network: '::127.0.0.0', prefix: 104, family: 'ipv6' },
 ] as const;
 
-const blocks = loopbackNetworks.map((loopback) => ({
-  ...loopback,
-  block: blockOf(loopback.network, loopback.prefix, loopback.family),
-}));
+const loopbackAddresses = new BlockList();
+for (const { network, prefix, family } of loopbackNetworks)
+  loopbackAddresses.addSubnet(network, prefix, family);
+const firstAddresses = loopbackNetworks.map(
+  ({ network, family }) => new SocketAddress({ address: network, family }),
+);
 
 /** A network that holds loopback and is no narrower than this is no more than a default route. */
 const widest = { ipv4: 7, ipv6: 8 } as const;
 
 /** Reports whether an address, which is one, is a loopback address. */
 export function isLoopbackAddress(address: string): boolean {
-  const family = familyOf(address);
-  return blocks.some(({ block }) => block.check(address, family));
+  return loopbackAddresses.check(address, familyOf(address));
 }
 
 /**
@@ -41,11 +42,10 @@ export function isLoopbackNetwork(address: string, prefix: number): boolean {
 
 /** Reports whether a network, however wide, and loopback have addresses in common. */
 export function holdsLoopback(address: string, prefix: number): boolean {
-  const family = familyOf(address);
-  const own = blockOf(address, prefix, family);
-  return blocks.some(
-    (loopback) => loopback.block.check(address, family) || own.check(loopback.network, loopback.family),
-  );
+  if (isLoopbackAddress(address)) return true;
+  const own = new BlockList();
+  own.addSubnet(address, prefix, familyOf(address));
+  return firstAddresses.some((first) => own.check(first));
 }
 
 /** Reports whether a range of addresses of one family has a loopback address in it; one that ends before it begins has. */
@@ -58,7 +58,7 @@ export function rangeHoldsLoopback(first: string, last: string): boolean {
     if (hasCode(error, 'ERR_INVALID_ARG_VALUE')) return true;
     throw error;
   }
-  return blocks.some((loopback) => range.check(loopback.network, loopback.family));
+  return firstAddresses.some((address) => range.check(address));
 }
 
 /** The kernel gives the loopback interface its name, and nothing else has it. */
@@ -73,12 +73,6 @@ export function refuseLoopbackLink(link: Link): void {
 
 export function refusedLoopback(what: string): GuestError {
   return new GuestError('refused', `${what} is refused: loopback belongs to the pod`);
-}
-
-function blockOf(address: string, prefix: number, family: 'ipv4' | 'ipv6'): BlockList {
-  const block = new BlockList();
-  block.addSubnet(address, prefix, family);
-  return block;
 }
 
 function familyOf(address: string): 'ipv4' | 'ipv6' {

@@ -1,8 +1,8 @@
 import { GuestError } from '../guest-error.js';
 import type { Tools } from '../tool/tools.js';
-import { checkNeighbour } from './check-network.js';
-import { ip } from './ip.js';
-import { changeableLink } from './links.js';
+import { checkCount, checkNeighbour } from './check-network.js';
+import { ipBatch } from './ip.js';
+import { checkChangeable } from './links.js';
 import type { Neighbour } from './network-values.js';
 import { orPutBack } from './put-back.js';
 import { SavedNeighbours } from './saved-neighbours.js';
@@ -23,27 +23,22 @@ const flagWords: ReadonlyMap<number, string> = new Map([
  * they are as they were.
  */
 export async function addNeighbours(neighbours: readonly Neighbour[], tools: Tools): Promise<void> {
-  for (const neighbour of neighbours) neighbourArguments(neighbour);
-  for (const device of new Set(neighbours.map(({ device }) => device))) {
-    await changeableLink(tools, device);
-  }
+  checkCount('neighbours', neighbours.length);
+  const commands = neighbours.map(neighbourArguments);
+  await checkChangeable(tools, new Set(neighbours.map(({ device }) => device)));
   const saved = await SavedNeighbours.of(tools);
-  const set: Neighbour[] = [];
+  const keys = neighbours.map(({ address, device, flags }) => ({
+    address,
+    device,
+    proxy: (flags & NTF_PROXY) !== 0,
+  }));
   await orPutBack(
-    async () => {
-      for (const neighbour of neighbours) {
-        await ip(tools, neighbourArguments(neighbour));
-        set.push(neighbour);
-      }
-    },
-    async () => {
-      for (const { address, device, flags } of set)
-        await saved.restore({ address, device, proxy: (flags & NTF_PROXY) !== 0 });
-    },
+    () => ipBatch(tools, [], commands),
+    () => saved.restore(keys),
   );
 }
 
-/** The arguments of `ip` that set a neighbour. */
+/** The words of a command of `ip` that sets a neighbour. */
 export function neighbourArguments(neighbour: Neighbour): readonly string[] {
   checkNeighbour(neighbour);
   const { address, device, hwAddr, state, flags } = neighbour;

@@ -142,6 +142,44 @@ test('when the kernel refuses a route, all are as they were', { skip }, async ()
   assert.equal(network(), before);
 });
 
+test('a thousand of a kind are one change, set or put back at once; more are refused', { skip }, async () => {
+  await update({ hwAddr: await hwAddrOf('ens3'), addresses: [{ address: '10.9.0.2', prefix: 24 }] });
+  const [last, before] = [1_023, network()];
+  const all = Array.from({ length: last + 1 }, (_, index) => `10.100.${index >> 8}.${index & 255}`);
+  const routes = all.map((dest) => ({ ...route, dest: `${dest}/32`, scope: 253 }));
+  const neighbour = { address: '10.9.0.1', device: 'eth0', hwAddr: '02:00:00:00:00:aa', state: 0, flags: 0 };
+  const neighbours = all.map((address) => ({ ...neighbour, address }));
+  const addresses = all.map((address) => ({ address, prefix: 32 }));
+  const hwAddr = await hwAddrOf('eth0');
+  await assert.rejects(
+    updateRoutes([...routes.slice(1), { ...route, gateway: '198.51.100.1' }], guest.tools),
+    {
+      kind: 'invalid',
+      message: /^ip -4 route replace default via 198\.51\.100\.1 .*gateway/i,
+    },
+  );
+  await assert.rejects(addNeighbours(neighbours.with(last, { ...neighbour, state: 0xff }), guest.tools));
+  assert.equal(guest.ip('neighbour', 'show', 'nud', 'permanent'), '');
+  await assert.rejects(
+    update({ hwAddr, addresses: addresses.with(last, { address: 'ff02::99', prefix: 64 }) }),
+    {
+      message: /^ip address replace ff02::99/,
+    },
+  );
+  assert.equal(network(), before);
+  await updateRoutes(routes, guest.tools);
+  assert.equal(
+    (await listRoutes(guest.tools)).filter(({ dest }) => dest.startsWith('10.100.')).length,
+    1_024,
+  );
+  await addNeighbours(neighbours, guest.tools);
+  await update({ hwAddr, addresses });
+  const more = { kind: 'invalid', message: /^1025 .*1024/ };
+  await assert.rejects(updateRoutes([...routes, route], guest.tools), more);
+  await assert.rejects(addNeighbours([...neighbours, neighbour], guest.tools), more);
+  await assert.rejects(update({ hwAddr, addresses: [...addresses, ...addresses.slice(0, 1)] }), more);
+});
+
 test('when the kernel refuses an interface, all links are as they were', { skip }, async () => {
   guest.connect('eth1', host, 'tap1');
   for (const [name, last] of [
@@ -189,7 +227,7 @@ test('when the kernel refuses a neighbour, all are as they were', { skip }, asyn
   const before = neighbours();
   const changes = [
     { ...neighbour, hwAddr: '02:00:00:00:00:ab' },
-    { ...neighbour, address: 'fd09::1' },
+    { ...neighbour, address: 'FD09:0::1' },
     { ...neighbour, address: '10.9.0.3' },
     { ...neighbour, address: '10.9.0.3', hwAddr: '02:00:00:00:00:ab' },
     { ...neighbour, address: '10.9.0.4', flags: 0x08 },

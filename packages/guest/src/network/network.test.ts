@@ -12,15 +12,24 @@ import { sampleInterface, sampleRoute } from '../testing/network-samples.js';
 /** Answers from a table of programs, and keeps what was run. */
 class ScriptedTools implements Tools {
   readonly runs: string[] = [];
+  /** Of batches. */
+  readonly lines: string[] = [];
   readonly #answers: readonly Partial<ToolRun>[];
 
   constructor(answers: readonly Partial<ToolRun>[] = []) {
     this.#answers = answers;
   }
 
-  async run(tool: Tool, args: readonly string[]): Promise<ToolRun> {
+  async run(tool: Tool, args: readonly string[], input?: Uint8Array): Promise<ToolRun> {
     const answer = this.#answers[this.runs.length] ?? {};
     this.runs.push([tool.program, ...args].join(' '));
+    if (args.includes('-batch'))
+      this.lines.push(
+        ...Buffer.from(input ?? [])
+          .toString()
+          .split('\n')
+          .slice(0, -1),
+      );
     return { status: 0, stdout: Buffer.from('[]'), stderr: '', ...answer };
   }
 }
@@ -30,19 +39,19 @@ const route = sampleRoute;
 const eth0 = sampleInterface;
 
 test('a route becomes one argument vector', () => {
-  const words = (more: Partial<Route>): string => routeArguments('replace', { ...route, ...more }).join(' ');
-  assert.equal(words({}), '-4 route replace default dev eth0 proto boot scope 0');
+  const words = (more: Partial<Route>): string => routeArguments({ ...route, ...more }).join(' ');
+  assert.equal(words({}), 'route replace default dev eth0 proto boot scope 0');
   assert.equal(
     words({ gateway: '10.0.0.1', flags: 4, mtu: 1400 }),
-    '-4 route replace default via 10.0.0.1 dev eth0 onlink proto boot scope 0 mtu 1400',
+    'route replace default via 10.0.0.1 dev eth0 onlink proto boot scope 0 mtu 1400',
   );
   assert.equal(
     words({ dest: '10.0.0.0/8', source: '10.1.2.3/32', scope: 253 }),
-    '-4 route replace 10.0.0.0/8 dev eth0 src 10.1.2.3 proto boot scope 253',
+    'route replace 10.0.0.0/8 dev eth0 src 10.1.2.3 proto boot scope 253',
   );
   assert.equal(
     words({ family: 'v6', dest: 'fd00::/64', source: 'fd01::/64', scope: 253 }),
-    '-6 route replace fd00::/64 from fd01::/64 dev eth0 proto boot',
+    'route replace fd00::/64 from fd01::/64 dev eth0 proto boot',
   );
 });
 
@@ -107,9 +116,44 @@ test('no text of a request becomes an option of ip', async () => {
       ];
       const ends = await Promise.allSettled(attempts);
       for (const end of ends) if (end.status === 'rejected') assert.equal(end.reason.name, 'GuestError');
-      for (const run of tools.runs) assert.doesNotMatch(run, / -[^j46N]/);
+      for (const run of tools.runs) assert.doesNotMatch(run.replace(/ -batch -$/, ''), / -[^j46N]/);
+      for (const line of tools.lines)
+        assert.match(line, /^(?:route|neighbour|address) replace(?: [\w:./][\w:./-]*)+$/);
     }),
   );
+});
+
+test('a thousand of a kind are set by one process, and what was there is asked for once', async () => {
+  const all = Array.from({ length: 1_024 }, (_, index) => `10.100.${index >> 8}.${index & 255}`);
+  const present = { stdout: Buffer.from('[{"ifindex":2,"ifname":"eth0","address":"02:00:00:00:00:01"}]') };
+  const routes = new ScriptedTools([present]);
+  await updateRoutes(
+    all.map((dest) => ({ ...route, dest })),
+    routes,
+  );
+  assert.deepEqual(routes.runs, [
+    'ip -json address show',
+    'ip -details -oneline -4 route show table main',
+    'ip -4 -batch -',
+  ]);
+  assert.equal(routes.lines.length, 1_024);
+  const neighbours = new ScriptedTools([present]);
+  await addNeighbours(
+    all.map((address) => ({ address, device: 'eth0', hwAddr: '', state: 0, flags: 0 })),
+    neighbours,
+  );
+  assert.deepEqual(neighbours.runs.slice(1), [
+    'ip -json neighbour show',
+    'ip -json neighbour show proxy',
+    'ip -batch -',
+  ]);
+  const addresses = new ScriptedTools([present]);
+  await updateInterface(
+    { ...eth0, addresses: all.map((address) => ({ address, prefix: 32 })) },
+    { tools: addresses, proc: '/proc', linkOfDevice: () => 'eth0' },
+  );
+  assert.equal(addresses.lines.length, 1_024);
+  assert.ok(addresses.runs.length < 8, addresses.runs.join());
 });
 
 test('rules that cannot all be set leave the filter as it was', async () => {

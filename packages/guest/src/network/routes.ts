@@ -1,11 +1,10 @@
-import { GuestError } from '../guest-error.js';
 import type { Tools } from '../tool/tools.js';
-import { checkRoute } from './check-network.js';
-import { ip } from './ip.js';
-import { changeableLink } from './links.js';
+import { checkCount, checkRoute } from './check-network.js';
+import { ip, ipBatch } from './ip.js';
+import { checkChangeable } from './links.js';
 import type { Family, Route } from './network-values.js';
 import { orPutBack } from './put-back.js';
-import { SavedRoutes } from './saved-routes.js';
+import { familyOption, SavedRoutes } from './saved-routes.js';
 
 const RTNH_F_ONLINK = 4;
 const fullPrefix: Readonly<Record<Family, string>> = { v4: '/32', v6: '/128' };
@@ -28,47 +27,33 @@ interface ShownRoute {
  * routes are as they were.
  */
 export async function updateRoutes(routes: readonly Route[], tools: Tools): Promise<void> {
+  checkCount('routes', routes.length);
   for (const route of routes) checkRoute(route);
-  for (const device of new Set(routes.map(({ device }) => device))) {
-    await changeableLink(tools, device);
-  }
+  await checkChangeable(tools, new Set(routes.map(({ device }) => device)));
   const direct = routes.filter(({ gateway }) => gateway === '');
   const overGateway = routes.filter(({ gateway }) => gateway !== '');
-  const saved = await SavedRoutes.of(new Set(routes.map(({ family }) => family)), tools);
-  const set: Route[] = [];
+  const families = new Set(routes.map(({ family }) => family));
+  const saved = await SavedRoutes.of(families, tools);
   await orPutBack(
     async () => {
-      for (const route of [...direct, ...overGateway]) {
-        await ip(tools, routeArguments('replace', route));
-        set.push(route);
+      for (const family of families) {
+        const ordered = [...direct, ...overGateway].filter((route) => route.family === family);
+        await ipBatch(tools, [familyOption[family]], ordered.map(routeArguments));
       }
     },
-    async () => {
-      for (const route of set) await withdraw(route, tools);
-      await saved.restore();
-    },
+    () => saved.restore(),
   );
 }
 
-/** One that a later route of the same request has replaced is gone already. */
-async function withdraw(route: Route, tools: Tools): Promise<void> {
-  try {
-    await ip(tools, routeArguments('delete', route));
-  } catch (error) {
-    if (!(error instanceof GuestError && error.message.includes('No such process'))) throw error;
-  }
-}
-
-/** The arguments of `ip` that set a route, or take it away. */
-export function routeArguments(verb: 'replace' | 'delete', route: Route): readonly string[] {
+/** The words of a command of `ip -4` or `ip -6` that sets a route. */
+export function routeArguments(route: Route): readonly string[] {
   const { family, dest, gateway, device, source, scope, flags, mtu } = route;
   // A source as wide as an address is the one to send from; IPv6 has routes for senders of a network as well.
   const sender = source.replace(fullPrefix[family], '');
   const from = sender.includes('/') ? ['from', sender] : ['src', sender];
   return [
-    family === 'v4' ? '-4' : '-6',
     'route',
-    verb,
+    'replace',
     dest === '' ? 'default' : dest,
     ...(source !== '' && from[0] === 'from' ? from : []),
     ...(gateway === '' ? [] : ['via', gateway]),
@@ -90,7 +75,7 @@ export async function listRoutes(tools: Tools): Promise<readonly Route[]> {
 }
 
 async function routesOf(family: Family, tools: Tools): Promise<readonly Route[]> {
-  const args = ['-json', '-N', family === 'v4' ? '-4' : '-6', 'route', 'show', 'table', 'main'];
+  const args = ['-json', '-N', familyOption[family], 'route', 'show', 'table', 'main'];
   const shown = JSON.parse((await ip(tools, args)).toString() || '[]') as readonly ShownRoute[];
   return shown.map((route) => ({
     family,

@@ -1,5 +1,5 @@
 import type { Tools } from '../tool/tools.js';
-import { ip } from './ip.js';
+import { ip, ipPutBack } from './ip.js';
 import { type Link, links } from './links.js';
 import type { Family } from './network-values.js';
 import { SavedRoutes } from './saved-routes.js';
@@ -47,8 +47,15 @@ export class SavedLinks {
     const { name, hwAddr, mtu, noArp, up } = before;
     await this.#set(passingName(before), ['name', name]);
     if (now.hwAddr !== hwAddr) await this.#set(name, ['address', hwAddr]);
-    for (const { address, prefix } of (await this.#addressesOf(name)).filter((one) => !has(before, one)))
-      await ip(this.#tools, ['address', 'delete', `${address}/${prefix}`, 'dev', name]);
+    const added = (await this.#addressesOf(name)).filter((one) => !has(before, one));
+    const commands = added.map(({ address, prefix }) => [
+      'address',
+      'delete',
+      `${address}/${prefix}`,
+      'dev',
+      name,
+    ]);
+    await ipPutBack(this.#tools, [], commands);
     await this.#set(name, ['mtu', String(mtu), 'arp', noArp ? 'off' : 'on', up ? 'up' : 'down']);
   }
 

@@ -1,6 +1,7 @@
-import { GuestError } from '../guest-error.js';
+import { isIP, SocketAddress } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Tools } from '../tool/tools.js';
-import { ip } from './ip.js';
+import { ip, ipPutBack } from './ip.js';
 
 /** What of `ip -json neighbour show` is used (iproute2, ip/ipneigh.c). Flags are members without a value. */
 interface ShownNeighbour {
@@ -38,24 +39,33 @@ export class SavedNeighbours {
     return new SavedNeighbours(tools, await shown(tools, []), await shown(tools, ['proxy']));
   }
 
-  /** Puts one back, or takes it away if it was not there. */
-  async restore({ address, device, proxy }: Key): Promise<void> {
-    const before = (proxy ? this.#proxies : this.#neighbours).find(
-      ({ dst, dev }) => dst === address && dev === device,
-    );
-    if (before === undefined) return this.#remove(proxy ? ['proxy', address] : [address], device);
-    // Between proxies of one address there is no difference.
-    if (!proxy) await ip(this.#tools, replacing(before, address, device));
+  /** Puts back those that have changed, and takes away those that were not there. */
+  async restore(keys: readonly Key[]): Promise<void> {
+    const now = await SavedNeighbours.of(this.#tools);
+    const commands = new Map<string, readonly string[]>();
+    for (const key of keys) {
+      const { proxy, device } = key;
+      const address = canonical(key.address);
+      const [before, after] = [this.#find(address, key), now.#find(address, key)];
+      if (isDeepStrictEqual(before, after)) continue;
+      const words = proxy ? ['proxy', address] : [address];
+      if (before === undefined)
+        commands.set(`${proxy} ${address} ${device}`, ['neighbour', 'delete', ...words, 'dev', device]);
+      // Between proxies of one address there is no difference.
+      else if (!proxy) commands.set(`${address} ${device}`, replacing(before, address, device));
+    }
+    await ipPutBack(this.#tools, [], [...commands.values()]);
   }
 
-  async #remove(address: readonly string[], device: string): Promise<void> {
-    try {
-      await ip(this.#tools, ['neighbour', 'delete', ...address, 'dev', device]);
-    } catch (error) {
-      // It was set twice.
-      if (!(error instanceof GuestError && error.message.includes('No such file or directory'))) throw error;
-    }
+  #find(address: string, { device, proxy }: Key): ShownNeighbour | undefined {
+    const all = proxy ? this.#proxies : this.#neighbours;
+    return all.find(({ dst, dev }) => dst === address && dev === device);
   }
+}
+
+/** An address in the form in which the kernel shows it. */
+function canonical(address: string): string {
+  return new SocketAddress({ address, family: isIP(address) === 4 ? 'ipv4' : 'ipv6' }).address;
 }
 
 async function shown(tools: Tools, which: readonly string[]): Promise<readonly ShownNeighbour[]> {

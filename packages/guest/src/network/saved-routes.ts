@@ -1,8 +1,9 @@
 import type { Tools } from '../tool/tools.js';
-import { ip } from './ip.js';
+import { ip, ipPutBack } from './ip.js';
 import type { Family } from './network-values.js';
 
-const option: Readonly<Record<Family, string>> = { v4: '-4', v6: '-6' };
+/** What makes `ip` speak of one family. */
+export const familyOption: Readonly<Record<Family, string>> = { v4: '-4', v6: '-6' };
 
 /** What `ip route show` says of a route's state, which `ip route replace` does not take (iproute2, ip/iproute.c). */
 const state =
@@ -23,27 +24,41 @@ export class SavedRoutes {
 
   static async of(families: ReadonlySet<Family>, tools: Tools): Promise<SavedRoutes> {
     const routes = new Map<Family, readonly string[]>();
-    for (const family of families) {
-      const args = ['-details', '-oneline', option[family], 'route', 'show', 'table', 'main'];
-      const lines = (await ip(tools, args)).toString().split('\n');
-      // Each next hop of a route has a line of its own, which `-oneline` marks.
-      const words = lines.map((line) => line.replaceAll('\\', ' ').replace(state, '').trim());
-      routes.set(
-        family,
-        words.filter((line) => line !== ''),
-      );
-    }
+    for (const family of families) routes.set(family, await shownRoutes(family, tools));
     return new SavedRoutes(tools, routes);
   }
 
-  /** Sets those that have changed or are missing. Others stay. */
+  /** Takes away those that a request may have set since, and sets those that have changed or are missing. */
   async restore(): Promise<void> {
-    for (const [family, routes] of this.#routes) {
+    for (const [family, before] of this.#routes) {
+      const now = await shownRoutes(family, this.#tools);
+      const [kept, present] = [new Set(before), new Set(now)];
+      // The kernel makes and takes away others by itself.
+      const added = now.filter((route) => !kept.has(route) && / proto boot( |$)/.test(route));
+      const missing = before.filter((route) => !present.has(route));
       const isDirect = (route: string): boolean => !/ via /.test(route);
-      // A gateway has to be reachable when a route over it is made.
-      const ordered = [...routes.filter(isDirect), ...routes.filter((route) => !isDirect(route))];
-      const commands = ordered.map((route) => `route replace ${route}\n`).join('');
-      if (commands !== '') await ip(this.#tools, [option[family], '-batch', '-'], Buffer.from(commands));
+      const commands = [
+        ...added.map((route) => `route delete ${route}`),
+        // A gateway has to be reachable when a route over it is made.
+        ...missing.filter(isDirect).map((route) => `route replace ${route}`),
+        ...missing.filter((route) => !isDirect(route)).map((route) => `route replace ${route}`),
+      ];
+      await ipPutBack(
+        this.#tools,
+        [familyOption[family]],
+        commands.map((command) => command.split(' ')),
+      );
     }
   }
+}
+
+/** A line for each route, without its state. */
+async function shownRoutes(family: Family, tools: Tools): Promise<readonly string[]> {
+  const args = ['-details', '-oneline', familyOption[family], 'route', 'show', 'table', 'main'];
+  const lines = (await ip(tools, args)).toString().split('\n');
+  // Each next hop of a route has a line of its own, which `-oneline` marks.
+  const routes = lines.map((line) =>
+    line.replaceAll('\\', ' ').replace(state, '').trim().replace(/\s+/g, ' '),
+  );
+  return routes.filter((line) => line !== '');
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readIfThere } from '../read-if-there.js';
 import type { Tools } from '../tool/tools.js';
 import { checkInterface } from './check-network.js';
-import { ip } from './ip.js';
+import { ip, ipBatch } from './ip.js';
 import { type Link, linkNotFound, links } from './links.js';
 import { refuseLoopbackLink } from './loopback.js';
 import type { Interface } from './network-values.js';
@@ -50,15 +50,16 @@ async function bringUp(wanted: Interface, { tools, proc }: InterfaceContext): Pr
   const mtu = wanted.mtu === 0 ? [] : ['mtu', String(wanted.mtu)];
   await ip(tools, ['link', 'set', 'dev', wanted.name, ...mtu, 'arp', arp, 'up']);
   const v6 = speaksV6(proc);
-  for (const { address, prefix } of wanted.addresses) {
-    const isV6 = address.includes(':');
+  const commands = wanted.addresses
     // A guest without IPv6 takes a pod of both families all the same.
-    if (isV6 && !v6) continue;
-    // The host's network plug-in has made sure that nobody else has the address; an address that the kernel still
-    // checks cannot be the source of a route.
-    const nodad = isV6 ? ['nodad'] : [];
-    await ip(tools, ['address', 'replace', `${address}/${prefix}`, 'dev', wanted.name, ...nodad]);
-  }
+    .filter(({ address }) => v6 || !address.includes(':'))
+    .map(({ address, prefix }) => {
+      // The host's network plug-in has made sure that nobody else has the address; an address that the kernel still
+      // checks cannot be the source of a route.
+      const nodad = address.includes(':') ? ['nodad'] : [];
+      return ['address', 'replace', `${address}/${prefix}`, 'dev', wanted.name, ...nodad];
+    });
+  await ipBatch(tools, [], commands);
 }
 
 function findLink(wanted: Interface, present: readonly Link[], { linkOfDevice }: InterfaceContext): Link {
