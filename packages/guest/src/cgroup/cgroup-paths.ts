@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Where a container's cgroup lies, by the two layouts that Linux has. */
@@ -9,6 +9,15 @@ export type CgroupPaths =
 /** `root` is a cgroup2 mount itself: no v1 controllers (a hybrid has its cgroup2 below `unified`). */
 function isUnified(root: string): boolean {
   return existsSync(join(root, 'cgroup.controllers'));
+}
+
+/** The mount points of the hierarchies: `root` itself on v2; on v1 one directory below it for each. */
+export function hierarchies(root: string): readonly string[] {
+  if (isUnified(root)) return [root];
+  if (!existsSync(root)) return [];
+  return readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(root, entry.name));
 }
 
 /** Reads `<proc>/<pid>/cgroup` (cgroups(7)): one line a hierarchy, `id:controllers:path`. */
