@@ -96,7 +96,7 @@ async function build(
 
   const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
   const bound = bindLocalVolumes(requested, storages);
-  const mounts = bound.mounts?.map((mount) => sources.stage(mount));
+  const mounts = bound.mounts && (await sources.stageAll(bound.mounts));
   refuseOthersPlaces({ id, sources: opened }, sandbox.others(), context.storages.podPlaces());
   const { spec, networkSysctls, cgroup } = buildSpec(
     withHooks({ ...bound, ...(mounts === undefined ? {} : { mounts }) }, sandbox),

@@ -24,6 +24,8 @@ export class StagedMounts {
   readonly #directory: string;
   readonly #syscalls: Syscalls;
   readonly #made: UndoStack;
+  /** Those whose mounts below come from where a request may have put them: which source has which place. */
+  readonly #unchecked: Map<string, OpenSource> = new Map();
   #count = 0;
 
   /** Makes the directory. @param made takes back, in reverse, all that is staged. */
@@ -35,21 +37,42 @@ export class StagedMounts {
     made.push(`directory ${directory}`, () => rmdirSync(directory));
   }
 
-  /** The path of the copy, which holds as long as the container does. Closes the source. */
+  /**
+   * The path of the copy, which holds as long as the container does. Closes the source. What a recursive copy brought along
+   * is looked at by `refuseInterfaces`, for all of them at once: the mount table grows with each.
+   */
   stage(source: OpenSource, options: StageOptions): string {
     this.#count += 1;
     const place = join(this.#directory, String(this.#count));
     try {
-      stageAt(place, source, options, this.#syscalls, this.#made);
+      copyTo(place, source, options, this.#syscalls, this.#made);
+      this.#unchecked.set(place, source);
       return place;
     } finally {
       source.descriptor.close();
     }
   }
+
+  /** Throws `refused` when a copy has brought along a mount of one of the kernel's interfaces. */
+  refuseInterfaces(): void {
+    refuseInterfacesIn(this.#directory, this.#unchecked);
+    this.#unchecked.clear();
+  }
 }
 
 /** Copies a source to a place that is not there yet, in a directory of the agent's own. */
 export function stageAt(
+  place: string,
+  source: OpenSource,
+  options: StageOptions,
+  syscalls: Syscalls,
+  made: UndoStack,
+): void {
+  copyTo(place, source, options, syscalls, made);
+  refuseInterfacesIn(place, new Map([[place, source]]));
+}
+
+function copyTo(
   place: string,
   source: OpenSource,
   { recursive, attributes }: StageOptions,
@@ -65,7 +88,6 @@ export function stageAt(
     tree.close();
   }
   made.push(`mount at ${place}`, () => unmount(place, syscalls));
-  if (source.kind === 'kata' || source.kind === 'listed') refuseInterfacesBelow(place, source);
 }
 
 function makePlace(place: string, isDirectory: boolean, made: UndoStack): void {
@@ -98,12 +120,20 @@ const interfaces: ReadonlySet<string> = new Set(
   fusectl mqueue binfmt_misc rpc_pipefs nfsd nsfs`.split(/\s+/),
 );
 
-function refuseInterfacesBelow(place: string, source: OpenSource): void {
-  const found = mountsBelow(place, mounts()).find(({ type }) => interfaces.has(type));
-  if (found === undefined) return;
-  const below = found.target.slice(place.length);
-  throw new GuestError(
-    'refused',
-    `source ${quoted(source.path)} has a mount of file system ${found.type} at ${quoted(below === '' ? '/' : below)}`,
-  );
+/** `sources`: by the places of their copies, all of which are `directory` or lie in it. */
+function refuseInterfacesIn(directory: string, sources: ReadonlyMap<string, OpenSource>): void {
+  const checked = [...sources].filter(([, { kind }]) => kind === 'kata' || kind === 'listed');
+  if (checked.length === 0) return;
+  for (const { target, type } of mountsBelow(directory, mounts()).filter((each) =>
+    interfaces.has(each.type),
+  )) {
+    const found = checked.find(([place]) => target === place || target.startsWith(`${place}/`));
+    if (found === undefined) continue;
+    const [place, source] = found;
+    const below = target.slice(place.length);
+    throw new GuestError(
+      'refused',
+      `source ${quoted(source.path)} has a mount of file system ${type} at ${quoted(below === '' ? '/' : below)}`,
+    );
+  }
 }
