@@ -47,7 +47,7 @@ export class ContainerSources {
       await pace.step();
       staged.push(this.#stage(mount));
     }
-    this.#staged.refuseInterfaces();
+    this.#staged.check();
     return staged;
   }
 

@@ -7,6 +7,12 @@ import { unmount } from '../storage/unmount.js';
 import { quoted } from './clean-path.js';
 import type { OpenSource } from './open-source.js';
 
+/** So many copies are looked at together, by one look at the mount table. */
+const checkedAtOnce = 32;
+
+/** A container's recursive copies have no more mounts in them than a guest with dozens of containers has. */
+const maxMountsBelow = 4_096;
+
 /** How a source is copied. */
 export interface StageOptions {
   /** The mounts below it too. */
@@ -39,7 +45,7 @@ export class StagedMounts {
 
   /**
    * The path of the copy, which holds as long as the container does. Closes the source. What a recursive copy brought along
-   * is looked at by `refuseInterfaces`, for all of them at once: the mount table grows with each.
+   * is looked at by `check`, for many of them at once: the mount table is read as a whole, and grows with each.
    */
   stage(source: OpenSource, options: StageOptions): string {
     this.#count += 1;
@@ -47,16 +53,26 @@ export class StagedMounts {
     try {
       copyTo(place, source, options, this.#syscalls, this.#made);
       this.#unchecked.set(place, source);
+      if (this.#unchecked.size >= checkedAtOnce) this.check();
       return place;
     } finally {
       source.descriptor.close();
     }
   }
 
-  /** Throws `refused` when a copy has brought along a mount of one of the kernel's interfaces. */
-  refuseInterfaces(): void {
-    refuseInterfacesIn(this.#directory, this.#unchecked);
+  /**
+   * Looks at what the copies since the last look have brought along.
+   *
+   * @throws GuestError `refused` for one of the kernel's interfaces, `exhausted` for too many mounts
+   */
+  check(): void {
+    const below = refuseInterfacesIn(this.#directory, this.#unchecked);
     this.#unchecked.clear();
+    if (below > maxMountsBelow)
+      throw new GuestError(
+        'exhausted',
+        `the sources of the container's mounts have more than ${maxMountsBelow} mounts in them; a mount without rbind leaves them out`,
+      );
   }
 }
 
@@ -120,20 +136,23 @@ const interfaces: ReadonlySet<string> = new Set(
   fusectl mqueue binfmt_misc rpc_pipefs nfsd nsfs`.split(/\s+/),
 );
 
-/** `sources`: by the places of their copies, all of which are `directory` or lie in it. */
-function refuseInterfacesIn(directory: string, sources: ReadonlyMap<string, OpenSource>): void {
+/**
+ * Returns how many mounts there are in a directory. `sources`: by the places of their copies, all of which are the directory or
+ * lie in it.
+ */
+function refuseInterfacesIn(directory: string, sources: ReadonlyMap<string, OpenSource>): number {
+  if (sources.size === 0) return 0;
   const checked = [...sources].filter(([, { kind }]) => kind === 'kata' || kind === 'listed');
-  if (checked.length === 0) return;
-  for (const { target, type } of mountsBelow(directory, mounts()).filter((each) =>
-    interfaces.has(each.type),
-  )) {
-    const found = checked.find(([place]) => target === place || target.startsWith(`${place}/`));
-    if (found === undefined) continue;
-    const [place, source] = found;
+  const found = mountsBelow(directory, mounts());
+  for (const { target, type } of found.filter((each) => interfaces.has(each.type))) {
+    const copied = checked.find(([place]) => target === place || target.startsWith(`${place}/`));
+    if (copied === undefined) continue;
+    const [place, source] = copied;
     const below = target.slice(place.length);
     throw new GuestError(
       'refused',
       `source ${quoted(source.path)} has a mount of file system ${type} at ${quoted(below === '' ? '/' : below)}`,
     );
   }
+  return found.length;
 }
