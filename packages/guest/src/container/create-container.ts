@@ -136,7 +136,7 @@ async function build(
   made.push('streams of the first process', () => first.streams.end());
   const pinned = PinnedNamespaces.open(first.pid, paths.proc);
   made.push('pinned namespaces', () => pinned.close());
-  const cgroups = cgroupPathsOf(first.pid, paths.proc, paths.cgroup);
+  const cgroups = cgroupPathsOf(first.pid, cgroup, paths);
   made.push('processes', async () => {
     if (first.ended) return;
     await killAll(cgroups, context.syscalls);
