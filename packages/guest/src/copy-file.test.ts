@@ -14,10 +14,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { loadSyscalls } from '@kata-agent/linux';
+import { setTimeout as delay } from 'node:timers/promises';
+import { loadSyscalls, RecordingSyscalls, type Syscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
 import type { CopyFile } from './actions.js';
 import { copyFile } from './copy-file.js';
+import { isSetAside } from './storage/remove-tree.js';
 import { translated } from './translate-error.js';
 
 const syscalls = loadSyscalls();
@@ -37,7 +39,7 @@ const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 const S_IFLNK = 0o120000;
 
-function copy(path: string, more: Partial<CopyFile> = {}): Promise<void> {
+function copy(path: string, more: Partial<CopyFile> = {}, calls: Syscalls = syscalls): Promise<void> {
   const data = more.data ?? Buffer.from('data');
   const action: CopyFile = {
     path: join(shared, path),
@@ -50,8 +52,38 @@ function copy(path: string, more: Partial<CopyFile> = {}): Promise<void> {
     ...more,
     data,
   };
-  return translated(() => copyFile(action, { syscalls, paths: { kata } }));
+  return translated(() => copyFile(action, { syscalls: calls, paths: { kata }, log: () => undefined }));
 }
+
+test('a file or link takes the place of a directory, whatever is in it, and nothing of that is left', async () => {
+  for (const [name, more] of [
+    ['file', {}],
+    ['link', { fileMode: S_IFLNK | 0o777, data: Buffer.from('/target') }],
+  ] as const) {
+    mkdirSync(join(shared, 'volume', name, 'inner'), { recursive: true });
+    writeFileSync(join(shared, 'volume', name, 'inner/file'), '');
+    await copy(`volume/${name}`, more);
+    assert.equal(lstatSync(join(shared, 'volume', name)).isDirectory(), false);
+    // Again, over what is no directory.
+    await copy(`volume/${name}`, more);
+  }
+  // On a busy machine it is removed in the background.
+  while (readdirSync(shared).length > 1) await delay(50);
+  assert.deepEqual(readdirSync(shared), ['volume']);
+  assert.deepEqual(new Set(readdirSync(join(shared, 'volume'))), new Set(['file', 'link']));
+});
+
+test('a directory that cannot be removed is set aside below the shared directory, out of every volume', async () => {
+  const failing = new RecordingSyscalls({}, syscalls);
+  mkdirSync(join(shared, 'volume/name'), { recursive: true });
+  writeFileSync(join(shared, 'volume/name/file'), '');
+  failing.fail('unlinkat', 'EIO');
+  await copy('volume/name', {}, failing);
+  assert.equal(readFileSync(join(shared, 'volume/name'), 'utf8'), 'data');
+  assert.deepEqual(readdirSync(join(shared, 'volume')), ['name']);
+  const aside = readdirSync(shared).filter(isSetAside);
+  assert.equal(aside.length, 1);
+});
 
 test('a file with its parents, modes as told, Go’s own bits masked', async () => {
   await copy('a/b/file', { dirMode: 0o20000000750 });

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { fchmodSync, fchownSync, fstatSync, mkdirSync, writeSync, constants } from 'node:fs';
 import { join } from 'node:path';
-import { Directory, Open, type Syscalls } from '@kata-agent/linux';
+import { Directory, mounts, mountsBelow, Open } from '@kata-agent/linux';
 import type { CopyFile } from './actions.js';
 import { GuestError } from './guest-error.js';
+import { asideName, type RemovalContext, removeSoon } from './storage/remove-tree.js';
 
 /** Rights, with setuid, setgid and sticky. */
 const PERMISSIONS = 0o7777;
@@ -14,15 +15,13 @@ const PERMISSIONS = 0o7777;
  *
  * A file comes in pieces, each after the one before; it appears under its name, whole, with the last.
  */
-export async function copyFile(
-  action: CopyFile,
-  { syscalls, paths }: { readonly syscalls: Syscalls; readonly paths: { readonly kata: string } },
-): Promise<void> {
-  const shared = checkCopy(action, paths.kata);
+export async function copyFile(action: CopyFile, context: Omit<RemovalContext, 'signal'>): Promise<void> {
+  const shared = checkCopy(action, context.paths.kata);
   mkdirSync(shared, { recursive: true, mode: 0o755 });
-  const base = Directory.open(syscalls, shared, { sameMount: true });
+  const base = Directory.open(context.syscalls, shared, { sameMount: true });
+  const clear = (path: string): Promise<void> => clearName(base, path, shared, context);
   try {
-    await copyBelow(base, withoutSlashes(action.path.slice(shared.length)), action);
+    await copyBelow(base, withoutSlashes(action.path.slice(shared.length)), action, clear);
   } finally {
     base.close();
   }
@@ -36,7 +35,37 @@ export function checkCopy(action: CopyFile, kata: string): string {
   throw new GuestError('refused', `path ${JSON.stringify(action.path.slice(0, 500))} is not below ${shared}`);
 }
 
-async function copyBelow(base: Directory, path: string, action: CopyFile): Promise<void> {
+/** Makes a name free. */
+type Clear = (path: string) => Promise<void>;
+
+/**
+ * A directory that has the name is set aside before it is removed, however fast a container fills it; and below the shared
+ * directory itself, so that nobody sees it in a volume.
+ */
+async function clearName(
+  base: Directory,
+  path: string,
+  shared: string,
+  context: Omit<RemovalContext, 'signal'>,
+): Promise<void> {
+  const found = base.stat(path);
+  if (found === undefined) return;
+  if (!found.isDirectory()) {
+    base.unlink(path);
+    return;
+  }
+  const [mounted] = mountsBelow(join(shared, path), mounts());
+  if (mounted !== undefined)
+    throw new GuestError(
+      'precondition',
+      `${JSON.stringify(path)} cannot be replaced: ${mounted.target} is mounted in it`,
+    );
+  const aside = asideName();
+  base.rename(path, aside);
+  await removeSoon(join(shared, aside), context);
+}
+
+async function copyBelow(base: Directory, path: string, action: CopyFile, clear: Clear): Promise<void> {
   const { fileMode, dirMode, uid, gid } = action;
   // Go keeps its own type bits above the permissions; some runtimes send them.
   const parent = parentOf(path);
@@ -45,11 +74,11 @@ async function copyBelow(base: Directory, path: string, action: CopyFile): Promi
     case constants.S_IFDIR:
       return copyDirectory(base, path, action);
     case constants.S_IFLNK:
-      return copyLink(base, path, action);
+      return copyLink(base, path, action, clear);
     // Without a type it is a file: agent-ctl sends permissions only.
     case constants.S_IFREG:
     case 0:
-      return copyPiece(base, path, action);
+      return copyPiece(base, path, action, clear);
     default:
       throw new GuestError(
         'refused',
@@ -71,17 +100,22 @@ function copyDirectory(base: Directory, path: string, { fileMode, uid, gid }: Co
   }
 }
 
-async function copyLink(base: Directory, path: string, { data, uid, gid }: CopyFile): Promise<void> {
+async function copyLink(
+  base: Directory,
+  path: string,
+  { data, uid, gid }: CopyFile,
+  clear: Clear,
+): Promise<void> {
   const target = Buffer.from(data).toString();
   if (target === '' || target.includes('\0') || !Buffer.from(target).equals(data)) {
     throw new GuestError('invalid', `the target of link ${JSON.stringify(path)} must be a path in UTF-8`);
   }
-  await base.removeTree(path);
+  await clear(path);
   base.symlink(target, path);
   base.changeOwner(path, uid, gid);
 }
 
-async function copyPiece(base: Directory, path: string, action: CopyFile): Promise<void> {
+async function copyPiece(base: Directory, path: string, action: CopyFile, clear: Clear): Promise<void> {
   const { offset, data, fileSize, fileMode, uid, gid } = action;
   if (offset + data.length > fileSize) {
     throw new GuestError(
@@ -105,7 +139,7 @@ async function copyPiece(base: Directory, path: string, action: CopyFile): Promi
     // Owner first: changing it takes setuid and setgid away.
     fchownSync(file.fd, uid, gid);
     fchmodSync(file.fd, fileMode & PERMISSIONS);
-    if (base.stat(path)?.isDirectory() === true) await base.removeTree(path);
+    if (base.stat(path)?.isDirectory() === true) await clear(path);
     base.rename(partial, path);
   } catch (error) {
     base.unlink(partial);

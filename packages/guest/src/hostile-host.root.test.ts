@@ -231,6 +231,43 @@ test('a mount below a source that is no data is refused with it', { skip }, asyn
   unmountTree(syscalls, share('volume'));
 });
 
+test('a container has a bound of mounts, of storages, and of what its sources have mounted in them', {
+  skip,
+}, async (context) => {
+  const volume = share('volume');
+  const syscalls = loadSyscalls();
+  context.after(() => unmountTree(syscalls, volume));
+  for (let index = 0; index < 65; index += 1) {
+    const target = join(volume, String(index));
+    mkdirSync(target, { recursive: true });
+    mount(syscalls, { source: 'tmpfs', target, type: 'tmpfs', options: ['private'] });
+  }
+  const attempt = (count: number, options: readonly string[]): Promise<string> => {
+    const spec = real.spec(['true']);
+    const bound = Array.from({ length: count }, (_, index) => ({
+      destination: `/m/${index}`,
+      type: 'bind',
+      source: volume,
+      options,
+    }));
+    return real.run([], { spec: { ...spec, mounts: [...(spec.mounts ?? []), ...bound] } });
+  };
+  await assert.rejects(attempt(254, ['bind']), {
+    kind: 'invalid',
+    message: /the request has 257 mounts, and a container has at most 256: mount a directory/,
+  });
+  await assert.rejects(attempt(64, ['rbind']), {
+    kind: 'exhausted',
+    message: /more than 4096 mounts in them; a mount without rbind leaves them out/,
+  });
+  const storages = Array.from({ length: 257 }, (_, index) =>
+    real.storage('ephemeral', `sandbox/ephemeral/${index}`),
+  );
+  await assert.rejects(run('true', {}, storages), { kind: 'invalid', message: /257 storages/ });
+  await real.remove(await attempt(253, ['bind']));
+  unmountTree(syscalls, volume);
+});
+
 test('CopyFile reaches nothing through a mount below the share', { skip }, async (context) => {
   const foreign = share('foreign');
   const elsewhere = join(real.directory, 'elsewhere');

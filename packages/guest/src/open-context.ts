@@ -82,7 +82,7 @@ export function openContext(options: GuestOptions): GuestContext {
       commands: new RuntimeCommands(),
       capabilities: () => (asked ??= askCapabilities(runtime, paths, log)),
       ancestors,
-      cgroups: new CgroupNames(agentCgroups(paths.proc)),
+      cgroups: new CgroupNames(paths.cgroup, agentCgroups(paths.proc)),
       oom: new OomWatch(syscalls),
       devices,
       waits: new DeviceWaits(devices, log),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { GuestAccess } from './guest-access.js';
@@ -84,6 +84,25 @@ describe('what a container can reach of the guest, with the real runtime', { ski
       withLinux({ resources: { devices: [{ allow: true, type: 'c', major: 10, minor: 232, access: 'r' }] } }),
       { kind: 'refused', message: /devices = \["c 10:232"\]/ },
     );
+  });
+
+  it('a container that ends before it is started narrows no devices of the guest, and is not made', async () => {
+    // The runtime's own process is killed by it, after the runtime has answered.
+    const seccomp = { defaultAction: 'SCMP_ACT_KILL_PROCESS' };
+    await refused(withLinux({ seccomp }), {
+      kind: 'precondition',
+      message: /it has ended before it was started/,
+    });
+    const devices = '/sys/fs/cgroup/devices';
+    if (!existsSync(devices)) return;
+    const probe = join(devices, `${real.name}-probe`);
+    mkdirSync(probe);
+    try {
+      // What the root has denied cannot be allowed below it.
+      writeFileSync(join(probe, 'devices.allow'), 'b *:* rwm', { flag: 'r+' });
+    } finally {
+      rmdirSync(probe);
+    }
   });
 
   it('a device that a container makes itself cannot be opened, whatever its rules ask for', async () => {

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { readIfThere } from '../read-if-there.js';
+import { hierarchies } from './cgroup-paths.js';
 
 /**
  * The runtime makes the directories above a container's cgroup and removes only the last. Those that were not there
@@ -32,7 +33,7 @@ export class CgroupAncestors {
   expect(cgroup: string): readonly string[] {
     const known = this.#made.size;
     const above: string[] = [];
-    for (const hierarchy of this.#hierarchies()) {
+    for (const hierarchy of hierarchies(this.#root)) {
       let there = false;
       for (let path = dirname(cgroup); path !== '/'; path = dirname(path)) {
         const directory = join(hierarchy, path);
@@ -73,14 +74,5 @@ export class CgroupAncestors {
   #save(): void {
     if (this.#made.size === 0) rmSync(this.#record, { force: true });
     else writeFileSync(this.#record, [...this.#made].join('\n'), { mode: 0o600 });
-  }
-
-  /** One directory on v2; on v1 one for each hierarchy. */
-  #hierarchies(): readonly string[] {
-    if (existsSync(join(this.#root, 'cgroup.controllers'))) return [this.#root];
-    if (!existsSync(this.#root)) return [];
-    return readdirSync(this.#root, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => join(this.#root, entry.name));
   }
 }

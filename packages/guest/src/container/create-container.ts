@@ -96,7 +96,7 @@ async function build(
 
   const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
   const bound = bindLocalVolumes(requested, storages);
-  const mounts = bound.mounts?.map((mount) => sources.stage(mount));
+  const mounts = bound.mounts && (await sources.stageAll(bound.mounts));
   refuseOthersPlaces({ id, sources: opened }, sandbox.others(), context.storages.podPlaces());
   const { spec, networkSysctls, cgroup } = buildSpec(
     withHooks({ ...bound, ...(mounts === undefined ? {} : { mounts }) }, sandbox),
@@ -136,7 +136,7 @@ async function build(
   made.push('streams of the first process', () => first.streams.end());
   const pinned = PinnedNamespaces.open(first.pid, paths.proc);
   made.push('pinned namespaces', () => pinned.close());
-  const cgroups = cgroupPathsOf(first.pid, paths.proc, paths.cgroup);
+  const cgroups = cgroupPathsOf(first.pid, cgroup, paths);
   made.push('processes', async () => {
     if (first.ended) return;
     await killAll(cgroups, context.syscalls);

@@ -10,6 +10,12 @@ import { checkSysctls } from '../spec/sysctls.js';
 import type { PlaceOwner } from '../source/other-containers.js';
 import { passStdio } from '../passfd/pass-stdio.js';
 
+/**
+ * More mounts, or storages, has no container: each is a line of the mount table, which is read as a whole, and a step of the
+ * OCI runtime's (S17).
+ */
+const maxMounts = 256;
+
 export function createContainer(guest: Guest, action: CreateContainer): Promise<void> {
   const { id, stdio, spec } = action;
   const { containers, sandbox, context, making, signal } = guest;
@@ -18,6 +24,8 @@ export function createContainer(guest: Guest, action: CreateContainer): Promise<
     scope: { container: id },
     admit: () => {
       admit(guest, id);
+      checkCount('mounts', spec.mounts ?? []);
+      checkCount('storages', action.storages);
       if (context.hooks === 'refuse') refuseHooks(spec.hooks);
       checkSysctls(spec.linux?.sysctl, context.access);
     },
@@ -55,4 +63,12 @@ function admit({ containers, making, context }: Guest, id: string): void {
     throw new GuestError('exhausted', `there are ${limit} containers (limits.containers)`);
   }
   context.runtime.installed();
+}
+
+function checkCount(named: 'mounts' | 'storages', all: readonly unknown[]): void {
+  if (all.length > maxMounts)
+    throw new GuestError(
+      'invalid',
+      `the request has ${all.length} ${named}, and a container has at most ${maxMounts}: mount a directory in the place of what is in it`,
+    );
 }

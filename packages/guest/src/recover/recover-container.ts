@@ -65,7 +65,7 @@ function pushSteps({ id, first, storages, cgroup, pinned, made }: Container, con
     return removeTree(bundle, context);
   });
   for (const mountPoint of storages) context.storages.use(mountPoint, made);
-  made.push('name of the cgroup', context.cgroups.take(cgroupNameOf(cgroup, paths.cgroup)));
+  made.push('name of the cgroup', context.cgroups.takeBack(cgroupNameOf(cgroup, paths.cgroup)));
   made.push('cgroups above the container', () => ancestors.sweep());
   made.push('what the runtime made', () => remove(runtime, id));
   made.push('streams of the first process', () => first.streams.end());

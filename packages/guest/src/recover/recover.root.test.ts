@@ -14,8 +14,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mounts } from '@kata-agent/linux';
+import { createSandbox } from '../perform/create-sandbox.js';
 import { destroySandbox } from '../perform/destroy-sandbox.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
+import { makeTree } from '../testing/tree.js';
 
 const mountsIn = (directory: string): readonly string[] =>
   mounts()
@@ -23,12 +25,16 @@ const mountsIn = (directory: string): readonly string[] =>
     .filter((target) => target.startsWith(directory));
 
 /** Runs code with a guest `real` in a process that is killed then. */
-async function killedAfter(directory: string, code: string): Promise<void> {
+async function killedAfter(
+  directory: string,
+  code: string,
+  paths: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const at = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
   const program = `
     import { RealGuest } from ${at('../testing/real-guest.js')};
     import { createSandbox } from ${at('../perform/create-sandbox.js')};
-    const real = await RealGuest.open({}, ${JSON.stringify(directory)});
+    const real = await RealGuest.open({ paths: ${JSON.stringify(paths)} }, ${JSON.stringify(directory)});
     ${code}
     console.log('done');
   `;
@@ -76,6 +82,39 @@ test('a folder that is watched is watched on, and what changed meanwhile is seen
     assert.ok(!existsSync(join(next.state, 'sandbox.json')));
   } finally {
     await next.close();
+  }
+});
+
+test('huge pages of a storage go with it, also when the agent that added them was killed', {
+  skip,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  const file = 'kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
+  const sys = makeTree({ [file]: '1\n' });
+  const pages = (): string => readFileSync(join(sys, file), 'utf8').trim();
+  const storage = {
+    driver: 'ephemeral',
+    driverOptions: [],
+    source: 'nodev',
+    fstype: 'hugetlbfs',
+    options: ['pagesize=2097152', 'size=4194304'],
+    mountPoint: join(directory, 'kata/sandbox/ephemeral/huge'),
+    shared: false,
+  };
+  const action = { sandboxId: 'pod', hostname: 'pod', dns: [], storages: [storage] };
+  await killedAfter(directory, `await createSandbox(real.guest, ${JSON.stringify(action)});`, { sys });
+  assert.equal(pages(), '3');
+  const next = await RealGuest.open({ paths: { sys } }, directory);
+  try {
+    await destroySandbox(next.guest);
+    assert.equal(pages(), '1');
+    await createSandbox(next.guest, { ...action, sandboxId: 'next' });
+    assert.equal(pages(), '3');
+    await destroySandbox(next.guest);
+    assert.equal(pages(), '1');
+  } finally {
+    await next.close();
+    rmSync(sys, { recursive: true });
   }
 });
 

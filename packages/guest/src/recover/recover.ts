@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimSandbox } from '../claim-sandbox.js';
 import { bundles } from '../container/bundle.js';
@@ -67,7 +67,8 @@ export async function recover(guest: Guest): Promise<void> {
   await guest.sandbox.restore(sandbox, containers, ended);
   killStrays(containers, context);
   clearOutput(containers, paths.state);
-  const removals = context.claim.held ? [paths.kata, join(paths.state, bundles)] : [];
+  const places = [paths.kata, join(paths.kata, 'shared/containers'), join(paths.state, bundles)];
+  const removals = context.claim.held ? places.filter((each) => existsSync(each)) : [];
   for (const directory of removals)
     for (const name of readdirSync(directory).filter(isSetAside)) removeLater(join(directory, name), context);
   context.ancestors.sweep();

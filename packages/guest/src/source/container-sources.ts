@@ -1,4 +1,4 @@
-import { MountAttribute, type Syscalls } from '@kata-agent/linux';
+import { MountAttribute, Pace, type Syscalls } from '@kata-agent/linux';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { OciMount } from '../oci-spec.js';
 import { isBind } from '../spec/mounts.js';
@@ -36,8 +36,22 @@ export class ContainerSources {
     return source;
   }
 
-  /** A bind mount as the runtime gets it; any other mount as it is. */
-  stage(mount: OciMount): OciMount {
+  /**
+   * A container's mounts as the runtime gets them: a bind mount with a copy as its source, any other mount as it is. Other
+   * calls are answered meanwhile, however many there are.
+   */
+  async stageAll(mounts: readonly OciMount[]): Promise<readonly OciMount[]> {
+    const pace = new Pace();
+    const staged: OciMount[] = [];
+    for (const mount of mounts) {
+      await pace.step();
+      staged.push(this.#stage(mount));
+    }
+    this.#staged.check();
+    return staged;
+  }
+
+  #stage(mount: OciMount): OciMount {
     if (!isBind(mount)) return mount;
     const options = mount.options ?? [];
     const source = this.open(

@@ -50,6 +50,34 @@ test('what a failed create had written is taken back, but for what somebody has 
   assert.match(forwarding(), /^2/);
 });
 
+test('what a failed create takes back is its own, not what one beside it has asked for', () => {
+  const begun = (value: string): SysctlChanges => {
+    const changes = new SysctlChanges(proc);
+    changes.write({ 'net.ipv4.ip_forward': value });
+    return changes;
+  };
+  const [failing, made] = [begun('1\n'), begun('1\n')];
+  failing.takeBack();
+  assert.equal(forwarding(), '1\n', 'another one has asked for the same');
+  made.keep();
+  made.takeBack();
+  assert.equal(forwarding(), '1\n');
+  const [kept, later] = [begun('2\n'), begun('3\n')];
+  kept.keep();
+  later.takeBack();
+  assert.equal(forwarding(), '2\n', 'of the one that was made before');
+  const both = [begun('3\n'), begun('3\n'), begun('4\n')];
+  for (const each of both) each.takeBack();
+  assert.equal(forwarding(), '2\n', 'all of them failed');
+  const reversed = [begun('3\n'), begun('4\n')].reverse();
+  for (const each of reversed) each.takeBack();
+  assert.equal(forwarding(), '2\n', 'in whatever order');
+  const [early, late] = [begun('5\n'), begun('6\n')];
+  late.keep();
+  early.takeBack();
+  assert.equal(forwarding(), '6\n', 'a later one was made meanwhile');
+});
+
 test('a sysctl has one name, however it is written', () => {
   const name = (text: string): string => sysctlName(sysctlPath(text));
   for (const text of ['net.ipv4.conf.eth0.route_localnet', 'net/ipv4/conf/eth0/route_localnet'])

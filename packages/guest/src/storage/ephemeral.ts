@@ -1,13 +1,14 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import { applyFsGroup } from './fs-group.js';
+import { addHugePages, hugePagesOf, removeHugePages } from './huge-pages.js';
 import { kernelOptions, mountAt } from './mount-point.js';
 import type { StorageDriver } from './storage-driver.js';
-import { groupOption, option } from './storage-options.js';
+import { groupOption } from './storage-options.js';
 
 const SETGID = 0o2000;
+
+/** A storage of it has added its pages before it is mounted, and gives them back after. */
+export const hugePageFileSystem = 'hugetlbfs';
 
 /** Memory: a tmpfs, as for emptyDir and /dev/shm, or huge pages. */
 export const ephemeral: StorageDriver = {
@@ -15,15 +16,20 @@ export const ephemeral: StorageDriver = {
   ofPod: true,
   async prepare(storage, context) {
     const fstype = storage.fstype === '' ? 'tmpfs' : storage.fstype;
-    if (fstype !== 'tmpfs' && fstype !== 'hugetlbfs') {
+    if (fstype !== 'tmpfs' && fstype !== hugePageFileSystem) {
       throw new GuestError(
         'refused',
         `ephemeral storage of file system ${JSON.stringify(fstype)}: tmpfs or hugetlbfs`,
       );
     }
-    if (fstype === 'hugetlbfs') allocateHugePages(storage.options, context.paths.sys);
-    mountAt({ source: fstype, fstype, options: ['nodev', ...kernelOptions(storage.options)] }, context);
+    const options = ['nodev', ...kernelOptions(storage.options)];
     const group = groupOption(storage.options);
+    if (fstype === hugePageFileSystem) {
+      const pages = hugePagesOf(storage.options);
+      await addHugePages(pages, context.paths);
+      context.made.push('huge pages', () => removeHugePages(pages, context.paths));
+    }
+    mountAt({ source: fstype, fstype, options }, context);
     if (group !== undefined) {
       const directory = context.base.directory(context.place);
       try {
@@ -37,36 +43,3 @@ export const ephemeral: StorageDriver = {
     await applyFsGroup(storage, context);
   },
 };
-
-/** Options `pagesize=BYTES` and `size=BYTES`. The kernel may find fewer pages than it was asked for, and says so here. */
-function allocateHugePages(options: readonly string[], sys: string): void {
-  const pageSize = bytes(options, 'pagesize');
-  const pages = bytes(options, 'size') / pageSize;
-  const file = join(sys, `kernel/mm/hugepages/hugepages-${pageSize / 1024n}kB/nr_hugepages`);
-  try {
-    writeFileSync(file, String(pages), { flag: 'r+' });
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error;
-    throw new GuestError('precondition', `this kernel has no huge pages of ${pageSize} bytes`, {
-      cause: error,
-    });
-  }
-  const allocated = readFileSync(file, 'utf8').trim();
-  if (BigInt(allocated) < pages) {
-    throw new GuestError(
-      'exhausted',
-      `only ${allocated} of ${pages} huge pages of ${pageSize} bytes are free`,
-    );
-  }
-}
-
-function bytes(options: readonly string[], name: string): bigint {
-  const text = option(options, name);
-  if (text === undefined || !/^[1-9]\d{0,17}$/.test(text)) {
-    throw new GuestError(
-      'invalid',
-      `huge pages need ${name}= in bytes; there is ${JSON.stringify(text ?? 'none')}`,
-    );
-  }
-  return BigInt(text);
-}

@@ -28,13 +28,13 @@ export class Mirror {
   #known: ReadonlyMap<string, Entry> = new Map();
 
   /** What is in `to` already is an earlier mirror's: all of it is looked at anew, and what has gone since goes. */
-  adopt(to: Directory): void {
-    this.#known = scan(to);
+  async adopt(to: Directory): Promise<void> {
+    this.#known = await scan(to);
   }
 
   /** Brings `to` in step with `from`, and tells how many entries changed. Throws TooLargeToMirror. */
   async update(from: Directory, to: Directory): Promise<number> {
-    const found = scan(from);
+    const found = await scan(from);
     const changed = [...found].filter(([path, entry]) => differs(this.#known.get(path), entry));
     const gone = [...this.#known.keys()].filter((path) => !found.has(path));
     for (const [path, entry] of changed) if (entry.kind === 'directory') await putDirectory(path, entry, to);
@@ -46,13 +46,20 @@ export class Mirror {
   }
 }
 
-/** Everything below a directory by its path, directories before what is in them. */
-function scan(root: Directory): ReadonlyMap<string, Entry> {
+/**
+ * Everything below a directory by its path, directories before what is in them. No more names are read than may be there: a
+ * container may fill the directory.
+ */
+async function scan(root: Directory): Promise<ReadonlyMap<string, Entry>> {
   const found = new Map<string, Entry>();
   let bytes = 0;
-  const visit = (directory: Directory, prefix: string, depth: number): void => {
+  let left = maxEntries;
+  const visit = async (directory: Directory, prefix: string, depth: number): Promise<void> => {
     if (depth > maxDepth) throw new TooLargeToMirror(`more than ${maxDepth} directories inside each other`);
-    for (const name of directory.names().map(String)) {
+    const names = await directory.firstNames(left + 1);
+    left -= names.length;
+    if (left < 0) throw new TooLargeToMirror(`more than ${maxEntries} entries`);
+    for (const name of names.map(String)) {
       const stats = directory.stat(name);
       if (stats === undefined) continue;
       const path = prefix + name;
@@ -60,18 +67,17 @@ function scan(root: Directory): ReadonlyMap<string, Entry> {
       if (kind === undefined) continue;
       found.set(path, { kind, stats, target: kind === 'link' ? directory.readLink(name) : '' });
       if (kind !== 'directory') bytes += stats.size;
-      if (found.size > maxEntries) throw new TooLargeToMirror(`more than ${maxEntries} entries`);
       if (bytes > maxBytes) throw new TooLargeToMirror(`more than ${maxBytes} bytes`);
       if (kind !== 'directory') continue;
       const inner = directory.directory(name);
       try {
-        visit(inner, `${path}/`, depth + 1);
+        await visit(inner, `${path}/`, depth + 1);
       } finally {
         inner.close();
       }
     }
   };
-  visit(root, '', 0);
+  await visit(root, '', 0);
   return found;
 }
 

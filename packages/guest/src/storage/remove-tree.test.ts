@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
-import { isSetAside, removeTree } from './remove-tree.js';
+import { isSetAside, removeAside, removeTree } from './remove-tree.js';
 
 function place(context: TestContext) {
   const root = mkdtempSync(join(tmpdir(), 'guest-remove-'));
@@ -50,6 +51,21 @@ test('what is not removed in time is set aside, which is no failure', async (con
   assert.deepEqual(log, [
     `warn: ${bundle} is large: the rest, now ${join(kata, aside)}, is removed in the background`,
   ]);
+});
+
+test('a directory whose name is needed at once is set aside first', async (context) => {
+  const { kata, bundle, removal, syscalls, log } = place(context);
+  await removeAside(bundle, removal);
+  assert.equal(existsSync(bundle), false);
+  // Within a moment, or in the background.
+  while (readdirSync(kata).length > 0) await delay(50);
+  await removeAside(bundle, removal);
+  mkdirSync(join(bundle, 'rootfs'), { recursive: true });
+  syscalls.fail('unlinkat', 'EIO');
+  await removeAside(bundle, removal);
+  const [aside, ...others] = readdirSync(kata);
+  assert.ok(aside !== undefined && isSetAside(aside) && others.length === 0);
+  assert.deepEqual(log, []);
 });
 
 test('no link on the way below Kata’s directory is followed', async (context) => {

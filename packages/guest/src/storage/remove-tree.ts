@@ -19,6 +19,9 @@ const asidePrefix = '.removed-';
 const maxAttempts = 10;
 const firstDelayMs = 1_000;
 
+/** What is removed within this time is not left to the background. */
+const momentMs = 20;
+
 let count = 0;
 
 /**
@@ -48,6 +51,30 @@ export async function removeTree(directory: string, context: RemovalContext): Pr
   }
 }
 
+/**
+ * Removes a directory of ours whose name is needed at once, or which a container may be filling: it is set aside first, what
+ * takes longer than a moment is removed in the background. Nothing when it is not there. Nothing is mounted in it.
+ */
+export async function removeAside(directory: string, context: RemovalContext): Promise<void> {
+  const aside = await setAside(directory, context);
+  if (aside !== undefined) await removeSoon(aside, context);
+}
+
+/** Removes what was set aside: within a moment, or in the background. */
+export async function removeSoon(aside: string, context: RemovalContext): Promise<void> {
+  try {
+    await remove(aside, { ...context, signal: AbortSignal.timeout(momentMs) });
+  } catch {
+    removeLater(aside, context);
+  }
+}
+
+/** A name that nothing else has. */
+export function asideName(): string {
+  count += 1;
+  return `${asidePrefix}${process.pid}-${Date.now()}-${count}`;
+}
+
 /** Tells by its name what an agent had set aside, which is nobody's any more. */
 export function isSetAside(name: string): boolean {
   return name.startsWith(asidePrefix);
@@ -71,8 +98,7 @@ async function remove(directory: string, context: RemovalContext): Promise<void>
 
 /** Undefined: it is gone after all. */
 async function setAside(directory: string, context: RemovalContext): Promise<string | undefined> {
-  count += 1;
-  const aside = join(dirname(directory), `${asidePrefix}${process.pid}-${Date.now()}-${count}`);
+  const aside = join(dirname(directory), asideName());
   try {
     const name = basename(aside);
     await inBase(directory, context, (base, place) => base.rename(place, place.replace(/[^/]*$/, name)));

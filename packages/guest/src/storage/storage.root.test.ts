@@ -19,7 +19,7 @@ import { mounts } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { LoopDevice } from '../testing/loop-device.js';
-import { RealGuest, skip, skipWithout } from '../testing/real-guest.js';
+import { RealGuest, settled, skip, skipWithout } from '../testing/real-guest.js';
 import type { StorageOwner } from './storage-driver.js';
 
 let real: RealGuest;
@@ -225,6 +225,41 @@ test('what is too much to watch, and a single file, is mounted as it is', { skip
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('a watched directory with too much in it is looked at less and less often', {
+  skip,
+}, async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'kata-filled-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const fill = (count: number): void => {
+    for (let index = 0; index < count; index += 1) writeFileSync(join(folder, `f${index}`), String(count));
+  };
+  fill(2);
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const given = real.storage('watchable-bind', 'shared/containers/watchable/filled', { source: folder });
+  await withStorage(given, async (mountPoint) => {
+    const text = (): string => readFileSync(join(mountPoint, 'f0'), 'utf8');
+    const warned = (): number => real.log.filter((line) => line.includes('cannot be followed now')).length;
+    /** Time goes on, and what a look has found is done. */
+    const pass = async (milliseconds: number, done: () => boolean): Promise<void> => {
+      context.mock.timers.tick(milliseconds);
+      for (let turns = 0; turns < 100_000 && !done(); turns += 1) await settled();
+      assert.ok(done(), done.toString());
+    };
+    const before = warned();
+    fill(20);
+    await pass(2_000, () => warned() === before + 1);
+    await settled();
+    for (let index = 2; index < 20; index += 1) rmSync(join(folder, `f${index}`));
+    context.mock.timers.tick(3_999);
+    for (let turns = 0; turns < 1_000; turns += 1) await settled();
+    assert.equal(text(), '2', 'after four seconds, not after two');
+    await pass(1, () => text() === '20');
+    await settled();
+    fill(1);
+    await pass(2_000, () => text() === '1');
+  });
 });
 
 test('a link below Kata’s directory leads nowhere: a rule has looked at the path alone', {

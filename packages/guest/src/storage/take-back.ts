@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Directory, hasCode, mounts } from '@kata-agent/linux';
+import { ephemeral, hugePageFileSystem } from './ephemeral.js';
+import { hugePagesOf, removeHugePages } from './huge-pages.js';
 import { unmountPlace } from './mount-point.js';
+import { removeAside } from './remove-tree.js';
 import type { StorageEnvironment } from './storage-driver.js';
 import type { StorageRecord } from './storage-record.js';
 import { closeVerity, verityName, verityOf } from './verity.js';
@@ -16,7 +19,10 @@ export async function takeBackStorage(record: StorageRecord, environment: Storag
   const { syscalls, paths } = environment;
   const target = join(paths.kata, place);
   // Stacked mounts, if a release was begun or the same place was mounted twice: each goes with its own record.
-  if (mounts().some((mount) => mount.target === target)) await unmountPlace({ syscalls, paths, place });
+  const mounted = mounts().findLast((mount) => mount.target === target);
+  if (mounted !== undefined) await unmountPlace({ syscalls, paths, place });
+  if (storage.driver === ephemeral.name && mounted?.type === hugePageFileSystem)
+    await removeHugePages(hugePagesOf(storage.options), paths);
   const verity = verityOf(storage.options);
   if (verity !== undefined) {
     const name = verityName(verity, place);
@@ -24,7 +30,7 @@ export async function takeBackStorage(record: StorageRecord, environment: Storag
   }
   const base = Directory.open(syscalls, paths.kata);
   try {
-    if (storage.driver === watchableBind.name) await base.removeTree(place);
+    if (storage.driver === watchableBind.name) await removeAside(target, environment);
     for (const path of [...missing].reverse()) removeIfEmpty(base, path);
   } finally {
     base.close();

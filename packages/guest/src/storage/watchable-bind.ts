@@ -1,14 +1,18 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Directory, mounts } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import { GuestError } from '../guest-error.js';
 import { isPassing, Mirror, TooLargeToMirror } from './mirror.js';
 import type { OpenSource } from '../source/open-source.js';
 import { bindAt, openPlace } from './mount-point.js';
+import { removeAside } from './remove-tree.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
 
 /** How often it is looked for changes (Kata 4.1, src/agent/src/watcher.rs). */
 const intervalMs = 2_000;
+
+/** One with too much in it is looked at less and less often, up to this pause. */
+const maxPauseMs = 64_000;
 
 /** The folder of the runtimes that watched mounts lie in. It is shared by the host and read-only: memory goes over it. */
 const watchable = 'watchable';
@@ -79,20 +83,17 @@ async function watch(
   made.push(`source ${storage.source}`, () => from.close());
   const to = openPlace(context);
   made.push(`copies in ${storage.mountPoint}`, async () => {
-    try {
-      for (const name of to.names()) await to.removeTree(name.toString());
-    } finally {
-      to.close();
-    }
+    to.close();
+    await removeAside(join(context.paths.kata, context.place), context);
   });
   const follower = new Follower(storage.source, from, to, context);
-  if (adopt) follower.adopt();
+  if (adopt) await follower.adopt();
   await follower.look();
   made.push(`watch of ${storage.source}`, () => follower.stop());
   follower.start();
 }
 
-/** Looks at a folder every two seconds. */
+/** Looks at a folder every two seconds, or less often when there is too much in it. */
 class Follower {
   /** For messages. */
   readonly #source: string;
@@ -102,6 +103,7 @@ class Follower {
   readonly #mirror: Mirror = new Mirror();
   #timer: NodeJS.Timeout | undefined;
   #busy: Promise<void> | undefined;
+  #stopped = false;
   #toldOf = '';
 
   constructor(source: string, from: Directory, to: Directory, context: StorageContext) {
@@ -112,8 +114,8 @@ class Follower {
   }
 
   /** What is there is an earlier agent's. */
-  adopt(): void {
-    this.#mirror.adopt(this.#to);
+  async adopt(): Promise<void> {
+    await this.#mirror.adopt(this.#to);
   }
 
   async look(): Promise<void> {
@@ -125,18 +127,23 @@ class Follower {
     }
   }
 
-  start(): void {
-    this.#timer = setInterval(() => {
-      this.#busy ??= this.look()
-        .catch((error: Error) => this.#tell(error))
-        .finally(() => {
-          this.#busy = undefined;
+  start(pauseMs: number = intervalMs): void {
+    this.#timer = setTimeout(() => {
+      this.#busy = this.look()
+        .then(() => intervalMs)
+        .catch((error: Error) => {
+          this.#tell(error);
+          return error instanceof TooLargeToMirror ? Math.min(2 * pauseMs, maxPauseMs) : intervalMs;
+        })
+        .then((nextPauseMs) => {
+          if (!this.#stopped) this.start(nextPauseMs);
         });
-    }, intervalMs).unref();
+    }, pauseMs).unref();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stopped = true;
+    clearTimeout(this.#timer);
     await this.#busy;
   }
 
