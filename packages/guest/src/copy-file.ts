@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { fchmodSync, fchownSync, fstatSync, mkdirSync, writeSync, constants } from 'node:fs';
-import { join } from 'node:path';
-import { Directory, Open, type Syscalls } from '@kata-agent/linux';
+import { fchmodSync, fchownSync, fstatSync, writeSync, constants } from 'node:fs';
+import { type Directory, Open, type Syscalls } from '@kata-agent/linux';
 import type { CopyFile } from './actions.js';
 import { GuestError } from './guest-error.js';
+import { openShared, sharedPath } from './source/shared-directory.js';
 
 /** Rights, with setuid, setgid and sticky. */
 const PERMISSIONS = 0o7777;
@@ -16,11 +16,10 @@ const PERMISSIONS = 0o7777;
  */
 export async function copyFile(
   action: CopyFile,
-  { syscalls, paths }: { readonly syscalls: Syscalls; readonly paths: { readonly kata: string } },
+  context: { readonly syscalls: Syscalls; readonly paths: { readonly kata: string } },
 ): Promise<void> {
-  const shared = checkCopy(action, paths.kata);
-  mkdirSync(shared, { recursive: true, mode: 0o755 });
-  const base = Directory.open(syscalls, shared, { sameMount: true });
+  const shared = checkCopy(action, context.paths.kata);
+  const base = openShared(context, { make: true });
   try {
     await copyBelow(base, withoutSlashes(action.path.slice(shared.length)), action);
   } finally {
@@ -31,7 +30,7 @@ export async function copyFile(
 /** Throws what refuses a request whatever there is in the guest; returns the directory that it has to stay below. */
 export function checkCopy(action: CopyFile, kata: string): string {
   checkNumbers(action);
-  const shared = join(kata, 'shared/containers');
+  const shared = sharedPath(kata);
   if (action.path.startsWith(`${shared}/`)) return shared;
   throw new GuestError('refused', `path ${JSON.stringify(action.path.slice(0, 500))} is not below ${shared}`);
 }
