@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { mounts } from '@kata-agent/linux';
 import type { CreateSandbox } from './actions.js';
 import { RealGuest, settled, skip } from './testing/real-guest.js';
+import { closeStdin } from './perform/close-stdin.js';
 import { copyFile } from './perform/copy-file.js';
 import { createContainer } from './perform/create-container.js';
 import { createSandbox } from './perform/create-sandbox.js';
@@ -123,6 +124,26 @@ test('shared memory of the sandbox, hostname, resolver and namespaces reach the 
   await destroySandbox(real.guest);
   assert.deepEqual(readdirSync(real.kata), []);
   assert.deepEqual(real.traces().mounts, []);
+  real.makeRootfs();
+});
+
+test('the name of the pod is that of its first container, whatever others ask for', { skip }, async () => {
+  await createSandbox(real.guest, sandbox());
+  const named = (script: string, hostname: string): Promise<string> => {
+    const spec = { ...real.spec(['sh', '-c', script]), hostname };
+    return real.run([], { spec });
+  };
+  const script = 'cat /proc/sys/kernel/hostname; read line; cat /proc/sys/kernel/hostname';
+  const first = await named(script, 'first');
+  assert.equal(await real.readUntil('\n', { containerId: first, execId: '' }), 'first\n');
+  await assert.rejects(named('true', 'a b'), { kind: 'invalid' });
+  const failing = { ...real.spec(['/no/such/program']), hostname: 'evil' };
+  await assert.rejects(real.run([], { spec: failing }));
+  const other = await named('cat /proc/sys/kernel/hostname', 'evil');
+  assert.equal((await real.readAll(other)).toString(), 'first\n');
+  await closeStdin(real.guest, { containerId: first, execId: '' });
+  assert.equal((await real.readAll(first)).toString(), 'first\n');
+  await destroySandbox(real.guest);
   real.makeRootfs();
 });
 
