@@ -17,6 +17,7 @@ import type { SharedNamespaces } from '../spec/namespaces.js';
 import { SysctlChanges } from '../spec/sysctl-changes.js';
 import { ContainerSources } from '../source/container-sources.js';
 import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
+import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
@@ -113,6 +114,7 @@ async function build(
       guest: guestDevices(paths),
     },
   );
+  checkAccountFiles(rootfs, spec.mounts ?? [], syscalls);
   const sysctls = new SysctlChanges(paths.proc);
   made.push('sysctls', () => sysctls.takeBack());
   for (const missing of sysctls.write(networkSysctls)) {
