@@ -73,7 +73,7 @@ async function build(
   made: UndoStack,
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls } = context;
-  const attached = attachDevices(devices ?? [], context.devices);
+  const attached = attachDevices(devices ?? [], id, context, made);
   const bundle = bundleOf(id, paths);
   const order = context.records.nextOrder();
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);
@@ -164,6 +164,7 @@ async function build(
     terminationLog: terminationLogOf(requested),
     noNewPrivileges: spec.process.noNewPrivileges ?? false,
     pinned,
+    disks: attached.map(({ major, minor }) => ({ major, minor })),
   });
   ancestors.arrived(expected);
   keepRecord(container, context);

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { mounts } from '@kata-agent/linux';
 import { destroySandbox } from '../perform/destroy-sandbox.js';
+import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
 
 const mountsIn = (directory: string): readonly string[] =>
@@ -76,6 +77,37 @@ test('a folder that is watched is watched on, and what changed meanwhile is seen
     assert.ok(!existsSync(join(next.state, 'sandbox.json')));
   } finally {
     await next.close();
+  }
+});
+
+test('a disk that a container of an earlier agent has as a device is not mounted', { skip }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  const disk = new LoopDevice(1024 * 1024);
+  try {
+    await killedAfter(
+      directory,
+      `
+      const spec = real.spec(['sleep', '1000']);
+      const node = { path: '/dev/data', type: 'b', major: 7, minor: 0 };
+      const path = ${JSON.stringify(disk.path)};
+      const device = { id: path, type: 'mmioblk', vmPath: path, containerPath: '/dev/data', options: [] };
+      await real.run([], { id: 'holder', devices: [device], spec: { ...spec, linux: { ...spec.linux, devices: [node] } } });
+      `,
+    );
+    const next = await RealGuest.open({}, directory);
+    try {
+      const { disks } = next.guest.context;
+      assert.throws(() => disks.take(disk.path), {
+        kind: 'refused',
+        message: /a device of container holder/,
+      });
+      await next.remove('holder');
+      disks.take(disk.path)();
+    } finally {
+      await next.close();
+    }
+  } finally {
+    disk.remove();
   }
 });
 
