@@ -111,7 +111,7 @@ function checkStorage(
   // The driver of pulled images is not built yet; the rest of its request is checked.
   if (each.driver === 'image_guest_pull') return;
   storageDriver(each.driver);
-  const owner = { container, pod: containers[0], others: containers };
+  const owner = { container, pod: containers[0] ?? container, others: containers };
   mountPlace(each.driver, each.mountPoint, owner, paths.kata);
   const options = each.options.filter((option) => !option.startsWith('fsgid='));
   groupOption(each.options);

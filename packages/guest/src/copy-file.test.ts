@@ -166,6 +166,20 @@ test('a link that the host has put in the way leads nowhere', async () => {
   assert.deepEqual(readdirSync(outside), []);
 });
 
+test('no link leads to the shared directory itself: `containers` may be a name in the share of the host', async () => {
+  for (const name of ['shared/containers', 'shared']) {
+    rmSync(join(kata, name), { recursive: true });
+    symlinkSync(outside, join(kata, name));
+    await assert.rejects(copy('deep/passwd'), { kind: 'refused', message: /leads through a symbolic link/ });
+    rmSync(join(kata, name));
+    mkdirSync(shared, { recursive: true });
+  }
+  assert.deepEqual(readdirSync(outside), []);
+  rmSync(join(kata, 'shared'), { recursive: true });
+  await copy('deep/file');
+  assert.equal(readFileSync(join(shared, 'deep/file'), 'utf8'), 'data', 'what is missing is made');
+});
+
 test('paths that are not below the shared directory are refused', async () => {
   for (const path of [
     '/etc/passwd',

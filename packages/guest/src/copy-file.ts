@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { fchmodSync, fchownSync, fstatSync, mkdirSync, writeSync, constants } from 'node:fs';
+import { fchmodSync, fchownSync, fstatSync, writeSync, constants } from 'node:fs';
 import { join } from 'node:path';
-import { Directory, mounts, mountsBelow, Open } from '@kata-agent/linux';
+import { type Directory, mounts, mountsBelow, Open } from '@kata-agent/linux';
 import type { CopyFile } from './actions.js';
 import { GuestError } from './guest-error.js';
+import { openShared, sharedPath } from './source/shared-directory.js';
 import { asideName, type RemovalContext, removeSoon } from './storage/remove-tree.js';
 
 /** Rights, with setuid, setgid and sticky. */
@@ -17,8 +18,7 @@ const PERMISSIONS = 0o7777;
  */
 export async function copyFile(action: CopyFile, context: Omit<RemovalContext, 'signal'>): Promise<void> {
   const shared = checkCopy(action, context.paths.kata);
-  mkdirSync(shared, { recursive: true, mode: 0o755 });
-  const base = Directory.open(context.syscalls, shared, { sameMount: true });
+  const base = openShared(context, { make: true });
   const clear = (path: string): Promise<void> => clearName(base, path, shared, context);
   try {
     await copyBelow(base, withoutSlashes(action.path.slice(shared.length)), action, clear);
@@ -30,7 +30,7 @@ export async function copyFile(action: CopyFile, context: Omit<RemovalContext, '
 /** Throws what refuses a request whatever there is in the guest; returns the directory that it has to stay below. */
 export function checkCopy(action: CopyFile, kata: string): string {
   checkNumbers(action);
-  const shared = join(kata, 'shared/containers');
+  const shared = sharedPath(kata);
   if (action.path.startsWith(`${shared}/`)) return shared;
   throw new GuestError('refused', `path ${JSON.stringify(action.path.slice(0, 500))} is not below ${shared}`);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { processesOf } from './cgroup/kill-all.js';
@@ -134,15 +134,39 @@ test('the end of the caller’s time ends it', { skip }, async () => {
   await real.remove(id);
 });
 
-test('a create or start that hangs, since the root was like that before, is given up by a removal', {
-  skip,
-}, async () => {
+test('a root whose list of users is a FIFO is refused at once, and nothing is left', { skip }, async () => {
   await settled();
   const before = real.traces();
   const root = ownRoot();
   makeFifo(join(root, 'etc/passwd'));
   const id = real.id();
-  const spec = { ...real.spec(['sleep', '1000']), root: { path: root } };
+  const spec = { ...real.spec(['true']), root: { path: root } };
+  await assert.rejects(
+    createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false }),
+    { kind: 'refused', message: /^\/etc\/passwd of the container is a FIFO/ },
+  );
+  await settled();
+  rmSync(root, { recursive: true });
+  assert.deepEqual(real.traces(), before);
+});
+
+test('a create or start that hangs in what could not be seen before is given up by a removal', {
+  skip,
+}, async () => {
+  await settled();
+  const before = real.traces();
+  const root = ownRoot();
+  // In the image it leads to a file; in the container a volume lies in between, which leads to a FIFO.
+  const volume = join(real.kata, 'shared/containers', `volume-${real.id()}`);
+  for (const directory of [join(root, 'data'), volume]) mkdirSync(directory);
+  writeFileSync(join(root, 'users'), '');
+  symlinkSync('/users', join(root, 'data/users'));
+  symlinkSync('/data/users', join(root, 'etc/passwd'));
+  makeFifo(join(volume, 'users'));
+  const id = real.id();
+  const plain = real.spec(['sleep', '1000']);
+  const mount = { destination: '/data', type: 'bind', source: volume, options: ['rbind'] };
+  const spec = { ...plain, root: { path: root }, mounts: [...(plain.mounts ?? []), mount] };
   const hanging = createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
   const failed = assert.rejects(
     // Depending on its version the runtime hangs in the one or in the other.
@@ -158,7 +182,7 @@ test('a create or start that hangs, since the root was like that before, is give
   await failed;
   assert.equal(real.guest.containerFacts(id), undefined);
   await settled();
-  rmSync(root, { recursive: true });
+  for (const directory of [root, volume]) rmSync(directory, { recursive: true });
   assert.deepEqual(real.traces(), before);
 });
 

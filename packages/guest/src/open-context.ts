@@ -11,6 +11,7 @@ import { openAccess } from './guest-access.js';
 import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
 import { DeviceWaits } from './device/device-waits.js';
 import { DeviceWatch } from './device/device-watch.js';
+import { Disks } from './device/disks.js';
 import { MemoryWatch } from './resource/memory-watch.js';
 import { SwapDevices } from './resource/swap.js';
 import { PodSources } from './source/pod-sources.js';
@@ -65,6 +66,7 @@ export function openContext(options: GuestOptions): GuestContext {
       log,
       timeoutSeconds: options.hotplugTimeout ?? defaultHotplugTimeout,
     });
+    const disks = new Disks(paths.sys);
     const tools = new SystemTools();
     let asked: Promise<Capabilities> | undefined;
     return {
@@ -85,12 +87,13 @@ export function openContext(options: GuestOptions): GuestContext {
       cgroups: new CgroupNames(paths.cgroup, agentCgroups(paths.proc)),
       oom: new OomWatch(syscalls),
       devices,
+      disks,
       waits: new DeviceWaits(devices, log),
       tools,
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
-      swap: new SwapDevices(syscalls),
+      swap: new SwapDevices(syscalls, disks),
       podSources: new PodSources(join(paths.state, 'pod'), syscalls),
-      storages: new StorageTable({ syscalls, paths, access, devices, tools, log }, records),
+      storages: new StorageTable({ syscalls, paths, access, devices, disks, tools, log }, records),
       records,
     };
   } catch (error) {

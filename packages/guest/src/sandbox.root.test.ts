@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { mounts } from '@kata-agent/linux';
 import type { CreateSandbox } from './actions.js';
 import { RealGuest, settled, skip } from './testing/real-guest.js';
+import { closeStdin } from './perform/close-stdin.js';
 import { copyFile } from './perform/copy-file.js';
 import { createContainer } from './perform/create-container.js';
 import { createSandbox } from './perform/create-sandbox.js';
@@ -126,6 +127,26 @@ test('shared memory of the sandbox, hostname, resolver and namespaces reach the 
   real.makeRootfs();
 });
 
+test('the name of the pod is that of its first container, whatever others ask for', { skip }, async () => {
+  await createSandbox(real.guest, sandbox());
+  const named = (script: string, hostname: string): Promise<string> => {
+    const spec = { ...real.spec(['sh', '-c', script]), hostname };
+    return real.run([], { spec });
+  };
+  const script = 'cat /proc/sys/kernel/hostname; read line; cat /proc/sys/kernel/hostname';
+  const first = await named(script, 'first');
+  assert.equal(await real.readUntil('\n', { containerId: first, execId: '' }), 'first\n');
+  await assert.rejects(named('true', 'a b'), { kind: 'invalid' });
+  const failing = { ...real.spec(['/no/such/program']), hostname: 'evil' };
+  await assert.rejects(real.run([], { spec: failing }));
+  const other = await named('cat /proc/sys/kernel/hostname', 'evil');
+  assert.equal((await real.readAll(other)).toString(), 'first\n');
+  await closeStdin(real.guest, { containerId: first, execId: '' });
+  assert.equal((await real.readAll(first)).toString(), 'first\n');
+  await destroySandbox(real.guest);
+  real.makeRootfs();
+});
+
 test('an emptyDir, as the runtime in Go asks for it, is seen by every container of the pod', {
   skip,
 }, async () => {
@@ -173,6 +194,27 @@ test('storages: a pod’s own outlive a container, others go with their last one
   await destroySandbox(real.guest);
   assert.deepEqual(real.traces().mounts, []);
   assert.deepEqual(readdirSync(real.kata), []);
+  real.makeRootfs();
+});
+
+test('a root that a storage mounts is found however its mount point is spelled', { skip }, async () => {
+  await createSandbox(real.guest, sandbox());
+  const layer = join(real.kata, 'shared/containers/layer');
+  cpSync(real.rootfs, layer, { recursive: true, verbatimSymlinks: true });
+  writeFileSync(join(layer, 'mark'), 'of the storage');
+  writeFileSync(join(real.rootfs, 'mark'), 'of the request');
+  for (const spelled of ['//ID/./rootfs', '/ID/rootfs/', '/ID//rootfs/.']) {
+    const id = real.id();
+    const options = [`lowerdir=${layer}`, 'io.katacontainers.fs-opt.overlay-rw'];
+    const overlay = real.storage('overlayfs', '', { fstype: 'overlay', options });
+    const storages = [{ ...overlay, mountPoint: `${real.kata}${spelled.replace('ID', id)}` }];
+    await real.run(['cat', '/mark'], { id, storages });
+    assert.equal((await real.readAll(id)).toString(), 'of the storage', spelled);
+    await real.remove(id);
+  }
+  const relative = real.storage('ephemeral', '', { mountPoint: 'sandbox/shm' });
+  await assert.rejects(real.run(['true'], { storages: [relative] }), { kind: 'invalid' });
+  await destroySandbox(real.guest);
   real.makeRootfs();
 });
 

@@ -59,10 +59,12 @@ export class Directory {
     this.#descriptor.close();
   }
 
-  /** A directory below. ENOENT, ENOTDIR. */
-  directory(path: string): Directory {
+  /** A directory below. With `sameMount` it is a base of that kind, whatever this one is. ENOENT, ENOTDIR. */
+  directory(path: string, { sameMount = false }: BaseOptions = {}): Directory {
     const names = pathComponents(path);
-    return new Directory(this.#syscalls, this.#resolve(path, names), { sameMount: this.#sameMount });
+    return new Directory(this.#syscalls, this.#resolve(path, names), {
+      sameMount: sameMount || this.#sameMount,
+    });
   }
 
   /** What is below, file or directory, opened for its name alone (O_PATH). A link is refused. ENOENT, ENOTDIR. */

@@ -70,6 +70,14 @@ describeRefusals(
         created(({ root }) => void (root.Path = '/run/kata-containers/other/rootfs')),
         'create-container-root-paths',
       );
+      // In a volume of another container, which that one would read and write.
+      for (const folder of ['shared/containers/volume', 'sandbox/ephemeral/volume', 'shared/containers/a/b'])
+        assert.equal(
+          created(({ request, root }) => {
+            root.Path = `/run/kata-containers/${folder}/${request.containerId}/rootfs`;
+          }),
+          'create-container-root-paths',
+        );
       assert.equal(
         created(({ request }) => request.OCI && (request.OCI.Hostname = 'other'), ''),
         'create-container-pods',

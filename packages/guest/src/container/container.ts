@@ -1,6 +1,7 @@
 import type { ContainerFacts } from '../actions.js';
 import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import { GuestError } from '../guest-error.js';
+import type { DeviceNumber } from '../device/device-number.js';
 import type { ContainerProcess } from './container-process.js';
 import { checkExecId } from './identifiers.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
@@ -32,6 +33,8 @@ interface Parts {
   /** What runs in it gains no privileges by what it executes. */
   readonly noNewPrivileges: boolean;
   readonly pinned: PinnedNamespaces;
+  /** The disks that it has as devices. */
+  readonly disks: readonly DeviceNumber[];
 }
 
 /** A container that the runtime has made: its processes, where it is accounted for, and how it is taken down. */
@@ -51,6 +54,7 @@ export class Container {
   readonly noNewPrivileges: boolean;
   /** The namespaces that an exec has to join. */
   readonly pinned: PinnedNamespaces;
+  readonly disks: readonly DeviceNumber[];
   state: ContainerState = 'created';
   removing = false;
   /** Call it when anything changes that its record holds. */
@@ -59,7 +63,7 @@ export class Container {
 
   constructor(parts: Parts) {
     const { id, order, storages, sources, first, cgroup, namespaces, made } = parts;
-    const { annotations, cpus, terminationLog, noNewPrivileges, pinned } = parts;
+    const { annotations, cpus, terminationLog, noNewPrivileges, pinned, disks } = parts;
     this.id = id;
     this.order = order;
     this.storages = storages;
@@ -73,6 +77,7 @@ export class Container {
     this.terminationLog = terminationLog;
     this.noNewPrivileges = noNewPrivileges;
     this.pinned = pinned;
+    this.disks = disks;
     first.changed = () => this.changed();
   }
 

@@ -17,6 +17,7 @@ import type { SharedNamespaces } from '../spec/namespaces.js';
 import { SysctlChanges } from '../spec/sysctl-changes.js';
 import { ContainerSources } from '../source/container-sources.js';
 import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
+import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
@@ -72,7 +73,7 @@ async function build(
   made: UndoStack,
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls } = context;
-  const attached = attachDevices(devices ?? [], context.devices);
+  const attached = attachDevices(devices ?? [], id, context, made);
   const bundle = bundleOf(id, paths);
   const order = context.records.nextOrder();
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);
@@ -113,6 +114,7 @@ async function build(
       guest: guestDevices(paths),
     },
   );
+  checkAccountFiles(rootfs, spec.mounts ?? [], syscalls);
   const sysctls = new SysctlChanges(paths.proc);
   made.push('sysctls', () => sysctls.takeBack());
   for (const missing of sysctls.write(networkSysctls)) {
@@ -162,6 +164,7 @@ async function build(
     terminationLog: terminationLogOf(requested),
     noNewPrivileges: spec.process.noNewPrivileges ?? false,
     pinned,
+    disks: attached.map(({ major, minor }) => ({ major, minor })),
   });
   ancestors.arrived(expected);
   keepRecord(container, context);

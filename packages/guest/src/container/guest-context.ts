@@ -4,6 +4,7 @@ import type { CgroupNames } from '../cgroup/cgroup-names.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
 import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
+import type { Disks } from '../device/disks.js';
 import type { GuestAccess } from '../guest-access.js';
 import type { GuestLimits, GuestLog, GuestPaths, OutputPolicy, SandboxClaim } from '../guest-options.js';
 import type { Runtime } from '../runtime/runtime.js';
@@ -37,6 +38,7 @@ export interface GuestContext {
   readonly cgroups: CgroupNames;
   readonly oom: OomWatch;
   readonly devices: DeviceWatch;
+  readonly disks: Disks;
   readonly waits: DeviceWaits;
   readonly tools: Tools;
   readonly memory: MemoryWatch;

@@ -129,6 +129,31 @@ test('two containers can have the same disk', { skip }, async () => {
   await real.remove(holder);
 });
 
+test('a disk that a container has as a device is neither mounted nor swapped to', {
+  skip: skipWithout('mkfs.ext4'),
+}, async () => {
+  const data = disk();
+  data.with('mkfs.ext4', '-q');
+  const spec = real.spec(['sleep', '1000']);
+  const holder = await real.run([], {
+    devices: [attach(data)],
+    spec: { ...spec, linux: { ...spec.linux, devices: [onHost] } },
+  });
+  await settled();
+  const before = real.traces();
+  const volume = real.storage('mmioblk', 'sandbox/storage/volume', { source: data.path, fstype: 'ext4' });
+  const refused = { kind: 'refused', message: new RegExp(`loop\\d+ is a device of container ${holder}`) };
+  for (const more of [{}, { driver: 'blk' }, { driverOptions: ['create_filesystem'] }])
+    await assert.rejects(real.run(['true'], { storages: [{ ...volume, ...more }] }), refused);
+  assert.throws(() => real.guest.context.swap.add(data.path), refused);
+  const itself = { devices: [attach(data)], storages: [volume] };
+  await assert.rejects(real.run(['true'], itself), { kind: 'refused' }, 'not for the same container either');
+  await settled();
+  assert.deepEqual(real.traces(), before);
+  await real.remove(holder);
+  await real.remove(await real.run(['true'], { storages: [volume] }));
+});
+
 test('what cannot be attached is refused, each by its reason', { skip }, async () => {
   const data = disk();
   const before = real.traces();

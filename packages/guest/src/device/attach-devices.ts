@@ -1,9 +1,10 @@
 import type { AttachedDevice } from '../actions.js';
 import { GuestError } from '../guest-error.js';
+import type { UndoStack } from '../container/undo-stack.js';
 import type { DeviceNumber } from './device-number.js';
 import type { DeviceWatch } from './device-watch.js';
 import type { Wanted } from './find-device.js';
-import { freeDisk } from './free-disk.js';
+import type { Disks } from './disks.js';
 import { type BlockDriver, blockDriverOf, wantedBlock } from './wanted-block.js';
 
 /** A disk that the host attached for a container, as the guest's kernel knows it. */
@@ -32,15 +33,20 @@ export function attachments(devices: readonly AttachedDevice[]): readonly Attach
 /**
  * Finds the disks of a request. One that the guest itself uses is refused (S11): the host names devices by addresses, and
  * nothing but the kernel knows what lies there.
+ *
+ * @param made gives the disks back.
  */
 export function attachDevices(
   devices: readonly AttachedDevice[],
-  watch: Pick<DeviceWatch, 'find'>,
+  container: string,
+  context: { readonly devices: Pick<DeviceWatch, 'find'>; readonly disks: Disks },
+  made: UndoStack,
 ): readonly GuestDevice[] {
-  return attachments(devices).map(({ containerPath, disk }) => ({
-    containerPath,
-    ...freeDisk(watch.find(disk)),
-  }));
+  return attachments(devices).map(({ containerPath, disk }) => {
+    const { major, minor, release } = context.disks.attach(context.devices.find(disk), container);
+    made.push(`device ${containerPath}`, release);
+    return { containerPath, major, minor };
+  });
 }
 
 function driverOf({ type, id, vmPath, containerPath }: AttachedDevice): BlockDriver {

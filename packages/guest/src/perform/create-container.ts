@@ -8,6 +8,7 @@ import { GuestError } from '../guest-error.js';
 import { refuseHooks } from '../hooks/refuse-hooks.js';
 import { checkSysctls } from '../spec/sysctls.js';
 import type { PlaceOwner } from '../source/other-containers.js';
+import { cleanStorages } from '../storage/clean-storages.js';
 import { passStdio } from '../passfd/pass-stdio.js';
 
 /**
@@ -16,7 +17,8 @@ import { passStdio } from '../passfd/pass-stdio.js';
  */
 const maxMounts = 256;
 
-export function createContainer(guest: Guest, action: CreateContainer): Promise<void> {
+export async function createContainer(guest: Guest, requested: CreateContainer): Promise<void> {
+  const action = { ...requested, storages: cleanStorages(requested.storages) };
   const { id, stdio, spec } = action;
   const { containers, sandbox, context, making, signal } = guest;
   const find = (name: string) => containerNamed(containers.values(), name);

@@ -2,8 +2,10 @@ import type { CreateSandbox } from '../actions.js';
 import type { Guest } from '../guest.js';
 import { GuestError } from '../guest-error.js';
 import { checkKernelModules } from '../kernel-modules.js';
+import { cleanStorages } from '../storage/clean-storages.js';
 
-export function createSandbox(guest: Guest, action: CreateSandbox): Promise<void> {
+export async function createSandbox(guest: Guest, requested: CreateSandbox): Promise<void> {
+  const action = { ...requested, storages: cleanStorages(requested.storages) };
   const { containers, context, sandbox } = guest;
   return guest.changeWith({
     scope: 'whole',

@@ -1,7 +1,8 @@
 import { readSync } from 'node:fs';
-import { Directory, hasCode, Open } from '@kata-agent/linux';
+import { type Directory, hasCode, Open } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import type { Guest } from '../guest.js';
+import { openShared, sharedPath } from '../source/shared-directory.js';
 import { translated } from '../translate-error.js';
 
 /** As much of a message as Kubernetes takes. */
@@ -13,18 +14,19 @@ const maxBytes = 4096;
  */
 export function terminationMessage(guest: Guest, containerId: string): Promise<string> {
   return translated(async () => {
-    const { syscalls, paths } = guest.context;
+    const { context } = guest;
     const path = guest.container(containerId).terminationLog;
     if (path === undefined)
       throw new GuestError('invalid', `container ${containerId} has no file for a termination message`);
-    const shared = `${paths.kata}/shared/containers`;
+    const shared = sharedPath(context.paths.kata);
     if (!path.startsWith(`${shared}/`))
       throw new GuestError(
         'refused',
         `the termination message of container ${containerId} is not below ${shared}`,
       );
-    const base = Directory.open(syscalls, shared, { sameMount: true });
+    let base: Directory | undefined;
     try {
+      base = openShared(context);
       const file = base.file(path.slice(shared.length + 1), Open.ReadOnly);
       try {
         const buffer = Buffer.alloc(maxBytes);
@@ -37,7 +39,7 @@ export function terminationMessage(guest: Guest, containerId: string): Promise<s
       if (hasCode(error, 'ENOENT')) return '';
       throw error;
     } finally {
-      base.close();
+      base?.close();
     }
   });
 }

@@ -19,8 +19,18 @@ export function recoverContainer(
   status: RuntimeStatus,
   context: GuestContext,
 ): Container {
-  const { id, order, storages, sources, namespaces, annotations, cpus, terminationLog, noNewPrivileges } =
-    record;
+  const {
+    id,
+    order,
+    storages,
+    sources,
+    namespaces,
+    annotations,
+    cpus,
+    terminationLog,
+    noNewPrivileges,
+    disks,
+  } = record;
   const cgroup = cgroupOf(record);
   const open = openPipesOf(processesOf(cgroup), context.paths.proc);
   const first = recoverProcess(id, record.first, open, context);
@@ -40,6 +50,7 @@ export function recoverContainer(
     terminationLog,
     noNewPrivileges,
     pinned,
+    disks,
   });
   container.state = stateOf(status);
   for (const exec of record.execs) container.addExec(exec.execId, recoverProcess(id, exec, open, context));
@@ -56,9 +67,13 @@ function stateOf(status: RuntimeStatus): Container['state'] {
 }
 
 /** The steps of create-container.ts, in its order, each to be taken back. */
-function pushSteps({ id, first, storages, cgroup, pinned, made }: Container, context: GuestContext): void {
+function pushSteps(
+  { id, first, storages, cgroup, pinned, disks, made }: Container,
+  context: GuestContext,
+): void {
   const { paths, runtime, ancestors, records, syscalls, oom } = context;
   const bundle = bundleOf(id, paths);
+  for (const disk of disks) made.push('device', context.disks.attachAgain(disk, id));
   made.push('record', () => records.removeContainer(id));
   made.push(`bundle ${bundle}`, () => {
     unmountTree(syscalls, bundle);

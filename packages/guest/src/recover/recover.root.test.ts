@@ -16,6 +16,7 @@ import { test } from 'node:test';
 import { mounts } from '@kata-agent/linux';
 import { createSandbox } from '../perform/create-sandbox.js';
 import { destroySandbox } from '../perform/destroy-sandbox.js';
+import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
 import { makeTree } from '../testing/tree.js';
 
@@ -115,6 +116,37 @@ test('huge pages of a storage go with it, also when the agent that added them wa
   } finally {
     await next.close();
     rmSync(sys, { recursive: true });
+  }
+});
+
+test('a disk that a container of an earlier agent has as a device is not mounted', { skip }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  const disk = new LoopDevice(1024 * 1024);
+  try {
+    await killedAfter(
+      directory,
+      `
+      const spec = real.spec(['sleep', '1000']);
+      const node = { path: '/dev/data', type: 'b', major: 7, minor: 0 };
+      const path = ${JSON.stringify(disk.path)};
+      const device = { id: path, type: 'mmioblk', vmPath: path, containerPath: '/dev/data', options: [] };
+      await real.run([], { id: 'holder', devices: [device], spec: { ...spec, linux: { ...spec.linux, devices: [node] } } });
+      `,
+    );
+    const next = await RealGuest.open({}, directory);
+    try {
+      const { disks } = next.guest.context;
+      assert.throws(() => disks.take(disk.path), {
+        kind: 'refused',
+        message: /a device of container holder/,
+      });
+      await next.remove('holder');
+      disks.take(disk.path)();
+    } finally {
+      await next.close();
+    }
+  } finally {
+    disk.remove();
   }
 });
 

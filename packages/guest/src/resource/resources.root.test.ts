@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { loadSyscalls } from '@kata-agent/linux';
+import { Disks } from '../device/disks.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { skip } from '../testing/real-guest.js';
 import { reseedRandom } from './reseed-random.js';
@@ -11,7 +12,7 @@ import { SwapDevices } from './swap.js';
 test('the kernel swaps to a device, once, and no longer after it was given back', { skip }, () => {
   const disk = new LoopDevice(32 * 1024 * 1024);
   try {
-    const swap = new SwapDevices(loadSyscalls());
+    const swap = new SwapDevices(loadSyscalls(), new Disks('/sys'));
     assert.throws(() => swap.add(disk.path), { kind: 'invalid', message: /mkswap/ });
     disk.with('mkswap');
     swap.add(disk.path);

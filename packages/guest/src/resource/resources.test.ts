@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { RecordingSyscalls, type UeventReceiver } from '@kata-agent/linux';
 import * as fc from 'fast-check';
+import { Disks } from '../device/disks.js';
 import { makeTree } from '../testing/tree.js';
 import { formatCpuList, parseCpuList } from './cpu-list.js';
 import { probeMemory } from './memory-probe.js';
@@ -177,7 +178,7 @@ test('entropy is added, then the generator seeded, and the device closed whateve
 
 test('the guest swaps to block devices of its own, and to nothing else', () => {
   const kernel = new RecordingSyscalls();
-  const swap = new SwapDevices(kernel);
+  const swap = new SwapDevices(kernel, new Disks('/sys'));
   for (const path of [
     '/dev/null',
     '/etc/passwd',

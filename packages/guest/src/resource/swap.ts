@@ -1,15 +1,18 @@
 import { lstatSync } from 'node:fs';
 import { hasCode, type Syscalls } from '@kata-agent/linux';
-import { freeDisk } from '../device/free-disk.js';
+import type { Disks } from '../device/disks.js';
 import { GuestError } from '../guest-error.js';
 
 /** Block devices that the guest swaps to, so that they can be given back. */
 export class SwapDevices {
   readonly #syscalls: Syscalls;
-  readonly #used: Set<string> = new Set();
+  readonly #disks: Disks;
+  /** Each with what gives its disk back. */
+  readonly #used: Map<string, () => void> = new Map();
 
-  constructor(syscalls: Syscalls) {
+  constructor(syscalls: Syscalls, disks: Disks) {
     this.#syscalls = syscalls;
+    this.#disks = disks;
   }
 
   /** Swaps to a block device. A file or a link is refused: the host names a device, and nothing of the guest's own. */
@@ -20,25 +23,27 @@ export class SwapDevices {
         `swap ${JSON.stringify(path.slice(0, 150))} is not a block device below /dev`,
       );
     if (this.#used.has(path)) throw new GuestError('exists', `the guest swaps to ${path} already`);
-    freeDisk(path);
+    const release = this.#disks.take(path);
     try {
       this.#syscalls.swapon(path);
     } catch (error) {
+      release();
       if (!hasCode(error, 'EINVAL')) throw error;
       throw new GuestError('invalid', `${path} holds no swap area; the host makes one with mkswap`, {
         cause: error,
       });
     }
-    this.#used.add(path);
+    this.#used.set(path, release);
   }
 
   /** Gives all of them back; the failures, one for each that memory has no room for. */
   release(): readonly Error[] {
     const failures: Error[] = [];
-    for (const path of this.#used) {
+    for (const [path, release] of this.#used) {
       try {
         this.#syscalls.swapoff(path);
         this.#used.delete(path);
+        release();
       } catch (error) {
         failures.push(new Error(`could not take back: swap ${path}`, { cause: error }));
       }

@@ -17,10 +17,21 @@ export interface CommandFor {
 const patienceSeconds = { exec: 10, create: 30, start: 30, pause: 30, resume: 30, update: 30 } as const;
 
 /**
- * A create takes tens of megabytes for a moment: so many may do so beside each other. A container can make its own hang only
- * by a volume that an earlier one of the pod has filled.
+ * A create takes tens of megabytes for a moment: so many may do so beside each other. `checkAccountFiles` refuses what makes
+ * one hang; but for a volume that an earlier container of the pod fills meanwhile.
  */
 const maxCreates = 8;
+
+/** After so many seconds a create ends when another one waits for its place. */
+const fairSeconds = 10;
+
+/** A create that has one of the places. */
+interface PlacedCreate {
+  readonly giveUp: () => void;
+  /** It has had the time that is fair. */
+  isOverdue: boolean;
+  givesUp: boolean;
+}
 
 interface Running {
   readonly container: string;
@@ -34,7 +45,7 @@ interface Running {
  */
 export class RuntimeCommands {
   readonly #running: Set<Running> = new Set();
-  #creates = 0;
+  readonly #creates: Set<PlacedCreate> = new Set();
   readonly #waitingCreates: Set<() => void> = new Set();
   /** Containers that are to end, and why; undefined: all of them. */
   readonly #ending: Map<object, { readonly container: string | undefined; readonly why: string }> = new Map();
@@ -60,7 +71,7 @@ export class RuntimeCommands {
     };
     try {
       if (call?.aborted === true) abandon();
-      return await (command === 'create' ? this.#amongCreates(controller.signal, timed) : timed());
+      return await (command === 'create' ? this.#amongCreates(wanted, controller, timed) : timed());
     } finally {
       clearTimeout(timer);
       call?.removeEventListener('abort', abandon);
@@ -68,21 +79,55 @@ export class RuntimeCommands {
     }
   }
 
-  async #amongCreates<T>(signal: AbortSignal, task: () => Promise<T>): Promise<T> {
-    while (this.#creates >= maxCreates && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#waitingCreates.add(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-    }
-    this.#creates += 1;
+  async #amongCreates<T>(
+    wanted: CommandFor,
+    controller: AbortController,
+    task: () => Promise<T>,
+  ): Promise<T> {
+    const { signal } = controller;
+    while (this.#creates.size >= maxCreates && !signal.aborted) await this.#aCreateEnds(signal);
+    const create: PlacedCreate = {
+      giveUp: () => controller.abort(tookTooLong(wanted, fairSeconds, ' while other creates waited')),
+      isOverdue: false,
+      givesUp: false,
+    };
+    this.#creates.add(create);
+    const timer = setTimeout(() => {
+      create.isOverdue = true;
+      this.#makeRoom();
+    }, fairSeconds * 1000);
     try {
       return await task();
     } finally {
-      this.#creates -= 1;
+      clearTimeout(timer);
+      this.#creates.delete(create);
       const [next] = this.#waitingCreates;
-      if (next !== undefined) this.#waitingCreates.delete(next);
       next?.();
+    }
+  }
+
+  /** Waits for a place that one of the creates gives back. */
+  async #aCreateEnds(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#waitingCreates.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waitingCreates.add(wake);
+      signal.addEventListener('abort', wake);
+      this.#makeRoom();
+    });
+  }
+
+  /** Ends as many of the creates that have had their time as there are others that wait. */
+  #makeRoom(): void {
+    const placed = [...this.#creates];
+    const leaving = placed.filter(({ givesUp }) => givesUp).length;
+    const overdue = placed.filter(({ isOverdue, givesUp }) => isOverdue && !givesUp);
+    for (const create of overdue.slice(0, Math.max(0, this.#waitingCreates.size - leaving))) {
+      create.givesUp = true;
+      create.giveUp();
     }
   }
 
@@ -118,10 +163,10 @@ export class RuntimeCommands {
   }
 }
 
-function tookTooLong({ container, command }: CommandFor, seconds: number): GuestError {
+function tookTooLong({ container, command }: CommandFor, seconds: number, whileOthers = ''): GuestError {
   return new GuestError(
     'deadline',
-    `runc ${command} did not end within ${seconds} seconds and was killed: something in container ${container} keeps it ` +
+    `runc ${command} did not end within ${seconds} seconds${whileOthers} and was killed: something in container ${container} keeps it ` +
       'waiting; look for FIFOs and dead mounts in its root, as at /etc/passwd',
   );
 }

@@ -140,6 +140,14 @@ test('the hostname is the container’s, else the sandbox’s, and only with a u
   assert.equal(build({ hostname: 'own' }).spec.hostname, undefined);
 });
 
+test('a uts namespace that the container joins keeps the pod’s hostname', () => {
+  const linux = { namespaces: [{ type: 'uts' }] };
+  const shared = { uts: '/proc/7/fd/8' };
+  for (const hostname of ['own', 'pod', ''])
+    assert.equal(build({ hostname, linux }, { shared }).spec.hostname, undefined);
+  assert.throws(() => build({ hostname: 'a b', linux }, { shared }), { kind: 'invalid' });
+});
+
 test('the sandbox’s resolv.conf comes unless the container brings its own', () => {
   const resolvConf = '/run/kata-containers/sandbox/resolv.conf';
   assert.equal(build({}, { resolvConf }).spec.mounts?.[0]?.source, resolvConf);

@@ -160,13 +160,18 @@ function ownAnnotations(annotations: OciSpec['annotations']): OciSpec['annotatio
   return Object.fromEntries(kept);
 }
 
-/** runc refuses a hostname for a container that has no uts namespace in its list. */
+/**
+ * The name that the runtime gives the container's UTS namespace. One that it joins is the pod's and has its name: what the
+ * request says is left out, as Kata's agent does (rustjail/src/container.rs). runc refuses a hostname for a container that has
+ * no uts namespace in its list.
+ */
 function containerHostname(requested: OciSpec, context: SpecContext): string | undefined {
   const hasOwn = (requested.linux?.namespaces ?? []).some(({ type }) => type === 'uts');
   const own = requested.hostname ?? '';
   checkHostname(own);
   const name = own === '' ? context.hostname : own;
-  return hasOwn && name !== '' ? name : undefined;
+  const makesOne = hasOwn && context.shared.uts === undefined;
+  return makesOne && name !== '' ? name : undefined;
 }
 
 function resolver(requested: OciSpec, { resolvConf }: SpecContext): readonly OciMount[] {

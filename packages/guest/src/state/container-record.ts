@@ -1,5 +1,6 @@
 import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import type { Container } from '../container/container.js';
+import type { DeviceNumber } from '../device/device-number.js';
 import type { ContainerProcess } from '../container/container-process.js';
 import type { PipeInodes } from '../stdio/prepared-streams.js';
 
@@ -34,6 +35,8 @@ export interface FinishedContainer extends Common {
   readonly cpus: string;
   readonly terminationLog?: string;
   readonly noNewPrivileges: boolean;
+  /** The disks that it has as devices. */
+  readonly disks: readonly DeviceNumber[];
 }
 
 export interface ProcessRecord {
@@ -56,7 +59,7 @@ type CgroupRecord =
 
 export function containerRecord(container: Container): FinishedContainer {
   const { id, order, storages, sources, first, execs, cgroup, namespaces, annotations, cpus } = container;
-  const { terminationLog, noNewPrivileges } = container;
+  const { terminationLog, noNewPrivileges, disks } = container;
   return {
     id,
     order,
@@ -70,6 +73,7 @@ export function containerRecord(container: Container): FinishedContainer {
     annotations,
     cpus,
     noNewPrivileges,
+    disks,
     ...(terminationLog === undefined ? {} : { terminationLog }),
   };
 }

@@ -1,6 +1,5 @@
 import type { Storage } from '../actions.js';
 import type { Wanted } from '../device/find-device.js';
-import { freeDisk } from '../device/free-disk.js';
 import { type BlockDriver, blockDrivers, wantedBlock } from '../device/wanted-block.js';
 import { GuestError } from '../guest-error.js';
 import { applyFsGroup } from './fs-group.js';
@@ -68,7 +67,7 @@ async function prepare(
 ): Promise<void> {
   const { fstype, driverOptions } = storage;
   const disk = context.devices.find(wanted);
-  freeDisk(disk);
+  context.made.push(`disk ${disk}`, context.disks.take(disk));
   if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.tools);
   const device = verity === undefined ? disk : await openVerity(disk, verity, context);
   mountAt({ source: device, fstype, options }, context);

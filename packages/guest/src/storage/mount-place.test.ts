@@ -4,7 +4,7 @@ import { mountPlace, type MountPlaceOwner } from './mount-place.js';
 
 const kata = '/run/kata-containers';
 const ofContainer: MountPlaceOwner = { container: 'c1', pod: 'pod', others: ['pod', 'c2'] };
-const ofSandbox: MountPlaceOwner = { container: undefined, pod: 'pod', others: [] };
+const ofSandbox: MountPlaceOwner = { container: undefined, pod: undefined, others: [] };
 
 function place(driver: string, below: string, owner: MountPlaceOwner = ofContainer): string {
   return mountPlace(driver, `${kata}/${below}`, owner, kata);
@@ -62,6 +62,11 @@ test("the agent's files, the share, and what belongs to others are none", () => 
     assert.throws(() => place(driver, below), { kind: 'refused' }, `${driver} ${below}`);
   // A root is a container's, never the sandbox's.
   assert.throws(() => place('blk', 'c1/rootfs', ofSandbox), { kind: 'refused' });
+  // A pod's local volumes come with a container: before there is one, they would lie in that of any other.
+  for (const name of ['pod', 'c1', 'undefined'])
+    assert.throws(() => place('local', `shared/containers/${name}/rootfs/local/data`, ofSandbox), {
+      kind: 'refused',
+    });
 });
 
 test('no spelling leads elsewhere', () => {

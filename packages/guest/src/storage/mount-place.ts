@@ -5,7 +5,7 @@ import { cleanPath, contains, quoted } from '../source/clean-path.js';
 export interface MountPlaceOwner {
   /** The container whose request it is; undefined: the sandbox. */
   readonly container: string | undefined;
-  /** The container that the runtimes make a pod's local volumes under: the sandbox's first. Undefined: there is none yet. */
+  /** The container that the runtimes make a pod's local volumes under: the sandbox's first. Undefined: there is none. */
   readonly pod: string | undefined;
   /** Ids of the sandbox's other containers. */
   readonly others: readonly string[];
@@ -90,7 +90,7 @@ function fits(
       const name = names[index] ?? '';
       if (step === '*') return !reserved.has(name) && !others.includes(name);
       if (step === 'CID') return container !== undefined && name === container;
-      if (step === 'POD') return pod === undefined || name === pod;
+      if (step === 'POD') return name === pod;
       return name === step;
     })
   );

@@ -2,6 +2,7 @@ import type { Directory, Syscalls } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { DeviceWatch } from '../device/device-watch.js';
+import type { Disks } from '../device/disks.js';
 import type { Wanted } from '../device/find-device.js';
 import type { GuestAccess } from '../guest-access.js';
 import type { GuestLog, GuestPaths } from '../guest-options.js';
@@ -25,6 +26,7 @@ export interface StorageEnvironment {
   readonly paths: GuestPaths;
   readonly access: GuestAccess;
   readonly devices: DeviceWatch;
+  readonly disks: Disks;
   readonly tools: Tools;
   readonly log: GuestLog;
 }

@@ -9,6 +9,7 @@ import * as fc from 'fast-check';
 import { openAccess } from '../guest-access.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { DeviceWatch } from '../device/device-watch.js';
+import { Disks } from '../device/disks.js';
 import { SystemTools } from '../tool/tools.js';
 import type { StorageRecord } from './storage-record.js';
 import { StorageTable } from './storage-table.js';
@@ -28,7 +29,8 @@ function table(kata: string) {
   const log = (): void => undefined;
   let saved: readonly StorageRecord[] = [];
   const devices = new DeviceWatch({ roots: paths, syscalls, log, timeoutSeconds: 1 });
-  const environment = { syscalls, paths, access: openAccess, devices, tools: new SystemTools(), log };
+  const parts = { devices, disks: new Disks('/sys'), tools: new SystemTools() };
+  const environment = { syscalls, paths, access: openAccess, log, ...parts };
   const storages = new StorageTable(environment, {
     saveStorages: (records) => {
       saved = records;

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { LoopDevice } from '../testing/loop-device.js';
+import { skip } from '../testing/real-guest.js';
+import { deviceNumber } from './device-number.js';
+import { Disks } from './disks.js';
+
+let disk: LoopDevice;
+let other: LoopDevice;
+before(() => {
+  if (skip !== false) return;
+  [disk, other] = [new LoopDevice(1024 * 1024), new LoopDevice(1024 * 1024)];
+});
+after(() => {
+  if (skip !== false) return;
+  for (const each of [disk, other]) each.remove();
+});
+
+test('containers share a disk as a device; the guest has it when the last is gone', { skip }, () => {
+  const disks = new Disks('/sys');
+  const [one, two] = ['a', 'b'].map((container) => disks.attach(disk.path, container));
+  const refused = {
+    kind: 'refused',
+    message: /loop\d+ is a device of container [ab], .* remove that container/,
+  };
+  one?.release();
+  assert.throws(() => disks.take(disk.path), refused);
+  disks.take(other.path);
+  two?.release();
+  disks.take(disk.path);
+});
+
+test('what the guest has is nobody else’s, also before the kernel knows', { skip }, () => {
+  const disks = new Disks('/sys');
+  const release = disks.take(disk.path);
+  const inUse = { kind: 'refused', message: /loop\d+ is in use in the guest/ };
+  assert.throws(() => disks.take(disk.path), inUse);
+  assert.throws(() => disks.attach(disk.path, 'a'), inUse);
+  release();
+  disks.attach(disk.path, 'a');
+  assert.throws(() => disks.take('/dev/null'), { kind: 'invalid', message: /not a block device/ });
+});
+
+test('a partition is part of its disk, and not of another one', { skip }, () => {
+  const { minor } = deviceNumber(lstatSync(disk.path, { bigint: true }).rdev);
+  const sys = mkdtempSync(join(tmpdir(), 'kata-sys-'));
+  try {
+    // As if the disk were a partition of 254:0.
+    const partition = join(sys, 'devices/vda/vda1');
+    mkdirSync(partition, { recursive: true });
+    writeFileSync(join(sys, 'devices/vda/dev'), '254:0\n');
+    writeFileSync(join(partition, 'partition'), '1\n');
+    mkdirSync(join(sys, 'dev/block'), { recursive: true });
+    symlinkSync(partition, join(sys, `dev/block/7:${minor}`));
+    for (const [number, isPart] of [
+      [{ major: 254, minor: 0 }, true],
+      [{ major: 7, minor }, true],
+      [{ major: 254, minor: 2 }, false],
+    ] as const) {
+      const disks = new Disks(sys);
+      const release = disks.attachAgain(number, 'a');
+      if (isPart) assert.throws(() => disks.take(disk.path), { kind: 'refused' }, JSON.stringify(number));
+      else disks.take(disk.path);
+      release();
+    }
+    const disks = new Disks(sys);
+    disks.attachAgain({ major: 7, minor }, 'a');
+    disks.take(other.path);
+  } finally {
+    rmSync(sys, { recursive: true });
+  }
+});
