@@ -25,6 +25,8 @@ export { detachMount } from './detach-mount.js';
 export type { TreeVisitor } from './walk-tree.js';
 export { Directory, type MakeOptions } from './directory.js';
 export { type ForeignPlace, graftMount } from './graft-mount.js';
+export type { ThreadNamespace } from './namespace-calls.js';
+export { visitNamespace } from './visit-namespace.js';
 export { pathComponents, UnsafePathError } from './safe-path.js';
 export { listenEventfd } from './eventfd.js';
 export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './uevents.js';

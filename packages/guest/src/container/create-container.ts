@@ -24,6 +24,7 @@ import type { GuestContext } from './guest-context.js';
 import { keepRecord } from './keep-record.js';
 import { launchProcess } from './launch-process.js';
 import { placeRootfs, resolvConfFor } from './rootfs.js';
+import { NamespaceSysctls } from './namespace-sysctls.js';
 import { PinnedNamespaces } from './pinned-namespaces.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
 import { UndoStack } from './undo-stack.js';
@@ -98,7 +99,7 @@ async function build(
   const bound = bindLocalVolumes(requested, storages);
   const mounts = bound.mounts?.map((mount) => sources.stage(mount));
   refuseOthersPlaces({ id, sources: opened }, sandbox.others(), context.storages.podPlaces());
-  const { spec, networkSysctls, cgroup } = buildSpec(
+  const { spec, networkSysctls, namespaceSysctls, cgroup } = buildSpec(
     withHooks({ ...bound, ...(mounts === undefined ? {} : { mounts }) }, sandbox),
     {
       containerId: id,
@@ -115,9 +116,11 @@ async function build(
   );
   const sysctls = new SysctlChanges(paths.proc);
   made.push('sysctls', () => sysctls.takeBack());
-  for (const missing of sysctls.write(networkSysctls)) {
-    log('warn', `sysctl ${missing} is left out: this kernel does not have it`, { container: id });
-  }
+  const leftOut = (names: readonly string[]): void => {
+    for (const name of names)
+      log('warn', `sysctl ${name} is left out: this kernel does not have it`, { container: id });
+  };
+  leftOut(sysctls.write(networkSysctls));
   writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
 
   made.push('name of the cgroup', context.cgroups.take(cgroup));
@@ -144,6 +147,9 @@ async function build(
   });
   narrowDevices(cgroups, spec.linux?.resources?.devices ?? []);
   checkBoundingSet(first.pid, spec.process.capabilities ?? {}, paths.proc, id);
+  const ownSysctls = new NamespaceSysctls(pinned, paths.proc);
+  made.push('sysctls of its namespaces', () => ownSysctls.takeBack());
+  leftOut(ownSysctls.write(namespaceSysctls));
   shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
   made.push('watch for want of memory', () => oom.remove(id));
@@ -167,6 +173,7 @@ async function build(
   keepRecord(container, context);
   context.storages.keep(storages, bundle);
   sysctls.keep();
+  ownSysctls.keep();
   return container;
 }
 

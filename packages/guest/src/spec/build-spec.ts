@@ -9,7 +9,7 @@ import { containerMounts, type MountRules } from './mounts.js';
 import { containerNamespaces, type SharedNamespaces } from './namespaces.js';
 import { settableResources } from './resources.js';
 import { checkSeccomp } from './seccomp.js';
-import { splitSysctls } from './sysctls.js';
+import { checkNamespaces, splitSysctls } from './sysctls.js';
 
 /** What the guest's kernel and the runtime can do, as far as a spec depends on it. */
 export interface Capabilities {
@@ -42,6 +42,8 @@ export interface BuiltSpec {
   readonly spec: OciSpec & { readonly process: OciProcess };
   /** `net.*` sysctls, for the agent to write. */
   readonly networkSysctls: Readonly<Record<string, string>>;
+  /** Those of IPC and UTS namespaces, for the agent to write once the container has them. */
+  readonly namespaceSysctls: Readonly<Record<string, string>>;
   /** Below each hierarchy's mount point. */
   readonly cgroup: string;
 }
@@ -65,9 +67,10 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
       ],
       hooks: context.hooks === 'allow' ? requested.hooks : undefined,
       annotations: ownAnnotations(requested.annotations),
-      linux: runnableLinux(linux, sysctls.own, cgroup, context),
+      linux: runnableLinux(linux, cgroup, context),
     },
     networkSysctls: sysctls.network,
+    namespaceSysctls: checkNamespaces(sysctls.own),
     cgroup,
   };
 }
@@ -108,12 +111,7 @@ export function runnableProcess(process: OciProcess, capabilities: Capabilities)
   };
 }
 
-function runnableLinux(
-  linux: OciLinux,
-  sysctl: Readonly<Record<string, string>>,
-  cgroupsPath: string,
-  context: SpecContext,
-): OciLinux {
+function runnableLinux(linux: OciLinux, cgroupsPath: string, context: SpecContext): OciLinux {
   const { shared, capabilities } = context;
   const requested = { devices: linux.devices, rules: linux.resources?.devices };
   const { devices, rules } = containerDevices(requested, context);
@@ -127,7 +125,6 @@ function runnableLinux(
     maskedPaths: hiddenPaths(linux.maskedPaths, 'maskedPaths'),
     readonlyPaths: hiddenPaths(linux.readonlyPaths, 'readonlyPaths'),
     devices,
-    sysctl,
     cgroupsPath,
     namespaces: containerNamespaces(linux.namespaces, shared),
     resources: {
