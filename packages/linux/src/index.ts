@@ -19,7 +19,7 @@ export {
   type MountOptions,
   parseMountOptions,
 } from './mount-options.js';
-export { MountTree } from './mount-tree.js';
+export { type MountAttributeChange, MountTree } from './mount-tree.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
 export { detachMount } from './detach-mount.js';
 export type { TreeVisitor } from './walk-tree.js';

@@ -9,17 +9,20 @@ import { guestDevices } from '../device/guest-devices.js';
 import { mergeHooks } from '../hooks/guest-hooks.js';
 import type { OciHooks, OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
-import { buildSpec } from '../spec/build-spec.js';
+import { buildSpec, mountRules } from '../spec/build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
 import { bindLocalVolumes } from '../spec/local-volumes.js';
-import { isBind } from '../spec/mounts.js';
+import { containerMounts, isBind } from '../spec/mounts.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
 import { SysctlChanges } from '../spec/sysctl-changes.js';
 import { ContainerSources } from '../source/container-sources.js';
+import { resolveDestinations } from '../source/destinations.js';
+import { NestedMounts } from '../source/nested-mounts.js';
 import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
+import { placesOf } from './container-places.js';
 import type { GuestContext } from './guest-context.js';
 import { keepRecord } from './keep-record.js';
 import { launchProcess } from './launch-process.js';
@@ -80,6 +83,8 @@ async function build(
   made.push('record', () => context.records.removeContainer(id));
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
   makeBundle(bundle, made, context);
+  const places = placesOf({ id, spec: requested, storages }, context.storages.inPlace, paths.kata);
+  const freeSources = await context.places.hold(id, places, made);
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made);
   const { opened } = sandbox;
@@ -97,10 +102,14 @@ async function build(
 
   const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
   const bound = bindLocalVolumes(requested, storages);
-  const mounts = bound.mounts?.map((mount) => sources.stage(mount));
+  const checked = containerMounts(bound.mounts, mountRules(requested.linux, access));
+  const staged = checked.map((mount) => sources.stage(mount));
   refuseOthersPlaces({ id, sources: opened }, sandbox.others(), context.storages.podPlaces());
+  const nested = new NestedMounts({ syscalls, privileged: access.privileged, staged: directory });
+  made.push('mounts within mounts', () => nested.takeBack());
+  const mounts = nested.attach(resolveDestinations(staged, rootfs, syscalls));
   const { spec, networkSysctls, namespaceSysctls, cgroup } = buildSpec(
-    withHooks({ ...bound, ...(mounts === undefined ? {} : { mounts }) }, sandbox),
+    withHooks({ ...bound, mounts }, sandbox),
     {
       containerId: id,
       rootfs,
@@ -159,6 +168,7 @@ async function build(
     order,
     storages: mountPoints,
     sources: opened,
+    roots: places.roots,
     first,
     cgroup: cgroups,
     namespaces: new Set(own.map(({ type }) => type)),
@@ -174,6 +184,8 @@ async function build(
   context.storages.keep(storages, bundle);
   sysctls.keep();
   ownSysctls.keep();
+  nested.keep();
+  freeSources();
   return container;
 }
 

@@ -19,8 +19,8 @@ export function recoverContainer(
   status: RuntimeStatus,
   context: GuestContext,
 ): Container {
-  const { id, order, storages, sources, namespaces, annotations, cpus, terminationLog, noNewPrivileges } =
-    record;
+  const { id, order, storages, sources, roots, namespaces, annotations } = record;
+  const { cpus, terminationLog, noNewPrivileges } = record;
   const cgroup = cgroupOf(record);
   const open = openPipesOf(processesOf(cgroup), context.paths.proc);
   const first = recoverProcess(id, record.first, open, context);
@@ -31,6 +31,7 @@ export function recoverContainer(
     order,
     storages,
     sources,
+    roots,
     first,
     cgroup,
     namespaces: new Set(namespaces),
@@ -56,7 +57,10 @@ function stateOf(status: RuntimeStatus): Container['state'] {
 }
 
 /** The steps of create-container.ts, in its order, each to be taken back. */
-function pushSteps({ id, first, storages, cgroup, pinned, made }: Container, context: GuestContext): void {
+function pushSteps(
+  { id, first, storages, roots, cgroup, pinned, made }: Container,
+  context: GuestContext,
+): void {
   const { paths, runtime, ancestors, records, syscalls, oom } = context;
   const bundle = bundleOf(id, paths);
   made.push('record', () => records.removeContainer(id));
@@ -64,6 +68,7 @@ function pushSteps({ id, first, storages, cgroup, pinned, made }: Container, con
     unmountTree(syscalls, bundle);
     return removeTree(bundle, context);
   });
+  context.places.holdRoots(id, roots, made);
   for (const mountPoint of storages) context.storages.use(mountPoint, made);
   made.push('name of the cgroup', context.cgroups.take(cgroupNameOf(cgroup, paths.cgroup)));
   made.push('cgroups above the container', () => ancestors.sweep());

@@ -1,7 +1,9 @@
 import { posix } from 'node:path';
+import type { GuestAccess } from '../guest-access.js';
 import { checkHostname } from '../container/identifiers.js';
 import { GuestError } from '../guest-error.js';
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../oci-spec.js';
+import { contains } from '../source/clean-path.js';
 import { cgroupPath } from './cgroup-path.js';
 import { checkProcess } from './check-process.js';
 import { containerDevices, type DeviceContext } from './devices.js';
@@ -62,7 +64,7 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
       root: { path: context.rootfs, readonly: requested.root?.readonly ?? false },
       hostname: containerHostname(requested, context),
       mounts: [
-        ...containerMounts(requested.mounts, mountRules(linux, context)),
+        ...containerMounts(requested.mounts, mountRules(linux, context.access)),
         ...resolver(requested, context),
       ],
       hooks: context.hooks === 'allow' ? requested.hooks : undefined,
@@ -75,7 +77,9 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
   };
 }
 
-function mountRules({ namespaces = [] }: OciLinux, { access }: SpecContext): MountRules {
+/** What decides which mounts this container may have. */
+export function mountRules(linux: OciLinux | undefined, access: Pick<GuestAccess, 'privileged'>): MountRules {
+  const namespaces = linux?.namespaces ?? [];
   return { privileged: access.privileged, cgroupNamespace: namespaces.some(({ type }) => type === 'cgroup') };
 }
 
@@ -169,7 +173,8 @@ function containerHostname(requested: OciSpec, context: SpecContext): string | u
 function resolver(requested: OciSpec, { resolvConf }: SpecContext): readonly OciMount[] {
   const destination = '/etc/resolv.conf';
   if (resolvConf === undefined) return [];
-  if ((requested.mounts ?? []).some((mount) => mount.destination === destination)) return [];
+  // What is in a mount at /etc is not the image's, and may be changed while the runtime looks for the file.
+  if ((requested.mounts ?? []).some((mount) => contains(mount.destination, destination))) return [];
   return [
     { destination, type: 'bind', source: resolvConf, options: ['bind', 'ro', 'nosuid', 'nodev', 'noexec'] },
   ];
