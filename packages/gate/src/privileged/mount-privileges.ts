@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { Linux, Mount, Spec } from '@kata-agent/protocol/oci';
 import { isWithin, opensPath, type PrivilegeAccess } from './privilege-access.js';
 import type { Privilege } from './reason.js';
@@ -47,7 +48,13 @@ function pathPrivileges(linux: Linux | undefined): readonly Privilege[] {
  * and makes devices and links in /dev, which must not be a directory of anybody else.
  */
 function sees(mounts: readonly Mount[], type: string, place: string): boolean {
-  return mounts.findLast(({ destination }) => isWithin(place, destination))?.type === type;
+  return mounts.findLast(({ destination }) => isWithin(place, cleaned(destination)))?.type === type;
+}
+
+/** As the agent has it for the OCI runtime. */
+function cleaned(destination: string): string {
+  const path = posix.normalize(destination);
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 function missing(detail: string): Privilege {
