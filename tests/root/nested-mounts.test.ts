@@ -150,9 +150,10 @@ describe('links that are exchanged while a container is made', {
         }),
       );
     await link(`${shared}/evil/msg_max`, target);
-    let over = false;
+    const over = new AbortController();
     const flipping = (async () => {
-      while (!over) await Promise.all(['/safe', '/proc/sys/fs/mqueue'].map((to) => link(`${root}/x`, to)));
+      while (!over.signal.aborted)
+        await Promise.all(['/safe', '/proc/sys/fs/mqueue'].map((to) => link(`${root}/x`, to)));
     })();
     for (let count = 0; count < 40; count += 1) {
       const made = request(id, root, ['true']);
@@ -165,7 +166,7 @@ describe('links that are exchanged while a container is made', {
       assert.equal(refused.code, 'FAILED_PRECONDITION');
       await client.removeContainer({ containerId: id });
     }
-    over = true;
+    over.abort();
     await flipping;
     assert.equal((await link(`${root}/y`, '/safe')).code, 'OK');
   });

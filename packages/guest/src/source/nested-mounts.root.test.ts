@@ -37,7 +37,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   if (skip !== false) return;
-  for (const id of [...real.guest.containers.keys()]) await real.remove(id);
+  for (const id of real.guest.containers.keys()) await real.remove(id);
   await settled();
   const now = real.traces();
   assert.deepEqual({ ...now, files: [] }, { ...atRest, files: [] });
