@@ -12,9 +12,16 @@ const proc: JsonObject = {
   options: ['nosuid', 'noexec', 'nodev'],
 };
 
+const dev: JsonObject = {
+  destination: '/dev',
+  type: 'tmpfs',
+  source: 'tmpfs',
+  options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+};
+
 /**
  * A request for a container with what every runtime sends, where it says nothing of it: hidden and write-protected paths,
- * namespaces, /proc. A test is then about what it writes, and the agent does not refuse the container for the rest.
+ * namespaces, /proc and /dev. A test is then about what it writes, and the agent does not refuse the container for the rest.
  */
 export function asRuntimesSend(request: JsonValue): JsonValue {
   if (!isObject(request)) return request;
@@ -23,12 +30,13 @@ export function asRuntimesSend(request: JsonValue): JsonValue {
   const linux = spec['Linux'] ?? {};
   const mounts = spec['Mounts'] ?? [];
   if (!isObject(linux) || !Array.isArray(mounts)) return request;
-  const hasProc = mounts.some((mount) => isObject(mount) && mount['destination'] === '/proc');
+  const hasMount = ({ destination }: JsonObject): boolean =>
+    mounts.some((mount) => isObject(mount) && mount['destination'] === destination);
   return {
     ...request,
     OCI: {
       ...spec,
-      Mounts: hasProc ? mounts : [proc, ...mounts],
+      Mounts: [...[proc, dev].filter((each) => !hasMount(each)), ...mounts],
       Linux: {
         MaskedPaths: [...maskedPaths],
         ReadonlyPaths: [...readOnlyPaths],

@@ -7,6 +7,7 @@ import { limitableHugePages } from './cgroup/huge-pages.js';
 import { OomWatch } from './cgroup/oom-watch.js';
 import { usualProcesses } from './cgroup/usual-processes.js';
 import type { GuestContext } from './container/guest-context.js';
+import { HeldPlaces } from './container/held-places.js';
 import { openAccess } from './guest-access.js';
 import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
 import { DeviceWaits } from './device/device-waits.js';
@@ -93,6 +94,7 @@ export function openContext(options: GuestOptions): GuestContext {
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(syscalls, disks),
       podSources: new PodSources(join(paths.state, 'pod'), syscalls),
+      places: new HeldPlaces(),
       storages: new StorageTable({ syscalls, paths, access, devices, disks, tools, log }, records),
       records,
     };

@@ -65,6 +65,11 @@ export const MountAttribute = {
   NoSuid: 0x02,
   NoDev: 0x04,
   NoExec: 0x08,
+  NoAccessTime: 0x10,
+  StrictAccessTime: 0x20,
+  /** All bits of the access time's mode, to clear; none of them: relatime. */
+  AccessTime: 0x70,
+  NoDirectoryAccessTime: 0x80,
   NoSymFollow: 0x200000,
 } as const;
 

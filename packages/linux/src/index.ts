@@ -19,13 +19,15 @@ export {
   type MountOptions,
   parseMountOptions,
 } from './mount-options.js';
-export { MountTree } from './mount-tree.js';
+export { type MountAttributeChange, MountTree } from './mount-tree.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
 export { detachMount } from './detach-mount.js';
 export type { TreeVisitor } from './walk-tree.js';
 export { Directory, type MakeOptions } from './directory.js';
 export { type ForeignPlace, graftMount } from './graft-mount.js';
 export { Pace } from './pace.js';
+export type { ThreadNamespace } from './namespace-calls.js';
+export { visitNamespace } from './visit-namespace.js';
 export { pathComponents, UnsafePathError } from './safe-path.js';
 export { listenEventfd } from './eventfd.js';
 export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './uevents.js';

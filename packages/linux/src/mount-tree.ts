@@ -1,7 +1,10 @@
-import { Tree } from './constants.js';
+import { Tree, Unmount } from './constants.js';
 import { Descriptor } from './descriptor.js';
 import { MountFlag } from './mount-options.js';
-import type { Syscalls } from './syscalls.js';
+import type { MountAttributes, Syscalls } from './syscalls.js';
+
+/** `MountAttribute` bits that are set, and those that are cleared before. */
+export type MountAttributeChange = Pick<MountAttributes, 'set' | 'clear'>;
 
 /**
  * A copy of the mount at an open place, as a bind mount would make it, that is attached nowhere yet. The copy, and with
@@ -46,6 +49,12 @@ export class MountTree {
     );
   }
 
+  /** Changes `MountAttribute` bits of its topmost mount alone, or of all. */
+  change({ set, clear }: MountAttributeChange, { recursive }: { readonly recursive: boolean }): void {
+    if (set !== 0 || clear !== 0)
+      this.#syscalls.mountSetattr(this.#tree.fd, { set, clear, propagation: 0 }, recursive);
+  }
+
   /** One of `MountFlag.Private`, `Slave` and `Shared`: a shared copy begins a peer group of its own. */
   setPropagation(propagation: number): void {
     this.#syscalls.mountSetattr(this.#tree.fd, { set: 0, clear: 0, propagation }, this.#recursive);
@@ -57,6 +66,11 @@ export class MountTree {
    */
   attach(place: number): void {
     this.#syscalls.moveMount(this.#tree.fd, place);
+  }
+
+  /** Takes what was attached out of the tree again, wherever it is by now; with all that is mounted in it. */
+  detach(): void {
+    this.#syscalls.umount2(`/proc/self/fd/${this.#tree.fd}`, Unmount.Detach);
   }
 
   /** A copy that was never attached is gone with it. */

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { Linux, Mount, Spec } from '@kata-agent/protocol/oci';
 import { isWithin, opensPath, type PrivilegeAccess } from './privilege-access.js';
 import type { Privilege } from './reason.js';
@@ -19,7 +20,8 @@ export function mountPrivileges(spec: Spec, access: PrivilegeAccess): readonly P
   const propagation = spec.Linux?.RootfsPropagation ?? '';
   return [
     ...pathPrivileges(spec.Linux),
-    ...(hasProc(spec.Mounts) ? [] : [{ reason: 'kernel-filesystem', detail: 'no proc at /proc' } as const]),
+    ...(sees(spec.Mounts, 'proc', '/proc') ? [] : [missing('no proc at /proc')]),
+    ...(sees(spec.Mounts, 'tmpfs', '/dev') ? [] : [missing('no tmpfs at /dev')]),
     ...spec.Mounts.flatMap((mount) => privilegesOfMount(mount, access)),
     ...(quietPropagation.has(propagation)
       ? []
@@ -41,9 +43,22 @@ function pathPrivileges(linux: Linux | undefined): readonly Privilege[] {
   ];
 }
 
-/** The last mount at /proc is what the container sees there, and what the OCI runtime reads. */
-function hasProc(mounts: readonly Mount[]): boolean {
-  return mounts.findLast(({ destination }) => isWithin('/proc', destination))?.type === 'proc';
+/**
+ * The last mount at a place is what the container sees there, and what the OCI runtime reads and writes: it looks into /proc,
+ * and makes devices and links in /dev, which must not be a directory of anybody else.
+ */
+function sees(mounts: readonly Mount[], type: string, place: string): boolean {
+  return mounts.findLast(({ destination }) => isWithin(place, cleaned(destination)))?.type === type;
+}
+
+/** As the agent has it for the OCI runtime. */
+function cleaned(destination: string): string {
+  const path = posix.normalize(destination);
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
+function missing(detail: string): Privilege {
+  return { reason: 'kernel-filesystem', detail };
 }
 
 function privilegesOfMount(mount: Mount, access: PrivilegeAccess): readonly Privilege[] {

@@ -69,6 +69,12 @@ const changes: Readonly<Record<PrivilegedReason, readonly Change[]>> = {
     mount({ type: 'cgroup2', destination: '/sys/fs/cgroup', source: 'cgroup' }),
     mount({ type: 'tmpfs', destination: '/', source: 'tmpfs' }),
     ({ OCI }) => void OCI?.Mounts.shift(),
+    ({ OCI }) =>
+      void OCI?.Mounts.splice(
+        OCI.Mounts.findIndex(({ destination }) => destination === '/dev'),
+        1,
+      ),
+    mount({ type: 'bind', destination: '/dev/', source: '/run/kata-containers/shared/containers/dev' }),
   ],
   'guest-paths': [
     mount({ type: 'bind', destination: '/m', source: '/', options: ['ro'] }),

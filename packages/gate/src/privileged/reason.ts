@@ -42,8 +42,8 @@ export const privilegedReasons: Readonly<Record<PrivilegedReason, ReasonRow>> = 
     pods: 'none',
   },
   'kernel-filesystem': {
-    says: 'proc elsewhere than at /proc or missing there, sysfs or cgroups elsewhere or writable',
-    pods: '`privileged: true` with some versions of containerd',
+    says: 'proc elsewhere than at /proc or missing there, no tmpfs at /dev, sysfs or cgroups elsewhere or writable',
+    pods: '`privileged: true` with some versions of containerd, a volume at /dev',
   },
   'guest-paths': {
     says: "a bind mount of the guest's own files: its source is outside of Kata's directories",

@@ -67,7 +67,10 @@ test('no privileged container', async () => {
   const verdict = await verdictOf('no-privileged-container');
   const plain = {
     Process: { Capabilities: { Bounding: ['CAP_KILL'] } },
-    Mounts: [{ destination: '/proc', type: 'proc', source: 'proc' }],
+    Mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc' },
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs' },
+    ],
     Linux: masked,
   };
   const refused = 'no-privileged-container';

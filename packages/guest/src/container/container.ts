@@ -18,6 +18,8 @@ interface Parts {
   readonly storages: readonly string[];
   /** Clean paths of all that its root and its mounts were made of. */
   readonly sources: readonly string[];
+  /** Clean paths of all that its root was made of, as the request named it. */
+  readonly roots: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   /** The types of namespace that it does not share with the guest. */
@@ -43,6 +45,7 @@ export class Container {
   readonly order: number;
   readonly storages: readonly string[];
   readonly sources: readonly string[];
+  readonly roots: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   readonly namespaces: ReadonlySet<string>;
@@ -63,11 +66,12 @@ export class Container {
 
   constructor(parts: Parts) {
     const { id, order, storages, sources, first, cgroup, namespaces, made } = parts;
-    const { annotations, cpus, terminationLog, noNewPrivileges, pinned, disks } = parts;
+    const { roots, annotations, cpus, terminationLog, noNewPrivileges, pinned, disks } = parts;
     this.id = id;
     this.order = order;
     this.storages = storages;
     this.sources = sources;
+    this.roots = roots;
     this.first = first;
     this.cgroup = cgroup;
     this.namespaces = namespaces;

@@ -9,22 +9,26 @@ import { guestDevices } from '../device/guest-devices.js';
 import { mergeHooks } from '../hooks/guest-hooks.js';
 import type { OciHooks, OciSpec } from '../oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
-import { buildSpec } from '../spec/build-spec.js';
+import { buildSpec, mountRules } from '../spec/build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
 import { bindLocalVolumes } from '../spec/local-volumes.js';
-import { isBind } from '../spec/mounts.js';
+import { containerMounts, isBind } from '../spec/mounts.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
 import { SysctlChanges } from '../spec/sysctl-changes.js';
 import { ContainerSources } from '../source/container-sources.js';
+import { resolveDestinations } from '../source/destinations.js';
+import { NestedMounts } from '../source/nested-mounts.js';
 import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
 import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
+import { placesOf } from './container-places.js';
 import type { GuestContext } from './guest-context.js';
 import { keepRecord } from './keep-record.js';
 import { launchProcess } from './launch-process.js';
 import { placeRootfs, resolvConfFor } from './rootfs.js';
+import { NamespaceSysctls } from './namespace-sysctls.js';
 import { PinnedNamespaces } from './pinned-namespaces.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
 import { UndoStack } from './undo-stack.js';
@@ -80,6 +84,8 @@ async function build(
   made.push('record', () => context.records.removeContainer(id));
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
   makeBundle(bundle, made, context);
+  const places = placesOf({ id, spec: requested, storages }, context.storages.inPlace, paths.kata);
+  const freeSources = await context.places.hold(id, places, made);
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made);
   const { opened } = sandbox;
@@ -97,10 +103,13 @@ async function build(
 
   const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
   const bound = bindLocalVolumes(requested, storages);
-  const mounts = bound.mounts && (await sources.stageAll(bound.mounts));
+  const staged = await sources.stageAll(containerMounts(bound.mounts, mountRules(requested.linux, access)));
   refuseOthersPlaces({ id, sources: opened }, sandbox.others(), context.storages.podPlaces());
-  const { spec, networkSysctls, cgroup } = buildSpec(
-    withHooks({ ...bound, ...(mounts === undefined ? {} : { mounts }) }, sandbox),
+  const nested = new NestedMounts({ syscalls, privileged: access.privileged, staged: directory });
+  made.push('mounts within mounts', () => nested.takeBack());
+  const mounts = nested.attach(resolveDestinations(staged, rootfs, syscalls));
+  const { spec, networkSysctls, namespaceSysctls, cgroup } = buildSpec(
+    withHooks({ ...bound, mounts }, sandbox),
     {
       containerId: id,
       rootfs,
@@ -117,9 +126,11 @@ async function build(
   checkAccountFiles(rootfs, spec.mounts ?? [], syscalls);
   const sysctls = new SysctlChanges(paths.proc);
   made.push('sysctls', () => sysctls.takeBack());
-  for (const missing of sysctls.write(networkSysctls)) {
-    log('warn', `sysctl ${missing} is left out: this kernel does not have it`, { container: id });
-  }
+  const leftOut = (names: readonly string[]): void => {
+    for (const name of names)
+      log('warn', `sysctl ${name} is left out: this kernel does not have it`, { container: id });
+  };
+  leftOut(sysctls.write(networkSysctls));
   writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
 
   made.push('name of the cgroup', context.cgroups.take(cgroup));
@@ -146,6 +157,9 @@ async function build(
   });
   narrowDevices(cgroups, spec.linux?.resources?.devices ?? []);
   checkBoundingSet(first.pid, spec.process.capabilities ?? {}, paths.proc, id);
+  const ownSysctls = new NamespaceSysctls(pinned, paths.proc);
+  made.push('sysctls of its namespaces', () => ownSysctls.takeBack());
+  leftOut(ownSysctls.write(namespaceSysctls));
   shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
   made.push('watch for want of memory', () => oom.remove(id));
@@ -155,6 +169,7 @@ async function build(
     order,
     storages: mountPoints,
     sources: opened,
+    roots: places.roots,
     first,
     cgroup: cgroups,
     namespaces: new Set(own.map(({ type }) => type)),
@@ -170,6 +185,9 @@ async function build(
   keepRecord(container, context);
   context.storages.keep(storages, bundle);
   sysctls.keep();
+  ownSysctls.keep();
+  nested.keep();
+  freeSources();
   return container;
 }
 

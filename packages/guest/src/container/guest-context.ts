@@ -12,6 +12,7 @@ import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { Capabilities } from '../spec/build-spec.js';
 import type { MemoryWatch } from '../resource/memory-watch.js';
 import type { SwapDevices } from '../resource/swap.js';
+import type { HeldPlaces } from './held-places.js';
 import type { PodSources } from '../source/pod-sources.js';
 import type { GuestRecords } from '../state/guest-records.js';
 import type { Tools } from '../tool/tools.js';
@@ -45,5 +46,6 @@ export interface GuestContext {
   readonly swap: SwapDevices;
   readonly storages: StorageTable;
   readonly podSources: PodSources;
+  readonly places: HeldPlaces;
   readonly records: GuestRecords;
 }

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
+import { hasCode, type ThreadNamespace, visitNamespace } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 
 /** Every namespace that a process can be in, as /proc names it. */
@@ -57,6 +57,14 @@ export class PinnedNamespaces {
         );
       }
     }
+  }
+
+  /** Runs a task while this thread is in one of them. False, and nothing has run: it is the agent's own as well. */
+  visit(type: ThreadNamespace, task: () => void): boolean {
+    const pinned = this.#pinned.find((each) => each.type === type);
+    if (pinned === undefined || inodeOf(`/proc/self/ns/${type}`) === pinned.inode) return false;
+    visitNamespace(type, pinned.descriptor, task);
+    return true;
   }
 
   close(): void {

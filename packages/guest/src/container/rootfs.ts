@@ -47,6 +47,7 @@ export async function placeRootfs(
     if (keepsWrites || root?.readonly === true)
       stageAt(rootfs, source, { recursive: true, attributes: MountAttribute.NoDev }, syscalls, made);
     else mountCopyOnWrite(source, bundle, syscalls, made);
+    checkKernelPlaces(rootfs, source.path, syscalls);
   } finally {
     source.descriptor.close();
   }
@@ -72,6 +73,22 @@ async function refuseFlawedRuntime(
       'precondition',
       `${what}: install runc 1.2.8, 1.3.3 or later, or give the root as a disk`,
     );
+}
+
+/** Where the OCI runtime mounts the kernel's file systems and makes devices: by these names, through links too. */
+function checkKernelPlaces(rootfs: string, path: string, syscalls: Syscalls): void {
+  const root = Directory.open(syscalls, rootfs);
+  try {
+    for (const name of ['dev', 'proc', 'sys']) {
+      if (root.stat(name)?.isDirectory() === false)
+        throw new GuestError(
+          'refused',
+          `/${name} of the root ${JSON.stringify(path)} is a link or a file: make it a directory in the image`,
+        );
+    }
+  } finally {
+    root.close();
+  }
 }
 
 /** The root stays as it is: what the container writes goes to a layer of its own. */

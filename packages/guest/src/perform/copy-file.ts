@@ -1,11 +1,20 @@
 import type { CopyFile } from '../actions.js';
 import { checkCopy, copyFile as place } from '../copy-file.js';
 import type { Guest } from '../guest.js';
+import { translated } from '../translate-error.js';
+
+/** How long it waits, without a turn, for a container that is being made of the path: usually a fraction of a second. */
+const patience = 10_000;
 
 export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
-  return guest.change(
-    async () => place(action, guest.context),
-    'sandbox',
-    () => checkCopy(action, guest.context.paths.kata),
-  );
+  const { paths, places } = guest.context;
+  const path = `/${action.path.split('/').filter(Boolean).join('/')}`;
+  return translated(async () => {
+    await places.free(path, patience);
+    return guest.change(
+      () => places.copy(path, () => place(action, guest.context)),
+      'sandbox',
+      () => checkCopy(action, paths.kata),
+    );
+  });
 }

@@ -19,18 +19,8 @@ export function recoverContainer(
   status: RuntimeStatus,
   context: GuestContext,
 ): Container {
-  const {
-    id,
-    order,
-    storages,
-    sources,
-    namespaces,
-    annotations,
-    cpus,
-    terminationLog,
-    noNewPrivileges,
-    disks,
-  } = record;
+  const { id, order, storages, sources, roots, namespaces, annotations } = record;
+  const { cpus, terminationLog, noNewPrivileges, disks } = record;
   const cgroup = cgroupOf(record);
   const open = openPipesOf(processesOf(cgroup), context.paths.proc);
   const first = recoverProcess(id, record.first, open, context);
@@ -41,6 +31,7 @@ export function recoverContainer(
     order,
     storages,
     sources,
+    roots,
     first,
     cgroup,
     namespaces: new Set(namespaces),
@@ -68,7 +59,7 @@ function stateOf(status: RuntimeStatus): Container['state'] {
 
 /** The steps of create-container.ts, in its order, each to be taken back. */
 function pushSteps(
-  { id, first, storages, cgroup, pinned, disks, made }: Container,
+  { id, first, storages, roots, cgroup, pinned, disks, made }: Container,
   context: GuestContext,
 ): void {
   const { paths, runtime, ancestors, records, syscalls, oom } = context;
@@ -79,6 +70,7 @@ function pushSteps(
     unmountTree(syscalls, bundle);
     return removeTree(bundle, context);
   });
+  context.places.holdRoots(id, roots, made);
   for (const mountPoint of storages) context.storages.use(mountPoint, made);
   made.push('name of the cgroup', context.cgroups.takeBack(cgroupNameOf(cgroup, paths.cgroup)));
   made.push('cgroups above the container', () => ancestors.sweep());

@@ -49,10 +49,12 @@ test('network and time namespaces go, pid and mount are always there, paths of t
   assert.throws(() => withLinux({ namespaces: [{ type: 'warp' }] }), { kind: 'invalid', message: /warp/ });
 });
 
-test('net sysctls are the agent’s to write', () => {
+test('sysctls are the agent’s to write, and none is the OCI runtime’s', () => {
   const built = build({ linux: { sysctl: { 'net.ipv4.ip_forward': '1', 'kernel.shm_rmid_forced': '1' } } });
   assert.deepEqual(built.networkSysctls, { 'net.ipv4.ip_forward': '1' });
-  assert.deepEqual(built.spec.linux?.sysctl, { 'kernel.shm_rmid_forced': '1' });
+  assert.deepEqual(built.namespaceSysctls, { 'kernel.shm_rmid_forced': '1' });
+  assert.equal(built.spec.linux?.sysctl, undefined);
+  assert.throws(() => build({ linux: { sysctl: { 'kernel.core_pattern': '1' } } }), { kind: 'invalid' });
   assert.throws(() => build({ linux: { sysctl: { 'net/../../x': '1' } } }), { kind: 'invalid' });
 });
 

@@ -1,7 +1,9 @@
 import { posix } from 'node:path';
+import type { GuestAccess } from '../guest-access.js';
 import { checkHostname } from '../container/identifiers.js';
 import { GuestError } from '../guest-error.js';
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../oci-spec.js';
+import { contains } from '../source/clean-path.js';
 import { cgroupPath } from './cgroup-path.js';
 import { checkProcess } from './check-process.js';
 import { containerDevices, type DeviceContext } from './devices.js';
@@ -9,7 +11,7 @@ import { containerMounts, type MountRules } from './mounts.js';
 import { containerNamespaces, type SharedNamespaces } from './namespaces.js';
 import { settableResources } from './resources.js';
 import { checkSeccomp } from './seccomp.js';
-import { splitSysctls } from './sysctls.js';
+import { checkNamespaces, splitSysctls } from './sysctls.js';
 
 /** What the guest's kernel and the runtime can do, as far as a spec depends on it. */
 export interface Capabilities {
@@ -42,6 +44,8 @@ export interface BuiltSpec {
   readonly spec: OciSpec & { readonly process: OciProcess };
   /** `net.*` sysctls, for the agent to write. */
   readonly networkSysctls: Readonly<Record<string, string>>;
+  /** Those of IPC and UTS namespaces, for the agent to write once the container has them. */
+  readonly namespaceSysctls: Readonly<Record<string, string>>;
   /** Below each hierarchy's mount point. */
   readonly cgroup: string;
 }
@@ -60,19 +64,22 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
       root: { path: context.rootfs, readonly: requested.root?.readonly ?? false },
       hostname: containerHostname(requested, context),
       mounts: [
-        ...containerMounts(requested.mounts, mountRules(linux, context)),
+        ...containerMounts(requested.mounts, mountRules(linux, context.access)),
         ...resolver(requested, context),
       ],
       hooks: context.hooks === 'allow' ? requested.hooks : undefined,
       annotations: ownAnnotations(requested.annotations),
-      linux: runnableLinux(linux, sysctls.own, cgroup, context),
+      linux: runnableLinux(linux, cgroup, context),
     },
     networkSysctls: sysctls.network,
+    namespaceSysctls: checkNamespaces(sysctls.own),
     cgroup,
   };
 }
 
-function mountRules({ namespaces = [] }: OciLinux, { access }: SpecContext): MountRules {
+/** What decides which mounts this container may have. */
+export function mountRules(linux: OciLinux | undefined, access: Pick<GuestAccess, 'privileged'>): MountRules {
+  const namespaces = linux?.namespaces ?? [];
   return { privileged: access.privileged, cgroupNamespace: namespaces.some(({ type }) => type === 'cgroup') };
 }
 
@@ -108,12 +115,7 @@ export function runnableProcess(process: OciProcess, capabilities: Capabilities)
   };
 }
 
-function runnableLinux(
-  linux: OciLinux,
-  sysctl: Readonly<Record<string, string>>,
-  cgroupsPath: string,
-  context: SpecContext,
-): OciLinux {
+function runnableLinux(linux: OciLinux, cgroupsPath: string, context: SpecContext): OciLinux {
   const { shared, capabilities } = context;
   const requested = { devices: linux.devices, rules: linux.resources?.devices };
   const { devices, rules } = containerDevices(requested, context);
@@ -127,7 +129,6 @@ function runnableLinux(
     maskedPaths: hiddenPaths(linux.maskedPaths, 'maskedPaths'),
     readonlyPaths: hiddenPaths(linux.readonlyPaths, 'readonlyPaths'),
     devices,
-    sysctl,
     cgroupsPath,
     namespaces: containerNamespaces(linux.namespaces, shared),
     resources: {
@@ -177,7 +178,8 @@ function containerHostname(requested: OciSpec, context: SpecContext): string | u
 function resolver(requested: OciSpec, { resolvConf }: SpecContext): readonly OciMount[] {
   const destination = '/etc/resolv.conf';
   if (resolvConf === undefined) return [];
-  if ((requested.mounts ?? []).some((mount) => mount.destination === destination)) return [];
+  // What is in a mount at /etc is not the image's, and may be changed while the runtime looks for the file.
+  if ((requested.mounts ?? []).some((mount) => contains(mount.destination, destination))) return [];
   return [
     { destination, type: 'bind', source: resolvConf, options: ['bind', 'ro', 'nosuid', 'nodev', 'noexec'] },
   ];

@@ -140,3 +140,28 @@ test('a container sets what Kubernetes calls safe, what is of its own namespaces
   for (const name of refused) checkSysctls({ [name]: '1' }, openAccess);
   assert.throws(() => checkSysctls({ 'net/../x': '1' }, openAccess), { kind: 'invalid' });
 });
+
+test('a sysctl whose values are known takes no other text', () => {
+  const access = { ...openAccess, sysctls: ['net.ipv4.tcp_congestion_control'] } as const;
+  for (const [name, value] of [
+    ['kernel.sem', '32000\t1024000000 500\t32000'],
+    ['net.ipv4.ping_group_range', '0 2147483647'],
+    ['net.ipv4.ip_local_reserved_ports', '8080,9148-9150'],
+    ['kernel.shm_rmid_forced', '1\n'],
+    ['kernel.domainname', 'nis.example.com'],
+    ['kernel.domainname', '(none)'],
+    ['net.ipv4.tcp_congestion_control', 'bbr'],
+  ] as const)
+    checkSysctls({ [name]: value }, access);
+  for (const [name, value] of [
+    ['fs.mqueue.msg_max', '|/bin/sh -c id'],
+    ['kernel.shmmax', '1\n2'],
+    ['kernel/sem', '1;2'],
+    ['kernel.msgmax', '0x10'],
+    ['net.ipv4.tcp_rmem', '1 a'],
+    ['kernel.domainname', 'a\nb'],
+    ['kernel.domainname', '|/bin/sh'],
+    ['kernel.domainname', 'a'.repeat(65)],
+  ] as const)
+    assert.throws(() => checkSysctls({ [name]: value }, access), { kind: 'invalid' }, `${name} ${value}`);
+});

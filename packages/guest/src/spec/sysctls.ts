@@ -1,3 +1,4 @@
+import type { ThreadNamespace } from '@kata-agent/linux';
 import type { GuestAccess } from '../guest-access.js';
 import { GuestError } from '../guest-error.js';
 import { sysctlName, sysctlPath } from './sysctl-name.js';
@@ -5,7 +6,7 @@ import { sysctlName, sysctlPath } from './sysctl-name.js';
 type Sysctls = Readonly<Record<string, string>>;
 
 export interface SplitSysctls {
-  /** For runc. */
+  /** Of the container's IPC and UTS namespaces, if they are of any. */
   readonly own: Sysctls;
   /** `net.*`: for the sandbox's network namespace, which the container shares. */
   readonly network: Sysctls;
@@ -30,11 +31,16 @@ const safe: ReadonlySet<string> = new Set([
   'net.ipv4.tcp_wmem',
 ]);
 
-/** Of an IPC or UTS namespace: those that runc takes (libcontainer/configs/validate), which sees that it is not the guest's. */
-const namespaced =
-  /^(?:kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced|domainname)|fs\.mqueue\..+)$/;
+const ofIpc =
+  /^(?:kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\..+)$/;
 
-/** runc refuses `net.*` for a container without a network namespace of its own, which none here has. */
+/** The namespace that a sysctl is of, by its one name; undefined: none that a container has to itself. */
+export function namespaceOf(name: string): ThreadNamespace | undefined {
+  if (name === 'kernel.domainname') return 'uts';
+  return ofIpc.test(name) ? 'ipc' : undefined;
+}
+
+/** By the namespace that they are of. The network's is the sandbox's, which the agent is in. */
 export function splitSysctls(sysctls: Sysctls | undefined): SplitSysctls {
   const entries = Object.entries(sysctls ?? {}).map(
     ([key, value]) => [sysctlName(sysctlPath(key)), value] as const,
@@ -49,20 +55,53 @@ export function splitSysctls(sysctls: Sysctls | undefined): SplitSysctls {
   };
 }
 
+/** Numbers, lists and ranges of numbers: `4096 131072 6291456`, `8080,9148-9150`. Empty changes nothing. */
+const numbers = /^(?:-?\d{1,20}(?:[ \t,-]+\d{1,20})*)?\n?$/;
+/** A NIS domain; `(none)` is the kernel's own. Linux takes 64 bytes. */
+const domain = /^(?:[A-Za-z0-9._-]{1,64}|\(none\))\n?$/;
+
+/** A value is text from the host: what a known sysctl takes is known, and nothing else is written. */
+function checkValue(name: string, value: string): void {
+  const isDomain = name === 'kernel.domainname';
+  if (!safe.has(name) && namespaceOf(name) === undefined) return;
+  if ((isDomain ? domain : numbers).test(value)) return;
+  const wanted = isDomain ? 'a domain name' : 'numbers';
+  throw new GuestError(
+    'invalid',
+    `sysctl ${name} does not take ${JSON.stringify(value.slice(0, 80))}: give it ${wanted}`,
+  );
+}
+
 /**
- * Refuses sysctls that are not a container's to set, unless the configuration names them.
+ * Those that the agent writes in the container's namespaces.
  *
- * @throws GuestError `refused`
+ * @throws GuestError `invalid` for one of the whole guest, which no container sets.
+ */
+export function checkNamespaces(own: Sysctls): Sysctls {
+  const name = Object.keys(own).find((each) => namespaceOf(each) === undefined);
+  if (name === undefined) return own;
+  throw new GuestError(
+    'invalid',
+    `sysctl ${name} is of no namespace that a container has: set it in the guest's image`,
+  );
+}
+
+/**
+ * Refuses values that a sysctl does not take, and sysctls that are not a container's to set, unless the configuration
+ * names them.
+ *
+ * @throws GuestError `invalid`, `refused`
  */
 export function checkSysctls(
   sysctls: Sysctls | undefined,
   { privileged, sysctls: named }: GuestAccess,
 ): void {
   const { own, network } = splitSysctls(sysctls);
+  for (const [name, value] of Object.entries({ ...own, ...network })) checkValue(name, value);
   if (privileged === 'allow') return;
   const allowed = new Set(named.map((name) => sysctlName(sysctlPath(name))));
   for (const name of [...Object.keys(own), ...Object.keys(network)]) {
-    if (safe.has(name) || namespaced.test(name) || allowed.has(name)) continue;
+    if (safe.has(name) || namespaceOf(name) !== undefined || allowed.has(name)) continue;
     throw new GuestError('refused', `sysctl ${name} is refused; sysctls = ["${name}"] permits it`);
   }
 }

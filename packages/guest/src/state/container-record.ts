@@ -25,6 +25,8 @@ interface UnfinishedContainer extends Common {
 export interface FinishedContainer extends Common {
   /** Clean paths of all that its root and its mounts were made of. */
   readonly sources: readonly string[];
+  /** Clean paths of all that its root was made of, as the request named it. */
+  readonly roots: readonly string[];
   /** `removing`: its processes have ended, and what was made for it is being taken back. */
   readonly phase: 'made' | 'removing';
   readonly first: ProcessRecord;
@@ -59,12 +61,13 @@ type CgroupRecord =
 
 export function containerRecord(container: Container): FinishedContainer {
   const { id, order, storages, sources, first, execs, cgroup, namespaces, annotations, cpus } = container;
-  const { terminationLog, noNewPrivileges, disks } = container;
+  const { roots, terminationLog, noNewPrivileges, disks } = container;
   return {
     id,
     order,
     storages,
     sources,
+    roots,
     phase: container.removing ? 'removing' : 'made',
     first: processRecord('', first),
     execs: [...execs].map(([execId, process]) => processRecord(execId, process)),

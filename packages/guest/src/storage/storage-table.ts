@@ -125,6 +125,11 @@ export class StorageTable {
       .map(({ mountPoint }) => mountPoint);
   }
 
+  /** Those that are in place. */
+  get inPlace(): readonly Storage[] {
+    return [...this.#entries.values()].map(({ record }) => record.storage);
+  }
+
   /** The sandbox ends: so do those that were kept for it. */
   async clear(): Promise<readonly Error[]> {
     const failures: Error[] = [];

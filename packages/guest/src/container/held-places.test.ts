@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
+import { test } from 'node:test';
+import { HeldPlaces } from './held-places.js';
+import { UndoStack } from './undo-stack.js';
+
+const none = { roots: [], sources: [] };
+const done = (): Promise<void> => Promise.resolve();
+
+test('nothing is copied into a root, over it or over what is above it, as long as the container is there', async () => {
+  const places = new HeldPlaces();
+  const made = new UndoStack();
+  const free = await places.hold('a', { ...none, roots: ['/s/a/rootfs'] }, made);
+  free();
+  for (const path of ['/s/a/rootfs', '/s/a/rootfs/etc/x', '/s/a'])
+    await assert.rejects(places.copy(path, done), {
+      kind: 'precondition',
+      message: `path "${path}" is part of the root of container a: copy before it is created`,
+    });
+  await places.copy('/s/a/rootfs2', done);
+  await places.copy('/s/a/other', done);
+  await places.free('/s/a/rootfs', 60_000);
+  await made.unwind();
+  await places.copy('/s/a/rootfs/etc/x', done);
+});
+
+test('sources are written again once the container was made, and no create begins while they are', async () => {
+  const places = new HeldPlaces();
+  const steps: string[] = [];
+  let endCopy: () => void = () => undefined;
+  const copying = places.copy('/s/secret/file', () => new Promise<void>((resolve) => (endCopy = resolve)));
+  const holding = places.hold('a', { ...none, sources: ['/s/secret'] }, new UndoStack()).then((free) => {
+    steps.push('held');
+    return free;
+  });
+  const other = await places.hold('b', { ...none, sources: ['/s/other'] }, new UndoStack());
+  other();
+  await turn();
+  assert.equal(steps.length, 0, 'it waits for the copy');
+  endCopy();
+  await copying;
+  const free = await holding;
+  await assert.rejects(places.copy('/s/secret/file', done), {
+    kind: 'precondition',
+    message: /being created/,
+  });
+  const waiting = places.free('/s/secret/file', 60_000).then(() => steps.push('free'));
+  await turn();
+  assert.deepEqual(steps, ['held']);
+  free();
+  await waiting;
+  await places.copy('/s/secret/file', done);
+});
+
+test('a create that fails frees its places, and nobody waits for ever', async () => {
+  const places = new HeldPlaces();
+  const made = new UndoStack();
+  await places.hold('a', { roots: ['/s/root'], sources: ['/s/secret'] }, made);
+  await places.free('/s/secret', 1);
+  await assert.rejects(places.copy('/s/secret', done), { kind: 'precondition' });
+  await made.unwind();
+  await places.free('/s/secret', 60_000);
+  await places.copy('/s/secret', done);
+  const failing = (): Promise<void> => Promise.reject(new Error('of the copy'));
+  await assert.rejects(places.copy('/s/secret', failing), { message: 'of the copy' });
+  await places.hold('b', { ...none, sources: ['/s/secret'] }, new UndoStack());
+});
+
+test('the root of a container that an earlier agent had made is held', async () => {
+  const places = new HeldPlaces();
+  const made = new UndoStack();
+  places.holdRoots('a', ['/s/root'], made);
+  await assert.rejects(places.copy('/s/root/x', done), { kind: 'precondition' });
+  await made.unwind();
+  await places.copy('/s/root/x', done);
+});

@@ -1,0 +1,120 @@
+import { At, Descriptor, MountAttribute, Open, type Syscalls } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
+import type { OciMount } from '../oci-spec.js';
+import { isBind } from '../spec/mounts.js';
+import { type AttachedMount, attachBelow, type MountBelow } from './attach-below.js';
+import { contains, quoted } from './clean-path.js';
+import { bindAttributes, withoutRecursion } from './mount-attributes.js';
+
+interface Parts {
+  readonly syscalls: Syscalls;
+  readonly privileged: 'refuse' | 'allow';
+  /** The directory that holds the copies of sources. */
+  readonly staged: string;
+}
+
+/** A mount of the OCI runtime's, or of the agent's in the copy of `outer`. */
+interface Placed {
+  readonly mount: OciMount;
+  readonly outer: OciMount | undefined;
+}
+
+/**
+ * Mounts of a container whose destination lies in another bind mount of it. The OCI runtime would look their destinations up
+ * in a directory that other containers, or the host, change meanwhile. So the agent attaches them, by descriptor and without
+ * following a link, in its own copy of the outer mount's source, and the runtime binds that copy with all that is in it.
+ */
+export class NestedMounts {
+  readonly #parts: Parts;
+  #attached: AttachedMount[] = [];
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Attaches them; returns the mounts that are left for the runtime.
+   *
+   * @param mounts with destinations that `resolveDestinations` found; the sources of bind mounts are copies.
+   */
+  attach(mounts: readonly OciMount[]): readonly OciMount[] {
+    const placed: Placed[] = [];
+    for (const mount of mounts) placed.push({ mount, outer: this.#outerOf(mount, placed) });
+    const outers = new Set(placed.map(({ outer }) => outer));
+    const left = placed
+      .filter(({ outer }) => outer === undefined)
+      .map(({ mount }) => (outers.has(mount) ? this.#recursive(mount) : mount));
+    for (const { mount, outer } of placed) {
+      if (outer !== undefined) this.#attached.push(this.#attach(mount, outer));
+    }
+    return left;
+  }
+
+  /** The container was made: they end with the copy of the outer mount. */
+  keep(): void {
+    for (const each of this.#attached) each.release();
+    this.#attached = [];
+  }
+
+  /** Takes them back, with the directories that were made for them. Every one is tried. */
+  takeBack(): void {
+    const failed: string[] = [];
+    for (const each of this.#attached.reverse()) {
+      try {
+        each.detach();
+      } catch (error) {
+        failed.push(String(error));
+      }
+    }
+    this.#attached = [];
+    if (failed.length > 0) throw new Error(failed.join('; '));
+  }
+
+  /** The bind mount that a mount lies in; undefined: in the root, or in a file system that the runtime mounts. */
+  #outerOf(mount: OciMount, earlier: readonly Placed[]): OciMount | undefined {
+    const last = earlier.findLast((each) => contains(each.mount.destination, mount.destination));
+    const outer = last?.outer ?? last?.mount;
+    if (outer === undefined || !isBind(outer) || outer.destination === mount.destination) return undefined;
+    if (this.#isCopy(mount) && this.#isCopy(outer)) return outer;
+    // As with a directory of the guest at /dev, or mounts that the pod's containers show each other.
+    if (this.#parts.privileged === 'allow') return undefined;
+    throw new GuestError(
+      'refused',
+      `mount at ${quoted(mount.destination)}: a ${mount.type ?? ''} is not mounted in the bind mount at ${quoted(outer.destination)}; give a volume instead`,
+    );
+  }
+
+  #isCopy(mount: OciMount): boolean {
+    return isBind(mount) && contains(this.#parts.staged, mount.source ?? '');
+  }
+
+  /** Options that are for all its mounts are not for those that are attached now. */
+  #recursive(outer: OciMount): OciMount {
+    const { syscalls } = this.#parts;
+    const options = outer.options ?? [];
+    const { set, clear } = bindAttributes(options).all;
+    if (set !== 0 || clear !== 0) {
+      const copy = new Descriptor(syscalls, syscalls.openat(At.Cwd, outer.source ?? '', Open.Path));
+      try {
+        syscalls.mountSetattr(copy.fd, { set, clear, propagation: 0 }, true);
+      } finally {
+        copy.close();
+      }
+    }
+    const others = options.filter((option) => option !== 'bind' && option !== 'rbind');
+    return { ...outer, options: ['rbind', ...others.map(withoutRecursion)] };
+  }
+
+  #attach(mount: OciMount, outer: OciMount): AttachedMount {
+    const { top, all } = bindAttributes(outer.options ?? []);
+    const isReadOnly = ((top.set | all.set) & MountAttribute.ReadOnly) !== 0;
+    const below: MountBelow = {
+      named: `mount at ${quoted(mount.destination)}`,
+      outer: { path: outer.source ?? '', named: `mount at ${quoted(outer.destination)}`, isReadOnly },
+      below: mount.destination.slice(outer.destination.length + 1),
+      source: mount.source ?? '',
+      attributes: bindAttributes(mount.options ?? []),
+    };
+    return attachBelow(below, this.#parts.syscalls);
+  }
+}
