@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { processesOf } from './cgroup/kill-all.js';
 import { createSandbox } from './perform/create-sandbox.js';
@@ -22,9 +22,9 @@ after(async () => {
   if (skip === false) await real.close();
 });
 
-/** A root of its own, so that what is put into it is one container's. */
+/** The root of a container to be, so that what is put into it is one container's. */
 function ownRoot(): string {
-  const root = join(real.kata, 'shared/containers', `root-${real.id()}`);
+  const root = join(real.kata, 'shared/containers', real.id(), 'rootfs');
   cpSync(real.rootfs, root, { recursive: true, verbatimSymlinks: true });
   return root;
 }
@@ -34,7 +34,7 @@ function makeFifo(path: string): void {
 }
 
 async function runIn(root: string): Promise<string> {
-  const id = real.id();
+  const id = basename(dirname(root));
   const spec = { ...real.spec(['sleep', '1000']), root: { path: root } };
   await createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
   await startContainer(real.guest, id);

@@ -2,6 +2,7 @@ import type { ContainerFacts } from '../actions.js';
 import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import { GuestError } from '../guest-error.js';
 import type { ContainerProcess } from './container-process.js';
+import type { UsedSource } from '../source/other-containers.js';
 import { checkExecId } from './identifiers.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
 import type { UndoStack } from './undo-stack.js';
@@ -15,8 +16,8 @@ interface Parts {
   readonly order: number;
   /** Mount points of the storages that it uses. */
   readonly storages: readonly string[];
-  /** Clean paths of all that its root and its mounts were made of. */
-  readonly sources: readonly string[];
+  /** All that its root, its mounts and its storages were made of. */
+  readonly sources: readonly UsedSource[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   /** The types of namespace that it does not share with the guest. */
@@ -39,7 +40,7 @@ export class Container {
   readonly id: string;
   readonly order: number;
   readonly storages: readonly string[];
-  readonly sources: readonly string[];
+  readonly sources: readonly UsedSource[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
   readonly namespaces: ReadonlySet<string>;

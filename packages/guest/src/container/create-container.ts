@@ -16,7 +16,7 @@ import { isBind } from '../spec/mounts.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
 import { SysctlChanges } from '../spec/sysctl-changes.js';
 import { ContainerSources } from '../source/container-sources.js';
-import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
+import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
@@ -38,9 +38,9 @@ export interface FromSandbox {
   /** Its other containers. */
   readonly find: FindContainer;
   /** Its other containers, those that are being made included, with what they have opened by now. */
-  readonly others: () => readonly PlaceOwner[];
-  /** Gets the clean path of each source that is opened. */
-  readonly opened: string[];
+  readonly others: () => readonly (PlaceOwner & { readonly id: string })[];
+  /** Gets each source that is opened. */
+  readonly opened: UsedSource[];
   /** Of the call: aborted when nobody waits for its answer. */
   readonly signal: AbortSignal | undefined;
 }
@@ -72,6 +72,13 @@ async function build(
   made: UndoStack,
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls } = context;
+  const { opened } = sandbox;
+  const places = new OwnPlaces({
+    id,
+    sources: opened,
+    others: () => [...sandbox.others(), ...context.storages.owners({ butOf: id })],
+    podPlaces: () => context.storages.podPlaces(),
+  });
   const attached = attachDevices(devices ?? [], context.devices);
   const bundle = bundleOf(id, paths);
   const order = context.records.nextOrder();
@@ -80,8 +87,7 @@ async function build(
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
   makeBundle(bundle, made, context);
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
-  for (const storage of storages) await context.storages.add(storage, owner, made);
-  const { opened } = sandbox;
+  for (const storage of storages) await context.storages.add(storage, owner, made, places);
   const directory = join(bundle, 'mounts');
   const sources = new ContainerSources({
     container: id,
@@ -91,13 +97,13 @@ async function build(
     syscalls,
     podSources,
     made,
-    opened,
+    places,
+    throughStorages: (source) => context.storages.throughStorages(source),
   });
 
   const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
   const bound = bindLocalVolumes(requested, storages);
   const mounts = bound.mounts?.map((mount) => sources.stage(mount));
-  refuseOthersPlaces({ id, sources: opened }, sandbox.others(), context.storages.podPlaces());
   const { spec, networkSysctls, cgroup } = buildSpec(
     withHooks({ ...bound, ...(mounts === undefined ? {} : { mounts }) }, sandbox),
     {

@@ -1,6 +1,7 @@
 import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import type { Container } from '../container/container.js';
 import type { ContainerProcess } from '../container/container-process.js';
+import type { UsedSource } from '../source/other-containers.js';
 import type { PipeInodes } from '../stdio/prepared-streams.js';
 
 /**
@@ -23,7 +24,7 @@ interface UnfinishedContainer extends Common {
 
 export interface FinishedContainer extends Common {
   /** Clean paths of all that its root and its mounts were made of. */
-  readonly sources: readonly string[];
+  readonly sources: readonly UsedSource[];
   /** `removing`: its processes have ended, and what was made for it is being taken back. */
   readonly phase: 'made' | 'removing';
   readonly first: ProcessRecord;
