@@ -141,7 +141,7 @@ test('a create or start that hangs, since the root was like that before, is give
   const before = real.traces();
   const root = ownRoot();
   makeFifo(join(root, 'etc/passwd'));
-  const id = real.id();
+  const id = basename(dirname(root));
   const spec = { ...real.spec(['sleep', '1000']), root: { path: root } };
   const hanging = createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
   const failed = assert.rejects(
@@ -158,7 +158,7 @@ test('a create or start that hangs, since the root was like that before, is give
   await failed;
   assert.equal(real.guest.containerFacts(id), undefined);
   await settled();
-  rmSync(root, { recursive: true });
+  rmSync(dirname(root), { recursive: true });
   assert.deepEqual(real.traces(), before);
 });
 

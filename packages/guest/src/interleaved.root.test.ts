@@ -98,7 +98,7 @@ test('in whatever order creates with the same storages end, what is made has the
   const first = real.id();
   await create(first);
   // Memory that holds a pod's data goes with the sandbox; this is a bind of it, which goes with its last container.
-  mkdirSync(join(real.kata, 'shared/containers/source'), { recursive: true });
+  mkdirSync(join(real.kata, 'shared/containers/source'));
   const shared: Storage = {
     ...memory('volume'),
     driver: 'bind',

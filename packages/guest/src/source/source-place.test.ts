@@ -71,7 +71,11 @@ test('what holds the places of several containers, or the root of another one, i
   ])
     for (const container of ['c1', undefined])
       assert.throws(
-        () => place(`/run/kata-containers/${below}`, openAccess, container),
+        () =>
+          sourcePlace(
+            { path: `/run/kata-containers/${below}`, named: 'source', container },
+            { paths, access: openAccess },
+          ),
         { kind: 'refused' },
         below,
       );

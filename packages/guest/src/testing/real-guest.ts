@@ -128,8 +128,9 @@ export class RealGuest {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** Again, when another guest has removed it. */
+  /** With the share, again after a sandbox was destroyed. */
   makeRootfs(): void {
+    mkdirSync(join(this.kata, 'shared/containers'), { recursive: true });
     if (!existsSync(this.rootfs)) makeRootfs(this.rootfs);
   }
 
