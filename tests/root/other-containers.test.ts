@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -36,7 +36,13 @@ interface Way {
   readonly attackerFirst?: boolean;
 }
 
-function storage(driver: string, source: string, mountPoint: string, more: { driverOptions?: string[]; options?: string[] } = {}): Storage {
+interface More {
+  readonly driverOptions?: string[];
+  readonly options?: string[];
+  readonly fsGroup?: { readonly groupId: number };
+}
+
+function storage(driver: string, source: string, mountPoint: string, more: More = {}): Storage {
   const fstype = driver === 'overlayfs' ? 'overlay' : 'bind';
   return create(StorageSchema, { ...more, driver, source, mountPoint, fstype });
 }
@@ -91,7 +97,10 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
 
   const config = readFileSync(join(repository, 'examples', 'minimal.toml'), 'utf8');
 
-  async function pod(setup: string, storages: Storage[] = []): Promise<{ agent: AgentProcess; client: Client }> {
+  async function pod(
+    setup: string,
+    storages: Storage[] = [],
+  ): Promise<{ agent: AgentProcess; client: Client }> {
     const agent = await AgentProcess.start({ config, setup });
     agents.push(agent);
     const { agent: client } = await agent.connect();
@@ -171,11 +180,7 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
     made.storages = [
       storage('overlayfs', 'overlay', `${kata}/${attacker}/rootfs`, {
         driverOptions: [`${shared}/left/over/a`, `${root}/etc/made`].map((path) => `${directory}=${path}`),
-        options: [
-          `lowerdir=${shared}`,
-          `upperdir=${shared}/left/over/a`,
-          `workdir=${root}/etc/made`,
-        ],
+        options: [`lowerdir=${shared}`, `upperdir=${shared}/left/over/a`, `workdir=${root}/etc/made`],
       }),
     ];
     const { code } = await answerOf(client.createContainer(made));
@@ -186,6 +191,18 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
       paths.filter((path) => existsSync(proc + path)),
       [],
     );
+  });
+
+  it('has the owners and rights of its files when a create is refused', async () => {
+    const { victim, attacker } = names();
+    const { agent, client } = await pod(`mkdir -p ${shared}/volume && echo x > ${shared}/volume/file`);
+    await start(client, bind(request(victim, rootfs, 'sleep 60'), `${shared}/volume`, '/volume'));
+    const made = request(attacker, rootfs, 'true');
+    made.storages = [storage('bind', `${shared}/volume`, bound, { fsGroup: { groupId: 4242 } })];
+    const { code } = await answerOf(client.createContainer(made));
+    assert.equal(code, 'PERMISSION_DENIED');
+    const { gid, mode } = statSync(`/proc/${agent.process.pid}/root${shared}/volume/file`);
+    assert.deepEqual([gid, mode & 0o777], [0, 0o644]);
   });
 
   it('is not reached by a file of its own, under the name that the runtimes give it', async () => {

@@ -50,10 +50,12 @@ export class ContainerSources {
   }
 
   #open(path: string, named: string, { isRoot }: { readonly isRoot: boolean }): OpenSource {
-    const { container, syscalls, places, throughStorages } = this.#parts;
+    const { container, syscalls, access, places, throughStorages } = this.#parts;
     const source = openSource({ path, named, container, isRoot }, this.#parts, syscalls);
     try {
-      places.add(throughStorages(usedSource(source, isRoot ? 'own' : 'volume')));
+      // Where privileged containers are allowed, two may have one root, as for Kata's agent.
+      const use = isRoot && access.privileged === 'refuse' ? 'own' : 'volume';
+      places.add(throughStorages(usedSource(source, use)));
       return source;
     } catch (error) {
       source.descriptor.close();

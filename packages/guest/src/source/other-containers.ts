@@ -47,10 +47,11 @@ export class OwnPlaces {
   /** Throws `refused` when others have a place of this container already. */
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { id, others } = parts;
-    for (const other of others())
+    const { id } = parts;
+    const others = parts.others();
+    for (const other of others)
       for (const source of other.sources)
-        if (!this.#isOfPod(source.path) && this.#ownerOf(source) === id)
+        if (source.path.includes(id) && this.#ownerOf(source, others) === id && !this.#isOfPod(source.path))
           throw new GuestError(
             'refused',
             `${other.named} has a place of container ${id} already: ${quoted(source.path)}`,
@@ -64,12 +65,13 @@ export class OwnPlaces {
   }
 
   refuseOthers(source: UsedSource): void {
-    const { id, others } = this.#parts;
+    const { id } = this.#parts;
     if (this.#isOfPod(source.path)) return;
-    const owner = this.#ownerOf(source);
+    const others = this.#parts.others();
+    const owner = this.#ownerOf(source, others);
     if (owner !== undefined && owner !== id)
       throw new GuestError('refused', `source ${quoted(source.path)} is a place of container ${owner}`);
-    for (const other of others())
+    for (const other of others)
       for (const theirs of other.sources)
         if (conflict(source, theirs) && !this.#isOfPod(theirs.path))
           throw new GuestError(
@@ -83,10 +85,10 @@ export class OwnPlaces {
   }
 
   /** The container whose id the path bears. */
-  #ownerOf({ path, isDirectory }: UsedSource): string | undefined {
-    const { id, others } = this.#parts;
+  #ownerOf({ path, isDirectory }: UsedSource, others: readonly PlaceOwner[]): string | undefined {
+    const { id } = this.#parts;
     const names = path.split('/');
-    const ids = others().flatMap((other) => other.id ?? []);
+    const ids = others.flatMap((other) => other.id ?? []);
     const whole = ids.find((other) => names.includes(other)) ?? (names.includes(id) ? id : undefined);
     // A directory may bear the id of the first of several containers that share it: runtime-rs copies a volume once.
     if (whole !== undefined || isDirectory) return whole;
@@ -99,8 +101,7 @@ export class OwnPlaces {
 
 /** Whether one is, contains or lies in the other, and they are not of the kind that containers share. */
 function conflict(one: UsedSource, other: UsedSource): boolean {
-  if (!contains(one.path, other.path) && !contains(other.path, one.path)) return false;
-  const uses: readonly SourceUse[] = [one.use, other.use];
-  if (uses.includes('guest')) return false;
-  return uses.includes('own') || one.use !== other.use;
+  if (one.use === other.use && one.use !== 'own') return false;
+  if (one.use === 'guest' || other.use === 'guest') return false;
+  return contains(one.path, other.path) || contains(other.path, one.path);
 }

@@ -74,7 +74,7 @@ test('what holds the places of several containers, or the root of another one, i
         () =>
           sourcePlace(
             { path: `/run/kata-containers/${below}`, named: 'source', container },
-            { paths, access: openAccess },
+            { paths, access: closed },
           ),
         { kind: 'refused' },
         below,

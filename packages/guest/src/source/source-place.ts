@@ -60,10 +60,11 @@ export function sourcePlace(requested: RequestedSource, { paths, access }: Sourc
     if (!isOfRuntimes(below.split('/'), container))
       throw refused(`is no place that Kata's runtimes use for a source below ${paths.kata}`);
     if (holdsManyContainers(below)) throw refused('holds what belongs to several containers');
-    const root = rootOwnerOf(below);
+    // Where privileged containers are allowed, a root may have any name, as for Kata's agent.
+    const root = access.privileged === 'allow' ? undefined : rootOwnerOf(below);
     if (root !== undefined && root !== container && !isLocalVolume(below))
       throw refused(`is a place of container ${root}`);
-    if (requested.isRoot === true && !isRootPlace(below, container ?? ''))
+    if (requested.isRoot === true && access.privileged === 'refuse' && !isRootPlace(below, container ?? ''))
       throw refused(
         `is no place of this container's root below ${paths.kata}: it is one of ${rootPlaces.join(', ')}, where CID is the container's id`,
       );

@@ -1,6 +1,6 @@
 import { makeWritableLayer } from '../container/writable-layer.js';
 import { GuestError } from '../guest-error.js';
-import { applyFsGroup } from './fs-group.js';
+import { applyFsGroup, refuseFsGroup } from './fs-group.js';
 import { closedAccess } from '../guest-access.js';
 import type { OpenSource } from '../source/open-source.js';
 import { sourcePlace } from '../source/source-place.js';
@@ -19,6 +19,7 @@ export const overlayfs: StorageDriver = {
   name: 'overlayfs',
   ofPod: false,
   async prepare(storage, context) {
+    refuseFsGroup(storage, context);
     const missing = storage.driverOptions
       .filter((word) => word.startsWith(CREATE_DIRECTORY))
       .map((word) => layerToMake(word.slice(CREATE_DIRECTORY.length), storage, context));
@@ -73,7 +74,8 @@ function layerToMake(path: string, { options }: Storage, context: StorageContext
   const container = owner.kind === 'container' ? owner.id : undefined;
   const named = 'directory to be made';
   const place = sourcePlace({ path, named, container }, { paths, access: closedAccess });
-  if (![`upperdir=${path}`, `workdir=${path}`].some((option) => options.includes(option)))
+  const words = options.flatMap((option) => option.split(','));
+  if (!words.includes(`upperdir=${path}`) && !words.includes(`workdir=${path}`))
     throw new GuestError('refused', `${named} ${JSON.stringify(path)} is neither upperdir nor workdir`);
   refuseOthers(place.path);
   return place.below;

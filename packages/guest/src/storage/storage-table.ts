@@ -141,25 +141,28 @@ export class StorageTable {
   owners({ butOf }: { readonly butOf: string }): readonly PlaceOwner[] {
     return [...this.#entries.values()]
       .filter(({ record: { owner } }) => owner.kind === 'sandbox' || owner.id !== butOf)
-      .map(({ record }) => ({ named: `the storage at ${record.storage.mountPoint}`, sources: record.sources }));
+      .filter(({ record: { sources } }) => sources.length > 0)
+      .map(({ record }) => ({
+        named: `the storage at ${record.storage.mountPoint}`,
+        sources: record.sources,
+      }));
   }
 
   /** A source and, when it lies in a storage, the same place of each source of that. */
   throughStorages(source: UsedSource): readonly UsedSource[] {
     const { kata } = this.#environment.paths;
-    const found = [source];
-    for (const [place, { record }] of this.#entries) {
-      const target = `${kata}/${place}`;
-      if (!contains(target, source.path)) continue;
-      const rest = source.path.slice(target.length);
-      for (const { path, use, isDirectory } of record.sources)
-        found.push({
-          path: path + rest,
-          use: use === 'volume' ? source.use : use,
-          isDirectory: rest === '' ? isDirectory : source.isDirectory,
-        });
-    }
-    return found;
+    if (!contains(kata, source.path)) return [source];
+    const names = source.path.slice(kata.length + 1).split('/');
+    const shown = names.flatMap((_, index) => {
+      const entry = this.#entries.get(names.slice(0, index + 1).join('/'));
+      const rest = names.slice(index + 1).map((name) => `/${name}`);
+      return (entry?.record.sources ?? []).map(({ path, use, isDirectory }) => ({
+        path: path + rest.join(''),
+        use: use === 'volume' ? source.use : use,
+        isDirectory: rest.length === 0 ? isDirectory : source.isDirectory,
+      }));
+    });
+    return [source, ...shown];
   }
 
   /** The sandbox ends: so do those that were kept for it. */
