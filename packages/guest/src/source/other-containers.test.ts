@@ -40,7 +40,7 @@ test('no source lies in a directory of another container', () => {
     assert.throws(() => add(directory(path), [pause]), { kind: 'refused', message: /container pause/ });
   const own = directory(`${shared}/app/rootfs`, 'own');
   assert.deepEqual(add(own, [pause]), [own]);
-  add(file(`${shared}/app-1-hosts`), [pause]);
+  for (const path of ['app-1-hosts', 'app/pause-1-hosts']) add(file(`${shared}/${path}`), [pause]);
 });
 
 test('a file that bears the id of a container is its own, a directory may be a volume of several', () => {
@@ -64,6 +64,7 @@ test("nor has another container, or a storage, a place that would be the new one
   const place = `${shared}/late/rootfs`;
   for (const early of [
     container('early', directory(place)),
+    container('early', directory(`${place}/early`)),
     container('early', file(`${shared}/late-01-hosts`)),
     { named: 'the storage at x', sources: [directory(`${place}/etc`)] },
   ])

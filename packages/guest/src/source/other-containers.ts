@@ -49,9 +49,10 @@ export class OwnPlaces {
     this.#parts = parts;
     const { id } = parts;
     const others = parts.others();
+    const ids = [id, ...idsOf(others)];
     for (const other of others)
       for (const source of other.sources)
-        if (source.path.includes(id) && this.#ownerOf(source, others) === id && !this.#isOfPod(source.path))
+        if (source.path.includes(id) && bears(id, source, ids) && !this.#isOfPod(source.path))
           throw new GuestError(
             'refused',
             `${other.named} has a place of container ${id} already: ${quoted(source.path)}`,
@@ -68,8 +69,9 @@ export class OwnPlaces {
     const { id } = this.#parts;
     if (this.#isOfPod(source.path)) return;
     const others = this.#parts.others();
-    const owner = this.#ownerOf(source, others);
-    if (owner !== undefined && owner !== id)
+    const ids = idsOf(others);
+    const owner = ids.find((other) => bears(other, source, [id, ...ids]));
+    if (owner !== undefined)
       throw new GuestError('refused', `source ${quoted(source.path)} is a place of container ${owner}`);
     for (const other of others)
       for (const theirs of other.sources)
@@ -83,20 +85,22 @@ export class OwnPlaces {
   #isOfPod(path: string): boolean {
     return this.#parts.podPlaces().some((place) => contains(place, path));
   }
+}
 
-  /** The container whose id the path bears. */
-  #ownerOf({ path, isDirectory }: UsedSource, others: readonly PlaceOwner[]): string | undefined {
-    const { id } = this.#parts;
-    const names = path.split('/');
-    const ids = others.flatMap((other) => other.id ?? []);
-    const whole = ids.find((other) => names.includes(other)) ?? (names.includes(id) ? id : undefined);
-    // A directory may bear the id of the first of several containers that share it: runtime-rs copies a volume once.
-    if (whole !== undefined || isDirectory) return whole;
-    const [longest] = [...ids, id]
-      .filter((each) => names.at(-1)?.startsWith(`${each}-`))
-      .toSorted((a, b) => b.length - a.length);
-    return longest;
-  }
+function idsOf(owners: readonly PlaceOwner[]): readonly string[] {
+  return owners.flatMap(({ id }) => id ?? []);
+}
+
+/** Whether a path bears the id of a container, by its names. `ids`: of all containers. */
+function bears(id: string, { path, isDirectory }: UsedSource, ids: readonly string[]): boolean {
+  const names = path.split('/');
+  if (names.includes(id)) return true;
+  // A directory may bear the id of the first of several containers that share it: runtime-rs copies a volume once.
+  if (isDirectory || ids.some((each) => names.includes(each))) return false;
+  const [longest] = ids
+    .filter((each) => names.at(-1)?.startsWith(`${each}-`))
+    .toSorted((a, b) => b.length - a.length);
+  return longest === id;
 }
 
 /** Whether one is, contains or lies in the other, and they are not of the kind that containers share. */

@@ -45,8 +45,9 @@ const kernelPlaces = ['/dev', '/proc', '/sys'];
  * Decides by its path alone whether a request may name a source, and where it is opened. Pure.
  *
  * Sources lie in Kata's directories, in the places that its runtimes use (Kata 4.1: virtcontainers/kata_agent.go and
- * fs_share_linux.go, runtime-rs/crates/resource), and never in another container's; a root lies where its own is. Elsewhere in the guest only what the
- * configuration lists, or anything but the agent's state where privileged containers are allowed.
+ * fs_share_linux.go, runtime-rs/crates/resource), and never in another container's; a root lies where the runtimes put it.
+ * Elsewhere in the guest only what the configuration lists, or anything but the agent's state where privileged containers are
+ * allowed.
  */
 export function sourcePlace(requested: RequestedSource, { paths, access }: SourceRules): SourcePlace {
   const { named, container } = requested;

@@ -23,7 +23,7 @@ interface UnfinishedContainer extends Common {
 }
 
 export interface FinishedContainer extends Common {
-  /** Clean paths of all that its root and its mounts were made of. */
+  /** All that its root, its mounts and its storages were made of. */
   readonly sources: readonly UsedSource[];
   /** `removing`: its processes have ended, and what was made for it is being taken back. */
   readonly phase: 'made' | 'removing';
