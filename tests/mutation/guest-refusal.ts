@@ -10,7 +10,7 @@ import {
   groupOption,
   isBind,
   mountPlace,
-  refuseOthersPlaces,
+  OwnPlaces,
   runnableProcess,
   sourcePlace,
   storageDriver,
@@ -95,12 +95,14 @@ function checkCreate(request: CreateContainerRequest, state: GuestState): void {
   });
   const named = 'source';
   const mounts = (spec.mounts ?? []).filter(isBind).map(({ source = '' }) => source);
-  const sources = [spec.root?.path ?? '', ...mounts].map(
-    (path) => sourcePlace({ path, named, container: id }, { paths, access }).path,
-  );
-  const others = containers.map((each) => ({ id: each, sources: [] }));
+  const sources = [spec.root?.path ?? '', ...mounts].map((path, index) => {
+    const isRoot = index === 0;
+    const place = sourcePlace({ path, named, container: id, isRoot }, { paths, access });
+    return { path: place.path, use: isRoot ? 'own' : 'volume', isDirectory: true } as const;
+  });
+  const others = containers.map((each) => ({ named: `container ${each}`, id: each, sources: [] }));
   const local = `${paths.kata}/shared/containers/${containers[0] ?? ''}/rootfs/local`;
-  refuseOthersPlaces({ id, sources }, others, [local]);
+  new OwnPlaces({ id, sources: [], others: () => others, podPlaces: () => [local] }).add(sources);
 }
 
 function checkStorage(

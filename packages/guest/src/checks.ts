@@ -3,7 +3,7 @@ export { checkContainerId, checkExecId, checkHostname } from './container/identi
 export { buildSpec, runnableProcess } from './spec/build-spec.js';
 export { bindLocalVolumes } from './spec/local-volumes.js';
 export { isBind } from './spec/mounts.js';
-export { refuseOthersPlaces } from './source/other-containers.js';
+export { OwnPlaces } from './source/other-containers.js';
 export { sourcePlace } from './source/source-place.js';
 export { unknownMountOption } from './storage/known-options.js';
 export { mountPlace } from './storage/mount-place.js';

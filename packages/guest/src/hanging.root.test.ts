@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { processesOf } from './cgroup/kill-all.js';
 import { createSandbox } from './perform/create-sandbox.js';
@@ -22,9 +22,9 @@ after(async () => {
   if (skip === false) await real.close();
 });
 
-/** A root of its own, so that what is put into it is one container's. */
+/** The root of a container to be, so that what is put into it is one container's. */
 function ownRoot(): string {
-  const root = join(real.kata, 'shared/containers', `root-${real.id()}`);
+  const root = join(real.kata, 'shared/containers', real.id(), 'rootfs');
   cpSync(real.rootfs, root, { recursive: true, verbatimSymlinks: true });
   return root;
 }
@@ -34,7 +34,7 @@ function makeFifo(path: string): void {
 }
 
 async function runIn(root: string): Promise<string> {
-  const id = real.id();
+  const id = basename(dirname(root));
   const spec = { ...real.spec(['sleep', '1000']), root: { path: root } };
   await createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
   await startContainer(real.guest, id);
@@ -139,14 +139,14 @@ test('a root whose list of users is a FIFO is refused at once, and nothing is le
   const before = real.traces();
   const root = ownRoot();
   makeFifo(join(root, 'etc/passwd'));
-  const id = real.id();
+  const id = basename(dirname(root));
   const spec = { ...real.spec(['true']), root: { path: root } };
   await assert.rejects(
     createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false }),
     { kind: 'refused', message: /^\/etc\/passwd of the container is a FIFO/ },
   );
   await settled();
-  rmSync(root, { recursive: true });
+  rmSync(dirname(root), { recursive: true });
   assert.deepEqual(real.traces(), before);
 });
 
@@ -163,7 +163,7 @@ test('a create or start that hangs in what could not be seen before is given up 
   symlinkSync('/users', join(root, 'data/users'));
   symlinkSync('/data/users', join(root, 'etc/passwd'));
   makeFifo(join(volume, 'users'));
-  const id = real.id();
+  const id = basename(dirname(root));
   const plain = real.spec(['sleep', '1000']);
   const mount = { destination: '/data', type: 'bind', source: volume, options: ['rbind'] };
   const spec = { ...plain, root: { path: root }, mounts: [...(plain.mounts ?? []), mount] };
@@ -182,7 +182,7 @@ test('a create or start that hangs in what could not be seen before is given up 
   await failed;
   assert.equal(real.guest.containerFacts(id), undefined);
   await settled();
-  for (const directory of [root, volume]) rmSync(directory, { recursive: true });
+  for (const directory of [dirname(root), volume]) rmSync(directory, { recursive: true });
   assert.deepEqual(real.traces(), before);
 });
 

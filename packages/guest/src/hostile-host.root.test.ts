@@ -353,7 +353,8 @@ test('no container has a place of another one', { skip }, async () => {
   }
   const late = real.id();
   mkdirSync(share(`${late}/rootfs`), { recursive: true });
-  await run('sleep 1000', { source: share(`${late}/rootfs`) });
+  await assert.rejects(run('true', { source: share(`${late}/rootfs`) }), refused);
+  await run('sleep 1000', { source: share(late) });
   await assert.rejects(real.run(['true'], { id: late }), {
     kind: 'refused',
     message: /has a place of container/,

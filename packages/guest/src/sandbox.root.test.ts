@@ -231,6 +231,31 @@ test('an overlay as root: written in the container, not in the image', { skip },
   assert.ok(!existsSync(join(real.kata, id)));
 });
 
+test('layers that the request lets the agent make go with the container, or with the create that fails', {
+  skip,
+}, async () => {
+  const id = real.id();
+  const [upper, work] = ['fs', 'work'].map((name) => join(real.kata, id, name));
+  const overlay = real.storage('overlayfs', `${id}/rootfs`, {
+    fstype: 'overlay',
+    driverOptions: [upper, work].map((path) => `io.katacontainers.volume.overlayfs.create_directory=${path}`),
+    options: [`lowerdir=${real.rootfs}`, `upperdir=${upper}`, `workdir=${work}`],
+  });
+  const storages = [overlay];
+  await assert.rejects(real.run(['/no/such/program'], { id, storages }));
+  assert.ok(!existsSync(join(real.kata, id)));
+  await real.run(['sh', '-c', 'echo x > /written; sleep 1000'], { id, storages });
+  while (!existsSync(join(upper ?? '', 'written'))) await settled();
+  await real.remove(id);
+  assert.ok(!existsSync(join(real.kata, id)));
+  const driverOptions = [`io.katacontainers.volume.overlayfs.create_directory=${real.kata}/${id}/other`];
+  await assert.rejects(real.run(['true'], { id, storages: [{ ...overlay, driverOptions }] }), {
+    kind: 'refused',
+    message: /neither upperdir nor workdir/,
+  });
+  assert.ok(!existsSync(join(real.kata, id)));
+});
+
 test('a writable root outside Kata’s directory is not changed', { skip }, async () => {
   const image = join(real.directory, 'image');
   cpSync(real.rootfs, image, { recursive: true, verbatimSymlinks: true });

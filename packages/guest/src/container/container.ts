@@ -3,6 +3,7 @@ import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import { GuestError } from '../guest-error.js';
 import type { DeviceNumber } from '../device/device-number.js';
 import type { ContainerProcess } from './container-process.js';
+import type { UsedSource } from '../source/other-containers.js';
 import { checkExecId } from './identifiers.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
 import type { UndoStack } from './undo-stack.js';
@@ -16,8 +17,8 @@ interface Parts {
   readonly order: number;
   /** Mount points of the storages that it uses. */
   readonly storages: readonly string[];
-  /** Clean paths of all that its root and its mounts were made of. */
-  readonly sources: readonly string[];
+  /** All that its root, its mounts and its storages were made of. */
+  readonly sources: readonly UsedSource[];
   /** Clean paths of all that its root was made of, as the request named it. */
   readonly roots: readonly string[];
   readonly first: ContainerProcess;
@@ -44,7 +45,7 @@ export class Container {
   readonly id: string;
   readonly order: number;
   readonly storages: readonly string[];
-  readonly sources: readonly string[];
+  readonly sources: readonly UsedSource[];
   readonly roots: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;

@@ -18,7 +18,7 @@ import { SysctlChanges } from '../spec/sysctl-changes.js';
 import { ContainerSources } from '../source/container-sources.js';
 import { resolveDestinations } from '../source/destinations.js';
 import { NestedMounts } from '../source/nested-mounts.js';
-import { type PlaceOwner, refuseOthersPlaces } from '../source/other-containers.js';
+import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
@@ -43,9 +43,9 @@ export interface FromSandbox {
   /** Its other containers. */
   readonly find: FindContainer;
   /** Its other containers, those that are being made included, with what they have opened by now. */
-  readonly others: () => readonly PlaceOwner[];
-  /** Gets the clean path of each source that is opened. */
-  readonly opened: string[];
+  readonly others: () => readonly (PlaceOwner & { readonly id: string })[];
+  /** Gets each source that is opened. */
+  readonly opened: UsedSource[];
   /** Of the call: aborted when nobody waits for its answer. */
   readonly signal: AbortSignal | undefined;
 }
@@ -77,6 +77,13 @@ async function build(
   made: UndoStack,
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls } = context;
+  const { opened } = sandbox;
+  const places = new OwnPlaces({
+    id,
+    sources: opened,
+    others: () => [...sandbox.others(), ...context.storages.owners({ butOf: id })],
+    podPlaces: () => context.storages.podPlaces(),
+  });
   const attached = attachDevices(devices ?? [], id, context, made);
   const bundle = bundleOf(id, paths);
   const order = context.records.nextOrder();
@@ -84,11 +91,10 @@ async function build(
   made.push('record', () => context.records.removeContainer(id));
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
   makeBundle(bundle, made, context);
-  const places = placesOf({ id, spec: requested, storages }, context.storages.inPlace, paths.kata);
-  const freeSources = await context.places.hold(id, places, made);
+  const held = placesOf({ id, spec: requested, storages }, context.storages.inPlace, paths.kata);
+  const freeSources = await context.places.hold(id, held, made);
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
-  for (const storage of storages) await context.storages.add(storage, owner, made);
-  const { opened } = sandbox;
+  for (const storage of storages) await context.storages.add(storage, owner, made, places);
   const directory = join(bundle, 'mounts');
   const sources = new ContainerSources({
     container: id,
@@ -98,13 +104,13 @@ async function build(
     syscalls,
     podSources,
     made,
-    opened,
+    places,
+    throughStorages: (source) => context.storages.throughStorages(source),
   });
 
   const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
   const bound = bindLocalVolumes(requested, storages);
   const staged = await sources.stageAll(containerMounts(bound.mounts, mountRules(requested.linux, access)));
-  refuseOthersPlaces({ id, sources: opened }, sandbox.others(), context.storages.podPlaces());
   const nested = new NestedMounts({ syscalls, privileged: access.privileged, staged: directory });
   made.push('mounts within mounts', () => nested.takeBack());
   const mounts = nested.attach(resolveDestinations(staged, rootfs, syscalls));
@@ -169,7 +175,7 @@ async function build(
     order,
     storages: mountPoints,
     sources: opened,
-    roots: places.roots,
+    roots: held.roots,
     first,
     cgroup: cgroups,
     namespaces: new Set(own.map(({ type }) => type)),

@@ -1,10 +1,10 @@
 import type { ContainerFacts, CreateContainer } from '../actions.js';
-import type { PlaceOwner } from '../source/other-containers.js';
+import type { UsedSource } from '../source/other-containers.js';
 
 interface InTheMaking {
   readonly action: CreateContainer;
-  /** Clean paths of what its root and its mounts are made of, as far as it has come. */
-  readonly opened: string[];
+  /** What its root, its mounts and its storages are made of, as far as it has come. */
+  readonly opened: UsedSource[];
 }
 
 /**
@@ -26,13 +26,13 @@ export class ContainersInTheMaking {
   }
 
   /** With what they have opened by now. */
-  get owners(): readonly PlaceOwner[] {
+  get owners(): readonly { readonly id: string; readonly sources: readonly UsedSource[] }[] {
     return [...this.#making].map(([id, { opened }]) => ({ id, sources: opened }));
   }
 
   /** Counts it until the task has ended. The task adds each source that it opens. */
-  async during<T>(action: CreateContainer, task: (opened: string[]) => Promise<T>): Promise<T> {
-    const opened: string[] = [];
+  async during<T>(action: CreateContainer, task: (opened: UsedSource[]) => Promise<T>): Promise<T> {
+    const opened: UsedSource[] = [];
     this.#making.set(action.id, { action, opened });
     try {
       return await task(opened);

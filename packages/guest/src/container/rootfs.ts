@@ -38,7 +38,7 @@ export async function placeRootfs(
   const hasOwn = storages.some(({ mountPoint }) => mountPoint === own);
   if (!hasOwn && root === undefined)
     throw new GuestError('invalid', `the spec has no root, and no storage is mounted at ${own}`);
-  const source = sources.open(hasOwn ? own : (root?.path ?? ''), 'root.path');
+  const source = sources.openRoot(hasOwn ? own : (root?.path ?? ''));
   try {
     if (!source.isDirectory)
       throw new GuestError('invalid', `root.path ${JSON.stringify(source.path)} is not a directory`);

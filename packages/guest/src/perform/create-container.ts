@@ -38,7 +38,7 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
     ],
     task: () =>
       making.during(action, async (opened) => {
-        const others = (): readonly PlaceOwner[] => otherOwners(guest, id);
+        const others = () => otherOwners(guest, id);
         const container = await sandbox.join(action.sandboxPidns, async (from) => {
           const made = await make(action, { ...from, find, signal, others, opened }, context);
           containers.set(id, made);
@@ -51,8 +51,13 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
 }
 
 /** The oldest first: the sandbox's first container, and those that are being made last. */
-function otherOwners({ containers, making }: Guest, id: string): readonly PlaceOwner[] {
-  return [...containers.values(), ...making.owners].filter((owner) => owner.id !== id);
+function otherOwners(
+  { containers, making }: Guest,
+  made: string,
+): readonly (PlaceOwner & { readonly id: string })[] {
+  return [...containers.values(), ...making.owners]
+    .filter(({ id }) => id !== made)
+    .map(({ id, sources }) => ({ named: `container ${id}`, id, sources }));
 }
 
 function admit({ containers, making, context }: Guest, id: string): void {

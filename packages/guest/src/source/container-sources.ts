@@ -2,7 +2,8 @@ import { MountAttribute, Pace, type Syscalls } from '@kata-agent/linux';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { OciMount } from '../oci-spec.js';
 import { isBind } from '../spec/mounts.js';
-import { type OpenSource, openSource } from './open-source.js';
+import { type OpenSource, openSource, usedSource } from './open-source.js';
+import type { OwnPlaces, UsedSource } from './other-containers.js';
 import type { PodSources } from './pod-sources.js';
 import type { SourceRules } from './source-place.js';
 import { StagedMounts } from './staged-mounts.js';
@@ -14,8 +15,10 @@ interface Parts extends SourceRules {
   readonly syscalls: Syscalls;
   readonly podSources: PodSources;
   readonly made: UndoStack;
-  /** Gets the clean path of each source that is opened. */
-  readonly opened: string[];
+  /** Gets each source that is opened, and refuses those of other containers. */
+  readonly places: OwnPlaces;
+  /** A source with what it shows of others: the sources of the storages that it lies in. */
+  readonly throughStorages: (source: UsedSource) => readonly UsedSource[];
 }
 
 /** The sources of one container that is being made: each is opened once, and a copy of it is what the runtime mounts. */
@@ -28,12 +31,9 @@ export class ContainerSources {
     this.#staged = new StagedMounts(parts.directory, parts.syscalls, parts.made);
   }
 
-  /** The caller closes the descriptor. */
-  open(path: string, named: string): OpenSource {
-    const { container, syscalls, opened } = this.#parts;
-    const source = openSource({ path, named, container }, this.#parts, syscalls);
-    opened.push(source.path);
-    return source;
+  /** Opens the container's root. The caller closes the descriptor. */
+  openRoot(path: string): OpenSource {
+    return this.#open(path, 'root.path', { isRoot: true });
   }
 
   /**
@@ -54,15 +54,27 @@ export class ContainerSources {
   #stage(mount: OciMount): OciMount {
     if (!isBind(mount)) return mount;
     const options = mount.options ?? [];
-    const source = this.open(
-      mount.source ?? '',
-      `source of the mount at ${JSON.stringify(mount.destination)}`,
-    );
+    const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
+    const source = this.#open(mount.source ?? '', named, { isRoot: false });
     return {
       ...mount,
       source: this.#place(source, options),
       options: source.writable ? options : readOnly(options),
     };
+  }
+
+  #open(path: string, named: string, { isRoot }: { readonly isRoot: boolean }): OpenSource {
+    const { container, syscalls, access, places, throughStorages } = this.#parts;
+    const source = openSource({ path, named, container, isRoot }, this.#parts, syscalls);
+    try {
+      // Where privileged containers are allowed, two may have one root, as for Kata's agent.
+      const use = isRoot && access.privileged === 'refuse' ? 'own' : 'volume';
+      places.add(throughStorages(usedSource(source, use)));
+      return source;
+    } catch (error) {
+      source.descriptor.close();
+      throw error;
+    }
   }
 
   #place(source: OpenSource, options: readonly string[]): string {

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { Descriptor, Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 import { cleanPath, contains, quoted } from './clean-path.js';
+import type { SourceUse, UsedSource } from './other-containers.js';
 import { type RequestedSource, type SourcePlace, type SourceRules, sourcePlace } from './source-place.js';
 
 /** A source that was resolved once: what is done with it is done with this descriptor. */
@@ -38,6 +39,11 @@ export function openSource(requested: RequestedSource, rules: SourceRules, sysca
     descriptor.close();
     throw error;
   }
+}
+
+/** What is kept of a source. `use`: what it is for, if it lies in Kata's directory. */
+export function usedSource({ path, kind, isDirectory }: OpenSource, use: SourceUse): UsedSource {
+  return { path, use: kind === 'kata' ? use : 'guest', isDirectory };
 }
 
 /** A privileged container may name a place of the guest through the guest's own links, as `/var/run`: they are resolved here. */

@@ -36,6 +36,51 @@ test("what the runtimes send is opened below Kata's directory", () => {
     });
 });
 
+test('a root lies where the runtimes put the root of this container', () => {
+  const root = (path: string, container = 'c1') =>
+    sourcePlace({ path, named: 'root.path', container, isRoot: true }, { paths, access: closed });
+  for (const below of [
+    'c1/rootfs',
+    'shared/containers/c1',
+    'shared/containers/c1/rootfs',
+    'shared/containers/passthrough/c1/rootfs',
+  ])
+    assert.equal(root(`/run/kata-containers/${below}`).below, below);
+  for (const below of [
+    'shared/containers/image-one',
+    'shared/containers/images/c1/rootfs',
+    'shared/containers/c1/rootfs/sub',
+    'shared/containers/passthrough/c1',
+    'shared/containers/c2/rootfs',
+    'sandbox/storage/c1',
+    'virtual-volumes/c1',
+  ])
+    assert.throws(() => root(`/run/kata-containers/${below}`), { kind: 'refused' }, below);
+});
+
+test('what holds the places of several containers, or the root of another one, is no source', () => {
+  for (const below of [
+    'shared/containers/passthrough',
+    'shared/containers/passthrough/watchable',
+    'shared/containers/watchable',
+    'shared/containers/rafs',
+    'shared/containers/c2/rootfs',
+    'shared/containers/c2/rootfs/etc',
+    'shared/containers/c2/rootfs/local',
+    'shared/containers/passthrough/c2/rootfs',
+  ])
+    for (const container of ['c1', undefined])
+      assert.throws(
+        () =>
+          sourcePlace(
+            { path: `/run/kata-containers/${below}`, named: 'source', container },
+            { paths, access: closed },
+          ),
+        { kind: 'refused' },
+        below,
+      );
+});
+
 test("the rest of Kata's directory, other containers and the state are refused, whatever is allowed", () => {
   const all: GuestAccess = { ...openAccess, paths: [{ path: '/run', writable: true }] };
   for (const access of [closed, openAccess, all])

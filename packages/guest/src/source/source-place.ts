@@ -2,6 +2,7 @@ import type { GuestAccess } from '../guest-access.js';
 import { GuestError } from '../guest-error.js';
 import type { GuestPaths } from '../guest-options.js';
 import { cleanPath, contains, quoted } from './clean-path.js';
+import { holdsManyContainers, isRootPlace, rootOwnerOf, rootPlaces } from './root-places.js';
 
 /** What decides where a source may lie. */
 export interface SourceRules {
@@ -16,6 +17,8 @@ export interface RequestedSource {
   readonly named: string;
   /** The container that it is for; undefined: the sandbox. */
   readonly container: string | undefined;
+  /** It is to be the container's root. */
+  readonly isRoot?: boolean;
 }
 
 /** Where a source is opened: `below` a base that is the agent's own to name. */
@@ -42,8 +45,9 @@ const kernelPlaces = ['/dev', '/proc', '/sys'];
  * Decides by its path alone whether a request may name a source, and where it is opened. Pure.
  *
  * Sources lie in Kata's directories, in the places that its runtimes use (Kata 4.1: virtcontainers/kata_agent.go and
- * fs_share_linux.go, runtime-rs/crates/resource), and never in another container's. Elsewhere in the guest only what the
- * configuration lists, or anything but the agent's state where privileged containers are allowed.
+ * fs_share_linux.go, runtime-rs/crates/resource), and never in another container's; a root lies where the runtimes put it.
+ * Elsewhere in the guest only what the configuration lists, or anything but the agent's state where privileged containers are
+ * allowed.
  */
 export function sourcePlace(requested: RequestedSource, { paths, access }: SourceRules): SourcePlace {
   const { named, container } = requested;
@@ -56,6 +60,15 @@ export function sourcePlace(requested: RequestedSource, { paths, access }: Sourc
     const below = path.slice(paths.kata.length + 1);
     if (!isOfRuntimes(below.split('/'), container))
       throw refused(`is no place that Kata's runtimes use for a source below ${paths.kata}`);
+    if (holdsManyContainers(below)) throw refused('holds what belongs to several containers');
+    // Where privileged containers are allowed, a root may have any name, as for Kata's agent.
+    const root = access.privileged === 'allow' ? undefined : rootOwnerOf(below);
+    if (root !== undefined && root !== container && !isLocalVolume(below))
+      throw refused(`is a place of container ${root}`);
+    if (requested.isRoot === true && access.privileged === 'refuse' && !isRootPlace(below, container ?? ''))
+      throw refused(
+        `is no place of this container's root below ${paths.kata}: it is one of ${rootPlaces.join(', ')}, where CID is the container's id`,
+      );
     return { base: paths.kata, below, path, writable: true, kind: 'kata' };
   }
   if (contains(path, paths.state) || contains(path, paths.kata))
@@ -77,6 +90,11 @@ export function sourcePlace(requested: RequestedSource, { paths, access }: Sourc
   throw refused(
     `is not in Kata's directories: list it in guest_paths of the configuration, or set privileged_containers = "allow"`,
   );
+}
+
+/** A pod's local volume lies in the directory of its first container's root. */
+function isLocalVolume(below: string): boolean {
+  return /^shared\/containers\/(?:passthrough\/)?[^/]+\/rootfs\/local\/./.test(below);
 }
 
 /** Whether the runtimes make sources at this place below Kata's directory. */

@@ -2,6 +2,7 @@ import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import type { Container } from '../container/container.js';
 import type { DeviceNumber } from '../device/device-number.js';
 import type { ContainerProcess } from '../container/container-process.js';
+import type { UsedSource } from '../source/other-containers.js';
 import type { PipeInodes } from '../stdio/prepared-streams.js';
 
 /**
@@ -23,8 +24,8 @@ interface UnfinishedContainer extends Common {
 }
 
 export interface FinishedContainer extends Common {
-  /** Clean paths of all that its root and its mounts were made of. */
-  readonly sources: readonly string[];
+  /** All that its root, its mounts and its storages were made of. */
+  readonly sources: readonly UsedSource[];
   /** Clean paths of all that its root was made of, as the request named it. */
   readonly roots: readonly string[];
   /** `removing`: its processes have ended, and what was made for it is being taken back. */

@@ -9,6 +9,7 @@ import {
   type Syscalls,
 } from '@kata-agent/linux';
 import type { Storage } from '../actions.js';
+import { GuestError } from '../guest-error.js';
 import type { StorageContext } from './storage-driver.js';
 
 const SETGID = 0o2000;
@@ -56,6 +57,21 @@ export async function applyFsGroup(
   } finally {
     directory.close();
   }
+}
+
+/**
+ * Refuses fsGroup for files that are there whether or not the create succeeds: what it changes would stay. Kata's runtimes send
+ * it for disks (Kata 4.1: container.go, block_emptydir_volume.rs).
+ */
+export function refuseFsGroup(
+  { fsGroup, driver, mountPoint }: Storage,
+  { access }: Pick<StorageContext, 'access'>,
+): void {
+  if (fsGroup === undefined || access.privileged === 'allow') return;
+  throw new GuestError(
+    'refused',
+    `fsGroup ${fsGroup.groupId} of the ${driver} storage at ${JSON.stringify(mountPoint)} is refused: give the volume as a disk, or set privileged_containers = "allow"`,
+  );
 }
 
 function giveAll(syscalls: Syscalls, directory: Directory, path: string, gift: Gift): Promise<void> {

@@ -1,5 +1,6 @@
 import { GuestError } from '../guest-error.js';
 import { cleanPath, contains, quoted } from '../source/clean-path.js';
+import { rootPlaces } from '../source/root-places.js';
 
 /** For whom a mount point is. */
 export interface MountPlaceOwner {
@@ -19,12 +20,7 @@ function patterns(...texts: readonly string[]): readonly Pattern[] {
 }
 
 /** Where a container's root may be mounted. */
-const roots = patterns(
-  'CID/rootfs',
-  'shared/containers/CID',
-  'shared/containers/CID/rootfs',
-  'shared/containers/passthrough/CID/rootfs',
-);
+const roots = patterns(...rootPlaces);
 
 /** A volume, by the name that the runtimes give it. `virtual-volumes` has layers of an image. */
 const volumes = patterns('sandbox/storage/*', 'virtual-volumes/*', 'shared/containers/passthrough/*');

@@ -140,7 +140,8 @@ function openFile({ base, place }: StorageContext): Held {
   return { fd: file.fd, path: `/proc/self/fd/${file.fd}`, close: () => file.close() };
 }
 
-function makeParents(context: StorageContext, place: string): void {
+/** Makes the directories down to a place, and the place, where they are missing; empty ones are taken back with the storage. */
+export function makeParents(context: StorageContext, place: string): void {
   const names = place.split('/').filter((name) => name !== '');
   names.forEach((_, index) => {
     const path = names.slice(0, index + 1).join('/');
@@ -148,6 +149,11 @@ function makeParents(context: StorageContext, place: string): void {
     context.made.push(`directory ${path}`, () => removeIfEmpty(context, path));
     context.base.makeDirectory(path, { mode: 0o755 }).close();
   });
+}
+
+/** Removes a directory below Kata's with all that is in it. */
+export function removeBelow(context: StorageContext, place: string): Promise<void> {
+  return inBase(context, (fresh) => fresh.removeTree(place));
 }
 
 function removeIfEmpty(context: StorageContext, path: string): Promise<void> {

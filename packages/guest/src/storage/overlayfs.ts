@@ -1,10 +1,11 @@
 import { makeWritableLayer } from '../container/writable-layer.js';
 import { GuestError } from '../guest-error.js';
-import { applyFsGroup } from './fs-group.js';
+import { applyFsGroup, refuseFsGroup } from './fs-group.js';
 import { closedAccess } from '../guest-access.js';
 import type { OpenSource } from '../source/open-source.js';
 import { sourcePlace } from '../source/source-place.js';
-import { kernelOptions, mountAt } from './mount-point.js';
+import type { Storage } from '../actions.js';
+import { kernelOptions, makeParents, mountAt, removeBelow } from './mount-point.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
 
 /** With this option the upper layer is the container's own, in its bundle, and goes with it. */
@@ -18,9 +19,11 @@ export const overlayfs: StorageDriver = {
   name: 'overlayfs',
   ofPod: false,
   async prepare(storage, context) {
-    for (const word of storage.driverOptions) {
-      if (word.startsWith(CREATE_DIRECTORY)) makeBelowBase(word.slice(CREATE_DIRECTORY.length), context);
-    }
+    refuseFsGroup(storage, context);
+    const missing = storage.driverOptions
+      .filter((word) => word.startsWith(CREATE_DIRECTORY))
+      .map((word) => layerToMake(word.slice(CREATE_DIRECTORY.length), storage, context));
+    for (const below of missing) makeLayer(below, context);
     const layers: OpenSource[] = [];
     try {
       const options = kernelOptions(storage.options).map((word) => openLayers(word, layers, context));
@@ -51,7 +54,7 @@ function openLayers(word: string, layers: OpenSource[], context: StorageContext)
   if (name !== 'lowerdir' && name !== 'upperdir' && name !== 'workdir') return word;
   const paths = name === 'lowerdir' ? value.split(':') : [value];
   const opened = paths.map((path) => {
-    const layer = context.open(path, name);
+    const layer = context.open(path, name, name === 'lowerdir' ? 'layer' : 'own');
     layers.push(layer);
     if (!layer.isDirectory)
       throw new GuestError('invalid', `${name} ${JSON.stringify(path)} is not a directory`);
@@ -62,13 +65,25 @@ function openLayers(word: string, layers: OpenSource[], context: StorageContext)
   return `${name}=${opened.join(':')}`;
 }
 
-function makeBelowBase(path: string, { base, paths, owner, open }: StorageContext): void {
-  const id = owner.kind === 'container' ? owner.id : undefined;
-  // Where a source may lie, and nowhere else.
-  const place = sourcePlace(
-    { path, named: 'directory to be made', container: id },
-    { paths, access: closedAccess },
-  );
-  base.makeDirectory(place.below, { mode: 0o755 }).close();
-  open(path, 'directory to be made').descriptor.close();
+/**
+ * The place of a directory to be made, below Kata's directory: where a source may lie, no other container's, and a layer of
+ * this storage that the container writes to.
+ */
+function layerToMake(path: string, { options }: Storage, context: StorageContext): string {
+  const { paths, owner, refuseOthers } = context;
+  const container = owner.kind === 'container' ? owner.id : undefined;
+  const named = 'directory to be made';
+  const place = sourcePlace({ path, named, container }, { paths, access: closedAccess });
+  const words = options.flatMap((option) => option.split(','));
+  if (!words.includes(`upperdir=${path}`) && !words.includes(`workdir=${path}`))
+    throw new GuestError('refused', `${named} ${JSON.stringify(path)} is neither upperdir nor workdir`);
+  refuseOthers(place.path);
+  return place.below;
+}
+
+/** Makes what is missing of the directories down to a layer. What the container writes there goes with the storage. */
+function makeLayer(below: string, context: StorageContext): void {
+  const isThere = context.base.stat(below) !== undefined;
+  makeParents(context, below);
+  if (!isThere) context.made.push(`files in ${below}`, () => removeBelow(context, below));
 }

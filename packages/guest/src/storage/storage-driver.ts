@@ -7,6 +7,7 @@ import type { Wanted } from '../device/find-device.js';
 import type { GuestAccess } from '../guest-access.js';
 import type { GuestLog, GuestPaths } from '../guest-options.js';
 import type { OpenSource } from '../source/open-source.js';
+import type { SourceUse } from '../source/other-containers.js';
 import type { Tools } from '../tool/tools.js';
 
 /** For whom a storage is prepared: the whole sandbox, or one container with its bundle. */
@@ -37,8 +38,10 @@ export interface StorageContext extends StorageEnvironment {
   readonly base: Directory;
   /** The mount point as a path below `base`. */
   readonly place: string;
-  /** Opens a path of the request; the caller closes the descriptor. `named`: for errors. */
-  readonly open: (path: string, named: string) => OpenSource;
+  /** Opens a path of the request, which is no other container's; the caller closes the descriptor. `named`: for errors. */
+  readonly open: (path: string, named: string, use?: SourceUse) => OpenSource;
+  /** Throws `refused` for a directory of another container, before it is made. `path`: clean. */
+  readonly refuseOthers: (path: string) => void;
   /** Puts another storage in place that this one needs, and takes it back with it. Its mount point is ours to choose. */
   readonly need: (storage: Storage) => Promise<void>;
   /** Steps to take this storage back. */

@@ -1,4 +1,5 @@
 import type { Storage } from '../actions.js';
+import type { UsedSource } from '../source/other-containers.js';
 import type { StorageOwner } from './storage-driver.js';
 
 /** A storage as it stands in our state, from before the first step of its making until after the last of its release. */
@@ -9,6 +10,8 @@ export interface StorageRecord {
   readonly owner: StorageOwner;
   /** Of the directories down to the place, and the place itself, those that were not there before. The outermost first. */
   readonly missing: readonly string[];
+  /** What it was made of, with the sources of the storages that these lie in. */
+  readonly sources: readonly UsedSource[];
   /** The places of other storages that this one needs. */
   readonly needs: readonly string[];
   /** False: its making was not finished. */

@@ -4,8 +4,9 @@ import type { Storage } from '../actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../guest-error.js';
-import { type OpenSource, openSource } from '../source/open-source.js';
-import { refuseOthersPlaces } from '../source/other-containers.js';
+import { contains } from '../source/clean-path.js';
+import { type OpenSource, openSource, usedSource } from '../source/open-source.js';
+import type { OwnPlaces, PlaceOwner, SourceUse, UsedSource } from '../source/other-containers.js';
 import { ephemeral } from './ephemeral.js';
 import { mountPlace, type MountPlaceOwner } from './mount-place.js';
 import { PlaceLocks } from './place-locks.js';
@@ -19,6 +20,12 @@ interface Entry {
   record: StorageRecord;
   readonly made: UndoStack;
   users: number;
+}
+
+/** For whom a storage is prepared or used again. */
+interface StorageUser {
+  readonly owner: StorageOwner;
+  readonly places?: OwnPlaces | undefined;
 }
 
 /** Where the table stands for the next agent. */
@@ -50,11 +57,16 @@ export class StorageTable {
     );
   }
 
-  /** Puts a storage in place, or fails and leaves nothing. Its release is pushed to `made`. */
-  async add(storage: Storage, owner: StorageOwner, made: UndoStack): Promise<void> {
+  /**
+   * Puts a storage in place, or fails and leaves nothing. Its release is pushed to `made`.
+   *
+   * @param places of the container that it is for: gets what the storage is made of. Absent: it is the sandbox's, which comes
+   *   before all containers.
+   */
+  async add(storage: Storage, owner: StorageOwner, made: UndoStack, places?: OwnPlaces): Promise<void> {
     const { paths } = this.#environment;
     const place = mountPlace(storage.driver, storage.mountPoint, placeOwner(owner), paths.kata);
-    await this.#addAt(place, storage, owner, made, { nested: false });
+    await this.#addAt(place, storage, { owner, places }, made, { nested: false });
   }
 
   /** The container that uses them was made: from now on, those that are to outlive it do. */
@@ -130,6 +142,34 @@ export class StorageTable {
     return [...this.#entries.values()].map(({ record }) => record.storage);
   }
 
+  /** All but those that this container's requests made, each with what it was made of. */
+  owners({ butOf }: { readonly butOf: string }): readonly PlaceOwner[] {
+    return [...this.#entries.values()]
+      .filter(({ record: { owner } }) => owner.kind === 'sandbox' || owner.id !== butOf)
+      .filter(({ record: { sources } }) => sources.length > 0)
+      .map(({ record }) => ({
+        named: `the storage at ${record.storage.mountPoint}`,
+        sources: record.sources,
+      }));
+  }
+
+  /** A source and, when it lies in a storage, the same place of each source of that. */
+  throughStorages(source: UsedSource): readonly UsedSource[] {
+    const { kata } = this.#environment.paths;
+    if (!contains(kata, source.path)) return [source];
+    const names = source.path.slice(kata.length + 1).split('/');
+    const shown = names.flatMap((_, index) => {
+      const entry = this.#entries.get(names.slice(0, index + 1).join('/'));
+      const rest = names.slice(index + 1).map((name) => `/${name}`);
+      return (entry?.record.sources ?? []).map(({ path, use, isDirectory }) => ({
+        path: path + rest.join(''),
+        use: use === 'volume' ? source.use : use,
+        isDirectory: rest.length === 0 ? isDirectory : source.isDirectory,
+      }));
+    });
+    return [source, ...shown];
+  }
+
   /** The sandbox ends: so do those that were kept for it. */
   async clear(): Promise<readonly Error[]> {
     const failures: Error[] = [];
@@ -145,29 +185,31 @@ export class StorageTable {
   async #addAt(
     place: string,
     storage: Storage,
-    owner: StorageOwner,
+    user: StorageUser,
     made: UndoStack,
     lock: { readonly nested: boolean },
   ): Promise<void> {
     const add = async (): Promise<void> => {
       const known = this.#entries.get(place);
       if (known !== undefined) refuseOther(storage, known.record.storage);
-      const entry = known ?? (await this.#prepare(storage, owner, place));
+      user.places?.add(known?.record.sources ?? []);
+      const entry = known ?? (await this.#prepare(storage, user, place));
       this.#use(storage.mountPoint, entry, made, lock);
     };
     await this.#locks.during(place, add, lock);
   }
 
-  async #prepare(storage: Storage, owner: StorageOwner, place: string): Promise<Entry> {
+  async #prepare(storage: Storage, user: StorageUser, place: string): Promise<Entry> {
     const driver = storageDriver(storage.driver);
     const made = new UndoStack();
     const base = Directory.open(this.#environment.syscalls, this.#environment.paths.kata);
     try {
       const missing = missingPlaces(place, base);
-      const begun = { place, storage, owner, missing, needs: [], ready: false, kept: false };
+      const { owner } = user;
+      const begun = { place, storage, owner, missing, sources: [], needs: [], ready: false, kept: false };
       const entry: Entry = { record: begun, made, users: 0 };
       this.#put(entry);
-      await driver.prepare(storage, this.#context(entry, base));
+      await driver.prepare(storage, this.#context(entry, base, user));
       // What it needs was put in place meanwhile, and stands before it.
       this.#entries.delete(place);
       entry.record = { ...entry.record, ready: true };
@@ -182,32 +224,35 @@ export class StorageTable {
     }
   }
 
-  #context(entry: Entry, base: Directory): StorageContext {
+  /** `user`: absent when an earlier agent has prepared it. */
+  #context(entry: Entry, base: Directory, user?: StorageUser): StorageContext {
     const { made } = entry;
     const { owner, place } = entry.record;
     const need = async (other: Storage): Promise<void> => {
-      await this.#addAt(this.#placeOf(other.mountPoint), other, owner, made, { nested: true });
+      await this.#addAt(this.#placeOf(other.mountPoint), other, user ?? { owner }, made, { nested: true });
       const needs = [...entry.record.needs, this.#placeOf(other.mountPoint)];
       entry.record = { ...entry.record, needs };
     };
     const container = owner.kind === 'container' ? owner.id : undefined;
-    const open = (path: string, named: string): OpenSource => {
+    const open = (path: string, named: string, use: SourceUse = 'volume'): OpenSource => {
       const { syscalls } = this.#environment;
       const source = openSource({ path, named, container }, this.#environment, syscalls);
       try {
-        if (owner.kind === 'container') this.#refuseOthers(owner, source.path);
+        if (user === undefined) return source;
+        const used = this.throughStorages(usedSource(source, use));
+        entry.record = { ...entry.record, sources: [...entry.record.sources, ...used] };
+        user.places?.add(used);
         return source;
       } catch (error) {
         source.descriptor.close();
         throw error;
       }
     };
-    return { ...this.#environment, need, open, owner, base, place, made };
-  }
-
-  #refuseOthers({ id, others }: StorageOwner & { readonly kind: 'container' }, path: string): void {
-    const owners = others.map((other) => ({ id: other, sources: [] }));
-    refuseOthersPlaces({ id, sources: [path] }, owners, this.podPlaces());
+    const refuseOthers = (path: string): void => {
+      const used = this.throughStorages({ path, use: 'own', isDirectory: true });
+      for (const source of used) user?.places?.refuseOthers(source);
+    };
+    return { ...this.#environment, need, open, refuseOthers, owner, base, place, made };
   }
 
   async #adopt(record: StorageRecord): Promise<void> {

@@ -1,5 +1,5 @@
 import { GuestError } from '../guest-error.js';
-import { applyFsGroup } from './fs-group.js';
+import { applyFsGroup, refuseFsGroup } from './fs-group.js';
 import { kernelOptions, mountAt } from './mount-point.js';
 import type { StorageDriver } from './storage-driver.js';
 
@@ -11,6 +11,7 @@ export const virtioFs: StorageDriver = {
   name: 'virtio-fs',
   ofPod: false,
   async prepare(storage, context) {
+    refuseFsGroup(storage, context);
     const { source, fstype } = storage;
     if (fstype !== 'virtiofs')
       throw new GuestError(

@@ -13,6 +13,7 @@ import { basename, join } from 'node:path';
 import { loadSyscalls, mounts } from '@kata-agent/linux';
 import type { CreateContainer, ProcessRef, Storage, StreamName } from '../actions.js';
 import { Guest } from '../guest.js';
+import { openAccess } from '../guest-access.js';
 import type { GuestOptions } from '../guest-options.js';
 import type { OciProcess, OciSpec } from '../oci-spec.js';
 import { createContainer } from '../perform/create-container.js';
@@ -79,6 +80,7 @@ export class RealGuest {
   readonly directory: string;
   readonly kata: string;
   readonly state: string;
+  /** All containers may have it as their root, and write to it: the configuration lists it. */
   readonly rootfs: string;
   readonly log: string[];
   /** Ids and cgroups begin with it, so that tests that run beside each other do not meet. */
@@ -95,7 +97,7 @@ export class RealGuest {
     this.name = basename(directory);
     this.kata = join(directory, 'kata');
     this.state = join(directory, 'state');
-    this.rootfs = join(this.kata, 'shared/containers/rootfs');
+    this.rootfs = join(directory, 'rootfs');
     this.log = log;
   }
 
@@ -104,11 +106,14 @@ export class RealGuest {
     directory: string = mkdtempSync(join(tmpdir(), 'kg-')),
   ): Promise<RealGuest> {
     const log: string[] = [];
+    const access = options.access ?? openAccess;
+    const rootfs = { path: join(directory, 'rootfs'), writable: true };
     const guest = await Guest.open({
       syscalls: loadSyscalls(),
       runtime: runc,
       log: (level, message) => log.push(`${level}: ${message}`),
       ...options,
+      access: { ...access, paths: [...access.paths, rootfs] },
       paths: { kata: join(directory, 'kata'), state: join(directory, 'state'), ...options.paths },
     });
     await guest.context.capabilities();
@@ -123,8 +128,9 @@ export class RealGuest {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** Again, after a sandbox was destroyed: it lies in the sandbox's directory. */
+  /** With the share, again after a sandbox was destroyed. */
   makeRootfs(): void {
+    mkdirSync(join(this.kata, 'shared/containers'), { recursive: true });
     if (!existsSync(this.rootfs)) makeRootfs(this.rootfs);
   }
 
@@ -249,9 +255,7 @@ export class RealGuest {
         .filter((target) => target.startsWith(this.directory)),
       cgroups: cgroupsNamed(this.name),
       files: [this.kata, this.state].flatMap((top) =>
-        readdirSync(top, { recursive: true, encoding: 'utf8' })
-          .filter((name) => !name.startsWith('shared/containers/rootfs'))
-          .map((name) => join(top, name)),
+        readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name)),
       ),
       descriptors: readdirSync('/proc/self/fd').length,
     };
