@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { cgroupParent } from '../harness/container-request.js';
 import { AgentProcess } from '../harness/agent-process.js';
 import { clientProgram, repository } from '../harness/repository.js';
 import { whyNoContainers } from '../harness/rootfs.js';
@@ -122,7 +123,9 @@ async function replayed(
   const config = generated.replace('[agent]\n', '[agent]\nserver_addr = "vsock://-1:1024"\n');
   const outcomes: Outcome[] = [];
   for (const workload of await workloadsOf(pod)) {
-    const one = ['replay', ...pod, ...(workload === undefined ? [] : ['--workload', workload])];
+    // The same ids come up in each run, and runs beside each other on one machine have one hierarchy of cgroups.
+    const replay = ['replay', ...pod, '--cgroup-parent', `/${cgroupParent}`];
+    const one = [...replay, ...(workload === undefined ? [] : ['--workload', workload])];
     const list = await client(...one, '--list', '--format', 'json');
     const share = mkdtempSync(join(tmpdir(), 'kata-agent-share-'));
     makeShare(share, JSON.parse(list.stdout) as readonly ListedCall[]);
