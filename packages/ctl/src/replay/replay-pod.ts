@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { clone, type Message } from '@bufbuild/protobuf';
 import type { ExpectedCall } from '@kata-agent/analysis';
 import type { MethodName } from '@kata-agent/catalogue';
@@ -39,6 +40,8 @@ const waiting: ReadonlySet<MethodName> = new Set<MethodName>([
 
 interface Beside {
   readonly method: MethodName;
+  /** Absent: it is of no container. */
+  readonly container: string | undefined;
   readonly answered: Promise<void>;
 }
 
@@ -52,16 +55,18 @@ export async function replayPod(record: CallRecord, calls: readonly ExpectedCall
   const beside: Beside[] = [];
   let execs = 0;
   for (const expected of calls) {
-    const { method, because } = expected;
+    const { method, request, because } = expected;
     if (method === 'ExecProcess') execs += 1;
     // The end of the sandbox is that of the agent: what waits gets its answer before.
     if (method === 'DestroySandbox') await endOf(beside, over);
+    // A container is removed when it has ended: an init container with 0 lets the next one be created.
+    if (method === 'RemoveContainer') await endOfProcess(beside, containerOf(request));
     const made = make(record, expected, `exec-${execs}`, over.signal).catch((error: unknown) => {
       if (over.signal.aborted) return;
       if (!(error instanceof CallError)) throw error;
       failures.push({ method, because, status: error.status, said: error.said });
     });
-    if (waiting.has(method)) beside.push({ method, answered: made });
+    if (waiting.has(method)) beside.push({ method, container: containerOf(request), answered: made });
     else await made;
   }
   await endOf(beside, over);
@@ -83,6 +88,21 @@ async function endOf(beside: readonly Beside[], over: AbortController): Promise<
   clearTimeout(patience);
   over.abort();
   await Promise.all(beside.map(({ answered }) => answered));
+}
+
+/** Waits, but not for ever, until a container has ended. */
+async function endOfProcess(beside: readonly Beside[], id: string | undefined): Promise<void> {
+  const waits = beside.filter(({ method, container }) => method === 'WaitProcess' && container === id);
+  const patience = new AbortController();
+  await Promise.race([
+    Promise.all(waits.map(({ answered }) => answered)),
+    delay(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined),
+  ]);
+  patience.abort();
+}
+
+function containerOf(request: Message): string | undefined {
+  return (request as { readonly containerId?: string }).containerId;
 }
 
 async function make(
