@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -167,6 +167,57 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
       const made = bind(request(attacker, rootfs, 'true'), source, '/x');
       const { code } = await answerOf(client.createContainer(made));
       assert.equal(code, 'PERMISSION_DENIED', source);
+    }
+  });
+
+  it('is not there for others either when its place is no directory of its own, or in a local volume', async () => {
+    for (const [root, made, source] of [
+      [(victim: string) => `${shared}/${victim}`, undefined, (victim: string) => `${shared}/${victim}`],
+      [own, `${shared}/image`, () => `${shared}/image`],
+      [own, undefined, (victim: string) => `${own(victim)}/local/data`],
+    ] as const) {
+      const { victim, attacker } = names();
+      const place = made ?? root(victim);
+      const { client } = await pod(`${copyTo(place)} && mkdir -p ${place}/local/data`);
+      const first = request(victim, root(victim), 'echo secret > /secret');
+      if (made !== undefined) first.storages = [storage('bind', made, root(victim))];
+      await start(client, first);
+      await client.waitProcess({ containerId: victim, execId: '' });
+      await client.removeContainer({ containerId: victim });
+      const second = bind(request(attacker, rootfs, 'true'), source(victim), '/x');
+      const { code } = await answerOf(client.createContainer(second));
+      assert.equal(code, 'PERMISSION_DENIED', source(victim));
+      // The same container again may have it.
+      await client.createContainer(first);
+    }
+  });
+
+  it('is not made in a volume of the pod, which others have', async () => {
+    const volume = `${kata}/sandbox/ephemeral/volume`;
+    const { victim, attacker } = names();
+    const { agent, client } = await pod(copyTo(`${shared}/image`));
+    const first = bind(request(attacker, rootfs, 'sleep 60'), volume, '/volume');
+    first.storages = [
+      create(StorageSchema, { driver: 'ephemeral', source: 'tmpfs', fstype: 'tmpfs', mountPoint: volume }),
+    ];
+    await start(client, first);
+    cpSync(rootfs, `/proc/${agent.process.pid}/root${volume}/image`, {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
+    const directory = 'io.katacontainers.volume.overlayfs.create_directory';
+    for (const made of [
+      storage('bind', `${volume}/image`, own(victim)),
+      storage('overlayfs', 'overlay', own(victim), {
+        driverOptions: [`${directory}=${volume}/up`, `${directory}=${volume}/work`],
+        options: [`lowerdir=${shared}/image`, `upperdir=${volume}/up`, `workdir=${volume}/work`],
+      }),
+    ]) {
+      const second = request(victim, own(victim), 'true');
+      second.storages = [made];
+      const { code, message } = await answerOf(client.createContainer(second));
+      assert.equal(code, 'PERMISSION_DENIED');
+      assert.match(message, /lies in a volume of the pod/);
     }
   });
 

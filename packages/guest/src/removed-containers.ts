@@ -1,3 +1,5 @@
+import type { UsedSource } from './source/other-containers.js';
+
 /** What is remembered of a container that was removed, for rules about the order of containers (S35). */
 export interface RemovedContainer {
   /** Those that say its name in the pod. */
@@ -31,4 +33,20 @@ export function remembered(
     (each) => JSON.stringify(each.annotations) !== key || (each.exitCode === 0 && exitCode !== 0),
   );
   return [...others, { annotations: own, exitCode }].slice(-most);
+}
+
+/** A container that was removed, as far as its places are concerned: what it wrote may still be there (S29). */
+export interface RemovedPlaces {
+  readonly id: string;
+  readonly sources: readonly UsedSource[];
+}
+
+/** The places with those of one container more that were its own; of one id the last. Pure. */
+export function withPlaces(
+  removed: readonly RemovedPlaces[],
+  { id, sources }: RemovedPlaces,
+): readonly RemovedPlaces[] {
+  const own = sources.filter(({ use }) => use === 'own');
+  const others = removed.filter((each) => each.id !== id);
+  return own.length === 0 ? others : [...others, { id, sources: own }];
 }

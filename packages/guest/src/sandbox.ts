@@ -11,10 +11,13 @@ import { GuestError } from './guest-error.js';
 import { findGuestHooks } from './hooks/guest-hooks.js';
 import { loadKernelModules } from './kernel-modules.js';
 import type { OciHooks } from './oci-spec.js';
-import { remembered, type RemovedContainer } from './removed-containers.js';
+import { remembered, type RemovedContainer, type RemovedPlaces, withPlaces } from './removed-containers.js';
 import type { FinishedContainer } from './state/container-record.js';
 import type { SandboxRecord } from './state/guest-records.js';
 import { removeTree } from './storage/remove-tree.js';
+
+/** What all containers of the pod get. */
+type PodPart = Pick<FromSandbox, 'hostname' | 'resolvConf' | 'shared' | 'hooks'>;
 
 /** The pod: what its containers share. There is one in a guest. */
 export class Sandbox {
@@ -26,6 +29,7 @@ export class Sandbox {
   #resolvConf: string | undefined;
   #storages: readonly string[] = [];
   #removed: readonly RemovedContainer[] = [];
+  #removedPlaces: readonly RemovedPlaces[] = [];
   /** Those of the guest's image. */
   #hooks: OciHooks | undefined;
   /** Whose namespaces the others join: the first that was made. Without `container`: it was removed before a restart. */
@@ -48,9 +52,15 @@ export class Sandbox {
     return this.#removed;
   }
 
+  /** What containers that were removed wrote to, where nobody else has been given it. */
+  get removedPlaces(): readonly RemovedPlaces[] {
+    return this.#removedPlaces;
+  }
+
   /** Call with each container that is being removed, once its processes have ended. */
-  left(container: Pick<Container, 'annotations' | 'first'>): void {
+  left(container: Pick<Container, 'id' | 'sources' | 'annotations' | 'first'>): void {
     this.#removed = remembered(this.#removed, container.annotations, container.first.code);
+    this.#removedPlaces = withPlaces(this.#removedPlaces, container);
     try {
       if (this.#created) this.#save('made');
     } catch (error) {
@@ -115,6 +125,7 @@ export class Sandbox {
       (removed, { annotations, first }) => remembered(removed, annotations, first.exit),
       record.removed ?? [],
     );
+    this.#removedPlaces = lost.reduce(withPlaces, record.removedPlaces ?? []);
     for (const mountPoint of record.storages) this.#context.storages.use(mountPoint, this.#made);
     // Killed between the first container and the record that names it: the oldest is the first.
     const id = record.first ?? oldest?.id;
@@ -126,10 +137,7 @@ export class Sandbox {
    * Makes a container that shares what the sandbox has. Containers are made beside each other, but for the first: the others
    * join its namespaces, so they wait until it is there, or will not be.
    */
-  async join(
-    sandboxPidns: boolean,
-    make: (from: Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'>) => Promise<Container>,
-  ): Promise<Container> {
+  async join(sandboxPidns: boolean, make: (from: PodPart) => Promise<Container>): Promise<Container> {
     while (this.#first === undefined && this.#firstInTheMaking !== undefined) await this.#firstInTheMaking;
     const held: number[] = [];
     const made = this.#make(sandboxPidns, held, make).finally(() => {
@@ -151,7 +159,7 @@ export class Sandbox {
   async #make(
     sandboxPidns: boolean,
     held: number[],
-    make: (from: Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'>) => Promise<Container>,
+    make: (from: PodPart) => Promise<Container>,
   ): Promise<Container> {
     const container = await make(this.#share(sandboxPidns, held));
     this.#joined(container);
@@ -162,7 +170,7 @@ export class Sandbox {
    * What the next container gets from here. Its namespaces are held open: the process that has them may end before the
    * runtime joins them, and its pid be that of any other.
    */
-  #share(sandboxPidns: boolean, held: number[]): Omit<FromSandbox, 'find' | 'signal' | 'others' | 'opened'> {
+  #share(sandboxPidns: boolean, held: number[]): PodPart {
     const first = this.#first;
     const alive = first?.container?.first.ended === false ? first.container : undefined;
     const ended = (): GuestError =>
@@ -227,6 +235,7 @@ export class Sandbox {
     this.#hooks = undefined;
     this.#storages = [];
     this.#removed = [];
+    this.#removedPlaces = [];
     this.#first = undefined;
     this.#context.records.removeSandbox();
   }
@@ -243,6 +252,7 @@ export class Sandbox {
       ...hooks,
       storages: this.#storages,
       removed: this.#removed,
+      removedPlaces: this.#removedPlaces,
       ...first,
     });
   }

@@ -73,6 +73,23 @@ export class Directory {
     return this.#checked(path, fd, (found) => (found.isSymbolicLink() ? 'is a symbolic link' : undefined));
   }
 
+  /**
+   * What a path leads to, opened for its name alone (O_PATH): links are followed as long as they stay below this directory.
+   * ENOENT, ENOTDIR. Linux 5.6.
+   */
+  reached(path: string): Descriptor {
+    const resolve = Resolve.Beneath | Resolve.NoMagicLinks | (this.#sameMount ? Resolve.NoCrossDevice : 0);
+    try {
+      const names = pathComponents(path).join('/');
+      return new Descriptor(
+        this.#syscalls,
+        this.#syscalls.openat2(this.#descriptor.fd, names, { flags: Open.Path, resolve }),
+      );
+    } catch (error) {
+      throw asUnsafePath(path, error);
+    }
+  }
+
   /** This directory itself, for calls that take a descriptor. It is closed with the directory. */
   get fd(): number {
     return this.#descriptor.fd;

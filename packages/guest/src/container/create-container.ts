@@ -44,6 +44,8 @@ export interface FromSandbox {
   readonly find: FindContainer;
   /** Its other containers, those that are being made included, with what they have opened by now. */
   readonly others: () => readonly (PlaceOwner & { readonly id: string })[];
+  /** Containers that were removed, with what they alone wrote to. */
+  readonly removed: () => readonly PlaceOwner[];
   /** Gets each source that is opened. */
   readonly opened: UsedSource[];
   /** Of the call: aborted when nobody waits for its answer. */
@@ -81,7 +83,7 @@ async function build(
   const places = new OwnPlaces({
     id,
     sources: opened,
-    others: () => [...sandbox.others(), ...context.storages.owners({ butOf: id })],
+    others: () => [...sandbox.others(), ...sandbox.removed(), ...context.storages.owners({ butOf: id })],
     podPlaces: () => context.storages.podPlaces(),
   });
   const attached = attachDevices(devices ?? [], id, context, made);

@@ -39,8 +39,9 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
     task: () =>
       making.during(action, async (opened) => {
         const others = () => otherOwners(guest, id);
+        const removed = () => removedOwners(guest, id);
         const container = await sandbox.join(action.sandboxPidns, async (from) => {
-          const made = await make(action, { ...from, find, signal, others, opened }, context);
+          const made = await make(action, { ...from, find, signal, others, removed, opened }, context);
           containers.set(id, made);
           return made;
         });
@@ -58,6 +59,13 @@ function otherOwners(
   return [...containers.values(), ...making.owners]
     .filter(({ id }) => id !== made)
     .map(({ id, sources }) => ({ named: `container ${id}`, id, sources }));
+}
+
+/** Those that were removed: a container may be made again under its id, of its own places. */
+function removedOwners({ sandbox }: Guest, made: string): readonly PlaceOwner[] {
+  return sandbox.removedPlaces
+    .filter(({ id }) => id !== made)
+    .map(({ id, sources }) => ({ named: `container ${id}, which was removed`, sources }));
 }
 
 function admit({ containers, making, context }: Guest, id: string): void {

@@ -36,7 +36,7 @@ export interface AttachedMount {
 }
 
 /**
- * Attaches a mount below another one that others may change at any time: no link is followed, nothing leads out, and what was
+ * Attaches a mount below another one that others may change at any time: no link leads out, and what was
  * found is where it is attached. A missing place is made, unless the outer mount is read-only.
  */
 export function attachBelow(mount: MountBelow, syscalls: Syscalls): AttachedMount {
@@ -47,7 +47,7 @@ export function attachBelow(mount: MountBelow, syscalls: Syscalls): AttachedMoun
     const copied = new Descriptor(syscalls, syscalls.openat(At.Cwd, source, Open.Path));
     try {
       const isDirectory = fstatSync(copied.fd).isDirectory();
-      if (!outer.isReadOnly) makePlace(place, below, isDirectory, made);
+      if (!outer.isReadOnly && !isThere(place, below)) makePlace(place, below, isDirectory, made);
       const tree = MountTree.copy(syscalls, copied.fd, { recursive: true });
       try {
         tree.change(mount.attributes.all, { recursive: true });
@@ -92,7 +92,7 @@ function openDirectory(path: string, { named, outer }: MountBelow, syscalls: Sys
 }
 
 function attachAt(place: Directory, below: string, isDirectory: boolean, tree: MountTree): void {
-  const target = place.place(below);
+  const target = place.reached(below);
   try {
     if (fstatSync(target.fd).isDirectory() !== isDirectory)
       throw new UnsafePathError(
@@ -102,6 +102,17 @@ function attachAt(place: Directory, below: string, isDirectory: boolean, tree: M
     tree.attach(target.fd);
   } finally {
     target.close();
+  }
+}
+
+/** A config map's key is a link to another name in its volume, and may be what a mount covers. */
+function isThere(place: Directory, below: string): boolean {
+  try {
+    place.reached(below).close();
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
   }
 }
 

@@ -29,7 +29,7 @@ interface Parts {
   readonly id: string;
   /** Gets each source that is added. */
   readonly sources: UsedSource[];
-  /** All others: containers, those that are being made included, and storages that are in place. */
+  /** All others: containers, those being made and those removed included, and storages that are in place. */
   readonly others: () => readonly PlaceOwner[];
   /** Where storages of the whole pod are mounted. */
   readonly podPlaces: () => readonly string[];
@@ -67,7 +67,13 @@ export class OwnPlaces {
 
   refuseOthers(source: UsedSource): void {
     const { id } = this.#parts;
-    if (this.#isOfPod(source.path)) return;
+    if (this.#isOfPod(source.path)) {
+      if (source.use !== 'own') return;
+      throw new GuestError(
+        'refused',
+        `source ${quoted(source.path)} lies in a volume of the pod: what a container writes of its root is its own`,
+      );
+    }
     const others = this.#parts.others();
     const ids = idsOf(others);
     const owner = ids.find((other) => bears(other, source, [id, ...ids]));

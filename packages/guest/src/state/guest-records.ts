@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OciHooks } from '../oci-spec.js';
-import type { RemovedContainer } from '../removed-containers.js';
+import type { RemovedContainer, RemovedPlaces } from '../removed-containers.js';
 import type { StorageRecord } from '../storage/storage-record.js';
 import type { ContainerRecord } from './container-record.js';
 import { StateFile } from './state-file.js';
@@ -20,6 +20,8 @@ export interface SandboxRecord {
   readonly storages: readonly string[];
   /** Containers that were removed. */
   readonly removed?: readonly RemovedContainer[];
+  /** What containers that were removed wrote to. */
+  readonly removedPlaces?: readonly RemovedPlaces[];
   /** The id of the container whose namespaces the others join; absent: there was none yet. */
   readonly first?: string;
 }
