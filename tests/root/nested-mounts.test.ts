@@ -126,7 +126,10 @@ describe('links that are exchanged while a container is made', {
     bind(made, `${shared}/evil`, '/data/bin', 'ro');
     const { code, message } = await answerOf(client.createContainer(made));
     assert.equal(code, 'PERMISSION_DENIED');
-    assert.match(message, /mount at "\/data\/bin": in the mount at "\/data", path "bin" leads out of its base/);
+    assert.match(
+      message,
+      /mount at "\/data\/bin": in the mount at "\/data", path "bin" leads out of its base/,
+    );
   });
 
   it('are not made in a root by CopyFile while it is a container’s', async () => {

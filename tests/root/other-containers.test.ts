@@ -100,8 +100,9 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
   async function pod(
     setup: string,
     storages: Storage[] = [],
+    text = config,
   ): Promise<{ agent: AgentProcess; client: Client }> {
-    const agent = await AgentProcess.start({ config, setup });
+    const agent = await AgentProcess.start({ config: text, setup });
     agents.push(agent);
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: 'pod', storages });
@@ -192,6 +193,35 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
     }
   });
 
+  it('holds no volume of another one when the pod’s first container is made again', async () => {
+    const { victim, attacker } = names();
+    const { client } = await pod(copyTo(own(attacker)));
+    const first = (script: string): CreateContainerRequest => request(attacker, own(attacker), script);
+    await start(client, first('exit 0'));
+    const local = `${own(attacker)}/local/data`;
+    const second = bind(request(victim, rootfs, 'echo secret > /data/secret; sleep 60'), local, '/data');
+    second.storages = [
+      create(StorageSchema, {
+        driver: 'local',
+        source: 'local',
+        fstype: 'local',
+        options: ['mode=0777'],
+        mountPoint: local,
+      }),
+    ];
+    await start(client, second);
+    await client.waitProcess({ containerId: attacker, execId: '' });
+    await client.removeContainer({ containerId: attacker });
+    await start(
+      client,
+      first(
+        'while [ -e /local ] && ! [ -e /local/data ]; do sleep 0.1; done; cat /local/data/secret && exit 77; exit 0',
+      ),
+    );
+    const { status } = await client.waitProcess({ containerId: attacker, execId: '' });
+    assert.equal(status, 0);
+  });
+
   it('is not made in a volume of the pod, which others have', async () => {
     const volume = `${kata}/sandbox/ephemeral/volume`;
     const { victim, attacker } = names();
@@ -218,6 +248,30 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
       const { code, message } = await answerOf(client.createContainer(second));
       assert.equal(code, 'PERMISSION_DENIED');
       assert.match(message, /lies in a volume of the pod/);
+    }
+  });
+
+  it('is not written by CopyFile, however its path is spelt', async () => {
+    const { victim } = names();
+    const { client } = await pod(copyTo(own(victim)), [], config.replace('"@pod"', '"@pod", "@copy"'));
+    await start(client, request(victim, own(victim), 'sleep 60'));
+    const data = new TextEncoder().encode('x');
+    for (const path of [
+      `${shared}/${victim}/rootfs/f`,
+      `${shared}/./${victim}//rootfs/f`,
+      `${shared}/${victim}/./rootfs/f`,
+    ]) {
+      const copy = {
+        path,
+        fileSize: 1n,
+        fileMode: 0o100644,
+        dirMode: 0o755,
+        uid: 0,
+        gid: 0,
+        offset: 0n,
+        data,
+      };
+      assert.equal((await answerOf(client.copyFile(copy))).code, 'FAILED_PRECONDITION', path);
     }
   });
 

@@ -13,6 +13,7 @@ peers = ${JSON.stringify(peers)}
 `;
   const text = `[agent]
 server_addr = "vsock://-1:1024"
+privileged_containers = "allow"
 log_vport = ${doorPorts.log}
 debug_console = true
 debug_console_vport = ${doorPorts['debug console']}

@@ -45,7 +45,8 @@ export async function placeRootfs(
     await refuseFlawedRuntime(source, context);
     const keepsWrites = source.kind === 'kata' || (source.kind === 'listed' && source.writable);
     if (keepsWrites || root?.readonly === true)
-      stageAt(rootfs, source, { recursive: true, attributes: MountAttribute.NoDev }, syscalls, made);
+      // Not with what is mounted below: volumes of the pod lie in the directory of its first container's root.
+      stageAt(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, syscalls, made);
     else mountCopyOnWrite(source, bundle, syscalls, made);
     checkKernelPlaces(rootfs, source.path, syscalls);
   } finally {

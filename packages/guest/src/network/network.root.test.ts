@@ -123,7 +123,11 @@ test('a gateway that no route reaches is an error of the caller', { skip }, asyn
 function network(): string {
   const shown = ['-4', '-6'].map((family) => guest.ip(family, '-details', 'route', 'show', 'table', 'main'));
   const addresses = guest.ip('-details', 'address', 'show').replace(/ tentative/g, '');
-  return [addresses, ...shown].join('\n').replace(/ (pref medium|linkdown)/g, '');
+  const neighbours = [
+    guest.ip('neighbour', 'show', 'nud', 'permanent'),
+    guest.ip('neighbour', 'show', 'proxy'),
+  ].map((text) => text.split('\n').sort().join('\n'));
+  return [addresses, ...shown, ...neighbours].join('\n').replace(/ (pref medium|linkdown)/g, '');
 }
 
 test('when the kernel refuses a route, all are as they were', { skip }, async () => {
@@ -191,6 +195,8 @@ test('when the kernel refuses an interface, all links are as they were', { skip 
     guest.ip('address', 'add', `fd0${last}::2/64`, 'dev', name, 'nodad');
     guest.ip('route', 'add', `192.0.${last}.0/24`, 'via', `10.${last}.0.1`, 'mtu', '1300');
     guest.ip('-6', 'route', 'add', `fd1${last}::/64`, 'via', `fd0${last}::1`);
+    guest.ip('neighbour', 'add', `10.${last}.0.9`, 'lladdr', '02:00:00:00:00:09', 'dev', name);
+    guest.ip('neighbour', 'add', 'proxy', `10.${last}.0.10`, 'dev', name);
   }
   const hwAddr = await hwAddrOf('ens3');
   const before = network();

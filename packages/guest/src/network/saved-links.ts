@@ -2,22 +2,25 @@ import type { Tools } from '../tool/tools.js';
 import { ip, ipPutBack } from './ip.js';
 import { type Link, links } from './links.js';
 import type { Family } from './network-values.js';
+import { SavedNeighbours } from './saved-neighbours.js';
 import { SavedRoutes } from './saved-routes.js';
 
 const families: ReadonlySet<Family> = new Set(['v4', 'v6']);
 
-/** Links as they are before a change: names, hardware addresses, MTU, addresses, and the routes over them. */
+interface Forgotten {
+  readonly addresses: Uint8Array;
+  readonly routes: SavedRoutes;
+  readonly neighbours: SavedNeighbours;
+}
+
+/** Links as they are before a change: names, hardware addresses, MTU, addresses, and the routes and neighbours over them. */
 export class SavedLinks {
   readonly #tools: Tools;
   readonly #links: readonly Link[];
   /** What the kernel forgets of a link that is set down; undefined when all are down. */
-  readonly #forgotten: { readonly addresses: Uint8Array; readonly routes: SavedRoutes } | undefined;
+  readonly #forgotten: Forgotten | undefined;
 
-  private constructor(
-    tools: Tools,
-    saved: readonly Link[],
-    forgotten?: { readonly addresses: Uint8Array; readonly routes: SavedRoutes },
-  ) {
+  private constructor(tools: Tools, saved: readonly Link[], forgotten?: Forgotten) {
     this.#tools = tools;
     this.#links = saved;
     this.#forgotten = forgotten;
@@ -26,7 +29,8 @@ export class SavedLinks {
   static async of(saved: readonly Link[], tools: Tools): Promise<SavedLinks> {
     if (!saved.some(({ up }) => up)) return new SavedLinks(tools, saved);
     const addresses = await ip(tools, ['address', 'save']);
-    return new SavedLinks(tools, saved, { addresses, routes: await SavedRoutes.of(families, tools) });
+    const routes = await SavedRoutes.of(families, tools);
+    return new SavedLinks(tools, saved, { addresses, routes, neighbours: await SavedNeighbours.of(tools) });
   }
 
   async restore(): Promise<void> {
@@ -39,8 +43,10 @@ export class SavedLinks {
     for (const { before, now } of pairs) await this.#set(now.name, ['down', 'name', passingName(before)]);
     for (const { before, now } of pairs) await this.#restoreLink(before, now);
     if (this.#forgotten === undefined) return;
-    await ip(this.#tools, ['address', 'restore'], this.#forgotten.addresses);
-    await this.#forgotten.routes.restore();
+    const { addresses, routes, neighbours } = this.#forgotten;
+    await ip(this.#tools, ['address', 'restore'], addresses);
+    await routes.restore();
+    await neighbours.restoreSet();
   }
 
   async #restoreLink(before: Link, now: Link): Promise<void> {

@@ -39,6 +39,18 @@ export class SavedNeighbours {
     return new SavedNeighbours(tools, await shown(tools, []), await shown(tools, ['proxy']));
   }
 
+  /** Puts back those that somebody has set for good: the kernel forgets them when a link is set down. */
+  async restoreSet(): Promise<void> {
+    const set = this.#neighbours.filter(
+      ({ state = [] }) => state.includes('PERMANENT') || state.includes('NOARP'),
+    );
+    const keys = (all: readonly ShownNeighbour[], proxy: boolean): readonly Key[] =>
+      all.flatMap(({ dst, dev }) =>
+        dst === undefined || dev === undefined ? [] : [{ address: dst, device: dev, proxy }],
+      );
+    await this.restore([...keys(set, false), ...keys(this.#proxies, true)]);
+  }
+
   /** Puts back those that have changed, and takes away those that were not there. */
   async restore(keys: readonly Key[]): Promise<void> {
     const now = await SavedNeighbours.of(this.#tools);
@@ -52,7 +64,9 @@ export class SavedNeighbours {
       if (before === undefined)
         commands.set(`${proxy} ${address} ${device}`, ['neighbour', 'delete', ...words, 'dev', device]);
       // Between proxies of one address there is no difference.
-      else if (!proxy) commands.set(`${address} ${device}`, replacing(before, address, device));
+      else if (proxy)
+        commands.set(`${proxy} ${address} ${device}`, ['neighbour', 'replace', ...words, 'dev', device]);
+      else commands.set(`${address} ${device}`, replacing(before, address, device));
     }
     await ipPutBack(this.#tools, [], [...commands.values()]);
   }

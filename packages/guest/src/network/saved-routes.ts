@@ -28,27 +28,36 @@ export class SavedRoutes {
     return new SavedRoutes(tools, routes);
   }
 
-  /** Takes away those that a request may have set since, and sets those that have changed or are missing. */
+  /**
+   * Takes away those that a request may have set since, and sets those that have changed or are missing. One family is tried
+   * when the other fails.
+   */
   async restore(): Promise<void> {
-    for (const [family, before] of this.#routes) {
-      const now = await shownRoutes(family, this.#tools);
-      const [kept, present] = [new Set(before), new Set(now)];
-      // The kernel makes and takes away others by itself.
-      const added = now.filter((route) => !kept.has(route) && / proto boot( |$)/.test(route));
-      const missing = before.filter((route) => !present.has(route));
-      const isDirect = (route: string): boolean => !/ via /.test(route);
-      const commands = [
-        ...added.map((route) => `route delete ${route}`),
-        // A gateway has to be reachable when a route over it is made.
-        ...missing.filter(isDirect).map((route) => `route replace ${route}`),
-        ...missing.filter((route) => !isDirect(route)).map((route) => `route replace ${route}`),
-      ];
-      await ipPutBack(
-        this.#tools,
-        [familyOption[family]],
-        commands.map((command) => command.split(' ')),
-      );
-    }
+    const tried = [...this.#routes].map((routes) => this.#restoreFamily(routes));
+    const failed = (await Promise.allSettled(tried)).flatMap((each) =>
+      each.status === 'rejected' ? [String(each.reason)] : [],
+    );
+    if (failed.length > 0) throw new Error(failed.join('; '));
+  }
+
+  async #restoreFamily([family, before]: readonly [Family, readonly string[]]): Promise<void> {
+    const now = await shownRoutes(family, this.#tools);
+    const [kept, present] = [new Set(before), new Set(now)];
+    // The kernel makes and takes away others by itself.
+    const added = now.filter((route) => !kept.has(route) && / proto boot( |$)/.test(route));
+    const missing = before.filter((route) => !present.has(route));
+    const isDirect = (route: string): boolean => !/ via /.test(route);
+    const commands = [
+      ...added.map((route) => `route delete ${route}`),
+      // A gateway has to be reachable when a route over it is made.
+      ...missing.filter(isDirect).map((route) => `route replace ${route}`),
+      ...missing.filter((route) => !isDirect(route)).map((route) => `route replace ${route}`),
+    ];
+    await ipPutBack(
+      this.#tools,
+      [familyOption[family]],
+      commands.map((command) => command.split(' ')),
+    );
   }
 }
 

@@ -8,7 +8,9 @@ const patience = 10_000;
 
 export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
   const { paths, places } = guest.context;
-  const path = `/${action.path.split('/').filter(Boolean).join('/')}`;
+  // As the way is walked: a blank name and `.` are nothing.
+  const names = action.path.split('/').filter((name) => name !== '' && name !== '.');
+  const path = `/${names.join('/')}`;
   return translated(async () => {
     await places.free(path, patience);
     return guest.change(

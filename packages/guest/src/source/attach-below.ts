@@ -132,8 +132,9 @@ function makePlace(place: Directory, below: string, isDirectory: boolean, made: 
 function removeMade(place: Directory, made: readonly string[]): void {
   for (const path of made.toReversed()) {
     try {
-      if (place.stat(path)?.isDirectory() === true) place.removeDirectory(path);
-      else place.unlink(path);
+      const found = place.stat(path);
+      if (found?.isDirectory() === true) place.removeDirectory(path);
+      else if (found?.size === 0) place.unlink(path);
     } catch (error) {
       const isOthers = hasCode(error, 'ENOENT', 'ENOTEMPTY', 'EBUSY', 'ENOTDIR', 'EISDIR');
       if (!isOthers && !(error instanceof UnsafePathError)) throw error;

@@ -68,10 +68,10 @@ export class OwnPlaces {
   refuseOthers(source: UsedSource): void {
     const { id } = this.#parts;
     if (this.#isOfPod(source.path)) {
-      if (source.use !== 'own') return;
+      if (source.use === 'volume' || source.use === 'guest') return;
       throw new GuestError(
         'refused',
-        `source ${quoted(source.path)} lies in a volume of the pod: what a container writes of its root is its own`,
+        `source ${quoted(source.path)} lies in a volume of the pod: nothing of a root may be what others write to`,
       );
     }
     const others = this.#parts.others();

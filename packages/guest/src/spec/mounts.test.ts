@@ -117,3 +117,17 @@ test('what runc would bind says so by its type, which is what rules look at', ()
   mountWith('bind', ['rbind']);
   mountWith('bind', []);
 });
+
+test('the kernel’s file systems are mounted once each, and over /dev nothing but memory, unless all is allowed', () => {
+  const proc = { destination: '/proc', type: 'proc', source: 'proc', options: [] };
+  const device = { destination: '/dev', type: 'bind', source: '/s', options: ['rbind'] };
+  for (const mounts of [[proc, proc], [device]]) {
+    assert.throws(() => containerMounts(mounts, { privileged: 'refuse', cgroupNamespace: false }), {
+      kind: 'refused',
+    });
+    assert.equal(
+      containerMounts(mounts, { privileged: 'allow', cgroupNamespace: false }).length,
+      mounts.length,
+    );
+  }
+});

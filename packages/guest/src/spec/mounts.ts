@@ -61,7 +61,9 @@ export function containerMounts(
   requested: readonly OciMount[] | undefined,
   rules: MountRules,
 ): readonly OciMount[] {
-  return (requested ?? []).map((mount) => {
+  const mounts = requested ?? [];
+  if (rules.privileged === 'refuse') refuseSecond(mounts);
+  return mounts.map((mount) => {
     const named = `mount at ${JSON.stringify(mount.destination)}`;
     const names = cleanPath(mount.destination, 'destination of a mount');
     const destination = `/${names.join('/')}`;
@@ -79,6 +81,13 @@ export function containerMounts(
     if (rules.privileged === 'refuse') checkKernelPlaces(named, { ...mount, destination, options }, rules);
     return { ...mount, destination, options };
   });
+}
+
+/** Each further one would be mounted where the runtime has looked already. */
+function refuseSecond(mounts: readonly OciMount[]): void {
+  for (const type of kernelPlaces.keys())
+    if (mounts.filter((mount) => mount.type === type).length > 1)
+      throw new GuestError('refused', `there are several mounts of type ${type}: a container has one`);
 }
 
 function checkOptions(
@@ -124,6 +133,8 @@ function checkKernelPlaces(named: string, mount: OciMount, { cgroupNamespace }: 
     throw refused(`${type} is mounted at /sys/fs/cgroup only`);
   if (place === undefined && !isCgroup && (within('/proc', destination) || within('/sys', destination)))
     throw refused('nothing is mounted over /proc and /sys');
+  // By a link of the root too: devices of a directory would be the host's.
+  if (destination === '/dev' && type !== 'tmpfs') throw refused('/dev is a tmpfs');
   const isReadOnly = options.findLast((option) => option === 'ro' || option === 'rw') === 'ro';
   if (type === 'sysfs' && !isReadOnly) throw refused('sysfs must be read-only');
   if (isCgroup && !isReadOnly && !cgroupNamespace)
