@@ -25,8 +25,8 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// bundles is where the agent keeps a container's config.json.
-const bundles = "/run/kata-containers"
+// bundles is where the agent, whose state lies beside the root file system, keeps a container's config.json.
+func (b bench) bundles() string { return filepath.Join(filepath.Dir(b.rootfs), "state", "bundles") }
 
 type bench struct {
 	client *ttrpc.Client
@@ -126,7 +126,7 @@ func (b bench) spec(id string) *kata.Spec {
 }
 
 func (b bench) keepSpec(id string) error {
-	text, err := os.ReadFile(filepath.Join(bundles, id, "config.json"))
+	text, err := os.ReadFile(filepath.Join(b.bundles(), id, "config.json"))
 	if err != nil {
 		return err
 	}
