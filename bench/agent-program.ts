@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
 
 import { tracked } from './children.js';
 import { root } from './go-programs.js';
 
 let made: string | undefined;
 
-/** The agent to measure: the bundle, made at the first call that succeeds. Throws what the bundler says. */
+/** Returns the agent to measure: the bundle, built on first use. Throws the bundler's errors. */
 export function bundledAgent(): string {
   if (made !== undefined) return made;
   const script = join(root, 'scripts', 'bundle.mjs');
@@ -22,46 +23,53 @@ export function bundledAgent(): string {
   return made;
 }
 
-/** A restricted configuration like examples/start.toml, with a log, in a folder of the benchmark's own. */
-export function configurationText(folder: string): string {
+/** Writes a restricted configuration like examples/start.toml, with an audit log, in a directory of the benchmark. */
+export function configurationText(directory: string, runtime?: string): string {
   return [
     '[agent]',
+    ...(runtime === undefined ? [] : [`oci_runtime = ${JSON.stringify(runtime)}`]),
     // The requests have no masked paths: plain runc has none either.
     'privileged_containers = "allow"',
-    `guest_paths = [${JSON.stringify(folder)}]`,
+    `guest_paths = [${JSON.stringify(directory)}]`,
     '[api]',
     'release = "4.1"',
-    'allowed_endpoints = ["@pod", "@stdio"]',
+    `allowed_endpoints = ["@pod", "@stdio"${runtime === undefined ? '' : ', "ExecProcess"'}]`,
     '[audit]',
-    `file = "${join(folder, 'audit.log')}"`,
+    `file = "${join(directory, 'audit.log')}"`,
     '',
   ].join('\n');
 }
 
-/** The arguments of an agent that shares nothing with one that runs on this machine already. */
-export function ownPlace(folder: string, address: string): readonly string[] {
-  return ['--server-addr', `unix://${address}`, '--state-dir', join(folder, 'state')];
+/** The arguments of an agent that shares nothing with another one on this machine. */
+export function ownPlace(directory: string, address: string): readonly string[] {
+  return ['--server-addr', `unix://${address}`, '--state-dir', join(directory, 'state')];
 }
 
-/** An agent that listens. */
+/** A running agent. */
 export interface RunningAgent {
   readonly child: ChildProcess;
-  /** In order; resolves when it has ended. */
+  /** Stops in order; resolves when it has ended. */
   stop(): Promise<void>;
 }
 
-/** Starts an agent with that configuration in a folder. Throws what the agent said when it ends before it listens. */
-export async function startAgent(program: string, folder: string, address: string): Promise<RunningAgent> {
-  const file = join(folder, 'config.toml');
-  writeFileSync(file, configurationText(folder), { mode: 0o600 });
-  const child = tracked(
-    spawn(process.execPath, [program, '-c', file, ...ownPlace(folder, address)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    }),
-  );
+/**
+ * Starts an agent with that configuration in a directory. With an OCI runtime, whatever that is, its cgroups are not
+ * hybrid. Throws its output if it exits before it listens.
+ */
+export async function startAgent(
+  program: string,
+  directory: string,
+  address: string,
+  runtime?: string,
+): Promise<RunningAgent> {
+  const file = join(directory, 'config.toml');
+  writeFileSync(file, configurationText(directory, runtime), { mode: 0o600 });
+  const words = [process.execPath, program, '-c', file, ...ownPlace(directory, address)];
+  const [command = '', ...more] = runtime === undefined ? words : withPureCgroups(words);
+  const child = tracked(spawn(command, more, { stdio: ['ignore', 'ignore', 'pipe'] }));
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    // What it says later is read, so that it never waits, and thrown away.
+    // Later output is read and discarded, so that the agent never blocks.
     if (said.length < 64 * 1024) said += text;
   });
   const exited = once(child, 'close');

@@ -2,36 +2,24 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buildImage } from '@kata-agent/tool-image/build';
+import { cpioArchive } from '@kata-agent/tool-image/tree/archive';
+import { startMachine } from '@kata-agent/tool-vm/machine/start-machine';
 import { root } from './go-programs.js';
 import type { Row } from './row.js';
 
-interface Machine {
-  on(event: 'line', take: (line: string) => void): void;
-  /** It starts anew, under emulation. */
-  on(event: 'again', take: () => void): void;
-  line(pattern: RegExp): Promise<string>;
-  kill(): Promise<unknown>;
-}
-
-/** What is booted: files. */
+/** The booted files. */
 interface Guest {
   readonly kernel: string;
   readonly initrd: string;
-  /** What its console says when it is ready. */
+  /** The console output when it is ready. */
   readonly ready: RegExp;
 }
 
-/** What the scripts export; they are JavaScript. */
-interface Scripts {
-  readonly buildImage: (options: object) => Promise<{ kernel: { path: string }; initrd: { path: string } }>;
-  readonly cpioArchive: (entries: readonly object[]) => Buffer;
-  readonly startMachine: (options: object) => Promise<Machine>;
-}
-
 /**
- * What Kata's Go runtime writes on the kernel's line of a guest under QEMU on x86_64, whatever its configuration says (its
- * src/runtime/virtcontainers/qemu_amd64.go, `kernelParams`, and `panic=1`). The kernel does not test its own cryptography
- * then, and does not look for a keyboard: 0.3 s under emulation.
+ * Parameters that Kata's Go runtime always writes on the kernel command line of a QEMU guest on x86_64
+ * (src/runtime/virtcontainers/qemu_amd64.go, `kernelParams`, and `panic=1`). The kernel then skips its crypto
+ * self-tests and the keyboard probe: 0.3 s under emulation.
  */
 const wordsOfKata: readonly string[] =
   process.arch === 'x64'
@@ -41,37 +29,29 @@ const wordsOfKata: readonly string[] =
       ]
     : [];
 
-async function loadScripts(): Promise<Scripts> {
-  const modules = ['image-build', 'image-archive', 'vm-machine'].map(
-    (name) => import(`${root}/scripts/${name}.mjs`) as Promise<Partial<Scripts>>,
-  );
-  return Object.assign({}, ...(await Promise.all(modules))) as Scripts;
-}
-
 /**
- * From the kernel's first moment to the agent that listens, in the guest that `npm run image` makes; and, with the same
- * kernel, to a program that does nothing but say that it is there. The two take turns, and of each the shortest counts:
- * whatever else the machine does only makes a boot longer.
+ * Measures the time from the kernel's start until the agent listens, in the guest of `npm run image`; and with the same
+ * kernel until a program prints one line. The two alternate, and the shortest time of each counts: other load only
+ * makes a boot longer.
  */
 export async function measureBoot(quick: boolean): Promise<Row[]> {
-  const scripts = await loadScripts();
-  const folder = await mkdtemp(join(tmpdir(), 'kata-bench-boot-'));
+  const directory = await mkdtemp(join(tmpdir(), 'kata-bench-boot-'));
   try {
-    const image = await scripts.buildImage({
+    const image = await buildImage({
       config: join(root, 'examples', 'confidential.toml'),
       requireConfig: true,
-      out: join(folder, 'image'),
+      out: join(directory, 'image'),
       ...(quick ? { level: 3 } : {}),
-      say: (text: string) => console.error(`  ${text}`),
+      printProgress: (text: string) => console.error(`  ${text}`),
     });
     const kernel = image.kernel.path;
     const ours: Guest = { kernel, initrd: image.initrd.path, ready: /"msg":"listening"/ };
-    const bare: Guest = { kernel, initrd: join(folder, 'bare'), ready: /^up$/ };
-    writeFileSync(bare.initrd, bareInitramfs(scripts));
+    const bare: Guest = { kernel, initrd: join(directory, 'bare'), ready: /^up$/ };
+    writeFileSync(bare.initrd, bareInitramfs());
     const seconds = { ours: Number.POSITIVE_INFINITY, bare: Number.POSITIVE_INFINITY };
     for (let round = 0; round < (quick ? 1 : 5); round += 1) {
-      seconds.ours = Math.min(seconds.ours, await bootSeconds(scripts, ours));
-      seconds.bare = Math.min(seconds.bare, await bootSeconds(scripts, bare));
+      seconds.ours = Math.min(seconds.ours, await bootSeconds(ours));
+      seconds.bare = Math.min(seconds.bare, await bootSeconds(bare));
     }
     return [
       { what: 'a guest: kernel start to ready', unit: 's', ours: seconds.ours, goal: { most: 4 } },
@@ -83,11 +63,11 @@ export async function measureBoot(quick: boolean): Promise<Row[]> {
       },
     ];
   } finally {
-    await rm(folder, { recursive: true });
+    await rm(directory, { recursive: true });
   }
 }
 
-function bareInitramfs({ cpioArchive }: Scripts): Buffer {
+function bareInitramfs(): Buffer {
   return cpioArchive([
     { path: '/bin/busybox', data: readFileSync('/usr/bin/busybox'), mode: 0o755 },
     { path: '/dev/console', device: [5, 1], mode: 0o600 },
@@ -100,11 +80,11 @@ function bareInitramfs({ cpioArchive }: Scripts): Buffer {
 }
 
 /**
- * Boots, in 320 MB: 304, and more for what level 3 makes larger. When the kernel began is told by its own clock: of its
- * lines, the one that came here soonest after the time that stands in it.
+ * Boots in 320 MB: 304, and more since level 3 compresses less. The kernel's start time is computed from its own
+ * timestamps: from the line that arrived soonest after its timestamp.
  */
-async function bootSeconds({ startMachine }: Scripts, { kernel, initrd, ready }: Guest): Promise<number> {
-  // A few of the kernel's lines, where `quiet` has none.
+async function bootSeconds({ kernel, initrd, ready }: Guest): Promise<number> {
+  // A few of the kernel's lines, despite `quiet`.
   const append = [...wordsOfKata, 'loglevel=6'];
   const machine = await startMachine({ kernel, initrd, memory: 320, append, ready });
   let kernelBegan = Number.POSITIVE_INFINITY;
@@ -112,7 +92,7 @@ async function bootSeconds({ startMachine }: Scripts, { kernel, initrd, ready }:
     const clock = /^\[ *(\d+\.\d+)\]/.exec(line)?.[1];
     if (clock !== undefined) kernelBegan = Math.min(kernelBegan, performance.now() - Number(clock) * 1000);
   });
-  machine.on('again', () => {
+  machine.on('restart', () => {
     kernelBegan = Number.POSITIVE_INFINITY;
   });
   try {

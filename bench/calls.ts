@@ -11,7 +11,7 @@ const methods = ['WaitProcess', 'ReadStdout'] as const;
 const callers = [1, 16, 64] as const;
 type Method = (typeof methods)[number];
 
-/** Issue A, Shows 5: with the log on. */
+/** The goal, with the log on. */
 const goals: Readonly<Record<Method, Readonly<Record<(typeof callers)[number], Goal>>>> = {
   WaitProcess: { 1: { least: 0.9 }, 16: { least: 1.1 }, 64: { least: 1.1 } },
   ReadStdout: { 1: { least: 1.3 }, 16: { least: 1.3 }, 64: { least: 1.3 } },
@@ -29,12 +29,12 @@ interface Server {
 }
 
 /**
- * Calls a second from Go's client, on one connection, to Go's server and to ours with and without the log, turn and
- * turn about. The median of the rounds counts.
+ * Measures calls per second from Go's client, on one connection, to Go's server and to ours with and without the log,
+ * alternating. The median of the rounds counts.
  */
 export async function measureCalls(go: GoPrograms, quick: boolean): Promise<Row[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
-  const servers = serversIn(folder, go);
+  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  const servers = serversIn(directory, go);
   const running: RunningProgram[] = [];
   try {
     for (const {
@@ -84,13 +84,13 @@ export async function measureCalls(go: GoPrograms, quick: boolean): Promise<Row[
     );
   } finally {
     await Promise.all(running.map((program) => program.stop()));
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 
-function serversIn(folder: string, go: GoPrograms): Server[] {
+function serversIn(directory: string, go: GoPrograms): Server[] {
   const ours = join(root, 'bench', 'dist', 'server.js');
-  const at = (name: string) => join(folder, name);
+  const at = (name: string) => join(directory, name);
   return [
     { name: 'go', address: at('go'), start: [go.server, '-listen', at('go')] },
     { name: 'ours, log off', address: at('off'), start: [process.execPath, ours, at('off')] },

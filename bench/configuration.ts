@@ -5,12 +5,12 @@ import { join } from 'node:path';
 
 import { configurationText } from './agent-program.js';
 
-/** The configuration that the measured agent has, loaded as the agent loads it. */
+/** The configuration of the measured agent, loaded as the agent does. */
 export async function configuration(): Promise<Configuration> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   try {
-    const file = join(folder, 'config.toml');
-    writeFileSync(file, configurationText(folder), { mode: 0o600 });
+    const file = join(directory, 'config.toml');
+    writeFileSync(file, configurationText(directory), { mode: 0o600 });
     const loaded = await loadConfiguration({
       flags: {},
       configFlag: file,
@@ -18,12 +18,12 @@ export async function configuration(): Promise<Configuration> {
       files: openDocument({ relaxedPermissions: false }),
       rules: async () => (await import('@kata-agent/gate/rules')).createRuleChecker(),
       delivery: [],
-      hostData: () => ({ ok: false, message: 'host data cannot be read yet', help: 'bind it otherwise' }),
+      hostData: () => ({ ok: false, message: 'host data cannot be read yet', help: 'use another binding' }),
     });
     if (!loaded.ok)
       throw new Error(loaded.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n'));
     return loaded.configuration;
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }

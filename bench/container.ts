@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
 
 import { startAgent } from './agent-program.js';
 import type { GoPrograms } from './go-programs.js';
@@ -9,68 +10,76 @@ import { median } from './median.js';
 import { runForJson } from './program.js';
 import type { Row } from './row.js';
 
-interface Times {
-  /** Create and start. */
-  readonly agentMs: number[];
-  readonly runcMs: number[];
-  /** With the removal. */
-  readonly agentWholeMs: number[];
-  readonly runcWholeMs: number[];
-}
+/** The OCI runtimes, with the goal for the start: ours beside theirs. */
+const runtimes = [{ name: 'runc', goal: { most: 1.15 } }, { name: 'crun' }] as const;
 
-/**
- * Create and start of a container, and both with its removal: through the agent, and plain runc with the same config.json.
- * Needs root and runc.
- */
-export async function measureContainers({
-  go,
-  program,
-  quick,
-}: {
+/** Milliseconds of each step, by its name. */
+type Times = Readonly<Record<'start' | 'exec' | 'remove' | 'whole', number[]>>;
+
+/** The steps of the report. */
+const steps = [
+  ['start', 'create and start of a container'],
+  ['exec', 'exec in a container'],
+  ['remove', 'removal of a container'],
+  ['whole', 'create, start, exec and removal of a container'],
+] as const;
+
+interface ContainerRequest {
   readonly go: GoPrograms;
   /** The agent. */
   readonly program: string;
   readonly quick: boolean;
-}): Promise<Row[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+}
+
+/**
+ * Measures create and start of a container, an exec, the removal, and all of it: through the agent, and by the plain
+ * runtime with the same config.json; with runc and with crun, both without hybrid cgroups. Needs root.
+ */
+export async function measureContainers(request: ContainerRequest): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const runtime of runtimes) {
+    const { agent, plain } = await measureRuntime(runtime.name, request);
+    for (const [step, what] of steps)
+      rows.push({
+        what: `${what}, ${runtime.name}`,
+        unit: 'ms',
+        ours: median(agent[step]),
+        against: { name: `plain ${runtime.name}`, value: median(plain[step]) },
+        ...(step === 'start' && 'goal' in runtime ? { goal: runtime.goal } : {}),
+      });
+  }
+  return rows;
+}
+
+async function measureRuntime(
+  name: string,
+  { go, program, quick }: ContainerRequest,
+): Promise<{ readonly agent: Times; readonly plain: Times }> {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   try {
-    const rootfs = makeRootfs(folder);
-    const bundle = join(folder, 'bundle');
+    const rootfs = makeRootfs(directory);
+    const bundle = join(directory, 'bundle');
     mkdirSync(bundle);
-    const address = join(folder, 'agent');
-    const agent = await startAgent(program, folder, address);
-    const args = ['-address', address, '-rootfs', rootfs, '-bundle', bundle, '-n', quick ? '5' : '20'];
-    let times: Times;
+    const address = join(directory, 'agent');
+    const runtime = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim();
+    const agent = await startAgent(program, directory, address, runtime);
+    const words = [go.container, '-address', address, '-runtime', runtime, '-rootfs', rootfs];
+    const [command = '', ...args] = withPureCgroups([...words, '-bundle', bundle, '-n', quick ? '5' : '20']);
     try {
-      times = (await runForJson(go.container, args)) as Times;
+      return (await runForJson(command, args)) as { agent: Times; plain: Times };
     } finally {
       await agent.stop();
     }
-    return [
-      {
-        what: 'create and start of a container',
-        unit: 'ms',
-        ours: median(times.agentMs),
-        against: { name: 'plain runc', value: median(times.runcMs) },
-        goal: { most: 1.15 },
-      },
-      {
-        what: 'create, start and removal of a container',
-        unit: 'ms',
-        ours: median(times.agentWholeMs),
-        against: { name: 'plain runc', value: median(times.runcWholeMs) },
-      },
-    ];
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 
-/** A root file system with the one command that the containers run. Throws when busybox is missing. */
-export function makeRootfs(folder: string): string {
+/** Creates a root file system with the only command that the containers run. Throws if busybox is missing. */
+export function makeRootfs(directory: string): string {
   const busybox = spawnSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).stdout.trim();
   if (busybox === '') throw new Error('busybox is missing (Debian: apt-get install busybox-static)');
-  const rootfs = join(folder, 'rootfs');
+  const rootfs = join(directory, 'rootfs');
   for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp']) mkdirSync(join(rootfs, name), { recursive: true });
   copyFileSync(busybox, join(rootfs, 'bin', 'busybox'));
   symlinkSync('busybox', join(rootfs, 'bin', 'sleep'));

@@ -5,7 +5,7 @@ import { configuration } from './configuration.js';
 import { median } from './median.js';
 import type { Row } from './row.js';
 
-/** A decision of the gate in ns: all methods in turn, and one that nobody knows. */
+/** Measures a decision of the gate in ns: all methods in turn, and an unknown one. */
 export async function measureDecision(quick: boolean): Promise<Row[]> {
   const gate = compileGate(await configuration(), { listeners: ['default'] });
   const names = [...methodNames, 'NoSuchMethod'];
@@ -20,6 +20,6 @@ export async function measureDecision(quick: boolean): Promise<Row[]> {
   };
   pass();
   const nanoseconds = median(Array.from({ length: 7 }, pass));
-  if (allowed === 0) throw new Error('the gate allows nothing, so the benchmark measures the wrong thing');
+  if (allowed === 0) throw new Error('the gate allows nothing: the benchmark measures the wrong path');
   return [{ what: "the gate's decision", unit: 'ns', ours: nanoseconds, goal: { most: 100 } }];
 }

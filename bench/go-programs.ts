@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** The checkout's folder, seen from this file's compiled form (bench/dist). */
+/** The checkout's directory, from this file's compiled form (bench/dist). */
 export const root: string = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface GoPrograms {
@@ -12,13 +12,15 @@ export interface GoPrograms {
 
 let built: GoPrograms | undefined;
 
-/** Those of `buildGoPrograms`, built at the first call that succeeds. */
+/** Returns the result of `buildGoPrograms`, built on first use. */
 export function goPrograms(): GoPrograms {
   built ??= buildGoPrograms();
   return built;
 }
 
-/** Builds the benchmark's Go programs (tests/interop/build.mjs). Throws, with what to install, when Go is missing. */
+/**
+ * Builds the benchmark's Go programs (tests/interop/build.mjs). Throws if Go is missing, with the package to install.
+ */
 function buildGoPrograms(): GoPrograms {
   const script = `${root}/tests/interop/build.mjs`;
   const names = ['bench-server', 'bench-client', 'bench-container'] as const;

@@ -1,4 +1,4 @@
-// A peer that misbehaves, in a process of its own: `node hostile-peer.js CASE SOCKET`. It goes on until it is killed.
+// A misbehaving peer, in a separate process: `node hostile-peer.js CASE SOCKET`. It runs until it is killed.
 import { connect, type Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -26,7 +26,7 @@ function request(streamId: number, method: string, payload: Uint8Array): Buffer 
   return frame(streamId, 1, Buffer.concat(body));
 }
 
-/** Resolves at the first of two events, and listens no longer then. */
+/** Resolves at the first of two events, and then removes its listeners. */
 function either(socket: Socket, first: string, second: string): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -48,7 +48,7 @@ async function write(socket: Socket, bytes: Uint8Array): Promise<void> {
   if (!socket.destroyed && !socket.write(bytes)) await either(socket, 'drain', 'close');
 }
 
-/** Opens a connection again and again and writes the same to each. */
+/** Repeatedly opens a connection and writes the same bytes. */
 const repeat = (bytes: () => Uint8Array) => async (address: string) => {
   for (;;) {
     const socket = await peer(address);

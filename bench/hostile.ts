@@ -26,8 +26,8 @@ const cases = [
 ];
 
 /**
- * What a hostile peer costs others: the longest that another client waits for Health.Check, and how much the agent's
- * resident memory grows. `quiet` is the same without a peer: what the machine itself costs.
+ * Measures the effect of a hostile peer on others: the longest wait of another client for Health.Check, and the growth
+ * of the agent's resident memory. `quiet` is the baseline without a peer.
  */
 export async function measureHostilePeers(program: string, quick: boolean): Promise<Row[]> {
   const rows: Row[] = [];
@@ -37,12 +37,12 @@ export async function measureHostilePeers(program: string, quick: boolean): Prom
 }
 
 async function measureCase(program: string, name: string, milliseconds: number): Promise<Row[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
-  const address = join(folder, 'agent.sock');
+  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  const address = join(directory, 'agent.sock');
   let running: RunningAgent | undefined;
   let peer: ChildProcess | undefined;
   try {
-    running = await startAgent(program, folder, address);
+    running = await startAgent(program, directory, address);
     const agent = running.child;
     await delay(200);
     const client = connect(address);
@@ -66,11 +66,11 @@ async function measureCase(program: string, name: string, milliseconds: number):
   } finally {
     peer?.kill('SIGKILL');
     await running?.stop();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 
-/** Calls Health.Check one after another for a time; the longest wait and the largest memory meanwhile. */
+/** Calls Health.Check repeatedly for a time; returns the longest wait and the largest memory. */
 async function probe(
   client: Socket,
   agent: ChildProcess,

@@ -1,5 +1,4 @@
-// `npm run bench [-- --quick] [--format json] [--only calls|decision|rules|startup|container|hostile|waits|boot]`
-// `npm run bench -- --profile`: where our server's time goes, instead of how much it is
+// For usage see `npm run bench -- --help`.
 // `--missing NAME,…`: Debian packages that are not there (scripts/bench.mjs); parts that need them fail
 import { parseArgs } from 'node:util';
 
@@ -17,10 +16,22 @@ const { values } = parseArgs({
     only: { type: 'string' },
     profile: { type: 'boolean', default: false },
     missing: { type: 'string', default: '' },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 });
 const { quick, format, only } = values;
 const parts = allParts(quick);
+if (values.help) {
+  console.log(`Usage: npm run bench [-- OPTIONS]
+
+Measures this agent beside its peers, in one run, and prints ratios. Example: npm run bench -- --quick --only calls
+
+  --only PART            ${parts.map(({ name }) => name).join(', ')}; all without it
+  --quick                fewer rounds
+  --format text|json
+  --profile              a CPU profile of the server instead of its speed`);
+  process.exit(0);
+}
 if (only !== undefined && parts.every(({ name }) => name !== only)) {
   console.error(`--only ${only}: known are ${parts.map(({ name }) => name).join(', ')}`);
   process.exit(2);
@@ -36,9 +47,9 @@ if (values.profile) {
   }
 } else process.exit(await measureAll());
 
-/** Returns the exit code: 1 when a part failed. */
+/** Returns the exit code: 1 if a part failed. */
 async function measureAll(): Promise<number> {
-  // Synchronous on Linux, whatever stdout is. A reader that has gone has enough.
+  // Writes to stdout are synchronous on Linux for every kind of file. EPIPE is not an error: the reader has enough.
   const write = (text: string): void => void process.stdout.write(text);
   process.stdout.on('error', () => {
     endChildren();
@@ -68,7 +79,7 @@ async function measureAll(): Promise<number> {
       },
       report: (outcome) => {
         report.add(outcome);
-        // What a part that failed has left running would be in the figures of the next.
+        // Programs that a failed part left running would affect the next part.
         endChildren();
       },
       late: (error) => console.error(`after its part: ${String(error)}`),

@@ -1,4 +1,4 @@
-/** The middle value; of an even number of them, the mean of the two in the middle. */
+/** The middle value; for an even number of values the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   if (values.length === 0) throw new RangeError('no values, so no median');
   const sorted = values.toSorted((a, b) => a - b);

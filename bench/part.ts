@@ -1,14 +1,14 @@
 import type { Row } from './row.js';
 
-/** One part of the benchmark: it fails alone. */
+/** One part of the benchmark; its failure does not affect others. */
 export interface Part {
   readonly name: string;
-  /** Debian packages that it cannot do without, beside Node.js. */
+  /** Debian packages that it needs, besides Node.js. */
   readonly needs: readonly string[];
   readonly measure: () => readonly Row[] | Promise<readonly Row[]>;
 }
 
-/** What became of a part. */
+/** The result of a part. */
 export type Outcome =
   | { readonly part: string; readonly rows: readonly Row[] }
   | { readonly part: string; readonly error: string };

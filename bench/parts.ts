@@ -4,6 +4,7 @@ import { measureCalls } from './calls.js';
 import { measureContainers } from './container.js';
 import { measureDecision } from './decision.js';
 import { goPrograms } from './go-programs.js';
+import { measureGuestContainers } from './guest-container.js';
 import { measureHostilePeers } from './hostile.js';
 import type { Part } from './part.js';
 import { measureRules } from './rules.js';
@@ -13,7 +14,7 @@ import { measureWaits } from './waits.js';
 const go = ['golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev'];
 const qemu = process.arch === 'arm64' ? 'qemu-system-arm' : 'qemu-system-x86';
 
-/** All parts, in their order. What two of them share is made by the first that asks, and fails each of them. */
+/** All parts, in order. Resources that two parts share are created on first use; if that fails, each of them fails. */
 export function allParts(quick: boolean): readonly Part[] {
   return [
     { name: 'calls', needs: go, measure: () => measureCalls(goPrograms(), quick) },
@@ -22,7 +23,7 @@ export function allParts(quick: boolean): readonly Part[] {
     { name: 'startup', needs: [], measure: () => measureStartup(quick) },
     {
       name: 'container',
-      needs: [...go, 'runc', 'busybox-static'],
+      needs: [...go, 'runc', 'crun', 'busybox-static'],
       measure: () => measureContainers({ go: goPrograms(), program: bundledAgent(), quick }),
     },
     { name: 'hostile', needs: [], measure: () => measureHostilePeers(bundledAgent(), quick) },
@@ -35,6 +36,11 @@ export function allParts(quick: boolean): readonly Part[] {
       name: 'boot',
       needs: ['binutils', 'xz-utils', 'zstd', qemu, 'busybox-static'],
       measure: () => measureBoot(quick),
+    },
+    {
+      name: 'guest-container',
+      needs: ['binutils', 'xz-utils', 'zstd', qemu, 'busybox-static', 'e2fsprogs'],
+      measure: () => measureGuestContainers(quick),
     },
   ];
 }

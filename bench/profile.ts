@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type GoPrograms, root } from './go-programs.js';
 import { runForJson, startProgram } from './program.js';
 
-/** What `node --cpu-prof` writes, as far as it is read here. Times are in µs. */
+/** The used part of the output of `node --cpu-prof`. Times are in µs. */
 interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
@@ -15,28 +15,31 @@ interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
-/** Where our server's time goes under load, the log on: a share of the time not idle for each part of the program. */
+/**
+ * Shows where our server spends its time under load, with the log on: the share of non-idle time for each part of the
+ * program.
+ */
 export async function profileCalls(go: GoPrograms, method: string, callers: number): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   try {
-    const address = join(folder, 'socket');
-    const flags = ['--cpu-prof', `--cpu-prof-dir=${folder}`];
+    const address = join(directory, 'socket');
+    const flags = ['--cpu-prof', `--cpu-prof-dir=${directory}`];
     const script = join(root, 'bench', 'dist', 'server.js');
     const server = await startProgram(process.execPath, [
       ...flags,
       script,
       address,
-      join(folder, 'audit.log'),
+      join(directory, 'audit.log'),
     ]);
     const args = ['-address', address, '-method', method, '-callers', String(callers), '-for', '4s'];
     await runForJson(go.client, args);
     await server.stop();
-    const file = readdirSync(folder).find((name) => name.endsWith('.cpuprofile'));
+    const file = readdirSync(directory).find((name) => name.endsWith('.cpuprofile'));
     if (file === undefined) throw new Error('Node wrote no profile');
-    const profile = JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile;
+    const profile = JSON.parse(readFileSync(join(directory, file), 'utf8')) as CpuProfile;
     return `${method}, ${callers} callers, log on\n${renderShares(shares(profile))}`;
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 
@@ -51,7 +54,7 @@ function shares(profile: CpuProfile): Map<string, number> {
   return times;
 }
 
-/** The part of the program that a function belongs to: a package's file, a dependency, Node's own code, or the engine. */
+/** Returns the part of the program with a function: a package's file, a dependency, Node's own code, or the engine. */
 function part({ functionName, url }: { readonly functionName: string; readonly url: string }): string {
   const own = /\/packages\/([^/]+)\/dist\/(.+)\.js$/.exec(url);
   if (own !== null) return `${own[1]}/${own[2]}`;

@@ -31,7 +31,7 @@ export async function startProgram(command: string, args: readonly string[]): Pr
   };
 }
 
-/** Runs a program to its end and returns the JSON that it printed. */
+/** Runs a program to completion and returns the JSON that it printed. */
 export async function runForJson(command: string, args: readonly string[]): Promise<unknown> {
   const child = tracked(spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
   let text = '';

@@ -1,9 +1,9 @@
 import { meets, ratio, type Row } from './row.js';
 
-/** Most cells of each column are not longer, so that the tables of the parts are alike. */
+/** Common column widths: most cells fit, so that the tables of the parts look alike. */
 const usualWidths = [50, 9, 18, 7, 6, 6, 6];
 
-/** The rows of a part as a table for people, in columns. */
+/** Renders the rows of a part as a table for people. */
 export function renderRows(part: string, rows: readonly Row[]): string {
   const headings = [part, 'ours', 'compared with', 'unit', 'ratio', 'goal', ''];
   const lines = [headings, ...rows.map(cells)];
@@ -26,7 +26,7 @@ function cells(row: Row): string[] {
   const goal =
     row.goal === undefined ? '' : 'least' in row.goal ? `≥ ${row.goal.least}` : `≤ ${row.goal.most}`;
   const met = meets(row);
-  const verdict = met === undefined ? '' : met ? 'met' : 'missed';
+  const result = met === undefined ? '' : met ? 'met' : 'missed';
   return [
     row.what,
     number(row.ours),
@@ -34,7 +34,7 @@ function cells(row: Row): string[] {
     row.unit,
     share === undefined ? '' : `${share.toFixed(2)}×`,
     goal,
-    verdict,
+    result,
   ];
 }
 

@@ -2,14 +2,14 @@ import type { Outcome } from './part.js';
 import { renderRows } from './render.js';
 import { meets, ratio } from './row.js';
 
-/** Writes what became of each part as soon as it is over. */
+/** Writes the result of each part as soon as it ends. */
 export interface Report {
   add(outcome: Outcome): void;
-  /** Completes the document; nothing is added after it. */
+  /** Completes the document; nothing is added afterwards. */
   end(): void;
 }
 
-/** A table for each part. */
+/** Writes a table for each part. */
 export function textReport(write: (text: string) => void): Report {
   return {
     add: (outcome) => {
@@ -21,8 +21,8 @@ export function textReport(write: (text: string) => void): Report {
 }
 
 /**
- * One JSON array, a line for each element: a row with the name of its `part`, or `{ part, error }`. It is written as parts
- * end and is valid after `end`; of one that was cut off, every line but the first is an element.
+ * Writes one JSON array, one line per element: a row with the name of its `part`, or `{ part, error }`. It is written
+ * as parts end and is valid after `end`; if it is interrupted, every line except the first is an element.
  */
 export function jsonReport(write: (text: string) => void): Report {
   let separator = '[\n';

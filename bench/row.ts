@@ -1,4 +1,4 @@
-/** What a figure should reach: a bound from below or from above. */
+/** The goal of a figure: a lower or an upper bound. */
 export type Goal = { readonly least: number } | { readonly most: number };
 
 /** One line of the report. */
@@ -6,9 +6,9 @@ export interface Row {
   readonly what: string;
   readonly unit: string;
   readonly ours: number;
-  /** What it is compared with, if anything: its name and its figure. */
+  /** The comparison, if any: its name and its figure. */
   readonly against?: { readonly name: string; readonly value: number };
-  /** On the ratio ours to theirs where there is a comparison, else on the figure itself. */
+  /** Applies to the ratio of ours to theirs if there is a comparison, else to the figure itself. */
   readonly goal?: Goal;
 }
 
@@ -16,7 +16,7 @@ export function ratio(row: Row): number | undefined {
   return row.against === undefined ? undefined : row.ours / row.against.value;
 }
 
-/** Whether the goal was met; undefined without a goal. */
+/** Returns whether the goal is met; undefined without a goal. */
 export function meets(row: Row): boolean | undefined {
   const { goal } = row;
   if (goal === undefined) return undefined;

@@ -3,24 +3,25 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import type { Outcome, Part } from './part.js';
 
 interface Progress {
-  /** Names of Debian packages that are not there. */
+  /** Names of missing Debian packages. */
   readonly missing: ReadonlySet<string>;
   readonly begun: (part: string) => void;
   readonly report: (outcome: Outcome) => void;
-  /** An error that reached nobody, and came too late for the part that it belongs to. */
+  /** Receives an error outside of a part's promise that came too late for its part. */
   readonly late: (error: unknown) => void;
 }
 
 /**
- * Runs parts one after another and reports each when it is over. One that throws, also in a callback that nothing waits
- * for, or that needs a package of `missing`, is reported as failed, and the next one begins. Returns those that failed.
+ * Runs parts one after another and reports each when it ends. A part that throws, also in a callback that nothing
+ * awaits, or that needs a package in `missing`, is reported as failed, and the next one starts. Returns the failed
+ * parts.
  */
 export async function runParts(
   parts: readonly Part[],
   { missing, begun, report, late }: Progress,
 ): Promise<readonly string[]> {
   const failed: string[] = [];
-  // Without it an `error` event that nobody listens to would end the process, and the other parts with it.
+  // Without this handler an unhandled `error` event would end the process, and the other parts with it.
   let onStray = late;
   const stray = (error: unknown): void => onStray(error);
   process.on('uncaughtException', stray);
@@ -32,7 +33,7 @@ export async function runParts(
         onStray = reject;
       });
       const outcome = await outcomeOf(part, missing, strayed);
-      // A turn for signals and for errors of this part: parts that only compute have none.
+      // Yields to signals and to errors of this part: some parts only compute.
       await immediate();
       onStray = late;
       report(outcome);

@@ -1,5 +1,5 @@
-// The measured server: the agent's own gate, log and interceptors (packages/agent/src/server.ts), with a guest whose
-// answers cost nothing, as those of Go's bench-server do.
+// The measured server: the agent's own gate, log and interceptors (packages/agent/src/server.ts), with a guest that
+// answers at once, as Go's bench-server does.
 //
 //     node bench/dist/server.js SOCKET [AUDIT-LOG]
 import { once } from 'node:events';
@@ -7,15 +7,13 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
 import { type AuditLog, openAuditLog } from '@kata-agent/audit';
-import { compileGate, PrivilegeGate } from '@kata-agent/gate';
+import { authorizerOf } from '@kata-agent/gate';
 
-import type * as policyModule from '../packages/agent/src/policy.js';
+import type * as policyModule from '../packages/agent/src/policy/policy.js';
 import type * as serverModule from '../packages/agent/src/server.js';
 import { configuration } from './configuration.js';
 
-const listenerName = 'default';
-
-/** A log that keeps nothing: what the server costs without one. */
+/** A log that stores nothing: the server's cost without one. */
 const noLog: AuditLog = {
   intent: () => Promise.resolve(0),
   outcome: () => undefined,
@@ -30,7 +28,7 @@ const noLog: AuditLog = {
   close: () => Promise.resolve(),
 };
 
-/** The agent is a program and exports nothing; its compiled files are reached by their place. */
+/** The agent is a program and exports nothing; its compiled files are imported by path. */
 async function agentModule<T>(name: string): Promise<T> {
   return (await import(new URL(`../../packages/agent/dist/${name}`, import.meta.url).href)) as T;
 }
@@ -38,9 +36,11 @@ async function agentModule<T>(name: string): Promise<T> {
 const [socket, auditFile] = process.argv.slice(2);
 if (socket === undefined) throw new Error('usage: server.js SOCKET [AUDIT-LOG]');
 const { agentServer } = await agentModule<typeof serverModule>('server.js');
-const { Policy } = await agentModule<typeof policyModule>('policy.js');
+const { Policy } = await agentModule<typeof policyModule>('policy/policy.js');
 
 const loaded = await configuration();
+const [own] = loaded.listeners;
+if (own === undefined) throw new Error('the configuration has no listener');
 const audit =
   auditFile === undefined
     ? noLog
@@ -55,13 +55,13 @@ const everyProcess = {
   streams: { read: (_stream: string, length: number) => Promise.resolve(output.subarray(0, length)) },
 };
 const guest = { process: () => everyProcess };
-const policy = new Policy(compileGate(loaded, { listeners: [listenerName] }), new PrivilegeGate(loaded));
+const policy = new Policy(authorizerOf(loaded));
 type Services = Parameters<typeof agentServer>[0]['services'];
 const services = { guest, policy, end: () => undefined } as unknown as Services;
 const server = agentServer({ configuration: loaded, services, audit, log: () => undefined });
 const listener = createServer((stream) => {
   server.serve(stream, {
-    listener: listenerName,
+    listener: own.name,
     peer: 'pid 1 uid 0',
     identity: { kind: 'unix', uid: 0 },
   });

@@ -18,21 +18,21 @@ interface Start {
 }
 
 /**
- * Time from the start of the process until it serves, its resident memory then, and the size of its JavaScript: the
- * agent's bundle against bare Node, and a bundle made for examples/minimal.toml against the one with everything (R13).
- * The three take turns, so that a busy machine is busy for all.
+ * Measures the time from process start until the agent serves, its resident memory then, and the size of its
+ * JavaScript: the agent's bundle against bare Node, and a bundle for examples/minimal.toml against the complete one
+ * (R13). The three alternate, so that other load affects all of them.
  */
 export async function measureStartup(quick: boolean): Promise<Row[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   try {
     const minimalConfig = join(root, 'examples', 'minimal.toml');
-    const open = bundle(join(folder, 'open'));
-    const minimal = bundle(join(folder, 'minimal'), '--config', minimalConfig);
-    const config = join(folder, 'config.toml');
-    writeFileSync(config, configurationText(folder), { mode: 0o600 });
+    const open = bundle(join(directory, 'open'));
+    const minimal = bundle(join(directory, 'minimal'), '--config', minimalConfig);
+    const config = join(directory, 'config.toml');
+    writeFileSync(config, configurationText(directory), { mode: 0o600 });
     const starts: Record<'bare' | 'open' | 'minimal', Start[]> = { bare: [], open: [], minimal: [] };
-    const address = join(folder, 'agent.sock');
-    const args = ['-c', config, ...ownPlace(folder, address)];
+    const address = join(directory, 'agent.sock');
+    const args = ['-c', config, ...ownPlace(directory, address)];
     for (let round = 0; round < (quick ? 3 : 15); round += 1) {
       starts.bare.push(await startBare());
       starts.open.push(await startAgent([join(open, 'kata-agent.mjs'), ...args], address));
@@ -80,38 +80,38 @@ export async function measureStartup(quick: boolean): Promise<Row[]> {
       },
     ];
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 
-/** Bundles the agent into a folder, and answers it. */
-function bundle(folder: string, ...options: readonly string[]): string {
+/** Bundles the agent into a directory, and returns it. */
+function bundle(directory: string, ...options: readonly string[]): string {
   const script = join(root, 'scripts', 'bundle.mjs');
   const { status, stderr } = spawnSync(
     process.execPath,
-    [script, '--compiled', '--out', folder, ...options],
+    [script, '--compiled', '--out', directory, ...options],
     {
       encoding: 'utf8',
     },
   );
   if (status !== 0) throw new Error(`the bundle cannot be made:\n${stderr}`);
-  return folder;
+  return directory;
 }
 
-function configurationText(folder: string): string {
-  const file = join(folder, 'audit.log');
+function configurationText(directory: string): string {
+  const file = join(directory, 'audit.log');
   return `[api]\nrelease = "4.1"\nallowed_endpoints = ["@pod"]\n[audit]\nfile = "${file}"\n`;
 }
 
 /** The agent's own files; koffi's native library is the same for all. */
-function kibibytesOfJavaScript(folder: string): number {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+function kibibytesOfJavaScript(directory: string): number {
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.mjs'),
   );
-  return files.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0) / 1024;
+  return files.reduce((sum, name) => sum + statSync(join(directory, name)).size, 0) / 1024;
 }
 
-/** Bare Node that listens on nothing: from its start to its first word. */
+/** Bare Node without a listener: from its start to its first output. */
 async function startBare(): Promise<Start> {
   const begin = performance.now();
   const child = spawn(process.execPath, ['-e', "process.stdout.write('ready'); process.stdin.resume()"], {
@@ -157,7 +157,7 @@ function accepts(address: string): Promise<boolean> {
   });
 }
 
-/** VmRSS of /proc/PID/status in 10^6 bytes, once the process has come to rest. */
+/** VmRSS of /proc/PID/status in 10^6 bytes, once it is stable. */
 async function residentMegabytes(pid: number | undefined): Promise<number> {
   await delay(200);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');

@@ -1,6 +1,5 @@
-// Loaded into an agent with `--import`: measures the turns of its event loop. At SIGUSR2 it writes the longest one since the
-// last time, in milliseconds of the processor, to the file that TURN_PROBE names: what the main thread waited for a processor is
-// the machine's matter.
+// Loaded into an agent with `--import`: measures the turns of its event loop. At SIGUSR2 it writes the longest turn
+// since the last signal, in milliseconds of CPU time, to the file in TURN_PROBE. Wall time would include waits for a CPU.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const file = process.env['TURN_PROBE'];
@@ -22,7 +21,7 @@ function watch(to: string): void {
   });
 }
 
-/** The processor's time that the main thread has had (/proc/PID/schedstat: the first figure, nanoseconds). */
+/** The CPU time of the main thread (/proc/PID/schedstat: the first number, nanoseconds). */
 function own(): number {
   const [used = '0'] = readFileSync('/proc/self/schedstat', 'latin1').split(' ');
   return Number(used) / 1e6;

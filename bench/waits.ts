@@ -17,7 +17,7 @@ import { tracked } from './children.js';
 import { makeRootfs } from './container.js';
 import type { Row } from './row.js';
 
-/** What S36 allows. */
+/** The limits of S36. */
 const goal = { most: 50 };
 
 interface Bench {
@@ -27,7 +27,7 @@ interface Bench {
   readonly megabytes: number;
 }
 
-/** What is measured: who prepares it returns what is waited for. */
+/** A measured operation: its setup returns the function to wait for. */
 interface Case {
   readonly what: string;
   readonly prepare: (bench: Bench) => Promise<() => Promise<unknown>>;
@@ -37,20 +37,20 @@ const kata = '/run/kata-containers';
 const shared = `${kata}/shared/containers`;
 
 /**
- * How long other calls wait while a container makes the agent work: the longest turn of the agent's event loop, in which no
- * other call is answered, by the processor's time, and the longest that a client waits for Health.Check. The latter has the machine's own waits in
- * it: `quiet` is what those are. Needs root, runc and busybox; mounts of its own.
+ * Measures how long other calls wait while a container makes the agent work: the longest turn of the agent's event loop
+ * in CPU time, during which no other call is answered, and the longest wait of a client for Health.Check, which
+ * includes waits for the CPU: `quiet` is their baseline. Needs root, runc, busybox and mounts.
  */
 export async function measureWaits(program: string, quick: boolean): Promise<Row[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-'));
-  // Memory, since to make so many files on a disk takes minutes.
+  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  // A tmpfs, since creating this number of files on a disk takes minutes.
   const volume = mkdtempSync('/dev/shm/kata-bench-');
   for (let index = 0; index < (quick ? 20_000 : 200_000); index += 1)
     writeFileSync(join(volume, String(index)), '');
-  const agent = await startAgent(program, folder, volume);
+  const agent = await startAgent(program, directory, volume);
   try {
-    const socket = await connectTo(join(folder, 'agent.sock'));
-    const other = await connectTo(join(folder, 'agent.sock'));
+    const socket = await connectTo(join(directory, 'agent.sock'));
+    const other = await connectTo(join(directory, 'agent.sock'));
     const bench = {
       agent: createClient(AgentService, connect(socket)),
       health: createClient(Health, connect(other)),
@@ -60,11 +60,11 @@ export async function measureWaits(program: string, quick: boolean): Promise<Row
     const rows: Row[] = [];
     for (const { what, prepare } of cases) {
       const work = await prepare(bench);
-      await longestTurn(agent, folder);
+      await longestTurn(agent, directory);
       const call = await longestWait(bench.health, work());
       // The agent ends with the sandbox.
       if (agent.exitCode === null) {
-        const turn = await longestTurn(agent, folder);
+        const turn = await longestTurn(agent, directory);
         rows.push({ what: `${what}: longest turn of the agent (CPU)`, unit: 'ms', ours: turn, goal });
       }
       rows.push({ what: `${what}: longest wait for Health.Check`, unit: 'ms', ours: call });
@@ -76,7 +76,7 @@ export async function measureWaits(program: string, quick: boolean): Promise<Row
     const exited = agent.exitCode === null ? once(agent, 'exit') : undefined;
     agent.kill('SIGTERM');
     await exited;
-    for (const each of [folder, volume]) rmSync(each, { recursive: true });
+    for (const each of [directory, volume]) rmSync(each, { recursive: true });
   }
 }
 
@@ -129,7 +129,7 @@ const cases: readonly Case[] = [
     },
   },
   {
-    what: 'removal of what it filled',
+    what: 'removal of its full disk',
     prepare: async (bench) => () => bench.agent.removeContainer({ containerId: 'fills' }),
   },
   {
@@ -153,7 +153,7 @@ const cases: readonly Case[] = [
   },
 ];
 
-/** Runs a script in a container until it has ended, or, with `then`, until that is what runs. */
+/** Runs a script in a container until it has ended, or, with `then`, until it executes that. */
 async function run({ agent }: Bench, id: string, script: string, then?: string): Promise<void> {
   const rest = then === undefined ? '' : `; echo ready; exec ${then}`;
   await agent.createContainer(container(id, `${script}${rest}`));
@@ -195,9 +195,9 @@ function container(id: string, script: string) {
   };
 }
 
-/** In a mount namespace of its own: /run is memory, with the root file system and a volume in the places for them. */
-async function startAgent(program: string, folder: string, volume: string): Promise<ChildProcess> {
-  const rootfs = makeRootfs(folder);
+/** In a separate mount namespace: /run is a tmpfs, with the root file system and a volume. */
+async function startAgent(program: string, directory: string, volume: string): Promise<ChildProcess> {
+  const rootfs = makeRootfs(directory);
   for (const name of ['etc', 'tmp']) mkdirSync(join(rootfs, name), { recursive: true });
   for (const name of ['dd', 'mkdir', 'mkfifo', 'rm', 'true'])
     spawnSync('ln', ['-s', 'busybox', join(rootfs, 'bin', name)]);
@@ -208,22 +208,22 @@ async function startAgent(program: string, folder: string, volume: string): Prom
     `mount --bind ${volume} ${shared}/volume`,
     'exec "$@"',
   ].join(' && ');
-  const address = join(folder, 'agent.sock');
+  const address = join(directory, 'agent.sock');
   const probe = fileURLToPath(new URL('turn-probe.js', import.meta.url));
-  const file = join(folder, 'config.toml');
+  const file = join(directory, 'config.toml');
   const own = ['-c', file, '--server-addr', `unix://${address}`];
   const command = [process.execPath, '--import', probe, program, ...own];
-  const configuration = configurationText(folder)
+  const configuration = configurationText(directory)
     .replace('"@stdio"', '"@stdio", "ExecProcess"')
     .replace('guest_paths = [', 'guest_paths = ["/run/rootfs", ');
   writeFileSync(file, configuration, { mode: 0o600 });
   const agent = tracked(
     spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...command], {
       stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, TURN_PROBE: join(folder, 'turn') },
+      env: { ...process.env, TURN_PROBE: join(directory, 'turn') },
     }),
   );
-  while (!existsSync(join(folder, 'agent.sock'))) {
+  while (!existsSync(join(directory, 'agent.sock'))) {
     if (agent.exitCode !== null || agent.signalCode !== null)
       throw new Error('the agent ended before it listened');
     await delay(5);
@@ -231,9 +231,9 @@ async function startAgent(program: string, folder: string, volume: string): Prom
   return agent;
 }
 
-/** In milliseconds, since it was asked last. */
-async function longestTurn(agent: ChildProcess, folder: string): Promise<number> {
-  const file = join(folder, 'turn');
+/** In milliseconds, since the last call. */
+async function longestTurn(agent: ChildProcess, directory: string): Promise<number> {
+  const file = join(directory, 'turn');
   rmSync(file, { force: true });
   agent.kill('SIGUSR2');
   for (;;) {
@@ -243,7 +243,7 @@ async function longestTurn(agent: ChildProcess, folder: string): Promise<number>
   }
 }
 
-/** The agent has a socket a moment before it listens. */
+/** The agent's socket exists a moment before it listens. */
 async function connectTo(address: string): Promise<Socket> {
   for (;;) {
     const socket = connectSocket(address);
@@ -256,7 +256,7 @@ async function connectTo(address: string): Promise<Socket> {
   }
 }
 
-/** Calls Health.Check one after another until the work has ended. */
+/** Calls Health.Check repeatedly until the work has ended. */
 async function longestWait(health: Client<typeof Health>, work: Promise<unknown>): Promise<number> {
   const over = new AbortController();
   let longest = 0;

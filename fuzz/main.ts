@@ -1,4 +1,4 @@
-// `npm run fuzz [-- --runs N --target NAME --seed S]`: tries each target, and prints its executions a second.
+// `npm run fuzz [-- --runs N --target NAME --seed S]`: runs each target, and prints its executions per second.
 import { parseArgs } from 'node:util';
 
 import { BrokenPromise, runTarget } from './run-target.js';
@@ -16,7 +16,7 @@ const runs = Number(values.runs);
 const seed = values.seed === undefined ? firstSeed(process.env, new Date()) : Number(values.seed);
 const chosen = targets.filter(({ name }) => values.target === undefined || name === values.target);
 if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(seed)) {
-  console.error('--runs and --seed are whole numbers');
+  console.error('--runs and --seed must be integers');
   process.exitCode = 2;
 } else if (chosen.length === 0) {
   console.error(`no target ${values.target}; known: ${targets.map(({ name }) => name).join(', ')}`);
@@ -24,7 +24,7 @@ if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(seed)) {
 } else {
   console.log(`seed ${seed}`);
   let at = '';
-  // What is thrown outside of a run, by a timer or a stream, belongs to no seed; the target at least is known.
+  // An error outside of a run, from a timer or a stream, cannot be assigned to a seed, only to a target.
   process.on('uncaughtExceptionMonitor', () => console.error(`uncaught while ${at} ran, after seed ${seed}`));
   for (const target of chosen) {
     at = target.name;

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 
-/** A duplex stream whose other end is this program: what is given to `receive` is read, what is written is `heard`. */
+/** A duplex stream with its other end in this program: `receive` provides input, `heard` has the output. */
 export class MemoryDuplex extends Duplex {
   readonly heard: Buffer[] = [];
   readonly #onHeard: () => void;
@@ -14,13 +14,13 @@ export class MemoryDuplex extends Duplex {
     this.push(bytes);
   }
 
-  /** No more will be received. */
+  /** Ends the input. */
   receiveEnd(): void {
     this.push(null);
   }
 
   override _read(): void {
-    // `receive` pushes without being asked: a fuzz run's bytes are few.
+    // `receive` pushes without backpressure: a fuzz run has few bytes.
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {

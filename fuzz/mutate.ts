@@ -1,6 +1,6 @@
 import type { Random } from './random.js';
 
-/** Changes bytes in a few places: flips, cuts, insertions, repetitions. The input is left as it is. */
+/** Returns a copy with changes in a few places: flips, cuts, insertions, repetitions. */
 export function mutateBytes(random: Random, input: Uint8Array): Uint8Array {
   let bytes = Buffer.from(input);
   for (let changes = 1 + random.below(4); changes > 0; changes -= 1) {
@@ -27,7 +27,9 @@ export function mutateBytes(random: Random, input: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Changes a text line by line: swaps, drops, repeats; and word by word, with words that matter where it is read. */
+/**
+ * Changes a text line by line: swaps, drops, repeats; and word by word, with words that are significant in its format.
+ */
 export function mutateText(random: Random, input: string, words: readonly string[]): string {
   const lines = input.split('\n');
   for (let changes = 1 + random.below(4); changes > 0; changes -= 1) {

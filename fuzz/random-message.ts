@@ -5,7 +5,7 @@ import type { Random } from './random.js';
 
 const mostDepth = 4;
 
-/** A message with some of its fields set to something, to a depth of four. */
+/** Returns a message with some of its fields set, to a depth of four. */
 export function randomMessage(random: Random, descriptor: DescMessage, depth = 0): Message {
   const message = create(descriptor);
   const reflected = reflect(descriptor, message);

@@ -1,7 +1,4 @@
-/**
- * Numbers that look random and are the same for the same seed (mulberry32), so that a failure can be repeated from the
- * seed that it printed.
- */
+/** Pseudo-random numbers, reproducible by seed (mulberry32): a failure prints its seed. */
 export class Random {
   #state: number;
 
@@ -9,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** A whole number of 32 bits. */
+  /** Returns an integer of 32 bits. */
   bits(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -18,19 +15,19 @@ export class Random {
     return (mixed ^ (mixed >>> 14)) >>> 0;
   }
 
-  /** A whole number from 0 up to, and without, a limit. */
+  /** Returns an integer from 0 to below a limit. */
   below(limit: number): number {
     return this.bits() % limit;
   }
 
-  /** True once in so many times. */
+  /** Returns true once in this number of calls on average. */
   once(times: number): boolean {
     return this.below(times) === 0;
   }
 
   pick<T>(choices: readonly [T, ...T[]] | readonly T[]): T {
     const chosen = choices[this.below(choices.length)];
-    if (chosen === undefined) throw new RangeError('nothing to pick from');
+    if (chosen === undefined) throw new RangeError('cannot pick from an empty list');
     return chosen;
   }
 

@@ -9,7 +9,7 @@ export interface Run {
   readonly perSecond: number;
 }
 
-/** A target's promise was broken. `seed` with one run makes the same input again. */
+/** A target's property does not hold. One run with `seed` reproduces the input. */
 export class BrokenPromise extends Error {
   readonly seed: number;
 
@@ -25,7 +25,7 @@ export class BrokenPromise extends Error {
   }
 }
 
-/** Tries a target with the seeds `seed`, `seed + 1`, …, one for each run. Rejects with BrokenPromise at the first failure. */
+/** Runs a target with the seeds `seed`, `seed + 1`, …, one per run. Rejects with BrokenPromise at the first failure. */
 export async function runTarget(target: Target, runs: number, seed: number): Promise<Run> {
   const begin = performance.now();
   const atOnce = target.atOnce ?? 1;
@@ -45,7 +45,7 @@ export async function runTarget(target: Target, runs: number, seed: number): Pro
   return { target: target.name, runs, perSecond: Math.round(runs / seconds) };
 }
 
-/** Undefined when the target was done at once: waiting for nothing would cost more than most inputs. */
+/** Undefined if the target is synchronous: an await would cost more than most inputs. */
 function tryOnce(target: Target, seed: number): Promise<void> | undefined {
   try {
     return target.run(new Random(seed))?.catch((error: unknown) => {

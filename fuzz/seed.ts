@@ -1,11 +1,11 @@
 /**
- * The first seed of a run: KATA_FUZZ_SEED, or one for each day, so that a day's runs agree and another day tries other
- * inputs. Seeds of neighbouring days are far apart, since each run of a target uses up one.
+ * Returns the first seed of a run: KATA_FUZZ_SEED, or one for each day, so that all runs of a day agree and each day
+ * has other inputs. Seeds of successive days are far apart, since each run uses one.
  */
 export function firstSeed(environment: Readonly<Record<string, string | undefined>>, now: Date): number {
   const said = environment['KATA_FUZZ_SEED'];
   if (said !== undefined) {
-    if (!/^\d{1,10}$/.test(said)) throw new RangeError(`KATA_FUZZ_SEED is not a whole number: ${said}`);
+    if (!/^\d{1,10}$/.test(said)) throw new RangeError(`KATA_FUZZ_SEED is not an integer: ${said}`);
     return Number(said) >>> 0;
   }
   const day = Math.floor(now.getTime() / 86_400_000);

@@ -1,10 +1,10 @@
 import { create, createFileRegistry, type DescService } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 
-/** Methods of fuzz.Streams, each of another kind. All take and answer fuzz.Text. */
+/** Methods of fuzz.Streams, one for each streaming mode. Requests and replies are fuzz.Text. */
 export const streamingMethods = ['Unary', 'Client', 'Server', 'Both'] as const;
 
-/** A service with a method of each kind, described at run time: Kata's own services do not stream. */
+/** A service with a method for each streaming mode, defined at run time: Kata's own services do not stream. */
 export function streamingService(): DescService {
   const method = (name: string, clientStreaming: boolean, serverStreaming: boolean) => ({
     name,

@@ -1,12 +1,12 @@
 import type { Random } from './random.js';
 
-/** Something that must withstand any input. */
+/** Code that must handle any input. */
 export interface Target {
   readonly name: string;
-  /** What is promised; printed with a failure. */
+  /** The property, printed on failure. */
   readonly promise: string;
-  /** Inputs that may be tried at once, for a target that waits for files; 1 if absent. */
+  /** The maximum of concurrent inputs, for a target that waits for files; 1 if absent. */
   readonly atOnce?: number;
-  /** Makes one input from the numbers given, tries it, and throws when the promise was broken. */
+  /** Generates one input from the numbers, runs it, and throws if the property does not hold. */
   run(random: Random): Promise<void> | undefined;
 }

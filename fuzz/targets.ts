@@ -7,7 +7,7 @@ import { policy } from './targets/policy.js';
 import { rules } from './targets/rules.js';
 import type { Target } from './target.js';
 
-/** By what they read; each list has a test file of its own, so that they run beside each other. */
+/** By input type; each list has its own test file, so that they run concurrently. */
 export const wireTargets: readonly Target[] = [frames, decode];
 export const textTargets: readonly Target[] = [config, kernelLine, policy, rules];
 export const fileTargets: readonly Target[] = [auditVerify];

@@ -10,7 +10,7 @@ export interface WireFrame {
   readonly data: Uint8Array;
 }
 
-/** A frame's bytes. `declared` lies about the length of the data. */
+/** Returns a frame's bytes. `declared` is a false length of the data. */
 export function encodeFrame(frame: WireFrame, declared: number = frame.data.length): Buffer {
   const buffer = Buffer.alloc(headerBytes + frame.data.length);
   buffer.writeUInt32BE(declared, 0);
@@ -21,7 +21,7 @@ export function encodeFrame(frame: WireFrame, declared: number = frame.data.leng
   return buffer;
 }
 
-/** Cuts bytes into frames; `rest` is the beginning of one that is not whole yet. */
+/** Splits bytes into frames; `rest` is an incomplete one. */
 export function cutFrames(bytes: Buffer): { readonly frames: WireFrame[]; readonly rest: Buffer } {
   const frames: WireFrame[] = [];
   let at = 0;
@@ -51,7 +51,7 @@ export function encodeRequest(service: string, method: string, payload: Uint8Arr
     .finish();
 }
 
-/** The code in a Response envelope; 0 without a status. Throws when the envelope is malformed. */
+/** Returns the code in a Response envelope; 0 without a status. Throws if the envelope is malformed. */
 export function responseCode(data: Uint8Array): number {
   const reader = new BinaryReader(data);
   let code = 0;

@@ -1,6 +1,7 @@
-# Of an image with a root file system: opens the disk through dm-verity with the root hash that lies beside this file, and
-# hands over. Whoever measures kernel and initramfs has measured the disk. The first program is the wrapper of
-# scripts/image-wrapper.mjs, which runs busybox with this file and nothing else: no word of the kernel's line gets here.
+# In the initramfs of `npm run image -- --rootfs`: opens the disk through dm-verity with the table, and so the
+# root hash, in /etc/verity-table, and starts the disk's init. A measurement of kernel and initramfs therefore
+# covers the disk. The first program is the wrapper of tools/image/src/program/wrapper.ts, which runs `busybox
+# sh` with this file and no other argument, so no kernel command line parameter reaches this script.
 bb=/bin/busybox
 end() {
   echo "kata-agent: $1; the machine is powered off"
@@ -9,10 +10,10 @@ end() {
 $bb mount -t proc proc /proc
 $bb mount -t sysfs sysfs /sys
 $bb mount -t devtmpfs devtmpfs /dev
-# A block that does not fit is a panic, whenever it is read; the kernel's own default is to hang then.
+# Reading a corrupted block causes a panic, after which the kernel hangs by default. Reboots after 1 s instead.
 read -r panic </proc/sys/kernel/panic
 [ "$panic" != 0 ] || echo 1 >/proc/sys/kernel/panic
-# A module in Debian 12 alone.
+# A module only in Debian 12; built in later.
 $bb modprobe -q virtio_pci
 $bb modprobe -a virtio_blk dm_verity erofs
 /usr/sbin/dmsetup create root --readonly --noudevsync --table "$($bb cat /etc/verity-table)" &&

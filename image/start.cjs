@@ -1,8 +1,8 @@
-// The first file that Node.js reads in a guest. The agent is beside it as one file, and as what V8 made of that when the
-// image was built: a guest does not compile again. V8 takes its own work back only for a text of that length, from the same
-// release, under the same flags; both files are in the image, and measured with it.
+// The script that Node.js runs in a guest. It runs the agent, program.cjs, with V8's code cache from the image
+// build, so that a guest need not compile it. V8 accepts the cache only for a source of the same length, from
+// the same release, with the same flags; both files are in the image, and measured with it.
 //
-// It is CommonJS, since for a module Node.js first has to start its loader of modules.
+// CommonJS, because for an ES module Node.js first starts its module loader.
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
@@ -15,6 +15,6 @@ const program = new Script(readFileSync(path, 'utf8'), {
 });
 if (program.cachedDataRejected)
   process.stderr.write(
-    'kata-agent: it was compiled by another Node.js than this one, and is compiled again\n',
+    'kata-agent: V8 rejected the code cache of the image build, so the agent is compiled again\n',
   );
 program.runInThisContext()(require, pathToFileURL(__filename).href);

@@ -1,11 +1,10 @@
-// `npm run bench [-- --quick] [--format json] [--only PART]`: compiles, and measures our server against Go's, the gate, the
-// start, and containers against plain runc. The figures of each part are printed when they are there, beside their goals; a
-// part that fails is named in its place, and makes the exit code 1.
+// `npm run bench [-- --quick] [--format json] [--only PART]`: compiles, and runs the benchmarks (bench/). The
+// exit code is 1 if a benchmark fails.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { bootstrap, root } from './bootstrap.mjs';
 
-// Each part says which of them it needs, and fails alone.
+// A benchmark that needs a missing package fails, without failing the others.
 const missing = bootstrap('test');
 const program = spawn(
   process.execPath,
@@ -17,6 +16,7 @@ const program = spawn(
   ],
   { cwd: root, stdio: 'inherit' },
 );
-// It completes what it has printed, and ends what it has started.
-for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.on(signal, () => program.kill(signal));
+// The program handles the signal: it completes its output and ends the processes that it started.
+for (const signal of /** @type {const} */ (['SIGHUP', 'SIGINT', 'SIGTERM']))
+  process.on(signal, () => program.kill(signal));
 program.on('exit', (code) => process.exit(code ?? 1));

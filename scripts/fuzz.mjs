@@ -1,4 +1,5 @@
-// `npm run fuzz [-- --runs N --target NAME --seed S]`: compiles, then tries the targets of fuzz/ with random inputs.
+// `npm run fuzz [-- --runs N --target NAME --seed S]`: compiles, then runs the targets in fuzz/ with random
+// inputs.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { bootstrap, root } from './bootstrap.mjs';

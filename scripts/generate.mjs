@@ -1,4 +1,4 @@
-// `npm run generate`: writes what is derived from other files. With `--check` it writes nothing and fails when one is stale.
+// `npm run generate`: writes the generated files. With `--check` writes nothing, and fails if one is stale.
 import { spawnSync } from 'node:child_process';
 import {
   existsSync,
@@ -15,9 +15,15 @@ import { delimiter } from 'node:path';
 import { root } from './bootstrap.mjs';
 
 const check = process.argv.includes('--check');
+/** @type {string[]} */
 const stale = [];
 
-/** Writes one generated file, or notes that it is not what it should be. */
+/**
+ * Writes a generated file, or with `--check` adds it to the stale ones, unless it has this text.
+ *
+ * @param {string} path
+ * @param {string} text
+ */
 function emit(path, text) {
   const target = join(root, path);
   if (existsSync(target) && readFileSync(target, 'utf8') === text) return;
@@ -29,14 +35,19 @@ function emit(path, text) {
   }
 }
 
-/** TypeScript from the .proto files of a buf project, which names its output `out`; the code is kept in `kept`. */
-function generateMessages({ project, out, kept }) {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-agent-gen-'));
+/**
+ * Generates TypeScript from the .proto files of a buf project. `out`: the output directory in buf.gen.yaml;
+ * `target`: the directory of the generated files in the repository.
+ *
+ * @param {{ project: string, out: string, target: string }} messages
+ */
+function generateMessages({ project, out, target }) {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-gen-'));
   try {
     const bin = join(root, 'node_modules', '.bin');
     const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` };
     const cwd = join(root, project);
-    const result = spawnSync(join(bin, 'buf'), ['generate', '--output', folder], {
+    const result = spawnSync(join(bin, 'buf'), ['generate', '--output', directory], {
       cwd,
       env,
       encoding: 'utf8',
@@ -47,30 +58,41 @@ function generateMessages({ project, out, kept }) {
       );
       process.exit(1);
     }
-    const made = join(folder, out);
-    for (const name of readdirSync(made)) {
-      emit(join(kept, name), readFileSync(join(made, name), 'utf8'));
+    const generated = join(directory, out);
+    for (const name of readdirSync(generated)) {
+      emit(join(target, name), readFileSync(join(generated, name), 'utf8'));
     }
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 
-/** Reference pages, schema and examples, each made by the package that holds its table. */
+/** Generates reference pages, the schema and examples. The package that has the data generates the text. */
 async function generateReference() {
   const module = join(root, 'packages', 'ctl', 'dist', 'reference', 'pages.js');
   if (!existsSync(module)) return;
+  /** @type {{ referencePages: () => Promise<Readonly<Record<string, string>>> }} */
   const { referencePages } = await import(module);
   for (const [path, text] of Object.entries(await referencePages())) emit(path, text);
   const hardening = join(root, 'packages', 'agent', 'dist', 'init', 'hardening-page.js');
+  /** @type {{ hardeningPage: () => string }} */
   const { hardeningPage } = await import(hardening);
   emit('docs/reference/hardening.md', hardeningPage());
+  const runtimes = join(root, 'packages', 'guest', 'dist', 'runtime', 'oci-runtimes-page.js');
+  /** @type {{ ociRuntimesPage: () => string }} */
+  const { ociRuntimesPage } = await import(runtimes);
+  emit('docs/reference/oci-runtimes.md', ociRuntimesPage());
+  const mountOptions = join(root, 'packages', 'guest', 'dist', 'storage', 'mount-options-page.js');
+  /** @type {{ mountOptionsPage: () => string }} */
+  const { mountOptionsPage } = await import(mountOptions);
+  emit('docs/reference/mount-options.md', mountOptionsPage());
 }
 
-generateMessages({ project: 'packages/protocol', out: 'src/gen', kept: 'packages/protocol/src/gen' });
-generateMessages({ project: 'tests/interop/proto', out: 'gen', kept: 'tests/interop/gen' });
+generateMessages({ project: 'packages/protocol', out: 'src/gen', target: 'packages/protocol/src/gen' });
+generateMessages({ project: 'tests/interop/proto', out: 'gen', target: 'tests/interop/gen' });
+generateMessages({ project: 'tools/kata', out: 'gen', target: 'tools/kata/src/cri/gen' });
 await generateReference();
 if (stale.length > 0) {
-  console.error(`stale: ${stale.join(', ')}; run: npm run generate`);
+  console.error(`stale: ${stale.join(', ')}\nhelp: run \`npm run generate\``);
   process.exit(1);
 }

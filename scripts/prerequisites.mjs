@@ -1,88 +1,132 @@
-// The programs that scripts and tests call, and which Debian package has each. One table: the set-up installs by it, and tests
-// ask it why they cannot run.
+// The programs and files that scripts and tests need, and the Debian packages that contain them. The setup
+// installs them from this table, and tests that cannot run get the reason from it.
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { architecture } from '../image/architecture.mjs';
+import { architecture } from './architecture.mjs';
 
 /**
- * By Debian's package (and one row for a guest's kernel): `has` lists commands in PATH and files; `costs`, the tests that are skipped without it; `on`, what
- * differs in a Debian release, by its number: another `package` or other files, or `lacks`, why the release has no such thing.
+ * @typedef {{ readonly provides: readonly string[], readonly package?: string, readonly unavailable?: string }}
+ * Source
+ */
+
+/**
+ * @typedef {Source & { readonly neededBy?: string, readonly on?: Readonly<Record<string, Partial<Source>>> }}
+ * Row
+ */
+
+/**
+ * A row of the table for this release of Debian. `name`: the key in the table; `package`: the package to
+ * install; `provides`: its commands and files that are needed; `missing`: those that do not exist; `neededBy`:
+ * the tests that are skipped without it; `unavailable`: why this release does not have it.
  *
- * @typedef {{ has: readonly string[], package?: string, lacks?: string }} Place
- * @type {Record<string, Place & { costs?: string, on?: Record<string, Partial<Place>> }>}
+ * @typedef {object} Prerequisite
+ * @property {string} name
+ * @property {string} package
+ * @property {readonly string[]} provides
+ * @property {readonly string[]} missing
+ * @property {string} [neededBy]
+ * @property {string} [unavailable]
+ */
+
+/** @typedef {'demo' | 'image' | 'vm' | 'fresh-root' | 'test'} SetName */
+
+/**
+ * By Debian package, with one row for the kernel of a guest. `provides`: commands in PATH and absolute paths of
+ * files; `neededBy`: the tests that are skipped without it; `on`: the differences in a release of Debian, by
+ * its number.
+ *
+ * @type {Readonly<Record<string, Row>>}
  */
 const table = {
-  binutils: { has: ['strip', 'ld', 'readelf'], costs: 'all of tests/vm, image-elf, image-wrapper' },
-  'xz-utils': { has: ['xz'], costs: 'all of tests/vm' },
-  zstd: { has: ['zstd'], costs: 'all of tests/vm' },
-  'erofs-utils': { has: ['mkfs.erofs'], costs: 'tests/vm/rootfs, tests/root/scenario, packages/guest' },
-  'cryptsetup-bin': { has: ['veritysetup'], costs: 'tests/vm/rootfs, tests/vm/devices' },
-  [architecture.qemu.package]: { has: [architecture.qemu.command], costs: 'all of tests/vm' },
+  binutils: { provides: ['strip', 'ld', 'readelf'], neededBy: 'all of tests/vm, image-elf, image-wrapper' },
+  'xz-utils': { provides: ['xz'], neededBy: 'all of tests/vm' },
+  zstd: { provides: ['zstd'], neededBy: 'all of tests/vm' },
+  'erofs-utils': {
+    provides: ['mkfs.erofs'],
+    neededBy: 'tests/vm/rootfs, tests/root/scenario, packages/guest',
+  },
+  fdisk: { provides: ['sfdisk'], neededBy: 'tests/root/erofs-layers, tests/vm/devices' },
+  'cryptsetup-bin': { provides: ['veritysetup'], neededBy: 'tests/vm/rootfs, tests/vm/devices' },
+  [architecture.qemu.package]: { provides: [architecture.qemu.command], neededBy: 'all of tests/vm' },
   virtiofsd: {
-    has: ['/usr/libexec/virtiofsd'],
-    costs: 'guests with a shared folder: tests/vm/guest, existing-image-init',
-    on: { 12: { package: 'qemu-system-common', has: ['/usr/lib/qemu/virtiofsd'] } },
+    provides: ['/usr/libexec/virtiofsd'],
+    neededBy: 'guests with a shared directory: tests/vm/guest, existing-image-init',
+    on: { 12: { package: 'qemu-system-common', provides: ['/usr/lib/qemu/virtiofsd'] } },
   },
   'binutils-aarch64-linux-gnu': {
-    has: ['aarch64-linux-gnu-objdump'],
-    costs: 'the disassembly of arm64 in tests/functional/image-wrapper',
+    provides: ['aarch64-linux-gnu-objdump'],
+    neededBy: 'the disassembly of arm64 in tests/functional/image-wrapper',
   },
-  'qemu-user': { has: ['qemu-aarch64'], costs: 'the arm64 programs of tests/functional/image-wrapper' },
+  'qemu-user': {
+    provides: ['qemu-aarch64'],
+    neededBy: 'the arm64 programs of tests/functional/image-wrapper',
+  },
   e2fsprogs: {
-    has: ['mkfs.ext4', 'resize2fs'],
-    costs: 'disks: tests/vm, tests/root/scenario, packages/guest',
+    provides: ['mkfs.ext4', 'resize2fs'],
+    neededBy: 'disks: tests/vm, tests/root/scenario, packages/guest',
   },
-  xfsprogs: { has: ['mkfs.xfs', 'xfs_growfs'], costs: 'tests/root/scenario, packages/guest' },
-  runc: { has: ['runc'], costs: 'every test with a container' },
-  iproute2: { has: ['ip'], costs: 'tests/root/network, tests/root/scenario' },
-  iptables: { has: ['iptables', 'ip6tables'], costs: 'tests/root/network, tests/root/scenario' },
-  procps: { has: ['ps', 'pgrep', 'kill'], costs: 'tests/root/restart, tests/root/kill-points' },
-  kmod: { has: ['modprobe'], costs: 'tests of kernel modules' },
-  'busybox-static': { has: ['busybox'], costs: 'every test with a container' },
-  swtpm: { has: ['swtpm'], costs: 'tests/root/measurement, tests/vm/measured, vm-tpm' },
+  xfsprogs: { provides: ['mkfs.xfs', 'xfs_growfs'], neededBy: 'tests/root/scenario, packages/guest' },
+  runc: { provides: ['runc'], neededBy: 'every test with a container' },
+  crun: { provides: ['crun'], neededBy: 'the same tests with OCI_RUNTIME=crun, tests/root/crun' },
+  iproute2: { provides: ['ip'], neededBy: 'tests/root/network, tests/root/scenario' },
+  iptables: { provides: ['iptables', 'ip6tables'], neededBy: 'tests/root/network, tests/root/scenario' },
+  procps: { provides: ['ps', 'pgrep', 'kill'], neededBy: 'tests/root/restart, tests/root/kill-points' },
+  kmod: { provides: ['modprobe'], neededBy: 'tests of kernel modules' },
+  'busybox-static': { provides: ['busybox'], neededBy: 'every test with a container' },
+  swtpm: { provides: ['swtpm'], neededBy: 'tests/root/measurement, tests/vm/measured, vm-tpm' },
   'tpm2-tools': {
-    has: ['tpm2_pcrread', 'tpm2_pcrextend', 'tpm2_getcap', 'tpm2_eventlog'],
-    costs: 'tests/root/measurement, tests/vm/measured, vm-tpm',
+    provides: ['tpm2_pcrread', 'tpm2_pcrextend', 'tpm2_getcap', 'tpm2_eventlog'],
+    neededBy: 'tests/root/measurement, tests/vm/measured, vm-tpm',
   },
-  'golang-go': { has: ['go'], costs: 'tests/interop, tests/vm/closed-doors' },
+  'golang-go': { provides: ['go'], neededBy: 'tests/interop, tests/vm/rejected-peers' },
   'golang-github-containerd-ttrpc-dev': {
-    has: ['server.go', 'stream.go'].map(
+    provides: ['server.go', 'stream.go'].map(
       (name) => `/usr/share/gocode/src/github.com/containerd/ttrpc/${name}`,
     ),
-    costs: "Go's client and server against ours: tests/interop",
+    neededBy: "Go's client and server against ours: tests/interop",
     on: {
-      12: { lacks: 'Debian 12 has ttRPC 1.1, without streams and with the messages of gogo/protobuf alone' },
+      12: {
+        unavailable: 'Debian 12 has ttRPC 1.1, without streams and with the messages of gogo/protobuf alone',
+      },
     },
   },
   'golang-google-protobuf-dev': {
-    has: ['/usr/share/gocode/src/google.golang.org/protobuf/proto/doc.go'],
-    costs: 'tests/interop',
+    provides: ['/usr/share/gocode/src/google.golang.org/protobuf/proto/doc.go'],
+    neededBy: 'tests/interop',
   },
   'util-linux': {
-    has: ['unshare', 'nsenter', 'setpriv', 'losetup', 'mkswap', 'mount'],
-    costs: 'all of tests/root and tests/vm',
+    provides: ['unshare', 'nsenter', 'setpriv', 'losetup', 'partx', 'mkswap', 'mount'],
+    neededBy: 'all of tests/root and tests/vm',
   },
-  // Guests have the kernel of the release that makes them; elsewhere none is made.
+  // A guest has the kernel of the release that builds its image. Images are built on Debian only.
   'linux-6.11': {
-    has: [],
-    costs: 'memory of containers taken back to a swap area: tests/vm/memory',
-    on: { 12: { has: ['Linux 6.11'], lacks: 'the guests of Debian 12 have Linux 6.1' } },
+    provides: [],
+    neededBy: 'memory of containers taken back to a swap area: tests/vm/memory',
+    on: { 12: { provides: ['Linux 6.11'], unavailable: 'the guests of Debian 12 have Linux 6.1' } },
   },
-  apt: { has: ['apt-get', 'dpkg'], costs: 'all of tests/vm' },
-  mmdebstrap: { has: ['mmdebstrap'] },
-  git: { has: ['git'] },
+  apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },
+  mmdebstrap: { provides: ['mmdebstrap'] },
+  git: { provides: ['git'] },
 };
 
-/** Every row of the table. */
+/**
+ * Every row of the table.
+ *
+ * @type {readonly string[]}
+ */
 export const packageNames = Object.keys(table);
 
-/** What turns Debian's packages into an image; those packages themselves are unpacked, not installed. */
+/** The programs that build an image. The packages that the image contains are unpacked, not installed. */
 const image = ['binutils', 'xz-utils', 'zstd', 'erofs-utils', 'cryptsetup-bin'];
 
-/** What boots it. */
+/** The programs that build an image and boot it. */
 const vm = [...image, architecture.qemu.package, 'virtiofsd'];
 
-/** The packages of each set-up. */
+/**
+ * The rows that each setup installs.
+ *
+ * @type {Readonly<Record<SetName, readonly string[]>>}
+ */
 const sets = {
   demo: ['runc', 'iproute2', 'busybox-static', 'util-linux'],
   image,
@@ -91,21 +135,34 @@ const sets = {
   test: packageNames.filter((name) => !['mmdebstrap', 'git'].includes(name)),
 };
 
-/** Whether a command is an executable file somewhere in PATH (sbin included, which a user's PATH may lack). */
+/**
+ * Reports whether a command is an executable file in PATH, or in /usr/sbin or /sbin, which a user's PATH may lack.
+ *
+ * @param {string} command
+ */
 export function inPath(command) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-  return folders.some((folder) => {
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return directories.some((directory) => {
     try {
-      accessSync(join(folder, command), constants.X_OK);
-      return statSync(join(folder, command)).isFile();
+      accessSync(join(directory, command), constants.X_OK);
+      return statSync(join(directory, command)).isFile();
     } catch (error) {
-      if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(error.code)) return false;
+      if (
+        error instanceof Error &&
+        'code' in error &&
+        ['ENOENT', 'EACCES', 'ENOTDIR'].includes(String(error.code))
+      )
+        return false;
       throw error;
     }
   });
 }
 
-/** The number of this machine's Debian release, as in os-release(5); undefined elsewhere. */
+/**
+ * Returns the number of this machine's Debian release from os-release(5); undefined if it is not Debian.
+ *
+ * @returns {string | undefined}
+ */
 export function debianRelease(path = '/etc/os-release') {
   if (!existsSync(path)) return undefined;
   const text = readFileSync(path, 'utf8');
@@ -113,27 +170,44 @@ export function debianRelease(path = '/etc/os-release') {
 }
 
 /**
- * One thing that is needed: `name`, the table's; `package`, what to install for it here; `has`; `absent`, what of that is
- * not there; `costs`; `lacks`, why this release has no such thing, where that is so.
+ * Returns a row of the table for a release of Debian. `exists` reports whether a command or a file exists.
+ *
+ * @param {string} name
+ * @param {string} [release]
+ * @param {(what: string) => boolean} [exists]
+ * @returns {Prerequisite}
  */
-export function prerequisite(name, release = debianRelease(), isThere = there) {
+export function prerequisite(name, release = debianRelease(), exists = existsHere) {
   const row = table[name];
   if (row === undefined) throw new Error(`${name}: not in the table of scripts/prerequisites.mjs`);
-  const { on = {}, ...usual } = row;
-  const here = { package: name, ...usual, ...on[release] };
-  return { name, ...here, absent: here.has.filter((one) => !isThere(one)) };
+  const { on = {}, ...common } = row;
+  const merged = { package: name, ...common, ...(release === undefined ? {} : on[release]) };
+  return { name, ...merged, missing: merged.provides.filter((item) => !exists(item)) };
 }
 
-function there(what) {
+/** @param {string} what */
+function existsHere(what) {
   return what.startsWith('/') ? existsSync(what) : inPath(what);
 }
 
-/** What a set needs and this machine does not have. */
+/**
+ * Returns the rows of a set of which this machine lacks a command or a file.
+ *
+ * @param {SetName} set
+ * @returns {readonly Prerequisite[]}
+ */
 export function missingOf(set) {
-  return sets[set].map((name) => prerequisite(name)).filter(({ absent }) => absent.length > 0);
+  return sets[set].map((name) => prerequisite(name)).filter(({ missing }) => missing.length > 0);
 }
 
-/** The first file of a thing that is in no PATH, as this release has it; or its usual one where it is not installed. */
+/**
+ * Returns the path of a row's first file for this release, whether or not it exists. For programs outside PATH.
+ *
+ * @param {string} name
+ * @returns {string}
+ */
 export function fileOf(name) {
-  return prerequisite(name).has[0];
+  const [file] = prerequisite(name).provides;
+  if (file === undefined) throw new Error(`${name}: no file in the table of scripts/prerequisites.mjs`);
+  return file;
 }

@@ -10,44 +10,43 @@ import type { Target } from '../target.js';
 type Head = Awaited<ReturnType<typeof head>>;
 
 interface Sample {
-  readonly folder: string;
+  readonly directory: string;
   readonly bytes: Buffer;
   readonly head: Head;
 }
 
-/** Files that are checked at once. */
+/** The maximum of concurrently verified files. */
 const lanes = 8;
 
 let sample: Promise<Sample> | undefined;
 let runs = 0;
 
-/** A sound log that is changed in a few places, or random bytes in its stead. */
+/** A valid log with changes in a few places, or random bytes. */
 export const auditVerify: Target = {
   name: 'audit-verify',
   promise:
-    'every change to a log is found against a head kept elsewhere, and no file makes the verifier fail',
+    'every change to a log is detected with a separately stored head, and no file makes the verifier fail',
   atOnce: lanes,
   async run(random) {
     sample ??= makeSample();
-    const { folder, bytes, head: kept } = await sample;
-    const file = join(folder, `log-${runs % lanes}`);
+    const { directory, bytes, head: kept } = await sample;
+    const file = join(directory, `log-${runs % lanes}`);
     runs += 1;
     const changed = random.once(4) ? random.bytes(random.below(400)) : mutateBytes(random, bytes);
     writeFileSync(file, changed);
     const report = await verify(file, { head: kept });
     const same = Buffer.compare(Buffer.from(changed), bytes) === 0;
-    // What follows the last line's end may be a record that is just being written.
+    // Bytes after the last line feed can be a record that is being written.
     const unfinished = Buffer.compare(Buffer.from(changed).subarray(0, bytes.length), bytes) === 0;
-    if (same && !report.ok)
-      throw new Error(`a sound log was found unsound: ${JSON.stringify(report.problems)}`);
-    if (!unfinished && report.ok) throw new Error('a changed log was found sound');
+    if (same && !report.ok) throw new Error(`a valid log was rejected: ${JSON.stringify(report.problems)}`);
+    if (!unfinished && report.ok) throw new Error('a changed log was accepted');
   },
 };
 
 async function makeSample(): Promise<Sample> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-fuzz-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const file = join(folder, 'audit.log');
+  const directory = mkdtempSync(join(tmpdir(), 'kata-fuzz-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, 'audit.log');
   const log = await openAuditLog({ file, maxSize: 2 ** 20, keep: 2, bootId: 'fuzz' });
   await log.boot({ version: 'fuzz' });
   const call = {
@@ -68,5 +67,5 @@ async function makeSample(): Promise<Sample> {
   }
   await log.close();
   const kept = parseHead(formatHead(await head(file)));
-  return { folder, bytes: readFileSync(file), head: kept ?? (await head(file)) };
+  return { directory, bytes: readFileSync(file), head: kept ?? (await head(file)) };
 }

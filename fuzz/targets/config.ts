@@ -21,7 +21,7 @@ const keys = [
   ...Object.values<EntryKeyRow>(ruleKeys).map(({ key }) => key),
   ...Object.values<EntryKeyRow>(listenerKeys).map(({ key }) => key),
 ];
-/** What means something in TOML, in a document of ours, or to JavaScript. */
+/** Words with a meaning in TOML, in our documents, or in JavaScript. */
 const words = [
   ...keys,
   ...keys.map((key) => `${key} = `),
@@ -45,11 +45,10 @@ const whole = [
   'version = 1\n[audit]\nfile = "/run/x.log"\nmax_size = "16MiB"\nkeep = 4\n[limits]\nconnections = 64\n',
 ];
 
-/** Documents that are broken in a few places, put together from keys and values, or no text at all. */
+/** Documents with changes in a few places, documents generated from keys and values, or random bytes. */
 export const config: Target = {
   name: 'config',
-  promise:
-    'a document is loaded as written or refused with its reasons, and never serves more than its lists say',
+  promise: 'a document is loaded as written or rejected with reasons, and never serves more than its lists',
   async run(random) {
     const bytes = documentBytes(random);
     const loaded = await load(bytes);
@@ -65,7 +64,7 @@ function documentBytes(random: Random): Uint8Array {
   return choice === 1 ? mutateBytes(random, Buffer.from(text)) : Buffer.from(text);
 }
 
-/** Sections with keys that may belong there, and values that may suit them. */
+/** Sections with keys that may belong there, and plausible values. */
 function assembled(random: Random): string {
   const lines: string[] = [];
   for (let sections = 1 + random.below(3); sections > 0; sections -= 1) {
@@ -114,24 +113,24 @@ function checkLoaded({ configuration }: Loaded & { readonly ok: true }, bytes: U
   const text = Buffer.from(bytes).toString();
   const served = compileGate(configuration, { listeners: ['default'] }).served('default');
   for (const method of served) {
-    // Whatever is served was named, by its name, a group or the star, unless only a block-list was written.
+    // A served method must be listed by name, by a group or by the star, unless there is only a block-list.
     const named =
       text.includes(method) || text.includes('@') || text.includes('*') || text.includes('blocked_endpoints');
-    if (!named) throw new Error(`${method} is served, and nothing in the document says so`);
+    if (!named) throw new Error(`${method} is served, and the document does not list it`);
   }
   if (served.length > 0 && !text.includes('_endpoints'))
-    throw new Error('no list, and yet something is served');
+    throw new Error('there is no list, but a method is served');
 }
 
 function checkRefused({ diagnostics, exitCode }: Loaded & { readonly ok: false }): void {
-  // What [delivery] asks for does not come here.
+  // The delivery that [delivery] requires does not arrive here.
   if (exitCode === 3 && !diagnostics.some(({ message }) => /takes no documents|is required/.test(message)))
-    throw new Error('it cannot be applied, and no delivery is said to be missing');
-  if (!diagnostics.some(({ severity }) => severity === 'error')) throw new Error('refused without an error');
+    throw new Error('it cannot be applied, but no delivery is reported missing');
+  if (!diagnostics.some(({ severity }) => severity === 'error')) throw new Error('rejected without an error');
   for (const diagnostic of diagnostics) {
     const text = renderDiagnostic(diagnostic);
-    if (diagnostic.message === '' || text === '') throw new Error('a diagnostic says nothing');
-    // A terminal must not be steered by what stands in a document (S18).
+    if (diagnostic.message === '' || text === '') throw new Error('a diagnostic without a message');
+    // Text from a document must not control a terminal (S18).
     if (/[\x00-\x08\x0b-\x1f\x7f]/.test(text))
       throw new Error(`a control character in ${JSON.stringify(text)}`);
   }

@@ -9,15 +9,15 @@ import type { Target } from '../target.js';
 import { cutFrames, encodeFrame, encodeRequest, messageType, responseCode } from '../wire.js';
 
 const methods: readonly DescMethod[] = AgentService.methods;
-/** What a request may be answered with that a handler never saw, or that it answered with nothing. */
+/** Codes of a request that no handler received, or that a handler answered with an empty reply. */
 const allowed: ReadonlySet<number> = new Set([Code.Ok, Code.InvalidArgument, Code.ResourceExhausted]);
 
 let asker: Asker | undefined;
 
-/** Requests of every type of the agent's API, broken in a few places, through scan and decoder of a server. */
+/** Requests of every type of the agent's API, with changes in a few places, through scan and decoder of a server. */
 export const decode: Target = {
   name: 'decode',
-  promise: 'a broken request is refused as one, and what is taken is what protobuf reads',
+  promise: 'an invalid request is rejected, and an accepted one is what protobuf decodes',
   async run(random) {
     const method = random.pick(methods);
     const whole = toBinary(method.input, randomMessage(random, method.input));
@@ -26,9 +26,9 @@ export const decode: Target = {
     const code = await asker.ask(method.name, payload);
     if (!allowed.has(code)) throw new Error(`${method.name} was answered with code ${code}`);
     const readable = isReadable(method, payload);
-    if (code === Code.Ok && !readable) throw new Error(`${method.name} took what protobuf cannot read`);
+    if (code === Code.Ok && !readable) throw new Error(`${method.name} accepted what protobuf cannot decode`);
     if (payload === whole && code !== Code.Ok)
-      throw new Error(`${method.name}: a whole request was refused: ${code}`);
+      throw new Error(`${method.name}: a valid request was rejected: ${code}`);
   },
 };
 
@@ -42,7 +42,7 @@ function isReadable(method: DescMethod, payload: Uint8Array): boolean {
   }
 }
 
-/** One connection to a server whose handlers answer with nothing, asked one call at a time. */
+/** One connection to a server whose handlers return empty replies, called one at a time. */
 class Asker {
   readonly #stream: MemoryDuplex;
   #answered: (code: number) => void = () => undefined;

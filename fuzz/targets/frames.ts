@@ -18,7 +18,7 @@ import { streamingMethods, streamingService } from '../streaming-service.js';
 import type { Target } from '../target.js';
 import { cutFrames, encodeFrame, encodeRequest, messageType, type WireFrame } from '../wire.js';
 
-/** Health is asked on another connection once in so many runs. */
+/** The interval of health checks on another connection, in runs. */
 const healthEvery = 64;
 /** The flag of a side's last frame on a stream. */
 const remoteClosed = 1;
@@ -27,10 +27,10 @@ const streams = streamingService();
 let server: Server<undefined> | undefined;
 let runs = 0;
 
-/** Frames of every kind, right and wrong, in any order and cut anywhere, against a server that streams. */
+/** Frames of every type, valid and invalid, in any order and truncated anywhere, against a streaming server. */
 export const frames: Target = {
   name: 'frames',
-  promise: 'a peer costs itself its stream or its connection, and nobody else anything',
+  promise: 'a peer can lose its stream or its connection, and affects no other peer',
   async run(random) {
     server ??= start();
     const stream = new MemoryDuplex();
@@ -48,8 +48,9 @@ export const frames: Target = {
     else stream.destroy();
     await connection.closed;
     const { frames, rest } = cutFrames(Buffer.concat(stream.heard));
-    // A peer that goes away may lose the end of a frame; one that stays until the end may not.
-    if (ended && rest.length > 0) throw new Error(`the server ended within a frame: ${rest.length} bytes`);
+    // A peer that disconnects may miss the end of a frame; one that stays may not.
+    if (ended && rest.length > 0)
+      throw new Error(`the server sent an incomplete frame: ${rest.length} bytes`);
     for (const frame of frames) checkAnswer(frame);
     if (sent !== undefined) checkAnswered(frames, sent);
     runs += 1;
@@ -57,7 +58,7 @@ export const frames: Target = {
   },
 };
 
-/** Echoes, one for each kind of call. */
+/** Echo handlers, one for each streaming mode. */
 const echoes: object = {
   unary: (request: object) => request,
   client: async (requests: AsyncIterable<object>) => {
@@ -78,14 +79,14 @@ function start(): Server<undefined> {
   return createServer<undefined>({
     services: [
       service(Health, { check: () => ({ status: HealthCheckResponse_ServingStatus.SERVING }) }),
-      // A service that is described at run time has no types of its own.
+      // A service that is defined at run time has no types.
       service(streams, echoes as Partial<ServiceImplementation<DescService, undefined>>),
     ],
     limits: { requestsPerConnection: 8, streamBufferBytes: 4096 },
   });
 }
 
-/** What a client says, and how many frames of it each stream id has; undefined when the frames cannot be told apart. */
+/** Generates a client's bytes, and the number of frames of each stream id; undefined if frames cannot be separated. */
 interface Said {
   readonly bytes: Buffer;
   readonly sent: ReadonlyMap<number, number> | undefined;
@@ -107,7 +108,7 @@ function conversation(random: Random): Said {
     sent.set(streamId, (sent.get(streamId) ?? 0) + 1);
     const frame = randomFrame(random, streamId);
     if (random.once(30)) {
-      // A length that is not that of the data: too long, a little off, or beyond any limit.
+      // A length that differs from that of the data: too long, slightly off, or beyond any limit.
       const lie = random.pick([0xffff_ffff, 0x8000_0000, 4 * 2 ** 20 + 1, random.below(64)]);
       parts.push(encodeFrame(frame, lie));
       clear = false;
@@ -148,20 +149,21 @@ function checkAnswer({ type, data }: WireFrame): void {
   if (data.length > 4 * 2 ** 20) throw new Error(`the server sent ${data.length} bytes`);
 }
 
-/** No answers to streams that were never spoken of, and no stream that ends more often than it was spoken of. */
+/** Asserts that there are no answers on unknown streams, and that no stream ends more than once per request. */
 function checkAnswered(frames: readonly WireFrame[], sent: ReadonlyMap<number, number>): void {
   const endings = new Map<number, number>();
   for (const { streamId, type, flags } of frames) {
-    if (!sent.has(streamId)) throw new Error(`the server spoke on stream ${streamId}, which nobody opened`);
+    if (!sent.has(streamId))
+      throw new Error(`the server used stream ${streamId}, which the client did not open`);
     const ends = type === messageType.response || (flags & remoteClosed) !== 0;
     if (ends) endings.set(streamId, (endings.get(streamId) ?? 0) + 1);
   }
   for (const [streamId, count] of endings) {
-    if (count > (sent.get(streamId) ?? 0)) throw new Error(`stream ${streamId} was ended ${count} times`);
+    if (count > (sent.get(streamId) ?? 0)) throw new Error(`stream ${streamId} ended ${count} times`);
   }
 }
 
-/** A call of another client, on a connection of its own. */
+/** A call of another client, on a separate connection. */
 async function checkHealth(running: Server<undefined>): Promise<void> {
   const [ours, theirs] = pair();
   running.serve(theirs, undefined);
@@ -171,7 +173,7 @@ async function checkHealth(running: Server<undefined>): Promise<void> {
   if (status !== HealthCheckResponse_ServingStatus.SERVING) throw new Error(`Health answered ${status}`);
 }
 
-/** Two streams, each the other's far end. */
+/** Two connected streams. */
 function pair(): [MemoryDuplex, MemoryDuplex] {
   const ours = new MemoryDuplex(() => move(ours, theirs));
   const theirs = new MemoryDuplex(() => move(theirs, ours));

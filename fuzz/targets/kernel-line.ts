@@ -28,10 +28,10 @@ const values = [
   'ä',
 ];
 
-/** Kernel command lines of words that are known, nearly known and not, under a document that restricts the API. */
+/** Kernel command lines of known, nearly known and unknown words, with a document that restricts the API. */
 export const kernelLine: Target = {
   name: 'kernel-line',
-  promise: 'no kernel line opens what the document closed',
+  promise: 'no kernel command line allows what the document denies',
   async run(random) {
     const line = kernelWords(random);
     const loaded = await loadConfiguration({
@@ -45,7 +45,7 @@ export const kernelLine: Target = {
       hostData: () => ({ ok: false, message: 'there is none', help: 'none is needed' }),
     });
     if (!loaded.ok) {
-      if (loaded.diagnostics.length === 0) throw new Error('refused without a reason');
+      if (loaded.diagnostics.length === 0) throw new Error('rejected without a reason');
       for (const diagnostic of loaded.diagnostics) renderDiagnostic(diagnostic);
       return;
     }
@@ -57,8 +57,9 @@ export const kernelLine: Target = {
     }
     if (configuration.settings.serverAddr !== 'vsock://-1:1024')
       throw new Error(`the line ${JSON.stringify(line)} moved the API`);
-    if (configuration.documents.length !== 1) throw new Error('a document came that none asked for');
-    if (!configuration.restricted) throw new Error(`the line ${JSON.stringify(line)} lifted the restriction`);
+    if (configuration.documents.length !== 1) throw new Error('a document arrived that was not requested');
+    if (!configuration.restricted)
+      throw new Error(`the line ${JSON.stringify(line)} removed the restriction`);
   },
 };
 

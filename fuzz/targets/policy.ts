@@ -24,15 +24,15 @@ const words = [
 const checker = createRuleChecker();
 const rules = async () => checker;
 
-/** SetPolicy texts: lists of Rego defaults, fragments in TOML, and both broken in a few places. */
+/** SetPolicy texts: lists of Rego defaults, TOML fragments, and both with changes in a few places. */
 export const policy: Target = {
   name: 'policy',
-  promise: 'a policy is read or refused with its reason, and nothing that it says makes the gate serve more',
+  promise: 'a policy is applied or rejected with a reason, and never makes the gate serve more',
   async run(random) {
     const text = policyText(random);
     const parsed = await parseApiFragment(text, 'SetPolicy', { rules });
     if (!parsed.ok) {
-      if (parsed.diagnostics.length === 0) throw new Error('refused without a reason');
+      if (parsed.diagnostics.length === 0) throw new Error('rejected without a reason');
       for (const diagnostic of parsed.diagnostics) renderDiagnostic(diagnostic);
       return;
     }

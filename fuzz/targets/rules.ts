@@ -28,14 +28,14 @@ const words = [
   ...'"" "a" b"a" r"\\d" true false null __proto__ constructor toString 1.5 // \\u0000 """'.split(' '),
 ];
 
-/** Expressions that are broken in a few places, asked about requests with random fields. */
+/** Expressions with changes in a few places, evaluated on requests with random fields. */
 export const rules: Target = {
   name: 'rules',
-  promise: 'an expression is compiled or refused with its reasons, and what is compiled never fails inside',
+  promise: 'an expression is compiled or rejected with reasons, and a compiled one never fails internally',
   run(random) {
     const methods = methodsOf(random);
     const expression = expressionText(random, methods);
-    const faults = createRuleChecker().check({ expression, methods });
+    const { faults } = createRuleChecker().check({ expression, methods });
     for (const fault of faults) checkFault(fault, expression);
     if (faults.length > 0) return undefined;
     const span = { file: 'f', line: 1, column: 1, endColumn: 2 };
@@ -65,11 +65,11 @@ function ask(
   const { outcome, reason, rule } = decide(allowed, randomMessage(random, descriptor));
   if (reason.includes('failed inside') || reason.includes('neither true nor false'))
     throw new Error(`${method}: ${reason}`);
-  if (outcome === 'deny' && rule !== 'r') throw new Error('denied, and no rule is named');
+  if (outcome === 'deny' && rule !== 'r') throw new Error('denied without naming a rule');
 }
 
 function checkFault({ start, end, message, help }: RuleFault, expression: string): void {
-  if (message === '') throw new Error('a fault says nothing');
+  if (message === '') throw new Error('an error without a message');
   if (/[\x00-\x1f\x7f]/.test(`${message}${help ?? ''}`))
     throw new Error(`a control character in ${JSON.stringify(message)}`);
   if (start < 0 || end < start || end > expression.length)

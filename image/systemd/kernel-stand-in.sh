@@ -1,8 +1,9 @@
 #!/bin/busybox sh
-# What Kata's kernel has built in and Debian's has as modules: the drivers, and dm-init, which makes the devices of
-# dm-mod.create= (Documentation/admin-guide/device-mapper/dm-init.rst). The first program of an initramfs for
-# docs/existing-image.md; with Kata's own kernel there is no initramfs. It opens the root that the line names and starts
-# what the kernel would: init= or /sbin/init, with the words that the kernel handed to us.
+# Loads the drivers that Debian's kernel has as modules and Kata's kernel has built in, and replaces dm-init,
+# which creates the devices of dm-mod.create= (Documentation/admin-guide/device-mapper/dm-init.rst). The first
+# program of an initramfs for docs/existing-image.md; with Kata's own kernel there is no initramfs. It mounts
+# the root that the kernel command line names and starts the program that the kernel would start: init= or
+# /sbin/init, with the arguments that the kernel passed to this script.
 bb=/bin/busybox
 $bb mount -t proc proc /proc
 $bb mount -t sysfs sysfs /sys

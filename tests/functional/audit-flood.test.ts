@@ -7,10 +7,10 @@ import { type AgentConnection, AgentProcess } from '../harness/agent-process.js'
 import { clientProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 
-/** Of each kind. 100,000 is what was done in an attack; the default keeps the tests short. */
+/** Calls of each kind. An attack made 100,000; the default keeps the tests short. */
 const calls = Number(process.env['KATA_AUDIT_FLOOD'] ?? '4000');
 const callers = 64;
-/** Bytes: of the calls that are under way when the first fails, each has two records. */
+/** Bytes for calls that run when the first one fails: each has two records. */
 const most = 3 * callers * 1024;
 
 interface Written {
@@ -24,7 +24,7 @@ interface Written {
   readonly result?: { readonly code: string };
 }
 
-/** Makes calls of one kind, some of them at a time. */
+/** Makes calls of one kind, a number of them concurrently. */
 async function flood(call: (index: number) => Promise<unknown>, expected: RegExp): Promise<void> {
   let next = 0;
   const caller = async (): Promise<void> => {
@@ -47,7 +47,7 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
     });
     ({ agent: client } = await agent.connect());
     await client.createSandbox({ sandboxId: 'mine' });
-    // There is no container here without root: what is recorded of it is how it failed, but first what it was about to do.
+    // Without root there are no containers: the record has the failure, but the intent precedes it.
     await answerOf(client.createContainer({ containerId: 'mine' }));
     await answerOf(client.execProcess({ containerId: 'mine', execId: 'e' }));
     await answerOf(client.reseedRandomDev({}));
@@ -64,7 +64,7 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
     );
   }
 
-  /** The chain's segments, oldest first. */
+  /** Returns the segments of the log, oldest first. */
   function chain(): Written[] {
     const closed = readdirSync(dirname(agent.auditLog))
       .filter((name) => /^audit\.log\.\d+$/.test(name))
@@ -72,22 +72,22 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
     return written([...closed, 'audit.log']);
   }
 
-  /** With those that outlived their segments. */
+  /** Includes records that outlived their segment. */
   function records(): Written[] {
     const kept = readdirSync(dirname(agent.auditLog)).filter((name) => name === 'audit.log.kept');
     return [...written(kept), ...chain()];
   }
 
   function size(): number {
-    const folder = dirname(agent.auditLog);
-    // A rotation may take one away meanwhile.
-    const sizes = readdirSync(folder).map(
-      (name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0,
+    const directory = dirname(agent.auditLog);
+    // A rotation can remove a file meanwhile.
+    const sizes = readdirSync(directory).map(
+      (name) => statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0,
     );
     return sizes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  it('of one method that name whatever they like cost next to no record', async () => {
+  it('of unknown containers add almost no records', async () => {
     const before = size();
     await flood(
       (n) => client.signalProcess({ containerId: `no-${n}`, execId: '', signal: 9 }),
@@ -100,22 +100,22 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
     assert.ok(named.length < 3 * callers, `${named.length} records`);
   });
 
-  it('of CreateContainer with an id each, and refused ones, cost next to none either', async () => {
+  it('of CreateContainer with new IDs, and denied ones, add almost no records either', async () => {
     const before = size();
     await flood((n) => client.createContainer({ containerId: `flood-${n}` }), /INVALID_ARGUMENT/);
     await flood(() => client.reseedRandomDev({}), /UNIMPLEMENTED/);
     assert.ok(size() - before < most, `${size() - before} bytes`);
   });
 
-  it('that change something go round in the log, and take only their own place', async () => {
+  it('that change something rotate the log and displace only each other', async () => {
     const copy = { fileSize: 1n, fileMode: 0o100644, data: Buffer.from('x') };
     await flood((n) => {
       return client.copyFile({ ...copy, path: `/run/kata-containers/shared/containers/f${n % 3}` });
     }, /OK/);
-    assert.ok(readdirSync(dirname(agent.auditLog)).includes('audit.log.kept'), 'the log has been rotated');
+    assert.ok(readdirSync(dirname(agent.auditLog)).includes('audit.log.kept'), 'the log was rotated');
   });
 
-  it('leave boot, sandbox, create, exec and refusal in a log that verifies, with the counts of the rest', async () => {
+  it('leave boot, sandbox, create, exec and denial in a log that verifies, with the counts of the rest', async () => {
     await agent.stop();
     const args = [clientProgram, 'audit', 'verify', agent.auditLog];
     const verified = spawnSync(process.execPath, args, { encoding: 'utf8' });
@@ -129,7 +129,7 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
       assert.equal(first?.subject?.containerId, 'mine', method);
     }
     assert.ok(all.some(({ kind, method }) => kind === 'refusal' && method === 'ReseedRandomDev'));
-    // The count of what was folded comes up to some seconds after the calls: before the rotation or after it.
+    // The count of folded calls follows within seconds: before or after the rotation.
     const failed = chain().filter(({ method }) => method === 'SignalProcess');
     const present = failed.reduce((sum, { kind, count }) => {
       return sum + (kind === 'call' ? 1 : kind === 'fold' ? (count ?? 0) : 0);

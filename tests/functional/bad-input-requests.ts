@@ -1,7 +1,7 @@
 import { create, type DescField, type DescMessage, type Message, ScalarType } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
 
-/** Texts that some field somewhere must not take: identifiers, paths, names, options, addresses. None is an ordinary one. */
+/** Invalid identifiers, paths, names, options and addresses. */
 const hostileTexts: readonly string[] = [
   '',
   '.',
@@ -42,7 +42,7 @@ const hostileTexts: readonly string[] = [
   'bind',
 ];
 
-/** A message of a kind in which every field is what nobody sends: absent, hostile, or a number that is too large. */
+/** Returns a message whose fields are absent, hostile, or too large. */
 export function hostileMessage(schema: DescMessage, depth: number = 4): fc.Arbitrary<Message> {
   const fields = Object.fromEntries(
     schema.fields.map((field) => [field.localName, hostileField(field, depth)]),
@@ -89,7 +89,7 @@ const text: fc.Arbitrary<string> = fc.oneof(
 );
 
 function hostileScalar(scalar: ScalarType, name: string): fc.Arbitrary<unknown> {
-  // Of the seconds that SetGuestDateTime takes, none: the clock is the machine's.
+  // No seconds for SetGuestDateTime: the clock is the machine's.
   if (name === 'Sec') return fc.constantFrom(0n, -1n, -(2n ** 63n), 2n ** 63n - 1n, 9_223_372_037n);
   switch (scalar) {
     case ScalarType.STRING:

@@ -53,7 +53,7 @@ const row = (what: string): Row => ({ what, unit: 'ms', ours: 1.5 });
 const good = (name: string): Part => ({ name, needs: ['good'], measure: () => [row(`row of ${name}`)] });
 const failing = (name: string, measure: Part['measure']): Part => ({ name, needs: [], measure });
 
-/** Runs parts; answers what was written and what had been when each part began. */
+/** Runs parts; returns the output, and the output before each part. */
 async function run(
   parts: readonly Part[],
   report: (write: (text: string) => void) => Report = textReport,
@@ -78,8 +78,8 @@ async function run(
   return { text, before, failed };
 }
 
-describe('parts of the benchmark', () => {
-  it('are printed when they are there', async () => {
+describe('benchmark parts', () => {
+  it('are printed when they end', async () => {
     const { text, before, failed } = await run([good('one'), good('two')]);
     assert.deepEqual(failed, []);
     assert.match(before.get('two') ?? '', /^one +ours.*\nrow of one +1\.50 /);
@@ -88,13 +88,13 @@ describe('parts of the benchmark', () => {
   });
 
   const setUp = () => {
-    throw new Error('no place\nhelp: make one');
+    throw new Error('no directory\nhelp: create one');
   };
   for (const [name, measure, said] of [
-    ['in set-up', setUp, 'no place'],
-    ['in the middle', async () => Promise.reject(new Error('half way')), 'half way'],
+    ['in set-up', setUp, 'no directory'],
+    ['in the middle', async () => Promise.reject(new Error('failed later')), 'failed later'],
   ] as const) {
-    it(`that fail ${name} are named in their place, and the others go on`, async () => {
+    it(`that fail ${name} are reported in order, and the others run`, async () => {
       const { text, failed } = await run([good('one'), failing('bad', measure), good('two')]);
       assert.deepEqual(failed, ['bad']);
       const at = ['row of one', `bad: failed: ${said}`, 'row of two'].map((part) => text.indexOf(part));
@@ -105,15 +105,15 @@ describe('parts of the benchmark', () => {
     });
   }
 
-  // In a process of their own: the test runner hears such errors too.
+  // In a separate process: the test runner handles such errors too.
   for (const [name, stray] of [
     [
-      'an error that nothing listens to',
+      'an error event without a listener',
       'setImmediate(() => new EventEmitter().emit("error", new Error("unheard")))',
     ],
-    ['a promise that nothing waits for', 'Promise.reject(new Error("unheard"))'],
+    ['an unhandled rejection', 'Promise.reject(new Error("unheard"))'],
   ] as const) {
-    it(`that fail by ${name} are named too`, () => {
+    it(`that fail by ${name} are reported too`, () => {
       const script = `
         import { EventEmitter } from 'node:events';
         import { runParts } from '${repository}bench/dist/run-parts.js';
@@ -129,7 +129,7 @@ describe('parts of the benchmark', () => {
     });
   }
 
-  it('that need a missing package name it, and cost nothing else', async () => {
+  it('that need a missing package name it, and do not affect others', async () => {
     const { text, failed } = await run([good('one'), failing('two', () => [row('row of two')])], textReport, [
       'good',
     ]);
@@ -141,7 +141,7 @@ describe('parts of the benchmark', () => {
     assert.match(text, /row of two/);
   });
 
-  it('are one array in JSON, an element a line, also when it is cut off', async () => {
+  it('are one array in JSON, one element per line, also if interrupted', async () => {
     const { text, before } = await run([good('one'), failing('bad', setUp), good('two')], jsonReport);
     const elements = JSON.parse(text) as readonly {
       readonly part: string;
@@ -152,7 +152,7 @@ describe('parts of the benchmark', () => {
       elements.map(({ part, what, error }) => [part, what ?? error]),
       [
         ['one', 'row of one'],
-        ['bad', 'no place\nhelp: make one'],
+        ['bad', 'no directory\nhelp: create one'],
         ['two', 'row of two'],
       ],
     );
@@ -168,7 +168,7 @@ describe('parts of the benchmark', () => {
 describe('the command line of the benchmark', () => {
   const missing = ['--missing', 'golang-go,busybox-static'];
 
-  it('prints what failed on a pipe, and ends with 1', () => {
+  it('prints failures on a pipe, and exits with 1', () => {
     const done = spawnSync(process.execPath, [main, '--quick', '--only', 'calls', ...missing], {
       encoding: 'utf8',
     });
@@ -177,24 +177,30 @@ describe('the command line of the benchmark', () => {
     assert.match(done.stderr, /failed: calls\n$/);
   });
 
-  it('ends with 0 when nothing failed, whatever is missing that was not needed', () => {
-    const args = [main, '--quick', '--only', 'decision', '--format', 'json', ...missing];
-    const done = spawnSync(process.execPath, args, { encoding: 'utf8' });
-    assert.equal(done.status, 0, done.stderr);
-    const elements = JSON.parse(done.stdout) as readonly { readonly part: string; readonly ours: number }[];
-    assert.deepEqual(
-      elements.map(({ part }) => part),
-      ['decision'],
-    );
+  // The benchmark depends on contents of the examples.
+  for (const part of ['decision', 'rules'])
+    it(`measures ${part}, and exits with 0, even if packages that it does not need are missing`, () => {
+      const args = [main, '--quick', '--only', part, '--format', 'json', ...missing];
+      const done = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      assert.equal(done.status, 0, done.stdout + done.stderr);
+      const elements = JSON.parse(done.stdout) as readonly { readonly part: string; readonly ours: number }[];
+      assert.deepEqual([...new Set(elements.map((element) => element.part))], [part]);
+      assert.ok(elements.every(({ ours }) => ours > 0));
+    });
+
+  it('prints its usage', () => {
+    const done = spawnSync(process.execPath, [main, '--help'], { encoding: 'utf8' });
+    assert.equal(done.status, 0);
+    assert.match(done.stdout, /^Usage: .*\n[^]*Example: .*\n[^]*--only PART +calls, decision, /);
   });
 
-  it('ends with 2 at an unknown part', () => {
+  it('exits with 2 at an unknown part', () => {
     const done = spawnSync(process.execPath, [main, '--only', 'nothing'], { encoding: 'utf8' });
     assert.equal(done.status, 2);
     assert.match(done.stderr, /known are calls, decision/);
   });
 
-  it('completes its document when it is interrupted', async () => {
+  it('completes its document when interrupted', async () => {
     const bench = spawn(process.execPath, [main, '--format', 'json', ...missing], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });

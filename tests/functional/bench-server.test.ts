@@ -10,11 +10,11 @@ import { AgentService } from '@kata-agent/protocol/agent';
 import { connect, createClient } from '@kata-agent/ttrpc';
 import { repository } from '../harness/repository.js';
 
-test('the server that benchmarks measure answers the calls that they make', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-bench-server-'));
-  const address = join(folder, 'socket');
+test("the benchmark's server answers the benchmark's calls", async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-server-'));
+  const address = join(directory, 'socket');
   const script = join(repository, 'bench/dist/server.js');
-  const server = spawn(process.execPath, [script, address, join(folder, 'audit.log')], {
+  const server = spawn(process.execPath, [script, address, join(directory, 'audit.log')], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const exited = once(server, 'exit');
@@ -30,6 +30,6 @@ test('the server that benchmarks measure answers the calls that they make', asyn
   } finally {
     server.stdin.end();
     await exited;
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });

@@ -5,22 +5,18 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { methodNames } from '@kata-agent/catalogue';
+import { bundleClient } from '@kata-agent/tool-bundle/programs';
+import { searchHandlers } from '@kata-agent/tool-bundle/search';
 import { AgentProcess } from '../harness/agent-process.js';
 import { repository } from '../harness/repository.js';
-import { sweep } from '../harness/sweep.js';
+import { callAllMethods } from '../harness/sweep.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-bundle-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-bundle-'));
+after(() => rmSync(directory, { recursive: true }));
 
 const minimal = `${repository}examples/minimal.toml`;
-/** Serves what minimal.toml does not, and not what it serves. */
+/** Serves what minimal.toml does not, and vice versa. */
 const observe = `${repository}examples/observe.toml`;
-
-/** A function of handlers as `scripts/bundle-search.mjs` tells of it. */
-interface SearchRow {
-  readonly functions: readonly (readonly string[])[];
-  readonly found: number;
-}
 
 function node(...args: readonly string[]): {
   readonly status: number | null;
@@ -30,55 +26,48 @@ function node(...args: readonly string[]): {
   return spawnSync(process.execPath, args, { encoding: 'utf8', cwd: repository });
 }
 
-/** Makes a bundle and answers its folder. */
+/** Makes a bundle and returns its directory. */
 function bundle(name: string, ...options: readonly string[]): string {
-  const out = join(folder, name);
+  const out = join(directory, name);
   const made = node('scripts/bundle.mjs', '--compiled', '--out', out, ...options);
   assert.equal(made.status, 0, made.stderr);
   return out;
-}
-
-function search(out: string): readonly SearchRow[] {
-  return JSON.parse(node('scripts/bundle-search.mjs', out).stdout) as readonly SearchRow[];
 }
 
 function versionOf(out: string): string {
   return node(join(out, 'kata-agent.mjs'), '--version').stdout;
 }
 
-/** What `--version` says was left out. */
+/** Returns the omitted methods that `--version` prints. */
 function leftOut(out: string): readonly string[] {
   return /left out: (.*)/.exec(versionOf(out))?.[1]?.split(', ') ?? [];
 }
 
-it('the client runs from any folder, and tells the version of its package', async () => {
-  const { bundleClient } = (await import(`${repository}scripts/bundle-programs.mjs`)) as {
-    readonly bundleClient: (folder: string) => Promise<{ readonly file: string }>;
-  };
-  const { file } = await bundleClient(join(folder, 'client'));
+it('the client runs from any directory, and prints the version of its package', async () => {
+  const { file } = await bundleClient(join(directory, 'client'));
   const manifest: unknown = JSON.parse(readFileSync(`${repository}packages/ctl/package.json`, 'utf8'));
   const { stdout, stderr } = node(file, '--version');
   assert.equal(stdout, `${(manifest as { readonly version: string }).version}\n`, stderr);
 });
 
-describe('a bundle that has everything', () => {
+describe('a complete bundle', () => {
   let out = '';
   before(() => {
     out = bundle('open');
   });
 
-  it('holds each handler and the work it has done, once', () => {
-    const rows = search(out);
+  it('has each handler and its implementation, once', async () => {
+    const rows = await searchHandlers(out);
     for (const { functions, found } of rows) assert.equal(found, functions.length, functions.join());
     const searched = new Set(rows.flatMap(({ functions }) => functions.flat()));
     for (const name of methodNames) assert.ok(searched.has(name), name);
   });
 
-  it('says nothing but its version', () => {
+  it('prints only its version', () => {
     assert.match(versionOf(out), /^\d+\.\d+\.\d+\n$/);
   });
 
-  it('answers a scrape by the library that is loaded then', async () => {
+  it('serves metrics, with the library loaded on demand', async () => {
     const agent = await AgentProcess.start({ program: join(out, 'kata-agent.mjs') });
     try {
       const { agent: client } = await agent.connect();
@@ -89,16 +78,16 @@ describe('a bundle that has everything', () => {
     }
   });
 
-  it('loads CEL when a document has a rule, and not before', async () => {
+  it('loads CEL only if a document has a rule', async () => {
     const parts = join(out, 'parts');
     const [rules = ''] = readdirSync(parts).filter((name) => name.startsWith('rules-'));
     const rule = '[[api.rule]]\nname = "none"\nendpoints = ["ExecProcess"]\nexpression = "false"\n';
     const lists = '[api]\nallowed_endpoints = ["ExecProcess"]\n';
     const program = join(out, 'kata-agent.mjs');
-    const config = join(folder, 'rule.toml');
+    const config = join(directory, 'rule.toml');
     writeFileSync(config, lists + rule, { mode: 0o644 });
     assert.equal(node(program, '--check', '-c', config).status, 0);
-    renameSync(join(parts, rules), join(folder, 'rules-away'));
+    renameSync(join(parts, rules), join(directory, 'rules-away'));
     try {
       const agent = await AgentProcess.start({ program, config: lists });
       await agent.dispose();
@@ -106,7 +95,7 @@ describe('a bundle that has everything', () => {
       assert.equal(status, 1);
       assert.match(stderr, /rules-/);
     } finally {
-      renameSync(join(folder, 'rules-away'), join(parts, rules));
+      renameSync(join(directory, 'rules-away'), join(parts, rules));
     }
   });
 });
@@ -123,28 +112,28 @@ describe('a bundle for a configuration (R13)', () => {
     [minimal, ['ExecProcess', 'ReadStdout', 'SetPolicy'], ['CreateContainer']],
     [observe, ['CreateContainer', 'DestroySandbox', 'SetPolicy'], ['ReadStdout']],
   ] as const) {
-    it(`has no code of the handlers that ${basename(file)} never serves`, () => {
+    it(`has no code of the handlers that ${basename(file)} never serves`, async () => {
       const made = file === minimal ? out : bundle('observe', '--config', file);
       const gone = leftOut(made);
       assert.ok(absent.every((name) => gone.includes(name)));
       assert.ok(!present.some((name) => gone.includes(name)));
-      for (const { functions, found } of search(made)) {
+      for (const { functions, found } of await searchHandlers(made)) {
         const needed = functions.filter((methods) => methods.some((name) => !gone.includes(name)));
         assert.equal(found, needed.length, functions.join());
       }
     });
   }
 
-  it('serves the rest, answers UNIMPLEMENTED for what is not there, and records what it is', async () => {
+  it('serves the rest, answers UNIMPLEMENTED for missing methods, and records its build', async () => {
     const agent = await AgentProcess.start({ program, config: readFileSync(minimal, 'utf8') });
     try {
       const { agent: client } = await agent.connect();
-      const answers = await sweep(client);
+      const answers = await callAllMethods(client);
       const absent = leftOut(out);
       for (const name of methodNames) {
         const { code, message } = answers.get(name) ?? assert.fail(name);
         if (!absent.includes(name)) assert.doesNotMatch(message, /is not served here/, name);
-        // The example answers refused reads with the end of file.
+        // The example answers denied reads with end of file.
         else if (name === 'ReadStdout' || name === 'ReadStderr') assert.equal(code, 'OK', name);
         else {
           assert.equal(code, 'UNIMPLEMENTED', name);
@@ -159,18 +148,18 @@ describe('a bundle for a configuration (R13)', () => {
     }
   });
 
-  it('serves no more without any configuration', async () => {
+  it('does not serve more without a configuration', async () => {
     const agent = await AgentProcess.start({ program });
     try {
       const { agent: client } = await agent.connect();
-      const answers = await sweep(client);
+      const answers = await callAllMethods(client);
       for (const name of leftOut(out)) assert.match(answers.get(name)?.message ?? '', /left out/, name);
     } finally {
       await agent.dispose();
     }
   });
 
-  it('refuses a configuration that names what is not there, and takes less for a group', async () => {
+  it('rejects a configuration that names a missing method, and reduces groups', async () => {
     const lists = '[api]\nallowed_endpoints = ["@pod", "@exec"]\n';
     const refused = await AgentProcess.run({ program, config: lists.replace('@exec', 'ExecProcess') });
     assert.equal(refused.code, 1);
@@ -184,22 +173,19 @@ describe('a bundle for a configuration (R13)', () => {
   });
 });
 
-describe('a bundle with its configuration built in', () => {
+describe('a bundle with a built-in configuration', () => {
   let program = '';
   before(() => {
     program = join(bundle('embedded', '--config', minimal, '--embed'), 'kata-agent.mjs');
   });
 
-  it('reads no other', () => {
+  it('reads no other configuration', () => {
     const { status, stderr } = node(program, '--check', '-c', minimal);
     assert.equal(status, 1);
-    assert.match(
-      stderr,
-      /-c names ".*minimal\.toml", but the document that is built in is the configuration/,
-    );
+    assert.match(stderr, /-c names ".*minimal\.toml", but the built-in document is the configuration/);
   });
 
-  it('runs under it, without being told', () => {
+  it('applies it without options', () => {
     const { status, stdout } = node(program, '--explain', '--format', 'json');
     assert.equal(status, 0);
     assert.match(stdout, /"source":"minimal\.toml:\d+"/);
@@ -218,14 +204,14 @@ describe('npm run bundle', () => {
     assert.match(stderr, /there is no configuration, and --require-config asks for one/);
   });
 
-  it('makes nothing of a wrong configuration, and says what is wrong', () => {
-    const wrong = join(folder, 'wrong.toml');
+  it('fails on an invalid configuration, and prints its errors', () => {
+    const wrong = join(directory, 'wrong.toml');
     writeFileSync(wrong, '[api]\nallowed_endpoints = ["ExecProces"]\n');
     const { status, stderr } = node(
       'scripts/bundle.mjs',
       '--compiled',
       '--out',
-      join(folder, 'x'),
+      join(directory, 'x'),
       '--config',
       wrong,
     );
@@ -233,8 +219,8 @@ describe('npm run bundle', () => {
     assert.match(stderr, /wrong\.toml:2:22: .*"ExecProces"/);
   });
 
-  it('needs a configuration to build one in', () => {
-    const { status, stderr } = node('scripts/bundle.mjs', '--embed');
+  it('needs a configuration for --embed', () => {
+    const { status, stderr } = node('scripts/bundle.mjs', '--compiled', '--embed');
     assert.equal(status, 2);
     assert.match(stderr, /--embed needs --config FILE/);
   });

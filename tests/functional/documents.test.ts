@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
+import { mayImport, toolsMayImport } from '@kata-agent/tool-repository/check/package-directions';
 import { citationFaults } from '../harness/citation-faults.js';
-import { citingTexts, documentsOf, isThere, type Texts } from '../harness/documents.js';
+import { citingTexts, documentsOf, exists, type Texts } from '../harness/documents.js';
 import { decisionFaults, indexFaults, linkFaults } from '../harness/link-faults.js';
 import { repository } from '../harness/repository.js';
 import { requirementFaults } from '../harness/requirement-faults.js';
@@ -20,11 +21,11 @@ const samples = ['tests/functional/documents.test.ts', 'tests/harness/citation-f
 
 const texts: Texts = new Map([...citingTexts()].filter(([path]) => !samples.includes(path)));
 const documents = documentsOf(texts);
-const directories = ['packages', 'tests', 'scripts', 'image', 'bench', 'fuzz', 'examples', 'docs'];
+const directories = ['packages', 'tools', 'tests', 'scripts', 'image', 'bench', 'fuzz', 'examples', 'docs'];
 const roots = [...directories, ...readdirSync(`${repository}packages`)];
-const cited = (changed: Texts): readonly string[] => citationFaults(changed, { ids, isThere, roots });
+const cited = (changed: Texts): readonly string[] => citationFaults(changed, { ids, exists, roots });
 
-/** The texts with one of them changed. */
+/** Returns the texts with one of them changed. */
 function changing(path: string, change: (text: string) => string): Texts {
   const text = texts.get(path) ?? '';
   const changed = change(text);
@@ -34,10 +35,10 @@ function changing(path: string, change: (text: string) => string): Texts {
 
 for (const { page, ids } of pages) {
   const text = documents.get(page) ?? '';
-  const faults = (changed: string): readonly string[] => requirementFaults(changed, { ids, isThere });
+  const faults = (changed: string): readonly string[] => requirementFaults(changed, { ids, exists });
   const row = (id: string): string => new RegExp(`^\\| ${id} \\|.*\n`, 'm').exec(text)?.[0] ?? '';
 
-  test(`${page} has each row once, with tests that exist or a reason`, () => {
+  test(`${page} has each row once, with existing tests or a reason`, () => {
     assert.deepEqual(faults(text), []);
   });
 
@@ -51,7 +52,7 @@ for (const { page, ids } of pages) {
     for (const [changed, fault] of [
       [text.replace(row(second), ''), `${second} has no row`],
       [text.replace(row(second), row(second).repeat(2)), `${second} has two rows`],
-      [text.replace(row(second), row(second) + row(second).replace(second, later)), `${later} is no id`],
+      [text.replace(row(second), row(second) + row(second).replace(second, later)), `${later} is not an id`],
       [
         text.replaceAll(existing, 'tests/functional/none.test.ts'),
         /no test tests\/functional\/none\.test\.ts/,
@@ -59,7 +60,7 @@ for (const { page, ids } of pages) {
       [text.replaceAll(existing, 'tests/harness/sweep.ts'), /there is no test tests\/harness\/sweep\.ts/],
       [text.replace(`(../${existing})`, '(../README.md)'), /: the link of .* leads to \.\.\/README\.md$/],
       [text.replace(shown, emptied), `${third} names neither a test nor a reason`],
-      [text.replace(shown, shown.replace(/ \|\n$/, ', seen |\n')), /: .*, seen is no link to a test$/],
+      [text.replace(shown, shown.replace(/ \|\n$/, ', seen |\n')), /: .*, seen is not a link to a test$/],
     ] as const) {
       const found = faults(changed);
       assert.ok(
@@ -68,57 +69,59 @@ for (const { page, ids } of pages) {
         `${String(fault)}: ${found.join('; ')}`,
       );
     }
-    // A reason stands for tests.
+    // A reason replaces tests.
     assert.deepEqual(faults(text.replace(shown, emptied.replace(' |  |', ' **Not built yet.** |  |'))), []);
   });
 }
 
-test('what code and documents cite is there: ids, pages, sections, records, paths', () => {
+test('citations in code and documents resolve: ids, pages, sections, records, paths', () => {
   assert.deepEqual(cited(texts), []);
 });
 
-test('a citation that leads nowhere is found', () => {
-  const code = 'packages/agent/src/log.ts';
+test('an unresolved citation is found', () => {
+  const code = 'packages/agent/src/startup/log.ts';
   const add = (line: string): Texts => changing(code, (text) => `// ${line}\n${text}`);
   const number = ids.length;
   for (const [changed, fault] of [
     [add(`S${number}`), `${code} cites S${number}, which has no row`],
     [add(`R${number}`), `${code} cites R${number}, which has no row`],
-    [add('(MEASURED)'), `${code} cites MEASURED, which is no page: write docs/NAME.md`],
-    [add('docs/none.md'), `${code} cites docs/none.md, which is not there`],
-    [add('docs/adr/0001'), `${code} cites docs/adr/0001, which is not there`],
+    [add('(MEASURED)'), `${code} cites MEASURED, which is not a page: write docs/NAME.md`],
+    [add('docs/none.md'), `${code} cites docs/none.md, which does not exist`],
+    [add('docs/adr/0001'), `${code} cites docs/adr/0001, which does not exist`],
     [
       add('docs/configuration.md,\n// "Nothing"'),
       `${code} cites docs/configuration.md, "Nothing", and the page has no such section`,
     ],
     [
-      changing('docs/architecture.md', (text) => text.replace('agent/src/load.ts', 'agent/src/none.ts')),
-      'docs/architecture.md names agent/src/none.ts, which is not there',
+      changing('docs/architecture.md', (text) =>
+        text.replace('agent/src/startup/load.ts', 'agent/src/none.ts'),
+      ),
+      'docs/architecture.md names agent/src/none.ts, which does not exist',
     ],
   ] as const)
     assert.deepEqual(cited(changed), [fault]);
 });
 
-test('links between documents lead to files and sections', () => {
-  assert.deepEqual(linkFaults(documents, isThere), []);
+test('links between documents resolve to files and sections', () => {
+  assert.deepEqual(linkFaults(documents, exists), []);
 });
 
-test('a link that leads nowhere is found', () => {
+test('an unresolved link is found', () => {
   const faults = (change: (text: string) => string): readonly string[] =>
-    linkFaults(documentsOf(changing('docs/trust.md', change)), isThere);
+    linkFaults(documentsOf(changing('docs/trust.md', change)), exists);
   assert.deepEqual(
     faults((text) => text.replace('(#connections)', '(#none)')),
-    ['docs/trust.md: #none is no section of that page'],
+    ['docs/trust.md: #none is not a section of that page'],
   );
   assert.deepEqual(
     faults(
       (text) => `${text}\n[x](reference/settings.md#hooks) [y](none.md) [z](https://example.org/none)\n`,
     ),
-    ['docs/trust.md: none.md is not there'],
+    ['docs/trust.md: none.md does not exist'],
   );
 });
 
-test('docs/README.md has each document once, and records have numbers without gaps', () => {
+test('docs/README.md has each document once, and records are numbered without gaps', () => {
   const index = 'docs/README.md';
   assert.deepEqual(indexFaults(index, documents), []);
   assert.deepEqual(decisionFaults(documents), []);
@@ -138,16 +141,15 @@ test('docs/README.md has each document once, and records have numbers without ga
   assert.match(decisionFaults(new Map(records))[0] ?? '', /^docs\/adr\/0003-.* should be number 2$/);
 });
 
-test('docs/architecture.md says who may import whom, as scripts/package-directions.mjs has it', async () => {
-  const { mayImport } = (await import(`${repository}scripts/package-directions.mjs`)) as {
-    readonly mayImport: Readonly<Record<string, readonly string[]>>;
-  };
+test('docs/architecture.md has the allowed imports of package-directions.ts', () => {
   const page = documents.get('docs/architecture.md') ?? '';
-  const rows = [...page.matchAll(/^\| `([a-z]+)` \| [^|]+ \| ([^|]*) \|$/gm)].map(
+  const rows = [...page.matchAll(/^\| `((?:tools\/)?[a-z]+)` \| [^|]+ \| ([^|]*) \|$/gm)].map(
     ([, name = '', others = '']) => [
       name,
       [...others.matchAll(/`([a-z]+)`/g)].map(([, other = '']) => other),
     ],
   );
-  assert.deepEqual(Object.fromEntries(rows.filter(([name]) => String(name) in mayImport)), mayImport);
+  const tools = Object.entries(toolsMayImport).map(([name, others]) => [`tools/${name}`, others]);
+  const expected = { ...mayImport, ...Object.fromEntries(tools) };
+  assert.deepEqual(Object.fromEntries(rows.filter(([name]) => String(name) in expected)), expected);
 });

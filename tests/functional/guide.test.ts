@@ -8,17 +8,17 @@ import { checkExchange, loadSyscalls, RecordingSyscalls } from '@kata-agent/linu
 import { guideBlocks } from '../harness/guide.js';
 import { agentProgram } from '../harness/repository.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-guide-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-guide-'));
+after(() => rmSync(directory, { recursive: true }));
 
-describe('the guide’s way around vsock', () => {
+describe('the guide’s workaround for vsock', () => {
   const heading = 'When vsock does not work';
   const [config = '', ...others] = guideBlocks(heading, 'toml');
   const [command = ''] = guideBlocks(heading, 'sh');
 
-  it('has a configuration that can be loaded, and that serves what a pod needs', () => {
+  it('has a valid configuration that serves what a pod needs', () => {
     assert.deepEqual(others, []);
-    const file = join(folder, 'config.toml');
+    const file = join(directory, 'config.toml');
     writeFileSync(file, config);
     const said = spawnSync(process.execPath, [agentProgram, '-c', file, '--explain'], { encoding: 'utf8' });
     assert.equal(said.status, 0, said.stderr);
@@ -27,7 +27,7 @@ describe('the guide’s way around vsock', () => {
     assert.match(said.stdout, /^ +ExecProcess +not served /m);
   });
 
-  it('leads to the socket of that configuration, by the command that the agent’s own error tells', async () => {
+  it('forwards to the socket of that configuration, with the command in the agent’s error', async () => {
     const [, address] = /^address = "unix:\/\/(.*)"$/m.exec(config) ?? [];
     assert.equal(command.trim(), `socat VSOCK-LISTEN:1024,fork UNIX-CONNECT:${address}`);
     const kernel = loadSyscalls();

@@ -8,10 +8,10 @@ import { type AgentConnection, AgentProcess } from '../harness/agent-process.js'
 import { frame, frameType, header, requestFrame } from '../harness/raw-frame.js';
 import { answerOf } from '../harness/sweep.js';
 
-/** The connections that the agent of these tests takes at a time. */
+/** The maximum of concurrent connections in these tests. */
 const connections = 8;
 
-describe('a hostile peer costs its connection, never the agent (S14–S17)', () => {
+describe('a hostile peer loses its connection and does not affect the agent (S14–S17)', () => {
   let agent: AgentProcess;
   let other: AgentConnection;
 
@@ -38,7 +38,7 @@ describe('a hostile peer costs its connection, never the agent (S14–S17)', () 
     assert.equal(agent.process.exitCode, null, 'the agent lives');
   }
 
-  /** Everything that the agent answers until it closes the connection. */
+  /** Returns everything that the agent sends until it closes the connection. */
   async function untilClosed(socket: Socket): Promise<Buffer> {
     const chunks: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -46,7 +46,7 @@ describe('a hostile peer costs its connection, never the agent (S14–S17)', () 
     return Buffer.concat(chunks);
   }
 
-  it('a frame of two million empty sub-messages is refused before it is decoded', async () => {
+  it('a frame of two million empty sub-messages is rejected before it is decoded', async () => {
     const bomb = Buffer.alloc(4 * 1024 * 1024 - 100, Buffer.from([0x2a, 0x00]));
     const socket = await peer();
     socket.write(requestFrame(1, 'CreateContainer', bomb));
@@ -59,7 +59,7 @@ describe('a hostile peer costs its connection, never the agent (S14–S17)', () 
     while (!recorded()) await delay(5);
   });
 
-  it('a declared length of 2 GiB is answered and the connection closed', async () => {
+  it('a declared length of 2 GiB gets an error, and the connection is closed', async () => {
     const socket = await peer();
     socket.write(header(0x7fff_ffff, 1, frameType.request));
     const answer = await untilClosed(socket);
@@ -83,7 +83,7 @@ describe('a hostile peer costs its connection, never the agent (S14–S17)', () 
     it(name, async () => {
       const socket = await peer();
       socket.write(bytes);
-      // A good request on the same connection shows that the frames before it were worked off, or the connection ends.
+      // An answered valid request on the same connection shows that the earlier frames were processed.
       socket.write(requestFrame(101, 'ListRoutes'));
       await Promise.race([once(socket, 'data'), once(socket, 'close')]);
       socket.destroy();
@@ -101,7 +101,7 @@ describe('a hostile peer costs its connection, never the agent (S14–S17)', () 
     await othersGoOn();
   });
 
-  it('a frame that comes a byte at a time and never ends loses its connection', async () => {
+  it('a frame that arrives byte by byte and never ends loses its connection', async () => {
     const socket = await peer();
     const bytes = requestFrame(1, 'ListRoutes');
     let sent = 0;
@@ -130,7 +130,7 @@ describe('a hostile peer costs its connection, never the agent (S14–S17)', () 
     await othersGoOn();
   });
 
-  it('a reader that never reads stops being served, and nobody else', async () => {
+  it('a peer that never reads is no longer served, and others are not affected', async () => {
     const socket = await peer();
     socket.pause();
     for (let id = 1; id < 20_000; id += 2) socket.write(requestFrame(id, 'ListRoutes'));

@@ -5,26 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { whyWithout } from '../harness/prerequisites.js';
-import { repository } from '../harness/repository.js';
+import { cutPages, findSymbol, offsetOf } from '@kata-agent/tool-image/node/elf';
 
-interface Symbol {
-  readonly name: string;
-  readonly address: number;
-  readonly size: number;
-}
-
-/** What the scripts export; they are JavaScript. */
-const { cutPages, findSymbol, offsetOf } = (await import(`${repository}scripts/image-elf.mjs`)) as {
-  readonly cutPages: (file: Buffer, from: number, to: number) => Buffer | undefined;
-  readonly findSymbol: (file: Buffer, pattern: RegExp) => Symbol | undefined;
-  readonly offsetOf: (file: Buffer, address: number) => number;
-};
-const folder = mkdtempSync(join(tmpdir(), 'kata-elf-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-elf-'));
+after(() => rmSync(directory, { recursive: true }));
 
 const page = 4096;
 
-/** A program that adds four bytes: before, at the start, behind, and in its writable part; with an argument, one in the middle. */
+/**
+ * A program that adds bytes from several places: before, at the start of, behind the removed pages and in writable
+ * memory; with an argument, one in their middle.
+ */
 const source = `
   .section .rodata
   .globl before, table, behind
@@ -56,7 +47,7 @@ const source = `
 `;
 
 function build(...options: readonly string[]): Buffer {
-  const path = join(folder, 'program');
+  const path = join(directory, 'program');
   const commands = [
     ['as', '-o', `${path}.o`, '-'],
     ['ld', '-z', 'separate-code', ...options, '-o', path, `${path}.o`],
@@ -68,9 +59,9 @@ function build(...options: readonly string[]): Buffer {
   return readFileSync(path);
 }
 
-/** Its exit code, or the signal that ended it. */
+/** Returns its exit code, or the signal that ended it. */
 function run(program: Buffer, ...args: readonly string[]): number | string | null {
-  const path = join(folder, 'run');
+  const path = join(directory, 'run');
   rmSync(path, { force: true });
   writeFileSync(path, program, { mode: 0o755 });
   const { status, signal } = spawnSync(path, args);
@@ -82,8 +73,8 @@ const missing =
     ? (whyWithout('binutils') ?? false)
     : `the program is of x86_64, not ${process.arch}`;
 
-describe('a program with pages cut out of it', { skip: missing }, () => {
-  it('runs as before, where it does not look at them', () => {
+describe('a program with removed pages', { skip: missing }, () => {
+  it('runs unchanged if it does not read them', () => {
     const whole = build('--build-id');
     const table = findSymbol(whole, /^table$/);
     assert.ok(table !== undefined);
@@ -96,24 +87,24 @@ describe('a program with pages cut out of it', { skip: missing }, () => {
     assert.ok(cut !== undefined);
     assert.ok(cut.length <= whole.length - 79 * page, `${whole.length} became ${cut.length}`);
     assert.equal(run(cut), 15);
-    assert.equal(run(cut, 'middle'), 'SIGSEGV', 'no memory is there');
+    assert.equal(run(cut, 'middle'), 'SIGSEGV', 'the memory is not mapped');
     const behind = findSymbol(whole, /^behind$/);
-    assert.equal(cut[offsetOf(cut, behind?.address ?? 0)], 4, 'what is behind has its address');
-    assert.equal(findSymbol(cut, /^table$/), undefined, 'no table of sections tells of the gap');
+    assert.equal(cut[offsetOf(cut, behind?.address ?? 0)], 4, 'data behind them keeps its address');
+    assert.equal(findSymbol(cut, /^table$/), undefined, 'the section table does not show the gap');
   });
 
-  it('is the same where there is no whole page to cut', () => {
+  it('is unchanged if there is no whole page to remove', () => {
     const whole = build('--build-id');
     const { address } = findSymbol(whole, /^table$/) ?? assert.fail('no table');
     assert.deepEqual(cutPages(whole, address + 1, address + page - 1), whole);
   });
 
-  it('is not made when no header is to spare, or when nothing is there', () => {
+  it('is not made without a spare header, or if there is nothing to remove', () => {
     const bare = build('--build-id=none');
     const { address, size } = findSymbol(bare, /^table$/) ?? assert.fail('no table');
     assert.equal(cutPages(bare, address, address + size), undefined);
     assert.equal(findSymbol(bare, /^icudt\d+_dat$/), undefined);
     assert.throws(() => cutPages(build('--build-id'), address, address + (1 << 24)), /no segment/);
-    assert.throws(() => offsetOf(Buffer.from('#!/bin/sh\n'), 0), /no program of 64 bits/);
+    assert.throws(() => offsetOf(Buffer.from('#!/bin/sh\n'), 0), /not a 64-bit little-endian ELF file/);
   });
 });

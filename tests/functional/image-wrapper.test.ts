@@ -5,22 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { whyWithout } from '../harness/prerequisites.js';
-import { repository } from '../harness/repository.js';
+import { wrapperProgram } from '@kata-agent/tool-image/program/wrapper';
 
 type Architecture = 'x64' | 'arm64';
 
-/** What the scripts export; they are JavaScript. */
-const { wrapperProgram } = (await import(`${repository}scripts/image-wrapper.mjs`)) as {
-  readonly wrapperProgram: (argv: readonly string[], architecture?: string) => Buffer;
-};
-const folder = mkdtempSync(join(tmpdir(), 'kata-wrapper-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-wrapper-'));
+after(() => rmSync(directory, { recursive: true }));
 
 const base = 0x400000;
 const codeStart = 64 + 56;
 const number = '(0x[0-9a-f]+)';
 
-/** All that a wrapper does, as a disassembler reads it; @ is an address or a length. Not one of these instructions jumps. */
+/** The complete disassembly of a wrapper; @ is an address or a length. It has no jumps. */
 const programs: Readonly<Record<Architecture, string>> = {
   x64: `
     mov @,%edi
@@ -62,7 +58,7 @@ const programs: Readonly<Record<Architecture, string>> = {
     svc #0x0`,
 };
 
-/** One of them as a pattern; where the disassembler has a number for @, it is captured. */
+/** Converts an instruction into a pattern; a number at @ is captured. */
 function pattern(architecture: Architecture): RegExp {
   const lines = programs[architecture].trim().split('\n');
   const escaped = lines.map((line) => line.trim().replace(/[$]/g, '\\$').replace('@', `[#$]?${number}`));
@@ -84,16 +80,16 @@ const machineNames: Readonly<Record<Architecture, string>> = {
   arm64: 'AArch64',
 };
 
-/** What a program says of a file. */
+/** Returns the file's properties. */
 function read(command: string, words: readonly string[], file: Buffer): string {
-  const path = join(folder, 'read');
+  const path = join(directory, 'read');
   writeFileSync(path, file);
   const { status, stdout, stderr } = spawnSync(command, [...words, path], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   return stdout;
 }
 
-/** The instructions between the headers and the data, one a line: mnemonic and operands. */
+/** Returns the instructions between headers and data, one per line: mnemonic and operands. */
 function disassembled(architecture: Architecture, program: Buffer, end: number): readonly string[] {
   const [command, machine] = disassemblers[architecture];
   const range = [`--start-address=${base + codeStart}`, `--stop-address=${end}`];
@@ -105,7 +101,7 @@ function disassembled(architecture: Architecture, program: Buffer, end: number):
       .trim()
       .replace(/\s+/g, ' '),
   );
-  // What fills up to a multiple of eight.
+  // Padding to a multiple of eight.
   return lines.at(-1) === 'udf #0' ? lines.slice(0, -1) : lines;
 }
 
@@ -122,7 +118,7 @@ function textsAt(program: Buffer, at: number): readonly string[] {
   }
 }
 
-/** What runs programs of an architecture here: nothing, an emulator, or (undefined) it cannot be done. */
+/** Returns how to run programs of an architecture here: directly, by an emulator, or (undefined) not at all. */
 function runner(architecture: Architecture): readonly string[] | undefined {
   if (process.arch === architecture) return [];
   return architecture === 'arm64' ? ['qemu-aarch64'] : undefined;
@@ -137,13 +133,13 @@ function whyNotRun(architecture: Architecture): string | undefined {
   return architecture === 'arm64' ? whyWithout('qemu-user') : `this machine is ${process.arch}`;
 }
 
-/** Runs a wrapper as an enemy would: with arguments and an environment that its program would listen to. */
+/** Runs a wrapper as an attacker would: with arguments and an environment that affect its program. */
 function runWrapper(
   architecture: Architecture,
   argv: readonly string[],
   before: readonly string[] = [],
 ): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-  const path = join(folder, `run-${architecture}`);
+  const path = join(directory, `run-${architecture}`);
   writeFileSync(path, wrapperProgram(argv, architecture), { mode: 0o755 });
   const [command, ...words] = [...(runner(architecture) ?? []), ...before, path, '--help', '-c', '/x'];
   const env = { PATH: process.env['PATH'] ?? '', NODE_OPTIONS: '--require=/nowhere.js', X: 'y' };
@@ -152,7 +148,7 @@ function runWrapper(
 
 for (const architecture of ['x64', 'arm64'] as const) {
   describe(`the program before the agent, for ${architecture}`, () => {
-    // The last word puts the message at an odd address, to which `adr` has to reach as well.
+    // The last word places the message at an odd address, which `adr` must reach too.
     const argv = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.mjs', 'x'];
 
     it('is execve, write, a wait for the console and exit, with these arguments and no environment', {
@@ -163,8 +159,8 @@ for (const architecture of ['x64', 'arm64'] as const) {
       assert.match(headers, new RegExp(`Machine: +${machineNames[architecture]}\n`));
       assert.match(headers, /Entry point address: +0x400078\n/);
       assert.equal(headers.match(/^ +LOAD /gm)?.length, 1);
-      assert.match(headers, / R E 0x10000\n/, 'to be read and executed, not written');
-      // The data begins with the array of arguments, whose address the second instruction has.
+      assert.match(headers, / R E 0x10000\n/, 'is readable and executable, but not writable');
+      // The data begins with the array of arguments, whose address is in the second instruction.
       const all = disassembled(architecture, program, base + program.length);
       const data = Number(new RegExp(number).exec(all[1] ?? '')?.[1]);
       const code = disassembled(architecture, program, data);
@@ -178,11 +174,11 @@ for (const architecture of ['x64', 'arm64'] as const) {
       assert.equal(text, 'kata-agent: /usr/bin/node cannot be run\n');
     });
 
-    it('comes out of strip(1) as it went in: Kata’s osbuilder strips the agent that it is given', {
+    it('is unchanged by strip(1): Kata’s osbuilder strips the agent', {
       skip: whyNotDisassembled(architecture) ?? false,
     }, () => {
       const program = wrapperProgram(argv, architecture);
-      const [path, stripped] = [join(folder, 'whole'), join(folder, 'stripped')];
+      const [path, stripped] = [join(directory, 'whole'), join(directory, 'stripped')];
       writeFileSync(path, program);
       const { status, stderr } = spawnSync(strippers[architecture], ['-o', stripped, path], {
         encoding: 'utf8',
@@ -193,14 +189,14 @@ for (const architecture of ['x64', 'arm64'] as const) {
       assert.deepEqual(readFileSync(stripped).subarray(64, end), program.subarray(64, end));
     });
 
-    it('lets no argument and no variable through', { skip: whyNotRun(architecture) ?? false }, () => {
+    it('passes on no argument and no variable', { skip: whyNotRun(architecture) ?? false }, () => {
       const told = 'JSON.stringify([process.argv0, process.argv.slice(1), process.execArgv, process.env])';
       const { status, stdout, stderr } = runWrapper(architecture, [process.execPath, '-p', told]);
       assert.equal(status, 0, stderr);
       assert.deepEqual(JSON.parse(stdout), [process.execPath, [], ['-p', told], {}]);
     });
 
-    it('says that its program cannot be run, and ends with 127', {
+    it('reports that its program cannot be run, and exits with 127', {
       skip: whyNotRun(architecture) ?? false,
     }, () => {
       const { status, stderr } = runWrapper(architecture, ['/nowhere', 'word']);
@@ -210,11 +206,11 @@ for (const architecture of ['x64', 'arm64'] as const) {
 }
 
 describe('the program before the agent', () => {
-  it('is refused for other architectures', () => {
+  it('is rejected for other architectures', () => {
     assert.throws(() => wrapperProgram(['/usr/bin/node'], 'riscv64'), /no wrapper for riscv64: .*x64, arm64/);
   });
 
-  it('makes four calls on aarch64, as the emulator tells of them', {
+  it('makes four syscalls on aarch64, according to the emulator', {
     skip: process.arch === 'arm64' ? 'no emulator is needed here' : (whyNotRun('arm64') ?? false),
   }, () => {
     const { stderr } = runWrapper('arm64', ['/nowhere'], ['-strace']);

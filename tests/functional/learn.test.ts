@@ -21,7 +21,7 @@ const check = (agent: Agent, command = '/bin/check', env: readonly string[] = ['
     }),
   );
 
-/** What a runtime asks for a pod, as far as that goes without root: most of it fails, but not at the gate. */
+/** Makes a runtime's calls for a pod without root: most of them fail, but not at the gate. */
 async function session(agent: Agent): Promise<ReadonlyMap<string, Answer>> {
   const annotations = { 'io.kubernetes.cri.image-name': 'registry.example/app:1' };
   const container = {
@@ -57,7 +57,7 @@ function program(...argv: readonly string[]): {
   return { code: run.status, stdout: run.stdout, stderr: run.stderr };
 }
 
-describe('a configuration learnt from the log of a running agent', () => {
+describe('a configuration learnt from the audit log of a running agent', () => {
   let recorded: AgentProcess;
   let first: ReadonlyMap<string, Answer>;
   let learnt = '';
@@ -72,13 +72,13 @@ describe('a configuration learnt from the log of a running agent', () => {
   });
   after(() => recorded.dispose());
 
-  it('names the records, and holds no secret', () => {
+  it('names the records, and has no secret', () => {
     assert.match(learnt, /"CreateContainer", +# record \d+\n/);
     assert.match(learnt, /"SECRET", +\/\/ record \d+\n/);
     assert.doesNotMatch(learnt, /hush|--serve|-v"/);
   });
 
-  it('serves the same again, and nothing else', async () => {
+  it('serves the same calls again, and nothing else', async () => {
     // The learnt configuration locks its settings, so its address is written into it.
     const config = learnt.replace('[agent]\n', '[agent]\nserver_addr = "vsock://-1:1024"\n');
     const agent = await AgentProcess.start({ config });
@@ -104,9 +104,9 @@ describe('a configuration learnt from the log of a running agent', () => {
     }
   });
 
-  it('passes the tests that are made of the same log', () => {
-    const configuration = join(recorded.folder, 'learnt.toml');
-    const cases = join(recorded.folder, 'recorded.test.yaml');
+  it('passes the tests that are made from the same log', () => {
+    const configuration = join(recorded.directory, 'learnt.toml');
+    const cases = join(recorded.directory, 'recorded.test.yaml');
     writeFileSync(configuration, learnt);
     const shown = program('audit', 'show', recorded.auditLog, '--as-test');
     assert.equal(shown.code, 0, shown.stderr);
@@ -116,9 +116,14 @@ describe('a configuration learnt from the log of a running agent', () => {
     assert.match(stdout, new RegExp(`${first.size} passed`));
   });
 
-  it('is a narrowing of the one in force', () => {
-    const configuration = join(recorded.folder, 'learnt.toml');
-    const { code, stdout } = program('config', 'diff', join(recorded.folder, 'config.toml'), configuration);
+  it('narrows the current configuration', () => {
+    const configuration = join(recorded.directory, 'learnt.toml');
+    const { code, stdout } = program(
+      'config',
+      'diff',
+      join(recorded.directory, 'config.toml'),
+      configuration,
+    );
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^closes \(\d+\)\n/);
   });

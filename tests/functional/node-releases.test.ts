@@ -4,35 +4,20 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { checkIntegrity, releasedNode } from '@kata-agent/tool-image/node/released-node';
+import {
+  agentNodeOptions,
+  imageNodeVersion,
+  majorOf,
+  nodeReleases,
+  pinnedRelease,
+} from '@kata-agent/tool-image/node/releases';
+import { bundleWrapper } from '@kata-agent/tool-image/tree/guest-tree';
 import { repository } from '../harness/repository.js';
 
-interface Release {
-  readonly version: string;
-  readonly least: string;
-  readonly ends: string;
-  readonly integrity: Readonly<Record<string, string>>;
-}
-
-/** What the scripts export; they are JavaScript. */
-const releases = (await import(`${repository}image/node-releases.mjs`)) as {
-  readonly nodeReleases: readonly Release[];
-  readonly imageNodeVersion: string;
-  readonly agentNodeOptions: readonly string[];
-  readonly majorOf: (version: string) => number;
-  readonly pinnedRelease: (wanted: string) => Release;
-};
-const { checkIntegrity, releasedNode } = (await import(`${repository}scripts/node-release.mjs`)) as {
-  readonly checkIntegrity: (name: string, bytes: Buffer, expected: string) => void;
-  readonly releasedNode: (wanted: string, say: (text: string) => void, folder: string) => string;
-};
-const { bundleWrapper } = (await import(`${repository}scripts/image-tree.mjs`)) as {
-  readonly bundleWrapper: () => Buffer;
-};
-
-const { nodeReleases, imageNodeVersion, majorOf, pinnedRelease } = releases;
 const read = (path: string): string => readFileSync(join(repository, path), 'utf8');
-/** Of each line the versions from `least` on. 21, 23 and 25 have ended, and lines that came later are not refused. */
-const engines = [...nodeReleases.map(({ least }) => `^${least}`), '>=26.5.1'].join(' || ');
+/** Returns the versions of each line from `minimum` on. 21, 23 and 25 have ended; later lines are not excluded. */
+const engines = [...nodeReleases.map(({ minimum }) => `^${minimum}`), '>=26.5.1'].join(' || ');
 const majors = nodeReleases.map(({ version }) => majorOf(version));
 
 describe('the pinned releases of Node.js', () => {
@@ -44,24 +29,29 @@ describe('the pinned releases of Node.js', () => {
     }
   });
 
-  it('are found by version or line, and no other is', () => {
+  it('are found only by version or line', () => {
     assert.equal(pinnedRelease('24').version, imageNodeVersion);
     assert.equal(pinnedRelease('24.21.0').version, '24.21.0');
     for (const wanted of ['18', '24.0.0', '', '2'])
-      assert.throws(() => pinnedRelease(wanted), /is not pinned in image\/node-releases\.mjs: there is 20\./);
+      assert.throws(
+        () => pinnedRelease(wanted),
+        /is not pinned in tools\/image\/src\/node\/releases\.ts\nhelp: use one of 20\./,
+      );
   });
 
-  it('are what `engines` of every package says, and what README and guides name', () => {
-    const folders = readdirSync(join(repository, 'packages')).map((name) => `packages/${name}/package.json`);
-    for (const path of ['package.json', ...folders]) {
+  it('match `engines` of every package, README and guides', () => {
+    const directories = ['packages', 'tools'].flatMap((above) =>
+      readdirSync(join(repository, above)).map((name) => `${above}/${name}/package.json`),
+    );
+    for (const path of ['package.json', ...directories]) {
       const manifest = JSON.parse(read(path)) as { readonly engines: { readonly node: string } };
       assert.equal(manifest.engines.node, engines, path);
     }
     for (const page of ['README.md', 'docs/guest-image.md', 'docs/existing-image.md'])
-      for (const { least } of nodeReleases) assert.ok(read(page).includes(least), `${page}: ${least}`);
+      for (const { minimum } of nodeReleases) assert.ok(read(page).includes(minimum), `${page}: ${minimum}`);
   });
 
-  it('are run by CI, the one that CI itself runs under excepted', () => {
+  it("are all run by CI, except CI's own", () => {
     const line = /test-releases\.mjs ([\d ]+) --/.exec(read('.ci/run'))?.[1] ?? assert.fail('no such line');
     assert.deepEqual(line.split(' ').map(Number), majors.slice(1));
   });
@@ -72,47 +62,47 @@ describe('the pinned releases of Node.js', () => {
     checkIntegrity('a package', Buffer.from('test'), right);
     assert.throws(
       () => checkIntegrity('a package', Buffer.from('tesT'), right),
-      /^Error: a package has the digest sha512-.*, and image\/node-releases\.mjs pins sha512-7iaw/,
+      /^Error: a package has the digest sha512-.*, but tools\/image\/src\/node\/releases\.ts pins sha512-7iaw/,
     );
   });
 });
 
-describe('a release that is downloaded', () => {
+describe('a downloaded release', () => {
   const path = process.env['PATH'] ?? '';
-  let folder = '';
+  let directory = '';
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-release-'));
+    directory = mkdtempSync(join(tmpdir(), 'kata-release-'));
   });
   after(() => {
     process.env['PATH'] = path;
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
-  /** Runs with a stand-in for npm. */
+  /** Runs with a fake npm. */
   function download(npm: string): string {
-    writeFileSync(join(folder, 'npm'), `#!/bin/sh\n${npm}\n`, { mode: 0o755 });
-    process.env['PATH'] = `${folder}${delimiter}${path}`;
-    return releasedNode('24', () => undefined, join(folder, 'node'));
+    writeFileSync(join(directory, 'npm'), `#!/bin/sh\n${npm}\n`, { mode: 0o755 });
+    process.env['PATH'] = `${directory}${delimiter}${path}`;
+    return releasedNode('24', () => undefined, join(directory, 'node'));
   }
 
-  it('is not taken with another digest than the pinned one, and nothing of it stays', () => {
+  it('is rejected with another digest than the pinned one, and removed', () => {
     const npm = `echo other >x.tgz; echo '[{"filename":"x.tgz"}]'`;
     assert.throws(() => download(npm), /node-linux-\w+@24\.21\.0 has the digest sha512-.* pins sha512-/);
-    assert.deepEqual(readdirSync(join(folder, 'node')), []);
+    assert.deepEqual(readdirSync(join(directory, 'node')), []);
   });
 
-  it('that does not come is named, with what to look at', () => {
+  it('that cannot be downloaded is named, with a hint', () => {
     const npm = 'echo npm error network >&2; exit 1';
     assert.throws(
       () => download(npm),
-      /cannot fetch node-linux-\w+@24\.21\.0: .*npm error network\nhelp: .*--node FILE/s,
+      /cannot download node-linux-\w+@24\.21\.0: .*npm error network\nhelp: .*--node FILE/s,
     );
   });
 });
 
 describe('npm run image -- --node FILE', () => {
-  it('names a file that is not there before anything is made', () => {
-    const args = ['scripts/image.mjs', '--node', '/nowhere/node'];
+  it('names a missing file before anything is built', () => {
+    const args = ['scripts/image.mjs', '--compiled', '--node', '/nowhere/node'];
     const { status, stderr } = spawnSync(process.execPath, args, { cwd: repository, encoding: 'utf8' });
     assert.equal(status, 2);
     assert.match(stderr, /--node \/nowhere\/node/);
@@ -126,10 +116,10 @@ describe('node scripts/test-releases.mjs', () => {
       encoding: 'utf8',
     });
 
-  it('names what it can run when asked for another, before anything is run', () => {
+  it('names the known releases when asked for another, before anything is run', () => {
     const { status, stderr } = run('24', '18', '--', 'nothing');
     assert.equal(status, 1);
-    assert.match(stderr, /^Node\.js 18 is not pinned .*: there is 20\.\S+, 22\.\S+, 24\.\S+\n$/);
+    assert.match(stderr, /^Node\.js 18 is not pinned .*\nhelp: use one of 20\.\S+, 22\.\S+, 24\.\S+\n$/m);
     assert.equal(run().status, 2);
   });
 });
@@ -138,13 +128,13 @@ describe('the young generation of the agent', () => {
   const option = '--max-semi-space-size=4';
 
   it('is limited by each wrapper, before the program’s own arguments', () => {
-    assert.deepEqual(releases.agentNodeOptions, [option]);
+    assert.deepEqual(agentNodeOptions, [option]);
     const words = bundleWrapper().toString('latin1').split('\0');
     const at = words.indexOf('/usr/lib/kata-agent/kata-agent.mjs');
     assert.deepEqual(words.slice(at - 2, at), ['/usr/bin/node', option]);
   });
 
-  it('stays so: V8 takes the option', () => {
+  it('is limited: V8 accepts the option', () => {
     const told =
       'v8.getHeapSpaceStatistics();const a=[];for(let i=0;i<1e6;i++)a.push({i});' +
       'const s=v8.getHeapSpaceStatistics().find((x)=>x.space_name==="new_space");process.stdout.write(String(s.space_size))';

@@ -7,10 +7,10 @@ import { after, before, describe, it, test } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
 import { agentProgram } from '../harness/repository.js';
 
-/** A document that must keep the agent from starting, and what it says about it. */
+/** A document that must keep the agent from starting, and its error. */
 interface Refused {
   readonly name: string;
-  /** Makes what stands at the path; absent: nothing. */
+  /** Creates the file at the path; absent: none. */
   readonly make?: (path: string) => void;
   readonly message: RegExp;
   readonly args?: readonly string[];
@@ -100,17 +100,17 @@ const refused: readonly Refused[] = [
   },
 ];
 
-describe('a configuration that is wrong keeps the agent from listening', () => {
-  let folder = '';
+describe('an invalid configuration keeps the agent from listening', () => {
+  let directory = '';
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-refused-'));
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-refused-'));
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => rmSync(directory, { recursive: true }));
 
   for (const [index, { name, make, message, args }] of refused.entries()) {
     it(`${name}: exit 1 and its message`, () => {
-      const path = join(folder, `${index}.toml`);
-      const socket = join(folder, `${index}.sock`);
+      const path = join(directory, `${index}.toml`);
+      const socket = join(directory, `${index}.sock`);
       make?.(path);
       const document = args === undefined ? ['-c', path] : args;
       const run = spawnSync(
@@ -125,12 +125,12 @@ describe('a configuration that is wrong keeps the agent from listening', () => {
       assert.equal(run.status, 1, run.stderr);
       assert.match(run.stderr, message);
       assert.equal(existsSync(socket), false, 'it never listened');
-      assert.doesNotMatch(run.stderr, /\n {4}at /, 'an error is a sentence, not a stack');
+      assert.doesNotMatch(run.stderr, /\n {4}at /, 'an error has no stack trace');
     });
   }
 
-  it('all errors of a file at once', () => {
-    const path = join(folder, 'all.toml');
+  it('all errors of a file are printed', () => {
+    const path = join(directory, 'all.toml');
     write('[agent]\nlog_lvel = 1\nhotplug_timeout = "x"\n[api]\nblocked_endpoints = ["Nope"]\n')(path);
     const run = spawnSync(process.execPath, [agentProgram, '--check', '-c', path], { encoding: 'utf8' });
     assert.equal(run.status, 1);
@@ -138,8 +138,8 @@ describe('a configuration that is wrong keeps the agent from listening', () => {
       assert.ok(run.stderr.includes(place), `${place} in\n${run.stderr}`);
   });
 
-  it('--check and --explain say it in JSON as kata-agent-ctl config does', () => {
-    const path = join(folder, 'fine.toml');
+  it('--check and --explain print JSON as kata-agent-ctl config does', () => {
+    const path = join(directory, 'fine.toml');
     write('[api]\nallowed_endpoints = ["@pod", "@pod"]\n')(path);
     for (const task of ['--check', '--explain']) {
       const args = [agentProgram, task, '--format', 'json', '-c', path];
@@ -155,20 +155,20 @@ describe('a configuration that is wrong keeps the agent from listening', () => {
   });
 });
 
-test('what is printed to nobody is no failure; what the disk does not take is one', () => {
+test('a closed standard output is not a failure; a full disk is one', () => {
   const run = (to: string): { readonly status: number | null; readonly stderr: string } =>
     spawnSync('bash', ['-c', `set -o pipefail; "$0" "$1" --help ${to}`, process.execPath, agentProgram], {
       encoding: 'utf8',
     });
-  const nobody = run('| true');
-  assert.equal(nobody.stderr, '');
-  assert.equal(nobody.status, 0);
+  const closed = run('| true');
+  assert.equal(closed.stderr, '');
+  assert.equal(closed.status, 0);
   const full = run('> /dev/full');
   assert.match(full.stderr, /^kata-agent: standard output: .*ENOSPC/);
   assert.equal(full.status, 1);
 });
 
-test('an address that cannot be had ends with 3, and says what would mend it', async () => {
+test('an address that is not available exits with 3, with a fix', async () => {
   const { code, stderr } = await AgentProcess.run({
     config: '[api]\nallowed_endpoints = ["@pod"]\n',
     args: ['--server-addr', 'unix:///nothing/of/ours.sock'],
@@ -176,6 +176,6 @@ test('an address that cannot be had ends with 3, and says what would mend it', a
   assert.equal(code, 3, stderr);
   assert.match(
     stderr,
-    /listener server_addr at unix:\/\/\/nothing\/of\/ours\.sock: .*the folder of the socket has to be there/,
+    /listener server_addr at unix:\/\/\/nothing\/of\/ours\.sock: .*create the directory of the socket/,
   );
 });

@@ -6,44 +6,27 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { candidatesIn } from '@kata-agent/setup/debian-packages';
+import { parseRegistryError, type RegistryError } from '@kata-agent/setup/registry';
 import { repository } from '../harness/repository.js';
-import { busyFor, StandInRegistry } from '../harness/stand-in-registry.js';
+import { busyFor, FakeRegistry } from '../harness/fake-registry.js';
 
-interface Fault {
-  readonly url: string;
-  readonly reason: string;
-}
-
-function fault(url: string, reason: string): Fault {
+function fault(url: string, reason: string): RegistryError {
   return { url, reason };
 }
 
-/** What the scripts export; they are JavaScript. */
-interface Scripts {
-  readonly registryFault: (program: string, said: string) => Fault | undefined;
-  readonly candidatesIn: (printed: string) => readonly string[];
-}
+const directory = mkdtempSync(join(tmpdir(), 'kata-registry-'));
+after(() => rmSync(directory, { recursive: true }));
 
-async function loadScripts(): Promise<Scripts> {
-  const modules = ['registry', 'debian-packages'].map(
-    (name) => import(`${repository}scripts/${name}.mjs`) as Promise<Partial<Scripts>>,
-  );
-  return Object.assign({}, ...(await Promise.all(modules))) as Scripts;
-}
-
-const scripts = await loadScripts();
-const folder = mkdtempSync(join(tmpdir(), 'kata-registry-'));
-after(() => rmSync(folder, { recursive: true }));
-
-let registry: StandInRegistry;
+let registry: FakeRegistry;
 
 interface Ended {
   readonly code: number | null;
   readonly said: string;
 }
 
-/** Runs a module of JavaScript in a process of its own: what it calls waits without an event loop. */
-async function runModule(text: string, env: NodeJS.ProcessEnv, cwd = folder): Promise<Ended> {
+/** Runs a JavaScript module in a separate process: it blocks without an event loop. */
+async function runModule(text: string, env: NodeJS.ProcessEnv, cwd = directory): Promise<Ended> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', text], {
     cwd,
     env: { ...process.env, ...env },
@@ -58,27 +41,27 @@ async function runModule(text: string, env: NodeJS.ProcessEnv, cwd = folder): Pr
   return { code, said };
 }
 
-/** A package of npm's with one file. */
+/** An npm package with one file. */
 function npmPackage(name: string, file: string, content: string): Buffer {
-  const inside = join(folder, 'pack', name, 'package');
+  const inside = join(directory, 'pack', name, 'package');
   mkdirSync(join(inside, file, '..'), { recursive: true });
   writeFileSync(join(inside, 'package.json'), JSON.stringify({ name, version: '1.0.0' }));
   writeFileSync(join(inside, file), content);
   return execFileSync('tar', ['-cz', '-C', join(inside, '..'), 'package']);
 }
 
-/** The Debian package of a folder. */
+/** The Debian package of a directory. */
 function packed(inside: string): Buffer {
   execFileSync('dpkg-deb', ['--build', '--root-owner-group', inside, `${inside}.deb`], { stdio: 'ignore' });
   return readFileSync(`${inside}.deb`);
 }
 
-describe('npm’s registry, when it does not answer', () => {
+describe('npm’s registry, if it does not respond', () => {
   afterEach(async () => registry.stop());
-  const checkout = join(folder, 'checkout');
+  const checkout = join(directory, 'checkout');
   const packages = {
     first: npmPackage('first', 'index.js', ''),
-    // What the set-up compiles with.
+    // The tools for compiling.
     typescript: npmPackage('typescript', 'bin/tsc', ''),
   };
   const integrity = (name: keyof typeof packages): string =>
@@ -101,9 +84,9 @@ describe('npm’s registry, when it does not answer', () => {
   });
 
   const start = async (): Promise<void> => {
-    rmSync(join(folder, 'npm-cache'), { recursive: true, force: true });
+    rmSync(join(directory, 'npm-cache'), { recursive: true, force: true });
     rmSync(join(checkout, 'node_modules'), { recursive: true, force: true });
-    registry = await StandInRegistry.start((origin) =>
+    registry = await FakeRegistry.start((origin) =>
       Object.fromEntries(
         Object.entries(packages).flatMap(([name, tarball]) => {
           const dist = {
@@ -120,56 +103,56 @@ describe('npm’s registry, when it does not answer', () => {
     );
   };
 
-  /** The set-up, which pauses for three hundredths of a second. */
+  /** Runs the setup, with pauses of 30 ms. */
   const setUp = (): Promise<Ended> =>
     runModule(
       `import { bootstrap } from ${JSON.stringify(join(checkout, 'scripts/bootstrap.mjs'))};
        bootstrap('demo', [0.01, 0.01, 0.01]);`,
       {
         npm_config_registry: registry.origin,
-        npm_config_cache: join(folder, 'npm-cache'),
+        npm_config_cache: join(directory, 'npm-cache'),
         npm_config_fetch_retries: '0',
         npm_config_fetch_timeout: '2000',
       },
     );
   const installed = (): boolean => existsSync(join(checkout, 'node_modules/first/package.json'));
 
-  it('is tried again until it answers', async () => {
+  it('is retried until it answers', async () => {
     await start();
-    registry.mood = busyFor(2, '/first.tgz');
+    registry.answer = busyFor(2, '/first.tgz');
     const { code, said } = await setUp();
     assert.equal(code, 0, said);
     assert.match(said, /\/first\.tgz: 503 Service Unavailable: try 3 of 4 in 0\.01 s/);
     assert.ok(installed());
   });
 
-  it('is named with the step and the remedy when it never does; the next run goes on from there', async () => {
+  it('is named with the step and a fix; the next run continues from there', async () => {
     await start();
-    registry.mood = (path) => (path === '/typescript.tgz' ? 'busy' : 'serve');
+    registry.answer = (path) => (path === '/typescript.tgz' ? 'busy' : 'serve');
     const failed = await setUp();
     assert.equal(failed.code, 1, failed.said);
     assert.match(failed.said, /try 4 of 4/);
     assert.match(
       failed.said,
-      /installing npm packages: http:\S+\/typescript\.tgz does not answer: 503[^]*help: check the network and `npm config get registry`/,
+      /installing npm packages: http:\S+\/typescript\.tgz does not respond: 503[^]*help: check the network and `npm config get registry`/,
     );
     assert.ok(!installed());
     const before = registry.served.length;
     assert.ok(registry.served.includes('/first.tgz'));
 
-    registry.mood = () => 'serve';
+    registry.answer = () => 'serve';
     const { code, said } = await setUp();
     assert.equal(code, 0, said);
     assert.ok(installed());
     assert.deepEqual(registry.served.slice(before), ['/typescript.tgz']);
   });
 
-  it('is not waited for for ever when it accepts connections and is silent', async () => {
+  it('is not awaited forever if it accepts connections and is silent', async () => {
     await start();
-    registry.mood = () => 'silent';
+    registry.answer = () => 'silent';
     const { code, said } = await setUp();
     assert.equal(code, 1, said);
-    assert.match(said, /does not answer: timeout/);
+    assert.match(said, /does not respond: timeout/);
   });
 });
 
@@ -179,13 +162,13 @@ const withoutApt = ['/usr/bin/apt-get', '/usr/bin/dpkg-deb'].every(existsSync)
     : 'only root installs packages'
   : 'no apt-get and dpkg-deb: not a Debian machine';
 
-describe('Debian’s mirror, when it does not answer', { skip: withoutApt }, () => {
+describe('Debian’s mirror, if it does not respond', { skip: withoutApt }, () => {
   afterEach(async () => registry.stop());
-  const apt = join(folder, 'apt');
+  const apt = join(directory, 'apt');
   const pages: Record<string, Buffer | string> = {};
 
   before(() => {
-    const packages = ['stand-in-a', 'stand-in-b'].map((name) => debianPackage(name)).join('\n');
+    const packages = ['kata-test-a', 'kata-test-b'].map((name) => debianPackage(name)).join('\n');
     const digest = createHash('sha256').update(packages).digest('hex');
     pages['/./Packages'] = packages;
     pages['/./Release'] = `SHA256:\n ${digest} ${Buffer.byteLength(packages)} Packages\n`;
@@ -193,7 +176,7 @@ describe('Debian’s mirror, when it does not answer', { skip: withoutApt }, () 
 
   /** Its entry in the index; the file is among the pages. */
   function debianPackage(name: string): string {
-    const inside = join(folder, 'deb', name);
+    const inside = join(directory, 'deb', name);
     mkdirSync(join(inside, 'DEBIAN'), { recursive: true });
     writeFileSync(join(inside, name), '');
     const control = [
@@ -210,9 +193,9 @@ describe('Debian’s mirror, when it does not answer', { skip: withoutApt }, () 
     return `${control}\nFilename: ./${name}.deb\nSize: ${file.length}\nSHA256: ${digest}\n`;
   }
 
-  /** A mirror, and a machine of nothing but apt and dpkg: nothing is installed on the one that tests. */
+  /** A mirror, and a root with only apt and dpkg: nothing is installed on the host. */
   const start = async (): Promise<void> => {
-    registry = await StandInRegistry.start(() => pages);
+    registry = await FakeRegistry.start(() => pages);
     rmSync(apt, { recursive: true, force: true });
     for (const name of [
       'state/lists/partial',
@@ -243,7 +226,7 @@ describe('Debian’s mirror, when it does not answer', { skip: withoutApt }, () 
     writeFileSync(join(apt, 'apt.conf'), settings.map((line) => `${line};\n`).join(''));
   };
 
-  /** Installs, and prints what went wrong as JSON in the last line. */
+  /** Installs, and prints errors as JSON in the last line. */
   const install = async (...names: readonly string[]): Promise<{ problems: string; said: string }> => {
     const { code, said } = await runModule(
       `import { installPackages } from ${JSON.stringify(join(repository, 'scripts/debian-packages.mjs'))};
@@ -257,45 +240,45 @@ describe('Debian’s mirror, when it does not answer', { skip: withoutApt }, () 
   };
   const installed = (name: string): boolean => existsSync(join(apt, 'root', name));
 
-  it('is tried again until it answers, for the lists and for the packages', async () => {
+  it('is retried until it answers, for lists and for packages', async () => {
     await start();
-    const moods = [busyFor(2, '/./Packages'), busyFor(2, '/./stand-in-b.deb')];
-    registry.mood = (path) => (moods.some((mood) => mood(path) === 'busy') ? 'busy' : 'serve');
-    const { problems, said } = await install('stand-in-a', 'stand-in-b');
+    const answers = [busyFor(2, '/./Packages'), busyFor(2, '/./kata-test-b.deb')];
+    registry.answer = (path) => (answers.some((answer) => answer(path) === 'busy') ? 'busy' : 'serve');
+    const { problems, said } = await install('kata-test-a', 'kata-test-b');
     assert.equal(problems, '[]', said);
     assert.match(said, /reading the Debian package lists: http:\S+Packages: 503 .*try 2 of 3/);
-    assert.match(said, /installing stand-in-a, stand-in-b: http:\S+stand-in-b\.deb: 503 .*try 2 of 3/);
-    assert.ok(installed('stand-in-a') && installed('stand-in-b'));
+    assert.match(said, /installing kata-test-a, kata-test-b: http:\S+kata-test-b\.deb: 503 .*try 2 of 3/);
+    assert.ok(installed('kata-test-a') && installed('kata-test-b'));
   });
 
-  it('is named with the step and the remedy when it never does; the next run goes on from there', async () => {
+  it('is named with the step and a fix; the next run continues from there', async () => {
     await start();
-    registry.mood = (path) => (path === '/./stand-in-b.deb' ? 'busy' : 'serve');
-    const failed = await install('stand-in-a', 'stand-in-b');
+    registry.answer = (path) => (path === '/./kata-test-b.deb' ? 'busy' : 'serve');
+    const failed = await install('kata-test-a', 'kata-test-b');
     assert.match(
       failed.problems,
-      /installing stand-in-a, stand-in-b: http:\S+stand-in-b\.deb does not answer: 503 .*help: check the network and the mirror/,
+      /installing kata-test-a, kata-test-b: http:\S+kata-test-b\.deb does not respond: 503 .*help: check the network and the mirror/,
     );
-    assert.ok(!installed('stand-in-a'));
+    assert.ok(!installed('kata-test-a'));
     const before = registry.served.length;
-    registry.mood = () => 'serve';
-    assert.equal((await install('stand-in-a', 'stand-in-b')).problems, '[]');
-    assert.ok(installed('stand-in-a') && installed('stand-in-b'));
-    assert.ok(!registry.served.slice(before).includes('/./stand-in-a.deb'), 'it was downloaded before');
+    registry.answer = () => 'serve';
+    assert.equal((await install('kata-test-a', 'kata-test-b')).problems, '[]');
+    assert.ok(installed('kata-test-a') && installed('kata-test-b'));
+    assert.ok(!registry.served.slice(before).includes('/./kata-test-a.deb'), 'it was downloaded before');
   });
 
-  it('does not know one of the packages: the others are installed', async () => {
+  it('does not have one of the packages: the others are installed', async () => {
     await start();
-    const { problems, said } = await install('stand-in-a', 'no-such-package');
-    assert.equal(problems, '["apt knows no package no-such-package"]', said);
-    assert.ok(installed('stand-in-a'));
+    const { problems, said } = await install('kata-test-a', 'no-such-package');
+    assert.equal(problems, '["apt does not know these packages: no-such-package"]', said);
+    assert.ok(installed('kata-test-a'));
   });
 });
 
-describe('what npm and apt say of a registry', () => {
+describe('messages of npm and apt about a registry', () => {
   const npm = (code: string, rest: string): string => `npm error code ${code}\nnpm error ${rest}\n`;
   const apt = (rest: string): string => `E: Failed to fetch http://m/p.deb  ${rest}\nE: Some files failed\n`;
-  const cases: readonly (readonly [string, string, Fault | undefined])[] = [
+  const cases: readonly (readonly [string, string, RegistryError | undefined])[] = [
     [
       'npm',
       npm('E503', '503 Service Unavailable - GET http://r/a'),
@@ -322,13 +305,13 @@ describe('what npm and apt say of a registry', () => {
     ['apt-get', 'E: Unable to correct problems, you have held broken packages.', undefined],
   ];
   for (const [program, said, expected] of cases)
-    it(`${said.trim().replaceAll('\n', ', ')}: ${expected === undefined ? 'is no matter of the network' : expected.reason}`, () => {
-      assert.deepEqual(scripts.registryFault(program, said), expected);
+    it(`${said.trim().replaceAll('\n', ', ')}: ${expected === undefined ? 'is not a network error' : expected.reason}`, () => {
+      assert.deepEqual(parseRegistryError(program, said), expected);
     });
 
-  it('candidates are those that apt has a version of', () => {
+  it('candidates are packages with a version in apt', () => {
     const printed =
       'a:\n  Installed: (none)\n  Candidate: 1\n  Version table:\nb:\n  Installed: (none)\n  Candidate: (none)\n';
-    assert.deepEqual(scripts.candidatesIn(printed), ['a']);
+    assert.deepEqual(candidatesIn(printed), ['a']);
   });
 });

@@ -65,7 +65,7 @@ describe('rules of a running agent (R6, R12)', () => {
   });
   after(() => agent.dispose());
 
-  it('refuse with PERMISSION_DENIED, the rule’s name and its message; the lists with UNIMPLEMENTED', async () => {
+  it('deny with PERMISSION_DENIED, the rule’s name and its message; the lists with UNIMPLEMENTED', async () => {
     const exec = (args: readonly string[]) =>
       answerOf(client.execProcess({ containerId: 'c1', execId: 'e1', process: processRequest(args) }));
     const refused = await exec(['/bin/sh', '-c', 'id']);
@@ -75,7 +75,11 @@ describe('rules of a running agent (R6, R12)', () => {
       /^ExecProcess is refused here: rule "known-commands" refused it \(.*:\d+\): only the health check may be executed$/,
     );
     const passed = await exec(['/bin/healthcheck']);
-    assert.equal(passed.code, 'INVALID_ARGUMENT', 'it comes to its handler, which knows no such container');
+    assert.equal(
+      passed.code,
+      'INVALID_ARGUMENT',
+      'it reaches its handler, which does not know the container',
+    );
     const listed = await answerOf(client.signalProcess({ containerId: 'c1' }));
     assert.equal(listed.code, 'UNIMPLEMENTED');
     assert.match(listed.message, /^SignalProcess is not served here/);
@@ -88,28 +92,28 @@ describe('rules of a running agent (R6, R12)', () => {
     assert.equal(good.code, 'OK', 'there was no sandbox yet');
   });
 
-  it('refuse an environment that names a variable twice, before a rule looks at it', async () => {
+  it('a duplicate variable is denied before rules are evaluated', async () => {
     const twice = await answerOf(client.createContainer(request(['MODE=safe', 'MODE=mean'])));
     assert.equal(twice.code, 'PERMISSION_DENIED');
     assert.match(twice.message, /rule "mode".*MODE/);
     const other = await answerOf(client.createContainer(request(['A=1', 'A=2'])));
-    assert.equal(other.code, 'PERMISSION_DENIED', 'whatever the variable is');
+    assert.equal(other.code, 'PERMISSION_DENIED', 'for any variable');
     const once = await answerOf(client.createContainer(request(['MODE=mean'])));
     assert.match(once.message, /rule "mode"/);
     const safe = await answerOf(client.createContainer(request(['MODE=safe'])));
-    assert.doesNotMatch(safe.message, /rule/, 'it comes to its handler');
+    assert.doesNotMatch(safe.message, /rule/, 'it reaches its handler');
   });
 
-  it('with enforcement = "audit" refuse nothing', async () => {
+  it('with enforcement = "audit" deny nothing', async () => {
     assert.equal((await answerOf(client.getGuestDetails({}))).code, 'OK');
   });
 
-  it('answer a refused GetOOMEvent late (S28)', async () => {
+  it('answer a denied GetOOMEvent late (S28)', async () => {
     assert.equal((await answerOf(client.getOOMEvent({}, { timeoutMs: 600 }))).code, 'DEADLINE_EXCEEDED');
     assert.equal((await answerOf(client.getOOMEvent({}))).code, 'PERMISSION_DENIED');
   });
 
-  it('leave records: refusals with their rule, watched calls with theirs, a flood folded', async () => {
+  it('are recorded: denials and matches in audit mode with their rule, a flood folded', async () => {
     const flood = Array.from({ length: 2_000 }, () =>
       answerOf(client.createSandbox({ sandboxId: 'evil', hostname: 'h' })),
     );
@@ -155,7 +159,7 @@ describe('rules of a running agent (R6, R12)', () => {
   });
 });
 
-describe('rules that come with SetPolicy (S4, S22)', () => {
+describe('rules from SetPolicy (S4, S22)', () => {
   let agent: AgentProcess;
   let client: AgentConnection['agent'];
   before(async () => {
@@ -168,7 +172,7 @@ describe('rules that come with SetPolicy (S4, S22)', () => {
     policy: `[[api.rule]]\nname = "${name}"\nendpoints = ["${endpoint}"]\nexpression = '${expression}'\n`,
   });
 
-  it('are checked like those of a document, with their place', async () => {
+  it('are checked like those of a document, with positions', async () => {
     for (const [expression, wrong] of [
       ['true || request.nope', /SetPolicy:4:\d+: .*nope/],
       ['request.mem_block_size == 5', /SetPolicy:4:\d+/],
@@ -181,7 +185,7 @@ describe('rules that come with SetPolicy (S4, S22)', () => {
     assert.equal((await answerOf(client.getGuestDetails({}))).code, 'OK', 'and change nothing');
   });
 
-  it('stand from then on, and no later one takes them away', async () => {
+  it('stay in force, and no later policy removes them', async () => {
     const ports = { containerId: 'c', execId: 'e', process: processRequest(['x']), stdoutPort: 5 };
     const before = await answerOf(client.execProcess(ports));
     assert.equal(before.code, 'FAILED_PRECONDITION', 'stdio over ports needs passfd_listener_port');
@@ -193,17 +197,17 @@ describe('rules that come with SetPolicy (S4, S22)', () => {
     assert.equal((await answerOf(client.getGuestDetails({ memBlockSize: true }))).code, 'OK');
 
     const after = await answerOf(client.execProcess(ports));
-    assert.equal(after.code, 'PERMISSION_DENIED', 'a port would pass by the rule (S22)');
+    assert.equal(after.code, 'PERMISSION_DENIED', 'a port would bypass the rule (S22)');
     assert.match(after.message, /ReadStdout/);
 
     const again = await answerOf(client.setPolicy(policy('no-details', 'true')));
     assert.equal(again.code, 'INVALID_ARGUMENT');
-    assert.match(again.message, /no-details.*stands already/);
+    assert.match(again.message, /no-details.*already exists/);
     await client.setPolicy(policy('yes', 'true'));
     assert.equal((await answerOf(client.getGuestDetails({}))).code, 'PERMISSION_DENIED');
   });
 
-  it('all stand, also when many come at once', async () => {
+  it('are all kept, also from concurrent calls', async () => {
     const names = Array.from({ length: 8 }, (_, index) => `at-once-${index}`);
     await Promise.all(
       names.map((name, index) => client.setPolicy(policy(name, `request.len != ${index}u`, 'ReadStderr'))),
@@ -217,9 +221,9 @@ describe('rules that come with SetPolicy (S4, S22)', () => {
 
 describe('a listener of the configuration', () => {
   const listener = (peers: string) =>
-    `[[listener]]\nname = "front"\naddress = "vsock://-1:1024"\npeers = ${peers}\nallowed_endpoints = ["GetGuestDetails", "CreateSandbox"]\n\n[[api.rule]]\nname = "by-whom"\nendpoints = ["CreateSandbox"]\nexpression = 'listener == "front" && peer.kind == "unix" && peer.uid == 7u'\n`;
+    `[[listener]]\nname = "front"\naddress = "vsock://-1:1024"\npeers = ${peers}\nallowed_endpoints = ["GetGuestDetails", "CreateSandbox"]\n\n[[api.rule]]\nname = "only-uid-7"\nendpoints = ["CreateSandbox"]\nexpression = 'listener == "front" && peer.kind == "unix" && peer.uid == 7u'\n`;
 
-  it('serves its own list under its own name, and rules see it', async () => {
+  it('serves its own list under its own name, which rules see', async () => {
     const agent = await AgentProcess.start({
       config: `[api]\nallowed_endpoints = ["@pod", "GetGuestDetails"]\n${listener('["host"]')}`,
     });
@@ -231,7 +235,7 @@ describe('a listener of the configuration', () => {
         'UNIMPLEMENTED',
         'in [api], not in the listener’s list',
       );
-      assert.match((await answerOf(client.createSandbox({}))).message, /by-whom/);
+      assert.match((await answerOf(client.createSandbox({}))).message, /only-uid-7/);
       await agent.stop();
       const names = agent.records().flatMap(({ listener: name }) => (name === undefined ? [] : [name]));
       assert.deepEqual(new Set(names), new Set(['front']));
@@ -240,7 +244,7 @@ describe('a listener of the configuration', () => {
     }
   });
 
-  it('closes the connection of a peer that it is not for, and says so in log and record (S24)', async () => {
+  it('closes the connection of a peer that it does not accept, with a log line and a record (S24)', async () => {
     const agent = await AgentProcess.start({
       config: `[api]\nallowed_endpoints = ["*"]\nrelease = "3.21"\n${listener('["uid:4242"]')}`,
     });
@@ -250,10 +254,10 @@ describe('a listener of the configuration', () => {
       await assert.rejects(client.getGuestDetails({}));
       await closed;
       await agent.stop();
-      assert.ok(agent.log.some((line) => line.includes('not for') && line.includes('front')));
+      assert.ok(agent.log.some((line) => line.includes('not in peers') && line.includes('front')));
       const [refusal] = agent.records().filter(({ kind }) => kind === 'refusal');
       assert.equal(refusal?.['method'], '(connection)');
-      assert.match(JSON.stringify(refusal), /uid:4242/);
+      assert.match(JSON.stringify(refusal), /"code":"KA3202".*uid:4242/);
     } finally {
       await agent.dispose();
     }
@@ -261,12 +265,12 @@ describe('a listener of the configuration', () => {
 });
 
 describe('the ready-made rules', () => {
-  const folder = `${repository}examples/rules/`;
-  const examples = readdirSync(folder).filter((name) => name.endsWith('.toml'));
+  const directory = `${repository}examples/rules/`;
+  const examples = readdirSync(directory).filter((name) => name.endsWith('.toml'));
 
   for (const example of examples) {
     it(`examples/rules/${example} is in force on an agent that it starts`, async () => {
-      const agent = await AgentProcess.start({ config: readFileSync(`${folder}${example}`, 'utf8') });
+      const agent = await AgentProcess.start({ config: readFileSync(`${directory}${example}`, 'utf8') });
       try {
         const { health } = await agent.connect();
         assert.equal((await answerOf(health.check({}))).code, 'OK');

@@ -6,19 +6,19 @@ import { after, describe, it } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
 
 describe('the version of the OCI runtime (S12)', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-agent-runtime-'));
-  after(() => rmSync(folder, { recursive: true }));
+  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-runtime-'));
+  after(() => rmSync(directory, { recursive: true }));
 
-  /** What the agent logs of a runtime that is a stand-in, once it has asked it. */
+  /** Returns what the agent logs about a fake runtime's version. */
   async function logged(version: string): Promise<readonly string[]> {
-    const runtime = join(folder, `runtime-${version}`);
+    const runtime = join(directory, `runtime-${version}`);
     const features = JSON.stringify({ annotations: { 'org.opencontainers.runc.version': version } });
     writeFileSync(runtime, `#!/bin/sh\ncase "$*" in *features) echo '${features}';; esac\n`, { mode: 0o755 });
     const agent = await AgentProcess.start({
       config: `[agent]\noci_runtime = "${runtime}"\n[api]\nallowed_endpoints = ["@pod", "GetGuestDetails"]\n`,
     });
     try {
-      // Answered when the runtime has said what it can.
+      // A reply means that the runtime has printed its version.
       const { agent: client } = await agent.connect();
       await client.getGuestDetails({});
       await agent.stop();
@@ -28,7 +28,7 @@ describe('the version of the OCI runtime (S12)', () => {
     }
   }
 
-  it('is logged, with a warning for each set of flaws that it has', async () => {
+  it('is logged, with a warning for each set of known flaws', async () => {
     const [told, ...warnings] = await logged('1.1.15+ds1');
     assert.match(told ?? '', /version 1\.1\.15\+ds1/);
     assert.equal(warnings.length, 2, warnings.join('\n'));
@@ -38,7 +38,7 @@ describe('the version of the OCI runtime (S12)', () => {
     }
   });
 
-  it('is logged alone where it has the fixes', async () => {
+  it('is logged without warnings if it has the fixes', async () => {
     const lines = await logged('1.3.6');
     assert.equal(lines.length, 1, lines.join('\n'));
     assert.match(lines[0] ?? '', /version 1\.3\.6/);

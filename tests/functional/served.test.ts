@@ -4,25 +4,25 @@ import { after, describe, it } from 'node:test';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import { AgentProcess } from '../harness/agent-process.js';
 import { repository } from '../harness/repository.js';
-import { answerOf, sweep } from '../harness/sweep.js';
+import { answerOf, callAllMethods } from '../harness/sweep.js';
 
 const examples = readdirSync(`${repository}examples`).filter((name) => name.endsWith('.toml'));
 
-/** What each example serves, written down by hand: a second opinion on lists and groups. */
+/** The methods that each example serves, listed by hand as an independent check. */
 const servedBy: Readonly<Record<string, (method: MethodName) => boolean>> = {
   'open.toml': () => true,
   'seed.toml': () => true,
 };
 
 async function answers(config: string | undefined): Promise<{
-  readonly answers: Awaited<ReturnType<typeof sweep>>;
+  readonly answers: Awaited<ReturnType<typeof callAllMethods>>;
   readonly served: ReadonlySet<string>;
 }> {
   const agent = await AgentProcess.start(config === undefined ? {} : { config });
   try {
     const { agent: client, health } = await agent.connect();
     assert.equal((await answerOf(health.check({}))).code, 'OK', 'Health is always served');
-    const found = await sweep(client);
+    const found = await callAllMethods(client);
     const served = [...found]
       .filter(([, { message }]) => !message.includes('is not served here'))
       .map(([name]) => name);
@@ -32,13 +32,13 @@ async function answers(config: string | undefined): Promise<{
   }
 }
 
-describe('what is served', () => {
-  it('is everything without a document (R1)', async () => {
+describe('served methods', () => {
+  it('are all without a document (R1)', async () => {
     const { served } = await answers(undefined);
     assert.deepEqual([...served].sort(), [...methodNames].sort());
   });
 
-  it('is nothing but Health under an empty allow-list (S1)', async () => {
+  it('are only Health with an empty allow-list (S1)', async () => {
     const { answers: found } = await answers('[api]\nallowed_endpoints = []\n');
     for (const method of methodNames) {
       const { code, message } = found.get(method) ?? assert.fail(`${method} was not called`);
@@ -47,13 +47,13 @@ describe('what is served', () => {
     }
   });
 
-  it('is nothing but Health under a document without any list (R5)', async () => {
+  it('are only Health with a document without any list (R5)', async () => {
     const { served } = await answers('[agent]\nlog_level = "info"\n');
     assert.deepEqual([...served], []);
   });
 
   for (const example of examples) {
-    it(`examples/${example}: served methods do their work, the others answer UNIMPLEMENTED with their name`, async () => {
+    it(`examples/${example}: served methods work, the others answer UNIMPLEMENTED with their name`, async () => {
       const text = readFileSync(`${repository}examples/${example}`, 'utf8');
       const { answers: found, served } = await answers(text);
       const expected = servedBy[example];
@@ -67,11 +67,11 @@ describe('what is served', () => {
   }
 });
 
-describe('a refused call', () => {
+describe('a denied call', () => {
   let agent: AgentProcess | undefined;
   after(() => agent?.dispose());
 
-  it('answers GetOOMEvent late (S28), reads as configured (R15), and leaves records', async () => {
+  it('answers GetOOMEvent late (S28), reads as configured (R15), and is recorded', async () => {
     agent = await AgentProcess.start({
       config:
         '[api]\nblocked_endpoints = ["GetOOMEvent", "ReadStdout", "ReadStderr", "ExecProcess"]\non_denied_read = "eof"\n',

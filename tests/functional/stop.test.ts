@@ -8,26 +8,26 @@ import { after, before, describe, it } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
 import { agentProgram } from '../harness/repository.js';
 
-/** Where in its start the agent is stopped, each as a line of a program that runs around it and has `stop()`. */
+/** Points of the start at which the agent is stopped, each as a line of a program that wraps it and has `stop()`. */
 const moments = {
-  'as soon as it knows that it is to serve':
+  'as soon as it decides to serve':
     "process.on('newListener', (name) => { if (name === 'SIGTERM') setImmediate(stop); });",
-  'before its record is open': "onWrite('there is no configuration', stop);",
-  'while its record is opened': "onCall(fs.promises, 'open', /audit[.]log/, stop);",
-  'while the guest’s work begins': "onCall(fs, 'mkdirSync', /^[/]run[/]kata-containers/, stop);",
-  'as its listener opens': `onWrite('"msg":"listening"', stop);`,
+  'before its audit log is open': "onWrite('there is no configuration', stop);",
+  'while its audit log is opened': "onCall(fs.promises, 'open', /audit[.]log/, stop);",
+  'while the guest starts': "onCall(fs, 'mkdirSync', /^[/]run[/]kata-containers/, stop);",
+  'when its listener opens': `onWrite('"msg":"listening"', stop);`,
 } as const;
 
 describe('an agent that is stopped while it starts', () => {
-  let folder = '';
+  let directory = '';
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-stop-'));
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-stop-'));
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => rmSync(directory, { recursive: true }));
 
-  /** The agent inside of a program that sends its own process a signal at a moment. */
+  /** Runs the agent in a program that sends its own process a signal at a point. */
   function around(moment: string, signal: NodeJS.Signals): string {
-    const program = join(folder, 'around.mjs');
+    const program = join(directory, 'around.mjs');
     const text = `
       import fs from 'node:fs';
       import { syncBuiltinESMExports } from 'node:module';
@@ -58,24 +58,24 @@ describe('an agent that is stopped while it starts', () => {
   }
 
   for (const [when, moment] of Object.entries(moments)) {
-    it(`${when}: ends in order, and leaves nothing`, async () => {
+    it(`${when}: exits in order, and leaves nothing`, async () => {
       for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-        const socket = join(folder, 'agent.sock');
+        const socket = join(directory, 'agent.sock');
         const { code, stderr } = await AgentProcess.run({
           program: around(moment, signal),
           args: ['--server-addr', `unix://${socket}`],
         });
         assert.equal(code, 0, `${signal}: ${stderr}`);
-        // From there to the listener it does not look up.
+        // From there to the listener the start does not yield.
         if (!/guest|listener/.test(when)) assert.doesNotMatch(stderr, /"msg":"listening"/);
-        assert.ok(!existsSync(socket), 'the socket is there');
+        assert.ok(!existsSync(socket), 'the socket exists');
       }
     });
   }
 });
 
 describe('an agent that is stopped', () => {
-  it('ends although somebody who has its log does not hang up', { timeout: 30_000 }, async () => {
+  it('exits although a reader of its log stays connected', { timeout: 30_000 }, async () => {
     const agent = await AgentProcess.start({
       config: '[agent]\nlog_vport = 1025\n[api]\nallowed_endpoints = []\n',
     });

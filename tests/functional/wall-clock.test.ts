@@ -5,15 +5,15 @@ import { test } from 'node:test';
 import { repository } from '../harness/repository.js';
 import { sourceFiles } from '../harness/source-files.js';
 
-/** Where the wall clock, which the host sets, is read, and for what. Node.js has its timers on the monotonic clock. */
+/** The files that read the wall clock, which the host sets, with the reason. Timers of Node.js use the monotonic clock. */
 const readers: Readonly<Record<string, string>> = {
-  'packages/agent/src/log-stream/log-stream.ts': 'the time in a line of the agent log',
-  'packages/agent/src/log.ts': 'the time in a line of the agent log',
+  'packages/agent/src/side-channels/log-stream.ts': 'the time in a line of the agent log',
+  'packages/agent/src/startup/log.ts': 'the time in a line of the agent log',
   'packages/audit/src/clock.ts': 'the wall time of an audit record',
   'packages/guest/src/storage/remove-tree.ts': 'a file name',
 };
 
-test('no time-out is measured by the wall clock (S16)', () => {
+test('no timeout is measured by the wall clock (S16)', () => {
   const found = sourceFiles('packages', /(?<!\.test)\.ts$/).filter((path) =>
     /\bDate\.now\b|\bnew Date\(\)/.test(readFileSync(join(repository, path), 'utf8')),
   );

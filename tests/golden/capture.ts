@@ -1,4 +1,4 @@
-// Captures Go's frames anew: node tests/dist/golden/capture.js
+// Captures Go's frames again: node tests/dist/golden/capture.js
 import { writeFileSync } from 'node:fs';
 
 import { build, root } from '../interop/artifacts.js';

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 
 import { root } from '../interop/artifacts.js';
 
-/** One message of the wire with its header, in hexadecimal, and who sent it. */
+/** One frame with its header, in hexadecimal, and its sender. */
 export interface GoldenFrame {
   readonly from: 'client' | 'server';
   readonly hex: string;
 }
 
-/** What Go's client and server said to each other in one scenario (capture/scripts.go). */
+/** The frames between Go's client and server in one scenario (capture/scripts.go). */
 export interface Conversation {
   readonly name: string;
   readonly about: string;

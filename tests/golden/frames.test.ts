@@ -10,11 +10,11 @@ import { type Conversation, type GoldenFrame, goldenConversations } from './conv
 import { Replay } from './replay.js';
 
 const conversations = goldenConversations();
-/** A frame that is not answered would be waited for; nothing here takes a second. */
+/** Limit for a frame without an answer; nothing here takes a second. */
 const options = { timeout: 10_000 };
 const headerHex = 20;
 
-/** The scripts of capture/scripts.go for our client, each with what it must get to see. */
+/** The scripts of capture/scripts.go for our client, each with its expected results. */
 const scripts: Readonly<Record<string, (client: Client<typeof Interop>) => Promise<void>>> = {
   unary: async (client) => {
     const reply = await client.echo({ text: 'hello', data: Uint8Array.of(0, 1, 255) });
@@ -78,10 +78,10 @@ const scripts: Readonly<Record<string, (client: Client<typeof Interop>) => Promi
   },
 };
 
-suite("frames captured from Go: our client in the place of Go's", () => {
+suite("frames captured from Go: our client instead of Go's", () => {
   for (const conversation of conversations) {
     const script = scripts[conversation.name];
-    // A typed client has no method that its service does not have.
+    // A typed client has no methods outside of its service.
     if (script === undefined && conversation.name === 'unknown-method') continue;
     test(`${conversation.name}: ${conversation.about}`, options, async () => {
       assert.ok(script !== undefined, `no script for ${conversation.name}`);
@@ -94,7 +94,7 @@ suite("frames captured from Go: our client in the place of Go's", () => {
   }
 });
 
-suite("frames captured from Go: our server in the place of Go's", () => {
+suite("frames captured from Go: our server instead of Go's", () => {
   for (const conversation of conversations) {
     test(`${conversation.name}: ${conversation.about}`, options, async () => {
       const server = createServer<undefined>({ services: [service(Interop, interopService)] });
@@ -103,7 +103,7 @@ suite("frames captured from Go: our server in the place of Go's", () => {
       const heard = await replay.heard();
       server.close();
       if (conversation.name === 'unknown-method') {
-        // The words are each server's own; id, type, flags and the code in the status are not.
+        // Messages differ between servers; id, type, flags and the status code do not.
         assert.equal(heard.length, 1);
         const answer = heard[0] ?? '';
         assert.equal(answer.slice(8, headerHex), '000000010200');
@@ -115,16 +115,16 @@ suite("frames captured from Go: our server in the place of Go's", () => {
   }
 });
 
-/** Asserts that a role's frames came as Go sends them: byte for byte, or where order is free, field for field. */
+/** Asserts that a role's frames equal Go's: byte for byte, or field for field where the order is undefined. */
 function assertSame(heard: readonly string[], conversation: Conversation, from: GoldenFrame['from']): void {
   const expected = conversation.frames.filter((frame) => frame.from === from).map(({ hex }) => hex);
   if (conversation.name === 'metadata-timeout' && from === 'client') {
-    // Protobuf leaves the order of fields open, and ours writes the payload last.
+    // Protobuf does not define the order of fields; ours writes the payload last.
     assert.deepEqual(heard.map(unordered), expected.map(unordered));
   } else assert.deepEqual(heard, expected);
 }
 
-/** A frame's header and the fields of its envelope, sorted. */
+/** A frame's header and the sorted fields of its envelope. */
 function unordered(hex: string): readonly string[] {
   const reader = new BinaryReader(Buffer.from(hex.slice(headerHex), 'hex'));
   const fields: string[] = [];
@@ -145,7 +145,7 @@ async function values(stream: AsyncIterable<{ readonly value: bigint }>): Promis
   return all;
 }
 
-/** The error with which a call must end. */
+/** Returns the error with which a call must fail. */
 async function failure(call: Promise<unknown>): Promise<TtrpcError> {
   try {
     await call;

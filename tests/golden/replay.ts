@@ -5,8 +5,8 @@ import type { Conversation, GoldenFrame } from './conversation.js';
 const headerBytes = 10;
 
 /**
- * The other end of a golden conversation: plays one role's frames, each as soon as all before it have passed, and keeps
- * what the side under test sends. It compares nothing: frames are counted, so that a test shows all that differ.
+ * The other end of a golden conversation: sends one role's frames, each after all frames before it, and stores the
+ * frames of the side under test. It compares nothing, so that a test shows all differences.
  */
 export class Replay extends Duplex {
   readonly #frames: readonly GoldenFrame[];
@@ -27,14 +27,14 @@ export class Replay extends Duplex {
     process.nextTick(() => this.#play());
   }
 
-  /** The frames that came, once there are as many as the conversation has. */
+  /** Resolves with the received frames, once there are as many as in the conversation. */
   async heard(): Promise<readonly string[]> {
     await this.#finished;
     return this.#heard;
   }
 
   override _read(): void {
-    // Frames are pushed when it is their turn; the few bytes of a conversation need no backpressure.
+    // Frames are pushed in turn; a conversation is too small for backpressure.
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {

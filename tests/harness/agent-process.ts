@@ -9,16 +9,17 @@ import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
 import { withGuestPaths } from './guest-paths.js';
+import { runtimeEnvironment, withRuntime } from './oci-runtime.js';
 import { agentProgram } from './repository.js';
 
 interface AgentOptions {
   /** The program; absent: the compiled packages, as `npx` runs them. */
   readonly program?: string;
-  /** The text of the document given with `-c`; absent: none. */
+  /** The text of the document for `-c`; absent: none. */
   readonly config?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Shell commands run in the agent's mount namespace before it starts. */
+  /** Shell commands that run in the agent's mount namespace before it starts. */
   readonly setup?: string;
 }
 
@@ -31,11 +32,11 @@ export interface AgentConnection {
 }
 
 /**
- * A real agent in a process of its own. It lives in a mount namespace with its own /run and in a network namespace, so
- * that agents of several tests do not meet and the machine's network stays as it is; it has a folder that goes with it.
+ * A real agent in a separate process. It has a mount namespace with its own /run and a network namespace, so that
+ * concurrent tests do not interfere with each other or the host's network; its temporary directory is removed with it.
  */
 export class AgentProcess {
-  readonly folder: string;
+  readonly directory: string;
   readonly socketPath: string;
   readonly auditLog: string;
   readonly process: ChildProcess;
@@ -44,10 +45,10 @@ export class AgentProcess {
   readonly exited: Promise<number | null>;
   readonly #connections: AgentConnection[] = [];
 
-  private constructor(folder: string, child: ChildProcess) {
-    this.folder = folder;
-    this.socketPath = join(folder, 'agent.sock');
-    this.auditLog = join(folder, 'audit', 'audit.log');
+  private constructor(directory: string, child: ChildProcess) {
+    this.directory = directory;
+    this.socketPath = join(directory, 'agent.sock');
+    this.auditLog = join(directory, 'audit', 'audit.log');
     this.process = child;
     this.exited = once(child, 'close').then(([code]) => code as number | null);
   }
@@ -63,13 +64,13 @@ export class AgentProcess {
     });
     const ready = await Promise.race([listening, agent.exited.then(() => false)]);
     if (!ready) {
-      rmSync(agent.folder, { recursive: true });
+      rmSync(agent.directory, { recursive: true });
       throw new Error(`the agent ended before it listened:\n${agent.log.join('\n')}`);
     }
     return agent;
   }
 
-  /** Starts an agent that is expected to end, and returns its exit code and what it wrote. */
+  /** Starts an agent that is expected to exit, and returns its exit code and output. */
   static async run(
     options: AgentOptions,
   ): Promise<{ readonly code: number | null; readonly stderr: string; readonly stdout: string }> {
@@ -82,7 +83,7 @@ export class AgentProcess {
       output.stdout += text;
     });
     const code = await agent.exited;
-    rmSync(agent.folder, { recursive: true });
+    rmSync(agent.directory, { recursive: true });
     return { code, ...output };
   }
 
@@ -93,18 +94,19 @@ export class AgentProcess {
     env = {},
     setup = ':',
   }: AgentOptions): AgentProcess {
-    const folder = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
-    const configFile = join(folder, 'config.toml');
+    const directory = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
+    const configFile = join(directory, 'config.toml');
     if (config !== undefined) {
-      // An example may lock its settings, so its address is replaced and not overridden.
-      const text = withGuestPaths(config.replaceAll('vsock://-1:1024', `unix://${folder}/agent.sock`));
-      writeFileSync(configFile, withAuditFile(text, join(folder, 'audit', 'audit.log')), { mode: 0o644 });
+      // An example can lock its settings, so its address is replaced and not overridden.
+      const ownAddress = config.replaceAll('vsock://-1:1024', `unix://${directory}/agent.sock`);
+      const text = withRuntime(withGuestPaths(ownAddress));
+      writeFileSync(configFile, withAuditFile(text, join(directory, 'audit', 'audit.log')), { mode: 0o644 });
     }
     const command = [
       program,
       ...(config === undefined ? [] : ['-c', configFile]),
       '--server-addr',
-      `unix://${folder}/agent.sock`,
+      `unix://${directory}/agent.sock`,
       ...args,
     ];
     const child = spawn(
@@ -121,15 +123,22 @@ export class AgentProcess {
         process.execPath,
         ...command,
       ],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', ...env } },
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: {
+          PATH: process.env['PATH'] ?? '',
+          ...(config === undefined ? runtimeEnvironment : {}),
+          ...env,
+        },
+      },
     );
-    return new AgentProcess(folder, child);
+    return new AgentProcess(directory, child);
   }
 
-  /** A new connection, closed with the agent. With a `uid` (needs root) it is made by that user. */
+  /** Opens a connection that is closed with the agent. With a `uid` (needs root) that user opens it. */
   async connect({ uid }: { readonly uid?: number } = {}): Promise<AgentConnection> {
     if (uid !== undefined) {
-      chmodSync(this.folder, 0o711);
+      chmodSync(this.directory, 0o711);
       process.seteuid?.(uid);
     }
     const socket = connectSocket(this.socketPath);
@@ -146,27 +155,27 @@ export class AgentProcess {
     return connection;
   }
 
-  /** The records of the audit log, parsed. */
+  /** Returns the parsed records of the audit log. */
   records(): readonly Readonly<Record<string, unknown>>[] {
     const lines = readFileSync(this.auditLog, 'utf8').trimEnd().split('\n');
     return lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
   }
 
-  /** Ends the agent in order and waits for it; the folder stays until `dispose`. Returns the exit code. */
+  /** Stops the agent in order and waits for it; its directory stays until `dispose`. Returns the exit code. */
   async stop(): Promise<number | null> {
     for (const { channel } of this.#connections) channel.close();
     if (this.process.exitCode === null) this.process.kill('SIGTERM');
     return this.exited;
   }
 
-  /** Ends the agent and removes its folder. */
+  /** Stops the agent and removes its directory. */
   async dispose(): Promise<void> {
     await this.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 
-/** A document that says nothing of the audit log's file gets ours. */
+/** Adds the audit log's file to a document without one. */
 function withAuditFile(config: string, path: string): string {
   const section = `[audit]\nfile = ${JSON.stringify(path)}\n`;
   if (!config.includes('[audit]')) return `${config}\n${section}`;

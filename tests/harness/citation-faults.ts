@@ -1,6 +1,6 @@
 import { type Texts, titlesOf } from './documents.js';
 
-/** Names by which pages were once cited that were not in the repository. */
+/** Former names of pages, which citations must not use. */
 const formerNames =
   /\b(?:MEASURED|CONFIGURATION|REQUIREMENTS|TRUST|DESIGN)\b|(?<![\w/-])(?:kata-facts|coco-facts|runtime-sequence)\b/g;
 
@@ -8,31 +8,30 @@ const formerNames =
 const namedPath = /`((?:[\w.@-]+\/)+[\w.@-]*)`/g;
 
 /**
- * Citations that lead nowhere: an id of a requirement without a row, a page `docs/NAME.md` or a record of docs/adr that is not
- * there, a section `docs/NAME.md, "TITLE"` that the page does not have, and in a document a path of code that is not
- * there.
+ * Returns unresolved citations: an id of a requirement without a row, a missing page `docs/NAME.md` or record of
+ * docs/adr, a section `docs/NAME.md, "TITLE"` that the page does not have, and in a document a missing path of code.
  */
 export function citationFaults(
   texts: Texts,
   {
     ids,
-    isThere,
+    exists,
     roots,
   }: {
     readonly ids: readonly string[];
-    readonly isThere: (path: string) => boolean;
-    /** Where a path in a document can begin: directories of the repository and, below `packages`, the packages. */
+    readonly exists: (path: string) => boolean;
+    /** First parts of paths in documents: directories of the repository and, below `packages`, the packages. */
     readonly roots: readonly string[];
   },
 ): readonly string[] {
   const faults: string[] = [];
   for (const [path, written] of texts) {
-    // A citation may go on in the next line of a comment.
+    // A citation can continue in the next line of a comment.
     const text = written.replace(/\n[ \t]*(?:\*|\/\/|#)? ?/g, ' ');
     for (const [id] of text.matchAll(/\b[RS]\d+\b/g))
       if (!ids.includes(id)) faults.push(`${path} cites ${id}, which has no row`);
     for (const [, page = ''] of text.matchAll(/(?<![\w./-])(docs\/(?!NAME\b)[\w./-]*[\w-])/g))
-      if (!isThere(page)) faults.push(`${path} cites ${page}, which is not there`);
+      if (!exists(page)) faults.push(`${path} cites ${page}, which does not exist`);
     for (const [, page = '', title = ''] of text.matchAll(/(?<![\w./-])(docs\/[\w/-]+\.md), "([^"]+)"/g)) {
       const there = texts.get(page);
       if (there !== undefined && !titlesOf(there).includes(title))
@@ -40,12 +39,12 @@ export function citationFaults(
     }
     const names = path.endsWith('.md') ? [] : text.match(formerNames);
     for (const name of names ?? [])
-      faults.push(`${path} cites ${name}, which is no page: write docs/NAME.md`);
+      faults.push(`${path} cites ${name}, which is not a page: write docs/NAME.md`);
     if (path.startsWith('docs/') || path === 'README.md' || path === 'CONTRIBUTING.md')
       for (const [, named = ''] of written.matchAll(namedPath)) {
         const first = named.split('/')[0] ?? '';
-        if (roots.includes(first) && !isThere(named) && !isThere(`packages/${named}`))
-          faults.push(`${path} names ${named}, which is not there`);
+        if (roots.includes(first) && !exists(named) && !exists(`packages/${named}`))
+          faults.push(`${path} names ${named}, which does not exist`);
       }
   }
   return faults;

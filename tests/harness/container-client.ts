@@ -4,7 +4,7 @@ import type { Client } from '@kata-agent/ttrpc';
 
 type AgentClient = Client<typeof AgentService>;
 
-/** Bytes of a read, as Kata's runtimes ask for them. */
+/** The read size of Kata's runtimes. */
 const readLength = 32 * 1024;
 
 /** Reads a stream of a process to its end. */
@@ -23,7 +23,7 @@ export async function readAll(
   }
 }
 
-/** Reads a stream until its text contains what is looked for; fails at the end of the stream. */
+/** Reads a stream until its text contains the wanted text; fails at the end of the stream. */
 export async function readUntil(
   agent: AgentClient,
   containerId: string,
@@ -40,7 +40,7 @@ export async function readUntil(
   return text;
 }
 
-/** Writes everything to a process's stdin, in pieces, and closes it. */
+/** Writes everything to a process's stdin, in chunks, and closes it. */
 export async function writeAll(
   agent: AgentClient,
   containerId: string,

@@ -3,7 +3,7 @@ import { alwaysMasked, alwaysReadOnly } from '@kata-agent/gate';
 import type { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { ProcessSchema } from '@kata-agent/protocol/oci';
 
-/** What differs from one test's container to the next. */
+/** Parameters of a test's container. */
 interface ContainerOptions {
   readonly id: string;
   readonly rootfs: string;
@@ -11,16 +11,16 @@ interface ContainerOptions {
   readonly terminal?: boolean;
   readonly env?: readonly string[];
   readonly memoryLimit?: bigint;
-  /** Of the spec: what the host claims. */
+  /** Annotations of the spec: the host's claims. */
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
 const capabilities = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID'];
 
-/** The parent of the cgroups of all containers that `containerRequest` describes. */
+/** The parent cgroup of all containers from `containerRequest`. */
 export const cgroupParent: string = `kata-agent-test-${process.pid}`;
 
-/** A process as a runtime describes it. */
+/** Returns a process as a runtime describes it. */
 export function processRequest(
   args: readonly string[],
   options: { readonly terminal?: boolean; readonly env?: readonly string[] } = {},
@@ -36,7 +36,7 @@ export function processRequest(
   };
 }
 
-/** A CreateContainer request as Kata's runtime sends it for a rootfs on a shared file system. */
+/** Returns a CreateContainer request as Kata's runtimes send it for a root on a shared file system. */
 export function containerRequest(
   options: ContainerOptions,
 ): MessageInitShape<typeof CreateContainerRequestSchema> {

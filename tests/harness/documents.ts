@@ -6,10 +6,10 @@ import { sourceFiles } from './source-files.js';
 /** Texts of the repository by path from its root. */
 export type Texts = ReadonlyMap<string, string>;
 
-const directories = ['packages', 'tests', 'scripts', 'image', 'bench', 'fuzz', 'examples', 'docs'];
+const directories = ['packages', 'tools', 'tests', 'scripts', 'image', 'bench', 'fuzz', 'examples', 'docs'];
 const rootFiles = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', '.ci/run'];
 
-/** All files that may cite a page: code, tests, scripts, examples and documents. */
+/** Returns all files that can cite a page: code, tests, scripts, examples and documents. */
 export function citingTexts(): Texts {
   const paths = directories.flatMap((directory) =>
     sourceFiles(directory, /\.(ts|mjs|cjs|md|toml|yaml|sh|proto|go|service)$/),
@@ -19,23 +19,23 @@ export function citingTexts(): Texts {
   );
 }
 
-/** The documents among them. */
+/** Returns the documents among them. */
 export function documentsOf(texts: Texts): Texts {
   return new Map([...texts].filter(([path]) => path.endsWith('.md')));
 }
 
-export function isThere(path: string): boolean {
+export function exists(path: string): boolean {
   return existsSync(join(repository, path));
 }
 
-/** A document without its blocks and spans of code, in which nothing is a link or a heading. */
+/** Returns a document without code blocks and spans, which contain no links or headings. */
 export function proseOf(text: string): string {
   return text
     .replace(/^( *)```[^]*?^\1```/gm, '')
     .replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()#]/g, ''));
 }
 
-/** The titles of a document's sections, as they are written. */
+/** Returns the titles of a document's sections, as written. */
 export function titlesOf(text: string): readonly string[] {
   const blocks = text.replace(/^( *)```[^]*?^\1```/gm, '');
   return [...blocks.matchAll(/^#{1,6} +(.*?) *$/gm)].map(([, title = '']) => title);

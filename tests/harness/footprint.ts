@@ -1,26 +1,32 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { steady } from './patience.js';
+import { stableResult } from './retry.js';
 
-/** What an agent has on the machine at a moment: all that must be the same before and after its work. */
+/** Resources of an agent that must be the same before and after its work. */
 interface Footprint {
   /** Names of the programs among its descendants. */
   readonly processes: readonly string[];
   /**
-   * Mount points in its mount namespace. What tests beside this one have below the folder of temporary files was copied
-   * when the namespace was made, and goes from it when they remove the place.
+   * Mount points in its mount namespace, except those below the temporary directory: mounts of concurrent tests are
+   * copied with the namespace and disappear when those tests remove the mount point.
    */
   readonly mounts: readonly string[];
-  /** Cgroups below those that the tests' containers name. */
+  /** Cgroups below those of the tests' containers. */
   readonly cgroups: readonly string[];
-  /** Everything below its /run, the record excepted. */
+  /** Files and directories below its /run. */
   readonly files: readonly string[];
   readonly descriptors: number;
 }
 
 /**
- * Reads the footprint of the agent with this pid from /proc and the cgroup file systems. Its containers' cgroups are those
- * below one parent, which no other test running beside this one may use.
+ * The namespaces that a pod's containers share: the first container creates them, and DestroySandbox releases them
+ * (packages/guest/src/sandbox/sandbox.root.test.ts).
+ */
+const ofPod = /(?:^|\/)kata-agent\/namespaces(?:\/|$)/;
+
+/**
+ * Reads the footprint of the agent with this pid from /proc and the cgroup file systems. Its containers' cgroups are
+ * below one parent, which no concurrent test may use.
  */
 export function footprint(pid: number, cgroupParent: string): Footprint {
   return {
@@ -29,17 +35,17 @@ export function footprint(pid: number, cgroupParent: string): Footprint {
       .trimEnd()
       .split('\n')
       .map((line) => line.split(' ')[4] ?? '')
-      .filter((place) => !place.startsWith(`${tmpdir()}/`))
+      .filter((path) => !path.startsWith(`${tmpdir()}/`) && !ofPod.test(path))
       .sort(),
     cgroups: cgroups(cgroupParent),
-    files: filesBelow(`/proc/${pid}/root/run`),
+    files: filesBelow(`/proc/${pid}/root/run`).filter((path) => !ofPod.test(path)),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
   };
 }
 
-/** The footprint once it has come to rest. */
-export function steadyFootprint(pid: number, cgroupParent: string): Promise<Footprint> {
-  return steady(() => footprint(pid, cgroupParent));
+/** Returns the footprint once it is stable. */
+export function stableFootprint(pid: number, cgroupParent: string): Promise<Footprint> {
+  return stableResult(() => footprint(pid, cgroupParent));
 }
 
 function descendants(pid: number): readonly number[] {
@@ -60,9 +66,9 @@ function programName(pid: number): string {
   return textOf(`/proc/${pid}/comm`).trimEnd();
 }
 
-/** Empty when the process ended meanwhile. */
+/** Returns an empty list if the process ended meanwhile. */
 function textOf(path: string): string {
-  return unlessGone('', () => readFileSync(path, 'utf8'));
+  return unlessMissing('', () => readFileSync(path, 'utf8'));
 }
 
 function cgroups(parent: string): readonly string[] {
@@ -75,21 +81,21 @@ function cgroups(parent: string): readonly string[] {
 }
 
 function namesBelow(path: string): readonly string[] {
-  return unlessGone([], () =>
+  return unlessMissing([], () =>
     readdirSync(path, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name),
   );
 }
 
-/** The kernel has no such file or folder, or no such process any more. */
-const gone: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'ESRCH'];
+/** Error codes of a file, directory or process that does not exist. */
+const missingCodes: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'ESRCH'];
 
-function unlessGone<Value>(otherwise: Value, read: () => Value): Value {
+function unlessMissing<Value>(otherwise: Value, read: () => Value): Value {
   try {
     return read();
   } catch (error) {
-    if (gone.includes((error as NodeJS.ErrnoException).code)) return otherwise;
+    if (missingCodes.includes((error as NodeJS.ErrnoException).code)) return otherwise;
     throw error;
   }
 }

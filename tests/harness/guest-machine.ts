@@ -8,60 +8,62 @@ import { createInterface } from 'node:readline';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
 import { withGuestPaths } from './guest-paths.js';
+import { runtimeEnvironment, withRuntime } from './oci-runtime.js';
 import { agentProgram } from './repository.js';
 
-/** What PID 1 does with a process that has lost its parent, once it has ended. */
+/** Whether PID 1 reaps an orphan that has exited. */
 type Init = 'waits' | 'never waits';
 
 const inits: Readonly<Record<Init, string>> = {
-  // While a shell waits for its own child it waits for every other one too, as systemd does.
+  // A shell that waits for its own child also reaps orphans, as systemd does.
   waits: 'while :; do sleep 0.02; done',
   'never waits': 'exec sleep infinity',
 };
 
-/** Of util-linux, as unshare. */
-const diesWithTest = 'setpriv';
+/** setpriv of util-linux: `--pdeathsig` ends the machine with the test. */
+const setpriv = 'setpriv';
 
 const ownNamespaces =
   'unshare --mount --net --pid --fork --mount-proc --kill-child --propagation private'.split(' ');
 
-/** One life of an agent. */
+/** One agent process. */
 export interface Run {
-  /** Of the agent, as the test sees it. */
+  /** The agent's pid outside of the machine. */
   readonly pid: number;
   readonly agent: Client<typeof AgentService>;
   readonly channel: Channel;
   readonly process: ChildProcess;
   readonly log: readonly string[];
-  /** Resolves when the agent has ended; with its exit code, null after a signal. */
+  /** Resolves when the agent has ended, with its exit code, null after a signal. */
   readonly ended: Promise<number | null>;
-  /** SIGKILL, and waits until it is gone. */
+  /** Sends SIGKILL and waits for the end of the agent. */
   readonly kill: () => Promise<void>;
 }
 
 /**
- * As much of a virtual machine as it takes to kill an agent and start another: namespaces of their own for mounts, network
- * and processes, which a PID 1 holds while there is no agent. All that runs in it ends with it.
+ * A replacement for a virtual machine in which agents are killed and started: mount, network and PID namespaces, which
+ * PID 1 keeps while there is no agent. All processes in them end with PID 1.
  */
 export class GuestMachine {
-  readonly folder: string;
+  readonly directory: string;
   readonly #init: ChildProcess;
   readonly #socket: string;
   #pid = 0;
 
   private constructor(init: Init, agentTable: string) {
-    this.folder = mkdtempSync(join(tmpdir(), 'kata-agent-machine-'));
-    this.#socket = join(this.folder, 'agent.sock');
+    this.directory = mkdtempSync(join(tmpdir(), 'kata-agent-machine-'));
+    this.#socket = join(this.directory, 'agent.sock');
     const script = `mount -t tmpfs -o mode=755 kata-test /run && echo up && ${inits[init]}`;
-    this.#init = spawn(diesWithTest, ['--pdeathsig', 'KILL', ...ownNamespaces, 'sh', '-c', script], {
+    this.#init = spawn(setpriv, ['--pdeathsig', 'KILL', ...ownNamespaces, 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const audit = `[audit]\nfile = "${join(this.folder, 'audit.log')}"\n`;
-    const config = withGuestPaths(`${agentTable}[api]\nallowed_endpoints = ["*"]\n${audit}`);
-    writeFileSync(join(this.folder, 'config.toml'), config);
+    const audit = `[audit]\nfile = "${join(this.directory, 'audit.log')}"\n`;
+    const text = `${agentTable}[api]\nallowed_endpoints = ["*"]\n${audit}`;
+    const config = withRuntime(withGuestPaths(text));
+    writeFileSync(join(this.directory, 'config.toml'), config);
   }
 
-  /** `agentTable`: of its agents' configuration. */
+  /** Starts PID 1. `agentTable` is the `[agent]` table of the agents' configuration. */
   static async boot(init: Init = 'waits', agentTable = ''): Promise<GuestMachine> {
     const machine = new GuestMachine(init, agentTable);
     if (machine.#init.stdout === null) throw new Error('PID 1 has no stdout');
@@ -70,26 +72,26 @@ export class GuestMachine {
     return machine;
   }
 
-  /** Of PID 1, as the test sees it. */
+  /** The pid of PID 1 outside of the machine. */
   get pid(): number {
     return this.#pid;
   }
 
-  /** A path in the machine, as the test sees it. */
+  /** Converts a path in the machine to one outside of it. */
   path(inside: string): string {
     return join('/proc', String(this.#pid), 'root', inside);
   }
 
-  /** Runs a command in the machine; answers its stdout. */
+  /** Runs a command in the machine; returns its stdout. */
   run(...command: readonly string[]): string {
-    const done = spawnSync('nsenter', [...this.#enter(), ...command], { encoding: 'utf8' });
-    if (done.status !== 0) throw new Error(`${command.join(' ')}: ${done.stderr}`);
-    return done.stdout;
+    const result = spawnSync('nsenter', [...this.#enter(), ...command], { encoding: 'utf8' });
+    if (result.status !== 0) throw new Error(`${command.join(' ')}: ${result.stderr}`);
+    return result.stdout;
   }
 
   /**
-   * Starts an agent and waits until it listens. `node`: arguments of Node's own. `stateDirectory`: for one agent beside
-   * another; it has a socket and an audit log of its own.
+   * Starts an agent and waits until it listens. `node` are arguments of Node.js. An agent with a `stateDirectory` has a
+   * socket and an audit log of its own.
    */
   async start({
     node = [],
@@ -102,14 +104,18 @@ export class GuestMachine {
   } = {}): Promise<Run> {
     const path = stateDirectory === undefined ? this.#socket : `${this.#socket}.${basename(stateDirectory)}`;
     rmSync(path, { force: true });
-    const beside =
+    const options =
       stateDirectory === undefined
-        ? ['-c', join(this.folder, 'config.toml')]
+        ? ['-c', join(this.directory, 'config.toml')]
         : ['--state-dir', stateDirectory];
-    const program = [process.execPath, ...node, agentProgram, ...beside];
+    const program = [process.execPath, ...node, agentProgram, ...options];
     const child = spawn('nsenter', [...this.#enter(), ...program, '--server-addr', `unix://${path}`], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env['PATH'], ...env },
+      env: {
+        PATH: process.env['PATH'],
+        ...(stateDirectory === undefined ? {} : runtimeEnvironment),
+        ...env,
+      },
     });
     const ended = once(child, 'exit').then(([code]) => code as number | null);
     const log: string[] = [];
@@ -126,7 +132,7 @@ export class GuestMachine {
     const channel = connect(socket);
     const agent = createClient(AgentService, channel);
     const kill = async (): Promise<void> => {
-      // nsenter stays outside: the agent is its child.
+      // The child is nsenter, and the agent is its child.
       if (child.exitCode === null && child.signalCode === null)
         for (const pid of childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
       await ended;
@@ -135,10 +141,10 @@ export class GuestMachine {
   }
 
   /**
-   * Runs an agent that is expected to end by itself, below the program of `wrapper` if there is one. One that listens instead
-   * is killed.
+   * Runs an agent that is expected to exit, below the program `wrapper` if given. An agent that listens instead is
+   * killed.
    */
-  async refused({
+  async runRejected({
     args = [],
     wrapper = [],
   }: {
@@ -148,7 +154,7 @@ export class GuestMachine {
     readonly code: number | null;
     readonly stderr: string;
   }> {
-    const address = `unix://${join(this.folder, 'refused.sock')}`;
+    const address = `unix://${join(this.directory, 'rejected.sock')}`;
     const program = [process.execPath, agentProgram, '--server-addr', address, ...args];
     const child = spawn('nsenter', [...this.#enter(), ...wrapper, ...program], {
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -163,14 +169,14 @@ export class GuestMachine {
     return { code, stderr };
   }
 
-  /** Command lines that run in the machine, each once; PID 1 and its own children and the agent excepted. */
+  /** Returns the distinct command lines in the machine, except PID 1, its children and the agent. */
   programs(): readonly string[] {
     const lines = this.run('ps', '-e', '-o', 'stat=,args=')
       .split('\n')
       .map((line) => line.trim())
-      .filter((line) => line !== '' && !line.startsWith('Z') && !ordinary.test(line))
+      .filter((line) => line !== '' && !line.startsWith('Z') && !outsideContainers.test(line))
       .map((line) => line.replace(/^\S+\s+/, ''));
-    // A shell that is about to run another program is there twice for a moment.
+    // A shell that executes another program appears twice for a moment.
     return [...new Set(lines)].sort();
   }
 
@@ -183,7 +189,7 @@ export class GuestMachine {
     const gone = once(this.#init, 'exit');
     this.#init.kill('SIGKILL');
     await gone;
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
   }
 
   #enter(): readonly string[] {
@@ -191,14 +197,15 @@ export class GuestMachine {
   }
 }
 
-/** What is not of a container; in brackets, a process that has let go of its memory and is about to end. */
-const ordinary = /^\S+\s+\[|sh -c mount -t tmpfs|sleep 0\.0\d$|sleep infinity|kata-agent\.mjs|ps -e -o/;
+/** Matches processes outside of containers; brackets mark a process that is about to end. */
+const outsideContainers =
+  /^\S+\s+\[|sh -c mount -t tmpfs|sleep 0\.0\d$|sleep infinity|kata-agent\.mjs|ps -e -o/;
 
 function childrenOf(pid: number): readonly number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }
 
-/** The last first. */
+/** Returns descendants before their parents. */
 function descendantsOf(pid: number): readonly number[] {
   return childrenOf(pid).flatMap((child) => [...descendantsOf(child), child]);
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository } from './repository.js';
 
-/** The blocks of a language in a section of `docs/guest-image.md`: what a reader would copy. */
+/** Returns the code blocks of a language in a section of `docs/guest-image.md`, which a reader would copy. */
 export function guideBlocks(heading: string, language: string): readonly string[] {
   const page = readFileSync(join(repository, 'docs', 'guest-image.md'), 'utf8');
   const section = page.split(/^##+ /m).find((text) => text.startsWith(`${heading}\n`));

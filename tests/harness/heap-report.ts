@@ -1,5 +1,5 @@
-// Loaded into an agent with `--expose-gc --import`: at SIGUSR2 it collects its garbage and writes into the file HEAP_REPORT
-// how many bytes are left.
+// Preloaded by an agent with `--expose-gc --import`: on SIGUSR2 it collects garbage and writes the remaining heap size in
+// bytes to the file in HEAP_REPORT.
 import { renameSync, writeFileSync } from 'node:fs';
 
 const file = process.env['HEAP_REPORT'];
@@ -8,7 +8,7 @@ const collect = globalThis.gc;
 if (collect === undefined) throw new Error('--expose-gc is not given');
 
 process.on('SIGUSR2', () => {
-  // What the first finds unreachable may hold on to more until its finalizers have run.
+  // Finalizers of the first collection can release more objects.
   for (let round = 0; round < 3; round += 1) collect();
   const { heapUsed, external } = process.memoryUsage();
   writeFileSync(`${file}.new`, String(heapUsed + external));

@@ -1,17 +1,18 @@
-// Loaded into an agent with `--import`: kills it by SIGKILL at one call to the world outside, which KILL_POINT names.
+// Preloaded by an agent with `--import`: kills the agent by SIGKILL at the call in KILL_POINT.
 import childProcess, { type ChildProcess, type SpawnOptions } from 'node:child_process';
 import fs from 'node:fs';
-import { createRequire, syncBuiltinESMExports } from 'node:module';
+import { syncBuiltinESMExports } from 'node:module';
+import { type CFunction, replaceLibc } from '@kata-agent/tool-command/replace-libc';
 
 /** The call at which an agent is killed. */
 export interface KillPoint {
   /** A function of node:fs, or `spawn`, `mount`, `umount2`, `unlinkat`. */
   readonly call: string;
-  /** A regular expression; the call's arguments, joined by blanks, match it. */
+  /** A regular expression for the call's arguments, joined by spaces. */
   readonly matching: string;
-  /** Of those calls, which one; 1 if absent. */
+  /** The number of the matching call, from 1; 1 if absent. */
   readonly nth?: number;
-  /** `during`: a program was started and runs. */
+  /** `during`: while the started program runs. */
   readonly when: 'before' | 'during' | 'after';
 }
 
@@ -27,35 +28,19 @@ function arm({ call, matching, nth = 1, when }: KillPoint): void {
     return seen === nth;
   };
   if (call === 'spawn') armSpawn(hit, when);
-  else if (['mount', 'umount2', 'unlinkat'].includes(call)) armLibc(call, hit, when);
+  else if (['mount', 'umount2', 'unlinkat'].includes(call))
+    replaceLibc(call, (real) => around(real, hit, when));
   else armFiles(call, hit, when);
   syncBuiltinESMExports();
 }
 
 type Hit = (args: readonly unknown[]) => boolean;
-type Call = (...args: unknown[]) => unknown;
 
 function armFiles(name: string, hit: Hit, when: KillPoint['when']): void {
-  const files = fs as unknown as Record<string, Call>;
+  const files = fs as unknown as Record<string, CFunction>;
   const real = files[name];
   if (real === undefined) throw new Error(`node:fs has no ${name}`);
   files[name] = around(real.bind(fs), hit, when);
-}
-
-function armLibc(name: string, hit: Hit, when: KillPoint['when']): void {
-  const require = createRequire(new URL('../../../packages/linux/package.json', import.meta.url));
-  // A dependency of that package, and none of the tests.
-  const addon = 'koffi';
-  const koffi = require(addon) as { load: (path: string | null) => { func: (prototype: string) => Call } };
-  const load = koffi.load;
-  koffi.load = (path) => {
-    const library = load(path);
-    const func = (prototype: string): Call => {
-      const real = library.func(prototype);
-      return prototype.startsWith(`int ${name}(`) ? around(real, hit, when) : real;
-    };
-    return { func };
-  };
 }
 
 function armSpawn(hit: Hit, when: KillPoint['when']): void {
@@ -65,22 +50,22 @@ function armSpawn(hit: Hit, when: KillPoint['when']): void {
     options: SpawnOptions,
   ) => ChildProcess;
   const armed = (file: string, args: readonly string[], options: SpawnOptions): ChildProcess => {
-    const struck = hit([file, ...args]);
-    if (struck && when === 'before') die();
+    const isHit = hit([file, ...args]);
+    if (isHit && when === 'before') die();
     const child = real(file, args, options);
-    if (struck && when === 'during') die();
-    if (struck) child.prependOnceListener('exit', die);
+    if (isHit && when === 'during') die();
+    if (isHit) child.prependOnceListener('exit', die);
     return child;
   };
   (childProcess as { spawn: unknown }).spawn = armed;
 }
 
-function around(real: Call, hit: Hit, when: KillPoint['when']): Call {
+function around(real: CFunction, hit: Hit, when: KillPoint['when']): CFunction {
   return (...args) => {
-    const struck = hit(args);
-    if (struck && when === 'before') die();
+    const isHit = hit(args);
+    if (isHit && when === 'before') die();
     const result = real(...args);
-    if (struck) die();
+    if (isHit) die();
     return result;
   };
 }
@@ -89,7 +74,7 @@ function die(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-/** The text of C strings; of other arguments what they are. */
+/** Returns the text of C strings; other arguments unchanged. */
 function printable(argument: unknown): string {
   return argument instanceof Uint8Array
     ? Buffer.from(argument).toString().replaceAll('\0', '')

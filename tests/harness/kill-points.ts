@@ -1,6 +1,7 @@
 import type { KillPoint } from './kill-point.js';
+import { runtimeName } from './oci-runtime.js';
 
-/** What a client does with a pod and one of its containers. The agent is killed within one of these steps. */
+/** A step of a client with a pod and one of its containers. The agent is killed during one of them. */
 export type Step =
   | 'sandbox'
   | 'create'
@@ -13,7 +14,7 @@ export type Step =
   | 'remove'
   | 'destroy';
 
-/** How far the container (in `sandbox`: the pod) is found after a restart. `gone`: nothing of it is left. */
+/** The state of the container (in `sandbox`: of the pod) after a restart. `gone`: nothing remains. */
 type Found = 'gone' | 'created' | 'running' | 'paused' | 'stopped';
 
 export interface NamedKillPoint {
@@ -21,99 +22,104 @@ export interface NamedKillPoint {
   readonly during: Step;
   readonly found: Found;
   readonly at: KillPoint;
-  /** Of a container that is found stopped: the exit code that it is told to have had. */
+  /** The reported exit code of a container that is stopped after the restart. */
   readonly code?: number;
 }
 
-/** The container that the points are about. */
+/** The container of the kill points. */
 export const victim = 'victim';
 
-/** What its first process exits with, when it is told to end. */
+/** The exit code of the container's first process after SIGTERM. */
 export const victimExit = 7;
 
-type Place = Pick<KillPoint, 'call' | 'matching' | 'nth'>;
+type Call = Pick<KillPoint, 'call' | 'matching' | 'nth'>;
 
-const before = (place: Place): KillPoint => ({ ...place, when: 'before' });
-const during = (place: Place): KillPoint => ({ ...place, when: 'during' });
-const after = (place: Place): KillPoint => ({ ...place, when: 'after' });
+const before = (call: Call): KillPoint => ({ ...call, when: 'before' });
+const during = (call: Call): KillPoint => ({ ...call, when: 'during' });
+const after = (call: Call): KillPoint => ({ ...call, when: 'after' });
 
-/** The n-th writing of a record. Of the container: 1 making, 2 made, 3 exec or exit, 4 waited for, 5 removing. */
-const record = (nth: number): Place => ({
+/**
+ * The n-th write of the container's state file: 1 creating, 2 created, 3 exec or exit, 4 waited for, 5 removing.
+ */
+const record = (nth: number): Call => ({
   call: 'renameSync',
   matching: `containers/${victim}\\.json$`,
   nth,
 });
-/** 1 making, 2 made, 3 its first container, 4 destroying. */
-const sandbox = (nth: number): Place => ({ call: 'renameSync', matching: 'sandbox\\.json$', nth });
-/** 1 and 2 are the sandbox's own storage; then, two for each, those of the container. */
-const storages = (nth: number): Place => ({ call: 'renameSync', matching: 'storages\\.json$', nth });
-/** The first is the sandbox's; then one for each container, which takes what it writes. */
-const memory = (nth: number): Place => ({ call: 'mount', matching: '^tmpfs .* tmpfs ', nth });
-/** The first is the bystander's. */
-const overlay: Place = { call: 'mount', matching: '^overlay .* overlay ', nth: 2 };
-const runtime = (command: string): Place => ({ call: 'spawn', matching: `runc .* ${command} .*${victim}$` });
-const bundle = (call: string, more: string): Place => ({
+/** The n-th write of the sandbox's state file: 1 creating, 2 created, 3 first container, 4 destroying. */
+const sandbox = (nth: number): Call => ({ call: 'renameSync', matching: 'sandbox\\.json$', nth });
+/** The n-th write of the storages: 1 and 2 for the sandbox's storage, then two for each storage of the container. */
+const storages = (nth: number): Call => ({ call: 'renameSync', matching: 'storages\\.json$', nth });
+/** The n-th mount of a tmpfs: 1 for the sandbox, then one for each container's upper directory. */
+const memory = (nth: number): Call => ({ call: 'mount', matching: '^tmpfs .* tmpfs ', nth });
+/** The first overlay is that of the other container. */
+const overlay: Call = { call: 'mount', matching: '^overlay .* overlay ', nth: 2 };
+const runtime = (command: string): Call => ({
+  call: 'spawn',
+  matching: `${runtimeName} .* ${command} .*${victim}$`,
+});
+const bundle = (call: string, more: string): Call => ({
   call,
   matching: `/run/kata-agent/bundles/${victim}${more}`,
 });
-/** By descriptor and name; 512: a directory. */
-const unlinked = (name: string, flags: string): Place => ({
+/** The arguments are a file descriptor, a name and flags; 512 is AT_REMOVEDIR. */
+const unlinked = (name: string, flags: string): Call => ({
   call: 'unlinkat',
   matching: `^\\d+ ${name} ${flags}`,
 });
-const freezer: Place = { call: 'writeFileSync', matching: '/freezer.state FROZEN' };
-const rootUnmount: Place = { call: 'umount2', matching: '/rootfs' };
+const freezer: Call = { call: 'writeFileSync', matching: '/freezer.state FROZEN' };
+const rootUnmount: Call = { call: 'umount2', matching: '/rootfs' };
 
 type Row = readonly [found: Found, name: string, at: KillPoint, code?: number];
 
-/** In the order in which an agent passes them. */
+/** The kill points of each step, in the order of execution. */
 const table: Readonly<Record<Step, readonly Row[]>> = {
   sandbox: [
-    ['gone', 'the sandbox is written down, and nothing of it made', after(sandbox(1))],
+    ['gone', 'the sandbox is recorded, but not created yet', after(sandbox(1))],
     ['gone', 'the storage of the sandbox is mounted', after(memory(1))],
-    ['created', 'the sandbox is made', after(sandbox(2))],
+    ['created', 'the sandbox is created', after(sandbox(2))],
   ],
   create: [
-    ['gone', 'nothing but its record is written', after(record(1))],
-    ['gone', 'its bundle is made', after(bundle('mkdirSync', ' '))],
-    ['gone', 'its first storage is written down', after(storages(3))],
-    ['gone', 'the layer that it writes to is mounted', after(memory(3))],
-    ['gone', 'its root is mounted', after(overlay)],
-    ['gone', 'its config.json is written', after(bundle('writeFileSync', '/config.json'))],
-    ['gone', 'the runtime is making it', during(runtime('create'))],
-    ['gone', 'the runtime has made it', after(runtime('create'))],
-    ['gone', 'it is made, and about to be written down', before(record(2))],
-    ['created', 'it is made and written down', after(record(2))],
+    ['gone', 'only the state file of the container is written', after(record(1))],
+    ['gone', 'the bundle is created', after(bundle('mkdirSync', ' '))],
+    ['gone', 'the first storage is recorded', after(storages(3))],
+    ['gone', 'the tmpfs of the overlay is mounted', after(memory(3))],
+    ['gone', 'the root is mounted', after(overlay)],
+    ['gone', 'config.json is written', after(bundle('writeFileSync', '/config.json'))],
+    ['gone', 'the OCI runtime is creating the container', during(runtime('create'))],
+    ['gone', 'the OCI runtime has created the container', after(runtime('create'))],
+    ['gone', 'the container is created, but not recorded yet', before(record(2))],
+    ['created', 'the container is created and recorded', after(record(2))],
   ],
   start: [
-    ['created', 'it is about to be started', before(runtime('start'))],
-    ['running', 'the runtime is starting it', during(runtime('start'))],
-    ['running', 'it is started', after(runtime('start'))],
+    ['created', 'the OCI runtime has not started the container yet', before(runtime('start'))],
+    ['running', 'the OCI runtime is starting the container', during(runtime('start'))],
+    ['running', 'the container is started', after(runtime('start'))],
   ],
   exec: [
-    ['running', 'the runtime is starting an exec', during(runtime('exec'))],
-    ['running', 'an exec runs, and is about to be written down', before(record(3))],
-    ['running', 'an exec runs and is written down', after(record(3))],
+    ['running', 'the OCI runtime is starting an exec', during(runtime('exec'))],
+    ['running', 'an exec runs, but is not recorded yet', before(record(3))],
+    ['running', 'an exec runs and is recorded', after(record(3))],
   ],
   pause: [
-    ['paused', 'the runtime is pausing it', during(runtime('pause'))],
-    ['paused', 'it is paused', after(runtime('pause'))],
+    ['paused', 'the OCI runtime is pausing the container', during(runtime('pause'))],
+    ['paused', 'the container is paused', after(runtime('pause'))],
   ],
-  resume: [['running', 'it is resumed', after(runtime('resume'))]],
+  resume: [['running', 'the container is resumed', after(runtime('resume'))]],
   exit: [
-    ['stopped', 'it has ended, and that is about to be written down', before(record(3)), 255],
-    ['stopped', 'it has ended, and that is written down', after(record(3)), victimExit],
+    ['stopped', 'the process has exited, but this is not recorded yet', before(record(3)), 255],
+    ['stopped', 'the process has exited, and this is recorded', after(record(3)), victimExit],
   ],
-  kill: [['paused', 'it is frozen, to be killed', after(freezer)]],
+  kill: [['paused', 'the container is frozen before the kill', after(freezer)]],
   remove: [
-    ['gone', 'its removal is written down', after(record(5))],
-    ['gone', 'the runtime is deleting it', during(runtime('delete'))],
-    ['gone', 'the runtime has deleted it', after(runtime('delete'))],
-    ['gone', 'its root is unmounted', after(rootUnmount)],
-    ['gone', 'its bundle is half removed', after(unlinked('config.json', ''))],
-    ['gone', 'its bundle is removed', after(unlinked(victim, '512'))],
+    ['gone', 'the removal is recorded', after(record(5))],
+    ['gone', 'the OCI runtime is deleting the container', during(runtime('delete'))],
+    ['gone', 'the OCI runtime has deleted the container', after(runtime('delete'))],
+    ['gone', 'the root is unmounted', after(rootUnmount)],
+    ['gone', 'the bundle is partly removed', after(unlinked('config.json', ''))],
+    ['gone', 'the bundle is removed', after(unlinked(victim, '512'))],
   ],
-  destroy: [['gone', 'the end of the sandbox is written down', after(sandbox(4))]],
+  destroy: [['gone', 'the end of the sandbox is recorded', after(sandbox(4))]],
 };
 
 export const killPoints: readonly NamedKillPoint[] = Object.entries(table).flatMap(([step, rows]) =>

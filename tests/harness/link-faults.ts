@@ -1,22 +1,22 @@
 import { dirname, join, normalize } from 'node:path/posix';
 import { proseOf, type Texts, titlesOf } from './documents.js';
 
-/** Relative links between documents that lead nowhere: no such file, or no such section in it. */
-export function linkFaults(documents: Texts, isThere: (path: string) => boolean): readonly string[] {
+/** Returns unresolved relative links between documents: no such file, or no such section in it. */
+export function linkFaults(documents: Texts, exists: (path: string) => boolean): readonly string[] {
   const faults: string[] = [];
   for (const [path, text] of documents)
     for (const [, link = ''] of proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(link)) continue;
       const [file = '', anchor] = link.split('#');
       const target = file === '' ? path : normalize(join(dirname(path), file));
-      if (!isThere(target)) faults.push(`${path}: ${link} is not there`);
+      if (!exists(target)) faults.push(`${path}: ${link} does not exist`);
       else if (anchor !== undefined && !anchorsOf(documents.get(target) ?? '').has(anchor))
-        faults.push(`${path}: ${link} is no section of that page`);
+        faults.push(`${path}: ${link} is not a section of that page`);
     }
   return faults;
 }
 
-/** Documents that an index leaves out, or names more than once. */
+/** Returns documents that an index omits, or lists more than once. */
 export function indexFaults(index: string, documents: Texts): readonly string[] {
   const links = [...proseOf(documents.get(index) ?? '').matchAll(/\]\(([^)\s#]+)\)/g)].map(([, link = '']) =>
     normalize(join(dirname(index), link)),
@@ -28,7 +28,7 @@ export function indexFaults(index: string, documents: Texts): readonly string[] 
     .map(([path, count]) => `${index} names ${path} ${count} times`);
 }
 
-/** Numbers of decisions that leave a gap, stand twice, or differ between a record's name and its title. */
+/** Returns gaps and duplicates in the numbers of decisions, and differences between a record's name and title. */
 export function decisionFaults(documents: Texts): readonly string[] {
   const records = [...documents]
     .filter(([path]) => /^docs\/adr\/\d{4}-/.test(path))
@@ -43,7 +43,7 @@ export function decisionFaults(documents: Texts): readonly string[] {
   });
 }
 
-/** The anchors of a page's sections, as GitHub makes them. */
+/** Returns the anchors of a page's sections, as GitHub makes them. */
 function anchorsOf(text: string): ReadonlySet<string> {
   const counts = new Map<string, number>();
   return new Set(

@@ -1,13 +1,13 @@
 import type { AgentConnection } from './agent-process.js';
 import { containerRequest } from './container-request.js';
 
-/** Far more than a pipe, the agent's buffer and the kernel hold together. */
+/** Exceeds the sum of the pipe, the agent's buffer and the buffers of the kernel. */
 const bytes = 5_000_000;
 
 interface NoisyOptions {
   readonly id: string;
   readonly rootfs: string;
-  /** Where it writes its bytes; `stdout` if absent. */
+  /** The stream that it writes; `stdout` if absent. */
   readonly stream?: 'stdout' | 'stderr' | 'both';
   readonly terminal?: boolean;
 }
@@ -18,7 +18,7 @@ const scripts: Readonly<Record<NonNullable<NoisyOptions['stream']>, string>> = {
   both: `yes | head -c ${bytes} & yes | head -c ${bytes} >&2; wait`,
 };
 
-/** The exit code of a workload that came to its end. */
+/** The exit code of a completed workload. */
 export const noisyExit = 4;
 
 /** Starts a container that writes five million bytes and then exits with `noisyExit`. */

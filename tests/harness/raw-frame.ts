@@ -1,4 +1,4 @@
-/** Frames as bytes, right or wrong on purpose: tests of hostile peers must not depend on our own encoder. */
+/** Frames as bytes, valid or deliberately invalid: tests of hostile peers must not depend on our own encoder. */
 
 export const frameType = { request: 1, response: 2, data: 3 } as const;
 

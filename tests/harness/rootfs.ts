@@ -1,5 +1,6 @@
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { runtimeName } from './oci-runtime.js';
 import { whyWithout } from './prerequisites.js';
 
 /** Debian's busybox-static. */
@@ -22,9 +23,9 @@ const applets = [
   'trap',
 ];
 
-/** Makes a root file system of busybox in a folder and returns its path. */
-export function makeRootfs(folder: string): string {
-  const rootfs = join(folder, 'rootfs');
+/** Creates a root file system of busybox in a directory and returns its path. */
+export function makeRootfs(directory: string): string {
+  const rootfs = join(directory, 'rootfs');
   for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp', 'etc', 'run'])
     mkdirSync(join(rootfs, name), { recursive: true });
   copyFileSync(busybox, join(rootfs, 'bin', 'busybox'));
@@ -33,9 +34,12 @@ export function makeRootfs(folder: string): string {
   return rootfs;
 }
 
-/** Why tests with real containers and more Debian packages cannot run here; undefined when they can. See whyWithout. */
+/**
+ * Returns why tests with real containers and more Debian packages cannot run here; undefined if they can. See
+ * whyWithout.
+ */
 export function whyNoContainers(...more: readonly string[]): string | undefined {
-  if (process.getuid?.() === 0) return whyWithout('runc', 'busybox-static', 'procps', ...more);
+  if (process.getuid?.() === 0) return whyWithout(runtimeName, 'busybox-static', 'procps', ...more);
   if (process.env['CI'] === 'true') throw new Error('CI=true, and not root');
   return 'not root';
 }

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository } from './repository.js';
 
-/** The files below a directory of the repository that somebody wrote, with their paths from its root, sorted. */
+/** Returns the hand-written files below a directory of the repository, as sorted paths from its root. */
 export function sourceFiles(directory: string, extension: RegExp): readonly string[] {
   const names = readdirSync(join(repository, directory), { recursive: true }) as string[];
   return names

@@ -4,18 +4,20 @@ import { Code, codeName, type Client, TtrpcError } from '@kata-agent/ttrpc';
 
 type UnaryCall = (request: unknown, options: { readonly timeoutMs: number }) => Promise<unknown>;
 
-/** What a method answered: `OK` or the code's name, and the text. */
+/** The answer of a method: `OK` or the code's name, and the text. */
 export interface Answer {
   readonly code: string;
   readonly message: string;
 }
 
 /**
- * Calls every method of AgentService with an empty request, in the .proto's order except DestroySandbox, which ends the
- * agent and comes last. A call that waits for something (GetOOMEvent) answers DEADLINE_EXCEEDED after a second and a
- * half: long enough for the second by which a refused one is late.
+ * Calls every method of AgentService with an empty request, in the order of the .proto file, except DestroySandbox,
+ * which ends the agent and comes last. A call that waits for an event (GetOOMEvent) ends with DEADLINE_EXCEEDED after
+ * 1.5 s, longer than the delay of a denied one.
  */
-export async function sweep(agent: Client<typeof AgentService>): Promise<ReadonlyMap<string, Answer>> {
+export async function callAllMethods(
+  agent: Client<typeof AgentService>,
+): Promise<ReadonlyMap<string, Answer>> {
   const methods = [...AgentService.methods].sort((a, b) => Number(isLast(a)) - Number(isLast(b)));
   const answers = new Map<string, Answer>();
   for (const method of methods) {
@@ -30,7 +32,7 @@ function isLast(method: DescMethod): boolean {
   return method.name === 'DestroySandbox';
 }
 
-/** The status of a call. */
+/** Returns the status of a call. */
 export async function answerOf(call: Promise<unknown>): Promise<Answer> {
   try {
     await call;

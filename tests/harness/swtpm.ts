@@ -6,35 +6,35 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { whyWithout } from './prerequisites.js';
 
-/** Why tests with a TPM cannot run here; undefined when they can. See whyWithout. */
+/** Returns why tests with a TPM cannot run here; undefined if they can. See whyWithout. */
 export function whyNoTpm(): string | undefined {
   return whyWithout('swtpm', 'tpm2-tools');
 }
 
-/** A TPM in software, with registers of zeros, that lives for one test. */
+/** A software TPM for one test, with registers of zeros. */
 export class SoftTpm {
-  /** How tpm2-tools reach it. */
+  /** Its address for tpm2-tools. */
   readonly transport: string;
-  readonly #folder: string;
+  readonly #directory: string;
   readonly #process: ChildProcess;
 
-  private constructor(folder: string, socket: string, child: ChildProcess) {
-    this.#folder = folder;
+  private constructor(directory: string, socket: string, child: ChildProcess) {
+    this.#directory = directory;
     this.transport = `swtpm:path=${socket}`;
     this.#process = child;
   }
 
   static async start(): Promise<SoftTpm> {
-    const folder = mkdtempSync(join(tmpdir(), 'kata-agent-tpm-'));
-    const socket = join(folder, 'socket');
-    mkdirSync(join(folder, 'state'));
+    const directory = mkdtempSync(join(tmpdir(), 'kata-agent-tpm-'));
+    const socket = join(directory, 'socket');
+    mkdirSync(join(directory, 'state'));
     const child = spawn(
       'swtpm',
       [
         'socket',
         '--tpm2',
         '--tpmstate',
-        `dir=${join(folder, 'state')}`,
+        `dir=${join(directory, 'state')}`,
         '--server',
         `type=unixio,path=${socket}`,
         '--ctrl',
@@ -45,10 +45,10 @@ export class SoftTpm {
       { stdio: 'ignore' },
     );
     await answers(`${socket}.ctrl`, child);
-    return new SoftTpm(folder, socket, child);
+    return new SoftTpm(directory, socket, child);
   }
 
-  /** Its value of a register in a bank, in lower-case hex. */
+  /** Returns the value of a register in a bank, in lower-case hex. */
   read(bank: string, pcr: number): string {
     const text = this.tool('tpm2_pcrread', [`${bank}:${pcr}`]);
     return /0x([\dA-F]+)/.exec(text)?.[1]?.toLowerCase() ?? '';
@@ -69,11 +69,11 @@ export class SoftTpm {
       this.#process.kill();
       await exited;
     }
-    rmSync(this.#folder, { recursive: true });
+    rmSync(this.#directory, { recursive: true });
   }
 }
 
-/** Waits until something listens on a socket that the child makes. */
+/** Waits until the child listens on a socket. */
 async function answers(path: string, child: ChildProcess): Promise<void> {
   while (child.exitCode === null) {
     const socket = connect(path);

@@ -5,7 +5,7 @@ import { suite, test } from 'node:test';
 import { methodNames } from '@kata-agent/catalogue';
 
 import { AgentProcess } from '../harness/agent-process.js';
-import { steadyFootprint } from '../harness/footprint.js';
+import { stableFootprint } from '../harness/footprint.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { build, root } from './artifacts.js';
 import { output } from './child.js';
@@ -16,7 +16,7 @@ const withoutGo = built.ok ? false : built.missing;
 const withoutContainers = withoutGo === false ? (whyNoContainers() ?? false) : withoutGo;
 const everything = '[api]\nrelease = "4.1"\nallowed_endpoints = ["*"]\n';
 
-/** Runs Go's client against an agent and returns what it printed. */
+/** Runs Go's client against an agent and returns its output. */
 async function goClient(agent: AgentProcess, ...args: readonly string[]): Promise<unknown> {
   if (!built.ok) throw new Error(built.missing);
   const common = ['-descriptors', built.path('kata.binpb'), '-address', agent.socketPath];
@@ -27,7 +27,7 @@ suite("Go's client calls all methods", { skip: withoutGo }, () => {
   const examples = readdirSync(`${root}/examples`).filter((name) => name.endsWith('.toml'));
   assert.ok(examples.length > 0, 'there are no examples');
   for (const example of examples) {
-    test(`under examples/${example}`, async () => {
+    test(`with examples/${example}`, async () => {
       const agent = await AgentProcess.start({ config: readFileSync(`${root}/examples/${example}`, 'utf8') });
       try {
         const answers = await goClient(agent, 'sweep');
@@ -35,7 +35,7 @@ suite("Go's client calls all methods", { skip: withoutGo }, () => {
         assert.deepEqual(Object.keys(answers).toSorted(), [...methodNames, 'Check', 'Version'].toSorted());
         for (const method of methodNames) {
           const { code, message } = statusOf(answers[method]);
-          // Whoever is not served is refused by name; nothing else is unknown.
+          // A method that is not served has its name in the error; nothing else is unknown.
           if (code === 'UNIMPLEMENTED') assert.match(message, new RegExp(`^${method} is not served here`));
         }
         assert.equal(statusOf(answers['Check']).code, 'OK');
@@ -46,7 +46,7 @@ suite("Go's client calls all methods", { skip: withoutGo }, () => {
     });
   }
 
-  test('an empty allow-list refuses all 42, and Health answers', async () => {
+  test('an empty allow-list denies all 42, and Health answers', async () => {
     const agent = await AgentProcess.start({ config: '[api]\nallowed_endpoints = []\n' });
     try {
       const answers = await goClient(agent, 'sweep');
@@ -63,7 +63,7 @@ suite("Go's client calls all methods", { skip: withoutGo }, () => {
     }
   });
 
-  test('a rule refuses all 42 with another status than the lists, and Health answers (R6)', async () => {
+  test('a rule denies all 42 with another status than the lists, and Health answers (R6)', async () => {
     const rule = `[[api.rule]]\nname = "nothing"\nendpoints = ["*"]\nexpression = 'false'\n`;
     const agent = await AgentProcess.start({ config: `${everything}${rule}` });
     try {
@@ -97,7 +97,7 @@ suite("Go's client runs containers", { skip: withoutContainers }, () => {
   test('from CreateSandbox to DestroySandbox', async () => {
     const agent = await AgentProcess.start({ config: everything });
     try {
-      const rootfs = makeRootfs(agent.folder);
+      const rootfs = makeRootfs(agent.directory);
       const result = await goClient(agent, '-rootfs', rootfs, 'container');
       assert.ok(isRecord(result));
       assert.deepEqual(result['exit'], { stdout: 'out\n', stderr: 'err\n', status: 7 });
@@ -141,20 +141,20 @@ suite("Go's client runs containers", { skip: withoutContainers }, () => {
     }
   });
 
-  test('200 containers one after another and 32 at once leave nothing behind', async () => {
+  test('200 sequential containers and 32 concurrent ones leave nothing behind', async () => {
     const agent = await AgentProcess.start({ config: everything });
     try {
-      const rootfs = makeRootfs(agent.folder);
+      const rootfs = makeRootfs(agent.directory);
       const pid = agent.process.pid ?? assert.fail('the agent has no pid');
       assert.equal(
         statusOf(await goClient(agent, 'call', 'CreateSandbox', '{"sandbox_id": "many"}')).code,
         'OK',
       );
-      // The first containers make what stays for the sandbox's life.
+      // The first containers create resources that stay for the sandbox's lifetime.
       assert.deepEqual(await many(agent, rootfs, 1, 2), { sequential: 1, parallel: 2, wrong: [] });
-      const before = await steadyFootprint(pid, 'kata-agent-test');
+      const before = await stableFootprint(pid, 'kata-agent-test');
       assert.deepEqual(await many(agent, rootfs, 200, 32), { sequential: 200, parallel: 32, wrong: [] });
-      assert.deepEqual(await steadyFootprint(pid, 'kata-agent-test'), before);
+      assert.deepEqual(await stableFootprint(pid, 'kata-agent-test'), before);
     } finally {
       await agent.dispose();
     }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { whyWithout } from '../harness/prerequisites.js';
 import { isRecord } from './is-record.js';
 
-/** The checkout's folder, seen from this file's compiled form (tests/dist/interop). */
+/** The checkout's directory, from this file's compiled form (tests/dist/interop). */
 export const root: string = fileURLToPath(new URL('../../..', import.meta.url));
 
 export type Artifact =
@@ -15,12 +15,12 @@ export type Artifact =
   | 'agent-client'
   | 'capture';
 
-/** What a test needs beside our own code: paths by name, or why they cannot be had. */
+/** Programs beside our own code: paths by name, or why they are not available. */
 export type Built =
   | { readonly ok: true; readonly path: (name: Artifact) => string }
   | { readonly ok: false; readonly missing: string };
 
-/** Builds Go programs and descriptor sets (tests/interop/build.mjs). Throws when a build fails; see whyWithout too. */
+/** Builds Go programs and descriptor sets (tests/interop/build.mjs). Throws if a build fails; see also whyWithout. */
 export function build(...names: readonly Artifact[]): Built {
   const script = `${root}/tests/interop/build.mjs`;
   const missing = names.every((name) => name.endsWith('.binpb'))

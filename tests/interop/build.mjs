@@ -1,9 +1,9 @@
-// Builds what the interoperability tests and the benchmark run beside our code: Go programs and descriptor sets.
+// Builds the Go programs and descriptor sets of the interoperability tests and the benchmark.
 //
 //   node tests/interop/build.mjs NAME…
 //
-// prints the paths of what was built as one JSON object by name. Everything goes below build/; a second run takes what
-// the first one cached. Exits with 3 and one line on standard error when Go or its ttRPC library is missing.
+// prints the paths of the results as one JSON object by name. Results and caches are below build/. Exits with 3 and one
+// line on standard error if Go or its ttRPC library is missing.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -37,7 +37,7 @@ function run(command, args, options) {
     GOPATH: gopath.join(delimiter),
     GOCACHE: join(out, 'cache'),
     GOFLAGS: '-trimpath',
-    // A C compiler is not needed, and Go before 1.20 asks for one unless it is told.
+    // Without this, Go before 1.20 requires a C compiler, which is not needed.
     CGO_ENABLED: '0',
   };
   const result = spawnSync(command, args, { encoding: 'utf8', env, ...options });
@@ -47,7 +47,7 @@ function run(command, args, options) {
   process.exit(1);
 }
 
-/** Makes a file under a name of its own first, since several test files may build it at once. */
+/** Writes a file under a temporary name and renames it, since several test files can build it concurrently. */
 function atomically(name, make) {
   const target = join(out, 'bin', name);
   const temporary = `${target}.${process.pid}`;
@@ -70,7 +70,7 @@ function program(name, source = name) {
 
 let generated = false;
 
-/** The benchmark's Go programs use generated code, as Go agents do: reflection would slow Go's side down. */
+/** The benchmark's Go programs use generated code, as Go agents do: reflection would make the Go side slower. */
 function benchProgram(name) {
   if (!generated) generateGo();
   generated = true;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** A program that serves until its standard input ends, and that says so with a line when it is ready. */
+/** A program that serves until its standard input ends, and prints a line when it is ready. */
 export interface Service {
   readonly process: ChildProcess;
   /** Ends its standard input and waits for its exit. */
@@ -33,7 +33,7 @@ export async function startService(command: string, args: readonly string[]): Pr
   };
 }
 
-/** Runs a program to its end and returns what it printed. Rejects with its standard error when it fails. */
+/** Runs a program to completion and returns its output. Rejects with its standard error if it fails. */
 export async function output(command: string, args: readonly string[]): Promise<string> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const texts = { stdout: '', stderr: '' };

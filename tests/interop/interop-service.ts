@@ -6,7 +6,7 @@ import { type Code, type ServiceImplementation, TtrpcError } from '@kata-agent/t
 
 import { DetailSchema, type Interop } from './gen/interop_pb.js';
 
-/** interop.Interop as we serve it. Its Go twin is go/src/interopservice. */
+/** Our implementation of interop.Interop. The Go implementation is go/src/interopservice. */
 export const interopService: ServiceImplementation<typeof Interop, unknown> = {
   echo: ({ text, data }, { metadata, timeoutMs }) => ({
     text,

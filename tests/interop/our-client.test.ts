@@ -9,13 +9,13 @@ import { type Channel, type Client, Code, connect, createClient, TtrpcError } fr
 import { build } from './artifacts.js';
 import { type Service, startService } from './child.js';
 import { DetailSchema, Interop } from './gen/interop_pb.js';
-import { TemporaryFolder } from './temporary-folder.js';
+import { TemporaryDirectory } from './temporary-directory.js';
 
 const built = build('interop.binpb', 'peer-server');
 const mebibyte = 2 ** 20;
 
 suite("our client against Go's server", { skip: built.ok ? false : built.missing }, () => {
-  const folder = new TemporaryFolder();
+  const folder = new TemporaryDirectory();
   let peer: Service;
   let socket: Socket;
   let channel: Channel;
@@ -74,13 +74,13 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
     );
   });
 
-  test('a deadline ends the call and leaves the connection', async () => {
+  test('a deadline ends the call and keeps the connection', async () => {
     const error = await failure(client.sleep({ milliseconds: 600_000 }, { timeoutMs: 50 }));
     assert.equal(error.code, Code.DeadlineExceeded);
     assert.equal((await client.echo({ text: 'still here' })).text, 'still here');
   });
 
-  test('a call that is given up ends at once; its late answer hurts nobody', async () => {
+  test('a cancelled call ends at once, and its late answer is ignored', async () => {
     const controller = new AbortController();
     const slow = failure(client.sleep({ milliseconds: 100 }, { signal: controller.signal }));
     controller.abort();
@@ -89,7 +89,7 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
     assert.equal((await client.echo({ text: 'still here' })).text, 'still here');
   });
 
-  test('the largest messages, both ways', async () => {
+  test('the largest messages, in both directions', async () => {
     // Frame: 4 MiB. Envelope of the request: service 17, method 6, payload's tag and length 5; field data 5.
     const data = new Uint8Array(4 * mebibyte - 17 - 6 - 5 - 5).fill(0x5a);
     const reply = await client.echo({ data });
@@ -103,7 +103,7 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
     assert.equal((await client.echo({ text: 'still here' })).text, 'still here');
   });
 
-  test('3,200 calls of 64 callers each get their own answer', async () => {
+  test('3,200 calls of 64 concurrent callers each get their own answer', async () => {
     const caller = async (number: number): Promise<void> => {
       for (let call = 0; call < 50; call += 1) {
         const text = `caller ${number} call ${call}`;
@@ -116,14 +116,14 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
     await Promise.all(Array.from({ length: 64 }, (_, number) => caller(number)));
   });
 
-  test('a stream of ours is added up', async () => {
+  test('the server sums a stream of ours', async () => {
     const total = await client.sum(numbers(10_000));
     assert.deepEqual([total.sum, total.count], [50_005_000n, 10_000n]);
     const none = await client.sum(numbers(0));
     assert.deepEqual([none.sum, none.count], [0n, 0n]);
   });
 
-  test("a server's stream comes whole and in order", async () => {
+  test("a server's stream arrives complete and in order", async () => {
     assert.deepEqual(await values(client.count({ upTo: 1000n })), range(1000));
     assert.deepEqual(await values(client.count({})), []);
   });
@@ -141,7 +141,7 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
     assert.deepEqual(seen, range(3));
   });
 
-  test('both stream: each number is answered before the next', async () => {
+  test('bidirectional streaming: each number is answered before the next', async () => {
     const turns = new Turns();
     const seen: bigint[] = [];
     turns.send(1n);
@@ -157,7 +157,7 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
     assert.deepEqual(await values(client.chat(numbers(0))), []);
   });
 
-  test('16 streams and unary calls at once on one connection', async () => {
+  test('16 streams and unary calls concurrently on one connection', async () => {
     const streams = Array.from({ length: 16 }, () => values(client.chat(numbers(200))));
     const echoes = Array.from({ length: 100 }, (_, index) => client.echo({ text: String(index) }));
     const doubled = range(200).map((value) => 2n * value);
@@ -167,10 +167,10 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
   });
 });
 
-suite('a Go server that goes away', { skip: built.ok ? false : built.missing }, () => {
-  test('calls in flight end, and so do those made later', async () => {
+suite('a Go server that disconnects', { skip: built.ok ? false : built.missing }, () => {
+  test('running calls fail, and so do later ones', async () => {
     if (!built.ok) throw new Error(built.missing);
-    const folder = new TemporaryFolder();
+    const folder = new TemporaryDirectory();
     const address = folder.join('socket');
     const peer = await startService(built.path('peer-server'), [
       '-descriptors',
@@ -194,7 +194,7 @@ suite('a Go server that goes away', { skip: built.ok ? false : built.missing }, 
   });
 });
 
-/** A stream of numbers that are sent one at a time, when it is their turn. */
+/** A stream of numbers that are sent one at a time, in turn. */
 class Turns implements AsyncIterable<{ value: bigint }> {
   readonly #waiting: bigint[] = [];
   #closed = false;
@@ -237,7 +237,7 @@ async function values(stream: AsyncIterable<{ readonly value: bigint }>): Promis
   return all;
 }
 
-/** The error with which a call must end. */
+/** Returns the error with which a call must fail. */
 async function failure(call: Promise<unknown>): Promise<TtrpcError> {
   try {
     await call;

@@ -10,13 +10,13 @@ import { output } from './child.js';
 import { Interop } from './gen/interop_pb.js';
 import { interopService } from './interop-service.js';
 import { isRecord } from './is-record.js';
-import { TemporaryFolder } from './temporary-folder.js';
+import { TemporaryDirectory } from './temporary-directory.js';
 
 const built = build('interop.binpb', 'peer-client');
 const reply = { ok: { code: 'OK' }, alive: { code: 'OK', reply: { text: 'still here' } } };
 
 suite("Go's client against our server", { skip: built.ok ? false : built.missing }, () => {
-  const folder = new TemporaryFolder();
+  const folder = new TemporaryDirectory();
   const address = folder.join('socket');
   const server = createServer<undefined>({ services: [service(Interop, interopService)] });
   const listener = listen((socket) => server.serve(socket, undefined));
@@ -31,7 +31,7 @@ suite("Go's client against our server", { skip: built.ok ? false : built.missing
     folder.remove();
   });
 
-  /** What Go's client observed in a scenario of peer-client. */
+  /** Returns what Go's client observed in a scenario of peer-client. */
   async function observe(scenario: string): Promise<unknown> {
     if (!built.ok) throw new Error(built.missing);
     const args = ['-descriptors', built.path('interop.binpb'), '-address', address, scenario];
@@ -101,7 +101,7 @@ suite("Go's client against our server", { skip: built.ok ? false : built.missing
     assert.match(String(missing['message']), /interop\.Nope/);
   });
 
-  test('a deadline ends the call on both sides and leaves the connection', async () => {
+  test('a deadline ends the call on both sides and keeps the connection', async () => {
     const result = await observe('deadline');
     assert.ok(isRecord(result) && isRecord(result['client']) && isRecord(result['server']));
     assert.ok(['DEADLINE_EXCEEDED', 'CONTEXT_DEADLINE'].includes(String(result['client']['code'])));
@@ -109,21 +109,21 @@ suite("Go's client against our server", { skip: built.ok ? false : built.missing
     assert.deepEqual(result['after'], reply.alive);
   });
 
-  test('a status whose code has no name comes as it is, or as UNKNOWN', async () => {
+  test('a status code without a name arrives unchanged, or as UNKNOWN', async () => {
     const result = await observe('fail-unnamed-code');
     assert.ok(isRecord(result));
     assert.ok(['77', 'UNKNOWN'].includes(String(result['code'])), String(result['code']));
   });
 
-  test('a frame over the limit is refused, never read to the end', async () => {
+  test('a frame over the limit is rejected without reading it to the end', async () => {
     const result = await observe('oversize');
     assert.ok(isRecord(result) && isRecord(result['outcome']) && isRecord(result['after']));
-    // The answer may be lost: Go's client is still writing when the connection is closed.
+    // The answer can be lost: Go's client is still writing when the connection is closed.
     assert.ok(['RESOURCE_EXHAUSTED', 'CLOSED', 'OTHER'].includes(String(result['outcome']['code'])));
     assert.notEqual(result['after']['code'], 'OK');
   });
 
-  test('a reply over the limit becomes an error of its call alone', async () => {
+  test('a reply over the limit is an error of its call only', async () => {
     const result = await observe('blob-oversize');
     assert.ok(isRecord(result) && isRecord(result['reply']) && isRecord(result['reply']['outcome']));
     assert.equal(result['reply']['outcome']['code'], 'RESOURCE_EXHAUSTED');

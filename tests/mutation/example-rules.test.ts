@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { clone, create, isMessage, type Message } from '@bufbuild/protobuf';
-import { expectedCalls, readWorkloads, requestSchema, SandboxView } from '@kata-agent/analysis';
+import { requestSchema, SandboxView } from '@kata-agent/analysis';
+import { expectedCalls, readWorkloads } from '@kata-agent/workloads';
 import type { MethodName } from '@kata-agent/catalogue';
 import {
   CopyFileRequestSchema,
@@ -15,12 +16,12 @@ import {
 } from '@kata-agent/protocol/agent';
 import type { LinuxResources, Process } from '@kata-agent/protocol/oci';
 import { repository } from '../harness/repository.js';
-import { judgeWith, loaded } from './expected-requests.js';
+import { authorizerWith, loaded } from './expected-requests.js';
 import { fieldMutations } from './field-mutations.js';
 
 const shared = '/run/kata-containers/shared/containers';
 
-/** Requests that every file of `examples/rules` lets pass. */
+/** Requests that every file of `examples/rules` allows. */
 function requests(): ReadonlyMap<MethodName, Message> {
   const text = `kind: Pod
 spec:
@@ -111,10 +112,10 @@ function resourcesOf(request: Message): LinuxResources | undefined {
   return isMessage(request, UpdateContainerRequestSchema) ? request.resources : undefined;
 }
 
-/** Clean: no empty name, `.` or `..` in it. */
-function isBelow(path: string, folder: string): boolean {
+/** Reports whether a path is clean: no empty name, `.` or `..` in it. */
+function isBelow(path: string, directory: string): boolean {
   return (
-    path.startsWith(`${folder}/`) &&
+    path.startsWith(`${directory}/`) &&
     path
       .slice(1)
       .split('/')
@@ -122,7 +123,7 @@ function isBelow(path: string, folder: string): boolean {
   );
 }
 
-/** Whether a request has what the file says that it prevents: written without looking at its rules. */
+/** Reports whether a request does what the file claims to prevent, independently of its rules. */
 const prevented: Readonly<Record<string, (request: Message) => boolean>> = {
   'capabilities-and-devices': (request) => {
     const sets = processOf(request)?.Capabilities;
@@ -201,20 +202,20 @@ const prevented: Readonly<Record<string, (request: Message) => boolean>> = {
 };
 
 for (const [name, isPrevented] of Object.entries(prevented)) {
-  test(`examples/rules/${name}.toml refuses whatever it says that it prevents`, async (t) => {
+  test(`examples/rules/${name}.toml denies everything that it claims to prevent`, async (t) => {
     const text = readFileSync(join(repository, 'examples', 'rules', `${name}.toml`), 'utf8');
     const configuration = await loaded(text);
     assert.deepEqual(configuration.warnings, []);
-    const judge = judgeWith(configuration);
-    const view = new SandboxView(judge.listeners);
+    const authorizer = authorizerWith(configuration);
+    const view = new SandboxView(authorizer.listeners);
     const counts = { tried: 0, prevented: 0 };
     for (const [method, request] of requests()) {
       const decide = (asked: Message): string =>
-        judge.decide(method, asked, view.context({ method, request: asked })).outcome;
+        authorizer.decide(method, asked, view.context({ method, request: asked })).outcome;
       const served = configuration.api.documents[0]?.allowed?.has(method) === true;
       if (!served) continue;
       assert.equal(isPrevented(request), false, method);
-      assert.equal(decide(request), 'allow', `${method} as it should be`);
+      assert.equal(decide(request), 'allow', `${method} unchanged`);
       for (const mutation of fieldMutations(requestSchema(method), request)) {
         const changed = clone(requestSchema(method), request);
         mutation.apply(changed);
@@ -228,7 +229,7 @@ for (const [name, isPrevented] of Object.entries(prevented)) {
         );
       }
     }
-    t.diagnostic(`${counts.tried} mutations, ${counts.prevented} of what it prevents, all refused`);
+    t.diagnostic(`${counts.tried} mutations, ${counts.prevented} of what it prevents, all denied`);
     assert.ok(counts.prevented > 10, String(counts.prevented));
   });
 }

@@ -2,19 +2,16 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { guestAccess } from '@kata-agent/agent/requests';
+import { generate, type OfflineAuthorizer, offlineAuthorizer, renderPlan } from '@kata-agent/analysis';
 import {
   type ExpectedCall,
   expectedCalls,
-  generate,
   type ImageConfigs,
-  type Judge,
-  judgeOf,
   parseImageConfig,
   readWorkloads,
-  renderPlan,
   type RuntimeSetup,
   type Workload,
-} from '@kata-agent/analysis';
+} from '@kata-agent/workloads';
 import { type Configuration, loadConfiguration, renderDiagnostic } from '@kata-agent/config';
 import type { GuestAccess } from '@kata-agent/guest';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
@@ -25,51 +22,55 @@ export const setups: readonly RuntimeSetup[] = [
   { runtime: 'rs', guest: 'shared-fs' },
   { runtime: 'go', guest: 'confidential' },
   { runtime: 'rs', guest: 'confidential' },
+  { runtime: 'rs', guest: 'shared-fs', snapshotter: 'erofs' },
+  { runtime: 'rs', guest: 'confidential', snapshotter: 'erofs' },
 ];
 
-const folder = join(repository, 'examples', 'workloads');
+const directory = join(repository, 'examples', 'workloads');
 
 /** The files of the example workloads. */
-export const workloadFiles: readonly string[] = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+export const workloadFiles: readonly string[] = readdirSync(directory).filter((name) =>
+  name.endsWith('.yaml'),
+);
 
 const images: ImageConfigs = new Map(
   ['docker.io/library/nginx:1.27', 'docker.io/library/postgres:17', 'docker.io/library/redis:7.4']
     .concat('docker.io/library/busybox:1.37', 'docker.io/library/python:3.13', 'registry.example/server:1')
     .map((name) => {
-      const file = join(folder, 'images', `${basename(name).split(':')[0] ?? ''}.json`);
+      const file = join(directory, 'images', `${basename(name).split(':')[0] ?? ''}.json`);
       return [name, parseImageConfig(readFileSync(file, 'utf8'))];
     }),
 );
 
-/** A workload in one set-up: the calls of a pod of it, and who decides about them. */
+/** A workload in one setup: the calls of its pod, and their authorizer. */
 export interface Expected {
   readonly name: string;
   readonly setup: RuntimeSetup;
   readonly workload: Workload;
   readonly calls: readonly ExpectedCall[];
-  readonly judge: Judge;
-  /** What the configuration opens of the guest. */
+  readonly authorizer: OfflineAuthorizer;
+  /** The access to the guest in the configuration. */
   readonly access: GuestAccess;
 }
 
-/** The generated configuration of a file's workloads decides. */
+/** Evaluates the generated configuration of a file's workloads. */
 export async function expectedOf(file: string, setup: RuntimeSetup): Promise<readonly Expected[]> {
-  const workloads = readWorkloads([{ file, text: readFileSync(join(folder, file), 'utf8') }]);
+  const workloads = readWorkloads([{ file, text: readFileSync(join(directory, file), 'utf8') }]);
   const configuration = await loaded(renderPlan(generate(workloads, { setup, images }), []));
-  const judge = judgeWith(configuration);
+  const authorizer = authorizerWith(configuration);
   return workloads.map((workload) => ({
-    name: `${file} ${workload.name}, ${setup.runtime}, ${setup.guest}`,
+    name: `${file} ${workload.name}, ${setup.runtime}, ${setup.guest}, ${setup.snapshotter ?? ''}`,
     setup,
     workload,
     calls: expectedCalls(workload, setup, images),
-    judge,
+    authorizer,
     access: guestAccess(configuration),
   }));
 }
 
-export function judgeWith(configuration: Configuration): Judge {
+export function authorizerWith(configuration: Configuration): OfflineAuthorizer {
   const rules = configuration.api.documents.flatMap((document) => document.rules);
-  return judgeOf(configuration, compileRules(rules));
+  return offlineAuthorizer(configuration, compileRules(rules));
 }
 
 export async function loaded(text: string): Promise<Configuration> {
@@ -81,7 +82,7 @@ export async function loaded(text: string): Promise<Configuration> {
     files: { read: () => ({ ok: true, bytes }) },
     rules: async () => createRuleChecker(),
     delivery: [],
-    hostData: () => ({ ok: false, message: 'there is none', help: 'bind it otherwise' }),
+    hostData: () => ({ ok: false, message: 'there is none', help: 'use another binding' }),
   });
   assert.ok(result.ok, result.ok ? '' : result.diagnostics.map((each) => renderDiagnostic(each)).join('\n'));
   return result.configuration;

@@ -1,29 +1,29 @@
 import { create, type DescField, type DescMessage, type Message, ScalarType } from '@bufbuild/protobuf';
 import { otherNumbers, otherTexts } from './other-values.js';
 
-/** What is done to a field. */
+/** The kinds of mutation. */
 type MutationKind = 'removed' | 'added' | 'value' | 'path' | 'more' | 'less' | 'order';
 
 /** One change of one field of a request. */
 export interface Mutation {
-  /** By the names of the .proto: `OCI.Mounts[].source`; a key of a map in braces. */
+  /** By the names of the .proto file: `OCI.Mounts[].source`; map keys in braces. */
   readonly field: string;
   readonly kind: MutationKind;
-  /** What it became, and in which element: for people, and for the reviewed list. */
+  /** The new value, and the changed element: for people, and for the reviewed list. */
   readonly detail: string;
-  /** Changes a copy of the request that it was made from. */
+  /** Applies the change to a copy of its request. */
   readonly apply: (copy: Message) => void;
 }
 
 /** A message's fields by their names in TypeScript. */
 type Fields = Record<string, unknown>;
 
-/** Leads to the message that a mutation is about; makes what is absent on the way. */
+/** Returns the message of a mutation; creates absent ones on the way. */
 type Find = (copy: Message) => Fields;
 
 /**
- * Every change of every field of the message's schema, be it set or not. Of messages that are absent, one is added empty, and
- * with each of its own fields set alone.
+ * Returns every change of every field in the message's schema, set or not. Absent messages are added empty, and with
+ * each of their fields set separately.
  */
 export function* fieldMutations(schema: DescMessage, message: Message): Generator<Mutation> {
   yield* ofMessage(schema, asFields(message), { prefix: '', inside: '', find: asFields, depth: 0 });
@@ -31,7 +31,7 @@ export function* fieldMutations(schema: DescMessage, message: Message): Generato
 
 interface Place {
   readonly prefix: string;
-  /** Which element of lists on the way. */
+  /** The elements of lists on the way. */
   readonly inside: string;
   readonly find: Find;
   readonly depth: number;
@@ -76,7 +76,7 @@ function* ofField(field: DescField, current: Fields, place: Place): Generator<Mu
 
 type Make = (kind: MutationKind, detail: string, to: unknown) => Mutation;
 
-/** A message in a message. How deep it goes is the schema's matter, which has no message within itself. */
+/** Nested messages. The schema bounds the depth: no message contains itself. */
 function* ofPart(
   field: DescField,
   schema: DescMessage,
@@ -147,14 +147,17 @@ function* ofList(
   }
 }
 
-/** Elements that a list may get: empty, with every field set, and as what an attacker would add. */
+/** New elements for a list: empty, with every field set, and as an attacker would add. */
 function newElements(
   field: DescField,
   list: readonly unknown[],
 ): readonly { readonly to: unknown; readonly detail: string }[] {
   if (field.fieldKind !== 'list') return [];
   if (field.listKind === 'scalar')
-    return otherScalars(field.scalar, list[0]).map(({ to }) => ({ to, detail: `also ${show(to)}` }));
+    return otherScalars(field.scalar, list[0]).map(({ to }) => {
+      const against = to === 'rw' && list.includes('ro') ? ' against ro' : '';
+      return { to, detail: `also ${show(to)}${against}` };
+    });
   if (field.listKind !== 'message') return [];
   const { message } = field;
   const [first] = list;
@@ -215,7 +218,7 @@ function isUnset(value: unknown): boolean {
   );
 }
 
-/** How people tell an element of a list from the others. */
+/** Returns the name of a list's element for people. */
 function identity(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   const { destination, mountPoint, Type, containerPath, Path } = value as Fields;

@@ -2,18 +2,22 @@ import { isMessage, type Message } from '@bufbuild/protobuf';
 import { ociProcess, ociSpec, storage } from '@kata-agent/agent/requests';
 import type { GuestAccess, Storage } from '@kata-agent/guest';
 import {
+  admitRequest,
   bindLocalVolumes,
   buildSpec,
-  checkContainerId,
+  cleanStorages,
   checkExecId,
   checkHostname,
   groupOption,
   isBind,
+  layersDriver,
   mountPlace,
   OwnPlaces,
+  rootLayersOf,
   runnableProcess,
   sourcePlace,
   storageDriver,
+  bindOptions,
   unknownMountOption,
 } from '@kata-agent/guest/checks';
 import {
@@ -25,17 +29,25 @@ import {
   UpdateEphemeralMountsRequestSchema,
 } from '@kata-agent/protocol/agent';
 
-/** What of the guest its checks need to know. */
+/** The guest's state for its checks. */
 export interface GuestState {
-  /** Ids of the containers that there are, the first of the pod before the others. */
+  /** IDs of the existing containers, the pod's first container first. */
   readonly containers: readonly string[];
   readonly access: GuestAccess;
 }
 
-const capabilities = { seccomp: true, apparmor: false, selinux: false, hugePages: [], flaws: [] };
+const capabilities = {
+  seccomp: true,
+  hasAppArmorProfile: () => false,
+  selinux: false,
+  cgroupVersion: 2,
+  systemd: false,
+  hugePages: [],
+  flaws: [],
+} as const;
 const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/dev' };
 
-/** Why the guest refuses a request that the gate allows, by its pure checks; undefined: it does not. */
+/** Returns why the guest's pure checks reject a request that the gate allows; undefined: they do not. */
 export function guestRefusal(request: Message, state: GuestState): string | undefined {
   try {
     check(request, state);
@@ -51,7 +63,7 @@ function check(request: Message, state: GuestState): void {
     checkCreate(request, state);
   } else if (isMessage(request, CreateSandboxRequestSchema)) {
     checkHostname(request.hostname);
-    if (request.guestHookPath !== '') throw new Error('guest hooks are refused');
+    if (request.guestHookPath !== '') throw new Error('guest hooks are denied');
     for (const each of request.storages) checkStorage(storage(each), undefined, state);
   } else if (isMessage(request, ExecProcessRequestSchema)) {
     checkExecId(request.execId);
@@ -75,11 +87,22 @@ export function containerIdOf(request: Message): string | undefined {
 function checkCreate(request: CreateContainerRequest, state: GuestState): void {
   const { containers, access } = state;
   const { containerId: id, OCI } = request;
-  checkContainerId(id);
-  if (containers.includes(id)) throw new Error('container exists');
   if (OCI === undefined) throw new Error('the request has no spec');
-  const storages = request.storages.map(storage);
-  const spec = bindLocalVolumes(ociSpec(OCI), storages);
+  const storages = cleanStorages(request.storages.map(storage));
+  const requested = ociSpec(OCI);
+  admitRequest({
+    action: { id, spec: requested, storages },
+    hooks: 'refuse',
+    access,
+    containers: {
+      count: containers.length,
+      limit: Number.POSITIVE_INFINITY,
+      has: (name) => containers.includes(name),
+      isWaiting: () => false,
+    },
+    installedRuntime: () => undefined,
+  });
+  const spec = bindLocalVolumes(requested, storages);
   for (const each of storages) checkStorage(each, id, state);
   buildSpec(spec, {
     containerId: id,
@@ -90,6 +113,8 @@ function checkCreate(request: CreateContainerRequest, state: GuestState): void {
     hostname: '',
     resolvConf: undefined,
     attached: [],
+    injected: [],
+    bound: [],
     access,
     guest: { find: () => undefined } as never,
   });
@@ -110,15 +135,18 @@ function checkStorage(
   container: string | undefined,
   { containers, access }: GuestState,
 ): void {
+  if (each.driver === layersDriver) rootLayersOf(each);
   // The driver of pulled images is not built yet; the rest of its request is checked.
   if (each.driver === 'image_guest_pull') return;
   storageDriver(each.driver);
   const owner = { container, pod: containers[0] ?? container, others: containers };
   mountPlace(each.driver, each.mountPoint, owner, paths.kata);
-  const options = each.options.filter((option) => !option.startsWith('fsgid='));
+  const isBind = each.driver === 'bind' || each.driver === 'watchable-bind';
+  const options = each.options
+    .filter((option) => !option.startsWith('fsgid='))
+    .filter((option) => !isBind || !bindOptions.has(option));
   groupOption(each.options);
   const unknown = unknownMountOption(options);
-  if (unknown !== undefined) throw new Error(`option ${unknown} is not known`);
-  if (each.driver === 'bind' || each.driver === 'watchable-bind')
-    sourcePlace({ path: each.source, named: 'source', container }, { paths, access });
+  if (unknown !== undefined) throw new Error(`unknown option ${unknown}`);
+  if (isBind) sourcePlace({ path: each.source, named: 'source', container }, { paths, access });
 }

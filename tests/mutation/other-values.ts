@@ -5,7 +5,7 @@ interface OtherValue {
   readonly kind: 'value' | 'path';
 }
 
-/** What else a text could be; of a path also other paths, of `name=value` also another name and another value. */
+/** Returns other strings; for a path also other paths, for `name=value` also another name and another value. */
 export function otherTexts(text: string): readonly OtherValue[] {
   const values = new Set(['', 'x', `${text}x`, text.toUpperCase(), 'CAP_SYS_ADMIN', 'rw', 'shared']);
   if (text.includes('=')) {
@@ -46,7 +46,7 @@ const wide: ReadonlySet<ScalarType> = new Set([
 ]);
 const unsigned: ReadonlySet<ScalarType> = new Set([ScalarType.UINT32, ScalarType.UINT64, ScalarType.FIXED32]);
 
-/** 0, 1, the next, a system user's, a large one, and less than nothing where the type has that. */
+/** Returns 0, 1, the next number, a system user's, a large one, and a negative one if the type allows it. */
 export function otherNumbers(type: ScalarType, value: unknown): readonly OtherValue[] {
   const now = Number(value ?? 0);
   const all = new Set([0, 1, 6, 999, 1000, now + 1, 2 ** 31 - 1, ...(unsigned.has(type) ? [] : [-1, -1000])]);

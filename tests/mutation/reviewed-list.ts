@@ -4,14 +4,14 @@ import { repository } from '../harness/repository.js';
 import type { Mutation } from './field-mutations.js';
 import type { Sequence } from './sequences.js';
 
-/** A change that a generated configuration and the guest let pass, and why that is as it should be. */
+/** A change that a generated configuration and the guest allow, and why that is acceptable. */
 interface ReviewedField {
   readonly methods: readonly string[];
-  /** By the names of the .proto; a final `*` stands for any rest. */
+  /** By the names of the .proto file; a final `*` matches any rest. */
   readonly fields: readonly string[];
   /** Absent: any kind. */
   readonly kinds?: readonly string[];
-  /** RE of what the mutation says of itself; absent: any. */
+  /** A regular expression for the mutation's text; absent: any. */
   readonly detail?: string;
   /** The file of the workload; absent: any. */
   readonly workload?: string;
@@ -20,7 +20,7 @@ interface ReviewedField {
 
 interface ReviewedSequence {
   readonly kinds: readonly string[];
-  /** RE of what the sequence is about. */
+  /** A regular expression for the sequence's text. */
   readonly about: string;
   readonly why: string;
 }
@@ -30,7 +30,7 @@ interface Lists {
   readonly sequences: readonly ReviewedSequence[];
 }
 
-/** The reviewed list, which notes what of it was needed. */
+/** The reviewed list, which records the entries that were needed. */
 export class ReviewedList {
   readonly #lists: Lists;
   readonly #details: readonly (RegExp | undefined)[];
@@ -49,7 +49,7 @@ export class ReviewedList {
     return this.#lists.fields.length + this.#lists.sequences.length;
   }
 
-  /** Positions of the entries that a mutation fits. `workload`: its name, which begins with its file. */
+  /** Returns the positions of the entries that match a mutation. `workload`: its name, which begins with its file. */
   entriesFor(
     method: string,
     { field, kind, detail }: Pick<Mutation, 'field' | 'kind' | 'detail'>,
@@ -70,7 +70,7 @@ export class ReviewedList {
     return this.#note(this.entriesFor(method, mutation, workload).map((index) => this.#lists.fields[index]));
   }
 
-  /** Whatever is done to the field. */
+  /** For any kind of mutation. */
   #fieldEntries(method: string, field: string): readonly number[] {
     const key = `${method} ${field}`;
     const known = this.#byField.get(key);
@@ -91,7 +91,7 @@ export class ReviewedList {
     );
   }
 
-  /** Entries that nothing needed. */
+  /** Returns unused entries. */
   unneeded(): readonly string[] {
     return [...this.#lists.fields, ...this.#lists.sequences]
       .filter((each) => !this.#needed.has(each))

@@ -1,41 +1,42 @@
 import { clone, type Message } from '@bufbuild/protobuf';
-import { type ExpectedCall, requestSchema, SandboxView } from '@kata-agent/analysis';
+import { requestSchema, SandboxView } from '@kata-agent/analysis';
+import type { ExpectedCall } from '@kata-agent/workloads';
 import type { RuleContext } from '@kata-agent/gate';
 import type { Expected } from './expected-requests.js';
 import { fieldMutations, type Mutation } from './field-mutations.js';
 import type { ReviewedList } from './reviewed-list.js';
 import { type GuestState, guestRefusal } from './guest-refusal.js';
 
-/** One changed request, and what became of it. */
+/** One changed request, and its result. */
 export interface Outcome {
   readonly expected: Expected;
   readonly call: ExpectedCall;
   readonly mutation: Mutation;
-  /** `gate`: the generated configuration; `guest`: its checks of the request; undefined: nobody. */
+  /** `gate`: the generated configuration; `guest`: its checks of the request; undefined: neither denies. */
   readonly refusedBy: 'gate' | 'guest' | undefined;
-  /** The rule, or the guest's words. */
+  /** The rule, or the guest's message. */
   readonly reason: string;
 }
 
-/** A request, and what the rules and the guest know when it comes. */
+/** A request, and the state of rules and guest when it arrives. */
 interface Moment {
   readonly call: ExpectedCall;
   readonly view: (request: Message) => RuleContext;
   readonly state: GuestState;
-  /** What the guest's checks say to the request as it is: what they need may be missing here, such as a disk. */
+  /** The result of the guest's checks for the unchanged request: resources such as a disk can be missing here. */
   readonly asIs: () => string | undefined;
 }
 
-/** A mutation that may be tried. */
+/** A candidate mutation. */
 export interface Candidate {
   readonly expected: Expected;
   readonly moment: Moment;
   readonly mutation: Mutation;
 }
 
-/** All mutations of all requests of the workload's pod, each request in its place among the others. */
+/** Returns all mutations of all requests of the workload's pod, each request in its place among the others. */
 export function* candidates(expected: Expected): Generator<Candidate> {
-  const { calls, judge } = expected;
+  const { calls, authorizer } = expected;
   for (const [index, call] of calls.entries()) {
     const before = calls.slice(0, index);
     const state = { containers: containersAfter(before), access: expected.access };
@@ -43,7 +44,7 @@ export function* candidates(expected: Expected): Generator<Candidate> {
     const moment: Moment = {
       call,
       view: (request) => {
-        const view = new SandboxView(judge.listeners);
+        const view = new SandboxView(authorizer.listeners);
         for (const earlier of before) view.happened(earlier);
         return view.context({ method: call.method, request });
       },
@@ -59,7 +60,7 @@ export function tryMutation({ expected, moment, mutation }: Candidate): Outcome 
   const { call, view, state } = moment;
   const request = clone(requestSchema(call.method), call.request);
   mutation.apply(request);
-  const decision = expected.judge.decide(call.method, request, view(request));
+  const decision = expected.authorizer.decide(call.method, request, view(request));
   const made = { expected, call, mutation };
   if (decision.outcome === 'deny')
     return { ...made, refusedBy: 'gate', reason: decision.rule ?? decision.reason };
@@ -68,17 +69,17 @@ export function tryMutation({ expected, moment, mutation }: Candidate): Outcome 
 }
 
 /**
- * At most so many of each set-up, method, field and kind, from whichever workloads: the same each time. Every field is among
- * them in every way in which it can be changed, and all that entries of the list are about.
+ * Returns a limited number for each setup, method, field and kind, deterministically from any workloads. Every field is
+ * included with every kind of change, and every mutation that matches an entry of the list.
  */
 export function sample(all: Iterable<Candidate>, quota: number, list: ReviewedList): readonly Candidate[] {
   const groups = new Map<string, { readonly hash: number; readonly candidate: Candidate }[]>();
   for (const candidate of all) {
     const { expected, moment, mutation } = candidate;
-    const { runtime, guest } = expected.setup;
+    const { runtime, guest, snapshotter = '' } = expected.setup;
     const { method } = moment.call;
     const reviewed = list.entriesFor(method, mutation, expected.name).join(' ');
-    const key = `${runtime} ${guest} ${method} ${mutation.field} ${mutation.kind} ${reviewed}`;
+    const key = `${runtime} ${guest} ${snapshotter} ${method} ${mutation.field} ${mutation.kind} ${reviewed}`;
     const hash = hashOf(`${expected.name} ${moment.call.because} ${key} ${mutation.detail}`);
     const group = groups.get(key) ?? [];
     groups.set(key, group);
@@ -90,7 +91,8 @@ export function sample(all: Iterable<Candidate>, quota: number, list: ReviewedLi
   return [...groups.values()].flatMap((group) => group.map(({ candidate }) => candidate));
 }
 
-function containersAfter(calls: readonly ExpectedCall[]): readonly string[] {
+/** Returns the ids of the containers that exist after these calls. */
+export function containersAfter(calls: readonly ExpectedCall[]): readonly string[] {
   const ids: string[] = [];
   for (const { method, request } of calls) {
     if (method === 'CreateContainer' && 'containerId' in request) ids.push(String(request.containerId));

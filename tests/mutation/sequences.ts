@@ -1,23 +1,27 @@
 import { clone } from '@bufbuild/protobuf';
-import { type ExpectedCall, SandboxView } from '@kata-agent/analysis';
+import { SandboxView } from '@kata-agent/analysis';
+import type { ExpectedCall } from '@kata-agent/workloads';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { containerIdOf } from './guest-refusal.js';
 import type { Expected } from './expected-requests.js';
 
 type Called = Pick<ExpectedCall, 'method' | 'request'> & {
-  /** Of the container that the call removes. */
+  /** The exit code of the container that the call removes. */
   readonly exitCode?: number;
 };
 
-/** The calls of a pod, changed as a whole. */
+/** A changed sequence of a pod's calls. */
 export interface Sequence {
   readonly kind: 'dropped' | 'repeated' | 'swapped' | 'second' | 'restarted' | 'failed' | 'early';
-  /** Of the call that was changed, with the kind of its container. */
+  /** The changed call, with the kind of its container. */
   readonly about: string;
   readonly calls: readonly Called[];
 }
 
-/** Every call dropped, repeated and put before the one in front of it; every container made in other ways than once in its turn. */
+/**
+ * Returns every call dropped, repeated and swapped with the one before; every container created at other times than
+ * once in order.
+ */
 export function* sequences({ calls, workload }: Expected): Generator<Sequence> {
   const role = ({ container }: ExpectedCall): string =>
     workload.containers.find(({ name }) => name === container)?.role ?? 'pause';
@@ -53,14 +57,14 @@ export function* sequences({ calls, workload }: Expected): Generator<Sequence> {
   }
 }
 
-/** The method at which the sequence is refused, and by whom; undefined: it passes. */
-export function sequenceRefusal({ judge }: Expected, calls: readonly Called[]): string | undefined {
-  const view = new SandboxView(judge.listeners);
+/** Returns the method at which the sequence is denied, and by what; undefined: it is allowed. */
+export function sequenceRefusal({ authorizer }: Expected, calls: readonly Called[]): string | undefined {
+  const view = new SandboxView(authorizer.listeners);
   const guest = new GuestModel();
   for (const call of calls) {
     const { method, request } = call;
     if (method === 'CreateContainer') {
-      const { outcome, rule = '' } = judge.decide(method, request, view.context(call));
+      const { outcome, rule = '' } = authorizer.decide(method, request, view.context(call));
       if (outcome === 'deny') return `gate: ${rule}`;
     }
     const refusal = guest.call(call);
@@ -70,7 +74,7 @@ export function sequenceRefusal({ judge }: Expected, calls: readonly Called[]): 
   return undefined;
 }
 
-/** What the guest says to a call after others: only of which containers there are, and which have been started. */
+/** The guest's result for a call in a sequence: depends only on which containers exist and which are started. */
 class GuestModel {
   readonly #containers = new Map<string, 'created' | 'started'>();
   #sandbox = false;
@@ -99,7 +103,7 @@ class GuestModel {
   }
 }
 
-/** The same container under another id, as far as its paths allow. */
+/** The same container with another ID, as far as its paths allow. */
 function again(call: ExpectedCall, calls: readonly ExpectedCall[]): Called {
   const first = clone(CreateContainerRequestSchema, call.request as never);
   const { containerId } = first;
@@ -110,7 +114,7 @@ function again(call: ExpectedCall, calls: readonly ExpectedCall[]): Called {
   const text = JSON.stringify(first, (_, value: unknown) =>
     typeof value === 'bigint' ? Number(value) : value,
   );
-  // A pause container has the id of its sandbox, which stays what it is.
+  // A pause container has the ID of its sandbox, which does not change.
   const annotations = { ...first.OCI?.Annotations };
   const renamed = JSON.parse(text.replaceAll(containerId, other)) as typeof first;
   const copy = Object.assign(clone(CreateContainerRequestSchema, first), {

@@ -7,14 +7,14 @@ import { after, before, describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { readAll, readUntil, sha256, writeAll } from '../harness/container-client.js';
 import { cgroupParent, containerRequest, processRequest } from '../harness/container-request.js';
-import { steadyFootprint } from '../harness/footprint.js';
+import { stableFootprint } from '../harness/footprint.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
 const skip = whyNoContainers() ?? false;
 
-describe('a real container, as a client sees it', { skip }, () => {
-  let folder = '';
+describe('containers through the API', { skip }, () => {
+  let directory = '';
   let rootfs = '';
   let process: AgentProcess;
   let agent: AgentConnection['agent'];
@@ -22,8 +22,8 @@ describe('a real container, as a client sees it', { skip }, () => {
   const nextId = () => `c${++count}-${globalThis.process.pid}`;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-root-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-root-'));
+    rootfs = makeRootfs(directory);
     process = await AgentProcess.start();
     ({ agent } = await process.connect());
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
@@ -31,10 +31,10 @@ describe('a real container, as a client sees it', { skip }, () => {
 
   after(async () => {
     await process.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
-  async function started(
+  async function startContainer(
     args: readonly string[],
     options: Parameters<typeof processRequest>[1] = {},
   ): Promise<string> {
@@ -44,39 +44,41 @@ describe('a real container, as a client sees it', { skip }, () => {
     return id;
   }
 
-  async function ended(containerId: string): Promise<number> {
+  async function waitAndRemove(containerId: string): Promise<number> {
     const { status } = await agent.waitProcess({ containerId, execId: containerId });
     await agent.removeContainer({ containerId });
     return status;
   }
 
-  it('passes on the exit code, stdout and stderr', async () => {
-    const id = await started(['sh', '-c', 'echo out; echo err >&2; exit 42']);
+  it('the client gets the exit code, stdout and stderr of a container', async () => {
+    const id = await startContainer(['sh', '-c', 'echo out; echo err >&2; exit 42']);
     assert.equal((await readAll(agent, 'stdout', id)).toString(), 'out\n');
     assert.equal((await readAll(agent, 'stderr', id)).toString(), 'err\n');
-    assert.equal(await ended(id), 42);
+    assert.equal(await waitAndRemove(id), 42);
   });
 
-  it('carries 10 MiB through stdin to stdout intact', async () => {
-    const id = await started(['cat']);
+  it('10 MiB pass from stdin to stdout unchanged', async () => {
+    const id = await startContainer(['cat']);
     const data = randomBytes(10 << 20);
     const [, echoed] = await Promise.all([writeAll(agent, id, data), readAll(agent, 'stdout', id)]);
     assert.equal(echoed.length, data.length);
     assert.equal(sha256(echoed), sha256(data));
-    assert.equal(await ended(id), 0);
+    assert.equal(await waitAndRemove(id), 0);
   });
 
-  it('gives a terminal whose size the program sees', async () => {
-    const id = await started(['sh', '-c', 'echo ready; read x; stty size; exit 3'], { terminal: true });
+  it('a program sees the terminal size that the client sets', async () => {
+    const id = await startContainer(['sh', '-c', 'echo ready; read x; stty size; exit 3'], {
+      terminal: true,
+    });
     await readUntil(agent, id, 'ready');
     await agent.ttyWinResize({ containerId: id, execId: '', row: 33, column: 101 });
     await agent.writeStdin({ containerId: id, execId: '', data: Buffer.from('\n') });
     await readUntil(agent, id, '33 101');
-    assert.equal(await ended(id), 3);
+    assert.equal(await waitAndRemove(id), 3);
   });
 
-  it('runs a second process with a code of its own', async () => {
-    const id = await started(['sleep', '600']);
+  it('an exec has its own environment and exit code', async () => {
+    const id = await startContainer(['sleep', '600']);
     await agent.execProcess({
       containerId: id,
       execId: 'e1',
@@ -85,31 +87,31 @@ describe('a real container, as a client sees it', { skip }, () => {
     assert.equal((await readAll(agent, 'stdout', id, 'e1')).toString(), 'seen\n');
     assert.equal((await agent.waitProcess({ containerId: id, execId: 'e1' })).status, 9);
     await agent.signalProcess({ containerId: id, execId: '', signal: 9 });
-    assert.equal(await ended(id), 137);
+    assert.equal(await waitAndRemove(id), 137);
   });
 
-  it('turns SIGTERM without a handler into SIGKILL, and leaves a handler its say', async () => {
-    const plain = await started(['sleep', '600']);
+  it('SIGTERM is delivered to a process with a handler, and converted to SIGKILL for one without', async () => {
+    const plain = await startContainer(['sleep', '600']);
     await agent.signalProcess({ containerId: plain, execId: '', signal: 15 });
-    assert.equal(await ended(plain), 137);
-    const handled = await started([
+    assert.equal(await waitAndRemove(plain), 137);
+    const handled = await startContainer([
       'sh',
       '-c',
       'trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done',
     ]);
     await readUntil(agent, handled, 'ready');
     await agent.signalProcess({ containerId: handled, execId: '', signal: 15 });
-    assert.equal(await ended(handled), 5);
+    assert.equal(await waitAndRemove(handled), 5);
   });
 
-  it('answers end of file after the exit although a grandchild holds the pipe', async () => {
-    const id = await started(['sh', '-c', 'echo first; sleep 600 & exit 0']);
+  it('stdout ends when the process exits, although a grandchild holds the pipe', async () => {
+    const id = await startContainer(['sh', '-c', 'echo first; sleep 600 & exit 0']);
     assert.equal((await readAll(agent, 'stdout', id)).toString(), 'first\n');
-    assert.equal(await ended(id), 0);
+    assert.equal(await waitAndRemove(id), 0);
   });
 
-  it('has figures, pauses and resumes', async () => {
-    const id = await started(['sh', '-c', 'while :; do echo tick; sleep 0.02; done']);
+  it('a running container has metrics and can be paused and resumed', async () => {
+    const id = await startContainer(['sh', '-c', 'while :; do echo tick; sleep 0.02; done']);
     await readUntil(agent, id, 'tick');
     const stats = await agent.statsContainer({ containerId: id });
     assert.ok((stats.cgroupStats?.memoryStats?.usage?.usage ?? 0n) > 0n, 'memory in use');
@@ -119,13 +121,13 @@ describe('a real container, as a client sees it', { skip }, () => {
     await agent.resumeContainer({ containerId: id });
     await readUntil(agent, id, 'tick');
     await agent.signalProcess({ containerId: id, execId: '', signal: 9 });
-    assert.equal(await ended(id), 137);
+    assert.equal(await waitAndRemove(id), 137);
   });
 
-  it('answers in the texts that runtimes look for', async () => {
-    const nobody = await answerOf(agent.signalProcess({ containerId: 'nobody', execId: '', signal: 15 }));
-    assert.equal(nobody.code, 'INVALID_ARGUMENT');
-    const id = await started(['true']);
+  it('signals to unknown and ended processes fail with the errors that runtimes recognize', async () => {
+    const unknown = await answerOf(agent.signalProcess({ containerId: 'unknown', execId: '', signal: 15 }));
+    assert.equal(unknown.code, 'INVALID_ARGUMENT');
+    const id = await startContainer(['true']);
     assert.equal((await agent.waitProcess({ containerId: id, execId: '' })).status, 0);
     const late = await answerOf(agent.signalProcess({ containerId: id, execId: '', signal: 15 }));
     assert.equal(late.code, 'NOT_FOUND');
@@ -133,9 +135,9 @@ describe('a real container, as a client sees it', { skip }, () => {
     await agent.removeContainer({ containerId: id });
   });
 
-  it('reports an OOM kill once', async () => {
+  it('an OOM kill is reported once', async () => {
     const id = nextId();
-    // One process with a buffer of 200 MB: a shell's pipeline would be killed in two steps, which are two events.
+    // One process with a buffer of 200 MB: the processes of a pipeline would be killed separately, with two events.
     const args = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200000000', 'count=1'];
     await agent.createContainer(containerRequest({ id, rootfs, args, memoryLimit: 20n << 20n }));
     const event = agent.getOOMEvent({});
@@ -146,22 +148,24 @@ describe('a real container, as a client sees it', { skip }, () => {
     await agent.removeContainer({ containerId: id });
   });
 
-  it('leaves nothing behind: one after another, and 16 at once', async () => {
+  it('sequential and concurrent containers leave no resources', async () => {
     const pid = process.process.pid ?? assert.fail('the agent has no pid');
-    assert.equal(await ended(await started(['true'])), 0);
-    const before = await steadyFootprint(pid, cgroupParent);
+    assert.equal(await waitAndRemove(await startContainer(['true'])), 0);
+    const before = await stableFootprint(pid, cgroupParent);
     for (let round = 0; round < 8; round++) {
-      const id = await started(['sh', '-c', `echo ${round}; exit ${round}`]);
+      const id = await startContainer(['sh', '-c', `echo ${round}; exit ${round}`]);
       assert.equal((await readAll(agent, 'stdout', id)).toString(), `${round}\n`);
-      assert.equal(await ended(id), round);
+      assert.equal(await waitAndRemove(id), round);
     }
-    const codes = await Promise.all(
-      Array.from({ length: 16 }, async (_, index) => ended(await started(['sh', '-c', `exit ${index}`]))),
+    const exitCodes = await Promise.all(
+      Array.from({ length: 16 }, async (_, index) =>
+        waitAndRemove(await startContainer(['sh', '-c', `exit ${index}`])),
+      ),
     );
     assert.deepEqual(
-      codes,
+      exitCodes,
       Array.from({ length: 16 }, (_, index) => index),
     );
-    assert.deepEqual(await steadyFootprint(pid, cgroupParent), before);
+    assert.deepEqual(await stableFootprint(pid, cgroupParent), before);
   });
 });

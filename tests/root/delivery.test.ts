@@ -4,28 +4,29 @@ import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { writeInitdata, writeInitdataImage } from '@kata-agent/config';
 import { AgentProcess } from '../harness/agent-process.js';
-import { DeliveringGuest } from '../harness/delivering-guest.js';
+import { DeliverySources } from '../harness/delivery-sources.js';
 import { whyNoContainers } from '../harness/rootfs.js';
 
 const narrow = Buffer.from('[api]\nblocked_endpoints = ["ExecProcess"]\n\n[limits]\ncontainers = 5\n');
 const envelope = Buffer.from(writeInitdata(narrow, 'sha-384'));
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const pin = (bytes: Uint8Array): string => `sha256:${sha256(bytes)}`;
-const word = (bytes: Uint8Array): string => `agent.config_b64=${Buffer.from(bytes).toString('base64')}`;
+const kernelParameter = (bytes: Uint8Array): string =>
+  `agent.config_b64=${Buffer.from(bytes).toString('base64')}`;
 
-/** A base document that serves more than the delivered one leaves. */
+/** Returns a base document that serves more than the delivered one allows. */
 const base = (delivery: string): string =>
   `[api]\nallowed_endpoints = ["@pod", "ExecProcess"]\n\n[delivery]\n${delivery}\n`;
 
-const asking = (way: string, bind: string): string => base(`accept = ["${way}"]\nbind = "${bind}"`);
+const accepting = (source: string, bind: string): string => base(`accept = ["${source}"]\nbind = "${bind}"`);
 
 interface Explained {
   readonly settings: readonly { readonly key: string; readonly value: unknown }[];
   readonly endpoints: readonly { readonly method: string; readonly served: boolean }[];
 }
 
-async function withGuest<T>(work: (guest: DeliveringGuest) => Promise<T>): Promise<T> {
-  const guest = new DeliveringGuest();
+async function withGuest<T>(work: (guest: DeliverySources) => Promise<T>): Promise<T> {
+  const guest = new DeliverySources();
   try {
     return await work(guest);
   } finally {
@@ -33,8 +34,11 @@ async function withGuest<T>(work: (guest: DeliveringGuest) => Promise<T>): Promi
   }
 }
 
-/** What a real agent has in force: its settings but for the delivery itself, and what it serves. */
-async function effective(guest: DeliveringGuest, config?: string): Promise<string> {
+/**
+ * Returns the effective configuration of a real agent: settings except those of the delivery and of the harness, and served
+ * methods.
+ */
+async function effective(guest: DeliverySources, config?: string): Promise<string> {
   const { code, stdout, stderr } = await AgentProcess.run({
     ...(config === undefined ? {} : { config }),
     args: ['--explain', '--format', 'json'],
@@ -42,16 +46,17 @@ async function effective(guest: DeliveringGuest, config?: string): Promise<strin
   });
   assert.equal(code, 0, stderr);
   const { settings, endpoints } = JSON.parse(stdout) as Explained;
-  const apart = ['server_addr', 'guest_paths', 'file', 'accept', 'bind', 'required', 'drop_in_dir'];
+  const ofDelivery = ['server_addr', 'guest_paths', 'file', 'accept', 'bind', 'required', 'drop_in_dir'];
+  const omitted = [...ofDelivery, 'oci_runtime'];
   return JSON.stringify([
-    settings.filter(({ key }) => !apart.includes(key)).map(({ key, value }) => [key, value]),
+    settings.filter(({ key }) => !omitted.includes(key)).map(({ key, value }) => [key, value]),
     endpoints.map(({ method, served }) => [method, served]),
   ]);
 }
 
-/** Starts an agent that must end with exit 3 and a message, before it listens. */
-async function refused(
-  guest: DeliveringGuest,
+/** Checks that an agent exits with a code and a message before it listens. */
+async function assertRejected(
+  guest: DeliverySources,
   config: string | undefined,
   message: RegExp,
   expected: 1 | 3 = 3,
@@ -67,12 +72,20 @@ async function refused(
   assert.doesNotMatch(stderr, /\n {4}at /);
 }
 
-/** Each way, with the base document that asks for it and pins what comes. */
-const ways: readonly (readonly [string, (guest: DeliveringGuest) => string])[] = [
-  ['initdata', (guest) => guest.disk(writeInitdataImage(envelope)) && asking('initdata', pin(envelope))],
-  ['fw_cfg', (guest) => guest.fwCfg(narrow) && asking('fw_cfg', pin(narrow))],
-  ['base64', (guest) => guest.kernelLine(`quiet ${word(narrow)} ro`) && asking('kernel_line', pin(narrow))],
-  ['gzip', (guest) => guest.kernelLine(word(gzipSync(narrow))) && asking('kernel_line', pin(narrow))],
+/** Each delivery source, with the base document that accepts it and pins the document. */
+const sources: readonly (readonly [string, (guest: DeliverySources) => string])[] = [
+  ['initdata', (guest) => guest.disk(writeInitdataImage(envelope)) && accepting('initdata', pin(envelope))],
+  ['fw_cfg', (guest) => guest.fwCfg(narrow) && accepting('fw_cfg', pin(narrow))],
+  [
+    'base64',
+    (guest) =>
+      guest.kernelCommandLine(`quiet ${kernelParameter(narrow)} ro`) && accepting('kernel_line', pin(narrow)),
+  ],
+  [
+    'gzip',
+    (guest) =>
+      guest.kernelCommandLine(kernelParameter(gzipSync(narrow))) && accepting('kernel_line', pin(narrow)),
+  ],
   [
     'file',
     (guest) =>
@@ -80,11 +93,11 @@ const ways: readonly (readonly [string, (guest: DeliveringGuest) => string])[] =
   ],
 ];
 
-describe('documents that are delivered to a running agent (R8)', { skip: whyNoContainers() ?? false }, () => {
-  it('initdata, fw_cfg, base64, gzip and a file give the same effective configuration', async () => {
+describe('delivered documents (R8)', { skip: whyNoContainers() ?? false }, () => {
+  it('all delivery sources give the same effective configuration', async () => {
     const seen = new Map<string, string>();
-    for (const [name, give] of ways) {
-      await withGuest(async (guest) => seen.set(name, await effective(guest, give(guest))));
+    for (const [name, deliver] of sources) {
+      await withGuest(async (guest) => seen.set(name, await effective(guest, deliver(guest))));
     }
     const all = new Set(seen.values());
     assert.equal(all.size, 1, Array.from(seen, ([name, text]) => `${name}: ${text}`).join('\n'));
@@ -93,11 +106,11 @@ describe('documents that are delivered to a running agent (R8)', { skip: whyNoCo
     assert.ok(text.includes('["CreateContainer",true]'), text);
   });
 
-  it('each is in force before the agent listens, and its binding is in the first record', async () => {
+  it('a delivered document applies before the agent listens, and its binding is in the boot record', async () => {
     const bindings: (readonly (string | undefined)[])[] = [];
-    for (const [name, give] of ways) {
+    for (const [name, deliver] of sources) {
       await withGuest(async (guest) => {
-        const agent = await AgentProcess.start({ config: give(guest), setup: guest.setup });
+        const agent = await AgentProcess.start({ config: deliver(guest), setup: guest.setup });
         try {
           const { agent: client } = await agent.connect();
           await assert.rejects(client.execProcess({}), { name: /.*/, message: /ExecProcess/ }, name);
@@ -116,39 +129,39 @@ describe('documents that are delivered to a running agent (R8)', { skip: whyNoCo
     assert.deepEqual(bindings, [pinned, pinned, pinned, pinned, own]);
   });
 
-  it('without a base document, a pinned kernel line is as good as the same file', async () => {
+  it('a pinned document on the kernel command line has the effect of a base document with the same text', async () => {
     const document = Buffer.from('[api]\nallowed_endpoints = ["@pod"]\n');
     const asFile = await withGuest((guest) => effective(guest, document.toString()));
     for (const bytes of [document, gzipSync(document)]) {
       await withGuest(async (guest) => {
-        guest.kernelLine(`${word(bytes)} agent.config_digest=${pin(document)}`);
+        guest.kernelCommandLine(`${kernelParameter(bytes)} agent.config_digest=${pin(document)}`);
         assert.equal(await effective(guest), asFile);
       });
     }
   });
 
-  it('initdata is bound by MRCONFIGID, its digest padded or cut', async () => {
+  it('initdata must match the digest in MRCONFIGID', async () => {
     const field = createHash('sha384').update(envelope).digest();
     await withGuest(async (guest) => {
       guest.disk(writeInitdataImage(envelope)).mrConfigId(field);
-      await effective(guest, asking('initdata', 'host_data'));
+      await effective(guest, accepting('initdata', 'host_data'));
     });
     await withGuest(async (guest) => {
       const changed = Buffer.from(writeInitdata(Buffer.from(`${narrow.toString()}#`), 'sha-384'));
       guest.disk(writeInitdataImage(changed)).mrConfigId(field);
-      await refused(
+      await assertRejected(
         guest,
-        asking('initdata', 'host_data'),
-        /is not the document that MRCONFIGID vouches for/,
+        accepting('initdata', 'host_data'),
+        /is not the document that the report names in MRCONFIGID/,
       );
     });
   });
 });
 
-describe('a delivery that cannot be trusted keeps the agent from listening (R8, R17, S25)', {
+describe('rejected deliveries (R8, R17, S25)', {
   skip: whyNoContainers() ?? false,
 }, () => {
-  const cases: readonly (readonly [string, (guest: DeliveringGuest) => string | undefined, RegExp])[] = [
+  const cases: readonly (readonly [string, (guest: DeliverySources) => string | undefined, RegExp])[] = [
     [
       'a changed byte of initdata',
       (guest) => {
@@ -156,9 +169,9 @@ describe('a delivery that cannot be trusted keeps the agent from listening (R8, 
           writeInitdata(Buffer.from(narrow.toString().replace('5', '6')), 'sha-384'),
         );
         guest.disk(writeInitdataImage(changed));
-        return asking('initdata', pin(envelope));
+        return accepting('initdata', pin(envelope));
       },
-      /initdata \(\/dev\/vdb\) kata-agent\.toml is not the document that was pinned/,
+      /initdata \(\/dev\/vdb\) is not the pinned document/,
     ],
     [
       'a changed byte of an image',
@@ -166,79 +179,82 @@ describe('a delivery that cannot be trusted keeps the agent from listening (R8, 
         const image = Buffer.from(writeInitdataImage(envelope));
         image[60] = (image[60] ?? 0) ^ 1;
         guest.disk(image);
-        return asking('initdata', pin(envelope));
+        return accepting('initdata', pin(envelope));
       },
       /initdata \(\/dev\/vdb\) cannot be unpacked/,
     ],
     [
       'a changed byte of fw_cfg',
       (guest) =>
-        guest.fwCfg(Buffer.from(narrow.toString().replace('5', '6'))) && asking('fw_cfg', pin(narrow)),
-      /fw_cfg \(.*\) is not the document that was pinned/,
+        guest.fwCfg(Buffer.from(narrow.toString().replace('5', '6'))) && accepting('fw_cfg', pin(narrow)),
+      /fw_cfg \(.*\) is not the pinned document/,
     ],
     [
-      'a kernel command line that was cut in the document',
+      'a kernel command line that was truncated in the document',
       (guest) => {
         const long = Buffer.concat([narrow, Buffer.from('# comment\n'.repeat(300))]);
-        guest.kernelLine(`quiet ${word(long)}`.slice(0, 2047));
-        return asking('kernel_line', pin(long));
+        guest.kernelCommandLine(`quiet ${kernelParameter(long)}`.slice(0, 2047));
+        return accepting('kernel_line', pin(long));
       },
-      /ends where the kernel cuts its command line \(2047 bytes\)[^]*initdata or by fw_cfg/,
+      /ends where the kernel truncates its command line \(2047 bytes\)[^]*initdata or by fw_cfg/,
     ],
     [
-      'a gzip document that was cut',
+      'a truncated gzip document',
       (guest) => {
-        const text = word(gzipSync(narrow));
-        guest.kernelLine(text.slice(0, text.length - 12 - ((text.length - 'agent.config_b64='.length) % 4)));
-        return asking('kernel_line', pin(narrow));
+        const text = kernelParameter(gzipSync(narrow));
+        guest.kernelCommandLine(
+          text.slice(0, text.length - 12 - ((text.length - 'agent.config_b64='.length) % 4)),
+        );
+        return accepting('kernel_line', pin(narrow));
       },
-      /its gzip data ends too early: it was cut off[^]*initdata or by fw_cfg/,
+      /its gzip data is truncated[^]*initdata or by fw_cfg/,
     ],
     [
-      'a kernel command line that was cut before the digest',
+      'a kernel command line that was truncated before the digest',
       (guest) => {
-        guest.kernelLine(word(narrow));
+        guest.kernelCommandLine(kernelParameter(narrow));
         return undefined;
       },
-      /agent\.config_b64 brings a document that nothing vouches for/,
+      /agent\.config_b64 delivers a document that is not bound/,
     ],
     [
-      'a wrong pin on the kernel line',
+      'a wrong pin on the kernel command line',
       (guest) => {
-        guest.kernelLine(`${word(narrow)} agent.config_digest=${pin(envelope)}`);
+        guest.kernelCommandLine(`${kernelParameter(narrow)} agent.config_digest=${pin(envelope)}`);
         return undefined;
       },
-      /is not the document that was pinned/,
+      /is not the pinned document/,
     ],
     [
       'a wrong pin in the base document',
-      (guest) => guest.fwCfg(narrow) && asking('fw_cfg', pin(envelope)),
-      /is not the document that was pinned/,
+      (guest) => guest.fwCfg(narrow) && accepting('fw_cfg', pin(envelope)),
+      /is not the pinned document/,
     ],
     [
-      'host_data on a machine that has none',
-      (guest) => guest.fwCfg(narrow) && asking('fw_cfg', 'host_data'),
+      'bind = "host_data" on a machine without it',
+      (guest) => guest.fwCfg(narrow) && accepting('fw_cfg', 'host_data'),
       /cannot be bound by host_data: HOSTDATA or MRCONFIGID cannot be read/,
     ],
     [
-      'nothing delivered, while one is required',
-      (guest) => guest.disk(Buffer.alloc(4096)) && asking('initdata', 'host_data'),
+      'a required document is missing',
+      (guest) => guest.disk(Buffer.alloc(4096)) && accepting('initdata', 'host_data'),
       /a further document is required/,
     ],
   ];
-  for (const [name, give, message] of cases) {
-    it(name, () => withGuest((guest) => refused(guest, give(guest), message)));
+  for (const [name, deliver, message] of cases) {
+    it(`the agent does not listen: ${name}`, () =>
+      withGuest((guest) => assertRejected(guest, deliver(guest), message)));
   }
 
-  it('bind = "none" is said loudly, and starts', () =>
+  it('the agent starts with a warning if bind = "none"', () =>
     withGuest(async (guest) => {
       guest.fwCfg(narrow);
-      const agent = await AgentProcess.start({ config: asking('fw_cfg', 'none'), setup: guest.setup });
+      const agent = await AgentProcess.start({ config: accepting('fw_cfg', 'none'), setup: guest.setup });
       await agent.dispose();
-      assert.match(agent.log.join('\n'), /BOUND BY NOTHING/);
+      assert.match(agent.log.join('\n'), /NOT BOUND/);
     }));
 
-  it('what is delivered without being asked for is not read', () =>
+  it('a document from a source that is not accepted is not read', () =>
     withGuest(async (guest) => {
       guest.fwCfg(Buffer.from('not even TOML'));
       const text = await effective(guest, '[api]\nallowed_endpoints = ["@pod", "ExecProcess"]\n');

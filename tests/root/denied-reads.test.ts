@@ -12,35 +12,35 @@ import { answerOf } from '../harness/sweep.js';
 
 const open = '[api]\nallowed_endpoints = ["*"]\nrelease = "3.21"\n';
 
-/** A rule on reads. */
+/** Returns a rule for these endpoints. */
 const rule = (endpoints: readonly string[], expression: string, more = '') =>
   `[[api.rule]]\nname = "reads-${endpoints.length}"\nendpoints = ${JSON.stringify(endpoints)}\nexpression = '${expression}'\n${more}`;
 
 const bothReads = ['ReadStdout', 'ReadStderr'];
 
-/** A workload that hangs must not hang the tests, in milliseconds. */
+/** Limits a workload that hangs, in milliseconds. */
 const timeout = 240_000;
 
-describe('reads that are refused never stop a workload (R15, S5)', {
+describe('denied output reads (R15, S5)', {
   skip: whyNoContainers() ?? false,
   timeout,
 }, () => {
-  let folder = '';
+  let directory = '';
   let rootfs = '';
   let count = 0;
   const agents: AgentProcess[] = [];
   const nextId = () => `dr${++count}-${process.pid}`;
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-reads-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-reads-'));
+    rootfs = makeRootfs(directory);
   });
   after(async () => {
     for (const agent of agents) await agent.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
-  /** An agent under a configuration, with a sandbox. */
-  async function under(
+  /** Calls a function with an agent that has a configuration and a sandbox. */
+  async function withAgent(
     config: string,
     work: (client: AgentConnection['agent'], agent: AgentProcess) => Promise<void>,
   ): Promise<void> {
@@ -55,95 +55,95 @@ describe('reads that are refused never stop a workload (R15, S5)', {
     }
   }
 
-  async function ended(client: AgentConnection['agent'], containerId: string): Promise<number> {
+  async function exitCode(client: AgentConnection['agent'], containerId: string): Promise<number> {
     const { status } = await client.waitProcess({ containerId, execId: '' });
     return status;
   }
 
   for (const [name, config] of [
-    ['the lists refuse', '[api]\nblocked_endpoints = ["ReadStdout", "ReadStderr"]\n'],
-    ['a rule refuses', open + rule(bothReads, 'false')],
-    ['a rule that fails refuses', open + rule(bothReads, '[true][int(request.len)]')],
+    ['the gate denies', '[api]\nblocked_endpoints = ["ReadStdout", "ReadStderr"]\n'],
+    ['a rule denies', open + rule(bothReads, 'false')],
+    ['a failing rule denies', open + rule(bothReads, '[true][int(request.len)]')],
   ] as const) {
-    it(`when ${name} both streams and nobody even asks`, async () => {
-      await under(config, async (client) => {
+    it(`a workload is not blocked if ${name} reads of both streams`, async () => {
+      await withAgent(config, async (client) => {
         const id = nextId();
         await startNoisy(client, { id, rootfs, stream: 'both' });
-        assert.equal(await ended(client, id), noisyExit);
+        assert.equal(await exitCode(client, id), noisyExit);
       });
     });
   }
 
-  for (const refused of ['stdout', 'stderr'] as const) {
-    const served = refused === 'stdout' ? 'stderr' : 'stdout';
-    const method = refused === 'stdout' ? 'ReadStdout' : 'ReadStderr';
+  for (const denied of ['stdout', 'stderr'] as const) {
+    const allowed = denied === 'stdout' ? 'stderr' : 'stdout';
+    const method = denied === 'stdout' ? 'ReadStdout' : 'ReadStderr';
     for (const [by, config] of [
-      ['the lists', `[api]\nblocked_endpoints = ["${method}"]\n`],
+      ['the gate', `[api]\nblocked_endpoints = ["${method}"]\n`],
       ['a rule', open + rule([method], 'false')],
     ] as const) {
-      it(`when only ${refused} is refused by ${by}: ${served} comes whole`, async () => {
-        await under(config, async (client) => {
+      it(`${allowed} is read completely if only ${denied} is denied by ${by}`, async () => {
+        await withAgent(config, async (client) => {
           const id = nextId();
           await startNoisy(client, { id, rootfs, stream: 'both' });
-          const read = await readAll(client, served, id);
+          const read = await readAll(client, allowed, id);
           assert.equal(read.length, 5_000_000);
-          assert.equal(await ended(client, id), noisyExit);
+          assert.equal(await exitCode(client, id), noisyExit);
         });
       });
     }
   }
 
-  it('when a rule refuses some processes and lets others be read', async () => {
-    await under(open + rule(bothReads, 'request.exec_id == "open"'), async (client) => {
+  it('a workload is not blocked if a rule allows reads of other processes only', async () => {
+    await withAgent(open + rule(bothReads, 'request.exec_id == "open"'), async (client) => {
       const id = nextId();
       await startNoisy(client, { id, rootfs });
-      const refused = await answerOf(client.readStdout({ containerId: id, execId: id, len: 10 }));
-      assert.equal(refused.code, 'PERMISSION_DENIED');
-      assert.equal(await ended(client, id), noisyExit);
+      const denied = await answerOf(client.readStdout({ containerId: id, execId: id, len: 10 }));
+      assert.equal(denied.code, 'PERMISSION_DENIED');
+      assert.equal(await exitCode(client, id), noisyExit);
     });
   });
 
-  it('when a terminal may not be read', async () => {
-    await under(open + rule(bothReads, 'false'), async (client) => {
+  it('a workload on a terminal is not blocked if a rule denies reads', async () => {
+    await withAgent(open + rule(bothReads, 'false'), async (client) => {
       const id = nextId();
       await startNoisy(client, { id, rootfs, terminal: true });
-      assert.equal(await ended(client, id), noisyExit);
+      assert.equal(await exitCode(client, id), noisyExit);
     });
   });
 
-  it('when a policy closes the reads after the buffer was full', async () => {
+  it('a workload on a full buffer continues when SetPolicy denies reads', async () => {
     for (const policy of [
       '[api]\nblocked_endpoints = ["ReadStdout", "ReadStderr"]\n',
       `[api]\n${rule(bothReads, 'false')}`,
     ]) {
-      await under(open, async (client) => {
+      await withAgent(open, async (client) => {
         const id = nextId();
         const script = 'trap "exit 0" TERM; yes | head -c 5000000 & wait $!; exit 4';
         await client.createContainer(containerRequest({ id, rootfs, args: ['sh', '-c', script] }));
         await client.startContainer({ containerId: id });
         await readUntil(client, id, 'y\n'.repeat(100));
-        await idle(client, id);
+        await settle(client, id);
         await client.setPolicy({ policy });
-        assert.equal(await ended(client, id), noisyExit);
+        assert.equal(await exitCode(client, id), noisyExit);
       });
     }
   });
 
-  it('when the last who might have read is refused after the buffer was full', async () => {
-    await under(open + rule(bothReads, 'size(sandbox.containers) == 1'), async (client) => {
+  it('a workload on a full buffer continues when a rule denies its last reader', async () => {
+    await withAgent(open + rule(bothReads, 'size(sandbox.containers) == 1'), async (client) => {
       const [id, other] = [nextId(), nextId()];
       await startNoisy(client, { id, rootfs });
       await readUntil(client, id, 'y\n'.repeat(100));
-      await idle(client, id);
+      await settle(client, id);
       await client.createContainer(containerRequest({ id: other, rootfs, args: ['true'] }));
       const read = await answerOf(client.readStdout({ containerId: id, execId: '', len: 10 }));
       assert.equal(read.code, 'PERMISSION_DENIED');
-      assert.equal(await ended(client, id), noisyExit);
+      assert.equal(await exitCode(client, id), noisyExit);
     });
   });
 
-  /** Starts a workload that writes only once somebody reads, and answers how much one reader gets. */
-  async function readWhole(client: AgentConnection['agent'], len: number, meanwhile = async () => {}) {
+  /** Starts a workload that writes while a read waits, pauses, reads the rest and returns the number of bytes. */
+  async function readWithPause(client: AgentConnection['agent'], len: number, meanwhile = async () => {}) {
     const id = nextId();
     const args = ['sh', '-c', 'read x; yes | head -c 5000000'];
     await client.createContainer(containerRequest({ id, rootfs, args }));
@@ -152,68 +152,68 @@ describe('reads that are refused never stop a workload (R15, S5)', {
     const first = read();
     await client.writeStdin({ containerId: id, execId: '', data: Buffer.from('go\n') });
     let received = (await first).data.length;
-    await idle(client, id);
+    await settle(client, id);
     await meanwhile();
     for (let reply = await read(); reply.data.length > 0; reply = await read()) received += reply.data.length;
-    assert.equal(await ended(client, id), 0);
+    assert.equal(await exitCode(client, id), 0);
     return received;
   }
 
-  it('but what a reader was let through to waits for him, though a usual read would be refused', async () => {
+  it('output is kept if a rule allows only reads of one length', async () => {
     const len = 16_384;
-    await under(open + rule(bothReads, `request.len == ${len}u`), async (client) => {
-      assert.equal(await readWhole(client, len), 5_000_000);
+    await withAgent(open + rule(bothReads, `request.len == ${len}u`), async (client) => {
+      assert.equal(await readWithPause(client, len), 5_000_000);
     });
   });
 
-  it('and what one reader may have, another’s refusals do not throw away', async () => {
+  it('output for an allowed peer is not discarded when another peer is denied', async () => {
     const listener = `[[listener]]
 name = "both"
 address = "vsock://-1:1024"
 peers = ["host", "uid:4242"]
 `;
     const config = `[api]\nallowed_endpoints = ["*"]\nrelease = "3.21"\n${listener}${rule(bothReads, 'peer.uid == 0u')}`;
-    await under(config, async (client, agent) => {
-      const { agent: stranger } = await agent.connect({ uid: 4242 });
+    await withAgent(config, async (client, agent) => {
+      const { agent: otherPeer } = await agent.connect({ uid: 4242 });
       const id = () => `dr${count}-${process.pid}`;
-      const received = await readWhole(client, 32_768, async () => {
+      const received = await readWithPause(client, 32_768, async () => {
         for (let times = 0; times < 100; times += 1) {
-          const refused = await answerOf(stranger.readStdout({ containerId: id(), execId: '', len: 10 }));
-          assert.equal(refused.code, 'PERMISSION_DENIED');
+          const denied = await answerOf(otherPeer.readStdout({ containerId: id(), execId: '', len: 10 }));
+          assert.equal(denied.code, 'PERMISSION_DENIED');
         }
       });
       assert.equal(received, 5_000_000);
     });
   });
 
-  it('answers the end of file where the rule says so, and an error where it does not', async () => {
+  it('on_denied_read of a rule selects end of file or an error', async () => {
     const eof = rule(['ReadStdout'], 'false', 'on_denied_read = "eof"\n');
     const error = eof
       .replace('reads-1', 'other')
       .replace('ReadStdout', 'ReadStderr')
       .replace('"eof"', '"error"');
     const config = open.replace('release', 'on_denied_read = "eof"\nrelease') + eof + error;
-    await under(config, async (client) => {
+    await withAgent(config, async (client) => {
       const id = nextId();
       await startNoisy(client, { id, rootfs, stream: 'both' });
       const request = { containerId: id, execId: '', len: 10 };
       assert.equal((await client.readStdout(request)).data.length, 0);
       assert.equal((await answerOf(client.readStderr(request))).code, 'PERMISSION_DENIED');
-      assert.equal(await ended(client, id), noisyExit);
+      assert.equal(await exitCode(client, id), noisyExit);
     });
   });
 
-  it('keeps the end of it in a bounded log of the guest, when denied_output asks for one', async () => {
+  it('denied_output keeps the last output in a bounded file of the guest', async () => {
     const config = `${open.replace('release', 'denied_output = "4KiB"\nrelease')}${rule(bothReads, 'false')}`;
-    await under(config, async (client, agent) => {
+    await withAgent(config, async (client, agent) => {
       const id = nextId();
       const script = 'yes | head -c 3000000; echo the end';
       await client.createContainer(containerRequest({ id, rootfs, args: ['sh', '-c', script] }));
       await client.startContainer({ containerId: id });
-      assert.equal(await ended(client, id), 0);
+      assert.equal(await exitCode(client, id), 0);
       const logs = `/proc/${agent.process.pid}/root/run/kata-agent/output`;
       const file = () => readdirSync(logs).filter((name) => name === `${id}-${id}.stdout`);
-      while (file().length === 0 || !text(logs, id).endsWith('the end\n')) await idle(client, id);
+      while (file().length === 0 || !text(logs, id).endsWith('the end\n')) await settle(client, id);
       const kept = readdirSync(logs).map((name) => readFileSync(join(logs, name)).length);
       assert.ok(kept.reduce((sum, length) => sum + length, 0) <= 4096);
       await client.removeContainer({ containerId: id });
@@ -225,8 +225,8 @@ peers = ["host", "uid:4242"]
     return readFileSync(join(logs, `${id}-${id}.stdout`), 'utf8');
   }
 
-  /** Lets the agent do what it has to do: it answers in order of arrival, and not before. */
-  async function idle(client: AgentConnection['agent'], id: string): Promise<void> {
+  /** Lets the agent handle earlier events: it answers 200 calls after them. */
+  async function settle(client: AgentConnection['agent'], id: string): Promise<void> {
     for (let times = 0; times < 200; times += 1) await client.statsContainer({ containerId: id });
   }
 });

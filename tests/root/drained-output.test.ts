@@ -8,17 +8,17 @@ import { containerRequest } from '../harness/container-request.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
-describe('output that nobody may read (R15, S5)', { skip: whyNoContainers() ?? false }, () => {
-  let folder = '';
+describe('output that no client may read (R15, S5)', { skip: whyNoContainers() ?? false }, () => {
+  let directory = '';
   let rootfs = '';
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-drain-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-drain-'));
+    rootfs = makeRootfs(directory);
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => rmSync(directory, { recursive: true }));
 
-  /** A container that writes far more than a pipe holds, and its exit code. */
-  async function noisy(agent: AgentProcess, id: string): Promise<number> {
+  /** Runs a container that writes much more than a pipe holds, and returns its exit code. */
+  async function runNoisy(agent: AgentProcess, id: string): Promise<number> {
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: id });
     await client.createContainer(
@@ -30,18 +30,18 @@ describe('output that nobody may read (R15, S5)', { skip: whyNoContainers() ?? f
     return status;
   }
 
-  it('is drained, so that the workload never hangs on a full pipe', async () => {
+  it('output is drained if the gate denies reads, so a workload does not block on a full pipe', async () => {
     const agent = await AgentProcess.start({
       config: '[api]\nblocked_endpoints = ["ReadStdout", "ReadStderr"]\n',
     });
     try {
-      assert.equal(await noisy(agent, `drain1-${process.pid}`), 4);
+      assert.equal(await runNoisy(agent, `drain1-${process.pid}`), 4);
     } finally {
       await agent.dispose();
     }
   });
 
-  it('is drained also when a policy closes the reads later', async () => {
+  it('output is drained once SetPolicy denies reads', async () => {
     const agent = await AgentProcess.start({ config: '[api]\nallowed_endpoints = ["*"]\n' });
     try {
       const { agent: client } = await agent.connect();
@@ -64,7 +64,7 @@ describe('output that nobody may read (R15, S5)', { skip: whyNoContainers() ?? f
 });
 
 describe('SetPolicy (S4)', { skip: whyNoContainers() ?? false }, () => {
-  it('narrows and never widens, by a TOML fragment and by Rego defaults', async () => {
+  it('a TOML fragment and Rego defaults narrow the API and never widen it', async () => {
     const agent = await AgentProcess.start({ config: '[api]\nblocked_endpoints = ["ExecProcess"]\n' });
     try {
       const { agent: client } = await agent.connect();
@@ -76,12 +76,12 @@ describe('SetPolicy (S4)', { skip: whyNoContainers() ?? false }, () => {
       assert.equal(
         await codeOf(client.execProcess({})),
         'UNIMPLEMENTED',
-        'what the document blocks stays blocked',
+        'a method that the document blocks stays blocked',
       );
       assert.equal(
         await codeOf(client.createSandbox({})),
         'UNIMPLEMENTED',
-        'what the fragment leaves out is gone',
+        'methods outside of the fragment are no longer served',
       );
       assert.equal(await codeOf(client.getGuestDetails({})), 'OK');
       const rego =
@@ -89,12 +89,12 @@ describe('SetPolicy (S4)', { skip: whyNoContainers() ?? false }, () => {
       await client.setPolicy({ policy: rego });
       assert.equal(await codeOf(client.getGuestDetails({})), 'OK');
       assert.equal(await codeOf(client.statsContainer({ containerId: 'x' })), 'UNIMPLEMENTED');
-      const refused = await answerOf(
+      const rejected = await answerOf(
         client.setPolicy({ policy: 'package agent_policy\nallow { input.x }\n' }),
       );
-      assert.equal(refused.code, 'INVALID_ARGUMENT');
-      assert.match(refused.message, /2/, 'it names the line that it cannot read');
-      assert.equal(await codeOf(client.getGuestDetails({})), 'OK', 'and changes nothing');
+      assert.equal(rejected.code, 'INVALID_ARGUMENT');
+      assert.match(rejected.message, /2/, 'the error names the invalid line');
+      assert.equal(await codeOf(client.getGuestDetails({})), 'OK', 'an invalid policy changes nothing');
     } finally {
       await agent.dispose();
     }

@@ -14,52 +14,38 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { detachLoops, runInRoot } from '@kata-agent/tool-repository/fresh-root/enter';
 import { repository } from '../harness/repository.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 
-interface Command {
-  readonly line: string;
-  readonly cwd: string;
-  readonly env: NodeJS.ProcessEnv;
-  readonly signal: AbortSignal;
-}
-
-/** What the scripts export; they are JavaScript. */
-interface Scripts {
-  readonly runInRoot: (rootFolder: string, command: Command) => Promise<number>;
-  readonly detachLoops: (rootFolder: string) => void;
-}
-
-const scripts = (await import(`${repository}scripts/fresh-root-enter.mjs`)) as Scripts;
-
-describe('a command in a root file system of its own', {
+describe('commands in a root file system of their own', {
   skip: whyNoContainers('util-linux') ?? false,
 }, () => {
-  let folder = '';
+  let directory = '';
   let root = '';
   const marker = `kata-fresh-root-${process.pid}-`;
 
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-fresh-root-'));
-    root = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-fresh-root-'));
+    root = makeRootfs(directory);
     mkdirSync(join(root, 'mnt'));
     for (const applet of ['umount', 'mount', 'mkdir', 'touch', 'test', 'readlink'])
       symlinkSync('busybox', join(root, 'bin', applet));
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => rmSync(directory, { recursive: true }));
 
-  const run = (line: string, signal: AbortSignal = new AbortController().signal): Promise<number> =>
-    scripts.runInRoot(root, { line, cwd: '/tmp', env: { PATH: '/bin' }, signal });
+  const run = (line: string, signal: AbortSignal = new AbortController().signal): Promise<number | null> =>
+    runInRoot(root, { line, cwd: '/tmp', env: { PATH: '/bin' }, signal });
 
-  /** Processes, mounts and cgroups of such a command on this machine. */
-  function traces(): readonly string[] {
+  /** Returns processes, mounts and cgroups of a command that are left on this machine. */
+  function leftovers(): readonly string[] {
     const processes = readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .map((pid) => (existsSync(`/proc/${pid}/cmdline`) ? commandLine(pid) : ''))
       .filter((line) => line.includes(root));
     const mounts = readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
-      .filter((line) => line.includes(folder));
+      .filter((line) => line.includes(directory));
     const cgroups = execFileSync('find', ['/sys/fs/cgroup', '-type', 'd', '-name', `${marker}*`], {
       encoding: 'utf8',
     });
@@ -70,12 +56,12 @@ describe('a command in a root file system of its own', {
     try {
       return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
     } catch {
-      // It has ended since the directory was read.
+      // The process has ended since the directory was read.
       return '';
     }
   }
 
-  it('sees its root, its processes and its cgroups alone, and its exit code is passed on', async () => {
+  it('a command sees only its own root, processes and cgroups, and its exit code is returned', async () => {
     const line = [
       `test -e /mnt && test ! -e ${repository}`,
       'test $(busybox ps | busybox wc -l) -lt 9',
@@ -85,38 +71,38 @@ describe('a command in a root file system of its own', {
     ].join(' && ');
     assert.equal(await run(line), 7);
     assert.ok(existsSync(join(root, 'tmp/here')));
-    assert.deepEqual(traces(), []);
+    assert.deepEqual(leftovers(), []);
   });
 
-  it('leaves nothing when it is stopped, its background and its containers’ cgroups included', async () => {
+  it('a stopped command leaves no background processes, mounts or cgroups of containers', async () => {
     const stop = new AbortController();
     const parents = '/sys/fs/cgroup /sys/fs/cgroup/*';
     const line = `for d in ${parents}; do mkdir -p $d/inner/most 2>/dev/null; done; sleep 1000 & touch running; sleep 1000`;
     const ended = run(line, stop.signal);
-    let over = false;
+    let hasEnded = false;
     void ended.then(
       () => {
-        over = true;
+        hasEnded = true;
       },
       () => {
-        over = true;
+        hasEnded = true;
       },
     );
     while (!existsSync(join(root, 'tmp/running'))) {
-      assert.ok(!over, 'the command ended before it was stopped');
+      assert.ok(!hasEnded, 'the command ended before it was stopped');
       await delay(20);
     }
-    assert.ok(traces().some((trace) => trace.includes(marker)));
+    assert.ok(leftovers().some((leftover) => leftover.includes(marker)));
     stop.abort(new Error('stopped by the test'));
     await assert.rejects(ended, /stopped by the test/);
-    assert.deepEqual(traces(), []);
+    assert.deepEqual(leftovers(), []);
   });
 
-  it('is followed by letting go of the loop devices that it left', async () => {
+  it('detachLoops detaches loop devices of files below the root', async () => {
     const file = join(root, 'tmp/disk');
     writeFileSync(file, Buffer.alloc(2 ** 20));
     const device = execFileSync('losetup', ['--find', '--show', file], { encoding: 'utf8' }).trim();
-    scripts.detachLoops(root);
+    detachLoops(root);
     assert.doesNotMatch(
       execFileSync('losetup', ['--list', '--noheadings', '--output', 'NAME'], { encoding: 'utf8' }),
       new RegExp(`^${device}$`, 'm'),

@@ -7,12 +7,13 @@ import { readUntil } from '../harness/container-client.js';
 import { cgroupParent, containerRequest, processRequest } from '../harness/container-request.js';
 import { GuestMachine, type Run } from '../harness/guest-machine.js';
 import { killPoints, type NamedKillPoint, type Step, victim, victimExit } from '../harness/kill-points.js';
+import { runtimeName } from '../harness/oci-runtime.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
 const skip = whyNoContainers() ?? false;
 
-/** How often each point is tried. `KILL_ROUNDS=10` is what issue C shows. */
+/** Rounds per kill point. The acceptance run uses `KILL_ROUNDS=10`. */
 const rounds = Number(process.env['KILL_ROUNDS'] ?? 1);
 
 type Agent = Run['agent'];
@@ -22,15 +23,15 @@ const SIGKILL = 9;
 const bystander = 'bystander';
 const bystanderExit = 9;
 
-/** A program that says when it is ready, runs until SIGTERM, and then exits with this code. */
-const patient = (code: number): readonly string[] => [
+/** Returns a program that prints when it is ready, runs until SIGTERM and then exits with this code. */
+const untilSigterm = (code: number): readonly string[] => [
   'sh',
   '-c',
   `trap "echo bye; exit ${code}" TERM; echo ready; while :; do sleep 0.01; done`,
 ];
 
-/** What a client does up to a step, and in it. Steps that lead nowhere near are left out. */
-const paths: Readonly<Record<Step, readonly Step[]>> = {
+/** The steps of a client up to and including each step; steps that are not needed are left out. */
+const stepsUntil: Readonly<Record<Step, readonly Step[]>> = {
   sandbox: ['sandbox'],
   create: ['sandbox', 'create'],
   start: ['sandbox', 'create', 'start'],
@@ -43,28 +44,33 @@ const paths: Readonly<Record<Step, readonly Step[]>> = {
   destroy: ['sandbox', 'create', 'start', 'destroy'],
 };
 
-describe(`an agent that is killed, ${rounds} times at each of ${killPoints.length} points`, { skip }, () => {
+/** The mount point of the sandbox's storage. */
+const sharedMemory = '/run/kata-containers/sandbox/shm';
+
+describe(`recovery of an agent that is killed at ${killPoints.length} points (rounds: ${rounds})`, {
+  skip,
+}, () => {
   let machine: GuestMachine;
-  let folder = '';
+  let directory = '';
   let rootfs = '';
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-kill-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-kill-'));
+    rootfs = makeRootfs(directory);
     machine = await GuestMachine.boot();
   });
 
   after(async () => {
     await machine.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
   for (const point of killPoints) {
-    it(`${point.during}: ${point.name}`, async () => {
+    it(`the next agent recovers from a kill during ${point.during}: ${point.name}`, async () => {
       try {
-        for (let round = 1; round <= rounds; round += 1) await tryPoint(point);
+        for (let round = 1; round <= rounds; round += 1) await killAndRecover(point);
       } catch (error) {
-        // What it has left is not the next point's fault.
+        // Leftovers must not affect the next kill point.
         await machine.dispose();
         machine = await GuestMachine.boot();
         throw error;
@@ -72,31 +78,31 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     });
   }
 
-  async function tryPoint(point: NamedKillPoint): Promise<void> {
+  async function killAndRecover(point: NamedKillPoint): Promise<void> {
     const preload = new URL('../harness/kill-point.js', import.meta.url).href;
-    const doomed = await machine.start({
+    const killed = await machine.start({
       node: ['--import', preload],
       env: { KILL_POINT: JSON.stringify(point.at) },
     });
     try {
-      for (const step of paths[point.during]) {
-        const { code, message } = await answerOf(take(step, doomed.agent));
+      for (const step of stepsUntil[point.during]) {
+        const { code, message } = await answerOf(performStep(step, killed.agent));
         if (step !== point.during) assert.equal(code, 'OK', `${step}: ${message}`);
         else {
-          assert.notEqual(code, 'OK', `${step} was answered, so nothing was killed`);
-          assert.equal(await doomed.ended, null, `it ended by a signal: ${message}`);
+          assert.notEqual(code, 'OK', `${step} was answered, so the agent was not killed`);
+          assert.equal(await killed.ended, null, `the agent ended by a signal: ${message}`);
         }
       }
     } finally {
-      await doomed.kill();
-      doomed.channel.close();
+      await killed.kill();
+      killed.channel.close();
     }
     const next = await machine.start();
     try {
-      await check(point, next.agent);
+      await checkRecovery(point, next.agent);
       await answerOf(next.agent.destroySandbox({}));
       assert.equal(await next.ended, 0);
-      nothingIsLeft();
+      assertNothingLeft();
     } catch (error) {
       console.error(next.log.join('\n'));
       await next.kill();
@@ -106,19 +112,19 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     }
   }
 
-  async function take(step: Step, agent: Agent): Promise<void> {
+  async function performStep(step: Step, agent: Agent): Promise<void> {
     const process = { containerId: victim, execId: '' };
     const steps: Readonly<Record<Step, () => Promise<unknown>>> = {
       sandbox: async () => {
-        await makeSandbox(agent);
-        await run(agent, bystander, bystanderExit);
+        await createSandbox(agent);
+        await startContainer(agent, bystander, bystanderExit);
       },
       create: () => agent.createContainer(victimRequest()),
       start: async () => {
         await agent.startContainer({ containerId: victim });
         await readUntil(agent, victim, 'ready');
       },
-      exec: () => agent.execProcess({ ...process, execId: 'exec', process: processRequest(patient(3)) }),
+      exec: () => agent.execProcess({ ...process, execId: 'exec', process: processRequest(untilSigterm(3)) }),
       pause: () => agent.pauseContainer({ containerId: victim }),
       resume: () => agent.resumeContainer({ containerId: victim }),
       exit: async () => {
@@ -132,25 +138,24 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     await steps[step]();
   }
 
-  async function makeSandbox(agent: Agent): Promise<void> {
-    const mountPoint = '/run/kata-containers/sandbox/shm';
+  async function createSandbox(agent: Agent): Promise<void> {
     const storage = {
       driver: 'ephemeral',
       source: 'shm',
       fstype: 'tmpfs',
       options: ['mode=1777'],
-      mountPoint,
+      mountPoint: sharedMemory,
     };
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod', storages: [storage] });
   }
 
-  async function run(agent: Agent, id: string, code: number): Promise<void> {
-    await agent.createContainer(containerRequest({ id, rootfs, args: patient(code) }));
+  async function startContainer(agent: Agent, id: string, code: number): Promise<void> {
+    await agent.createContainer(containerRequest({ id, rootfs, args: untilSigterm(code) }));
     await agent.startContainer({ containerId: id });
     await readUntil(agent, id, 'ready');
   }
 
-  /** Its volume is a directory of the guest, its root is an overlay whose upper layer is in its bundle. */
+  /** Returns a request with a bind storage and a root that is an overlay with its upper directory in the bundle. */
   function victimRequest(): Parameters<Agent['createContainer']>[0] {
     const kata = '/run/kata-containers';
     const upper = 'io.katacontainers.fs-opt.overlay-rw';
@@ -169,31 +174,34 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
         options: [`lowerdir=${rootfs}`, upper],
       },
     ];
-    return Object.assign(containerRequest({ id: victim, rootfs, args: patient(victimExit) }), { storages });
+    return Object.assign(containerRequest({ id: victim, rootfs, args: untilSigterm(victimExit) }), {
+      storages,
+    });
   }
 
-  async function check({ during, found, code }: NamedKillPoint, agent: Agent): Promise<void> {
+  async function checkRecovery({ during, found, code }: NamedKillPoint, agent: Agent): Promise<void> {
     if (during === 'sandbox') {
-      const again = await answerOf(makeSandbox(agent));
-      assert.equal(again.code, found === 'gone' ? 'OK' : 'ALREADY_EXISTS', again.message);
+      const storage = await answerOf(agent.getVolumeStats({ volumeGuestPath: sharedMemory }));
+      assert.equal(storage.code === 'OK', found === 'created', storage.message);
+      await createSandbox(agent);
       return;
     }
     if (during === 'destroy') {
-      // Answered when the runtime has said what it can: until then a process of it comes and goes.
+      // A reply means that the runtime has printed its version: until then its process is in the footprint.
       await agent.getGuestDetails({});
-      nothingIsLeft();
+      assertNothingLeft();
       return;
     }
     const process = { containerId: victim, execId: '' };
     if (found === 'gone') {
       assert.equal((await answerOf(agent.statsContainer({ containerId: victim }))).code, 'INVALID_ARGUMENT');
-      noTraceOfVictim();
-      await take('create', agent);
+      assertVictimGone();
+      await performStep('create', agent);
     }
-    if (found === 'gone' || found === 'created') await take('start', agent);
-    if (found === 'paused') await take('resume', agent);
+    if (found === 'gone' || found === 'created') await performStep('start', agent);
+    if (found === 'paused') await performStep('resume', agent);
     if (found === 'running') {
-      // The runtime says whether it was started: to start it once more is an error.
+      // Starting a running container is an error.
       const again = await answerOf(agent.startContainer({ containerId: victim }));
       assert.equal(again.code, 'FAILED_PRECONDITION', again.message);
     }
@@ -206,14 +214,14 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
         process: processRequest(['sh', '-c', 'exit 5']),
       });
       assert.equal((await agent.waitProcess({ ...process, execId: 'later' })).status, 5);
-      await take('exit', agent);
+      await performStep('exit', agent);
     }
-    await take('remove', agent);
-    noTraceOfVictim();
+    await performStep('remove', agent);
+    assertVictimGone();
     await checkBystander(agent);
   }
 
-  /** It was written down and can be waited for, or it does not run. */
+  /** Checks that the exec was recorded and can be waited for, or does not run. */
   async function checkExec(agent: Agent): Promise<void> {
     const exec = { containerId: victim, execId: 'exec' };
     const known = (await answerOf(agent.ttyWinResize({ ...exec, row: 1, column: 1 }))).code !== 'NOT_FOUND';
@@ -223,7 +231,7 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     assert.equal((await agent.waitProcess(exec)).status, 3);
   }
 
-  /** It has lost neither its output, nor its exit code, nor anything else by all that. */
+  /** Checks that the other container runs, and that its output and exit code are kept. */
   async function checkBystander(agent: Agent): Promise<void> {
     const process = { containerId: bystander, execId: '' };
     assert.equal(machine.programs().filter((line) => line.startsWith('sh -c trap')).length, 1);
@@ -233,10 +241,10 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     assert.equal((await agent.waitProcess(process)).status, bystanderExit);
   }
 
-  function noTraceOfVictim(): void {
+  function assertVictimGone(): void {
     assert.ok(!existsSync(machine.path(`/run/kata-containers/${victim}`)), 'its directory');
     assert.deepEqual(namesIn('/run/kata-agent/bundles'), [bystander], 'bundles');
-    assert.deepEqual(namesIn('/run/kata-agent/runc'), [bystander], 'what the runtime knows');
+    assert.deepEqual(namesIn(`/run/kata-agent/${runtimeName}`), [bystander], 'state of the OCI runtime');
     assert.deepEqual(namesIn('/run/kata-agent/containers'), [`${bystander}.json`], 'records');
     assert.deepEqual(
       mounts().filter((line) => line.includes(victim)),
@@ -255,11 +263,11 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     );
   }
 
-  function nothingIsLeft(): void {
+  function assertNothingLeft(): void {
     assert.deepEqual(machine.programs(), [], 'processes');
     assert.deepEqual(mounts(), [], 'mounts');
     assert.deepEqual(cgroups(), [], 'cgroups');
-    const files = ['runc', 'run', 'containers', 'bundles'].flatMap((name) =>
+    const files = [runtimeName, 'run', 'containers', 'bundles'].flatMap((name) =>
       namesIn(`/run/kata-agent/${name}`),
     );
     assert.deepEqual(files, [], 'files');
@@ -268,7 +276,7 @@ describe(`an agent that is killed, ${rounds} times at each of ${killPoints.lengt
     assert.deepEqual(state, [], 'state');
   }
 
-  /** The state directory's own file system stays, for the next agent. */
+  /** Returns the mounts of Kata and the agent, except the state file system, which the next agent uses. */
   function mounts(): readonly string[] {
     return machine
       .run('cat', '/proc/self/mountinfo')

@@ -20,10 +20,10 @@ import { answerOf } from '../harness/sweep.js';
 const kata = '/run/kata-containers';
 const shared = `${kata}/shared/containers`;
 const volume = `${kata}/sandbox/ephemeral/vol`;
-/** Of the test's own network namespace. It stands for any sysctl of the guest. */
+/** The sysctl of the attack, in the network namespace of the test. */
 const target = '/proc/sys/net/ipv4/conf/lo/route_localnet';
 
-/** A program that has a name lead to two places in turn, for ever. */
+/** A program that alternates a symbolic link between two targets until it is killed. */
 const swapper = `
 const { renameSync, symlinkSync } = require('node:fs');
 const [, name, ...targets] = process.argv;
@@ -34,25 +34,25 @@ for (let count = 0; ; count += 1) {
 
 const example = (name: string): string => readFileSync(join(repository, 'examples', name), 'utf8');
 
-/** A hostile host has the OCI runtime work where somebody else changes names. */
-describe('links that are exchanged while a container is made', {
+/** A hostile host lets the OCI runtime work in a directory in which other programs change names. */
+describe('symbolic links that change during CreateContainer', {
   skip: whyNoContainers() ?? false,
 }, () => {
-  let folder = '';
+  let directory = '';
   let rootfs = '';
   const agents: AgentProcess[] = [];
   const swappers: ChildProcess[] = [];
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-nested-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-nested-'));
+    rootfs = makeRootfs(directory);
   });
   after(async () => {
     for (const each of swappers) each.kill('SIGKILL');
     for (const agent of agents) await agent.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
-  async function under(
+  async function startAgent(
     config: string,
     setup = ':',
   ): Promise<{ agent: AgentProcess; client: AgentConnection['agent'] }> {
@@ -63,7 +63,7 @@ describe('links that are exchanged while a container is made', {
     return { agent, client };
   }
 
-  const sysctlOf = (agent: AgentProcess): string =>
+  const readSysctl = (agent: AgentProcess): string =>
     execFileSync('nsenter', ['--net', '-t', String(agent.process.pid), 'cat', target], {
       encoding: 'utf8',
     }).trim();
@@ -75,56 +75,57 @@ describe('links that are exchanged while a container is made', {
     OCI?.Mounts.push(create(MountSchema, { type: 'bind', destination, source, options: ['rbind', mode] }));
   }
 
-  it('lead no sysctl of a permitted name to another one', async () => {
-    const { agent, client } = await under(example('minimal.toml'));
+  it('a changing link does not redirect a permitted sysctl to another one', async () => {
+    const { agent, client } = await startAgent(example('minimal.toml'));
     const withVolume = (id: string, args: readonly string[]): CreateContainerRequest => {
-      const made = request(id, rootfs, args);
-      made.storages.push(
+      const creation = request(id, rootfs, args);
+      creation.storages.push(
         create(StorageSchema, { driver: 'ephemeral', source: 'tmpfs', fstype: 'tmpfs', mountPoint: volume }),
       );
-      bind(made, volume, '/vol');
-      return made;
+      bind(creation, volume, '/vol');
+      return creation;
     };
-    assert.equal(sysctlOf(agent), '0');
-    // The container that keeps the volume; what it could do there with renameat2(2) is done from here.
+    assert.equal(readSysctl(agent), '0');
+    // This container has the volume, in which the test acts in its place: a container can do this with renameat2(2).
     const attacker = `holder-${process.pid}`;
     await client.createContainer(withVolume(attacker, ['sleep', '60']));
-    const seen = `/proc/${agent.process.pid}/root${volume}`;
-    for (const name of ['safe', 'evil']) mkdirSync(join(seen, name));
-    symlinkSync(target, join(seen, 'evil/msg_max'));
-    symlinkSync('/vol/safe', join(seen, 'x'));
-    const swapping = spawn(process.execPath, [
+    const volumeInGuest = `/proc/${agent.process.pid}/root${volume}`;
+    for (const name of ['safe', 'evil']) mkdirSync(join(volumeInGuest, name));
+    symlinkSync(target, join(volumeInGuest, 'evil/msg_max'));
+    symlinkSync('/vol/safe', join(volumeInGuest, 'x'));
+    const swapperProcess = spawn(process.execPath, [
       '-e',
       swapper,
-      join(seen, 'x'),
+      join(volumeInGuest, 'x'),
       '/vol/safe',
       '/proc/sys/fs/mqueue',
     ]);
-    swappers.push(swapping);
+    swappers.push(swapperProcess);
     const codes = new Set<string>();
     for (let count = 0; count < 40; count += 1) {
       const id = `victim${count}-${process.pid}`;
-      const made = withVolume(id, ['true']);
-      bind(made, `${volume}/evil`, '/vol/x');
-      if (made.OCI?.Linux) made.OCI.Linux.Sysctl = { 'fs.mqueue.msg_max': '1' };
-      const { code } = await answerOf(client.createContainer(made));
+      const creation = withVolume(id, ['true']);
+      bind(creation, `${volume}/evil`, '/vol/x');
+      if (creation.OCI?.Linux) creation.OCI.Linux.Sysctl = { 'fs.mqueue.msg_max': '1' };
+      const { code } = await answerOf(client.createContainer(creation));
       codes.add(code);
       if (code === 'OK') await client.removeContainer({ containerId: id });
-      assert.equal(sysctlOf(agent), '0', `written after ${count + 1} creates`);
+      assert.equal(readSysctl(agent), '0', `written after ${count + 1} creates`);
     }
     assert.deepEqual([...codes], ['PERMISSION_DENIED']);
   });
 
-  it('replace no file of the image', async () => {
-    const { client } = await under(
+  it('a link in a bind mount does not replace a file of the image', async () => {
+    const { client } = await startAgent(
       example('rules/claimed-images.toml'),
       `mkdir -p ${shared}/vol ${shared}/evil && ln -s /bin ${shared}/vol/bin && cp -a ${rootfs}/bin/. ${shared}/evil/`,
     );
-    const made = request(`image-${process.pid}`, rootfs, ['/bin/id']);
-    if (made.OCI) made.OCI.Annotations = { 'io.kubernetes.cri.image-name': 'registry.example.com/shop/web' };
-    bind(made, `${shared}/vol`, '/data', 'ro');
-    bind(made, `${shared}/evil`, '/data/bin', 'ro');
-    const { code, message } = await answerOf(client.createContainer(made));
+    const creation = request(`image-${process.pid}`, rootfs, ['/bin/id']);
+    if (creation.OCI)
+      creation.OCI.Annotations = { 'io.kubernetes.cri.image-name': 'registry.example.com/shop/web' };
+    bind(creation, `${shared}/vol`, '/data', 'ro');
+    bind(creation, `${shared}/evil`, '/data/bin', 'ro');
+    const { code, message } = await answerOf(client.createContainer(creation));
     assert.equal(code, 'PERMISSION_DENIED');
     assert.match(
       message,
@@ -132,10 +133,10 @@ describe('links that are exchanged while a container is made', {
     );
   });
 
-  it('are not made in a root by CopyFile while it is a container’s', async () => {
+  it('CopyFile does not create a link in a root that a container uses', async () => {
     const id = `copied-${process.pid}`;
     const root = `${shared}/${id}/rootfs`;
-    const { agent, client } = await under(
+    const { agent, client } = await startAgent(
       example('confidential.toml'),
       `mkdir -p ${root} ${shared}/evil && cp -a ${rootfs}/. ${root}/ && mkdir ${root}/safe`,
     );
@@ -153,43 +154,43 @@ describe('links that are exchanged while a container is made', {
         }),
       );
     await link(`${shared}/evil/msg_max`, target);
-    const over = new AbortController();
-    const flipping = (async () => {
-      while (!over.signal.aborted)
+    const stop = new AbortController();
+    const replacing = (async () => {
+      while (!stop.signal.aborted)
         await Promise.all(['/safe', '/proc/sys/fs/mqueue'].map((to) => link(`${root}/x`, to)));
     })();
     for (let count = 0; count < 40; count += 1) {
-      const made = request(id, root, ['true']);
-      bind(made, `${shared}/evil`, '/x');
-      if (made.OCI?.Linux) made.OCI.Linux.Sysctl = { 'fs.mqueue.msg_max': '1' };
-      const { code } = await answerOf(client.createContainer(made));
-      assert.equal(sysctlOf(agent), '0', `written after ${count + 1} creates`);
+      const creation = request(id, root, ['true']);
+      bind(creation, `${shared}/evil`, '/x');
+      if (creation.OCI?.Linux) creation.OCI.Linux.Sysctl = { 'fs.mqueue.msg_max': '1' };
+      const { code } = await answerOf(client.createContainer(creation));
+      assert.equal(readSysctl(agent), '0', `written after ${count + 1} creates`);
       if (code !== 'OK') continue;
-      const refused = await link(`${root}/y`, '/safe');
-      assert.equal(refused.code, 'FAILED_PRECONDITION');
+      const denied = await link(`${root}/y`, '/safe');
+      assert.equal(denied.code, 'FAILED_PRECONDITION');
       await client.removeContainer({ containerId: id });
     }
-    over.abort();
-    await flipping;
+    stop.abort();
+    await replacing;
     assert.equal((await link(`${root}/y`, '/safe')).code, 'OK');
   });
 
-  it('and /dev of a root is none', async () => {
-    const { agent, client } = await under(
+  it('a root with a link in place of /dev, /proc or /sys, and a container without a tmpfs at /dev, are denied', async () => {
+    const { agent, client } = await startAgent(
       example('minimal.toml'),
       `mkdir -p /run/of-the-guest && for name in dev proc sys; do root=${shared}/linked-$name-${process.pid}/rootfs; mkdir -p $root/run/of-the-guest && cp -a ${rootfs}/. $root/ && rmdir $root/$name && ln -s /run/of-the-guest $root/$name; done`,
     );
     for (const name of ['dev', 'proc', 'sys']) {
       const id = `linked-${name}-${process.pid}`;
-      const made = request(id, `${shared}/${id}/rootfs`, ['true']);
-      const { code, message } = await answerOf(client.createContainer(made));
+      const creation = request(id, `${shared}/${id}/rootfs`, ['true']);
+      const { code, message } = await answerOf(client.createContainer(creation));
       assert.equal(code, 'PERMISSION_DENIED');
       assert.match(message, new RegExp(`/${name} of the root ".*" is a link or a file`));
     }
     assert.deepEqual(readdirSync(`/proc/${agent.process.pid}/root/run/of-the-guest`), []);
-    const made = request(`no-dev-${process.pid}`, rootfs, ['true']);
-    if (made.OCI) made.OCI.Mounts = made.OCI.Mounts.filter(({ type }) => type === 'proc');
-    const { code, message } = await answerOf(client.createContainer(made));
+    const creation = request(`no-dev-${process.pid}`, rootfs, ['true']);
+    if (creation.OCI) creation.OCI.Mounts = creation.OCI.Mounts.filter(({ type }) => type === 'proc');
+    const { code, message } = await answerOf(client.createContainer(creation));
     assert.equal(code, 'PERMISSION_DENIED');
     assert.match(message, /no tmpfs at \/dev/);
   });

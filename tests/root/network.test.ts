@@ -7,19 +7,19 @@ import { Code } from '@kata-agent/ttrpc';
 import { AgentProcess, type AgentConnection } from '../harness/agent-process.js';
 import { whyNoContainers } from '../harness/rootfs.js';
 
-/** The agent's end of a cable, and ours. */
+/** The ends of a veth pair in the agent's network namespace and in the test's. */
 const guestLink = 'ens3';
 const hostLink = `kata-t${process.pid % 100_000}`;
 const hwAddr = '02:00:00:00:0a:01';
 
-/** Runs a program in the agent's network. */
+/** Runs a program in the agent's network namespace. */
 function inGuest(agent: AgentProcess, ...command: readonly string[]): string {
   return execFileSync('nsenter', ['--net', '--target', String(agent.process.pid), ...command], {
     encoding: 'utf8',
   });
 }
 
-describe('the network of a guest, over the wire', {
+describe('the network of the guest through the API', {
   skip: whyNoContainers('iproute2', 'iptables') ?? false,
 }, () => {
   let agent: AgentProcess;
@@ -35,20 +35,20 @@ describe('the network of a guest, over the wire', {
   });
   after(() => agent?.dispose());
 
-  it('is set up as both runtimes do it, and passes traffic', async () => {
+  it('an interface that is configured as by both runtimes carries traffic', async () => {
     await assert.rejects(
       client.updateInterface({ interface: { name: 'eth0', hwAddr: '02:00:00:00:0a:99', mtu: 1500n } }),
       { message: 'Link not found (Address: 02:00:00:00:0a:99)' },
     );
-    const wanted = {
+    const requested = {
       name: 'eth0',
       device: 'eth0',
       hwAddr,
       mtu: 1450n,
       IPAddresses: [{ family: IPFamily.v4, address: '10.231.0.2', mask: '24' }],
     };
-    const answer = await client.updateInterface({ interface: wanted });
-    assert.equal(answer.name, 'eth0');
+    const configured = await client.updateInterface({ interface: requested });
+    assert.equal(configured.name, 'eth0');
     const { Routes: routes } = await client.updateRoutes({
       routes: { Routes: [{ device: 'eth0', gateway: '10.231.0.1', family: IPFamily.v4 }] },
     });
@@ -67,17 +67,18 @@ describe('the network of a guest, over the wire', {
     });
     const { Interfaces: links } = await client.listInterfaces({});
     const eth0 = links.find(({ name }) => name === 'eth0');
-    assert.equal(eth0?.hwAddr, hwAddr);
+    assert.equal(eth0?.hwAddr, hwAddr.toUpperCase());
+    assert.equal(eth0.device, '');
     assert.equal(eth0?.mtu, 1450n);
     assert.ok(eth0?.IPAddresses.some(({ address, mask }) => address === '10.231.0.2' && mask === '24'));
     assert.deepEqual((await client.listRoutes({})).Routes, routes);
     assert.match(inGuest(agent, 'ip', 'address', 'show', 'eth0'), /mtu 1450 .*state UP/);
     assert.match(inGuest(agent, 'ip', 'route'), /^default via 10\.231\.0\.1 dev eth0/m);
     assert.match(inGuest(agent, 'ip', 'neigh'), /10\.231\.0\.77 dev eth0 lladdr 02:00:00:00:0a:77 PERMANENT/);
-    assert.equal(await heardFrom(agent), 'from the guest');
+    assert.equal(await receiveFrom(agent), 'from the guest');
   });
 
-  it('has its packet filter read and replaced, all or nothing, and the kernel obeys', async () => {
+  it('iptables rules are read and replaced atomically and take effect', async () => {
     const rules = '*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp --dport 7790 -j DROP\nCOMMIT\n';
     await client.setIPTables({ isIpv6: false, data: Buffer.from(rules) });
     const { data } = await client.getIPTables({ isIpv6: false });
@@ -94,8 +95,8 @@ describe('the network of a guest, over the wire', {
     assert.deepEqual((await client.getIPTables({ isIpv6: true })).data instanceof Uint8Array, true);
   });
 
-  it('is not touched by requests that say nothing', async () => {
-    // The kernel asks by itself whether a neighbour has the link's own address, and ceases to.
+  it('requests without content are rejected and change nothing', async () => {
+    // The kernel marks an IPv6 address as tentative during duplicate address detection.
     const addresses = () => inGuest(agent, 'ip', '-details', 'address').replaceAll(' tentative', '');
     const before = addresses();
     for (const call of [
@@ -113,13 +114,13 @@ describe('the network of a guest, over the wire', {
 
 const port = 7789;
 
-/** What a server on our end of the cable hears from a client in the guest. */
-async function heardFrom(agent: AgentProcess): Promise<string> {
+/** Returns the data that a server on the test's end receives from a client in the guest. */
+async function receiveFrom(agent: AgentProcess): Promise<string> {
   const listen = `require('net').createServer((s) => { s.on('data', (d) => process.stdout.write(d)); s.on('close', () => process.exit()); }).listen(${port}, '10.231.0.1', () => process.stderr.write('ready'))`;
   const server = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let heard = '';
+  let received = '';
   server.stdout.on('data', (data: Buffer) => {
-    heard += data.toString();
+    received += data.toString();
   });
   await once(server.stderr, 'data');
   try {
@@ -130,7 +131,7 @@ async function heardFrom(agent: AgentProcess): Promise<string> {
       `require('net').connect(${port}, '10.231.0.1', function () { this.end('from the guest'); })`,
     );
     await once(server, 'close');
-    return heard;
+    return received;
   } finally {
     server.kill();
   }

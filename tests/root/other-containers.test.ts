@@ -17,87 +17,87 @@ import { repository } from '../harness/repository.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
-// A hostile host lets one container read and write the root of another one (docs/security.md, S29).
+// A hostile host tries to let one container read and write the root of another one (docs/security.md, S29).
 
 const kata = '/run/kata-containers';
 const shared = `${kata}/shared/containers`;
 
 type Client = AgentConnection['agent'];
 
-interface Way {
-  /** Where the victim's root lies: a copy of the image. */
+interface Attack {
+  /** The root of the victim: a copy of the image. */
   readonly root: (victim: string) => string;
   readonly sandboxStorages?: (victim: string) => Storage[];
   readonly storages?: (victim: string) => Storage[];
-  /** What the attacker mounts at /x. */
+  /** The source of the attacker's mount at /x. */
   readonly source: (victim: string) => string;
   /** The victim's root as the attacker sees it. */
-  readonly below: (victim: string) => string;
+  readonly victimRoot: (victim: string) => string;
   readonly attackerFirst?: boolean;
 }
 
-interface More {
+interface StorageOptions {
   readonly driverOptions?: string[];
   readonly options?: string[];
   readonly fsGroup?: { readonly groupId: number };
 }
 
-function storage(driver: string, source: string, mountPoint: string, more: More = {}): Storage {
+function storage(driver: string, source: string, mountPoint: string, more: StorageOptions = {}): Storage {
   const fstype = driver === 'overlayfs' ? 'overlay' : 'bind';
   return create(StorageSchema, { ...more, driver, source, mountPoint, fstype });
 }
 
-const own = (victim: string): string => `${shared}/${victim}/rootfs`;
+const ownRoot = (victim: string): string => `${shared}/${victim}/rootfs`;
 const bound = `${kata}/sandbox/storage/x`;
 
-const ways: Readonly<Record<string, Way>> = {
-  'a bind storage of the place where it will lie': {
-    root: own,
-    storages: (victim) => [storage('bind', own(victim), bound)],
+const attacks: Readonly<Record<string, Attack>> = {
+  'a bind storage of the future mount point': {
+    root: ownRoot,
+    storages: (victim) => [storage('bind', ownRoot(victim), bound)],
     source: () => bound,
-    below: () => '/x',
+    victimRoot: () => '/x',
     attackerFirst: true,
   },
   'a bind storage of the sandbox': {
-    root: own,
+    root: ownRoot,
     sandboxStorages: (victim) => [storage('bind', `${shared}/${victim}`, bound, { options: ['rbind'] })],
     source: () => bound,
-    below: () => '/x/rootfs',
+    victimRoot: () => '/x/rootfs',
   },
-  'the directory of all': {
+  'the parent directory of all container directories': {
     root: (victim) => `${shared}/passthrough/${victim}/rootfs`,
     source: () => `${shared}/passthrough`,
-    below: (victim) => `/x/${victim}/rootfs`,
+    victimRoot: (victim) => `/x/${victim}/rootfs`,
   },
-  'the directory above it in a directory that bears another name': {
+  'the parent directory of roots below another directory': {
     root: (victim) => `${shared}/images/${victim}/rootfs`,
     source: () => `${shared}/images`,
-    below: (victim) => `/x/${victim}/rootfs`,
+    victimRoot: (victim) => `/x/${victim}/rootfs`,
   },
-  'its root, which does not bear its name': {
+  'a root that is not named after its container': {
     root: () => `${shared}/image-one`,
     source: () => `${shared}/image-one`,
-    below: () => '/x',
+    victimRoot: () => '/x',
   },
 };
 
-describe('the root of another container', { skip: whyNoContainers() ?? false }, () => {
-  let folder = '';
+describe('isolation of the root of a container', { skip: whyNoContainers() ?? false }, () => {
+  let directory = '';
   let rootfs = '';
   let number = 0;
   const agents: AgentProcess[] = [];
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-others-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-others-'));
+    rootfs = makeRootfs(directory);
   });
   after(async () => {
     for (const agent of agents) await agent.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
   const config = readFileSync(join(repository, 'examples', 'minimal.toml'), 'utf8');
 
-  async function pod(
+  async function startPod(
     setup: string,
     storages: Storage[] = [],
     text = config,
@@ -119,34 +119,38 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
     return create(CreateContainerRequestSchema, containerRequest({ id, rootfs: root, args }));
   }
 
-  function bind(made: CreateContainerRequest, source: string, destination: string): CreateContainerRequest {
+  function bind(
+    creation: CreateContainerRequest,
+    source: string,
+    destination: string,
+  ): CreateContainerRequest {
     const mount = create(MountSchema, { type: 'bind', destination, source, options: ['rbind', 'rw'] });
-    made.OCI?.Mounts.push(mount);
-    return made;
+    creation.OCI?.Mounts.push(mount);
+    return creation;
   }
 
-  async function start(client: Client, made: CreateContainerRequest): Promise<void> {
-    await client.createContainer(made);
-    await client.startContainer({ containerId: made.containerId });
+  async function start(client: Client, creation: CreateContainerRequest): Promise<void> {
+    await client.createContainer(creation);
+    await client.startContainer({ containerId: creation.containerId });
   }
 
   const copyTo = (root: string): string => `mkdir -p ${root} && cp -a ${rootfs}/. ${root}/`;
 
-  for (const [name, way] of Object.entries(ways)) {
+  for (const [name, attack] of Object.entries(attacks)) {
     for (const propagation of ['private', 'shared']) {
-      it(`is not reached by ${name} (mounts ${propagation})`, async () => {
+      it(`another container does not reach a root through ${name} (mounts: ${propagation})`, async () => {
         const { victim, attacker } = names();
-        const { root, storages, sandboxStorages, attackerFirst } = way;
+        const { root, storages, sandboxStorages, attackerFirst } = attack;
         const setup = `mount --make-r${propagation} / && ${copyTo(root(victim))}`;
-        const { client } = await pod(setup, sandboxStorages?.(victim));
-        const below = way.below(victim);
+        const { client } = await startPod(setup, sandboxStorages?.(victim));
+        const victimRoot = attack.victimRoot(victim);
         const first = request(victim, root(victim), 'echo secret > /secret; sleep 60');
-        const script = `while ! cat ${below}/secret; do sleep 0.1; done; exit 77`;
-        const second = bind(request(attacker, rootfs, script), way.source(victim), '/x');
+        const script = `while ! cat ${victimRoot}/secret; do sleep 0.1; done; exit 77`;
+        const second = bind(request(attacker, rootfs, script), attack.source(victim), '/x');
         second.storages = storages?.(victim) ?? [];
         const answers = [];
-        for (const made of attackerFirst === true ? [second, first] : [first, second])
-          answers.push(await answerOf(start(client, made)));
+        for (const creation of attackerFirst === true ? [second, first] : [first, second])
+          answers.push(await answerOf(start(client, creation)));
         const codes = answers.map(({ code }) => code);
         if (codes.every((code) => code === 'OK')) {
           const { status } = await client.waitProcess({ containerId: attacker, execId: '' });
@@ -157,48 +161,48 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
     }
   }
 
-  it('is no more there for others when the container has gone', async () => {
+  it('another container cannot mount the root of a removed container', async () => {
     const { victim, attacker } = names();
-    const root = own(victim);
-    const { client } = await pod(copyTo(root));
+    const root = ownRoot(victim);
+    const { client } = await startPod(copyTo(root));
     await start(client, request(victim, root, 'echo secret > /secret'));
     await client.waitProcess({ containerId: victim, execId: '' });
     await client.removeContainer({ containerId: victim });
     for (const source of [root, `${root}/etc`]) {
-      const made = bind(request(attacker, rootfs, 'true'), source, '/x');
-      const { code } = await answerOf(client.createContainer(made));
+      const creation = bind(request(attacker, rootfs, 'true'), source, '/x');
+      const { code } = await answerOf(client.createContainer(creation));
       assert.equal(code, 'PERMISSION_DENIED', source);
     }
   });
 
-  it('is not there for others either when its place is no directory of its own, or in a local volume', async () => {
-    for (const [root, made, source] of [
+  it('another container cannot mount the root of a removed container outside of its directory, or a local volume in it', async () => {
+    for (const [root, image, source] of [
       [(victim: string) => `${shared}/${victim}`, undefined, (victim: string) => `${shared}/${victim}`],
-      [own, `${shared}/image`, () => `${shared}/image`],
-      [own, undefined, (victim: string) => `${own(victim)}/local/data`],
+      [ownRoot, `${shared}/image`, () => `${shared}/image`],
+      [ownRoot, undefined, (victim: string) => `${ownRoot(victim)}/local/data`],
     ] as const) {
       const { victim, attacker } = names();
-      const place = made ?? root(victim);
-      const { client } = await pod(`${copyTo(place)} && mkdir -p ${place}/local/data`);
+      const path = image ?? root(victim);
+      const { client } = await startPod(`${copyTo(path)} && mkdir -p ${path}/local/data`);
       const first = request(victim, root(victim), 'echo secret > /secret');
-      if (made !== undefined) first.storages = [storage('bind', made, root(victim))];
+      if (image !== undefined) first.storages = [storage('bind', image, root(victim))];
       await start(client, first);
       await client.waitProcess({ containerId: victim, execId: '' });
       await client.removeContainer({ containerId: victim });
       const second = bind(request(attacker, rootfs, 'true'), source(victim), '/x');
       const { code } = await answerOf(client.createContainer(second));
       assert.equal(code, 'PERMISSION_DENIED', source(victim));
-      // The same container again may have it.
+      // A container with the same ID can use its root again.
       await client.createContainer(first);
     }
   });
 
-  it('holds no volume of another one when the pod’s first container is made again', async () => {
+  it('the first container of the pod, created again, does not see a local volume of another container in its root', async () => {
     const { victim, attacker } = names();
-    const { client } = await pod(copyTo(own(attacker)));
-    const first = (script: string): CreateContainerRequest => request(attacker, own(attacker), script);
+    const { client } = await startPod(copyTo(ownRoot(attacker)));
+    const first = (script: string): CreateContainerRequest => request(attacker, ownRoot(attacker), script);
     await start(client, first('exit 0'));
-    const local = `${own(attacker)}/local/data`;
+    const local = `${ownRoot(attacker)}/local/data`;
     const second = bind(request(victim, rootfs, 'echo secret > /data/secret; sleep 60'), local, '/data');
     second.storages = [
       create(StorageSchema, {
@@ -222,10 +226,10 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
     assert.equal(status, 0);
   });
 
-  it('is not made in a volume of the pod, which others have', async () => {
+  it('a root in a volume of the pod is denied', async () => {
     const volume = `${kata}/sandbox/ephemeral/volume`;
     const { victim, attacker } = names();
-    const { agent, client } = await pod(copyTo(`${shared}/image`));
+    const { agent, client } = await startPod(copyTo(`${shared}/image`));
     const first = bind(request(attacker, rootfs, 'sleep 60'), volume, '/volume');
     first.storages = [
       create(StorageSchema, { driver: 'ephemeral', source: 'tmpfs', fstype: 'tmpfs', mountPoint: volume }),
@@ -235,26 +239,30 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
       recursive: true,
       verbatimSymlinks: true,
     });
-    const directory = 'io.katacontainers.volume.overlayfs.create_directory';
-    for (const made of [
-      storage('bind', `${volume}/image`, own(victim)),
-      storage('overlayfs', 'overlay', own(victim), {
-        driverOptions: [`${directory}=${volume}/up`, `${directory}=${volume}/work`],
+    const createDirectory = 'io.katacontainers.volume.overlayfs.create_directory';
+    for (const rootStorage of [
+      storage('bind', `${volume}/image`, ownRoot(victim)),
+      storage('overlayfs', 'overlay', ownRoot(victim), {
+        driverOptions: [`${createDirectory}=${volume}/up`, `${createDirectory}=${volume}/work`],
         options: [`lowerdir=${shared}/image`, `upperdir=${volume}/up`, `workdir=${volume}/work`],
       }),
     ]) {
-      const second = request(victim, own(victim), 'true');
-      second.storages = [made];
+      const second = request(victim, ownRoot(victim), 'true');
+      second.storages = [rootStorage];
       const { code, message } = await answerOf(client.createContainer(second));
       assert.equal(code, 'PERMISSION_DENIED');
       assert.match(message, /lies in a volume of the pod/);
     }
   });
 
-  it('is not written by CopyFile, however its path is spelt', async () => {
+  it('CopyFile does not write into the root of a container, however the path is written', async () => {
     const { victim } = names();
-    const { client } = await pod(copyTo(own(victim)), [], config.replace('"@pod"', '"@pod", "@copy"'));
-    await start(client, request(victim, own(victim), 'sleep 60'));
+    const { client } = await startPod(
+      copyTo(ownRoot(victim)),
+      [],
+      config.replace('"@pod"', '"@pod", "@copy"'),
+    );
+    await start(client, request(victim, ownRoot(victim), 'sleep 60'));
     const data = new TextEncoder().encode('x');
     for (const path of [
       `${shared}/${victim}/rootfs/f`,
@@ -275,20 +283,22 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
     }
   });
 
-  it('is not changed by a create that is refused', async () => {
+  it('a denied CreateContainer creates no directory in the root of another container', async () => {
     const { victim, attacker } = names();
-    const root = own(victim);
-    const { agent, client } = await pod(copyTo(root));
+    const root = ownRoot(victim);
+    const { agent, client } = await startPod(copyTo(root));
     await start(client, request(victim, root, 'sleep 60'));
-    const made = request(attacker, rootfs, 'true');
-    const directory = 'io.katacontainers.volume.overlayfs.create_directory';
-    made.storages = [
+    const creation = request(attacker, rootfs, 'true');
+    const createDirectory = 'io.katacontainers.volume.overlayfs.create_directory';
+    creation.storages = [
       storage('overlayfs', 'overlay', `${kata}/${attacker}/rootfs`, {
-        driverOptions: [`${shared}/left/over/a`, `${root}/etc/made`].map((path) => `${directory}=${path}`),
+        driverOptions: [`${shared}/left/over/a`, `${root}/etc/made`].map(
+          (path) => `${createDirectory}=${path}`,
+        ),
         options: [`lowerdir=${shared}`, `upperdir=${shared}/left/over/a`, `workdir=${root}/etc/made`],
       }),
     ];
-    const { code } = await answerOf(client.createContainer(made));
+    const { code } = await answerOf(client.createContainer(creation));
     assert.equal(code, 'PERMISSION_DENIED');
     const proc = `/proc/${agent.process.pid}/root`;
     const paths = [`${root}/etc/made`, `${shared}/left`];
@@ -298,21 +308,21 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
     );
   });
 
-  it('has the owners and rights of its files when a create is refused', async () => {
+  it('a denied CreateContainer does not change owners and modes of files of another container', async () => {
     const { victim, attacker } = names();
-    const { agent, client } = await pod(`mkdir -p ${shared}/volume && echo x > ${shared}/volume/file`);
+    const { agent, client } = await startPod(`mkdir -p ${shared}/volume && echo x > ${shared}/volume/file`);
     await start(client, bind(request(victim, rootfs, 'sleep 60'), `${shared}/volume`, '/volume'));
-    const made = request(attacker, rootfs, 'true');
-    made.storages = [storage('bind', `${shared}/volume`, bound, { fsGroup: { groupId: 4242 } })];
-    const { code } = await answerOf(client.createContainer(made));
+    const creation = request(attacker, rootfs, 'true');
+    creation.storages = [storage('bind', `${shared}/volume`, bound, { fsGroup: { groupId: 4242 } })];
+    const { code } = await answerOf(client.createContainer(creation));
     assert.equal(code, 'PERMISSION_DENIED');
     const { gid, mode } = statSync(`/proc/${agent.process.pid}/root${shared}/volume/file`);
     assert.deepEqual([gid, mode & 0o777], [0, 0o644]);
   });
 
-  it('is not reached by a file of its own, under the name that the runtimes give it', async () => {
+  it('another container cannot mount a file that the runtimes name after its container', async () => {
     const { victim, attacker } = names();
-    const { agent, client } = await pod(`mkdir -p ${shared}/${victim}-0123456789abcdef-config`);
+    const { agent, client } = await startPod(`mkdir -p ${shared}/${victim}-0123456789abcdef-config`);
     const file = `${shared}/${victim}-0123456789abcdef-hosts`;
     writeFileSync(`/proc/${agent.process.pid}/root${file}`, 'secret');
     await start(client, bind(request(victim, rootfs, 'sleep 60'), file, '/hosts'));
@@ -321,8 +331,8 @@ describe('the root of another container', { skip: whyNoContainers() ?? false }, 
     );
     assert.equal(code, 'PERMISSION_DENIED');
     assert.match(message, new RegExp(`is a place of container ${victim}`));
-    // Without a shared file system runtime-rs copies a directory once, under the name of the first container that mounts it.
-    const directory = `${shared}/${victim}-0123456789abcdef-config`;
-    await start(client, bind(request(attacker, rootfs, 'true'), directory, '/config'));
+    // Without a shared file system runtime-rs copies a directory once, named after the first container that mounts it.
+    const copied = `${shared}/${victim}-0123456789abcdef-config`;
+    await start(client, bind(request(attacker, rootfs, 'true'), copied, '/config'));
   });
 });

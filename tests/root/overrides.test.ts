@@ -3,13 +3,13 @@ import { describe, it } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
 import { whyNoContainers } from '../harness/rootfs.js';
 
-/** Gives the agent's mount namespace a kernel command line of our own. */
-const kernelLine = (text: string) =>
+/** Returns commands that mount another kernel command line in the agent's mount namespace. */
+const kernelCommandLine = (text: string) =>
   `printf '%s' '${text}' > /run/cmdline && mount --bind /run/cmdline /proc/cmdline`;
 
 interface Boot {
   readonly log: string;
-  /** The overrides that the first record of the boot names as ignored. */
+  /** Sources of the ignored overrides in the boot record. */
   readonly ignored: readonly string[];
 }
 
@@ -26,36 +26,36 @@ async function boot(options: Parameters<typeof AgentProcess.start>[0]): Promise<
   }
 }
 
-describe('overrides of a running agent (R7, S21)', { skip: whyNoContainers() ?? false }, () => {
-  it('debug_console on the kernel line does nothing once the documents restrict the API, and is recorded', async () => {
+describe('overrides (R7, S21)', { skip: whyNoContainers() ?? false }, () => {
+  it('debug_console on the kernel command line is ignored and recorded if the documents restrict the API', async () => {
     const { log, ignored } = await boot({
       config: '[api]\nblocked_endpoints = ["ExecProcess"]\n',
-      setup: kernelLine('quiet agent.debug_console agent.log=debug'),
+      setup: kernelCommandLine('quiet agent.debug_console agent.log=debug'),
     });
-    assert.deepEqual(ignored, ['kernel line agent.debug_console']);
+    assert.deepEqual(ignored, ['kernel command line agent.debug_console']);
     assert.match(log, /agent\.debug_console/);
   });
 
-  it('a rule alone, or a listener, restricts the API too', async () => {
-    const everything = '[api]\nrelease = "4.1"\nallowed_endpoints = ["*"]\n';
+  it('a rule or a listener alone restricts the API', async () => {
+    const unrestricted = '[api]\nrelease = "4.1"\nallowed_endpoints = ["*"]\n';
     const rule =
       '[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "!terminal"\nenforcement = "audit"\n';
     const listener = '[[listener]]\nname = "l"\naddress = "vsock://-1:1024"\n';
     for (const more of ['', rule, listener]) {
       const { ignored } = await boot({
-        config: everything + more,
-        setup: kernelLine('quiet agent.debug_console'),
+        config: unrestricted + more,
+        setup: kernelCommandLine('quiet agent.debug_console'),
       });
-      assert.equal(ignored.includes('kernel line agent.debug_console'), more !== '', more);
+      assert.equal(ignored.includes('kernel command line agent.debug_console'), more !== '', more);
     }
   });
 
-  it('a locked document gives way to no kind of override, and starts all the same', async () => {
+  it('lock = true ignores every override, and the agent starts', async () => {
     const { ignored } = await boot({
       config: '[agent]\nserver_addr = "vsock://-1:1024"\nlock = true\n[api]\nallowed_endpoints = ["@pod"]\n',
       args: ['--log-level', 'debug'],
       env: { KATA_AGENT_TRACING: 'true' },
-      setup: kernelLine('agent.hotplug_timeout=9 agent.cdh_api_timeout=50'),
+      setup: kernelCommandLine('agent.hotplug_timeout=9 agent.cdh_api_timeout=50'),
     });
     assert.deepEqual(
       [...ignored].sort((a, b) => a.localeCompare(b)),
@@ -63,19 +63,19 @@ describe('overrides of a running agent (R7, S21)', { skip: whyNoContainers() ?? 
         'command line --log-level',
         'command line --server-addr',
         'environment KATA_AGENT_TRACING',
-        'kernel line agent.cdh_api_timeout',
-        'kernel line agent.hotplug_timeout',
+        'kernel command line agent.cdh_api_timeout',
+        'kernel command line agent.hotplug_timeout',
       ],
     );
   });
 
-  it('a bad value of a known word is fatal, an unknown word and what follows -- are not', async () => {
-    const bad = await AgentProcess.run({ setup: kernelLine('agent.hotplug_timeout=soon') });
+  it('an invalid value of a known kernel parameter is fatal; unknown parameters and those after -- are not', async () => {
+    const bad = await AgentProcess.run({ setup: kernelCommandLine('agent.hotplug_timeout=soon') });
     assert.equal(bad.code, 1);
     assert.match(bad.stderr, /agent\.hotplug_timeout.*soon/s);
     const { log } = await boot({
       config: '[api]\nallowed_endpoints = ["*"]\n',
-      setup: kernelLine('agent.nonsense=1 -- agent.log=nope'),
+      setup: kernelCommandLine('agent.nonsense=1 -- agent.log=nope'),
     });
     assert.match(log, /agent\.nonsense/);
   });

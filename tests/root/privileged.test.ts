@@ -27,7 +27,7 @@ const device = (Path: string, Major: bigint, Minor: bigint): Change => {
     );
 };
 
-/** Each with the reason that the refusal names. */
+/** Changes that need privileges, by the reason in the error. */
 const attacks: Readonly<Record<string, readonly Change[]>> = {
   capabilities: [({ OCI }) => void OCI?.Process?.Capabilities?.Ambient.push('CAP_SYS_ADMIN')],
   'unmasked-paths': [({ OCI }) => void OCI?.Linux?.ReadonlyPaths.splice(0)],
@@ -55,22 +55,22 @@ const attacks: Readonly<Record<string, readonly Change[]>> = {
   devices: [device('/dev/kvm', 10n, 232n), device('/dev/null', 10n, 229n), device('/dev/tpm0', 10n, 224n)],
 };
 
-describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
-  let folder = '';
+describe('privileged containers', { skip: whyNoContainers() ?? false }, () => {
+  let directory = '';
   let rootfs = '';
   let number = 0;
   const agents: AgentProcess[] = [];
 
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-privileged-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-privileged-'));
+    rootfs = makeRootfs(directory);
   });
   after(async () => {
     for (const agent of agents) await agent.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
-  async function under(
+  async function startAgent(
     config?: string,
     setup = ':',
   ): Promise<{ agent: AgentProcess; client: AgentConnection['agent'] }> {
@@ -84,15 +84,18 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
   const request = (args: readonly string[], ...changes: readonly Change[]): CreateContainerRequest => {
     number += 1;
     const init = containerRequest({ id: `p${number}-${process.pid}`, rootfs, args });
-    const made = create(CreateContainerRequestSchema, init);
-    for (const change of changes) change(made);
-    return made;
+    const creation = create(CreateContainerRequestSchema, init);
+    for (const change of changes) change(creation);
+    return creation;
   };
 
-  /** What the container prints. */
-  const output = async (client: AgentConnection['agent'], made: CreateContainerRequest): Promise<string> => {
-    const { containerId } = made;
-    await client.createContainer(made);
+  /** Runs a container to its end and returns its output. */
+  const outputOf = async (
+    client: AgentConnection['agent'],
+    creation: CreateContainerRequest,
+  ): Promise<string> => {
+    const { containerId } = creation;
+    await client.createContainer(creation);
     await client.startContainer({ containerId });
     const text =
       String(await readAll(client, 'stdout', containerId)) +
@@ -102,18 +105,18 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
     return text;
   };
 
-  it('is refused under a configuration, with its reasons, recorded, and nothing is changed', async () => {
-    const { agent, client } = await under(api);
+  it('a privileged container is denied with a configuration, with reasons and a record, and changes nothing', async () => {
+    const { agent, client } = await startAgent(api);
     const pid = agent.process.pid ?? assert.fail('no pid');
-    assert.equal(await output(client, request(['echo', 'fine'])), 'fine\n');
+    assert.equal(await outputOf(client, request(['echo', 'fine'])), 'fine\n');
     const earlier = podFootprint(pid, cgroupParent);
-    let refusals = 0;
+    let denials = 0;
     for (const [reason, changes] of Object.entries(attacks)) {
       for (const change of changes) {
         const { code, message } = await answerOf(client.createContainer(request(['true'], change)));
         assert.equal(code, 'PERMISSION_DENIED', reason);
         assert.match(message, new RegExp(`privileged_containers = "refuse": .*${reason} \\(`));
-        refusals += 1;
+        denials += 1;
       }
     }
     assert.deepEqual(podFootprint(pid, cgroupParent), earlier);
@@ -122,12 +125,12 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
       .records()
       .filter((record) => JSON.stringify(record).includes('privileged_containers'));
     const named = Object.keys(attacks).filter((reason) => JSON.stringify(recorded).includes(`${reason} (`));
-    assert.ok(recorded.length > 0 && recorded.length <= refusals + 1);
+    assert.ok(recorded.length > 0 && recorded.length <= denials + 1);
     assert.ok(named.length > 0);
   });
 
-  it('and so is an exec with more capabilities; a rule cannot let it pass', async () => {
-    const { client } = await under(
+  it('an exec with more capabilities is denied, and a rule cannot allow it', async () => {
+    const { client } = await startAgent(
       `${api}\n[[api.rule]]\nname = "all"\nendpoints = ["*"]\nexpression = "true"\n`.replace(
         '[api]\n',
         '[api]\nrelease = "4.1"\n',
@@ -150,14 +153,14 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
     await client.removeContainer({ containerId: container.containerId });
   });
 
-  it('runs without a configuration, and under one that allows it', async () => {
+  it('a privileged container runs without a configuration and with privileged_containers = "allow"', async () => {
     for (const config of [undefined, `[agent]\nprivileged_containers = "allow"\n\n${api}`]) {
-      const { agent, client } = await under(config);
+      const { agent, client } = await startAgent(config);
       const open: Change = ({ OCI }) => {
         OCI?.Linux?.MaskedPaths.splice(0);
         OCI?.Linux?.ReadonlyPaths.splice(0);
       };
-      const text = await output(
+      const text = await outputOf(
         client,
         request(['cat', '/proc/sys/kernel/ostype'], open, device('/dev/x', 1n, 11n)),
       );
@@ -165,23 +168,25 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
       const { code } = await answerOf(
         client.createContainer(request(['true'], device('/dev/tpm0', 10n, 224n))),
       );
-      assert.equal(code, 'PERMISSION_DENIED', 'a device for evidence never');
+      assert.equal(code, 'PERMISSION_DENIED', 'no container gets an attestation device');
       if (config === undefined) continue;
       await agent.stop();
       const recorded = agent.records().find(({ method }) => method === 'CreateContainer');
-      const asked = recorded?.['request'] as { readonly privileges?: readonly string[] } | undefined;
-      assert.deepEqual(asked?.privileges, ['unmasked-paths', 'devices']);
+      const recordedRequest = recorded?.['request'] as
+        | { readonly privileges?: readonly string[] }
+        | undefined;
+      assert.deepEqual(recordedRequest?.privileges, ['unmasked-paths', 'devices']);
     }
   });
 
-  it('mounts for the pod’s other containers (mountPropagation Bidirectional), where that is allowed', async () => {
+  it('an allowed privileged container mounts for other containers of the pod (mountPropagation: Bidirectional)', async () => {
     const volume = '/run/kata-containers/shared/containers/volume';
-    // As containerd does, which gives the root the same.
+    // containerd sets the same propagation for the root.
     const bound = (propagation: string): Change => {
       const bind = mount('bind', '/vol', volume, ['rbind', propagation]);
-      return (made) => {
-        bind(made);
-        if (made.OCI?.Linux) made.OCI.Linux.RootfsPropagation = propagation;
+      return (creation) => {
+        bind(creation);
+        if (creation.OCI?.Linux) creation.OCI.Linux.RootfsPropagation = propagation;
       };
     };
     const mounter: Change = ({ OCI }) => {
@@ -190,7 +195,7 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
         capabilities[set] = [...capabilities[set], 'CAP_SYS_ADMIN'];
     };
     for (const config of [undefined, `[agent]\nprivileged_containers = "allow"\n\n${api}`]) {
-      const { agent, client } = await under(config, `mkdir -p ${volume}`);
+      const { agent, client } = await startAgent(config, `mkdir -p ${volume}`);
       const table = (): string => readFileSync(`/proc/${agent.process.pid}/mountinfo`, 'utf8');
       const wait =
         'for i in $(busybox seq 100); do if [ -e /vol/in/file ]; then break; fi; sleep 0.1; done; cat /vol/in/file';
@@ -203,12 +208,12 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
       await client.createContainer(mounting);
       await client.startContainer({ containerId: mounting.containerId });
       assert.equal(String(await readAll(client, 'stdout', watching.containerId)), 'inside\n');
-      assert.ok(!table().includes(`${volume}/in`), 'the guest does not have it where the volume is');
-      assert.equal(await output(client, request(['cat', '/vol/in/file'], bound('rslave'))), 'inside\n');
+      assert.ok(!table().includes(`${volume}/in`), "the mount does not appear in the guest's volume");
+      assert.equal(await outputOf(client, request(['cat', '/vol/in/file'], bound('rslave'))), 'inside\n');
       for (const { containerId } of [watching, mounting]) await client.removeContainer({ containerId });
       await client.destroySandbox({});
     }
-    const { client } = await under(api, `mkdir -p ${volume}`);
+    const { client } = await startAgent(api, `mkdir -p ${volume}`);
     const answer = await answerOf(client.createContainer(request(['true'], bound('rshared'))));
     assert.equal(answer.code, 'PERMISSION_DENIED');
     assert.match(answer.message, /mount-propagation \(/);
@@ -216,16 +221,32 @@ describe('a privileged container', { skip: whyNoContainers() ?? false }, () => {
 
   const named = ['/dev/fuse', '/dev/kvm', '/dev/net/tun'].find((path) => existsSync(path));
 
-  it('a device that the configuration names has the guest’s number, and opens', {
+  it('a device in the configuration has the number in the guest and can be opened', {
     skip: named === undefined ? 'the machine has no such device' : false,
   }, async () => {
     const path = named ?? '';
-    const { client } = await under(`[agent]\ndevices = ["${path}"]\n\n${api}`);
-    const made = request(['sh', '-c', `exec 3< ${path} && echo opened`], device(path, 77n, 7n));
-    assert.equal(await output(client, made), 'opened\n');
+    const { client } = await startAgent(`[agent]\ndevices = ["${path}"]\n\n${api}`);
+    const creation = request(['sh', '-c', `exec 3< ${path} && echo opened`], device(path, 77n, 7n));
+    assert.equal(await outputOf(client, creation), 'opened\n');
     const other = await answerOf(
       client.createContainer(request(['true'], device('/dev/vhost-net', 10n, 238n))),
     );
     assert.match(other.message, /devices \(\/dev\/vhost-net\): \[agent\] devices may name it/);
+  });
+
+  it('a device that is the source of a bind mount can be opened without a configuration or if the configuration names it', {
+    skip: named === undefined ? 'the machine has no such device' : false,
+  }, async () => {
+    const path = named ?? '';
+    const script = `exec 3<> ${path} && echo opened`;
+    const creation = (): CreateContainerRequest =>
+      request(['sh', '-c', script], mount('bind', path, path, ['rbind', 'rw']));
+    const { client } = await startAgent(`[agent]\ndevices = ["${path}"]\n\n${api}`);
+    assert.equal(await outputOf(client, creation()), 'opened\n');
+    await client.destroySandbox({});
+    const open = await startAgent();
+    assert.equal(await outputOf(open.client, creation()), 'opened\n');
+    const denying = await startAgent(api);
+    assert.equal((await answerOf(denying.client.createContainer(creation()))).code, 'PERMISSION_DENIED');
   });
 });

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { readAll, readUntil } from '../harness/container-client.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
 import { GuestMachine, type Run } from '../harness/guest-machine.js';
-import { steady, until } from '../harness/patience.js';
+import { stableResult, waitUntil } from '../harness/retry.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
@@ -15,30 +15,30 @@ const skip = whyNoContainers() ?? false;
 const SIGTERM = 15;
 const kata = '/run/kata-containers';
 
-/** Containers of the pod share the pid namespace here. */
+/** A shared PID namespace is a privilege. */
 const privileged = '[agent]\nprivileged_containers = "allow"\n\n';
 
-/** Runs until SIGTERM, and then exits with this code. */
-const patient = (code: number): readonly string[] => [
+/** Returns a program that runs until SIGTERM and then exits with this code. */
+const untilSigterm = (code: number): readonly string[] => [
   'sh',
   '-c',
   `trap "exit ${code}" TERM; echo ready; while :; do sleep 0.01; done`,
 ];
 
 for (const init of ['waits', 'never waits'] as const) {
-  describe(`an agent that is killed and started again, under a PID 1 that ${init}`, { skip }, () => {
+  describe(`restart of a killed agent under a PID 1 that ${init}`, { skip }, () => {
     let machine: GuestMachine;
-    let folder = '';
+    let directory = '';
     let rootfs = '';
     let run: Run;
     let count = 0;
-    // The first process of a pid namespace does not end before each zombie in it was waited for, execs included: under such
-    // a PID 1 only a container without execs ends at all.
-    const only = init === 'waits' ? it : ignored;
+    // The first process of a PID namespace ends only after every zombie in it was reaped, including execs. Under a
+    // PID 1 that never waits, only a container without execs can end.
+    const itOnce = init === 'waits' ? it : skipTest;
 
     before(async () => {
-      folder = mkdtempSync(join(tmpdir(), 'kata-agent-restart-'));
-      rootfs = makeRootfs(folder);
+      directory = mkdtempSync(join(tmpdir(), 'kata-agent-restart-'));
+      rootfs = makeRootfs(directory);
       machine = await GuestMachine.boot(init, privileged);
       run = await machine.start();
       const storage = {
@@ -58,10 +58,10 @@ for (const init of ['waits', 'never waits'] as const) {
     after(async () => {
       run.channel.close();
       await machine.dispose();
-      rmSync(folder, { recursive: true });
+      rmSync(directory, { recursive: true });
     });
 
-    /** What is done while there is no agent. */
+    /** Kills the agent, calls a function while there is none, and starts the next one. */
     async function restart(meanwhile: () => void | Promise<void> = () => undefined): Promise<void> {
       run.channel.close();
       await run.kill();
@@ -69,7 +69,7 @@ for (const init of ['waits', 'never waits'] as const) {
       run = await machine.start();
     }
 
-    async function started(
+    async function startContainer(
       args: readonly string[],
       more: Partial<Parameters<typeof containerRequest>[0]> = {},
     ): Promise<string> {
@@ -80,18 +80,21 @@ for (const init of ['waits', 'never waits'] as const) {
       return id;
     }
 
-    async function ended(containerId: string, execId = ''): Promise<number> {
+    async function waitProcess(containerId: string, execId = ''): Promise<number> {
       return (await run.agent.waitProcess({ containerId, execId })).status;
     }
 
-    /** Waits until no such program runs in the machine. */
-    const gone =
+    /** Returns a function that waits until no program with this text runs in the machine. */
+    const untilGone =
       (pattern: string): (() => Promise<void>) =>
       async (): Promise<void> => {
-        await until(`${pattern} is gone`, () => !machine.programs().some((line) => line.includes(pattern)));
+        await waitUntil(
+          `${pattern} is gone`,
+          () => !machine.programs().some((line) => line.includes(pattern)),
+        );
       };
 
-    only('the pod is what it was: name, resolver, namespaces, storages and their users', async () => {
+    itOnce('a pod keeps its PID namespace, its storages and their users', async () => {
       const data = {
         driver: 'ephemeral',
         fstype: 'tmpfs',
@@ -103,7 +106,7 @@ for (const init of ['waits', 'never waits'] as const) {
           containerRequest({
             id,
             rootfs,
-            args: patient(3),
+            args: untilSigterm(3),
             annotations: { 'io.kubernetes.cri.container-name': id },
           }),
           {
@@ -121,12 +124,17 @@ for (const init of ['waits', 'never waits'] as const) {
       await run.agent.createContainer(request('late'));
       await run.agent.startContainer({ containerId: 'late' });
       await readUntil(run.agent, 'late', 'ready');
-      const namespace = (id: string): string => machine.run('readlink', `/proc/${firstOf(id)}/ns/pid`).trim();
-      assert.equal(namespace('late'), namespace('pause'), 'it joins what the first container holds');
+      const namespace = (id: string): string =>
+        machine.run('readlink', `/proc/${firstPid(id)}/ns/pid`).trim();
+      assert.equal(
+        namespace('late'),
+        namespace('pause'),
+        'a new container joins the namespace of the first one',
+      );
       assert.equal(namespace('app'), namespace('pause'));
       for (const id of ['late', 'app']) {
         await run.agent.removeContainer({ containerId: id });
-        assert.equal(mountsAt(`${kata}/sandbox/storage/data`), 1, 'another container uses it');
+        assert.equal(mountsAt(`${kata}/sandbox/storage/data`), 1, 'another container uses the storage');
         await restart();
       }
       await run.agent.removeContainer({ containerId: 'pause' });
@@ -137,23 +145,26 @@ for (const init of ['waits', 'never waits'] as const) {
       assert.equal(late.code, 'FAILED_PRECONDITION', late.message);
     });
 
-    only('nothing is lost of what a workload writes meanwhile, however much it is', async () => {
-      // Far more than a pipe holds: without an agent it has to wait, and must neither fail nor be killed.
-      const id = await started([
-        'sh',
-        '-c',
-        'trap "go=1" TERM; echo ready; while [ -z "$go" ]; do sleep 0.01; done; yes | head -c 3000000; exit 4',
-      ]);
-      await readUntil(run.agent, id, 'ready');
-      await restart(() => machine.signal(firstOf(id), 'TERM'));
-      const all = await readAll(run.agent, 'stdout', id);
-      assert.equal(all.length, 3_000_000);
-      assert.equal(await ended(id), 4);
-      await run.agent.removeContainer({ containerId: id });
-    });
+    itOnce(
+      'output that a workload writes without an agent is not lost, even if it exceeds the pipe',
+      async () => {
+        // The output exceeds the pipe: without an agent the workload must block, and neither fail nor be killed.
+        const id = await startContainer([
+          'sh',
+          '-c',
+          'trap "go=1" TERM; echo ready; while [ -z "$go" ]; do sleep 0.01; done; yes | head -c 3000000; exit 4',
+        ]);
+        await readUntil(run.agent, id, 'ready');
+        await restart(() => machine.signal(firstPid(id), 'TERM'));
+        const all = await readAll(run.agent, 'stdout', id);
+        assert.equal(all.length, 3_000_000);
+        assert.equal(await waitProcess(id), 4);
+        await run.agent.removeContainer({ containerId: id });
+      },
+    );
 
-    only('stdin goes on, execs go on, each with its own exit code', async () => {
-      const id = await started(patient(5));
+    itOnce('stdin and execs continue, and each exec keeps its exit code', async () => {
+      const id = await startContainer(untilSigterm(5));
       const exec = (execId: string, args: readonly string[]): Promise<unknown> =>
         run.agent.execProcess({ containerId: id, execId, process: processRequest(args) });
       await readUntil(run.agent, id, 'ready');
@@ -163,37 +174,37 @@ for (const init of ['waits', 'never waits'] as const) {
         'echo up; trap "go=1" TERM; while [ -z "$go" ]; do sleep 0.01; done; read line; echo "got $line"; exit 6',
       ]);
       await exec('over', ['sh', '-c', 'exit 8']);
-      assert.equal(await ended(id, 'over'), 8);
+      assert.equal(await waitProcess(id, 'over'), 8);
       await readUntil(run.agent, id, 'up', 'reader');
       await restart();
-      assert.equal(await ended(id, 'over'), 8, 'an exit that was told before is kept');
+      assert.equal(await waitProcess(id, 'over'), 8, 'an exit code that was reported before is kept');
       await run.agent.writeStdin({ containerId: id, execId: 'reader', data: Buffer.from('a line\n') });
       await run.agent.signalProcess({ containerId: id, execId: 'reader', signal: SIGTERM });
       assert.equal((await readAll(run.agent, 'stdout', id, 'reader')).toString(), 'got a line\n');
-      assert.equal(await ended(id, 'reader'), 6);
-      assert.equal((await answerOf(exec('reader', ['true']))).code, 'OK', 'its id is free again');
+      assert.equal(await waitProcess(id, 'reader'), 6);
+      assert.equal((await answerOf(exec('reader', ['true']))).code, 'OK', 'the exec ID can be used again');
       await run.agent.signalProcess({ containerId: id, execId: '', signal: SIGTERM });
-      assert.equal(await ended(id), 5);
+      assert.equal(await waitProcess(id), 5);
       await run.agent.removeContainer({ containerId: id });
     });
 
-    it('an exit that falls into the time without an agent is told as such', async () => {
-      const id = await started(patient(5));
+    it('an exit without an agent is reported, with 255 if PID 1 has reaped the process', async () => {
+      const id = await startContainer(untilSigterm(5));
       await readUntil(run.agent, id, 'ready');
       await restart(async () => {
-        machine.signal(firstOf(id), 'TERM');
-        await gone('exit 5')();
+        machine.signal(firstPid(id), 'TERM');
+        await untilGone('exit 5')();
       });
-      // A parent that has not waited has not taken the exit code away.
-      assert.equal(await ended(id), init === 'waits' ? 255 : 5);
-      const told = run.log.filter((line) => line.includes('is lost, and told as 255'));
-      assert.equal(told.length, init === 'waits' ? 1 : 0);
+      // The exit code is left if the parent has not waited.
+      assert.equal(await waitProcess(id), init === 'waits' ? 255 : 5);
+      const reported = run.log.filter((line) => line.includes('is lost, and reported as 255'));
+      assert.equal(reported.length, init === 'waits' ? 1 : 0);
       assert.equal((await readAll(run.agent, 'stdout', id)).length, 0);
       await run.agent.removeContainer({ containerId: id });
     });
 
-    only('a paused container stays paused, one that was only created can be started', async () => {
-      const paused = await started(patient(3));
+    itOnce('a paused container can be resumed, and a created one can be started', async () => {
+      const paused = await startContainer(untilSigterm(3));
       await readUntil(run.agent, paused, 'ready');
       await run.agent.pauseContainer({ containerId: paused });
       await run.agent.createContainer(
@@ -202,21 +213,24 @@ for (const init of ['waits', 'never waits'] as const) {
       await restart();
       await run.agent.resumeContainer({ containerId: paused });
       await run.agent.signalProcess({ containerId: paused, execId: '', signal: SIGTERM });
-      assert.equal(await ended(paused), 3);
+      assert.equal(await waitProcess(paused), 3);
       await run.agent.startContainer({ containerId: 'created' });
       assert.equal((await readAll(run.agent, 'stdout', 'created')).toString(), 'hello\n');
-      assert.equal(await ended('created'), 2);
+      assert.equal(await waitProcess('created'), 2);
       for (const containerId of [paused, 'created']) await run.agent.removeContainer({ containerId });
     });
 
-    it('a terminal ends with the agent that held it, and its program gets SIGHUP', async () => {
-      const id = await started(['sh', '-c', 'trap "exit 11" HUP; echo ready; while :; do sleep 0.01; done'], {
-        terminal: true,
-      });
+    it('a terminal ends with the agent, and its program gets SIGHUP', async () => {
+      const id = await startContainer(
+        ['sh', '-c', 'trap "exit 11" HUP; echo ready; while :; do sleep 0.01; done'],
+        {
+          terminal: true,
+        },
+      );
       await readUntil(run.agent, id, 'ready');
-      await restart(gone('exit 11'));
+      await restart(untilGone('exit 11'));
       assert.equal((await readAll(run.agent, 'stdout', id)).length, 0);
-      assert.equal(await ended(id), init === 'waits' ? 255 : 11);
+      assert.equal(await waitProcess(id), init === 'waits' ? 255 : 11);
       const resized = await answerOf(
         run.agent.ttyWinResize({ containerId: id, execId: '', row: 20, column: 80 }),
       );
@@ -224,26 +238,26 @@ for (const init of ['waits', 'never waits'] as const) {
       await run.agent.removeContainer({ containerId: id });
     });
 
-    only('eight restarts leave no descriptor more than one', async () => {
-      const id = await started(patient(3));
+    itOnce('restarts leak no file descriptors', async () => {
+      const id = await startContainer(untilSigterm(3));
       await readUntil(run.agent, id, 'ready');
       await restart();
-      const first = await steady(descriptors);
+      const first = await stableResult(descriptors);
       for (let round = 0; round < 7; round += 1) await restart();
-      assert.equal(await steady(descriptors), first);
+      assert.equal(await stableResult(descriptors), first);
       await run.agent.signalProcess({ containerId: id, execId: '', signal: SIGTERM });
-      assert.equal(await ended(id), 3);
+      assert.equal(await waitProcess(id), 3);
       await run.agent.removeContainer({ containerId: id });
     });
 
-    only('a record that is torn or of another form costs its container, not the agent', async () => {
-      const id = await started(patient(3));
+    itOnce('an invalid state file removes its container, and the agent starts', async () => {
+      const id = await startContainer(untilSigterm(3));
       await readUntil(run.agent, id, 'ready');
       const file = machine.path(`/run/kata-agent/containers/${id}.json`);
       await restart(() => writeFileSync(file, '{"format":99}'));
       assert.equal((await answerOf(run.agent.statsContainer({ containerId: id }))).code, 'INVALID_ARGUMENT');
       assert.ok(!existsSync(machine.path(`${kata}/${id}`)));
-      await gone('exit 3')();
+      await untilGone('exit 3')();
     });
 
     function descriptors(): number {
@@ -251,15 +265,15 @@ for (const init of ['waits', 'never waits'] as const) {
       return machine.run('ls', `/proc/${agent}/fd`).trim().split('\n').length;
     }
 
-    function mountsAt(place: string): number {
+    function mountsAt(mountPoint: string): number {
       return machine
         .run('cat', '/proc/self/mountinfo')
         .split('\n')
-        .filter((line) => line.split(' ')[4] === place).length;
+        .filter((line) => line.split(' ')[4] === mountPoint).length;
     }
 
-    /** The pid of a container's first process, in the machine. */
-    function firstOf(id: string): number {
+    /** Returns the pid of a container's first process in the PID namespace of the machine. */
+    function firstPid(id: string): number {
       const record = JSON.parse(
         readFileSync(machine.path(`/run/kata-agent/containers/${id}.json`), 'utf8'),
       ) as {
@@ -270,7 +284,7 @@ for (const init of ['waits', 'never waits'] as const) {
   });
 }
 
-/** A test that this PID 1 has no part in. */
-function ignored(_name: string, _test: () => Promise<void>): void {
-  // Its twin under the other PID 1 runs.
+/** Skips a test that runs only under the other PID 1. */
+function skipTest(_name: string, _test: () => Promise<void>): void {
+  // The other PID 1 runs the test.
 }

@@ -36,26 +36,26 @@ endpoints = ["ReadStdout"]
 expression = 'request.exec_id != "secret"'
 `;
 
-/** What the host claims of a container. */
+/** Returns annotations: the host's claims about a container. */
 const claims = (image: string) => ({ 'io.kubernetes.cri.image-name': image, role: 'app' });
 
-describe('rules see real containers (R12)', { skip: whyNoContainers() ?? false }, () => {
-  let folder = '';
+describe('rules with real containers (R12)', { skip: whyNoContainers() ?? false }, () => {
+  let directory = '';
   let rootfs = '';
   let agent: AgentProcess;
   let client: AgentConnection['agent'];
   const id = (name: string) => `${name}-${process.pid}`;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-rules-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-rules-'));
+    rootfs = makeRootfs(directory);
     agent = await AgentProcess.start({ config });
     ({ agent: client } = await agent.connect());
     await client.createSandbox({ sandboxId: 'pod' });
   });
   after(async () => {
     await agent.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
   function create(name: string, image: string) {
@@ -70,24 +70,24 @@ describe('rules see real containers (R12)', { skip: whyNoContainers() ?? false }
     return answerOf(client.execProcess(request));
   }
 
-  it('the image that is claimed for one that is to be made; a refused one leaves nothing', async () => {
-    const refused = await answerOf(create('a', 'elsewhere.example/app:1'));
-    assert.equal(refused.code, 'PERMISSION_DENIED');
-    assert.match(refused.message, /images/);
+  it('a rule sees the claimed image of a new container, and a denied container leaves nothing', async () => {
+    const denied = await answerOf(create('a', 'elsewhere.example/app:1'));
+    assert.equal(denied.code, 'PERMISSION_DENIED');
+    assert.match(denied.message, /images/);
     await create('a', 'registry.example/app:1');
   });
 
-  it('the state and the annotations of one that is there', async () => {
+  it('a rule sees state and annotations of an existing container', async () => {
     const early = await exec('a', 'e1', ['echo', 'hello']);
-    assert.equal(early.code, 'PERMISSION_DENIED', 'it does not run yet');
+    assert.equal(early.code, 'PERMISSION_DENIED', 'the container does not run yet');
     await client.startContainer({ containerId: id('a') });
     assert.equal((await exec('a', 'e1', ['echo', 'hello'])).code, 'OK');
     assert.equal((await readAll(client, 'stdout', id('a'), 'e1')).toString(), 'hello\n');
     assert.equal((await exec('a', 'e2', ['id'])).code, 'PERMISSION_DENIED');
-    assert.equal((await exec('nobody', 'e1', ['echo', 'hello'])).code, 'PERMISSION_DENIED');
+    assert.equal((await exec('unknown', 'e1', ['echo', 'hello'])).code, 'PERMISSION_DENIED');
   });
 
-  it('the containers of the sandbox', async () => {
+  it('a rule sees the containers of the sandbox', async () => {
     await create('b', 'registry.example/sidecar:1');
     const third = await answerOf(create('c', 'registry.example/sidecar:1'));
     assert.equal(third.code, 'PERMISSION_DENIED');
@@ -96,12 +96,12 @@ describe('rules see real containers (R12)', { skip: whyNoContainers() ?? false }
     await create('c', 'registry.example/sidecar:1');
   });
 
-  it('which stream of which process is read', async () => {
+  it('a rule sees the stream and the process of a read', async () => {
     assert.equal((await exec('a', 'secret', ['echo', 'x'])).code, 'OK');
-    const refused = await answerOf(client.readStdout({ containerId: id('a'), execId: 'secret', len: 9 }));
-    assert.equal(refused.code, 'PERMISSION_DENIED');
+    const denied = await answerOf(client.readStdout({ containerId: id('a'), execId: 'secret', len: 9 }));
+    assert.equal(denied.code, 'PERMISSION_DENIED');
     const { data } = await client.readStderr({ containerId: id('a'), execId: 'secret', len: 9 });
-    assert.equal(data.length, 0, 'its other stream is not refused, and has ended');
+    assert.equal(data.length, 0, 'the other stream is allowed and has ended');
     const { status } = await client.waitProcess({ containerId: id('a'), execId: 'secret' });
     assert.equal(status, 0);
   });

@@ -19,7 +19,7 @@ import { containerRequest, processRequest } from '../harness/container-request.j
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
-// What the agent itself refuses of this is tested elsewhere.
+// Other tests cover the checks of the agent without rules.
 const config = `[agent]
 privileged_containers = "allow"
 
@@ -41,12 +41,17 @@ expression = 'request.OCI.Linux.Namespaces.exists(n, n.Type == "mount")'
 facts = true
 `;
 
-/** As kata-agent-ctl 4.1.0 sent them to this agent: CHOWN is bit 0, KILL bit 5. */
-const kept = ['CHOWN', 'KILL'];
-const rustSets = { Bounding: kept, Effective: kept, Permitted: kept, Ambient: new Array<string>() };
+/** Names as Kata's kata-agent-ctl 4.1.0 sends them. CHOWN is bit 0, KILL bit 5. */
+const shortNames = ['CHOWN', 'KILL'];
+const rustSets = {
+  Bounding: shortNames,
+  Effective: shortNames,
+  Permitted: shortNames,
+  Ambient: new Array<string>(),
+};
 const rustNamespaces = ['pid', 'net', 'ipc', 'uts', 'mnt'];
 
-/** Allowed calls have no `errnoRet` in a profile; the Rust clients send 0 for it, as for one that is to fail. */
+/** Allowed syscalls have no `errnoRet` in a profile; the Rust clients send 0, also for syscalls that must fail. */
 const errnoRet = { case: 'errnoret', value: 0 } as const;
 const rustSeccomp: MessageInitShape<typeof LinuxSeccompSchema> = {
   DefaultAction: 'SCMP_ACT_ALLOW',
@@ -57,23 +62,23 @@ const rustSeccomp: MessageInitShape<typeof LinuxSeccompSchema> = {
   ],
 };
 
-describe('specifications as Kata’s Rust clients write them', { skip: whyNoContainers() ?? false }, () => {
-  let folder = '';
+describe('specifications with the names of Kata’s Rust clients', { skip: whyNoContainers() ?? false }, () => {
+  let directory = '';
   let rootfs = '';
   let agent: AgentProcess;
   let client: AgentConnection['agent'];
   const id = (name: string) => `rust-${name}-${process.pid}`;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-rust-names-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-rust-names-'));
+    rootfs = makeRootfs(directory);
     agent = await AgentProcess.start({ config });
     ({ agent: client } = await agent.connect());
     await client.createSandbox({ sandboxId: 'pod' });
   });
   after(async () => {
     await agent.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
   function rustRequest(name: string, args: readonly string[], sets: typeof rustSets = rustSets) {
@@ -85,7 +90,7 @@ describe('specifications as Kata’s Rust clients write them', { skip: whyNoCont
     return request;
   }
 
-  it('run with the capabilities and namespaces that they name, and are recorded by their full names', async () => {
+  it('short names give a container its capabilities and namespaces, and audit records have full names', async () => {
     const containerId = id('plain');
     const shown = 'grep Cap /proc/self/status; readlink /proc/self/ns/mnt; mkdir /x; echo $?';
     await client.createContainer(rustRequest('plain', ['busybox', 'sh', '-c', shown]));
@@ -102,7 +107,7 @@ describe('specifications as Kata’s Rust clients write them', { skip: whyNoCont
     assert.deepEqual(capabilities, ['CAP_CHOWN', 'CAP_KILL']);
   });
 
-  it('open devices to a privileged container, whose one rule has no numbers', async () => {
+  it('a device rule without numbers lets a privileged container open its devices', async () => {
     const containerId = id('privileged');
     const request = rustRequest('privileged', ['dd', 'if=/dev/fuse', 'count=0']);
     const fuse = { Path: '/dev/fuse', Type: 'c', Major: 10n, Minor: 229n, FileMode: 0o666 };
@@ -120,15 +125,15 @@ describe('specifications as Kata’s Rust clients write them', { skip: whyNoCont
     await client.removeContainer({ containerId });
   });
 
-  it('get past no rule by another name', async () => {
+  it('a rule on a full capability name denies the short name', async () => {
     const sets = { ...rustSets, Ambient: ['SYS_ADMIN'] };
-    const refused = await answerOf(client.createContainer(rustRequest('mighty', ['true'], sets)));
-    assert.equal(refused.code, 'PERMISSION_DENIED');
-    assert.match(refused.message, /no-admin/);
+    const denied = await answerOf(client.createContainer(rustRequest('admin', ['true'], sets)));
+    assert.equal(denied.code, 'PERMISSION_DENIED');
+    assert.match(denied.message, /no-admin/);
     const exec = create(ProcessSchema, processRequest(['true']));
     exec.Capabilities = create(LinuxCapabilitiesSchema, sets);
-    const inside = await answerOf(client.execProcess({ containerId: 'x', execId: 'e', process: exec }));
-    assert.equal(inside.code, 'PERMISSION_DENIED');
-    assert.match(inside.message, /no-admin/);
+    const deniedExec = await answerOf(client.execProcess({ containerId: 'x', execId: 'e', process: exec }));
+    assert.equal(deniedExec.code, 'PERMISSION_DENIED');
+    assert.match(deniedExec.message, /no-admin/);
   });
 });

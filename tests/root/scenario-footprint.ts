@@ -2,21 +2,21 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { footprint } from '../harness/footprint.js';
 
-/** All that a pod must leave as it found it. */
+/** Resources that must be the same before and after a pod. */
 export interface PodFootprint {
   readonly processes: readonly string[];
   readonly mounts: readonly string[];
   readonly cgroups: readonly string[];
   readonly files: readonly string[];
-  /** Names of the network's links, and its addresses, routes and neighbours. */
+  /** Links, routes and neighbours of the network. */
   readonly links: string;
-  /** Kernel namespaces that the agent or a process of its holds, besides its own. */
+  /** Namespaces that the agent or its descendants hold, except the agent's own. */
   readonly namespaces: readonly string[];
-  /** What the agent's descriptors lead to, numbers of pipes and sockets left out. */
+  /** Targets of the agent's file descriptors, without the numbers of pipes and sockets. */
   readonly descriptors: readonly string[];
 }
 
-/** Reads it from the agent with this pid, whose containers' cgroups lie below one parent. */
+/** Reads the footprint of the agent with this pid; its containers' cgroups are below one parent. */
 export function podFootprint(pid: number, cgroupParent: string): PodFootprint {
   const { processes, mounts, cgroups, files } = footprint(pid, cgroupParent);
   return {
@@ -30,8 +30,8 @@ export function podFootprint(pid: number, cgroupParent: string): PodFootprint {
   };
 }
 
-/** What is left of it when the agent has ended, read from another process in its namespaces. */
-export function leftBehind(
+/** Reads the part of the footprint that remains when the agent has ended, through a process in its namespaces. */
+export function machineFootprint(
   keeper: number,
   cgroupParent: string,
 ): Pick<PodFootprint, 'mounts' | 'cgroups' | 'files' | 'links'> {
@@ -45,7 +45,7 @@ function linksOf(pid: number): string {
   return (
     ['link', 'route', 'neigh']
       .flatMap((what) => execFileSync('nsenter', [...enter, what, 'show'], { encoding: 'utf8' }).split('\n'))
-      // What the kernel learns of its neighbours by itself comes and goes.
+      // The kernel adds and removes neighbours in these states itself.
       .filter((line) => !/ (REACHABLE|STALE|DELAY|PROBE|INCOMPLETE|FAILED)\s*$/.test(line))
       .join('\n')
   );
@@ -66,18 +66,18 @@ function descriptorsOf(pid: number): readonly string[] {
     .sort();
 }
 
-/** The targets of a folder of links. Who ended meanwhile has none. */
-function links(folder: string): readonly string[] {
+/** Returns the targets of the links in a directory of /proc; empty if the process has ended. */
+function links(directory: string): readonly string[] {
   try {
-    return readdirSync(folder).flatMap((name): readonly string[] => {
+    return readdirSync(directory).flatMap((name): readonly string[] => {
       try {
-        return [readlinkSync(`${folder}/${name}`)];
+        return [readlinkSync(`${directory}/${name}`)];
       } catch (error) {
-        return gone(error);
+        return emptyIfMissing(error);
       }
     });
   } catch (error) {
-    return gone(error);
+    return emptyIfMissing(error);
   }
 }
 
@@ -88,7 +88,7 @@ function descendants(pid: number): readonly number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
-function gone(error: unknown): readonly never[] {
+function emptyIfMissing(error: unknown): readonly never[] {
   if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
   throw error;
 }

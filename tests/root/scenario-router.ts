@@ -2,18 +2,18 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** What listens on the router: it answers each connection with what it heard. */
+/** The server of the router, which answers each connection with the received text. */
 const server = `
 require('net')
   .createServer({ allowHalfOpen: true }, (socket) => {
-    let heard = '';
+    let received = '';
     socket.on('error', () => socket.destroy());
-    socket.on('data', (data) => { heard += data; if (heard.endsWith('\\n')) socket.end('heard ' + heard); });
+    socket.on('data', (data) => { received += data; if (received.endsWith('\\n')) socket.end('heard ' + received); });
   })
   .listen(7791, '10.231.1.1', () => console.log('ready'));
 `;
 
-/** The other end of a pod's network card: a network of its own, with a server. */
+/** The other end of a pod's network interface: a network namespace with a server. */
 export class Router {
   static readonly address: string = '10.231.1.1';
   static readonly mac: string = '02:00:00:00:0b:01';
@@ -23,7 +23,7 @@ export class Router {
     this.#process = child;
   }
 
-  /** Makes the cable into the network of an agent, where its end has our hardware address and a name of no meaning. */
+  /** Creates a veth pair whose end in the agent's network namespace has a fixed MAC address and a temporary name. */
   static async join(agent: number): Promise<Router> {
     const script = 'ip link set lo up; echo in; read -r go; exec "$0" -e "$1"';
     const child = spawn('unshare', ['--net', 'sh', '-c', script, process.execPath, server], {
@@ -40,7 +40,7 @@ export class Router {
     return router;
   }
 
-  /** Runs a program in the router's network. */
+  /** Runs a program in the router's network namespace. */
   run(...command: readonly string[]): string {
     const pid = String(this.#process.pid ?? assert.fail('the router has no pid'));
     return execFileSync('nsenter', ['--net', '--target', pid, ...command], { encoding: 'utf8' });

@@ -8,25 +8,25 @@ import { join } from 'node:path';
 import { AgentProcess } from '../harness/agent-process.js';
 import { clientProgram, repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
-import { leftBehind, type PodFootprint, podFootprint } from './scenario-footprint.js';
+import { machineFootprint, type PodFootprint, podFootprint } from './scenario-footprint.js';
 
 export type Runtime = 'go' | 'rs';
 
 export interface ScenarioRun {
-  /** Below examples/scenarios, without its ending. */
+  /** The path below examples/scenarios, without extension. */
   readonly name: string;
   readonly runtime: Runtime;
   readonly set?: Readonly<Record<string, string>>;
-  /** Called with the running agent and a folder of the test's, before the replay. Returns further variables. */
+  /** Called with the running agent and a directory for the test, before the replay. Returns further variables. */
   readonly prepare?: (
     agent: AgentProcess,
-    folder: string,
+    directory: string,
   ) => Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
-  /** What is the machine's and not the pod's, so that nobody takes it back while the machine runs. */
+  /** Parts of the footprint that belong to the machine and are kept while it runs. */
   readonly ofMachine?: readonly (keyof PodFootprint)[];
-  /** Files and mounts that the sandbox keeps when its containers are gone; with it, they go. */
+  /** Matches files and mounts that are removed with the sandbox, not with its containers. */
   readonly kept?: RegExp;
-  /** Looks at the machine before the first of each phase. */
+  /** Called before the first call of each phase. */
   readonly before?: (phase: string, agent: AgentProcess) => void;
 }
 
@@ -42,50 +42,50 @@ interface Replayed {
 }
 
 /**
- * Replays a scenario by the program itself, on an agent of its own, and proves that the machine is afterwards as it was:
- * the agent before its first container and after its last; and when the agent is gone too, what it had found.
+ * Replays a scenario with kata-agent-ctl on a new agent. Checks that the agent has the same footprint before its first
+ * and after its last container, and that the machine has the same footprint before the replay and after the agent.
  */
 export async function runScenario(run: ScenarioRun): Promise<Replayed> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-agent-scenario-'));
+  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-scenario-'));
   const agent = await AgentProcess.start();
   const pid = agent.process.pid ?? assert.fail('the agent has no pid');
-  const keeper = await keeperOf(pid);
+  const keeper = await startKeeper(pid);
   const left = (): Partial<PodFootprint> =>
-    leftBehind(keeper.pid ?? assert.fail('the keeper has no pid'), parent);
+    machineFootprint(keeper.pid ?? assert.fail('the keeper has no pid'), parent);
   const parent = `kata-scenario-${process.pid}-${run.runtime}`;
   try {
-    const rootfs = busyboxRootfs(folder);
-    const variables = { ...run.set, ...(await run.prepare?.(agent, folder)) };
-    // From its first call on, the agent hears of plugged memory over a socket that it keeps.
+    const rootfs = makeBusyboxRootfs(directory);
+    const variables = { ...run.set, ...(await run.prepare?.(agent, directory)) };
+    // From its first call on, the agent holds a socket for memory hotplug events.
     const { agent: client, channel, socket } = await agent.connect();
     await client.onlineCPUMem({});
     channel.close();
     if (!socket.destroyed) await once(socket, 'close');
     const before = left();
     const at = new Map<string, PodFootprint | undefined>();
-    const looks: unknown[] = [];
+    const checks: unknown[] = [];
     const replayed = await replay(agent, { ...run, set: { ...variables, rootfs } }, parent, (phase) => {
       if (at.has(phase)) return;
       at.set(phase, ['create', 'destroy'].includes(phase) ? podFootprint(pid, parent) : undefined);
-      looks.push(look(() => run.before?.(phase, agent)));
+      checks.push(errorOf(() => run.before?.(phase, agent)));
     });
     assert.deepEqual(
       replayed.failures,
       [],
       JSON.stringify(replayed.calls.filter(({ status }) => status !== 'OK')),
     );
-    for (const error of looks) assert.ifError(error);
+    for (const error of checks) assert.ifError(error);
     const compared = (phase: string): Partial<PodFootprint> =>
       without(at.get(phase), run.ofMachine ?? [], run.kept);
     assert.deepEqual(compared('destroy'), compared('create'), 'the agent after its last container');
-    await endOfPod(agent, run.runtime);
+    await endPod(agent, run.runtime);
     const machine = run.ofMachine ?? [];
     assert.deepEqual(without(left(), machine), without(before, machine), 'when the agent has ended');
     return replayed;
   } finally {
     keeper.kill('SIGKILL');
     await agent.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
     execFileSync('sh', [
       '-c',
       `find /sys/fs/cgroup -depth -type d -name '${parent}' -exec rmdir {} + 2>/dev/null || :`,
@@ -93,10 +93,10 @@ export async function runScenario(run: ScenarioRun): Promise<Replayed> {
   }
 }
 
-/** What a look found wrong; it is told after what the replay itself did. */
-function look(deed: () => void): unknown {
+/** Returns the error of a check, to be thrown after those of the replay; undefined without one. */
+function errorOf(check: () => void): unknown {
   try {
-    deed();
+    check();
     return undefined;
   } catch (error) {
     return error;
@@ -108,8 +108,8 @@ function without(
   keys: readonly (keyof PodFootprint)[],
   kept?: RegExp,
 ): Partial<PodFootprint> {
-  assert.ok(footprint !== undefined, 'the replay did not come to its end');
-  const left = Object.entries(footprint).filter(([key]) => !keys.some((one) => one === key));
+  assert.ok(footprint !== undefined, 'the replay did not finish');
+  const left = Object.entries(footprint).filter(([key]) => !keys.some((each) => each === key));
   return Object.fromEntries(
     left.map(([key, value]) => [
       key,
@@ -118,14 +118,14 @@ function without(
   );
 }
 
-/** The runtime in Go ends the agent by DestroySandbox; runtime-rs ends the machine. */
-async function endOfPod(agent: AgentProcess, runtime: Runtime): Promise<void> {
+/** Waits for the end of the agent: the Go runtime calls DestroySandbox, and runtime-rs ends the machine. */
+async function endPod(agent: AgentProcess, runtime: Runtime): Promise<void> {
   if (runtime === 'rs') agent.process.kill('SIGTERM');
   await agent.exited;
 }
 
-/** A process in the agent's namespaces that outlives it. Resolves once it has entered them. */
-async function keeperOf(agent: number): Promise<ChildProcess> {
+/** Starts a process in the agent's namespaces, which keeps them after the agent has ended. */
+async function startKeeper(agent: number): Promise<ChildProcess> {
   const args = ['--mount', '--net', '--target', String(agent), 'sh', '-c', 'echo in; exec sleep infinity'];
   const keeper = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'ignore'] });
   await once(keeper.stdout, 'data');
@@ -169,9 +169,9 @@ async function replay(
   return JSON.parse(stdout) as Replayed;
 }
 
-/** With every applet that busybox has. */
-function busyboxRootfs(folder: string): string {
-  const rootfs = makeRootfs(folder);
+/** Creates a root file system with all applets of busybox. */
+function makeBusyboxRootfs(directory: string): string {
+  const rootfs = makeRootfs(directory);
   const applets = execFileSync(join(rootfs, 'bin/busybox'), ['--list'], { encoding: 'utf8' })
     .trim()
     .split('\n');

@@ -14,7 +14,13 @@ import { basename, dirname, join, relative } from 'node:path';
 export interface ListedCall {
   readonly method: string;
   readonly request: {
-    readonly storages?: readonly { readonly driver: string; readonly source: string }[];
+    readonly storages?: readonly {
+      readonly driver: string;
+      readonly source: string;
+      readonly fstype: string;
+      readonly options: readonly string[];
+    }[];
+    readonly devices?: readonly { readonly type: string; readonly options: readonly string[] }[];
     readonly process?: { readonly Args: readonly string[] } | null;
     readonly OCI?: {
       readonly Root: { readonly Path: string };
@@ -28,18 +34,18 @@ export interface ListedCall {
   };
 }
 
-const guestFolder = '/run/kata-containers/shared/containers/';
+const guestDirectory = '/run/kata-containers/shared/containers/';
 const busybox = '/usr/bin/busybox';
 const files: ReadonlySet<string> = new Set(['hosts', 'hostname', 'resolv.conf', 'termination-log']);
 
 /**
- * The host's part of a pod, in a folder that stands for the shared file system: roots of busybox instead of images, in
- * which each program of the pod has a stand-in, and empty files and folders for its volumes.
+ * Creates the files that the host shares with a pod in a directory that replaces the shared file system: busybox roots
+ * instead of images, with a fake for each program of the pod, and empty files and directories for its volumes.
  */
-export function makeShare(folder: string, calls: readonly ListedCall[]): void {
+export function makeShare(directory: string, calls: readonly ListedCall[]): void {
   const hostPath = (path: string): string | undefined =>
-    path.startsWith(guestFolder) ? join(folder, relative(guestFolder, path)) : undefined;
-  const box = join(folder, '.busybox');
+    path.startsWith(guestDirectory) ? join(directory, relative(guestDirectory, path)) : undefined;
+  const box = join(directory, '.busybox');
   copyFileSync(busybox, box);
   chmodSync(box, 0o755);
   const commands = calls.flatMap(({ request }) => request.process?.Args ?? []);
@@ -56,16 +62,16 @@ export function makeShare(folder: string, calls: readonly ListedCall[]): void {
     const root = hostPath(Root.Path);
     if (root === undefined) continue;
     makeRoot(root, box);
-    standIn(root, Process.Args[0] ?? '', 'while :; do sleep 1; done');
-    // What the shell of an init container runs.
-    standIn(root, 'iptables', 'exit 0');
+    makeFakeProgram(root, Process.Args[0] ?? '', 'while :; do sleep 1; done');
+    // Commands of an init container's shell.
+    makeFakeProgram(root, 'iptables', 'exit 0');
     for (const command of commands.filter((text) => text !== '')) {
-      if (!/[\s']/.test(command)) standIn(root, command, 'exit 0');
+      if (!/[\s']/.test(command)) makeFakeProgram(root, command, 'exit 0');
     }
     for (const { type, source, destination } of Mounts) {
       const path = type === 'bind' ? hostPath(source) : undefined;
       if (path === undefined || source.includes('/watchable/')) continue;
-      if (files.has(basename(destination))) writeFileSync(made(path), '');
+      if (files.has(basename(destination))) writeFileSync(withParents(path), '');
       else mkdirSync(path, { recursive: true });
     }
   }
@@ -79,18 +85,18 @@ function makeRoot(root: string, box: string): void {
     symlinkSync('busybox', join(root, 'bin', applet));
 }
 
-/** A program that does nothing, unless there is one of that name. */
-function standIn(root: string, name: string, does: string): void {
+/** Creates a shell script in a root, unless a program with the name exists. */
+function makeFakeProgram(root: string, name: string, script: string): void {
   const path = join(root, name.startsWith('/') ? name : join('bin', name));
   if (name === '' || name.startsWith('-') || existsSync(path) || isLink(path)) return;
-  writeFileSync(made(path), `#!/bin/sh\n${does}\n`, { mode: 0o755 });
+  writeFileSync(withParents(path), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
 }
 
 function isLink(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
-function made(path: string): string {
+function withParents(path: string): string {
   mkdirSync(dirname(path), { recursive: true });
   return path;
 }

@@ -1,26 +1,40 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { cgroupParent } from '../harness/container-request.js';
 import { AgentProcess } from '../harness/agent-process.js';
 import { clientProgram, repository } from '../harness/repository.js';
 import { whyNoContainers } from '../harness/rootfs.js';
+import { pciBus } from './scenario-bus.js';
+import { podGpus } from './scenario-gpus.js';
+import { PodDisks } from './scenario-layers.js';
 import { type ListedCall, makeShare } from './scenario-share.js';
 
-const folder = `${repository}examples/workloads/`;
-const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+const directory = `${repository}examples/workloads/`;
+const files = readdirSync(directory).filter((name) => name.endsWith('.yaml'));
+/** Copies of the image configurations without root hashes, which the layers here do not have. */
+const configurations = mkdtempSync(join(tmpdir(), 'kata-agent-images-'));
+after(() => rmSync(configurations, { recursive: true }));
+for (const name of readdirSync(`${directory}images`)) {
+  const { roothashes: _hashes, ...image } = JSON.parse(
+    readFileSync(`${directory}images/${name}`, 'utf8'),
+  ) as {
+    readonly roothashes?: unknown;
+  };
+  writeFileSync(join(configurations, name), JSON.stringify(image));
+}
 const images = ['docker.io/library/nginx:1.27', 'docker.io/library/postgres:17']
   .concat('docker.io/library/redis:7.4', 'docker.io/library/busybox:1.37')
   .concat('docker.io/library/python:3.13', 'registry.example/server:1')
   .flatMap((image) => {
     const name = basename(image).split(':')[0] ?? '';
-    return ['--image-config', `${image}=${folder}images/${name}.json`];
+    return ['--image-config', `${image}=${configurations}/${name}.json`];
   });
-const standIn = fileURLToPath(new URL('./scenario-virtiofs.js', import.meta.url));
+const preload = fileURLToPath(import.meta.resolve('@kata-agent/tool-command/virtiofs-bind'));
 
 interface Failed {
   readonly method: string;
@@ -35,118 +49,191 @@ interface Outcome {
   readonly calls: readonly { readonly method: string; readonly status: string }[];
 }
 
-/** Without a cluster: the samples have no addresses, and who has ended needs no signal. */
-const ofSamples: readonly RegExp[] = [
+/** Failures that occur without a cluster: samples have no addresses, and an ended process gets no signal. */
+const sampleFailures: readonly RegExp[] = [
   /^(UpdateInterface|UpdateRoutes|AddARPNeighbors): INVALID_ARGUMENT/,
   /^SignalProcess: NOT_FOUND: .*ESRCH: No such process/,
 ];
 
-/** Images pulled in the guest and encrypted disks; and nothing is executed in a container that was not made. */
-const notBuilt: readonly RegExp[] = [
-  /^CreateContainer: UNIMPLEMENTED: .*(image_guest_pull|encryption_key=ephemeral)/,
+/** Failures that follow from a container that was refused: its execs have no container. */
+const followingFailures: readonly RegExp[] = [
   /^ExecProcess: PERMISSION_DENIED: .*rule "exec-process-commands"/,
 ];
 
-const withoutContainer = /: INVALID_ARGUMENT: Invalid container id: there is no container/;
+const noContainerFailure = /: INVALID_ARGUMENT: Invalid container id: there is no container/;
 
-/** What the machine of the test cannot give to a container, and what follows from that. */
-function ofThisMachine(file: string): readonly RegExp[] {
+/** Returns the failures of containers on a test machine and the failures that follow from them. */
+function machineFailures(file: string): readonly RegExp[] {
   switch (file) {
     case 'block-device.yaml':
-      // A sample has no address of a disk.
-      return [/^CreateContainer: (INVALID_ARGUMENT|FAILED_PRECONDITION|NOT_FOUND): /, withoutContainer];
+      // The sample has no address of a disk.
+      return [/^CreateContainer: (INVALID_ARGUMENT|FAILED_PRECONDITION|NOT_FOUND): /, noContainerFailure];
     case 'privileged.yaml':
-      return hasAllCapabilities() ? [] : [/^CreateContainer: .* unable to apply caps/, withoutContainer];
+      return hasAllCapabilities()
+        ? []
+        : [
+            /^CreateContainer: .*(?:unable to apply caps|capset: Operation not permitted)/,
+            noContainerFailure,
+          ];
     default:
       return [];
   }
 }
 
-/** Whether we could give away all that a privileged container gets: the first 41 capabilities. */
+/** Reports whether this process has all capabilities of a privileged container: the first 41. */
 function hasAllCapabilities(): boolean {
   const [, mask = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
   const all = (1n << 41n) - 1n;
   return (BigInt(`0x${mask}`) & all) === all;
 }
 
-/** Images are not pulled in the guest yet, so there is no pause container, and what comes after it is refused. */
-const withoutPause = [/rule "create-container-order" refused it/];
+/** Without a pause container later calls fail. */
+const noPauseFailures = [/rule "create-container-order" refused it/];
 
 const guests = {
-  'shared-fs': 'with a shared file system: nothing is refused, and it runs',
-  confidential: 'in a confidential guest: nothing is refused but what is not built',
+  'shared-fs': 'runs on a shared file system',
+  confidential: 'runs without a shared file system',
 } as const;
-const setUps = (['go', 'rs'] as const).flatMap((runtime) =>
-  (['shared-fs', 'confidential'] as const).map((guest) => ({ runtime, guest })),
-);
 
-/** With WORKLOADS=all each workload comes in all four set-ups; else in one, and every set-up has its share of them. */
+interface Setup {
+  readonly runtime: 'go' | 'rs' | 'remote';
+  readonly guest: 'shared-fs' | 'confidential';
+  readonly snapshotter?: 'erofs';
+}
+
+const setups: readonly Setup[] = [
+  ...(['go', 'rs'] as const).flatMap((runtime) =>
+    (['shared-fs', 'confidential'] as const).map((guest) => ({ runtime, guest })),
+  ),
+  { runtime: 'remote', guest: 'confidential' },
+  { runtime: 'rs', guest: 'shared-fs', snapshotter: 'erofs' },
+  { runtime: 'rs', guest: 'confidential', snapshotter: 'erofs' },
+];
+
+/** With WORKLOADS=all each workload runs in all setups; otherwise each runs in one of them. */
 const cases = files.flatMap((file, index) =>
-  setUps
-    .filter((_, setUp) => process.env['WORKLOADS'] === 'all' || setUp === index % setUps.length)
-    .map((setUp) => ({ file, ...setUp })),
+  setups
+    .filter((_, position) => process.env['WORKLOADS'] === 'all' || position === index % setups.length)
+    .map((setup) => ({ file, ...setup })),
 );
 
-describe('each workload, on an agent with the configuration that is generated for it', {
-  skip: whyNoContainers() ?? false,
+describe('workloads on an agent with their generated configuration', {
+  skip: whyNoContainers('iproute2', 'erofs-utils', 'e2fsprogs', 'fdisk', 'util-linux') ?? false,
 }, () => {
-  for (const { file, runtime, guest } of cases) {
-    it(`${file}, ${runtime}, ${guests[guest]}`, async () => {
-      for (const { refused, failed, calls } of await replayed(file, runtime, guest)) {
-        assert.deepEqual(
-          unexpected(refused, guest === 'confidential' ? [...notBuilt, ...withoutPause] : []),
-          [],
-        );
-        if (guest === 'confidential') continue;
-        assert.deepEqual(unexpected(failed, [...ofSamples, ...ofThisMachine(file)]), []);
+  for (const { file, ...setup } of cases) {
+    const { runtime, guest, snapshotter } = setup;
+    const layers = snapshotter === undefined ? '' : ' from EROFS layers';
+    it(`${file} with the runtime ${runtime} ${guests[guest]}${layers}, or is refused as config check says`, async () => {
+      for (const { outcome, check } of await replayAll(file, setup)) {
+        const { refused, failed, calls } = outcome;
+        const byName = refused.filter(({ status }) => status === 'UNIMPLEMENTED');
+        const rest = refused.filter((each) => !byName.includes(each));
+        const announced = refusedByCheck(check);
+        // After the refusal of the pause container the order of a pod's containers refuses the others.
+        assert.deepEqual(byName.map(refusedByAgent), announced.slice(0, byName.length));
+        assert.equal(byName.length > 0, announced.length > 0);
+        assert.equal(check.sufficient, announced.length === 0);
+        const following = check.sufficient ? [] : [...followingFailures, ...noPauseFailures];
+        assert.deepEqual(unexpectedFailures(rest, following), []);
+        if (!check.sufficient) continue;
+        assert.deepEqual(unexpectedFailures(failed, [...sampleFailures, ...machineFailures(file)]), []);
         assert.ok(calls.length > 10);
       }
     });
   }
 });
 
-function unexpected(failures: readonly Failed[], expected: readonly RegExp[]): readonly string[] {
+/** Returns the container that the agent refused with UNIMPLEMENTED, by its pod field, and the feature that it named. */
+function refusedByAgent({ method, because, said }: Failed): string {
+  const [, name = said] =
+    /(?:storage driver|devices of type) (\S+) (?:is|are) not supported/.exec(said) ??
+    /(\S+) is not supported/.exec(said) ??
+    [];
+  return `${method} ${because}: ${name}`;
+}
+
+/** The same from `config check`: the agent reports one feature of a container, the first. */
+function refusedByCheck({ unbuilt }: Checked): readonly string[] {
+  const first = new Map<string, string>();
+  for (const { because, name } of unbuilt) if (!first.has(because)) first.set(because, name);
+  return [...first].map(([because, name]) => `CreateContainer ${because}: ${name}`);
+}
+
+function unexpectedFailures(failures: readonly Failed[], expected: readonly RegExp[]): readonly string[] {
   return failures
     .map(({ method, status, said }) => `${method}: ${status}: ${said}`)
     .filter((text) => !expected.some((pattern) => pattern.test(text)));
 }
 
-/** Every workload of a file, each on an agent of its own. */
-async function replayed(
+/** A workload of `config check --pod --format json`. */
+interface Checked {
+  readonly name: string;
+  readonly sufficient: boolean;
+  readonly unbuilt: readonly { readonly name: string; readonly because: string }[];
+}
+
+/** Replays every workload of a file, each on a new agent, and checks it without one. */
+async function replayAll(
   file: string,
-  runtime: 'go' | 'rs',
-  guest: 'shared-fs' | 'confidential',
-): Promise<readonly Outcome[]> {
-  const pod = ['--pod', folder + file, ...images, '--runtime', runtime, '--guest', guest];
+  { runtime, guest, snapshotter }: Setup,
+): Promise<readonly { readonly outcome: Outcome; readonly check: Checked }[]> {
+  const pod = ['--pod', directory + file, ...images, '--runtime', runtime, '--guest', guest].concat(
+    snapshotter === undefined ? [] : ['--snapshotter', snapshotter],
+  );
   const generated = (await client('config', 'generate', ...pod)).stdout;
-  // Its address is the one thing that a test has to change; AgentProcess puts its own here.
+  // The test changes only the address, for which AgentProcess inserts its own.
   const config = generated.replace('[agent]\n', '[agent]\nserver_addr = "vsock://-1:1024"\n');
-  const outcomes: Outcome[] = [];
-  for (const workload of await workloadsOf(pod)) {
-    // The same ids come up in each run, and runs beside each other on one machine have one hierarchy of cgroups.
+  const checks = await checkAll(generated, pod);
+  const outcomes: { outcome: Outcome; check: Checked }[] = [];
+  for (const [index, workload] of (await workloadsOf(pod)).entries()) {
+    const check = checks[index];
+    assert.ok(check !== undefined && (workload === undefined || check.name === workload));
+    // Runs use the same IDs, and concurrent runs on one machine share a cgroup hierarchy.
     const replay = ['replay', ...pod, '--cgroup-parent', `/${cgroupParent}`];
-    const one = [...replay, ...(workload === undefined ? [] : ['--workload', workload])];
-    const list = await client(...one, '--list', '--format', 'json');
+    const workloadArgs = [...replay, ...(workload === undefined ? [] : ['--workload', workload])];
+    const list = await client(...workloadArgs, '--list', '--format', 'json');
     const share = mkdtempSync(join(tmpdir(), 'kata-agent-share-'));
-    makeShare(share, JSON.parse(list.stdout) as readonly ListedCall[]);
+    const calls = JSON.parse(list.stdout) as readonly ListedCall[];
+    makeShare(share, calls);
+    const files = mkdtempSync(join(tmpdir(), 'kata-agent-disks-'));
+    const disks = snapshotter === undefined ? undefined : new PodDisks(files, share, calls);
+    const gpus = podGpus(files, calls);
     const agent = await AgentProcess.start({
       config,
-      env: { SHARED_FOLDER: share, NODE_OPTIONS: `--import=${standIn}` },
+      setup: [
+        runtime === 'remote' ? 'ip netns add podns' : ':',
+        gpus.setup,
+        pciBus(files, new Map([...(disks?.files ?? []), ...gpus.files])),
+      ].join(' && '),
+      env: { SHARED_DIRECTORY: share, NODE_OPTIONS: `--import=${preload}` },
     });
     try {
       const address = ['-a', `unix://${agent.socketPath}`, '--format', 'json'];
-      const { stdout, stderr } = await client(...one, ...address);
+      const { stdout, stderr } = await client(...workloadArgs, ...address);
       assert.notEqual(stdout, '', stderr);
-      outcomes.push(JSON.parse(stdout) as Outcome);
+      outcomes.push({ outcome: JSON.parse(stdout) as Outcome, check });
     } finally {
       await agent.dispose();
-      rmSync(share, { recursive: true });
+      disks?.detach();
+      for (const each of [share, files]) rmSync(each, { recursive: true });
     }
   }
   return outcomes;
 }
 
-/** Their names; of a file with one, undefined. */
+async function checkAll(configuration: string, pod: readonly string[]): Promise<readonly Checked[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-check-'));
+  try {
+    const file = join(directory, 'config.toml');
+    writeFileSync(file, configuration);
+    const { stdout } = await client('config', 'check', file, ...pod, '--format', 'json');
+    return (JSON.parse(stdout) as { readonly workloads: readonly Checked[] }).workloads;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Returns the names of the workloads in a file; undefined for the only one. */
 async function workloadsOf(pod: readonly string[]): Promise<readonly (string | undefined)[]> {
   const { stderr } = await client('replay', ...pod, '--list');
   const names = /--workload NAME, one of (.*)/.exec(stderr)?.[1];

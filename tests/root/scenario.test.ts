@@ -11,14 +11,14 @@ import { type Runtime, runScenario } from './scenario-run.js';
 const runtimes: readonly Runtime[] = ['go', 'rs'];
 
 for (const runtime of runtimes) {
-  describe(`scenarios, in the order of ${runtime}`, {
+  describe(`scenarios in the call order of ${runtime}`, {
     skip: whyNoContainers('e2fsprogs', 'xfsprogs', 'erofs-utils', 'iproute2', 'iptables') ?? false,
   }, () => {
-    it('a pod whose containers share the namespaces of its pause container', async () => {
+    it('a pod shares the namespaces of its pause container, and calls come in the order of the runtime', async () => {
       const { failures, calls } = await runScenario({ name: 'shared-namespaces', runtime });
       assert.deepEqual(failures, []);
       assert.deepEqual(
-        // Both streams end at once, in either order.
+        // Both streams end concurrently, in either order.
         calls
           .filter(({ about, method }) => about === 'pause' && !method.startsWith('Read'))
           .map(({ method }) => method),
@@ -43,35 +43,35 @@ for (const runtime of runtimes) {
       );
     });
 
-    it('a pod whose host shares no files', async () => {
+    it('a pod without a shared file system gets copied files', async () => {
       const { calls } = await runScenario({
         name: 'copied-files',
         runtime,
-        // Copied files are the sandbox's: a container that is made anew finds them.
+        // Copied files belong to the sandbox: a recreated container finds them.
         kept: /^kata-containers(\/shared.*)?$/,
       });
       assert.ok(calls.filter(({ method }) => method === 'CopyFile').length > 250);
     });
 
-    it('a pod with disks, memory and a ConfigMap that changes', async () => {
+    it('a pod uses disks, memory volumes and a ConfigMap that changes', async () => {
       const disks: string[] = [];
       try {
         await runScenario({
           name: 'volumes',
           runtime,
-          // An emptyDir is the pod's.
+          // An emptyDir belongs to the pod.
           kept: /kata-containers(\/sandbox(\/ephemeral.*)?)?$|^kata-agent\/storages\.json$/,
-          prepare: (_, folder) => {
-            const attached = (disk: string): string => {
+          prepare: (_, directory) => {
+            const attach = (disk: string): string => {
               disks.push(disk);
               return disk;
             };
             return {
-              ext4: attached(plainDisk(folder)),
-              // An ext4 grows only for who has CAP_SYS_RESOURCE, which machines for tests may not.
-              xfs: attached(grownDisk(folder)),
-              erofs: attached(imageDisk(folder)),
-              share: folder,
+              ext4: attach(plainDisk(directory)),
+              // An ext4 grows only with CAP_SYS_RESOURCE, which test machines may lack.
+              xfs: attach(grownDisk(directory)),
+              erofs: attach(imageDisk(directory)),
+              share: directory,
             };
           },
         });
@@ -80,7 +80,7 @@ for (const runtime of runtimes) {
       }
     });
 
-    it('a pod with a network, as the kernel tells it', async () => {
+    it('the kernel has the interface, routes, neighbours and packet filter of the requests', async () => {
       let router: Router | undefined;
       try {
         await runScenario({
@@ -93,17 +93,20 @@ for (const runtime of runtimes) {
           },
           before: (phase, agent) => {
             if (phase !== 'stop') return;
-            const seen = (...command: readonly string[]): string => inNetworkOf(agent, ...command);
-            assert.match(seen('ip', 'address', 'show', 'eth0'), /mtu 1450 .*state UP/);
+            const output = (...command: readonly string[]): string => inNetworkOf(agent, ...command);
+            assert.match(output('ip', 'address', 'show', 'eth0'), /mtu 1450 .*state UP/);
             assert.match(
-              seen('ip', 'address', 'show', 'eth0'),
+              output('ip', 'address', 'show', 'eth0'),
               /inet 10\.231\.1\.2\/24 .*inet6 fd00:231::2\/64/s,
             );
-            assert.match(seen('ip', 'route'), /^default via 10\.231\.1\.1 dev eth0/m);
-            assert.match(seen('ip', 'route'), /^192\.0\.2\.0\/24 via 10\.231\.1\.1 dev eth0/m);
-            assert.match(seen('ip', 'neigh'), /198\.51\.100\.7 dev eth0 lladdr 02:00:00:00:0b:77 PERMANENT/);
-            assert.match(seen('iptables', '-nvL', 'OUTPUT'), /^ +[1-9]\d* .* REJECT .* dpt:7791/m);
-            assert.doesNotMatch(seen('iptables-save'), /NOWHERE/);
+            assert.match(output('ip', 'route'), /^default via 10\.231\.1\.1 dev eth0/m);
+            assert.match(output('ip', 'route'), /^192\.0\.2\.0\/24 via 10\.231\.1\.1 dev eth0/m);
+            assert.match(
+              output('ip', 'neigh'),
+              /198\.51\.100\.7 dev eth0 lladdr 02:00:00:00:0b:77 PERMANENT/,
+            );
+            assert.match(output('iptables', '-nvL', 'OUTPUT'), /^ +[1-9]\d* .* REJECT .* dpt:7791/m);
+            assert.doesNotMatch(output('iptables-save'), /NOWHERE/);
           },
         });
       } finally {
@@ -111,7 +114,7 @@ for (const runtime of runtimes) {
       }
     });
 
-    it('a pod whose limits change, and of which a process runs out of memory', async () => {
+    it('limits of a container change, and an OOM kill is reported once', async () => {
       const { calls } = await runScenario({
         name: 'limits',
         runtime,

@@ -10,27 +10,27 @@ import { containerRequest, processRequest } from '../harness/container-request.j
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
-const door = '[agent]\npassfd_listener_port = 1027\n';
+const sideChannel = '[agent]\npassfd_listener_port = 1027\n';
 const open = '[api]\nallowed_endpoints = ["*"]\nrelease = "3.21"\n';
 
-async function all(socket: Socket): Promise<string> {
+async function readToEnd(socket: Socket): Promise<string> {
   let text = '';
   for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString();
   return text;
 }
 
-describe('stdio over ports (S22)', { skip: whyNoContainers() ?? false, timeout: 120_000 }, () => {
-  let folder = '';
+describe('stdio ports (S22)', { skip: whyNoContainers() ?? false, timeout: 120_000 }, () => {
+  let directory = '';
   let rootfs = '';
   let count = 0;
   const nextId = () => `sp${++count}-${process.pid}`;
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-ports-'));
-    rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-ports-'));
+    rootfs = makeRootfs(directory);
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => rmSync(directory, { recursive: true }));
 
-  async function under(
+  async function withAgent(
     config: string,
     work: (client: AgentConnection['agent'], dial: (port: number) => Promise<Socket>) => Promise<void>,
   ): Promise<void> {
@@ -52,8 +52,8 @@ describe('stdio over ports (S22)', { skip: whyNoContainers() ?? false, timeout: 
     }
   }
 
-  it('passes a container’s and an exec’s', async () => {
-    await under(door + open, async (client, dial) => {
+  it('the streams of a container and of an exec pass over their ports', async () => {
+    await withAgent(sideChannel + open, async (client, dial) => {
       const containerId = nextId();
       const [stdin, stdout, stderr] = [await dial(501), await dial(502), await dial(503)];
       const args = ['sh', '-c', 'cat; echo over >&2; read line; exit 5'];
@@ -67,16 +67,16 @@ describe('stdio over ports (S22)', { skip: whyNoContainers() ?? false, timeout: 
       const execOut = await dial(601);
       const exec = processRequest(['echo', 'of the exec']);
       await client.execProcess({ containerId, execId: 'e1', process: exec, stdoutPort: 601 });
-      assert.equal(await all(execOut), 'of the exec\n');
+      assert.equal(await readToEnd(execOut), 'of the exec\n');
       stdin.end('typed');
-      assert.deepEqual([await all(stdout), await all(stderr)], ['typed', 'over\n']);
+      assert.deepEqual([await readToEnd(stdout), await readToEnd(stderr)], ['typed', 'over\n']);
       assert.equal((await client.waitProcess({ containerId, execId: '' })).status, 5);
       await client.removeContainer({ containerId });
     });
   });
 
-  it('needs a connection for each port, and closes those of a call that fails', async () => {
-    await under(door + open, async (client, dial) => {
+  it('a call without a connection for each port fails, and connections of a failed call are closed', async () => {
+    await withAgent(sideChannel + open, async (client, dial) => {
       const id = nextId();
       const request = containerRequest({ id, rootfs, args: ['true'] });
       const stdout = await dial(502);
@@ -85,7 +85,7 @@ describe('stdio over ports (S22)', { skip: whyNoContainers() ?? false, timeout: 
       );
       assert.equal(missing.code, 'FAILED_PRECONDITION');
       assert.match(missing.message, /no connection from port 999/);
-      assert.equal(await all(stdout), '');
+      assert.equal(await readToEnd(stdout), '');
       const twice = await answerOf(client.createContainer({ ...request, stdoutPort: 502, stderrPort: 502 }));
       assert.equal(twice.code, 'INVALID_ARGUMENT');
       const again = await dial(503);
@@ -96,27 +96,27 @@ describe('stdio over ports (S22)', { skip: whyNoContainers() ?? false, timeout: 
         }),
       );
       assert.equal(failed.code, 'INVALID_ARGUMENT');
-      assert.equal(await all(again), '');
+      assert.equal(await readToEnd(again), '');
     });
   });
 
-  it('is refused where the calls are, and where the door is not open', async () => {
+  it('ports are denied if the stream calls are denied or the side channel is not configured', async () => {
     const ports = { ...containerRequest({ id: nextId(), rootfs, args: ['true'] }), stdoutPort: 502 };
     for (const method of ['ReadStdout', 'ReadStderr', 'WriteStdin'])
-      await under(`${door}[api]\nblocked_endpoints = ["${method}"]\n`, async (client) => {
+      await withAgent(`${sideChannel}[api]\nblocked_endpoints = ["${method}"]\n`, async (client) => {
         const { code, message } = await answerOf(client.createContainer(ports));
         assert.equal(code, 'PERMISSION_DENIED', method);
         assert.match(message, new RegExp(`${method} is not served here`));
       });
-    await under(open, async (client) => {
+    await withAgent(open, async (client) => {
       const { code, message } = await answerOf(client.createContainer(ports));
       assert.equal(code, 'FAILED_PRECONDITION');
       assert.match(message, /passfd_listener_port/);
     });
   });
 
-  it('ends when the policy is narrowed, and the container goes on', async () => {
-    await under(door + open, async (client, dial) => {
+  it('SetPolicy that denies reads ends the stream, and the container continues', async () => {
+    await withAgent(sideChannel + open, async (client, dial) => {
       const containerId = nextId();
       const [stdin, stdout] = [await dial(501), await dial(502)];
       const args = ['sh', '-c', 'echo first; cat > /dev/null; yes | head -c 8388608; exit 6'];
@@ -128,7 +128,7 @@ describe('stdio over ports (S22)', { skip: whyNoContainers() ?? false, timeout: 
       await client.startContainer({ containerId });
       const [first] = (await once(stdout, 'data')) as [Buffer];
       assert.equal(first.toString(), 'first\n');
-      const rest = all(stdout);
+      const rest = readToEnd(stdout);
       await client.setPolicy({ policy: '[api]\nblocked_endpoints = ["ReadStdout"]\n' });
       assert.equal(await rest, '');
       stdin.destroy();

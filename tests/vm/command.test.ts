@@ -10,56 +10,56 @@ import { repository } from '../harness/repository.js';
 import { whyNoMachine } from './machine.js';
 
 const skip = whyNoMachine() ?? false;
-/** The image of another test, which is compressed already. */
+/** The image of another test, which is already compressed. */
 const config = join(repository, 'examples', 'start.toml');
 
 describe('npm run vm', { skip }, () => {
-  let folder = '';
+  let directory = '';
   const started: Command[] = [];
 
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-vm-command-'));
+    directory = mkdtempSync(join(tmpdir(), 'kata-vm-command-'));
   });
 
   after(async () => {
     for (const command of started) await command.kill();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
-  /** Runs it in a folder of this test. */
+  /** Runs it in a directory of this test. */
   function vm(...words: readonly string[]): Command {
-    const command = new Command(folder, words);
+    const command = new Command(directory, words);
     started.push(command);
     return command;
   }
 
-  it('is used wrongly with words that it does not know, and has nothing to stop at first', async () => {
+  it('rejects unknown words, and has nothing to stop at first', async () => {
     assert.equal(await vm('--nonsense', 'x').ended, 2);
     const stop = vm('--stop');
     assert.equal(await stop.ended, 1);
-    assert.equal(stop.said, `no machine runs in ${folder}\n`);
+    assert.equal(stop.said, `no machine runs in ${directory}\n`);
   });
 
-  it('runs one machine in a folder, and is ended from elsewhere', async () => {
+  it('runs one machine in a directory, and can be stopped from elsewhere', async () => {
     const first = vm('--config', config);
     await first.says('the agent listens');
-    assert.ok(existsSync(join(folder, 'agent.sock')));
+    assert.ok(existsSync(join(directory, 'agent.sock')));
 
     const second = vm();
     assert.equal(await second.ended, 1);
-    assert.match(second.said, /^a machine runs in .* already: npm run vm -- --stop ends it/);
+    assert.match(second.said, /^a machine already runs in .*\nhelp: stop it with `npm run vm -- --stop`/);
 
     const stop = vm('--stop');
     assert.equal(await stop.ended, 0);
     assert.equal(stop.said, '• the machine is off\n');
     assert.equal(await first.ended, 0);
-    assert.match(first.said, /• ending the machine\n• the machine is off\n$/);
-    const log = readFileSync(join(folder, 'console.log'), 'utf8');
+    assert.match(first.said, /• stopping the machine\n• the machine is off\n$/);
+    const log = readFileSync(join(directory, 'console.log'), 'utf8');
     assert.match(log, /PID 1 ends with code 0; the machine is powered off/);
     assert.equal(await vm('--stop').ended, 1, 'nothing is left to stop');
   });
 
-  it('takes the machine with it when it is killed, and can begin again in the same folder', async () => {
+  it('ends the machine when it is killed, and can restart in the same directory', async () => {
     const killed = vm('--config', config);
     await killed.says('booting');
     const machine = await until(() => machineOf(killed.pid));
@@ -72,7 +72,7 @@ describe('npm run vm', { skip }, () => {
     await until(() => machineOf(next.pid));
     assert.equal(await vm('--stop').ended, 0);
     assert.equal(await next.ended, 1);
-    assert.match(next.said, /--stop before the agent listened: the plug is pulled/);
+    assert.match(next.said, /--stop before the agent listened: killing the machine/);
   });
 
   for (const [what, program, more, reason] of [
@@ -81,13 +81,13 @@ describe('npm run vm', { skip }, () => {
       'never listens',
       'sleep 100000',
       ['--timeout', '20'],
-      /the guest never became ready: .* 20 s[^]*\nhelp: /,
+      /the guest did not become ready: .* 20 s[^]*\nhelp: /,
     ],
   ] as const) {
-    it(`ends by itself when the guest ${what}, says why, and leaves nothing`, async () => {
+    it(`fails with the reason if the guest ${what}, and leaves nothing`, async () => {
       const left = (): readonly string[] =>
-        readdirSync(folder).filter((name) => name.startsWith('kata-vm-') || name.endsWith('.sock'));
-      // Of the one that was killed.
+        readdirSync(directory).filter((name) => name.startsWith('kata-vm-') || name.endsWith('.sock'));
+      // Left by the killed one.
       const before = left();
       const words = ['--append', `rdinit=/usr/bin/busybox -- ${program}`, ...more];
       const command = vm('--config', config, '--accel', 'tcg', ...words, 'true');
@@ -98,7 +98,7 @@ describe('npm run vm', { skip }, () => {
     });
   }
 
-  it('ends with the reason when the machine fails while it is used, and ends the command', async () => {
+  it('fails with the reason if the machine fails while it is used, and ends the command', async () => {
     const waits = "trap 'kill $!; exit 9' TERM; sleep 100000 & wait";
     const command = vm('--config', config, '--', 'sh', '-c', waits);
     await command.says('the agent listens');
@@ -106,12 +106,12 @@ describe('npm run vm', { skip }, () => {
     assert.equal(await command.ended, 9, command.said);
     assert.match(
       command.said,
-      /the machine failed: QEMU ended with SIGKILL\n[^]*listening[^]*the machine is off\n$/,
+      /the machine failed: QEMU exited with SIGKILL\n[^]*listening[^]*the machine is off\n$/,
     );
   });
 });
 
-/** What is started, what it told so far, and its end. */
+/** A started process, its output so far, and its end. */
 class Command {
   readonly pid: number;
   said = '';
@@ -119,37 +119,37 @@ class Command {
   readonly ended: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  /** What it leaves when it is killed is in the folder, too. */
-  constructor(folder: string, words: readonly string[]) {
+  /** What it leaves when it is killed is in the directory, too. */
+  constructor(directory: string, words: readonly string[]) {
     const program = join(repository, 'scripts', 'vm.mjs');
-    this.#child = spawn(process.execPath, [program, '--compiled', '--folder', folder, ...words], {
+    this.#child = spawn(process.execPath, [program, '--compiled', '--directory', directory, ...words], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, TMPDIR: folder },
+      env: { ...process.env, TMPDIR: directory },
     });
     this.pid = this.#child.pid ?? 0;
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.said += text;
-      this.#child.emit('told');
+      this.#child.emit('line');
     });
     this.ended = once(this.#child, 'close').then(([code]) => code as number | null);
   }
 
-  /** Does nothing to one that has ended. Its machine ends with it. */
+  /** Kills it and its machine; does nothing if it has ended. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.ended;
   }
 
-  /** Resolves once it has told this; rejects when it ends without. */
+  /** Resolves once it has printed this; rejects if it ends before. */
   async says(text: string): Promise<void> {
     while (!this.said.includes(text)) {
-      const goesOn = await Promise.race([once(this.#child, 'told'), this.ended.then(() => undefined)]);
+      const goesOn = await Promise.race([once(this.#child, 'line'), this.ended.then(() => undefined)]);
       assert.ok(goesOn, this.said);
     }
   }
 }
 
-/** The machine that a process started. */
+/** Returns the machine that a process started. */
 function machineOf(parent: number): number | undefined {
   const children = contents(`/proc/${parent}/task/${parent}/children`).trim().split(' ');
   const found = children.find((pid) => {
@@ -159,7 +159,7 @@ function machineOf(parent: number): number | undefined {
   return found === undefined ? undefined : Number(found);
 }
 
-/** Nothing of a process that has ended. */
+/** Returns undefined for a process that has ended. */
 function contents(path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -169,12 +169,12 @@ function contents(path: string): string {
   }
 }
 
-/** Looks for five minutes. */
+/** Retries for five minutes. */
 async function until<T>(look: () => T | undefined): Promise<T> {
   for (let looks = 0; looks < 15_000; looks++) {
     const seen = look();
     if (seen !== undefined) return seen;
     await delay(20);
   }
-  assert.fail('what was waited for did not come');
+  assert.fail('the condition did not hold in time');
 }

@@ -7,20 +7,20 @@ import { AgentService, type CreateContainerRequest, StorageSchema } from '@kata-
 import { HooksSchema, MountSchema } from '@kata-agent/protocol/oci';
 import { repository } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
-import { doorPorts } from './every-door.js';
-import { container, ext4Disk, rootFolder } from './hotplug.js';
+import { sideChannelPorts } from './side-channel-configuration.js';
+import { container, ext4Disk, rootDirectory } from './hotplug.js';
 import { boot, dial, imageOf, poweredOff, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 import { verifiedRecord } from './verified-record.js';
 
 const skip = whyNoMachine() ?? false;
 const shared = '/run/kata-containers/shared/containers';
-/** Doors beside the API, which the kernel's line asks for, and a log of all calls. */
+/** Side channels, which the kernel command line requests, and a log of all calls. */
 const kernelWords = [
   'agent.debug_console',
-  `agent.debug_console_vport=${doorPorts['debug console']}`,
-  `agent.log_vport=${doorPorts.log}`,
-  `agent.passfd_listener_port=${doorPorts.stdio}`,
+  `agent.debug_console_vport=${sideChannelPorts['debug console']}`,
+  `agent.log_vport=${sideChannelPorts.log}`,
+  `agent.passfd_listener_port=${sideChannelPorts.stdio}`,
   'agent.log=trace',
 ];
 const ignoredSettings = [
@@ -33,11 +33,11 @@ const ignoredSettings = [
 
 const served: ReadonlySet<string> = new Set([...membersOf('@pod', '4.1'), ...membersOf('@copy', '4.1')]);
 
-describe('a confidential guest: the host runs the pod, and that is all', { skip }, () => {
-  const guest = runningGuest('confidential', async (folder) => {
+describe('a confidential guest: the host runs the pod, and nothing else', { skip }, () => {
+  const guest = runningGuest('confidential', async (directory) => {
     const config = join(repository, 'examples', 'confidential.toml');
-    return boot(await imageOf('confidential', { config }), folder, {
-      disks: [ext4Disk(folder, 'rootfs', rootFolder(folder, 'root'))],
+    return boot(await imageOf('confidential', { config }), directory, {
+      disks: [ext4Disk(directory, 'rootfs', rootDirectory(directory, 'root'))],
       append: kernelWords,
     });
   });
@@ -76,7 +76,7 @@ describe('a confidential guest: the host runs the pod, and that is all', { skip 
     await guest.agent.startContainer({ containerId: 'pod' });
   });
 
-  it('answers UNIMPLEMENTED to all that its lists do not serve', async () => {
+  it('answers UNIMPLEMENTED to all methods outside of its lists', async () => {
     const calls = guest.agent as unknown as Readonly<Record<string, (request: object) => Promise<unknown>>>;
     const about = { containerId: 'pod', execId: 'pod' };
     for (const name of methodNames) {
@@ -90,16 +90,16 @@ describe('a confidential guest: the host runs the pod, and that is all', { skip 
         calls[method.localName]?.(Object.fromEntries(known)) ?? Promise.resolve(),
       );
       assert.equal(answer.code, 'UNIMPLEMENTED', name);
-      // The image's bundle has no code for what its configuration never serves.
+      // The image's bundle has no code for methods that its configuration never serves.
       assert.equal(answer.message, `${name} is not served here: its handler was left out of this build`);
     }
   });
 
-  it('answers the end of file to who would read, and lets nobody loosen that', async () => {
+  it('returns end of file to readers, and cannot be widened', async () => {
     for (const read of [guest.agent.readStdout, guest.agent.readStderr])
       assert.equal((await read({ containerId: 'pod', execId: 'pod', len: 100 })).data.length, 0);
-    // What nobody reads is drained, so that the workload goes on, and the last of it stays in the guest.
-    // A file that has grown makes room for the next: for a moment there may be none of a name.
+    // Unread output is drained, so that the workload continues, and the last of it stays in the guest.
+    // A file that has grown is rotated: for a moment it may be missing.
     const look = 'cat /run/kata-agent/output/*stdout* 2>/dev/null | grep -m 1 -x secret';
     const kept = `for n in $(seq 300); do ${look} && exit 0; sleep 0.1; done; exit 1`;
     assert.equal((await shell(guest.machine, kept)).trim(), 'secret');
@@ -107,12 +107,12 @@ describe('a confidential guest: the host runs the pod, and that is all', { skip 
     assert.equal((await answerOf(guest.agent.setPolicy({ policy }))).code, 'UNIMPLEMENTED');
   });
 
-  it('has no other door, whatever the kernel’s line asks for (S21, S22)', async () => {
-    for (const port of Object.values(doorPorts))
+  it('has no side channel, whatever the kernel command line requests (S21, S22)', async () => {
+    for (const port of Object.values(sideChannelPorts))
       await assert.rejects(dial(guest.machine, port), { message: 'ECONNRESET' }, `port ${port}`);
   });
 
-  it('answers PERMISSION_DENIED to a served call that asks for what nobody may have', async () => {
+  it('answers PERMISSION_DENIED to a served method with a request that is never allowed', async () => {
     const refused = async (call: Promise<unknown>, why: RegExp): Promise<void> => {
       const { code, message } = await answerOf(call);
       assert.equal(code, 'PERMISSION_DENIED', message);
@@ -133,8 +133,8 @@ describe('a confidential guest: the host runs the pod, and that is all', { skip 
     await guest.agent.removeContainer({ containerId: 'pod' });
   });
 
-  it('has a record of it all, which comes out and verifies', async () => {
-    const records = await verifiedRecord(guest.machine, guest.folder);
+  it('has an audit log of all that, which can be read and verifies', async () => {
+    const records = await verifiedRecord(guest.machine, guest.directory);
     const [first] = records;
     assert.equal(first?.['kind'], 'boot');
     for (const name of ignoredSettings)

@@ -9,20 +9,20 @@ import { container } from './hotplug.js';
 import { shell } from './machine.js';
 import type { RunningGuest } from './running-guest.js';
 
-/** `VM_CONTAINERS=100` is what issue D asks for; one costs two seconds or more under emulation. */
+/** The acceptance run uses `VM_CONTAINERS=100`; a container takes two seconds or more under emulation. */
 const containers = Number(process.env['VM_CONTAINERS'] ?? 5);
 
 /**
- * What the agent, and the guest as a whole, may have less of in the end, in MB. All that one container has in the agent is
- * below a megabyte, so that a leak of it shows in a hundred; V8 takes new room in steps of 16 MB before it collects.
+ * The permitted loss of memory of agent and guest, in MB. A container's memory in the agent is below a megabyte, so
+ * that a leak shows after a hundred; V8 takes new memory in steps of 16 MB before it collects.
  */
 const memoryBound = 32;
 
 const sigkill = 9;
 
-/** A sandbox is there, whose storage is the image. */
+/** Requires a sandbox whose storage is the image. */
 export function containersLeaveNothing(guest: RunningGuest): void {
-  describe('containers that come and go leave nothing', () => {
+  describe('created and removed containers leave nothing', () => {
     async function run(id: string): Promise<void> {
       await guest.agent.createContainer(container(id, 'exit 3'));
       await guest.agent.startContainer({ containerId: id });
@@ -30,7 +30,7 @@ export function containersLeaveNothing(guest: RunningGuest): void {
       await guest.agent.removeContainer({ containerId: id });
     }
 
-    /** With one container run before, so that what the first brings for good is there. */
+    /** After one container, so that one-time allocations are included. */
     let atRest: GuestState;
     before(async () => {
       await run('first');
@@ -40,10 +40,10 @@ export function containersLeaveNothing(guest: RunningGuest): void {
         if (isDeepStrictEqual(atRest, seen)) return;
         seen = atRest;
       }
-      assert.fail(`the guest does not come to rest: ${JSON.stringify(seen)}`);
+      assert.fail(`the guest is not stable: ${JSON.stringify(seen)}`);
     });
 
-    /** Nothing is more or less than at rest, after some time. */
+    /** Waits until everything equals the state at rest. */
     async function comesToRest(): Promise<void> {
       for (let look = 0; look < 300; look++) {
         if (isDeepStrictEqual(await guestState(guest.machine), atRest)) return;
@@ -52,11 +52,11 @@ export function containersLeaveNothing(guest: RunningGuest): void {
       assert.deepEqual(await guestState(guest.machine), atRest);
     }
 
-    it('whose parents have gone are reaped by PID 1', async () => {
+    it('whose parents have exited are reaped by PID 1', async () => {
       const orphans = 20;
       const sleepers =
         "sed -n 's/^\\([0-9]*\\) (sleep) . \\([0-9]*\\) .*/\\1 \\2/p' /proc/[0-9]*/stat 2>/dev/null";
-      // Each daemon's parent ends at once; the shell beside the agent is no child of it, and no subreaper.
+      // Each daemon's parent exits at once; the shell beside the agent is neither its child nor a subreaper.
       const start = `for n in $(seq ${orphans}); do setsid sh -c 'sleep 1000 &' </dev/null >/dev/null 2>&1 & done; wait`;
       const found = (await shell(guest.machine, `${start}; ${sleepers}`)).trim().split('\n');
       const [pids, parents] = [0, 1].map((column) => found.map((line) => line.split(' ')[column]));
@@ -68,7 +68,7 @@ export function containersLeaveNothing(guest: RunningGuest): void {
       await comesToRest();
     });
 
-    it('with daemons and grandchildren of their own, which outlive their parents', async () => {
+    it('with daemons and grandchildren, which outlive their parents', async () => {
       const containerId = 'daemons';
       const daemons =
         'for n in 1 2 3 4 5 6 7 8 9 10; do (sleep 0.1 & sleep 1000 & sleep 1000 &) & done; wait';

@@ -3,40 +3,37 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import {
-  agentIn,
-  boot,
-  type Image,
-  type ImageFile,
-  imageOf,
-  listening,
-  poweredOff,
-  scripts,
-  shell,
-  whyNoMachine,
-} from './machine.js';
+import { agentNodeOptions } from '@kata-agent/tool-image/node/releases';
+import { wrapperProgram } from '@kata-agent/tool-image/program/wrapper';
+import type { FileEntry } from '@kata-agent/tool-image/tree/entry';
+import { developerHome, firstProgram } from '@kata-agent/tool-vm/image';
+import { runtimeName } from '../harness/oci-runtime.js';
+import { agentIn, boot, type Image, imageOf, listening, poweredOff, shell, whyNoMachine } from './machine.js';
+
+/** The OCI runtime in the image. */
+const runtimePath = runtimeName === 'crun' ? '/usr/bin/crun' : '/usr/sbin/runc';
 
 const skip = whyNoMachine() ?? false;
-/** The agent's file, and the command line that starts it: the wrapper's options are those of the image. */
+/** The agent's file, and its command line: the wrapper's options are those of the image. */
 const agentFile = '/usr/lib/kata-agent/kata-agent.cjs';
-const node = ['/usr/bin/node', ...scripts.agentNodeOptions];
+const node = ['/usr/bin/node', ...agentNodeOptions];
 
-function configuration(text: string): ImageFile {
+function configuration(text: string): FileEntry {
   return { path: '/etc/kata-agent/config.toml', data: Buffer.from(text), mode: 0o644 };
 }
 
-/** The same image under another name of the agent's first program, with one more argument. */
-function withArgument(...words: readonly string[]): ImageFile {
+/** The same image with another name of the agent's first program, and one more argument. */
+function withArgument(...words: readonly string[]): FileEntry {
   return {
     path: '/usr/bin/kata-agent',
-    data: scripts.wrapperProgram([...node, agentFile, ...words]),
+    data: wrapperProgram([...node, agentFile, ...words]),
     mode: 0o755,
   };
 }
 
-/** Loads the agent into a program that watches its log: `after(TEXT, ACT)` acts once, when a line has TEXT in it. */
-function aroundAgent(faults: string, ...flags: readonly string[]): readonly ImageFile[] {
-  const path = `${scripts.developerHome}/around.mjs`;
+/** Loads the agent into a program that watches its log: `after(TEXT, ACT)` acts once, when a line contains TEXT. */
+function aroundAgent(faults: string, ...flags: readonly string[]): readonly FileEntry[] {
+  const path = `${developerHome}/around.mjs`;
   const text = `
     const acts = [];
     const after = (text, act) => acts.push({ text, act });
@@ -53,13 +50,16 @@ function aroundAgent(faults: string, ...flags: readonly string[]): readonly Imag
     { path, data: Buffer.from(text), mode: 0o644 },
     {
       path: '/usr/bin/kata-agent',
-      data: scripts.wrapperProgram([...node, ...flags, path]),
+      data: wrapperProgram([...node, ...flags, path]),
       mode: 0o755,
     },
   ];
 }
 
-/** A first program that does what the agent does as PID 1, and runs it as a child, once with each of these arguments. */
+/**
+ * A first program that sets up the guest as the agent does as PID 1, and runs the agent as a child, once with each of
+ * these arguments.
+ */
 function otherInit(runs: readonly string[]): string {
   return `#!/bin/busybox sh
     export PATH=/usr/sbin:/usr/bin
@@ -71,7 +71,7 @@ function otherInit(runs: readonly string[]): string {
     busybox modprobe -q virtio_pci
     busybox modprobe -a virtio_net vmw_vsock_virtio_transport vsock_loopback
     busybox ifconfig eth0 10.0.2.15 up
-    node ${scripts.developerHome}/relay.mjs &
+    node ${developerHome}/relay.mjs &
     ${runs
       .map(
         (words, index) => `
@@ -87,33 +87,36 @@ function otherInit(runs: readonly string[]): string {
   `;
 }
 
-describe('a guest whose agent cannot start says why, and ends by itself', { skip }, () => {
-  let folder = '';
+describe('a guest whose agent cannot start prints why, and powers off', { skip }, () => {
+  let directory = '';
   let image: Image;
   let count = 0;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-vm-ends-'));
+    directory = mkdtempSync(join(tmpdir(), 'kata-vm-ends-'));
     image = await imageOf('bare', {});
   });
 
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => rmSync(directory, { recursive: true, force: true }));
 
-  /** Boots without the relay, and answers all that the console said until the machine was off. */
-  async function console(overlay: readonly ImageFile[], memory = 512): Promise<string> {
-    const machine = await boot(image, join(folder, String(++count)), { bare: true, overlay, memory });
+  /** Boots without the relay, and returns the console's output until power-off. */
+  async function console(overlay: readonly FileEntry[], memory = 512): Promise<string> {
+    const machine = await boot(image, join(directory, String(++count)), { bare: true, overlay, memory });
     await poweredOff(machine);
     return machine.lines.join('\n');
   }
 
   it('an invalid configuration', async () => {
     const said = await console([configuration('[api]\nallowed_endpoints = ["ExecProces"]\n')]);
-    assert.match(said, /config\.toml:2:22: unknown endpoint "ExecProces" in allowed_endpoints/);
+    assert.match(
+      said,
+      /config\.toml:2:22: error\[KA1201\]: unknown endpoint "ExecProces" in allowed_endpoints/,
+    );
     assert.match(said, /did you mean "ExecProcess"\?/);
     assert.match(said, /PID 1 ends with code 1; the machine is powered off/);
   });
 
-  it('no configuration where one is required', async () => {
+  it('no configuration although one is required', async () => {
     const said = await console([withArgument('--require-config')]);
     assert.match(said, /there is no configuration/);
     assert.match(said, /PID 1 ends with code 1; the machine is powered off/);
@@ -127,57 +130,57 @@ describe('a guest whose agent cannot start says why, and ends by itself', { skip
     assert.match(said, /PID 1 ends with code 3; the machine is powered off/);
   });
 
-  it('a program that cannot be run at all: the kernel ends it', async () => {
+  it('a program that cannot be run at all: the kernel panics', async () => {
     const said = await console([{ path: '/usr/bin/node', data: Buffer.from('no program'), mode: 0o755 }]);
     assert.match(said, /kata-agent: \/usr\/bin\/node cannot be run/);
     assert.match(said, /Kernel panic/);
   });
 
-  it('too little memory: the kernel ends it', async () => {
+  it('too little memory: the kernel panics', async () => {
     const said = await console([], 160);
     assert.match(said, /Initramfs unpacking failed/);
     assert.match(said, /Kernel panic/);
     assert.doesNotMatch(said, listening);
   });
 
-  it('no runc, where containers are to be made', async () => {
-    const gone = { path: '/usr/sbin/runc', data: Buffer.alloc(0), mode: 0o644 };
+  it('no runc, although containers are to be created', async () => {
+    const gone = { path: runtimePath, data: Buffer.alloc(0), mode: 0o644 };
     const said = await console([gone]);
-    assert.match(said, /CreateContainer is served, but there is no runc in \S*:\/usr\/sbin:\S*: install one/);
+    assert.match(said, /CreateContainer is served, but no runc or crun in \S*:\/usr\/sbin:\S*: install one/);
     assert.match(said, /PID 1 ends with code 3; the machine is powered off/);
     assert.doesNotMatch(said, listening);
   });
 });
 
 describe('a guest whose agent fails after it listens', { skip }, () => {
-  let folder = '';
+  let directory = '';
   let image: Image;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-vm-fails-'));
+    directory = mkdtempSync(join(tmpdir(), 'kata-vm-fails-'));
     image = await imageOf('bare', {});
   });
 
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('ends in order when it is stopped before it listens: nobody else would end PID 1', async () => {
+  it('exits in order when it is stopped before it listens: PID 1 has no other end', async () => {
     const overlay = aroundAgent(`
       process.on('newListener', (name) => { if (name === 'SIGTERM') setImmediate(() => process.kill(1, name)); });
     `);
-    const machine = await boot(image, join(folder, 'stopped'), { bare: true, overlay });
+    const machine = await boot(image, join(directory, 'stopped'), { bare: true, overlay });
     await poweredOff(machine);
     const said = machine.lines.join('\n');
     assert.match(said, /PID 1 ends with code 0; the machine is powered off/);
     assert.doesNotMatch(said, listening);
   });
 
-  it('goes on after a fault that nobody caught, and powers off when its program exits', async () => {
+  it('continues after an uncaught fault, and powers off when its program exits', async () => {
     const overlay = aroundAgent(`
       after('"msg":"listening"', () => { throw new Error('a fault in a callback'); });
       after('a fault in a callback', () => { void Promise.reject(new Error('a fault in a promise')); });
       after('a fault in a promise', () => process.exit(5));
     `);
-    const machine = await boot(image, join(folder, 'faults'), {
+    const machine = await boot(image, join(directory, 'faults'), {
       bare: true,
       overlay,
       append: ['agent.on_end=exit'],
@@ -191,14 +194,14 @@ describe('a guest whose agent fails after it listens', { skip }, () => {
     assert.doesNotMatch(said, /Kernel panic/);
   });
 
-  it('ends when Node itself crashes, also where the kernel’s line would have a panic hang', async () => {
+  it('ends when Node itself crashes, even if the kernel command line makes a panic hang', async () => {
     const overlay = aroundAgent(
       `after('"msg":"listening"', () => { for (const all = []; ; ) all.push(new Array(1e5).fill(0.5)); });`,
       '--max-old-space-size=64',
     );
-    // The later word counts: as if there were none.
+    // The last word takes effect.
     const append = ['panic=0'];
-    const machine = await boot(image, join(folder, 'crash'), { bare: true, overlay, append });
+    const machine = await boot(image, join(directory, 'crash'), { bare: true, overlay, append });
     try {
       await machine.line(/Rebooting in|end Kernel panic/);
       assert.match(machine.lines.join('\n'), /JavaScript heap out of memory/);
@@ -210,9 +213,9 @@ describe('a guest whose agent fails after it listens', { skip }, () => {
   });
 });
 
-describe('a guest with an init of its own', { skip }, () => {
-  it('goes on when the agent fails or is stopped, and ends with the sandbox where that is configured', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'kata-vm-init-'));
+describe('a guest with its own init', { skip }, () => {
+  it('continues when the agent fails or is stopped, and ends with the sandbox if configured', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'kata-vm-init-'));
     const [relayed, off] = ['-c /etc/relayed.toml', '--on-end power-off'];
     const runs = ['--server-addr vsock://77:1024', `${relayed} ${off}`, relayed, `${relayed} ${off}`];
     const listener = '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\npeers = ["cid:1"]\n';
@@ -222,14 +225,14 @@ describe('a guest with an init of its own', { skip }, () => {
         data: Buffer.from(`[api]\nallowed_endpoints = ["@pod"]\n${listener}`),
         mode: 0o644,
       },
-      { path: scripts.firstProgram, data: Buffer.from(otherInit(runs)), mode: 0o755 },
-      { path: '/usr/sbin/runc', data: Buffer.alloc(0), mode: 0o644 },
+      { path: firstProgram, data: Buffer.from(otherInit(runs)), mode: 0o755 },
+      { path: runtimePath, data: Buffer.alloc(0), mode: 0o644 },
     ];
-    const machine = await boot(await imageOf('bare', {}), folder, { overlay });
+    const machine = await boot(await imageOf('bare', {}), directory, { overlay });
     try {
       await machine.line(/init: run 1 ended with code 3/);
       await machine.line(/init: run 2 listens/);
-      // Somebody may still install one.
+      // It can still be installed.
       await machine.line(/no OCI runtime was found/);
       await shell(machine, `kill $(ps | sed -n 's/^ *\\([0-9]*\\) .*[k]ata-agent[.]cjs.*/\\1/p')`);
       await machine.line(/init: run 2 ended with code 0/);
@@ -247,7 +250,7 @@ describe('a guest with an init of its own', { skip }, () => {
       assert.doesNotMatch(said, /init: run 4 ended|Kernel panic/);
     } finally {
       await machine.kill();
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
     }
   });
 });

@@ -7,6 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { type AgentService, CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
 import type { Channel, Client } from '@kata-agent/ttrpc';
+import { agentNodeOptions } from '@kata-agent/tool-image/node/releases';
+import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { readAll, readUntil } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { makeRootfs } from '../harness/rootfs.js';
@@ -17,23 +19,14 @@ import {
   followGuide,
   unitFromHost,
 } from './existing-image.js';
-import {
-  agentIn,
-  listening,
-  type Machine,
-  poweredOff,
-  scripts,
-  serves,
-  shell,
-  whyNoMachine,
-} from './machine.js';
+import { agentIn, listening, poweredOff, serves, shell, whyNoMachine } from './machine.js';
 
 const skip =
   process.env['EXISTING_IMAGE'] === undefined
     ? 'minutes, and hundreds of packages from Debian: set EXISTING_IMAGE=1'
     : (whyNoMachine('e2fsprogs') ?? false);
 
-/** One that restricts: its settings are its own, whatever the line says. */
+/** A restricted configuration: its settings take precedence over the kernel command line. */
 const locked = `
 [agent]
 lock = true
@@ -52,7 +45,7 @@ peers = ["host", "cid:1"]
 const agentPid = 'systemctl show --property=MainPID --value kata-agent';
 
 describe('an image with systemd, made by docs/existing-image.md', { skip }, () => {
-  let folder = '';
+  let directory = '';
   let image: ExistingImage;
   let machine: Machine;
   let agent: Client<typeof AgentService>;
@@ -61,10 +54,10 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
 
   /** A disk with a container's root file system, in PCI slot 0x11. */
   function containerDisk(): string {
-    const disk = join(folder, `container-${String(count)}.ext4`);
+    const disk = join(directory, `container-${String(count)}.ext4`);
     writeFileSync(disk, '');
     truncateSync(disk, 16 << 20);
-    const made = spawnSync('mkfs.ext4', ['-q', '-F', '-d', join(folder, 'rootfs'), disk]);
+    const made = spawnSync('mkfs.ext4', ['-q', '-F', '-d', join(directory, 'rootfs'), disk]);
     assert.equal(made.status, 0, String(made.stderr));
     return disk;
   }
@@ -76,7 +69,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
   }): Promise<Machine> {
     count += 1;
     const { config = locked } = options;
-    const own = join(folder, String(count));
+    const own = join(directory, String(count));
     return bootExisting(image, own, { ...options, config, disks: [containerDisk()] });
   }
 
@@ -94,11 +87,11 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
   }
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-vm-existing-'));
+    directory = mkdtempSync(join(tmpdir(), 'kata-vm-existing-'));
     const begin = performance.now();
-    image = await followGuide(folder);
+    image = await followGuide(directory);
     process.stderr.write(`the guide took ${((performance.now() - begin) / 1000).toFixed(0)} s\n`);
-    makeRootfs(folder);
+    makeRootfs(directory);
     const words = ['NODE_OPTIONS=--require=/nowhere.js', 'systemd.setenv=NODE_OPTIONS=--require=/nowhere.js'];
     machine = await start({
       append: [
@@ -118,19 +111,19 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
   after(async () => {
     channel?.close();
     await machine?.kill();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
-  it('is what the guide says: the agent listened, on a console of its own', () => {
+  it('matches the guide: the agent listened, on its own console', () => {
     assert.match(readFileSync(join(image.work, 'console'), 'utf8'), listening);
-    assert.match(image.said, /The configuration is right/);
-    // As ParseKernelVerityParams of Kata's Go runtime and parse_kernel_verity_params of the other read it.
+    assert.match(image.said, /configuration is valid/);
+    // Parsed as by ParseKernelVerityParams of Kata's Go runtime and parse_kernel_verity_params of runtime-rs.
     const values =
       'root_hash=[0-9a-f]{64},salt=[0-9a-f]{64},data_blocks=\\d+,data_block_size=4096,hash_block_size=4096';
     assert.match(image.said, new RegExp(`^kernel_verity_params = "${values}"$`, 'm'));
     assert.match(image.said, /systemd-analyze verify kata-agent.service kata-containers.target: \n/);
     const [, expected = ''] = /^configuration\n\s+digest\s+sha256:(\S+)/m.exec(image.said) ?? [];
-    assert.ok(image.said.includes(`Digest: ${expected}`), 'the digest foretold is the one of the image');
+    assert.ok(image.said.includes(`digest: ${expected}`), 'the predicted digest is that of the image');
   });
 
   it('has an active unit, from the moment when the agent listens', async () => {
@@ -144,19 +137,15 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     assert.match(machine.lines.slice(0, before).join('\n'), /Starting .*kata-agent\.service/);
   });
 
-  it('starts the agent with fixed arguments and an empty environment, whatever the line says (S23)', async () => {
+  it('starts the agent with fixed arguments and an empty environment, with any kernel command line (S23)', async () => {
     const pid = (await shell(machine, agentPid)).trim();
     assert.equal(await shell(machine, `cat /proc/${pid}/environ`), '');
     const argv = (await shell(machine, `tr "\\0" "\\n" < /proc/${pid}/cmdline`)).trim().split('\n');
-    assert.deepEqual(argv, [
-      '/usr/bin/node',
-      ...scripts.agentNodeOptions,
-      '/usr/lib/kata-agent/kata-agent.mjs',
-    ]);
+    assert.deepEqual(argv, ['/usr/bin/node', ...agentNodeOptions, '/usr/lib/kata-agent/kata-agent.mjs']);
     assert.match(await shell(machine, 'systemctl show-environment'), /NODE_OPTIONS=--require=\/nowhere\.js/);
   });
 
-  it('ignores the agent’s words on the line under a lock, and records them', async () => {
+  it('ignores the agent’s words on the kernel command line under a lock, and records them', async () => {
     const [first = ''] = (await shell(machine, 'head -n 1 /run/kata-agent/audit.log')).split('\n');
     const ignored = JSON.stringify(JSON.parse(first).ignoredOverrides ?? JSON.parse(first));
     for (const word of ['agent.log', 'agent.debug_console', 'agent.cdh_api_timeout'])
@@ -164,16 +153,16 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     assert.doesNotMatch(machine.lines.join('\n'), /"level":"TRCE"/);
   });
 
-  it('takes no unit from the host when the line says so', async () => {
+  it('accepts no unit from the host with the word of the guide on the kernel command line', async () => {
     assert.match(await shell(machine, 'systemctl cat proof.service 2>&1; true'), /No files found/);
   });
 
-  it('runs a container beside systemd’s units, and reaps what it leaves', async () => {
+  it('runs a container beside systemd’s units, and reaps its orphans', async () => {
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     const args = ['sh', '-c', '(sleep 1 &); echo $$; read line; exit 7'];
     await runContainer('one', args, 'kubepods-besteffort.slice:cri:one');
     assert.equal(await readUntil(agent, 'one', '\n'), '1\n');
-    const cgroup = '/sys/fs/cgroup/kubepods-besteffort.slice/cri/one';
+    const cgroup = '/sys/fs/cgroup/kubepods.slice/kubepods-besteffort.slice/cri-one.scope';
     const pid = (await shell(machine, `sort -n ${cgroup}/cgroup.procs | head -n 1`)).trim();
     assert.equal(
       await shell(machine, `grep PPid /proc/${pid}/status | cut -f 2`),
@@ -190,7 +179,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     assert.doesNotMatch(states, /Z \(zombie\)/);
   });
 
-  it('ends in order when the unit is stopped, and starts again', async () => {
+  it('stops in order with the unit, and starts again', async () => {
     await runContainer('two', ['sleep', '1000']);
     await shell(machine, 'systemctl stop kata-agent');
     const property = 'systemctl show --property=ActiveState,Result kata-agent';
@@ -203,7 +192,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
   });
 
-  it('is switched off by the agent when the sandbox ends', async () => {
+  it('is powered off by the agent when the sandbox ends', async () => {
     await agent.destroySandbox({});
     assert.equal(await poweredOff(machine), 0);
     const said = machine.lines.join('\n');
@@ -211,14 +200,14 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     assert.match(said, /reboot: Power down/);
   });
 
-  it('is switched off by systemd when the agent dies, though a container runs', async () => {
+  it('is powered off by systemd when the agent dies, although a container runs', async () => {
     const args = unitFromHost('proof.service', '[Service]\nExecStart=/usr/bin/true\n');
     machine = await start({ args });
     await serves(machine);
     ({ agent, channel } = await agentIn(machine));
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     await runContainer('three', ['sleep', '1000']);
-    // What the guide warns of: without that word on the line the host has a unit in the guest.
+    // As the guide warns: without that word on the kernel command line the host can add a unit.
     assert.match(await shell(machine, 'systemctl cat proof.service'), /ExecStart=\/usr\/bin\/true/);
     machine
       .connect(1001)
@@ -228,15 +217,18 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     assert.match(machine.lines.join('\n'), /reboot: Power down/);
   });
 
-  it('is switched off when the configuration is wrong, and says what is', async () => {
+  it('is powered off if the configuration is invalid, and prints the errors', async () => {
     machine = await start({ config: '[api]\nallowed_endpoints = ["ExecProces"]\n' });
     assert.equal(await poweredOff(machine), 0);
     const said = machine.lines.join('\n');
-    assert.match(said, /config\.toml:2:22: unknown endpoint "ExecProces" in allowed_endpoints/);
+    assert.match(
+      said,
+      /config\.toml:2:22: error\[KA1201\]: unknown endpoint "ExecProces" in allowed_endpoints/,
+    );
     assert.match(said, /reboot: Power down/);
   });
 
-  it('has the agent as init where the line says so, or the link /sbin/init', async () => {
+  it('has the agent as init by the kernel command line, or by the link /sbin/init', async () => {
     machine = await start({ append: ['init=/usr/bin/kata-agent', 'NODE_OPTIONS=--require=/nowhere.js'] });
     await machine.line(listening);
     await machine.kill();
@@ -245,7 +237,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
   it('runs a container as an initrd with systemd, from a root of its own', async () => {
     count += 1;
     const options = { config: locked, disks: [containerDisk()], movesRoot: true };
-    machine = await bootAsInitrd(image, join(folder, String(count)), options);
+    machine = await bootAsInitrd(image, join(directory, String(count)), options);
     await serves(machine);
     ({ agent, channel } = await agentIn(machine));
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
@@ -255,10 +247,10 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     assert.equal(await poweredOff(machine), 0);
   });
 
-  it('runs none as an initrd with systemd, where the root is the initramfs', async () => {
+  it('runs none as an initrd with systemd whose root is the initramfs', async () => {
     count += 1;
     const options = { config: locked, disks: [containerDisk()], movesRoot: false };
-    machine = await bootAsInitrd(image, join(folder, String(count)), options);
+    machine = await bootAsInitrd(image, join(directory, String(count)), options);
     await serves(machine);
     ({ agent, channel } = await agentIn(machine));
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
@@ -266,7 +258,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     await machine.kill();
   });
 
-  it('does not boot from a disk that the root hash is not of', async () => {
+  it('does not boot from a disk with another root hash', async () => {
     const hash = / sha256 ([0-9a-f]{64}) /.exec(image.line)?.[1] ?? '';
     const other = {
       ...image,
@@ -275,7 +267,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
         hash.replace(/^./, (c) => (c === '0' ? '1' : '0')),
       ),
     };
-    machine = await bootExisting(other, join(folder, 'hash'), { config: locked });
+    machine = await bootExisting(other, join(directory, 'hash'), { config: locked });
     await poweredOff(machine);
     assert.doesNotMatch(machine.lines.join('\n'), listening);
     assert.match(machine.lines.join('\n'), /Kernel panic/);

@@ -1,6 +1,7 @@
-import { type Machine, shell } from './machine.js';
+import type { Machine } from '@kata-agent/tool-vm/machine/machine';
+import { shell } from './machine.js';
 
-/** What there is in a guest at a moment. Kernel threads are not counted, and the shell that counts always is. */
+/** The state of a guest. Kernel threads are not counted, and the counting shell always is. */
 export interface GuestState {
   readonly processes: number;
   readonly zombies: number;
@@ -12,7 +13,7 @@ export interface GuestState {
 
 const counts: Readonly<Record<keyof GuestState, string>> = {
   processes: 'grep -l VmRSS /proc/[0-9]*/status 2>/dev/null | wc -l',
-  // The state stands behind the name, which may be anything in brackets.
+  // The state follows the name, which can contain anything in brackets.
   zombies: "cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -c ^Z",
   mounts: 'wc -l </proc/1/mounts',
   cgroups: 'find /sys/fs/cgroup -type d | wc -l',
@@ -26,7 +27,7 @@ export async function guestState(machine: Machine): Promise<GuestState> {
   return Object.fromEntries(names.map((name, index) => [name, numbers[index]])) as unknown as GuestState;
 }
 
-/** Mebibytes: what of the agent is in memory, and what the guest has left for others. */
+/** Mebibytes: the agent's resident memory, and the available memory of the guest. */
 export interface GuestMemory {
   readonly agent: number;
   readonly available: number;

@@ -7,23 +7,29 @@ import { describe, it, type TestContext } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { agentNodeOptions } from '@kata-agent/tool-image/node/releases';
+import { bundleForGuest, developerHome } from '@kata-agent/tool-vm/image';
+import { shellPort } from '@kata-agent/tool-vm/inside/ports';
 import { readAll, readUntil, sha256, writeAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { makeRootfs } from '../harness/rootfs.js';
 import { guestState } from './guest-state.js';
 import { hardened, takesNoMoreModules } from './hardened.js';
 import { ext4Disk } from './hotplug.js';
-import { boot, imageOf, poweredOff, scripts, shell, whyNoMachine } from './machine.js';
+import { boot, imageOf, poweredOff, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 import { configForSharedRoots } from './shared-root.js';
 import { verifiedRecord } from './verified-record.js';
 
 const skip = whyNoMachine('virtiofsd') ?? false;
-const floodProgram = `${scripts.developerHome}/flood.mjs`;
-/** What a client sends at most, more than the agent may grow. `VM_FLOOD=1024` is what issue D asks for, and takes minutes. */
+const floodProgram = `${developerHome}/flood.mjs`;
+/**
+ * The maximum that a client sends, more than the agent may grow. The acceptance run uses `VM_FLOOD=1024`, which takes
+ * minutes.
+ */
 const floodMegabytes = Number(process.env['VM_FLOOD'] ?? 48);
 
-/** What the kernel does not know goes to the first program's environment, and what follows -- to its arguments. */
+/** Unknown words go to the first program's environment, and words after -- to its arguments. */
 const unknownWords = [
   'NODE_OPTIONS=--require=/nowhere.js',
   'LD_PRELOAD=/nowhere.so',
@@ -37,18 +43,18 @@ const unknownWords = [
 const shared = '/run/kata-containers/shared/containers';
 
 describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () => {
-  const guest = runningGuest('guest', async (folder) => {
-    const share = join(folder, 'share');
-    const rootfs = makeRootfs(folder);
-    const disk = ext4Disk(folder, 'rootfs', rootfs);
+  const guest = runningGuest('guest', async (directory) => {
+    const share = join(directory, 'share');
+    const rootfs = makeRootfs(directory);
+    const disk = ext4Disk(directory, 'rootfs', rootfs);
     mkdirSync(join(share, 'pod'), { recursive: true });
     renameSync(rootfs, join(share, 'pod', 'rootfs'));
-    const config = join(folder, 'start.toml');
+    const config = join(directory, 'start.toml');
     writeFileSync(config, configForSharedRoots());
     const image = await imageOf('start', { config });
-    const flood = join(folder, 'flood.mjs');
-    await scripts.bundleForGuest('vm-flood', flood);
-    return boot(image, folder, {
+    const flood = join(directory, 'flood.mjs');
+    await bundleForGuest('flood', flood);
+    return boot(image, directory, {
       share,
       disks: [disk],
       append: unknownWords,
@@ -56,11 +62,11 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     });
   });
 
-  it('starts the agent with fixed arguments and an empty environment, whatever the kernel’s line says (S23)', async () => {
+  it('starts the agent with fixed arguments and an empty environment, with any kernel command line (S23)', async () => {
     const line = await shell(guest.machine, 'tr "\\0" "\\n" < /proc/1/cmdline');
     assert.deepEqual(line.trim().split('\n'), [
       '/usr/bin/node',
-      ...scripts.agentNodeOptions,
+      ...agentNodeOptions,
       '/usr/lib/kata-agent/kata-agent.cjs',
     ]);
     assert.equal((await shell(guest.machine, 'cat /proc/1/environ')).trim(), '');
@@ -77,27 +83,27 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
 
   hardened(guest);
 
-  it('serves nobody at its ports on this machine who has not its key', async () => {
-    const known = guest.machine.connect(scripts.shellPort);
+  it('serves no peer without its key on this machine’s ports', async () => {
+    const known = guest.machine.connect(shellPort);
     await once(known, 'connect');
     const port = known.remotePort ?? 0;
     known.destroy();
     for (const words of ['id\n', `${'0'.repeat(32)}id\n`, '']) {
       const stranger = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-      stranger.setTimeout(60_000, () => stranger.destroy(new Error('the relay keeps a stranger waiting')));
+      stranger.setTimeout(60_000, () => stranger.destroy(new Error('the relay does not answer a stranger')));
       stranger.end(words);
       const answer: unknown[] = await stranger.toArray();
       assert.equal(answer.length, 0, words);
     }
   });
 
-  it('reaches nothing of the machine that it runs on', async () => {
+  it('reaches nothing of its host', async () => {
     const server = createServer((socket) => socket.end('HTTP/1.0 200 OK\r\n\r\nreached'));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     try {
       const { port } = server.address() as AddressInfo;
-      // 10.0.2.2 is what QEMU has for this machine.
+      // 10.0.2.2 is QEMU's address for this machine.
       const line = `wget -q -O - http://10.0.2.2:${String(port)}/ 2>&1 || busybox true`;
       assert.doesNotMatch(await shell(guest.machine, `busybox ${line}`), /reached/);
     } finally {
@@ -105,19 +111,21 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     }
   });
 
-  it('makes a sandbox with a folder of the host, and runs a container from it', async () => {
+  it('creates a sandbox with a directory of the host, and runs a container from it', async () => {
     const storages = [
       { driver: 'virtio-fs', source: 'kataShared', fstype: 'virtiofs', mountPoint: `${shared}/` },
     ];
     await guest.agent.createSandbox({ sandboxId: 'pod', hostname: 'pod', storages });
-    const script = 'echo "process $$"; cat /proc/1/cgroup; read line; echo "you wrote: $line"; exit 7';
+    const script =
+      'echo "process $$"; cat /proc/1/cgroup; echo ready; read line; echo "you wrote: $line"; exit 7';
     const rootfs = `${shared}/pod/rootfs`;
-    const id = 'folder';
+    const id = 'directory';
     await guest.agent.createContainer(
       containerRequest({ id, rootfs, args: ['sh', '-c', script], memoryLimit: 64n << 20n }),
     );
     await guest.agent.startContainer({ containerId: id });
-    assert.match(await readUntil(guest.agent, id, '0::/'), /^process 1\n0::\//);
+    // In its own cgroup namespace, without a request for one.
+    assert.equal(await readUntil(guest.agent, id, 'ready\n'), 'process 1\n0::/\nready\n');
     const cgroup = `/sys/fs/cgroup/kata-agent-test-${process.pid}/${id}`;
     assert.equal((await shell(guest.machine, `cat ${cgroup}/memory.max`)).trim(), String(64 << 20));
     await writeAll(guest.agent, id, Buffer.from('hello over vsock\n'));
@@ -128,7 +136,7 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
 
   takesNoMoreModules(guest);
 
-  it('runs a container from a disk, and passes 2 MiB through it', async () => {
+  it('runs a container from a disk, and transfers 2 MiB through it', async () => {
     const id = 'disk';
     const rootfs = `/run/kata-containers/${id}/rootfs`;
     const request = create(CreateContainerRequestSchema, containerRequest({ id, rootfs, args: ['cat'] }));
@@ -146,20 +154,20 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     await guest.agent.removeContainer({ containerId: id });
   });
 
-  it('refuses what its configuration does not serve', async () => {
+  it('denies methods outside of its configuration', async () => {
     await assert.rejects(
-      guest.agent.execProcess({ containerId: 'folder', execId: 'e' }),
+      guest.agent.execProcess({ containerId: 'directory', execId: 'e' }),
       (error: unknown) => error instanceof TtrpcError && error.code === Code.Unimplemented,
     );
   });
 
-  it('stays small while its caller does not read what a container writes', async (context) => {
+  it("does not grow if a client does not read a container's output", async (context) => {
     await started('writer', ['yes']);
     await flood(context, 'ReadStdout', 'writer');
     await killed('writer');
   });
 
-  it('stays small while a container does not read what its caller writes', async (context) => {
+  it('does not grow if a container does not read its input', async (context) => {
     await started('reader', ['sleep', '1000']);
     await flood(context, 'WriteStdin', 'reader');
     await killed('reader');
@@ -176,7 +184,7 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     await guest.agent.removeContainer({ containerId: id });
   }
 
-  /** A client in the guest, over vsock, calls again and again, and reads no answer: the agent must not grow by that. */
+  /** A client in the guest, over vsock, calls repeatedly without reading an answer: the agent must not grow. */
   async function flood(context: TestContext, method: string, container: string): Promise<void> {
     const { sent, growth } = JSON.parse(
       await shell(guest.machine, `/usr/bin/node ${floodProgram} ${method} ${container} ${floodMegabytes}`),
@@ -186,11 +194,11 @@ describe('a guest: kernel, PID 1, vsock, containers, power-off', { skip }, () =>
     assert.ok(growth < 32 << 20, megabytes(growth));
   }
 
-  it('has a record of all that, which comes out and verifies', async () => {
-    const records = await verifiedRecord(guest.machine, guest.folder);
+  it('has an audit log of all that, which can be read and verifies', async () => {
+    const records = await verifiedRecord(guest.machine, guest.directory);
     assert.ok(records.some(({ kind, method }) => kind === 'refusal' && method === 'ExecProcess'));
     assert.ok(records.some(({ kind, peer }) => kind === 'call' && peer === 'cid 1'));
-    // A process that has just ended is one for a moment.
+    // A process that has just exited appears for a moment.
     let zombies = 1;
     for (let look = 0; zombies > 0 && look < 100; look++) ({ zombies } = await guestState(guest.machine));
     assert.equal(zombies, 0);

@@ -6,7 +6,10 @@ import { repository } from '../harness/repository.js';
 import { shell } from './machine.js';
 import type { RunningGuest } from './running-guest.js';
 
-/** The rows of a table of docs/reference/hardening.md whose first cell is of this form: the texts in ` ` of each cell. */
+/**
+ * Returns the rows of a table of docs/reference/hardening.md whose first cell has this form: the code spans of each
+ * cell.
+ */
 function rows(first: RegExp): readonly (readonly [string, readonly string[]])[] {
   const page = readFileSync(join(repository, 'docs', 'reference', 'hardening.md'), 'utf8');
   const found = page.split('\n').flatMap((line) => {
@@ -18,9 +21,9 @@ function rows(first: RegExp): readonly (readonly [string, readonly string[]])[] 
   return found;
 }
 
-/** For a guest whose agent is PID 1 and listens. */
+/** Tests for a guest whose agent is PID 1 and listens. */
 export function hardened(guest: RunningGuest): void {
-  it('has the sysctls that the page lists', async (context) => {
+  it('has the sysctls in the reference', async (context) => {
     const missing: string[] = [];
     for (const [name, values] of rows(/^(?:kernel|net|fs|vm|dev)\./)) {
       const file = `/proc/sys/${name.replaceAll('.', '/')}`;
@@ -32,13 +35,13 @@ export function hardened(guest: RunningGuest): void {
     assert.ok(missing.length < 4, missing.join(' '));
   });
 
-  it('has the mounts that the page lists, with their options', async () => {
+  it('has the mounts in the reference, with their options', async () => {
     const mounts = (await shell(guest.machine, 'cat /proc/1/mounts'))
       .split('\n')
       .map((line) => line.split(' '));
     for (const [target, options] of rows(/^\/(?:proc|dev\/|run|tmp|sys)/)) {
       const found = mounts.find(([, place]) => place === target)?.[3]?.split(',');
-      // Debian's kernel for virtual machines has no configfs until a module asks for it.
+      // Debian's kernel for virtual machines has no configfs until a module needs it.
       if (target === '/sys/kernel/config' && found === undefined) continue;
       assert.ok(found !== undefined, target);
       for (const option of options.filter((one) => one.startsWith('no')))
@@ -50,14 +53,14 @@ export function hardened(guest: RunningGuest): void {
     );
   });
 
-  it('is locked down by its kernel’s line', async () => {
+  it('has lockdown by its kernel command line', async () => {
     assert.match(await shell(guest.machine, 'cat /sys/kernel/security/lockdown'), /\[integrity\]/);
   });
 }
 
-/** For a guest whose sandbox was made. */
+/** Tests for a guest with a sandbox. */
 export function takesNoMoreModules(guest: RunningGuest): void {
-  it('takes no more kernel modules, and has those that a packet filter and an overlay need', async () => {
+  it('loads no more kernel modules, and has those for iptables rules and an overlay', async () => {
     assert.equal((await shell(guest.machine, 'cat /proc/sys/kernel/modules_disabled')).trim(), '1');
     const attempt = 'busybox modprobe nd_pmem 2>&1 || echo refused';
     assert.match(await shell(guest.machine, attempt), /refused/);

@@ -11,20 +11,24 @@ import {
   type StorageSchema,
 } from '@kata-agent/protocol/agent';
 import type { Client } from '@kata-agent/ttrpc';
+import type { FileEntry } from '@kata-agent/tool-image/tree/entry';
+import { withRelay } from '@kata-agent/tool-vm/image';
+import type { Machine } from '@kata-agent/tool-vm/machine/machine';
+import type { Qmp } from '@kata-agent/tool-vm/machine/qmp';
 import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
-import { type Image, type ImageFile, imageOf, type Machine, type Qmp, scripts, shell } from './machine.js';
+import { type Image, imageOf, shell } from './machine.js';
 
 type Agent = Client<typeof AgentService>;
 
 export const mebibyte: number = 2 ** 20;
 
-/** Where the guest has the root file system of all containers but those that bring their own. */
+/** The guest's root file system for containers without their own. */
 export const imageRoot = '/run/kata-containers/sandbox/storage/image';
 
-/** The first disk of a machine, by the PCI slot that scripts/vm-machine.mjs gives it. */
+/** The first disk of a machine, by the PCI slot that tools/vm/src/machine/start-machine.ts gives it. */
 export const imageStorage: MessageInitShape<typeof StorageSchema> = {
   driver: 'blk',
   source: '10',
@@ -32,22 +36,22 @@ export const imageStorage: MessageInitShape<typeof StorageSchema> = {
   mountPoint: imageRoot,
 };
 
-/** All that have it have the same, which is compressed once, each in a folder of its own. */
-export async function openImage(name: string): Promise<Image> {
-  return imageOf(name, { config: join(repository, 'examples', 'open.toml'), with: ['verity'] });
+/** All machines with it share one, which is compressed once, each in its own directory. `parts`: as in `--with`. */
+export async function openImage(name: string, parts: readonly string[] = []): Promise<Image> {
+  return imageOf(name, { config: join(repository, 'examples', 'open.toml'), with: parts });
 }
 
-/** The configuration of `openImage` with one more line in `[agent]`, to be put over it. */
-export function openConfiguration(line: string): ImageFile {
+/** The configuration of `openImage` with one more line in `[agent]`, as an overlay. */
+export function openConfiguration(line: string): FileEntry {
   const text = readFileSync(join(repository, 'examples', 'open.toml'), 'utf8');
   return {
     path: '/etc/kata-agent/config.toml',
     mode: 0o644,
-    data: Buffer.from(scripts.withRelay(text.replace('[agent]\n', `[agent]\n${line}\n`))),
+    data: Buffer.from(withRelay(text.replace('[agent]\n', `[agent]\n${line}\n`))),
   };
 }
 
-/** Runs a program of this machine, which must succeed, and answers what it printed. */
+/** Runs a program on the host, which must succeed, and returns its output. */
 export function host(program: string, ...args: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
   assert.equal(status, 0, `${program} ${args.join(' ')}: ${stderr}${error?.message ?? ''}`);
@@ -55,33 +59,38 @@ export function host(program: string, ...args: readonly string[]): string {
 }
 
 /** An empty disk. */
-export function blankDisk(folder: string, name: string, size: number): string {
-  const disk = join(folder, `${name}.img`);
+export function blankDisk(directory: string, name: string, size: number): string {
+  const disk = join(directory, `${name}.img`);
   writeFileSync(disk, '');
   truncateSync(disk, size);
   return disk;
 }
 
-/** A disk with an ext4, of a size, with what is in a folder. */
-export function ext4Disk(folder: string, name: string, from: string, size: number = 16 * mebibyte): string {
-  const disk = blankDisk(folder, name, size);
+/** A disk with an ext4 of a given size, with the contents of a directory. */
+export function ext4Disk(
+  directory: string,
+  name: string,
+  from: string,
+  size: number = 16 * mebibyte,
+): string {
+  const disk = blankDisk(directory, name, size);
   host('mkfs.ext4', '-q', '-F', '-b', '4096', '-d', from, disk);
   return disk;
 }
 
-/** A folder with busybox and files of these contents, for a container's root. */
-export function rootFolder(
-  folder: string,
+/** A directory with busybox and the given files, for a container's root. */
+export function rootDirectory(
+  directory: string,
   name: string,
   files: Readonly<Record<string, string>> = {},
 ): string {
-  const made = makeRootfs(join(folder, name));
+  const made = makeRootfs(join(directory, name));
   for (const mountPoint of ['data', 'huge']) mkdirSync(join(made, mountPoint));
   for (const [file, content] of Object.entries(files)) writeFileSync(join(made, file), content);
   return made;
 }
 
-/** A host's view of a machine: it plugs, and calls the agent. */
+/** A machine from the host's side: it plugs devices, and calls the agent. */
 export class Host {
   readonly #machine: Machine;
   readonly #qmp: Qmp;
@@ -111,34 +120,34 @@ export class Host {
     await this.#qmp.execute('blockdev-del', { 'node-name': `${id}-disk` });
   }
 
-  /** Makes the disk of `plug` larger. */
+  /** Enlarges the disk of `plug`. */
   async grow(id: string, size: number): Promise<void> {
     await this.#qmp.execute('block_resize', { 'node-name': `${id}-disk`, size });
   }
 
-  /** Resolves when the agent waits for a device: it listens to the kernel's word of them only as long as it does. */
+  /** Resolves when the agent waits for a device: only then does it listen to uevents. */
   async agentWaits(): Promise<void> {
     const kobjectUevent = 15;
     await this.until(`awk '$2 == ${kobjectUevent} && $3 != 0' /proc/net/netlink`, (text) => text !== '');
   }
 
-  /** Asks the guest's shell until its answer is as it should be. */
+  /** Runs a command in the guest's shell until its output matches. */
   async until(line: string, isSo: (text: string) => boolean): Promise<string> {
     for (let look = 0; look < 300; look++) {
       const text = (await shell(this.#machine, line)).trim();
       if (isSo(text)) return text;
       await delay(100);
     }
-    throw new Error(`${line} did not come to say what was waited for: ${await shell(this.#machine, line)}`);
+    throw new Error(`${line} did not print the expected output: ${await shell(this.#machine, line)}`);
   }
 
-  /** Runs a container to its end, removes it, and answers what it wrote. */
+  /** Runs a container to completion, removes it, and returns its output. */
   async run(request: CreateContainerRequest): Promise<{ readonly output: string; readonly status: number }> {
     await this.#agent.createContainer(request);
     return this.finish(request.containerId);
   }
 
-  /** The same for one that was created. */
+  /** The same for a created container. */
   async finish(containerId: string): Promise<{ readonly output: string; readonly status: number }> {
     await this.#agent.startContainer({ containerId });
     const output = String(await readAll(this.#agent, 'stdout', containerId));
@@ -148,7 +157,7 @@ export class Host {
   }
 }
 
-/** A request for a container that runs a line of the shell. `root`: another root than the image. */
+/** A request for a container that runs a shell command. `root`: another root than the image. */
 export function container(
   id: string,
   script: string,

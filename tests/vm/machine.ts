@@ -6,111 +6,30 @@ import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
+import type { Image as BuiltImage } from '@kata-agent/tool-image/build';
+import { cpioArchive } from '@kata-agent/tool-image/tree/archive';
+import type { Entry } from '@kata-agent/tool-image/tree/entry';
+import { buildVmImage, firstProgram, type VmImageRequest } from '@kata-agent/tool-vm/image';
+import { agentPort, dialPort, shellPort, stopPort } from '@kata-agent/tool-vm/inside/ports';
+import type { Machine } from '@kata-agent/tool-vm/machine/machine';
+import { type BootSettings, startMachine } from '@kata-agent/tool-vm/machine/start-machine';
+import { runtimeName } from '../harness/oci-runtime.js';
 import { whyWithout } from '../harness/prerequisites.js';
 import { repository } from '../harness/repository.js';
 
-/** A file put over an image. */
-export interface ImageFile {
-  readonly path: string;
-  readonly data: Buffer;
-  readonly mode: number;
-}
+/** The files of an image that are booted. */
+export type Image = Pick<BuiltImage, 'kernel' | 'initrd' | 'disks'>;
 
-interface Artifact {
-  readonly path: string;
-  readonly bytes: number;
-  readonly sha256: string;
-}
+type ImageOptions = Omit<VmImageRequest, 'out' | 'printProgress'>;
 
-export interface Image {
-  readonly kernel: Artifact;
-  readonly initrd: Artifact;
-  /** The root file system, where there is one. */
-  readonly disks: readonly Artifact[];
-}
-
-interface ImageOptions {
-  readonly config?: string;
-  /** Without the relay among the listener's peers. */
-  readonly asItIs?: boolean;
-  readonly rootfs?: boolean;
-  /** Files of the tests' own, as for image-archive.mjs. */
-  readonly files?: readonly object[];
-  /** Optional parts, as for `npm run image`. */
-  readonly with?: readonly string[];
-}
-
-/** One connection to QEMU's machine protocol (scripts/vm-qmp.mjs). */
-export interface Qmp {
-  execute(name: string, args?: object): Promise<unknown>;
-  /** Resolves when the guest has let go of the device. */
-  unplug(id: string): Promise<void>;
-  close(): void;
-}
-
-/** A virtual machine (scripts/vm-machine.mjs). */
-export interface Machine {
-  readonly lines: readonly string[];
-  readonly accelerator: 'kvm' | 'tcg';
-  readonly failure: { readonly kind: string; readonly text: string } | undefined;
-  /** What to tell of one that failed. */
-  readonly report: string;
-  /** QEMU's exit code; it may never come. */
-  readonly ended: Promise<number | null>;
-  poweredOff(seconds?: number): Promise<number | null>;
-  line(pattern: RegExp, seconds?: number): Promise<string>;
-  connect(guestPort: number): Socket;
-  qmp(): Promise<Qmp>;
-  kill(): Promise<number | null>;
-}
-
-interface BootOptions {
-  readonly memory?: number;
-  readonly append?: readonly string[];
-  readonly disks?: readonly string[];
-  readonly share?: string;
-  /** A folder in which a TPM keeps its keys. */
-  readonly tpm?: string;
-  /** More arguments of QEMU's own. */
-  readonly args?: readonly string[];
-  /** Without the relay and its first program: the agent is the kernel's first. */
+interface BootOptions extends Omit<BootSettings, 'kernel' | 'initrd' | 'forward' | 'console'> {
+  /** Without the relay and its first program: the agent is PID 1. */
   readonly bare?: boolean;
-  readonly overlay?: readonly ImageFile[];
-  /** Seconds, instead of those of scripts/vm-limits.mjs. */
-  readonly limits?: Readonly<Record<string, number>>;
+  /** Files that are put over the image. */
+  readonly overlay?: readonly Entry[];
 }
 
-/** What the scripts export; they are JavaScript. */
-interface Scripts {
-  readonly buildVmImage: (
-    options: ImageOptions & { readonly out: string; readonly say: (text: string) => void },
-  ) => Promise<Image>;
-  readonly bundleForGuest: (script: string, outfile: string) => Promise<void>;
-  readonly developerHome: string;
-  readonly firstProgram: string;
-  /** A configuration as the relay needs it. */
-  readonly withRelay: (text: string) => string;
-  readonly startMachine: (options: object) => Promise<Machine>;
-  readonly cpioArchive: (entries: readonly object[]) => Buffer;
-  readonly wrapperProgram: (argv: readonly string[]) => Buffer;
-  readonly agentNodeOptions: readonly string[];
-  readonly agentPort: number;
-  readonly stopPort: number;
-  readonly shellPort: number;
-  readonly dialPort: number;
-  readonly inPath: (command: string) => boolean;
-}
-
-async function loadScripts(): Promise<Scripts> {
-  const names = ['vm-image', 'vm-machine', 'vm-ports', 'image-archive', 'image-wrapper', 'bootstrap'];
-  const files = [...names.map((name) => `scripts/${name}`), 'image/node-releases'];
-  const modules = files.map((file) => import(`${repository}${file}.mjs`) as Promise<Partial<Scripts>>);
-  return Object.assign({}, ...(await Promise.all(modules))) as Scripts;
-}
-
-export const scripts: Scripts = await loadScripts();
-
-/** Why no guest can be booted here that needs more Debian packages; undefined when one can. See whyWithout. */
+/** Returns why a guest that needs more Debian packages cannot be booted here; undefined if it can. See whyWithout. */
 export function whyNoMachine(...more: readonly string[]): string | undefined {
   if (process.arch !== 'x64') {
     const reason = `needs an x86_64 machine (this one is ${process.arch})`;
@@ -120,43 +39,44 @@ export function whyNoMachine(...more: readonly string[]): string | undefined {
   return whyWithout('qemu-system-x86', 'binutils', 'xz-utils', 'zstd', 'apt', 'busybox-static', ...more);
 }
 
-/** Two test files run at a time, each in a process of its own: what one of them boots, the other must not build anew. */
+/** Two test files run concurrently, each in its own process: an image of one must not be rebuilt by the other. */
 const images = join(repository, 'build', 'vm-tests', basename(process.argv[1] ?? '', '.test.js'));
 
-/** An image in a folder of its own below build/, made of what is cached there. */
+/** Builds an image in its own directory below build/, from cached parts, with the OCI runtime of OCI_RUNTIME. */
 export async function imageOf(name: string, options: ImageOptions): Promise<Image> {
   const out = join(images, name);
-  return scripts.buildVmImage({ ...options, out, say: () => undefined });
+  const parts = [...(options.with ?? []), ...(runtimeName === 'crun' ? ['crun'] : [])];
+  return buildVmImage({ ...options, with: parts, out, printProgress: () => undefined });
 }
 
-/** As Kata's runtimes give a guest by default; and two files are tested at a time, on machines that have two. */
+/** As Kata's runtimes configure a guest by default; and two test files run concurrently on two CPUs. */
 const oneProcessor = ['-smp', '1'];
 
-/** Boots an image. An overlay is one more archive behind the image's own, which the kernel unpacks over it. */
-export async function boot(image: Image, folder: string, options: BootOptions = {}): Promise<Machine> {
+/** Boots an image. An overlay is an additional archive that the kernel unpacks over the image. */
+export async function boot(image: Image, directory: string, options: BootOptions = {}): Promise<Machine> {
   const { overlay = [], append = [], args = [], bare = false, ...others } = options;
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(directory, { recursive: true });
   let initrd = image.initrd.path;
   if (overlay.length > 0) {
-    initrd = join(folder, 'initrd');
+    initrd = join(directory, 'initrd');
     const base = readFileSync(image.initrd.path);
     const padding = Buffer.alloc((512 - (base.length % 512)) % 512);
-    writeFileSync(initrd, Buffer.concat([base, padding, scripts.cpioArchive(overlay)]));
+    writeFileSync(initrd, Buffer.concat([base, padding, cpioArchive(overlay)]));
   }
-  return scripts.startMachine({
+  return startMachine({
     ...others,
     args: [...oneProcessor, ...args],
     kernel: image.kernel.path,
     initrd,
-    append: [...(bare ? [] : [`rdinit=${scripts.firstProgram}`]), ...append],
-    forward: bare ? [] : [scripts.agentPort, scripts.stopPort, scripts.shellPort, scripts.dialPort],
-    console: join(folder, 'console.log'),
+    append: [...(bare ? [] : [`rdinit=${firstProgram}`]), ...append],
+    forward: bare ? [] : [agentPort, stopPort, shellPort, dialPort],
+    console: join(directory, 'console.log'),
   });
 }
 
 export const listening: RegExp = /"msg":"listening"/;
 
-/** Resolves when the agent listens, and the relay, which is started beside it, leads there. */
+/** Resolves when the agent listens, and the relay, which is started beside it, forwards to it. */
 export async function serves(machine: Machine): Promise<void> {
   await machine.line(listening);
   let last: unknown;
@@ -172,10 +92,10 @@ export async function serves(machine: Machine): Promise<void> {
   throw new Error(`the relay does not answer:\n${machine.lines.slice(-20).join('\n')}`, { cause: last });
 }
 
-/** Seconds in which something comes, or goes, over a connection: no test of ours lets one rest for as long. */
+/** Idle timeout of a connection, in seconds: no test is idle for longer. */
 const idleSeconds = 600;
 
-/** A connection to a port of the guest, which ends with an error when nothing comes over it. */
+/** A connection to a port of the guest, which fails when idle. */
 export function connectTo(machine: Machine, port: number, seconds: number = idleSeconds): Socket {
   const socket = machine.connect(port);
   socket.setTimeout(seconds * 1000, () => {
@@ -185,7 +105,7 @@ export function connectTo(machine: Machine, port: number, seconds: number = idle
   return socket;
 }
 
-/** QEMU's exit code, when the guest has powered off or panicked. Rejects when the machine had to be ended. */
+/** QEMU's exit code after power-off or panic. Rejects if the machine had to be killed. */
 export async function poweredOff(machine: Machine): Promise<number | null> {
   const code = await machine.poweredOff();
   assert.ok(machine.failure === undefined || machine.failure.kind === 'panicked', machine.report);
@@ -196,15 +116,15 @@ export async function poweredOff(machine: Machine): Promise<number | null> {
 export async function agentIn(
   machine: Machine,
 ): Promise<{ readonly agent: Client<typeof AgentService>; readonly channel: Channel }> {
-  const socket = connectTo(machine, scripts.agentPort);
+  const socket = connectTo(machine, agentPort);
   await once(socket, 'connect');
   const channel = connect(socket);
   return { agent: createClient(AgentService, channel), channel };
 }
 
-/** Runs a line in the shell beside the agent; answers what it printed. Throws when its exit code is not 0. */
+/** Runs a command in the shell beside the agent; returns its output. Throws if its exit code is not 0. */
 export async function shell(machine: Machine, line: string, seconds: number = idleSeconds): Promise<string> {
-  const socket = connectTo(machine, scripts.shellPort, seconds);
+  const socket = connectTo(machine, shellPort, seconds);
   socket.end(`${line}\n`);
   const chunks: Buffer[] = [];
   for await (const chunk of socket) chunks.push(chunk as Buffer);
@@ -214,9 +134,11 @@ export async function shell(machine: Machine, line: string, seconds: number = id
   return printed;
 }
 
-/** A connection to a vsock port of the guest, from one of its own. Rejects with connect(2)'s error code as the message. */
+/**
+ * A connection to a vsock port of the guest, from one of its own. Rejects with connect(2)'s error code as the message.
+ */
 export async function dial(machine: Machine, port: number, from?: number): Promise<Socket> {
-  const socket = connectTo(machine, scripts.dialPort);
+  const socket = connectTo(machine, dialPort);
   socket.write(from === undefined ? `${port}\n` : `${port} ${from}\n`);
   const answer = await new Promise<string>((resolve, reject) => {
     socket.once('error', reject).once('close', () => reject(new Error('the relay is gone')));
@@ -232,8 +154,8 @@ export async function dial(machine: Machine, port: number, from?: number): Promi
   throw new Error(answer);
 }
 
-/** Ends the agent in order, and with it the machine. */
+/** Stops the agent in order, and with it the machine. */
 export async function stop(machine: Machine): Promise<void> {
-  machine.connect(scripts.stopPort).on('error', () => undefined);
+  machine.connect(stopPort).on('error', () => undefined);
   await poweredOff(machine);
 }

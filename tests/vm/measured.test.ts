@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fwCfgName } from '@kata-agent/config';
+import type { FileEntry } from '@kata-agent/tool-image/tree/entry';
+import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { clientProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { whyNoTpm } from '../harness/swtpm.js';
@@ -12,9 +14,7 @@ import {
   agentIn,
   boot,
   type Image,
-  type ImageFile,
   imageOf,
-  type Machine,
   poweredOff,
   serves,
   shell,
@@ -24,7 +24,7 @@ import {
 
 const skip = whyNoMachine() ?? whyNoTpm() ?? false;
 
-/** Narrower than the base: this is what the host delivers. */
+/** Narrower than the base: the document from the host. */
 const narrow = '[api]\nblocked_endpoints = ["ExecProcess"]\n\n[limits]\ncontainers = 5\n';
 
 const base = (delivery: string, measurement = 'tpm = "require"'): string => `[api]
@@ -52,33 +52,35 @@ interface BootRecord {
   readonly measured: readonly { readonly register: string; readonly outcome: string }[];
 }
 
-describe('a guest that measures its configuration, and takes documents from the host (R8)', { skip }, () => {
-  let folder = '';
+describe('a guest that measures its configuration, and accepts documents from the host (R8)', {
+  skip,
+}, () => {
+  let directory = '';
   let image: Image;
   let document = '';
   let keys = '';
   let count = 0;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-vm-measured-'));
-    document = join(folder, 'narrow.toml');
+    directory = mkdtempSync(join(tmpdir(), 'kata-vm-measured-'));
+    document = join(directory, 'narrow.toml');
     writeFileSync(document, narrow);
-    keys = join(folder, 'tpm');
+    keys = join(directory, 'tpm');
     image = await imageOf('bare', {});
   });
 
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => rmSync(directory, { recursive: true, force: true }));
 
-  const configuration = (text: string): ImageFile => ({
+  const configuration = (text: string): FileEntry => ({
     path: '/etc/kata-agent/config.toml',
     data: Buffer.from(text),
     mode: 0o644,
   });
 
-  /** What a person outside the guest computes: of the delivered document, behind these. */
+  /** The values that a verifier outside the guest computes, for the delivered document after these. */
   function digests(before: readonly string[], ...more: readonly string[]): Digests {
     const bases = before.flatMap((text, index) => {
-      const path = join(folder, `base-${index}.toml`);
+      const path = join(directory, `base-${index}.toml`);
       writeFileSync(path, text);
       return ['--base', path];
     });
@@ -90,7 +92,7 @@ describe('a guest that measures its configuration, and takes documents from the 
     options: Parameters<typeof boot>[2],
     work: (machine: Machine) => Promise<void>,
   ): Promise<void> {
-    const machine = await boot(image, join(folder, String(++count)), options);
+    const machine = await boot(image, join(directory, String(++count)), options);
     try {
       await serves(machine);
       await work(machine);
@@ -105,7 +107,7 @@ describe('a guest that measures its configuration, and takes documents from the 
     return (JSON.parse(first) as { readonly facts: BootRecord }).facts;
   }
 
-  /** The narrower document is in force: what it takes away is not served, and what it leaves is. */
+  /** The narrower document is in force: removed methods are not served, the others are. */
   async function isNarrowed(machine: Machine): Promise<void> {
     const { agent, channel } = await agentIn(machine);
     try {
@@ -116,7 +118,7 @@ describe('a guest that measures its configuration, and takes documents from the 
     }
   }
 
-  /** The kernel's own view of a register, by bank. */
+  /** The kernel's own values of a register, by bank. */
   async function register(machine: Machine, pcr = 23): Promise<ReadonlyMap<string, string>> {
     const text = await shell(machine, `cd /sys/class/tpm/tpm0 && grep . pcr-*/${pcr}`);
     return new Map(
@@ -131,7 +133,7 @@ describe('a guest that measures its configuration, and takes documents from the 
     for (const bank of ['sha256', 'sha384']) assert.equal(banks.get(bank), foretold[bank], bank);
   }
 
-  it('by fw_cfg and on the kernel’s line: in the register, in the record, and in force before it listens', async () => {
+  it('by fw_cfg and on the kernel command line: in the register, in the record, and in force before it listens', async () => {
     const { pin, kernelLine } = digests([]).lines;
     const text = base(`[delivery]\naccept = ["fw_cfg", "kernel_line"]\n${pin}\n`);
     const options = {
@@ -161,7 +163,7 @@ describe('a guest that measures its configuration, and takes documents from the 
 
       const banks = await register(machine);
       holds(banks, foretold.pcr);
-      const log = join(folder, 'tpm-event-log');
+      const log = join(directory, 'tpm-event-log');
       const encoded = await shell(machine, 'base64 /run/kata-agent/measurement/tpm-event-log');
       writeFileSync(log, Buffer.from(encoded, 'base64'));
       const replayed = spawnSync('tpm2_eventlog', [log], { encoding: 'utf8' });
@@ -172,8 +174,8 @@ describe('a guest that measures its configuration, and takes documents from the 
     });
   });
 
-  it('by an initdata disk: the same TPM begins anew with the machine', async () => {
-    const disk = join(folder, 'initdata.img');
+  it('by an initdata disk: the TPM is reset with the machine', async () => {
+    const disk = join(directory, 'initdata.img');
     const { initdataPin } = digests([], '--out', disk).lines;
     const text = base(`[delivery]\naccept = ["initdata"]\n${initdataPin}\n`);
     await under({ overlay: [configuration(text)], tpm: keys, disks: [disk] }, async (machine) => {
@@ -181,14 +183,14 @@ describe('a guest that measures its configuration, and takes documents from the 
       assert.equal((await bootRecord(machine)).digest, foretold.digest);
       await isNarrowed(machine);
       holds(await register(machine), foretold.pcr);
-      // Nobody asked for fw_cfg, so the kernel has not looked at what the host has there.
+      // No document accepts fw_cfg, so the kernel has not read the host's blob.
       await shell(machine, 'test ! -e /sys/firmware/qemu_fw_cfg');
     });
   });
 
-  it('a measurement that is required, and no TPM: it ends before it listens, and says why', async () => {
+  it('a required measurement without a TPM: the agent exits before it listens, with the reason', async () => {
     const options = { bare: true, overlay: [configuration(base(''))] };
-    const machine = await boot(image, join(folder, String(++count)), options);
+    const machine = await boot(image, join(directory, String(++count)), options);
     await poweredOff(machine);
     const said = machine.lines.join('\n');
     assert.match(said, /reboot: Power down/);

@@ -9,18 +9,19 @@ import {
 } from '@kata-agent/protocol/agent';
 import { LinuxHugepageLimitSchema, LinuxResourcesSchema, MountSchema } from '@kata-agent/protocol/oci';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import type { Qmp } from '@kata-agent/tool-vm/machine/qmp';
 import { readUntil } from '../harness/container-client.js';
 import { cgroupParent, processRequest } from '../harness/container-request.js';
 import { whyWithout } from '../harness/prerequisites.js';
-import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootFolder } from './hotplug.js';
-import { boot, poweredOff, type Qmp, shell, whyNoMachine } from './machine.js';
+import { blankDisk, container, ext4Disk, Host, host, mebibyte, openImage, rootDirectory } from './hotplug.js';
+import { boot, poweredOff, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
 const skip = whyNoMachine('e2fsprogs') ?? false;
 
 /**
- * A machine that can grow. Linux takes processors that come later only from a hypervisor that it knows, since on bare
- * metal there are none; QEMU's emulation is not among them, and so gives itself out for another.
+ * A machine that can grow. Linux accepts CPU hotplug only from a known hypervisor; QEMU's emulation is not one, and so
+ * pretends to be another.
  */
 const args = [
   ['-cpu', 'max,hypervisor=off,erms=off,fsrm=off', '-smbios', 'type=1,serial=VMware-1'],
@@ -29,7 +30,10 @@ const args = [
   ['-device', 'virtio-mem-pci,id=elastic,memdev=elastic-ram,requested-size=0'],
 ].flat();
 
-/** What is plugged is left to the agent, as by Kata's kernels. The memory agent counts by debugfs, which lockdown closes. */
+/**
+ * Plugged resources are onlined by the agent, as with Kata's kernels. The memory agent counts by debugfs, which
+ * lockdown disables.
+ */
 const append = [
   'memhp_default_state=offline',
   'agent.mem_agent_enable=true',
@@ -37,15 +41,15 @@ const append = [
   'lockdown=none',
 ];
 
-/** A file in the image, which a container can read to have memory that it does not need. */
+/** A file in the image that a container can read to have reclaimable memory. */
 const bigFile = 24 * mebibyte;
 const hugePage = 2 * mebibyte;
 
-describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
-  const guest = runningGuest('memory', async (folder) => {
-    const root = rootFolder(folder, 'root', { big: 'kata'.repeat(bigFile / 4) });
-    const disks = [ext4Disk(folder, 'image', root, 64 * mebibyte)];
-    return boot(await openImage('memory'), folder, { args, append, disks });
+describe('memory and CPUs of a guest, with cgroup v2', { skip }, () => {
+  const guest = runningGuest('memory', async (directory) => {
+    const root = rootDirectory(directory, 'root', { big: 'kata'.repeat(bigFile / 4) });
+    const disks = [ext4Disk(directory, 'image', root, 64 * mebibyte)];
+    return boot(await openImage('memory'), directory, { args, append, disks });
   });
   let qmp: Qmp;
   let pod: Host;
@@ -63,7 +67,7 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
   const read = async (id: string, name: string): Promise<string> =>
     (await shell(guest.machine, `cat ${file(id, name)}`)).trim();
 
-  /** The kernel's `name value` lines, or `name=value` after a device. */
+  /** Parses the kernel's `name value` lines, or `name=value` after a device. */
   async function table(id: string, name: string): Promise<ReadonlyMap<string, bigint>> {
     const pairs = [...(await read(id, name)).matchAll(/(\w+)[ =](\d+)/g)];
     return new Map(pairs.map(([, key = '', value = '']) => [key, BigInt(value)]));
@@ -75,7 +79,7 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     await readUntil(guest.agent, request.containerId, 'ready');
   }
 
-  /** Runs a line of the shell in a container that is there. */
+  /** Runs a shell command in an existing container. */
   async function exec(containerId: string, script: string): Promise<string> {
     const execId = `exec${++execs}`;
     await guest.agent.execProcess({ containerId, execId, process: processRequest(['sh', '-c', script]) });
@@ -88,7 +92,7 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
   const memTotal = `awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo`;
   const memory = async (): Promise<number> => Number(await shell(guest.machine, memTotal));
 
-  it('has the processors and the memory that are plugged, and so have its containers', async () => {
+  it('includes plugged CPUs and memory, also for its containers', async () => {
     const free = container('free', 'echo ready; sleep 1000');
     const pinned = container('pinned', 'echo ready; sleep 1000');
     if (pinned.OCI?.Linux !== undefined)
@@ -119,22 +123,22 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     assert.equal(await exec('free', 'nproc'), '2');
     assert.equal(await exec('pinned', 'nproc'), '2');
     assert.equal(await read('pinned', 'cpuset.cpus.effective'), '0-1');
-    // The kernel takes its time to add what was plugged before a call, and what comes after it has no call of its own.
+    // The kernel adds memory asynchronously after a call; the next call does not wait for it.
     await plugMemory('second');
     await pod.until(memTotal, (text) => Number(text) >= before + 240);
     await guest.agent.onlineCPUMem({ nbCpus: 0, cpuOnly: false });
-    await assert.rejects(guest.agent.onlineCPUMem({ nbCpus: 3 }), /3 CPUs were asked for/);
+    await assert.rejects(guest.agent.onlineCPUMem({ nbCpus: 3 }), /3 CPUs were requested/);
     for (const containerId of ['free', 'pinned']) await guest.agent.removeContainer({ containerId });
   });
 
-  it('has what virtio-mem gives as well', async () => {
+  it('includes memory from virtio-mem', async () => {
     const before = await memory();
     const elastic = { path: '/machine/peripheral/elastic', property: 'requested-size' };
     await qmp.execute('qom-set', { ...elastic, value: 128 * mebibyte });
     await pod.until(memTotal, (text) => Number(text) >= before + 120);
   });
 
-  it('says so where memory cannot be added by its address', async () => {
+  it('reports an error if memory cannot be added by address', async () => {
     const { supportMemHotplugProbe, memBlockSizeBytes } = await guest.agent.getGuestDetails({
       memBlockSize: true,
       memHotplugProbe: true,
@@ -156,7 +160,7 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     );
   });
 
-  it('tells of one kill for want of memory once', async () => {
+  it('reports one OOM kill once', async () => {
     const greedy = (id: string): CreateContainerRequest =>
       container(id, 'echo ready; dd if=/dev/zero of=/dev/null bs=100M count=1; read line', {
         memoryLimit: 32n << 20n,
@@ -165,14 +169,14 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     await start(greedy('first'));
     assert.equal((await event).containerId, 'first');
     assert.equal((await table('first', 'memory.events')).get('oom_kill'), 1n);
-    // Events come in order: were there a second one of the first container, it would be answered here.
+    // Events are ordered: a second event of the first container would be answered here.
     const next = guest.agent.getOOMEvent({});
     await start(greedy('second'));
     assert.equal((await next).containerId, 'second');
     for (const containerId of ['first', 'second']) await guest.agent.removeContainer({ containerId });
   });
 
-  it('stops a container and lets it go on, and tells what the kernel counts meanwhile', async () => {
+  it("pauses and resumes a container, and returns the kernel's counters meanwhile", async () => {
     const id = 'counted';
     const mountPoint = `/run/kata-containers/sandbox/ephemeral/${id}`;
     const script =
@@ -233,10 +237,10 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     await guest.agent.removeContainer({ containerId: id });
   });
 
-  /** A container's figures at a moment when nothing of them changed from before to after. */
+  /** Returns a container's metrics while its counters are stable. */
   async function whileStill(containerId: string): Promise<{
     readonly stats: StatsContainerResponse;
-    /** `memory.current`: the kernel goes on to count what it had set aside. */
+    /** `memory.current`: the kernel still counts charged memory. */
     readonly current: bigint;
   }> {
     const state = (): Promise<string> =>
@@ -246,10 +250,10 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
       const stats = await guest.agent.statsContainer({ containerId });
       if ((await state()) === before) return { stats, current: BigInt(before.split('\n')[0] ?? '') };
     }
-    throw new Error('the figures of a container that is stopped do not come to rest');
+    throw new Error('the metrics of a paused container are not stable');
   }
 
-  it('sets other limits while a container runs', async () => {
+  it('updates limits while a container runs', async () => {
     const id = 'limited';
     await start(container(id, 'echo ready; sleep 1000', { memoryLimit: 64n << 20n }));
     const resources = create(LinuxResourcesSchema, {
@@ -265,7 +269,7 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     const { cgroupStats } = await guest.agent.statsContainer({ containerId: id });
     assert.equal(cgroupStats?.memoryStats?.usage?.limit, 96n << 20n);
     assert.equal(cgroupStats?.pidsStats?.limit, 77n);
-    // What is not in the next update stays.
+    // Limits that are not in the next update are kept.
     await guest.agent.updateContainer({
       containerId: id,
       resources: create(LinuxResourcesSchema, { Memory: { Limit: 128n << 20n } }),
@@ -275,12 +279,30 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     await guest.agent.removeContainer({ containerId: id });
   });
 
-  /** What an idle container holds beside its files. */
+  it('executes in the cgroup of the first process, if the container has delegated its own', async () => {
+    const id = 'delegated';
+    await start(container(id, 'echo ready; sleep 1000'));
+    // As systemd does in a container: a cgroup with controllers for its children has no processes.
+    const delegation = [
+      `mkdir ${file(id, 'init')}`,
+      `for pid in $(cat ${file(id, 'cgroup.procs')}); do echo $pid > ${file(id, 'init/cgroup.procs')}; done`,
+      `echo +pids > ${file(id, 'cgroup.subtree_control')}`,
+    ];
+    await shell(guest.machine, delegation.join(' && '));
+    assert.match(await exec(id, 'cat /proc/self/cgroup'), /^0::.*\/init$/);
+    await guest.agent.removeContainer({ containerId: id });
+    assert.equal(
+      (await shell(guest.machine, `ls -d ${file(id, '')} 2>/dev/null || echo none`)).trim(),
+      'none',
+    );
+  });
+
+  /** The memory of an idle container besides its files. */
   const held = 4 * mebibyte;
 
-  it('takes back memory that a container does not use', async () => {
+  it('reclaims memory that a container does not use', async () => {
     const id = 'idle';
-    // A variable of the shell is memory without a file.
+    // A shell variable is anonymous memory.
     const script = `kept=$(head -c ${held} /big); cat /big > /dev/null; echo ready; sleep 1000; echo "$kept"`;
     await start(container(id, script));
     const before = await table(id, 'memory.stat');
@@ -298,18 +320,21 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     await guest.agent.memAgentMemcgSet({ disabled: true });
   });
 
-  it('swaps to a disk that is plugged', async () => {
-    const disk = blankDisk(guest.folder, 'swap', 64 * mebibyte);
+  it('swaps to a plugged disk', async () => {
+    const disk = blankDisk(guest.directory, 'swap', 64 * mebibyte);
     host('mkswap', '-q', disk);
     await pod.plug('swap', disk, { driver: 'virtio-blk-pci', addr: '0x15' });
     await guest.agent.addSwap({ PCIPath: [0x15] });
     const swaps = await shell(guest.machine, 'cat /proc/swaps');
     assert.match(swaps, /^\/dev\/vdb +partition\s+65532/m);
-    await assert.rejects(guest.agent.addSwap({ PCIPath: [0x15] }), /swaps to \/dev\/vdb already/);
-    await assert.rejects(guest.agent.addSwapPath({ path: '/dev/vdb' }), /swaps to \/dev\/vdb already/);
+    await assert.rejects(guest.agent.addSwap({ PCIPath: [0x15] }), /\/dev\/vdb is already in use as swap/);
+    await assert.rejects(
+      guest.agent.addSwapPath({ path: '/dev/vdb' }),
+      /\/dev\/vdb is already in use as swap/,
+    );
   });
 
-  it('takes memory back to disk as well', { skip: whyWithout('linux-6.11') ?? false }, async () => {
+  it('reclaims memory to disk too', { skip: whyWithout('linux-6.11') ?? false }, async () => {
     const id = 'idle';
     await guest.agent.memAgentMemcgSet({ disabled: false, swap: true, swappinessMax: 200 });
     await pod.until(`cat ${file(id, 'memory.swap.current')}`, (text) => Number(text) > held / 2);
@@ -318,7 +343,7 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     assert.ok((cgroupStats?.memoryStats?.swapUsage?.usage ?? 0n) > held / 2);
   });
 
-  it('makes free memory contiguous when it is told to', async () => {
+  it('compacts free memory on request', async () => {
     const said = guest.machine.line(/free memory was compacted|memory agent: /);
     await guest.agent.memAgentCompactSet({
       disabled: false,
@@ -334,11 +359,11 @@ describe('memory and processors of a guest, under cgroup v2', { skip }, () => {
     await guest.agent.memAgentCompactSet({ disabled: true });
   });
 
-  it('gives the swap area back when the sandbox ends', async () => {
+  it('disables the swap area when the sandbox ends', async () => {
     await guest.agent.destroySandbox({});
     assert.equal(await poweredOff(guest.machine), 0);
     const end = guest.machine.lines.join('\n');
     assert.match(end, /PID 1 ends with code 0; the machine is powered off/);
-    assert.doesNotMatch(end, /could not take back/);
+    assert.doesNotMatch(end, /could not undo/);
   });
 });

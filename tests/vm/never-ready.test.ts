@@ -3,30 +3,31 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { boot, type Image, imageOf, listening, type Machine, poweredOff, whyNoMachine } from './machine.js';
+import type { Machine } from '@kata-agent/tool-vm/machine/machine';
+import { boot, type Image, imageOf, listening, poweredOff, whyNoMachine } from './machine.js';
 
 const skip = whyNoMachine() ?? false;
 
-describe('a guest that is never ready is ended, and it is said why', { skip }, () => {
-  let folder = '';
+describe('a guest that never becomes ready is killed, with the reason', { skip }, () => {
+  let directory = '';
   let image: Image;
   let count = 0;
   const machines: Machine[] = [];
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-vm-never-'));
+    directory = mkdtempSync(join(tmpdir(), 'kata-vm-never-'));
     image = await imageOf('bare', {});
   });
 
   after(async () => {
     for (const machine of machines) await machine.kill();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
-  /** Boots with a line of the shell as the first program. */
+  /** Boots with a shell command as the first program. */
   async function first(line: string, ...append: readonly string[]): Promise<Machine> {
     const data = Buffer.from(`#!/bin/busybox sh\n${line}\n`);
-    const machine = await boot(image, join(folder, String(++count)), {
+    const machine = await boot(image, join(directory, String(++count)), {
       bare: true,
       overlay: [{ path: '/first', data, mode: 0o755 }],
       append: ['rdinit=/first', ...append],
@@ -40,19 +41,19 @@ describe('a guest that is never ready is ended, and it is said why', { skip }, (
     await machine.line(/^asleep$/);
     await assert.rejects(
       machine.line(listening, 3),
-      /its console does not say .*listening.*: 3 s are over[^]*\nasleep\nhelp: /,
+      /no console line matches .*listening.*: timeout after 3 s[^]*\nasleep\nhelp: /,
     );
     assert.equal(await machine.ended, null);
-    await assert.rejects(poweredOff(machine), /3 s are over/);
+    await assert.rejects(poweredOff(machine), /timeout after 3 s/);
   });
 
-  it('whose first program ends', async () => {
+  it('whose first program exits', async () => {
     const machine = await first('exit 0');
     await assert.rejects(machine.line(listening), /the guest's kernel panicked: Attempted to kill init!/);
     assert.equal(await poweredOff(machine), 0);
   });
 
-  it('whose kernel stays when it has panicked', async () => {
+  it('whose kernel halts after a panic', async () => {
     const machine = await first('exit 0', 'panic=0');
     await assert.rejects(machine.line(listening), /the guest's kernel panicked: Attempted to kill init!/);
     assert.equal(await machine.ended, null);

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 
-/** All that comes. */
+/** Reads to the end. */
 export async function bytesUntilEnd(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of socket) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
 
-/** What comes until there is a match; the rest can be read after it. */
+/** Reads until there is a match; the rest can be read after it. */
 export async function textUntil(socket: Socket, pattern: RegExp): Promise<string> {
   let text = '';
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) {

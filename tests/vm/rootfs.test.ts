@@ -8,7 +8,7 @@ import { boot, type Image, imageOf, listening, whyNoMachine } from './machine.js
 
 const skip = whyNoMachine('erofs-utils', 'cryptsetup-bin') ?? false;
 
-/** Words that would have a shell, a dynamic linker or Node do something, if one of them saw them. */
+/** Words that would affect a shell, a dynamic linker or Node if one of them saw them. */
 const words = [
   'NODE_OPTIONS=--require=/nowhere.js',
   'LD_PRELOAD=/nowhere.so',
@@ -27,10 +27,10 @@ const words = [
   '/nowhere',
 ];
 
-/** What dm-verity checks at once. */
+/** The block size of dm-verity. */
 const blockSize = 4096;
 
-/** The line that opens the disk, as the initramfs has it. */
+/** The command that opens the disk, in the initramfs. */
 function verityTable({ initrd }: Image): string {
   const { stdout } = spawnSync('zstd', ['-dc', initrd.path], { encoding: 'latin1', maxBuffer: 1 << 30 });
   const [table] = /\d+ \d+ verity [^\0]+/.exec(stdout) ?? [];
@@ -38,39 +38,39 @@ function verityTable({ initrd }: Image): string {
   return table;
 }
 
-describe('a guest on a disk that the initramfs knows by its root hash', { skip }, () => {
-  let folder = '';
+describe('a guest on a disk with a root hash in the initramfs', { skip }, () => {
+  let directory = '';
   let image: Image;
   let disk = '';
   let count = 0;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-vm-rootfs-'));
+    directory = mkdtempSync(join(tmpdir(), 'kata-vm-rootfs-'));
     image = await imageOf('rootfs', { rootfs: true });
     disk = image.disks[0]?.path ?? '';
   });
 
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => rmSync(directory, { recursive: true, force: true }));
 
-  /** A copy of the disk with one bit changed in each block from one offset to another. */
+  /** A copy of the disk with one bit changed in each block of a range. */
   function changed(from: number, to: number): string {
     const bytes = readFileSync(disk);
     for (let offset = from; offset < to; offset += blockSize)
       bytes.writeUInt8(bytes.readUInt8(offset) ^ 1, offset);
-    const file = join(folder, `changed-${from}.erofs`);
+    const file = join(directory, `changed-${from}.erofs`);
     writeFileSync(file, bytes);
     return file;
   }
 
-  /** All that the console said until the machine was off, where the kernel’s line does not tell it to end at a panic. */
+  /** The console's output until power-off; the kernel command line does not reboot at a panic. */
   async function console(options: Parameters<typeof boot>[2]): Promise<string> {
-    const machine = await boot(image, join(folder, String(++count)), {
+    const machine = await boot(image, join(directory, String(++count)), {
       bare: true,
       memory: 256,
       append: ['panic=0'],
       ...options,
     });
-    // The kernel says so only when it stays.
+    // The kernel prints that only if it halts.
     const hangs = await machine.line(/end Kernel panic/).then(
       () => true,
       () => false,
@@ -81,8 +81,8 @@ describe('a guest on a disk that the initramfs knows by its root hash', { skip }
     return said;
   }
 
-  it('boots to an agent that listens, in 256 MB, and words of the kernel’s line have no effect (S23)', async () => {
-    const machine = await boot(image, join(folder, 'good'), {
+  it('boots until the agent listens, in 256 MB, and words of the kernel command line have no effect (S23)', async () => {
+    const machine = await boot(image, join(directory, 'good'), {
       bare: true,
       disks: [disk],
       memory: 256,
@@ -97,14 +97,14 @@ describe('a guest on a disk that the initramfs knows by its root hash', { skip }
     }
   });
 
-  it('ends when a bit of the superblock was changed', async () => {
-    // It is read first; dm-verity finds it before the file system does.
+  it('stops after a changed bit in the superblock', async () => {
+    // It is read first; dm-verity detects the change before the file system does.
     const said = await console({ disks: [changed(1024 + 100, blockSize)] });
     assert.match(said, /verity: .*block \d+ is corrupted/);
     assert.doesNotMatch(said, listening);
   });
 
-  it('ends when bits of a program were changed', async () => {
+  it('stops after changed bits in a program', async () => {
     // Node.js is most of the disk, and not all of it is read at a start.
     const size = statSync(disk).size;
     const said = await console({ disks: [changed(Math.floor(size / 4), Math.floor(size / 2))] });
@@ -112,7 +112,7 @@ describe('a guest on a disk that the initramfs knows by its root hash', { skip }
     assert.doesNotMatch(said, listening);
   });
 
-  it('ends when its disk belongs to another root hash', async () => {
+  it('stops on a disk with another root hash', async () => {
     const other = verityTable(image).replace(/sha256 ....../, 'sha256 000000');
     const said = await console({
       disks: [disk],
@@ -122,7 +122,7 @@ describe('a guest on a disk that the initramfs knows by its root hash', { skip }
     assert.doesNotMatch(said, listening);
   });
 
-  it('says so when there is no disk, and ends', async () => {
+  it('reports a missing disk, and stops', async () => {
     const said = await console({});
     assert.match(said, /kata-agent: the root file system cannot be opened; the machine is powered off/);
     assert.doesNotMatch(said, /Kernel panic/);

@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
-import { connectTo, type Machine, scripts, serves } from './machine.js';
+import { agentPort } from '@kata-agent/tool-vm/inside/ports';
+import type { Machine } from '@kata-agent/tool-vm/machine/machine';
+import { connectTo, serves } from './machine.js';
 
-/** A guest that runs while the tests of a `describe` do. Its parts are there from `before` on. */
+/** A guest that runs during the tests of a `describe`. Its members exist from `before` on. */
 export class RunningGuest {
-  /** The test's own, gone after it. */
-  folder = '';
+  /** The test's own directory, removed after it. */
+  directory = '';
   #machine: Machine | undefined;
   #channel: Channel | undefined;
 
@@ -18,31 +20,31 @@ export class RunningGuest {
     return this.#machine;
   }
 
-  /** Connected when it is first asked for. */
+  /** Connects on first use. */
   get agent(): Client<typeof AgentService> {
-    this.#channel ??= connect(connectTo(this.machine, scripts.agentPort));
+    this.#channel ??= connect(connectTo(this.machine, agentPort));
     return createClient(AgentService, this.#channel);
   }
 
-  async begin(name: string, start: (folder: string) => Promise<Machine>): Promise<void> {
-    this.folder = mkdtempSync(join(tmpdir(), `kata-vm-${name}-`));
-    this.#machine = await start(this.folder);
+  async begin(name: string, start: (directory: string) => Promise<Machine>): Promise<void> {
+    this.directory = mkdtempSync(join(tmpdir(), `kata-vm-${name}-`));
+    this.#machine = await start(this.directory);
     await serves(this.#machine);
   }
 
-  /** However far it came. */
+  /** Also after a partial start. */
   async end(): Promise<void> {
     this.#channel?.close();
     await this.#machine?.kill();
-    if (this.folder !== '') rmSync(this.folder, { recursive: true, force: true });
+    if (this.directory !== '') rmSync(this.directory, { recursive: true, force: true });
   }
 }
 
-/** To be called in a `describe`, whose other `before`s come after the guest's. `start` boots what it runs on. */
-export function runningGuest(name: string, start: (folder: string) => Promise<Machine>): RunningGuest {
+/** Call in a `describe`, before its other `before`s. `start` boots the machine. */
+export function runningGuest(name: string, start: (directory: string) => Promise<Machine>): RunningGuest {
   const guest = new RunningGuest();
   before(() => guest.begin(name, start));
-  // Node.js calls this when `before` has failed, too.
+  // Node.js calls this also after a failed `before`.
   after(() => guest.end());
   return guest;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { repository } from '../harness/repository.js';
 
 /**
- * examples/start.toml for roots that lie on a share. For those Debian's runc is too old (it lacks the fixes for names that the
+ * examples/start.toml for roots on a share. Debian's runc is too old for those (it lacks the fixes for names that the
  * host changes), unless privileged containers are allowed.
  */
 export function configForSharedRoots(): string {

@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { clientProgram } from '../harness/repository.js';
-import { type Machine, shell } from './machine.js';
+import { shell } from './machine.js';
 
-/** Brings the audit log out of a guest, has `kata-agent-ctl` verify it here, and answers its records. */
+/** Copies the audit log out of a guest, verifies it with `kata-agent-ctl`, and returns its records. */
 export async function verifiedRecord(
   machine: Machine,
-  folder: string,
+  directory: string,
 ): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const log = join(folder, 'audit.log');
-  // A record that is being written meanwhile has no end of line yet.
+  const log = join(directory, 'audit.log');
+  // A record that is being written has no line feed yet.
   const text = (await shell(machine, "grep '}$' /run/kata-agent/audit.log")).trimEnd();
   writeFileSync(log, `${text}\n`);
   const verified = spawnSync(process.execPath, [clientProgram, 'audit', 'verify', log], { encoding: 'utf8' });

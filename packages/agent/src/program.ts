@@ -1,24 +1,24 @@
 import { explainConfiguration, renderDiagnostic, renderExplanation } from '@kata-agent/config';
 import type { Configuration, Diagnostic } from '@kata-agent/config';
 import { hasCode, loadSyscalls } from '@kata-agent/linux';
-import { agentGate } from './agent-gate.js';
-import { CannotApply } from './cannot-apply.js';
-import { type CommandLine, CommandLineEnd, parseCommandLine } from './command-line.js';
-import type { DevelopmentFlags } from './development-flags.js';
+import { builtInMethods } from './startup/build.js';
+import { CannotApply } from './startup/cannot-apply.js';
+import { type CommandLine, CommandLineEnd, parseCommandLine } from './startup/command-line.js';
+import type { DevelopmentFlags } from './startup/development-flags.js';
 import { notifyReady } from './init/notify.js';
 import { powerOff } from './init/power-off.js';
-import { load } from './load.js';
-import { createLog, type Log, logLevel } from './log.js';
-import { LogStream } from './log-stream/log-stream.js';
-import { Stopped } from './ending.js';
+import { load } from './startup/load.js';
+import { createLog, type Log, logLevel } from './startup/log.js';
+import { LogStream } from './side-channels/log-stream.js';
+import { Stopped } from './startup/ending.js';
 import { startAgent } from './start.js';
-import { onStopSignal } from './stop-signals.js';
-import { version } from './version.js';
+import { onStopSignal } from './startup/stop-signals.js';
+import { version } from './startup/version.js';
 
 /** The exit codes of docs/configuration.md, "Errors". */
-const exitCode = { fine: 0, wrongConfiguration: 1, cannotApply: 3 } as const;
+const exitCode = { success: 0, wrongConfiguration: 1, cannotApply: 3 } as const;
 
-/** Nobody was there before us: the kernel, or a runtime of containers, started the agent itself. */
+/** Whether the kernel or a container runtime started the agent directly. */
 const isFirstProcess = process.pid === 1;
 
 function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
@@ -30,25 +30,28 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Whoever stopped reading what is printed needs no more of it; what cannot be written for another reason is an error. */
+/** EPIPE is not an error: the reader has enough. Any other write error is. */
 function endWithoutReader(error: Error): void {
   if (hasCode(error, 'EPIPE')) return;
   process.stderr.write(`kata-agent: standard output: ${error.message}\n`);
   process.exit(exitCode.wrongConfiguration);
 }
 
-/** How long a peer may take to read what it was sent last, once all has ended. */
+/** How long a peer may take to read its last replies at the end. */
 const farewellMs = 2_000;
 
-/** All has ended, and the process does when nothing is open any more. Who does not hang up must not keep it, or the machine. */
+/**
+ * Ends the process when nothing is open any more. A peer that does not close its connection must not delay the process,
+ * or the machine.
+ */
 function endWithoutPeers(): void {
   setTimeout(() => process.exit(), farewellMs).unref();
 }
 
 async function serve(configuration: Configuration, flags: DevelopmentFlags): Promise<number> {
-  // Nothing has been made yet that would have to be taken back.
-  onStopSignal(() => process.exit(exitCode.fine));
-  // Who read the log has gone: it may be lost, and the agent goes on.
+  // Nothing has been set up yet that would need cleanup.
+  onStopSignal(() => process.exit(exitCode.success));
+  // The reader of the log is gone: log lines may be lost, and the agent continues.
   process.stderr.on('error', () => undefined);
   const logStream = new LogStream();
   const log = createLog({
@@ -80,11 +83,11 @@ async function serve(configuration: Configuration, flags: DevelopmentFlags): Pro
     if (isFirstProcess && onEnd === 'exit') log('warn', 'PID 1 cannot exit: on_end = "exit" powers off');
     notifyReady(syscalls);
     await agent.ended;
-    // PID 1 powers off however it ends; who stops the agent under another init does not mean the machine.
+    // PID 1 powers off however it ends; stopping the agent under another init must not stop the machine.
     if (!isFirstProcess && onEnd === 'power-off' && !stopped) powerOff(syscalls, 'the sandbox has ended');
-    return exitCode.fine;
+    return exitCode.success;
   } catch (error) {
-    if (error instanceof Stopped) return exitCode.fine;
+    if (error instanceof Stopped) return exitCode.success;
     if (!(error instanceof CannotApply)) throw error;
     log('fatal', error.help === undefined ? error.message : `${error.message}\nhelp: ${error.help}`);
     return exitCode.cannotApply;
@@ -114,10 +117,7 @@ async function run(line: CommandLine): Promise<number> {
   if (line.task === 'serve') return serve(configuration, line);
   if (line.format === 'text') printDiagnostics(configuration.warnings);
   if (line.task === 'explain') {
-    const gate = agentGate(configuration);
-    const explanation = explainConfiguration(configuration, (method, listener) =>
-      gate.decide(listener, method),
-    );
+    const explanation = explainConfiguration(configuration, builtInMethods());
     const { warnings: diagnostics } = configuration;
     print(
       line.format === 'json'
@@ -125,15 +125,15 @@ async function run(line: CommandLine): Promise<number> {
         : renderExplanation(explanation),
     );
   } else if (line.format === 'json') {
-    // As kata-agent-ctl config check has it.
+    // As in kata-agent-ctl config check.
     print(JSON.stringify({ ok: true, digest: configuration.digest, diagnostics: configuration.warnings }));
   } else {
-    print(`The configuration is right. Digest: ${configuration.digest}`);
+    print(`configuration is valid; digest: ${configuration.digest}`);
   }
-  return exitCode.fine;
+  return exitCode.success;
 }
 
-/** The program, once the guest that it is PID 1 of is `ready`; answers its exit code. */
+/** Runs the program once PID 1's guest is `ready`; returns its exit code. */
 export async function runProgram(argv: readonly string[], ready: Promise<void>): Promise<number> {
   process.stdout.on('error', endWithoutReader);
   try {

@@ -1,34 +1,32 @@
+import { readBytes } from '@kata-agent/catalogue';
 import { create } from '@bufbuild/protobuf';
 import type { ListenerSettings } from '@kata-agent/config';
 import type { StreamName, StreamRef } from '@kata-agent/guest';
 import { ReadStreamRequestSchema } from '@kata-agent/protocol/agent';
 import type { Caller } from './listeners/caller.js';
 import { expectedPeers } from './listeners/peer.js';
-import type { Policy } from './policy.js';
-import { type GuestFacts, ruleContext } from './rule-context.js';
+import type { Policy } from './policy/policy.js';
+import { type GuestStatus, ruleContext } from './policy/rule-context.js';
 
 const methods: Readonly<Record<StreamName, string>> = { stdout: 'ReadStdout', stderr: 'ReadStderr' };
 
-/** Bytes of a read, as both of Kata's runtimes ask for them. */
-const usualLength = 32 * 1024;
-
-/** The stream that a method reads; undefined: it reads none. */
+/** Returns the stream that a method reads; undefined if none. */
 export function streamOf(method: string): StreamName | undefined {
   if (method === methods.stdout) return 'stdout';
   return method === methods.stderr ? 'stderr' : undefined;
 }
 
-/** What rules know of a reader. */
+/** The reader in rules. */
 type Reader = Pick<Caller, 'listener' | 'identity'>;
 
-/** A reader, as the guest tells one from another. */
+/** A reader, as the guest distinguishes them. */
 export function readerName({ listener, identity }: Reader): string {
   return JSON.stringify([listener, identity]);
 }
 
 /**
- * Who may read what a workload writes (R15, S5). With lists alone that is known beforehand. A rule looks at each read, so
- * it is asked what it would say to a usual read of those who are connected, and of those whom a listener is for.
+ * Determines who may read a workload's output (R15, S5). With lists alone that is known in advance. Rules see each
+ * read: they are evaluated on a typical read of the connected peers, and of the peers that a listener accepts.
  */
 export class Readers {
   readonly #policy: Policy;
@@ -48,21 +46,22 @@ export class Readers {
     this.#connected.delete(caller);
   }
 
-  /** Whether somebody may read a stream, as far as it can be told before he does. */
-  mayRead({ containerId, execId, stream }: StreamRef, guest: GuestFacts): boolean {
+  /** Reports whether any peer may read a stream, as far as that is known before a read. */
+  mayRead({ containerId, execId, stream }: StreamRef, guest: GuestStatus): boolean {
     const method = methods[stream];
     const policy = this.#policy;
-    const request = create(ReadStreamRequestSchema, { containerId, execId, len: usualLength });
+    const request = create(ReadStreamRequestSchema, { containerId, execId, len: readBytes });
     return this.#listeners.some((listener) => {
       const listed = policy.decide(listener.name, method);
-      if (listed.outcome === 'deny' || !policy.ruled(method)) return listed.outcome === 'allow';
-      return this.#candidates(listener).some(
-        (caller) => policy.judge(listed, request, ruleContext(request, caller, guest)).outcome === 'allow',
-      );
+      if (listed.outcome === 'deny' || !policy.readsRequests(method)) return listed.outcome === 'allow';
+      return this.#candidates(listener).some((caller) => {
+        const context = () => ruleContext(request, caller, guest);
+        return policy.authorize(listener.name, method, request, context).outcome === 'allow';
+      });
     });
   }
 
-  /** One of each that rules can tell apart. */
+  /** Returns one peer of each kind that rules can distinguish. */
   #candidates(listener: ListenerSettings): readonly Reader[] {
     const { name } = listener;
     const expected = expectedPeers(listener).map((identity) => ({ listener: name, identity }));

@@ -1,4 +1,4 @@
-/** How requests become the guest's values, for tests of what the guest says to them. */
-export { guestAccess } from './guest-access.js';
-export { ociProcess, ociSpec } from './services/oci-spec.js';
-export { storage } from './services/storage.js';
+/** Conversions of requests into the guest's values, exported for tests of the guest's checks. */
+export { guestAccess } from './startup/guest-access.js';
+export { ociProcess, ociSpec } from './wire/oci-spec.js';
+export { storage } from './wire/storage.js';

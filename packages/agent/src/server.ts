@@ -4,31 +4,31 @@ import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { createServer, type Server, service } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
-import { faultLog } from './fault-log.js';
+import { faultLog } from './startup/fault-log.js';
 import { admission } from './interceptors/admission.js';
 import { auditing } from './interceptors/auditing.js';
-import { Decisions } from './interceptors/decisions.js';
-import { recordedFacts } from './interceptors/facts-of.js';
+import { recordOfRequest } from './interceptors/record-of-request.js';
 import { translateFailures } from './interceptors/failures.js';
-import { Intents } from './interceptors/intents.js';
-import { judge } from './interceptors/judge.js';
-import { ruling } from './interceptors/ruling.js';
+import { authorizeCalls } from './interceptors/authorize.js';
+import { execDefaults } from './interceptors/exec-defaults.js';
+import { evaluateRules } from './interceptors/evaluate-rules.js';
+import { rootlessPaths } from './interceptors/rootless-paths.js';
 import { specNames } from './interceptors/spec-names.js';
 import type { Caller } from './listeners/caller.js';
-import type { Log } from './log.js';
+import type { Log } from './startup/log.js';
 import { bind } from './services/bind.js';
 import type { Services } from './services/handler.js';
 import { health } from './services/health.js';
 
-/** How long running calls may take to be answered once the agent ends. */
+/** How long running calls may take when the agent ends. */
 const graceMs = 2_000;
 
 export interface AgentServer extends Pick<Server<Caller>, 'serve'> {
-  /** Answers what is in flight, for two seconds at most, then closes every connection. */
+  /** Answers running calls, for two seconds at most, then closes every connection. */
   end(): Promise<void>;
 }
 
-/** The server of one agent: gate, then rules, then record, then handler (docs/request-lifecycle.md). */
+/** The server of one agent: gate, rules, audit record, handler (docs/request-lifecycle.md). */
 export function agentServer(options: {
   readonly configuration: Configuration;
   readonly services: Services;
@@ -38,12 +38,10 @@ export function agentServer(options: {
   const { configuration, services, audit, log } = options;
   const { api, limits } = configuration;
   const { policy, guest } = services;
-  const judged = judge(policy, guest);
-  const decisions = new Decisions();
-  const intents = new Intents();
-  const factsOf = recordedFacts(configuration.audit.facts, policy.access);
+  const authorize = authorizeCalls(policy, guest);
+  const recordOf = recordOfRequest(configuration.audit.facts, policy.access);
   const server = createServer<Caller>({
-    services: [service(AgentService, bind(services, { judge: judged, intents })), service(Health, health)],
+    services: [service(AgentService, bind(services, authorize)), service(Health, health)],
     admit: admission({
       policy,
       audit,
@@ -52,8 +50,10 @@ export function agentServer(options: {
     }),
     interceptors: [
       specNames,
-      ruling({ policy, judge: judged, guest, audit, decisions, factsOf, onDeniedRead: api.onDeniedRead }),
-      auditing(audit, { decisions, intents, factsOf }),
+      execDefaults(guest),
+      rootlessPaths,
+      evaluateRules({ policy, authorize, guest, audit, recordOf, onDeniedRead: api.onDeniedRead }),
+      auditing(audit, recordOf),
       translateFailures,
     ],
     limits: {

@@ -1,51 +1,58 @@
 import { AuditUnavailable, openAuditLog } from '@kata-agent/audit';
 import { type Configuration, renderDiagnostic } from '@kata-agent/config';
-import { Guest, type OutputPolicy } from '@kata-agent/guest';
+import { Guest, type OutputPolicy, shutDown } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { agentGate } from './agent-gate.js';
-import { buildFacts } from './build-facts.js';
-import { CannotApply } from './cannot-apply.js';
-import { checkDevelopmentFlags, type DevelopmentFlags } from './development-flags.js';
-import { Doors } from './doors/doors.js';
-import { Ending, Stopped } from './ending.js';
-import { guestOptions } from './guest-options.js';
+import { buildFacts } from './startup/build-facts.js';
+import { CannotApply } from './startup/cannot-apply.js';
+import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
+import { SideChannels } from './side-channels/side-channels.js';
+import { Ending, Stopped } from './startup/ending.js';
+import { unstartedComponents, warnOfComponents } from './startup/guest-components.js';
+import { guestOptions } from './startup/guest-options.js';
 import { harden, ownsKernel } from './init/harden.js';
 import { ModuleLock } from './init/module-lock.js';
 import type { Caller } from './listeners/caller.js';
-import { KeptPolicies } from './kept-policies.js';
+import { KeptPolicies } from './policy/kept-policies.js';
+import { keepInitdata, policyOfInitdata } from './startup/keep-initdata.js';
 import { listen } from './listeners/listen.js';
-import type { Log } from './log.js';
-import type { LogStream } from './log-stream/log-stream.js';
-import { measureConfiguration } from './measure.js';
-import { startMemoryAgent } from './memory-agent.js';
-import { demandRuntime, findRuntime } from './oci-runtime.js';
-import { protectFromOomKiller } from './oom-score.js';
-import { Policy } from './policy.js';
-import { makeMountsPrivate } from './private-mounts.js';
+import type { Log } from './startup/log.js';
+import type { LogStream } from './side-channels/log-stream.js';
+import { mountExtensions } from './startup/mount-extensions.js';
+import { measureConfiguration } from './startup/measure.js';
+import { startMemoryAgent } from './startup/memory-agent.js';
+import { demandRuntime, findRuntime } from './startup/oci-runtime.js';
+import { protectFromOomKiller } from './startup/oom-score.js';
+import { Policy } from './policy/policy.js';
+import { makeMountsPrivate } from './startup/private-mounts.js';
 import { Readers } from './readers.js';
-import { presentContainers } from './present-containers.js';
-import { restorePolicies } from './restore-policies.js';
+import { presentContainers } from './policy/present-containers.js';
+import { keepInitdataPolicy, restorePolicies } from './policy/restore-policies.js';
 import { agentServer } from './server.js';
+import { keepDeliveredDocuments } from './state/delivered-documents.js';
 import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
 import { largestAuditLog, mountStateFileSystem } from './state/state-file-system.js';
-import { version } from './version.js';
+import { version } from './startup/version.js';
 
-/** An agent that listens. */
+/** A running agent. */
 export interface RunningAgent {
-  /** Resolves when the end is complete: no new calls, the running ones answered, the guest's work undone, the record closed. */
+  /**
+   * Resolves when the agent has ended: no new calls, running calls answered, the guest's resources released, the audit
+   * log closed.
+   */
   readonly ended: Promise<void>;
 }
 
 /**
- * Brings an agent up under a configuration. The state directory is taken before anything in it is read, so that two agents
- * never share one. After that the order is the promise of S7: what was loaded is measured before anything of it is in force, the record is open and holds it before a listener opens, and nothing after
- * that changes the configuration.
+ * Starts an agent with a configuration. The state directory is locked before anything in it is read, so that two agents
+ * never share one. Then the order is that of S7: the configuration is measured before it takes effect; the audit log is
+ * open and has its record before a listener opens; and nothing after that changes the configuration.
  *
- * @throws CannotApply when a flag for development is given where it may not be, and when the state directory, the measurement, the address, the audit log or the guest cannot be had; as PID 1 also when there is
- *   no OCI runtime. Stopped when the end was asked for before it listens. Nothing is left in either case.
+ * @throws CannotApply if a development flag is not permitted, if an extension image is refused, if state directory, measurement, address, audit log or
+ * guest are not available, and as PID 1 also without an OCI runtime. Stopped if the end was requested before it
+ * listens. Everything is released in either case.
  */
 export async function startAgent(
   configuration: Configuration,
@@ -55,7 +62,7 @@ export async function startAgent(
     readonly logStream: LogStream;
     readonly isFirstProcess: boolean;
     readonly flags: DevelopmentFlags;
-    /** Told how to end the agent in order, as soon as there is anything to be ended. */
+    /** Receives the function that ends the agent in order, as soon as there is anything to end. */
     readonly onStop: (end: (reason: string) => void) => void;
   },
 ): Promise<RunningAgent> {
@@ -69,6 +76,16 @@ export async function startAgent(
   if (process.getuid?.() === 0) await separateFromGuest(state, configuration, { syscalls, log });
   const boot = bootId();
   const measured = await measureConfiguration(configuration, { bootId: boot, log });
+  keepDeliveredDocuments(configuration, join(state, 'delivered.json'), boot);
+  keepInitdata(configuration, log);
+  const extensions = await mountExtensions(configuration, {
+    kernelLine: readFileSync('/proc/cmdline', 'utf8'),
+    syscalls,
+    log,
+    isFirstProcess,
+  });
+  const unstarted = unstartedComponents(configuration.settings.guestComponentsProcs);
+  warnOfComponents(unstarted, log);
   const hardens = configuration.settings.harden ?? ownsKernel();
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
@@ -86,32 +103,40 @@ export async function startAgent(
   if (!audit.hasReserve)
     log(
       'warn',
-      'the file system of the audit log cannot reserve space: once it is full, nothing is ended either',
+      'the file system of the audit log cannot reserve space: once it is full, nothing can be ended either',
       {
         file: record.file,
       },
     );
   try {
     ending.check();
-    await audit.boot({ ...bootFacts(configuration), measured, hardened });
-    const policy = await Policy.of(agentGate(configuration), configuration);
-    const runtime = findRuntime(configuration.settings.ociRuntime, process.env);
+    const runtime = findRuntime(configuration.settings.ociRuntime, {
+      environment: process.env,
+      cgroup: '/sys/fs/cgroup',
+      state,
+    });
+    if (runtime.instead !== undefined) log('warn', `the OCI runtime is ${runtime.path}: ${runtime.instead}`);
+    const ociRuntime = { path: runtime.path, instead: runtime.instead };
+    const facts = { ...bootFacts(configuration, unstarted), measured, hardened, ociRuntime };
+    await audit.boot(extensions.length === 0 ? facts : { ...facts, extensions });
+    const policy = await Policy.of(configuration);
     const servesContainers = configuration.listeners.some(({ name }) =>
       policy.served(name).includes('CreateContainer'),
     );
     demandRuntime(runtime, { isFirstProcess, servesContainers });
     const keptPolicies = KeptPolicies.open(join(state, 'policies.json'), boot);
     await restorePolicies(keptPolicies, policy, log);
+    keepInitdataPolicy(policyOfInitdata(configuration), keptPolicies);
     const readers = new Readers(policy, configuration.listeners);
     const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
     const guest = await Guest.open(
       guestOptions(configuration, { syscalls, runtime, readable, state, log }),
     ).catch((error: Error) => {
-      throw new CannotApply(`the guest's work cannot begin: ${error.message}`, { cause: error });
+      throw new CannotApply(`the guest cannot be started: ${error.message}`, { cause: error });
     });
     opened.guest = guest;
     const memoryAgent = startMemoryAgent(configuration, guest);
-    const doors = new Doors(configuration, { syscalls, log, audit, logStream });
+    const sideChannels = new SideChannels(configuration, { syscalls, log, audit, logStream });
     const server = agentServer({
       configuration,
       services: {
@@ -119,19 +144,20 @@ export async function startAgent(
         policy,
         keptPolicies,
         memoryAgent,
-        stdioDoor: doors.stdio,
+        stdioPorts: sideChannels.stdio,
         moduleLock: hardens ? new ModuleLock({ log }) : undefined,
         end: () => ending.ask('DestroySandbox'),
       },
       audit,
       log,
     });
-    // Taken down in reverse: the guest's end answers the calls that wait for a process, and the server sends the answers.
+    // Stopped in reverse order: the guest's end answers calls that wait for a process, and the server sends the
+    // answers.
     ending.last('server', () => server.end());
-    ending.last('guest', () => guest.shutdown());
+    ending.last('guest', () => shutDown(guest));
     ending.last('memory agent', async () => memoryAgent?.stop());
     ending.check();
-    await doors.open((name, close) => ending.last(name, close));
+    await sideChannels.open((name, close) => ending.last(name, close));
     const serve = (stream: Socket, caller: Caller) => {
       readers.joined(caller);
       stream.once('close', () => readers.left(caller));
@@ -155,26 +181,35 @@ export async function startAgent(
   }
 }
 
-/** Before the first mount of a request: nothing that one makes reaches the agent's files, and nothing of the agent is filled by it. */
+/**
+ * Before the first mount of a request: no such mount reaches the agent's files, and a container cannot fill the agent's
+ * file system.
+ */
 async function separateFromGuest(
   state: string,
   { audit, limits }: Configuration,
   { syscalls, log }: { readonly syscalls: Syscalls; readonly log: Log },
 ): Promise<void> {
-  if (makeMountsPrivate(syscalls)) log('info', "the guest's mounts are private now: they were shared");
+  if (makeMountsPrivate(syscalls)) log('info', "the guest's mounts were shared; they are private now");
   if (state !== defaultStateDirectory) return;
   const auditBytes = audit.file.startsWith(`${state}/`) ? largestAuditLog(audit, limits) : 0;
-  // Its lock is another one than that of the directory below.
+  // Its lock is separate from that of the directory below.
   if (mountStateFileSystem(state, auditBytes, syscalls)) await takeStateDirectory(state, syscalls);
 }
 
-/** What the first record of a boot holds (docs/configuration.md, "What is recorded"). */
-function bootFacts(configuration: Configuration): Readonly<Record<string, unknown>> {
+/** Returns the first record of a boot (docs/configuration.md, "What is recorded"). */
+function bootFacts(
+  configuration: Configuration,
+  unstartedComponents: readonly string[],
+): Readonly<Record<string, unknown>> {
+  const { initdata } = configuration;
   return {
     version,
     leftOut: buildFacts.leftOut,
     digest: configuration.digest,
     documents: configuration.documents,
+    ...(initdata === undefined ? {} : { initdata }),
+    ...(unstartedComponents.length === 0 ? {} : { unstartedComponents }),
     ignoredOverrides: configuration.ignoredOverrides,
     restricted: configuration.restricted,
   };

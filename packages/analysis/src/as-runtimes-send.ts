@@ -1,7 +1,7 @@
+import { maskedPaths, readOnlyPaths } from '@kata-agent/workloads';
 import { fromJson, type JsonObject, type JsonValue, type Message, toJson } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import type { RequestFacts } from '@kata-agent/gate';
-import { maskedPaths, readOnlyPaths } from './calls/masked-paths.js';
 import { requestOfFacts } from './request-of-facts.js';
 import { requestSchema } from './request-schema.js';
 
@@ -20,8 +20,9 @@ const dev: JsonObject = {
 };
 
 /**
- * A request for a container with what every runtime sends, where it says nothing of it: hidden and write-protected paths,
- * namespaces, /proc and /dev. A test is then about what it writes, and the agent does not refuse the container for the rest.
+ * Adds to a CreateContainer request what every runtime sends, where the request does not set it: masked and read-only
+ * paths, namespaces, /proc and /dev. A test then needs only what it is about, and the agent does not deny the container
+ * for the rest.
  */
 export function asRuntimesSend(request: JsonValue): JsonValue {
   if (!isObject(request)) return request;
@@ -47,7 +48,7 @@ export function asRuntimesSend(request: JsonValue): JsonValue {
   };
 }
 
-/** The request that has these facts, and else what runtimes send. */
+/** Returns a request with these facts and otherwise what runtimes send. */
 export function usualRequest(method: MethodName, facts: RequestFacts): Message {
   const request = requestOfFacts(method, facts);
   if (method !== 'CreateContainer') return request;

@@ -11,12 +11,12 @@ const call: fc.Arbitrary<readonly [MethodName, RequestFacts]> = fc
   .constantFrom(...methodNames)
   .chain((method) => factsArbitrary(method).map((facts) => [method, facts] as const));
 
-test('property: a request made of facts has just these facts', () => {
+test('property: a request made from facts has exactly these facts', () => {
   fc.assert(
     fc.property(call, ([method, facts]) => {
       const request = requestOfFacts(method, facts);
       assert.equal(request.$typeName, requestSchema(method).typeName);
-      // Generated records have no prototype; JSON is what a log holds of them.
+      // Generated objects have no prototype; an audit log holds JSON.
       assert.deepEqual(factsOf(method, request), JSON.parse(JSON.stringify(facts)));
     }),
     { numRuns: 2_000 },

@@ -24,13 +24,12 @@ import {
 } from '@kata-agent/protocol/oci';
 import { requestSchema } from './request-schema.js';
 
-/** Where containerd names a container's image; `factsOf` of the gate reads it there. */
+/** containerd's annotation for a container's image, which the gate's `factsOf` reads. */
 const imageAnnotation = 'io.kubernetes.cri.image-name';
 
 /**
- * The least request that has these facts, the inverse of the gate's `factsOf`: a record of a request becomes a request
- * that rules can be asked about. Values that are never recorded are empty; facts that the method has none of are
- * left out.
+ * Returns the smallest request with these facts, the inverse of the gate's `factsOf`: rules can then be evaluated on a
+ * recorded request. Values that are never recorded are empty; facts that the method does not have are ignored.
  */
 export function requestOfFacts(method: MethodName, facts: RequestFacts): Message {
   switch (method) {
@@ -64,12 +63,12 @@ function containerRequest(facts: RequestFacts): Message {
   });
 }
 
-/** Options are not recorded. Without this one the mount would be writable, which no ordinary container's is. */
+/** Options are not recorded. Without this option the mount would be writable, which is unusual. */
 function optionsOf({ type }: { readonly type: string }): string[] {
   return ['sysfs', 'cgroup', 'cgroup2'].includes(type) ? ['ro'] : [];
 }
 
-/** A process under the name that its message has for it; none when nothing of one is known. */
+/** Returns the process under the name of its message; none if nothing about it is known. */
 function processMember<K extends string>(key: K, facts: RequestFacts): { readonly [P in K]?: Process } {
   const { command, arguments: args, environment, cwd, user, terminal, capabilities } = facts;
   const parts = [command, environment, cwd, user, terminal, capabilities];

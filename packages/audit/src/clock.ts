@@ -1,10 +1,10 @@
-/** The time as the log sees it; tests bring their own. */
+/** The log's source of time; tests replace it. */
 export interface Clock {
-  /** Nanoseconds on the system's monotonic clock. */
+  /** Nanoseconds on the monotonic clock. */
   monotonic(): bigint;
   /** Milliseconds since 1970. */
   wall(): number;
-  /** Calls `run` once after `ms`, without keeping the process alive. The result cancels it. */
+  /** Calls `run` once after `ms`, without keeping the process alive. Returns a function that cancels it. */
   after(ms: number, run: () => void): () => void;
 }
 

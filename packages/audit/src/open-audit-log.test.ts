@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { AuditUnavailable } from './audit-unavailable.js';
-import { createDigest } from './digest.js';
+import { createDigest } from './record/digest.js';
 import { openAuditLog } from './open-audit-log.js';
 import { FakeClock } from './testing/fake-clock.js';
 import { FaultyFiles } from './testing/faulty-files.js';
 import { allowed, denied, first, ok, only, openSample, recordsOf, sampleCall } from './testing/sample.js';
-import { verify } from './verify.js';
+import { verify } from './read/verify.js';
 
-test('a boot, an intent with its outcome, a call and a refusal, each as FORMAT.md says', async (t) => {
+test('a boot, an intent with its outcome, a call and a denial match FORMAT.md', async (t) => {
   const key = Buffer.alloc(32, 1);
   const { log, file } = await openSample(t, { key });
   const call = sampleCall({ subject: { containerId: 'c1', execId: 'e1', argv0: '/bin/ls' } });
@@ -57,7 +57,7 @@ test('a boot, an intent with its outcome, a call and a refusal, each as FORMAT.m
   assert.equal((await verify(file)).ok, true);
 });
 
-test('of a request nothing but subject and digest is written, and of a subject nothing else', async (t) => {
+test('only the listed members of a subject and the digest of a request are written', async (t) => {
   const { log, file } = await openSample(t);
   const subject = {
     containerId: 'c',
@@ -76,7 +76,7 @@ test('of a request nothing but subject and digest is written, and of a subject n
   assert.equal(readFileSync(file, 'latin1').includes('hunter2'), false);
 });
 
-test('texts from outside are cut', async (t) => {
+test('strings from outside are truncated', async (t) => {
   const { log, file } = await openSample(t);
   const long = 'x'.repeat(100_000);
   const subject = { containerId: long, execId: long, argv0: long };
@@ -91,7 +91,7 @@ test('texts from outside are cut', async (t) => {
   assert.equal(first(only(recordsOf(file), 'intent')).method, `${'x'.repeat(122)}…`);
 });
 
-test('intents that wait together share one write and one fdatasync, and get their own numbers', async (t) => {
+test('concurrent intents share one write and one fdatasync, and get their own numbers', async (t) => {
   const files = new FaultyFiles();
   const { log } = await openSample(t, { files });
   const together = Array.from({ length: 100 }, () => log.intent(sampleCall(), allowed));
@@ -118,7 +118,7 @@ test('an intent resolves after its fdatasync, never before', async (t) => {
   assert.equal(synced, true);
 });
 
-test('records that nobody waits for are gathered for 2 ms into one write', async (t) => {
+test('records without a waiter are gathered for 2 ms into one write', async (t) => {
   const files = new FaultyFiles();
   const { log, file, clock } = await openSample(t, { files });
   for (let n = 0; n < 100; n += 1) log.observe(sampleCall({ method: `m${n}` }), allowed, ok);
@@ -130,7 +130,7 @@ test('records that nobody waits for are gathered for 2 ms into one write', async
   assert.equal(recordsOf(file).length, 100);
 });
 
-test('folded calls: the first, one record each 10 s, and the last at the end', async (t) => {
+test('folded calls: the first, one record per 10 s, and the last at the end', async (t) => {
   const { log, file, clock } = await openSample(t);
   const read = sampleCall({ method: 'ReadStdout', fold: 'ReadStdout c1/' });
   const result = { ...ok, bytes: 10 };
@@ -152,7 +152,7 @@ test('folded calls: the first, one record each 10 s, and the last at the end', a
   );
 });
 
-test('a repetition is counted once a call with the same request has its outcome', async (t) => {
+test('a repetition is counted once an equal request has its outcome', async (t) => {
   const { log, file, clock } = await openSample(t, { key: Buffer.alloc(32, 1) });
   const call = sampleCall({ method: 'SignalProcess', repeatable: true, subject: { containerId: 'c1' } });
   assert.equal(log.repeats(call, allowed), false);
@@ -172,7 +172,7 @@ test('a repetition is counted once a call with the same request has its outcome'
   clock.pass(10_000);
   await log.flush();
   clock.pass(20_000);
-  assert.equal(log.repeats(call, allowed), false, 'nobody repeats it any more');
+  assert.equal(log.repeats(call, allowed), false, 'the repetition has expired');
   await log.close();
   const records = recordsOf(file);
   assert.deepEqual(
@@ -185,7 +185,7 @@ test('a repetition is counted once a call with the same request has its outcome'
   assert.equal(fold.subject?.containerId, 'c1');
 });
 
-test('a call that failed has no repetitions', async (t) => {
+test('a failed call has no repetitions', async (t) => {
   const { log } = await openSample(t);
   const call = sampleCall({ repeatable: true });
   log.outcome(await log.intent(call, allowed), call, { ...ok, code: 'NOT_FOUND' });
@@ -216,7 +216,7 @@ test('failing calls of a folded method are counted whatever they name', async (t
   );
 });
 
-test('the timer stops when nothing is folded any more', async (t) => {
+test('the timer stops when nothing is being folded', async (t) => {
   const { log, clock } = await openSample(t);
   log.refuse(sampleCall(), denied);
   await log.flush();
@@ -224,7 +224,7 @@ test('the timer stops when nothing is folded any more', async (t) => {
   assert.equal(clock.timers, 0);
 });
 
-test('a flood of 100,000 refusals leaves the one served exec findable', async (t) => {
+test('a flood of 100,000 denials leaves the one served exec in the log', async (t) => {
   const { log, file, clock } = await openSample(t, { maxSize: 64 * 1024, keep: 1 });
   const flood = (from: number): void => {
     for (let n = from; n < from + 50_000; n += 1) {
@@ -247,7 +247,7 @@ test('a flood of 100,000 refusals leaves the one served exec findable', async (t
   assert.equal(folded + only(records, 'refusal').length, 100_000);
 });
 
-test('a flood that varies peer and method leaves it findable too', async (t) => {
+test('so does a flood that varies peer and method', async (t) => {
   const { log, file, clock } = await openSample(t, { maxSize: 256 * 1024, keep: 1 });
   const exec = sampleCall({ subject: { argv0: '/bin/needle' } });
   log.outcome(await log.intent(exec, allowed), exec, ok);
@@ -261,13 +261,13 @@ test('a flood that varies peer and method leaves it findable too', async (t) => 
   assert.ok(records.length < 600);
 });
 
-test('senseless sizes are refused', async () => {
+test('invalid sizes are rejected', async () => {
   const options = { file: '/nonexistent/audit.log', bootId: 'b', clock: new FakeClock() };
   await assert.rejects(openAuditLog({ ...options, maxSize: 1, keep: 0 }), RangeError);
   await assert.rejects(openAuditLog({ ...options, maxSize: 0, keep: 1 }), RangeError);
 });
 
-test('after close nothing is recorded, intents are rejected, and closing again is fine', async (t) => {
+test('after close nothing is recorded, intents are rejected, and closing again is a no-op', async (t) => {
   const { log, file } = await openSample(t);
   await log.close();
   assert.equal(log.writable, false);
@@ -282,7 +282,7 @@ test('after close nothing is recorded, intents are rejected, and closing again i
   assert.equal(readFileSync(file, 'latin1'), '');
 });
 
-test('facts that are no JSON reject the boot, and the log goes on', async (t) => {
+test('facts that are not JSON reject the boot, and the log continues', async (t) => {
   const { log } = await openSample(t);
   await assert.rejects(log.boot({ big: 1n }), TypeError);
   await assert.rejects(log.boot({ long: 'x'.repeat(64 * 1024) }), RangeError);

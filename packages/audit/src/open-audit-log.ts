@@ -1,56 +1,56 @@
 import type { Decision } from '@kata-agent/gate';
 import type { AuditedCall, AuditLog, CallResult } from './audit-log.js';
 import { AuditUnavailable } from './audit-unavailable.js';
-import { CallFold } from './call-fold.js';
+import { CallFold } from './fold/call-fold.js';
 import { type Clock, systemClock } from './clock.js';
-import { createDigest, type Digest } from './digest.js';
-import { FailureFold } from './failure-fold.js';
-import { type Allocate, type FileLayer, systemFiles } from './file-layer.js';
-import { Journal } from './journal.js';
+import { createDigest, type Digest } from './record/digest.js';
+import { FailureFold } from './fold/failure-fold.js';
+import { type Allocate, type FileLayer, systemFiles } from './journal/file-layer.js';
+import { Journal } from './journal/journal.js';
 import { type Present, type PresentContainer, subjectsOf } from './kept/present.js';
-import type { RecordBody } from './record.js';
-import { callBody, intentBody, outcomeBody, refusalBody } from './record-body.js';
-import { RefusalFold } from './refusal-fold.js';
-import { Writer } from './writer.js';
-import { printableJson } from './written.js';
+import type { RecordBody } from './record/record.js';
+import { callBody, intentBody, outcomeBody, refusalBody } from './record/record-body.js';
+import { RefusalFold } from './fold/refusal-fold.js';
+import { Writer } from './journal/writer.js';
+import { printableJson } from './record/written.js';
 
-/** How long identical calls gather into one record, in ms. */
+/** How long identical calls are gathered into one record, in ms. */
 const foldMs = 10_000;
-/** Of a boot's facts, as JSON in a record. */
+/** Maximum size of a boot record's facts as JSON, in bytes. */
 const maxFactsBytes = 64 * 1024;
 
 export interface AuditLogOptions {
-  /** The active segment. Closed ones stand beside it, as `FILE.1` (the newest), `FILE.2` … */
+  /** The active segment. Closed segments have the same path with a suffix: `FILE.1` (the newest), `FILE.2` … */
   readonly file: string;
-  /** Bytes; a segment that has reached them is closed. */
+  /** In bytes; a segment that has reached it is closed. */
   readonly maxSize: number;
-  /** Closed segments that are kept, at least 1. */
+  /** Number of closed segments to keep, at least 1. */
   readonly keep: number;
   readonly bootId: string;
   readonly clock?: Clock;
-  /** For the digests of requests; made at random when it is not given. */
+  /** The key for the digests of requests; random when not given. */
   readonly key?: Uint8Array;
-  /** Reserves space for the calls that end something; without it there is none, and a full disk stops those as well. */
+  /** Reserves space for calls that end something. Without it, a full disk stops those as well. */
   readonly allocate?: Allocate;
   readonly files?: FileLayer;
   /**
-   * The containers and their processes that are there now, as often as records are chosen that outlive their segments: what
-   * made these is never forgotten. Undefined: not known yet, then nothing of this boot is.
+   * Returns the existing containers and their processes; called when records to outlive their segments are selected.
+   * The records that created them are kept. While it returns undefined, all records of this boot are.
    */
   readonly present?: () => Iterable<PresentContainer> | undefined;
 }
 
 /**
- * Opens or makes the log (mode 0600, no link, in a directory that is made with mode 0700 if it is not there), and
- * goes on with its chain.
+ * Opens or creates the log and continues its chain. The file has mode 0600 and must not be a symbolic link; a missing
+ * directory is created with mode 0700.
  *
  * @throws AuditUnavailable when it cannot be opened, written or continued.
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
   const { file, maxSize, keep, bootId, clock = systemClock } = options;
   const files = options.files ?? systemFiles(options.allocate);
-  if (!(keep >= 1)) throw new RangeError(`keep is ${keep}: at least one closed segment is kept`);
-  if (!(maxSize > 0)) throw new RangeError(`maxSize is ${maxSize}: a segment has more than 0 bytes`);
+  if (!(keep >= 1)) throw new RangeError(`keep is ${keep}: at least one closed segment must be kept`);
+  if (!(maxSize > 0)) throw new RangeError(`maxSize is ${maxSize}: a segment must have more than 0 bytes`);
   try {
     const underWay: UnderWay = new Map();
     const present = (): Present => {
@@ -64,11 +64,13 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   } catch (error) {
     if (error instanceof AuditUnavailable) throw error;
     const message = `audit log ${file} cannot be opened: ${(error as Error).message}`;
-    throw new AuditUnavailable(`${message}; it must be a regular file of ours, or absent`, { cause: error });
+    throw new AuditUnavailable(`${message}; it must be missing or a regular file owned by the agent's user`, {
+      cause: error,
+    });
   }
 }
 
-/** By the sequence number of its intent: a call that has no outcome yet, with how it was decided and its request's digest. */
+/** Calls without an outcome yet, by the sequence number of their intent, with decision and digest of the request. */
 type UnderWay = Map<number, { readonly decision: Decision; readonly digest: string }>;
 
 class ChainedLog implements AuditLog {
@@ -209,7 +211,7 @@ class ChainedLog implements AuditLog {
     this.#writer.add(body, urgent);
   }
 
-  /** After the boot record, or before whatever comes instead of one. */
+  /** Written after the boot record, or before the first other record if there is none. */
   #tellRepair(): void {
     const body = this.#repaired;
     if (body === undefined) return;
@@ -241,7 +243,7 @@ function repeatKey({ method }: AuditedCall, digest: string): string {
   return `${method} ${digest}`;
 }
 
-/** A copy, so that what cannot be written is the caller's error and not the log's. */
+/** A copy, so that a value that cannot be serialized is an error of the caller and not of the log. */
 function asWritten(facts: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const text = JSON.stringify(facts);
   const { length } = printableJson(text);

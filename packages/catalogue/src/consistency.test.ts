@@ -18,7 +18,7 @@ import {
 const ids = (served: Iterable<MethodName>): string[] => inconsistencies(served).map(({ rule }) => rule.id);
 const without = (...left: MethodName[]): MethodName[] => methodNames.filter((name) => !left.includes(name));
 
-test('each rule has a name of its own, methods that exist, and sentences', () => {
+test('each rule has a unique id, known methods, and texts', () => {
   assert.equal(new Set(consistency.map((rule) => rule.id)).size, consistency.length);
   for (const { id, when, needs, why, help } of consistency) {
     assert.match(id, /^[a-z]+-without-[a-z]+$/);
@@ -30,7 +30,7 @@ test('each rule has a name of its own, methods that exist, and sentences', () =>
   }
 });
 
-test('each rule speaks when a companion is missing, and is quiet when both or neither are there', () => {
+test('each rule reports a missing companion, and nothing when both or neither are served', () => {
   for (const { id, when, needs } of consistency) {
     for (const method of when) {
       assert.ok(ids([method]).includes(id), id);
@@ -42,40 +42,40 @@ test('each rule speaks when a companion is missing, and is quiet when both or ne
   }
 });
 
-test('the message names what is served and what is not', () => {
+test('the message names the served and the missing methods', () => {
   assert.deepEqual(
     inconsistencies(['PauseContainer', 'GetMetrics']).map(({ message }) => message),
     [
-      'PauseContainer is served without ResumeContainer: what is paused stays frozen and can only be removed.',
+      'PauseContainer is served without ResumeContainer: a paused container stays frozen and can only be removed.',
     ],
   );
 });
 
-test('what makes sense is left alone', () => {
+test('consistent sets break no rule', () => {
   assert.deepEqual(ids([]), []);
   for (const release of releases) assert.deepEqual(ids(membersOf('*', release)), [], release);
   for (const name of groups.keys()) {
     for (const release of releases)
       assert.deepEqual(ids([...membersOf('@pod', release), ...membersOf(name, release)]), [], name);
   }
-  // Groups that do something by themselves: to look, to feed, to pause, to narrow.
+  // Groups that are useful alone: observation, copying, pausing, policy.
   for (const name of groups.keys()) {
     if (name !== '@exec' && name !== '@resize') assert.deepEqual(ids(membersOf(name)), [], name);
   }
-  // To close one door behind a finished pod is not senseless.
+  // Blocking a single method after a pod is finished is legitimate.
   for (const method of ['ResumeContainer', 'StatsContainer', 'GetOOMEvent', 'SignalProcess'] as const)
     assert.deepEqual(ids([method]), []);
   assert.deepEqual(ids(without('ExecProcess', 'ReseedRandomDev')), []);
   assert.deepEqual(ids(without('PauseContainer', 'WriteStdin', 'AddSwap', 'CopyFile')), []);
 });
 
-test('what is left when one method is blocked makes sense, but for the companions', () => {
+test('blocking one method of a group breaks no rule, except for its companions', () => {
   const companions = new Set(consistency.flatMap((rule) => rule.needs));
   for (const method of methodNames)
     assert.equal(ids(without(method)).length > 0, companions.has(method), method);
 });
 
-test('a release pin alone breaks no rule: a companion is never the younger one', () => {
+test('a release pin alone breaks no rule: a companion is never newer', () => {
   for (const { id, when, needs } of consistency) {
     for (const needed of needs) {
       for (const method of when)

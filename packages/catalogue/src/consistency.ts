@@ -1,14 +1,14 @@
 import { type MethodName, methodNames } from './methods.js';
 
-/** A method that makes no sense without others. */
+/** A method that is useless or harmful without other methods. */
 export interface ConsistencyRule {
-  /** Stable, for tests and tools: `pause-without-resume`. */
+  /** A stable id for tests and tools, such as `pause-without-resume`. */
   readonly id: string;
-  /** The rule speaks when one of these is served. */
+  /** The rule applies when one of these is served */
   readonly when: readonly MethodName[];
-  /** And not all of these are. Each came with the same release as those of `when`, or earlier. */
+  /** and not all of these are. Each has the same release as those of `when`, or an earlier one. */
   readonly needs: readonly MethodName[];
-  /** What happens then; one sentence. */
+  /** The consequence, in one sentence. */
   readonly why: string;
   /** What to write instead. */
   readonly help: string;
@@ -17,25 +17,25 @@ export interface ConsistencyRule {
 /** A rule that a set of methods breaks. */
 export interface Inconsistency {
   readonly rule: ConsistencyRule;
-  /** Those of `when` that are served; not empty. */
+  /** The methods of `when` that are served; not empty. */
   readonly served: readonly MethodName[];
-  /** Those of `needs` that are not; not empty. */
+  /** The methods of `needs` that are not served; not empty. */
   readonly missing: readonly MethodName[];
-  /** One line: `PauseContainer is served without ResumeContainer: what …`. */
+  /** One line: `PauseContainer is served without ResumeContainer: a paused …`. */
   readonly message: string;
 }
 
 /**
- * Sets that make no sense whoever calls: without its companion the method can do nothing of use, or does what nobody
- * can undo. What only one of Kata's runtimes stumbles over is told by the preflight, and what is merely unusual (to
- * resume without pausing, to close an input that nobody may write) is nobody's mistake.
+ * Sets that are wrong for any caller: without its companion the method has no effect, or one that cannot be undone.
+ * What breaks only one of Kata's runtimes is reported by the preflight. Sets that are merely unusual, such as resuming
+ * without pausing, are not reported.
  */
 export const consistency: readonly ConsistencyRule[] = [
   {
     id: 'sandbox-without-containers',
     when: ['CreateSandbox'],
     needs: ['CreateContainer'],
-    why: 'a sandbox is made in which no container can be.',
+    why: 'a sandbox is created, but no containers can be.',
     help: 'allow "CreateContainer" too, or the group "@pod"; or do not serve CreateSandbox',
   },
   {
@@ -63,33 +63,33 @@ export const consistency: readonly ConsistencyRule[] = [
     id: 'start-without-wait',
     when: ['StartContainer'],
     needs: ['WaitProcess'],
-    why: "nobody learns when a container ends, and Kata's runtimes take it as ended with 255 at once.",
+    why: "the end of a container is not reported, and Kata's runtimes assume that it ended at once with exit code 255.",
     help: 'allow "WaitProcess" too, or the group "@pod"; or do not serve StartContainer',
   },
   {
     id: 'exec-without-wait',
     when: ['ExecProcess'],
     needs: ['WaitProcess'],
-    why: "nobody learns how a command ended, and Kata's runtimes take it as failed with 255 at once.",
+    why: "the end of a command is not reported, and Kata's runtimes assume that it failed at once with exit code 255.",
     help: 'allow "WaitProcess" too, which "@pod" has; or do not serve ExecProcess',
   },
   {
     id: 'pause-without-resume',
     when: ['PauseContainer'],
     needs: ['ResumeContainer'],
-    why: 'what is paused stays frozen and can only be removed.',
+    why: 'a paused container stays frozen and can only be removed.',
     help: 'write the group "@pause" instead; or do not serve PauseContainer',
   },
   {
     id: 'probe-without-online',
     when: ['MemHotplugByProbe'],
     needs: ['OnlineCPUMem'],
-    why: 'memory that was added is never brought into use.',
+    why: 'added memory is never brought online.',
     help: 'allow "OnlineCPUMem" too, which "@pod" has; or do not serve MemHotplugByProbe',
   },
 ];
 
-/** The rules that the methods break which are served together, in the table's order. */
+/** Returns the rules that a set of served methods breaks, in the table's order. */
 export function inconsistencies(served: Iterable<MethodName>): readonly Inconsistency[] {
   const set = new Set(served);
   return consistency.flatMap((rule) => {

@@ -5,12 +5,12 @@ import { endpoints, groups, isGroupName, isMethodName, methodNames, releases } f
 
 const declared = AgentService.methods.map((method) => method.name);
 
-test('the list of methods is the service as agent.proto declares it', () => {
+test('the list of methods matches the service in agent.proto', () => {
   assert.equal(declared.length, 42);
   assert.deepEqual([...methodNames], declared);
 });
 
-test('each method has a row, and no row is without a method', () => {
+test('methods and rows match one to one', () => {
   assert.deepEqual(Object.keys(endpoints), declared);
   for (const name of declared) {
     assert.ok(isMethodName(name));
@@ -18,7 +18,7 @@ test('each method has a row, and no row is without a method', () => {
   }
 });
 
-test('names are exact', () => {
+test('method names are case sensitive', () => {
   for (const wrong of [
     'ExecProcessRequest',
     'execprocess',
@@ -34,7 +34,7 @@ test('names are exact', () => {
   assert.equal(isGroupName('@pod'), true);
 });
 
-test('every row has its sentences', () => {
+test('every row has its texts', () => {
   for (const endpoint of Object.values(endpoints)) {
     for (const key of ['purpose', 'exposure', 'without'] as const) {
       assert.match(endpoint[key], /^(?:[A-Z]|k).{15,}\.$/s, `${endpoint.method}.${key}`);
@@ -45,12 +45,12 @@ test('every row has its sentences', () => {
   }
 });
 
-test('rows cannot be changed', () => {
+test('rows are frozen', () => {
   assert.throws(() => Object.assign(endpoints, { ExecProcess: endpoints.GetMetrics }), TypeError);
   assert.throws(() => Object.assign(endpoints.ExecProcess, { release: '1.0.0' }), TypeError);
 });
 
-test('groups on a row are those whose list has its method', () => {
+test('the groups of a row are those that contain its method', () => {
   for (const endpoint of Object.values(endpoints)) {
     for (const group of groups.values()) {
       assert.equal(
@@ -62,7 +62,7 @@ test('groups on a row are those whose list has its method', () => {
   }
 });
 
-// Which release brought which method, as read from Kata Containers' tags.
+// The methods that each release introduced, from the tags of Kata Containers.
 const broughtBy: Readonly<Record<string, readonly string[]>> = {
   '2.2.0': ['AddSwap'],
   '2.4.0': ['GetVolumeStats', 'ResizeVolume'],
@@ -74,7 +74,7 @@ const broughtBy: Readonly<Record<string, readonly string[]>> = {
   '3.29.0': ['GetDiagnosticData'],
 };
 
-test('each method has the release that brought it', () => {
+test('each method has the release that introduced it', () => {
   const later = new Map(
     Object.entries(broughtBy).flatMap(([release, names]) => names.map((name) => [name, release])),
   );
@@ -85,14 +85,14 @@ test('each method has the release that brought it', () => {
   }
 });
 
-test('what only looks is named so, and all else changes state', () => {
+test('read-only methods are listed; all others change state', () => {
   const looks = Object.values(endpoints).filter((endpoint) => !endpoint.changes);
   for (const { method } of looks) assert.match(method, /^(Get|List|Read|Wait|Stats)/);
   for (const { method, changes } of Object.values(endpoints))
     if (/^(Get|List|Read|Wait|Stats)/.test(method)) assert.equal(changes, false, method);
 });
 
-test('stdio, the wait for memory events, and what does the same again are folded', () => {
+test('stdio, OOM waits and idempotent calls are folded', () => {
   const folded = Object.values(endpoints).flatMap(({ method, fold }) =>
     fold === undefined ? [] : [[method, fold]],
   );

@@ -20,7 +20,26 @@ const rows: EndpointRows<MethodName> = {
   ...observationRows,
 };
 
-/** What is known of each method, frozen. */
+export type Area = 'sandbox' | 'containers' | 'processes' | 'network' | 'memory' | 'storage' | 'observation';
+
+/**
+ * The methods of each area; each method is in one area. The agent's services and the guest's code have a file per area.
+ */
+export const areas: Readonly<Record<Area, readonly MethodName[]>> = {
+  sandbox: namesOf(sandboxRows),
+  containers: namesOf(containerRows),
+  processes: namesOf(processRows),
+  network: namesOf(networkRows),
+  memory: namesOf(memoryRows),
+  storage: namesOf(storageRows),
+  observation: namesOf(observationRows),
+};
+
+function namesOf<M extends MethodName>(table: EndpointRows<M>): readonly M[] {
+  return Object.keys(table) as M[];
+}
+
+/** The description of each method, frozen. */
 export const endpoints: { readonly [M in MethodName]: Endpoint } = Object.freeze(
   Object.fromEntries(methodNames.map((method) => [method, endpointOf(method)])) as {
     [M in MethodName]: Endpoint;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { endpoints, existedIn, groups, isMethodName, membersOf, methodNames, releases } from './index.js';
 
-test('groups hold methods only, each once, with a sentence of purpose', () => {
+test('groups contain known methods only, each once, and have a purpose', () => {
   for (const [name, group] of groups) {
     assert.equal(group.name, name);
     assert.match(name, /^@[a-z]+$/);
@@ -18,11 +18,11 @@ test('every method is in a group', () => {
   for (const endpoint of Object.values(endpoints)) assert.ok(endpoint.groups.length > 0, endpoint.method);
 });
 
-test('no other group takes a method from @pod', () => {
+test('no other group contains a method of @pod', () => {
   for (const method of membersOf('@pod')) assert.deepEqual(endpoints[method].groups, ['@pod'], method);
 });
 
-test('a release has only the methods of its time', () => {
+test('a release has only the methods introduced up to it', () => {
   assert.equal(membersOf('*', '2.0.0').length, 30);
   assert.equal(membersOf('*', '3.21').length, 41);
   assert.equal(membersOf('*', '3.29').length, 42);
@@ -49,6 +49,6 @@ test('a later release never has fewer methods', () => {
   );
 });
 
-test('* stands for the whole service', () => {
+test('* expands to the whole service', () => {
   assert.deepEqual(membersOf('*'), methodNames);
 });

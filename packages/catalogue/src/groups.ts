@@ -1,6 +1,6 @@
 import type { MethodName } from './methods.js';
 
-/** The name of a group, as it stands in a configuration's lists. */
+/** The name of a group as written in a configuration's lists. */
 export type GroupName =
   | '@pod'
   | '@exec'
@@ -19,22 +19,19 @@ export type GroupName =
   | '@template'
   | '@policy';
 
-/** A natural set of methods under one name. */
+/** A named set of related methods. */
 export interface Group {
   readonly name: GroupName;
-  /** One sentence: what whoever allows the group gets. */
+  /** What allowing the group permits, in one sentence. */
   readonly purpose: string;
-  /** In every release; `membersOf` knows which of them a given release has. */
+  /** Of all releases; `membersOf` selects those of one release. */
   readonly methods: readonly MethodName[];
 }
 
-/**
- * No other group holds a method of `@pod`, so that blocking a group never takes from a pod what it needs to live.
- */
+/** No other group contains a method of `@pod`, so blocking another group never breaks a pod. */
 const table: { readonly [G in GroupName]: Omit<Group, 'name'> } = {
   '@pod': {
-    purpose:
-      "The least that a working pod needs with either of Kata's runtimes: from its network to its removal.",
+    purpose: "The minimum for a working pod with either of Kata's runtimes, from its network to its removal.",
     methods: [
       'CreateSandbox',
       'DestroySandbox',
@@ -53,7 +50,7 @@ const table: { readonly [G in GroupName]: Omit<Group, 'name'> } = {
     ],
   },
   '@exec': {
-    purpose: 'Run further processes in containers; to see or feed them takes @stdio too.',
+    purpose: 'Run further processes in containers; their input and output need @stdio too.',
     methods: ['ExecProcess'],
   },
   '@stdio': {
@@ -61,7 +58,7 @@ const table: { readonly [G in GroupName]: Omit<Group, 'name'> } = {
     methods: ['ReadStdout', 'ReadStderr', 'WriteStdin', 'CloseStdin', 'TtyWinResize'],
   },
   '@logs': {
-    purpose: 'Read what processes print, without a way to write to them.',
+    purpose: 'Read the output of processes, without writing to them.',
     methods: ['ReadStdout', 'ReadStderr'],
   },
   '@stats': {
@@ -69,7 +66,7 @@ const table: { readonly [G in GroupName]: Omit<Group, 'name'> } = {
     methods: ['StatsContainer', 'GetMetrics'],
   },
   '@network': {
-    purpose: "Look at the guest's interfaces and routes; to set them up is part of @pod.",
+    purpose: "List the guest's interfaces and routes; setting them up is part of @pod.",
     methods: ['ListInterfaces', 'ListRoutes'],
   },
   '@iptables': {
@@ -77,7 +74,7 @@ const table: { readonly [G in GroupName]: Omit<Group, 'name'> } = {
     methods: ['GetIPTables', 'SetIPTables'],
   },
   '@resize': {
-    purpose: 'Change the resources of a running container, and let the guest follow.',
+    purpose: 'Change the resources of a running container, and adapt the guest.',
     methods: ['UpdateContainer', 'UpdateEphemeralMounts', 'MemHotplugByProbe'],
   },
   '@swap': {
@@ -89,11 +86,11 @@ const table: { readonly [G in GroupName]: Omit<Group, 'name'> } = {
     methods: ['MemAgentMemcgSet', 'MemAgentCompactSet'],
   },
   '@pause': {
-    purpose: 'Freeze the processes of a container and let them run again.',
+    purpose: 'Freeze and resume the processes of a container.',
     methods: ['PauseContainer', 'ResumeContainer'],
   },
   '@copy': {
-    purpose: 'Put files into the guest, which pods without a shared filesystem need.',
+    purpose: 'Copy files into the guest, for pods without a shared filesystem.',
     methods: ['CopyFile'],
   },
   '@volumes': {
@@ -105,7 +102,7 @@ const table: { readonly [G in GroupName]: Omit<Group, 'name'> } = {
     methods: ['GetDiagnosticData'],
   },
   '@template': {
-    purpose: 'Give a virtual machine that was cloned from a template its own randomness and the time.',
+    purpose: 'Set random seed and time of a virtual machine cloned from a template.',
     methods: ['ReseedRandomDev', 'SetGuestDateTime'],
   },
   '@policy': {
@@ -119,7 +116,7 @@ export const groups: ReadonlyMap<GroupName, Group> = new Map(
   (Object.keys(table) as GroupName[]).map((name) => [name, Object.freeze({ name, ...table[name] })]),
 );
 
-/** Whether `text` is, to the letter, the name of a group. */
+/** Reports whether `text` is exactly the name of a group. */
 export function isGroupName(text: string): text is GroupName {
   return Object.hasOwn(table, text);
 }

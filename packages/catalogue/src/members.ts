@@ -4,8 +4,8 @@ import { type MethodName, methodNames } from './methods.js';
 import { compareReleases, findRelease } from './releases.js';
 
 /**
- * The methods that a group, or `*` for all, stands for; with a release, those of them that it had. Every expansion of
- * a configuration's lists comes from here.
+ * Returns the methods of a group, or all for `*`; with a release, only those that existed in it. Every expansion of a
+ * configuration's lists uses this function.
  *
  * @throws RangeError when the release is not of the form `3.21` or `3.21.0`.
  */
@@ -16,7 +16,7 @@ export function membersOf(name: GroupName | '*', release?: string): readonly Met
 }
 
 /**
- * Whether a release of Kata Containers had the method.
+ * Reports whether a method existed in a release of Kata Containers.
  *
  * @throws RangeError when the release is not of the form `3.21` or `3.21.0`.
  */
@@ -25,14 +25,14 @@ export function existedIn(method: MethodName, release: string): boolean {
 }
 
 /**
- * Whether what came with the release `since` was there in `release`. What came with no release that has been, came
- * with none: so a method that is added without one is not served under any pin (R16).
+ * Reports whether a method introduced in `since` existed in `release`. Without a known `since` it never did: a method
+ * added without a release is not served under any pin (R16).
  *
  * @throws RangeError when `release` is not of the form `3.21` or `3.21.0`.
  */
 export function cameBy(since: string | undefined, release: string): boolean {
   const first = since === undefined ? undefined : findRelease(since);
-  // Compared in any case, so that a pin of another form is an error whatever it is asked about.
+  // Compared even without a known release, so that a malformed pin is always an error.
   const order = compareReleases(first ?? release, release);
   return first !== undefined && order <= 0;
 }

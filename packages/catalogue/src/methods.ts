@@ -1,6 +1,6 @@
 /**
- * The methods of `grpc.AgentService`, in the order in which `agent.proto` declares them. A test compares this list
- * with the service's descriptor.
+ * The methods of `grpc.AgentService` in the order of `agent.proto`. A test compares the list with the service's
+ * descriptor.
  */
 export const methodNames = [
   'CreateContainer',
@@ -52,7 +52,7 @@ export type MethodName = (typeof methodNames)[number];
 
 const names: ReadonlySet<string> = new Set(methodNames);
 
-/** Whether `text` is, to the letter, the name of a method. */
+/** Reports whether `text` is exactly the name of a method. */
 export function isMethodName(text: string): text is MethodName {
   return names.has(text);
 }

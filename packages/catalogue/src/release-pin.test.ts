@@ -3,16 +3,16 @@ import { test } from 'node:test';
 import { type GroupName, groups, isMethodName, type MethodName, membersOf, releases } from './index.js';
 import { cameBy, existedIn } from './members.js';
 
-// R16: what a pin means. A new endpoint is never served by accident.
+// R16: under a pin, a later method is never served by accident.
 
-test('a method that is added without a release, or with one that has not been, is served under no pin', () => {
+test('a method without a release, or with an unknown one, is not served under any pin', () => {
   for (const pin of [...releases, '99.0'])
     for (const since of [undefined, '', 'next', '4.2', '4.2.0', '99.0', '3', 'v3.21', '3.21-rc0'])
       assert.equal(cameBy(since, pin), false, `${since} under ${pin}`);
   assert.throws(() => cameBy(undefined, 'newest'), RangeError);
 });
 
-test('a method that the catalogue does not know is served under no pin', () => {
+test('a method that the catalogue does not know is not served under any pin', () => {
   for (const name of ['StealSecrets', 'toString', '__proto__', 'constructor']) {
     assert.equal(isMethodName(name), false);
     for (const pin of releases) assert.equal(existedIn(name as MethodName, pin), false, name);
@@ -25,9 +25,9 @@ test('a method is served from its release on, and not before', () => {
 });
 
 /**
- * What each group holds, written down a second time: its members in 2.0.0, and what later releases of Kata brought.
- * A configuration that was written under a pin has been read and measured with these, so they must not change: a
- * method of an old release that joins a group would be served by files whose author never saw it there.
+ * The members of each group in 2.0.0, and those that later releases of Kata added. Configurations with a pin were
+ * reviewed and measured with these members, so they must not change: adding a method of an old release to a group would
+ * serve it under existing configurations.
  */
 const first: { readonly [G in GroupName]: readonly string[] } = {
   '@pod': [
@@ -73,7 +73,7 @@ const brought: readonly (readonly [string, GroupName, readonly string[]])[] = [
   ['3.29.0', '@diagnostics', ['GetDiagnosticData']],
 ];
 
-test('what a group holds under a pin never changes', () => {
+test('the members of a group under a pin never change', () => {
   const now = new Map(Object.entries(first).map(([name, methods]) => [name, new Set(methods)]));
   for (const release of releases) {
     for (const [since, name, methods] of brought)

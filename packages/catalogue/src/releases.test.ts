@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { compareReleases, findRelease, releases } from './index.js';
 
-test('a missing last number is 0', () => {
+test('a missing patch number is 0', () => {
   assert.equal(compareReleases('3.21', '3.21.0'), 0);
   assert.ok(compareReleases('3.21', '3.21.1') < 0);
 });
@@ -14,7 +14,7 @@ test('numbers are compared as numbers', () => {
   assert.ok(compareReleases('3.10.1', '3.10') > 0);
 });
 
-test('what is not a release is an error that says how to write one', () => {
+test('a malformed release is an error that shows the format', () => {
   for (const wrong of [
     '',
     '3',
@@ -36,7 +36,7 @@ test('what is not a release is an error that says how to write one', () => {
   assert.throws(() => compareReleases('latest', '3.21'), RangeError);
 });
 
-test('the list is in order and has each release once', () => {
+test('the list is sorted and has each release once', () => {
   for (const [index, release] of releases.entries()) {
     const next = releases[index + 1];
     if (next !== undefined) assert.ok(compareReleases(release, next) < 0, `${release} ${next}`);
@@ -45,7 +45,7 @@ test('the list is in order and has each release once', () => {
   assert.equal(releases.at(-1), '4.1.0');
 });
 
-test('findRelease knows both ways to write one, and that there has been none', () => {
+test('findRelease accepts both forms and returns undefined for an unknown release', () => {
   assert.equal(findRelease('3.21'), '3.21.0');
   assert.equal(findRelease('3.21.0'), '3.21.0');
   assert.equal(findRelease('3.19.1'), '3.19.1');
@@ -53,7 +53,7 @@ test('findRelease knows both ways to write one, and that there has been none', (
     assert.equal(findRelease(wrong), undefined);
 });
 
-test('the comparison is an order', () => {
+test('compareReleases is an order', () => {
   const part = fc.nat(50);
   const release = fc
     .tuple(part, part, fc.option(part, { nil: undefined }))

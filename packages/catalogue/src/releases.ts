@@ -1,4 +1,4 @@
-/** Kata Containers' releases from 2.0.0 on, oldest first, pre-releases left out. Source: its tags. */
+/** The releases of Kata Containers from 2.0.0 on, oldest first, without pre-releases. Source: its git tags. */
 export const releases = [
   '2.0.0',
   '2.0.1',
@@ -66,22 +66,22 @@ export const releases = [
   '4.1.0',
 ] as const;
 
-/** A release of Kata Containers, in full: `3.21.0`. */
+/** A release of Kata Containers with all three numbers: `3.21.0`. */
 export type Release = (typeof releases)[number];
 
 const shape = /^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})(?:\.(0|[1-9]\d{0,5}))?$/;
 
 /**
- * The release that `text` names, in full (`3.21` and `3.21.0` are both `3.21.0`), or `undefined` when there has been
- * no such release.
+ * Returns the release that `text` names, with all three numbers (`3.21` and `3.21.0` are both `3.21.0`), or `undefined`
+ * when there is no such release.
  */
 export function findRelease(text: string): Release | undefined {
   return releases.find((release) => release === text || release === `${text}.0`);
 }
 
 /**
- * Below zero when `a` is the earlier release, above zero when it is the later one, zero when both are the same.
- * A missing last number counts as 0. Numbers are compared as numbers: `3.9` is earlier than `3.21`.
+ * Compares two releases: negative when `a` is earlier, positive when it is later, 0 when they are equal. A missing
+ * patch number counts as 0. Numbers are compared as numbers: `3.9` is earlier than `3.21`.
  *
  * @throws RangeError when either is not of the form `3.21` or `3.21.0`.
  */

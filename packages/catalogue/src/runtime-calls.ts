@@ -1,9 +1,9 @@
 import type { MethodName } from './methods.js';
 
-/** A step in the life of a pod, in the order in which they come. */
+/** A phase in the life of a pod, in order. */
 export type Phase = 'sandbox' | 'create' | 'start' | 'exec' | 'observe' | 'stop' | 'destroy';
 
-/** When a call that not every pod causes is made. */
+/** When a call is made that not every pod causes. */
 export type Condition =
   | 'the pod has a policy'
   | 'the network has static neighbours'
@@ -24,19 +24,25 @@ export type Condition =
 export interface RuntimeCall {
   readonly phase: Phase;
   readonly method: MethodName;
-  /** Absent: every pod causes it. */
+  /** Absent when every pod causes the call. */
   readonly condition?: Condition;
-  /** What the runtime makes of UNIMPLEMENTED: gives up the step, goes on without, or asks again without end. */
+  /** How the runtime handles UNIMPLEMENTED: fails the step, continues without it, or retries forever. */
   readonly refused: 'fails' | 'goes on' | 'repeats';
 }
 
 /**
- * What each of Kata's runtimes calls, in its order, read from Kata Containers 4.1.0 (7c6ba40c5): for Go
- * `virtcontainers/kata_agent.go` and its neighbours, for runtime-rs `crates/resource` and
- * `crates/runtimes/virt_container`. `grpc.Health` is left out: it is always served. What the runtime in Go (3.27) was seen to
- * call under containerd is the same, but that it sets interfaces and routes twice.
+ * Kata's Go runtime, runtime-rs, and `remote`: the Go runtime with the remote hypervisor, for peer pods, behind the proxy
+ * and the forwarder of cloud-api-adaptor.
  */
-export const runtimeCalls: { readonly go: readonly RuntimeCall[]; readonly rs: readonly RuntimeCall[] } = {
+export type RuntimeName = 'go' | 'rs' | 'remote';
+
+/**
+ * The calls of each of Kata's runtimes, in order, from the source of Kata Containers 4.1.0 (7c6ba40c5): for the Go
+ * runtime `virtcontainers/kata_agent.go` and the files beside it, for runtime-rs `crates/resource` and
+ * `crates/runtimes/virt_container`. `grpc.Health` is left out because it is always served. A trace of the Go runtime
+ * (3.27) under containerd shows the same calls, except that it sets interfaces and routes twice.
+ */
+const callsOfRuntimes: Readonly<Record<Exclude<RuntimeName, 'remote'>, readonly RuntimeCall[]>> = {
   go: [
     {
       phase: 'sandbox',
@@ -179,4 +185,26 @@ export const runtimeCalls: { readonly go: readonly RuntimeCall[]; readonly rs: r
     },
     { phase: 'stop', method: 'RemoveContainer', refused: 'fails' },
   ],
+};
+
+/**
+ * Methods that the Go runtime never calls for the remote hypervisor: it sets up no network (`startSandbox`), and neither
+ * adds memory and CPUs nor resizes (`static_sandbox_resource_mgmt = true` in configuration-remote.toml).
+ */
+const localOnly: ReadonlySet<MethodName> = new Set([
+  'ReseedRandomDev',
+  'SetGuestDateTime',
+  'UpdateInterface',
+  'UpdateRoutes',
+  'AddARPNeighbors',
+  'AddSwap',
+  'MemHotplugByProbe',
+  'OnlineCPUMem',
+  'UpdateEphemeralMounts',
+]);
+
+/** The calls of all runtimes; those of `remote` are the Go runtime's without the ones that need a local machine. */
+export const runtimeCalls: Readonly<Record<RuntimeName, readonly RuntimeCall[]>> = {
+  ...callsOfRuntimes,
+  remote: callsOfRuntimes.go.filter(({ method }) => !localOnly.has(method)),
 };

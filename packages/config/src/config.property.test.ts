@@ -20,10 +20,10 @@ import {
 } from './index.js';
 import { inputsOf } from './loading.test.fixture.js';
 import { implicitListener } from './listener/implicit-listener.js';
-import { parseKernelLine } from './kernel-line.js';
-import { isServed } from './served.js';
+import { parseKernelLine } from './overrides/kernel-line.js';
+import { isServed } from './api/served.js';
 
-/** Pieces that documents are made of, so that random ones get past the first character. */
+/** Fragments of documents, so that random input gets past the first character. */
 const piece = fc.oneof(
   fc.constantFrom(
     '[',
@@ -91,7 +91,7 @@ async function load(
   return loadConfiguration(inputsOf(document, { flags, environment, kernelLine }));
 }
 
-test('no bytes make the reading of a document throw, and every diagnostic can be shown in its lines', async () => {
+test('parsing any bytes never throws, and every diagnostic has its line', async () => {
   await fc.assert(
     fc.asyncProperty(bytes, async (bytes) => {
       const { diagnostics, exitCode } = await checkDocument(bytes, 'f');
@@ -107,7 +107,7 @@ test('no bytes make the reading of a document throw, and every diagnostic can be
   );
 });
 
-test('no policy text makes SetPolicy throw', async () => {
+test('SetPolicy never throws for any policy text', async () => {
   const rego = fc
     .array(
       fc.oneof(piece, fc.constantFrom('default ', 'package agent_policy\n', 'ExecProcessRequest', ' := ')),
@@ -122,7 +122,7 @@ test('no policy text makes SetPolicy throw', async () => {
   );
 });
 
-test('no kernel line makes loading throw; what is loaded has every row of the table', async () => {
+test('loading never throws for any kernel command line, and the result has every setting', async () => {
   const words = settings.flatMap(({ override }) => (override === undefined ? [] : [override.kernelWord]));
   const word = fc.oneof(
     fc.constantFrom(...words, 'agent.config_file', 'cgroup_no_v1', '--', 'agent.x'),
@@ -144,7 +144,7 @@ test('no kernel line makes loading throw; what is loaded has every row of the ta
   );
 });
 
-test('of overrides the command line beats the environment, that the kernel line, and that the document', async () => {
+test('overrides: command line over environment over kernel command line over document', async () => {
   const level = fc.option(fc.constantFrom('trace', 'debug', 'info', 'warn', 'error', 'critical'), {
     nil: undefined,
   });
@@ -191,7 +191,7 @@ test('no override changes a locked value, nor one that opens a restricted guest'
 const entry = fc.constantFrom<MethodName | GroupName | '*'>(...methodNames, ...groups.keys(), '*');
 const list = fc.option(fc.uniqueArray(entry, { maxLength: 8 }), { nil: undefined });
 
-/** The methods of a list, written a second time, as plainly as can be. */
+/** The methods of a list, as a second, simpler implementation. */
 function members(list: readonly string[], release: string | undefined): ReadonlySet<string> {
   const came = (method: MethodName): boolean =>
     release === undefined || compareReleases(endpoints[method].release, release) <= 0;
@@ -208,7 +208,7 @@ function members(list: readonly string[], release: string | undefined): Readonly
   );
 }
 
-test('lists are expanded into what their entries name, and what is restricted is known', async () => {
+test('lists expand to the methods of their entries, and restriction is detected', async () => {
   await fc.assert(
     fc.asyncProperty(
       list,

@@ -1,50 +1,52 @@
 import type { MethodName } from '@kata-agent/catalogue';
-import type { AgentSettings } from './agent-settings.js';
-import type { Diagnostic, Span } from './diagnostic.js';
+import type { AgentSettings } from './settings/agent-settings.js';
+import type { Diagnostic, Span } from './diagnostics/diagnostic.js';
 
-/** An entry of an endpoint list as it was written: a method's name, `@group` or `*`. */
+/** An entry of an endpoint list as written: a method's name, `@group` or `*`. */
 export interface ListEntry {
   readonly entry: string;
   readonly span: Span;
 }
 
-/** A pair of lists, of `[api]` or of a listener. Groups and `*` are expanded: each method points to its entry. */
+/** The lists of `[api]` or of a listener. Groups and `*` are expanded: each method maps to its entry. */
 export interface EndpointLists {
-  /** Absent: no allow-list. Present and empty: nothing is allowed. */
+  /** Absent: no allow-list. Empty: nothing is allowed. */
   readonly allowed?: ReadonlyMap<MethodName, ListEntry>;
   readonly blocked?: ReadonlyMap<MethodName, ListEntry>;
 }
 
-/** One `[[api.rule]]`, checked. */
+/** A checked `[[api.rule]]`. */
 export interface Rule {
-  /** `[A-Za-z0-9][A-Za-z0-9_.-]*`, unique among all documents. */
+  /** `[A-Za-z0-9][A-Za-z0-9_.-]*`, unique over all documents. */
   readonly name: string;
-  /** The methods it stands for; groups and `*` expanded. */
+  /** The methods it applies to; groups and `*` are expanded. */
   readonly methods: ReadonlyMap<MethodName, ListEntry>;
-  /** CEL; it must be true for a request to pass. */
+  /** A CEL expression that must be true for a request to be allowed. */
   readonly expression: string;
-  /** What a refused caller is told. */
+  /** The expression as compiled by the checker, so that it is compiled only once; absent when it was not checked. */
+  readonly checked?: CheckedExpression;
+  /** The message for a denied peer. */
   readonly message?: string;
-  /** `audit`: what it would refuse is recorded, and passes. */
+  /** `audit`: requests that it would deny are recorded and allowed. */
   readonly enforcement: 'enforce' | 'audit';
-  /** For ReadStdout and ReadStderr; absent: what `[api]` says. */
+  /** For ReadStdout and ReadStderr; absent: as in `[api]`. */
   readonly onDeniedRead?: 'error' | 'eof';
-  /** The place of its name. */
+  /** The position of its name. */
   readonly span: Span;
 }
 
 /**
- * What one document's `[api]` says. Groups and `*` are expanded: each method that a list covers points to the
- * entry that brought it in. `allowed` absent: no allow-list; present and empty: nothing is allowed.
+ * One document's `[api]`. Groups and `*` are expanded: each covered method maps to the entry that covers it. `allowed`
+ * absent: no allow-list; empty: nothing is allowed.
  *
- * A method whose own name is written stays in its list even if it came after `release`; the release decides first.
+ * A method listed by its own name is in the list even if it is newer than `release`; the release is checked first.
  */
 export interface ApiDocument extends EndpointLists {
   readonly file: string;
   readonly release?: string;
-  /** In the order of the document. */
+  /** In document order. */
   readonly rules: readonly Rule[];
-  /** What it says of single listeners, by name. */
+  /** Lists of single listeners, by name. */
   readonly listeners: ReadonlyMap<string, EndpointLists>;
 }
 
@@ -53,45 +55,47 @@ export interface ListenerSettings {
   /** `server_addr` when no document has a `[[listener]]`. */
   readonly name: string;
   readonly address: string;
-  /** Who may connect: `host` (CID 2 on vsock; root on a unix socket), `any`, `cid:N`, `uid:N`. */
+  /** The peers that may connect: `host` (CID 2 on vsock; root on a unix socket), `any`, `cid:N`, `uid:N`. */
   readonly peers: readonly string[];
 }
 
-/** How further documents come (R8). Only a base document has it. */
+/** How further documents are delivered (R8). Set in a base document only. */
 export interface DeliverySettings {
-  /** In the order in which they are asked and merged. */
+  /** The accepted sources, in the order in which they are read and merged. */
   readonly accept: readonly DeliveryName[];
   /** `host_data`, `none`, or `sha256:` and 64 hex digits: the digest of the document. */
   readonly bind: string;
   readonly required: boolean;
   readonly dropInDir: string;
+  /** What happens to initdata that cannot be applied: the agent does not start, or it is recorded and ignored. */
+  readonly unusedInitdata: 'refuse' | 'record';
 }
 
 export type DeliveryName = 'initdata' | 'fw_cfg' | 'kernel_line' | 'drop_ins';
 
-/** Registers that the configuration's digest is extended into. */
+/** Registers into which the configuration's digest is extended. */
 export interface MeasurementSettings {
   readonly tpm: 'off' | 'try' | 'require';
-  /** A TPM's register, 0 to 23. */
+  /** A TPM register, 0 to 23. */
   readonly pcr: number;
   readonly rtmr: 'off' | 'try' | 'require';
 }
 
 export interface ApiSettings {
-  /** In the order in which they restrict; empty: no document, everything is served. */
+  /** In the order of restriction; empty: no document, everything is served. */
   readonly documents: readonly ApiDocument[];
   readonly strict: boolean;
   readonly onDeniedRead: 'error' | 'eof';
-  /** What becomes of output that nobody may read: dropped, or kept in a log of this many bytes in the guest. */
+  /** What happens to output that no peer may read: discarded, or kept in a log of this many bytes in the guest. */
   readonly deniedOutput: 'discard' | number;
 }
 
 export interface AuditSettings {
   readonly file: string;
   readonly onFailure: 'refuse-changes' | 'refuse-all';
-  /** Bytes of one segment. */
+  /** Bytes per segment. */
   readonly maxSize: number;
-  /** Segments that are kept. */
+  /** Number of segments kept. */
   readonly keep: number;
   readonly facts: boolean;
 }
@@ -108,25 +112,25 @@ export interface LimitSettings {
   readonly frameTimeoutMs: number;
 }
 
-/** What a setting can hold; all of it can be written as JSON. */
+/** The value of a setting; serializable as JSON. */
 export type SettingValue = boolean | number | string | readonly string[] | undefined;
 
 export type SectionName = 'agent' | 'api' | 'delivery' | 'measurement' | 'audit' | 'limits';
 
-/** A value that was given for a setting but did not win. */
+/** A value of a setting that was not used. */
 export interface OtherValue {
   readonly value: SettingValue;
   readonly source: string;
-  /** Why it did not win: `weaker than the command line`, `locked by config.toml:7`, … */
+  /** Why it was not used: `weaker than the command line`, `locked by config.toml:7`, … */
   readonly reason: string;
 }
 
-/** The value of one row of the settings table, and how it came to be. */
+/** The effective value of a setting, and where it comes from. */
 export interface Effective {
   readonly section: SectionName;
   readonly key: string;
   readonly value: SettingValue;
-  /** `default`, `config.toml:7`, `command line --log-level`, `environment KATA_AGENT_LOG_LEVEL`, `kernel line agent.log`. */
+  /** `default`, `config.toml:7`, `command line --log-level`, `environment KATA_AGENT_LOG_LEVEL`, `kernel command line agent.log`. */
   readonly source: string;
   /** Where it was written, if a document decided. */
   readonly span?: Span;
@@ -142,17 +146,41 @@ export interface IgnoredOverride {
 }
 
 /** A document that is part of the configuration. */
-export interface DocumentRecord {
+export interface LoadedDocument {
   readonly file: string;
-  /** How it was chosen: `built in`, `-c`, `default path`, `agent.config_file`, or the name of a delivery. */
+  /** How it was chosen: `built in`, `-c`, `default path`, `agent.config_file`, or the name of a delivery source. */
   readonly source: string;
-  /** Of the bytes that were parsed, or of the envelope they came in as it was delivered; lower-case hex. */
+  /** SHA-256 of the parsed bytes, or of the envelope as delivered; lower-case hex. */
   readonly sha256: string;
   /** How a delivered document was bound: `HOSTDATA`, `MRCONFIGID`, `pin`, `none`, `own root` (drop-ins). */
   readonly binding?: string;
 }
 
-/** What the agent runs under. Frozen through and through: nothing at run time loosens it (S4). */
+/** What became of a file of an initdata envelope. */
+export interface InitdataFile {
+  /** Its key in `[data]`; of an unknown file at most 128 characters. */
+  readonly name: string;
+  /** `applied`: part of the configuration. `kept`: written for the guest components. */
+  readonly outcome: 'applied' | 'kept' | 'ignored';
+  /** Why it was ignored. */
+  readonly reason?: string;
+}
+
+/** The initdata of this guest, and what became of each of its files. */
+export interface LoadedInitdata {
+  /** `initdata (/dev/vdb)` */
+  readonly file: string;
+  /** SHA-256 of the envelope as delivered, in lower-case hex. */
+  readonly sha256: string;
+  /** As in `LoadedDocument`; absent when the base document does not accept initdata. */
+  readonly binding?: string;
+  /** In the order of the envelope. */
+  readonly files: readonly InitdataFile[];
+  /** The number of unknown files beyond those that are listed. */
+  readonly unlisted?: number;
+}
+
+/** The effective configuration of the agent. Deeply frozen: nothing loosens it at run time (S4). */
 export interface Configuration {
   readonly settings: AgentSettings;
   readonly api: ApiSettings;
@@ -161,56 +189,82 @@ export interface Configuration {
   readonly measurement: MeasurementSettings;
   /** At least one. */
   readonly listeners: readonly ListenerSettings[];
-  /** Empty: no document, the full API is served. */
-  readonly documents: readonly DocumentRecord[];
-  /** SHA-256 of the ordered list of the documents' digests; lower-case hex. */
+  /** Empty: no document; only `policy.rego` of initdata can restrict the API. */
+  readonly documents: readonly LoadedDocument[];
+  /** SHA-256 of the ordered list of document digests; without a document, of initdata's. Lower-case hex. */
   readonly digest: string;
-  /** Some method is not served to some listener, or a rule or a listener stands. */
+  /** Absent when there is no initdata device. */
+  readonly initdata?: LoadedInitdata;
+  /** The texts of initdata that are applied or kept, by file name; the envelope itself is `initdata.toml`. */
+  readonly initdataTexts: ReadonlyMap<string, string>;
+  /** Some method is not served on some listener, or there is a rule or a listener. */
   readonly restricted: boolean;
-  /** One for each row of the settings table, in its order. */
+  /** One per row of the settings table, in its order. */
   readonly values: readonly Effective[];
   readonly ignoredOverrides: readonly IgnoredOverride[];
   readonly warnings: readonly Diagnostic[];
 }
 
-/** The outcome of loading: a configuration, or everything that is wrong. */
+/** The result of loading: a configuration, or all errors. */
 export type Loaded =
   | { readonly ok: true; readonly configuration: Configuration }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[]; readonly exitCode: 1 | 3 };
 
-/** The bytes of a document, or why they may not be used. `missing`: nothing is at that path. */
+/** The bytes of a document, or why it is rejected. `missing`: the path does not exist. */
 export type DocumentRead =
   | { readonly ok: true; readonly bytes: Uint8Array }
-  | { readonly ok: false; readonly missing: boolean; readonly message: string; readonly help: string };
+  | {
+      readonly ok: false;
+      readonly missing: boolean;
+      readonly code: Diagnostic['code'];
+      readonly message: string;
+      readonly help: string;
+    };
 
 /** Opens, checks and reads a document once (S6). */
 export interface DocumentReader {
   read(path: string): DocumentRead;
 }
 
-/** A document that came by a delivery. */
+/** A document from a delivery source. */
 export interface DeliveredDocument {
-  /** Where it was found, for messages: `initdata (/dev/vdb)`, `/etc/kata-agent/conf.d/10-narrow.toml`. */
+  /** Where it was found, for messages: `/etc/kata-agent/conf.d/10-narrow.toml`. */
   readonly file: string;
   readonly bytes: Uint8Array;
-  /** What is hashed and bound: the initdata envelope; for all others the same as `bytes`. */
+  /** The bytes that are hashed and bound: the initdata envelope; for other sources the same as `bytes`. */
   readonly envelope: Uint8Array;
-  /** The digest that binds the envelope to HOSTDATA or MRCONFIGID; the envelope's own word, else sha-256. */
+  /**
+   * The digest that binds the envelope to HOSTDATA or MRCONFIGID: the algorithm named in the envelope, otherwise
+   * sha-256.
+   */
   readonly algorithm: 'sha-256' | 'sha-384' | 'sha-512';
 }
 
-/** What a way of delivery has to offer; no documents: nothing came this way. */
+/** An initdata envelope from a block device (Confidential Containers, kbs/docs/initdata.md). */
+export interface InitdataEnvelope extends Pick<DeliveredDocument, 'envelope' | 'algorithm'> {
+  /** `initdata (/dev/vdb)` */
+  readonly file: string;
+  /** The texts in `[data]`, by their keys. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** The result of reading a delivery source; empty when it has nothing. */
 export type DeliveryRead =
-  | { readonly ok: true; readonly documents: readonly DeliveredDocument[] }
+  | {
+      readonly ok: true;
+      readonly documents: readonly DeliveredDocument[];
+      /** What the source `initdata` brings in place of documents: they are in the envelope. */
+      readonly initdata?: InitdataEnvelope;
+    }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
-/** One way by which documents come: the plug-in point of R8. Asked once, before any listener opens. */
+/** A source of further documents: the extension point of R8. Read once, before any listener opens. */
 export interface DeliverySource {
   readonly name: DeliveryName;
   collect(settings: DeliverySettings): DeliveryRead;
 }
 
-/** What the host fixed at launch and the hardware vouches for. */
+/** Data that the host fixed at launch and the hardware attests. */
 export type HostData =
   | { readonly ok: true; readonly kind: 'HOSTDATA' | 'MRCONFIGID'; readonly bytes: Uint8Array }
   | { readonly ok: false; readonly message: string; readonly help: string };
@@ -218,18 +272,24 @@ export type HostData =
 /** A fault in a rule's expression. Offsets count UTF-16 units of the expression; `end` is exclusive. */
 export interface RuleFault {
   readonly severity: 'error' | 'warning';
+  readonly code: Diagnostic['code'];
   readonly start: number;
   readonly end: number;
   readonly message: string;
   readonly help?: string;
 }
 
-/** Checks expressions when a document is loaded: the gate's, since config knows no CEL. */
-export interface RuleChecker {
-  check(rule: { readonly expression: string; readonly methods: readonly MethodName[] }): readonly RuleFault[];
+/** An expression compiled by a checker. Other members are for the rule compiler. */
+export interface CheckedExpression {
+  readonly faults: readonly RuleFault[];
 }
 
-/** Everything that a configuration is made from. */
+/** Checks expressions when a document is loaded. Implemented by the gate, since config does not know CEL. */
+export interface RuleChecker {
+  check(rule: { readonly expression: string; readonly methods: readonly MethodName[] }): CheckedExpression;
+}
+
+/** Everything that a configuration is built from. */
 export interface Inputs {
   /** Overrides from the command line, by TOML key of `[agent]`: `{ log_level: 'debug' }`. */
   readonly flags: Readonly<Record<string, string>>;
@@ -237,29 +297,29 @@ export interface Inputs {
   readonly configFlag?: string;
   /** A document that is part of the bundle; it excludes every other. */
   readonly builtIn?: { readonly name: string; readonly bytes: Uint8Array };
-  /** `--require-config`: no document is fatal. */
+  /** `--require-config`: a missing document is fatal. */
   readonly requireConfig?: boolean;
-  /** The development flag of S6 is on; it is said in a warning. The reader does the relaxing. */
+  /** The development flag of S6 is set, which gives a warning. The reader relaxes the checks. */
   readonly relaxedPermissions?: boolean;
-  /** `--state-dir`: where the audit log is unless a document says so. */
+  /** `--state-dir`: where the audit log is by default. */
   readonly stateDirectory?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The text of /proc/cmdline. */
   readonly kernelLine?: string;
-  /** /etc/kata-agent/config.toml; undefined: no default path is looked at. */
+  /** /etc/kata-agent/config.toml; undefined to use no default path. */
   readonly defaultPath?: string;
   readonly files: DocumentReader;
-  /** Asked for once, and only when a document has a rule: loading CEL takes time. */
+  /** Called at most once, when a document contains a rule: loading CEL takes time. */
   readonly rules: () => Promise<RuleChecker>;
-  /** A way that a document accepts and that is not here is fatal. */
+  /** A source that a document accepts but that is missing here is fatal. `initdata` is read whether accepted or not. */
   readonly delivery: readonly DeliverySource[];
-  /** Asked only when a document is bound by it. */
+  /** Called only when a document is bound by it. */
   readonly hostData: () => HostData;
   /** The methods whose handlers the bundle contains; undefined: all (R13). */
   readonly handlers?: ReadonlySet<MethodName>;
   /**
-   * The reading of files on another machine, never an agent's own: what `[delivery]` asks for is not waited for, and
-   * `later` stands for it, unbound. `sense`: what sets are that make no sense; in a check they are errors (R9).
+   * For checks on another machine, never for a running agent: `[delivery]` is not waited for, and `later` replaces it,
+   * unbound. `sense`: the severity of inconsistent sets, which are errors in a check (R9).
    */
   readonly offline?: {
     readonly later: readonly { readonly file: string; readonly bytes: Uint8Array }[];

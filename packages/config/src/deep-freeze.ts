@@ -1,6 +1,4 @@
-/**
- * Freezes a value through and through, and returns it. Maps cannot be frozen: theirs lose the methods that change them.
- */
+/** Freezes a value deeply and returns it. Maps cannot be frozen, so their mutating methods are removed. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   if (value instanceof Map) {

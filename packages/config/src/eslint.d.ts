@@ -1,4 +1,4 @@
-// toml-eslint-parser names a type of eslint in a declaration that this package does not use, and does not depend on it.
+// A declaration of toml-eslint-parser refers to a type of eslint, which is neither used nor installed.
 declare module 'eslint' {
   export namespace SourceCode {
     type VisitorKeys = Readonly<Record<string, readonly string[]>>;

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadConfiguration } from './index.js';
 
-const folder = fileURLToPath(new URL('../../../examples/', import.meta.url));
-const examples = readdirSync(folder).filter((name) => name.endsWith('.toml'));
+const directory = fileURLToPath(new URL('../../../examples/', import.meta.url));
+const examples = readdirSync(directory).filter((name) => name.endsWith('.toml'));
 
 test('there are examples', async () => {
   for (const name of ['start', 'minimal', 'confidential', 'observe', 'open', 'seed']) {
@@ -14,15 +14,15 @@ test('there are examples', async () => {
 });
 
 for (const name of examples) {
-  test(`examples/${name} loads without a word`, async () => {
+  test(`examples/${name} loads without diagnostics`, async () => {
     const loaded = await loadConfiguration({
       flags: {},
       environment: {},
       configFlag: name,
-      rules: async () => ({ check: () => [] }),
+      rules: async () => ({ check: () => ({ faults: [] }) }),
       delivery: [],
       hostData: () => ({ ok: false, message: 'none', help: 'none' }),
-      files: { read: (path) => ({ ok: true, bytes: readFileSync(`${folder}${path}`) }) },
+      files: { read: (path) => ({ ok: true, bytes: readFileSync(`${directory}${path}`) }) },
     });
     assert.ok(loaded.ok);
     assert.deepEqual(loaded.configuration.warnings, []);

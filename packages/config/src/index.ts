@@ -1,10 +1,11 @@
-export type { AgentSettings, LogLevel } from './agent-settings.js';
-export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api-fragment.js';
-export { type Checked, checkDocument, type CheckOptions } from './check-document.js';
+export type { AgentSettings, LogLevel } from './settings/agent-settings.js';
+export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api/api-fragment.js';
+export { type Checked, checkDocument, type CheckOptions } from './document/check-document.js';
 export type {
   ApiDocument,
   ApiSettings,
   AuditSettings,
+  CheckedExpression,
   Configuration,
   DeliveredDocument,
   DeliveryName,
@@ -13,7 +14,10 @@ export type {
   DeliverySource,
   DocumentRead,
   DocumentReader,
-  DocumentRecord,
+  InitdataEnvelope,
+  InitdataFile,
+  LoadedInitdata,
+  LoadedDocument,
   Effective,
   EndpointLists,
   HostData,
@@ -31,13 +35,14 @@ export type {
   SectionName,
   SettingValue,
 } from './configuration.js';
-export { type DecodedDocument, decodeDocument } from './decode-document.js';
+export { type DecodedDocument, decodeDocument } from './document/decode-document.js';
 export { deliverySources } from './delivery/delivery-sources.js';
 export { fwCfgMaxBytes, fwCfgName } from './delivery/fw-cfg-source.js';
 export { hostDataBytes, hostDataDigest } from './delivery/host-data-digest.js';
 export {
   type InitdataAlgorithm,
   initdataKey,
+  initdataPolicyKey,
   parseInitdata,
   type ParsedInitdata,
   writeInitdata,
@@ -51,7 +56,8 @@ export {
   measuredEvent,
   type RegisterAlgorithm,
 } from './delivery/measured-event.js';
-export type { Diagnostic, Span } from './diagnostic.js';
+export { parseKernelLine } from './overrides/kernel-line.js';
+export type { Diagnostic, Span } from './diagnostics/diagnostic.js';
 export {
   type ExpandedRule,
   type ExplainedSetting,
@@ -59,7 +65,7 @@ export {
   type Explanation,
   explainConfiguration,
 } from './explain/explain-configuration.js';
-export type { Decide, ExplainedEndpoint, ExplainedRule, Voice } from './explain/explain-endpoint.js';
+export type { ExplainedEndpoint, ExplainedRule, ExplainedFinding } from './explain/explain-endpoint.js';
 export { renderExplanation } from './explain/render-explanation.js';
 export { listenerKeys } from './listener/listener-keys.js';
 export {
@@ -69,20 +75,20 @@ export {
 } from './document/entry-key.js';
 export { implicitListener } from './listener/implicit-listener.js';
 export { loadConfiguration } from './load.js';
-export { nearest } from './nearest.js';
-export { openDocument } from './open-document.js';
-export { type ParsedToml, parseToml } from './parse-toml.js';
-export { looksLikeRego, type RegoLine, regoLines } from './rego-defaults.js';
-export { renderDiagnostic } from './render-diagnostic.js';
-export { methodsOfRequest } from './request-names.js';
+export { nearest } from './diagnostics/nearest.js';
+export { openDocument } from './document/open-document.js';
+export { type ParsedToml, parseToml } from './toml/parse-toml.js';
+export { looksLikeRego, type RegoLine, regoLines } from './api/rego-defaults.js';
+export { renderDiagnostic } from './diagnostics/render-diagnostic.js';
+export { methodsOfRequest } from './api/request-names.js';
 export { ruleKeys } from './rule/rule-keys.js';
 export type { MergeRule, OverrideNames, Setting, SettingRow } from './settings/setting.js';
 export { settings } from './settings/settings.js';
-export type { SourceText } from './source-text.js';
+export type { SourceText } from './toml/source-text.js';
 export {
   describeToml,
   type TomlArray,
   type TomlEntry,
   type TomlTable,
   type TomlValue,
-} from './toml-value.js';
+} from './toml/toml-value.js';

@@ -17,6 +17,7 @@ test('without a document the full API is served, with one warning', async () => 
   assert.deepEqual(configuration.warnings, [
     {
       severity: 'warning',
+      code: 'KA1601',
       message: 'there is no configuration: the full API is served',
       help: 'write one to /etc/kata-agent/config.toml',
     },
@@ -24,7 +25,7 @@ test('without a document the full API is served, with one warning', async () => 
   assert.match((await load(undefined)).warnings[0]?.help ?? '', /name it with -c FILE$/);
 });
 
-test('without a document and overrides every setting has its default', async () => {
+test('without documents and overrides every setting has its default', async () => {
   const { settings, audit, limits } = await load(undefined);
   assert.equal(settings.serverAddr, 'vsock://-1:1024');
   assert.equal(settings.memAgentCompactForceTimes, 'max');
@@ -46,7 +47,7 @@ test('without a document and overrides every setting has its default', async () 
   });
 });
 
-test('the default of the audit log goes with the state directory; what a document says does not', async () => {
+test('the default path of the audit log follows the state directory; a document’s path does not', async () => {
   const moved = await load(undefined, { stateDirectory: '/tmp/state' });
   assert.equal(moved.audit.file, '/tmp/state/audit.log');
   const row = moved.values.find(({ section, key }) => section === 'audit' && key === 'file');
@@ -57,7 +58,7 @@ test('the default of the audit log goes with the state directory; what a documen
   assert.equal(written.audit.file, '/var/log/audit.log');
 });
 
-test("the seed's sample loads as it stands, and only warns of nothing", async () => {
+test("the seed's sample loads without errors or warnings", async () => {
   const seed = `[agent]
 debug_console = false
 debug_console_vport = 0
@@ -76,7 +77,7 @@ blocked_endpoints = []
   assert.equal(configuration.restricted, false);
 });
 
-test('a document is recorded by the digest of its bytes, and the list of them by another', async () => {
+test('documents are recorded with the digest of their bytes, and the list with its own digest', async () => {
   const { documents, digest } = await load(open);
   const sha256 = createHash('sha256').update(open).digest('hex');
   assert.deepEqual(documents, [{ file: '/c.toml', source: '-c', sha256 }]);
@@ -90,7 +91,7 @@ test('a document is read once', async () => {
   assert.deepEqual(files.asked, ['/c.toml']);
 });
 
-test('groups, * and names are expanded, each method with the entry that covers it first', async () => {
+test('groups, * and names are expanded; each method maps to the first entry that covers it', async () => {
   const { api, restricted } = await load(
     '[api]\nrelease = "3.21"\nallowed_endpoints = ["ExecProcess", "@exec", "*"]\nblocked_endpoints = ["@copy"]\n',
   );
@@ -108,7 +109,7 @@ test('groups, * and names are expanded, each method with the entry that covers i
   assert.equal(restricted, true);
 });
 
-test('a base document without a list serves nothing and says so; a release alone restricts', async () => {
+test('a base document without a list serves nothing and warns; a release alone restricts', async () => {
   const configuration = await load('[agent]\nlog_level = "info"\n');
   assert.deepEqual(warnings(configuration), [
     'this document has no list of endpoints, so NOTHING is served but Health',
@@ -119,7 +120,7 @@ test('a base document without a list serves nothing and says so; a release alone
   assert.equal((await load('[api]\nblocked_endpoints = []')).restricted, false);
 });
 
-test('the configuration is frozen through and through, maps included', async () => {
+test('the configuration is deeply frozen, maps included', async () => {
   const configuration = await load(pod, { kernelLine: 'agent.debug_console' });
   const seen = new Set<unknown>();
   const check = (value: unknown): void => {
@@ -140,7 +141,7 @@ test('the configuration is frozen through and through, maps included', async () 
   }
 });
 
-test('relaxed permissions are said', async () => {
+test('relaxed permissions give a warning', async () => {
   assert.match(warnings(await load(open, { relaxedPermissions: true })).join(), /permissions are relaxed/);
 });
 
@@ -159,6 +160,9 @@ test('a value of a document has its line as source', async () => {
   );
 });
 
-test('a document that is wrong is refused with its diagnostics', async () => {
-  assert.match(await fails('[api]\nallowed_endpoints = ["Foo"]'), /^\/c\.toml:2:22: unknown endpoint "Foo"/);
+test('an invalid document is rejected with its diagnostics', async () => {
+  assert.match(
+    await fails('[api]\nallowed_endpoints = ["Foo"]'),
+    /^\/c\.toml:2:22: error\[KA1201\]: unknown endpoint "Foo"/,
+  );
 });

@@ -1,15 +1,15 @@
 import type { Configuration, Inputs, Loaded } from './configuration.js';
 import { deepFreeze } from './deep-freeze.js';
 import { configurationDigest } from './delivery/measured-event.js';
-import type { Diagnostic } from './diagnostic.js';
-import { type KernelLine, parseKernelLine } from './kernel-line.js';
+import type { Diagnostic } from './diagnostics/diagnostic.js';
+import { type KernelLine, parseKernelLine } from './overrides/kernel-line.js';
 import { implicitListener } from './listener/implicit-listener.js';
 import { listenerSettings } from './listener/listener-settings.js';
-import { collectOverrides } from './overrides.js';
-import { isRestricted } from './restricted.js';
-import { sectionValues } from './section-values.js';
+import { collectOverrides } from './overrides/overrides.js';
+import { isRestricted } from './api/restricted.js';
+import { sectionValues } from './settings/section-values.js';
 import { checkSense } from './sense/check-sense.js';
-import { settle, type Settled } from './settle.js';
+import { settle, type Settled } from './settings/settle.js';
 import { agentSettings } from './settings/agent-settings-table.js';
 import { apiSettings } from './settings/api-settings.js';
 import { auditSettings } from './settings/audit-settings.js';
@@ -17,11 +17,11 @@ import { limitSettings } from './settings/limit-settings.js';
 import { measurementSettings } from './settings/measurement-settings.js';
 import { checkStack } from './stack/check-stack.js';
 import { stackDocuments } from './stack/stack-documents.js';
-import { type Stacked, wrong } from './stack/stacked-document.js';
+import { type StackedDocuments, wrong } from './stack/stacked-document.js';
 
 /**
- * Makes the one configuration of an agent from its documents and overrides, or tells everything that is wrong. Pure but
- * for `files`, `delivery` and `hostData`, each of which is asked once for what it has.
+ * Builds the configuration of an agent from its documents and overrides, or reports all errors. Does I/O only through
+ * `files`, `delivery` and `hostData`, each of which is read once.
  */
 export async function loadConfiguration(inputs: Inputs): Promise<Loaded> {
   const kernel = parseKernelLine(inputs.kernelLine ?? '');
@@ -29,19 +29,20 @@ export async function loadConfiguration(inputs: Inputs): Promise<Loaded> {
   return stacked.ok ? combine(stacked, inputs, kernel) : stacked;
 }
 
-function combine(stacked: Stacked & { readonly ok: true }, inputs: Inputs, kernel: KernelLine): Loaded {
-  const documents = stacked.documents.map(({ document }) => document);
+function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine): Loaded {
+  const { documents, records, initdata, initdataTexts = new Map() } = stacked;
   const [base] = documents;
   const names = base?.listeners.length ? base.listeners.map(({ name }) => name) : [implicitListener];
   const restricted = isRestricted(documents, names);
   const collected = collectOverrides(inputs, kernel);
   const settled = withStateDirectory(
-    settle(documents, collected.overrides, restricted),
+    // The policy of an agent without a base document forbids no override, as with Kata's agent.
+    settle(documents, collected.overrides, restricted && records.length > 0),
     inputs.stateDirectory,
   );
   const api = sectionValues(apiSettings, settled.values);
   const warnings = [
-    ...generalWarnings(documents.length, inputs),
+    ...generalWarnings({ documents: documents.length, records: records.length }, inputs),
     ...stacked.warnings,
     ...collected.diagnostics,
     ...settled.diagnostics,
@@ -56,7 +57,6 @@ function combine(stacked: Stacked & { readonly ok: true }, inputs: Inputs, kerne
   if (warnings.some(({ severity }) => severity === 'error')) return wrong(warnings);
 
   const settings = sectionValues(agentSettings, settled.values);
-  const records = stacked.documents.map(({ record }) => record);
   const configuration: Configuration = {
     settings,
     api: {
@@ -70,7 +70,9 @@ function combine(stacked: Stacked & { readonly ok: true }, inputs: Inputs, kerne
     measurement: sectionValues(measurementSettings, settled.values),
     listeners: listenerSettings(base, settings.serverAddr),
     documents: records,
-    digest: configurationDigest(records),
+    digest: configurationDigest(records.length === 0 && initdata !== undefined ? [initdata] : records),
+    ...(initdata === undefined ? {} : { initdata }),
+    initdataTexts,
     restricted,
     values: settled.values,
     ignoredOverrides: settled.ignoredOverrides,
@@ -79,7 +81,7 @@ function combine(stacked: Stacked & { readonly ok: true }, inputs: Inputs, kerne
   return { ok: true, configuration: deepFreeze(configuration) };
 }
 
-/** Two agents must not write one audit log: its default goes with the state directory. */
+/** Sets the default path of the audit log below the state directory, because two agents must not write one log. */
 function withStateDirectory(settled: Settled, directory: string | undefined): Settled {
   if (directory === undefined) return settled;
   const { key, section } = auditSettings.file;
@@ -90,20 +92,25 @@ function withStateDirectory(settled: Settled, directory: string | undefined): Se
   return { ...settled, values };
 }
 
-function generalWarnings(documents: number, inputs: Inputs): readonly Diagnostic[] {
+function generalWarnings(
+  counts: { readonly documents: number; readonly records: number },
+  inputs: Inputs,
+): readonly Diagnostic[] {
   const warnings: Diagnostic[] = [];
-  if (documents === 0) {
+  if (counts.records === 0) {
     warnings.push({
       severity: 'warning',
-      message: 'there is no configuration: the full API is served',
+      code: 'KA1601',
+      message: `there is no configuration: ${counts.documents === 0 ? 'the full API is served' : 'only the policy in initdata restricts the API'}`,
       help: `write one to ${inputs.defaultPath ?? 'a file'}${inputs.defaultPath === undefined ? ' and name it with -c FILE' : ''}`,
     });
   }
   if (inputs.relaxedPermissions === true) {
     warnings.push({
       severity: 'warning',
-      message: 'permissions are relaxed: whoever can write the configuration rules this agent',
-      help: 'for development only: leave --relaxed-permissions out of an image',
+      code: 'KA1605',
+      message: 'permissions are relaxed: each user who can write the configuration controls this agent',
+      help: 'for development only: do not use --relaxed-permissions in an image',
     });
   }
   return warnings;

@@ -4,6 +4,7 @@ import {
   type DeliveredDocument,
   type DeliverySource,
   type DocumentReader,
+  type InitdataEnvelope,
   type Inputs,
   loadConfiguration,
   renderDiagnostic,
@@ -12,10 +13,10 @@ import {
 export const open: string = '[api]\nallowed_endpoints = ["*"]\n';
 export const pod: string = '[api]\nallowed_endpoints = ["@pod"]\n';
 
-/** A document that a later one can be, and what it closes. */
+/** A further document, and what it blocks. */
 export const narrow: string = '[api]\nblocked_endpoints = ["ExecProcess"]\n';
 
-/** A base document that serves everything and asks for further documents. */
+/** Returns a base document that serves everything and requests further documents. */
 export function asking(delivery: string): string {
   return `${open}[delivery]\n${delivery}\n`;
 }
@@ -31,13 +32,19 @@ export function filesOf(
       asked.push(path);
       const text = files[path];
       return text === undefined
-        ? { ok: false, missing: true, message: `there is no document at "${path}"`, help: 'create it' }
+        ? {
+            ok: false,
+            missing: true,
+            code: 'KA1603',
+            message: `there is no document at "${path}"`,
+            help: 'create it',
+          }
         : { ok: true, bytes: Buffer.from(text) };
     },
   };
 }
 
-/** A way of delivery that brings these documents, whole or in an envelope. */
+/** Creates a delivery source with these documents. That of initdata has one, as `kata-agent.toml` of a device. */
 export function delivering(
   name: DeliverySource['name'],
   files: Readonly<Record<string, string>>,
@@ -47,28 +54,46 @@ export function delivering(
     const bytes = Buffer.from(text);
     return { file, bytes, envelope: bytes, algorithm: 'sha-256', ...more };
   });
-  return { name, collect: () => ({ ok: true, documents }) };
+  const [device] = documents;
+  if (name !== 'initdata' || device === undefined) return { name, collect: () => ({ ok: true, documents }) };
+  const { file, bytes, envelope, algorithm } = device;
+  return initdataDevice({ 'kata-agent.toml': Buffer.from(bytes).toString() }, { file, envelope, algorithm });
+}
+
+/** Creates an initdata device with these files. */
+export function initdataDevice(
+  files: Readonly<Record<string, string>>,
+  more: Partial<InitdataEnvelope> = {},
+): DeliverySource {
+  const initdata: InitdataEnvelope = {
+    file: 'initdata (/dev/vdb)',
+    envelope: Buffer.from(JSON.stringify(files)),
+    algorithm: 'sha-256',
+    files: new Map(Object.entries(files)),
+    ...more,
+  };
+  return { name: 'initdata', collect: () => ({ ok: true, documents: [], initdata }) };
 }
 
 export function dropIns(files: Readonly<Record<string, string>>): DeliverySource {
   return delivering('drop_ins', files);
 }
 
-/** Inputs of an agent with this document, or none, and nothing else that is not given. */
+/** Returns minimal inputs with this document, or none. */
 export function inputsOf(document: string | undefined, inputs: Partial<Inputs> = {}): Inputs {
   return {
     flags: {},
     environment: {},
     files: filesOf(document === undefined ? {} : { '/c.toml': document }),
     ...(document === undefined ? {} : { configFlag: '/c.toml' }),
-    rules: async () => ({ check: () => [] }),
+    rules: async () => ({ check: () => ({ faults: [] }) }),
     delivery: [],
     hostData: () => ({ ok: false, message: 'this machine has no host data', help: 'use another one' }),
     ...inputs,
   };
 }
 
-/** Loads a document, and fails the test when it is refused. */
+/** Loads a document; fails the test when it is rejected. */
 export async function load(
   document: string | undefined,
   inputs: Partial<Inputs> = {},
@@ -81,7 +106,7 @@ export async function load(
   return loaded.configuration;
 }
 
-/** The rendered errors of a document that must be refused. */
+/** Loads a document that must be rejected, and returns its rendered errors. */
 export async function fails(
   document: string | undefined,
   inputs: Partial<Inputs> = {},

@@ -1,11 +1,11 @@
 import type { ExitCode } from './exit-code.js';
 
-/** A failure that is reported as a sentence and lines of help, without a stack trace. */
+/** A failure that is reported as a message and lines of help, without a stack trace. */
 export class CommandError extends Error {
   readonly exitCode: ExitCode;
-  /** What the reader can do about it, a line each. */
+  /** Instructions for the user, one line each. */
   readonly help: readonly string[];
-  /** What is wrong, one by one, for programs. */
+  /** The single problems, for programs. */
   readonly diagnostics: readonly object[] | undefined;
 
   constructor(

@@ -1,13 +1,13 @@
-/** One row of the table of exit codes: what a script may rely on. */
+/** One row of the table of exit codes. */
 export interface ExitCodeRow {
   readonly code: number;
   readonly name: string;
   readonly meaning: string;
 }
 
-/** The exit codes of both programs. Scripts rely on them, so a number never changes its meaning. */
+/** Exit codes of both programs. Scripts depend on them: a number never changes its meaning. */
 export const ExitCode = {
-  Fine: 0,
+  Success: 0,
   Failed: 1,
   Usage: 2,
   CannotApply: 3,
@@ -17,29 +17,29 @@ export const ExitCode = {
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 export const exitCodes: readonly ExitCodeRow[] = [
-  { code: ExitCode.Fine, name: 'fine', meaning: 'What was asked for was done.' },
+  { code: ExitCode.Success, name: 'success', meaning: 'The command succeeded.' },
   {
     code: ExitCode.Failed,
     name: 'wrong',
-    meaning: 'The configuration is wrong; or the agent answered the call with an error.',
+    meaning: 'The configuration is invalid, or the agent answered the call with an error.',
   },
-  { code: ExitCode.Usage, name: 'usage', meaning: 'The command was used wrongly; nothing was done.' },
+  { code: ExitCode.Usage, name: 'usage', meaning: 'Wrong use of the command; nothing was done.' },
   {
     code: ExitCode.CannotApply,
     name: 'cannot be applied',
     meaning:
-      'The request is right but cannot be carried out here: an address that cannot be bound or reached, a file that cannot be read, a measurement that fails, a guest without an OCI runtime, a state directory that another agent has, a further document that did not come or is not bound as asked.',
+      'The request is valid but cannot be carried out on this machine: an address cannot be bound or reached, a file cannot be read, a measurement fails, there is no OCI runtime, another agent uses the state directory, a further document did not arrive or is not bound as required.',
   },
   {
     code: ExitCode.Mismatch,
     name: 'mismatch',
     meaning:
-      'A comparison or a verification failed: an audit log was changed, `config diff` found that something is opened, a case of `config test` did not hold, a workload of `config check --pod` would not work.',
+      'A comparison or a verification failed: an audit log was changed, `config diff` found that something is opened, a case of `config test` failed, a workload of `config check --pod` would not work.',
   },
   {
     code: ExitCode.OursInRun,
-    name: 'our own failure in run and exec',
+    name: 'failure of run or exec',
     meaning:
-      '`run` and `exec` pass on the exit code of the program that they started. Whatever fails on our side, wrong use included, is 125 there.',
+      '`run` and `exec` pass on the exit code of the program that they start. Failures on our side, wrong use included, are 125.',
   },
 ];

@@ -1,26 +1,40 @@
-/** What was decided about a call. The audit log stores it, and the answer to a refused caller renders it. */
-export interface Decision {
-  readonly outcome: 'allow' | 'deny';
-  /** As the caller named it. */
+import type { RefusalCode } from '@kata-agent/catalogue/codes';
+
+/** The decision on a call. It is recorded in the audit log, and rendered in the error of a denied call. */
+export type Decision = DecidedCall & (Allowed | Denied);
+
+interface DecidedCall {
+  /** As named by the peer. */
   readonly method: string;
-  /** The name of the listener that the call came through. */
+  /** The name of the listener that received the call. */
   readonly listener: string;
   /** The rule that decided; absent when the lists did. */
   readonly rule?: string;
-  /** The message that the rule's author wrote for the refused caller. */
+  /** The message that the rule's author wrote for denied peers. */
   readonly message?: string;
-  /** What a refused read is answered, when the rule that refused it says so; absent: what `[api]` says. */
+  /** How a denied read is answered, when the denying rule sets it; otherwise `[api]` decides. */
   readonly onDeniedRead?: 'error' | 'eof';
-  /** For people: `in blocked_endpoints as @exec (config.toml:15)`. */
+  /** A description of the cause: `in blocked_endpoints as @exec (config.toml:15)`. */
   readonly reason: string;
 }
 
-/** A frozen decision, so that those who get it can pass it on without copying. */
-export function decision(
-  outcome: Decision['outcome'],
-  listener: string,
-  method: string,
-  reason: string,
-): Decision {
-  return Object.freeze({ outcome, method, listener, reason });
+interface Allowed {
+  readonly outcome: 'allow';
+  readonly code?: never;
+}
+
+interface Denied {
+  readonly outcome: 'deny';
+  /** The kind of cause; stable, while the reason may change. */
+  readonly code: RefusalCode;
+}
+
+/** Creates a frozen decision, which can be passed on without copying. */
+export function allow(listener: string, method: string, reason: string): Decision {
+  return Object.freeze({ outcome: 'allow', method, listener, reason });
+}
+
+/** Creates a frozen decision, which can be passed on without copying. */
+export function deny(code: RefusalCode, listener: string, method: string, reason: string): Decision {
+  return Object.freeze({ outcome: 'deny', code, method, listener, reason });
 }

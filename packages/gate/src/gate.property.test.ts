@@ -1,93 +1,35 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compareReleases, endpoints, type MethodName, methodNames, releases } from '@kata-agent/catalogue';
-import {
-  type ApiDocument,
-  type DocumentReader,
-  type EndpointLists,
-  type ListEntry,
-  loadConfiguration,
-} from '@kata-agent/config';
+import { type MethodName, methodNames } from '@kata-agent/catalogue';
+import type { ApiDocument } from '@kata-agent/config';
+import { findingsOn, servedBy } from '@kata-agent/config/served';
 import * as fc from 'fast-check';
 import { compileGate, type Gate } from './index.js';
+import { builtIn, document } from '@kata-agent/config/testing';
 
 const method = fc.constantFrom(...methodNames);
-const methods = fc.subarray([...methodNames]);
-
-function listOf(names: readonly MethodName[]): ReadonlyMap<MethodName, ListEntry> {
-  const span = { file: 'f', line: 1, column: 1, endColumn: 2 };
-  return new Map(names.map((name) => [name, { entry: name, span }]));
-}
-
-const pair = { allowed: methods.map(listOf), blocked: methods.map(listOf) };
-const lists: fc.Arbitrary<EndpointLists> = fc.record(pair, { requiredKeys: [] });
-
-function documents(listeners: fc.Arbitrary<ApiDocument['listeners']>): fc.Arbitrary<ApiDocument> {
-  return fc.record(
-    {
-      file: fc.constant('f'),
-      rules: fc.constant([]),
-      listeners,
-      release: fc.constantFrom(...releases),
-      ...pair,
-    },
-    { requiredKeys: ['file', 'rules', 'listeners'] },
-  );
-}
-
-/** Without entries for single listeners. */
-const plainDocument = documents(fc.constant(new Map()));
-const document = documents(
-  fc
-    .array(fc.tuple(fc.constantFrom('a', 'b', 'c'), lists), { maxLength: 2 })
-    .map((entries) => new Map(entries)),
-);
-
-const builtIn = fc.option(
-  methods.map((names) => new Set(names)),
-  { nil: undefined },
-);
 
 function gateFor(documents: readonly ApiDocument[], built?: ReadonlySet<MethodName>): Gate {
   const api = { documents, strict: false, onDeniedRead: 'error', deniedOutput: 'discard' } as const;
   return compileGate({ api }, { listeners: ['a', 'b'], ...(built === undefined ? {} : { builtIn: built }) });
 }
 
-/** The table of the documentation, written a second time, method by method, as plainly as can be. */
-function expected(
-  documents: readonly ApiDocument[],
-  built: ReadonlySet<MethodName> | undefined,
-  listener: string,
-  name: MethodName,
-): boolean {
-  if (built !== undefined && !built.has(name)) return false;
-  return documents.every((document, index) => {
-    const { release } = document;
-    if (release !== undefined && compareReleases(endpoints[name].release, release) > 0) return false;
-    const own = document.listeners.get(listener) ?? {};
-    const listed = [document, own].filter(({ allowed, blocked }) => (allowed ?? blocked) !== undefined);
-    if (index === 0 && listed.length === 0) return false;
-    return listed.every(
-      ({ allowed, blocked }) => allowed?.has(name) !== false && blocked?.has(name) !== true,
-    );
-  });
-}
-
-test('a gate serves exactly what the rules say, on each listener', () => {
+test('the gate’s decisions follow from the findings on each listener', () => {
   fc.assert(
     fc.property(fc.array(document, { maxLength: 4 }), builtIn, (documents, built) => {
       const gate = gateFor(documents, built);
       for (const listener of ['a', 'b']) {
-        const should = methodNames.filter((name) => expected(documents, built, listener, name));
-        assert.deepEqual(gate.served(listener), should);
-        for (const name of methodNames)
-          assert.equal(gate.decide(listener, name).outcome, should.includes(name) ? 'allow' : 'deny');
+        for (const name of methodNames) {
+          const { served, ...why } = servedBy(findingsOn(documents, listener, name, built), name);
+          const decided = { outcome: served ? 'allow' : 'deny', listener, method: name, ...why };
+          assert.deepEqual(gate.decide(listener, name), decided);
+        }
       }
     }),
   );
 });
 
-test('what no catalogue knows is denied, whatever the documents say', () => {
+test('a method missing from the catalogue is denied, whatever the documents say', () => {
   fc.assert(
     fc.property(
       fc.array(document, { maxLength: 3 }),
@@ -101,7 +43,7 @@ test('what no catalogue knows is denied, whatever the documents say', () => {
   );
 });
 
-test('tightening never serves what was not served, and is what a later document does', () => {
+test('tightening never serves more, and equals adding a document', () => {
   fc.assert(
     fc.property(
       fc.array(document, { minLength: 1, maxLength: 3 }),
@@ -119,7 +61,7 @@ test('tightening never serves what was not served, and is what a later document 
   );
 });
 
-test('the order of later documents does not matter', () => {
+test('the order of further documents does not matter', () => {
   fc.assert(
     fc.property(
       fc.option(document, { nil: undefined }),
@@ -134,7 +76,7 @@ test('the order of later documents does not matter', () => {
   );
 });
 
-test('tightening twice by the same document is tightening once', () => {
+test('tightening twice by one document equals tightening once', () => {
   fc.assert(
     fc.property(document, document, method, (base, fragment, name) => {
       const once = gateFor([base]).tighten(fragment);
@@ -142,38 +84,6 @@ test('tightening twice by the same document is tightening once', () => {
     }),
   );
 });
-
-test('a configuration calls itself restricted exactly when its gate refuses a method', async () => {
-  await fc.assert(
-    fc.asyncProperty(plainDocument, async (written) => {
-      const gate = gateFor([written]);
-      assert.equal(await restricted(tomlOf(written)), gate.served('a').length < methodNames.length);
-    }),
-  );
-});
-
-function tomlOf({ release, allowed, blocked }: ApiDocument): string {
-  const list = (key: string, names: ReadonlyMap<MethodName, ListEntry> | undefined) =>
-    names === undefined ? '' : `${key} = ${JSON.stringify([...names.keys()])}\n`;
-  const pin = release === undefined ? '' : `release = "${release}"\n`;
-  return `[api]\n${pin}${list('allowed_endpoints', allowed)}${list('blocked_endpoints', blocked)}`;
-}
-
-async function restricted(toml: string): Promise<boolean> {
-  const bytes = new TextEncoder().encode(toml);
-  const files: DocumentReader = { read: () => ({ ok: true, bytes }) };
-  const loaded = await loadConfiguration({
-    flags: {},
-    environment: {},
-    configFlag: 'f',
-    files,
-    rules: () => Promise.reject(new Error('no rule was written')),
-    delivery: [],
-    hostData: () => ({ ok: false, message: 'no binding was written', help: '' }),
-  });
-  assert.ok(loaded.ok, toml);
-  return loaded.configuration.restricted;
-}
 
 function shuffled<T>(items: readonly T[]): fc.Arbitrary<T[]> {
   return fc.shuffledSubarray([...items], { minLength: items.length });

@@ -15,7 +15,7 @@ function named(line: number, ...methods: MethodName[]): ReadonlyMap<MethodName, 
   return new Map(methods.flatMap((method) => list(line, method, [method])));
 }
 
-/** A document without rules and without listeners of its own, unless said otherwise. */
+/** A document without rules and listeners, unless given. */
 type Written = Pick<ApiDocument, 'file'> & Partial<ApiDocument>;
 
 function whole(written: Written): ApiDocument {
@@ -39,13 +39,13 @@ test('without a document everything is served', () => {
   });
 });
 
-test('without a document what is not in the bundle is not served', () => {
+test('without a document a method that is not built in is not served', () => {
   const gate = gateFor([], new Set(['CreateSandbox']));
   assert.deepEqual(gate.served('host'), ['CreateSandbox']);
   assert.equal(gate.decide('host', 'ExecProcess').reason, 'its handler was left out of this build');
 });
 
-test('a base document without any list serves nothing', () => {
+test('a base document without lists serves nothing', () => {
   const gate = gateFor([{ file }]);
   assert.deepEqual(gate.served('host'), []);
   const { outcome, reason } = gate.decide('host', 'CreateSandbox');
@@ -53,11 +53,11 @@ test('a base document without any list serves nothing', () => {
   assert.equal(reason, 'the configuration has no list of endpoints, so nothing is served (config.toml)');
 });
 
-test('a release alone is not a list: nothing is served', () => {
+test('a release is not a list: nothing is served', () => {
   assert.deepEqual(gateFor([{ file, release: '3.21' }]).served('host'), []);
 });
 
-test('an empty allow-list refuses every method that the service declares (S1)', () => {
+test('an empty allow-list denies every method of the service (S1)', () => {
   const gate = gateFor([{ file, allowed: new Map() }]);
   assert.equal(AgentService.methods.length, 42);
   for (const { name } of AgentService.methods) {
@@ -67,7 +67,7 @@ test('an empty allow-list refuses every method that the service declares (S1)', 
   }
 });
 
-test('an allow-list serves what it lists and says by which entry', () => {
+test('an allow-list serves its methods, and the reason names the entry', () => {
   const allowed = new Map([
     ...list(14, '@logs', membersOf('@logs')),
     ...list(15, 'WaitProcess', ['WaitProcess']),
@@ -99,26 +99,26 @@ test('with both lists: allowed minus blocked', () => {
   assert.equal(gate.decide('host', 'ReadStdout').reason, 'in blocked_endpoints (config.toml:5)');
 });
 
-test('what came after the release is not served, even by its own name', () => {
+test('a method newer than the release is not served, even if named', () => {
   const gate = gateFor([{ file, release: '3.21', allowed: named(4, 'GetDiagnosticData', 'AddSwapPath') }]);
   assert.deepEqual(gate.served('host'), ['AddSwapPath']);
   assert.equal(
     gate.decide('host', 'GetDiagnosticData').reason,
-    'came with 3.29.0, after release = "3.21" (config.toml)',
+    'was added in 3.29.0, after release = "3.21" (config.toml)',
   );
 });
 
-test('the release holds for block-lists too', () => {
+test('the release applies to block-lists too', () => {
   const served = gateFor([{ file, release: '2.0', blocked: new Map() }]).served('host');
   assert.equal(served.length, 30);
   for (const method of served) assert.equal(endpoints[method].release, '2.0.0');
 });
 
-test('a release that is none stops the compilation', () => {
+test('an invalid release fails the compilation', () => {
   assert.throws(() => gateFor([{ file, release: 'newest', blocked: new Map() }]), RangeError);
 });
 
-test('later documents narrow, and without lists they add nothing', () => {
+test('further documents narrow; without lists they change nothing', () => {
   const base: Written = { file, allowed: named(4, 'ReadStdout', 'ReadStderr', 'ExecProcess') };
   const second: Written = { file: 'second.toml', blocked: named(9, 'ExecProcess') };
   const third: Written = { file: 'third.toml', allowed: named(2, 'ReadStdout', 'WaitProcess') };
@@ -129,7 +129,7 @@ test('later documents narrow, and without lists they add nothing', () => {
   assert.deepEqual(opened.served('host'), []);
 });
 
-test('the first refusal keeps its reason', () => {
+test('the first denial keeps its reason', () => {
   const gate = gateFor([{ file, blocked: named(3, 'ExecProcess') }]).tighten(
     whole({ file: 'b', allowed: new Map() }),
   );
@@ -137,7 +137,7 @@ test('the first refusal keeps its reason', () => {
   assert.equal(gate.decide('host', 'WaitProcess').reason, 'not in allowed_endpoints (b: the list is empty)');
 });
 
-test('tightening leaves the gate it was asked of as it is', () => {
+test('tightening does not change the original gate', () => {
   const gate = gateFor([]);
   const narrower = gate.tighten(whole({ file, release: '2.0', blocked: named(1, 'ExecProcess') }));
   assert.equal(narrower.served('host').length, 29);
@@ -165,6 +165,7 @@ test('unknown listeners and unknown methods are denied', () => {
   for (const listener of ['tenant', '', '__proto__', 'Host']) {
     assert.deepEqual(gate.decide(listener, 'ExecProcess'), {
       outcome: 'deny',
+      code: 'KA3006',
       listener,
       method: 'ExecProcess',
       reason: 'unknown listener',
@@ -173,7 +174,7 @@ test('unknown listeners and unknown methods are denied', () => {
   }
 });
 
-test('each listener has decisions in its own name', () => {
+test('decisions carry the name of their listener', () => {
   const api = { documents: [], strict: false, onDeniedRead: 'error', deniedOutput: 'discard' } as const;
   const gate = compileGate({ api }, { listeners: ['host', 'tenant'] });
   assert.equal(gate.decide('tenant', 'CopyFile').listener, 'tenant');
@@ -184,7 +185,7 @@ test('each listener has decisions in its own name', () => {
   assert.deepEqual([outcome, listener], ['deny', 'tenant']);
 });
 
-test('decisions are made once, frozen, and looked up', () => {
+test('decisions are computed once, frozen, and looked up', () => {
   const gate = gateFor([{ file, blocked: named(3, 'ExecProcess') }]);
   for (const method of methodNames) {
     const first = gate.decide('host', method);
@@ -195,7 +196,7 @@ test('decisions are made once, frozen, and looked up', () => {
   assert.throws(() => Object.assign(gate, { decide: () => 'allow' }), TypeError);
 });
 
-test("a listener's entry and [api] must both say yes", () => {
+test("a listener's entry and [api] must both allow", () => {
   const listeners = new Map([['host', { allowed: named(9, 'ReadStdout', 'ExecProcess') }]]);
   const base = { file, allowed: named(4, 'ReadStdout', 'ReadStderr'), listeners };
   const gate = gateOn(['host', 'tenant'], [base]);
@@ -207,7 +208,7 @@ test("a listener's entry and [api] must both say yes", () => {
   assert.equal(reasonFor('ReadStderr'), 'not in allowed_endpoints of listener "host" (config.toml:9)');
 });
 
-test("a listener's entry alone opens its listener, and no other", () => {
+test("a listener's entry alone opens that listener only", () => {
   const listeners = new Map([
     ['host', { blocked: named(9, 'ExecProcess') }],
     ['tenant', {}],
@@ -222,7 +223,7 @@ test("a listener's entry alone opens its listener, and no other", () => {
   assert.deepEqual(gate.served('other'), []);
 });
 
-test('a later document narrows one listener, and opens none', () => {
+test('a further document narrows one listener and opens none', () => {
   const later = { file: 'later.toml', listeners: new Map([['host', { allowed: named(2, 'ReadStdout') }]]) };
   const gate = gateOn(['host', 'tenant'], [{ file, allowed: named(4, 'ReadStdout', 'ReadStderr') }, later]);
   assert.deepEqual(gate.served('host'), ['ReadStdout']);

@@ -1,69 +1,58 @@
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { ApiDocument, Configuration } from '@kata-agent/config';
-import { type Decision, decision } from './decision.js';
-import { baseVerdict, laterVerdict, type Verdict } from './restriction.js';
+import { type Finding, findingsIn, findingsOn, servedBy } from '@kata-agent/config/served';
+import { allow, type Decision, deny } from './decision.js';
 
-/** Decides which listener may call which method. It never changes; to tighten it is to make another. */
+/** Decides which listener may call which method. Immutable; `tighten` returns another gate. */
 export interface Gate {
-  /** Never throws. What is not known, listener or method, is denied. */
+  /** Returns the decision on a method. Never throws: an unknown listener or method is denied. */
   decide(listener: string, method: string): Decision;
   /**
-   * A gate that serves what this one does and the document does not refuse. Nothing that a document says can make it
-   * serve more.
+   * Returns a gate that serves what this one serves and the document does not deny. No document can make it serve more.
    *
-   * @throws RangeError when the document's release is not of the form `3.21` or `3.21.0`; this gate then stands.
+   * @throws RangeError when the document's release is not of the form `3.21` or `3.21.0`; this gate is unchanged.
    */
   tighten(document: ApiDocument): Gate;
-  /** The methods that a listener may call, in the order of the .proto. */
+  /** Returns the methods that a listener may call, in the order of the .proto. */
   served(listener: string): readonly MethodName[];
 }
 
-/** What a gate is compiled for. */
+/** Options for compiling a gate. */
 export interface GateOptions {
   /** The names of all listeners. */
   readonly listeners: readonly string[];
-  /** The methods whose handlers the bundle contains; all of them if absent. */
+  /** The methods whose handlers the bundle contains; by default all. */
   readonly builtIn?: ReadonlySet<MethodName>;
 }
 
 type Table = ReadonlyMap<string, ReadonlyMap<string, Decision>>;
 
 /**
- * Works out every decision at once, so that deciding is looking up. A method is served when each step says so: its
- * handler is in the bundle, its release is not too late, the base document opens it, no later document refuses it.
+ * Computes every decision in advance, so that deciding is a lookup. A method is served when its handler is in the
+ * bundle, its release is not newer than the pin, the base document opens it, and no further document denies it.
  *
  * @throws RangeError when a document's release is not of the form `3.21` or `3.21.0`.
  */
 export function compileGate(configuration: Pick<Configuration, 'api'>, options: GateOptions): Gate {
-  const [base, ...later] = configuration.api.documents;
-  const table = new Map(
-    options.listeners.map((listener) => [
-      listener,
-      new Map(
-        methodNames.map((method) => {
-          const { outcome, reason } = firstVerdict(base, listener, method, options.builtIn);
-          return [method, decision(outcome, listener, method, reason)];
-        }),
-      ),
-    ]),
+  const { documents } = configuration.api;
+  const decide = (listener: string, method: MethodName): Decision =>
+    decisionBy(findingsOn(documents, listener, method, options.builtIn), listener, method);
+  return gateOf(
+    new Map(
+      options.listeners.map((listener) => [
+        listener,
+        new Map(methodNames.map((method) => [method, decide(listener, method)])),
+      ]),
+    ),
   );
-  return gateOf(later.reduce<Table>(narrow, table));
 }
 
-function firstVerdict(
-  base: ApiDocument | undefined,
-  listener: string,
-  method: MethodName,
-  builtIn: ReadonlySet<MethodName> | undefined,
-): Verdict {
-  if (builtIn?.has(method) === false)
-    return { outcome: 'deny', reason: 'its handler was left out of this build' };
-  if (base === undefined)
-    return { outcome: 'allow', reason: 'there is no configuration, so everything is served' };
-  return baseVerdict(base, listener, method);
+function decisionBy(findings: readonly Finding[], listener: string, method: MethodName): Decision {
+  const { code, reason } = servedBy(findings, method);
+  return code === undefined ? allow(listener, method, reason) : deny(code, listener, method, reason);
 }
 
-/** What was denied stays denied, whatever the document says: the reason why a gate cannot be loosened. */
+/** A denied method stays denied, whatever the document description: this is why a gate cannot be loosened. */
 function narrow(table: Table, document: ApiDocument): Table {
   return new Map(
     [...table].map(([listener, decisions]) => [listener, narrowListener(decisions, listener, document)]),
@@ -77,11 +66,9 @@ function narrowListener(
 ): ReadonlyMap<string, Decision> {
   const narrowed = new Map(decisions);
   for (const method of methodNames) {
-    const before = decisions.get(method);
-    if (before?.outcome !== 'allow') continue;
-    const verdict = laterVerdict(document, listener, method);
-    if (verdict !== undefined)
-      narrowed.set(method, decision(verdict.outcome, listener, method, verdict.reason));
+    if (decisions.get(method)?.outcome !== 'allow') continue;
+    const findings = findingsIn(document, false, listener, method);
+    if (findings.some(({ allows }) => !allows)) narrowed.set(method, decisionBy(findings, listener, method));
   }
   return narrowed;
 }
@@ -92,7 +79,7 @@ function gateOf(table: Table): Gate {
       const decisions = table.get(listener);
       return (
         decisions?.get(method) ??
-        decision('deny', listener, method, decisions === undefined ? 'unknown listener' : 'unknown method')
+        deny('KA3006', listener, method, decisions === undefined ? 'unknown listener' : 'unknown method')
       );
     },
     tighten: (document: ApiDocument): Gate => gateOf(narrow(table, document)),

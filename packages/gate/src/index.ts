@@ -1,6 +1,7 @@
+export { Authorizer, type AuthorizerOptions, authorizerOf } from './authorizer.js';
 export type { Decision } from './decision.js';
 export { claimedImage } from './facts/claimed-image.js';
-export { claimedName } from './facts/claimed-name.js';
+export { claimedName, type ClaimedNames, claimedNames } from './facts/claimed-name.js';
 export { factsOf } from './facts/facts-of.js';
 export type { RequestFacts } from './facts/request-facts.js';
 export { type RequestSummary, summaryOf } from './facts/request-summary.js';
@@ -20,4 +21,4 @@ export {
   defaultCapabilities,
   usualDevices,
 } from './privileged/runtime-defaults.js';
-export type { ContainerFacts, MemberFacts, PeerFacts, RuleContext } from './rule-context.js';
+export type { RuleContainer, RuleMember, RulePeer, RuleContext } from './rule-context.js';

@@ -1,7 +1,7 @@
 import type { PrivilegeAccess } from './privileged/privilege-access.js';
 
-/** The other end of a connection, as far as it is known. */
-export interface PeerFacts {
+/** The known properties of the peer of a connection. */
+export interface RulePeer {
   readonly kind: 'unix' | 'vsock' | 'tls';
   /** On vsock. */
   readonly cid?: number;
@@ -12,10 +12,10 @@ export interface PeerFacts {
   readonly sans?: readonly string[];
 }
 
-/** A container that a call names. What the host says of it is kept apart as `claimed` (S27). */
-export interface ContainerFacts {
+/** A container that a call names. Claims of the host are separate, in `claimed` (S27). */
+export interface RuleContainer {
   readonly id: string;
-  /** `none`: there is no container of that id (yet). */
+  /** `none`: no container has that id (yet). */
   readonly state: 'none' | 'created' | 'running' | 'paused' | 'stopped';
   readonly claimed: {
     /** From the runtime's annotation; empty when there is none. */
@@ -24,28 +24,28 @@ export interface ContainerFacts {
   };
 }
 
-/** A container that there is or was in the sandbox, for rules about the order of containers (S35). */
-export interface MemberFacts {
-  /** Its name in the pod, as the host claims it; empty: the pause container. */
+/** A container that exists or existed in the sandbox, for rules about the order of containers (S35). */
+export interface RuleMember {
+  /** Its name in the pod, as claimed by the host; empty for the pause container. */
   readonly name: string;
   readonly state: 'created' | 'running' | 'paused' | 'stopped' | 'removed';
-  /** Of its first process, once that has ended. */
+  /** The exit code of its first process, once that has ended. */
   readonly exitCode?: number;
 }
 
-/** What a rule sees beside the request. */
+/** The values for rules besides the request. */
 export interface RuleContext {
   /** The listener's name. */
   readonly listener: string;
-  readonly peer: PeerFacts;
-  /** Absent: the method names no container. */
-  readonly container?: ContainerFacts;
+  readonly peer: RulePeer;
+  /** Absent when the method names no container. */
+  readonly container?: RuleContainer;
   readonly sandbox: {
     readonly id: string;
     readonly containers: readonly string[];
-    /** Absent: there is none, and was none. */
-    readonly members?: readonly MemberFacts[];
+    /** Absent when there are and were no containers. */
+    readonly members?: readonly RuleMember[];
   };
-  /** What the configuration opens, for `privileged`; absent: nothing. */
+  /** What the configuration opens, for `privileged`; absent for nothing. */
   readonly access?: PrivilegeAccess;
 }

@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadSyscalls, RecordingSyscalls, SyscallError, type Syscalls } from '@kata-agent/linux';
-import type { CreateContainer } from './actions.js';
+import type { CreateContainer } from './request/actions.js';
 import { Guest } from './guest.js';
-import { RealGuest, runc, settled, skip, type Traces } from './testing/real-guest.js';
-import { createContainer } from './perform/create-container.js';
-import { getGuestDetails } from './perform/get-guest-details.js';
+import { ociRuntime, RealGuest, settled, skip, type Traces } from './testing/real-guest.js';
+import { createContainer } from './perform/containers.js';
+import { getGuestDetails, shutDown } from './perform/sandbox.js';
 
-/** What a create asks of the kernel, but for what it takes to clean up. */
+/** The system calls of a create, without those of its clean-up. */
 const calls = [
   'openat',
   'openat2',
@@ -33,7 +33,7 @@ const calls = [
   'dup3',
 ] as const;
 
-/** And of Node: files that it makes, reads and looks at. Not what Node's own rmSync is made of, which cleans up. */
+/** The calls of node:fs in a create. Without those inside rmSync, which is clean-up. */
 const files = [
   'mkdirSync',
   'writeFileSync',
@@ -45,7 +45,7 @@ const files = [
   'realpathSync',
 ] as const;
 
-/** The real kernel, but one call fails: the first `failAt` of those that were made since `begin`. */
+/** The real kernel, in which one call fails: call number `failAt` since `begin`. */
 class FailingKernel extends RecordingSyscalls {
   /** Each call since `begin`, by name. */
   made: string[] = [];
@@ -90,7 +90,7 @@ class FailingKernel extends RecordingSyscalls {
 
 interface Tried {
   readonly call: string;
-  /** What was there afterwards and not before, or the other way round. */
+  /** The traces that differ between before and after. */
   readonly left: readonly string[];
 }
 
@@ -110,7 +110,7 @@ async function failEach(terminal: boolean): Promise<readonly Tried[]> {
       disarm();
       const { failed } = kernel;
       kernel.begin(Number.POSITIVE_INFINITY);
-      // A fault that does no harm, as in the list of what may be swept, is one too.
+      // A create may also succeed in spite of a fault, as in the list of directories to sweep.
       if (failure === undefined) await real.remove(id);
       if (failed === undefined) return tried;
       await settled();
@@ -171,44 +171,44 @@ for (const [how, terminal] of [
   });
 }
 
-test('a guest is open before its runtime has answered, and a container waits for the answer', {
+test('a guest opens before its runtime has answered, and a create waits for the answer', {
   skip,
 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'guest-slow-'));
-  const [program, door] = ['runtime', 'door'].map((name) => join(directory, name)) as [string, string];
-  // Opening a pipe for reading waits for the one who writes.
-  const script = `case "$*" in *" features") read line < ${door};; esac\nexec ${runc} "$@"\n`;
+  const [program, fifo] = ['runtime', 'fifo'].map((name) => join(directory, name)) as [string, string];
+  // Opening a FIFO for reading blocks until it has a writer.
+  const script = `case "$*" in *" features") read line < ${fifo};; esac\nexec ${ociRuntime} "$@"\n`;
   writeFileSync(program, `#!/bin/sh\n${script}`, { mode: 0o755 });
-  assert.equal(spawnSync('mkfifo', [door]).status, 0);
+  assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
   const paths = { kata: join(directory, 'kata'), state: join(directory, 'state') };
   const guest = await Guest.open({ syscalls: loadSyscalls(), runtime: program, paths });
   try {
     let answered = false;
     const details = getGuestDetails(guest, { memoryBlockSize: false, memoryHotplugProbe: false }).then(
-      (told) => {
+      (answer) => {
         answered = true;
-        return told;
+        return answer;
       },
     );
     await settled();
     assert.equal(answered, false);
-    writeFileSync(door, 'go on\n');
+    writeFileSync(fifo, 'go on\n');
     assert.equal((await details).supportsSeccomp, true);
   } finally {
-    await guest.shutdown();
+    await shutDown(guest);
     rmSync(directory, { recursive: true });
   }
 });
 
 for (const [what, script] of Object.entries({
   'before it did anything': 'exit 1',
-  'after it made the container': `${runc} "$@"; exit 1`,
-  'without telling a pid': `${runc} "$@"; for word; do [ "$previous" = --pid-file ] && : > "$word"; previous=$word; done`,
+  'after it made the container': `${ociRuntime} "$@"; exit 1`,
+  'without telling a pid': `${ociRuntime} "$@"; for word; do [ "$previous" = --pid-file ] && : > "$word"; previous=$word; done`,
 })) {
   test(`a runtime whose create ends ${what} leaves nothing`, { skip }, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'guest-fault-'));
     const program = join(directory, 'runtime');
-    const cases = `*" create "*) ${script};; *) exec ${runc} "$@";;`;
+    const cases = `*" create "*) ${script};; *) exec ${ociRuntime} "$@";;`;
     writeFileSync(program, `#!/bin/sh\ncase "$*" in ${cases} esac\n`, { mode: 0o755 });
     const real = await RealGuest.open({ runtime: program });
     try {

@@ -1,18 +1,18 @@
-import type * as actions from './actions.js';
+import type * as actions from './request/actions.js';
 import type { Container } from './container/container.js';
 import type { ContainerProcess } from './container/container-process.js';
-import type { GuestContext } from './container/guest-context.js';
+import type { GuestContext } from './context/guest-context.js';
 import { ChangeQueue, type ChangeScope } from './container/change-queue.js';
 import { ContainersInTheMaking } from './container/in-the-making.js';
 import type { Wanted } from './device/find-device.js';
-import { GuestError } from './guest-error.js';
-import type { GuestOptions } from './guest-options.js';
-import { openContext } from './open-context.js';
-import { claimSandbox } from './claim-sandbox.js';
-import { destroySandbox } from './perform/destroy-sandbox.js';
+import { GuestError } from './error/guest-error.js';
+import type { GuestOptions } from './context/guest-options.js';
+import { openContext } from './context/open-context.js';
+import { claimSandbox } from './sandbox/claim-sandbox.js';
 import { recover } from './recover/recover.js';
-import { Sandbox } from './sandbox.js';
-import { translated } from './translate-error.js';
+import { Sandbox } from './sandbox/sandbox.js';
+import { translated } from './error/translate-error.js';
+import { quotedName } from './quoted.js';
 
 interface Parts {
   readonly context: GuestContext;
@@ -23,34 +23,36 @@ interface Parts {
   readonly call: Call | undefined;
 }
 
-/** The call for which a change is made. */
+/** The call that a change is made for. */
 export interface Call {
-  /** Asked when its turn has come. What it throws, a GuestError, is how the change fails. */
+  /** Runs when the change reaches the head of the queue; a GuestError it throws fails the change. */
   readonly check: () => void;
-  /** Resolves once the call is recorded; nothing of what it asks for is done before. What it throws ends the call. */
+  /** Resolves once the call is in the audit log; nothing is changed before. An error it throws ends the call. */
   readonly begin: () => Promise<void>;
-  /** Aborted when nobody waits for the answer any more. */
+  /** Aborted when the caller has cancelled the call or its deadline has passed. */
   readonly signal: AbortSignal;
 }
 
-/** A change for which something has to be there that the agent does not make. */
+/** A change that depends on something the agent does not create, such as a device that the host plugs in. */
 export interface Needing<T> {
-  /** As for `change`; absent: `sandbox`. */
+  /** Default: `sandbox`, as for `change`. */
   readonly scope?: ChangeScope;
-  /** Throws what would refuse it, whatever devices come: asked before it waits, and again when its turn has come. */
+  /**
+   * Throws if the change would be refused whatever devices appear. Called before the wait, and again when the change
+   * reaches the head of the queue.
+   */
   readonly admit?: () => void;
   readonly needs: () => readonly Wanted[];
   readonly task: () => Promise<T>;
 }
 
 /**
- * What there is in the guest. What can be done with it are the functions of `perform`, one a file: each is reached from
- * its handler alone, so that a bundle without the handler is without the work too (R13). Every failure of theirs is a
- * GuestError.
+ * The state of the guest. The functions in `perform` act on it: each is imported by its handler alone, so that a bundle
+ * without the handler does not contain the code either (R13). All their failures are GuestErrors.
  *
- * Calls that change a container are done one after another, and so are those that change what containers share (S13;
- * `ChangeQueue` says which wait for which). Signals, stdio, waits, stats and out-of-memory events never wait for them.
- * Devices, and mounts of another container, are waited for before a change's turn.
+ * Calls that change a container are serialized, and so are calls that change what containers share (S13; `ChangeQueue`
+ * defines which wait for which). Signals, stdio, waits, stats and out-of-memory events never wait for them. Devices,
+ * and mounts of another container, are waited for before a change enters the queue.
  */
 export class Guest {
   readonly context: GuestContext;
@@ -69,9 +71,7 @@ export class Guest {
     this.#call = call;
   }
 
-  /**
-   * Goes on with what an agent had made that was killed, and takes back what it had not finished.
-   */
+  /** Restores the state of an agent that was killed, and rolls back what it had not finished. */
   static async open(options: GuestOptions): Promise<Guest> {
     const context = openContext(options);
     try {
@@ -92,28 +92,28 @@ export class Guest {
   }
 
   /**
-   * Asks the OCI runtime for its version and what it can, before a call needs to know. In a slow guest the answer takes half
-   * a second: who needs it waits, and nobody else. Not asked for earlier: an agent that starts has the processors for itself.
+   * Queries the OCI runtime's version and features before a call needs them. In a slow guest that takes half a second,
+   * for which only calls that need the answer wait. Not called at start, when the agent itself needs the processors.
    */
   askRuntime(): void {
     void this.context.capabilities();
   }
 
-  /** Aborted when nobody waits for the call's answer any more; undefined: it is made for no call. */
+  /** Aborted when the call is cancelled or its deadline has passed; undefined: no call made the change. */
   get signal(): AbortSignal | undefined {
     return this.#call?.signal;
   }
 
   /**
-   * Runs a task that changes something, after those that it has to wait for. `admit` throws what is known to stand against
-   * it: what fails there has changed nothing, and needs no record of its own.
+   * Runs a task that changes something, after the changes that it has to wait for. `admit` throws for a change that is
+   * known to fail; before `begin` such a change gets no audit record.
    */
   change<T>(task: () => Promise<T>, scope: ChangeScope = 'sandbox', admit?: () => unknown): Promise<T> {
     return this.#changes.run(scope, () =>
       translated(async () => {
         admit?.();
         await this.begin();
-        // Others may have changed something meanwhile. From here to the task's own first wait nothing comes in between.
+        // State may have changed since. Nothing runs between here and the task's first await.
         this.#call?.check();
         claimSandbox(this.context);
         admit?.();
@@ -122,14 +122,14 @@ export class Guest {
     );
   }
 
-  /** For what changes something without a turn: resolves when the call that asks for it is recorded. */
+  /** Resolves when the call is in the audit log. For changes that do not go through the queue. */
   async begin(): Promise<void> {
     await this.#call?.begin();
   }
 
   /**
-   * As `change`, for a task that takes down what this guest has made. Skipped when the guest never had Kata's directory: what
-   * is there belongs to another agent, which may have been killed and come back.
+   * As `change`, for a task that removes what this guest has created. Skipped if this guest never had Kata's directory:
+   * its contents belong to another agent, which may have been killed and restarted.
    */
   takeDown(task: () => Promise<void>): Promise<void> {
     return this.#changes.run('whole', () =>
@@ -142,8 +142,8 @@ export class Guest {
   }
 
   /**
-   * As `change`, once all that it needs is there. When it is, its turn is that of any other change; when something is
-   * missing, its turn is asked for after that has come. Then it has to be found again: nothing waits in a turn.
+   * As `change`, once everything that it depends on is present. The change enters the queue only after missing devices
+   * and mounts have appeared, and looks them up again there: a change at the head of the queue never waits.
    */
   changeWith<T>({ scope = 'sandbox', admit, needs, task }: Needing<T>): Promise<T> {
     const { devices, waits } = this.context;
@@ -159,75 +159,79 @@ export class Guest {
   }
 
   /**
-   * This guest as one call has it: it is checked again when a change's turn comes, since what the call was let through by
-   * may have changed while it waited.
+   * Returns a guest with the same state whose changes belong to a call. They run `call.check` when they reach the head of
+   * the queue, since lists and rules may have changed while they waited.
    */
   forCall(call: Call): Guest {
     const { context, sandbox, containers, making } = this;
     return new Guest({ context, sandbox, containers, making, changes: this.#changes, call });
   }
 
-  /** Throws `invalid` when there is none. */
+  /** Returns a container. Throws `invalid` if it does not exist. */
   container(id: string): Container {
     const container = this.containers.get(id);
     if (container !== undefined) return container;
-    throw new GuestError(
-      'invalid',
-      `Invalid container id: there is no container ${JSON.stringify(id.slice(0, 150))}`,
-    );
+    throw new GuestError('invalid', `Invalid container id: there is no container ${quotedName(id)}`);
   }
 
-  /** Throws `invalid` or `not-found` when there is none. */
+  /** Returns a process of a container. Throws `invalid` if the container, `not-found` if the process does not exist. */
   process({ containerId, execId }: actions.ProcessRef): ContainerProcess {
     return this.container(containerId).process(execId);
   }
 
-  /** Undefined: there is no such container. One that is being made counts: rules decide before it is there. */
-  containerFacts(id: string): actions.ContainerFacts | undefined {
+  /**
+   * Returns the status of a container; undefined: there is no such container. Includes containers that are being created: rules decide before
+   * the container exists.
+   */
+  containerStatus(id: string): actions.ContainerStatus | undefined {
     return this.containers.get(id)?.facts ?? this.making.facts(id);
   }
 
-  get sandboxFacts(): actions.SandboxFacts {
+  /** Returns what an exec of a container has if it states nothing else; undefined if there is no such container. */
+  execDefaults(id: string): actions.ExecDefaults | undefined {
+    return this.containers.get(id);
+  }
+
+  get sandboxStatus(): actions.SandboxStatus {
     const containers = [...this.containers.values()];
     const making = this.making.ids.filter((id) => !this.containers.has(id));
+    const member = ({ annotations, state }: actions.ContainerStatus, exitCode: number | undefined) => ({
+      name: this.context.namesOf(annotations).inPod,
+      state,
+      exitCode,
+    });
     return {
       id: this.sandbox.id,
       containers: [...containers.map(({ id }) => id), ...making],
       members: [
-        ...containers.map(({ facts, first }) => ({ ...facts, exitCode: first.code })),
-        ...making
-          .flatMap((id) => this.making.facts(id) ?? [])
-          .map((facts) => ({ ...facts, exitCode: undefined })),
+        ...containers.map(({ facts, first }) => member(facts, first.code)),
+        ...making.flatMap((id) => this.making.facts(id) ?? []).map((facts) => member(facts, undefined)),
         ...this.sandbox.removed.map((each) => ({ ...each, state: 'removed' as const })),
       ],
     };
   }
 
   /**
-   * Tells whether a reader was let through at his last read of a stream, for a policy that looks at each: output that
-   * somebody was let through to waits for him, and what nobody may read is drained (R15). A stream that is not there
-   * is left alone.
+   * Records whether a reader was allowed at its last read of a stream, for a policy that decides on each read: output
+   * of an allowed stream is kept for its reader, output of a denied one is drained (R15). Ignores a stream that does
+   * not exist.
    */
   noteReader({ containerId, execId, stream }: actions.StreamRef, reader: string, admitted: boolean): void {
     this.containers.get(containerId)?.find(execId)?.streams.noteReader(stream, reader, admitted);
   }
 
-  /** What may be read has changed: forgets who was let through, and drains what nobody may read any more. */
+  /**
+   * Called when the rights to read have changed: forgets which readers were allowed, and drains streams that no reader
+   * may read any more.
+   */
   reconsiderOutput(): void {
     for (const container of this.containers.values()) {
       for (const { streams } of container.processes) streams.forgetReaders();
     }
   }
 
-  /** Ends everything, as destroySandbox, and stops waiting for processes; for the agent's own end. Nothing changes after it. */
-  async shutdown(): Promise<void> {
-    try {
-      const destroyed = destroySandbox(this);
-      this.#changes.close(() => new GuestError('precondition', 'the agent is ending'));
-      await destroyed;
-    } finally {
-      this.context.waits.giveUp('the agent ended');
-      this.context.reaper.stop();
-    }
+  /** Refuses later changes. Those that are queued still run. */
+  closeChanges(): void {
+    this.#changes.close(() => new GuestError('precondition', 'the agent is shutting down'));
   }
 }

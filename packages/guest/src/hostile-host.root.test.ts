@@ -13,18 +13,15 @@ import {
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { loadSyscalls, mount, mounts, RecordingSyscalls, unmountTree } from '@kata-agent/linux';
-import type { CreateSandbox, Storage } from './actions.js';
-import { closedAccess } from './guest-access.js';
-import type { OciMount } from './oci-spec.js';
-import { copyFile } from './perform/copy-file.js';
-import { createSandbox } from './perform/create-sandbox.js';
-import { destroySandbox } from './perform/destroy-sandbox.js';
-import { updateEphemeralMounts } from './perform/update-ephemeral-mounts.js';
+import type { CreateSandbox, Storage } from './request/actions.js';
+import { closedAccess } from './context/guest-access.js';
+import type { OciMount } from './request/oci-spec.js';
+import { copyFile, updateEphemeralMounts } from './perform/storage.js';
+import { createSandbox, destroySandbox } from './perform/sandbox.js';
 import { LoopDevice } from './testing/loop-device.js';
 import { RealGuest, settled, skip, type Traces } from './testing/real-guest.js';
 
-// What a hostile host asks for, by requests that a configuration permits: each is refused, and nothing of it is left
-// (docs/security.md, S29 to S31). The paths, mounts and storages that were attacked are in the history of this test.
+// Requests of a hostile host that a configuration permits: each is refused, and leaves nothing (docs/security.md, S29 to S31).
 
 const kernel = new RecordingSyscalls({}, loadSyscalls());
 let real: RealGuest;
@@ -86,7 +83,7 @@ async function copy(path: string, data: string): Promise<void> {
 
 const refused = { kind: 'refused' };
 
-test("no storage is mounted over the agent's files, the share or a bundle", { skip }, async () => {
+test("storages over the agent's files, the share or a bundle are refused", { skip }, async () => {
   for (const place of [
     'sandbox/resolv.conf',
     'sandbox',
@@ -110,7 +107,7 @@ test("no storage is mounted over the agent's files, the share or a bundle", { sk
   await assert.rejects(sandboxWith(real.storage('ephemeral', 'shared/containers/x')), refused);
 });
 
-test("resolv.conf is the agent's own, wherever storages are", { skip }, async () => {
+test("storages cannot replace the agent's resolv.conf", { skip }, async () => {
   await createSandbox(real.guest, {
     sandboxId: 'pod',
     hostname: '',
@@ -121,7 +118,7 @@ test("resolv.conf is the agent's own, wherever storages are", { skip }, async ()
   assert.equal(readFileSync(join(real.state, 'sandbox/resolv.conf'), 'utf8'), 'nameserver 192.0.2.1\n');
 });
 
-test('a source is a place that the runtimes use, or one that the configuration lists', { skip }, async () => {
+test('sources are paths that the runtimes use, or that the configuration lists', { skip }, async () => {
   for (const source of [
     '/',
     '/etc',
@@ -157,7 +154,7 @@ test('a source is a place that the runtimes use, or one that the configuration l
   assert.equal((await real.readAll(file)).toString(), 'ELF');
 });
 
-test('the layers of an overlay are places of the container itself', { skip }, async () => {
+test('the layers of an overlay are paths of the container itself', { skip }, async () => {
   const first = await run('sleep 1000');
   mkdirSync(share('layers/work'), { recursive: true });
   const id = real.id();
@@ -177,7 +174,7 @@ test('the layers of an overlay are places of the container itself', { skip }, as
     );
 });
 
-test('what the host changes after a source was opened changes nothing', { skip }, async (context) => {
+test('changes of the host after a source was opened have no effect', { skip }, async (context) => {
   mkdirSync(share('config'), { recursive: true });
   writeFileSync(join(share('config'), 'right'), 'right');
   const swap = (): void => {
@@ -195,7 +192,7 @@ test('what the host changes after a source was opened changes nothing', { skip }
   assert.equal((await real.readAll(id)).toString(), 'rightright\n');
 });
 
-test('a link, and what lies behind it, is no source', { skip }, async () => {
+test('links, and paths through links, are refused as sources', { skip }, async () => {
   mkdirSync(share('real/inner'), { recursive: true });
   for (const [name, target] of [
     ['out', '/etc'],
@@ -213,7 +210,7 @@ test('a link, and what lies behind it, is no source', { skip }, async () => {
   );
 });
 
-test('a mount below a source that is no data is refused with it', { skip }, async (context) => {
+test('a source with a mount of a kernel file system below it is refused', { skip }, async (context) => {
   const inner = join(share('volume'), 'inner');
   mkdirSync(inner, { recursive: true });
   const syscalls = loadSyscalls();
@@ -224,14 +221,14 @@ test('a mount below a source that is no data is refused with it', { skip }, asyn
     message: /file system proc/,
   });
   await assert.rejects(run('true', { source: inner }), refused);
-  // Without what is mounted below there is nothing to refuse.
+  // Without the submount the source is allowed.
   const id = await run('ls /m/inner', { source: share('volume'), options: ['bind'] });
   assert.equal((await real.readAll(id)).toString(), '');
   await real.remove(id);
   unmountTree(syscalls, share('volume'));
 });
 
-test('a container has a bound of mounts, of storages, and of what its sources have mounted in them', {
+test('mounts, storages and mounts below sources are limited', {
   skip,
 }, async (context) => {
   const volume = share('volume');
@@ -254,11 +251,11 @@ test('a container has a bound of mounts, of storages, and of what its sources ha
   };
   await assert.rejects(attempt(254, ['bind']), {
     kind: 'invalid',
-    message: /the request has 257 mounts, and a container has at most 256: mount a directory/,
+    message: /the request has 257 mounts, and the limit is 256; help: mount a directory/,
   });
   await assert.rejects(attempt(64, ['rbind']), {
     kind: 'exhausted',
-    message: /more than 4096 mounts in them; a mount without rbind leaves them out/,
+    message: /more than 4096 mounts below them; help: mount them without rbind/,
   });
   const storages = Array.from({ length: 257 }, (_, index) =>
     real.storage('ephemeral', `sandbox/ephemeral/${index}`),
@@ -268,7 +265,7 @@ test('a container has a bound of mounts, of storages, and of what its sources ha
   unmountTree(syscalls, volume);
 });
 
-test('CopyFile reaches nothing through a mount below the share', { skip }, async (context) => {
+test('CopyFile does not cross a mount below the share', { skip }, async (context) => {
   const foreign = share('foreign');
   const elsewhere = join(real.directory, 'elsewhere');
   for (const directory of [foreign, elsewhere]) mkdirSync(directory, { recursive: true });
@@ -284,7 +281,7 @@ test('CopyFile reaches nothing through a mount below the share', { skip }, async
   rmSync(elsewhere, { recursive: true });
 });
 
-test('a disk that the guest uses is neither a storage nor memory to swap to', { skip }, async () => {
+test('a disk that the guest uses is refused as a storage and as swap', { skip }, async () => {
   const disk = new LoopDevice(64 * 1024 * 1024);
   const place = join(real.directory, 'used');
   mkdirSync(place);
@@ -305,7 +302,7 @@ test('a disk that the guest uses is neither a storage nor memory to swap to', { 
   }
 });
 
-test('a storage in place is used again by an equal request only', { skip }, async () => {
+test('a mounted storage is reused by an equal request only', { skip }, async () => {
   mkdirSync(share('a'), { recursive: true });
   mkdirSync(share('b'), { recursive: true });
   const given = real.storage('bind', 'sandbox/storage/x', {
@@ -329,7 +326,7 @@ test('a storage in place is used again by an equal request only', { skip }, asyn
   await run('sleep 1000', {}, [given]);
 });
 
-test('no container has a place of another one', { skip }, async () => {
+test('paths of other containers are refused', { skip }, async () => {
   const other = real.id();
   const upper = ['io.katacontainers.fs-opt.overlay-rw'];
   const root = real.storage('overlayfs', `${other}/rootfs`, {
@@ -361,7 +358,7 @@ test('no container has a place of another one', { skip }, async () => {
   });
 });
 
-test('a memory file system keeps its protections when its size is changed', { skip }, async () => {
+test('a tmpfs keeps its mount options when it is resized', { skip }, async () => {
   const options = ['nosuid', 'noexec', 'size=1m', 'mode=1777'];
   await sandboxWith(real.storage('ephemeral', 'sandbox/ephemeral/x', { fstype: 'tmpfs', options }));
   const target = join(real.kata, 'sandbox/ephemeral/x');
@@ -383,7 +380,7 @@ test('a memory file system keeps its protections when its size is changed', { sk
   assert.deepEqual(unchanged, mounted);
 });
 
-test('what a container fills is its own', { skip }, async () => {
+test('a container can fill only its own space', { skip }, async () => {
   const pod = real.id();
   const local = real.storage('local', `shared/containers/${pod}/rootfs/local/data`, {
     options: ['mode=0777'],
@@ -392,4 +389,31 @@ test('what a container fills is its own', { skip }, async () => {
   const [mounted] = mounts().filter((each) => each.target === local.mountPoint);
   assert.equal(mounted?.type, 'tmpfs');
   assert.ok(mounted.superOptions.some((word) => word.startsWith('size=')));
+});
+
+test('the tag of a share is never taken as a path of the guest', { skip }, async () => {
+  const name = `of-the-guest-${process.pid}`;
+  const secret = join(real.directory, name, 'directory/secret');
+  mkdirSync(join(secret, '..'), { recursive: true });
+  writeFileSync(secret, 'secret');
+  // With MS_BIND mount(2) resolves its source from the agent's working directory, in a guest the root.
+  const before = process.cwd();
+  process.chdir(real.directory);
+  try {
+    for (const option of ['bind', 'rbind', 'ro,rbind']) {
+      const tagged = { source: name, fstype: 'virtiofs', options: [option] };
+      const attempt = sandboxWith(real.storage('virtio-fs', 'shared/containers', tagged));
+      await assert.rejects(
+        attempt,
+        { kind: 'refused', message: /mount option "r?bind" of a storage/ },
+        option,
+      );
+      assert.ok(!existsSync(share('directory/secret')));
+    }
+    const memory = { fstype: 'tmpfs', options: ['bind'] };
+    await assert.rejects(sandboxWith(real.storage('ephemeral', 'sandbox/ephemeral/x', memory)), refused);
+  } finally {
+    process.chdir(before);
+    rmSync(join(real.directory, name), { recursive: true });
+  }
 });

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   rmSync,
   writeFileSync,
@@ -15,32 +16,34 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import * as fc from 'fast-check';
 import { mounts } from '@kata-agent/linux';
-import type { Storage } from './actions.js';
-import { createContainer } from './perform/create-container.js';
-import { RealGuest, runc, settled, skip } from './testing/real-guest.js';
+import type { Storage } from './request/actions.js';
+import type { Call } from './guest.js';
+import { copyFile } from './perform/storage.js';
+import { createContainer } from './perform/containers.js';
+import { ociRuntime, RealGuest, settled, skip } from './testing/real-guest.js';
 
-/** A runtime whose creates wait until the test says how they go on. */
-class Doors {
-  readonly directory: string = mkdtempSync(join(tmpdir(), 'doors-'));
+/** A runtime whose creates wait until the test decides how they continue. */
+class HeldCreates {
+  readonly directory: string = mkdtempSync(join(tmpdir(), 'held-'));
   readonly program: string = join(this.directory, 'runtime');
 
   constructor() {
     const id = 'for id; do :; done';
     const wait = `if [ -p ${this.directory}/$id ]; then read how < ${this.directory}/$id; [ "$how" = go ] || exit 1; fi`;
     const script = `case "$*" in *" create "*) : > ${this.directory}/at-$id; ${wait};; esac`;
-    writeFileSync(this.program, `#!/bin/sh\n${id}\n${script}\nexec ${runc} "$@"\n`, { mode: 0o755 });
+    writeFileSync(this.program, `#!/bin/sh\n${id}\n${script}\nexec ${ociRuntime} "$@"\n`, { mode: 0o755 });
   }
 
   close(id: string): void {
     assert.equal(spawnSync('mkfifo', [join(this.directory, id)]).status, 0);
   }
 
-  /** The create has come to the runtime. */
+  /** Reports whether the create has reached the runtime. */
   isAt(id: string): boolean {
     return existsSync(join(this.directory, `at-${id}`));
   }
 
-  /** Rejects when the create ends before it comes there. */
+  /** Resolves when the create has reached the runtime; rejects if it ends before. */
   async reached(id: string, created: Promise<unknown>): Promise<void> {
     let early: unknown;
     const ended = (error: unknown): void => {
@@ -59,16 +62,16 @@ class Doors {
 }
 
 let real: RealGuest;
-let doors: Doors;
+let held: HeldCreates;
 before(async () => {
   if (skip !== false) return;
-  doors = new Doors();
-  real = await RealGuest.open({ runtime: doors.program });
+  held = new HeldCreates();
+  real = await RealGuest.open({ runtime: held.program });
 });
 after(async () => {
   if (skip !== false) return;
   await real.close();
-  rmSync(doors.directory, { recursive: true });
+  rmSync(held.directory, { recursive: true });
 });
 
 function memory(name: string): Storage {
@@ -91,13 +94,13 @@ function create(id: string, storages: readonly Storage[] = [], pod = real): Prom
   return createContainer(pod.guest, { id, execId: id, spec, storages, sandboxPidns: false });
 }
 
-test('in whatever order creates with the same storages end, what is made has them, and nothing else stays', {
+test('creates with the same storages may end in any order: created containers have them, others leave nothing', {
   skip,
 }, async () => {
-  // So that none of those below is the first one, for which the others wait.
+  // The first container, for which others would wait, is not one of those below.
   const first = real.id();
   await create(first);
-  // Memory that holds a pod's data goes with the sandbox; this is a bind of it, which goes with its last container.
+  // A tmpfs with a pod's data is released with the sandbox; this bind mount of it with its last container.
   mkdirSync(join(real.kata, 'shared/containers/source'));
   const shared: Storage = {
     ...memory('volume'),
@@ -119,7 +122,7 @@ test('in whatever order creates with the same storages end, what is made has the
   await fc.assert(
     fc.asyncProperty(schedule, async ([all, order]) => {
       const ids = all.map(() => real.id());
-      for (const id of ids) doors.close(id);
+      for (const id of ids) held.close(id);
       const creates = ids.map((id) => create(id, [shared]));
       const results = creates.map((created) =>
         created.then(
@@ -127,10 +130,10 @@ test('in whatever order creates with the same storages end, what is made has the
           () => false,
         ),
       );
-      await Promise.all(ids.map((id, index) => doors.reached(id, creates[index] ?? Promise.resolve())));
-      assert.deepEqual(real.guest.sandboxFacts.containers, [first, ...ids]);
+      await Promise.all(ids.map((id, index) => held.reached(id, creates[index] ?? Promise.resolve())));
+      assert.deepEqual(real.guest.sandboxStatus.containers, [first, ...ids]);
       for (const index of order) {
-        await doors.open(ids[index] ?? '', all[index] ?? 'go');
+        await held.open(ids[index] ?? '', all[index] ?? 'go');
         assert.equal(await results[index], all[index] === 'go');
         assert.ok(isMounted(shared) || order.every((each) => all[each] === 'fail'));
       }
@@ -151,20 +154,20 @@ test('in whatever order creates with the same storages end, what is made has the
 const ipcOf = ({ guest }: RealGuest, id: string): string =>
   readlinkSync(`/proc/${guest.container(id).first.pid}/ns/ipc`);
 
-test('the others join the first container, however long it takes', { skip }, async () => {
-  const pod = await RealGuest.open({ runtime: doors.program });
+test('other containers wait to join the first container', { skip }, async () => {
+  const pod = await RealGuest.open({ runtime: held.program });
   const ids = [pod.id(), pod.id(), pod.id()] as const;
   const [first, ...others] = ids;
-  doors.close(first);
+  held.close(first);
   try {
     const created = ids.map((id) => create(id, [], pod));
-    await doors.reached(first, Promise.all(created));
+    await held.reached(first, Promise.all(created));
     for (let turn = 0; turn < 20; turn += 1) await settled();
     assert.deepEqual(
-      others.map((id) => doors.isAt(id)),
+      others.map((id) => held.isAt(id)),
       [false, false],
     );
-    await doors.open(first, 'go');
+    await held.open(first, 'go');
     await Promise.all(created);
     assert.equal(new Set(ids.map((id) => ipcOf(pod, id))).size, 1);
   } finally {
@@ -172,20 +175,20 @@ test('the others join the first container, however long it takes', { skip }, asy
   }
 });
 
-test('a container joins what the first one had when it asked, though that has gone since', {
+test('a container joins the namespaces of the first one, also if that has ended meanwhile', {
   skip,
 }, async () => {
-  const pod = await RealGuest.open({ runtime: doors.program });
+  const pod = await RealGuest.open({ runtime: held.program });
   const [first, other] = [pod.id(), pod.id()];
   try {
     await create(first, [], pod);
     const had = ipcOf(pod, first);
     const descriptors = readdirSync('/proc/self/fd').length;
-    doors.close(other);
+    held.close(other);
     const created = create(other, [], pod);
-    await doors.reached(other, created);
+    await held.reached(other, created);
     await pod.remove(first);
-    await doors.open(other, 'go');
+    await held.open(other, 'go');
     await created;
     assert.equal(ipcOf(pod, other), had);
     await pod.remove(other);
@@ -196,16 +199,16 @@ test('a container joins what the first one had when it asked, though that has go
   }
 });
 
-test('when the first is not made, another one is the first', { skip }, async () => {
-  const pod = await RealGuest.open({ runtime: doors.program });
+test('another container becomes the first if its creation fails', { skip }, async () => {
+  const pod = await RealGuest.open({ runtime: held.program });
   const ids = [pod.id(), pod.id(), pod.id()] as const;
   const [first, ...others] = ids;
-  doors.close(first);
+  held.close(first);
   try {
     const [failed, ...created] = ids.map((id) => create(id, [], pod));
     const rejected = assert.rejects(failed ?? Promise.resolve());
-    await doors.reached(first, failed ?? Promise.resolve());
-    await doors.open(first, 'fail');
+    await held.reached(first, failed ?? Promise.resolve());
+    await held.open(first, 'fail');
     await Promise.all([rejected, ...created]);
     const namespaces = others.map((id) => ipcOf(pod, id));
     assert.equal(new Set(namespaces).size, 1);
@@ -214,17 +217,69 @@ test('when the first is not made, another one is the first', { skip }, async () 
   }
 });
 
-test('limits and rules count containers that are being made', { skip }, async () => {
-  const pod = await RealGuest.open({ runtime: doors.program, limits: { containers: 1 } });
+/** A call whose audit record is written when the test decides. */
+class SlowCall implements Call {
+  readonly signal: AbortSignal = real.signal;
+  record: () => void = assert.fail;
+  isAsked = false;
+  readonly #recorded = new Promise<void>((resolve) => (this.record = resolve));
+
+  check(): void {}
+
+  begin(): Promise<void> {
+    this.isAsked = true;
+    return this.#recorded;
+  }
+
+  async asked(): Promise<void> {
+    while (!this.isAsked) await settled();
+  }
+}
+
+test('a copy waits for a create that begins while the copy is recorded', { skip }, async () => {
+  const volume = join(real.kata, 'shared/containers/changing');
+  mkdirSync(volume);
+  await create(real.id());
+  const id = real.id();
+  held.close(id);
+  const [creating, copying] = [new SlowCall(), new SlowCall()];
+  const spec = real.spec(['sleep', '1000']);
+  const mount = { destination: '/etc/config', type: 'bind', source: volume, options: ['rbind', 'ro'] };
+  const created = createContainer(real.guest.forCall(creating), {
+    id,
+    execId: id,
+    spec: { ...spec, mounts: [...(spec.mounts ?? []), mount] },
+    storages: [],
+    sandboxPidns: false,
+  });
+  await creating.asked();
+  const path = join(volume, 'key');
+  const data = Buffer.from('value');
+  const modes = { fileMode: 0o644, dirMode: 0o755, uid: 0, gid: 0 };
+  const file = { path, data, fileSize: data.length, offset: 0, ...modes };
+  const copied = copyFile(real.guest.forCall(copying), file);
+  await copying.asked();
+  creating.record();
+  await held.reached(id, created);
+  copying.record();
+  await Promise.race([copied, settled()]);
+  assert.ok(!existsSync(path), 'while the container is made');
+  await held.open(id, 'go');
+  await Promise.all([created, copied]);
+  assert.equal(readFileSync(path, 'utf8'), 'value');
+});
+
+test('limits and rules count containers that are being created', { skip }, async () => {
+  const pod = await RealGuest.open({ runtime: held.program, limits: { containers: 1 } });
   const [id, other] = [pod.id(), pod.id()];
   const annotations = { name: 'app' };
   const spec = { ...pod.spec(['sleep', '1000']), annotations };
-  doors.close(id);
+  held.close(id);
   try {
     const made = createContainer(pod.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
-    await doors.reached(id, made);
-    assert.deepEqual(pod.guest.containerFacts(id), { state: 'created', annotations });
-    assert.deepEqual(pod.guest.sandboxFacts.containers, [id]);
+    await held.reached(id, made);
+    assert.deepEqual(pod.guest.containerStatus(id), { state: 'created', annotations });
+    assert.deepEqual(pod.guest.sandboxStatus.containers, [id]);
     await assert.rejects(
       createContainer(pod.guest, { id: other, execId: other, spec, storages: [], sandboxPidns: false }),
       { kind: 'exhausted' },
@@ -233,7 +288,7 @@ test('limits and rules count containers that are being made', { skip }, async ()
       createContainer(pod.guest, { id, execId: id, spec, storages: [], sandboxPidns: false }),
       { kind: 'exists' },
     );
-    await doors.open(id, 'go');
+    await held.open(id, 'go');
     await Promise.all([made, twice]);
   } finally {
     await pod.close();

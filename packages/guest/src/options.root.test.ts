@@ -4,11 +4,10 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { RealGuest, runc, settled, skip } from './testing/real-guest.js';
-import { execProcess } from './perform/exec-process.js';
-import { writeStdin } from './perform/write-stdin.js';
+import { ociRuntime, RealGuest, runtimeName, settled, skip } from './testing/real-guest.js';
+import { execProcess, writeStdin } from './perform/processes.js';
 
-// One guest at a time: each waits for all of this process's children.
+// One guest at a time: each reaps all children of this process.
 
 test('limits of containers and execs', { skip }, async () => {
   const small = await RealGuest.open({ limits: { containers: 1, execsPerContainer: 2 } });
@@ -36,7 +35,7 @@ test('limits of containers and execs', { skip }, async () => {
   }
 });
 
-test('a workload does not hang on output that nobody may read; its last bytes are kept', {
+test('output that no client may read does not block a workload; its last bytes are kept', {
   skip,
 }, async () => {
   const output = { readable: () => false, unreadable: { bytes: 1024 } };
@@ -79,15 +78,15 @@ async function afterKill(
   return { next: await RealGuest.open({}, directory), id };
 }
 
-test('a container that outlives its agent goes on under the next, pipes and exit code included', {
+test('a container that outlives its agent continues under the next one, with its pipes and exit code', {
   skip,
 }, async () => {
-  // Its stdin is at its end while there is no agent, so it does not look before there is one again.
+  // Its stdin is at its end while no agent runs, so it reads only after the next one has started.
   const script = 'until [ -e /tmp/go ]; do sleep 0.01; done; read line; echo "got $line"; exit 7';
   const { next, id } = await afterKill(['sh', '-c', script]);
   try {
-    assert.deepEqual(next.guest.sandboxFacts.containers, [id]);
-    assert.equal(next.guest.containerFacts(id)?.state, 'running');
+    assert.deepEqual(next.guest.sandboxStatus.containers, [id]);
+    assert.equal(next.guest.containerStatus(id)?.state, 'running');
     writeFileSync(join(next.rootfs, 'tmp/go'), '');
     await writeStdin(next.guest, { containerId: id, execId: '', data: Buffer.from('a line\n') });
     assert.equal((await next.readAll(id)).toString(), 'got a line\n');
@@ -102,18 +101,18 @@ test('a container that outlives its agent goes on under the next, pipes and exit
   }
 });
 
-test('a container of which there is no record is removed by the next agent', { skip }, async () => {
+test('a container without a state file is removed by the next agent', { skip }, async () => {
   const { next, id } = await afterKill(['sleep', '1000'], (directory, name) =>
     rmSync(join(directory, 'state', 'containers', `${name}.json`)),
   );
   try {
-    assert.deepEqual(readdirSync(join(next.state, 'runc')), []);
+    assert.deepEqual(readdirSync(join(next.state, runtimeName)), []);
     assert.ok(!existsSync(join(next.state, 'bundles', id)));
     assert.equal(
-      execFileSync(String(runc), ['--root', join(next.state, 'runc'), 'list', '-q']).toString(),
+      execFileSync(String(ociRuntime), ['--root', join(next.state, runtimeName), 'list', '-q']).toString(),
       '',
     );
-    assert.ok(next.log.some((entry) => entry.includes(`container ${id} was not finished by an earlier`)));
+    assert.ok(next.log.some((entry) => entry.includes(`container ${id} was left unfinished by an earlier`)));
     assert.deepEqual(next.traces().mounts, []);
     assert.deepEqual(next.traces().cgroups, []);
   } finally {

@@ -2,14 +2,13 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { GuestAccess } from './guest-access.js';
-import type { OciLinux, OciProcess, OciSpec } from './oci-spec.js';
-import { createContainer } from './perform/create-container.js';
-import { execProcess } from './perform/exec-process.js';
-import { startContainer } from './perform/start-container.js';
+import { closedAccess, type GuestAccess } from './context/guest-access.js';
+import type { OciLinux, OciProcess, OciSpec } from './request/oci-spec.js';
+import { createContainer, startContainer } from './perform/containers.js';
+import { execProcess } from './perform/processes.js';
 import { RealGuest, settled, skip } from './testing/real-guest.js';
 
-const refusing: GuestAccess = { privileged: 'refuse', devices: [], paths: [], modules: [], sysctls: [] };
+const refusing: GuestAccess = closedAccess;
 const someCapabilities = ['CAP_KILL', 'CAP_MKNOD'];
 const sets = (names: readonly string[]): OciProcess['capabilities'] => ({
   bounding: names,
@@ -17,7 +16,7 @@ const sets = (names: readonly string[]): OciProcess['capabilities'] => ({
   permitted: names,
 });
 
-describe('what a container can reach of the guest, with the real runtime', { skip }, () => {
+describe('access of containers to the guest, with the real runtime', { skip }, () => {
   let real: RealGuest;
   before(async () => {
     real = await RealGuest.open({ access: refusing });
@@ -34,7 +33,7 @@ describe('what a container can reach of the guest, with the real runtime', { ski
     return createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
   };
 
-  /** Refused before anything was made. */
+  /** The request is refused before anything is created. */
   const refused = async (spec: OciSpec, expected: object): Promise<void> => {
     const earlier = real.traces();
     await assert.rejects(create(spec), expected);
@@ -62,7 +61,7 @@ describe('what a container can reach of the guest, with the real runtime', { ski
     return output;
   };
 
-  it('nodes of devices that no container has are refused, and leave nothing', async () => {
+  it('nodes of devices that are not allowed are refused, and leave nothing', async () => {
     for (const [path, major, minor] of [
       ['/dev/kvm', 10, 232],
       ['/dev/console', 5, 1],
@@ -82,30 +81,30 @@ describe('what a container can reach of the guest, with the real runtime', { ski
     });
     await refused(
       withLinux({ resources: { devices: [{ allow: true, type: 'c', major: 10, minor: 232, access: 'r' }] } }),
-      { kind: 'refused', message: /devices = \["c 10:232"\]/ },
+      { kind: 'refused', message: /add "c 10:232" to \[agent\] devices/ },
     );
   });
 
-  it('a container that ends before it is started narrows no devices of the guest, and is not made', async () => {
-    // The runtime's own process is killed by it, after the runtime has answered.
+  it('a container that ends before it is started is not created, and no device rule of the guest changes', async () => {
+    // The profile kills the runtime's own process: runc's after the answer, crun's before.
     const seccomp = { defaultAction: 'SCMP_ACT_KILL_PROCESS' };
     await refused(withLinux({ seccomp }), {
       kind: 'precondition',
-      message: /it has ended before it was started/,
+      message: /it ended before the container was started|read from the init process/,
     });
     const devices = '/sys/fs/cgroup/devices';
     if (!existsSync(devices)) return;
     const probe = join(devices, `${real.name}-probe`);
     mkdirSync(probe);
     try {
-      // What the root has denied cannot be allowed below it.
+      // A device that the root cgroup denies cannot be allowed below it.
       writeFileSync(join(probe, 'devices.allow'), 'b *:* rwm', { flag: 'r+' });
     } finally {
       rmdirSync(probe);
     }
   });
 
-  it('a device that a container makes itself cannot be opened, whatever its rules ask for', async () => {
+  it('a device node that a container creates cannot be opened under any device rules', async () => {
     const open = (number: string) => `mknod /dev/d c ${number} && cat < /dev/d | head -c 1; rm -f /dev/d; `;
     const script = ['1 11', '10 232', '10 229', '5 1', '10 200'].map(open).join('');
     for (const rules of [
@@ -120,7 +119,7 @@ describe('what a container can reach of the guest, with the real runtime', { ski
     }
   });
 
-  it('an exec without capabilities has none, and one with some has those', async () => {
+  it('an exec has exactly the capabilities of its request', async () => {
     const id = await real.run(['sleep', '1000']);
     const show = [
       'sh',
@@ -137,7 +136,7 @@ describe('what a container can reach of the guest, with the real runtime', { ski
     await real.remove(id);
   });
 
-  it('an error of seccomp is an error: nothing is made with another', async () => {
+  it('invalid errnos and actions of a seccomp profile are refused', async () => {
     for (const errnoRet of [65_536, 4_096, 0]) {
       const syscalls = [{ names: ['chmod', 'fchmodat'], action: 'SCMP_ACT_ERRNO', errnoRet }];
       const seccomp = { defaultAction: 'SCMP_ACT_ALLOW', syscalls };
@@ -163,7 +162,7 @@ describe('what a container can reach of the guest, with the real runtime', { ski
     ];
     // The OCI runtime refuses to mount anything there.
     await refused({ ...spec, mounts: [...(spec.mounts ?? []), ...binds] }, { name: 'GuestError' });
-    // What has been mounted there from within, by a container that may, is noticed before an exec.
+    // A mount made there by a privileged container is noticed before an exec.
     await createContainer(real.guest, {
       id,
       execId: id,
@@ -189,7 +188,7 @@ describe('what a container can reach of the guest, with the real runtime', { ski
     await real.remove(id);
   });
 
-  it('nothing is executed in a container whose first process has moved to other namespaces', async () => {
+  it('no exec starts in a container whose first process has moved to other namespaces', async () => {
     const script = 'exec unshare -m sh -c "echo moved; exec sleep 1000"';
     const id = await real.run(['sh', '-c', script]);
     await real.readUntil('moved', { containerId: id, execId: '' });
@@ -212,7 +211,7 @@ describe('what a container can reach of the guest, with the real runtime', { ski
       symlinkSync(`/proc/self/fd/${descriptor}`, join(real.rootfs, link));
       const spec = real.spec(['touch', `/tmp/ran-${descriptor}`], { cwd: `/${link}` });
       await refused(spec, { name: 'GuestError' }).catch(async (error: unknown) => {
-        // A directory inside the root is made where the link leads to nothing: that is no way out.
+        // A dangling link makes the runtime create a directory inside the root, which is harmless.
         assert.match(String(error), /Missing expected rejection/);
       });
       const id = await real.run(['sleep', '1000']);
@@ -223,7 +222,7 @@ describe('what a container can reach of the guest, with the real runtime', { ski
     }
   });
 
-  it('a container without a limit of processes gets one', async () => {
+  it('a container without a pids limit gets one', async () => {
     const id = await real.run(['sleep', '1000']);
     const cgroup = real.guest.container(id).cgroup;
     const file =
@@ -234,7 +233,7 @@ describe('what a container can reach of the guest, with the real runtime', { ski
     await real.remove(id);
   });
 
-  it('a cgroup of another container is nobody else’s', async () => {
+  it('a container cannot have the cgroup of another one', async () => {
     const cgroupsPath = `/${real.name}/one`;
     const id = real.id();
     await createContainer(real.guest, {

@@ -1,40 +1,62 @@
-export { At, MountAttribute, Open, Reboot, Resolve, Socket, Tree, Unmount, Wait } from './constants.js';
-export { Descriptor } from './descriptor.js';
-export { errnoName, errnoNumber, errnoText } from './errno.js';
-export { type ExitStatus, exitStatus } from './exit-status.js';
-export { type RecordedCall, RecordingSyscalls, type ScriptedCalls } from './fake.js';
-export { type ForeignProcess, foreignExit } from './foreign-exit.js';
-export { loadSyscalls } from './koffi.js';
-export { hasCode, SyscallError } from './syscall-error.js';
-export type { MountAttributes, OpenHow, PathName, PeerCredentials, Syscalls, Waited } from './syscalls.js';
-export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './pipe.js';
-export { lockHolder } from './lock-holder.js';
-export { type ProcessStat, processStat } from './process-stat.js';
-export { Reaper, type ReaperOptions } from './reaper.js';
-export { mount, type MountCall, mountCalls, type MountRequest } from './mount.js';
+export {
+  At,
+  MountAttribute,
+  Open,
+  Reboot,
+  Resolve,
+  Socket,
+  Tree,
+  Unmount,
+  Wait,
+} from './syscalls/constants.js';
+export { Descriptor } from './fs/descriptor.js';
+export { errnoName, errnoNumber, errnoText } from './syscalls/errno.js';
+export { type ExitStatus, exitStatus } from './process/exit-status.js';
+export { type RecordedCall, RecordingSyscalls, type ScriptedCalls } from './syscalls/fake.js';
+export { type ForeignProcess, foreignExit } from './process/foreign-exit.js';
+export { loadSyscalls } from './syscalls/load-syscalls.js';
+export { hasCode, SyscallError } from './syscalls/syscall-error.js';
+export type { OpenHow } from './syscalls/file-calls.js';
+export type { MountAttributes } from './syscalls/mount-calls.js';
+export type { PathName } from './syscalls/path-name.js';
+export type { Waited } from './syscalls/process-calls.js';
+export type { PeerCredentials } from './syscalls/socket-calls.js';
+export type { Syscalls } from './syscalls/syscalls.js';
+export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './fs/pipe.js';
+export { lockHolder } from './process/lock-holder.js';
+export { type ProcessStat, processStat } from './process/process-stat.js';
+export { Reaper, type ReaperOptions } from './process/reaper.js';
+export { searchPath } from './process/search-path.js';
+export { SIGKILL, SIGTERM } from './process/signals.js';
+export { mount, type MountCall, mountCalls, type MountRequest } from './mount/mount.js';
 export {
   formatMountOptions,
   isMountOptionWord,
   MountFlag,
   type MountOptions,
   parseMountOptions,
-} from './mount-options.js';
-export { type MountAttributeChange, MountTree } from './mount-tree.js';
-export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount-table.js';
-export { detachMount } from './detach-mount.js';
-export type { TreeVisitor } from './walk-tree.js';
-export { Directory, type MakeOptions } from './directory.js';
-export { type ForeignPlace, graftMount } from './graft-mount.js';
-export { Pace } from './pace.js';
-export type { ThreadNamespace } from './namespace-calls.js';
-export { visitNamespace } from './visit-namespace.js';
-export { pathComponents, UnsafePathError } from './safe-path.js';
-export { listenEventfd } from './eventfd.js';
-export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './uevents.js';
-export { openPseudoTerminal, type PseudoTerminal } from './pseudo-terminal.js';
-export { Terminal } from './terminal.js';
-export { TerminalSocket } from './terminal-socket.js';
-export { formatUnixAddress, parseUnixAddress, type UnixAddress, unixSocketAddress } from './unix-address.js';
+} from './mount/mount-options.js';
+export { type MountAttributeChange, MountTree } from './mount/mount-tree.js';
+export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount/mount-table.js';
+export { detachMount } from './mount/detach-mount.js';
+export type { TreeVisitor } from './fs/walk-tree.js';
+export { Directory, type MakeOptions } from './fs/directory.js';
+export { type ForeignPlace, graftMount } from './mount/graft-mount.js';
+export { Pace } from './fs/pace.js';
+export type { ThreadNamespace } from './syscalls/namespace-calls.js';
+export { visitNamespace } from './mount/visit-namespace.js';
+export { pathComponents, UnsafePathError } from './fs/safe-path.js';
+export { listenEventfd } from './fs/eventfd.js';
+export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './socket/uevents.js';
+export { openPseudoTerminal, type PseudoTerminal } from './terminal/pseudo-terminal.js';
+export { Terminal } from './terminal/terminal.js';
+export { TerminalSocket } from './terminal/terminal-socket.js';
+export {
+  formatUnixAddress,
+  parseUnixAddress,
+  type UnixAddress,
+  unixSocketAddress,
+} from './socket/unix-address.js';
 export {
   Cid,
   formatVsockAddress,
@@ -42,7 +64,10 @@ export {
   readVsockSocketAddress,
   type VsockAddress,
   vsockSocketAddress,
-} from './vsock-address.js';
-export { checkExchange } from './vsock-check.js';
-export { connectVsock, listenVsock, vsockPeerOf } from './vsock-socket.js';
-export { connectUnix, listenUnix, type ListenOptions, peerOf } from './unix-socket.js';
+} from './socket/vsock-address.js';
+export { checkExchange } from './socket/vsock-check.js';
+export { connectVsock, listenVsock, vsockPeerOf } from './socket/vsock-socket.js';
+export { connectUnix, listenUnix, type ListenOptions, peerOf } from './socket/unix-socket.js';
+export { attachDeviceFilter, deviceFilter } from './device/device-filter.js';
+export { createMappedDevice, type MappedTable, removeMappedDevice } from './device/mapped-device.js';
+export { readFirstBlock, verityTarget } from './device/verity-target.js';

@@ -41,19 +41,19 @@ after(() => {
 });
 
 interface Bundle {
-  readonly folder: string;
+  readonly directory: string;
   readonly id: string;
 }
 
-/** A container of the machine's own programs, read-only, with a pid namespace of its own. */
+/** A bundle with the machine's own programs, read-only, and a pid namespace. */
 function bundle(context: TestContext, script: string, terminal: boolean): Bundle {
-  const folder = mkdtempSync(join(tmpdir(), 'runc-'));
-  const id = `linux-test-${process.pid}-${folder.slice(-6)}`;
+  const directory = mkdtempSync(join(tmpdir(), 'runc-'));
+  const id = `linux-test-${process.pid}-${directory.slice(-6)}`;
   context.after(() => {
     spawnSync('runc', ['delete', '--force', id]);
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
-  mkdirSync(join(folder, 'rootfs'));
+  mkdirSync(join(directory, 'rootfs'));
   const bound = ['/bin', '/lib', '/lib64', '/usr'].filter((path) => existsSync(path));
   const config = {
     ociVersion: '1.0.2',
@@ -78,8 +78,8 @@ function bundle(context: TestContext, script: string, terminal: boolean): Bundle
     ],
     linux: { namespaces: [{ type: 'pid' }, { type: 'mount' }, { type: 'ipc' }, { type: 'uts' }] },
   };
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
-  return { folder, id };
+  writeFileSync(join(directory, 'config.json'), JSON.stringify(config));
+  return { directory, id };
 }
 
 async function succeed(child: ChildProcess): Promise<void> {
@@ -87,15 +87,17 @@ async function succeed(child: ChildProcess): Promise<void> {
   assert.equal(code, 0);
 }
 
-/** runc create, detached; answers the first process's pid, which is ours to wait for once runc has exited. */
+/** Runs runc create detached and returns the pid of the first process, which can be waited for once runc has exited. */
 async function create(
-  { folder, id }: Bundle,
+  { directory, id }: Bundle,
   stdio: readonly ['ignore' | number, 'ignore' | number, 'ignore' | number],
   more: readonly string[] = [],
 ): Promise<number> {
-  const pidFile = join(folder, 'pid');
+  const pidFile = join(directory, 'pid');
   await succeed(
-    spawn('runc', ['create', '--bundle', folder, '--pid-file', pidFile, ...more, id], { stdio: [...stdio] }),
+    spawn('runc', ['create', '--bundle', directory, '--pid-file', pidFile, ...more, id], {
+      stdio: [...stdio],
+    }),
   );
   return Number(readFileSync(pidFile, 'utf8'));
 }
@@ -104,7 +106,7 @@ function descriptors(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
-test('a container on pipes: input, output, both ends of file, its exit code', { skip }, async (context) => {
+test('a container on pipes: input, output, end of file both ways, exit code', { skip }, async (context) => {
   const before = descriptors();
   const container = bundle(context, 'cat; echo to stderr >&2; exit 42', false);
   const [input, output, errors]: readonly Pipe[] = [
@@ -130,11 +132,11 @@ test('a container on pipes: input, output, both ends of file, its exit code', { 
   assert.equal(descriptors(), before);
 });
 
-test('a container on a terminal: its master arrives, a resize is seen', { skip }, async (context) => {
+test('a container on a terminal: the master is received and a resize is seen', { skip }, async (context) => {
   const before = descriptors();
   const script = 'trap "stty size; exit 7" WINCH; tty; echo ready; while :; do sleep 0.05; done';
   const container = bundle(context, script, true);
-  const socket = TerminalSocket.listen(syscalls, container.folder);
+  const socket = TerminalSocket.listen(syscalls, container.directory);
   const pid = await create(container, ['ignore', 'ignore', 'ignore'], ['--console-socket', socket.path]);
   const terminal = new Terminal(syscalls, socket.receive());
   socket.close();
@@ -151,7 +153,7 @@ test('a container on a terminal: its master arrives, a resize is seen', { skip }
   assert.equal(descriptors(), before);
 });
 
-test('a container that ended before anybody asked, and one that was killed', { skip }, async (context) => {
+test('a container that ended before it was watched, and one that was killed', { skip }, async (context) => {
   const quick = bundle(context, 'exit 5', false);
   const pid = await create(quick, ['ignore', 'ignore', 'ignore']);
   await succeed(spawn('runc', ['start', quick.id], { stdio: 'ignore' }));

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 
-/** A hash that a register may use. */
+/** A hash algorithm of a register bank. */
 export interface AlgorithmRow {
-  /** As tpm2-tools name the bank. */
+  /** The bank's name in tpm2-tools. */
   readonly name: string;
-  /** As OpenSSL names it. */
+  /** The name in OpenSSL. */
   readonly hash: string;
   /** TPM_ALG_ID, TCG Algorithm Registry. */
   readonly id: number;
@@ -22,17 +22,17 @@ export const algorithms: readonly AlgorithmRow[] = [
   { name: 'sha3_512', hash: 'sha3-512', id: 0x0029, bytes: 64 },
 ];
 
-/** Values by the name of their algorithm, in lower-case hex: a register has one for each of its banks. */
+/** Register values by algorithm name, in lower-case hex: a register has one value per bank. */
 export type Banks = Readonly<Record<string, string>>;
 
-/** The digest of a text of bytes for each of the banks. */
+/** Returns the digest of some bytes for each bank. */
 export function digestsFor(banks: readonly string[], bytes: Uint8Array): Banks {
   return Object.fromEntries(
     rowsOf(banks).map(({ name, hash }) => [name, createHash(hash).update(bytes).digest('hex')]),
   );
 }
 
-/** What a register holds after an extend: the hash of the old value and the digest. */
+/** Returns a register's values after an extend: the hash of old value and digest. */
 export function extended(before: Banks, digests: Banks): Banks {
   return Object.fromEntries(
     rowsOf(Object.keys(digests)).map(({ name, hash }) => {
@@ -42,10 +42,10 @@ export function extended(before: Banks, digests: Banks): Banks {
   );
 }
 
-/** The rows of these banks, in the order of the table. Throws a RangeError for a name that is not in it. */
+/** Returns the rows of these banks, in the order of the table. Throws a RangeError for an unknown name. */
 export function rowsOf(banks: readonly string[]): readonly AlgorithmRow[] {
   const unknown = banks.find((bank) => !algorithms.some(({ name }) => name === bank));
-  if (unknown !== undefined) throw new RangeError(`${unknown} is no hash that is known here`);
+  if (unknown !== undefined) throw new RangeError(`${unknown} is not a known hash algorithm`);
   return algorithms.filter(({ name }) => banks.includes(name));
 }
 

@@ -13,15 +13,16 @@ export interface LoggedEvent {
 }
 
 /**
- * A log in the crypto-agile form of the TCG PC Client Platform Firmware Profile, 10.2: what firmware, `tpm2_eventlog` and
- * the verifiers of confidential guests read. First the head, which names the algorithms, then an entry for each event.
+ * Encodes a crypto-agile event log (TCG PC Client Platform Firmware Profile, 10.2), as read by firmware,
+ * `tpm2_eventlog` and the verifiers of confidential guests: a header that names the algorithms, then one entry per
+ * event.
  */
 export function writeEventLog(events: readonly LoggedEvent[]): Uint8Array {
   const banks = Array.from(new Set(events.flatMap(({ digests }) => Object.keys(digests))));
   return new Uint8Array(Buffer.concat([head(banks), ...events.map(entry)]));
 }
 
-/** TCG_PCClientPCREvent in the old form, with TCG_EfiSpecIdEvent as its data. */
+/** TCG_PCClientPCREvent in the old format, with TCG_EfiSpecIdEvent as its data. */
 function head(banks: readonly string[]): Buffer {
   const rows = rowsOf(banks);
   const data = Buffer.concat([

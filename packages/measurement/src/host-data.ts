@@ -6,7 +6,7 @@ import { MeasurementError, reasonOf } from './measurement-error.js';
 import { tdxMeasurements } from './rtmr-register.js';
 import { snpHostData } from './snp-report.js';
 
-/** What the host fixed at launch and the hardware vouches for. */
+/** Data that the host fixed at launch and the hardware attests. */
 export type HostDataReading =
   | { readonly ok: true; readonly kind: 'HOSTDATA' | 'MRCONFIGID'; readonly bytes: Uint8Array }
   | { readonly ok: false; readonly message: string; readonly help: string };
@@ -17,9 +17,9 @@ const reports = 'sys/kernel/config/tsm/report';
  * Reads MRCONFIGID of a TDX guest or HOSTDATA of an SNP guest, below `root`.
  *
  * MRCONFIGID comes from the TDX module through sysfs, never from a configfs-tsm report: a TDX quote passes through the
- * host, which could answer with another guest's; whoever reads one has to verify its signatures
+ * host, which could substitute another guest's, so its signatures would have to be verified
  * (docs/adr/0006-mrconfigid-is-not-read-from-a-quote.md). An SNP report comes from the firmware over a channel that the
- * host cannot forge, and must answer a nonce of ours.
+ * host cannot forge, and must contain our nonce.
  */
 export function readHostData(root: string = '/', files: KernelFiles = kernelFiles): HostDataReading {
   try {
@@ -41,26 +41,29 @@ function mrConfigId(bytes: Uint8Array): HostDataReading {
   throw new MeasurementError(`mrconfigid has ${bytes.length} bytes, not 48`);
 }
 
-/** One request of the configfs-tsm interface (Documentation/ABI/testing/configfs-tsm-report): a folder for its time. */
-function hostData(folder: string, files: KernelFiles): Uint8Array {
-  const request = join(folder, `kata-agent-${process.pid}-${randomBytes(4).toString('hex')}`);
+/**
+ * Requests a report through configfs-tsm (Documentation/ABI/testing/configfs-tsm-report), in a directory that is
+ * removed afterwards.
+ */
+function hostData(directory: string, files: KernelFiles): Uint8Array {
+  const request = join(directory, `kata-agent-${process.pid}-${randomBytes(4).toString('hex')}`);
   try {
-    files.makeFolder(request);
+    files.makeDirectory(request);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) {
       throw new MeasurementError(
-        `${folder} is not there: this is no confidential guest, or configfs is not mounted`,
+        `${directory} does not exist: this is not a confidential guest, or configfs is not mounted`,
       );
     }
-    throw new MeasurementError(`${folder} takes no request: ${reasonOf(error)}`, { cause: error });
+    throw new MeasurementError(`${directory}: cannot request a report: ${reasonOf(error)}`, { cause: error });
   }
   try {
     return ask(request, files);
   } catch (error) {
     if (error instanceof MeasurementError) throw error;
-    throw new MeasurementError(`the report cannot be had: ${reasonOf(error)}`, { cause: error });
+    throw new MeasurementError(`cannot read the report: ${reasonOf(error)}`, { cause: error });
   } finally {
-    files.removeFolder(request);
+    files.removeDirectory(request);
   }
 }
 
@@ -68,15 +71,15 @@ function ask(request: string, files: KernelFiles): Uint8Array {
   const provider = textOf(files.read(join(request, 'provider')));
   if (provider === 'tdx_guest') {
     throw new MeasurementError(
-      'a TDX quote passes through the host, and the kernel is too old to tell MRCONFIGID itself',
+      'a TDX quote passes through the host, and the kernel is too old to expose MRCONFIGID',
     );
   }
-  if (provider !== 'sev_guest') throw new MeasurementError(`reports of ${provider} are not known here`);
+  if (provider !== 'sev_guest') throw new MeasurementError(`reports of ${provider} are not supported`);
   const nonce = randomBytes(64);
   files.write(join(request, 'inblob'), nonce);
   const report = files.read(join(request, 'outblob'));
   const generation = textOf(files.read(join(request, 'generation')));
-  if (generation !== '1') throw new MeasurementError('another process wrote into our request for a report');
+  if (generation !== '1') throw new MeasurementError('another process changed the report request');
   return snpHostData(report, nonce);
 }
 

@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { KernelFiles } from './kernel-files.js';
 
-/** Registers, by path, that hash what is written; requests for reports that `answer` fills when `inblob` is written. */
+/**
+ * Register files that hash what is written to them, and report directories that `answer` fills when `inblob` is
+ * written.
+ */
 export class FakeKernel implements KernelFiles {
   readonly files: Map<string, Uint8Array> = new Map();
-  readonly folders: Set<string> = new Set();
+  readonly directories: Set<string> = new Set();
   answer: (nonce: Uint8Array) => Readonly<Record<string, Uint8Array | string>> = () => ({});
   provider: string | undefined;
 
@@ -22,19 +25,19 @@ export class FakeKernel implements KernelFiles {
     else this.files.set(path, createHash('sha384').update(old).update(bytes).digest());
   }
 
-  makeFolder(path: string): void {
+  makeDirectory(path: string): void {
     if (this.provider === undefined) throw this.#error('ENOENT', path);
-    this.folders.add(path);
+    this.directories.add(path);
     this.#fill(path, { provider: this.provider });
   }
 
-  removeFolder(path: string): void {
-    this.folders.delete(path);
+  removeDirectory(path: string): void {
+    this.directories.delete(path);
   }
 
-  #fill(folder: string, entries: Readonly<Record<string, Uint8Array | string>>): void {
+  #fill(directory: string, entries: Readonly<Record<string, Uint8Array | string>>): void {
     for (const [name, value] of Object.entries(entries)) {
-      this.files.set(`${folder}/${name}`, typeof value === 'string' ? Buffer.from(value) : value);
+      this.files.set(`${directory}/${name}`, typeof value === 'string' ? Buffer.from(value) : value);
     }
   }
 

@@ -1,15 +1,16 @@
 import { closeSync, constants, mkdirSync, openSync, readFileSync, rmdirSync, writeSync } from 'node:fs';
 
 /**
- * Files and folders of sysfs and configfs, which act when they are touched: a register hashes what is written to it, a
- * folder that is made is a request. Tests stand in for the kernel here. Errors are those of the system calls.
+ * Files and directories of sysfs and configfs, where access has effects: writing to a register extends it, and making a
+ * directory creates a request. An interface, so that tests can replace the kernel. Errors are those of the system
+ * calls.
  */
 export interface KernelFiles {
   read(path: string): Uint8Array;
   /** Writes at offset 0 in one call. */
   write(path: string, bytes: Uint8Array): void;
-  makeFolder(path: string): void;
-  removeFolder(path: string): void;
+  makeDirectory(path: string): void;
+  removeDirectory(path: string): void;
 }
 
 export const kernelFiles: KernelFiles = {
@@ -23,6 +24,6 @@ export const kernelFiles: KernelFiles = {
       closeSync(descriptor);
     }
   },
-  makeFolder: (path) => mkdirSync(path),
-  removeFolder: (path) => rmdirSync(path),
+  makeDirectory: (path) => mkdirSync(path),
+  removeDirectory: (path) => rmdirSync(path),
 };

@@ -7,11 +7,11 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { measure, type Measurement, MeasurementError, type Register, type RegisterReport } from './index.js';
 import { SoftRegister } from './soft-register.test.fixture.js';
 
-let folder = '';
+let directory = '';
 beforeEach(() => {
-  folder = join(mkdtempSync(join(tmpdir(), 'kata-agent-measure-')), 'measurement');
+  directory = join(mkdtempSync(join(tmpdir(), 'kata-agent-measure-')), 'measurement');
 });
-afterEach(() => rmSync(join(folder, '..'), { recursive: true }));
+afterEach(() => rmSync(join(directory, '..'), { recursive: true }));
 
 const event = Buffer.from('AAEL of this configuration');
 const other = Buffer.from('AAEL of another one');
@@ -21,7 +21,7 @@ function start(
   { data = event, bootId = 'boot-1' }: { data?: Uint8Array; bootId?: string } = {},
 ): Promise<readonly RegisterReport[]> {
   const subject = data === event ? 'sha256:this' : 'sha256:other';
-  return measure({ event: data, subject, registers }, { folder, bootId });
+  return measure({ event: data, subject, registers }, { directory, bootId });
 }
 
 const required = (register: SoftRegister): Measurement['registers'][number] => ({
@@ -31,8 +31,8 @@ const required = (register: SoftRegister): Measurement['registers'][number] => (
 const outcomes = (reports: readonly RegisterReport[]): readonly string[] =>
   reports.map(({ register, outcome }) => `${register} ${outcome}`);
 
-/** Zeros, and one event. */
-function foretold(hash: string): string {
+/** Returns the value of a zeroed register after one event. */
+function afterOneEvent(hash: string): string {
   const digest = createHash(hash).update(event).digest();
   return createHash(hash).update(Buffer.alloc(digest.length)).update(digest).digest('hex');
 }
@@ -41,15 +41,15 @@ test('each bank of a register is extended by the digest of the event', async () 
   const register = new SoftRegister('PCR 23', ['sha1', 'sha256', 'sha384', 'sha512', 'sm3_256']);
   assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended']);
   assert.deepEqual(register.value, {
-    sha1: foretold('sha1'),
-    sha256: foretold('sha256'),
-    sha384: foretold('sha384'),
-    sha512: foretold('sha512'),
-    sm3_256: foretold('sm3'),
+    sha1: afterOneEvent('sha1'),
+    sha256: afterOneEvent('sha256'),
+    sha384: afterOneEvent('sha384'),
+    sha512: afterOneEvent('sha512'),
+    sm3_256: afterOneEvent('sm3'),
   });
 });
 
-test('a restart in the same boot extends nothing again; a new boot does (S7)', async () => {
+test('a restart in the same boot does not extend again; a new boot does (S7)', async () => {
   const register = new SoftRegister('PCR 23');
   await start([required(register)]);
   for (let restart = 0; restart < 3; restart += 1) {
@@ -60,18 +60,18 @@ test('a restart in the same boot extends nothing again; a new boot does (S7)', a
   assert.equal(register.extends, 2);
 });
 
-test('a register that refuses binds the boot to nothing: another configuration can be measured', async () => {
+test('a register that fails does not bind the boot: another configuration can be measured', async () => {
   const register = new SoftRegister('PCR 23');
   register.fail = 'before';
   await assert.rejects(start([required(register)]), MeasurementError);
   assert.deepEqual(outcomes(await start([required(register)], { data: other })), ['PCR 23 extended']);
 });
 
-test('a crash between the intent and the extend: the next start extends, once', async () => {
+test('after a crash between intent and extend, the next start extends once', async () => {
   const register = new SoftRegister('PCR 23');
   register.fail = 'before';
   let reads = 0;
-  // The agent is gone before it can look at the register again.
+  // The agent crashes before it can read the register again.
   const vanishing: Register = {
     name: register.name,
     kind: register.kind,
@@ -90,25 +90,28 @@ test('a crash between the intent and the extend: the next start extends, once', 
   assert.equal(register.extends, 1);
 });
 
-test('a crash between the extend and its record: the next start finds that it happened', async () => {
+test('after a crash between extend and record, the next start detects the extend', async () => {
   const register = new SoftRegister('PCR 23');
   register.fail = 'after';
   await assert.rejects(start([required(register)]), MeasurementError);
   assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended before']);
   assert.equal(register.extends, 1);
-  assert.equal(register.value['sha256'], foretold('sha256'));
+  assert.equal(register.value['sha256'], afterOneEvent('sha256'));
 });
 
-test('a register that another changed in the midst of it is not extended again', async () => {
+test('a register that another program changed meanwhile is not extended again', async () => {
   const register = new SoftRegister('PCR 23');
   register.fail = 'after';
   await assert.rejects(start([required(register)]), MeasurementError);
   await register.extend({ sha256: '11'.repeat(32), sha384: '22'.repeat(48) });
-  await assert.rejects(start([required(register)]), /PCR 23 was changed by another .* cannot be told/);
+  await assert.rejects(
+    start([required(register)]),
+    /PCR 23 was extended by another program .* it is unknown/,
+  );
   assert.equal(register.extends, 2);
 });
 
-test('what others extend after us is theirs: a restart leaves the register alone', async () => {
+test('later extends by other programs do not matter to a restart', async () => {
   const register = new SoftRegister('PCR 23');
   await start([required(register)]);
   await register.extend({ sha256: '11'.repeat(32), sha384: '22'.repeat(48) });
@@ -116,7 +119,7 @@ test('what others extend after us is theirs: a restart leaves the register alone
   assert.equal(register.extends, 2);
 });
 
-test('another configuration in the same boot is refused, whatever it says of measurement', async () => {
+test('another configuration in the same boot is rejected, whatever its measurement settings', async () => {
   const register = new SoftRegister('PCR 23');
   await start([required(register)]);
   const changed =
@@ -128,7 +131,7 @@ test('another configuration in the same boot is refused, whatever it says of mea
   assert.deepEqual(outcomes(await start([required(register)])), ['PCR 23 extended before']);
 });
 
-test('try: a register that fails is told of, the others are extended', async () => {
+test('try: a failing register is reported and the others are extended', async () => {
   const broken = new SoftRegister('PCR 23');
   broken.fail = 'before';
   const whole = new SoftRegister('RTMR 3', ['sha384'], 'rtmr');
@@ -137,7 +140,7 @@ test('try: a register that fails is told of, the others are extended', async () 
   assert.equal(reports[0]?.reason, 'PCR 23 is broken');
 });
 
-test('require: a register that fails is an error that names it', async () => {
+test('require: a failing register is an error that names it', async () => {
   const register = new SoftRegister('PCR 23');
   register.fail = 'before';
   await assert.rejects(start([required(register)]), {
@@ -146,38 +149,38 @@ test('require: a register that fails is an error that names it', async () => {
   });
 });
 
-test('an extend that does not show in the register is an error', async () => {
+test('an extend that does not change the register is an error', async () => {
   const register = new SoftRegister('PCR 23');
   register.extend = async () => undefined;
-  await assert.rejects(start([required(register)]), /PCR 23 does not hold what was extended into it/);
+  await assert.rejects(start([required(register)]), /PCR 23 does not have the extended value/);
 });
 
-test('without registers nothing is written', async () => {
+test('nothing is written without registers', async () => {
   assert.deepEqual(await start([]), []);
-  assert.equal(existsSync(folder), false);
+  assert.equal(existsSync(directory), false);
 });
 
-test('a record of the boot that cannot be read is an error, not a second extend', async () => {
+test('an unreadable boot record is an error, not a second extend', async () => {
   const register = new SoftRegister('PCR 23');
   await start([required(register)]);
-  writeFileSync(join(folder, 'state.json'), '{');
-  await assert.rejects(start([required(register)]), /state\.json does not tell what was measured/);
+  writeFileSync(join(directory, 'state.json'), '{');
+  await assert.rejects(start([required(register)]), /state\.json is not a readable boot record/);
   assert.equal(register.extends, 1);
 });
 
-test('an event log for each kind of register, and the same after a restart', async () => {
+test('each kind of register has an event log, unchanged after a restart', async () => {
   const registers = [
     required(new SoftRegister('PCR 23')),
     required(new SoftRegister('RTMR 3', ['sha384'], 'rtmr')),
   ];
   await start(registers);
-  const log = readFileSync(join(folder, 'tpm-event-log'));
+  const log = readFileSync(join(directory, 'tpm-event-log'));
   assert.ok(log.includes(event));
   assert.ok(log.includes(createHash('sha384').update(event).digest()));
   assert.ok(
-    !readFileSync(join(folder, 'rtmr-event-log')).includes(createHash('sha256').update(event).digest()),
+    !readFileSync(join(directory, 'rtmr-event-log')).includes(createHash('sha256').update(event).digest()),
   );
-  rmSync(join(folder, 'tpm-event-log'));
+  rmSync(join(directory, 'tpm-event-log'));
   await start(registers);
-  assert.deepEqual(readFileSync(join(folder, 'tpm-event-log')), log);
+  assert.deepEqual(readFileSync(join(directory, 'tpm-event-log')), log);
 });

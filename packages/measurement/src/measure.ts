@@ -14,38 +14,38 @@ import type { Register } from './register.js';
 export interface Measurement {
   /** The data of the event whose digest is extended. */
   readonly event: Uint8Array;
-  /** What it says, in short: a digest. */
+  /** A short description of the data: a digest. */
   readonly subject: string;
   readonly registers: readonly { readonly register: Register; readonly need: 'try' | 'require' }[];
 }
 
-/** Where the record of this boot and the event logs lie: a folder that goes with the boot. */
+/** Where the boot record and the event logs are stored: a directory that does not survive a reboot. */
 export interface MeasurementPlace {
-  readonly folder: string;
+  readonly directory: string;
   readonly bootId: string;
 }
 
-/** What became of a register. `before`: an earlier start of this boot extended it, this one did not. */
+/** The result for one register. `before`: an earlier start in this boot extended it. */
 export interface RegisterReport {
   readonly register: string;
   readonly outcome: 'extended' | 'extended before' | 'failed';
-  /** What was extended, by bank. */
+  /** The extended digests, by bank. */
   readonly digests?: Banks;
   readonly reason?: string;
 }
 
 /**
- * Extends an event into registers, once in a boot however often the agent starts (S7), and writes the event logs.
+ * Extends an event into registers, once per boot however often the agent starts (S7), and writes the event logs.
  *
- * @throws MeasurementError when a required register does not take it, or when this boot has measured something else: a
- * register that vouches for one configuration must not stand beside another (docs/adr/0005-a-boot-is-measured-once.md).
+ * @throws MeasurementError when a required register fails, or when this boot has measured something else: a register
+ * must not attest one configuration while another is in force (docs/adr/0005-a-boot-is-measured-once.md).
  */
 export async function measure(
   { event, subject, registers }: Measurement,
-  { folder, bootId }: MeasurementPlace,
+  { directory, bootId }: MeasurementPlace,
 ): Promise<readonly RegisterReport[]> {
   const text = Buffer.from(event).toString('base64');
-  const earlier = readMeasuredBoot(folder, bootId);
+  const earlier = readMeasuredBoot(directory, bootId);
   let state: MeasuredBoot =
     earlier !== undefined && earlier.extends.length > 0
       ? earlier
@@ -58,7 +58,7 @@ export async function measure(
   const save: Save = (register, entry) => {
     const others = state.extends.filter((one) => one.register !== register);
     state = { ...state, extends: entry === undefined ? others : [...others, entry] };
-    writeMeasuredBoot(folder, state);
+    writeMeasuredBoot(directory, state);
   };
   const reports: RegisterReport[] = [];
   for (const { register, need } of registers) {
@@ -78,12 +78,12 @@ export async function measure(
     state,
     event,
     registers.map(({ register }) => register),
-    folder,
+    directory,
   );
   return reports;
 }
 
-/** Records an extend of a register, or that there was none. */
+/** Records an extend of a register; undefined records that it did not happen. */
 type Save = (register: string, entry: Extend | undefined) => void;
 
 async function extendOnce(
@@ -101,7 +101,7 @@ async function extendOnce(
   }
   if (known !== undefined && !sameBanks(now, known.before)) {
     throw new MeasurementError(
-      `${name} was changed by another while the agent was measuring: whether it holds the configuration cannot be told`,
+      `${name} was extended by another program during the measurement: it is unknown whether it contains the configuration`,
     );
   }
   const digests = digestsFor(Object.keys(now), event);
@@ -112,22 +112,25 @@ async function extendOnce(
     throw error;
   });
   if (!sameBanks(await register.read(), extended(now, digests))) {
-    throw new MeasurementError(`${name} does not hold what was extended into it`);
+    throw new MeasurementError(`${name} does not have the extended value`);
   }
   save(name, { ...entry, done: true });
   return { register: name, outcome: 'extended', digests };
 }
 
-/** One log for each kind of register that was extended: a TPM's and a TDX guest's are read by different verifiers. */
+/** Writes one log per kind of register that was extended: TPM logs and TDX logs have different verifiers. */
 function writeEventLogs(
   state: MeasuredBoot,
   event: Uint8Array,
   registers: readonly Register[],
-  folder: string,
+  directory: string,
 ): void {
   for (const { name, kind, index } of registers) {
     const entry = state.extends.find(({ register, done }) => done && register === name);
     if (entry === undefined) continue;
-    replaceFile(join(folder, `${kind}-event-log`), writeEventLog([{ index, digests: entry.digests, event }]));
+    replaceFile(
+      join(directory, `${kind}-event-log`),
+      writeEventLog([{ index, digests: entry.digests, event }]),
+    );
   }
 }

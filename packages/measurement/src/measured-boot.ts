@@ -4,21 +4,21 @@ import { hasCode } from '@kata-agent/linux';
 import type { Banks } from './algorithm.js';
 import { MeasurementError, reasonOf } from './measurement-error.js';
 
-/** An extend of one register: written before it, so that a start after a crash can tell whether it happened. */
+/** An extend of one register. Written before the extend, so that a start after a crash can tell whether it happened. */
 export interface Extend {
   readonly register: string;
   readonly before: Banks;
   readonly digests: Banks;
-  /** It is known to have happened. */
+  /** The extend is known to have happened. */
   readonly done: boolean;
 }
 
-/** What was measured since the machine started. */
+/** What was measured since boot. */
 export interface MeasuredBoot {
   readonly bootId: string;
   /** The event's data, in base64. */
   readonly event: string;
-  /** What was measured, for people. */
+  /** A description of what was measured. */
   readonly subject: string;
   readonly extends: readonly Extend[];
 }
@@ -26,26 +26,27 @@ export interface MeasuredBoot {
 const fileName = 'state.json';
 
 /**
- * What this boot has measured; undefined: nothing yet. A file of an earlier boot counts for nothing: its registers are
- * gone. Throws a MeasurementError for a file that cannot be read, since then a register might be extended twice.
+ * Returns what this boot has measured, or undefined for nothing yet. A file of an earlier boot is ignored, because a
+ * reboot resets the registers. Throws a MeasurementError for an unreadable file, since a register might be extended
+ * twice.
  */
-export function readMeasuredBoot(folder: string, bootId: string): MeasuredBoot | undefined {
-  const path = join(folder, fileName);
+export function readMeasuredBoot(directory: string, bootId: string): MeasuredBoot | undefined {
+  const path = join(directory, fileName);
   try {
     const state = JSON.parse(readFileSync(path, 'utf8')) as MeasuredBoot;
     return state.bootId === bootId ? state : undefined;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
-    const message = `${path} does not tell what was measured: ${reasonOf(error)}: start the guest again`;
+    const message = `${path} is not a readable boot record: ${reasonOf(error)}: start the guest again`;
     throw new MeasurementError(message, { cause: error });
   }
 }
 
-export function writeMeasuredBoot(folder: string, state: MeasuredBoot): void {
-  replaceFile(join(folder, fileName), Buffer.from(`${JSON.stringify(state, undefined, 2)}\n`));
+export function writeMeasuredBoot(directory: string, state: MeasuredBoot): void {
+  replaceFile(join(directory, fileName), Buffer.from(`${JSON.stringify(state, undefined, 2)}\n`));
 }
 
-/** Puts a file in place as a whole or not at all. Throws a MeasurementError. */
+/** Replaces a file atomically. Throws a MeasurementError. */
 export function replaceFile(path: string, bytes: Uint8Array): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });

@@ -1,4 +1,4 @@
-/** A register, or a report of the hardware, cannot be had or did not do what it must. The message says what mends it. */
+/** A register or a hardware report is missing or failed. The message says how to fix it. */
 export class MeasurementError extends Error {
   override readonly name = 'MeasurementError';
 }

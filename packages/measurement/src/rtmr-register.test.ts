@@ -17,16 +17,16 @@ test('RTMR 3 takes 48 bytes and is register 4 of an event log', async () => {
   assert.deepEqual(await register.read(), { sha384: expected });
 });
 
-test('a machine without it, and a register of another size, are errors that say what it takes', async () => {
+test('a missing RTMR and one of another size are errors that say what is required', async () => {
   await assert.rejects(
     rtmrRegister('/t', new FakeKernel()).read(),
-    /RTMR 3 cannot be read: .*TDX guest and Linux 6\.16/,
+    /RTMR 3 cannot be read: .*a TDX guest with Linux 6\.16/,
   );
   const kernel = new FakeKernel();
   kernel.files.set(path, Buffer.alloc(32));
   await assert.rejects(rtmrRegister('/t', kernel).read(), /has 32 bytes, not 48/);
 });
 
-test('on this machine, which is no TDX guest, the real files say so', async () => {
+test('the real files of this machine, which is not a TDX guest, give that error', async () => {
   await assert.rejects(rtmrRegister().read(), MeasurementError);
 });

@@ -4,14 +4,17 @@ import { type KernelFiles, kernelFiles } from './kernel-files.js';
 import { MeasurementError, reasonOf } from './measurement-error.js';
 import type { Register } from './register.js';
 
-/** RTMR 3 is for what runs on top of the operating system (td-shim specification, "TD Measurement"). */
+/** RTMR 3 is meant for applications above the operating system (td-shim specification, "TD Measurement"). */
 const rtmr = 3;
 const bytes = 48;
 
-/** The measurement registers of a TDX guest, since Linux 6.16 (Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest). */
+/**
+ * Directory of the measurement registers of a TDX guest, since Linux 6.16
+ * (Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest).
+ */
 export const tdxMeasurements: string = 'sys/devices/virtual/misc/tdx_guest/measurements';
 
-/** A TDX guest's run-time measurement register, below `root`. */
+/** Opens RTMR 3 of a TDX guest, below `root`. */
 export function rtmrRegister(root: string = '/', files: KernelFiles = kernelFiles): Register {
   const path = join(root, tdxMeasurements, `rtmr${rtmr}:sha384`);
   const attempt = <T>(doing: string, act: () => T): T => {
@@ -19,14 +22,14 @@ export function rtmrRegister(root: string = '/', files: KernelFiles = kernelFile
       return act();
     } catch (error) {
       if (error instanceof MeasurementError) throw error;
-      const message = `RTMR ${rtmr} cannot be ${doing}: ${reasonOf(error)}: it takes a TDX guest and Linux 6.16`;
+      const message = `RTMR ${rtmr} cannot be ${doing}: ${reasonOf(error)}: a TDX guest with Linux 6.16 is required`;
       throw new MeasurementError(message, { cause: error });
     }
   };
   return {
     name: `RTMR ${rtmr}`,
     kind: 'rtmr',
-    // An event log counts MRTD as 0 and RTMR 0 as 1 (UEFI 2.11, 38.4.1).
+    // Event logs count MRTD as 0 and RTMR 0 as 1 (UEFI 2.11, 38.4.1).
     index: rtmr + 1,
     read: async (): Promise<Banks> =>
       attempt('read', () => {

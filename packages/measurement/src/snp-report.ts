@@ -5,16 +5,16 @@ const reportBytes = 0x4a0;
 const reportData = { at: 0x50, bytes: 64 } as const;
 const hostData = { at: 0xc0, bytes: 32 } as const;
 
-/** HOSTDATA of an SNP report that answers this nonce. Throws a MeasurementError. */
+/** Returns HOSTDATA of an SNP report with this nonce. Throws a MeasurementError. */
 export function snpHostData(report: Uint8Array, nonce: Uint8Array): Uint8Array {
   if (report.length < reportBytes) {
     throw new MeasurementError(`the SNP report has ${report.length} bytes, not ${reportBytes}`);
   }
   const version = Buffer.from(report).readUInt32LE(0);
-  // In versions 2 to 5 these fields lie where they did.
+  // These fields have the same offsets in versions 2 to 5.
   if (version < 2 || version > 5)
     throw new MeasurementError(`the SNP report has version ${version}, not 2 to 5`);
   const answered = Buffer.from(report.subarray(reportData.at, reportData.at + reportData.bytes));
-  if (!answered.equals(nonce)) throw new MeasurementError('the SNP report answers another request than ours');
+  if (!answered.equals(nonce)) throw new MeasurementError('the SNP report belongs to another request');
   return report.slice(hostData.at, hostData.at + hostData.bytes);
 }

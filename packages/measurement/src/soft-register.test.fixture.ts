@@ -2,7 +2,7 @@ import { type Banks, digestsFor, extended } from './algorithm.js';
 import { MeasurementError } from './measurement-error.js';
 import type { Register } from './register.js';
 
-/** A register in memory, which can be told to fail at its next extend, before or after it takes the digests. */
+/** A register in memory that can be made to fail at its next extend, before or after the value changes. */
 export class SoftRegister implements Register {
   readonly name: string;
   readonly kind: Register['kind'];

@@ -1,6 +1,6 @@
 import { MeasurementError } from './measurement-error.js';
 
-/** Reads an answer of a TPM from its beginning on. All of it throws a MeasurementError where the answer is too short. */
+/** Reads a TPM response from its start. Every method throws a MeasurementError when the response is too short. */
 export class TpmAnswer {
   readonly #bytes: Buffer;
   #at = 0;
@@ -23,7 +23,7 @@ export class TpmAnswer {
 
   take(length: number): Buffer {
     const taken = this.#bytes.subarray(this.#at, this.#at + length);
-    if (taken.length < length) throw new MeasurementError('the answer of the TPM breaks off');
+    if (taken.length < length) throw new MeasurementError('the response of the TPM is truncated');
     this.#at += length;
     return taken;
   }

@@ -8,7 +8,7 @@ import { MeasurementError, tpmRegister, tpmTransport } from './index.js';
 
 const hex = (...parts: readonly string[]): Buffer => Buffer.from(parts.join('').replaceAll(' ', ''), 'hex');
 
-/** An answer without sessions: its tag, its length, its result, and what follows. */
+/** Builds a response without sessions: tag, length, response code, parameters. */
 function answer(result: string, ...parts: readonly string[]): Buffer {
   const body = hex(...parts);
   const length = (10 + body.length).toString(16).padStart(8, '0');
@@ -33,7 +33,7 @@ const values = answer(
   `0030 ${'cd'.repeat(48)}`,
 );
 
-/** A TPM that has an answer for each code of a command, and keeps what it was asked. */
+/** A fake TPM with a response per command code, which records the commands. */
 function tpm(answers: Readonly<Record<string, Buffer>>) {
   const asked: string[] = [];
   const transport = async (command: Uint8Array): Promise<Uint8Array> => {
@@ -44,7 +44,7 @@ function tpm(answers: Readonly<Record<string, Buffer>>) {
   return { transport, asked };
 }
 
-test('the banks that have the register are read and extended, each in one command', async () => {
+test('all banks that contain the register are read and extended in one command each', async () => {
   const { transport, asked } = tpm({
     '0000017a': banks,
     '0000017e': values,
@@ -53,7 +53,7 @@ test('the banks that have the register are read and extended, each in one comman
   const register = tpmRegister(8, transport);
   assert.deepEqual(await register.read(), { sha256: 'ab'.repeat(32), sha384: 'cd'.repeat(48) });
   await register.extend({ sha256: '11'.repeat(32), sha384: '22'.repeat(48) });
-  // As tpm2_getcap, tpm2_pcrread and tpm2_pcrextend send them.
+  // As sent by tpm2_getcap, tpm2_pcrread and tpm2_pcrextend.
   assert.deepEqual(asked, [
     hex('8001 00000016 0000017a 00000005 00000000 00000001').toString('hex'),
     hex('8001 0000001a 0000017e 00000002 000b03000100 000c03000100').toString('hex'),
@@ -64,7 +64,7 @@ test('the banks that have the register are read and extended, each in one comman
   ]);
 });
 
-test('a bank that cannot be extended, a register in no bank, a bank that is not told', async () => {
+test('unknown bank algorithms, a register in no bank and a missing bank are errors', async () => {
   const unknown = answer('00000000', '00 00000005 00000002', '000b 03 000001', '0999 03 000001');
   await assert.rejects(
     tpmRegister(16, tpm({ '0000017a': unknown }).transport).read(),
@@ -83,15 +83,15 @@ test('a bank that cannot be extended, a register in no bank, a bank that is not 
   );
   await assert.rejects(
     tpmRegister(8, tpm({ '0000017a': banks, '0000017e': half }).transport).read(),
-    /does not tell PCR 8 of bank sha384/,
+    /returned no PCR 8 of bank sha384/,
   );
 });
 
-test('a refusal of the TPM is told by its number; an answer that breaks off anywhere is an error', async () => {
+test('a TPM error is reported by its code; a truncated response is an error', async () => {
   const locked = tpm({ '00000182': answer('00000907') });
   await assert.rejects(
     tpmRegister(17, locked.transport).extend({ sha256: '11'.repeat(32) }),
-    /TPM2_PCR_Extend with 0x907: tpm2_rc_decode 0x907/,
+    /TPM2_PCR_Extend failed with 0x907: run tpm2_rc_decode 0x907/,
   );
   for (const [code, whole] of [
     ['0000017a', banks],
@@ -108,14 +108,14 @@ test('a refusal of the TPM is told by its number; an answer that breaks off anyw
   }
 });
 
-test('over a socket: an answer in pieces, and one that never comes whole', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-agent-tpm-'));
-  const path = join(folder, 'socket');
+test('over a socket, a split response is read and an incomplete one is an error', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-tpm-'));
+  const path = join(directory, 'socket');
   let serve: (socket: Socket) => void = () => undefined;
   const server = createServer((socket) => socket.once('data', () => serve(socket))).listen(path);
   t.after(() => {
     server.close();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
   const transport = tpmTransport({ TPM2TOOLS_TCTI: `swtpm:path=${path}` }, 100);
   serve = (socket) => {
@@ -127,10 +127,10 @@ test('over a socket: an answer in pieces, and one that never comes whole', async
   assert.equal((await transport(hex('00'))).length, 5);
 });
 
-test('no TPM: an error that says where it was looked for', async () => {
+test('a missing TPM is an error with the path that was tried', async () => {
   await assert.rejects(tpmTransport({ TPM2TOOLS_TCTI: 'device:/dev/tpm77' }, 100)(hex('00')), {
     name: 'MeasurementError',
-    message: /the TPM at \/dev\/tpm77 does not answer: ENOENT.*: it takes a guest with a TPM 2\.0/,
+    message: /the TPM at \/dev\/tpm77 does not answer: ENOENT.*: a guest with a TPM 2\.0 is required/,
   });
   await assert.rejects(tpmTransport({ TPM2TOOLS_TCTI: 'swtpm:path=/nowhere/sock' }, 100)(hex('00')), {
     message: /the TPM at \/nowhere\/sock does not answer: .*ENOENT/,
@@ -152,7 +152,7 @@ test('the environment can name a TPM or a swtpm, and nothing else', () => {
   }
 });
 
-test('PID 1 does not listen to its environment, which the kernel line fills (S23)', async () => {
+test('PID 1 ignores its environment, which comes from the kernel command line (S23)', async () => {
   const transport = tpmTransport({ TPM2TOOLS_TCTI: 'swtpm:path=/run/fake' }, 1);
   await assert.rejects(transport(hex('00')), /\/dev\/tpmrm0/);
 });

@@ -5,8 +5,8 @@ import { type TpmCommand, tpmBanks, tpmExtend, tpmRead } from './tpm-command.js'
 import type { TpmTransport } from './tpm-transport.js';
 
 /**
- * A TPM's PCR. Every bank that has the register is extended: one that was left out could be filled with anything later,
- * and quoted.
+ * A PCR of a TPM. Every bank that contains the register is extended: a bank left out could be extended with anything
+ * later, and quoted.
  */
 export function tpmRegister(pcr: number, transport: TpmTransport): Register {
   const run = async <T>({ bytes, parse }: TpmCommand<T>): Promise<T> => parse(await transport(bytes));
@@ -17,7 +17,7 @@ export function tpmRegister(pcr: number, transport: TpmTransport): Register {
     read: async (): Promise<Banks> => {
       const banks = await run(tpmBanks(pcr));
       if (banks.length === 0)
-        throw new MeasurementError(`no bank of the TPM has PCR ${pcr}: tpm2_getcap pcrs shows those it has`);
+        throw new MeasurementError(`no bank of the TPM has PCR ${pcr}: run tpm2_getcap pcrs to list them`);
       return run(tpmRead(pcr, banks));
     },
     extend: (digests) => run(tpmExtend(pcr, digests)),

@@ -2,22 +2,22 @@ import { open } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { MeasurementError, reasonOf } from './measurement-error.js';
 
-/** Sends a command to a TPM and gives its answer. Throws a MeasurementError when there is no TPM, or none that answers. */
+/** Sends a command to a TPM and returns its response. Throws a MeasurementError when there is no TPM or no response. */
 export type TpmTransport = (command: Uint8Array) => Promise<Uint8Array>;
 
-/** The kernel's own resource manager. */
+/** The kernel's resource manager. */
 const kernelDevice = 'device:/dev/tpmrm0';
 
-/** No command of ours is answered with more (TPM_PT_MAX_RESPONSE_SIZE). */
+/** Longer than the response to any command used here (TPM_PT_MAX_RESPONSE_SIZE). */
 const longestAnswer = 4096;
 
-/** A TPM in software that hangs must not keep the pod from failing. The kernel has time limits for devices itself. */
+/** Keeps a hanging software TPM from blocking the start forever. For devices the kernel has its own timeouts. */
 const patienceMs = 30_000;
 
 /**
- * The way to the TPM: the kernel's device, or what `TPM2TOOLS_TCTI` of the environment names in the words of tpm2-tools, for
- * tests and odd devices. PID 1 does not listen to its environment, which holds words of the host's kernel line (S23).
- * Throws a MeasurementError.
+ * Opens the kernel's TPM device, or the one that `TPM2TOOLS_TCTI` of the environment names in the syntax of tpm2-tools,
+ * for tests and unusual devices. PID 1 ignores its environment, which contains words of the host's kernel command line
+ * (S23). Throws a MeasurementError.
  */
 export function tpmTransport(
   environment: Readonly<Record<string, string | undefined>>,
@@ -38,12 +38,12 @@ async function reach(place: string, ask: () => Promise<Uint8Array>): Promise<Uin
   try {
     return await ask();
   } catch (error) {
-    const message = `the TPM at ${place} does not answer: ${reasonOf(error)}: it takes a guest with a TPM 2.0`;
+    const message = `the TPM at ${place} does not answer: ${reasonOf(error)}: a guest with a TPM 2.0 is required`;
     throw new MeasurementError(message, { cause: error });
   }
 }
 
-/** The kernel takes a command in one write, and has its answer ready for one read (Documentation/security/tpm). */
+/** The kernel takes a command in one write and returns its response in one read (Documentation/security/tpm). */
 async function askDevice(path: string, command: Uint8Array): Promise<Uint8Array> {
   const device = await open(path, 'r+');
   try {
@@ -55,7 +55,7 @@ async function askDevice(path: string, command: Uint8Array): Promise<Uint8Array>
   }
 }
 
-/** swtpm keeps the connection open after its answer, whose length stands in its third to sixth byte. */
+/** swtpm keeps the connection open after its response, whose length is in bytes 2 to 5. */
 async function askSocket(path: string, command: Uint8Array): Promise<Uint8Array> {
   const socket = connect(path);
   socket.setTimeout(patienceMs, () => socket.destroy(new Error(`no answer in ${patienceMs / 1000} s`)));

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Deadline, timeoutFromWire, timeoutToWire } from './deadline.js';
 
-test('nanoseconds of the wire become milliseconds, whatever they are', () => {
+test('any int64 of nanoseconds converts to milliseconds', () => {
   assert.equal(timeoutFromWire(0n), undefined);
   assert.equal(timeoutFromWire(1_500_000n), 1.5);
   assert.equal(timeoutFromWire(-1n), -1e-6);
   assert.equal(timeoutFromWire(2n ** 63n - 1n), 9_223_372_036_854.775);
 });
 
-test('milliseconds become an int64 that never means "no limit"', () => {
+test('milliseconds convert to an int64 that never means “no limit”', () => {
   assert.equal(timeoutToWire(undefined), 0n);
   assert.equal(timeoutToWire(1.5), 1_500_000n);
   assert.equal(timeoutToWire(1e-9), 1n);
@@ -17,7 +17,7 @@ test('milliseconds become an int64 that never means "no limit"', () => {
   assert.equal(timeoutToWire(Infinity), 2n ** 63n - 1n);
 });
 
-test('a deadline fires once, in its time', (t) => {
+test('a deadline fires once, on time', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let fired = 0;
   const deadline = new Deadline(10.2, () => fired++);
@@ -28,7 +28,7 @@ test('a deadline fires once, in its time', (t) => {
   deadline.cancel();
 });
 
-test('a deadline beyond what setTimeout knows does not fire at once', (t) => {
+test('a deadline beyond the range of setTimeout does not fire at once', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let time = 1000;
   t.mock.method(performance, 'now', () => time);

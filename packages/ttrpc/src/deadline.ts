@@ -1,7 +1,7 @@
-/** The longest time setTimeout knows: one millisecond more and it fires at once. */
+/** The maximum delay of setTimeout in ms; with a longer one it fires at once. */
 const longestTimer = 2 ** 31 - 1;
 
-/** A deadline on the monotonic clock, of any distance. */
+/** A deadline on the monotonic clock, with a delay of any length. */
 export class Deadline {
   readonly #at: number;
   readonly #fire: () => void;
@@ -26,12 +26,15 @@ export class Deadline {
   }
 }
 
-/** Nanoseconds of the wire in milliseconds: undefined for none, 0 or less when it is past. */
+/**
+ * Converts a timeout from the wire, in nanoseconds, to milliseconds. Returns undefined for no timeout, 0 or less for an
+ * expired one.
+ */
 export function timeoutFromWire(nano: bigint): number | undefined {
   return nano === 0n ? undefined : Number(nano) / 1e6;
 }
 
-/** Milliseconds in nanoseconds for the wire; as int64, and never 0, which would mean none. */
+/** Converts milliseconds to nanoseconds for the wire, an int64; never 0, which would mean no timeout. */
 export function timeoutToWire(ms: number | undefined): bigint {
   if (ms === undefined) return 0n;
   const nano = Math.round(ms * 1e6);

@@ -20,13 +20,13 @@ export interface Served {
   server: Server<string>;
   connection: Connection;
   faults: Fault<string>[];
-  /** The client's end. */
+  /** The client end. */
   near: MemoryStream;
-  /** The server's end. */
+  /** The server end. */
   far: MemoryStream;
 }
 
-/** A server with one connection. */
+/** Starts a server with one connection. */
 export function serveDemo(implementation: Implementation, options: Options = {}): Served {
   const faults: Fault<string>[] = [];
   const server = createServer<string>({
@@ -38,18 +38,18 @@ export function serveDemo(implementation: Implementation, options: Options = {})
   return { server, connection: server.serve(far, 'peer 1'), faults, near, far };
 }
 
-/** The same with a peer that speaks bytes. */
+/** Starts a server whose client end is a raw peer. */
 export function serveRaw(implementation: Implementation, options: Options = {}): Served & { peer: RawPeer } {
   const served = serveDemo(implementation, options);
   return { ...served, peer: new RawPeer(served.near) };
 }
 
-/** Every event that is ready has been handled. */
+/** Waits until every pending event has been handled. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Waits, turn by turn, until it is so. */
+/** Waits until the condition holds. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await turn();
 }

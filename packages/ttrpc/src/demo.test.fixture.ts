@@ -1,4 +1,4 @@
-// What the tests share: a service and messages, described at run time.
+// Shared by the tests: a service and its messages, described at run time.
 import assert from 'node:assert/strict';
 import { create, createFileRegistry, type DescMessage } from '@bufbuild/protobuf';
 import type { GenService } from '@bufbuild/protobuf/codegenv2';
@@ -66,7 +66,7 @@ function field(
   });
 }
 
-/** A message with a field of each sort that a scan must tell apart. */
+/** A message with a field of each kind that the scan distinguishes. */
 const rich = create(DescriptorProtoSchema, {
   name: 'Rich',
   field: [
@@ -102,7 +102,7 @@ const rich = create(DescriptorProtoSchema, {
   ],
 });
 
-/** ttRPC's own envelopes, as its request.proto has them: what the hand-written code is held against. */
+/** ttRPC's envelopes, as in its request.proto: the reference for the hand-written code. */
 const envelopes = [
   create(DescriptorProtoSchema, {
     name: 'Request',

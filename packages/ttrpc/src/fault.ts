@@ -1,19 +1,19 @@
 /**
- * Something to be logged: a peer that broke the protocol, a request that was admitted but could not be decoded or was over
- * a limit, or code of the server's owner that failed.
+ * An event to log: a protocol violation of a peer, an admitted request that could not be decoded or exceeded a limit,
+ * or an error thrown by the server owner's code.
  */
 export interface Fault<C> {
   readonly kind: 'protocol' | 'request' | 'handler' | 'admit';
   readonly message: string;
   readonly connection: C;
-  /** Of the call, when the fault belongs to one. */
+  /** Set when the fault belongs to a call. */
   readonly service?: string;
   readonly method?: string;
-  /** What was thrown. */
+  /** The value that was thrown. */
   readonly error?: unknown;
 }
 
-/** Calls the owner's reporter. If that fails itself, Node prints a warning: a log must not end the server. */
+/** Wraps the owner's reporter. If the reporter throws, Node.js prints a warning: logging must not end the server. */
 export function reporter<C>(onFault: ((fault: Fault<C>) => void) | undefined): (fault: Fault<C>) => void {
   if (onFault === undefined) return () => undefined;
   return (fault) => {

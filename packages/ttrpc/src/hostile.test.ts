@@ -6,7 +6,7 @@ import { Demo } from './demo.test.fixture.js';
 import { connect, createClient } from './index.js';
 import { streamPair } from './memory-stream.test.fixture.js';
 import { RawPeer, rawFrame, rawRequest } from './raw-peer.test.fixture.js';
-import { standard } from './streaming-client.test.fixture.js';
+import { standard } from './stream/streaming-client.test.fixture.js';
 
 const everything = {
   ...standard,
@@ -40,7 +40,7 @@ const anyFrame = fc.oneof(
 );
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array));
 
-test('whatever a peer sends, the server lives, and another peer’s calls are answered', async () => {
+test('the server survives any bytes from a peer and answers other peers', async () => {
   const { server, near } = serveDemo(everything);
   const other = createClient(Demo, connect(near));
   await fc.assert(
@@ -69,7 +69,7 @@ test('whatever a peer sends, the server lives, and another peer’s calls are an
   assert.equal(server.connections, 1);
 });
 
-test('whatever a server sends, the client’s calls end, with an answer or an error', async () => {
+test('calls of the client end with any bytes from a server', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.oneof(anyFrame, bytes), { maxLength: 20 }), async (pieces) => {
       const [near, far] = streamPair();
@@ -93,7 +93,7 @@ test('whatever a server sends, the client’s calls end, with an answer or an er
   );
 });
 
-test('a peer that sends requests and never reads is held, with little in memory', async () => {
+test('a peer that sends requests and never reads is throttled, within little memory', async () => {
   let handled = 0;
   const { server, near } = serveDemo({
     ...everything,

@@ -1,6 +1,6 @@
-export type { CallOptions, Channel, ChannelOptions } from './channel.js';
-export { connect, createClient, type Client, type ClientMethod } from './client.js';
-export { Code, codeName } from './code.js';
+export type { CallOptions, Channel, ChannelOptions } from './client/channel.js';
+export { connect, createClient, type Client, type ClientMethod } from './client/client.js';
+export { Code, codeName } from './status/code.js';
 export type { Fault } from './fault.js';
 export type {
   Admit,
@@ -12,15 +12,16 @@ export type {
   ServerInterceptor,
 } from './interceptor.js';
 export type { Limits } from './limits.js';
-export type { Metadata, MetadataInit } from './metadata.js';
-export { scan } from './scan.js';
-export type { Connection } from './server-connection.js';
-export { createServer, type Server, type ServerOptions } from './server.js';
+export type { Metadata, MetadataInit } from './message/metadata.js';
+export { scan } from './message/scan.js';
+export type { Connection } from './server/server-connection.js';
+export { createServer, type Server, type ServerOptions } from './server/server.js';
 export {
   service,
   type Handler,
   type MethodImplementation,
   type ServiceImplementation,
   type ServiceRegistration,
-} from './service.js';
-export { TtrpcError } from './ttrpc-error.js';
+} from './server/service.js';
+export { TtrpcError } from './status/ttrpc-error.js';
+export { type ContextKey, contextKey, ContextValues } from './server/context-values.js';

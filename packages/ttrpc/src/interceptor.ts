@@ -1,38 +1,41 @@
 import type { Message } from '@bufbuild/protobuf';
-import type { Metadata } from './metadata.js';
-import type { TtrpcError } from './ttrpc-error.js';
+import type { Metadata } from './message/metadata.js';
+import type { ContextValues } from './server/context-values.js';
+import type { TtrpcError } from './status/ttrpc-error.js';
 
-/** A call as the server knows it before its payload is touched. C is the caller's own value for a connection. */
+/** A call before its payload is decoded. C is the type of the owner's value for a connection. */
 export interface CallInfo<C> {
-  /** Full name, `package.Service`. */
+  /** Full name: `package.Service`. */
   readonly service: string;
   readonly method: string;
   readonly connection: C;
   readonly metadata: Metadata;
-  /** What the client allows, in ms; 0 or less: its time was over when it came. Undefined: no limit. */
+  /** The client's timeout in ms; 0 or less when it had expired on arrival, undefined for no limit. */
   readonly timeoutMs: number | undefined;
-  /** The request's message, encoded; for a client-streaming call usually empty. */
+  /** The encoded request message; usually empty for a client-streaming call. */
   readonly payload: Uint8Array;
 }
 
-/** How a call is turned away: with a status, or with a reply in the handler's place. */
+/** How a call is rejected: with a status, or with a reply in place of the handler's. */
 export type Refusal = { readonly error: TtrpcError } | { readonly reply: Message };
 
 /**
- * Decides whether a call may pass, before its payload is scanned and decoded; undefined lets it pass. It is asked for
- * every well-formed request, also for methods that are not served. If it throws or rejects, the call is refused.
+ * Decides whether a call is admitted, before its payload is scanned and decoded; undefined admits it. Called for every
+ * well-formed request, including those for methods that are not served. If it throws or rejects, the call is rejected.
  */
 export type Admit<C> = (call: CallInfo<C>) => Refusal | undefined | Promise<Refusal | undefined>;
 
 export interface HandlerContext<C> extends CallInfo<C> {
-  /** Aborted when the deadline passes or the connection closes: nobody waits for the answer any more. */
+  /** Aborted when the deadline passes or the connection closes. */
   readonly signal: AbortSignal;
+  /** Values that interceptors pass to each other and to the handler. */
+  readonly values: ContextValues;
 }
 
 /**
- * Stands between decoding and handler. A streaming call passes once: `request` is the message of a server-streaming
- * call and an empty one where the client streams; `next` resolves when the call has ended, with an empty message where
- * the server streams.
+ * Runs between decoding and handler, once per call. `request` is the message of a unary or server-streaming call, and
+ * an empty message where the client streams. `next` resolves when the call has ended, with an empty message where the
+ * server streams.
  */
 export type ServerInterceptor<C> = (
   request: Message,
@@ -40,7 +43,7 @@ export type ServerInterceptor<C> = (
   next: (request: Message) => Promise<Message>,
 ) => Promise<Message>;
 
-/** A call as a client's interceptor sees it. */
+/** A call as passed to a client interceptor. */
 export interface ClientCallInfo {
   readonly service: string;
   readonly method: string;
@@ -49,7 +52,7 @@ export interface ClientCallInfo {
   readonly signal: AbortSignal | undefined;
 }
 
-/** As ServerInterceptor, on the client's side. */
+/** The client counterpart of ServerInterceptor. */
 export type ClientInterceptor = (
   request: Message,
   call: ClientCallInfo,
@@ -62,7 +65,7 @@ type Interceptor<T> = (
   next: (request: Message) => Promise<Message>,
 ) => Promise<Message>;
 
-/** Runs a call through interceptors, the first outermost. */
+/** Runs a call through interceptors; the first is the outermost. */
 export function intercept<T>(
   interceptors: readonly Interceptor<T>[],
   request: Message,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { completeLimits } from './limits.js';
 
-test('the defaults are those of the documents', () => {
+test('the defaults match the documentation', () => {
   assert.deepEqual(
     { ...completeLimits() },
     {
@@ -17,14 +17,14 @@ test('the defaults are those of the documents', () => {
   );
 });
 
-test('what is given counts, the rest is completed, nothing can be changed', () => {
+test('given limits are kept, missing ones get defaults, and the result is frozen', () => {
   const limits = completeLimits({ requestsPerConnection: 3 });
   assert.equal(limits.requestsPerConnection, 3);
   assert.equal(limits.requestDepth, 100);
   assert.ok(Object.isFrozen(limits));
 });
 
-test('what is out of bounds names the limit, its value and the bounds', () => {
+test('an error for a limit out of bounds names the limit, its value and the bounds', () => {
   assert.throws(
     () => completeLimits({ maxFrameBytes: 5_000_000 }),
     /maxFrameBytes is 5000000; use .* 1024 to 4194304/,

@@ -1,18 +1,18 @@
-/** What a peer may ask of us. All of it is enforced; nothing is unlimited. */
+/** Limits on the resources that a peer can use. All are enforced; none is optional. */
 export interface Limits {
-  /** Longest frame, without its header, in bytes. The protocol's own maximum is the default. */
+  /** Maximum frame length without its header, in bytes. The default is the protocol's maximum. */
   readonly maxFrameBytes: number;
-  /** Calls of one connection whose handlers have not ended. */
+  /** Calls per connection whose handlers have not ended. */
   readonly requestsPerConnection: number;
-  /** Fields and elements of one message, counted before it is decoded. */
+  /** Fields and repeated elements per message, counted before decoding. */
   readonly requestFields: number;
-  /** Messages inside messages. */
+  /** Nesting depth of messages. */
   readonly requestDepth: number;
   /** Time from the first byte of a frame to its last, in ms. An idle connection is not limited. */
   readonly frameTimeoutMs: number;
-  /** Received and not yet taken by a streaming call's reader, in bytes; above it the connection is not read. */
+  /** Bytes received and not yet read by a streaming call; above it the connection is not read. */
   readonly streamBufferBytes: number;
-  /** Written and not yet taken by the peer, in bytes; above it the connection is not read. */
+  /** Bytes written and not yet taken by the peer; above it the connection is not read. */
   readonly writeBufferBytes: number;
 }
 
@@ -24,7 +24,7 @@ interface Row {
 
 const mebibyte = 2 ** 20;
 
-/** The one table of defaults and bounds. */
+/** Defaults and bounds. */
 const table: { readonly [Name in keyof Limits]: Row } = {
   maxFrameBytes: { value: 4 * mebibyte, least: 1024, most: 4 * mebibyte },
   requestsPerConnection: { value: 1024, least: 1, most: 1_000_000 },
@@ -36,8 +36,8 @@ const table: { readonly [Name in keyof Limits]: Row } = {
 };
 
 /**
- * Completes a set of limits with the defaults.
- * Throws a RangeError that names the limit, its value and its bounds, or the name that is none.
+ * Completes limits with the defaults. Throws a RangeError that names the limit, its value and its bounds, or the
+ * unknown name.
  */
 export function completeLimits(given: Partial<Limits> = {}): Limits {
   for (const name of Object.keys(given)) {

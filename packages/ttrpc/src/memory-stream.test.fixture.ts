@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 
-/** Two ends in memory. What one writes the other reads, with backpressure. */
+/** Creates two connected streams in memory, with backpressure. */
 export function streamPair(): [MemoryStream, MemoryStream] {
   const one = new MemoryStream();
   const two = new MemoryStream();
@@ -43,7 +43,7 @@ export class MemoryStream extends Duplex {
     callback();
   }
 
-  /** As with a socket: the other end sees the end, and its writes fail. */
+  /** As with a socket, the other end reads end of file and its writes fail. */
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;

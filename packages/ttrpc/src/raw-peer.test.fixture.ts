@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
-import { FrameReader } from './frame-reader.js';
-import { frameData, headerBytes, writeHeader } from './frame.js';
-import { requestLead } from './request-envelope.js';
-import { readResponse } from './response-envelope.js';
-import { decodeStatus } from './status.js';
+import { FrameReader } from './frame/frame-reader.js';
+import { frameData, headerBytes, writeHeader } from './frame/frame.js';
+import { requestLead } from './message/request-envelope.js';
+import { readResponse } from './message/response-envelope.js';
+import { decodeStatus } from './status/status.js';
 
 export interface RawFrame {
   streamId: number;
@@ -13,7 +13,7 @@ export interface RawFrame {
   data: Uint8Array;
 }
 
-/** A peer that speaks bytes. */
+/** A peer that reads and writes raw frames. */
 export class RawPeer {
   readonly stream: Duplex;
   readonly frames: RawFrame[] = [];
@@ -44,7 +44,7 @@ export class RawPeer {
     this.send(streamId, 1, flags, rawRequest('demo.Demo', name, payload));
   }
 
-  /** The frames so far, once there are so many. Fails when the connection ends before. */
+  /** Waits for `count` frames and returns them. Fails when the connection ends before. */
   async take(count: number): Promise<RawFrame[]> {
     while (this.frames.length < count) {
       assert.ok(!this.ended, `the connection ended after ${this.frames.length} of ${count} frames`);
@@ -76,7 +76,7 @@ export function rawFrame(streamId: number, type: number, flags: number, data: Ui
   return buffer;
 }
 
-/** A request's envelope with a payload of less than 128 bytes, or any. */
+/** Encodes a request envelope with a payload of less than 128 bytes. */
 export function rawRequest(serviceName: string, name: string, payload: Uint8Array): Buffer {
   const length: number[] = [];
   let rest = payload.length;
@@ -86,7 +86,7 @@ export function rawRequest(serviceName: string, name: string, payload: Uint8Arra
   return Buffer.concat([requestLead(serviceName, name), ...field]);
 }
 
-/** A response's status as its code's number and its text, or its payload. */
+/** Returns the status of a response as the number and text of its code, or its payload. */
 export function outcome({ type, data }: RawFrame): string | Uint8Array {
   assert.equal(type, 2);
   const { status, payload } = readResponse(Buffer.from(data), 0, data.length);
@@ -94,7 +94,7 @@ export function outcome({ type, data }: RawFrame): string | Uint8Array {
   return error === undefined ? payload : `${error.code} ${error.message}`;
 }
 
-/** The outcome of the next frame. */
+/** Returns the outcome of the next frame. */
 export async function answer(peer: RawPeer): Promise<string | Uint8Array> {
   const [frame] = await peer.take(1);
   assert.ok(frame);

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 const packageRoot = new URL('..', import.meta.url).pathname;
 
-/** The code of the README's block that begins with `// NAME`. */
+/** Returns the README's code block that begins with `// NAME`. */
 function block(name: string): string {
   const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
   const found = new RegExp(`\`\`\`ts\\n(// ${name}\\n[^]*?)\`\`\``).exec(readme);
@@ -15,7 +15,7 @@ function block(name: string): string {
   return found[1];
 }
 
-/** What protoc-gen-es would make of the README's service. */
+/** The output of protoc-gen-es for the README's service. */
 const generated = `
 import { create, createFileRegistry } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
@@ -39,23 +39,23 @@ async function output(child: ChildProcess): Promise<string> {
   return text;
 }
 
-test('the README’s server and client talk to each other', async () => {
-  const folder = mkdtempSync(join(packageRoot, 'dist', 'readme-'));
+test('the README’s client and server communicate', async () => {
+  const directory = mkdtempSync(join(packageRoot, 'dist', 'readme-'));
   try {
-    mkdirSync(join(folder, 'gen'));
-    writeFileSync(join(folder, 'gen', 'greeter_pb.js'), generated);
-    writeFileSync(join(folder, 'server.mjs'), block('server.ts'));
-    writeFileSync(join(folder, 'client.mjs'), block('client.ts'));
-    const server = spawn(process.execPath, ['server.mjs'], { cwd: folder });
+    mkdirSync(join(directory, 'gen'));
+    writeFileSync(join(directory, 'gen', 'greeter_pb.js'), generated);
+    writeFileSync(join(directory, 'server.mjs'), block('server.ts'));
+    writeFileSync(join(directory, 'client.mjs'), block('client.ts'));
+    const server = spawn(process.execPath, ['server.mjs'], { cwd: directory });
     const serverOutput = output(server);
-    while (!existsSync(join(folder, 'greeter.sock')) && server.exitCode === null)
+    while (!existsSync(join(directory, 'greeter.sock')) && server.exitCode === null)
       await new Promise((resolve) => setTimeout(resolve, 10));
-    const said = await output(spawn(process.execPath, ['client.mjs'], { cwd: folder }));
+    const said = await output(spawn(process.execPath, ['client.mjs'], { cwd: directory }));
     assert.equal(said, 'Hello, world.\n1\n2\n3\nTtrpcError(INVALID_ARGUMENT): the name is empty\n');
     server.kill('SIGTERM');
     assert.equal(await serverOutput, '');
     assert.equal(server.exitCode, 0);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });

@@ -1,5 +1,5 @@
-// capture records what Go's ttRPC client and server say to each other, frame by frame, and prints it as JSON: the
-// golden file ../frames.json, against which our own client and server are held.
+// capture records the frames between Go's ttRPC client and server and prints them as JSON: the golden file
+// ../frames.json, with which our own client and server are compared.
 //
 //	node tests/dist/golden/capture.js        builds this program, runs it and writes the file
 package main
@@ -25,7 +25,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// frame is one message of the wire with its header, and who sent it.
+// frame is one frame with its header, and its sender.
 type frame struct {
 	From     string `json:"from"`
 	StreamID uint32 `json:"streamId"`
@@ -42,7 +42,7 @@ type conversation struct {
 
 const headerLength = 10
 
-// recorder keeps what passes a client's connection, in order.
+// recorder records the bytes of a client's connection, in order.
 type recorder struct {
 	net.Conn
 	lock   sync.Mutex
@@ -60,7 +60,7 @@ func (r *recorder) keep(from string, b []byte) {
 	r.chunks = append(r.chunks, chunk{from, bytes.Clone(b)})
 }
 
-// Write records before it sends: the other way round, an answer could be recorded before its question.
+// Write records before it sends: otherwise a response could be recorded before its request.
 func (r *recorder) Write(b []byte) (int, error) {
 	r.keep("client", b)
 	return r.Conn.Write(b)
@@ -72,7 +72,7 @@ func (r *recorder) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// frames cuts the chunks at the frames' borders. A frame stands where its last byte did.
+// frames splits the chunks into frames, ordered by the position of their last bytes.
 func (r *recorder) frames() []frame {
 	r.lock.Lock()
 	defer r.lock.Unlock()
@@ -108,12 +108,12 @@ func main() {
 }
 
 func capture(set *descriptors.Set) error {
-	folder, err := os.MkdirTemp("", "capture-")
+	directory, err := os.MkdirTemp("", "capture-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
-	listener, err := net.Listen("unix", filepath.Join(folder, "socket"))
+	defer os.RemoveAll(directory)
+	listener, err := net.Listen("unix", filepath.Join(directory, "socket"))
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (c caller) call(ctx context.Context, method, input, output string, value fi
 		descriptors.Ordered(c.message(input, value)), c.set.New("interop."+output))
 }
 
-// mustFail turns an expected error of a call into success.
+// mustFail returns nil for a failed call, and an error for a successful one.
 func mustFail(err error) error {
 	if err == nil {
 		return errors.New("the call should have failed")
@@ -181,7 +181,7 @@ func (c caller) stream(method string, first *dynamicpb.Message, client, server b
 		&ttrpc.StreamDesc{StreamingClient: client, StreamingServer: server}, interopservice.Name, method, request)
 }
 
-// until reads a stream's numbers to its end, which must be the error given.
+// until reads a stream until an error that end accepts.
 func (c caller) until(stream ttrpc.ClientStream, end func(error) bool) error {
 	for {
 		if err := stream.RecvMsg(c.set.New("interop.Number")); err != nil {

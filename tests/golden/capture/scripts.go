@@ -7,8 +7,8 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// wireTimeout is what the call with a deadline says. The library would write what is left of it, another number at
-// each run.
+// wireTimeout is the timeout in the request of the call with a deadline. The library would write the remaining time,
+// which differs in each run.
 const wireTimeout = 1500 * time.Millisecond
 
 func fixTimeout(
@@ -20,7 +20,7 @@ func fixTimeout(
 	return next(ctx, request, reply)
 }
 
-// scripts are the conversations to capture.
+// scripts are the captured conversations.
 var scripts = []struct {
 	name, about string
 	run         func(caller) error

@@ -1,4 +1,4 @@
-// bench-client loads a ttRPC server from one connection, as a Kata runtime holds one, and prints what came of it.
+// bench-client calls a ttRPC server over one connection, as a Kata runtime does, and prints the rate and latencies.
 //
 //	bench-client -address SOCKET -method WaitProcess|ReadStdout -callers N -for 1s
 //
@@ -26,8 +26,8 @@ const readLength = 32 << 10
 func main() {
 	address := flag.String("address", "", "the server's unix socket")
 	method := flag.String("method", "WaitProcess", "WaitProcess or ReadStdout")
-	callers := flag.Int("callers", 1, "callers at once")
-	length := flag.Duration("for", time.Second, "how long to call")
+	callers := flag.Int("callers", 1, "number of concurrent callers")
+	length := flag.Duration("for", time.Second, "duration of the measurement")
 	flag.Parse()
 	result, err := run(*address, *method, *callers, *length)
 	if err == nil {

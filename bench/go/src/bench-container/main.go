@@ -1,10 +1,11 @@
-// bench-container times create and start of a container, and both with its removal, through the agent and through plain
-// runc, turn and turn about.
+// bench-container measures create and start of a container, an exec in it, its removal, and all of it, alternately
+// through the agent and with a plain OCI runtime.
 //
-//	bench-container -address SOCKET -rootfs DIR -bundle DIR -n N
+//	bench-container -address SOCKET -runtime PROGRAM -rootfs DIR -bundle DIR -n N
 //
-// Plain runc gets the config.json that the agent itself wrote for its first container, with a cgroup and an id of its
-// own, so that both do the same work. Output: {"agentMs": […], "runcMs": […], "agentWholeMs": […], "runcWholeMs": […]}
+// The plain runtime gets the config.json that the agent itself wrote for its first container, with a cgroup and an id of
+// its own, so that both do the same work. Output, in milliseconds: {"agent": TIMES, "plain": TIMES} with TIMES
+// {"start": […], "exec": […], "remove": […], "whole": […]}
 package main
 
 import (
@@ -25,24 +26,39 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// bundles is where the agent, whose state lies beside the root file system, keeps a container's config.json.
+// bundles returns the agent's directory of bundles with config.json; its state directory is beside the root file system.
 func (b bench) bundles() string { return filepath.Join(filepath.Dir(b.rootfs), "state", "bundles") }
 
 type bench struct {
-	client *ttrpc.Client
-	rootfs string
-	bundle string
+	client  *ttrpc.Client
+	runtime string
+	rootfs  string
+	bundle  string
+}
+
+// times are durations in milliseconds, by step.
+type times map[string][]float64
+
+// step runs a function and adds its duration.
+func (t times) step(name string, run func() error) error {
+	begin := time.Now()
+	if err := run(); err != nil {
+		return err
+	}
+	t[name] = append(t[name], float64(time.Since(begin).Microseconds())/1000)
+	return nil
 }
 
 func main() {
 	address := flag.String("address", "", "the agent's unix socket")
+	runtime := flag.String("runtime", "runc", "the plain OCI runtime")
 	rootfs := flag.String("rootfs", "", "root file system with busybox's commands")
-	bundle := flag.String("bundle", "", "an empty folder for plain runc's bundle")
-	n := flag.Int("n", 10, "containers each")
+	bundle := flag.String("bundle", "", "an empty directory for the plain runtime's bundle")
+	n := flag.Int("n", 10, "number of containers for each")
 	flag.Parse()
 	conn, err := net.Dial("unix", *address)
 	if err == nil {
-		b := bench{ttrpc.NewClient(conn), *rootfs, *bundle}
+		b := bench{ttrpc.NewClient(conn), *runtime, *rootfs, *bundle}
 		err = b.run(*n)
 	}
 	if err != nil {
@@ -55,26 +71,21 @@ func (b bench) run(n int) error {
 	if err := b.call("CreateSandbox", &kata.CreateSandboxRequest{Hostname: "bench", SandboxId: "bench"}); err != nil {
 		return err
 	}
-	result := map[string][]float64{}
+	agent, plain := times{}, times{}
 	for i := 0; i < n; i++ {
-		begin := time.Now()
-		started, err := b.agentOnce(fmt.Sprintf("bench-agent-%d-%d", os.Getpid(), i), i == 0)
-		if err != nil {
+		id := fmt.Sprintf("bench-agent-%d-%d", os.Getpid(), i)
+		if err := agent.step("whole", func() error { return b.agentOnce(id, agent, i == 0) }); err != nil {
 			return err
 		}
-		result["agentMs"] = append(result["agentMs"], started)
-		result["agentWholeMs"] = append(result["agentWholeMs"], milliseconds(time.Since(begin)))
-		begin = time.Now()
-		if started, err = b.runcOnce(fmt.Sprintf("bench-runc-%d-%d", os.Getpid(), i)); err != nil {
+		id = fmt.Sprintf("bench-plain-%d-%d", os.Getpid(), i)
+		if err := plain.step("whole", func() error { return b.plainOnce(id, plain) }); err != nil {
 			return err
 		}
-		result["runcMs"] = append(result["runcMs"], started)
-		result["runcWholeMs"] = append(result["runcWholeMs"], milliseconds(time.Since(begin)))
 	}
 	if err := b.call("DestroySandbox", &kata.DestroySandboxRequest{}); err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(result)
+	return json.NewEncoder(os.Stdout).Encode(map[string]times{"agent": agent, "plain": plain})
 }
 
 func (b bench) call(method string, request proto.Message) error {
@@ -86,24 +97,32 @@ func (b bench) call(method string, request proto.Message) error {
 	return nil
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-func (b bench) agentOnce(id string, keepSpec bool) (float64, error) {
-	request := &kata.CreateContainerRequest{ContainerId: id, ExecId: id, OCI: b.spec(id)}
-	begin := time.Now()
-	if err := b.call("CreateContainer", request); err != nil {
-		return 0, err
+func (b bench) agentOnce(id string, t times, keepSpec bool) error {
+	start := func() error {
+		request := &kata.CreateContainerRequest{ContainerId: id, ExecId: id, OCI: b.spec(id)}
+		if err := b.call("CreateContainer", request); err != nil {
+			return err
+		}
+		return b.call("StartContainer", &kata.StartContainerRequest{ContainerId: id})
 	}
-	if err := b.call("StartContainer", &kata.StartContainerRequest{ContainerId: id}); err != nil {
-		return 0, err
+	if err := t.step("start", start); err != nil {
+		return err
 	}
-	took := milliseconds(time.Since(begin))
 	if keepSpec {
 		if err := b.keepSpec(id); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return took, b.call("RemoveContainer", &kata.RemoveContainerRequest{ContainerId: id})
+	exec := func() error {
+		process := b.spec(id).Process
+		return b.call("ExecProcess", &kata.ExecProcessRequest{ContainerId: id, ExecId: "exec", Process: process})
+	}
+	if err := t.step("exec", exec); err != nil {
+		return err
+	}
+	return t.step("remove", func() error {
+		return b.call("RemoveContainer", &kata.RemoveContainerRequest{ContainerId: id})
+	})
 }
 
 func (b bench) spec(id string) *kata.Spec {
@@ -136,30 +155,45 @@ func (b bench) keepSpec(id string) error {
 	}
 	spec["root"] = map[string]any{"path": b.rootfs}
 	if linux, ok := spec["linux"].(map[string]any); ok {
-		linux["cgroupsPath"] = fmt.Sprintf("/bench-runc-%d", os.Getpid())
+		linux["cgroupsPath"] = fmt.Sprintf("/bench-plain-%d", os.Getpid())
 	}
-	if text, err = json.Marshal(spec); err != nil {
+	if err := b.write("process.json", spec["process"]); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(b.bundle, "config.json"), text, 0o600)
+	return b.write("config.json", spec)
 }
 
-func (b bench) runcOnce(id string) (float64, error) {
-	begin := time.Now()
-	if err := runc("create", "--bundle", b.bundle, "--pid-file", filepath.Join(b.bundle, "pid"), id); err != nil {
-		return 0, err
+func (b bench) write(name string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
 	}
-	if err := runc("start", id); err != nil {
-		return 0, err
-	}
-	return milliseconds(time.Since(begin)), runc("delete", "--force", id)
+	return os.WriteFile(filepath.Join(b.bundle, name), text, 0o600)
 }
 
-// runc runs a command of runc's with no output kept: a container inherits it, and a pipe would be waited for.
-func runc(args ...string) error {
-	command := exec.Command("runc", args...)
+func (b bench) plainOnce(id string, t times) error {
+	start := func() error {
+		pid := filepath.Join(b.bundle, "pid")
+		if err := b.plain("create", "--bundle", b.bundle, "--pid-file", pid, id); err != nil {
+			return err
+		}
+		return b.plain("start", id)
+	}
+	if err := t.step("start", start); err != nil {
+		return err
+	}
+	process := filepath.Join(b.bundle, "process.json")
+	if err := t.step("exec", func() error { return b.plain("exec", "--detach", "--process", process, id) }); err != nil {
+		return err
+	}
+	return t.step("remove", func() error { return b.plain("delete", "--force", id) })
+}
+
+// plain runs a command of the runtime without its output: a container would inherit a pipe, and the command would wait for it.
+func (b bench) plain(args ...string) error {
+	command := exec.Command(b.runtime, args...)
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("runc %v: %w", args, err)
+		return fmt.Errorf("%s %v: %w", b.runtime, args, err)
 	}
 	return nil
 }

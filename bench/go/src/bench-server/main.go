@@ -1,9 +1,9 @@
-// bench-server is Go's ttRPC server with the two methods that the benchmark calls, in generated code. It is what our
-// server is measured against.
+// bench-server is Go's ttRPC server with the two methods that the benchmark calls, in generated code. Our server is
+// compared with it.
 //
 //	bench-server -listen SOCKET
 //
-// It writes "ready" once it listens and ends when its standard input does.
+// It prints "ready" when it listens, and exits at the end of its standard input.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	listen := flag.String("listen", "", "path of the unix socket to make")
+	listen := flag.String("listen", "", "path of the unix socket to listen on")
 	flag.Parse()
 	if err := run(*listen); err != nil {
 		fmt.Fprintf(os.Stderr, "bench-server: %v\n", err)

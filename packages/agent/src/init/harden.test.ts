@@ -29,8 +29,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(proc, { recursive: true }));
 
-describe('the kernel of a guest', () => {
-  it('has the values of the table before the agent listens', () => {
+describe("hardening of the guest's kernel", () => {
+  it('sets the sysctls of the table before the agent listens', () => {
     const held = harden(log, proc);
     assert.deepEqual(
       held,
@@ -41,7 +41,7 @@ describe('the kernel of a guest', () => {
     assert.match(lines.join('\n'), /info: hardened/);
   });
 
-  it('keeps what is stricter, and is written to only where that changes something', () => {
+  it('keeps stricter values, and writes only changes', () => {
     set('kernel.yama.ptrace_scope', '3\n');
     set('kernel.kexec_load_disabled', '1\n');
     chmodSync(fileOf('kernel.kexec_load_disabled'), 0o400);
@@ -50,18 +50,18 @@ describe('the kernel of a guest', () => {
     assert.equal(value('kernel.kexec_load_disabled'), '1');
   });
 
-  it('may lack a sysctl, and takes no value of another kind', () => {
+  it('accepts a missing sysctl and rejects a value of another type', () => {
     rmSync(fileOf('kernel.yama.ptrace_scope'));
     rmSync(fileOf('kernel.sysrq'));
     mkdirSync(fileOf('kernel.sysrq'));
     const held = harden(log, proc);
     assert.equal(held.length, hardenedSysctls.length - 2);
     assert.ok(!held.includes('kernel.sysrq'));
-    assert.match(lines[0] ?? '', /warn: a sysctl stays as it is .*"sysctl":"kernel\.sysrq"/);
+    assert.match(lines[0] ?? '', /warn: a sysctl was not changed .*"sysctl":"kernel\.sysrq"/);
     assert.match(lines.at(-1) ?? '', /"missing":"kernel\.yama\.ptrace_scope"/);
   });
 
-  it('is left alone by PID 1 of a container, whose kernel is another machine’s', () => {
+  it('is skipped by PID 1 of a container, which does not own the kernel', () => {
     assert.equal(ownsKernel(2), false);
     assert.equal(ownsKernel(1, '/proc/self/ns/net'), false);
     const program = `import(${JSON.stringify(import.meta.resolve('./harden.js'))}).then((m) => console.log(process.pid, m.ownsKernel()))`;
@@ -76,11 +76,11 @@ describe('the kernel of a guest', () => {
       program,
     ];
     const { status, stdout } = spawnSync('unshare', args, { encoding: 'utf8' });
-    // Not everybody may make namespaces.
+    // Creating namespaces needs privileges.
     if (status === 0) assert.equal(stdout.trim(), '1 false');
   });
 
-  it('is told of on a page, each sysctl with its reason', () => {
+  it('documents each sysctl with its reason', () => {
     for (const { name, value: wanted, reason } of hardenedSysctls)
       assert.ok(
         hardeningPage().includes(`| \`${name}\` | \`${wanted}\``) && hardeningPage().includes(reason),
@@ -88,7 +88,7 @@ describe('the kernel of a guest', () => {
       );
   });
 
-  it('is told of on a page, each option of a mount with its reason', () => {
+  it('documents each mount option with its reason', () => {
     const page = hardeningPage();
     for (const { target, options } of guestMounts)
       for (const option of options)
@@ -96,13 +96,13 @@ describe('the kernel of a guest', () => {
   });
 });
 
-describe('the last kernel module', () => {
+describe('late kernel modules', () => {
   const lock = (
     complaint?: string,
   ): { readonly lock: ModuleLock; readonly loaded: (readonly string[])[] } => {
     const loaded: (readonly string[])[] = [];
     const load = async (names: readonly string[]): Promise<string | undefined> => {
-      assert.equal(value('kernel.modules_disabled'), '0', 'loaded before it is locked');
+      assert.equal(value('kernel.modules_disabled'), '0', 'are loaded before module loading is disabled');
       loaded.push(names);
       return complaint;
     };
@@ -111,7 +111,7 @@ describe('the last kernel module', () => {
   };
   beforeEach(() => set('kernel.modules_disabled', '0\n'));
 
-  it('is the last of the image’s list', async () => {
+  it("are those of the image's list", async () => {
     writeFileSync(join(proc, 'late.conf'), '# for containers\noverlay\nnf_tables\n');
     const tested = lock();
     await tested.lock.lock();
@@ -121,20 +121,20 @@ describe('the last kernel module', () => {
     assert.equal(tested.loaded.length, 1, 'once');
   });
 
-  it('does not come where the image has no list', async () => {
+  it('are not loaded or locked without a list', async () => {
     await lock().lock.lock();
     assert.equal(value('kernel.modules_disabled'), '0');
     assert.match(lines[0] ?? '', /info: kernel modules can still be loaded/);
   });
 
-  it('comes although one is missing', async () => {
+  it('are locked even if one is missing', async () => {
     writeFileSync(join(proc, 'late.conf'), 'overlay\n');
     await lock('no overlay').lock.lock();
     assert.equal(value('kernel.modules_disabled'), '1');
     assert.match(lines[0] ?? '', /warn: .*no overlay/);
   });
 
-  it('is no matter for a kernel without modules, and a failure is told', async () => {
+  it('are skipped on a kernel without modules, and failures are logged', async () => {
     writeFileSync(join(proc, 'late.conf'), '');
     rmSync(fileOf('kernel.modules_disabled'));
     const list = join(proc, 'late.conf');

@@ -1,23 +1,23 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import type { Log } from '../log.js';
+import type { Log } from '../startup/log.js';
 import { type HardenedSysctl, hardenedSysctls } from './hardened-sysctls.js';
 
-/** The number that the kernel gives its first PID namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h). */
+/** The inode number of the kernel's first PID namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h). */
 const firstPidNamespace = 0xeffffffc;
 
 /**
- * Reports whether the kernel started this process first, so that the kernel is this guest's. PID 1 of a container is not
- * that: the sysctls there are of the machine that it runs on.
+ * Reports whether this process is PID 1 of the kernel's first PID namespace, so that the guest's kernel is its own. PID
+ * 1 of a container sees the sysctls of its host.
  */
 export function ownsKernel(pid: number = process.pid, namespace: string = '/proc/self/ns/pid'): boolean {
   return pid === 1 && statSync(namespace).ino === firstPidNamespace;
 }
 
 /**
- * Gives the guest's kernel the values of the table; returns the names of those that it has then. A kernel without one of
- * them, or a /proc/sys that is read-only, costs a line in the log.
+ * Sets the sysctls of the table; returns the names of those with the hardened value. A missing sysctl or a read-only
+ * /proc/sys is a warning in the agent log.
  */
 export function harden(log: Log, proc = '/proc'): readonly string[] {
   const missing: string[] = [];
@@ -28,7 +28,7 @@ export function harden(log: Log, proc = '/proc'): readonly string[] {
     } catch (error) {
       if (hasCode(error, 'ENOENT')) missing.push(sysctl.name);
       else
-        log('warn', 'a sysctl stays as it is', {
+        log('warn', 'a sysctl was not changed', {
           sysctl: sysctl.name,
           wanted: sysctl.value,
           error: (error as Error).message,

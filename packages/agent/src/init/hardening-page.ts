@@ -1,24 +1,23 @@
 import { guestMounts } from './guest-mounts.js';
 import { hardenedSysctls } from './hardened-sysctls.js';
 
-/** Why a mount has an option. */
+/** The reasons for mount options. */
 const optionReasons: Readonly<Record<string, string>> = {
-  nosuid: 'No program gains privileges by its set-user-id bit or file capabilities.',
-  nodev: 'No device node works, so that device nodes are in `/dev` and `/dev/pts` alone.',
-  noexec: 'No program is executed, nor mapped as code.',
-  'mode=755': 'Only root writes to the directory.',
-  'mode=1777': 'Everybody may make files in the directory, and remove no file of another user.',
+  nosuid: 'Programs gain no privileges by set-user-id bits or file capabilities.',
+  nodev: 'Device nodes work only in `/dev` and `/dev/pts`.',
+  noexec: 'Files cannot be executed or mapped as code.',
+  'mode=755': 'Only root can write to the directory.',
+  'mode=1777': 'Every user can create files in the directory, and can remove only own ones.',
   'gid=5': 'Terminals belong to the group tty.',
-  'mode=620': 'Only its owner reads a terminal; the group tty may write to it.',
-  'ptmxmode=666': 'Everybody may open a new terminal.',
+  'mode=620': 'Only the owner can read a terminal; the group tty can write to it.',
+  'ptmxmode=666': 'Every user can open a new terminal.',
 };
 
-/** Words of the kernel command line that harden a guest. The agent does not write that line. */
+/** Kernel command line parameters that harden a guest. The agent does not set them. */
 const kernelWords: Readonly<Record<string, string>> = {
   'lockdown=integrity':
-    'Root of the guest cannot change the kernel: no `/dev/mem`, no unsigned modules, no kexec of an unsigned kernel, no writes by BPF or debugfs.',
-  'lockdown=confidentiality':
-    'The same, and root of the guest cannot read memory of the kernel, by perf or BPF, either.',
+    'Root in the guest cannot change the kernel: no `/dev/mem`, no unsigned modules, no kexec of an unsigned kernel, no writes by BPF or debugfs.',
+  'lockdown=confidentiality': 'In addition, root in the guest cannot read kernel memory by perf or BPF.',
 };
 
 function rowsOf(table: Readonly<Record<string, string>>): string {
@@ -27,7 +26,7 @@ function rowsOf(table: Readonly<Record<string, string>>): string {
     .join('\n');
 }
 
-/** The reference page of what the agent hardens, from the tables that it goes by (`npm run generate`). */
+/** Returns the reference page on hardening, from the tables in the code (`npm run generate`). */
 export function hardeningPage(): string {
   const sysctls = hardenedSysctls.map(
     ({ name, value, keeps = [], reason }) =>
@@ -56,7 +55,7 @@ ${sysctls.join('\n')}
 
 \`kernel.modules_disabled\` is 1 once CreateSandbox has succeeded, in images that list the modules that the kernel would load
 later in \`/etc/kata-agent/late-modules.conf\`, as ours do. They are loaded then, after those of the request, and no module
-after them. A module is code in the kernel; without this, whoever becomes root of the guest has the kernel as well.
+after them. A module is code in the kernel; without this, an attacker with root in the guest controls the kernel too.
 
 ## Mounts
 

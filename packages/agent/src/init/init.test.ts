@@ -14,13 +14,14 @@ import {
 } from '@kata-agent/linux';
 import { beFirstProcess, type FirstProcess } from './first-process.js';
 import { guestMounts, mountGuest } from './guest-mounts.js';
+import { imageHostname } from './image-hostname.js';
 import { raiseLoopback } from './loopback.js';
 import { loadModule, startLoadingModules, wantedModules } from './modules.js';
 import { notifyReady } from './notify.js';
 import { endOnPanic } from './panic.js';
 import { powerOff } from './power-off.js';
 
-/** A first process that only records; `exit` is what Node tells at the end. */
+/** A first process that only records calls; `exit` triggers Node's exit event. */
 function recorded(changes: Partial<FirstProcess> = {}): {
   readonly guest: FirstProcess;
   readonly syscalls: RecordingSyscalls;
@@ -34,6 +35,7 @@ function recorded(changes: Partial<FirstProcess> = {}): {
     syscalls,
     isInitramfs: () => false,
     mountGuest: () => order.push('mounts'),
+    hostname: () => 'of-the-image',
     endOnPanic: () => void order.push('panic'),
     loadModules: async () => void order.push('modules'),
     raiseLoopback: () => void order.push('loopback'),
@@ -48,7 +50,7 @@ function recorded(changes: Partial<FirstProcess> = {}): {
 }
 
 describe('PID 1', () => {
-  it('can power off before anything else can fail, and mounts before it loads', async () => {
+  it('can power off before any other step, and mounts before it loads modules', async () => {
     const { guest, order } = recorded();
     await beFirstProcess(guest);
     assert.deepEqual(order, ['exit hook', 'mounts', 'panic', 'modules', 'loopback']);
@@ -67,7 +69,7 @@ describe('PID 1', () => {
     }
   });
 
-  it('powers off when a mount fails, too', () => {
+  it('powers off when a mount fails', () => {
     const { guest, syscalls, exit } = recorded({
       mountGuest: () => {
         throw new Error('no /proc');
@@ -78,7 +80,7 @@ describe('PID 1', () => {
     assert.equal(syscalls.argumentsOf('reboot').length, 1);
   });
 
-  it('says what is missing and goes on', async () => {
+  it('reports missing parts and continues', async () => {
     const { guest, order } = recorded({
       loadModules: async () => 'no vsock',
       raiseLoopback: () => 'no lo',
@@ -87,7 +89,7 @@ describe('PID 1', () => {
     assert.deepEqual(order.slice(-2), ['warning: no lo', 'warning: no vsock']);
   });
 
-  it('is ready once all is loaded, and does not stand still until then', async () => {
+  it('is ready once modules are loaded, and does not block until then', async () => {
     let loaded: (complaint: undefined) => void = () => undefined;
     const { guest, order } = recorded({ loadModules: () => new Promise((resolve) => (loaded = resolve)) });
     const ready = beFirstProcess(guest).then(() => order.push('ready'));
@@ -99,21 +101,44 @@ describe('PID 1', () => {
   });
 });
 
-it('the loopback interface is brought up by its flags, and keeps the others', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-loopback-'));
+it('the hostname is the first word of the image’s /etc/hostname, else localhost', async () => {
+  const { guest, syscalls } = recorded();
+  await beFirstProcess(guest);
+  assert.deepEqual(syscalls.argumentsOf('sethostname'), [['of-the-image']]);
+  const directory = mkdtempSync(join(tmpdir(), 'kata-hostname-'));
   try {
-    const flags = join(folder, 'flags');
+    const file = join(directory, 'hostname');
+    assert.equal(imageHostname(file), 'localhost', 'there is no file');
+    for (const [text, name] of [
+      ['guest-1\n', 'guest-1'],
+      ['guest-2 other\n', 'guest-2'],
+      ['\n', 'localhost'],
+      ['x'.repeat(65), 'localhost'],
+    ] as const) {
+      writeFileSync(file, text);
+      assert.equal(imageHostname(file), name);
+    }
+    assert.equal(imageHostname(directory), 'localhost', 'a directory is there');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+it('the loopback interface is set up, and keeps its other flags', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-loopback-'));
+  try {
+    const flags = join(directory, 'flags');
     writeFileSync(flags, '0x8\n');
     assert.equal(raiseLoopback(flags), undefined);
     assert.equal(readFileSync(flags, 'utf8'), '0x9\n');
-    assert.match(raiseLoopback(join(folder, 'none', 'flags')) ?? '', /stays down: ENOENT/);
+    assert.match(raiseLoopback(join(directory, 'none', 'flags')) ?? '', /is down: ENOENT/);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });
 
 describe('the mounts of a guest', () => {
-  it('are made in an order in which each finds its place', () => {
+  it('are ordered so that each mount point exists', () => {
     const syscalls = new RecordingSyscalls();
     mountGuest(syscalls, () => false);
     const targets = syscalls.argumentsOf('mount').map(([, target]) => String(target));
@@ -125,7 +150,7 @@ describe('the mounts of a guest', () => {
       assert.ok(!targets.slice(index).some((later) => target.startsWith(`${later}/`)), target);
   });
 
-  it('carry no devices and no set-user-id programs where none belong', () => {
+  it('have nodev and nosuid wherever possible', () => {
     const syscalls = new RecordingSyscalls();
     mountGuest(syscalls, () => false);
     for (const [, target, , flags] of syscalls.argumentsOf('mount')) {
@@ -135,7 +160,7 @@ describe('the mounts of a guest', () => {
     }
   });
 
-  it('are left alone where somebody made them, and may be missing only where that is said', () => {
+  it('are skipped if present, and are optional only where declared', () => {
     const mounted = new RecordingSyscalls();
     mountGuest(mounted, () => true);
     assert.deepEqual(mounted.calls, []);
@@ -154,7 +179,7 @@ describe('the mounts of a guest', () => {
 });
 
 describe('power-off', () => {
-  it('waits for the last word, then for the disks, then goes', () => {
+  it('drains the console, syncs the disks, then powers off', () => {
     const syscalls = new RecordingSyscalls();
     powerOff(syscalls, 'this is a test');
     assert.deepEqual(
@@ -163,7 +188,7 @@ describe('power-off', () => {
     );
   });
 
-  it('does not stay for a console that is none', () => {
+  it('does not wait for a console that is not a terminal', () => {
     const syscalls = new RecordingSyscalls();
     syscalls.fail('drain', 'ENOTTY');
     powerOff(syscalls, 'this is a test');
@@ -171,11 +196,11 @@ describe('power-off', () => {
   });
 });
 
-describe('a panic of the kernel', () => {
-  it('ends the machine, where its line does not say when', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'panic-'));
+describe('a kernel panic', () => {
+  it('reboots the machine if the kernel command line sets no timeout', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'panic-'));
     try {
-      const setting = join(folder, 'panic');
+      const setting = join(directory, 'panic');
       for (const [before, after] of [
         ['0', '1'],
         ['5', '5'],
@@ -185,28 +210,28 @@ describe('a panic of the kernel', () => {
         assert.equal(endOnPanic(setting), undefined);
         assert.equal(readFileSync(setting, 'utf8'), `${after}\n`);
       }
-      assert.match(endOnPanic(join(folder, 'none')) ?? '', /would hang the machine: ENOENT/);
+      assert.match(endOnPanic(join(directory, 'none')) ?? '', /would hang the machine: ENOENT/);
     } finally {
-      rmSync(folder, { recursive: true });
+      rmSync(directory, { recursive: true });
     }
   });
 });
 
 describe('kernel modules', () => {
-  it('are listed as systemd lists them', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'modules-'));
+  it('are listed in the format of systemd', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'modules-'));
     try {
-      writeFileSync(join(folder, 'b.conf'), '# remark\n; another\n\n  overlay\n');
-      writeFileSync(join(folder, 'a.conf'), 'vsock\nvirtio_blk\n');
-      writeFileSync(join(folder, 'c.txt'), 'not_this\n');
-      assert.deepEqual(wantedModules(folder), ['vsock', 'virtio_blk', 'overlay']);
-      assert.deepEqual(wantedModules(join(folder, 'none')), []);
+      writeFileSync(join(directory, 'b.conf'), '# remark\n; another\n\n  overlay\n');
+      writeFileSync(join(directory, 'a.conf'), 'vsock\nvirtio_blk\n');
+      writeFileSync(join(directory, 'c.txt'), 'not_this\n');
+      assert.deepEqual(wantedModules(directory), ['vsock', 'virtio_blk', 'overlay']);
+      assert.deepEqual(wantedModules(join(directory, 'none')), []);
     } finally {
-      rmSync(folder, { recursive: true });
+      rmSync(directory, { recursive: true });
     }
   });
 
-  it('are loaded by one program, whose complaint is passed on', async () => {
+  it('are loaded by one program, whose error is reported', async () => {
     assert.equal(await startLoadingModules([], '/nowhere/modprobe'), undefined);
     assert.equal(await startLoadingModules(['vsock'], '/bin/true'), undefined);
     assert.match((await startLoadingModules(['a', 'b'], '/bin/false')) ?? '', /\/bin\/false -a a b/);
@@ -221,8 +246,8 @@ describe('kernel modules', () => {
   });
 });
 
-describe('ready, for systemd', () => {
-  it('is told only to a manager that listens', () => {
+describe('READY for systemd', () => {
+  it('is sent only to a manager that listens', () => {
     const syscalls = new RecordingSyscalls();
     assert.equal(notifyReady(syscalls, { parent: 77, path: '/run/systemd/notify' }), false);
     assert.equal(notifyReady(syscalls, { parent: 1, path: '/nowhere' }), false);
@@ -230,9 +255,9 @@ describe('ready, for systemd', () => {
     assert.deepEqual(syscalls.calls, []);
   });
 
-  it('is one word to its socket', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'notify-'));
-    const path = join(folder, 'notify');
+  it('is one message on its socket', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'notify-'));
+    const path = join(directory, 'notify');
     const syscalls = loadSyscalls();
     const manager = syscalls.socket(Socket.Unix, Socket.Datagram | Socket.NonBlock, 0);
     try {
@@ -242,7 +267,7 @@ describe('ready, for systemd', () => {
       assert.equal(buffer.toString('latin1', 0, readSync(manager, buffer)), 'READY=1');
     } finally {
       syscalls.close(manager);
-      rmSync(folder, { recursive: true });
+      rmSync(directory, { recursive: true });
     }
     const nobody = mkdtempSync(join(tmpdir(), 'notify-'));
     rmSync(nobody, { recursive: true });

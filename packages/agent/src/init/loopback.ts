@@ -5,14 +5,14 @@ import type { Complaint } from './run-tool.js';
 const up = 1;
 
 /**
- * Brings `lo` up: containers of a pod talk over it, and no runtime asks for it. By the kernel's file of its flags, since to
- * start a program takes longer than all else that is done for a guest here.
+ * Sets `lo` up: containers of a pod use it, and no runtime configures it. Writes the kernel's flags file, since
+ * starting a program would take longer than the rest of the guest's setup.
  */
 export function raiseLoopback(flags = '/sys/class/net/lo/flags'): Complaint {
   try {
     writeFileSync(flags, `0x${(Number(readFileSync(flags, 'utf8')) | up).toString(16)}\n`);
     return undefined;
   } catch (error) {
-    return `the loopback interface stays down: ${(error as Error).message}`;
+    return `the loopback interface is down: ${(error as Error).message}`;
   }
 }

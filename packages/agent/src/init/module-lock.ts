@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
-import type { Log } from '../log.js';
+import type { Log } from '../startup/log.js';
 import { modulesOf, startLoadingModules } from './modules.js';
 
-/** Made by the image: the modules that containers of it may need, one a line. */
+/** Written by the image builder: the modules that containers may need, one per line. */
 const listFile = '/etc/kata-agent/late-modules.conf';
 
 interface ModuleLockOptions {
@@ -14,10 +14,11 @@ interface ModuleLockOptions {
 }
 
 /**
- * The kernel's last module. What makes a guest's devices is loaded at boot, what a sandbox asks for when it is made; what
- * the kernel loads by itself at a mount or a rule of the packet filter (overlay, nf_tables) would come at any time. So an
- * image lists the latter, and once the sandbox is made they are loaded and the kernel takes no more, by nobody, until the
- * guest ends. An image without a list keeps its kernel open: nobody but its maker knows what it needs.
+ * Disables module loading once the sandbox exists. Modules for devices are loaded at boot, those of a sandbox when it
+ * is created; but modules that the kernel loads on demand, for a mount or an iptables rule (overlay, nf_tables), could
+ * be needed at any time. An image therefore lists them: they are loaded after the sandbox is created, and then no more
+ * modules can be loaded until the guest ends. An image without a list keeps loading enabled: only its builder knows
+ * what it needs.
  */
 export class ModuleLock {
   readonly #options: Required<ModuleLockOptions>;
@@ -32,7 +33,7 @@ export class ModuleLock {
     };
   }
 
-  /** Call when a sandbox was made. Failures are logged: the pod starts all the same. */
+  /** Call after a sandbox was created. Failures are logged and do not affect the pod. */
   async lock(): Promise<void> {
     const { log, list, sysctl, load } = this.#options;
     if (this.#locked) return;
@@ -41,7 +42,7 @@ export class ModuleLock {
       if (modules === undefined) {
         log(
           'info',
-          'kernel modules can still be loaded: the image does not list those that containers need',
+          'kernel modules can still be loaded: the image does not list the modules that containers need',
           {
             list,
           },
@@ -52,9 +53,9 @@ export class ModuleLock {
       if (complaint !== undefined) log('warn', 'a kernel module is missing', { complaint });
       writeFileSync(sysctl, '1\n', { flag: 'r+' });
       this.#locked = true;
-      log('info', 'the kernel takes no more modules', { loaded: modules.length });
+      log('info', 'kernel module loading is disabled', { loaded: modules.length });
     } catch (error) {
-      // A kernel without modules has no such file, and nothing to lock.
+      // A kernel without modules does not have this file, and nothing to lock.
       if (hasCode(error, 'ENOENT')) return;
       log('error', 'kernel modules can still be loaded', { error: String(error) });
     }

@@ -5,11 +5,11 @@ import { type Complaint, runTool, startTool } from './run-tool.js';
 
 const program = '/sbin/modprobe';
 
-/** Where systemd looks for such lists too (modules-load.d(5)): an image has one list, whoever its init is. */
-const folder = '/etc/modules-load.d';
+/** The directories of systemd (modules-load.d(5)): an image has one list for any init. */
+const directory = '/etc/modules-load.d';
 
-/** The kernel modules that this image asks for: one a line; lines that begin with # or ; are remarks. */
-export function wantedModules(path: string = folder): readonly string[] {
+/** Returns the kernel modules that the image lists: one per line; lines that begin with # or ; are comments. */
+export function wantedModules(path: string = directory): readonly string[] {
   let files: readonly string[];
   try {
     files = readdirSync(path);
@@ -23,7 +23,7 @@ export function wantedModules(path: string = folder): readonly string[] {
     .flatMap((name) => modulesOf(join(path, name)) ?? []);
 }
 
-/** The modules that one file lists; undefined: there is no such file. */
+/** Returns the modules in one file; undefined if there is no such file. */
 export function modulesOf(file: string): readonly string[] | undefined {
   return readIfThere(file)
     ?.split('\n')
@@ -40,7 +40,7 @@ function readIfThere(file: string): string | undefined {
   }
 }
 
-/** Loads them while this program goes on. */
+/** Loads modules in the background. */
 export async function startLoadingModules(
   names: readonly string[],
   modprobe: string = program,
@@ -48,7 +48,7 @@ export async function startLoadingModules(
   return names.length === 0 ? undefined : startTool(modprobe, ['-a', ...names]);
 }
 
-/** Loads one, and waits for it. */
+/** Loads one module and waits for it. */
 export function loadModule(name: string, modprobe: string = program): Complaint {
   return runTool(modprobe, [name]);
 }

@@ -1,12 +1,12 @@
 import { statSync, writeSync } from 'node:fs';
 import { hasCode, Socket, type Syscalls, unixSocketAddress } from '@kata-agent/linux';
 
-/** Where systemd listens, also when our wrapper has emptied the environment that would say so (S23). */
+/** systemd's socket, also if our wrapper has removed NOTIFY_SOCKET from the environment (S23). */
 const managerSocket = '/run/systemd/notify';
 
 /**
- * Tells systemd that the agent listens: `Type=notify` (sd_notify(3)). Answers whether somebody was told; a unit of
- * another type, or another init, is not waiting for it.
+ * Tells systemd that the agent listens: `Type=notify` (sd_notify(3)). Reports whether the message was sent: a unit of
+ * another type, or another init, does not wait for it.
  */
 export function notifyReady(
   syscalls: Syscalls,

@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const setting = '/proc/sys/kernel/panic';
 
 /**
- * Lets a panic end the machine after a second, where the kernel's line does not say when: the kernel's own default is to
- * hang for ever. A crash of Node itself (V8 out of memory, a fault in native code) is such a panic, since it ends PID 1.
- * Answers what went wrong, or undefined.
+ * Sets a reboot one second after a panic, if the kernel command line does not: by default the kernel hangs forever. A
+ * crash of Node itself (V8 out of memory, a fault in native code) ends PID 1 and is such a panic. Returns the error, or
+ * undefined.
  */
 export function endOnPanic(path: string = setting): string | undefined {
   try {

@@ -4,17 +4,17 @@ import { Reboot, SyscallError, type Syscalls } from '@kata-agent/linux';
 const stderr = 2;
 
 /**
- * Says a last word on the console, waits until it is out, writes what is cached to the disks, and powers the machine off.
- * Does not return where the kernel lets us.
+ * Prints a last message on the console, drains it, syncs the disks, and powers the machine off. Returns only if the
+ * kernel refuses.
  */
-export function powerOff(syscalls: Syscalls, lastWord: string): void {
-  say(syscalls, `kata-agent: ${lastWord}; the machine is powered off\n`);
+export function powerOff(syscalls: Syscalls, message: string): void {
+  print(syscalls, `kata-agent: ${message}; the machine is powered off\n`);
   syscalls.sync();
   syscalls.reboot(Reboot.PowerOff);
 }
 
-/** A console that cannot be written to, or is no terminal to wait for, is no reason to stay. */
-function say(syscalls: Syscalls, text: string): void {
+/** An unwritable console, or one that is not a terminal, does not delay the power-off. */
+function print(syscalls: Syscalls, text: string): void {
   try {
     writeSync(stderr, text);
     syscalls.drain(stderr);

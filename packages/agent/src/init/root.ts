@@ -11,9 +11,9 @@ export function isInitramfs(): boolean {
 }
 
 /**
- * Gives this process, and all that it starts, a root that is a mount of its own. An initramfs is the root of the mount
- * tree itself, which nothing can replace: pivot_root(2), by which the OCI runtime enters a container, is EINVAL there.
- * A bind mount of it, moved on top, is an ordinary root, and nothing is copied. Before any other mount.
+ * Moves this process, and its children, to a root that is a mount of its own. An initramfs is the root of the mount
+ * tree, which cannot be replaced: pivot_root(2), which the OCI runtime uses, fails there with EINVAL. A bind mount of
+ * it, moved on top, is an ordinary root, and nothing is copied. Must precede any other mount.
  */
 export function leaveInitramfs(syscalls: Syscalls): void {
   mkdirSync(newRoot, { recursive: true });

@@ -1,9 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 
-/** What a program that was run has to complain of, in words; undefined when all went well. */
+/** The error of a finished program, as text; undefined on success. */
 export type Complaint = string | undefined;
 
-/** Runs a program to its end, with nothing in its environment. */
+/** Runs a program to completion, with an empty environment. */
 export function runTool(program: string, args: readonly string[]): Complaint {
   const { error, status, stderr } = spawnSync(program, args, {
     env: {},
@@ -13,7 +13,7 @@ export function runTool(program: string, args: readonly string[]): Complaint {
   return complaint(program, args, error ?? { status, stderr });
 }
 
-/** The same, while this program goes on. */
+/** Runs a program in the background. */
 export async function startTool(program: string, args: readonly string[]): Promise<Complaint> {
   const child = spawn(program, args, { env: {}, stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';

@@ -4,15 +4,15 @@ import type { Configuration } from '@kata-agent/config';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Admit, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
-import type { Policy } from '../policy.js';
+import type { Policy } from '../policy/policy.js';
 import { refusal } from './refusal.js';
 
-/** The service that is never gated: it says nothing and changes nothing. */
+/** The service that is never gated: it reveals nothing and changes nothing. */
 export const healthService = 'grpc.Health';
 
 /**
- * The gate as the server's admission: runs for every call, by listener and method, before the payload is looked at
- * (S1, S2). A refused call is recorded here, since it goes no further.
+ * The gate as the server's admission: runs for every call, by listener and method, before the payload is decoded (S1,
+ * S2). Denied calls are recorded here, since later interceptors never see them.
  */
 export function admission(options: {
   readonly policy: Policy;
@@ -37,17 +37,17 @@ export function admission(options: {
   };
 }
 
-/** A name that the API does not have is not repeated, neither in the record nor to the caller: it can be anything. */
+/** The name of an unknown method is neither recorded nor returned: it can be any string. */
 function unknownMethod(audit: AuditLog, listener: string, peer: string, payload: Uint8Array): Refusal {
   const method = '(unknown)';
   audit.refuse(
     { listener, peer, method, payload },
-    { outcome: 'deny', method, listener, reason: 'unknown method' },
+    { outcome: 'deny', code: 'KA3006', method, listener, reason: 'unknown method' },
   );
   return { error: new TtrpcError(Code.Unimplemented, 'the agent has no such service or method') };
 }
 
-/** The answer to a call that may not be carried out because it cannot be recorded (S19). */
+/** The error of a call that cannot be recorded and is therefore not carried out (S19). */
 export function auditFailure(cause: Error | undefined): TtrpcError {
   return new TtrpcError(
     Code.Unavailable,

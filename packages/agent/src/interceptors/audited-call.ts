@@ -3,7 +3,7 @@ import type { AuditedCall, Subject } from '@kata-agent/audit';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 
-/** The parts of a request that are recorded. Each member is there only in the messages that have it. */
+/** The recorded parts of a request. A message has only some of them. */
 interface Recorded extends Message {
   readonly containerId?: string;
   readonly execId?: string;
@@ -11,7 +11,10 @@ interface Recorded extends Message {
   readonly OCI?: { readonly Process?: { readonly Args: readonly string[] } };
 }
 
-/** A call as the record has it. With `folded`, calls about the same process are counted together; with `repeatable`, equal ones. */
+/**
+ * Returns the audited form of a call. With `folded`, calls about the same process are counted together; with
+ * `repeatable`, equal ones.
+ */
 export function auditedCall(
   request: Recorded,
   { method, payload, connection }: HandlerContext<Caller>,
@@ -34,7 +37,9 @@ export function auditedCall(
   };
 }
 
-/** What a call is about. Of a program only its name: arguments and environment may be secret (S18). */
+/**
+ * Returns the subject of a call. Of a command only the program's name: arguments and environment can be secret (S18).
+ */
 function subjectOf(request: Recorded): Subject | undefined {
   if (request.containerId === undefined) return undefined;
   const argv0 = request.process?.Args[0] ?? request.OCI?.Process?.Args[0];

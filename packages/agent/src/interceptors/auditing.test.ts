@@ -3,21 +3,19 @@ import { describe, it } from 'node:test';
 import { create, type Message } from '@bufbuild/protobuf';
 import { type AuditLog, AuditUnavailable } from '@kata-agent/audit';
 import { PauseContainerRequestSchema, SignalProcessRequestSchema } from '@kata-agent/protocol/agent';
-import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
+import { Code, ContextValues, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { auditing } from './auditing.js';
-import { Decisions } from './decisions.js';
-import { Intents } from './intents.js';
+import { beginOf } from './begin-of.js';
+import { decisionKey } from './decision-of.js';
 
-/** What became of calls of one method, in order; a handler is given what it asks for its intent by. */
+/** Runs calls of one method, in order; a handler gets a function that requests the intent record. */
 function recorded(
   method: string,
   audit: Partial<AuditLog> = {},
   request: Message = create(PauseContainerRequestSchema),
 ) {
   const steps: string[] = [];
-  const decisions = new Decisions();
-  const intents = new Intents();
   const log = {
     writable: true,
     repeats: () => false,
@@ -31,18 +29,19 @@ function recorded(
       void steps.push(`call ${code}`),
     ...audit,
   } as unknown as AuditLog;
-  const interceptor = auditing(log, { decisions, intents, factsOf: () => ({}) });
+  const interceptor = auditing(log, () => ({}));
   const call = async (handler: (begin: () => Promise<void>) => Promise<void>): Promise<string> => {
     const context = {
       service: 'grpc.AgentService',
       method,
       connection: { listener: 'host', peer: 'cid 2' },
       payload: new Uint8Array(),
+      values: new ContextValues(),
     } as unknown as HandlerContext<Caller>;
-    decisions.add(context, { outcome: 'allow', method, listener: 'host', reason: 'listed' });
+    context.values.set(decisionKey, { outcome: 'allow', method, listener: 'host', reason: 'listed' });
     try {
       await interceptor(request, context, async () => {
-        await handler(intents.of(context));
+        await handler(beginOf(context));
         return create(PauseContainerRequestSchema);
       });
       return 'OK';
@@ -55,8 +54,8 @@ function recorded(
 
 const fails = (): Promise<void> => Promise.reject(new TtrpcError(Code.NotFound, 'there is none'));
 
-describe('the record of a call that changes something (S19)', () => {
-  it('has its intent before the handler, as long as no call of its kind has failed', async () => {
+describe('the intent record of a call that changes something (S19)', () => {
+  it('precedes the handler while no call of the method has failed', async () => {
     const { steps, call } = recorded('PauseContainer');
     await call(async (begin) => {
       steps.push('looked up');
@@ -66,7 +65,7 @@ describe('the record of a call that changes something (S19)', () => {
     assert.deepEqual(steps, ['intent', 'looked up', 'changed', 'outcome OK']);
   });
 
-  it('after a failure has it when the change begins; what fails before has one record', async () => {
+  it('after a failure is written when the change begins; a call that fails before has one record', async () => {
     const { steps, call } = recorded('PauseContainer');
     await call(fails);
     await call(fails);
@@ -93,14 +92,14 @@ describe('the record of a call that changes something (S19)', () => {
     ]);
   });
 
-  it('is always first for a method whose handler does not ask for it', async () => {
+  it('always precedes a handler that does not request it', async () => {
     const { steps, call } = recorded('SetGuestDateTime');
     await call(fails);
     await call(() => Promise.resolve());
     assert.deepEqual(steps, ['intent', 'outcome NOT_FOUND', 'intent', 'outcome OK']);
   });
 
-  it('is not there for signal 0, which only asks whether a process is there', async () => {
+  it('is omitted for signal 0, which only tests for a process', async () => {
     const { steps, call } = recorded(
       'SignalProcess',
       {},
@@ -110,7 +109,7 @@ describe('the record of a call that changes something (S19)', () => {
     assert.deepEqual(steps, ['call OK']);
   });
 
-  it('is there for any other signal, and not for its repetition', async () => {
+  it('is written for any other signal, and not for its repetition', async () => {
     let repeated = false;
     const request = create(SignalProcessRequestSchema, { containerId: 'c', signal: 15 });
     const { steps, call } = recorded('SignalProcess', { repeats: () => repeated }, request);
@@ -120,22 +119,19 @@ describe('the record of a call that changes something (S19)', () => {
     assert.deepEqual(steps, ['intent', 'outcome OK', 'call OK']);
   });
 
-  it('is there for a repetition of what does not only repeat itself', async () => {
+  it('is written for a repetition with different effects', async () => {
     const { steps, call } = recorded('PauseContainer', { repeats: () => true });
     await call((begin) => begin());
     assert.deepEqual(steps, ['intent', 'outcome OK']);
   });
 
-  it('is missed when a handler succeeds without having asked for it', async () => {
+  it('is reported missing if a handler succeeds without requesting it', async () => {
     const { call } = recorded('PauseContainer');
     await call(fails);
-    assert.match(
-      await call(() => Promise.resolve()),
-      /PauseContainer: something may have been changed without/,
-    );
+    assert.match(await call(() => Promise.resolve()), /PauseContainer: a change may have been made without/);
   });
 
-  it('that cannot be written ends the call before the change, with UNAVAILABLE and nothing else recorded', async () => {
+  it('if it cannot be written, ends the call before the change, with UNAVAILABLE and no other record', async () => {
     let failing = false;
     const { steps, call } = recorded('PauseContainer', {
       intent: () => (failing ? Promise.reject(new AuditUnavailable('no space')) : Promise.resolve(1)),

@@ -1,3 +1,5 @@
+import { beginKey } from './begin-of.js';
+import { decisionOf } from './decision-of.js';
 import type { Message } from '@bufbuild/protobuf';
 import { type AuditedCall, type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
 import { endpoints, isMethodName, type MethodName } from '@kata-agent/catalogue';
@@ -6,20 +8,18 @@ import { Code, codeName, type HandlerContext, type ServerInterceptor, TtrpcError
 import type { Caller } from '../listeners/caller.js';
 import { auditFailure, healthService } from './admission.js';
 import { auditedCall } from './audited-call.js';
-import type { Decisions } from './decisions.js';
-import type { FactsOf } from './facts-of.js';
-import type { Intents } from './intents.js';
+import type { RecordOf } from './record-of-request.js';
 import { RecentFailures } from './recent-failures.js';
 
-/** A request or reply that may move a workload's bytes. */
+/** A request or reply that can carry a workload's bytes. */
 interface Moving extends Message {
   readonly data?: Uint8Array;
   readonly signal?: number;
 }
 
 /**
- * Methods whose handlers change something without asking for the record first (`Guest.change` and `Guest.begin` do): their
- * intent is always recorded before the handler is called.
+ * Methods whose handlers do not request the intent record (`Guest.change` and `Guest.begin` do): the intent always
+ * precedes the handler.
  */
 const recordedFirst: ReadonlySet<MethodName> = new Set<MethodName>([
   'MemAgentCompactSet',
@@ -31,23 +31,20 @@ const recordedFirst: ReadonlySet<MethodName> = new Set<MethodName>([
 ]);
 
 /**
- * Records each call that gate and rules let through. One that changes state has its intent on the disk before it changes
- * anything, and its outcome after; all others have one record, after. A change that cannot be recorded is not made (S19).
+ * Records each allowed call. For a call that changes state, the intent is on disk before the change, and the outcome
+ * follows; other calls have one record, afterwards. A change that cannot be recorded is not made (S19).
  *
- * After a failure, the intents of the same method's calls are recorded only when the guest asks for it, as a change begins:
- * a call that fails before has changed nothing, and has one record, which is counted with others like it.
+ * After a failure, intents of the same method are recorded only when the guest requests it, as a change begins: a call
+ * that fails earlier has changed nothing, and has one record, which is counted with equal ones.
  *
- * Calls that only look, and those that repeat one which was recorded, have one record and are counted too.
+ * Calls that only read, and repetitions of a recorded call, have one record and are counted too.
  */
-export function auditing(
-  audit: AuditLog,
-  { decisions, intents, factsOf }: { decisions: Decisions; intents: Intents; factsOf: FactsOf },
-): ServerInterceptor<Caller> {
+export function auditing(audit: AuditLog, recordOf: RecordOf): ServerInterceptor<Caller> {
   const failures = new RecentFailures();
   return async (request: Moving, context, next) => {
     const how = handling(context, request);
-    const call = { ...auditedCall(request, context, how), ...factsOf(context.method, request) };
-    const decision = decisions.on(context);
+    const call = { ...auditedCall(request, context, how), ...recordOf(context.method, request) };
+    const decision = decisionOf(context);
     const begin = performance.now();
     const recordsOne = how.records === 'one' || (how.repeatable && audit.repeats(call, decision));
     const intent = recordsOne ? undefined : new Intent(audit, call, decision);
@@ -58,7 +55,7 @@ export function auditing(
     )
       await intent.begin();
     if (intent === undefined && how.changes && !audit.writable) throw auditFailure(audit.failure);
-    if (how.begins) intents.add(context, intent === undefined ? notNeeded : () => intent.begin());
+    if (how.begins) context.values.set(beginKey, intent === undefined ? notNeeded : () => intent.begin());
     const record = (result: CallResult) =>
       intent?.sequence === undefined
         ? audit.observe(call, decision, result)
@@ -66,11 +63,11 @@ export function auditing(
     try {
       const reply = await next(request);
       if (intent !== undefined && intent.sequence === undefined)
-        throw new Error(`${context.method}: something may have been changed without a record of the intent`);
+        throw new Error(`${context.method}: a change may have been made without an intent record`);
       record({ code: 'OK', durationUs: since(begin), ...moved(request, reply) });
       return reply;
     } catch (error) {
-      // What could not be recorded was not done, and is not recorded now either.
+      // A change that could not be recorded was not made, and has no outcome record either.
       if (intent?.failure !== undefined) throw intent.failure;
       if (intent !== undefined) failures.add(listener, call.method, performance.now());
       record({ ...failure(error), durationUs: since(begin) });
@@ -81,9 +78,9 @@ export function auditing(
 
 const notNeeded = (): Promise<void> => Promise.resolve();
 
-/** The record of what a call is about to do; asked for as often as a call begins something, written once. */
+/** Writes the intent record of a call: requested for each change that the call begins, written once. */
 class Intent {
-  /** Undefined: it is not written. */
+  /** Undefined: not written. */
   sequence: number | undefined;
   /** Why it cannot be written. */
   failure: TtrpcError | undefined;
@@ -112,18 +109,18 @@ class Intent {
 
 interface Handling {
   readonly changes: boolean;
-  /** Whether its handler asks for the intent. */
+  /** Whether the handler requests the intent record. */
   readonly begins: boolean;
-  /** Whether its calls are counted together. */
+  /** Whether calls are counted together. */
   readonly folded: boolean;
-  /** It ends something: recorded even while the log's disk is full. */
+  /** Whether the method ends something: it is recorded even while the log's disk is full. */
   readonly urgent: boolean;
-  /** Whether equal calls are counted together, once one of them has been recorded. */
+  /** Whether equal calls are counted together, after one of them was recorded. */
   readonly repeatable: boolean;
   readonly records: 'one' | 'intent' | 'intent first';
 }
 
-/** What changes nothing can be asked for without end. */
+/** A caller can repeat calls that change nothing without limit. */
 const look: Handling = {
   changes: false,
   begins: false,
@@ -133,7 +130,7 @@ const look: Handling = {
   records: 'one',
 };
 
-/** Signal 0 asks whether a process is there. */
+/** Signal 0 only tests whether a process exists. */
 const signalNothing: Handling = { ...look, begins: true };
 
 const handlings: ReadonlyMap<string, Handling> = new Map(
@@ -157,7 +154,7 @@ function since(begin: number): number {
   return Math.round((performance.now() - begin) * 1_000);
 }
 
-/** Payload bytes that a call moved, in either direction. */
+/** Returns the number of payload bytes of a call, in either direction. */
 function moved(request: Moving, reply: Moving): { readonly bytes?: number } {
   const data = reply.data ?? request.data;
   return data === undefined ? {} : { bytes: data.length };

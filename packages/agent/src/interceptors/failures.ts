@@ -1,9 +1,9 @@
 import { GuestError, type GuestErrorKind } from '@kata-agent/guest';
 import { Code, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
-import { toldMessage } from './told-message.js';
+import { replyMessage } from './reply-message.js';
 
-/** The ttRPC code of each kind of failure in the guest (docs/kata-facts.md, "What clients look for in errors"). */
+/** The ttRPC code for each kind of failure in the guest (docs/kata-facts.md, "What clients look for in errors"). */
 const codes: Readonly<Record<GuestErrorKind, Code>> = {
   'not-found': Code.NotFound,
   invalid: Code.InvalidArgument,
@@ -16,13 +16,15 @@ const codes: Readonly<Record<GuestErrorKind, Code>> = {
   internal: Code.Internal,
 };
 
-/** Turns the guest's failures into statuses; what is neither is a crash of the handler, which the server reports. */
+/**
+ * Converts failures of the guest into statuses. Any other error is a crash of the handler, which the server reports.
+ */
 export const translateFailures: ServerInterceptor<Caller> = async (request, _context, next) => {
   try {
     return await next(request);
   } catch (error) {
     if (error instanceof GuestError)
-      throw new TtrpcError(codes[error.kind], toldMessage(error.message), { cause: error });
+      throw new TtrpcError(codes[error.kind], replyMessage(error.message), { cause: error });
     throw error;
   }
 };

@@ -2,14 +2,14 @@
 const recentMs = 10_000;
 
 /**
- * The methods whose calls have failed a short while ago. Their next calls may fail as well, and a caller who makes them fail
- * must not fill the log: their intent is recorded no earlier than they begin to change something. Calls of others share one
- * write of the disk, since their intents are recorded before they take their turns.
+ * Methods with recent failures. A caller that provokes failures must not fill the log: the intents of their next calls
+ * are recorded only when a change begins. For other methods the intents precede the queue, so that concurrent calls
+ * share one disk write.
  */
 export class RecentFailures {
   readonly #until = new Map<string, number>();
 
-  /** `now` in ms, on a clock that only goes forward. */
+  /** `now` in ms, on a monotonic clock. */
   add(listener: string, method: string, now: number): void {
     this.#until.set(`${listener}\0${method}`, now + recentMs);
   }

@@ -7,12 +7,14 @@ import { Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
 import { streamOf } from '../readers.js';
 
-/** How long a refused GetOOMEvent is answered late: runtime-rs repeats it at once, for ever (S28). */
+/** The delay of the answer to a denied GetOOMEvent: runtime-rs repeats it at once, forever (S28). */
 const oomEventDelayMs = 1_000;
 
 /**
- * What a refused caller is answered: UNIMPLEMENTED when the lists do not serve the method, PERMISSION_DENIED when they do
- * and a rule refused this request (R6). A refused read may be answered with the end of file instead (R15).
+ * Returns the answer to a denied call: UNIMPLEMENTED if the lists do not serve the method, PERMISSION_DENIED if they do
+ * and a rule denied this request (R6). A denied read can be answered with end of file instead (R15).
+ *
+ * `kata-agent-ctl` parses the messages (packages/ctl/src/refusal/refusal.ts).
  */
 export function refusal(
   decision: Decision,
@@ -23,11 +25,11 @@ export function refusal(
     return { reply: create(ReadStreamResponseSchema) };
   }
   const error = statusOf(decision);
-  // The wait holds no process back from ending.
+  // The timer does not keep the process running.
   return method === 'GetOOMEvent' ? delay(oomEventDelayMs, { error }, { ref: false }) : { error };
 }
 
-/** How a call fails that was let through, had to wait, and is refused now that its turn has come. */
+/** The error of a call that was allowed, had to wait, and is denied when its turn comes. */
 export function refusedInTurn(decision: Decision): GuestError {
   const kind = decision.rule === undefined ? 'unimplemented' : 'refused';
   return new GuestError(kind, statusOf(decision).message);
@@ -36,7 +38,7 @@ export function refusedInTurn(decision: Decision): GuestError {
 function statusOf({ method, rule, message, reason }: Decision): TtrpcError {
   if (rule === undefined)
     return new TtrpcError(Code.Unimplemented, `${method} is not served here: ${reason}`);
-  // The reason names the rule and its place, and says when it could not even be evaluated.
+  // The reason names the rule and its position, and says if its evaluation failed.
   const why = message === undefined ? reason : `${reason}: ${message}`;
   return new TtrpcError(Code.PermissionDenied, `${method} is refused here: ${why}`);
 }

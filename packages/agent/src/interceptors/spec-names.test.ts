@@ -10,7 +10,7 @@ import { type HandlerContext } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { specNames } from './spec-names.js';
 
-/** What those behind the interceptor get. */
+/** Returns what later interceptors receive. */
 async function seen<T extends Message>(request: T): Promise<T> {
   let passed: Message | undefined;
   const reply = create(StartContainerRequestSchema);
@@ -31,7 +31,7 @@ const sets = (names: readonly string[]) => ({
 });
 
 describe('specNames', () => {
-  it('gives capabilities of Rust clients the names of the specification, in all five sets', async () => {
+  it("converts capabilities of Rust clients to the specification's names, in all five sets", async () => {
     const short = ['SYS_ADMIN', 'SYSLOG', 'BPF', 'CAP_KILL'];
     const full = ['CAP_SYS_ADMIN', 'CAP_SYSLOG', 'CAP_BPF', 'CAP_KILL'];
     const container = create(CreateContainerRequestSchema, {
@@ -44,13 +44,31 @@ describe('specNames', () => {
     }
   });
 
-  it('leaves what is no name of a capability as it came, for the guest to refuse', async () => {
+  it('leaves unknown capability names unchanged, for the guest to reject', async () => {
     const strange = ['cap_sys_admin', 'sys_admin', '', 'CAP_', 'cap_KILL', 'KILL ', '"KILL"'];
     const exec = create(ExecProcessRequestSchema, { process: { Capabilities: { Ambient: [...strange] } } });
     assert.deepEqual((await seen(exec)).process?.Capabilities?.Ambient, strange);
   });
 
-  it('gives namespaces of Rust clients the names of the specification', async () => {
+  it('converts the type of a bind mount without a type', async () => {
+    const mounts = [
+      ['none', ['rbind']],
+      ['', ['ro', 'bind']],
+      ['', ['ro']],
+      ['tmpfs', ['bind']],
+      ['tmpfs', []],
+      ['bind', []],
+      ['local', ['rbind']],
+    ] as const;
+    const Mounts = mounts.map(([type, options]) => ({ type, options: [...options] }));
+    const container = create(CreateContainerRequestSchema, { OCI: { Mounts } });
+    assert.deepEqual(
+      (await seen(container)).OCI?.Mounts.map(({ type }) => type),
+      ['bind', 'bind', '', 'tmpfs', 'tmpfs', 'bind', 'local'],
+    );
+  });
+
+  it("converts namespaces of Rust clients to the specification's names", async () => {
     const types = ['mnt', 'net', 'pid', 'mount', 'network', 'warp'];
     const Namespaces = types.map((Type) => ({ Type, Path: `/proc/1/ns/${Type}` }));
     const container = create(CreateContainerRequestSchema, { OCI: { Linux: { Namespaces } } });
@@ -67,7 +85,7 @@ describe('specNames', () => {
     );
   });
 
-  it('passes on requests that have neither', async () => {
+  it('passes on requests without either', async () => {
     for (const request of [
       create(CreateContainerRequestSchema),
       create(ExecProcessRequestSchema),

@@ -1,10 +1,10 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
-import type { LinuxCapabilities, LinuxNamespace } from '@kata-agent/protocol/oci';
+import type { LinuxCapabilities, LinuxNamespace, Mount } from '@kata-agent/protocol/oci';
 import type { ServerInterceptor } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 
-/** A capability without `CAP_`; anything else that is not the specification's name is the guest's to refuse. */
+/** A capability without `CAP_`. The guest rejects other names that are not in the specification. */
 const shortCapability = /^(?!CAP_)[A-Z][A-Z_]*$/;
 
 const namespaces: ReadonlyMap<string, string> = new Map([
@@ -13,30 +13,40 @@ const namespaces: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The names of the runtime specification, whoever wrote them. Kata's Rust clients (runtime-rs and agent-ctl, since 3.8) send
- * what the library oci-spec calls them: `SYS_ADMIN` for CAP_SYS_ADMIN, `mnt` and `net` for the namespaces; Kata's own
- * agent takes either. This comes before rules and record, so that there is one name to compare in a rule, and no
- * second one to get past it. The message is the call's own, and is changed where it stands.
+ * Converts names to those of the runtime specification. Kata's Rust clients (runtime-rs and agent-ctl, since 3.8) send
+ * the names of the library oci-spec: `SYS_ADMIN` for CAP_SYS_ADMIN, `mnt` and `net` for the namespaces; Kata's own
+ * agent accepts both. A bind mount may have the type `none` or no type, beside the option that makes it one (runtime-spec
+ * config.md, "Linux mount options"). The conversion precedes rules and records, so that rules compare a single name and an
+ * alias cannot bypass them. The call's own message is changed in place.
  */
 export const specNames: ServerInterceptor<Caller> = (request, _context, next) => {
-  const { sets, spaces } = named(request);
+  const { sets, spaces, mounts } = named(request);
   if (sets !== undefined) nameCapabilities(sets);
   for (const space of spaces) space.Type = namespaces.get(space.Type) ?? space.Type;
+  for (const mount of mounts) if (isUntypedBind(mount)) mount.type = 'bind';
   return next(request);
 };
 
-/** The parts of a request that have such names. */
+/** Returns the parts of a request with such names. */
 function named(request: Message): {
   readonly sets: LinuxCapabilities | undefined;
   readonly spaces: readonly LinuxNamespace[];
+  readonly mounts: readonly Mount[];
 } {
   if (isMessage(request, ExecProcessRequestSchema))
-    return { sets: request.process?.Capabilities, spaces: [] };
+    return { sets: request.process?.Capabilities, spaces: [], mounts: [] };
   if (isMessage(request, CreateContainerRequestSchema)) {
-    const { Process, Linux } = request.OCI ?? {};
-    return { sets: Process?.Capabilities, spaces: Linux?.Namespaces ?? [] };
+    const { Process, Linux, Mounts = [] } = request.OCI ?? {};
+    return { sets: Process?.Capabilities, spaces: Linux?.Namespaces ?? [], mounts: Mounts };
   }
-  return { sets: undefined, spaces: [] };
+  return { sets: undefined, spaces: [], mounts: [] };
+}
+
+/** Bind mounts of other types are denied, but for the `local` volumes of Kata's Go runtime, which keep their type. */
+function isUntypedBind({ type, options }: Mount): boolean {
+  return (
+    (type === '' || type === 'none') && options.some((option) => option === 'bind' || option === 'rbind')
+  );
 }
 
 function nameCapabilities(sets: LinuxCapabilities): void {

@@ -1,9 +1,9 @@
 import { parseUnixAddress, parseVsockAddress, type UnixAddress, type VsockAddress } from '@kata-agent/linux';
 
-/** Where a listener is. */
+/** The address of a listener. */
 export type Address = UnixAddress | ({ readonly kind: 'vsock' } & VsockAddress);
 
-/** Reads an address that the configuration's own check let through. */
+/** Parses an address that the configuration has already checked. */
 export function parseAddress(text: string): Address {
   if (text.startsWith('vsock://')) return { kind: 'vsock', ...parseVsockAddress(text) };
   return parseUnixAddress(text);

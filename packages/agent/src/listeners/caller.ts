@@ -1,11 +1,11 @@
-import type { PeerFacts } from '@kata-agent/gate';
+import type { RulePeer } from '@kata-agent/gate';
 
-/** What is known of a connection: which listener took it, and who is at its other end. */
+/** A connection's listener and peer. */
 export interface Caller {
   /** The listener's name in the configuration. */
   readonly listener: string;
-  /** The other end as the record names it: `pid 812 uid 0` on a unix socket, `cid 2` on vsock. */
+  /** The peer in audit records: `pid 812 uid 0` on a unix socket, `cid 2` on vsock. */
   readonly peer: string;
-  /** The other end as rules see it. */
-  readonly identity: PeerFacts;
+  /** The peer in rules. */
+  readonly identity: RulePeer;
 }

@@ -2,20 +2,20 @@ import { createServer, type Socket } from 'node:net';
 import type { AuditLog } from '@kata-agent/audit';
 import type { ListenerSettings } from '@kata-agent/config';
 import type { Syscalls } from '@kata-agent/linux';
-import { CannotApply } from '../cannot-apply.js';
-import type { Log } from '../log.js';
+import { CannotApply } from '../startup/cannot-apply.js';
+import type { Log } from '../startup/log.js';
 import { type Address, parseAddress } from './address.js';
 import type { Caller } from './caller.js';
 import { openListener, peerAt } from './open.js';
 import { isWelcome } from './peer.js';
 
 export interface Listener {
-  /** Takes no more connections. Those that were taken go on. */
+  /** Accepts no more connections. Open connections stay. */
   close(): Promise<void>;
 }
 
 export interface ListenerOptions extends ListenerSettings {
-  /** Connections at a time; more are closed at once (S17). */
+  /** The maximum of concurrent connections; more are closed at once (S17). */
   readonly connections: number;
   readonly syscalls: Syscalls;
   readonly log: Log;
@@ -26,7 +26,8 @@ export interface ListenerOptions extends ListenerSettings {
 /**
  * Opens a listener.
  *
- * @throws CannotApply when the address cannot be had: taken, not permitted, or of a kind that this machine has not.
+ * @throws CannotApply if the address is not available: in use, not permitted, or of a type that this machine does not
+ * support.
  */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { name, address, peers, syscalls, log } = options;
@@ -52,7 +53,8 @@ function accept(options: ListenerOptions, address: Address): (socket: Socket) =>
     log('warn', 'connections over the limit closed', { listener: name, limit: connections, turnedAway }),
   );
   const unwelcome = rarely((turnedAway, peer) =>
-    log('warn', 'connections of peers that the listener is not for closed', {
+    log('warn', 'closed connections of peers that are not in peers', {
+      code: 'KA3202',
       listener: name,
       peer,
       turnedAway,
@@ -85,7 +87,7 @@ function accept(options: ListenerOptions, address: Address): (socket: Socket) =>
   };
 }
 
-/** Tells once, and then at each doubling: a peer that goes on must not fill the log. */
+/** Logs the first event and then each doubling: a persistent peer must not fill the log. */
 function rarely(tell: (times: number, peer?: string) => void): (peer?: string) => void {
   let times = 0;
   return (peer) => {
@@ -94,18 +96,18 @@ function rarely(tell: (times: number, peer?: string) => void): (peer?: string) =
   };
 }
 
-/** It called nothing, so the record names no method. */
+/** The peer called nothing, so the record names no method. */
 function recordRefusal(audit: Pick<AuditLog, 'refuse'>, caller: Caller, peers: readonly string[]): void {
   const { listener, peer } = caller;
   const method = '(connection)';
   const reason = `the peer is not in peers = ${JSON.stringify(peers)}`;
   audit.refuse(
     { listener, peer, method, payload: new Uint8Array() },
-    { outcome: 'deny', method, listener, reason },
+    { outcome: 'deny', code: 'KA3202', method, listener, reason },
   );
 }
 
-/** A socket's file is for its owner alone, unless the listener is for others too: then `peers` decides. */
+/** Only the owner can access the socket's file, unless other peers are allowed: then `peers` decides. */
 function fileMode(peers: readonly string[]): number {
   return peers.every((entry) => entry === 'host') ? 0o600 : 0o666;
 }

@@ -7,7 +7,7 @@ import { openListener } from './open.js';
 const vsock = 40;
 const address = { kind: 'vsock', cid: 0xffff_ffff, port: 1024 } as const;
 
-/** The real kernel, but for vsock, which no test opens on the machine that it runs on. */
+/** The real kernel, except for vsock, which tests never open on the host. */
 function withoutVsock(): RecordingSyscalls {
   const kernel = loadSyscalls();
   return new RecordingSyscalls(
@@ -21,17 +21,17 @@ function withoutVsock(): RecordingSyscalls {
   );
 }
 
-test('vsock is not opened on a Node.js that does not go along with it, and the error has the way around', async () => {
+test('vsock is not opened on a Node.js that does not support it, and the error has a workaround', async () => {
   const syscalls = withoutVsock();
   syscalls.fail('dup3', 'EBUSY');
   await assert.rejects(
     openListener(syscalls, createServer(), address, 0o600),
-    /Node\.js v.* does not serve .* listen on a unix socket .* socat VSOCK-LISTEN:1024/,
+    /Node\.js v.* cannot serve .* listen on a unix socket .* socat VSOCK-LISTEN:1024/,
   );
   assert.ok(syscalls.argumentsOf('socket').every(([domain]) => domain !== vsock));
 });
 
-test('on this Node.js vsock is asked for, and a kernel without it is told by its modules', async () => {
+test('on this Node.js vsock is opened, and the error for a kernel without it names its modules', async () => {
   const syscalls = withoutVsock();
   await assert.rejects(
     openListener(syscalls, createServer(), address, 0o600),

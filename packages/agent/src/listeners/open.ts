@@ -13,10 +13,10 @@ import type { Address } from './address.js';
 import type { Caller } from './caller.js';
 import { unixPeer, vsockPeer } from './peer.js';
 
-/** How long Node may take to show that it can serve vsock. It takes a millisecond; a guest under emulation some more. */
+/** How long Node may take to show that it can serve vsock. It takes a millisecond, more under emulation. */
 const checkPatienceMs = 30_000;
 
-/** Makes a server listen at an address. `mode` is that of a socket's file. Rejects with words for people. */
+/** Makes a server listen at an address. `mode` is that of a socket's file. Rejects with an error for people. */
 export async function openListener(
   syscalls: Syscalls,
   server: Server,
@@ -39,8 +39,7 @@ export async function openListener(
 }
 
 function unixHelp(error: unknown): string {
-  if (hasCode(error, 'ENOENT'))
-    return ': the folder of the socket has to be there, or server_addr be another';
+  if (hasCode(error, 'ENOENT')) return ': create the directory of the socket, or change server_addr';
   if (hasCode(error, 'EADDRINUSE')) return ': another program listens there';
   return '';
 }
@@ -53,7 +52,7 @@ function vsockHelp(error: unknown, cid: number): string {
   return '';
 }
 
-/** Who is at the other end of an accepted connection; undefined when the connection is over already. */
+/** Returns the peer of an accepted connection; undefined if the connection is already closed. */
 export function peerAt(
   { kind }: Address,
   syscalls: Syscalls,

@@ -1,23 +1,23 @@
 import type { ListenerSettings } from '@kata-agent/config';
-import type { PeerFacts } from '@kata-agent/gate';
+import type { RulePeer } from '@kata-agent/gate';
 import { Cid, type PeerCredentials, type VsockAddress } from '@kata-agent/linux';
 import type { Caller } from './caller.js';
 
-/** The other end of a unix socket, for the record and for rules. */
+/** The peer of a unix socket, for records and for rules. */
 export function unixPeer({ pid, uid }: PeerCredentials): Pick<Caller, 'peer' | 'identity'> {
   return { peer: `pid ${pid} uid ${uid}`, identity: { kind: 'unix', uid } };
 }
 
-/** The other end of a vsock connection. Its port is of its own choice and says nothing. */
+/** The peer of a vsock connection. The peer chooses its port, which carries no information. */
 export function vsockPeer({ cid }: VsockAddress): Pick<Caller, 'peer' | 'identity'> {
   return { peer: `cid ${cid}`, identity: { kind: 'vsock', cid } };
 }
 
 /**
- * Whether a listener is for a peer. `host` is CID 2 on vsock; on a unix socket it is root, and the user that the agent
- * runs as, who could read its memory anyway.
+ * Reports whether a listener accepts a peer. `host` is CID 2 on vsock; on a unix socket it is root, and the agent's own
+ * user, who can read the agent's memory anyway.
  */
-export function isWelcome(peers: readonly string[], { cid, uid }: PeerFacts): boolean {
+export function isWelcome(peers: readonly string[], { cid, uid }: RulePeer): boolean {
   return peers.some((entry) => {
     if (entry === 'any') return true;
     if (entry === 'host') return cid === Cid.Host || uid === 0 || (uid !== undefined && uid === ownUid());
@@ -25,8 +25,8 @@ export function isWelcome(peers: readonly string[], { cid, uid }: PeerFacts): bo
   });
 }
 
-/** The peers that a listener is for, as far as they can be named before they come. */
-export function expectedPeers({ address, peers }: ListenerSettings): readonly PeerFacts[] {
+/** Returns the peers of a listener that are known before they connect. */
+export function expectedPeers({ address, peers }: ListenerSettings): readonly RulePeer[] {
   const kind = address.startsWith('vsock:') ? 'vsock' : 'unix';
   return peers.map((entry) => {
     if (entry === 'host') return kind === 'vsock' ? { kind, cid: Cid.Host } : { kind, uid: 0 };

@@ -2,20 +2,21 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { StartContainerRequestSchema } from '@kata-agent/protocol/agent';
-import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
-import type { Judge } from '../interceptors/judge.js';
+import { Code, ContextValues, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
+import { beginKey } from '../interceptors/begin-of.js';
+import type { Authorize } from '../interceptors/authorize.js';
 import type { Caller } from '../listeners/caller.js';
 import { bind } from './bind.js';
 import type { Services } from './handler.js';
 
-const allowed: Judge = () => ({
+const allowed: Authorize = () => ({
   outcome: 'allow',
   listener: 'host',
   method: 'StartContainer',
   reason: 'listed',
 });
 
-/** What a change asks when its turn has come, of a call that was ended for this reason. */
+/** Runs a change of a call that was ended for this reason. */
 async function checkOf(ended: Error | undefined): Promise<() => void> {
   const checks: (() => void)[] = [];
   const services = {
@@ -27,26 +28,25 @@ async function checkOf(ended: Error | undefined): Promise<() => void> {
     },
   } as unknown as Services;
   const signal = ended === undefined ? new AbortController().signal : AbortSignal.abort(ended);
-  const context = { method: 'StartContainer', signal } as unknown as HandlerContext<Caller>;
-  await bind(services, { judge: allowed, intents: { of: () => () => Promise.resolve() } }).startContainer?.(
-    create(StartContainerRequestSchema),
-    context,
-  );
+  const values = new ContextValues();
+  values.set(beginKey, () => Promise.resolve());
+  const context = { method: 'StartContainer', signal, values } as unknown as HandlerContext<Caller>;
+  await bind(services, allowed).startContainer?.(create(StartContainerRequestSchema), context);
   const [check] = checks;
   assert.ok(check);
   return check;
 }
 
 describe('a change whose turn has come', () => {
-  it('is not begun when its caller’s time was over by then', async () => {
+  it("is not started if the call's deadline has passed", async () => {
     const late = new TtrpcError(Code.DeadlineExceeded, 'the deadline of 30000 ms has passed');
     assert.throws(await checkOf(late), {
       kind: 'precondition',
-      message: 'StartContainer was not begun: the time that its caller gave it was over before its turn came',
+      message: 'StartContainer was not started: the deadline of its caller passed before its turn came',
     });
   });
 
-  it('is begun for a caller who waits, and for one who has gone: he may have wanted the end of something', async () => {
+  it('is started for a connected caller, and for a disconnected one: it may have wanted to end something', async () => {
     (await checkOf(undefined))();
     (await checkOf(new TtrpcError(Code.Unavailable, 'the connection was closed')))();
   });

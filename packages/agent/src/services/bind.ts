@@ -3,21 +3,21 @@ import { endpoints, isMethodName } from '@kata-agent/catalogue';
 import { GuestError } from '@kata-agent/guest';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Code, type HandlerContext, type ServiceImplementation, TtrpcError } from '@kata-agent/ttrpc';
-import type { Intents } from '../interceptors/intents.js';
-import type { Judge } from '../interceptors/judge.js';
+import { beginOf } from '../interceptors/begin-of.js';
+import type { Authorize } from '../interceptors/authorize.js';
 import { refusedInTurn } from '../interceptors/refusal.js';
 import type { Caller } from '../listeners/caller.js';
 import type { HandlerTable, LocalName, Services } from './handler.js';
 import { handlers } from './table.js';
 
 /**
- * The table of handlers as the server takes it: each bound to what it works with. A call that changes something may wait
- * for others. When its turn has come, `judge` is asked again, and what its caller has given up by then is not begun; the
- * guest asks for the record of its intent before it does anything.
+ * Returns the table of handlers for the server, each bound to its context. A call that changes something can wait for
+ * others. When its turn comes, `authorize` is called again, and a call whose caller gave up is not started; the guest
+ * requests the intent record before it does anything.
  */
 export function bind(
   services: Services,
-  { judge, intents }: { readonly judge: Judge; readonly intents: Pick<Intents, 'of'> },
+  authorize: Authorize,
 ): ServiceImplementation<typeof AgentService, Caller> {
   const bound = <M extends LocalName>(name: M): [M, unknown] => {
     const handler = handlers[name];
@@ -25,7 +25,7 @@ export function bind(
     if (isMethodName(method) && !endpoints[method].changes)
       return [name, (request: never, context: never) => handler(services, request, context)];
     const inTurn = (request: Message, context: HandlerContext<Caller>) => () => {
-      const decision = judge(request, context);
+      const decision = authorize(request, context);
       if (decision.outcome === 'deny') throw refusedInTurn(decision);
       if (isLate(context.signal)) throw begunTooLate(method);
     };
@@ -35,7 +35,7 @@ export function bind(
         const check = inTurn(request, context);
         const guest = services.guest.forCall({
           check,
-          begin: intents.of(context),
+          begin: beginOf(context),
           get signal() {
             return context.signal;
           },
@@ -49,12 +49,12 @@ export function bind(
   ) as unknown as ServiceImplementation<typeof AgentService, Caller>;
 }
 
-/** A caller who has gone is another matter: what he wanted may be the end of something. */
+/** A disconnected caller is not an expired deadline: it may have wanted to end something. */
 function isLate({ aborted, reason }: AbortSignal): boolean {
   return aborted && reason instanceof TtrpcError && reason.code === Code.DeadlineExceeded;
 }
 
 function begunTooLate(method: string): GuestError {
-  const text = 'was not begun: the time that its caller gave it was over before its turn came';
+  const text = 'was not started: the deadline of its caller passed before its turn came';
   return new GuestError('precondition', `${method} ${text}`);
 }

@@ -2,18 +2,18 @@ import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { Guest, MemoryAgent } from '@kata-agent/guest';
 import type { AgentService } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
-import type { StdioDoor } from '../doors/stdio-door.js';
+import type { StdioPorts } from '../side-channels/stdio-ports.js';
 import type { ModuleLock } from '../init/module-lock.js';
 import type { Caller } from '../listeners/caller.js';
-import type { KeptPolicies } from '../kept-policies.js';
-import type { Policy } from '../policy.js';
+import type { KeptPolicies } from '../policy/kept-policies.js';
+import type { Policy } from '../policy/policy.js';
 
 type Methods = typeof AgentService.method;
 
-/** The methods of AgentService as the generated code names them: `createContainer`, … */
+/** The methods of AgentService, named as in the generated code: `createContainer`, … */
 export type LocalName = keyof Methods;
 
-/** What handlers work with. A handler never asks whether it may: the gate stood before it. */
+/** The context of handlers. A handler never checks permissions: gate and rules have done so. */
 export interface Services {
   readonly guest: Guest;
   readonly policy: Policy;
@@ -21,10 +21,10 @@ export interface Services {
   /** Undefined: `mem_agent_enable` is off. */
   readonly memoryAgent: MemoryAgent | undefined;
   /** Undefined: `passfd_listener_port` is 0. */
-  readonly stdioDoor: StdioDoor | undefined;
+  readonly stdioPorts: StdioPorts | undefined;
   /** Undefined: `harden` is off. */
   readonly moduleLock: Pick<ModuleLock, 'lock'> | undefined;
-  /** Ends the agent once the calls in flight are answered. */
+  /** Ends the agent once running calls are answered. */
   readonly end: () => void;
 }
 

@@ -9,7 +9,7 @@ import { memAgentCompactSet, memAgentMemcgSet } from './memory.js';
 
 type Changes = unknown[];
 
-/** Handlers look at nothing but the memory agent. */
+/** The context: handlers use only the memory agent. */
 function services(changes: Changes | undefined): Services {
   const note = (change: unknown): void => void changes?.push(change);
   const memoryAgent = { setReclaim: note, setCompact: note } as Pick<
@@ -21,8 +21,8 @@ function services(changes: Changes | undefined): Services {
 
 const context = {} as Parameters<typeof memAgentMemcgSet>[2];
 
-describe('the calls of the memory agent', () => {
-  it('change what is given, zeros and all, and nothing else', async () => {
+describe('calls of the memory agent', () => {
+  it('change only the given fields, zeros included', async () => {
     const changes: Changes = [];
     const memcg = create(MemAgentMemcgConfigSchema, {
       swap: false,
@@ -34,7 +34,7 @@ describe('the calls of the memory agent', () => {
     assert.deepEqual(changes, [{ swap: false, periodSeconds: 5, periodPressureLimit: 0 }, {}]);
   });
 
-  it('take both numbers of Kata’s for "never forced"', async () => {
+  it(`accept both of Kata's numbers for "never forced"`, async () => {
     for (const [compactForceTimes, forceTimes] of [
       [2n ** 64n - 1n, 'max'],
       [2n ** 63n - 1n, 'max'],
@@ -47,7 +47,7 @@ describe('the calls of the memory agent', () => {
     }
   });
 
-  it('are INTERNAL while it does not run, as from Kata’s agent', async () => {
+  it('are INTERNAL while it does not run, as in Kata’s agent', async () => {
     const failure = { code: Code.Internal, message: /mem_agent_enable/ };
     await assert.rejects(
       memAgentMemcgSet(services(undefined), create(MemAgentMemcgConfigSchema), context),

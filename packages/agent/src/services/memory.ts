@@ -1,3 +1,4 @@
+import * as perform from '@kata-agent/guest';
 import type { CompactSettings, MemoryAgent, ReclaimSettings } from '@kata-agent/guest';
 import type { MemAgentCompactConfig, MemAgentMemcgConfig } from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
@@ -33,7 +34,7 @@ function reclaimChange(request: MemAgentMemcgConfig): Partial<ReclaimSettings> {
   });
 }
 
-/** Both of the numbers that stand for "never forced" (Kata 4.1, src/libs/mem-agent/src/compact.rs). */
+/** Both numbers for "never forced" (Kata 4.1, src/libs/mem-agent/src/compact.rs). */
 const never = 2n ** 63n - 1n;
 
 function compactChange(request: MemAgentCompactConfig): Partial<CompactSettings> {
@@ -55,7 +56,27 @@ function number(value: bigint | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
-/** What the request does not have stays as it is. */
+/** Absent fields keep their values. */
 function given<T extends object>(all: { readonly [K in keyof T]: T[K] | undefined }): Partial<T> {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
+
+export const onlineCPUMem: Handler<'onlineCPUMem'> = async ({ guest }, { nbCpus, cpuOnly }) => {
+  await perform.onlineCpuMem(guest, { cpus: nbCpus, cpuOnly });
+  return {};
+};
+
+export const memHotplugByProbe: Handler<'memHotplugByProbe'> = async ({ guest }, { memHotplugProbeAddr }) => {
+  await perform.probeMemory(guest, memHotplugProbeAddr);
+  return {};
+};
+
+export const addSwap: Handler<'addSwap'> = async ({ guest }, { PCIPath }) => {
+  await perform.addSwap(guest, PCIPath);
+  return {};
+};
+
+export const addSwapPath: Handler<'addSwapPath'> = async ({ guest }, { path }) => {
+  await perform.addSwapPath(guest, path);
+  return {};
+};

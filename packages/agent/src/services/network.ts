@@ -18,9 +18,9 @@ export const updateInterface: Handler<'updateInterface'> = async ({ guest }, req
 
 export const listInterfaces: Handler<'listInterfaces'> = async ({ guest }) => ({
   Interfaces: (await perform.listInterfaces(guest)).map(({ name, hwAddr, mtu, addresses }) => ({
-    device: name,
     name,
-    hwAddr,
+    // Kata's agent has capital letters here, and no `device`.
+    hwAddr: hwAddr.toUpperCase(),
     mtu: BigInt(mtu),
     IPAddresses: addresses.map(wireAddress),
   })),

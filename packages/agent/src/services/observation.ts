@@ -1,4 +1,5 @@
 import * as perform from '@kata-agent/guest';
+import { quotedWord } from '@kata-agent/guest';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Handler } from './handler.js';
 
@@ -11,8 +12,8 @@ export const getDiagnosticData: Handler<'getDiagnosticData'> = async (
   { logType, containerId },
 ) => {
   if (logType !== 'termination_log') {
-    const shown = JSON.stringify(logType.slice(0, 80));
-    throw new TtrpcError(Code.InvalidArgument, `log_type ${shown} is not known; there is termination_log`);
+    const shown = quotedWord(logType);
+    throw new TtrpcError(Code.InvalidArgument, `unknown log_type ${shown}; the only one is termination_log`);
   }
   return { data: await perform.terminationMessage(guest, containerId) };
 };

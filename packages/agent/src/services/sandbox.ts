@@ -1,7 +1,9 @@
 import * as perform from '@kata-agent/guest';
-import { version } from '../version.js';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { tighten } from '../policy/tighten.js';
+import { version } from '../startup/version.js';
+import { storage } from '../wire/storage.js';
 import type { Handler } from './handler.js';
-import { storage } from './storage.js';
 
 export const createSandbox: Handler<'createSandbox'> = async ({ guest, moduleLock }, request) => {
   await perform.createSandbox(guest, {
@@ -45,3 +47,27 @@ export const getGuestDetails: Handler<'getGuestDetails'> = async ({ guest }, req
 export const getOOMEvent: Handler<'getOOMEvent'> = async ({ guest }, _request, context) => ({
   containerId: await perform.nextOomEvent(guest, context.signal),
 });
+
+export const reseedRandomDev: Handler<'reseedRandomDev'> = async ({ guest }, { data }) => {
+  await perform.reseedRandom(guest, data);
+  return {};
+};
+
+export const setGuestDateTime: Handler<'setGuestDateTime'> = async ({ guest }, { Sec, Usec }) => {
+  await perform.setClock(guest, { seconds: Sec, microseconds: Usec });
+  return {};
+};
+
+/**
+ * SetPolicy can only narrow what is served (S4), in this agent and in later agents of this boot. Output without permitted
+ * readers is drained from then on (R15).
+ */
+export const setPolicy: Handler<'setPolicy'> = async ({ guest, policy, keptPolicies }, request) => {
+  if (keptPolicies.full)
+    throw new TtrpcError(Code.ResourceExhausted, 'too many SetPolicy calls: no more policies can be stored');
+  const refused = await tighten(policy, request.policy);
+  if (refused !== undefined) throw new TtrpcError(Code.InvalidArgument, refused);
+  guest.reconsiderOutput();
+  keptPolicies.keep(request.policy);
+  return {};
+};

@@ -1,11 +1,11 @@
 import { closePassed, type PassedStdio } from '@kata-agent/guest';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import type { StdioDoor } from '../doors/stdio-door.js';
-import type { Policy } from '../policy.js';
+import type { StdioPorts } from '../side-channels/stdio-ports.js';
+import type { Policy } from '../policy/policy.js';
 import type { Services } from './handler.js';
 
-/** The ports by which a runtime asks for stdio over connections of its own; 0: not asked for. */
-interface StdioPorts {
+/** The ports with which a runtime requests stdio over separate connections; 0: not requested. */
+interface RequestedPorts {
   readonly stdinPort: number;
   readonly stdoutPort: number;
   readonly stderrPort: number;
@@ -14,25 +14,25 @@ interface StdioPorts {
 const stdioMethods = ['ReadStdout', 'ReadStderr', 'WriteStdin'] as const;
 
 /**
- * Does something with the connections that a request names; undefined: it names none. They are closed when it fails.
+ * Runs `work` with the connections that a request names; undefined if it names none. They are closed on failure.
  *
- * Stdio's second door (S22): who may not use the three methods may not have their data by another way either, now or
- * after the policy is narrowed.
+ * Stdio's side channel (S22): a peer that may not use the three methods must not get their data over ports either, now
+ * or after the policy is narrowed.
  */
 export async function withStdio<T>(
-  { policy, stdioDoor }: Pick<Services, 'policy' | 'stdioDoor'>,
+  { policy, stdioPorts }: Pick<Services, 'policy' | 'stdioPorts'>,
   listener: string,
-  ports: StdioPorts,
-  deed: (stdio: PassedStdio | undefined) => Promise<T>,
+  ports: RequestedPorts,
+  work: (stdio: PassedStdio | undefined) => Promise<T>,
 ): Promise<T> {
   const named = [ports.stdinPort, ports.stdoutPort, ports.stderrPort].filter((port) => port !== 0);
-  if (named.length === 0) return deed(undefined);
+  if (named.length === 0) return work(undefined);
   const refused = whyRefused(policy, listener);
   if (refused !== undefined) {
     const message = `stdin_port, stdout_port and stderr_port need ${stdioMethods.join(', ')}, and ${refused}`;
     throw new TtrpcError(Code.PermissionDenied, message);
   }
-  if (stdioDoor === undefined) {
+  if (stdioPorts === undefined) {
     throw new TtrpcError(
       Code.FailedPrecondition,
       'stdio over ports needs the setting passfd_listener_port; without it send stdin_port, stdout_port and stderr_port as 0',
@@ -40,17 +40,21 @@ export async function withStdio<T>(
   }
   if (new Set(named).size < named.length)
     throw new TtrpcError(Code.InvalidArgument, 'two of stdin_port, stdout_port and stderr_port are the same');
-  const stdio = await take(stdioDoor, ports, () => whyRefused(policy, listener) === undefined);
+  const stdio = await take(stdioPorts, ports, () => whyRefused(policy, listener) === undefined);
   try {
-    return await deed(stdio);
+    return await work(stdio);
   } catch (error) {
     closePassed(stdio);
     throw error;
   }
 }
 
-async function take(door: StdioDoor, ports: StdioPorts, admitted: () => boolean): Promise<PassedStdio> {
-  const take = async (port: number) => (port === 0 ? undefined : await door.take(port));
+async function take(
+  source: StdioPorts,
+  ports: RequestedPorts,
+  admitted: () => boolean,
+): Promise<PassedStdio> {
+  const take = async (port: number) => (port === 0 ? undefined : await source.take(port));
   const results = await Promise.allSettled([
     take(ports.stdinPort),
     take(ports.stdoutPort),
@@ -70,8 +74,8 @@ function whyRefused(policy: Policy, listener: string): string | undefined {
   return stdioMethods.map((method) => whyNot(policy, listener, method)).find((why) => why !== undefined);
 }
 
-/** A rule looks at each call of a method, and data over a port makes none. */
+/** Rules see each call of a method; data over a port makes no calls. */
 function whyNot(policy: Policy, listener: string, method: string): string | undefined {
   if (policy.decide(listener, method).outcome === 'deny') return `${method} is not served here`;
-  return policy.ruled(method) ? `a rule stands for ${method}, which a port would pass by` : undefined;
+  return policy.readsRequests(method) ? `a rule applies to ${method}, which a port would bypass` : undefined;
 }

@@ -1,48 +1,42 @@
-import * as container from './container.js';
-import * as file from './file.js';
+import * as containers from './containers.js';
 import type { HandlerTable } from './handler.js';
 import * as memory from './memory.js';
 import * as network from './network.js';
 import * as observation from './observation.js';
-import * as policy from './policy.js';
-import * as process from './process.js';
-import * as resources from './resources.js';
+import * as processes from './processes.js';
 import * as sandbox from './sandbox.js';
-import * as stdio from './stdio.js';
-import * as template from './template.js';
-import * as volumes from './volumes.js';
+import * as storage from './storage.js';
 
-/** The map of the agent: from each method of AgentService to its handler. They meet nowhere else. */
+/**
+ * Maps each method of AgentService to its handler. This is the only place that lists both. The areas are those of the
+ * catalogue (`packages/catalogue/src/endpoints`), and of the guest's work (`packages/guest/src/perform`).
+ */
 export const handlers: HandlerTable = {
   createSandbox: sandbox.createSandbox,
   destroySandbox: sandbox.destroySandbox,
   getGuestDetails: sandbox.getGuestDetails,
   getOOMEvent: sandbox.getOOMEvent,
+  reseedRandomDev: sandbox.reseedRandomDev,
+  setGuestDateTime: sandbox.setGuestDateTime,
+  setPolicy: sandbox.setPolicy,
 
-  createContainer: container.createContainer,
-  startContainer: container.startContainer,
-  removeContainer: container.removeContainer,
-  pauseContainer: container.pauseContainer,
-  resumeContainer: container.resumeContainer,
-  updateContainer: container.updateContainer,
-  statsContainer: container.statsContainer,
+  createContainer: containers.createContainer,
+  startContainer: containers.startContainer,
+  removeContainer: containers.removeContainer,
+  updateContainer: containers.updateContainer,
+  statsContainer: containers.statsContainer,
+  pauseContainer: containers.pauseContainer,
+  resumeContainer: containers.resumeContainer,
 
-  execProcess: process.execProcess,
-  signalProcess: process.signalProcess,
-  waitProcess: process.waitProcess,
+  execProcess: processes.execProcess,
+  signalProcess: processes.signalProcess,
+  waitProcess: processes.waitProcess,
+  writeStdin: processes.writeStdin,
+  readStdout: processes.readStdout,
+  readStderr: processes.readStderr,
+  closeStdin: processes.closeStdin,
+  ttyWinResize: processes.ttyWinResize,
 
-  readStdout: stdio.readStdout,
-  readStderr: stdio.readStderr,
-  writeStdin: stdio.writeStdin,
-  closeStdin: stdio.closeStdin,
-  ttyWinResize: stdio.ttyWinResize,
-
-  copyFile: file.copyFile,
-  setPolicy: policy.setPolicy,
-
-  updateEphemeralMounts: volumes.updateEphemeralMounts,
-  removeStaleVirtiofsShareMounts: volumes.removeStaleVirtiofsShareMounts,
-  getDiagnosticData: observation.getDiagnosticData,
   updateInterface: network.updateInterface,
   updateRoutes: network.updateRoutes,
   listInterfaces: network.listInterfaces,
@@ -50,15 +44,20 @@ export const handlers: HandlerTable = {
   addARPNeighbors: network.addARPNeighbors,
   getIPTables: network.getIPTables,
   setIPTables: network.setIPTables,
-  getMetrics: observation.getMetrics,
+
+  onlineCPUMem: memory.onlineCPUMem,
+  memHotplugByProbe: memory.memHotplugByProbe,
+  addSwap: memory.addSwap,
+  addSwapPath: memory.addSwapPath,
   memAgentMemcgSet: memory.memAgentMemcgSet,
   memAgentCompactSet: memory.memAgentCompactSet,
-  onlineCPUMem: resources.onlineCPUMem,
-  reseedRandomDev: template.reseedRandomDev,
-  memHotplugByProbe: resources.memHotplugByProbe,
-  setGuestDateTime: template.setGuestDateTime,
-  addSwap: resources.addSwap,
-  addSwapPath: resources.addSwapPath,
-  getVolumeStats: volumes.getVolumeStats,
-  resizeVolume: volumes.resizeVolume,
+
+  copyFile: storage.copyFile,
+  updateEphemeralMounts: storage.updateEphemeralMounts,
+  removeStaleVirtiofsShareMounts: storage.removeStaleVirtiofsShareMounts,
+  getVolumeStats: storage.getVolumeStats,
+  resizeVolume: storage.resizeVolume,
+
+  getMetrics: observation.getMetrics,
+  getDiagnosticData: observation.getDiagnosticData,
 };

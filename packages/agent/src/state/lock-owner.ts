@@ -1,18 +1,21 @@
 import { fstatSync, readFileSync } from 'node:fs';
 import { hasCode, lockHolder, processStat } from '@kata-agent/linux';
 
-/** The process that keeps a lock from us. `dying`: it is not seen to live, so that the lock may be free in a moment. */
+/** The process that holds a lock. `dying`: it was not found, so that the lock may be free soon. */
 export interface LockOwner {
   readonly text: string;
   readonly dying: boolean;
 }
 
-/** Names the holder of the lock on an open file. `written`: what the holder wrote of itself, for one that cannot be seen. */
+/**
+ * Names the holder of the lock on an open file. `written`: the holder's own note in the file, for a process that is not
+ * visible.
+ */
 export function lockOwner(fd: number, written = ''): LockOwner {
   const pid = lockHolder(fstatSync(fd));
   if (pid === undefined) {
     const note = printable(written);
-    const text = `a process of another pid namespace${note === '' ? '' : ` (there: process ${note})`}`;
+    const text = `a process in another PID namespace${note === '' ? '' : ` (there: process ${note})`}`;
     return { text, dying: true };
   }
   const state = processStat(pid)?.state;
@@ -20,7 +23,7 @@ export function lockOwner(fd: number, written = ''): LockOwner {
   return { text: `process ${pid} (${commandOf(pid)})`, dying };
 }
 
-/** The command line of a process, or its name where it has none (any more). */
+/** Returns the command line of a process, or its name if it has none (any more). */
 export function commandOf(pid: number | 'self'): string {
   const command = printable(read(pid, 'cmdline').replaceAll('\0', ' '));
   return command === '' ? printable(read(pid, 'comm')) || 'unknown' : command;
@@ -37,7 +40,7 @@ function read(pid: number | 'self', name: 'cmdline' | 'comm'): string {
 
 const longest = 200;
 
-/** One line for a message: a process may have written anything into its command line. */
+/** Returns one line for a message: a process can write anything into its command line. */
 function printable(text: string): string {
   const line = text.replaceAll(/[\p{C}\s]+/gu, ' ').trim();
   return line.length > longest ? `${line.slice(0, longest)}…` : line;

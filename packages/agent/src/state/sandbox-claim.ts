@@ -4,8 +4,8 @@ import type { Syscalls } from '@kata-agent/linux';
 import { lockOwner } from './lock-owner.js';
 
 /**
- * Locks Kata's directory itself; the end of the process frees it. Agents with different state directories still share this
- * one, since its paths are part of the wire contract: the first that changes anything has it, and the others serve the calls
+ * Locks Kata's directory until the process ends. Agents with different state directories still share it, since its
+ * paths are part of the wire contract: the first agent that changes anything locks it, and the others serve only calls
  * that change nothing.
  */
 export function sandboxClaim(syscalls: Syscalls): SandboxClaim {
@@ -23,7 +23,7 @@ export function sandboxClaim(syscalls: Syscalls): SandboxClaim {
         if (held) return undefined;
         return (
           `another agent on this machine has its sandbox in ${directory}: ${lockOwner(fd).text}; ` +
-          'stop it first, or start this agent in a mount namespace with a directory of its own there'
+          'stop it first, or start this agent in a mount namespace with its own directory there'
         );
       } finally {
         if (!held) closeSync(fd);

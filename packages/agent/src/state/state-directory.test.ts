@@ -17,20 +17,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
-import { CannotApply } from '../cannot-apply.js';
+import { CannotApply } from '../startup/cannot-apply.js';
 import { takeStateDirectory } from './state-directory.js';
 
 const kernel = loadSyscalls();
 const isRoot = process.geteuid?.() === 0;
 
 describe('the state directory', () => {
-  let folder = '';
+  let directory = '';
   let state = '';
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'state-'));
-    state = join(folder, 'state');
+    directory = mkdtempSync(join(tmpdir(), 'state-'));
+    state = join(directory, 'state');
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
+  afterEach(() => rmSync(directory, { recursive: true }));
 
   const refused = async (text: string | RegExp, syscalls = kernel) => {
     await assert.rejects(takeStateDirectory(state, syscalls), (error) => {
@@ -44,7 +44,7 @@ describe('the state directory', () => {
     });
   };
 
-  it('is made for its owner alone, and taken once', async () => {
+  it('is created for its owner only, and locked once', async () => {
     await takeStateDirectory(state, kernel);
     assert.equal(statSync(state).mode & 0o777, 0o700);
     assert.equal(statSync(join(state, 'lock')).mode & 0o777, 0o600);
@@ -55,9 +55,9 @@ describe('the state directory', () => {
     await refused(`process ${process.pid} (`);
   });
 
-  it('that is there stays as it is, and a lock that others may open is closed to them', async () => {
+  it('is kept if it exists, and a lock file that others can open is restricted', async () => {
     mkdirSync(state, { mode: 0o755 });
-    writeFileSync(join(state, 'lock'), 'an older, and much longer text than what is written now'.repeat(20));
+    writeFileSync(join(state, 'lock'), 'an older and much longer text than the one written now'.repeat(20));
     writeFileSync(join(state, 'sandbox.json'), '{}');
     chmodSync(join(state, 'lock'), 0o644);
     await takeStateDirectory(state, kernel);
@@ -67,30 +67,30 @@ describe('the state directory', () => {
     assert.deepEqual(readdirSync(state).sort(), ['lock', 'sandbox.json']);
   });
 
-  it('is not made where its parent is missing', async () => {
-    state = join(folder, 'no', 'state');
+  it('is not created without its parent', async () => {
+    state = join(directory, 'no', 'state');
     await refused('ENOENT');
-    assert.ok(!existsSync(join(folder, 'no')));
+    assert.ok(!existsSync(join(directory, 'no')));
   });
 
-  it('is neither a link nor a file', async () => {
-    mkdirSync(join(folder, 'elsewhere'));
+  it('must be neither a link nor a file', async () => {
+    mkdirSync(join(directory, 'elsewhere'));
     symlinkSync('elsewhere', state);
     await refused('symbolic link');
     rmSync(state);
     writeFileSync(state, '');
     await refused('not a directory');
-    assert.deepEqual(readdirSync(join(folder, 'elsewhere')), []);
+    assert.deepEqual(readdirSync(join(directory, 'elsewhere')), []);
   });
 
-  it('is writable by its owner alone', async () => {
+  it('must be writable only by its owner', async () => {
     mkdirSync(state);
     chmodSync(state, 0o770);
-    await refused('others can write to it (mode 770)');
+    await refused('other users can write to it (mode 770)');
     assert.deepEqual(readdirSync(state), []);
   });
 
-  it('belongs to us, and so does the lock', { skip: isRoot ? false : 'needs root' }, async () => {
+  it('must belong to us, and so must the lock file', { skip: isRoot ? false : 'needs root' }, async () => {
     mkdirSync(state);
     chownSync(state, 1, 1);
     await refused('it belongs to uid 1, and this agent is uid 0');
@@ -106,7 +106,7 @@ describe('the state directory', () => {
     ['a directory', (path: string) => mkdirSync(path)],
     ['a FIFO', (path: string) => assert.equal(spawnSync('mkfifo', [path]).status, 0)],
   ] as const) {
-    it(`has a lock that is ${name}: refused, and left alone`, async () => {
+    it(`rejects a lock file that is ${name}, and leaves it`, async () => {
       mkdirSync(state, { mode: 0o700 });
       const path = join(state, 'lock');
       make(path);
@@ -115,20 +115,20 @@ describe('the state directory', () => {
     });
   }
 
-  it('on a file system without locks is refused', async () => {
+  it('is rejected on a file system without locks', async () => {
     const syscalls = new RecordingSyscalls({}, kernel);
     syscalls.fail('tryLock', 'ENOLCK');
     await refused('ENOLCK', syscalls);
   });
 
-  it('waits for a child that a dead agent had forked, and not for ever', async () => {
+  it('waits for a child of a dead agent, with a limit', async () => {
     let answers = [false, false, true];
-    // Nobody has this lock: a holder that is not seen to live.
+    // A lock without a visible holder.
     const syscalls = new RecordingSyscalls({ tryLock: () => answers.shift() ?? false }, kernel);
     await takeStateDirectory(state, syscalls);
     assert.equal(answers.length, 0);
     answers = [];
     writeFileSync(join(state, 'lock'), '42 (an\u001b[1m agent)\n');
-    await refused('a process of another pid namespace (there: process 42 (an [1m agent))', syscalls);
+    await refused('a process in another PID namespace (there: process 42 (an [1m agent))', syscalls);
   });
 });

@@ -14,28 +14,28 @@ import {
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, type Syscalls } from '@kata-agent/linux';
-import { CannotApply } from '../cannot-apply.js';
+import { CannotApply } from '../startup/cannot-apply.js';
 import { commandOf, lockOwner } from './lock-owner.js';
 
-/** Goes with the boot, and no request can have it mounted (S10). */
+/** Lost with the boot, and no request can mount it (S10). */
 export const defaultStateDirectory = '/run/kata-agent';
 
 /** The file that is locked. */
 export const lockName = 'lock';
 
 /**
- * How often, and how long apart, a lock is tried whose holder is not seen to live: a child that a killed agent had forked
- * keeps it until it runs its program.
+ * How often, and at which interval, a lock without a visible holder is retried: a child that a killed agent had forked
+ * holds it until its execve.
  */
 const attempts = 100;
 const pauseMs = 20;
 
 /**
- * Takes the state directory for this process, for as long as it lives: makes it where it is missing (mode 0700), and locks
- * `lock` in it. The kernel ends the lock with the process, so the next agent never finds a stale one; children do not
- * inherit the descriptor (close-on-exec). Nothing else in the directory is read or changed.
+ * Locks the state directory for the lifetime of this process: creates it if needed (mode 0700), and locks `lock` in it.
+ * The kernel releases the lock with the process, so that a lock is never stale; children do not inherit the descriptor
+ * (close-on-exec). Nothing else in the directory is read or changed.
  *
- * @throws CannotApply when another process has the lock, or when the directory or its lock file is not ours alone.
+ * @throws CannotApply if another process has the lock, or if other users can access the directory or its lock file.
  */
 export async function takeStateDirectory(path: string, syscalls: Syscalls): Promise<void> {
   makeDirectory(path);
@@ -45,7 +45,7 @@ export async function takeStateDirectory(path: string, syscalls: Syscalls): Prom
       const { text, dying } = lockOwner(fd, readNote(fd));
       if (!dying || attempt >= attempts) {
         throw new CannotApply(`the state directory ${path} is in use by another agent: ${text}`, {
-          help: `stop that agent first; for development and tests, give this one a directory of its own: --state-dir DIR`,
+          help: `stop that agent first; for development and tests, pass another directory: --state-dir DIR`,
         });
       }
       await delay(pauseMs);
@@ -67,13 +67,13 @@ function makeDirectory(path: string): void {
   }
   const found = lstatSync(path);
   if (!found.isDirectory())
-    throw cannotUse(`state directory ${path}`, 'it is not a directory, or a symbolic link', help);
+    throw cannotUse(`state directory ${path}`, 'it is not a directory, or it is a symbolic link', help);
   checkOwner(`state directory ${path}`, found);
   if ((found.mode & 0o022) !== 0) {
     const mode = (found.mode & 0o7777).toString(8);
     throw cannotUse(
       `state directory ${path}`,
-      `others can write to it (mode ${mode})`,
+      `other users can write to it (mode ${mode})`,
       `chmod go-w ${path}, or choose another directory`,
     );
   }
@@ -87,13 +87,13 @@ function openLock(path: string): number {
   try {
     fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o600);
   } catch (error) {
-    throw cannotUse(name, messageOf(error), `remove it, unless an agent runs`, error);
+    throw cannotUse(name, messageOf(error), `remove it if no agent is running`, error);
   }
   try {
     const found = fstatSync(fd);
     if (!found.isFile()) throw cannotUse(name, 'it is not a regular file', 'remove it');
     checkOwner(name, found);
-    // Whoever may open it may lock it.
+    // A user who can open it can lock it.
     if ((found.mode & 0o077) !== 0) fchmodSync(fd, 0o600);
     return fd;
   } catch (error) {
@@ -106,7 +106,7 @@ function tryLock(fd: number, path: string, syscalls: Syscalls): boolean {
   try {
     return syscalls.tryLock(fd);
   } catch (error) {
-    const help = 'choose a directory on a file system that has locks, such as tmpfs';
+    const help = 'choose a directory on a file system with locks, such as tmpfs';
     throw cannotUse(`lock file ${join(path, lockName)}`, messageOf(error), help, error);
   }
 }

@@ -16,21 +16,21 @@ test('the state directory gets a file system with room for the audit log', () =>
   assert.match(String(first?.[4]), /mode=700,size=67109888/);
 });
 
-test('that of an earlier agent stays', () => {
+test('that of an earlier agent is kept', () => {
   const syscalls = new RecordingSyscalls();
   const table = parseMountTable(`${root}22 21 0:5 / /run/kata-agent rw - tmpfs kata-agent rw\n`);
   assert.equal(mountStateFileSystem('/run/kata-agent', 1024, syscalls, table, []), false);
   assert.deepEqual(syscalls.calls, []);
 });
 
-test('a directory with a state in it stays as it is', () => {
+test('a directory with state is kept', () => {
   const syscalls = new RecordingSyscalls();
   const names = ['lock', 'sandbox.json'];
   assert.equal(mountStateFileSystem('/run/kata-agent', 0, syscalls, parseMountTable(root), names), false);
   assert.deepEqual(syscalls.calls, []);
 });
 
-test('the largest audit log has the records of all containers and execs that there can be', () => {
+test('the largest audit log fits the records of all possible containers and execs', () => {
   const MiB = 1 << 20;
   const audit = { maxSize: 16 * MiB, keep: 4 };
   assert.equal(largestAuditLog(audit, { containers: 0, execsPerContainer: 0 }), 96 * MiB);

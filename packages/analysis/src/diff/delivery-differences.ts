@@ -3,8 +3,8 @@ import type { Difference, Effect } from './difference.js';
 import { sameValue, settingTexts, valueOf } from './setting-value.js';
 
 /**
- * What became of `[delivery]`. Further documents can only narrow, so what counts is whether they surely come, and
- * whose they are.
+ * Returns differences in `[delivery]`. Further documents can only narrow, so a difference opens the guest if fewer
+ * documents are certain to arrive, or if other documents are accepted.
  */
 export function deliveryDifferences(before: Configuration, after: Configuration): readonly Difference[] {
   const accepted = { before: accepts(before), after: accepts(after) };
@@ -15,7 +15,7 @@ export function deliveryDifferences(before: Configuration, after: Configuration)
       const is = valueOf(after, row);
       if (sameValue(was, is)) return [];
       const texts = settingTexts(row, was, is);
-      return [{ about: 'setting', ...texts, ...verdict(row.key, was, is, accepted) }];
+      return [{ about: 'setting', ...texts, ...effectOf(row.key, was, is, accepted) }];
     });
 }
 
@@ -24,7 +24,7 @@ interface Accepted {
   readonly after: boolean;
 }
 
-function verdict(
+function effectOf(
   key: string,
   was: unknown,
   is: unknown,
@@ -32,23 +32,22 @@ function verdict(
 ): { readonly effect: Effect; readonly why: string } {
   if (key === 'accept') return acceptance(accepted);
   if (!accepted.before || !accepted.after)
-    return { effect: 'changes', why: 'without `accept` in both it decides nothing by itself' };
+    return { effect: 'changes', why: 'without `accept` in both configurations it has no effect' };
   if (key === 'required') {
     return is === true
-      ? { effect: 'closes', why: 'without a further document the agent does not start' }
-      : { effect: 'opens', why: 'a further document that narrows can be left out' };
+      ? { effect: 'closes', why: 'the agent does not start without a further document' }
+      : { effect: 'opens', why: 'a further document that narrows can be omitted' };
   }
-  if (key === 'bind' && was === 'none')
-    return { effect: 'closes', why: 'a further document has to be vouched for' };
+  if (key === 'bind' && was === 'none') return { effect: 'closes', why: 'a further document must be bound' };
   if (key === 'bind' && is === 'none')
-    return { effect: 'opens', why: 'nothing vouches for a further document any more' };
-  return { effect: 'opens', why: 'other documents are taken now, so it counts as opening' };
+    return { effect: 'opens', why: 'further documents are no longer bound' };
+  return { effect: 'opens', why: 'other documents are accepted: counts as opening' };
 }
 
 function acceptance({ before, after }: Accepted): { readonly effect: Effect; readonly why: string } {
-  if (!before) return { effect: 'closes', why: 'further documents are taken, which can only narrow' };
+  if (!before) return { effect: 'closes', why: 'further documents are accepted, which can only narrow' };
   return after
-    ? { effect: 'opens', why: 'documents that narrowed may come no more, so it counts as opening' }
+    ? { effect: 'opens', why: 'documents that narrowed may no longer arrive: counts as opening' }
     : { effect: 'opens', why: 'no further document narrows this one any more' };
 }
 

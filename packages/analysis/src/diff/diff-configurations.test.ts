@@ -9,8 +9,8 @@ import { renderDifferences } from './render-differences.js';
 
 const span = { file: 'config.toml', line: 1, column: 1, endColumn: 2 };
 
-/** What differs between two documents, in short: `opens endpoint ExecProcess`. */
-async function told(before: string, after: string): Promise<readonly string[]> {
+/** Returns the differences in short form: `opens endpoint ExecProcess`. */
+async function differences(before: string, after: string): Promise<readonly string[]> {
   return short(await configurationOf(before), await configurationOf(after));
 }
 
@@ -20,13 +20,13 @@ function short(before: Configuration, after: Configuration): readonly string[] {
 
 const pod = '[api]\nallowed_endpoints = ["@pod"]\n';
 
-test('the same document, or the same list written otherwise, is no difference', async () => {
-  assert.deepEqual(await told(pod, pod), []);
+test('the same document, or the same list in another notation, has no differences', async () => {
+  assert.deepEqual(await differences(pod, pod), []);
   const written = '[api]\nallowed_endpoints = ["ReadStdout", "ReadStderr"]\n';
-  assert.deepEqual(await told(written, '[api]\n# logs\nallowed_endpoints = ["@logs"]\n'), []);
+  assert.deepEqual(await differences(written, '[api]\n# logs\nallowed_endpoints = ["@logs"]\n'), []);
 });
 
-test('an endpoint that is served now opens, with the reasons of both', async () => {
+test('an endpoint that is newly served opens, with the reasons of both', async () => {
   const before = await configurationOf(pod);
   const after = await configurationOf('[api]\nallowed_endpoints = ["@pod", "ExecProcess"]\n');
   const [difference, ...rest] = diffConfigurations(before, after);
@@ -43,7 +43,7 @@ test('an endpoint that is served now opens, with the reasons of both', async () 
   assert.deepEqual(short(after, before), ['closes endpoint ExecProcess']);
 });
 
-test('property: it opens exactly the endpoints that the new lists serve and the old did not', async () => {
+test('property: exactly the endpoints that only the new lists serve are opened', async () => {
   const names = fc.subarray([...methodNames]);
   const lists = fc.record({ allowed: names, blocked: names });
   await fc.assert(
@@ -81,7 +81,7 @@ async function withRules(...rules: readonly Rule[]): Promise<Configuration> {
   return { ...configuration, api: { ...configuration.api, documents: [{ ...document, rules }] } };
 }
 
-test('rules: added closes, removed opens, and what is not known to be narrower counts as opening', async () => {
+test('rules: added closes, removed opens, and a change that is not known to narrow counts as opening', async () => {
   const without = await withRules();
   const one = await withRules(rule);
   assert.deepEqual(short(without, one), ['closes rule known-commands']);
@@ -89,7 +89,7 @@ test('rules: added closes, removed opens, and what is not known to be narrower c
   const changed = await withRules({ ...rule, expression: 'args[0] == "/bin/other"' });
   const [difference] = diffConfigurations(one, changed);
   assert.equal(difference?.effect, 'opens');
-  assert.match(difference?.why ?? '', /cannot be told, so it counts as opening/);
+  assert.match(difference?.why ?? '', /is unknown: counts as opening/);
   assert.deepEqual(short(one, await withRules({ ...rule, expression: ` ${rule.expression}\n` })), []);
 });
 
@@ -118,7 +118,7 @@ async function listening(...listeners: readonly ListenerSettings[]): Promise<Con
   return { ...(await configurationOf(pod)), listeners };
 }
 
-test('listeners: one more, one less, peers, address, name', async () => {
+test('listeners: added, removed, peers, address, name', async () => {
   const host: ListenerSettings = { name: 'host', address: 'vsock://-1:1024', peers: ['host'] };
   const other: ListenerSettings = { name: 'other', address: 'unix:///run/a', peers: ['host'] };
   const one = await listening(host);
@@ -138,10 +138,12 @@ test('listeners: one more, one less, peers, address, name', async () => {
   assert.deepEqual(short(one, moved), ['changes listener moved', 'opens listener moved']);
 });
 
-test('settings go the way that their row says', async () => {
+test('settings have the direction of their row', async () => {
   for (const [before, after, expected] of [
     ['', '[agent]\ndebug_console = true\n', ['opens setting agent.debug_console']],
     ['[agent]\nhooks = "allow"\n', '', ['closes setting agent.hooks']],
+    ['[agent]\nhooks = "cdi"\n', '[agent]\nhooks = "allow"\n', ['opens setting agent.hooks']],
+    ['[agent]\nhooks = "allow"\n', '[agent]\nhooks = "cdi"\n', ['closes setting agent.hooks']],
     ['[limits]\ncontainers = 8\n', '[limits]\ncontainers = 9\n', ['opens setting limits.containers']],
     ['[limits]\ncontainers = 8\n', '[limits]\ncontainers = 7\n', ['closes setting limits.containers']],
     ['', '[agent]\nlog_level = "debug"\n', ['changes setting agent.log_level']],
@@ -150,34 +152,34 @@ test('settings go the way that their row says', async () => {
     ['[measurement]\ntpm = "require"\n', '[measurement]\ntpm = "require"\n', []],
     ['', '[agent]\nsecure_storage_integrity = false\n', ['opens setting agent.secure_storage_integrity']],
   ] as const)
-    assert.deepEqual(await told(pod + before, pod + after), expected, `${before} → ${after}`);
+    assert.deepEqual(await differences(pod + before, pod + after), expected, `${before} → ${after}`);
 });
 
-test('a release that goes away opens what came later; an earlier one closes', async () => {
+test('removing a release opens later methods; an earlier release closes them', async () => {
   const pinned = '[api]\nallowed_endpoints = ["*"]\nrelease = "2.0.0"\n';
   const free = '[api]\nallowed_endpoints = ["*"]\n';
-  const found = await told(pinned, free);
+  const found = await differences(pinned, free);
   assert.ok(found.includes('opens setting api.release'));
   assert.ok(found.includes('opens endpoint RemoveStaleVirtiofsShareMounts'));
-  const back = await told(free, pinned);
+  const back = await differences(free, pinned);
   assert.ok(back.includes('closes setting api.release'));
   assert.ok(!back.some((line) => line.startsWith('opens')));
 });
 
-test('what overrides may set opens and closes, by lock, overridable and a restricted API', async () => {
+test('overrides open and close by lock, overridable and a restricted API', async () => {
   const locked = `[agent]\nlock = true\n${pod}`;
-  assert.deepEqual(await told(pod, locked), ['closes setting agent.overridable']);
-  assert.deepEqual(await told(locked, pod), ['opens setting agent.overridable']);
+  assert.deepEqual(await differences(pod, locked), ['closes setting agent.overridable']);
+  assert.deepEqual(await differences(locked, pod), ['opens setting agent.overridable']);
   const console = `[agent]\noverridable = ["debug_console"]\n${pod}`;
   const found = diffConfigurations(await configurationOf(pod), await configurationOf(console));
   assert.deepEqual(
     found.map(({ effect }) => effect),
     ['opens', 'closes'],
   );
-  assert.match(found[0]?.why ?? '', /debug_console now/);
+  assert.match(found[0]?.why ?? '', /can set debug_console/);
 });
 
-test('delivery: what surely narrowed and may come no more opens', async () => {
+test('delivery: a document that narrowed and may no longer arrive opens', async () => {
   const settings = await configurationOf(pod);
   const delivering = (accept: readonly string[], required: boolean, bind = 'host_data'): Configuration => ({
     ...settings,
@@ -198,7 +200,7 @@ test('delivery: what surely narrowed and may come no more opens', async () => {
   assert.deepEqual(short(none, delivering([], false)), ['changes setting delivery.required']);
 });
 
-test('the text tells of several endpoints at once where it says the same of them', async () => {
+test('the text combines endpoints with equal effect and reason', async () => {
   const text = renderDifferences(
     diffConfigurations(
       await configurationOf(pod),
@@ -209,7 +211,7 @@ test('the text tells of several endpoints at once where it says the same of them
   assert.match(text, /\n {2}endpoints ReadStdout, ReadStderr on server_addr: served now\n/);
 });
 
-test('the text begins with what opens', async () => {
+test('the text starts with what opens', async () => {
   const text = renderDifferences(
     diffConfigurations(
       await configurationOf('[api]\nallowed_endpoints = ["@pod", "CopyFile"]\n'),
@@ -224,7 +226,7 @@ test('the text begins with what opens', async () => {
       after:  served: in allowed_endpoints (config.toml:2)
 
 closes (1)
-  endpoint CopyFile on server_addr: served no more
+  endpoint CopyFile on server_addr: no longer served
       before: served: in allowed_endpoints (config.toml:2)
       after:  not served: not in allowed_endpoints (config.toml:2)
 `,

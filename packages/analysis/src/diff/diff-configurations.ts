@@ -9,8 +9,8 @@ import { ruleDifferences } from './rule-differences.js';
 import { settingDifferences } from './setting-differences.js';
 
 /**
- * What changes when `before` is replaced by `after`, and what each change opens or closes. It compares what is
- * decided, not what is written: another way to write the same list is no difference.
+ * Returns what changes if `after` replaces `before`, and whether each change opens or closes. It compares decisions,
+ * not texts: another notation of the same list is not a difference.
  */
 export function diffConfigurations(before: Configuration, after: Configuration): readonly Difference[] {
   const pairs = pairListeners(before.listeners, after.listeners);
@@ -25,7 +25,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
   return found.toSorted((a, b) => subjects.indexOf(a.about) - subjects.indexOf(b.about));
 }
 
-/** Whether replacing the one by the other makes anything possible that was not. */
+/** Reports whether the replacement makes anything possible that was not. */
 export function opensAnything(differences: readonly Difference[]): boolean {
   return differences.some(({ effect }) => effect === 'opens');
 }

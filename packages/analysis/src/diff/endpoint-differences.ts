@@ -3,7 +3,7 @@ import type { Gate } from '@kata-agent/gate';
 import type { Difference } from './difference.js';
 import type { ListenerPair } from './pair-listeners.js';
 
-/** The methods that a listener serves in one configuration and not in the other. */
+/** Returns the methods that a listener serves in only one of the configurations. */
 export function endpointDifferences(
   pairs: readonly ListenerPair[],
   before: Gate,
@@ -25,7 +25,7 @@ export function endpointDifferences(
           listener: name,
           ...(was === undefined ? {} : { before: `${verb(was.outcome)}: ${was.reason}` }),
           ...(is === undefined ? {} : { after: `${verb(is.outcome)}: ${is.reason}` }),
-          why: served ? 'served now' : 'served no more',
+          why: served ? 'served now' : 'no longer served',
         },
       ];
     });

@@ -2,15 +2,15 @@ import type { ListenerSettings } from '@kata-agent/config';
 import type { Difference } from './difference.js';
 import type { ListenerPair } from './pair-listeners.js';
 
-/** What became of the listeners themselves; what they serve is told endpoint by endpoint. */
+/** Returns differences of the listeners themselves; served methods are separate differences. */
 export function listenerDifferences(pairs: readonly ListenerPair[]): readonly Difference[] {
   return pairs.flatMap(({ before, after }): readonly Difference[] => {
     if (before === undefined) {
-      const why = 'there is one more way in';
+      const why = 'the listener is added';
       return [{ effect: 'opens', about: 'listener', name: after.name, after: textOf(after), why }];
     }
     if (after === undefined) {
-      const why = 'there is one way in less';
+      const why = 'the listener is removed';
       return [{ effect: 'closes', about: 'listener', name: before.name, before: textOf(before), why }];
     }
     return [...renaming(before, after), ...moving(before, after), ...admitting(before, after)];
@@ -19,7 +19,7 @@ export function listenerDifferences(pairs: readonly ListenerPair[]): readonly Di
 
 function renaming(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
   if (before.name === after.name) return [];
-  const why = 'it has another name; rules that ask for `listener` see the new one';
+  const why = 'the listener is renamed; rules that use `listener` see the new name';
   return [
     {
       effect: 'changes',
@@ -41,7 +41,7 @@ function moving(before: ListenerSettings, after: ListenerSettings): readonly Dif
       name: after.name,
       before: before.address,
       after: after.address,
-      why: 'who reaches the new address cannot be told from here, so it counts as opening',
+      why: 'who can reach the new address is unknown: counts as opening',
     },
   ];
 }
@@ -53,9 +53,9 @@ function admitting(before: ListenerSettings, after: ListenerSettings): readonly 
   const removed = before.peers.filter((peer) => !are.has(peer) && !are.has('any'));
   const texts = { before: before.peers.join(', '), after: after.peers.join(', ') };
   const row = { about: 'listener', name: after.name, ...texts } as const;
-  if (added.length > 0) return [{ ...row, effect: 'opens', why: `${added.join(', ')} may connect now` }];
+  if (added.length > 0) return [{ ...row, effect: 'opens', why: `${added.join(', ')} can connect` }];
   if (removed.length > 0)
-    return [{ ...row, effect: 'closes', why: `${removed.join(', ')} may connect no more` }];
+    return [{ ...row, effect: 'closes', why: `${removed.join(', ')} can no longer connect` }];
   return [];
 }
 

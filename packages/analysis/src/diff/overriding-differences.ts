@@ -1,10 +1,10 @@
 import { type Configuration, settings } from '@kata-agent/config';
 import type { Difference } from './difference.js';
 
-/** Keys beyond these are counted; those that open the guest come first. */
+/** Limit of listed keys, others are counted; keys that open the guest come first. */
 const shown = 8;
 
-/** The keys of `[agent]` that an override can set in one configuration and not in the other. */
+/** Returns the keys of `[agent]` that an override can set in only one of the configurations. */
 export function overridingDifferences(before: Configuration, after: Configuration): readonly Difference[] {
   const were = overridable(before);
   const are = overridable(after);
@@ -12,10 +12,9 @@ export function overridingDifferences(before: Configuration, after: Configuratio
   const found: Difference[] = [];
   const gained = [...are].filter((key) => !were.has(key));
   const lost = [...were].filter((key) => !are.has(key));
-  if (gained.length > 0)
-    found.push({ ...row, effect: 'opens', why: `an override can set ${some(gained)} now` });
+  if (gained.length > 0) found.push({ ...row, effect: 'opens', why: `an override can set ${some(gained)}` });
   if (lost.length > 0)
-    found.push({ ...row, effect: 'closes', why: `no override can set ${some(lost)} any more` });
+    found.push({ ...row, effect: 'closes', why: `an override can no longer set ${some(lost)}` });
   return found;
 }
 
@@ -25,7 +24,7 @@ function some(keys: readonly string[]): string {
   return `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** The same as what loading asks for each override (docs/configuration.md, "Overrides"). */
+/** The same condition as for each override on load (docs/configuration.md, "Overrides"). */
 function overridable({ settings: { lock, overridable }, restricted }: Configuration): ReadonlySet<string> {
   if (lock) return new Set();
   const rows = settings.filter((row) => row.override !== undefined);

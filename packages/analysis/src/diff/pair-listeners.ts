@@ -1,14 +1,13 @@
 import type { ListenerSettings } from '@kata-agent/config';
 
-/** A listener before and after; one of them is absent when it was added or removed. */
+/** A listener before and after; one is absent if it was added or removed. */
 export type ListenerPair =
   | { readonly before: ListenerSettings; readonly after: ListenerSettings }
   | { readonly before: ListenerSettings; readonly after: undefined }
   | { readonly before: undefined; readonly after: ListenerSettings };
 
 /**
- * The listeners of two configurations, each with the one it was before: of the same name, else of the same address; the
- * last one that is left over on either side is taken for the same.
+ * Pairs the listeners of two configurations by name, else by address; if one is left on each side, they are a pair too.
  */
 export function pairListeners(
   before: readonly ListenerSettings[],

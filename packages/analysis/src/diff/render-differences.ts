@@ -1,9 +1,9 @@
 import type { Difference, Effect } from './difference.js';
 
-/** How a piece of the text is set off, by what it says. */
+/** Styles a part of the text by its effect. */
 export type Paint = (text: string, effect: Effect) => string;
 
-/** Differences for people: what opens first, one paragraph each. Empty when there are none. */
+/** Renders differences for people, one paragraph each, opening ones first. Empty if there are none. */
 export function renderDifferences(differences: readonly Difference[], paint: Paint = plain): string {
   return (['opens', 'closes', 'changes'] as const)
     .flatMap((effect) => {
@@ -14,7 +14,7 @@ export function renderDifferences(differences: readonly Difference[], paint: Pai
     .join('\n');
 }
 
-/** Differences that say the same of several endpoints. */
+/** Groups differences of several endpoints with equal effect and reason. */
 function alike(differences: readonly Difference[]): readonly (readonly Difference[])[] {
   const groups = new Map<string, Difference[]>();
   for (const difference of differences) {
@@ -34,7 +34,7 @@ function entry(group: readonly Difference[]): string {
   return `  ${about}${group.length > 1 ? 's' : ''} ${names}${where}: ${why}\n${texts(first)}`;
 }
 
-/** Before and after, a line each. */
+/** Returns before and after, one line each. */
 function texts({ before, after }: Difference): string {
   const lines = [
     ...(before === undefined ? [] : [`before: ${oneLine(before)}`]),

@@ -3,10 +3,10 @@ import type { Configuration, Rule } from '@kata-agent/config';
 import type { Difference } from './difference.js';
 
 /**
- * What became of the rules. `served`: the methods that the new configuration serves to someone; a rule on others
- * decides nothing, so that its loss opens nothing.
+ * Returns differences of the rules. `served`: the methods that the new configuration serves on any listener; a rule for
+ * other methods has no effect, so that removing it opens nothing.
  *
- * Whether a changed expression is wider or narrower cannot be told in general, so it counts as opening.
+ * Whether a changed expression is wider or narrower cannot be determined in general: it counts as opening.
  */
 export function ruleDifferences(
   before: Configuration,
@@ -31,7 +31,7 @@ function rulesOf({ api }: Configuration): readonly Rule[] {
   return api.documents.flatMap(({ rules }) => rules);
 }
 
-/** The rule that had another name and says the same. */
+/** Returns the renamed rule with the same content. */
 function renamed(rule: Rule, old: ReadonlyMap<string, Rule>, kept: ReadonlySet<string>): Rule | undefined {
   return [...old.values()].find(
     (candidate) =>
@@ -45,7 +45,7 @@ function renamed(rule: Rule, old: ReadonlyMap<string, Rule>, kept: ReadonlySet<s
 function addition(rule: Rule, served: ReadonlySet<MethodName>): Difference {
   const row = { about: 'rule', name: rule.name, after: textOf(rule) } as const;
   if (rule.enforcement === 'audit')
-    return { ...row, effect: 'changes', why: 'it records what it would refuse, and refuses nothing' };
+    return { ...row, effect: 'changes', why: 'it only records what it would deny' };
   const methods = methodsOf(rule).filter((method) => served.has(method));
   return methods.length === 0
     ? { ...row, effect: 'changes', why: 'none of its endpoints is served' }
@@ -55,11 +55,11 @@ function addition(rule: Rule, served: ReadonlySet<MethodName>): Difference {
 function removal(rule: Rule, served: ReadonlySet<MethodName>): Difference {
   const row = { about: 'rule', name: rule.name, before: textOf(rule) } as const;
   if (rule.enforcement === 'audit')
-    return { ...row, effect: 'changes', why: 'what it would have refused is recorded no more' };
+    return { ...row, effect: 'changes', why: 'what it would have denied is no longer recorded' };
   const methods = methodsOf(rule).filter((method) => served.has(method));
   return methods.length === 0
     ? { ...row, effect: 'changes', why: 'none of its endpoints is served any more' }
-    : { ...row, effect: 'opens', why: `it limits ${listOf(methods)} no more` };
+    : { ...row, effect: 'opens', why: `it no longer limits ${listOf(methods)}` };
 }
 
 function change(was: Rule, rule: Rule, served: ReadonlySet<MethodName>): readonly Difference[] {
@@ -79,7 +79,7 @@ function change(was: Rule, rule: Rule, served: ReadonlySet<MethodName>): readonl
       effect: stays ? (refused ? 'opens' : 'closes') : 'changes',
       before: `enforcement = "${was.enforcement}"`,
       after: `enforcement = "${rule.enforcement}"`,
-      why: refused ? 'what it refused is only recorded now' : 'what it only recorded is refused now',
+      why: refused ? 'what it denied is now only recorded' : 'what it only recorded is now denied',
     });
   if (was.expression.trim() !== rule.expression.trim())
     found.push({
@@ -89,27 +89,27 @@ function change(was: Rule, rule: Rule, served: ReadonlySet<MethodName>): readonl
       after: rule.expression.trim(),
       why:
         refused && stays
-          ? 'its expression changed; whether the new one is wider cannot be told, so it counts as opening'
-          : 'its expression changed, but it refused nothing that is served',
+          ? 'its expression changed; whether the new one is wider is unknown: counts as opening'
+          : 'its expression changed, but it denied nothing that is served',
     });
   if (left.length > 0)
     found.push({
       ...row,
       ...lists,
       effect: refused ? 'opens' : 'changes',
-      why: `it stands for ${listOf(left)} no more`,
+      why: `it no longer applies to ${listOf(left)}`,
     });
   if (joined.length > 0)
     found.push({
       ...row,
       ...lists,
       effect: refuses ? 'closes' : 'changes',
-      why: `it stands for ${listOf(joined)} too`,
+      why: `it also applies to ${listOf(joined)}`,
     });
   return [...found, ...appearance(was, rule)];
 }
 
-/** What a caller sees of a rule, and what decides nothing. */
+/** Differences that callers see, and that affect no decision. */
 function appearance(was: Rule, rule: Rule): readonly Difference[] {
   const row = { effect: 'changes', about: 'rule', name: rule.name } as const;
   const found: Difference[] = [];
@@ -120,14 +120,14 @@ function appearance(was: Rule, rule: Rule): readonly Difference[] {
       ...row,
       before: was.message ?? '(no message)',
       after: rule.message ?? '(no message)',
-      why: 'a refused caller is told something else',
+      why: 'a denied caller gets another message',
     });
   if (was.onDeniedRead !== rule.onDeniedRead)
     found.push({
       ...row,
       before: was.onDeniedRead ?? 'as [api] says',
       after: rule.onDeniedRead ?? 'as [api] says',
-      why: 'a refused read is answered in another way',
+      why: 'a denied read gets another answer',
     });
   return found;
 }

@@ -5,7 +5,7 @@ import { overridingDifferences } from './overriding-differences.js';
 import { directionOf } from './setting-directions.js';
 import { sameValue, settingTexts, valueOf } from './setting-value.js';
 
-/** The settings whose values differ, and what that does. */
+/** Returns the settings with different values, and the effects. */
 export function settingDifferences(before: Configuration, after: Configuration): readonly Difference[] {
   const found = settings.flatMap((row): readonly Difference[] => {
     const direction = directionOf(row);

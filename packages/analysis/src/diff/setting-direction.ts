@@ -2,21 +2,21 @@ import { compareReleases } from '@kata-agent/catalogue';
 import type { SettingRow, SettingValue } from '@kata-agent/config';
 import type { Effect } from './difference.js';
 
-/** What a change of a setting does, and why. */
-interface Verdict {
+/** The effect of a changed setting, and the reason. */
+interface DirectedEffect {
   readonly effect: Effect;
   readonly why: string;
 }
 
-/** Judges a change; both values differ. */
-export type Direction = (before: SettingValue, after: SettingValue) => Verdict;
+/** Returns the effect of a change; the values differ. */
+export type Direction = (before: SettingValue, after: SettingValue) => DirectedEffect;
 
-/** It opens and closes nothing; `why` says what it is about instead. */
+/** A setting that opens and closes nothing; `why` is its purpose. */
 export function neutral(why: string): Direction {
   return () => ({ effect: 'changes', why });
 }
 
-/** Values from the most closed to the most open. One that is not among them counts as the most open. */
+/** Values from the most closed to the most open. An unlisted value counts as the most open. */
 export function ordered(values: readonly SettingValue[], opens: string, closes: string): Direction {
   const place = (value: SettingValue): number => {
     const index = values.indexOf(value);
@@ -29,42 +29,42 @@ export function ordered(values: readonly SettingValue[], opens: string, closes: 
   };
 }
 
-/** More is possible with a larger number. */
+/** A larger number allows more. */
 export const larger: Direction = (before, after) =>
   Number(after) > Number(before)
     ? { effect: 'opens', why: 'the limit is higher' }
     : { effect: 'closes', why: 'the limit is lower' };
 
-/** Methods that come later are served by `*`, groups and block-lists only up to the release. */
+/** With a `release`, `*`, groups and block-lists include later methods only up to it. */
 export const release: Direction = (before, after) => {
   const later =
     typeof after !== 'string' || (typeof before === 'string' && compareReleases(after, before) > 0);
   return later
-    ? { effect: 'opens', why: 'methods of later releases are served too, where the lists cover them' }
-    : { effect: 'closes', why: 'methods that came later are not served' };
+    ? { effect: 'opens', why: 'methods of later releases are served too, if the lists include them' }
+    : { effect: 'closes', why: 'methods of later releases are not served' };
 };
 
-/** It cannot be told, and what is not known to close counts as opening. */
+/** The effect is unknown, which counts as opening. */
 export const unknown: Direction = () => ({
   effect: 'opens',
-  why: 'which of the two is wider cannot be told, so it counts as opening',
+  why: 'which value is wider is unknown: counts as opening',
 });
 
-/** A setting that opens the guest: its default is closed, all else is open. */
+/** A setting that opens the guest: only its default is closed. */
 export function guestOpening(row: SettingRow): Direction {
   return (before, after) => {
-    if (after === row.default) return { effect: 'closes', why: 'the guest is closed there again' };
+    if (after === row.default) return { effect: 'closes', why: 'the setting no longer opens the guest' };
     if (before === row.default) return { effect: 'opens', why: 'it opens the guest' };
     return unknown(before, after);
   };
 }
 
-/** A list of what containers may have of the guest: an entry more opens, an entry less closes. */
+/** A list of what containers can access in the guest: an added entry opens, a removed entry closes. */
 export const entries: Direction = (before, after) => {
   const was = Array.isArray(before) ? before : [];
   const is = Array.isArray(after) ? after : [];
   const added = is.filter((entry) => !was.includes(entry));
   return added.length > 0
-    ? { effect: 'opens', why: `containers may have ${added.join(', ')} of the guest` }
-    : { effect: 'closes', why: 'containers may have less of the guest' };
+    ? { effect: 'opens', why: `containers can access ${added.join(', ')} of the guest` }
+    : { effect: 'closes', why: 'containers can access less of the guest' };
 };

@@ -4,7 +4,7 @@ import { settings } from '@kata-agent/config';
 import { unknown } from './setting-direction.js';
 import { directionOf } from './setting-directions.js';
 
-test('of each row of the settings table it is known which way it goes', () => {
+test('the direction of every row of the settings table is known', () => {
   const strange = settings.filter((row) => directionOf(row) === unknown);
   assert.deepEqual(
     strange.map(({ section, key }) => `${section}.${key}`),
@@ -12,7 +12,7 @@ test('of each row of the settings table it is known which way it goes', () => {
   );
 });
 
-test('a row that nothing is known of counts as opening', () => {
+test('a row without a known direction counts as opening', () => {
   const [row] = settings.filter(({ section }) => section === 'audit');
   assert.ok(row !== undefined);
   const direction = directionOf({ ...row, key: 'new' });

@@ -17,32 +17,39 @@ const measured = ordered(
 );
 
 /**
- * Which way a change of a setting goes, where the settings table does not say it by its columns. `told elsewhere`:
- * its effect is worked out from the whole configuration.
+ * The direction of a setting if the columns of the settings table do not define it. `derived elsewhere`: the effect is
+ * derived from the whole configuration.
  */
-const table: Readonly<Record<string, Direction | 'told elsewhere'>> = {
-  'agent.server_addr': 'told elsewhere',
-  'agent.lock': 'told elsewhere',
-  'agent.overridable': 'told elsewhere',
-  // Under a document, the default refuses.
+const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
+  'agent.server_addr': 'derived elsewhere',
+  'agent.lock': 'derived elsewhere',
+  'agent.overridable': 'derived elsewhere',
+  // With a document, the default is to refuse.
   'agent.privileged_containers': ordered(
     ['refuse', undefined, 'allow'],
-    'a privileged container is root of the guest',
-    'privileged containers are refused',
+    'a privileged container has root access to the guest',
+    'privileged containers are denied',
+  ),
+  'agent.hooks': ordered(
+    ['refuse', 'cdi', 'allow'],
+    'programs run in the guest as OCI hooks',
+    'fewer programs run in the guest as OCI hooks',
   ),
   'agent.devices': entries,
   'agent.guest_paths': entries,
+  'agent.network_namespaces': entries,
   'agent.kernel_modules': entries,
   'agent.sysctls': entries,
+  'agent.extensions': entries,
   'agent.harden': ordered(
     [true, undefined, false],
-    "the guest's kernel stays open to whoever is root in it",
+    "root in the guest can change the guest's kernel",
     "the guest's kernel is hardened",
   ),
   'agent.secure_storage_integrity': ordered(
     [true, false],
-    'encrypted storage can be changed unnoticed',
-    'changes of encrypted storage are noticed',
+    'changes of encrypted storage are not detected',
+    'changes of encrypted storage are detected',
   ),
   'agent.guest_components_procs': ordered(
     ['none', 'attestation-agent', 'confidential-data-hub', 'api-server-rest'],
@@ -50,33 +57,41 @@ const table: Readonly<Record<string, Direction | 'told elsewhere'>> = {
     'fewer guest components are started',
   ),
   'api.release': release,
-  'api.allowed_endpoints': 'told elsewhere',
-  'api.blocked_endpoints': 'told elsewhere',
-  'api.strict': neutral('how lists that make no sense are taken'),
-  'api.on_denied_read': neutral('how a refused reader is answered'),
-  'api.denied_output': neutral('what becomes of output that nobody may read'),
-  'delivery.accept': 'told elsewhere',
-  'delivery.bind': 'told elsewhere',
-  'delivery.required': 'told elsewhere',
-  'delivery.drop_in_dir': 'told elsewhere',
+  'api.allowed_endpoints': 'derived elsewhere',
+  'api.blocked_endpoints': 'derived elsewhere',
+  'api.strict': neutral('whether inconsistent lists are errors'),
+  'api.on_denied_read': neutral('the answer to a denied read'),
+  'api.denied_output': neutral('what happens to output without a permitted reader'),
+  'delivery.accept': 'derived elsewhere',
+  'delivery.bind': 'derived elsewhere',
+  'delivery.required': 'derived elsewhere',
+  'delivery.drop_in_dir': 'derived elsewhere',
+  'delivery.unused_initdata': ordered(
+    ['refuse', 'record'],
+    'the agent starts with initdata of which it ignores a part',
+    'initdata that the agent cannot apply stops its start',
+  ),
   'measurement.tpm': measured,
-  'measurement.pcr': neutral('verifiers have to look at another register'),
+  'measurement.pcr': neutral('verifiers must check another register'),
   'measurement.rtmr': measured,
-  'audit.file': neutral('where the record is kept'),
+  'audit.file': neutral('where the audit log is stored'),
   'audit.on_failure': ordered(
     ['refuse-all', 'refuse-changes'],
-    'calls that change nothing are served also while they cannot be recorded',
-    'no call is served while it cannot be recorded',
+    'calls that change nothing are served even if they cannot be recorded',
+    'no call is served if it cannot be recorded',
   ),
-  'audit.max_size': neutral('how much of the record is kept'),
-  'audit.keep': neutral('how much of the record is kept'),
-  'audit.facts': neutral('how much is recorded of a request'),
+  'audit.max_size': neutral('how much of the audit log is retained'),
+  'audit.keep': neutral('how much of the audit log is retained'),
+  'audit.facts': neutral('how much of a request is recorded'),
 };
 
-/** The direction of a row; `undefined`: it is told elsewhere. A row that nothing is known of counts as opening. */
+/**
+ * Returns the direction of a row; undefined if another function derives its effect. A row without known direction
+ * counts as opening.
+ */
 export function directionOf(row: SettingRow): Direction | undefined {
   const direction = table[`${row.section}.${row.key}`];
-  if (direction === 'told elsewhere') return undefined;
+  if (direction === 'derived elsewhere') return undefined;
   if (direction !== undefined) return direction;
   if (row.opensGuest) return guestOpening(row);
   if (row.merge === 'minimum') return larger;

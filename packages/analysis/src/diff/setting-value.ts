@@ -1,6 +1,6 @@
 import type { Configuration, SettingRow, SettingValue } from '@kata-agent/config';
 
-/** The effective value of a row. */
+/** Returns the effective value of a row. */
 export function valueOf({ values }: Configuration, row: Pick<SettingRow, 'section' | 'key'>): SettingValue {
   return values.find(({ section, key }) => section === row.section && key === row.key)?.value;
 }
@@ -9,7 +9,7 @@ export function sameValue(before: SettingValue, after: SettingValue): boolean {
   return JSON.stringify(before) === JSON.stringify(after);
 }
 
-/** A row's name, and both its values as a document would have them. */
+/** Returns a row's name, and both values as written in a document. */
 export function settingTexts(
   row: SettingRow,
   before: SettingValue,

@@ -1,22 +1,30 @@
-import { rootPropagation } from '../calls/create-container.js';
-import { hostnames, podNames } from '../calls/host-name.js';
-import { maskedPaths, readOnlyPaths } from '../calls/masked-paths.js';
-import type { RuntimeSetup } from '../calls/runtime-setup.js';
-import type { Workload } from '../pod/workload.js';
-import { celLiteral } from '../write/cel-literal.js';
+import { kataDirectory, sharedDirectory } from '@kata-agent/catalogue';
+import {
+  pullsImages,
+  type RuntimeSetup,
+  type Workload,
+  celLiteral,
+  gpuAnnotation,
+  hostnames,
+  maskedPaths,
+  podNames,
+  readOnlyPaths,
+  rootPropagation,
+} from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/extra-rule.js';
+import { hasGpus } from './gpu-rules.js';
 
 type Row = Omit<ExtraRule, 'method'>;
 
-/** What a container has to be like besides its lists. */
+/** Rules for a container beyond its lists. */
 export function containerRules(workloads: readonly Workload[], setup: RuntimeSetup): readonly ExtraRule[] {
   const rows = [
     pod(workloads),
-    annotations(workloads),
-    namespaces(workloads),
+    annotations(workloads, hasGpus(workloads, setup)),
+    namespaces(workloads, setup),
     masked(workloads),
     root(setup),
-    devices(workloads),
+    devices(workloads, hasGpus(workloads, setup)),
     nothingElse(workloads),
   ];
   return rows.map((row) => ({ ...row, method: 'CreateContainer' }));
@@ -35,7 +43,7 @@ function pod(workloads: readonly Workload[]): Row {
   const name = '"io.kubernetes.cri.sandbox-name"';
   return {
     name: 'pods',
-    says: 'Names of the container, of the pod and of its host. containers[].name, metadata.name, hostname',
+    description: 'Names of the container, its pod and its host. containers[].name, metadata.name, hostname',
     expression:
       `container.claimed.name in ${celLiteral(names)} &&\n` +
       `(request.OCI.Hostname == "" || request.OCI.Hostname.matches(${hosts})) &&\n` +
@@ -44,35 +52,44 @@ function pod(workloads: readonly Workload[]): Row {
   };
 }
 
-/** Those of containerd, of its CRI plug-in, and of the runtimes. */
+/** Annotations of containerd, of its CRI plug-in (`internal/cri/annotations`, 1.6 to 2.3), and of the runtimes. */
 const engineAnnotations =
-  '^io[.]kubernetes[.]cri[.](sandbox-(id|name|namespace|uid|log-directory|memory|image-name|cpu-(period|quota|shares))|' +
-  'container-(type|name)|image-name)$|^io[.]kubernetes[.]container[.](name|hash|ports|restartCount|preStopHandler|' +
+  '^io[.]kubernetes[.]cri[.](sandbox-(id|name|namespace|uid|log-directory|memory|cpu-(period|quota|shares))|' +
+  'container-(type|name)|(podsandbox[.])?image-name)$|^io[.]kubernetes[.]container[.](name|hash|ports|restartCount|preStopHandler|' +
   'terminationMessage(Path|Policy))$|^io[.]katacontainers[.]pkg[.]oci[.](bundle_path|container_type)$';
 
-/** `runc` and the agent read some annotations as instructions. */
-function annotations(workloads: readonly Workload[]): Row {
+/** `runc` and the agent interpret some annotations. */
+function annotations(workloads: readonly Workload[], withGpus: boolean): Row {
   const own = [...new Set(workloads.flatMap((workload) => [...workload.annotations.keys()]))];
+  const gpuTest = withGpus ? ` || a.startsWith(${celLiteral(gpuAnnotation)})` : '';
   const ownTest = own.length === 0 ? '' : ` || a in ${celLiteral(own)}`;
   return {
     name: 'annotations',
-    says: 'Annotations are those of the engine, of the runtime and of the pod. metadata.annotations',
+    description: 'Annotations are those of the engine, of the runtime and of the pod. metadata.annotations',
     expression:
       `container.claimed.annotations.all(a, a.matches(${celLiteral(engineAnnotations)}) ||\n` +
-      `  a == "nerdctl/network-namespace"${ownTest})`,
+      `  a == "nerdctl/network-namespace"${ownTest}${gpuTest})`,
     message: 'no pod of the workload has this annotation',
   };
 }
 
-/** The guest never follows paths of the host; a namespace that is missing would be its own, which all share. */
-function namespaces(workloads: readonly Workload[]): Row {
+/**
+ * The guest never uses namespace paths of the host; in peer pods it joins one of its own network namespaces. A missing
+ * namespace would be the guest's own, which all containers share.
+ */
+function namespaces(workloads: readonly Workload[], { networkNamespace }: RuntimeSetup): Row {
   const needed = ['uts', 'mount', ...(workloads.some(({ hostIpc }) => hostIpc) ? [] : ['ipc'])];
+  const own = 'n.Path == "" && n.Type in ["ipc", "uts", "mount", "cgroup", "pid"]';
+  const joins = networkNamespace !== undefined;
+  const each = joins ? `n.Type == "network" ? n.Path == ${celLiteral(networkNamespace)} : ${own}` : own;
   return {
     name: 'namespaces',
-    says: "Namespaces of its own, and none of the host's; the network is the guest's. hostIPC",
+    description: joins
+      ? 'The container has its own namespaces, and the network namespace that the forwarder of the peer pod sets up. hostIPC'
+      : 'The container has its own namespaces, and none of the host; the network is that of the guest. hostIPC',
     expression:
-      'request.OCI.Linux.Namespaces.all(n, n.Path == "" && n.Type in ["ipc", "uts", "mount", "cgroup", "pid"]) &&\n' +
-      `${celLiteral(needed)}.all(t, request.OCI.Linux.Namespaces.exists(n, n.Type == t))`,
+      `request.OCI.Linux.Namespaces.all(n, ${each}) &&\n` +
+      `${celLiteral(joins ? [...needed, 'network'] : needed)}.all(t, request.OCI.Linux.Namespaces.exists(n, n.Type == t))`,
     message: 'the workload has other namespaces',
   };
 }
@@ -87,27 +104,29 @@ function masked(workloads: readonly Workload[]): Row {
   const linux = 'request.OCI.Linux';
   return {
     name: 'masked-paths',
-    says: 'What stays hidden, and what may at most be read, in /proc and /sys. securityContext.procMount, privileged',
+    description: 'Masked and read-only paths in /proc and /sys. securityContext.procMount, privileged',
     expression:
       `${except}${celLiteral(maskedPaths)}\n  .all(p, p in ${linux}.MaskedPaths) &&\n` +
       `${celLiteral(readOnlyPaths)}\n  .all(p, p in ${linux}.ReadonlyPaths || p in ${linux}.MaskedPaths)`,
-    message: 'parts of /proc or /sys would be seen that this container does not see',
+    message: 'the container would see parts of /proc or /sys that are masked for it',
   };
 }
 
 /**
- * Where a runtime makes the root of a container, below Kata's directory. Elsewhere it could lie in what another container
- * mounts. Sources, of Kata 4.1: `ShareRootFilesystem` in virtcontainers/fs_share_linux.go; runtime-rs/crates/resource/src/rootfs
- * and `do_get_guest_path` in runtime-rs/crates/resource/src/share_fs/utils.rs.
+ * Where a runtime creates the rootfs of a container, below Kata's directory. Elsewhere it could be in a volume of
+ * another container. Sources, of Kata 4.1: `ShareRootFilesystem` in virtcontainers/fs_share_linux.go;
+ * runtime-rs/crates/resource/src/rootfs and `do_get_guest_path` in runtime-rs/crates/resource/src/share_fs/utils.rs.
  */
-function root({ guest }: RuntimeSetup): Row {
-  const pulled = '/run/kata-containers/';
-  const shared = `${pulled}shared/containers/`;
-  const folders = guest === 'confidential' ? [pulled] : [shared, `${shared}passthrough/`, pulled];
-  const places = folders.map((folder) => `"${folder}" + request.container_id + "/rootfs"`);
+function root(setup: RuntimeSetup): Row {
+  const pulled = `${kataDirectory}/`;
+  const shared = `${sharedDirectory}/`;
+  const passthrough = `${shared}passthrough/`;
+  const unpulled = setup.snapshotter === 'erofs' ? [passthrough] : [shared, passthrough, pulled];
+  const directories = pullsImages(setup) ? [pulled] : unpulled;
+  const places = directories.map((directory) => `"${directory}" + request.container_id + "/rootfs"`);
   return {
     name: 'root-paths',
-    says: 'Each container has the root filesystem that was made for it. Every pod.',
+    description: 'Each container uses its own root filesystem. Every pod.',
     expression:
       places.length === 1
         ? `request.OCI.Root.Path == ${places[0]}`
@@ -116,18 +135,22 @@ function root({ guest }: RuntimeSetup): Row {
   };
 }
 
-function devices(workloads: readonly Workload[]): Row {
+function devices(workloads: readonly Workload[], withGpus: boolean): Row {
   const paths = workloads.flatMap(({ containers }) =>
     containers.flatMap((container) => container.devices.map(({ devicePath }) => devicePath)),
   );
+  const isGpu = withGpus ? 'd.container_path.startsWith("/dev/vfio/") || ' : '';
+  const isDisk =
+    `d.container_path in ${celLiteral([...new Set(paths)])} &&\n` +
+    '  d.type in ["blk", "mmioblk", "scsi", "nvdimm"] && d.options.size() == 0';
+  const other = paths.length === 0 ? 'false' : isDisk;
   return {
     name: 'attached-devices',
-    says: 'Devices that are attached to the guest for it. volumeDevices',
+    description: 'Devices that are attached to the guest for the container. volumeDevices',
     expression:
-      paths.length === 0
+      paths.length === 0 && !withGpus
         ? 'request.devices.size() == 0'
-        : `request.devices.all(d, d.container_path in ${celLiteral([...new Set(paths)])} &&\n` +
-          '  d.type in ["blk", "mmioblk", "scsi", "nvdimm"] && d.options.size() == 0)',
+        : `request.devices.all(d, ${isGpu}${other})`,
     message: 'no such device is attached for this workload',
   };
 }
@@ -148,7 +171,8 @@ function nothingElse(workloads: readonly Workload[]): Row {
   ];
   return {
     name: 'nothing-else',
-    says: "What no pod of Kata's needs: hooks, other users' numbers, seccomp and cgroup rules of the host's making.",
+    description:
+      'Settings that no Kata pod needs: hooks, ID mappings, seccomp and cgroup rules from the host.',
     expression: [
       `${hookLists.map((list) => `${hooks}.${list}.size()`).join(' +\n  ')} == 0`,
       'request.shared_mounts.size() == 0',
@@ -159,6 +183,6 @@ function nothingElse(workloads: readonly Workload[]): Row {
       `${resources}.Devices.size() == 0 && !has(${resources}.Pids)`,
       `!has(${resources}.BlockIO) && !has(${resources}.Network)`,
     ].join(' &&\n'),
-    message: 'the request holds what no container of this workload needs',
+    message: 'the request has a setting that no container of this workload needs',
   };
 }

@@ -1,10 +1,9 @@
+import { type ExpectedCall, celLiteral } from '@kata-agent/workloads';
 import type { MethodName } from '@kata-agent/catalogue';
-import type { ExpectedCall } from '../calls/expected-call.js';
-import { celLiteral } from '../write/cel-literal.js';
 
 /**
- * CEL that holds what is true for each container by its name in the pod. Containers of one name, in several workloads, have to
- * be like one of them. `test`: undefined where nothing is asked of the container.
+ * Returns CEL that applies a test to each container by its name in the pod. Containers with the same name, in several
+ * workloads, must match one of the tests. `test`: undefined if there is none for the container.
  */
 export function eachContainer(
   calls: readonly ExpectedCall[],

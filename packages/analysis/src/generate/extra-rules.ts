@@ -1,8 +1,8 @@
-import type { ExpectedCall } from '../calls/expected-call.js';
-import type { RuntimeSetup } from '../calls/runtime-setup.js';
-import type { Workload } from '../pod/workload.js';
+import type { ExpectedCall, ImageConfigs, RuntimeSetup, Workload } from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/extra-rule.js';
 import { containerRules } from './container-rules.js';
+import { gpuRules } from './gpu-rules.js';
+import { layerRules } from './layer-rules.js';
 import { mountRules } from './mount-rules.js';
 import { networkRules } from './network-rules.js';
 import { identityRules } from './identity-rules.js';
@@ -14,13 +14,14 @@ import { sourceRules } from './source-rules.js';
 import { wholeRules } from './whole-rules.js';
 
 /**
- * What holds for every request of these workloads although it stands in no list. All that genpolicy of Kata Containers
- * 4.1.0 asks of a request is among it, as far as a rule can know it.
+ * Rules that apply to every request of these workloads beyond lists. They include all checks of genpolicy of Kata
+ * Containers 4.1.0 that a rule can express.
  */
 export function extraRules(
   workloads: readonly Workload[],
   setup: RuntimeSetup,
   calls: readonly ExpectedCall[],
+  images: ImageConfigs,
 ): readonly ExtraRule[] {
   return [
     ...networkRules,
@@ -28,6 +29,8 @@ export function extraRules(
     ...filesRules,
     ...containerRules(workloads, setup),
     ...mountRules(workloads, setup),
+    ...layerRules(calls, setup, images),
+    ...gpuRules(workloads, setup),
     ...processRules,
     ...identityRules(workloads, calls),
     ...sourceRules(calls, setup),
@@ -38,12 +41,13 @@ export function extraRules(
   ];
 }
 
-/** The forms of names are those that both runtimes give (`sfprefix` of genpolicy). */
+/** File names in the forms of both runtimes (`sfprefix` of genpolicy). */
 const filesRules: readonly ExtraRule[] = [
   {
     name: 'names',
     method: 'CopyFile',
-    says: 'Files go where the runtimes put them, never into the root of a container. Every pod.',
+    description:
+      "Files are copied only to the runtimes' directories, never into a container's rootfs. Every pod.",
     expression:
       'path.matches("^/run/kata-containers/shared/containers/(watchable/)?[A-Za-z0-9_.-]+-[a-z0-9]{16}-[^/]+(/|$)")',
     message: 'no file of the cluster has this name',
@@ -51,10 +55,10 @@ const filesRules: readonly ExtraRule[] = [
   {
     name: 'links',
     method: 'CopyFile',
-    says: 'Of special files only links come, within a volume, and they lead nowhere else. Every pod.',
+    description: 'The only special files are links, within a volume, that do not leave it. Every pod.',
     expression:
       'file_type in ["regular", "directory"] || file_type == "symlink" && !string(request.data).startsWith("/") && ' +
       '!string(request.data).matches("(^|/)[.][.](/|$)") && path.split("/").size() > 6',
-    message: 'this link leads out of its volume',
+    message: 'this link leaves its volume',
   },
 ];

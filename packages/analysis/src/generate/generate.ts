@@ -1,27 +1,31 @@
+import {
+  type Entry,
+  type ExpectedCall,
+  type FactName,
+  type ImageConfigs,
+  type RuntimeSetup,
+  type Workload,
+  expectedCalls,
+  fuller,
+  serviceNames,
+} from '@kata-agent/workloads';
 import { factsOf } from '@kata-agent/gate';
-import { serviceNames } from '../calls/environment.js';
-import type { ExpectedCall } from '../calls/expected-call.js';
-import { expectedCalls } from '../calls/expected-calls.js';
-import type { RuntimeSetup } from '../calls/runtime-setup.js';
-import type { ImageConfigs } from '../pod/image-config.js';
-import type { Workload } from '../pod/workload.js';
 import type { Ask } from '../write/ask.js';
-import { type Entry, type FactName, fuller } from '../write/fact-name.js';
 import { facts as factRows } from '../write/facts.js';
 import type { Plan } from '../write/plan.js';
 import { type PlanOptions, planConfiguration } from '../write/plan-configuration.js';
 import { planAccess } from '../write/planned-access.js';
 import { extraRules } from './extra-rules.js';
 
-/** What a configuration is generated from, besides the workloads. */
+/** The input of a generated configuration, besides the workloads. */
 export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
   readonly setup: RuntimeSetup;
   readonly images: ImageConfigs;
 }
 
 /**
- * The least configuration under which all these workloads run. Reasons are fields of the pod, without the path of the
- * pod itself; with several workloads, behind the name of theirs.
+ * Returns the smallest configuration under which all these workloads run. Reasons are fields of the pod, without the
+ * pod's own path; with several workloads they begin with the workload's name.
  */
 export function generate(workloads: readonly Workload[], options: GenerateOptions): Plan {
   const calls = workloads.flatMap((workload) => {
@@ -44,6 +48,7 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
         workloads,
         options.setup,
         calls.map(({ call }) => call),
+        options.images,
       ),
     },
   );
@@ -53,7 +58,7 @@ function hasForm(ask: Ask, names: RegExp): boolean {
   return ask.forms?.get('variables')?.some((form) => form.names === names) === true;
 }
 
-/** Where all services are let pass, that of the API server needs no line of its own. */
+/** If variables of all services are allowed, those of the API server need no line. */
 function withoutApiServer(ask: Ask): Ask {
   const forms = (ask.forms?.get('variables') ?? []).filter(({ names }) => names !== serviceNames.apiServer);
   return { ...ask, forms: new Map([...(ask.forms ?? []), ['variables', forms]]) };
@@ -88,8 +93,8 @@ function askOf(call: ExpectedCall, short: (reason: string) => string): Ask {
 }
 
 /**
- * All that is known of a call's request: what may be recorded of it, and what the pod tells beyond. The image is left
- * out: what the host claims of it is its word alone, and engines write names in different ways.
+ * Returns all known values of a call's request: those that can be recorded, and others that the pod defines. The image
+ * is omitted: the host's claim is not verified, and engines write names in different ways.
  */
 function valuesOf({ method, request, values }: ExpectedCall): ReadonlyMap<FactName, readonly Entry[]> {
   const { image: _image, ...recorded } = factsOf(method, request);

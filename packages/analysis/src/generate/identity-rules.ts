@@ -1,14 +1,17 @@
-import type { ExpectedCall } from '../calls/expected-call.js';
-import { imageNames } from '../calls/image-names.js';
-import type { Workload } from '../pod/workload.js';
-import { celLiteral } from '../write/cel-literal.js';
+import {
+  type ExpectedCall,
+  type Workload,
+  celLiteral,
+  imageNames,
+  terminationAnnotation,
+} from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/extra-rule.js';
 import { asCreate } from './expected-message.js';
 import { eachContainer } from './each-container.js';
 
 const claimed = 'container.claimed.annotations';
 
-/** Which container of which pod it is, and of which image: what the host says has to fit together. */
+/** Rules that identify container, pod and image: the host's claims must be consistent. */
 export function identityRules(
   workloads: readonly Workload[],
   calls: readonly ExpectedCall[],
@@ -26,16 +29,17 @@ export function identityRules(
     {
       method: 'CreateContainer',
       name: 'images',
-      says:
+      description:
         'The image that the host claims, and the one that is pulled in the guest. containers[].image\n' +
-        'A claim is the word of the host alone. An image that the pod names by a tag may be any that has it.',
+        "The host's claim is not verified. For an image with a tag, any image with that tag is allowed.",
       expression: images ?? 'false',
       message: 'this is not the image of this container',
     },
     {
       method: 'CreateContainer',
       name: 'annotation-values',
-      says: 'What annotations say of the container fits the sandbox and its name. metadata.namespace',
+      description:
+        "Annotations about the container match the sandbox and the container's name. metadata.namespace",
       expression: [
         given('io.kubernetes.cri.sandbox-id', '== sandbox.id'),
         given(
@@ -47,8 +51,9 @@ export function identityRules(
           '== (container.claimed.name == "" ? "pod_sandbox" : "pod_container")',
         ),
         given('io.kubernetes.cri.sandbox-namespace', namespaceTest(workloads)),
+        terminationTest(workloads),
       ].join(' &&\n'),
-      message: 'an annotation does not fit this container, its pod or its namespace',
+      message: 'an annotation does not match this container, its pod or its namespace',
     },
   ];
 }
@@ -56,6 +61,15 @@ export function identityRules(
 function given(name: string, test: string): string {
   const key = celLiteral(name);
   return `(!(${key} in ${claimed}) || ${claimed}[${key}] ${test})`.replace('] .', '].');
+}
+
+/** The file must be the container's own: its content is returned to the host. */
+function terminationTest(workloads: readonly Workload[]): string {
+  const paths = workloads.flatMap(({ containers }) =>
+    containers.map(({ name, terminationMessagePath }) => `${name}=${terminationMessagePath}`),
+  );
+  const key = celLiteral(terminationAnnotation);
+  return `(!(${key} in ${claimed}) || container.claimed.name + "=" + ${claimed}[${key}] in ${celLiteral([...new Set(paths)])})`;
 }
 
 function namespaceTest(workloads: readonly Workload[]): string {

@@ -1,10 +1,14 @@
-import { isLocalVolume, localFolder } from '../calls/local-volume.js';
-import type { RuntimeSetup } from '../calls/runtime-setup.js';
-import type { Workload } from '../pod/workload.js';
-import { celLiteral } from '../write/cel-literal.js';
+import {
+  pullsImages,
+  type RuntimeSetup,
+  type Workload,
+  celLiteral,
+  isLocalVolume,
+  localDirectory,
+} from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/extra-rule.js';
 
-/** What holds between the mounts and storages of a container. */
+/** Rules on the relation between mounts and storages of a container. */
 export function mountRules(workloads: readonly Workload[], setup: RuntimeSetup): readonly ExtraRule[] {
   const volumes = workloads.flatMap((workload) => [...workload.volumes.values()]);
   const local = volumes.filter((volume) => isLocalVolume(volume, setup)).map(({ name }) => name);
@@ -14,7 +18,7 @@ export function mountRules(workloads: readonly Workload[], setup: RuntimeSetup):
     prepared,
     storages(workloads),
     ...(local.length === 0 ? [] : [localStorages]),
-    ...(setup.guest === 'confidential' ? [pulled] : []),
+    ...(pullsImages(setup) ? [pulled] : []),
   ];
   return rows.map((row) => ({ ...row, method: 'CreateContainer' }));
 }
@@ -23,36 +27,36 @@ type Row = Omit<ExtraRule, 'method'>;
 
 const once: Row = {
   name: 'mounts-once',
-  says: 'Nothing is mounted over another mount of the same place. Every pod.',
+  description: 'No two mounts have the same mount point. Every pod.',
   expression: 'mounts.all(m, mounts.exists_one(o, o.destination == m.destination))',
-  message: 'a place is mounted twice',
+  message: 'two mounts have the same mount point',
 };
 
-/** `local`: names of volumes whose folder is in that of the pause container. */
+/** `local`: names of volumes whose directory is in that of the pause container. */
 function own(local: readonly string[]): Row {
-  const folder = `${celLiteral(localFolder.before)} + sandbox.id + ${celLiteral(localFolder.after)}`;
-  const volume = `m.type == "local" && ${celLiteral(local)}.exists(v, m.source == ${folder} + v)`;
+  const directory = `${celLiteral(localDirectory.before)} + sandbox.id + ${celLiteral(localDirectory.after)}`;
+  const volume = `m.type == "local" && ${celLiteral(local)}.exists(v, m.source == ${directory} + v)`;
   return {
     name: 'mounts-apart',
-    says: 'No mount shows the folder of a container, be it this one or another. Every pod.',
+    description: 'No mount source is in the directory of a container, its own or another. Every pod.',
     expression:
       `mounts.all(m, ${local.length === 0 ? '' : `${volume} ||\n  `}!m.source.split("/").exists(p, p == "rootfs" || p == request.container_id ||\n` +
       '  p in sandbox.containers))',
-    message: 'a mount would show the files of a container',
+    message: 'the mount would expose the files of a container',
   };
 }
 
 const prepared: Row = {
   name: 'mounts-prepared',
-  says: 'What is mounted of volumes that the guest makes is what this request has it make. Every pod.',
+  description: 'A mount of a volume that the guest creates has its storage in the same request. Every pod.',
   expression:
     'mounts.all(m, !(m.source.within("/run/kata-containers/sandbox/storage") ||\n' +
     '    m.source.within("/run/kata-containers/sandbox/ephemeral") || m.source.contains("/watchable/")) ||\n' +
     '  request.storages.exists(s, s.mount_point == m.source))',
-  message: 'a mount has no storage that belongs to it',
+  message: 'the storage of a mount is missing',
 };
 
-/** Disks are named by where the machine has them: a slot and a function, or two numbers on a SCSI bus. */
+/** Disks are named by their address in the machine: slot and function, or two numbers on a SCSI bus. */
 function storages(workloads: readonly Workload[]): Row {
   const groups = [...new Set(workloads.flatMap(({ volumeGroup }) => volumeGroup ?? []))];
   const group =
@@ -61,7 +65,7 @@ function storages(workloads: readonly Workload[]): Row {
       : `(!has(s.fs_group) || s.fs_group.group_id in [${groups.join(', ')}])`;
   return {
     name: 'storage-sources',
-    says: 'Where storages come from, and whose group they are in. securityContext.fsGroup',
+    description: 'Sources and groups of storages. securityContext.fsGroup',
     expression:
       'request.storages.all(s, (s.driver != "blk" || s.source.matches("^[0-9a-f]{2}(/[0-9a-f]{2})?$")) &&\n' +
       '  (s.driver != "scsi" || s.source.matches("^[0-9]+:[0-9]+$")) &&\n' +
@@ -72,17 +76,17 @@ function storages(workloads: readonly Workload[]): Row {
 
 const pulled: Row = {
   name: 'pulled-images',
-  says: 'The image that the guest pulls becomes the root filesystem of this container. Every pod.',
+  description: 'The image that the guest pulls becomes the root filesystem of this container. Every pod.',
   expression:
     'request.storages.all(s, s.driver != "image_guest_pull" || !s.shared && s.options.size() == 0 &&\n' +
     '  s.mount_point == "/run/kata-containers/" + request.container_id + "/rootfs")',
-  message: 'an image would be pulled into another place',
+  message: 'the image would be pulled to another mount point',
 };
 
 const localStorages: Row = {
   name: 'local-volumes',
-  says: 'The guest makes no folder of a volume that is not mounted. emptyDir',
+  description: 'The guest creates only volume directories that are mounted. emptyDir',
   expression:
     'request.storages.all(s, s.driver != "local" || mounts.exists(m, m.type == "local" && m.source == s.mount_point))',
-  message: 'no mount belongs to this folder',
+  message: 'no mount uses this directory',
 };

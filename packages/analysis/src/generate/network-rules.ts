@@ -1,11 +1,11 @@
 import type { ExtraRule } from '../write/extra-rule.js';
 
-/** What a runtime tells the guest of its network is the host's to say, but for the loopback device. */
+/** Rules for the network. The host defines the guest's network, except the loopback device. */
 export const networkRules: readonly ExtraRule[] = [
   {
     name: 'loopback',
     method: 'UpdateInterface',
-    says: 'No interface takes the place of the loopback device; of flags only NOARP is set. Every pod.',
+    description: 'No interface replaces the loopback device; NOARP is the only flag. Every pod.',
     expression:
       'request.interface.name != "lo" && request.interface.hwAddr != "00:00:00:00:00:00" &&\n' +
       'request.interface.raw_flags in [0, 128]',
@@ -14,16 +14,16 @@ export const networkRules: readonly ExtraRule[] = [
   {
     name: 'loopback',
     method: 'UpdateRoutes',
-    says: 'No route leads to the loopback device, or claims to come from it. Every pod.',
+    description: 'No route uses the loopback device or its addresses. Every pod.',
     expression:
       'request.routes.Routes.all(r, r.device != "lo" &&\n' +
       '  !r.source.matches("^(::ffff:)?127[.]|^(0{0,4}:){0,7}0{0,3}1(/|$)"))',
-    message: 'no route of a pod is about the loopback device',
+    message: 'no route of a pod uses the loopback device',
   },
   {
     name: 'loopback',
     method: 'AddARPNeighbors',
-    says: 'Neighbours are single addresses outside of the guest, reachable or permanent. Every pod.',
+    description: 'Neighbours are single addresses outside of the guest, reachable or permanent. Every pod.',
     expression:
       'request.neighbors.ARPNeighbors.all(n, n.device != "lo" && n.toIPAddress.mask == "" &&\n' +
       '  !n.toIPAddress.address.matches("^(::ffff:)?127[.]|^(0{0,4}:){0,7}0{0,3}1$") &&\n' +

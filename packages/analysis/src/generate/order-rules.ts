@@ -1,37 +1,36 @@
-import type { Container } from '../pod/container.js';
-import type { Workload } from '../pod/workload.js';
-import { celLiteral } from '../write/cel-literal.js';
+import { type Container, type Workload, celLiteral } from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/extra-rule.js';
 
 /**
- * The order of a pod's containers (S35): the pause container first, then init containers one after another, each ended with
- * 0, and each name once at a time.
+ * Rules for the order of a pod's containers (S35): the pause container first, then init containers in sequence, each
+ * exiting with 0, and each name only once at a time.
  */
 export function orderRules(workloads: readonly Workload[]): readonly ExtraRule[] {
   return [
     {
       method: 'CreateContainer',
       name: 'names-once',
-      says: 'A container comes again only after the one of its name is gone, and the pause container once. Every pod.',
+      description:
+        'A container is created again only after the one with its name is removed, and the pause container only once. Every pod.',
       expression:
         '!sandbox.members.exists(m, m.name == container.claimed.name && (m.state != "removed" || m.name == ""))',
-      message: 'there is a container of this name already',
+      message: 'a container with this name already exists',
     },
     {
       method: 'CreateContainer',
       name: 'order',
-      says:
-        'The pause container runs before any other is made; init containers end with 0 before those after them are made,\n' +
-        'and do not come again once they have. initContainers',
+      description:
+        'The pause container runs before any other is created; init containers exit with 0 before later ones are created,\n' +
+        'and are not created again after that. initContainers',
       expression:
         'sandbox.id != "" && (container.claimed.name == "" ? sandbox.members.size() == 0 :\n' +
         `  sandbox.members.exists(m, m.name == "" && m.state == "running"))${orders(workloads)}`,
-      message: 'a container that has to come first has not, or has not ended with 0',
+      message: 'a container that must come first has not run, or has not exited with 0',
     },
   ];
 }
 
-/** For each container with others before it, and for each init container with others after it. */
+/** Returns a test for each container with others before it, and for each init container with others after it. */
 function orders(workloads: readonly Workload[]): string {
   const tests = new Map<string, Set<string>>();
   for (const { containers } of workloads) {

@@ -1,9 +1,9 @@
 import type { ExtraRule } from '../write/extra-rule.js';
 
-/** containerd's own profile; the guest has it only where its kernel has AppArmor. */
-const engineProfile = 'cri-containerd.apparmor.d';
+/** containerd's default profile; the guest has it only if its kernel has AppArmor. */
+export const engineProfile = 'cri-containerd.apparmor.d';
 
-/** What holds for the processes of containers, whichever the pod. */
+/** Rules for the processes of containers of any pod. */
 export const processRules: readonly ExtraRule[] = [
   ...rulesFor('CreateContainer', 'request.OCI.Process', ''),
   ...rulesFor(
@@ -22,16 +22,16 @@ function rulesFor(
     {
       name: 'labels',
       method,
-      says: 'Users go by number, and labels of SELinux are none. Every pod.',
+      description: 'Users are numbers, and there are no SELinux labels. Every pod.',
       expression:
         `!has(request.string_user) && ${process}.User.Username == "" &&\n` +
         `${process}.SelinuxLabel == ""${profiles}`,
-      message: 'the process has a label, or a user by name, that the workload has not',
+      message: 'the process has a label, or a user name, that the workload does not have',
     },
     {
       name: 'gained-capabilities',
       method,
-      says: 'Capabilities do not outlast a change of user, and are not passed on. Every pod.',
+      description: 'Capabilities are not kept when the user changes, and are not inherited. Every pod.',
       expression: `${process}.Capabilities.Ambient.size() == 0 && ${process}.Capabilities.Inheritable.size() == 0`,
       message: 'the workload has no ambient or inheritable capabilities',
     },

@@ -1,3 +1,10 @@
+import {
+  type ExpectedCall,
+  type RuntimeSetup,
+  expectedCalls,
+  parseImageConfig,
+  readWorkloads,
+} from '@kata-agent/workloads';
 import assert from 'node:assert/strict';
 import { before, describe } from 'node:test';
 import { clone, isMessage, type Message } from '@bufbuild/protobuf';
@@ -9,12 +16,7 @@ import {
   type ExecProcessRequest,
   ExecProcessRequestSchema,
 } from '@kata-agent/protocol/agent';
-import type { ExpectedCall } from '../calls/expected-call.js';
-import { expectedCalls } from '../calls/expected-calls.js';
-import type { RuntimeSetup } from '../calls/runtime-setup.js';
-import { parseImageConfig } from '../pod/image-config.js';
-import { readWorkloads } from '../pod/read-workloads.js';
-import { judgeOf } from '../preflight/judge-of.js';
+import { offlineAuthorizer } from '../suites/offline-authorizer.js';
 import { SandboxView } from '../preflight/sandbox-view.js';
 import { requestSchema } from '../request-schema.js';
 import { configurationOf } from '../testing/configuration-of.js';
@@ -46,11 +48,12 @@ spec:
       volumeMounts:
         - { name: scratch, mountPath: /scratch }
         - { name: fast, mountPath: /fast, readOnly: true }
+        - { name: settings, mountPath: /settings }
     - name: worker
       image: i
       command: [sleep, "1"]
       livenessProbe: { exec: { command: [check-worker] } }
-  volumes: [{ name: scratch, emptyDir: {} }, { name: fast, emptyDir: { medium: Memory } }]
+  volumes: [{ name: scratch, emptyDir: {} }, { name: fast, emptyDir: { medium: Memory } }, { name: settings, configMap: { name: settings } }]
 ---
 kind: ConfigMap
 metadata: { name: settings }
@@ -60,7 +63,7 @@ kind: Secret
 metadata: { name: secret }
 stringData: { password: do-not-tell }
 `;
-const images = new Map([['i', parseImageConfig('{"config":{"Env":["PATH=/bin"]}}')]]);
+const image = { config: { Env: ['PATH=/bin'] } };
 
 const setups: readonly RuntimeSetup[] = [
   { runtime: 'go', guest: 'confidential' },
@@ -69,28 +72,39 @@ const setups: readonly RuntimeSetup[] = [
   { runtime: 'rs', guest: 'shared-fs' },
 ];
 
-/** What a generated configuration says to changed requests of the pod. Each answer: the rule that refuses, if one does. */
+/**
+ * Evaluates a generated configuration on changed requests of the pod. Each method returns the rule that denies, if any.
+ */
 export interface Refusals {
   readonly setup: RuntimeSetup;
   /** The configuration. */
   readonly text: string;
   readonly calls: readonly ExpectedCall[];
-  /** To the first request of a method, changed; of CreateContainer and ExecProcess that of a container. */
+  /** Changes the first request of a method; for CreateContainer and ExecProcess, that of a container. */
   readonly refusal: (
     method: MethodName,
     change: (request: Message) => void,
     which?: string,
   ) => string | undefined;
-  /** Of the container `web`, if none is named; empty: the pause container. */
+  /** The container `web` by default; empty: the pause container. */
   readonly created: (change: (made: Made) => void, which?: string) => string | undefined;
   readonly executed: (change: (request: ExecProcessRequest) => void, which?: string) => string | undefined;
 }
 
-/** Tests with the pod's configuration for each set-up. */
-export function describeRefusals(title: string, tests: (refusals: Refusals) => void): void {
-  for (const setup of setups) {
+/** Runs tests with the pod's configuration for each setup. `more`: members of the image's configuration. */
+export function describeRefusals(
+  title: string,
+  tests: (refusals: Refusals) => void,
+  {
+    of = setups,
+    more = {},
+    pod: manifest = pod,
+  }: { readonly of?: readonly RuntimeSetup[]; readonly more?: object; readonly pod?: string } = {},
+): void {
+  const images = new Map([['i', parseImageConfig(JSON.stringify({ ...image, ...more }))]]);
+  for (const setup of of) {
     void describe(`${title}, ${setup.runtime}, ${setup.guest}`, () => {
-      const workloads = readWorkloads([{ file: 'pod.yaml', text: pod }]);
+      const workloads = readWorkloads([{ file: 'pod.yaml', text: manifest }]);
       const text = renderPlan(generate(workloads, { setup, images }), []);
       const calls = workloads.flatMap((workload) => expectedCalls(workload, setup, images));
       let refusal: (
@@ -100,15 +114,15 @@ export function describeRefusals(title: string, tests: (refusals: Refusals) => v
       ) => string | undefined;
 
       before(async () => {
-        // What the agent itself refuses is tested elsewhere: the rules hold without it.
+        // Checks of the agent itself are tested elsewhere: the rules must hold without them.
         const open = text.replace('[agent]\n', '[agent]\nprivileged_containers = "allow"\n');
         const configuration = await configurationOf(open, async () => createRuleChecker());
-        const judge = judgeOf(
+        const authorizer = offlineAuthorizer(
           configuration,
           compileRules(configuration.api.documents.flatMap(({ rules }) => rules)),
         );
         refusal = (method, change, which = 'web') => {
-          const view = new SandboxView(judge.listeners);
+          const view = new SandboxView(authorizer.listeners);
           for (const call of calls) {
             if (call.method !== method || !isOf(call, which)) {
               view.next(call);
@@ -116,7 +130,7 @@ export function describeRefusals(title: string, tests: (refusals: Refusals) => v
             }
             const request = clone(requestSchema(method), call.request);
             change(request);
-            return judge.decide(method, request, view.next({ ...call, request })).rule;
+            return authorizer.decide(method, request, view.next({ ...call, request })).rule;
           }
           throw new TypeError(`no ${method} of ${which}`);
         };
@@ -146,7 +160,7 @@ export function describeRefusals(title: string, tests: (refusals: Refusals) => v
   }
 }
 
-/** A request to create a container, and its parts. */
+/** A CreateContainer request, and its parts. */
 export interface Made {
   readonly request: CreateContainerRequest;
   readonly process: NonNullable<NonNullable<CreateContainerRequest['OCI']>['Process']>;
@@ -163,7 +177,7 @@ function made(request: CreateContainerRequest): Made {
   return { request, process, linux, root, mounts, annotations };
 }
 
-/** Whether a call is about the container of this name. */
+/** Reports whether a call is about the container with this name. */
 function isOf({ method, container }: ExpectedCall, name: string): boolean {
   return (method !== 'CreateContainer' && method !== 'ExecProcess') || container === name;
 }

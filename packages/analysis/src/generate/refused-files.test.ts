@@ -5,9 +5,9 @@ import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata
 import { describeRefusals, type Made } from './refusals.test.fixture.js';
 
 describeRefusals(
-  'what genpolicy refuses of variables, mounts and storages is refused',
+  'changes to variables, mounts and storages that genpolicy denies are denied',
   ({ setup, text, calls, created, executed }) => {
-    test('each request as it should be passes', () => {
+    test('each unchanged request is allowed', () => {
       for (const which of ['', 'web', 'worker'])
         assert.equal(
           created(() => undefined, which),
@@ -22,7 +22,7 @@ describeRefusals(
         );
     });
 
-    test('values of variables: what the pod says, and no secret is written', () => {
+    test('variables have the pod’s values, and no secret is written', () => {
       const set = (name: string, value: string, which?: string): string | undefined =>
         created(({ process }) => {
           process.Env = [...process.Env.filter((entry) => !entry.startsWith(`${name}=`)), `${name}=${value}`];
@@ -46,7 +46,7 @@ describeRefusals(
       assert.ok(text.includes('"MODE=front",'));
     });
 
-    test('mounts: options, sources, twice, and without their storage', () => {
+    test('mounts: options, sources, duplicates, and missing storages', () => {
       const mounts = (
         change: (row: Made['mounts'][number]) => void,
         destination: string,
@@ -90,22 +90,46 @@ describeRefusals(
       const twice = ({ mounts: list }: Made): void => void list.push(...list.slice(-1));
       assert.equal(created(twice), 'create-container-mounts-once');
       const apart = 'create-container-mounts-apart';
-      const folder = '/run/kata-containers/shared/containers';
+      const directory = '/run/kata-containers/shared/containers';
       assert.equal(
-        mounts((mount) => void (mount.source = `${folder}/x/rootfs/etc`), '/etc/hosts'),
+        mounts((mount) => void (mount.source = `${directory}/x/rootfs/etc`), '/etc/hosts'),
         apart,
       );
       const other = calls.find(({ method }) => method === 'CreateContainer')?.request;
       assert.ok(other !== undefined && isMessage(other, CreateContainerRequestSchema));
       assert.equal(
-        mounts((mount) => void (mount.source = `${folder}/${other.containerId}`), '/etc/hosts'),
+        mounts((mount) => void (mount.source = `${directory}/${other.containerId}`), '/etc/hosts'),
         apart,
       );
       const bare = ({ request }: Made): void => void (request.storages = []);
       assert.equal(created(bare), 'create-container-mounts-prepared');
     });
 
-    test('a volume that the guest makes is at its place in the sandbox, and no other folder is made', () => {
+    test('a volume with many files is shared and not copied, and no other storage is missing or added', () => {
+      if (setup.guest !== 'shared-fs') return;
+      const isWatched = ({ driver }: { readonly driver: string }): boolean => driver === 'watchable-bind';
+      const shared = ({ request, mounts }: Made): void => {
+        request.storages = request.storages.filter((storage) => !isWatched(storage));
+        for (const mount of mounts) mount.source = mount.source.replace('/watchable/', '/');
+      };
+      assert.equal(created(shared), undefined);
+      const added = ({ request }: Made): void =>
+        void request.storages.push(
+          ...request.storages.filter(isWatched).map((storage) => ({
+            ...storage,
+            source: `${storage.source}-x`,
+            mountPoint: `${storage.mountPoint}-x`,
+          })),
+        );
+      assert.equal(created(added), 'create-container-storages-there');
+      const lost = (made: Made): void => {
+        shared(made);
+        made.request.storages.pop();
+      };
+      assert.match(created(lost) ?? '', /storages-there|mounts-prepared/);
+    });
+
+    test('a volume that the guest creates has its mount point in the sandbox, and no other directory is created', () => {
       if (setup.runtime !== 'go' || setup.guest !== 'shared-fs') return;
       const moved = (to: (source: string) => string): string | undefined =>
         created(({ mounts, request }) => {
@@ -145,7 +169,7 @@ describeRefusals(
       assert.equal(created(typed), 'create-container-mounts');
     });
 
-    test('storages: options, source, group, and the image’s place', () => {
+    test('storages: options, source, group, and the image’s mount point', () => {
       const storage = (driver: string, change: (row: CreateContainerRequest['storages'][number]) => void) =>
         created(({ request }) => {
           const found = request.storages.find((row) => row.driver === driver);

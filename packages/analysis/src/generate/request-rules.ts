@@ -1,21 +1,27 @@
-import { optionalMaskedPaths, maskedPaths, readOnlyPaths } from '../calls/masked-paths.js';
-import type { Workload } from '../pod/workload.js';
-import { celLiteral } from '../write/cel-literal.js';
+import { engineProfile } from './process-rules.js';
+import {
+  type Workload,
+  celLiteral,
+  maskedPaths,
+  optionalMaskedPaths,
+  readOnlyPaths,
+} from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/extra-rule.js';
 
-/** Fields that are the same in the requests of every pod. */
+/** Rules for fields that are the same for every pod. */
 export const requestRules: readonly ExtraRule[] = [
   ...(['CreateContainer', 'ExecProcess'] as const).map((method) => ({
     method,
     name: 'side-channels',
-    says: 'Output and input go through calls, not through ports of the host. Every pod.',
+    description: 'Standard streams use calls, not vsock ports of the host. Every pod.',
     expression: 'request.stdin_port == 0 && request.stdout_port == 0 && request.stderr_port == 0',
-    message: 'no process of the workload has ports for its input and output',
+    message: 'no process of the workload uses ports for its standard streams',
   })),
   {
     method: 'CreateContainer',
     name: 'versions',
-    says: 'The first process is named as its container or not at all; the specification is a version 1. Every pod.',
+    description:
+      'The first process is named like its container or not at all; the OCI version is 1. Every pod.',
     expression:
       'request.exec_id in ["", request.container_id] && request.OCI.Version.matches("^1[.][0-9]+[.][0-9]+(-dev)?$")',
     message: 'no runtime sends such a request',
@@ -23,14 +29,14 @@ export const requestRules: readonly ExtraRule[] = [
   {
     method: 'CreateContainer',
     name: 'paths-of-proc',
-    says: 'What is masked or read-only lies in /proc and /sys, and is what engines name. Every pod.',
+    description: 'Masked and read-only paths are in /proc and /sys, and are those of engines. Every pod.',
     expression: pathsOfProc(),
-    message: 'a path is masked or read-only that no engine names',
+    message: 'a masked or read-only path that no engine sets',
   },
   {
     method: 'CreateContainer',
     name: 'cgroups',
-    says: 'The cgroup is the one that the kubelet names for this container. Every pod.',
+    description: 'The cgroup is the one that the kubelet sets for this container. Every pod.',
     expression:
       'request.OCI.Linux.CgroupsPath == "" ||\n' +
       'request.OCI.Linux.CgroupsPath.matches("^/?([A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*[/:])*[A-Za-z0-9_.-]+$") &&\n' +
@@ -41,15 +47,16 @@ export const requestRules: readonly ExtraRule[] = [
   {
     method: 'CreateContainer',
     name: 'namespaces-once',
-    says: 'No namespace stands twice. Every pod.',
+    description: 'No namespace is listed twice. Every pod.',
     expression:
       'request.OCI.Linux.Namespaces.all(n, request.OCI.Linux.Namespaces.exists_one(o, o.Type == n.Type))',
-    message: 'a namespace stands twice',
+    message: 'a namespace is listed twice',
   },
   {
     method: 'CreateContainer',
     name: 'resources',
-    says: 'Of memory and processor time what the kubelet limits, and no other setting of cgroups. Every pod.',
+    description:
+      'Only the memory and CPU limits that the kubelet sets, and no other cgroup setting. Every pod.',
     expression: [
       '!has(request.OCI.Linux.Resources) ||',
       'request.OCI.Linux.Resources.Memory.Kernel == 0 && request.OCI.Linux.Resources.Memory.KernelTCP == 0 &&',
@@ -67,38 +74,38 @@ export const requestRules: readonly ExtraRule[] = [
   ).map(([method, process]) => ({
     method,
     name: 'process-limits',
-    says: 'Limits, score and console of a process are as engines set them. Every pod.',
+    description: 'Rlimits, OOM score and console size are as engines set them. Every pod.',
     expression:
       `${process}.Rlimits.all(l, l.Type == "RLIMIT_NOFILE" && l.Soft <= l.Hard && l.Soft >= 1024u &&\n` +
       `  ${process}.Rlimits.size() == 1) &&\n` +
       `${process}.OOMScoreAdj >= -998 && ${process}.OOMScoreAdj <= 1000 && (terminal || !has(${process}.ConsoleSize))`,
-    message: 'no process of the workload has such limits, such a score, or a console',
+    message: 'no process of the workload has such rlimits, such an OOM score, or a console size',
   })),
   {
     method: 'CreateSandbox',
     name: 'resolvers',
-    says: 'Lines of resolv.conf are lines of resolv.conf. Every pod.',
+    description: 'The DNS entries are lines of resolv.conf. Every pod.',
     expression:
       'request.sandbox_id != "" &&\n' +
       'request.dns.all(d, d.matches("^((nameserver|search|domain|options|sortlist)[ \\\\t][A-Za-z0-9 \\\\t.:%_/-]*|#[ -~]*)?$"))',
-    message: 'this is no line of resolv.conf, or the sandbox has no id',
+    message: 'this is not a line of resolv.conf, or the sandbox has no ID',
   },
   {
     method: 'CopyFile',
     name: 'file-modes',
-    says: 'No file that is copied is setuid, and of the others only folders are setgid. Every pod.',
+    description: 'No copied file is setuid, and only directories can be setgid. Every pod.',
     expression:
       'request.file_mode % 4096u < 512u || file_type == "directory" && request.file_mode % 4096u < 2048u || file_type == "symlink"',
-    message: 'a file of a volume is neither setuid nor setgid',
+    message: 'files of volumes are neither setuid nor setgid',
   },
   {
     method: 'UpdateEphemeralMounts',
     name: 'sizes',
-    says: 'Nothing but the size of a volume in memory changes. emptyDir',
+    description: 'Only the size of a tmpfs volume changes. emptyDir',
     expression:
       'request.storages.all(s, s.source == "tmpfs" && s.driver_options.size() == 0 && !has(s.fs_group) && !s.shared &&\n' +
       '  s.options.all(o, o == "remount" || o.matches("^(size|nr_inodes)=[0-9]+[kKmMgG%]?$")))',
-    message: 'only the size of a volume in memory may change',
+    message: 'only the size of a tmpfs volume can be changed',
   },
 ];
 
@@ -112,10 +119,7 @@ function pathsOfProc(): string {
   );
 }
 
-/** containerd's own profile; the guest has it only where its kernel has AppArmor. */
-const engineProfile = 'cri-containerd.apparmor.d';
-
-/** What only some pods have. */
+/** Rules for fields that only some pods have. */
 export function ownRequestRules(workloads: readonly Workload[]): readonly ExtraRule[] {
   const profiles = workloads.flatMap(({ containers }) =>
     containers.flatMap(({ apparmorProfile }) => apparmorProfile ?? []),
@@ -128,14 +132,15 @@ export function ownRequestRules(workloads: readonly Workload[]): readonly ExtraR
     {
       method: 'UpdateEphemeralMounts',
       name: 'volumes',
-      says: 'Whose size may change. emptyDir',
+      description: 'Volumes that can be resized. emptyDir',
       expression: `request.storages.all(s, s.mount_point in ${celLiteral([...new Set(places)])})`,
-      message: 'this is no volume in memory of the workload',
+      message: 'this is not a tmpfs volume of the workload',
     },
     {
       method: 'CreateContainer',
       name: 'profiles',
-      says: "AppArmor's profile is the engine's, or the one that the pod names. securityContext.appArmorProfile",
+      description:
+        "The AppArmor profile is the engine's, or the one in the pod. securityContext.appArmorProfile",
       expression: `request.OCI.Process.ApparmorProfile in ${celLiteral(['', engineProfile, ...new Set(profiles)])}`,
       message: 'no container of the workload has this profile',
     },

@@ -1,13 +1,19 @@
-import { serviceNames } from '../calls/environment.js';
-import type { ExpectedCall } from '../calls/expected-call.js';
-import { celLiteral, wrappedList } from '../write/cel-literal.js';
+import {
+  type Entry,
+  type ExpectedCall,
+  celLiteral,
+  layerOption,
+  serviceNames,
+  watchedDriver,
+  wrappedList,
+} from '@kata-agent/workloads';
+import type { Storage } from '@kata-agent/protocol/agent';
 import type { ExtraRule } from '../write/extra-rule.js';
-import type { Entry } from '../write/fact-name.js';
 import { longestExpression } from '../write/rule-expression.js';
 import { eachContainer } from './each-container.js';
 import { asCreate, asProcess } from './expected-message.js';
 
-/** Nothing is missing: what a container has by its pod, it has to have. The lists say what it may have at most. */
+/** Completeness rules: a container must have everything that its pod defines. Lists only limit what it can have. */
 export function wholeRules(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   return [
     ...(['CreateContainer', 'ExecProcess'] as const).flatMap((method) => [
@@ -27,7 +33,7 @@ type ProcessMethod = keyof typeof processes;
 
 function wholeEnvironment(calls: readonly ExpectedCall[], method: ProcessMethod): readonly ExtraRule[] {
   const texts = {
-    says: 'No variable of the pod or of its image is missing.',
+    description: 'No variable of the pod or of its image is missing.',
     message: 'a variable of the workload is missing',
   };
   const rules: ExtraRule[] = [];
@@ -68,23 +74,26 @@ function variablesThere(call: ExpectedCall, method: ProcessMethod, part: number)
   ]);
 }
 
-/** UTF-16 units of the variables that one rule asks for, of one container; about. */
+/** The approximate limit, in UTF-16 units, for the variables of one container in one rule. */
 const partLength = 8_000;
 
-/** What may not be missing, in parts of which each fits into a rule. */
+/** Splits required values into parts that each fit into a rule. */
 function neededVariables(call: ExpectedCall): readonly (readonly string[])[] {
-  const { values, unknown, optionalVariables } = call;
-  if (unknown.has('variables')) return [];
+  const { values, unknown, optionalVariables, statedVariables } = call;
   const parts: string[][] = [];
   let room = 0;
   const listed = (values.get('variables') ?? []).map(String);
-  const having = new Set(listed.map((entry) => entry.split('=')[0] ?? ''));
-  // Those of services come and go; the others that have no value of their own are still there.
+  const having = new Set(listed.map(nameOf));
+  // Service variables vary; other variables without an own value are still required.
   const others = (asProcess(call)?.Env ?? [])
-    .map((entry) => entry.split('=')[0] ?? '')
+    .map(nameOf)
     .filter((name) => !having.has(name) && !serviceNames.any.test(name));
-  for (const entry of [...listed, ...others]) {
-    if (optionalVariables.has(entry.split('=')[0] ?? '')) continue;
+  // The name is tested too: another rule denies a request with duplicate names.
+  const stated = listed
+    .filter((entry) => statedVariables.has(nameOf(entry)))
+    .flatMap((entry) => [entry, nameOf(entry)]);
+  for (const entry of unknown.has('variables') ? stated : [...listed, ...others]) {
+    if (optionalVariables.has(nameOf(entry))) continue;
     const length = celLiteral(entry).length + 2;
     if (length > room) {
       parts.push([]);
@@ -96,20 +105,25 @@ function neededVariables(call: ExpectedCall): readonly (readonly string[])[] {
   return parts;
 }
 
-/** A process that drops what it never got, or gets what it was to drop, is another one. */
+/** Returns the name in `NAME=value`. */
+function nameOf(entry: string): string {
+  return entry.split('=')[0] ?? '';
+}
+
+/** A process with fewer capabilities, or with dropped ones, behaves differently. */
 function capabilitySets(calls: readonly ExpectedCall[], method: ProcessMethod): readonly ExtraRule[] {
   const expression = eachContainer(calls, method, (call) => {
     const names = asProcess(call)?.Capabilities?.Bounding;
-    // What all capabilities are, kernels and engines know in different ways.
+    // Kernels and engines differ in the set of all capabilities.
     if (names === undefined || names.length > 30) return undefined;
     const sets = `${processes[method]}.Capabilities`;
     if (names.length === 0) return undefined;
     return all('c', names, `c in ${sets}.Bounding && c in ${sets}.Effective && c in ${sets}.Permitted`);
   });
-  // An exec that asks for none gets those of its container.
+  // An exec without capabilities gets those of its container.
   const asked = method === 'ExecProcess' && expression !== undefined ? 'capabilities.size() == 0 ||\n' : '';
   return rule(method, 'capability-sets', expression === undefined ? undefined : asked + expression, {
-    says: 'Capabilities are in all three sets, bounding, effective and permitted, as engines give them.',
+    description: 'Capabilities are in the bounding, effective and permitted sets, as engines set them.',
     message: 'a capability of the workload is missing in one of the sets',
   });
 }
@@ -131,7 +145,7 @@ function mountsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const positions = `[${Array.from({ length: most }, (_, index) => index).join(', ')}]`;
   return [
     ...rule('CreateContainer', 'mounts-there', there, {
-      says: 'No mount is missing.',
+      description: 'No mount is missing.',
       message: 'a mount of the workload is missing',
     }),
     ...rule(
@@ -142,25 +156,39 @@ function mountsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
         : `${positions}.all(i, i >= mounts.size() || !(mounts[i].destination in ${celLiteral(parents)}) ||\n` +
             `  ${positions}.all(j, j >= i || !mounts[j].destination.startsWith(mounts[i].destination + "/")))`,
       {
-        says: 'No mount hides one that lies below it.',
-        message: 'a mount would hide another one',
+        description: 'No mount hides one below it.',
+        message: 'the mount would hide another one',
       },
     ),
   ];
 }
 
 function storagesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+  const storagesOf = (call: ExpectedCall): readonly Storage[] => asCreate(call)?.storages ?? [];
+  const isLayer = ({ options }: Storage): boolean => options.includes(layerOption);
+  const withLayers = calls.some((call) => storagesOf(call).some(isLayer));
+  // The layers of a root have rules of their own.
+  const storages = withLayers
+    ? `request.storages.filter(s, !(${celLiteral(layerOption)} in s.options))`
+    : 'request.storages';
   const expression = eachContainer(calls, 'CreateContainer', (call) => {
-    const drivers = (asCreate(call)?.storages ?? []).map(({ driver }) => driver);
+    const drivers = storagesOf(call).flatMap((storage) => (isLayer(storage) ? [] : [storage.driver]));
+    const always = drivers.filter((driver) => driver !== watchedDriver);
+    const most = `${storages}.size() == ${drivers.length}`;
     return both([
-      `request.storages.size() == ${drivers.length}`,
-      all('d', [...new Set(drivers)], 'request.storages.exists(s, s.driver == d)'),
+      ...(always.length === drivers.length
+        ? [most]
+        : [
+            `${storages}.filter(s, s.driver != ${celLiteral(watchedDriver)}).size() == ${always.length}`,
+            most.replace('==', '<='),
+          ]),
+      all('d', [...new Set(always)], `${storages}.exists(s, s.driver == d)`),
     ]);
   });
-  const once = 'request.storages.all(s, request.storages.exists_one(o, o.mount_point == s.mount_point))';
+  const once = `${storages}.all(s, request.storages.exists_one(o, o.mount_point == s.mount_point))`;
   return rule('CreateContainer', 'storages-there', both([once, expression]), {
-    says: 'No storage is missing, and each has a mount point of its own.',
-    message: 'a storage of the workload is missing, or stands twice',
+    description: 'No storage is missing, and each has its own mount point.',
+    message: 'a storage of the workload is missing or duplicate',
   });
 }
 
@@ -177,12 +205,12 @@ function devicesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
     ]);
   });
   return rule('CreateContainer', 'devices-there', expression, {
-    says: 'No device is missing, and none stands twice. volumeDevices',
-    message: 'a device of the workload is missing, or stands twice',
+    description: 'No device is missing or duplicate. volumeDevices',
+    message: 'a device of the workload is missing or duplicate',
   });
 }
 
-/** Those of the engine, not every version sets. */
+/** The engine's sysctls: not every version sets them. */
 function sysctlsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const expression = eachContainer(calls, 'CreateContainer', ({ values }) =>
     all(
@@ -194,14 +222,14 @@ function sysctlsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
     ),
   );
   return rule('CreateContainer', 'sysctls-there', expression, {
-    says: 'No parameter of the kernel that the pod sets is missing. securityContext.sysctls',
-    message: 'a parameter of the kernel is missing',
+    description: 'No sysctl of the pod is missing. securityContext.sysctls',
+    message: 'a sysctl of the workload is missing',
   });
 }
 
 const engineSysctls: readonly string[] = ['net.ipv4.ip_unprivileged_port_start', 'net.ipv4.ping_group_range'];
 
-/** Where no container has one, the list says so. */
+/** Omitted if no container has a terminal: the list covers that. */
 function terminals(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const created = calls.filter(({ method }) => method === 'CreateContainer');
   const having = created.flatMap((call) =>
@@ -214,8 +242,8 @@ function terminals(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
     (call) => `terminal == ${String(asProcess(call)?.Terminal === true)}`,
   );
   return rule('CreateContainer', 'terminal-owners', expression, {
-    says: 'Who has a terminal. containers[].tty',
-    message: 'the container has a terminal where it has none in the workload, or none where it has one',
+    description: 'Containers with a terminal. containers[].tty',
+    message: 'the terminal setting differs from the workload',
   });
 }
 
@@ -232,12 +260,12 @@ function elementOf(row: Entry, index: number): string {
   return typeof row === 'object' ? (row[index] ?? '') : '';
 }
 
-/** Left out where nothing is asked. */
+/** Omitted if there is nothing to require. */
 function rule(
   method: ExtraRule['method'],
   name: string,
   expression: string | undefined,
-  texts: Pick<ExtraRule, 'says' | 'message'>,
+  texts: Pick<ExtraRule, 'description' | 'message'>,
 ): readonly ExtraRule[] {
   return expression === undefined ? [] : [{ method, name, expression, ...texts }];
 }

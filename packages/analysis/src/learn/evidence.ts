@@ -1,46 +1,46 @@
 import type { AuditRecord, Summary, RecordedDecision, RecordedFacts } from '@kata-agent/audit';
 import { isMethodName, type MethodName } from '@kata-agent/catalogue';
 
-/** A record that stands for calls: itself, or what it counts. */
+/** A record that represents calls: one call, or the calls that it counts. */
 export interface Sighting {
   readonly log: string;
   readonly sequence: number;
   readonly calls: number;
 }
 
-/** Calls of one method with the same facts that were served. */
+/** Allowed calls of one method with the same facts. */
 export interface ServedCalls {
   readonly method: MethodName;
   readonly facts: RecordedFacts | undefined;
   readonly sightings: readonly Sighting[];
 }
 
-/** Calls that were refused for the same reason, or that a rule with `enforcement = "audit"` would have refused. */
+/** Calls that were denied for the same reason, or that a rule with `enforcement = "audit"` would have denied. */
 export interface RefusedCalls {
   /** As recorded: a method of the API, `*`, or a name in parentheses. */
   readonly method: string;
   readonly rule: string | undefined;
   readonly reason: string;
-  /** Of each call that has some; equal ones once. */
+  /** The distinct requests of the calls with facts. */
   readonly facts: readonly RecordedFacts[];
   readonly sightings: readonly Sighting[];
 }
 
 type Growing<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
-/** What the records of one or more logs say about what was asked for, gathered record by record. */
+/** The calls in one or more audit logs, collected record by record. */
 export class Evidence {
   readonly #served = new Map<string, Growing<ServedCalls>>();
   readonly #refused = new Map<string, Growing<RefusedCalls>>();
   readonly #watched = new Map<string, Growing<RefusedCalls>>();
-  /** Where the counts of a fold record belong: the latest calls of the same listener and method. */
+  /** The group for the counts of a fold record: the latest calls with the same listener and method. */
   readonly #latest = new Map<string, Growing<ServedCalls>>();
   readonly #removed = new Map<string, Summary>();
   readonly #seen = new Set<string>();
   #lost = 0;
   #boots = 0;
 
-  /** Takes a record of a log. One that was taken already, from a copy of the log, counts once. */
+  /** Adds a record of a log. A record that was added before, from a copy of the log, counts once. */
   add(log: string, record: AuditRecord): void {
     if (this.#seen.has(record.hash)) return;
     this.#seen.add(record.hash);
@@ -78,17 +78,17 @@ export class Evidence {
     return [...this.#refused.values()];
   }
 
-  /** Served, although a rule that only watches would have refused them. */
+  /** Allowed, although a rule in audit mode would have denied it. */
   get watched(): readonly RefusedCalls[] {
     return [...this.#watched.values()];
   }
 
-  /** By log, the summary of what rotation removed from it; some of those records may have been kept. */
+  /** By log, the summary of records that rotation removed; some of those may have been retained. */
   get removed(): ReadonlyMap<string, Summary> {
     return this.#removed;
   }
 
-  /** Records that the logs say are missing. */
+  /** The number of records that the logs report as lost. */
   get lost(): number {
     return this.#lost;
   }
@@ -131,7 +131,7 @@ export class Evidence {
   }
 }
 
-/** What a record says of the call that it is of. */
+/** Returns the call that a record describes. */
 interface Call {
   readonly listener: string;
   readonly method: string;

@@ -16,9 +16,9 @@ interface Logged {
 }
 
 async function logged(t: TestContext, maxSize = 1 << 20, keep = 4): Promise<Logged> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-learn-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, 'audit.log');
+  const directory = mkdtempSync(join(tmpdir(), 'kata-learn-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'audit.log');
   const log = await openAuditLog({ file, maxSize, keep, bootId: 'boot-1' });
   await log.boot({ version: '1' });
   return { log, file };
@@ -30,7 +30,10 @@ function callOf(method: string, facts?: RequestFacts, fold?: string): Parameters
 
 function decisionOn(method: string, outcome: Decision['outcome'], rule?: string): Decision {
   const reason = outcome === 'allow' ? 'in allowed_endpoints' : 'not in allowed_endpoints (c.toml:3)';
-  return { outcome, method, listener: 'server_addr', reason, ...(rule === undefined ? {} : { rule }) };
+  const named = rule === undefined ? {} : { rule };
+  return outcome === 'allow'
+    ? { outcome, method, listener: 'server_addr', reason, ...named }
+    : { outcome, code: 'KA3001', method, listener: 'server_addr', reason, ...named };
 }
 
 const ok = { code: 'OK', durationUs: 5 };
@@ -49,13 +52,13 @@ async function learnFrom(
   return learn(evidence, { logs: ['audit.log: records 1 to 9'], ...options });
 }
 
-/** The methods that a learnt configuration names, sorted. */
+/** Returns the methods in a learnt configuration, sorted. */
 async function allows({ text }: Learnt): Promise<readonly MethodName[]> {
   const { api } = await configurationOf(text);
   return [...(api.documents[0]?.allowed?.keys() ?? [])].sort();
 }
 
-test('what was served is allowed with its records, what was refused is a comment', async (t) => {
+test('allowed calls are allowed with their records, denied calls are a comment', async (t) => {
   const { log, file } = await logged(t);
   const start = callOf('StartContainer');
   log.outcome(await log.intent(start, decisionOn('StartContainer', 'allow')), start, ok);
@@ -74,7 +77,7 @@ test('what was served is allowed with its records, what was refused is a comment
   assert.match(learnt.text, /NOTE: the log has no facts/);
 });
 
-test('what was refused is allowed when that is asked for', async (t) => {
+test('denied calls are allowed on request', async (t) => {
   const { log, file } = await logged(t);
   log.refuse(callOf('ExecProcess'), decisionOn('ExecProcess', 'deny'));
   log.refuse(callOf('(unknown)'), decisionOn('(unknown)', 'deny'));
@@ -82,10 +85,10 @@ test('what was refused is allowed when that is asked for', async (t) => {
   assert.deepEqual(await allows(await learnFrom([file])), []);
   const learnt = await learnFrom([file], { allowRefused: true });
   assert.deepEqual(await allows(learnt), ['ExecProcess']);
-  assert.match(learnt.text, /"ExecProcess", +# record 2, refused\n/);
+  assert.match(learnt.text, /"ExecProcess", +# record 2, denied\n/);
 });
 
-test('folded calls are counted where their first one was seen', async (t) => {
+test('folded calls are counted with their first record', async (t) => {
   const { log, file } = await logged(t);
   for (let count = 0; count < 40; count += 1)
     log.observe(callOf('ReadStdout', {}, 'ReadStdout c/'), decisionOn('ReadStdout', 'allow'), ok);
@@ -94,7 +97,7 @@ test('folded calls are counted where their first one was seen', async (t) => {
   assert.match(text, /"ReadStdout", +# record 2, record 3 \(39 calls\)\n/);
 });
 
-test('methods of which rotation left only counts are allowed, and it is said', async (t) => {
+test('methods with only counts after rotation are allowed, with a note', async (t) => {
   const { log, file } = await logged(t, 4096, 1);
   const copy = callOf('CopyFile', { path: '/etc/hosts' });
   log.outcome(await log.intent(copy, decisionOn('CopyFile', 'allow')), copy, ok);
@@ -107,13 +110,13 @@ test('methods of which rotation left only counts are allowed, and it is said', a
   const learnt = await learnFrom([file]);
   assert.deepEqual(await allows(learnt), ['CopyFile', 'ListRoutes', 'StatsContainer']);
   assert.match(learnt.text, /"CopyFile", +# record 2\n/, 'a record that was kept');
-  assert.match(learnt.text, /"ListRoutes", +# 1 call that the log only counts\n/);
+  assert.match(learnt.text, /"ListRoutes", +# 1 call of which the log has only the count\n/);
   const [, removed] = /rotation removed the records of (\d+) calls/.exec(learnt.notes.join('\n')) ?? [];
   const [, left] = /"StatsContainer", +# record (\d+),/.exec(learnt.text) ?? [];
   assert.ok(Number(removed) < Number(left) - 4, `${removed} before record ${left}`);
 });
 
-test('several logs are named, and a copy of one counts once', async (t) => {
+test('the names of several logs are shown, and a copied log counts once', async (t) => {
   const one = await logged(t);
   one.log.observe(callOf('WaitProcess'), decisionOn('WaitProcess', 'allow'), ok);
   await one.log.close();
@@ -131,7 +134,7 @@ test('several logs are named, and a copy of one counts once', async (t) => {
   );
 });
 
-test('facts that were cut make no rule, and those of a call without any neither', async (t) => {
+test('calls with truncated or no facts make no rule', async (t) => {
   const { log, file } = await logged(t);
   const long = callOf('CopyFile', { path: '/x'.repeat(1000) });
   log.outcome(await log.intent(long, decisionOn('CopyFile', 'allow')), long, ok);
@@ -140,10 +143,10 @@ test('facts that were cut make no rule, and those of a call without any neither'
   await log.close();
   const { text } = await learnFrom([file]);
   assert.doesNotMatch(text, /\[\[api\.rule\]\]/);
-  assert.match(text, /NOT CONSTRAINED: CopyFile[^]*record 2: its facts were too long/);
+  assert.match(text, /NOT CONSTRAINED: CopyFile[^]*record 2: its facts were truncated/);
 });
 
-test('a rule that only watches is told, and what it watches is served', async (t) => {
+test('a rule in audit mode is noted, and the calls that it matched are allowed', async (t) => {
   const { log, file } = await logged(t);
   log.observe(callOf('WaitProcess'), decisionOn('WaitProcess', 'allow', 'no-waiting'), ok);
   await log.close();
@@ -151,6 +154,6 @@ test('a rule that only watches is told, and what it watches is served', async (t
   assert.deepEqual(await allows(learnt), ['WaitProcess']);
   assert.match(
     learnt.text,
-    /would have refused it:\n# {3}"WaitProcess", # 1 call \(record 2\): rule no-waiting/,
+    /would have denied it:\n# {3}"WaitProcess", # 1 call \(record 2\): rule no-waiting/,
   );
 });

@@ -1,7 +1,7 @@
+import type { FactName } from '@kata-agent/workloads';
 import type { Counts, RecordedFacts } from '@kata-agent/audit';
 import { isMethodName, type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Ask } from '../write/ask.js';
-import type { FactName } from '../write/fact-name.js';
 import { planConfiguration } from '../write/plan-configuration.js';
 import { planAccess } from '../write/planned-access.js';
 import { renderPlan } from '../write/render-plan.js';
@@ -9,25 +9,25 @@ import type { Evidence, RefusedCalls, Sighting } from './evidence.js';
 import { usualRequest } from '../as-runtimes-send.js';
 import { refusedText } from './refused-text.js';
 
-/** How much is learnt. */
+/** Options. */
 export interface LearnOptions {
-  /** Also what was refused is asked for. */
+  /** Also allow denied calls. */
   readonly allowRefused?: boolean;
-  /** Lines that say which logs were read. */
+  /** Lines that name the logs. */
   readonly logs: readonly string[];
 }
 
-/** A configuration learnt from logs, and what there is to say about it. */
+/** A configuration learnt from logs, and notes. */
 export interface Learnt {
   /** The configuration in TOML. */
   readonly text: string;
   readonly asks: readonly Ask[];
   readonly refused: readonly RefusedCalls[];
-  /** What a reader has to know before using it, a sentence each. */
+  /** What to know before use, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** The least configuration that would have served what the logs show as served. */
+/** Returns the smallest configuration that allows the calls that the logs show as allowed. */
 export function learn(evidence: Evidence, options: LearnOptions): Learnt {
   const served = [
     ...evidence.served.map(({ method, facts, sightings }) => askOf(method, facts, because(sightings))),
@@ -45,7 +45,7 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
     ),
   ];
   const title = [
-    'Learnt from audit logs: what they show as served is served, and nothing else.',
+    'Learnt from audit logs: exactly the calls that they show as allowed are allowed.',
     ...options.logs.map((log) => `- ${log}`),
     ...notes.map((note) => `NOTE: ${note}.`),
   ];
@@ -54,7 +54,7 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
   return { text: rest === '' ? text : `${text}\n${rest}`, asks, refused: evidence.refused, notes };
 }
 
-/** What a record says of a request, and what no rule can rest on in it. */
+/** Returns the facts of a recorded request, and those that no rule can use. */
 function askOf(method: MethodName, facts: RecordedFacts | undefined, reasons: readonly string[]): Ask {
   if (facts === undefined) return { method, because: reasons };
   const unknown = unknownIn(facts, reasons[0] ?? '');
@@ -63,21 +63,24 @@ function askOf(method: MethodName, facts: RecordedFacts | undefined, reasons: re
 
 function unknownIn(facts: RecordedFacts, record: string): ReadonlyMap<FactName, string> {
   if (facts.cut === true)
-    return new Map(
-      factsIn(facts).map((fact) => [fact, `${record}: its facts were too long to be recorded whole`]),
-    );
+    return new Map(factsIn(facts).map((fact) => [fact, `${record}: its facts were truncated in the record`]));
   return facts.environment?.includes('') === true
-    ? new Map([['environment', `${record}: a variable without a name, which rules refuse whatever they say`]])
+    ? new Map([['environment', `${record}: a variable without a name, which rules always deny`]])
     : new Map();
 }
 
-/** The facts that a rule could be made of from these. */
-function factsIn({ cut: _cut, whole: _whole, ...facts }: RecordedFacts): readonly FactName[] {
-  const names = Object.keys(facts) as Exclude<FactName, 'sources'>[];
+/** Returns the facts that can become rules. */
+function factsIn({
+  cut: _cut,
+  whole: _whole,
+  arguments: _arguments,
+  ...facts
+}: RecordedFacts): readonly FactName[] {
+  const names = Object.keys(facts) as (keyof typeof facts)[];
   return names.flatMap((name): readonly FactName[] => (name === 'mounts' ? ['mounts', 'sources'] : [name]));
 }
 
-/** Methods that only the counts of what rotation removed still show. */
+/** Adds methods that appear only in the counts of records removed by rotation. */
 function fromRemoved(evidence: Evidence): readonly Ask[] {
   const shown = new Set(evidence.served.map(({ method }) => method));
   return [...evidence.removed].flatMap(([log, { counts }]) =>
@@ -88,31 +91,33 @@ function fromRemoved(evidence: Evidence): readonly Ask[] {
         : [
             {
               method,
-              because: [`${plural(calls, 'call')} that ${log === '' ? 'the log' : log} only counts`],
+              because: [
+                `${plural(calls, 'call')} of which ${log === '' ? 'the log' : log} has only the count`,
+              ],
             },
           ];
     }),
   );
 }
 
-/** Calls of a method that were served. A call that changes something is counted as intent and again as outcome. */
+/** Counts allowed calls of a method. A call that changes state has two records, intent and outcome, and counts once. */
 function servedIn(counts: Counts, method: MethodName): number {
   const { intent = 0, refused: _refused, ...codes } = counts[method] ?? {};
   return intent > 0 ? intent : Object.values(codes).reduce((sum, count) => sum + count, 0);
 }
 
-/** A refusal by the lists knows no request: it opens the endpoint, and leaves the rules to the calls that do. */
+/** A denial by the gate has no facts: it adds the endpoint and no rule. */
 function fromRefused({ refused }: Evidence, served: readonly Ask[]): readonly Ask[] {
   const known = new Set(served.map(({ method }) => method));
   return refused.flatMap(({ method, facts, sightings }): readonly Ask[] => {
     if (!isMethodName(method)) return [];
-    const reasons = because(sightings).map((record) => `${record}, refused`);
+    const reasons = because(sightings).map((record) => `${record}, denied`);
     if (facts.length > 0) return facts.map((request) => askOf(method, request, reasons));
     return known.has(method) ? [] : [{ method, because: reasons }];
   });
 }
 
-/** `record 7`, `b.log record 9 (12 calls)`: one for each record; the log is named when there are several. */
+/** Returns `record 7` or `b.log record 9 (12 calls)` for each record; logs are named if there are several. */
 function because(sightings: readonly Sighting[]): readonly string[] {
   return sightings.map(({ log, sequence, calls }) => {
     const count = calls === 1 ? '' : ` (${calls} calls)`;
@@ -122,9 +127,9 @@ function because(sightings: readonly Sighting[]): readonly string[] {
 
 function notesOn(evidence: Evidence, asks: readonly Ask[]): readonly string[] {
   const notes: string[] = [];
-  if (asks.length === 0) notes.push('nothing was served, so nothing is allowed');
+  if (asks.length === 0) notes.push('no call was allowed, so nothing is allowed');
   else if (asks.every(({ facts }) => facts === undefined))
-    notes.push('the log has no facts of requests ([audit] facts = true), so there are lists and no rules');
+    notes.push('the log has no facts of requests ([audit] facts = true): the result has lists and no rules');
   for (const [log, { counts, last }] of evidence.removed) {
     const kept = evidence.served
       .flatMap(({ sightings }) => sightings)
@@ -132,11 +137,11 @@ function notesOn(evidence: Evidence, asks: readonly Ask[]): readonly string[] {
     const calls = methodNames.reduce((sum, method) => sum + servedIn(counts, method), -kept);
     if (calls > 0)
       notes.push(
-        `rotation removed the records of ${plural(calls, 'call')} from ${log === '' ? 'the log' : log}: their endpoints are counted in, but rules do not know their requests`,
+        `rotation removed the records of ${plural(calls, 'call')} from ${log === '' ? 'the log' : log}: their endpoints are allowed, but rules do not cover their requests`,
       );
   }
   if (evidence.lost > 0)
-    notes.push(`${plural(evidence.lost, 'record')} could not be written: what they said is unknown`);
+    notes.push(`${plural(evidence.lost, 'record')} could not be written: their calls are unknown`);
   return notes;
 }
 

@@ -1,22 +1,22 @@
 import { isMethodName } from '@kata-agent/catalogue';
 import type { Evidence, RefusedCalls, Sighting } from './evidence.js';
 
-/** Records and requests beyond these are counted. */
+/** Limits of listed records and requests; others are counted. */
 const shown = 3;
 
-/** What was refused, as a comment for the end of a configuration; empty when nothing was. */
+/** Returns the denied calls, as a comment for the end of a configuration; empty if there are none. */
 export function refusedText({ refused, watched }: Evidence, allowed: boolean): string {
   return [
     ...section(
       allowed
-        ? ['Was refused, and is allowed here because that was asked for:']
+        ? ['Denied in the log, and allowed here as requested:']
         : [
-            'Refused in the log, and not allowed here. To allow an endpoint, move its line into allowed_endpoints;',
+            'Denied in the log, and not allowed here. To allow an endpoint, move its line into allowed_endpoints;',
             'to allow all of it, with rules, learn again with --allow-refused.',
           ],
       refused,
     ),
-    ...section(['Served, although a rule with enforcement = "audit" would have refused it:'], watched),
+    ...section(['Allowed, although a rule with enforcement = "audit" would have denied it:'], watched),
   ].join('');
 }
 
@@ -44,7 +44,7 @@ function records(sightings: readonly Sighting[]): string {
   return `record${sightings.length === 1 ? '' : 's'} ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** Nothing that a log says can end a comment or act upon a terminal. */
+/** Escapes text from a log, so that it cannot end the comment or control a terminal. */
 function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ');
 }

@@ -9,16 +9,16 @@ import type { Configuration } from '@kata-agent/config';
 import { type Decision, PrivilegeGate, type RequestFacts } from '@kata-agent/gate';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import * as fc from 'fast-check';
-import { judgeOf } from '../preflight/judge-of.js';
+import { offlineAuthorizer } from '../suites/offline-authorizer.js';
 import { requestOfFacts } from '../request-of-facts.js';
 import { usualRequest } from '../as-runtimes-send.js';
-import { ruleContextOf } from '../test/rule-context-of.js';
+import { ruleContextOf } from '../suites/rule-context-of.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import { factsArbitrary } from '../testing/facts.js';
 import { Evidence } from './evidence.js';
 import { learn } from './learn.js';
 
-/** A call that a log holds. */
+/** A call in a log. */
 interface Logged {
   readonly method: MethodName;
   readonly facts: RequestFacts | undefined;
@@ -38,7 +38,7 @@ const methods = [
   'GetMetrics',
 ] as const satisfies readonly MethodName[];
 
-/** Few texts, so that values repeat; with all that could break out of a text in CEL, in TOML or in a comment. */
+/** A few texts, so that values repeat, with characters that could end a string in CEL or TOML, or a comment. */
 const words = [
   '/bin/check',
   '/run/kata-containers/shared/containers/abc-x',
@@ -61,28 +61,23 @@ const call: fc.Arbitrary<Logged> = fc
   .chain(([method, known, served]) =>
     fc.record({
       method: fc.constant(method),
-      // One record in ten was written without facts.
+      // One record in ten has no facts.
       facts: known === 0 ? fc.constant(undefined) : factsArbitrary(method, word),
       served: fc.constant(served > 0),
     }),
   );
 
 async function logOf(calls: readonly Logged[]): Promise<readonly AuditRecord[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-replay-'));
+  const directory = mkdtempSync(join(tmpdir(), 'kata-replay-'));
   try {
-    const file = join(folder, 'audit.log');
+    const file = join(directory, 'audit.log');
     const log = await openAuditLog({ file, maxSize: 1 << 24, keep: 1, bootId: 'boot-1' });
     await log.boot({});
     for (const { method, facts, served } of calls) {
       const about = { listener: 'server_addr', peer: 'uid 0', method, payload: Buffer.from(method), facts };
-      const decision: Decision = {
-        outcome: served ? 'allow' : 'deny',
-        method,
-        listener: 'server_addr',
-        reason: '',
-      };
-      if (served) log.observe(about, decision, { code: 'OK', durationUs: 1 });
-      else log.refuse(about, { ...decision, rule: 'a-rule' });
+      const decided = { method, listener: 'server_addr', reason: '' };
+      if (served) log.observe(about, { outcome: 'allow', ...decided }, { code: 'OK', durationUs: 1 });
+      else log.refuse(about, { outcome: 'deny', code: 'KA3101', rule: 'a-rule', ...decided });
     }
     await log.close();
     const records: AuditRecord[] = [];
@@ -92,7 +87,7 @@ async function logOf(calls: readonly Logged[]): Promise<readonly AuditRecord[]> 
     }
     return records;
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 
@@ -108,11 +103,11 @@ async function load(text: string): Promise<Configuration> {
   return await configurationOf(text, checker);
 }
 
-/** What a configuration refuses of what a log shows as served. */
+/** Returns the calls that a log shows as allowed and that a configuration denies. */
 function refusedBy(configuration: Configuration, records: readonly AuditRecord[]): readonly Decision[] {
   const settings = { ...configuration.settings, privilegedContainers: 'allow' } as const;
   const privileges = new PrivilegeGate(configuration);
-  const judge = judgeOf(
+  const authorizer = offlineAuthorizer(
     { ...configuration, settings },
     compileRules(configuration.api.documents.flatMap(({ rules }) => rules)),
   );
@@ -120,17 +115,17 @@ function refusedBy(configuration: Configuration, records: readonly AuditRecord[]
     if (record.kind !== 'call' || !isMethodName(record.method)) return [];
     const { cut: _cut, whole: _whole, ...facts }: RecordedFacts = record.facts ?? {};
     const request = requestOfFacts(record.method, facts);
-    // Its subject, which is recorded beside the facts, names the container.
+    // The subject, which is recorded next to the facts, has the container.
     if ('containerId' in request) request.containerId = 'web';
     const context = ruleContextOf({ method: record.method, request }, configuration.listeners);
-    // Rules are asked for what was recorded alone, the agent itself for a whole request.
-    const byRules = judge.decide(record.method, request, context);
+    // Rules are evaluated on the recorded facts only, the agent's own checks on a whole request.
+    const byRules = authorizer.decide(record.method, request, context);
     const decision = privileges.decide(byRules, usualRequest(record.method, facts));
     return decision.outcome === 'deny' ? [decision] : [];
   });
 }
 
-/** A learnt text without one of its lines: an endpoint, or a value of a rule's list. */
+/** Removes one line from a learnt configuration: an endpoint, or a value of a rule's list. */
 function withoutEach(text: string): readonly { readonly line: string; readonly text: string }[] {
   const lines = text.split('\n');
   return lines.flatMap((line, index) =>
@@ -140,7 +135,7 @@ function withoutEach(text: string): readonly { readonly line: string; readonly t
   );
 }
 
-test('property: what was served is served by what was learnt from it, and no part of that can be left out', async () => {
+test('property: a learnt configuration allows the recorded calls, and every part of it is needed', async () => {
   let removals = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(call, { maxLength: 12 }), async (calls) => {
@@ -156,5 +151,5 @@ test('property: what was served is served by what was learnt from it, and no par
     }),
     { numRuns: 60, includeErrorInReport: true },
   );
-  assert.ok(removals > 300, `only ${removals} parts were left out`);
+  assert.ok(removals > 300, `only ${removals} parts were removed`);
 });

@@ -11,15 +11,17 @@ import {
 import { endpointsSection } from './endpoints-section.js';
 import type { MigratedSetting, ReadPart } from './migrated-part.js';
 
-/** Keys of `[agent]` that Kata's agent has never had: in its file it would not look at them. */
+/** Keys of `[agent]` that are not Kata's: Kata's agent ignores them in its file. */
 const ours: ReadonlySet<string> = new Set([
   'oci_runtime',
   'hooks',
   'privileged_containers',
   'devices',
   'guest_paths',
+  'network_namespaces',
   'kernel_modules',
   'sysctls',
+  'extensions',
   'harden',
   'on_end',
   'forward',
@@ -27,14 +29,14 @@ const ours: ReadonlySet<string> = new Set([
   'overridable',
 ]);
 
-/** The settings of Kata's agent, by their keys, which are ours too. */
+/** The settings of Kata's agent, by key; our keys are the same. */
 export const kataSettings: ReadonlyMap<string, SettingRow> = new Map(
   settings.filter(({ section, key }) => section === 'agent' && !ours.has(key)).map((row) => [row.key, row]),
 );
 
 /**
- * Reads a file of Kata's own agent: flat TOML, without sections but for the former `[endpoints]`, whose unknown keys it
- * does not look at. Source: `src/agent/src/config.rs` of Kata Containers 4.1.0 (7c6ba40c5), and of 3.2 for `[endpoints]`.
+ * Reads a file of Kata's own agent: flat TOML without sections, except the former `[endpoints]`. Kata's agent ignores
+ * unknown keys. Source: `src/agent/src/config.rs` of Kata Containers 4.1.0 (7c6ba40c5), and of 3.2 for `[endpoints]`.
  */
 export function readKataFile(source: SourceText): ReadPart {
   const toml = parseToml(source);
@@ -42,9 +44,9 @@ export function readKataFile(source: SourceText): ReadPart {
   const { entries } = toml.root;
   const modern = entries.get('agent') ?? entries.get('api');
   if (modern !== undefined) {
-    const message = 'this is a configuration of this agent already, with its sections [agent] and [api]';
+    const message = 'this is already a configuration of this agent, with sections [agent] and [api]';
     const help = `there is nothing to migrate; check it: kata-agent-ctl config check ${source.file}`;
-    return { ok: false, diagnostics: [source.error(modern.span, message, help)] };
+    return { ok: false, diagnostics: [source.error('KA1901', modern.span, message, help)] };
   }
   const migrated: MigratedSetting[] = [];
   const notes: Diagnostic[] = [];
@@ -52,8 +54,8 @@ export function readKataFile(source: SourceText): ReadPart {
     const row = kataSettings.get(key);
     if (key === 'endpoints' || key === 'policy_file') continue;
     if (row === undefined) {
-      const message = `Kata's agent has no setting ${key}, and never looked at it`;
-      notes.push(source.warning(entry.span, message, 'it is left out'));
+      const message = `Kata's agent has no setting ${key}, and ignored it`;
+      notes.push(source.warning('KA1902', entry.span, message, 'ignored'));
     } else if (!isUnset(entry.value)) {
       const setting = migrateSetting(row, entry, source, notes);
       if (setting !== undefined) migrated.push(setting);
@@ -73,7 +75,7 @@ export function readKataFile(source: SourceText): ReadPart {
   };
 }
 
-/** Kata's texts are empty where ours are absent. */
+/** Kata's strings are empty where ours are absent. */
 function isUnset(value: TomlValue): boolean {
   return value.kind === 'string' && value.value === '';
 }
@@ -88,14 +90,14 @@ function migrateSetting(
   const reading = row.type.fromToml(value);
   if (!reading.ok) {
     const message = `${row.key} must be ${reading.expected}, not ${describeToml(value)}`;
-    const help = `it is left out, so that the default stands: ${row.key} = ${row.type.write(row.default)}`;
-    notes.push(source.warning(entry.value.span, message, help));
+    const help = `ignored; the default applies: ${row.key} = ${row.type.write(row.default)}`;
+    notes.push(source.warning('KA1902', entry.value.span, message, help));
     return undefined;
   }
   return { key: row.key, value: row.type.write(reading.value), span: entry.span };
 }
 
-/** A time in Kata's file is a table `{ secs = 3, nanos = 0 }` or a list `[3, 0]`; here it is whole seconds. */
+/** Kata writes a time as a table `{ secs = 3, nanos = 0 }` or a list `[3, 0]`; here it is whole seconds. */
 function wholeSeconds({ span, value }: TomlEntry, source: SourceText, notes: Diagnostic[]): TomlValue {
   const table = value.kind === 'table' ? value.entries : undefined;
   const list = value.kind === 'array' ? value.items : undefined;
@@ -104,6 +106,6 @@ function wholeSeconds({ span, value }: TomlEntry, source: SourceText, notes: Dia
   if (seconds?.kind !== 'integer') return value;
   if (nanos?.kind !== 'integer' || nanos.value === 0n) return { ...seconds, span: value.span };
   const rounded = seconds.value + 1n;
-  notes.push(source.warning(span, 'times are whole seconds here', `it is rounded up to ${rounded}`));
+  notes.push(source.warning('KA1902', span, 'times are whole seconds', `rounded up to ${rounded}`));
   return { kind: 'integer', value: rounded, span: value.span };
 }

@@ -21,7 +21,7 @@ interface Outcome {
   readonly served: readonly MethodName[];
 }
 
-/** Migrates files and loads what comes out. */
+/** Migrates files and loads the result. */
 async function migrated(files: Readonly<Record<string, string>>): Promise<Outcome> {
   const result = migrate(Object.entries(files).map(([file, text]) => ({ file, bytes: bytes(text) })));
   assert.ok(result.ok, JSON.stringify(result));
@@ -66,12 +66,12 @@ secs = 30
 nanos = 0
 `;
 
-test('a flat file of Kata’s becomes [agent], and serves everything as it did', async () => {
+test('a flat file of Kata’s becomes [agent], and everything is still served', async () => {
   const { text, notes, configuration, served } = await migrated({ 'agent.toml': kataFile });
   assert.equal(
     text,
     `# Made from agent.toml by kata-agent-ctl config migrate.
-# Everything was carried over.
+# Everything was converted.
 
 version = 1
 
@@ -86,19 +86,19 @@ mem_agent_compact_force_times = 3
 cdi_timeout = 30
 
 [api]
-# Nothing restricted what was served, so everything is: all that this release of Kata has.
+# The old files did not restrict methods: all methods of this release of Kata are served.
 release = "4.1"
 allowed_endpoints = ["*"]
 `,
   );
-  assert.equal(notes.length, 1, 'all of it was carried over, but that may be too much');
+  assert.equal(notes.length, 1, 'everything was converted, with a warning that it may be too much');
   assert.match(notes[0] ?? '', /EVERYTHING is served\nhelp: .*default-policy\.rego/);
   assert.equal(configuration.settings.serverAddr, 'vsock://8:2048');
   assert.equal(configuration.settings.cdiTimeout, 30);
   assert.deepEqual(served, methodNames);
 });
 
-test('what cannot be carried over is told with its place, at the top of the result too', async () => {
+test('losses are reported with their position, also at the top of the result', async () => {
   const { text, notes, configuration } = await migrated({
     'agent.toml':
       'log_level = "loud"\nhotplug_timeout = { secs = 2, nanos = 5 }\ncolour = "red"\nlock = true\nlog_vport = -1\n',
@@ -106,11 +106,11 @@ test('what cannot be carried over is told with its place, at the top of the resu
   assert.deepEqual(
     notes.slice(0, -1).map((note) => note.split('\n')[0]),
     [
-      'agent.toml:1:13: warning: log_level must be "trace", "debug", "info", "warn", "error" or "critical", not the text "loud"',
-      'agent.toml:2:1: warning: times are whole seconds here',
-      "agent.toml:3:1: warning: Kata's agent has no setting colour, and never looked at it",
-      "agent.toml:4:1: warning: Kata's agent has no setting lock, and never looked at it",
-      'agent.toml:5:13: warning: log_vport must be a vsock port from 0 to 4294967294, not the integer -1',
+      'agent.toml:1:13: warning[KA1902]: log_level must be "trace", "debug", "info", "warn", "error" or "critical", not the text "loud"',
+      'agent.toml:2:1: warning[KA1902]: times are whole seconds',
+      "agent.toml:3:1: warning[KA1902]: Kata's agent has no setting colour, and ignored it",
+      "agent.toml:4:1: warning[KA1902]: Kata's agent has no setting lock, and ignored it",
+      'agent.toml:5:13: warning[KA1902]: log_vport must be a vsock port from 0 to 4294967294, not the integer -1',
     ],
   );
   for (const note of notes.slice(0, -1)) assert.ok(text.includes(`# - ${note.split('\n')[0]}\n`), note);
@@ -119,7 +119,7 @@ test('what cannot be carried over is told with its place, at the top of the resu
   assert.equal(configuration.settings.hotplugTimeout, 3);
 });
 
-test('the keys are those of Kata’s agent, in its own words', () => {
+test('the keys are those of Kata’s agent', () => {
   const builder =
     'debug_console dev_mode log_level hotplug_timeout cdh_api_timeout image_pull_timeout cdi_timeout ' +
     'launch_process_timeout visible_cdi_devices debug_console_vport log_vport container_pipe_size server_addr ' +
@@ -133,7 +133,7 @@ test('the keys are those of Kata’s agent, in its own words', () => {
   assert.deepEqual([...kataSettings.keys()].sort(), builder.split(' ').sort());
 });
 
-test('the former [endpoints] names requests; what it did not know stays closed, with a word', async () => {
+test('the former [endpoints] lists requests; unknown ones stay denied, with a warning', async () => {
   const { text, notes, served } = await migrated({
     'agent.toml': `
 [endpoints]
@@ -153,10 +153,10 @@ allowed = [
   assert.deepEqual(
     notes.map((note) => note.split('help: ')[1]),
     [
-      'it allowed nothing, since requests were meant; if it should be served, add "ExecProcess" by hand',
-      'Kata has it no more: it is left out',
-      'it allowed nothing, and is left out',
-      'it is left out',
+      'it allowed nothing, since entries are names of requests; to serve the method, add "ExecProcess" by hand',
+      'ignored: Kata removed this request',
+      'ignored: it allowed nothing',
+      'ignored',
     ],
   );
   const nothing = await migrated({ 'agent.toml': '[endpoints]\nallow = ["CreateSandboxRequest"]\n' });
@@ -176,17 +176,17 @@ default PullImageRequest := true
 default ExecProcessRequest := false
 `;
 
-test('a plain list of defaults becomes a list of names', async () => {
+test('a list of defaults becomes a list of names', async () => {
   const { served, notes } = await migrated({ 'policy.rego': allowAllExceptExec });
   assert.deepEqual(
     served,
     methodNames.filter((name) => name !== 'ExecProcess'),
   );
   assert.deepEqual(notes.length, 1);
-  assert.match(notes[0] ?? '', /"PullImageRequest" names no request.*Kata has it no more/s);
+  assert.match(notes[0] ?? '', /"PullImageRequest" is not a request.*Kata removed this request/s);
 });
 
-test('rules of a policy are told, and what they decide is left out', async () => {
+test('rules of a policy are reported, and the methods that they decide are not served', async () => {
   const { served, notes } = await migrated({
     'policy.rego': `package agent_policy
 import future.keywords.in
@@ -207,19 +207,19 @@ default StartContainerRequest := false
   assert.deepEqual(
     notes.map((note) => note.split('\n')[0]),
     [
-      'policy.rego:2:1: warning: line 2 is no list of defaults, and cannot be carried over',
-      'policy.rego:7:1: warning: lines 7 to 10 are no list of defaults, and cannot be carried over',
+      'policy.rego:2:1: warning[KA1904]: line 2 is not a list of defaults, and cannot be converted',
+      'policy.rego:7:1: warning[KA1904]: lines 7 to 10 are not a list of defaults, and cannot be converted',
     ],
   );
-  assert.match(notes[1] ?? '', /left out for it: CopyFile, WaitProcess, ExecProcess; /);
+  assert.match(notes[1] ?? '', /not served because of it: CopyFile, WaitProcess, ExecProcess; /);
 });
 
-test('a text over several lines cannot hide a default', () => {
+test('a string over several lines cannot hide a default', () => {
   const text = refused({ 'p.rego': 'package agent_policy\nx := `\ndefault ExecProcessRequest := true\n`\n' });
-  assert.match(text, /^p\.rego:2:1: a text that goes over several lines cannot be read here/);
+  assert.match(text, /^p\.rego:2:1: error\[KA1904\]: strings over several lines are not supported/);
 });
 
-test('a file and its policy become one; what both restrict, both must allow', async () => {
+test('a file and its policy become one configuration; both must allow a method', async () => {
   const file = 'policy_file = "/etc/kata-opa/default-policy.rego"\nlog_level = "debug"\n';
   const alone = await migrated({ 'agent.toml': file });
   assert.deepEqual(alone.served, []);
@@ -234,22 +234,25 @@ test('a file and its policy become one; what both restrict, both must allow', as
   assert.deepEqual(three.served, ['WaitProcess']);
 });
 
-test('what is no old file is refused with its place', () => {
+test('any other file is rejected with its position', () => {
   assert.match(
     refused({ 'a.toml': '[api]\nallowed_endpoints = []\n' }),
-    /^a\.toml:1:2: this is a configuration/,
+    /^a\.toml:1:2: error\[KA1901\]: this is already a configuration/,
   );
   assert.match(refused({ 'a.toml': 'log_level = debug\n' }), /^a\.toml:1:13: /);
   assert.match(refused({ 'a.toml': '\ufeffx = 1' }), /byte order mark/);
-  assert.match(refused({ a: 'tracing = true\n', b: 'tracing = false\n' }), /^b:1:1: tracing stands in two/);
+  assert.match(
+    refused({ a: 'tracing = true\n', b: 'tracing = false\n' }),
+    /^b:1:1: error\[KA1907\]: tracing is set in two/,
+  );
 });
 
-test('a name of a file cannot write lines of its own', async () => {
+test('a file name cannot inject lines', async () => {
   const { text } = await migrated({ 'a\n[api]\n#.toml': '[endpoints]\nallowed = ["WaitProcessRequest"]\n' });
   assert.equal(text.split('[api]').length, 4);
 });
 
-test('a migrated policy serves what its defaults allow, and never more', async () => {
+test('property: a migrated policy serves what its defaults allow, and never more', async () => {
   const request = fc.constantFrom(...methodsOfRequest.keys());
   const line = fc.oneof(
     fc.tuple(request, fc.boolean()).map(([name, value]) => `default ${name} := ${value}`),

@@ -5,7 +5,7 @@ import { readKataFile } from './kata-file.js';
 import type { MigratedList, MigratedPart, ReadPart } from './migrated-part.js';
 import { readRegoPolicy } from './rego-policy.js';
 
-/** A file in a former form. */
+/** A file in a former format. */
 export interface OldFile {
   readonly file: string;
   readonly bytes: Uint8Array;
@@ -16,15 +16,15 @@ export type Migrated =
       readonly ok: true;
       /** The configuration, in TOML. */
       readonly text: string;
-      /** What could not be carried over, in the order of the files, and what to beware of; each a warning. */
+      /** Warnings, in the order of the files: settings that could not be converted, and risks of the result. */
       readonly notes: readonly Diagnostic[];
     }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
 /**
- * One configuration from the files that a Kata agent was started with: its own flat file, with the former
- * `[endpoints]` or without, and a Rego policy that is a list of defaults. What several of them allow is served only if
- * all of them do. What cannot be carried over is told, and never makes the result serve more.
+ * Merges the files of a Kata agent into one configuration: its flat file, with or without the former `[endpoints]`, and
+ * a Rego policy that only sets defaults. A method is served only if all files allow it. Losses are warnings and never
+ * make the result serve more.
  */
 export function migrate(files: readonly OldFile[]): Migrated {
   const parts = files.map(readOldFile);
@@ -46,13 +46,14 @@ export function migrate(files: readonly OldFile[]): Migrated {
 }
 
 /**
- * Where no policy is given, there may have been one all the same: Kata's agent, built with policies, starts with that
- * of its image, whether its settings name the file or not.
+ * Without a given policy there may still have been one: Kata's agent, if built with policies, starts with the policy in
+ * its image, even if the settings do not name the file.
  */
 const servesAll: Diagnostic = {
   severity: 'warning',
-  message: 'no list and no policy is among these files, so EVERYTHING is served',
-  help: 'if the image had /etc/kata-opa/default-policy.rego, name it too; or begin with kata-agent-ctl config init',
+  code: 'KA1905',
+  message: 'these files have neither a list nor a policy, so EVERYTHING is served',
+  help: 'if the image had /etc/kata-opa/default-policy.rego, pass it too; or start with kata-agent-ctl config init',
 };
 
 function readOldFile({ file, bytes }: OldFile): ReadPart {
@@ -65,21 +66,27 @@ function settingTwice(parts: readonly MigratedPart[]): Diagnostic | undefined {
   const seen = new Set<string>();
   for (const { key, span } of parts.flatMap((part) => part.settings)) {
     if (seen.has(key)) {
-      const message = `${key} stands in two of the files`;
-      return { severity: 'error', message, span, help: 'migrate one file of settings at a time' };
+      const message = `${key} is set in two of the files`;
+      return {
+        severity: 'error',
+        code: 'KA1907',
+        message,
+        span,
+        help: 'migrate one settings file at a time',
+      };
     }
     seen.add(key);
   }
   return undefined;
 }
 
-/** A policy that a file of settings names, and that was not given: nobody knows what it allowed. */
+/** A policy that the settings name but that was not given: what it allowed is unknown. */
 function hiddenPolicy(parts: readonly MigratedPart[]): Diagnostic | undefined {
   const span = parts.find((part) => part.policyFile !== undefined)?.policyFile;
   if (span === undefined) return undefined;
-  const message = 'a policy decided what is served, and it is not known here: nothing is served';
-  const help = `name it too: kata-agent-ctl config migrate ${span.file} POLICY.rego`;
-  return { severity: 'warning', message, span, help };
+  const message = 'a policy decided what is served, and it was not given: nothing is served';
+  const help = `pass it too: kata-agent-ctl config migrate ${span.file} POLICY.rego`;
+  return { severity: 'warning', code: 'KA1906', message, span, help };
 }
 
 function head(files: readonly OldFile[], notes: readonly Diagnostic[]): string {
@@ -90,9 +97,7 @@ function head(files: readonly OldFile[], notes: readonly Diagnostic[]): string {
   });
   return [
     `# Made from ${names} by kata-agent-ctl config migrate.\n`,
-    lost.length === 0
-      ? '# Everything was carried over.\n'
-      : `#\n# Could not be carried over:\n${lost.join('')}`,
+    lost.length === 0 ? '# Everything was converted.\n' : `#\n# Could not be converted:\n${lost.join('')}`,
     '\nversion = 1\n',
   ].join('');
 }
@@ -103,11 +108,11 @@ function agentSection(parts: readonly MigratedPart[]): string {
   return `\n[agent]\n${settings.map(({ key, value }) => `${key} = ${value}\n`).join('')}`;
 }
 
-/** Kata without a policy serves everything. A release that comes later adds nothing to it unnoticed. */
+/** Kata without a policy serves everything. The release prevents that later methods are added unnoticed. */
 function openSection(): string {
   return [
     '\n[api]\n',
-    '# Nothing restricted what was served, so everything is: all that this release of Kata has.\n',
+    '# The old files did not restrict methods: all methods of this release of Kata are served.\n',
     `release = "${newestPin}"\n`,
     'allowed_endpoints = ["*"]\n',
   ].join('');
@@ -126,7 +131,7 @@ function listSection(lists: readonly MigratedList[]): string {
   const line = ({ method, reason }: { method: MethodName; reason: string }): string =>
     `  "${method}",${' '.repeat(width - method.length)}  # ${reason}\n`;
   const entries = rows.length === 0 ? '[]' : `[\n${rows.map(line).join('')}]`;
-  return `\n[api]\n# Exactly these; what the old list did not name was not served either.\nallowed_endpoints = ${entries}\n`;
+  return `\n[api]\n# The methods of the old list, and no others.\nallowed_endpoints = ${entries}\n`;
 }
 
 function reasonOf(entries: readonly (ReturnType<MigratedList['allowed']['get']> | undefined)[]): string {

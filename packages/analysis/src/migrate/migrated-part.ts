@@ -1,7 +1,7 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import type { Diagnostic, Span } from '@kata-agent/config';
 
-/** A key of `[agent]` in the new form, and where it stood in the old one. */
+/** A key of `[agent]` in the new form, and its position in the old file. */
 export interface MigratedSetting {
   readonly key: string;
   /** In TOML: `"debug"`. */
@@ -9,19 +9,19 @@ export interface MigratedSetting {
   readonly span: Span;
 }
 
-/** What one old list of endpoints served, by what it was called there. */
+/** The methods that one old list of endpoints served, by their old names. */
 export interface MigratedList {
   readonly allowed: ReadonlyMap<MethodName, { readonly entry: string; readonly span: Span }>;
 }
 
-/** What one old file comes to. */
+/** The result of one old file. */
 export interface MigratedPart {
   readonly settings: readonly MigratedSetting[];
-  /** Absent: the file says nothing of endpoints. */
+  /** Absent: the file does not mention endpoints. */
   readonly list?: MigratedList;
-  /** Another file decided what was served: its place in this one. */
+  /** The position at which this file names another one that decided what is served. */
   readonly policyFile?: Span;
-  /** What could not be carried over, each a warning. */
+  /** Warnings about what could not be converted. */
   readonly notes: readonly Diagnostic[];
 }
 

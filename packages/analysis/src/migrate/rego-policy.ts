@@ -10,7 +10,7 @@ import {
 import { isGone } from './endpoints-section.js';
 import type { ReadPart } from './migrated-part.js';
 
-/** A run of lines that cannot be read. */
+/** A run of unreadable lines. */
 interface Unread {
   readonly first: Span;
   last: number;
@@ -18,17 +18,18 @@ interface Unread {
 }
 
 /**
- * Reads a Rego policy as far as it is a plain list of `default NAMERequest := true` or `false`. Rules cannot be carried
- * over: a rule may refuse what its default allows, so every method whose request is named outside of a default is left
- * out, and the result never serves more than the policy did.
+ * Reads a Rego policy that is a list of `default NAMERequest := true` or `false`. Rules cannot be converted, and a rule
+ * can deny what its default allows: a method whose request appears outside of a default is not served, so that the
+ * result never serves more than the policy did.
  */
 export function readRegoPolicy(source: SourceText): ReadPart {
   const lines = [...regoLines(source)];
   const raw = lines.find((line) => line.kind === 'other' && opensRawString(source.line(line.span.line)));
   if (raw !== undefined) {
-    const message = 'a text that goes over several lines cannot be read here';
-    const help = 'make a configuration from the workload: kata-agent-ctl config generate --pod POD.yaml';
-    return { ok: false, diagnostics: [source.error(raw.span, message, help)] };
+    const message = 'strings over several lines are not supported';
+    const help =
+      'generate a configuration from the workload instead: kata-agent-ctl config generate --pod POD.yaml';
+    return { ok: false, diagnostics: [source.error('KA1904', raw.span, message, help)] };
   }
   const unread = unreadRuns(lines, source);
   const ruled = new Set(unread.flatMap((run) => [...run.methods]));
@@ -48,7 +49,7 @@ export function readRegoPolicy(source: SourceText): ReadPart {
   return { ok: true, part: { settings: [], list: { allowed }, notes } };
 }
 
-/** A text in backquotes may go over lines, which then look like lines of the policy. */
+/** A raw string can span lines that look like lines of the policy. */
 function opensRawString(line: string): boolean {
   return (line.split('`').length - 1) % 2 === 1;
 }
@@ -62,7 +63,7 @@ function unreadRuns(lines: readonly RegoLine[], source: SourceText): readonly Un
       const run = runs.at(-1);
       if (run !== undefined) {
         run.last = line.span.line;
-        // The whole line, what looks like a comment too: too much is left out rather than too little.
+        // The whole line, comments included: too few methods served is the safe error.
         for (const [word] of source.line(line.span.line).matchAll(/[A-Za-z_]\w*/g))
           for (const method of methodsOfRequest.get(word) ?? []) run.methods.add(method);
       }
@@ -74,16 +75,16 @@ function unreadRuns(lines: readonly RegoLine[], source: SourceText): readonly Un
 
 function unreadNote({ first, last, methods }: Unread, source: SourceText): Diagnostic {
   const where = last === first.line ? `line ${last} is` : `lines ${first.line} to ${last} are`;
-  const message = `${where} no list of defaults, and cannot be carried over`;
+  const message = `${where} not a list of defaults, and cannot be converted`;
   const names = [...methods];
   const help =
     names.length === 0
-      ? 'nothing is served by it'
-      : `left out for it: ${names.join(', ')}; write them as [[api.rule]], or have rules made: kata-agent-ctl config generate --pod POD.yaml`;
-  return source.warning(first, message, help);
+      ? 'no method is served because of it'
+      : `not served because of it: ${names.join(', ')}; write [[api.rule]] for them, or generate rules: kata-agent-ctl config generate --pod POD.yaml`;
+  return source.warning('KA1904', first, message, help);
 }
 
 function unknownNote(request: string, span: Span, source: SourceText): Diagnostic {
-  const help = isGone(request) ? 'Kata has it no more: it is left out' : 'it is left out';
-  return source.warning(span, `"${request}" names no request of this API`, help);
+  const help = isGone(request) ? 'ignored: Kata removed this request' : 'ignored';
+  return source.warning('KA1903', span, `"${request}" is not a request of this API`, help);
 }

@@ -1,12 +1,12 @@
 import type { MethodName } from '@kata-agent/catalogue';
 
-/** Something that people do with pods, beyond running them, and the methods that it takes. */
+/** A Kubernetes feature beyond running pods, and the methods that it needs. */
 export interface Ability {
   readonly name: string;
   readonly needs: readonly MethodName[];
 }
 
-/** In the order in which they are printed. `kubectl port-forward` and network policies need no method of the agent. */
+/** In the order of output. `kubectl port-forward` and network policies need no method of the agent. */
 export const abilities: readonly Ability[] = [
   { name: 'kubectl logs', needs: ['ReadStdout', 'ReadStderr'] },
   { name: 'kubectl exec', needs: ['ExecProcess', 'WaitProcess', 'ReadStdout', 'ReadStderr'] },
@@ -28,14 +28,14 @@ export const abilities: readonly Ability[] = [
   { name: 'configmaps and secrets without a shared filesystem', needs: ['CopyFile'] },
   { name: 'termination messages without a shared filesystem', needs: ['GetDiagnosticData'] },
   { name: 'exit codes', needs: ['WaitProcess'] },
-  { name: 'notice of containers that ran out of memory', needs: ['GetOOMEvent'] },
+  { name: 'OOM events', needs: ['GetOOMEvent'] },
   { name: 'resizing of running containers', needs: ['UpdateContainer', 'OnlineCPUMem'] },
   { name: 'resizing of volumes', needs: ['ResizeVolume'] },
-  { name: 'use of volumes', needs: ['GetVolumeStats'] },
-  { name: 'figures of the guest', needs: ['GetMetrics'] },
+  { name: 'usage of volumes', needs: ['GetVolumeStats'] },
+  { name: 'guest metrics', needs: ['GetMetrics'] },
   { name: 'pausing of containers', needs: ['PauseContainer', 'ResumeContainer'] },
   { name: 'guest swap', needs: ['AddSwap', 'AddSwapPath'] },
-  { name: 'service meshes that set the packet filter', needs: ['GetIPTables', 'SetIPTables'] },
-  { name: 'machines from templates', needs: ['ReseedRandomDev', 'SetGuestDateTime'] },
+  { name: 'service meshes that set iptables rules', needs: ['GetIPTables', 'SetIPTables'] },
+  { name: 'VM templates', needs: ['ReseedRandomDev', 'SetGuestDateTime'] },
   { name: 'policies of pods', needs: ['SetPolicy'] },
 ];

@@ -1,8 +1,7 @@
+import { type ImageConfigs, parseImageConfig, readWorkloads } from '@kata-agent/workloads';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
-import { type ImageConfigs, parseImageConfig } from '../pod/image-config.js';
-import { readWorkloads } from '../pod/read-workloads.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import { checkWorkload, type WorkloadReport } from './check-workload.js';
 
@@ -43,32 +42,32 @@ async function changes(api: string): Promise<readonly string[]> {
   return (await check(api)).changes.map(({ text, place }) => `${place ?? ''}: ${text}`);
 }
 
-test('the least change of a list: what to add, or what to take out', async () => {
+test('the smallest change of a list: what to add, or what to remove', async () => {
   assert.deepEqual(await changes('allowed_endpoints = ["@pod"]'), [
     'config.toml:2: add "ExecProcess" to allowed_endpoints',
   ]);
   assert.deepEqual(
     await changes('allowed_endpoints = ["*"]\nrelease = "4.1"\nblocked_endpoints = ["ExecProcess"]'),
-    ['config.toml:4: take "ExecProcess" out of blocked_endpoints'],
+    ['config.toml:4: remove "ExecProcess" from blocked_endpoints'],
   );
   assert.deepEqual(
     await changes('allowed_endpoints = ["*"]\nrelease = "4.1"\nblocked_endpoints = ["@exec"]'),
     [
-      'config.toml:4: take @exec out of blocked_endpoints, or name its other members one by one: ExecProcess is needed',
+      'config.toml:4: remove @exec from blocked_endpoints, or list its other members separately: ExecProcess is needed',
     ],
   );
   const pinned = await check('release = "2.0"\nallowed_endpoints = ["@pod", "@exec"]', known, 'go');
   assert.deepEqual(
     pinned.changes.map(({ text }) => text),
-    ['raise release: RemoveStaleVirtiofsShareMounts came with 3.2.0, after release = "2.0" (config.toml)'],
+    ['raise release: RemoveStaleVirtiofsShareMounts needs 3.2.0, later than release = "2.0" (config.toml)'],
   );
 });
 
-test('what several lists refuse has to change in each of them', async () => {
+test('denials by several lists need a change in each of them', async () => {
   assert.deepEqual(
     await changes('release = "4.1"\nallowed_endpoints = ["@pod"]\nblocked_endpoints = ["@exec"]'),
     [
-      'config.toml:4: take @exec out of blocked_endpoints, or name its other members one by one: ExecProcess is needed',
+      'config.toml:4: remove @exec from blocked_endpoints, or list its other members separately: ExecProcess is needed',
       'config.toml:3: add "ExecProcess" to allowed_endpoints',
     ],
   );
@@ -80,10 +79,10 @@ test('what several lists refuse has to change in each of them', async () => {
   ]);
 });
 
-test('what a rule stumbles over is found whatever way it is written', async () => {
+test('the value that a rule denies is found for any form of expression', async () => {
   const of = async (method: string, expression: string): Promise<readonly string[]> =>
     (await changes(rule(method, expression))).map((text) =>
-      text.replace(/^config\.toml:4: let rule "r" pass /, ''),
+      text.replace(/^config\.toml:4: change rule "r" to allow /, ''),
     );
   assert.deepEqual(await of('CreateContainer', '!("LD_PRELOAD" in env)'), [
     'the variable "LD_PRELOAD" (spec.containers[0].env[0])',
@@ -104,14 +103,17 @@ test('what a rule stumbles over is found whatever way it is written', async () =
   assert.deepEqual(await of('StartContainer', 'container.state == "paused"'), ['StartContainer']);
 });
 
-test('a rule that only watches refuses nothing', async () => {
+test('a rule in audit mode denies nothing', async () => {
   assert.equal((await check(rule('ExecProcess', 'false', 'enforcement = "audit"'))).sufficient, true);
 });
 
-test('what only the image tells is not judged without it, and that is said', async () => {
+test('facts from the image are not checked without it, with a note', async () => {
   const report = await check(rule('CreateContainer', 'args in [["/pause"], ["/run"]]'), new Map());
   assert.equal(report.sufficient, true);
-  assert.match(report.unjudged.join(), /rule "r": spec\.containers\[0\]\.image: i decides what runs/);
+  assert.match(
+    report.unjudged.join(),
+    /rule "r": spec\.containers\[0\]\.image: the command comes from i, whose configuration is unknown/,
+  );
   assert.equal((await check(rule('CreateContainer', 'args in [["/pause"], ["/run"]]'))).sufficient, true);
   const mounts = await check(
     rule('CreateContainer', '!mounts.exists(m, m.destination == "/data")'),
@@ -120,13 +122,13 @@ test('what only the image tells is not judged without it, and that is said', asy
   assert.equal(mounts.sufficient, false);
 });
 
-test('the first call that is refused comes first', async () => {
+test('the first denied call is first', async () => {
   const report = await check('allowed_endpoints = []');
   assert.equal(report.refused[0]?.method, 'UpdateInterface');
   assert.equal(report.refused[0]?.feature, 'network');
 });
 
-test('rules see the container as it will be: its state, and what the host claims of it', async () => {
+test("rules see the container's state and the host's claims", async () => {
   assert.equal((await check(rule('StartContainer', 'container.state == "created"'))).sufficient, true);
   assert.equal((await check(rule('CreateContainer', 'container.state == "none"'))).sufficient, true);
   assert.equal((await check(rule('ExecProcess', 'container.claimed.image == "i"'))).sufficient, true);
@@ -134,14 +136,14 @@ test('rules see the container as it will be: its state, and what the host claims
   assert.equal((await check(rule('ExecProcess', 'sandbox.containers.size() == 2'))).sufficient, true);
 });
 
-test('every rule that refuses a call is found, and every list that a rule stumbles over', async () => {
+test('every rule that denies a call is found, with every value that it denies', async () => {
   const two =
     rule('CreateContainer', '!("LD_PRELOAD" in env)') +
     '\n[[api.rule]]\nname = "s"\nendpoints = ["@pod"]\n' +
     'expression = \'!has(request.OCI) || request.OCI.Mounts.all(m, m.destination != "/data")\'';
   const report = await check(two);
   assert.deepEqual(
-    report.changes.map(({ text }) => text.slice(0, 24)),
-    ['let rule "r" pass the va', 'let rule "s" pass the mo'],
+    report.changes.map(({ text }) => text.slice(0, 31)),
+    ['change rule "r" to allow the va', 'change rule "s" to allow the mo'],
   );
 });

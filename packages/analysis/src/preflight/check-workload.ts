@@ -1,58 +1,63 @@
+import {
+  type Feature,
+  type ImageConfigs,
+  type RuntimeSetup,
+  type Workload,
+  expectedCalls,
+} from '@kata-agent/workloads';
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, Configuration, Rule } from '@kata-agent/config';
 import { type Decision, PrivilegeGate, privilegedRule } from '@kata-agent/gate';
 import type { RuleBook } from '@kata-agent/gate/rules';
-import { expectedCalls } from '../calls/expected-calls.js';
-import type { Feature } from '../calls/feature.js';
-import type { RuntimeSetup } from '../calls/runtime-setup.js';
-import type { ImageConfigs } from '../pod/image-config.js';
-import type { Workload } from '../pod/workload.js';
 import { type Culprit, culpritsOf } from './culprits-of.js';
-import { judgeOf } from './judge-of.js';
+import { offlineAuthorizer } from '../suites/offline-authorizer.js';
 import { type Change, listChanges } from './list-changes.js';
 import { SandboxView } from './sandbox-view.js';
+import { type UnbuiltFeature, unbuiltFeatures } from './unbuilt-feature.js';
 
-/** A call that the workload causes and the configuration refuses. */
+/** A call of the workload that the configuration denies. */
 export interface RefusedCall {
   readonly method: MethodName;
   readonly because: string;
   readonly feature: Feature;
   readonly decision: Decision;
-  /** What of the request the rule stumbles over; empty when the lists refuse, or when it cannot be told. */
+  /** The values of the request that the rule denies; empty if the gate denies, or if they are not found. */
   readonly culprits: readonly Culprit[];
-  /** The rule that refuses; absent when the lists do. */
+  /** The rule that denies; absent if the gate does. */
   readonly rule?: Rule;
 }
 
-/** What a configuration means for one workload. */
+/** The result of checking one workload. */
 export interface WorkloadReport {
   readonly workload: Workload;
   readonly sufficient: boolean;
-  /** In the order of the calls, each reason once. The first is where a pod stops, if it stops. */
+  /** In the order of the calls, each reason once. The first is where the pod stops, if it stops. */
   readonly refused: readonly RefusedCall[];
-  /** The least that mends it; empty when sufficient. */
+  /** The smallest change that fixes it; empty if sufficient. */
   readonly changes: readonly Change[];
-  /** What could not be judged, and why: facts that the description does not tell. */
+  /** What the workload needs and no configuration allows. */
+  readonly unbuilt: readonly UnbuiltFeature[];
+  /** What could not be checked, and why: facts that the manifest does not have. */
   readonly unjudged: readonly string[];
 }
 
-/** What the check is made with. */
+/** The setup of the check. */
 export interface CheckOptions {
   readonly configuration: Configuration;
-  /** The gate's `compileRules`, which is loaded only where there are rules. */
+  /** The gate's `compileRules`, which is loaded only if there are rules. */
   readonly compile: (rules: readonly Rule[]) => RuleBook;
   readonly setup: RuntimeSetup;
   readonly images: ImageConfigs;
 }
 
 /**
- * Puts each call that the workload will cause before the lists, and then before each rule by itself: all that refuse
- * it are found, not just the first. On the listener that the host calls, the first of the configuration.
+ * Checks each call that the workload will cause against the gate, and then against each rule separately, to find all
+ * denials and not only the first. Uses the listener that the host calls, the first of the configuration.
  */
 export function checkWorkload(workload: Workload, options: CheckOptions): WorkloadReport {
   const { configuration, compile, setup, images } = options;
-  const lists = judgeOf(configuration);
+  const lists = offlineAuthorizer(configuration);
   const rules = configuration.api.documents
     .flatMap((document) => document.rules)
     .map((rule) => ({ rule, book: compile([rule]) }));
@@ -90,11 +95,13 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
     }
   }
   const calls = [...refused.values()];
+  const unbuilt = unbuiltFeatures(workload, setup, images);
   return {
     workload,
-    sufficient: calls.length === 0,
+    sufficient: calls.length === 0 && unbuilt.length === 0,
     refused: calls,
     changes: changesFor(calls, configuration.api.documents),
+    unbuilt,
     unjudged: [...unjudged],
   };
 }
@@ -117,9 +124,9 @@ function changesFor(refused: readonly RefusedCall[], documents: readonly ApiDocu
 
 function ruleChanges({ method, culprits }: RefusedCall, { name, span }: Rule): readonly Change[] {
   const place = `${span.file}:${span.line}`;
-  if (culprits.length === 0) return [{ text: `let rule "${name}" pass ${method}`, place }];
+  if (culprits.length === 0) return [{ text: `change rule "${name}" to allow ${method}`, place }];
   return culprits.map(({ text, because }) => ({
-    text: `let rule "${name}" pass ${text} (${because})`,
+    text: `change rule "${name}" to allow ${text} (${because})`,
     place,
   }));
 }

@@ -1,3 +1,11 @@
+import {
+  type Entry,
+  type ExpectedCall,
+  type FactName,
+  celLiteral,
+  originKey,
+  sourcePlace,
+} from '@kata-agent/workloads';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import {
   CopyFileRequestSchema,
@@ -5,25 +13,21 @@ import {
   ExecProcessRequestSchema,
   SignalProcessRequestSchema,
 } from '@kata-agent/protocol/agent';
-import type { ExpectedCall } from '../calls/expected-call.js';
-import { celLiteral } from '../write/cel-literal.js';
-import { type Entry, type FactName, originKey } from '../write/fact-name.js';
-import { sourcePlace } from '../write/source-place.js';
 import { partsOf } from './request-parts.js';
 
-/** A value of a request that a rule will not have. */
+/** A value of a request that a rule denies. */
 export interface Culprit {
   readonly fact: FactName;
   /** For people: `the variable "LD_PRELOAD"`. */
   readonly text: string;
-  /** The field of the pod that it comes from. */
+  /** The pod field that it comes from. */
   readonly because: string;
 }
 
 /**
- * Finds out what of a request a rule refuses, by asking again: does it pass when a list is empty? then, which single
- * elements does it refuse? What cannot be taken away (a command, a user) is named when the expression speaks of it.
- * Empty: it cannot be told.
+ * Finds the values of a request that a rule denies, by evaluating it again: first with an empty list, then with single
+ * elements. A value that cannot be removed (a command, a user) is reported if the expression uses it. Returns an empty
+ * list if no value is found.
  */
 export function culpritsOf(
   call: ExpectedCall,
@@ -48,7 +52,7 @@ interface SingleValue {
   readonly fact: FactName;
   readonly word: string;
   readonly value: Entry;
-  /** How an expression speaks of it. */
+  /** The names for the value in an expression. */
   readonly named: RegExp;
 }
 
@@ -68,7 +72,7 @@ function singleValues(request: Message): readonly SingleValue[] {
   const user = `${process.User?.UID ?? 0}:${process.User?.GID ?? 0}`;
   return [
     { fact: 'command', word: 'the command', value: process.Args, named: /\b(args|Args)\b/ },
-    { fact: 'cwd', word: 'the folder', value: process.Cwd, named: /\b(cwd|Cwd)\b/ },
+    { fact: 'cwd', word: 'the working directory', value: process.Cwd, named: /\b(cwd|Cwd)\b/ },
     {
       fact: 'privileges',
       word: 'no_new_privs',

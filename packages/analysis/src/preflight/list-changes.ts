@@ -1,17 +1,17 @@
 import { endpoints, existedIn, type MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, EndpointLists, ListEntry } from '@kata-agent/config';
 
-/** What would make a workload work. */
+/** A change that makes a workload work. */
 export interface Change {
   /** One line, in the imperative: `add "ExecProcess" to allowed_endpoints`. */
   readonly text: string;
-  /** `config.toml:12`; absent: wherever fits. */
+  /** The position, `config.toml:12`; absent if there is none. */
   readonly place?: string;
 }
 
 /**
- * All that has to change before the lists serve a method on a listener. A call is refused with the first word against
- * it; who mends that one alone would meet the next.
+ * Returns all changes that the lists need to serve a method on a listener. A denial names only the first reason; fixing
+ * that alone would reveal the next.
  */
 export function listChanges(
   documents: readonly ApiDocument[],
@@ -25,7 +25,7 @@ export function listChanges(
       ...changesOf(document, '', document.file, method),
       ...(own === undefined ? [] : changesOf(own, ` of listener "${listener}"`, document.file, method)),
     ];
-    // The first document opens what is served; without a list it opens nothing.
+    // The first document with a list decides what is served; without a list it serves nothing.
     const silent = index === 0 && !hasLists(document) && (own === undefined || !hasLists(own));
     return silent ? [...changes, addition(method, '', document.file)] : changes;
   });
@@ -33,7 +33,7 @@ export function listChanges(
 
 function releaseChanges({ release, file }: ApiDocument, method: MethodName): readonly Change[] {
   if (release === undefined || existedIn(method, release)) return [];
-  const came = `${method} came with ${endpoints[method].release}, after release = "${release}" (${file})`;
+  const came = `${method} needs ${endpoints[method].release}, later than release = "${release}" (${file})`;
   return [{ text: `raise release: ${came}` }];
 }
 
@@ -49,8 +49,8 @@ function changesOf(
     const { entry, span } = block;
     const text =
       entry === method
-        ? `take "${method}" out of blocked_endpoints${of}`
-        : `take ${entry} out of blocked_endpoints${of}, or name its other members one by one: ${method} is needed`;
+        ? `remove "${method}" from blocked_endpoints${of}`
+        : `remove ${entry} from blocked_endpoints${of}, or list its other members separately: ${method} is needed`;
     changes.push({ text, place: `${span.file}:${span.line}` });
   }
   if (allowed !== undefined && entryFor(method, allowed) === undefined) {
@@ -60,7 +60,7 @@ function changesOf(
   return changes;
 }
 
-/** The entry that covers a method, or will once `release` is raised: a group grows with it. */
+/** Returns the entry that includes a method, now or once `release` is raised: groups grow with it. */
 function entryFor(
   method: MethodName,
   list: ReadonlyMap<MethodName, ListEntry> | undefined,

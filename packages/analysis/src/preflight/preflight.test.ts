@@ -15,7 +15,7 @@ function example(name: string): string {
   return readFileSync(fileURLToPath(new URL(`../../../../examples/${name}.toml`, import.meta.url)), 'utf8');
 }
 
-test('under @pod pods run with either runtime, without logs', async () => {
+test('with @pod pods run with either runtime, without logs', async () => {
   const report = await of('allowed_endpoints = ["@pod"]');
   assert.deepEqual(
     report.runtimes.map(({ breaks }) => breaks),
@@ -31,7 +31,7 @@ test('under @pod pods run with either runtime, without logs', async () => {
   assert.ok(report.kept.includes('exit codes'));
 });
 
-test('the first call that breaks is the first of the runtime’s own order', async () => {
+test('the first call that stops the pod is the first in the runtime’s own order', async () => {
   for (const missing of membersOf('@pod')) {
     const report = await of(`allowed_endpoints = ["@pod"]\nblocked_endpoints = ["${missing}"]`);
     for (const { runtime, breaks, goesOnWithout } of report.runtimes) {
@@ -55,17 +55,35 @@ test('the first call that breaks is the first of the runtime’s own order', asy
   assert.match(nothing.runtimes[0]?.breaks?.reason ?? '', /not in allowed_endpoints/);
 });
 
-test('with everything nothing is lost; with nothing everything is', async () => {
+test('peer pods need neither the network nor the memory of the machine', async () => {
+  const lists =
+    'allowed_endpoints = ["@pod"]\nblocked_endpoints = ["UpdateInterface", "UpdateRoutes", "OnlineCPUMem"]';
+  const configuration = await configurationOf(`[api]\n${lists}\n`);
+  const { runtimes, unbuilt } = preflight(configuration, { runtimes: ['remote', 'go'] });
+  assert.deepEqual(
+    runtimes.map(({ breaks }) => breaks?.call.method),
+    [undefined, 'UpdateInterface'],
+  );
+  assert.deepEqual(
+    runtimes.map(({ refusedFeature }) => refusedFeature?.name),
+    ['image_guest_pull', undefined],
+  );
+  assert.ok(unbuilt.some(({ name }) => name === 'image_guest_pull'));
+  const [confidential] = preflight(configuration, { guest: 'confidential' }).runtimes;
+  assert.equal(confidential?.refusedFeature?.name, 'image_guest_pull');
+});
+
+test('with all methods nothing is lost; with none everything is', async () => {
   assert.deepEqual((await of('release = "4.1"\nallowed_endpoints = ["*"]')).lost, []);
   assert.deepEqual((await of('allowed_endpoints = []')).kept, []);
 });
 
-test('every method that is needed by an ability exists, and each ability is named once', () => {
+test('every method that a feature needs exists, and each feature has a distinct name', () => {
   assert.equal(new Set(abilities.map(({ name }) => name)).size, abilities.length);
   for (const { needs } of abilities) for (const method of needs) assert.ok(methodNames.includes(method));
 });
 
-test('methods under rules are named with them, rules that only watch are not', async () => {
+test('methods with enforced rules are listed, methods with rules in audit mode are not', async () => {
   const rule = (name: string, more: string): string =>
     `[[api.rule]]\nname = "${name}"\nendpoints = ["ExecProcess"]\nexpression = "true"\n${more}\n`;
   const report = await of(
@@ -74,7 +92,7 @@ test('methods under rules are named with them, rules that only watch are not', a
   assert.deepEqual([...report.underRules], [['ExecProcess', ['one']]]);
 });
 
-test('the examples are what their names say', async () => {
+test('the examples match their names', async () => {
   for (const name of ['minimal', 'confidential', 'open']) {
     const { runtimes } = preflight(await configurationOf(example(name)));
     assert.ok(

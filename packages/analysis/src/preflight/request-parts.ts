@@ -1,3 +1,4 @@
+import { type Entry, type FactName, celLiteral, sourcePlace } from '@kata-agent/workloads';
 import { clone, isMessage, type Message } from '@bufbuild/protobuf';
 import {
   type CreateContainerRequest,
@@ -8,24 +9,21 @@ import {
   UpdateEphemeralMountsRequestSchema,
 } from '@kata-agent/protocol/agent';
 import type { Process } from '@kata-agent/protocol/oci';
-import { celLiteral } from '../write/cel-literal.js';
-import type { Entry, FactName } from '../write/fact-name.js';
-import { sourcePlace } from '../write/source-place.js';
 
-/** One list of a request, whose elements can be taken out of it. */
+/** One list of a request, whose elements can be removed. */
 export interface RequestPart {
   readonly fact: FactName;
   /** For people: `the variable`. */
   readonly word: string;
   /** One for each element. */
   readonly entries: readonly Entry[];
-  /** What messages say of each beside its entry. */
+  /** Additional text for each element in messages. */
   readonly details?: readonly string[];
-  /** A copy of the request with only the elements of these positions. */
+  /** Returns a copy of the request with only the elements at these positions. */
   readonly keep: (positions: ReadonlySet<number>) => Message;
 }
 
-/** The lists of a request that rules are about. */
+/** Returns the lists of a request that rules can use. */
 export function partsOf(request: Message): readonly RequestPart[] {
   if (isMessage(request, CreateContainerRequestSchema)) return containerParts(request);
   if (isMessage(request, ExecProcessRequestSchema)) {

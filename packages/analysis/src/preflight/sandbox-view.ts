@@ -1,18 +1,18 @@
+import type { ExpectedCall } from '@kata-agent/workloads';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { ListenerSettings } from '@kata-agent/config';
-import { claimedName, type ContainerFacts, type MemberFacts, type RuleContext } from '@kata-agent/gate';
+import { claimedName, type RuleContainer, type RuleMember, type RuleContext } from '@kata-agent/gate';
 import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
-import type { ExpectedCall } from '../calls/expected-call.js';
-import { claimsOf } from '../test/claims-of.js';
-import { ruleContextOf } from '../test/rule-context-of.js';
+import { claimsOf } from '../suites/claims-of.js';
+import { ruleContextOf } from '../suites/rule-context-of.js';
 
 type Called = Pick<ExpectedCall, 'method' | 'request'>;
 
-/** What rules see of sandbox and containers while the calls of a workload come in, in their order. */
+/** The rule context of sandbox and containers while the calls of a workload arrive, in order. */
 export class SandboxView {
   readonly #listeners: readonly ListenerSettings[];
-  readonly #claims = new Map<string, ContainerFacts['claimed']>();
-  readonly #removed: MemberFacts[] = [];
+  readonly #claims = new Map<string, RuleContainer['claimed']>();
+  readonly #removed: RuleMember[] = [];
   readonly #started = new Set<string>();
   #id = '';
 
@@ -20,14 +20,14 @@ export class SandboxView {
     this.#listeners = listeners;
   }
 
-  /** The context of the next call, which then happens. */
+  /** Returns the context of the next call and applies the call. */
   next(call: Called): RuleContext {
     const context = this.context(call);
     this.happened(call);
     return context;
   }
 
-  /** The context of a call, were it made now. */
+  /** Returns the context of a call without applying it. */
   context({ method, request }: Called): RuleContext {
     const id = idIn(request);
     const claimed = this.#claims.get(id);
@@ -42,15 +42,15 @@ export class SandboxView {
     );
   }
 
-  #members(): readonly MemberFacts[] {
-    const there = [...this.#claims].map(([id, { annotations }]): MemberFacts => {
+  #members(): readonly RuleMember[] {
+    const there = [...this.#claims].map(([id, { annotations }]): RuleMember => {
       const name = claimedName(annotations);
       return { name, state: this.#started.has(id) ? 'running' : 'created' };
     });
     return [...there, ...this.#removed];
   }
 
-  /** `exitCode`: of the container, where the call removes one. */
+  /** `exitCode`: of the container, if the call removes one. */
   happened({ method, request }: Called, exitCode = 0): void {
     const id = idIn(request);
     if (isMessage(request, CreateSandboxRequestSchema)) this.#id = request.sandboxId;
@@ -68,8 +68,8 @@ function idIn(request: Message): string {
   return 'containerId' in request ? String(request.containerId) : '';
 }
 
-/** What a container is like when a runtime makes the call. */
-function stateBefore(method: ExpectedCall['method']): ContainerFacts['state'] {
+/** The container's state when a runtime makes the call. */
+function stateBefore(method: ExpectedCall['method']): RuleContainer['state'] {
   if (method === 'StartContainer') return 'created';
   return method === 'RemoveContainer' ? 'stopped' : 'running';
 }

@@ -1,3 +1,11 @@
+import {
+  type Entry,
+  type ImageConfigs,
+  type RuntimeSetup,
+  celLiteral,
+  parseImageConfig,
+  readWorkloads,
+} from '@kata-agent/workloads';
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -5,28 +13,25 @@ import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Configuration, Rule } from '@kata-agent/config';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
-import type { RuntimeSetup } from '../calls/runtime-setup.js';
 import { generate } from '../generate/generate.js';
-import { type ImageConfigs, parseImageConfig } from '../pod/image-config.js';
-import { readWorkloads } from '../pod/read-workloads.js';
 import { configurationOf } from '../testing/configuration-of.js';
-import { celLiteral } from '../write/cel-literal.js';
-import type { Entry } from '../write/fact-name.js';
-import type { OwnValues, Plan, PlannedRule, Wanted } from '../write/plan.js';
+import type { OwnValues, Plan, PlannedRule } from '../write/plan.js';
+import type { Wanted } from '../write/wanted.js';
 import { renderPlan } from '../write/render-plan.js';
 import { ruleExpression } from '../write/rule-expression.js';
 import { checkWorkload, type WorkloadReport } from './check-workload.js';
 
-const folder = fileURLToPath(new URL('../../../../examples/workloads/', import.meta.url));
-const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+const directory = fileURLToPath(new URL('../../../../examples/workloads/', import.meta.url));
+const files = readdirSync(directory).filter((name) => name.endsWith('.yaml'));
 const setups: readonly RuntimeSetup[] = [
   { runtime: 'go', guest: 'shared-fs' },
   { runtime: 'rs', guest: 'shared-fs' },
   { runtime: 'go', guest: 'confidential' },
   { runtime: 'rs', guest: 'confidential' },
+  { runtime: 'remote', guest: 'confidential', networkNamespace: '/run/netns/podns' },
 ];
 
-/** Every image of the workloads, by the last word of its name. */
+/** Every image of the workloads, by the last part of its name. */
 const images: ImageConfigs = new Map(
   ['docker.io/library/nginx:1.27', 'docker.io/library/postgres:17', 'docker.io/library/redis:7.4']
     .concat('docker.io/library/busybox:1.37', 'docker.io/library/python:3.13', 'registry.example/server:1')
@@ -34,10 +39,10 @@ const images: ImageConfigs = new Map(
 );
 
 function readText(name: string): string {
-  return readFileSync(folder + name, 'utf8');
+  return readFileSync(directory + name, 'utf8');
 }
 
-test('there are twenty workloads', () => assert.equal(files.length, 20));
+test('there are 21 workloads', () => assert.equal(files.length, 21));
 
 for (const file of files) {
   for (const setup of setups) {
@@ -56,17 +61,30 @@ for (const file of files) {
         return workloads.map((workload) => checkWorkload(workload, options));
       };
 
-      test('what is generated loads under strict without a warning, and is sufficient', () => {
+      test('the generated configuration loads with strict without warnings, and is sufficient', () => {
         assert.deepEqual(configuration.warnings, []);
         assert.equal(configuration.api.strict, true);
         assert.deepEqual(plan.unconstrained, []);
-        assert.doesNotMatch(renderPlan(plan, []), /[0-9a-f]{16}/, 'a sample identifier is in the text');
+        assert.doesNotMatch(renderPlan(plan, []), /[0-9a-f]{16}/, 'a sample ID appears in the text');
         for (const { refused, changes, unjudged } of check(configuration)) {
           assert.deepEqual({ refused, changes, unjudged }, { refused: [], changes: [], unjudged: [] });
         }
       });
 
-      test('each endpoint that is taken away is missed', () => {
+      test('a workload is sufficient unless the agent refuses it, and then the feature is named', () => {
+        for (const { workload, sufficient, unbuilt } of check(configuration)) {
+          const names = new Set(unbuilt.map(({ name }) => name));
+          assert.equal(sufficient, names.size === 0);
+          assert.equal(names.has('image_guest_pull'), setup.guest === 'confidential');
+          const onDisk = [...workload.volumes.values()].some(
+            ({ kind, memory }) => kind === 'emptyDir' && !memory,
+          );
+          const isEncrypted = onDisk && setup.guest === 'confidential' && setup.runtime !== 'remote';
+          assert.equal(names.has('encryption_key=ephemeral'), isEncrypted);
+        }
+      });
+
+      test('each removed endpoint is reported', () => {
         for (const { value: method } of plan.endpoints) {
           const reports = check(withoutEndpoint(configuration, method));
           const changes = reports.flatMap((report) => report.changes.map(({ text }) => text));
@@ -75,9 +93,9 @@ for (const file of files) {
         }
       });
 
-      // Two of the set-ups have every value between them that any of the four has.
-      if ((setup.runtime === 'go') !== (setup.guest === 'shared-fs')) return;
-      test('each value that is taken from a list is missed, and named', () => {
+      // Two of the setups together have every value of all.
+      if (setup.runtime === 'remote' || (setup.runtime === 'go') !== (setup.guest === 'shared-fs')) return;
+      test('each value that is removed from a list is reported', () => {
         let taken = 0;
         for (const { index, rule, value } of withoutEachValue(plan)) {
           taken += 1;
@@ -106,21 +124,21 @@ function withoutEndpoint(configuration: Configuration, method: string): Configur
   return { ...configuration, api: { ...configuration.api, documents } };
 }
 
-/** With this rule and no other, since the others are not changed. */
+/** With this rule only: the others are unchanged. */
 function withRule(configuration: Configuration, rule: Rule): Configuration {
   const documents = configuration.api.documents.map((document) => ({ ...document, rules: [rule] }));
   return { ...configuration, api: { ...configuration.api, documents } };
 }
 
 interface Shortened {
-  /** Of the rule, in the order of the configuration. */
+  /** The rules in the order of the configuration. */
   readonly index: number;
   readonly rule: PlannedRule;
-  /** The value that was taken, as it stands in messages. */
+  /** The removed value, as in messages. */
   readonly value: string;
 }
 
-/** Every rule once for each of its values, without it. */
+/** Returns every rule once for each of its values, without that value. */
 function withoutEachValue(plan: Plan): readonly Shortened[] {
   return plan.rules.flatMap((rule, index) => [
     ...rule.values.map((wanted) => ({
@@ -129,7 +147,7 @@ function withoutEachValue(plan: Plan): readonly Shortened[] {
       value: asNamed(rule, wanted.value),
     })),
     ...rule.forms
-      // Whether an image has groups of its own, its sample does not say.
+      // The sample does not show whether an image has groups of its own.
       .filter(() => rule.fact !== 'groups')
       .map((wanted) => ({
         index,
@@ -146,7 +164,7 @@ function withoutEachValue(plan: Plan): readonly Shortened[] {
   ]);
 }
 
-/** As messages name a value: a variable and a mount without what else their rows say. */
+/** Returns a value as in messages: variables and mounts without the rest of their rows. */
 function asNamed({ fact }: PlannedRule, value: Entry): string {
   if (fact === 'variables') return celLiteral(String(value).split('=')[0] ?? '');
   if (typeof value !== 'object') return celLiteral(value);

@@ -1,4 +1,4 @@
 import { releases } from '@kata-agent/catalogue';
 
-/** The newest release of Kata that is known, as a configuration names it: `4.1`. */
+/** The newest known release of Kata, in the form of a configuration: `4.1`. */
 export const newestPin: string = (releases.at(-1) ?? '').replace(/\.0$/, '');

@@ -46,7 +46,7 @@ function read(text: string): { readonly toml: TomlValue; readonly value: unknown
   return { toml: parsed.root, value: plain(parsed.root) };
 }
 
-/** Where the schema finds something wrong: `/agent/log_level`. */
+/** Returns the locations of schema errors: `/agent/log_level`. */
 function faults(text: string): readonly string[] {
   validate(read(text).value);
   return [...new Set((validate.errors ?? []).map(({ instancePath }) => instancePath))];
@@ -71,7 +71,7 @@ const keys: readonly (readonly [string, SettingRow | EntryKeyRow])[] = [
   ...Object.values(listenerKeys).map((row) => ['[[listener]]\nname = "n"', row] as const),
 ];
 
-test('every key is known with its example, a word of it, and refused with a table', () => {
+test('every key accepts its example, has a description, and rejects a table', () => {
   for (const [head, row] of keys) {
     const given = head
       .split('\n')
@@ -84,7 +84,7 @@ test('every key is known with its example, a word of it, and refused with a tabl
   }
 });
 
-test('a key has its sentence and its default', () => {
+test('a key has its description and its default', () => {
   const text = JSON.stringify(configurationSchema());
   for (const row of settings.filter(({ built }) => built !== 'later')) {
     assert.ok(text.includes(JSON.stringify(row.purpose).slice(1, -1)), row.key);
@@ -96,7 +96,7 @@ test('a key has its sentence and its default', () => {
   }
 });
 
-test('what is wrong is found in its place', () => {
+test('errors are found at their location', () => {
   const wrong: Readonly<Record<string, string>> = {
     'agents = 1': '',
     'version = 2': '/version',
@@ -142,7 +142,7 @@ function wordsOf(schema: SettingRow['type']['schema']): readonly string[] {
   return 'items' in schema ? wordsOf(schema.items) : [];
 }
 
-test('whatever the loader takes, the schema takes', () => {
+test('the schema accepts whatever the loader accepts', () => {
   const word = fc.constantFrom(
     ...keys.flatMap(([, row]) => wordsOf(row.type.schema)),
     ...keys.flatMap(([, { example }]) => (example.startsWith('"') ? [JSON.parse(example) as string] : [])),
@@ -216,5 +216,5 @@ test('whatever the loader takes, the schema takes', () => {
     }),
     { numRuns: 1000 },
   );
-  assert.ok(taken.size > open.length / 2, 'few values were made that a key takes');
+  assert.ok(taken.size > open.length / 2, 'too few valid values were generated');
 });

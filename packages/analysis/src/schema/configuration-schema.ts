@@ -13,9 +13,9 @@ export type JsonSchema = { readonly [keyword: string]: JsonValue };
 type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonSchema;
 
 /**
- * The JSON Schema (draft 7) of a configuration, for editors: it completes keys and names, and shows what each is for.
- * It is made from the tables that the loader reads by, so whatever the loader takes, it takes. It does not know what
- * CEL says, nor what two keys say together: `config check` does.
+ * Returns the JSON Schema (draft 7) of a configuration, for editors: completion of keys and names, with descriptions.
+ * It is generated from the loader's tables and accepts whatever the loader accepts. It checks neither CEL nor
+ * combinations of keys: `config check` does.
  */
 export function configurationSchema(): JsonSchema {
   return {
@@ -26,8 +26,8 @@ export function configurationSchema(): JsonSchema {
     properties: {
       version: { description: 'The version of this language.', const: 1 },
       agent: sectionSchema('agent'),
-      api: sectionSchema('api', { rule: entriesSchema('A rule over requests.', Object.values(ruleKeys)) }),
-      listener: entriesSchema('A place where the API is served.', Object.values(listenerKeys)),
+      api: sectionSchema('api', { rule: entriesSchema('A rule for requests.', Object.values(ruleKeys)) }),
+      listener: entriesSchema('An address on which the API is served.', Object.values(listenerKeys)),
       delivery: sectionSchema('delivery'),
       measurement: sectionSchema('measurement'),
       audit: sectionSchema('audit'),
@@ -47,9 +47,10 @@ function sectionSchema(section: SectionName, more: JsonSchema = {}): JsonSchema 
 }
 
 function settingSchema(row: SettingRow): JsonSchema {
-  const unbuilt = row.built === 'kata' ? ' Not built yet: setting it changes nothing.' : '';
+  const unbuilt = row.built === 'kata' ? ' Not built yet: setting it has no effect.' : '';
+  const unused = row.built === 'unused' ? " No effect: Kata's agent never uses it." : '';
   return {
-    description: row.purpose + unbuilt,
+    description: row.purpose + unbuilt + unused,
     ...valueSchema(row),
     ...(row.default === undefined ? {} : { default: jsonOf(row.type.write(row.default)) }),
   };
@@ -57,7 +58,7 @@ function settingSchema(row: SettingRow): JsonSchema {
 
 function entriesSchema(description: string, all: readonly EntryKeyRow[]): JsonSchema {
   const rows = all.filter((row) => row.built !== 'later');
-  // In a later document a key that only the base may have is missing.
+  // In a further document a key that only the base document can set is missing.
   const required = rows.filter((row) => row.required && row.later).map((row) => row.key);
   return {
     description,
@@ -69,7 +70,7 @@ function entriesSchema(description: string, all: readonly EntryKeyRow[]): JsonSc
       properties: Object.fromEntries(
         rows.map((row) => [
           row.key,
-          { description: `${row.purpose} Without it: ${row.otherwise}.`, ...valueSchema(row) },
+          { description: `${row.purpose} Default: ${row.otherwise}.`, ...valueSchema(row) },
         ]),
       ),
     },
@@ -77,7 +78,7 @@ function entriesSchema(description: string, all: readonly EntryKeyRow[]): JsonSc
 }
 
 function valueSchema({ key, type }: Pick<SettingRow | EntryKeyRow, 'key' | 'type'>): JsonSchema {
-  // Named once, and referred to from each list.
+  // Defined once, and referenced from each list.
   if (key.endsWith('endpoints')) return { allOf: [{ $ref: '#/definitions/endpoints' }] };
   if (key === 'overridable') return { type: 'array', items: { enum: overridableKeys() } };
   return type.schema;
@@ -98,13 +99,13 @@ function endpointsSchema(): JsonSchema {
     type: 'array',
     items: {
       enum: entries.map(([entry]) => entry),
-      // Taplo, and with it most TOML editors, shows these beside the names.
+      // Taplo, and so most TOML editors, show these next to the names.
       'x-taplo': { docs: { enumValues: entries.map(([, purpose]) => purpose) } },
     },
   };
 }
 
-/** A value in TOML that is no table; those are written as JSON has them. */
+/** A value in TOML that is not a table, written as in JSON. */
 function jsonOf(toml: string): JsonValue {
   return JSON.parse(toml) as JsonValue;
 }

@@ -7,7 +7,7 @@ const sorted = (texts: fc.Arbitrary<string>): fc.Arbitrary<readonly string[]> =>
 
 const id = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 
-/** Facts of a process, as the gate finds them: all, but a command only when there is one. */
+/** Facts of a process as the gate finds them: all, except that a command is optional. */
 function process(word: fc.Arbitrary<string>): fc.Arbitrary<RequestFacts> {
   const more = fc.array(word, { maxLength: 3 });
   return fc.tuple(processOf(word), more).map(([facts, rest]) => {
@@ -20,9 +20,9 @@ function processOf(word: fc.Arbitrary<string>): fc.Arbitrary<RequestFacts> {
   return fc.record(
     {
       command: word,
-      // An entry without a name is refused, and never recorded.
+      // An entry without a name is denied, and never recorded.
       environment: sorted(word.map((text) => text.replaceAll('=', '')).filter((text) => text !== '')),
-      // What is recorded of a folder that is not given is the one that the guest takes.
+      // For a missing working directory, the guest's default is recorded.
       cwd: word.map((text) => (text === '' ? '/' : text)),
       user: fc.tuple(id, id).map((pair) => pair.join(':')),
       terminal: fc.boolean(),
@@ -36,7 +36,7 @@ function storages(word: fc.Arbitrary<string>): fc.Arbitrary<NonNullable<RequestF
   return fc.array(fc.record({ driver: word, type: word, mountPoint: word }), { maxLength: 3 });
 }
 
-/** Facts that requests of a method can have. `word`: what texts are made of. */
+/** Facts of requests of a method. `word`: generates strings. */
 export function factsArbitrary(
   method: MethodName,
   word: fc.Arbitrary<string> = fc.string({ unit: 'grapheme', maxLength: 8 }),

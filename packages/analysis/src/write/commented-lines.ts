@@ -1,15 +1,12 @@
-import type { Wanted } from './plan.js';
+import type { Wanted } from './wanted.js';
 
-/** Reasons beyond these are counted. */
+/** Limit of listed reasons; others are counted. */
 const reasonsShown = 3;
 const width = 100;
-/** Longer texts do not push the column of the others out. */
+/** Longer texts do not widen the column. */
 const columnAtMost = 44;
 
-/**
- * Lines of two columns; the second stands above the first where that is too long to stand beside it. Each line ends
- * with its line feed.
- */
+/** Returns lines of two columns; a comment is above a text that is too long. Each line ends with a line feed. */
 export function commentedLines(lines: readonly (readonly [string, string])[]): string {
   const column = Math.max(
     0,
@@ -24,7 +21,7 @@ export function commentedLines(lines: readonly (readonly [string, string])[]): s
     .join('');
 }
 
-/** Who asks for a value, behind the mark of a comment; empty when nobody is named. */
+/** Returns the origins of a value as a comment; empty if there are none. */
 export function reasonsText(mark: '#' | '//', { because }: Wanted<unknown>): string {
   if (because.length === 0) return '';
   const shown = because.slice(0, reasonsShown).map((reason) => shortened(oneLine(reason)));
@@ -32,7 +29,7 @@ export function reasonsText(mark: '#' | '//', { because }: Wanted<unknown>): str
   return `${mark} ${shown.join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
 }
 
-/** Nothing that a pod or a log says can end a comment or the string around it. */
+/** Escapes text from a pod or a log, so that it cannot end the comment or the string around it. */
 export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, ' ').replaceAll("'''", '’’’');
 }

@@ -1,12 +1,12 @@
 import type { MethodName } from '@kata-agent/catalogue';
 
-/** A rule about what no fact tells, written as it stands. */
+/** A rule that is not about a fact, with its own expression. */
 export interface ExtraRule {
-  /** Behind the method's own word, as of other rules: `links`. */
+  /** The rule's name after the method's prefix: `links`. */
   readonly name: string;
   readonly method: MethodName;
-  /** What the rule says and why, as a comment above it. */
-  readonly says: string;
+  /** The rule's purpose, as a comment above it. */
+  readonly description: string;
   /** CEL, without an apostrophe. */
   readonly expression: string;
   readonly message: string;

@@ -1,39 +1,41 @@
+import { type Entry, type FactName, sourcePlace } from '@kata-agent/workloads';
 import type { RequestFacts } from '@kata-agent/gate';
-import type { Entry, FactName } from './fact-name.js';
-import { sourcePlace } from './source-place.js';
 
 /** How a fact of requests becomes a rule. */
 export interface FactRow {
-  /** The values of one recorded request; undefined: nothing is known of it. Absent: it is never recorded. */
+  /**
+   * Returns the values of one recorded request; undefined if the request is unknown. Absent: the fact is never
+   * recorded.
+   */
   readonly read?: (facts: RequestFacts) => readonly Entry[] | undefined;
-  /** The rule's name, after the method's own word. */
+  /** The rule's name, after the method's prefix. */
   readonly name: string;
-  /** What the rule says, as a comment above it; may have several lines. */
-  readonly says: string;
-  /** What a refused caller is told. */
+  /** The rule's purpose, as a comment above it; can have several lines. */
+  readonly description: string;
+  /** The message for a denied caller. */
   readonly message: string;
-  /** What tells values apart, for lists that are too long for one rule: of a request in CEL, and of a listed value. */
+  /** The key by which a list is split that is too long for one rule: of a request in CEL, and of a listed value. */
   readonly key?: { readonly cel: string; readonly of: (value: Entry) => string };
-  /** Each value begins with the container's name already. */
+  /** Whether each value begins with the container's name. */
   readonly namesContainers?: boolean;
-  /** CEL; absent: there is a rule only when nobody wants any. `PROCESS` stands for the process of the request. */
+  /** CEL; absent: there is a rule only if no call has a value. `PROCESS` is replaced by the request's process. */
   readonly expression?: {
-    /** Around all: for each mount, for each name. */
+    /** Around everything: for each mount, for each name. */
     readonly open: string;
     readonly close: string;
     /** Around each list of values. */
     readonly before: string;
     readonly after: string;
-    /** Before a list of those values that are `NAME=value`, where a fact has names alone, too. */
+    /** Before a list of `NAME=value` entries, if the fact also has names only. */
     readonly pairs?: string;
-    /** After all lists taken together, instead of `before` and `after` around each: where these would be long. */
+    /** After all lists combined, instead of `before` and `after` around each, which would be long. */
     readonly gathered?: string;
   };
-  /** CEL when the list is empty. */
+  /** CEL for an empty list. */
   readonly none: string;
 }
 
-/** Of a list the second element. */
+/** The second element of a list. */
 function second(value: Entry): string {
   return typeof value === 'object' ? (value[1] ?? '') : '';
 }
@@ -43,16 +45,17 @@ const rows: { readonly [F in FactName]: FactRow } = {
     read: ({ command }) => (command === undefined ? undefined : [command]),
     name: 'commands',
     key: { cel: 'args[0]', of: String },
-    says: 'What may run.',
-    message: "this command is none of the workload's",
+    description: 'Allowed commands.',
+    message: 'the workload does not have this command',
     expression: { open: 'args.size() > 0 && ', before: 'args[0] in ', after: '', close: '' },
     none: 'args.size() == 0',
   },
   commandLine: {
     name: 'commands',
     key: { cel: 'args[0]', of: second },
-    says: 'What may run, and in which container: its name in the pod, then the whole command line.',
-    message: "this command is none of the workload's, or not in this container",
+    description:
+      "Allowed commands by container: the container's name in the pod, then the whole command line.",
+    message: 'the workload does not have this command, or not in this container',
     namesContainers: true,
     expression: { open: '', before: '[container.claimed.name] + args in ', after: '', close: '' },
     none: 'args.size() == 0',
@@ -61,16 +64,16 @@ const rows: { readonly [F in FactName]: FactRow } = {
     read: ({ environment }) => environment,
     name: 'environment',
     key: { cel: 'name', of: String },
-    says: 'The names of environment variables.',
-    message: "the environment has a variable that is none of the workload's",
+    description: 'The names of environment variables.',
+    message: 'the environment has a variable that the workload does not have',
     expression: { open: 'env.all(name, ', before: 'name in ', after: '', close: ')' },
     none: 'env.size() == 0',
   },
   variables: {
     name: 'environment',
     key: { cel: 'name', of: (value) => String(value).split('=')[0] ?? '' },
-    says: 'Environment variables with their values; a name that stands alone may have any.',
-    message: "the environment has a variable, or a value of one, that is none of the workload's",
+    description: 'Environment variables with their values; a name without a value can have any value.',
+    message: 'the environment has a variable or value that the workload does not have',
     expression: {
       open: 'env.all(name, ',
       pairs: 'name + "=" + env[name] in ',
@@ -82,24 +85,24 @@ const rows: { readonly [F in FactName]: FactRow } = {
   },
   cwd: {
     read: ({ cwd }) => (cwd === undefined ? undefined : [cwd]),
-    name: 'folders',
+    name: 'directories',
     key: { cel: 'cwd', of: String },
-    says: 'The folder that a command starts in.',
-    message: "this working directory is none of the workload's",
+    description: 'The working directory of a command.',
+    message: 'the workload does not have this working directory',
     expression: { open: '', before: 'cwd in ', after: '', close: '' },
     none: 'cwd == ""',
   },
   user: {
     read: ({ user }) => (user === undefined ? undefined : [user]),
     name: 'users',
-    says: 'Who it runs as: user and group, by number.',
-    message: "this user is none of the workload's",
+    description: 'The user and group, as numbers.',
+    message: 'the workload does not have this user',
     expression: { open: '', before: 'string(user.UID) + ":" + string(user.GID) in ', after: '', close: '' },
     none: 'string(user.UID) + ":" + string(user.GID) in []',
   },
   groups: {
     name: 'groups',
-    says: 'Groups besides that of the user, by number.',
+    description: 'Supplementary groups, as numbers.',
     message: 'the workload is not in this group',
     expression: { open: 'user.AdditionalGids.all(g, ', before: 'string(g) in ', after: '', close: ')' },
     none: 'user.AdditionalGids.size() == 0',
@@ -107,29 +110,29 @@ const rows: { readonly [F in FactName]: FactRow } = {
   terminal: {
     read: ({ terminal }) => (terminal === undefined ? undefined : terminal ? ['terminal'] : []),
     name: 'terminals',
-    says: 'Whether it may have a terminal.',
+    description: 'Whether it can have a terminal.',
     message: 'nothing in this workload has a terminal',
     none: '!terminal',
   },
   privileges: {
     name: 'privileges',
-    says: 'Whether privileges that setuid programs give are kept from it: no_new_privs of Linux.',
-    message: 'no_new_privs is not as the workload has it',
+    description: 'The no_new_privs flag.',
+    message: 'the no_new_privs flag differs from the workload',
     expression: { open: '', before: 'string(PROCESS.NoNewPrivileges) in ', after: '', close: '' },
     none: 'string(PROCESS.NoNewPrivileges) in []',
   },
   capabilities: {
     read: ({ capabilities }) => capabilities,
     name: 'capabilities',
-    says: 'Capabilities, in any of the five sets.',
-    message: 'the workload has no such capability',
+    description: 'Capabilities, in any of the five sets.',
+    message: 'the workload does not have this capability',
     expression: { open: 'capabilities.all(c, ', before: 'c in ', after: '', close: ')' },
     none: 'capabilities.size() == 0',
   },
   root: {
     name: 'roots',
-    says: 'Whether the root filesystem is read-only.',
-    message: 'the root filesystem is writable or read-only where it is not in the workload',
+    description: 'Whether the root filesystem is read-only.',
+    message: 'the read-only flag of the root filesystem differs from the workload',
     expression: { open: '', before: 'string(request.OCI.Root.Readonly) in ', after: '', close: '' },
     none: 'string(request.OCI.Root.Readonly) in []',
   },
@@ -137,15 +140,15 @@ const rows: { readonly [F in FactName]: FactRow } = {
     read: ({ mounts }) => mounts?.map((mount) => [mount.type, mount.destination]),
     name: 'mounts',
     key: { cel: 'm.destination', of: second },
-    says: 'What is mounted, by type and place in the container.',
-    message: 'the workload has no such mount',
+    description: 'Mounts, by type and mount point in the container.',
+    message: 'the workload does not have this mount',
     expression: { open: 'mounts.all(m, ', before: '[m.type, m.destination] in ', after: '', close: ')' },
     none: 'mounts.size() == 0',
   },
   sources: {
     read: ({ mounts }) => mounts?.map((mount) => sourcePlace(mount.source)),
     name: 'mount-sources',
-    says: 'Where mounts come from in the guest; what ends with a slash stands for all below it.',
+    description: 'Sources of mounts in the guest; a final slash includes everything below it.',
     message: 'nothing is mounted from there in this workload',
     expression: {
       open: 'mounts.all(m, ',
@@ -158,10 +161,10 @@ const rows: { readonly [F in FactName]: FactRow } = {
   mountTable: {
     name: 'mounts',
     key: { cel: 'm.destination', of: second },
-    says:
-      'What is mounted: type, place in the container, source, options.\n' +
-      'A source with a final slash stands for all below it; an option with a question mark may be missing.',
-    message: 'the workload has no such mount',
+    description:
+      'Mounts: type, mount point, source, options.\n' +
+      'A source with a final slash includes everything below it; an option with a question mark is optional.',
+    message: 'the workload does not have this mount',
     expression: {
       open: 'mounts.all(m, ',
       before: '',
@@ -179,8 +182,8 @@ const rows: { readonly [F in FactName]: FactRow } = {
     read: ({ storages }) =>
       storages?.map((storage) => [storage.driver, storage.type, sourcePlace(storage.mountPoint)]),
     name: 'storages',
-    says: 'Storages of the guest: driver, filesystem, and the place, or the folder that it lies in.',
-    message: 'the workload has no such storage',
+    description: 'Storages of the guest: driver, filesystem, and the mount point or its directory.',
+    message: 'the workload does not have this storage',
     expression: {
       open: 'request.storages.all(s, ',
       before: '',
@@ -193,10 +196,10 @@ const rows: { readonly [F in FactName]: FactRow } = {
   },
   storageTable: {
     name: 'storages',
-    says:
-      'Storages of the guest: driver, filesystem, place, options.\n' +
-      'A place with a final slash stands for all below it; an option with a question mark may be missing.',
-    message: 'the workload has no such storage',
+    description:
+      'Storages of the guest: driver, filesystem, mount point, options.\n' +
+      'A mount point with a final slash includes everything below it; an option with a question mark is optional.',
+    message: 'the workload does not have this storage',
     expression: {
       open: 'request.storages.all(s, ',
       before: '',
@@ -214,15 +217,15 @@ const rows: { readonly [F in FactName]: FactRow } = {
   devices: {
     read: ({ devices }) => devices?.map((device) => [device.type, device.path]),
     name: 'devices',
-    says: 'Devices, by type and path in the container.',
-    message: 'the workload has no such device',
+    description: 'Devices, by type and path in the container.',
+    message: 'the workload does not have this device',
     expression: { open: 'devices.all(d, ', before: '[d.Type, d.Path] in ', after: '', close: ')' },
     none: 'devices.size() == 0',
   },
   sysctls: {
     name: 'sysctls',
-    says: "Parameters of the guest's kernel, and their values.",
-    message: 'the workload sets no such parameter of the kernel, or not to this value',
+    description: 'Sysctls and their values.',
+    message: 'the workload does not set this sysctl, or not to this value',
     expression: {
       open: 'request.OCI.Linux.Sysctl.all(k, ',
       before: '[k, request.OCI.Linux.Sysctl[k]] in ',
@@ -234,16 +237,17 @@ const rows: { readonly [F in FactName]: FactRow } = {
   image: {
     read: ({ image }) => (image === undefined ? undefined : [image]),
     name: 'images',
-    says: 'The image that the host claims: its word alone, which keeps out mistakes and nothing else.',
-    message: "the host claims an image that is none of the workload's",
+    description:
+      'The image that the host claims. The claim is not verified: it prevents mistakes, not attacks.',
+    message: 'the host claims an image that the workload does not have',
     expression: { open: '', before: 'container.claimed.image in ', after: '', close: '' },
     none: 'container.claimed.image == ""',
   },
   path: {
     read: ({ path }) => (path === undefined ? undefined : [sourcePlace(path)]),
     name: 'files',
-    says: 'Where files may be put; what ends with a slash stands for all below it.',
-    message: 'no file of the workload belongs there',
+    description: 'Paths for copied files; a final slash includes everything below it.',
+    message: 'the workload has no file at this path',
     expression: {
       open: '',
       before: '',
@@ -255,7 +259,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
   signal: {
     read: ({ signal }) => (signal === undefined ? undefined : [signal]),
     name: 'signals',
-    says: 'Signals, by number.',
+    description: 'Signals, as numbers.',
     message: 'this signal is never sent to the workload',
     expression: { open: '', before: 'signal in ', after: '', close: '' },
     none: 'signal in []',

@@ -2,25 +2,26 @@ import { inconsistencies, methodNames, type Release, releases } from '@kata-agen
 import type { Ask } from './ask.js';
 import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
-import type { Plan, PlannedRule, Unconstrained, Wanted } from './plan.js';
+import type { Plan, PlannedRule, Unconstrained } from './plan.js';
+import type { Wanted } from './wanted.js';
 import { noPlannedAccess, type PlannedAccess } from './planned-access.js';
 import { planRule } from './plan-rule.js';
 import { longestExpression, ruleExpression, valuesIn } from './rule-expression.js';
 import { splitRule } from './split-rule.js';
 
-/** What the text rests on besides the asks. */
+/** The input of a configuration besides the asks. */
 export interface PlanOptions {
-  /** Default: the newest that the catalogue knows. */
+  /** Default: the newest in the catalogue. */
   readonly release?: Release;
-  /** Default: nothing beside what every container has. */
+  /** Default: only what every container has. */
   readonly access?: PlannedAccess;
-  /** Rules that are no lists; those of methods that nobody asks for are left out. */
+  /** Rules that are not lists; those of methods without an ask are omitted. */
   readonly extra?: readonly ExtraRule[];
 }
 
 /**
- * The least that serves all asks. A method that is asked for is allowed; a fact that every ask for a method knows
- * becomes a rule with just the values that were asked for. Pure.
+ * Plans the smallest configuration that allows all asks. A method with an ask is allowed; a fact that every ask of a
+ * method has becomes a rule with exactly the asked values. Pure.
  */
 export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {}): Plan {
   const endpoints: Wanted<PlannedRule['method']>[] = [];
@@ -52,16 +53,14 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
     tooLong.push({
       name,
       method,
-      why: [
-        `a rule of ${expression.length} characters is too long for one: ${longestExpression} are allowed`,
-      ],
+      why: [`a rule of ${expression.length} characters is too long: ${longestExpression} are allowed`],
     });
   }
   const access = options.access ?? noPlannedAccess;
   return { release, access, endpoints, senseless, rules, extra, unconstrained, tooLong };
 }
 
-/** Why no loader would take the rule. */
+/** Returns why the loader would reject the rule. */
 function faultOf(rule: PlannedRule): string | undefined {
   const { length } = ruleExpression(rule);
   return length <= longestExpression

@@ -1,13 +1,13 @@
+import { type Entry, type FactName, celLiteral, originKey } from '@kata-agent/workloads';
 import type { Ask } from './ask.js';
-import { celLiteral } from './cel-literal.js';
-import { type Entry, type FactName, originKey } from './fact-name.js';
 import { facts } from './facts.js';
-import type { OwnValues, PlannedRule, Wanted } from './plan.js';
+import type { OwnValues, PlannedRule } from './plan.js';
+import type { Wanted } from './wanted.js';
 
-/** What a rule of one fact says, or why there is none. */
+/** A planned rule of one fact, or why there is none. */
 export type RulePart = Pick<PlannedRule, 'values' | 'forms' | 'own'> | { readonly why: readonly string[] };
 
-/** The rule of one fact for the asks of one method. Undefined: no ask knows this fact. */
+/** Returns the rule of one fact for the asks of one method. Undefined: no ask has this fact. */
 export function planRule(fact: FactName, asks: readonly Ask[]): RulePart | undefined {
   const silent = asks.filter((ask) => entriesOf(fact, ask) === undefined);
   if (silent.length === asks.length && silent.every((ask) => !ask.unknown?.has(fact))) return undefined;
@@ -27,9 +27,9 @@ function allTogether(all: WantedByKey): Tiers {
 }
 
 /**
- * What all containers have; what all have but the pause container, which has less than any other; and what only some
- * have. Containers are told apart by their names, which are the host's word; but whoever bears a name has to be that
- * container in everything, since each rule asks for the name.
+ * Groups values: those of all containers, those of all except the pause container, which has fewest, and those of
+ * single containers. Containers are identified by name, which the host sets; but a container with a name must match
+ * that container in everything, since each rule tests the name.
  */
 function byContainer(fact: FactName, asks: readonly Ask[], all: WantedByKey): Tiers {
   const names = new Set(asks.map(({ container }) => container));
@@ -87,7 +87,7 @@ function entriesOf(fact: FactName, ask: Ask): readonly Entry[] | undefined {
 }
 
 function whyUnknown(fact: FactName, ask: Ask): string {
-  return ask.unknown?.get(fact) ?? `nothing is known of it for ${ask.because.join(', ')}`;
+  return ask.unknown?.get(fact) ?? `unknown for ${ask.because.join(', ')}`;
 }
 
 function formsOf(fact: FactName, asks: readonly Ask[]): readonly Wanted<string>[] {
@@ -103,7 +103,7 @@ function formsOf(fact: FactName, asks: readonly Ask[]): readonly Wanted<string>[
   return [...forms].map(([value, because]) => ({ value, because: unique(because) }));
 }
 
-/** The containers and the names in their lists that look like this. */
+/** Returns the containers with such patterns, and the names in their lists. */
 function listedNames(fact: FactName, asks: readonly Ask[], names: RegExp): readonly (readonly string[])[] {
   const found = new Map<string, readonly string[]>();
   for (const { container = '', values } of asks) {

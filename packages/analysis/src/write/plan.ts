@@ -1,49 +1,43 @@
+import type { Entry, FactName } from '@kata-agent/workloads';
 import type { MethodName, Release } from '@kata-agent/catalogue';
 import type { ExtraRule } from './extra-rule.js';
-import type { Entry, FactName } from './fact-name.js';
 import type { PlannedAccess } from './planned-access.js';
+import type { Wanted } from './wanted.js';
 
-/** An entry of a list, and who asks for it. */
-export interface Wanted<T> {
-  readonly value: T;
-  /** Not empty, in the order in which they asked. */
-  readonly because: readonly string[];
-}
-
-/** Values that one container may have and others may not. */
+/** Values that only some containers can have. */
 export interface OwnValues {
-  /** Its name in the pod; empty: the pause container. `others`: every container but the pause container. */
+  /** Its name in the pod; empty: the pause container. `others`: every container except the pause container. */
   readonly container: { readonly name: string } | 'others';
   readonly values: readonly Wanted<Entry>[];
 }
 
-/** A rule before it is written: one fact of the requests of one method, and the values that it may have. */
+/** A rule before it is rendered: one fact of the requests of one method, and its allowed values. */
 export interface PlannedRule {
   readonly fact: FactName;
   readonly method: MethodName;
-  /** For all requests. With no own values and no forms either, the request may have none. */
+  /** For all requests. If own values and patterns are empty too, requests can have none. */
   readonly values: readonly Wanted<Entry>[];
-  /** Beside the values: conditions in CEL. */
+  /** Conditions in CEL, in addition to the values. */
   readonly forms: readonly Wanted<string>[];
-  /** What only some containers have. */
+  /** Values of only some containers. */
   readonly own: readonly OwnValues[];
-  /** One of several rules that share a list which is too long for one. */
+  /** Set for one of several rules that share a list too long for one. */
   readonly part?: ListPart;
 }
 
-/** What a rule is about of all values: those whose key lies in a range, by UTF-16 units. */
+/** The range of values that a rule covers: keys in UTF-16 order. */
 export interface ListPart {
-  /** From 1 on. */
+  /** Starts at 1. */
   readonly number: number;
-  /** Absent: from the first on. */
+  /** Absent: from the first value. */
   readonly from?: string;
-  /** Absent: to the last. */
+  /** Absent: to the last value. */
   readonly below?: string;
 }
 
-/** A fact that no rule is made of, although some ask has it. */
+/** A fact without a rule, although some ask has it. */
 export interface Unconstrained {
-  /** Absent: a rule that is no list. */
+  /** Absent: a rule that is not a list. */
   readonly fact?: FactName;
   /** For people: `commands`. */
   readonly name: string;
@@ -51,19 +45,19 @@ export interface Unconstrained {
   readonly why: readonly string[];
 }
 
-/** A configuration before it is written. */
+/** A configuration before it is rendered. */
 export interface Plan {
-  /** Kata's release that the API is pinned to. */
+  /** The Kata release of the API. */
   readonly release: Release;
-  /** What containers get of the guest. */
+  /** The access of containers to the guest. */
   readonly access: PlannedAccess;
   readonly endpoints: readonly Wanted<MethodName>[];
-  /** Why the list makes no sense, one sentence each: what was asked for, such as half of a log, may not. */
+  /** Why the list is inconsistent, one sentence each: asks from half of a log can be. */
   readonly senseless: readonly string[];
   readonly rules: readonly PlannedRule[];
-  /** Written after the others. */
+  /** Rendered after the others. */
   readonly extra: readonly ExtraRule[];
   readonly unconstrained: readonly Unconstrained[];
-  /** Rules of this plan that no loader would take, be they in parts or not. Nothing stands in their place. */
+  /** Rules that the loader would reject, even when split. Nothing replaces them. */
   readonly tooLong: readonly Unconstrained[];
 }

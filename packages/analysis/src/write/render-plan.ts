@@ -6,20 +6,20 @@ import { accessText } from './planned-access.js';
 import type { Plan, PlannedRule, Unconstrained } from './plan.js';
 import { ruleExpression } from './rule-expression.js';
 
-/** A plan as a configuration for people: TOML, each line with who asks for it. `title` stands at its head. */
+/** Renders a plan as TOML, each line with its origins. `title` is the first comment. */
 export function renderPlan(plan: Plan, title: readonly string[]): string {
   return [
     comment(title),
     'version = 1\n',
     '[agent]\n' +
-      '# Nothing on the kernel line, in the environment or on the command line changes a value of this section.\n' +
+      '# The kernel command line, the environment and flags do not change this section.\n' +
       'lock = true\n' +
       accessText(plan.access),
     `[api]\n` +
-      `# Methods that came with a later release of Kata Containers are not served.\n` +
+      `# Methods of later releases of Kata Containers are not served.\n` +
       `release = "${plan.release}"\n` +
       strictText(plan) +
-      `# Output that nobody may read looks like an end of file; the workload notices nothing.\n` +
+      `# A denied read of output returns end of file; the workload does not notice.\n` +
       `on_denied_read = "eof"\n` +
       `allowed_endpoints = [\n${commentedLines(plan.endpoints.map((w) => [`  "${w.value}",`, reasonsText('#', w)]))}]\n`,
     ...[...plan.unconstrained, ...plan.tooLong].map(unconstrainedText),
@@ -28,7 +28,7 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
   ].join('\n');
 }
 
-/** Under `strict` a list that makes no sense is an error, and an error is no answer to what was asked for. */
+/** With `strict` an inconsistent list is an error, but the result must load. */
 function strictText({ senseless }: Plan): string {
   if (senseless.length === 0) return 'strict = true\n';
   return `${comment(senseless.map((why) => `NOT STRICT: ${why}`))}strict = false\n`;
@@ -36,7 +36,7 @@ function strictText({ senseless }: Plan): string {
 
 function unconstrainedText({ name, method, why }: Unconstrained): string {
   return comment([
-    `NOT CONSTRAINED: ${method}, ${name}. No rule stands here, so any will pass. Why:`,
+    `NOT CONSTRAINED: ${method}, ${name}. There is no rule: any value is allowed. Why:`,
     ...why.map((line) => `- ${line}`),
   ]);
 }
@@ -55,10 +55,10 @@ function extraText(rule: ExtraRule): string {
 
 function ruleTable(
   method: MethodName,
-  rule: Pick<ExtraRule, 'name' | 'says' | 'expression' | 'message'>,
+  rule: Pick<ExtraRule, 'name' | 'description' | 'expression' | 'message'>,
 ): string {
   return (
-    comment(rule.says.split('\n')) +
+    comment(rule.description.split('\n')) +
     `[[api.rule]]\n` +
     `name = "${ruleName(method, rule.name)}"\n` +
     `endpoints = ["${method}"]\n` +
@@ -67,12 +67,12 @@ function ruleTable(
   );
 }
 
-/** On one line where it fits. */
+/** On one line if it fits. */
 function tomlText(expression: string): string {
   return /[\n']/.test(expression) ? `'''\n${expression}\n'''` : `'${expression}'`;
 }
 
-/** `create-container-mounts`: the method in lower case with hyphens, and the fact's word. */
+/** Returns `create-container-mounts`: the method in lower case with hyphens, and the fact's name. */
 function ruleName(method: MethodName, word: string): string {
   return `${method.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()}-${word}`;
 }

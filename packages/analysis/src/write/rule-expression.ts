@@ -1,20 +1,20 @@
+import { type Entry, celLiteral } from '@kata-agent/workloads';
 import type { MethodName } from '@kata-agent/catalogue';
-import { celLiteral } from './cel-literal.js';
 import { commentedLines, reasonsText } from './commented-lines.js';
-import type { Entry } from './fact-name.js';
 import { type FactRow, facts } from './facts.js';
-import type { OwnValues, PlannedRule, Wanted } from './plan.js';
+import type { OwnValues, PlannedRule } from './plan.js';
+import type { Wanted } from './wanted.js';
 
-/** UTF-16 units: the loader takes 16,384 (`ruleLimits` of the gate), the last line feed included. */
+/** UTF-16 units: the loader accepts 16,384 (`ruleLimits` of the gate), the last line feed included. */
 export const longestExpression = 16_383;
 
-/** The CEL of a rule, with a reason on each line; without reasons where they would make it too long to be loaded. */
+/** Returns the CEL of a rule, with the origins on each line, or without them if the rule would be too long to load. */
 export function ruleExpression(rule: PlannedRule): string {
   const text = expressionText(rule);
   return text.length <= longestExpression ? text : expressionText(withoutReasons(rule));
 }
 
-/** How many values a rule lists. */
+/** Returns the number of values in a rule. */
 export function valuesIn({ values, own }: PlannedRule): number {
   return own.reduce((sum, { values: { length } }) => sum + length, values.length);
 }
@@ -36,7 +36,10 @@ function listed(rule: PlannedRule, row: FactRow, expression: NonNullable<FactRow
   if (rule.values.length + rule.own.length + rule.forms.length === 0) return row.none;
   const { close, gathered } = expression;
   const open = expression.open + guardText(rule, row);
-  if (gathered !== undefined) return `${open}${gatheredText(rule)}${gathered}${close}`;
+  if (gathered !== undefined) {
+    const forms = rule.forms.map(({ value }) => `${value} ||\n  `).join('');
+    return `${open}${forms}${gatheredText(rule)}${gathered}${close}`;
+  }
   const alternatives = [
     ...tests(rule.values, expression),
     ...rule.own.map((own) => ownTerm(own, expression)),
@@ -54,7 +57,7 @@ function listed(rule: PlannedRule, row: FactRow, expression: NonNullable<FactRow
   );
 }
 
-/** Lets pass what another part of the rule is about. */
+/** Adds a test that lets values of the other parts pass. */
 function guardText({ part }: PlannedRule, { key }: FactRow): string {
   if (part === undefined || key === undefined) return '';
   const before = part.from === undefined ? '' : `${key.cel} < ${celLiteral(part.from)} || `;
@@ -64,7 +67,7 @@ function guardText({ part }: PlannedRule, { key }: FactRow): string {
 
 type Expression = NonNullable<FactRow['expression']>;
 
-/** One test for each kind of entry that the list has. */
+/** Returns one test for each kind of entry in the list. */
 function tests(values: readonly Wanted<Entry>[], { before, after, pairs }: Expression): readonly string[] {
   if (pairs === undefined) return values.length === 0 ? [] : [before + listText(values) + after];
   const lists = values.filter(({ value }) => String(value).includes('='));
@@ -81,13 +84,13 @@ function ownTerm({ container, values }: OwnValues, expression: Expression): stri
   return `${containerTest(container)} &&\n  ${test.replaceAll('\n', '\n  ')}`;
 }
 
-/** All lists in one, those of single containers only for them. */
+/** Returns all lists combined, those of single containers only for them. */
 function gatheredText({ values, own }: PlannedRule): string {
   const parts = [
     ...(values.length === 0 ? [] : [listText(values)]),
     ...own.map(({ container, values: list }) => `(${containerTest(container)} ? ${listText(list)} : [])`),
   ];
-  return parts.length === 1 ? (parts[0] ?? '') : `(${parts.join(' + ')})`;
+  return parts.length > 1 ? `(${parts.join(' + ')})` : (parts[0] ?? '[]');
 }
 
 function containerTest(container: OwnValues['container']): string {

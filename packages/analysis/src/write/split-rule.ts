@@ -3,9 +3,9 @@ import type { PlannedRule, ListPart } from './plan.js';
 import { longestExpression, ruleExpression } from './rule-expression.js';
 
 /**
- * The rule in as many parts as it takes for each to be loaded: each is about a range of keys, such as names of
- * variables, and lets others pass. The rule itself where it is short enough, or where it has no key; a part may still
- * be too long when a single value is.
+ * Splits a rule into parts that each can be loaded: a part covers a range of keys, such as names of variables, and lets
+ * others pass. Returns the rule itself if it is short enough or has no key; a part can still be too long if a single
+ * value is.
  */
 export function splitRule(rule: PlannedRule): readonly PlannedRule[] {
   const key = facts.get(rule.fact)?.key;

@@ -1,19 +1,19 @@
+import { type Entry, type FactName, originKey } from '@kata-agent/workloads';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import { CreateContainerRequestSchema, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
 import * as fc from 'fast-check';
-import { judgeOf } from '../preflight/judge-of.js';
-import { ruleContextOf } from '../test/rule-context-of.js';
+import { offlineAuthorizer } from '../suites/offline-authorizer.js';
+import { ruleContextOf } from '../suites/rule-context-of.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import type { Ask } from './ask.js';
-import { type Entry, type FactName, originKey } from './fact-name.js';
 import { planConfiguration } from './plan-configuration.js';
 import { renderPlan } from './render-plan.js';
 import { writeConfiguration } from './write-configuration.js';
 
-/** What `fc.string` gives is well-formed; quotes, line ends and the like come often. */
+/** Strings from `fc.string` are well-formed; quotes and line ends are frequent. */
 const text = fc.oneof(
   fc.string({ unit: 'grapheme' }),
   fc.string({
@@ -36,7 +36,7 @@ const text = fc.oneof(
   }),
 );
 
-test('whatever is asked for, the text is a configuration, and lets it pass and nothing near it', async () => {
+test('property: the text is a valid configuration that allows the asks and no similar requests', async () => {
   const property = fc.asyncProperty(fc.array(text, { minLength: 1 }), text, async (args, reason) => {
     const values: Ask['values'] = new Map([['commandLine', [['', ...args]]]]);
     const ask: Ask = { method: 'ExecProcess', values, because: [reason] };
@@ -44,11 +44,11 @@ test('whatever is asked for, the text is a configuration, and lets it pass and n
     const written = writeConfiguration(asks, { title: [reason] });
     const configuration = await configurationOf(written, async () => createRuleChecker());
     const rules = configuration.api.documents.flatMap((document) => document.rules);
-    const judge = judgeOf(configuration, compileRules(rules));
+    const authorizer = offlineAuthorizer(configuration, compileRules(rules));
     const outcome = (words: readonly string[]): string => {
       const request = create(ExecProcessRequestSchema, { containerId: 'c', process: { Args: [...words] } });
       const call = { method: 'ExecProcess', request } as const;
-      return judge.decide('ExecProcess', request, ruleContextOf(call, judge.listeners)).outcome;
+      return authorizer.decide('ExecProcess', request, ruleContextOf(call, authorizer.listeners)).outcome;
     };
     assert.equal(outcome(args), 'allow');
     assert.equal(outcome([...args, '']), 'deny');
@@ -57,7 +57,7 @@ test('whatever is asked for, the text is a configuration, and lets it pass and n
   await fc.assert(property, { numRuns: 200 });
 });
 
-test('each value has its own reason, and what has none has that of its ask', () => {
+test('each value has its own origin, or that of its ask', () => {
   const written = writeConfiguration([
     {
       method: 'ExecProcess',
@@ -70,7 +70,7 @@ test('each value has its own reason, and what has none has that of its ask', () 
   assert.match(written, /"ExecProcess", # record 7\n/);
 });
 
-test('many reasons are counted, and long ones are cut', () => {
+test('many origins are counted, and long ones are truncated', () => {
   const because = Array.from({ length: 9 }, (_, index) => `record ${index}`);
   const written = writeConfiguration([{ method: 'WaitProcess', because: [...because, 'x'.repeat(500)] }]);
   assert.match(written, /# record 0, record 1, record 2, and 7 more\n/);
@@ -78,7 +78,7 @@ test('many reasons are counted, and long ones are cut', () => {
   assert.ok(long.split('\n').every((line) => line.length < 160));
 });
 
-test('a fact that one ask does not know makes no rule, and the text says so', () => {
+test('a fact that one ask does not have makes no rule, and the text says so', () => {
   const known: Ask = { method: 'ExecProcess', facts: { command: 'ls', terminal: false }, because: ['a'] };
   const unknown = new Map([['command', 'the image decides'] as const]);
   const written = writeConfiguration([known, { ...known, because: ['b'], unknown }]);
@@ -87,7 +87,7 @@ test('a fact that one ask does not know makes no rule, and the text says so', ()
   assert.match(written, /name = "exec-process-terminals"/);
 });
 
-test('a rule whose reasons make it too long is written without them', async () => {
+test('a rule whose origins make it too long is written without them', async () => {
   const asks = (count: number): readonly Ask[] => [
     { method: 'WaitProcess', because: ['every pod'] },
     ...Array.from(
@@ -95,7 +95,7 @@ test('a rule whose reasons make it too long is written without them', async () =
       (_, index): Ask => ({
         method: 'ExecProcess',
         facts: { command: `/usr/bin/tool-${index}` },
-        because: [`record ${index} of a log with a long name, in a folder with another`],
+        because: [`record ${index} of a log with a long name, in a directory with another`],
       }),
     ),
   ];
@@ -105,7 +105,7 @@ test('a rule whose reasons make it too long is written without them', async () =
   assert.equal(configuration.api.documents[0]?.rules.length, 1);
 });
 
-test('a list that is too long for one rule becomes several, and they let pass just what it would', async () => {
+test('a list too long for one rule is split, with the same decisions', async () => {
   const variables = Array.from({ length: 1_500 }, (_, index) => `SETTING_${index}=value ${index}`);
   const written = writeConfiguration([
     { method: 'WaitProcess', because: ['every pod'] },
@@ -115,11 +115,11 @@ test('a list that is too long for one rule becomes several, and they let pass ju
   const rules = configuration.api.documents.flatMap((document) => document.rules);
   assert.ok(rules.length > 2);
   assert.equal(new Set(rules.map(({ name }) => name)).size, rules.length);
-  const judge = judgeOf(configuration, compileRules(rules));
+  const authorizer = offlineAuthorizer(configuration, compileRules(rules));
   const outcome = (...entries: readonly string[]): string => {
     const request = create(ExecProcessRequestSchema, { containerId: 'c', process: { Env: [...entries] } });
     const call = { method: 'ExecProcess', request } as const;
-    return judge.decide('ExecProcess', request, ruleContextOf(call, judge.listeners)).outcome;
+    return authorizer.decide('ExecProcess', request, ruleContextOf(call, authorizer.listeners)).outcome;
   };
   for (const entry of variables) {
     assert.equal(outcome(entry), 'allow');
@@ -131,7 +131,7 @@ test('a list that is too long for one rule becomes several, and they let pass ju
   assert.equal(outcome(...variables), 'allow');
 });
 
-test('a value that no rule can hold is told, and the plan says so', async () => {
+test('a value too long for any rule is reported, also in the plan', async () => {
   const plan = planConfiguration([
     { method: 'WaitProcess', because: ['every pod'] },
     {
@@ -147,7 +147,7 @@ test('a value that no rule can hold is told, and the plan says so', async () => 
   assert.match(renderPlan(plan, []), /# NOT CONSTRAINED: ExecProcess, environment\./);
 });
 
-test('what only one of several containers has, no other gets', async () => {
+test('a value of one container is not allowed for another', async () => {
   const asked = (name: string, command: string, capabilities: readonly string[]): Ask => ({
     method: 'CreateContainer',
     container: name,
@@ -167,9 +167,9 @@ test('what only one of several containers has, no other gets', async () => {
   ]);
   const configuration = await configurationOf(written, async () => createRuleChecker());
   const rules = configuration.api.documents.flatMap((document) => document.rules);
-  // The lists are looked at, and not what the agent itself refuses.
+  // Only the lists decide, without the agent's own checks.
   const settings = { ...configuration.settings, privilegedContainers: 'allow' as const };
-  const judge = judgeOf({ ...configuration, settings }, compileRules(rules));
+  const authorizer = offlineAuthorizer({ ...configuration, settings }, compileRules(rules));
   const decide = (name: string, command: string, names: string[]): string | undefined => {
     const request = create(CreateContainerRequestSchema, {
       containerId: 'c',
@@ -179,7 +179,7 @@ test('what only one of several containers has, no other gets', async () => {
       },
     });
     const call = { method: 'CreateContainer', request } as const;
-    return judge.decide('CreateContainer', request, ruleContextOf(call, judge.listeners)).rule;
+    return authorizer.decide('CreateContainer', request, ruleContextOf(call, authorizer.listeners)).rule;
   };
   assert.equal(decide('init', '/init', ['CAP_NET_ADMIN', 'CAP_KILL']), undefined);
   assert.equal(decide('server', '/server', ['CAP_KILL', 'CAP_CHOWN']), undefined);

@@ -2,13 +2,18 @@ import type { Ask } from './ask.js';
 import { type PlanOptions, planConfiguration } from './plan-configuration.js';
 import { renderPlan } from './render-plan.js';
 
-/** What stands at the head, and what the text is pinned to. */
+/** The head comment, and the release. */
 export interface WriteOptions extends PlanOptions {
   /** Lines of the comment at the head. */
   readonly title?: readonly string[];
 }
 
-/** The least configuration that serves all asks, as TOML: the lists, the rules, each line with its reason. */
+/**
+ * Returns the smallest configuration that allows all asks, as TOML: the lists, the rules, each line with its origins.
+ */
 export function writeConfiguration(asks: readonly Ask[], options: WriteOptions = {}): string {
-  return renderPlan(planConfiguration(asks, options), options.title ?? ['The least that was asked for.']);
+  return renderPlan(
+    planConfiguration(asks, options),
+    options.title ?? ['Smallest configuration for the given calls.'],
+  );
 }

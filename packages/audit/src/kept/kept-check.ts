@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
-import { readRecord } from '../chain.js';
-import type { KeptSummary, Position, RotatedRecord } from '../record.js';
-import type { Problem } from '../verify-report.js';
+import { readRecord } from '../chain/chain.js';
+import type { KeptSummary, Position, RotatedRecord } from '../record/record.js';
+import type { Problem } from '../read/verify-report.js';
 
 const newline = Buffer.from('\n');
 
-/** What a file of kept records holds, fed to it line by line. Pure. */
+/** Verifies a file of kept records that is fed to it line by line. Does no I/O. */
 export class KeptCheck {
   readonly problems: Problem[] = [];
   records = 0;
-  /** The hash of a record that a head kept elsewhere names; undefined: it is not here. */
+  /** The hash of the record that an externally stored head names; undefined when it is not in the file. */
   anchored: string | undefined;
   readonly #path: string;
   readonly #anchor: Position | undefined;
@@ -28,19 +28,19 @@ export class KeptCheck {
     const read = readRecord(bytes);
     if (!read.ok) return this.#problem(read.what);
     const { sequence, hash } = read.record;
-    if (sequence <= this.#last) this.#problem('out of order, or a repetition', sequence);
+    if (sequence <= this.#last) this.#problem('out of order or repeated', sequence);
     this.#last = sequence;
     if (sequence === this.#anchor?.sequence) this.anchored = hash;
   }
 
-  /** `unfinished`: what stands behind the last newline. */
+  /** `unfinished`: the bytes after the last newline. */
   end(unfinished: Buffer): void {
     this.#hash.update(unfinished);
     if (unfinished.length > 0) this.#problem(`${unfinished.length} bytes that are not a record`);
     this.#summary = { records: this.records, sha256: this.#hash.digest('hex') };
   }
 
-  /** Whether this is what a `rotated` record names. */
+  /** Reports whether this is the file that a `rotated` record names. */
   is(named: KeptSummary | undefined): boolean {
     const { records, sha256 } = this.#summary ?? {};
     return named !== undefined && named.records === records && named.sha256 === sha256;
@@ -53,23 +53,23 @@ export class KeptCheck {
   }
 }
 
-/** What a `rotated` record says of what is gone. */
+/** What a `rotated` record says about removed records. */
 export interface Removal {
   readonly sequence: number;
   readonly removed: NonNullable<RotatedRecord['removed']>;
 }
 
-/** The files of kept records: the one in its place, and one that was made for a rotation to come, or for one interrupted. */
+/** The files of kept records: the one in place, and one prepared for a pending or interrupted rotation. */
 export interface KeptFiles {
   readonly inPlace: KeptCheck | undefined;
   readonly next: KeptCheck | undefined;
 }
 
 /**
- * What is wrong with the kept records as a whole; undefined: nothing. They are what a `rotated` record names behind whose
- * removals all records are still there: while a log is being rotated that need not be the last one.
+ * Returns what is wrong with the kept records as a whole, or undefined. They must match a `rotated` record after whose
+ * removals all records still exist; during a rotation that need not be the last one.
  *
- * `start` is the sequence number before the first record that is there.
+ * `start` is the sequence number before the first existing record.
  */
 export function keptProblem(
   { inPlace, next }: KeptFiles,
@@ -82,8 +82,8 @@ export function keptProblem(
     return undefined;
   const last = fitting.findLast(({ removed }) => removed.kept !== undefined);
   if (last === undefined)
-    return inPlace === undefined ? undefined : 'there are kept records that no record of the log names';
+    return inPlace === undefined ? undefined : 'the log has no record that names the kept records';
   if (inPlace === undefined && fitting.some(({ removed }) => removed.kept === undefined)) return undefined;
   const { records } = last.removed.kept ?? { records: 0 };
-  return `the kept records are not those that record ${last.sequence} names (${records} records): changed, cut off or gone`;
+  return `the kept records are not those that record ${last.sequence} names (${records} records): changed, truncated or missing`;
 }

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { type FileLayer, removeIfThere } from '../file-layer.js';
-import { LineReader } from '../line-reader.js';
-import type { KeptSummary } from '../record.js';
-import { openSegment } from '../segments.js';
+import { type FileLayer, removeIfThere } from '../journal/file-layer.js';
+import { LineReader } from '../read/line-reader.js';
+import type { KeptSummary } from '../record/record.js';
+import { openSegment } from '../journal/segments.js';
 import { keptPath, nextKeptPath } from './kept-path.js';
 import type { Present } from './present.js';
 import { Selection } from './selection.js';
 
 /**
- * Writes the next file of kept records: from those kept so far and from segments that are about to be removed, oldest
- * first. It counts once a `rotated` record names it. Undefined: there is nothing to keep.
+ * Writes the next file of kept records from the current one and from segments about to be removed, oldest first. The
+ * file is valid once a `rotated` record names it. Undefined when there is nothing to keep.
  */
 export async function writeNextKept(
   file: string,
@@ -40,7 +40,7 @@ export async function writeNextKept(
   return { records: lines.length, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/** Lets the next file of kept records take its place, if it is the one that `named` names. May be done again. */
+/** Renames the next file of kept records into place, if it is the one that `named` names. Safe to repeat. */
 export async function settleKept(
   file: string,
   named: KeptSummary | undefined,
@@ -51,7 +51,7 @@ export async function settleKept(
   await files.rename(nextKeptPath(file), keptPath(file));
 }
 
-/** A file of kept records; undefined when it is not there. */
+/** Reads a file of kept records; undefined when it does not exist. */
 async function readKept(path: string): Promise<KeptSummary | undefined> {
   const handle = await openSegment(path);
   if (handle === undefined) return undefined;
@@ -69,7 +69,7 @@ async function readKept(path: string): Promise<KeptSummary | undefined> {
 
 const newline = Buffer.from('\n');
 
-/** A file that is not there has no lines. */
+/** Yields the lines of a file; none when it does not exist. */
 async function* linesIn(path: string): AsyncGenerator<readonly Buffer[]> {
   const handle = await openSegment(path);
   if (handle === undefined) return;

@@ -1,9 +1,9 @@
-/** Records of removed segments, as they were: `FILE.kept`. */
+/** The file of unmodified records from removed segments: `FILE.kept`. */
 export function keptPath(file: string): string {
   return `${file}.kept`;
 }
 
-/** The one that takes its place when the `rotated` record that names it is on the disk. */
+/** The file that replaces it once the `rotated` record that names it is on disk. */
 export function nextKeptPath(file: string): string {
   return `${file}.kept.next`;
 }

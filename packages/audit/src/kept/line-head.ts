@@ -1,17 +1,17 @@
-import type { RecordKind } from '../record.js';
+import type { RecordKind } from '../record/record.js';
 
-/** What the selection needs of a record, read from its line without parsing the whole of it. */
+/** The members of a record that the selection needs, read without parsing the whole line. */
 export interface LineHead {
   readonly sequence: number;
   readonly boot: string;
   readonly kind: RecordKind;
-  /** Of an outcome: the sequence number of its intent. */
+  /** The sequence number of the intent; of an outcome only. */
   readonly intent: number | undefined;
-  /** Empty in records of no call. */
+  /** Empty in records that are not about a call. */
   readonly method: string;
   /** Status code of an outcome or a call. */
   readonly code: string | undefined;
-  /** Of an intent. */
+  /** Of an intent only. */
   readonly containerId: string | undefined;
   readonly execId: string | undefined;
 }
@@ -22,11 +22,11 @@ const headPattern = new RegExp(
   `^\\{"sequence":(\\d+),"prev":"[0-9a-f]{64}","boot":${text},"monotonic":\\d+,"wall":"[^"]*","kind":"([a-z]+)"` +
     `(?:,"intent":(\\d+))?(?:,"listener":${text},"peer":${text},"method":${text})?`,
 );
-/** Inside of a string their quotes would be escaped, so these are found nowhere else. */
+/** Unambiguous: inside a string these quotes would be escaped. */
 const subjectPattern = new RegExp(`,"subject":\\{"containerId":${text}(?:,"execId":${text})?`);
 const codePattern = /,"result":\{"code":"([^"\\]*)"/;
 
-/** Undefined: the line is not a record. Its hash is not checked. */
+/** Parses the head of a line; undefined when the line is not a record. Its hash is not checked. */
 export function lineHead(line: Buffer): LineHead | undefined {
   const string = line.toString('latin1');
   const match = headPattern.exec(string);

@@ -1,24 +1,24 @@
-import { clip } from '../clip.js';
-import { idBytes } from '../record-body.js';
+import { clip } from '../record/clip.js';
+import { idBytes } from '../record/record-body.js';
 import type { LineHead } from './line-head.js';
 
-/** A container that is there, with the ids of its processes that are there. */
+/** An existing container, with the ids of its existing processes. */
 export interface PresentContainer {
   readonly containerId: string;
   readonly execIds: Iterable<string>;
 }
 
-/** What must not be forgotten: the records of what there is. */
+/** The boot, calls, containers and processes whose records must be kept. */
 export interface Present {
-  /** Of this boot; what an earlier one made is gone with it. */
+  /** The current boot; containers and processes of an earlier boot no longer exist. */
   readonly boot: string;
-  /** Sequence numbers of the intents of calls that are under way. */
+  /** Sequence numbers of the intents of calls in progress. */
   readonly underWay: ReadonlySet<number>;
-  /** By `subjectOf`. Undefined: not known, so everything of this boot counts as there. */
+  /** Keys by `subjectOf`. Undefined when not known; everything of this boot is kept then. */
   readonly subjects: ReadonlySet<string> | undefined;
 }
 
-/** Nothing of any boot. */
+/** Nothing has to be kept. */
 export const nothingPresent: Present = { boot: '', underWay: new Set(), subjects: new Set() };
 
 export function subjectsOf(containers: Iterable<PresentContainer>): ReadonlySet<string> {
@@ -30,7 +30,7 @@ export function subjectsOf(containers: Iterable<PresentContainer>): ReadonlySet<
   return subjects;
 }
 
-/** What a record made: a container or a process of one; undefined: neither. */
+/** Returns the key of the container or process that a record's call created; undefined for other calls. */
 export function madeBy({ method, containerId, execId }: LineHead): string | undefined {
   if (containerId === undefined) return undefined;
   switch (method) {

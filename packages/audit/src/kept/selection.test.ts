@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { genesis, seal } from '../chain.js';
-import type { AuditRecord, RecordBody } from '../record.js';
+import { genesis, seal } from '../chain/chain.js';
+import type { AuditRecord, RecordBody } from '../record/record.js';
 import { type Present, type PresentContainer, subjectsOf } from './present.js';
 import { Selection } from './selection.js';
 
@@ -17,7 +17,7 @@ function outcome(intentOf: number, method: string, code: string): RecordBody {
   return { kind: 'outcome', intent: intentOf, ...caller, method, result: { code, durationUs: 1 } };
 }
 
-/** Lines of a log; `boot` of each, or one for all. */
+/** Builds the lines of a log; `boot` for each line, or one for all. */
 function linesOf(bodies: readonly RecordBody[], boot = 'boot-1', after = genesis): Buffer[] {
   let at = after;
   return bodies.map((body) => {
@@ -33,12 +33,12 @@ function chosen(lines: readonly Buffer[], budget: number): AuditRecord[] {
   return selection.lines().map((line) => JSON.parse(line.toString()) as AuditRecord);
 }
 
-/** A call that changes something: its intent, which gets this sequence number, and its outcome. */
+/** A call that changes something: its intent with this sequence number, and its outcome. */
 function pair(sequence: number, method: string, containerId: string, code = 'OK'): RecordBody[] {
   return [intent(method, containerId), outcome(sequence, method, code)];
 }
 
-test('boot, creates, execs, policies, connections and refusals stay; reads, counts and rotations go', () => {
+test('keeps boots, creates, execs, policies, connections and denials; drops reads, counts and rotations', () => {
   const bodies: RecordBody[] = [
     { kind: 'boot', facts: {} },
     ...pair(2, 'CreateSandbox', 's'),
@@ -71,7 +71,7 @@ for (const [flood, code] of [
   ['ExecProcess', 'OK'],
   ['SignalProcess', 'OK'],
 ] as const) {
-  test(`a flood of ${flood} that end with ${code} takes room from its own kind alone, and never its first`, () => {
+  test(`a flood of ${flood} calls with result ${code} displaces only its own class, and never the first`, () => {
     const bodies: RecordBody[] = [
       { kind: 'boot', facts: { version: '1' } },
       ...pair(2, 'CreateSandbox', 's'),
@@ -90,7 +90,7 @@ for (const [flood, code] of [
   });
 }
 
-test('each boot has its share: many creates of one do not take those of another', () => {
+test('each boot has its share: creates of one do not displace those of another', () => {
   let at = genesis;
   const lines: Buffer[] = [];
   for (let boot = 0; boot < 12; boot += 1) {
@@ -114,7 +114,7 @@ test('each boot has its share: many creates of one do not take those of another'
   }
 });
 
-test('of very many boots the first and the newest stay', () => {
+test('of very many boots the first and the newest are kept', () => {
   let at = genesis;
   const lines: Buffer[] = [];
   for (let boot = 0; boot < 400; boot += 1) {
@@ -137,7 +137,7 @@ function present(made: Iterable<PresentContainer>, underWay: readonly number[] =
   return { boot: 'boot-1', underWay: new Set(underWay), subjects: subjectsOf(made) };
 }
 
-/** A flood of creates around those that a test looks at: more than there is room for, on both sides. */
+/** Surrounds the records under test with more creates than there is space for, before and after. */
 function amid(middle: (sequence: number) => RecordBody[]): RecordBody[] {
   const bodies: RecordBody[] = [{ kind: 'boot', facts: {} }];
   const flood = (): void => {
@@ -155,7 +155,7 @@ function keptOf(bodies: readonly RecordBody[], there: Present, boot?: string): S
   return new Set(selection.lines().map((line) => (JSON.parse(line.toString()) as AuditRecord).sequence));
 }
 
-test('the create of a container that is there stays, with its outcome; that of one that was removed goes', () => {
+test('the create of an existing container is kept with its outcome; that of a removed one is not', () => {
   const bodies = amid((at) => [
     ...pair(at, 'CreateContainer', 'there'),
     ...pair(at + 2, 'CreateContainer', 'gone'),
@@ -167,12 +167,12 @@ test('the create of a container that is there stays, with its outcome; that of o
   );
 });
 
-test('of an id that is used again the last one that was made is there; attempts that fail change nothing', () => {
+test('for a reused id the last create counts; failed attempts do not', () => {
   const bodies = amid((at) => [
     ...pair(at, 'CreateContainer', 'there'),
     ...pair(at + 2, 'CreateContainer', 'there'),
     ...pair(at + 4, 'CreateContainer', 'there', 'ALREADY_EXISTS'),
-    // Its outcome is in a segment that stays.
+    // Its outcome is in a segment that is kept.
     intent('CreateContainer', 'there'),
   ]);
   const kept = keptOf(bodies, present([{ containerId: 'there', execIds: [] }]));
@@ -182,19 +182,34 @@ test('of an id that is used again the last one that was made is there; attempts 
   );
 });
 
-test('what an earlier boot made is not there, whatever its name', () => {
+test('of overlapping creates of one id the one that succeeded last counts, and one whose outcome is not written yet', () => {
+  const overlapping = amid((at) => [
+    intent('CreateContainer', 'there'),
+    ...pair(at + 1, 'CreateContainer', 'there'),
+    ...pair(at + 3, 'RemoveContainer', 'there'),
+    outcome(at, 'CreateContainer', 'OK'),
+  ]);
+  const unwritten = amid((at) => [
+    intent('CreateContainer', 'there'),
+    ...pair(at + 1, 'CreateContainer', 'there'),
+  ]);
+  for (const bodies of [overlapping, unwritten])
+    assert.ok(keptOf(bodies, present([{ containerId: 'there', execIds: [] }])).has(1002));
+});
+
+test('a container of an earlier boot does not exist, whatever its name', () => {
   const bodies = amid((at) => pair(at, 'CreateContainer', 'there'));
   const there = present([{ containerId: 'there', execIds: [] }]);
   assert.ok(!keptOf(bodies, there, 'boot-0').has(1002));
 });
 
-test('a call that is under way stays', () => {
+test('a call in progress is kept', () => {
   const bodies = amid(() => [intent('CreateContainer', 'not yet there')]);
   assert.ok(keptOf(bodies, present([], [1002])).has(1002));
   assert.ok(!keptOf(bodies, present([])).has(1002));
 });
 
-test('where there is little space the longest go first, so nobody makes room by padding', () => {
+test('when space is short the longest records are dropped first, so padding displaces nothing', () => {
   const bodies: RecordBody[] = [{ kind: 'boot', facts: {} }];
   for (let n = 0; n < 60; n += 1)
     bodies.push(...pair(bodies.length + 1, 'CreateContainer', n % 2 === 0 ? 'x'.repeat(6000) : 'short'));
@@ -205,7 +220,7 @@ test('where there is little space the longest go first, so nobody makes room by 
   assert.ok(short.filter((sequence) => kept.has(sequence)).length > 8);
 });
 
-test('an intent and its outcome stay or go together, however the choice is repeated', () => {
+test('an intent and its outcome are kept or dropped together, even after repeated selection', () => {
   const methods = fc.constantFrom(
     'CreateContainer',
     'ExecProcess',

@@ -1,23 +1,23 @@
-import { levelOf } from '../level.js';
+import { levelOf } from '../fold/level.js';
 import { type LineHead, lineHead } from './line-head.js';
 import { madeBy, nothingPresent, type Present } from './present.js';
 import { classOf, type KeptClass, shares, sixteenths } from './shares.js';
 
-/** A record with what belongs to it: an intent and its outcome stay or go together. */
+/** Records that are kept or dropped together: an intent and its outcome, or a single record. */
 interface Unit {
   readonly sequence: number;
   readonly boot: string;
   readonly method: string;
-  /** What it made, if it is of a create or an exec. */
+  /** The container or process it created, for a create or an exec. */
   readonly made: string | undefined;
-  /** Of its outcome, once that is known. */
+  /** The outcome's status code, once known. */
   code: string | undefined;
   class: KeptClass;
   readonly lines: { readonly sequence: number; readonly line: Buffer }[];
   bytes: number;
 }
 
-/** Units that share their space fairly: of one boot, and in the classes of many methods of one method. */
+/** Units with equal shares of space: those of one boot, and in classes of many methods those of one method. */
 interface Group {
   readonly units: Unit[];
   bytes: number;
@@ -27,23 +27,24 @@ interface Group {
 interface Members {
   readonly units: Map<number, Unit>;
   bytes: number;
-  /** With more bytes it is time to choose. */
+  /** Size in bytes that triggers the next selection. */
   enough: number;
 }
 
-/** Less than this is no share: then whole groups go, from the middle. */
+/** Minimum share in bytes; if shares would be smaller, whole groups are dropped, from the middle. */
 const leastShare = 1024;
-/** What an ordinary create has in a log; longer ones go first where there is little space. */
+/** Size of an ordinary create in bytes; longer ones are dropped first when space is short. */
 const ordinaryBytes = 4096;
-/** A unit may have such a part of its group's space before its length counts against it. */
+/** A unit counts as long when it takes more than this fraction of its group's space. */
 const longPart = 64;
 
 /**
- * Chooses which records outlive their segments. Each class has its share of the space; within it each boot (and each method)
- * has the same; and of those the longest go first, then what is in the middle: the first and the last stay. So a flood of calls
- * takes away from its own kind alone, and there never the beginning.
+ * Selects the records that outlive their segments. Each class has a share of the space, and within it each boot (and
+ * each method) an equal share. In a group the longest records are dropped first, then those in the middle, so the first
+ * and the last are kept. A flood of calls therefore displaces only its own class, and never its beginning.
  *
- * What made a container or a process that is there stays, and calls that are under way: they have room beyond the share.
+ * Records of calls in progress and of calls that created existing containers or processes are kept in addition to the
+ * share.
  */
 export class Selection {
   readonly #budget: number;
@@ -51,13 +52,13 @@ export class Selection {
   readonly #units = new Map<number, Unit>();
   readonly #classes = new Map<KeptClass, Members>();
 
-  /** `budget` in bytes. */
+  /** `budget` is in bytes. */
   constructor(budget: number, present: Present = nothingPresent) {
     this.#budget = budget;
     this.#present = present;
   }
 
-  /** A line without its newline. Lines come in the order of their sequence numbers. */
+  /** Adds a line without its newline. Lines are added in the order of their sequence numbers. */
   add(line: Buffer): void {
     const head = lineHead(line);
     const kept = head === undefined ? undefined : classOf(head);
@@ -67,15 +68,15 @@ export class Selection {
     this.#leave(unit);
     unit.class = kept;
     unit.code ??= head.code;
-    // A copy: the line is part of a chunk of the file, which would stay alive with it.
+    // A copy, because the line is a view that would keep the file's chunk in memory.
     unit.lines.push({ sequence: head.sequence, line: Buffer.from(line) });
     unit.bytes += line.length + 1;
     const members = this.#join(unit);
-    // Each class by itself and not too late: to choose among very many would hold up everything else.
+    // Selects per class and early: selecting among very many units would block the event loop.
     if (members.bytes > members.enough) this.#choose(kept);
   }
 
-  /** The lines that stay, in their order. */
+  /** Returns the selected lines in order. */
   lines(): readonly Buffer[] {
     for (const name of this.#classes.keys()) this.#choose(name);
     return Array.from(this.#units.values(), ({ lines }) => lines)
@@ -88,7 +89,7 @@ export class Selection {
     return Math.floor((this.#budget * shares[name]) / sixteenths);
   }
 
-  /** Undefined: an outcome whose intent is not kept. */
+  /** Returns undefined for an outcome whose intent was not kept. */
   #unitOf(head: LineHead, kept: KeptClass): Unit | undefined {
     const { sequence, boot, method, kind, intent } = head;
     if (kind === 'outcome') return this.#units.get(intent ?? 0);
@@ -115,37 +116,45 @@ export class Selection {
   #choose(name: KeptClass): void {
     const members = this.#classes.get(name);
     if (members === undefined) return;
-    // Outcomes come behind the intents of others: the order is that of the intents.
+    // Outcomes follow intents of other calls, so units are ordered by their intents.
     const units = [...members.units.values()].sort((a, b) => a.sequence - b.sequence);
     const share = this.#share(name);
     for (const unit of leaving(groupsOf(absent(units, this.#present), name), share)) {
       this.#leave(unit);
       this.#units.delete(unit.sequence);
     }
-    // What is there may have more than the share: it is not looked at again for each further line.
+    // Units that must be kept may exceed the share; this avoids selecting again for each further line.
     members.enough = Math.max(2 * share, members.bytes + share);
   }
 }
 
 /**
- * Those whose making may be forgotten. Units in the order of their sequence numbers. An id can be used again: it is the last
- * one that was made which is there, or one whose outcome is not known.
+ * Returns the units whose records may be dropped. When an id was reused, the create that succeeded last counts, and
+ * those whose outcome is not written yet. Creates overlap, so outcomes are compared and not intents.
  */
 function absent(units: readonly Unit[], { boot, underWay, subjects }: Present): Unit[] {
-  const found = new Set<string>();
-  const isPresent = ({ sequence, boot: own, made, code }: Unit): boolean => {
+  const latest = new Map<string, Unit>();
+  for (const unit of units) {
+    if (unit.boot !== boot || unit.made === undefined || unit.code !== 'OK') continue;
+    const other = latest.get(unit.made);
+    if (other === undefined || lastSequence(unit) > lastSequence(other)) latest.set(unit.made, unit);
+  }
+  const isPresent = (unit: Unit): boolean => {
+    const { sequence, boot: own, made, code } = unit;
     if (own !== boot) return false;
     if (underWay.has(sequence)) return true;
     if (made === undefined || (code !== undefined && code !== 'OK')) return false;
     if (subjects === undefined) return true;
-    if (!subjects.has(made) || found.has(made)) return false;
-    if (code === 'OK') found.add(made);
-    return true;
+    if (!subjects.has(made)) return false;
+    const last = latest.get(made);
+    return code === undefined || last === undefined || last === unit;
   };
-  return units
-    .toReversed()
-    .filter((unit) => !isPresent(unit))
-    .reverse();
+  return units.filter((unit) => !isPresent(unit));
+}
+
+/** Returns the sequence number of a unit's last record: its outcome, once there is one. */
+function lastSequence({ sequence, lines }: Unit): number {
+  return lines.at(-1)?.sequence ?? sequence;
 }
 
 function groupsOf(units: readonly Unit[], name: KeptClass): Group[] {
@@ -161,7 +170,7 @@ function groupsOf(units: readonly Unit[], name: KeptClass): Group[] {
   return [...groups.values()];
 }
 
-/** The units of a class that have no room in its share. */
+/** Returns the units of a class that do not fit into its share. */
 function leaving(all: readonly Group[], share: number): readonly Unit[] {
   const most = Math.max(2, Math.floor(share / leastShare));
   const surplus = Math.max(0, all.length - most);
@@ -174,7 +183,7 @@ function leaving(all: readonly Group[], share: number): readonly Unit[] {
   return [...gone.flatMap(({ units }) => units), ...groups.flatMap((group) => leavingOf(group, level))];
 }
 
-/** What goes of a group: the longest, as far as that is enough, then those in the middle. */
+/** Returns the units of a group to drop: the longest, as far as that is enough, then those in the middle. */
 function leavingOf(group: Group, level: number): readonly Unit[] {
   const long = longest(group, level);
   const gone = new Set(long);
@@ -183,7 +192,7 @@ function leavingOf(group: Group, level: number): readonly Unit[] {
   return [...long, ...middle({ units, bytes }, level)];
 }
 
-/** A caller who makes his records long takes room from these. The very first never goes. */
+/** Drops long units first, so a caller gains nothing by padding. The very first unit is never dropped. */
 function longest({ units, bytes }: Group, level: number): readonly Unit[] {
   const most = Math.max(ordinaryBytes, level / longPart);
   const gone: Unit[] = [];
@@ -196,7 +205,10 @@ function longest({ units, bytes }: Group, level: number): readonly Unit[] {
   return gone;
 }
 
-/** What goes of the middle: neither the first units, up to half of `level`, nor the last. The very first never goes. */
+/**
+ * Drops units in the middle: neither the first ones, up to half of `level`, nor the last. The very first unit is never
+ * dropped.
+ */
 function middle({ units, bytes }: Group, level: number): readonly Unit[] {
   if (bytes <= level) return [];
   let first = 0;

@@ -1,8 +1,8 @@
 import type { LineHead } from './line-head.js';
 
 /**
- * The classes of records that outlive their segment, and the share of the space that each has, in sixteenths. No class
- * takes from another: however many calls of one kind there are, those of another kind stay.
+ * The classes of records that outlive their segment, and each one's share of the space, in sixteenths. No class
+ * displaces another.
  */
 export const shares = {
   boot: 2,
@@ -10,12 +10,12 @@ export const shares = {
   CreateContainer: 4,
   ExecProcess: 3,
   SetPolicy: 1,
-  /** Peers that the debug console or the log was opened to. */
+  /** Connections to the debug console or the log stream. */
   connection: 1,
   refusal: 2,
   /** Every other call that changes something. */
   other: 1,
-  /** Calls of any method that failed. */
+  /** Failed calls of any method. */
   failed: 1,
 } as const;
 
@@ -30,7 +30,7 @@ const ownClass: ReadonlySet<string> = new Set<KeptClass>([
   'SetPolicy',
 ]);
 
-/** Undefined: the record goes with its segment, and only its count stays. */
+/** Returns undefined when the record is removed with its segment and only counted. */
 export function classOf({ kind, method, code }: LineHead): KeptClass | undefined {
   switch (kind) {
     case 'boot':
@@ -50,7 +50,7 @@ export function classOf({ kind, method, code }: LineHead): KeptClass | undefined
   }
 }
 
-/** Of a call that has two records: it belongs where its outcome says, once that is known. */
+/** Returns the class of a call with two records; the outcome decides, once it is known. */
 function changeClass(method: string, code: string | undefined): KeptClass {
   if (code !== undefined && code !== 'OK') return 'failed';
   if (method === '(connection)') return 'connection';

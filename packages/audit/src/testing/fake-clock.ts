@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 
-/** Time that stands still until it is told to pass. */
+/** A clock that advances only by `pass`. */
 export class FakeClock implements Clock {
   #ms = 1_700_000_000_000;
   readonly #timers = new Map<number, { readonly at: number; readonly run: () => void }>();
@@ -21,7 +21,7 @@ export class FakeClock implements Clock {
     return () => this.#timers.delete(id);
   }
 
-  /** Runs what falls due, in its order. */
+  /** Advances time and runs timers that are due, in order. */
   pass(ms: number): void {
     const end = this.#ms + ms;
     for (;;) {

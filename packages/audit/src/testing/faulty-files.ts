@@ -1,4 +1,4 @@
-import { type Allocate, type FileLayer, type SegmentFile, systemFiles } from '../file-layer.js';
+import { type Allocate, type FileLayer, type SegmentFile, systemFiles } from '../journal/file-layer.js';
 
 export type Operation =
   | 'append'
@@ -11,15 +11,17 @@ export type Operation =
   | 'unlink'
   | 'syncDirectory';
 
-/** The real files, with failures in between, and a count of what was done. */
+/** The real files with injected failures, and a count of operations. */
 export class FaultyFiles implements FileLayer {
   readonly counts: Map<Operation, number> = new Map();
-  /** Decides for each operation: a code makes it fail. `bytes`: a write takes only that many, and then fails. */
+  /**
+   * Called for each operation: a returned code makes it fail. `bytes`: a write takes that many bytes and then fails.
+   */
   fail: (operation: Operation, count: number) => string | undefined = () => undefined;
   partialBytes = 0;
   readonly #files: FileLayer;
 
-  /** Without `allocate`, space is reserved without an effect. */
+  /** Without `allocate`, reserving space has no effect. */
   constructor(allocate: Allocate = () => undefined) {
     this.#files = systemFiles(allocate);
   }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,8 @@ import type { TestContext } from 'node:test';
 import type { Decision } from '@kata-agent/gate';
 import type { AuditedCall, AuditLog, CallResult } from '../audit-log.js';
 import { type AuditLogOptions, openAuditLog } from '../open-audit-log.js';
-import type { AuditRecord } from '../record.js';
+import { readLog } from '../read/follow.js';
+import type { AuditRecord } from '../record/record.js';
 import { FakeClock } from './fake-clock.js';
 
 export const allowed: Decision = {
@@ -17,6 +19,7 @@ export const allowed: Decision = {
 
 export const denied: Decision = {
   outcome: 'deny',
+  code: 'KA3001',
   method: 'ExecProcess',
   listener: 'host',
   reason: 'not in allowed_endpoints (config.toml:14)',
@@ -28,7 +31,7 @@ export function sampleCall(more: Partial<AuditedCall> = {}): AuditedCall {
   return { listener: 'host', peer: 'cid 2', method: 'ExecProcess', payload: Buffer.from('request'), ...more };
 }
 
-/** A directory that is removed after the test. */
+/** Creates a directory that is removed after the test. */
 export function temporaryDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'kata-audit-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
@@ -41,17 +44,27 @@ export interface Opened {
   readonly clock: FakeClock;
 }
 
-/** A log in a directory of its own, under a clock that stands still. It is closed after the test. */
+/** Opens a log in its own directory with a fake clock. It is closed after the test. */
 export async function openSample(t: TestContext, options: Partial<AuditLogOptions> = {}): Promise<Opened> {
   const clock = new FakeClock();
   const file = options.file ?? join(temporaryDirectory(t), 'audit.log');
   const log = await openAuditLog({ file, maxSize: 1 << 20, keep: 4, bootId: 'boot-1', clock, ...options });
-  // A test that made the disk fail is not interested in how the log ends.
+  // Errors at close are ignored: a test may have made the disk fail.
   t.after(() => log.close().then(undefined, () => undefined));
   return { log, file, clock };
 }
 
-/** The records of one segment. */
+/** Returns all records of a log, the kept ones first. Fails on a line that is not a record. */
+export async function recordsIn(file: string): Promise<AuditRecord[]> {
+  const records: AuditRecord[] = [];
+  for await (const read of readLog(file)) {
+    assert.ok(read.ok);
+    records.push(read.record);
+  }
+  return records;
+}
+
+/** Returns the records of one segment. */
 export function recordsOf(path: string): AuditRecord[] {
   const lines = readFileSync(path, 'latin1').split('\n');
   return lines.slice(0, -1).map((line) => JSON.parse(line) as AuditRecord);
@@ -66,7 +79,7 @@ export function only<K extends AuditRecord['kind']>(
   );
 }
 
-/** The first of a list, which must not be empty. */
+/** Returns the first of a list, which must not be empty. */
 export function first<T>(items: readonly T[]): T {
   const [item] = items;
   if (item === undefined) throw new Error('there is none');

@@ -1,6 +1,6 @@
 import type { EndpointRows } from '../endpoint.js';
 
-/** A container from its making to its removal, and the resources it may use. */
+/** Life cycle and resources of containers. */
 export const containerRows: EndpointRows<
   | 'CreateContainer'
   | 'StartContainer'
@@ -16,8 +16,8 @@ export const containerRows: EndpointRows<
       'until StartContainer.',
     exposure:
       'The caller decides what runs in the guest: root filesystem, command, environment, mounts, devices, ' +
-      'capabilities, hooks. Whoever has this call and no rule against it has the pod.',
-    without: 'No container is made, so no pod starts.',
+      'capabilities, hooks. A caller with this method, and no rule against it, controls the pod.',
+    without: 'No container is created, so no pod starts.',
     release: '2.0.0',
     changes: true,
     clients: {
@@ -26,7 +26,7 @@ export const containerRows: EndpointRows<
     },
   },
   StartContainer: {
-    purpose: 'Lets the first process of a created container run.',
+    purpose: 'Starts the first process of a created container.',
     exposure: "Runs what CreateContainer was given, at a moment of the caller's choice.",
     without: 'Containers are created but never run.',
     release: '2.0.0',
@@ -35,7 +35,7 @@ export const containerRows: EndpointRows<
   },
   RemoveContainer: {
     purpose:
-      'Kills what is left of a container and removes its cgroup, mounts, bundle and storages that nobody else uses.',
+      'Kills the remaining processes of a container and removes its cgroup, mounts, bundle and unshared storages.',
     exposure: 'Ends a container and destroys what it wrote to its own layers.',
     without: 'Containers cannot be removed; deleting the pod fails in the Go runtime unless it is forced.',
     release: '2.0.0',
@@ -47,7 +47,7 @@ export const containerRows: EndpointRows<
     purpose: 'Changes the resources that a container may use: CPU, memory, processes.',
     exposure:
       'Starves a container, or lifts its limits at the cost of its neighbours in the pod. Nothing is disclosed.',
-    without: 'Resizing a running container fails. A pod that is never resized notices nothing.',
+    without: 'Resizing a running container fails. A pod that is never resized is not affected.',
     release: '2.0.0',
     changes: true,
     clients: {
@@ -60,10 +60,10 @@ export const containerRows: EndpointRows<
     exposure:
       'Use of CPU, memory and disk over time, from which an observer learns the rhythm of the work and sometimes ' +
       'more (a side channel).',
-    without: 'kubectl top, autoscaling by use and the metrics of the pod have no figures.',
+    without: 'kubectl top, autoscaling by use and the metrics of the pod have no data.',
     release: '2.0.0',
     changes: false,
-    clients: { go: 'whenever containerd collects figures', rs: 'whenever containerd collects figures' },
+    clients: { go: 'whenever containerd collects metrics', rs: 'whenever containerd collects metrics' },
   },
   PauseContainer: {
     purpose: 'Freezes all processes of a container until ResumeContainer.',
@@ -76,9 +76,9 @@ export const containerRows: EndpointRows<
     clients: { go: 'when containerd is asked to pause', rs: 'when containerd is asked to pause' },
   },
   ResumeContainer: {
-    purpose: 'Lets the processes of a paused container run again.',
+    purpose: 'Resumes the processes of a paused container.',
     exposure: 'None beyond that of pausing.',
-    without: 'What was paused stays frozen and can only be removed; serve both or neither.',
+    without: 'A paused container stays frozen and can only be removed; serve both or neither.',
     release: '2.0.0',
     changes: true,
     clients: { go: 'when containerd is asked to resume', rs: 'when containerd is asked to resume' },

@@ -13,9 +13,9 @@ export const networkRows: EndpointRows<
   UpdateInterface: {
     purpose: 'Finds a network interface by its hardware address and sets its name, addresses and MTU.',
     exposure:
-      "The caller places the guest in a network of its choice. The host carries every packet anyway, so a workload's " +
-      'secrecy must come from TLS, not from here.',
-    without: 'The pod has no network; both runtimes give up when the pod has an interface.',
+      'The caller attaches the guest to a network of its choice. The host carries every packet anyway, so ' +
+      'confidentiality must come from TLS.',
+    without: 'The pod has no network; in both runtimes a pod with an interface fails to start.',
     release: '2.0.0',
     changes: true,
     clients: {
@@ -24,9 +24,9 @@ export const networkRows: EndpointRows<
     },
   },
   UpdateRoutes: {
-    purpose: 'Replaces the routes of the guest and answers with those that stand then.',
-    exposure: 'Sends traffic of the pod another way, for example through an observer.',
-    without: 'The pod reaches its own subnet at most; both runtimes give up when there are routes to set.',
+    purpose: 'Replaces the routes of the guest and returns the resulting ones.',
+    exposure: 'Redirects traffic of the pod, for example through an observer.',
+    without: 'The pod reaches its own subnet at most; in both runtimes a pod with routes fails to start.',
     release: '2.0.0',
     changes: true,
     clients: {
@@ -37,22 +37,22 @@ export const networkRows: EndpointRows<
   ListInterfaces: {
     purpose: 'Lists the network interfaces of the guest.',
     exposure: 'Names, addresses and MTUs, most of which the host has set itself.',
-    without: 'Nothing: no runtime asks. Tools for finding faults miss it.',
+    without: 'Nothing: no runtime calls it. Debugging tools lose the information.',
     release: '2.0.0',
     changes: false,
     clients: { go: 'never by the shim; its library offers it', rs: 'never' },
   },
   ListRoutes: {
     purpose: 'Lists the routes of the guest.',
-    exposure: 'Destinations and gateways, also those that the workload has added itself.',
-    without: 'Nothing: no runtime asks. Tools for finding faults miss it.',
+    exposure: 'Destinations and gateways, including those that the workload has added.',
+    without: 'Nothing: no runtime calls it. Debugging tools lose the information.',
     release: '2.0.0',
     changes: false,
     clients: { go: 'never by the shim; its library offers it', rs: 'never' },
   },
   AddARPNeighbors: {
     purpose: "Adds permanent entries to the guest's table of neighbours.",
-    exposure: "Ties an address of the subnet to a hardware address of the caller's choice.",
+    exposure: "Binds an address of the subnet to a hardware address of the caller's choice.",
     without:
       'With runtime-rs a pod with static neighbours does not start. The Go runtime takes UNIMPLEMENTED for an older ' +
       'agent and goes on.',
@@ -64,8 +64,8 @@ export const networkRows: EndpointRows<
     },
   },
   GetIPTables: {
-    purpose: 'Runs iptables-save, or ip6tables-save, in the guest and answers with what it prints.',
-    exposure: 'The packet filter of the guest, with the addresses and ports that stand in it.',
+    purpose: 'Runs iptables-save, or ip6tables-save, in the guest and returns its output.',
+    exposure: 'The packet filter of the guest, including its addresses and ports.',
     without: 'kata-runtime iptables get fails.',
     release: '2.5.0',
     changes: false,
@@ -75,7 +75,7 @@ export const networkRows: EndpointRows<
     },
   },
   SetIPTables: {
-    purpose: "Replaces the guest's packet filter by what the caller sends, through iptables-restore.",
+    purpose: "Replaces the guest's packet filter with the caller's, through iptables-restore.",
     exposure: 'Opens ports that the pod closed, redirects its connections, or cuts it off.',
     without: 'kata-runtime iptables set fails, and so do service meshes that are set up that way.',
     release: '2.5.0',

@@ -1,6 +1,6 @@
 import type { EndpointRows } from '../endpoint.js';
 
-/** The pod as a whole, and the guest that it runs in. */
+/** The sandbox and the guest it runs in. */
 export const sandboxRows: EndpointRows<
   | 'CreateSandbox'
   | 'DestroySandbox'
@@ -17,7 +17,7 @@ export const sandboxRows: EndpointRows<
     exposure:
       'The caller chooses what is mounted in the guest before any container exists, which kernel modules are loaded ' +
       'with which parameters, the name servers, and a directory of hooks to be run.',
-    without: 'No pod starts: both runtimes give up.',
+    without: 'No pod starts: it is fatal in both runtimes.',
     release: '2.0.0',
     changes: true,
     clients: { go: 'once, after the network is set up', rs: 'once, after the network is set up' },
@@ -25,7 +25,8 @@ export const sandboxRows: EndpointRows<
   DestroySandbox: {
     purpose: 'Removes all containers, unmounts what the sandbox mounted, and ends the agent.',
     exposure: 'Ends the pod. The host can do that anyway by stopping the virtual machine.',
-    without: 'The Go runtime logs an error and stops the virtual machine; the guest gets no orderly end.',
+    without:
+      'The Go runtime logs an error and stops the virtual machine; the guest is not shut down cleanly.',
     release: '2.0.0',
     changes: true,
     ends: true,
@@ -36,36 +37,36 @@ export const sandboxRows: EndpointRows<
   },
   GetGuestDetails: {
     purpose:
-      "Tells the agent's version, its storage handlers and features, whether it applies seccomp, and how memory can " +
+      "Returns the agent's version, its storage handlers and features, whether it applies seccomp, and how memory can " +
       'be added.',
-    exposure: 'Tells an attacker which agent runs, thus which known flaws to try. Nothing of the workload.',
-    without: 'No pod starts: both runtimes ask right after CreateSandbox and take an error as fatal.',
+    exposure: 'Discloses which agent runs, and so its known vulnerabilities. Nothing about the workload.',
+    without: 'No pod starts: both runtimes call it right after CreateSandbox, and an error is fatal.',
     release: '2.0.0',
     changes: false,
     clients: { go: 'once, after CreateSandbox', rs: 'once, after CreateSandbox' },
   },
   GetOOMEvent: {
-    purpose: 'Waits until the kernel kills a process of a container for want of memory; answers with its id.',
+    purpose: "Waits for an OOM kill in a container and returns the container's id.",
     exposure:
-      'Tells when a container runs out of memory. A caller that takes the event keeps it from the runtime.',
+      'Discloses when a container runs out of memory. An event read by one caller is lost to the runtime.',
     without:
-      'OOMKilled is not reported to Kubernetes. runtime-rs asks again at once after an error, for ever, which is why ' +
-      'a refusal is answered only after a second.',
+      'OOMKilled is not reported to Kubernetes. runtime-rs retries at once after an error, forever, which is why ' +
+      'a denied call is answered after a second.',
     release: '2.0.0',
     changes: false,
     fold: 'poll',
     clients: {
-      go: 'one call always waiting, from the first start on; again a second after an error',
-      rs: 'one call always waiting, from GetGuestDetails on; again at once after an error',
+      go: 'one call always pending, from the first start on; retried a second after an error',
+      rs: 'one call always pending, from GetGuestDetails on; retried at once after an error',
     },
   },
   ReseedRandomDev: {
     purpose: "Writes the caller's bytes into the kernel's random pool and makes the generator reseed.",
     exposure:
-      "The caller contributes to the guest's randomness. It is mixed in, not put in place, but a guest that must not " +
-      'trust its host has no use for the bytes.',
+      "The caller contributes to the guest's randomness. The bytes are mixed in and replace nothing, but a guest that does not " +
+      'trust its host has no use for them.',
     without:
-      'Virtual machines cloned from one template start with the same random state. Others notice nothing.',
+      'Virtual machines cloned from one template start with the same random state. Others are not affected.',
     release: '2.0.0',
     changes: true,
     fold: 'repeat',
@@ -83,9 +84,9 @@ export const sandboxRows: EndpointRows<
   },
   SetPolicy: {
     purpose:
-      'Narrows what is served, from then on: a TOML fragment with [api] lists, or a Rego text that is a plain list of ' +
+      'Narrows what is served from then on: a TOML fragment with [api] lists, or a Rego text that is a plain list of ' +
       'defaults. It never widens.',
-    exposure: 'The caller can take endpoints away, thus stop the pod from working; it cannot add one.',
+    exposure: 'The caller can remove endpoints, and so break the pod; it cannot add one.',
     without: 'A pod with a policy annotation does not start. One without is not affected.',
     release: '3.3.0',
     changes: true,

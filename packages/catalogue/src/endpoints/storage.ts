@@ -30,18 +30,17 @@ export const storageRows: EndpointRows<
     clients: { go: "after each resize of the machine's memory", rs: 'never' },
   },
   RemoveStaleVirtiofsShareMounts: {
-    purpose:
-      'Looks up each mount below the shared directory, upon which the host lets go of those that are gone.',
-    exposure: 'None that is known: it takes no arguments and answers nothing.',
+    purpose: 'Looks up each mount below the shared directory, so that the host releases stale ones.',
+    exposure: 'None known: it takes no arguments and returns nothing.',
     without: 'With the Go runtime, removing a container fails unless it is forced.',
     release: '3.2.0',
     changes: true,
     clients: { go: 'once a container, after RemoveContainer', rs: 'never' },
   },
   GetVolumeStats: {
-    purpose: 'Tells size and use of a directly assigned volume, in bytes and inodes.',
-    exposure: 'Tells, for any path that the caller names, whether it exists, and how full its filesystem is.',
-    without: 'kata-runtime direct-volume stats fails, and with it the figures of such volumes.',
+    purpose: 'Returns size and usage of a directly assigned volume, in bytes and inodes.',
+    exposure: 'Discloses, for any path, whether it exists and how full its filesystem is.',
+    without: 'kata-runtime direct-volume stats fails, so such volumes have no metrics.',
     release: '2.4.0',
     changes: false,
     clients: {

@@ -4,16 +4,17 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after } from 'node:test';
 import type { DeliveredDocument, DeliveryName, DeliverySettings } from '../configuration.js';
-import { deliverySources, fwCfgName, renderDiagnostic } from '../index.js';
+import { deliverySources, fwCfgName, initdataKey, renderDiagnostic } from '../index.js';
 
 const settings: DeliverySettings = {
   accept: ['initdata', 'fw_cfg', 'kernel_line', 'drop_ins'],
   bind: 'none',
   required: true,
   dropInDir: '/etc/kata-agent/conf.d',
+  unusedInitdata: 'refuse',
 };
 
-/** A guest of files in a folder that goes with the tests. */
+/** A fake guest file tree in a temporary directory. */
 export class GuestTree {
   readonly root: string;
   kernelLine = '';
@@ -42,13 +43,18 @@ export class GuestTree {
     return source.collect(settings);
   }
 
+  /** Returns the documents of a source; of initdata its `kata-agent.toml`. */
   documents(name: DeliveryName, relaxedPermissions = false): readonly DeliveredDocument[] {
     const read = this.#collect(name, relaxedPermissions);
     assert.ok(read.ok, read.ok ? '' : read.diagnostics.map((one) => renderDiagnostic(one)).join('\n'));
-    return read.documents;
+    const { documents, initdata } = read;
+    const text = initdata?.files.get(initdataKey);
+    if (initdata === undefined || text === undefined) return documents;
+    const { file, envelope, algorithm } = initdata;
+    return [{ file: `${file} ${initdataKey}`, bytes: Buffer.from(text), envelope, algorithm }];
   }
 
-  /** The one document that comes. */
+  /** Returns the single document that is delivered. */
   document(name: DeliveryName): DeliveredDocument {
     const [document, second] = this.documents(name);
     assert.ok(document !== undefined && second === undefined);
@@ -60,7 +66,7 @@ export class GuestTree {
     assert.ok(!read.ok, 'it is refused');
     assert.ok(
       read.diagnostics.every(({ help = '' }) => help !== ''),
-      'each says what mends it',
+      'each has a fix',
     );
     return read.diagnostics.map((one) => renderDiagnostic(one)).join('\n');
   }

@@ -14,7 +14,7 @@ const root = process.geteuid?.() === 0;
 if (!root && process.env['CI'] === 'true') throw new Error('in CI these tests must run as root');
 const needsRoot = { skip: root ? false : 'needs root' };
 
-test('a document is the same by every way; its envelope is itself but for initdata', () => {
+test('every source delivers the same document; only initdata has another envelope', () => {
   const tree = new GuestTree();
   tree.put('dev/vda', writeInitdataImage(writeInitdata(bytes, 'sha-256')));
   tree.putFwCfg(bytes);
@@ -30,14 +30,14 @@ test('a document is the same by every way; its envelope is itself but for initda
   }
 });
 
-test('nothing came by any way: no documents, and no error', () => {
+test('sources without a document are empty, not errors', () => {
   const tree = new GuestTree();
   for (const name of ['initdata', 'fw_cfg', 'kernel_line', 'drop_ins'] as const) {
     assert.deepEqual(tree.documents(name), []);
   }
 });
 
-test('the kernel line: what is no base64, is cut, empty, or stands twice is refused with its place', () => {
+test('kernel command line: invalid base64, a truncated, empty or repeated word is rejected with its place', () => {
   const tree = new GuestTree();
   const refused = (line: string): string => {
     tree.kernelLine = line;
@@ -46,19 +46,19 @@ test('the kernel line: what is no base64, is cut, empty, or stands twice is refu
   const whole = word(bytes);
   assert.match(
     refused(`ro ${whole.slice(0, -1)}`),
-    /^\/proc\/cmdline:1:4: .*not base64, or was cut off.*\n.*\n.*\nhelp: .*2047 bytes.*initdata/s,
+    /^\/proc\/cmdline:1:4: .*not base64, or is truncated.*\n.*\n.*\nhelp: .*2047 bytes.*initdata/s,
   );
   assert.match(refused('agent.config_b64'), /not base64/);
   assert.match(refused('agent.config_b64='), /not base64/);
   assert.match(refused(whole.replace('W', '-')), /not base64/);
-  assert.match(refused(`${whole} ${whole}`), /stands on the kernel line twice/);
+  assert.match(refused(`${whole} ${whole}`), /is on the kernel command line twice/);
   const zipped = word(gzipSync(bytes));
   const cut = zipped.slice(0, zipped.length - 8 - ((zipped.length - 'agent.config_b64='.length) % 4));
-  assert.match(refused(cut), /cannot be unpacked: its gzip data ends too early: it was cut off/);
+  assert.match(refused(cut), /cannot be unpacked: its gzip data is truncated/);
   assert.match(refused(word(gzipSync(Buffer.alloc(10 << 20)))), /unpacks to more than/);
 });
 
-test('base64 with spare bits set is not base64: one document has one text', () => {
+test('base64 with spare bits set is rejected: a document has one encoding', () => {
   const tree = new GuestTree();
   tree.kernelLine = 'agent.config_b64=dg==';
   assert.equal(textOf(tree.document('kernel_line')), 'v');
@@ -66,16 +66,19 @@ test('base64 with spare bits set is not base64: one document has one text', () =
   assert.match(tree.refusal('kernel_line'), /not base64/);
 });
 
-test('a document that ends just where the kernel cuts its line is refused: part of it may be missing (R17)', () => {
+test('a document that ends where the kernel truncates its command line is rejected as possibly incomplete (R17)', () => {
   const long = Buffer.from(`${document}${'# comment\n'.repeat(400)}`);
   for (const limit of [2047, 4095]) {
     const tree = new GuestTree();
     const line = (lead: number): string => `${'x'.repeat(lead)} ${word(long)}`.slice(0, limit);
-    // Each place in a group of four, so that three of the cuts are no base64 and one is.
+    // Every position within a group of four, so that three of the cuts are invalid base64 and one is valid.
     for (const lead of [1, 2, 3, 4]) {
       tree.kernelLine = `${line(lead)}\n`;
       const message = tree.refusal('kernel_line');
-      assert.match(message, new RegExp(`ends where the kernel cuts its command line \\(${limit} bytes\\)`));
+      assert.match(
+        message,
+        new RegExp(`ends where the kernel truncates its command line \\(${limit} bytes\\)`),
+      );
       assert.match(message, /deliver it as initdata or by fw_cfg/);
     }
     tree.kernelLine = `${word(bytes)} ${'x'.repeat(limit)}`.slice(0, limit);
@@ -83,25 +86,25 @@ test('a document that ends just where the kernel cuts its line is refused: part 
   }
 });
 
-test('what follows -- is not for the agent', () => {
+test('words after -- are not for the agent', () => {
   const tree = new GuestTree();
   tree.kernelLine = `quiet -- ${word(bytes)}`;
   assert.deepEqual(tree.documents('kernel_line'), []);
 });
 
-test('fw_cfg: more than 64 KiB is refused before it is read; a size that does not fit too', () => {
+test('fw_cfg: more than 64 KiB is rejected before it is read; so is a size that does not match', () => {
   const tree = new GuestTree();
   tree.putFwCfg(Buffer.alloc(65_536));
   assert.equal(tree.document('fw_cfg').bytes.length, 65_536);
   tree.putFwCfg(bytes, '65537\n');
   assert.match(tree.refusal('fw_cfg'), /has 65537 bytes; at most 65536.*\nhelp: .*initdata/s);
   tree.putFwCfg(bytes, '9\n');
-  assert.match(tree.refusal('fw_cfg'), /says that it has 9 bytes, but 35 were read/);
+  assert.match(tree.refusal('fw_cfg'), /has a size of 9 bytes, but 35 were read/);
   tree.putFwCfg(bytes, 'many\n');
   assert.match(tree.refusal('fw_cfg'), /has many bytes/);
 });
 
-test('drop-ins come in the order of their names, hidden files apart', needsRoot, () => {
+test('drop-ins are read in the order of their names, without hidden files', needsRoot, () => {
   const tree = new GuestTree();
   for (const name of ['20-b.toml', '10-a.toml', '100-c.toml', '.keep']) {
     tree.put(`etc/kata-agent/conf.d/${name}`, `# ${name}\n`);
@@ -110,42 +113,47 @@ test('drop-ins come in the order of their names, hidden files apart', needsRoot,
   assert.deepEqual(texts, ['# 10-a.toml\n', '# 100-c.toml\n', '# 20-b.toml\n']);
 });
 
-test('drop-ins are held to S6, all that is wrong at once, and so is their folder', needsRoot, () => {
+test('drop-ins and their directory are checked by S6, and all errors are reported at once', needsRoot, () => {
   const tree = new GuestTree();
   const target = tree.put('elsewhere.toml', document);
   const loose = tree.put('etc/kata-agent/conf.d/10-loose.toml', document);
   chmodSync(loose, 0o666);
-  const folder = join(tree.root, 'etc/kata-agent/conf.d');
-  symlinkSync(target, join(folder, '20-link.toml'));
+  const directory = join(tree.root, 'etc/kata-agent/conf.d');
+  symlinkSync(target, join(directory, '20-link.toml'));
   tree.put('etc/kata-agent/conf.d/30-narrow.tml', document);
-  mkdirSync(join(folder, '40-folder.toml'));
+  mkdirSync(join(directory, '40-directory.toml'));
   const message = tree.refusal('drop_ins');
   for (const part of [
     /10-loose\.toml" can be written by others/,
     /20-link\.toml" is a symbolic link/,
     /30-narrow\.tml" is no drop-in/,
-    /40-folder\.toml" is a directory/,
+    /40-directory\.toml" is a directory/,
   ]) {
     assert.match(message, part);
   }
-  chmodSync(folder, 0o777);
+  chmodSync(directory, 0o777);
   assert.match(tree.refusal('drop_ins'), /conf\.d" can be changed by others than root/);
   assert.doesNotMatch(tree.refusal('drop_ins', true), /can be changed by others/);
 });
 
-test('a drop-in folder that others serve could be emptied by them', needsRoot, () => {
-  const options = { kernelLine: '', root: '/' };
-  const source = deliverySources(options).find(({ name }) => name === 'drop_ins');
-  const read = source?.collect({
-    accept: ['drop_ins'],
-    bind: 'none',
-    required: false,
-    dropInDir: '/sys/kernel',
-  });
-  assert.match(JSON.stringify(read), /lies on sysfs, which is not the guest's own root/);
-});
+test(
+  'a drop-in directory on a filesystem served by others is rejected, since they could empty it',
+  needsRoot,
+  () => {
+    const options = { kernelLine: '', root: '/' };
+    const source = deliverySources(options).find(({ name }) => name === 'drop_ins');
+    const read = source?.collect({
+      accept: ['drop_ins'],
+      bind: 'none',
+      required: false,
+      dropInDir: '/sys/kernel',
+      unusedInitdata: 'refuse',
+    });
+    assert.match(JSON.stringify(read), /is on sysfs, which is not the guest's root filesystem/);
+  },
+);
 
-test('a drop-in folder that is a file is refused', () => {
+test('a drop-in directory that is a file is rejected', () => {
   const tree = new GuestTree();
   tree.put('etc/kata-agent/conf.d', document);
   assert.match(tree.refusal('drop_ins'), /is not a directory/);

@@ -1,13 +1,13 @@
 import type { DeliverySource } from '../configuration.js';
-import { openDocument } from '../open-document.js';
+import { openDocument } from '../document/open-document.js';
 import { dropInSource } from './drop-in-source.js';
 import { fwCfgSource } from './fw-cfg-source.js';
 import { initdataSource } from './initdata-source.js';
 import { kernelLineSource } from './kernel-line-source.js';
 
 /**
- * Every way by which further documents come (R8). `kernelLine` is the text of /proc/cmdline; below `root` lie the
- * guest's /dev, /sys and drop-ins, so that tests can use a copied tree.
+ * Creates all delivery sources (R8). `kernelLine` is the text of /proc/cmdline; `root` contains the guest's /dev, /sys
+ * and drop-ins, so that tests can use a copied tree.
  */
 export function deliverySources(options: {
   readonly kernelLine: string;

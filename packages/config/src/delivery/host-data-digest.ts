@@ -3,11 +3,11 @@ import type { DeliveredDocument, HostData } from '../configuration.js';
 
 type Field = Extract<HostData, { readonly ok: true }>['kind'];
 
-/** Bytes of the field that the host fixes at launch: SNP's HOSTDATA, TDX's MRCONFIGID. */
+/** Size in bytes of the field that the host fixes at launch: SNP's HOSTDATA, TDX's MRCONFIGID. */
 export const hostDataBytes: { readonly [F in Field]: number } = { HOSTDATA: 32, MRCONFIGID: 48 };
 
 /**
- * What a field must hold to bind a document: the digest of its envelope, cut at the end or filled with zeros
+ * Returns the field's value that binds a document: the digest of its envelope, truncated or padded with zeros
  * (Confidential Containers, kbs/docs/initdata.md, "Integrity Binding for Different TEEs").
  */
 export function hostDataDigest(

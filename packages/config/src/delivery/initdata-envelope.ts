@@ -1,16 +1,23 @@
 import type { DeliveredDocument } from '../configuration.js';
-import { decodeDocument } from '../decode-document.js';
-import type { Diagnostic } from '../diagnostic.js';
-import { parseToml } from '../parse-toml.js';
-import type { SourceText } from '../source-text.js';
-import { describeToml, type TomlTable } from '../toml-value.js';
+import { decodeDocument } from '../document/decode-document.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { quote } from '../diagnostics/display-text.js';
+import { parseToml } from '../toml/parse-toml.js';
+import type { SourceText } from '../toml/source-text.js';
+import { describeToml, type TomlTable } from '../toml/toml-value.js';
 
-/** Our file among those of `[data]`: beside `aa.toml`, `cdh.toml` and `policy.rego` of others. */
+/** The agent's document in `[data]`. */
 export const initdataKey: string = 'kata-agent.toml';
+
+/** The policy of Kata's agent in `[data]`. */
+export const initdataPolicyKey: string = 'policy.rego';
+
+/** The files of the guest components in `[data]`, of the attestation agent and the confidential data hub. */
+export const initdataComponentKeys: readonly string[] = ['aa.toml', 'cdh.toml'];
 
 export type InitdataAlgorithm = DeliveredDocument['algorithm'];
 
-// Trustee's specification has the names of IANA, Kata's agent those without a hyphen; each takes the other's in part.
+// Trustee's specification uses IANA names, Kata's agent names without a hyphen; each accepts some of the other's.
 const algorithms: ReadonlyMap<string, InitdataAlgorithm> = new Map([
   ['sha256', 'sha-256'],
   ['sha384', 'sha-384'],
@@ -22,8 +29,8 @@ const algorithms: ReadonlyMap<string, InitdataAlgorithm> = new Map([
 
 interface Initdata {
   readonly algorithm: InitdataAlgorithm;
-  /** Our document; undefined: the envelope has none. */
-  readonly document: Uint8Array | undefined;
+  /** The texts in `[data]`, by their keys. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 export type ParsedInitdata =
@@ -31,8 +38,8 @@ export type ParsedInitdata =
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
 /**
- * Reads an initdata envelope: TOML with `version`, `algorithm` and `[data]`, a table from names to texts (Confidential
- * Containers, kbs/docs/initdata.md). Keys of others are not looked at.
+ * Parses an initdata envelope: TOML with `version`, `algorithm` and `[data]`, a table of files (Confidential
+ * Containers, kbs/docs/initdata.md).
  */
 export function parseInitdata(bytes: Uint8Array, file: string): ParsedInitdata {
   const decoded = decodeDocument(bytes, file);
@@ -52,10 +59,12 @@ export function parseInitdata(bytes: Uint8Array, file: string): ParsedInitdata {
   }
   const data = root.entries.get('data')?.value;
   if (data?.kind !== 'table') return wrong(source, root, 'data', '[data], a table of texts');
-  const entry = data.entries.get(initdataKey)?.value;
-  if (entry === undefined) return { ok: true, algorithm, document: undefined };
-  if (entry.kind !== 'string') return wrong(source, data, initdataKey, `"${initdataKey}" = '''…''', a text`);
-  return { ok: true, algorithm, document: new Uint8Array(Buffer.from(entry.value)) };
+  const files = new Map<string, string>();
+  for (const [name, { value }] of data.entries) {
+    if (value.kind !== 'string') return wrong(source, data, name, `${quote(name)} = '''…''', a text`);
+    files.set(name, value.value);
+  }
+  return { ok: true, algorithm, files };
 }
 
 function wrong(source: SourceText, table: TomlTable, key: string, right: string): ParsedInitdata {
@@ -64,11 +73,11 @@ function wrong(source: SourceText, table: TomlTable, key: string, right: string)
   const message = `initdata must have ${right}; ${found}`;
   return {
     ok: false,
-    diagnostics: [source.error(entry?.value.span ?? table.span, message, `write ${right}`)],
+    diagnostics: [source.error('KA1712', entry?.value.span ?? table.span, message, `write ${right}`)],
   };
 }
 
-/** An envelope that holds one document, byte for byte, and nothing else. The document must be UTF-8. */
+/** Writes an envelope that contains one document unchanged and nothing else. The document must be UTF-8. */
 export function writeInitdata(document: Uint8Array, algorithm: InitdataAlgorithm): Uint8Array {
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(document);
   const value = literal.test(text) ? `'''\n${text}'''` : quoted(text);
@@ -76,10 +85,11 @@ export function writeInitdata(document: Uint8Array, algorithm: InitdataAlgorithm
   return new Uint8Array(Buffer.from(envelope));
 }
 
-// What a literal text of TOML cannot hold: controls, its own end, and a carriage return that a reader may drop.
+// Excludes what a TOML literal string cannot contain: control characters, its delimiter, and carriage returns, which a
+// parser may drop.
 const literal: RegExp = /^(?![^]*''')[^\0-\x08\x0b-\x1f\x7f]*(?<!')$/;
 
-/** JSON's escapes are TOML's too, but for DEL, which JSON leaves as it is. */
+/** JSON's escapes are valid in TOML too, except that JSON does not escape DEL. */
 function quoted(text: string): string {
   return JSON.stringify(text).replaceAll('\x7f', '\\u007f');
 }

@@ -1,26 +1,36 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeliveryRead, DeliverySource } from '../configuration.js';
-import { initdataKey, parseInitdata } from './initdata-envelope.js';
+import { parseInitdata } from './initdata-envelope.js';
 import { initdataHeaderBytes, readInitdataHeader, unpackInitdataImage } from './initdata-image.js';
 import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
 
-/** An initdata block device, virtio-blk or virtio-scsi, as Kata's agent looks for it: the first bytes tell it. */
+/**
+ * Finds an initdata block device, virtio-blk or virtio-scsi, by its first bytes, like Kata's agent. Disks that the agent
+ * has no permission to read are an error only if initdata is accepted: without root it is not in a guest.
+ */
 export function initdataSource(root: string): DeliverySource {
-  return { name: 'initdata', collect: () => collect(join(root, 'dev')) };
+  return {
+    name: 'initdata',
+    collect: ({ accept }) => collect(join(root, 'dev'), accept.includes('initdata')),
+  };
 }
 
-function collect(folder: string): DeliveryRead {
+function collect(directory: string, accepted: boolean): DeliveryRead {
   const found: { readonly path: string; readonly image: Uint8Array }[] = [];
-  for (const name of diskNames(folder)) {
-    const path = join(folder, name);
+  for (const name of diskNames(directory)) {
+    const path = join(directory, name);
     try {
       const image = readImage(path);
       if (image !== undefined) found.push({ path, image });
     } catch (error) {
-      // A disk that cannot be read, such as a drive without a medium, is none of ours; `required` finds what is missing.
-      if (!isAbsent(error) && !isUnreadable(error)) {
-        return undelivered(`${path} cannot be read: ${reasonOf(error)}`, `look at it: blkid -p ${path}`);
+      // An unreadable disk, such as a drive without a medium, is skipped; `required` reports a missing document.
+      if (!isAbsent(error) && !isUnreadable(error) && (accepted || !isForbidden(error))) {
+        return undelivered(
+          'KA1703',
+          `${path} cannot be read: ${reasonOf(error)}`,
+          `check it: blkid -p ${path}`,
+        );
       }
     }
   }
@@ -28,7 +38,7 @@ function collect(folder: string): DeliveryRead {
   if (first === undefined) return nothing;
   if (second !== undefined) {
     const message = `there are two initdata devices, ${first.path} and ${second.path}`;
-    return undelivered(message, 'attach one: which of them counts must not be a guess');
+    return undelivered('KA1703', message, 'attach only one of them');
   }
   return open(first.path, first.image);
 }
@@ -39,6 +49,7 @@ function open(path: string, image: Uint8Array): DeliveryRead {
   if (unpacked === undefined) return nothing;
   if (!unpacked.ok) {
     return undelivered(
+      'KA1703',
       `${file} cannot be unpacked: ${unpacked.reason}`,
       'write it again: kata-agent-ctl config digest FILE --out IMAGE',
     );
@@ -46,15 +57,14 @@ function open(path: string, image: Uint8Array): DeliveryRead {
   const envelope = unpacked.bytes;
   const parsed = parseInitdata(envelope, file);
   if (!parsed.ok) return parsed;
-  const { document: bytes, algorithm } = parsed;
-  if (bytes === undefined) return nothing;
-  return { ok: true, documents: [{ file: `${file} ${initdataKey}`, bytes, envelope, algorithm }] };
+  const { algorithm, files } = parsed;
+  return { ok: true, documents: [], initdata: { file, envelope, algorithm, files } };
 }
 
-/** The names that Kata's agent looks at, in order, so that two guests tell the same. */
-function diskNames(folder: string): readonly string[] {
+/** Returns the names that Kata's agent checks, sorted, so that the result is deterministic. */
+function diskNames(directory: string): readonly string[] {
   try {
-    return readdirSync(folder)
+    return readdirSync(directory)
       .filter((name) => /^(?:vd|sd)/.test(name))
       .toSorted();
   } catch (error) {
@@ -63,7 +73,7 @@ function diskNames(folder: string): readonly string[] {
   }
 }
 
-/** The image on a disk, its padding left out; undefined: it is another disk. A copied tree has files for disks. */
+/** Reads the image on a disk without its padding; undefined for another disk. In a copied tree disks are files. */
 function readImage(path: string): Uint8Array | undefined {
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
@@ -79,7 +89,7 @@ function readImage(path: string): Uint8Array | undefined {
   }
 }
 
-/** Fewer bytes than asked for only at the end of the device. */
+/** Returns fewer bytes than requested only at the end of the device. */
 function readUpTo(descriptor: number, position: number, length: number): Uint8Array {
   const buffer = Buffer.alloc(length);
   let at = 0;
@@ -92,6 +102,13 @@ function readUpTo(descriptor: number, position: number, length: number): Uint8Ar
 }
 
 function isUnreadable(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'EIO' || code === 'ENOMEDIUM';
+  return ['EIO', 'ENOMEDIUM'].includes(codeOf(error));
+}
+
+function isForbidden(error: unknown): boolean {
+  return ['EACCES', 'EPERM'].includes(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }

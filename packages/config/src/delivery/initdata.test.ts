@@ -23,7 +23,7 @@ const document = '[api]\nallowed_endpoints = ["@pod"]\n';
 const envelope = (lines: string): Uint8Array => Buffer.from(lines);
 const good = `algorithm = "sha384"\nversion = "0.1.0"\n\n[data]\n"aa.toml" = '''\n[token]\n'''\n"kata-agent.toml" = '''\n${document}'''\n`;
 
-/** An image made by hand: a length of our choosing before the bytes. */
+/** Builds an image with an arbitrary length field. */
 function imageOf(packed: Uint8Array, length: bigint = BigInt(packed.length)): Uint8Array {
   const header = Buffer.alloc(16);
   header.write('initdata');
@@ -37,7 +37,7 @@ function wrong(text: string): string {
   return parsed.diagnostics.map((one) => renderDiagnostic(one)).join('\n');
 }
 
-test("an image of Kata's own (its agent's testdata/initdata.img) unpacks to what it says", () => {
+test("an image from Kata's agent (testdata/initdata.img) unpacks to its contents", () => {
   const image = Buffer.from(
     '696e69746461746124000000000000001f8b08000000000000ff2acecf4d5548cecf2b49cd2b01040000ffff3f311f430c000000',
     'hex',
@@ -47,18 +47,18 @@ test("an image of Kata's own (its agent's testdata/initdata.img) unpacks to what
   assert.equal(Buffer.from(unpacked.bytes).toString(), 'some content');
 });
 
-test('both spellings of an algorithm; the document beside files of others', () => {
+test('accepts both spellings of an algorithm, and files of other programs', () => {
   for (const algorithm of algorithms) {
     for (const spelling of [algorithm, algorithm.replace('-', '')]) {
       const parsed = parseInitdata(envelope(good.replace('sha384', spelling)), 'initdata');
       assert.ok(parsed.ok);
       assert.equal(parsed.algorithm, algorithm);
-      assert.equal(Buffer.from(parsed.document ?? []).toString(), document);
+      assert.equal(Buffer.from(parsed.files.get('kata-agent.toml') ?? '').toString(), document);
     }
   }
 });
 
-test('what is no initdata is refused, with its place', () => {
+test('rejects invalid envelopes, with the place of the fault', () => {
   assert.match(wrong(good.replace('0.1.0', '0.2.0')), /^initdata:2:11: .*version = "0\.1\.0".*"0\.2\.0"/);
   assert.match(wrong(good.replace('version', 'versoin')), /version = "0\.1\.0".*it is missing/);
   assert.match(wrong(good.replace('sha384', 'md5')), /^initdata:1:13: .*algorithm = "sha256".*"md5"/);
@@ -71,7 +71,7 @@ test('what is no initdata is refused, with its place', () => {
   assert.match(wrong('algorithm = '), /^initdata:1:/);
 });
 
-test('the digest is cut for HOSTDATA and filled with zeros for MRCONFIGID, as the specification says', () => {
+test('the digest is truncated for HOSTDATA and padded with zeros for MRCONFIGID, as specified', () => {
   const bytes = envelope(good);
   const digest = (hash: string): Buffer => createHash(hash).update(bytes).digest();
   const field = (algorithm: InitdataAlgorithm, name: 'HOSTDATA' | 'MRCONFIGID'): Buffer =>
@@ -83,7 +83,7 @@ test('the digest is cut for HOSTDATA and filled with zeros for MRCONFIGID, as th
   assert.deepEqual(field('sha-512', 'MRCONFIGID'), digest('sha512').subarray(0, 48));
 });
 
-test('any document comes back byte for byte from the envelope and the image that are made of it', () => {
+test('any document survives writing and reading envelope and image unchanged', () => {
   const piece = fc.oneof(
     fc.string({ unit: 'grapheme' }),
     fc.constantFrom(
@@ -111,7 +111,7 @@ test('any document comes back byte for byte from the envelope and the image that
       const parsed = parseInitdata(unpacked.bytes, 'initdata');
       assert.ok(parsed.ok);
       assert.equal(parsed.algorithm, algorithm);
-      assert.deepEqual(Buffer.from(parsed.document ?? []), bytes);
+      assert.deepEqual(Buffer.from(parsed.files.get('kata-agent.toml') ?? ''), bytes);
     }),
   );
 });
@@ -131,7 +131,7 @@ test('the device is found by its first bytes among vd* and sd*', () => {
   assert.equal(found.algorithm, 'sha-384');
 });
 
-test('no /dev, no device, or an envelope with only files of others: nothing came', () => {
+test('no /dev, no device, or an envelope with only other files: no document', () => {
   const tree = new GuestTree();
   assert.deepEqual(tree.documents('initdata'), []);
   tree.put(
@@ -141,24 +141,24 @@ test('no /dev, no device, or an envelope with only files of others: nothing came
   assert.deepEqual(tree.documents('initdata'), []);
 });
 
-test('two devices are refused', () => {
+test('two devices are rejected', () => {
   const tree = new GuestTree();
   tree.put('dev/vda', writeInitdataImage(envelope(good)));
   tree.put('dev/vdb', writeInitdataImage(envelope(good)));
   assert.match(tree.refusal('initdata'), /two initdata devices, .*vda and .*vdb/);
 });
 
-test('damaged images are refused: cut, huge, a bomb, not gzip, a changed byte, a wrong envelope', () => {
+test('damaged images are rejected: truncated, huge, a bomb, not gzip, a changed byte, a bad envelope', () => {
   const tree = new GuestTree();
   const packed = gzipSync(envelope(good));
   const refused = (image: Uint8Array): string => {
     tree.put('dev/vda', image);
     return tree.refusal('initdata');
   };
-  assert.match(refused(imageOf(packed).subarray(0, 60)), /ends too early/);
-  assert.match(refused(imageOf(packed.subarray(0, 40))), /gzip data ends too early/);
-  assert.match(refused(imageOf(packed, 2n ** 63n)), /says that it holds 9223372036854775808 bytes/);
-  assert.match(refused(imageOf(packed, 0n)), /gzip data ends too early/);
+  assert.match(refused(imageOf(packed).subarray(0, 60)), /it is truncated/);
+  assert.match(refused(imageOf(packed.subarray(0, 40))), /gzip data is truncated/);
+  assert.match(refused(imageOf(packed, 2n ** 63n)), /its header declares 9223372036854775808 bytes/);
+  assert.match(refused(imageOf(packed, 0n)), /gzip data is truncated/);
   assert.match(refused(imageOf(gzipSync(Buffer.alloc(50 << 20)))), /unpacks to more than 262144 bytes/);
   assert.match(refused(imageOf(Buffer.from('no gzip at all, but as long as one'))), /gzip data is damaged/);
   const changed = Buffer.from(imageOf(packed));
@@ -167,7 +167,7 @@ test('damaged images are refused: cut, huge, a bomb, not gzip, a changed byte, a
   assert.match(refused(writeInitdataImage(envelope('x'))), /initdata \(.*vda\):1:/);
 });
 
-test('a one-byte change of an image is found, or changes nothing of the envelope', () => {
+test('a one-byte change of an image is detected or does not change the envelope', () => {
   const image = Buffer.from(writeInitdataImage(envelope(good)));
   const length = 16 + Number(image.readBigUInt64LE(8));
   let found = 0;
@@ -181,7 +181,7 @@ test('a one-byte change of an image is found, or changes nothing of the envelope
   assert.ok(found > length / 2, 'the checksum of gzip finds those that matter');
 });
 
-test('the image can be read by gzip itself', () => {
+test('gzip can read the image', () => {
   const image = Buffer.from(writeInitdataImage(envelope(good)));
   assert.equal(image.length % 512, 0);
   const packed = image.subarray(16, 16 + Number(image.readBigUInt64LE(8)));

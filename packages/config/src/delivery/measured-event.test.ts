@@ -5,7 +5,7 @@ import { configurationDigest, foretoldRegister, measuredDigest, measuredEvent } 
 
 const documents = [{ sha256: 'a'.repeat(64) }, { sha256: 'b'.repeat(64) }];
 
-test('the event is an entry of the Confidential Containers event log in a TCG tagged event', () => {
+test('the event is a Confidential Containers event log entry in a TCG tagged event', () => {
   const event = Buffer.from(measuredEvent({ digest: 'c'.repeat(64), documents }));
   assert.equal(event.readUInt32LE(0), 0x4141454c);
   const text = event.toString('utf8', 8);
@@ -14,7 +14,7 @@ test('the event is an entry of the Confidential Containers event log in a TCG ta
   assert.equal(text, `urn:kata-agent Configuration ${json}`);
 });
 
-test('a register of zeros is foretold for each algorithm', () => {
+test('the value of a zeroed register is predicted for each algorithm', () => {
   const event = measuredEvent({ digest: configurationDigest(documents), documents });
   for (const name of ['sha256', 'sha384', 'sha512'] as const) {
     const digest = createHash(name).update(event).digest();
@@ -24,7 +24,7 @@ test('a register of zeros is foretold for each algorithm', () => {
   }
 });
 
-test('the digest of a configuration depends on each document and on their order', () => {
+test('a configuration’s digest depends on each document and on their order', () => {
   const list = createHash('sha256')
     .update(`${'a'.repeat(64)}\n${'b'.repeat(64)}\n`)
     .digest('hex');

@@ -1,18 +1,19 @@
 import type { DeliveryRead } from '../configuration.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
 
-/** Nothing came this way. */
+/** The source has no document. */
 export const nothing: DeliveryRead = { ok: true, documents: [] };
 
-/** What came this way cannot be used. */
-export function undelivered(message: string, help: string): DeliveryRead {
-  return { ok: false, diagnostics: [{ severity: 'error', message, help }] };
+/** The source's document cannot be used. */
+export function undelivered(code: Diagnostic['code'], message: string, help: string): DeliveryRead {
+  return { ok: false, diagnostics: [{ severity: 'error', code, message, help }] };
 }
 
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Whether a failed call says that there is no such file or device. */
+/** Reports whether an error means that the file or device does not exist. */
 export function isAbsent(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENXIO';

@@ -1,24 +1,24 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, EndpointLists, ListEntry } from '../configuration.js';
-import type { GivenSection } from '../read-section.js';
-import type { Report } from '../report.js';
-import type { TomlTable } from '../toml-value.js';
+import type { GivenSection } from '../settings/read-section.js';
+import type { Report } from '../diagnostics/report.js';
+import type { TomlTable } from '../toml/toml-value.js';
 import { expandList } from './endpoint-list.js';
 
-/** What the lists of a document are expanded by. */
+/** How the lists of a document are expanded. */
 export interface ListOptions {
   readonly release: string | undefined;
   /** The methods whose handlers are in the bundle; undefined: all. */
   readonly handlers: ReadonlySet<MethodName> | undefined;
 }
 
-/** The release that a document is written for. */
+/** Returns the release that a document is written for. */
 export function releaseOf(api: GivenSection): string | undefined {
   const value = api.get('release')?.value;
   return typeof value === 'string' ? value : undefined;
 }
 
-/** The restrictions of a document: its `[api]`, its rules and its listeners. */
+/** Builds the restrictions of a document from its `[api]`, rules and listeners. */
 export function apiDocument(
   table: TomlTable,
   parts: Pick<ApiDocument, 'rules' | 'listeners'>,
@@ -34,7 +34,7 @@ export function apiDocument(
   };
 }
 
-/** The two lists of `[api]` or of a listener. */
+/** Reads the two lists of `[api]` or of a listener. */
 export function endpointLists(table: TomlTable, options: ListOptions, report: Report): EndpointLists {
   const listOf = (
     key: 'allowed_endpoints' | 'blocked_endpoints',
@@ -59,8 +59,9 @@ function checkBothLists(lists: EndpointLists, report: Report): void {
   }
   for (const { entry, span } of both.values()) {
     report.warning(
+      'KA1203',
       span,
-      `"${entry}" stands in both lists: it is not served`,
+      `"${entry}" is in both lists: it is not served`,
       'remove it from one of the two',
     );
   }

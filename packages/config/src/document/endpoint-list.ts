@@ -10,16 +10,16 @@ import {
   methodNames,
 } from '@kata-agent/catalogue';
 import type { ListEntry } from '../configuration.js';
-import type { Span } from '../diagnostic.js';
-import { nearest } from '../nearest.js';
-import { unknown } from '../read-section.js';
-import type { Report } from '../report.js';
-import { methodsOfRequest } from '../request-names.js';
-import { describeToml, type TomlArray } from '../toml-value.js';
+import type { Span } from '../diagnostics/diagnostic.js';
+import { nearest } from '../diagnostics/nearest.js';
+import { unknown } from '../settings/read-section.js';
+import type { Report } from '../diagnostics/report.js';
+import { methodsOfRequest } from '../api/request-names.js';
+import { describeToml, type TomlArray } from '../toml/toml-value.js';
 
-/** What decides how a list is expanded. */
+/** How a list is expanded. */
 export interface ListContext {
-  /** Only an allow-list wants something: what a build or a release lacks is no loss to the other two. */
+  /** Only an allow-list requests methods: one missing in the build or release matters only there. */
   readonly key: 'allowed_endpoints' | 'blocked_endpoints' | 'endpoints';
   readonly release: string | undefined;
   /** The methods whose handlers are in the bundle; undefined: all. */
@@ -27,7 +27,7 @@ export interface ListContext {
   readonly report: Report;
 }
 
-/** The methods that a list covers, each with the first entry that covers it. What is not a name is reported. */
+/** Expands a list to methods, each with the first entry that covers it. Unknown names are reported. */
 export function expandList(list: TomlArray, context: ListContext): ReadonlyMap<MethodName, ListEntry> {
   const covered = new Map<MethodName, ListEntry>();
   const seen = new Set<string>();
@@ -35,13 +35,14 @@ export function expandList(list: TomlArray, context: ListContext): ReadonlyMap<M
     if (context.report.full) break;
     if (item.kind !== 'string') {
       const message = `an entry of ${context.key} must be a text, not ${describeToml(item)}`;
-      context.report.error(item.span, message, 'for example: "ExecProcess", "@pod" or "*"');
+      context.report.error('KA1102', item.span, message, 'for example: "ExecProcess", "@pod" or "*"');
       continue;
     }
     if (seen.has(item.value)) {
       context.report.warning(
+        'KA1202',
         item.span,
-        `"${item.value}" stands in ${context.key} twice`,
+        `"${item.value}" is in ${context.key} twice`,
         'remove one of the two',
       );
       continue;
@@ -58,7 +59,7 @@ export function expandList(list: TomlArray, context: ListContext): ReadonlyMap<M
 function methodsOf(entry: string, span: Span, context: ListContext): readonly MethodName[] {
   if (isMethodName(entry)) return namedMethod(entry, span, context);
   if (entry === '*' || isGroupName(entry)) return groupMethods(entry, span, context);
-  context.report.error(span, unknown('endpoint', entry, `in ${context.key}`), helpForEntry(entry));
+  context.report.error('KA1201', span, unknown('endpoint', entry, `in ${context.key}`), helpForEntry(entry));
   return [];
 }
 
@@ -67,14 +68,15 @@ function namedMethod(method: MethodName, span: Span, context: ListContext): read
   if (context.key !== 'allowed_endpoints') return [method];
   if (handlers !== undefined && !handlers.has(method)) {
     report.error(
+      'KA1204',
       span,
       `"${method}" was left out when this agent was built`,
       'remove it, or use another build',
     );
   }
   if (release !== undefined && !existedIn(method, release)) {
-    const message = `"${method}" came with ${endpoints[method].release}, after release = "${release}": it is not served`;
-    report.warning(span, message, `remove it, or write release = "${endpoints[method].release}"`);
+    const message = `"${method}" was added in ${endpoints[method].release}, after release = "${release}": it is not served`;
+    report.warning('KA1205', span, message, `remove it, or write release = "${endpoints[method].release}"`);
   }
   return [method];
 }
@@ -87,9 +89,10 @@ function groupMethods(entry: GroupName | '*', span: Span, context: ListContext):
   if (present.length < members.length) {
     const absent = members.filter((method) => !present.includes(method)).join(', ');
     report.warning(
+      'KA1204',
       span,
       `"${entry}" is smaller in this build, which leaves out ${absent}`,
-      'nothing has to be done',
+      'no action is needed',
     );
   }
   return present;
@@ -106,9 +109,9 @@ function helpForEntry(entry: string): string {
   if (former !== undefined)
     return `that is the name of a request; its method: ${former.map((m) => `"${m}"`).join(', ')}`;
   const gone = goneMethods.get(entry.replace(/Request$/, ''));
-  if (gone !== undefined) return `Kata Containers has not had it since ${gone}: remove it`;
-  if (groups.has(`@${entry}` as GroupName)) return `groups are written with @: did you mean "@${entry}"?`;
-  if (/[*?]/.test(entry)) return 'patterns are not read: write names, @groups, or "*" alone for all';
+  if (gone !== undefined) return `Kata Containers removed it in ${gone}: remove it`;
+  if (groups.has(`@${entry}` as GroupName)) return `groups start with @: did you mean "@${entry}"?`;
+  if (/[*?]/.test(entry)) return 'patterns are not supported: write names, @groups, or "*" alone for all';
   const near = nearest(entry, [...methodNames, ...groups.keys()]);
   if (near !== undefined) return `did you mean "${near}"?`;
   return 'kata-agent-ctl endpoints lists the names and the groups';

@@ -1,47 +1,47 @@
-import { quote } from '../display-text.js';
-import type { Span } from '../diagnostic.js';
-import { nearest } from '../nearest.js';
-import { unknown } from '../read-section.js';
-import type { Report } from '../report.js';
-import { describeToml, type TomlTable, type TomlValue } from '../toml-value.js';
+import { quote } from '../diagnostics/display-text.js';
+import type { Span } from '../diagnostics/diagnostic.js';
+import { nearest } from '../diagnostics/nearest.js';
+import { unknown } from '../settings/read-section.js';
+import type { Report } from '../diagnostics/report.js';
+import { describeToml, type TomlTable, type TomlValue } from '../toml/toml-value.js';
 import type { ValueType } from '../value-types/value-type.js';
 
-/** The tables that a document can have more than once. */
+/** Tables that may occur several times in a document. */
 export type EntryTable = 'api.rule' | 'listener';
 
-/** One key of such a table: all that parser, schema and reference page know of it. */
+/** A key of such a table: the source for parser, schema and reference page. */
 export interface EntryKey<T> {
   readonly table: EntryTable;
   readonly key: string;
   readonly type: ValueType<T>;
   readonly required: boolean;
-  /** What it is for, in a sentence. */
+  /** Its purpose, in one sentence. */
   readonly purpose: string;
-  /** A value in TOML. */
+  /** An example value in TOML. */
   readonly example: string;
-  /** What stands if it is left out, in words. */
+  /** The effect of leaving it out, in words. */
   readonly otherwise: string;
-  /** Whether it may stand in other documents than the base. */
+  /** Whether it is allowed in further documents. */
   readonly later: boolean;
-  /** `later`: an error when it is set. */
+  /** `later`: setting it is an error. */
   readonly built: 'yes' | 'later';
 }
 
-/** A key whatever its type. */
+/** A key of any type. */
 export type EntryKeyRow = EntryKey<unknown>;
 
-/** The role of a document: the base may say everything, a later one and a fragment only what narrows. */
+/** The role of a document: the base may set everything, a further document or fragment only restrictions. */
 export type DocumentRole = 'base' | 'later';
 
-/** What a key was given. */
+/** The value of a key. */
 export interface EntryValue {
   readonly value: unknown;
-  /** The place of the key. */
+  /** The position of the key. */
   readonly span: Span;
   readonly node: TomlValue;
 }
 
-/** The tables of a name, in order; what is no list of tables is reported. */
+/** Returns the tables of a name, in order; a value that is not an array of tables is reported. */
 export function entryTables(
   name: EntryTable,
   value: TomlValue | undefined,
@@ -54,15 +54,16 @@ export function entryTables(
   if (!written) {
     const found = value.kind === 'table' ? 'a single table' : describeToml(value);
     report.error(
+      'KA1103',
       span,
       `${name} must be a list of tables, not ${found}`,
-      `write [[${name}]] on a line of its own for each`,
+      `write [[${name}]] on a separate line for each`,
     );
   }
   return tables.filter((item): item is TomlTable => item.kind === 'table');
 }
 
-/** Reads the keys of one table; everything that its rows do not know is reported, and so is a key that is missing. */
+/** Reads the keys of one table; unknown and missing keys are reported. */
 export function readEntry(
   rows: readonly EntryKeyRow[],
   table: TomlTable,
@@ -83,17 +84,19 @@ export function readEntry(
         near === undefined
           ? `[[${name}]] has ${rows.map((row) => row.key).join(', ')}`
           : `did you mean "${near}"?`;
-      report.error(entry.span, unknown('key', key, `in [[${name}]]`), help);
+      report.error('KA1101', entry.span, unknown('key', key, `in [[${name}]]`), help);
     } else if (row.built === 'later') {
       report.error(
+        'KA1105',
         entry.span,
         `${key} is not built yet`,
-        'remove it: this version would not do what it says',
+        'remove it: this version does not support it',
       );
     } else if (role === 'later' && !row.later) {
       report.error(
+        'KA1709',
         entry.span,
-        `${key} of [[${name}]] may stand in the base document alone`,
+        `${key} of [[${name}]] is allowed only in the base document`,
         'remove it from this document',
       );
     } else {
@@ -101,13 +104,19 @@ export function readEntry(
       if (reading.ok) given.set(key, { value: reading.value, span: entry.span, node: entry.value });
       else {
         const message = `${key} must be ${reading.expected}, not ${describeToml(entry.value)}`;
-        report.error(entry.value.span, message, reading.help ?? `for example: ${key} = ${row.example}`);
+        report.error(
+          'KA1102',
+          entry.value.span,
+          message,
+          reading.help ?? `for example: ${key} = ${row.example}`,
+        );
       }
     }
   }
   for (const row of rows) {
     if (!row.required || table.entries.has(row.key) || (role === 'later' && !row.later)) continue;
     report.error(
+      'KA1104',
       table.span,
       `this [[${name}]] has no ${row.key}`,
       `write one, for example: ${row.key} = ${row.example}`,
@@ -116,7 +125,7 @@ export function readEntry(
   return given;
 }
 
-/** Reads each table, until the report is full; the second of two that have one name is reported and left out. */
+/** Reads each table until the report is full; a second table of the same name is reported and left out. */
 export function readNamed<T extends { readonly name: string; readonly span: Span }>(
   name: EntryTable,
   tables: readonly TomlTable[],
@@ -132,9 +141,10 @@ export function readNamed<T extends { readonly name: string; readonly span: Span
     if (before === undefined) found.set(entry.name, entry);
     else
       report.error(
+        'KA1107',
         entry.span,
         `there is a [[${name}]] with the name ${quote(entry.name)} already, in ${before.span.file}:${before.span.line}`,
-        'give each a name of its own',
+        'give each a different name',
       );
   }
   return Array.from(found.values());

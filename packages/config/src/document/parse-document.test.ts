@@ -17,7 +17,7 @@ const faults: readonly (readonly [string, string, string])[] = [
   [
     'an unknown key',
     withApi('[agent]\nlog_levle = "info"'),
-    `config.toml:3:1: unknown key "log_levle" in [agent]
+    `config.toml:3:1: error[KA1101]: unknown key "log_levle" in [agent]
   log_levle = "info"
   ^^^^^^^^^
 help: did you mean "log_level"?`,
@@ -25,7 +25,7 @@ help: did you mean "log_level"?`,
   [
     'a key like no other',
     withApi('[agent]\nfrobnicate = 1'),
-    `config.toml:3:1: unknown key "frobnicate" in [agent]
+    `config.toml:3:1: error[KA1101]: unknown key "frobnicate" in [agent]
   frobnicate = 1
   ^^^^^^^^^^
 help: docs/reference/settings.md lists the keys of [agent]`,
@@ -33,7 +33,7 @@ help: docs/reference/settings.md lists the keys of [agent]`,
   [
     'a key like no other in a small section',
     withApi('[audit]\nfrobnicate = 1'),
-    `config.toml:3:1: unknown key "frobnicate" in [audit]
+    `config.toml:3:1: error[KA1101]: unknown key "frobnicate" in [audit]
   frobnicate = 1
   ^^^^^^^^^^
 help: [audit] has file, on_failure, max_size, keep, facts`,
@@ -41,7 +41,7 @@ help: [audit] has file, on_failure, max_size, keep, facts`,
   [
     'a key of another section',
     withApi('[agent]\nkeep = 4'),
-    `config.toml:3:1: unknown key "keep" in [agent]
+    `config.toml:3:1: error[KA1101]: unknown key "keep" in [agent]
   keep = 4
   ^^^^
 help: keep belongs in [audit]`,
@@ -49,7 +49,7 @@ help: keep belongs in [audit]`,
   [
     "a key at the top, as in Kata's own file",
     withApi('log_level = "info"'),
-    `config.toml:2:1: unknown key "log_level" at the top of the document
+    `config.toml:2:1: error[KA1101]: unknown key "log_level" at the top of the document
   log_level = "info"
   ^^^^^^^^^
 help: log_level belongs in [agent]: put it below that line`,
@@ -57,7 +57,7 @@ help: log_level belongs in [agent]: put it below that line`,
   [
     'an unknown section',
     withApi('[aduit]\nkeep = 4'),
-    `config.toml:2:2: unknown section "aduit" at the top of the document
+    `config.toml:2:2: error[KA1101]: unknown section "aduit" at the top of the document
   [aduit]
    ^^^^^
 help: did you mean "audit"?`,
@@ -65,7 +65,7 @@ help: did you mean "audit"?`,
   [
     'a section like no other',
     withApi('[[frobnicate]]\nkeep = 4'),
-    `config.toml:2:3: unknown section "frobnicate" at the top of the document
+    `config.toml:2:3: error[KA1101]: unknown section "frobnicate" at the top of the document
   [[frobnicate]]
     ^^^^^^^^^^
 help: a document has version, [agent], [api], [delivery], [measurement], [audit], [limits] and [[listener]]`,
@@ -73,15 +73,15 @@ help: a document has version, [agent], [api], [delivery], [measurement], [audit]
   [
     "Kata's former section",
     withApi('[endpoints]\nallowed = ["CreateContainerRequest"]'),
-    `config.toml:2:2: unknown section "endpoints" at the top of the document
+    `config.toml:2:2: error[KA1101]: unknown section "endpoints" at the top of the document
   [endpoints]
    ^^^^^^^^^
-help: what Kata had in [endpoints] stands in [api]: allowed_endpoints = ["CreateSandbox"]`,
+help: write the entries of Kata's [endpoints] in [api]: allowed_endpoints = ["CreateSandbox"]`,
   ],
   [
     'a wrong type',
     withApi('[agent]\nhotplug_timeout = "3"'),
-    `config.toml:3:19: hotplug_timeout must be a number of seconds from 1 to 2147483, not the text "3"
+    `config.toml:3:19: error[KA1102]: hotplug_timeout must be a number of seconds from 1 to 2147483, not the text "3"
   hotplug_timeout = "3"
                     ^^^
 help: for example: hotplug_timeout = 10`,
@@ -89,7 +89,7 @@ help: for example: hotplug_timeout = 10`,
   [
     'a wrong word',
     withApi('[agent]\nlog_level = "inf"'),
-    `config.toml:3:13: log_level must be "trace", "debug", "info", "warn", "error" or "critical", not the text "inf"
+    `config.toml:3:13: error[KA1102]: log_level must be "trace", "debug", "info", "warn", "error" or "critical", not the text "inf"
   log_level = "inf"
               ^^^^^
 help: did you mean "info"?`,
@@ -97,7 +97,7 @@ help: did you mean "info"?`,
   [
     'a size in the wrong unit',
     withApi('[limits]\nstream_buffer = "16mb"'),
-    `config.toml:3:17: stream_buffer must be a size from 4KiB to 1GiB, in bytes or as "64KiB", "16MiB", "1GiB", not the text "16mb"
+    `config.toml:3:17: error[KA1102]: stream_buffer must be a size from 4KiB to 1GiB, in bytes or as "64KiB", "16MiB", "1GiB", not the text "16mb"
   stream_buffer = "16mb"
                   ^^^^^^
 help: did you mean "16MiB"?`,
@@ -105,7 +105,7 @@ help: did you mean "16MiB"?`,
   [
     'a release that is a number',
     withApi('').replace('\n', '\napi.release = 3.20'),
-    `config.toml:2:15: release must be a release of Kata Containers such as "3.21" or "3.21.0", from "2.0" on, not the number 3.20
+    `config.toml:2:15: error[KA1102]: release must be a release of Kata Containers such as "3.21" or "3.21.0", from "2.0" on, not the number 3.20
   api.release = 3.20
                 ^^^^
 help: write it in quotes: release = "3.20"`,
@@ -113,7 +113,7 @@ help: write it in quotes: release = "3.20"`,
   [
     '__proto__ as a section',
     withApi('[__proto__]\nstrict = true'),
-    `config.toml:2:2: unknown section "__proto__" at the top of the document
+    `config.toml:2:2: error[KA1101]: unknown section "__proto__" at the top of the document
   [__proto__]
    ^^^^^^^^^
 help: a document has version, [agent], [api], [delivery], [measurement], [audit], [limits] and [[listener]]`,
@@ -121,12 +121,12 @@ help: a document has version, [agent], [api], [delivery], [measurement], [audit]
   [
     '__proto__ and constructor as keys',
     withApi('[limits]\n__proto__ = { connections = 1 }\nconstructor.connections = 1'),
-    `config.toml:3:1: unknown key "__proto__" in [limits]
+    `config.toml:3:1: error[KA1101]: unknown key "__proto__" in [limits]
   __proto__ = { connections = 1 }
   ^^^^^^^^^
 help: [limits] has connections, requests_per_connection, containers, execs_per_container, request_fields, stream_buffer, frame_timeout
 
-config.toml:4:1: unknown key "constructor" in [limits]
+config.toml:4:1: error[KA1101]: unknown key "constructor" in [limits]
   constructor.connections = 1
   ^^^^^^^^^^^
 help: [limits] has connections, requests_per_connection, containers, execs_per_container, request_fields, stream_buffer, frame_timeout`,
@@ -134,7 +134,7 @@ help: [limits] has connections, requests_per_connection, containers, execs_per_c
   [
     'a section that is a value',
     withApi('agent = 5'),
-    `config.toml:2:1: agent must be a section, not the integer 5
+    `config.toml:2:1: error[KA1103]: agent must be a section, not the integer 5
   agent = 5
   ^^^^^
 help: write [agent] on a line of its own`,
@@ -142,7 +142,7 @@ help: write [agent] on a line of its own`,
   [
     'a section that is a list',
     withApi('[[agent]]\nlog_level = "info"'),
-    `config.toml:2:3: agent must be a section, not a list of tables
+    `config.toml:2:3: error[KA1103]: agent must be a section, not a list of tables
   [[agent]]
     ^^^^^
 help: write [agent] on a line of its own`,
@@ -150,7 +150,7 @@ help: write [agent] on a line of its own`,
   [
     'another version',
     withApi('version = 2'),
-    `config.toml:2:11: version must be 1, the only version of this language, not the integer 2
+    `config.toml:2:11: error[KA1106]: version must be 1, the only version of this language, not the integer 2
   version = 2
             ^
 help: write version = 1, or leave it out`,
@@ -158,12 +158,12 @@ help: write version = 1, or leave it out`,
   [
     'delivery that accepts nothing',
     withApi('[delivery]\naccept = []\n[measurement]\ntpm = "of"'),
-    `config.toml:3:1: [delivery] accepts no way by which a document could come
+    `config.toml:3:1: error[KA1701]: [delivery] accepts no delivery source
   accept = []
   ^^^^^^
 help: write accept = ["initdata"], "fw_cfg", "kernel_line" or "drop_ins", or remove the section
 
-config.toml:5:7: tpm must be "off", "try" or "require", not the text "of"
+config.toml:5:7: error[KA1102]: tpm must be "off", "try" or "require", not the text "of"
   tpm = "of"
         ^^^^
 help: did you mean "off"?`,
@@ -171,33 +171,49 @@ help: did you mean "off"?`,
   [
     'a setting of ours that is not built',
     withApi('[agent]\nforward = "x"'),
-    `config.toml:3:1: forward is not built yet
+    `config.toml:3:1: error[KA1105]: forward is not built yet
   forward = "x"
   ^^^^^^^
 help: remove it, or write the default: no forward`,
   ],
   [
     "a setting of Kata's that is not built",
-    withApi('[agent]\ndev_mode = true'),
-    `config.toml:3:1: warning: dev_mode is not built yet: setting it changes nothing
-  dev_mode = true
-  ^^^^^^^^
+    withApi('[agent]\ntracing = true'),
+    `config.toml:3:1: warning[KA1105]: tracing is not built yet: setting it changes nothing
+  tracing = true
+  ^^^^^^^
 help: docs/reference/differences.md lists what this agent does not do yet`,
   ],
   [
-    'overridable with what is no key',
+    "a setting that Kata's agent never uses",
+    withApi('[agent]\ndev_mode = true'),
+    `config.toml:3:1: warning[KA1108]: dev_mode does nothing: Kata's agent accepts it and never uses it, and so does this agent
+  dev_mode = true
+  ^^^^^^^^
+help: remove it`,
+  ],
+  [
+    'more guest components than none',
+    withApi('[agent]\nguest_components_procs = "attestation-agent"'),
+    `config.toml:3:1: warning[KA1105]: guest_components_procs is not built yet: setting it changes nothing
+  guest_components_procs = "attestation-agent"
+  ^^^^^^^^^^^^^^^^^^^^^^
+help: docs/reference/differences.md lists what this agent does not do yet`,
+  ],
+  [
+    'overridable with an unknown key',
     withApi('[agent]\noverridable = ["log_levle", "lock", "zzzzzz"]'),
-    `config.toml:3:16: unknown key "log_levle" in overridable
+    `config.toml:3:16: error[KA1101]: unknown key "log_levle" in overridable
   overridable = ["log_levle", "lock", "zzzzzz"]
                  ^^^^^^^^^^^
 help: did you mean "log_level"?
 
-config.toml:3:29: unknown key "lock" in overridable
+config.toml:3:29: error[KA1101]: unknown key "lock" in overridable
   overridable = ["log_levle", "lock", "zzzzzz"]
                               ^^^^^^
 help: docs/reference/settings.md lists the keys
 
-config.toml:3:37: unknown key "zzzzzz" in overridable
+config.toml:3:37: error[KA1101]: unknown key "zzzzzz" in overridable
   overridable = ["log_levle", "lock", "zzzzzz"]
                                       ^^^^^^^^
 help: docs/reference/settings.md lists the keys`,
@@ -205,7 +221,7 @@ help: docs/reference/settings.md lists the keys`,
   [
     'overridable that is no list of texts',
     withApi('[agent]\noverridable = [1]'),
-    `config.toml:3:15: overridable must be a list of texts in quotes, not a list
+    `config.toml:3:15: error[KA1102]: overridable must be a list of texts in quotes, not a list
   overridable = [1]
                 ^^^
 help: for example: overridable = ["log_level"]`,
@@ -213,7 +229,7 @@ help: for example: overridable = ["log_level"]`,
   [
     'lock beside overridable',
     withApi('[agent]\nlock = true\noverridable = ["log_level"]'),
-    `config.toml:4:1: warning: overridable does nothing beside lock = true: lock wins
+    `config.toml:4:1: warning[KA1108]: overridable has no effect beside lock = true
   overridable = ["log_level"]
   ^^^^^^^^^^^
 help: remove one of the two`,
@@ -221,12 +237,12 @@ help: remove one of the two`,
 ];
 
 for (const [name, text, rendered] of faults) {
-  test(`${name} is reported with its place and what mends it`, async () => {
+  test(`${name} is reported with its place and a fix`, async () => {
     assert.equal(await check(text), rendered);
   });
 }
 
-test('all errors of a document are told at once, in its order', async () => {
+test('all errors of a document are reported at once, in document order', async () => {
   const rendered = await check(
     '[limits]\nconnections = 0\n[agent]\nfoo = 1\n[api]\nallowed_endpoints = ["Foo", "Bar"]',
   );
@@ -239,14 +255,14 @@ test('all errors of a document are told at once, in its order', async () => {
   );
 });
 
-test('a document with a comment for editors, a version and nothing wrong is silent', async () => {
+test('a valid document with an editor comment and a version gives no diagnostics', async () => {
   assert.equal(
     await check('#:schema ./kata-agent.schema.json\nversion = 1\n[api]\nallowed_endpoints = ["*"]\n'),
     '',
   );
 });
 
-test('of endless faults the first hundred are told, and the document is refused', async () => {
+test('of many faults the first hundred are reported, and the document is rejected', async () => {
   for (const text of [
     withApi(Array.from({ length: 500 }, (_, index) => `k${index} = 1`).join('\n')),
     withApi(`agent = {${Array.from({ length: 500 }, (_, index) => `k${index} = 1`).join(', ')}}`),
@@ -257,12 +273,12 @@ test('of endless faults the first hundred are told, and the document is refused'
     assert.equal(faults.length, 101);
     assert.match(
       faults.at(-1) ?? '',
-      /^config\.toml:\d+:\d+: there are more than 100 faults: the rest is not told/,
+      /^config\.toml:\d+:\d+: error\[KA1007\]: there are more than 100 errors: the rest is not shown/,
     );
   }
 });
 
-test('a wrong type is told in words, whatever it is', async () => {
+test('every wrong type is described in words', async () => {
   const found = async (value: string): Promise<string> =>
     /, not (.*)/.exec(await check(withApi(`[agent]\nlog_level = ${value}`)))?.[1] ?? '';
   assert.equal(await found('true'), 'the boolean true');
@@ -275,7 +291,7 @@ test('a wrong type is told in words, whatever it is', async () => {
   assert.equal(await found(`"${'x'.repeat(100)}"`), `the text "${'x'.repeat(80)}…"`);
 });
 
-test('two faults in different lines are told in the order of lines, whatever the order of sections', async () => {
+test('faults are reported in line order, whatever the order of sections', async () => {
   const lines = (
     await check('[limits]\nfoo = 1\nbar = 1\n[api]\nbaz = 1\nallowed_endpoints = ["*"]\n[agent]\nqux = 1')
   ).split('\n');

@@ -1,16 +1,16 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import { createHash } from 'node:crypto';
 import type { RuleChecker, SectionName } from '../configuration.js';
-import { decodeDocument } from '../decode-document.js';
+import { decodeDocument } from './decode-document.js';
 import { type ListenerEntry, readListeners } from '../listener/read-listeners.js';
-import { nearest } from '../nearest.js';
-import { parseToml } from '../parse-toml.js';
-import { type GivenSection, readSection, unknown } from '../read-section.js';
-import { Report } from '../report.js';
+import { nearest } from '../diagnostics/nearest.js';
+import { parseToml } from '../toml/parse-toml.js';
+import { type GivenSection, readSection, unknown } from '../settings/read-section.js';
+import { Report } from '../diagnostics/report.js';
 import { readRules } from '../rule/read-rules.js';
 import { settings } from '../settings/settings.js';
-import type { SourceText } from '../source-text.js';
-import type { TomlTable } from '../toml-value.js';
+import type { SourceText } from '../toml/source-text.js';
+import type { TomlTable } from '../toml/toml-value.js';
 import { apiDocument, releaseOf } from './api-document.js';
 import type { DocumentRole } from './entry-key.js';
 import type { DocumentOutcome, ParsedDocument } from './parsed-document.js';
@@ -20,13 +20,13 @@ export interface ParseOptions {
   readonly role: DocumentRole;
   /** The methods whose handlers are in the bundle; undefined: all. */
   readonly handlers?: ReadonlySet<MethodName> | undefined;
-  /** Asked for when the document has a rule. */
+  /** Called when the document contains a rule. */
   readonly rules: () => Promise<RuleChecker>;
 }
 
 /**
- * Reads a document: hashes exactly the bytes that it parses (S6), and tells all that is wrong with it at once, save
- * that a syntax error hides what follows.
+ * Parses a document: hashes exactly the parsed bytes (S6), and reports all errors at once, except that a syntax error
+ * hides later ones.
  */
 export async function parseDocument(
   bytes: Uint8Array,
@@ -82,12 +82,12 @@ async function readTree(
   };
 }
 
-/** `[api]` without its rules, which are no setting. */
+/** Returns `[api]` without its rules, which are not settings. */
 function withoutRules(api: TomlTable): TomlTable {
   return { ...api, entries: new Map(Array.from(api.entries).filter(([key]) => key !== 'rule')) };
 }
 
-/** `overridable` names keys of `[agent]` that have overrides. */
+/** Checks that `overridable` names keys of `[agent]` that have overrides. */
 function checkOverridable(agent: TomlTable | undefined, report: Report): void {
   const list = agent?.entries.get('overridable')?.value;
   if (list?.kind !== 'array') return;
@@ -97,33 +97,35 @@ function checkOverridable(agent: TomlTable | undefined, report: Report): void {
     if (item.kind !== 'string' || keys.includes(item.value)) continue;
     const near = nearest(item.value, keys);
     const help = near === undefined ? 'docs/reference/settings.md lists the keys' : `did you mean "${near}"?`;
-    report.error(item.span, unknown('key', item.value, 'in overridable'), help);
+    report.error('KA1101', item.span, unknown('key', item.value, 'in overridable'), help);
   }
 }
 
-/** `[delivery]` that accepts nothing would be a promise that nothing keeps. */
+/** Reports a `[delivery]` section without effect: it accepts nothing, and says nothing about unused initdata. */
 function checkDelivery(root: TomlTable, delivery: GivenSection, report: Report): void {
   const entry = root.entries.get('delivery');
   if (entry?.value.kind !== 'table') return;
   const accept = delivery.get('accept');
   const written = entry.value.entries.has('accept');
   const empty = Array.isArray(accept?.value) && accept.value.length === 0;
-  if (written && !empty) return;
+  if (written ? !empty : entry.value.entries.has('unused_initdata')) return;
   report.error(
+    'KA1701',
     accept?.span ?? entry.span,
-    '[delivery] accepts no way by which a document could come',
+    '[delivery] accepts no delivery source',
     'write accept = ["initdata"], "fw_cfg", "kernel_line" or "drop_ins", or remove the section',
   );
 }
 
-/** Two keys that say where the API is served: one of them would be ignored. */
+/** Reports both `server_addr` and a listener, of which one would be ignored. */
 function checkOneAddress(agent: GivenSection, listeners: readonly ListenerEntry[], report: Report): void {
   const address = agent.get('server_addr');
   const [listener] = listeners;
   if (address === undefined || listener?.address === undefined) return;
   report.error(
+    'KA1108',
     address.span,
-    `server_addr does nothing beside [[listener]] in line ${listener.span.line}`,
+    `server_addr has no effect beside [[listener]] in line ${listener.span.line}`,
     'remove one of the two',
   );
 }

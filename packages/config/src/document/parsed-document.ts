@@ -1,22 +1,22 @@
 import type { ApiDocument, SectionName } from '../configuration.js';
-import type { Diagnostic, Span } from '../diagnostic.js';
+import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
-import type { GivenSection } from '../read-section.js';
+import type { GivenSection } from '../settings/read-section.js';
 import type { DocumentRole } from './entry-key.js';
 
-/** What a document says, read and checked by itself. */
+/** A parsed and checked document. */
 export interface ParsedDocument {
   readonly file: string;
   readonly role: DocumentRole;
-  /** Of the bytes that were parsed. */
+  /** SHA-256 of the parsed bytes. */
   readonly sha256: string;
   readonly sections: { readonly [S in SectionName]: GivenSection };
   readonly api: ApiDocument;
-  /** In the order of the document. */
+  /** In document order. */
   readonly listeners: readonly ListenerEntry[];
-  /** Where to point when something is missing in `[api]`. */
+  /** The position for messages about something missing in `[api]`. */
   readonly apiSpan: Span;
-  /** The line of a place in it, for messages that are found later. */
+  /** Returns the line of a position, for later messages. */
   readonly lineOf: (span: Span) => string;
   readonly warnings: readonly Diagnostic[];
 }
@@ -25,13 +25,14 @@ export type DocumentOutcome =
   | { readonly ok: true; readonly document: ParsedDocument }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
-/** A diagnostic that points into a document which has been read. */
+/** Creates a diagnostic with a position in a parsed document. */
 export function diagnosticIn(
   document: ParsedDocument,
   severity: Diagnostic['severity'],
+  code: Diagnostic['code'],
   span: Span,
   message: string,
   help: string,
 ): Diagnostic {
-  return { severity, message, span, sourceLine: document.lineOf(span), help };
+  return { severity, code, message, span, sourceLine: document.lineOf(span), help };
 }

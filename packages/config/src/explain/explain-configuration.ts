@@ -2,7 +2,8 @@ import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type {
   ApiDocument,
   Configuration,
-  DocumentRecord,
+  LoadedDocument,
+  LoadedInitdata,
   Effective,
   EndpointLists,
   IgnoredOverride,
@@ -10,19 +11,15 @@ import type {
   ListenerSettings,
   Rule,
 } from '../configuration.js';
-import { place } from '../diagnostic.js';
+import { place } from '../diagnostics/diagnostic.js';
 import { settings } from '../settings/settings.js';
-import {
-  type Decide,
-  type ExplainedEndpoint,
-  type ExplainedRule,
-  explainEndpoint,
-} from './explain-endpoint.js';
+import { type ExplainedEndpoint, type ExplainedRule, explainEndpoint } from './explain-endpoint.js';
 
-/** What a configuration comes to, as JSON. */
+/** An effective configuration as JSON. */
 export interface Explanation {
-  readonly documents: readonly DocumentRecord[];
+  readonly documents: readonly LoadedDocument[];
   readonly digest: string;
+  readonly initdata?: LoadedInitdata;
   readonly listeners: readonly ListenerSettings[];
   readonly settings: readonly ExplainedSetting[];
   readonly rules: readonly ExpandedRule[];
@@ -31,39 +28,47 @@ export interface Explanation {
   readonly ignoredOverrides: readonly IgnoredOverride[];
 }
 
-/** A rule, with all methods that it stands for. */
+/** A rule with all methods it applies to. */
 export interface ExpandedRule extends ExplainedRule {
   readonly expression: string;
   readonly endpoints: readonly MethodName[];
 }
 
 export interface ExplainedSetting extends Effective {
-  /** The value as a document would have it; `(not set)` if it has none. */
+  /** The value in TOML; `(not set)` if there is none. */
   readonly written: string;
 }
 
-/** What an entry of a list that is no method's name stands for; methods that an earlier entry covers are left out. */
+/** The methods of a list entry that is a group or `*`, without those covered by an earlier entry. */
 export interface Expansion {
   readonly list: 'allowed_endpoints' | 'blocked_endpoints';
-  /** Whose list it is; absent: that of `[api]`. */
+  /** The listener the list belongs to; absent for `[api]`. */
   readonly listener?: string;
   readonly entry: string;
   readonly source: string;
   readonly methods: readonly MethodName[];
 }
 
-/** Explains each setting and each endpoint. `decide` is the gate's, so that what is told is what is done. */
-export function explainConfiguration(configuration: Configuration, decide?: Decide): Explanation {
-  const { documents, digest, values, ignoredOverrides, api, listeners } = configuration;
+/**
+ * Explains each setting and each endpoint.
+ *
+ * @param builtIn the methods whose handlers the program contains; by default all.
+ */
+export function explainConfiguration(
+  configuration: Configuration,
+  builtIn?: ReadonlySet<MethodName>,
+): Explanation {
+  const { documents, digest, initdata, values, ignoredOverrides, api, listeners } = configuration;
   return {
     documents,
     digest,
+    ...(initdata === undefined ? {} : { initdata }),
     listeners,
     settings: values.map((value) => ({ ...value, written: writtenForm(value) })),
     rules: api.documents.flatMap(({ rules }) => rules.map(explainedRule)),
     expansions: api.documents.flatMap(expansionsOf),
     endpoints: listeners.flatMap(({ name }) =>
-      methodNames.map((method) => explainEndpoint(api.documents, name, method, decide)),
+      methodNames.map((method) => explainEndpoint(api.documents, name, method, builtIn)),
     ),
     ignoredOverrides,
   };

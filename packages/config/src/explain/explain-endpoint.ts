@@ -1,35 +1,31 @@
-import { endpoints, existedIn, type MethodName } from '@kata-agent/catalogue';
-import type { ApiDocument, EndpointLists, Rule } from '../configuration.js';
-import { place } from '../diagnostic.js';
-
-/** The gate's word on a method. */
-export type Decide = (
-  method: MethodName,
-  listener: string,
-) => {
-  readonly outcome: 'allow' | 'deny';
-  readonly reason: string;
-};
+import { endpoints, type MethodName } from '@kata-agent/catalogue';
+import type { RefusalCode } from '@kata-agent/catalogue/codes';
+import { type Finding, ofListener, sourceOf } from '../api/finding.js';
+import { decidingFinding, findingsOn, servedBy } from '../api/served.js';
+import type { ApiDocument, Rule } from '../configuration.js';
+import { place } from '../diagnostics/diagnostic.js';
 
 export interface ExplainedEndpoint {
   readonly listener: string;
   readonly method: MethodName;
   readonly served: boolean;
   readonly reason: string;
-  /** What each list and release says of it, in the order in which they are asked. */
-  readonly voices: readonly Voice[];
-  /** The rules that its requests must pass. */
+  /** Why it is not served; absent when it is. */
+  readonly code?: RefusalCode;
+  /** The part of each list and release, in evaluation order. */
+  readonly findings: readonly ExplainedFinding[];
+  /** The rules that its requests must satisfy. */
   readonly rules: readonly ExplainedRule[];
 }
 
-/** What one part of a document says of a method. */
-export interface Voice {
-  /** `config.toml:7`, or the file alone where a list is empty. */
+/** The part of a document that concerns a method. */
+export interface ExplainedFinding {
+  /** `config.toml:7`, or the file alone for an empty list. */
   readonly source: string;
   /** `allowed_endpoints has "@pod"`. */
-  readonly says: string;
+  readonly text: string;
   readonly allows: boolean;
-  /** The one that the outcome goes by: the first that refuses, else the narrowest that opens. */
+  /** Whether it decides: the first that denies, otherwise the narrowest that opens. */
   readonly decides: boolean;
 }
 
@@ -39,30 +35,24 @@ export interface ExplainedRule {
   readonly enforcement: Rule['enforcement'];
 }
 
-/** Explains what becomes of calls of a method on a listener. */
+/** Explains the result of calls of a method on a listener. */
 export function explainEndpoint(
   documents: readonly ApiDocument[],
   listener: string,
   method: MethodName,
-  decide: Decide | undefined,
+  builtIn?: ReadonlySet<MethodName>,
 ): ExplainedEndpoint {
-  const said = documents.flatMap((document, index) => voicesOf(document, index === 0, listener, method));
-  const opening = said.findLastIndex(({ ofBase, allows }) => ofBase && allows);
-  const refusing = said.findIndex(({ allows }) => !allows);
-  const deciding = refusing === -1 ? opening : refusing;
-  const verdict = decide?.(method, listener);
-  const allows = documents.length === 0 || (refusing === -1 && opening !== -1);
-  const why = said[deciding];
+  const findings = findingsOn(documents, listener, method, builtIn);
+  const deciding = decidingFinding(findings);
   return {
     listener,
     method,
-    served: verdict === undefined ? allows : verdict.outcome === 'allow',
-    reason: verdict?.reason ?? (why === undefined ? 'there is no document' : `${why.says} (${why.source})`),
-    voices: said.map(({ source, says, allows }, index) => ({
-      source,
-      says,
-      allows,
-      decides: index === deciding,
+    ...servedBy(findings, method),
+    findings: findings.map((finding) => ({
+      source: sourceOf(finding),
+      text: wordsOf(finding, method),
+      allows: finding.allows,
+      decides: finding === deciding,
     })),
     rules: documents.flatMap(({ rules }) =>
       rules
@@ -72,62 +62,17 @@ export function explainEndpoint(
   };
 }
 
-type Said = Omit<Voice, 'decides'> & { readonly ofBase: boolean };
-
-function voicesOf(
-  document: ApiDocument,
-  ofBase: boolean,
-  listener: string,
-  method: MethodName,
-): readonly Said[] {
-  const { file, release } = document;
-  const own = document.listeners.get(listener);
-  const said = [
-    ...saidByLists(document, '', file, method),
-    ...(own === undefined ? [] : saidByLists(own, ` of listener "${listener}"`, file, method)),
-  ];
-  if (release !== undefined && !existedIn(method, release)) {
-    const says = `release = "${release}", and it came with ${endpoints[method].release}`;
-    said.unshift({ source: file, says, allows: false });
+function wordsOf(finding: Finding, method: MethodName): string {
+  switch (finding.kind) {
+    case 'left out':
+      return 'its handler was left out';
+    case 'release':
+      return `release = "${finding.release}", and it was added in ${endpoints[method].release}`;
+    case 'no lists':
+      return 'there is no list of endpoints';
+    case 'list': {
+      const { entry, list } = finding;
+      return `${list}${ofListener(finding)} ${entry === undefined ? 'does not have it' : `has "${entry.entry}"`}`;
+    }
   }
-  if (ofBase && said.every(({ allows }) => !allows) && !hasLists(document) && !hasLists(own))
-    said.push({ source: file, says: 'there is no list of endpoints', allows: false });
-  return said.map((voice) => ({ ...voice, ofBase }));
-}
-
-function hasLists(lists: EndpointLists | undefined): boolean {
-  return lists?.allowed !== undefined || lists?.blocked !== undefined;
-}
-
-type Words = Pick<Voice, 'source' | 'says' | 'allows'>;
-
-function saidByLists(
-  { allowed, blocked }: EndpointLists,
-  of: string,
-  file: string,
-  method: MethodName,
-): Words[] {
-  const words: Words[] = [];
-  const block = blocked?.get(method);
-  const entry = allowed?.get(method);
-  if (allowed !== undefined) {
-    const source = entry?.span ?? allowed.values().next().value?.span;
-    words.push({
-      source: source === undefined ? file : place(source),
-      says:
-        entry === undefined
-          ? `allowed_endpoints${of} does not have it`
-          : `allowed_endpoints${of} has "${entry.entry}"`,
-      allows: entry !== undefined,
-    });
-  }
-  if (block !== undefined)
-    words.push({
-      source: place(block.span),
-      says: `blocked_endpoints${of} has "${block.entry}"`,
-      allows: false,
-    });
-  else if (blocked !== undefined && allowed === undefined)
-    words.push({ source: file, says: `blocked_endpoints${of} does not have it`, allows: true });
-  return words;
 }

@@ -16,7 +16,7 @@ async function load(document: string | undefined, kernelLine = ''): Promise<Conf
 const document =
   '[api]\nrelease = "3.21"\nallowed_endpoints = ["ExecProcess", "@exec", "@logs", "UpdateRoutes"]\nblocked_endpoints = ["@copy"]\n[agent]\nlog_level = "warn"\n';
 
-test('an explanation has every setting, every endpoint, and survives JSON', async () => {
+test('an explanation covers every setting and endpoint and can be serialized as JSON', async () => {
   const explanation = explainConfiguration(await load(document, 'agent.log=debug agent.debug_console'));
   assert.deepEqual(JSON.parse(JSON.stringify(explanation)).endpoints, explanation.endpoints);
   assert.equal(explanation.settings.length, settings.length);
@@ -30,35 +30,39 @@ test('an explanation has every setting, every endpoint, and survives JSON', asyn
     listener: 'server_addr',
     method: 'ReadStdout',
     served: true,
-    reason: 'allowed_endpoints has "@logs" (/c.toml:3)',
-    voices: [{ source: '/c.toml:3', says: 'allowed_endpoints has "@logs"', allows: true, decides: true }],
+    reason: 'in allowed_endpoints as @logs (/c.toml:3)',
+    findings: [{ source: '/c.toml:3', text: 'allowed_endpoints has "@logs"', allows: true, decides: true }],
     rules: [],
   });
   assert.deepEqual(endpoint('CopyFile'), {
     listener: 'server_addr',
     method: 'CopyFile',
     served: false,
-    reason: 'allowed_endpoints does not have it (/c.toml:3)',
-    voices: [
-      { source: '/c.toml:3', says: 'allowed_endpoints does not have it', allows: false, decides: true },
-      { source: '/c.toml:4', says: 'blocked_endpoints has "@copy"', allows: false, decides: false },
+    code: 'KA3002',
+    reason: 'in blocked_endpoints as @copy (/c.toml:4)',
+    findings: [
+      { source: '/c.toml:4', text: 'blocked_endpoints has "@copy"', allows: false, decides: true },
+      { source: '/c.toml:3', text: 'allowed_endpoints does not have it', allows: false, decides: false },
     ],
     rules: [],
   });
 });
 
-test("the gate's decisions are the ones that are told, if it is asked", async () => {
-  const { endpoints } = explainConfiguration(await load(document), (method) => ({
-    outcome: method === 'CopyFile' ? 'allow' : 'deny',
-    reason: `because of ${method}`,
-  }));
+test('a method left out of the build is not served, whatever the lists say', async () => {
+  const { endpoints } = explainConfiguration(await load(document), new Set(['ReadStderr']));
   assert.deepEqual(
-    endpoints.filter(({ served }) => served).map(({ reason }) => reason),
-    ['because of CopyFile'],
+    endpoints.filter(({ served }) => served).map(({ method }) => method),
+    ['ReadStderr'],
   );
+  const read = endpoints.find(({ method }) => method === 'ReadStdout');
+  assert.equal(read?.reason, 'its handler was left out of this build');
+  assert.deepEqual(read.findings, [
+    { source: 'this build', text: 'its handler was left out', allows: false, decides: true },
+    { source: '/c.toml:3', text: 'allowed_endpoints has "@logs"', allows: true, decides: false },
+  ]);
 });
 
-test('the text has documents, values with their source, what others said, groups, endpoints and what was ignored', async () => {
+test('the text shows documents, values with their sources, other values, groups, endpoints and ignored overrides', async () => {
   const text = renderExplanation(
     explainConfiguration(
       await load(document, 'agent.log=debug agent.debug_console agent.dev_mode=x agent.devmode=1'),
@@ -66,17 +70,17 @@ test('the text has documents, values with their source, what others said, groups
   );
   const has = (line: string): void => assert.ok(text.split('\n').includes(line), `${line}\n\n${text}`);
   has('document /c.toml (-c)');
-  has('  log_level = "debug"                               # kernel line agent.log');
-  has('    /c.toml:6 said warn: overridden by kernel line agent.log');
+  has('  log_level = "debug"                               # kernel command line agent.log');
+  has('    /c.toml:6 has warn: overridden by kernel command line agent.log');
   has('  oci_runtime = (not set)                           # default');
   has('@logs in allowed_endpoints (/c.toml:3)');
   has('  ReadStdout, ReadStderr');
   has('endpoints: 4 of 42 served');
   assert.match(text, /\nlistener server_addr at vsock:\/\/-1:1024 for host\nendpoints: 4 of 42 served\n/);
-  assert.match(text, /\n {2}ReadStdout +served {6}allowed_endpoints has "@logs" \(\/c\.toml:3\)\n/);
-  has('    /c.toml:4 said: blocked_endpoints has "@copy"');
-  assert.match(text, /\nignored overrides\n {2}kernel line agent\.debug_console: it opens the guest/);
-  assert.match(text, /\n {2}kernel line agent\.devmode = 1: it opens/);
+  assert.match(text, /\n {2}ReadStdout +served {6}in allowed_endpoints as @logs \(\/c\.toml:3\)\n/);
+  has('    /c.toml:3: allowed_endpoints does not have it');
+  assert.match(text, /\nignored overrides\n {2}kernel command line agent\.debug_console: it opens the guest/);
+  assert.match(text, /\n {2}kernel command line agent\.devmode = 1: it opens/);
 });
 
 test('without a document the text says that everything is served', async () => {
@@ -86,14 +90,14 @@ test('without a document the text says that everything is served', async () => {
   assert.doesNotMatch(text, /ignored overrides/);
 });
 
-test('a value of a row that is gone is told as not set', async () => {
+test('the value of a removed setting is shown as not set', async () => {
   const configuration = await load(undefined);
   const stray = { section: 'agent', key: 'gone', value: 1, source: 'default', others: [] } as const;
   const explanation: Explanation = explainConfiguration({ ...configuration, values: [stray] });
   assert.equal(explanation.settings[0]?.written, '(not set)');
 });
 
-test('of several documents each says its part: settings, lists of a listener, releases, rules', async () => {
+test('with several documents each part is shown: settings, listener lists, releases, rules', async () => {
   const base = `${open}[limits]\nconnections = 10\n[delivery]\naccept = ["drop_ins"]\n[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nallowed_endpoints = ["@pod", "ExecProcess"]\n`;
   const later = `[api]\nrelease = "2.0.0"\n[limits]\nconnections = 5\n[[listener]]\nname = "host"\nblocked_endpoints = ["@exec"]\n[[api.rule]]\nname = "small"\nendpoints = ["CreateContainer"]\nexpression = '''\ntrue\n  && true'''\nenforcement = "audit"\n`;
   const configuration = await loadDocument(base, { delivery: [dropIns({ '/d/10.toml': later })] });
@@ -102,17 +106,17 @@ test('of several documents each says its part: settings, lists of a listener, re
     { value: 10, source: '/c.toml:4', reason: 'the lowest value counts' },
   ]);
   const exec = explanation.endpoints.find(({ method }) => method === 'ExecProcess');
-  assert.deepEqual(exec?.voices, [
-    { source: '/c.toml:2', says: 'allowed_endpoints has "*"', allows: true, decides: false },
+  assert.deepEqual(exec?.findings, [
+    { source: '/c.toml:2', text: 'allowed_endpoints has "*"', allows: true, decides: false },
     {
       source: '/c.toml:10',
-      says: 'allowed_endpoints of listener "host" has "ExecProcess"',
+      text: 'allowed_endpoints of listener "host" has "ExecProcess"',
       allows: true,
       decides: false,
     },
     {
       source: '/d/10.toml:7',
-      says: 'blocked_endpoints of listener "host" has "@exec"',
+      text: 'blocked_endpoints of listener "host" has "@exec"',
       allows: false,
       decides: true,
     },
@@ -128,5 +132,5 @@ test('of several documents each says its part: settings, lists of a listener, re
     /\nrule small \(\/d\/10\.toml:9\), which only records\n {2}for CreateContainer\n {2}true && true\n/,
   );
   assert.match(text, /\n {4}and rule small \(\/d\/10\.toml:9\) must be true\n/);
-  assert.match(text, /\n {4}\/d\/10\.toml said: release = "2\.0\.0", and it came with /);
+  assert.match(text, /\n {4}\/d\/10\.toml: release = "2\.0\.0", and it was added in /);
 });

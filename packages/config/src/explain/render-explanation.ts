@@ -1,12 +1,12 @@
 import type { SectionName } from '../configuration.js';
-import { displayText } from '../display-text.js';
+import { displayText } from '../diagnostics/display-text.js';
 import { sectionNames } from '../document/top-level.js';
 import type { ExpandedRule, ExplainedSetting, Explanation } from './explain-configuration.js';
 import type { ExplainedEndpoint } from './explain-endpoint.js';
 
-/** An explanation for people: documents, settings by section, endpoints. */
+/** Renders an explanation as text: documents, settings by section, endpoints. */
 export function renderExplanation(explanation: Explanation): string {
-  const { documents, digest, listeners, settings, rules, expansions, endpoints, ignoredOverrides } =
+  const { documents, digest, initdata, listeners, settings, rules, expansions, endpoints, ignoredOverrides } =
     explanation;
   const parts = [
     [
@@ -14,7 +14,8 @@ export function renderExplanation(explanation: Explanation): string {
         ({ file, source, sha256, binding }) =>
           `document ${file} (${source})\n  sha256 ${sha256}${binding === undefined ? '' : `\n  bound by ${binding}`}`,
       ),
-      ...(documents.length === 0 ? ['no document: the full API is served'] : []),
+      ...(documents.length === 0 ? [withoutDocument(initdata)] : []),
+      ...(initdata === undefined ? [] : initdataLines(initdata)),
       `configuration digest ${digest}`,
     ].join('\n'),
     ...sectionNames.map((section) => renderSection(section, settings)),
@@ -39,13 +40,29 @@ export function renderExplanation(explanation: Explanation): string {
   return parts.map((part) => part.split('\n').map(displayText).join('\n')).join('\n\n');
 }
 
+function withoutDocument(initdata: Explanation['initdata']): string {
+  const applied = initdata?.files.some(({ outcome }) => outcome === 'applied') === true;
+  return `no document: ${applied ? 'only the policy in initdata restricts the API' : 'the full API is served'}`;
+}
+
+function initdataLines({ file, files, unlisted }: NonNullable<Explanation['initdata']>): readonly string[] {
+  return [
+    `files of ${file}`,
+    ...files.map(
+      ({ name, outcome, reason }) =>
+        `  ${displayText(name)}: ${outcome}${reason === undefined ? '' : `: ${reason}`}`,
+    ),
+    ...(unlisted === undefined ? [] : [`  ${unlisted} more: ignored`]),
+  ];
+}
+
 function renderSection(section: SectionName, all: readonly ExplainedSetting[]): string {
   const settings = all.filter((setting) => setting.section === section);
   const values = settings.map(({ key, written }) => `${key} = ${written}`);
   const width = columnWidth(values);
   const lines = settings.flatMap(({ source, others }, index) => [
     `  ${(values[index] ?? '').padEnd(width)}  # ${source}`,
-    ...others.map(({ value, source, reason }) => `    ${source} said ${String(value)}: ${reason}`),
+    ...others.map(({ value, source, reason }) => `    ${source} has ${String(value)}: ${reason}`),
   ]);
   return `[${section}]\n${lines.join('\n')}`;
 }
@@ -57,11 +74,11 @@ function renderRule({ name, source, enforcement, expression, endpoints }: Expand
 
 function renderEndpoints(title: string, endpoints: readonly ExplainedEndpoint[]): string {
   const width = Math.max(...endpoints.map(({ method }) => method.length));
-  const lines = endpoints.flatMap(({ method, served, reason, voices, rules }) => {
+  const lines = endpoints.flatMap(({ method, served, reason, findings, rules }) => {
     const status = served ? 'served    ' : 'not served';
     return [
       `  ${method.padEnd(width)}  ${status}  ${reason}`,
-      ...voices.filter(({ decides }) => !decides).map(({ source, says }) => `    ${source} said: ${says}`),
+      ...findings.filter(({ decides }) => !decides).map(({ source, text }) => `    ${source}: ${text}`),
       ...(served ? rules.map(({ name, source }) => `    and rule ${name} (${source}) must be true`) : []),
     ];
   });
@@ -69,7 +86,7 @@ function renderEndpoints(title: string, endpoints: readonly ExplainedEndpoint[])
   return `${title}\nendpoints: ${served} of ${endpoints.length} served\n${lines.join('\n')}`;
 }
 
-/** As wide as the widest value that is not a long list. */
+/** Returns the width of the widest value that is not a long list. */
 function columnWidth(values: readonly string[]): number {
   return Math.max(...values.map((value) => value.length).filter((length) => length <= 50), 0);
 }

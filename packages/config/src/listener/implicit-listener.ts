@@ -1,2 +1,2 @@
-/** The name of the one listener of a configuration that has no `[[listener]]`: its address is `server_addr`. */
+/** The name of the only listener of a configuration without `[[listener]]`; its address is `server_addr`. */
 export const implicitListener: string = 'server_addr';

@@ -5,7 +5,7 @@ import { peers } from '../value-types/peers.js';
 import { serverAddress } from '../value-types/server-address.js';
 import { endpointList, words } from '../value-types/text.js';
 
-/** The keys of `[[listener]]` as they are written. */
+/** The keys of `[[listener]]` as written. */
 export interface ListenerKeys {
   readonly name: string;
   readonly address: string;
@@ -25,9 +25,9 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     key: 'name',
     type: entryName,
     required: true,
-    purpose: 'What decisions, records and later documents call it.',
+    purpose: 'Its name in decisions, audit records and further documents.',
     example: '"host"',
-    otherwise: 'it must stand here',
+    otherwise: 'it is required',
     later: true,
   },
   address: {
@@ -37,14 +37,14 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     required: true,
     purpose: 'Where it listens.',
     example: '"vsock://-1:1024"',
-    otherwise: 'it must stand here',
+    otherwise: 'it is required',
     later: false,
   },
   peers: {
     ...common,
     key: 'peers',
     type: peers,
-    purpose: 'Who may connect: the host, a CID on vsock, a user on a unix socket, or anybody.',
+    purpose: 'The accepted peers: the host, a CID on vsock, a user on a unix socket, or any peer.',
     example: '["host"]',
     otherwise: '["host"]: CID 2 on vsock, root on a unix socket',
     later: false,
@@ -53,9 +53,9 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     ...common,
     key: 'allowed_endpoints',
     type: endpointList,
-    purpose: 'The methods that it serves; the list of [api] must let them through as well.',
+    purpose: 'The methods that it serves; the list of [api] must allow them too.',
     example: '["@pod"]',
-    otherwise: 'what [api] says',
+    otherwise: 'as in [api]',
     later: true,
   },
   blockedEndpoints: {
@@ -64,14 +64,14 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     type: endpointList,
     purpose: 'Methods that it does not serve.',
     example: '["ExecProcess"]',
-    otherwise: 'what [api] says',
+    otherwise: 'as in [api]',
     later: true,
   },
   tls: {
     ...common,
     key: 'tls',
     type: words,
-    purpose: 'How callers prove who they are on a tls:// address.',
+    purpose: 'How callers authenticate on a tls:// address.',
     example: '{ client_ca = "/etc/kata-agent/tenant-ca.pem" }',
     otherwise: 'no TLS',
     later: false,

@@ -3,7 +3,7 @@ import type { ParsedDocument } from '../document/parsed-document.js';
 import { implicitListener } from './implicit-listener.js';
 import { defaultPeers } from './read-listeners.js';
 
-/** The listeners that the agent opens: those of the base document, else one at `server_addr`. */
+/** Returns the listeners that the agent opens: those of the base document, otherwise one at `server_addr`. */
 export function listenerSettings(
   base: ParsedDocument | undefined,
   serverAddr: string,

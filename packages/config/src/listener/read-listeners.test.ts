@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fails, load, open, warnings } from '../loading.test.fixture.js';
-import { isServed } from '../served.js';
+import { isServed } from '../api/served.js';
 
 const listener = '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n';
 
-test('without a listener there is one at server_addr, for the host alone', async () => {
+test('the default is one listener at server_addr, for the host only', async () => {
   for (const [text, inputs] of [
     [undefined, {}],
     [open, {}],
@@ -26,7 +26,7 @@ test('a listener has its name, address, peers and lists', async () => {
   assert.equal(isServed(api.documents, 'host', 'ExecProcess'), false);
 });
 
-test('a list of the listener alone opens what it names, and no list at all opens nothing', async () => {
+test('a listener’s own list opens its methods; without any list nothing is open', async () => {
   const alone = await load(`${listener}allowed_endpoints = ["@logs"]\n`);
   assert.equal(isServed(alone.api.documents, 'host', 'ReadStdout'), true);
   assert.deepEqual(warnings(alone), []);
@@ -44,7 +44,7 @@ for (const [name, text, message] of [
   [
     'a second listener',
     open + listener + listener.replace('host', 'tenant'),
-    /^\/c\.toml:6:3: a second \[\[listener\]\] is not built yet/,
+    /^\/c\.toml:6:3: error\[KA1105\]: a second \[\[listener\]\] is not built yet/,
   ],
   [
     'TLS',
@@ -62,7 +62,7 @@ for (const [name, text, message] of [
   [
     'server_addr beside it',
     `${open}[agent]\nserver_addr = "vsock://-1:1024"\n${listener}`,
-    /server_addr does nothing beside \[\[listener\]\] in line 6/,
+    /server_addr has no effect beside \[\[listener\]\] in line 6/,
   ],
   ['an unknown key', `${open}${listener}adress = "x"\n`, /unknown key "adress" in \[\[listener\]\]/],
   ['nobody as peer', `${open}${listener}peers = []\n`, /peers must be a list of "host"/],

@@ -1,5 +1,5 @@
 import type { EndpointLists } from '../configuration.js';
-import type { Span } from '../diagnostic.js';
+import type { Span } from '../diagnostics/diagnostic.js';
 import { type ListOptions, endpointLists } from '../document/api-document.js';
 import {
   type DocumentRole,
@@ -8,26 +8,26 @@ import {
   readEntry,
   readNamed,
 } from '../document/entry-key.js';
-import type { Report } from '../report.js';
-import type { TomlEntry, TomlTable } from '../toml-value.js';
+import type { Report } from '../diagnostics/report.js';
+import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
 import { listenerKeys } from './listener-keys.js';
 
 const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(listenerKeys);
 
-/** One `[[listener]]` of a document, read. Address and peers are a base document's to say. */
+/** A parsed `[[listener]]`. Address and peers are allowed in the base document only. */
 export interface ListenerEntry {
   readonly name: string;
   readonly address?: string;
   readonly peers: readonly string[];
   readonly lists: EndpointLists;
-  /** The place of its name. */
+  /** The position of its name. */
   readonly span: Span;
 }
 
-/** Who may connect where a listener does not say (S24). */
+/** The peers of a listener that sets none (S24). */
 export const defaultPeers: readonly string[] = ['host'];
 
-/** Reads all `[[listener]]` of a document. */
+/** Reads all `[[listener]]` tables of a document. */
 export function readListeners(
   entry: TomlEntry | undefined,
   role: DocumentRole,
@@ -38,6 +38,7 @@ export function readListeners(
   const read = (table: TomlTable, index: number): ListenerEntry | undefined => {
     if (role !== 'base' || index === 0) return readListener(table, role, options, report);
     report.error(
+      'KA1105',
       table.span,
       'a second [[listener]] is not built yet',
       'remove it: this version opens one listener',
@@ -56,6 +57,7 @@ function readListener(
   const notBuilt = schemeNotBuilt(table);
   if (notBuilt !== undefined) {
     report.error(
+      'KA1105',
       notBuilt.span,
       `an address of ${notBuilt.scheme} is not built yet`,
       'listen on vsock or a unix socket: address = "vsock://-1:1024"',
@@ -84,7 +86,7 @@ function readListener(
   return listener;
 }
 
-/** What this version does not serve on (docs/configuration.md, "Not built yet"). */
+/** Returns an address scheme that is not supported yet (docs/configuration.md, "Not built yet"). */
 function schemeNotBuilt(table: TomlTable): { readonly scheme: string; readonly span: Span } | undefined {
   const address = table.entries.get('address')?.value;
   if (address?.kind !== 'string') return undefined;
@@ -96,12 +98,13 @@ function without(table: TomlTable, key: string): TomlTable {
   return { ...table, entries: new Map(Array.from(table.entries).filter(([other]) => other !== key)) };
 }
 
-/** A CID is of vsock, and a user of a unix socket: what never matches is a mistake. */
+/** Reports peers that never match: a CID applies to vsock, a uid to unix sockets. */
 function checkPeers({ address = '', peers }: ListenerEntry, span: Span, report: Report): void {
   const [scheme, kind] = address.startsWith('vsock:') ? ['vsock', 'uid:'] : ['a unix socket', 'cid:'];
   const strange = peers.find((peer) => peer.startsWith(kind));
   if (strange === undefined) return;
   report.error(
+    'KA1401',
     span,
     `"${strange}" never connects to ${scheme}`,
     kind === 'uid:' ? 'name a CID: "cid:2" is the host' : 'name a user: "uid:0" is root',

@@ -11,7 +11,7 @@ expression = 'args[0] == "/bin/healthcheck"'
 message = "only the health check"
 `;
 
-test('a rule is read with its methods, and has the place of its name', async () => {
+test('a rule has its methods and the position of its name', async () => {
   const { api, restricted } = await load(
     `${rule}on_denied_read = "eof"\n`.replace('["ExecProcess"]', '["@logs", "ExecProcess"]'),
   );
@@ -23,6 +23,7 @@ test('a rule is read with its methods, and has the place of its name', async () 
       name: 'known-commands',
       methods: undefined,
       expression: 'args[0] == "/bin/healthcheck"',
+      checked: { faults: [] },
       message: 'only the health check',
       enforcement: 'enforce',
       onDeniedRead: 'eof',
@@ -32,7 +33,7 @@ test('a rule is read with its methods, and has the place of its name', async () 
   assert.equal(restricted, true);
 });
 
-test('"*" stands for all methods, and for those of the release where there is one', async () => {
+test('"*" covers all methods, or those of the release if there is one', async () => {
   const all = rule.replace('["ExecProcess"]', '["*"]');
   const sizeOf = async (text: string) => (await load(text)).api.documents[0]?.rules[0]?.methods.size;
   assert.equal(await sizeOf(all), methodNames.length);
@@ -43,7 +44,7 @@ test('the checker is loaded once, and only when there is a rule', async () => {
   let loaded = 0;
   const rules = async (): Promise<RuleChecker> => {
     loaded += 1;
-    return { check: () => [] };
+    return { check: () => ({ faults: [] }) };
   };
   await load(open, { rules });
   assert.equal(loaded, 0);
@@ -51,40 +52,35 @@ test('the checker is loaded once, and only when there is a rule', async () => {
   assert.equal(loaded, 1);
 });
 
-test('a fault of the checker is shown in the document, through escapes and lines', async () => {
+test('a fault of the checker has its position in the document, across escapes and lines', async () => {
   const checker: RuleChecker = {
     check: ({ expression, methods }) => {
       assert.deepEqual(methods, ['ExecProcess']);
       const start = expression.indexOf('nope');
-      return [
-        {
-          severity: 'error',
-          start,
-          end: start + 4,
-          message: 'unknown field "nope"',
-          help: 'did you mean "name"?',
-        },
-      ];
+      const [message, help] = ['unknown field "nope"', 'did you mean "name"?'];
+      return { faults: [{ severity: 'error', code: 'KA1303', start, end: start + 4, message, help }] };
     },
   };
   const rules = async () => checker;
   const with_ = (literal: string): string => rule.replace(/expression = .*/, `expression = ${literal}`);
   assert.equal(
     await fails(with_('"\\"\\u00e9\\" != request.nope"'), { rules }),
-    `/c.toml:6:37: unknown field "nope"
+    `/c.toml:6:37: error[KA1303]: unknown field "nope"
   expression = "\\"\\u00e9\\" != request.nope"
                                       ^^^^
 help: did you mean "name"?`,
   );
   assert.match(
     await fails(with_("'''\ntrue\n  && request.nope'''"), { rules }),
-    /^\/c\.toml:8:14: unknown field "nope"\n {4}&& request\.nope'''\n {15}\^\^\^\^\n/,
+    /^\/c\.toml:8:14: error\[KA1303\]: unknown field "nope"\n {4}&& request\.nope'''\n {15}\^\^\^\^\n/,
   );
 });
 
-test("a warning of the checker is the document's", async () => {
+test('a warning of the checker becomes a warning of the document', async () => {
   const rules = async (): Promise<RuleChecker> => ({
-    check: () => [{ severity: 'warning', start: 0, end: 1, message: 'always true' }],
+    check: () => ({
+      faults: [{ severity: 'warning', code: 'KA1307', start: 0, end: 1, message: 'always true' }],
+    }),
   });
   assert.deepEqual(warnings(await load(rule, { rules })), ['always true']);
 });
@@ -103,23 +99,27 @@ for (const [name, text, message] of [
   [
     'no expression',
     rule.replace(/expression.*\n/, ''),
-    /^\/c\.toml:3:7: this \[\[api\.rule\]\] has no expression/,
+    /^\/c\.toml:3:7: error\[KA1104\]: this \[\[api\.rule\]\] has no expression/,
   ],
   [
     'an empty expression',
     rule.replace(/'args.*'/, "' '"),
     /expression must be an expression in CEL, not the text " "/,
   ],
-  ['no endpoints', rule.replace('["ExecProcess"]', '[]'), /^\/c\.toml:5:13: this rule names no endpoint/],
+  [
+    'no endpoints',
+    rule.replace('["ExecProcess"]', '[]'),
+    /^\/c\.toml:5:13: error\[KA1311\]: this rule names no endpoint/,
+  ],
   [
     'an unknown endpoint',
     rule.replace('ExecProcess', 'ExecProces'),
-    /^\/c\.toml:5:14: unknown endpoint "ExecProces" in endpoints\n.*\n.*\nhelp: did you mean "ExecProcess"\?/,
+    /^\/c\.toml:5:14: error\[KA1201\]: unknown endpoint "ExecProces" in endpoints\n.*\n.*\nhelp: did you mean "ExecProcess"\?/,
   ],
   [
     'a group that is empty in its release',
     rule.replace('[api]\n', '[api]\nrelease = "2.0.0"\n').replace('ExecProcess', '@swap'),
-    /^\/c\.toml:6:13: no endpoint of this rule was there in release = "2\.0\.0"/,
+    /^\/c\.toml:6:13: error\[KA1311\]: no endpoint of this rule existed in release = "2\.0\.0"/,
   ],
   [
     'an unknown key',
@@ -137,11 +137,11 @@ for (const [name, text, message] of [
     rule.replace('"only the health check"', '"a\\nb"'),
     /message must be a text of one line/,
   ],
-  ['on_denied_read without a read', `${rule}on_denied_read = "eof"\n`, /on_denied_read says nothing here/],
+  ['on_denied_read without a read', `${rule}on_denied_read = "eof"\n`, /on_denied_read has no effect/],
   [
     'two of a name',
     rule + rule.replace(open, ''),
-    /^\/c\.toml:9:8: there is a \[\[api\.rule\]\] with the name "known-commands" already, in \/c\.toml:4/,
+    /^\/c\.toml:9:8: error\[KA1107\]: there is a \[\[api\.rule\]\] with the name "known-commands" already, in \/c\.toml:4/,
   ],
 ] as const) {
   test(`${name} is fatal`, async () => {
@@ -149,11 +149,13 @@ for (const [name, text, message] of [
   });
 }
 
-test('a method that the build left out may stand in a rule and a block-list: neither wants it', async () => {
+test('a method left out of the build is allowed in a rule and a block-list: neither requests it', async () => {
   const handlers = new Set(methodNames.filter((method) => method !== 'ExecProcess'));
   const text = rule.replace('allowed_endpoints = ["*"]', 'blocked_endpoints = ["ExecProcess"]');
   const loaded = await load(text, { handlers });
-  assert.deepEqual(warnings(loaded), ['rule "known-commands" has no use: none of its endpoints is served']);
+  assert.deepEqual(warnings(loaded), [
+    'rule "known-commands" has no effect: none of its endpoints is served',
+  ]);
   assert.match(
     await fails('[api]\nallowed_endpoints = ["ExecProcess"]\n', { handlers }),
     /"ExecProcess" was left out when this agent was built/,

@@ -1,6 +1,6 @@
 import { isGroupName, type MethodName } from '@kata-agent/catalogue';
-import type { ListEntry, Rule, RuleChecker } from '../configuration.js';
-import type { Span } from '../diagnostic.js';
+import type { CheckedExpression, ListEntry, Rule, RuleChecker } from '../configuration.js';
+import type { Span } from '../diagnostics/diagnostic.js';
 import type { ListOptions } from '../document/api-document.js';
 import { expandList } from '../document/endpoint-list.js';
 import {
@@ -11,21 +11,21 @@ import {
   readEntry,
   readNamed,
 } from '../document/entry-key.js';
-import type { Report } from '../report.js';
-import type { TomlEntry, TomlTable } from '../toml-value.js';
+import type { Report } from '../diagnostics/report.js';
+import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
 import { ruleKeys } from './rule-keys.js';
 import { stringOffsets } from './string-offsets.js';
 
 const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(ruleKeys);
 
-/** What reading rules takes besides their text. */
+/** Inputs for reading rules besides their text. */
 export interface RuleOptions extends ListOptions {
   readonly role: DocumentRole;
-  /** Asked for when there is a rule. */
+  /** Called when there is a rule. */
   readonly rules: () => Promise<RuleChecker>;
 }
 
-/** Reads and checks all `[[api.rule]]` of a document. What is wrong with any of them is reported in its place. */
+/** Reads and checks all `[[api.rule]]` tables of a document. Errors are reported at their positions. */
 export async function readRules(
   entry: TomlEntry | undefined,
   options: RuleOptions,
@@ -47,21 +47,24 @@ function readRule(
   const given = readEntry(rows, table, options.role, report);
   const methods = methodsOf(given.get('endpoints'), options, report);
   const expression = given.get('expression');
-  if (expression !== undefined && methods !== undefined)
-    checkExpression(expression, methods, checker, report);
+  const checked =
+    expression !== undefined && methods !== undefined
+      ? checkExpression(expression, methods, checker, report)
+      : undefined;
   const name = given.get('name');
   if (name === undefined || expression === undefined || methods === undefined) return undefined;
-  // Each value was read by its row's own type.
+  // Each value was parsed by its key's type.
   const onDeniedRead = given.get('on_denied_read')?.value as Rule['onDeniedRead'];
   if (onDeniedRead !== undefined && !methods.has('ReadStdout') && !methods.has('ReadStderr')) {
-    const message = 'on_denied_read says nothing here: the rule stands for neither ReadStdout nor ReadStderr';
-    report.error(given.get('on_denied_read')?.span ?? name.span, message, 'remove it');
+    const message = 'on_denied_read has no effect: the rule covers neither ReadStdout nor ReadStderr';
+    report.error('KA1108', given.get('on_denied_read')?.span ?? name.span, message, 'remove it');
   }
   const message = given.get('message')?.value as Rule['message'];
   return {
     name: String(name.value),
     methods,
     expression: String(expression.value),
+    ...(checked === undefined ? {} : { checked }),
     ...(message === undefined ? {} : { message }),
     enforcement: (given.get('enforcement')?.value as Rule['enforcement'] | undefined) ?? 'enforce',
     ...(onDeniedRead === undefined ? {} : { onDeniedRead }),
@@ -79,14 +82,15 @@ function methodsOf(
   if (methods.size > 0) return methods;
   const { span, items } = given.node;
   if (items.length === 0)
-    report.error(span, 'this rule names no endpoint', 'for example: endpoints = ["ExecProcess"]');
+    report.error('KA1311', span, 'this rule names no endpoint', 'for example: endpoints = ["ExecProcess"]');
   else if (
     options.release !== undefined &&
     items.every((item) => item.kind === 'string' && isGroupName(item.value))
   )
     report.error(
+      'KA1311',
       span,
-      `no endpoint of this rule was there in release = "${options.release}"`,
+      `no endpoint of this rule existed in release = "${options.release}"`,
       'remove the rule, or write a later release',
     );
   return undefined;
@@ -97,22 +101,24 @@ function checkExpression(
   methods: ReadonlyMap<MethodName, ListEntry>,
   checker: RuleChecker,
   report: Report,
-): void {
-  if (given.node.kind !== 'string') return;
+): CheckedExpression | undefined {
+  if (given.node.kind !== 'string') return undefined;
   const { value, range } = given.node;
-  const faults = checker.check({ expression: value, methods: Array.from(methods.keys()) });
-  if (faults.length === 0) return;
+  const checked = checker.check({ expression: value, methods: Array.from(methods.keys()) });
+  if (checked.faults.length === 0) return checked;
   const offsets = stringOffsets(report.source.text, range[0], range[1]);
-  for (const { severity, start, end, message, help } of faults) {
+  for (const { severity, code, start, end, message, help } of checked.faults) {
     report[severity](
+      code,
       spanOf(report, offsets, start, end),
       message,
-      help ?? 'docs/reference/rules.md has the language of rules',
+      help ?? 'docs/reference/rules.md describes the language of rules',
     );
   }
+  return checked;
 }
 
-/** The place in the document of a part of a decoded expression. */
+/** Returns the position in the document of a part of a decoded expression. */
 function spanOf(report: Report, offsets: readonly number[], start: number, end: number): Span {
   const last = offsets.at(-1) ?? 0;
   const from = offsets[Math.max(start, 0)] ?? last;

@@ -5,7 +5,7 @@ import { expressionText, messageText } from '../value-types/expression.js';
 import { oneOf } from '../value-types/one-of.js';
 import { endpointList } from '../value-types/text.js';
 
-/** The keys of `[[api.rule]]` as they are written. */
+/** The keys of `[[api.rule]]` as written. */
 export interface RuleKeys {
   readonly name: string;
   readonly endpoints: readonly string[] | undefined;
@@ -23,9 +23,9 @@ export const ruleKeys: { readonly [P in keyof RuleKeys]: EntryKey<RuleKeys[P]> }
     ...common,
     key: 'name',
     type: entryName,
-    purpose: 'What messages and records call it; no two rules of a guest have the same.',
+    purpose: 'Its name in messages and audit records; unique in a guest.',
     example: '"known-commands"',
-    otherwise: 'it must stand here',
+    otherwise: 'it is required',
   },
   endpoints: {
     ...common,
@@ -33,31 +33,31 @@ export const ruleKeys: { readonly [P in keyof RuleKeys]: EntryKey<RuleKeys[P]> }
     type: endpointList,
     purpose: 'The methods whose requests must pass: names, @groups, or "*" for all.',
     example: '["ExecProcess"]',
-    otherwise: 'it must stand here',
+    otherwise: 'it is required',
   },
   expression: {
     ...common,
     key: 'expression',
     type: expressionText,
-    purpose: 'What must be true of a request, in CEL; an error while it is worked out refuses the request.',
+    purpose: 'The condition that a request must fulfil, in CEL; an evaluation error denies the request.',
     example: "'!terminal'",
-    otherwise: 'it must stand here',
+    otherwise: 'it is required',
   },
   message: {
     ...common,
     key: 'message',
     type: messageText,
     required: false,
-    purpose: 'What a caller that is refused is told besides the name of the rule.',
+    purpose: 'The message to the caller of a denied request, after the name of the rule.',
     example: '"only the health check may be executed in this pod"',
-    otherwise: 'the name of the rule alone',
+    otherwise: 'only the name of the rule',
   },
   enforcement: {
     ...common,
     key: 'enforcement',
     type: oneOf(['enforce', 'audit']),
     required: false,
-    purpose: 'Whether the rule refuses, or only records what it would refuse.',
+    purpose: 'Whether the rule denies, or only records what it would deny.',
     example: '"audit"',
     otherwise: '"enforce"',
   },
@@ -66,10 +66,9 @@ export const ruleKeys: { readonly [P in keyof RuleKeys]: EntryKey<RuleKeys[P]> }
     key: 'on_denied_read',
     type: oneOf(['error', 'eof']),
     required: false,
-    purpose:
-      'What ReadStdout and ReadStderr answer when this rule refuses: an error, or the end of the file.',
+    purpose: 'The answer to a ReadStdout or ReadStderr that this rule denies: an error, or end of file.',
     example: '"eof"',
-    otherwise: 'what on_denied_read of [api] says',
+    otherwise: 'as on_denied_read of [api]',
     later: false,
   },
 };

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { parseToml } from '../parse-toml.js';
-import { SourceText } from '../source-text.js';
+import { parseToml } from '../toml/parse-toml.js';
+import { SourceText } from '../toml/source-text.js';
 import { stringOffsets } from './string-offsets.js';
 
-/** What the parser makes of a literal, and the part of it that each unit comes from. */
+/** Parses a literal and returns each UTF-16 unit with the source that it comes from. */
 function pieces(literal: string): readonly (readonly [string, string])[] {
   const text = `a = ${literal}\n`;
   const toml = parseToml(new SourceText('f', text));
@@ -20,7 +20,7 @@ function pieces(literal: string): readonly (readonly [string, string])[] {
   ]);
 }
 
-test('what is written as it is stands where it is', () => {
+test('characters without escapes keep their offsets', () => {
   assert.deepEqual(pieces(`'a"\\'`), [
     ['a', 'a'],
     ['"', '"'],
@@ -30,7 +30,7 @@ test('what is written as it is stands where it is', () => {
   assert.deepEqual(pieces("''''''"), []);
 });
 
-test('escapes, dropped newlines and line endings are passed over', () => {
+test('escapes, dropped newlines and line endings are skipped', () => {
   assert.deepEqual(pieces('"\\t\\u00e9\\U0001F600b"'), [
     ['\t', '\\t'],
     ['é', '\\u00e9'],
@@ -56,7 +56,7 @@ test('escapes, dropped newlines and line endings are passed over', () => {
   ]);
 });
 
-test('for any literal there is one offset a unit, in rising order, within its quotes', () => {
+test('for any literal there is one offset per unit, ascending and within its quotes', () => {
   const unit = fc.oneof(
     fc.constantFrom(
       'a',

@@ -1,9 +1,9 @@
 /**
- * Where each UTF-16 unit of a decoded TOML string stands in the source, and at the end where its content ends: a fault
- * that a rule's checker finds at an offset of the expression is shown in the document. Escapes, the newline that a
- * multi-line string drops, its line-ending backslashes and `\r\n`, which counts as `\n`, make the two differ.
+ * Returns the source offset of each UTF-16 unit of a decoded TOML string, and finally of its end, so that a fault at an
+ * offset of an expression can be shown in the document. The two differ by escapes, the dropped first newline of a
+ * multi-line string, line-ending backslashes, and `\r\n`, which counts as `\n`.
  *
- * `start` and `end` are those of the literal, quotes included. The literal is one that the parser has accepted.
+ * `start` and `end` are those of the literal including quotes. The parser has already accepted the literal.
  */
 export function stringOffsets(source: string, start: number, end: number): readonly number[] {
   const quotes = /^("""|'''|"|')/.exec(source.slice(start, start + 3))?.[0] ?? '"';
@@ -24,7 +24,7 @@ export function stringOffsets(source: string, start: number, end: number): reado
   return offsets;
 }
 
-/** The length of the newline at an offset: 0, 1 or 2. */
+/** Returns the length of the newline at an offset: 0, 1 or 2. */
 function newlineAt(source: string, at: number): number {
   if (source[at] === '\n') return 1;
   return source[at] === '\r' && source[at + 1] === '\n' ? 2 : 0;
@@ -32,7 +32,7 @@ function newlineAt(source: string, at: number): number {
 
 const lineEnding: RegExp = /\\[ \t]*\r?\n[ \t\r\n]*/y;
 
-/** Passes over a backslash and what belongs to it; what it stands for is at the backslash. */
+/** Skips a backslash and its escape sequence; the decoded character has the backslash's offset. */
 function escape(source: string, at: number, multiLine: boolean, offsets: number[]): number {
   lineEnding.lastIndex = at;
   const dropped = multiLine ? lineEnding.exec(source)?.[0] : undefined;

@@ -19,7 +19,7 @@ for (const { id, when, needs } of consistency) {
   });
 }
 
-test('what a build leaves out counts as not served', async () => {
+test('a method left out of a build counts as not served', async () => {
   const text = allowing(['@exec', '@pod']);
   const handlers = new Set(membersOf('*', undefined).filter((name) => name !== 'WaitProcess'));
   assert.match(
@@ -28,12 +28,12 @@ test('what a build leaves out counts as not served', async () => {
   );
 });
 
-test('strict in one document is strict for all: what could grow in the base needs a release', async () => {
+test('strict in one document applies to all: groups in the base need a release', async () => {
   const base = `${allowing(['*'])}[delivery]\naccept = ["drop_ins"]\n`;
   const strict = dropIns({ d: '[api]\nstrict = true\nrelease = "3.21"\n' });
   assert.match(
     await fails(base, { delivery: [strict] }),
-    /^\/c\.toml:2:22: under strict, "\*" needs a release: what it stands for can grow\n/,
+    /^\/c\.toml:2:22: error\[KA1208\]: under strict, "\*" needs a release: it can include more methods later\n/,
   );
   const pinned = base.replace('[api]\n', '[api]\nrelease = "3.21"\n');
   assert.equal((await load(pinned, { delivery: [strict] })).api.strict, true);
@@ -44,7 +44,7 @@ test('under strict, lists of a listener need a release too, and a release must b
     '[[listener]]\nname = "host"\naddress = "vsock://-1:1"\nblocked_endpoints = ["ExecProcess"]\n';
   assert.match(
     await fails(`[api]\nstrict = true\n${listener}`),
-    /:4:8: under strict, blocked_endpoints needs a release/,
+    /:4:8: error\[KA1208\]: under strict, blocked_endpoints needs a release/,
   );
   assert.match(
     await fails(allowing(['@pod'], 'strict = true\nrelease = "3.99"\n')),
@@ -52,15 +52,15 @@ test('under strict, lists of a listener need a release too, and a release must b
   );
 });
 
-test('a rule for what is not served is told', async () => {
+test('a rule for a method that is not served is reported', async () => {
   const rule = '[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "true"\n';
   assert.deepEqual(warnings(await load(allowing(['@pod']) + rule)), [
-    'rule "r" has no use: none of its endpoints is served',
+    'rule "r" has no effect: none of its endpoints is served',
   ]);
   assert.deepEqual(warnings(await load(allowing(['@pod', 'ExecProcess']) + rule)), []);
 });
 
-test('a rule about images without one about mounts is told', async () => {
+test('a rule about images without one about mounts is reported', async () => {
   const rule = (expression: string): string =>
     `[[api.rule]]\nname = "r"\nendpoints = ["CreateContainer"]\nexpression = '${expression}'\n`;
   const images = allowing(['@pod']) + rule('container.claimed.image == "x"');
@@ -72,7 +72,7 @@ test('a rule about images without one about mounts is told', async () => {
   assert.deepEqual(warnings(await load(allowing(['@pod']) + rule('args.size() > 0'))), []);
 });
 
-test('documents that leave nothing together say so', async () => {
+test('documents that together serve nothing are reported', async () => {
   const base = `${allowing(['@pod'])}[delivery]\naccept = ["drop_ins"]\n`;
   const delivery = [dropIns({ d: allowing(['ExecProcess']) })];
   assert.deepEqual(warnings(await load(base, { delivery })), [

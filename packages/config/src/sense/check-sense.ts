@@ -1,21 +1,21 @@
 import { type Inconsistency, inconsistencies, type MethodName, methodNames } from '@kata-agent/catalogue';
-import type { Diagnostic, Span } from '../diagnostic.js';
+import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
-import { isServed } from '../served.js';
+import { isServed } from '../api/served.js';
 import { checkPinned, checkRelease } from './check-strict.js';
 
 export interface SenseOptions {
   /** The names of all listeners. */
   readonly listeners: readonly string[];
-  /** Some document says so. */
+  /** Some document sets `strict`. */
   readonly strict: boolean;
-  /** What sets are that make no sense, unless `strict` makes them errors (R9). */
+  /** The severity of inconsistent sets without `strict`, which makes them errors (R9). */
   readonly senseless: Diagnostic['severity'];
   /** The methods whose handlers are in the bundle; undefined: all. */
   readonly handlers: ReadonlySet<MethodName> | undefined;
 }
 
-/** Whether what the documents serve together makes sense (R5, R9, R16). */
+/** Checks that the methods served by all documents together are consistent (R5, R9, R16). */
 export function checkSense(
   documents: readonly ParsedDocument[],
   options: SenseOptions,
@@ -23,10 +23,8 @@ export function checkSense(
   const [base] = documents;
   if (base === undefined) return [];
   const apis = documents.map(({ api }) => api);
-  const served = methodNames.filter(
-    (method) =>
-      options.handlers?.has(method) !== false &&
-      options.listeners.some((listener) => isServed(apis, listener, method)),
+  const served = methodNames.filter((method) =>
+    options.listeners.some((listener) => isServed(apis, listener, method, options.handlers)),
   );
   return [
     ...documents.flatMap((document) => checkRelease(document, options.strict)),
@@ -47,6 +45,7 @@ function servesNothing(base: ParsedDocument): Diagnostic {
     ? diagnosticIn(
         base,
         'warning',
+        'KA1206',
         apiSpan,
         'this document has no list of endpoints, so NOTHING is served but Health',
         'write allowed_endpoints in [api]: ["@pod"], or ["*"] for everything',
@@ -54,6 +53,7 @@ function servesNothing(base: ParsedDocument): Diagnostic {
     : diagnosticIn(
         base,
         'warning',
+        'KA1206',
         key?.span ?? listeners[0]?.span ?? apiSpan,
         'these lists leave nothing: NOTHING is served but Health',
         'for everything: allowed_endpoints = ["*"]',
@@ -63,10 +63,10 @@ function servesNothing(base: ParsedDocument): Diagnostic {
 function inconsistent(base: ParsedDocument, found: Inconsistency, options: SenseOptions): Diagnostic {
   const severity = options.strict ? 'error' : options.senseless;
   const span = placeOf(base, found.served) ?? base.apiSpan;
-  return diagnosticIn(base, severity, span, found.message, found.rule.help);
+  return diagnosticIn(base, severity, 'KA1207', span, found.message, found.rule.help);
 }
 
-/** The entry that opens one of the methods. */
+/** Returns the position of the entry that opens one of the methods. */
 function placeOf({ api, listeners }: ParsedDocument, methods: readonly MethodName[]): Span | undefined {
   for (const { allowed } of [...listeners.map(({ lists }) => lists), api]) {
     for (const method of methods) {
@@ -77,7 +77,7 @@ function placeOf({ api, listeners }: ParsedDocument, methods: readonly MethodNam
   return undefined;
 }
 
-/** An image says nothing of what runs as long as the host may mount other files over its own. */
+/** Warns of rules about images without rules about mounts: the host could mount other files over the image's. */
 function imagesWithoutMounts(documents: readonly ParsedDocument[]): readonly Diagnostic[] {
   const rules = documents.flatMap((document) =>
     document.api.rules
@@ -92,6 +92,7 @@ function imagesWithoutMounts(documents: readonly ParsedDocument[]): readonly Dia
       diagnosticIn(
         document,
         'warning',
+        'KA1313',
         span,
         `rule "${name}" is about images, and no rule is about mounts: the host can mount other files over those of the image`,
         'add a rule about mounts; kata-agent-ctl config generate --pod POD.yaml writes one',
@@ -103,11 +104,12 @@ function rulesWithoutUse(document: ParsedDocument, served: readonly MethodName[]
   return document.api.rules
     .filter(({ methods }) => !served.some((method) => methods.has(method)))
     .map(({ name, span, methods }) => {
-      const message = `rule "${name}" has no use: ${served.length === 0 ? 'nothing is served' : `none of its endpoints is served`}`;
+      const message = `rule "${name}" has no effect: ${served.length === 0 ? 'nothing is served' : `none of its endpoints is served`}`;
       const [first] = methods.keys();
       return diagnosticIn(
         document,
         'warning',
+        'KA1312',
         span,
         message,
         `serve one of them, "${first}" for example, or remove the rule`,

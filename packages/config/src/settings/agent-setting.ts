@@ -1,7 +1,7 @@
 import type { ValueType } from '../value-types/value-type.js';
 import type { OverrideNames, Setting } from './setting.js';
 
-/** What a row of `[agent]` says of itself; the rest follows from its key. */
+/** The specific part of a row of `[agent]`; the rest follows from its key. */
 export interface AgentRow<T> {
   readonly key: string;
   readonly type: ValueType<T>;
@@ -10,14 +10,15 @@ export interface AgentRow<T> {
   readonly example: string;
   readonly opensGuest?: true;
   readonly baseOnly?: true;
-  readonly built?: 'kata' | 'later';
-  /** Kata's kernel-line word where it is not `agent.` and the key. */
+  readonly built?: Exclude<Setting<T>['built'], 'yes'>;
+  readonly builtValues?: readonly T[];
+  /** Kata's kernel command line word if it is not `agent.` and the key. */
   readonly kernelWord?: string;
   readonly kernelAlias?: OverrideNames['kernelAlias'];
   readonly override?: false;
 }
 
-/** A row of `[agent]`. Every key has an override of each kind, named after it, and belongs to the document that sets it. */
+/** Creates a row of `[agent]`. Every key has an override of each kind, named after it, and the merge rule `owner`. */
 export function agentSetting<T>(row: AgentRow<T>): Setting<T> {
   const opensGuest = row.opensGuest === true;
   const { key } = row;
@@ -40,5 +41,6 @@ export function agentSetting<T>(row: AgentRow<T>): Setting<T> {
             ...(row.kernelAlias === undefined ? {} : { kernelAlias: row.kernelAlias }),
           },
     built: row.built ?? 'yes',
+    ...(row.builtValues === undefined ? {} : { builtValues: row.builtValues }),
   };
 }

@@ -6,7 +6,7 @@ import { release } from '../value-types/release.js';
 import { endpointList, optional } from '../value-types/text.js';
 import type { Setting } from './setting.js';
 
-/** The keys of `[api]` as they are written; the lists are expanded elsewhere. */
+/** The keys of `[api]` as written; the lists are expanded elsewhere. */
 export interface ApiKeys {
   readonly release: string | undefined;
   readonly allowedEndpoints: readonly string[] | undefined;
@@ -26,7 +26,7 @@ export const apiSettings: { readonly [P in keyof ApiKeys]: Setting<ApiKeys[P]> }
     type: optional(release),
     default: undefined,
     purpose:
-      'The release of Kata Containers that the lists were written for; methods that came later are not served.',
+      'The release of Kata Containers that the lists were written for; methods added later are not served.',
     example: '"3.21"',
     merge: 'earliest',
   },
@@ -44,7 +44,8 @@ export const apiSettings: { readonly [P in keyof ApiKeys]: Setting<ApiKeys[P]> }
     key: 'blocked_endpoints',
     type: endpointList,
     default: undefined,
-    purpose: 'Methods that are not served, whatever the other list says; alone, it leaves the rest served.',
+    purpose:
+      'The methods that are not served, even if allowed_endpoints has them; without that list all others are served.',
     example: '["ExecProcess", "ReseedRandomDev"]',
     merge: 'union',
   },
@@ -62,7 +63,7 @@ export const apiSettings: { readonly [P in keyof ApiKeys]: Setting<ApiKeys[P]> }
     key: 'on_denied_read',
     type: oneOf(['error', 'eof']),
     default: 'error',
-    purpose: 'What a reader of output that is not served is answered: an error, or the end of the file.',
+    purpose: 'The answer to a denied read of output: an error, or end of file.',
     example: '"eof"',
     merge: 'base only',
   },
@@ -72,7 +73,7 @@ export const apiSettings: { readonly [P in keyof ApiKeys]: Setting<ApiKeys[P]> }
     type: deniedOutput,
     default: 'discard',
     purpose:
-      'What becomes of output that nobody may read: it is dropped, or the last of it kept in the guest.',
+      'What happens to output that no caller may read: it is discarded, or its end is kept in the guest.',
     example: '"64KiB"',
     merge: 'base only',
   },

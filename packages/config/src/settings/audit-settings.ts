@@ -21,7 +21,7 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     key: 'file',
     type: path,
     default: '/run/kata-agent/audit.log',
-    purpose: 'Where the record of decisions is kept.',
+    purpose: 'The path of the audit log.',
     example: '"/run/kata-agent/audit.log"',
   },
   onFailure: {
@@ -30,7 +30,7 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     type: oneOf(['refuse-changes', 'refuse-all']),
     default: 'refuse-changes',
     purpose:
-      'Which calls are refused while the record cannot be written: those that change something, or all. On a full disk, SignalProcess, RemoveContainer and DestroySandbox are still recorded and carried out.',
+      'The calls that are denied while the audit log cannot be written: those that change something, or all. On a full disk, SignalProcess, RemoveContainer and DestroySandbox are still recorded and executed.',
     example: '"refuse-all"',
   },
   maxSize: {
@@ -38,7 +38,7 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     key: 'max_size',
     type: size({ min: 64 * 1024, max: 2 ** 34 }),
     default: 16 * 1024 * 1024,
-    purpose: 'The size at which a segment of the record is closed.',
+    purpose: 'The size at which a segment of the audit log is closed.',
     example: '"16MiB"',
   },
   keep: {
@@ -47,7 +47,7 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     type: integer({ min: 1, max: 1000, what: 'a number of segments' }),
     default: 4,
     purpose:
-      'How many closed segments are kept. Of older ones stay the counts, and in FILE.kept the records of boots, creates, execs, policies and refusals: a quarter of max_size, 64 KiB at least, and what made the containers and execs that are there.',
+      'The number of closed segments to keep. Of older segments the counts are kept, and in FILE.kept the records of boots, creates, execs, policies and denials: up to a quarter of max_size (at least 64 KiB), and in addition those of existing containers and execs.',
     example: '4',
   },
   facts: {
@@ -56,7 +56,7 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     type: boolean,
     default: false,
     purpose:
-      'Whether facts of requests are recorded as well, to learn a configuration from: names and kinds, and all arguments of programs, which may hold secrets.',
+      'Whether facts of requests are recorded too, for config learn: names and kinds, and all arguments of programs, which may contain secrets.',
     example: 'true',
   },
 };

@@ -1,6 +1,7 @@
 import type { DeliverySettings } from '../configuration.js';
 import { boolean } from '../value-types/boolean.js';
 import { deliveryBinding, deliveryNames } from '../value-types/delivery.js';
+import { oneOf } from '../value-types/one-of.js';
 import { path } from '../value-types/text.js';
 import type { Setting } from './setting.js';
 
@@ -19,7 +20,7 @@ export const deliverySettings: { readonly [P in keyof DeliverySettings]: Setting
     key: 'accept',
     type: deliveryNames,
     default: [],
-    purpose: 'The ways by which further documents may come, in the order in which they are merged.',
+    purpose: 'The accepted delivery sources of further documents, in the order in which they are merged.',
     example: '["initdata"]',
   },
   bind: {
@@ -28,7 +29,7 @@ export const deliverySettings: { readonly [P in keyof DeliverySettings]: Setting
     type: deliveryBinding,
     default: 'host_data',
     purpose:
-      'What vouches for a delivered document: HOSTDATA or MRCONFIGID, its own digest, or nothing. Drop-ins lie in the guest and need none.',
+      'What a delivered document is bound to: HOSTDATA or MRCONFIGID, a pinned digest, or nothing. Drop-ins are stored in the guest and need no binding.',
     example: '"host_data"',
   },
   required: {
@@ -36,7 +37,7 @@ export const deliverySettings: { readonly [P in keyof DeliverySettings]: Setting
     key: 'required',
     type: boolean,
     default: true,
-    purpose: 'Whether the agent refuses to start when no document came.',
+    purpose: 'Whether the agent exits if no document is delivered.',
     example: 'true',
   },
   dropInDir: {
@@ -44,7 +45,16 @@ export const deliverySettings: { readonly [P in keyof DeliverySettings]: Setting
     key: 'drop_in_dir',
     type: path,
     default: '/etc/kata-agent/conf.d',
-    purpose: 'The folder whose *.toml files are drop-ins, in the order of their names.',
+    purpose: 'The directory of the drop-ins: its *.toml files, in the order of their names.',
     example: '"/etc/kata-agent/conf.d"',
+  },
+  unusedInitdata: {
+    ...common,
+    key: 'unused_initdata',
+    type: oneOf(['refuse', 'record']),
+    default: 'refuse',
+    purpose:
+      'What happens if there is initdata that `accept` does not name, or whose `policy.rego` is not a plain list of defaults: the agent does not start, or it logs a warning, records it and ignores the policy or the device.',
+    example: '"record"',
   },
 };

@@ -19,7 +19,7 @@ export const limitSettings: { readonly [P in keyof LimitSettings]: Setting<Limit
     key: 'connections',
     type: integer({ min: 1, max: 65_536, what: 'a number of connections' }),
     default: 64,
-    purpose: 'Connections that a listener keeps open; more are closed at once.',
+    purpose: 'Open connections of a listener; further ones are closed at once.',
     example: '64',
   },
   requestsPerConnection: {
@@ -59,7 +59,7 @@ export const limitSettings: { readonly [P in keyof LimitSettings]: Setting<Limit
     key: 'stream_buffer',
     type: size({ min: 4096, max: 2 ** 30 }),
     default: 1024 * 1024,
-    purpose: 'Output of a process that is held for its reader, per stream.',
+    purpose: 'Output of a process that is buffered for its reader, per stream.',
     example: '"1MiB"',
   },
   frameTimeoutMs: {
@@ -67,7 +67,7 @@ export const limitSettings: { readonly [P in keyof LimitSettings]: Setting<Limit
     key: 'frame_timeout',
     type: duration({ minMs: 100, maxMs: 3_600_000 }),
     default: 10_000,
-    purpose: 'How long a frame that has begun may take to arrive.',
+    purpose: 'The time from the first byte of a frame to its last.',
     example: '"10s"',
   },
 };

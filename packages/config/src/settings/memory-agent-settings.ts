@@ -1,4 +1,4 @@
-import type { AgentSettings } from '../agent-settings.js';
+import type { AgentSettings } from './agent-settings.js';
 import { boolean } from '../value-types/boolean.js';
 import { countOrMax, integer } from '../value-types/integer.js';
 import { agentSetting } from './agent-setting.js';
@@ -15,7 +15,7 @@ const secondsU64 = integer({
   name: 'seconds',
 });
 
-/** The rows of Kata's memory agent, which gives memory back to the host. Names, types and defaults are Kata's. */
+/** The rows of Kata's memory agent, which returns memory to the host. Names, types and defaults are Kata's. */
 export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<AgentSettings[P]> } = {
   memAgentEnable: agentSetting({
     key: 'mem_agent_enable',

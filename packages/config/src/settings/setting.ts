@@ -2,48 +2,51 @@ import type { SectionName, SettingValue } from '../configuration.js';
 import type { ValueType } from '../value-types/value-type.js';
 
 /**
- * What becomes of a key when several documents set it.
+ * How a key is merged when several documents set it.
  *
- * - `intersect`, `union`: of what the documents' lists cover.
- * - `minimum`, `earliest`, `or`: of what they say. What the base document leaves out counts with its default.
- * - `base only`: it may stand in the base document alone.
+ * - `intersect`, `union`: of the sets covered by the documents' lists.
+ * - `minimum`, `earliest`, `or`: of the values. A key missing in the base document counts with its default.
+ * - `base only`: allowed in the base document only.
  * - `owner`: the first document that sets it owns it; another value elsewhere is an error.
  */
 export type MergeRule = 'intersect' | 'union' | 'minimum' | 'earliest' | 'or' | 'base only' | 'owner';
 
-/** One row of the settings table: all that parser, defaults, overrides, merging, flags and reference page know of a key. */
+/** A row of the settings table: the source for parser, defaults, overrides, merging, flags and reference page. */
 export interface Setting<T> {
   readonly section: SectionName;
-  /** As written in TOML. */
+  /** The key in TOML. */
   readonly key: string;
   readonly type: ValueType<T>;
   readonly default: T;
-  /** What it is for, in a sentence. */
+  /** Its purpose, in one sentence. */
   readonly purpose: string;
-  /** A value in TOML, for help and reference. */
+  /** An example value in TOML, for help and reference. */
   readonly example: string;
   readonly merge: MergeRule;
-  /** It opens the guest: no override changes it once the documents restrict the API, unless `overridable` names it. */
+  /** It opens the guest: no override changes it once the documents restrict the API, unless `overridable` lists it. */
   readonly opensGuest: boolean;
   /** How it is overridden; undefined: not at all. */
   readonly override: OverrideNames | undefined;
   /**
-   * `yes`; `kata`: a setting of Kata's without its feature yet, which warns when it is set; `later`: ours, and an
-   * error when it is set. Setting the default is fine: nothing is missing then.
+   * `yes`; `kata`: a setting of Kata whose feature is not built yet, with a warning when set; `unused`: one that Kata's
+   * agent accepts and never uses, and so does this one, with a warning when set; `later`: one of this agent, an error
+   * when set. Setting the default value is always accepted.
    */
-  readonly built: 'yes' | 'kata' | 'later';
+  readonly built: 'yes' | 'kata' | 'unused' | 'later';
+  /** Values beside the default that have their effect although the feature is not built. */
+  readonly builtValues?: readonly T[];
 }
 
 export interface OverrideNames {
-  /** `log_level` is set by `--log-level`. */
+  /** `--log-level` for `log_level`. */
   readonly flag: string;
   /** `KATA_AGENT_LOG_LEVEL`. */
   readonly environment: string;
-  /** `agent.log`. A boolean's word may stand without a value. */
+  /** `agent.log`. The word of a boolean may have no value. */
   readonly kernelWord: string;
-  /** Another word that sets it, if it has exactly this value. */
+  /** Another word that sets it when it has exactly this value. */
   readonly kernelAlias?: { readonly word: string; readonly value: string; readonly means: string };
 }
 
-/** A row whatever its type. */
+/** A row of any type. */
 export type SettingRow = Setting<SettingValue>;

@@ -7,8 +7,8 @@ import { measurementSettings } from './measurement-settings.js';
 import type { SettingRow } from './setting.js';
 
 /**
- * The one table of all settings. Parser, defaults, flags, kernel-line words, merge rules, `--explain` and the reference
- * page are derived from it. Sections in the order of documents, keys in the order of their tables.
+ * All settings. Parser, defaults, flags, kernel command line words, merge rules, `--explain` and the reference page are
+ * derived from this table. Sections and keys are in the order of documents and tables.
  */
 export const settings: readonly SettingRow[] = [
   ...Object.values<SettingRow>(agentSettings),

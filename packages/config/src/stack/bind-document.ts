@@ -1,21 +1,24 @@
 import { createHash } from 'node:crypto';
 import type { DeliveredDocument, DeliveryName, HostData } from '../configuration.js';
 import { hostDataDigest } from '../delivery/host-data-digest.js';
-import type { Diagnostic } from '../diagnostic.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { failure } from './stacked-document.js';
 
-/** What binds a document, or why nothing does. */
+/** A delivered document, or an initdata envelope. */
+type Bindable = Pick<DeliveredDocument, 'file' | 'envelope' | 'algorithm'>;
+
+/** How a document is bound, or why it is not. */
 export type Binding =
   | { readonly ok: true; readonly binding: string; readonly warnings: readonly Diagnostic[] }
   | { readonly ok: false; readonly diagnostic: Diagnostic };
 
 /**
- * Binds a delivered document as the base document asks for (S25). Nothing of it has been read yet: a document that is
- * not bound is not even parsed. Drop-ins need no binding, since they lie where the base document lies
+ * Binds a delivered document as the base document requires (S25). It has not been parsed yet, and an unbound document
+ * never is. Drop-ins need no binding, since they are stored next to the base document
  * (docs/adr/0004-further-documents.md).
  */
 export function bindDocument(
-  delivered: DeliveredDocument,
+  delivered: Bindable,
   way: DeliveryName,
   bind: string,
   hostData: () => HostData,
@@ -26,47 +29,53 @@ export function bindDocument(
   return byPin(delivered, bind);
 }
 
-/** SHA-256 of an envelope as it was delivered, in lower-case hex. */
+/** Returns the SHA-256 of an envelope as delivered, in lower-case hex. */
 export function envelopeDigest({ envelope }: Pick<DeliveredDocument, 'envelope'>): string {
   return createHash('sha256').update(envelope).digest('hex');
 }
 
-/** A digest that the base document or a measured kernel line pins: `sha256:` and 64 hex digits. */
-export function byPin(delivered: DeliveredDocument, pin: string): Binding {
+/**
+ * Compares a document with a digest pinned by the base document or a measured kernel command line: `sha256:` and 64 hex
+ * digits.
+ */
+export function byPin(delivered: Bindable, pin: string): Binding {
   const digest = `sha256:${envelopeDigest(delivered)}`;
   if (pin === digest) return { ok: true, binding: 'pin', warnings: [] };
-  const message = `${delivered.file} is not the document that was pinned: it has ${digest}, not ${pin}`;
+  const message = `${delivered.file} is not the pinned document: it has ${digest}, not ${pin}`;
   return {
     ok: false,
     diagnostic: failure(
+      'KA1705',
       message,
       'deliver the pinned document, or pin this one: kata-agent-ctl config digest FILE',
     ),
   };
 }
 
-function byHostData(delivered: DeliveredDocument, hostData: HostData): Binding {
+function byHostData(delivered: Bindable, hostData: HostData): Binding {
   if (!hostData.ok) {
     const message = `${delivered.file} cannot be bound by host_data: ${hostData.message}`;
-    return { ok: false, diagnostic: failure(message, hostData.help) };
+    return { ok: false, diagnostic: failure('KA1706', message, hostData.help) };
   }
   const { kind, bytes } = hostData;
   const expected = hostDataDigest(delivered, kind);
   if (Buffer.compare(expected, bytes) === 0) return { ok: true, binding: kind, warnings: [] };
-  const message = `${delivered.file} is not the document that ${kind} vouches for: it needs ${hex(expected)}, and the report has ${hex(bytes)}`;
+  const message = `${delivered.file} is not the document that the report names in ${kind}: it needs ${hex(expected)}, and the report has ${hex(bytes)}`;
   return {
     ok: false,
     diagnostic: failure(
+      'KA1705',
       message,
       `start the guest with this ${kind}, or deliver the document it was started for: kata-agent-ctl config digest FILE`,
     ),
   };
 }
 
-function unbound({ file }: DeliveredDocument): Binding {
+function unbound({ file }: Bindable): Binding {
   const warning: Diagnostic = {
     severity: 'warning',
-    message: `${file} is BOUND BY NOTHING: the host chose what it says, and may choose otherwise tomorrow`,
+    code: 'KA1707',
+    message: `${file} is NOT BOUND: the host can change it at every start`,
     help: 'bind = "host_data", or pin it: bind = "sha256:…"',
   };
   return { ok: true, binding: 'none', warnings: [warning] };

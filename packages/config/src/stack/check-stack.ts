@@ -1,14 +1,14 @@
-import type { Diagnostic, Span } from '../diagnostic.js';
-import { quote } from '../display-text.js';
+import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
+import { quote } from '../diagnostics/display-text.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
 import { implicitListener } from '../listener/implicit-listener.js';
 
-/** What documents can only get wrong together: names of rules, and listeners that the base does not have. */
+/** Checks documents together: duplicate rule names, and listeners that the base does not have. */
 export function checkStack(documents: readonly ParsedDocument[]): readonly Diagnostic[] {
   return [...checkRuleNames(documents), ...checkListeners(documents)];
 }
 
-/** A second rule of a name would make records and messages ambiguous. */
+/** Reports rules with the same name, which would make records and messages ambiguous. */
 function checkRuleNames(documents: readonly ParsedDocument[]): readonly Diagnostic[] {
   const seen = new Map<string, Span>();
   const faults: Diagnostic[] = [];
@@ -18,14 +18,16 @@ function checkRuleNames(documents: readonly ParsedDocument[]): readonly Diagnost
       if (before === undefined) seen.set(name, span);
       else {
         const message = `there is a [[api.rule]] with the name ${quote(name)} already, in ${before.file}:${before.line}`;
-        faults.push(diagnosticIn(document, 'error', span, message, 'give it another name'));
+        faults.push(diagnosticIn(document, 'error', 'KA1107', span, message, 'give it another name'));
       }
     }
   }
   return faults;
 }
 
-/** A later document narrows a listener by its name; it never adds one (S25). */
+/**
+ * Reports listeners of a further document that the base does not have: it can narrow a listener, never add one (S25).
+ */
 function checkListeners([base, ...later]: readonly ParsedDocument[]): readonly Diagnostic[] {
   const names = base?.listeners.length ? base.listeners.map(({ name }) => name) : [implicitListener];
   return later.flatMap((document) =>
@@ -34,7 +36,7 @@ function checkListeners([base, ...later]: readonly ParsedDocument[]): readonly D
       .map(({ name, span }) => {
         const message = `${base?.file ?? 'the base document'} has no listener with the name ${quote(name)}, and only it can add one`;
         const help = `it has ${names.map((known) => `"${known}"`).join(', ')}`;
-        return diagnosticIn(document, 'error', span, message, help);
+        return diagnosticIn(document, 'error', 'KA1402', span, message, help);
       }),
   );
 }

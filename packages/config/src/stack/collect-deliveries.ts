@@ -1,92 +1,127 @@
 import type {
   DeliveredDocument,
   DeliveryName,
+  DeliveryRead,
   DeliverySettings,
   HostData,
+  InitdataEnvelope,
   Inputs,
+  LoadedDocument,
 } from '../configuration.js';
-import type { Diagnostic } from '../diagnostic.js';
-import { bindDocument, byPin } from './bind-document.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { initdataKey, initdataPolicyKey } from '../delivery/initdata-envelope.js';
+import { type AppliedInitdata, applyInitdata } from './apply-initdata.js';
+import { bindDocument, byPin, envelopeDigest } from './bind-document.js';
+import type { BoundDocument } from './bound-document.js';
 import { cannotApply, failure, type Refused, wayOf } from './stacked-document.js';
-
-/** A document that came, and what vouches for it. It has not been read yet. */
-export interface BoundDocument {
-  readonly delivered: DeliveredDocument;
-  readonly way: DeliveryName;
-  /** As in `DocumentRecord.binding`. */
-  readonly binding: string;
-}
 
 export type Collected =
   | {
       readonly ok: true;
       readonly documents: readonly BoundDocument[];
+      /** One for each document or envelope. */
+      readonly records: readonly LoadedDocument[];
+      readonly initdata?: AppliedInitdata;
       readonly warnings: readonly Diagnostic[];
     }
   | Refused;
 
 /**
- * Asks each way that the base document accepts, in its order. One that is missing here, a document that cannot be taken
- * over or is not bound as asked, and none at all while one is required are fatal.
+ * Reads each source that the base document accepts, in order. A source that is missing here, a document that cannot be
+ * read or bound, and a missing required document are fatal.
  */
 export function collectDeliveries(
   settings: DeliverySettings,
   inputs: Pick<Inputs, 'delivery' | 'hostData'>,
   kernelPin: string | undefined,
 ): Collected {
-  if (settings.accept.length === 0) return { ok: true, documents: [], warnings: [] };
-  const faults: Diagnostic[] = [];
-  const warnings: Diagnostic[] = [];
-  const documents: BoundDocument[] = [];
+  if (settings.accept.length === 0) return { ok: true, documents: [], records: [], warnings: [] };
+  const diagnostics: Diagnostic[] = [];
+  const documents: (BoundDocument & { readonly way: DeliveryName })[] = [];
+  const records: LoadedDocument[] = [];
+  let initdata: AppliedInitdata | undefined;
   const hostData = once(inputs.hostData);
   for (const way of settings.accept) {
-    for (const delivered of collect(way, settings, inputs, faults)) {
+    for (const delivered of collect(way, settings, inputs, diagnostics)) {
       const bound = bindDocument(delivered, way, settings.bind, hostData);
       const pinned = way === 'kernel_line' && kernelPin !== undefined ? byPin(delivered, kernelPin) : bound;
-      if (!bound.ok) faults.push(bound.diagnostic);
-      else if (!pinned.ok) faults.push(pinned.diagnostic);
+      if (!bound.ok) diagnostics.push(bound.diagnostic);
+      else if (!pinned.ok) diagnostics.push(pinned.diagnostic);
       else {
-        warnings.push(...bound.warnings);
-        documents.push({ delivered, way, binding: bound.binding });
+        const { binding, warnings } = bound;
+        diagnostics.push(...warnings);
+        records.push({ file: delivered.file, source: way, sha256: envelopeDigest(delivered), binding });
+        if ('files' in delivered) {
+          const unused = settings.unusedInitdata === 'record' ? 'warning' : 'error';
+          initdata = applyInitdata(delivered, { binding, hasBase: true, unused });
+          diagnostics.push(...initdata.diagnostics);
+          documents.push(...initdata.documents.map((document) => ({ ...document, way })));
+        } else documents.push({ ...delivered, way });
       }
     }
   }
+  const faults = diagnostics.filter(({ severity }) => severity === 'error');
   if (faults.length > 0) return cannotApply(faults);
-  const missing = settings.required ? missingDelivery(settings.accept, documents) : undefined;
-  return missing === undefined ? { ok: true, documents, warnings } : cannotApply([missing]);
+  const missing = settings.required ? missingDelivery(settings.accept, documents, initdata) : undefined;
+  if (missing !== undefined) return cannotApply([missing]);
+  return {
+    ok: true,
+    documents,
+    records,
+    ...(initdata === undefined ? {} : { initdata }),
+    warnings: diagnostics,
+  };
 }
 
 function collect(
   way: DeliveryName,
   settings: DeliverySettings,
   inputs: Pick<Inputs, 'delivery'>,
-  faults: Diagnostic[],
-): readonly DeliveredDocument[] {
-  const source = inputs.delivery.find(({ name }) => name === way);
-  if (source === undefined) {
-    faults.push(failure(`this agent takes no documents by ${way}`, `remove "${way}" from accept`));
+  diagnostics: Diagnostic[],
+): readonly (DeliveredDocument | InitdataEnvelope)[] {
+  const read = readSource(way, settings, inputs);
+  if (read === undefined) {
+    const message = `this agent takes no documents by ${way}`;
+    diagnostics.push(failure('KA1702', message, `remove "${way}" from accept`));
     return [];
   }
-  const read = source.collect(settings);
-  if (read.ok) return read.documents;
-  faults.push(...read.diagnostics);
+  if (read.ok) return read.initdata === undefined ? read.documents : [read.initdata];
+  diagnostics.push(...read.diagnostics);
   return [];
 }
 
+/** Reads a delivery source; undefined if this agent does not have it. */
+export function readSource(
+  way: DeliveryName,
+  settings: DeliverySettings,
+  { delivery }: Pick<Inputs, 'delivery'>,
+): DeliveryRead | undefined {
+  return delivery.find(({ name }) => name === way)?.collect(settings);
+}
+
 /**
- * What is missing while a document is required. Drop-ins lie in the guest and are there whatever the host does: where
- * the host can deliver too, they do not stand for what it left out (docs/adr/0004-further-documents.md).
+ * Reports a missing required document. Drop-ins are stored in the guest whatever the host does: where the host can
+ * deliver too, they do not replace a document that it withholds (docs/adr/0004-further-documents.md).
  */
 function missingDelivery(
   accept: readonly DeliveryName[],
-  documents: readonly BoundDocument[],
+  documents: readonly { readonly way: DeliveryName }[],
+  initdata: AppliedInitdata | undefined,
 ): Diagnostic | undefined {
   const fromHost = accept.filter((way) => way !== 'drop_ins');
   const awaited = fromHost.length > 0 ? fromHost : accept;
   if (documents.some(({ way }) => awaited.includes(way))) return undefined;
   const ways = awaited.map((way) => wayOf[way]).join(' or ');
+  if (initdata !== undefined) {
+    return failure(
+      'KA1704',
+      `a further document is required, and ${initdata.report.file} has none that can be applied`,
+      `add "${initdataKey}" or a "${initdataPolicyKey}" of defaults to it, or write required = false in [delivery]`,
+    );
+  }
   return failure(
-    `a further document is required, and none came by ${ways}`,
+    'KA1704',
+    `a further document is required, and none was delivered by ${ways}`,
     'deliver it, or write required = false in [delivery]',
   );
 }

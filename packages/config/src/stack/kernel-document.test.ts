@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { deliverySources, type Inputs } from '../index.js';
 import { asking, fails, load, narrow, open, pod, warnings } from '../loading.test.fixture.js';
-import { isServed } from '../served.js';
+import { isServed } from '../api/served.js';
 
 function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
@@ -14,7 +14,7 @@ function kernelLine(text: string, pin = `sha256:${digestOf(text)}`): Partial<Inp
   return { kernelLine: line, delivery: deliverySources({ kernelLine: line }) };
 }
 
-test('without a base document, a pinned document on the kernel line takes its place', async () => {
+test('without a base document, a pinned document on the kernel command line is the base', async () => {
   const configuration = await load(undefined, kernelLine(`${pod}[agent]\nlock = true\n`));
   assert.deepEqual(configuration.documents, [
     {
@@ -43,15 +43,9 @@ for (const [name, document, inputs, exitCode, message] of [
     undefined,
     kernelLine(pod, ''),
     3,
-    /^\/proc\/cmdline:1:7: agent\.config_b64 brings a document that nothing vouches for/,
+    /^\/proc\/cmdline:1:7: error\[KA1708\]: agent\.config_b64 delivers a document that is not bound/,
   ],
-  [
-    'a wrong digest',
-    undefined,
-    kernelLine(pod, `sha256:${'0'.repeat(64)}`),
-    3,
-    /is not the document that was pinned/,
-  ],
+  ['a wrong digest', undefined, kernelLine(pod, `sha256:${'0'.repeat(64)}`), 3, /is not the pinned document/],
   [
     'a digest of another form',
     undefined,
@@ -64,7 +58,7 @@ for (const [name, document, inputs, exitCode, message] of [
     undefined,
     { kernelLine: `agent.config_digest=sha256:${digestOf(pod)}` },
     1,
-    /pins a document that does not come/,
+    /pins a document that is not delivered/,
   ],
   [
     'two digests',
@@ -73,36 +67,36 @@ for (const [name, document, inputs, exitCode, message] of [
       kernelLine: `agent.config_b64=QQ== agent.config_digest=sha256:${digestOf(pod)} agent.config_digest=sha256:${digestOf(pod)}`,
     },
     1,
-    /agent\.config_digest stands on the kernel line twice/,
+    /agent\.config_digest is on the kernel command line twice/,
   ],
   [
-    'a document that the base does not ask for',
+    'a document that the base does not accept',
     open,
     kernelLine(pod),
     1,
-    /agent\.config_b64 brings a document that \/c\.toml does not ask for/,
+    /agent\.config_b64 delivers a document that \/c\.toml does not accept/,
   ],
   [
     'a second pin that does not fit',
     asking('accept = ["kernel_line"]\nbind = "none"'),
     kernelLine(narrow, `sha256:${'0'.repeat(64)}`),
     3,
-    /is not the document that was pinned/,
+    /is not the pinned document/,
   ],
   [
-    'one that asks for another by the kernel line',
+    'one that asks for another by the kernel command line',
     undefined,
     kernelLine(asking('accept = ["kernel_line"]\nbind = "none"')),
     1,
-    /this document came by the kernel line, which brings no other/,
+    /this document was delivered on the kernel command line, which delivers only one/,
   ],
 ] as const) {
-  test(`on the kernel line, ${name} is fatal`, async () => {
+  test(`on the kernel command line, ${name} is fatal`, async () => {
     assert.match(await fails(document, inputs, exitCode), message);
   });
 }
 
-test('a document that the kernel cut off together with its digest is told as that', async () => {
+test('a document truncated by the kernel together with its digest is reported as truncated', async () => {
   const text = `${pod}# ${'x'.repeat(2000)}\n`;
   const line = `quiet agent.config_b64=${Buffer.from(text).toString('base64')} agent.config_digest=sha256:${digestOf(text)}`;
   const cut = `${line.slice(0, 2047)}\n`;
@@ -111,11 +105,11 @@ test('a document that the kernel cut off together with its digest is told as tha
     { kernelLine: cut, delivery: deliverySources({ kernelLine: cut }) },
     3,
   );
-  assert.match(message, /agent\.config_b64 ends where the kernel cuts its command line \(2047 bytes\)/);
+  assert.match(message, /agent\.config_b64 ends where the kernel truncates its command line \(2047 bytes\)/);
   assert.match(message, /help: deliver it as initdata or by fw_cfg instead/);
 });
 
-test('a base that asks for the kernel line gets it bound as it says, and no override is made of it', async () => {
+test('a base that accepts the kernel command line gets its document bound as required, and not as an override', async () => {
   const bound = await load(
     asking(`accept = ["kernel_line"]\nbind = "sha256:${digestOf(narrow)}"`),
     kernelLine(narrow, ''),

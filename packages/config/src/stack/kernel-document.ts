@@ -1,15 +1,20 @@
 import type { Inputs } from '../configuration.js';
 import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
-import type { KernelLine, KernelWord } from '../kernel-line.js';
+import type { KernelLine, KernelWord } from '../overrides/kernel-line.js';
 import { type Collected, collectDeliveries } from './collect-deliveries.js';
 import { kernelPinWord } from './kernel-pin.js';
 import { cannotApply } from './stacked-document.js';
 
-const asked = { accept: ['kernel_line'], required: true, dropInDir: '/' } as const;
+const asked = {
+  accept: ['kernel_line'],
+  required: true,
+  dropInDir: '/',
+  unusedInitdata: 'refuse',
+} as const;
 
 /**
- * The document of a measured kernel line, for a guest without a base document: it takes the base's place. Nothing
- * vouches for it but the digest beside it, so that is required.
+ * Reads the document of a measured kernel command line as the base, in a guest without one. Only the digest next to it
+ * authenticates it, so that is required.
  */
 export function kernelDocument(
   word: KernelWord,
@@ -18,12 +23,12 @@ export function kernelDocument(
   kernel: KernelLine,
 ): Collected {
   if (pin === undefined) {
-    // The kernel may have cut its line before the digest: then that is the mistake to tell.
+    // The kernel may have truncated its command line before the digest; that is the error to report then.
     const cut = collectDeliveries({ ...asked, bind: 'none' }, inputs, undefined);
     if (!cut.ok) return cut;
-    const message = `${kernelDocumentWord} brings a document that nothing vouches for: there is no base document, and no ${kernelPinWord}`;
+    const message = `${kernelDocumentWord} delivers a document that is not bound: there is no base document, and no ${kernelPinWord}`;
     const help = `add ${kernelPinWord}=sha256:… as kata-agent-ctl config digest FILE prints it`;
-    return cannotApply([kernel.source.error(word.span, message, help)]);
+    return cannotApply([kernel.source.error('KA1708', word.span, message, help)]);
   }
   return collectDeliveries({ ...asked, bind: pin }, inputs, undefined);
 }

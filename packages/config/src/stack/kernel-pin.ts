@@ -1,44 +1,46 @@
-import type { KernelLine, KernelWord } from '../kernel-line.js';
-import type { Diagnostic } from '../diagnostic.js';
-import { quote } from '../display-text.js';
+import type { KernelLine, KernelWord } from '../overrides/kernel-line.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { quote } from '../diagnostics/display-text.js';
 import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
 
-/** The word that pins the document of the kernel line. */
+/** The word that pins the document of the kernel command line. */
 export const kernelPinWord: string = 'agent.config_digest';
 
-/** What the kernel line says of a document of its own. */
+/** A document on the kernel command line and its pin. */
 export type KernelPin =
   | {
       readonly ok: true;
-      /** The document's word, if there is one. */
+      /** The word with the document, if there is one. */
       readonly document: KernelWord | undefined;
       /** `sha256:` and 64 hex digits. */
       readonly pin: string | undefined;
     }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
-/** Reads `agent.config_digest=`; a word that cannot mean anything, or could mean two things, is an error. */
+/** Parses `agent.config_digest=`; an invalid or ambiguous word is an error. */
 export function readKernelPin(kernel: KernelLine): KernelPin {
   const document = kernel.words.find(({ name }) => name === kernelDocumentWord);
   const pins = kernel.words.filter(({ name }) => name === kernelPinWord);
   const diagnostics: Diagnostic[] = [];
   const [first, second] = pins;
-  const refuse = (word: KernelWord, message: string, help: string): void => {
-    diagnostics.push(kernel.source.error(word.span, message, help));
+  const refuse = (code: Diagnostic['code'], word: KernelWord, message: string, help: string): void => {
+    diagnostics.push(kernel.source.error(code, word.span, message, help));
   };
   if (second !== undefined)
-    refuse(second, `${kernelPinWord} stands on the kernel line twice`, 'keep one of the two');
+    refuse('KA1504', second, `${kernelPinWord} is on the kernel command line twice`, 'keep one of the two');
   if (first !== undefined && !/^sha256:[0-9a-f]{64}$/.test(first.value ?? ''))
     refuse(
+      'KA1503',
       first,
       notAPin(first),
       `write ${kernelPinWord}=sha256: and the 64 hex digits of the document's digest`,
     );
   if (first !== undefined && document === undefined)
     refuse(
+      'KA1708',
       first,
-      `${kernelPinWord} pins a document that does not come: there is no ${kernelDocumentWord}`,
-      'remove it, or was the kernel line cut off?',
+      `${kernelPinWord} pins a document that is not delivered: there is no ${kernelDocumentWord}`,
+      'remove it, or check whether the kernel command line is truncated',
     );
   return diagnostics.length === 0 ? { ok: true, document, pin: first?.value } : { ok: false, diagnostics };
 }

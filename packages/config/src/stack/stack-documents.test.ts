@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { hostDataDigest, type HostData, type Inputs } from '../index.js';
 import { asking, delivering, dropIns, fails, load, narrow, open, warnings } from '../loading.test.fixture.js';
-import { isServed } from '../served.js';
+import { isServed } from '../api/served.js';
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
@@ -11,7 +11,7 @@ function serves({ api }: Awaited<ReturnType<typeof load>>, method: 'ExecProcess'
   return isServed(api.documents, 'server_addr', method);
 }
 
-test('documents come in the order of accept; each narrows, and is recorded with its binding', async () => {
+test('documents are merged in the order of accept; each narrows, and is recorded with its binding', async () => {
   const configuration = await load(asking('accept = ["drop_ins", "fw_cfg"]\nbind = "none"'), {
     delivery: [
       delivering('fw_cfg', { 'fw.toml': '[api]\nblocked_endpoints = ["CopyFile"]\n' }),
@@ -32,15 +32,15 @@ test('documents come in the order of accept; each narrows, and is recorded with 
   );
   const list = configuration.documents.map(({ sha256 }) => `${sha256}\n`).join('');
   assert.equal(configuration.digest, digestOf(list));
-  assert.match(warnings(configuration).join(), /fw\.toml is BOUND BY NOTHING/);
+  assert.match(warnings(configuration).join(), /fw\.toml is NOT BOUND/);
 });
 
-test('without [delivery] nothing is asked', async () => {
-  const never: Inputs['delivery'] = [{ name: 'initdata', collect: () => assert.fail('asked') }];
+test('without [delivery] no source of documents is read', async () => {
+  const never: Inputs['delivery'] = [{ name: 'fw_cfg', collect: () => assert.fail('asked') }];
   assert.equal((await load(open, { delivery: never })).documents.length, 1);
 });
 
-test('a pin binds by the digest of the envelope; another document is fatal, and is not parsed', async () => {
+test('a pin binds by the digest of the envelope; another document is fatal and is not parsed', async () => {
   const envelope = Buffer.from(`wrapped ${narrow}`);
   const source = delivering('initdata', { 'initdata (/dev/vdb)': narrow }, { envelope });
   const pinned = asking(`accept = ["initdata"]\nbind = "sha256:${digestOf(`wrapped ${narrow}`)}"`);
@@ -56,12 +56,12 @@ test('a pin binds by the digest of the envelope; another document is fatal, and 
   const message = await fails(pinned, { delivery: [other] }, 3);
   assert.match(
     message,
-    /^error: initdata \(\/dev\/vdb\) is not the document that was pinned: it has sha256:[0-9a-f]{64}, not sha256:/,
+    /^error\[KA1705\]: initdata \(\/dev\/vdb\) is not the pinned document: it has sha256:[0-9a-f]{64}, not sha256:/,
   );
   assert.doesNotMatch(message, /TOML/);
 });
 
-test('host_data binds by the report of the hardware, which is asked once', async () => {
+test('host_data binds by the hardware report, which is requested once', async () => {
   for (const [kind, algorithm] of [
     ['HOSTDATA', 'sha-256'],
     ['HOSTDATA', 'sha-384'],
@@ -89,49 +89,52 @@ test('host_data binds by the report of the hardware, which is asked once', async
     assert.match(
       await fails(text, { delivery: [...changed, delivering('fw_cfg', {})], hostData }, 3),
       new RegExp(
-        `a is not the document that ${kind} vouches for: it needs [0-9a-f]+, and the report has [0-9a-f]+`,
+        `a is not the document that the report names in ${kind}: it needs [0-9a-f]+, and the report has [0-9a-f]+`,
       ),
     );
   }
 });
 
-test('host_data is the default, and is fatal where there is no report', async () => {
+test('host_data is the default, and is fatal without a report', async () => {
   const delivery = [delivering('initdata', { a: narrow })];
   assert.match(
     await fails(asking('accept = ["initdata"]'), { delivery }, 3),
-    /^error: a cannot be bound by host_data: this machine has no host data\nhelp: use another one$/,
+    /^error\[KA1706\]: a cannot be bound by host_data: this machine has no host data\nhelp: use another one$/,
   );
 });
 
-test('while one is required, none is fatal; drop-ins do not stand for what the host left out', async () => {
+test('a missing required document is fatal; drop-ins do not replace one that the host withholds', async () => {
   const nothing = [delivering('initdata', {}), delivering('fw_cfg', {})];
   const message =
-    /^error: a further document is required, and none came by an initdata device or fw_cfg\nhelp: deliver it, or write required = false/;
+    /^error\[KA1704\]: a further document is required, and none was delivered by an initdata device or fw_cfg\nhelp: deliver it, or write required = false/;
   assert.match(await fails(asking('accept = ["initdata", "fw_cfg"]'), { delivery: nothing }, 3), message);
   const withDropIns = asking('accept = ["drop_ins", "initdata", "fw_cfg"]');
   assert.match(await fails(withDropIns, { delivery: [...nothing, dropIns({ d: narrow })] }, 3), message);
   assert.match(
     await fails(asking('accept = ["drop_ins"]'), { delivery: [dropIns({})] }, 3),
-    /none came by drop-ins/,
+    /none was delivered by drop-ins/,
   );
   const optional = await load(asking('accept = ["initdata"]\nrequired = false'), { delivery: nothing });
   assert.equal(optional.documents.length, 1);
 });
 
-test('a way that this agent does not have, and one that breaks, are fatal', async () => {
+test('an unavailable source and one that fails are fatal', async () => {
   assert.match(
     await fails(asking('accept = ["initdata"]\nrequired = false'), {}, 3),
-    /^error: this agent takes no documents by initdata\nhelp: remove "initdata" from accept$/,
+    /^error\[KA1702\]: this agent takes no documents by initdata\nhelp: remove "initdata" from accept$/,
   );
   const broken: Inputs['delivery'] = [
     {
       name: 'fw_cfg',
-      collect: () => ({ ok: false, diagnostics: [{ severity: 'error', message: 'cut off' }] }),
+      collect: () => ({
+        ok: false,
+        diagnostics: [{ severity: 'error', code: 'KA1703', message: 'cut off' }],
+      }),
     },
   ];
   assert.equal(
     await fails(asking('accept = ["fw_cfg"]\nrequired = false'), { delivery: broken }, 3),
-    'error: cut off',
+    'error[KA1703]: cut off',
   );
 });
 
@@ -142,83 +145,83 @@ for (const [name, base, later, message] of [
     'a listener',
     listening,
     '[[listener]]\nname = "tenant"\n',
-    /^d:2:8: \/c\.toml has no listener with the name "tenant", and only it can add one\n[^]*help: it has "host"/,
+    /^d:2:8: error\[KA1402\]: \/c\.toml has no listener with the name "tenant", and only it can add one\n[^]*help: it has "host"/,
   ],
   [
     'an address',
     listening,
     '[[listener]]\nname = "host"\naddress = "vsock://-1:9"\n',
-    /address of \[\[listener\]\] may stand in the base document alone/,
+    /address of \[\[listener\]\] is allowed only in the base document/,
   ],
   [
     'peers',
     listening,
     '[[listener]]\nname = "host"\npeers = ["any"]\n',
-    /peers of \[\[listener\]\] may stand in the base document alone/,
+    /peers of \[\[listener\]\] is allowed only in the base document/,
   ],
   [
     'server_addr',
     closed,
     '[agent]\nserver_addr = "vsock://-1:1024"\n',
-    /server_addr may stand in the base document alone/,
+    /server_addr is allowed only in the base document/,
   ],
   [
     'a console',
     closed,
     '[agent]\ndebug_console = true\n',
-    /debug_console may stand in the base document alone/,
+    /debug_console is allowed only in the base document/,
   ],
   [
     'a port for logs',
     closed,
     '[agent]\nlog_vport = 1025\n',
-    /log_vport may stand in the base document alone/,
+    /log_vport is allowed only in the base document/,
   ],
   [
     'overrides',
     closed,
     '[agent]\noverridable = ["debug_console"]\n',
-    /overridable may stand in the base document alone/,
+    /overridable is allowed only in the base document/,
   ],
   [
     'a lock, which is not its business',
     closed,
     '[agent]\nlock = false\n',
-    /lock may stand in the base document alone/,
+    /lock is allowed only in the base document/,
   ],
-  ['the end of the record', closed, '[audit]\nkeep = 4\n', /keep may stand in the base document alone/],
+  ['the end of the record', closed, '[audit]\nkeep = 4\n', /keep is allowed only in the base document/],
   [
     'further deliveries',
     closed,
     '[delivery]\naccept = ["fw_cfg"]\nbind = "none"\n',
-    /accept may stand in the base document alone[^]*bind may stand/,
+    /accept is allowed only in the base document[^]*bind is allowed/,
   ],
-  ['a measurement', closed, '[measurement]\ntpm = "off"\n', /tpm may stand in the base document alone/],
+  ['a measurement', closed, '[measurement]\ntpm = "off"\n', /tpm is allowed only in the base document/],
   [
     'the answer to denied reads',
     closed,
     '[api]\non_denied_read = "eof"\n',
-    /on_denied_read may stand in the base document alone/,
+    /on_denied_read is allowed only in the base document/,
   ],
   [
     'the same in a rule',
     closed,
     '[[api.rule]]\nname = "r"\nendpoints = ["ReadStdout"]\nexpression = "true"\non_denied_read = "eof"\n',
-    /on_denied_read of \[\[api\.rule\]\] may stand in the base document alone/,
+    /on_denied_read of \[\[api\.rule\]\] is allowed only in the base document/,
   ],
   [
     'a rule in the place of another',
     `${closed}[[api.rule]]\nname = "r"\nendpoints = ["ReadStdout"]\nexpression = "false"\n`,
     '[[api.rule]]\nname = "r"\nendpoints = ["ReadStdout"]\nexpression = "true"\n',
-    /^d:2:8: there is a \[\[api\.rule\]\] with the name "r" already, in \/c\.toml:6/,
+    /^d:2:8: error\[KA1107\]: there is a \[\[api\.rule\]\] with the name "r" already, in \/c\.toml:6/,
   ],
 ] as const) {
-  test(`a later document cannot bring ${name}`, async () => {
+  test(`a further document cannot contain ${name}`, async () => {
     assert.match(await fails(base, { delivery: [dropIns({ d: later })] }), message);
   });
 }
 
-test('a later document narrows a listener by its name, also the one at server_addr', async () => {
+test('a further document narrows a listener by its name, including the one at server_addr', async () => {
   const lists = 'blocked_endpoints = ["ExecProcess"]\n';
   const named = await load(listening, {
     delivery: [dropIns({ d: `[[listener]]\nname = "host"\n${lists}` })],
@@ -232,7 +235,7 @@ test('a later document narrows a listener by its name, also the one at server_ad
   assert.equal(implicit.restricted, true);
 });
 
-test('a later document without lists opens nothing that the base left closed by saying nothing', async () => {
+test('a further document without lists opens nothing that the base left closed', async () => {
   const silent = '[agent]\nlog_level = "info"\n[delivery]\naccept = ["drop_ins"]\n';
   for (const later of ['[api]\n', '[api]\nallowed_endpoints = ["*"]\n', '[api]\nblocked_endpoints = []\n']) {
     const configuration = await load(silent, { delivery: [dropIns({ d: later })] });
@@ -241,7 +244,7 @@ test('a later document without lists opens nothing that the base left closed by 
   }
 });
 
-test('what a later document closes, it also closes to overrides', async () => {
+test('what a further document closes is closed to overrides too', async () => {
   const configuration = await load(closed, {
     delivery: [dropIns({ d: narrow })],
     kernelLine: 'agent.debug_console',
@@ -249,14 +252,14 @@ test('what a later document closes, it also closes to overrides', async () => {
   assert.equal(configuration.settings.debugConsole, false);
 });
 
-test('all faults of all later documents are told at once', async () => {
+test('all errors of all further documents are reported at once', async () => {
   const message = await fails(closed, {
     delivery: [dropIns({ d: '[api]\nx = 1\n', e: '[agent]\ny = 1\n' })],
   });
   assert.match(message, /^d:2:1: [^]*\ne:2:1: /);
 });
 
-test('a check on another machine waits for no delivery, and takes the files that are given', async () => {
+test('a check on another machine waits for no delivery and uses the given files', async () => {
   const text = asking('accept = ["initdata"]');
   assert.equal((await load(text, { offline: { later: [], sense: 'warning' } })).documents.length, 1);
   const configuration = await load(text, {

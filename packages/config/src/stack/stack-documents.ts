@@ -1,20 +1,28 @@
-import { type ChosenDocument, chooseBaseDocument } from '../base-document.js';
-import type { Inputs, RuleChecker } from '../configuration.js';
+import { type ChosenDocument, chooseBaseDocument } from '../document/base-document.js';
+import type {
+  DeliverySettings,
+  Inputs,
+  LoadedDocument,
+  LoadedInitdata,
+  RuleChecker,
+} from '../configuration.js';
 import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
-import type { Diagnostic } from '../diagnostic.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { type ParseOptions, parseDocument } from '../document/parse-document.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
-import type { KernelLine, KernelWord } from '../kernel-line.js';
+import type { KernelLine, KernelWord } from '../overrides/kernel-line.js';
+import { applyInitdata, unacceptedInitdata } from './apply-initdata.js';
 import { envelopeDigest } from './bind-document.js';
-import { type BoundDocument, type Collected, collectDeliveries } from './collect-deliveries.js';
+import type { BoundDocument } from './bound-document.js';
+import { type Collected, collectDeliveries, readSource } from './collect-deliveries.js';
 import { kernelDocument } from './kernel-document.js';
 import { readKernelPin } from './kernel-pin.js';
 import { readDelivery } from './read-delivery.js';
-import { type Refused, type Stacked, type StackedDocument, wrong } from './stacked-document.js';
+import { cannotApply, type Refused, type Stacked, wrong } from './stacked-document.js';
 
 /**
- * Finds all documents: the base, and those that it asks for. Without a base the kernel line may bring one document,
- * with its digest. Each is bound before it is parsed, and each after the base can only narrow (S25).
+ * Finds all documents: the base and those that it requests. Without a base the kernel command line may contain one
+ * document with its digest. Each is bound before it is parsed, and each after the base can only narrow (S25).
  */
 export async function stackDocuments(inputs: Inputs, kernel: KernelLine): Promise<Stacked> {
   const chosen = chooseBaseDocument(inputs, kernel);
@@ -25,11 +33,11 @@ export async function stackDocuments(inputs: Inputs, kernel: KernelLine): Promis
   const options = { handlers: inputs.handlers, rules: once(inputs.rules) };
 
   const base = await readBase(chosen.document, word, pin, { inputs, kernel, options });
-  if (base === undefined) return { ok: true, documents: [], warnings: [] };
+  if (base === undefined) return withoutBase(inputs);
   if (!base.ok) return base;
-  const { document } = base.stacked;
+  const { document, record } = base;
   const settings = readDelivery(document.sections.delivery);
-  const fault = kernelLineFault(base.stacked, settings.accept.includes('kernel_line'), word, kernel);
+  const fault = kernelLineFault(base, settings.accept.includes('kernel_line'), word, kernel);
   if (fault !== undefined) return wrong([fault]);
 
   const later =
@@ -38,12 +46,60 @@ export async function stackDocuments(inputs: Inputs, kernel: KernelLine): Promis
       : offline(inputs.offline, document);
   if (!later.ok) return later;
   const stacked = await readLater(later.documents, options);
-  if (!stacked.ok) return stacked;
+  if (!stacked.ok) return wrong(stacked.diagnostics);
+  const ignored = ignoredInitdata(settings, inputs, document.file);
+  if (!ignored.ok) return ignored;
+  const initdata = later.initdata?.report ?? ignored.report;
   return {
     ok: true,
-    documents: [base.stacked, ...stacked.documents],
-    warnings: [...base.warnings, ...later.warnings, ...stacked.warnings],
+    documents: [document, ...stacked.documents],
+    records: [record, ...later.records],
+    ...(initdata === undefined ? {} : { initdata }),
+    ...(later.initdata === undefined ? {} : { initdataTexts: later.initdata.texts }),
+    warnings: [...base.warnings, ...later.warnings, ...ignored.warnings, ...stacked.warnings],
   };
+}
+
+const noDelivery = readDelivery(new Map());
+
+/**
+ * Reads initdata where there is no base document, as Kata's agent does: a policy that is a list of defaults narrows, and
+ * files for guest components are kept. What cannot be applied is fatal, since nothing says that it may be ignored.
+ */
+function withoutBase(inputs: Inputs): Stacked {
+  const none: Stacked = { ok: true, documents: [], records: [], warnings: [] };
+  if (inputs.offline !== undefined) return none;
+  const read = readSource('initdata', noDelivery, inputs);
+  if (read?.ok === false) return cannotApply(read.diagnostics);
+  if (read?.initdata === undefined) return none;
+  const { documents, report, texts, diagnostics } = applyInitdata(read.initdata, {
+    binding: 'none',
+    hasBase: false,
+    unused: 'error',
+  });
+  if (diagnostics.length > 0) return cannotApply(diagnostics);
+  return {
+    ...none,
+    documents: documents.flatMap(({ parsed }) => parsed ?? []),
+    initdata: report,
+    initdataTexts: texts,
+  };
+}
+
+type IgnoredInitdata =
+  | { readonly ok: true; readonly report?: LoadedInitdata; readonly warnings: readonly Diagnostic[] }
+  | Refused;
+
+/** Reads initdata that the base document does not accept; without its permission to ignore it the agent does not start. */
+function ignoredInitdata(settings: DeliverySettings, inputs: Inputs, baseFile: string): IgnoredInitdata {
+  const none = { ok: true, warnings: [] } as const;
+  if (inputs.offline !== undefined || settings.accept.includes('initdata')) return none;
+  const read = readSource('initdata', settings, inputs);
+  if (read?.ok === false) return cannotApply(read.diagnostics);
+  if (read?.initdata === undefined) return none;
+  const unused = settings.unusedInitdata === 'record' ? 'warning' : 'error';
+  const { report, diagnostics } = unacceptedInitdata(read.initdata, baseFile, unused);
+  return unused === 'error' ? cannotApply(diagnostics) : { ok: true, report, warnings: diagnostics };
 }
 
 type ReadOptions = Omit<ParseOptions, 'role'>;
@@ -54,11 +110,16 @@ interface Surroundings {
   readonly options: ReadOptions;
 }
 
-type ReadBase =
-  | { readonly ok: true; readonly stacked: StackedDocument; readonly warnings: readonly Diagnostic[] }
-  | Refused;
+interface BaseDocument {
+  readonly ok: true;
+  readonly document: ParsedDocument;
+  readonly record: LoadedDocument;
+  readonly warnings: readonly Diagnostic[];
+}
 
-/** The base document, or the kernel line's in its place; undefined: there is neither. */
+type ReadBase = BaseDocument | Refused;
+
+/** Returns the base document, or that of the kernel command line in its place; undefined when there is neither. */
 async function readBase(
   chosen: ChosenDocument | undefined,
   word: KernelWord | undefined,
@@ -77,23 +138,26 @@ async function readBase(
   const collected = kernelDocument(word, pin, inputs, kernel);
   if (!collected.ok) return collected;
   const [bound] = collected.documents;
-  if (bound === undefined) return undefined;
-  const { bytes, file } = bound.delivered;
-  return asBase(await parseDocument(bytes, file, { ...options, role: 'base' }), () => recordOf(bound));
+  const [record] = collected.records;
+  if (bound === undefined || record === undefined) return undefined;
+  return asBase(await parseDocument(bound.bytes, bound.file, { ...options, role: 'base' }), () => record);
 }
 
 function asBase(
   outcome: Awaited<ReturnType<typeof parseDocument>>,
-  record: (document: ParsedDocument) => StackedDocument['record'],
+  record: (document: ParsedDocument) => LoadedDocument,
 ): ReadBase {
   if (!outcome.ok) return wrong(outcome.diagnostics);
   const { document } = outcome;
-  return { ok: true, stacked: { document, record: record(document) }, warnings: document.warnings };
+  return { ok: true, document, record: record(document), warnings: document.warnings };
 }
 
-/** A document on the kernel line that the base does not ask for, or a base that came by it and asks for another there. */
+/**
+ * Reports a document on the kernel command line that the base does not accept, and a base from there that requests
+ * another there.
+ */
 function kernelLineFault(
-  { document, record }: StackedDocument,
+  { document, record }: BaseDocument,
   accepts: boolean,
   word: KernelWord | undefined,
   kernel: KernelLine,
@@ -101,49 +165,60 @@ function kernelLineFault(
   if (record.source === 'kernel_line') {
     const accept = document.sections.delivery.get('accept');
     if (!accepts || accept === undefined) return undefined;
-    const message = 'this document came by the kernel line, which brings no other';
-    return diagnosticIn(document, 'error', accept.span, message, 'remove "kernel_line" from accept');
+    const message = 'this document was delivered on the kernel command line, which delivers only one';
+    return diagnosticIn(
+      document,
+      'error',
+      'KA1708',
+      accept.span,
+      message,
+      'remove "kernel_line" from accept',
+    );
   }
   if (word === undefined || accepts) return undefined;
-  const message = `${kernelDocumentWord} brings a document that ${document.file} does not ask for`;
+  const message = `${kernelDocumentWord} delivers a document that ${document.file} does not accept`;
   const help = 'write accept = ["kernel_line"] into its [delivery], or remove the word';
-  return kernel.source.error(word.span, message, help);
+  return kernel.source.error('KA1708', word.span, message, help);
 }
 
-/** Documents of a check on another machine: nothing can be bound there. */
+/** Returns the documents of a check on another machine, where nothing can be bound. */
 function offline({ later }: NonNullable<Inputs['offline']>, base: ParsedDocument): Collected {
-  const documents = later.map(({ file, bytes }): BoundDocument => {
-    return {
-      delivered: { file, bytes, envelope: bytes, algorithm: 'sha-256' },
-      way: 'drop_ins',
-      binding: 'not checked here',
-    };
+  const records = later.map(({ file, bytes }): LoadedDocument => {
+    const sha256 = envelopeDigest({ envelope: bytes });
+    return { file, source: 'drop_ins', sha256, binding: 'not checked here' };
   });
   const accept = base.sections.delivery.get('accept');
-  if (accept === undefined || later.length > 0) return { ok: true, documents, warnings: [] };
-  const message = 'further documents come in the guest; what they narrow is not seen here';
+  if (accept === undefined || later.length > 0) return { ok: true, documents: later, records, warnings: [] };
+  const message = 'further documents are delivered in the guest; their restrictions are not included here';
   return {
     ok: true,
-    documents,
-    warnings: [diagnosticIn(base, 'warning', accept.span, message, 'nothing has to be done')],
+    documents: later,
+    records,
+    warnings: [diagnosticIn(base, 'warning', 'KA1711', accept.span, message, 'no action is needed')],
   };
 }
 
-async function readLater(bound: readonly BoundDocument[], options: ReadOptions): Promise<Stacked> {
-  const documents: StackedDocument[] = [];
+type ReadLater =
+  | {
+      readonly ok: true;
+      readonly documents: readonly ParsedDocument[];
+      readonly warnings: readonly Diagnostic[];
+    }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+async function readLater(bound: readonly BoundDocument[], options: ReadOptions): Promise<ReadLater> {
+  const documents: ParsedDocument[] = [];
   const faults: Diagnostic[] = [];
-  for (const each of bound) {
-    const { bytes, file } = each.delivered;
-    const parsed = await parseDocument(bytes, file, { ...options, role: 'later' });
-    if (parsed.ok) documents.push({ document: parsed.document, record: recordOf(each) });
+  for (const { bytes, file, parsed: before } of bound) {
+    const parsed =
+      before === undefined
+        ? await parseDocument(bytes, file, { ...options, role: 'later' })
+        : { ok: true as const, document: before };
+    if (parsed.ok) documents.push(parsed.document);
     else faults.push(...parsed.diagnostics);
   }
-  if (faults.length > 0) return wrong(faults);
-  return { ok: true, documents, warnings: documents.flatMap(({ document }) => document.warnings) };
-}
-
-function recordOf({ delivered, way, binding }: BoundDocument): StackedDocument['record'] {
-  return { file: delivered.file, source: way, sha256: envelopeDigest(delivered), binding };
+  if (faults.length > 0) return { ok: false, diagnostics: faults };
+  return { ok: true, documents, warnings: documents.flatMap(({ warnings }) => warnings) };
 }
 
 function once(load: () => Promise<RuleChecker>): () => Promise<RuleChecker> {

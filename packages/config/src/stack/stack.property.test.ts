@@ -13,9 +13,9 @@ import {
 import * as fc from 'fast-check';
 import { deliverySources, type Effective, type Inputs, loadConfiguration, settings } from '../index.js';
 import { delivering, dropIns, inputsOf } from '../loading.test.fixture.js';
-import { isServed } from '../served.js';
+import { isServed } from '../api/served.js';
 
-/** What a document can say of endpoints, and what else it says. */
+/** The lists and other keys of a generated document. */
 interface Said {
   readonly allowed: readonly string[] | undefined;
   readonly blocked: readonly string[] | undefined;
@@ -57,8 +57,8 @@ function tomlOf({ allowed, blocked, release, ruled, connections }: Said, index: 
 }
 
 /**
- * What a document refuses, by the words of docs/configuration.md, "What is served", written a second time and as
- * plainly as can be.
+ * Reports whether a document denies a method by docs/configuration.md, "What is served", as a second, simpler
+ * implementation.
  */
 function refuses({ allowed, blocked, listed, release }: Said, base: boolean, method: MethodName): boolean {
   const came = release === undefined || compareReleases(endpoints[method].release, release) <= 0;
@@ -120,7 +120,7 @@ const stack = fc.record({
 
 type Stack = typeof stack extends fc.Arbitrary<infer S> ? S : never;
 
-/** The base document's text: it asks for all ways, and may have a listener. */
+/** Writes the base document: it accepts all sources, and may have a listener. */
 function baseText({ base, later, listener, lists, required, overridable }: Stack): string {
   const ways = [...new Set(later.map(([way]) => way))];
   return [
@@ -134,7 +134,7 @@ function baseText({ base, later, listener, lists, required, overridable }: Stack
   ].join('');
 }
 
-/** The inputs of a stack: the last document of a way is the one that comes, drop-ins all come. */
+/** Builds the inputs of a stack: of the kernel command line and initdata the last document is delivered. */
 function inputsFor(made: Stack): { readonly inputs: Inputs; readonly documents: readonly Said[] } {
   const delivered = made.later.map(([way, { said, text }], index) => ({
     way,
@@ -149,23 +149,29 @@ function inputsFor(made: Stack): { readonly inputs: Inputs; readonly documents: 
     Object.fromEntries(
       delivered.flatMap((each, index) => (each.way === way ? [[`${way}-${index}`, each.text]] : [])),
     );
+  // A device has one document.
+  const lastOf = (way: string) => Object.fromEntries(Object.entries(files(way)).slice(-1));
   const inputs = inputsOf(baseText(made), {
     flags: made.overrides.flags,
     environment: made.overrides.environment,
     kernelLine,
     delivery: [
-      delivering('initdata', files('initdata')),
+      delivering('initdata', lastOf('initdata')),
       delivering('fw_cfg', files('fw_cfg')),
       dropIns(files('drop_ins')),
       ...deliverySources({ kernelLine }).filter(({ name }) => name === 'kernel_line'),
     ],
   });
   const base = { ...made.base.said, listed: made.listener ? made.lists : undefined };
-  const arrived = delivered.filter((each) => each.way !== 'kernel_line' || each === onLine);
+  const onDevice = delivered.findLast(({ way }) => way === 'initdata');
+  const single = ['kernel_line', 'initdata'];
+  const arrived = delivered.filter(
+    (each) => !single.includes(each.way) || each === onLine || each === onDevice,
+  );
   return { inputs, documents: [base, ...arrived.map(({ said }) => ({ ...said, listed: undefined }))] };
 }
 
-test('over random stacks and overrides: nothing is served that a document refuses or the base left closed', async () => {
+test('over random stacks and overrides: no method is served that a document denies or the base left closed', async () => {
   let loaded = 0;
   await fc.assert(
     fc.asyncProperty(stack, async (made) => {
@@ -193,7 +199,7 @@ test('over random stacks and overrides: nothing is served that a document refuse
   assert.ok(loaded > 300, `only ${loaded} stacks were loaded`);
 });
 
-test('over random stacks: no override opens what the documents closed, whatever they say of it', async () => {
+test('over random stacks: no override opens what the documents closed', async () => {
   let ignored = 0;
   await fc.assert(
     fc.asyncProperty(stack, async (made) => {
@@ -232,7 +238,7 @@ test('over random stacks: no override opens what the documents closed, whatever 
   assert.ok(ignored > 200, `only ${ignored} overrides were ignored`);
 });
 
-test('over random stacks: while one is required, leaving out every delivered document is fatal', async () => {
+test('over random stacks: withholding every delivered document is fatal while one is required', async () => {
   let tried = 0;
   await fc.assert(
     fc.asyncProperty(stack, async (made) => {
@@ -242,7 +248,7 @@ test('over random stacks: while one is required, leaving out every delivered doc
       const empty = names.filter((name) => name !== 'drop_ins').map((name) => delivering(name, {}));
       const outcome = await loadConfiguration({ ...inputs, kernelLine: '', delivery: [...kept, ...empty] });
       assert.ok(!outcome.ok);
-      // A base document that is wrong by itself comes first.
+      // An invalid base document is reported first.
       const complete = await loadConfiguration(inputs);
       if (complete.ok) {
         tried += 1;
@@ -254,7 +260,7 @@ test('over random stacks: while one is required, leaving out every delivered doc
   assert.ok(tried > 50, `only ${tried} were tried`);
 });
 
-test('a pinned document that differs in one byte is fatal, whichever byte', async () => {
+test('a pinned document that differs in any one byte is fatal', async () => {
   const text = '[api]\nblocked_endpoints = ["ExecProcess"]\n';
   const pin = createHash('sha256').update(text).digest('hex');
   const base = `[api]\nallowed_endpoints = ["*"]\n[delivery]\naccept = ["initdata"]\nbind = "sha256:${pin}"\n`;

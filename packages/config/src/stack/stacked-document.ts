@@ -1,23 +1,25 @@
-import type { DeliveryName, DocumentRecord } from '../configuration.js';
-import type { Diagnostic } from '../diagnostic.js';
+import type { DeliveryName, LoadedDocument, LoadedInitdata } from '../configuration.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
 
-/** A document in its place, with where it came from. */
-export interface StackedDocument {
-  readonly document: ParsedDocument;
-  readonly record: DocumentRecord;
+/** All documents, the base first, or why loading stops. */
+export type Stacked = StackedDocuments | Refused;
+
+export interface StackedDocuments {
+  readonly ok: true;
+  readonly documents: readonly ParsedDocument[];
+  /**
+   * One for each document; documents in one initdata envelope share its record. Empty without a base document, even if
+   * `policy.rego` of initdata is a document.
+   */
+  readonly records: readonly LoadedDocument[];
+  readonly initdata?: LoadedInitdata;
+  /** As in `Configuration.initdataTexts`. */
+  readonly initdataTexts?: ReadonlyMap<string, string>;
+  readonly warnings: readonly Diagnostic[];
 }
 
-/** All documents, the base first, or what forbids to go on. */
-export type Stacked =
-  | {
-      readonly ok: true;
-      readonly documents: readonly StackedDocument[];
-      readonly warnings: readonly Diagnostic[];
-    }
-  | Refused;
-
-/** 1: a document is wrong; 3: it may be right, and cannot be applied here. */
+/** 1: a document is invalid; 3: it may be valid but cannot be applied here. */
 export interface Refused {
   readonly ok: false;
   readonly diagnostics: readonly Diagnostic[];
@@ -32,14 +34,14 @@ export function cannotApply(diagnostics: readonly Diagnostic[]): Refused {
   return { ok: false, diagnostics, exitCode: 3 };
 }
 
-export function failure(message: string, help: string): Diagnostic {
-  return { severity: 'error', message, help };
+export function failure(code: Diagnostic['code'], message: string, help: string): Diagnostic {
+  return { severity: 'error', code, message, help };
 }
 
-/** A way of delivery in words, for messages. */
+/** Names of the delivery sources for messages. */
 export const wayOf: Readonly<Record<DeliveryName, string>> = {
   initdata: 'an initdata device',
   fw_cfg: 'fw_cfg',
-  kernel_line: 'agent.config_b64= on the kernel line',
+  kernel_line: 'agent.config_b64= on the kernel command line',
   drop_ins: 'drop-ins',
 };

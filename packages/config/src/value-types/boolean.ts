@@ -10,8 +10,8 @@ const words: ReadonlyMap<string, boolean> = new Map([
 ]);
 
 /**
- * true or false. As text also what Kata's agent (any whole number, 0 being false) and systemd (yes, no, on, off)
- * read; where Kata takes any other text for false, this is an error.
+ * true or false. Overrides also accept what Kata's agent (any integer, 0 is false) and systemd (yes, no, on, off)
+ * accept. Kata takes any other text for false; here it is an error.
  */
 export const boolean: ValueType<boolean> = {
   name: 'boolean',

@@ -1,8 +1,8 @@
 import type { DeliveryName } from '../configuration.js';
-import { nearest } from '../nearest.js';
+import { nearest } from '../diagnostics/nearest.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
-/** All ways of delivery, by their names in `accept`. */
+/** All delivery sources, by their names in `accept`. */
 const names: readonly DeliveryName[] = ['initdata', 'fw_cfg', 'kernel_line', 'drop_ins'];
 const namesText = `a list of ${names.map((name) => JSON.stringify(name)).join(', ')}`;
 
@@ -20,7 +20,7 @@ function readNames(texts: readonly string[]): Reading<readonly DeliveryName[]> {
   return read(found);
 }
 
-/** The ways of delivery that a document accepts, in order, each once. */
+/** The delivery sources that a document accepts, in order, each once. */
 export const deliveryNames: ValueType<readonly DeliveryName[]> = {
   name: namesText,
   schema: { type: 'array', items: { enum: names }, uniqueItems: true },
@@ -48,7 +48,7 @@ function readBinding(text: string): Reading<string> {
   return expected(bindingText, near === undefined ? undefined : `did you mean "${near}"?`);
 }
 
-/** What vouches for a delivered document. */
+/** How a delivered document is bound. */
 export const deliveryBinding: ValueType<string> = {
   name: bindingText,
   schema: { type: 'string', pattern: '^(host_data|none|sha256:[0-9a-f]{64})$' },

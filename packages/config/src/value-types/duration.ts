@@ -7,7 +7,7 @@ const units: ReadonlyMap<string, number> = new Map([
   ['h', 3_600_000],
 ]);
 
-/** Milliseconds: written as a whole number of seconds, or as a text with a unit, `"500ms"`, `"10s"`. */
+/** A duration in ms: written as an integer in seconds, or as a string with a unit, `"500ms"`, `"10s"`. */
 export function duration(bounds: { readonly minMs: number; readonly maxMs: number }): ValueType<number> {
   const range = `from ${writeDuration(bounds.minMs)} to ${writeDuration(bounds.maxMs)}`;
   const what = `a time ${range}, in seconds or as "500ms", "10s", "2m"`;
@@ -38,7 +38,7 @@ export function duration(bounds: { readonly minMs: number; readonly maxMs: numbe
   };
 }
 
-/** Milliseconds in the largest unit that divides them: `10s`, `500ms`. */
+/** Formats milliseconds in the largest unit that divides them: `10s`, `500ms`. */
 export function writeDuration(ms: number): string {
   for (const [unit, factor] of Array.from(units).reverse()) {
     if (ms > 0 && ms % factor === 0) return `${ms / factor}${unit}`;

@@ -2,7 +2,7 @@ import { text } from './text.js';
 import { printable } from './value-schema.js';
 import type { ValueType } from './value-type.js';
 
-/** The text of a rule. What it says is checked by the gate's checker, which knows CEL. */
+/** The text of a rule. The gate's checker, which knows CEL, checks it. */
 export const expressionText: ValueType<string> = text({
   name: 'CEL expression',
   pattern: '\\S',
@@ -10,7 +10,7 @@ export const expressionText: ValueType<string> = text({
   accept: (text) => text.trim() !== '',
 });
 
-/** What a refused caller is told: one line. */
+/** The message for a denied peer: one line. */
 export const messageText: ValueType<string> = text({
   name: 'text',
   pattern: `^${printable()}{1,500}$`,

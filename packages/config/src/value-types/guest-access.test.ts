@@ -9,10 +9,10 @@ function accepts(type: ValueType<string>, good: readonly string[], bad: readonly
   for (const text of bad) assert.equal(type.fromText(text).ok, false, JSON.stringify(text));
 }
 
-test('a device is a node below /dev or a character device by its number', () => {
+test('a device is a node below /dev, a character device by number, or a CDI device', () => {
   accepts(
     guestDevice,
-    ['/dev/fuse', '/dev/net/tun', '/dev/tpmx', 'c 10:200', 'c 0:0'],
+    ['/dev/fuse', '/dev/net/tun', '/dev/tpmx', 'c 10:200', 'c 0:0', 'nvidia.com/gpu=0', 'a/b=all'],
     [
       '',
       'fuse',
@@ -31,11 +31,17 @@ test('a device is a node below /dev or a character device by its number', () => 
       '/dev/sev-guest',
       '/dev/tdx_guest',
       'c 10:224',
+      'nvidia.com/gpu',
+      'nvidia.com/gpu=',
+      'gpu=0',
+      'a/b/c=0',
+      'a/b=0 ',
+      'a/b=*',
     ],
   );
 });
 
-test('a path of the guest is absolute and clean', () => {
+test('a guest path is absolute and clean', () => {
   accepts(
     guestPath,
     ['/opt/models', 'rw:/var/cache', '/run/x y'],
@@ -51,7 +57,7 @@ test('a kernel module has its parameters after single spaces', () => {
   );
 });
 
-test('a sysctl has a name with dots, and no pattern', () => {
+test('a sysctl is a dotted name without a pattern', () => {
   accepts(
     sysctl,
     ['net.core.somaxconn', 'kernel.shm_rmid_forced'],
@@ -59,7 +65,7 @@ test('a sysctl has a name with dots, and no pattern', () => {
   );
 });
 
-test('a list says which of its entries is wrong', () => {
+test('the error for a list names the invalid entry', () => {
   const list = listOf(sysctl, 'list of sysctls');
   assert.deepEqual(list.fromText('net.a,net.b'), { ok: true, value: ['net.a', 'net.b'] });
   assert.deepEqual(list.fromText(''), { ok: true, value: [] });

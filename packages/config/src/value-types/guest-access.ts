@@ -1,8 +1,8 @@
 import { text } from './text.js';
 import type { ValueType } from './value-type.js';
 
-// What containers may have of the guest (docs/configuration.md, "What containers may have of the guest"): one entry of
-// each list.
+// Access of containers to the guest (docs/configuration.md, "What containers may have of the guest"): an entry of each
+// list.
 
 const pathPattern = '(/(?!\\.{1,2}(/|$))[^/\\u0000-\\u001f\\u007f-\\u009f]+)+';
 
@@ -11,19 +11,25 @@ function matching(pattern: string): (text: string) => boolean {
   return (text) => whole.test(text);
 }
 
-/** Devices that speak for the guest to a verifier (TPM, SEV-SNP, TDX): no configuration gives one to a container (S32). */
+/** Attestation devices (TPM, SEV-SNP, TDX): no configuration gives one to a container (S32). */
 const evidencePattern = '(/dev/(tpm(rm)?\\d*|vtpmx|sev|sev-guest|tdx[_-]guest|tdx-attest)|c 10:224)$';
 
-/** `/dev/NAME`, or `c MAJOR:MINOR`. Block devices reach a container by being attached alone (S11). */
-const devicePattern = `^(?!${evidencePattern})(/dev${pathPattern}|c (0|[1-9]\\d{0,3}):(0|[1-9]\\d{0,6}))$`;
+/** A CDI device: `vendor.com/class=name`. */
+const cdiPattern =
+  '[A-Za-z]([A-Za-z0-9_.-]*[A-Za-z0-9])?/[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?=[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?';
+
+/**
+ * `/dev/NAME`, `c MAJOR:MINOR`, or a CDI device. Block devices reach a container only by being attached (S11).
+ */
+const devicePattern = `^(?!${evidencePattern})(/dev${pathPattern}|c (0|[1-9]\\d{0,3}):(0|[1-9]\\d{0,6})|${cdiPattern})$`;
 export const guestDevice: ValueType<string> = text({
-  name: '"/dev/NAME" or "c MAJOR:MINOR"',
+  name: '"/dev/NAME", "c MAJOR:MINOR" or "VENDOR/CLASS=NAME"',
   pattern: devicePattern,
-  what: 'a device such as "/dev/fuse" or "c 10:200", and not one for evidence such as "/dev/tpm0"',
+  what: 'a device such as "/dev/fuse", "c 10:200" or "nvidia.com/gpu=0", and not one for evidence such as "/dev/tpm0"',
   accept: matching(devicePattern),
 });
 
-/** A directory or file of the guest; `rw:` before it lets containers write to it. */
+/** A directory or file of the guest; the prefix `rw:` makes it writable for containers. */
 const guestPathPattern = `^(rw:)?${pathPattern}$`;
 export const guestPath: ValueType<string> = text({
   name: '"/PATH" or "rw:/PATH"',
@@ -32,7 +38,16 @@ export const guestPath: ValueType<string> = text({
   accept: matching(guestPathPattern),
 });
 
-/** A module's name and exactly the parameters that it may be loaded with, with single spaces between them. */
+/** A network namespace of the guest, as `ip netns` names it. */
+const networkNamespacePattern = `^${pathPattern}$`;
+export const networkNamespace: ValueType<string> = text({
+  name: '"/PATH"',
+  pattern: networkNamespacePattern,
+  what: 'the path of a network namespace such as "/run/netns/podns"',
+  accept: matching(networkNamespacePattern),
+});
+
+/** A module's name and exactly the parameters it may be loaded with, separated by single spaces. */
 const modulePattern = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}( [A-Za-z0-9][A-Za-z0-9_.-]*(=[^\\s"\'\\\\]*)?)*$';
 export const kernelModule: ValueType<string> = text({
   name: '"MODULE PARAMETER=VALUE…"',
@@ -41,7 +56,7 @@ export const kernelModule: ValueType<string> = text({
   accept: matching(modulePattern),
 });
 
-/** A sysctl's name with dots. */
+/** The dotted name of a sysctl. */
 const sysctlPattern = '^[a-z][A-Za-z0-9_-]*(\\.[A-Za-z0-9_-]+)+$';
 export const sysctl: ValueType<string> = text({
   name: '"NAME.OF.SYSCTL"',

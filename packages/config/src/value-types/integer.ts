@@ -1,6 +1,6 @@
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
-/** A whole number from `min` to `max`, both included and both safe integers. */
+/** An integer from `min` to `max`, inclusive; both are safe integers. */
 export function integer(bounds: {
   readonly min: number;
   readonly max: number;
@@ -21,7 +21,7 @@ export function integer(bounds: {
   };
 }
 
-/** Whole seconds, at least one: a wait of none is a failure without a cause. The top is what setTimeout can hold. */
+/** Whole seconds, at least one, because a timeout of 0 would always fail. The maximum is that of setTimeout. */
 export const seconds: ValueType<number> = integer({
   min: 1,
   max: 2_147_483,
@@ -29,7 +29,7 @@ export const seconds: ValueType<number> = integer({
   name: 'seconds',
 });
 
-/** A vsock port; 0: none. The last one is VMADDR_PORT_ANY. */
+/** A vsock port; 0: none. The highest is VMADDR_PORT_ANY. */
 export const port: ValueType<number> = integer({
   min: 0,
   max: 4_294_967_294,
@@ -39,7 +39,7 @@ export const port: ValueType<number> = integer({
 
 const u64Max = '18446744073709551615';
 
-/** A count, or `"max"`: without end. The text form has Kata's number for that too. */
+/** A count, or `"max"` for no limit. Overrides also accept Kata's number for that. */
 export const countOrMax: ValueType<number | 'max'> = {
   name: 'integer or "max"',
   schema: { anyOf: [{ type: 'integer', minimum: 0 }, { enum: ['max'] }] },

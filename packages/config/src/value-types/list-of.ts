@@ -1,6 +1,6 @@
 import { expected, read, type ValueType } from './value-type.js';
 
-/** A list whose entries have a type of their own; undefined: not set. As text, entries are separated by commas. */
+/** A list with entries of one type; undefined: not set. In overrides, entries are separated by commas. */
 export function listOf(entry: ValueType<string>, name: string): ValueType<readonly string[]> {
   const what = `a list of texts in quotes, each ${entry.name}`;
   return {

@@ -1,7 +1,7 @@
 import { text } from './text.js';
 import type { ValueType } from './value-type.js';
 
-/** The name of a rule or a listener: it stands in records and messages. */
+/** The name of a rule or a listener, as used in records and messages. */
 export const entryName: ValueType<string> = text({
   name: 'name',
   pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',

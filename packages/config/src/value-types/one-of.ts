@@ -1,7 +1,7 @@
-import { nearest } from '../nearest.js';
+import { nearest } from '../diagnostics/nearest.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
-/** One of a few words, written exactly; `synonyms` are further words that mean one of them. */
+/** One of several exact words; `synonyms` maps additional words to them. */
 export function oneOf<W extends string>(
   words: readonly W[],
   synonyms: ReadonlyMap<string, W> = new Map(),

@@ -13,7 +13,7 @@ function fromTexts(texts: readonly string[]): Reading<readonly string[]> {
   return fits ? read(texts) : expected(what);
 }
 
-/** Who may connect to a listener. */
+/** The peers that may connect to a listener. */
 export const peers: ValueType<readonly string[]> = {
   name: what,
   schema: {

@@ -2,7 +2,7 @@ import { expected, type Reading, read, type ValueType } from './value-type.js';
 
 const said = 'a register of a TPM that a guest can extend, from 0 to 16, or 23';
 
-/** A PCR. Those from 17 to 22 are extended by a machine's dynamic launch alone (TCG PC Client Platform TPM Profile). */
+/** A PCR. Registers 17 to 22 are reserved for a dynamic launch (TCG PC Client Platform TPM Profile). */
 export const register: ValueType<number> = {
   name: 'integer, from 0 to 16, or 23',
   schema: {

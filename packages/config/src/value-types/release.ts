@@ -16,7 +16,7 @@ export const release: ValueType<string> = {
   },
   fromToml(value) {
     if (value.kind === 'string') return fromText(value.value);
-    // 3.20 and 3.2 are the same number, and different releases.
+    // 3.20 and 3.2 are the same number but different releases.
     return expected(
       what,
       value.kind === 'float' ? `write it in quotes: release = "${value.text}"` : undefined,

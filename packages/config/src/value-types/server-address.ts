@@ -2,12 +2,12 @@ import { text } from './text.js';
 import { printable } from './value-schema.js';
 import type { ValueType } from './value-type.js';
 
-// sun_path holds 108 bytes: a path and its final zero, or a zero and an abstract name.
+// sun_path has 108 bytes: a path with its terminating NUL, or a leading NUL and an abstract name.
 const longestUnixName = 107;
 
 /**
- * Where the API is served: `vsock://CID:PORT` (-1: any CID of ours), `unix:///path`, or `unix://@name` for an
- * abstract name.
+ * Where the API is served: `vsock://CID:PORT` (-1: any local CID), `unix:///path`, or `unix://@name` for an abstract
+ * name.
  */
 export const serverAddress: ValueType<string> = text({
   name: 'address',

@@ -8,7 +8,7 @@ const units: ReadonlyMap<string, number> = new Map([
   ['GiB', 1024 ** 3],
 ]);
 
-/** Bytes: a whole number, or a text with a unit, `"16MiB"`. */
+/** A size in bytes: an integer, or a string with a unit, `"16MiB"`. */
 export function size(bounds: { readonly min: number; readonly max: number }): ValueType<number> {
   const range = `from ${writeSize(bounds.min)} to ${writeSize(bounds.max)}`;
   const what = `a size ${range}, in bytes or as "64KiB", "16MiB", "1GiB"`;
@@ -40,7 +40,7 @@ export function size(bounds: { readonly min: number; readonly max: number }): Va
   };
 }
 
-/** Bytes in the largest unit that divides them: `16MiB`, `1000`. */
+/** Formats bytes in the largest unit that divides them: `16MiB`, `1000`. */
 export function writeSize(bytes: number): string {
   for (const [unit, factor] of Array.from(units).reverse()) {
     if (factor > 1 && bytes > 0 && bytes % factor === 0) return `${bytes / factor}${unit}`;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { url } from './text.js';
 
-test('a URL names a host', () => {
+test('a URL must have a host', () => {
   for (const good of ['http://proxy.example:3128', 'socks5://u:p@[2001:db8::1]:1080', 'HTTP:proxy'])
     assert.ok(url.fromText(good).ok, good);
   for (const bad of [

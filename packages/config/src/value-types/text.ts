@@ -2,11 +2,11 @@ import { groups, methodNames } from '@kata-agent/catalogue';
 import { printable } from './value-schema.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
-/** A text that passes `accept`. */
+/** A string that `accept` accepts. */
 export function text(form: {
   readonly name: string;
   readonly what: string;
-  /** For the schema: all that `accept` takes matches it. */
+  /** For the schema: matches everything that `accept` accepts. */
   readonly pattern: string;
   accept(text: string): boolean;
 }): ValueType<string> {
@@ -20,7 +20,7 @@ export function text(form: {
   };
 }
 
-/** An absolute path without `.` and `..`: what it names does not depend on where the agent was started. */
+/** An absolute path without `.` and `..`, so that it does not depend on the agent's working directory. */
 export const path: ValueType<string> = text({
   name: 'path',
   pattern: `^(/(?!\\.{1,2}(/|$))${printable('/')}+)+$`,
@@ -56,7 +56,7 @@ export function optional<T>(type: ValueType<T>): ValueType<T | undefined> {
 
 const listOfTexts = 'a list of texts in quotes';
 
-/** A list of texts. As text, its entries are separated by commas. */
+/** A list of strings. In overrides, entries are separated by commas. */
 export const textList: ValueType<readonly string[] | undefined> = {
   name: 'list of texts',
   schema: { type: 'array', items: { type: 'string' } },
@@ -74,7 +74,10 @@ export const textList: ValueType<readonly string[] | undefined> = {
     value === undefined ? '(not set)' : `[${value.map((text) => JSON.stringify(text)).join(', ')}]`,
 };
 
-/** A list of endpoints. Its entries, of whatever type, are read where it is expanded, each with its own error. */
+/**
+ * A list of endpoints. Entries of any type are accepted here, and checked where the list is expanded, each with its own
+ * error.
+ */
 export const endpointList: ValueType<readonly string[] | undefined> = {
   ...textList,
   name: 'list of endpoints',

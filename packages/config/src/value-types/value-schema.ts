@@ -1,4 +1,4 @@
-/** What a value looks like, in the words of JSON Schema (draft 7): the part of it that settings need. */
+/** The schema of a value: the subset of JSON Schema (draft 7) that settings need. */
 export type ValueSchema =
   | { readonly type: 'boolean' }
   | { readonly type: 'integer'; readonly minimum: number; readonly maximum?: number }
@@ -7,7 +7,7 @@ export type ValueSchema =
   | { readonly type: 'array'; readonly items: ValueSchema; readonly uniqueItems?: true }
   | { readonly anyOf: readonly ValueSchema[] };
 
-/** For patterns: any character that is no control character, and none of `but`. */
+/** Returns a pattern for one character that is neither a control character nor in `but`. */
 export function printable(but = ''): string {
   return `[^${but}\\u0000-\\u001f\\u007f-\\u009f]`;
 }

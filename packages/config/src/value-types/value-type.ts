@@ -1,24 +1,24 @@
-import type { TomlValue } from '../toml-value.js';
+import type { TomlValue } from '../toml/toml-value.js';
 import type { ValueSchema } from './value-schema.js';
 
-/** A value that was read, or what is expected instead; `help` is the nearest text that would do. */
+/** A parsed value, or a description of the expected one; `help` is the nearest valid text. */
 export type Reading<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly expected: string; readonly help?: string };
 
-/** How the values of a setting are read and written. */
+/** Parses and formats the values of a setting. */
 export interface ValueType<T> {
   /** For the reference page: `boolean`, `seconds`, `"refuse" or "allow"`. */
   readonly name: string;
-  /** For editors: it accepts every value that a document may have, and most others not. */
+  /** For editors: accepts every valid value, and rejects most others. */
   readonly schema: ValueSchema;
-  /** A kernel-line word without `=` means this. */
+  /** The value of a kernel command line word without `=`. */
   readonly bare?: T;
-  /** From a document. */
+  /** Parses a value of a document. */
   fromToml(value: TomlValue): Reading<T>;
-  /** From an override, which is always text. */
+  /** Parses the text of an override. */
   fromText(text: string): Reading<T>;
-  /** As a document has it; `undefined` has no such form. */
+  /** Formats a value as in a document; `undefined` has no such form. */
   write(value: T): string;
 }
 

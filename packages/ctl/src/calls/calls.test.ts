@@ -9,13 +9,13 @@ import { calls, findCall } from './calls.js';
 import { messageFromJson, messageToJson } from './json.js';
 import { requestTemplate } from './template.js';
 
-test('all 42 methods and both of Health can be called', () => {
+test('all 42 methods and both Health methods can be called', () => {
   assert.equal(calls.size, 44);
   assert.equal(findCall('ExecProcess').input.typeName, 'grpc.ExecProcessRequest');
   assert.equal(findCall('Health.Check').parent.typeName, 'grpc.Health');
 });
 
-test('a name that does not exist proposes the nearest', () => {
+test('an unknown method name suggests the nearest', () => {
   for (const [typed, meant] of [
     ['ExecProces', 'ExecProcess'],
     ['execprocess', 'ExecProcess'],
@@ -28,20 +28,20 @@ test('a name that does not exist proposes the nearest', () => {
       (error: unknown) =>
         error instanceof CommandError &&
         error.exitCode === ExitCode.Usage &&
-        error.help.includes(`Did you mean ${meant}?`),
+        error.help.includes(`did you mean ${meant}?`),
       typed,
     );
   }
 });
 
-test('a name like no other gets no proposal', () => {
+test('an unknown name without similar ones gets no suggestion', () => {
   assert.throws(
     () => findCall('Frobnicate'),
-    (error: unknown) => error instanceof CommandError && !error.help.join().includes('Did you mean'),
+    (error: unknown) => error instanceof CommandError && !error.help.join().includes('did you mean'),
   );
 });
 
-test('each template is a valid request and names each field once', () => {
+test('each template is a valid request with each field once', () => {
   for (const [name, method] of calls) {
     const template = requestTemplate(method.input);
     const text = JSON.stringify(template);
@@ -54,7 +54,7 @@ test('each template is a valid request and names each field once', () => {
   }
 });
 
-test('for each method, request and reply survive the way to JSON and back', () => {
+test('requests and replies of every method convert to JSON and back', () => {
   for (const [name, method] of calls) {
     for (const schema of [method.input, method.output]) {
       const message = filled(schema);
@@ -65,10 +65,10 @@ test('for each method, request and reply survive the way to JSON and back', () =
   }
 });
 
-test('JSON that is no request is wrong use and says where it came from', () => {
+test('invalid JSON is wrong use, and the error names its source', () => {
   const schema = CopyFileRequestSchema;
-  for (const [text, says] of [
-    ['{', /@f\.json is not JSON/],
+  for (const [text, pattern] of [
+    ['{', /@f\.json is not valid JSON/],
     ['[]', /@f\.json: .*CopyFileRequest/],
     ['{"paht": "/x"}', /paht/],
     ['{"file_size": "many"}', /file_size/],
@@ -76,13 +76,13 @@ test('JSON that is no request is wrong use and says where it came from', () => {
     assert.throws(
       () => messageFromJson(schema, text, '@f.json'),
       (error: unknown) =>
-        error instanceof CommandError && error.exitCode === ExitCode.Usage && says.test(error.message),
+        error instanceof CommandError && error.exitCode === ExitCode.Usage && pattern.test(error.message),
       text,
     );
   }
 });
 
-test('names may be the .proto’s or lowerCamelCase; bytes are base64; 64-bit numbers may be text', () => {
+test('field names in both spellings, base64 bytes and 64-bit numbers as strings are accepted', () => {
   const schema = CopyFileRequestSchema;
   const request = create(schema, { path: '/x', fileSize: 2n ** 40n, data: Buffer.from('hi') });
   for (const text of [
@@ -93,12 +93,12 @@ test('names may be the .proto’s or lowerCamelCase; bytes are base64; 64-bit nu
   }
 });
 
-test('a reply shows fields with default values too', () => {
+test('a reply includes fields with default values', () => {
   const reply = create(ReadStreamResponseSchema, {});
   assert.deepEqual(messageToJson(ReadStreamResponseSchema, reply), { data: '' });
 });
 
-/** A message with a value other than the default in each scalar field, one level of sub-messages deep. */
+/** Returns a message with a non-default value in each scalar field, with one level of nested messages. */
 function filled(schema: DescMessage, depth = 2): ReturnType<typeof create> {
   const message = create(schema);
   const view = reflect(schema, message);

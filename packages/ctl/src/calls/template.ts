@@ -7,9 +7,9 @@ import {
 } from '@bufbuild/protobuf';
 
 /**
- * A request with each of its fields, by the .proto's names, at its default: to be filled in. A list or map of
- * messages has one element, so that its shape can be seen; of a oneof, the first member stands for all, since JSON
- * with two would be refused.
+ * Returns a request with every field at its default, named as in the .proto file, for the user to fill in. Lists and
+ * maps of messages have one element that shows their shape; a oneof has only its first member, since two members are
+ * invalid.
  */
 export function requestTemplate(schema: DescMessage): JsonObject {
   const result: JsonObject = {};

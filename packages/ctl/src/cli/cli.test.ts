@@ -6,9 +6,9 @@ import { parseDuration } from './duration.js';
 import { Options } from './options.js';
 
 const wrongUse =
-  (says: RegExp) =>
+  (pattern: RegExp) =>
   (error: unknown): boolean =>
-    error instanceof CommandError && error.exitCode === ExitCode.Usage && says.test(error.message);
+    error instanceof CommandError && error.exitCode === ExitCode.Usage && pattern.test(error.message);
 
 test('durations have units; a bare number is seconds', () => {
   const table: readonly [text: string, ms: number][] = [
@@ -22,13 +22,13 @@ test('durations have units; a bare number is seconds', () => {
   for (const [text, ms] of table) assert.equal(parseDuration(text, '--timeout'), ms, text);
 });
 
-test('what is no duration, nothing, or longer than a timer holds is wrong use', () => {
+test('an invalid, empty or too long duration is wrong use', () => {
   for (const text of ['', '0', '-1', '5 s', '5d', 'soon', '1e3', '25d', '2147484', '999999999h']) {
-    assert.throws(() => parseDuration(text, '--timeout'), wrongUse(/--timeout '.*' is not a duration/), text);
+    assert.throws(() => parseDuration(text, '--timeout'), wrongUse(/invalid --timeout '.*'/), text);
   }
 });
 
-test('a whole number keeps to its bounds and is named as it was typed', () => {
+test('an integer option is checked against its bounds, and the error quotes it', () => {
   const options = new Options({ readSize: '12', other: 'x' });
   assert.equal(options.whole('readSize', 1, 12), 12);
   assert.equal(options.whole('absent', 1, 12), undefined);

@@ -2,7 +2,7 @@ import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 import { parseDuration } from './duration.js';
 
-/** The options of one invocation, by their long names in lowerCamelCase. Reading one gives its type. */
+/** The options of one invocation, by their long names in lowerCamelCase, with typed accessors. */
 export class Options {
   readonly #values: Readonly<Record<string, unknown>>;
 
@@ -14,7 +14,7 @@ export class Options {
     return this.#values[name] === true;
   }
 
-  /** Whether `--no-NAME` was given. */
+  /** Reports whether `--no-NAME` was given. */
   negated(name: string): boolean {
     return this.#values[name] === false;
   }
@@ -29,13 +29,13 @@ export class Options {
     return Array.isArray(value) ? value.map(String) : [];
   }
 
-  /** Milliseconds. Throws a CommandError (wrong use). */
+  /** Returns milliseconds. Throws a CommandError (wrong use). */
   duration(name: string): number | undefined {
     const text = this.text(name);
     return text === undefined ? undefined : parseDuration(text, `--${dashed(name)}`);
   }
 
-  /** A whole number from `least` to `most`. Throws a CommandError (wrong use). */
+  /** Returns an integer from `least` to `most`. Throws a CommandError (wrong use). */
   whole(name: string, least: number, most: number): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
@@ -43,11 +43,11 @@ export class Options {
     if (value >= least && value <= most) return value;
     throw new CommandError(
       ExitCode.Usage,
-      `--${dashed(name)} '${text}': it has to be a number from ${least} to ${most}`,
+      `--${dashed(name)} '${text}': must be an integer from ${least} to ${most}`,
     );
   }
 
-  /** Whether output is for programs. */
+  /** Reports whether the output format is JSON. */
   get json(): boolean {
     return this.text('format') === 'json';
   }

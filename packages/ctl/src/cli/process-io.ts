@@ -1,9 +1,9 @@
 import type { Io } from './io.js';
 
-/** The process itself. */
+/** The real process. */
 export function processIo(): Io {
-  // A failed write is told to whoever wrote; without a listener Node would also end the program there and then,
-  // and a container that was to be removed would stay.
+  // The writer handles a failed write. Without this listener Node would exit on the error event, before `run` could
+  // remove its container.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   return {
     stdin: process.stdin,

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
+import { codes } from '@kata-agent/catalogue/codes';
 import { commandGroups, commands } from '../commands/index.js';
 import { runBinary } from '../testing/program.js';
 import { fakeIo } from '../testing/fake-io.js';
 import { runProgram } from './program.js';
 
-test('every command has help with its options and an example of itself', async () => {
+test('every command has help with its options and an example', async () => {
   for (const { path, examples, connects, formats } of commands) {
     const io = fakeIo();
     assert.equal(await runProgram([...path.split(' '), '--help'], io), 0, path);
@@ -26,7 +27,7 @@ test('every command has help with its options and an example of itself', async (
   }
 });
 
-test('every group has help with an example, and wrong use names the help of its command', () => {
+test('every group has help with an example, and wrong use names the help of the command', () => {
   for (const { name, example } of commandGroups) {
     const { code, stdout } = runBinary([name, '--help']);
     assert.equal(code, 0);
@@ -34,10 +35,10 @@ test('every group has help with an example, and wrong use names the help of its 
     assert.ok(stdout.includes(example.line), stdout);
   }
   const { stderr } = runBinary(['config', 'check']);
-  assert.match(stderr, /For help: kata-agent-ctl config check --help/);
+  assert.match(stderr, /for help: kata-agent-ctl config check --help/);
 });
 
-test('wrong use is told in JSON to those who ask for JSON', () => {
+test('wrong use is reported in JSON with --format json', () => {
   for (const argv of [
     ['config', 'check', '--format', 'json'],
     ['config', 'check', 'a.toml', '--nope', '--format=json'],
@@ -67,36 +68,37 @@ test('the version is printed', () => {
   assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
-test('wrong use ends with 2 and says so on standard error', () => {
-  for (const [argv, says] of [
+test('wrong use exits with 2 and an error on standard error', () => {
+  for (const [argv, pattern] of [
     [[], /Usage: kata-agent-ctl/],
     [['frobnicate'], /unknown command 'frobnicate'/],
     [['chek'], /Did you mean check\?/],
     [['audit'], /Usage: kata-agent-ctl audit/],
     [['check', '--nope'], /unknown option '--nope'/],
-    [['check'], /no address of an agent is given/],
-    [['check', '-a', 'vsock://3'], /the context id and the port are two numbers/],
+    [['check'], /no agent address given/],
+    [['check', '-a', 'vsock://3'], /expected two numbers, context id and port/],
     [['check', '-a', 'unix:///x', '--timeout', 'soon'], /--timeout 'soon'/],
     [['check', 'more'], /too many arguments/],
     [['endpoints', '--format', 'xml'], /Allowed choices are text, json/],
-    [['endpoints', 'ExecProces'], /Did you mean ExecProcess\?/],
-    [['endpoints', '@exek'], /Did you mean @exec\?/],
+    [['explain', 'KA1021'], /unknown code 'KA1021'\n.*did you mean KA1\d{3}\?/],
+    [['endpoints', 'ExecProces'], /did you mean ExecProcess\?/],
+    [['endpoints', '@exek'], /did you mean @exec\?/],
     [['endpoints', 'Health'], /always served/],
-    [['call', 'Nope'], /no method is called 'Nope'/],
+    [['call', 'Nope'], /unknown method 'Nope'/],
     [['call', 'StartContainer', '{"x": 1}', '-a', 'unix:///x'], /unknown/],
     [['signal', 'web', 'NOPE', '-a', 'unix:///x'], /'NOPE' is not a signal/],
   ] as const) {
     const { code, stdout, stderr } = runBinary(argv);
     assert.equal(code, 2, `${argv.join(' ')}: ${stderr}`);
-    assert.match(stderr, says, argv.join(' '));
+    assert.match(stderr, pattern, argv.join(' '));
     assert.equal(stdout, '', argv.join(' '));
   }
 });
 
-test('an agent that is not there: 3, with the address; JSON on request', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+test('an unreachable agent exits with 3 and names the address, in JSON on request', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
   try {
-    const address = `unix://${join(folder, 'none.sock')}`;
+    const address = `unix://${join(directory, 'none.sock')}`;
     const text = runBinary(['check', '-a', address]);
     assert.equal(text.code, 3);
     assert.ok(text.stderr.includes(`cannot reach an agent at ${address}`), text.stderr);
@@ -106,7 +108,7 @@ test('an agent that is not there: 3, with the address; JSON on request', () => {
     assert.equal(error.kind, 'command');
     assert.ok(error.message.includes(address));
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });
 
@@ -121,9 +123,9 @@ test('endpoints lists all methods and groups', () => {
     );
 });
 
-test('endpoints NAME is a page, endpoints @GROUP its members, and both have JSON', () => {
+test('endpoints NAME prints a page, endpoints @GROUP its members, both also as JSON', () => {
   const page = runBinary(['endpoints', 'ExecProcess']).stdout;
-  assert.match(page, /hostile caller/);
+  assert.match(page, /hostile peer/);
   assert.match(page, /allowed_endpoints = \["ExecProcess"\]/);
   const group = runBinary(['endpoints', '@stdio']).stdout;
   assert.match(group, /^ReadStdout /m);
@@ -132,6 +134,22 @@ test('endpoints NAME is a page, endpoints @GROUP its members, and both have JSON
   assert.deepEqual(one, JSON.parse(JSON.stringify(endpoints.ExecProcess)));
   const all = JSON.parse(runBinary(['endpoints', '--format', 'json']).stdout) as { endpoints: object[] };
   assert.equal(all.endpoints.length, 42);
+});
+
+test('explain CODE prints a page, explain every code, both also as JSON', () => {
+  const { code, stdout } = runBinary(['explain', 'ka1201']);
+  assert.equal(code, 0);
+  const { title, explanation, example, remedy } = codes.KA1201;
+  assert.ok(stdout.startsWith(`KA1201: ${title}\n`), stdout);
+  assert.match(stdout, /^ {2}allowed_endpoints = \["@pod", "ExecProces"\]$/m);
+  assert.equal(stdout, runBinary(['explain', '1201']).stdout);
+  const one = JSON.parse(runBinary(['explain', 'KA1201', '--format', 'json']).stdout) as object;
+  assert.deepEqual(one, { code: 'KA1201', title, explanation, example, remedy });
+  assert.match(runBinary(['explain', 'unavailable']).stdout, /^UNAVAILABLE\n {2}The audit log/);
+  const list = runBinary(['explain']).stdout;
+  for (const each of Object.keys(codes)) assert.match(list, new RegExp(`^${each} `, 'm'));
+  const all = JSON.parse(runBinary(['explain', '--format', 'json']).stdout) as { codes: object[] };
+  assert.equal(all.codes.length, Object.keys(codes).length);
 });
 
 test('a template is printed without an agent', () => {

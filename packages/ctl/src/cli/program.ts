@@ -11,14 +11,14 @@ import { version } from './version.js';
 
 const formatOption: OptionRow = {
   flags: '--format <format>',
-  says: 'for people, or for programs',
+  description: 'output for people or for programs',
   choices: ['text', 'json'],
   fallback: 'text',
 };
 
-/** Runs one command line (without the program's name); resolves with the exit code. Never rejects. */
+/** Runs one command line (without the program's name) and resolves with the exit code. Never rejects. */
 export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
-  const done: { code: number } = { code: ExitCode.Fine };
+  const done: { code: number } = { code: ExitCode.Success };
   const json = asksForJson(argv);
   const perform: Perform = async (definition, operands, options) => {
     try {
@@ -37,7 +37,7 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
   return done.code;
 }
 
-/** Wrong use is told in the format that was asked for, too: before there are options to look at. */
+/** Reads --format before the options are parsed, so that wrong use is also reported in that format. */
 function asksForJson(argv: readonly string[]): boolean {
   return argv.some(
     (word, index) => word === '--format=json' || (word === 'json' && argv[index - 1] === '--format'),
@@ -50,12 +50,10 @@ type Perform = (
   options: Options,
 ) => Promise<void>;
 
-/** Commander's tree of all commands, made from their rows. With `json`, wrong use is left to the caller to tell. */
+/** Builds commander's tree of all commands. With `json`, the caller reports wrong use. */
 export function createProgram(io: Io, perform: Perform, json = false): Command {
   const program = new Command(programName)
-    .description(
-      'Talks to a Kata agent, and checks its configurations and audit logs, from outside the guest.',
-    )
+    .description('Calls a Kata agent, and checks its configurations and audit logs, from outside the guest.')
     .version(version, '-V, --version', 'print the version of this program')
     .enablePositionalOptions()
     .showHelpAfterError(helpHint('[command]'))
@@ -70,7 +68,7 @@ export function createProgram(io: Io, perform: Perform, json = false): Command {
     .configureHelp({ styleTitle: (text) => `\u001b[1m${text}\u001b[22m` })
     .exitOverride(exitAs(ExitCode.Usage));
   addOptions(program, connectionOptions);
-  program.addHelpText('after', `\nAn example:\n  $ ${programName} check --address unix:///run/agent.sock`);
+  program.addHelpText('after', `\nExample:\n  $ ${programName} check --address unix:///run/agent.sock`);
   for (const definition of commands) {
     const [first = '', second] = definition.path.split(' ');
     addCommand(second === undefined ? program : group(program, first), second ?? first, definition, perform);
@@ -78,12 +76,12 @@ export function createProgram(io: Io, perform: Perform, json = false): Command {
   return program;
 }
 
-/** The command that the group's commands are below; made when the first of them is added. */
+/** Returns the parent command of a group, created on first use. */
 function group(program: Command, name: string): Command {
   const known = program.commands.find((command) => command.name() === name);
   if (known !== undefined) return known;
   const row = commandGroups.find((candidate) => candidate.name === name);
-  if (row === undefined) throw new Error(`no group is called ${name}`);
+  if (row === undefined) throw new Error(`unknown group ${name}`);
   return program
     .command(name)
     .description(row.summary)
@@ -95,7 +93,7 @@ function group(program: Command, name: string): Command {
 function addCommand(parent: Command, name: string, definition: CommandDefinition, perform: Perform): void {
   const command = parent.command(name).summary(definition.summary);
   command.description([definition.summary, ...(definition.details ?? [])].join('\n\n'));
-  for (const operand of definition.operands ?? []) command.argument(operand.syntax, operand.says);
+  for (const operand of definition.operands ?? []) command.argument(operand.syntax, operand.description);
   addOptions(command, definition.options ?? []);
   if (definition.formats === true) addOptions(command, [formatOption]);
   if (definition.connects === true) addOptions(command, connectionOptions);
@@ -109,7 +107,7 @@ function addCommand(parent: Command, name: string, definition: CommandDefinition
   });
 }
 
-/** Options that stood before the command's name. */
+/** Options given before the command's name. */
 function rootOptions(command: Command): Record<string, unknown> {
   let root = command;
   while (root.parent !== null) root = root.parent;
@@ -118,7 +116,7 @@ function rootOptions(command: Command): Record<string, unknown> {
 
 function addOptions(command: Command, rows: readonly OptionRow[]): void {
   for (const row of rows) {
-    const option = new Option(row.flags, row.says);
+    const option = new Option(row.flags, row.description);
     if (row.choices !== undefined) option.choices(row.choices);
     if (row.fallback !== undefined) option.default(row.fallback);
     if (row.repeatable === true) {
@@ -129,18 +127,18 @@ function addOptions(command: Command, rows: readonly OptionRow[]): void {
 }
 
 function helpHint(command: string): string {
-  return `For help: ${programName} ${command} --help`;
+  return `for help: ${programName} ${command} --help`;
 }
 
 function examplesText(examples: CommandDefinition['examples']): string {
-  const title = examples.length === 1 ? 'An example:' : 'Examples:';
-  const lines = examples.flatMap(({ line, says }) => [`  $ ${line}`, `    ${says}`]);
+  const title = examples.length === 1 ? 'Example:' : 'Examples:';
+  const lines = examples.flatMap(({ line, description }) => [`  $ ${line}`, `    ${description}`]);
   return `\n${title}\n${lines.join('\n')}`;
 }
 
-/** Commander's own exits: help and version are fine, all else is wrong use. */
+/** Maps commander's own exits: help and version succeed, everything else is wrong use. */
 function exitAs(code: ExitCode): (error: CommanderError) => never {
   return (error) => {
-    throw new ParseFailure(error.exitCode === 0 ? ExitCode.Fine : code, error.code, error.message);
+    throw new ParseFailure(error.exitCode === 0 ? ExitCode.Success : code, error.code, error.message);
   };
 }

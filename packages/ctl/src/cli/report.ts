@@ -6,24 +6,22 @@ import { styleFor } from '../output/style.js';
 import { explainFailure, renderRefusal } from '../refusal/refusal.js';
 import type { Io } from './io.js';
 
-/** The program's name, as it stands before its messages. */
+/** The program's name, as printed before its messages. */
 export const programName = 'kata-agent-ctl';
 
-/** Says on standard error why a command failed, in the format that was asked for; returns the exit code. */
+/** Prints on standard error why a command failed, in the requested format, and returns the exit code. */
 export function reportFailure(error: unknown, io: Io, json: boolean): number {
   if (error instanceof CommanderError) {
-    // Commander has printed its message already, for people; and help is no failure.
-    if (json && error.exitCode !== ExitCode.Fine) {
+    // Commander has already printed its message in text format; help is not a failure.
+    if (json && error.exitCode !== ExitCode.Success) {
       const message =
-        error.code === 'commander.help'
-          ? 'a command is missing'
-          : error.message.replace(/^error: /, '').trim();
+        error.code === 'commander.help' ? 'missing command' : error.message.replace(/^error: /, '').trim();
       io.stderr.write(`${JSON.stringify({ error: { kind: 'command', message, help: [] } })}\n`);
     }
     return error.exitCode;
   }
-  // The reader has gone (`… | head`): that is how it says that it has enough.
-  if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return ExitCode.Fine;
+  // EPIPE is not an error: the reader has enough (`… | head`).
+  if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return ExitCode.Success;
   const failure = describe(error);
   if (json) io.stderr.write(`${JSON.stringify(failure.json)}\n`);
   else io.stderr.write(text(failure.lines, io));
@@ -52,7 +50,7 @@ function describe(error: unknown): Failure {
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {
     exitCode: ExitCode.Failed,
-    lines: ['this is an error of kata-agent-ctl itself:', ...trace.split('\n')],
+    lines: ['this is a bug in kata-agent-ctl:', ...trace.split('\n')],
     json: { error: { kind: 'internal', message: trace } },
   };
 }

@@ -1,2 +1,5 @@
-/** This program's version. One for the whole workspace; a test compares. Not read from a file: a bundle has none beside it. */
+/**
+ * This program's version, shared by all packages; a test compares. It is a constant because a bundle has no
+ * package.json beside it.
+ */
 export const version = '0.1.0';

@@ -11,27 +11,27 @@ import { print } from '../output/print.js';
 
 export const call: CommandDefinition = {
   path: 'call',
-  summary: 'call any method with a request in JSON, and print the reply',
+  summary: 'call any method with a JSON request, and print the reply',
   details: [
-    'All methods of grpc.AgentService by their names, and Health.Check and Health.Version. Fields have the names of the .proto files (container_id) or lowerCamelCase; bytes are base64; 64-bit numbers may be text. Without a request an empty one is sent.',
-    'The reply is JSON: on one line with --format json, indented otherwise.',
+    'Takes all methods of grpc.AgentService, and Health.Check and Health.Version. Fields have the names of the .proto files (container_id) or lowerCamelCase; bytes are base64; 64-bit numbers may be strings. The default request is empty.',
+    'The reply is JSON: one line with --format json, indented otherwise.',
   ],
   operands: [
-    { syntax: '<method>', says: 'a name as listed by kata-agent-ctl endpoints' },
-    { syntax: '[request]', says: 'JSON, @file, or - for standard input' },
+    { syntax: '<method>', description: 'a method that kata-agent-ctl endpoints lists' },
+    { syntax: '[request]', description: 'JSON, @file, or - for standard input' },
   ],
   options: [
-    { flags: '--template', says: 'print a request with all fields instead, to be filled in' },
-    { flags: '--deadline <duration>', says: 'how long to wait for the reply (default: for ever)' },
+    { flags: '--template', description: 'print a request with all fields, to be filled in, and do not call' },
+    { flags: '--deadline <duration>', description: 'how long to wait for the reply (default: no limit)' },
   ],
   examples: [
     {
       line: `kata-agent-ctl call StartContainer '{"container_id": "web"}'`,
-      says: 'Starts a container that was created.',
+      description: 'Starts a container that was created before.',
     },
     {
       line: 'kata-agent-ctl call CreateContainer --template > request.json',
-      says: 'A request to be filled in, and then sent: call CreateContainer @request.json',
+      description: 'Prints a request to fill in; send it with call CreateContainer @request.json.',
     },
   ],
   connects: true,
@@ -42,7 +42,7 @@ export const call: CommandDefinition = {
     if (options.flag('template')) {
       const template = requestTemplate(method.input);
       await print(invocation, template, () => indented(template));
-      return ExitCode.Fine;
+      return ExitCode.Success;
     }
     const { text, source } = await requestText(invocation);
     const request = messageFromJson(method.input, text, source);
@@ -52,7 +52,7 @@ export const call: CommandDefinition = {
     );
     const value = messageToJson(method.output, reply);
     await print(invocation, value, () => indented(value));
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };
 

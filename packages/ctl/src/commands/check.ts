@@ -8,15 +8,15 @@ const answerMs = 10_000;
 
 export const check: CommandDefinition = {
   path: 'check',
-  summary: 'ask an agent whether it is well',
+  summary: 'check the health of an agent',
   details: [
-    'Calls Health.Check, which every configuration serves. Ends with 0 if it is serving, else with 1.',
+    'Calls Health.Check, which every configuration serves. Exits with 0 if the agent is serving, else with 1.',
   ],
   examples: [
-    { line: 'kata-agent-ctl check -a unix:///run/agent.sock', says: 'Prints "serving".' },
+    { line: 'kata-agent-ctl check -a unix:///run/agent.sock', description: 'Prints "serving".' },
     {
       line: 'kata-agent-ctl check -a hvsock:///run/vm.sock:1024',
-      says: 'The same through the socket of a VMM.',
+      description: 'The same through the vsock socket of a VMM.',
     },
   ],
   connects: true,
@@ -27,6 +27,6 @@ export const check: CommandDefinition = {
     );
     const word = (Status[status] ?? `status ${status}`).toLowerCase().replace('_', ' ');
     await print(invocation, { status: Status[status] ?? status }, () => `${word}\n`);
-    return status === Status.SERVING ? ExitCode.Fine : ExitCode.Failed;
+    return status === Status.SERVING ? ExitCode.Success : ExitCode.Failed;
   },
 };

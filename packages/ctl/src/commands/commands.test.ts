@@ -33,7 +33,7 @@ async function ctl(argv: readonly string[], handlers: Handlers = {}, input = '')
   }
 }
 
-test('check says serving; version names all three', async () => {
+test('check reports serving; version prints all three versions', async () => {
   const check = await ctl(['check']);
   assert.equal(check.code, 0);
   assert.equal(check.io.stdout.text, 'serving\n');
@@ -43,7 +43,7 @@ test('check says serving; version names all three', async () => {
   assert.equal(value['protocol'], '0.0.1');
 });
 
-test('guest is a table, or the reply by the .proto’s names', async () => {
+test('guest prints a table, or the reply with the .proto file’s names', async () => {
   const handlers: Handlers = {
     getGuestDetails: async () =>
       create(GuestDetailsResponseSchema, {
@@ -53,13 +53,13 @@ test('guest is a table, or the reply by the .proto’s names', async () => {
   };
   const text = (await ctl(['guest'], handlers)).io.stdout.text;
   assert.match(text, /^version +1\.2$/m);
-  assert.match(text, /^storage handlers +overlay local$/m);
+  assert.match(text, /^storage drivers +overlay local$/m);
   assert.match(text, /^memory block size +128\.0 MiB$/m);
   const json = JSON.parse((await ctl(['guest', '--format', 'json'], handlers)).io.stdout.text) as object;
   assert.deepEqual((json as { mem_block_size_bytes: string }).mem_block_size_bytes, '134217728');
 });
 
-test('stats adds up disks and leaves out limits that are none', async () => {
+test('stats sums disks and omits absent limits', async () => {
   const handlers: Handlers = {
     statsContainer: async () =>
       create(StatsContainerResponseSchema, {
@@ -91,7 +91,7 @@ test('stats adds up disks and leaves out limits that are none', async () => {
   }
 });
 
-test('pause, resume, signal and rm send what they say, and print nothing', async () => {
+test('pause, resume, signal and rm send the given request and print nothing', async () => {
   const done = async () => ({});
   const handlers: Handlers = { pauseContainer: done, resumeContainer: done, signalProcess: done };
   const pause = await ctl(['pause', 'web'], handlers);
@@ -109,14 +109,14 @@ test('pause, resume, signal and rm send what they say, and print nothing', async
   }
 });
 
-/** `-rw-r-----` with its type, as st_mode has it. */
+/** `-rw-r-----` with the file type, as in st_mode. */
 const regularFile = 0o100640;
 
-test('cp sends a file in pieces that make it up, an empty one too', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+test('cp sends chunks that make up the file, also for an empty one', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
   try {
     for (const size of [0, 1, 1024 * 1024, 2_500_000]) {
-      const source = join(folder, 'source');
+      const source = join(directory, 'source');
       const bytes = Buffer.alloc(size, 'abcdefg');
       writeFileSync(source, bytes, { mode: 0o640 });
       const pieces: Buffer[] = [];
@@ -134,18 +134,18 @@ test('cp sends a file in pieces that make it up, an empty one too', async () => 
       const head = `/run/kata-containers/shared/containers/web/file ${size} ${regularFile} 5 6`;
       assert.deepEqual([...new Set(heads)], [head]);
     }
-    assert.equal((await ctl(['cp', folder, 'x'])).code, 2);
-    assert.equal((await ctl(['cp', join(folder, 'none'), 'x'])).code, 3);
+    assert.equal((await ctl(['cp', directory, 'x'])).code, 2);
+    assert.equal((await ctl(['cp', join(directory, 'none'), 'x'])).code, 3);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });
 
-test('call takes a request from the argument, a file or standard input', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+test('call reads a request from the argument, a file or standard input', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
   try {
     const text = '{"container_id": "web"}';
-    const file = join(folder, 'request.json');
+    const file = join(directory, 'request.json');
     writeFileSync(file, text);
     for (const operand of [text, `@${file}`, '-']) {
       const { code, io, agent } = await ctl(['call', 'StartContainer', operand], {}, text);
@@ -155,11 +155,11 @@ test('call takes a request from the argument, a file or standard input', async (
     }
     assert.equal((await ctl(['call', 'StartContainer', '@/nonexistent'])).code, 2);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });
 
-test('call prints replies by the .proto’s names; --deadline gives up', async () => {
+test('call prints replies with the .proto file’s names; --deadline cancels', async () => {
   const { io } = await ctl(['call', 'Health.Version', '--format', 'json']);
   assert.equal(io.stdout.text, '{"grpc_version":"0.0.1","agent_version":"9.9"}\n');
   const late = await ctl(['call', 'GetOOMEvent', '--deadline', '20ms'], {
@@ -172,7 +172,7 @@ test('call prints replies by the .proto’s names; --deadline gives up', async (
   assert.match(late.io.stderr.text, /GetOOMEvent failed: DEADLINE_EXCEEDED/);
 });
 
-test('a failed call is 1 and has its status, as JSON too', async () => {
+test('a failed call exits with 1 and reports its status, also as JSON', async () => {
   const handlers: Handlers = {
     statsContainer: async () => {
       throw new TtrpcError(Code.InvalidArgument, 'no container x');

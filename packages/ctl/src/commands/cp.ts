@@ -1,3 +1,4 @@
+import { sharedDirectory } from '@kata-agent/catalogue';
 import { type FileHandle, open } from 'node:fs/promises';
 import { AgentService } from '@kata-agent/protocol/agent';
 import type { CommandDefinition, Invocation } from '../cli/definition.js';
@@ -7,9 +8,7 @@ import { withAgent } from '../connection/with-agent.js';
 import { ExitCode } from '../exit-code.js';
 import { print } from '../output/print.js';
 
-/** Where an agent puts files that come by CopyFile; it refuses all other places. */
-const sharedFolder = '/run/kata-containers/shared/containers';
-/** Well below the 4 MiB that a frame may have. */
+/** Well below the frame limit of 4 MiB. */
 const pieceBytes = 1024 * 1024;
 const parentMode = 0o755;
 const largestId = 0x7fff_ffff;
@@ -18,17 +17,17 @@ export const cp: CommandDefinition = {
   path: 'cp',
   summary: 'copy a file into the guest',
   details: [
-    `Calls CopyFile. A relative target lies below ${sharedFolder}, where containers’ files are shared from; the agent refuses other places. Permissions are kept; the owner is root unless --owner says otherwise.`,
+    `Calls CopyFile. A relative target is below ${sharedDirectory}, the directory for files of containers; the agent refuses other paths. Permissions are kept; the owner is root unless --owner is given.`,
   ],
   operands: [
-    { syntax: '<file>', says: 'a regular file here' },
-    { syntax: '<target>', says: 'its path in the guest' },
+    { syntax: '<file>', description: 'a regular file on this machine' },
+    { syntax: '<target>', description: 'its path in the guest' },
   ],
-  options: [{ flags: '--owner <uid:gid>', says: 'the owner in the guest, in numbers (default: 0:0)' }],
+  options: [{ flags: '--owner <uid:gid>', description: 'the owner in the guest, as numbers (default: 0:0)' }],
   examples: [
     {
       line: 'kata-agent-ctl cp resolv.conf web/resolv.conf',
-      says: `Writes ${sharedFolder}/web/resolv.conf.`,
+      description: `Writes ${sharedDirectory}/web/resolv.conf.`,
     },
   ],
   connects: true,
@@ -36,7 +35,7 @@ export const cp: CommandDefinition = {
   run: async (invocation) => {
     const [source = '', target = ''] = invocation.operands;
     const owner = parseOwner(invocation);
-    const path = target.startsWith('/') ? target : `${sharedFolder}/${target}`;
+    const path = target.startsWith('/') ? target : `${sharedDirectory}/${target}`;
     const file = await openSource(source);
     try {
       const { mode, size } = await file.stat();
@@ -45,7 +44,7 @@ export const cp: CommandDefinition = {
     } finally {
       await file.close();
     }
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };
 
@@ -57,7 +56,7 @@ interface Target {
   readonly gid: number;
 }
 
-/** Sends the file in pieces; an empty one is sent too, so that an empty file exists. */
+/** Sends the file in chunks. An empty file is sent as one empty chunk, so that it is created. */
 async function copy(agent: Agent, file: FileHandle, target: Target): Promise<void> {
   const { path, mode, size, uid, gid } = target;
   const buffer = Buffer.alloc(Math.min(pieceBytes, size));
@@ -67,7 +66,7 @@ async function copy(agent: Agent, file: FileHandle, target: Target): Promise<voi
     if (bytesRead === 0 && size > 0) {
       throw new CommandError(
         ExitCode.CannotApply,
-        `the file became shorter while it was copied: ${offset} of ${size} bytes were sent`,
+        `the file was truncated while it was copied: ${offset} of ${size} bytes were sent`,
       );
     }
     await agent.call(AgentService.method.copyFile, {
@@ -101,5 +100,5 @@ function parseOwner({ options }: Invocation): { uid: number; gid: number } {
   const text = options.text('owner') ?? '0:0';
   const [, uid = 'x', gid = 'x'] = /^([0-9]{1,10}):([0-9]{1,10})$/.exec(text) ?? [];
   if (Number(uid) <= largestId && Number(gid) <= largestId) return { uid: Number(uid), gid: Number(gid) };
-  throw new CommandError(ExitCode.Usage, `--owner '${text}': it has to be uid:gid in numbers`);
+  throw new CommandError(ExitCode.Usage, `--owner '${text}: must be uid:gid, as numbers`);
 }

@@ -18,15 +18,15 @@ const widest = 100;
 
 export const endpoints: CommandDefinition = {
   path: 'endpoints',
-  summary: 'explain the agent’s methods and groups, as documentation',
+  summary: 'print documentation of the agent’s methods and groups',
   details: [
-    'Without a name, lists all methods and groups; with one, says what it does, what it exposes, what breaks without it, and when Kata’s runtimes call it. No agent is asked. grpc.Health is always served and in no list.',
+    'Without a name, lists all methods and groups. With a name, prints its purpose, its exposure, what breaks without it, and when Kata’s runtimes call it. No agent is called. grpc.Health is always served and cannot be listed in a configuration.',
   ],
-  operands: [{ syntax: '[name]', says: 'a method or an @group' }],
+  operands: [{ syntax: '[name]', description: 'a method or an @group' }],
   examples: [
-    { line: 'kata-agent-ctl endpoints', says: 'All methods and groups.' },
-    { line: 'kata-agent-ctl endpoints ExecProcess', says: 'All that is known of one.' },
-    { line: 'kata-agent-ctl endpoints @pod', says: 'What a group is for and has in it.' },
+    { line: 'kata-agent-ctl endpoints', description: 'Lists all methods and groups.' },
+    { line: 'kata-agent-ctl endpoints ExecProcess', description: 'Prints the documentation of one method.' },
+    { line: 'kata-agent-ctl endpoints @pod', description: 'Prints the purpose and members of a group.' },
   ],
   formats: true,
   run: async (invocation) => {
@@ -48,7 +48,7 @@ export const endpoints: CommandDefinition = {
     } else {
       await printGroup(invocation, name, width);
     }
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };
 
@@ -62,13 +62,13 @@ async function printGroup(invocation: Invocation, name: string, width: number): 
 function unknown(name: string): CommandError {
   const guess = nearest(name.replace(/Request$/i, ''), [...methodNames, ...groups.keys()]);
   const health = /^health\b/i.test(name)
-    ? ['grpc.Health (Check, Version) is always served and in no list.']
+    ? ['grpc.Health (Check, Version) is always served and cannot be listed in a configuration']
     : [];
-  return new CommandError(ExitCode.Usage, `no method or group is called '${name}'`, {
+  return new CommandError(ExitCode.Usage, `unknown method or group '${name}'`, {
     help: [
-      ...(guess === undefined ? [] : [`Did you mean ${guess}?`]),
+      ...(guess === undefined ? [] : [`did you mean ${guess}?`]),
       ...health,
-      'All of them: kata-agent-ctl endpoints',
+      'list all: kata-agent-ctl endpoints',
     ],
   });
 }

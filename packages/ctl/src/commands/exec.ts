@@ -9,18 +9,21 @@ import { freshId, processRequest, workloadOptions } from '../run/workload-option
 
 export const exec: CommandDefinition = {
   path: 'exec',
-  summary: 'run a program in a container that is running',
+  summary: 'run a program in a running container',
   details: [
-    'The exit code is the program’s; a failure on our side is 125. Signals go to the program; the third one ends this command, and leaves the program running.',
+    'Exits with the program’s exit code; a failure on our side is 125. Signals are forwarded to the program; the third one ends this command, and the program keeps running.',
   ],
   operands: [
-    { syntax: '<container>', says: 'the container’s identifier' },
-    { syntax: '[command...]', says: 'the program and its arguments; -- may stand before it' },
+    { syntax: '<container>', description: 'the container’s ID' },
+    { syntax: '[command...]', description: 'the program and its arguments; may follow --' },
   ],
   options: workloadOptions,
   examples: [
-    { line: 'kata-agent-ctl exec web -- cat /etc/hostname', says: 'Reads a file of the container web.' },
-    { line: 'kata-agent-ctl exec -it web sh', says: 'A shell in it.' },
+    {
+      line: 'kata-agent-ctl exec web -- cat /etc/hostname',
+      description: 'Prints a file of the container web.',
+    },
+    { line: 'kata-agent-ctl exec -it web sh', description: 'Opens a shell in it.' },
   ],
   connects: true,
   workload: true,

@@ -9,9 +9,9 @@ import { renderTable } from '../output/table.js';
 
 export const guest: CommandDefinition = {
   path: 'guest',
-  summary: 'print what an agent tells of itself and its guest',
+  summary: 'print details of an agent and its guest',
   details: ['Calls GetGuestDetails.'],
-  examples: [{ line: 'kata-agent-ctl guest -a unix:///run/agent.sock', says: 'Prints a table.' }],
+  examples: [{ line: 'kata-agent-ctl guest -a unix:///run/agent.sock', description: 'Prints a table.' }],
   connects: true,
   formats: true,
   run: async (invocation) => {
@@ -22,16 +22,16 @@ export const guest: CommandDefinition = {
     const list = (words: readonly string[] | undefined): string => (words ?? []).join(' ') || 'none';
     const yes = (flag: boolean | undefined): string => (flag === true ? 'yes' : 'no');
     const rows = [
-      ['version', details?.version ?? 'not said'],
-      ['init of the guest', yes(details?.initDaemon)],
+      ['version', details?.version ?? 'unknown'],
+      ['init process', yes(details?.initDaemon)],
       ['seccomp', yes(details?.supportsSeccomp)],
-      ['storage handlers', list(details?.storageHandlers)],
-      ['device handlers', list(details?.deviceHandlers)],
+      ['storage drivers', list(details?.storageHandlers)],
+      ['device drivers', list(details?.deviceHandlers)],
       ['extra features', list(details?.extraFeatures)],
       ['memory block size', reply.memBlockSizeBytes === 0n ? 'none' : formatBytes(reply.memBlockSizeBytes)],
       ['memory hotplug by probe', yes(reply.supportMemHotplugProbe)],
     ];
     await print(invocation, messageToJson(GuestDetailsResponseSchema, reply), () => renderTable(rows));
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

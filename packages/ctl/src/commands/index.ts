@@ -18,6 +18,7 @@ import { configTest } from './config/test.js';
 import { cp } from './cp.js';
 import { endpoints } from './endpoints.js';
 import { exec } from './exec.js';
+import { explain } from './explain.js';
 import { guest } from './guest.js';
 import { logs } from './logs.js';
 import { pause } from './pause.js';
@@ -29,14 +30,14 @@ import { signal } from './signal.js';
 import { stats } from './stats.js';
 import { version } from './version.js';
 
-/** First words that are followed by another. */
+/** Groups: first words that take a second word. */
 export const commandGroups: readonly CommandGroup[] = [
   {
     name: 'config',
     summary: 'check and explain configurations, on any machine',
     example: {
       line: 'kata-agent-ctl config init --profile minimal > config.toml',
-      says: 'A configuration to begin with; config check says whether it is still right after a change.',
+      description: 'Prints a configuration to start from; run config check after every change.',
     },
   },
   {
@@ -44,7 +45,7 @@ export const commandGroups: readonly CommandGroup[] = [
     summary: 'read and verify audit logs',
     example: {
       line: 'kata-agent-ctl audit show /run/kata-agent/audit.log --denied',
-      says: 'What was refused, and by what.',
+      description: 'Denied calls, and what denied them.',
     },
   },
 ];
@@ -66,6 +67,7 @@ export const commands: readonly CommandDefinition[] = [
   call,
   replay,
   endpoints,
+  explain,
   configInit,
   configCheck,
   configPreflight,

@@ -6,14 +6,18 @@ import { pumpOutput, type StreamName } from '../run/output-pump.js';
 
 export const logs: CommandDefinition = {
   path: 'logs',
-  summary: 'print what a container writes, until it ends',
+  summary: 'print a container’s output until it ends',
   details: [
-    'Standard output goes to standard output, standard error to standard error. What is read is taken from the agent for good: a runtime that reads the same container gets only the rest.',
-    'With --format json, each piece is one line with stream and data, in base64.',
+    'Standard output and standard error are printed separately. Reading consumes the output: a runtime that reads the same container gets only the rest.',
+    'With --format json, each chunk is one line with stream and data, in base64.',
   ],
-  operands: [{ syntax: '<container>', says: 'the container’s identifier' }],
-  options: [{ flags: '--exec <id>', says: 'read this exec’s streams instead of the first process’s' }],
-  examples: [{ line: 'kata-agent-ctl logs web', says: 'Follows the container web to its end.' }],
+  operands: [{ syntax: '<container>', description: 'the container’s ID' }],
+  options: [
+    { flags: '--exec <id>', description: 'read the streams of this exec instead of the first process' },
+  ],
+  examples: [
+    { line: 'kata-agent-ctl logs web', description: 'Prints the output of the container web until it ends.' },
+  ],
   connects: true,
   formats: true,
   run: async (invocation) => {
@@ -30,6 +34,6 @@ export const logs: CommandDefinition = {
         pumpOutput(agent, target, 'stderr', take('stderr')),
       ]);
     });
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

@@ -7,15 +7,17 @@ import { print } from '../output/print.js';
 export const pause: CommandDefinition = {
   path: 'pause',
   summary: 'freeze a container’s processes',
-  details: ['Calls PauseContainer. They keep their memory and get no CPU until kata-agent-ctl resume.'],
-  operands: [{ syntax: '<container>', says: 'the container’s identifier' }],
-  examples: [{ line: 'kata-agent-ctl pause web', says: 'Freezes the container web.' }],
+  details: [
+    'Calls PauseContainer. The processes keep their memory and get no CPU time until kata-agent-ctl resume.',
+  ],
+  operands: [{ syntax: '<container>', description: 'the container’s ID' }],
+  examples: [{ line: 'kata-agent-ctl pause web', description: 'Freezes the container web.' }],
   connects: true,
   formats: true,
   run: async (invocation) => {
     const containerId = invocation.operands[0] ?? '';
     await withAgent(invocation, (agent) => agent.call(AgentService.method.pauseContainer, { containerId }));
     await print(invocation, {}, () => '');
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createInterface, type Interface } from 'node:readline';
 import type { JsonValue } from '@bufbuild/protobuf';
-import { type ExpectedCall, expectedCalls } from '@kata-agent/analysis';
+import { type ExpectedCall, expectedCalls } from '@kata-agent/workloads';
 import { findCall } from '../calls/calls.js';
 import { messageToJson } from '../calls/json.js';
 import type { CommandDefinition, Invocation } from '../cli/definition.js';
@@ -14,7 +14,7 @@ import { renderTable } from '../output/table.js';
 import { printDiagnostics } from './config/diagnostics.js';
 import { podOptions, readPods } from './config/pod-files.js';
 import { parseScenario } from '../replay/parse-scenario.js';
-import { CallRecord, type RecordedCall } from '../replay/call-record.js';
+import { ReplayedCalls, type RecordedCall } from '../replay/replayed-calls.js';
 import { replayPod } from '../replay/replay-pod.js';
 import { replayScenario } from '../replay/replay-scenario.js';
 import type { Scenario } from '../replay/scenario.js';
@@ -22,40 +22,41 @@ import { fillIn } from '../replay/scenario-text.js';
 
 export const replay: CommandDefinition = {
   path: 'replay',
-  summary: 'make the calls of a runtime for a pod, in its order, and see whether all comes as it should',
+  summary: 'replay a runtime’s calls for a pod, in order, and check the results',
   details: [
-    'A scenario describes a pod, what is done to it, and what has to come of that, in YAML; examples/scenarios has some. The calls are those of one of Kata’s runtimes, in the order in which it makes them.',
-    'With --pod, the calls are those that a pod’s own description foretells, for a cluster that is not there: identifiers and addresses are samples, and only refusals count. It proves a configuration on an agent, as config check --pod does on paper.',
-    'Ends with 4 when something does not come as the scenario says, or a call of the pod is refused. What was made in the guest is removed in any case.',
+    'A scenario is a YAML file with a pod, steps, and expected results; examples/scenarios has some. The calls and their order are those of one of Kata’s runtimes.',
+    'With --pod, makes the calls that are expected for a pod’s manifest, without a cluster: identifiers and addresses are samples, and only denials count. It tests a configuration on a real agent, as config check --pod does without one.',
+    'Exits with 4 if a result differs from the scenario, or if a call of the pod is denied. Sandbox and containers are removed in any case.',
   ],
-  operands: [{ syntax: '[scenario]', says: 'a file in YAML' }],
+  operands: [{ syntax: '[scenario]', description: 'a scenario in YAML' }],
   options: [
     ...podOptions,
-    { flags: '--workload <name>', says: 'of the workloads in the files, the one to replay' },
+    { flags: '--workload <name>', description: 'the workload to replay, if the files have several' },
     {
       flags: '--set <name=value>',
-      says: "a value for one of the scenario's variables; may be given several times",
+      description: "a value for one of the scenario's variables; may be repeated",
       repeatable: true,
     },
     {
       flags: '--cgroup-parent <path>',
-      says: 'the cgroup of the guest that holds those of the containers',
+      description: 'the parent cgroup of the containers, in the guest',
       fallback: '/kata-replay',
     },
     {
       flags: '--list',
-      says: 'with --pod: print the calls, with --format json their requests too, and make none',
+      description:
+        'with --pod: print the calls, and with --format json their requests, without calling an agent',
     },
-    { flags: '--step', says: 'wait for a line on standard input before each phase' },
+    { flags: '--step', description: 'wait for a line on standard input before each phase' },
   ],
   examples: [
     {
       line: 'kata-agent-ctl replay examples/scenarios/shared-namespaces.yaml --set rootfs=/rootfs -a unix:///run/agent.sock',
-      says: 'A pod of three containers, from its sandbox to its end.',
+      description: 'Runs a pod of three containers, from sandbox creation to removal.',
     },
     {
       line: 'kata-agent-ctl replay --pod pod.yaml --runtime go -a unix:///run/agent.sock',
-      says: 'Whether an agent with its configuration serves all that this pod needs.',
+      description: 'Checks whether an agent and its configuration serve everything that this pod needs.',
     },
   ],
   connects: true,
@@ -64,7 +65,7 @@ export const replay: CommandDefinition = {
     const { operands, options } = invocation;
     const ofPod = options.texts('pod').length > 0;
     if (ofPod === operands.length > 0) {
-      throw new CommandError(ExitCode.Usage, 'it has to be either a scenario or a pod', {
+      throw new CommandError(ExitCode.Usage, 'pass either a scenario or a pod', {
         help: ['kata-agent-ctl replay SCENARIO.yaml, or kata-agent-ctl replay --pod POD.yaml'],
       });
     }
@@ -75,6 +76,14 @@ export const replay: CommandDefinition = {
 async function runScenario(invocation: Invocation): Promise<number> {
   const { io, options } = invocation;
   const runtime = options.text('runtime') === 'go' ? 'go' : 'rs';
+  if (options.text('runtime') === 'remote')
+    throw new CommandError(
+      ExitCode.Usage,
+      '--runtime remote is for pods: scenarios have the calls of go or rs',
+      {
+        help: ['kata-agent-ctl replay --pod POD.yaml --runtime remote'],
+      },
+    );
   const scenario = readScenario(invocation);
   const stepper = options.flag('step') ? new Stepper(io) : undefined;
   const { result, calls } = await recorded(invocation, (record) =>
@@ -86,11 +95,9 @@ async function runScenario(invocation: Invocation): Promise<number> {
   const ok = result.length === 0;
   const value = { scenario: scenario.title, runtime, ok, failures: result, calls };
   await print(invocation, value, () =>
-    ok
-      ? `${calls.length} calls, all as they should be\n`
-      : result.map((text) => `not so: ${text}\n`).join(''),
+    ok ? `${calls.length} calls, all as expected\n` : result.map((text) => `failed: ${text}\n`).join(''),
   );
-  return ok ? ExitCode.Fine : ExitCode.Mismatch;
+  return ok ? ExitCode.Success : ExitCode.Mismatch;
 }
 
 async function runPod(invocation: Invocation): Promise<number> {
@@ -101,14 +108,14 @@ async function runPod(invocation: Invocation): Promise<number> {
   const [workload, second] = named;
   if (workload === undefined || second !== undefined) {
     const names = workloads.map(({ name }) => name).join(', ');
-    throw new CommandError(ExitCode.Usage, 'an agent runs one pod, so one workload has to be named', {
+    throw new CommandError(ExitCode.Usage, 'an agent runs one pod: choose one workload', {
       help: [`--workload NAME, one of ${names}`],
     });
   }
   const expected = expectedCalls(workload, setup, images);
   if (options.flag('list')) {
     await print(invocation, expected.map(listed), () => expected.map(listedLine).join(''));
-    return ExitCode.Fine;
+    return ExitCode.Success;
   }
   const { result, calls } = await recorded(invocation, (record) => replayPod(record, expected));
   const { refused, failed } = result;
@@ -116,14 +123,12 @@ async function runPod(invocation: Invocation): Promise<number> {
   const value = { workload: workload.name, ...setup, ok, refused, failed, calls };
   await print(invocation, value, () =>
     [
-      ...failed.map(
-        ({ method, because, said }) => `could not be done here: ${method} (${because}): ${said}\n`,
-      ),
+      ...failed.map(({ method, because, said }) => `not possible here: ${method} (${because}): ${said}\n`),
       ...refused.map(({ method, because, said }) => `refused: ${method} (${because}): ${said}\n`),
-      ...(ok ? [`${calls.length} calls, none refused\n`] : []),
+      ...(ok ? [`${calls.length} calls, none denied\n`] : []),
     ].join(''),
   );
-  return ok ? ExitCode.Fine : ExitCode.Mismatch;
+  return ok ? ExitCode.Success : ExitCode.Mismatch;
 }
 
 function listed({ method, because, request }: ExpectedCall): JsonValue {
@@ -134,14 +139,14 @@ function listedLine({ method, because }: ExpectedCall): string {
   return `${method.padEnd(31)} ${because}\n`;
 }
 
-/** Calls an agent, and prints each call as it is answered. */
+/** Runs `work` with a call record of a connected agent, and prints each call when it is answered. */
 function recorded<T>(
   invocation: Invocation,
-  work: (record: CallRecord) => Promise<T>,
+  work: (record: ReplayedCalls) => Promise<T>,
 ): Promise<{ readonly result: T; readonly calls: readonly RecordedCall[] }> {
   const { io, options } = invocation;
   return withAgent(invocation, async (agent) => {
-    const record = new CallRecord(agent, (call) => {
+    const record = new ReplayedCalls(agent, (call) => {
       if (!options.json) io.stdout.write(line(call));
     });
     const result = await work(record);
@@ -158,13 +163,13 @@ function readScenario({ operands, options, io }: Invocation): Scenario {
   });
   if (parsed.ok) return parsed.scenario;
   printDiagnostics(io, parsed.diagnostics);
-  throw new CommandError(ExitCode.Failed, `${file} is no scenario`);
+  throw new CommandError(ExitCode.Failed, `${file} is not a scenario`);
 }
 
 function pair(option: string): readonly [string, string] {
   const split = option.indexOf('=');
   if (split > 0) return [option.slice(0, split), option.slice(split + 1)];
-  throw new CommandError(ExitCode.Usage, `--set '${option}': it has to be NAME=VALUE`);
+  throw new CommandError(ExitCode.Usage, `--set '${option}': must be NAME=VALUE`);
 }
 
 function readText(file: string): string {
@@ -181,7 +186,7 @@ function line({ phase, method, about, status, said }: RecordedCall): string {
   return renderTable([cells]);
 }
 
-/** Says what comes next on standard error, and goes on with the next line of standard input, or its end. */
+/** Prints the next phase on standard error, and continues at the next line of standard input, or at its end. */
 class Stepper {
   readonly #io: Io;
   readonly #input: Interface;

@@ -6,16 +6,16 @@ import { print } from '../output/print.js';
 
 export const resume: CommandDefinition = {
   path: 'resume',
-  summary: 'let a frozen container go on',
+  summary: 'resume a paused container',
   details: ['Calls ResumeContainer.'],
-  operands: [{ syntax: '<container>', says: 'the container’s identifier' }],
-  examples: [{ line: 'kata-agent-ctl resume web', says: 'Thaws the container web.' }],
+  operands: [{ syntax: '<container>', description: 'the container’s ID' }],
+  examples: [{ line: 'kata-agent-ctl resume web', description: 'Resumes the container web.' }],
   connects: true,
   formats: true,
   run: async (invocation) => {
     const containerId = invocation.operands[0] ?? '';
     await withAgent(invocation, (agent) => agent.call(AgentService.method.resumeContainer, { containerId }));
     await print(invocation, {}, () => '');
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

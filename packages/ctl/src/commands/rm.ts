@@ -8,13 +8,13 @@ const longestSeconds = 3600;
 
 export const rm: CommandDefinition = {
   path: 'rm',
-  summary: 'remove a container, killing what runs in it',
+  summary: 'remove a container and kill its processes',
   details: ['Calls RemoveContainer.'],
-  operands: [{ syntax: '<container>', says: 'the container’s identifier' }],
+  operands: [{ syntax: '<container>', description: 'the container’s ID' }],
   options: [
-    { flags: '--within <seconds>', says: 'the agent gives up after so long (default: it takes its time)' },
+    { flags: '--within <seconds>', description: 'the agent’s timeout for the removal (default: none)' },
   ],
-  examples: [{ line: 'kata-agent-ctl rm web', says: 'Removes the container web.' }],
+  examples: [{ line: 'kata-agent-ctl rm web', description: 'Removes the container web.' }],
   connects: true,
   formats: true,
   run: async (invocation) => {
@@ -24,6 +24,6 @@ export const rm: CommandDefinition = {
       agent.call(AgentService.method.removeContainer, { containerId, timeout }),
     );
     await print(invocation, {}, () => '');
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

@@ -9,14 +9,16 @@ export const signal: CommandDefinition = {
   path: 'signal',
   summary: 'send a signal to a container’s process',
   details: [
-    'Calls SignalProcess for the first process, or that of an exec. KILL to the first process goes to all processes of the container; TERM becomes KILL for a first process that has no handler for it.',
+    'Calls SignalProcess for the first process, or for an exec. KILL to the first process kills all processes of the container; TERM becomes KILL if the first process has no handler for it.',
   ],
   operands: [
-    { syntax: '<container>', says: 'the container’s identifier' },
-    { syntax: '<signal>', says: 'a name or number: TERM, SIGTERM, 15' },
+    { syntax: '<container>', description: 'the container’s ID' },
+    { syntax: '<signal>', description: 'a name or number: TERM, SIGTERM, 15' },
   ],
-  options: [{ flags: '--exec <id>', says: 'an exec’s process instead of the first one' }],
-  examples: [{ line: 'kata-agent-ctl signal web TERM', says: 'Asks the container web to end.' }],
+  options: [
+    { flags: '--exec <id>', description: 'signal the process of this exec instead of the first process' },
+  ],
+  examples: [{ line: 'kata-agent-ctl signal web TERM', description: 'Sends SIGTERM to the container web.' }],
   connects: true,
   formats: true,
   run: async (invocation) => {
@@ -28,6 +30,6 @@ export const signal: CommandDefinition = {
     };
     await withAgent(invocation, (agent) => agent.call(AgentService.method.signalProcess, request));
     await print(invocation, {}, () => '');
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

@@ -14,10 +14,15 @@ import { renderTable } from '../output/table.js';
 
 export const stats: CommandDefinition = {
   path: 'stats',
-  summary: 'print what a container has used',
-  details: ['Calls StatsContainer. --format json has every counter.'],
-  operands: [{ syntax: '<container>', says: 'the container’s identifier' }],
-  examples: [{ line: 'kata-agent-ctl stats web', says: 'CPU time, memory, processes, disk and network.' }],
+  summary: 'print the resource usage of a container',
+  details: ['Calls StatsContainer. --format json prints every counter.'],
+  operands: [{ syntax: '<container>', description: 'the container’s ID' }],
+  examples: [
+    {
+      line: 'kata-agent-ctl stats web',
+      description: 'Prints CPU time, memory, processes, disk and network.',
+    },
+  ],
   connects: true,
   formats: true,
   run: async (invocation) => {
@@ -28,11 +33,11 @@ export const stats: CommandDefinition = {
     await print(invocation, messageToJson(StatsContainerResponseSchema, reply), () =>
       renderTable(statsRows(reply)),
     );
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };
 
-/** A kernel writes "no limit" as the largest number it has, rounded to pages. */
+/** The kernel writes "no limit" as its largest page-aligned number. */
 const noLimit = 2n ** 62n;
 
 function statsRows(reply: StatsContainerResponse): string[][] {
@@ -43,10 +48,10 @@ function statsRows(reply: StatsContainerResponse): string[][] {
   const rows = [
     ['cpu', seconds(cpu?.totalUsage ?? 0n)],
     ['  in the kernel', seconds(cpu?.usageInKernelmode ?? 0n)],
-    ['  in programs', seconds(cpu?.usageInUsermode ?? 0n)],
+    ['  in user space', seconds(cpu?.usageInUsermode ?? 0n)],
     ['  throttled', seconds(throttling?.throttledTime ?? 0n)],
     ['memory', memory(cgroup?.memoryStats?.usage)],
-    ['  of it cache', formatBytes(cgroup?.memoryStats?.cache ?? 0n)],
+    ['  of which cache', formatBytes(cgroup?.memoryStats?.cache ?? 0n)],
     ['  with swap', memory(cgroup?.memoryStats?.swapUsage)],
     ['processes', limited(String(pids?.current ?? 0n), pids?.limit ?? 0n, String)],
   ];

@@ -11,8 +11,8 @@ const answerMs = 10_000;
 export const version: CommandDefinition = {
   path: 'version',
   summary: 'print the versions of an agent and of this program',
-  details: ['Calls Health.Version. For this program’s version alone: kata-agent-ctl --version.'],
-  examples: [{ line: 'kata-agent-ctl version -a unix:///run/agent.sock', says: 'Prints both.' }],
+  details: ['Calls Health.Version. For this program’s version only: kata-agent-ctl --version.'],
+  examples: [{ line: 'kata-agent-ctl version -a unix:///run/agent.sock', description: 'Prints both.' }],
   connects: true,
   formats: true,
   run: async (invocation) => {
@@ -26,6 +26,6 @@ export const version: CommandDefinition = {
     ];
     const value = { ctl: ownVersion, agent: reply.agentVersion, protocol: reply.grpcVersion };
     await print(invocation, value, () => renderTable(rows));
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

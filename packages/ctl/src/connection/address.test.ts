@@ -5,16 +5,16 @@ import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 import { formatAddress, parseAddress } from './address.js';
 
-test('a unix socket by path, absolute or relative', () => {
+test('a unix socket by absolute or relative path', () => {
   assert.deepEqual(parseAddress('unix:///run/agent.sock'), { kind: 'path', path: '/run/agent.sock' });
   assert.deepEqual(parseAddress('unix://agent.sock'), { kind: 'path', path: 'agent.sock' });
 });
 
-test('an abstract unix socket keeps its name as it is', () => {
+test('an abstract unix socket keeps its exact name', () => {
   assert.deepEqual(parseAddress('unix://@kata/agent:1'), { kind: 'abstract', name: 'kata/agent:1' });
 });
 
-test('hvsock takes the last colon as the border of the port', () => {
+test('hvsock takes the port after the last colon', () => {
   assert.deepEqual(parseAddress('hvsock:///run/vm:1/kata.sock:1024'), {
     kind: 'hvsock',
     path: '/run/vm:1/kata.sock',
@@ -22,17 +22,17 @@ test('hvsock takes the last colon as the border of the port', () => {
   });
 });
 
-test('what cannot be dialled is wrong use, and the message names value and reason', () => {
-  const table: readonly [text: string, says: RegExp][] = [
-    ['', /address '': an address starts with/],
-    ['/run/agent.sock', /starts with unix:\/\/, vsock:\/\/ or hvsock:\/\//],
+test('an invalid address is wrong use, and the error names value and reason', () => {
+  const table: readonly [text: string, pattern: RegExp][] = [
+    ['', /address '': an address must start with/],
+    ['/run/agent.sock', /must start with unix:\/\/, vsock:\/\/ or hvsock:\/\//],
     ['unix://', /path is empty/],
     ['unix://@', /abstract name after @ is empty/],
     ['unix:///a\0b', /zero byte/],
     [`unix:///${'x'.repeat(107)}`, /has 108 bytes/],
     [`unix://@${'é'.repeat(54)}`, /has 108 bytes/],
     ['hvsock:///run/vm.sock', /port is missing/],
-    ['hvsock:///run/vm.sock:', /port '' is not a number/],
+    ['hvsock:///run/vm.sock:', /port '' must be a number/],
     ['hvsock:///run/vm.sock:10x4', /port '10x4'/],
     ['hvsock:///run/vm.sock:4294967296', /port '4294967296'/],
     ['hvsock://:1024', /path is empty/],
@@ -40,19 +40,19 @@ test('what cannot be dialled is wrong use, and the message names value and reaso
     ['vsock://-1:1024', /two numbers/],
     ['vsock://4294967295:1', /context id '4294967295'/],
     ['vsock://3:4294967295', /port '4294967295'/],
-    ['tcp://127.0.0.1:1', /tcp:\/\/ is not a kind of address/],
+    ['tcp://127.0.0.1:1', /unknown address scheme tcp:\/\//],
   ];
-  for (const [text, says] of table) {
+  for (const [text, pattern] of table) {
     assert.throws(
       () => parseAddress(text),
       (error: unknown) =>
-        error instanceof CommandError && error.exitCode === ExitCode.Usage && says.test(error.message),
+        error instanceof CommandError && error.exitCode === ExitCode.Usage && pattern.test(error.message),
       text,
     );
   }
 });
 
-test('what is parsed is written back as it was', () => {
+test('parsing and formatting an address round-trips', () => {
   const path = fc.stringMatching(/^[a-z/._-]{1,80}$/);
   const text = fc.oneof(
     path.map((p) => `unix://${p}`),

@@ -2,11 +2,11 @@ import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 
 /**
- * Where an agent listens.
+ * The address of an agent's listener.
  * - `path`: a unix socket in the file system.
- * - `abstract`: a unix socket without a file; the name is bound and dialled with its exact length.
+ * - `abstract`: an abstract unix socket; the name is bound and dialled with its exact length.
  * - `vsock`: a port of another machine, by its context id; from a guest, 2 is the host and 1 is itself.
- * - `hvsock`: the unix socket of a VMM (Firecracker, Cloud Hypervisor) that leads to a vsock port of its guest.
+ * - `hvsock`: the unix socket of a VMM (Firecracker, Cloud Hypervisor) that forwards to a vsock port of its guest.
  */
 export type Address =
   | { readonly kind: 'path'; readonly path: string }
@@ -14,7 +14,7 @@ export type Address =
   | { readonly kind: 'vsock'; readonly cid: number; readonly port: number }
   | { readonly kind: 'hvsock'; readonly path: string; readonly port: number };
 
-/** `sun_path` of a unix address has 108 bytes; a path needs a zero byte at its end, an abstract name one at its start. */
+/** `sun_path` of a unix address has 108 bytes; a path needs a trailing zero byte, an abstract name a leading one. */
 const maxPathBytes = 107;
 const maxPort = 0xffff_ffff;
 const anyNumber = 0xffff_ffff;
@@ -22,10 +22,10 @@ const anyNumber = 0xffff_ffff;
 export const addressForms: string =
   'unix:///run/agent.sock, unix://@name (abstract), vsock://3:1024 (a guest by its CID) or hvsock:///run/vm.sock:1024';
 
-/** Reads an address as people type it. Throws a CommandError (wrong use) that names the value and the right form. */
+/** Parses an address. Throws a CommandError (wrong use) that names the value and the valid forms. */
 export function parseAddress(text: string): Address {
   const match = /^([a-z]+):\/\/(.*)$/s.exec(text);
-  if (match === null) throw wrong(text, 'an address starts with unix://, vsock:// or hvsock://');
+  if (match === null) throw wrong(text, 'an address must start with unix://, vsock:// or hvsock://');
   const [, scheme = '', rest = ''] = match;
   switch (scheme) {
     case 'unix':
@@ -35,7 +35,7 @@ export function parseAddress(text: string): Address {
     case 'vsock':
       return vsockAddress(text, rest);
     default:
-      throw wrong(text, `${scheme}:// is not a kind of address known here`);
+      throw wrong(text, `unknown address scheme ${scheme}://`);
   }
 }
 
@@ -65,13 +65,13 @@ function abstractAddress(text: string, name: string): Address {
 
 function vsockAddress(text: string, rest: string): Address {
   const [, cid = '', port = ''] = /^([0-9]{1,10}):([0-9]{1,10})$/.exec(rest) ?? [];
-  if (port === '') throw wrong(text, 'the context id and the port are two numbers, with a colon between');
-  // The last number of each is the one that stands for any.
+  if (port === '') throw wrong(text, 'expected two numbers, context id and port, separated by a colon');
+  // The largest number of each is the wildcard (VMADDR_CID_ANY, VMADDR_PORT_ANY).
   for (const [what, digits] of [
     ['context id', cid],
     ['port', port],
   ] as const) {
-    if (Number(digits) >= anyNumber) throw wrong(text, `the ${what} '${digits}' is not below ${anyNumber}`);
+    if (Number(digits) >= anyNumber) throw wrong(text, `the ${what} '${digits}' must be below ${anyNumber}`);
   }
   return { kind: 'vsock', cid: Number(cid), port: Number(port) };
 }
@@ -82,22 +82,22 @@ function hvsockAddress(text: string, rest: string): Address {
   const path = rest.slice(0, colon);
   const digits = rest.slice(colon + 1);
   const port = /^[0-9]{1,10}$/.test(digits) ? Number(digits) : Number.NaN;
-  if (!(port <= maxPort)) throw wrong(text, `the port '${digits}' is not a number up to ${maxPort}`);
+  if (!(port <= maxPort)) throw wrong(text, `the port '${digits}' must be a number up to ${maxPort}`);
   checkPath(text, path);
   return { kind: 'hvsock', path, port };
 }
 
 function checkPath(text: string, path: string): void {
   if (path === '') throw wrong(text, 'the path is empty');
-  if (path.includes('\0')) throw wrong(text, 'the path has a zero byte');
+  if (path.includes('\0')) throw wrong(text, 'the path contains a zero byte');
   const bytes = Buffer.byteLength(path);
   if (bytes > maxPathBytes) {
-    throw wrong(text, `the path has ${bytes} bytes, a unix socket's may have ${maxPathBytes}`);
+    throw wrong(text, `the path has ${bytes} bytes, the maximum for a unix socket is ${maxPathBytes}`);
   }
 }
 
 function wrong(text: string, why: string, more: readonly string[] = []): CommandError {
   return new CommandError(ExitCode.Usage, `address '${text}': ${why}`, {
-    help: [`Addresses are ${addressForms}.`, ...more],
+    help: [`valid addresses: ${addressForms}`, ...more],
   });
 }

@@ -12,19 +12,19 @@ import { CallError } from './call-error.js';
 
 interface CallOptions {
   readonly signal?: AbortSignal;
-  /** Milliseconds; sent to the agent, and kept to here. */
+  /** Milliseconds; sent to the agent, and enforced here too. */
   readonly timeoutMs?: number;
 }
 
-/** An agent that answers calls. */
+/** A connected agent. */
 export interface Agent {
-  /** Calls one method. Rejects with a CallError that knows the method. */
+  /** Calls one method. Rejects with a CallError that has the method's name. */
   call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
     options?: CallOptions,
   ): Promise<MessageShape<O>>;
-  /** Whether the connection has gone, so that an error is its end and not the agent's answer. */
+  /** Reports whether the connection is closed: an error is then caused by that, and is not the agent's answer. */
   gone(): Promise<boolean>;
   close(): void;
 }

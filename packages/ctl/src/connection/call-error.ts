@@ -1,13 +1,13 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { codeName, type TtrpcError } from '@kata-agent/ttrpc';
 
-/** A call that the agent, or the connection to it, answered with an error: that error and the method it came from. */
+/** A call that failed: the error of the agent or of the connection, and the method. */
 export class CallError extends Error {
   readonly method: DescMethod;
   readonly code: number;
-  /** The status by its name: `NOT_FOUND`. */
+  /** The name of the status: `NOT_FOUND`. */
   readonly status: string;
-  /** The message as the agent sent it. */
+  /** The message from the agent, unchanged. */
   readonly said: string;
 
   constructor(method: DescMethod, error: TtrpcError) {

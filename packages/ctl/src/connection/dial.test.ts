@@ -16,19 +16,19 @@ async function listening(
   serve: (socket: Socket) => void,
   work: (path: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'kata-ctl-'));
-  const path = join(folder, 'socket');
+  const directory = await mkdtemp(join(tmpdir(), 'kata-ctl-'));
+  const path = join(directory, 'socket');
   const server: Server = createServer(serve);
   await new Promise<void>((resolve) => server.listen(path, resolve));
   try {
     await work(path);
   } finally {
     await new Promise((resolve) => server.close(resolve));
-    await rm(folder, { recursive: true });
+    await rm(directory, { recursive: true });
   }
 }
 
-/** What arrives, by the events that ttRPC listens to. */
+/** Collects received bytes through the events that ttRPC uses. */
 function received(socket: Socket): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
@@ -40,12 +40,12 @@ function received(socket: Socket): Promise<string> {
 }
 
 const cannotReach =
-  (says: RegExp) =>
+  (pattern: RegExp) =>
   (error: unknown): boolean =>
     error instanceof CommandError &&
     error.exitCode === ExitCode.CannotApply &&
     error.message.startsWith('cannot reach an agent at ') &&
-    says.test(error.message);
+    pattern.test(error.message);
 
 test('a socket by its path', async () => {
   await listening(
@@ -57,7 +57,7 @@ test('a socket by its path', async () => {
   );
 });
 
-test('through a VMM: what comes with and after its answer arrives', async () => {
+test('through a VMM: bytes in and after its reply arrive', async () => {
   await listening(
     (socket) => {
       socket.once('data', (chunk) => {
@@ -88,7 +88,7 @@ test('an abstract name is dialled with its exact length', async () => {
   await assert.rejects(dial({ kind: 'abstract', name }, longMs), cannotReach(/unix:\/\/@.*ECONNREFUSED/));
 });
 
-test('nobody there, or nobody behind the VMM', async () => {
+test('no listener, and a VMM without a listening guest, are errors', async () => {
   await assert.rejects(dial({ kind: 'path', path: '/nonexistent/s' }, longMs), cannotReach(/ENOENT/));
   await listening(
     (socket) => socket.resume().end(),
@@ -101,7 +101,7 @@ test('nobody there, or nobody behind the VMM', async () => {
   );
 });
 
-test('a VMM that never answers costs no more than the timeout, and its socket is closed', async () => {
+test('a VMM that never replies times out, and its socket is closed', async () => {
   const closed: Promise<void>[] = [];
   await listening(
     (socket) => {
@@ -118,7 +118,7 @@ test('a VMM that never answers costs no more than the timeout, and its socket is
   );
 });
 
-test('what to look at when a socket is not there depends on whose socket it is', async () => {
+test('the help for a missing socket depends on the address type', async () => {
   const helpOf = async (kind: 'path' | 'hvsock'): Promise<string> => {
     const path = '/nonexistent/s';
     const address = kind === 'path' ? ({ kind, path } as const) : ({ kind, path, port: 1024 } as const);

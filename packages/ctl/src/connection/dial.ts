@@ -5,8 +5,8 @@ import { type Address, formatAddress } from './address.js';
 import { connectHvsock } from './hvsock.js';
 
 /**
- * Connects to an agent's address. Rejects with a CommandError (cannot be applied here) that names the address when
- * nobody answers there, or not within `timeoutMs`; the socket is closed then.
+ * Connects to an agent's address. Rejects with a CommandError (cannot be applied here) that has the address if
+ * nothing answers within `timeoutMs`; the socket is then closed.
  */
 export async function dial(address: Address, timeoutMs: number): Promise<Socket> {
   const leave = new AbortController();
@@ -30,7 +30,7 @@ export async function dial(address: Address, timeoutMs: number): Promise<Socket>
   }
 }
 
-/** A connected socket; one that is no longer wanted when it is ready is closed. */
+/** Returns a connected socket. If the dial has timed out meanwhile, closes it. */
 async function open(address: Address, leave: AbortSignal): Promise<Socket> {
   if (address.kind === 'vsock') return dialVsock(address, leave);
   const socket =
@@ -42,7 +42,10 @@ async function open(address: Address, leave: AbortSignal): Promise<Socket> {
   return socket;
 }
 
-/** Through Linux's own calls, for the exact length of the name; loaded only here, so that all else runs anywhere. */
+/**
+ * Uses our own syscalls for the exact length of an abstract name. They are loaded only here, so that everything else
+ * runs on any machine.
+ */
 async function dialAbstract(name: string): Promise<Socket> {
   const { connectUnix, loadSyscalls } = await import('@kata-agent/linux');
   return await connectUnix(loadSyscalls(), { kind: 'abstract', name });
@@ -73,16 +76,13 @@ function helpFor(address: Address, error: unknown): readonly string[] {
     address.kind === 'hvsock'
       ? 'is the VMM running, and is this the socket of its vsock device?'
       : 'is the agent running, and is this its server_addr?';
-  if (code === 'ENOENT') return [`There is no such socket: ${question}`];
-  if (code === 'ECONNREFUSED') return [`Nobody listens there: ${question}`];
+  if (code === 'ENOENT') return [`the socket does not exist: ${question}`];
+  if (code === 'ECONNREFUSED') return [`nothing listens on the socket: ${question}`];
   if (code === 'ECONNRESET' && address.kind === 'vsock')
-    return [
-      'No program listens on that port, or it is not for this machine: see peers in its configuration.',
-    ];
+    return ['nothing listens on that port, or its peers setting excludes this machine'];
   if (code === 'ENODEV' || code === 'EAFNOSUPPORT')
-    return ['This machine has no vsock to that context id: is the guest running, and is that its CID?'];
-  if (code === 'EACCES') return ['This user may not use the socket.'];
-  if (address.kind === 'hvsock')
-    return ['The port is the one of the agent’s server_addr, 1024 unless changed.'];
+    return ['no vsock route to that context id: is the guest running, and is that its CID?'];
+  if (code === 'EACCES') return ['this user has no permission for the socket'];
+  if (address.kind === 'hvsock') return ['use the port of the agent’s server_addr (default: 1024)'];
   return [];
 }

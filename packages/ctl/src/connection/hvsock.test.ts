@@ -4,11 +4,11 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { connectHvsock } from './hvsock.js';
 
-/** The client's end of a socket: the test decides what arrives and sees what was written. */
+/** The client's end of a socket: the test sends and reads bytes. */
 class FakeSocket extends Duplex {
   written = '';
   override _read(): void {
-    // What arrives is pushed by the test.
+    // The test pushes the input.
   }
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.written += chunk.toString('latin1');
@@ -16,14 +16,14 @@ class FakeSocket extends Duplex {
   }
 }
 
-/** All that arrives from now on. */
+/** Collects all bytes that arrive from here on. */
 async function readAll(stream: Duplex): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of stream) parts.push(part as Buffer);
   return Buffer.concat(parts);
 }
 
-test('asks for the port and takes OK for an answer', async () => {
+test('sends CONNECT with the port and accepts OK', async () => {
   const socket = new FakeSocket();
   const ready = connectHvsock(socket, 1024);
   assert.equal(socket.written, 'CONNECT 1024\n');
@@ -31,7 +31,7 @@ test('asks for the port and takes OK for an answer', async () => {
   await ready;
 });
 
-test('bytes after the line belong to ttRPC, however the stream is cut', async () => {
+test('bytes after the reply line belong to ttRPC, whatever the chunk boundaries', async () => {
   const bytes = fc.uint8Array({ maxLength: 40 });
   const cuts = fc.array(fc.nat(60), { maxLength: 6 });
   await fc.assert(
@@ -53,15 +53,15 @@ test('bytes after the line belong to ttRPC, however the stream is cut', async ()
   );
 });
 
-test('a VMM that closes says that nobody listens there', async () => {
+test('a VMM that closes the connection means that nothing listens', async () => {
   const socket = new FakeSocket();
   const ready = connectHvsock(socket, 1024);
   socket.push(null);
   await assert.rejects(ready, /nothing listens on port 1024/);
 });
 
-test('an answer that is not OK is quoted', async () => {
-  for (const [answer, says] of [
+test('a reply other than OK is quoted', async () => {
+  for (const [answer, pattern] of [
     ['FAIL\n', /got "FAIL"/],
     ['OK\n', /got "OK"/],
     ['OK 5 6\n', /got "OK 5 6"/],
@@ -71,11 +71,11 @@ test('an answer that is not OK is quoted', async () => {
     const socket = new FakeSocket();
     const ready = connectHvsock(socket, 1);
     socket.push(answer);
-    await assert.rejects(ready, says, answer);
+    await assert.rejects(ready, pattern, answer);
   }
 });
 
-test('an error of the socket is passed on', async () => {
+test('a socket error is passed on', async () => {
   const socket = new FakeSocket();
   const ready = connectHvsock(socket, 1);
   socket.destroy(new Error('connection reset'));

@@ -1,14 +1,14 @@
 import type { Duplex } from 'node:stream';
 
-/** The longest reply line that a VMM has reason to send: `OK ` and a port. */
+/** The longest valid reply of a VMM: `OK ` and a port. */
 const maxLineBytes = 32;
 
 /**
- * Asks a VMM's unix socket for a port of its guest: writes `CONNECT port`, reads `OK n`. What comes after that
- * line belongs to the caller: it is put back, so that the stream is read as if the line had never been there.
+ * Connects to a guest's port through a VMM's unix socket: writes `CONNECT port`, reads `OK n`. Bytes after that line
+ * are put back into the stream.
  *
- * Rejects with an Error that says what came instead; the stream is then of no more use.
- * Source: github.com/firecracker-microvm/firecracker/docs/vsock.md; Cloud Hypervisor does the same.
+ * Rejects with an Error that quotes the reply; the stream cannot be used afterwards. Source:
+ * github.com/firecracker-microvm/firecracker/docs/vsock.md; Cloud Hypervisor does the same.
  */
 export function connectHvsock(stream: Duplex, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -48,5 +48,7 @@ export function connectHvsock(stream: Duplex, port: number): Promise<void> {
 
 function unexpected(line: Buffer): Error {
   const shown = JSON.stringify(line.subarray(0, maxLineBytes).toString('latin1'));
-  return new Error(`expected 'OK' and a number from the VMM, got ${shown}: is this the socket of a VMM?`);
+  return new Error(
+    `expected 'OK' and a number from the VMM, got ${shown}: is this the vsock socket of a VMM?`,
+  );
 }

@@ -3,10 +3,10 @@ import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 import { reasonOf } from './reason-of.js';
 
-/** No file that a command reads as a whole is larger: what is was named by mistake, or never ends. */
+/** The largest file that a command reads: larger ones are a mistake, or endless. */
 const mostBytes = 16 * 1024 * 1024;
 
-/** A file as it is. Throws a CommandError when it cannot be read (3), or is too large (1). */
+/** Reads a file. Throws a CommandError if it cannot be read (3) or is too large (1). */
 export function readInput(path: string): Uint8Array {
   let bytes: Uint8Array;
   try {
@@ -15,26 +15,26 @@ export function readInput(path: string): Uint8Array {
     throw unreadable(path, error);
   }
   if (bytes.length <= mostBytes) return bytes;
-  throw new CommandError(ExitCode.Failed, `${path} has more than 16 MiB`, {
-    help: ['is it the file that was meant?'],
+  throw new CommandError(ExitCode.Failed, `${path} is larger than 16 MiB`, {
+    help: ['check that this is the intended file'],
   });
 }
 
-/** A text file. Throws as `readInput`, and a CommandError (1) when it is not UTF-8. */
+/** Reads a text file. Throws as `readInput`, and a CommandError (1) if the file is not UTF-8. */
 export function readTextInput(path: string): string {
   const bytes = readInput(path);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new CommandError(ExitCode.Failed, `${path} is no text: it is not UTF-8`, {
-      help: [`find the place: grep -naxv '.*' ${path}`],
+    throw new CommandError(ExitCode.Failed, `${path} is not a text file: it is not UTF-8`, {
+      help: [`find the position: grep -naxv '.*' ${path}`],
       cause: error,
     });
   }
 }
 
-/** The first `most` bytes of a file, whatever kind of file it is. Throws the error of the system. */
+/** Returns the first `most` bytes of a file of any type. Throws the system's error. */
 export function readUpTo(path: string, most: number): Uint8Array {
   const descriptor = openSync(path, 'r');
   try {
@@ -53,7 +53,7 @@ export function readUpTo(path: string, most: number): Uint8Array {
   }
 }
 
-/** A failure of the system about a file, as the error that ends a command. */
+/** Converts a system error about a file into the CommandError that ends the command. */
 export function unreadable(path: string, error: unknown): CommandError {
   return new CommandError(ExitCode.CannotApply, `cannot read ${path}: ${reasonOf(error)}`, { cause: error });
 }

@@ -1,6 +1,6 @@
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
 
-/** A number of bytes for people: `512 B`, `1.5 MiB`. */
+/** Formats a number of bytes for people: `512 B`, `1.5 MiB`. */
 export function formatBytes(bytes: bigint): string {
   let value = Number(bytes);
   let unit = 0;

@@ -3,19 +3,19 @@ import type { Style } from './style.js';
 import { renderTable } from './table.js';
 import { wrap } from './wrap.js';
 
-/** How calls of the method are recorded. */
+/** How calls of the method appear in the audit log. */
 export function recordText(endpoint: Pick<Endpoint, 'changes' | 'fold' | 'ends'>): string {
-  if (endpoint.fold === 'stream') return 'counted, one record each 10 s for a stream';
-  if (endpoint.fold === 'poll') return 'counted, one record each 10 s for a caller';
-  if (!endpoint.changes) return 'one record, after; repetitions are counted, one record each 10 s';
-  const two = 'two records: intent before, outcome after';
+  if (endpoint.fold === 'stream') return 'counted, one record per 10 s and stream';
+  if (endpoint.fold === 'poll') return 'counted, one record per 10 s and peer';
+  if (!endpoint.changes) return 'one record, after the call; repetitions are counted, one record per 10 s';
+  const two = 'two records: intent before the call, outcome after';
   const full = endpoint.ends === true ? `${two}, also while the disk is full` : two;
   return endpoint.fold === 'repeat'
-    ? `${full}; equal calls after it are counted, one record each 10 s`
+    ? `${full}; identical calls after it are counted, one record per 10 s`
     : full;
 }
 
-/** A line for each method. */
+/** Returns one line for each method. */
 export function endpointsTable(names: readonly MethodName[], style: Style): string {
   const rows = names.map((name) => {
     const endpoint = endpoints[name];
@@ -26,7 +26,7 @@ export function endpointsTable(names: readonly MethodName[], style: Style): stri
   );
 }
 
-/** A line for each group. */
+/** Returns one line for each group. */
 export function groupsTable(groups: readonly Group[], style: Style): string {
   const rows = groups.map((group) => [group.name, String(group.methods.length), group.purpose]);
   return renderTable([['GROUP', 'METHODS', 'PURPOSE'], ...rows], (cell, row) =>
@@ -34,21 +34,21 @@ export function groupsTable(groups: readonly Group[], style: Style): string {
   );
 }
 
-/** All that is known of one method. */
+/** Returns the documentation of one method. */
 export function endpointPage(endpoint: Endpoint, width: number, style: Style): string {
   const section = (title: string, text: string): string =>
     `\n${style.bold(title)}\n${wrap(text, width, '  ')}`;
   const facts = renderTable([
     ['since', endpoint.release],
-    ['state', endpoint.changes ? 'changes it' : 'reads it'],
+    ['state', endpoint.changes ? 'changes state' : 'reads state'],
     ['groups', endpoint.groups.join(' ') || 'none'],
     ['recorded', recordText(endpoint)],
   ]);
   const entries = [endpoint.method, ...endpoint.groups].map((entry) => `"${entry}"`);
   return [
     `${style.bold(endpoint.method)}\n${wrap(endpoint.purpose, width, '  ')}\n${facts}`,
-    section('What a hostile caller gains', endpoint.exposure),
-    section('What stops working without it', endpoint.without),
+    section('Exposure to a hostile peer', endpoint.exposure),
+    section('What breaks without it', endpoint.without),
     section('When the Go runtime calls it', endpoint.clients.go),
     section('When runtime-rs calls it', endpoint.clients.rs),
     section('To serve it', `[api] allowed_endpoints = [${entries[0] ?? ''}]${alternatives(entries)}`),
@@ -56,12 +56,12 @@ export function endpointPage(endpoint: Endpoint, width: number, style: Style): s
   ].join('');
 }
 
-/** A group with its purpose and its methods. */
+/** Returns the purpose and methods of a group. */
 export function groupPage(group: Group, width: number, style: Style): string {
   return `${style.bold(group.name)}\n${wrap(group.purpose, width, '  ')}\n${endpointsTable(group.methods, style)}`;
 }
 
 function alternatives(entries: readonly string[]): string {
   const groups = entries.slice(1);
-  return groups.length === 0 ? '' : `, or a group that has it: ${groups.join(', ')}`;
+  return groups.length === 0 ? '' : `, or a group that includes it: ${groups.join(', ')}`;
 }

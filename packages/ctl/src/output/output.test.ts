@@ -10,7 +10,7 @@ import { styleFor } from './style.js';
 import { renderTable } from './table.js';
 import { wrap } from './wrap.js';
 
-test('colour is for terminals whose owner does not refuse it', () => {
+test('colour is for terminals without NO_COLOR', () => {
   const terminal = new Collected();
   terminal.isTTY = true;
   assert.equal(styleFor(terminal, {}).bold('x'), '\u001b[1mx\u001b[22m');
@@ -34,7 +34,7 @@ class Broken extends Writable {
   }
 }
 
-test('a reader who has gone changes no verdict; a full disk is said in words', async () => {
+test('EPIPE keeps the exit code; a full disk is an error', async () => {
   const printed = (code: string): Promise<void> => {
     const io = { ...fakeIo(), stdout: new Broken(code) };
     return print({ io, operands: [], options: new Options({}) }, {}, () => 'text\n');
@@ -43,11 +43,11 @@ test('a reader who has gone changes no verdict; a full disk is said in words', a
   await assert.rejects(write(new Broken('EPIPE'), 'x'), { code: 'EPIPE' });
   await assert.rejects(printed('ENOSPC'), {
     exitCode: ExitCode.CannotApply,
-    message: 'cannot write the output: there is no space left',
+    message: 'cannot write the output: no space left on device',
   });
 });
 
-test('columns are as wide as their widest cell, and lines have no trailing spaces', () => {
+test('columns are as wide as their widest cell, without trailing spaces', () => {
   assert.equal(
     renderTable([
       ['A', 'LONG'],
@@ -57,12 +57,12 @@ test('columns are as wide as their widest cell, and lines have no trailing space
   );
 });
 
-test('paragraphs break at spaces; a word that is too long stands alone', () => {
+test('paragraphs wrap at spaces; an overlong word has its own line', () => {
   assert.equal(wrap('one two three', 8, ' '), ' one two\n three\n');
   assert.equal(wrap('a unbreakable b', 4), 'a\nunbreakable\nb\n');
 });
 
-test('bytes for people', () => {
+test('bytes are formatted for people', () => {
   assert.equal(formatBytes(0n), '0 B');
   assert.equal(formatBytes(1023n), '1023 B');
   assert.equal(formatBytes(1536n), '1.5 KiB');

@@ -5,8 +5,8 @@ import { reasonOf } from '../input/reason-of.js';
 import { ExitCode } from '../exit-code.js';
 
 /**
- * Prints a result once: as one line of JSON for programs, as text for people. A reader who has seen enough (`… | head`)
- * changes nothing about the verdict that the exit code gives.
+ * Prints a result: one line of JSON for programs, text for people. EPIPE is ignored (`… | head`): the exit code stays
+ * that of the result.
  */
 export async function print(invocation: Invocation, value: unknown, text: () => string): Promise<void> {
   const { io, options } = invocation;
@@ -18,8 +18,8 @@ export async function print(invocation: Invocation, value: unknown, text: () => 
 }
 
 /**
- * Writes, and waits until that is done, so that what is read from an agent is not piled up here. Rejects when nobody
- * reads any more (EPIPE), and with a CommandError when it cannot be written for another reason, such as a full disk.
+ * Writes and waits for completion, so that output from an agent is not buffered without bound. Rejects with EPIPE if
+ * the reader is gone, and with a CommandError on any other write error, such as a full disk.
  */
 export function write(stream: Output, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {

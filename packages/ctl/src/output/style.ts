@@ -1,6 +1,6 @@
 import type { Io, Output } from '../cli/io.js';
 
-/** Ways to set text off; each gives its text back as it is where colour is not wanted. */
+/** Text styles. Without colour each returns its text unchanged. */
 export interface Style {
   readonly enabled: boolean;
   readonly bold: (text: string) => string;
@@ -10,7 +10,7 @@ export interface Style {
   readonly yellow: (text: string) => string;
 }
 
-/** Colour is for terminals, and not for those who ask for none (https://no-color.org). */
+/** Colour is for terminals, unless NO_COLOR is set (https://no-color.org). */
 export function styleFor(stream: Output, environment: Io['environment']): Style {
   const refused = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
   const enabled = stream.isTTY === true && !refused;

@@ -1,6 +1,6 @@
 /**
- * Lines of columns, each as wide as its widest cell and two spaces apart; the last is not padded.
- * The first row is the heading. `decorate` sets a padded cell off without changing its width.
+ * Renders columns, each as wide as its widest cell, separated by two spaces; the last one is not padded. The first
+ * row is the heading. `decorate` styles a padded cell and must keep its width.
  */
 export function renderTable(
   rows: readonly (readonly string[])[],

@@ -1,4 +1,4 @@
-/** Breaks a paragraph at spaces into lines of at most `width` characters, each with `indent` before it. */
+/** Wraps a paragraph at spaces into lines of at most `width` characters, each with `indent` before it. */
 export function wrap(paragraph: string, width: number, indent = ''): string {
   const lines: string[] = [];
   let line = '';

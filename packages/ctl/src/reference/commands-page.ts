@@ -3,9 +3,7 @@ import type { Io } from '../cli/io.js';
 import { createProgram } from '../cli/program.js';
 import { pageHead } from './markdown.js';
 
-const purpose = `
-For whoever works with agents and their configurations from outside a guest: the help of every command, as the program prints it. What is below \`config\` and \`audit\` works on files, on any machine, without an agent.
-`;
+const purpose = `\nThe help of every command, as the program prints it. Commands below \`config\` and \`audit\` work on files, on any machine, without an agent.\n`;
 
 /** docs/reference/commands.md: the help of every command, as the program prints it. */
 export function commandsPage(): string {

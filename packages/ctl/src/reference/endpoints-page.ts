@@ -1,4 +1,4 @@
-import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
+import { areas, endpoints, groups, type MethodName } from '@kata-agent/catalogue';
 import { recordText } from '../output/endpoint-text.js';
 import { code, markdownTable, pageHead } from './markdown.js';
 
@@ -6,50 +6,59 @@ import { code, markdownTable, pageHead } from './markdown.js';
 export function endpointsPage(): string {
   return [
     pageHead('Endpoints', 'packages/catalogue'),
-    '\nFor whoever decides what an agent serves: what each method of `grpc.AgentService` does, what a hostile caller ',
-    'gains by it, and what stops working without it. The names are those that `allowed_endpoints` and ',
+    '\nFor each method of `grpc.AgentService`: what it does, what a hostile peer ',
+    'gains by it, and what breaks without it. `allowed_endpoints` and ',
     '`blocked_endpoints` take. ',
-    '`grpc.Health` (`Check`, `Version`) is always served and stands in no list. ',
-    '`kata-agent-ctl endpoints NAME` prints the same at a terminal.\n\n',
+    '`grpc.Health` (`Check`, `Version`) is always served and cannot be listed. ',
+    '`kata-agent-ctl endpoints NAME` prints the same text.\n\n',
     markdownTable(
-      ['method', 'since', 'state', 'groups'],
-      methodNames.map((name) => {
-        const endpoint = endpoints[name];
-        return [
-          `[${name}](#${name.toLowerCase()})`,
-          endpoint.release,
-          endpoint.changes ? 'changes' : 'reads',
-          endpoint.groups.map(code).join(' '),
-        ];
-      }),
+      ['area', 'method', 'since', 'state', 'groups'],
+      Object.entries(areas).flatMap(([area, methods]) =>
+        methods.map((name) => {
+          const endpoint = endpoints[name];
+          return [
+            `[${area}](#${area})`,
+            `[${name}](#${name.toLowerCase()})`,
+            endpoint.release,
+            endpoint.changes ? 'changes' : 'reads',
+            endpoint.groups.map(code).join(' '),
+          ];
+        }),
+      ),
     ),
-    '\n## Groups\n\nAn entry of a list may be a group; `*` stands for all methods. Under a `release` both stand for ',
-    'the methods that it had; what a group stands for under one release never changes.\n\n',
+    '\n## Groups\n\nAn entry of a list can be a group; `*` is all methods. With a `release`, both include only the ',
+    'methods of that release; the members of a group in one release never change.\n\n',
     markdownTable(
-      ['group', 'purpose', 'methods, and the release that brought them after 2.0'],
+      ['group', 'purpose', 'methods, with the release if later than 2.0'],
       [...groups.values()].map((group) => [
         code(group.name),
         group.purpose,
         group.methods.map(memberText).join(', '),
       ]),
     ),
-    '\nSome sets make no sense, and are found: see [errors](errors.md#sets-that-make-no-sense).\n',
-    '\n## Methods\n',
-    ...methodNames.map(endpointSection),
+    '\nInconsistent lists are reported: see [errors](errors.md#inconsistent-settings).\n',
+    ...Object.entries(areas).flatMap(([area, methods]) => [
+      `\n## ${title(area)}\n`,
+      ...methods.map(endpointSection),
+    ]),
   ].join('');
 }
 
-function memberText(name: (typeof methodNames)[number]): string {
+function title(area: string): string {
+  return area.charAt(0).toUpperCase() + area.slice(1);
+}
+
+function memberText(name: MethodName): string {
   const release = endpoints[name].release;
   const link = `[${name}](#${name.toLowerCase()})`;
   return release === '2.0.0' ? link : `${link} (${release.replace(/\.0$/, '')})`;
 }
 
-function endpointSection(name: (typeof methodNames)[number]): string {
+function endpointSection(name: MethodName): string {
   const endpoint = endpoints[name];
   return [
     `\n### ${name}\n\n${endpoint.purpose}\n\n`,
-    `- What a hostile caller gains: ${endpoint.exposure}\n`,
+    `- Exposure to a hostile peer: ${endpoint.exposure}\n`,
     `- Without it: ${endpoint.without}\n`,
     `- The Go runtime calls it: ${endpoint.clients.go}\n`,
     `- runtime-rs calls it: ${endpoint.clients.rs}\n`,

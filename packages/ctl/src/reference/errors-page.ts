@@ -14,27 +14,31 @@ export async function errorsPage(): Promise<string> {
       'Errors',
       'the tables in packages/ctl/src and packages/catalogue, and from what the loader prints',
     ),
-    '\nFor whoever reads a message and wants to know what it means: of a program that ended, of a call that was ',
-    'refused, or of a configuration that is wrong.\n',
+    '\nExit codes of the programs, statuses of failed calls, and errors in a configuration, ',
+    'each with its meaning.\n',
     '\n## Exit codes\n\nOf `kata-agent` and `kata-agent-ctl`.\n\n',
     markdownTable(
       ['code', 'name', 'meaning'],
       exitCodes.map((row) => [String(row.code), row.name, row.meaning]),
     ),
-    '\n`kata-agent-ctl` prints why on standard error; with `--format json` as one line of JSON: ',
-    'an object with `error`, whose `kind` is `not-served`, `not-built`, `denied` or `failed` for a call that the agent answered with an error, ',
-    '`command` for anything else that can be mended, and `internal` for an error of the program itself.\n',
+    '\n`kata-agent-ctl` prints the reason on standard error; with `--format json` as one line of JSON: ',
+    'an object with `error`, whose `kind` is `not-served`, `not-built`, `denied` or `failed` if the agent answered a call with an error, ',
+    '`command` for any other error that a user can fix, and `internal` for a bug in the program.\n',
     '\n## Statuses of replies\n\n',
     markdownTable(
-      ['status', 'when', 'what Kata’s runtimes make of it'],
+      ['status', 'when', 'what Kata’s runtimes do'],
       statuses.map((row) => [row.status.split(', ').map(code).join(', '), row.when, row.clients]),
     ),
-    '\nA call that is not served is never `PERMISSION_DENIED`, and one that a check refused is never `UNIMPLEMENTED`.\n',
-    '\n## Errors in a configuration\n\nAll errors of a document are printed at once, each as\n\n',
-    '```\nFILE:LINE:COLUMN: message\n  the line\n  ^^^^ the place\nhelp: the nearest valid text, or what mends it\n```\n\n',
-    'and the exit code is 1. Nothing listens then. In a guest the same text goes to the console and the log.\n',
-    '\n### Sets that make no sense\n\n',
-    'A warning when an agent starts; an error under `strict = true` and in `kata-agent-ctl config check`.\n\n',
+    '\nA method that is not served is never answered with `PERMISSION_DENIED`, and a denied request never with `UNIMPLEMENTED`.\n',
+    '\n## A call was refused\n\n',
+    'The audit log has the reason, and its code: `kata-agent-ctl audit show --denied FILE`, then `kata-agent-ctl explain CODE`. ',
+    'A call without a record in this list reached the guest and failed there: the reply has the reason. ',
+    '`kata-agent-ctl config explain FILE` prints for each method whether it is served, and why.\n',
+    '\n## Errors in a configuration\n\nAll errors of a document are printed, each as\n\n',
+    '```\nFILE:LINE:COLUMN: error[CODE]: message\n  the line\n  ^^^^ the position\nhelp: the nearest valid text, or how to fix it\n```\n\n',
+    'and the exit code is 1. `kata-agent-ctl explain CODE` and [Codes](codes.md) have more about a code. The agent then does not listen. In a guest the same text goes to the console and the agent log.\n',
+    '\n### Inconsistent settings\n\n',
+    'A warning when an agent starts; an error with `strict = true` and in `kata-agent-ctl config check`.\n\n',
     markdownTable(
       ['served', 'without', 'what happens', 'help'],
       consistency.map(({ when, needs, why, help }) => [when.join(', '), needs.join(', '), why, help]),
@@ -44,7 +48,7 @@ export async function errorsPage(): Promise<string> {
   ].join('');
 }
 
-/** What the offline check prints of a document, without colours. */
+/** Returns what the offline check prints for a document, without colours. */
 export async function printedFor(text: string): Promise<string> {
   const { diagnostics } = await checkDocument(new TextEncoder().encode(text), 'config.toml', {
     rules: () => Promise.resolve(createRuleChecker()),

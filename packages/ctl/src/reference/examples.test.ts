@@ -10,7 +10,7 @@ import type { CommandDefinition } from '../cli/definition.js';
 import { createProgram } from '../cli/program.js';
 import { commands } from '../commands/index.js';
 
-/** The words of an example, as a shell makes them; what is sent elsewhere (`> file`, `| program`) is left out. */
+/** Splits an example into words as a shell does, without redirections and pipes. */
 function words(line: string): readonly string[] {
   const own = line.replace(/\s(?:[|>]|&&|<)\s.*$/, '');
   return [...own.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
@@ -18,9 +18,9 @@ function words(line: string): readonly string[] {
   );
 }
 
-/** The command that a line calls, if it is a right use of it. */
+/** Returns the command that a line calls, if the use is valid. */
 async function calledBy(line: string): Promise<readonly string[]> {
-  // What stands before the program's name is the shell's: a variable, or another program that feeds it.
+  // The part before the program's name is shell: a variable, or a program whose output is piped.
   const start = line.indexOf('kata-agent-ctl ');
   assert.notEqual(start, -1, line);
   const [, ...argv] = words(line.slice(start));
@@ -33,7 +33,7 @@ async function calledBy(line: string): Promise<readonly string[]> {
   return called.map(({ path }) => path);
 }
 
-test('every example in the help of a command is a right use of that command', async () => {
+test('every example in the help of a command is a valid use of that command', async () => {
   for (const { path, examples } of commands) {
     for (const { line } of examples) assert.deepEqual(await calledBy(line), [path], line);
   }
@@ -48,14 +48,16 @@ const pages = [
 ];
 
 for (const page of pages) {
-  test(`${page}: documents load without a word, commands are right, links lead somewhere`, async () => {
+  test(`${page}: documents load without warnings, commands are valid, links resolve`, async () => {
     const text = readFileSync(`${root}${page}`, 'utf8');
     for (const [, document = ''] of text.matchAll(/```toml\n(.*?)```/gs)) {
       const { diagnostics } = await checkDocument(new TextEncoder().encode(document), page, {
         rules: () => Promise.resolve(createRuleChecker()),
       });
-      // What comes later cannot be seen here, and the check says so.
-      const said = diagnostics.filter(({ message }) => !message.startsWith('further documents come'));
+      // Further documents cannot be checked here, which is a warning.
+      const said = diagnostics.filter(
+        ({ message }) => !message.startsWith('further documents are delivered'),
+      );
       assert.deepEqual(said, [], document);
     }
     for (const [, script = ''] of text.matchAll(/```sh\n(.*?)```/gs)) {

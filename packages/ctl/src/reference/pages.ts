@@ -1,4 +1,5 @@
 import { configurationSchema, profiles } from '@kata-agent/analysis';
+import { codesPage } from './codes-page.js';
 import { commandsPage } from './commands-page.js';
 import { endpointsPage } from './endpoints-page.js';
 import { errorsPage } from './errors-page.js';
@@ -6,11 +7,12 @@ import { rulesPage } from './rules/rules-page.js';
 import { settingsPage } from './settings-page.js';
 
 /**
- * What is made from the code's own tables, by path below the repository's root: the reference pages, the schema for
- * editors, and the examples that `config init` prints.
+ * Returns the generated files, by path below the repository's root: the reference pages, the JSON Schema for editors,
+ * and the examples that `config init` prints.
  */
 export async function referencePages(): Promise<Record<string, string>> {
   return {
+    'docs/reference/codes.md': codesPage(),
     'docs/reference/commands.md': commandsPage(),
     'docs/reference/endpoints.md': endpointsPage(),
     'docs/reference/errors.md': await errorsPage(),

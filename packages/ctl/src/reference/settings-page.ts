@@ -11,48 +11,47 @@ interface Section {
 const sections: readonly Section[] = [
   {
     head: '[agent]',
-    purpose: 'The agent itself. These keys, and no others, can be overridden.',
+    purpose: 'The agent itself. Only these keys can be overridden.',
     rows: rowsOf('agent'),
   },
-  { head: '[api]', purpose: 'What is served.', rows: rowsOf('api') },
+  { head: '[api]', purpose: 'Which methods are served.', rows: rowsOf('api') },
   {
     head: '[[api.rule]]',
-    purpose:
-      'One for each rule over requests. [rules.md](rules.md) has the language, and every name that a rule can use.',
+    purpose: 'One table per rule. [rules.md](rules.md) has the language and every name that a rule can use.',
     rows: Object.values(ruleKeys),
   },
   {
     head: '[[listener]]',
     purpose:
-      'A place where the API is served, in the stead of `server_addr`. A method is served when both `[api]` and the listener say so; one of the two must have a list. Later documents may narrow a listener by its name, and add none. There can be one of them yet.',
+      'An address on which the API is served, in place of `server_addr`. A method is served if both `[api]` and the listener allow it; one of the two must have a list. Further documents can narrow a listener by its name, and cannot add one. Currently there can be only one.',
     rows: Object.values(listenerKeys),
   },
   {
     head: '[delivery]',
     purpose:
-      'How further documents come. Without this section there are none. Each of them can only narrow what the documents before it say.',
+      'The delivery of further documents. Without this section there are none. Each of them can only narrow the documents before it.',
     rows: rowsOf('delivery'),
   },
   {
     head: '[measurement]',
-    purpose: 'Registers that the digest of the configuration is extended into, before anything listens.',
+    purpose: 'Registers that are extended with the digest of the configuration, before the agent listens.',
     rows: rowsOf('measurement'),
   },
-  { head: '[audit]', purpose: 'The record of decisions.', rows: rowsOf('audit') },
-  { head: '[limits]', purpose: 'Bounds on what callers can ask for.', rows: rowsOf('limits') },
+  { head: '[audit]', purpose: 'The audit log.', rows: rowsOf('audit') },
+  { head: '[limits]', purpose: 'Limits for requests.', rows: rowsOf('limits') },
 ];
 
 /** docs/reference/settings.md */
 export function settingsPage(): string {
   return [
     pageHead('Settings', 'the settings table of packages/config'),
-    '\nFor whoever writes a configuration: every key, what it is for, and who else may set it. ',
-    'A document is TOML; all of its sections and keys are optional. To begin with one, ',
-    '`kata-agent-ctl config init`; for an editor that completes keys and names, `kata-agent-ctl config schema` ',
+    '\nEvery key of a configuration: its purpose, values and default, and who else can set it. ',
+    'A document is TOML; all sections and keys are optional. To start with an example, use ',
+    '`kata-agent-ctl config init`; for completion in an editor, `kata-agent-ctl config schema` ',
     '([the same, as a file](kata-agent.schema.json)).\n\n',
     example,
     '\n## All keys\n\n',
-    '`version = 1`, the version of this language, may stand before the sections.\n\n',
+    '`version = 1`, the version of this language, can precede the sections.\n\n',
     markdownTable(
       ['section', 'keys'],
       sections.map(({ head, rows }) => [
@@ -68,7 +67,7 @@ export function settingsPage(): string {
 const example = `\`\`\`toml
 [agent]
 log_level = "info"
-lock = true                 # neither flags, environment nor kernel line change any of this
+lock = true                 # flags, environment and kernel command line do not change this
 
 [api]
 release = "3.21"            # methods that came later are not served
@@ -84,14 +83,7 @@ on_failure = "refuse-all"
 \`\`\`
 `;
 
-const words = `
-## Words of this page
-
-- **merge**: what becomes of a key that several documents set. \`intersect\` and \`union\`: of what lists cover. \`minimum\`, \`earliest\`, \`or\`: of what they say. \`base only\`: it may stand in the first document alone. \`owner\`: the first document that sets it; another value elsewhere is an error.
-- **opens the guest**: once the documents restrict the API, no override changes it, unless \`overridable\` names it.
-- **not built yet**: a setting of Kata’s warns when it is set to other than its default, one of ours is an error.
-- Overrides win in this order: command line, environment, kernel line. One that the documents forbid is ignored, warned of and recorded.
-`;
+const words = `\n## Terms\n\n- **merge**: how values of several documents are combined. \`intersect\` and \`union\`: of the methods that lists cover. \`minimum\`, \`earliest\`, \`or\`: of the values. \`base only\`: only the base document can set it. \`owner\`: the first document that sets it owns it; a different value elsewhere is an error.\n- **opens the guest**: if the documents restrict the API, overrides do not change the key, unless \`overridable\` names it.\n- **not built yet**: for a setting of Kata, a value other than its default is a warning; for one of ours, it is an error.\n- **no effect**: a value other than the default is a warning.\n- Overrides apply in this order: command line, environment, kernel command line. An override that the documents forbid is ignored, with a warning and an audit record.\n`;
 
 function rowsOf(section: SettingRow['section']): readonly SettingRow[] {
   return settings.filter((row) => row.section === section);
@@ -101,15 +93,22 @@ function sectionText({ head, purpose, rows }: Section): string {
   return `\n## \`${head}\`\n\n${purpose}\n${rows.map((row) => rowText(head, row)).join('')}`;
 }
 
-/** Keys of two sections may have one name; the heading of a table's key says whose it is. */
+/** Keys of two sections can have the same name; headings therefore include the section. */
 function rowHead(head: string, row: SettingRow | EntryKeyRow): string {
   return 'table' in row ? `\`${row.key}\` of \`${head}\`` : `\`${row.key}\``;
 }
 
 function rowText(head: string, row: SettingRow | EntryKeyRow): string {
-  const built = row.built === 'yes' ? '' : ' **Not built yet.**';
   const lines = 'table' in row ? entryLines(row) : settingLines(row);
-  return `\n### ${rowHead(head, row)}\n\n${row.purpose}${built}\n\n${lines.map((line) => `- ${line}\n`).join('')}`;
+  return `\n### ${rowHead(head, row)}\n\n${row.purpose}${effectOf(row)}\n\n${lines.map((line) => `- ${line}\n`).join('')}`;
+}
+
+function effectOf(row: SettingRow | EntryKeyRow): string {
+  if (row.built === 'yes') return '';
+  if (row.built === 'unused')
+    return " **No effect**, as with Kata's agent, which accepts it and never uses it.";
+  const values = 'table' in row ? [] : (row.builtValues ?? []).map((value) => code(row.type.write(value)));
+  return values.length === 0 ? ' **Not built yet.**' : ` **Not built yet**, except ${values.join(', ')}.`;
 }
 
 function settingLines(row: SettingRow): readonly string[] {
@@ -125,19 +124,19 @@ function settingLines(row: SettingRow): readonly string[] {
   const kernel = [kernelWord, ...alias].map(code).join(' or ');
   return [
     ...lines,
-    `Overridden by: command line ${code(flag)}, environment ${code(environment)}, kernel line ${kernel}`,
+    `Overridden by: command line ${code(flag)}, environment ${code(environment)}, kernel command line ${kernel}`,
   ];
 }
 
 function entryLines(row: EntryKeyRow): readonly string[] {
   return [
-    `Value: ${row.type.name}. ${row.required ? 'It must stand there.' : `Without it: ${row.otherwise}.`}`,
+    `Value: ${row.type.name}. ${row.required ? 'Required.' : `Default: ${row.otherwise}.`}`,
     `Example: ${code(`${row.key} = ${row.example}`)}`,
-    row.later ? 'Any document may have it.' : 'Only the base document may have it.',
+    row.later ? 'Allowed in any document.' : 'Allowed only in the base document.',
   ];
 }
 
-/** As GitHub makes the anchor of a heading. */
+/** Returns GitHub's anchor for a heading. */
 function anchor(heading: string): string {
   return heading
     .toLowerCase()

@@ -8,13 +8,13 @@ import { explainFailure, renderRefusal } from './refusal.js';
 const failed = (name: string, code: Code, said: string) =>
   explainFailure({ method: findCall(name), code, status: codeName(code), said });
 
-test('for each method, a refusal names the entries that would allow it', () => {
+test('a denial by the gate names the entries that would allow the method', () => {
   for (const name of methodNames) {
     const refusal = failed(name, Code.Unimplemented, `${name} is not served here: the list is empty`);
     assert.equal(refusal.kind, 'not-served');
     assert.deepEqual(refusal.entries, [name, ...endpoints[name].groups]);
     const text = renderRefusal(refusal).join('\n');
-    assert.match(text, new RegExp(`^${name} was refused`));
+    assert.match(text, new RegExp(`^${name} was denied`));
     assert.match(text, /by: the list is empty/);
     assert.ok(text.includes(`"${name}"`));
     assert.ok(text.includes(endpoints[name].release));
@@ -22,7 +22,7 @@ test('for each method, a refusal names the entries that would allow it', () => {
   }
 });
 
-test('a method or part that is not built is not blamed on the configuration', () => {
+test('an unbuilt method or part is not attributed to the configuration', () => {
   for (const [name, said] of [
     ['GetMetrics', 'GetMetrics: not built yet'],
     ['CreateContainer', 'storage driver "nvdimm" is not built yet'],
@@ -37,7 +37,7 @@ test('a method or part that is not built is not blamed on the configuration', ()
   }
 });
 
-test('a rule that denied is named, and the lists are not mentioned', () => {
+test('a denial by a rule names the rule and no lists', () => {
   const refusal = failed('ExecProcess', Code.PermissionDenied, 'refused by rule "known-commands": no shells');
   assert.equal(refusal.kind, 'denied');
   assert.equal(refusal.rule, 'known-commands');
@@ -47,20 +47,20 @@ test('a rule that denied is named, and the lists are not mentioned', () => {
   assert.doesNotMatch(text, /allowed_endpoints/);
 });
 
-test('a check of the agent that denied is quoted', () => {
+test('a denial by a check of the agent is quoted', () => {
   const refusal = failed('CreateContainer', Code.PermissionDenied, 'hooks are refused');
   assert.equal(refusal.rule, undefined);
-  assert.match(renderRefusal(refusal).join('\n'), /the agent says: hooks are refused/);
+  assert.match(renderRefusal(refusal).join('\n'), /the agent reports: hooks are refused/);
 });
 
-test('other errors are no refusals', () => {
+test('other errors are not denials', () => {
   for (const name of calls.keys()) {
     const refusal = failed(name, Code.NotFound, 'ESRCH: No such process');
     assert.deepEqual(renderRefusal(refusal), [`${name} failed: NOT_FOUND: ESRCH: No such process`]);
   }
 });
 
-test('what the agent says cannot drive the terminal', () => {
+test("control characters in an agent's message are escaped", () => {
   const refusal = failed('StatsContainer', Code.Internal, 'a\u001b[2J\n\u009bx');
   assert.equal(refusal.said, 'a\\x1b[2J\\x0a\\x9bx');
 });

@@ -4,26 +4,26 @@ import { Code } from '@kata-agent/ttrpc';
 import type { CallError } from '../connection/call-error.js';
 
 /**
- * What became of a call that was answered with an error.
- * - `not-served`: the method is not in what the configuration serves to this listener (UNIMPLEMENTED).
- * - `not-built`: this agent has no handler for it, or for something that the request asks for (UNIMPLEMENTED).
- * - `denied`: the method is served; a rule or check refused this very request (PERMISSION_DENIED).
+ * How a call failed.
+ * - `not-served`: the configuration does not serve the method to this listener (UNIMPLEMENTED).
+ * - `not-built`: this agent has no handler for the method, or for something that the request needs (UNIMPLEMENTED).
+ * - `denied`: the method is served; a rule or check denied this request (PERMISSION_DENIED).
  * - `failed`: anything else.
  */
 type FailureKind = 'not-served' | 'not-built' | 'denied' | 'failed';
 
-/** A failed call, explained: JSON-able as it is. */
+/** An explained failure. Serializable as JSON. */
 export interface Refusal {
   readonly kind: FailureKind;
   readonly method: string;
   readonly status: string;
-  /** What the agent said, control characters escaped. */
+  /** The agent's message, control characters escaped. */
   readonly said: string;
-  /** The rule that refused, where the agent names one. */
+  /** The rule that denied the call, if the agent names one. */
   readonly rule?: string;
-  /** What would have to stand in `allowed_endpoints`: one of these. */
+  /** Entries of `allowed_endpoints` that would allow the call; one of them is enough. */
   readonly entries?: readonly string[];
-  /** The release that the method came with: `release`, where it is set, must not be earlier. */
+  /** The first release with the method: `release`, if set, must not be earlier. */
   readonly release?: string;
 }
 
@@ -45,32 +45,32 @@ export function explainFailure(error: Pick<CallError, 'method' | 'code' | 'statu
   return { ...base, kind: 'failed' };
 }
 
-/** The explanation as text, a line each: the first is the headline. */
+/** Renders the explanation, one line each; the first is the headline. */
 export function renderRefusal(refusal: Refusal): readonly string[] {
   const { method, status, said } = refusal;
   const more = `for more: kata-agent-ctl endpoints ${method}`;
   switch (refusal.kind) {
     case 'not-served':
       return [
-        `${method} was refused: this agent does not serve it here (${status})`,
+        `${method} was denied: this agent does not serve it on this listener (${status})`,
         `by: ${said.slice(notServed(method).length)}`,
-        `to allow it, the guest's configuration needs in [api]: one of ${(refusal.entries ?? []).map(quoted).join(', ')} in allowed_endpoints,`,
-        `  none of them in blocked_endpoints, and a release, if one is set, of ${refusal.release ?? ''} or later`,
+        `to allow it, set in [api] of the guest's configuration: one of ${(refusal.entries ?? []).map(quoted).join(', ')} in allowed_endpoints,`,
+        `  none of them in blocked_endpoints, and release, if set, to ${refusal.release ?? ''} or later`,
         more,
       ];
     case 'not-built':
       return [
-        `${method}, or something that this request asks for, is not built in this agent (${status})`,
-        `the agent says: ${said}`,
+        `${method}, or something that this request needs, is not built in this agent (${status})`,
+        `the agent reports: ${said}`,
         more,
       ];
     case 'denied':
       return [
-        `${method} is served, but this request was refused (${status})`,
+        `${method} is served, but this request was denied (${status})`,
         refusal.rule === undefined ? 'by: a check of the agent or a rule' : `by: rule "${refusal.rule}"`,
-        `the agent says: ${said}`,
+        `the agent reports: ${said}`,
         refusal.rule === undefined
-          ? "to allow it, change the request, or what the agent's message names in the guest's configuration"
+          ? "to allow it, change the request, or the setting that the agent's message names"
           : `to allow it, change the request, or the [[api.rule]] with name = "${refusal.rule}" in the guest's configuration`,
         more,
       ];
@@ -79,7 +79,7 @@ export function renderRefusal(refusal: Refusal): readonly string[] {
   }
 }
 
-/** The method as people type it. */
+/** The method as users type it. */
 function callName(method: DescMethod): string {
   return method.parent.name === 'AgentService' ? method.name : `${method.parent.name}.${method.name}`;
 }
@@ -88,14 +88,14 @@ function entriesFor(name: MethodName): readonly string[] {
   return [name, ...endpoints[name].groups];
 }
 
-/** What an agent's refusal starts with; what decided follows. An agent of Kata's own has no such words. */
+/** The start of our agent's message, followed by what decided. Kata's own agent does not send it. */
 function notServed(method: string): string {
   return `${method} is not served here: `;
 }
 
 const quoted = (text: string): string => `"${text}"`;
 
-/** What an agent says reaches a terminal: it must not be able to move the cursor or set colours. */
+/** Escapes control characters: an agent must not be able to move the cursor or set colours. */
 function escapeControl(text: string): string {
   return text.replace(
     /[\u0000-\u001f\u007f-\u009f]/g,

@@ -7,7 +7,7 @@ import { containerSpec } from '../run/container-spec.js';
 import { processSpec } from '../run/process-spec.js';
 import { asSentBy, containerRequest } from './container-request.js';
 
-test('a container of a scenario, as either runtime sends it, is not privileged', () => {
+test("a scenario's container is not privileged with either runtime", () => {
   const request = containerRequest({
     id: 'web',
     root: '/run/kata-containers/shared/containers/web/rootfs',
@@ -25,7 +25,7 @@ test('a container of a scenario, as either runtime sends it, is not privileged',
   for (const runtime of ['go', 'rs'] as const) assert.deepEqual(privilegesOf(asSentBy(runtime, request)), []);
 });
 
-test('nor is one of the command run', () => {
+test('a container of the command run is not privileged', () => {
   const given = { args: ['sh'], env: [], user: undefined, cwd: undefined, terminal: false, size: undefined };
   const process = processSpec(given, {});
   const spec = containerSpec({ id: 'web', rootfs: '/r', rootfsMode: 'layer', hostname: 'web', process });

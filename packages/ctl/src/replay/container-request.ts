@@ -6,30 +6,28 @@ import {
   type Storage,
 } from '@kata-agent/protocol/agent';
 import { type LinuxResources, type Mount, type Process, ProcessSchema } from '@kata-agent/protocol/oci';
-import { defaultMounts, maskedPaths } from '../run/defaults.js';
+import { defaultMounts, maskedPaths, searchPath } from '../run/defaults.js';
 import type { Runtime } from './runtime.js';
 
 interface NewContainer {
   readonly id: string;
-  /** A directory of the guest. */
+  /** A directory in the guest. */
   readonly root: string;
   readonly readonly: boolean;
   readonly args: readonly string[];
   readonly env: readonly string[];
   readonly terminal: boolean;
-  /** Joins the pid namespace of the first container. */
+  /** Joins the PID namespace of the first container. */
   readonly sharesProcesses: boolean;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Besides those that every container has. */
+  /** In addition to those that every container has. */
   readonly mounts: readonly Mount[];
   readonly storages: readonly Storage[];
   readonly resources: LinuxResources | undefined;
   readonly cgroup: string;
 }
 
-const searchPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** A process of root's with the capabilities that container engines give. */
+/** A process of root with the default capabilities of container engines. */
 export function processOf(args: readonly string[], env: readonly string[] = [], terminal = false): Process {
   const capabilities = [...defaultCapabilities];
   return create(ProcessSchema, {
@@ -43,7 +41,7 @@ export function processOf(args: readonly string[], env: readonly string[] = [], 
   });
 }
 
-/** The request for a container, but for what the two runtimes put differently. */
+/** Returns the CreateContainer request, without the fields in which the two runtimes differ. */
 export function containerRequest(container: NewContainer): CreateContainerRequest {
   const { id, mounts, resources } = container;
   const own = new Set(mounts.map(({ destination }) => destination));
@@ -73,8 +71,9 @@ export function containerRequest(container: NewContainer): CreateContainerReques
 }
 
 /**
- * As this runtime sends it: the one in Go names the first process like its container and takes the cgroup namespace
- * from the spec; runtime-rs leaves the name empty and keeps the namespace. Both leave the pid namespace to the agent.
+ * Sets the fields in which the runtimes differ: the Go runtime names the first process like its container and keeps
+ * the cgroup namespace of the spec; runtime-rs leaves the name empty and keeps the namespace. Both leave the PID
+ * namespace to the agent.
  */
 export function asSentBy(runtime: Runtime, container: CreateContainerRequest): CreateContainerRequest {
   const request = clone(CreateContainerRequestSchema, container);
@@ -86,7 +85,7 @@ export function asSentBy(runtime: Runtime, container: CreateContainerRequest): C
   return request;
 }
 
-/** The name that a runtime gives to the first process of a container. */
+/** Returns the name that a runtime gives to the first process of a container. */
 export function firstProcess(runtime: Runtime, containerId: string): string {
   return runtime === 'go' ? containerId : '';
 }

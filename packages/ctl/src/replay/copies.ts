@@ -1,23 +1,21 @@
+import { sharedDirectory } from '@kata-agent/catalogue';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { type CopyFileRequest, CopyFileRequestSchema } from '@kata-agent/protocol/agent';
 
-/** Where an agent puts files that come by CopyFile; it refuses all other places. */
-const sharedFolder = '/run/kata-containers/shared/containers';
-
-/** As much as the runtimes send at once (Kata 4.1, kata_agent.go: grpcMaxDataSize). */
+/** The chunk size of the runtimes (Kata 4.1, kata_agent.go: grpcMaxDataSize). */
 const pieceBytes = 1024 * 1024;
 const regular = 0o100644;
 
-/** The calls that make a file with this text. `to` lies below the shared folder. */
+/** Returns the calls that write a file with this text. `to` is below the shared directory. */
 export function copyText(to: string, text: string, mode: number = regular): readonly CopyFileRequest[] {
-  return pieces(join(sharedFolder, to), Buffer.from(text), mode);
+  return pieces(join(sharedDirectory, to), Buffer.from(text), mode);
 }
 
-/** The calls that copy a file, link or folder of the host with all that is in it. Throws the file system's errors. */
+/** Returns the calls that copy a file, link or directory of the host recursively. Throws the file system's errors. */
 export function copyTree(from: string, to: string): readonly CopyFileRequest[] {
-  return copyOf(from, join(sharedFolder, to));
+  return copyOf(from, join(sharedDirectory, to));
 }
 
 function copyOf(from: string, path: string): readonly CopyFileRequest[] {
@@ -32,7 +30,7 @@ function copyOf(from: string, path: string): readonly CopyFileRequest[] {
   ];
 }
 
-/** An empty file is sent too, so that it exists. */
+/** An empty file needs one chunk too. */
 function pieces(path: string, content: Buffer, fileMode: number): readonly CopyFileRequest[] {
   const count = Math.max(1, Math.ceil(content.length / pieceBytes));
   return Array.from({ length: count }, (_, index) => {

@@ -9,46 +9,46 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-/** The files of a ConfigMap or Secret, in a folder that the host shares with the guest. */
+/** The files of a ConfigMap or Secret, in a directory that the host shares with the guest. */
 export interface KubeletVolume {
-  readonly folder: string;
-  /** Text by name. */
+  readonly directory: string;
+  /** File texts by name. */
   readonly files: Readonly<Record<string, string>>;
 }
 
 const data = '..data';
 
 /**
- * Writes a volume as the kubelet does, so that who reads it sees the old files or the new ones, never some of each: a
- * folder with the time in its name, `..data` as a link to it that is replaced at once, and a link for each file through
- * `..data` (Kubernetes, pkg/volume/util/atomic_writer.go).
+ * Writes a volume atomically as the kubelet does, so that a reader never sees a mixture of old and new files: a
+ * directory named by time, a `..data` link to it that is replaced by rename, and a link for each file through `..data`
+ * (Kubernetes, pkg/volume/util/atomic_writer.go).
  */
-export function writeVolume({ folder, files }: KubeletVolume): void {
-  mkdirSync(folder, { recursive: true, mode: 0o755 });
-  const before = targetOf(join(folder, data));
+export function writeVolume({ directory, files }: KubeletVolume): void {
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  const before = targetOf(join(directory, data));
   const payload = `..${process.pid}_${process.hrtime.bigint()}`;
-  mkdirSync(join(folder, payload));
+  mkdirSync(join(directory, payload));
   for (const [name, text] of Object.entries(files)) {
-    writeFileSync(join(folder, payload, name), text, { mode: 0o644 });
+    writeFileSync(join(directory, payload, name), text, { mode: 0o644 });
   }
-  const next = join(folder, '..data_tmp');
+  const next = join(directory, '..data_tmp');
   symlinkSync(payload, next);
-  renameSync(next, join(folder, data));
-  const there = readdirSync(folder).filter((name) => !name.startsWith('..'));
+  renameSync(next, join(directory, data));
+  const there = readdirSync(directory).filter((name) => !name.startsWith('..'));
   for (const name of Object.keys(files)) {
-    if (!there.includes(name)) symlinkSync(join(data, name), join(folder, name));
+    if (!there.includes(name)) symlinkSync(join(data, name), join(directory, name));
   }
   for (const name of there) {
-    if (!Object.hasOwn(files, name)) rmSync(join(folder, name));
+    if (!Object.hasOwn(files, name)) rmSync(join(directory, name));
   }
-  if (before !== undefined) rmSync(join(folder, before), { recursive: true });
+  if (before !== undefined) rmSync(join(directory, before), { recursive: true });
 }
 
-export function removeVolume({ folder }: KubeletVolume): void {
-  rmSync(folder, { recursive: true, force: true });
+export function removeVolume({ directory }: KubeletVolume): void {
+  rmSync(directory, { recursive: true, force: true });
 }
 
-/** Undefined: there is no such link. */
+/** Returns the target of a link; undefined if there is none. */
 function targetOf(link: string): string | undefined {
   try {
     return readlinkSync(link);

@@ -1,9 +1,9 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 
 /**
- * Where a value differs from what is wanted of it; undefined: it does not. A mapping has to have the wanted members and
- * may have others; a list has to have, for each wanted entry, one that fits; numbers and texts are compared as written,
- * since 64-bit numbers are texts in JSON, and a text between slashes is a regular expression.
+ * Returns the first difference between a value and the expected one, or undefined. A mapping must have the expected
+ * members and can have others. A list must have a matching entry for each expected one. Numbers and strings are
+ * compared as text, since 64-bit numbers are strings in JSON. A string between slashes is a regular expression.
  */
 export function mismatch(value: JsonValue | undefined, wanted: JsonValue, path: string): string | undefined {
   if (Array.isArray(wanted)) {

@@ -2,23 +2,23 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Phase } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { CallError } from '../connection/call-error.js';
-import type { CallRecord } from './call-record.js';
+import type { ReplayedCalls } from './replayed-calls.js';
 import { oomPauseMs, type Runtime } from './runtime.js';
 
-/** Asks for events of containers that ran out of memory, one call at a time, as long as the pod is there. */
+/** Waits for GetOOMEvent, one call at a time, while the pod exists. */
 export class OomEvents {
   readonly #over = new AbortController();
-  readonly #told: string[] = [];
+  readonly #reported: string[] = [];
   #taken = 0;
   #waiting: (() => void)[] = [];
   #loop: Promise<void> | undefined;
 
   /** Containers in the order of their events. */
-  get told(): readonly string[] {
-    return this.#told;
+  get reported(): readonly string[] {
+    return this.#reported;
   }
 
-  start(record: CallRecord, phase: Phase, runtime: Runtime): void {
+  start(record: ReplayedCalls, phase: Phase, runtime: Runtime): void {
     this.#loop ??= this.#ask(record, phase, runtime);
   }
 
@@ -27,14 +27,14 @@ export class OomEvents {
     await this.#loop;
   }
 
-  /** The container of the next event that nobody took. Rejects when the signal is aborted. */
+  /** Returns the container of the next unconsumed event. Rejects if the signal is aborted. */
   async next(signal: AbortSignal): Promise<string> {
     const aborted = new Promise<never>((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
     aborted.catch(() => undefined);
     for (;;) {
-      const next = this.#told[this.#taken];
+      const next = this.#reported[this.#taken];
       if (next !== undefined) {
         this.#taken += 1;
         return next;
@@ -43,13 +43,13 @@ export class OomEvents {
     }
   }
 
-  async #ask(record: CallRecord, phase: Phase, runtime: Runtime): Promise<void> {
+  async #ask(record: ReplayedCalls, phase: Phase, runtime: Runtime): Promise<void> {
     const { signal } = this.#over;
     while (!signal.aborted) {
       try {
         const at = { phase, about: '' };
         const { containerId } = await record.call(at, AgentService.method.getOOMEvent, {}, signal);
-        this.#told.push(containerId);
+        this.#reported.push(containerId);
         for (const tell of this.#waiting.splice(0)) tell();
       } catch (error) {
         if (signal.aborted || (await record.gone())) return;

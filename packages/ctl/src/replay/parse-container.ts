@@ -24,13 +24,13 @@ const keys = [
 ];
 
 interface ContainerOptions {
-  /** The cgroup of the guest that holds those of the containers. */
+  /** The parent cgroup of the containers, in the guest. */
   readonly cgroupParent: string;
-  /** That relative paths of the host are taken from. */
-  readonly folder: string;
+  /** The base directory of relative paths on the host. */
+  readonly directory: string;
 }
 
-/** One container of a scenario. Undefined when it is wrong, which is told. */
+/** Parses one container of a scenario. Returns undefined and reports a diagnostic if it is invalid. */
 export function parseContainer(
   yaml: YamlText,
   node: ScenarioNode,
@@ -42,7 +42,7 @@ export function parseContainer(
   const args = parseTexts(yaml, members.get('args'), 'args');
   const stdin = yaml.text(members.get('stdin'), 'stdin', true);
   for (const key of ['name', 'root', 'args'])
-    if (!members.has(key)) yaml.error(node, `a container has no ${key}`, `add the key ${key}`);
+    if (!members.has(key)) yaml.error('KA2004', node, `a container has no ${key}`, `add the key ${key}`);
   if (name === undefined || root === undefined) return undefined;
   const request: CreateContainerRequest = containerRequest({
     id: name,
@@ -64,11 +64,11 @@ export function parseContainer(
   });
   const copies = yaml
     .entries(members.get('copies'), 'copies')
-    .flatMap((entry) => parseCopy(yaml, entry, options.folder));
+    .flatMap((entry) => parseCopy(yaml, entry, options.directory));
   return { name, request, copies, ...(stdin === undefined ? {} : { stdin }) };
 }
 
-/** A list of texts; what is none is told. */
+/** Parses a list of strings; reports anything else. */
 export function parseTexts(yaml: YamlText, node: ScenarioNode | undefined, what: string): readonly string[] {
   return yaml.entries(node, what).flatMap((entry) => yaml.text(entry, `each of ${what}`, true) ?? []);
 }
@@ -76,7 +76,8 @@ export function parseTexts(yaml: YamlText, node: ScenarioNode | undefined, what:
 function isTrue(yaml: YamlText, node: ScenarioNode | undefined): boolean {
   if (node === undefined) return false;
   const value: unknown = yaml.value(node);
-  if (typeof value !== 'boolean') yaml.error(node, 'this has to be true or false', 'write one of them');
+  if (typeof value !== 'boolean')
+    yaml.error('KA2003', node, 'this must be true or false', 'write true or false');
   return value === true;
 }
 
@@ -86,28 +87,34 @@ function parseAnnotations(yaml: YamlText, node: ScenarioNode | undefined): Reado
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(Object.entries(value).map(([name, text]) => [name, String(text)]));
   }
-  yaml.error(node, 'annotations have to be a mapping', 'write name: value');
+  yaml.error('KA2003', node, 'annotations must be a mapping', 'write name: value');
   return {};
 }
 
-function parseCopy(yaml: YamlText, node: ScenarioNode, folder: string): readonly CopyFileRequest[] {
+function parseCopy(yaml: YamlText, node: ScenarioNode, directory: string): readonly CopyFileRequest[] {
   const members = yaml.members(node, 'a copy', ['to', 'text', 'from']);
   const to = yaml.text(members.get('to'), 'to');
   const text = yaml.text(members.get('text'), 'text', true);
   const from = yaml.text(members.get('from'), 'from');
   if (to === undefined || (text === undefined) === (from === undefined)) {
     yaml.error(
+      'KA2003',
       node,
-      'a copy has a target, and either a text or a path of the host',
+      'a copy needs a target, and either a text or a path on the host',
       '{to: web/hosts, text: …}',
     );
     return [];
   }
   if (from === undefined) return copyText(to, text ?? '');
   try {
-    return copyTree(resolve(folder, from), to);
+    return copyTree(resolve(directory, from), to);
   } catch (error) {
-    yaml.error(node, error instanceof Error ? error.message : String(error), 'name what is there');
+    yaml.error(
+      'KA2003',
+      node,
+      error instanceof Error ? error.message : String(error),
+      'name an existing path',
+    );
     return [];
   }
 }

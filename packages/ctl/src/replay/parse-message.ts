@@ -4,7 +4,10 @@ import type { YamlText } from '@kata-agent/analysis';
 /** A node of a scenario. */
 export type ScenarioNode = NonNullable<YamlText['root']>;
 
-/** A message in proto3 JSON; names of fields may be the .proto's. Undefined when absent, or wrong, which is told. */
+/**
+ * Parses a message from proto3 JSON; field names can be those of the .proto file. Returns undefined if it is absent,
+ * or invalid, which is reported.
+ */
 export function parseMessage<T extends DescMessage>(
   yaml: YamlText,
   schema: T,
@@ -16,7 +19,7 @@ export function parseMessage<T extends DescMessage>(
     return fromJson(schema, yaml.value(node) as JsonObject);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    yaml.error(node, `${what}: ${message}`, `it is a ${schema.name} as in the .proto file`);
+    yaml.error('KA2006', node, `${what}: ${message}`, `write a ${schema.name} as in the .proto file`);
     return undefined;
   }
 }

@@ -10,26 +10,34 @@ import { parseStep } from './parse-step.js';
 import { parseVolume } from './parse-volume.js';
 import type { Network, Scenario } from './scenario.js';
 
-/** A scenario, or everything that is wrong with the file. */
+/** A scenario, or all errors in the file. */
 export type ParsedScenario =
   | { readonly ok: true; readonly scenario: Scenario }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
 export interface ScenarioOptions {
-  /** The cgroup of the guest that holds those of the containers: `/kata-replay`. */
+  /** The parent cgroup of the containers, in the guest: `/kata-replay`. */
   readonly cgroupParent: string;
 }
 
 const keys = ['scenario', 'variables', 'network', 'sandbox', 'volumes', 'containers', 'steps'];
 
-/** Reads a scenario whose variables are filled in. Relative paths of the host are taken from its folder. */
+/**
+ * Parses a scenario after substitution of its variables. Relative paths on the host are relative to the file's
+ * directory.
+ */
 export function parseScenario(text: string, file: string, options: ScenarioOptions): ParsedScenario {
   const yaml = new YamlText(text, file);
   if (yaml.diagnostics.length > 0) return { ok: false, diagnostics: yaml.diagnostics };
   const root = yaml.members(yaml.root, 'the file', keys);
   const title = yaml.text(root.get('scenario'), 'scenario');
   if (title === undefined && !root.has('scenario'))
-    yaml.error(yaml.root, 'there is no key scenario', 'say in a sentence what it shows');
+    yaml.error(
+      'KA2004',
+      yaml.root,
+      'the key scenario is missing',
+      'describe in a sentence what the scenario shows',
+    );
   const network = parseNetwork(yaml, root.get('network'));
   const sandbox = parseMessage(yaml, CreateSandboxRequestSchema, root.get('sandbox'), 'sandbox');
   const volumes = yaml
@@ -37,10 +45,10 @@ export function parseScenario(text: string, file: string, options: ScenarioOptio
     .flatMap((node) => parseVolume(yaml, node) ?? []);
   const containers = yaml
     .entries(root.get('containers'), 'containers')
-    .flatMap((node) => parseContainer(yaml, node, { ...options, folder: dirname(file) }) ?? []);
+    .flatMap((node) => parseContainer(yaml, node, { ...options, directory: dirname(file) }) ?? []);
   const names = containers.map(({ name }) => name);
   if (containers.length === 0)
-    yaml.error(yaml.root, 'there are no containers', 'list them under the key containers');
+    yaml.error('KA2004', yaml.root, 'no containers', 'list them in the key containers');
   const steps = yaml
     .entries(root.get('steps'), 'steps')
     .flatMap((node) => parseStep(yaml, node, names) ?? []);

@@ -11,7 +11,7 @@ import type { CallExpectation, Step, StepAction } from './scenario.js';
 const codes: readonly string[] = Object.values(Code).map((code) => codeName(code));
 const common = ['name', 'within'];
 
-/** Which key a step has, and what else it may have. */
+/** The key that selects the kind of a step, and the other keys that it allows. */
 const kinds = {
   exec: ['args', 'stdin', 'status', 'stdout', 'stderr'],
   call: ['request', 'reply', 'fails', 'says'],
@@ -23,7 +23,7 @@ const kinds = {
 
 type Members = ReadonlyMap<string, ScenarioNode>;
 
-/** One step of a scenario. Undefined when it is wrong, which is told. */
+/** Parses one step of a scenario. Returns undefined and reports a diagnostic if it is invalid. */
 export function parseStep(
   yaml: YamlText,
   node: ScenarioNode,
@@ -33,13 +33,23 @@ export function parseStep(
   const found = yaml.members(node, 'a step', [...common, ...all, ...Object.values(kinds).flat()]);
   const [kind, second] = all.filter((name) => found.has(name));
   if (kind === undefined || second !== undefined) {
-    yaml.error(node, 'a step is one thing to do or to wait for', `it has one of the keys ${all.join(', ')}`);
+    yaml.error(
+      'KA2004',
+      node,
+      'a step has one action or one condition',
+      `use one of the keys ${all.join(', ')}`,
+    );
     return undefined;
   }
   const members = yaml.members(node, `a step with ${kind}`, [...common, kind, ...kinds[kind]]);
   const subject = kind === 'volume' ? '' : (yaml.text(members.get(kind), kind) ?? '');
   if (kind !== 'call' && kind !== 'volume' && !containers.includes(subject)) {
-    yaml.error(members.get(kind), `there is no container ${JSON.stringify(subject)}`, containers.join(', '));
+    yaml.error(
+      'KA2005',
+      members.get(kind),
+      `unknown container ${JSON.stringify(subject)}`,
+      containers.join(', '),
+    );
   }
   const action = parseAction(yaml, kind, subject, members);
   if (action === undefined) return undefined;
@@ -97,7 +107,12 @@ function parseAction(
 function parseCall(yaml: YamlText, name: string, members: Members): StepAction | undefined {
   const method = calls.get(name);
   if (method === undefined) {
-    yaml.error(members.get('call'), `there is no method ${JSON.stringify(name)}`, 'kata-agent-ctl endpoints');
+    yaml.error(
+      'KA2005',
+      members.get('call'),
+      `unknown method ${JSON.stringify(name)}`,
+      'kata-agent-ctl endpoints',
+    );
     return undefined;
   }
   const node = members.get('request');
@@ -106,7 +121,7 @@ function parseCall(yaml: YamlText, name: string, members: Members): StepAction |
     create(method.input, fromJson(method.input, request));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    yaml.error(node, `request: ${message}`, `kata-agent-ctl call ${name} --template`);
+    yaml.error('KA2006', node, `request: ${message}`, `kata-agent-ctl call ${name} --template`);
     return undefined;
   }
   return { kind: 'call', method: name, request, expect: parseExpectation(yaml, members) };
@@ -127,7 +142,7 @@ function parsePattern(yaml: YamlText, node: ScenarioNode | undefined, what: stri
     return new RegExp(text, 'm');
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    yaml.error(node, `${what}: ${message}`, 'it is a regular expression');
+    yaml.error('KA2003', node, `${what}: ${message}`, 'write a regular expression');
     return undefined;
   }
 }
@@ -138,7 +153,7 @@ function parseWithin(yaml: YamlText, node: ScenarioNode | undefined): number {
   try {
     return parseDuration(text, 'within');
   } catch (error) {
-    yaml.error(node, error instanceof Error ? error.message : String(error), 'within: 5s');
+    yaml.error('KA2003', node, error instanceof Error ? error.message : String(error), 'within: 5s');
     return 0;
   }
 }

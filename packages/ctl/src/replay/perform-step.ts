@@ -8,29 +8,32 @@ import { processOf } from './container-request.js';
 import { writeVolume } from './kubelet-volume.js';
 import { mismatch } from './matches.js';
 import type { OomEvents } from './oom-events.js';
-import type { CallRecord } from './call-record.js';
+import type { ReplayedCalls } from './replayed-calls.js';
 import { RunningProcess } from './running-process.js';
 import type { Runtime } from './runtime.js';
 import type { Step } from './scenario.js';
 
-/** The pod that steps work on. */
+/** The running pod of a replay. */
 export interface RunningPod {
-  readonly record: CallRecord;
+  readonly record: ReplayedCalls;
   readonly runtime: Runtime;
   readonly processes: ReadonlyMap<string, RunningProcess>;
   readonly oom: OomEvents;
-  /** A name for the next process that a step starts. */
+  /** Returns the name of the next exec. */
   nextExecId(): string;
 }
 
-/** How a step ended: undefined when it holds, else what was found instead. */
+/** The result of a step: undefined on success, else what was found instead. */
 type Found = string | undefined;
 
-/** How long one waits for what has to come, where a step does not say. */
+/** The default time to wait for a condition. */
 const patienceMs = 30_000;
 const againMs = 100;
 
-/** Does a step, again and again as long as it may, until it holds. Resolves with what was found instead, if it does not. */
+/**
+ * Performs a step, and retries until it succeeds or its time is over. Resolves with what was found instead on
+ * failure.
+ */
 export async function performStep(step: Step, pod: RunningPod): Promise<Found> {
   const limit = AbortSignal.timeout(step.withinMs || patienceMs);
   for (;;) {
@@ -58,15 +61,15 @@ async function once(step: Step, pod: RunningPod, limit: AbortSignal): Promise<Fo
     }
     case 'exit': {
       const { exit } = processOfContainer(pod, step.container);
-      if (!(await inTime(exit, limit))) return `it still runs`;
+      if (!(await inTime(exit, limit))) return `it is still running`;
       const status = await exit;
-      return status === step.status ? undefined : `it ended with ${status}, not ${step.status}`;
+      return status === step.status ? undefined : `it exited with ${status}, expected ${step.status}`;
     }
     case 'oom': {
       const event = pod.oom.next(limit);
-      if (!(await inTime(event, limit))) return 'no event came';
+      if (!(await inTime(event, limit))) return 'no event';
       const container = await event;
-      return container === step.container ? undefined : `the event was of ${container}`;
+      return container === step.container ? undefined : `the event was for ${container}`;
     }
     case 'volume':
       writeVolume(step.volume);
@@ -84,9 +87,11 @@ async function exec(step: Step & { kind: 'exec' }, pod: RunningPod): Promise<Fou
   const status = await process.exit;
   const said = `stdout ${JSON.stringify(process.stdout)}, stderr ${JSON.stringify(process.stderr)}`;
   const { expect } = step;
-  if (status !== expect.status) return `it ended with ${status}, not ${expect.status}: ${said}`;
-  if (expect.stdout?.test(process.stdout) === false) return `stdout is not ${String(expect.stdout)}: ${said}`;
-  if (expect.stderr?.test(process.stderr) === false) return `stderr is not ${String(expect.stderr)}: ${said}`;
+  if (status !== expect.status) return `it exited with ${status}, expected ${expect.status}: ${said}`;
+  if (expect.stdout?.test(process.stdout) === false)
+    return `stdout does not match ${String(expect.stdout)}: ${said}`;
+  if (expect.stderr?.test(process.stderr) === false)
+    return `stderr does not match ${String(expect.stderr)}: ${said}`;
   return undefined;
 }
 
@@ -104,10 +109,10 @@ async function call(step: Step & { kind: 'call' }, { record }: RunningPod): Prom
     if (!(error instanceof CallError)) throw error;
     if (error.status !== expect.code) return `${step.method} answered ${error.status}: ${error.said}`;
     if ('says' in expect && expect.says !== undefined && !expect.says.test(error.said))
-      return `it says ${JSON.stringify(error.said)}`;
+      return `the message is ${JSON.stringify(error.said)}`;
     return undefined;
   }
-  if (expect.code !== 'OK') return `${step.method} was answered, and had to be ${expect.code}`;
+  if (expect.code !== 'OK') return `${step.method} succeeded, expected ${expect.code}`;
   return 'reply' in expect && expect.reply !== undefined
     ? mismatch(reply, expect.reply, 'the reply')
     : undefined;
@@ -119,7 +124,7 @@ function processOfContainer({ processes }: RunningPod, container: string): Runni
   return process;
 }
 
-/** Whether something came before the limit. Rejects as it does. */
+/** Reports whether a promise settled in time. Rejects if the promise does. */
 async function inTime(event: Promise<unknown>, limit: AbortSignal): Promise<boolean> {
   const late = new Promise<boolean>((resolve) => {
     if (limit.aborted) resolve(false);

@@ -1,6 +1,7 @@
+import { readBytes } from '@kata-agent/catalogue';
 import { setTimeout as delay } from 'node:timers/promises';
 import { clone, type Message } from '@bufbuild/protobuf';
-import type { ExpectedCall } from '@kata-agent/analysis';
+import type { ExpectedCall } from '@kata-agent/workloads';
 import type { MethodName } from '@kata-agent/catalogue';
 import {
   type ExecProcessRequest,
@@ -10,9 +11,9 @@ import {
 } from '@kata-agent/protocol/agent';
 import { findCall } from '../calls/calls.js';
 import { CallError } from '../connection/call-error.js';
-import type { CallRecord } from './call-record.js';
+import type { ReplayedCalls } from './replayed-calls.js';
 
-/** A call of a pod that did not come as it should, and the field of the pod that causes it. */
+/** An unexpected result of a pod's call, and the pod field that causes the call. */
 interface FailedCall {
   readonly method: MethodName;
   readonly because: string;
@@ -21,16 +22,13 @@ interface FailedCall {
 }
 
 export interface PodOutcome {
-  /** The agent does not serve them, or refuses these very requests. */
+  /** Methods that are not served, and requests that are denied. */
   readonly refused: readonly FailedCall[];
-  /** The agent would serve them, and could not: a sample address, an image that is not there. */
+  /** Served calls that cannot succeed here: a sample address, a missing image. */
   readonly failed: readonly FailedCall[];
 }
 
-/** As much as the runtimes read at once. */
-const readBytes = 32 * 1024;
-
-/** Calls that are answered when something has happened: the others go on beside them. */
+/** Calls that block until an event; the other calls continue meanwhile. */
 const waiting: ReadonlySet<MethodName> = new Set<MethodName>([
   'WaitProcess',
   'ReadStdout',
@@ -40,16 +38,16 @@ const waiting: ReadonlySet<MethodName> = new Set<MethodName>([
 
 interface Beside {
   readonly method: MethodName;
-  /** Absent: it is of no container. */
+  /** Absent if the call has no container. */
   readonly container: string | undefined;
   readonly answered: Promise<void>;
 }
 
 /**
- * Makes the calls that a runtime will make for a pod, in its order, and goes on when one fails, so that each has its
- * answer. Identifiers and what the cluster assigns are samples.
+ * Makes the calls that a runtime is expected to make for a pod, in order, and continues after a failed call, so that
+ * each call gets an answer. Identifiers and values that the cluster assigns are samples.
  */
-export async function replayPod(record: CallRecord, calls: readonly ExpectedCall[]): Promise<PodOutcome> {
+export async function replayPod(record: ReplayedCalls, calls: readonly ExpectedCall[]): Promise<PodOutcome> {
   const over = new AbortController();
   const failures: FailedCall[] = [];
   const beside: Beside[] = [];
@@ -57,9 +55,9 @@ export async function replayPod(record: CallRecord, calls: readonly ExpectedCall
   for (const expected of calls) {
     const { method, request, because } = expected;
     if (method === 'ExecProcess') execs += 1;
-    // The end of the sandbox is that of the agent: what waits gets its answer before.
+    // The agent ends with its sandbox: blocking calls must be answered before.
     if (method === 'DestroySandbox') await endOf(beside, over);
-    // A container is removed when it has ended: an init container with 0 lets the next one be created.
+    // A container is removed after it ended: runtimes create the next container after an init container exited with 0.
     if (method === 'RemoveContainer') await endOfProcess(beside, containerOf(request));
     const made = make(record, expected, `exec-${execs}`, over.signal).catch((error: unknown) => {
       if (over.signal.aborted) return;
@@ -78,10 +76,10 @@ export async function replayPod(record: CallRecord, calls: readonly ExpectedCall
   };
 }
 
-/** How long reads and waits may take when their process was killed, in milliseconds. */
+/** How long reads and waits may take after their process was killed, in milliseconds. */
 const patienceMs = 5_000;
 
-/** Waits for what ends with its process; GetOOMEvent has no end but this. */
+/** Waits for calls that end with their process. GetOOMEvent ends only with the connection. */
 async function endOf(beside: readonly Beside[], over: AbortController): Promise<void> {
   const patience = setTimeout(() => over.abort(), patienceMs);
   await Promise.all(beside.filter(({ method }) => method !== 'GetOOMEvent').map(({ answered }) => answered));
@@ -90,7 +88,7 @@ async function endOf(beside: readonly Beside[], over: AbortController): Promise<
   await Promise.all(beside.map(({ answered }) => answered));
 }
 
-/** Waits, but not for ever, until a container has ended. */
+/** Waits, with a limit, until a container has ended. */
 async function endOfProcess(beside: readonly Beside[], id: string | undefined): Promise<void> {
   const waits = beside.filter(({ method, container }) => method === 'WaitProcess' && container === id);
   const patience = new AbortController();
@@ -106,7 +104,7 @@ function containerOf(request: Message): string | undefined {
 }
 
 async function make(
-  record: CallRecord,
+  record: ReplayedCalls,
   { method, request, because }: ExpectedCall,
   execId: string,
   over: AbortSignal,
@@ -116,7 +114,7 @@ async function make(
   await record.call(at, findCall(method), sent(method, request, execId), signal);
 }
 
-/** With a name of its own for each process, and a length for each read. */
+/** Sets a distinct process name, and a length for each read. */
 function sent(method: MethodName, request: Message, execId: string): Message {
   if (method === 'ExecProcess')
     return Object.assign(clone(ExecProcessRequestSchema, request as ExecProcessRequest), { execId });

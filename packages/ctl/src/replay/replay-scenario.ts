@@ -8,23 +8,23 @@ import { asSentBy, firstProcess } from './container-request.js';
 import { removeVolume, writeVolume } from './kubelet-volume.js';
 import { OomEvents } from './oom-events.js';
 import { performStep } from './perform-step.js';
-import type { CallRecord } from './call-record.js';
+import type { ReplayedCalls } from './replayed-calls.js';
 import { RunningProcess } from './running-process.js';
 import { callsOf, checkIntervalMs, type Runtime } from './runtime.js';
 import type { Scenario, ScenarioContainer } from './scenario.js';
 
 export interface ReplayOptions {
   readonly runtime: Runtime;
-  /** Called before each phase; the replay goes on when it resolves. */
+  /** Called before each phase; the replay continues when it resolves. */
   readonly before?: (phase: Phase) => Promise<void>;
 }
 
-/** What did not come as the scenario says, a line each; none: all did. */
+/** Differences from the scenario, one line each; empty on success. */
 export type Failures = readonly string[];
 
-/** Makes a runtime's calls for a scenario, in its order. What was made is removed however the middle ends. */
+/** Makes a runtime's calls for a scenario, in order. Sandbox and containers are removed even after a failure. */
 export async function replayScenario(
-  record: CallRecord,
+  record: ReplayedCalls,
   scenario: Scenario,
   options: ReplayOptions,
 ): Promise<Failures> {
@@ -32,7 +32,7 @@ export async function replayScenario(
 }
 
 class Replay {
-  readonly #record: CallRecord;
+  readonly #record: ReplayedCalls;
   readonly #scenario: Scenario;
   readonly #runtime: Runtime;
   readonly #before: (phase: Phase) => Promise<void>;
@@ -41,7 +41,7 @@ class Replay {
   readonly #failures: string[] = [];
   #execs = 0;
 
-  constructor(record: CallRecord, scenario: Scenario, options: ReplayOptions) {
+  constructor(record: ReplayedCalls, scenario: Scenario, options: ReplayOptions) {
     this.#record = record;
     this.#scenario = scenario;
     this.#runtime = options.runtime;
@@ -104,12 +104,12 @@ class Replay {
       }
     }
     const expected = this.#scenario.steps.flatMap((step) => (step.kind === 'oom' ? [step.container] : []));
-    const told = this.#oom.told;
-    if (told.length > expected.length)
-      this.#failures.push(`events of memory: ${told.join(', ')}, and only ${expected.length} were expected`);
+    const reported = this.#oom.reported;
+    if (reported.length > expected.length)
+      this.#failures.push(`OOM events: ${reported.join(', ')}; expected only ${expected.length}`);
   }
 
-  /** All calls of a phase. False: one failed, and what follows makes no sense. */
+  /** Makes all calls of a phase. Returns false if one failed and the next phases make no sense. */
   async #phase(phase: Phase, container?: ScenarioContainer): Promise<boolean> {
     await this.#before(phase);
     for (const row of callsOf(this.#runtime, phase)) {
@@ -120,7 +120,7 @@ class Replay {
       );
       if (failure === undefined) continue;
       this.#failures.push(`${container?.name ?? 'sandbox'}: ${failure}`);
-      // What ends a pod is done to the end.
+      // Cleanup continues after errors.
       if (phase !== 'stop' && phase !== 'destroy') return false;
     }
     return true;
@@ -136,7 +136,7 @@ class Replay {
     }
   }
 
-  /** Reads and waits are made beside all others, by RunningProcess; of a stop, the wait is its end. */
+  /** Skips reads and waits: RunningProcess makes them concurrently. A stop only waits for their end. */
   async #process({ phase, method }: RuntimeCall, container: ScenarioContainer): Promise<void> {
     const { name, request, stdin } = container;
     if (phase === 'stop') {
@@ -230,8 +230,8 @@ function isOfProcess(method: MethodName): boolean {
 }
 
 /**
- * What a failed call means to the runtime; undefined: it goes on. A process that has ended cannot be killed, and both
- * runtimes know the agent's words for that.
+ * Returns the failure that a failed call means for the runtime; undefined if the runtime continues. A process that
+ * has ended cannot be killed: both runtimes recognise the agent's message for that.
  */
 function failureOf(error: unknown, row?: RuntimeCall): string | undefined {
   if (!(error instanceof CallError)) throw error;

@@ -1,7 +1,8 @@
+import { readBytes } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
 import type { Phase } from '@kata-agent/catalogue';
 import { CallError } from '../connection/call-error.js';
-import type { CallRecord } from './call-record.js';
+import type { ReplayedCalls } from './replayed-calls.js';
 import type { Runtime } from './runtime.js';
 
 export interface ProcessTarget {
@@ -17,29 +18,26 @@ export interface ProcessAttachment {
   readonly stdin?: string | undefined;
 }
 
-/** As much as the runtimes read at once. */
-const readBytes = 32 * 1024;
-
 /**
- * A started process as a runtime looks after it: both streams are read to their ends, two reads in flight on one
- * connection, and only then is it waited for.
+ * A started process, attended as a runtime does: both streams are read to their ends, with two concurrent reads on
+ * one connection, before the wait.
  */
 export class RunningProcess {
-  readonly #record: CallRecord;
+  readonly #record: ReplayedCalls;
   readonly #target: ProcessTarget;
   readonly #attachment: ProcessAttachment;
   #stdout = '';
   #stderr = '';
   #changed: (() => void)[] = [];
-  /** The exit code. */
+  /** Resolves with the exit code. */
   readonly exit: Promise<number>;
 
-  constructor(record: CallRecord, target: ProcessTarget, attachment: ProcessAttachment) {
+  constructor(record: ReplayedCalls, target: ProcessTarget, attachment: ProcessAttachment) {
     this.#record = record;
     this.#target = target;
     this.#attachment = attachment;
     this.exit = this.#follow();
-    // Whoever asks gets the error; nobody has to ask.
+    // The caller may never await it: without this handler a rejection would end the program.
     this.exit.catch(() => undefined);
   }
 
@@ -70,7 +68,7 @@ export class RunningProcess {
       this.#read('readStdout', (text) => {
         this.#stdout += text;
       }),
-      // With a terminal, both streams are one.
+      // With a terminal both streams are one.
       terminal
         ? undefined
         : this.#read('readStderr', (text) => {
@@ -83,7 +81,7 @@ export class RunningProcess {
     return reply.status;
   }
 
-  /** An error ends the copy, and the process is then waited for. */
+  /** On an error the copy ends, and the process is waited for. */
   async #read(name: 'readStdout' | 'readStderr', take: (text: string) => void): Promise<void> {
     const method = AgentService.method[name];
     const { phase, about } = this.#attachment;
@@ -103,7 +101,7 @@ export class RunningProcess {
     }
   }
 
-  /** The runtime in Go closes by CloseStdin, runtime-rs by a write of nothing. */
+  /** The Go runtime closes by CloseStdin, runtime-rs by an empty write. */
   async #write(data: Buffer): Promise<void> {
     const { phase, about, runtime } = this.#attachment;
     const { writeStdin, closeStdin } = AgentService.method;

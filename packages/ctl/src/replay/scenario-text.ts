@@ -3,19 +3,21 @@ import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 
 /**
- * A scenario's text with its variables filled in: each name under `variables`, which says what it stands for, is
- * written `${name}` elsewhere. Throws CommandError when one has no value, or a value has no name.
+ * Substitutes the variables in a scenario's text: `variables` declares each name with its meaning, and `${name}` uses
+ * it. Throws CommandError if a variable has no value, or if a value has no variable.
  */
 export function fillIn(text: string, file: string, values: ReadonlyMap<string, string>): string {
   const yaml = new YamlText(text, file);
   const value: unknown = yaml.root === undefined ? undefined : yaml.value(yaml.root);
   const declared =
     typeof value === 'object' && value !== null && 'variables' in value ? value.variables : undefined;
-  const meanings = new Map(Object.entries(declared ?? {}).map(([name, says]) => [name, String(says)]));
+  const meanings = new Map(
+    Object.entries(declared ?? {}).map(([name, description]) => [name, String(description)]),
+  );
   for (const name of values.keys()) {
     if (meanings.has(name)) continue;
     throw new CommandError(ExitCode.Usage, `--set ${name}: ${file} has no such variable`, {
-      help: [`its variables: ${[...meanings.keys()].join(', ') || 'none'}`],
+      help: [`variables: ${[...meanings.keys()].join(', ') || 'none'}`],
     });
   }
   const missing = [...meanings].filter(([name]) => !values.has(name));
@@ -23,7 +25,7 @@ export function fillIn(text: string, file: string, values: ReadonlyMap<string, s
     throw new CommandError(
       ExitCode.Usage,
       `${file} needs a value for ${missing.map(([name]) => name).join(', ')}`,
-      { help: missing.map(([name, says]) => `--set ${name}=VALUE: ${says}`) },
+      { help: missing.map(([name, description]) => `--set ${name}=VALUE: ${description}`) },
     );
   }
   return [...values].reduce((filled, [name, given]) => filled.replaceAll(`\${${name}}`, given), text);

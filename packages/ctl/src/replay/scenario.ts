@@ -7,14 +7,14 @@ import type { ARPNeighbor, Interface, Route } from '@kata-agent/protocol/types';
 import type { JsonValue } from '@bufbuild/protobuf';
 import type { KubeletVolume } from './kubelet-volume.js';
 
-/** A pod, what is done to it while it runs, and what has to come of that. */
+/** A pod, steps while it runs, and their expected results. */
 export interface Scenario {
-  /** What it shows, in a sentence. */
+  /** What the scenario shows, as a sentence. */
   readonly title: string;
   readonly network: Network;
   readonly sandbox: CreateSandboxRequest;
   readonly containers: readonly ScenarioContainer[];
-  /** Folders of the host that change while the pod runs. */
+  /** Directories of the host that change while the pod runs. */
   readonly volumes: readonly KubeletVolume[];
   readonly steps: readonly Step[];
 }
@@ -26,19 +26,19 @@ export interface Network {
 }
 
 export interface ScenarioContainer {
-  /** Also its identifier. */
+  /** The container's name, also its ID. */
   readonly name: string;
   readonly request: CreateContainerRequest;
-  /** Files that are copied into the guest before it is made. */
+  /** Files that are copied into the guest before the container is created. */
   readonly copies: readonly CopyFileRequest[];
-  /** Written to its standard input, which is then closed; undefined: nothing is. */
+  /** Written to standard input, which is then closed; undefined: no input. */
   readonly stdin?: string;
 }
 
-/** One thing that is done, or waited for, while the containers run. */
+/** One action or condition while the containers run. */
 export type Step = StepAction & {
   readonly name: string;
-  /** Milliseconds in which it may be tried again until it holds; 0: it is tried once. */
+  /** Milliseconds in which the step is retried until it succeeds; 0: one attempt. */
   readonly withinMs: number;
 };
 
@@ -59,9 +59,9 @@ export type StepAction =
   /** The container's own output so far matches. */
   | { readonly kind: 'output'; readonly container: string; readonly pattern: RegExp }
   | { readonly kind: 'exit'; readonly container: string; readonly status: number }
-  /** The agent tells that a process of the container was killed for want of memory. */
+  /** The agent reports that a process of the container was OOM-killed. */
   | { readonly kind: 'oom'; readonly container: string }
-  /** What the kubelet does when a ConfigMap or Secret has changed. */
+  /** Writes new files as the kubelet does after a ConfigMap or Secret changed. */
   | { readonly kind: 'volume'; readonly volume: KubeletVolume };
 
 export type CallExpectation =

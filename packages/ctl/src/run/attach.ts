@@ -14,20 +14,20 @@ import type { SignalForwarder } from './signals.js';
 import type { Target } from './target.js';
 
 export interface AttachOptions {
-  /** Pass standard input on; without it the process's is closed at once. */
+  /** Whether to forward standard input; if not, the process's is closed at once. */
   readonly interactive: boolean;
-  /** The process has a terminal: ours is set to raw mode, and its size follows. */
+  /** Whether the process has a terminal: ours is set to raw mode, and its size is forwarded. */
   readonly terminal: boolean;
   readonly signals: SignalForwarder;
 }
 
-/** The signal of this number is for us: a first process that has no handler does not even see SIGINT. */
+/** The signal with this number ends the command: a first process without a handler never sees SIGINT. */
 const patience = 3;
 
 /**
- * Connects this program's streams, terminal and signals to a started process; resolves with its exit code when it
- * has ended and all of its output is written. Streams that the agent does not serve are left out with a notice.
- * Rejects with a CallError, or with a CommandError when a signal cannot be delivered.
+ * Connects this program's streams, terminal and signals to a started process. Resolves with the exit code when the
+ * process has ended and all output is written. Streams that the agent does not serve are skipped with a notice.
+ * Rejects with a CallError, or with a CommandError if a signal cannot be delivered.
  */
 export async function attach(agent: Agent, io: Io, target: Target, options: AttachOptions): Promise<number> {
   const over = new AbortController();
@@ -35,7 +35,7 @@ export async function attach(agent: Agent, io: Io, target: Target, options: Atta
   const input = options.interactive
     ? pumpInput(agent, io, target, over.signal)
     : closeInput(agent, io, target, over.signal);
-  // With a terminal, both streams are one.
+  // With a terminal both streams are one.
   const streams: readonly StreamName[] = options.terminal ? ['stdout'] : ['stdout', 'stderr'];
   const outputs = streams.map((stream) => passOut(agent, io, target, stream, over.signal));
   const ended = agent.call(AgentService.method.waitProcess, { ...target }, { signal: over.signal });
@@ -51,7 +51,7 @@ export async function attach(agent: Agent, io: Io, target: Target, options: Atta
   }
 }
 
-/** Standard output and error, or undefined where there is no terminal to ask. */
+/** Returns the output that is a terminal: standard output or error; undefined if neither is. */
 export function terminalSize(stream: Output): TerminalSize | undefined {
   const { rows, columns } = stream;
   return rows === undefined || columns === undefined ? undefined : { rows, columns };
@@ -72,7 +72,7 @@ async function passOut(
   }
 }
 
-/** Raw mode, and the terminal's size now and whenever it changes; returns what undoes both. */
+/** Sets raw mode, and forwards the terminal's size initially and on change; returns a function that undoes both. */
 function followTerminal(agent: Agent, io: Io, target: Target): () => void {
   let refused = false;
   const resize = (): void => {
@@ -80,10 +80,10 @@ function followTerminal(agent: Agent, io: Io, target: Target): () => void {
     if (size === undefined || refused) return;
     const request = { ...target, row: size.rows, column: size.columns };
     agent.call(AgentService.method.ttyWinResize, request).catch((error: unknown) => {
-      // A process that has just ended has no terminal any more; only a refusal is worth a word.
+      // A process that has just ended has no terminal any more: only a denial is reported.
       if (!isRefusal(error) || refused) return;
       refused = true;
-      notice(io, 'the program does not see the terminal’s size', error);
+      notice(io, 'the terminal’s size is not forwarded to the program', error);
     });
   };
   const raw = io.stdin.isTTY === true && io.stdin.setRawMode !== undefined;
@@ -96,15 +96,14 @@ function followTerminal(agent: Agent, io: Io, target: Target): () => void {
   };
 }
 
-/** Passes signals on; rejects when one cannot be, or when the program takes no notice of several. */
+/** Forwards signals. Rejects if one cannot be forwarded, or after several that the program ignored. */
 function signalled(agent: Agent, target: Target, signals: SignalForwarder): Promise<never> {
   let received = 0;
   return new Promise((_resolve, reject) => {
     signals.deliverTo((signal) => {
       received += 1;
       if (received < patience) forward(agent, target, signal).catch(reject);
-      else
-        reject(new CommandError(ExitCode.OursInRun, `signalled ${received} times: not waiting any longer`));
+      else reject(new CommandError(ExitCode.OursInRun, `signalled ${received} times: no longer waiting`));
     });
   });
 }
@@ -113,16 +112,16 @@ async function forward(agent: Agent, target: Target, signal: number): Promise<vo
   try {
     await agent.call(AgentService.method.signalProcess, { ...target, signal });
   } catch (error) {
-    // It ended before the signal reached it.
+    // The process ended before the signal arrived.
     if (error instanceof CallError && error.code === Code.NotFound) return;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(ExitCode.OursInRun, `signal ${signal} cannot be passed on: ${reason}`, {
+    throw new CommandError(ExitCode.OursInRun, `signal ${signal} cannot be forwarded: ${reason}`, {
       cause: error,
     });
   }
 }
 
-/** Never resolves: rejects if `work` does. */
+/** Never resolves; rejects if `work` does. */
 function failureOf(work: Promise<void>): Promise<never> {
   return new Promise((_resolve, reject) => {
     work.catch(reject);

@@ -1,3 +1,4 @@
+import { kataDirectory } from '@kata-agent/catalogue';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { alwaysReadOnly } from '@kata-agent/gate';
 import type { CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
@@ -7,14 +8,14 @@ import { ExitCode } from '../exit-code.js';
 import { defaultMounts, defaultNamespaces, maskedPaths } from './defaults.js';
 
 /**
- * What becomes of writes to the rootfs.
- * - `layer`: they go to a layer over the directory, which goes with the container.
- * - `read-only`: there are none.
- * - `writable`: they go to the directory, and stay.
+ * Where writes to the rootfs go.
+ * - `layer`: to an overlay above the directory, which is removed with the container.
+ * - `read-only`: writes fail.
+ * - `writable`: to the directory itself.
  */
 export type RootfsMode = 'layer' | 'read-only' | 'writable';
 
-/** A container of one program in a directory of the guest. */
+/** A container that runs one program in a directory of the guest. */
 export interface ContainerRequest {
   readonly id: string;
   /** A directory in the guest. */
@@ -24,15 +25,13 @@ export interface ContainerRequest {
   readonly process: MessageInitShape<typeof ProcessSchema>;
 }
 
-/** Where an agent has a container's rootfs, if a storage brings it: Kata's place for it. */
-const kataFolder = '/run/kata-containers';
-/** Kata's option for an overlay whose upper layer the agent makes beside the rootfs, and removes. */
+/** Kata's storage option for an overlay whose upper directory the agent creates next to the rootfs and removes. */
 const ownUpperLayer = 'io.katacontainers.fs-opt.overlay-rw';
 
-/** S8 of the threat model: what an agent takes as an identifier. */
+/** The identifiers that an agent accepts (S8). */
 const identifier = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 
-/** The request that creates the container. Throws a CommandError (wrong use). */
+/** Returns the CreateContainer request. Throws a CommandError (wrong use). */
 export function containerSpec(
   request: ContainerRequest,
 ): MessageInitShape<typeof CreateContainerRequestSchema> {
@@ -62,14 +61,14 @@ interface Root {
   readonly storages: MessageInitShape<typeof StorageSchema>[];
 }
 
-/** An agent takes a directory outside Kata's own only to read from it; what is written to comes as a storage. */
+/** The agent mounts a directory outside Kata's own only read-only: a writable one must be a storage. */
 function placeRoot({ id, rootfs, rootfsMode }: ContainerRequest): Root {
   if (!rootfs.startsWith('/')) {
-    throw new CommandError(ExitCode.Usage, `rootfs '${rootfs}': it has to be an absolute path`, {
-      help: ['It is a directory in the guest, where the agent runs.'],
+    throw new CommandError(ExitCode.Usage, `rootfs '${rootfs}': must be an absolute path`, {
+      help: ['pass a directory in the guest'],
     });
   }
-  const mountPoint = `${kataFolder}/${id}/rootfs`;
+  const mountPoint = `${kataDirectory}/${id}/rootfs`;
   switch (rootfsMode) {
     case 'read-only':
       return { path: rootfs, storages: [] };
@@ -82,9 +81,9 @@ function placeRoot({ id, rootfs, rootfsMode }: ContainerRequest): Root {
       if (/[:,\\]/.test(rootfs)) {
         throw new CommandError(
           ExitCode.Usage,
-          `rootfs '${rootfs}': a layer cannot lie over a path with : , or \\`,
+          `rootfs '${rootfs}': an overlay does not support a path with : , or \\`,
           {
-            help: ['Use --read-only or --writable, or a directory of another name.'],
+            help: ['pass --read-only or --writable, or a directory with another name'],
           },
         );
       }
@@ -97,7 +96,7 @@ function placeRoot({ id, rootfs, rootfsMode }: ContainerRequest): Root {
 
 export function checkIdentifier(text: string, what: string): void {
   if (identifier.test(text)) return;
-  throw new CommandError(ExitCode.Usage, `${what} '${text}' is not an identifier`, {
-    help: ['It has letters, digits, _ . and -, starts with a letter or digit, and has at most 128 of them.'],
+  throw new CommandError(ExitCode.Usage, `${what} '${text}' is not a valid ID`, {
+    help: ['an ID has at most 128 letters, digits, _ . and -, and starts with a letter or digit'],
   });
 }

@@ -1,9 +1,12 @@
 import { alwaysMasked } from '@kata-agent/gate';
 
 /**
- * What a container gets that nobody said more about: what container engines commonly give
- * (source: the OCI runtime specification's config-linux.md and containerd's default spec).
+ * Defaults for a container, as container engines commonly set them (sources: the OCI runtime specification's
+ * config-linux.md, containerd's default spec).
  */
+
+/** The engines' default for the environment of a container. */
+export const searchPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface MountRow {
   readonly destination: string;
@@ -36,8 +39,8 @@ export const defaultMounts: readonly MountRow[] = [
   { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
 ];
 
-/** The network is the guest's own, as in a pod. */
+/** The guest's network namespace is used, as in a pod. */
 export const defaultNamespaces: readonly string[] = ['pid', 'ipc', 'uts', 'mount'];
 
-/** As newer engines do, with what tells a neighbour's secrets by the current that they take. */
+/** As in newer engines, with the files that allow power analysis of other containers. */
 export const maskedPaths: readonly string[] = [...alwaysMasked, '/sys/devices/virtual/powercap'];

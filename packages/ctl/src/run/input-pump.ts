@@ -5,13 +5,13 @@ import { CallError } from '../connection/call-error.js';
 import { isRefusal, notice } from './notices.js';
 import type { Target } from './target.js';
 
-/** Small enough for a frame and for a container's pipe to take in a few turns. */
+/** Small enough for a frame, and for a container's pipe to drain in a few writes. */
 const writeBytes = 64 * 1024;
 
 /**
- * Passes standard input on until it ends, then closes the process's. Aborting `over` stops reading.
- * A write that the agent refuses is said once; one that fails ends the pump in silence, since the process has
- * closed its input or ended, and its exit code says the rest.
+ * Forwards standard input until it ends, then closes the process's. Aborting `over` stops reading. A denied write is
+ * reported once. A failed write ends the pump silently: the process has closed its input or ended, and its exit code
+ * tells the rest.
  */
 export async function pumpInput(agent: Agent, io: Io, target: Target, over: AbortSignal): Promise<void> {
   const stop = (): void => {
@@ -26,14 +26,14 @@ export async function pumpInput(agent: Agent, io: Io, target: Target, over: Abor
     }
     await closeInput(agent, io, target, over);
   } catch (error) {
-    // A stream that is destroyed in the middle ends with an error; here that is how it is told to stop.
+    // Destroying the stream to stop it ends the iteration with an error.
     if (!over.aborted) throw error;
   } finally {
     over.removeEventListener('abort', stop);
   }
 }
 
-/** Ends the process's standard input. */
+/** Closes the process's standard input. */
 export async function closeInput(agent: Agent, io: Io, target: Target, over: AbortSignal): Promise<void> {
   try {
     await agent.call(AgentService.method.closeStdin, { ...target }, { signal: over });
@@ -42,7 +42,7 @@ export async function closeInput(agent: Agent, io: Io, target: Target, over: Abo
   }
 }
 
-/** False when no more can be written. */
+/** Returns false if no more can be written. */
 async function passOn(
   agent: Agent,
   io: Io,

@@ -4,14 +4,14 @@ import { programName } from '../cli/report.js';
 import { CallError } from '../connection/call-error.js';
 import { explainFailure, renderRefusal } from '../refusal/refusal.js';
 
-/** Whether the agent refused a call, rather than failed at it. */
+/** Reports whether the agent denied a call, rather than failed to carry it out. */
 export function isRefusal(error: unknown): error is CallError {
   return (
     error instanceof CallError && (error.code === Code.Unimplemented || error.code === Code.PermissionDenied)
   );
 }
 
-/** Says on standard error what the workload has to do without, or what could not be cleaned up. */
+/** Prints on standard error what does not work for the workload, or what could not be cleaned up. */
 export function notice(io: Io, consequence: string, error: unknown): void {
   const reason =
     error instanceof CallError

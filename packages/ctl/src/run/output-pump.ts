@@ -1,15 +1,13 @@
+import { readBytes } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
 import type { Agent } from '../connection/agent.js';
 import type { Target } from './target.js';
 
 export type StreamName = 'stdout' | 'stderr';
 
-/** What Kata's runtimes ask for at once. */
-const readBytes = 32 * 1024;
-
 /**
- * Reads one output stream of a process until its end. A read is taken from the process for good: another reader
- * gets what follows. The next read waits until `take` is done. Rejects with a CallError.
+ * Reads one output stream of a process until its end. A read consumes output: another reader gets only the rest. The
+ * next read starts when `take` has finished. Rejects with a CallError.
  */
 export async function pumpOutput(
   agent: Agent,

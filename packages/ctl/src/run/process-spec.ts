@@ -1,19 +1,20 @@
+import { searchPath } from './defaults.js';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { defaultCapabilities } from '@kata-agent/gate';
 import type { ProcessSchema } from '@kata-agent/protocol/oci';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 
-/** A program to start, as it was asked for on the command line. */
+/** A program to start, as given on the command line. */
 export interface ProcessRequest {
   readonly args: readonly string[];
-  /** `NAME=value`, or `NAME` for the value that the caller's own environment has. */
+  /** `NAME=value`, or `NAME` for the value in the caller's environment. */
   readonly env: readonly string[];
-  /** `uid`, `uid:gid` or `uid:gid,gid…`, in numbers; undefined: root. */
+  /** `uid`, `uid:gid` or `uid:gid,gid…`, as numbers; undefined: root. */
   readonly user: string | undefined;
   readonly cwd: string | undefined;
   readonly terminal: boolean;
-  /** Of the caller's terminal, when there is one. */
+  /** The size of the caller's terminal, if there is one. */
   readonly size: TerminalSize | undefined;
 }
 
@@ -22,20 +23,16 @@ export interface TerminalSize {
   readonly columns: number;
 }
 
-const searchPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const largestId = 0xffff_fffe;
 
-/** The process of an OCI spec. Throws a CommandError (wrong use). */
+/** Returns the process of an OCI spec. Throws a CommandError (wrong use). */
 export function processSpec(
   request: ProcessRequest,
   ownEnvironment: Readonly<Record<string, string | undefined>>,
 ): MessageInitShape<typeof ProcessSchema> {
   const cwd = request.cwd ?? '/';
   if (!cwd.startsWith('/')) {
-    throw new CommandError(
-      ExitCode.Usage,
-      `--cwd '${cwd}': the working directory has to be an absolute path`,
-    );
+    throw new CommandError(ExitCode.Usage, `--cwd '${cwd}': the working directory must be an absolute path`);
   }
   const capabilities = [...defaultCapabilities];
   return {
@@ -52,7 +49,7 @@ export function processSpec(
   };
 }
 
-/** Later values of a name replace earlier ones: an environment that names a variable twice may be refused. */
+/** Later values of a name replace earlier ones: an environment with duplicate names can be rejected. */
 function environment(
   request: ProcessRequest,
   ownEnvironment: Readonly<Record<string, string | undefined>>,
@@ -64,7 +61,7 @@ function environment(
     const name = equals < 0 ? entry : entry.slice(0, equals);
     const value = equals < 0 ? ownEnvironment[name] : entry.slice(equals + 1);
     if (name === '' || entry.includes('\0')) {
-      throw new CommandError(ExitCode.Usage, `--env '${entry}': it has to be NAME=value or NAME`);
+      throw new CommandError(ExitCode.Usage, `--env '${entry}': must be NAME=value or NAME`);
     }
     if (value !== undefined) values.set(name, value);
   }
@@ -76,8 +73,8 @@ function parseUser(text: string): { UID: number; GID: number; AdditionalGids: nu
   const [, uid = '', gid = '0', more = ''] = match ?? [];
   const numbers = [uid, gid, ...more.split(',').slice(1)].map(Number);
   if (match === null || numbers.some((number) => number > largestId)) {
-    throw new CommandError(ExitCode.Usage, `--user '${text}': it has to be uid, uid:gid or uid:gid,gid`, {
-      help: ['In numbers: only the rootfs knows which number a name has.'],
+    throw new CommandError(ExitCode.Usage, `--user '${text}': must be uid, uid:gid or uid:gid,gid`, {
+      help: ['use numbers: names are defined only in the rootfs'],
     });
   }
   const [UID = 0, GID = 0, ...AdditionalGids] = numbers;

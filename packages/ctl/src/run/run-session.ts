@@ -14,15 +14,15 @@ export interface RunOptions {
   readonly container: MessageInitShape<typeof CreateContainerRequestSchema>;
   readonly containerId: string;
   readonly hostname: string;
-  /** `own`: made and destroyed; `keep`: made and left; `existing`: the one that is there. */
+  /** `own`: created and destroyed; `keep`: created and left; `existing`: used and left. */
   readonly sandbox: 'own' | 'keep' | 'existing';
   readonly interactive: boolean;
   readonly terminal: boolean;
 }
 
 /**
- * One container from its creation to its removal; resolves with its program's exit code. What was made is removed
- * however the middle ends; a removal that fails is said, and does not hide the program's own code.
+ * Runs one container from creation to removal; resolves with the program's exit code. Resources are removed even
+ * after a failure. A failed removal is reported and does not change the exit code.
  */
 export async function runContainer(agent: Agent, io: Io, options: RunOptions): Promise<number> {
   const signals = new SignalForwarder(io.signals);
@@ -55,7 +55,7 @@ async function runInSandbox(
     try {
       await agent.call(removeContainer, { containerId });
     } catch (error) {
-      notice(io, `the container ${containerId} is left behind`, error);
+      notice(io, `the container ${containerId} was not removed`, error);
     }
   }
 }
@@ -66,8 +66,8 @@ async function createSandbox(agent: Agent, options: RunOptions): Promise<void> {
     await agent.call(AgentService.method.createSandbox, request);
   } catch (error) {
     if (!(error instanceof CallError) || !sandboxExists(error)) throw error;
-    throw new CommandError(ExitCode.OursInRun, `the agent has a sandbox already: ${error.said}`, {
-      help: ['Use --no-sandbox to run the container in it.'],
+    throw new CommandError(ExitCode.OursInRun, `the agent already has a sandbox: ${error.said}`, {
+      help: ['pass --no-sandbox to run the container in it'],
       cause: error,
     });
   }
@@ -77,12 +77,12 @@ function sandboxExists(error: CallError): boolean {
   return error.code === Code.AlreadyExists || error.code === Code.FailedPrecondition;
 }
 
-/** The end of its sandbox is the end of an agent: a connection that closes under this call is its answer. */
+/** An agent ends with its sandbox: a connection that closes during this call is success. */
 async function destroySandbox(agent: Agent, io: Io): Promise<void> {
   try {
     await agent.call(AgentService.method.destroySandbox, {});
   } catch (error) {
     if (error instanceof CallError && (await agent.gone())) return;
-    notice(io, 'the sandbox is left behind', error);
+    notice(io, 'the sandbox was not removed', error);
   }
 }

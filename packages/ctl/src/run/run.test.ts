@@ -37,10 +37,10 @@ async function withFake(
   }
 }
 
-/** Never resolves; rejects when the caller has gone. */
+/** Never resolves; rejects when the client disconnects. */
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new TtrpcError(Code.Canceled, 'the caller has gone')));
+    signal.addEventListener('abort', () => reject(new TtrpcError(Code.Canceled, 'the client disconnected')));
   });
 }
 
@@ -48,7 +48,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await turn();
 }
 
-test('run makes and removes sandbox and container, shows both streams, and passes the code on', async () => {
+test('run creates and removes sandbox and container, forwards both streams, and returns the exit code', async () => {
   const script = { stdout: ['one ', 'two\n'], stderr: ['oops\n'], status: 7 };
   const { code, io, agent } = await withFake(['run', '/srv/rootfs', '--', 'sh', '-c', 'x'], script);
   assert.equal(code, 7);
@@ -63,7 +63,7 @@ test('run makes and removes sandbox and container, shows both streams, and passe
   assert.equal(request.storages[0]?.options[0], 'lowerdir=/srv/rootfs');
 });
 
-test('the workload’s own options are not taken for ours', async () => {
+test('options of the workload are not parsed as ours', async () => {
   const { agent } = await withFake(['run', '/r', 'ls', '-t', '--help', '-e', 'x'], {});
   const request = agent.requests.get('CreateContainer') as CreateContainerRequest;
   assert.deepEqual(request.OCI?.Process?.Args, ['ls', '-t', '--help', '-e', 'x']);
@@ -76,7 +76,7 @@ test('without -i standard input is closed at once', async () => {
   assert.ok(agent.methods.includes('CloseStdin'));
 });
 
-test('with -i standard input goes to the program unchanged, and its end closes it', async () => {
+test("with -i standard input is forwarded unchanged, and its end closes the program's", async () => {
   const bytes = Buffer.alloc(300_000, 'standard input\n');
   const { code, io } = await withFake(
     ['run', '-i', '/r', 'cat'],
@@ -91,7 +91,7 @@ test('with -i standard input goes to the program unchanged, and its end closes i
   assert.ok(io.stdout.bytes.equals(bytes));
 });
 
-test('input that the agent refuses is said once; input that the program no longer reads is not', async () => {
+test('denied input is reported once; input that the program no longer reads is not', async () => {
   const prepare = ({ stdin }: FakeIo): void => void stdin.end('input');
   const refused = await withFake(
     ['run', '-i', '/r', 'true'],
@@ -119,7 +119,7 @@ test('input that the agent refuses is said once; input that the program no longe
   assert.equal(ended.io.stderr.text, '');
 });
 
-test('an agent that ends with its sandbox, before it has answered, is fine; one that refuses to end it is said', async () => {
+test('an agent that exits with its sandbox before it replies is success; a denied removal is reported', async () => {
   const gone = await withFake(
     ['run', '/r', 'true'],
     { status: 6 },
@@ -139,10 +139,10 @@ test('an agent that ends with its sandbox, before it has answered, is fine; one 
     { handlers: { destroySandbox: refuse('DestroySandbox') } },
   );
   assert.equal(refused.code, 6);
-  assert.match(refused.io.stderr.text, /the sandbox is left behind: DestroySandbox was refused/);
+  assert.match(refused.io.stderr.text, /the sandbox was not removed: DestroySandbox was denied/);
 });
 
-test('an agent that goes away while the program runs is 125', async () => {
+test('an agent that disconnects while the program runs exits with 125', async () => {
   const { code, io } = await withFake(
     ['run', '/r', 'sleep'],
     { untilSignal: true },
@@ -157,7 +157,7 @@ test('an agent that goes away while the program runs is 125', async () => {
   assert.match(io.stderr.text, /UNAVAILABLE/);
 });
 
-test('with -t the terminal is raw for as long as the program runs, and its size follows', async () => {
+test('with -t the terminal is raw while the program runs, and its size is forwarded', async () => {
   const sizes: string[] = [];
   const { code, io, agent } = await withFake(
     ['run', '-it', '/r', 'sh'],
@@ -193,7 +193,7 @@ test('with -t the terminal is raw for as long as the program runs, and its size 
   assert.ok(!agent.methods.includes('ReadStderr'));
 });
 
-test('signals are passed on, those too that came before the program ran', async () => {
+test('signals are forwarded, also those from before the program ran', async () => {
   for (const [name, code] of [
     ['SIGTERM', 143],
     ['SIGINT', 130],
@@ -215,7 +215,7 @@ test('signals are passed on, those too that came before the program ran', async 
   }
 });
 
-test('a signal that the agent refuses to pass on ends the run and removes the container', async () => {
+test('a signal that the agent refuses ends the run and removes the container', async () => {
   const { code, io, agent } = await withFake(
     ['run', '/r', 'sleep'],
     { untilSignal: true },
@@ -228,11 +228,11 @@ test('a signal that the agent refuses to pass on ends the run and removes the co
     },
   );
   assert.equal(code, 125);
-  assert.match(io.stderr.text, /signal 2 cannot be passed on: .*UNIMPLEMENTED/);
+  assert.match(io.stderr.text, /signal 2 cannot be forwarded: .*UNIMPLEMENTED/);
   assert.deepEqual(agent.methods.slice(-2), ['RemoveContainer', 'DestroySandbox']);
 });
 
-test('a program that takes no notice of signals is left at the third', async () => {
+test('the third signal ends the command if the program ignores signals', async () => {
   const { code, io, agent } = await withFake(
     ['run', '/r', 'sleep'],
     { untilSignal: true },
@@ -249,7 +249,7 @@ test('a program that takes no notice of signals is left at the third', async () 
   assert.deepEqual(agent.methods.slice(-2), ['RemoveContainer', 'DestroySandbox']);
 });
 
-test('output that is not served is left out with a word, and the code still comes', async () => {
+test('output that is not served is skipped with a notice, and the exit code is returned', async () => {
   const { code, io } = await withFake(
     ['run', '/r', 'true'],
     { status: 3, stdout: ['seen'] },
@@ -257,10 +257,10 @@ test('output that is not served is left out with a word, and the code still come
   );
   assert.equal(code, 3);
   assert.equal(io.stdout.text, 'seen');
-  assert.match(io.stderr.text, /stderr is not shown: ReadStderr was refused/);
+  assert.match(io.stderr.text, /stderr is not shown: ReadStderr was denied/);
 });
 
-test('a reader of our output that goes away ends the run, and the container is removed', async () => {
+test('a closed standard output ends the run, and the container is removed', async () => {
   const { code, io, agent } = await withFake(
     ['run', '/r', 'yes'],
     { stdout: ['y', 'y'], untilSignal: true },
@@ -276,29 +276,29 @@ test('a reader of our output that goes away ends the run, and the container is r
   assert.ok(agent.methods.includes('RemoveContainer'), io.stderr.text);
 });
 
-test('a refused creation is 125, says what to allow, and leaves no sandbox', async () => {
+test('a denied CreateContainer exits with 125, names what to allow, and leaves no sandbox', async () => {
   const { code, io, agent } = await withFake(
     ['run', '/r', 'true'],
     {},
     { handlers: { createContainer: refuse('CreateContainer') } },
   );
   assert.equal(code, 125);
-  assert.match(io.stderr.text, /CreateContainer was refused/);
+  assert.match(io.stderr.text, /CreateContainer was denied/);
   assert.match(io.stderr.text, /"CreateContainer", "@pod"/);
   assert.deepEqual(agent.methods, ['CreateSandbox', 'CreateContainer', 'DestroySandbox']);
 });
 
-test('a container that cannot be removed is said, and does not hide the code', async () => {
+test('a failed removal is reported, and the exit code is the program’s', async () => {
   const { code, io } = await withFake(
     ['run', '--name', 'web', '/r', 'true'],
     { status: 9 },
     { handlers: { removeContainer: refuse('RemoveContainer') } },
   );
   assert.equal(code, 9);
-  assert.match(io.stderr.text, /the container web is left behind: RemoveContainer was refused/);
+  assert.match(io.stderr.text, /the container web was not removed: RemoveContainer was denied/);
 });
 
-test('an agent that has a sandbox: an error with the remedy, and the remedy works', async () => {
+test('an agent with a sandbox is an error with a fix, and the fix works', async () => {
   const handlers: Handlers = {
     createSandbox: async () => {
       throw new TtrpcError(Code.AlreadyExists, 'there is a sandbox');
@@ -306,7 +306,7 @@ test('an agent that has a sandbox: an error with the remedy, and the remedy work
   };
   const first = await withFake(['run', '/r', 'true'], {}, { handlers });
   assert.equal(first.code, 125);
-  assert.match(first.io.stderr.text, /has a sandbox already/);
+  assert.match(first.io.stderr.text, /already has a sandbox/);
   assert.match(first.io.stderr.text, /--no-sandbox/);
   assert.deepEqual(first.agent.methods, ['CreateSandbox']);
   const second = await withFake(['run', '--no-sandbox', '/r', 'true'], {}, { handlers });
@@ -321,7 +321,7 @@ test('--keep-sandbox leaves the sandbox', async () => {
   assert.equal(agent.methods[0], 'CreateSandbox');
 });
 
-test('wrong use of run is 125 and calls nothing', async () => {
+test('wrong use of run exits with 125 and calls nothing', async () => {
   for (const argv of [
     ['run'],
     ['run', '/r'],
@@ -342,7 +342,7 @@ test('wrong use of run is 125 and calls nothing', async () => {
   }
 });
 
-test('exec starts a process in the container and passes its code on', async () => {
+test('exec starts a process in the container and returns its exit code', async () => {
   const { code, io, agent } = await withFake(
     ['exec', '-e', 'HOME', '-e', 'A=b=c', '-u', '1:2,3', '--cwd', '/tmp', 'web', '--', 'id', '-u'],
     { stdout: ['1\n'], status: 4 },
@@ -358,14 +358,14 @@ test('exec starts a process in the container and passes its code on', async () =
   assert.deepEqual(request.process?.Env.slice(1), ['HOME=/root', 'A=b=c']);
 });
 
-test('a refused exec says by what, and what would have to be allowed', async () => {
+test('a denied exec names what denied it, and what to allow', async () => {
   const { code, io } = await withFake(
     ['exec', 'web', 'sh'],
     {},
     { handlers: { execProcess: refuse('ExecProcess') } },
   );
   assert.equal(code, 125);
-  assert.match(io.stderr.text, /ExecProcess was refused: .*\(UNIMPLEMENTED\)/);
+  assert.match(io.stderr.text, /ExecProcess was denied: .*\(UNIMPLEMENTED\)/);
   assert.match(io.stderr.text, /not in allowed_endpoints \(c\.toml:3\)/);
   assert.match(io.stderr.text, /"ExecProcess", "@exec"/);
   assert.match(io.stderr.text, /kata-agent-ctl endpoints ExecProcess/);
@@ -379,7 +379,7 @@ test('logs prints both streams to their ends', async () => {
   assert.equal(io.stderr.text, 'c');
 });
 
-test('logs as JSON has a line for each piece', async () => {
+test('logs as JSON prints one line per chunk', async () => {
   const { io } = await withFake(['logs', 'web', '--format', 'json'], { stdout: ['hi'] });
   assert.deepEqual(JSON.parse(io.stdout.text), { stream: 'stdout', data: 'aGk=' });
 });

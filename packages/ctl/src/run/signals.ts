@@ -3,10 +3,10 @@ import type { Io } from '../cli/io.js';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 
-/** The signals that end programs and that people send to one in the foreground. */
+/** The signals that are forwarded: those that end programs or that users send to a foreground program. */
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** The number of `SIGTERM`, `term` or `15`. Throws a CommandError (wrong use). */
+/** Returns the number of `SIGTERM`, `term` or `15`. Throws a CommandError (wrong use). */
 export function signalNumber(text: string): number {
   const byName = new Map<string, number>(Object.entries(constants.signals));
   const upper = text.toUpperCase();
@@ -15,13 +15,13 @@ export function signalNumber(text: string): number {
     : (byName.get(upper) ?? byName.get(`SIG${upper}`) ?? Number.NaN);
   if (number >= 1 && number <= 64) return number;
   throw new CommandError(ExitCode.Usage, `'${text}' is not a signal`, {
-    help: ['Write its name, TERM or SIGTERM, or its number.'],
+    help: ['pass a name, TERM or SIGTERM, or a number'],
   });
 }
 
 /**
- * Takes this program's signals from the moment it is made, so that none ends the program between the creation of a
- * container and its removal. Those that come before there is a process wait for it.
+ * Catches this program's signals from construction on, so that none ends the program between the creation of a
+ * container and its removal. Signals that arrive before the process exists are queued.
  */
 export class SignalForwarder {
   readonly #signals: Io['signals'];
@@ -42,7 +42,7 @@ export class SignalForwarder {
     }
   }
 
-  /** From now on signals go to `deliver`, those that waited first. */
+  /** Delivers queued and later signals to `deliver`. */
   deliverTo(deliver: (signal: number) => void): void {
     this.#deliver = deliver;
     for (const signal of this.#waiting.splice(0)) deliver(signal);

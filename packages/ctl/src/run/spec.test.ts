@@ -18,11 +18,11 @@ const plain: ProcessRequest = {
 };
 
 const wrongUse =
-  (says: RegExp) =>
+  (pattern: RegExp) =>
   (error: unknown): boolean =>
-    error instanceof CommandError && error.exitCode === ExitCode.Usage && says.test(error.message);
+    error instanceof CommandError && error.exitCode === ExitCode.Usage && pattern.test(error.message);
 
-test('a program that nobody said more about runs as root in / with a search path and few capabilities', () => {
+test('by default a program runs as root in / with a search path and few capabilities', () => {
   const process = processSpec(plain, {});
   assert.deepEqual(process.User, { UID: 0, GID: 0, AdditionalGids: [] });
   assert.equal(process.Cwd, '/');
@@ -34,13 +34,13 @@ test('a program that nobody said more about runs as root in / with a search path
   assert.ok(!capabilities.includes('CAP_SYS_ADMIN'));
 });
 
-test('a variable is set once, the last value wins, and a bare name takes the value from here', () => {
+test("a variable is set once, the last value wins, and a bare name takes the caller's value", () => {
   const env = ['A=1', 'PATH=/x', 'A=2', 'HERE', 'ABSENT', 'EMPTY='];
   const process = processSpec({ ...plain, env }, { HERE: 'yes' });
   assert.deepEqual(process.Env, ['PATH=/x', 'A=2', 'HERE=yes', 'EMPTY=']);
 });
 
-test('a terminal has a type and a size, and only then', () => {
+test('only a terminal has a type and a size', () => {
   const size = { rows: 24, columns: 80 };
   const terminal = processSpec({ ...plain, terminal: true, size }, {});
   assert.deepEqual(terminal.ConsoleSize, { Height: 24, Width: 80 });
@@ -58,7 +58,7 @@ test('users are numbers', () => {
   }
 });
 
-test('what cannot be a variable or directory is wrong use', () => {
+test('an invalid variable or directory is wrong use', () => {
   assert.throws(() => processSpec({ ...plain, env: ['=x'] }, {}), wrongUse(/--env '=x'/));
   assert.throws(() => processSpec({ ...plain, cwd: 'tmp' }, {}), wrongUse(/--cwd 'tmp'/));
 });
@@ -81,7 +81,7 @@ test('a container is a valid request with its own namespaces and the guest’s n
   assert.ok(request.OCI?.Linux?.MaskedPaths.includes('/proc/kcore'));
 });
 
-test('writes go to a layer, nowhere, or to the directory', () => {
+test('writes go to a layer, to the directory, or fail', () => {
   const process = processSpec(plain, {});
   const spec = (rootfsMode: RootfsMode) =>
     create(
@@ -100,7 +100,7 @@ test('writes go to a layer, nowhere, or to the directory', () => {
   assert.equal(writable.storages[0]?.mountPoint, writable.OCI?.Root?.Path);
 });
 
-test('identifiers and rootfs are checked before anything is called', () => {
+test('IDs and rootfs are checked before any call', () => {
   const process = processSpec(plain, {});
   const spec = (id: string, rootfs: string) =>
     containerSpec({ id, rootfs, rootfsMode: 'layer', hostname: '', process });

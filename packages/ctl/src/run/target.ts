@@ -1,4 +1,4 @@
-/** A process of a container. `execId` empty: its first one. Shaped as the requests that name one. */
+/** A process of a container, in the shape of requests that name one. Empty `execId`: the first process. */
 export interface Target {
   readonly containerId: string;
   readonly execId: string;

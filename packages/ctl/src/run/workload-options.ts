@@ -5,20 +5,23 @@ import { ExitCode } from '../exit-code.js';
 import { terminalSize } from './attach.js';
 import type { ProcessRequest } from './process-spec.js';
 
-/** The options that `run` and `exec` share. */
+/** Options that `run` and `exec` share. */
 export const workloadOptions: readonly OptionRow[] = [
-  { flags: '-i, --interactive', says: 'pass standard input on; without it the program’s is closed' },
-  { flags: '-t, --tty', says: 'give the program a terminal, as large as this one' },
+  {
+    flags: '-i, --interactive',
+    description: 'forward standard input; without it the program’s input is closed',
+  },
+  { flags: '-t, --tty', description: 'allocate a terminal with the size of this one' },
   {
     flags: '-e, --env <name=value>',
-    says: 'set a variable; NAME alone takes the value from here; may be repeated',
+    description: 'set an environment variable; NAME alone takes the caller’s value; may be repeated',
     repeatable: true,
   },
-  { flags: '--cwd <path>', says: 'the working directory (default: /)' },
-  { flags: '-u, --user <uid:gid>', says: 'user and groups in numbers: uid, uid:gid or uid:gid,gid' },
+  { flags: '--cwd <path>', description: 'the working directory (default: /)' },
+  { flags: '-u, --user <uid:gid>', description: 'user and groups as numbers: uid, uid:gid or uid:gid,gid' },
 ];
 
-/** The program that a `run` or `exec` asks for. Throws a CommandError (wrong use). */
+/** Returns the program that a `run` or `exec` starts. Throws a CommandError (wrong use). */
 export function processRequest(invocation: Invocation, words: readonly string[]): ProcessRequest {
   const { options, io } = invocation;
   const args = words[0] === '--' ? words.slice(1) : [...words];
@@ -35,7 +38,7 @@ export function processRequest(invocation: Invocation, words: readonly string[])
   };
 }
 
-/** An identifier that no other run has: `run-3f9a0c1d`. */
+/** Returns a unique ID: `run-3f9a0c1d`. */
 export function freshId(prefix: string): string {
   return `${prefix}-${randomBytes(4).toString('hex')}`;
 }

@@ -14,27 +14,27 @@ export interface FakeProcess {
   readonly stdout?: readonly string[];
   readonly stderr?: readonly string[];
   readonly status?: number;
-  /** What arrives on standard input comes out again, and the process ends with its input. */
+  /** Echoes standard input, and ends with it. */
   readonly echo?: boolean;
-  /** The process ends when it is signalled, with 128 and the signal. */
+  /** Ends with 128 plus the signal's number. */
   readonly untilSignal?: boolean;
 }
 
-/** An agent without containers: one process that follows a script, on a unix socket of its own. */
+/** An agent without containers: one scripted process, on a unix socket. */
 export interface FakeAgent {
   readonly address: string;
-  /** Names of the methods that were called, in order; reads and writes only once in a row. */
+  /** Names of the called methods, in order; consecutive reads and writes appear once. */
   readonly methods: readonly string[];
   /** The last request of each method. */
   readonly requests: ReadonlyMap<string, Message>;
-  /** Ends every connection at once. */
+  /** Closes every connection. */
   readonly hangUp: () => void;
   close(): Promise<void>;
 }
 
 export async function startFakeAgent(script: FakeProcess, changed: Handlers = {}): Promise<FakeAgent> {
-  const folder = await mkdtemp(join(tmpdir(), 'kata-ctl-'));
-  const path = join(folder, 'agent.sock');
+  const directory = await mkdtemp(join(tmpdir(), 'kata-ctl-'));
+  const path = join(directory, 'agent.sock');
   const methods: string[] = [];
   const requests = new Map<string, Message>();
   const server = createTtrpcServer<null>({
@@ -69,7 +69,7 @@ export async function startFakeAgent(script: FakeProcess, changed: Handlers = {}
     close: async () => {
       server.close();
       await new Promise((resolve) => listener.close(resolve));
-      await rm(folder, { recursive: true });
+      await rm(directory, { recursive: true });
     },
   };
 }

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { PassThrough, Writable } from 'node:stream';
 import type { Io } from '../cli/io.js';
 
-/** An output that keeps what was written. */
+/** An output that stores what was written. */
 export class Collected extends Writable {
   readonly #parts: Buffer[] = [];
   isTTY?: boolean;
@@ -23,7 +23,7 @@ export class Collected extends Writable {
   }
 }
 
-/** A terminal's input that remembers which mode it was set to. */
+/** A terminal's input that stores its mode. */
 class FakeInput extends PassThrough {
   isTTY?: boolean;
   readonly modes: boolean[] = [];
@@ -34,7 +34,7 @@ class FakeInput extends PassThrough {
   }
 }
 
-/** A process's surroundings, made for a test. */
+/** A process's environment and streams for a test. */
 export interface FakeIo extends Io {
   readonly stdin: FakeInput;
   readonly stdout: Collected;

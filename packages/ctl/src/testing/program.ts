@@ -9,7 +9,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs the built program as a process of its own, without the caller's address and colours. */
+/** Runs the built program as a separate process, without the caller's agent address and colours. */
 export function runBinary(argv: readonly string[], input = ''): Ended {
   const env = { ...process.env, NO_COLOR: '1' };
   delete (env as Record<string, string | undefined>)['KATA_AGENT_ADDRESS'];

@@ -35,7 +35,7 @@ const processFacts = {
 const storage = { driver: 'local', source: 'secret', fstype: 'local', options: ['secret'], mountPoint: '/m' };
 const storageFacts = [{ driver: 'local', type: 'local', mountPoint: '/m' }];
 
-test('of a container: its process, mounts, storages, devices and image, without values', () => {
+test('facts of a container: process, mounts, storages, devices and image, without values', () => {
   const request = create(CreateContainerRequestSchema, {
     storages: [storage],
     OCI: {
@@ -54,7 +54,7 @@ test('of a container: its process, mounts, storages, devices and image, without 
   });
 });
 
-test('of other requests: what a rule could be made of', () => {
+test('facts of other requests', () => {
   assert.deepEqual(factsOf('ExecProcess', create(ExecProcessRequestSchema, { process })), processFacts);
   assert.deepEqual(factsOf('ExecProcess', create(ExecProcessRequestSchema)), {});
   const storages = { storages: [storage] };
@@ -72,7 +72,7 @@ test('of other requests: what a rule could be made of', () => {
   assert.deepEqual(factsOf('WriteStdin', stdin), {});
 });
 
-test('every method has facts, be they none, and never for a request that is not its own', () => {
+test('every method has facts, possibly none, and a request of another type has none', () => {
   const other = create(WriteStreamRequestSchema, { containerId: 'c1' });
   for (const method of methodNames) {
     assert.deepEqual(factsOf(method, other), {}, method);
@@ -80,7 +80,7 @@ test('every method has facts, be they none, and never for a request that is not 
   }
 });
 
-test('a folder that is not given is the one that the guest takes', () => {
+test('an absent working directory becomes the guest’s default', () => {
   const request = create(ExecProcessRequestSchema, { process: { Args: ['sh'] } });
   assert.equal(factsOf('ExecProcess', request).cwd, '/');
 });

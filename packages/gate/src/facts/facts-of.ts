@@ -11,12 +11,12 @@ import {
 } from '@kata-agent/protocol/agent';
 import type { Process } from '@kata-agent/protocol/oci';
 import { claimedImage } from './claimed-image.js';
-import { capabilitiesOf, folderOf, processOf } from './process-of.js';
+import { capabilitiesOf, directoryOf, processOf } from './process-of.js';
 import type { RequestFacts } from './request-facts.js';
 
 /**
- * What may be recorded of a decoded request (S18): names and kinds, never values. A part that the request does not
- * have is absent; a request of which nothing is recorded gives an empty object.
+ * Returns what may be recorded of a decoded request (S18): names and kinds, never values. Absent parts are omitted; a
+ * request without recordable parts gives an empty object.
  */
 export function factsOf(method: MethodName, request: Message): RequestFacts {
   switch (method) {
@@ -55,7 +55,7 @@ function processFacts(process: Process | undefined): RequestFacts {
   return {
     ...(command === undefined ? {} : { command, arguments: Args }),
     environment: [...new Set(Env.map(nameOf).filter((name) => name !== ''))].sort(),
-    cwd: folderOf(process),
+    cwd: directoryOf(process),
     user: `${User?.UID ?? 0}:${User?.GID ?? 0}`,
     terminal: Terminal,
     capabilities: capabilitiesOf(Capabilities),
@@ -68,7 +68,10 @@ function storageFacts(storages: readonly Storage[]): RequestFacts {
   };
 }
 
-/** What stands before the first `=`: the value is never recorded. What has no name may be all value; the guest refuses it. */
+/**
+ * Returns the name before the first `=`. A variable without a name may be all value, so it is not recorded; the guest
+ * rejects it.
+ */
 function nameOf(variable: string): string {
   return variable.slice(0, Math.max(variable.indexOf('='), 0));
 }

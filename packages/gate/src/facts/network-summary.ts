@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import type { SetIPTablesRequest } from '@kata-agent/protocol/agent';
 import type { ARPNeighbor, Interface, IPAddress, Route } from '@kata-agent/protocol/types';
 
-/** What is recorded of a change of the pod's network: all of it, but of a packet filter its digest. */
+/**
+ * The summary of a change of the pod's network: the whole request, but of a packet filter only its digest.
+ */
 export interface NetworkSummary {
   readonly interface?: {
     readonly name: string;
@@ -59,7 +61,7 @@ export function neighbours(list: readonly ARPNeighbor[]): NetworkSummary {
   };
 }
 
-/** Its text can be as long as a frame. */
+/** Summarizes a packet filter, whose text can be as long as a frame. */
 export function packetFilter({ isIpv6, data }: SetIPTablesRequest): NetworkSummary {
   const sha256 = createHash('sha256').update(data).digest('hex');
   return { packetFilter: { family: isIpv6 ? 'ipv6' : 'ipv4', bytes: String(data.length), sha256 } };

@@ -1,11 +1,11 @@
 /**
  * What is recorded of a request when `[audit] facts` is on, to learn a configuration from. Names and kinds, never
- * values: of a command its first word, of the environment the names, of a file its path (S18).
+ * values: the first word of a command, the names of the environment, the path of a file (S18).
  */
 export interface RequestFacts {
   /** The program: argv[0]. */
   readonly command?: string;
-  /** All of argv, the program included. They may hold secrets: who turns the facts on has them recorded. */
+  /** All of argv, program included. Arguments may contain secrets; enabling facts records them. */
   readonly arguments?: readonly string[];
   /** Names of environment variables, sorted. */
   readonly environment?: readonly string[];
@@ -26,7 +26,7 @@ export interface RequestFacts {
     readonly mountPoint: string;
   }[];
   readonly devices?: readonly { readonly type: string; readonly path: string }[];
-  /** The image that the host claims the container to be of. */
+  /** The image that the host claims for the container. */
   readonly image?: string;
   /** Of CopyFile. */
   readonly path?: string;

@@ -37,7 +37,7 @@ const container = create(CreateContainerRequestSchema, {
   },
 });
 
-test('of a container: sources, mount points, image, devices, and what it may that others may not', () => {
+test('summary of a container: sources, mount points, image, devices, and additional privileges', () => {
   assert.deepEqual(summaryOf(container), {
     image: 'nginx:1',
     user: '7:8',
@@ -56,22 +56,28 @@ test('of a container: sources, mount points, image, devices, and what it may tha
       'kernel-filesystem',
       'guest-paths',
       'host-namespaces',
+      'network-namespace',
       'shared-mounts',
       'devices',
     ],
   });
-  const { privileges } = summaryOf(container, { devices: ['/dev/fuse'], guestPaths: ['rw:/s'] });
+  const { privileges } = summaryOf(container, {
+    devices: ['/dev/fuse'],
+    guestPaths: ['rw:/s'],
+    networkNamespaces: [],
+  });
   assert.deepEqual(privileges, [
     'capabilities',
     'unmasked-paths',
     'kernel-filesystem',
     'host-namespaces',
+    'network-namespace',
     'shared-mounts',
   ]);
   assert.equal(JSON.stringify(summaryOf(container)).includes('secret'), false);
 });
 
-test('of a change of the network: its values; of a packet filter its size and digest', () => {
+test('summary of a network change: its values; of a packet filter its size and digest', () => {
   const link = create(UpdateInterfaceRequestSchema, {
     interface: {
       name: 'eth0',
@@ -110,7 +116,7 @@ test('of a change of the network: its values; of a packet filter its size and di
   );
 });
 
-test('of a sandbox its storages and kernel modules, of an exec its user; of others nothing', () => {
+test('summary of a sandbox: storages and kernel modules; of an exec: its user; of others: empty', () => {
   const sandbox = create(CreateSandboxRequestSchema, {
     storages: [{ driver: 'virtio-fs', source: 'kataShared', mountPoint: '/run/s' }],
     kernelModules: [{ name: 'nf_conntrack', parameters: ['hashsize=1'] }],

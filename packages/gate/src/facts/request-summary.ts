@@ -28,17 +28,17 @@ import {
 import { capabilitiesOf } from './process-of.js';
 
 /**
- * What is always recorded of a request that makes or changes something: names, places and addresses, never contents, options
- * or values of the environment (S18). A part that the request does not have is absent.
+ * What is always recorded of a request that creates or changes something: names, paths and addresses, never contents,
+ * options or values of the environment (S18). Absent parts are omitted.
  */
 export interface RequestSummary extends NetworkSummary {
-  /** The image that the host claims the container to be of. */
+  /** The image that the host claims for the container. */
   readonly image?: string;
   /** `uid:gid`. */
   readonly user?: string;
-  /** Those beyond what container engines give by default. */
+  /** Capabilities beyond the defaults of container engines. */
   readonly capabilities?: readonly string[];
-  /** Their types; with the path, where one is joined. */
+  /** The types of the namespaces, with the path of each that is joined. */
   readonly namespaces?: readonly string[];
   readonly mounts?: readonly {
     readonly type: string;
@@ -52,12 +52,12 @@ export interface RequestSummary extends NetworkSummary {
   }[];
   readonly sharedMounts?: readonly { readonly source: string; readonly destination: string }[];
   readonly devices?: readonly { readonly type: string; readonly path: string }[];
-  /** The reasons for which the container or exec is a privileged one. */
+  /** Why the container or exec counts as privileged. */
   readonly privileges?: readonly PrivilegedReason[];
   readonly kernelModules?: readonly string[];
 }
 
-/** Empty: nothing is recorded of such a request. `access` is what the configuration opens. */
+/** Summarizes a request; empty when nothing is recorded of it. `access` is what the configuration opens. */
 export function summaryOf(request: Message, access: PrivilegeAccess = noAccess): RequestSummary {
   if (isMessage(request, CreateContainerRequestSchema))
     return { ...containerSummary(request), ...privilegeSummary(request, access) };
@@ -133,7 +133,7 @@ function namespaceText({ Type, Path }: LinuxNamespace): string {
   return Path === '' ? Type : `${Type}=${Path}`;
 }
 
-/** Absent rather than empty. */
+/** Omits an empty list. */
 function listed<K extends keyof RequestSummary, T, E>(
   name: K,
   list: readonly T[],

@@ -4,12 +4,15 @@ import type { PrivilegeAccess } from './privilege-access.js';
 import type { Privilege } from './reason.js';
 import { ptsMajor, usualDevices } from './runtime-defaults.js';
 
-/** Device nodes and device rules beyond those of every container, of attached disks, and of the configuration. */
+/**
+ * Returns device nodes, device rules and CDI devices beyond those of every container, of attached disks, and of the
+ * configuration.
+ */
 export function devicePrivileges(
   { OCI, devices }: CreateContainerRequest,
   access: PrivilegeAccess,
 ): readonly Privilege[] {
-  const attached = new Set(devices.map(({ containerPath }) => containerPath));
+  const attached = new Map(devices.map(({ containerPath, type }) => [containerPath, type]));
   const nodes = OCI?.Linux?.Devices ?? [];
   const isOpen = (node: LinuxDevice): boolean => nodeIsOpen(node, attached, access);
   const numbers = new Set(nodes.filter(isOpen).map(({ Type, Major, Minor }) => `${Type} ${Major}:${Minor}`));
@@ -32,16 +35,32 @@ export function devicePrivileges(
     ...nodes
       .filter((node) => !isOpen(node))
       .map((node): Privilege => ({ reason: 'devices', detail: node.Path })),
+    ...cdiDevices(OCI?.Annotations ?? {})
+      .filter((name) => !access.devices.includes(name))
+      .map((detail): Privilege => ({ reason: 'devices', detail })),
   ];
+}
+
+/**
+ * Returns the CDI devices that annotations request (guest/src/cdi/requested-cdi-devices.ts). The agent itself refuses those
+ * of VISIBLE_CDI_DEVICES, whose meaning depends on a setting.
+ */
+function cdiDevices(annotations: Readonly<Record<string, string>>): readonly string[] {
+  if (annotations['io.katacontainers.pkg.oci.container_type'] === 'pod_sandbox') return [];
+  return Object.entries(annotations)
+    .filter(([name]) => name.startsWith('cdi.k8s.io/'))
+    .flatMap(([, value]) => value.split(','));
 }
 
 function nodeIsOpen(
   { Path, Type, Major, Minor }: LinuxDevice,
-  attached: ReadonlySet<string>,
+  /** The type of each attached device, by its path. */
+  attached: ReadonlyMap<string, string>,
   { devices }: PrivilegeAccess,
 ): boolean {
   if (Type === 'b') return attached.has(Path);
   if (Type !== 'c' && Type !== 'u') return false;
+  if (attached.get(Path) === 'vfio-pci') return true;
   return (
     usualDevices.get(Path) === `${Major}:${Minor}` ||
     devices.includes(Path) ||
@@ -49,7 +68,7 @@ function nodeIsOpen(
   );
 }
 
-/** What container engines allow to every container. Making a node opens nothing. */
+/** Reports whether container engines allow this rule to every container. Creating a node gives no access. */
 function isEngineRule(rule: LinuxDeviceCgroup): boolean {
   const { Type, Major, Minor, Access } = rule;
   if (Access === 'm' && (Type === 'c' || Type === 'b') && isAll(rule)) return true;
@@ -57,7 +76,7 @@ function isEngineRule(rule: LinuxDeviceCgroup): boolean {
   return (Major === ptsMajor && Minor < 0n) || [...usualDevices.values()].includes(`${Major}:${Minor}`);
 }
 
-/** There is no device 0:0: a rule for it is one without numbers. */
+/** A rule for device 0:0 is one without numbers, since there is no such device. */
 function isAll({ Major, Minor }: LinuxDeviceCgroup): boolean {
   return (Major < 0n && Minor < 0n) || (Major === 0n && Minor === 0n);
 }

@@ -1,10 +1,11 @@
+import { kataDirectory } from '@kata-agent/catalogue';
 import { posix } from 'node:path';
 import type { Linux, Mount, Spec } from '@kata-agent/protocol/oci';
 import { isWithin, opensPath, type PrivilegeAccess } from './privilege-access.js';
 import type { Privilege } from './reason.js';
-import { alwaysMasked, alwaysReadOnly, isRuntimesMask, kataDirectory } from './runtime-defaults.js';
+import { alwaysMasked, alwaysReadOnly, isRuntimesMask } from './runtime-defaults.js';
 
-/** Where each of the kernel's own file systems goes, and whether it has to be read-only. */
+/** Mount point of each kernel filesystem, and whether it must be read-only. */
 const kernelPlaces: Readonly<Record<string, { readonly place: string; readonly readOnly: boolean }>> = {
   proc: { place: '/proc', readOnly: false },
   sysfs: { place: '/sys', readOnly: true },
@@ -15,7 +16,7 @@ const kernelPlaces: Readonly<Record<string, { readonly place: string; readonly r
 const quietPropagation: ReadonlySet<string> = new Set(['', 'private', 'rprivate', 'slave', 'rslave']);
 const loudPropagation: ReadonlySet<string> = new Set(['shared', 'rshared']);
 
-/** Mounts that reach the guest: its kernel's file systems, its own files, its mount table. */
+/** Returns mounts that reach the guest: kernel filesystems, the guest's files, its mount table. */
 export function mountPrivileges(spec: Spec, access: PrivilegeAccess): readonly Privilege[] {
   const propagation = spec.Linux?.RootfsPropagation ?? '';
   return [
@@ -44,14 +45,14 @@ function pathPrivileges(linux: Linux | undefined): readonly Privilege[] {
 }
 
 /**
- * The last mount at a place is what the container sees there, and what the OCI runtime reads and writes: it looks into /proc,
- * and makes devices and links in /dev, which must not be a directory of anybody else.
+ * Reports whether the last mount at a mount point has this type. The container sees that one, and the OCI runtime uses
+ * it: it reads /proc, and creates devices and links in /dev, which therefore must not be another directory.
  */
 function sees(mounts: readonly Mount[], type: string, place: string): boolean {
   return mounts.findLast(({ destination }) => isWithin(place, cleaned(destination)))?.type === type;
 }
 
-/** As the agent has it for the OCI runtime. */
+/** Cleans a path as the agent does for the OCI runtime. */
 function cleaned(destination: string): string {
   const path = posix.normalize(destination);
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
@@ -69,7 +70,7 @@ function privilegesOfMount(mount: Mount, access: PrivilegeAccess): readonly Priv
     found.push({ reason: 'kernel-filesystem', detail: `${type} at ${destination}` });
   else if (kernel?.readOnly === true && !isReadOnly(mount))
     found.push({ reason: 'kernel-filesystem', detail: `writable ${destination}` });
-  // A volume of the pod that the agent makes has a type of its own; its source is Kata's as well.
+  // Volumes of the pod that the agent creates have other types; their sources are Kata's.
   const isBind = type === 'bind' || options.includes('bind') || options.includes('rbind');
   const ofGuest = isBind && !isWithin(source, kataDirectory);
   const isDevice = access.devices.includes(source);
@@ -80,7 +81,7 @@ function privilegesOfMount(mount: Mount, access: PrivilegeAccess): readonly Priv
   return found;
 }
 
-/** Of the two words the last one counts. */
+/** The last of `ro` and `rw` wins. */
 function isReadOnly({ options }: Mount): boolean {
   return (
     options.findLast((option) => option === 'ro' || option === 'rw' || option === 'rro') !== 'rw' &&

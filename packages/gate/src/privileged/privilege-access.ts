@@ -1,16 +1,18 @@
 import { posix } from 'node:path';
 
-/** What the configuration opens of the guest beside what every container has, as it is written there. */
+/** What the configuration opens of the guest beyond every container's access, as written there. */
 export interface PrivilegeAccess {
-  /** `/dev/fuse` or `c 10:200`. */
+  /** `/dev/fuse`, `c 10:200` or `nvidia.com/gpu=0`. */
   readonly devices: readonly string[];
   /** `/opt/models`, or `rw:/opt/models`. */
   readonly guestPaths: readonly string[];
+  /** `/run/netns/podns`. */
+  readonly networkNamespaces: readonly string[];
 }
 
-export const noAccess: PrivilegeAccess = { devices: [], guestPaths: [] };
+export const noAccess: PrivilegeAccess = { devices: [], guestPaths: [], networkNamespaces: [] };
 
-/** Whether `guest_paths` names the path or a directory above it; for a mount that is not read-only with `rw:`. */
+/** Reports whether `guest_paths` contains the path or a directory above it; for a writable mount, with `rw:`. */
 export function opensPath({ guestPaths }: PrivilegeAccess, path: string, writable: boolean): boolean {
   return guestPaths.some((entry) => {
     const open = entry.startsWith('rw:');
@@ -18,7 +20,7 @@ export function opensPath({ guestPaths }: PrivilegeAccess, path: string, writabl
   });
 }
 
-/** Whether a path is a directory or lies below it, name by name. */
+/** Reports whether a path is the directory or below it, compared by components. */
 export function isWithin(path: string, directory: string): boolean {
   const clean = posix.normalize(path);
   return clean === directory || clean.startsWith(directory === '/' ? '/' : `${directory}/`);

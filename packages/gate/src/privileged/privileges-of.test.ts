@@ -5,16 +5,17 @@ import { clone, create, fromJson, type JsonValue, type MessageInitShape } from '
 import {
   type CreateContainerRequest,
   CreateContainerRequestSchema,
+  DeviceSchema,
   ExecProcessRequestSchema,
 } from '@kata-agent/protocol/agent';
 import { LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
-import { decision } from '../decision.js';
+import { allow, deny } from '../decision.js';
 import { type PrivilegeAccess, noAccess } from './privilege-access.js';
 import { privilegesOf, reasonsOf } from './privileges-of.js';
 import { type PrivilegedReason, privilegedReasons } from './reason.js';
 import { PrivilegeGate, privilegedContainers } from './refuse-privileged.js';
 
-// What containerd and Kata send for a web server.
+// The request of containerd and Kata for a web server.
 const golden = new URL('../../src/rules/golden/create-container.json', import.meta.url);
 const ordinary = fromJson(
   CreateContainerRequestSchema,
@@ -37,13 +38,20 @@ const device = (Path: string, Major: bigint, Minor: bigint): Change => {
     void OCI?.Linux?.Devices.push(create(LinuxDeviceSchema, { Path, Type: 'c', Major, Minor }));
 };
 
-test('what a runtime sends for an ordinary container has no reason', () => {
+test('a runtime’s request for an ordinary container has no reason', () => {
   assert.deepEqual(
     reasons(() => undefined),
     [],
   );
   assert.deepEqual(privilegesOf(create(ExecProcessRequestSchema, { process: { Args: ['sh'] } })), []);
 });
+
+const network = (Path: string): Change => {
+  return ({ OCI }) => {
+    const [first] = OCI?.Linux?.Namespaces ?? [];
+    if (first !== undefined) OCI?.Linux?.Namespaces.push({ ...first, Type: 'network', Path });
+  };
+};
 
 const changes: Readonly<Record<PrivilegedReason, readonly Change[]>> = {
   capabilities: [
@@ -94,6 +102,7 @@ const changes: Readonly<Record<PrivilegedReason, readonly Change[]>> = {
       if (first !== undefined) first.Path = '/proc/1/ns/ipc';
     },
   ],
+  'network-namespace': [network('/run/netns/podns'), network('/proc/1/ns/net')],
   'user-namespace': [
     ({ OCI }) => {
       const [first] = OCI?.Linux?.Namespaces ?? [];
@@ -128,14 +137,18 @@ const changes: Readonly<Record<PrivilegedReason, readonly Change[]>> = {
 };
 
 for (const reason of Object.keys(privilegedReasons) as PrivilegedReason[]) {
-  test(`${reason} is a reason, and names itself alone`, () => {
+  test(`${reason} is a reason, and the only one reported`, () => {
     assert.ok(changes[reason].length > 0);
     for (const change of changes[reason]) assert.deepEqual(reasons(change), [reason], String(change));
   });
 }
 
-test('what the configuration opens is no reason, and no more than that', () => {
-  const access = { devices: ['/dev/fuse', 'c 10:200'], guestPaths: ['/opt/models', 'rw:/var/cache'] };
+test('only what the configuration opens is exempt', () => {
+  const access = {
+    devices: ['/dev/fuse', 'c 10:200'],
+    guestPaths: ['/opt/models', 'rw:/var/cache'],
+    networkNamespaces: ['/run/netns/podns'],
+  };
   const bind = (source: string, option: string): Change =>
     mount({ type: 'bind', destination: '/m', source, options: ['rbind', option] });
   for (const change of [
@@ -143,34 +156,70 @@ test('what the configuration opens is no reason, and no more than that', () => {
     device('/dev/net/tun', 10n, 200n),
     bind('/opt/models/a', 'ro'),
     bind('/var/cache', 'rw'),
+    network('/run/netns/podns'),
   ])
     assert.deepEqual(reasons(change, access), [], String(change));
   for (const change of [bind('/opt/models', 'rw'), bind('/opt/models2', 'ro'), bind('/opt/models/..', 'ro')])
     assert.deepEqual(reasons(change, access), ['guest-paths'], String(change));
+  for (const change of [
+    network('/run/netns/other'),
+    network('/run/netns/podns/'),
+    network('/run//netns/podns'),
+  ])
+    assert.deepEqual(reasons(change, access), ['network-namespace'], String(change));
   assert.deepEqual(reasons(device('/dev/fuse2', 10n, 229n), access), ['devices']);
 });
 
-const settings = { privilegedContainers: undefined, devices: [], guestPaths: [] };
+test('a CDI device of an annotation must be in the configuration by name', () => {
+  const annotate =
+    (annotations: Readonly<Record<string, string>>): Change =>
+    ({ OCI }) => {
+      if (OCI) Object.assign(OCI.Annotations, annotations);
+    };
+  const access = { devices: ['nvidia.com/gpu=0'], guestPaths: [], networkNamespaces: [] };
+  const gpus = (value: string) => annotate({ 'cdi.k8s.io/vfio17': value });
+  assert.deepEqual(reasons(gpus('nvidia.com/gpu=0')), ['devices']);
+  assert.deepEqual(reasons(gpus('nvidia.com/gpu=0'), access), []);
+  for (const other of ['nvidia.com/gpu=1', 'nvidia.com/gpu=0,nvidia.com/gpu=1', 'nvidia.com/gpu=0 ', ''])
+    assert.deepEqual(reasons(gpus(other), access), ['devices'], other);
+  const ofPod = { 'io.katacontainers.pkg.oci.container_type': 'pod_sandbox', 'cdi.k8s.io/x': 'a.b/c=0' };
+  assert.deepEqual(reasons(annotate(ofPod)), []);
+});
+
+test('a node is not privileged if the request attaches a VFIO group there; a disk is no character device', () => {
+  const attached =
+    (type: string): Change =>
+    (request) => {
+      request.devices.push(create(DeviceSchema, { type, containerPath: '/dev/vfio/41' }));
+      device('/dev/vfio/41', 243n, 7n)(request);
+    };
+  assert.deepEqual(reasons(attached('vfio-pci')), []);
+  for (const other of ['vfio-pci-gk', 'blk', ''])
+    assert.deepEqual(reasons(attached(other)), ['devices'], other);
+});
+
+const settings = { privilegedContainers: undefined, devices: [], guestPaths: [], networkNamespaces: [] };
 const documents = [{}] as unknown as Parameters<typeof privilegedContainers>[0]['documents'];
 
-test('privileged containers are refused as soon as there is a document, unless it says otherwise', () => {
+test('privileged containers are denied when there is a document, unless it says otherwise', () => {
   assert.equal(privilegedContainers({ settings, documents }), 'refuse');
   assert.equal(privilegedContainers({ settings, documents: [] }), 'allow');
   const allowed = { ...settings, privilegedContainers: 'allow' } as const;
   assert.equal(privilegedContainers({ settings: allowed, documents }), 'allow');
 });
 
-test('a refusal names the key, the reasons and the remedy, and bounds what the host has written', () => {
+test('a denial names key, reasons and remedy, and limits the text from the host', () => {
   const gate = new PrivilegeGate({ settings, documents });
-  const allowed = decision('allow', 'host', 'CreateContainer', 'listed');
+  const allowed = allow('host', 'CreateContainer', 'listed');
   assert.equal(gate.decide(allowed, ordinary), allowed);
   const request = clone(CreateContainerRequestSchema, ordinary);
   device('/dev/fuse', 10n, 229n)(request);
-  const { outcome, rule, reason, message } = gate.decide(allowed, request);
+  const { outcome, code, rule, reason, message } = gate.decide(allowed, request);
   assert.deepEqual(
-    { outcome, rule, reason, message },
+    { outcome, code, rule, reason, message },
     {
       outcome: 'deny',
+      code: 'KA3103',
       rule: 'privileged_containers',
       reason: 'privileged_containers = "refuse": devices (/dev/fuse)',
       message: '[agent] devices may name it',
@@ -181,8 +230,8 @@ test('a refusal names the key, the reasons and the remedy, and bounds what the h
   const many = gate.decide(allowed, request);
   assert.ok(many.reason.length < 500, many.reason);
   assert.match(many.reason, /and 98 more/);
-  assert.equal(many.message, 'only [agent] privileged_containers = "allow" lets it pass');
-  const listed = decision('deny', 'host', 'CreateContainer', 'not listed');
+  assert.equal(many.message, 'only [agent] privileged_containers = "allow" allows it');
+  const listed = deny('KA3001', 'host', 'CreateContainer', 'not listed');
   assert.equal(gate.decide(listed, request), listed);
-  assert.equal(gate.decide(decision('allow', 'host', 'CopyFile', ''), request).outcome, 'allow');
+  assert.equal(gate.decide(allow('host', 'CopyFile', ''), request).outcome, 'allow');
 });

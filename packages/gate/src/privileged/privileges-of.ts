@@ -8,11 +8,11 @@ import { noAccess, type PrivilegeAccess } from './privilege-access.js';
 import { type Privilege, type PrivilegedReason, privilegedReasons } from './reason.js';
 import { alwaysNamespaces, defaultCapabilities } from './runtime-defaults.js';
 
-/** The kubelet's for the pause container of a pod; the agent has -999 (S20). */
+/** The kubelet's value for a pod's pause container; the agent has -999 (S20). */
 const lowestOomScore = -998n;
 
 /**
- * What makes the container or exec of a request privileged; empty for every other request. The request has the names of
+ * Returns what makes the container or exec of a request privileged; empty for every other request. Names are those of
  * the OCI specification. `access` is what the configuration opens.
  */
 export function privilegesOf(request: Message, access: PrivilegeAccess = noAccess): readonly Privilege[] {
@@ -23,7 +23,7 @@ export function privilegesOf(request: Message, access: PrivilegeAccess = noAcces
     : ofProcess;
 }
 
-/** The reasons, each once, in the order of the table. */
+/** Returns the distinct reasons in the order of the table. */
 export function reasonsOf(privileges: readonly Privilege[]): readonly PrivilegedReason[] {
   const found = new Set(privileges.map(({ reason }) => reason));
   return (Object.keys(privilegedReasons) as PrivilegedReason[]).filter((reason) => found.has(reason));
@@ -42,7 +42,7 @@ function containerPrivileges(request: CreateContainerRequest, access: PrivilegeA
   const { OCI, sharedMounts, sandboxPidns } = request;
   return [
     ...(OCI === undefined ? [] : mountPrivileges(OCI, access)),
-    ...(OCI?.Linux === undefined ? [] : namespacePrivileges(OCI.Linux)),
+    ...(OCI?.Linux === undefined ? [] : namespacePrivileges(OCI.Linux, access)),
     ...(sandboxPidns ? [{ reason: 'shared-processes', detail: 'sandbox_pidns' } as const] : []),
     ...sharedMounts.map(
       ({ srcCtr, srcPath }): Privilege => ({ reason: 'shared-mounts', detail: `${srcPath} of ${srcCtr}` }),
@@ -51,16 +51,24 @@ function containerPrivileges(request: CreateContainerRequest, access: PrivilegeA
   ];
 }
 
-function namespacePrivileges({ Namespaces, UIDMappings, GIDMappings }: Linux): readonly Privilege[] {
+function namespacePrivileges(
+  { Namespaces, UIDMappings, GIDMappings }: Linux,
+  { networkNamespaces }: PrivilegeAccess,
+): readonly Privilege[] {
   const types = new Set(Namespaces.map(({ Type }) => Type));
   const mapped = types.has('user') || UIDMappings.length > 0 || GIDMappings.length > 0;
   return [
     ...alwaysNamespaces
       .filter((type) => !types.has(type))
       .map((type): Privilege => ({ reason: 'host-namespaces', detail: `no ${type} namespace` })),
-    ...Namespaces.filter(({ Path }) => Path !== '').map(
-      ({ Path }): Privilege => ({ reason: 'host-namespaces', detail: Path }),
-    ),
+    ...Namespaces.filter(({ Path }) => Path !== '')
+      .filter(({ Type, Path }) => Type !== 'network' || !networkNamespaces.includes(Path))
+      .map(
+        ({ Type, Path }): Privilege => ({
+          reason: Type === 'network' ? 'network-namespace' : 'host-namespaces',
+          detail: Path,
+        }),
+      ),
     ...(mapped ? [{ reason: 'user-namespace', detail: 'user' } as const] : []),
   ];
 }

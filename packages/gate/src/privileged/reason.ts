@@ -1,10 +1,10 @@
-/** A key of the configuration that opens a single thing while privileged containers are refused. */
-type OpeningKey = 'devices' | 'guest_paths';
+/** A configuration key that opens a single device, path or namespace while privileged containers are denied. */
+type OpeningKey = 'devices' | 'guest_paths' | 'network_namespaces';
 
 interface ReasonRow {
-  /** What the request has, for people. */
-  readonly says: string;
-  /** Where in a pod it comes from; what no pod has is a client's or a host's own. */
+  /** A description of what the request contains. */
+  readonly description: string;
+  /** The pod settings that cause it; `none` when only a client or host can send it. */
   readonly pods: string;
   readonly opens?: OpeningKey;
 }
@@ -17,6 +17,7 @@ export type PrivilegedReason =
   | 'guest-paths'
   | 'mount-propagation'
   | 'host-namespaces'
+  | 'network-namespace'
   | 'user-namespace'
   | 'shared-processes'
   | 'shared-mounts'
@@ -25,67 +26,75 @@ export type PrivilegedReason =
   | 'oom-score';
 
 /**
- * Why a container counts as privileged. Names are stable: rules, records and tests compare them. Neither of Kata's
- * runtimes sends any of this for a pod that does not ask for it. Messages name them in this order.
+ * The reasons why a container counts as privileged. Names are stable: rules, audit records and tests compare them.
+ * Neither of Kata's runtimes sends any of this unless the pod asks for it. Messages list them in this order.
  */
 export const privilegedReasons: Readonly<Record<PrivilegedReason, ReasonRow>> = {
   capabilities: {
-    says: 'a capability in any of the five sets that container engines do not give by default',
+    description: 'a capability in any of the five sets that container engines do not give by default',
     pods: '`privileged: true`, `capabilities.add`',
   },
   'unmasked-paths': {
-    says: 'a path of /proc or /sys that every runtime hides or write-protects is left open',
+    description: 'a path of /proc or /sys that every runtime hides or write-protects is left open',
     pods: '`privileged: true`, `procMount: Unmasked`',
   },
   'other-masked-paths': {
-    says: 'a path is hidden or write-protected that no runtime names: it changes what the container runs or reads',
+    description:
+      'a path that no runtime hides or write-protects is hidden or write-protected: it changes what the container runs or reads',
     pods: 'none',
   },
   'kernel-filesystem': {
-    says: 'proc elsewhere than at /proc or missing there, no tmpfs at /dev, sysfs or cgroups elsewhere or writable',
+    description:
+      'proc elsewhere than at /proc or missing there, no tmpfs at /dev, sysfs or cgroups elsewhere or writable',
     pods: '`privileged: true` with some versions of containerd, a volume at /dev',
   },
   'guest-paths': {
-    says: "a bind mount of the guest's own files: its source is outside of Kata's directories",
+    description: "a bind mount of the guest's own files: its source is outside of Kata's directories",
     pods: '`hostPath` below /dev, /sys or /proc',
     opens: 'guest_paths',
   },
   'mount-propagation': {
-    says: 'a mount or the root file system propagates mounts out of the container',
+    description: 'a mount or the root file system propagates mounts out of the container',
     pods: '`mountPropagation: Bidirectional`',
   },
   'host-namespaces': {
-    says: 'no ipc, uts or mount namespace of its own, or one named by a path',
+    description:
+      'no ipc, uts or mount namespace of its own, or one other than the network that is named by a path',
     pods: '`hostIPC: true`',
   },
+  'network-namespace': {
+    description: "a network namespace of the guest, by its path, instead of the guest's own",
+    pods: 'all peer pods',
+    opens: 'network_namespaces',
+  },
   'user-namespace': {
-    says: 'a user namespace or mappings of ids: the user that rules see is not the one that the kernel knows',
+    description: 'a user namespace or mappings of ids: the user in rules is not the user of the kernel',
     pods: '`hostUsers: false`',
   },
   'shared-processes': {
-    says: 'the process namespace of the pod instead of its own (`sandbox_pidns`)',
-    pods: '`shareProcessNamespace: true`',
+    description: 'the process namespace of the pod instead of its own (`sandbox_pidns`)',
+    pods: '`shareProcessNamespace: true`, `hostPID: true`',
   },
   'shared-mounts': {
-    says: 'mounts of another container of the pod (`shared_mounts`)',
+    description: 'mounts of another container of the pod (`shared_mounts`)',
     pods: 'none; an annotation of the Go runtime',
   },
   'all-devices': {
-    says: 'a device rule that opens more than one device',
+    description: 'a device rule that opens more than one device',
     pods: '`privileged: true`',
   },
   devices: {
-    says: 'a device beside the usual ones and the disks that the request attaches',
-    pods: 'devices of a device plug-in, `privileged: true`',
+    description: 'a device other than the usual ones and those that the request attaches, or a CDI device',
+    pods: 'devices of a device plug-in, GPUs, `privileged: true`',
     opens: 'devices',
   },
   'oom-score': {
-    says: "an OOM score that the kernel's OOM killer spares as it spares the agent (below -998)",
+    description: "an OOM score that the kernel's OOM killer spares as it spares the agent (below -998)",
     pods: 'none',
   },
 };
 
-/** One reason, with what of the request gives it: `CAP_SYS_ADMIN`. */
+/** A reason, with the part of the request that causes it: `CAP_SYS_ADMIN`. */
 export interface Privilege {
   readonly reason: PrivilegedReason;
   readonly detail: string;

@@ -5,43 +5,43 @@ import type { PrivilegeAccess } from './privilege-access.js';
 import { privilegesOf, reasonsOf } from './privileges-of.js';
 import { type Privilege, type PrivilegedReason, privilegedReasons } from './reason.js';
 
-/** What a decision names as the rule that refused a privileged container. */
+/** The rule name in decisions that deny a privileged container. */
 export const privilegedRule = 'privileged_containers';
 
 const methods: ReadonlySet<string> = new Set(['CreateContainer', 'ExecProcess']);
 
-/** Details of one reason that a decision names, and the characters of each. */
+/** Limits for a decision's text: details per reason, and characters per detail. */
 const most = { details: 3, characters: 80 };
 
-/** What of a configuration decides about privileged containers. */
+/** The parts of a configuration that decide about privileged containers. */
 export type PrivilegeSettings = Pick<Configuration, 'documents'> & {
-  readonly settings: Pick<Configuration['settings'], 'privilegedContainers' | 'devices' | 'guestPaths'>;
+  readonly settings: Pick<Configuration['settings'], 'privilegedContainers' | keyof PrivilegeAccess>;
 };
 
-/** Whether privileged containers are refused: by default as soon as there is a configuration. */
+/** Whether privileged containers are denied; by default they are when there is a configuration. */
 export function privilegedContainers({ settings, documents }: PrivilegeSettings): 'refuse' | 'allow' {
   return settings.privilegedContainers ?? (documents.length > 0 ? 'refuse' : 'allow');
 }
 
-/** What the agent itself decides about requests, before the rules of a document and whatever they say. */
+/** Denies privileged containers, before and independent of a document's rules. */
 export class PrivilegeGate {
-  /** What the configuration opens; rules see it as well. */
+  /** What the configuration opens; available to rules too. */
   readonly access: PrivilegeAccess;
   readonly refuses: boolean;
 
   constructor(settings: PrivilegeSettings) {
-    const { devices, guestPaths } = settings.settings;
-    this.access = { devices, guestPaths };
+    const { devices, guestPaths, networkNamespaces } = settings.settings;
+    this.access = { devices, guestPaths, networkNamespaces };
     this.refuses = privilegedContainers(settings) === 'refuse';
     Object.freeze(this);
   }
 
-  /** Whether a request of the method can be refused. */
+  /** Reports whether requests of the method can be denied. */
   concerns(method: string): boolean {
     return this.refuses && methods.has(method);
   }
 
-  /** The decision on a call that the lists let through. Never throws. */
+  /** Decides on a call that the lists allow. Never throws. */
   decide(allowed: Decision, request: Message): Decision {
     if (!this.concerns(allowed.method) || allowed.outcome === 'deny') return allowed;
     const found = privilegesOf(request, this.access);
@@ -49,6 +49,7 @@ export class PrivilegeGate {
     return Object.freeze({
       ...allowed,
       outcome: 'deny',
+      code: 'KA3103',
       rule: privilegedRule,
       reason: `privileged_containers = "refuse": ${describePrivileges(found)}`,
       message: remedy(reasonsOf(found)),
@@ -72,11 +73,11 @@ function clipped(detail: string): string {
   return detail.length > most.characters ? `${detail.slice(0, most.characters)}…` : detail;
 }
 
-/** The smallest change of the configuration that lets the container through. */
+/** Returns the smallest change of the configuration that allows the container. */
 function remedy(reasons: readonly PrivilegedReason[]): string {
   const keys = new Set(reasons.map((reason) => privilegedReasons[reason].opens));
   const opened = [...keys].filter((key) => key !== undefined);
   return opened.length === keys.size
     ? `[agent] ${opened.join(' and ')} may name it`
-    : 'only [agent] privileged_containers = "allow" lets it pass';
+    : 'only [agent] privileged_containers = "allow" allows it';
 }

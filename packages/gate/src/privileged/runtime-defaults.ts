@@ -1,5 +1,5 @@
 /**
- * What container engines give to a container that asks for nothing: containerd's list, of which CRI-O's is a part.
+ * The default capabilities of container engines: containerd's list, which includes CRI-O's.
  *
  * Source: containerd `pkg/oci/spec.go`; genpolicy's `default_caps` of Kata Containers 4.1.0.
  */
@@ -13,7 +13,7 @@ export const defaultCapabilities: ReadonlySet<string> = new Set(
 );
 
 /**
- * What containers see nothing of, in every version of containerd, CRI-O and the kubelet.
+ * Paths masked by every version of containerd, CRI-O and the kubelet.
  *
  * Source: containerd `pkg/oci/spec.go`; CRI-O by runtime-tools `generate/config.go`; the kubelet's
  * `pkg/securitycontext/util.go`; genpolicy of Kata Containers 4.1.0.
@@ -30,7 +30,7 @@ export const alwaysMasked: readonly string[] = [
   '/sys/firmware',
 ];
 
-/** What they may at most read. Newer versions mask the first. */
+/** Paths that are at least read-only. Newer versions mask the first. */
 export const alwaysReadOnly: readonly string[] = [
   '/proc/asound',
   '/proc/bus',
@@ -40,7 +40,7 @@ export const alwaysReadOnly: readonly string[] = [
   '/proc/sysrq-trigger',
 ];
 
-/** What some versions mask besides. */
+/** Paths that some versions mask in addition. */
 const sometimesMasked: ReadonlySet<string> = new Set([
   '/proc/interrupts',
   '/proc/mtrr',
@@ -50,10 +50,10 @@ const sometimesMasked: ReadonlySet<string> = new Set([
   '/sys/fs/selinux',
 ]);
 
-/** One for each CPU: how often it was throttled, a side channel. */
+/** One per CPU: its throttling counter, a side channel. */
 const thermal = /^\/sys\/devices\/system\/cpu\/cpu[0-9]{1,4}\/thermal_throttle$/;
 
-/** Whether some runtime hides or write-protects the path. */
+/** Reports whether some runtime masks or write-protects the path. */
 export function isRuntimesMask(path: string): boolean {
   return (
     alwaysMasked.includes(path) ||
@@ -63,7 +63,7 @@ export function isRuntimesMask(path: string): boolean {
   );
 }
 
-/** Namespaces that both runtimes put into the request of every container. */
+/** Namespaces that both runtimes request for every container. */
 export const alwaysNamespaces: readonly string[] = ['ipc', 'uts', 'mount'];
 
 /** Character devices of every container, by path: `major:minor`. The same list as the guest's. */
@@ -79,6 +79,3 @@ export const usualDevices: ReadonlyMap<string, string> = new Map([
 
 /** Major number of the terminals below /dev/pts. */
 export const ptsMajor = 136n;
-
-/** Everything that the runtimes share with a guest, or prepare in it, lies below. */
-export const kataDirectory = '/run/kata-containers';

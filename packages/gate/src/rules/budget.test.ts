@@ -4,7 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
 import { ask, fault, rule } from './rules.test.fixture.js';
 
-/** As large as a request may be: a frame is at most 4 MiB, with 20,000 fields. */
+/** The largest possible request: a frame of 4 MiB with 20,000 fields. */
 const wide = create(ExecProcessRequestSchema, {
   process: { Args: Array.from({ length: 19_000 }, (_, index) => `a${index}`), Env: ['A=b'] },
 });
@@ -15,7 +15,7 @@ const alike = create(ExecProcessRequestSchema, {
   },
 });
 const texts = create(ExecProcessRequestSchema, {
-  // Neither periodic nor random: each text drives an automaton through states that it has not seen.
+  // Neither periodic nor random, so that each text drives a pattern's automaton through new states.
   process: { Args: Array.from({ length: 200 }, (_, row) => letters(4_000, row)) },
 });
 
@@ -29,7 +29,7 @@ function letters(length: number, seed: number): string {
   return text;
 }
 
-/** The same things many times, in fields of each kind. */
+/** Many equal values, in fields of each kind. */
 const repeated = create(ExecProcessRequestSchema, {
   process: {
     Args: Array.from({ length: 6_000 }, () => 'a'),
@@ -41,7 +41,7 @@ const fifty = `[${Array.from({ length: 50 }, (_, index) => index).join(', ')}]`;
 
 const hundred = `[${Array.from({ length: 100 }, (_, index) => index).join(', ')}]`;
 
-/** Each is stopped, whatever stands around it: nothing can catch the end of the budget. */
+/** Each expression is stopped wherever it occurs: nothing can catch an exceeded budget. */
 const endless: Readonly<Record<string, readonly [expression: string, request: typeof wide]>> = {
   'loops in loops': ['args.all(a, args.all(b, true)) || true', wide],
   'loops in loops, negated': ['!args.exists(a, args.exists(b, b == "")) || !terminal', wide],
@@ -94,13 +94,13 @@ for (const [name, [expression, request]] of Object.entries(endless)) {
   });
 }
 
-test('a text that is too long for a pattern denies, as an error does', () => {
+test('a text too long for a pattern denies, like an error', () => {
   const asked = (expression: string) => ask([rule(expression, ['ExecProcess'])], 'ExecProcess', long);
   assert.match(asked('args[0].matches("x")').reason, /matches\(\) takes 8000 characters, not 3800000/);
   assert.equal(asked('args[0].matches("x") || true').outcome, 'allow');
 });
 
-test('what a rule should do on a large request is within the budget', () => {
+test('reasonable rules on a large request stay within the budget', () => {
   for (const expression of [
     'args.all(a, a.startsWith("a") && a.size() < 100)',
     'args.exists(a, a == "a18999") && "a18999" in args',
@@ -109,13 +109,13 @@ test('what a rule should do on a large request is within the budget', () => {
     assert.equal(ask([rule(expression, ['ExecProcess'])], 'ExecProcess', wide).outcome, 'allow', expression);
 });
 
-test('an expression has caps of its own', () => {
+test('an expression has size limits', () => {
   const rows: readonly (readonly [string, string])[] = [
     [`args[0] == "${'a'.repeat(20_000)}"`, 'an expression has at most 16384 characters, this one has 20013'],
     [`${'('.repeat(33)}true${')'.repeat(33)}`, 'brackets are nested more than 32 deep'],
     ['['.repeat(8_000), 'brackets are nested more than 32 deep'],
-    [`true${' '.repeat(3_000)}`, 'at most 2000 blanks and characters of comments stand in a row'],
-    [`true//${'x\n//'.repeat(600)}`, 'at most 2000 blanks'],
+    [`true${' '.repeat(3_000)}`, 'at most 2000 consecutive blanks and comment characters are allowed'],
+    [`true//${'x\n//'.repeat(600)}`, 'at most 2000 consecutive blanks'],
     [`1${' + 1'.repeat(200)} == 1`, 'operators are nested more than 100 deep'],
     [`true${' ? true : true'.repeat(200)}`, 'operators are nested more than 100 deep'],
     [`args${'[0]'.repeat(5_000)} == ""`, 'operators are nested more than 100 deep'],
@@ -131,7 +131,7 @@ test('an expression has caps of its own', () => {
   }
 });
 
-test('a map of the request is paid for whenever it is read', () => {
+test('reading a map of the request costs steps every time', () => {
   const Annotations = Object.fromEntries(Array.from({ length: 6_000 }, (_, index) => [`a${index}`, '']));
   const request = create(CreateContainerRequestSchema, { OCI: { Annotations } });
   const asked = (expression: string) =>

@@ -5,7 +5,7 @@ import { describePrivileges } from '../privileged/refuse-privileged.js';
 import type { Value } from './language/value.js';
 import type { RuleName } from './names/rule-name.js';
 
-/** What the names mean for one call; each is worked out once, however many rules use it. */
+/** The values of names for one call, each computed once for all rules. */
 export class CallValues {
   readonly #request: Message;
   readonly #context: RuleContext;
@@ -16,7 +16,7 @@ export class CallValues {
     this.#context = context;
   }
 
-  /** ` (capabilities (CAP_SYS_ADMIN))`; empty when the request is not privileged. */
+  /** Returns ` (capabilities (CAP_SYS_ADMIN))`; empty when the request is not privileged. */
   privileges(): string {
     const found = privilegesOf(this.#request, this.#context.access);
     return found.length === 0 ? '' : ` (${describePrivileges(found)})`;

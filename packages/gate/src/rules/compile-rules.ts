@@ -3,18 +3,18 @@ import { CompiledRules } from './compiled-rules.js';
 import type { RuleBook } from './rule-book.js';
 
 /**
- * Compiles rules that a checker let through, once, before any listener opens.
+ * Compiles checked rules, once, before any listener opens.
  *
- * @throws Error when a rule is wrong, naming it and its first fault.
+ * @throws Error when a rule is invalid, naming it and its first fault.
  */
 export function compileRules(rules: readonly Rule[]): RuleBook {
   return CompiledRules.empty.with(rules);
 }
 
 /**
- * A book with more rules, which can only refuse more.
+ * Returns a book with more rules, which can only deny more.
  *
- * @throws Error as `compileRules`; the given book then stands.
+ * @throws Error as `compileRules`; the given book is unchanged.
  */
 export function extendRules(book: RuleBook, rules: readonly Rule[]): RuleBook {
   if (rules.length === 0) return book;

@@ -1,18 +1,15 @@
 import type { Message } from '@bufbuild/protobuf';
+import type { RefusalCode } from '@kata-agent/catalogue/codes';
 import type { Rule } from '@kata-agent/config';
 import type { Decision } from '../decision.js';
 import type { RuleContext } from '../rule-context.js';
 import { CallValues } from './call-values.js';
-import type { Plan } from './compile/compile-rule.js';
-import { RecentRules } from './compile/recent-rules.js';
+import { CompiledRule, compileRule, type Plan } from './compile/compile-rule.js';
 import { BudgetExceeded, Frame, RuleError } from './language/frame.js';
 import { ruleLimits } from './language/limits.js';
 import type { RuleBook } from './rule-book.js';
 
-/** What the checker read a moment ago. */
-export const recentRules: RecentRules = new RecentRules();
-
-/** A rule as it stands for one method. */
+/** A rule compiled for one method. */
 interface Entry {
   readonly rule: Rule;
   readonly plan: Plan;
@@ -20,7 +17,7 @@ interface Entry {
 
 type Entries = ReadonlyMap<string, readonly Entry[]>;
 
-/** The book that is made of compiled rules. */
+/** A rule book of compiled rules. */
 export class CompiledRules implements RuleBook {
   readonly rules: readonly Rule[];
   readonly #entries: Entries;
@@ -44,12 +41,11 @@ export class CompiledRules implements RuleBook {
       : decide(entries, allowed, new CallValues(request, context));
   }
 
-  /** @throws Error when a rule is wrong, naming it and its first fault. */
+  /** @throws Error when a rule is invalid, naming it and its first fault. */
   with(rules: readonly Rule[]): CompiledRules {
     const entries = new Map(this.#entries);
     for (const rule of rules) {
-      const methods = [...rule.methods.keys()];
-      const { faults, plans } = recentRules.take({ expression: rule.expression, methods });
+      const { faults, plans } = compiledOf(rule);
       const fault = faults.find(({ severity }) => severity === 'error');
       if (fault !== undefined)
         throw new Error(`rule "${rule.name}" (${rule.span.file}:${rule.span.line}): ${fault.message}`);
@@ -60,16 +56,22 @@ export class CompiledRules implements RuleBook {
   }
 }
 
+/** Returns the rule as compiled by its checker; compiles it when it was not checked, or was changed since. */
+function compiledOf({ expression, checked, methods }: Rule): CompiledRule {
+  const source = { expression, methods: [...methods.keys()] };
+  return checked instanceof CompiledRule && checked.isOf(source) ? checked : compileRule(source);
+}
+
 function decide(entries: readonly Entry[], allowed: Decision, values: CallValues): Decision {
   let decision = allowed;
   for (const { rule, plan } of entries) {
     const refused = refusal(plan, values);
     if (refused === undefined) continue;
-    const reason = `${refused}${privilegesNamed(plan, values)}`;
+    const reason = `${refused.description}${privilegesNamed(plan, values)}`;
     const place = `(${rule.span.file}:${rule.span.line})`;
     if (rule.enforcement === 'enforce')
-      return denied(allowed, rule, `rule "${rule.name}" ${reason} ${place}`);
-    // The first that would have refused is the one that is named, as it would be if it were enforced.
+      return denied(refused.code, allowed, rule, `rule "${rule.name}" ${reason} ${place}`);
+    // The first rule that would deny is named, as if it were enforced.
     if (decision === allowed)
       decision = Object.freeze({
         ...allowed,
@@ -80,10 +82,11 @@ function decide(entries: readonly Entry[], allowed: Decision, values: CallValues
   return decision;
 }
 
-function denied(allowed: Decision, rule: Rule, reason: string): Decision {
+function denied(code: RefusalCode, allowed: Decision, rule: Rule, reason: string): Decision {
   return Object.freeze({
     ...allowed,
     outcome: 'deny',
+    code,
     rule: rule.name,
     reason,
     ...(rule.message === undefined ? {} : { message: rule.message }),
@@ -91,25 +94,35 @@ function denied(allowed: Decision, rule: Rule, reason: string): Decision {
   });
 }
 
-/** For a rule that asks for it, why the request is privileged: a message of the rule cannot say so. */
+/** Names the privileges of the request for a rule that uses them, because a rule's message is fixed. */
 function privilegesNamed({ inputs }: Plan, values: CallValues): string {
   return inputs.some(({ name }) => name.name.startsWith('privileged')) ? values.privileges() : '';
 }
 
-/** Why a rule does not let a call pass; undefined when it does. Whatever goes wrong is a reason not to. */
-function refusal(plan: Plan, values: CallValues): string | undefined {
+/** Why a rule denies a call. */
+interface RuleRefusal {
+  readonly code: RefusalCode;
+  readonly description: string;
+}
+
+/** Returns why a rule denies a call; undefined when it does not. Any failure denies. */
+function refusal(plan: Plan, values: CallValues): RuleRefusal | undefined {
   try {
     const frame = new Frame(plan.slots, ruleLimits.steps);
     for (const { name, slot } of plan.inputs) frame.slots[slot] = values.get(name);
     frame.spend(plan.weight);
     const value = plan.run(frame);
     if (value === true) return undefined;
-    return value === false ? 'refused it' : 'gave something that is neither true nor false';
+    return value === false
+      ? { code: 'KA3101', description: 'refused it' }
+      : { code: 'KA3102', description: 'gave something that is neither true nor false' };
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
-    // Anything else is a mistake of ours, and still a reason not to let a call pass.
-    return error instanceof RuleError || error instanceof BudgetExceeded
-      ? `could not be evaluated: ${said}`
-      : `failed inside the agent: ${said}`;
+    // Any other error is a bug, and denies as well.
+    const description =
+      error instanceof RuleError || error instanceof BudgetExceeded
+        ? `could not be evaluated: ${said}`
+        : `failed inside the agent: ${said}`;
+    return { code: 'KA3102', description };
   }
 }

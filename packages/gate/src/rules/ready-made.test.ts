@@ -11,7 +11,7 @@ import {
   UpdateEphemeralMountsRequestSchema,
 } from '@kata-agent/protocol/agent';
 import { loadConfiguration } from '@kata-agent/config';
-import { decision } from '../decision.js';
+import { allow } from '../decision.js';
 import { compileGate } from '../gate.js';
 import { alwaysMasked, alwaysNamespaces, alwaysReadOnly } from '../privileged/runtime-defaults.js';
 import type { RuleContext } from '../rule-context.js';
@@ -19,13 +19,13 @@ import { compileRules } from './compile-rules.js';
 import { createRuleChecker } from './rule-checker.js';
 import { context } from './rules.test.fixture.js';
 
-const folder = new URL('../../../../examples/rules/', import.meta.url);
+const directory = new URL('../../../../examples/rules/', import.meta.url);
 
 type Verdict = (method: MethodName, request: Message, at?: RuleContext) => string;
 
-/** What an agent with this file answers: `allow`, or what refuses. */
+/** Returns the agent's answers under this file: `allow`, or the name of the rule that denies. */
 async function verdictOf(name: string): Promise<Verdict> {
-  const bytes = readFileSync(new URL(`${name}.toml`, folder));
+  const bytes = readFileSync(new URL(`${name}.toml`, directory));
   const loaded = await loadConfiguration({
     flags: {},
     environment: {},
@@ -41,7 +41,7 @@ async function verdictOf(name: string): Promise<Verdict> {
   const book = compileRules(api.documents.flatMap(({ rules }) => rules));
   return (method, request, at = context) => {
     assert.equal(gate.decide('host', method).outcome, 'allow', method);
-    const { outcome, rule, reason } = book.decide(decision('allow', 'host', method, ''), request, at);
+    const { outcome, rule, reason } = book.decide(allow('host', method, ''), request, at);
     assert.ok(!reason.includes('evaluated'), reason);
     return outcome === 'allow' ? 'allow' : `${rule}`;
   };
@@ -57,13 +57,13 @@ const masked = {
   Namespaces: alwaysNamespaces.map((Type) => ({ Type })),
 };
 
-test('each file of the ready-made set loads, and has rules', async () => {
-  const names = readdirSync(folder).filter((name) => name.endsWith('.toml'));
+test('each ready-made file loads and has rules', async () => {
+  const names = readdirSync(directory).filter((name) => name.endsWith('.toml'));
   assert.equal(names.length, 9);
   for (const name of names) await verdictOf(name.replace('.toml', ''));
 });
 
-test('no privileged container', async () => {
+test('denies privileged containers', async () => {
   const verdict = await verdictOf('no-privileged-container');
   const plain = {
     Process: { Capabilities: { Bounding: ['CAP_KILL'] } },
@@ -86,7 +86,7 @@ test('no privileged container', async () => {
   assert.equal(verdict('ExecProcess', asked), refused);
 });
 
-test('capabilities and devices from a list', async () => {
+test('allows capabilities and devices from a list', async () => {
   const verdict = await verdictOf('capabilities-and-devices');
   const spec = {
     Process: { Capabilities: { Bounding: ['CAP_CHOWN'] } },
@@ -103,7 +103,7 @@ test('capabilities and devices from a list', async () => {
   assert.equal(verdict('CreateContainer', handed), 'listed-devices');
 });
 
-test('only listed commands, as a listed user', async () => {
+test('allows listed commands as a listed user only', async () => {
   const verdict = await verdictOf('listed-commands');
   const listed = { Env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'], User: { UID: 1000, GID: 1000 } };
   const asked = (args: string[], more: object = {}): string =>
@@ -118,7 +118,7 @@ test('only listed commands, as a listed user', async () => {
   assert.equal(verdict('ExecProcess', create(ExecProcessRequestSchema)), 'listed-commands');
 });
 
-test('an environment of listed names and values', async () => {
+test('allows listed names and values of the environment only', async () => {
   const verdict = await verdictOf('environment');
   assert.equal(verdict('ExecProcess', exec(['a'], { Env: ['LANG=C.UTF-8', 'HOSTNAME=web-0'] })), 'allow');
   for (const name of ['LD_PRELOAD', '_JAVA_OPTIONS', 'PYTHONHOME', 'LANG', 'HOSTNAME', 'X_SERVICE_HOST'])
@@ -127,14 +127,14 @@ test('an environment of listed names and values', async () => {
   assert.equal(verdict('CreateContainer', image), 'listed-environment');
 });
 
-test('storages only of listed drivers', async () => {
+test('allows storages of listed drivers only', async () => {
   const verdict = await verdictOf('storage-drivers');
   assert.equal(verdict('CreateContainer', container({}, { storages: [{ driver: 'local' }] })), 'allow');
   const disk = container({}, { storages: [{ driver: 'local' }, { driver: 'blk' }] });
   assert.equal(verdict('CreateContainer', disk), 'listed-storage-drivers');
 });
 
-test('CopyFile only below a path, without links that lead out', async () => {
+test('allows CopyFile below a path only, without links that lead out', async () => {
   const verdict = await verdictOf('copy-file');
   const base = '/run/kata-containers/shared/containers';
   const copy = (path: string, fileMode = 0o100644, data = ''): Message =>
@@ -157,7 +157,7 @@ test('CopyFile only below a path, without links that lead out', async () => {
   assert.equal(verdict('CopyFile', copy(`${base}/fifo`, 0o10644)), 'no-links-outside');
 });
 
-test('claimed images from a list', async () => {
+test('allows claimed images from a list', async () => {
   const verdict = await verdictOf('claimed-images');
   const claiming = (image: string): RuleContext => ({
     ...context,
@@ -170,7 +170,7 @@ test('claimed images from a list', async () => {
     assert.equal(verdict('CreateContainer', request, claiming(image)), 'listed-images', image);
 });
 
-test('no new mounts into a running container', async () => {
+test('denies new mounts into a running container', async () => {
   const verdict = await verdictOf('no-new-mounts');
   const update = (storage: object): Message =>
     create(UpdateEphemeralMountsRequestSchema, { storages: [storage] });
@@ -188,7 +188,7 @@ test('no new mounts into a running container', async () => {
   assert.equal(verdict('CreateContainer', shared), 'no-shared-mounts');
 });
 
-test('limits within bounds', async () => {
+test('allows resource limits within bounds', async () => {
   const verdict = await verdictOf('limits');
   const change = (resources: object): Message =>
     create(UpdateContainerRequestSchema, { containerId: 'c1', resources });
@@ -206,10 +206,10 @@ test('limits within bounds', async () => {
   }
 });
 
-test('no file speaks of a method that there is not', () => {
-  for (const name of readdirSync(folder)) {
+test('no file names an unknown method', () => {
+  for (const name of readdirSync(directory)) {
     if (!name.endsWith('.toml')) continue;
-    const text = readFileSync(new URL(name, folder), 'utf8');
+    const text = readFileSync(new URL(name, directory), 'utf8');
     for (const [, word] of text.matchAll(/"([A-Z][a-z]\w+)"/g)) assert.ok(isMethodName(word ?? ''), word);
   }
 });

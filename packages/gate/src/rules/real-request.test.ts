@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { create, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
-import { decision } from '../decision.js';
+import { allow } from '../decision.js';
 import { factsOf } from '../facts/facts-of.js';
 import { compileRule } from './compile/compile-rule.js';
 import { CallValues } from './call-values.js';
@@ -13,20 +13,20 @@ import { ruleLimits } from './language/limits.js';
 import { ruleNames } from './names/rule-names.js';
 import { context, rule } from './rules.test.fixture.js';
 
-// What containerd and Kata send for a web server with 40 variables, 30 mounts and the default seccomp profile.
+// The request of containerd and Kata for a web server with 40 variables, 30 mounts and the default seccomp profile.
 const golden = new URL('../../src/rules/golden/create-container.json', import.meta.url);
 const request = fromJson(CreateContainerRequestSchema, JSON.parse(readFileSync(golden, 'utf8')) as JsonValue);
 
 function asked(expression: string): string {
-  const allowed = decision('allow', 'host', 'CreateContainer', 'listed');
+  const allowed = allow('host', 'CreateContainer', 'listed');
   return compileRules([rule(expression, ['CreateContainer'])]).decide(allowed, request, context).reason;
 }
 
-test('the request is as large as real ones', () => {
+test('the sample request has a realistic size', () => {
   assert.equal(Math.round(toBinary(CreateContainerRequestSchema, request).length / 1_000), 22);
 });
 
-test('rules read all of a real request', () => {
+test('rules can read every part of a real request', () => {
   for (const expression of [
     'args == ["/usr/local/bin/node", "--enable-source-maps", "server.js"] && cwd == "/srv/shop" && !terminal',
     'env.size() == 40 && env.NODE_ENV == "production" && env.all(name, name.matches("^[A-Z0-9_]+$"))',
@@ -44,7 +44,7 @@ test('rules read all of a real request', () => {
     assert.equal(asked(expression), 'listed', expression);
 });
 
-test('examples of all names are far below the budget on a real request', () => {
+test('the examples of all names stay far below the budget on a real request', () => {
   for (const { name, methods, example } of ruleNames) {
     if (!methods.includes('CreateContainer')) continue;
     const { plans, faults } = compileRule({ expression: example, methods: ['CreateContainer'] });
@@ -60,7 +60,7 @@ test('examples of all names are far below the budget on a real request', () => {
   }
 });
 
-test('what is recorded of it has no value of its environment', () => {
+test('its audit record contains no value of its environment', () => {
   const facts = factsOf('CreateContainer', request);
   assert.equal(facts.environment?.length, 40);
   assert.equal(facts.mounts?.length, 30);

@@ -10,15 +10,18 @@ import {
   SignalProcessRequestSchema,
   StartContainerRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { decision } from '../decision.js';
+import { allow, deny } from '../decision.js';
+import type { Rule } from '@kata-agent/config';
+import { CompiledRule } from './compile/compile-rule.js';
 import { compileRules, extendRules } from './compile-rules.js';
+import { createRuleChecker } from './rule-checker.js';
 import { ask, context, fault, rule } from './rules.test.fixture.js';
 
 const exec = (Args: string[], Env: string[] = []) =>
   create(ExecProcessRequestSchema, { containerId: 'c1', process: { Args, Env } });
 
-test('a rule that is true lets the decision of the lists stand as it is', () => {
-  const allowed = decision('allow', 'host', 'ExecProcess', 'in allowed_endpoints (a:1)');
+test('a rule that is true keeps the decision of the lists', () => {
+  const allowed = allow('host', 'ExecProcess', 'in allowed_endpoints (a:1)');
   const book = compileRules([rule('args[0] == "a"', ['ExecProcess'])]);
   assert.equal(book.decide(allowed, exec(['a']), context), allowed);
 });
@@ -28,6 +31,7 @@ test('a rule that is false denies, with its name, place and message', () => {
   const decided = ask([refusing], 'ExecProcess', exec(['b']));
   assert.deepEqual(decided, {
     outcome: 'deny',
+    code: 'KA3101',
     listener: 'host',
     method: 'ExecProcess',
     rule: 'only-a',
@@ -37,7 +41,7 @@ test('a rule that is false denies, with its name, place and message', () => {
   assert.ok(Object.isFrozen(decided));
 });
 
-test('what a rule cannot evaluate is denied', () => {
+test('an evaluation error denies', () => {
   const missing = ask([rule('args[0] == "a"', ['ExecProcess'])], 'ExecProcess', exec([]));
   assert.equal(missing.outcome, 'deny');
   assert.match(missing.reason, /^rule "r" could not be evaluated: index 0 in a list of 0 /);
@@ -47,7 +51,7 @@ test('what a rule cannot evaluate is denied', () => {
   assert.equal(negated.outcome, 'deny');
 });
 
-test('what failed is told without what the request says', () => {
+test('the reason of an error contains nothing from the request', () => {
   const secret = exec(['a'], ['A=secret']);
   for (const expression of [
     '{"x": 1}[env.A] == 1',
@@ -61,17 +65,17 @@ test('what failed is told without what the request says', () => {
   }
 });
 
-test('a call that the lists refused stays as it is, and a method without rules too', () => {
+test('a call denied by the lists stays denied, and a method without rules is not affected', () => {
   const book = compileRules([rule('false', ['ExecProcess'])]);
-  const denied = decision('deny', 'host', 'ExecProcess', 'not in allowed_endpoints');
+  const denied = deny('KA3001', 'host', 'ExecProcess', 'not in allowed_endpoints');
   assert.equal(book.decide(denied, exec(['a']), context), denied);
-  const other = decision('allow', 'host', 'StartContainer', '');
+  const other = allow('host', 'StartContainer', '');
   assert.equal(book.decide(other, create(StartContainerRequestSchema), context), other);
   assert.deepEqual([book.hasRulesFor('ExecProcess'), book.hasRulesFor('StartContainer')], [true, false]);
   assert.equal(compileRules([]).hasRulesFor('constructor'), false);
 });
 
-test('enforcement "audit" records what it would refuse, and refuses nothing', () => {
+test('enforcement "audit" records what it would deny, and denies nothing', () => {
   const audited = rule('false', ['ExecProcess'], { name: 'trial', enforcement: 'audit', message: 'no' });
   const decided = ask([audited], 'ExecProcess', exec(['a']));
   assert.deepEqual(decided, {
@@ -87,14 +91,14 @@ test('enforcement "audit" records what it would refuse, and refuses nothing', ()
   assert.equal(ask([enforced, audited], 'ExecProcess', exec(['b'])).outcome, 'allow');
 });
 
-test('a refused read may say how it is answered', () => {
+test('a rule can set how a denied read is answered', () => {
   const reads = rule('listener == "tenant"', ['ReadStdout'], { onDeniedRead: 'eof' });
   assert.equal(ask([reads], 'ReadStdout', create(ReadStreamRequestSchema)).onDeniedRead, 'eof');
   const silent = rule('listener == "tenant"', ['ReadStdout']);
   assert.equal('onDeniedRead' in ask([silent], 'ReadStdout', create(ReadStreamRequestSchema)), false);
 });
 
-test('all rules of a method must be true; those of others are not asked', () => {
+test('all rules of a method must be true; those of other methods are not evaluated', () => {
   const rules = [
     rule('args.size() == 1', ['ExecProcess'], { name: 'one' }),
     rule('args[0] != "sh"', ['ExecProcess', 'CreateContainer'], { name: 'two' }),
@@ -107,7 +111,7 @@ test('all rules of a method must be true; those of others are not asked', () => 
   assert.equal(ask(rules, 'CreateContainer', created).rule, 'three');
 });
 
-test('an environment that names a variable twice is refused before the rule is asked', () => {
+test('an environment with a repeated variable is denied before the rule is evaluated', () => {
   for (const expression of ['true || env.A == "b"', 'has(env.A)', 'has(env)', 'args == [] || env == env']) {
     const twice = ask([rule(expression, ['ExecProcess'])], 'ExecProcess', exec([], ['A=b', 'A=c']));
     assert.match(twice.reason, /could not be evaluated: the environment names "A" twice/, expression);
@@ -128,7 +132,7 @@ test('an environment that names a variable twice is refused before the rule is a
   assert.equal(empty.outcome, 'allow');
 });
 
-test('absent messages read as empty, and has() tells', () => {
+test('absent messages read as empty, and has() reports them', () => {
   const bare = create(ExecProcessRequestSchema);
   const rules = (expression: string) => [rule(expression, ['ExecProcess'])];
   for (const expression of [
@@ -143,7 +147,7 @@ test('absent messages read as empty, and has() tells', () => {
   assert.equal(ask(memory, 'MemAgentMemcgSet', set).outcome, 'allow');
 });
 
-test('a map of the request knows its own keys only', () => {
+test('a map of the request has only its own keys', () => {
   const request = create(CreateContainerRequestSchema, { OCI: { Annotations: { a: 'b' } } });
   const asked = (expression: string) =>
     ask([rule(expression, ['CreateContainer'])], 'CreateContainer', request).outcome;
@@ -156,7 +160,7 @@ test('a map of the request knows its own keys only', () => {
     );
 });
 
-test('rules see the call beside the request', () => {
+test('rules see the call besides the request', () => {
   const request = exec(['a']);
   for (const expression of [
     'listener == "host" && peer.kind == "vsock" && peer.cid == 2 && !has(peer.uid)',
@@ -181,7 +185,7 @@ test('rules see the call beside the request', () => {
   assert.match(nameless.reason, /could not be evaluated: the call names no container/);
 });
 
-test('one rule for several methods is compiled for each', () => {
+test('a rule for several methods is compiled for each', () => {
   const shared = [rule('!has(args) || args.all(a, a != "sh")', methodNames)];
   assert.equal(ask(shared, 'ExecProcess', exec(['sh'])).outcome, 'deny');
   assert.equal(ask(shared, 'SignalProcess', create(SignalProcessRequestSchema)).outcome, 'allow');
@@ -189,10 +193,10 @@ test('one rule for several methods is compiled for each', () => {
   assert.equal(ask(shared, 'CreateContainer', request).outcome, 'deny');
 });
 
-test('a book grows into another one, and only refuses more', () => {
+test('extending returns another book, which only denies more', () => {
   const book = compileRules([rule('args[0] == "a"', ['ExecProcess'], { name: 'one' })]);
   const more = extendRules(book, [rule('false', ['ExecProcess'], { name: 'two' })]);
-  const allowed = decision('allow', 'host', 'ExecProcess', '');
+  const allowed = allow('host', 'ExecProcess', '');
   assert.equal(book.decide(allowed, exec(['a']), context).outcome, 'allow');
   assert.equal(more.decide(allowed, exec(['a']), context).rule, 'two');
   assert.equal(more.decide(allowed, exec(['b']), context).rule, 'one');
@@ -204,13 +208,13 @@ test('a book grows into another one, and only refuses more', () => {
   assert.ok(Object.isFrozen(book) && Object.isFrozen(book.rules));
 });
 
-test('a rule that no checker saw stops the compilation', () => {
+test('an unchecked invalid rule fails the compilation', () => {
   assert.throws(() => compileRules([rule('request.nope', ['ExecProcess'], { name: 'bad' })]), {
     message: 'rule "bad" (config.toml:7): ExecProcessRequest has no field "nope"',
   });
 });
 
-test('sandbox.members tells which containers there are and were, and how they ended', () => {
+test('sandbox.members lists existing and past containers, with their exit codes', () => {
   const members = [
     { name: '', state: 'running' },
     { name: 'init', state: 'removed', exitCode: 0 },
@@ -228,4 +232,21 @@ test('sandbox.members tells which containers there are and were, and how they en
   assert.equal(none.outcome, 'allow');
   assert.match(fault('sandbox.members.exists(m, m.state == "gone")', 'ExecProcess'), /gone/);
   assert.match(fault('sandbox.members.exists(m, m.code == 0)', 'ExecProcess'), /code/);
+});
+
+test('the checker’s compiled rule is reused, but only for the rule it was compiled from', () => {
+  const checked = createRuleChecker().check({ expression: 'args[0] == "a"', methods: ['ExecProcess'] });
+  const outcome = (one: Rule) => ask([one], 'ExecProcess', exec(['b'])).outcome;
+  assert.ok(checked instanceof CompiledRule);
+  assert.ok(checked.isOf({ expression: 'args[0] == "a"', methods: ['ExecProcess'] }));
+  const compiled = new CompiledRule({ expression: 'nonsense', methods: ['ExecProcess'] }, [], checked.plans);
+  assert.equal(outcome({ ...rule('nonsense', ['ExecProcess']), checked: compiled }), 'deny');
+  assert.equal(outcome({ ...rule('args[0] == "b"', ['ExecProcess']), checked }), 'allow');
+  const methods = ['ExecProcess', 'CreateContainer'] as const;
+  assert.throws(() => compileRules([{ ...rule('args[0] == "a" && nothing', methods), checked }]), /nothing/);
+});
+
+test('a frozen configuration keeps the checker’s compiled rules', () => {
+  const checked = createRuleChecker().check({ expression: 'true', methods: ['ExecProcess'] });
+  assert.deepEqual(Object.keys(checked), ['faults']);
 });

@@ -3,15 +3,15 @@ import type { Rule } from '@kata-agent/config';
 import type { Decision } from '../decision.js';
 import type { RuleContext } from '../rule-context.js';
 
-/** Rules compiled for use. It never changes; to add rules is to make another. */
+/** Compiled rules. Immutable; adding rules returns another book. */
 export interface RuleBook {
-  /** In the order in which they are asked. */
+  /** The rules in order of evaluation. */
   readonly rules: readonly Rule[];
-  /** Whether some rule stands for the method: when none does, a call pays nothing. */
+  /** Reports whether a rule applies to the method; otherwise a call has no cost. */
   hasRulesFor(method: string): boolean;
   /**
-   * The decision on a call that the lists let through, `allowed`, after all rules of its method. Never throws: an
-   * error, an exceeded budget or a value that is no boolean denies, and names the rule.
+   * Evaluates all rules of the method on a call that the lists allow (`allowed`). Never throws: an error, an exceeded
+   * budget or a non-boolean value denies, and names the rule.
    */
   decide(allowed: Decision, request: Message, context: RuleContext): Decision;
 }

@@ -8,7 +8,7 @@ const creation: readonly MethodName[] = ['CreateContainer'];
 const both: readonly MethodName[] = ['ExecProcess', 'CreateContainer'];
 const started: readonly MethodName[] = ['ExecProcess', 'StartContainer'];
 
-/** Wrong expressions, each with the words that are blamed and what is said of them. */
+/** An invalid expression with the words that are marked and the message. */
 type Row = readonly [expression: string, methods: readonly MethodName[], words: string, message: string];
 
 const names: readonly Row[] = [
@@ -37,7 +37,7 @@ const names: readonly Row[] = [
   ['peer.ip == ""', exec, 'ip', 'peer has no field "ip" (it has kind, cid, uid, subject, sans)'],
   ['constructor == 1', exec, 'constructor', 'there is no "constructor" here'],
   ['request.toString == ""', exec, 'toString', 'ExecProcessRequest has no field "toString"'],
-  ['request.$typeName == ""', exec, '.', '"." cannot stand here'],
+  ['request.$typeName == ""', exec, '.', '"." is not allowed here'],
   ['args.al(a, a == "")', exec, 'al', 'there is no function "al" (did you mean "all"?)'],
   [
     'args[0].startWith("a")',
@@ -46,7 +46,7 @@ const names: readonly Row[] = [
     'there is no function "startWith" (did you mean "startsWith"?)',
   ],
   ['args[0].constructor("a")', exec, 'constructor', 'there is no function "constructor"'],
-  ['timestamp("x") == 1', exec, 'timestamp', 'a rule knows no time'],
+  ['timestamp("x") == 1', exec, 'timestamp', 'a rule has no access to time'],
   ['dyn(args) == 1', exec, 'dyn', 'there is no function "dyn"'],
 ];
 
@@ -91,7 +91,7 @@ const types: readonly Row[] = [
     'args + ["a", 1] == []',
     exec,
     '1',
-    'a list must be of one type: this is an int, what stands before is a string',
+    'a list must be of one type: this is an int, the one before is a string',
   ],
   ['args + [1] == []', exec, 'args + [1]', '"+" is not for list(string) and list(int)'],
   ['{"a": 1, "b": "c"} == {}', exec, '"c"', "a map's values must be of one type"],
@@ -140,7 +140,7 @@ const values: readonly Row[] = [
   ['args[-1] == ""', exec, '-1', 'the first element of a list is [0]'],
   ['1.5 > 1', exec, '1.5', 'no request has fractions'],
   ['null == args', exec, 'null', 'nothing is ever null'],
-  ['grpc.Process{} == user', exec, 'grpc.Process{}', 'a rule makes no messages'],
+  ['grpc.Process{} == user', exec, 'grpc.Process{}', 'a rule creates no messages'],
   ['args[0].matches("(")', exec, '"("', 'the pattern cannot be read: missing closing )'],
   ['args[0].matches("(?=a)")', exec, '"(?=a)"', 'the pattern cannot be read'],
   [
@@ -155,8 +155,8 @@ const values: readonly Row[] = [
     `"${'a'.repeat(1001)}"`,
     'a pattern has at most 1000 characters',
   ],
-  ['args[0].matches(args[1])', exec, 'args[1]', 'a pattern must stand in the rule'],
-  ['args.all(a, a.matches(a))', exec, 'a', 'a pattern must stand in the rule'],
+  ['args[0].matches(args[1])', exec, 'args[1]', 'a pattern must be a literal in the rule'],
+  ['args.all(a, a.matches(a))', exec, 'a', 'a pattern must be a literal in the rule'],
   ['["^/a", "["].exists(p, args[0].matches(p))', exec, 'p', 'the pattern cannot be read: missing closing ]'],
   ['args[0].matches()', exec, 'args[0].matches()', 'matches() is written text.matches("pattern")'],
   ['terminal.matches("a")', exec, 'terminal', 'matches() is for texts, and this is a bool'],
@@ -177,9 +177,9 @@ const macros: readonly Row[] = [
 const syntax: readonly Row[] = [
   ['', exec, '', 'the expression is empty'],
   ['// a comment', exec, '// a comment', 'the expression is empty'],
-  ['size(args) = 1', exec, '=', '"=" cannot stand here (write == to compare)'],
-  ['terminal and true', exec, 'and', '"and" cannot stand here (write &&)'],
-  ['terminal; true', exec, ';', '";" cannot stand here (a rule is one expression'],
+  ['size(args) = 1', exec, '=', '"=" is not allowed here (write == to compare)'],
+  ['terminal and true', exec, 'and', '"and" is not allowed here (write &&)'],
+  ['terminal; true', exec, ';', '";" is not allowed here (a rule is one expression'],
   ['terminal &&', exec, '&&', 'something must follow "&&"'],
   ['(size(args)', exec, '(', '"(" is never closed (add ")")'],
   ['args] == []', exec, ']', 'nothing is open that "]" could close'],
@@ -187,15 +187,15 @@ const syntax: readonly Row[] = [
   ['args[0] == "abc', exec, '"', 'this text does not end'],
   ['if == 1', exec, 'if', '"if" is a word of the language'],
   ['"\\ud800" == ""', exec, '"\\ud800" == ""', 'surrogate code points are not allowed'],
-  ['é == 1', exec, 'é', '"é" cannot stand here'],
-  ['terminal \u001b', exec, '\u001b', '"\\u001b" cannot stand here'],
+  ['é == 1', exec, 'é', '"é" is not allowed here'],
+  ['terminal \u001b', exec, '\u001b', '"\\u001b" is not allowed here'],
   ['"\\u{1F600}" == ""', exec, '"\\u{1F600}" == ""', 'a text has an escape that means no character'],
   ['"😀" == "" && -args == []', exec, '-args', '"-" is not for list(string)'],
   ['"😀😀" == request.nope', exec, 'nope', 'ExecProcessRequest has no field "nope"'],
 ];
 
 for (const [topic, rows] of Object.entries({ names, types, values, macros, syntax })) {
-  test(`mistakes in ${topic} are found when the rule is loaded, at their place`, () => {
+  test(`faults in ${topic} are found when the rule is loaded, at their place`, () => {
     for (const [expression, methods, words, message] of rows) {
       const found = fault(expression, ...methods);
       assert.ok(found.startsWith(`${JSON.stringify(words)}: ${message}`), `${expression}\n  ${found}`);
@@ -203,7 +203,7 @@ for (const [topic, rows] of Object.entries({ names, types, values, macros, synta
   });
 }
 
-test('what is right is let through', () => {
+test('valid expressions pass', () => {
   const right: readonly (readonly [string, readonly MethodName[]])[] = [
     ['args[0] in ["/bin/healthcheck"] && !terminal', exec],
     ['user.UID == 0 || user.UID > 1000u && user.GID in [0, 1]', exec],
@@ -226,7 +226,7 @@ test('what is right is let through', () => {
   for (const [expression, methods] of right) assert.equal(fault(expression, ...methods), 'none', expression);
 });
 
-test('has() excuses a part from the methods that lack it', () => {
+test('has() allows a part that some methods lack', () => {
   const right: readonly (readonly [string, readonly MethodName[]])[] = [
     ['has(request.process) && request.process.Args == []', both],
     ['!has(request.process) || request.process.Args == []', both],
@@ -242,7 +242,7 @@ test('has() excuses a part from the methods that lack it', () => {
   for (const [expression, methods] of right) assert.equal(fault(expression, ...methods), 'none', expression);
 });
 
-test('has() excuses nothing that all methods lack', () => {
+test('has() does not allow a part that all methods lack', () => {
   const rows: readonly Row[] = [
     [
       'has(request.process) && request.process.Args == []',
@@ -267,7 +267,7 @@ test('has() excuses nothing that all methods lack', () => {
       'ExecProcessRequest has no field "OCI"',
     ],
     [
-      // Presence is asked of the message too: an ExecProcess without a process would come to the last part.
+      // Presence is checked on the message too: an ExecProcess without a process would reach the last part.
       'has(request.process) ? terminal : request.OCI.Hostname == ""',
       both,
       'OCI',
@@ -288,7 +288,7 @@ test('has() excuses nothing that all methods lack', () => {
   }
 });
 
-test('all mistakes are told at once, in order, each once', () => {
+test('all faults are reported at once, in order, each once', () => {
   const found = check('request.nope == 1 && args[0] == 5 && args.al(a, a)', 'ExecProcess', 'CreateContainer');
   assert.deepEqual(
     found.map(({ start, end, message }) => [start, end, message]),

@@ -1,10 +1,11 @@
 import type { RuleChecker } from '@kata-agent/config';
-import { recentRules } from './compiled-rules.js';
+import { compileRule } from './compile/compile-rule.js';
 
 /**
- * Checks expressions without running them: names, fields and types for each method of the rule, patterns, size. What
- * it lets through can still fail on a request, by an index beyond the end or a missing key, and then denies.
+ * Checks expressions without running them: names, fields and types for each method of the rule, patterns, size. A
+ * checked rule can still fail on a request, for example by an index out of range or a missing key, and then denies.
+ * Checking compiles the rule; `compileRules` reuses the result and does not parse the expression again.
  */
 export function createRuleChecker(): RuleChecker {
-  return { check: (rule) => recentRules.check(rule).faults };
+  return { check: compileRule };
 }

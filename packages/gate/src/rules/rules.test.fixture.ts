@@ -2,12 +2,12 @@ import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import type { Rule, RuleFault } from '@kata-agent/config';
 import type { Decision } from '../decision.js';
-import { decision } from '../decision.js';
+import { allow } from '../decision.js';
 import type { RuleContext } from '../rule-context.js';
 import { compileRules } from './compile-rules.js';
 import { createRuleChecker } from './rule-checker.js';
 
-/** A rule as `config` hands it on. */
+/** A rule as passed on by `config`. */
 export function rule(expression: string, methods: readonly MethodName[], more: Partial<Rule> = {}): Rule {
   const span = { file: 'config.toml', line: 7, column: 8, endColumn: 12 };
   return {
@@ -20,7 +20,7 @@ export function rule(expression: string, methods: readonly MethodName[], more: P
   };
 }
 
-/** A call of the host over vsock, to a pod with one container. */
+/** A call of the host over vsock in a pod with one container. */
 export const context: RuleContext = {
   listener: 'host',
   peer: { kind: 'vsock', cid: 2 },
@@ -38,14 +38,14 @@ export function ask(
   request: Message,
   at: RuleContext = context,
 ): Decision {
-  return compileRules(rules).decide(decision('allow', 'host', method, 'in allowed_endpoints'), request, at);
+  return compileRules(rules).decide(allow('host', method, 'in allowed_endpoints'), request, at);
 }
 
 export function check(expression: string, ...methods: MethodName[]): readonly RuleFault[] {
-  return createRuleChecker().check({ expression, methods });
+  return createRuleChecker().check({ expression, methods }).faults;
 }
 
-/** The first fault, with the words it points at: `start-end "words": message (help)`. */
+/** Returns the first fault with the words it marks: `start-end "words": message (help)`. */
 export function fault(expression: string, ...methods: MethodName[]): string {
   const [first] = check(expression, ...methods);
   if (first === undefined) return 'none';

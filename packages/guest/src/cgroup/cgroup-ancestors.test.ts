@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { makeTree } from '../testing/tree.js';
 import { CgroupAncestors } from './cgroup-ancestors.js';
 
-test('cgroups above a container go with the last one in them, and those that were there stay', (t) => {
+test('created parents of cgroups are removed with the last container, existing ones are kept', (t) => {
   const root = makeTree({ 'memory/old/x': '', 'cpu/x': '' });
   const record = join(root, 'record');
   t.after(() => rmSync(root, { recursive: true }));
@@ -23,7 +23,7 @@ test('cgroups above a container go with the last one in them, and those that wer
   assert.ok(!existsSync(join(root, 'memory/old/new')) && existsSync(join(root, 'memory/old')));
 });
 
-test('what is above a cgroup that is being made stays, empty as it is', (t) => {
+test('the parents of a cgroup that is being created stay, even if empty', (t) => {
   const root = makeTree({ 'cgroup.controllers': '' });
   t.after(() => rmSync(root, { recursive: true }));
   const ancestors = new CgroupAncestors(root, join(root, 'record'));

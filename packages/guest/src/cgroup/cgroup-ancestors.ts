@@ -1,23 +1,23 @@
 import { existsSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { readIfThere } from '../read-if-there.js';
+import { readIfThere } from '../device/read-if-there.js';
 import { hierarchies } from './cgroup-paths.js';
 
 /**
- * The runtime makes the directories above a container's cgroup and removes only the last. Those that were not there
- * before are remembered here and go when nothing is left in them.
+ * The runtime creates the parents of a container's cgroup, but removes only the cgroup. The parents that did not exist
+ * before are recorded here and removed once they are empty.
  */
 export class CgroupAncestors {
   readonly #root: string;
   readonly #made: Set<string> = new Set();
-  /** The directories above cgroups that the runtime may be making now. */
+  /** Parents of cgroups that the runtime may be creating. */
   readonly #expected: Set<readonly string[]> = new Set();
   readonly #record: string;
 
   /**
-   * `root`: where the hierarchies are mounted. `record`: a file in which those that were made stand, so that the next
-   * agent can remove them when this one is killed.
+   * `root`: directory of the hierarchies' mount points. `record`: path of a file that lists the created parents, so that the
+   * next agent can remove them if this one is killed.
    */
   constructor(root: string, record: string) {
     this.#root = root;
@@ -27,8 +27,8 @@ export class CgroupAncestors {
   }
 
   /**
-   * Call before the runtime makes `cgroup`, a path as `/a/b/c`. What is above it stays, until the answer is given to
-   * `arrived` or `sweep`: it may be empty while the runtime looks for its place.
+   * Called before the runtime creates `cgroup`, a path such as `/a/b/c`. `sweep` keeps its parents, even if empty, until
+   * the result is passed to `arrived` or `sweep`.
    */
   expect(cgroup: string): readonly string[] {
     const known = this.#made.size;
@@ -47,12 +47,12 @@ export class CgroupAncestors {
     return above;
   }
 
-  /** The runtime has made the cgroup: from now on it is what keeps the directories above it. */
+  /** Called when the runtime has created the cgroup, which from now on keeps its parents from being removed. */
   arrived(expected: readonly string[]): void {
     this.#expected.delete(expected);
   }
 
-  /** Removes those that are empty now, the innermost first. */
+  /** Removes empty parents, innermost first. */
   sweep(expected: readonly string[] = []): void {
     this.#expected.delete(expected);
     const known = this.#made.size;

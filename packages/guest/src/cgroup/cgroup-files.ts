@@ -1,36 +1,49 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
 
-/**
- * The text of a cgroup's file. Undefined when this kernel does not have the file, or the cgroup is being removed:
- * a controller that is absent is an ordinary thing.
- */
+/** Reads a file of a cgroup. Undefined: the kernel does not have the file or its controller, or the cgroup is gone. */
 export function readCgroupFile(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENODEV', 'EOPNOTSUPP')) return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   }
 }
 
-/** A file that holds one number, or `max`. Absent: 0. */
-export function readCount(path: string): bigint {
-  return count(readCgroupFile(path)?.trim());
+/** Writes to a file of a cgroup. False: the cgroup is gone. */
+export function writeCgroupFile(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text, { flag: 'r+' });
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENODEV')) return false;
+    throw error;
+  }
 }
 
-/** What "no limit" looks like in the protocol. */
+/** Reports whether the kernel has no such file, or the cgroup is being removed. */
+export function isAbsent(error: unknown): boolean {
+  return hasCode(error, 'ENOENT', 'ENODEV', 'EOPNOTSUPP');
+}
+
+/** "No limit" in the protocol. */
 export const UNLIMITED: bigint = 2n ** 64n - 1n;
 
-/** A number of the kernel's: digits, or `max`. Anything else is 0. */
+/** Parses a number of the kernel: digits, or `max` (`UNLIMITED`). Other text is 0. */
 export function count(text: string | undefined): bigint {
   if (text === 'max') return UNLIMITED;
   return text !== undefined && /^\d+$/.test(text) ? BigInt(text) : 0n;
 }
 
-/** A file of `name value` lines. Absent: no names. */
+/** Reads a file of `name value` lines. Absent: an empty table. */
 export function readTable(path: string): Readonly<Record<string, bigint>> {
-  const lines = (readCgroupFile(path) ?? '').split('\n').map((line) => line.split(' '));
+  return parseTable(readCgroupFile(path));
+}
+
+/** Lines of `name value`. Undefined: no names. */
+export function parseTable(text: string | undefined): Readonly<Record<string, bigint>> {
+  const lines = (text ?? '').split('\n').map((line) => line.split(' '));
   return Object.fromEntries(
     lines.flatMap(([name, value]) => (name && value !== undefined ? [[name, count(value)]] : [])),
   );

@@ -21,10 +21,10 @@ test('v2: one directory', () => {
   assert.deepEqual(paths, { version: 2, directory: '/sys/fs/cgroup/a/c' });
 });
 
-test('a container has the paths that its runtime was given, and never those of the guest', (context) => {
+test('a container’s paths are those of its cgroup, never those of the guest', (context) => {
   const root = makeTree({
     'proc/1/cgroup': '5:misc:/\n4:memory:/a/c\n1:cpu,cpuacct:/a/c\n0::/a/c\n',
-    // It has ended.
+    // A process that has ended.
     'proc/2/cgroup': '4:memory:/\n1:cpu,cpuacct:/\n0::/a/c\n',
     'proc/3/cgroup': '0::/a/c\n',
     'proc/4/cgroup': '0::/a/c (deleted)\n',
@@ -48,6 +48,6 @@ test('a container has the paths that its runtime was given, and never those of t
   ] as const)
     assert.throws(() => cgroupPathsOf(pid, '/a/c', { proc, cgroup }), {
       kind: 'precondition',
-      message: /not in the cgroup "\/a\/c": it has ended before it was started/,
+      message: /not in the cgroup "\/a\/c": it ended before the container was started/,
     });
 });

@@ -1,19 +1,29 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
-/** Where a container's cgroup lies, by the two layouts that Linux has. */
+/** The directories of a container's cgroup, on cgroup v1 or v2. */
 export type CgroupPaths =
   | { readonly version: 1; readonly controllers: ReadonlyMap<string, string> }
   | { readonly version: 2; readonly directory: string };
 
-/** `root` is a cgroup2 mount itself: no v1 controllers (a hybrid has its cgroup2 below `unified`). */
+/** Reports whether `root` is a cgroup2 mount, so without v1 controllers. A hybrid layout has its cgroup2 mount at `unified`. */
 function isUnified(root: string): boolean {
   return existsSync(join(root, 'cgroup.controllers'));
 }
 
-/** The mount points of the hierarchies: `root` itself on v2; on v1 one directory below it for each. */
+/** The version of a guest's cgroups. A hybrid, with controllers of v1, counts as v1. */
+export function cgroupVersion(root: string): 1 | 2 {
+  return isUnified(root) ? 2 : 1;
+}
+
+/** Reports whether `root` has v1 hierarchies and, at `unified`, a cgroup2 mount, as systemd's hybrid layout. */
+export function isHybrid(root: string): boolean {
+  return !isUnified(root) && existsSync(join(root, 'unified/cgroup.controllers'));
+}
+
+/** Returns the mount points of the hierarchies: `root` on v2; on v1 a directory below it for each. */
 export function hierarchies(root: string): readonly string[] {
   if (isUnified(root)) return [root];
   if (!existsSync(root)) return [];
@@ -23,12 +33,13 @@ export function hierarchies(root: string): readonly string[] {
 }
 
 /**
- * Reads `<proc>/<pid>/cgroup` (cgroups(7)) of a container's first process: one line a hierarchy, `id:controllers:path`. Of a
- * process that has ended the kernel has the root there on v1, and a runtime may leave hierarchies alone that it does not know:
- * what is limited, narrowed or killed by those is the guest. So the paths are those that the runtime was given, and no others.
+ * Reads `<proc>/<pid>/cgroup` (cgroups(7)) of a container's first process: one line per hierarchy, `id:controllers:path`.
+ * Only hierarchies where the process is in the cgroup `name` count. In the others it may be in the root: on v1 the kernel
+ * lists the root for a process that has ended, and a runtime may not use a hierarchy that it does not know. Limits, device
+ * rules and kills there would apply to the whole guest.
  *
- * @param name the container's cgroup, below each hierarchy's mount point
- * @throws GuestError `precondition` when the process is nowhere in it
+ * @param name path of the container's cgroup below each hierarchy's mount point
+ * @throws GuestError `precondition` when the process is in the cgroup in no hierarchy
  */
 export function cgroupPathsOf(
   pid: number,
@@ -37,16 +48,16 @@ export function cgroupPathsOf(
 ): CgroupPaths {
   const lines = (textOf(join(proc, String(pid), 'cgroup')) ?? '').split('\n');
   const own = lines.filter((line) => /^\d+:[^:]*:(.*)$/.exec(line)?.[1] === name);
-  // In a hybrid the line of v2 stays as it was.
+  // In a hybrid layout, the v2 line of a process that has ended keeps its path.
   if (!own.some((line) => isUnified(root) || !line.startsWith('0::')))
     throw new GuestError(
       'precondition',
-      `the container's first process, ${pid}, is not in the cgroup ${JSON.stringify(name)}: it has ended before it was started`,
+      `the container's first process, ${pid}, is not in the cgroup ${JSON.stringify(name)}: it ended before the container was started`,
     );
   return cgroupPaths(own.join('\n'), root, isUnified(root));
 }
 
-/** Undefined: the process has ended, and was waited for. */
+/** Undefined: the process has ended and been reaped. */
 function textOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -56,7 +67,7 @@ function textOf(path: string): string | undefined {
   }
 }
 
-/** For v1 the map holds each controller (`cpu`, `memory`, …) and, in a hybrid, `unified`. */
+/** Parses the text of `cgroup`. The v1 map has each controller (`cpu`, `memory`, …) and, in a hybrid layout, `unified`. */
 export function cgroupPaths(text: string, root: string, unified: boolean): CgroupPaths {
   const controllers = new Map<string, string>();
   for (const line of text.split('\n')) {
@@ -64,7 +75,7 @@ export function cgroupPaths(text: string, root: string, unified: boolean): Cgrou
     if (match === null) continue;
     const [, names = '', path = '/'] = match;
     if (unified && names === '') return { version: 2, directory: join(root, path) };
-    // Controllers that are mounted together (cpu,cpuacct) have a directory of both names, and links for each.
+    // Controllers that are mounted together share one directory, named cpu,cpuacct.
     for (const name of names.split(',')) {
       const label = name === '' ? 'unified' : name.replace(/^name=/, '');
       controllers.set(label, join(root, names.includes(',') ? names : label, path));

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { makeTree } from '../testing/tree.js';
 import { UNLIMITED } from './cgroup-files.js';
-import { cgroupStats } from './cgroup-stats.js';
+import { CgroupStatsReader } from './cgroup-stats.js';
 import { parseNetworkDevices } from './network-stats.js';
 
-// As a Linux 6.12 guest with cgroup2 has them.
+// Files of a Linux 6.12 guest with cgroup2.
 const v2 = {
   'cpu.stat':
     'usage_usec 1500\nuser_usec 1000\nsystem_usec 500\nnr_periods 4\nnr_throttled 2\nthrottled_usec 30\n',
@@ -26,10 +29,10 @@ const v2 = {
   'hugetlb.2MB.events': 'max 7\n',
 };
 
-test('cgroup v2', (t) => {
+test('cgroup v2', async (t) => {
   const directory = makeTree(v2);
   t.after(() => rmSync(directory, { recursive: true }));
-  const stats = cgroupStats({ version: 2, directory });
+  const stats = await new CgroupStatsReader().read({ version: 2, directory });
   assert.deepEqual(stats.cpu, {
     usage: { total: 1_500_000n, perCpu: [], kernel: 500_000n, user: 1_000_000n },
     throttling: { periods: 4n, throttledPeriods: 2n, throttledTime: 30_000n },
@@ -57,7 +60,7 @@ test('cgroup v2', (t) => {
   assert.deepEqual(stats.hugetlb, { '2MB': { usage: 2097152n, maxUsage: 0n, failCount: 7n } });
 });
 
-test('cgroup v1', (t) => {
+test('cgroup v1', async (t) => {
   const root = makeTree({
     'cpuacct/c/cpuacct.usage': '123456789\n',
     'cpuacct/c/cpuacct.usage_percpu': '100 23 \n',
@@ -78,7 +81,7 @@ test('cgroup v1', (t) => {
   const controllers = new Map(
     ['cpuacct', 'cpu', 'memory', 'pids', 'blkio'].map((name) => [name, join(root, name, 'c')]),
   );
-  const stats = cgroupStats({ version: 1, controllers });
+  const stats = await new CgroupStatsReader().read({ version: 1, controllers });
   assert.deepEqual(stats.cpu, {
     usage: { total: 123456789n, perCpu: [100n, 23n], kernel: 50_000_000n, user: 70_000_000n },
     throttling: { periods: 1n, throttledPeriods: 2n, throttledTime: 3n },
@@ -102,13 +105,33 @@ test('cgroup v1', (t) => {
   assert.deepEqual(stats.hugetlb, {});
 });
 
-test('a cgroup that is gone, or has no controllers, counts nothing', () => {
-  const stats = cgroupStats({ version: 2, directory: '/nonexistent' });
+test('statistics of a cgroup that is gone, or has no controllers, are 0', async () => {
+  const stats = await new CgroupStatsReader().read({ version: 2, directory: '/nonexistent' });
   assert.equal(stats.cpu.usage.total, 0n);
-  assert.equal(cgroupStats({ version: 1, controllers: new Map() }).pids.current, 0n);
+  const none = await new CgroupStatsReader().read({ version: 1, controllers: new Map() });
+  assert.equal(none.pids.current, 0n);
 });
 
-test('network devices but loopback', () => {
+test('a read that the kernel delays stops neither the agent nor a second thread', async (t) => {
+  const directory = makeTree({ ...v2, 'memory.stat': '' });
+  t.after(() => rmSync(directory, { recursive: true }));
+  const delayed = join(directory, 'memory.stat');
+  rmSync(delayed);
+  execFileSync('mkfifo', [delayed]);
+  const reader = new CgroupStatsReader();
+  const stats = reader.read({ version: 2, directory });
+  let isRead = false;
+  const next = reader.read({ version: 2, directory: '/nonexistent' }).then(() => {
+    isRead = true;
+  });
+  await delay(100);
+  assert.equal(isRead, false, 'one after another');
+  await writeFile(delayed, 'pgfault 7\n');
+  assert.equal((await stats).memory.stats['pgfault'], 7n);
+  await next;
+});
+
+test('network interfaces are parsed, except loopback', () => {
   const text = [
     'Inter-|   Receive                                                |  Transmit',
     ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed',

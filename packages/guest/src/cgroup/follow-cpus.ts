@@ -1,17 +1,20 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { writeCgroupFile } from './cgroup-files.js';
 import type { Container } from '../container/container.js';
 import { formatCpuList, parseCpuList } from '../resource/cpu-list.js';
 
 /**
- * After CPUs were plugged, the containers that are to run on certain ones get those that have come. On v1 the
- * directories above them have to hold a CPU before they can; v2 takes any list and uses what is there.
+ * Updates the cpusets of containers after CPUs were plugged: a container whose spec names CPUs gets those of them that are
+ * online. On v1 a cpuset can have only CPUs of its parent, so the cgroups above are widened first; v2 accepts any list and
+ * uses the online CPUs of it.
  */
 export function followCpus(containers: readonly Container[], online: readonly number[], root: string): void {
   for (const { cgroup, cpus } of containers) {
     if (cpus === '') continue;
     if (cgroup.version === 2) {
-      writeFileSync(join(cgroup.directory, 'cpuset.cpus'), cpus);
+      // systemd has removed the cgroup of a scope whose processes have ended.
+      writeCgroupFile(join(cgroup.directory, 'cpuset.cpus'), cpus);
       continue;
     }
     const directory = cgroup.controllers.get('cpuset');
@@ -22,7 +25,7 @@ export function followCpus(containers: readonly Container[], online: readonly nu
   }
 }
 
-/** The outermost first; the hierarchy's root has all CPUs always. */
+/** Adds the online CPUs to the cgroups above, the outermost first. The root of the hierarchy always has all CPUs. */
 function widenAbove(directory: string, online: readonly number[], root: string): void {
   const above: string[] = [];
   for (let path = dirname(directory); path.startsWith(`${root}/`); path = dirname(path)) above.unshift(path);

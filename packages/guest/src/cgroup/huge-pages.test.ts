@@ -5,25 +5,25 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { limitableHugePages } from './huge-pages.js';
 
-test('the sizes of huge pages are the kernel’s, where it has a controller for them', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'huge-pages-'));
+test('the sizes of huge pages are the kernel’s, if it has a hugetlb controller', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'huge-pages-'));
   try {
-    const paths = { sys: join(folder, 'sys'), cgroup: join(folder, 'cgroup') };
+    const paths = { sys: join(directory, 'sys'), cgroup: join(directory, 'cgroup') };
     for (const size of ['2048kB', '1048576kB', '64kB'])
       mkdirSync(join(paths.sys, 'kernel/mm/hugepages', `hugepages-${size}`), { recursive: true });
     mkdirSync(paths.cgroup);
     const sizes = (): readonly string[] => limitableHugePages(paths).toSorted();
-    assert.deepEqual(sizes(), [], 'neither layout of cgroups');
+    assert.deepEqual(sizes(), [], 'no cgroups');
     mkdirSync(join(paths.cgroup, 'hugetlb'));
     assert.deepEqual(sizes(), ['1GB', '2MB', '64KB'], 'version 1');
     rmSync(join(paths.cgroup, 'hugetlb'), { recursive: true });
     writeFileSync(join(paths.cgroup, 'cgroup.controllers'), 'cpuset cpu memory pids\n');
-    assert.deepEqual(sizes(), [], 'version 2 without');
+    assert.deepEqual(sizes(), [], 'version 2 without the controller');
     writeFileSync(join(paths.cgroup, 'cgroup.controllers'), 'cpuset cpu memory hugetlb pids\n');
     assert.deepEqual(sizes(), ['1GB', '2MB', '64KB'], 'version 2');
     rmSync(paths.sys, { recursive: true });
     assert.deepEqual(sizes(), [], 'a kernel without huge pages');
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });

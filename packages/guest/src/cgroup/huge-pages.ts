@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { readCgroupFile } from './cgroup-files.js';
 
-/** The page sizes (`2MB`, `1GB`) for which a cgroup has a file `hugetlb.<size>.<suffix>`. */
+/** Returns the page sizes (`2MB`, `1GB`) for which a cgroup has a file `hugetlb.<size>.<suffix>`. */
 export function hugePageSizes(directory: string, suffix: string): readonly string[] {
   const pattern = /^hugetlb\.([0-9]+[KMG]B)\.(.*)$/;
   return names(directory).flatMap((name) => {
@@ -13,8 +13,8 @@ export function hugePageSizes(directory: string, suffix: string): readonly strin
 }
 
 /**
- * The page sizes whose use this guest can limit, by the names that specs have for them. None where its kernel has no such
- * controller. `sys/kernel/mm/hugepages` has a folder `hugepages-2048kB` for each size.
+ * Returns the sizes of huge pages whose use the guest can limit, with the names of OCI specs. Empty: the kernel has no
+ * hugetlb controller. `sys/kernel/mm/hugepages` has a directory for each size, such as `hugepages-2048kB`.
  */
 export function limitableHugePages({
   sys,
@@ -24,18 +24,18 @@ export function limitableHugePages({
   readonly cgroup: string;
 }): readonly string[] {
   const unified = readCgroupFile(join(cgroup, 'cgroup.controllers'));
-  const limits =
+  const canLimit =
     unified === undefined
       ? existsSync(join(cgroup, 'hugetlb'))
       : unified.trim().split(' ').includes('hugetlb');
-  if (!limits) return [];
+  if (!canLimit) return [];
   return names(join(sys, 'kernel/mm/hugepages')).flatMap((name) => {
     const kibibytes = /^hugepages-(\d+)kB$/.exec(name)?.[1];
     return kibibytes === undefined ? [] : [sizeName(Number(kibibytes))];
   });
 }
 
-/** `2MB`: the largest unit that goes in without a rest. */
+/** Formats a size in the largest unit that divides it: `2MB`. */
 function sizeName(kibibytes: number): string {
   const [unit, size] =
     kibibytes % 2 ** 20 === 0 ? ['GB', 2 ** 20] : kibibytes % 1024 === 0 ? ['MB', 1024] : ['KB', 1];

@@ -6,7 +6,7 @@ import { RecordingSyscalls } from '@kata-agent/linux';
 import { makeTree } from '../testing/tree.js';
 import { killAll } from './kill-all.js';
 
-test('v1: frozen, each process of the cgroup and those below killed, thawed', async (t) => {
+test('v1: the cgroup is frozen, all processes in it and below it are killed, and it is thawed', async (t) => {
   const root = makeTree({
     'f/freezer.state': 'FROZEN',
     'f/cgroup.procs': '500001\n500002\n',
@@ -24,7 +24,7 @@ test('v1: frozen, each process of the cgroup and those below killed, thawed', as
   assert.match(readFileSync(join(root, 'f/freezer.state'), 'utf8'), /^THAWED/);
 });
 
-test('v2: the kernel kills all, and a frozen one is thawed', async (t) => {
+test('v2: cgroup.kill is written, and the cgroup is thawed', async (t) => {
   const root = makeTree({ 'cgroup.kill': '', 'cgroup.freeze': '1', 'cgroup.procs': '500001\n' });
   t.after(() => rmSync(root, { recursive: true }));
   const kernel = new RecordingSyscalls();
@@ -34,7 +34,7 @@ test('v2: the kernel kills all, and a frozen one is thawed', async (t) => {
   assert.deepEqual(kernel.calls, []);
 });
 
-test('a cgroup that holds the agent itself is left alone', async (t) => {
+test('no process of a cgroup with the agent in it is killed', async (t) => {
   const root = makeTree({ 'cgroup.kill': '', 'cgroup.procs': `500001\n${process.pid}\n` });
   t.after(() => rmSync(root, { recursive: true }));
   await assert.rejects(killAll({ version: 2, directory: root }, new RecordingSyscalls()), {
@@ -43,6 +43,6 @@ test('a cgroup that holds the agent itself is left alone', async (t) => {
   assert.equal(readFileSync(join(root, 'cgroup.kill'), 'utf8'), '');
 });
 
-test('a cgroup that is gone has nobody to be killed', async () => {
+test('killing a cgroup that is gone does nothing', async () => {
   await killAll({ version: 2, directory: '/nonexistent' }, new RecordingSyscalls());
 });

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { NetworkStats } from '../container-stats.js';
+import type { NetworkStats } from './container-stats.js';
 import { count } from './cgroup-files.js';
 
-/** The sandbox's interfaces but loopback, from `<proc>/net/dev` (proc_net(5)). */
+/** Returns the counters of the sandbox's interfaces without loopback, from `<proc>/net/dev` (proc_net(5)). */
 export function networkStats(proc: string): readonly NetworkStats[] {
   return parseNetworkDevices(readFileSync(join(proc, 'net/dev'), 'utf8'));
 }
 
-/** Two lines of heading, then `name: 8 numbers received, 8 sent`. */
+/** Parses two lines of heading, then for each interface `name:`, 8 received and 8 sent counters. */
 export function parseNetworkDevices(text: string): readonly NetworkStats[] {
   return text.split('\n').flatMap((line) => {
     const match = /^\s*([^\s:]+):\s*(\d[\d\s]*)$/.exec(line);

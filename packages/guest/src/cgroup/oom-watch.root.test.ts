@@ -23,14 +23,14 @@ function smallCgroup(): { readonly directory: string; readonly paths: CgroupPath
   return { directory, paths };
 }
 
-/** A shell in the cgroup that has a child eat too much, and lives on: nobody waits for the child but the shell. */
-async function eatIn(directory: string, times: number): Promise<void> {
-  const eat = 'head -c 200000000 /dev/zero | tail -c 199999999 > /dev/null';
-  const script = `echo $$ > ${directory}/cgroup.procs; for i in $(seq ${times}); do sh -c '${eat}'; done; exit 0`;
+/** Runs a shell in the cgroup whose children exceed the memory limit; only the shell waits for them, and survives. */
+async function exceedLimit(directory: string, times: number): Promise<void> {
+  const command = 'head -c 200000000 /dev/zero | tail -c 199999999 > /dev/null';
+  const script = `echo $$ > ${directory}/cgroup.procs; for i in $(seq ${times}); do sh -c '${command}'; done; exit 0`;
   await once(spawn('sh', ['-c', script], { stdio: 'ignore' }), 'close');
 }
 
-test('the kernel tells of each kill by itself; no timer runs meanwhile', { skip }, async (t) => {
+test('the kernel notifies each OOM kill; no timer runs', { skip }, async (t) => {
   const { directory, paths } = smallCgroup();
   t.after(() => rmdirSync(directory));
   const alive = setTimeout(() => undefined, 60_000);
@@ -41,7 +41,7 @@ test('the kernel tells of each kill by itself; no timer runs meanwhile', { skip 
   watch.add('c1', paths);
   const signal = new AbortController().signal;
   const first = watch.next(signal);
-  await eatIn(directory, 2);
+  await exceedLimit(directory, 2);
   assert.equal(await first, 'c1');
   const counter = join(directory, version === 1 ? 'memory.oom_control' : 'memory.events');
   const kills = Number(/^oom_kill (\d+)$/m.exec(readFileSync(counter, 'utf8'))?.[1]);
@@ -49,6 +49,6 @@ test('the kernel tells of each kill by itself; no timer runs meanwhile', { skip 
   for (let rest = 1; rest < kills; rest += 1) assert.equal(await watch.next(signal), 'c1');
   watch.remove('c1');
   await new Promise(setImmediate);
-  // inotify's own descriptor stays open in Node until its end.
+  // Node keeps the inotify descriptor open until it exits.
   assert.ok(readdirSync('/proc/self/fd').length <= descriptors + (version === 2 ? 1 : 0));
 });

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
-import type { BlkioEntry, CgroupStats, HugetlbStats } from '../container-stats.js';
-import { count, readCgroupFile, readCount, readTable } from './cgroup-files.js';
+import type { BlkioEntry, CgroupStats, HugetlbStats } from './container-stats.js';
+import { count } from './cgroup-files.js';
 import { hugePageSizes } from './huge-pages.js';
+import { readCount, readStats, readStatsTable } from './stats-files.js';
 import { pidsLimit } from './stats-v1.js';
 
-/** Reads the files of cgroup v2 (kernel Documentation/admin-guide/cgroup-v2.rst). Times there are microseconds. */
-export function statsV2(directory: string): CgroupStats {
+/** Reads the files of cgroup v2 (kernel Documentation/admin-guide/cgroup-v2.rst). Their times are in microseconds. */
+export async function statsV2(directory: string): Promise<CgroupStats> {
   const file = (name: string): string => join(directory, name);
-  const cpu = readTable(file('cpu.stat'));
-  const memory = readTable(file('memory.stat'));
+  const cpu = await readStatsTable(file('cpu.stat'));
+  const memory = await readStatsTable(file('memory.stat'));
   const nanoseconds = (name: string): bigint => (cpu[name] ?? 0n) * 1000n;
   return {
     cpu: {
@@ -27,30 +28,30 @@ export function statsV2(directory: string): CgroupStats {
     memory: {
       cache: memory['file'] ?? 0n,
       usage: {
-        usage: readCount(file('memory.current')),
-        maxUsage: readCount(file('memory.peak')),
-        failCount: readTable(file('memory.events'))['max'] ?? 0n,
-        limit: readCount(file('memory.max')),
+        usage: await readCount(file('memory.current')),
+        maxUsage: await readCount(file('memory.peak')),
+        failCount: (await readStatsTable(file('memory.events')))['max'] ?? 0n,
+        limit: await readCount(file('memory.max')),
       },
       swap: {
-        usage: readCount(file('memory.swap.current')),
-        maxUsage: readCount(file('memory.swap.peak')),
-        failCount: readTable(file('memory.swap.events'))['fail'] ?? 0n,
-        limit: readCount(file('memory.swap.max')),
+        usage: await readCount(file('memory.swap.current')),
+        maxUsage: await readCount(file('memory.swap.peak')),
+        failCount: (await readStatsTable(file('memory.swap.events')))['fail'] ?? 0n,
+        limit: await readCount(file('memory.swap.max')),
       },
-      // The kernel's memory is part of memory.current and has no limit of its own.
+      // Kernel memory is part of memory.current and has no limit of its own.
       kernel: { usage: memory['kernel'] ?? 0n, maxUsage: 0n, failCount: 0n, limit: 0n },
       useHierarchy: true,
       stats: memory,
     },
-    pids: { current: readCount(file('pids.current')), limit: pidsLimit(file('pids.max')) },
+    pids: { current: await readCount(file('pids.current')), limit: await pidsLimit(file('pids.max')) },
     blkio: {
-      serviceBytes: ioEntries(readCgroupFile(file('io.stat')), {
+      serviceBytes: ioEntries(await readStats(file('io.stat')), {
         rbytes: 'read',
         wbytes: 'write',
         dbytes: 'discard',
       }),
-      serviced: ioEntries(readCgroupFile(file('io.stat')), { rios: 'read', wios: 'write', dios: 'discard' }),
+      serviced: ioEntries(await readStats(file('io.stat')), { rios: 'read', wios: 'write', dios: 'discard' }),
       queued: [],
       serviceTime: [],
       waitTime: [],
@@ -58,11 +59,11 @@ export function statsV2(directory: string): CgroupStats {
       time: [],
       sectors: [],
     },
-    hugetlb: hugetlb(directory),
+    hugetlb: await hugetlb(directory),
   };
 }
 
-/** `8:0 rbytes=4096 wbytes=0 rios=1 …`: the counters named in `operations`, under the names that v1 gives them. */
+/** Parses lines of `8:0 rbytes=4096 wbytes=0 rios=1 …`. `operations`: the counters to return, with the v1 name of each. */
 function ioEntries(
   text: string | undefined,
   operations: Readonly<Record<string, string>>,
@@ -79,18 +80,15 @@ function ioEntries(
   });
 }
 
-function hugetlb(directory: string): Readonly<Record<string, HugetlbStats>> {
-  return Object.fromEntries(
-    hugePageSizes(directory, 'current').map((size) => {
-      const prefix = join(directory, `hugetlb.${size}`);
-      return [
-        size,
-        {
-          usage: readCount(`${prefix}.current`),
-          maxUsage: 0n,
-          failCount: readTable(`${prefix}.events`)['max'] ?? 0n,
-        },
-      ];
-    }),
-  );
+async function hugetlb(directory: string): Promise<Readonly<Record<string, HugetlbStats>>> {
+  const stats: Record<string, HugetlbStats> = {};
+  for (const size of hugePageSizes(directory, 'current')) {
+    const prefix = join(directory, `hugetlb.${size}`);
+    stats[size] = {
+      usage: await readCount(`${prefix}.current`),
+      maxUsage: 0n,
+      failCount: (await readStatsTable(`${prefix}.events`))['max'] ?? 0n,
+    };
+  }
+  return stats;
 }

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readIfThere } from '../read-if-there.js';
+import { readIfThere } from '../device/read-if-there.js';
 
 /**
- * Processes and threads of a container for which nobody sets a limit: half of what the kernel can have, so that no
- * container keeps the agent and the others from theirs. Undefined: the guest cannot limit them.
+ * Returns the default pids limit of a container: half of the kernel's maximum, so that no container can use up the pids of
+ * the agent and of other containers. Undefined: the kernel has no pids controller.
  */
 export function usualProcesses({
   cgroup,
@@ -14,11 +14,11 @@ export function usualProcesses({
   readonly proc: string;
 }): number | undefined {
   const controllers = readIfThere(join(cgroup, 'cgroup.controllers'));
-  const limits =
+  const canLimit =
     controllers === undefined
       ? existsSync(join(cgroup, 'pids', 'cgroup.procs'))
       : controllers.split(/\s/).includes('pids');
-  if (!limits) return undefined;
+  if (!canLimit) return undefined;
   const [pids, threads] = ['pid_max', 'threads-max'].map((name) =>
     Number(readFileSync(join(proc, 'sys/kernel', name), 'utf8')),
   );

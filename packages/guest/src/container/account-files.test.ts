@@ -5,20 +5,20 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { loadSyscalls } from '@kata-agent/linux';
-import type { OciMount } from '../oci-spec.js';
+import type { OciMount } from '../request/oci-spec.js';
 import { checkAccountFiles } from './account-files.js';
 
 const syscalls = loadSyscalls();
-let folder: string;
+let directory: string;
 let rootfs: string;
 let volume: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'guest-accounts-'));
-  rootfs = join(folder, 'rootfs');
-  volume = join(folder, 'volume');
-  for (const directory of ['rootfs/etc', 'volume']) mkdirSync(join(folder, directory), { recursive: true });
+  directory = mkdtempSync(join(tmpdir(), 'guest-accounts-'));
+  rootfs = join(directory, 'rootfs');
+  volume = join(directory, 'volume');
+  for (const name of ['rootfs/etc', 'volume']) mkdirSync(join(directory, name), { recursive: true });
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => rmSync(directory, { recursive: true }));
 
 const check = (...mounts: readonly OciMount[]) => checkAccountFiles(rootfs, mounts, syscalls);
 const bind = (destination: string, source = volume): OciMount => ({ destination, type: 'bind', source });
@@ -36,7 +36,7 @@ function file(path: string): string {
 
 const refused = (message: RegExp) => ({ kind: 'refused', message });
 
-test('regular files pass, and what is not there', () => {
+test('regular and missing files pass', () => {
   check();
   rmSync(join(rootfs, 'etc'), { recursive: true });
   check();
@@ -47,7 +47,7 @@ test('regular files pass, and what is not there', () => {
   check();
 });
 
-test('links pass that lead to a file of the image, as in images that Nix makes', () => {
+test('links to a file of the image pass, as in images of Nix', () => {
   file(join(rootfs, 'nix/store/x-passwd'));
   symlinkSync('/nix/store/x-passwd', join(rootfs, 'etc/passwd'));
   check();
@@ -63,7 +63,7 @@ for (const name of ['passwd', 'group']) {
     fifo(path);
     assert.throws(
       check,
-      refused(new RegExp(`^/etc/${name} of the container is a FIFO: give it a regular file`)),
+      refused(new RegExp(`^/etc/${name} of the container is a FIFO; help: use a regular file`)),
     );
     rmSync(path);
     mkdirSync(path);
@@ -74,7 +74,7 @@ for (const name of ['passwd', 'group']) {
   });
 }
 
-test('a link leads to no FIFO, to nothing outside, and into no mount', () => {
+test('links to a FIFO or into a mount are refused; links out of the root are dangling', () => {
   const link = join(rootfs, 'etc/passwd');
   const leading = (target: string): void => {
     rmSync(link, { force: true });
@@ -83,10 +83,10 @@ test('a link leads to no FIFO, to nothing outside, and into no mount', () => {
   fifo(join(rootfs, 'fifo'));
   leading('/fifo');
   assert.throws(check, refused(/leads to "\/fifo", which is a FIFO/));
-  fifo(join(folder, 'outside'));
-  for (const target of ['../../outside', join(folder, 'outside'), '/proc/self/fd/0', 'passwd']) {
+  fifo(join(directory, 'outside'));
+  for (const target of ['../../outside', join(directory, 'outside'), '/proc/self/fd/0', 'passwd']) {
     leading(target);
-    // As in the container: there it is a link to nothing.
+    // Resolved in the root, as in the container, the link is dangling.
     check();
   }
   leading('/data/passwd');
@@ -95,15 +95,15 @@ test('a link leads to no FIFO, to nothing outside, and into no mount', () => {
   assert.throws(() => check(bind('/data')), refused(/leads to "\/data\/passwd", which another mount covers/));
 });
 
-test('what a mount covers is looked up in the mount', () => {
+test('files in a mount are checked in the mount', () => {
   fifo(join(rootfs, 'etc/passwd'));
   check(bind('/etc'));
   check({ destination: '/etc', type: 'tmpfs', source: 'tmpfs' });
-  check(bind('/etc/passwd', file(join(folder, 'file'))));
+  check(bind('/etc/passwd', file(join(directory, 'file'))));
   assert.throws(() => check(bind('/etc/passwd'), bind('/data')), refused(/is not a regular file/));
   fifo(join(volume, 'group'));
   assert.throws(() => check(bind('/etc')), refused(/\/etc\/group of the container is a FIFO/));
-  check(bind('/etc'), bind('/etc/group', join(folder, 'file')));
+  check(bind('/etc'), bind('/etc/group', join(directory, 'file')));
   rmSync(join(volume, 'group'));
   fifo(join(volume, 'fifo'));
   symlinkSync('fifo', join(volume, 'passwd'));

@@ -1,30 +1,32 @@
 import { fstatSync, readlinkSync, type Stats } from 'node:fs';
 import { At, Descriptor, hasCode, Open, Resolve, type Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import type { OciMount } from '../oci-spec.js';
-import { contains, quoted } from '../source/clean-path.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciMount } from '../request/oci-spec.js';
+import { contains } from '../source/clean-path.js';
 import { isBind } from '../spec/mounts.js';
+import { quotedPath } from '../quoted.js';
 
-/** What the OCI runtime reads in a container, whatever the request asks for. */
+/** Files that the OCI runtime reads in a container, whatever the request asks for. */
 const files = ['/etc/passwd', '/etc/group'] as const;
 
-/** A list of a hundred thousand users has 6 MB. */
-const mostBytes = 16 * 1024 * 1024;
+/** Size limit of each; a hundred thousand users take 6 MB. */
+const maxBytes = 16 * 1024 * 1024;
 
-/** What covers a path of a container: a mount, or its root. */
+/** A mount that contains a path of a container, or its root. */
 interface Cover {
   /** Empty: the root. */
   readonly destination: string;
-  /** In a directory of the agent's own. Undefined: the mount is no bind, and has no file yet. */
+  /** Its source, in a directory of the agent. Undefined: not a bind mount, so without files before the container runs. */
   readonly top: string | undefined;
 }
 
 /**
- * Refuses a container whose list of users or groups would keep the OCI runtime waiting, as a FIFO does. Each is looked up as
- * the runtime will, in the root or in the mount that covers it, and has to be a regular file, or not there. A link leads to one
- * of the same root or mount. What changes later, or lies behind links in several mounts, is left to `RuntimeCommands`.
+ * Refuses a container whose /etc/passwd or /etc/group would block the OCI runtime, as a FIFO does. Each is resolved as
+ * by the runtime, in the root or in the mount that contains it, and must be a regular file, or not exist. Links are
+ * followed within the same root or mount. Later changes, and links across several mounts, are left to the time-outs of
+ * `RuntimeCommands`.
  *
- * @param rootfs the container's root, in a directory of the agent's own.
+ * @param rootfs the container's root, in a directory of the agent.
  * @param mounts as the OCI runtime gets them, with clean destinations.
  * @throws GuestError `refused`
  */
@@ -40,35 +42,35 @@ export function checkAccountFiles(rootfs: string, mounts: readonly OciMount[], s
     covers.findLast(({ destination }) => destination === '' || contains(destination, path));
   for (const file of files) {
     const { destination, top } = coverOf(file) ?? { destination: '', top: undefined };
-    const found = top === undefined ? undefined : look(top, file.slice(destination.length + 1), syscalls);
+    const found = top === undefined ? undefined : resolve(top, file.slice(destination.length + 1), syscalls);
     if (found === undefined) continue;
     const { stat, at } = found;
-    const leads = at === undefined ? '' : `leads to ${quoted(`${destination}/${at}`)}, which `;
+    const leads = at === undefined ? '' : `leads to ${quotedPath(`${destination}/${at}`)}, which `;
     const reason =
       at !== undefined && coverOf(`${destination}/${at}`)?.top !== top
         ? 'another mount covers'
-        : whyNot(stat);
+        : reasonToRefuse(stat);
     if (reason === undefined) continue;
     throw new GuestError(
       'refused',
-      `${file} of the container ${leads}${reason}: give it a regular file of at most ${mostBytes} bytes, or none`,
+      `${file} of the container ${leads}${reason}; help: use a regular file of at most ${maxBytes} bytes, or remove it`,
     );
   }
 }
 
-function whyNot(stat: Stats): string | undefined {
+function reasonToRefuse(stat: Stats): string | undefined {
   if (!stat.isFile()) return `is ${stat.isFIFO() ? 'a FIFO' : 'not a regular file'}`;
-  return stat.size > mostBytes ? `has ${stat.size} bytes` : undefined;
+  return stat.size > maxBytes ? `has ${stat.size} bytes` : undefined;
 }
 
 interface Found {
   readonly stat: Stats;
-  /** Where links have led to, below the top; absent: there were none. */
+  /** The path after links, relative to the top; absent: there were no links. */
   readonly at?: string;
 }
 
-/** What has a path below a directory for a process whose root it is; `below` empty: what is there itself. */
-function look(top: string, below: string, syscalls: Syscalls): Found | undefined {
+/** Resolves a path below a directory as a process with that root would; `below` empty: the directory itself. */
+function resolve(top: string, below: string, syscalls: Syscalls): Found | undefined {
   const held = new Descriptor(syscalls, syscalls.openat(At.Cwd, top, Open.Path | Open.NoFollow));
   try {
     if (below === '') return { stat: fstatSync(held.fd) };
@@ -93,7 +95,7 @@ function pathOf({ fd }: Descriptor): string {
   return readlinkSync(`/proc/self/fd/${fd}`);
 }
 
-/** Undefined: nothing is there. */
+/** Undefined: it does not exist. */
 function open(
   directory: number,
   path: string,

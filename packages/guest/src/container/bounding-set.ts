@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, parseMountTable } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import type { OciCapabilities } from '../oci-spec.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciCapabilities } from '../request/oci-spec.js';
 
-/** By their numbers, from 0 on (include/uapi/linux/capability.h). */
+/** Capabilities by number, from 0 (include/uapi/linux/capability.h). */
 const capabilities: readonly string[] = (
   'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE ' +
   'NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN ' +
@@ -14,12 +14,12 @@ const capabilities: readonly string[] = (
   .split(' ')
   .map((name) => `CAP_${name}`);
 
-/** The file that tells how many capabilities there are. runc reads it in the container, and drops no more than it says. */
+/** The kernel's highest capability. runc reads this file in the container, and drops no capability above it. */
 const lastCapability = '/proc/sys/kernel/cap_last_cap';
 
 /**
- * Checks that the container shows the kernel's own number of capabilities to the OCI runtime. With a forged one the runtime
- * leaves the rest in the bounding set of an exec, and root gains them with the next program.
+ * Checks that the container shows the kernel's real cap_last_cap to the OCI runtime. With a forged one the runtime
+ * leaves the rest in the bounding set of an exec, and root gains them with the next execve.
  */
 export function checkLastCapability(pid: number, proc: string, container: string): void {
   const text = readIfRunning(join(proc, String(pid), 'mountinfo'));
@@ -35,11 +35,11 @@ export function checkLastCapability(pid: number, proc: string, container: string
   if (own && above.some(({ target }) => target === '/proc')) return;
   throw new GuestError(
     'refused',
-    `container ${container}: ${lastCapability} is not the kernel's in it, so nothing is executed in it`,
+    `container ${container}: ${lastCapability} is not the kernel's file in its mount namespace, so no exec is started in it`,
   );
 }
 
-/** Checks that a process was left no capability that it was not given. That it has ended is not said here. */
+/** Checks that a process has no capability that it was not given. Does not report a process that has ended. */
 export function checkBoundingSet(
   pid: number,
   { bounding = [] }: OciCapabilities,
@@ -56,7 +56,7 @@ export function checkBoundingSet(
   );
 }
 
-/** A capability that is not known here gives nothing. */
+/** An unknown capability grants nothing. */
 function bitOf(name: string): bigint {
   const number = capabilities.indexOf(name);
   return number < 0 ? 0n : 1n << BigInt(number);
@@ -66,7 +66,7 @@ function readIfRunning(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    // A process that has ended has no mounts any more.
+    // A process that has ended has no mounts.
     if (hasCode(error, 'ENOENT', 'ESRCH', 'EINVAL')) return undefined;
     throw error;
   }

@@ -7,7 +7,7 @@ import { ChangeQueue, type ChangeScope } from './change-queue.js';
 
 interface Asked {
   readonly scope: ChangeScope;
-  /** Turns of the event loop that it takes. */
+  /** Duration in turns of the event loop. */
   readonly turns: number;
   readonly fails: boolean;
 }
@@ -23,14 +23,14 @@ const scope = fc.oneof(
 );
 const asked = fc.record({ scope, turns: fc.nat(4), fails: fc.boolean() });
 
-/** Whether the later one waits for the earlier one. */
+/** Reports whether the later change waits for the earlier one. */
 function waits(earlier: ChangeScope, later: ChangeScope): boolean {
   if (later === 'whole' || earlier === 'whole') return true;
   if (later === 'sandbox') return earlier === 'sandbox';
   return earlier === 'sandbox' || earlier.container === later.container;
 }
 
-test('whatever is asked for: what touches keeps its order, and what does not never waits', async () => {
+test('changes of overlapping scope keep their order, others never wait', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(asked, { maxLength: 12 }), async (all) => {
       const queue = new ChangeQueue();
@@ -57,7 +57,7 @@ test('whatever is asked for: what touches keeps its order, and what does not nev
   );
 });
 
-test('a change that never ends holds its own container, and what is about the whole', async () => {
+test('a change that never ends blocks its own container, and changes of the whole sandbox', async () => {
   const queue = new ChangeQueue();
   let end = (): void => undefined;
   const hanging = queue.run(
@@ -83,7 +83,7 @@ test('a change that never ends holds its own container, and what is about the wh
   assert.equal(begun, 6);
 });
 
-test('one that is closed does what was asked for before, and no more', async () => {
+test('a closed queue runs the tasks queued before, and refuses later ones', async () => {
   const queue = new ChangeQueue();
   const before = queue.run('sandbox', async () => 'done');
   queue.close(() => new Error('closed'));
@@ -94,7 +94,7 @@ test('one that is closed does what was asked for before, and no more', async () 
   assert.equal(await before, 'done');
 });
 
-test('Node does not end before a task has', () => {
+test('Node does not exit before a task has ended', () => {
   const module = JSON.stringify(new URL('change-queue.js', import.meta.url).href);
   const program = `
     import { ChangeQueue } from ${module};

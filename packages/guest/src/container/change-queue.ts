@@ -1,15 +1,15 @@
 /**
- * What a change is about, which says what it waits for (docs/adr/0029-what-a-change-waits-for.md):
+ * The scope of a change, which determines what it waits for (docs/adr/0029-what-a-change-waits-for.md):
  *
  * - one container: earlier changes of that container, and of the sandbox;
- * - `sandbox`, what containers share, as the network: earlier changes of the sandbox, and no container's;
- * - `whole`, the beginning and the end of a sandbox: all earlier ones.
+ * - `sandbox`, state that containers share, such as the network: earlier changes of the sandbox, and no container's;
+ * - `whole`, creation and removal of the sandbox: all earlier changes.
  */
 export type ChangeScope = { readonly container: string } | 'sandbox' | 'whole';
 
 /**
- * Runs changes in the order in which they were asked for, as far as they touch each other (S13): what one container holds
- * up, another does not wait for. One that fails does not stop the ones behind it.
+ * Runs changes of overlapping scope in the order of the calls (S13); others run concurrently. A failed change does not
+ * stop later ones.
  */
 export class ChangeQueue {
   #sandbox: Promise<void> = Promise.resolve();
@@ -17,7 +17,7 @@ export class ChangeQueue {
   readonly #containers: Map<string, Promise<void>> = new Map();
   #refusal: (() => Error) | undefined;
 
-  /** Takes no more tasks: from now on `run` rejects with this. What was asked for before is still done. */
+  /** Closes the queue: later calls of `run` reject with this error. Queued tasks still run. */
   close(refusal: () => Error): void {
     this.#refusal = refusal;
   }
@@ -25,7 +25,7 @@ export class ChangeQueue {
   run<T>(scope: ChangeScope, task: () => Promise<T>): Promise<T> {
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal());
     const result = this.#before(scope).then(() => awake(task));
-    // The failure is the caller's, by `result`; the queue only needs to know that the turn is over.
+    // The caller gets the failure by `result`; the queue only needs to know that the change has ended.
     const over = result.then(
       () => undefined,
       () => undefined,
@@ -54,7 +54,7 @@ export class ChangeQueue {
 }
 
 /**
- * Keeps Node from ending before the task has. What a task waits for may be a process's end, and neither SIGCHLD nor a
+ * Keeps the event loop alive until the task has ended. It may wait for a process's end, and neither SIGCHLD nor a
  * promise holds the event loop: an agent that has closed its listeners would exit in the middle of its clean-up.
  */
 async function awake<T>(task: () => Promise<T>): Promise<T> {

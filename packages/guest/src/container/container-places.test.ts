@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Storage } from '../actions.js';
+import type { Storage } from '../request/actions.js';
 import { placesOf } from './container-places.js';
 
 const kata = '/kata';
@@ -33,6 +33,16 @@ test('a container is made of its root, its mounts, its storages and what these a
     '/kata/shared/containers/deep',
     '/kata/shared/containers/x',
   ]);
+});
+
+test('the directory of an emptyDir is a source, whatever the options of its mount', () => {
+  const place = '/kata/shared/containers/pod/rootfs/local/empty';
+  const local = { ...storage(place, 'local'), driver: 'local', fstype: 'local' };
+  for (const options of [[], ['rbind', 'rw']]) {
+    const mounts = [{ destination: '/scratch', type: 'local', source: place, options }];
+    const { sources } = placesOf({ id: 'c', spec: { ociVersion: '', mounts }, storages: [local] }, [], kata);
+    assert.deepEqual(sources, [place]);
+  }
 });
 
 test('a root that a storage mounts is made of its layers', () => {

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
-import type { Storage } from '../actions.js';
-import type { OciSpec } from '../oci-spec.js';
+import type { Storage } from '../request/actions.js';
+import type { OciSpec } from '../request/oci-spec.js';
 import { contains } from '../source/clean-path.js';
+import { bindLocalVolumes } from '../spec/local-volumes.js';
 import { isBind } from '../spec/mounts.js';
 import type { ContainerPlaces } from './held-places.js';
 
-/** What a request for a container asks for, as far as its places depend on it. */
+/** The parts of a create request that determine the container's places. */
 interface Requested {
   readonly id: string;
   readonly spec: OciSpec;
@@ -13,8 +14,8 @@ interface Requested {
 }
 
 /**
- * All that a container is made of, by its request: what it names, and what the storages are made of that it names. Pure. Paths
- * that will be refused may be among them.
+ * Returns the sources of a container from its request: the paths that it names, and the sources of storages among
+ * these. Pure. May include paths that will be refused.
  *
  * @param inPlace the storages that are mounted already.
  * @param kata Kata's directory.
@@ -27,14 +28,16 @@ export function placesOf(
   const all = [...storages, ...inPlace];
   const own = join(kata, id, 'rootfs');
   const root = storages.some(({ mountPoint }) => cleaned(mountPoint) === own) ? own : (spec.root?.path ?? '');
-  const binds = (spec.mounts ?? []).filter(isBind).map(({ source = '' }) => source);
+  // An emptyDir of the Go runtime becomes a bind mount, with its type `local` alone too.
+  const { mounts = [] } = bindLocalVolumes(spec, storages);
+  const binds = mounts.filter(isBind).map(({ source = '' }) => source);
   return {
     roots: madeOf([root], all),
     sources: madeOf([...binds, ...storages.flatMap(sourcesOf)], all),
   };
 }
 
-/** These paths, and those that storages at, above and below them are made of, and so on. */
+/** Returns these paths with the sources of storages at, above and below them, transitively. */
 function madeOf(paths: readonly string[], storages: readonly Storage[]): readonly string[] {
   const found = new Set<string>();
   const left = paths.filter((path) => path.startsWith('/')).map(cleaned);
@@ -51,7 +54,7 @@ function madeOf(paths: readonly string[], storages: readonly Storage[]): readonl
   return [...found];
 }
 
-/** The absolute paths that a storage names: its source, layers of an overlay in its options. */
+/** Returns the absolute paths that a storage names: its source, and overlay layers in its options. */
 function sourcesOf({ source, options, driverOptions }: Storage): readonly string[] {
   const words = [...options, ...driverOptions].flatMap((option) => option.split(/[=:,]/));
   return [source, ...words].filter((word) => word.startsWith('/'));

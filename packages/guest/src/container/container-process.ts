@@ -1,4 +1,4 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import type { PipeInodes } from '../stdio/prepared-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 
@@ -9,24 +9,24 @@ interface Parts {
   readonly streams: ProcessStreams;
   /** Undefined with a terminal. */
   readonly pipes: PipeInodes | undefined;
-  /** Its code. Never rejects. */
+  /** Its exit code. Never rejects. */
   readonly exit: Promise<number>;
   readonly waitedFor?: boolean;
 }
 
-/** A process of a container, from its start until nobody can ask for it any more. */
+/** A process of a container, from its start until its exit code can no longer be requested. */
 export class ContainerProcess {
   readonly pid: number;
   readonly startTime: number;
   readonly streams: ProcessStreams;
   readonly pipes: PipeInodes | undefined;
-  /** Called when it has ended, and when somebody was told how. */
+  /** Called when it has ended, and when its exit code has been delivered. */
   changed: () => void = () => undefined;
   readonly #exit: Promise<number>;
   #code: number | undefined;
   #waitedFor: boolean;
 
-  /** `exit` is kept here: however late somebody asks, and however many do, they get the code. */
+  /** `exit` is kept: every later request gets the exit code. */
   constructor({ pid, startTime, streams, pipes, exit, waitedFor = false }: Parts) {
     this.pid = pid;
     this.startTime = startTime;
@@ -41,7 +41,7 @@ export class ContainerProcess {
     });
   }
 
-  /** Undefined: it runs. */
+  /** Its exit code. Undefined: it is running. */
   get code(): number | undefined {
     return this.#code;
   }
@@ -54,7 +54,7 @@ export class ContainerProcess {
     return this.#code !== undefined;
   }
 
-  /** It ended and somebody was told how: its record may make room for another's. */
+  /** Reports whether it has ended and its exit code has been delivered: its record may be dropped. */
   get forgettable(): boolean {
     return this.ended && this.#waitedFor;
   }
@@ -64,7 +64,7 @@ export class ContainerProcess {
     return this.#exit;
   }
 
-  /** The exit code, or 128 + n after signal n. Rejects with the signal's reason when aborted. */
+  /** Returns the exit code, or 128 + n after signal n. Rejects with the signal's reason when aborted. */
   async wait(signal: AbortSignal): Promise<number> {
     const code = this.#code ?? (await abortable(this.#exit, signal));
     if (!this.#waitedFor) {
@@ -74,10 +74,10 @@ export class ContainerProcess {
     return code;
   }
 
-  /** The pid to be signalled. Not one that was reaped: it may be somebody else's by now. */
-  livePid(what: string): number {
+  /** Returns the pid for signals. Undefined once it was reaped: the pid may have been reused. */
+  livePid(named: string): number {
     if (this.ended) {
-      throw new GuestError('not-found', `ESRCH: No such process: ${what} has ended with ${this.#code}`);
+      throw new GuestError('not-found', `ESRCH: No such process: ${named} has ended with ${this.#code}`);
     }
     return this.pid;
   }

@@ -1,46 +1,56 @@
-import type { ContainerFacts } from '../actions.js';
+import type { ContainerStatus } from '../request/actions.js';
+import type { OciCapabilities, OciRlimit } from '../request/oci-spec.js';
 import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import type { DeviceNumber } from '../device/device-number.js';
+import type { PciAddresses } from '../device/pci-environment.js';
 import type { ContainerProcess } from './container-process.js';
 import type { UsedSource } from '../source/other-containers.js';
 import { checkExecId } from './identifiers.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
 import type { UndoStack } from './undo-stack.js';
+import { quotedName } from '../quoted.js';
 
-/** How far a container has come. That its first process has ended is the process's own matter. */
+/** The container's status. Whether its first process has ended is recorded in the process. */
 type ContainerState = 'created' | 'started' | 'paused';
 
 interface Parts {
   readonly id: string;
-  /** Containers are counted in the order in which they are made. */
+  /** Sequence number, in order of creation. */
   readonly order: number;
   /** Mount points of the storages that it uses. */
   readonly storages: readonly string[];
-  /** All that its root, its mounts and its storages were made of. */
+  /** The sources of its root, mounts and storages. */
   readonly sources: readonly UsedSource[];
-  /** Clean paths of all that its root was made of, as the request named it. */
+  /** Clean paths of the root's sources, as the request named them. */
   readonly roots: readonly string[];
   readonly first: ContainerProcess;
   readonly cgroup: CgroupPaths;
-  /** The types of namespace that it does not share with the guest. */
+  /** The types of its own namespaces, not shared with the guest. */
   readonly namespaces: ReadonlySet<string>;
-  /** All that was made for it, to be taken back. */
+  /** The steps that undo its creation. */
   readonly made: UndoStack;
-  /** Of the spec that the host asked for. */
+  /** Annotations of the request's spec. */
   readonly annotations: Readonly<Record<string, string>>;
   /** The CPUs that it may run on, as `0-3,8`; empty: all. */
   readonly cpus: string;
-  /** Where in the guest its termination message is written; undefined: Kubernetes gave it no file. */
+  /** Path in the guest of its termination message; undefined: Kubernetes set none. */
   readonly terminationLog: string | undefined;
-  /** What runs in it gains no privileges by what it executes. */
+  /** Whether its processes have no_new_privs: execve grants them no privileges. */
   readonly noNewPrivileges: boolean;
+  /** Capabilities and resource limits of its first process: defaults of its execs. */
+  readonly capabilities: OciCapabilities;
+  readonly rlimits: readonly OciRlimit[];
   readonly pinned: PinnedNamespaces;
   /** The disks that it has as devices. */
   readonly disks: readonly DeviceNumber[];
+  /** The addresses of the PCI devices that it drives through VFIO. */
+  readonly pciDevices: readonly string[];
+  /** For the variables of its processes. */
+  readonly pciAddresses: PciAddresses;
 }
 
-/** A container that the runtime has made: its processes, where it is accounted for, and how it is taken down. */
+/** A created container: its processes, its accounting, and its removal. */
 export class Container {
   readonly id: string;
   readonly order: number;
@@ -52,22 +62,27 @@ export class Container {
   readonly namespaces: ReadonlySet<string>;
   readonly made: UndoStack;
   readonly annotations: Readonly<Record<string, string>>;
-  /** As the host asked last, by CreateContainer or UpdateContainer. */
+  /** Resources from the last CreateContainer or UpdateContainer. */
   cpus: string;
   readonly terminationLog: string | undefined;
   readonly noNewPrivileges: boolean;
-  /** The namespaces that an exec has to join. */
+  readonly capabilities: OciCapabilities;
+  readonly rlimits: readonly OciRlimit[];
+  /** The namespaces that an exec joins. */
   readonly pinned: PinnedNamespaces;
   readonly disks: readonly DeviceNumber[];
+  readonly pciDevices: readonly string[];
+  readonly pciAddresses: PciAddresses;
   state: ContainerState = 'created';
   removing = false;
-  /** Call it when anything changes that its record holds. */
+  /** Saves its state. Called after each change of a saved member. */
   changed: () => void = () => undefined;
   readonly #execs: Map<string, ContainerProcess> = new Map();
 
   constructor(parts: Parts) {
     const { id, order, storages, sources, first, cgroup, namespaces, made } = parts;
     const { roots, annotations, cpus, terminationLog, noNewPrivileges, pinned, disks } = parts;
+    const { capabilities, rlimits } = parts;
     this.id = id;
     this.order = order;
     this.storages = storages;
@@ -81,25 +96,29 @@ export class Container {
     this.cpus = cpus;
     this.terminationLog = terminationLog;
     this.noNewPrivileges = noNewPrivileges;
+    this.capabilities = capabilities;
+    this.rlimits = rlimits;
     this.pinned = pinned;
     this.disks = disks;
+    this.pciDevices = parts.pciDevices;
+    this.pciAddresses = parts.pciAddresses;
     first.changed = () => this.changed();
   }
 
-  /** All its processes have ended. From here on its record says only that it is being taken back. */
+  /** Called when all its processes have ended. Its state file marks it as being removed from now on. */
   beginRemoval(): void {
     this.removing = true;
     this.changed();
     this.changed = () => undefined;
   }
 
-  get facts(): ContainerFacts {
+  get facts(): ContainerStatus {
     const { annotations } = this;
     const alive = this.state === 'started' ? 'running' : this.state;
     return { state: this.first.ended ? 'stopped' : alive, annotations };
   }
 
-  /** `execId` empty or the container's own id: its first process. */
+  /** Reports whether an exec id names the first process: it is empty or the container's id. */
   isFirst(execId: string): boolean {
     return execId === '' || execId === this.id;
   }
@@ -108,13 +127,13 @@ export class Container {
     return this.isFirst(execId) ? this.first : this.#execs.get(execId);
   }
 
-  /** Throws `not-found`, in words that both of Kata's runtimes know. */
+  /** Throws `not-found`, with the text that both of Kata's runtimes look for. */
   process(execId: string): ContainerProcess {
     const found = this.find(execId);
     if (found !== undefined) return found;
     throw new GuestError(
       'not-found',
-      `process not found: container ${this.id} has no process ${JSON.stringify(execId.slice(0, 150))}`,
+      `process not found: container ${this.id} has no process ${quotedName(execId)}`,
     );
   }
 
@@ -127,8 +146,8 @@ export class Container {
   }
 
   /**
-   * Makes room for one more exec, or throws: its id is in use, or there are `limit` of them that run or that nobody
-   * waited for. Those that are over and done with are forgotten, the oldest first.
+   * Makes room for one more exec, or throws: its id is in use, or there are `limit` execs that run or whose exit code
+   * was not delivered. Forgets those that are done, oldest first.
    */
   makeRoom(execId: string, limit: number): void {
     checkExecId(execId);

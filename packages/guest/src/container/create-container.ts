@@ -1,65 +1,86 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CreateContainer } from '../actions.js';
+import { cdiInjection, withEdits } from '../cdi/injection.js';
+import type { CreateContainer } from '../request/actions.js';
 import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { narrowDevices } from '../cgroup/narrow-devices.js';
-import { attachDevices } from '../device/attach-devices.js';
+import { attachDevices, vfioAddresses } from '../device/attach-devices.js';
+import { type PciAddresses, withGuestAddresses } from '../device/pci-environment.js';
 import { guestDevices } from '../device/guest-devices.js';
 import { mergeHooks } from '../hooks/guest-hooks.js';
-import type { OciHooks, OciSpec } from '../oci-spec.js';
+import type { OciHooks, OciSpec } from '../request/oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
-import { buildSpec, mountRules } from '../spec/build-spec.js';
+import { checkSystemdBus } from '../runtime/systemd-bus.js';
+import { admitMounts } from '../spec/admission.js';
+import { buildSpec } from '../spec/build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
 import { bindLocalVolumes } from '../spec/local-volumes.js';
-import { containerMounts, isBind } from '../spec/mounts.js';
-import type { SharedNamespaces } from '../spec/namespaces.js';
-import { SysctlChanges } from '../spec/sysctl-changes.js';
+import { isBind, mountRules } from '../spec/mounts.js';
+import { requestedNetwork, type SharedNamespaces } from '../spec/namespaces.js';
 import { ContainerSources } from '../source/container-sources.js';
 import { resolveDestinations } from '../source/destinations.js';
 import { NestedMounts } from '../source/nested-mounts.js';
+import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namespace.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
 import { placesOf } from './container-places.js';
-import type { GuestContext } from './guest-context.js';
-import { keepRecord } from './keep-record.js';
+import type {
+  CgroupPart,
+  GuestContext,
+  RuntimePart,
+  SettingsPart,
+  StoragePart,
+  SystemPart,
+} from '../context/guest-context.js';
+import { keepSaved } from './keep-saved.js';
 import { launchProcess } from './launch-process.js';
 import { placeRootfs, resolvConfFor } from './rootfs.js';
-import { NamespaceSysctls } from './namespace-sysctls.js';
+import { namespacesOf } from './namespace-sysctls.js';
 import { PinnedNamespaces } from './pinned-namespaces.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
+import { podNetwork, SysctlChanges } from './sysctl-changes.js';
 import { UndoStack } from './undo-stack.js';
+import type { HookSetting } from '../hooks/hook-setting.js';
 
-/** What a container gets from its sandbox. */
+/** The parts of the guest that creation uses. */
+type CreationContext = SettingsPart &
+  SystemPart &
+  RuntimePart &
+  CgroupPart &
+  StoragePart &
+  Pick<GuestContext, 'devices' | 'disks' | 'vfio' | 'cdi' | 'records'>;
+
+/** Values that a container gets from its sandbox. */
 export interface FromSandbox {
   readonly hostname: string;
   readonly resolvConf: string | undefined;
   readonly shared: SharedNamespaces;
-  /** Of the guest's image, for all its containers. */
+  /** The OCI hooks of the guest's image, for all containers. */
   readonly hooks: OciHooks | undefined;
   /** Its other containers. */
   readonly find: FindContainer;
-  /** Its other containers, those that are being made included, with what they have opened by now. */
+  /** Its other containers, including those being created, with their opened sources. */
   readonly others: () => readonly (PlaceOwner & { readonly id: string })[];
-  /** Containers that were removed, with what they alone wrote to. */
+  /** Places of removed containers that no other container has. */
   readonly removed: () => readonly PlaceOwner[];
-  /** Gets each source that is opened. */
+  /** Receives each opened source. */
   readonly opened: UsedSource[];
-  /** Of the call: aborted when nobody waits for its answer. */
+  /** Aborted when the call is cancelled or its deadline has passed. */
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * Makes a container up to the point where its first process waits for `start`. Each step that leaves something behind
- * says how to take it back, so that a failure anywhere leaves nothing (S13), and so that removal is the same.
+ * Creates a container up to the point where its first process waits for `start`. Each step with a side effect pushes
+ * its undo, so that a failure at any step leaves nothing behind (S13), and removal runs the same steps.
  */
 export async function createContainer(
   action: CreateContainer,
   sandbox: FromSandbox,
-  context: GuestContext,
+  context: CreationContext,
 ): Promise<Container> {
   const made = new UndoStack();
   try {
@@ -75,7 +96,7 @@ export async function createContainer(
 async function build(
   { id, spec: requested, storages, devices, sharedMounts }: CreateContainer,
   sandbox: FromSandbox,
-  context: GuestContext,
+  context: CreationContext,
   made: UndoStack,
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls } = context;
@@ -86,12 +107,23 @@ async function build(
     others: () => [...sandbox.others(), ...sandbox.removed(), ...context.storages.owners({ butOf: id })],
     podPlaces: () => context.storages.podPlaces(),
   });
-  const attached = attachDevices(devices ?? [], id, context, made);
+  const guest = guestDevices(paths);
+  const edits = cdiInjection(context.cdi.edits(requested), {
+    hooks: context.hooks,
+    paths,
+    guest,
+    user: requested.process?.user,
+  });
+  const networkPath = requestedNetwork(requested.linux?.namespaces, access);
+  const network = networkPath === undefined ? undefined : openNetworkNamespace(networkPath, syscalls);
+  if (network !== undefined) made.push('network namespace', () => network.descriptor.close());
   const bundle = bundleOf(id, paths);
   const order = context.records.nextOrder();
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);
   made.push('record', () => context.records.removeContainer(id));
-  context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints });
+  const pciDevices = vfioAddresses(devices ?? [], context);
+  context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints, pciDevices });
+  const attached = attachDevices(devices ?? [], id, { ...context, guest, roots: paths }, made);
   makeBundle(bundle, made, context);
   const held = placesOf({ id, spec: requested, storages }, context.storages.inPlace, paths.kata);
   const freeSources = await context.places.hold(id, held, made);
@@ -111,28 +143,39 @@ async function build(
   });
 
   const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
-  const bound = bindLocalVolumes(requested, storages);
-  const staged = await sources.stageAll(containerMounts(bound.mounts, mountRules(requested.linux, access)));
+  const bound = bindLocalVolumes(withEdits(requested, edits), storages);
+  const capabilities = await context.capabilities();
+  const rules = mountRules(requested.linux, access, capabilities.cgroupVersion);
+  const allowed = admitMounts(bound.mounts ?? [], rules);
+  const ofDevices = { ...access, privileged: 'refuse', paths: edits.paths } as const;
+  const staged = [
+    ...(await sources.stageAll(allowed)),
+    ...(await sources.stageAll(admitMounts(edits.mounts, rules), ofDevices)),
+  ];
   const nested = new NestedMounts({ syscalls, privileged: access.privileged, staged: directory });
   made.push('mounts within mounts', () => nested.takeBack());
   const mounts = nested.attach(resolveDestinations(staged, rootfs, syscalls));
-  const { spec, networkSysctls, namespaceSysctls, cgroup } = buildSpec(
-    withHooks({ ...bound, mounts }, sandbox),
+  const { spec, networkSysctls, namespaceSysctls, cgroup, warnings } = buildSpec(
+    translatedPci(withHooks({ ...bound, mounts }, sandbox, context.hooks), attached.pciAddresses),
     {
       containerId: id,
       rootfs,
-      shared: sandbox.shared,
-      capabilities: await context.capabilities(),
+      shared: { ...sandbox.shared, network: network?.path },
+      capabilities,
       hooks: context.hooks,
       hostname: sandbox.hostname,
       resolvConf: resolvConfFor(rootfs, sandbox.resolvConf, syscalls),
-      attached,
+      attached: attached.devices,
+      bound: sources.devices,
+      injected: [...attached.injected, ...edits.devices],
       access: context.access,
-      guest: guestDevices(paths),
+      guest,
     },
   );
+  for (const warning of warnings) log('warn', warning, { container: id });
   checkAccountFiles(rootfs, spec.mounts ?? [], syscalls);
-  const sysctls = new SysctlChanges(paths.proc);
+  const ofNetwork = network === undefined ? podNetwork : sysctlsOfNetwork(syscalls, network);
+  const sysctls = new SysctlChanges(ofNetwork, paths.proc);
   made.push('sysctls', () => sysctls.takeBack());
   const leftOut = (names: readonly string[]): void => {
     for (const name of names)
@@ -141,8 +184,10 @@ async function build(
   leftOut(sysctls.write(networkSysctls));
   writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
 
+  if (cgroup.isScope) checkSystemdBus(runtime.known);
   made.push('name of the cgroup', context.cgroups.take(cgroup));
-  const expected = ancestors.expect(cgroup);
+  // The slices of a scope are systemd's.
+  const expected = cgroup.isScope ? [] : ancestors.expect(cgroup.path);
   made.push('cgroups above the container', () => ancestors.sweep(expected));
   made.push('what the runtime made', () => remove(runtime, id));
   const first = await launchProcess(
@@ -150,27 +195,27 @@ async function build(
     spec.process.terminal ?? false,
     (stdio) =>
       commands.run({ container: id, command: 'create', call: sandbox.signal }, (signal) =>
-        create(runtime, id, bundle, stdio, signal),
+        create(runtime, { id, bundle, isScope: cgroup.isScope }, stdio, signal),
       ),
     context,
   );
   made.push('streams of the first process', () => first.streams.end());
   const pinned = PinnedNamespaces.open(first.pid, paths.proc);
   made.push('pinned namespaces', () => pinned.close());
-  const cgroups = cgroupPathsOf(first.pid, cgroup, paths);
+  const cgroups = cgroupPathsOf(first.pid, cgroup.path, paths);
   made.push('processes', async () => {
     if (first.ended) return;
     await killAll(cgroups, context.syscalls);
     await first.exit;
   });
-  narrowDevices(cgroups, spec.linux?.resources?.devices ?? []);
+  narrowDevices(cgroups, spec.linux?.resources?.devices ?? [], syscalls);
   checkBoundingSet(first.pid, spec.process.capabilities ?? {}, paths.proc, id);
-  const ownSysctls = new NamespaceSysctls(pinned, paths.proc);
+  const ownSysctls = new SysctlChanges(namespacesOf(syscalls, pinned), paths.proc);
   made.push('sysctls of its namespaces', () => ownSysctls.takeBack());
   leftOut(ownSysctls.write(namespaceSysctls));
   shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
-  made.push('watch for want of memory', () => oom.remove(id));
+  made.push('OOM watch', () => oom.remove(id));
   const own = (spec.linux?.namespaces ?? []).filter(({ path }) => path === undefined);
   const container = new Container({
     id,
@@ -186,24 +231,36 @@ async function build(
     cpus: requested.linux?.resources?.cpu?.cpus ?? '',
     terminationLog: terminationLogOf(requested),
     noNewPrivileges: spec.process.noNewPrivileges ?? false,
+    capabilities: spec.process.capabilities ?? {},
+    rlimits: spec.process.rlimits ?? [],
     pinned,
-    disks: attached.map(({ major, minor }) => ({ major, minor })),
+    disks: attached.devices.filter(({ type }) => type === 'b').map(({ major, minor }) => ({ major, minor })),
+    pciDevices,
+    pciAddresses: attached.pciAddresses,
   });
   ancestors.arrived(expected);
-  keepRecord(container, context);
+  keepSaved(container, context);
   context.storages.keep(storages, bundle);
   sysctls.keep();
   ownSysctls.keep();
   nested.keep();
+  network?.descriptor.close();
   freeSources();
   return container;
 }
 
-function withHooks(spec: OciSpec, { hooks }: FromSandbox): OciSpec {
+function translatedPci({ process, ...spec }: OciSpec, addresses: PciAddresses): OciSpec {
+  if (process === undefined) return spec;
+  return { ...spec, process: { ...process, env: withGuestAddresses(process.env ?? [], addresses) } };
+}
+
+/** An earlier agent may have saved hooks of the guest's image that the settings of this one refuse. */
+function withHooks(spec: OciSpec, { hooks }: FromSandbox, setting: HookSetting): OciSpec {
+  if (setting !== 'allow') return spec;
   return { ...spec, hooks: mergeHooks(spec.hooks, hooks) };
 }
 
-/** Kubernetes says where in the container the file is; a mount says where it comes from. */
+/** Returns the guest's path of the termination message: Kubernetes names a path in the container, where a bind mount is. */
 function terminationLogOf({ annotations, mounts }: OciSpec): string | undefined {
   const path = annotations?.['io.kubernetes.container.terminationMessagePath'];
   return path === undefined

@@ -1,19 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { GuestError } from '../guest-error.js';
-import { contains, quoted } from '../source/clean-path.js';
+import { GuestError } from '../error/guest-error.js';
+import { contains } from '../source/clean-path.js';
 import type { UndoStack } from './undo-stack.js';
+import { quotedPath } from '../quoted.js';
 
-/** Clean paths that a container is made of. */
+/** Clean source paths of a container. */
 export interface ContainerPlaces {
-  /** What its root is made of. */
+  /** Sources of its root. */
   readonly roots: readonly string[];
-  /** What its mounts and storages are made of. */
+  /** Sources of its mounts and storages. */
   readonly sources: readonly string[];
 }
 
 interface Holder {
   readonly places: ContainerPlaces;
-  /** Resolves when the sources are free again; undefined: they are. */
+  /** Resolves when the sources are released; undefined: they are not held. */
   making: Promise<void> | undefined;
 }
 
@@ -23,15 +24,18 @@ interface Copy {
 }
 
 /**
- * Keeps CopyFile away from where the OCI runtime works: a container's root is held as long as there is the container, its other
- * sources while it is made. Afterwards these may be written again, since Kata's runtimes pass on changes of secrets and
- * config maps so.
+ * Keeps CopyFile from writing where the OCI runtime works: a container's root is held as long as the container exists,
+ * its other sources while it is being created. Afterwards these may be written again: Kata's runtimes propagate changes
+ * of secrets and configmaps by CopyFile.
+ *
+ * Not the table of `OwnPlaces`, which has opened sources with their uses: a hold begins before anything is opened, so
+ * its places are the request's paths, and the whole source of each storage there.
  */
 export class HeldPlaces {
   readonly #holders: Map<string, Holder> = new Map();
   readonly #copies: Set<Copy> = new Set();
 
-  /** Holds the places of a container, once what is being copied there is over. Pushes their release to `made`. */
+  /** Holds the places of a container, once running copies to them have finished. Pushes their release to `made`. */
   async hold(container: string, places: ContainerPlaces, made: UndoStack): Promise<() => void> {
     const [making, resolve] = pending();
     const holder: Holder = { places, making };
@@ -50,55 +54,64 @@ export class HeldPlaces {
     return freeSources;
   }
 
-  /** As `hold`, of a container that an earlier agent had made: its root alone. */
+  /** As `hold`, for a container of an earlier agent: its root only. */
   holdRoots(container: string, roots: readonly string[], made: UndoStack): void {
     this.#holders.set(container, { places: { roots, sources: [] }, making: undefined });
     made.push('hold of its places', () => void this.#holders.delete(container));
   }
 
-  /** Waits, without a turn, until no container is being made of this path; not for ever, and not if it is part of a root. */
-  async free(path: string, milliseconds: number): Promise<void> {
-    const late = performance.now() + milliseconds;
+  /**
+   * Waits, outside the queue, until no container is being created from this path. `late`: deadline, in
+   * `performance.now` time.
+   *
+   * @throws GuestError `precondition` after the deadline, or if the path is part of a container's root.
+   */
+  async free(path: string, late: number): Promise<void> {
     for (;;) {
+      this.refuseRoot(path);
       const making = this.#makingOf(path);
+      if (making === undefined) return;
       const left = late - performance.now();
-      if (making === undefined || left <= 0 || this.#rootOwner(path) !== undefined) return;
+      if (left <= 0)
+        throw new GuestError(
+          'precondition',
+          `path ${quotedPath(path)} is part of a container that is being created: try again when it is`,
+        );
       await within(making, left);
     }
   }
 
   /**
-   * Runs a task that writes to this path, or replaces it.
+   * Runs a task that writes to this path, or replaces it. Returns false, without running it, while a container is being
+   * created from the path.
    *
-   * @throws GuestError `precondition` when the path is part of a container's root, or of one that is being made.
+   * @throws GuestError `precondition` if the path is part of a container's root.
    */
-  async copy<Result>(path: string, task: () => Promise<Result>): Promise<Result> {
-    const owner = this.#rootOwner(path);
-    if (owner !== undefined)
-      throw new GuestError(
-        'precondition',
-        `path ${quoted(path)} is part of the root of container ${owner}: copy before it is created`,
-      );
-    if (this.#makingOf(path) !== undefined)
-      throw new GuestError(
-        'precondition',
-        `path ${quoted(path)} is part of a container that is being created: try again when it is`,
-      );
+  async copy(path: string, task: () => Promise<void>): Promise<boolean> {
+    this.refuseRoot(path);
+    if (this.#makingOf(path) !== undefined) return false;
     const [over, resolve] = pending();
     const copy: Copy = { path, over };
     this.#copies.add(copy);
     try {
-      return await task();
+      await task();
+      return true;
     } finally {
       this.#copies.delete(copy);
       resolve();
     }
   }
 
-  #rootOwner(path: string): string | undefined {
+  /** @throws GuestError `precondition` if the path is part of a container's root. */
+  refuseRoot(path: string): void {
     const isOf = ([, { places }]: readonly [string, Holder]): boolean =>
       places.roots.some((root) => touches(root, path));
-    return [...this.#holders].find(isOf)?.[0];
+    const owner = [...this.#holders].find(isOf)?.[0];
+    if (owner !== undefined)
+      throw new GuestError(
+        'precondition',
+        `path ${quotedPath(path)} is part of the root of container ${owner}: copy before it is created`,
+      );
   }
 
   #makingOf(path: string): Promise<void> | undefined {

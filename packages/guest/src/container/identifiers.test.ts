@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { checkContainerId, checkExecId, checkHostname } from './identifiers.js';
 
-test('an identifier that passes is one plain file name', () => {
+test('a valid identifier is a plain file name', () => {
   fc.assert(
     fc.property(fc.string(), (id) => {
       try {
@@ -17,7 +17,7 @@ test('an identifier that passes is one plain file name', () => {
   for (const id of ['a', '0', 'a.b_c-d', 'x'.repeat(128)]) checkExecId(id);
 });
 
-test('what is not a name, or is a name of Kata’s own, is refused', () => {
+test('invalid names and names of Kata’s own directories are refused', () => {
   for (const id of ['', '.', '..', '-a', 'a/b', 'a b', 'ä', 'x'.repeat(129), 'a\n', 'shared', 'sandbox']) {
     assert.throws(() => checkContainerId(id), { kind: 'invalid' }, id);
   }

@@ -1,15 +1,15 @@
-import type { ContainerFacts, CreateContainer } from '../actions.js';
+import type { ContainerStatus, CreateContainer } from '../request/actions.js';
 import type { UsedSource } from '../source/other-containers.js';
 
 interface InTheMaking {
   readonly action: CreateContainer;
-  /** What its root, its mounts and its storages are made of, as far as it has come. */
+  /** The sources of its root, mounts and storages that were opened so far. */
   readonly opened: UsedSource[];
 }
 
 /**
- * Containers whose making has begun. They are made beside each other, so what is decided by the containers that there are,
- * as limits and rules, counts them: between the decision and the container there is a while.
+ * Containers that are being created. Creation is concurrent and takes a while after admission, so limits and rules that
+ * count containers include these.
  */
 export class ContainersInTheMaking {
   readonly #making: Map<string, InTheMaking> = new Map();
@@ -18,19 +18,19 @@ export class ContainersInTheMaking {
     return [...this.#making.keys()];
   }
 
-  facts(id: string): ContainerFacts | undefined {
+  facts(id: string): ContainerStatus | undefined {
     const action = this.#making.get(id)?.action;
     return action === undefined
       ? undefined
       : { state: 'created', annotations: action.spec.annotations ?? {} };
   }
 
-  /** With what they have opened by now. */
+  /** Returns them with their opened sources. */
   get owners(): readonly { readonly id: string; readonly sources: readonly UsedSource[] }[] {
     return [...this.#making].map(([id, { opened }]) => ({ id, sources: opened }));
   }
 
-  /** Counts it until the task has ended. The task adds each source that it opens. */
+  /** Registers a container until the task has ended. The task adds each source that it opens. */
   async during<T>(action: CreateContainer, task: (opened: UsedSource[]) => Promise<T>): Promise<T> {
     const opened: UsedSource[] = [];
     this.#making.set(action.id, { action, opened });

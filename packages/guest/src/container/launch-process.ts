@@ -1,26 +1,28 @@
-import { hasCode, processStat } from '@kata-agent/linux';
-import type { ProcessRef } from '../actions.js';
+import { SIGKILL, hasCode, processStat } from '@kata-agent/linux';
+import type { ProcessRef } from '../request/actions.js';
 import type { Stdio } from '../runtime/runtime.js';
 import { preparePipes } from '../stdio/prepare-pipes.js';
 import { prepareTerminal } from '../stdio/prepare-terminal.js';
+import type { StreamOptions } from '../stdio/prepared-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 import { ContainerProcess } from './container-process.js';
-import type { GuestContext } from './guest-context.js';
+import type { GuestContext } from '../context/guest-context.js';
 
-const SIGKILL = 9;
+/** Dependencies of a launch. */
+export type LaunchContext = StreamOptions & Pick<GuestContext, 'reaper' | 'oom' | 'log'>;
 
-/** The exit code of a process whose end we cannot learn; Kata's runtime-rs says the same for a failed wait. */
+/** Exit code of a process whose status is unknown; Kata's runtime-rs reports the same for a failed wait. */
 export const UNKNOWN_EXIT = 255;
 
 /**
- * Makes the streams, has the runtime launch a process with the other ends of them, and takes the process over. When
- * any of it fails no stream is open and no process is left.
+ * Creates the streams, has the runtime launch a process with their other ends, and tracks the process. On failure no
+ * stream is open and no process is left.
  */
 export async function launchProcess(
   ref: ProcessRef,
   terminal: boolean,
   launch: (stdio: Stdio) => Promise<number>,
-  context: GuestContext,
+  context: LaunchContext,
 ): Promise<ContainerProcess> {
   const prepared = terminal ? prepareTerminal(ref, context) : preparePipes(ref, context);
   let pid: number;
@@ -45,11 +47,11 @@ export async function launchProcess(
   return new ContainerProcess({ pid, startTime, streams, pipes: prepared.pipes, exit });
 }
 
-/** Never rejects. A process that the kernel killed for want of memory is noticed before its exit is told. */
+/** Returns the exit code; never rejects. An OOM kill of the process is reported before its exit code. */
 async function exitOf(
   pid: number,
   { containerId, execId }: ProcessRef,
-  context: GuestContext,
+  context: Pick<LaunchContext, 'reaper' | 'oom' | 'log'>,
 ): Promise<number> {
   try {
     const { code } = await context.reaper.watch(pid);
@@ -64,7 +66,7 @@ async function exitOf(
   }
 }
 
-export function killIfThere(pid: number, { syscalls }: GuestContext): void {
+export function killIfThere(pid: number, { syscalls }: Pick<GuestContext, 'syscalls'>): void {
   try {
     syscalls.kill(pid, SIGKILL);
   } catch (error) {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, test } from 'node:test';
-import type { CreateContainer } from '../actions.js';
-import { createContainer } from '../perform/create-container.js';
-import { startContainer } from '../perform/start-container.js';
+import type { CreateContainer } from '../request/actions.js';
+import { createContainer, startContainer } from '../perform/containers.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
 
 const files = ['fs/mqueue/msg_max', 'kernel/shmmax', 'kernel/domainname'].map((name) => `/proc/sys/${name}`);
@@ -64,7 +63,7 @@ test('a create that fails leaves those of the pod’s namespaces', { skip }, asy
   assert.equal(await seen(request(['cat', ...files], {})), '10\n8192\npod.example\n');
 });
 
-test('the guest’s own are no container’s', { skip }, async () => {
+test('a container cannot write sysctls of the guest’s own namespaces', { skip }, async () => {
   const before = values();
   for (const [type, sysctl] of [
     ['ipc', { 'kernel.shmmax': '4096' }],

@@ -1,9 +1,9 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode, type ThreadNamespace, visitNamespace } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
+import { hasCode, type Syscalls, type ThreadNamespace, visitNamespace } from '@kata-agent/linux';
+import { GuestError } from '../error/guest-error.js';
 
-/** Every namespace that a process can be in, as /proc names it. */
+/** Namespace types of a process, by their names in /proc. */
 const types = ['mnt', 'pid', 'ipc', 'uts', 'net', 'cgroup', 'user'] as const;
 
 interface Pinned {
@@ -13,9 +13,9 @@ interface Pinned {
 }
 
 /**
- * The namespaces that a container was made with. The OCI runtime has an exec join those that the first process is in, and
- * that process can move itself: the exec would then run among mounts and with mappings of ids that the container chose.
- * The descriptors keep the kernel from giving a number to another namespace while it is compared.
+ * The namespaces that a container was created with. The OCI runtime has an exec join those of the first process, which
+ * can move itself to others: the exec would then run with mounts and id mappings that the container chose. Open
+ * descriptors keep the kernel from reusing an inode number while it is compared.
  */
 export class PinnedNamespaces {
   readonly #pinned: readonly Pinned[];
@@ -26,7 +26,7 @@ export class PinnedNamespaces {
     this.#directory = directory;
   }
 
-  /** Of a process that waits for its start: nothing of the container has run in it. */
+  /** Opens those of a process that waits for `start`: no code of the container has run in it. */
   static open(pid: number, proc: string): PinnedNamespaces {
     const directory = join(proc, String(pid), 'ns');
     const open: [type: string, descriptor: number][] = [];
@@ -46,25 +46,33 @@ export class PinnedNamespaces {
     }
   }
 
-  /** Throws when the first process is in other namespaces by now. That it has ended is not said here. */
+  /** Throws if the first process has moved to other namespaces. Does not report that it has ended. */
   check(container: string): void {
     for (const { type, inode } of this.#pinned) {
       const now = inodeOf(join(this.#directory, type));
       if (now !== undefined && now !== inode) {
         throw new GuestError(
           'refused',
-          `container ${container}: its first process has moved to another ${type} namespace, so nothing is executed in it`,
+          `container ${container}: its first process has moved to another ${type} namespace, so no exec is started in it`,
         );
       }
     }
   }
 
-  /** Runs a task while this thread is in one of them. False, and nothing has run: it is the agent's own as well. */
-  visit(type: ThreadNamespace, task: () => void): boolean {
+  /**
+   * Runs a task while this thread is in one of them. Returns false, without running it, if it is the agent's own
+   * namespace too.
+   */
+  visit(syscalls: Syscalls, type: ThreadNamespace, task: () => void): boolean {
     const pinned = this.#pinned.find((each) => each.type === type);
     if (pinned === undefined || inodeOf(`/proc/self/ns/${type}`) === pinned.inode) return false;
-    visitNamespace(type, pinned.descriptor, task);
+    visitNamespace(syscalls, type, pinned.descriptor, task);
     return true;
+  }
+
+  /** Identifies one of them while it is open: containers that share a namespace have the same. */
+  identity(type: ThreadNamespace): string {
+    return `${type}:${this.#pinned.find((each) => each.type === type)?.inode ?? ''}`;
   }
 
   close(): void {
@@ -72,7 +80,7 @@ export class PinnedNamespaces {
   }
 }
 
-/** Undefined: the kernel has no such namespaces, or the process has ended. */
+/** Undefined: the kernel does not have this type, or the process has ended. */
 function openIfThere(path: string): number | undefined {
   try {
     return openSync(path, 'r');

@@ -1,20 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { killAll } from '../cgroup/kill-all.js';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import type { Container } from './container.js';
-import type { GuestContext } from './guest-context.js';
+import type { GuestContext } from '../context/guest-context.js';
 
 /**
- * Ends a container: kills what still runs, waits for it, and takes back all that was made for it.
+ * Removes a container: kills its processes, waits for their end, and undoes its creation.
  *
- * @param timeoutSeconds how long its processes may take to die; 0: without limit. When it is over nothing has been
- *   taken down yet, and removal can be asked for again.
- * @param ended called when its processes have ended, before anything is taken back.
+ * @param timeoutSeconds how long its processes may take to end; 0: without limit. After a time-out nothing has been
+ * undone, and removal can be requested again.
+ * @param ended called when its processes have ended, before anything is undone.
  */
 export async function removeContainer(
   container: Container,
   timeoutSeconds: number,
-  context: GuestContext,
+  context: Pick<GuestContext, 'syscalls' | 'log'>,
   ended: () => void,
 ): Promise<void> {
   const running = container.processes.filter((process) => !process.ended);
@@ -41,7 +41,7 @@ async function within(seconds: number, id: string, done: Promise<unknown>): Prom
     return;
   }
   const over = new AbortController();
-  // setTimeout takes 31 bits of milliseconds; a longer one would fire at once.
+  // setTimeout is limited to 31 bits of milliseconds; a longer one would fire at once.
   const milliseconds = Math.min(seconds * 1000, 2 ** 31 - 1);
   const late = delay(milliseconds, 'late', { signal: over.signal }).catch(() => 'over');
   const first = await Promise.race([done, late]);

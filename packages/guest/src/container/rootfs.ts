@@ -1,35 +1,35 @@
 import { mkdirSync, rmdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Directory, hasCode, mount, MountAttribute, type Syscalls, UnsafePathError } from '@kata-agent/linux';
-import type { Storage } from '../actions.js';
-import { GuestError } from '../guest-error.js';
-import type { OciRoot } from '../oci-spec.js';
+import type { Storage } from '../request/actions.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciRoot } from '../request/oci-spec.js';
 import type { ContainerSources } from '../source/container-sources.js';
 import type { OpenSource } from '../source/open-source.js';
 import { stageAt } from '../source/staged-mounts.js';
 import { unmount } from '../storage/unmount.js';
-import type { GuestContext } from './guest-context.js';
+import type { GuestContext } from '../context/guest-context.js';
 import type { UndoStack } from './undo-stack.js';
 import { makeWritableLayer } from './writable-layer.js';
 
 interface RootRequest {
   readonly id: string;
-  /** The agent's directory for this container. */
+  /** The container's bundle. */
   readonly bundle: string;
   readonly root: OciRoot | undefined;
   readonly storages: readonly Storage[];
 }
 
 /**
- * The container's root is always `<bundle>/rootfs`, in a directory of the agent's own (S10, S29): a copy of what a storage of
- * the request has mounted at the container's rootfs below Kata's directory, or of the directory that the request names. A
- * container may write to a root in Kata's directories; one elsewhere in the guest stays as it is, and what the container
- * writes goes to a layer of its own.
+ * The container's root is always `<bundle>/rootfs`, in a directory of the agent (S10, S29): a copy of the mount that a
+ * storage of the request has at the container's rootfs below Kata's directory, or of the directory that the request
+ * names. A container may write to a root in Kata's directories; one elsewhere in the guest is read-only, with an
+ * overlay for the container's writes.
  */
 export async function placeRootfs(
   { id, bundle, root, storages }: RootRequest,
   sources: ContainerSources,
-  context: GuestContext,
+  context: Pick<GuestContext, 'paths' | 'syscalls' | 'access' | 'capabilities' | 'log'>,
   made: UndoStack,
 ): Promise<string> {
   const { paths, syscalls } = context;
@@ -45,7 +45,7 @@ export async function placeRootfs(
     await refuseFlawedRuntime(source, context);
     const keepsWrites = source.kind === 'kata' || (source.kind === 'listed' && source.writable);
     if (keepsWrites || root?.readonly === true)
-      // Not with what is mounted below: volumes of the pod lie in the directory of its first container's root.
+      // Without submounts: volumes of the pod are in the directory of its first container's root.
       stageAt(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, syscalls, made);
     else mountCopyOnWrite(source, bundle, syscalls, made);
     checkKernelPlaces(rootfs, source.path, syscalls);
@@ -55,28 +55,28 @@ export async function placeRootfs(
   return rootfs;
 }
 
-/** File systems whose files the host may change at any time: virtiofs (FUSE) and 9p. */
+/** File systems whose files the host can change at any time: virtiofs (FUSE) and 9p. */
 const shares: ReadonlySet<number> = new Set([0x65735546, 0x01021997]);
 
-/** A runtime that follows names in the root, in a root whose names the host can change while it does. */
+/** Refuses a root on a share of the host with a runtime that is vulnerable to a root that changes meanwhile (S12). */
 async function refuseFlawedRuntime(
   source: OpenSource,
-  { access, capabilities, log }: GuestContext,
+  { access, capabilities, log }: Pick<GuestContext, 'access' | 'capabilities' | 'log'>,
 ): Promise<void> {
   const { flaws } = await capabilities();
   if (flaws.length === 0) return;
   const { type } = statfsSync(`/proc/self/fd/${source.descriptor.fd}`);
   if (!shares.has(type)) return;
-  const what = `the root ${source.path} lies on a share of the host, and the OCI runtime is older than the fixes for ${flaws.join(', ')}`;
+  const what = `the root ${source.path} is on a share of the host, and the OCI runtime is older than the fixes for ${flaws.join(', ')}`;
   if (access.privileged === 'allow') log('warn', what);
   else
     throw new GuestError(
       'precondition',
-      `${what}: install runc 1.2.8, 1.3.3 or later, or give the root as a disk`,
+      `${what}; help: install a release with the fixes (docs/reference/oci-runtimes.md), or provide the root as a disk`,
     );
 }
 
-/** Where the OCI runtime mounts the kernel's file systems and makes devices: by these names, through links too. */
+/** Refuses links and files where the OCI runtime mounts kernel file systems and creates devices: it follows links. */
 function checkKernelPlaces(rootfs: string, path: string, syscalls: Syscalls): void {
   const root = Directory.open(syscalls, rootfs);
   try {
@@ -84,7 +84,7 @@ function checkKernelPlaces(rootfs: string, path: string, syscalls: Syscalls): vo
       if (root.stat(name)?.isDirectory() === false)
         throw new GuestError(
           'refused',
-          `/${name} of the root ${JSON.stringify(path)} is a link or a file: make it a directory in the image`,
+          `/${name} of the root ${JSON.stringify(path)} is a link or a file; help: make it a directory in the image`,
         );
     }
   } finally {
@@ -92,20 +92,22 @@ function checkKernelPlaces(rootfs: string, path: string, syscalls: Syscalls): vo
   }
 }
 
-/** The root stays as it is: what the container writes goes to a layer of its own. */
+/** Mounts an overlay for the container's writes, so that the root itself stays unchanged. */
 function mountCopyOnWrite(source: OpenSource, bundle: string, syscalls: Syscalls, made: UndoStack): void {
   const rootfs = join(bundle, 'rootfs');
   mkdirSync(rootfs, { mode: 0o700 });
   made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
   const { upper, work } = makeWritableLayer(bundle, syscalls, made);
-  // The descriptor's own name has none of the characters that overlayfs takes for separators.
+  // The /proc path of the descriptor contains none of overlayfs' separators.
   const lower = `/proc/self/fd/${source.descriptor.fd}`;
   const layers = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, 'metacopy=off'];
   mount(syscalls, { source: 'overlay', target: rootfs, type: 'overlay', options: ['nodev', ...layers] });
   made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));
 }
 
-/** The sandbox's resolv.conf is bound over the image's, if the image has one as an ordinary file. */
+/**
+ * Returns the sandbox's resolv.conf if it can be mounted over the image's, which must have a regular file there.
+ */
 export function resolvConfFor(
   rootfs: string,
   resolvConf: string | undefined,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { SharedMount } from '../actions.js';
-import { execProcess } from '../perform/exec-process.js';
+import type { SharedMount } from '../request/actions.js';
+import { execProcess } from '../perform/processes.js';
 import { RealGuest, settled, skip } from '../testing/real-guest.js';
 
 let real: RealGuest;
@@ -21,16 +21,16 @@ const share = (more: Partial<SharedMount> = {}): SharedMount => ({
   ...more,
 });
 
-/** A container named `server`, which mounts something after a moment. */
+/** A container named `server`, which makes a mount after a moment. */
 async function server(): Promise<string> {
   const script =
     'mkdir -p /tmp/served; sleep 0.3; mount -t tmpfs t /tmp/served; echo hello > /tmp/served/file';
   const spec = real.spec(['sh', '-c', `${script}; exec sleep 1000`]);
-  const annotations = { 'io.kubernetes.cri.container-name': 'server' };
+  const annotations = { name: 'server' };
   return real.run([], { spec: { ...spec, annotations } });
 }
 
-test('a mount that one container makes is seen in another, and by nobody else', { skip }, async () => {
+test('a mount that one container makes is visible in one other container only', { skip }, async () => {
   const source = await server();
   const client = await real.run(['sh', '-c', 'cat /mnt/of-server/file'], { sharedMounts: [share()] });
   assert.equal((await real.readAll(client)).toString(), 'hello\n');
@@ -41,27 +41,27 @@ test('a mount that one container makes is seen in another, and by nobody else', 
   for (const id of [client, byId, source]) await real.remove(id);
 });
 
-test('who waits for a mount keeps nobody waiting who has to do with it', { skip }, async () => {
+test('a wait for a mount does not block changes of the containers involved', { skip }, async () => {
   const script = 'mkdir -p /tmp/served; until cat /tmp/go; do sleep 0.05; done; mount -t tmpfs t /tmp/served';
   const source = await real.run(['sh', '-c', `${script}; exec sleep 1000`]);
   const client = real.run(['true'], { sharedMounts: [share({ sourceContainer: source })] });
   await settled();
-  assert.match(real.log.at(-1) ?? '', /waits for a mount at "\/tmp\/served" of container/);
+  assert.match(real.log.at(-1) ?? '', /waiting for a mount at "\/tmp\/served" of container/);
   const touch = real.process(['touch', '/tmp/go']);
   await execProcess(real.guest, { containerId: source, execId: 'touch', process: touch });
   for (const id of [await client, source]) await real.remove(id);
 });
 
-test('what cannot be shared is refused and leaves nothing', { skip }, async () => {
+test('mounts that cannot be shared are refused and leave nothing', { skip }, async () => {
   const source = await server();
-  // It has mounted by then.
+  // The mount exists by then.
   await real.remove(await real.run(['true'], { sharedMounts: [share()] }));
   const before = real.traces();
   const wrong: readonly (readonly [SharedMount, object])[] = [
-    [share({ sourceContainer: 'nobody' }), { kind: 'precondition', message: /"nobody" does not run/ }],
+    [share({ sourceContainer: 'unknown' }), { kind: 'precondition', message: /"unknown" is not running/ }],
     [share({ destinationPath: '/proc/sys' }), { kind: 'refused', message: /"\/proc\/sys"/ }],
-    [share({ destinationPath: '/./proc/sys' }), { kind: 'refused', message: /nothing is mounted over/ }],
-    [share({ destinationPath: '//.//dev' }), { kind: 'refused', message: /nothing is mounted over/ }],
+    [share({ destinationPath: '/./proc/sys' }), { kind: 'refused', message: /mounts over .* are refused/ }],
+    [share({ destinationPath: '//.//dev' }), { kind: 'refused', message: /mounts over .* are refused/ }],
     [share({ destinationPath: '/mnt/../etc' }), { kind: 'refused' }],
     [share({ destinationPath: '/' }), { kind: 'refused' }],
     [share({ destinationPath: '/bin/sh' }), { kind: 'refused', message: /symbolic link/ }],

@@ -1,33 +1,39 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { graftMount, parseMountTable } from '@kata-agent/linux';
-import type { SharedMount } from '../actions.js';
+import type { SharedMount } from '../request/actions.js';
 import type { Wanted } from '../device/find-device.js';
-import { GuestError } from '../guest-error.js';
-import type { GuestPaths } from '../guest-options.js';
+import { GuestError } from '../error/guest-error.js';
+import type { GuestPaths, NamesOf } from '../context/guest-options.js';
 import type { Container } from './container.js';
-import type { GuestContext } from './guest-context.js';
+import type { GuestContext } from '../context/guest-context.js';
 
-/** A container may still be about to mount what others wait for; Kata's agent gives it ten seconds as well. */
-const patienceSeconds = 10;
+/** Time that the sharing container has to make the mount; Kata's agent waits ten seconds too. */
+const timeoutSeconds = 10;
 
-/** A container by what the host calls it: the name that it has in its pod, or its id. */
+/** Finds a container by a name from the host: in the pod, of its engine, or its id. */
 export type FindContainer = (name: string) => Container | undefined;
 
-/** Where containerd and CRI-O give a container's name (Kata 4.1, src/libs/kata-types/src/annotations). */
-const nameAnnotations = ['io.kubernetes.cri.container-name', 'io.kubernetes.cri-o.ContainerName'];
-
-/** What runc itself keeps mounts away from: a program trusts what it reads there. */
+/** Top-level directories where no mount is attached: programs trust what they read there, and runc refuses mounts too. */
 const kernelPlaces: ReadonlySet<string> = new Set(['proc', 'sys', 'dev']);
 
-export function containerNamed(containers: Iterable<Container>, name: string): Container | undefined {
-  const all = [...containers];
-  const byName = (container: Container): boolean =>
-    nameAnnotations.some((annotation) => container.annotations[annotation] === name);
-  return all.find(byName) ?? all.find(({ id }) => id === name);
+/** Returns the container that a shared mount refers to: by its name in the pod, by its engine's name, by its id. */
+export function containerNamed<T extends Pick<Container, 'id' | 'annotations'>>(
+  containers: Iterable<T>,
+  name: string,
+  namesOf: NamesOf,
+): T | undefined {
+  // Unnamed containers have empty names.
+  if (name === '') return undefined;
+  const all = Array.from(containers, (container) => ({ container, ...namesOf(container.annotations) }));
+  const found =
+    all.find(({ inPod }) => inPod === name) ??
+    all.find(({ ofEngine }) => ofEngine === name) ??
+    all.find(({ container }) => container.id === name);
+  return found?.container;
 }
 
-/** The mounts of other containers that one needs, each found as the `/proc/PID` of a process that has it. */
+/** Returns the mounts of other containers that one needs, each with the `/proc/PID` of a process that sees it. */
 export function sourceMounts(
   mounts: readonly SharedMount[],
   find: FindContainer,
@@ -37,8 +43,8 @@ export function sourceMounts(
 }
 
 /**
- * Shows mounts that processes of other containers made, as of a file system in user space, in a container that was made
- * and not started yet. `pid`: its first process. They end with that container's mount namespace.
+ * Attaches mounts that processes of other containers made, such as FUSE, in a container that was created and not started
+ * yet. `pid`: its first process. They end with that container's mount namespace.
  */
 export function shareMounts(
   mounts: readonly SharedMount[],
@@ -63,22 +69,22 @@ function sourceMount(
 ): Wanted {
   const named = `shared mount ${JSON.stringify(name)}`;
   if (kernelPlaces.has(topOf(destinationPath)))
-    throw new GuestError('refused', `${named}: nothing is mounted over ${JSON.stringify(destinationPath)}`);
+    throw new GuestError('refused', `${named}: mounts over ${JSON.stringify(destinationPath)} are refused`);
   const place = `${JSON.stringify(sourcePath)} of container ${sourceContainer}`;
   return {
     what: `a mount at ${place}`,
-    seconds: patienceSeconds,
+    seconds: timeoutSeconds,
     find: () => {
       const source = find(sourceContainer);
       if (source === undefined || source.first.ended) {
-        const message = `${named}: container ${JSON.stringify(sourceContainer)} does not run`;
+        const message = `${named}: container ${JSON.stringify(sourceContainer)} is not running`;
         throw new GuestError('precondition', message);
       }
       const directory = join(proc, String(source.first.pid));
       return isMounted(join(directory, 'mountinfo'), sourcePath) ? directory : undefined;
     },
     absent: () => {
-      const late = `${named}: nothing was mounted at ${place} within ${patienceSeconds} seconds`;
+      const late = `${named}: nothing was mounted at ${place} within ${timeoutSeconds} seconds`;
       return new GuestError('precondition', late);
     },
   };
@@ -88,7 +94,7 @@ function isMounted(table: string, path: string): boolean {
   return parseMountTable(readFileSync(table, 'utf8')).some(({ target }) => target === path);
 }
 
-/** The first name of a path, which blank steps and `.` are not. */
+/** Returns the first component of a path, ignoring empty ones and `.`. */
 function topOf(path: string): string {
   return path.split('/').find((name) => name !== '' && name !== '.') ?? '';
 }

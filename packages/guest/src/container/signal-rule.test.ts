@@ -6,13 +6,13 @@ const status = (masks: { blk?: string; ign?: string; cgt?: string }): string =>
   `Name:\tx\nSigBlk:\t${masks.blk ?? '0000000000000000'}\nSigIgn:\t${masks.ign ?? '0000000000000000'}\nSigCgt:\t${masks.cgt ?? '0000000000000000'}\n`;
 const TERM = '0000000000004000';
 
-test('SIGTERM stays what it is for a process that catches, blocks or ignores it', () => {
+test('SIGTERM is unchanged for a process that catches, blocks or ignores it', () => {
   for (const mask of ['blk', 'ign', 'cgt']) {
     assert.equal(effectiveSignal(15, true, status({ [mask]: TERM })), 15);
   }
 });
 
-test('SIGTERM becomes SIGKILL only for a first process that does nothing with it', () => {
+test('SIGTERM becomes SIGKILL only for a first process that does not handle it', () => {
   assert.equal(effectiveSignal(15, true, status({})), 9);
   assert.equal(effectiveSignal(15, true, status({ cgt: 'ffffffffffffbfff' })), 9);
   assert.equal(effectiveSignal(15, true, undefined), 9);
@@ -25,7 +25,7 @@ test('handlers of the runtime’s own process do not count', () => {
   assert.equal(effectiveSignal(15, true, init), 9);
 });
 
-test('the status of a process that is gone is none', () => {
+test('a process that has ended has no status', () => {
   assert.match(readStatus(process.pid, '/proc') ?? '', /^SigCgt:/m);
   assert.equal(readStatus(2 ** 30, '/proc'), undefined);
 });

@@ -1,25 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
-
-const SIGTERM = 15;
-const SIGKILL = 9;
+import { SIGKILL, SIGTERM, hasCode } from '@kata-agent/linux';
 
 /**
- * The signal that a process really gets. SIGTERM to a container's first process that neither catches, blocks nor
- * ignores it becomes SIGKILL: as PID 1 of its namespace it would not even notice, and deletion would take the whole
- * grace period (as in Kata's agent).
+ * Returns the signal to send to a process. SIGTERM to a container's first process that neither catches, blocks nor
+ * ignores it becomes SIGKILL: the kernel discards it for PID 1 of a namespace, and deletion would take the whole grace
+ * period (as in Kata's agent).
  */
 export function effectiveSignal(signal: number, first: boolean, status: string | undefined): number {
   return first && signal === SIGTERM && !handles(status ?? '', SIGTERM) ? SIGKILL : signal;
 }
 
-/** The runtime's own process, moments before it becomes the container's. */
+/** Matches the status of the runtime's own process, just before it executes the container's program. */
 const runtimeInit = /^Name:\s*runc:\[/m;
 
-/** Reads the masks of /proc/PID/status (proc_pid_status(5)): bit n-1 is signal n. */
+/** Reports whether a process handles a signal, from the masks in /proc/PID/status (proc_pid_status(5)): bit n-1 is signal n. */
 function handles(status: string, signal: number): boolean {
-  // Its handlers are Go's, and go with the exec; a signal that they catch now is lost to the container.
+  // Its handlers are the Go runtime's, and end with execve; a signal that they catch is lost to the container.
   if (runtimeInit.test(status)) return false;
   const bit = 1n << BigInt(signal - 1);
   return [...status.matchAll(/^Sig(?:Blk|Ign|Cgt):\s*([0-9a-f]+)$/gm)].some(
@@ -27,7 +24,7 @@ function handles(status: string, signal: number): boolean {
   );
 }
 
-/** Undefined when the process is gone. */
+/** Undefined if the process has ended. */
 export function readStatus(pid: number, proc: string): string | undefined {
   try {
     return readFileSync(join(proc, String(pid), 'status'), 'utf8');

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { CreateContainer } from '../actions.js';
-import { openAccess } from '../guest-access.js';
-import { createContainer } from '../perform/create-container.js';
+import type { CreateContainer } from '../request/actions.js';
+import { openAccess } from '../context/guest-access.js';
+import { createContainer } from '../perform/containers.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
 import { makeTree } from '../testing/tree.js';
 
@@ -22,7 +22,7 @@ for (const privileged of ['refuse', 'allow'] as const) {
     });
     symlinkSync('/proc/self', join(proc, 'self'));
     const value = (path: string): string => readFileSync(join(proc, 'sys/net/ipv4', path), 'utf8');
-    // It makes no container.
+    // It creates no container.
     const real = await RealGuest.open({
       runtime: '/bin/false',
       paths: { proc },
@@ -45,15 +45,16 @@ for (const privileged of ['refuse', 'allow'] as const) {
       await assert.rejects(attempt(both), { kind: 'internal' });
       assert.equal(value('conf/eth0/route_localnet'), '0\n');
       assert.equal(value('ping_group_range'), '1\t0\n');
-      // One that is wrong takes back those before it; one that is refused lets none be written.
+      // A value that the kernel refuses rolls back those before it; a denied name lets none be written.
       await assert.rejects(attempt({ ...both, 'net/ipv4/conf/eth0': '1' }), { name: 'GuestError' });
       assert.equal(value('conf/eth0/route_localnet'), '0\n');
       if (privileged === 'refuse') {
-        const message = 'sysctl net.ipv4.ip_forward is refused; sysctls = ["net.ipv4.ip_forward"] permits it';
+        const message =
+          'sysctl net.ipv4.ip_forward is refused; help: add it to sysctls = ["net.ipv4.ip_forward"]';
         await assert.rejects(attempt({ 'net/ipv4/ip_forward': '1' }), { kind: 'refused', message });
       }
       assert.deepEqual(
-        real.log.filter((line) => line.includes('could not take back: sysctls')),
+        real.log.filter((line) => line.includes('could not undo: sysctls')),
         [],
       );
     } finally {

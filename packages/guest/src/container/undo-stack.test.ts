@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UndoStack } from './undo-stack.js';
 
-test('steps are taken back in reverse, all of them, once', async () => {
+test('all steps are undone once, in reverse order', async () => {
   const done: string[] = [];
   const made = new UndoStack();
   made.push('first', () => {
@@ -18,7 +18,7 @@ test('steps are taken back in reverse, all of them, once', async () => {
   assert.deepEqual(done, ['third', 'first']);
   assert.deepEqual(
     failures.map(({ message }) => message),
-    ['could not take back: second: stuck'],
+    ['could not undo: second: stuck'],
   );
   assert.ok(made.empty);
   assert.deepEqual(await made.unwind(), []);

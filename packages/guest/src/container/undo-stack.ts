@@ -1,17 +1,17 @@
-/** One thing that was done, and how to take it back. */
+/** One step that was done, and its undo. */
 interface Step {
   readonly what: string;
   readonly undo: () => void | Promise<void>;
 }
 
 /**
- * What was done so far, to be taken back in reverse order: after a failure half-way, or when the thing that was made
- * ends. Every step is tried even when one before it failed, so that one stuck mount does not keep the rest.
+ * The undo steps of a creation, run in reverse order: after a failure, or at removal. Every step runs even if an earlier
+ * one failed, so that one busy mount does not prevent the others.
  */
 export class UndoStack {
   readonly #steps: Step[] = [];
 
-  /** Nothing is left to take back. */
+  /** Reports whether no step is left. */
   get empty(): boolean {
     return this.#steps.length === 0;
   }
@@ -20,14 +20,14 @@ export class UndoStack {
     this.#steps.push({ what, undo });
   }
 
-  /** Takes everything back; the failures, one for each step that could not be. A second call has nothing to do. */
+  /** Undoes all steps; returns the failures. A second call has nothing to do. */
   async unwind(): Promise<readonly Error[]> {
     const failures: Error[] = [];
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       try {
         await step.undo();
       } catch (error) {
-        failures.push(new Error(`could not take back: ${step.what}: ${reason(error)}`, { cause: error }));
+        failures.push(new Error(`could not undo: ${step.what}: ${reason(error)}`, { cause: error }));
       }
     }
     return failures;

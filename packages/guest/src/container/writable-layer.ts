@@ -4,15 +4,15 @@ import { mount, type Syscalls } from '@kata-agent/linux';
 import { unmount } from '../storage/unmount.js';
 import type { UndoStack } from './undo-stack.js';
 
-/** The directories of an overlay that a container writes to. */
+/** The upper and work directories of an overlay. */
 export interface WritableLayer {
   readonly upper: string;
   readonly work: string;
 }
 
 /**
- * Makes the layer that takes what a container writes: a memory file system of its own in the container's bundle, with a size
- * of its own, so that a container that fills it takes no space from the agent or from other containers (S36).
+ * Creates the writable layer of a container: a tmpfs in its bundle with its own size limit, so that a container that
+ * fills it takes no space from the agent or from other containers (S36).
  */
 export function makeWritableLayer(bundle: string, syscalls: Syscalls, made: UndoStack): WritableLayer {
   const target = join(bundle, 'writable');

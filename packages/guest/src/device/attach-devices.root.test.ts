@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { AttachedDevice, CreateContainer } from '../actions.js';
+import type { AttachedDevice, CreateContainer } from '../request/actions.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, settled, skip, skipWithout } from '../testing/real-guest.js';
 import { deviceNumber } from './device-number.js';
@@ -37,7 +37,7 @@ const attach = (of: LoopDevice, more: Partial<AttachedDevice> = {}): AttachedDev
   ...more,
 });
 
-/** Numbers of the host, which mean other disks here. */
+/** Device numbers of the host, which are those of other disks in the guest. */
 const onHost = { path: '/dev/data', type: 'b', major: 7, minor: 250 };
 
 type Asked = Pick<CreateContainer, 'devices'> & { readonly access?: string };
@@ -53,7 +53,7 @@ async function output(script: string, { devices, access }: Asked): Promise<strin
   return text;
 }
 
-test('a container reads and writes its disk by the path it was given', { skip }, async () => {
+test('a container reads and writes its disk at the path of its spec', { skip }, async () => {
   const data = disk('of the host');
   const script = 'head -c 11 /dev/data; echo written | dd of=/dev/data bs=512 seek=8 conv=sync 2>/dev/null';
   assert.equal(await output(script, { devices: [attach(data)] }), 'of the host');
@@ -61,7 +61,7 @@ test('a container reads and writes its disk by the path it was given', { skip },
   assert.equal(written.subarray(0, 8).toString(), 'written\n');
 });
 
-test('a disk that the spec may only read cannot be written', { skip }, async () => {
+test('a disk with a read-only device rule cannot be written', { skip }, async () => {
   const data = disk('of the host');
   const script = 'head -c 11 /dev/data; echo x > /dev/data || echo refused';
   assert.equal(
@@ -70,7 +70,9 @@ test('a disk that the spec may only read cannot be written', { skip }, async () 
   );
 });
 
-test('another disk can neither be opened nor made, nor can its own be made again', { skip }, async () => {
+test('a container cannot open or create nodes of other disks, nor create its own again', {
+  skip,
+}, async () => {
   const [data, other] = [disk('own'), disk('other')];
   const node = (of: LoopDevice): string => {
     const { major, minor } = deviceNumber(lstatSync(of.path, { bigint: true }).rdev);
@@ -129,6 +131,23 @@ test('two containers can have the same disk', { skip }, async () => {
   await real.remove(holder);
 });
 
+test('a disk that its container has mounted can be a device of another container', {
+  skip: skipWithout('mkfs.ext4'),
+}, async () => {
+  const data = disk();
+  data.with('mkfs.ext4', '-q', '-L', 'of-the-pod');
+  const script = 'busybox mount -t ext4 /dev/data /tmp && echo mounted; exec sleep 1000';
+  const spec = real.spec(['sh', '-c', script]);
+  const holder = await real.run([], {
+    devices: [attach(data)],
+    spec: { ...spec, linux: { ...spec.linux, devices: [onHost] } },
+  });
+  await real.readUntil('mounted', { containerId: holder, execId: '' });
+  const label = 'dd if=/dev/data bs=1 skip=1144 count=10 2>/dev/null';
+  assert.equal(await output(label, { devices: [attach(data)] }), 'of-the-pod');
+  await real.remove(holder);
+});
+
 test('a disk that a container has as a device is neither mounted nor swapped to', {
   skip: skipWithout('mkfs.ext4'),
 }, async () => {
@@ -154,11 +173,12 @@ test('a disk that a container has as a device is neither mounted nor swapped to'
   await real.remove(await real.run(['true'], { storages: [volume] }));
 });
 
-test('what cannot be attached is refused, each by its reason', { skip }, async () => {
+test('disks that cannot be attached are refused with the reason', { skip }, async () => {
   const data = disk();
   const before = real.traces();
   const wrong: readonly (readonly [readonly AttachedDevice[], object])[] = [
-    [[attach(data, { type: 'vfio-pci' })], { kind: 'unimplemented', message: /vfio-pci/ }],
+    [[attach(data, { type: 'vfio-ap' })], { kind: 'unimplemented', message: /vfio-ap/ }],
+    [[attach(data, { type: 'vfio-pci' })], { kind: 'invalid', message: /has no PCI device with a path/ }],
     [[attach(data, { type: 'blk-ccw' })], { kind: 'unimplemented', message: /blk-ccw/ }],
     [[attach(data, { type: '' })], { kind: 'invalid' }],
     [[attach(data, { id: '', vmPath: '' })], { kind: 'invalid', message: /no id and no vm_path/ }],

@@ -1,52 +1,163 @@
-import type { AttachedDevice } from '../actions.js';
-import { GuestError } from '../guest-error.js';
 import type { UndoStack } from '../container/undo-stack.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedWord } from '../quoted.js';
+import type { AttachedDevice } from '../request/actions.js';
+import type { InjectedDevice } from './injected-device.js';
+import { basename } from 'node:path';
 import type { DeviceNumber } from './device-number.js';
 import type { DeviceWatch } from './device-watch.js';
-import type { Wanted } from './find-device.js';
 import type { Disks } from './disks.js';
+import type { DeviceRoots, Wanted } from './find-device.js';
+import type { GuestDevices } from './guest-devices.js';
+import { infinibandDevices } from './infiniband.js';
+import type { PciAddresses } from './pci-environment.js';
+import type { VfioDevices } from './vfio-devices.js';
+import { isVfioType, type VfioRequest, vfioRequest } from './vfio-request.js';
 import { type BlockDriver, blockDriverOf, wantedBlock } from './wanted-block.js';
 
-/** A disk that the host attached for a container, as the guest's kernel knows it. */
+/** A disk or VFIO group that the host attached for a container, by the guest's numbers. */
 export interface GuestDevice extends DeviceNumber {
-  /** Where the container's spec has it. */
+  readonly type: 'b' | 'c';
+  /** Its path in the request's spec. */
   readonly containerPath: string;
+  /** Its path in the container: of a VFIO group, that of the guest's group. */
+  readonly path: string;
 }
 
-/** A disk of a request, and where the container's spec has it. */
-interface Attachment {
+/** The devices of a container that the host attached. */
+export interface AttachedDevices {
+  readonly devices: readonly GuestDevice[];
+  /** Nodes that the spec does not have. */
+  readonly injected: readonly InjectedDevice[];
+  readonly pciAddresses: PciAddresses;
+}
+
+/** A disk of a request, and its path in the container's spec. */
+interface DiskRequest {
+  readonly kind: 'disk';
   readonly containerPath: string;
   readonly disk: Wanted;
 }
 
-/** The disks of a request. Whatever can be refused without a look at them is. */
+type Attachment = DiskRequest | VfioRequest;
+
+/** The parts of the guest that attaching uses. */
+interface AttachContext {
+  readonly devices: Pick<DeviceWatch, 'find'>;
+  readonly disks: Disks;
+  readonly vfio: VfioDevices;
+  readonly guest: GuestDevices;
+  readonly roots: DeviceRoots;
+}
+
+/** Parses the devices of a request, and makes all checks that do not need the devices. */
 export function attachments(devices: readonly AttachedDevice[]): readonly Attachment[] {
   const paths = devices.map(({ containerPath }) => containerPath);
   const twice = paths.find((path, index) => paths.indexOf(path) !== index);
-  if (twice !== undefined) throw new GuestError('invalid', `two devices are for ${JSON.stringify(twice)}`);
+  if (twice !== undefined)
+    throw new GuestError('invalid', `two devices have the container path ${JSON.stringify(twice)}`);
   return devices.map((device) => {
+    const { type, containerPath } = device;
+    if (isVfioType(type)) return vfioRequest(type, device);
     const driver = driverOf(device);
-    return { containerPath: device.containerPath, disk: wantedBlock(driver, addressOf(driver, device)) };
+    return { kind: 'disk', containerPath, disk: wantedBlock(driver, addressOf(driver, device)) };
   });
 }
 
+/** Returns what a container's creation waits for. */
+export function wantedDevices(devices: readonly AttachedDevice[]): readonly Wanted[] {
+  return attachments(devices).flatMap((each) =>
+    each.kind === 'disk' ? [each.disk] : each.functions.map(({ directory }) => directory),
+  );
+}
+
+/** Returns the addresses of the PCI devices that `attachDevices` will give to the driver vfio-pci. */
+export function vfioAddresses(
+  devices: readonly AttachedDevice[],
+  context: Pick<AttachContext, 'devices'>,
+): readonly string[] {
+  return attachments(devices).flatMap((each) =>
+    each.kind === 'vfio-pci'
+      ? each.functions.map(({ directory }) => basename(context.devices.find(directory)))
+      : [],
+  );
+}
+
 /**
- * Finds the disks of a request. One that the guest itself uses is refused (S11): the host names devices by addresses, and
- * nothing but the kernel knows what lies there.
+ * Finds the devices of a request. Refuses one that the guest itself uses (S11): the host names devices by addresses, and
+ * only the guest's kernel knows what is there.
  *
- * @param made gives the disks back.
+ * @param made receives the release of the devices.
  */
 export function attachDevices(
-  devices: readonly AttachedDevice[],
+  requested: readonly AttachedDevice[],
   container: string,
-  context: { readonly devices: Pick<DeviceWatch, 'find'>; readonly disks: Disks },
+  context: AttachContext,
   made: UndoStack,
-): readonly GuestDevice[] {
-  return attachments(devices).map(({ containerPath, disk }) => {
-    const { major, minor, release } = context.disks.attach(context.devices.find(disk), container);
-    made.push(`device ${containerPath}`, release);
-    return { containerPath, major, minor };
-  });
+): AttachedDevices {
+  const devices: GuestDevice[] = [];
+  const addresses = new Map<string, string>();
+  const directories: string[] = [];
+  for (const each of attachments(requested)) {
+    const { containerPath } = each;
+    if (each.kind === 'disk') {
+      const { major, minor, release } = context.disks.attach(context.devices.find(each.disk), container);
+      made.push(`device ${containerPath}`, release);
+      devices.push({ type: 'b', containerPath, path: containerPath, major, minor });
+      continue;
+    }
+    for (const { host, directory } of each.functions) {
+      const found = context.devices.find(directory);
+      addAddress(addresses, host, basename(found));
+      directories.push(found);
+    }
+    if (each.kind === 'vfio-pci') devices.push(attachGroup(each, container, context, made));
+  }
+  const paths = devices.map(({ path }) => path);
+  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
+  if (twice !== undefined)
+    throw new GuestError('invalid', `two devices of the request are ${quotedWord(twice)} in the guest`);
+  return { devices, injected: infinibandDevices(directories, context.roots), pciAddresses: addresses };
+}
+
+/** Gives all functions of a device to VFIO. They must be one group: a container opens a group as a whole. */
+function attachGroup(
+  { containerPath, functions }: VfioRequest,
+  container: string,
+  { devices, vfio, guest }: AttachContext,
+  made: UndoStack,
+): GuestDevice {
+  const directories = functions.map((each) => devices.find(each.directory));
+  for (const directory of directories) vfio.check(directory, container);
+  const addresses = directories.map((directory) => basename(directory));
+  const groups = new Set(addresses.map((address) => vfio.groupOf(address)));
+  const [group, ...others] = groups;
+  if (group === undefined)
+    throw new GuestError(
+      'invalid',
+      `the vfio-pci device for ${JSON.stringify(containerPath)} has no PCI device with a path in the guest`,
+    );
+  if (others.length > 0)
+    throw new GuestError(
+      'precondition',
+      `the PCI devices for ${JSON.stringify(containerPath)} are in the IOMMU groups ${[...groups].join(' and ')}, and must be in one`,
+    );
+  for (const address of addresses) {
+    made.push(`PCI device ${address}`, vfio.register(address, container));
+    vfio.bind(address);
+  }
+  const path = `/dev/vfio/${group}`;
+  const number = guest.numberOf(path);
+  if (number === undefined)
+    throw new GuestError('not-found', `the guest has no ${path} for PCI device ${addresses.join(' and ')}`);
+  return { type: 'c', containerPath, path, ...number };
+}
+
+function addAddress(addresses: Map<string, string>, host: string, guest: string): void {
+  const other = addresses.get(host);
+  if (other !== undefined && other !== guest)
+    throw new GuestError('invalid', `host device ${host} is both ${other} and ${guest} in the guest`);
+  addresses.set(host, guest);
 }
 
 function driverOf({ type, id, vmPath, containerPath }: AttachedDevice): BlockDriver {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deviceNumber } from './device-number.js';
 
-test('the halves of a device number are put together', () => {
+test('major and minor are decoded from st_rdev', () => {
   assert.deepEqual(deviceNumber(0x0701n), { major: 7, minor: 1 });
   assert.deepEqual(deviceNumber(0x10_3200n), { major: 0x32, minor: 0x100 });
   assert.deepEqual(deviceNumber(0xabcd_e000_0000_0000n), { major: 0xabcd_e000, minor: 0 });

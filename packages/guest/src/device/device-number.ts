@@ -1,10 +1,10 @@
-/** What the kernel knows a device by, and what a container's spec and cgroup name it with. */
+/** A device number, as the kernel, a container's spec and its cgroup use it. */
 export interface DeviceNumber {
   readonly major: number;
   readonly minor: number;
 }
 
-/** The number in `st_rdev`, whose halves are interleaved (gnu_dev_major, glibc's sys/sysmacros.h). */
+/** Decodes `st_rdev`, where the bits of major and minor are interleaved (gnu_dev_major, glibc's sys/sysmacros.h). */
 export function deviceNumber(rdev: bigint): DeviceNumber {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n);

@@ -1,25 +1,24 @@
-import { GuestError } from '../guest-error.js';
-import type { GuestLog } from '../guest-options.js';
+import { GuestError } from '../error/guest-error.js';
+import type { GuestLog } from '../context/guest-options.js';
 import type { DeviceWatch } from './device-watch.js';
 import type { Wanted } from './find-device.js';
 
-/** Whose change it is that waits. */
+/** A change that waits. */
 export interface Waiter {
-  /** The container that is to be made. */
+  /** The container that is being created. */
   readonly container?: string | undefined;
-  /** Of the call; absent: nobody gives it up. */
+  /** The call's signal; absent: the wait cannot be cancelled. */
   readonly signal?: AbortSignal | undefined;
 }
 
 interface Wait {
   readonly container: string | undefined;
-  readonly giveUp: (why: string) => void;
+  readonly cancel: (reason: string) => void;
 }
 
 /**
- * The changes that wait for devices, or for a mount of another container. They do so before their turn, in which nothing
- * waits any more: a disk that never comes holds up nobody else, and who waits for it has made nothing yet that would have to
- * be taken back.
+ * Changes that wait for devices, or for a mount of another container. They wait before they are queued, so that a disk
+ * that never appears blocks no other change, and nothing has to be rolled back.
  */
 export class DeviceWaits {
   readonly #watch: DeviceWatch;
@@ -31,26 +30,28 @@ export class DeviceWaits {
     this.#log = log;
   }
 
-  /** A create of this container waits. */
+  /** Reports whether a create of this container waits. */
   has(container: string): boolean {
     return this.#of(container).length > 0;
   }
 
-  /** Waits for one after another, each with a time of its own. Rejects `precondition` when the wait is given up. */
+  /**
+   * Waits for all, one after another, each with its own time-out. Rejects with `precondition` if the wait is cancelled.
+   */
   async forAll(wanted: readonly Wanted[], { container, signal }: Waiter): Promise<void> {
     const controller = new AbortController();
     let what = '';
-    const giveUp = (why: string): void =>
-      controller.abort(new GuestError('precondition', `${what} was waited for until ${why}`));
-    const abandon = (): void => giveUp('its caller had no more time for it, or was gone');
-    const wait = { container, giveUp };
+    const cancel = (reason: string): void =>
+      controller.abort(new GuestError('precondition', `the wait for ${what} was cancelled: ${reason}`));
+    const abandon = (): void => cancel('the call was cancelled or its deadline passed');
+    const wait = { container, cancel };
     this.#waits.add(wait);
     signal?.addEventListener('abort', abandon);
     try {
       for (const device of wanted) {
         what = device.what;
         if (signal?.aborted === true) abandon();
-        this.#log('info', `waits for ${what}`, container === undefined ? {} : { container });
+        this.#log('info', `waiting for ${what}`, container === undefined ? {} : { container });
         await this.#watch.waitFor(device, controller.signal);
       }
       controller.signal.throwIfAborted();
@@ -60,11 +61,14 @@ export class DeviceWaits {
     }
   }
 
-  /** Ends the waits, all or that of one container. Tells whether there was one. `why` completes `was waited for until …`. */
-  giveUp(why: string, container?: string): boolean {
-    const given = this.#of(container);
-    for (const wait of given) wait.giveUp(why);
-    return given.length > 0;
+  /**
+   * Cancels all waits, or those of one container. Reports whether there were any. `reason`: for the error, after
+   * `was cancelled: `.
+   */
+  giveUp(reason: string, container?: string): boolean {
+    const found = this.#of(container);
+    for (const wait of found) wait.cancel(reason);
+    return found.length > 0;
   }
 
   #of(container: string | undefined): readonly Wait[] {

@@ -1,9 +1,9 @@
 import { listenUevents, type Syscalls, type Uevent, type UeventListener } from '@kata-agent/linux';
-import type { GuestLog } from '../guest-options.js';
-import { GuestError } from '../guest-error.js';
+import type { GuestLog } from '../context/guest-options.js';
+import { GuestError } from '../error/guest-error.js';
 import type { DeviceRoots, Wanted } from './find-device.js';
 
-/** Events can be lost, and a device's node comes after its event: it is looked for again so often. */
+/** Polling interval: events can be lost, and a device's node appears after its event. */
 const rescanMs = 100;
 
 export interface DeviceWatchOptions {
@@ -15,8 +15,8 @@ export interface DeviceWatchOptions {
 }
 
 /**
- * Finds devices, and waits for those that the host plugs. What counts is what /sys shows; the kernel's events only tell when
- * to look. It listens while somebody waits.
+ * Finds devices, and waits for those that are hot-plugged. /sys is authoritative; uevents only trigger a scan. Listens
+ * only while a caller waits.
  */
 export class DeviceWatch {
   readonly #options: DeviceWatchOptions;
@@ -27,21 +27,21 @@ export class DeviceWatch {
     this.#options = options;
   }
 
-  /** What is found now. Throws `not-found`. */
+  /** Finds a device or mount that is present. Throws `not-found`, or the error of `absent`. */
   find(wanted: Wanted): string {
     const found = wanted.find(this.#options.roots);
     if (found !== undefined) return found;
-    throw wanted.absent?.() ?? new GuestError('not-found', `${wanted.what} is not there`);
+    throw wanted.absent?.() ?? new GuestError('not-found', `${wanted.what} does not exist`);
   }
 
-  /** Whether it is there. Where the kernel has to be told to look for it, it is. */
+  /** Reports whether it is present. Triggers a bus scan where the kernel needs one. */
   has({ find, prompt }: Wanted): boolean {
     const { roots } = this.#options;
     prompt?.(roots);
     return find(roots) !== undefined;
   }
 
-  /** Resolves when it is found. Rejects when the time for it is over, and with the signal's reason when aborted. */
+  /** Resolves when it is found. Rejects after the time-out, and with the signal's reason when aborted. */
   async waitFor({ what, find, seconds, absent }: Wanted, signal: AbortSignal): Promise<void> {
     const { roots } = this.#options;
     const timeoutSeconds = seconds ?? this.#options.timeoutSeconds;
@@ -52,10 +52,10 @@ export class DeviceWatch {
       const end = (): void => {
         for (const timer of timers) clearTimeout(timer);
         signal.removeEventListener('abort', stop);
-        this.#waiting.delete(look);
+        this.#waiting.delete(check);
         this.#listenWhileAwaited();
       };
-      const look = (): void => {
+      const check = (): void => {
         try {
           if (find(roots) === undefined) return;
           end();
@@ -74,9 +74,9 @@ export class DeviceWatch {
         end();
         reject(signal.reason as Error);
       };
-      timers.push(setInterval(look, rescanMs), setTimeout(giveUp, timeoutSeconds * 1000));
+      timers.push(setInterval(check, rescanMs), setTimeout(giveUp, timeoutSeconds * 1000));
       signal.addEventListener('abort', stop);
-      this.#waiting.add(look);
+      this.#waiting.add(check);
       this.#listenWhileAwaited();
     });
   }
@@ -92,20 +92,21 @@ export class DeviceWatch {
 
   #listen(): UeventListener {
     const { syscalls, log } = this.#options;
-    const lookAgain = (): void => {
-      // A look that finds what it waited for leaves the set, which a set's own iteration takes well.
-      for (const look of this.#waiting) look();
+    const checkAll = (): void => {
+      // A check that succeeds removes itself, which iteration over a Set permits.
+      for (const check of this.#waiting) check();
     };
     try {
       return listenUevents(syscalls, {
         event: ({ action }: Uevent) => {
-          if (action === 'add' || action === 'change' || action === 'bind') lookAgain();
+          if (action === 'add' || action === 'change' || action === 'bind') checkAll();
         },
-        lost: lookAgain,
-        fault: (error) => log('warn', `devices are only looked for from time to time: ${error.message}`),
+        lost: checkAll,
+        fault: (error) =>
+          log('warn', `uevents are not available, so devices are found by polling: ${error.message}`),
       });
     } catch (error) {
-      log('warn', `devices are only looked for from time to time: ${(error as Error).message}`);
+      log('warn', `uevents are not available, so devices are found by polling: ${(error as Error).message}`);
       return { close: () => undefined };
     }
   }

@@ -7,7 +7,7 @@ import { RecordingSyscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
 import { makeTree } from '../testing/tree.js';
 import { DeviceWatch } from './device-watch.js';
-import { blockAtPci, blockNameOf, linkAtPci } from './find-device.js';
+import { blockAtPci, blockNameOf, linkAtPci, linkWithAddress } from './find-device.js';
 import { parsePciPath, pciDirectory } from './pci-path.js';
 import { DeviceWaits } from './device-waits.js';
 import { parseScsiAddress } from './scsi-bus.js';
@@ -40,7 +40,7 @@ const never = new AbortController().signal;
 
 const bridge = 'sys/devices/pci0000:00/0000:00:02.0';
 
-test('a PCI path is read as the runtimes write it', () => {
+test('PCI paths of the runtimes are parsed', () => {
   const slot = (number: number, fn = 0) => ({ slot: number, function: fn });
   assert.deepEqual(parsePciPath('02/1f'), { rootComplex: '00', slots: [slot(2), slot(0x1f)] });
   assert.deepEqual(parsePciPath('02.1'), { rootComplex: '00', slots: [slot(2, 1)] });
@@ -50,19 +50,32 @@ test('a PCI path is read as the runtimes write it', () => {
     assert.throws(() => parsePciPath(wrong), { kind: 'invalid', message: /PCI path/ });
 });
 
-test('a device behind a bridge is found by the number that the kernel gave the bus', () => {
+test('a device behind a bridge is found by the kernel’s number of the bus', () => {
   const at = roots({
     [`${bridge}/pci_bus/0000:07/x`]: '',
     [`${bridge}/0000:07:01.0/virtio3/block/vdb/size`]: '8',
+    [`${bridge}/0000:07:01.0/virtio3/block/vdb/vdb1/partition`]: '1',
     'dev/vdb': '',
+    'dev/vdb1': '',
   });
-  assert.equal(blockAtPci(parsePciPath('02/01'))(at), join(at.dev, 'vdb'));
+  assert.equal(blockAtPci(parsePciPath('02/01'))(at), join(at.dev, 'vdb'), 'the disk, not its partition');
   assert.equal(blockAtPci(parsePciPath('02/02'))(at), undefined);
   assert.equal(blockAtPci(parsePciPath('03/01'))(at), undefined);
   assert.equal(pciDirectory(parsePciPath('02/01/01'), at.sys), undefined, 'it is no bridge');
 });
 
-test('links and NVMe disks are found, and a root complex of the device tree', () => {
+test('a device behind a bridge that does not name its bus is found by the addresses on it', () => {
+  const at = roots({
+    [`${bridge}/0000:07:01.0/virtio3/block/vdb/size`]: '8',
+    [`${bridge}/0000:00:02.0:pcie001/driver`]: '',
+    'dev/vdb': '',
+  });
+  assert.equal(blockAtPci(parsePciPath('02/01'))(at), join(at.dev, 'vdb'));
+  const two = roots({ [`${bridge}/0000:07:01.0/x`]: '', [`${bridge}/0000:08:01.0/x`]: '' });
+  assert.equal(pciDirectory(parsePciPath('02/01'), two.sys), undefined, 'the bus is ambiguous');
+});
+
+test('network interfaces, NVMe disks, and devices of a root complex of the device tree are found', () => {
   const platform = 'sys/devices/platform/4010000000.pcie/pci0000:00';
   const at = roots({
     [`${platform}/0000:00:01.0/virtio0/net/eth0/mtu`]: '1500',
@@ -73,10 +86,15 @@ test('links and NVMe disks are found, and a root complex of the device tree', ()
   assert.equal(linkAtPci(parsePciPath('01'))(at), 'eth0');
   assert.equal(linkAtPci(parsePciPath('03'))(at), 'ens3');
   assert.equal(linkAtPci(parsePciPath('02'))(at), undefined);
+  mkdirSync(join(at.sys, 'class/net/eth0'), { recursive: true });
+  writeFileSync(join(at.sys, 'class/net/eth0/address'), '02:00:00:00:00:0a\n');
+  assert.equal(linkWithAddress('02:00:00:00:00:0A')(at), 'eth0');
+  assert.equal(linkWithAddress('02:00:00:00:00:0b')(at), undefined);
+  assert.equal(linkWithAddress('')(at), undefined);
   assert.equal(blockAtPci(parsePciPath('02'))(at), join(at.dev, 'nvme0n1'));
 });
 
-test('a disk that comes late is waited for, until its node is there too', async () => {
+test('a wait for a disk ends when its node exists', async () => {
   const at = roots({});
   const watch = watchOf(at, 5);
   const disk = wantedBlock('blk', '04');
@@ -84,13 +102,13 @@ test('a disk that comes late is waited for, until its node is there too', async 
   await delay(10);
   put(join(at.sys, 'devices/pci0000:00/0000:00:04.0/virtio1/block/vda/size'));
   await delay(150);
-  assert.throws(() => watch.find(disk), { kind: 'not-found', message: /PCI path 04 is not there/ });
+  assert.throws(() => watch.find(disk), { kind: 'not-found', message: /PCI path 04 does not exist/ });
   put(join(at.dev, 'vda'));
   await come;
   assert.equal(watch.find(disk), join(at.dev, 'vda'));
 });
 
-test('a disk that does not come is an error that names it and the setting', async () => {
+test('a wait that times out is an error that names the disk and the setting', async () => {
   const at = roots({});
   await assert.rejects(watchOf(at, 0.05).waitFor(wantedBlock('blk', '04/02'), never), {
     kind: 'not-found',
@@ -98,12 +116,12 @@ test('a disk that does not come is an error that names it and the setting', asyn
   });
 });
 
-test('a wait is given up for one container, for all, or by its caller', async () => {
+test('a wait is cancelled for one container, for all, or by its call', async () => {
   const watch = watchOf(roots({}), 600);
   const waits = new DeviceWaits(watch, () => undefined);
   const wait = (container: string, signal?: AbortSignal): Promise<string> =>
     waits.forAll([wantedBlock('blk', '04')], { container, signal }).then(
-      () => 'it came',
+      () => 'found',
       (error: Error) => error.message,
     );
   const caller = new AbortController();
@@ -112,20 +130,20 @@ test('a wait is given up for one container, for all, or by its caller', async ()
     ['a', 'b', 'c', 'd'].map((id) => waits.has(id)),
     [true, true, true, false],
   );
-  assert.equal(waits.giveUp('the test said so', 'd'), false);
-  assert.equal(waits.giveUp('the test said so', 'a'), true);
-  const until = 'a disk at PCI path 04 was waited for until';
-  assert.equal(await a, `${until} the test said so`);
+  assert.equal(waits.giveUp('by the test', 'd'), false);
+  assert.equal(waits.giveUp('by the test', 'a'), true);
+  const cancelled = 'the wait for a disk at PCI path 04 was cancelled:';
+  assert.equal(await a, `${cancelled} by the test`);
   caller.abort();
-  assert.equal(await c, `${until} its caller had no more time for it, or was gone`);
-  assert.equal(await wait('d', caller.signal), `${until} its caller had no more time for it, or was gone`);
+  assert.equal(await c, `${cancelled} the call was cancelled or its deadline passed`);
+  assert.equal(await wait('d', caller.signal), `${cancelled} the call was cancelled or its deadline passed`);
   assert.equal(waits.has('b'), true);
-  assert.equal(waits.giveUp('all was over'), true);
-  assert.equal(await b, `${until} all was over`);
-  assert.equal(waits.giveUp('all was over'), false);
+  assert.equal(waits.giveUp('at the end'), true);
+  assert.equal(await b, `${cancelled} at the end`);
+  assert.equal(waits.giveUp('at the end'), false);
 });
 
-test('SCSI is scanned for the disk; a disk of another target is not taken', async () => {
+test('the SCSI bus is scanned; a disk of another target does not match', async () => {
   const at = roots({
     'sys/class/scsi_host/host0/scan': '',
     'sys/class/scsi_device/0:0:12:3/device/block/sdb/size': '1',
@@ -142,7 +160,7 @@ test('SCSI is scanned for the disk; a disk of another target is not taken', asyn
     assert.throws(() => parseScsiAddress(wrong), { kind: 'invalid' });
 });
 
-test('devices named by their node are waited for as well', async () => {
+test('devices named by their node are waited for', async () => {
   const at = roots({ 'sys/class/block/pmem0/size': '1', 'dev/pmem0': '' });
   const watch = watchOf(at, 0.05);
   for (const driver of ['nvdimm', 'blk'] as const)
@@ -162,14 +180,15 @@ test('no address leads out of /dev', () => {
   );
 });
 
-test('kinds of device that are not built are refused by name', () => {
-  assert.throws(() => blockDriverOf('vfio-pci'), {
-    kind: 'unimplemented',
-    message: /vfio-pci are not built/,
-  });
+test('unsupported device types are refused by name', () => {
+  for (const kind of ['blk-ccw', 'vfio-ap', 'vfio-ap-cold', 'vfio', 'vfio-mdev'])
+    assert.throws(() => blockDriverOf(kind), {
+      kind: 'unimplemented',
+      message: new RegExp(`${kind} are not supported; (they exist on s390x only|help:)`),
+    });
   assert.throws(() => blockDriverOf('floppy'), {
     kind: 'invalid',
-    message: /"floppy" is not known; there are blk/,
+    message: /"floppy" is not known; help: use one of blk/,
   });
   assert.equal(blockDriverOf('scsi'), 'scsi');
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -19,7 +20,7 @@ after(() => {
   for (const each of [disk, other]) each.remove();
 });
 
-test('containers share a disk as a device; the guest has it when the last is gone', { skip }, () => {
+test('containers share a disk as a device; the guest can take it after the last is removed', { skip }, () => {
   const disks = new Disks('/sys');
   const [one, two] = ['a', 'b'].map((container) => disks.attach(disk.path, container));
   const refused = {
@@ -33,7 +34,27 @@ test('containers share a disk as a device; the guest has it when the last is gon
   disks.take(disk.path);
 });
 
-test('what the guest has is nobody else’s, also before the kernel knows', { skip }, () => {
+test('a disk that a container has mounted is free for the other containers of the pod', { skip }, () => {
+  const disks = new Disks('/sys');
+  execFileSync('mkfs.ext4', ['-q', disk.path]);
+  const point = mkdtempSync(join(tmpdir(), 'kata-mounted-'));
+  const one = disks.attach(disk.path, 'a');
+  // As the container would: an exclusive open fails from here on.
+  execFileSync('mount', [disk.path, point]);
+  try {
+    const two = disks.attach(disk.path, 'b');
+    one.release();
+    const three = disks.attach(disk.path, 'c');
+    two.release();
+    three.release();
+    assert.throws(() => disks.attach(disk.path, 'd'), { kind: 'refused', message: /in use in the guest/ });
+  } finally {
+    execFileSync('umount', [point]);
+    rmSync(point, { recursive: true });
+  }
+});
+
+test('a disk that the guest uses is exclusive, also before the kernel claims it', { skip }, () => {
   const disks = new Disks('/sys');
   const release = disks.take(disk.path);
   const inUse = { kind: 'refused', message: /loop\d+ is in use in the guest/ };
@@ -44,25 +65,25 @@ test('what the guest has is nobody else’s, also before the kernel knows', { sk
   assert.throws(() => disks.take('/dev/null'), { kind: 'invalid', message: /not a block device/ });
 });
 
-test('a partition is part of its disk, and not of another one', { skip }, () => {
+test('a partition overlaps its disk and no other disk', { skip }, () => {
   const { minor } = deviceNumber(lstatSync(disk.path, { bigint: true }).rdev);
   const sys = mkdtempSync(join(tmpdir(), 'kata-sys-'));
   try {
-    // As if the disk were a partition of 254:0.
+    // A sysfs in which the disk is a partition of 254:0.
     const partition = join(sys, 'devices/vda/vda1');
     mkdirSync(partition, { recursive: true });
     writeFileSync(join(sys, 'devices/vda/dev'), '254:0\n');
     writeFileSync(join(partition, 'partition'), '1\n');
     mkdirSync(join(sys, 'dev/block'), { recursive: true });
     symlinkSync(partition, join(sys, `dev/block/7:${minor}`));
-    for (const [number, isPart] of [
+    for (const [number, overlaps] of [
       [{ major: 254, minor: 0 }, true],
       [{ major: 7, minor }, true],
       [{ major: 254, minor: 2 }, false],
     ] as const) {
       const disks = new Disks(sys);
       const release = disks.attachAgain(number, 'a');
-      if (isPart) assert.throws(() => disks.take(disk.path), { kind: 'refused' }, JSON.stringify(number));
+      if (overlaps) assert.throws(() => disks.take(disk.path), { kind: 'refused' }, JSON.stringify(number));
       else disks.take(disk.path);
       release();
     }

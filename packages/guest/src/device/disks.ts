@@ -1,21 +1,24 @@
 import { closeSync, existsSync, lstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, Open } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
 
 interface Use {
   readonly number: string;
-  /** Of the disk that it is a partition of; else its own. */
+  /** The number of the disk that a partition belongs to; else `number`. */
   readonly whole: string;
-  /** The container that has it as a device; undefined: the guest has it for itself. */
+  /** The container that has the disk as a device; undefined: the guest uses it. */
   readonly container: string | undefined;
+  /** The guest mounts it as a read-only layer of a root. */
+  readonly layer: boolean;
 }
 
 /**
- * The disks in use, for devices, storages and swap alike (S11). The kernel knows what is mounted, swapped to or part of another
- * device, but not which disks containers have as devices: those are counted here. Containers may have the same disk as a
- * device; what the guest mounts or swaps to is nobody else's, since who has the disk reads and writes what is mounted.
+ * The disks in use by devices, storages and swap (S11). The kernel knows what is mounted, swapped to or part of another
+ * device, but not which disks containers have as devices: those are registered here. Several containers may have the same
+ * disk as a device; a disk that the guest mounts or swaps to is exclusive, since a container with the device could
+ * write to the mounted file system.
  */
 export class Disks {
   readonly #sys: string;
@@ -27,42 +30,74 @@ export class Disks {
   }
 
   /**
-   * Counts a disk as a device of a container; `release` ends that.
+   * Registers a disk as a device of a container; `release` removes it. A disk that another container already has as a
+   * device may be claimed: a container that mounts a disk of its own claims it, and the guest cannot (`take`).
    *
-   * @param disk the path of its node.
-   * @throws GuestError `invalid`: no block device; `refused`: the guest uses it.
+   * @param disk path of the device node
+   * @throws GuestError `invalid`: not a block device; `refused`: the guest uses it
    */
   attach(disk: string, container: string): DeviceNumber & { readonly release: () => void } {
     const number = numberOf(disk);
     const use = this.#use(number, container);
     if ([...this.#uses].some((other) => other.container === undefined && overlap(use, other)))
       throw inUse(disk);
-    refuseClaimed(disk);
+    if (!this.#hasContainer(use)) refuseClaimed(disk);
     return { ...number, release: this.#add(use) };
   }
 
-  /** The same for a container that an earlier agent made. */
+  /** Registers a disk of a container of an earlier agent process. */
   attachAgain(number: DeviceNumber, container: string): () => void {
     return this.#add(this.#use(number, container));
   }
 
   /**
-   * Takes a disk for the guest itself, to mount or to swap to; the result gives it back.
+   * Takes a disk for the guest itself, to mount or to swap to; the result releases it.
    *
-   * @param disk the path of its node.
-   * @throws GuestError `invalid`: no block device; `refused`: the guest uses it already, or a container has it.
+   * @param disk path of the device node
+   * @throws GuestError `invalid`: not a block device; `refused`: the guest uses it already, or a container has it
    */
   take(disk: string): () => void {
     const use = this.#use(numberOf(disk), undefined);
-    const other = [...this.#uses].find((each) => overlap(use, each));
+    this.#refuseOverlap(disk, use, () => false);
+    refuseClaimed(disk);
+    return this.#add(use);
+  }
+
+  /**
+   * Takes a disk for the guest to mount as a read-only layer of a root; the result releases it. Containers of the same
+   * image share it: runtime-rs attaches a file of the host once.
+   *
+   * @param disk path of the device node
+   * @throws GuestError as `take`
+   */
+  takeLayer(disk: string): () => void {
+    const use = { ...this.#use(numberOf(disk), undefined), layer: true };
+    const isSame = ({ number, layer }: Use): boolean => layer && number === use.number;
+    this.#refuseOverlap(disk, use, isSame);
+    if (![...this.#uses].some(isSame)) refuseClaimed(disk);
+    return this.#add(use);
+  }
+
+  /** Takes a layer of a container of an earlier agent process, which the kernel has claimed already. */
+  takeLayerAgain(disk: string): () => void {
+    return this.#add({ ...this.#use(numberOf(disk), undefined), layer: true });
+  }
+
+  #refuseOverlap(disk: string, use: Use, isShared: (other: Use) => boolean): void {
+    const other = [...this.#uses].find((each) => overlap(use, each) && !isShared(each));
     if (other?.container !== undefined)
       throw new GuestError(
         'refused',
-        `the disk ${disk} is a device of container ${other.container}, which could read and change what is on it: remove that container first`,
+        `the disk ${disk} is a device of container ${other.container}, which could read and change its content; help: remove that container first`,
       );
     if (other !== undefined) throw inUse(disk);
-    refuseClaimed(disk);
-    return this.#add(use);
+  }
+
+  /** Reports whether a container has the whole of what is used: the same disk or partition, or the disk that it is on. */
+  #hasContainer({ number, whole }: Use): boolean {
+    return [...this.#uses].some(
+      (other) => other.container !== undefined && (other.number === number || other.number === whole),
+    );
   }
 
   #add(use: Use): () => void {
@@ -72,7 +107,7 @@ export class Disks {
 
   #use({ major, minor }: DeviceNumber, container: string | undefined): Use {
     const number = `${major}:${minor}`;
-    return { number, whole: this.#wholeOf(number), container };
+    return { number, whole: this.#wholeOf(number), container, layer: false };
   }
 
   #wholeOf(number: string): string {
@@ -82,7 +117,7 @@ export class Disks {
   }
 }
 
-/** The same disk, or a disk and a partition of it. */
+/** Reports whether they are the same disk, or a disk and its partition. */
 function overlap(one: Use, other: Use): boolean {
   return one.number === other.number || one.whole === other.number || one.number === other.whole;
 }
@@ -94,8 +129,8 @@ function numberOf(disk: string): DeviceNumber {
 }
 
 /**
- * The kernel claims what is mounted, swapped to or part of another device, and the whole disk of a partition that is; to such
- * a one O_EXCL gets EBUSY (block/bdev.c).
+ * Refuses a disk that the kernel has claimed: one that is mounted, used as swap or part of another device, or that has such
+ * a partition. Opening it with O_EXCL fails with EBUSY (block/bdev.c).
  */
 function refuseClaimed(disk: string): void {
   try {
@@ -108,7 +143,7 @@ function refuseClaimed(disk: string): void {
 function inUse(disk: string, cause?: unknown): GuestError {
   return new GuestError(
     'refused',
-    `the disk ${disk} is in use in the guest, and is not for the host to name`,
+    `the disk ${disk} is in use in the guest; help: name a disk that the guest does not use`,
     {
       cause,
     },

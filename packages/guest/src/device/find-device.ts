@@ -1,31 +1,34 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { GuestError } from '../guest-error.js';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
+import { GuestError } from '../error/guest-error.js';
 import { names, type PciPath, pciDirectory } from './pci-path.js';
+import { readIfThere } from './read-if-there.js';
+import { quotedWord } from '../quoted.js';
 
-/** Where the kernel shows devices: `/sys` and `/dev`, or copies of them. */
+/** The sysfs and /dev to search: `/sys` and `/dev`, or copies of them. */
 export interface DeviceRoots {
   readonly sys: string;
   readonly dev: string;
 }
 
-/** Looks for something once. Undefined: it has not appeared. */
+/** Searches once. Undefined: not present yet. */
 export type Find = (roots: DeviceRoots) => string | undefined;
 
-/** What a change needs and the agent does not make, and how to tell that it is there: a device, a mount of a container. */
+/** A dependency of a change that the agent does not create, and how to detect it: a device, a mount of a container. */
 export interface Wanted {
-  /** For people: `a disk at PCI path 02/01`. */
+  /** For messages: `a disk at PCI path 02/01`. */
   readonly what: string;
   readonly find: Find;
-  /** How long it may take, in seconds. Absent: the setting `hotplug_timeout`. */
+  /** Time-out in seconds. Absent: the setting `hotplug_timeout`. */
   readonly seconds?: number;
-  /** Makes the kernel look for it, where it does not by itself. */
+  /** Triggers a bus scan, where the kernel does not scan by itself. */
   readonly prompt?: (roots: DeviceRoots) => void;
-  /** What to say when it is not there, where there is better to say than that. */
+  /** A better message for the case that it is missing. */
   readonly absent?: () => GuestError;
 }
 
-/** The node of the disk at a PCI path: virtio-blk, or an NVMe or other controller's first disk. */
+/** Finds the node of the disk at a PCI path: a virtio-blk disk, or the first disk of an NVMe or other controller. */
 export function blockAtPci(path: PciPath): Find {
   return (roots) => {
     const directory = pciDirectory(path, roots.sys);
@@ -33,19 +36,38 @@ export function blockAtPci(path: PciPath): Find {
   };
 }
 
-/** The name of the link at a PCI path. */
+/** Finds the name of the network interface at a PCI path. */
 export function linkAtPci(path: PciPath): Find {
   return (roots) => {
     const directory = pciDirectory(path, roots.sys);
     if (directory === undefined) return undefined;
     const drivers = names(directory).filter((name) => /^virtio\d+$/.test(name));
     return [directory, ...drivers.map((name) => join(directory, name))]
-      .flatMap((place) => names(join(place, 'net')))
+      .flatMap((path) => names(join(path, 'net')))
       .at(0);
   };
 }
 
-/** The node of the disk at `target:lun` of the guest's SCSI host; there is one in a guest, with one channel. */
+/** Finds the name of the network interface with a hardware address; none for an empty one. */
+export function linkWithAddress(hwAddr: string): Find {
+  return ({ sys }) => {
+    const links = join(sys, 'class/net');
+    if (hwAddr === '') return undefined;
+    return names(links).find((name) => addressOf(join(links, name)) === hwAddr.toLowerCase());
+  };
+}
+
+/** Undefined: the link has none, or has gone meanwhile. */
+function addressOf(link: string): string | undefined {
+  try {
+    return readFileSync(join(link, 'address'), 'utf8').trim();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENODEV', 'EINVAL', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** Finds the node of the disk at `target:lun` of the guest's only SCSI host, which has one channel. */
 export function blockAtScsi(target: number, lun: number): Find {
   return (roots) => {
     const devices = join(roots.sys, 'class/scsi_device');
@@ -55,35 +77,48 @@ export function blockAtScsi(target: number, lun: number): Find {
   };
 }
 
-/** A block device by the name of its node, once the kernel has it: virtio-mmio disks and persistent memory. */
+/** Finds a block device by the name of its node, once the kernel has it: a virtio-mmio disk or persistent memory. */
 export function blockNamed(name: string): Find {
   return (roots) => (existsSync(join(roots.sys, 'class/block', name)) ? node(name, roots) : undefined);
 }
 
-/** The name in `/dev/vda`. Only a name: what the host writes must not lead out of /dev. */
+/** Finds a partition of a disk by its number, once the kernel has read the disk's partition table. */
+export function partitionOf(disk: Wanted, number: number): Wanted {
+  const find: Find = (roots) => {
+    const whole = disk.find(roots);
+    if (whole === undefined) return undefined;
+    const name = basename(whole);
+    const directory = join(roots.sys, 'class/block', name);
+    // The directories of its partitions have longer names, such as vda1 or nvme0n1p1.
+    const partitions = names(directory).filter((each) => each.startsWith(name));
+    const isIt = (each: string): boolean =>
+      readIfThere(join(directory, each, 'partition'))?.trim() === String(number);
+    return node(partitions.find(isIt), roots);
+  };
+  return { ...disk, what: `partition ${number} of ${disk.what}`, find };
+}
+
+/** Returns the name in `/dev/vda`. A single path component: input from the host must not lead out of /dev. */
 export function blockNameOf(path: string): string {
   const match = /^\/dev\/([A-Za-z0-9][A-Za-z0-9_.-]{0,62})$/.exec(path);
   if (match?.[1] !== undefined) return match[1];
-  throw new GuestError(
-    'invalid',
-    `device ${JSON.stringify(path.slice(0, 80))} must be a name below /dev, as /dev/vda`,
-  );
+  throw new GuestError('invalid', `device ${quotedWord(path)} must be a name below /dev, such as /dev/vda`);
 }
 
 function diskBelow(directory: string): string | undefined {
   const inner = names(directory).filter((name) => /^(virtio\d+|nvme|ata\d+)$/.test(name));
-  for (const place of [directory, ...inner.map((name) => join(directory, name))]) {
-    const disk = names(join(place, 'block'))[0];
+  for (const parent of [directory, ...inner.map((name) => join(directory, name))]) {
+    const disk = names(join(parent, 'block'))[0];
     if (disk !== undefined) return disk;
-    for (const controller of names(place).filter((name) => /^nvme\d+$/.test(name))) {
-      const namespace = names(join(place, controller)).find((name) => /^nvme\d+n\d+$/.test(name));
+    for (const controller of names(parent).filter((name) => /^nvme\d+$/.test(name))) {
+      const namespace = names(join(parent, controller)).find((name) => /^nvme\d+n\d+$/.test(name));
       if (namespace !== undefined) return namespace;
     }
   }
   return undefined;
 }
 
-/** Its node in /dev, which devtmpfs makes a moment after sysfs has the device. */
+/** Returns the path of a node in /dev. devtmpfs creates it slightly after the device appears in sysfs. */
 function node(name: string | undefined, { dev }: DeviceRoots): string | undefined {
   if (name === undefined) return undefined;
   const path = join(dev, name);

@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
 
-/** Character devices of the guest, as its kernel knows them. */
+/** The guest's character devices, from its kernel. */
 export interface GuestDevices {
-  /** The number of a node below /dev; undefined: there is no character device of that path. */
+  /** Returns the number of a node below /dev; undefined: there is no character device at that path. */
   numberOf(path: string): DeviceNumber | undefined;
-  /** The kernel's name of a device: `fuse`, `net/tun`; undefined: there is none of that number. */
+  /** Returns the kernel's name of a device: `fuse`, `net/tun`; undefined: there is no device with that number. */
   nameOf(number: DeviceNumber): string | undefined;
-  /** All that there are now. */
+  /** Returns all character devices. */
   list(): readonly DeviceNumber[];
 }
 
-/** Reads /dev and /sys each time that it is asked: devices come and go. */
+/** Reads /dev and /sys on every call: devices can be plugged and unplugged. */
 export function guestDevices({ dev, sys }: { readonly dev: string; readonly sys: string }): GuestDevices {
   const numbers = join(sys, 'dev/char');
   return {
@@ -40,15 +40,15 @@ export function guestDevices({ dev, sys }: { readonly dev: string; readonly sys:
 }
 
 /**
- * Devices that speak for the guest to a verifier: whoever opens one can have evidence made of what it likes. They reach no
- * container, whatever the configuration says.
+ * Devices for attestation: a process that opens one can request evidence of its choice in the guest's name. No
+ * container gets one, whatever the configuration says.
  */
 const evidence = /^(?:tpm|tpm\d+|tpmrm\d+|vtpmx|sev|sev-guest|tdx_guest|tdx-guest|tdx-attest)$/;
 
 /** The TPM's fixed number (Documentation/admin-guide/devices.txt): it may appear later. */
 const firstTpm = '10:224';
 
-/** Whether a path or number is, or will be, one of a device for evidence. */
+/** Reports whether a path or number is, or can become, that of a device for attestation. */
 export function isEvidence(
   device: DeviceNumber & { readonly path?: string },
   guest: Pick<GuestDevices, 'nameOf'>,

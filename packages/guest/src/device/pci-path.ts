@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedWord } from '../quoted.js';
 
 /** A slot and function on one bus. */
 interface PciSlot {
@@ -9,9 +10,8 @@ interface PciSlot {
 }
 
 /**
- * The way to a device as Kata's runtimes give it, `02/01`: a slot on the root bus, then one behind each bridge; all
- * numbers are hexadecimal. With NUMA the number of the root complex comes first, and is 20 or more (Kata 4.1,
- * src/agent/src/linux_abi.rs).
+ * The PCI path of a device in the format of Kata's runtimes, `02/01`: a slot on the root bus, then one behind each bridge, in
+ * hexadecimal. With NUMA the number of the root complex comes first, 20 or more (Kata 4.1, src/agent/src/linux_abi.rs).
  */
 export interface PciPath {
   /** Two hexadecimal digits. */
@@ -20,6 +20,9 @@ export interface PciPath {
 }
 
 const firstExpander = 0x20;
+
+/** Domain and bus, then slot and function. */
+const pciAddress = /^([0-9a-f]{4}:[0-9a-f]{2}):[0-9a-f]{2}\.[0-7]$/;
 
 export function parsePciPath(text: string): PciPath {
   const parts = text.split('/');
@@ -36,15 +39,15 @@ function parseSlot(part: string, text: string): PciSlot {
   if (match === null || slot > 0x1f) {
     throw new GuestError(
       'invalid',
-      `PCI path ${JSON.stringify(text.slice(0, 80))} must be slots from 00 to 1f with / between them, as 02/01`,
+      `PCI path ${quotedWord(text)} must be slots from 00 to 1f separated by /, such as 02/01`,
     );
   }
   return { slot, function: Number(match[2] ?? 0) };
 }
 
 /**
- * The directory of the device at the end of a path, below `sys` (`/sys`). Undefined: it, or a bridge before it, has
- * not appeared. Which number a bus behind a bridge has is the kernel's choice, so each bridge is asked.
+ * Returns the directory of the device at a path, below `sys` (`/sys`). Undefined: the device or a bridge before it has not
+ * appeared. The kernel numbers the buses behind bridges, so each bus number is read from the directory of its bridge.
  */
 export function pciDirectory({ rootComplex, slots }: PciPath, sys: string): string | undefined {
   let directory: string | undefined = rootDirectory(rootComplex, sys);
@@ -52,7 +55,7 @@ export function pciDirectory({ rootComplex, slots }: PciPath, sys: string): stri
   for (const [index, { slot, function: number }] of slots.entries()) {
     if (directory === undefined) return undefined;
     if (index > 0) {
-      const behind = names(join(directory, 'pci_bus'))[0];
+      const behind = busBehind(directory);
       if (behind === undefined) return undefined;
       bus = behind;
     }
@@ -63,7 +66,18 @@ export function pciDirectory({ rootComplex, slots }: PciPath, sys: string): stri
   return directory;
 }
 
-/** On aarch64 a root complex that comes from the device tree lies below its platform device. */
+/**
+ * The bus behind a bridge: `0000:07`. A bridge of a device that was there at boot may have no directory `pci_bus` (Kata
+ * 4.1, src/agent/src/device/mod.rs): its devices are all on that bus, and begin with its number.
+ */
+function busBehind(bridge: string): string | undefined {
+  const [bus] = names(join(bridge, 'pci_bus'));
+  if (bus !== undefined) return bus;
+  const buses = new Set(names(bridge).flatMap((name) => pciAddress.exec(name)?.[1] ?? []));
+  return buses.size === 1 ? [...buses][0] : undefined;
+}
+
+/** Returns the directory of a root complex. On aarch64, one from the device tree is below its platform device. */
 function rootDirectory(rootComplex: string, sys: string): string | undefined {
   const direct = join(sys, 'devices', `pci0000:${rootComplex}`);
   if (existsSync(direct)) return direct;
@@ -74,7 +88,7 @@ function rootDirectory(rootComplex: string, sys: string): string | undefined {
     .find((path) => existsSync(path));
 }
 
-/** The entries of a directory that need not be there. */
+/** Returns the sorted entries of a directory; none if it does not exist. */
 export function names(directory: string): readonly string[] {
   return existsSync(directory) ? readdirSync(directory).sort() : [];
 }

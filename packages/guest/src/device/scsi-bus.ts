@@ -1,22 +1,20 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import { names } from './pci-path.js';
+import { quotedWord } from '../quoted.js';
 
-/** `target:lun`, as the runtimes name a SCSI disk. */
+/** Parses `target:lun`, the runtimes' address of a SCSI disk. */
 export function parseScsiAddress(text: string): { readonly target: number; readonly lun: number } {
   const match = /^(\d{1,3}):(\d{1,5})$/.exec(text);
   const [target, lun] = [Number(match?.[1] ?? Number.NaN), Number(match?.[2] ?? Number.NaN)];
   if (!(target <= 255 && lun <= 16_383)) {
-    throw new GuestError(
-      'invalid',
-      `SCSI address ${JSON.stringify(text.slice(0, 80))} must be TARGET:LUN, as 0:1`,
-    );
+    throw new GuestError('invalid', `SCSI address ${quotedWord(text)} must be TARGET:LUN, such as 0:1`);
   }
   return { target, lun };
 }
 
-/** Makes the kernel look for a disk that was plugged. `sys`: `/sys`. */
+/** Makes the kernel scan the bus for a plugged disk. `sys`: `/sys`. */
 export function scanScsi(target: number, lun: number, sys: string): void {
   const hosts = join(sys, 'class/scsi_host');
   for (const host of names(hosts)) writeFileSync(join(hosts, host, 'scan'), `0 ${target} ${lun}`);

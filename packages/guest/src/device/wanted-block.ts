@@ -1,47 +1,46 @@
-import { GuestError } from '../guest-error.js';
+import { unbuiltNames } from '@kata-agent/catalogue/request-features';
+import { GuestError } from '../error/guest-error.js';
 import { blockAtPci, blockAtScsi, blockNamed, blockNameOf, type Wanted } from './find-device.js';
 import { parsePciPath } from './pci-path.js';
+import { vfioTypes } from './vfio-request.js';
 import { parseScsiAddress, scanScsi } from './scsi-bus.js';
+import { quotedWord } from '../quoted.js';
 
-/** How a request names a block device: by the words of `driver` or `type`, and the address that goes with each. */
+/** A block device of a request: `driver` or `type`, and the address in the form of that kind. */
 export type BlockDriver = 'blk' | 'mmioblk' | 'scsi' | 'nvdimm';
 
 /** The word in `Device.type` and `Storage.driver` (Kata 4.1, src/libs/kata-types/src/device.rs). */
 export const blockDrivers: readonly BlockDriver[] = ['blk', 'mmioblk', 'scsi', 'nvdimm'];
 
-/** Kinds of device that the runtimes know and this agent does not: said by name, and listed in differences.md. */
-const refusedKinds: ReadonlySet<string> = new Set([
-  'blk-ccw',
-  'vfio',
-  'vfio-pci',
-  'vfio-pci-gk',
-  'vfio-ap',
-  'vfio-ap-cold',
-  'vfio-mdev',
-]);
+/**
+ * Kinds of device that the runtimes have and this agent does not support: named in the error, and listed in
+ * differences.md.
+ */
+const refusedKinds = unbuiltNames('device type');
+
+/** Kinds that a request can have on other machines than s390x. */
+const anywhere: ReadonlySet<string> = new Set(['vfio', 'vfio-mdev']);
 
 function isBlockDriver(text: string): text is BlockDriver {
   return (blockDrivers as readonly string[]).includes(text);
 }
 
-/** Throws for a kind of device that is not handled. */
+/** Throws for an unsupported kind of device. */
 export function blockDriverOf(kind: string): BlockDriver {
   if (isBlockDriver(kind)) return kind;
-  if (refusedKinds.has(kind))
-    throw new GuestError(
-      'unimplemented',
-      `devices of type ${kind} are not built yet (docs/reference/differences.md)`,
-    );
-  const known = blockDrivers.join(', ');
-  throw new GuestError(
-    'invalid',
-    `device type ${JSON.stringify(kind.slice(0, 40))} is not known; there are ${known}`,
-  );
+  if (refusedKinds.has(kind)) {
+    const more = anywhere.has(kind)
+      ? 'help: attach a PCI device as vfio-pci or vfio-pci-gk'
+      : 'they exist on s390x only';
+    throw new GuestError('unimplemented', `devices of type ${kind} are not supported; ${more}`);
+  }
+  const known = [...blockDrivers, ...vfioTypes].join(', ');
+  throw new GuestError('invalid', `device type ${quotedWord(kind)} is not known; help: use one of ${known}`);
 }
 
 /**
- * A block device, found as its node in /dev. `address`: a PCI path (`blk`; a node below /dev is taken as it
- * is, since a disk that was there at boot may be named so), `target:lun` (`scsi`), or a node (`mmioblk`, `nvdimm`).
+ * Describes a block device to find. `address`: a PCI path (`blk`, which also accepts a node below /dev, for a disk that was
+ * present at boot), `target:lun` (`scsi`), or a node (`mmioblk`, `nvdimm`).
  */
 export function wantedBlock(driver: BlockDriver, address: string): Wanted {
   if (driver === 'scsi') {

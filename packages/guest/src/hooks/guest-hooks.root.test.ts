@@ -13,21 +13,20 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createSandbox } from '../perform/create-sandbox.js';
-import { destroySandbox } from '../perform/destroy-sandbox.js';
+import { createSandbox, destroySandbox } from '../perform/sandbox.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
 
 let real: RealGuest;
-let folder: string;
+let directory: string;
 before(async () => {
   if (skip !== false) return;
-  folder = mkdtempSync(join(tmpdir(), 'kata-hooks-'));
+  directory = mkdtempSync(join(tmpdir(), 'kata-hooks-'));
   real = await RealGuest.open({ hooks: 'allow' });
 });
 after(async () => {
   if (skip !== false) return;
   await real.close();
-  rmSync(folder, { recursive: true });
+  rmSync(directory, { recursive: true });
 });
 
 function program(path: string, text: string, mode = 0o755): void {
@@ -35,45 +34,47 @@ function program(path: string, text: string, mode = 0o755): void {
   chmodSync(path, mode);
 }
 
-async function withHooks(guestHookPath: string, deed: () => Promise<void>): Promise<void> {
+async function withHooks(guestHookPath: string, body: () => Promise<void>): Promise<void> {
   await createSandbox(real.guest, { sandboxId: 's', hostname: '', dns: [], storages: [], guestHookPath });
   real.makeRootfs();
   try {
-    await deed();
+    await body();
   } finally {
     await destroySandbox(real.guest);
     real.makeRootfs();
   }
 }
 
-test('hooks of the guest’s image run for each container, in their order', { skip }, async () => {
-  const hooks = join(folder, 'hooks');
-  const told = join(folder, 'told');
+test('hooks of the guest’s image run for each container, in the order of their names', { skip }, async () => {
+  const hooks = join(directory, 'hooks');
+  const output = join(directory, 'output');
   for (const kind of ['prestart', 'poststart', 'poststop']) {
     mkdirSync(join(hooks, kind), { recursive: true });
     for (const name of ['20-second', '10-first'])
-      program(join(hooks, kind, name), `echo "$(basename $0) $1" >> ${told}; cat > /dev/null`);
+      program(join(hooks, kind, name), `echo "$(basename $0) $1" >> ${output}; cat > /dev/null`);
   }
-  program(join(hooks, 'prestart', 'no-program'), `echo wrong >> ${told}`, 0o644);
-  program(join(hooks, 'prestart', 'everybodys'), `echo wrong >> ${told}`, 0o777);
-  program(join(hooks, 'prestart', 'somebodys'), `echo wrong >> ${told}`);
-  chownSync(join(hooks, 'prestart', 'somebodys'), 1000, 0);
+  program(join(hooks, 'prestart', 'not-executable'), `echo wrong >> ${output}`, 0o644);
+  program(join(hooks, 'prestart', 'world-writable'), `echo wrong >> ${output}`, 0o777);
+  program(join(hooks, 'prestart', 'not-of-root'), `echo wrong >> ${output}`);
+  chownSync(join(hooks, 'prestart', 'not-of-root'), 1000, 0);
   symlinkSync('10-first', join(hooks, 'prestart', 'link'));
   await withHooks(hooks, async () => {
     const id = await real.run(['true']);
     assert.equal(await real.wait(id), 0);
     await real.remove(id);
   });
-  const lines = readFileSync(told, 'utf8').trimEnd().split('\n');
+  const lines = readFileSync(output, 'utf8').trimEnd().split('\n');
   const expected = ['prestart', 'poststart', 'poststop'].flatMap((kind) => [
     `10-first ${kind}`,
     `20-second ${kind}`,
   ]);
   assert.deepEqual(lines, expected);
-  assert.equal(real.log.filter((line) => line.includes('is left out')).length, 4);
+  assert.equal(real.log.filter((line) => line.includes('is ignored')).length, 4);
 });
 
-test('hooks from where the host writes are refused, and there need not be any', { skip }, async () => {
+test('hooks from a directory the host can write are refused; a missing directory is not an error', {
+  skip,
+}, async () => {
   for (const [path, kind] of [
     [join(real.kata, 'shared/containers'), 'refused'],
     ['hooks', 'invalid'],
@@ -85,7 +86,7 @@ test('hooks from where the host writes are refused, and there need not be any', 
       path,
     );
   }
-  await withHooks(join(folder, 'none'), async () => {
+  await withHooks(join(directory, 'none'), async () => {
     const id = await real.run(['true']);
     assert.equal(await real.wait(id), 0);
     await real.remove(id);

@@ -1,20 +1,22 @@
 import { lstatSync, readdirSync, realpathSync, type Stats } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import type { GuestLog, GuestPaths } from '../guest-options.js';
-import type { OciHook, OciHooks } from '../oci-spec.js';
+import { GuestError } from '../error/guest-error.js';
+import type { GuestLog, GuestPaths } from '../context/guest-options.js';
+import type { OciHook, OciHooks } from '../request/oci-spec.js';
 
-/** The kinds that a guest's image can have, each a directory of programs (Kata 4.1, src/agent/src/sandbox.rs). */
+/** The kinds of hooks that a guest's image can have, each a directory of programs (Kata 4.1, src/agent/src/sandbox.rs). */
 const kinds = ['prestart', 'poststart', 'poststop'] as const;
 
 const executable = 0o111;
 const writableByOthers = 0o022;
 
 /**
- * The hooks that the guest's image has in a directory (`guest_hook_path`), for every container of the sandbox. They run as
- * root in the guest, outside the containers: so a program counts only when it is the image's own, a regular file of root's
- * that nobody else writes, and not where the host or containers put files.
+ * Finds the hooks of the guest's image in a directory (`guest_hook_path`), which run for every container of the sandbox. They
+ * run as root in the guest, outside the containers. So a hook must be a regular file that belongs to root and that only
+ * root can write, and the directory must not be one to which the host or containers write.
+ *
+ * @throws GuestError `invalid`: not an absolute path; `refused`: in Kata's directory
  */
 export function findGuestHooks(
   directory: string,
@@ -25,11 +27,14 @@ export function findGuestHooks(
   if (!isAbsolute(directory)) throw new GuestError('invalid', `${named} must be an absolute path`);
   const real = realDirectory(directory);
   if (real === undefined) {
-    log('warn', `${named} is not there: no hooks`);
+    log('warn', `${named} does not exist: no hooks of the guest will run`);
     return {};
   }
   if (real === kata || real.startsWith(`${kata}/`))
-    throw new GuestError('refused', `${named} lies in ${kata}, where the host writes`);
+    throw new GuestError(
+      'refused',
+      `${named} is in ${kata}, which the host can write; help: use a directory of the guest image`,
+    );
   return Object.fromEntries(kinds.map((kind) => [kind, hooksIn(join(real, kind), kind, log)]));
 }
 
@@ -42,27 +47,28 @@ function realDirectory(directory: string): string | undefined {
   }
 }
 
-/** In the order of their names. */
+/** Returns the hooks in the order of their names. */
 function hooksIn(directory: string, kind: string, log: GuestLog): readonly OciHook[] {
   const found = lstatSync(directory, { throwIfNoEntry: false });
   if (found?.isDirectory() !== true) return [];
   const names = readdirSync(directory).sort();
   return names.flatMap((name) => {
     const path = join(directory, name);
-    const why = whyNot(lstatSync(path));
-    if (why === undefined) return [{ path, args: [name, kind] }];
-    log('warn', `hook ${path} is left out: it is ${why}`);
+    const reason = reasonToIgnore(lstatSync(path));
+    if (reason === undefined) return [{ path, args: [name, kind] }];
+    log('warn', `hook ${path} is ignored: it is ${reason}`);
     return [];
   });
 }
 
-function whyNot(stat: Stats): string | undefined {
+/** Returns why a file must not run as a hook. */
+export function reasonToIgnore(stat: Stats): string | undefined {
   if (!stat.isFile()) return 'not a regular file';
   if ((stat.mode & executable) === 0) return 'not executable';
-  return stat.uid !== 0 || (stat.mode & writableByOthers) !== 0 ? 'not for root alone to write' : undefined;
+  return stat.uid !== 0 || (stat.mode & writableByOthers) !== 0 ? 'not writable by root alone' : undefined;
 }
 
-/** A container's hooks: those of its spec, then the guest's. */
+/** Merges the hooks of a container: those of its spec run first, then the guest's. */
 export function mergeHooks(own: OciHooks | undefined, guest: OciHooks | undefined): OciHooks | undefined {
   if (guest === undefined) return own;
   const merged = kinds.map((kind) => [kind, [...(own?.[kind] ?? []), ...(guest[kind] ?? [])]]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { refuseHooks } from './refuse-hooks.js';
 
-test('hooks of all six kinds are refused; an empty message passes', () => {
+test('hooks of all six kinds are refused; empty lists pass', () => {
   for (const kind of [
     'prestart',
     'createRuntime',

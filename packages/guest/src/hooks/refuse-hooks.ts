@@ -1,8 +1,8 @@
-import { GuestError } from '../guest-error.js';
-import type { OciHooks } from '../oci-spec.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciHooks } from '../request/oci-spec.js';
 
 /**
- * Refuses the hooks of a request: six lists, any of which would run a program of the host's choice in the guest, outside of the
+ * Refuses the hooks of a request. The host chooses their programs, and hooks run in the guest, some of them outside the
  * container (S10).
  *
  * @throws GuestError `refused`
@@ -10,10 +10,7 @@ import type { OciHooks } from '../oci-spec.js';
 export function refuseHooks(hooks: OciHooks | undefined): void {
   for (const [kind, list] of Object.entries(hooks ?? {})) {
     if (list !== undefined && list.length > 0) {
-      throw new GuestError(
-        'refused',
-        `OCI hooks (${kind}) are refused; the setting hooks = "allow" permits them`,
-      );
+      throw new GuestError('refused', `OCI hooks (${kind}) are refused; help: set hooks = "allow"`);
     }
   }
 }

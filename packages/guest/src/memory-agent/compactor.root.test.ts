@@ -11,13 +11,13 @@ function reasonToSkip(): string | false {
   return existsSync('/proc/sys/vm/compact_memory') ? false : 'needs a kernel with CONFIG_COMPACTION';
 }
 
-/** Pages that the kernel has looked at to move them, since boot. */
-function scanned(): number {
+/** Returns the number of pages that compaction has scanned since boot. */
+function scannedPages(): number {
   return Number(/^compact_migrate_scanned (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1]);
 }
 
-test('the kernel compacts its memory when it is asked to', { skip }, async () => {
-  const before = scanned();
+test('a round compacts the memory of the kernel', { skip }, async () => {
+  const before = scannedPages();
   const settings = {
     disabled: false,
     periodSeconds: 600,
@@ -33,6 +33,6 @@ test('the kernel compacts its memory when it is asked to', { skip }, async () =>
     log.push(`${message}: ${extras?.['end']}`),
   );
   assert.equal(await compactor.round(settings), true);
-  assert.ok(scanned() > before, `${scanned()} pages were looked at, ${before} before`);
+  assert.ok(scannedPages() > before, `${scannedPages()} pages were scanned, ${before} before`);
   assert.deepEqual(log, ['free memory was compacted: done']);
 });

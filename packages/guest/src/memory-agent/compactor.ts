@@ -2,29 +2,29 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GuestError } from '../guest-error.js';
-import type { GuestLog } from '../guest-options.js';
+import { GuestError } from '../error/guest-error.js';
+import type { GuestLog } from '../context/guest-options.js';
 import type { CompactSettings } from './memory-agent-settings.js';
 import { Pressure } from './pressure.js';
 
-/** How often the pressure is looked at while the kernel compacts. */
-const lookMs = 1_000;
+/** Interval between checks of the pressure during a compaction. */
+const pressureCheckMs = 1_000;
 
-/** What says whether there is something to gain. */
+/** Amounts of free memory that decide whether a compaction is worth while. */
 export interface FreeMemory {
-  /** All that is free, in pages of 4 KiB. */
+  /** All free memory, in pages of 4 KiB. */
   readonly pages: number;
-  /** Pages that can be moved, in free blocks smaller than those that are wanted. */
+  /** Free pages of movable page blocks, in free blocks below the wanted order. */
   readonly scattered: number;
 }
 
-/** Makes free memory contiguous from time to time, so that a balloon can give it back to the host in large blocks. */
+/** Compacts free memory periodically, so that a balloon can return it to the host in large blocks. */
 export class Compactor {
   readonly #proc: string;
   readonly #log: GuestLog;
   readonly #pressure: Pressure;
   #before: FreeMemory = { pages: 0, scattered: 0 };
-  #leftOut = 0;
+  #skippedRounds = 0;
 
   /** `proc`: `/proc`. */
   constructor(proc: string, log: GuestLog) {
@@ -33,19 +33,19 @@ export class Compactor {
     this.#pressure = new Pressure(pressureFiles(proc));
   }
 
-  /** Answers whether it compacted. */
+  /** Compacts memory if that is worth while or due; returns whether it did. */
   async round(settings: CompactSettings): Promise<boolean> {
     const calm = this.#pressure.percent() <= settings.periodPressureLimit;
-    const forced = settings.forceTimes !== 'max' && this.#leftOut >= settings.forceTimes;
+    const forced = settings.forceTimes !== 'max' && this.#skippedRounds >= settings.forceTimes;
     const worthWhile = forced || isWorthWhile(this.#free(settings), this.#before, settings.threshold);
     if (!calm || !worthWhile) {
-      this.#leftOut += 1;
+      this.#skippedRounds += 1;
       return false;
     }
     const end = await compact(this.#proc, settings);
     this.#log('debug', 'free memory was compacted', { end });
     this.#before = this.#free(settings);
-    this.#leftOut = 0;
+    this.#skippedRounds = 0;
     return true;
   }
 
@@ -56,12 +56,15 @@ export class Compactor {
   }
 }
 
-/** More lies scattered than after the last compaction left, or much of what was free was taken since. */
+/** Reports whether, since the last compaction, scattered pages grew or free memory shrank by more than `threshold` pages. */
 export function isWorthWhile(now: FreeMemory, before: FreeMemory, threshold: number): boolean {
   return now.scattered > before.scattered + threshold || before.pages > now.pages + threshold;
 }
 
-/** Of /proc/pagetypeinfo: the free blocks of movable pages below an order, in pages. One number an order, from 0. */
+/**
+ * Sums the free blocks of type Movable below an order in /proc/pagetypeinfo, in pages. Its lines have one count for each
+ * order, from 0.
+ */
 export function scatteredPages(text: string, order: number): number {
   const zones = [...text.matchAll(/^Node .*, type +Movable +([\d ]+)$/gm)];
   const counts = zones.map((match) => (match[1] ?? '').trim().split(/ +/).slice(0, order).map(Number));
@@ -71,8 +74,8 @@ export function scatteredPages(text: string, order: number): number {
 }
 
 /**
- * Has the kernel compact all memory. It does so in the write(2) of one number, for as long as it likes: so it is a program
- * that writes, which can be killed. Answers how it ended.
+ * Makes the kernel compact all memory. The kernel does so within write(2), with no limit of time, so a child process writes:
+ * it can be killed. Returns how the compaction ended: `done`, or why it was stopped.
  */
 async function compact(proc: string, { secondsMax, pressureLimit }: CompactSettings): Promise<string> {
   const pressure = new Pressure(pressureFiles(proc));
@@ -87,19 +90,22 @@ async function compact(proc: string, { secondsMax, pressureLimit }: CompactSetti
     writer.kill('SIGKILL');
   };
   const timer = setTimeout(() => stop('it took too long'), Math.min(secondsMax * 1000, 2 ** 31 - 1));
-  const look = setInterval(() => {
+  const check = setInterval(() => {
     if (pressure.percent() > pressureLimit) stop('there was pressure');
-  }, lookMs);
+  }, pressureCheckMs);
   try {
     writer.stdin.on('error', () => writer.stdin.destroy());
     writer.stdin.end('1');
     const [code]: (number | string | null)[] = await once(writer, 'exit');
     if (code !== 0 && code !== null)
-      throw new GuestError('precondition', 'the kernel cannot compact memory (CONFIG_COMPACTION)');
+      throw new GuestError(
+        'precondition',
+        'the kernel cannot compact memory; help: use a kernel with CONFIG_COMPACTION',
+      );
     return end;
   } finally {
     clearTimeout(timer);
-    clearInterval(look);
+    clearInterval(check);
   }
 }
 

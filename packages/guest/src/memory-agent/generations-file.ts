@@ -8,27 +8,27 @@ const readAt = promisify(read);
 const writeAt = promisify(write);
 
 /**
- * Opens debugfs' `lru_gen`, for as long as the agent lives. The file system itself is gone at once: it shows and changes
- * a lot of the kernel, and nothing else in the guest is to come upon it. Throws where the kernel was built without it, or
- * is locked down. `state`: a directory of ours.
+ * Opens `lru_gen` of debugfs. The file stays open as long as the agent runs. debugfs itself is unmounted at once: it exposes
+ * much of the kernel, and nothing else in the guest needs it. Throws when the kernel was built without debugfs or
+ * `lru_gen`, or is locked down. `state`: the agent's state directory.
  */
 export function openGenerationsFile(syscalls: Syscalls, state: string): GenerationsFile {
-  const place = join(state, 'debugfs');
-  mkdirSync(place, { recursive: true, mode: 0o700 });
+  const mountPoint = join(state, 'debugfs');
+  mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
   try {
     const options = ['nosuid', 'nodev', 'noexec'];
-    mount(syscalls, { source: 'debugfs', target: place, type: 'debugfs', options });
+    mount(syscalls, { source: 'debugfs', target: mountPoint, type: 'debugfs', options });
     try {
-      return fileOf(openSync(join(place, 'lru_gen'), 'r+'));
+      return fileOf(openSync(join(mountPoint, 'lru_gen'), 'r+'));
     } finally {
-      syscalls.umount2(place, Unmount.Detach | Unmount.NoFollow);
+      syscalls.umount2(mountPoint, Unmount.Detach | Unmount.NoFollow);
     }
   } finally {
-    rmdirSync(place);
+    rmdirSync(mountPoint);
   }
 }
 
-/** In threads of libuv's, since the kernel looks through page tables in the write(2). */
+/** Reads and writes in libuv's thread pool, since the kernel walks page tables within write(2). */
 function fileOf(fd: number): GenerationsFile {
   return {
     async read() {
@@ -41,8 +41,8 @@ function fileOf(fd: number): GenerationsFile {
       }
     },
     async write(command) {
-      const words = Buffer.from(command);
-      await writeAt(fd, words, 0, words.length, null);
+      const bytes = Buffer.from(command);
+      await writeAt(fd, bytes, 0, bytes.length, null);
     },
   };
 }

@@ -5,7 +5,7 @@ import { afterEach, test } from 'node:test';
 import { makeTree } from '../testing/tree.js';
 import { Generations, youngestGenerations } from './generations.js';
 
-/** As Linux 6.12 prints it. */
+/** The format of Linux 6.12. */
 const table = `memcg     1 /
  node     0
           0      94000          0       3100 
@@ -20,7 +20,7 @@ memcg    40 /pod/one
 memcg    41 /pod/two
  node     0
           8      12000          0          0 
-memcg    42 /pod/with a blank
+memcg    42 /pod/with a space
  node     0
 `;
 
@@ -36,7 +36,7 @@ interface Fixture {
   readonly opened: () => number;
 }
 
-/** `fail`: what the kernel says to a command of a cgroup with this id. */
+/** `fail`: the error of a command for the cgroup with this id; id 0: of opening the file. */
 function generationsOf(
   enabled: string | undefined,
   fail?: { readonly id: number; readonly code: string },
@@ -75,12 +75,12 @@ test('the youngest generation of each cgroup and node is read', () => {
     { path: '/pod/one', id: 40, node: 0, youngest: 5 },
     { path: '/pod/one', id: 40, node: 1, youngest: 0 },
     { path: '/pod/two', id: 41, node: 0, youngest: 8 },
-    { path: '/pod/with a blank', id: 42, node: 0, youngest: 0 },
+    { path: '/pod/with a space', id: 42, node: 0, youngest: 0 },
   ]);
   assert.deepEqual(youngestGenerations(''), []);
 });
 
-test('one begins in each container, and nowhere else', async () => {
+test('a generation begins in each container and in no other cgroup', async () => {
   const { generations, written, opened } = generationsOf('0x0007\n');
   await generations.begin(containers, true);
   assert.deepEqual(written.splice(0), ['+ 40 0 5 1 1', '+ 40 1 0 1 1', '+ 41 0 8 1 1']);
@@ -89,7 +89,7 @@ test('one begins in each container, and nowhere else', async () => {
   assert.equal(opened(), 1);
 });
 
-test('a container that has ended meanwhile does not keep the others from it', async () => {
+test('a generation begins in the other containers when one has ended meanwhile', async () => {
   const gone = generationsOf('0x0007\n', { id: 40, code: 'EINVAL' });
   await gone.generations.begin(containers, false);
   assert.deepEqual(gone.written, ['+ 41 0 8 0 1']);
@@ -97,7 +97,7 @@ test('a container that has ended meanwhile does not keep the others from it', as
   await assert.rejects(broken.generations.begin(containers, false), { code: 'EIO' });
 });
 
-test('a kernel that keeps no generations is left alone', async () => {
+test('lru_gen is not opened when the kernel does not use generations', async () => {
   for (const enabled of [undefined, '0x0000\n', '0x0006\n']) {
     const { generations, opened } = generationsOf(enabled);
     await generations.begin(containers, true);
@@ -105,10 +105,10 @@ test('a kernel that keeps no generations is left alone', async () => {
   }
 });
 
-test('where the table cannot be had it is said once, and the rounds go on', async () => {
+test('a failure to open lru_gen is logged once, and the rounds go on', async () => {
   const { generations, warnings, opened } = generationsOf('0x0007\n', { id: 0, code: 'ENODEV' });
   await generations.begin(containers, true);
   await generations.begin(containers, true);
   assert.equal(opened(), 1);
-  assert.match(warnings.join(), /memory that is not used is only seen when the kernel runs short.*ENODEV/);
+  assert.match(warnings.join(), /unused anonymous memory is found only under memory pressure.*ENODEV/);
 });

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import type { GuestLog } from '../guest-options.js';
+import type { GuestLog } from '../context/guest-options.js';
 
-/** The kernel's table of generations, which is read and written as a whole. */
+/** debugfs' `lru_gen`: reading returns the table of generations, writing runs a command. */
 export interface GenerationsFile {
   read(): Promise<string>;
   write(command: string): Promise<void>;
@@ -19,20 +19,21 @@ export interface GenerationsOptions {
 }
 
 /**
- * Generations of pages (Documentation/admin-guide/mm/multigen_lru.rst), where the kernel keeps its pages by these. It
- * begins one only when it runs short of memory: until then nothing without a file ever counts as unused. So each round
- * begins one, and what was not touched for two of them is on what `memory.stat` calls the inactive lists.
+ * Begins generations of pages in kernels that use the multi-generational LRU
+ * (Documentation/admin-guide/mm/multigen_lru.rst). The kernel itself begins a generation only under memory pressure; until
+ * then no anonymous page counts as inactive. So each round begins one, and `memory.stat` counts the pages that were not
+ * accessed for two generations as inactive.
  */
 export class Generations {
   readonly #options: GenerationsOptions;
-  /** Undefined: not opened yet; `none`: cannot be. */
+  /** Undefined: not opened yet; `none`: opening failed. */
   #file: GenerationsFile | 'none' | undefined;
 
   constructor(options: GenerationsOptions) {
     this.#options = options;
   }
 
-  /** Begins one in each of these cgroups. `swap`: of memory without a file as well. */
+  /** Begins a generation in each of these cgroups. `swap`: of anonymous pages as well. */
   async begin(cgroups: readonly string[], swap: boolean): Promise<void> {
     if (!this.#isUsed) return;
     this.#file ??= this.#open();
@@ -43,13 +44,13 @@ export class Generations {
       try {
         await this.#file.write(`+ ${id} ${node} ${youngest} ${swap ? 1 : 0} 1`);
       } catch (error) {
-        // The container has ended, or the kernel has begun one itself.
+        // The container has ended, or the kernel has begun a generation itself.
         if (!hasCode(error, 'EINVAL', 'ERANGE')) throw error;
       }
     }
   }
 
-  /** Bit 0: pages are kept by generations. */
+  /** Bit 0 of `enabled`: the multi-generational LRU is in use. */
   get #isUsed(): boolean {
     try {
       const enabled = readFileSync(join(this.#options.sys, 'kernel/mm/lru_gen/enabled'), 'utf8');
@@ -64,23 +65,23 @@ export class Generations {
     try {
       return this.#options.open();
     } catch (error) {
-      const what = 'memory that is not used is only seen when the kernel runs short of it';
-      this.#options.log('warn', `memory agent: ${what}: ${String(error)}`);
+      const effect = 'unused anonymous memory is found only under memory pressure';
+      this.#options.log('warn', `memory agent: lru_gen cannot be opened, so ${effect}: ${String(error)}`);
       return 'none';
     }
   }
 }
 
-/** One cgroup on one node of memory. */
+/** The youngest generation of one cgroup on one NUMA node. */
 export interface YoungestGeneration {
-  /** Of the cgroup, from the root of the hierarchy. */
+  /** Path of the cgroup from the root of the hierarchy. */
   readonly path: string;
   readonly id: number;
   readonly node: number;
   readonly youngest: number;
 }
 
-/** Reads `memcg ID PATH`, then for each node `node N` and a line a generation, which begins with its number. */
+/** Parses `lru_gen`: `memcg ID PATH`, then for each node `node N` and one line per generation, beginning with its number. */
 export function youngestGenerations(text: string): readonly YoungestGeneration[] {
   const found: YoungestGeneration[] = [];
   let path = '';

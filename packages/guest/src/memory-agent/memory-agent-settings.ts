@@ -1,38 +1,38 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
-/** So many sizes are remembered for each container. */
+/** Limits the sizes that are stored for each container. */
 const mostColdRounds = 1000;
 
-/** How cold memory of containers is taken back: the settings `mem_agent_memcg_*`. */
+/** How cold memory of containers is reclaimed: the settings `mem_agent_memcg_*`. */
 export interface ReclaimSettings {
   readonly disabled: boolean;
-  /** Whether memory without a file may be swapped out. */
+  /** Whether anonymous memory may be swapped out. */
   readonly swap: boolean;
-  /** The highest swappiness asked for, 0 to 200; only with `swap`. */
+  /** The swappiness of a reclaim, 0 to 200; used only with `swap`. */
   readonly swappinessMax: number;
   readonly periodSeconds: number;
-  /** Pressure of a container since the last round, in percent, above which the round leaves it alone. */
+  /** Pressure of a container since the last round, in percent, above which the round skips it. */
   readonly periodPressureLimit: number;
-  /** Pressure of a container while it is reclaimed from, in percent, above which that stops. */
+  /** Pressure of a container during its reclaim, in percent, above which the reclaim stops. */
   readonly evictionPressureLimit: number;
-  /** Rounds for which memory must have been cold. */
+  /** Number of rounds for which memory must have been cold. */
   readonly coldRounds: number;
 }
 
-/** How free memory is made contiguous: the settings `mem_agent_compact_*`. */
+/** How free memory is compacted: the settings `mem_agent_compact_*`. */
 export interface CompactSettings {
   readonly disabled: boolean;
   readonly periodSeconds: number;
-  /** Pressure of the guest since the last round, in percent, above which the round is left out. */
+  /** Pressure of the guest since the last round, in percent, above which the round is skipped. */
   readonly periodPressureLimit: number;
-  /** Pressure of the guest during a compaction, in percent, above which it is ended. */
+  /** Pressure of the guest during a compaction, in percent, above which the compaction is stopped. */
   readonly pressureLimit: number;
   readonly secondsMax: number;
-  /** Free blocks of at least 2^order pages are what is wanted. */
+  /** Compaction aims at free blocks of at least 2^order pages. */
   readonly order: number;
-  /** Pages in smaller free blocks, beyond those of the last compaction, that make another one worth while. */
+  /** Change in pages since the last compaction above which another one is worth while: see `isWorthWhile`. */
   readonly threshold: number;
-  /** Rounds that may be left out before one is forced; `max`: none ever is. */
+  /** Rounds that may be skipped before one is forced; `max`: none is ever forced. */
   readonly forceTimes: number | 'max';
 }
 
@@ -43,7 +43,7 @@ interface Range {
   readonly max: number;
 }
 
-/** A request can carry any number where the settings' table has its own limits; `name` is the protocol's. */
+/** Checks the numbers of a request, which can have any value; the settings' own limits do not apply to it. Names are the protocol's. */
 export function checkReclaimChange(change: Partial<ReclaimSettings>): void {
   checkRanges([
     { name: 'swappiness_max', value: change.swappinessMax, min: 0, max: 200 },

@@ -51,11 +51,11 @@ const compact: CompactSettings = {
 const noSwap = 'Filename\tType\tSize\tUsed\tPriority\n';
 const oneSwap = `${noSwap}/dev/vdb partition 1048572 0 -2\n`;
 
-test('pressure is the part of the time that was waited since the last look', () => {
+test('pressure is the share of time spent waiting since the last reading', () => {
   const root = tree({ memory: psi(1_000), io: psi(500) });
   let now = 0n;
   const pressure = new Pressure([join(root, 'memory'), join(root, 'io')], () => now);
-  assert.equal(pressure.percent(), 0, 'there was no look before');
+  assert.equal(pressure.percent(), 0, 'there was no reading before');
   now = 1_000_000_000n;
   writeFileSync(join(root, 'memory'), psi(21_000));
   writeFileSync(join(root, 'io'), psi(30_500));
@@ -71,12 +71,17 @@ test('pressure is the part of the time that was waited since the last look', () 
 test('the pressure of this machine can be read', { skip: !existsSync('/proc/pressure/memory') }, () => {
   const pressure = new Pressure(['/proc/pressure/memory', '/proc/pressure/io']);
   pressure.percent();
-  const felt = pressure.percent();
-  assert.ok(felt >= 0 && Number.isFinite(felt));
+  const percent = pressure.percent();
+  assert.ok(percent >= 0 && Number.isFinite(percent));
 });
 
-/** A copied cgroup v2, since this machine's memory controller is v1's: one container. */
-function container(swaps: string): { cgroup: string; reclaimer: Reclaimer; asked: () => string; cold: Cold } {
+/** One container in a copy of a cgroup v2 hierarchy: the machine that runs the tests may have cgroup v1. */
+function container(swaps: string): {
+  cgroup: string;
+  reclaimer: Reclaimer;
+  written: () => string;
+  cold: Cold;
+} {
   const root = tree({
     'c1/memory.stat': '',
     'c1/memory.reclaim': '',
@@ -95,7 +100,7 @@ function container(swaps: string): { cgroup: string; reclaimer: Reclaimer; asked
   return {
     cgroup,
     reclaimer,
-    asked: () => {
+    written: () => {
       const text = readFileSync(file, 'utf8');
       writeFileSync(file, '');
       return text;
@@ -109,37 +114,37 @@ function container(swaps: string): { cgroup: string; reclaimer: Reclaimer; asked
 }
 type Cold = (inactiveFile: number, inactiveAnon?: number) => void;
 
-test('memory is taken that was cold for all the rounds, and no more', async () => {
-  const { reclaimer, asked, cold } = container(noSwap);
+test('only memory that was cold in all rounds is reclaimed', async () => {
+  const { reclaimer, written, cold } = container(noSwap);
   const seen: string[] = [];
   for (const bytes of [3_000_000, 1_000_000, 2_000_000, 2_500_000, 2_600_000]) {
     cold(bytes, 77);
     await reclaimer.round(reclaim);
-    seen.push(asked());
+    seen.push(written());
   }
   assert.deepEqual(seen, ['', '', '1000000', '1000000', '2000000']);
 });
 
-test('a container that had to wait is left alone', async () => {
-  const { cgroup, reclaimer, asked, cold } = container(noSwap);
+test('a container under pressure is skipped', async () => {
+  const { cgroup, reclaimer, written, cold } = container(noSwap);
   cold(1_000_000);
-  const soon = { ...reclaim, coldRounds: 1 };
-  await reclaimer.round(soon);
-  assert.equal(asked(), '1000000');
+  const oneRound = { ...reclaim, coldRounds: 1 };
+  await reclaimer.round(oneRound);
+  assert.equal(written(), '1000000');
   writeFileSync(join(cgroup, 'memory.pressure'), psi(60_000_000));
-  await reclaimer.round(soon);
-  assert.equal(asked(), '');
-  await reclaimer.round({ ...soon, periodPressureLimit: 0 });
-  assert.equal(asked(), '1000000', 'it waits no more');
+  await reclaimer.round(oneRound);
+  assert.equal(written(), '');
+  await reclaimer.round({ ...oneRound, periodPressureLimit: 0 });
+  assert.equal(written(), '1000000', 'the pressure is over');
 });
 
-test('where there is swap, the kernel is told how much may go there', async () => {
-  const { reclaimer, asked, cold } = container(oneSwap);
+test('with swap, a reclaim has a swappiness', async () => {
+  const { reclaimer, written, cold } = container(oneSwap);
   cold(1_000_000, 500_000);
   await reclaimer.round({ ...reclaim, coldRounds: 1 });
-  assert.equal(asked(), '1000000 swappiness=0');
+  assert.equal(written(), '1000000 swappiness=0');
   await reclaimer.round({ ...reclaim, coldRounds: 1, swap: true });
-  assert.equal(asked(), '1500000 swappiness=50');
+  assert.equal(written(), '1500000 swappiness=50');
 });
 
 const pageTypes = `Page block order: 9
@@ -154,13 +159,13 @@ Number of blocks type     Unmovable      Movable
 Node 0, zone   Normal          166         8026
 `;
 
-test('free pages below an order are counted, those of movable blocks', () => {
+test('free pages of movable blocks below an order are counted', () => {
   assert.equal(scatteredPages(pageTypes, 0), 0);
   assert.equal(scatteredPages(pageTypes, 2), 5 + 8 + 1);
   assert.equal(scatteredPages(pageTypes, 99), 5 + 8 + 12 + 16 + 1 + 72);
 });
 
-test('compaction is worth while when much is scattered anew, or much of what was free was taken', () => {
+test('compaction is worth while after scattered pages grew or free memory shrank', () => {
   const amount = fc.nat({ max: 2 ** 40 });
   fc.assert(
     fc.property(amount, amount, amount, amount, (pages, scattered, threshold, more) => {
@@ -173,7 +178,7 @@ test('compaction is worth while when much is scattered anew, or much of what was
   );
 });
 
-function compactor(): { root: string; compactor: Compactor; asked: () => string } {
+function compactor(): { root: string; compactor: Compactor; written: () => string } {
   const root = tree({
     pagetypeinfo: pageTypes,
     meminfo: 'MemTotal: 8000 kB\nMemFree:   4000 kB\n',
@@ -184,34 +189,37 @@ function compactor(): { root: string; compactor: Compactor; asked: () => string 
   return {
     root,
     compactor: new Compactor(root, () => undefined),
-    asked: () => readFileSync(join(root, 'sys/vm/compact_memory'), 'utf8'),
+    written: () => readFileSync(join(root, 'sys/vm/compact_memory'), 'utf8'),
   };
 }
 
-test('what is not worth while is left out, until it is forced', async () => {
-  const { compactor: it, asked } = compactor();
+test('a compaction that is not worth while is skipped until it is forced', async () => {
+  const { compactor: compacting, written } = compactor();
   const settings = { ...compact, forceTimes: 2 };
-  assert.deepEqual([await it.round(settings), await it.round(settings), asked()], [false, false, '']);
-  assert.equal(await it.round(settings), true);
-  assert.equal(asked(), '1');
-  assert.equal(await it.round(settings), false);
-  assert.equal(await it.round({ ...settings, threshold: -1 }), true);
+  assert.deepEqual(
+    [await compacting.round(settings), await compacting.round(settings), written()],
+    [false, false, ''],
+  );
+  assert.equal(await compacting.round(settings), true);
+  assert.equal(written(), '1');
+  assert.equal(await compacting.round(settings), false);
+  assert.equal(await compacting.round({ ...settings, threshold: -1 }), true);
 });
 
-test('under pressure nothing is compacted', async () => {
-  const { root, compactor: it, asked } = compactor();
-  await it.round({ ...compact, forceTimes: 'max' });
+test('nothing is compacted under pressure', async () => {
+  const { root, compactor: compacting, written } = compactor();
+  await compacting.round({ ...compact, forceTimes: 'max' });
   writeFileSync(join(root, 'pressure/io'), psi(60_000_000));
-  assert.equal(await it.round({ ...compact, forceTimes: 0 }), false);
-  assert.equal(asked(), '');
+  assert.equal(await compacting.round({ ...compact, forceTimes: 0 }), false);
+  assert.equal(written(), '');
 });
 
-test('a compaction that takes too long is ended', async () => {
-  const { root, compactor: it } = compactor();
-  // A pipe that nobody reads is not opened for writing until somebody does.
+test('a compaction that takes too long is stopped', async () => {
+  const { root, compactor: compacting } = compactor();
+  // Opening a FIFO for writing blocks until it has a reader.
   rmSync(join(root, 'sys/vm/compact_memory'));
   execFileSync('mkfifo', [join(root, 'sys/vm/compact_memory')]);
-  assert.equal(await it.round({ ...compact, forceTimes: 0, secondsMax: 0 }), true);
+  assert.equal(await compacting.round({ ...compact, forceTimes: 0, secondsMax: 0 }), true);
 });
 
 function memoryAgent(version: 1 | 2): MemoryAgent {
@@ -222,7 +230,7 @@ function memoryAgent(version: 1 | 2): MemoryAgent {
   return new MemoryAgent({ syscalls, paths, cgroups: () => [], log: () => undefined }, { reclaim, compact });
 }
 
-test('numbers out of range change nothing, and without cgroup v2 nothing can be reclaimed', () => {
+test('settings out of range, and reclaim without cgroup v2, are errors', () => {
   const agent = memoryAgent(2);
   for (const change of [{ swappinessMax: 201 }, { periodSeconds: 0 }, { coldRounds: 1_000_001 }])
     assert.throws(() => agent.setReclaim(change), { kind: 'invalid' }, JSON.stringify(change));
@@ -234,7 +242,7 @@ test('numbers out of range change nothing, and without cgroup v2 nothing can be 
   assert.throws(() => memoryAgent(1).setReclaim({ swap: true }), { kind: 'precondition', message: /v2/ });
 });
 
-test('rounds follow each other until they are stopped, and go on after a failure', async () => {
+test('rounds repeat until they are stopped, also after a failure', async () => {
   let count = 0;
   const faults: unknown[] = [];
   await new Promise<void>((resolve) => {

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Syscalls } from '@kata-agent/linux';
 import type { Guest } from '../guest.js';
-import { GuestError } from '../guest-error.js';
-import type { GuestLog, GuestPaths } from '../guest-options.js';
+import { GuestError } from '../error/guest-error.js';
+import type { GuestLog, GuestPaths } from '../context/guest-options.js';
 import { Compactor } from './compactor.js';
 import { Generations, type GenerationsFile } from './generations.js';
 import { openGenerationsFile } from './generations-file.js';
@@ -24,14 +24,14 @@ export interface MemoryAgentSettings {
 export interface MemoryAgentOptions {
   readonly syscalls: Syscalls;
   readonly paths: Pick<GuestPaths, 'proc' | 'sys' | 'cgroup' | 'state'>;
-  /** The cgroups (v2) of the containers that run. */
+  /** Returns the cgroups (v2) of the running containers. */
   readonly cgroups: () => readonly string[];
   readonly log: GuestLog;
 }
 
 /**
- * Gives memory back that the guest does not need: takes cold pages from containers, and makes free memory contiguous. Runs
- * from `start` to `stop`, each part with its own period.
+ * Returns memory that the guest does not need: reclaims cold pages of containers, and compacts free memory. Runs from
+ * `start` to `stop`; both parts have periods of their own.
  */
 export class MemoryAgent {
   readonly #options: MemoryAgentOptions;
@@ -64,8 +64,8 @@ export class MemoryAgent {
 
   start(): void {
     if (!this.#reclaim.disabled && !this.#canReclaim) {
-      const why = 'this guest has cgroup v1; cgroup_no_v1=all on the kernel line gives it v2';
-      this.#options.log('warn', `memory agent: no memory of containers is reclaimed: ${why}`);
+      const reason = 'this guest has cgroup v1; help: add cgroup_no_v1=all to the kernel command line';
+      this.#options.log('warn', `memory agent: no memory of containers is reclaimed: ${reason}`);
     }
     this.#reclaimRounds.every(periodOf(this.#reclaim));
     this.#compactRounds.every(periodOf(this.#compact));
@@ -76,13 +76,13 @@ export class MemoryAgent {
     this.#compactRounds.every(undefined);
   }
 
-  /** Changes what is given. A period that changes begins anew. */
+  /** Applies the settings that `change` has. A changed period starts over. */
   setReclaim(change: Partial<ReclaimSettings>): void {
     checkReclaimChange(change);
     if (!this.#canReclaim)
       throw new GuestError(
         'precondition',
-        'memory is reclaimed by cgroup v2, which this guest does not have',
+        'reclaiming memory needs cgroup v2; help: add cgroup_no_v1=all to the kernel command line',
       );
     const before = periodOf(this.#reclaim);
     this.#reclaim = { ...this.#reclaim, ...change };
@@ -103,7 +103,7 @@ export class MemoryAgent {
   }
 }
 
-/** Undefined: it does not run. */
+/** Returns the period in seconds, at least 1; undefined: disabled. */
 function periodOf(settings: {
   readonly disabled: boolean;
   readonly periodSeconds: number;

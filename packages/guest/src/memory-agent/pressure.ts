@@ -1,25 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
-/**
- * How much of the time somebody had to wait for memory or for a disk (the kernel's PSI, Documentation/accounting/psi.rst).
- */
+/** The share of time in which tasks waited for memory or I/O: pressure stall information (Documentation/accounting/psi.rst). */
 export class Pressure {
   readonly #files: readonly string[];
   readonly #now: () => bigint;
   #last: { readonly at: bigint; readonly waited: number } | undefined;
 
-  /** `now`: a clock that is never set, in nanoseconds. */
+  /** `now`: a monotonic clock, in nanoseconds. */
   constructor(files: readonly string[], now: () => bigint = () => process.hrtime.bigint()) {
     this.#files = files;
     this.#now = now;
   }
 
-  /** Percent of the time since it was asked before, over 100 when several files have waits; 0 the first time. */
+  /**
+   * Returns the percentage of time spent waiting since the previous call, summed over the files: several can give over 100.
+   * 0 at the first call.
+   */
   percent(): number {
     const at = this.#now();
-    const waited = this.#files.map(someWaited).reduce((sum, microseconds) => sum + microseconds, 0);
+    const waited = this.#files.map(waitedMicroseconds).reduce((sum, waited) => sum + waited, 0);
     const last = this.#last;
     this.#last = { at, waited };
     if (last === undefined || at <= last.at) return 0;
@@ -27,10 +28,10 @@ export class Pressure {
   }
 }
 
-/** Microseconds, since boot, in which at least one task waited. */
-function someWaited(file: string): number {
+/** Returns the time since boot in which at least one task waited, in microseconds. */
+function waitedMicroseconds(file: string): number {
   const total = /^some .*\btotal=(\d+)$/m.exec(text(file))?.[1];
-  if (total === undefined) throw new GuestError('internal', `${file} does not hold a line "some … total="`);
+  if (total === undefined) throw new GuestError('internal', `${file} has no line "some … total="`);
   return Number(total);
 }
 
@@ -39,7 +40,8 @@ function text(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'EOPNOTSUPP')) throw error;
-    const message = `${file} cannot be read: the kernel does not account for pressure (CONFIG_PSI, psi=1)`;
+    const remedy = 'use a kernel with CONFIG_PSI, and psi=1 on its command line';
+    const message = `${file} cannot be read: the kernel has no pressure stall information; help: ${remedy}`;
     throw new GuestError('precondition', message, { cause: error });
   }
 }

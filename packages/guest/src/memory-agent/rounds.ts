@@ -1,7 +1,7 @@
-/** setTimeout takes 31 bits of milliseconds; a longer one would fire at once. */
+/** The maximum delay of setTimeout; a longer one fires at once. */
 const longestMs = 2 ** 31 - 1;
 
-/** Something done again and again, with a pause between the end of one round and the next. */
+/** Runs a function repeatedly, with a pause between the end of one round and the start of the next. */
 export class Rounds {
   readonly #round: () => Promise<void>;
   readonly #fault: (error: unknown) => void;
@@ -14,7 +14,7 @@ export class Rounds {
     this.#fault = fault;
   }
 
-  /** From now on with this pause; undefined: no more. A round that runs goes on to its end. */
+  /** Sets the pause and starts it over; undefined stops. A round that runs is not interrupted. */
   every(seconds: number | undefined): void {
     this.#pauseMs = seconds === undefined ? undefined : Math.min(seconds * 1000, longestMs);
     if (!this.#busy) this.#wait();

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import type { Metric, Sample } from './metric.js';
 import { namedNumbers, processStat } from './proc-text.js';
 
-/** USER_HZ, the same on all machines that Linux runs on here. */
+/** USER_HZ, the same on all supported architectures. */
 const ticksPerSecond = 100;
 const pageSize = 4096;
 
-/** Places in /proc/self/stat, counted from its third field (proc_pid_stat(5)). */
+/** Indexes of fields in /proc/self/stat, from its third field (proc_pid_stat(5)). */
 const stat = { utime: 11, stime: 12, cutime: 13, cstime: 14, threads: 17, vsize: 20, rss: 21 } as const;
 
 const statusItems = [
@@ -31,30 +31,36 @@ const statusItems = [
   'nonvoluntary_ctxt_switches',
 ] as const;
 
-/** Metrics of the agent's own process, by the names of Kata's agent (docs/kata-facts.md, "Metrics and log"). */
+/** Metrics of the agent's own process, with the names of Kata's agent (docs/kata-facts.md, "Metrics and log"). */
 export const agentMetrics: readonly Metric[] = [
-  single('kata_agent_threads', 'Threads of the agent.', (proc) => own(proc, stat.threads)),
+  single('kata_agent_threads', 'Threads of the agent.', (proc) => statField(proc, stat.threads)),
   single('kata_agent_total_time', 'CPU time of the agent, in seconds.', (proc) => {
-    return (own(proc, stat.utime) + own(proc, stat.stime)) / ticksPerSecond;
+    return (statField(proc, stat.utime) + statField(proc, stat.stime)) / ticksPerSecond;
   }),
-  single('kata_agent_total_vm', 'Virtual memory of the agent, in bytes.', (proc) => own(proc, stat.vsize)),
-  single('kata_agent_total_rss', 'Memory of the agent, in bytes.', (proc) => own(proc, stat.rss) * pageSize),
+  single('kata_agent_total_vm', 'Virtual memory of the agent, in bytes.', (proc) =>
+    statField(proc, stat.vsize),
+  ),
+  single(
+    'kata_agent_total_rss',
+    'Resident memory of the agent, in bytes.',
+    (proc) => statField(proc, stat.rss) * pageSize,
+  ),
   {
     name: 'kata_agent_proc_status',
-    help: 'Figures of /proc/self/status; sizes in KiB.',
+    help: 'Values of /proc/self/status; sizes in KiB.',
     labels: ['item'],
     read: (proc) => {
-      const figures = namedNumbers(readFileSync(join(proc, 'self/status'), 'utf8'));
-      return statusItems.map((name) => item(name.toLowerCase(), figures.get(name) ?? 0));
+      const values = namedNumbers(readFileSync(join(proc, 'self/status'), 'utf8'));
+      return statusItems.map((name) => item(name.toLowerCase(), values.get(name) ?? 0));
     },
   },
   {
     name: 'kata_agent_io_stat',
-    help: 'Figures of /proc/self/io.',
+    help: 'Values of /proc/self/io.',
     labels: ['item'],
     read: (proc) => {
-      const figures = namedNumbers(readFileSync(join(proc, 'self/io'), 'utf8'));
-      return Array.from(figures, ([name, value]) => item(name, value));
+      const values = namedNumbers(readFileSync(join(proc, 'self/io'), 'utf8'));
+      return Array.from(values, ([name, value]) => item(name, value));
     },
   },
   {
@@ -62,7 +68,9 @@ export const agentMetrics: readonly Metric[] = [
     help: 'CPU time of the agent and its children, in ticks.',
     labels: ['item'],
     read: (proc) =>
-      (['utime', 'stime', 'cutime', 'cstime'] as const).map((name) => item(name, own(proc, stat[name]))),
+      (['utime', 'stime', 'cutime', 'cstime'] as const).map((name) =>
+        item(name, statField(proc, stat[name])),
+      ),
   },
 ];
 
@@ -70,7 +78,7 @@ function single(name: string, help: string, read: (proc: string) => number): Met
   return { name, help, labels: [], read: (proc) => [{ labels: {}, value: read(proc) }] };
 }
 
-function own(proc: string, field: number): number {
+function statField(proc: string, field: number): number {
   return processStat(readFileSync(join(proc, 'self/stat'), 'utf8'))[field] ?? 0;
 }
 

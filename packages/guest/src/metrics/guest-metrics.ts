@@ -56,14 +56,14 @@ const linkItems = [
   'sent_compressed',
 ] as const;
 
-/** File systems whose use says something of the guest: those that can fill. */
+/** Types of the file systems that are reported: those that can run full. */
 const realTypes: ReadonlySet<string> = new Set(['ext4', 'xfs', 'btrfs', 'vfat', 'overlay']);
 
-/** Metrics of the guest, by the names of Kata's agent (docs/kata-facts.md, "Metrics and log"). */
+/** Metrics of the guest, with the names of Kata's agent (docs/kata-facts.md, "Metrics and log"). */
 export const guestMetrics: readonly Metric[] = [
   {
     name: 'kata_guest_load',
-    help: 'Load of the guest.',
+    help: 'Load averages of the guest.',
     labels: ['item'],
     read: (proc) => {
       const [load1 = 0, load5 = 0, load15 = 0] = fields(text(proc, 'loadavg'));
@@ -72,7 +72,7 @@ export const guestMetrics: readonly Metric[] = [
   },
   {
     name: 'kata_guest_tasks',
-    help: 'Tasks that run, and all there are.',
+    help: 'Tasks: running (cur) and total (max).',
     labels: ['item'],
     read: (proc) => {
       const [cur = '0', max = '0'] = (text(proc, 'loadavg').split(' ')[3] ?? '').split('/');
@@ -81,7 +81,7 @@ export const guestMetrics: readonly Metric[] = [
   },
   {
     name: 'kata_guest_cpu_time',
-    help: 'CPU time, in ticks, in all and of each CPU.',
+    help: 'CPU time in ticks, total and per CPU.',
     labels: ['cpu', 'item'],
     read: (proc) =>
       lines(proc, 'stat').flatMap((line) => {
@@ -93,13 +93,13 @@ export const guestMetrics: readonly Metric[] = [
   },
   {
     name: 'kata_guest_vm_stat',
-    help: 'Figures of /proc/vmstat.',
+    help: 'Values of /proc/vmstat.',
     labels: ['item'],
     read: (proc) => labelled('item', Object.fromEntries(pairs(text(proc, 'vmstat')))),
   },
   {
     name: 'kata_guest_meminfo',
-    help: 'Memory of the guest, in bytes; of huge pages their number.',
+    help: 'Memory of the guest, in bytes; huge pages as a count.',
     labels: ['item'],
     read: (proc) =>
       Array.from(namedNumbers(text(proc, 'meminfo')), ([name, value]) => ({
@@ -109,19 +109,19 @@ export const guestMetrics: readonly Metric[] = [
   },
   {
     name: 'kata_guest_netdev_stat',
-    help: 'Traffic of each interface.',
+    help: 'Traffic of each network interface.',
     labels: ['interface', 'item'],
     read: (proc) =>
       lines(proc, 'net/dev').flatMap((line) => {
-        const [name, figures] = line.split(':');
-        return figures === undefined
+        const [name, counters] = line.split(':');
+        return counters === undefined
           ? []
-          : items(linkItems, fields(figures), { interface: (name ?? '').trim() });
+          : items(linkItems, fields(counters), { interface: (name ?? '').trim() });
       }),
   },
   {
     name: 'kata_guest_diskstat',
-    help: 'Work of each disk; times in milliseconds.',
+    help: 'I/O of each disk; times in milliseconds.',
     labels: ['disk', 'item'],
     read: (proc) =>
       lines(proc, 'diskstats').flatMap((line) => {
@@ -131,7 +131,7 @@ export const guestMetrics: readonly Metric[] = [
   },
   {
     name: 'kata_guest_filesystem_bytes',
-    help: 'Use of each file system that can fill, in bytes.',
+    help: 'Use of each file system that can run full, in bytes.',
     labels: ['mount', 'device', 'item'],
     read: (proc) =>
       fileSystems(proc).flatMap(({ mount, device, bsize, blocks, bfree }) =>
@@ -140,7 +140,7 @@ export const guestMetrics: readonly Metric[] = [
   },
   {
     name: 'kata_guest_filesystem_inodes',
-    help: 'Inodes of each file system that can fill.',
+    help: 'Inodes of each file system that can run full.',
     labels: ['mount', 'device', 'item'],
     read: (proc) =>
       fileSystems(proc).flatMap(({ mount, device, files, ffree }) => usage(mount, device, files, ffree)),
@@ -159,7 +159,7 @@ function labelled(label: string, values: Readonly<Record<string, number>>): read
   return Object.entries(values).map(([name, value]) => ({ labels: { [label]: name }, value }));
 }
 
-/** A kernel that has fewer columns leaves out the last. */
+/** Pairs names with the columns of a line. Older kernels have fewer columns, so the last names may have no value. */
 function items(
   names: readonly string[],
   values: readonly number[],
@@ -172,8 +172,8 @@ function items(
 }
 
 function usage(mount: string, device: string, total: number, free: number): readonly Sample[] {
-  const figures = { total, used: Math.max(0, total - free), available: free };
-  return Object.entries(figures).map(([item, value]) => ({ labels: { mount, device, item }, value }));
+  const values = { total, used: Math.max(0, total - free), available: free };
+  return Object.entries(values).map(([item, value]) => ({ labels: { mount, device, item }, value }));
 }
 
 interface FileSystem {
@@ -186,7 +186,7 @@ interface FileSystem {
   readonly ffree: number;
 }
 
-/** Each device once, at its first mount; read-only ones cannot fill. */
+/** Returns each device once, at its first mount. Skips read-only mounts, which cannot run full. */
 function fileSystems(proc: string): readonly FileSystem[] {
   const seen = new Set<string>();
   return lines(proc, 'self/mountinfo').flatMap((line) => {
@@ -200,14 +200,14 @@ function fileSystems(proc: string): readonly FileSystem[] {
       const { bsize, blocks, bfree, files, ffree } = statfsSync(path);
       return [{ mount: path, device: basename(source) || number, bsize, blocks, bfree, files, ffree }];
     } catch (error) {
-      // It was unmounted meanwhile, or lies below a mount that hides it.
+      // It was unmounted meanwhile, or another mount hides it.
       if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return [];
       throw error;
     }
   });
 }
 
-/** The kernel writes space, tab, line feed and backslash of a path as `\040`. */
+/** Decodes octal escapes such as `\040`: the kernel escapes space, tab, line feed and backslash in paths. */
 function unescape(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

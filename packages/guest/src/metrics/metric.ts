@@ -4,7 +4,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** A metric as it is named, explained and read, anew for each scrape. */
+/** A metric; `read` returns its current samples and runs at each scrape. */
 export interface Metric {
   readonly name: string;
   readonly help: string;

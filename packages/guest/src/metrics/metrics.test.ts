@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Metrics } from './metrics.js';
+import { type Registry, Metrics } from './metrics.js';
 import { memoryItem, namedNumbers, processStat } from './proc-text.js';
+import { openRegistry } from './registry.js';
+
+const open = (): Promise<Registry> => openRegistry('/proc');
 
 const names = [
   'kata_agent_scrape_count',
@@ -23,7 +26,7 @@ const names = [
   'kata_guest_filesystem_inodes',
 ];
 
-/** The value of a sample, by its name and labels as they are written. */
+/** Returns the value of a sample. `sample`: its name and labels in the text format. */
 function valueOf(text: string, sample: string): number {
   const line = text.split('\n').find((each) => each.startsWith(`${sample} `));
   assert.ok(line !== undefined, `no ${sample} in the scrape`);
@@ -31,18 +34,18 @@ function valueOf(text: string, sample: string): number {
 }
 
 test('a scrape has every metric of the agent and of the guest', async () => {
-  const metrics = new Metrics('/proc');
-  const first = await metrics.scrape();
+  const metrics = new Metrics();
+  const first = await metrics.scrape(open);
   for (const name of names) assert.match(first, new RegExp(`^# HELP ${name} `, 'm'));
   assert.equal(valueOf(first, 'kata_agent_scrape_count'), 1);
-  assert.equal(valueOf(await metrics.scrape(), 'kata_agent_scrape_count'), 2);
+  assert.equal(valueOf(await metrics.scrape(open), 'kata_agent_scrape_count'), 2);
 });
 
-test('the figures are those of the kernel', async () => {
-  const scrape = await new Metrics('/proc').scrape();
+test('the values match those of the kernel', async () => {
+  const scrape = await new Metrics().scrape(open);
   const { rss } = process.memoryUsage();
-  const said = valueOf(scrape, 'kata_agent_total_rss');
-  assert.ok(said > rss / 2 && said < rss * 2, `${said} bytes of memory, and Node says ${rss}`);
+  const reported = valueOf(scrape, 'kata_agent_total_rss');
+  assert.ok(reported > rss / 2 && reported < rss * 2, `${reported} bytes reported, ${rss} by Node`);
   assert.ok(valueOf(scrape, 'kata_agent_threads') >= 1);
   assert.ok(valueOf(scrape, 'kata_guest_meminfo{item="mem_total"}') > 1024 * 1024 * 64);
   assert.ok(valueOf(scrape, 'kata_guest_meminfo{item="active_anon"}') > 0);
@@ -52,7 +55,7 @@ test('the figures are those of the kernel', async () => {
   assert.ok(valueOf(scrape, 'kata_guest_tasks{item="max"}') > 1);
 });
 
-test('names of memory are those of Kata', () => {
+test('labels of meminfo are those of Kata', () => {
   const expected = {
     MemTotal: 'mem_total',
     'Active(anon)': 'active_anon',
@@ -70,7 +73,7 @@ test('names of memory are those of Kata', () => {
   for (const [name, label] of Object.entries(expected)) assert.equal(memoryItem(name), label);
 });
 
-test('files of procfs are read as they are', () => {
+test('files of procfs are parsed', () => {
   assert.deepEqual(
     [...namedNumbers('Name:\tnode\nVmPeak:\t  12 kB\nThreads:\t7\n')],
     [

@@ -1,6 +1,7 @@
-/** The files of procfs that metrics are read from, each as names and numbers. Values are as the kernel gives them. */
-
-/** `Name:  number unit` lines, as of /proc/meminfo, /proc/self/status and /proc/self/io; other lines are left out. */
+/**
+ * Parses lines of `Name:  number unit`, as in /proc/meminfo, /proc/self/status and /proc/self/io; ignores other lines. Numbers
+ * stay in the kernel's unit.
+ */
 export function namedNumbers(text: string): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   for (const line of text.split('\n')) {
@@ -10,7 +11,7 @@ export function namedNumbers(text: string): ReadonlyMap<string, number> {
   return found;
 }
 
-/** `name number` lines, as of /proc/vmstat. */
+/** Parses lines of `name number`, as in /proc/vmstat. */
 export function pairs(text: string): ReadonlyMap<string, number> {
   return new Map(
     text.split('\n').flatMap((line) => {
@@ -20,7 +21,7 @@ export function pairs(text: string): ReadonlyMap<string, number> {
   );
 }
 
-/** Fields of a line after its name, as numbers; what is no number is 0. */
+/** Parses the fields of a line as numbers; other text becomes 0. */
 export function fields(line: string): readonly number[] {
   return line
     .trim()
@@ -28,7 +29,7 @@ export function fields(line: string): readonly number[] {
     .map((field) => (/^\d+(\.\d+)?$/.test(field) ? Number(field) : 0));
 }
 
-/** The fields of /proc/<pid>/stat from the third on: the name before them may hold spaces and parentheses. */
+/** Parses the fields of /proc/<pid>/stat from the third on: the command name before them may have spaces and parentheses. */
 export function processStat(text: string): readonly number[] {
   return fields(text.slice(text.lastIndexOf(')') + 1));
 }
@@ -50,7 +51,7 @@ const unusualNames: ReadonlyMap<string, string> = new Map([
   ['DirectMap1G', 'direct_map_1G'],
 ]);
 
-/** `Active(anon)` as the label that Kata's agent gives it: `active_anon`. */
+/** Returns the label of Kata's agent for a name of /proc/meminfo: `active_anon` for `Active(anon)`. */
 export function memoryItem(name: string): string {
   const unusual = unusualNames.get(name);
   if (unusual !== undefined) return unusual;

@@ -1,27 +1,32 @@
 import { isIP } from 'node:net';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import { declaredChain, isChainName, parseRule } from './filter-rule.js';
 import type { FilterTable } from './filter-text.js';
 import { holdsLoopback, isLoopbackAddress, rangeHoldsLoopback, refusedLoopback } from './loopback.js';
 import type { Family } from './network-values.js';
+import { quotedWord } from '../quoted.js';
 
-/** Targets that give a connection another destination, where iptables takes them, and where a guard is needed. */
+/**
+ * Targets that change a connection's destination, the chains where iptables accepts them, and where a guard rule is
+ * needed.
+ */
 interface Guarded {
   readonly targets: ReadonlySet<string>;
-  /** Where a connection to loopback would meet them first. */
+  /** The chain in which a connection to loopback would reach them first. */
   readonly chain: string;
 }
 
 const guarded: ReadonlyMap<string, Guarded> = new Map([
-  // A process of the guest connects here; what nat has decided once it does not decide again in PREROUTING.
+  // Connections to loopback are locally generated: nat decides on them in OUTPUT and not again in PREROUTING.
   ['nat', { targets: new Set(['DNAT', 'NETMAP', 'REDIRECT']), chain: 'OUTPUT' }],
   ['mangle', { targets: new Set(['TPROXY']), chain: 'PREROUTING' }],
 ]);
 const redirecting: ReadonlySet<string> = new Set([...guarded.values()].flatMap((each) => [...each.targets]));
 
 /**
- * Targets that leave a packet where it goes, beside those that redirect a connection. Not here are TEE, which sends a copy
- * of each packet to a gateway, DNPT and SNPT, which translate without the table nat, and what nobody here knows.
+ * Targets that do not change a packet's destination, in addition to those that redirect a connection. Not here are TEE,
+ * which sends a copy of each packet to a gateway, DNPT and SNPT, which translate without the table nat, and unknown
+ * targets.
  */
 const targets: ReadonlySet<string> = new Set([
   'ACCEPT',
@@ -53,17 +58,17 @@ const targets: ReadonlySet<string> = new Set([
 const loopback: Readonly<Record<Family, string>> = { v4: '127.0.0.0/8', v6: '::1/128' };
 
 /**
- * S34 for the packet filter. Rules may redirect connections, which service meshes are made of, but none to loopback
- * addresses (a service at 127.0.0.1 would be open to the host), and none away from them: a table that redirects gets
- * a first rule that takes them out. No target may copy or translate packets in another way.
+ * Enforces S34 on the packet filter. Rules may redirect connections, as service meshes do, but none to loopback
+ * addresses (a service at 127.0.0.1 would be open to the host), and none away from them: a table that redirects gets a
+ * first rule that exempts them. No target may copy or translate packets in another way.
  *
  * @throws GuestError `refused` for a command, a target or an address; `invalid` for another form than iptables-save's.
  */
 export function keepLoopback(tables: readonly FilterTable[], family: Family): readonly FilterTable[] {
   const names = tables.map(({ name }) => name);
-  // A guard of one would be a guard of the other by the order alone.
+  // Whether the guard of one also guards the other would depend on their order.
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw new GuestError('invalid', `rules: table ${twice} is there twice`);
+  if (twice !== undefined) throw new GuestError('invalid', `rules: table ${twice} appears twice`);
   return tables.map((table) => keepLoopbackIn(table, family));
 }
 
@@ -95,20 +100,20 @@ function keepLoopbackIn(table: FilterTable, family: Family): FilterTable {
 
 /** No rule after the guard, which comes first, sees a connection to loopback. */
 function withGuard(table: FilterTable, guard: readonly string[]): FilterTable {
-  // A text that was read back from the guest has it already.
+  // A text that was read back from the guest has the guard already.
   const others = table.commands.filter(({ words }) => words.join(' ') !== ['-A', ...guard].join(' '));
   return { ...table, commands: [...others, { line: 0, counters: '', words: ['-I', ...guard] }] };
 }
 
 function checkTarget(target: string, ownChains: ReadonlySet<string>, line: number): void {
   if (targets.has(target) || (ownChains.has(target) && isChainName(target))) return;
-  const name = JSON.stringify(target.slice(0, 80));
-  const why = ownChains.has(target)
+  const name = quotedWord(target);
+  const reason = ownChains.has(target)
     ? 'is a chain with the name of a target; help: give the chain a name with a small letter, "_" or "-"'
     : redirecting.has(target)
       ? 'is refused in this table'
       : 'is refused under privileged_containers = "refuse"; help: jump to a chain that a line ":NAME - [0:0]" before declares, or to a target that leaves packets where they go';
-  throw new GuestError('refused', `rules, line ${line}: target ${name} ${why}`);
+  throw new GuestError('refused', `rules, line ${line}: target ${name} ${reason}`);
 }
 
 function refuseLoopbackValue(option: string, value: string, line: number): void {
@@ -129,7 +134,7 @@ function leadsToLoopback(value: string, line: number): boolean {
   if (version === 0 || isIP(last) !== version || width > bits) {
     throw new GuestError(
       'invalid',
-      `rules, line ${line}: ${JSON.stringify(value.slice(0, 80))} must be an address, a range or a network as iptables-save writes them`,
+      `rules, line ${line}: ${quotedWord(value)} must be an address, a range or a network as iptables-save writes them`,
     );
   }
   if (prefix !== undefined && holdsLoopback(first, width)) return true;

@@ -11,7 +11,7 @@ const under = (privileged: 'refuse' | 'allow', rules: string): string =>
 const ruleOf = (words: string): ReturnType<typeof parseRule> =>
   parseRule({ line: 3, counters: '', words: words.split(' ') });
 
-test('a rule is its chain, and options with their values', () => {
+test('a rule is parsed to its chain and options with their values', () => {
   assert.deepEqual(ruleOf('-A INPUT -p tcp ! --tcp-flags SYN,ACK SYN --src=10.0.0.1 --jump ACCEPT'), {
     chain: 'INPUT',
     options: [
@@ -31,7 +31,7 @@ test('a rule is its chain, and options with their values', () => {
   });
 });
 
-test('a command that is not of a saved table is refused, and so is a second one in a rule', () => {
+test('commands other than -A and -I, and a second command in a rule, are refused', () => {
   for (const command of [
     '-X',
     '-F INPUT',
@@ -48,10 +48,10 @@ test('a command that is not of a saved table is refused, and so is a second one 
   for (const rules of ['-N', '-N a b', '-N -j', '-N a -j TEE', '--new-chain a/b'])
     assert.throws(() => under('refuse', `*mangle\n${rules}\nCOMMIT\n`), { kind: 'invalid' }, rules);
   const twice = '*nat\nCOMMIT\n*nat\nCOMMIT\n';
-  assert.throws(() => under('refuse', twice), { kind: 'invalid', message: /table nat is there twice/ });
+  assert.throws(() => under('refuse', twice), { kind: 'invalid', message: /table nat appears twice/ });
 });
 
-test('an option is written in full, and no word that begins as one is an argument', () => {
+test('abbreviated options, and arguments that begin with "-", are refused', () => {
   for (const rest of [
     '--ju ACCEPT',
     '--g x',
@@ -64,13 +64,13 @@ test('an option is written in full, and no word that begins as one is an argumen
     '-',
   ])
     assert.throws(() => ruleOf(`-A INPUT ${rest}`), { kind: 'invalid' }, rest);
-  // What iptables would read as an argument is read as an option, and looked at as one.
+  // A word that iptables would parse as an argument is parsed, and checked, as an option.
   assert.deepEqual(ruleOf('-A INPUT --comment -j TEE').options.at(-1), { name: 'jump', values: ['TEE'] });
-  // The matches policy and recent have options that begin as those of iptables do.
+  // The matches policy and recent have options that begin like options of iptables.
   assert.equal(ruleOf('-A INPUT -m policy --dir in --pol none --proto esp').options.length, 4);
 });
 
-test('a chain that has the name of a target is none to jump to', () => {
+test('a jump to a chain with the name of a target is refused', () => {
   for (const name of ['TEE', 'DNPT', 'MIRROR', 'X9']) {
     assert.equal(isChainName(name), false);
     for (const declaration of [`:${name} - [0:0]`, `-N ${name}`])
@@ -86,8 +86,8 @@ test('a chain that has the name of a target is none to jump to', () => {
   }
 });
 
-test('rules of Istio and Linkerd pass as their programs write them', () => {
-  // Istio, tools/istio-iptables: what it gives to iptables-restore. Linkerd, proxy-init.
+test('rules of Istio and Linkerd pass', () => {
+  // The input of iptables-restore of Istio (tools/istio-iptables) and Linkerd (proxy-init).
   const istio = [
     '* nat',
     '-N ISTIO_INBOUND',
@@ -134,7 +134,7 @@ test('rules of Istio and Linkerd pass as their programs write them', () => {
   }
 });
 
-/** getopt_long on what iptables knows: whether an option has an argument. */
+/** The options of iptables for getopt_long, each with whether it has an argument. */
 const withValue =
   'append check delete insert replace new-chain rename-chain policy protocol src source dst destination in-interface ' +
   'out-interface match jump goto table modprobe set-counters';
@@ -159,7 +159,7 @@ const extensions = [
   'tcp-flags',
 ] as const;
 
-/** Options as getopt_long finds them; undefined where it stops. */
+/** Returns the options that getopt_long finds; undefined: it stops with an error. */
 function getopt(
   words: readonly string[],
   known: Readonly<Record<string, boolean>>,
@@ -190,7 +190,7 @@ function getopt(
   return found;
 }
 
-test('whichever options of extensions have arguments, getopt finds no other jump than was checked', () => {
+test('getopt finds no jump that was not checked, whichever options of extensions have arguments', () => {
   const fine = new Set(['ACCEPT', 'own.chain']);
   let passed = 0;
   fc.assert(

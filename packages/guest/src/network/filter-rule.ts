@@ -1,7 +1,8 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import type { FilterCommand } from './filter-text.js';
+import { quotedWord } from '../quoted.js';
 
-/** What `-A` or `-I` adds to a chain. */
+/** A rule that `-A` or `-I` adds to a chain. */
 export interface FilterRule {
   readonly chain: string;
   readonly options: readonly FilterOption[];
@@ -36,7 +37,7 @@ const ruleNames: ReadonlySet<string> = new Set([...ruleOptions.values(), ...alia
 const adding: ReadonlySet<string> = new Set(['-A', '--append', '-I', '--insert']);
 const declaring: ReadonlySet<string> = new Set(['-N', '--new-chain']);
 
-/** All long options of iptables (iptables/iptables.c, nft-shared.c). It takes each of them shortened. */
+/** All long options of iptables (iptables/iptables.c, nft-shared.c). It accepts unambiguous prefixes of each. */
 const ownNames: readonly string[] = [
   ...ruleNames,
   ...(
@@ -44,32 +45,35 @@ const ownNames: readonly string[] = [
     'numeric policy rename-chain replace table verbose version wait wait-interval zero'
   ).split(' '),
 ];
-/** Options of the matches `policy` and `recent`, which begin as options of iptables do: the whole name comes first. */
+/**
+ * Options of the matches `policy` and `recent` whose names begin like options of iptables: the whole name is matched
+ * first.
+ */
 const wholeNames: ReadonlySet<string> = new Set(['pol', 'proto', 'set']);
 
 const chainName = /^[A-Za-z0-9_][\w.:+~@-]{0,28}$/;
 
 /**
- * Names of targets are of capital letters and digits, and iptables takes a name for a target before it takes it for a
- * chain. So a chain of such a name is no chain for a rule.
+ * Target names consist of capital letters and digits, and iptables looks up a target before a chain. So a rule cannot
+ * jump to a chain with such a name.
  */
 export function isChainName(name: string): boolean {
   return chainName.test(name) && !/^[A-Z0-9]+$/.test(name);
 }
 
-/** The chain that a command makes, `-N CHAIN`; undefined for another command. */
+/** Returns the chain that a command creates, `-N CHAIN`; undefined for another command. */
 export function declaredChain({ line, words }: FilterCommand): string | undefined {
   const [command = '', name = '', ...rest] = words;
   if (!declaring.has(command)) return undefined;
   if (rest.length > 0 || !chainName.test(name))
-    throw wrong(line, `${quote(words.join(' '))} must be -N CHAIN`);
+    throw wrong(line, `${quotedWord(words.join(' '))} must be -N CHAIN`);
   return name;
 }
 
 /**
- * Reads a rule. Each word that begins with `-` is an option and never the argument of one, so that it does not matter
- * which options of an extension have arguments. iptables-save writes no rule that is refused here, but for a
- * comment or a prefix that begins with `-`.
+ * Parses a rule. Each word that begins with `-` is an option and never the argument of one, so that it does not matter
+ * which options of an extension have arguments. iptables-save writes no rule that is refused here, but for a comment or
+ * a prefix that begins with `-`.
  *
  * @throws GuestError `invalid` for a rule of another form; `refused` for a command other than `-A` and `-I`.
  */
@@ -78,10 +82,10 @@ export function parseRule({ line, words }: FilterCommand): FilterRule {
   if (!adding.has(command)) {
     throw new GuestError(
       'refused',
-      `rules, line ${line}: command ${quote(command)} is refused under privileged_containers = "refuse"; help: send whole tables, of chains (":NAME - [0:0]") and rules ("-A NAME …"), as iptables-save writes them`,
+      `rules, line ${line}: command ${quotedWord(command)} is refused under privileged_containers = "refuse"; help: send whole tables, of chains (":NAME - [0:0]") and rules ("-A NAME …"), as iptables-save writes them`,
     );
   }
-  if (!chainName.test(chain)) throw wrong(line, `${quote(chain)} is not a name of a chain`);
+  if (!chainName.test(chain)) throw wrong(line, `${quotedWord(chain)} is not a name of a chain`);
   const options: { name: string; values: string[] }[] = [];
   for (const [index, word] of rest.entries()) {
     if (word === '!') {
@@ -92,7 +96,7 @@ export function parseRule({ line, words }: FilterCommand): FilterRule {
     if (word.startsWith('-')) options.push(parseOption(word, line));
     // `-I CHAIN 1`
     else if (last !== undefined) last.values.push(word);
-    else if (!/^\d{1,9}$/.test(word)) throw wrong(line, `${quote(word)} is not an option`);
+    else if (!/^\d{1,9}$/.test(word)) throw wrong(line, `${quotedWord(word)} is not an option`);
   }
   return { chain, options };
 }
@@ -113,14 +117,10 @@ function parseOption(word: string, line: number): { name: string; values: string
 function notAnOption(word: string, line: number): GuestError {
   return wrong(
     line,
-    `${quote(word)} is not an option of a rule; help: write options in full, as iptables-save does, and no argument that begins with "-"`,
+    `${quotedWord(word)} is not an option of a rule; help: write options in full, as iptables-save does, and no argument that begins with "-"`,
   );
 }
 
 function wrong(line: number, what: string): GuestError {
   return new GuestError('invalid', `rules, line ${line}: ${what}`);
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 80));
 }

@@ -12,7 +12,7 @@ const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1'
 const under = (privileged: 'refuse' | 'allow', rules: string, family: Family = 'v4'): string =>
   text(checkedFilter(family, Buffer.from(rules, 'latin1'), { privileged }));
 
-test('what iptables-save writes is what iptables-restore is given', () => {
+test('output of iptables-save is unchanged in the input of iptables-restore', () => {
   const saved = table(
     'filter',
     ':INPUT DROP [12:3400]',
@@ -27,7 +27,7 @@ test('what iptables-save writes is what iptables-restore is given', () => {
   assert.equal(under('refuse', `# remark\n\n${saved}# end\n`), saved);
 });
 
-test('no spelling of --modprobe is taken, whatever the configuration says', () => {
+test('--modprobe is refused in every spelling, under any configuration', () => {
   const spellings = [
     '-M /bin/sh',
     '-M\t/bin/sh',
@@ -47,7 +47,7 @@ test('no spelling of --modprobe is taken, whatever the configuration says', () =
       const rules = table('filter', ':INPUT ACCEPT [0:0]', `[0:0] -A INPUT ${words} -j ACCEPT`);
       assert.throws(() => under(privileged, rules), { kind: 'refused', message: /names a program/ }, words);
     }
-    // One word for option and argument, or for several options, is no way around it.
+    // Also in one word with its argument or with other options.
     for (const words of ['-M/bin/sh', '-fM /bin/sh', '-4nvM/bin/sh', '--', '-AINPUT']) {
       const rules = table('filter', `-A INPUT ${words} -j ACCEPT`);
       assert.throws(() => under(privileged, rules), { name: 'GuestError' }, words);
@@ -55,7 +55,7 @@ test('no spelling of --modprobe is taken, whatever the configuration says', () =
   }
 });
 
-test('a line that the tool would read as two, or as another one, is refused', () => {
+test('a line that iptables-restore would parse as two, or differently, is refused', () => {
   const evil = '-A INPUT -M /bin/sh -j ACCEPT';
   const lines = [
     `#${'a'.repeat(10_238)}${evil}`,
@@ -85,12 +85,12 @@ test('a line that the tool would read as two, or as another one, is refused', ()
     assert.throws(() => under('allow', rules), { kind: 'invalid' }, rules);
   assert.throws(() => under('allow', `${table('filter')}${'\n'.repeat(131_072)}`), {
     kind: 'invalid',
-    message: /^rules: 131088 bytes are more than a request may have, 131072; help:/,
+    message: /^rules: 131088 bytes exceed the limit of 131072 in a request; help:/,
   });
   assert.equal(under('allow', ''), '');
 });
 
-test('what was written is read back as the same words', () => {
+test('written words are parsed to the same words', () => {
   const word = fc
     .stringMatching(/^[ -~]{0,12}$/)
     .filter((each) => !each.startsWith('-') && !each.includes('/'));
@@ -105,7 +105,7 @@ test('what was written is read back as the same words', () => {
 
 const guard = { v4: '-I OUTPUT -d 127.0.0.0/8 -j ACCEPT', v6: '-I OUTPUT -d ::1/128 -j ACCEPT' } as const;
 
-test('a table that redirects connections gets a first rule that leaves loopback alone', () => {
+test('a table that redirects connections gets a first rule that exempts loopback', () => {
   const mesh = [
     ':OUTPUT ACCEPT [0:0]',
     ':MESH_OUT - [0:0]',
@@ -116,7 +116,7 @@ test('a table that redirects connections gets a first rule that leaves loopback 
   for (const family of ['v4', 'v6'] as const)
     assert.equal(under('refuse', table('nat', ...mesh), family), table('nat', ...mesh, guard[family]));
   assert.equal(under('allow', table('nat', ...mesh)), table('nat', ...mesh));
-  // As it is read back.
+  // The text that is read back from the guest.
   const again = [...mesh.slice(0, 2), guard.v4.replace('-I', '-A'), ...mesh.slice(2)];
   assert.equal(under('refuse', table('nat', ...again)), table('nat', ...mesh, guard.v4));
   const jumps = [
@@ -129,7 +129,7 @@ test('a table that redirects connections gets a first rule that leaves loopback 
   assert.equal(under('refuse', plain), plain);
 });
 
-test('a table of transparent proxies gets one as well, and neither target is taken elsewhere', () => {
+test('a table with TPROXY gets such a rule too; redirecting targets are refused in other tables', () => {
   const rules = ['-A PREROUTING -p tcp -j TPROXY --on-port 15006'];
   for (const [family, address] of [
     ['v4', '127.0.0.0/8'],
@@ -150,7 +150,7 @@ test('a table of transparent proxies gets one as well, and neither target is tak
     });
 });
 
-test('no rule translates to a loopback address, in any form of one', () => {
+test('translation to a loopback address is refused in every notation', () => {
   const wrong = [
     '-A PREROUTING -i eth0 -j DNAT --to-destination 127.0.0.1',
     '-A PREROUTING -i eth0 -j DNAT --to-destination=127.0.0.1:80',
@@ -163,7 +163,7 @@ test('no rule translates to a loopback address, in any form of one', () => {
     '-A PREROUTING -i eth0 -j DNAT --to-destination [::]-[::5]',
     '-A PREROUTING -i eth0 -j NETMAP --to 127.0.0.0/8',
     '-A PREROUTING -i eth0 -j NETMAP --to 126.0.0.0/7',
-    // A service that trusts who comes from 127.0.0.1.
+    // A service that trusts clients at 127.0.0.1.
     '-A INPUT -i eth0 -j SNAT --to-source 127.0.0.1',
     '-A INPUT -i eth0 -j SNAT --to-s "127.0.0.1"',
   ];
@@ -195,7 +195,7 @@ test('no rule translates to a loopback address, in any form of one', () => {
   for (const rule of fine) keepLoopback(parseFilterText(Buffer.from(table('nat', rule))), 'v4');
 });
 
-test('targets that send packets another way are refused, also those that nobody knows', () => {
+test('targets that divert packets, and unknown targets, are refused', () => {
   for (const target of [
     'TEE --gateway 10.0.0.1',
     'DNPT --src-pfx ::/64 --dst-pfx fd00::/64',

@@ -1,4 +1,5 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedWord } from '../quoted.js';
 
 /** A line of a table: a rule, or another command of iptables, as words without quotes. */
 export interface FilterCommand {
@@ -10,7 +11,7 @@ export interface FilterCommand {
 
 interface FilterChain {
   readonly name: string;
-  /** `ACCEPT`, `DROP`; `-` for a chain that the kernel does not have itself. */
+  /** `ACCEPT`, `DROP`; `-` for a user-defined chain. */
   readonly policy: string;
   readonly counters: string;
 }
@@ -22,16 +23,19 @@ export interface FilterTable {
 }
 
 const tableNames: ReadonlySet<string> = new Set(['filter', 'nat', 'mangle', 'raw', 'security']);
-/** A text is read in one go, which every other call waits for (S36). Rules of a service mesh have a few thousand bytes. */
+/**
+ * A text is parsed synchronously, which blocks every other call (S36). Rules of a service mesh have a few thousand
+ * bytes.
+ */
 const maxText = 128 * 1024;
-/** iptables-restore takes 10,239 bytes of a line and reads what follows as another one. */
+/** iptables-restore reads 10,239 bytes of a line and takes the rest as another line. */
 const maxLine = 8_192;
 const chainLine = /^:([A-Za-z0-9_][\w.:+~@-]{0,28})[ \t]+(ACCEPT|DROP|-)(?:[ \t]+(\[\d+:\d+\]))?[ \t]*$/;
 const countersPattern = /^(\[\d+:\d+\])[ \t]+/;
 
 /**
- * Reads rules in the form of iptables-save. What iptables-restore is given is written from the result
- * (`writeFilterText`), so that it reads the words that were checked here and no others. Comments are left out.
+ * Parses rules in the form of iptables-save. The input of iptables-restore is written from the result
+ * (`writeFilterText`), so that it gets the words that were checked and no others. Comments are left out.
  *
  * @throws GuestError `invalid` for a text of another form; `refused` for options that no line may have.
  */
@@ -39,11 +43,11 @@ export function parseFilterText(rules: Uint8Array): readonly FilterTable[] {
   if (rules.length > maxText) {
     throw new GuestError(
       'invalid',
-      `rules: ${rules.length} bytes are more than a request may have, ${maxText}; help: send each table in a request of its own`,
+      `rules: ${rules.length} bytes exceed the limit of ${maxText} in a request; help: send each table in a request of its own`,
     );
   }
   const text = Buffer.from(rules).toString('latin1');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this finds
   const control = /[\x00-\x08\x0b-\x1f\x7f]/.exec(text);
   if (control !== null) {
     const line = text.slice(0, control.index).split('\n').length;
@@ -85,7 +89,7 @@ export function writeFilterText(tables: readonly FilterTable[]): Buffer {
 
 function parseChain(content: string, line: number): FilterChain {
   const found = chainLine.exec(content);
-  if (found === null) throw malformed(line, 'a chain must be like ":INPUT ACCEPT [0:0]"');
+  if (found === null) throw malformed(line, 'a chain must have the form ":INPUT ACCEPT [0:0]"');
   const [, name = '', policy = '', counters = ''] = found;
   return { name, policy, counters };
 }
@@ -96,15 +100,15 @@ function parseCommand(content: string, line: number): FilterCommand {
   if (words[0]?.startsWith('-') !== true) throw malformed(line, 'a rule must begin with an option: -A CHAIN');
   for (const word of words) checkOption(word, line);
   for (const name of argumentsOf(words, 'match', 'jump', 'goto')) {
-    // The name is part of that of a library which iptables loads.
-    if (name.includes('/')) throw malformed(line, `${quote(name)} is not a name of a match or a target`);
+    // iptables builds the path of a library from this name.
+    if (name.includes('/')) throw malformed(line, `${quotedWord(name)} is not a name of a match or a target`);
   }
   return { line, counters: counters?.[1] ?? '', words };
 }
 
 /**
- * The words that follow an option, by any of its long names: short, long, shortened, or with `=`. A word that is the argument of
- * another option may be among them, never the other way round.
+ * Returns the words that follow an option, by any of its forms: short, long, abbreviated, or with `=`. May include the
+ * argument of another option, but misses none.
  */
 function argumentsOf(words: readonly string[], ...names: readonly string[]): readonly string[] {
   return words.flatMap((word, index) => {
@@ -117,7 +121,7 @@ function argumentsOf(words: readonly string[], ...names: readonly string[]): rea
   });
 }
 
-/** As iptables-restore does it (xshared.c, add_param_to_argv): a quote that closes ends its word. */
+/** As in iptables-restore (xshared.c, add_param_to_argv): a closing quote ends its word. */
 function splitWords(text: string, line: number): readonly string[] {
   if (!text.includes('"')) return text.split(/[ \t]+/).filter((word) => word !== '');
   const words: string[] = [];
@@ -158,17 +162,17 @@ function checkOption(word: string, line: number): void {
   if (!word.startsWith('-')) return;
   const long = /^--([^=]+)/.exec(word)?.[1];
   if (long === undefined && word.length !== 2) {
-    throw malformed(line, `${quote(word)} must be two words, an option and its argument`);
+    throw malformed(line, `${quotedWord(word)} must be two words, an option and its argument`);
   }
   if (word === '--') throw malformed(line, '"--" is no option');
   if (word === '-M' || (long !== undefined && 'modprobe'.startsWith(long))) {
     throw new GuestError(
       'refused',
-      `rules, line ${line}: ${quote(word)} is refused: it names a program to run`,
+      `rules, line ${line}: ${quotedWord(word)} is refused: it names a program to run`,
     );
   }
   if (word === '-t' || (long !== undefined && 'table'.startsWith(long))) {
-    throw malformed(line, `${quote(word)}: a table is named by a line like "*nat"`);
+    throw malformed(line, `${quotedWord(word)}: a table is named by a line like "*nat"`);
   }
 }
 
@@ -178,8 +182,4 @@ function quoted(word: string): string {
 
 function malformed(line: number, what: string): GuestError {
   return new GuestError('invalid', `rules, line ${line}: ${what}`);
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 80));
 }

@@ -1,9 +1,10 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import type { Tools } from '../tool/tools.js';
+import { quotedWord } from '../quoted.js';
 
 const iproute2 = { program: 'ip', package: 'iproute2' };
 
-/** Runs `ip` (iproute2). Its refusal is an error in the kernel's words, the only place where they are translated. */
+/** Runs `ip` (iproute2). A refusal is a GuestError with the kernel's message; no other code translates these. */
 export async function ip(tools: Tools, args: readonly string[], input?: Uint8Array): Promise<Buffer> {
   const { status, stdout, stderr } = await tools.run(iproute2, args, input);
   if (status === 0) return stdout;
@@ -11,8 +12,8 @@ export async function ip(tools: Tools, args: readonly string[], input?: Uint8Arr
 }
 
 /**
- * Runs commands of `ip`, which are checked words, in one process and in this order. It stops at the first that the kernel
- * refuses, which is an error as that of `ip` itself.
+ * Runs commands of `ip`, which are checked words, in one process and in this order. Stops at the first that the kernel
+ * refuses, with the same errors.
  */
 export async function ipBatch(
   tools: Tools,
@@ -27,9 +28,10 @@ export async function ipBatch(
 }
 
 /**
- * Puts back what was there: runs all commands, also after one that fails. To take away what is gone already is no failure.
+ * Restores a previous state: runs all commands, also after one that fails. Deleting what no longer exists is not a
+ * failure.
  *
- * @throws GuestError with all that `ip` said of the others.
+ * @throws GuestError with all other messages of `ip`.
  */
 export async function ipPutBack(
   tools: Tools,
@@ -40,34 +42,34 @@ export async function ipPutBack(
   const args = [...options, '-force', '-batch', '-'];
   const { status, stderr } = await tools.run(iproute2, args, batchText(commands));
   if (status === 0) return;
-  const said = stderr.replace(
+  const message = stderr.replace(
     /^(?:Command failed .*|.*No such process.*|.*No such file or directory.*)$/gm,
     '',
   );
-  if (said.trim() !== '') throw ipError(args, said);
+  if (message.trim() !== '') throw ipError(args, message);
 }
 
 function batchText(commands: readonly (readonly string[])[]): Buffer {
   for (const word of commands.flat()) {
-    // What has a meaning in a line of a batch (iproute2, lib/utils.c, getcmdline and makeargs).
+    // Characters with a meaning in a line of a batch (iproute2, lib/utils.c, getcmdline and makeargs).
     if (/[\s"'#\\]/.test(word) || word === '')
-      throw new GuestError('invalid', `${JSON.stringify(word.slice(0, 80))} cannot be a word for ip`);
+      throw new GuestError('invalid', `${quotedWord(word)} cannot be an argument of ip`);
   }
   return Buffer.from(commands.map((words) => `${words.join(' ')}\n`).join(''));
 }
 
 function ipError(args: readonly string[], stderr: string): GuestError {
-  const said = stderr
+  const message = stderr
     .replace(/^(RTNETLINK answers|Error|Cannot find device): /gm, '')
     .replace(/^Command failed .*$/gm, '')
     .trim();
   // Kata's Go runtime tries UpdateInterface again when it reads these words (docs/kata-facts.md, "What clients look for
   // in errors").
   if (/Cannot find device|does not exist/.test(stderr)) {
-    return new GuestError('not-found', `Link not found (${said})`);
+    return new GuestError('not-found', `Link not found (${message})`);
   }
   const invalid = /Invalid argument|Nexthop has invalid gateway|is invalid|Network is unreachable/.test(
     stderr,
   );
-  return new GuestError(invalid ? 'invalid' : 'internal', `ip ${args.join(' ')}: ${said}`);
+  return new GuestError(invalid ? 'invalid' : 'internal', `ip ${args.join(' ')}: ${message}`);
 }

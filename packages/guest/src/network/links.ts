@@ -1,25 +1,25 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { ip } from './ip.js';
 import { refuseLoopbackLink } from './loopback.js';
 import type { InterfaceAddress } from './network-values.js';
 
-/** A link of the guest as the kernel has it. */
+/** A link of the guest, as the kernel reports it. */
 export interface Link {
-  /** The kernel's number for it, which it keeps under every name. */
+  /** The interface index, which a rename does not change. */
   readonly index: number;
   readonly name: string;
   readonly hwAddr: string;
   readonly mtu: number;
   readonly up: boolean;
-  /** The kernel's flag LOOPBACK. */
+  /** IFF_LOOPBACK. */
   readonly loopback: boolean;
-  /** It does not ask for hardware addresses: the flag NOARP. */
+  /** IFF_NOARP. */
   readonly noArp: boolean;
   readonly addresses: readonly InterfaceAddress[];
 }
 
-/** What of `ip -json address show` is used (iproute2, ip/ipaddress.c). */
+/** The fields of `ip -json address show` that are used (iproute2, ip/ipaddress.c). */
 interface ShownLink {
   readonly ifindex?: number;
   readonly ifname?: string;
@@ -29,7 +29,7 @@ interface ShownLink {
   readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[];
 }
 
-/** All links of the guest, in the kernel's order. */
+/** Returns all links of the guest, in the kernel's order. */
 export async function links(tools: Tools): Promise<readonly Link[]> {
   const shown = JSON.parse(
     (await ip(tools, ['-json', 'address', 'show'])).toString(),
@@ -54,7 +54,10 @@ export async function links(tools: Tools): Promise<readonly Link[]> {
   );
 }
 
-/** Looks at links that a change names: throws `not-found` when one is not there, and `refused` when it is the loopback interface. */
+/**
+ * Checks links that a change names: throws `not-found` if one does not exist, and `refused` if it is the loopback
+ * interface.
+ */
 export async function checkChangeable(tools: Tools, names: ReadonlySet<string>): Promise<void> {
   if (names.size === 0) return;
   const present = await links(tools);

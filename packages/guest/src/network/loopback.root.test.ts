@@ -42,10 +42,10 @@ afterEach(() => {
 const route = { ...sampleRoute, gateway: '10.9.0.1' };
 const refused = { kind: 'refused', message: /loopback belongs to the pod/ };
 
-test('three calls that sent 127.0.0.1 to the host: neither the interface nor the route passes', {
+test('an interface and a route that would send 127.0.0.1 to the host are refused', {
   skip,
 }, async () => {
-  // The first one was a sysctl of a create that failed: let it be there.
+  // The first of the calls set this sysctl in a create that failed.
   pod.exec('sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1');
   await assert.rejects(interfaceOf({ name: 'lo', hwAddr: '00:00:00:00:00:00', mtu: 60 }), refused);
   await assert.rejects(updateRoutes([{ ...route, dest: '127.0.0.0/8' }], pod.tools), refused);
@@ -64,7 +64,7 @@ test('variant: the loopback interface by another name, its PCI path, or a rename
     await assert.rejects(interfaceOf(wanted, device), refused, JSON.stringify(wanted));
   assert.equal(pod.ip('-json', 'address', 'show', 'lo'), before);
   await loopbackIsThePods();
-  // Where a container with CAP_NET_ADMIN has renamed it, the kernel's flag tells.
+  // Recognized by the kernel's flag if a container with CAP_NET_ADMIN has renamed it.
   pod.ip('link', 'set', 'lo', 'down');
   pod.ip('link', 'set', 'lo', 'name', 'inner');
   pod.ip('link', 'set', 'inner', 'up');
@@ -74,7 +74,7 @@ test('variant: the loopback interface by another name, its PCI path, or a rename
   await assert.rejects(addNeighbours([neighbour], pod.tools), refused);
 });
 
-test('variant: an address of the pod’s interface whose network holds loopback', { skip }, async () => {
+test('variant: an address of the pod’s interface whose network contains loopback', { skip }, async () => {
   for (const [address, prefix] of [
     ['127.0.0.1', 32],
     ['126.0.0.1', 7],
@@ -84,7 +84,7 @@ test('variant: an address of the pod’s interface whose network holds loopback'
   await loopbackIsThePods();
 });
 
-test('variant: wide routes pass, and loopback is found before them', { skip }, async () => {
+test('variant: wide routes pass, and do not divert loopback', { skip }, async () => {
   pod.exec('sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1');
   const wide = [
     '0.0.0.0/1',
@@ -107,7 +107,7 @@ test('variant: wide routes pass, and loopback is found before them', { skip }, a
   await loopbackIsThePods();
 });
 
-test('variant: the packet filter redirects every connection but those to loopback', { skip }, async () => {
+test('variant: the packet filter redirects all connections except those to loopback', { skip }, async () => {
   await updateRoutes([route], pod.tools);
   for (const [family, address] of [
     ['v4', '10.9.0.1'],
@@ -115,7 +115,7 @@ test('variant: the packet filter redirects every connection but those to loopbac
   ] as const) {
     const rules = `*nat\n-A OUTPUT -p tcp -j DNAT --to-destination ${address}\n-A POSTROUTING -o eth0 -j MASQUERADE\nCOMMIT\n`;
     await filter(family, rules);
-    // What is read back can be set again, and does not grow.
+    // The text that is read back can be set again, and does not grow.
     const saved = (await readPacketFilter(family, pod.tools)).toString();
     await filter(family, saved);
     const rule = /-A OUTPUT -d (127\.0\.0\.0\/8|::1\/128) -j ACCEPT/g;
@@ -135,7 +135,7 @@ test('variant: copies of packets, and translation without nat', { skip }, async 
   await loopbackIsThePods();
 });
 
-test('variant: a target named as a chain, by each word that looks like the making of one', {
+test('variant: a target declared as a chain, in each notation', {
   skip,
 }, async () => {
   const tee = '-A OUTPUT -d 127.0.0.0/8 -j TEE --gateway 10.9.0.1';
@@ -155,7 +155,7 @@ test('variant: a target named as a chain, by each word that looks like the makin
   await loopbackIsThePods();
 });
 
-test('variant: a transparent proxy takes every connection but those to loopback', { skip }, async () => {
+test('variant: a transparent proxy gets all connections except those to loopback', { skip }, async () => {
   for (const [family, address] of [
     ['v4', '10.9.0.2'],
     ['v6', 'fd09::2'],
@@ -172,8 +172,8 @@ test('variant: a transparent proxy takes every connection but those to loopback'
   }
 });
 
-test('variant: lines in all spellings, as the kernel has them in the end', { skip }, async () => {
-  // Jumps of what iptables-save shows.
+test('variant: rules that the kernel has after lines in all spellings', { skip }, async () => {
+  // The jumps in the output of iptables-save.
   const jumps = /(?:-j|-g) (?!ACCEPT|own\.chain|NEW|DNAT|REDIRECT|TPROXY)\S+/;
   let taken = 0;
   for (const text of fc.sample(filterTexts, 3_000)) {
@@ -238,7 +238,7 @@ async function filter(family: 'v4' | 'v6', rules: string): Promise<void> {
   );
 }
 
-/** Answers each connection with its name, once it listens on all addresses. */
+/** Resolves when a server listens on all addresses; it answers each connection with its name. */
 async function serve(
   namespace: NetworkNamespace,
   addresses: readonly string[],
@@ -254,7 +254,7 @@ async function serve(
   return server;
 }
 
-/** What a client of the pod hears at an address. */
+/** Returns the answer that a client in the pod gets at an address. */
 async function heard(address: string): Promise<string> {
   const program = `const s = require('net').connect(${port}, '${address}'); s.pipe(process.stdout); s.on('error', (e) => console.log(e.code))`;
   return pod.exec('timeout', '10', process.execPath, '-e', program);

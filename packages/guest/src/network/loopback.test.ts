@@ -15,7 +15,7 @@ const neighbour: Neighbour = {
 };
 const refused = { kind: 'refused', message: /loopback belongs to the pod/ };
 
-test('an interface is not the loopback one, by its name or its hardware address', () => {
+test('the loopback interface is refused by name and by hardware address', () => {
   for (const wrong of [
     { name: 'lo' },
     { hwAddr: '00:00:00:00:00:00' },
@@ -25,7 +25,7 @@ test('an interface is not the loopback one, by its name or its hardware address'
     assert.throws(() => checkInterface({ ...eth0, ...wrong }), refused, JSON.stringify(wrong));
 });
 
-test('an address is not of loopback, and neither is one of its network', () => {
+test('loopback addresses, and addresses whose network contains them, are refused', () => {
   const addresses = [
     ['127.0.0.1', 8],
     ['127.255.255.254', 32],
@@ -56,14 +56,14 @@ test('an address is not of loopback, and neither is one of its network', () => {
     checkInterface({ ...eth0, addresses: [{ address, prefix }] });
 });
 
-test('an MTU at which the kernel takes IPv4 from an interface is no MTU', () => {
+test('an MTU at which the kernel removes IPv4 from an interface is refused', () => {
   for (const mtu of [1, 60, 67]) assert.throws(() => checkInterface({ ...eth0, mtu }), { kind: 'invalid' });
   for (const mtu of [0, 68, 65_536]) checkInterface({ ...eth0, mtu });
   for (const name of ['all', 'default'])
     assert.throws(() => checkInterface({ ...eth0, name }), { kind: 'invalid' });
 });
 
-test('a route leads to no loopback address, over none, from none, and not over the interface', () => {
+test('routes to, over or from loopback addresses, and over the loopback interface, are refused', () => {
   const wrong: readonly Partial<Route>[] = [
     { device: 'lo' },
     { dest: '127.0.0.0/8' },
@@ -86,7 +86,7 @@ test('a route leads to no loopback address, over none, from none, and not over t
     assert.throws(() => checkRoute({ ...route, ...one }), refused, JSON.stringify(one));
 });
 
-test('wide routes are routes: the kernel finds loopback before it looks at them', () => {
+test('wide routes pass: the kernel resolves loopback before them', () => {
   const fine: readonly Partial<Route>[] = [
     {},
     { dest: '0.0.0.0/0', gateway: '10.0.0.1' },
@@ -102,7 +102,7 @@ test('wide routes are routes: the kernel finds loopback before it looks at them'
   for (const one of fine) checkRoute({ ...route, ...one });
 });
 
-test('a neighbour has no loopback address, and is not at the interface', () => {
+test('neighbours with a loopback address, or on the loopback interface, are refused', () => {
   for (const wrong of [
     { address: '127.0.0.1' },
     { address: '::1' },

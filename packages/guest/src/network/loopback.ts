@@ -1,12 +1,11 @@
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import type { Link } from './links.js';
+import { GuestError } from '../error/guest-error.js';
 
 /**
- * S34: loopback belongs to the pod. What its processes say to each other over 127.0.0.1 and ::1 leaves the guest by no
- * call of the host, so each call of the network asks here, whatever the configuration says. Kata's runtimes never name
- * the loopback interface or its addresses.
+ * S34: loopback belongs to the pod. No call of the host may divert what its processes send each other over 127.0.0.1
+ * and ::1, so each network call is checked here, whatever the configuration says. Kata's runtimes never name the
+ * loopback interface or its addresses.
  */
 const loopbackNetworks = [
   { network: '127.0.0.0', prefix: 8, family: 'ipv4' },
@@ -23,17 +22,17 @@ const firstAddresses = loopbackNetworks.map(
   ({ network, family }) => new SocketAddress({ address: network, family }),
 );
 
-/** A network that holds loopback and is no narrower than this is no more than a default route. */
+/** A network that contains loopback and has at most this prefix counts as a default route. */
 const widest = { ipv4: 7, ipv6: 8 } as const;
 
-/** Reports whether an address, which is one, is a loopback address. */
+/** Reports whether a valid address is a loopback address. */
 export function isLoopbackAddress(address: string): boolean {
   return loopbackAddresses.check(address, familyOf(address));
 }
 
 /**
  * Reports whether a network overlaps with loopback addresses. Wide ones do not count (`0.0.0.0/0`, `0.0.0.0/1`,
- * `64.0.0.0/2`): the kernel looks at its table `local`, where 127.0.0.0/8 is, before any table that a request can write.
+ * `64.0.0.0/2`): the kernel consults its table `local`, which has 127.0.0.0/8, before any table that a request can write.
  */
 export function isLoopbackNetwork(address: string, prefix: number): boolean {
   const family = familyOf(address);
@@ -48,7 +47,7 @@ export function holdsLoopback(address: string, prefix: number): boolean {
   return firstAddresses.some((first) => own.check(first));
 }
 
-/** Reports whether a range of addresses of one family has a loopback address in it; one that ends before it begins has. */
+/** Reports whether a range of addresses of one family contains a loopback address, or ends before it begins. */
 export function rangeHoldsLoopback(first: string, last: string): boolean {
   if (isLoopbackAddress(first) || isLoopbackAddress(last)) return true;
   const range = new BlockList();
@@ -61,13 +60,13 @@ export function rangeHoldsLoopback(first: string, last: string): boolean {
   return firstAddresses.some((address) => range.check(address));
 }
 
-/** The kernel gives the loopback interface its name, and nothing else has it. */
+/** Refuses the kernel's name of the loopback interface. */
 export function refuseLoopbackName(what: string, name: string): void {
   if (name === 'lo') throw refusedLoopback(`${what} lo`);
 }
 
-/** The loopback interface by the kernel's own flag, whatever its name. */
-export function refuseLoopbackLink(link: Link): void {
+/** Refuses the loopback interface, recognized by IFF_LOOPBACK: it may have another name. */
+export function refuseLoopbackLink(link: { readonly name: string; readonly loopback: boolean }): void {
   if (link.loopback) throw refusedLoopback(`interface ${link.name}`);
 }
 

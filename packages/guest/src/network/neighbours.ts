@@ -1,4 +1,4 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { checkCount, checkNeighbour } from './check-network.js';
 import { ipBatch } from './ip.js';
@@ -10,7 +10,7 @@ import { SavedNeighbours } from './saved-neighbours.js';
 const NUD_PERMANENT = 0x80;
 const NTF_PROXY = 0x08;
 
-/** Linux, include/uapi/linux/neighbour.h; the words are iproute2's. */
+/** Linux, include/uapi/linux/neighbour.h; names as in iproute2. */
 const flagWords: ReadonlyMap<number, string> = new Map([
   [0x01, 'use'],
   [NTF_PROXY, 'proxy'],
@@ -19,8 +19,8 @@ const flagWords: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * Sets neighbours; one that is there already is replaced. All are checked before the first is set; when the kernel refuses one,
- * they are as they were.
+ * Sets neighbours; replaces existing ones. All are checked before the first is set; if the kernel refuses one, the
+ * previous ones are restored.
  */
 export async function addNeighbours(neighbours: readonly Neighbour[], tools: Tools): Promise<void> {
   checkCount('neighbours', neighbours.length);
@@ -38,7 +38,7 @@ export async function addNeighbours(neighbours: readonly Neighbour[], tools: Too
   );
 }
 
-/** The words of a command of `ip` that sets a neighbour. */
+/** Returns the words of an `ip` command that sets a neighbour. */
 export function neighbourArguments(neighbour: Neighbour): readonly string[] {
   checkNeighbour(neighbour);
   const { address, device, hwAddr, state, flags } = neighbour;

@@ -5,7 +5,7 @@ export interface InterfaceAddress {
   readonly prefix: number;
 }
 
-/** What an interface is to be, or is. */
+/** The requested or current state of an interface. */
 export interface Interface {
   readonly name: string;
   /** Lower case, colons. */
@@ -13,9 +13,9 @@ export interface Interface {
   /** 0: left as it is. */
   readonly mtu: number;
   readonly addresses: readonly InterfaceAddress[];
-  /** `01/02`: the way over PCI bridges to a device that has to appear first; empty: it is there already. */
+  /** `01/02`: PCI path of a device to wait for; empty: it is present. */
   readonly devicePath: string;
-  /** The kernel's IFF_ flags; only IFF_NOARP is heeded. */
+  /** IFF_ flags; only IFF_NOARP is used. */
   readonly rawFlags: number;
 }
 
@@ -33,13 +33,13 @@ export interface Route {
   readonly source: string;
   /** RT_SCOPE_: 0 global, 253 link. */
   readonly scope: number;
-  /** RTNH_F_: only ONLINK (4) is heeded. */
+  /** RTNH_F_: only ONLINK (4) is used. */
   readonly flags: number;
   /** 0: that of the interface. */
   readonly mtu: number;
 }
 
-/** A fixed neighbour: who answers for an address on a link. */
+/** A static neighbour entry. */
 export interface Neighbour {
   readonly address: string;
   readonly device: string;

@@ -64,7 +64,7 @@ test('an interface is found by its address, renamed, and passes traffic of both 
   assert.ok(eth0?.addresses.some(({ address, prefix }) => address === 'fd09::2' && prefix === 64));
   await updateRoutes(
     [
-      // The order of the request is the wrong one on purpose: the gateway is reachable by the second only.
+      // In reverse order on purpose: only the second route makes the gateway reachable.
       { ...route, dest: '192.0.2.0/24', gateway: '10.10.0.1', source: '10.9.0.2', mtu: 1300 },
       { ...route, dest: '10.10.0.1/32', scope: 253 },
       { ...route, family: 'v6', gateway: 'fd09::1' },
@@ -87,7 +87,7 @@ test('an interface is found by its address, renamed, and passes traffic of both 
   for (const address of ['10.9.0.1', 'fd09::1']) assert.equal(await throughTcp(address), 'there and back\n');
 });
 
-test('a name that is taken is swapped', { skip }, async () => {
+test('an interface name in use is swapped', { skip }, async () => {
   guest.connect('eth0', host, 'tap1');
   guest.ip('link', 'set', 'eth0', 'up');
   const [first, second] = [await hwAddrOf('eth0'), await hwAddrOf('ens3')];
@@ -98,14 +98,24 @@ test('a name that is taken is swapped', { skip }, async () => {
   assert.equal(other?.up, true, 'it is up again');
 });
 
-test('a card of a template gets the address that it should have', { skip }, async () => {
+test('a network card of a template gets the requested hardware address', { skip }, async () => {
   await update({ name: 'ens3', hwAddr: '02:aa:bb:cc:dd:ee' });
   assert.equal(await hwAddrOf('ens3'), '02:aa:bb:cc:dd:ee');
   await update({ name: 'eth7', hwAddr: '02:aa:bb:cc:dd:ff', devicePath: '02/01' });
   assert.equal(await hwAddrOf('eth7'), '02:aa:bb:cc:dd:ff');
 });
 
-test('a link that is not there is told in the words that the runtime looks for', { skip }, async () => {
+test('of a PCI path and a hardware address that name different links, the address decides', {
+  skip,
+}, async () => {
+  guest.connect('ens9', host, 'tap1');
+  const [atPath, addressed] = [await hwAddrOf('ens3'), await hwAddrOf('ens9')];
+  await update({ hwAddr: addressed, devicePath: '02/01' });
+  assert.equal(await hwAddrOf('eth0'), addressed);
+  assert.equal(await hwAddrOf('ens3'), atPath, 'the link at the path is as before');
+});
+
+test('a missing link is reported with the text that the runtime expects', { skip }, async () => {
   await assert.rejects(update({ hwAddr: '02:00:00:00:00:99' }), {
     kind: 'not-found',
     message: 'Link not found (Address: 02:00:00:00:00:99)',
@@ -113,15 +123,15 @@ test('a link that is not there is told in the words that the runtime looks for',
   await assert.rejects(updateRoutes([route], guest.tools), { message: 'Link not found (Name: eth0)' });
 });
 
-test('a gateway that no route reaches is an error of the caller', { skip }, async () => {
+test('an unreachable gateway is an invalid argument', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3'), addresses: [{ address: '10.9.0.2', prefix: 24 }] });
   const unreachable = { ...route, gateway: '198.51.100.1' };
   await assert.rejects(updateRoutes([unreachable], guest.tools), { kind: 'invalid', message: /gateway/i });
 });
 
-/** All that the kernel shows of links, addresses and routes, but for what counts down. */
+/** Returns the kernel's links, addresses and routes, without lifetimes. */
 function network(): string {
-  const shown = ['-4', '-6'].map((family) => guest.ip(family, '-details', 'route', 'show', 'table', 'main'));
+  const shown = ['-4', '-6'].map((family) => guest.ip(family, '-details', 'route', 'show', 'table', 'all'));
   const addresses = guest.ip('-details', 'address', 'show').replace(/ tentative/g, '');
   const neighbours = [
     guest.ip('neighbour', 'show', 'nud', 'permanent'),
@@ -130,7 +140,7 @@ function network(): string {
   return [addresses, ...shown, ...neighbours].join('\n').replace(/ (pref medium|linkdown)/g, '');
 }
 
-test('when the kernel refuses a route, all are as they were', { skip }, async () => {
+test('all routes are restored if the kernel refuses one', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3'), addresses: [{ address: '10.9.0.2', prefix: 24 }] });
   await updateRoutes([{ ...route, gateway: '10.9.0.1', mtu: 1300 }], guest.tools);
   guest.ip('route', 'add', '192.0.2.0/24', 'via', '10.9.0.1', 'metric', '7', 'proto', 'static');
@@ -146,7 +156,9 @@ test('when the kernel refuses a route, all are as they were', { skip }, async ()
   assert.equal(network(), before);
 });
 
-test('a thousand of a kind are one change, set or put back at once; more are refused', { skip }, async () => {
+test('a thousand routes, neighbours or addresses are set or restored at once; more are refused', {
+  skip,
+}, async () => {
   await update({ hwAddr: await hwAddrOf('ens3'), addresses: [{ address: '10.9.0.2', prefix: 24 }] });
   const [last, before] = [1_023, network()];
   const all = Array.from({ length: last + 1 }, (_, index) => `10.100.${index >> 8}.${index & 255}`);
@@ -184,7 +196,7 @@ test('a thousand of a kind are one change, set or put back at once; more are ref
   await assert.rejects(update({ hwAddr, addresses: [...addresses, ...addresses.slice(0, 1)] }), more);
 });
 
-test('when the kernel refuses an interface, all links are as they were', { skip }, async () => {
+test('all links are restored if the kernel refuses an interface', { skip }, async () => {
   guest.connect('eth1', host, 'tap1');
   for (const [name, last] of [
     ['ens3', 2],
@@ -195,13 +207,15 @@ test('when the kernel refuses an interface, all links are as they were', { skip 
     guest.ip('address', 'add', `fd0${last}::2/64`, 'dev', name, 'nodad');
     guest.ip('route', 'add', `192.0.${last}.0/24`, 'via', `10.${last}.0.1`, 'mtu', '1300');
     guest.ip('-6', 'route', 'add', `fd1${last}::/64`, 'via', `fd0${last}::1`);
+    guest.ip('route', 'add', `198.51.${last}.0/24`, 'via', `10.${last}.0.1`, 'table', '100');
+    guest.ip('-6', 'route', 'add', `fd2${last}::/64`, 'via', `fd0${last}::1`, 'table', '100');
     guest.ip('neighbour', 'add', `10.${last}.0.9`, 'lladdr', '02:00:00:00:00:09', 'dev', name);
     guest.ip('neighbour', 'add', 'proxy', `10.${last}.0.10`, 'dev', name);
   }
   const hwAddr = await hwAddrOf('ens3');
   const before = network();
   const addresses = [{ address: '10.7.0.2', prefix: 24 }];
-  // What the kernel takes before it refuses: a name, the name of another one, and an address of its own.
+  // The kernel accepts these before it refuses: a name, the name of another link, and an address.
   for (const wanted of [
     { hwAddr, mtu: 70_000 },
     { hwAddr, name: 'eth1', mtu: 70_000 },
@@ -224,7 +238,7 @@ test('neighbours are set and replaced', { skip }, async () => {
   assert.match(shown, /fd09::1 dev eth0 lladdr 02:00:00:00:00:aa router PERMANENT/);
 });
 
-test('when the kernel refuses a neighbour, all are as they were', { skip }, async () => {
+test('all neighbours are restored if the kernel refuses one', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3') });
   const neighbour = { address: '10.9.0.1', device: 'eth0', hwAddr: '02:00:00:00:00:aa', state: 0, flags: 0 };
   await addNeighbours([neighbour, { ...neighbour, address: 'fd09::1', flags: 0x80 }], guest.tools);
@@ -237,14 +251,14 @@ test('when the kernel refuses a neighbour, all are as they were', { skip }, asyn
     { ...neighbour, address: '10.9.0.3' },
     { ...neighbour, address: '10.9.0.3', hwAddr: '02:00:00:00:00:ab' },
     { ...neighbour, address: '10.9.0.4', flags: 0x08 },
-    // No state is all of them.
+    // Without a state the command lists all.
     { ...neighbour, state: 0xff },
   ];
   await assert.rejects(addNeighbours(changes, guest.tools));
   assert.equal(neighbours(), before);
 });
 
-test('the packet filter is read and replaced, all or nothing', { skip }, async () => {
+test('the packet filter is read, and replaced as a whole', { skip }, async () => {
   for (const family of ['v4', 'v6'] as const) {
     const rules = '*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 81 -j DROP\nCOMMIT\n';
     await replacePacketFilter(family, Buffer.from(rules), guest.tools);
@@ -258,15 +272,15 @@ test('the packet filter is read and replaced, all or nothing', { skip }, async (
   }
 });
 
-test('a tool that is not installed is named with its package', async () => {
+test('the error of a missing tool names its package', async () => {
   const tool = { program: 'kata-no-such-tool', package: 'some-package' };
   await assert.rejects(new SystemTools().run(tool, []), {
     kind: 'precondition',
-    message: 'kata-no-such-tool is not in this guest; install it: apt-get install some-package',
+    message: 'kata-no-such-tool is not in this guest; help: install it (apt-get install some-package)',
   });
 });
 
-/** What a server in the host's namespace hears from a client in the guest's, and sends back. */
+/** Returns the echo of a server in the host's namespace to a client in the guest's. */
 async function throughTcp(address: string): Promise<string> {
   const listen = `require('net').createServer((s) => { s.pipe(s); s.on('close', () => process.exit()); }).listen(7777, '::', () => console.log('ready'))`;
   const server = spawn('ip', ['netns', 'exec', host.name, process.execPath, '-e', listen], {

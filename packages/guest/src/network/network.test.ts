@@ -9,10 +9,10 @@ import { routeArguments, updateRoutes } from './routes.js';
 import { updateInterface } from './update-interface.js';
 import { sampleInterface, sampleRoute } from '../testing/network-samples.js';
 
-/** Answers from a table of programs, and keeps what was run. */
+/** Answers from a table of programs, and records the commands. */
 class ScriptedTools implements Tools {
   readonly runs: string[] = [];
-  /** Of batches. */
+  /** Input of batches. */
   readonly lines: string[] = [];
   readonly #answers: readonly Partial<ToolRun>[];
 
@@ -38,7 +38,7 @@ const route = sampleRoute;
 
 const eth0 = sampleInterface;
 
-test('a route becomes one argument vector', () => {
+test('a route is converted to arguments of ip', () => {
   const words = (more: Partial<Route>): string => routeArguments({ ...route, ...more }).join(' ');
   assert.equal(words({}), 'route replace default dev eth0 proto boot scope 0');
   assert.equal(
@@ -55,7 +55,7 @@ test('a route becomes one argument vector', () => {
   );
 });
 
-test('a neighbour becomes one argument vector, and permanent by itself', () => {
+test('a neighbour is converted to arguments of ip; permanent is the default', () => {
   const neighbour = { address: '10.0.0.9', device: 'eth0', hwAddr: '02:00:00:00:00:09', state: 0, flags: 0 };
   const words = (more: Partial<typeof neighbour>) => neighbourArguments({ ...neighbour, ...more }).join(' ');
   assert.equal(words({}), 'neighbour replace 10.0.0.9 lladdr 02:00:00:00:00:09 dev eth0 nud 128');
@@ -68,7 +68,7 @@ test('a neighbour becomes one argument vector, and permanent by itself', () => {
   assert.throws(() => words({ state: -1 }), { kind: 'invalid', message: /state -1/ });
 });
 
-test('what is wrong is told before anything is run', async () => {
+test('invalid values are refused before any command is run', async () => {
   const tools = new ScriptedTools();
   const context = { tools, proc: '/proc', linkOfDevice: () => 'eth0' };
   const wrongInterfaces: readonly (readonly [Partial<Interface>, RegExp])[] = [
@@ -98,7 +98,7 @@ test('what is wrong is told before anything is run', async () => {
     [{ scope: 256 }, /scope 256/],
   ];
   for (const [wrong, message] of wrongRoutes) {
-    // A good route before it is not set either.
+    // A valid route before it is not set either.
     await assert.rejects(updateRoutes([route, { ...route, ...wrong }], tools), { kind: 'invalid', message });
   }
   assert.deepEqual(tools.runs, []);
@@ -123,7 +123,7 @@ test('no text of a request becomes an option of ip', async () => {
   );
 });
 
-test('a thousand of a kind are set by one process, and what was there is asked for once', async () => {
+test('a thousand routes or neighbours are set by one process, after one snapshot', async () => {
   const all = Array.from({ length: 1_024 }, (_, index) => `10.100.${index >> 8}.${index & 255}`);
   const present = { stdout: Buffer.from('[{"ifindex":2,"ifname":"eth0","address":"02:00:00:00:00:01"}]') };
   const routes = new ScriptedTools([present]);
@@ -133,7 +133,7 @@ test('a thousand of a kind are set by one process, and what was there is asked f
   );
   assert.deepEqual(routes.runs, [
     'ip -json address show',
-    'ip -details -oneline -4 route show table main',
+    'ip -details -oneline -4 route show table all',
     'ip -4 -batch -',
   ]);
   assert.equal(routes.lines.length, 1_024);
@@ -156,7 +156,7 @@ test('a thousand of a kind are set by one process, and what was there is asked f
   assert.ok(addresses.runs.length < 8, addresses.runs.join());
 });
 
-test('rules that cannot all be set leave the filter as it was', async () => {
+test('the packet filter is restored if not all rules can be set', async () => {
   const [fine, refused] = [{}, { status: 1, stderr: 'line 4 failed' }];
   const before = { stdout: Buffer.from('*filter\nCOMMIT\n') };
   const tools = new ScriptedTools([fine, before, refused, fine]);
@@ -173,6 +173,6 @@ test('rules that cannot all be set leave the filter as it was', async () => {
   const hopeless = new ScriptedTools([fine, before, refused, refused]);
   await assert.rejects(replacePacketFilter('v6', Buffer.from('x'), hopeless), {
     kind: 'internal',
-    message: /could not be put back/,
+    message: /previous .* could not be restored/,
   });
 });

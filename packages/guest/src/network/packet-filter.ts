@@ -1,5 +1,5 @@
-import type { GuestAccess } from '../guest-access.js';
-import { GuestError } from '../guest-error.js';
+import type { GuestAccess } from '../context/guest-access.js';
+import { GuestError } from '../error/guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { keepLoopback } from './filter-loopback.js';
 import { parseFilterText, writeFilterText } from './filter-text.js';
@@ -7,7 +7,7 @@ import type { Family } from './network-values.js';
 
 const prefixes: Readonly<Record<Family, string>> = { v4: 'iptables', v6: 'ip6tables' };
 
-/** The guest's packet filter, in the form of `iptables-save`. */
+/** Returns the guest's packet filter, in the form of `iptables-save`. */
 export function readPacketFilter(family: Family, tools: Tools): Promise<Buffer> {
   return save(family, tools, []);
 }
@@ -19,7 +19,8 @@ async function save(family: Family, tools: Tools, args: readonly string[]): Prom
 }
 
 /**
- * The text that iptables-restore is given for a request's. Under `allow` only what would run a program is refused.
+ * Returns the input of iptables-restore for a request's text. Under `allow` only options that run a program are
+ * refused.
  *
  * @throws GuestError as `parseFilterText` and `keepLoopback`.
  */
@@ -33,8 +34,8 @@ export function checkedFilter(
 }
 
 /**
- * Replaces the tables that `rules` names, all of them or none: the text is tried out first, and what was there comes
- * back, with its counters, when a table is refused after another was set.
+ * Replaces the tables that `rules` names, all or none: iptables-restore tests the text first, and if a table is refused after
+ * another was set, the previous tables are restored with their counters.
  */
 export async function replacePacketFilter(family: Family, rules: Uint8Array, tools: Tools): Promise<void> {
   const restore = tool(family, 'restore');
@@ -45,7 +46,7 @@ export async function replacePacketFilter(family: Family, rules: Uint8Array, too
   if (set.status === 0) return;
   const back = await tools.run(restore, ['--wait', '--counters'], before);
   if (back.status === 0) throw refused(family, set.stderr);
-  const message = `${prefixes[family]}-restore: ${set.stderr}; and what was there before could not be put back: ${back.stderr}`;
+  const message = `${prefixes[family]}-restore: ${set.stderr}; the previous tables could not be restored: ${back.stderr}`;
   throw new GuestError('internal', message);
 }
 

@@ -1,9 +1,9 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
 /**
- * Makes a change of the network that may fail half-way; what was there before is put back then (S30).
+ * Makes a change of the network; if it fails half-way, restores the previous state (S30).
  *
- * @throws what `change` throws; `internal` with both texts when not all could be put back.
+ * @throws what `change` throws; `internal` with both messages if not all could be restored.
  */
 export async function orPutBack(change: () => Promise<void>, putBack: () => Promise<void>): Promise<void> {
   try {
@@ -12,7 +12,7 @@ export async function orPutBack(change: () => Promise<void>, putBack: () => Prom
     try {
       await putBack();
     } catch (second) {
-      const message = `${text(error)}; and what was there before could not be put back: ${text(second)}`;
+      const message = `${text(error)}; the previous state could not be restored: ${text(second)}`;
       throw new GuestError('internal', message, { cause: error });
     }
     throw error;

@@ -9,7 +9,7 @@ import { familyOption, SavedRoutes } from './saved-routes.js';
 const RTNH_F_ONLINK = 4;
 const fullPrefix: Readonly<Record<Family, string>> = { v4: '/32', v6: '/128' };
 
-/** What of `ip -json -N route show` is used (iproute2, ip/iproute.c): numbers, and nothing where it is zero. */
+/** The fields of `ip -json -N route show` that are used (iproute2, ip/iproute.c): numbers, absent if zero. */
 interface ShownRoute {
   readonly dst?: string;
   readonly gateway?: string;
@@ -22,9 +22,9 @@ interface ShownRoute {
 }
 
 /**
- * Sets routes of the main table; one that is there already is replaced. Those without a gateway come first: a gateway
- * has to be reachable when a route over it is made. All are checked before the first is set; when the kernel refuses one, the
- * routes are as they were.
+ * Sets routes of the main table; replaces existing ones. Those without a gateway come first: a gateway must be
+ * reachable when a route over it is created. All are checked before the first is set; if the kernel refuses one, the
+ * previous routes are restored.
  */
 export async function updateRoutes(routes: readonly Route[], tools: Tools): Promise<void> {
   checkCount('routes', routes.length);
@@ -45,10 +45,10 @@ export async function updateRoutes(routes: readonly Route[], tools: Tools): Prom
   );
 }
 
-/** The words of a command of `ip -4` or `ip -6` that sets a route. */
+/** Returns the words of an `ip -4` or `ip -6` command that sets a route. */
 export function routeArguments(route: Route): readonly string[] {
   const { family, dest, gateway, device, source, scope, flags, mtu } = route;
-  // A source as wide as an address is the one to send from; IPv6 has routes for senders of a network as well.
+  // A source with full prefix length is the preferred source address; another prefix makes a source-specific route (IPv6).
   const sender = source.replace(fullPrefix[family], '');
   const from = sender.includes('/') ? ['from', sender] : ['src', sender];
   return [
@@ -63,13 +63,13 @@ export function routeArguments(route: Route): readonly string[] {
     ...(source !== '' && from[0] === 'src' ? from : []),
     'proto',
     'boot',
-    // IPv6 knows no scopes.
+    // IPv6 has no scopes.
     ...(family === 'v4' ? ['scope', String(scope)] : []),
     ...(mtu === 0 ? [] : ['mtu', String(mtu)]),
   ];
 }
 
-/** The routes of the main table, IPv4 first. */
+/** Returns the routes of the main table, IPv4 first. */
 export async function listRoutes(tools: Tools): Promise<readonly Route[]> {
   return [...(await routesOf('v4', tools)), ...(await routesOf('v6', tools))];
 }

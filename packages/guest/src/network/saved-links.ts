@@ -7,23 +7,26 @@ import { SavedRoutes } from './saved-routes.js';
 
 const families: ReadonlySet<Family> = new Set(['v4', 'v6']);
 
-interface Forgotten {
+interface Dropped {
   readonly addresses: Uint8Array;
   readonly routes: SavedRoutes;
   readonly neighbours: SavedNeighbours;
 }
 
-/** Links as they are before a change: names, hardware addresses, MTU, addresses, and the routes and neighbours over them. */
+/**
+ * A snapshot of links before a change: names, hardware addresses, MTU, addresses, and the routes and neighbours over
+ * them.
+ */
 export class SavedLinks {
   readonly #tools: Tools;
   readonly #links: readonly Link[];
-  /** What the kernel forgets of a link that is set down; undefined when all are down. */
-  readonly #forgotten: Forgotten | undefined;
+  /** State that the kernel drops when a link is set down; undefined if all are down. */
+  readonly #dropped: Dropped | undefined;
 
-  private constructor(tools: Tools, saved: readonly Link[], forgotten?: Forgotten) {
+  private constructor(tools: Tools, saved: readonly Link[], dropped?: Dropped) {
     this.#tools = tools;
     this.#links = saved;
-    this.#forgotten = forgotten;
+    this.#dropped = dropped;
   }
 
   static async of(saved: readonly Link[], tools: Tools): Promise<SavedLinks> {
@@ -39,11 +42,11 @@ export class SavedLinks {
       const now = present.find(({ index }) => index === before.index);
       return now === undefined ? [] : [{ before, now }];
     });
-    // Two may have each other's name.
-    for (const { before, now } of pairs) await this.#set(now.name, ['down', 'name', passingName(before)]);
+    // Two links may have swapped names.
+    for (const { before, now } of pairs) await this.#set(now.name, ['down', 'name', temporaryName(before)]);
     for (const { before, now } of pairs) await this.#restoreLink(before, now);
-    if (this.#forgotten === undefined) return;
-    const { addresses, routes, neighbours } = this.#forgotten;
+    if (this.#dropped === undefined) return;
+    const { addresses, routes, neighbours } = this.#dropped;
     await ip(this.#tools, ['address', 'restore'], addresses);
     await routes.restore();
     await neighbours.restoreSet();
@@ -51,7 +54,7 @@ export class SavedLinks {
 
   async #restoreLink(before: Link, now: Link): Promise<void> {
     const { name, hwAddr, mtu, noArp, up } = before;
-    await this.#set(passingName(before), ['name', name]);
+    await this.#set(temporaryName(before), ['name', name]);
     if (now.hwAddr !== hwAddr) await this.#set(name, ['address', hwAddr]);
     const added = (await this.#addressesOf(name)).filter((one) => !has(before, one));
     const commands = added.map(({ address, prefix }) => [
@@ -74,8 +77,8 @@ export class SavedLinks {
   }
 }
 
-/** A name that no link has for long. */
-function passingName({ index }: Link): string {
+/** Returns a temporary name, which no link has. */
+function temporaryName({ index }: Link): string {
   return `kata-back${index % 100_000}`;
 }
 

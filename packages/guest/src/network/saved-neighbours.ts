@@ -3,7 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Tools } from '../tool/tools.js';
 import { ip, ipPutBack } from './ip.js';
 
-/** What of `ip -json neighbour show` is used (iproute2, ip/ipneigh.c). Flags are members without a value. */
+/**
+ * The fields of `ip -json neighbour show` that are used (iproute2, ip/ipneigh.c). Flags are members without a value.
+ */
 interface ShownNeighbour {
   readonly dst?: string;
   readonly dev?: string;
@@ -19,7 +21,7 @@ interface Key {
   readonly proxy: boolean;
 }
 
-/** Neighbours as they are before a change. */
+/** A snapshot of neighbours before a change. */
 export class SavedNeighbours {
   readonly #tools: Tools;
   readonly #neighbours: readonly ShownNeighbour[];
@@ -39,7 +41,7 @@ export class SavedNeighbours {
     return new SavedNeighbours(tools, await shown(tools, []), await shown(tools, ['proxy']));
   }
 
-  /** Puts back those that somebody has set for good: the kernel forgets them when a link is set down. */
+  /** Restores permanent entries: the kernel drops them when a link is set down. */
   async restoreSet(): Promise<void> {
     const set = this.#neighbours.filter(
       ({ state = [] }) => state.includes('PERMANENT') || state.includes('NOARP'),
@@ -51,7 +53,7 @@ export class SavedNeighbours {
     await this.restore([...keys(set, false), ...keys(this.#proxies, true)]);
   }
 
-  /** Puts back those that have changed, and takes away those that were not there. */
+  /** Restores entries that have changed, and deletes new ones. */
   async restore(keys: readonly Key[]): Promise<void> {
     const now = await SavedNeighbours.of(this.#tools);
     const commands = new Map<string, readonly string[]>();
@@ -63,7 +65,7 @@ export class SavedNeighbours {
       const words = proxy ? ['proxy', address] : [address];
       if (before === undefined)
         commands.set(`${proxy} ${address} ${device}`, ['neighbour', 'delete', ...words, 'dev', device]);
-      // Between proxies of one address there is no difference.
+      // Proxy entries of one address do not differ.
       else if (proxy)
         commands.set(`${proxy} ${address} ${device}`, ['neighbour', 'replace', ...words, 'dev', device]);
       else commands.set(`${address} ${device}`, replacing(before, address, device));
@@ -77,7 +79,7 @@ export class SavedNeighbours {
   }
 }
 
-/** An address in the form in which the kernel shows it. */
+/** Returns an address in the kernel's notation. */
 function canonical(address: string): string {
   return new SocketAddress({ address, family: isIP(address) === 4 ? 'ipv4' : 'ipv6' }).address;
 }

@@ -2,16 +2,19 @@ import type { Tools } from '../tool/tools.js';
 import { ip, ipPutBack } from './ip.js';
 import type { Family } from './network-values.js';
 
-/** What makes `ip` speak of one family. */
+/** Options of `ip` for one address family. */
 export const familyOption: Readonly<Record<Family, string>> = { v4: '-4', v6: '-6' };
 
-/** What `ip route show` says of a route's state, which `ip route replace` does not take (iproute2, ip/iproute.c). */
+/** State in the output of `ip route show` that `ip route replace` does not accept (iproute2, ip/iproute.c). */
 const state =
   /\s(?:linkdown|dead|pervasive|unresolved|notify|trap|(?:rt_)?(?:offload|offload_failed|trap)|(?:expires|users|age|error) \S+)(?=\s|$)/g;
 
+/** The table `local`, which the kernel maintains. */
+const localTable = / table local( |$)/;
+
 /**
- * The routes of the main table as they are before a change, in `ip`'s own words. (The form of `ip route save` is read again from
- * a file alone.)
+ * A snapshot of the routes of all tables but `local`, before a change, in `ip`'s own notation: a link that goes down
+ * drops its routes in every table. (`ip route restore` reads the form of `ip route save` from a file only.)
  */
 export class SavedRoutes {
   readonly #tools: Tools;
@@ -29,8 +32,8 @@ export class SavedRoutes {
   }
 
   /**
-   * Takes away those that a request may have set since, and sets those that have changed or are missing. One family is tried
-   * when the other fails.
+   * Deletes routes that a request may have set since, and sets those that have changed or are missing. One family is
+   * tried if the other fails.
    */
   async restore(): Promise<void> {
     const tried = [...this.#routes].map((routes) => this.#restoreFamily(routes));
@@ -43,13 +46,13 @@ export class SavedRoutes {
   async #restoreFamily([family, before]: readonly [Family, readonly string[]]): Promise<void> {
     const now = await shownRoutes(family, this.#tools);
     const [kept, present] = [new Set(before), new Set(now)];
-    // The kernel makes and takes away others by itself.
+    // The kernel adds and deletes other routes by itself.
     const added = now.filter((route) => !kept.has(route) && / proto boot( |$)/.test(route));
     const missing = before.filter((route) => !present.has(route));
     const isDirect = (route: string): boolean => !/ via /.test(route);
     const commands = [
       ...added.map((route) => `route delete ${route}`),
-      // A gateway has to be reachable when a route over it is made.
+      // A gateway must be reachable when a route over it is created.
       ...missing.filter(isDirect).map((route) => `route replace ${route}`),
       ...missing.filter((route) => !isDirect(route)).map((route) => `route replace ${route}`),
     ];
@@ -61,13 +64,13 @@ export class SavedRoutes {
   }
 }
 
-/** A line for each route, without its state. */
+/** Returns a line for each route, without its state. */
 async function shownRoutes(family: Family, tools: Tools): Promise<readonly string[]> {
-  const args = ['-details', '-oneline', familyOption[family], 'route', 'show', 'table', 'main'];
+  const args = ['-details', '-oneline', familyOption[family], 'route', 'show', 'table', 'all'];
   const lines = (await ip(tools, args)).toString().split('\n');
   // Each next hop of a route has a line of its own, which `-oneline` marks.
   const routes = lines.map((line) =>
     line.replaceAll('\\', ' ').replace(state, '').trim().replace(/\s+/g, ' '),
   );
-  return routes.filter((line) => line !== '');
+  return routes.filter((line) => line !== '' && !localTable.test(line));
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readIfThere } from '../read-if-there.js';
+import { readIfThere } from '../device/read-if-there.js';
 import type { Tools } from '../tool/tools.js';
 import { checkInterface } from './check-network.js';
 import { ip, ipBatch } from './ip.js';
@@ -15,14 +15,14 @@ export interface InterfaceContext {
   readonly tools: Tools;
   /** `/proc`. */
   readonly proc: string;
-  /** The name of the link of a PCI device. Throws when it is not there. */
+  /** Returns the name of the link of a PCI device. Throws if it does not exist. */
   readonly linkOfDevice: (devicePath: string) => string;
 }
 
 /**
- * Makes an interface what it is to be: found by its hardware address (or by its place on PCI, and then given the
- * address), renamed, with its addresses and MTU, up. Everything is checked before anything is changed; when the kernel
- * refuses something, the links are as they were.
+ * Configures an interface as requested: finds it by hardware address (or else by PCI path, and sets the address),
+ * renames it, sets addresses and MTU, and sets it up. Everything is checked before anything is changed; if the kernel
+ * refuses something, the previous state is restored.
  */
 export async function updateInterface(wanted: Interface, context: InterfaceContext): Promise<void> {
   checkInterface(wanted);
@@ -49,29 +49,32 @@ async function bringUp(wanted: Interface, { tools, proc }: InterfaceContext): Pr
   const arp = (wanted.rawFlags & IFF_NOARP) === 0 ? 'on' : 'off';
   const mtu = wanted.mtu === 0 ? [] : ['mtu', String(wanted.mtu)];
   await ip(tools, ['link', 'set', 'dev', wanted.name, ...mtu, 'arp', arp, 'up']);
-  const v6 = speaksV6(proc);
+  const v6 = hasIPv6(proc);
   const commands = wanted.addresses
-    // A guest without IPv6 takes a pod of both families all the same.
+    // A guest without IPv6 accepts a dual-stack pod, without its IPv6 addresses.
     .filter(({ address }) => v6 || !address.includes(':'))
     .map(({ address, prefix }) => {
-      // The host's network plug-in has made sure that nobody else has the address; an address that the kernel still
-      // checks cannot be the source of a route.
+      // nodad: the host's network plug-in guarantees that the address is unique; an address in duplicate detection
+      // cannot be the source of a route.
       const nodad = address.includes(':') ? ['nodad'] : [];
       return ['address', 'replace', `${address}/${prefix}`, 'dev', wanted.name, ...nodad];
     });
   await ipBatch(tools, [], commands);
 }
 
+/** The hardware address decides, as in Kata's agent: the host's idea of a PCI path may differ from the guest's. */
 function findLink(wanted: Interface, present: readonly Link[], { linkOfDevice }: InterfaceContext): Link {
   const { devicePath, hwAddr, name } = wanted;
+  const addressed = hwAddr === '' ? undefined : present.find((each) => each.hwAddr === hwAddr.toLowerCase());
+  if (addressed !== undefined) return addressed;
   if (devicePath !== '') {
     const device = linkOfDevice(devicePath);
     const link = linkNamed(present, device);
     if (link === undefined) throw linkNotFound(`Name: ${device}`);
     return link;
   }
-  // A machine that came from a template has the card of the machine that it was copied from, under the same name.
-  const link = present.find((each) => each.hwAddr === hwAddr.toLowerCase()) ?? linkNamed(present, name);
+  // A machine cloned from a template has the network card of the original, under the same name.
+  const link = linkNamed(present, name);
   if (link === undefined) throw linkNotFound(`Address: ${hwAddr}`);
   return link;
 }
@@ -80,7 +83,7 @@ function linkNamed(present: readonly Link[], name: string): Link | undefined {
   return present.find((link) => link.name === name);
 }
 
-/** Gives a link its hardware address, when one is asked for; most drivers take one only while the link is down. */
+/** Sets a link's hardware address, if one is requested; most drivers require the link to be down. */
 async function withHwAddr(link: Link, hwAddr: string, tools: Tools): Promise<Link> {
   if (hwAddr === '' || link.hwAddr === hwAddr.toLowerCase()) return link;
   await ip(tools, ['link', 'set', 'dev', link.name, 'down']);
@@ -88,23 +91,23 @@ async function withHwAddr(link: Link, hwAddr: string, tools: Tools): Promise<Lin
   return { ...link, up: false, hwAddr: hwAddr.toLowerCase() };
 }
 
-/** Renames a link that is down. Another one of that name takes the old name of this one. */
+/** Renames a link that is down. Another link with that name gets this one's old name. */
 async function takeName(link: Link, name: string, other: Link | undefined, tools: Tools): Promise<void> {
   if (link.name === name) return;
   if (other === undefined) {
     await ip(tools, ['link', 'set', 'dev', link.name, 'name', name]);
     return;
   }
-  const passing = `kata-swap${process.pid % 100_000}`;
+  const temporary = `kata-swap${process.pid % 100_000}`;
   if (other.up) await ip(tools, ['link', 'set', 'dev', other.name, 'down']);
-  await ip(tools, ['link', 'set', 'dev', other.name, 'name', passing]);
+  await ip(tools, ['link', 'set', 'dev', other.name, 'name', temporary]);
   await ip(tools, ['link', 'set', 'dev', link.name, 'name', name]);
-  await ip(tools, ['link', 'set', 'dev', passing, 'name', link.name]);
+  await ip(tools, ['link', 'set', 'dev', temporary, 'name', link.name]);
   if (other.up) await ip(tools, ['link', 'set', 'dev', link.name, 'up']);
 }
 
-/** Whether the kernel has IPv6 and it is not switched off for new links. */
-function speaksV6(proc: string): boolean {
+/** Reports whether the kernel has IPv6 and it is enabled for new links. */
+function hasIPv6(proc: string): boolean {
   return ['all', 'default'].some(
     (conf) => readIfThere(join(proc, `sys/net/ipv6/conf/${conf}/disable_ipv6`))?.trim() === '0',
   );

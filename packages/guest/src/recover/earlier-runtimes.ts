@@ -1,17 +1,16 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode, type Syscalls } from '@kata-agent/linux';
+import { SIGKILL, hasCode, type Syscalls } from '@kata-agent/linux';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** What the runtime does takes a tenth of this; one that is stuck is killed. */
-const PATIENCE_MS = 10_000;
+/** Time after which a command that hangs is killed: ten times what one takes. */
+const TIMEOUT_MS = 10_000;
 const PAUSE_MS = 20;
-const SIGKILL = 9;
 
 /**
- * Waits for commands of the runtime that an agent had begun that was killed: they go on without it, and would change what
- * is being recovered. One that does not end is killed.
+ * Waits for commands of the runtime that a killed agent had started: they are still running, and would change what is
+ * being restored. Kills one that does not end.
  */
 export async function awaitEarlierRuntimes(
   runtime: Runtime,
@@ -20,12 +19,15 @@ export async function awaitEarlierRuntimes(
   for (let waited = 0; ; waited += PAUSE_MS) {
     const running = runtimesAtWork(runtime.root, proc);
     if (running.length === 0) return;
-    if (waited >= PATIENCE_MS) for (const pid of running) kill(pid, syscalls);
+    if (waited >= TIMEOUT_MS) for (const pid of running) kill(pid, syscalls);
     await delay(PAUSE_MS);
   }
 }
 
-/** Processes of our mount namespace that were started with `--root ROOT`. A guest has one agent; a test machine several. */
+/**
+ * Returns processes of this mount namespace that were started with `--root ROOT`. A guest has one agent; a test machine
+ * several.
+ */
 function runtimesAtWork(root: string, proc: string): readonly number[] {
   const own = link(join(proc, 'self/ns/mnt'));
   return readdirSync(proc)
@@ -43,7 +45,6 @@ function kill(pid: number, syscalls: Syscalls): void {
   }
 }
 
-/** Empty: the process is gone, or has ended. */
 function read(path: string): string {
   return whileThere(() => readFileSync(path, 'utf8'));
 }
@@ -52,9 +53,10 @@ function link(path: string): string {
   return whileThere(() => readlinkSync(path));
 }
 
-function whileThere(look: () => string): string {
+/** Returns an empty string if the process has ended meanwhile. */
+function whileThere(readFile: () => string): string {
   try {
-    return look();
+    return readFile();
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES')) return '';
     throw error;

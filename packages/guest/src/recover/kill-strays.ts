@@ -1,14 +1,12 @@
-import { hasCode, processStat } from '@kata-agent/linux';
+import { SIGKILL, hasCode, processStat } from '@kata-agent/linux';
 import { processesOf } from '../cgroup/kill-all.js';
 import type { Container } from '../container/container.js';
-import type { GuestContext } from '../container/guest-context.js';
-
-const SIGKILL = 9;
+import type { GuestContext } from '../context/guest-context.js';
 
 /**
- * Kills processes that an agent had started in a container and was killed before it could write them down: execs whose
- * caller never heard that they run, and which nobody could wait for. They are known by their parents, which are none of the
- * containers': what a container's processes leave behind goes to the first process of its pid namespace.
+ * Kills processes that an agent had started in a container but was killed before it saved them: execs whose caller got
+ * no response, and which no client can wait for. They are recognized by a parent outside the container: orphans of a
+ * container's own processes are reparented to the first process of its pid namespace.
  */
 export function killStrays(
   containers: readonly Container[],
@@ -21,9 +19,13 @@ export function killStrays(
     for (const pid of pids) {
       const stat = known.has(pid) ? undefined : processStat(pid, paths.proc);
       if (stat === undefined || stat.state === 'Z' || all.has(stat.parent)) continue;
-      log('warn', `process ${pid} in container ${container.id} is nobody's, and is killed`, {
-        container: container.id,
-      });
+      log(
+        'warn',
+        `process ${pid} in container ${container.id} is an exec that no client can wait for: it is killed`,
+        {
+          container: container.id,
+        },
+      );
       kill(pid);
     }
   }

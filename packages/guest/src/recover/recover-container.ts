@@ -4,23 +4,36 @@ import { bundleOf } from '../container/bundle.js';
 import { cgroupNameOf } from '../cgroup/cgroup-names.js';
 import { PinnedNamespaces } from '../container/pinned-namespaces.js';
 import { Container } from '../container/container.js';
-import type { GuestContext } from '../container/guest-context.js';
-import { keepRecord } from '../container/keep-record.js';
+import type {
+  CgroupPart,
+  GuestContext,
+  SettingsPart,
+  StoragePart,
+  SystemPart,
+} from '../context/guest-context.js';
+import { keepSaved } from '../container/keep-saved.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { remove, type RuntimeStatus } from '../runtime/commands.js';
-import { cgroupOf, type FinishedContainer } from '../state/container-record.js';
+import { cgroupOf, type FinishedContainer, rlimitsOf } from '../state/saved-container.js';
 import { removeTree } from '../storage/remove-tree.js';
 import { recoverProcess } from './recover-process.js';
 import { openPipesOf } from './recover-streams.js';
 
-/** A container that an earlier agent had made, with all that it takes to go on with it and to take it back. */
+/** The parts of the guest that restoring uses. */
+type RecoveryContext = Pick<SettingsPart, 'paths' | 'limits' | 'output' | 'pipeSize'> &
+  Pick<SystemPart, 'syscalls' | 'log'> &
+  CgroupPart &
+  StoragePart &
+  Pick<GuestContext, 'runtime' | 'disks' | 'vfio' | 'records'>;
+
+/** Restores a container of an earlier agent, with the steps that undo its creation. */
 export function recoverContainer(
   record: FinishedContainer,
   status: RuntimeStatus,
-  context: GuestContext,
+  context: RecoveryContext,
 ): Container {
   const { id, order, storages, sources, roots, namespaces, annotations } = record;
-  const { cpus, terminationLog, noNewPrivileges, disks } = record;
+  const { cpus, terminationLog, noNewPrivileges, capabilities, disks, pciDevices } = record;
   const cgroup = cgroupOf(record);
   const open = openPipesOf(processesOf(cgroup), context.paths.proc);
   const first = recoverProcess(id, record.first, open, context);
@@ -40,32 +53,37 @@ export function recoverContainer(
     cpus,
     terminationLog,
     noNewPrivileges,
+    capabilities,
+    rlimits: rlimitsOf(record),
     pinned,
     disks,
+    pciDevices,
+    pciAddresses: new Map(record.pciAddresses),
   });
   container.state = stateOf(status);
   for (const exec of record.execs) container.addExec(exec.execId, recoverProcess(id, exec, open, context));
   context.oom.add(id, cgroup);
   pushSteps(container, context);
-  keepRecord(container, context);
+  keepSaved(container, context);
   return container;
 }
 
-/** That a process has ended is its own matter. */
+/** The process's record says whether it has ended. */
 function stateOf(status: RuntimeStatus): Container['state'] {
   if (status === 'created' || status === 'paused') return status;
   return 'started';
 }
 
-/** The steps of create-container.ts, in its order, each to be taken back. */
+/** The undo steps of create-container.ts, in its order. */
 function pushSteps(
-  { id, first, storages, roots, cgroup, pinned, disks, made }: Container,
-  context: GuestContext,
+  { id, first, storages, roots, cgroup, pinned, disks, pciDevices, made }: Container,
+  context: RecoveryContext,
 ): void {
   const { paths, runtime, ancestors, records, syscalls, oom } = context;
   const bundle = bundleOf(id, paths);
-  for (const disk of disks) made.push('device', context.disks.attachAgain(disk, id));
   made.push('record', () => records.removeContainer(id));
+  for (const disk of disks) made.push('device', context.disks.attachAgain(disk, id));
+  for (const address of pciDevices) made.push(`PCI device ${address}`, context.vfio.register(address, id));
   made.push(`bundle ${bundle}`, () => {
     unmountTree(syscalls, bundle);
     return removeTree(bundle, context);
@@ -82,5 +100,5 @@ function pushSteps(
     await killAll(cgroup, syscalls);
     await first.exit;
   });
-  made.push('watch for want of memory', () => oom.remove(id));
+  made.push('OOM watch', () => oom.remove(id));
 }

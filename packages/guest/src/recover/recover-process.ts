@@ -1,17 +1,21 @@
 import { foreignExit } from '@kata-agent/linux';
-import type { ProcessRef } from '../actions.js';
+import type { ProcessRef } from '../request/actions.js';
 import { ContainerProcess } from '../container/container-process.js';
-import type { GuestContext } from '../container/guest-context.js';
+import type { GuestContext } from '../context/guest-context.js';
 import { UNKNOWN_EXIT } from '../container/launch-process.js';
-import type { ProcessRecord } from '../state/container-record.js';
+import type { SavedProcess } from '../state/saved-container.js';
+import type { StreamOptions } from '../stdio/prepared-streams.js';
 import { type OpenPipes, recoverStreams } from './recover-streams.js';
 
-/** A process that an earlier agent had started: its pipes opened anew, its exit waited for though it is no child of ours. */
+/**
+ * Restores a process of an earlier agent: opens its pipes again, and waits for its exit though it is not a child of
+ * this agent.
+ */
 export function recoverProcess(
   containerId: string,
-  record: ProcessRecord,
+  record: SavedProcess,
   open: OpenPipes,
-  context: GuestContext,
+  context: StreamOptions & Pick<GuestContext, 'oom' | 'log'>,
 ): ContainerProcess {
   const { execId, pid, startTime, pipes, waitedFor } = record;
   const ref = { containerId, execId: execId === '' ? containerId : execId };
@@ -25,14 +29,14 @@ export function recoverProcess(
   });
 }
 
-/** Never rejects. What fell into the time without an agent is told as unknown, here and in the log. */
+/** Never rejects. An exit while no agent ran is reported as unknown, here and in the log. */
 async function exitOf(
-  { pid, startTime, exit }: ProcessRecord,
+  { pid, startTime, exit }: SavedProcess,
   { containerId, execId }: ProcessRef,
-  { syscalls, paths, oom, log }: GuestContext,
+  { syscalls, paths, oom, log }: Pick<GuestContext, 'syscalls' | 'paths' | 'oom' | 'log'>,
 ): Promise<number> {
   if (exit !== undefined) return exit;
-  let reason = 'it ended while there was no agent';
+  let reason = 'it ended while no agent was running';
   try {
     const status = await foreignExit(syscalls, { pid, startTime }, { proc: paths.proc });
     oom.check(containerId);
@@ -40,7 +44,7 @@ async function exitOf(
   } catch (error) {
     reason = String(error);
   }
-  log('warn', `the exit code of process ${pid} is lost, and told as ${UNKNOWN_EXIT}: ${reason}`, {
+  log('warn', `the exit code of process ${pid} is lost, and reported as ${UNKNOWN_EXIT}: ${reason}`, {
     container: containerId,
     exec: execId,
   });

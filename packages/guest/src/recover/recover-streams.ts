@@ -1,15 +1,15 @@
 import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { At, Descriptor, hasCode, Open } from '@kata-agent/linux';
-import type { ProcessRef } from '../actions.js';
+import type { ProcessRef } from '../request/actions.js';
 import { pipeStreams } from '../stdio/pipe-streams.js';
 import type { PipeInodes, StreamOptions } from '../stdio/prepared-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 
-/** Where the pipes of processes can be opened again: by inode, a path of procfs. */
+/** Paths of procfs at which pipes can be opened again, by inode. */
 export type OpenPipes = ReadonlyMap<number, string>;
 
-/** The pipes that these processes have open now. */
+/** Returns the pipes that these processes have open. */
 export function openPipesOf(pids: Iterable<number>, proc: string): OpenPipes {
   const found = new Map<number, string>();
   for (const pid of pids) {
@@ -23,7 +23,7 @@ export function openPipesOf(pids: Iterable<number>, proc: string): OpenPipes {
   return found;
 }
 
-/** New ends of a process's pipes, as the agent that was killed had them. One that nobody has open has ended. */
+/** Opens new ends of a process's pipes, as the killed agent had them. A pipe that no process has open has ended. */
 export function recoverStreams(
   ref: ProcessRef,
   pipes: PipeInodes | undefined,
@@ -37,11 +37,11 @@ export function recoverStreams(
     try {
       const found = new Descriptor(syscalls, syscalls.openat(At.Cwd, path, flags | Open.NonBlock));
       if (fstatSync(found.fd).ino === inode) return found;
-      // The process closed it since, and has another file under that number.
+      // The process has closed it since, and reused the number for another file.
       found.close();
       return undefined;
     } catch (error) {
-      // It ended since, or its stdin has no reader any more.
+      // It has ended since, or no process reads its stdin any more.
       if (hasCode(error, 'ENOENT', 'ESRCH', 'ENXIO')) return undefined;
       throw error;
     }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -7,15 +7,17 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mounts } from '@kata-agent/linux';
-import { createSandbox } from '../perform/create-sandbox.js';
-import { destroySandbox } from '../perform/destroy-sandbox.js';
+import { execProcess } from '../perform/processes.js';
+import { createSandbox, destroySandbox } from '../perform/sandbox.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
 import { makeTree } from '../testing/tree.js';
@@ -25,7 +27,7 @@ const mountsIn = (directory: string): readonly string[] =>
     .map(({ target }) => target)
     .filter((target) => target.startsWith(directory));
 
-/** Runs code with a guest `real` in a process that is killed then. */
+/** Runs code with a guest `real` in a process that is then killed. */
 async function killedAfter(
   directory: string,
   code: string,
@@ -34,7 +36,7 @@ async function killedAfter(
   const at = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
   const program = `
     import { RealGuest } from ${at('../testing/real-guest.js')};
-    import { createSandbox } from ${at('../perform/create-sandbox.js')};
+    import { createSandbox } from ${at('../perform/sandbox.js')};
     const real = await RealGuest.open({ paths: ${JSON.stringify(paths)} }, ${JSON.stringify(directory)});
     ${code}
     console.log('done');
@@ -44,12 +46,12 @@ async function killedAfter(
   });
   const exit = once(doomed, 'exit');
   await Promise.race([once(doomed.stdout, 'data'), exit]);
-  assert.equal(doomed.exitCode, null, 'it had done its work when it was killed');
+  assert.equal(doomed.exitCode, null, 'it was still running when it was killed');
   doomed.kill('SIGKILL');
   await exit;
 }
 
-test('a folder that is watched is watched on, and what changed meanwhile is seen at once', {
+test('a watched directory is still watched after a restart, and missed changes are seen at once', {
   skip,
 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'kg-'));
@@ -76,7 +78,7 @@ test('a folder that is watched is watched on, and what changed meanwhile is seen
     assert.equal(next.guest.sandbox.id, 'pod');
     assert.deepEqual(readdirSync(place).sort(), ['changes', 'stays']);
     assert.equal(readFileSync(join(place, 'changes'), 'utf8'), 'new');
-    assert.equal(mountsIn(next.kata).length, 1, 'the memory that the copies lie in');
+    assert.equal(mountsIn(next.kata).length, 1, 'the tmpfs of the copies');
     await destroySandbox(next.guest);
     assert.deepEqual(mountsIn(next.kata), []);
     assert.ok(!existsSync(join(next.state, 'storages.json')));
@@ -86,7 +88,7 @@ test('a folder that is watched is watched on, and what changed meanwhile is seen
   }
 });
 
-test('huge pages of a storage go with it, also when the agent that added them was killed', {
+test('huge pages are released with their storage, also if the agent that reserved them was killed', {
   skip,
 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'kg-'));
@@ -116,6 +118,30 @@ test('huge pages of a storage go with it, also when the agent that added them wa
   } finally {
     await next.close();
     rmSync(sys, { recursive: true });
+  }
+});
+
+test('the namespaces of the pod outlive the agent and the container that created them', {
+  skip,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  const action = { sandboxId: 'pod', hostname: 'pod', dns: [], storages: [] };
+  const show = ['sh', '-c', 'readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts'];
+  await killedAfter(
+    directory,
+    `await createSandbox(real.guest, ${JSON.stringify(action)});
+     await real.run(['sleep', '1000'], { id: 'first' });`,
+  );
+  const next = await RealGuest.open({}, directory);
+  try {
+    const { pid } = next.guest.container('first').first;
+    const had = ['ipc', 'uts'].map((type) => `${readlinkSync(`/proc/${pid}/ns/${type}`)}\n`).join('');
+    await next.remove('first');
+    assert.equal((await next.readAll(await next.run(show))).toString(), had);
+    await destroySandbox(next.guest);
+    assert.deepEqual(next.traces().mounts, []);
+  } finally {
+    await next.close();
   }
 });
 
@@ -150,16 +176,16 @@ test('a disk that a container of an earlier agent has as a device is not mounted
   }
 });
 
-test('an agent knows which containers an earlier one has removed, and how they ended', { skip }, async () => {
+test('an agent restores the records of containers that an earlier one removed', { skip }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'kg-'));
   await killedAfter(
     directory,
     `
-    const { createContainer } = await import(${JSON.stringify(new URL('../perform/create-container.js', import.meta.url).href)});
-    const { startContainer } = await import(${JSON.stringify(new URL('../perform/start-container.js', import.meta.url).href)});
+    const { createContainer } = await import(${JSON.stringify(new URL('../perform/containers.js', import.meta.url).href)});
+    const { startContainer } = await import(${JSON.stringify(new URL('../perform/containers.js', import.meta.url).href)});
     await createSandbox(real.guest, { sandboxId: 'pod', hostname: '', dns: [], storages: [] });
     const id = real.id();
-    const annotations = { 'io.kubernetes.cri.container-name': 'init' };
+    const annotations = { name: 'init' };
     const spec = { ...real.spec(['sh', '-c', 'exit 3']), annotations };
     await createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
     await startContainer(real.guest, id);
@@ -169,16 +195,82 @@ test('an agent knows which containers an earlier one has removed, and how they e
   );
   const next = await RealGuest.open({}, directory);
   try {
-    assert.deepEqual(next.guest.sandboxFacts, {
+    assert.deepEqual(next.guest.sandboxStatus, {
       id: 'pod',
       containers: [],
-      members: [
-        { state: 'removed', annotations: { 'io.kubernetes.cri.container-name': 'init' }, exitCode: 3 },
-      ],
+      members: [{ name: 'init', state: 'removed', exitCode: 3 }],
     });
     await destroySandbox(next.guest);
-    assert.deepEqual(next.guest.sandboxFacts.members, []);
+    assert.deepEqual(next.guest.sandboxStatus.members, []);
   } finally {
     await next.close();
+  }
+});
+
+test('a PCI device of a container of an earlier agent is still its own, and is given back at its removal', {
+  skip,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  const address = '0000:00:03.0';
+  const device = `sys/bus/pci/devices/${address}`;
+  const machine = makeTree({
+    'dev/vfio/x': '',
+    [`sys/devices/pci0000:00/${address}/class`]: '0x020000\n',
+    [`${device}/driver_override`]: '(null)\n',
+    'sys/bus/pci/drivers_probe': '',
+    'sys/bus/pci/drivers/vfio-pci/unbind': '',
+  });
+  symlinkSync('/sys/kernel/iommu_groups/12', join(machine, device, 'iommu_group'));
+  // The number of /dev/null.
+  execFileSync('mknod', [join(machine, 'dev/vfio/12'), 'c', '1', '3']);
+  const override = (): string => readFileSync(join(machine, device, 'driver_override'), 'utf8');
+  const paths = { sys: join(machine, 'sys'), dev: join(machine, 'dev') };
+  const attach = `
+    const spec = real.spec(['sleep', '1000']);
+    const linux = { ...spec.linux, devices: [{ path: '/dev/vfio/41', type: 'c', major: 243, minor: 0 }] };
+    const devices = [
+      { id: 'vfio41', type: 'vfio-pci', vmPath: '', containerPath: '/dev/vfio/41', options: ['0000:1a:01.0=03'] },
+    ];`;
+  await killedAfter(
+    directory,
+    `${attach}
+    await real.run([], { id: 'holder', devices, spec: { ...spec, linux } });`,
+    paths,
+  );
+  assert.equal(override(), 'vfio-pci');
+  const next = await RealGuest.open({ paths }, directory);
+  try {
+    const check = (): void =>
+      next.guest.context.vfio.check(join(machine, `sys/devices/pci0000:00/${address}`), 'other');
+    assert.throws(check, { kind: 'refused', message: /is a device of container holder/ });
+    const env = ['PATH=/bin', 'PCIDEVICE_X=0000:1a:01.0'];
+    const process = next.process(['sh', '-c', 'echo $PCIDEVICE_X'], { env });
+    await execProcess(next.guest, { containerId: 'holder', execId: 'e', process });
+    assert.equal((await next.readAll('holder', 'stdout', 'e')).toString(), `${address}\n`);
+    await next.remove('holder');
+    assert.equal(override(), '\n');
+    check();
+  } finally {
+    await next.close();
+    rmSync(machine, { recursive: true });
+  }
+});
+
+test('a PCI device of a create that an earlier agent did not finish is given back', { skip }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  const device = 'sys/bus/pci/devices/0000:00:03.0';
+  const machine = makeTree({ [`${device}/driver_override`]: 'vfio-pci\n', 'sys/bus/pci/drivers_probe': '' });
+  await killedAfter(
+    directory,
+    `real.guest.context.records.saveContainer({
+      phase: 'making', id: 'lost', order: 1, storages: [], pciDevices: ['0000:00:03.0'],
+    });`,
+  );
+  const next = await RealGuest.open({ paths: { sys: join(machine, 'sys') } }, directory);
+  try {
+    assert.equal(readFileSync(join(machine, device, 'driver_override'), 'utf8'), '\n');
+  } finally {
+    await next.close();
+    rmSync(machine, { recursive: true });
   }
 });

@@ -1,43 +1,51 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { claimSandbox } from '../claim-sandbox.js';
+import { claimSandbox } from '../sandbox/claim-sandbox.js';
 import { bundles } from '../container/bundle.js';
 import type { Container } from '../container/container.js';
-import type { GuestContext } from '../container/guest-context.js';
-import type { Guest } from '../guest.js';
+import type { GuestContext } from '../context/guest-context.js';
+import type { Sandbox } from '../sandbox/sandbox.js';
 import { list } from '../runtime/commands.js';
-import type { ContainerRecord, FinishedContainer } from '../state/container-record.js';
+import { containersIn } from '../runtime/state-directory.js';
+import type { SavedContainer, FinishedContainer } from '../state/saved-container.js';
 import { isSetAside, removeLater } from '../storage/remove-tree.js';
 import { awaitEarlierRuntimes } from './earlier-runtimes.js';
 import { killStrays } from './kill-strays.js';
 import { recoverContainer } from './recover-container.js';
 import { clearContainer, endContainer } from './take-back-container.js';
 
+/** The parts of the guest to restore into. */
+interface Recovered {
+  readonly context: GuestContext;
+  readonly sandbox: Sandbox;
+  /** By id; initially empty. */
+  readonly containers: Map<string, Container>;
+}
+
 /**
- * Goes on where an agent was killed (S20; docs/adr/0012-what-outlives-the-agent.md). A container whose making was
- * finished, and whose removal had not begun, is found again with its processes, streams and storages; of every other
- * one nothing is left.
+ * Restores the state of a killed agent (S20; docs/adr/0012-what-outlives-the-agent.md). A container whose creation had
+ * finished, and whose removal had not begun, is restored with its processes, streams and storages; all others are
+ * removed.
  */
-export async function recover(guest: Guest): Promise<void> {
-  const { context } = guest;
+export async function recover({ context, sandbox: pod, containers: found }: Recovered): Promise<void> {
   const { runtime, records, storages, paths, log } = context;
-  // Whatever there is, nothing can be done about it without the runtime, as everything else that it takes one for.
+  // Without the runtime nothing can be restored or removed.
   if (runtime.program === undefined) return;
   await awaitEarlierRuntimes(runtime, { syscalls: context.syscalls, proc: paths.proc });
   clearScratch(context);
-  const known = readdirSync(runtime.root);
+  const known = containersIn(runtime.root);
   const status = known.length === 0 ? new Map<string, never>() : await list(runtime);
   const sandbox = records.loadSandbox();
   const all = records.loadContainers();
   const storagesLeft = records.loadStorages();
-  const found = sandbox !== undefined || [known, all, storagesLeft].some(({ length }) => length > 0);
-  if (found) claimSandbox(context);
+  const isAnythingLeft = sandbox !== undefined || [known, all, storagesLeft].some(({ length }) => length > 0);
+  if (isAnythingLeft) claimSandbox(context);
   const ending = sandbox?.phase === 'destroying';
   const living = ending ? [] : all.filter(isFinished).filter(({ id }) => status.has(id));
   const livingIds = new Set(living.map(({ id }) => id));
   const lost = new Set([...known, ...all.map(({ id }) => id)].filter((id) => !livingIds.has(id)));
   for (const id of lost) {
-    log('warn', `container ${id} was not finished by an earlier agent, and is removed`, { container: id });
+    log('warn', `container ${id} was left unfinished by an earlier agent, and is removed`, { container: id });
     const record = all.find((each) => each.id === id);
     await endContainer(id, record, context);
   }
@@ -48,12 +56,12 @@ export async function recover(guest: Guest): Promise<void> {
   for (const record of living) {
     const { id } = record;
     try {
-      guest.containers.set(id, recoverContainer(record, status.get(id) ?? 'stopped', context));
-      log('info', `container ${id} of an earlier agent is found again`, { container: id });
+      found.set(id, recoverContainer(record, status.get(id) ?? 'stopped', context));
+      log('info', `container ${id} of an earlier agent is restored`, { container: id });
     } catch (error) {
       log(
         'error',
-        `container ${id} of an earlier agent is removed, since it cannot be gone on with: ${String(error)}`,
+        `container ${id} of an earlier agent cannot be restored, and is removed: ${String(error)}`,
         {
           container: id,
         },
@@ -62,9 +70,9 @@ export async function recover(guest: Guest): Promise<void> {
       await clearContainer(id, context);
     }
   }
-  const containers = [...guest.containers.values()];
-  const ended = all.filter(isEnded).filter(({ id }) => !guest.containers.has(id));
-  await guest.sandbox.restore(sandbox, containers, ended);
+  const containers = [...found.values()];
+  const ended = all.filter(isEnded).filter(({ id }) => !found.has(id));
+  await pod.restore(sandbox, containers, ended);
   killStrays(containers, context);
   clearOutput(containers, paths.state);
   const places = [paths.kata, join(paths.kata, 'shared/containers'), join(paths.state, bundles)];
@@ -74,21 +82,21 @@ export async function recover(guest: Guest): Promise<void> {
   context.ancestors.sweep();
 }
 
-/** Short-lived files of commands that are over by now. */
-function clearScratch({ runtime }: GuestContext): void {
+/** Removes temporary files of the killed agent's commands, all of which have ended. */
+function clearScratch({ runtime }: Pick<GuestContext, 'runtime'>): void {
   for (const name of readdirSync(runtime.scratch)) rmSync(join(runtime.scratch, name), { recursive: true });
 }
 
-/** Output that was kept for containers that are gone. */
+/** Removes all output logs if no container was restored. */
 function clearOutput(containers: readonly Container[], state: string): void {
   if (containers.length === 0) rmSync(join(state, 'output'), { recursive: true, force: true });
 }
 
-/** Whether it was once made. */
-function isEnded(record: ContainerRecord): record is FinishedContainer {
+/** Reports whether its creation had finished. */
+function isEnded(record: SavedContainer): record is FinishedContainer {
   return record.phase !== 'making';
 }
 
-function isFinished(record: ContainerRecord): record is FinishedContainer {
+function isFinished(record: SavedContainer): record is FinishedContainer {
   return record.phase === 'made';
 }

@@ -1,29 +1,33 @@
 import { existsSync } from 'node:fs';
 import { unmountTree } from '@kata-agent/linux';
 import { bundleOf } from '../container/bundle.js';
-import type { GuestContext } from '../container/guest-context.js';
+import type { GuestContext } from '../context/guest-context.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { remove } from '../runtime/commands.js';
-import { cgroupOf, type ContainerRecord } from '../state/container-record.js';
-import { removeTree } from '../storage/remove-tree.js';
+import { cgroupOf, type SavedContainer } from '../state/saved-container.js';
+import { type RemovalContext, removeTree } from '../storage/remove-tree.js';
 
-/** Ends what there is of a container that was not finished, or half removed, or of which nothing is known. */
+/** Removes a container whose creation or removal was not finished, or whose state is unknown. */
 export async function endContainer(
   id: string,
-  record: ContainerRecord | undefined,
-  { runtime, syscalls, log }: GuestContext,
+  record: SavedContainer | undefined,
+  { runtime, vfio, syscalls, log }: Pick<GuestContext, 'runtime' | 'vfio' | 'syscalls' | 'log'>,
 ): Promise<void> {
   try {
-    // Among others, this thaws what an agent had frozen that meant to kill it.
+    // Also thaws a cgroup that an agent had frozen in order to kill it.
     if (record !== undefined && record.phase !== 'making') await killAll(cgroupOf(record), syscalls);
     await remove(runtime, id);
+    for (const address of record?.pciDevices ?? []) vfio.giveBack(address);
   } catch (error) {
     log('error', `container ${id} of an earlier agent cannot be ended: ${String(error)}`, { container: id });
   }
 }
 
-/** Takes back its bundle and its record, once its storages are. */
-export async function clearContainer(id: string, context: GuestContext): Promise<void> {
+/** Removes its bundle and its state file, once its storages are released. */
+export async function clearContainer(
+  id: string,
+  context: Pick<GuestContext, 'paths' | 'records'> & RemovalContext,
+): Promise<void> {
   const { paths, records, syscalls, log } = context;
   const bundle = bundleOf(id, paths);
   try {

@@ -1,9 +1,10 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedWord } from '../quoted.js';
 
-/** More than Linux can be built for (CONFIG_NR_CPUS). */
+/** The highest CPU number that a kernel can be built for (CONFIG_NR_CPUS is at most 8192). */
 const maxCpu = 8191;
 
-/** The CPUs of a list as the kernel writes and reads it, `0-3,8`, in order (cpuset(7), "List format"). */
+/** Parses a list in the kernel's format, `0-3,8` (cpuset(7), "List format"). The result is sorted. */
 export function parseCpuList(text: string): readonly number[] {
   const cpus = new Set<number>();
   for (const part of text.trim().split(',')) {
@@ -12,13 +13,13 @@ export function parseCpuList(text: string): readonly number[] {
     const first = Number(match?.[1] ?? Number.NaN);
     const last = Number(match?.[2] ?? first);
     if (!(first <= last && last <= maxCpu))
-      throw new GuestError('invalid', `CPU list ${JSON.stringify(text.slice(0, 80))} is not like 0-3,8`);
+      throw new GuestError('invalid', `CPU list ${quotedWord(text)} is not a list such as 0-3,8`);
     for (let cpu = first; cpu <= last; cpu += 1) cpus.add(cpu);
   }
   return [...cpus].sort((a, b) => a - b);
 }
 
-/** The shortest list of these CPUs. */
+/** Returns the shortest list of these CPUs. */
 export function formatCpuList(cpus: readonly number[]): string {
   const runs: [number, number][] = [];
   for (const cpu of [...cpus].sort((a, b) => a - b)) {

@@ -1,14 +1,14 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
-/** Tells the kernel of memory at these physical addresses, on machines that do not tell it themselves. `sys`: `/sys`. */
+/** Adds memory at these physical addresses, on machines whose firmware does not announce plugged memory. `sys`: `/sys`. */
 export function probeMemory(addresses: readonly bigint[], sys: string): void {
   const probe = join(sys, 'devices/system/memory/probe');
   if (!existsSync(probe)) {
     throw new GuestError(
       'precondition',
-      `this kernel has no ${probe} (CONFIG_ARCH_MEMORY_PROBE): memory cannot be added by address`,
+      `memory cannot be added by address: this kernel has no ${probe}; help: use a kernel with CONFIG_ARCH_MEMORY_PROBE`,
     );
   }
   for (const address of addresses) writeFileSync(probe, `0x${address.toString(16)}`);

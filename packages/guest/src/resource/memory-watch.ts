@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { UeventListener, UeventReceiver } from '@kata-agent/linux';
-import type { GuestLog } from '../guest-options.js';
+import type { GuestLog } from '../context/guest-options.js';
 import { bringMemoryOnline, switchOn } from './online.js';
 
 export interface MemoryWatchOptions {
@@ -11,8 +11,8 @@ export interface MemoryWatchOptions {
 }
 
 /**
- * Brings memory into use as the kernel tells of it. A host plugs and calls at once, while the kernel still adds one block
- * after the other: a look at what is there would find some of them (Kata 4.1, src/agent/src/uevent.rs).
+ * Brings memory blocks online as their uevents arrive. The host calls OnlineCPUMem right after it has plugged memory, while
+ * the kernel is still adding blocks: listing the blocks at that moment would miss some (Kata 4.1, src/agent/src/uevent.rs).
  */
 export class MemoryWatch {
   readonly #options: MemoryWatchOptions;
@@ -29,13 +29,13 @@ export class MemoryWatch {
       this.#listener = listen({
         event: ({ action, devicePath }) => {
           if (action !== 'add' || !/^\/devices\/system\/memory\/memory\d+$/.test(devicePath)) return;
-          this.#orSay(() => switchOn(join(sys, devicePath, 'online')));
+          this.#orWarn(() => switchOn(join(sys, devicePath, 'online')));
         },
-        lost: () => this.#orSay(() => bringMemoryOnline(sys)),
-        fault: (error) => this.#say(error),
+        lost: () => this.#orWarn(() => bringMemoryOnline(sys)),
+        fault: (error) => this.#warn(error),
       });
     } catch (error) {
-      this.#say(error);
+      this.#warn(error);
     }
   }
 
@@ -44,15 +44,18 @@ export class MemoryWatch {
     this.#listener = undefined;
   }
 
-  #orSay(deed: () => void): void {
+  #orWarn(action: () => void): void {
     try {
-      deed();
+      action();
     } catch (error) {
-      this.#say(error);
+      this.#warn(error);
     }
   }
 
-  #say(error: unknown): void {
-    this.#options.log('warn', `plugged memory may not come into use by itself: ${String(error)}`);
+  #warn(error: unknown): void {
+    this.#options.log(
+      'warn',
+      `plugged memory may stay offline until the host calls OnlineCPUMem: ${String(error)}`,
+    );
   }
 }

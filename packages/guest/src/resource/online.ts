@@ -2,28 +2,32 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import { readIfThere } from '../read-if-there.js';
+import { GuestError } from '../error/guest-error.js';
+import { readIfThere } from '../device/read-if-there.js';
 import { parseCpuList } from './cpu-list.js';
 
-/** How long a CPU that was plugged may take to appear, and how often is looked for it. */
+/** How long a plugged CPU may take to come online, and the interval of the checks. */
 const waitMs = 5_000;
 const pollMs = 50;
 
-/** What OnlineCPUMem asks for. */
+/** The request of OnlineCPUMem. */
 export interface OnlineRequest {
-  /** So many CPUs shall be online in all; 0: whatever is there. */
+  /** Total number of CPUs that must be online; 0: all that are present. */
   readonly cpus: number;
   readonly cpuOnly: boolean;
 }
 
-/** Brings plugged CPUs and memory blocks into use. `sys`: `/sys`. Throws `exhausted` when CPUs cannot come or do not in time. */
+/**
+ * Brings plugged CPUs and memory blocks online. `sys`: `/sys`.
+ *
+ * @throws GuestError `exhausted` when the kernel cannot have so many CPUs, or they do not come online in time
+ */
 export async function bringOnline(
   { cpus, cpuOnly }: OnlineRequest,
   sys: string,
   timing: { readonly waitMs: number; readonly pollMs: number } = { waitMs, pollMs },
 ): Promise<void> {
-  refuseMoreThanPossible(cpus, sys);
+  checkPossibleCpus(cpus, sys);
   const start = performance.now();
   for (;;) {
     online(
@@ -36,7 +40,7 @@ export async function bringOnline(
     if (performance.now() - start >= timing.waitMs) {
       throw new GuestError(
         'exhausted',
-        `${cpus} CPUs were asked for, and ${now} are online after ${timing.waitMs / 1000} seconds`,
+        `${cpus} CPUs were requested, and ${now} are online after ${timing.waitMs / 1000} seconds`,
       );
     }
     await delay(timing.pollMs);
@@ -44,26 +48,29 @@ export async function bringOnline(
   if (!cpuOnly) bringMemoryOnline(sys);
 }
 
-/** Brings all blocks of memory into use that are there. `sys`: `/sys`. */
+/** Brings all memory blocks that are present online. `sys`: `/sys`. */
 export function bringMemoryOnline(sys: string): void {
   online(join(sys, 'devices/system/memory'), /^memory\d+$/, Infinity);
 }
 
-/** What this kernel can never have is not waited for: calls that change something would wait behind it. */
-function refuseMoreThanPossible(cpus: number, sys: string): void {
+/** Fails at once for more CPUs than the kernel can ever have: a wait would delay all other changes. */
+function checkPossibleCpus(cpus: number, sys: string): void {
   const file = join(sys, 'devices/system/cpu/possible');
   const text = readIfThere(file);
   const possible = text === undefined ? Infinity : parseCpuList(text).length;
   if (cpus > possible)
-    throw new GuestError('exhausted', `${cpus} CPUs were asked for, and ${file} says ${possible}`);
+    throw new GuestError(
+      'exhausted',
+      `${cpus} CPUs were requested, and the kernel can have ${possible} (${file})`,
+    );
 }
 
-/** The numbers of the CPUs in use. */
+/** Returns the numbers of the online CPUs. */
 export function onlineCpus(sys: string): readonly number[] {
   return parseCpuList(readFileSync(join(sys, 'devices/system/cpu/online'), 'utf8'));
 }
 
-/** Switches on at most `most` of the devices that are off. A device that refuses is left: another may do. */
+/** Brings at most `most` offline devices online. Skips a device that cannot: another one may. */
 function online(directory: string, name: RegExp, most: number): void {
   if (!existsSync(directory)) return;
   let left = most;
@@ -73,14 +80,14 @@ function online(directory: string, name: RegExp, most: number): void {
   }
 }
 
-/** Whether the device was off and is on now; `file` is its switch. The first CPU of some machines has none. */
+/** Brings a device online; returns whether it was offline before. `file`: its `online` file, which the first CPU of some machines lacks. */
 export function switchOn(file: string): boolean {
   try {
     if (readFileSync(file, 'utf8').trim() !== '0') return false;
     writeFileSync(file, '1');
     return true;
   } catch (error) {
-    // ENOENT: no switch. The others are the kernel's refusals of a device that is on its way out or not fit for use.
+    // ENOENT: no such file. Others: the device is being removed or cannot be used.
     if (hasCode(error, 'ENOENT', 'EBUSY', 'EINVAL', 'EIO', 'ENODEV', 'EPERM', 'EACCES')) return false;
     throw error;
   }

@@ -1,17 +1,17 @@
 import { Descriptor, Open, At, type Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
-/** What one call may bring; the kernel's pool has 32 bytes. */
+/** Limit for one call; the kernel's pool has 32 bytes. */
 const maxBytes = 64 * 1024;
 
 /**
- * Mixes the host's bytes into the kernel's random pool and makes the generator take a new seed. What the pool knew
- * stays in it: bytes that the host knows make nothing weaker.
+ * Mixes the host's bytes into the kernel's entropy pool and reseeds the generator. The pool keeps its entropy, so bytes that
+ * the host knows do not weaken it.
  */
 export function reseedRandom(data: Uint8Array, syscalls: Syscalls): void {
-  if (data.length === 0) throw new GuestError('invalid', 'data is empty: there is nothing to seed with');
+  if (data.length === 0) throw new GuestError('invalid', 'data is empty; help: send at least one byte');
   if (data.length > maxBytes)
-    throw new GuestError('invalid', `data has ${data.length} bytes; at most ${maxBytes} are taken`);
+    throw new GuestError('invalid', `data has ${data.length} bytes; the limit is ${maxBytes}`);
   const device = new Descriptor(syscalls, syscalls.openat(At.Cwd, '/dev/random', Open.ReadWrite));
   try {
     syscalls.addEntropy(device.fd, data);

@@ -3,19 +3,22 @@ import { basename, join } from 'node:path';
 import { mounts } from '@kata-agent/linux';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { Wanted } from '../device/find-device.js';
-import { GuestError } from '../guest-error.js';
-import type { GuestPaths } from '../guest-options.js';
+import { GuestError } from '../error/guest-error.js';
+import type { GuestPaths } from '../context/guest-options.js';
 import type { Tool, Tools } from '../tool/tools.js';
 
 const sectorBytes = 512n;
 
-/** How each file system grows while it is mounted. */
+/** The program that grows each type of file system while it is mounted. */
 const growers: ReadonlyMap<
   string,
-  { readonly tool: Tool; readonly args: (device: string, place: string) => string[] }
+  { readonly tool: Tool; readonly args: (device: string, mountPoint: string) => string[] }
 > = new Map([
   ['ext4', { tool: { program: 'resize2fs', package: 'e2fsprogs' }, args: (device) => [device] }],
-  ['xfs', { tool: { program: 'xfs_growfs', package: 'xfsprogs' }, args: (_, place) => ['-d', place] }],
+  [
+    'xfs',
+    { tool: { program: 'xfs_growfs', package: 'xfsprogs' }, args: (_, mountPoint) => ['-d', mountPoint] },
+  ],
 ]);
 
 export interface ResizeContext {
@@ -25,7 +28,7 @@ export interface ResizeContext {
 }
 
 interface Volume {
-  readonly grower: { readonly tool: Tool; readonly args: (device: string, place: string) => string[] };
+  readonly grower: { readonly tool: Tool; readonly args: (device: string, mountPoint: string) => string[] };
   readonly source: string;
 }
 
@@ -35,14 +38,17 @@ function volumeAt(path: string): Volume {
   const grower = growers.get(mounted.type);
   if (grower === undefined) {
     const known = [...growers.keys()].join(' and ');
-    throw new GuestError('precondition', `${mounted.type} at ${path} cannot be resized; ${known} can`);
+    throw new GuestError(
+      'precondition',
+      `the file system at ${path} is ${mounted.type}; only ${known} can be resized`,
+    );
   }
   return { grower, source: mounted.source };
 }
 
 /**
- * The disk of a volume once it is so large, as a device that may come: the kernel hears of its new size after the host has
- * made it larger, and perhaps after us.
+ * Describes a wait for the disk of a volume to have at least `bytes` bytes: the kernel may learn the new size after the host
+ * has resized the disk and called.
  */
 export function grownDisk(path: string, bytes: bigint, { sys }: Pick<GuestPaths, 'sys'>): Wanted {
   const { source } = volumeAt(path);
@@ -51,16 +57,13 @@ export function grownDisk(path: string, bytes: bigint, { sys }: Pick<GuestPaths,
     find: (roots) => (diskBytes(source, roots.sys) >= bytes ? source : undefined),
     absent: () => {
       const size = diskBytes(source, sys);
-      const message = `${path} shall have ${bytes} bytes, and its disk has ${size}: resize the disk first`;
+      const message = `the disk of ${path} has ${size} bytes, and ${bytes} were requested; help: resize the disk first`;
       return new GuestError('precondition', message);
     },
   };
 }
 
-/**
- * Lets the file system of a volume grow into its disk, which the host has made larger before: it has `bytes` at least.
- * Never makes it smaller.
- */
+/** Grows the file system of a volume to the size of its disk, which must have at least `bytes`. Never shrinks it. */
 export async function resizeVolume(
   path: string,
   bytes: bigint,

@@ -9,7 +9,7 @@ import { reseedRandom } from './reseed-random.js';
 import { setClock } from './set-clock.js';
 import { SwapDevices } from './swap.js';
 
-test('the kernel swaps to a device, once, and no longer after it was given back', { skip }, () => {
+test('a swap device is added once and removed by release', { skip }, () => {
   const disk = new LoopDevice(32 * 1024 * 1024);
   try {
     const swap = new SwapDevices(loadSyscalls(), new Disks('/sys'));
@@ -25,12 +25,12 @@ test('the kernel swaps to a device, once, and no longer after it was given back'
   }
 });
 
-test('the kernel takes entropy and a new seed', { skip }, () => {
+test('the kernel accepts entropy and a reseed', { skip }, () => {
   reseedRandom(Buffer.from('bytes that the host knows'), loadSyscalls());
 });
 
-test('the kernel takes the time', { skip }, () => {
-  // The time that it is: what else runs on this machine must not notice.
+test('the kernel accepts the time', { skip }, () => {
+  // The current time, so that nothing else on this machine is affected.
   const now = BigInt(Date.now());
   setClock({ seconds: now / 1000n, microseconds: (now % 1000n) * 1000n }, loadSyscalls());
   assert.ok(Math.abs(Date.now() - Number(now)) < 60_000);

@@ -30,7 +30,7 @@ const cpu = 'devices/system/cpu';
 const memory = 'devices/system/memory';
 const quick = { waitMs: 20, pollMs: 5 };
 
-test('a CPU list is read, and written as short as can be', () => {
+test('a CPU list is parsed, and formatted as short as possible', () => {
   assert.deepEqual(parseCpuList('0-3,8\n'), [0, 1, 2, 3, 8]);
   assert.deepEqual(parseCpuList(''), []);
   assert.equal(formatCpuList([8, 0, 1, 3, 2]), '0-3,8');
@@ -47,7 +47,7 @@ test('a CPU list is read, and written as short as can be', () => {
   );
 });
 
-test('CPUs and memory that were plugged are switched on; the first CPU has no switch', async () => {
+test('plugged CPUs and memory blocks are brought online; the first CPU has no online file', async () => {
   const sys = tree({
     [`${cpu}/online`]: '0-2\n',
     [`${cpu}/cpu0/topology/core_id`]: '0',
@@ -59,39 +59,39 @@ test('CPUs and memory that were plugged are switched on; the first CPU has no sw
   });
   await bringOnline({ cpus: 0, cpuOnly: true }, sys);
   assert.equal(readFileSync(join(sys, cpu, 'cpu1/online'), 'utf8'), '1');
-  assert.equal(readFileSync(join(sys, cpu, 'cpufreq/online'), 'utf8'), '0', 'which is no CPU');
+  assert.equal(readFileSync(join(sys, cpu, 'cpufreq/online'), 'utf8'), '0', 'cpufreq is not a CPU');
   assert.equal(readFileSync(join(sys, memory, 'memory1/online'), 'utf8'), '0', 'cpu_only');
   await bringOnline({ cpus: 0, cpuOnly: false }, sys);
   assert.equal(readFileSync(join(sys, memory, 'memory1/online'), 'utf8'), '1');
   assert.deepEqual(onlineCpus(sys), [0, 1, 2]);
 });
 
-test('no more CPUs are switched on than were asked for, and ones that do not come are an error', async () => {
+test('no more CPUs are brought online than requested; too few in time is an error', async () => {
   const sys = tree({
     [`${cpu}/online`]: '0\n',
     [`${cpu}/cpu1/online`]: '0',
     [`${cpu}/cpu2/online`]: '0',
   });
-  // The tree's list does not follow its switches, so the wait is in vain.
+  // The list of online CPUs in the tree never changes, so the wait times out.
   await assert.rejects(bringOnline({ cpus: 2, cpuOnly: true }, sys, { waitMs: 0, pollMs: 1 }), {
     kind: 'exhausted',
-    message: /2 CPUs were asked for, and 1 are online/,
+    message: /2 CPUs were requested, and 1 are online/,
   });
   const switched = ['cpu1', 'cpu2'].map((name) => readFileSync(join(sys, cpu, name, 'online'), 'utf8'));
   assert.deepEqual(switched, ['1', '0']);
   await bringOnline({ cpus: 1, cpuOnly: true }, sys, quick);
 });
 
-test('more CPUs than the kernel can ever have are not waited for', async () => {
+test('more CPUs than the kernel can have fail without a wait', async () => {
   const sys = tree({ [`${cpu}/online`]: '0\n', [`${cpu}/possible`]: '0-3\n' });
   const forEver = { waitMs: Infinity, pollMs: 1 };
   await assert.rejects(bringOnline({ cpus: 2 ** 32 - 1, cpuOnly: true }, sys, forEver), {
     kind: 'exhausted',
-    message: /4294967295 CPUs were asked for, and .*\/possible says 4/,
+    message: /4294967295 CPUs were requested, and the kernel can have 4 \(.*\/possible\)/,
   });
 });
 
-test('memory that the kernel tells of later is switched on, and nothing else', () => {
+test('only memory blocks of uevents are brought online', () => {
   const files = ['memory32', 'memory33', 'memory34'].map((name) => `${memory}/${name}/online`);
   const sys = tree(Object.fromEntries([...files, `${cpu}/cpu1/online`].map((file) => [file, '0'])));
   let kernel: UeventReceiver | undefined;
@@ -109,26 +109,26 @@ test('memory that the kernel tells of later is switched on, and nothing else', (
   watch.start();
   watch.start();
   assert.equal(listeners, 1);
-  const tell = (action: string, path: string): void =>
+  const send = (action: string, path: string): void =>
     kernel?.event({ action, devicePath: `/${path}`, subsystem: 'memory' });
-  tell('add', `${memory}/memory32`);
-  tell('remove', `${memory}/memory33`);
-  tell('add', `${cpu}/cpu1`);
-  tell('add', `${memory}/memory33/../../cpu/cpu1`);
-  tell('add', `${memory}/memory99`);
+  send('add', `${memory}/memory32`);
+  send('remove', `${memory}/memory33`);
+  send('add', `${cpu}/cpu1`);
+  send('add', `${memory}/memory33/../../cpu/cpu1`);
+  send('add', `${memory}/memory99`);
   const states = (): readonly string[] =>
     [...files, `${cpu}/cpu1/online`].map((file) => readFileSync(join(sys, file), 'utf8'));
   assert.deepEqual(states(), ['1', '0', '0', '0']);
   kernel?.lost();
-  assert.deepEqual(states(), ['1', '1', '1', '0'], 'all of it, when words were lost');
+  assert.deepEqual(states(), ['1', '1', '1', '0'], 'all blocks after lost uevents');
   assert.deepEqual(warnings, []);
-  kernel?.fault(new Error('deaf'));
-  assert.match(warnings.join(), /may not come into use by itself: Error: deaf/);
+  kernel?.fault(new Error('ENOBUFS'));
+  assert.match(warnings.join(), /may stay offline until the host calls OnlineCPUMem: Error: ENOBUFS/);
   watch.stop();
   assert.equal(listeners, 0);
 });
 
-test('without the kernel’s word of devices memory is only looked for when it is asked for', () => {
+test('a failure to listen for uevents is logged', () => {
   const warnings: string[] = [];
   const listen = (): never => {
     throw new Error('EPERM');
@@ -139,14 +139,14 @@ test('without the kernel’s word of devices memory is only looked for when it i
   assert.match(warnings.join(), /EPERM/);
 });
 
-test('memory is told by address where the kernel takes it', () => {
+test('memory is added by address if the kernel supports it', () => {
   const sys = tree({ [`${memory}/probe`]: '' });
   probeMemory([0x1_0000_0000n], sys);
   assert.equal(readFileSync(join(sys, memory, 'probe'), 'utf8'), '0x100000000');
   assert.throws(() => probeMemory([1n], tree({})), { kind: 'precondition', message: /ARCH_MEMORY_PROBE/ });
 });
 
-test('the clock is set to a time that exists', () => {
+test('the clock is set; an invalid time is an error', () => {
   const kernel = new RecordingSyscalls();
   setClock({ seconds: 1_800_000_000n, microseconds: 250_000n }, kernel);
   assert.deepEqual(kernel.argumentsOf('setRealTime'), [[1_800_000_000n, 250_000_000]]);
@@ -162,7 +162,7 @@ test('the clock is set to a time that exists', () => {
   assert.equal(kernel.argumentsOf('setRealTime').length, 1);
 });
 
-test('entropy is added, then the generator seeded, and the device closed whatever happens', () => {
+test('entropy is added, then the generator reseeded; the device is always closed', () => {
   const kernel = new RecordingSyscalls();
   reseedRandom(Uint8Array.of(1, 2), kernel);
   assert.deepEqual(
@@ -176,7 +176,7 @@ test('entropy is added, then the generator seeded, and the device closed whateve
   assert.throws(() => reseedRandom(new Uint8Array(65_537), kernel), { kind: 'invalid' });
 });
 
-test('the guest swaps to block devices of its own, and to nothing else', () => {
+test('only block devices are accepted as swap', () => {
   const kernel = new RecordingSyscalls();
   const swap = new SwapDevices(kernel, new Disks('/sys'));
   for (const path of [
@@ -192,7 +192,7 @@ test('the guest swaps to block devices of its own, and to nothing else', () => {
   assert.deepEqual(kernel.calls, []);
 });
 
-test('use of a file system is what the kernel says', () => {
+test('the use of a file system is that of statfs(2)', () => {
   const [bytes, inodes] = volumeStats('/proc/self');
   assert.equal(bytes?.unit, 'bytes');
   assert.equal(inodes?.unit, 'inodes');

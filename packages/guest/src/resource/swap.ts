@@ -1,13 +1,14 @@
 import { lstatSync } from 'node:fs';
 import { hasCode, type Syscalls } from '@kata-agent/linux';
 import type { Disks } from '../device/disks.js';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedPath } from '../quoted.js';
 
-/** Block devices that the guest swaps to, so that they can be given back. */
+/** The block devices that the agent has added as swap. */
 export class SwapDevices {
   readonly #syscalls: Syscalls;
   readonly #disks: Disks;
-  /** Each with what gives its disk back. */
+  /** Paths of the devices; each value releases the disk. */
   readonly #used: Map<string, () => void> = new Map();
 
   constructor(syscalls: Syscalls, disks: Disks) {
@@ -15,28 +16,25 @@ export class SwapDevices {
     this.#disks = disks;
   }
 
-  /** Swaps to a block device. A file or a link is refused: the host names a device, and nothing of the guest's own. */
+  /** Adds a block device as swap. Refuses files and symbolic links: the host may name only devices, not files of the guest. */
   add(path: string): void {
     if (!isBlockDevice(path))
-      throw new GuestError(
-        'invalid',
-        `swap ${JSON.stringify(path.slice(0, 150))} is not a block device below /dev`,
-      );
-    if (this.#used.has(path)) throw new GuestError('exists', `the guest swaps to ${path} already`);
+      throw new GuestError('invalid', `swap ${quotedPath(path)} is not a block device below /dev`);
+    if (this.#used.has(path)) throw new GuestError('exists', `${path} is already in use as swap`);
     const release = this.#disks.take(path);
     try {
       this.#syscalls.swapon(path);
     } catch (error) {
       release();
       if (!hasCode(error, 'EINVAL')) throw error;
-      throw new GuestError('invalid', `${path} holds no swap area; the host makes one with mkswap`, {
+      throw new GuestError('invalid', `${path} has no swap area; help: run mkswap on the host`, {
         cause: error,
       });
     }
     this.#used.set(path, release);
   }
 
-  /** Gives all of them back; the failures, one for each that memory has no room for. */
+  /** Removes all swap devices; returns one failure for each that the kernel could not swap off, for lack of memory. */
   release(): readonly Error[] {
     const failures: Error[] = [];
     for (const [path, release] of this.#used) {
@@ -45,7 +43,7 @@ export class SwapDevices {
         this.#used.delete(path);
         release();
       } catch (error) {
-        failures.push(new Error(`could not take back: swap ${path}`, { cause: error }));
+        failures.push(new Error(`could not undo: swap ${path}`, { cause: error }));
       }
     }
     return failures;

@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 
-/** Use of a file system, after the Container Storage Interface. */
+/** Use of a file system, in the form of the Container Storage Interface. */
 export interface VolumeUsage {
   readonly unit: 'bytes' | 'inodes';
   readonly total: bigint;
@@ -8,11 +8,11 @@ export interface VolumeUsage {
   readonly available: bigint;
 }
 
-/** Bytes and inodes of the file system that lies at a path. */
+/** Returns the use of the file system at a path, in bytes and inodes. */
 export function volumeStats(path: string): readonly VolumeUsage[] {
   const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(path, { bigint: true });
   return [
-    // What is reserved for root is neither used nor available.
+    // Blocks reserved for root are neither used nor available.
     { unit: 'bytes', total: blocks * bsize, used: (blocks - bfree) * bsize, available: bavail * bsize },
     { unit: 'inodes', total: files, used: files - ffree, available: ffree },
   ];

@@ -1,25 +1,29 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import type { OciProcess, OciResources } from '../oci-spec.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciProcess, OciResources } from '../request/oci-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
 import type { Runtime, Stdio } from './runtime.js';
-import { parseFeatures, type RuntimeFeatures } from './runtime-features.js';
+import { parseFeatures, parseVersionText, type RuntimeFeatures } from './runtime-features.js';
 
-/** Makes the container's first process and leaves it waiting for `start`; answers its pid. */
+/**
+ * Runs `create`: the container's first process waits for `start`; returns its pid. `isScope`: systemd creates the cgroup.
+ * The runtime saves that with the container, so that no other command needs to say it.
+ */
 export function create(
   runtime: Runtime,
-  id: string,
-  bundle: string,
+  { id, bundle, isScope }: { readonly id: string; readonly bundle: string; readonly isScope: boolean },
   stdio: Stdio,
   signal?: AbortSignal,
 ): Promise<number> {
-  return runtime.launch(['create', '--bundle', bundle], id, stdio, signal);
+  const options = isScope ? ['--systemd-cgroup'] : [];
+  return runtime.launch(['create', '--bundle', bundle], id, stdio, { signal, options });
 }
 
 export async function start(runtime: Runtime, id: string, signal?: AbortSignal): Promise<void> {
   await runtime.run(['start', id], { signal });
 }
 
-/** Runs a process in the container, detached; answers its pid. */
+/** Runs `exec`, detached; returns the process's pid. */
 export async function exec(
   runtime: Runtime,
   id: string,
@@ -27,10 +31,22 @@ export async function exec(
   stdio: Stdio,
   signal?: AbortSignal,
 ): Promise<number> {
-  const file = runtime.scratchFile('process');
+  return withFile(runtime, 'process', process, (file) =>
+    runtime.launch(['exec', '--detach', '--process', file], id, stdio, { signal }),
+  );
+}
+
+/** Runs a command with the JSON of `value` in a temporary file. */
+async function withFile<T>(
+  runtime: Runtime,
+  kind: string,
+  value: OciProcess | OciResources,
+  command: (file: string) => Promise<T>,
+): Promise<T> {
+  const file = runtime.scratchFile(kind);
   try {
-    writeFileSync(file, encodeSpec(process), { mode: 0o600 });
-    return await runtime.launch(['exec', '--detach', '--process', file], id, stdio, signal);
+    writeFileSync(file, encodeSpec(value), { mode: 0o600 });
+    return await command(file);
   } finally {
     rmSync(file, { force: true });
   }
@@ -50,26 +66,37 @@ export async function update(
   resources: OciResources,
   signal?: AbortSignal,
 ): Promise<void> {
-  await runtime.run(['update', '--resources', '-', id], { input: encodeSpec(resources), signal });
+  // crun opens /dev/stdin for `-`, which fails if that is a socket, as Node.js's pipes are.
+  await withFile(runtime, 'resources', resources, (file) =>
+    runtime.run(['update', '--resources', file, id], { signal }),
+  );
 }
 
-/** Kills what still runs, removes cgroup and state. Nothing there: no error. */
+/** Runs `delete --force`: kills processes, removes cgroup and state. No error if there is no container. */
 export async function remove(runtime: Runtime, id: string): Promise<void> {
   await runtime.run(['delete', '--force', id]);
 }
 
-/** How far a container has come, by the runtime's own word (OCI runtime specification, "State"). */
+/** The container's status (OCI runtime specification, "State"). */
 export type RuntimeStatus = 'creating' | 'created' | 'running' | 'paused' | 'stopped';
 
-/** The status of each container that the runtime knows, by id. One whose making it did not finish is not told. */
+/**
+ * Returns the status of each container that the runtime knows, by id. Containers whose creation did not finish are not
+ * listed.
+ */
 export async function list(runtime: Runtime): Promise<ReadonlyMap<string, RuntimeStatus>> {
   const text = await runtime.run(['list', '--format', 'json']);
-  // Without a container it is `null`.
+  // runc prints `null` if there is no container.
   const found = (JSON.parse(text) ?? []) as readonly { id: string; status: RuntimeStatus }[];
   return new Map(found.map(({ id, status }) => [id, status]));
 }
 
-/** What the runtime can. */
+/** Returns the runtime's features: of `features`, or of `--version` if the release has no such command. */
 export async function askFeatures(runtime: Runtime): Promise<RuntimeFeatures> {
-  return parseFeatures(await runtime.run(['features']));
+  try {
+    return parseFeatures(await runtime.run(['features']));
+  } catch (error) {
+    if (!runtime.known.featuresInVersion || !(error instanceof GuestError)) throw error;
+    return parseVersionText(await runtime.run(['--version']));
+  }
 }

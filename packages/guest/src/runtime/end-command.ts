@@ -4,21 +4,23 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, processStat } from '@kata-agent/linux';
 
-/** The runtime cleans up behind a process of its own that was killed, if it is not stuck itself. */
+/** The runtime cleans up after a killed child, unless it is stuck itself. */
 const cleanUpMs = 500;
 
-/** A process that the kernel does not let die, since a file system does not answer, is left behind after that. */
+/** A process in uninterruptible sleep, as when a file system does not respond, is left behind after that. */
 const dyingMs = 2_000;
 
 /**
- * Ends a command of the runtime that does not end by itself: first what it has started, then, if it still runs, the command.
- * What hangs is most often its child, in the container already, and would otherwise stay there.
+ * Kills a command of the runtime that hangs: first its children, then, if it still runs, the command. Most often a
+ * child hangs that is in the container already, and it would otherwise stay there. With crun it is a child of this process:
+ * the one between it and the command has ended.
  */
 export async function endCommand(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || isOver(child)) return;
   const exited = once(child, 'exit');
-  if (killDescendants(child.pid) && (await isWithin(exited, cleanUpMs))) return;
-  killDescendants(child.pid);
+  const commandLine = commandLineOf(child.pid);
+  if (killDescendants(child.pid, commandLine) && (await isWithin(exited, cleanUpMs))) return;
+  killDescendants(child.pid, commandLine);
   child.kill('SIGKILL');
   if (!(await isWithin(exited, dyingMs))) child.unref();
 }
@@ -35,9 +37,15 @@ async function isWithin(exited: Promise<unknown>, milliseconds: number): Promise
   return ended;
 }
 
-/** Tells whether there were any. Looking and killing are one step: no pid is another process's meanwhile. */
-function killDescendants(pid: number): boolean {
-  const found = descendantsOf(pid);
+/**
+ * Reports whether there were any. A process is killed right after it is listed: its pid can be reused only if its parent waits
+ * for it in between.
+ */
+function killDescendants(pid: number, commandLine: string): boolean {
+  const orphans = childrenOf(process.pid).filter(
+    (each) => each !== pid && isOwn(commandLine) && commandLineOf(each) === commandLine,
+  );
+  const found = [...orphans, ...[pid, ...orphans].flatMap(descendantsOf)];
   for (const each of found) {
     try {
       process.kill(each, 'SIGKILL');
@@ -46,6 +54,24 @@ function killDescendants(pid: number): boolean {
     }
   }
   return found.length > 0;
+}
+
+/**
+ * A fork without an exec keeps the command line. That of create and exec has a pid file that no other command has; another
+ * command may run twice at the same time.
+ */
+function isOwn(commandLine: string): boolean {
+  return commandLine.includes('\0--pid-file\0');
+}
+
+/** Empty: the process has ended. */
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ESRCH')) throw error;
+    return '';
+  }
 }
 
 function descendantsOf(pid: number): readonly number[] {
@@ -64,7 +90,7 @@ function childrenOf(pid: number): readonly number[] {
     return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'ESRCH')) throw error;
-    // It is gone, or this kernel has no such list (CONFIG_PROC_CHILDREN).
+    // The process has ended, or the kernel has no such list (CONFIG_PROC_CHILDREN).
     return readdirSync('/proc')
       .map(Number)
       .filter((each) => Number.isInteger(each) && processStat(each)?.parent === pid);

@@ -7,10 +7,10 @@ const turn = (): Promise<void> =>
     setImmediate(resolve);
   });
 
-/** Creates that hang until they are given up, and what became of each. */
+/** Creates that hang until they are aborted, and their results. */
 function hangingCreates(t: TestContext, count: number) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const commands = new RuntimeCommands();
+  const commands = new RuntimeCommands('runc');
   const outcomes = new Map<string, string>();
   const create = (
     container: string,
@@ -18,7 +18,7 @@ function hangingCreates(t: TestContext, count: number) {
     call?: AbortSignal,
   ): void => {
     commands.run({ container, command: 'create', call }, task).then(
-      () => outcomes.set(container, 'made'),
+      () => outcomes.set(container, 'created'),
       (error: Error) => outcomes.set(container, error.message),
     );
   };
@@ -35,38 +35,38 @@ function hangingCreates(t: TestContext, count: number) {
   return { create, hang, outcomes, tick };
 }
 
-const made = (): Promise<void> => Promise.resolve();
+const created = (): Promise<void> => Promise.resolve();
 
-test('a create that hangs ends after ten seconds for one that waits, and one for each', async (t) => {
+test('a create that hangs is ended after ten seconds if another one waits, one for each', async (t) => {
   const { create, outcomes, tick } = hangingCreates(t, 8);
-  create('waits', made);
+  create('waits', created);
   await tick(9);
   assert.deepEqual([...outcomes], []);
   await tick(2);
   assert.deepEqual([...outcomes.keys()].sort(), ['hangs0', 'waits']);
-  assert.equal(outcomes.get('waits'), 'made');
+  assert.equal(outcomes.get('waits'), 'created');
   assert.match(
     outcomes.get('hangs0') ?? '',
     /^runc create did not end within 10 seconds while other creates w/,
   );
 });
 
-test('creates that hang keep their places for as long as nobody waits', async (t) => {
+test('creates that hang keep their slots while no other one waits', async (t) => {
   const { create, outcomes, tick } = hangingCreates(t, 8);
   await tick(29);
   assert.deepEqual([...outcomes], []);
-  create('comes', made);
+  create('later', created);
   await tick(0);
-  assert.deepEqual([...outcomes.keys()].sort(), ['comes', 'hangs0']);
+  assert.deepEqual([...outcomes.keys()].sort(), ['hangs0', 'later']);
   await tick(2);
   assert.equal(outcomes.size, 9, 'after 30 seconds all have ended');
 });
 
-test('a waiting create that is given up takes nobody’s turn', async (t) => {
+test('a waiting create that is cancelled takes no slot', async (t) => {
   const { create, hang, outcomes, tick } = hangingCreates(t, 8);
   const caller = new AbortController();
   create('gone', hang, caller.signal);
-  create('waits', made);
+  create('waits', created);
   await tick(1);
   caller.abort();
   await tick(1);

@@ -1,34 +1,35 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
-/** Which command of the runtime it is, and for whom. */
+/** The runtime's command, and the container or exec that it is for. */
 export interface CommandFor {
   readonly container: string;
-  /** Absent: it is for the container itself. */
+  /** Absent: for the container itself. */
   readonly execId?: string | undefined;
   readonly command: 'create' | 'start' | 'exec' | 'pause' | 'resume' | 'update';
-  /** Of the call; aborted when nobody waits for its answer. */
+  /** Aborted when the call is cancelled or its deadline has passed. */
   readonly call?: AbortSignal | undefined;
 }
 
 /**
- * How long a command may take, in seconds. An exec does little, and all of it in what a container can change: half a
- * second is slow, ten are a container that keeps it. The others may run hooks and take what the guest's disks take.
+ * Time limits of commands in seconds. An exec does little, but all of it in a file system that the container can
+ * change: half a second is slow, and after ten the container is probably blocking it. Other commands may run hooks and wait for the
+ * guest's disks.
  */
-const patienceSeconds = { exec: 10, create: 30, start: 30, pause: 30, resume: 30, update: 30 } as const;
+const timeLimitSeconds = { exec: 10, create: 30, start: 30, pause: 30, resume: 30, update: 30 } as const;
 
 /**
- * A create takes tens of megabytes for a moment: so many may do so beside each other. `checkAccountFiles` refuses what makes
- * one hang; but for a volume that an earlier container of the pod fills meanwhile.
+ * Maximum number of concurrent creates: each needs tens of megabytes for a short time. `checkAccountFiles` refuses files
+ * that would block one, except in a volume that another container of the pod changes meanwhile.
  */
 const maxCreates = 8;
 
-/** After so many seconds a create ends when another one waits for its place. */
+/** Seconds after which a create is ended if another one waits for its slot. */
 const fairSeconds = 10;
 
-/** A create that has one of the places. */
+/** A create that has a slot. */
 interface PlacedCreate {
   readonly giveUp: () => void;
-  /** It has had the time that is fair. */
+  /** It has run for longer than its guaranteed time. */
   isOverdue: boolean;
   givesUp: boolean;
 }
@@ -40,27 +41,35 @@ interface Running {
 }
 
 /**
- * The commands of the runtime that run now for containers. A container can make one hang, as by a FIFO where a file is
- * read; so each ends after a time, when its caller has no more time, and when the container is to end.
+ * The running commands of the runtime. A container can block one, as by a FIFO where a file is read; so each is ended
+ * after its time limit, when the call is cancelled, and when the container is removed.
  */
 export class RuntimeCommands {
+  readonly #program: string;
   readonly #running: Set<Running> = new Set();
   readonly #creates: Set<PlacedCreate> = new Set();
   readonly #waitingCreates: Set<() => void> = new Set();
-  /** Containers that are to end, and why; undefined: all of them. */
-  readonly #ending: Map<object, { readonly container: string | undefined; readonly why: string }> = new Map();
+  /** Containers that are being removed, with the reason for errors; `container` undefined: all. */
+  readonly #ending: Map<object, { readonly container: string | undefined; readonly reason: string }> =
+    new Map();
 
-  /** Runs a task that takes one command, which has to end with `signal`, whose reason is a GuestError then. */
+  /** @param program the runtime's name, for errors */
+  constructor(program: string) {
+    this.#program = program;
+  }
+
+  /** Runs a task for one command, which must end when `signal` is aborted; the signal's reason is a GuestError. */
   async run<T>(wanted: CommandFor, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { container, execId, command, call } = wanted;
     for (const ending of this.#ending.values())
-      if (ending.container === undefined || ending.container === container) throw given(wanted, ending.why);
+      if (ending.container === undefined || ending.container === container)
+        throw cancelled(wanted, ending.reason);
     const controller = new AbortController();
     const running = { container, execId, controller };
-    const seconds = patienceSeconds[command];
-    const late = (): void => controller.abort(tookTooLong(wanted, seconds));
+    const seconds = timeLimitSeconds[command];
+    const late = (): void => controller.abort(tookTooLong(this.#program, wanted, seconds));
     const abandon = (): void =>
-      controller.abort(given(wanted, 'its caller had no more time for it, or was gone', 'deadline'));
+      controller.abort(cancelled(wanted, 'the call was cancelled or its deadline passed', 'deadline'));
     this.#running.add(running);
     call?.addEventListener('abort', abandon);
     let timer: NodeJS.Timeout | undefined;
@@ -87,7 +96,8 @@ export class RuntimeCommands {
     const { signal } = controller;
     while (this.#creates.size >= maxCreates && !signal.aborted) await this.#aCreateEnds(signal);
     const create: PlacedCreate = {
-      giveUp: () => controller.abort(tookTooLong(wanted, fairSeconds, ' while other creates waited')),
+      giveUp: () =>
+        controller.abort(tookTooLong(this.#program, wanted, fairSeconds, ' while other creates waited')),
       isOverdue: false,
       givesUp: false,
     };
@@ -106,7 +116,7 @@ export class RuntimeCommands {
     }
   }
 
-  /** Waits for a place that one of the creates gives back. */
+  /** Waits for a free slot. */
   async #aCreateEnds(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
       const wake = (): void => {
@@ -120,7 +130,7 @@ export class RuntimeCommands {
     });
   }
 
-  /** Ends as many of the creates that have had their time as there are others that wait. */
+  /** Ends creates that are over their guaranteed time, one for each that waits. */
   #makeRoom(): void {
     const placed = [...this.#creates];
     const leaving = placed.filter(({ givesUp }) => givesUp).length;
@@ -131,52 +141,57 @@ export class RuntimeCommands {
     }
   }
 
-  /** Whether a command runs for an exec of a container. */
+  /** Reports whether a command runs for an exec of a container. */
   runs(container: string, execId: string): boolean {
     return [...this.#running].some((each) => each.container === container && each.execId === execId);
   }
 
-  /** Ends what runs for a container, or for one exec of it. Tells whether there was something. */
-  abort(why: string, container: string, execId?: string): boolean {
+  /** Ends the commands of a container, or of one exec of it. Reports whether there were any. */
+  abort(reason: string, container: string, execId?: string): boolean {
     return this.#abort(
-      why,
+      reason,
       (each) => each.container === container && (execId ?? each.execId) === each.execId,
     );
   }
 
   /**
-   * As `abort`, for a container or for all, and lets no command begin for it until `admit` is called: a change that waits
-   * for its turn behind one that hangs would only hang as well.
+   * As `abort`, for a container or for all, and refuses further commands for it until `admit` is called: changes that
+   * are queued behind a blocked one would only block as well.
    */
-  endAll(why: string, container?: string): { readonly aborted: boolean; readonly admit: () => void } {
+  endAll(reason: string, container?: string): { readonly aborted: boolean; readonly admit: () => void } {
     const key = {};
-    this.#ending.set(key, { container, why });
-    const aborted = this.#abort(why, (each) => container === undefined || each.container === container);
+    this.#ending.set(key, { container, reason });
+    const aborted = this.#abort(reason, (each) => container === undefined || each.container === container);
     return { aborted, admit: () => this.#ending.delete(key) };
   }
 
-  #abort(why: string, which: (running: Running) => boolean): boolean {
+  #abort(reason: string, which: (running: Running) => boolean): boolean {
     const found = [...this.#running].filter(which);
     for (const { container, execId, controller } of found)
-      controller.abort(given({ container, execId }, why));
+      controller.abort(cancelled({ container, execId }, reason));
     return found.length > 0;
   }
 }
 
-function tookTooLong({ container, command }: CommandFor, seconds: number, whileOthers = ''): GuestError {
+function tookTooLong(
+  program: string,
+  { container, command }: CommandFor,
+  seconds: number,
+  whileOthers = '',
+): GuestError {
   return new GuestError(
     'deadline',
-    `runc ${command} did not end within ${seconds} seconds${whileOthers} and was killed: something in container ${container} keeps it ` +
-      'waiting; look for FIFOs and dead mounts in its root, as at /etc/passwd',
+    `${program} ${command} did not end within ${seconds} seconds${whileOthers} and was killed: a file of container ${container} blocks it; ` +
+      'help: search its root for FIFOs and dead mounts, as at /etc/passwd',
   );
 }
 
-function given(
+function cancelled(
   { container, execId }: Pick<CommandFor, 'container' | 'execId'>,
-  why: string,
+  reason: string,
   kind: 'precondition' | 'deadline' = 'precondition',
 ): GuestError {
   const what =
     execId === undefined ? `container ${container}` : `process ${execId} of container ${container}`;
-  return new GuestError(kind, `the change of ${what} was given up: ${why}`);
+  return new GuestError(kind, `the change of ${what} was cancelled: ${reason}`);
 }

@@ -1,30 +1,36 @@
-import { GuestError, type GuestErrorKind } from '../guest-error.js';
-
-/** What runc says (1.1 to 1.4), and what it means to a caller. The first that fits decides. */
-const meanings: readonly (readonly [RegExp, GuestErrorKind])[] = [
-  [/no such process|process already finished|container not running/i, 'not-found'],
-  [/with (?:given )?id .*(?:exists|in use)|container with id exists/i, 'exists'],
-  [/cannot exec in a (?:stopped|paused) container|container not paused|container is paused/i, 'precondition'],
-  [
-    /cannot (?:pause|resume|start)|container .* is not (?:paused|running)|not in the created state/i,
-    'precondition',
-  ],
-  [/executable file not found|no such file or directory: unknown|stat .*: no such file/i, 'invalid'],
-  [/permission denied: unknown|exec format error|is a directory/i, 'invalid'],
-];
+import { GuestError, type GuestErrorKind } from '../error/guest-error.js';
+import { type KnownRuntime, knownRuntimes } from './known-runtimes.js';
 
 /**
- * One failure of the runtime as a GuestError: its own words, and the kind that follows from them. This is the only
- * place that reads runc's texts. A process that is gone is said in the words that Kata's clients look for.
+ * Converts a failure of the runtime to a GuestError: its message, and the kind that follows from it. No other code
+ * parses a runtime's messages. A process that has ended, or a program that does not exist, is reported in the words of
+ * Kata's agent.
  */
-export function runtimeError(command: string, output: string, status: string): GuestError {
-  const said = lastError(output) ?? status;
-  const kind = meanings.find(([pattern]) => pattern.test(said))?.[1] ?? 'internal';
-  const gone = kind === 'not-found' ? 'ESRCH: No such process: ' : '';
-  return new GuestError(kind, `${gone}runc ${command}: ${said}`);
+export function runtimeError(
+  runtime: KnownRuntime,
+  command: string,
+  output: string,
+  status: string,
+): GuestError {
+  const message = lastError(output) ?? status;
+  // The others' messages too: a program of another name may be any of them.
+  const known = [runtime, ...knownRuntimes].flatMap(({ messages }) => messages);
+  const [, kind, remedy] = known.find(([pattern]) => pattern.test(message)) ?? [undefined, 'internal'];
+  const help = remedy === undefined ? '' : `; help: ${remedy}`;
+  return new GuestError(kind, `${wordsOfKata(kind, message)}${runtime.name} ${command}: ${message}${help}`);
 }
 
-/** The last entry of level error or fatal in runc's JSON log; else its last line of plain text. */
+/** Returns the words with which Kata's agent reports the same failure, for its clients and tests; empty: none. */
+function wordsOfKata(kind: GuestErrorKind, message: string): string {
+  if (kind === 'not-found') return 'ESRCH: No such process: ';
+  for (const { missingProgram } of knownRuntimes) {
+    const program = missingProgram.exec(message)?.[1];
+    if (program !== undefined) return `the file ${program} was not found: `;
+  }
+  return '';
+}
+
+/** Returns the last entry of level error or fatal in the runtime's JSON log; else its last line of plain text. */
 function lastError(output: string): string | undefined {
   const lines = output
     .split('\n')
@@ -41,7 +47,7 @@ function logEntry(line: string): { readonly level: string; readonly msg: string 
     const { level, msg }: { level?: unknown; msg?: unknown } = JSON.parse(line);
     return typeof level === 'string' && typeof msg === 'string' ? { level, msg } : undefined;
   } catch {
-    // A line that the runtime did not finish: its text is still the best there is.
+    // An incomplete line: its text is still the best message available.
     return undefined;
   }
 }

@@ -1,41 +1,50 @@
-/** What `runc features` says, as far as anyone here asks. */
+import { type KnownRuntime, knownRuntimes } from './known-runtimes.js';
+
+/** The fields of `features` that the agent uses. */
 export interface RuntimeFeatures {
-  /** `1.3.6`; with the distribution's own suffix, as in `1.1.15+ds1`. Empty: not told. */
+  /** The runtime that reports them; undefined: none that is known. */
+  readonly runtime: KnownRuntime | undefined;
+  /** `1.3.6` or `1.21`; with the distribution's suffix, as in `1.1.15+ds1`. Empty: unknown. */
   readonly version: string;
   readonly seccomp: boolean;
 }
 
-/** Reads the JSON of `runc features` (runtime-spec features.md). Anything else counts as "can do nothing special". */
+/** Parses the JSON of `features` (runtime-spec features.md). Invalid output counts as no features. */
 export function parseFeatures(text: string): RuntimeFeatures {
   const features = object(JSON.parse(text));
-  const version = object(features['annotations'])['org.opencontainers.runc.version'];
+  const annotations = object(features['annotations']);
+  const runtime = knownRuntimes.find(({ versionAnnotation }) => versionAnnotation in annotations);
+  const version = runtime === undefined ? undefined : annotations[runtime.versionAnnotation];
   const seccomp = object(object(features['linux'])['seccomp'])['enabled'];
-  return { version: typeof version === 'string' ? version : '', seccomp: seccomp === true };
+  return { runtime, version: typeof version === 'string' ? version : '', seccomp: seccomp === true };
+}
+
+/** Parses `--version`, whose last line has the features of the build: `crun version 1.8.1`, `+SECCOMP +EBPF`. */
+export function parseVersionText(text: string): RuntimeFeatures {
+  const [, name, version = ''] = /^(\S+) version (\S+)/.exec(text) ?? [];
+  const runtime = knownRuntimes.find((known) => known.name === name);
+  return { runtime, version, seccomp: /(?:^|\s)\+SECCOMP(?:\s|$)/.test(text) };
 }
 
 function object(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-/** Escapes from containers, and the releases of runc that close them (S12). */
-const fixes: readonly { readonly flaws: string; readonly in: readonly string[] }[] = [
-  { flaws: 'CVE-2025-31133, CVE-2025-52565, CVE-2025-52881', in: ['1.2.8', '1.3.3', '1.4.0'] },
-  { flaws: 'CVE-2026-41579', in: ['1.3.6', '1.4.3'] },
-];
-
 /**
- * The flaws that a version has by its number. A distribution may have closed them without changing it, so this is a
- * reason for a warning and not for a refusal.
+ * Returns the known vulnerabilities of a version that can be used in a guest (S12). A distribution may have fixed them
+ * without changing the number, so they cause a warning and not a refusal.
  */
-export function knownFlaws(version: string): readonly string[] {
+export function knownFlaws({ runtime, version }: RuntimeFeatures): readonly string[] {
   const own = numbers(version);
-  if (own === undefined) return [];
-  return fixes.filter(({ in: releases }) => !isFixed(own, releases)).map(({ flaws }) => flaws);
+  if (own === undefined || runtime === undefined) return [];
+  return runtime.fixes
+    .filter(({ in: releases, unreachable }) => unreachable === undefined && !isFixed(own, releases))
+    .map(({ flaws }) => flaws);
 }
 
 type Version = readonly [major: number, minor: number, patch: number];
 
-/** Fixed when its own line has the fix and it is at least that, or when it is of a later line than all of them. */
+/** Fixed if its release line has the fix and it is at least that release, or if its line is later than all of them. */
 function isFixed(own: Version, releases: readonly string[]): boolean {
   const fixed = releases.map(numbers).filter((version) => version !== undefined);
   const line = fixed.find(([major, minor]) => major === own[0] && minor === own[1]);
@@ -43,7 +52,8 @@ function isFixed(own: Version, releases: readonly string[]): boolean {
   return fixed.every(([major, minor]) => own[0] > major || (own[0] === major && own[1] > minor));
 }
 
+/** crun leaves out a patch number of 0. */
 function numbers(version: string): Version | undefined {
-  const match = /^(\d+)\.(\d+)\.(\d+)/.exec(version);
-  return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3])];
+  const match = /^(\d+)\.(\d+)(?:\.(\d+))?/.exec(version);
+  return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
 }

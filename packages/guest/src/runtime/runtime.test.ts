@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls } from '@kata-agent/linux';
-import type { OciProcess } from '../oci-spec.js';
-import { create, exec, pause, remove, resume, start, update } from './commands.js';
+import type { OciProcess } from '../request/oci-spec.js';
+import { askFeatures, create, exec, pause, remove, resume, start, update } from './commands.js';
 import { Runtime } from './runtime.js';
 import { sealDescriptors } from './seal-descriptors.js';
 
@@ -16,7 +28,7 @@ const calls = join(directory, 'calls');
 after(() => rmSync(directory, { recursive: true }));
 beforeEach(() => rmSync(calls, { force: true }));
 
-/** A runtime that notes its command line and then does as the script says. */
+/** A fake runtime that records its command line and then runs the script. */
 function fake(script: string): Runtime {
   writeFileSync(program, `#!/bin/sh\necho "$@" >> ${calls}\n${script}\n`, { mode: 0o755 });
   return new Runtime(program, join(directory, 'state'));
@@ -27,8 +39,8 @@ const state = join(directory, 'state');
 const writePid = 'while [ $# -gt 0 ]; do [ "$1" = --pid-file ] && printf 4711 > "$2"; shift; done';
 const ownStdio = [0, 1, 2] as const;
 
-test('create: bundle, pid file, log; the pid comes back, and no file stays', async () => {
-  assert.equal(await create(fake(writePid), 'c1', '/b/c1', ownStdio), 4711);
+test('create passes bundle, pid file and log, returns the pid and leaves no file', async () => {
+  assert.equal(await create(fake(writePid), { id: 'c1', bundle: '/b/c1', isScope: false }, ownStdio), 4711);
   const [line = ''] = called();
   assert.match(
     line,
@@ -39,9 +51,26 @@ test('create: bundle, pid file, log; the pid comes back, and no file stays', asy
   assert.deepEqual(readdirSync(join(state, 'run')), []);
 });
 
-test('create with a terminal names the console socket and hands on no descriptor', async () => {
+test('a killed create leaves no file, also not the one that runc renames to the pid file', async () => {
+  const pending = `${directory}/pending`;
+  const hang = `while [ $# -gt 0 ]; do [ "$1" = --pid-file ] && pid=$2; shift; done
+    : > "\${pid%/*}/.\${pid##*/}"; : > ${pending}; exec sleep 1000`;
+  const caller = new AbortController();
+  const creating = create(fake(hang), { id: 'c1', bundle: '/b', isScope: false }, ownStdio, caller.signal);
+  while (!existsSync(pending)) await setImmediate();
+  caller.abort(new Error('cancelled'));
+  await assert.rejects(creating, { message: 'cancelled' });
+  assert.deepEqual(readdirSync(join(state, 'run')), []);
+});
+
+test('create asks systemd for the cgroup of a scope', async () => {
+  await create(fake(writePid), { id: 'c1', bundle: '/b/c1', isScope: true }, ownStdio);
+  assert.match(called()[0] ?? '', / --systemd-cgroup --log \S+ --log-format json create --bundle \/b\/c1 /);
+});
+
+test('create with a terminal passes the console socket and no descriptor', async () => {
   const runtime = fake(`ls -l /proc/self/fd > ${directory}/fds; ${writePid}`);
-  await create(runtime, 'c1', '/b/c1', { consoleSocket: '/s' });
+  await create(runtime, { id: 'c1', bundle: '/b/c1', isScope: false }, { consoleSocket: '/s' });
   assert.match(called()[0] ?? '', /--console-socket \/s c1$/);
   const links = readFileSync(join(directory, 'fds'), 'utf8');
   assert.doesNotMatch(links, / [4-9] -> | 1\d -> /);
@@ -51,8 +80,8 @@ test('create with a terminal names the console socket and hands on no descriptor
 test('only descriptors 0 to 2 and PATH reach the runtime', async () => {
   const open = openSync('/dev/null', 'r');
   const runtime = fake(`ls /proc/self/fd > ${directory}/fds; env > ${directory}/env; ${writePid}`);
-  await create(runtime, 'c1', '/b', [open, open, open]);
-  // What the shell and ls have open themselves is stdin to stderr and the directory.
+  await create(runtime, { id: 'c1', bundle: '/b', isScope: false }, [open, open, open]);
+  // The shell and ls themselves open stdin to stderr and the directory only.
   assert.deepEqual(readFileSync(join(directory, 'fds'), 'utf8').split('\n').filter(Boolean), [
     '0',
     '1',
@@ -65,9 +94,9 @@ test('only descriptors 0 to 2 and PATH reach the runtime', async () => {
   assert.ok(!names.includes('HOME') && names.includes('PATH'));
 });
 
-test('a failed create says what the runtime logged', async () => {
+test('the error of a failed create has the message that the runtime logged', async () => {
   const log = `while [ $# -gt 0 ]; do [ "$1" = --log ] && echo '{"level":"error","msg":"container with id exists: c1"}' > "$2"; shift; done; exit 1`;
-  await assert.rejects(create(fake(log), 'c1', '/b', ownStdio), {
+  await assert.rejects(create(fake(log), { id: 'c1', bundle: '/b', isScope: false }, ownStdio), {
     kind: 'exists',
     message: /container with id exists/,
   });
@@ -88,28 +117,77 @@ test('exec gets the process as a file', async () => {
   assert.deepEqual(readdirSync(join(state, 'run')), []);
 });
 
-test('the other commands', async () => {
-  const runtime = fake(`cat > ${directory}/stdin`);
+test('a program that is called crun has a state directory of its own, and its name is in errors', async () => {
+  const crun = join(directory, 'crun');
+  writeFileSync(crun, '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+  assert.match(await new Runtime(crun, state).run(['list']), new RegExp(`^--root ${state}/crun `));
+  const entry = JSON.stringify({ msg: 'the container `c` is paused', level: 'error' });
+  writeFileSync(crun, `#!/bin/sh\necho '${entry}' >&2; exit 1\n`);
+  await assert.rejects(start(new Runtime(crun, state), 'c'), {
+    kind: 'precondition',
+    message: 'crun start: the container `c` is paused',
+  });
+});
+
+test('crun without `features` has them in its version', async () => {
+  const crun = join(directory, 'crun');
+  const script = 'case "$*" in *features) exit 1;; esac; echo "crun version 1.8.1"; echo "+CAP +SECCOMP"';
+  writeFileSync(crun, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const { version, seccomp } = await askFeatures(new Runtime(crun, state));
+  assert.deepEqual([version, seccomp], ['1.8.1', true]);
+  await assert.rejects(askFeatures(fake('exit 1')));
+});
+
+test('the command lines of the other commands', async () => {
+  const copy = `for word; do [ "$previous" = --resources ] && cp "$word" ${directory}/resources; previous=$word; done`;
+  const runtime = fake(`${copy}; true`);
   await start(runtime, 'c');
   await pause(runtime, 'c');
   await resume(runtime, 'c');
   await remove(runtime, 'c');
   await update(runtime, 'c', { memory: { limit: 5n } });
   assert.deepEqual(
-    called().map((line) => line.replace(/^.* json /, '')),
-    ['start c', 'pause c', 'resume c', 'delete --force c', 'update --resources - c'],
+    called().map((line) => line.replace(/^.* json /, '').replace(`${state}/run/`, '')),
+    ['start c', 'pause c', 'resume c', 'delete --force c', 'update --resources resources-1 c'],
   );
-  assert.equal(readFileSync(join(directory, 'stdin'), 'utf8'), '{"memory":{"limit":5}}');
+  assert.equal(readFileSync(join(directory, 'resources'), 'utf8'), '{"memory":{"limit":5}}');
+  assert.deepEqual(readdirSync(join(state, 'run')), []);
 });
 
-test('a failure of another command says what stood on stderr', async () => {
+test('a failure of another command has the text of stderr', async () => {
   const runtime = fake(
     `echo '{"level":"error","msg":"cannot start a container that has stopped"}' >&2; exit 1`,
   );
   await assert.rejects(start(runtime, 'c'), { kind: 'precondition', message: /has stopped/ });
 });
 
-test('without a runtime, or with one that cannot be run, the remedy is said', async () => {
+test('a command that hangs is killed with its fork that became a child of the agent, as crun’s', async () => {
+  const syscalls = loadSyscalls();
+  syscalls.setChildSubreaper();
+  const fifo = join(directory, 'fifo');
+  const pidFile = join(directory, 'pid');
+  assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
+  const orphan = `( sh -c 'echo $PPID' > ${pidFile}.new; mv ${pidFile}.new ${pidFile}; read line < ${fifo} ) &`;
+  const runtime = fake(`( ${orphan} ); read line < ${fifo}`);
+  const caller = new AbortController();
+  const failed = assert.rejects(
+    create(runtime, { id: 'c', bundle: '/b', isScope: false }, ownStdio, caller.signal),
+    {
+      message: 'no longer',
+    },
+  );
+  while (!existsSync(pidFile)) await delay(10);
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  caller.abort(new Error('no longer'));
+  await failed;
+  // Lets a process that was not killed end with 0.
+  const descriptor = openSync(fifo, 'r+');
+  writeSync(descriptor, '\n');
+  assert.deepEqual(syscalls.waitpid(pid, 0), { pid, status: 9 });
+  closeSync(descriptor);
+});
+
+test('a missing runtime and one that cannot be run are errors', async () => {
   const none = new Runtime(undefined, state);
   await assert.rejects(start(none, 'c'), { kind: 'precondition', message: /apt-get install runc/ });
   const broken = new Runtime('/nonexistent/runc', state);

@@ -1,98 +1,119 @@
+import { searchPath } from '@kata-agent/linux';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { GuestError } from '../guest-error.js';
-import { readIfThere } from '../read-if-there.js';
+import { GuestError } from '../error/guest-error.js';
+import { readIfThere } from '../device/read-if-there.js';
 import { endCommand } from './end-command.js';
+import { type KnownRuntime, knownRuntime } from './known-runtimes.js';
 import { runtimeError } from './runtime-error.js';
 
-/** Descriptors for a process's stdin, stdout and stderr; with a terminal, none: the runtime makes it. */
+/** Descriptors for a process's stdin, stdout and stderr; none with a terminal, which the runtime creates. */
 export type Stdio =
   | readonly [stdin: number, stdout: number, stderr: number]
   | { readonly consoleSocket: string };
 
-/** No command of runc takes so long unless something is stuck. Those of a call have less: see `RuntimeCommands`. */
+/**
+ * Longer than any command of the runtime takes unless it hangs. Commands of a call have lower limits: see `RuntimeCommands`.
+ */
 const COMMAND_TIMEOUT_MS = 60_000;
 
-/** Only what runc needs to find its own helpers; nothing of the agent's environment goes to a hook or a container. */
-const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+/** Only what a runtime needs to find its own helpers; nothing of the agent's environment reaches a hook or a container. */
+const environment = { PATH: searchPath };
 
 /**
- * An OCI runtime as a program that is run, as of runc: `commands.ts` has its command lines. A failure is a GuestError in
- * the runtime's own words. Only descriptors 0 to 2 reach it (S12): every other one of this process is close-on-exec.
+ * Runs an OCI runtime, runc or crun, as a program; `commands.ts` has its command lines. A failure is a GuestError with
+ * the runtime's message. The runtime inherits descriptors 0 to 2 only (S12): every other one of this process is
+ * close-on-exec.
  */
 export class Runtime {
-  /** Undefined: none is installed, and every command says so. */
+  /** Undefined: none is installed, and every command fails. */
   readonly program: string | undefined;
+  /** The properties of the program, by its name. */
+  readonly known: KnownRuntime;
   /** The runtime's own state. */
   readonly root: string;
-  /** Short-lived files: those that are found at a start were left by an agent that was killed. */
+  /** Temporary files: those found at start are from an agent that was killed. */
   readonly scratch: string;
   #files = 0;
 
-  /** Makes `<state>/runc` for the runtime and `<state>/run` for short-lived files. */
+  /** Creates `<state>/NAME` for the runtime, as `<state>/runc`, and `<state>/run` for temporary files. */
   constructor(program: string | undefined, state: string) {
     this.program = program;
-    this.root = join(state, 'runc');
+    this.known = knownRuntime(program ?? '');
+    this.root = join(state, this.known.name);
     this.scratch = join(state, 'run');
     for (const directory of [this.root, this.scratch]) mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
 
-  /** Its path. Throws `precondition` when there is none. */
+  /** Returns the runtime's path. Throws `precondition` if none is installed. */
   installed(): string {
     if (this.program !== undefined) return this.program;
     throw new GuestError(
       'precondition',
-      'there is no OCI runtime in this guest; install one: apt-get install runc',
+      'there is no OCI runtime in this guest; help: install one (apt-get install runc)',
     );
   }
 
-  /** A name for a short-lived file below the state directory. Short, since a socket's path may have 107 bytes only. */
+  /**
+   * Returns the path of a temporary file or directory in the state directory. Short, because a socket's path is limited to 107
+   * bytes.
+   */
   scratchFile(kind: string): string {
     this.#files += 1;
     return join(this.scratch, `${kind}-${this.#files}`);
   }
 
-  /** Runs a command that starts a process with this stdio; answers the process's pid. `signal` ends it, and what it began. */
-  async launch(command: readonly string[], id: string, stdio: Stdio, signal?: AbortSignal): Promise<number> {
-    const log = this.scratchFile('log');
-    const pidFile = this.scratchFile('pid');
+  /**
+   * Runs a command that starts a process with this stdio; returns the process's pid. `signal` kills the command and its
+   * children. `options`: those of the runtime, before the command.
+   */
+  async launch(
+    command: readonly string[],
+    id: string,
+    stdio: Stdio,
+    {
+      signal,
+      options = [],
+    }: { readonly signal?: AbortSignal | undefined; readonly options?: readonly string[] } = {},
+  ): Promise<number> {
+    // A directory of its own: runc writes the pid to a file beside it first, which stays if runc is killed then.
+    const directory = this.scratchFile(command[0] ?? '');
+    mkdirSync(directory, { mode: 0o700 });
+    const log = join(directory, 'log');
+    const pidFile = join(directory, 'pid');
     const console = 'consoleSocket' in stdio ? ['--console-socket', stdio.consoleSocket] : [];
     const arguments_ = [...command, '--pid-file', pidFile, ...console, id];
     try {
       const child = this.#spawn(
-        ['--log', log, '--log-format', 'json', ...arguments_],
+        [...options, '--log', log, '--log-format', 'json', ...arguments_],
         'consoleSocket' in stdio ? ['ignore', 'ignore', 'ignore'] : [...stdio],
       );
       const status = await ended(child, signal);
-      // The process's stderr is the container's, so the runtime's own words go to a file.
-      // Without a log it ended before it wrote a word: its exit status has to do.
-      if (status !== undefined) throw runtimeError(command[0] ?? '', readIfThere(log) ?? '', status);
+      // stderr is the container's, so the runtime logs to a file. If it ended before it wrote to the log, only the
+      // exit status is known.
+      if (status !== undefined)
+        throw runtimeError(this.known, command[0] ?? '', readIfThere(log) ?? '', status);
       return Number(readFileSync(pidFile, 'utf8'));
     } finally {
-      rmSync(log, { force: true });
-      rmSync(pidFile, { force: true });
+      rmSync(directory, { recursive: true });
     }
   }
 
-  /** Runs a command, with `input` as its stdin; answers its stdout. */
+  /** Runs a command; returns its stdout. */
   async run(
     command: readonly string[],
-    { input, signal }: { readonly input?: string; readonly signal?: AbortSignal | undefined } = {},
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<string> {
-    const child = this.#spawn(
-      ['--log-format', 'json', ...command],
-      [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    );
-    child.stdin?.end(input);
+    const child = this.#spawn(['--log-format', 'json', ...command], ['ignore', 'pipe', 'pipe']);
     const [status, output, errors] = await Promise.all([
       ended(child, signal),
       text(child.stdout),
       text(child.stderr),
     ]);
-    if (status !== undefined) throw runtimeError(command[0] ?? '', errors, status);
+    if (status !== undefined) throw runtimeError(this.known, command[0] ?? '', errors, status);
     return output;
   }
 
@@ -105,16 +126,19 @@ export class Runtime {
   }
 }
 
-/** Undefined: it ended with 0. Otherwise how it ended, in words. Rejects with the signal's reason, once it is killed. */
+/**
+ * Returns undefined for exit status 0, otherwise a description of the status. Rejects with the signal's reason after
+ * the kill.
+ */
 async function ended(child: ChildProcess, signal?: AbortSignal): Promise<string | undefined> {
   const over = AbortSignal.timeout(COMMAND_TIMEOUT_MS);
-  const given = signal === undefined ? over : AbortSignal.any([over, signal]);
+  const either = signal === undefined ? over : AbortSignal.any([over, signal]);
   try {
-    const [code, by]: (number | string | null)[] = await once(child, 'exit', { signal: given });
+    const [code, by]: (number | string | null)[] = await once(child, 'exit', { signal: either });
     if (code === 0) return undefined;
     return code === null ? `ended by ${by}` : `exit status ${code}`;
   } catch (error) {
-    if (given.aborted) {
+    if (either.aborted) {
       await endCommand(child);
       signal?.throwIfAborted();
       throw new GuestError(

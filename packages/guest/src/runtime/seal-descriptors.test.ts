@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { loadSyscalls } from '@kata-agent/linux';
 import { isInheritable, sealDescriptors } from './seal-descriptors.js';
 
-test('descriptors that children would inherit are sealed and stay what they are', () => {
+test('inheritable descriptors become close-on-exec and stay open', () => {
   const syscalls = loadSyscalls();
   const own = openSync('/dev/null', 'w');
   const inherited = 300;

@@ -10,34 +10,35 @@ import {
   type Syscalls,
   UnsafePathError,
 } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import { quoted } from './clean-path.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedPath } from '../quoted.js';
 
-/** A mount that is attached in another one. Both are copies of the agent's own. */
+/** A mount to attach in another one. Both are copies made by the agent. */
 export interface MountBelow {
   /** For errors: `mount at "/data/x"`. */
   readonly named: string;
-  /** The path of the copy that it is attached in, and what the request calls that: `mount at "/data"`. */
+  /** The path of the outer copy, and its name in the request: `mount at "/data"`. */
   readonly outer: { readonly path: string; readonly named: string; readonly isReadOnly: boolean };
-  /** Where, relative to the outer one. */
+  /** Path relative to the outer mount. */
   readonly below: string;
-  /** The path of the copy that is attached, with all that is mounted in it. */
+  /** The path of the inner copy, with its submounts. */
   readonly source: string;
-  /** For its topmost mount, and for all. */
+  /** Attributes for its topmost mount, and for all. */
   readonly attributes: { readonly top: MountAttributeChange; readonly all: MountAttributeChange };
 }
 
-/** One of `detach` and `release` is called, once. */
+/** The caller calls either `detach` or `release`, once. */
 export interface AttachedMount {
-  /** Takes the mount back, with what was made for it. */
+  /** Detaches the mount, and removes the directories created for it. */
   detach(): void;
-  /** The mount stays. */
+  /** Keeps the mount. */
   release(): void;
 }
 
 /**
- * Attaches a mount below another one that others may change at any time: no link leads out, and what was
- * found is where it is attached. A missing place is made, unless the outer mount is read-only.
+ * Attaches a mount below another one that other programs may change at any time: no link is followed out of it, and the
+ * mount is attached to the descriptor that was checked. A missing mount point is created, unless the outer mount is
+ * read-only.
  */
 export function attachBelow(mount: MountBelow, syscalls: Syscalls): AttachedMount {
   const { named, outer, below, source } = mount;
@@ -97,7 +98,7 @@ function attachAt(place: Directory, below: string, isDirectory: boolean, tree: M
     if (fstatSync(target.fd).isDirectory() !== isDirectory)
       throw new UnsafePathError(
         below,
-        `is ${isDirectory ? 'no directory' : 'a directory'}, unlike the source`,
+        `is ${isDirectory ? 'not a directory' : 'a directory'}, unlike the source`,
       );
     tree.attach(target.fd);
   } finally {
@@ -105,7 +106,7 @@ function attachAt(place: Directory, below: string, isDirectory: boolean, tree: M
   }
 }
 
-/** A config map's key is a link to another name in its volume, and may be what a mount covers. */
+/** Reports whether a path exists, also through links: a key of a configmap is a link within its volume. */
 function isThere(place: Directory, below: string): boolean {
   try {
     place.reached(below).close();
@@ -116,7 +117,7 @@ function isThere(place: Directory, below: string): boolean {
   }
 }
 
-/** Makes what is missing of a way down, and adds each part that it has made. */
+/** Creates the missing directories of a path, and records each. */
 function makePlace(place: Directory, below: string, isDirectory: boolean, made: string[]): void {
   const names = below.split('/');
   names.forEach((_, index) => {
@@ -128,7 +129,7 @@ function makePlace(place: Directory, below: string, isDirectory: boolean, made: 
   });
 }
 
-/** What somebody has put something in, or has replaced, stays. */
+/** Removes the created directories and files. Keeps those that are not empty, or were replaced. */
 function removeMade(place: Directory, made: readonly string[]): void {
   for (const path of made.toReversed()) {
     try {
@@ -143,17 +144,17 @@ function removeMade(place: Directory, made: readonly string[]): void {
 }
 
 function explained(error: unknown, named: string, { outer, below }: MountBelow): unknown {
-  const within = `in the ${outer.named}, ${quoted(below)}`;
+  const within = `in the ${outer.named}, ${quotedPath(below)}`;
   if (error instanceof UnsafePathError)
     return new GuestError('refused', `${named}: in the ${outer.named}, ${error.message}`, { cause: error });
   if (hasCode(error, 'ENOENT'))
     return new GuestError(
       'invalid',
-      `${named}: ${within} is not there${outer.isReadOnly ? ', and that mount is read-only: make it in the volume' : ''}`,
+      `${named}: ${within} does not exist${outer.isReadOnly ? ', and that mount is read-only; help: create it in the volume' : ''}`,
       { cause: error },
     );
   if (hasCode(error, 'ENOTDIR', 'EROFS'))
-    return new GuestError('invalid', `${named}: ${within} cannot be made: ${String(error)}`, {
+    return new GuestError('invalid', `${named}: ${within} cannot be created: ${String(error)}`, {
       cause: error,
     });
   return error;

@@ -1,6 +1,8 @@
 import { MountAttribute, Pace, type Syscalls } from '@kata-agent/linux';
+import type { GuestAccess } from '../context/guest-access.js';
 import type { UndoStack } from '../container/undo-stack.js';
-import type { OciMount } from '../oci-spec.js';
+import type { OciMount } from '../request/oci-spec.js';
+import type { BoundDevice } from '../spec/device-context.js';
 import { isBind } from '../spec/mounts.js';
 import { type OpenSource, openSource, usedSource } from './open-source.js';
 import type { OwnPlaces, UsedSource } from './other-containers.js';
@@ -10,52 +12,67 @@ import { StagedMounts } from './staged-mounts.js';
 
 interface Parts extends SourceRules {
   readonly container: string;
-  /** For the copies; it is made. */
+  /** Directory for the copies; created here. */
   readonly directory: string;
   readonly syscalls: Syscalls;
   readonly podSources: PodSources;
   readonly made: UndoStack;
-  /** Gets each source that is opened, and refuses those of other containers. */
+  /** Records each opened source, and refuses those of other containers. */
   readonly places: OwnPlaces;
-  /** A source with what it shows of others: the sources of the storages that it lies in. */
+  /** Returns a source with the sources of the storages that it lies in. */
   readonly throughStorages: (source: UsedSource) => readonly UsedSource[];
 }
 
-/** The sources of one container that is being made: each is opened once, and a copy of it is what the runtime mounts. */
+/** The sources of one container that is being created: each is opened once, and the runtime mounts a copy of it. */
 export class ContainerSources {
   readonly #parts: Parts;
   readonly #staged: StagedMounts;
+  readonly #devices: BoundDevice[] = [];
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#staged = new StagedMounts(parts.directory, parts.syscalls, parts.made);
   }
 
+  /** The character devices among the sources of the bind mounts that the container may open. */
+  get devices(): readonly BoundDevice[] {
+    return this.#devices;
+  }
+
   /** Opens the container's root. The caller closes the descriptor. */
   openRoot(path: string): OpenSource {
-    return this.#open(path, 'root.path', { isRoot: true });
+    return this.#open(path, 'root.path', { isRoot: true, access: this.#parts.access });
   }
 
   /**
-   * A container's mounts as the runtime gets them: a bind mount with a copy as its source, any other mount as it is. Other
-   * calls are answered meanwhile, however many there are.
+   * Returns a container's mounts for the runtime: bind mounts with a copy as the source, others unchanged. Yields to
+   * the event loop, however many there are.
+   *
+   * @param access what the sources are checked against, if it differs from that of requests.
    */
-  async stageAll(mounts: readonly OciMount[]): Promise<readonly OciMount[]> {
+  async stageAll(
+    mounts: readonly OciMount[],
+    access: GuestAccess = this.#parts.access,
+  ): Promise<readonly OciMount[]> {
     const pace = new Pace();
     const staged: OciMount[] = [];
     for (const mount of mounts) {
       await pace.step();
-      staged.push(this.#stage(mount));
+      staged.push(this.#stage(mount, access));
     }
     this.#staged.check();
     return staged;
   }
 
-  #stage(mount: OciMount): OciMount {
+  #stage(mount: OciMount, access: GuestAccess): OciMount {
     if (!isBind(mount)) return mount;
     const options = mount.options ?? [];
     const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
-    const source = this.#open(mount.source ?? '', named, { isRoot: false });
+    const source = this.#open(mount.source ?? '', named, { isRoot: false, access });
+    // guest_paths that lists /dev or a directory in it makes devices visible; only one that it names can be opened.
+    const isNamed = source.kind !== 'kernel' || source.below === '';
+    if (source.device !== undefined && isNamed)
+      this.#devices.push({ ...source.device, writable: source.writable });
     return {
       ...mount,
       source: this.#place(source, options),
@@ -63,11 +80,15 @@ export class ContainerSources {
     };
   }
 
-  #open(path: string, named: string, { isRoot }: { readonly isRoot: boolean }): OpenSource {
-    const { container, syscalls, access, places, throughStorages } = this.#parts;
-    const source = openSource({ path, named, container, isRoot }, this.#parts, syscalls);
+  #open(
+    path: string,
+    named: string,
+    { isRoot, access }: { readonly isRoot: boolean; readonly access: GuestAccess },
+  ): OpenSource {
+    const { container, syscalls, paths, places, throughStorages } = this.#parts;
+    const source = openSource({ path, named, container, isRoot }, { paths, access }, syscalls);
     try {
-      // Where privileged containers are allowed, two may have one root, as for Kata's agent.
+      // Where privileged containers are allowed, two containers may share a root, as with Kata's agent.
       const use = isRoot && access.privileged === 'refuse' ? 'own' : 'volume';
       places.add(throughStorages(usedSource(source, use)));
       return source;
@@ -89,7 +110,7 @@ export class ContainerSources {
   }
 }
 
-/** The runtime would make a mount writable again whose options say so. */
+/** Returns the options of a read-only mount: an option such as `rw` would make the runtime remount it writable. */
 function readOnly(options: readonly string[]): readonly string[] {
   const others = options.filter((option) => !['rw', 'ro', 'rrw', 'rro'].includes(option));
   return [...others, 'ro'];

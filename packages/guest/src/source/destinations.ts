@@ -1,18 +1,19 @@
 import { Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import type { OciMount } from '../oci-spec.js';
-import { contains, quoted } from './clean-path.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciMount } from '../request/oci-spec.js';
+import { contains } from './clean-path.js';
+import { quotedPath } from '../quoted.js';
 
-/** As the kernel has it for a path (MAXSYMLINKS). */
-const mostLinks = 40;
+/** MAXSYMLINKS of the kernel. */
+const maxLinks = 40;
 
 /**
- * Mounts with destinations that hold no link of the container's root, in the order of the request: links of the root are
- * followed here, within the root, and the OCI runtime follows none. What lies in an earlier mount is not looked at: a link
- * there is not the root's.
+ * Returns mounts whose destinations contain no symbolic link of the container's root, in the order of the request:
+ * links are resolved here, within the root, and the OCI runtime follows none. Destinations below an earlier mount are
+ * not resolved further: a link there does not belong to the root.
  *
  * @param mounts with clean destinations.
- * @param root the container's root, which nobody changes meanwhile.
+ * @param root the container's root, which must not change meanwhile.
  */
 export function resolveDestinations(
   mounts: readonly OciMount[],
@@ -47,16 +48,16 @@ function resolve(path: string, links: RootLinks, isMounted: (path: string) => bo
     const target = isMounted(`/${done.join('/')}`) ? undefined : links.target(done.join('/'));
     if (target === undefined) continue;
     followed += 1;
-    if (followed > mostLinks)
-      throw new GuestError('invalid', `mount at ${quoted(path)}: too many symbolic links in the root`);
+    if (followed > maxLinks)
+      throw new GuestError('invalid', `mount at ${quotedPath(path)}: too many symbolic links in the root`);
     done = target.startsWith('/') ? [] : done.slice(0, -1);
     rest.unshift(...namesOf(target));
   }
   if (done.length > 0) return `/${done.join('/')}`;
-  throw new GuestError('refused', `mount at ${quoted(path)}: it is a link to the root of the container`);
+  throw new GuestError('refused', `mount at ${quotedPath(path)}: it is a link to the root of the container`);
 }
 
-/** The symbolic links of a root, each read once. */
+/** A cache of a root's symbolic links. */
 class RootLinks {
   readonly #root: Directory;
   readonly #targets: Map<string, string | undefined> = new Map();
@@ -65,7 +66,7 @@ class RootLinks {
     this.#root = root;
   }
 
-  /** Undefined: nothing is there, or something else. No part of the path before its last name is a link. */
+  /** Returns undefined if the path does not exist or is not a link. Only its last component may be a link. */
   target(path: string): string | undefined {
     if (!this.#targets.has(path)) this.#targets.set(path, this.#read(path));
     return this.#targets.get(path);
@@ -77,9 +78,13 @@ class RootLinks {
     } catch (error) {
       if (hasCode(error, 'ENOTDIR')) return undefined;
       if (error instanceof UnsafePathError)
-        throw new GuestError('precondition', `the root changes while it is looked at: ${error.message}`, {
-          cause: error,
-        });
+        throw new GuestError(
+          'precondition',
+          `the root changes while links in it are resolved: ${error.message}`,
+          {
+            cause: error,
+          },
+        );
       throw error;
     }
   }

@@ -6,7 +6,7 @@ import { bindAttributes, withoutRecursion } from './mount-attributes.js';
 const { ReadOnly, NoSuid, NoExec, NoAccessTime, StrictAccessTime, AccessTime } = MountAttribute;
 const nothing = { set: 0, clear: 0 };
 
-test('options of a bind mount are attributes of its topmost mount, or of all', () => {
+test('options of a bind mount become attributes of its topmost mount, or of all', () => {
   assert.deepEqual(bindAttributes(['rbind', 'rw', 'rprivate']), { top: nothing, all: nothing });
   assert.deepEqual(bindAttributes(['ro', 'rnosuid', 'noexec']), {
     top: { set: ReadOnly | NoExec, clear: 0 },
@@ -24,7 +24,7 @@ test('options of a bind mount are attributes of its topmost mount, or of all', (
   });
 });
 
-test('an option for all mounts has one for the topmost', () => {
+test('each recursive option has a plain form', () => {
   for (const [option, plain] of [
     ['rro', 'ro'],
     ['rrelatime', 'relatime'],

@@ -1,6 +1,6 @@
 import { MountAttribute, type MountAttributeChange } from '@kata-agent/linux';
 
-/** What an option of a bind mount does to it. Options that only take back what another one says are the others, absent. */
+/** Effects of the options of a bind mount. Options that only revert another one are not listed. */
 const changes: ReadonlyMap<string, Partial<MountAttributeChange>> = new Map(
   Object.entries({
     ro: { set: MountAttribute.ReadOnly },
@@ -15,7 +15,7 @@ const changes: ReadonlyMap<string, Partial<MountAttributeChange>> = new Map(
   }),
 );
 
-/** Options that end the effect of another one before them. */
+/** Options that revert an earlier one. */
 const opposites: ReadonlyMap<string, string> = new Map(
   Object.entries({
     rw: 'ro',
@@ -32,12 +32,12 @@ const opposites: ReadonlyMap<string, string> = new Map(
 
 const all: readonly string[] = [...changes.keys(), ...opposites.keys()];
 
-/** An option for all mounts of a tree, as the one for its topmost mount: `rro`, `ro`. Any other stays as it is. */
+/** Returns the plain form of a recursive option: `ro` for `rro`. Others are returned unchanged. */
 export function withoutRecursion(option: string): string {
   return option.startsWith('r') && all.includes(option.slice(1)) ? option.slice(1) : option;
 }
 
-/** What options of a bind mount change, of its source's topmost mount and of all. */
+/** Returns the attribute changes of a bind mount's options, for the topmost mount and for all of its source. */
 export function bindAttributes(options: readonly string[]): {
   readonly top: MountAttributeChange;
   readonly all: MountAttributeChange;
@@ -49,7 +49,7 @@ export function bindAttributes(options: readonly string[]): {
   };
 }
 
-/** Options that would make a mount writable or lift a limit do nothing but end an earlier one's effect. */
+/** Options such as `rw` only revert an earlier option: they never clear an attribute that the mount has. */
 function mountAttributes(options: readonly string[]): MountAttributeChange {
   const names: string[] = [];
   for (const option of options) {
@@ -57,7 +57,7 @@ function mountAttributes(options: readonly string[]): MountAttributeChange {
     if (changes.has(option)) names.push(option);
     else if (opposite !== undefined && names.includes(opposite)) names.splice(names.indexOf(opposite), 1);
   }
-  // Of the access time's modes the last one counts.
+  // The last option of the access time wins.
   const times = names.filter((name) => changes.get(name)?.clear !== undefined);
   const last = times.at(-1);
   const set = names

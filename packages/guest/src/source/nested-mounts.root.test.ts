@@ -12,14 +12,13 @@ import {
 import { dirname, join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { mounts, unmountTree, loadSyscalls } from '@kata-agent/linux';
-import type { CreateContainer } from '../actions.js';
-import { closedAccess } from '../guest-access.js';
-import type { OciMount } from '../oci-spec.js';
-import { createContainer } from '../perform/create-container.js';
-import { startContainer } from '../perform/start-container.js';
+import type { CreateContainer } from '../request/actions.js';
+import { closedAccess } from '../context/guest-access.js';
+import type { OciMount } from '../request/oci-spec.js';
+import { createContainer, startContainer } from '../perform/containers.js';
 import { RealGuest, settled, skip, type Traces } from '../testing/real-guest.js';
 
-// Mounts whose destination lies in another bind mount, by its name or by a link: the agent attaches them (S29).
+// Mounts whose destination is in another bind mount, by name or through a link: the agent attaches them (S29).
 
 let real: RealGuest;
 let atRest: Traces;
@@ -80,7 +79,7 @@ async function output(script: string, more: readonly OciMount[]): Promise<string
   return (await real.readAll(action.id)).toString();
 }
 
-test('a mount in a mount in a mount is seen there, and its place is made', { skip }, async () => {
+test('nested mounts are visible, and missing mount points are created', { skip }, async () => {
   const three = [bind('outer', '/a'), bind('inner', '/a/b/c'), bind('third', '/a/b/c/d')];
   assert.equal(
     await output('cat /a/outer /a/b/c/inner /a/b/c/d/third; echo new > /a/b/c/d/new', three),
@@ -96,14 +95,14 @@ test('a later mount hides earlier ones at and below its destination', { skip }, 
   assert.equal(await output('ls /a/b', hidden.slice(0, 3)), 'third\n');
 });
 
-test('a file is mounted over a file, and its place is made', { skip }, async () => {
+test('a file is mounted over a file, and a missing mount point is created', { skip }, async () => {
   fill('outer/there', 'old');
   const two = [bind('outer', '/a'), bind('inner/inner', '/a/there'), bind('third/third', '/a/made')];
   assert.equal(await output('cat /a/there /a/made', two), 'innerthird');
   assert.equal(readFileSync(volume('outer/there'), 'utf8'), 'old');
 });
 
-test('each mount has the options that it was given', { skip }, async () => {
+test('each mount has its own options', { skip }, async () => {
   mkdirSync(volume('outer/b'));
   const script =
     'for d in a a/b; do touch /$d/x && echo $d is writable; done; while read -r l; do echo $l; done < /proc/mounts';
@@ -143,7 +142,7 @@ test('a link in a volume is followed in the volume: a file over a key of a confi
   assert.equal(await output('cat /a/key', readOnly), 'inner');
 });
 
-test('a link leads out of no volume, and nothing is left', { skip }, async () => {
+test('a link out of a volume is refused, and nothing is left', { skip }, async () => {
   symlinkSync('/bin', volume('outer/bin'));
   // Other tests mount as well.
   const own = (): number => mounts().filter(({ target }) => target.startsWith(real.directory)).length;
@@ -167,11 +166,11 @@ test('a link leads out of no volume, and nothing is left', { skip }, async () =>
   assert.equal(own(), before);
 });
 
-test('a mount that cannot be made is named', { skip }, async () => {
+test('the error of a mount that cannot be made names it', { skip }, async () => {
   const rejects = (message: RegExp, ...more: readonly OciMount[]): Promise<void> =>
     assert.rejects(createContainer(real.guest, request('true', more)), { message });
   await rejects(
-    /^mount at "\/a\/b": in the mount at "\/a", "b" is not there, and that mount is read-only: make it in the volume$/,
+    /^mount at "\/a\/b": in the mount at "\/a", "b" does not exist, and that mount is read-only; help: create it in the volume$/,
     bind('outer', '/a', 'rbind', 'ro'),
     bind('inner', '/a/b'),
   );
@@ -181,13 +180,13 @@ test('a mount that cannot be made is named', { skip }, async () => {
     bind('inner', '/a/b'),
   );
   await rejects(
-    /"outer" is no directory, unlike the source$/,
+    /"outer" is not a directory, unlike the source$/,
     bind('outer', '/a'),
     bind('inner', '/a/outer'),
   );
-  await rejects(/"outer\/x" cannot be made/, bind('outer', '/a'), bind('inner', '/a/outer/x'));
+  await rejects(/"outer\/x" cannot be created/, bind('outer', '/a'), bind('inner', '/a/outer/x'));
   await rejects(
-    /^mount at "\/a\/t": a tmpfs is not mounted in the bind mount at "\/a"; give a volume instead$/,
+    /^mount at "\/a\/t": a mount of type tmpfs in the bind mount at "\/a" is refused; help: use a volume instead$/,
     bind('outer', '/a'),
     {
       destination: '/a/t',
@@ -199,16 +198,16 @@ test('a mount that cannot be made is named', { skip }, async () => {
   assert.deepEqual(readdirSync(volume('outer')), ['outer']);
 });
 
-test('no link of the root leads a mount over the kernel’s file systems', { skip }, async () => {
+test('links of the root do not lead mounts over kernel file systems', { skip }, async () => {
   symlinkSync('/proc', join(real.rootfs, 'p'));
   symlinkSync('sys', join(real.rootfs, 's'));
   symlinkSync('/', join(real.rootfs, 'top'));
   symlinkSync('loop', join(real.rootfs, 'loop'));
   const links = ['p', 's', 'top', 'loop'];
   for (const [destination, message] of [
-    ['/p', /nothing is mounted over \/proc and \/sys/],
-    ['/p/sys', /nothing is mounted over \/proc and \/sys/],
-    ['/s/fs', /nothing is mounted over \/proc and \/sys/],
+    ['/p', /mounts over \/proc and \/sys are refused/],
+    ['/p/sys', /mounts over \/proc and \/sys are refused/],
+    ['/s/fs', /mounts over \/proc and \/sys are refused/],
     ['/top', /a link to the root of the container/],
     ['/loop', /too many symbolic links/],
   ] as const)

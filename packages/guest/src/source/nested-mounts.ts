@@ -1,28 +1,30 @@
 import { At, Descriptor, MountAttribute, Open, type Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import type { OciMount } from '../oci-spec.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciMount } from '../request/oci-spec.js';
 import { isBind } from '../spec/mounts.js';
 import { type AttachedMount, attachBelow, type MountBelow } from './attach-below.js';
-import { contains, quoted } from './clean-path.js';
+import { contains } from './clean-path.js';
 import { bindAttributes, withoutRecursion } from './mount-attributes.js';
+import { quotedPath } from '../quoted.js';
 
 interface Parts {
   readonly syscalls: Syscalls;
   readonly privileged: 'refuse' | 'allow';
-  /** The directory that holds the copies of sources. */
+  /** The directory of the copied sources. */
   readonly staged: string;
 }
 
-/** A mount of the OCI runtime's, or of the agent's in the copy of `outer`. */
+/** A mount for the OCI runtime, or one that the agent attaches in the copy of `outer`. */
 interface Placed {
   readonly mount: OciMount;
   readonly outer: OciMount | undefined;
 }
 
 /**
- * Mounts of a container whose destination lies in another bind mount of it. The OCI runtime would look their destinations up
- * in a directory that other containers, or the host, change meanwhile. So the agent attaches them, by descriptor and without
- * following a link, in its own copy of the outer mount's source, and the runtime binds that copy with all that is in it.
+ * Mounts of a container whose destination is in another of its bind mounts. The OCI runtime would resolve their
+ * destinations in a directory that other containers, or the host, can change meanwhile. So the agent attaches them, by
+ * descriptor and without following links, in its own copy of the outer mount's source, and the runtime bind mounts that
+ * copy recursively.
  */
 export class NestedMounts {
   readonly #parts: Parts;
@@ -33,9 +35,9 @@ export class NestedMounts {
   }
 
   /**
-   * Attaches them; returns the mounts that are left for the runtime.
+   * Attaches nested mounts; returns the mounts that are left for the runtime.
    *
-   * @param mounts with destinations that `resolveDestinations` found; the sources of bind mounts are copies.
+   * @param mounts with destinations from `resolveDestinations`; the sources of bind mounts are copies.
    */
   attach(mounts: readonly OciMount[]): readonly OciMount[] {
     const placed: Placed[] = [];
@@ -50,13 +52,13 @@ export class NestedMounts {
     return left;
   }
 
-  /** The container was made: they end with the copy of the outer mount. */
+  /** Keeps the mounts once the container is created: they end with the copy of the outer mount. */
   keep(): void {
     for (const each of this.#attached) each.release();
     this.#attached = [];
   }
 
-  /** Takes them back, with the directories that were made for them. Every one is tried. */
+  /** Detaches the mounts, and removes the directories created for them. Attempts every one. */
   takeBack(): void {
     const failed: string[] = [];
     for (const each of this.#attached.reverse()) {
@@ -70,17 +72,19 @@ export class NestedMounts {
     if (failed.length > 0) throw new Error(failed.join('; '));
   }
 
-  /** The bind mount that a mount lies in; undefined: in the root, or in a file system that the runtime mounts. */
+  /**
+   * Returns the bind mount that contains a destination; undefined: the root, or a file system that the runtime mounts.
+   */
   #outerOf(mount: OciMount, earlier: readonly Placed[]): OciMount | undefined {
     const last = earlier.findLast((each) => contains(each.mount.destination, mount.destination));
     const outer = last?.outer ?? last?.mount;
     if (outer === undefined || !isBind(outer) || outer.destination === mount.destination) return undefined;
     if (this.#isCopy(mount) && this.#isCopy(outer)) return outer;
-    // As with a directory of the guest at /dev, or mounts that the pod's containers show each other.
+    // As with a directory of the guest at /dev, or mounts that the pod's containers share.
     if (this.#parts.privileged === 'allow') return undefined;
     throw new GuestError(
       'refused',
-      `mount at ${quoted(mount.destination)}: a ${mount.type ?? ''} is not mounted in the bind mount at ${quoted(outer.destination)}; give a volume instead`,
+      `mount at ${quotedPath(mount.destination)}: a mount of type ${mount.type ?? ''} in the bind mount at ${quotedPath(outer.destination)} is refused; help: use a volume instead`,
     );
   }
 
@@ -88,7 +92,7 @@ export class NestedMounts {
     return isBind(mount) && contains(this.#parts.staged, mount.source ?? '');
   }
 
-  /** Options that are for all its mounts are not for those that are attached now. */
+  /** Recursive options of the outer mount do not apply to the mounts attached here. */
   #recursive(outer: OciMount): OciMount {
     const { syscalls } = this.#parts;
     const options = outer.options ?? [];
@@ -109,8 +113,8 @@ export class NestedMounts {
     const { top, all } = bindAttributes(outer.options ?? []);
     const isReadOnly = ((top.set | all.set) & MountAttribute.ReadOnly) !== 0;
     const below: MountBelow = {
-      named: `mount at ${quoted(mount.destination)}`,
-      outer: { path: outer.source ?? '', named: `mount at ${quoted(outer.destination)}`, isReadOnly },
+      named: `mount at ${quotedPath(mount.destination)}`,
+      outer: { path: outer.source ?? '', named: `mount at ${quotedPath(outer.destination)}`, isReadOnly },
       below: mount.destination.slice(outer.destination.length + 1),
       source: mount.source ?? '',
       attributes: bindAttributes(mount.options ?? []),

@@ -1,52 +1,57 @@
 import { fstatSync, realpathSync, statfsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { Descriptor, Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import { cleanPath, contains, quoted } from './clean-path.js';
+import { type DeviceNumber, deviceNumber } from '../device/device-number.js';
+import { GuestError } from '../error/guest-error.js';
+import { cleanPath, contains } from './clean-path.js';
 import type { SourceUse, UsedSource } from './other-containers.js';
 import { type RequestedSource, type SourcePlace, type SourceRules, sourcePlace } from './source-place.js';
+import { quotedPath } from '../quoted.js';
 
-/** A source that was resolved once: what is done with it is done with this descriptor. */
+/** A source that was resolved once: all later steps use this descriptor. */
 export interface OpenSource extends SourcePlace {
   readonly descriptor: Descriptor;
   readonly isDirectory: boolean;
   readonly isDevice: boolean;
+  /** The number, if it is a character device. */
+  readonly device: DeviceNumber | undefined;
 }
 
 /**
- * Opens what a request names as a source, for its name alone (O_PATH): below its base no link is followed and nothing leads
- * out. Refused are places by `sourcePlace`, and by what is found: file systems that are the kernel's interfaces, and devices
- * that the configuration does not name. The caller closes the descriptor.
+ * Opens the source of a request with O_PATH: below its base no link is followed and the path cannot leave it. Refuses
+ * paths by `sourcePlace`, and by what the descriptor refers to: kernel interface file systems, and devices that the
+ * configuration does not name. The caller closes the descriptor.
  */
 export function openSource(requested: RequestedSource, rules: SourceRules, syscalls: Syscalls): OpenSource {
   const place = sourcePlace(withGuestLinks(requested, rules), rules);
   const { named, path } = requested;
   const descriptor = open(place, requested, syscalls);
   try {
-    const stat = fstatSync(descriptor.fd);
+    const stat = fstatSync(descriptor.fd, { bigint: true });
     const isDevice = stat.isCharacterDevice() || stat.isBlockDevice();
     if (place.kind !== 'guest') {
       const isExpected = place.kind === 'kernel' || isDevice === (place.kind === 'device');
       if (!isExpected || stat.isBlockDevice())
         throw new GuestError(
           'refused',
-          `${named} ${quoted(path)} ${isDevice ? 'is a device' : 'is no device'}`,
+          `${named} ${quotedPath(path)} ${isDevice ? 'is a device' : 'is not a device'}`,
         );
       if (place.kind === 'kata' || place.kind === 'listed') refuseKernelInterface(descriptor, requested);
     }
-    return { ...place, descriptor, isDirectory: stat.isDirectory(), isDevice };
+    const device = stat.isCharacterDevice() ? deviceNumber(stat.rdev) : undefined;
+    return { ...place, descriptor, isDirectory: stat.isDirectory(), isDevice, device };
   } catch (error) {
     descriptor.close();
     throw error;
   }
 }
 
-/** What is kept of a source. `use`: what it is for, if it lies in Kata's directory. */
+/** Returns the record of a source. `use`: its purpose, if it is in Kata's directory. */
 export function usedSource({ path, kind, isDirectory }: OpenSource, use: SourceUse): UsedSource {
   return { path, use: kind === 'kata' ? use : 'guest', isDirectory };
 }
 
-/** A privileged container may name a place of the guest through the guest's own links, as `/var/run`: they are resolved here. */
+/** A privileged container may name a path of the guest that contains links, as `/var/run`: they are resolved here. */
 function withGuestLinks(requested: RequestedSource, { paths, access }: SourceRules): RequestedSource {
   if (access.privileged !== 'allow') return requested;
   const path = `/${cleanPath(requested.path, requested.named).join('/')}`;
@@ -55,14 +60,13 @@ function withGuestLinks(requested: RequestedSource, { paths, access }: SourceRul
   try {
     return { ...requested, path: realpathSync(path) };
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw absent(requested, error);
-    throw error;
+    throw unreachable(requested, error);
   }
 }
 
 function open(place: SourcePlace, requested: RequestedSource, syscalls: Syscalls): Descriptor {
   try {
-    // What the configuration lists by its own path may be a file.
+    // A path that the configuration lists may be a file.
     const itself = place.below === '' ? realpathSync(place.base) : undefined;
     const directory = Directory.open(syscalls, itself === undefined ? place.base : dirname(itself));
     try {
@@ -73,16 +77,22 @@ function open(place: SourcePlace, requested: RequestedSource, syscalls: Syscalls
   } catch (error) {
     if (error instanceof UnsafePathError)
       throw new GuestError('refused', `${requested.named}: ${error.message}`, { cause: error });
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) throw absent(requested, error);
-    throw error;
+    throw unreachable(requested, error);
   }
 }
 
-function absent({ named, path }: RequestedSource, cause: unknown): GuestError {
-  return new GuestError('invalid', `${named} ${quoted(path)} is not there`, { cause });
+/** Names the source in the errors of paths that do not exist, or that the agent may not follow, as `/proc/1/root`. */
+function unreachable({ named, path }: RequestedSource, cause: unknown): unknown {
+  if (hasCode(cause, 'ENOENT', 'ENOTDIR', 'ELOOP'))
+    return new GuestError('invalid', `${named} ${quotedPath(path)} does not exist`, { cause });
+  if (hasCode(cause, 'EACCES', 'EPERM'))
+    return new GuestError('refused', `${named} ${quotedPath(path)} is not accessible to the agent`, {
+      cause,
+    });
+  return cause;
 }
 
-/** File systems that hold data (include/uapi/linux/magic.h), by the number that statfs(2) tells. */
+/** File systems that hold data, by statfs(2) magic number (include/uapi/linux/magic.h). */
 const dataFileSystems: ReadonlySet<number> = new Set([
   0xef53, // ext2, ext3, ext4
   0x58465342, // xfs
@@ -102,6 +112,6 @@ function refuseKernelInterface(descriptor: Descriptor, { named, path }: Requeste
   if (dataFileSystems.has(type)) return;
   throw new GuestError(
     'refused',
-    `${named} ${quoted(path)} is on file system 0x${type.toString(16)}, which is none that holds a workload's data`,
+    `${named} ${quotedPath(path)} is on a file system of type 0x${type.toString(16)}, which is not one for data`,
   );
 }

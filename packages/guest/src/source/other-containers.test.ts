@@ -43,11 +43,11 @@ test('no source lies in a directory of another container', () => {
   for (const path of ['app-1-hosts', 'app/pause-1-hosts']) add(file(`${shared}/${path}`), [pause]);
 });
 
-test('a file that bears the id of a container is its own, a directory may be a volume of several', () => {
+test('a file named by the id of a container belongs to it; a directory may be a volume of several', () => {
   const hosts = `${shared}/pause-0123456789abcdef-hosts`;
   assert.throws(() => add(file(hosts), [pause]), { kind: 'refused', message: /place of container pause/ });
   add(directory(hosts), [pause]);
-  // Of two ids the longer one is meant.
+  // If two ids match, the longer one is meant.
   add(file(`${shared}/pause-app-01-hosts`), [pause], { id: 'pause-app' });
   assert.throws(() => add(file(`${shared}/app-2-01-hosts`), [container('app-2')]), { kind: 'refused' });
 });
@@ -60,7 +60,7 @@ test("a local volume of the pod lies in its first container's directory", () => 
     assert.throws(() => add(directory(path), [pause], { podPlaces }), { kind: 'refused' });
 });
 
-test("nor has another container, or a storage, a place that would be the new one's", () => {
+test('neither another container nor a storage may have a place of the new container', () => {
   const place = `${shared}/late/rootfs`;
   for (const early of [
     container('early', directory(place)),
@@ -74,7 +74,7 @@ test("nor has another container, or a storage, a place that would be the new one
     });
 });
 
-test('what a root is made of belongs to one container, whatever its name; layers that are read may be shared', () => {
+test('sources of a root belong to one container, whatever their names; read-only layers may be shared', () => {
   const uses: readonly SourceUse[] = ['own', 'layer', 'volume', 'guest'];
   const allowed: string[] = [];
   for (const theirs of uses)

@@ -1,9 +1,10 @@
-import { GuestError } from '../guest-error.js';
-import { contains, quoted } from './clean-path.js';
+import { GuestError } from '../error/guest-error.js';
+import { contains } from './clean-path.js';
+import { quotedPath } from '../quoted.js';
 
 /**
- * What a source is for. `own`: a root, or the layer of a root that the container writes to; `layer`: a layer of a root that it
- * reads; `volume`: anything else in Kata's directory; `guest`: of the guest itself, where the configuration says what is shared.
+ * The purpose of a source. `own`: a root, or its writable layer; `layer`: a read-only layer of a root; `volume`:
+ * anything else in Kata's directory; `guest`: a path of the guest itself, whose sharing the configuration decides.
  */
 export type SourceUse = 'own' | 'layer' | 'volume' | 'guest';
 
@@ -15,36 +16,37 @@ export interface UsedSource {
   readonly isDirectory: boolean;
 }
 
-/** A container, or a storage, as far as its places are concerned. */
+/** A container or a storage, reduced to its places. */
 export interface PlaceOwner {
   /** For errors: `container app`. */
   readonly named: string;
-  /** The container's; absent: a storage. */
+  /** The container's id; absent: a storage. */
   readonly id?: string;
-  /** All that its root, its mounts and its storages were made of; what a storage shows is there with the storage's sources. */
+  /** The sources of its root, mounts and storages, including the sources of those storages. */
   readonly sources: readonly UsedSource[];
 }
 
 interface Parts {
   readonly id: string;
-  /** Gets each source that is added. */
+  /** Receives each source that is added. */
   readonly sources: UsedSource[];
-  /** All others: containers, those being made and those removed included, and storages that are in place. */
+  /** All others: containers, including those being created and those removed, and mounted storages. */
   readonly others: () => readonly PlaceOwner[];
-  /** Where storages of the whole pod are mounted. */
+  /** Mount points of the pod's storages. */
   readonly podPlaces: () => readonly string[];
 }
 
 /**
- * Keeps a container that is being made from the places of others, and others' from its own (S29). A container's places are
- * those that bear its id, as Kata's runtimes name them (`shared/containers/ID/rootfs`, `ID/rootfs`, `shared/containers/ID-…-hosts`),
- * and what its root is made of, whatever its name. Containers are made beside each other: each adds a source before it looks at
- * the others', so that of two that meet the second one is refused.
+ * Keeps a container that is being created from other containers' places, and other containers from its own (S29). A
+ * container's places are the paths that contain its id, as Kata's runtimes name them (`shared/containers/ID/rootfs`,
+ * `ID/rootfs`, `shared/containers/ID-…-hosts`), and the sources of its root, whatever their names. Containers are
+ * created concurrently: each adds a source before it checks the others', so that of two that conflict the second one is
+ * refused.
  */
 export class OwnPlaces {
   readonly #parts: Parts;
 
-  /** Throws `refused` when others have a place of this container already. */
+  /** Throws `refused` if others have a place of this container already. */
   constructor(parts: Parts) {
     this.#parts = parts;
     const { id } = parts;
@@ -55,11 +57,11 @@ export class OwnPlaces {
         if (source.path.includes(id) && bears(id, source, ids) && !this.#isOfPod(source.path))
           throw new GuestError(
             'refused',
-            `${other.named} has a place of container ${id} already: ${quoted(source.path)}`,
+            `${other.named} has a place of container ${id} already: ${quotedPath(source.path)}`,
           );
   }
 
-  /** Throws `refused` for the first that is a place of another container. */
+  /** Throws `refused` for the first source that is a place of another container. */
   add(sources: readonly UsedSource[]): void {
     this.#parts.sources.push(...sources);
     for (const source of sources) this.refuseOthers(source);
@@ -71,20 +73,20 @@ export class OwnPlaces {
       if (source.use === 'volume' || source.use === 'guest') return;
       throw new GuestError(
         'refused',
-        `source ${quoted(source.path)} lies in a volume of the pod: nothing of a root may be what others write to`,
+        `source ${quotedPath(source.path)} lies in a volume of the pod: a root must not be writable by others`,
       );
     }
     const others = this.#parts.others();
     const ids = idsOf(others);
     const owner = ids.find((other) => bears(other, source, [id, ...ids]));
     if (owner !== undefined)
-      throw new GuestError('refused', `source ${quoted(source.path)} is a place of container ${owner}`);
+      throw new GuestError('refused', `source ${quotedPath(source.path)} is a place of container ${owner}`);
     for (const other of others)
       for (const theirs of other.sources)
         if (conflict(source, theirs) && !this.#isOfPod(theirs.path))
           throw new GuestError(
             'refused',
-            `source ${quoted(source.path)} is a place of ${other.named}, which has ${quoted(theirs.path)}`,
+            `source ${quotedPath(source.path)} is a place of ${other.named}, which has ${quotedPath(theirs.path)}`,
           );
   }
 
@@ -97,11 +99,11 @@ function idsOf(owners: readonly PlaceOwner[]): readonly string[] {
   return owners.flatMap(({ id }) => id ?? []);
 }
 
-/** Whether a path bears the id of a container, by its names. `ids`: of all containers. */
+/** Returns the container whose id a path contains. `ids`: of all containers. */
 function bears(id: string, { path, isDirectory }: UsedSource, ids: readonly string[]): boolean {
   const names = path.split('/');
   if (names.includes(id)) return true;
-  // A directory may bear the id of the first of several containers that share it: runtime-rs copies a volume once.
+  // A directory may be named after the first of several containers that share it: runtime-rs copies a volume once.
   if (isDirectory || ids.some((each) => names.includes(each))) return false;
   const [longest] = ids
     .filter((each) => names.at(-1)?.startsWith(`${each}-`))
@@ -109,7 +111,7 @@ function bears(id: string, { path, isDirectory }: UsedSource, ids: readonly stri
   return longest === id;
 }
 
-/** Whether one is, contains or lies in the other, and they are not of the kind that containers share. */
+/** Reports whether two sources overlap and are not of a kind that containers share. */
 function conflict(one: UsedSource, other: UsedSource): boolean {
   if (one.use === other.use && one.use !== 'own') return false;
   if (one.use === 'guest' || other.use === 'guest') return false;

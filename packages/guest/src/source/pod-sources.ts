@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto';
 import { existsSync, fstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Directory, MountFlag, mounts, MountTree, type Syscalls, unmountTree } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
-import { quoted } from './clean-path.js';
+import { GuestError } from '../error/guest-error.js';
+
 import type { OpenSource } from './open-source.js';
+import { quotedPath } from '../quoted.js';
 
 /**
- * Sources whose mounts the containers of a pod show each other: Kubernetes' mount propagation `Bidirectional` and
- * `HostToContainer`, which are for privileged containers. Each is copied once, into a peer group of its own, so that what a
- * container mounts there reaches the pod's other containers and nothing else of the guest (S30). They go with the sandbox.
+ * Sources with Kubernetes mount propagation `Bidirectional` or `HostToContainer`, which are for privileged containers.
+ * Each is copied once, into its own peer group, so that a mount which a container makes there reaches the pod's other
+ * containers and nothing else of the guest (S30). Unmounted with the sandbox.
  */
 export class PodSources {
   readonly #directory: string;
@@ -20,7 +21,10 @@ export class PodSources {
     this.#syscalls = syscalls;
   }
 
-  /** The path of the copy, which is made when there is none. Closes the source. Throws `exists` for another one there. */
+  /**
+   * Returns the path of the copy, which is created if there is none. Closes the source. Throws `exists` if the copy is
+   * of another source.
+   */
   use(source: OpenSource): string {
     try {
       const name = createHash('sha256').update(source.path).digest('hex').slice(0, 32);
@@ -29,7 +33,7 @@ export class PodSources {
       else if (!isSame(source, place))
         throw new GuestError(
           'exists',
-          `source ${quoted(source.path)} is not the one that the pod shares under this path`,
+          `source ${quotedPath(source.path)} is not the source that the pod shares under this path`,
         );
       return place;
     } finally {
@@ -37,7 +41,7 @@ export class PodSources {
     }
   }
 
-  /** Takes all of them back, with what containers have mounted in them. */
+  /** Unmounts all copies, with the mounts that containers made in them. */
   clear(): void {
     if (!existsSync(this.#directory)) return;
     unmountTree(this.#syscalls, this.#directory);
@@ -48,7 +52,7 @@ export class PodSources {
     if (!source.isDirectory)
       throw new GuestError(
         'invalid',
-        `source ${quoted(source.path)} is not a directory: nothing can be mounted in it`,
+        `source ${quotedPath(source.path)} is not a directory: nothing can be mounted in it`,
       );
     mkdirSync(join(this.#directory, name), { recursive: true, mode: 0o700 });
     const parent = Directory.open(this.#syscalls, this.#directory);

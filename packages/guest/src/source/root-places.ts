@@ -10,12 +10,12 @@ export const rootPlaces: readonly string[] = [
   'shared/containers/passthrough/CID/rootfs',
 ];
 
-/** Whether the runtimes put this container's root at this place below Kata's directory. */
+/** Reports whether a path below Kata's directory is one where the runtimes put this container's root. */
 export function isRootPlace(below: string, container: string): boolean {
   return rootPlaces.some((place) => place.replace('CID', container) === below);
 }
 
-/** Directories that hold what belongs to many containers: one of them as a source would show all of it. */
+/** Directories with the files of many containers: as a source, such a directory would expose all of them. */
 const common: ReadonlySet<string> = new Set([
   'shared/containers/passthrough',
   'shared/containers/passthrough/watchable',
@@ -23,13 +23,14 @@ const common: ReadonlySet<string> = new Set([
   'shared/containers/watchable',
 ]);
 
+/** Reports whether a path below Kata's directory has the files of many containers. */
 export function holdsManyContainers(below: string): boolean {
   return common.has(below);
 }
 
 /**
- * The container whose root has this place, by the place alone: also of one that is not there yet, or no more. A pod's local
- * volumes lie in such a directory as well.
+ * Returns the id of the container whose root has this path, from the path alone: the container need not exist. A pod's
+ * local volumes lie in such a directory as well.
  */
 export function rootOwnerOf(below: string): string | undefined {
   return /^(?:shared\/containers\/(?:passthrough\/)?)?([^/]+)\/rootfs(?:\/|$)/.exec(below)?.[1];

@@ -1,28 +1,28 @@
 import { Directory, type Syscalls, UnsafePathError } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
-/** Below Kata's directory: where the files lie that the host shares, or brings by CopyFile. */
+/** The path, below Kata's directory, of files that the host shares or copies by CopyFile. */
 const place = 'shared/containers';
 
-/** What opening the shared directory takes. */
+/** Dependencies of opening the shared directory. */
 interface SharedDirectoryContext {
   readonly syscalls: Syscalls;
-  /** `kata`: Kata's directory, which is the agent's own. */
+  /** `kata`: Kata's directory, which the agent owns. */
   readonly paths: { readonly kata: string };
 }
 
-/** Returns the path of the shared directory, for comparison with paths of requests. It is opened by `openShared` alone. */
+/** Returns the path of the shared directory, for comparison with paths of requests. Only `openShared` opens it. */
 export function sharedPath(kata: string): string {
   return `${kata}/${place}`;
 }
 
 /**
- * Opens the shared directory as a base for paths of requests (S9). Only Kata's directory itself is taken by its path: with
- * Nydus, Kata's runtimes mount the host's share at `shared`, so that `containers` is a name of the host's and may be a link. No
- * link is followed to the base, and below it nothing leads through a link or another mount.
+ * Opens the shared directory as a base for paths of requests (S9). Only Kata's directory itself is resolved by path:
+ * with Nydus, Kata's runtimes mount the host's share at `shared`, so that the host controls the name `containers` and
+ * can make it a link. No link is followed to the base, and no path below it crosses a link or another mount.
  *
- * @param options.make makes the directories that are missing.
- * @throws GuestError `refused`: the way there leads through a link.
+ * @param options.make creates missing directories.
+ * @throws GuestError `refused`: the path contains a link.
  */
 export function openShared(
   { syscalls, paths }: SharedDirectoryContext,
@@ -36,7 +36,7 @@ export function openShared(
     if (!(error instanceof UnsafePathError)) throw error;
     throw new GuestError(
       'refused',
-      `the shared directory ${sharedPath(paths.kata)} leads through a symbolic link; the host has to share directories`,
+      `the shared directory ${sharedPath(paths.kata)} leads through a symbolic link; help: share a directory`,
       { cause: error },
     );
   } finally {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { GuestAccess } from '../guest-access.js';
-import { openAccess } from '../guest-access.js';
+import type { GuestAccess } from '../context/guest-access.js';
+import { openAccess } from '../context/guest-access.js';
 import { sourcePlace } from './source-place.js';
 
 const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/dev' };
@@ -12,7 +12,7 @@ function place(path: string, access: GuestAccess = closed, container: string | u
   return sourcePlace({ path, named: 'source', container }, { paths, access });
 }
 
-test("what the runtimes send is opened below Kata's directory", () => {
+test("sources of the runtimes are opened below Kata's directory", () => {
   for (const below of [
     'shared/containers/c1/rootfs',
     'shared/containers/passthrough/c1/rootfs',
@@ -36,7 +36,7 @@ test("what the runtimes send is opened below Kata's directory", () => {
     });
 });
 
-test('a root lies where the runtimes put the root of this container', () => {
+test('a root is at the runtimes’ path for the root of this container', () => {
   const root = (path: string, container = 'c1') =>
     sourcePlace({ path, named: 'root.path', container, isRoot: true }, { paths, access: closed });
   for (const below of [
@@ -58,7 +58,7 @@ test('a root lies where the runtimes put the root of this container', () => {
     assert.throws(() => root(`/run/kata-containers/${below}`), { kind: 'refused' }, below);
 });
 
-test('what holds the places of several containers, or the root of another one, is no source', () => {
+test('directories of several containers, and roots of other ones, are refused', () => {
   for (const below of [
     'shared/containers/passthrough',
     'shared/containers/passthrough/watchable',
@@ -81,7 +81,7 @@ test('what holds the places of several containers, or the root of another one, i
       );
 });
 
-test("the rest of Kata's directory, other containers and the state are refused, whatever is allowed", () => {
+test("the rest of Kata's directory, other containers and the state are refused under any configuration", () => {
   const all: GuestAccess = { ...openAccess, paths: [{ path: '/run', writable: true }] };
   for (const access of [closed, openAccess, all])
     for (const path of [
@@ -105,7 +105,7 @@ test("the rest of Kata's directory, other containers and the state are refused, 
   assert.throws(() => sourcePlace(ofSandbox, { paths, access: closed }), { kind: 'refused' });
 });
 
-test('elsewhere only what is listed, read-only unless it says otherwise', () => {
+test('elsewhere only listed paths are allowed, read-only by default', () => {
   const access: GuestAccess = {
     ...closed,
     paths: [
@@ -137,7 +137,7 @@ test('elsewhere only what is listed, read-only unless it says otherwise', () => 
     assert.throws(() => place(path, access), { kind: 'refused', message: /guest_paths/ }, path);
 });
 
-test("a privileged container has the guest, without what is the agent's", () => {
+test("a privileged container may use any path except the agent's", () => {
   assert.deepEqual(place('/etc/hosts', openAccess), {
     base: '/',
     below: 'etc/hosts',
@@ -149,7 +149,7 @@ test("a privileged container has the guest, without what is the agent's", () => 
     assert.throws(() => place(path, openAccess), { kind: 'refused' });
 });
 
-test('no spelling of a path leads out of what its names say', () => {
+test('no spelling of a path escapes its directory', () => {
   for (const path of ['', 'etc', '../etc', '/opt/../etc', '/run/kata-containers/..', '/a\0b'])
     assert.throws(() => place(path, openAccess), { kind: 'invalid' }, path);
   const name = fc.constantFrom(
@@ -180,7 +180,7 @@ test('no spelling of a path leads out of what its names say', () => {
       assert.deepEqual(outcome(path), outcome(clean));
       const found = outcome(path);
       if (found === 'refused') return;
-      // Under a configuration without lists, all that passes lies strictly below one of the runtimes' directories.
+      // Without lists in the configuration, every allowed source is strictly below one of the runtimes' directories.
       assert.match(
         clean,
         /^\/run\/kata-containers\/(shared\/containers\/.|shared\/rafs\/.+\/.|sandbox\/shm|sandbox\/storage\/.|c1\/.)/,

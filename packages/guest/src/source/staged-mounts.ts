@@ -2,39 +2,40 @@ import { closeSync, mkdirSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { Directory, MountAttribute, mounts, mountsBelow, MountTree, type Syscalls } from '@kata-agent/linux';
 import type { UndoStack } from '../container/undo-stack.js';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import { unmount } from '../storage/unmount.js';
-import { quoted } from './clean-path.js';
-import type { OpenSource } from './open-source.js';
 
-/** So many copies are looked at together, by one look at the mount table. */
+import type { OpenSource } from './open-source.js';
+import { quotedPath } from '../quoted.js';
+
+/** Number of copies that are checked with one read of the mount table. */
 const checkedAtOnce = 32;
 
-/** A container's recursive copies have no more mounts in them than a guest with dozens of containers has. */
+/** Limit of the mounts below the copies: more than a container has in a guest with dozens of containers. */
 const maxMountsBelow = 4_096;
 
-/** How a source is copied. */
+/** Options of a copy. */
 export interface StageOptions {
-  /** The mounts below it too. */
+  /** Copies the mounts below it too. */
   readonly recursive: boolean;
   /** `MountAttribute` bits of the copy. */
   readonly attributes: number;
 }
 
 /**
- * Mounts of one container, copied by descriptor into a directory of the agent's own, which the OCI runtime is given in the
- * place of what the request named. No name of the request is looked up again: what the host changes after the source was
- * opened, in its share or by a mount, changes nothing here (S29, S30).
+ * Mounts of one container, copied by descriptor into a directory of the agent, and passed to the OCI runtime instead of
+ * the request's paths. No path of the request is resolved twice: what the host changes after the source was opened, in
+ * its share or by a mount, has no effect here (S29, S30).
  */
 export class StagedMounts {
   readonly #directory: string;
   readonly #syscalls: Syscalls;
   readonly #made: UndoStack;
-  /** Those whose mounts below come from where a request may have put them: which source has which place. */
+  /** Copies whose submounts come from sources that a request can control: the source of each. */
   readonly #unchecked: Map<string, OpenSource> = new Map();
   #count = 0;
 
-  /** Makes the directory. @param made takes back, in reverse, all that is staged. */
+  /** Creates the directory. @param made receives the steps that undo all copies. */
   constructor(directory: string, syscalls: Syscalls, made: UndoStack) {
     this.#directory = directory;
     this.#syscalls = syscalls;
@@ -44,8 +45,8 @@ export class StagedMounts {
   }
 
   /**
-   * The path of the copy, which holds as long as the container does. Closes the source. What a recursive copy brought along
-   * is looked at by `check`, for many of them at once: the mount table is read as a whole, and grows with each.
+   * Returns the path of the copy, valid as long as the container exists. Closes the source. The submounts of recursive
+   * copies are checked by `check`, many copies at a time: the mount table is read as a whole, and grows with each.
    */
   stage(source: OpenSource, options: StageOptions): string {
     this.#count += 1;
@@ -61,9 +62,9 @@ export class StagedMounts {
   }
 
   /**
-   * Looks at what the copies since the last look have brought along.
+   * Checks the submounts of the copies since the last check.
    *
-   * @throws GuestError `refused` for one of the kernel's interfaces, `exhausted` for too many mounts
+   * @throws GuestError `refused` for a kernel interface file system, `exhausted` for too many mounts
    */
   check(): void {
     const below = refuseInterfacesIn(this.#directory, this.#unchecked);
@@ -71,12 +72,12 @@ export class StagedMounts {
     if (below > maxMountsBelow)
       throw new GuestError(
         'exhausted',
-        `the sources of the container's mounts have more than ${maxMountsBelow} mounts in them; a mount without rbind leaves them out`,
+        `the sources of the container's mounts have more than ${maxMountsBelow} mounts below them; help: mount them without rbind`,
       );
   }
 }
 
-/** Copies a source to a place that is not there yet, in a directory of the agent's own. */
+/** Copies a source to a path that does not exist yet, in a directory of the agent. */
 export function stageAt(
   place: string,
   source: OpenSource,
@@ -130,15 +131,15 @@ function attach(tree: MountTree, place: string, syscalls: Syscalls): void {
   }
 }
 
-/** What a recursive copy brought along. Named as the mount table has them. */
+/** Kernel interface file systems, by their types in the mount table. */
 const interfaces: ReadonlySet<string> = new Set(
   `proc sysfs cgroup cgroup2 devpts devtmpfs securityfs debugfs tracefs configfs bpf efivarfs pstore selinuxfs
   fusectl mqueue binfmt_misc rpc_pipefs nfsd nsfs`.split(/\s+/),
 );
 
 /**
- * Returns how many mounts there are in a directory. `sources`: by the places of their copies, all of which are the directory or
- * lie in it.
+ * Refuses kernel interface file systems in copies; returns the number of mounts in the directory. `sources`: by the paths of
+ * their copies, all in the directory.
  */
 function refuseInterfacesIn(directory: string, sources: ReadonlyMap<string, OpenSource>): number {
   if (sources.size === 0) return 0;
@@ -151,7 +152,7 @@ function refuseInterfacesIn(directory: string, sources: ReadonlyMap<string, Open
     const below = target.slice(place.length);
     throw new GuestError(
       'refused',
-      `source ${quoted(source.path)} has a mount of file system ${type} at ${quoted(below === '' ? '/' : below)}`,
+      `source ${quotedPath(source.path)} has a mount of file system ${type} at ${quotedPath(below === '' ? '/' : below)}`,
     );
   }
   return found.length;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openAccess } from '../guest-access.js';
-import type { OciLinux, OciProcess, OciSpec } from '../oci-spec.js';
-import { type BuiltSpec, buildSpec, type SpecContext } from './build-spec.js';
+import { openAccess } from '../context/guest-access.js';
+import type { OciLinux, OciProcess, OciSpec } from '../request/oci-spec.js';
+import { type BuiltSpec, buildSpec, runnableProcess, type SpecContext } from './build-spec.js';
 
 const process: OciProcess = { user: { uid: 0, gid: 0 }, args: ['/bin/sh'], cwd: '/' };
 
@@ -10,11 +10,21 @@ const context: SpecContext = {
   containerId: 'c1',
   rootfs: '/run/kata-agent/bundles/c1/rootfs',
   shared: {},
-  capabilities: { seccomp: true, apparmor: false, selinux: false, hugePages: [], flaws: [] },
+  capabilities: {
+    seccomp: true,
+    hasAppArmorProfile: () => false,
+    selinux: false,
+    cgroupVersion: 1,
+    systemd: false,
+    hugePages: [],
+    flaws: [],
+  },
   hooks: 'refuse',
   hostname: 'pod',
   resolvConf: undefined,
   attached: [],
+  injected: [],
+  bound: [],
   access: openAccess,
   guest: { numberOf: () => undefined, nameOf: () => undefined, list: () => [] },
 };
@@ -24,14 +34,14 @@ const build = (spec: Partial<OciSpec> = {}, more: Partial<SpecContext> = {}): Bu
 const withLinux = (linux: OciLinux, more: Partial<SpecContext> = {}): OciLinux =>
   build({ linux }, more).spec.linux ?? {};
 
-test('the root is the agent’s, whatever path the request has', () => {
+test('the root is the agent’s directory for any path of the request', () => {
   assert.deepEqual(build({ root: { path: '/etc', readonly: true } }).spec.root, {
     path: context.rootfs,
     readonly: true,
   });
 });
 
-test('network and time namespaces go, pid and mount are always there, paths of the host never', () => {
+test('network and time namespaces are dropped, pid and mount added, paths of the host ignored', () => {
   const namespaces = [
     { type: 'network', path: '/proc/1/ns/net' },
     { type: 'time' },
@@ -49,7 +59,7 @@ test('network and time namespaces go, pid and mount are always there, paths of t
   assert.throws(() => withLinux({ namespaces: [{ type: 'warp' }] }), { kind: 'invalid', message: /warp/ });
 });
 
-test('sysctls are the agent’s to write, and none is the OCI runtime’s', () => {
+test('sysctls are written by the agent, and not passed to the OCI runtime', () => {
   const built = build({ linux: { sysctl: { 'net.ipv4.ip_forward': '1', 'kernel.shm_rmid_forced': '1' } } });
   assert.deepEqual(built.networkSysctls, { 'net.ipv4.ip_forward': '1' });
   assert.deepEqual(built.namespaceSysctls, { 'kernel.shm_rmid_forced': '1' });
@@ -59,7 +69,7 @@ test('sysctls are the agent’s to write, and none is the OCI runtime’s', () =
 });
 
 test('cgroup paths', () => {
-  const path = (cgroupsPath?: string): string => build({ linux: { cgroupsPath } }).cgroup;
+  const path = (cgroupsPath?: string): string => build({ linux: { cgroupsPath } }).cgroup.path;
   assert.equal(path('/kubepods/pod1/c1'), '/kubepods/pod1/c1');
   assert.equal(path('system.slice:kata:c1'), '/system.slice/kata/c1');
   assert.equal(path('kubepods/c1/'), '/kubepods/c1');
@@ -69,26 +79,90 @@ test('cgroup paths', () => {
     assert.throws(() => path(bad), { kind: 'invalid' }, bad);
 });
 
-test('profiles that this guest or runtime has no use for are dropped', () => {
-  const spec = {
-    process: { ...process, apparmorProfile: 'p', selinuxLabel: 'l' },
-    linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW' }, mountLabel: 'm' },
-  };
-  const none = build(spec, {
-    capabilities: { seccomp: false, apparmor: false, selinux: false, hugePages: [], flaws: [] },
-  }).spec;
-  assert.equal(none.process.apparmorProfile, undefined);
-  assert.equal(none.process.selinuxLabel, undefined);
-  assert.equal(none.linux?.seccomp, undefined);
-  assert.equal(none.linux?.mountLabel, undefined);
-  const all = build(spec, {
-    capabilities: { seccomp: true, apparmor: true, selinux: true, hugePages: ['2MB'], flaws: [] },
-  }).spec;
-  assert.equal(all.process.apparmorProfile, 'p');
-  assert.deepEqual(all.linux?.seccomp, { defaultAction: 'SCMP_ACT_ALLOW' });
+test('with systemd a path in its form is a scope, of which the runtime is given the parts', () => {
+  const capabilities = { ...context.capabilities, cgroupVersion: 2, systemd: true } as const;
+  const built = (cgroupsPath?: string): ReturnType<typeof build> =>
+    build(
+      { annotations: { 'org.systemd.property.Conflicts': "['a']" }, linux: { cgroupsPath } },
+      { capabilities },
+    );
+  const scope = built('kubepods-pod1.slice:cri-containerd:c1');
+  assert.deepEqual(scope.cgroup, {
+    path: '/kubepods.slice/kubepods-pod1.slice/cri-containerd-c1.scope',
+    cgroupsPath: 'kubepods-pod1.slice:cri-containerd:c1',
+    isScope: true,
+  });
+  assert.equal(scope.spec.linux?.cgroupsPath, 'kubepods-pod1.slice:cri-containerd:c1');
+  assert.deepEqual(scope.spec.annotations, { 'run.oci.systemd.subgroup': '' });
+  assert.equal(built('::').cgroup.path, '/system.slice/kata_agent-c1.scope');
+  for (const path of ['/kubepods/pod1/c1', undefined]) {
+    const file = built(path);
+    assert.deepEqual([file.cgroup.isScope, file.spec.annotations], [false, {}]);
+    assert.equal(file.spec.linux?.cgroupsPath, path ?? '/kata-agent/c1');
+  }
+  for (const bad of ['a:..:b', 'kubepods.slice:cri:'])
+    assert.throws(() => built(bad), { kind: 'invalid' }, bad);
 });
 
-test('a limit on huge pages that this guest has not is no reason to refuse a container', () => {
+test('a seccomp profile is dropped if the OCI runtime has no seccomp', () => {
+  const linux = { seccomp: { defaultAction: 'SCMP_ACT_ALLOW' } };
+  const { capabilities } = context;
+  assert.equal(withLinux(linux, { capabilities: { ...capabilities, seccomp: false } }).seccomp, undefined);
+  assert.deepEqual(withLinux(linux).seccomp, linux.seccomp);
+});
+
+test('an AppArmor profile that the kernel has not loaded is ignored with a warning', () => {
+  const spec = { process: { ...process, apparmorProfile: 'p' } };
+  const ignored = build(spec);
+  assert.equal(ignored.spec.process.apparmorProfile, undefined);
+  assert.deepEqual(ignored.warnings, [
+    'AppArmor profile "p" is ignored: the guest\'s kernel has not loaded it',
+  ]);
+  const capabilities = { ...context.capabilities, hasAppArmorProfile: (name: string) => name === 'p' };
+  const enforced = build(spec, { capabilities });
+  assert.equal(enforced.spec.process.apparmorProfile, 'p');
+  assert.deepEqual(enforced.warnings, []);
+  assert.deepEqual(build({ process: { ...process, apparmorProfile: 'unconfined' } }).warnings, []);
+});
+
+test('without SELinux a process label is an error and a mount label a warning, as with Kata', () => {
+  const labelled = { ...process, selinuxLabel: 'l' };
+  const refusal = {
+    kind: 'precondition',
+    message: /"l" for the process is provided but SELinux is not enabled on the running kernel/,
+  };
+  assert.throws(() => build({ process: labelled }), refusal);
+  assert.throws(() => runnableProcess(labelled, context.capabilities), refusal);
+  const mounts = build({ linux: { mountLabel: 'm' } });
+  assert.equal(mounts.spec.linux?.mountLabel, undefined);
+  assert.deepEqual(mounts.warnings, [
+    'SELinux label "m" of the mounts is ignored: the guest\'s kernel has no SELinux',
+  ]);
+  const capabilities = { ...context.capabilities, selinux: true };
+  const { spec, warnings } = build({ process: labelled, linux: { mountLabel: 'm' } }, { capabilities });
+  assert.deepEqual([spec.process.selinuxLabel, spec.linux?.mountLabel, warnings], ['l', 'm', []]);
+});
+
+test('a network namespace is joined by the path of its descriptor only', () => {
+  const namespaces = [{ type: 'network', path: '/run/netns/podns' }];
+  const built = withLinux({ namespaces }, { shared: { network: '/proc/7/fd/9' } }).namespaces;
+  assert.deepEqual(
+    built?.filter(({ type }) => type === 'network'),
+    [{ type: 'network', path: '/proc/7/fd/9' }],
+  );
+});
+
+test('under cgroup v2 a container has a cgroup namespace, whether or not it is in the request', () => {
+  const types = (cgroupVersion: 1 | 2, namespaces: { readonly type: string }[]): string[] =>
+    (
+      withLinux({ namespaces }, { capabilities: { ...context.capabilities, cgroupVersion } }).namespaces ?? []
+    ).map(({ type }) => type);
+  assert.deepEqual(types(2, []), ['mount', 'pid', 'cgroup']);
+  assert.deepEqual(types(2, [{ type: 'cgroup' }]), ['cgroup', 'mount', 'pid']);
+  assert.deepEqual(types(1, []), ['mount', 'pid']);
+});
+
+test('limits on huge pages that the guest does not have are dropped', () => {
   const hugepageLimits = [
     { pageSize: '2MB', limit: 0n },
     { pageSize: '1GB', limit: 0n },
@@ -101,13 +175,13 @@ test('a limit on huge pages that this guest has not is no reason to refuse a con
   assert.deepEqual(limited(['2MB', '1GB']), hugepageLimits);
 });
 
-test('hooks reach the runtime only where they are allowed', () => {
+test('hooks reach the runtime only if they are allowed', () => {
   const hooks = { prestart: [{ path: '/bin/evil' }] };
   assert.equal(build({ hooks }).spec.hooks, undefined);
   assert.deepEqual(build({ hooks }, { hooks: 'allow' }).spec.hooks, hooks);
 });
 
-test('a process may not begin in or as something under a process’s /proc directory', () => {
+test('a working directory or program in a process’s /proc directory is refused', () => {
   for (const cwd of [
     '/proc/self/fd/7',
     '//proc/self',
@@ -150,7 +224,7 @@ test('a uts namespace that the container joins keeps the pod’s hostname', () =
   assert.throws(() => build({ hostname: 'a b', linux }, { shared }), { kind: 'invalid' });
 });
 
-test('the sandbox’s resolv.conf comes unless the container brings its own', () => {
+test('the sandbox’s resolv.conf is mounted unless the container has its own', () => {
   const resolvConf = '/run/kata-containers/sandbox/resolv.conf';
   assert.equal(build({}, { resolvConf }).spec.mounts?.[0]?.source, resolvConf);
   const own = { destination: '/etc/resolv.conf', type: 'bind', source: '/x', options: ['bind'] };
@@ -176,14 +250,14 @@ test('devices: deny all first, allow what the spec may have, no block devices, n
   assert.throws(node('c', 1, 1), { kind: 'refused' });
   assert.throws(node('z', 1, 1), { kind: 'invalid' });
   node('c', 10, 229)();
-  // The kernel cuts a number off at 12 and 20 bits: these would be /dev/mem.
+  // The kernel truncates major numbers to 12 bits and minor numbers to 20: these would be /dev/mem.
   for (const [major, minor] of [
     [4097, 1],
     [2 ** 32 + 1, 1],
     [1, 2 ** 20 + 1],
     [-1, 1],
   ] as const) {
-    assert.throws(node('c', major, minor), { kind: 'invalid', message: /no such device number/ });
+    assert.throws(node('c', major, minor), { kind: 'invalid', message: /device number is out of range/ });
     const rule = { allow: true, type: 'c', major, minor, access: 'rw' };
     if (major !== -1) assert.throws(() => withLinux({ resources: { devices: [rule] } }), { kind: 'invalid' });
   }
@@ -202,7 +276,9 @@ test('resources that are 0 are not set', () => {
 });
 
 test('an attached disk gets the guest’s numbers, and may be opened as the spec says', () => {
-  const attached = [{ containerPath: '/dev/disk', major: 254, minor: 16 }];
+  const attached = [
+    { type: 'b' as const, containerPath: '/dev/disk', path: '/dev/disk', major: 254, minor: 16 },
+  ];
   const devices = [
     { path: '/dev/null', type: 'c', major: 1, minor: 3 },
     { path: '/dev/disk', type: 'b', major: 8, minor: 1, fileMode: 0o660 },
@@ -234,23 +310,26 @@ test('an attached disk gets the guest’s numbers, and may be opened as the spec
   wrong([...devices, { path: '/dev/sda', type: 'b', major: 254, minor: 16 }], { kind: 'refused' });
 });
 
-test('a hostname is of the same form as the sandbox’s', () => {
+test('a hostname has the same form as the sandbox’s', () => {
   const named = (hostname: string) => () => build({ hostname, linux: { namespaces: [{ type: 'uts' }] } });
   assert.equal(named('web-0.db')().spec.hostname, 'web-0.db');
   for (const name of ['a b', 'x\ny', 'a/b', 'ä', 'x'.repeat(256)])
     assert.throws(named(name), { kind: 'invalid' });
 });
 
-test('what an annotation would have the runtime do is not done', () => {
+test('annotations that change the runtime’s behaviour are dropped', () => {
   const annotations = {
     'run.oci.seccomp.plugins': '/x.so',
     'org.systemd.property.ExecStop': "['/x']",
+    'module.wasm.image/variant': 'compat',
+    'krun.variant': 'sev',
+    'org.criu.config': '/x',
     'io.kubernetes.cri.image-name': 'web:1',
   };
   assert.deepEqual(build({ annotations }).spec.annotations, { 'io.kubernetes.cri.image-name': 'web:1' });
 });
 
-test('a capability has the one name that rules compare', () => {
+test('capabilities with other spellings than those of rules are refused', () => {
   const withCapability = (name: string) => () =>
     build({ process: { ...process, capabilities: { ambient: [name] } } });
   for (const name of ['cap_sys_admin', 'SYS_ADMIN', 'CAP_SYS_ADMIN ', 'CAP_', ''])
@@ -259,7 +338,7 @@ test('a capability has the one name that rules compare', () => {
   withCapability('CAP_CHECKPOINT_RESTORE')();
 });
 
-test('an entry of the environment without a name is refused, and not told', () => {
+test('an environment entry without a name is refused, and not in the error', () => {
   for (const entry of ['secret', '=secret', ''])
     assert.throws(() => build({ process: { ...process, env: ['A=b', entry] } }), {
       kind: 'invalid',

@@ -1,30 +1,16 @@
-import { posix } from 'node:path';
-import type { GuestAccess } from '../guest-access.js';
-import { checkHostname } from '../container/identifiers.js';
-import { GuestError } from '../guest-error.js';
-import type { OciLinux, OciMount, OciProcess, OciSpec } from '../oci-spec.js';
+import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { contains } from '../source/clean-path.js';
-import { cgroupPath } from './cgroup-path.js';
-import { checkProcess } from './check-process.js';
-import { containerDevices, type DeviceContext } from './devices.js';
-import { containerMounts, type MountRules } from './mounts.js';
+import { admitProcess, admitSpec } from './admission.js';
+import type { Capabilities } from './capabilities.js';
+import { type ContainerCgroup, containerCgroup } from './cgroup-path.js';
+import type { DeviceContext } from './device-context.js';
+import { containerDevices } from './devices.js';
+import { cleanMount } from './mounts.js';
 import { containerNamespaces, type SharedNamespaces } from './namespaces.js';
 import { settableResources } from './resources.js';
-import { checkSeccomp } from './seccomp.js';
-import { checkNamespaces, splitSysctls } from './sysctls.js';
-
-/** What the guest's kernel and the runtime can do, as far as a spec depends on it. */
-export interface Capabilities {
-  readonly seccomp: boolean;
-  readonly apparmor: boolean;
-  readonly selinux: boolean;
-  /** The sizes of huge pages that it can limit: `2MB`. */
-  readonly hugePages: readonly string[];
-  /** Known flaws of the OCI runtime's version, by their CVE numbers (S12). */
-  readonly flaws: readonly string[];
-  /** Processes of a container for which the request sets no limit; undefined: the guest cannot limit them. */
-  readonly processes?: number | undefined;
-}
+import { enforceableProfile, ignoredLabels } from './security-labels.js';
+import { splitSysctls } from './sysctls.js';
+import type { HookSetting } from '../hooks/hook-setting.js';
 
 export interface SpecContext extends DeviceContext {
   readonly containerId: string;
@@ -32,63 +18,60 @@ export interface SpecContext extends DeviceContext {
   readonly rootfs: string;
   readonly shared: SharedNamespaces;
   readonly capabilities: Capabilities;
-  readonly hooks: 'refuse' | 'allow';
-  /** The sandbox's; for a container that brings none. */
+  readonly hooks: HookSetting;
+  /** The sandbox's hostname, for a container whose spec has none. */
   readonly hostname: string;
-  /** The sandbox's resolv.conf, when it has one and the rootfs has the file that it is bound over. */
+  /** The sandbox's resolv.conf, if it has one and the rootfs has the file as a mount point. */
   readonly resolvConf: string | undefined;
 }
 
 export interface BuiltSpec {
-  /** For config.json. */
+  /** The content of config.json. */
   readonly spec: OciSpec & { readonly process: OciProcess };
-  /** `net.*` sysctls, for the agent to write. */
+  /** `net.*` sysctls, which the agent writes. */
   readonly networkSysctls: Readonly<Record<string, string>>;
-  /** Those of IPC and UTS namespaces, for the agent to write once the container has them. */
+  /** Sysctls of IPC and UTS namespaces, which the agent writes once the container has those. */
   readonly namespaceSysctls: Readonly<Record<string, string>>;
-  /** Below each hierarchy's mount point. */
-  readonly cgroup: string;
+  readonly cgroup: ContainerCgroup;
+  /** For the agent log: what the request has and the guest ignores. */
+  readonly warnings: readonly string[];
 }
 
-/** The spec that runc gets, from the one that a request brings. Pure; throws GuestError for what it must not hold. */
+/** Builds the spec for runc from the request's. Pure; throws GuestError for anything that is not allowed. */
 export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
-  const { process, linux } = requested;
-  if (process === undefined) throw new GuestError('invalid', 'the spec has no process');
-  if (linux === undefined) throw new GuestError('invalid', 'the spec has no linux section');
+  const { process, linux } = admitSpec(requested, context);
   const sysctls = splitSysctls(linux.sysctl);
-  const cgroup = cgroupPath(linux.cgroupsPath, context.containerId);
+  const { containerId, capabilities } = context;
+  const cgroup = containerCgroup(linux.cgroupsPath, { containerId, systemd: capabilities.systemd });
   return {
     spec: {
       ociVersion: requested.ociVersion === '' ? '1.0.2' : requested.ociVersion,
-      process: runnableProcess(process, context.capabilities),
+      process: completeProcess(process, capabilities),
       root: { path: context.rootfs, readonly: requested.root?.readonly ?? false },
       hostname: containerHostname(requested, context),
-      mounts: [
-        ...containerMounts(requested.mounts, mountRules(linux, context.access)),
-        ...resolver(requested, context),
-      ],
-      hooks: context.hooks === 'allow' ? requested.hooks : undefined,
-      annotations: ownAnnotations(requested.annotations),
-      linux: runnableLinux(linux, cgroup, context),
+      mounts: [...(requested.mounts ?? []).map(cleanMount), ...resolver(requested, context)],
+      hooks: context.hooks === 'refuse' ? undefined : requested.hooks,
+      annotations: { ...ownAnnotations(requested.annotations), ...(cgroup.isScope ? scopeAnnotations : {}) },
+      linux: runnableLinux(linux, cgroup.cgroupsPath, context),
     },
     networkSysctls: sysctls.network,
-    namespaceSysctls: checkNamespaces(sysctls.own),
+    namespaceSysctls: sysctls.own,
     cgroup,
+    warnings: ignoredLabels(process, linux, capabilities),
   };
 }
 
-/** What decides which mounts this container may have. */
-export function mountRules(linux: OciLinux | undefined, access: Pick<GuestAccess, 'privileged'>): MountRules {
-  const namespaces = linux?.namespaces ?? [];
-  return { privileged: access.privileged, cgroupNamespace: namespaces.some(({ type }) => type === 'cgroup') };
+/** Builds the process of an exec for runc from the request's. Throws GuestError for anything that is not allowed. */
+export function runnableProcess(process: OciProcess, capabilities: Capabilities): OciProcess {
+  admitProcess(process, capabilities);
+  return completeProcess(process, capabilities);
 }
 
 /**
- * A process as runc takes it, first of a container or exec. What a request leaves out is written out (S33): an exec without
- * a member of its own would have that of the container's first process, and a rule has seen none.
+ * Returns a process for runc, of a container or exec, with every member set (S33): an exec without one would inherit
+ * that of the container's first process, which no rule has seen.
  */
-export function runnableProcess(process: OciProcess, capabilities: Capabilities): OciProcess {
-  checkProcess(process);
+function completeProcess(process: OciProcess, capabilities: Capabilities): OciProcess {
   const { uid, gid, additionalGids = [] } = process.user;
   const {
     bounding = [],
@@ -100,7 +83,7 @@ export function runnableProcess(process: OciProcess, capabilities: Capabilities)
   return {
     terminal: process.terminal ?? false,
     consoleSize: process.consoleSize,
-    // A name of a user means something on Windows alone.
+    // `username` has a meaning on Windows only.
     user: { uid, gid, additionalGids },
     args: process.args,
     env: process.env ?? [],
@@ -108,9 +91,9 @@ export function runnableProcess(process: OciProcess, capabilities: Capabilities)
     capabilities: { bounding, effective, inheritable, permitted, ambient },
     rlimits: process.rlimits,
     noNewPrivileges: process.noNewPrivileges ?? false,
-    // The agent's own must not be inherited.
+    // The agent's own value must not be inherited.
     oomScoreAdj: process.oomScoreAdj ?? 0,
-    apparmorProfile: capabilities.apparmor ? process.apparmorProfile : undefined,
+    apparmorProfile: enforceableProfile(process, capabilities),
     selinuxLabel: capabilities.selinux ? process.selinuxLabel : undefined,
   };
 }
@@ -121,19 +104,18 @@ function runnableLinux(linux: OciLinux, cgroupsPath: string, context: SpecContex
   const { devices, rules } = containerDevices(requested, context);
   const resources = settableResources(linux.resources ?? {}, capabilities.hugePages);
   const { processes } = capabilities;
-  if (linux.seccomp !== undefined) checkSeccomp(linux.seccomp);
   return {
     uidMappings: linux.uidMappings,
     gidMappings: linux.gidMappings,
     rootfsPropagation: linux.rootfsPropagation,
-    maskedPaths: hiddenPaths(linux.maskedPaths, 'maskedPaths'),
-    readonlyPaths: hiddenPaths(linux.readonlyPaths, 'readonlyPaths'),
+    maskedPaths: linux.maskedPaths ?? [],
+    readonlyPaths: linux.readonlyPaths ?? [],
     devices,
     cgroupsPath,
-    namespaces: containerNamespaces(linux.namespaces, shared),
+    namespaces: containerNamespaces(linux.namespaces, shared, capabilities.cgroupVersion),
     resources: {
       ...resources,
-      // The kubelet's limit stays on the host, and the agent needs processes of its own.
+      // The kubelet's pids limit stays on the host, and the agent needs pids that no container can take.
       pids: resources.pids ?? (processes === undefined ? undefined : { limit: processes }),
       devices: rules,
     },
@@ -142,34 +124,30 @@ function runnableLinux(linux: OciLinux, cgroupsPath: string, context: SpecContex
   };
 }
 
-/** runc follows `..` of such a path out of what the words before it name. */
-function hiddenPaths(paths: readonly string[] | undefined, name: string): readonly string[] {
-  const strange = paths?.find((path) => !path.startsWith('/') || posix.normalize(path) !== path);
-  if (strange !== undefined)
-    throw new GuestError('invalid', `linux.${name}: ${JSON.stringify(strange)} is not a clean absolute path`);
-  return paths ?? [];
-}
-
 /**
- * Annotations are a runtime's second door: with them crun loads a library of the caller's or keeps groups that no rule has
- * seen, and both set properties of systemd units.
+ * Annotations change a runtime's behaviour: with them crun loads a library of the caller's choice, runs the root's files
+ * in another engine or keeps groups that no rule has seen, and both runtimes set properties of systemd units.
  */
+const runtimeAnnotations = ['run.oci.', 'org.systemd.property.', 'module.wasm.image/', 'krun.', 'org.criu.'];
+
+/** Without it crun creates a cgroup in the scope, `container`, with the processes and another copy of the limits. */
+const scopeAnnotations = { 'run.oci.systemd.subgroup': '' };
+
 function ownAnnotations(annotations: OciSpec['annotations']): OciSpec['annotations'] {
   const kept = Object.entries(annotations ?? {}).filter(
-    ([name]) => !name.startsWith('run.oci.') && !name.startsWith('org.systemd.property.'),
+    ([name]) => !runtimeAnnotations.some((prefix) => name.startsWith(prefix)),
   );
   return Object.fromEntries(kept);
 }
 
 /**
- * The name that the runtime gives the container's UTS namespace. One that it joins is the pod's and has its name: what the
- * request says is left out, as Kata's agent does (rustjail/src/container.rs). runc refuses a hostname for a container that has
- * no uts namespace in its list.
+ * Returns the hostname for the container's UTS namespace. A joined one is the pod's and has its name already: the
+ * request's is dropped, as by Kata's agent (rustjail/src/container.rs). runc refuses a hostname for a container that
+ * has no uts namespace in its list.
  */
 function containerHostname(requested: OciSpec, context: SpecContext): string | undefined {
   const hasOwn = (requested.linux?.namespaces ?? []).some(({ type }) => type === 'uts');
   const own = requested.hostname ?? '';
-  checkHostname(own);
   const name = own === '' ? context.hostname : own;
   const makesOne = hasOwn && context.shared.uts === undefined;
   return makesOne && name !== '' ? name : undefined;
@@ -178,7 +156,7 @@ function containerHostname(requested: OciSpec, context: SpecContext): string | u
 function resolver(requested: OciSpec, { resolvConf }: SpecContext): readonly OciMount[] {
   const destination = '/etc/resolv.conf';
   if (resolvConf === undefined) return [];
-  // What is in a mount at /etc is not the image's, and may be changed while the runtime looks for the file.
+  // A mount that contains the file is not part of the image, and may change while the runtime resolves the path.
   if ((requested.mounts ?? []).some((mount) => contains(mount.destination, destination))) return [];
   return [
     { destination, type: 'bind', source: resolvConf, options: ['bind', 'ro', 'nosuid', 'nodev', 'noexec'] },

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { OciProcess } from '../oci-spec.js';
-import { checkProcess } from './check-process.js';
+import type { OciProcess } from '../request/oci-spec.js';
+import { admitProcess } from './admission.js';
 
 const process: OciProcess = { user: { uid: 0, gid: 0 }, args: ['sh'], cwd: '/' };
-const check = (more: Partial<OciProcess>) => () => checkProcess({ ...process, ...more });
+const check = (more: Partial<OciProcess>) => () => admitProcess({ ...process, ...more }, { selinux: false });
 
-test('a program without a slash is not looked for in a process’s /proc directory', () => {
+test('PATH must not lead a program into a process’s /proc directory', () => {
   for (const [PATH, cwd] of [
     ['/proc/self', '/'],
     ['/bin:/proc/self/fd', '/'],
@@ -21,17 +21,17 @@ test('a program without a slash is not looked for in a process’s /proc directo
   check({ args: ['/bin/sh'], env: ['PATH=/proc/self'] })();
 });
 
-test('an id that means "unchanged" is none', () => {
+test('an id that means "unchanged" is refused', () => {
   const none = 4_294_967_295;
   for (const user of [
     { uid: none, gid: 0 },
     { uid: 1, gid: none },
     { uid: 1, gid: 1, additionalGids: [5, none] },
   ])
-    assert.throws(check({ user }), { kind: 'invalid', message: /is no id/ });
+    assert.throws(check({ user }), { kind: 'invalid', message: /is not a valid id/ });
 });
 
-test('rlimits are known, once each, and consistent; an OOM score is one', () => {
+test('unknown, repeated and inconsistent rlimits, and OOM scores out of range, are refused', () => {
   const limit = (type: string, soft: bigint, hard: bigint) => ({ type, soft, hard });
   check({
     rlimits: [

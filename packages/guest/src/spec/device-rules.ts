@@ -1,22 +1,23 @@
 import { isEvidence } from '../device/guest-devices.js';
 import type { GuestDevice } from '../device/attach-devices.js';
-import { GuestError } from '../guest-error.js';
-import type { OciDevice, OciDeviceRule } from '../oci-spec.js';
-import type { DeviceContext, TranslatedDevice } from './devices.js';
-import { checkRule, isUsualRule, usualRules } from './usual-devices.js';
+import type { DeviceNumber } from '../device/device-number.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
+import type { BoundDevice, DeviceContext, TranslatedDevice } from './device-context.js';
+import { checkRule, isGuestMemory, isUsualRule, usualRules } from './usual-devices.js';
 
 /**
- * Denies all, then allows what the container may have. A rule for all devices, as a privileged container's, opens the usual
- * ones where privileged containers are refused, else every character device but those for evidence. Rules for block
- * devices are left out.
+ * Returns device cgroup rules that deny all, then allow what the container may have. A rule for all devices, as a
+ * privileged container has it, allows the default ones where privileged containers are refused, else every character
+ * device but those for evidence. Rules for block devices are dropped. The devices of the spec and those that are the
+ * sources of bind mounts get a rule even if the request has none: Kata's runtimes remove the rules of a spec.
  */
 export function deviceRules(
   requested: readonly OciDeviceRule[],
   devices: readonly TranslatedDevice[],
   context: DeviceContext,
 ): readonly OciDeviceRule[] {
-  const { attached } = context;
-  for (const rule of requested) checkRule(rule);
+  const { attached, bound, injected, guest } = context;
   const byPath = new Map(devices.map(({ requested: device }) => [device.path, device]));
   const rules = [
     { allow: false, access: 'rwm' },
@@ -25,8 +26,46 @@ export function deviceRules(
   return [
     ...rules,
     ...devices.flatMap(({ own }) => nodeRule(own, rules)),
-    ...attached.map((device) => attachedRule(device, requested, byPath.get(device.containerPath))),
-  ];
+    ...bound
+      .filter((device) => !isEvidence(device, guest) && !isGuestMemory(device))
+      .flatMap((device) => boundRule(device, rules)),
+    ...injected.flatMap(({ node, access }) => injectedRule(node, access)),
+    ...attached.flatMap((device) => attachedRule(device, requested, byPath.get(device.containerPath))),
+  ].map(withoutWildcards);
+}
+
+/** Omits a number of -1, which means all: crun on cgroup v1 writes it to the kernel as it is, which the kernel refuses. */
+function withoutWildcards({ major, minor, ...rule }: OciDeviceRule): OciDeviceRule {
+  return {
+    ...rule,
+    ...(major === undefined || major === -1 ? {} : { major }),
+    ...(minor === undefined || minor === -1 ? {} : { minor }),
+  };
+}
+
+/** Checks rules against the allow-list that `checkDevice` has for nodes. An attached device must be in the spec. */
+export function checkDeviceRules(
+  requested: readonly OciDeviceRule[],
+  devices: readonly TranslatedDevice[],
+  context: DeviceContext,
+): void {
+  for (const rule of requested) checkRule(rule);
+  for (const rule of requested.filter(isSingle)) checkSingle(rule, devices, context);
+  for (const { containerPath } of context.attached) {
+    if (devices.some(({ requested: device }) => device.path === containerPath)) continue;
+    throw new GuestError(
+      'invalid',
+      `a device is attached for ${JSON.stringify(containerPath)}, which is not in the spec's linux.devices`,
+    );
+  }
+}
+
+type SingleRule = OciDeviceRule & { readonly major: number; readonly minor: number };
+
+/** Reports whether a rule allows one character device. */
+function isSingle(rule: OciDeviceRule): rule is SingleRule {
+  const { allow, type, major = -1, minor = -1 } = rule;
+  return allow && type === 'c' && major !== -1 && minor !== -1;
 }
 
 function ownRules(
@@ -37,36 +76,41 @@ function ownRules(
   const all = rule.type === undefined || rule.type === '' || rule.type === 'a';
   if (rule.type === 'b') return [];
   if (!rule.allow) return all ? [] : [rule];
-  const { major = -1, minor = -1 } = rule;
-  const single = rule.type === 'c' && major !== -1 && minor !== -1;
-  return single
-    ? [singleRule({ ...rule, major, minor }, devices, context)]
-    : wideRules({ ...rule, type: 'c' }, context);
+  return isSingle(rule) ? [singleRule(rule, devices)] : wideRules({ ...rule, type: 'c' }, context);
 }
 
-/** A rule for one device. Of a device that the request has as a node it is about the guest's number. */
-function singleRule(
-  rule: OciDeviceRule & { readonly major: number; readonly minor: number },
+/** If the request has the device as a node, the rule gets the guest's number. */
+function singleRule(rule: SingleRule, devices: readonly TranslatedDevice[]): SingleRule {
+  const node = nodeOf(rule, devices);
+  return node === undefined ? rule : { ...rule, major: node.major, minor: node.minor };
+}
+
+function nodeOf({ major, minor }: SingleRule, devices: readonly TranslatedDevice[]): OciDevice | undefined {
+  return devices.find(({ requested }) => requested.major === major && requested.minor === minor)?.own;
+}
+
+function checkSingle(
+  rule: SingleRule,
   devices: readonly TranslatedDevice[],
   { access, guest }: DeviceContext,
-): OciDeviceRule {
+): void {
   const { major, minor } = rule;
-  const node = devices.find(({ requested }) => requested.major === major && requested.minor === minor)?.own;
-  const own = node === undefined ? rule : { ...rule, major: node.major, minor: node.minor };
+  const own = singleRule(rule, devices);
   const named = `device rule (c ${major}:${minor})`;
   if (isEvidence({ major: own.major, minor: own.minor }, guest))
-    throw new GuestError('refused', `${named} is for evidence about the guest, and goes into no container`);
+    throw new GuestError('refused', `${named} is for attestation of the guest, and no container gets it`);
+  const isNode = nodeOf(rule, devices) !== undefined;
   const isNamed = access.devices.some(
     (one) => one.kind === 'number' && one.major === major && one.minor === minor,
   );
-  if (access.privileged === 'allow' || node !== undefined || isNamed || isUsualRule(own)) return own;
+  if (access.privileged === 'allow' || isNode || isNamed || isUsualRule(own)) return;
   throw new GuestError(
     'refused',
-    `${named} is not for a device that containers have; [agent] devices = ["c ${major}:${minor}"] names it`,
+    `${named} is not for an allowed device; help: add "c ${major}:${minor}" to [agent] devices`,
   );
 }
 
-/** A rule for several devices. To make a node opens nothing. */
+/** A rule for several devices allows mknod only, which opens nothing. */
 function wideRules(rule: OciDeviceRule, { access, guest }: DeviceContext): readonly OciDeviceRule[] {
   if (rule.access === 'm') return [rule];
   if (access.privileged === 'refuse') return isUsualRule(rule) ? [rule] : usualRules;
@@ -75,43 +119,58 @@ function wideRules(rule: OciDeviceRule, { access, guest }: DeviceContext): reado
     .list()
     .filter((one) => (major === -1 || one.major === major) && (minor === -1 || one.minor === minor));
   if (!covered.some((number) => isEvidence(number, guest))) return [rule];
-  // The OCI runtime takes nothing away from a rule for all: so there is one for each of the others.
+  // The OCI runtime subtracts nothing from a rule for all devices: so each of the others gets its own rule.
   return [
     ...covered.filter((number) => !isEvidence(number, guest)).map((number) => ({ ...rule, ...number })),
     ...usualRules,
   ];
 }
 
-/** A node that cannot be opened is of no use, and the runtimes of Kata send no rules. */
+/** A node that cannot be opened is useless. */
 function nodeRule(
   { type, major, minor }: OciDevice,
   rules: readonly OciDeviceRule[],
 ): readonly OciDeviceRule[] {
-  const isCharacter =
-    (type === 'c' || type === 'u') && !isUsualRule({ allow: true, type: 'c', major, minor });
-  const has = rules.some((rule) => rule.allow && rule.major === major && rule.minor === minor);
-  return isCharacter && !has ? [{ allow: true, type: 'c', major, minor, access: 'rwm' }] : [];
+  return type === 'c' || type === 'u' ? missingRule({ major, minor, access: 'rwm' }, rules) : [];
+}
+
+/** A bound device is opened, and its node is not created. */
+function boundRule(
+  { major, minor, writable }: BoundDevice,
+  rules: readonly OciDeviceRule[],
+): readonly OciDeviceRule[] {
+  return missingRule({ major, minor, access: writable ? 'rw' : 'r' }, rules);
+}
+
+/** Has its own access, whatever rules of the request say. */
+function injectedRule({ major, minor }: OciDevice, access: string): readonly OciDeviceRule[] {
+  return access === '' ? [] : [{ allow: true, type: 'c', major, minor, access }];
+}
+
+function missingRule(
+  device: DeviceNumber & { readonly access: string },
+  rules: readonly OciDeviceRule[],
+): readonly OciDeviceRule[] {
+  const rule = { allow: true, type: 'c', ...device };
+  const { major, minor } = device;
+  const has = rules.some((each) => each.allow && each.major === major && each.minor === minor);
+  return has || isUsualRule(rule) ? [] : [rule];
 }
 
 /**
- * A disk may be opened as the spec's rules for it say, and without any (the Go runtime sends none) be read and written.
- * Its node is runc's to make, and nobody else's.
+ * A VFIO group has the rule of its node. Access to a disk is as in the spec's rules for it; without any (the Go runtime sends none) read and write. Only runc
+ * creates its node.
  */
 function attachedRule(
-  { containerPath, major, minor }: GuestDevice,
+  { type, major, minor }: GuestDevice,
   requested: readonly OciDeviceRule[],
   device: OciDevice | undefined,
-): OciDeviceRule {
-  if (device === undefined) {
-    throw new GuestError(
-      'invalid',
-      `a device is attached for ${JSON.stringify(containerPath)}, which is not in the spec's linux.devices`,
-    );
-  }
+): readonly OciDeviceRule[] {
+  if (device === undefined || type !== 'b') return [];
   const own = requested.filter(
     (rule) => rule.allow && rule.type === 'b' && rule.major === device.major && rule.minor === device.minor,
   );
   const asked = own.map(({ access = 'rw' }) => access).join('');
   const access = own.length === 0 ? 'rw' : ['r', 'w'].filter((letter) => asked.includes(letter)).join('');
-  return { allow: true, type: 'b', major, minor, access };
+  return [{ allow: true, type: 'b', major, minor, access }];
 }

@@ -1,10 +1,11 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
 /**
- * JSON with 64-bit integers: as JSON.stringify, but a bigint is written as the number that it is. JSON.stringify knows
- * no bigint, and a JavaScript number turns 18446744073709551615 into 18446744073709552000, which Go refuses.
+ * Encodes JSON with 64-bit integers: as JSON.stringify, with a bigint as a number. JSON.stringify does not support
+ * bigint, and a JavaScript number turns 18446744073709551615 into 18446744073709552000, which Go refuses.
  *
- * Throws `invalid` for a text with a NUL: a runtime in C would end it there, and run something else than a rule has seen.
+ * Throws `invalid` for a string with a NUL: a runtime in C would truncate it there, and run something else than a rule
+ * has seen.
  */
 export function encodeSpec(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
@@ -20,6 +21,7 @@ export function encodeSpec(value: unknown): string {
 }
 
 function encodeText(text: string): string {
-  if (text.includes('\0')) throw new GuestError('invalid', 'a text of the request holds a NUL character');
+  if (text.includes('\0'))
+    throw new GuestError('invalid', 'a string of the request contains a NUL character');
   return JSON.stringify(text);
 }

@@ -1,16 +1,16 @@
-import { local } from '../storage/local.js';
-import type { OciMount, OciSpec } from '../oci-spec.js';
+import { local } from '../storage/drivers/local.js';
+import type { OciMount, OciSpec } from '../request/oci-spec.js';
 
-/** A storage, as far as its mounts depend on it. */
+/** The fields of a storage that mounts depend on. */
 interface Made {
   readonly driver: string;
   readonly mountPoint: string;
 }
 
 /**
- * A spec whose emptyDir volumes are the bind mounts that they are. Kata's runtime in Go gives such a mount the type of the
- * storage that makes its directory, `local` (`handleLocalStorage` in `virtcontainers/kata_agent.go`). That is taken for a
- * directory which the same request has made so, and for nothing else: a rule may have looked at binds alone.
+ * Returns a spec whose mounts of type `local` are bind mounts. Kata's runtime in Go gives an emptyDir's mount the type
+ * of the storage that creates its directory (`handleLocalStorage` in `virtcontainers/kata_agent.go`). Done only for a
+ * directory which a storage of the same request creates: a rule may have checked bind mounts alone.
  */
 export function bindLocalVolumes(spec: OciSpec, storages: readonly Made[]): OciSpec {
   const places = storages.filter(({ driver }) => driver === local.name).map(({ mountPoint }) => mountPoint);

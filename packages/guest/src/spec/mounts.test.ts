@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { OciMount } from '../oci-spec.js';
-import { containerMounts, type MountRules } from './mounts.js';
+import type { OciMount } from '../request/oci-spec.js';
+import { admitMounts } from './admission.js';
+import type { MountRules } from './mounts.js';
 
 const refuse: MountRules = { privileged: 'refuse', cgroupNamespace: false };
 const allow: MountRules = { ...refuse, privileged: 'allow' };
@@ -12,7 +13,7 @@ function mountWith(
   destination = '/m',
   rules: MountRules = refuse,
 ): OciMount | undefined {
-  return containerMounts([{ destination, type, source: '/s', options }], rules)[0];
+  return admitMounts([{ destination, type, source: '/s', options }], rules)[0];
 }
 
 function refuses(
@@ -22,10 +23,10 @@ function refuses(
   assert.throws(() => mountWith(type, options, destination, rules), { kind: 'refused', message });
 }
 
-test('file systems and options off the lists are refused by name, under privileged containers too', () => {
+test('file systems and options that are not listed are refused, also for privileged containers', () => {
   for (const rules of [refuse, allow]) {
     for (const type of ['ext4', 'debugfs', 'fuse', '9p', 'overlay', 'none', ''])
-      refuses(/not for containers/, type, [], '/m', rules);
+      refuses(/not allowed in containers/, type, [], '/m', rules);
     for (const option of [
       'evil',
       'dev=/dev/vda',
@@ -37,21 +38,21 @@ test('file systems and options off the lists are refused by name, under privileg
       'upperdir=/',
     ])
       refuses(new RegExp(option), 'tmpfs', [option], '/m', rules);
-    // Each file system has its own.
+    // Each file system has its own options.
     refuses(/size/, 'proc', ['size=1'], '/proc', rules);
     refuses(/hidepid/, 'proc', ['hidepid=2'], '/proc', rules);
     refuses(/newinstance/, 'tmpfs', ['newinstance'], '/m', rules);
   }
 });
 
-test('no option changes a mount that is there, or makes the runtime follow names in the root', () => {
+test('remount, tmpcopyup and move are refused for every file system', () => {
   for (const rules of [refuse, allow])
     for (const type of ['bind', 'cgroup', 'sysfs', 'proc', 'tmpfs'])
       for (const option of ['remount', 'tmpcopyup', 'move'])
         refuses(new RegExp(option), type, [option], '/m', rules);
 });
 
-test('a destination is clean, and never the root', () => {
+test('destinations are cleaned; the root is refused', () => {
   assert.throws(() => mountWith('bind', [], 'relative'), { kind: 'invalid' });
   assert.throws(() => mountWith('bind', [], '/a/../../b'), { kind: 'invalid' });
   assert.throws(() => mountWith('bind', [], '/a/..'), { kind: 'invalid' });
@@ -62,7 +63,7 @@ test('a destination is clean, and never the root', () => {
   assert.equal(mountWith('bind', ['rbind'], '/data//x/./')?.destination, '/data/x');
 });
 
-test('mounts that others see are for privileged containers', () => {
+test('shared propagation is for privileged containers', () => {
   for (const option of ['shared', 'rshared', 'unbindable', 'runbindable']) {
     refuses(/privileged/, 'bind', ['rbind', option]);
     assert.deepEqual(mountWith('bind', ['rbind', option], '/m', allow)?.options, ['rbind', option]);
@@ -70,12 +71,14 @@ test('mounts that others see are for privileged containers', () => {
   for (const option of ['private', 'rprivate', 'slave', 'rslave']) mountWith('bind', ['rbind', option]);
 });
 
-test('the interfaces of the kernel have one place each, and are not made writable', () => {
+test('kernel file systems have one destination each, and are read-only', () => {
   mountWith('proc', ['nosuid', 'noexec', 'nodev'], '/proc');
   mountWith('sysfs', ['nosuid', 'noexec', 'nodev', 'ro'], '/sys');
   mountWith('sysfs', ['ro'], '/sys/');
   mountWith('cgroup', ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'], '/sys/fs/cgroup');
   mountWith('cgroup2', ['rw'], '/sys/fs/cgroup', { ...refuse, cgroupNamespace: true });
+  const copied = mountWith('cgroup', ['ro', 'nsdelegate', 'memory_recursiveprot'], '/sys/fs/cgroup');
+  assert.deepEqual(copied?.options, ['ro'], 'the engine copies how the host has mounted its own');
   for (const [type, options, destination] of [
     ['proc', [], '/mnt'],
     ['proc', [], '/proc2'],
@@ -96,38 +99,42 @@ test('the interfaces of the kernel have one place each, and are not made writabl
     refuses(/allow/, type, options, destination);
     mountWith(type, options, destination, allow);
   }
-  // What only begins alike is the container's own.
+  // A path that only shares the prefix belongs to the container.
   mountWith('bind', ['rbind'], '/procedures');
   mountWith('tmpfs', [], '/system');
 });
 
-test('what pods have passes, and Kata’s own options do not reach the runtime', () => {
-  const bind = mountWith('bind', ['rbind', 'rprivate', 'ro', 'fsgid=2000', 'X-kata.overlay=1']);
+test('mounts of pods pass, without Kata’s own options', () => {
+  const bind = mountWith('bind', ['rbind', 'rprivate', 'ro', 'fsgid=2000']);
   assert.deepEqual(bind?.options, ['rbind', 'rprivate', 'ro']);
   mountWith('tmpfs', ['nosuid', 'strictatime', 'mode=1777', 'size=65536k']);
   mountWith('devpts', ['newinstance', 'ptmxmode=0666', 'gid=5', 'noexec'], '/dev/pts');
   mountWith('hugetlbfs', ['pagesize=2M', 'size=100M']);
   mountWith('mqueue', ['nosuid', 'noexec', 'nodev'], '/dev/mqueue');
-  assert.deepEqual(containerMounts(undefined, refuse), []);
+  assert.deepEqual(admitMounts([], refuse), []);
 });
 
-test('what runc would bind says so by its type, which is what rules look at', () => {
-  for (const type of ['tmpfs', 'proc', 'none', ''])
-    for (const option of ['bind', 'rbind']) refuses(/its type must be "bind"/, type, ['ro', option]);
-  mountWith('bind', ['rbind']);
-  mountWith('bind', []);
+test('an option X-kata.* of a mount is refused by name: Kata has none for mounts of a container', () => {
+  refuses(/option "X-kata.overlay=1" is not known for bind/, 'bind', ['rbind', 'X-kata.overlay=1']);
 });
 
-test('the kernel’s file systems are mounted once each, and over /dev nothing but memory, unless all is allowed', () => {
+test('a mount that runc would bind must have the type bind, which rules see', () => {
+  for (const option of ['bind', 'rbind']) {
+    for (const type of ['tmpfs', 'proc', 'none', ''])
+      refuses(/its type must be "bind"/, type, ['ro', option]);
+    assert.equal(mountWith('bind', ['ro', option])?.type, 'bind');
+  }
+  assert.equal(mountWith('bind', [])?.type, 'bind');
+  for (const type of ['none', '']) refuses(/not allowed in containers/, type, ['ro']);
+});
+
+test('kernel file systems are mounted once, and only a tmpfs at /dev, except for privileged containers', () => {
   const proc = { destination: '/proc', type: 'proc', source: 'proc', options: [] };
   const device = { destination: '/dev', type: 'bind', source: '/s', options: ['rbind'] };
   for (const mounts of [[proc, proc], [device]]) {
-    assert.throws(() => containerMounts(mounts, { privileged: 'refuse', cgroupNamespace: false }), {
+    assert.throws(() => admitMounts(mounts, { privileged: 'refuse', cgroupNamespace: false }), {
       kind: 'refused',
     });
-    assert.equal(
-      containerMounts(mounts, { privileged: 'allow', cgroupNamespace: false }).length,
-      mounts.length,
-    );
+    assert.equal(admitMounts(mounts, { privileged: 'allow', cgroupNamespace: false }).length, mounts.length);
   }
 });

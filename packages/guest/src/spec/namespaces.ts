@@ -1,11 +1,15 @@
-import { GuestError } from '../guest-error.js';
-import type { OciNamespace } from '../oci-spec.js';
+import type { GuestAccess } from '../context/guest-access.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedPath } from '../quoted.js';
+import type { OciNamespace } from '../request/oci-spec.js';
 
-/** The sandbox's namespaces that a container joins; undefined: it gets its own. */
+/** The namespaces that a container joins; undefined: it gets its own, or the guest's (network). */
 export interface SharedNamespaces {
   readonly pid?: string | undefined;
   readonly ipc?: string | undefined;
   readonly uts?: string | undefined;
+  /** The network namespace that the request names, as opened by `openNetworkNamespace`. */
+  readonly network?: string | undefined;
 }
 
 const known: ReadonlySet<string> = new Set([
@@ -19,27 +23,64 @@ const known: ReadonlySet<string> = new Set([
   'time',
 ]);
 
-/** The sandbox is the guest: there is one network and one clock, and both are everybody's. */
+/** The sandbox is the guest: all containers share its time namespace, and its network unless they name another. */
 const dropped: ReadonlySet<string> = new Set(['network', 'time']);
 
+export function checkNamespaces(requested: readonly OciNamespace[] | undefined): void {
+  const strange = requested?.find(({ type }) => !known.has(type));
+  if (strange !== undefined)
+    throw new GuestError('invalid', `namespace type ${JSON.stringify(strange.type)} is not known`);
+}
+
 /**
- * The namespaces that runc makes or joins. Paths in a request are the host's and never used (S10). A container always
- * has a mount and a pid namespace, since the runtimes leave the latter to the agent.
+ * Returns the path of the network namespace that a request names; undefined: none. The forwarder of peer pods adds one
+ * to the namespaces of a runtime, which has none (cloud-api-adaptor, pkg/forwarder/interceptor).
+ *
+ * @throws GuestError `invalid` for two network namespaces, `refused` for one that the configuration does not list.
+ */
+export function requestedNetwork(
+  requested: readonly OciNamespace[] | undefined,
+  { privileged, networkNamespaces }: Pick<GuestAccess, 'privileged' | 'networkNamespaces'>,
+): string | undefined {
+  const networks = requested?.filter(({ type }) => type === 'network') ?? [];
+  const path = networks.map((each) => each.path ?? '').find((each) => each !== '');
+  if (path === undefined) return undefined;
+  if (networks.length > 1)
+    throw new GuestError('invalid', 'the request has several network namespaces; help: request one');
+  if (privileged === 'allow' || networkNamespaces.includes(path)) return path;
+  const shown = quotedPath(path);
+  throw new GuestError(
+    'refused',
+    `network namespace ${shown} is refused; help: add it to network_namespaces = [${shown}]`,
+  );
+}
+
+/**
+ * Returns the namespaces that the OCI runtime creates or joins. Of the paths in a request only that of a network
+ * namespace is used (`requestedNetwork`); others are the host's (S10).
+ * A container always gets a mount and a pid namespace, since the runtimes leave the latter to the agent. Under cgroup v2
+ * it also gets a cgroup namespace: Kata's agent always unshares it there (rustjail/src/container.rs), and its Go runtime
+ * removes it from the spec.
  */
 export function containerNamespaces(
   requested: readonly OciNamespace[] | undefined,
   shared: SharedNamespaces,
+  cgroupVersion: 1 | 2,
 ): readonly OciNamespace[] {
   const types = new Set((requested ?? []).map(({ type }) => type));
-  for (const type of types) {
-    if (!known.has(type))
-      throw new GuestError('invalid', `namespace type ${JSON.stringify(type)} is not known`);
-  }
   types.add('mount').add('pid');
-  return [...types].filter((type) => !dropped.has(type)).map((type) => join(type, shared));
+  if (cgroupVersion === 2) types.add('cgroup');
+  if (shared.network !== undefined) types.add('network');
+  return [...types]
+    .filter((type) => !dropped.has(type) || (type === 'network' && shared.network !== undefined))
+    .map((type) => join(type, shared));
 }
 
 function join(type: string, shared: SharedNamespaces): OciNamespace {
-  const path = type === 'pid' || type === 'ipc' || type === 'uts' ? shared[type] : undefined;
+  const path = isJoined(type) ? shared[type] : undefined;
   return path === undefined ? { type } : { type, path };
+}
+
+function isJoined(type: string): type is keyof SharedNamespaces {
+  return type === 'pid' || type === 'ipc' || type === 'uts' || type === 'network';
 }

@@ -1,6 +1,6 @@
-import type { OciResources } from '../oci-spec.js';
+import type { OciResources } from '../request/oci-spec.js';
 
-/** The protocol has no other word for "not set" than 0, empty or false. */
+/** The protocol encodes "not set" as 0, empty or false. */
 function isSet(value: unknown): boolean {
   return value !== undefined && value !== '' && value !== false && value !== 0 && value !== 0n;
 }
@@ -11,8 +11,9 @@ function setMembers<T extends object>(record: T | undefined): Partial<T> | undef
 }
 
 /**
- * What runc shall set. Device rules are the spec's matter (S11) and stay out of an update; so does the network class. The
- * kubelet limits each page size that its host has: what the guest has not (`hugePages`) cannot be used, and needs no limit.
+ * Returns the resources that runc sets. Device rules are part of the spec (S11) and not of an update; the network class
+ * is dropped. The kubelet limits each huge page size of its host: a size that the guest does not have (`hugePages`)
+ * cannot be used, and needs no limit.
  */
 export function settableResources(resources: OciResources, hugePages: readonly string[]): OciResources {
   const { pids, blockIO, hugepageLimits } = resources;

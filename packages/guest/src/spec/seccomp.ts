@@ -1,7 +1,10 @@
-import { GuestError } from '../guest-error.js';
-import type { OciSeccomp, OciSeccompRule } from '../oci-spec.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciSeccomp, OciSeccompRule } from '../request/oci-spec.js';
 
-/** Of the runtime specification, without the one that asks a program outside of the container: there is none here. */
+/**
+ * Actions of the runtime specification, without the one that notifies a program outside of the container: there is none
+ * here.
+ */
 const actions: ReadonlySet<string> = new Set(
   'KILL KILL_PROCESS KILL_THREAD TRAP ERRNO TRACE ALLOW LOG'.split(' ').map((name) => `SCMP_ACT_${name}`),
 );
@@ -14,14 +17,16 @@ const flags: ReadonlySet<string> = new Set(
   ['TSYNC', 'LOG', 'SPEC_ALLOW', 'WAIT_KILLABLE_RECV'].map((name) => `SECCOMP_FILTER_FLAG_${name}`),
 );
 
-/** The largest number that the kernel knows as an error (include/linux/err.h). What is above is cut off. */
-const mostErrno = 4_095;
+/** The largest errno (include/linux/err.h). The kernel truncates larger numbers. */
+const maxErrno = 4_095;
 
 /**
- * Checks what of a profile would come out as another one: with an error of 65536 a call fails with 0, so its caller takes
- * it for done, and a runtime that drops capabilities by it believes that it has.
+ * Refuses profiles that would have another effect than they state: with an errno of 65536 a call returns 0, so its
+ * caller takes it for done, and a runtime that drops capabilities by it believes that it has.
  */
-export function checkSeccomp({ defaultAction, syscalls = [], flags: given = [] }: OciSeccomp): void {
+export function checkSeccomp(profile: OciSeccomp | undefined): void {
+  if (profile === undefined) return;
+  const { defaultAction, syscalls = [], flags: given = [] } = profile;
   checkAction(defaultAction, 'the default action');
   const strange = given.find((flag) => !flags.has(flag));
   if (strange !== undefined)
@@ -32,10 +37,10 @@ export function checkSeccomp({ defaultAction, syscalls = [], flags: given = [] }
 function checkRule({ names, action, errnoRet, args = [] }: OciSeccompRule): void {
   const [first = 'a rule without names'] = names;
   checkAction(action, first);
-  if (errnoRet !== undefined && (errnoRet < 1 || errnoRet > mostErrno))
+  if (errnoRet !== undefined && (errnoRet < 1 || errnoRet > maxErrno))
     throw new GuestError(
       'invalid',
-      `seccomp: ${first} fails with error ${errnoRet}, which is not from 1 to ${mostErrno}`,
+      `seccomp: ${first} fails with error ${errnoRet}, which is not from 1 to ${maxErrno}`,
     );
   for (const { index, op } of args) {
     if (!operators.has(op))
@@ -52,6 +57,6 @@ function checkAction(action: string, what: string): void {
   if (!actions.has(action))
     throw new GuestError(
       'invalid',
-      `seccomp: ${JSON.stringify(action)} of ${what} is not known or not for a guest`,
+      `seccomp: ${JSON.stringify(action)} of ${what} is not known, or not supported in a guest`,
     );
 }

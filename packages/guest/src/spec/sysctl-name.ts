@@ -1,22 +1,22 @@
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedWord } from '../quoted.js';
 
 const pattern = /^[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_:@-]+)*$/;
 
 /**
- * The path of a sysctl below /proc/sys. As for sysctl(8) the first separator decides: in a name with slashes the dots are
- * part of an interface's name, and the other way round.
+ * Returns the path of a sysctl below /proc/sys. As for sysctl(8) the first separator decides: in a name with slashes
+ * the dots belong to an interface's name, and the other way round.
  *
- * @throws GuestError `invalid` for what is no name; a name with `..` or an empty part is none.
+ * @throws GuestError `invalid` for a name with `..` or an empty part.
  */
 export function sysctlPath(name: string): readonly string[] {
-  if (!pattern.test(name))
-    throw new GuestError('invalid', `sysctl ${JSON.stringify(name.slice(0, 80))} is not a sysctl's name`);
+  if (!pattern.test(name)) throw new GuestError('invalid', `sysctl ${quotedWord(name)} is not a valid name`);
   const separator = /[./]/.exec(name)?.[0] ?? '.';
   const parts = name.split(separator);
   return separator === '/' ? parts : parts.map((part) => part.replaceAll('/', '.'));
 }
 
-/** The one name of a sysctl: with dots, and slashes in an interface's name. All comparisons are of such names. */
+/** Returns the canonical name of a sysctl: with dots, and slashes in an interface's name. Comparisons use this form. */
 export function sysctlName(path: readonly string[]): string {
   return path.map((part) => part.replaceAll('.', '/')).join('.');
 }

@@ -1,84 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, test } from 'node:test';
-import { openAccess } from '../guest-access.js';
-import { SysctlChanges } from './sysctl-changes.js';
+import { test } from 'node:test';
+import { type GuestAccess, openAccess } from '../context/guest-access.js';
 import { sysctlName, sysctlPath } from './sysctl-name.js';
-import { checkSysctls, splitSysctls } from './sysctls.js';
+import { checkSysctlNames, checkSysctlValues, refuseSysctls } from './sysctls.js';
 
-let proc = '';
-beforeEach(() => {
-  proc = mkdtempSync(join(tmpdir(), 'guest-sysctls-'));
-  mkdirSync(join(proc, 'sys/net/ipv4/conf/eth0.1'), { recursive: true });
-  writeFileSync(join(proc, 'sys/net/ipv4/ip_forward'), '0\n');
-  writeFileSync(join(proc, 'sys/net/ipv4/conf/eth0.1/forwarding'), '0\n');
-});
-afterEach(() => rmSync(proc, { recursive: true }));
+function checkSysctls(sysctls: Readonly<Record<string, string>>, access: GuestAccess): void {
+  checkSysctlNames(sysctls);
+  checkSysctlValues(sysctls);
+  refuseSysctls(sysctls, access);
+}
 
-const forwarding = (): string => readFileSync(join(proc, 'sys/net/ipv4/ip_forward'), 'utf8');
-
-test('sysctls are written below /proc/sys; those that do not exist are told, not made', () => {
-  const changes = new SysctlChanges(proc);
-  const missing = changes.write({
-    'net.ipv4.ip_forward': '1',
-    'net/ipv4/conf/eth0.1/forwarding': '1',
-    'net.ipv4.ip_unprivileged_port_start': '0',
-  });
-  assert.deepEqual(missing, ['net.ipv4.ip_unprivileged_port_start']);
-  assert.match(forwarding(), /^1/);
-  assert.match(readFileSync(join(proc, 'sys/net/ipv4/conf/eth0.1/forwarding'), 'utf8'), /^1/);
-  changes.keep();
-  changes.takeBack();
-  assert.match(forwarding(), /^1/, 'they stay with a container that was made');
-});
-
-test('what a failed create had written is taken back, but for what somebody has changed since', () => {
-  const changes = new SysctlChanges(proc);
-  mkdirSync(join(proc, 'sys/net/ipv4/wrong'));
-  assert.throws(() => changes.write({ 'net.ipv4.ip_forward': '1', 'net.ipv4.wrong': '1' }), {
-    kind: 'invalid',
-    message: /sysctl net\.ipv4\.wrong/,
-  });
-  changes.takeBack();
-  assert.equal(forwarding(), '0\n');
-  const first = new SysctlChanges(proc);
-  first.write({ 'net.ipv4.ip_forward': '1' });
-  new SysctlChanges(proc).write({ 'net.ipv4.ip_forward': '2' });
-  first.takeBack();
-  assert.match(forwarding(), /^2/);
-});
-
-test('what a failed create takes back is its own, not what one beside it has asked for', () => {
-  const begun = (value: string): SysctlChanges => {
-    const changes = new SysctlChanges(proc);
-    changes.write({ 'net.ipv4.ip_forward': value });
-    return changes;
-  };
-  const [failing, made] = [begun('1\n'), begun('1\n')];
-  failing.takeBack();
-  assert.equal(forwarding(), '1\n', 'another one has asked for the same');
-  made.keep();
-  made.takeBack();
-  assert.equal(forwarding(), '1\n');
-  const [kept, later] = [begun('2\n'), begun('3\n')];
-  kept.keep();
-  later.takeBack();
-  assert.equal(forwarding(), '2\n', 'of the one that was made before');
-  const both = [begun('3\n'), begun('3\n'), begun('4\n')];
-  for (const each of both) each.takeBack();
-  assert.equal(forwarding(), '2\n', 'all of them failed');
-  const reversed = [begun('3\n'), begun('4\n')].reverse();
-  for (const each of reversed) each.takeBack();
-  assert.equal(forwarding(), '2\n', 'in whatever order');
-  const [early, late] = [begun('5\n'), begun('6\n')];
-  late.keep();
-  early.takeBack();
-  assert.equal(forwarding(), '6\n', 'a later one was made meanwhile');
-});
-
-test('a sysctl has one name, however it is written', () => {
+test('all spellings of a sysctl have one canonical name', () => {
   const name = (text: string): string => sysctlName(sysctlPath(text));
   for (const text of ['net.ipv4.conf.eth0.route_localnet', 'net/ipv4/conf/eth0/route_localnet'])
     assert.equal(name(text), 'net.ipv4.conf.eth0.route_localnet');
@@ -86,13 +18,13 @@ test('a sysctl has one name, however it is written', () => {
     assert.equal(name(text), 'net.ipv4.conf.eth0/1.forwarding');
   for (const text of ['', '.', 'net..ipv4', 'net/../kernel/x', '/net/ipv4', 'net.ipv4.', 'a b', 'net.ipv4\n'])
     assert.throws(() => name(text), { kind: 'invalid' }, text);
-  assert.throws(() => splitSysctls({ 'net.ipv4.ip_forward': '1', 'net/ipv4/ip_forward': '0' }), {
+  assert.throws(() => checkSysctlNames({ 'net.ipv4.ip_forward': '1', 'net/ipv4/ip_forward': '0' }), {
     kind: 'invalid',
-    message: /there twice/,
+    message: /appears twice/,
   });
 });
 
-test('a container sets what Kubernetes calls safe, what is of its own namespaces, and what is named', () => {
+test('safe sysctls, those of the container’s namespaces, and those of the configuration pass', () => {
   const access = {
     ...openAccess,
     privileged: 'refuse',
@@ -141,7 +73,7 @@ test('a container sets what Kubernetes calls safe, what is of its own namespaces
   assert.throws(() => checkSysctls({ 'net/../x': '1' }, openAccess), { kind: 'invalid' });
 });
 
-test('a sysctl whose values are known takes no other text', () => {
+test('values of sysctls with a known syntax are checked', () => {
   const access = { ...openAccess, sysctls: ['net.ipv4.tcp_congestion_control'] } as const;
   for (const [name, value] of [
     ['kernel.sem', '32000\t1024000000 500\t32000'],

@@ -1,20 +1,22 @@
 import type { ThreadNamespace } from '@kata-agent/linux';
-import type { GuestAccess } from '../guest-access.js';
-import { GuestError } from '../guest-error.js';
+import type { GuestAccess } from '../context/guest-access.js';
+import { GuestError } from '../error/guest-error.js';
 import { sysctlName, sysctlPath } from './sysctl-name.js';
+import { quotedWord } from '../quoted.js';
 
 type Sysctls = Readonly<Record<string, string>>;
 
 export interface SplitSysctls {
-  /** Of the container's IPC and UTS namespaces, if they are of any. */
+  /** Of the container's IPC and UTS namespaces. */
   readonly own: Sysctls;
   /** `net.*`: for the sandbox's network namespace, which the container shares. */
   readonly network: Sysctls;
 }
 
 /**
- * What Kubernetes calls safe (kubelet, pkg/kubelet/sysctl/safe_sysctls.go): of the pod's own network namespace, without an
- * effect on others. Two of them containerd 2 sets for every pod: ping_group_range and ip_unprivileged_port_start.
+ * The sysctls that Kubernetes calls safe (kubelet, pkg/kubelet/sysctl/safe_sysctls.go): of the pod's own network
+ * namespace, without an effect on others. containerd 2 sets two of them for every pod: ping_group_range and
+ * ip_unprivileged_port_start.
  */
 const safe: ReadonlySet<string> = new Set([
   'kernel.shm_rmid_forced',
@@ -34,20 +36,24 @@ const safe: ReadonlySet<string> = new Set([
 const ofIpc =
   /^(?:kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\..+)$/;
 
-/** The namespace that a sysctl is of, by its one name; undefined: none that a container has to itself. */
+/** Returns the namespace of a sysctl by its canonical name; undefined: it is not namespaced. */
 export function namespaceOf(name: string): ThreadNamespace | undefined {
   if (name === 'kernel.domainname') return 'uts';
   return ofIpc.test(name) ? 'ipc' : undefined;
 }
 
-/** By the namespace that they are of. The network's is the sandbox's, which the agent is in. */
+/** Refuses an invalid name, and a sysctl that is present under two names. */
+export function checkSysctlNames(sysctls: Sysctls | undefined): void {
+  const names = Object.keys(sysctls ?? {}).map((key) => sysctlName(sysctlPath(key)));
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new GuestError('invalid', `sysctl ${twice} appears twice`);
+}
+
+/** Groups sysctls by namespace. The network namespace is the sandbox's, which the agent is in. */
 export function splitSysctls(sysctls: Sysctls | undefined): SplitSysctls {
   const entries = Object.entries(sysctls ?? {}).map(
     ([key, value]) => [sysctlName(sysctlPath(key)), value] as const,
   );
-  const names = entries.map(([name]) => name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw new GuestError('invalid', `sysctl ${twice} is there twice`);
   const isNetwork = ([name]: readonly [string, string]): boolean => name.startsWith('net.');
   return {
     own: Object.fromEntries(entries.filter((entry) => !isNetwork(entry))),
@@ -55,53 +61,54 @@ export function splitSysctls(sysctls: Sysctls | undefined): SplitSysctls {
   };
 }
 
-/** Numbers, lists and ranges of numbers: `4096 131072 6291456`, `8080,9148-9150`. Empty changes nothing. */
+/** Numbers, lists and ranges of numbers: `4096 131072 6291456`, `8080,9148-9150`. An empty value changes nothing. */
 const numbers = /^(?:-?\d{1,20}(?:[ \t,-]+\d{1,20})*)?\n?$/;
-/** A NIS domain; `(none)` is the kernel's own. Linux takes 64 bytes. */
+/** A NIS domain; `(none)` is the kernel's default. Linux takes 64 bytes. */
 const domain = /^(?:[A-Za-z0-9._-]{1,64}|\(none\))\n?$/;
 
-/** A value is text from the host: what a known sysctl takes is known, and nothing else is written. */
+/** Values come from the host: only the known syntax of a known sysctl is written. */
 function checkValue(name: string, value: string): void {
   const isDomain = name === 'kernel.domainname';
   if (!safe.has(name) && namespaceOf(name) === undefined) return;
   if ((isDomain ? domain : numbers).test(value)) return;
   const wanted = isDomain ? 'a domain name' : 'numbers';
-  throw new GuestError(
-    'invalid',
-    `sysctl ${name} does not take ${JSON.stringify(value.slice(0, 80))}: give it ${wanted}`,
-  );
+  throw new GuestError('invalid', `sysctl ${name} does not take ${quotedWord(value)}: give it ${wanted}`);
 }
 
 /**
- * Those that the agent writes in the container's namespaces.
+ * Refuses a sysctl of the whole guest, which no container may set.
  *
- * @throws GuestError `invalid` for one of the whole guest, which no container sets.
+ * @throws GuestError `invalid`
  */
-export function checkNamespaces(own: Sysctls): Sysctls {
-  const name = Object.keys(own).find((each) => namespaceOf(each) === undefined);
-  if (name === undefined) return own;
+export function checkSysctlNamespaces(sysctls: Sysctls | undefined): void {
+  const name = Object.keys(splitSysctls(sysctls).own).find((each) => namespaceOf(each) === undefined);
+  if (name === undefined) return;
   throw new GuestError(
     'invalid',
-    `sysctl ${name} is of no namespace that a container has: set it in the guest's image`,
+    `sysctl ${name} does not belong to a namespace of the container; help: set it in the guest's image`,
   );
 }
 
-/**
- * Refuses values that a sysctl does not take, and sysctls that are not a container's to set, unless the configuration
- * names them.
- *
- * @throws GuestError `invalid`, `refused`
- */
-export function checkSysctls(
-  sysctls: Sysctls | undefined,
-  { privileged, sysctls: named }: GuestAccess,
-): void {
+/** @throws GuestError `invalid` for a value that a sysctl does not accept. */
+export function checkSysctlValues(sysctls: Sysctls | undefined): void {
   const { own, network } = splitSysctls(sysctls);
   for (const [name, value] of Object.entries({ ...own, ...network })) checkValue(name, value);
+}
+
+/**
+ * Refuses sysctls that a container may not set, unless the configuration names them.
+ *
+ * @throws GuestError `refused`
+ */
+export function refuseSysctls(
+  sysctls: Sysctls | undefined,
+  { privileged, sysctls: named }: Pick<GuestAccess, 'privileged' | 'sysctls'>,
+): void {
   if (privileged === 'allow') return;
+  const { own, network } = splitSysctls(sysctls);
   const allowed = new Set(named.map((name) => sysctlName(sysctlPath(name))));
   for (const name of [...Object.keys(own), ...Object.keys(network)]) {
     if (safe.has(name) || namespaceOf(name) !== undefined || allowed.has(name)) continue;
-    throw new GuestError('refused', `sysctl ${name} is refused; sysctls = ["${name}"] permits it`);
+    throw new GuestError('refused', `sysctl ${name} is refused; help: add it to sysctls = ["${name}"]`);
   }
 }

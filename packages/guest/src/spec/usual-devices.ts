@@ -1,8 +1,8 @@
 import type { DeviceNumber } from '../device/device-number.js';
-import { GuestError } from '../guest-error.js';
-import type { OciDeviceRule } from '../oci-spec.js';
+import { GuestError } from '../error/guest-error.js';
+import type { OciDeviceRule } from '../request/oci-spec.js';
 
-/** The character devices that every container has. */
+/** The character devices that every container gets. */
 export const usualDevices: ReadonlyMap<string, DeviceNumber> = new Map([
   ['/dev/null', { major: 1, minor: 3 }],
   ['/dev/zero', { major: 1, minor: 5 }],
@@ -13,38 +13,48 @@ export const usualDevices: ReadonlyMap<string, DeviceNumber> = new Map([
   ['/dev/ptmx', { major: 5, minor: 2 }],
 ]);
 
-/** The terminals below /dev/pts: of the container's own instance alone. */
+/** Major number of the terminals below /dev/pts; they exist in the container's own devpts instance only. */
 const terminals = 136;
 
-/** Whether a node is one of them, by path and number both: /dev/null with another number is another device. */
+/**
+ * Reports whether a node is a default device, by both path and number: /dev/null with another number is another device.
+ */
 export function isUsual(path: string, { major, minor }: DeviceNumber): boolean {
   const usual = usualDevices.get(path);
   return usual !== undefined && usual.major === major && usual.minor === minor;
 }
 
-/** Whether a rule is about one of them, or about terminals. */
+/** Reports whether a rule is for a default device, or for terminals. */
 export function isUsualRule({ type, major, minor }: OciDeviceRule): boolean {
   if (type !== 'c') return false;
   if (major === terminals) return true;
   return [...usualDevices.values()].some((usual) => usual.major === major && usual.minor === minor);
 }
 
-/** Rules that open just these. */
-export const usualRules: readonly OciDeviceRule[] = [
-  ...[...usualDevices.values()].map((number) => ({ allow: true, type: 'c', ...number, access: 'rwm' })),
-  { allow: true, type: 'c', major: terminals, minor: -1, access: 'rwm' },
-];
+/** Character devices for memory and I/O ports: /dev/mem, /dev/kmem, /dev/port. */
+const guestMemory: ReadonlySet<string> = new Set(['1:1', '1:2', '1:4']);
 
-/** What the kernel keeps of a device's numbers (linux/kdev_t.h). What is above is cut off, and another device is made. */
-const mostMajor = 2 ** 12 - 1;
-const mostMinor = 2 ** 20 - 1;
-
-export function checkDeviceNumber({ major, minor }: DeviceNumber, named: string): void {
-  if (isNumber(major, mostMajor) && isNumber(minor, mostMinor)) return;
-  throw new GuestError('invalid', `${named}: there is no such device number`);
+/** Reports whether a character device gives access to the guest's memory or I/O ports. */
+export function isGuestMemory({ major, minor }: DeviceNumber): boolean {
+  return guestMemory.has(`${major}:${minor}`);
 }
 
-/** A rule's numbers: `-1` stands for all. */
+/** Rules that allow the default devices only. */
+export const usualRules: readonly OciDeviceRule[] = [
+  ...[...usualDevices.values()].map((number) => ({ allow: true, type: 'c', ...number, access: 'rwm' })),
+  { allow: true, type: 'c', major: terminals, access: 'rwm' },
+];
+
+/** Sizes of device numbers in the kernel (linux/kdev_t.h). Larger numbers are truncated, and name another device. */
+const maxMajor = 2 ** 12 - 1;
+const maxMinor = 2 ** 20 - 1;
+
+export function checkDeviceNumber({ major, minor }: DeviceNumber, named: string): void {
+  if (isNumber(major, maxMajor) && isNumber(minor, maxMinor)) return;
+  throw new GuestError('invalid', `${named}: the device number is out of range`);
+}
+
+/** Checks a device rule. A number of -1 means all. */
 export function checkRule({ type = 'a', major = -1, minor = -1, access }: OciDeviceRule): void {
   const named = `device rule (${type} ${major}:${minor})`;
   checkDeviceNumber({ major: major === -1 ? 0 : major, minor: minor === -1 ? 0 : minor }, named);

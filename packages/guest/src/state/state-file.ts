@@ -1,8 +1,8 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
 
-/** Of the form of what is inside. A file of another form is not read. */
-const format = 1;
+/** Version of the content's format. A file of another version is not read. */
+const format = 4;
 
 interface Envelope<T> {
   readonly format: number;
@@ -10,9 +10,8 @@ interface Envelope<T> {
 }
 
 /**
- * One value of our own state, for the agent that comes after one that was killed. It is replaced as a whole, so that
- * whenever that happens there is the old text or the new one. It need not survive the machine, only the process: nothing
- * is flushed to a disk.
+ * A value of the agent's state, for its successor after a kill. Replaced atomically, so that the file always has the
+ * old text or the new one. It survives the process, not the machine: nothing is synced to disk.
  */
 export class StateFile<T> {
   readonly #file: string;
@@ -22,8 +21,8 @@ export class StateFile<T> {
   }
 
   /**
-   * Undefined: there is none. Only we write below the state directory (S10), so what is found in our own format has the
-   * type that it was saved with.
+   * Undefined: there is no file, or it has another version. Only the agent writes below the state directory (S10), so content of the right version has the
+   * type that was saved.
    */
   load(): T | undefined {
     let text: string;

@@ -3,7 +3,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { InputStream } from './input-stream.js';
 
-test('a write resolves when it was taken; closing comes after what was written', async () => {
+test('a write resolves when the pipe has taken it; the end of file comes after earlier writes', async () => {
   const sink = new PassThrough();
   const input = new InputStream(sink);
   const writing = input.write(Buffer.from('abc'));
@@ -14,7 +14,7 @@ test('a write resolves when it was taken; closing comes after what was written',
   await assert.rejects(input.write(Buffer.from('x')), { kind: 'precondition', message: /closed/ });
 });
 
-test('a process that does not read makes writes wait, and in the end fail', async () => {
+test('writes wait for a process that does not read, and fail above the limit or at its end', async () => {
   const input = new InputStream(new Writable({ write: () => undefined }));
   const waiting = input.write(Buffer.alloc(8 * 1024 * 1024));
   await assert.rejects(input.write(Buffer.alloc(1)), { kind: 'exhausted' });
@@ -22,7 +22,7 @@ test('a process that does not read makes writes wait, and in the end fail', asyn
   await assert.rejects(waiting, { kind: 'precondition' });
 });
 
-test('a reader that went away is an error', async () => {
+test('a write without a reader is an error', async () => {
   const sink = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) });
   const input = new InputStream(sink);
   await assert.rejects(input.write(Buffer.from('x')), { kind: 'precondition' });

@@ -1,33 +1,33 @@
 import type { Writable } from 'node:stream';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
-/** Bytes that may wait for a process that does not read; a client that sends more without waiting is told so. */
-const MOST_WAITING = 8 * 1024 * 1024;
+/** Maximum number of buffered bytes for a process that does not read; writes beyond it fail. */
+const MAX_WAITING = 8 * 1024 * 1024;
 
-/** A process's stdin. Writes are taken in order; each resolves when the pipe or terminal has all its bytes. */
+/** A process's stdin. Writes are queued in order; each resolves when the pipe or terminal has taken all its bytes. */
 export class InputStream {
   readonly #sink: Writable;
   readonly #waiting: Set<(error: GuestError) => void> = new Set();
   #closed = false;
   #failure: Error | undefined;
 
-  /** Ending the sink must mean the end of file to the process: a pipe is closed, a terminal is sent Control-D. */
+  /** Ending the sink must give the process an end of file: a pipe is closed, a terminal gets Control-D. */
   constructor(sink: Writable) {
     this.#sink = sink;
     sink.on('error', (error) => {
       this.#failure ??= error;
     });
-    // A write that the kernel has not taken by now never will be.
+    // A write that the kernel has not taken by now will never complete.
     sink.on('close', () => {
       for (const reject of this.#waiting) reject(this.#gone());
     });
   }
 
-  /** Resolves with the number of bytes. Rejects when stdin is closed, or the process no longer reads it. */
+  /** Returns the number of bytes. Rejects if stdin is closed, or no process reads it any more. */
   write(data: Uint8Array): Promise<number> {
     if (this.#closed) return Promise.reject(new GuestError('precondition', 'stdin is closed'));
     if (this.#failure !== undefined || this.#sink.destroyed) return Promise.reject(this.#gone());
-    if (this.#sink.writableLength + data.length > MOST_WAITING) {
+    if (this.#sink.writableLength + data.length > MAX_WAITING) {
       return Promise.reject(
         new GuestError(
           'exhausted',
@@ -45,14 +45,14 @@ export class InputStream {
     });
   }
 
-  /** The process reads the end of file after what was written before. Closing twice is fine. */
+  /** Sends an end of file after earlier writes. May be called repeatedly. */
   close(): void {
     if (this.#closed || this.#sink.destroyed) return;
     this.#closed = true;
     this.#sink.end();
   }
 
-  /** The process is gone: writes that wait fail. */
+  /** Called when the process has ended: pending writes fail. */
   end(): void {
     this.#closed = true;
     this.#sink.destroy();

@@ -9,7 +9,7 @@ import { OutputLog } from './output-log.js';
 const directory = mkdtempSync(join(tmpdir(), 'guest-log-'));
 after(() => rmSync(directory, { recursive: true }));
 
-test('it holds the last bytes, and never more than it may', () => {
+test('a log has the last bytes of the output, within its limit', () => {
   let n = 0;
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 30 }), (pieces) => {

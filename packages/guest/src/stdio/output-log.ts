@@ -2,8 +2,8 @@ import { appendFileSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * The last bytes of a stream that nobody may read, in the guest (R15): `FILE` and, before it, `FILE.1`, each at most
- * half of what is allowed. Made when the first byte comes.
+ * Keeps in the guest the last bytes of a stream that no client may read (R15): in `FILE` and, before it, `FILE.1`, each
+ * at most half of the limit. Created at the first byte.
  */
 export class OutputLog {
   readonly #file: string;

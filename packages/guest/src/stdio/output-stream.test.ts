@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { OutputStream, type Overflow } from './output-stream.js';
 
-const keep: Overflow = { drained: () => false, take: () => assert.fail('nothing may be thrown away') };
+const keep: Overflow = { drained: () => false, take: () => assert.fail('no output may be discarded') };
 const never = new AbortController().signal;
 const open = (source: PassThrough, buffer = 1024, overflow = keep): OutputStream =>
   new OutputStream(source, { buffer, source: 65_536 }, overflow);
@@ -13,7 +13,7 @@ const turn = (): Promise<void> =>
     setImmediate(resolve);
   });
 
-test('whatever pieces are written and read, the bytes are the same', async () => {
+test('the bytes that are read are those that were written, in any pieces', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 40 }),
@@ -38,7 +38,7 @@ test('whatever pieces are written and read, the bytes are the same', async () =>
   );
 });
 
-test('a full buffer stops the source; reading lets it go on', async () => {
+test('a full buffer pauses the source; a read resumes it', async () => {
   const source = new PassThrough({ highWaterMark: 16 });
   const stream = open(source, 100);
   source.write(Buffer.alloc(100));
@@ -48,7 +48,7 @@ test('a full buffer stops the source; reading lets it go on', async () => {
   assert.ok(!source.isPaused());
 });
 
-test('reads wait their turn; one that is aborted takes nothing', async () => {
+test('reads are served in order; an aborted read consumes nothing', async () => {
   const source = new PassThrough();
   const stream = open(source);
   const stop = new AbortController();
@@ -60,14 +60,14 @@ test('reads wait their turn; one that is aborted takes nothing', async () => {
   assert.equal(Buffer.from(await second).toString(), 'for the se');
 });
 
-test('where nobody may read, output is given away and the writer goes on', async () => {
+test('output that no client may read is drained, and the writer continues', async () => {
   const taken: Uint8Array[] = [];
   let drained = false;
   const source = new PassThrough();
   const stream = open(source, 10, { drained: () => drained, take: (data) => taken.push(data) });
   source.write('before the rule '.repeat(2));
   await turn();
-  assert.ok(source.isPaused(), 'while somebody may read it waits');
+  assert.ok(source.isPaused(), 'it waits while a client may read it');
   drained = true;
   source.resume();
   for (let i = 0; i < 100; i += 1) source.write('drained ');
@@ -77,7 +77,7 @@ test('where nobody may read, output is given away and the writer goes on', async
   assert.equal(Buffer.concat(taken).length, 32 + 800);
 });
 
-test('output waits for a reader who was let through, and is given away once he is refused', async () => {
+test('output waits for an allowed reader, and is drained once it is denied', async () => {
   const taken: Uint8Array[] = [];
   const source = new PassThrough();
   const stream = open(source, 10, { drained: () => true, take: (data) => taken.push(data) });
@@ -85,14 +85,14 @@ test('output waits for a reader who was let through, and is given away once he i
   stream.noteReader('host', false);
   source.write('for the tenant');
   await turn();
-  assert.ok(source.isPaused() && taken.length === 0, 'the host’s refusals cost the tenant nothing');
+  assert.ok(source.isPaused() && taken.length === 0, 'denials of the host do not drain the tenant’s output');
   stream.noteReader('tenant', false);
   await turn();
   assert.ok(!source.isPaused());
   assert.equal(Buffer.concat(taken).toString(), 'for the tenant');
 });
 
-test('a refusal makes a full stream ask again whether anyone may read', async () => {
+test('a denial makes a full stream check again whether any client may read', async () => {
   const taken: Uint8Array[] = [];
   let drained = false;
   const source = new PassThrough();
@@ -100,27 +100,27 @@ test('a refusal makes a full stream ask again whether anyone may read', async ()
   source.write('more than ten');
   await turn();
   stream.noteReader('host', false);
-  assert.ok(source.isPaused(), 'somebody else may');
+  assert.ok(source.isPaused(), 'another client may read');
   drained = true;
   stream.forgetReaders();
   await turn();
   assert.ok(!source.isPaused() && taken.length === 1);
 });
 
-test('readers who were let through are remembered in bounds, the newest longest', async () => {
+test('a bounded number of allowed readers is remembered, the newest ones', async () => {
   const source = new PassThrough();
   const stream = open(source, 10, { drained: () => true, take: () => undefined });
   for (let reader = 0; reader < 1_000; reader += 1) stream.noteReader(`reader ${reader}`, true);
   for (let reader = 936; reader < 999; reader += 1) stream.noteReader(`reader ${reader}`, false);
   source.write('more than ten');
   await turn();
-  assert.ok(source.isPaused(), 'one is left');
+  assert.ok(source.isPaused(), 'one allowed reader is left');
   stream.noteReader('reader 999', false);
   await turn();
-  assert.ok(!source.isPaused(), 'and those from before were forgotten');
+  assert.ok(!source.isPaused(), 'older readers were forgotten');
 });
 
-test('after the process’s end, what it wrote is delivered, then comes the end of file, though the source stays open', async () => {
+test('all output is delivered before the end of file, also if the source stays open after the process’s end', async () => {
   const source = new PassThrough({ highWaterMark: 16 });
   const stream = open(source, 10);
   source.write('1234567890');
@@ -133,7 +133,7 @@ test('after the process’s end, what it wrote is delivered, then comes the end 
   assert.ok(stream.finished);
 });
 
-test('a grandchild that never stops writing cannot keep the end of file away', async () => {
+test('a descendant that never stops writing does not delay the end of file', async () => {
   const source = new PassThrough();
   const stream = open(source, 1024);
   const endless = setInterval(() => source.write(Buffer.alloc(512)), 1);

@@ -1,22 +1,22 @@
 import type { Readable } from 'node:stream';
 
-/** What happens to output when the buffer is full: leave it in the pipe, or give it away so that the writer goes on. */
+/** What to do when the buffer is full: leave output in the pipe, or drain it so that the writer can continue. */
 export interface Overflow {
-  /** Nobody may read: the buffer is emptied into `take`. Not asked while a reader is known who was let through. */
+  /** Called if no client may read: the buffer is drained to `take`. Not called while an allowed reader is known. */
   readonly drained: () => boolean;
   readonly take: (data: Uint8Array) => void;
 }
 
 export interface OutputLimits {
-  /** Bytes kept here before the source is paused. */
+  /** Buffered bytes at which reading from the source is paused. */
   readonly buffer: number;
-  /** The most that the source (pipe or terminal) can hold beyond the buffer. */
+  /** The maximum that the source (pipe or terminal) can hold in addition to the buffer. */
   readonly source: number;
 }
 
 /**
- * What happens to the source when the stream has ended and somebody can still write to it: `close`, or `drain` until he has
- * gone, and throw away what he writes. The writer of a pipe that he can read as well would wait for ever if it were closed.
+ * What to do with the source when the stream has ended but other writers have it open: `close` it, or `drain` and
+ * discard until they close it. If it were closed, a writer that also holds the read end would block for ever.
  */
 export type AtEnd = 'close' | 'drain';
 
@@ -27,21 +27,20 @@ interface Waiter {
 
 const nothing = new Uint8Array(0);
 
-const MOST_CHUNKS = 1024;
+const MAX_CHUNKS = 1024;
 
-/** Readers that are remembered; the one that was let through first makes room. */
-const MOST_READERS = 64;
+/** Maximum number of remembered readers; the oldest is dropped. */
+const MAX_READERS = 64;
 
 /**
- * After its process has ended, a stream that some grandchild keeps open still ends: so much later, in milliseconds.
- * Kata's clients wait for the end of file before they ask for the exit code, and give 500 ms.
+ * Milliseconds after the process's end at which a stream that a descendant keeps open is ended. Kata's clients wait for
+ * the end of file before they request the exit code, for at most 500 ms.
  */
 const END_AFTER_EXIT_MS = 350;
 
 /**
- * One output stream of a process: reads from the pipe or terminal ahead of its readers, up to a limit, and answers
- * reads in the order in which they came. Every byte that the process wrote before it ended is delivered before the end
- * of file.
+ * An output stream of a process: reads ahead from the pipe or terminal up to a limit, and serves reads in order. Every
+ * byte that the process wrote before its end is delivered before the end of file.
  */
 export class OutputStream {
   readonly #source: Readable;
@@ -49,13 +48,13 @@ export class OutputStream {
   readonly #overflow: Overflow;
   readonly #atEnd: AtEnd;
   readonly #waiters: Waiter[] = [];
-  /** Who was let through at his last read. */
+  /** Readers that were allowed at their last read. */
   readonly #readers: Set<string> = new Set();
   #chunks: Uint8Array[] = [];
   #buffered = 0;
-  /** All that ever came, to tell a silent source from a busy one. */
+  /** Total number of bytes received, to distinguish an idle source from a busy one. */
   #arrived = 0;
-  /** The last bytes are being fetched: the limit counts no more. */
+  /** The rest of the pipe is being read: the limit does not apply. */
   #draining = false;
   #over = false;
 
@@ -66,24 +65,24 @@ export class OutputStream {
     this.#overflow = overflow;
     source.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
     source.on('end', () => this.end());
-    // A terminal whose last user has gone ends with EIO; whatever the error is, nothing more will come.
+    // A terminal ends with EIO when its last user closes it; after any error there is no more output.
     source.on('error', () => this.end());
     source.on('close', () => this.end());
   }
 
-  /** Nothing more will arrive. What is buffered can still be read. */
+  /** Reports whether the stream has ended. Buffered bytes can still be read. */
   get ended(): boolean {
     return this.#over;
   }
 
-  /** Nothing more will be answered but the end of file. */
+  /** Reports whether the stream has ended and its buffer is empty: reads return the end of file. */
   get finished(): boolean {
     return this.#over && this.#buffered === 0;
   }
 
   /**
-   * 1 to `length` bytes, as soon as there are some; none: end of file. Rejects with the signal's reason when aborted,
-   * and then takes nothing away.
+   * Returns 1 to `length` bytes, as soon as there are some; none: end of file. Rejects with the signal's reason when
+   * aborted, without consuming any.
    */
   read(length: number, signal: AbortSignal): Promise<Uint8Array> {
     if (this.#buffered > 0 && this.#waiters.length === 0) return Promise.resolve(this.#take(length));
@@ -106,20 +105,23 @@ export class OutputStream {
     });
   }
 
-  /** A reader was let through, or refused. What was kept for the last one who might have it is given away. */
+  /** Records that a reader was allowed or denied. Once no allowed reader is left, the buffer is drained. */
   noteReader(reader: string, admitted: boolean): void {
     this.#readers.delete(reader);
     if (admitted) this.#admit(reader);
     else this.#reconsider();
   }
 
-  /** Whoever was let through has to be let through anew. */
+  /** Forgets the allowed readers: each must be allowed again. */
   forgetReaders(): void {
     this.#readers.clear();
     this.#reconsider();
   }
 
-  /** The process has ended: so does the stream, by itself or soon. Resolves when nothing more will arrive. */
+  /**
+   * Called when the process has ended: ends the stream soon, if it does not end by itself. Resolves when no more bytes
+   * will arrive.
+   */
   async processEnded(): Promise<void> {
     if (this.#over) return;
     await new Promise<void>((resolve) => {
@@ -133,20 +135,20 @@ export class OutputStream {
     this.end();
   }
 
-  /** Ends the stream now; what is buffered can still be read. */
+  /** Ends the stream at once; buffered bytes can still be read. */
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    if (this.#drained) this.#giveAway();
+    if (this.#drained) this.#drainBuffer();
     if (this.#atEnd === 'close') this.#source.destroy();
     else this.#source.resume();
     for (const waiter of this.#waiters.splice(0)) waiter.settle(nothing);
   }
 
   /**
-   * Fetches what the process left in the pipe. That is at most what a pipe holds, so that a grandchild that writes
-   * without end cannot keep us here. A turn of the event loop in which nothing came has seen the pipe empty, however
-   * late the timer was.
+   * Reads what the process left in the pipe: at most the pipe's capacity, so that a descendant that keeps writing
+   * cannot delay the end. A turn of the event loop without data means that the pipe is empty, however late the timer
+   * is.
    */
   async #drain(): Promise<void> {
     this.#draining = true;
@@ -163,8 +165,8 @@ export class OutputStream {
     this.#arrived += chunk.length;
     if (this.#over) return;
     this.#chunks.push(chunk);
-    // A writer of single bytes would otherwise cost a hundred times its output in small objects.
-    if (this.#chunks.length > MOST_CHUNKS) this.#chunks = [Buffer.concat(this.#chunks)];
+    // Otherwise a writer of single bytes would cost a hundred times its output in small objects.
+    if (this.#chunks.length > MAX_CHUNKS) this.#chunks = [Buffer.concat(this.#chunks)];
     this.#buffered += chunk.length;
     while (this.#waiters.length > 0 && this.#buffered > 0) {
       const waiter = this.#waiters.shift();
@@ -178,7 +180,7 @@ export class OutputStream {
   }
 
   #admit(reader: string): void {
-    if (this.#readers.size >= MOST_READERS) {
+    if (this.#readers.size >= MAX_READERS) {
       for (const oldest of this.#readers) {
         this.#readers.delete(oldest);
         break;
@@ -192,21 +194,21 @@ export class OutputStream {
   }
 
   #full(): void {
-    if (this.#drained) this.#giveAway();
+    if (this.#drained) this.#drainBuffer();
     else if (!this.#draining) this.#source.pause();
   }
 
-  #giveAway(): void {
+  #drainBuffer(): void {
     for (const chunk of this.#chunks.splice(0)) this.#overflow.take(chunk);
     this.#buffered = 0;
-    this.#goOn();
+    this.#resume();
   }
 
-  #goOn(): void {
+  #resume(): void {
     if (!this.#over && this.#source.isPaused()) this.#source.resume();
   }
 
-  /** Without a copy when one chunk is enough, which it is for all large transfers. */
+  /** No copy if one chunk is enough, as in all large transfers. */
   #take(length: number): Uint8Array {
     const parts: Uint8Array[] = [];
     let missing = Math.min(length, this.#buffered);
@@ -224,13 +226,13 @@ export class OutputStream {
         missing = 0;
       }
     }
-    if (this.#buffered < this.#limits.buffer) this.#goOn();
+    if (this.#buffered < this.#limits.buffer) this.#resume();
     const [only] = parts;
     return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
   }
 }
 
-/** Once around the event loop: timers, then what the kernel has, then this. */
+/** Waits one turn of the event loop: timers, then I/O, then this. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import type { ProcessRef, StreamName } from '../actions.js';
+import type { ProcessRef, StreamName } from '../request/actions.js';
 import { OutputLog } from './output-log.js';
 import type { Overflow } from './output-stream.js';
 import type { StreamOptions } from './prepared-streams.js';
 
-/** What becomes of a stream's output when the buffer is full (R15). A log that is made for it is added to `logs`. */
+/** Returns the policy for a stream whose buffer is full (R15). Adds a created log to `logs`. */
 export function overflow(
   { containerId, execId }: ProcessRef,
   stream: StreamName,

@@ -1,6 +1,6 @@
 import { Readable, Writable } from 'node:stream';
 import { type Descriptor, pipeReader, pipeWriter } from '@kata-agent/linux';
-import type { ProcessRef, StreamName } from '../actions.js';
+import type { ProcessRef, StreamName } from '../request/actions.js';
 import { InputStream } from './input-stream.js';
 import type { OutputLog } from './output-log.js';
 import { type OutputLimits, OutputStream } from './output-stream.js';
@@ -8,14 +8,14 @@ import { overflow } from './overflow.js';
 import type { StreamOptions } from './prepared-streams.js';
 import { ProcessStreams } from './process-streams.js';
 
-/** Our ends of a process's three pipes; undefined: nobody has the other end any more. */
+/** The agent's ends of a process's three pipes; undefined: no process has the other end. */
 export type OurEnds = readonly [
   stdin: Descriptor | undefined,
   stdout: Descriptor | undefined,
   stderr: Descriptor | undefined,
 ];
 
-/** Makes streams of our ends, which own them from now on. */
+/** Creates streams that own the agent's ends. */
 export function pipeStreams(
   ref: ProcessRef,
   [stdin, stdout, stderr]: OurEnds,
@@ -35,7 +35,7 @@ export function pipeStreams(
   });
 }
 
-/** The kernel's default, or what was asked for, which it rounds up to a power of two. */
+/** The kernel's default, or the requested size, which the kernel rounds up to a power of two. */
 function capacity(pipeSize: number): number {
   return pipeSize === 0 ? 64 * 1024 : 2 * pipeSize;
 }

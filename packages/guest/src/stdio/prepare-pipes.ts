@@ -1,10 +1,10 @@
 import { fstatSync } from 'node:fs';
 import { At, closePipe, createPipe, Descriptor, Open, type Pipe } from '@kata-agent/linux';
-import type { ProcessRef } from '../actions.js';
+import type { ProcessRef } from '../request/actions.js';
 import { pipeStreams } from './pipe-streams.js';
 import type { PipeInodes, PreparedStreams, StreamOptions } from './prepared-streams.js';
 
-/** Three pipes, which the process gets as its stdin, stdout and stderr. */
+/** Creates three pipes for a process's stdin, stdout and stderr. */
 export function preparePipes(ref: ProcessRef, options: StreamOptions): PreparedStreams {
   const { pipes, inodes } = openPipes(options);
   const [stdin, stdout, stderr] = pipes;
@@ -46,9 +46,8 @@ function openPipes(options: StreamOptions): Opened {
 }
 
 /**
- * The same pipe, with an end for the process that can read as well as write: as long as the process lives, its output has
- * a reader, so that the agent's end by SIGKILL does not end the process by SIGPIPE
- * (docs/adr/0012-what-outlives-the-agent.md).
+ * Reopens the pipe with an end for the process that can read as well as write: its output then has a reader as long as
+ * it lives, so that it gets no SIGPIPE if the agent is killed (docs/adr/0012-what-outlives-the-agent.md).
  */
 function keptOpen({ read, write }: Pipe, { syscalls }: StreamOptions): Pipe {
   const both = syscalls.openat(At.Cwd, `/proc/self/fd/${write.fd}`, Open.ReadWrite);

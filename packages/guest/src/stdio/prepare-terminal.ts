@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Descriptor, type Syscalls, Terminal, TerminalSocket } from '@kata-agent/linux';
-import type { ProcessRef } from '../actions.js';
+import type { ProcessRef } from '../request/actions.js';
 import { InputStream } from './input-stream.js';
 import type { OutputLog } from './output-log.js';
 import { OutputStream } from './output-stream.js';
@@ -11,7 +11,7 @@ import { ProcessStreams } from './process-streams.js';
 /** More than the kernel keeps for a terminal's master (64 KiB of flip buffers, and the line discipline's 4 KiB). */
 const TERMINAL_CAPACITY = 128 * 1024;
 
-/** The runtime makes the terminal and sends us its master over a socket; stdin, stdout and stderr are one. */
+/** The runtime creates the terminal and sends its master over a socket; stdin, stdout and stderr are one stream. */
 export function prepareTerminal(ref: ProcessRef, options: StreamOptions): PreparedStreams {
   const { syscalls, paths, limits } = options;
   const socket = TerminalSocket.listen(syscalls, join(paths.state, 'run'));
@@ -34,7 +34,7 @@ export function prepareTerminal(ref: ProcessRef, options: StreamOptions): Prepar
   };
 }
 
-/** The terminal owns its master once it exists; until then it is ours to close. */
+/** The Terminal owns the master once it is created; until then it is closed here. */
 function open(syscalls: Syscalls, master: Descriptor): Terminal {
   try {
     return new Terminal(syscalls, master);

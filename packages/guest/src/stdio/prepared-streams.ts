@@ -1,23 +1,25 @@
 import type { Syscalls } from '@kata-agent/linux';
-import type { GuestLimits, GuestPaths, OutputPolicy } from '../guest-options.js';
+import type { GuestLimits, GuestPaths, OutputPolicy } from '../context/guest-options.js';
 import type { Stdio } from '../runtime/runtime.js';
 import type { ProcessStreams } from './process-streams.js';
 
-/** Names of a process's pipes as the kernel has them (`pipe:[INODE]` in /proc/<pid>/fd), by which they are found again. */
+/**
+ * The kernel's names of a process's pipes (`pipe:[INODE]` in /proc/<pid>/fd), by which a restarted agent finds them.
+ */
 export type PipeInodes = readonly [stdin: number, stdout: number, stderr: number];
 
-/** Streams before their process is there: one end for the runtime to hand on, one for us. */
+/** Streams before their process has started: one end for the runtime, one for the agent. */
 export interface PreparedStreams {
   readonly stdio: Stdio;
   /** Undefined with a terminal. */
   readonly pipes?: PipeInodes;
-  /** The process has its ends now: ours become streams. */
+  /** Called when the process has its ends: returns streams of the agent's ends. */
   readonly attach: () => ProcessStreams;
-  /** There will be no process. */
+  /** Called when no process will be started. */
   readonly discard: () => void;
 }
 
-/** What of the guest's own context streams need. */
+/** The parts of the guest's context that streams need. */
 export interface StreamOptions {
   readonly syscalls: Syscalls;
   readonly paths: GuestPaths;

@@ -1,6 +1,5 @@
-import { GuestError } from '../guest-error.js';
-import type { StreamName } from '../actions.js';
-import type { Passing } from '../passfd/pass-stdio.js';
+import { GuestError } from '../error/guest-error.js';
+import type { StreamName } from '../request/actions.js';
 import type { InputStream } from './input-stream.js';
 import type { OutputLog } from './output-log.js';
 import type { OutputStream } from './output-stream.js';
@@ -10,25 +9,35 @@ const nothing = new Uint8Array(0);
 interface Streams {
   readonly input: InputStream;
   readonly stdout: OutputStream;
-  /** None with a terminal: both are one stream there. */
+  /** Absent with a terminal, which has one output stream. */
   readonly stderr?: OutputStream;
-  /** What keeps output that nobody may read. */
+  /** Logs of output that no client may read. */
   readonly logs: readonly OutputLog[];
-  /** With a terminal only. */
+  /** Present with a terminal only. */
   readonly resize?: (rows: number, columns: number) => void;
 }
 
-/** A process's three standard streams, as pipes or as a terminal. */
+/** Copies between a process and connections of the host. */
+export interface Passing {
+  /** Resolves when all output has been written, or all connections are closed. */
+  readonly delivered: Promise<void>;
+  /** Called when the rights to read have changed: closes connections that the host may not have any more. */
+  reconsider(): void;
+  /** Closes the connections at once. */
+  end(): void;
+}
+
+/** The standard streams of a process, as pipes or as a terminal. */
 export class ProcessStreams {
   readonly #streams: Streams;
-  /** What passes over connections of the host's; undefined: reads and writes come by calls. */
+  /** Streams over connections of the host; undefined: reads and writes come by calls. */
   passing: Passing | undefined;
 
   constructor(streams: Streams) {
     this.#streams = streams;
   }
 
-  /** A terminal has no stderr: reads of it answer the end of file. */
+  /** A terminal has no stderr: reads of it return the end of file. */
   read(stream: StreamName, length: number, signal: AbortSignal): Promise<Uint8Array> {
     return this.#streams[stream]?.read(length, signal) ?? Promise.resolve(nothing);
   }
@@ -58,15 +67,15 @@ export class ProcessStreams {
     this.#streams.resize(rows, columns);
   }
 
-  /** Nobody reads stdin any more, and the output ends by itself or soon. */
+  /** Called when the process has ended: closes stdin, and ends the output soon. */
   processEnded(): void {
     const { input, stdout, stderr } = this.#streams;
     if (this.#streams.resize === undefined) input.end();
-    // A terminal's input and output are one descriptor, which goes when the output has ended.
+    // A terminal's input and output share a descriptor, which is closed after the output.
     void Promise.all([stdout.processEnded(), stderr?.processEnded()]).then(() => input.end());
   }
 
-  /** Closes everything now. Reads that wait get the end of file, writes that wait an error. */
+  /** Closes all streams at once. Pending reads return the end of file, pending writes fail. */
   end(): void {
     const { input, stdout, stderr, logs } = this.#streams;
     this.passing?.end();

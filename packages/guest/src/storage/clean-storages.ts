@@ -1,14 +1,28 @@
-import type { Storage } from '../actions.js';
+import { blockDrivers } from '../device/wanted-block.js';
+import type { Storage } from '../request/actions.js';
 import { cleanPath } from '../source/clean-path.js';
+import { KataOptions } from './kata-options.js';
+import { combineLayers, isRootLayer } from './root-layers.js';
 
 /**
- * Storages of a request with clean mount points, as all that follows compares them: `/a//b/` and `/a/./b` are `/a/b`.
+ * Normalizes the storages of a request: mount points for later comparisons (`/a//b/` and `/a/./b` become `/a/b`), and
+ * the layers of a root become one storage.
  *
- * @throws GuestError `invalid` for a mount point that is relative or has `..`.
+ * @throws GuestError `invalid` for a mount point that is relative or has `..`, and for layers that are no root;
+ * `refused` for an option `X-kata.*` that is not known, or not for this storage.
  */
 export function cleanStorages(storages: readonly Storage[]): readonly Storage[] {
-  return storages.map((storage) => ({
-    ...storage,
-    mountPoint: `/${cleanPath(storage.mountPoint, 'mount point of a storage').join('/')}`,
-  }));
+  const clean = storages.map((storage) => {
+    KataOptions.parse(storage.options, kataOptionsFor(storage));
+    const names = cleanPath(storage.mountPoint, 'mount point of a storage');
+    return { ...storage, mountPoint: `/${names.join('/')}` };
+  });
+  return combineLayers(clean);
+}
+
+const disks: ReadonlySet<string> = new Set(blockDrivers);
+
+function kataOptionsFor(storage: Storage): 'layer' | 'disk' | 'other' {
+  if (isRootLayer(storage)) return 'layer';
+  return disks.has(storage.driver) ? 'disk' : 'other';
 }

@@ -43,7 +43,7 @@ function volume(context: TestContext) {
   return { root, path, give, at };
 }
 
-test('files and directories get the group, all else stays', { skip }, async (context) => {
+test('files and directories get the group, other entries are unchanged', { skip }, async (context) => {
   const { path, give, at } = volume(context);
   mkdirSync(join(path, 'directory'), { mode: 0o700 });
   writeFileSync(join(path, 'directory/file'), '', { mode: 0o600 });
@@ -60,7 +60,9 @@ test('files and directories get the group, all else stays', { skip }, async (con
   assert.deepEqual({ link: at('link'), fifo: at('fifo'), target: lstatSync('/etc').gid }, before);
 });
 
-test('a read-only volume can be read; a root that is right stands for all', { skip }, async (context) => {
+test('a read-only volume gets read access; a volume whose root matches is skipped', {
+  skip,
+}, async (context) => {
   const { path, give, at } = volume(context);
   writeFileSync(join(path, 'file'), '', { mode: 0o600 });
   await give('always', ['ro']);
@@ -70,7 +72,7 @@ test('a read-only volume can be read; a root that is right stands for all', { sk
   assert.deepEqual(at('file'), [group, 0o600]);
 });
 
-test('the root becomes right last: a walk that ended early is begun again', { skip }, async (context) => {
+test('the root is changed last, so that an interrupted walk is repeated', { skip }, async (context) => {
   const { path, give, at } = volume(context);
   mkdirSync(join(path, 'directory'));
   writeFileSync(join(path, 'directory/file'), '', { mode: 0o600 });
@@ -81,7 +83,7 @@ test('the root becomes right last: a walk that ended early is begun again', { sk
   assert.equal(at('.')[0], group);
 });
 
-test('what is mounted inside is not changed', { skip }, async (context) => {
+test('mounts inside a volume are not changed', { skip }, async (context) => {
   const { root, path, give, at } = volume(context);
   for (const name of ['other', 'volume/inside']) mkdirSync(join(root, name));
   writeFileSync(join(root, 'other/file'), '', { mode: 0o600 });
@@ -96,7 +98,7 @@ test('what is mounted inside is not changed', { skip }, async (context) => {
   assert.notEqual(at('inside/file')[0], group);
 });
 
-test('a volume deeper than a path, and one of many files, leave other work its turns', {
+test('a very deep volume, and one with many files, do not block the event loop', {
   skip,
 }, async (context) => {
   const { path, give, at } = volume(context);

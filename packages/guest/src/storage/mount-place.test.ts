@@ -60,9 +60,9 @@ test("the agent's files, the share, and what belongs to others are none", () => 
     ['unknown', 'c1/rootfs'],
   ] as const)
     assert.throws(() => place(driver, below), { kind: 'refused' }, `${driver} ${below}`);
-  // A root is a container's, never the sandbox's.
+  // A root belongs to a container, never to the sandbox.
   assert.throws(() => place('blk', 'c1/rootfs', ofSandbox), { kind: 'refused' });
-  // A pod's local volumes come with a container: before there is one, they would lie in that of any other.
+  // A pod's local volumes come with a container: before there is one, their path could be any other container's.
   for (const name of ['pod', 'c1', 'undefined'])
     assert.throws(() => place('local', `shared/containers/${name}/rootfs/local/data`, ofSandbox), {
       kind: 'refused',

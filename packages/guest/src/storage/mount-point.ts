@@ -1,4 +1,5 @@
 import {
+  type Descriptor,
   Directory,
   hasCode,
   MountAttribute,
@@ -10,10 +11,12 @@ import {
   Open,
   parseMountOptions,
 } from '@kata-agent/linux';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 import type { OpenSource } from '../source/open-source.js';
-import { unknownMountOption } from './known-options.js';
-import type { StorageContext } from './storage-driver.js';
+import { fstabOptions } from './disk-options.js';
+import { isKataOption } from './kata-options.js';
+import { bindOptions, unknownMountOption } from './known-options.js';
+import type { StorageContext } from './drivers/storage-driver.js';
 import { unmount } from './unmount.js';
 
 export interface MountSource {
@@ -23,36 +26,34 @@ export interface MountSource {
   readonly options: readonly string[];
 }
 
-/** Options that say something to Kata and nothing to the kernel. */
+/** Reports whether an option is for Kata and not for the kernel. */
 function isForKata(option: string): boolean {
-  return (
-    option.startsWith('io.katacontainers.') || option.startsWith('X-kata.') || option.startsWith('fsgid=')
-  );
+  return option.startsWith('io.katacontainers.') || isKataOption(option) || option.startsWith('fsgid=');
 }
 
-/** The options for mount(2): all of them known (S10), or of this file system; none of them Kata's. */
+/** Returns the options for mount(2): common ones (S10), or of this file system, without Kata's. */
 export function kernelOptions(
   options: readonly string[],
-  ofFileSystem: ReadonlySet<string> = new Set(),
+  isOfFileSystem: (option: string) => boolean = () => false,
 ): readonly string[] {
   const forKernel = options
     .flatMap((option) => option.split(','))
-    .filter((option) => option !== '' && !isForKata(option));
-  const unknown = unknownMountOption(forKernel.filter((option) => !ofFileSystem.has(option)));
+    .filter((option) => option !== '' && !isForKata(option) && !fstabOptions.has(option));
+  const unknown = unknownMountOption(forKernel.filter((option) => !isOfFileSystem(option)));
   if (unknown !== undefined) {
     throw new GuestError('refused', `mount option ${JSON.stringify(unknown)} of a storage is not known`);
   }
   return forKernel;
 }
 
-/** Mounts at the storage's place, a directory, which is made if it is missing. */
+/** Mounts at the storage's mount point, a directory, which is created if it is missing. */
 export function mountAt({ source, fstype, options }: MountSource, context: StorageContext): void {
   const request = (target: string): MountRequest => ({ source, target, type: fstype, options });
   withPlace(openPlace(context), (target) => {
     for (const call of mountCalls(request(target)).slice(0, 1)) perform(call, context);
   });
   context.made.push(`mount at ${context.place}`, () => unmountPlace(context));
-  // What was held above is the place under the mount. The rest is for the mount itself, which is found by opening again.
+  // The descriptor above refers to the directory under the mount; the mount itself needs a second open.
   withPlace(context.base.directory(context.place), (target) => {
     for (const call of mountCalls(request(target)).slice(1)) perform(call, context);
   });
@@ -62,15 +63,15 @@ function perform({ source, target, type, flags, data }: MountCall, { syscalls }:
   syscalls.mount(source, target, type, flags, data);
 }
 
-function withPlace(place: Held, deed: (target: string) => void): void {
+function withPlace(place: Held, use: (target: string) => void): void {
   try {
-    deed(place.path);
+    use(place.path);
   } finally {
     place.close();
   }
 }
 
-/** The MS_* bits that a copy of a mount can have, as mount_setattr(2) names them. */
+/** The MS_* bits that a copied mount can have, as mount_setattr(2) attributes. */
 const attributes: readonly (readonly [flag: number, attribute: number])[] = [
   [MountFlag.ReadOnly, MountAttribute.ReadOnly],
   [MountFlag.NoSuid, MountAttribute.NoSuid],
@@ -80,13 +81,13 @@ const attributes: readonly (readonly [flag: number, attribute: number])[] = [
 ];
 
 /**
- * Shows a source that was opened at the storage's place, which is made if it is missing: a file for a file, else a directory.
- * The copy is private, whatever the options say of propagation. Closes the source.
+ * Bind mounts an open source at the storage's mount point, which is created if it is missing: a file for a file, else a
+ * directory. The copy is private, whatever the options say of propagation. Closes the source.
  */
 export function bindAt(source: OpenSource, options: readonly string[], context: StorageContext): void {
   const { descriptor, isDirectory, writable } = source;
   try {
-    const { flags, data } = parseMountOptions(kernelOptions(options));
+    const { flags, data } = parseMountOptions(kernelOptions(options, (option) => bindOptions.has(option)));
     if (data.length > 0)
       throw new GuestError('refused', `mount option ${JSON.stringify(data[0])} of a bind is not known`);
     const bits = attributes.filter(([flag]) => (flags & flag) !== 0).map(([, bit]) => bit);
@@ -99,7 +100,7 @@ export function bindAt(source: OpenSource, options: readonly string[], context: 
       const place = isDirectory ? openPlace(context) : makeFile(context);
       try {
         tree.attach(place.fd);
-        // Attached in a shared mount it would have become shared.
+        // Attaching below a shared mount makes the copy shared.
         tree.setPropagation(MountFlag.Private);
       } finally {
         place.close();
@@ -113,7 +114,7 @@ export function bindAt(source: OpenSource, options: readonly string[], context: 
   }
 }
 
-/** The directory at the storage's place, held open. Those that had to be made are taken back with the storage. */
+/** Opens the directory of the storage's mount point. Directories that have to be created are removed with the storage. */
 export function openPlace(context: StorageContext): Directory {
   makeParents(context, context.place);
   return context.base.directory(context.place);
@@ -135,12 +136,22 @@ function makeFile(context: StorageContext): Held {
   return openFile(context);
 }
 
+/**
+ * Opens the file at the storage's mount point for writing. It is created if it is missing, and the driver removes it; of
+ * its directories, those that have to be created are removed with the storage.
+ */
+export function openFilePlace(context: StorageContext): Descriptor {
+  const { base, place } = context;
+  makeParents(context, place.split('/').slice(0, -1).join('/'));
+  return base.file(place, Open.WriteOnly | Open.Create, 0o600);
+}
+
 function openFile({ base, place }: StorageContext): Held {
   const file = base.file(place, Open.ReadOnly);
   return { fd: file.fd, path: `/proc/self/fd/${file.fd}`, close: () => file.close() };
 }
 
-/** Makes the directories down to a place, and the place, where they are missing; empty ones are taken back with the storage. */
+/** Creates the missing directories of a path, and the last one; they are removed with the storage if they are empty. */
 export function makeParents(context: StorageContext, place: string): void {
   const names = place.split('/').filter((name) => name !== '');
   names.forEach((_, index) => {
@@ -151,7 +162,7 @@ export function makeParents(context: StorageContext, place: string): void {
   });
 }
 
-/** Removes a directory below Kata's with all that is in it. */
+/** Removes a directory below Kata's directory, with its content. */
 export function removeBelow(context: StorageContext, place: string): Promise<void> {
   return inBase(context, (fresh) => fresh.removeTree(place));
 }
@@ -161,13 +172,13 @@ function removeIfEmpty(context: StorageContext, path: string): Promise<void> {
     try {
       fresh.removeDirectory(path);
     } catch (error) {
-      // Others have put something there since, or it went with the bundle.
+      // Not empty, or removed with the bundle.
       if (!hasCode(error, 'ENOTEMPTY', 'EBUSY', 'ENOENT')) throw error;
     }
   });
 }
 
-/** By descriptor, since a link could have been put in the way. */
+/** Unmounts the storage's mount point, by descriptor: a directory of the path may have been replaced by a link. */
 export function unmountPlace(context: Pick<StorageContext, 'syscalls' | 'paths' | 'place'>): Promise<void> {
   const { syscalls, place } = context;
   return inBase(context, async (fresh) => {
@@ -186,14 +197,14 @@ function parentAndName(place: string): readonly [parent: string, name: string] {
   return [place.slice(0, Math.max(at, 0)), place.slice(at + 1)];
 }
 
-/** Long after it was prepared, a storage is taken back through a directory that is opened anew. */
+/** Opens Kata's directory again for an undo step: the descriptor of the creation is closed by then. */
 async function inBase(
   context: Pick<StorageContext, 'syscalls' | 'paths'>,
-  deed: (base: Directory) => void | Promise<void>,
+  use: (base: Directory) => void | Promise<void>,
 ): Promise<void> {
   const base = Directory.open(context.syscalls, context.paths.kata);
   try {
-    await deed(base);
+    await use(base);
   } finally {
     base.close();
   }

@@ -5,14 +5,17 @@ import * as fc from 'fast-check';
 import { PlaceLocks } from './place-locks.js';
 
 const place = fc.constantFrom('a', 'a/b', 'a/c', 'a/b/d', 'ab', 'e');
-/** What needs another takes its lock while it has its own, as a watched directory does that of the memory above. */
+/**
+ * A storage that needs another takes its lock while it holds its own, as a watched directory does for the tmpfs above
+ * it.
+ */
 const job = fc.record({ place, needs: fc.constantFrom(undefined, 'a', 'n'), turns: fc.nat(3) });
 
 function touch(one: string, other: string): boolean {
   return one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
 }
 
-test('whoever asks, places that touch are never worked at together, and all have their turn', async () => {
+test('overlapping paths are never held at the same time, and every request is granted', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(job, { maxLength: 10 }), async (jobs) => {
       const locks = new PlaceLocks();
@@ -47,7 +50,7 @@ test('whoever asks, places that touch are never worked at together, and all have
   );
 });
 
-test('places that do not touch do not wait for each other, and a failure frees its own', async () => {
+test('paths that do not overlap do not wait for each other, and a failure releases its lock', async () => {
   const locks = new PlaceLocks();
   let free = (): void => undefined;
   const held = locks.during(

@@ -1,6 +1,6 @@
-/** How a lock is asked for. */
+/** Options of a lock request. */
 interface LockOptions {
-  /** By who has one already, for what that needs: of all others, only one of the very same place keeps it waiting. */
+  /** The caller holds a lock already, and needs this one for it: it waits only for a holder of the very same path. */
   readonly nested?: boolean;
 }
 
@@ -11,9 +11,9 @@ interface Lock {
 }
 
 /**
- * Lets one at a time work at a place, and at what lies above or below it, in the order in which they ask. Containers are made
- * beside each other, and may name the same storages: while one mounts a storage, or takes it back, another neither uses nor
- * makes it.
+ * Locks paths: one holder at a time for a path and all paths above or below it, in the order of requests. Containers
+ * are created concurrently, and may name the same storages: while one mounts or unmounts a storage, another neither
+ * uses nor mounts it.
  */
 export class PlaceLocks {
   readonly #held: Set<Lock> = new Set();

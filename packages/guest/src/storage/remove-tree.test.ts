@@ -23,14 +23,14 @@ function place(context: TestContext) {
   return { root, kata, bundle: join(kata, 'bundle'), syscalls, log, removal };
 }
 
-test('a directory goes with all in it; one that is not there, or whose parent is not, is no error', async (context) => {
+test('a directory is removed with its content; a missing one is not an error', async (context) => {
   const { kata, bundle, removal, log } = place(context);
   for (const path of [bundle, bundle, join(kata, 'no/bundle')]) await removeTree(path, removal);
   assert.deepEqual(readdirSync(kata), []);
   assert.deepEqual(log, []);
 });
 
-test('what cannot be removed is set aside: the error names it, and the name can be used again', async (context) => {
+test('a directory that cannot be removed is renamed; the error has its new name', async (context) => {
   const { kata, bundle, syscalls, removal } = place(context);
   syscalls.fail('unlinkat', 'EIO');
   await assert.rejects(removeTree(bundle, removal), (error: Error) => {
@@ -43,7 +43,7 @@ test('what cannot be removed is set aside: the error names it, and the name can 
   assert.ok(existsSync(join(kata, readdirSync(kata).find(isSetAside) ?? '', 'rootfs/file')));
 });
 
-test('what is not removed in time is set aside, which is no failure', async (context) => {
+test('a directory that is not removed in time is renamed, without an error', async (context) => {
   const { kata, bundle, removal, log } = place(context);
   await removeTree(bundle, { ...removal, signal: AbortSignal.abort() });
   const [aside, ...others] = readdirSync(kata);
@@ -53,11 +53,11 @@ test('what is not removed in time is set aside, which is no failure', async (con
   ]);
 });
 
-test('a directory whose name is needed at once is set aside first', async (context) => {
+test('removeAside renames a directory first', async (context) => {
   const { kata, bundle, removal, syscalls, log } = place(context);
   await removeAside(bundle, removal);
   assert.equal(existsSync(bundle), false);
-  // Within a moment, or in the background.
+  // Immediately, or in the background.
   while (readdirSync(kata).length > 0) await delay(50);
   await removeAside(bundle, removal);
   mkdirSync(join(bundle, 'rootfs'), { recursive: true });
@@ -68,7 +68,7 @@ test('a directory whose name is needed at once is set aside first', async (conte
   assert.deepEqual(log, []);
 });
 
-test('no link on the way below Kata’s directory is followed', async (context) => {
+test('links below Kata’s directory are not followed', async (context) => {
   const { root, kata, removal } = place(context);
   mkdirSync(join(root, 'outside/precious'), { recursive: true });
   symlinkSync(join(root, 'outside'), join(kata, 'link'));

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Directory, hasCode, mounts, mountsBelow, type Syscalls } from '@kata-agent/linux';
-import type { GuestLog, GuestPaths } from '../guest-options.js';
+import type { GuestLog, GuestPaths } from '../context/guest-options.js';
 
-/** What removing takes. */
+/** Dependencies of a removal. */
 export interface RemovalContext {
   readonly syscalls: Syscalls;
   readonly paths: Pick<GuestPaths, 'kata'>;
@@ -12,23 +12,25 @@ export interface RemovalContext {
   readonly signal?: AbortSignal;
 }
 
-/** What lies beside a directory that could not be removed. No container has such an id, and no storage such a name. */
+/**
+ * Prefix of the name that a directory is renamed to if it could not be removed. No container id or storage begins so.
+ */
 const asidePrefix = '.removed-';
 
-/** So often it is tried to remove what was set aside, each time after twice as long. */
+/** Attempts to remove a renamed directory; the delay doubles after each. */
 const maxAttempts = 10;
 const firstDelayMs = 1_000;
 
-/** What is removed within this time is not left to the background. */
+/** A removal that takes longer continues in the background. */
 const momentMs = 20;
 
 let count = 0;
 
 /**
- * Removes a directory of ours and what is in it, while other work goes on; nothing when it is not there. Whatever a
- * container left in it, its name can be used again: what cannot be removed, or not in time, is set aside, and removed in
- * the background. Throws for what cannot; and, touching nothing, when something is mounted there, since to remove through a
- * mount would be to remove somebody's data.
+ * Removes a directory of the agent and its content without blocking the event loop; does nothing if it does not exist.
+ * Its name can be reused in any case: what cannot be removed, or not in time, is renamed, and removed in the
+ * background. Throws for what cannot be removed; also, without touching anything, if something is mounted there,
+ * because removing through a mount would delete another owner's data.
  */
 export async function removeTree(directory: string, context: RemovalContext): Promise<void> {
   const [mounted] = mountsBelow(directory, mounts());
@@ -52,15 +54,16 @@ export async function removeTree(directory: string, context: RemovalContext): Pr
 }
 
 /**
- * Removes a directory of ours whose name is needed at once, or which a container may be filling: it is set aside first, what
- * takes longer than a moment is removed in the background. Nothing when it is not there. Nothing is mounted in it.
+ * Removes a directory of the agent whose name is needed at once, or which a container may be filling: it is renamed
+ * first, and what takes longer is removed in the background. Does nothing if it does not exist. It must contain no
+ * mounts.
  */
 export async function removeAside(directory: string, context: RemovalContext): Promise<void> {
   const aside = await setAside(directory, context);
   if (aside !== undefined) await removeSoon(aside, context);
 }
 
-/** Removes what was set aside: within a moment, or in the background. */
+/** Removes a renamed directory: at once, or in the background. */
 export async function removeSoon(aside: string, context: RemovalContext): Promise<void> {
   try {
     await remove(aside, { ...context, signal: AbortSignal.timeout(momentMs) });
@@ -69,18 +72,18 @@ export async function removeSoon(aside: string, context: RemovalContext): Promis
   }
 }
 
-/** A name that nothing else has. */
+/** Returns a unique name. */
 export function asideName(): string {
   count += 1;
   return `${asidePrefix}${process.pid}-${Date.now()}-${count}`;
 }
 
-/** Tells by its name what an agent had set aside, which is nobody's any more. */
+/** Reports whether a name is that of a directory which an earlier agent renamed for removal. */
 export function isSetAside(name: string): boolean {
   return name.startsWith(asidePrefix);
 }
 
-/** Removes what was set aside, when other things are done; what fails is tried again for some time. */
+/** Removes a renamed directory when the event loop is idle; retries failures for some time. */
 export function removeLater(aside: string, context: RemovalContext, attempt = 0): void {
   const again = (): void => {
     remove(aside, context).catch((error: unknown) => {
@@ -96,7 +99,7 @@ async function remove(directory: string, context: RemovalContext): Promise<void>
   await inBase(directory, context, (base, place) => base.removeTree(place, { signal }));
 }
 
-/** Undefined: it is gone after all. */
+/** Renames a directory for removal; returns its new path. Undefined: it does not exist. */
 async function setAside(directory: string, context: RemovalContext): Promise<string | undefined> {
   const aside = join(dirname(directory), asideName());
   try {
@@ -109,17 +112,17 @@ async function setAside(directory: string, context: RemovalContext): Promise<str
   }
 }
 
-/** What requests could put into the way is resolved from Kata's directory, without following links (S29). */
+/** Requests could place links in the path: it is resolved from Kata's directory without following any (S29). */
 async function inBase(
   directory: string,
   { syscalls, paths }: RemovalContext,
-  deed: (base: Directory, place: string) => void | Promise<void>,
+  use: (base: Directory, place: string) => void | Promise<void>,
 ): Promise<void> {
   const top = directory.startsWith(`${paths.kata}/`) ? paths.kata : dirname(directory);
   if (!existsSync(top)) return;
   const base = Directory.open(syscalls, top);
   try {
-    await deed(base, directory.slice(top.length + 1));
+    await use(base, directory.slice(top.length + 1));
   } finally {
     base.close();
   }

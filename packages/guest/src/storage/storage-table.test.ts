@@ -6,28 +6,28 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
-import { openAccess } from '../guest-access.js';
+import { openAccess } from '../context/guest-access.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { DeviceWatch } from '../device/device-watch.js';
 import { Disks } from '../device/disks.js';
 import { SystemTools } from '../tool/tools.js';
-import type { StorageRecord } from './storage-record.js';
+import type { SavedStorage } from './saved-storage.js';
 import { StorageTable } from './storage-table.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'storage-table-'));
 test.after(() => rmSync(directory, { recursive: true }));
 
 function table(kata: string) {
-  // A memory file system takes root; its directory does for what is looked at here.
+  // Mounting a tmpfs needs root; a plain directory is enough for these tests.
   const nothing = (): void => undefined;
-  // What lies in a memory file system ends with its mount.
+  // The content of a tmpfs ends with its mount.
   const umount2 = (path: string): void => {
     for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true });
   };
   const syscalls = new RecordingSyscalls({ mount: nothing, umount2 }, loadSyscalls());
   const paths = { kata, state: kata, cgroup: kata, proc: '/proc', sys: '/sys', dev: '/dev' };
   const log = (): void => undefined;
-  let saved: readonly StorageRecord[] = [];
+  let saved: readonly SavedStorage[] = [];
   const devices = new DeviceWatch({ roots: paths, syscalls, log, timeoutSeconds: 1 });
   const parts = { devices, disks: new Disks('/sys'), tools: new SystemTools() };
   const environment = { syscalls, paths, access: openAccess, log, ...parts };
@@ -49,7 +49,7 @@ const user = fc.record({
   fails: fc.boolean(),
 });
 
-test('containers that name the same storages at the same time each find them, until they let go', async () => {
+test('containers that request the same storages concurrently share them until the last one releases them', async () => {
   let run = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(user, { maxLength: 6 }), async (users) => {
@@ -76,7 +76,7 @@ test('containers that name the same storages at the same time each find them, un
                 made,
               );
           } catch (error) {
-            assert.ok(fails && /no octal mode/.test(String(error)), String(error));
+            assert.ok(fails && /not an octal mode/.test(String(error)), String(error));
           }
           for (const place of places) writeFileSync(join(kata, place, `of-${index}`), '');
           for (let turn = 0; turn < uses; turn += 1) await setImmediate();

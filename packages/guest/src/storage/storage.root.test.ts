@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -9,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,11 +18,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mounts } from '@kata-agent/linux';
-import type { Storage } from '../actions.js';
+import type { Storage } from '../request/actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, settled, skip, skipWithout } from '../testing/real-guest.js';
-import type { StorageOwner } from './storage-driver.js';
+import type { StorageOwner } from './drivers/storage-driver.js';
 
 let real: RealGuest;
 before(async () => {
@@ -30,17 +32,17 @@ after(async () => {
   if (skip === false) await real.close();
 });
 
-/** Puts a storage in place for the time of a deed, and asserts that nothing of it is left. */
+/** Mounts a storage, runs a task and releases it; asserts that nothing of it is left. */
 async function withStorage(
   given: Storage,
-  deed: (mountPoint: string) => void | Promise<void>,
+  body: (mountPoint: string) => void | Promise<void>,
   owner: StorageOwner = { kind: 'sandbox' },
 ): Promise<void> {
   const made = new UndoStack();
   const before = real.traces();
   try {
     await real.guest.context.storages.add(given, owner, made);
-    await deed(given.mountPoint);
+    await body(given.mountPoint);
   } finally {
     assert.deepEqual(await made.unwind(), []);
   }
@@ -52,7 +54,7 @@ function typeAt(mountPoint: string): string | undefined {
 }
 
 for (const fstype of ['ext4', 'xfs'] as const) {
-  test(`a disk with ${fstype} is mounted, given to the pod's group, and let go`, {
+  test(`a disk with ${fstype} is mounted, gets the pod's group, and is unmounted`, {
     skip: skipWithout(`mkfs.${fstype}`),
   }, async () => {
     const disk = new LoopDevice(320 * 1024 * 1024);
@@ -81,13 +83,37 @@ for (const fstype of ['ext4', 'xfs'] as const) {
   });
 }
 
+for (const [fstype, options] of [
+  ['ext3', ['commit=60', 'data=journal', 'noatime', 'nofail', '_netdev']],
+  ['ext4', ['commit=60', 'data=ordered', 'nodelalloc', 'discard', 'errors=remount-ro']],
+  ['xfs', ['nouuid', 'inode64', 'logbsize=256k', 'noatime', 'allocsize=64m']],
+] as const) {
+  test(`a disk with ${fstype} is mounted with the options of storage classes`, {
+    skip: skipWithout(`mkfs.${fstype}`),
+  }, async () => {
+    const disk = new LoopDevice(320 * 1024 * 1024);
+    try {
+      disk.with(`mkfs.${fstype}`, '-q');
+      const source = { source: disk.path, fstype, options: [...options] };
+      await withStorage(real.storage('blk', 'sandbox/storage/disk', source), (mountPoint) => {
+        const line = readFileSync('/proc/self/mountinfo', 'utf8')
+          .split('\n')
+          .find((each) => each.includes(` ${mountPoint} `));
+        assert.match(line ?? '', fstype === 'xfs' ? /logbsize=256k/ : /commit=60/);
+      });
+    } finally {
+      disk.remove();
+    }
+  });
+}
+
 test('an image of erofs is mounted', { skip: skipWithout('mkfs.erofs') }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-erofs-'));
-  writeFileSync(join(folder, 'hello'), 'hello');
+  const directory = mkdtempSync(join(tmpdir(), 'kata-erofs-'));
+  writeFileSync(join(directory, 'hello'), 'hello');
   const disk = new LoopDevice(0);
   try {
-    // The image is made in the file that the device is of.
-    disk.image('mkfs.erofs', '--quiet', disk.file, folder);
+    // The image is created in the backing file of the device.
+    disk.image('mkfs.erofs', '--quiet', disk.file, directory);
     await withStorage(
       real.storage('blk', 'sandbox/storage/image', { source: disk.path, fstype: 'erofs', options: ['ro'] }),
       (place) => {
@@ -96,11 +122,11 @@ test('an image of erofs is mounted', { skip: skipWithout('mkfs.erofs') }, async 
     );
   } finally {
     disk.remove();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });
 
-test('a fresh disk gets a file system first', { skip: skipWithout('mkfs.ext4') }, async () => {
+test('a blank disk is formatted', { skip: skipWithout('mkfs.ext4') }, async () => {
   const disk = new LoopDevice(64 * 1024 * 1024);
   try {
     const fresh = real.storage('blk', 'sandbox/storage/fresh', {
@@ -114,7 +140,30 @@ test('a fresh disk gets a file system first', { skip: skipWithout('mkfs.ext4') }
   }
 });
 
-test('what is no disk, or holds no file system, is refused and leaves nothing', { skip }, async () => {
+test('a disk whose journal is on another disk is refused, and that disk is not used', {
+  skip: skipWithout('mkfs.ext4'),
+}, async () => {
+  const journal = new LoopDevice(16 * 1024 * 1024);
+  const disk = new LoopDevice(64 * 1024 * 1024);
+  try {
+    journal.with('mkfs.ext4', '-q', '-b', '4096', '-O', 'journal_dev');
+    disk.with('mkfs.ext4', '-q', '-b', '4096', '-J', `device=${journal.path}`);
+    for (const fstype of ['ext4', 'ext3']) {
+      const source = real.storage('blk', 'sandbox/storage/two', { source: disk.path, fstype });
+      await assert.rejects(
+        withStorage(source, () => undefined),
+        { kind: 'refused', message: /its journal is on another disk/ },
+      );
+    }
+  } finally {
+    disk.remove();
+    journal.remove();
+  }
+});
+
+test('paths that are not disks, and disks without a file system, are refused and leave nothing', {
+  skip,
+}, async () => {
   const disk = new LoopDevice(16 * 1024 * 1024);
   const before = real.traces();
   const wrong: readonly (readonly [Partial<Storage>, object])[] = [
@@ -149,23 +198,25 @@ test('what is no disk, or holds no file system, is refused and leaves nothing', 
   }
 });
 
-/** A folder as the kubelet makes a configmap: `..data` leads to a dated folder, and files lead through it. */
+/**
+ * A directory as the kubelet makes a configmap: `..data` links to a timestamped directory, and files link through it.
+ */
 class ConfigMap {
-  readonly folder: string = mkdtempSync(join(tmpdir(), 'kata-configmap-'));
+  readonly directory: string = mkdtempSync(join(tmpdir(), 'kata-configmap-'));
   #version = 0;
 
   set(files: Readonly<Record<string, string>>): void {
     const previous = `..2026_${this.#version}`;
     this.#version += 1;
     const dated = `..2026_${this.#version}`;
-    mkdirSync(join(this.folder, dated));
+    mkdirSync(join(this.directory, dated));
     for (const [name, text] of Object.entries(files)) {
-      writeFileSync(join(this.folder, dated, name), text);
-      if (!existsSync(join(this.folder, name))) symlinkSync(`..data/${name}`, join(this.folder, name));
+      writeFileSync(join(this.directory, dated, name), text);
+      if (!existsSync(join(this.directory, name))) symlinkSync(`..data/${name}`, join(this.directory, name));
     }
-    symlinkSync(dated, join(this.folder, '..data_tmp'));
-    renameSync(join(this.folder, '..data_tmp'), join(this.folder, '..data'));
-    rmSync(join(this.folder, previous), { recursive: true, force: true });
+    symlinkSync(dated, join(this.directory, '..data_tmp'));
+    renameSync(join(this.directory, '..data_tmp'), join(this.directory, '..data'));
+    rmSync(join(this.directory, previous), { recursive: true, force: true });
   }
 }
 
@@ -174,11 +225,11 @@ async function until(what: () => boolean): Promise<void> {
   assert.ok(what(), what.toString());
 }
 
-test('a configmap is followed, its links and all, and nobody ever sees half of it', { skip }, async () => {
+test('changes of a configmap are copied atomically, with its links', { skip }, async () => {
   const configMap = new ConfigMap();
   configMap.set({ a: 'one', b: 'one' });
   const given = real.storage('watchable-bind', 'shared/containers/watchable/c1-config', {
-    source: configMap.folder,
+    source: configMap.directory,
   });
   try {
     await withStorage(given, async (mountPoint) => {
@@ -198,71 +249,115 @@ test('a configmap is followed, its links and all, and nobody ever sees half of i
       await until(() => !existsSync(join(mountPoint, '..2026_1')));
     });
   } finally {
-    rmSync(configMap.folder, { recursive: true });
+    rmSync(configMap.directory, { recursive: true });
   }
 });
 
-test('what is too much to watch, and a single file, is mounted as it is', { skip }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-large-'));
-  for (let count = 0; count < 20; count += 1) writeFileSync(join(folder, `f${count}`), String(count));
+test('directories and files that are above the limits at first are bind mounted', { skip }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-large-'));
+  for (let count = 0; count < 20; count += 1) writeFileSync(join(directory, `f${count}`), String(count));
+  writeFileSync(join(directory, 'large'), Buffer.alloc(1024 * 1024 + 1));
   const place = 'shared/containers/watchable/large';
   try {
-    await withStorage(real.storage('watchable-bind', place, { source: folder }), (mountPoint) => {
-      writeFileSync(join(folder, 'f1'), 'at once');
+    await withStorage(real.storage('watchable-bind', place, { source: directory }), (mountPoint) => {
+      writeFileSync(join(directory, 'f1'), 'at once');
       assert.equal(readFileSync(join(mountPoint, 'f1'), 'utf8'), 'at once');
     });
-    await withStorage(real.storage('watchable-bind', place, { source: join(folder, 'f2') }), (mountPoint) => {
-      assert.equal(readFileSync(mountPoint, 'utf8'), '2');
-    });
+    await withStorage(
+      real.storage('watchable-bind', place, { source: join(directory, 'large') }),
+      (mountPoint) => {
+        assert.equal(statSync(mountPoint).ino, statSync(join(directory, 'large')).ino);
+      },
+    );
     await assert.rejects(
       real.guest.context.storages.add(
-        real.storage('watchable-bind', 'elsewhere/x', { source: folder }),
+        real.storage('watchable-bind', 'elsewhere/x', { source: directory }),
         { kind: 'sandbox' },
         new UndoStack(),
       ),
       { kind: 'refused', message: /none where Kata's runtimes mount watchable-bind/ },
     );
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });
 
-test('a watched directory with too much in it is looked at less and less often', {
+test('a single file is followed: its copy is the same file, and changes are noticed', {
   skip,
 }, async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'kata-filled-'));
-  context.after(() => rmSync(folder, { recursive: true }));
+  const directory = mkdtempSync(join(tmpdir(), 'kata-file-'));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const source = join(directory, 'key');
+  writeFileSync(source, 'the first content', { mode: 0o640 });
+  chownSync(source, 1000, 1001);
+  const given = real.storage('watchable-bind', 'shared/containers/watchable/c1-key', { source });
+  // Node.js keeps one descriptor for all watchers.
+  watch(directory).close();
+  await withStorage(given, async (mountPoint) => {
+    const { ino, uid, gid, mode } = statSync(mountPoint);
+    assert.notEqual(ino, statSync(source).ino);
+    assert.deepEqual({ uid, gid, mode: mode & 0o777 }, { uid: 1000, gid: 1001, mode: 0o640 });
+    assert.equal(readFileSync(mountPoint, 'utf8'), 'the first content');
+    const notified = new Promise<void>((resolve) => {
+      const watcher = watch(mountPoint, () => resolve(watcher.close()));
+    });
+    writeFileSync(source, 'shorter');
+    await until(() => readFileSync(mountPoint, 'utf8') === 'shorter');
+    await notified;
+    assert.equal(statSync(mountPoint).ino, ino);
+    writeFileSync(source, Buffer.alloc(2 * 1024 * 1024, 'x'));
+    await until(() => statSync(mountPoint).size === 2 * 1024 * 1024);
+  });
+});
+
+test('a watched directory that grows above Kata’s limits is still followed', { skip }, async (context) => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-grown-'));
+  context.after(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, 'f0'), 'few');
+  const given = real.storage('watchable-bind', 'shared/containers/watchable/grown', { source: directory });
+  await withStorage(given, async (mountPoint) => {
+    for (let index = 0; index < 40; index += 1) writeFileSync(join(directory, `f${index}`), 'many');
+    await until(() => existsSync(join(mountPoint, 'f39')));
+    assert.equal(readFileSync(join(mountPoint, 'f0'), 'utf8'), 'many');
+  });
+});
+
+test('a watched directory above the limits is compared less often', {
+  skip,
+}, async (context) => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-filled-'));
+  context.after(() => rmSync(directory, { recursive: true }));
   const fill = (count: number): void => {
-    for (let index = 0; index < count; index += 1) writeFileSync(join(folder, `f${index}`), String(count));
+    for (let index = 0; index < count; index += 1) writeFileSync(join(directory, `f${index}`), String(count));
   };
   fill(2);
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const given = real.storage('watchable-bind', 'shared/containers/watchable/filled', { source: folder });
+  const given = real.storage('watchable-bind', 'shared/containers/watchable/filled', { source: directory });
   await withStorage(given, async (mountPoint) => {
     const text = (): string => readFileSync(join(mountPoint, 'f0'), 'utf8');
-    const warned = (): number => real.log.filter((line) => line.includes('cannot be followed now')).length;
-    /** Time goes on, and what a look has found is done. */
+    const warned = (): number => real.log.filter((line) => line.includes('cannot be copied: ')).length;
+    /** Advances the clock until a comparison has finished. */
     const pass = async (milliseconds: number, done: () => boolean): Promise<void> => {
       context.mock.timers.tick(milliseconds);
       for (let turns = 0; turns < 100_000 && !done(); turns += 1) await settled();
       assert.ok(done(), done.toString());
     };
     const before = warned();
-    fill(20);
+    fill(300);
     await pass(2_000, () => warned() === before + 1);
     await settled();
-    for (let index = 2; index < 20; index += 1) rmSync(join(folder, `f${index}`));
+    for (let index = 2; index < 300; index += 1) rmSync(join(directory, `f${index}`));
     context.mock.timers.tick(3_999);
     for (let turns = 0; turns < 1_000; turns += 1) await settled();
     assert.equal(text(), '2', 'after four seconds, not after two');
-    await pass(1, () => text() === '20');
+    await pass(1, () => text() === '300');
     await settled();
     fill(1);
     await pass(2_000, () => text() === '1');
   });
 });
 
-test('a link below Kata’s directory leads nowhere: a rule has looked at the path alone', {
+test('links below Kata’s directory are not followed', {
   skip,
 }, async () => {
   const shared = join(real.kata, 'shared/containers');

@@ -1,8 +1,8 @@
 import { detachMount, hasCode, type Syscalls } from '@kata-agent/linux';
 
 /**
- * Unmounts what is mounted at this path, with mounts of its own. In use, it is taken out of the tree at once and ends with its
- * last user; else it has ended when this resolves. Not mounted any more: fine.
+ * Unmounts a path with the mounts below it. If it is busy it is detached (MNT_DETACH) and ends with its last user; else
+ * it has ended when this resolves. Does nothing if the path is not a mount point.
  */
 export async function unmount(target: string, syscalls: Syscalls): Promise<void> {
   try {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 
-/** Words that mean something to iptables in one place, and nothing or something else in another. */
+/** Words whose meaning to iptables depends on their position. */
 const pieces: readonly (readonly string[])[] = [
   ...['ACCEPT', 'TEE', 'DNAT', 'REDIRECT', 'TPROXY', 'own.chain', 'NEW', ''].flatMap((target) => [
     ['-j', target],
@@ -54,7 +54,7 @@ const pieces: readonly (readonly string[])[] = [
   ['x'],
 ];
 
-/** A word as a line may have it: as it is, in quotes, with escapes, or cut in two by a quote. */
+/** Generates the spellings of a word in a line: plain, quoted, escaped, or with a quote in it. */
 const spelled = (word: string): fc.Arbitrary<string> =>
   fc.oneof(
     { weight: 6, arbitrary: fc.constant(word === '' ? '""' : word) },
@@ -63,13 +63,13 @@ const spelled = (word: string): fc.Arbitrary<string> =>
     { weight: 1, arbitrary: fc.nat(word.length).map((at) => `${word.slice(0, at)}"${word.slice(at)}"`) },
   );
 
-const line = (begins: readonly (readonly string[])[]): fc.Arbitrary<string> =>
+const line = (starts: readonly (readonly string[])[]): fc.Arbitrary<string> =>
   fc
-    .tuple(fc.constantFrom(...begins), fc.array(fc.constantFrom(...pieces), { maxLength: 5 }))
-    .chain(([begin, rest]) => fc.tuple(...[...begin, ...rest.flat()].map(spelled)))
+    .tuple(fc.constantFrom(...starts), fc.array(fc.constantFrom(...pieces), { maxLength: 5 }))
+    .chain(([start, rest]) => fc.tuple(...[...start, ...rest.flat()].map(spelled)))
     .chain((words) => fc.constantFrom(' ', '\t', '  ').map((space) => words.join(space)));
 
-/** Tables in all the forms that a line may have, most of them wrong. */
+/** Generates input of iptables-restore in many forms, most of them invalid. */
 export const filterTexts: fc.Arbitrary<string> = fc
   .record({
     table: fc.constantFrom('mangle', 'nat'),

@@ -3,32 +3,32 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A block device of the real kernel, made of a file. */
+/** A loop device of the real kernel, on a file of its own. */
 export class LoopDevice {
   readonly path: string;
   readonly file: string;
-  readonly #folder: string;
+  readonly #directory: string;
 
   constructor(bytes: number) {
-    this.#folder = mkdtempSync(join(tmpdir(), 'kata-loop-'));
-    this.file = join(this.#folder, 'disk');
+    this.#directory = mkdtempSync(join(tmpdir(), 'kata-loop-'));
+    this.file = join(this.#directory, 'disk');
     writeFileSync(this.file, '');
     truncateSync(this.file, bytes);
     this.path = execFileSync('losetup', ['--find', '--show', this.file], { encoding: 'utf8' }).trim();
   }
 
-  /** Runs a program on it, its path last: `mkfs.ext4 -q`. */
+  /** Runs a program such as `mkfs.ext4 -q` with the path of the device as its last argument. */
   with(program: string, ...args: readonly string[]): void {
     execFileSync(program, [...args, this.path], { stdio: ['ignore', 'ignore', 'pipe'] });
   }
 
-  /** Runs a program that writes an image to the file that the device is of. */
+  /** Runs a program that writes an image to `file`. */
   image(program: string, ...args: readonly string[]): void {
     execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     execFileSync('losetup', ['--set-capacity', this.path]);
   }
 
-  /** As when the host resizes a disk. */
+  /** Resizes the disk as a host does. */
   grow(bytes: number): void {
     truncateSync(this.file, bytes);
     execFileSync('losetup', ['--set-capacity', this.path]);
@@ -36,6 +36,6 @@ export class LoopDevice {
 
   remove(): void {
     execFileSync('losetup', ['--detach', this.path]);
-    rmSync(this.#folder, { recursive: true });
+    rmSync(this.#directory, { recursive: true });
   }
 }

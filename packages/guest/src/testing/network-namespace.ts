@@ -3,7 +3,7 @@ import { SystemTools } from '../tool/tools.js';
 
 let count = 0;
 
-/** A network namespace of a test, beside the machine's own. */
+/** A network namespace for a test. */
 export class NetworkNamespace {
   readonly name: string;
   readonly tools: SystemTools;
@@ -20,12 +20,12 @@ export class NetworkNamespace {
     return execFileSync('ip', ['-n', this.name, ...args], { encoding: 'utf8' });
   }
 
-  /** Runs a program in it. */
+  /** Runs a program in the namespace; returns its output. */
   exec(program: string, ...args: readonly string[]): string {
     return execFileSync('ip', ['netns', 'exec', this.name, program, ...args], { encoding: 'utf8' });
   }
 
-  /** A cable to another namespace; the name of each end. */
+  /** Creates a veth pair to another namespace. */
   connect(name: string, other: NetworkNamespace, otherName: string): void {
     this.ip('link', 'add', name, 'type', 'veth', 'peer', 'name', otherName, 'netns', other.name);
   }

@@ -1,6 +1,6 @@
 import type { Interface, Route } from '../network/network-values.js';
 
-/** The default route, over no gateway. */
+/** A default route without a gateway. */
 export const sampleRoute: Route = {
   family: 'v4',
   dest: '',

@@ -11,21 +11,21 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { loadSyscalls, mounts } from '@kata-agent/linux';
-import type { CreateContainer, ProcessRef, Storage, StreamName } from '../actions.js';
+import type { CreateContainer, ProcessRef, Storage, StreamName } from '../request/actions.js';
 import { Guest } from '../guest.js';
-import { openAccess } from '../guest-access.js';
-import type { GuestOptions } from '../guest-options.js';
-import type { OciProcess, OciSpec } from '../oci-spec.js';
-import { createContainer } from '../perform/create-container.js';
-import { readStream } from '../perform/read-stream.js';
-import { removeContainer } from '../perform/remove-container.js';
-import { startContainer } from '../perform/start-container.js';
-import { waitProcess } from '../perform/wait-process.js';
+import { openAccess } from '../context/guest-access.js';
+import type { GuestOptions } from '../context/guest-options.js';
+import type { OciProcess, OciSpec } from '../request/oci-spec.js';
+import { createContainer, removeContainer, startContainer } from '../perform/containers.js';
+import { readStream, waitProcess } from '../perform/processes.js';
+import { shutDown } from '../perform/sandbox.js';
 
-/** The real runtime's path. */
-export const runc: string | undefined = ['/usr/sbin/runc', '/usr/bin/runc', '/usr/local/sbin/runc'].find(
-  (path) => existsSync(path),
-);
+/** The OCI runtime under test. */
+export const runtimeName: string = process.env['OCI_RUNTIME'] ?? 'runc';
+/** Its path on this machine. */
+export const ociRuntime: string | undefined = ['/usr/sbin', '/usr/bin', '/usr/local/sbin']
+  .map((directory) => join(directory, runtimeName))
+  .find((path) => existsSync(path));
 const BUSYBOX = '/usr/bin/busybox';
 const APPLETS = [
   'cat',
@@ -47,25 +47,27 @@ const APPLETS = [
   'yes',
 ];
 
-/** Why tests with the real runtime cannot run here. Where CI is set they run all the same, and fail. */
+/** Why tests with the real runtime cannot run here. With CI set, they run nevertheless, and fail. */
 export const skip: string | false = reasonToSkip();
 
-/** The same of tests that run programs of other packages: `mkfs.xfs`. */
+/** Returns the same for tests that need further programs, such as `mkfs.xfs`. */
 export function skipWithout(...programs: readonly string[]): string | false {
   if (process.env['CI'] === 'true' || skip !== false) return skip;
-  const folders = (process.env['PATH'] ?? '').split(':');
-  const missing = programs.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
+  const directories = (process.env['PATH'] ?? '').split(':');
+  const missing = programs.filter(
+    (name) => !directories.some((directory) => existsSync(join(directory, name))),
+  );
   return missing.length === 0 ? false : `needs ${missing.join(', ')}`;
 }
 
 function reasonToSkip(): string | false {
   if (process.env['CI'] === 'true') return false;
   if (process.getuid?.() !== 0) return 'needs root';
-  if (runc === undefined) return 'needs runc (apt-get install runc)';
+  if (ociRuntime === undefined) return `needs ${runtimeName} (apt-get install ${runtimeName})`;
   return existsSync(BUSYBOX) ? false : 'needs busybox (apt-get install busybox-static)';
 }
 
-/** What a container might leave behind, in a form that can be compared. */
+/** The resources that containers use, in a form that tests can compare: a removed container must leave none. */
 export interface Traces {
   readonly processes: readonly string[];
   readonly mounts: readonly string[];
@@ -74,19 +76,19 @@ export interface Traces {
   readonly descriptors: number;
 }
 
-/** A guest on this machine, in directories of its own, with a root file system of busybox. */
+/** A guest on this machine with directories of its own and a root file system of busybox. */
 export class RealGuest {
   readonly guest: Guest;
   readonly directory: string;
   readonly kata: string;
   readonly state: string;
-  /** All containers may have it as their root, and write to it: the configuration lists it. */
+  /** The root of all containers; `paths` of the access lists it as writable. */
   readonly rootfs: string;
   readonly log: string[];
-  /** Ids and cgroups begin with it, so that tests that run beside each other do not meet. */
+  /** Prefix of container ids and cgroups, which separates tests that run at the same time. */
   readonly name: string;
   readonly signal: AbortSignal = new AbortController().signal;
-  // Neither SIGCHLD nor a promise keeps Node alive.
+  // Neither a SIGCHLD handler nor a promise keeps Node alive.
   readonly #alive = setInterval(() => undefined, 60_000);
   #count = 0;
   #specs = 0;
@@ -110,8 +112,9 @@ export class RealGuest {
     const rootfs = { path: join(directory, 'rootfs'), writable: true };
     const guest = await Guest.open({
       syscalls: loadSyscalls(),
-      runtime: runc,
+      runtime: ociRuntime,
       log: (level, message) => log.push(`${level}: ${message}`),
+      namesOf: ({ name = '' }) => ({ inPod: name, ofEngine: '' }),
       ...options,
       access: { ...access, paths: [...access.paths, rootfs] },
       paths: { kata: join(directory, 'kata'), state: join(directory, 'state'), ...options.paths },
@@ -123,12 +126,12 @@ export class RealGuest {
   }
 
   async close(): Promise<void> {
-    await this.guest.shutdown();
+    await shutDown(this.guest);
     clearInterval(this.#alive);
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** With the share, again after a sandbox was destroyed. */
+  /** Creates the root file system and the shared directory, which DestroySandbox removes. */
   makeRootfs(): void {
     mkdirSync(join(this.kata, 'shared/containers'), { recursive: true });
     if (!existsSync(this.rootfs)) makeRootfs(this.rootfs);
@@ -139,14 +142,14 @@ export class RealGuest {
     return `${this.name}-${this.#count}`;
   }
 
-  /** A storage of a request, with its mount point below Kata's directory. */
-  storage(driver: string, place: string, more: Partial<Storage> = {}): Storage {
-    const mountPoint = join(this.kata, place);
+  /** Returns a storage of a request with its mount point below Kata's directory. */
+  storage(driver: string, path: string, more: Partial<Storage> = {}): Storage {
+    const mountPoint = join(this.kata, path);
     const empty = { driverOptions: [], source: '', fstype: '', options: [], shared: false };
     return { ...empty, driver, mountPoint, ...more };
   }
 
-  /** Each with a cgroup of its own. */
+  /** Returns a spec with a cgroup of its own. */
   spec(args: readonly string[], more: Partial<OciProcess> = {}): OciSpec {
     this.#specs += 1;
     return {
@@ -187,7 +190,7 @@ export class RealGuest {
     };
   }
 
-  /** Creates and starts a container; answers its id. */
+  /** Creates and starts a container; returns its id. */
   async run(
     args: readonly string[],
     more: Partial<CreateContainer> & { process?: Partial<OciProcess> } = {},
@@ -204,7 +207,7 @@ export class RealGuest {
     return waitProcess(this.guest, { containerId, execId }, this.signal);
   }
 
-  /** All of a stream, up to its end. */
+  /** Reads a stream to its end. */
   async readAll(containerId: string, stream: StreamName = 'stdout', execId = ''): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
     for (;;) {
@@ -218,7 +221,7 @@ export class RealGuest {
     }
   }
 
-  /** Reads until this text has come. */
+  /** Reads a stream until it has delivered `text`; returns all that was read. */
   async readUntil(text: string, ref: ProcessRef, stream: StreamName = 'stdout'): Promise<string> {
     let all = '';
     while (!all.includes(text)) {
@@ -234,7 +237,7 @@ export class RealGuest {
     return removeContainer(this.guest, { id, timeoutSeconds: 0 });
   }
 
-  /** Some container of ours is frozen, by the kernel's word. */
+  /** Reports whether the kernel has frozen a container of this guest. */
   isFrozen(): boolean {
     return cgroupsNamed(this.name).some((path) => {
       const [v1, v2] = ['freezer.state', 'cgroup.events'].map((name) => join(path, name));
@@ -254,8 +257,12 @@ export class RealGuest {
         .map(({ target }) => target)
         .filter((target) => target.startsWith(this.directory)),
       cgroups: cgroupsNamed(this.name),
+      // With file types: without them, readdirSync follows links, and a test may have created one to /bin.
       files: [this.kata, this.state].flatMap((top) =>
-        readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name)),
+        readdirSync(top, { recursive: true, withFileTypes: true })
+          .map(({ parentPath, path, name }) => join(parentPath ?? path, name))
+          // crun keeps its seccomp filters.
+          .filter((file) => !file.startsWith(join(this.state, 'crun/.cache'))),
       ),
       descriptors: readdirSync('/proc/self/fd').length,
     };
@@ -269,7 +276,7 @@ function makeRootfs(directory: string): void {
   for (const applet of APPLETS) symlinkSync('busybox', join(directory, 'bin', applet));
 }
 
-/** Test cgroups lie directly below a hierarchy's root: others come and go beside them. */
+/** Finds the cgroups of a test. They are directly below the root of a hierarchy; other tests' cgroups change concurrently. */
 function cgroupsNamed(name: string): readonly string[] {
   const root = '/sys/fs/cgroup';
   const tops = ['', ...readdirSync(root)]
@@ -283,7 +290,7 @@ function cgroupsNamed(name: string): readonly string[] {
   ]);
 }
 
-/** Handles that are being closed take a turn or two of the event loop. */
+/** Waits for some turns of the event loop: closing a handle takes one or two. */
 export async function settled(): Promise<void> {
   for (let turns = 0; turns < 5; turns += 1) {
     await new Promise<void>((resolve) => {

@@ -1,7 +1,8 @@
+import { searchPath } from '@kata-agent/linux';
 import { spawn } from 'node:child_process';
-import { GuestError } from '../guest-error.js';
+import { GuestError } from '../error/guest-error.js';
 
-/** A program of the guest that does a job for us, and the Debian package that has it. */
+/** An external program of the guest, and its Debian package. */
 export interface Tool {
   readonly program: string;
   readonly package: string;
@@ -13,7 +14,7 @@ export interface ToolRun {
   readonly stderr: string;
 }
 
-/** Runs programs of the guest. Tests put a network namespace in between. */
+/** Runs external programs. Tests run them in a network namespace. */
 export interface Tools {
   /** Runs to the end. Throws `precondition` when the program is missing, `internal` when it takes over 30 seconds. */
   run(tool: Tool, args: readonly string[], input?: Uint8Array): Promise<ToolRun>;
@@ -24,14 +25,14 @@ const timeoutMs = 30_000;
 /** A list of ten thousand rules or routes has a megabyte or two. */
 const maxOutput = 64 * 1024 * 1024;
 
-/** Nothing of the agent's own environment reaches a tool; its words are not translated. */
-const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
+/** The environment of external programs: nothing of the agent's own, and untranslated messages. */
+const environment = { PATH: searchPath, LC_ALL: 'C' };
 
-/** Programs of this machine, by argument vectors: no shell ever reads a word of a request. */
+/** Runs programs by argument vector: no shell ever parses a word of a request. */
 export class SystemTools implements Tools {
   readonly #prefix: readonly string[];
 
-  /** `prefix`: words before the program, as `ip netns exec NAME`. */
+  /** `prefix`: words before the program, such as `ip netns exec NAME`. */
   constructor(prefix: readonly string[] = []) {
     this.#prefix = prefix;
   }
@@ -39,7 +40,7 @@ export class SystemTools implements Tools {
   async run(tool: Tool, args: readonly string[], input?: Uint8Array): Promise<ToolRun> {
     const [program = tool.program, ...rest] = [...this.#prefix, tool.program, ...args];
     const child = spawn(program, rest, { env: environment, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
-    // A program that ends without reading its input is judged by its status.
+    // EPIPE is not an error: a program may exit without reading its input, and its exit status decides.
     child.stdin.on('error', () => child.stdin.destroy());
     child.stdin.end(input);
     const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
@@ -59,7 +60,7 @@ export class SystemTools implements Tools {
       return { status, stdout, stderr: stderr.toString().trim() };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      const message = `${tool.program} is not in this guest; install it: apt-get install ${tool.package}`;
+      const message = `${tool.program} is not in this guest; help: install it (apt-get install ${tool.package})`;
       throw new GuestError('precondition', message, { cause: error });
     } finally {
       clearTimeout(timer);

@@ -6,10 +6,10 @@ import { after, before, test } from 'node:test';
 import { type AuditedCall, openAuditLog } from '@kata-agent/audit';
 import { runBinary } from '../../testing/program.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
-const log = join(folder, 'audit.log');
-const cases = join(folder, 'recorded.test.yaml');
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+const log = join(directory, 'audit.log');
+const cases = join(directory, 'recorded.test.yaml');
+after(() => rmSync(directory, { recursive: true }));
 
 const callOf = (method: string, more: Partial<AuditedCall> = {}): AuditedCall => ({
   listener: 'server_addr',
@@ -19,7 +19,7 @@ const callOf = (method: string, more: Partial<AuditedCall> = {}): AuditedCall =>
   ...more,
 });
 const decisionOn = (method: string, outcome: 'allow' | 'deny') => ({
-  outcome,
+  ...(outcome === 'allow' ? { outcome } : { outcome, code: 'KA3001' as const }),
   method,
   listener: 'server_addr',
   reason: 'it says so',
@@ -50,12 +50,12 @@ before(async () => {
 });
 
 function configTest(lists: string): ReturnType<typeof runBinary> {
-  const configuration = join(folder, 'config.toml');
+  const configuration = join(directory, 'config.toml');
   writeFileSync(configuration, `[api]\nallowed_endpoints = ${lists}\n`);
   return runBinary(['config', 'test', cases, '--configuration', configuration]);
 }
 
-test('audit show --as-test prints what config test runs', () => {
+test('audit show --as-test prints tests that config test runs', () => {
   const { code, stdout, stderr } = runBinary(['audit', 'show', log, '--as-test']);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /name: "record 2 and 1 more: it says so"/);
@@ -68,7 +68,7 @@ test('audit show --as-test prints what config test runs', () => {
   assert.equal(configTest('[]').code, 4);
 });
 
-test('filters choose what becomes a test; a log that goes on makes none', () => {
+test('filters select the tests; --follow is rejected', () => {
   const { stdout } = runBinary(['audit', 'show', log, '--as-test', '--denied']);
   assert.match(stdout, /method: CopyFile/);
   assert.doesNotMatch(stdout, /method: ExecProcess/);

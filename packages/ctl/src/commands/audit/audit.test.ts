@@ -9,9 +9,9 @@ import { runProgram } from '../../cli/program.js';
 import { fakeIo } from '../../testing/fake-io.js';
 import { runBinary } from '../../testing/program.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
-const file = join(folder, 'audit.log');
-const copy = join(folder, 'copy.log');
+const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+const file = join(directory, 'audit.log');
+const copy = join(directory, 'copy.log');
 
 const callOf = (method: string, containerId: string): AuditedCall => ({
   listener: 'server_addr',
@@ -21,7 +21,7 @@ const callOf = (method: string, containerId: string): AuditedCall => ({
   subject: { containerId },
 });
 const decision = (outcome: 'allow' | 'deny', method: string) => ({
-  outcome,
+  ...(outcome === 'allow' ? { outcome } : { outcome, code: 'KA3001' as const }),
   method,
   listener: 'server_addr',
   reason: outcome === 'allow' ? 'in allowed_endpoints' : 'not in allowed_endpoints (c.toml:3)',
@@ -44,9 +44,9 @@ before(async () => {
   log.refuse(callOf('ExecProcess', 'db'), decision('deny', 'ExecProcess'));
   await log.close();
 });
-after(() => rmSync(folder, { recursive: true }));
+after(() => rmSync(directory, { recursive: true }));
 
-/** The records that `audit show` prints with these options. */
+/** Returns the records that `audit show` prints with these options. */
 function shown(...options: string[]): AuditRecord[] {
   const { code, stdout, stderr } = runBinary(['audit', 'show', file, '--format', 'json', ...options]);
   assert.equal(code, 0, stderr);
@@ -56,7 +56,7 @@ function shown(...options: string[]): AuditRecord[] {
     .map((line) => JSON.parse(line) as AuditRecord);
 }
 
-test('audit head prints what audit verify takes', () => {
+test('audit verify accepts the output of audit head', () => {
   const head = runBinary(['audit', 'head', file]);
   assert.equal(head.code, 0);
   assert.match(head.stdout, /^5:[0-9a-f]{64}\n$/);
@@ -68,15 +68,15 @@ test('audit head prints what audit verify takes', () => {
   assert.deepEqual(Object.keys(json), ['sequence', 'hash']);
 });
 
-test('audit verify finds a changed byte, a removed line, two swapped, and a cut end, each with 4', () => {
+test('audit verify detects a changed byte, a removed line, swapped lines and a truncated log, each with 4', () => {
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
   const head = runBinary(['audit', 'head', file]).stdout.trim();
   const [one = '', two = '', three = '', ...rest] = lines;
   for (const [what, changed] of [
     ['a byte', [one, two.replace('StartContainer', 'StartContainex'), three, ...rest]],
     ['a removed line', [one, three, ...rest]],
-    ['two swapped', [one, three, two, ...rest]],
-    ['a cut end', lines.slice(0, -1)],
+    ['swapped lines', [one, three, two, ...rest]],
+    ['a truncated log', lines.slice(0, -1)],
   ] as const) {
     writeFileSync(copy, `${changed.join('\n')}\n`);
     const { code, stdout } = runBinary(['audit', 'verify', copy, '--head', head]);
@@ -89,27 +89,29 @@ test('audit verify finds a changed byte, a removed line, two swapped, and a cut 
   assert.match(unanchored.stdout, /without --head/);
 });
 
-test('of a file that is no log, a few lines are said to be none, and what tells the rest', () => {
-  const none = join(folder, 'none-at-all.log');
+test('audit show limits the reports of lines that are not records', () => {
+  const none = join(directory, 'none-at-all.log');
   writeFileSync(none, 'no record\n'.repeat(100));
   const { code, stderr } = runBinary(['audit', 'show', none]);
   assert.equal(code, 4);
   const lines = stderr.trimEnd().split('\n');
   assert.equal(lines.length, 6, stderr);
   assert.ok(
-    lines.at(-1)?.includes(`95 more lines are no records; kata-agent-ctl audit verify ${none}`),
+    lines
+      .at(-1)
+      ?.includes(`95 more lines are not records; list all of them: kata-agent-ctl audit verify ${none}`),
     stderr,
   );
 });
 
-test('a log that is gone, one that is none, and a head that is none', () => {
+test('missing logs, files that are not logs, and invalid heads are rejected', () => {
   writeFileSync(copy, 'this is no record\n');
   for (const [command, gone, none] of [
     ['head', 3, 3],
     ['verify', 4, 4],
     ['show', 3, 4],
   ] as const) {
-    assert.equal(runBinary(['audit', command, join(folder, 'none.log')]).code, gone, command);
+    assert.equal(runBinary(['audit', command, join(directory, 'none.log')]).code, gone, command);
     const { code, stderr, stdout } = runBinary(['audit', command, copy]);
     assert.equal(code, none, command);
     assert.match(stdout + stderr, /record/, command);
@@ -117,7 +119,7 @@ test('a log that is gone, one that is none, and a head that is none', () => {
   assert.equal(runBinary(['audit', 'verify', file, '--head', '5:xyz']).code, 2);
 });
 
-test('audit show is a table for people', () => {
+test('audit show prints a table', () => {
   const { code, stdout } = runBinary(['audit', 'show', file]);
   assert.equal(code, 0);
   const lines = stdout.trimEnd().split('\n');
@@ -125,7 +127,7 @@ test('audit show is a table for people', () => {
   assert.match(lines[5] ?? '', /refusal .*ExecProcess .*not in allowed_endpoints \(c\.toml:3\)/);
 });
 
-test('filters choose by method, refusal and container, and all have to fit', () => {
+test('filters by method, denial and container are combined with AND', () => {
   const kinds = (...options: string[]) => shown(...options).map((record) => record.kind);
   assert.deepEqual(kinds(), ['boot', 'intent', 'outcome', 'call', 'refusal']);
   assert.deepEqual(kinds('--method', 'StartContainer'), ['intent', 'outcome']);
@@ -135,8 +137,8 @@ test('filters choose by method, refusal and container, and all have to fit', () 
   assert.deepEqual(kinds('--container', 'web', '--denied'), []);
 });
 
-test('--follow goes on with what is written, until it is interrupted', async () => {
-  const followed = join(folder, 'followed.log');
+test('--follow prints new records until interrupted', async () => {
+  const followed = join(directory, 'followed.log');
   const log = await openLog(followed);
   await log.boot({});
   const io = fakeIo();

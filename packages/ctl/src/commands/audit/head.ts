@@ -6,15 +6,15 @@ import { logOperand, withLog } from './log-file.js';
 
 export const auditHead: CommandDefinition = {
   path: 'audit head',
-  summary: 'print where an audit log stands, to be kept elsewhere',
+  summary: 'print the head of an audit log, to be stored elsewhere',
   details: [
-    'Prints the last record’s sequence number and hash. Kept where the log’s writer cannot change it, and given to audit verify later, it shows a log that was cut off or written anew.',
+    'Prints the sequence number and hash of the last record. Store the head where the writer of the log cannot change it. audit verify --head then detects a truncated or rewritten log.',
   ],
   operands: [logOperand],
   examples: [
     {
       line: 'kata-agent-ctl audit head /run/kata-agent/audit.log > head',
-      says: 'Keeps the head in a file.',
+      description: 'Stores the head in a file.',
     },
   ],
   formats: true,
@@ -22,6 +22,6 @@ export const auditHead: CommandDefinition = {
     const file = invocation.operands[0] ?? '';
     const position = await withLog(file, ExitCode.CannotApply, () => readHead(file));
     await print(invocation, position, () => `${formatHead(position)}\n`);
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

@@ -4,12 +4,13 @@ import { ExitCode } from '../../exit-code.js';
 /** The operand of every audit command. */
 export const logOperand = {
   syntax: '<file>',
-  says: 'the log; its older segments are found beside it',
+  description: 'the audit log; older segments beside it are read too',
 } as const;
 
 /**
- * Reads a log. What the system says about the file (it may not be read) cannot be applied here; `unreadable` is the
- * exit code of what the log's reader says: there is none, or it ends in what is no record. Rejects with a CommandError.
+ * Reads an audit log. A system error about the file (for example no permission) is "cannot be applied here";
+ * `unreadable` is the exit code if there is no log or if it ends in something other than a record. Rejects with a
+ * CommandError.
  */
 export async function withLog<T>(file: string, unreadable: ExitCode, work: () => Promise<T>): Promise<T> {
   try {

@@ -3,15 +3,15 @@ import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { withLog } from './log-file.js';
 
-/** The records of a log, and a line that says what was read. */
+/** The records of an audit log, and a line that describes the log. */
 export interface ReadEvidence {
   readonly records: readonly AuditRecord[];
-  readonly says: string;
+  readonly description: string;
 }
 
 /**
- * Reads a whole log, checked as `audit verify` does. One that does not verify ends in a CommandError, unless
- * `unverified` says that it is to be read all the same.
+ * Reads a whole audit log and verifies it as `audit verify` does. A log that does not verify is a CommandError,
+ * unless `unverified` is set.
  */
 export async function readEvidence(file: string, unverified: boolean): Promise<ReadEvidence> {
   const report = await withLog(file, ExitCode.Mismatch, () => verify(file));
@@ -19,7 +19,7 @@ export async function readEvidence(file: string, unverified: boolean): Promise<R
   const records: AuditRecord[] = [];
   await withLog(file, ExitCode.CannotApply, async () => {
     for await (const read of readLog(file)) {
-      // What was written after the check is not checked.
+      // Records written after the verification are not verified.
       if (read.ok && read.record.sequence <= (report.last ?? 0)) records.push(read.record);
     }
   });
@@ -29,12 +29,14 @@ export async function readEvidence(file: string, unverified: boolean): Promise<R
     (records.length !== report.records || (last !== undefined && last.hash !== report.head.hash))
   )
     throw new CommandError(ExitCode.CannotApply, `${file} was rotated while it was read`, {
-      help: ['try again'],
+      help: ['run the command again'],
     });
   const range =
     last === undefined ? 'no records' : `records ${records[0]?.sequence ?? 0} to ${last.sequence}`;
-  const state = report.ok ? `verified, head ${formatHead(report.head)}` : 'NOT VERIFIED: it may say anything';
-  return { records, says: `${file}: ${range}, ${state}` };
+  const state = report.ok
+    ? `verified, head ${formatHead(report.head)}`
+    : 'NOT VERIFIED: the contents may be forged';
+  return { records, description: `${file}: ${range}, ${state}` };
 }
 
 function notVerified(file: string, { problems, unlisted }: VerifyReport): CommandError {
@@ -42,11 +44,11 @@ function notVerified(file: string, { problems, unlisted }: VerifyReport): Comman
     return sequence === undefined ? what : `record ${sequence}: ${what}`;
   });
   const more = problems.length - shown.length + unlisted;
-  return new CommandError(ExitCode.Mismatch, `${file} does not verify, so nothing is learnt from it`, {
+  return new CommandError(ExitCode.Mismatch, `${file} does not verify: not used`, {
     help: [
       ...shown,
       ...(more > 0 ? [`and ${more} more: kata-agent-ctl audit verify ${file}`] : []),
-      'with --unverified it is read all the same, and the result says so',
+      '--unverified reads it anyway, and notes that in the result',
     ],
   });
 }

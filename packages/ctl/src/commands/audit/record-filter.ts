@@ -1,14 +1,14 @@
 import type { AuditRecord } from '@kata-agent/audit';
 
-/** What a reader wants to see of a log; all that is given has to fit. */
+/** Which records to show; all given conditions must match. */
 export interface RecordFilter {
   readonly methods: readonly string[];
-  /** Only what was refused: by the configuration, a rule or a check. */
+  /** Only calls denied by the gate, a rule or a check. */
   readonly denied: boolean;
   readonly container: string | undefined;
 }
 
-/** Whether a record is wanted. Records of no call (a boot, a rotation) are only wanted without a filter. */
+/** Reports whether a record matches. Records that are not calls (a boot, a rotation) match only an empty filter. */
 export function isWanted(record: AuditRecord, filter: RecordFilter): boolean {
   const { methods, denied, container } = filter;
   if (methods.length > 0 && !('method' in record && methods.includes(record.method))) return false;

@@ -11,29 +11,29 @@ import { isWanted, type RecordFilter } from './record-filter.js';
 
 export const auditShow: CommandDefinition = {
   path: 'audit show',
-  summary: 'print an audit log, a line for each record',
+  summary: 'print an audit log, one line per record',
   details: [
-    'With --format json, the records as they were written, one on each line. A line that is not a record is said on standard error, and the exit code is 4 then; whether the records follow each other is for audit verify to say.',
-    'A filter leaves out records that are of no call, such as that of a boot.',
-    'With --as-test, a file of tests instead: what was asked for and what became of it, to be put to another configuration by config test.',
+    'With --format json, prints the records as written, one per line. Lines that are not records are reported on standard error, and the exit code is then 4. To check the hash chain, use audit verify.',
+    'A filter leaves out records that are not calls, such as a boot.',
+    'With --as-test, prints a test file instead: the recorded requests and their decisions, for config test to run against another configuration.',
   ],
   operands: [logOperand],
   options: [
-    { flags: '-f, --follow', says: 'go on with what is being written, until interrupted' },
-    { flags: '--method <name>', says: 'only this method’s; may be repeated', repeatable: true },
-    { flags: '--denied', says: 'only what was refused' },
-    { flags: '--container <id>', says: 'only what is about this container' },
-    { flags: '--as-test', says: 'print tests for config test, in YAML' },
+    { flags: '-f, --follow', description: 'keep printing new records, until interrupted' },
+    { flags: '--method <name>', description: 'only calls of this method; may be repeated', repeatable: true },
+    { flags: '--denied', description: 'only denied calls' },
+    { flags: '--container <id>', description: 'only calls about this container' },
+    { flags: '--as-test', description: 'print tests for config test, in YAML' },
   ],
   examples: [
-    { line: 'kata-agent-ctl audit show /run/kata-agent/audit.log --denied', says: 'What was refused.' },
+    { line: 'kata-agent-ctl audit show /run/kata-agent/audit.log --denied', description: 'Denied calls.' },
     {
       line: 'kata-agent-ctl audit show -f /run/kata-agent/audit.log --method ExecProcess --format json',
-      says: 'Every exec as it happens, for a program.',
+      description: 'Every exec as it happens, as JSON.',
     },
     {
       line: 'kata-agent-ctl audit show /run/kata-agent/audit.log --as-test > recorded.test.yaml',
-      says: 'Tests of what a configuration decides, from what was decided.',
+      description: 'Tests from recorded decisions.',
     },
   ],
   formats: true,
@@ -44,7 +44,7 @@ export const auditShow: CommandDefinition = {
     const following = invocation.options.flag('follow');
     const asTest = invocation.options.flag('asTest');
     if (following && asTest)
-      throw new CommandError(ExitCode.Usage, '--as-test and --follow do not go together: tests have an end');
+      throw new CommandError(ExitCode.Usage, '--as-test and --follow exclude each other');
     if (following) invocation.io.signals.on('SIGINT', stop);
     try {
       const records = following ? follow(file, { signal: over.signal }) : readLog(file);
@@ -78,10 +78,10 @@ async function show(invocation: Invocation, records: AsyncIterable<Read>): Promi
   });
 }
 
-/** A file that is no log at all has many lines that are no records. */
+/** Limit of reported lines: a file that is not an audit log has many. */
 const mostSaid = 5;
 
-/** Puts the records that the filters leave to `use`, and says what is none; returns the exit code. */
+/** Passes matching records to `use` and reports lines that are not records; returns the exit code. */
 async function eachWanted(
   { io, options, operands }: Invocation,
   records: AsyncIterable<Read>,
@@ -99,10 +99,10 @@ async function eachWanted(
       if (wrong <= mostSaid) io.stderr.write(`${programName}: a line is ${read.what}\n`);
     } else if (isWanted(read.record, filter)) await use(read.record);
   }
-  if (wrong === 0) return ExitCode.Fine;
-  const more = wrong > mostSaid ? `${wrong - mostSaid} more lines are no records; ` : '';
+  if (wrong === 0) return ExitCode.Success;
+  const more = wrong > mostSaid ? `${wrong - mostSaid} more lines are not records; ` : '';
   io.stderr.write(
-    `${programName}: ${more}kata-agent-ctl audit verify ${operands[0] ?? ''} says which lines are wrong\n`,
+    `${programName}: ${more}list all of them: kata-agent-ctl audit verify ${operands[0] ?? ''}\n`,
   );
   return ExitCode.Mismatch;
 }

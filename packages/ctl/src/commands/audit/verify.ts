@@ -15,21 +15,21 @@ import { logOperand, withLog } from './log-file.js';
 
 export const auditVerify: CommandDefinition = {
   path: 'audit verify',
-  summary: 'check every record of an audit log',
+  summary: 'verify the hash chain of an audit log',
   details: [
-    'Finds a changed byte, a record that was removed, added or moved, and, given a head that was kept elsewhere, an end that was cut off. Works while the log is being written. Ends with 4 when something is wrong, or the log is gone or empty. Without a head it shows that the records fit each other, not that they are those that were written: who can write the file can write all of it anew.',
+    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. Without --head, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
   ],
   operands: [logOperand],
   options: [
     {
       flags: '--head <sequence:hash>',
-      says: 'a head that audit head printed earlier; the log has to contain it',
+      description: 'a head that audit head printed earlier; the log must contain it',
     },
   ],
   examples: [
     {
       line: 'kata-agent-ctl audit verify /run/kata-agent/audit.log --head "$(cat head)"',
-      says: 'Checks the log against a head that was kept.',
+      description: 'Verifies the log against a stored head.',
     },
   ],
   formats: true,
@@ -41,7 +41,7 @@ export const auditVerify: CommandDefinition = {
     );
     const style = styleFor(invocation.io.stdout, invocation.io.environment);
     await print(invocation, report, () => reportText(report, head !== undefined, style));
-    return report.ok ? ExitCode.Fine : ExitCode.Mismatch;
+    return report.ok ? ExitCode.Success : ExitCode.Mismatch;
   },
 };
 
@@ -50,13 +50,9 @@ function keptHead({ options }: Invocation): Position | undefined {
   if (text === undefined) return undefined;
   const head = parseHead(text.trim());
   if (head !== undefined) return head;
-  throw new CommandError(
-    ExitCode.Usage,
-    `--head '${text}': it has to be a sequence number, a colon and a hash`,
-    {
-      help: ['As kata-agent-ctl audit head prints it.'],
-    },
-  );
+  throw new CommandError(ExitCode.Usage, `--head '${text}': must be a sequence number, a colon and a hash`, {
+    help: ['pass the output of kata-agent-ctl audit head'],
+  });
 }
 
 function reportText(report: VerifyReport, anchored: boolean, style: Style): string {
@@ -66,14 +62,16 @@ function reportText(report: VerifyReport, anchored: boolean, style: Style): stri
     `${report.ok ? style.green('ok') : style.red('not ok')}: ${report.records} records${range}, in ${segments}`,
   ];
   if (report.removed > 0)
-    lines.push(`records 1 to ${report.removed} were removed by rotation; ${report.kept} of them were kept`);
+    lines.push(
+      `records 1 to ${report.removed} were removed by rotation; ${report.kept} of them were retained`,
+    );
   if (report.unfinishedBytes > 0)
-    lines.push(`the last line is still being written (${report.unfinishedBytes} bytes)`);
+    lines.push(`the last line is incomplete (${report.unfinishedBytes} bytes): it is being written`);
   for (const problem of report.problems) lines.push(style.red(problemText(problem)));
   if (report.unlisted > 0) lines.push(`and ${report.unlisted} more problems`);
   lines.push(`head: ${formatHead(report.head)}`);
   if (report.ok && !anchored) {
-    lines.push('without --head, a log whose end was cut off or that was written anew is not noticed');
+    lines.push('without --head, a truncated or rewritten log is not detected');
   }
   return lines.map((line) => `${line}\n`).join('');
 }

@@ -17,24 +17,24 @@ const width = 100;
 
 export const configCheck: CommandDefinition = {
   path: 'config check',
-  summary: 'check a configuration, and say what it serves',
+  summary: 'check a configuration, and print what it serves',
   details: [
-    'All errors and warnings of the file at once, on standard error, each with its place and what mends it. Ends with 0 if an agent would start with it, with 1 if not, and with 3 if a file cannot be read. Whose the file is and who may write it is asked in the guest only: kata-agent --check.',
-    'With --pod, also what workloads of Kubernetes need: each call that they will cause is put before the lists and the rules. Ends with 4 if something of a workload will not work, and says what would mend it. Without the configuration of an image, what the image decides is not judged.',
+    'Prints all errors and warnings on standard error, each with its position and a fix. Exits with 0 if an agent would start with the configuration, with 1 if not, and with 3 if a file cannot be read. Owner and permissions of the file are checked only in the guest: kata-agent --check.',
+    'With --pod, also checks Kubernetes workloads: gate and rules decide each call that the workloads will cause. Exits with 4 if a workload will not work, and prints what the agent refuses with any configuration, or the smallest change that fixes it. Calls whose values come from an image are not checked without its --image-config.',
   ],
   operands: [
-    { syntax: '<file>', says: 'a configuration in TOML' },
-    { syntax: '[later...]', says: 'further documents, as they would be delivered, in their order' },
+    { syntax: '<file>', description: 'a configuration in TOML' },
+    { syntax: '[later...]', description: 'further documents, in the order of delivery' },
   ],
   options: podOptions,
   examples: [
     {
       line: 'kata-agent-ctl config check examples/minimal.toml',
-      says: 'Prints what is wrong, or the methods that are served.',
+      description: 'Prints errors, or the methods that are served.',
     },
     {
       line: 'kata-agent-ctl config check examples/minimal.toml --pod pod.yaml',
-      says: 'Also what of the pod will not work, and the least that mends it.',
+      description: 'Also prints what will not work for the pod, and the smallest change that fixes it.',
     },
   ],
   formats: true,
@@ -54,7 +54,7 @@ export const configCheck: CommandDefinition = {
     const style = styleFor(io.stdout, io.environment);
     const privileged = privilegedContainers(loaded.configuration);
     const note = privilegedNote(loaded.configuration, style);
-    const head = `${file}: ${style.green('fine')}, ${countOf(diagnostics, 'warning')}\n${note}`;
+    const head = `${file}: ${style.green('valid')}, ${countOf(diagnostics, 'warning')}\n${note}`;
     const reports = pods === undefined ? [] : await checkPods(loaded.configuration, pods);
     const workloads = pods === undefined ? {} : { workloads: reports.map(workloadValue) };
     await print(
@@ -73,11 +73,11 @@ export const configCheck: CommandDefinition = {
           ? summaryText(summary, style)
           : reports.map((report) => workloadText(report, pods.setup, style)).join('')),
     );
-    return reports.every(({ sufficient }) => sufficient) ? ExitCode.Fine : ExitCode.Mismatch;
+    return reports.every(({ sufficient }) => sufficient) ? ExitCode.Success : ExitCode.Mismatch;
   },
 };
 
-/** The evaluator is loaded only where somebody asks about a workload. */
+/** Loads the CEL evaluator only if --pod is given. */
 async function checkPods(configuration: Configuration, pods: Pods): Promise<readonly WorkloadReport[]> {
   const { compileRules } = await import('@kata-agent/gate/rules');
   const options = { configuration, compile: compileRules, ...pods };

@@ -7,11 +7,11 @@ import { after, test } from 'node:test';
 import { membersOf, type MethodName } from '@kata-agent/catalogue';
 import { runBinary } from '../../testing/program.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+after(() => rmSync(directory, { recursive: true }));
 
 function document(text: string, mode = 0o644): string {
-  const path = join(folder, 'config.toml');
+  const path = join(directory, 'config.toml');
   writeFileSync(path, text);
   chmodSync(path, mode);
   return path;
@@ -20,7 +20,7 @@ function document(text: string, mode = 0o644): string {
 const pod =
   '[agent]\nlog_level = "debug"\nlock = true\n\n[api]\nallowed_endpoints = ["@pod", "ReadStdout"]\n';
 
-test('config check says what is served and what is not', () => {
+test('config check prints what is served and what is not', () => {
   const { code, stdout } = runBinary(['config', 'check', document(pod), '--format', 'json']);
   assert.equal(code, 0);
   const value = JSON.parse(stdout) as Record<'served' | 'notServed', MethodName[]>;
@@ -28,11 +28,11 @@ test('config check says what is served and what is not', () => {
   assert.deepEqual([...value.served].sort(), allowed);
   assert.ok(value.notServed.includes('ExecProcess'));
   const text = runBinary(['config', 'check', document(pod)]);
-  assert.match(text.stdout, /config\.toml: fine, 0 warnings/);
+  assert.match(text.stdout, /config\.toml: valid, 0 warnings/);
   assert.match(text.stdout, /not served \(\d+\)\n  .*ExecProcess/);
 });
 
-test('config check prints every error with its place on standard error, and ends with 1', () => {
+test('config check prints every error with its position on standard error, and exits with 1', () => {
   const path = document('[agent]\nlog_levle = "info"\n[api]\nallowed_endpoints = ["ExecProces"]\n');
   const { code, stdout, stderr } = runBinary(['config', 'check', path]);
   assert.equal(code, 1);
@@ -46,38 +46,39 @@ test('config check prints every error with its place on standard error, and ends
   assert.equal((JSON.parse(json.stdout) as { diagnostics: object[] }).diagnostics.length, 2);
 });
 
-test('config check takes a file that anybody may write, for it is not the guest’s', () => {
+test('config check ignores the permissions of the file', () => {
   assert.equal(runBinary(['config', 'check', document(pod, 0o666)]).code, 0);
 });
 
-test('what cannot be a configuration ends with 1, what cannot be read with 3', () => {
+test('an invalid configuration exits with 1, an unreadable file with 3', () => {
   const large = runBinary(['config', 'check', document('x'.repeat(10 << 20))]);
   assert.equal(large.code, 1);
   assert.match(large.stderr, /at most 256KiB/);
   for (const command of ['check', 'explain', 'preflight', 'migrate', 'digest']) {
     for (const [path, reason] of [
-      [join(folder, 'none.toml'), 'there is no such file'],
-      [folder, 'it is a folder'],
+      [join(directory, 'none.toml'), 'no such file'],
+      [directory, 'it is a directory'],
     ] as const) {
       const { code, stdout, stderr } = runBinary(['config', command, path]);
       assert.equal(code, 3, `${command} ${stderr}`);
       assert.ok(stderr.includes(`cannot read ${path}: ${reason}`), stderr);
-      if (command !== 'check') assert.equal(stdout, '', 'what may be a new file by now holds no error');
+      if (command !== 'check')
+        assert.equal(stdout, '', 'standard output can be redirected to a file: no error in it');
     }
   }
 });
 
-test('a configuration is read once: it may come through a pipe', () => {
-  const fifo = join(folder, 'fifo');
+test('a configuration is read only once, so a pipe works', () => {
+  const fifo = join(directory, 'fifo');
   execFileSync('mkfifo', [fifo]);
   const writer = spawn('sh', ['-c', `printf '%s' "$1" > "$0"`, fifo, pod]);
   const { code, stdout } = runBinary(['config', 'check', fifo]);
   writer.kill();
   assert.equal(code, 0);
-  assert.match(stdout, /fifo: fine/);
+  assert.match(stdout, /fifo: valid/);
 });
 
-test('an error in JSON is all that is said, with what is wrong in it', () => {
+test('with --format json an error is one line of JSON with its diagnostics', () => {
   const path = document('[api]\nallowed_endpoints = ["ExecProces"]\n');
   for (const args of [
     ['preflight', path],
@@ -92,13 +93,13 @@ test('an error in JSON is all that is said, with what is wrong in it', () => {
   }
 });
 
-test('preflight does not take a misspelt listener for a closed one', () => {
+test('preflight rejects an unknown listener', () => {
   const { code, stderr } = runBinary(['config', 'preflight', document(pod), '--listener', 'hots']);
   assert.equal(code, 2);
-  assert.match(stderr, /--listener 'hots'.*\n +it has: server_addr/);
+  assert.match(stderr, /--listener 'hots'.*\n +listeners: server_addr/);
 });
 
-test('config explain says where each value comes from, and why a method is served or not', () => {
+test('config explain prints the source of each value, and why a method is served or not', () => {
   const path = document(pod);
   const { code, stdout } = runBinary(['config', 'explain', path, '--format', 'json']);
   assert.equal(code, 0);
@@ -114,7 +115,7 @@ test('config explain says where each value comes from, and why a method is serve
   assert.match(text, /log_level = "debug" +# .*config\.toml:2/);
 });
 
-test('config explain shows what becomes of a host’s kernel line', () => {
+test('config explain prints which overrides of a kernel command line take effect', () => {
   const line = 'quiet agent.log=info';
   const { code, stdout, stderr } = runBinary(['config', 'explain', document(pod), '--kernel-line', line]);
   assert.equal(code, 0);
@@ -122,33 +123,33 @@ test('config explain shows what becomes of a host’s kernel line', () => {
   assert.match(stdout, /locked by .*config\.toml:3/);
 });
 
-test('config explain of a wrong document is 1', () => {
+test('config explain of an invalid document exits with 1', () => {
   assert.equal(runBinary(['config', 'explain', document('nope = 1\n')]).code, 1);
 });
 
-test('further documents are checked and explained with the first', () => {
+test('further documents are checked and explained with the base document', () => {
   const base = document(
     `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n[delivery]\naccept = ["initdata"]\n`,
   );
-  const later = join(folder, 'later.toml');
+  const later = join(directory, 'later.toml');
   writeFileSync(later, '[[listener]]\nname = "host"\nblocked_endpoints = ["ReadStdout"]\n');
   const alone = runBinary(['config', 'check', base]);
   assert.equal(alone.code, 0);
-  assert.match(alone.stderr, /further documents come in the guest/);
+  assert.match(alone.stderr, /further documents are delivered in the guest/);
   const { stdout } = runBinary(['config', 'explain', base, later, '--format', 'json']);
   const value = JSON.parse(stdout) as {
     endpoints: {
       method: string;
       listener: string;
       served: boolean;
-      voices: { says: string; decides: boolean }[];
+      findings: { text: string; decides: boolean }[];
     }[];
   };
   const read = value.endpoints.find(({ method }) => method === 'ReadStdout');
   assert.equal(read?.listener, 'host');
   assert.equal(read.served, false);
   assert.deepEqual(
-    read.voices.map(({ says, decides }) => [says, decides]),
+    read.findings.map(({ text, decides }) => [text, decides]),
     [
       ['allowed_endpoints has "ReadStdout"', false],
       ['blocked_endpoints of listener "host" has "ReadStdout"', true],
@@ -157,6 +158,6 @@ test('further documents are checked and explained with the first', () => {
   writeFileSync(later, '[agent]\nlock = false\n');
   const { code, stderr } = runBinary(['config', 'check', base, later]);
   assert.equal(code, 1);
-  assert.match(stderr, /later\.toml:2:1: lock may stand in the base document alone/);
-  assert.equal(runBinary(['config', 'check', base, join(folder, 'none.toml')]).code, 3);
+  assert.match(stderr, /later\.toml:2:1: error\[KA1709\]: lock is allowed only in the base document/);
+  assert.equal(runBinary(['config', 'check', base, join(directory, 'none.toml')]).code, 3);
 });

@@ -5,19 +5,22 @@ import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { styleFor } from '../../output/style.js';
 
-/** Prints each on standard error, with a line between them. */
+/** Prints diagnostics on standard error, separated by empty lines. */
 export function printDiagnostics(io: Io, diagnostics: readonly Diagnostic[]): void {
   const color = styleFor(io.stderr, io.environment).enabled;
   for (const diagnostic of diagnostics) io.stderr.write(`${renderDiagnostic(diagnostic, { color })}\n\n`);
 }
 
-/** `1 error`, `2 warnings`: how many there are of a severity. */
+/** Returns `1 error` or `2 warnings`: the number of diagnostics with this severity. */
 export function countOf(diagnostics: readonly Diagnostic[], severity: Diagnostic['severity']): string {
   const count = diagnostics.filter((diagnostic) => diagnostic.severity === severity).length;
   return `${count} ${severity}${count === 1 ? '' : 's'}`;
 }
 
-/** What ends a command that cannot work with a file: people have read what is wrong, programs get it with the error. */
+/**
+ * The error that ends a command on an invalid file: people have seen the diagnostics already, programs get them with
+ * the error.
+ */
 export function faulty(
   { io, options }: Invocation,
   diagnostics: readonly Diagnostic[],

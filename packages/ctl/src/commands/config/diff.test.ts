@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { runBinary } from '../../testing/program.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+after(() => rmSync(directory, { recursive: true }));
 
 function document(name: string, text: string): string {
-  const path = join(folder, name);
+  const path = join(directory, name);
   writeFileSync(path, text);
   return path;
 }
@@ -17,7 +17,7 @@ function document(name: string, text: string): string {
 const narrow = document('narrow.toml', '[api]\nallowed_endpoints = ["@pod"]\n');
 const wide = document('wide.toml', '[api]\nallowed_endpoints = ["@pod", "ExecProcess"]\n');
 
-test('config diff ends with 4 when something opens, else with 0', () => {
+test('config diff exits with 4 if something is opened, else with 0', () => {
   const opening = runBinary(['config', 'diff', narrow, wide]);
   assert.equal(opening.code, 4, opening.stderr);
   assert.match(opening.stdout, /^opens \(1\)\n  endpoint ExecProcess on server_addr: served now\n/);
@@ -28,7 +28,7 @@ test('config diff ends with 4 when something opens, else with 0', () => {
   assert.deepEqual([same.code, same.stdout], [0, 'no difference\n']);
 });
 
-test('config diff as JSON', () => {
+test('config diff prints JSON', () => {
   const { stdout } = runBinary(['config', 'diff', narrow, wide, '--format', 'json']);
   const value = JSON.parse(stdout) as { opens: boolean; differences: { effect: string; name: string }[] };
   assert.equal(value.opens, true);
@@ -38,7 +38,7 @@ test('config diff as JSON', () => {
   );
 });
 
-test('config diff of a wrong configuration is 1, and says which is wrong', () => {
+test('config diff of an invalid configuration exits with 1 and names the file', () => {
   const wrong = document('wrong.toml', '[api]\nallowed_endpoints = ["ExecProces"]\n');
   const { code, stderr } = runBinary(['config', 'diff', narrow, wrong]);
   assert.equal(code, 1);

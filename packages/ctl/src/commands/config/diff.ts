@@ -7,19 +7,19 @@ import { loadedFile } from './loaded-file.js';
 
 export const configDiff: CommandDefinition = {
   path: 'config diff',
-  summary: 'say what a new configuration opens and closes',
+  summary: 'compare two configurations: what the new one opens and closes',
   details: [
-    'Compares what two configurations decide: listeners, the endpoints of each, rules, settings. Each difference opens something, closes something, or does neither; what cannot be told, such as a rule with another expression, counts as opening.',
-    'Ends with 4 when anything is opened, so that a review can be asked for.',
+    'Compares listeners, the endpoints of each, rules and settings. Each difference opens something, closes something, or is neutral. A change whose effect is not known, such as a different rule expression, counts as opening.',
+    'Exits with 4 if anything is opened, so that a pipeline can require a review.',
   ],
   operands: [
-    { syntax: '<old>', says: 'the configuration as it is' },
-    { syntax: '<new>', says: 'the one that is to replace it' },
+    { syntax: '<old>', description: 'the old configuration' },
+    { syntax: '<new>', description: 'the new configuration' },
   ],
   examples: [
     {
       line: 'kata-agent-ctl config diff examples/confidential.toml examples/observe.toml',
-      says: 'What would be opened and closed by putting the second in the place of the first.',
+      description: 'Compares the second configuration with the first.',
     },
   ],
   formats: true,
@@ -38,6 +38,6 @@ export const configDiff: CommandDefinition = {
         ? 'no difference\n'
         : renderDifferences(differences, (text, effect) => colors[effect](text)),
     );
-    return opens ? ExitCode.Mismatch : ExitCode.Fine;
+    return opens ? ExitCode.Mismatch : ExitCode.Success;
   },
 };

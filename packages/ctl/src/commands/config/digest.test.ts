@@ -9,11 +9,11 @@ import { parseInitdata, unpackInitdataImage } from '@kata-agent/config';
 import { runBinary } from '../../testing/program.js';
 import type { ReadyLines, ReferenceValues } from './digests.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-digest-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-digest-'));
+after(() => rmSync(directory, { recursive: true }));
 
 function file(name: string, content: string | Uint8Array): string {
-  const path = join(folder, name);
+  const path = join(directory, name);
   writeFileSync(path, content);
   return path;
 }
@@ -27,7 +27,7 @@ function digest(args: readonly string[]): ReferenceValues & { readonly lines: Re
   return JSON.parse(stdout) as ReferenceValues & { readonly lines: ReadyLines };
 }
 
-test('every line carries the document whole, and its digest', () => {
+test('every delivery line has the whole document, and its digest matches', () => {
   const { document, lines } = digest([file('c.toml', text)]);
   assert.equal(document.sha256, sha256(text));
   assert.equal(lines.pin, `bind = "sha256:${sha256(text)}"`);
@@ -39,8 +39,8 @@ test('every line carries the document whole, and its digest', () => {
   assert.match(lines.fwCfg, /^-fw_cfg name=opt\/io\.katacontainers\/kata-agent\.toml,file=.*c\.toml$/);
 });
 
-test('the image, the annotation, HOSTDATA and MRCONFIGID are of the same envelope', () => {
-  const out = join(folder, 'initdata.img');
+test('image, annotation, HOSTDATA and MRCONFIGID use the same envelope', () => {
+  const out = join(directory, 'initdata.img');
   for (const algorithm of ['sha-256', 'sha-384', 'sha-512']) {
     const { initdata, lines } = digest([file('c.toml', text), '--out', out, '--algorithm', algorithm]);
     const unpacked = unpackInitdataImage(readFileSync(out));
@@ -48,7 +48,7 @@ test('the image, the annotation, HOSTDATA and MRCONFIGID are of the same envelop
     const parsed = parseInitdata(unpacked.bytes, 'image');
     assert.ok(parsed.ok);
     assert.equal(parsed.algorithm, algorithm);
-    assert.equal(Buffer.from(parsed.document ?? []).toString(), text);
+    assert.equal(Buffer.from(parsed.files.get('kata-agent.toml') ?? '').toString(), text);
     assert.equal(initdata.sha256, sha256(unpacked.bytes));
     const whole = createHash(algorithm.replace('-', '')).update(unpacked.bytes).digest('hex');
     assert.equal(initdata.hostdata, whole.slice(0, 64));
@@ -62,7 +62,7 @@ test('the image, the annotation, HOSTDATA and MRCONFIGID are of the same envelop
   }
 });
 
-test('initdata of one’s own is taken as it is, if it holds the document', () => {
+test('initdata of the user is used unchanged if it has the document', () => {
   const document = file('c.toml', text);
   const envelope = `algorithm = "sha384"\nversion = "0.1.0"\n[data]\n"aa.toml" = ""\n"kata-agent.toml" = '''\n${text}'''\n`;
   const { initdata } = digest([document, '--initdata', file('own.toml', envelope)]);
@@ -76,13 +76,13 @@ test('initdata of one’s own is taken as it is, if it holds the document', () =
     file('own.toml', envelope.replace('@pod', '*')),
   ]);
   assert.equal(other.code, 4);
-  assert.match(other.stderr, /has another document under "kata-agent\.toml"/);
+  assert.match(other.stderr, /has a different document under "kata-agent\.toml"/);
   const wrong = runBinary(['config', 'digest', document, '--initdata', file('own.toml', 'version = "9"\n')]);
   assert.equal(wrong.code, 1);
   assert.match(wrong.stderr, /own\.toml:1:11: .*version = "0\.1\.0"/);
 });
 
-test('with a base, the configuration is both, in order; as initdata it is the envelope that counts', () => {
+test('with --base the configuration digest covers both documents in order, with initdata by its envelope', () => {
   const base = '[api]\nallowed_endpoints = ["*"]\n';
   const { configuration, initdata } = digest([file('c.toml', text), '--base', file('base.toml', base)]);
   assert.deepEqual(configuration.asIs.documents, [sha256(base), sha256(text)]);
@@ -93,34 +93,34 @@ test('with a base, the configuration is both, in order; as initdata it is the en
   assert.equal(configuration.asIs.rtmr3.sha384, configuration.asIs.pcr.sha384);
 });
 
-test('a document that is too long for the kernel line or for fw_cfg: the reason instead (R17)', () => {
+test('a document too long for the kernel command line or fw_cfg prints the reason instead (R17)', () => {
   const noise = createHash('shake256', { outputLength: 40_000 }).update('x').digest('hex');
   const { code, stdout } = runBinary(['config', 'digest', file('long.toml', `${text}# ${noise}\n`)]);
   assert.equal(code, 0);
   assert.match(
     stdout,
-    /kernel command line, measured\n {2}it has \d+ bytes; the kernel keeps 2047 of its whole line/,
+    /kernel command line, measured\n {2}it has \d+ bytes; the kernel command line is limited to 2047/,
   );
-  assert.match(stdout, /not by fw_cfg: the document has 80\d{3} bytes, more than 65536/);
+  assert.match(stdout, /fw_cfg cannot be used: the document has 80\d{3} bytes, the maximum is 65536/);
 });
 
-test('the text has the reference values as JSON at its end', () => {
+test('the text ends with the reference values as JSON', () => {
   const { stdout } = runBinary(['config', 'digest', file('c.toml', text)]);
   const last = stdout.trimEnd().split('\n').at(-1) ?? '';
   const { lines: _, ...values } = digest([file('c.toml', text)]);
   assert.deepEqual(JSON.parse(last), values);
 });
 
-test('registers of the dynamic root of trust are refused: no TPM lets an agent extend them', () => {
+test('registers of the dynamic root of trust are rejected: an agent cannot extend them', () => {
   const { code, stderr } = runBinary(['config', 'digest', file('c.toml', text), '--pcr', '18']);
   assert.equal(code, 2);
   assert.match(stderr, /PCR 18 .*dynamic root of trust/);
 });
 
-test('files that cannot be read or written end with 3, what is no UTF-8 with 1', () => {
-  assert.equal(runBinary(['config', 'digest', join(folder, 'none.toml')]).code, 3);
+test('unreadable and unwritable files exit with 3, files that are not UTF-8 with 1', () => {
+  assert.equal(runBinary(['config', 'digest', join(directory, 'none.toml')]).code, 3);
   assert.equal(
-    runBinary(['config', 'digest', file('c.toml', text), '--out', join(folder, 'none', 'x')]).code,
+    runBinary(['config', 'digest', file('c.toml', text), '--out', join(directory, 'none', 'x')]).code,
     3,
   );
   const { code, stderr } = runBinary(['config', 'digest', file('c.toml', Buffer.from([0xff]))]);

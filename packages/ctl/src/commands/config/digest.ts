@@ -30,36 +30,40 @@ const defaultPcr = String(
 
 export const configDigest: CommandDefinition = {
   path: 'config digest',
-  summary: 'print the digests of a configuration, and the lines that deliver and bind it',
+  summary: 'print the digests of a configuration, and the lines to deliver and bind it',
   details: [
-    'Prints the digests of the file, of the initdata that carries it, and of the whole configuration; what a register holds once it was measured; and the lines for a kernel command line, fw_cfg, HOSTDATA, MRCONFIGID and a pod’s annotation. At the end, or alone with --format json, reference values for a verifier.',
-    'What a register holds is foretold for one that was all zeros and that nobody else extends. Whether the configuration is right is not looked at: config check does that.',
+    'Prints the digests of the file, of the initdata that carries it, and of the whole configuration; the register value after measurement; and the lines for the kernel command line, fw_cfg, HOSTDATA, MRCONFIGID and a pod’s annotation. Ends with reference values for a verifier; --format json prints only those.',
+    'Register values assume a register that started at zero and that nothing else extends. The configuration is not checked: use config check.',
   ],
-  operands: [{ syntax: '<file>', says: 'the document that is delivered, or the only one' }],
+  operands: [{ syntax: '<file>', description: 'the delivered document, or the only one' }],
   options: [
     {
       flags: '--base <file>',
-      says: 'a document that comes before it: the base first; may be repeated',
+      description: 'a document before it, the base document first; may be repeated',
       repeatable: true,
     },
-    { flags: '--initdata <file>', says: `initdata of yours that holds the file under "${initdataKey}"` },
+    {
+      flags: '--initdata <file>',
+      description: `your own initdata, which has the file under "${initdataKey}"`,
+    },
     {
       flags: '--algorithm <name>',
-      says: 'of the initdata that is made',
+      description: 'digest algorithm of the generated initdata',
       choices: algorithms,
       fallback: 'sha-256',
     },
-    { flags: '--pcr <number>', says: 'the register of the TPM, as in [measurement]', fallback: defaultPcr },
-    { flags: '--out <image>', says: 'write the initdata as an image for a block device' },
+    { flags: '--pcr <number>', description: 'the TPM register, as in [measurement]', fallback: defaultPcr },
+    { flags: '--out <image>', description: 'write the initdata as a block device image' },
   ],
   examples: [
     {
       line: 'kata-agent-ctl config digest examples/minimal.toml',
-      says: 'Every digest, and the lines to copy.',
+      description: 'Prints all digests and the lines to copy.',
     },
     {
       line: 'kata-agent-ctl config digest narrow.toml --base base.toml --out initdata.img',
-      says: 'What base.toml and narrow.toml are measured as together, and the disk that delivers narrow.toml.',
+      description:
+        'The measurement of base.toml with narrow.toml, and a disk image that delivers narrow.toml.',
     },
   ],
   formats: true,
@@ -82,15 +86,18 @@ export const configDigest: CommandDefinition = {
     const values = referenceValues(inputs);
     const lines = readyLines(inputs, values, file);
     await print(invocation, { ...values, lines }, () => textOf(file, values, lines));
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };
 
-/** Registers 17 to 22 begin with ones and take extends from other localities only (TCG PC Client Platform TPM Profile). */
+/**
+ * Registers 17 to 22 start with all ones and accept extends only from other localities (TCG PC Client Platform TPM
+ * Profile).
+ */
 function pcrOf(pcr: number): number {
   if (pcr < 17 || pcr > 22) return pcr;
-  const message = `PCR ${pcr} belongs to the dynamic root of trust: a TPM refuses it to an agent`;
-  throw new CommandError(ExitCode.Usage, message, { help: ['Take one from 8 to 15, or 23.'] });
+  const message = `PCR ${pcr} belongs to the dynamic root of trust: a TPM does not let an agent extend it`;
+  throw new CommandError(ExitCode.Usage, message, { help: ['use a PCR from 8 to 15, or 23'] });
 }
 
 type Envelope = Pick<DigestInputs, 'envelope' | 'algorithm'>;
@@ -100,7 +107,9 @@ function envelopeOf(document: Uint8Array, file: string, algorithm: InitdataAlgor
     return { envelope: writeInitdata(document, algorithm), algorithm };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new CommandError(ExitCode.Failed, `${file} is not UTF-8: no agent takes it`, { cause: error });
+    throw new CommandError(ExitCode.Failed, `${file} is not UTF-8: an agent would not load it`, {
+      cause: error,
+    });
   }
 }
 
@@ -113,15 +122,15 @@ function givenEnvelope(path: string, document: Uint8Array, file: string): Envelo
       parsed.diagnostics.map((one) => renderDiagnostic(one)).join('\n'),
     );
   }
-  if (parsed.document !== undefined && Buffer.compare(parsed.document, document) === 0) {
+  const found = parsed.files.get(initdataKey);
+  if (found !== undefined && Buffer.compare(Buffer.from(found), document) === 0) {
     return { envelope, algorithm: parsed.algorithm };
   }
-  const found = parsed.document === undefined ? 'has nothing' : 'has another document';
   throw new CommandError(
     ExitCode.Mismatch,
-    `${path} ${found} under "${initdataKey}" in [data], not ${file}`,
+    `${path} ${found === undefined ? 'has no document' : 'has a different document'} under "${initdataKey}" in [data]; expected ${file}`,
     {
-      help: [`Put the text of ${file} there, or leave --initdata out to have one made.`],
+      help: [`put the text of ${file} there, or omit --initdata to generate one`],
     },
   );
 }
@@ -145,19 +154,19 @@ function textOf(file: string, values: ReferenceValues, lines: ReadyLines): strin
       ['sha512', document.sha512],
       ['pin', lines.pin],
     ]),
-    section('initdata that carries it', [
+    section('initdata with the document', [
       ['sha256', initdata.sha256],
       ['HOSTDATA', initdata.hostdata],
       ['MRCONFIGID', initdata.mrconfigid],
       ['pin', lines.initdataPin],
     ]),
     section('configuration', configurationRows(configuration.asIs)),
-    section('configuration, when it comes as initdata', configurationRows(configuration.asInitdata)),
+    section('configuration, delivered as initdata', configurationRows(configuration.asInitdata)),
     line('kernel command line, measured', lines.kernelLineTooLong ?? lines.kernelLine),
     line('QEMU, fw_cfg', lines.fwCfg),
-    line('QEMU, an SNP guest that is given the initdata', lines.snp),
-    line('QEMU, a TDX guest that is given the initdata', lines.tdx),
-    line('annotation of a pod', lines.annotation),
+    line('QEMU, SNP guest with the initdata', lines.snp),
+    line('QEMU, TDX guest with the initdata', lines.tdx),
+    line('pod annotation', lines.annotation),
     line('reference values', JSON.stringify(values)),
   ].join('\n');
 }

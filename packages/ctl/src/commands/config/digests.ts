@@ -14,10 +14,10 @@ import {
   type RegisterAlgorithm,
 } from '@kata-agent/config';
 
-/** What the digests are made of. */
+/** The input of the digests. */
 export interface DigestInputs {
   readonly document: Uint8Array;
-  /** The documents that it is delivered to, base first; none: it is the base itself. */
+  /** The documents before it, base document first. Empty: it is the base document. */
   readonly before: readonly Uint8Array[];
   readonly envelope: Uint8Array;
   readonly algorithm: InitdataAlgorithm;
@@ -26,13 +26,13 @@ export interface DigestInputs {
 
 type Digests = Readonly<Record<RegisterAlgorithm, string>>;
 
-/** What a verifier can compare with for one way of delivery. All digests are lower-case hex. */
+/** Values for a verifier, for one delivery source. All digests are lower-case hex. */
 export interface ConfigurationValues {
   readonly digest: string;
   readonly documents: readonly string[];
-  /** What is extended. */
+  /** The digest that extends the register. */
   readonly measured: Digests;
-  /** What the register holds when it was all zeros and nothing else was extended. */
+  /** The register's value, if it started at zero and nothing else extended it. */
   readonly pcr: { readonly index: number } & Digests;
   readonly rtmr3: { readonly sha384: string };
 }
@@ -47,20 +47,20 @@ export interface ReferenceValues {
     readonly mrconfigid: string;
   };
   readonly configuration: {
-    /** The document as a file, a drop-in, by fw_cfg or on the kernel line. */
+    /** The document as a file, as a drop-in, by fw_cfg or on the kernel command line. */
     readonly asIs: ConfigurationValues;
     readonly asInitdata: ConfigurationValues;
   };
 }
 
-/** What is copied into a pod, a launcher or a document. */
+/** Text to copy into a pod, a launcher or a document. */
 export interface ReadyLines {
   readonly pin: string;
   readonly initdataPin: string;
   readonly kernelLine: string;
-  /** Why the kernel line cannot be used; absent: it can. */
+  /** Why the kernel command line cannot be used; absent if it can. */
   readonly kernelLineTooLong?: string;
-  /** The option of QEMU, or why it cannot be used. */
+  /** The QEMU option, or why fw_cfg cannot be used. */
   readonly fwCfg: string;
   readonly snp: string;
   readonly tdx: string;
@@ -100,7 +100,7 @@ function configurationValues({ before, pcr }: DigestInputs, last: string): Confi
   };
 }
 
-/** `file` is how the launcher will name the document. */
+/** Returns the text to copy. `file` is the document's path for the launcher. */
 export function readyLines(inputs: DigestInputs, values: ReferenceValues, file: string): ReadyLines {
   const { document, envelope } = inputs;
   const pin = `sha256:${values.document.sha256}`;
@@ -115,12 +115,12 @@ export function readyLines(inputs: DigestInputs, values: ReferenceValues, file: 
     ...(kernelLine.length < limit
       ? {}
       : {
-          kernelLineTooLong: `it has ${kernelLine.length} bytes; the kernel keeps ${limit} of its whole line`,
+          kernelLineTooLong: `it has ${kernelLine.length} bytes; the kernel command line is limited to ${limit}`,
         }),
     fwCfg:
       document.length <= fwCfgMaxBytes
         ? `-fw_cfg name=${fwCfgName},file=${file}`
-        : `not by fw_cfg: the document has ${document.length} bytes, more than ${fwCfgMaxBytes}`,
+        : `fw_cfg cannot be used: the document has ${document.length} bytes, the maximum is ${fwCfgMaxBytes}`,
     snp: `-object sev-snp-guest,id=sev0,host-data=${base64OfHex(values.initdata.hostdata)}`,
     tdx: `-object tdx-guest,id=tdx0,mrconfigid=${base64OfHex(values.initdata.mrconfigid)}`,
     annotation: `io.katacontainers.config.hypervisor.cc_init_data: ${gzipSync(envelope, { level: 9 }).toString('base64')}`,

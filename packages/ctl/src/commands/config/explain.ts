@@ -1,5 +1,5 @@
 import { explainConfiguration, renderExplanation } from '@kata-agent/config';
-import { compileGate, privilegedContainers } from '@kata-agent/gate';
+import { privilegedContainers } from '@kata-agent/gate';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
@@ -10,20 +10,20 @@ import { privilegedNote } from './privileged-note.js';
 
 export const configExplain: CommandDefinition = {
   path: 'config explain',
-  summary: 'print every value and endpoint of a configuration with what decided it',
+  summary: 'print every value and endpoint of a configuration, and what decided it',
   details: [
-    'Says of each setting where its value comes from, of each method whether it is served and why, and what the other documents said. With --kernel-line, also what becomes of overrides that a host puts there.',
+    'Prints the source of each setting, whether each method is served and why, and what the other documents contain. With --kernel-line, also prints which overrides on that kernel command line take effect.',
   ],
   operands: [
-    { syntax: '<file>', says: 'a configuration in TOML' },
-    { syntax: '[later...]', says: 'further documents, as they would be delivered, in their order' },
+    { syntax: '<file>', description: 'a configuration in TOML' },
+    { syntax: '[later...]', description: 'further documents, in the order of delivery' },
   ],
-  options: [{ flags: '--kernel-line <text>', says: 'the kernel line of the guest' }],
+  options: [{ flags: '--kernel-line <text>', description: 'the kernel command line of the guest' }],
   examples: [
-    { line: 'kata-agent-ctl config explain examples/minimal.toml', says: 'A table for people.' },
+    { line: 'kata-agent-ctl config explain examples/minimal.toml', description: 'Prints a table.' },
     {
       line: 'kata-agent-ctl config explain c.toml --kernel-line "agent.log=debug agent.debug_console"',
-      says: 'Which of the two overrides the configuration lets through.',
+      description: 'Which of the two overrides the configuration allows.',
     },
   ],
   formats: true,
@@ -40,11 +40,7 @@ export const configExplain: CommandDefinition = {
       else io.stderr.write(`${countOf(diagnostics, 'error')}\n`);
       return loaded.exitCode;
     }
-    const listeners = loaded.configuration.listeners.map(({ name }) => name);
-    const gate = compileGate(loaded.configuration, { listeners });
-    const explanation = explainConfiguration(loaded.configuration, (method, listener) =>
-      gate.decide(listener, method),
-    );
+    const explanation = explainConfiguration(loaded.configuration);
     await print(
       invocation,
       {
@@ -56,6 +52,6 @@ export const configExplain: CommandDefinition = {
       () =>
         `${privilegedNote(loaded.configuration, styleFor(io.stdout, io.environment))}${renderExplanation(explanation)}\n`,
     );
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

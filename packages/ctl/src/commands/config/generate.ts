@@ -1,46 +1,52 @@
 import { basename } from 'node:path';
-import { generate, isPinned, type Plan, renderPlan } from '@kata-agent/analysis';
+import { generate, type Plan, renderPlan, unbuiltFeatures } from '@kata-agent/analysis';
+import { isPinned } from '@kata-agent/workloads';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { programName } from '../../cli/report.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { podOptions, type Pods, readPods } from './pod-files.js';
-import { setupText } from './workload-text.js';
+import { setupText, unbuiltLine } from './workload-text.js';
 
 export const configGenerate: CommandDefinition = {
   path: 'config generate',
-  summary: 'write the least configuration for workloads of Kubernetes',
+  summary: 'write the smallest configuration that Kubernetes workloads need',
   details: [
-    'Prints a configuration in TOML: the endpoints that the workloads need, and rules with the commands of each container, its variables, user, groups, capabilities, mounts, storages, devices and kernel parameters. Each line says which field of the pod it comes from. What kubectl needs beyond that (logs, exec, top) is left out: add it by hand.',
-    'Values of variables are written where the pod, a ConfigMap among the files or the image states them: whoever reads the configuration reads them. Values of Secrets are never written.',
-    'What a pod does not say, its image does. Without the configuration of an image there is no rule for what it decides; the text and standard error then say so.',
+    'Prints a TOML configuration: the endpoints that the workloads need, and rules for each container’s commands, variables, user, groups, capabilities, mounts, storages, devices and sysctls. Each line names the pod field that it comes from. kubectl logs, exec and top are not served: add their endpoints by hand.',
+    'Values of environment variables from the pod, from given ConfigMaps and from images appear in the output. Values of Secrets never do.',
+    'Exits with 4, and prints the configuration, if a workload needs something that the agent refuses with any configuration: notes on standard error name it.',
+    'Defaults of a pod come from its images. Without --image-config for an image, values that it defines are not constrained; a comment and a note on standard error name them.',
   ],
   options: podOptions,
   examples: [
     {
       line: 'kata-agent-ctl config generate --pod pod.yaml --image-config docker.io/library/nginx:1.27=nginx.json > config.toml',
-      says: 'Then prove it: kata-agent-ctl config check config.toml --pod pod.yaml.',
+      description: 'Then check it: kata-agent-ctl config check config.toml --pod pod.yaml.',
     },
   ],
   formats: true,
   run: async (invocation) => {
     const { io, options } = invocation;
     if (options.texts('pod').length === 0) {
-      throw new CommandError(ExitCode.Usage, 'no workload is given', {
-        help: ['name its file: --pod pod.yaml'],
+      throw new CommandError(ExitCode.Usage, 'no workload given', {
+        help: ['name a file: --pod pod.yaml'],
       });
     }
     const pods = readPods(options);
     const plan = generate(pods.workloads, pods);
-    const notes = notesOn(plan, pods);
+    const unbuilt = pods.workloads.flatMap((workload) => unbuiltFeatures(workload, pods.setup, pods.images));
+    const notes = [
+      ...unbuilt.map((feature) => `refused with any configuration: ${unbuiltLine(feature)}`),
+      ...notesOn(plan, pods),
+    ];
     if (!options.json) for (const note of notes) io.stderr.write(`${programName}: note: ${note}\n`);
     const [tooLong] = plan.tooLong;
     if (tooLong !== undefined) {
       const { method, name, why } = tooLong;
       throw new CommandError(ExitCode.Failed, `${method}, ${name}: ${why.join('; ')}`, {
         help: [
-          'left out, it would let anything pass: generate a configuration for fewer workloads at once, or have the pod name less',
+          'without this rule every request would pass: generate a configuration for fewer workloads, or set fewer values in the pod',
         ],
       });
     }
@@ -49,22 +55,23 @@ export const configGenerate: CommandDefinition = {
       configuration: text,
       endpoints: plan.endpoints,
       unconstrained: plan.unconstrained,
+      unbuilt,
       notes,
     };
     await print(invocation, value, () => text);
-    return ExitCode.Fine;
+    return unbuilt.length === 0 ? ExitCode.Success : ExitCode.Mismatch;
   },
 };
 
 function titleOf({ workloads, setup }: Pods, files: readonly string[]): readonly string[] {
   const names = workloads.map(({ kind, name }) => `${kind} ${name}`);
   return [
-    `The least for ${names.join(', ')} (${files.map((file) => basename(file)).join(', ')}).`,
-    `Generated for ${setupText(setup)}. Each line says which field of the pod it comes from.`,
+    `Smallest configuration for ${names.join(', ')} (${files.map((file) => basename(file)).join(', ')}).`,
+    `Generated for ${setupText(setup)}. Each line names the pod field that it comes from.`,
   ];
 }
 
-function notesOn({ unconstrained }: Plan, { workloads, images }: Pods): readonly string[] {
+function notesOn({ unconstrained }: Plan, { workloads, images, setup }: Pods): readonly string[] {
   const unknown = new Set(
     workloads
       .flatMap(({ containers }) => containers.map(({ image }) => image))
@@ -73,8 +80,9 @@ function notesOn({ unconstrained }: Plan, { workloads, images }: Pods): readonly
   return [
     ...imageNotes([...unknown]),
     ...tagNotes(workloads),
+    ...layerNotes(workloads, images, setup),
     ...unconstrained.map(
-      ({ method, name, why }) => `not constrained: ${name} of ${method}, since ${few(why, 2, '; ')}`,
+      ({ method, name, why }) => `not constrained: ${name} of ${method}: ${few(why, 2, '; ')}`,
     ),
     ...workloads.flatMap(({ notes }) => notes),
   ];
@@ -85,25 +93,48 @@ function imageNotes(images: readonly string[]): readonly string[] {
   if (image === undefined) return [];
   if (images.length > 1)
     return [
-      `${images.length} images are not known: ${few(images, 4, ', ')}: volumes that they declare are refused; give --image-config IMAGE=FILE for each`,
+      `${images.length} images without a configuration: ${few(images, 4, ', ')}: volumes that they declare are denied; pass --image-config IMAGE=FILE for each`,
     ];
   return [
-    `image ${image} is not known: volumes that it declares are refused; give --image-config ${image}=FILE`,
+    `image ${image} has no configuration: volumes that it declares are denied; pass --image-config ${image}=FILE`,
   ];
 }
 
-/** A tag is the host's to move: what runs is pinned by a digest alone. */
+/** The host can move a tag; only a digest pins an image. */
 function tagNotes(workloads: Pods['workloads']): readonly string[] {
   const images = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
   const tagged = [...new Set(images.filter((image) => !isPinned(image)))];
   if (tagged.length === 0) return [];
   const verb = tagged.length === 1 ? 'has' : 'have';
   return [
-    `${few(tagged, 4, ', ')} ${verb} a tag and no digest: any image that has the tag passes; write NAME@sha256:DIGEST in the pod`,
+    `${few(tagged, 4, ', ')} ${verb} a tag and no digest: any image with that tag is allowed; write NAME@sha256:DIGEST in the pod`,
   ];
 }
 
-/** A pod of many containers would fill the screen; the configuration has all of it. */
+/** Without root hashes the host chooses what is in a root of layers. */
+function layerNotes(
+  workloads: Pods['workloads'],
+  images: Pods['images'],
+  { guest, snapshotter }: Pods['setup'],
+): readonly string[] {
+  if (snapshotter === undefined || guest !== 'confidential') return [];
+  const named = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
+  const unverified = [...new Set(named)].filter(
+    (image) => (images.get(image)?.rootHashes ?? []).length === 0,
+  );
+  const unknown =
+    unverified.length === 0
+      ? []
+      : [
+          `${few(unverified, 4, ', ')}: the root file system is not verified; add the dm-verity root hashes of the layers to the --image-config file, as "roothashes"`,
+        ];
+  return [
+    ...unknown,
+    'the pause container: its root file system is not verified, since runtime-rs 4.1 does not verify an image of one layer',
+  ];
+}
+
+/** Limits the notes of a pod with many containers; the configuration has all of them. */
 function few(items: readonly string[], most: number, between: string): string {
   const more = items.length > most ? `${between}and ${items.length - most} more` : '';
   return items.slice(0, most).join(between) + more;

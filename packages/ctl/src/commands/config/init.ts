@@ -7,12 +7,12 @@ const first: ProfileName = 'minimal';
 
 export const configInit: CommandDefinition = {
   path: 'config init',
-  summary: 'print a configuration to start from, with its reasons as comments',
+  summary: 'print a commented configuration to start from',
   details: profiles.map(({ name, summary }) => `${name}: ${summary}.`),
   options: [
     {
       flags: '--profile <name>',
-      says: 'which one',
+      description: 'the profile',
       choices: profiles.map(({ name }) => name),
       fallback: first,
     },
@@ -20,16 +20,16 @@ export const configInit: CommandDefinition = {
   examples: [
     {
       line: 'kata-agent-ctl config init --profile minimal > config.toml',
-      says: 'Then change it, and check it: kata-agent-ctl config check config.toml.',
+      description: 'Then edit and check it: kata-agent-ctl config check config.toml.',
     },
   ],
   formats: true,
   run: async (invocation) => {
     const wanted = invocation.options.text('profile') ?? first;
     const profile = profiles.find(({ name }) => name === wanted);
-    if (profile === undefined) throw new Error(`no profile is called ${wanted}`);
+    if (profile === undefined) throw new Error(`unknown profile ${wanted}`);
     const { name, summary, text } = profile;
     await print(invocation, { profile: name, summary, text }, () => text);
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

@@ -7,20 +7,20 @@ import { readEvidence } from '../audit/read-evidence.js';
 
 export const configLearn: CommandDefinition = {
   path: 'config learn',
-  summary: 'write the least configuration that would have served what audit logs show',
+  summary: 'write the smallest configuration that allows the calls in audit logs',
   details: [
-    'Prints a configuration in TOML: the endpoints that were served, and rules when the log was recorded with [audit] facts = true. Each line names the records that asked for it. What was refused stands at the end, as a comment.',
-    'What was asked for is what is learnt, also what nobody should have asked for: read the result. A log is read with its older segments, and has to verify. What the log does not show is not served: let the workload do everything that it has to do, its end included, before learning.',
+    'Prints a TOML configuration: the endpoints that were called, and rules if the log was recorded with [audit] facts = true. Each line names the records that it comes from. Denied calls are listed at the end, as a comment.',
+    'Every allowed call in the log is allowed by the result, unwanted ones too: review it. The log is read with its older segments and must verify. Calls that are not in the log are not served: let the workload run through everything it does, until it ends, before you learn from its log.',
   ],
-  operands: [{ syntax: '<logs...>', says: 'the logs; older segments are found beside each' }],
+  operands: [{ syntax: '<logs...>', description: 'audit logs; older segments beside each are read too' }],
   options: [
-    { flags: '--allow-refused', says: 'also allow what was refused' },
-    { flags: '--unverified', says: 'read logs that do not verify all the same' },
+    { flags: '--allow-refused', description: 'also allow the denied calls' },
+    { flags: '--unverified', description: 'read logs that do not verify' },
   ],
   examples: [
     {
       line: 'kata-agent-ctl config learn /run/kata-agent/audit.log > learnt.toml',
-      says: 'Then compare it with the one in force: kata-agent-ctl config diff.',
+      description: 'Then compare it with the current one: kata-agent-ctl config diff.',
     },
   ],
   formats: true,
@@ -29,9 +29,9 @@ export const configLearn: CommandDefinition = {
     const evidence = new Evidence();
     const logs: string[] = [];
     for (const file of operands) {
-      const { records, says } = await readEvidence(file, options.flag('unverified'));
+      const { records, description } = await readEvidence(file, options.flag('unverified'));
       for (const record of records) evidence.add(operands.length === 1 ? '' : file, record);
-      logs.push(says);
+      logs.push(description);
     }
     const learnt = learn(evidence, { logs, allowRefused: options.flag('allowRefused') });
     if (!options.json) for (const note of learnt.notes) io.stderr.write(`${programName}: note: ${note}\n`);
@@ -43,6 +43,6 @@ export const configLearn: CommandDefinition = {
       notes,
     };
     await print(invocation, value, () => text);
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

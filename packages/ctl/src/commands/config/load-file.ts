@@ -2,30 +2,32 @@ import { type DocumentRead, type DocumentReader, type Loaded, loadConfiguration 
 import { readUpTo } from '../../input/read-input.js';
 import { reasonOf } from '../../input/reason-of.js';
 
-/** Larger files are no configurations; the loader refuses anything over 256 KiB, and says so. */
+/** Upper bound for reading. The loader rejects files over 256 KiB with its own message. */
 const readAtMost = 256 * 1024 + 1;
 
 export interface FileOptions {
-  /** What a host might write there. */
+  /** The kernel command line to apply, which the host controls. */
   readonly kernelLine?: string | undefined;
   /** Files of further documents, in the order in which they are merged. */
   readonly later?: readonly string[];
-  /** What sets are that make no sense. */
+  /** The severity of inconsistent settings. */
   readonly sense?: 'error' | 'warning';
 }
 
 /**
- * The configuration that an agent would have of this file, on any machine: whose the file is, who may write it and
- * where it lies is asked in the guest only, and no delivery is waited for. Exit code 3: a file cannot be read.
+ * Loads a file as an agent would, on any machine: owner, permissions and directory of the file are not checked, and
+ * no delivery is awaited. Exit code 3 if a file cannot be read.
  */
 export async function loadFile(file: string, options: FileOptions = {}): Promise<Loaded> {
   const { kernelLine, sense = 'warning' } = options;
   const later = (options.later ?? []).map((name) => ({ name, read: readPlainly(name) }));
-  // Once, for what is read may be a pipe.
+  // Read only once: the path can be a pipe.
   const base = readPlainly(file);
   const unread = [base, ...later.map(({ read }) => read)].flatMap((read) => (read.ok ? [] : [read]));
   if (unread.length > 0) {
-    const diagnostics = unread.map(({ message, help }) => ({ severity: 'error', message, help }) as const);
+    const diagnostics = unread.map(
+      ({ code, message, help }) => ({ severity: 'error', code, message, help }) as const,
+    );
     return { ok: false, diagnostics, exitCode: 3 };
   }
   return loadConfiguration({
@@ -35,7 +37,11 @@ export async function loadFile(file: string, options: FileOptions = {}): Promise
     files: { read: (path) => (path === file ? base : readPlainly(path)) },
     rules: async () => (await import('@kata-agent/gate/rules')).createRuleChecker(),
     delivery: [],
-    hostData: () => ({ ok: false, message: 'there is no report here', help: 'ask in the guest' }),
+    hostData: () => ({
+      ok: false,
+      message: 'there is no attestation report on this machine',
+      help: 'check in the guest',
+    }),
     offline: {
       later: later.flatMap(({ name, read }) => (read.ok ? [{ file: name, bytes: read.bytes }] : [])),
       sense,
@@ -44,7 +50,7 @@ export async function loadFile(file: string, options: FileOptions = {}): Promise
   });
 }
 
-/** Reads a file as it is, whoever it belongs to. */
+/** Reads a file of any owner. */
 export const plainFiles: DocumentReader = { read: readPlainly };
 
 function readPlainly(path: string): DocumentRead {
@@ -55,8 +61,9 @@ function readPlainly(path: string): DocumentRead {
     return {
       ok: false,
       missing: (error as NodeJS.ErrnoException).code === 'ENOENT',
+      code: 'KA1603',
       message,
-      help: 'name a file that can be read',
+      help: 'pass a file that this user can read',
     };
   }
 }

@@ -4,15 +4,15 @@ import { faulty } from './diagnostics.js';
 import { loadFile } from './load-file.js';
 
 /**
- * The configuration of a file that a command works with; its warnings are for `config check`. Rejects with a
- * CommandError when something is wrong with it.
+ * Loads the configuration in a file. Warnings are not printed: `config check` does. Rejects with a CommandError if
+ * the configuration is invalid.
  */
 export async function loadedFile(file: string, invocation: Invocation): Promise<Configuration> {
   const loaded = await loadFile(file);
   if (loaded.ok) return loaded.configuration;
   throw faulty(invocation, loaded.diagnostics, {
     message: `${file} cannot be loaded`,
-    help: `mend it; kata-agent-ctl config check ${file} says the same`,
+    help: `fix the errors; kata-agent-ctl config check ${file} prints them too`,
     exitCode: loaded.exitCode,
   });
 }

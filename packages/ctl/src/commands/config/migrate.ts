@@ -8,15 +8,15 @@ import { plainFiles } from './load-file.js';
 
 export const configMigrate: CommandDefinition = {
   path: 'config migrate',
-  summary: "make a configuration from the files of Kata's own agent",
+  summary: "convert the files of Kata's own agent into a configuration",
   details: [
-    'Reads a flat settings file of Kata, with the former [endpoints] or without, and a Rego policy that is a plain list of defaults; both together become one configuration. It is printed on standard output; what could not be carried over is told on standard error, and at the top of the result. What is left out never makes the result serve more than the old files did.',
+    'Reads a flat settings file of Kata, with or without the former [endpoints], and a Rego policy that only sets defaults, and merges them into one configuration. Settings that cannot be converted are listed on standard error and at the top of the result. The result never serves more than the old files did.',
   ],
-  operands: [{ syntax: '<files...>', says: "files of Kata's agent: TOML, Rego" }],
+  operands: [{ syntax: '<files...>', description: "files of Kata's agent: TOML, Rego" }],
   examples: [
     {
       line: 'kata-agent-ctl config migrate agent.toml policy.rego > config.toml',
-      says: 'Settings from the one, the list of endpoints from the other.',
+      description: 'Settings from the first file, endpoints from the second.',
     },
   ],
   formats: true,
@@ -27,13 +27,13 @@ export const configMigrate: CommandDefinition = {
     const diagnostics = result.ok ? result.notes : result.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
     if (!result.ok) {
-      // Standard output may already be the new configuration.
+      // Standard output can be redirected to the new configuration.
       if (options.json) await print(invocation, { ok: false, diagnostics }, () => '');
       else io.stderr.write(`${countOf(diagnostics, 'error')}\n`);
       return unread.length > 0 ? ExitCode.CannotApply : ExitCode.Failed;
     }
     await print(invocation, { ok: true, text: result.text, diagnostics }, () => result.text);
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };
 
@@ -43,7 +43,7 @@ function readAll(paths: readonly string[]): { files: readonly OldFile[]; unread:
   for (const file of paths) {
     const read = plainFiles.read(file);
     if (read.ok) files.push({ file, bytes: read.bytes });
-    else unread.push({ severity: 'error', message: read.message, help: read.help });
+    else unread.push({ severity: 'error', code: read.code, message: read.message, help: read.help });
   }
   return { files, unread };
 }

@@ -1,3 +1,4 @@
+import type { RuntimeName } from '@kata-agent/catalogue';
 import {
   type ImageConfigs,
   parseImageConfig,
@@ -5,54 +6,69 @@ import {
   type RuntimeSetup,
   type Workload,
   WorkloadError,
-} from '@kata-agent/analysis';
+} from '@kata-agent/workloads';
 import type { OptionRow } from '../../cli/definition.js';
 import type { Options } from '../../cli/options.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { readTextInput } from '../../input/read-input.js';
 
-/** The options by which commands are told of workloads and of the cluster that runs them. */
+export const runtimeNames: readonly RuntimeName[] = ['go', 'rs', 'remote'];
+
+/** The namespace of the forwarder of cloud-api-adaptor (podvm/files/etc/systemd/system/agent-protocol-forwarder.service). */
+const podns = '/run/netns/podns';
+
+/** Options that name workloads and describe the cluster that runs them. */
 export const podOptions: readonly OptionRow[] = [
   {
     flags: '--pod <file>',
-    says: 'Kubernetes objects in YAML or JSON; may be given several times, for ConfigMaps and Secrets too',
+    description: 'Kubernetes objects in YAML or JSON, ConfigMaps and Secrets included; may be repeated',
     repeatable: true,
   },
   {
     flags: '--image-config <image=file>',
-    says: "an image's OCI configuration, as `skopeo inspect --config` prints it; may be given several times",
+    description: "an image's OCI configuration, as `skopeo inspect --config` prints it; may be repeated",
     repeatable: true,
   },
   {
     flags: '--runtime <name>',
-    says: "which of Kata's runtimes starts the pods: the one in Go, or runtime-rs",
-    choices: ['go', 'rs'],
+    description: 'the Kata runtime that starts the pods: go, rs for runtime-rs, or remote for peer pods',
+    choices: runtimeNames,
     fallback: 'rs',
   },
   {
     flags: '--guest <kind>',
-    says: 'whether the host shares files with the guest, or, as for confidential guests, none',
+    description: 'whether the host shares files with the guest; none for confidential guests and peer pods',
     choices: ['shared-fs', 'confidential'],
     fallback: 'shared-fs',
   },
+  {
+    flags: '--snapshotter <name>',
+    description:
+      "containerd's snapshotter, with --runtime rs: with erofs the root of each container consists of disks (default: another)",
+    choices: ['erofs'],
+  },
+  {
+    flags: '--network-namespace <path>',
+    description: `the network namespace of the guest that containers join (default with --runtime remote: ${podns})`,
+  },
 ];
 
-/** What the options say. */
+/** The workloads and images that the options name. */
 export interface Pods {
   readonly workloads: readonly Workload[];
   readonly images: ImageConfigs;
   readonly setup: RuntimeSetup;
 }
 
-/** Reads the files that the options name. Throws a CommandError: one is not what it should be (1) or cannot be read (3). */
+/** Reads the files that the options name. Throws a CommandError: a file is invalid (1) or cannot be read (3). */
 export function readPods(options: Options): Pods {
   const files = options.texts('pod').map((file) => ({ file, text: readTextInput(file) }));
   const images = new Map(
     options.texts('imageConfig').map((option) => {
       const split = option.indexOf('=');
       if (split < 1) {
-        throw new CommandError(ExitCode.Usage, `--image-config '${option}': it has to be IMAGE=FILE`);
+        throw new CommandError(ExitCode.Usage, `--image-config '${option}': must be IMAGE=FILE`);
       }
       return [option.slice(0, split), readImage(option.slice(split + 1))] as const;
     }),
@@ -66,10 +82,35 @@ export function readPods(options: Options): Pods {
 }
 
 function setupOf(options: Options): RuntimeSetup {
+  const runtime = runtimeOf(options) ?? 'rs';
+  const networkNamespace = options.text('networkNamespace') ?? (runtime === 'remote' ? podns : undefined);
   return {
-    runtime: options.text('runtime') === 'go' ? 'go' : 'rs',
-    guest: options.text('guest') === 'confidential' ? 'confidential' : 'shared-fs',
+    runtime,
+    guest: runtime === 'remote' || options.text('guest') === 'confidential' ? 'confidential' : 'shared-fs',
+    ...snapshotterOf(options, runtime),
+    ...(networkNamespace === undefined ? {} : { networkNamespace }),
   };
+}
+
+/** Returns the value of `--snapshotter`. Throws a CommandError (2): only runtime-rs passes layers to the guest. */
+export function snapshotterOf(
+  options: Options,
+  runtime: RuntimeName | undefined,
+): Pick<RuntimeSetup, 'snapshotter'> {
+  if (options.text('snapshotter') === undefined) return {};
+  if (runtime === 'rs') return { snapshotter: 'erofs' };
+  throw new CommandError(
+    ExitCode.Usage,
+    '--snapshotter erofs: only runtime-rs passes EROFS layers to the guest',
+    {
+      help: ['add --runtime rs'],
+    },
+  );
+}
+
+/** Returns the value of `--runtime`; undefined if it is not given and has no default. */
+export function runtimeOf(options: Options): RuntimeName | undefined {
+  return runtimeNames.find((name) => name === options.text('runtime'));
 }
 
 function readImage(file: string): ReturnType<typeof parseImageConfig> {
@@ -78,7 +119,7 @@ function readImage(file: string): ReturnType<typeof parseImageConfig> {
     return parseImageConfig(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(ExitCode.Failed, `${file} is no OCI image configuration: ${reason}`, {
+    throw new CommandError(ExitCode.Failed, `${file} is not an OCI image configuration: ${reason}`, {
       help: ['skopeo inspect --config docker://IMAGE prints one'],
       cause: error,
     });

@@ -6,15 +6,15 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Ended, runBinary } from '../../testing/program.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+after(() => rmSync(directory, { recursive: true }));
 
 const workloads = fileURLToPath(new URL('../../../../../examples/workloads/', import.meta.url));
 const pod = ['--pod', `${workloads}postgres.yaml`];
 const image = ['--image-config', `docker.io/library/postgres:17=${workloads}images/postgres.json`];
 
 function file(name: string, text: string): string {
-  const path = join(folder, name);
+  const path = join(directory, name);
   writeFileSync(path, text);
   return path;
 }
@@ -26,7 +26,7 @@ function check(configuration: string, ...more: readonly string[]): Ended {
 const generated = runBinary(['config', 'generate', ...pod, ...image]);
 const configuration = file('generated.toml', generated.stdout);
 
-test('config generate writes what config check finds sufficient', () => {
+test('config check finds the output of config generate sufficient', () => {
   assert.equal(generated.code, 0, generated.stderr);
   assert.match(
     generated.stderr,
@@ -38,11 +38,11 @@ test('config generate writes what config check finds sufficient', () => {
   assert.match(stdout, /^StatefulSet postgres \(.*postgres\.yaml:2:1\): sufficient$/m);
 });
 
-test('the example of a generated configuration is what is generated', () => {
+test('the example of a generated configuration is up to date', () => {
   assert.equal(readFileSync(`${workloads}postgres.toml`, 'utf8'), generated.stdout);
 });
 
-test('a line less is missed, with its place and what mends it, and ends with 4', () => {
+test('a missing line is reported with its position and a fix, and exits with 4', () => {
   const lines = generated.stdout.split('\n');
   const endpoint = file('endpoint.toml', lines.filter((line) => !line.includes('"GetOOMEvent"')).join('\n'));
   const { code, stdout } = check(endpoint);
@@ -61,15 +61,15 @@ test('a line less is missed, with its place and what mends it, and ends with 4',
   assert.equal(report?.sufficient, false);
   assert.match(
     report?.changes[0]?.text ?? '',
-    /"create-container-environment" pass the variable "POSTGRES_PASSWORD"/,
+    /"create-container-environment" to allow the variable "POSTGRES_PASSWORD"/,
   );
 });
 
-test('without the image the text and standard error say what is not constrained', () => {
+test('without an image configuration, output and standard error list what is not constrained', () => {
   const { code, stdout, stderr } = runBinary(['config', 'generate', ...pod]);
   assert.equal(code, 0);
   assert.match(stdout, /^# NOT CONSTRAINED: CreateContainer, commands\./m);
-  assert.match(stderr, /note: image docker\.io\/library\/postgres:17 is not known/);
+  assert.match(stderr, /note: image docker\.io\/library\/postgres:17 has no configuration/);
   assert.match(stderr, /note: not constrained: commands of CreateContainer/);
   const json = runBinary(['config', 'generate', ...pod, '--format', 'json']);
   assert.equal(json.stderr, '');
@@ -78,7 +78,7 @@ test('without the image the text and standard error say what is not constrained'
   assert.ok(value.notes.length > 0);
 });
 
-test('a pod of many images does not fill the screen with notes', () => {
+test('the notes for a pod with many images are short', () => {
   const containers = Array.from(
     { length: 30 },
     (_, index) => `    - { name: c${index}, image: "i${index}:1" }`,
@@ -86,14 +86,17 @@ test('a pod of many images does not fill the screen with notes', () => {
   const many = file('many.yaml', ['kind: Pod', 'spec:', '  containers:', ...containers].join('\n'));
   const { code, stderr } = runBinary(['config', 'generate', '--pod', many]);
   assert.equal(code, 0);
-  assert.match(stderr, /note: 30 images are not known: i0:1, i1:1, i2:1, i3:1, and 26 more: .*for each$/m);
+  assert.match(
+    stderr,
+    /note: 30 images without a configuration: i0:1, i1:1, i2:1, i3:1, and 26 more: .*for each$/m,
+  );
   assert.ok(
     stderr.split('\n').every((line) => line.length < 400),
     stderr,
   );
 });
 
-test('a value that no rule can hold is an error, not a rule less', () => {
+test("a value that exceeds a rule's limits is an error", () => {
   const value = 'x'.repeat(20_000);
   const long = file(
     'long.yaml',
@@ -107,7 +110,7 @@ test('a value that no rule can hold is an error, not a rule less', () => {
   assert.match(stderr, /CreateContainer, environment: a list of .* is too long for one rule/);
 });
 
-test('wrong files and wrong use are told apart', () => {
+test('invalid files and wrong use have different exit codes', () => {
   const wrong = file('wrong.yaml', 'kind: Pod\nspec:\n  containers: 7\n');
   const ends = (...argv: readonly string[]): readonly [number | null, string] => {
     const { code, stderr } = runBinary(['config', ...argv]);
@@ -115,16 +118,16 @@ test('wrong files and wrong use are told apart', () => {
   };
   const [code, stderr] = ends('generate', '--pod', wrong);
   assert.equal(code, 1);
-  assert.match(stderr, /wrong\.yaml:3:15: spec\.containers has to be a list/);
+  assert.match(stderr, /wrong\.yaml:3:15: spec\.containers must be a list/);
   assert.equal(ends('generate')[0], 2);
-  assert.equal(ends('generate', '--pod', join(folder, 'none.yaml'))[0], 3);
+  assert.equal(ends('generate', '--pod', join(directory, 'none.yaml'))[0], 3);
   assert.equal(ends('generate', ...pod, '--image-config', 'nothing')[0], 2);
-  assert.match(ends('generate', ...pod, '--image-config', `i=${wrong}`)[1], /no OCI image configuration/);
+  assert.match(ends('generate', ...pod, '--image-config', `i=${wrong}`)[1], /not an OCI image configuration/);
   assert.equal(ends('generate', ...pod, '--runtime', 'rust')[0], 2);
   assert.equal(ends('check', configuration, '--pod', wrong)[0], 1);
 });
 
-test('config preflight says how far pods get, and ends with 4 when they do not', () => {
+test('config preflight prints how far pods start, and exits with 4 if they do not', () => {
   const example = (name: string): string =>
     fileURLToPath(new URL(`../../../../../examples/${name}.toml`, import.meta.url));
   const confidential = runBinary(['config', 'preflight', example('confidential')]);
@@ -140,16 +143,110 @@ test('config preflight says how far pods get, and ends with 4 when they do not',
   assert.ok(value.underRules['CreateContainer']?.includes('create-container-mounts'));
 });
 
-test('what is no text, or never ends, is said to be so', () => {
-  const bytes = join(folder, 'bytes.yaml');
+test('what the agent refuses with any configuration is named, and exits with 4', () => {
+  const setup = ['--guest', 'confidential'];
+  const made = runBinary(['config', 'generate', ...pod, ...image, ...setup]);
+  assert.equal(made.code, 4);
+  assert.match(made.stderr, /note: refused with any configuration: storage driver image_guest_pull \(/);
+  const { code, stdout } = check(file('confidential.toml', made.stdout), ...setup);
+  assert.equal(code, 4);
+  assert.match(
+    stdout,
+    /not sufficient\n.*\n  refused with any configuration\n    storage driver image_guest_pull/,
+  );
+  const plugin = file(
+    'plugin.yaml',
+    'kind: Pod\nmetadata: { name: p }\nspec:\n  hostNetwork: true\n  containers:\n' +
+      '    - { name: c, image: i, command: [a], resources: { limits: { intel.com/sriov: 1, cpu: 1 } } }\n',
+  );
+  const { code: exit, stderr } = runBinary(['config', 'generate', '--pod', plugin]);
+  assert.equal(exit, 4);
+  assert.match(stderr, /pod field hostNetwork \(spec\.hostNetwork\): Kata's runtimes do not run pods in/);
+  assert.match(
+    stderr,
+    /pod field intel\.com\/sriov \(spec\.containers\[0\]\.resources\.limits\): the device plugin/,
+  );
+  const open = file('open.toml', '[api]\nallowed_endpoints = ["@pod", "CopyFile"]\n');
+  const remote = runBinary(['config', 'preflight', open, '--runtime', 'remote']);
+  assert.equal(remote.code, 4);
+  assert.match(
+    remote.stdout,
+    /peer pods: pods stop at CreateContainer \(create\)\n  storage driver image_guest_pull/,
+  );
+});
+
+test('no pod is called sufficient whose containers the agent refuses, or whose requests are not known', () => {
+  const open = file('served.toml', '[api]\nallowed_endpoints = ["*"]\n');
+  const verdict = (fields: string, inContainer = ''): readonly [number | null, string] => {
+    const container = `{ name: c, image: i, command: [a]${inContainer} }`;
+    const text = `kind: Pod\nmetadata: { name: p }\nspec:\n${fields}  containers: [${container}]\n`;
+    const { code, stdout } = runBinary(['config', 'check', open, '--pod', file('field.yaml', text)]);
+    return [code, stdout];
+  };
+  assert.equal(verdict('')[0], 0);
+  const refused: readonly (readonly [fields: string, inContainer: string, said: RegExp])[] = [
+    ['  hostPID: true\n', '', /sandbox_pidns/],
+    ['  shareProcessNamespace: true\n', '', /sandbox_pidns/],
+    ['  hostIPC: true\n', '', /host-namespaces/],
+    ['  hostUsers: false\n', '', /user-namespace/],
+    ['', ', securityContext: { procMount: Unmasked }', /unmasked-paths/],
+    ['  hostNetwork: true\n', '', /pod field hostNetwork/],
+    ['  ephemeralContainers: [{ name: d, image: i }]\n', '', /pod field ephemeralContainers/],
+    ['  resourceClaims: [{ name: gpu }]\n', '', /pod field resourceClaims/],
+    ['  volumes: [{ name: v, emptyDir: { medium: HugePages } }]\n', '', /pod field medium/],
+    ['', ', resources: { limits: { intel.com/sriov: 1 } }', /pod field intel\.com\/sriov/],
+  ];
+  for (const [fields, inContainer, said] of refused) {
+    const [code, stdout] = verdict(fields, inContainer);
+    assert.equal(code, 4, `${fields}${inContainer}: ${stdout}`);
+    assert.match(stdout, said);
+  }
+});
+
+test('a configuration for peer pods has the network namespace of the forwarder', () => {
+  const peer = [...pod, ...image, '--runtime', 'remote'];
+  const { stdout } = runBinary(['config', 'generate', ...peer]);
+  assert.match(stdout, /^network_namespaces = \[\n  "\/run\/netns\/podns",/m);
+  assert.match(stdout, /n\.Type == "network" \? n\.Path == "\/run\/netns\/podns" :/);
+  assert.doesNotMatch(stdout, /UpdateInterface|OnlineCPUMem|encryption_key/);
+  const { refused, unbuilt } = (
+    JSON.parse(
+      runBinary(['config', 'check', file('peer.toml', stdout), ...peer, '--format', 'json']).stdout,
+    ) as { workloads: { refused: unknown[]; unbuilt: { name: string }[] }[] }
+  ).workloads[0] ?? { refused: [0], unbuilt: [] };
+  assert.deepEqual(refused, []);
+  assert.deepEqual([...new Set(unbuilt.map(({ name }) => name))], ['image_guest_pull']);
+});
+
+test('binary and endless files are rejected', () => {
+  const bytes = join(directory, 'bytes.yaml');
   writeFileSync(bytes, Buffer.from([0x6b, 0xff, 0xfe, 0x0a]));
   for (const [path, expected, said] of [
-    [bytes, 1, /is no text: it is not UTF-8/],
-    ['/dev/zero', 1, /has more than 16 MiB/],
-    [join(folder, 'none.yaml'), 3, /there is no such file/],
+    [bytes, 1, /is not a text file: it is not UTF-8/],
+    ['/dev/zero', 1, /is larger than 16 MiB/],
+    [join(directory, 'none.yaml'), 3, /no such file/],
   ] as const) {
     const { code, stderr } = runBinary(['config', 'generate', '--pod', path]);
     assert.equal(code, expected, stderr);
     assert.match(stderr, said);
   }
+});
+
+test('layers are expected of runtime-rs only, and a note names roots that the host can choose', () => {
+  const layered = [...pod, ...image, '--snapshotter', 'erofs'];
+  const go = runBinary(['config', 'generate', ...layered, '--runtime', 'go']);
+  assert.equal(go.code, 2);
+  assert.match(go.stderr, /--snapshotter erofs: only runtime-rs passes EROFS layers/);
+  const guest = ['--guest', 'confidential'];
+  const { code, stdout, stderr } = runBinary(['config', 'generate', ...layered, ...guest]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /postgres:17: the root file system is not verified; add the dm-verity root hashes/);
+  const generatedFile = file('layers.toml', stdout);
+  assert.equal(check(generatedFile, '--snapshotter', 'erofs', ...guest).code, 0);
+  const pulled = check(generatedFile, ...guest);
+  assert.equal(pulled.code, 4);
+  assert.match(pulled.stdout, /storage driver image_guest_pull/);
+  const layersOf = (...more: readonly string[]): number | null =>
+    runBinary(['config', 'preflight', generatedFile, '--runtime', 'rs', ...guest, ...more]).code;
+  assert.deepEqual([layersOf('--snapshotter', 'erofs'), layersOf()], [0, 4]);
 });

@@ -8,22 +8,42 @@ import { type Style, styleFor } from '../../output/style.js';
 import { renderTable } from '../../output/table.js';
 import { wrap } from '../../output/wrap.js';
 import { loadedFile } from './loaded-file.js';
+import { runtimeNames, runtimeOf, snapshotterOf } from './pod-files.js';
 
 const width = 100;
 
 export const configPreflight: CommandDefinition = {
   path: 'config preflight',
-  summary: 'say how far pods get under a configuration, and what of kubectl is lost',
+  summary: 'check how far pods start under a configuration, and which kubectl features fail',
   details: [
-    "Goes through the calls that each of Kata's runtimes makes for every pod, in its order: the first that is refused and that the runtime does not survive, and those that it does without. Then what people can no longer do with pods.",
-    'Ends with 4 when pods start with neither runtime. For one workload, rules included, use config check --pod.',
+    'Goes through the calls that each Kata runtime makes for every pod, in order. Prints the first denied call that stops the pod, the denied calls that the runtime ignores, and the kubectl features that will not work.',
+    'Also prints the storage drivers, options and device types that the agent refuses with any configuration, and the pods that need them.',
+    'Exits with 4 if pods start with none of the runtimes. To check one workload, rules included, use config check --pod.',
   ],
-  operands: [{ syntax: '<file>', says: 'a configuration in TOML' }],
-  options: [{ flags: '--listener <name>', says: 'the listener that the runtime calls; default: the first' }],
+  operands: [{ syntax: '<file>', description: 'a configuration in TOML' }],
+  options: [
+    { flags: '--listener <name>', description: 'the listener that the runtime calls (default: the first)' },
+    {
+      flags: '--runtime <name>',
+      description: 'only this runtime: go, rs for runtime-rs, or remote for peer pods (default: go and rs)',
+      choices: runtimeNames,
+    },
+    {
+      flags: '--guest <kind>',
+      description: 'whether the host shares files with the guest; none for confidential guests and peer pods',
+      choices: ['shared-fs', 'confidential'],
+      fallback: 'shared-fs',
+    },
+    {
+      flags: '--snapshotter <name>',
+      description: "containerd's snapshotter: with erofs and --runtime rs no image is pulled in the guest",
+      choices: ['erofs'],
+    },
+  ],
   examples: [
     {
       line: 'kata-agent-ctl config preflight examples/confidential.toml',
-      says: 'Pods run; kubectl logs does not.',
+      description: 'Pods run; kubectl logs does not work.',
     },
   ],
   formats: true,
@@ -33,28 +53,36 @@ export const configPreflight: CommandDefinition = {
     const configuration = await loadedFile(file, invocation);
     const listener = options.text('listener');
     if (listener !== undefined) known(listener, configuration);
-    const report = preflight(configuration, listener);
+    const runtime = runtimeOf(options);
+    const report = preflight(configuration, {
+      ...(listener === undefined ? {} : { listener }),
+      ...(runtime === undefined ? {} : { runtimes: [runtime] }),
+      guest: options.text('guest') === 'confidential' ? 'confidential' : 'shared-fs',
+      ...snapshotterOf(options, runtime),
+    });
     const style = styleFor(io.stdout, io.environment);
     const value = { ...report, underRules: Object.fromEntries(report.underRules) };
     await print(invocation, value, () => preflightText(file, report, style));
-    const broken = report.runtimes.every(({ breaks }) => breaks !== undefined);
-    return broken ? ExitCode.Mismatch : ExitCode.Fine;
+    const broken = report.runtimes.every(
+      ({ breaks, refusedFeature }) => breaks !== undefined || refusedFeature !== undefined,
+    );
+    return broken ? ExitCode.Mismatch : ExitCode.Success;
   },
 };
 
-/** A listener that does not exist serves nothing: a misspelt name must not be taken for a closed one. */
+/** Rejects an unknown listener: it would look like one that serves nothing. */
 function known(listener: string, { listeners }: Configuration): void {
   const names = listeners.map(({ name }) => name);
   if (names.includes(listener)) return;
   throw new CommandError(ExitCode.Usage, `--listener '${listener}': the configuration has no such listener`, {
-    help: [`it has: ${names.join(', ')}`],
+    help: [`listeners: ${names.join(', ')}`],
   });
 }
 
-const names = { go: 'the runtime in Go', rs: 'runtime-rs' } as const;
+const names = { go: 'the Go runtime', rs: 'runtime-rs', remote: 'peer pods' } as const;
 
 function preflightText(file: string, report: Preflight, style: Style): string {
-  const { runtimes, lost, kept, underRules } = report;
+  const { runtimes, lost, kept, underRules, unbuilt } = report;
   return [
     ...runtimes.map((runtime) => runtimeText(file, runtime, style)),
     lost.length === 0 ? '' : `${style.bold('lost')}\n`,
@@ -64,33 +92,36 @@ function preflightText(file: string, report: Preflight, style: Style): string {
       ? ''
       : `${style.bold('under rules')} (config check --pod evaluates them for a workload)\n`,
     renderTable([...underRules].map(([method, rules]) => [`  ${method}`, rules.join(', ')])),
+    `${style.bold('refused with any configuration')} (config check --pod reports whether a workload needs it)\n`,
+    renderTable(unbuilt.map(({ kind, name, pods }) => [`  ${kind} ${name}`, pods])),
   ].join('');
 }
 
-function runtimeText(
-  file: string,
-  { runtime, breaks, goesOnWithout, sometimes }: RuntimePreflight,
-  style: Style,
-): string {
+function runtimeText(file: string, report: RuntimePreflight, style: Style): string {
+  const { runtime, goesOnWithout, sometimes } = report;
   const title = `${file}, ${names[runtime]}: `;
-  const verdict =
-    breaks === undefined
-      ? style.green('pods run')
-      : `${style.red(`pods stop at ${breaks.call.method}`)} (${breaks.call.phase})\n  ${breaks.reason}`;
   const part = (label: string, steps: readonly RefusedStep[]): string =>
     steps.length === 0 ? '' : `  ${label}:\n${renderTable(steps.map(stepRow))}`;
   return [
-    `${style.bold(title)}${verdict}\n`,
-    part('refused to every pod, which runs without', goesOnWithout),
-    part('refused to some pods', sometimes),
+    `${style.bold(title)}${resultText(report, style)}\n`,
+    part('denied for every pod; pods run without them', goesOnWithout),
+    part('denied for some pods', sometimes),
   ].join('');
+}
+
+function resultText({ breaks, refusedFeature }: RuntimePreflight, style: Style): string {
+  if (breaks !== undefined)
+    return `${style.red(`pods stop at ${breaks.call.method}`)} (${breaks.call.phase})\n  ${breaks.reason}`;
+  if (refusedFeature === undefined) return style.green('pods run');
+  const { kind, name } = refusedFeature;
+  return `${style.red('pods stop at CreateContainer')} (create)\n  ${kind} ${name} is refused with any configuration`;
 }
 
 function stepRow({ call }: RefusedStep): readonly string[] {
   const consequence = {
-    fails: 'the runtime gives up',
-    'goes on': 'it goes on',
-    repeats: 'it asks again, for ever',
+    fails: 'the runtime fails',
+    'goes on': 'the runtime continues',
+    repeats: 'the runtime retries forever',
   };
   return [`    ${call.method}`, `${call.condition ?? 'every pod'}: ${consequence[call.refused]}`];
 }

@@ -2,11 +2,11 @@ import type { Configuration } from '@kata-agent/config';
 import { privilegedContainers } from '@kata-agent/gate';
 import type { Style } from '../../output/style.js';
 
-/** Said where privileged containers are allowed; empty where the agent refuses them. */
+/** Returns a warning if privileged containers are allowed, else an empty string. */
 export function privilegedNote(configuration: Configuration, style: Style): string {
   if (privilegedContainers(configuration) === 'refuse') return '';
   return (
-    `${style.bold('PRIVILEGED CONTAINERS ARE ALLOWED')}: one is root of the guest by design, whatever rules about it say.\n` +
-    '  Without privileged_containers = "allow" the agent refuses them, and names the reasons.\n'
+    `${style.bold('PRIVILEGED CONTAINERS ARE ALLOWED')}: such a container has root access to the guest; rules do not confine it.\n` +
+    '  Without privileged_containers = "allow" the agent denies them, and names the reasons.\n'
   );
 }

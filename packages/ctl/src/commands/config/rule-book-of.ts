@@ -1,7 +1,7 @@
 import type { Configuration } from '@kata-agent/config';
 import type { RuleBook } from '@kata-agent/gate/rules';
 
-/** The rules of a configuration, ready for use; undefined when it has none, so that CEL is loaded only for some. */
+/** Returns the compiled rules of a configuration, or undefined if it has none: CEL is then not loaded. */
 export async function ruleBookOf({ api }: Configuration): Promise<RuleBook | undefined> {
   const rules = api.documents.flatMap((document) => document.rules);
   if (rules.length === 0) return undefined;

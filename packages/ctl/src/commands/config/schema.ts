@@ -7,16 +7,16 @@ export const configSchema: CommandDefinition = {
   path: 'config schema',
   summary: 'print the JSON Schema of configurations, for TOML editors',
   details: [
-    'With it an editor completes keys and names, shows what each is for, and underlines what is not known. An editor with Taplo or Even Better TOML takes it from the first line of a configuration: #:schema ./kata-agent.schema.json',
+    'The schema lets an editor complete keys and names, show their documentation, and underline unknown ones. Taplo and Even Better TOML read its path from the first line of a configuration: #:schema ./kata-agent.schema.json',
   ],
   examples: [
     {
       line: 'kata-agent-ctl config schema > kata-agent.schema.json',
-      says: 'The file that the first line of a configuration beside it can name.',
+      description: 'Writes the file that the first line of a configuration can name.',
     },
   ],
   run: async ({ io }) => {
     await write(io.stdout, `${JSON.stringify(configurationSchema(), null, 2)}\n`);
-    return ExitCode.Fine;
+    return ExitCode.Success;
   },
 };

@@ -6,7 +6,7 @@ import { unreadable } from '../../input/read-input.js';
 
 const suffix = /\.test\.(?:ya?ml|json)$/;
 
-/** A file as it is; one below a folder only if its name says that it holds tests. In the order of their names. */
+/** Returns a file as given, and the files below a directory whose names end as tests do, sorted. */
 export function testFiles(path: string): readonly string[] {
   if (!tell(path, () => statSync(path)).isDirectory()) return [path];
   const names = tell(path, () => readdirSync(path, { recursive: true, encoding: 'utf8' }));
@@ -15,8 +15,8 @@ export function testFiles(path: string): readonly string[] {
     .sort()
     .map((name) => join(path, name));
   if (found.length > 0) return found;
-  throw new CommandError(ExitCode.Usage, `there are no tests below ${path}`, {
-    help: ['their names end in .test.yaml, .test.yml or .test.json'],
+  throw new CommandError(ExitCode.Usage, `no tests found below ${path}`, {
+    help: ['test files end in .test.yaml, .test.yml or .test.json'],
   });
 }
 

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { runBinary } from '../../testing/program.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+after(() => rmSync(directory, { recursive: true }));
 
 function written(name: string, text: string): string {
-  const path = join(folder, name);
+  const path = join(directory, name);
   mkdirSync(join(path, '..'), { recursive: true });
   writeFileSync(path, text);
   return path;
@@ -25,18 +25,18 @@ tests:
 `,
 );
 
-test('config test runs the files of a folder, and ends with 0 when all is as expected', () => {
-  const { code, stdout, stderr } = runBinary(['config', 'test', join(folder, 'good')]);
+test('config test runs the files of a directory, and exits with 0 if all decisions match', () => {
+  const { code, stdout, stderr } = runBinary(['config', 'test', join(directory, 'good')]);
   assert.equal(code, 0, stderr);
   assert.equal(stdout, `${good}: 2 passed\n`);
 });
 
-test('what is not as expected is told with its place, and ends with 4', () => {
+test('a different decision is reported with its position, and exits with 4', () => {
   const bad = written(
     'bad.test.json',
     JSON.stringify({ tests: [{ name: 'exec is served', method: 'ExecProcess', expect: 'allow' }] }),
   );
-  const { code, stdout } = runBinary(['config', 'test', bad, '--configuration', join(folder, 'pod.toml')]);
+  const { code, stdout } = runBinary(['config', 'test', bad, '--configuration', join(directory, 'pod.toml')]);
   assert.equal(code, 4);
   assert.match(stdout, /bad\.test\.json: 0 passed, 1 failed\n.*bad\.test\.json:1:\d+: exec is served\n/);
   assert.match(stdout, /expected allow, but got deny\n {2}not in allowed_endpoints \(.*pod\.toml:2\)/);
@@ -46,7 +46,7 @@ test('what is not as expected is told with its place, and ends with 4', () => {
     good,
     bad,
     '--configuration',
-    join(folder, 'pod.toml'),
+    join(directory, 'pod.toml'),
     '--format',
     'json',
   ]);
@@ -55,7 +55,7 @@ test('what is not as expected is told with its place, and ends with 4', () => {
   assert.deepEqual([value.passed, value.failed], [2, 1]);
 });
 
-test('a fragment narrows the configuration as SetPolicy would', () => {
+test('a fragment narrows the configuration as SetPolicy does', () => {
   written('narrow.toml', '[api]\nblocked_endpoints = ["CreateSandbox"]\n');
   const path = written(
     'narrow.test.yaml',
@@ -65,21 +65,21 @@ test('a fragment narrows the configuration as SetPolicy would', () => {
   assert.equal(code, 0, stdout + stderr);
 });
 
-test('wrong files and wrong use', () => {
+test('invalid files and wrong use are rejected', () => {
   const none = written('none.test.yaml', 'tests: [{ name: a, method: GetMetrics, expect: allow }]\n');
   const without = runBinary(['config', 'test', none]);
   assert.equal(without.code, 2);
-  assert.match(without.stderr, /does not say which configuration it tests/);
+  assert.match(without.stderr, /does not name the configuration to test/);
   const wrong = written('wrong.test.yaml', 'tests: [{ name: a, method: GetMetric, expect: allow }]\n');
-  const misspelt = runBinary(['config', 'test', wrong, '--configuration', join(folder, 'pod.toml')]);
+  const misspelt = runBinary(['config', 'test', wrong, '--configuration', join(directory, 'pod.toml')]);
   assert.equal(misspelt.code, 1);
-  assert.match(misspelt.stderr, /wrong\.test\.yaml:1:\d+: there is no method "GetMetric"/);
-  mkdirSync(join(folder, 'empty'));
-  assert.equal(runBinary(['config', 'test', join(folder, 'empty')]).code, 2);
-  assert.equal(runBinary(['config', 'test', join(folder, 'gone.test.yaml')]).code, 3);
+  assert.match(misspelt.stderr, /wrong\.test\.yaml:1:\d+: error\[KA2005\]: unknown method "GetMetric"/);
+  mkdirSync(join(directory, 'empty'));
+  assert.equal(runBinary(['config', 'test', join(directory, 'empty')]).code, 2);
+  assert.equal(runBinary(['config', 'test', join(directory, 'gone.test.yaml')]).code, 3);
 });
 
-test('rules decide, of the configuration and of fragments, and say which', () => {
+test('rules of the configuration and of fragments decide, and are named', () => {
   written(
     'rules.toml',
     `[api]

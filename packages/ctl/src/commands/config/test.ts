@@ -7,33 +7,33 @@ import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
 import { readTextInput } from '../../input/read-input.js';
 import { faulty } from './diagnostics.js';
-import { judgeOfFiles } from './judge-of-files.js';
+import { authorizerOfFiles } from './authorizer-of-files.js';
 import { testFiles } from './test-files.js';
 
 export const configTest: CommandDefinition = {
   path: 'config test',
-  summary: 'run the tests of configurations: requests, and what has to become of each',
+  summary: 'run tests of configurations: requests and their expected decisions',
   details: [
-    'A test names a method, a request, and what is expected: that it is allowed, denied, or only recorded by a rule (audit), and by which rule. Requests are written as in the .proto, in YAML or JSON. No agent is called.',
-    'Ends with 4 when something is not as expected. Tests can be made from what happened: kata-agent-ctl audit show --as-test.',
+    'A test names a method, a request and the expected decision: allow, deny, or audit if a rule only records the request; and optionally the rule that decides. Requests are written as in the .proto file, in YAML or JSON. No agent is called.',
+    'Exits with 4 if a decision differs. To make tests from recorded calls: kata-agent-ctl audit show --as-test.',
   ],
   operands: [
     {
       syntax: '<paths...>',
-      says: 'files of tests, or folders with files whose names end in .test.yaml or .test.json',
+      description: 'test files, or directories with files that end in .test.yaml or .test.json',
     },
   ],
   options: [
     {
       flags: '--configuration <file>',
-      says: 'the configuration of those files that name none',
+      description: 'the configuration for test files that name none',
     },
   ],
   examples: [
-    { line: 'kata-agent-ctl config test examples/rules', says: 'All tests below a folder.' },
+    { line: 'kata-agent-ctl config test examples/rules', description: 'Runs all tests below a directory.' },
     {
       line: 'kata-agent-ctl config test recorded.test.yaml --configuration new.toml',
-      says: 'What a new configuration would have done with requests that were recorded.',
+      description: 'Compares what a new configuration decides with recorded decisions.',
     },
   ],
   formats: true,
@@ -46,7 +46,7 @@ export const configTest: CommandDefinition = {
     const failed = all.filter(({ passed }) => !passed);
     const value = { passed: all.length - failed.length, failed: failed.length, tests: all.map(plain) };
     await print(invocation, value, () => text(results, styleFor(io.stdout, io.environment)));
-    return failed.length === 0 ? ExitCode.Fine : ExitCode.Mismatch;
+    return failed.length === 0 ? ExitCode.Success : ExitCode.Mismatch;
   },
 };
 
@@ -55,11 +55,11 @@ async function runFile(file: string, invocation: Invocation): Promise<readonly C
   const named = suite.configuration;
   const configuration = named === undefined ? invocation.options.text('configuration') : beside(file, named);
   if (configuration === undefined)
-    throw new CommandError(ExitCode.Usage, `${file} does not say which configuration it tests`, {
-      help: ['write it as its key configuration, or give --configuration FILE'],
+    throw new CommandError(ExitCode.Usage, `${file} does not name the configuration to test`, {
+      help: ['set its key configuration, or pass --configuration FILE'],
     });
   const fragments = suite.fragments.map((fragment) => beside(file, fragment));
-  return runSuite(suite, await judgeOfFiles(configuration, fragments, invocation));
+  return runSuite(suite, await authorizerOfFiles(configuration, fragments, invocation));
 }
 
 function readSuite(file: string, invocation: Invocation): TestSuite {
@@ -67,18 +67,18 @@ function readSuite(file: string, invocation: Invocation): TestSuite {
   if (parsed.ok) return parsed.suite;
   throw faulty(invocation, parsed.diagnostics, {
     message: `${file} cannot be run`,
-    help: 'kata-agent-ctl audit show --as-test makes files of tests, and examples/rules has some',
+    help: 'for test files, see kata-agent-ctl audit show --as-test and examples/rules',
   });
 }
 
-/** A path that a file gives, from where we are. */
+/** Resolves a path in a test file against the working directory. */
 function beside(file: string, path: string): string {
   return relative('', resolve(dirname(file), path));
 }
 
-function plain({ test, passed, verdict, decision }: CaseResult): object {
+function plain({ test, passed, actual, decision }: CaseResult): object {
   const { name, span, method, expect, rule } = test;
-  return { file: span.file, line: span.line, name, method, expect, rule, passed, verdict, decision };
+  return { file: span.file, line: span.line, name, method, expect, rule, passed, verdict: actual, decision };
 }
 
 function text(results: ReadonlyMap<string, readonly CaseResult[]>, style: Style): string {

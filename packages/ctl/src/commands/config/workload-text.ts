@@ -1,36 +1,45 @@
-import type { RefusedCall, RuntimeSetup, WorkloadReport } from '@kata-agent/analysis';
+import type { RefusedCall, UnbuiltFeature, WorkloadReport } from '@kata-agent/analysis';
+import type { RuntimeSetup } from '@kata-agent/workloads';
 import type { Style } from '../../output/style.js';
 
-/** What a configuration means for one workload, for people. */
+/** Renders the result of checking one workload, for people. */
 export function workloadText(report: WorkloadReport, setup: RuntimeSetup, style: Style): string {
-  const { workload, sufficient, refused, changes, unjudged } = report;
-  const verdict = sufficient ? style.green('sufficient') : style.red('not sufficient');
+  const { workload, sufficient, refused, changes, unbuilt, unjudged } = report;
+  const result = sufficient ? style.green('sufficient') : style.red('not sufficient');
   const lines = (title: string, items: readonly string[]): string =>
     items.length === 0 ? '' : `  ${title}\n${items.map((item) => `    ${item}\n`).join('')}`;
   return [
-    `${style.bold(`${workload.kind} ${workload.name}`)} (${workload.place}): ${verdict}\n`,
-    sufficient ? '' : `  with ${setupText(setup)} (--runtime and --guest choose others)\n`,
-    lines('what will not work, in the order of the calls', refused.map(refusedLine)),
+    `${style.bold(`${workload.kind} ${workload.name}`)} (${workload.place}): ${result}\n`,
+    sufficient ? '' : `  with ${setupText(setup)} (--runtime, --guest and --snapshotter choose others)\n`,
+    lines('refused with any configuration', unbuilt.map(unbuiltLine)),
+    lines('will not work, in the order of the calls', refused.map(refusedLine)),
     lines(
-      'the least that mends it',
+      'smallest change that fixes it',
       changes.map(({ text, place }) => (place === undefined ? text : `${place}: ${text}`)),
     ),
-    lines('not judged', unjudged),
+    lines('not checked', unjudged),
   ].join('');
 }
 
-/** Who makes the calls that are foretold. A configuration for one is seldom sufficient for the other. */
-export function setupText({ runtime, guest }: RuntimeSetup): string {
-  const caller = runtime === 'go' ? 'the runtime in Go' : 'runtime-rs';
+/** Describes the assumed runtime and guest. A configuration for one setup is seldom sufficient for another. */
+export function setupText({ runtime, guest, snapshotter }: RuntimeSetup): string {
+  if (runtime === 'remote') return 'peer pods (the Go runtime with the remote hypervisor)';
+  const caller = runtime === 'go' ? 'the Go runtime' : 'runtime-rs';
+  const layers = snapshotter === undefined ? '' : ', and images as EROFS layers';
   return guest === 'confidential'
-    ? `${caller} and guests that share no files with the host`
-    : `${caller} and guests with a shared filesystem`;
+    ? `${caller} and guests without a shared filesystem${layers}`
+    : `${caller} and guests with a shared filesystem${layers}`;
 }
 
-/** The same for programs. */
+/** Returns the same result for programs. */
 export function workloadValue({ workload, refused, ...report }: WorkloadReport): object {
   const { kind, name, place } = workload;
   return { kind, name, place, ...report, refused: refused.map(({ rule: _rule, ...call }) => call) };
+}
+
+/** `storage driver image_guest_pull (spec.containers[0]): the agent refuses it by name: it is not built`. */
+export function unbuiltLine({ kind, name, because, reason }: UnbuiltFeature): string {
+  return `${kind} ${name} (${because}): ${reason}`;
 }
 
 function refusedLine({ method, because, feature, decision, culprits }: RefusedCall): string {

@@ -8,16 +8,16 @@ import { type ProfileName, profiles } from '@kata-agent/analysis';
 import { membersOf, type MethodName } from '@kata-agent/catalogue';
 import { runBinary } from '../../testing/program.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
-after(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+after(() => rmSync(directory, { recursive: true }));
 
 function file(name: string, text: string): string {
-  const path = join(folder, name);
+  const path = join(directory, name);
   writeFileSync(path, text);
   return path;
 }
 
-/** What `config check` says is served. */
+/** Returns what `config check` lists as served. */
 function served(text: string): readonly MethodName[] {
   const { code, stdout } = runBinary(['config', 'check', file('made.toml', text), '--format', 'json']);
   const value = JSON.parse(stdout) as { readonly served: MethodName[]; readonly diagnostics: object[] };
@@ -26,7 +26,7 @@ function served(text: string): readonly MethodName[] {
   return value.served;
 }
 
-test('config init prints profiles that pass the check without a word, and serve what they say', () => {
+test('config init prints profiles that load without warnings and serve the stated endpoints', () => {
   const expected: { readonly [P in ProfileName]: (names: readonly MethodName[]) => void } = {
     minimal: (names) => assert.deepEqual([...names].sort(), [...membersOf('@pod')].sort()),
     open: (names) => assert.equal(names.length, membersOf('*').length),
@@ -48,26 +48,26 @@ test('config init prints profiles that pass the check without a word, and serve 
   assert.equal(runBinary(['config', 'init']).stdout, profiles[0]?.text);
 });
 
-test('config init knows only its profiles', () => {
+test('config init rejects an unknown profile', () => {
   const { code, stderr } = runBinary(['config', 'init', '--profile', 'paranoid']);
   assert.equal(code, 2);
   assert.match(stderr, /minimal, confidential, observe, open/);
 });
 
-test('the examples are the profiles', () => {
+test('the examples match the profiles', () => {
   const examples = fileURLToPath(new URL('../../../../../examples/', import.meta.url));
   for (const { name, text } of profiles)
     assert.equal(readFileSync(`${examples}${name}.toml`, 'utf8'), text, `npm run generate: ${name}`);
 });
 
-test('config migrate prints what loads on standard output, and what is lost on standard error', () => {
+test('config migrate prints a valid configuration on standard output, and lost settings on standard error', () => {
   const settings = file(
     'agent.toml',
     'log_level = "debug"\ncolour = 1\n[endpoints]\nallowed = ["WaitProcessRequest"]\n',
   );
   const { code, stdout, stderr } = runBinary(['config', 'migrate', settings]);
   assert.equal(code, 0);
-  assert.match(stderr, /agent\.toml:2:1: warning: Kata's agent has no setting colour/);
+  assert.match(stderr, /agent\.toml:2:1: warning\[KA1902\]: Kata's agent has no setting colour/);
   assert.deepEqual(served(stdout), ['WaitProcess']);
   assert.match(stdout, /\[agent\]\nlog_level = "debug"\n/);
   const policy = file('policy.rego', 'package agent_policy\ndefault WaitProcessRequest := false\n');
@@ -78,18 +78,18 @@ test('config migrate prints what loads on standard output, and what is lost on s
   assert.equal(value.diagnostics.length, 1);
 });
 
-test('config migrate of what is no old file ends with 1', () => {
+test('config migrate of any other file exits with 1', () => {
   const current = file('current.toml', '[api]\nallowed_endpoints = ["*"]\n');
   const { code, stdout, stderr } = runBinary(['config', 'migrate', current]);
   assert.equal(code, 1);
-  assert.equal(stdout, '', 'it may be a new file by now');
-  assert.match(stderr, /current\.toml:1:2: this is a configuration of this agent already/);
-  const missing = runBinary(['config', 'migrate', join(folder, 'none.toml')]);
+  assert.equal(stdout, '', 'standard output can be redirected to a file');
+  assert.match(stderr, /current\.toml:1:2: error\[KA1901\]: this is already a configuration of this agent/);
+  const missing = runBinary(['config', 'migrate', join(directory, 'none.toml')]);
   assert.equal(missing.code, 3);
-  assert.match(missing.stderr, /cannot read .*none\.toml: there is no such file/);
+  assert.match(missing.stderr, /cannot read .*none\.toml: no such file/);
 });
 
-test('config schema prints the schema that lies in docs', () => {
+test('config schema prints the schema in docs', () => {
   const { code, stdout } = runBinary(['config', 'schema']);
   assert.equal(code, 0);
   const schema = JSON.parse(stdout) as { title: string; properties: object };

@@ -4,16 +4,16 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type DeliverySource, type Loaded, loadConfiguration, renderDiagnostic } from '@kata-agent/config';
 
-const folder = fileURLToPath(new URL('../../../../config/wrong/', import.meta.url));
-const files = readdirSync(folder);
+const directory = fileURLToPath(new URL('../../../../config/wrong/', import.meta.url));
+const files = readdirSync(directory);
 const names = files.filter((name) => /^[^.]+\.toml$/.test(name)).map((name) => name.replace('.toml', ''));
 
-/** What the first lines of a wrong file say of it. */
+/** The expected results in the first lines of an invalid file. */
 function headerOf(text: string, key: string): string | undefined {
   return new RegExp(`^# ${key}: (.*)$`, 'm').exec(text)?.[1];
 }
 
-/** The document as an agent would read it: `NAME.base.toml` beside it makes it a drop-in. */
+/** Loads the document as an agent would: with `NAME.base.toml` beside it, it is a drop-in. */
 async function loadWrong(name: string, document: string, kernelLine: string | undefined): Promise<Loaded> {
   const base = files.includes(`${name}.base.toml`) ? read(`${name}.base.toml`) : undefined;
   const bytes = Buffer.from(document);
@@ -38,19 +38,19 @@ async function loadWrong(name: string, document: string, kernelLine: string | un
 }
 
 function read(name: string): string {
-  return readFileSync(`${folder}${name}`, 'utf8');
+  return readFileSync(`${directory}${name}`, 'utf8');
 }
 
-test('there are at least 40 wrong files, each with a mended one', () => {
+test('there are at least 40 invalid files, each with a corrected one', () => {
   assert.ok(names.length >= 40, `${names.length} files`);
   for (const name of names) assert.ok(files.includes(`${name}.fixed.toml`), name);
 });
 
 for (const name of names) {
-  test(`wrong/${name}.toml: found where it stands, and its remedy mends it`, async () => {
+  test(`wrong/${name}.toml: the error has the stated position, and its fix works`, async () => {
     const text = read(`${name}.toml`);
     const remedy = headerOf(text, 'remedy') ?? assert.fail('no remedy');
-    const wrong = await loadWrong(name, text, headerOf(text, 'kernel line'));
+    const wrong = await loadWrong(name, text, headerOf(text, 'kernel command line'));
     assert.ok(!wrong.ok, 'it was loaded');
     const errors = wrong.diagnostics.filter(({ severity }) => severity === 'error');
     const [first] = errors;
@@ -58,13 +58,14 @@ for (const name of names) {
     const rendered = errors.map((error) => renderDiagnostic(error)).join('\n');
     const place = `${first.span.file}:${first.span.line}:${first.span.column}`;
     assert.equal(place.replace(/^wrong\.toml:/, ''), headerOf(text, 'at'), rendered);
+    assert.equal(first.code, headerOf(text, 'code'), rendered);
     assert.equal(errors.length, 1, rendered);
     assert.ok(first.help?.includes(remedy), `${rendered}\n(${remedy})`);
     const fixed = read(`${name}.fixed.toml`);
-    const mended = await loadWrong(name, fixed, headerOf(text, 'fixed kernel line'));
+    const corrected = await loadWrong(name, fixed, headerOf(text, 'fixed kernel command line'));
     assert.ok(
-      mended.ok,
-      mended.ok ? '' : mended.diagnostics.map((fault) => renderDiagnostic(fault)).join('\n'),
+      corrected.ok,
+      corrected.ok ? '' : corrected.diagnostics.map((fault) => renderDiagnostic(fault)).join('\n'),
     );
   });
 }

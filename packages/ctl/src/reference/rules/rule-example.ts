@@ -1,28 +1,28 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
-import type { ContainerFacts } from '@kata-agent/gate';
+import type { RuleContainer } from '@kata-agent/gate';
 
-/** A call, as far as an example needs it; what is not said is empty. */
+/** A call of an example; absent fields are empty. */
 export interface ExampleCall {
-  /** In protobuf's JSON, with the names of the .proto. */
+  /** In protobuf JSON, with the field names of the .proto file. */
   readonly request?: JsonObject;
-  readonly container?: Partial<Omit<ContainerFacts, 'claimed'>> & { readonly image?: string };
+  readonly container?: Partial<Omit<RuleContainer, 'claimed'>> & { readonly image?: string };
   /** `server_addr` if absent. */
   readonly listener?: string;
-  /** The caller's CID; 2, the host, if absent. */
+  /** The peer's CID; 2, the host, if absent. */
   readonly cid?: number;
   /** The containers of the pod. */
   readonly containers?: readonly string[];
 }
 
-/** A rule for one kind of request, with a call that passes and one that does not. A test runs both. */
+/** A rule for one method, with one call that it allows and one that it denies. A test evaluates both. */
 interface RuleExample {
-  /** What it demands, as a sentence. */
-  readonly says: string;
+  /** What the rule requires, as a sentence. */
+  readonly description: string;
   readonly expression: string;
   readonly passes: ExampleCall;
   readonly refused: ExampleCall;
 }
 
-/** The examples of one area. */
+/** Examples for a set of methods. */
 export type RuleExamples<M extends MethodName> = { readonly [K in M]: RuleExample };

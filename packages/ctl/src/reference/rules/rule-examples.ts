@@ -3,7 +3,7 @@ import { guestExamples } from './guest-examples.js';
 import { podExamples } from './pod-examples.js';
 import type { RuleExamples } from './rule-example.js';
 
-/** An example for each method. The compiler rejects a missing one. */
+/** One example per method. The compiler rejects a missing one. */
 export const ruleExamples: RuleExamples<MethodName> = {
   ...podExamples,
   ...guestExamples,

@@ -4,15 +4,15 @@ import { AgentService } from '@kata-agent/protocol/agent';
 import { showType, type Type } from '@kata-agent/gate/rules';
 import { code } from '../markdown.js';
 
-/** The message that each method takes, in the order of the .proto. */
+/** The request message of each method, in the order of the .proto file. */
 export const requests: ReadonlyMap<string, DescMessage> = new Map(
   AgentService.methods.map(({ name, input }) => [name, input]),
 );
 
-/** Messages that stand within requests, each once, outer ones first. */
+/** Messages that are fields of requests, each once, outer ones first. */
 export function innerMessages(): readonly DescMessage[] {
   const found = new Set<DescMessage>(requests.values());
-  // A set is walked in the order of insertion, what is added on the way included.
+  // A Set is iterated in insertion order, including elements that are added during the iteration.
   for (const message of found)
     for (const field of message.fields) {
       const inner = innerMessage(field);
@@ -22,12 +22,12 @@ export function innerMessages(): readonly DescMessage[] {
   return [...found].filter((message) => !outer.has(message));
 }
 
-/** The fields of a message, as rows of a table: name, type. */
+/** Returns the fields of a message as table rows: name, type. */
 export function fieldRows(message: DescMessage): readonly (readonly [string, string])[] {
   return message.fields.map((field) => [code(field.name), fieldType(field)]);
 }
 
-/** A type of a name, with a link when it is a message. */
+/** Returns the type of a name, with a link if it is a message. */
 export function typeText(type: Type): string {
   switch (type.kind) {
     case 'message':
@@ -66,7 +66,7 @@ function innerMessage(field: DescField): DescMessage | undefined {
   return field.message;
 }
 
-/** CEL has one signed and one unsigned kind of whole number. */
+/** CEL has one signed and one unsigned integer type. */
 function scalarName(scalar: ScalarType): string {
   switch (scalar) {
     case ScalarType.BOOL:
@@ -82,7 +82,7 @@ function scalarName(scalar: ScalarType): string {
     case ScalarType.INT64:
       return 'int';
     default:
-      throw new TypeError(`no request has had a field of the type ${ScalarType[scalar]} before`);
+      throw new TypeError(`the field type ${ScalarType[scalar]} is not supported: no request used it before`);
   }
 }
 

@@ -13,7 +13,7 @@ const page = rulesPage();
 const checker = createRuleChecker();
 const span = { file: 'rules.md', line: 1, column: 1, endColumn: 2 };
 
-/** What a rule of this expression alone decides about a call. */
+/** Evaluates a rule with only this expression against a call. */
 function decide(method: MethodName, expression: string, call: ExampleCall): Decision {
   const message = requests.get(method) ?? assert.fail(method);
   const book = compileRules([
@@ -45,27 +45,27 @@ function contextOf(call: ExampleCall, message: DescMessage): RuleContext {
 }
 
 for (const method of methodNames) {
-  test(`the example for ${method} is right, passes what it should, and refuses what it should`, () => {
-    const { expression, passes, refused, says } = ruleExamples[method];
-    assert.deepEqual(checker.check({ expression, methods: [method] }), []);
+  test(`the example for ${method} loads, allows one call and denies the other`, () => {
+    const { expression, passes, refused, description } = ruleExamples[method];
+    assert.deepEqual(checker.check({ expression, methods: [method] }).faults, []);
     assert.equal(decide(method, expression, passes).outcome, 'allow');
     const refusal = decide(method, expression, refused);
     assert.equal(refusal.outcome, 'deny');
     assert.equal(refusal.rule, 'example');
-    assert.doesNotMatch(refusal.reason, /could not/, 'it is false, and not in error');
-    assert.match(says, /^[A-Z].*\.$/);
-    // The example says something of the request where there is something to say.
+    assert.doesNotMatch(refusal.reason, /could not/, 'the rule is false, without an evaluation error');
+    assert.match(description, /^[A-Z].*\.$/);
+    // If the request has fields, the example uses them.
     if ((requests.get(method)?.fields.length ?? 0) > 0)
       assert.notEqual(decide(method, `!(${expression})`, passes).outcome, 'allow');
   });
 }
 
-test('examples of names are right for each of their methods', () => {
+test('examples of names are valid for each of their methods', () => {
   for (const { name, example, methods } of ruleNames)
-    assert.deepEqual(checker.check({ expression: example, methods }), [], name);
+    assert.deepEqual(checker.check({ expression: example, methods }).faults, [], name);
 });
 
-test('every method, name, function and message has its place, with all its fields', () => {
+test('every method, name, function and message is documented with all its fields', () => {
   for (const [name, message] of requests) {
     const text = page.split(`\n### ${name}\n`)[1]?.split('\n### ')[0] ?? '';
     for (const field of message.fields)
@@ -80,7 +80,7 @@ test('every method, name, function and message has its place, with all its field
   for (const { form } of ruleFunctions) assert.ok(page.includes(form.split(', ')[0] ?? ''), form);
 });
 
-test('messages are each described once, and every link leads somewhere', () => {
+test('each message is documented once, and every link resolves', () => {
   const anchors = [...page.matchAll(/^#{2,3} (.+)$/gm)].map(([, heading]) =>
     (heading ?? '').toLowerCase().replaceAll(' ', '-'),
   );

@@ -13,16 +13,16 @@ export function rulesPage(): string {
       'Rules',
       'the descriptors of packages/protocol, the names and functions of packages/gate, and the examples in packages/ctl/src/reference/rules',
     ),
-    '\nFor whoever decides not only which methods are served, but for which requests. A rule is one expression in ',
-    '[CEL](https://cel.dev) that must be true of a request to the methods that it names:\n\n',
+    '\nRules decide which requests to a served method are allowed. A rule is one expression in ',
+    '[CEL](https://cel.dev) that must be true for each request to the methods that it names:\n\n',
     beginning,
-    '\nReady-made rules lie in [examples/rules](../../examples/rules), each with tests of what it lets through. ',
-    '`kata-agent-ctl config generate --pod POD.yaml` writes those of a workload, `config learn` those of a record, and ',
-    '`config test` tries rules on requests.\n',
+    '\nReady-made rules are in [examples/rules](../../examples/rules), with tests. ',
+    '`kata-agent-ctl config generate --pod POD.yaml` writes the rules for a workload, `config learn` those for an audit log, and ',
+    '`config test` evaluates rules against requests.\n',
     behaviour(),
-    '\n## Names\n\nBeside these an expression has the names that its macros bring, such as `s` in `list.all(s, …)`.\n\n',
+    '\n## Names\n\nMacros add names of their own, such as `s` in `list.all(s, …)`.\n\n',
     markdownTable(
-      ['name', 'type', 'what it is', 'where', 'for example'],
+      ['name', 'type', 'meaning', 'where', 'example'],
       ruleNames.map((name) => [
         code(name.name),
         nameType(name),
@@ -35,14 +35,14 @@ export function rulesPage(): string {
     privilegedTable(),
     '\n## Functions\n\n',
     markdownTable(
-      ['written', 'what it gives'],
+      ['written', 'result'],
       [...ruleFunctions, matches].map(({ form, doc }) => [form.split(', ').map(code).join(', '), doc]),
     ),
     language,
-    '\n## Requests\n\nWhat `request` is, method by method. Names are those of the .proto file, large letters and small. ',
-    'What a request does not say reads as empty, 0 or false.\n',
+    '\n## Requests\n\nThe type of `request` for each method. Names are those of the .proto file and are case-sensitive. ',
+    'Fields that a request does not set are empty, 0 or false.\n',
     ...methodNames.map(methodText),
-    '\n## Messages\n\nWhat stands within requests.\n',
+    '\n## Messages\n\nTypes of fields of requests.\n',
     ...innerMessages().map(
       (message) =>
         `\n### ${message.name}\n\n${message.fields.length === 0 ? 'No fields.\n' : markdownTable(['field', 'type'], fieldRows(message))}`,
@@ -63,38 +63,26 @@ message = "only the health check may be run in this pod"
 \`\`\`
 `;
 
-/** The one function that is no row of a table: its pattern is compiled with the rule. */
+/** `matches` is the only function without a table row: its pattern is compiled with the rule. */
 const matches = {
   form: 'text.matches("pattern")',
-  doc: 'Whether some part of a text matches a regular expression of RE2. Write `^` and `$` to mean the whole.',
+  doc: 'Reports whether a part of a string matches an RE2 regular expression. Use `^` and `$` to match all of it.',
 };
 
-const language = `
-## Operators and macros
-
-\`!\` \`-\` \`*\` \`/\` \`%\` \`+\` \`<\` \`<=\` \`>\` \`>=\` \`==\` \`!=\` \`in\` \`&&\` \`||\` \`? :\` \`[ ]\`, as in CEL. Numbers of both kinds can be compared with each other, but not added.
-
-| macro | true when |
-| --- | --- |
-| \`has(a.b)\` | the request says \`b\`; it also guards a field that only some of a rule's methods have |
-| \`list.all(x, …)\` | it holds for every element, or key of a map |
-| \`list.exists(x, …)\` | it holds for at least one |
-| \`list.exists_one(x, …)\` | it holds for exactly one |
-| \`list.filter(x, …)\`, \`list.map(x, …)\` | (they make a list) |
-`;
+const language = `\n## Operators and macros\n\n\`!\` \`-\` \`*\` \`/\` \`%\` \`+\` \`<\` \`<=\` \`>\` \`>=\` \`==\` \`!=\` \`in\` \`&&\` \`||\` \`? :\` \`[ ]\`, as in CEL. Signed and unsigned numbers can be compared with each other, but not added.\n\n| macro | true if |\n| --- | --- |\n| \`has(a.b)\` | the request sets \`b\`; also guards a field that only some of a rule's methods have |\n| \`list.all(x, …)\` | the condition holds for every element, or key of a map |\n| \`list.exists(x, …)\` | it holds for at least one |\n| \`list.exists_one(x, …)\` | it holds for exactly one |\n| \`list.filter(x, …)\`, \`list.map(x, …)\` | (these return a list) |\n`;
 
 function behaviour(): string {
   const { source, nodes, nesting, steps } = ruleLimits;
   return [
-    '\n## How a rule behaves\n\n',
-    '- It stands between decoding and everything else: a request that it refuses has no effect, is answered with `PERMISSION_DENIED` and the name and message of the rule, and is recorded.\n',
-    '- All rules of a method must be true. A method that is not served stays so, whatever rules say.\n',
-    '- Names, fields and types are checked when the document is loaded: a misspelt field is an error with its line and column. A rule for several methods must be right for each; `has()` guards what only some of them have.\n',
-    '- An error while it is evaluated refuses the request: an index beyond the end, a number too large, a text that is no UTF-8.\n',
-    `- It is bounded: ${grouped(source)} characters, ${grouped(nodes)} parts, brackets ${nesting} deep, and ${grouped(steps)} steps for one evaluation. What is more, refuses, and no \`||\` can absorb it. Regular expressions take time in proportion to the text.\n`,
-    '- It has no clock, no state and no effects.\n',
-    '- `enforcement = "audit"` records what it would refuse, and refuses nothing.\n',
-    '- For `ReadStdout` and `ReadStderr`, `on_denied_read = "eof"` answers with the end of the file in the stead of an error.\n',
+    '\n## Evaluation\n\n',
+    '- Rules are evaluated after decoding and before anything else: a denied request has no effect, is answered with `PERMISSION_DENIED` and the name and message of the rule, and is recorded.\n',
+    '- All rules of a method must be true. A rule cannot allow a method that is not served.\n',
+    '- Names, fields and types are checked when the document is loaded: a misspelt field is an error with line and column. A rule for several methods must be valid for each; `has()` guards fields that only some of them have.\n',
+    '- An error during evaluation denies the request: an index out of range, an integer overflow, a string that is not UTF-8.\n',
+    `- Evaluation is bounded: ${grouped(source)} characters, ${grouped(nodes)} nodes, brackets ${nesting} deep, and ${grouped(steps)} steps per evaluation. Exceeding a bound denies the request, and no \`||\` can absorb it. Regular expressions run in linear time.\n`,
+    '- A rule has no clock, no state and no side effects.\n',
+    '- `enforcement = "audit"` records what the rule would deny, and denies nothing.\n',
+    '- For `ReadStdout` and `ReadStderr`, `on_denied_read = "eof"` answers with end of file instead of an error.\n',
   ].join('');
 }
 
@@ -112,17 +100,17 @@ function methodsText(methods: readonly MethodName[]): string {
 function privilegedTable(): string {
   return [
     '\n### Privileged reasons\n\n',
-    'What makes a container privileged. Neither runtime of Kata sends any of it for a pod that does not ask for it. With ',
-    '`privileged_containers = "refuse"`, the default as soon as there is a configuration, the agent itself refuses such a ',
-    'request before it asks a rule, and names the reasons; a key in the last column opens a single thing. ',
-    'An exec has `capabilities` and `oom-score` alone.\n\n',
-    'No seccomp profile is not among them: Kata sends none by default (`disable_guest_seccomp`), nor does the kubelet ask ',
-    'for one. Where all pods have one, a rule can ask for it: `has(request.OCI.Linux.Seccomp)`.\n\n',
+    "What makes a container privileged. Kata's runtimes send none of this for a pod that does not request it. With ",
+    '`privileged_containers = "refuse"`, the default if there is a configuration, the agent denies such a ',
+    'request before rules are evaluated, and names the reasons; a key in the last column allows a single one. ',
+    'For an exec only `capabilities` and `oom-score` apply.\n\n',
+    'A missing seccomp profile is not a reason: Kata sends none by default (`disable_guest_seccomp`), and the kubelet does not request ',
+    'one. If all pods have one, a rule can require it: `has(request.OCI.Linux.Seccomp)`.\n\n',
     markdownTable(
-      ['reason', 'what the request has', 'asked for by', 'opened by'],
-      Object.entries(privilegedReasons).map(([name, { says, pods, opens }]) => [
+      ['reason', 'content of the request', 'requested by', 'allowed by'],
+      Object.entries(privilegedReasons).map(([name, { description, pods, opens }]) => [
         code(name),
-        says,
+        description,
         pods,
         opens === undefined ? '' : code(opens),
       ]),
@@ -130,7 +118,7 @@ function privilegedTable(): string {
   ].join('');
 }
 
-/** What `container`, `peer` and the like have, and what these have again. */
+/** Returns tables of the fields of `container`, `peer` and so on, and of their nested records. */
 function recordTables(): readonly string[] {
   const records = new Map<string, string>();
   const add = (name: RuleName['name'], type: ReturnType<RuleName['typeFor']>): void => {
@@ -138,9 +126,9 @@ function recordTables(): readonly string[] {
     const rows = [...type.fields].map(([key, field]) => [
       code(`${name}.${key}`),
       typeText(field.type),
-      `${field.doc}${field.optional === true ? ' Not always there.' : ''}`,
+      `${field.doc}${field.optional === true ? ' Optional.' : ''}`,
     ]);
-    records.set(name, `\nWhat ${code(name)} has:\n\n${markdownTable(['name', 'type', 'what it is'], rows)}`);
+    records.set(name, `\nFields of ${code(name)}:\n\n${markdownTable(['name', 'type', 'meaning'], rows)}`);
     for (const [key, field] of type.fields) {
       if (field.type.kind === 'list') add('member', field.type.element);
       add(`${name}.${key}`, field.type);
@@ -155,7 +143,7 @@ function recordTables(): readonly string[] {
 
 function methodText(method: MethodName): string {
   const message = requests.get(method);
-  const { says, expression, passes, refused } = ruleExamples[method];
+  const { description, expression, passes, refused } = ruleExamples[method];
   const short = ruleNames.filter(
     ({ methods, name }) =>
       name !== 'request' && methods.length < methodNames.length && methods.includes(method),
@@ -163,13 +151,13 @@ function methodText(method: MethodName): string {
   const fields = message === undefined ? [] : fieldRows(message);
   return [
     `\n### ${method}\n\n${endpoints[method].purpose}`,
-    short.length === 0 ? '' : ` Names of its own: ${short.map(({ name }) => code(name)).join(', ')}.`,
+    short.length === 0 ? '' : ` Names of this method: ${short.map(({ name }) => code(name)).join(', ')}.`,
     '\n\n',
     fields.length === 0
       ? `\`${message?.name ?? method}\` has no fields.\n`
       : markdownTable([code(message?.name ?? method), 'type'], fields),
-    `\n${says}\n\n\`\`\`cel\n${expression}\n\`\`\`\n\n`,
-    `True of ${callText(passes)}; false of ${callText(refused)}.\n`,
+    `\n${description}\n\n\`\`\`cel\n${expression}\n\`\`\`\n\n`,
+    `True for ${callText(passes)}; false for ${callText(refused)}.\n`,
   ].join('');
 }
 
@@ -188,7 +176,7 @@ function callText(call: ExampleCall): string {
   return code(text.length > longest ? `${text.slice(0, longest)}…` : text);
 }
 
-/** With a comma between thousands. */
+/** Formats with a comma between thousands. */
 function grouped(count: number): string {
   return count.toLocaleString('en');
 }

@@ -29,7 +29,7 @@ const macroForms: ReadonlyMap<string, string> = new Map([
   ['has', 'has(message.field)'],
 ]);
 
-/** Operators and functions: all that the parser calls a call. */
+/** Compiles operators and functions: every node that the parser calls a call. */
 export function call(expr: Expr, node: NodeOf<'callExpr'>, context: Context): Compiled {
   const { function: name, target, args } = node;
   const [first, second, third] = args;
@@ -58,7 +58,8 @@ export function call(expr: Expr, node: NodeOf<'callExpr'>, context: Context): Co
     }
   }
   const form = macroForms.get(name);
-  if (form !== undefined) return context.fault(context.places.of(expr), `${name}() is written ${form}`);
+  if (form !== undefined)
+    return context.fault('KA1305', context.places.of(expr), `${name}() is written ${form}`);
   if (name !== 'matches' && !overloads.has(name)) return unknownFunction(expr, name, context);
   const parts = [...(target === undefined ? [] : [target]), ...args].map((part) => context.compile(part));
   if (name === 'matches') return matches(expr, target, parts, context);
@@ -99,17 +100,17 @@ function applied(expr: Expr, overload: Overload, parts: readonly Compiled[], con
   const weight = weightOf(parts);
   const run = runner(overload, parts);
   const divisor = /^_[/%]_$/.test(overload.name) ? parts[1]?.constant : undefined;
-  if (divisor === 0n) return context.fault(context.places.of(expr), 'this divides by zero');
+  if (divisor === 0n) return context.fault('KA1310', context.places.of(expr), 'this divides by zero');
   if (parts.some((part) => part.constant === undefined)) return { type: overload.result, weight, run };
   try {
     return constant(overload.result, run(new Frame(0, ruleLimits.steps)));
   } catch (error) {
     if (!(error instanceof RuleError)) throw error;
-    return context.fault(context.places.of(expr), `this cannot be computed: ${error.message}`);
+    return context.fault('KA1310', context.places.of(expr), `this cannot be computed: ${error.message}`);
   }
 }
 
-/** Functions have one or two arguments; a loop over them would take longer than most of them. */
+/** Unrolled: functions have one or two arguments, and a loop would cost more than most of them. */
 function runner({ run, unitsPerStep }: Overload, parts: readonly Compiled[]): Compiled['run'] {
   const [first, second] = parts as readonly [Compiled, Compiled | undefined];
   const apply = run as unknown as (left: Value, right?: Value) => Value;
@@ -171,7 +172,7 @@ function matches(
     patternNode === undefined ||
     parts.length !== 2
   )
-    return context.fault(context.places.of(expr), 'matches() is written text.matches("pattern")');
+    return context.fault('KA1308', context.places.of(expr), 'matches() is written text.matches("pattern")');
   for (const [part, node] of [
     [text, target],
     [pattern, patternNode],
@@ -179,6 +180,7 @@ function matches(
     if (part.type.kind === 'nothing') return part;
     if (part.type.kind !== 'string')
       return context.fault(
+        'KA1305',
         context.places.of(node),
         `matches() is for texts, and this is ${withArticle(part.type)}`,
       );
@@ -186,13 +188,14 @@ function matches(
   const place = context.places.of(patternNode);
   if (pattern.texts === undefined)
     return context.fault(
+      'KA1308',
       place,
-      'a pattern must stand in the rule, it cannot come from the request',
+      'a pattern must be a literal in the rule, it cannot come from the request',
       'write it as a text',
     );
   for (const source of pattern.texts) {
     const read = context.patterns.get(source);
-    if ('fault' in read) return context.fault(place, read.fault);
+    if ('fault' in read) return context.fault('KA1308', place, read.fault);
   }
   const { patterns } = context;
   const run: Compiled['run'] = (frame) => {
@@ -218,22 +221,28 @@ function noOverload(
       types.includes('int') && types.includes('uint')
         ? 'int(…) and uint(…) convert; 1u is unsigned'
         : undefined;
-    return context.fault(context.places.of(expr), `"${operator}" is not for ${types.join(' and ')}`, help);
+    return context.fault(
+      'KA1305',
+      context.places.of(expr),
+      `"${operator}" is not for ${types.join(' and ')}`,
+      help,
+    );
   }
   const form = ruleFunctions.find((row) => row.name === name)?.form ?? name;
   const given =
     target === undefined
       ? `${name}(${types.join(', ')})`
       : `${types[0]}.${name}(${types.slice(1).join(', ')})`;
-  return context.fault(context.places.of(expr), `there is no ${given}`, `it is written ${form}`);
+  return context.fault('KA1305', context.places.of(expr), `there is no ${given}`, `it is written ${form}`);
 }
 
 function unknownFunction(expr: Expr, name: string, context: Context): Compiled {
   const place = context.places.operator(expr);
   const near = nearest(name, [...functionNames, ...macroForms.keys()]);
   if (['timestamp', 'duration', 'now'].includes(name))
-    return context.fault(place, `a rule knows no time, so there is no ${name}()`);
+    return context.fault('KA1304', place, `a rule has no access to time, so there is no ${name}()`);
   return context.fault(
+    'KA1304',
     place,
     `there is no function "${name}"`,
     near === undefined ? `known are ${functionNames.join(', ')}` : `did you mean "${near}"?`,

@@ -18,12 +18,14 @@ export function equality(
   const place = context.places.of(expr);
   if (!comparable(left.type, right.type))
     return context.fault(
+      'KA1305',
       place,
       `${withArticle(left.type)} is never equal to ${withArticle(right.type)}`,
       conversion(left, right),
     );
   if (!hasEquality(left.type) || !hasEquality(right.type))
     return context.fault(
+      'KA1305',
       place,
       `values of ${show(left.type)} cannot be compared as a whole`,
       'compare their fields',
@@ -45,6 +47,7 @@ export function membership(expr: Expr, sides: readonly [Expr, Expr], context: Co
   if (type.kind === 'nothing') return whole;
   if (type.kind !== 'list' && type.kind !== 'map')
     return context.fault(
+      'KA1305',
       context.places.of(sides[1]),
       `"in" looks into a list or a map, and this is ${withArticle(type)}`,
       type.kind === 'string' ? 'text.contains(part) looks into a text' : undefined,
@@ -52,11 +55,13 @@ export function membership(expr: Expr, sides: readonly [Expr, Expr], context: Co
   const element = type.kind === 'list' ? type.element : type.key;
   if (!comparable(item.type, element))
     return context.fault(
+      'KA1305',
       context.places.of(expr),
       `${withArticle(item.type)} is never in ${withArticle(type)}`,
     );
   if (!hasEquality(item.type))
     return context.fault(
+      'KA1305',
       context.places.of(sides[0]),
       'messages cannot be compared as a whole',
       'use exists() and compare fields',
@@ -94,7 +99,7 @@ export function membership(expr: Expr, sides: readonly [Expr, Expr], context: Co
   };
 }
 
-/** A text that the other side can never be is a misspelling. */
+/** Reports a comparison with a string that the other side can never equal, as a misspelling. */
 function impossible(node: Expr, type: Type, texts: readonly string[] | undefined, context: Context): void {
   if (type.kind !== 'string' || type.among === undefined) return;
   const { among } = type;
@@ -102,6 +107,7 @@ function impossible(node: Expr, type: Type, texts: readonly string[] | undefined
   if (wrong === undefined) return;
   const near = nearest(wrong, among);
   context.fault(
+    'KA1307',
     context.places.of(node),
     `it is never ${JSON.stringify(wrong)}`,
     near === undefined ? `it is one of ${among.join(', ')}` : `did you mean "${near}"?`,

@@ -46,7 +46,7 @@ export class Compilation implements Context {
     return this.#faults;
   }
 
-  /** The names that the expression uses, by the slots in which they have to stand. */
+  /** The names that the expression uses, with their slots. */
   get inputs(): readonly { readonly name: RuleName; readonly slot: number }[] {
     return [...this.#used].map(([name, { slot }]) => ({ name: this.#names.get(name) as RuleName, slot }));
   }
@@ -73,12 +73,19 @@ export class Compilation implements Context {
       case 'comprehensionExpr':
         return comprehension(expr, exprKind.value, this);
       default:
-        return this.fault(this.places.of(expr), 'this has no meaning in a rule');
+        return this.fault('KA1310', this.places.of(expr), 'this has no meaning in a rule');
     }
   }
 
-  fault({ start, end }: Place, message: string, help?: string): Compiled {
-    this.#faults.push({ severity: 'error', start, end, message, ...(help === undefined ? {} : { help }) });
+  fault(code: RuleFault['code'], { start, end }: Place, message: string, help?: string): Compiled {
+    this.#faults.push({
+      severity: 'error',
+      code,
+      start,
+      end,
+      message,
+      ...(help === undefined ? {} : { help }),
+    });
     return faulty;
   }
 

@@ -1,5 +1,5 @@
 import type { MethodName } from '@kata-agent/catalogue';
-import type { RuleFault } from '@kata-agent/config';
+import type { CheckedExpression, RuleFault } from '@kata-agent/config';
 import { Patterns } from '../functions/patterns.js';
 import type { Compiled } from '../language/compiled.js';
 import { parseExpression } from '../language/parse-expression.js';
@@ -8,44 +8,69 @@ import { Compilation } from './compilation.js';
 import { Coverage } from './coverage.js';
 import { condition } from './parts.js';
 
-/** An expression, ready for the requests of one method. */
+/** A compiled expression for the requests of one method. */
 export interface Plan {
   readonly run: Compiled['run'];
   readonly weight: number;
-  /** What has to stand in the first slots. */
+  /** The inputs to load into the first slots. */
   readonly inputs: readonly { readonly name: RuleName; readonly slot: number }[];
   readonly slots: number;
 }
 
-export interface CompiledRule {
-  readonly faults: readonly RuleFault[];
-  /** By method; whole only without faults. */
-  readonly plans: ReadonlyMap<MethodName, Plan>;
+/** The parts of a rule that are compiled. */
+export interface RuleSource {
+  readonly expression: string;
+  readonly methods: readonly MethodName[];
 }
 
-/** Reads, checks and compiles an expression for each of its methods. Never throws. */
-export function compileRule(rule: {
-  readonly expression: string;
-  readonly methods: Iterable<MethodName>;
-}): CompiledRule {
-  const read = parseExpression(rule.expression);
-  if (!read.ok) return { faults: [{ severity: 'error', ...read.fault }], plans: new Map() };
+/** An expression compiled and checked for each of its methods. */
+export class CompiledRule implements CheckedExpression {
+  readonly faults: readonly RuleFault[];
+  readonly #source: RuleSource;
+  readonly #plans: ReadonlyMap<MethodName, Plan>;
+
+  constructor(source: RuleSource, faults: readonly RuleFault[], plans: ReadonlyMap<MethodName, Plan>) {
+    this.#source = source;
+    this.faults = faults;
+    this.#plans = plans;
+  }
+
+  /** By method; complete only without faults. */
+  get plans(): ReadonlyMap<MethodName, Plan> {
+    return this.#plans;
+  }
+
+  /** Reports whether it was compiled from exactly this text for these methods. */
+  isOf({ expression, methods }: RuleSource): boolean {
+    const own = this.#source;
+    return (
+      own.expression === expression &&
+      own.methods.length === methods.length &&
+      own.methods.every((method, index) => method === methods[index])
+    );
+  }
+}
+
+/** Parses, checks and compiles an expression for each of its methods. Never throws. */
+export function compileRule(source: RuleSource): CompiledRule {
+  const read = parseExpression(source.expression);
+  if (!read.ok) return new CompiledRule(source, [{ severity: 'error', ...read.fault }], new Map());
   const { parsed } = read;
   const patterns = new Patterns();
   const coverage = new Coverage();
   const faults: RuleFault[] = [];
   const plans = new Map<MethodName, Plan>();
-  for (const method of rule.methods) {
+  for (const method of source.methods) {
     const compilation = new Compilation(parsed, method, patterns, coverage);
     const { run, weight } = condition(parsed.root, compilation);
     faults.push(...compilation.faults);
     plans.set(method, { run, weight, inputs: compilation.inputs, slots: compilation.slots });
   }
   if (faults.length === 0) faults.push(...coverage.faults);
-  return { faults: inOrder(faults), plans };
+  return new CompiledRule(source, inOrder(faults), plans);
 }
 
-/** Methods share most of their mistakes; each is told once. */
+/** Removes duplicates: methods share most of their faults. */
 function inOrder(faults: readonly RuleFault[]): readonly RuleFault[] {
   const each = new Map(faults.map((fault) => [`${fault.start} ${fault.end} ${fault.message}`, fault]));
   return [...each.values()].sort((left, right) => left.start - right.start || left.end - right.end);

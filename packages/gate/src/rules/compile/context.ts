@@ -6,33 +6,33 @@ import type { Expr } from '../language/expression.js';
 import type { Place, Places } from '../language/places.js';
 import type { Type } from '../language/type.js';
 
-/** A variable of the rule: what it is, and in which slot of the frame it stands. */
+/** A variable of the rule: its type, and its slot in the frame. */
 export interface Variable {
   readonly type: Type;
   readonly slot: number;
   readonly texts?: readonly string[];
 }
 
-/** What the parts of the compiler share while they compile one expression for one method. */
+/** Shared state of the compiler's parts for one expression and method. */
 export interface Context {
   readonly method: MethodName;
   readonly places: Places;
   readonly patterns: Patterns;
-  /** Never throws: a faulty part is reported, and compiled to something that no one runs. */
+  /** Compiles a node. Never throws: a faulty part is reported and becomes a placeholder that is never run. */
   compile(expr: Expr): Compiled;
-  /** Reports a mistake; the result stands for the faulty part. */
-  fault(place: Place, message: string, help?: string): Compiled;
+  /** Reports a fault; returns the placeholder for the faulty part. */
+  fault(code: RuleFault['code'], place: Place, message: string, help?: string): Compiled;
   variable(name: string): Variable | undefined;
-  /** All names that can be used here. */
+  /** Returns all names in scope. */
   names(): readonly string[];
-  /** Whether the name means something in some method, so that a macro's variable should not hide it. */
+  /** Reports whether any method defines the name, so that a macro's variable should not shadow it. */
   isTaken(name: string): boolean;
-  /** Compiles with one variable more. */
+  /** Compiles with an additional variable. */
   withVariable<T>(name: string, variable: Omit<Variable, 'slot'>, body: (slot: number) => T): T;
-  /** Compiles what `has()` asks for; its faults are answers there, not mistakes. */
+  /** Compiles the operand of `has()`; a fault there means absence, not a mistake. */
   attempt(expr: Expr): { readonly compiled: Compiled; readonly faults: readonly RuleFault[] };
-  /** Says of a `has()` whether this method has the thing; if none has it, `why` is a mistake. */
+  /** Records whether this method has the operand of a `has()`; when no method does, `why` is reported. */
   presence(expr: Expr, why: RuleFault | undefined): void;
-  /** The name of the macro that a loop was written as. */
+  /** Returns the name of the macro that a loop was written as. */
   macroName(loop: Expr): string;
 }

@@ -22,7 +22,7 @@ export function identifier(expr: Expr, { name }: NodeOf<'identExpr'>, context: C
 /** `operand.field`, or `has(operand.field)`. */
 export function select(expr: Expr, node: NodeOf<'selectExpr'>, context: Context): Compiled {
   if (node.operand === undefined)
-    return context.fault(context.places.of(expr), 'nothing stands before the dot');
+    return context.fault('KA1301', context.places.of(expr), 'nothing is before the dot');
   return node.testOnly
     ? presence(expr, node.operand, node.field, context)
     : access(expr, node.operand, node.field, context);
@@ -53,7 +53,10 @@ function presence(expr: Expr, operand: Expr, name: string, context: Context): Co
   const field = faults.length === 0 ? fieldOf(owner.type, name) : undefined;
   if (field === undefined) {
     const place = context.places.field(expr);
-    context.presence(expr, faults[0] ?? { severity: 'error', ...place, ...absence(owner.type, name) });
+    context.presence(
+      expr,
+      faults[0] ?? { severity: 'error', code: 'KA1303', ...place, ...absence(owner.type, name) },
+    );
     return { ...constant(bool, false), known: false };
   }
   context.presence(expr, undefined);
@@ -66,13 +69,13 @@ function presence(expr: Expr, operand: Expr, name: string, context: Context): Co
 
 function unknownField(expr: Expr, owner: Type, name: string, context: Context): Compiled {
   const { message, help } = absence(owner, name);
-  return context.fault(context.places.field(expr), message, help);
+  return context.fault('KA1303', context.places.field(expr), message, help);
 }
 
 function absence(owner: Type, name: string): { readonly message: string; readonly help?: string } {
   const names = fieldNames(owner);
   if (owner.kind !== 'message' && owner.kind !== 'record')
-    return { message: `${withArticle(owner)} has no fields, so .${name} means nothing here` };
+    return { message: `${withArticle(owner)} has no fields, so .${name} has no meaning here` };
   const near = nearest(name, names);
   const message = `${show(owner)} has no field "${name}"`;
   if (near !== undefined) return { message, help: `did you mean "${near}"?` };
@@ -84,12 +87,14 @@ function unknownName(expr: Expr, name: string, context: Context): Compiled {
   const elsewhere = ruleNames.find((known) => known.name === name);
   if (elsewhere !== undefined)
     return context.fault(
+      'KA1302',
       place,
       `${context.method} has no "${name}"`,
       `${elsewhere.methods.join(' and ')} ${elsewhere.methods.length === 1 ? 'has' : 'have'} it; in a rule for both, has(${name}) asks`,
     );
   const near = nearest(name, context.names());
   return context.fault(
+    'KA1302',
     place,
     `there is no "${name}" here`,
     near === undefined ? `known are ${context.names().join(', ')}` : `did you mean "${near}"?`,

@@ -18,15 +18,20 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
       return whole;
     case 'list': {
       if (at.type.kind !== 'nothing' && !isNumber(at.type))
-        return context.fault(place, `a list is indexed by a number, and this is ${withArticle(at.type)}`);
+        return context.fault(
+          'KA1305',
+          place,
+          `a list is indexed by a number, and this is ${withArticle(at.type)}`,
+        );
       if (typeof at.constant === 'bigint' && at.constant < 0n)
-        return context.fault(place, 'the first element of a list is [0]; none stands before it');
+        return context.fault('KA1310', place, 'the first element of a list is [0]; none is before it');
       const run: Compiled['run'] = (frame) => element(whole.run(frame) as readonly Value[], at.run(frame));
       return { type: type.element, weight, run };
     }
     case 'map': {
       if (!comparable(at.type, type.key))
         return context.fault(
+          'KA1305',
           place,
           `the keys of this map are of the type ${show(type.key)}, and this is ${withArticle(at.type)}`,
         );
@@ -36,6 +41,7 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
     }
     default:
       return context.fault(
+        'KA1305',
         context.places.of(sides[0]),
         `[] reads a list or a map, and this is ${withArticle(type)}`,
       );
@@ -49,7 +55,7 @@ function element(list: readonly Value[], index: Value): Value {
   return value;
 }
 
-/** The key may come from the request, so it is not told: it would end up in the log. */
+/** The error does not contain the key: it may come from the request and would end up in the log. */
 function entry(map: ReadonlyMap<Value, Value>, key: Value): Value {
   const value = map.get(key);
   if (value === undefined) throw new RuleError('a map has no such key');

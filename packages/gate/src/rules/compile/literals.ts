@@ -32,11 +32,16 @@ export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, conte
     case 'uint64Value':
       return number(uint, constantKind.value, checkedUint);
     case 'doubleValue':
-      return context.fault(place, 'no request has fractions, so rules know whole numbers only');
+      return context.fault('KA1310', place, 'no request has fractions, so rules have only whole numbers');
     case 'nullValue':
-      return context.fault(place, 'nothing is ever null', 'ask with has() whether a message is there');
+      return context.fault(
+        'KA1310',
+        place,
+        'nothing is ever null',
+        'use has() to test whether a message is present',
+      );
     default:
-      return context.fault(place, 'this literal has no meaning in a rule');
+      return context.fault('KA1310', place, 'this literal has no meaning in a rule');
   }
 
   function number(type: Type, value: bigint, check: (value: bigint) => bigint): Compiled {
@@ -44,7 +49,7 @@ export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, conte
       return constant(type, check(value));
     } catch (error) {
       if (!(error instanceof RuleError)) throw error;
-      return context.fault(place, 'this number does not fit into 64 bits');
+      return context.fault('KA1310', place, 'this number does not fit into 64 bits');
     }
   }
 }
@@ -68,14 +73,15 @@ export function mapLiteral(
 ): Compiled {
   if (messageName !== '')
     return context.fault(
+      'KA1310',
       context.places.of(expr),
-      `a rule makes no messages, so ${messageName}{} cannot stand here`,
+      `a rule creates no messages, so ${messageName}{} is not allowed here`,
     );
   const keyNodes: Expr[] = [];
   const valueNodes: Expr[] = [];
   for (const { keyKind, value } of entries) {
     if (keyKind.case !== 'mapKey' || value === undefined)
-      return context.fault(context.places.of(expr), 'a map has a key and a value in each entry');
+      return context.fault('KA1310', context.places.of(expr), 'a map has a key and a value in each entry');
     keyNodes.push(keyKind.value);
     valueNodes.push(value);
   }
@@ -84,14 +90,18 @@ export function mapLiteral(
   const key = commonType(keys, keyNodes, "a map's keys", context);
   const value = commonType(values, valueNodes, "a map's values", context);
   if (!['bool', 'int', 'uint', 'string', 'nothing'].includes(key.kind))
-    return context.fault(context.places.of(expr), `a key is a text, number or bool, not ${withArticle(key)}`);
+    return context.fault(
+      'KA1305',
+      context.places.of(expr),
+      `a key is a text, number or bool, not ${withArticle(key)}`,
+    );
   const twice = keyNodes.findIndex(
     (_, index) =>
       keys[index]?.constant !== undefined &&
       keys.findIndex((other) => other.constant === keys[index]?.constant) < index,
   );
   if (twice >= 0)
-    return context.fault(context.places.of(keyNodes[twice] as Expr), 'the map has this key twice');
+    return context.fault('KA1310', context.places.of(keyNodes[twice] as Expr), 'the map has this key twice');
   const run: Compiled['run'] = (frame) => {
     const map = new Map<Value, Value>();
     for (const [index, compiled] of keys.entries()) {
@@ -104,7 +114,7 @@ export function mapLiteral(
   return { type: mapOf(key, value), weight: weightOf([...keys, ...values]), run };
 }
 
-/** The one type that all parts are of. */
+/** Returns the common type of all elements; reports a fault when there is none. */
 function commonType(
   parts: readonly Compiled[],
   nodes: readonly Expr[],
@@ -116,8 +126,9 @@ function commonType(
     const next = common(type, part.type);
     if (next === undefined) {
       context.fault(
+        'KA1305',
         context.places.of(nodes[index] as Expr),
-        `${what} must be of one type: this is ${withArticle(part.type)}, what stands before is ${withArticle(type)}`,
+        `${what} must be of one type: this is ${withArticle(part.type)}, the one before is ${withArticle(type)}`,
       );
       return nothing;
     }

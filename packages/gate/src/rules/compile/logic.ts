@@ -6,13 +6,15 @@ import type { Value } from '../language/value.js';
 import type { Context } from './context.js';
 import { condition, unionOfTexts, weightOf } from './parts.js';
 
-/** Steps for an error that `&&` or `||` absorbs: making one takes as long. */
-const absorbed = 20;
+/** Steps for an error that `&&` or `||` absorbs, about the cost of creating it. */
+export const absorbed = 20;
 
-/** `&&` and `||`. An error on one side does not matter when the other side decides; too many steps always do. */
+/**
+ * Compiles `&&` and `||`. An error on one side is absorbed when the other side decides; an exceeded budget never is.
+ */
 export function junction(sides: readonly [Expr, Expr], decisive: boolean, context: Context): Compiled {
   const left = condition(sides[0], context);
-  // This method lacks what a has() asks for, so its requests never come to the other side, which may be wrong for it.
+  // This method lacks the operand of a has(), so the other side is never evaluated and may be invalid for it.
   if (left.known === decisive) return { ...constant(bool, decisive), known: decisive };
   const right = condition(sides[1], context);
   if (right.known === decisive) return { ...constant(bool, decisive), known: decisive };
@@ -48,6 +50,7 @@ export function choice(expr: Expr, parts: readonly [Expr, Expr, Expr], context: 
   const type = common(yes.type, no.type);
   if (type === undefined)
     return context.fault(
+      'KA1305',
       context.places.of(expr),
       `the two branches are of different types: ${show(yes.type)} and ${show(no.type)}`,
     );

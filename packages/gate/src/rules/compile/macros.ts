@@ -1,3 +1,4 @@
+import { absorbed } from './logic.js';
 import type { Compiled } from '../language/compiled.js';
 import { type Expr, type Macro, macroOf, type NodeOf } from '../language/expression.js';
 import { type Frame, RuleError } from '../language/frame.js';
@@ -6,22 +7,22 @@ import type { Value } from '../language/value.js';
 import type { Context } from './context.js';
 import { condition, withArticle } from './parts.js';
 
-const absorbed = 20;
-
-/** `items.all(name, test)` and the other macros. Each round costs what its body weighs. */
+/** Compiles `items.all(name, test)` and the other macros. Each iteration costs the weight of its body. */
 export function comprehension(expr: Expr, node: NodeOf<'comprehensionExpr'>, context: Context): Compiled {
   const macro = macroOf(node, context.macroName(expr));
   const items = context.compile(macro.items);
   const element = elementOf(items.type);
   if (element === undefined)
     return context.fault(
+      'KA1305',
       context.places.of(macro.items),
       `${macro.name}() walks through a list or the keys of a map, and this is ${withArticle(items.type)}`,
     );
   if (context.isTaken(macro.variable))
     return context.fault(
+      'KA1302',
       context.places.operator(expr),
-      `the variable "${macro.variable}" of ${macro.name}() hides a name that means something else`,
+      `the variable "${macro.variable}" of ${macro.name}() hides a name with another meaning`,
       'choose another name',
     );
   return context.withVariable(macro.variable, { type: element, ...textsOf(items) }, (slot) =>
@@ -72,7 +73,7 @@ function loop(macro: Macro, items: Compiled, slot: number, context: Context): Co
   }
 }
 
-/** Whether some item's test gives `wanted`. An error counts only when none does, as with `||`. */
+/** Reports whether some item's test returns `wanted`. As with `||`, an error counts only when none does. */
 function decided(
   items: readonly Value[],
   wanted: boolean,
@@ -93,7 +94,7 @@ function decided(
   return false;
 }
 
-/** The type of what a macro walks through; undefined: it cannot. */
+/** Returns the type of a macro's elements; undefined when it cannot iterate the operand. */
 function elementOf(type: Type): Type | undefined {
   switch (type.kind) {
     case 'list':
@@ -107,7 +108,7 @@ function elementOf(type: Type): Type | undefined {
   }
 }
 
-/** The variable over a list of texts that stand in the expression can be a pattern. */
+/** The variable of a macro over a list of literals can be used as a pattern. */
 function textsOf({ constant }: Compiled): { readonly texts?: readonly string[] } {
   if (!Array.isArray(constant)) return {};
   const texts = constant.filter((value) => typeof value === 'string');

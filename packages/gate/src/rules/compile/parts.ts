@@ -5,7 +5,7 @@ import { show, type Type } from '../language/type.js';
 import type { Value } from '../language/value.js';
 import type { Context } from './context.js';
 
-/** Stands for a part that is wrong; the fault was reported, so nobody runs it. */
+/** The placeholder for a faulty part. The fault was reported, so it is never run. */
 export const faulty: Compiled = {
   type: { kind: 'nothing' },
   weight: 0,
@@ -14,7 +14,7 @@ export const faulty: Compiled = {
   },
 };
 
-/** Compiles a part that has to be a bool. */
+/** Compiles a part that must be a bool. */
 export function condition(expr: Expr, context: Context): Compiled {
   const compiled = context.compile(expr);
   const { kind } = compiled.type;
@@ -24,6 +24,7 @@ export function condition(expr: Expr, context: Context): Compiled {
       ? 'compare it, or ask for its size()'
       : 'compare it with something';
   return context.fault(
+    'KA1306',
     context.places.of(expr),
     `a condition is true or false, and this is ${withArticle(compiled.type)}`,
     help,
@@ -35,20 +36,20 @@ export function withArticle(type: Type): string {
   return `${/^[aeio]/i.test(shown) ? 'an' : 'a'} ${shown}`;
 }
 
-/** The weight of a node with these parts below it. */
+/** Returns the weight of a node with these children. */
 export function weightOf(parts: readonly Compiled[]): number {
   return parts.reduce((sum, { weight }) => sum + weight, 1);
 }
 
-/** What both branches can be, when all of it is written in the expression. */
+/** Returns the strings that either branch can be, when all are literals. */
 export function unionOfTexts(parts: readonly Compiled[]): { readonly texts?: readonly string[] } {
   const texts = parts.map((part) => part.texts);
   return texts.every((list) => list !== undefined) ? { texts: [...new Set(texts.flat())] } : {};
 }
 
-/** Whether two values of comparable types are equal. Numbers of both kinds are bigints, and compare by value. */
+/** Compares two values of comparable types. Numbers of both kinds are bigints and are compared by value. */
 export function equal(left: Value, right: Value, frame: Frame): boolean {
-  // Comparing texts of one length takes long when they are long and alike, so it is paid before.
+  // Comparing long equal strings takes time, so it is charged in advance.
   if (typeof left === 'string' && typeof right === 'string') {
     if (left.length !== right.length) return false;
     frame.spend(left.length >> 8);

@@ -13,7 +13,7 @@ function holds(expression: string, path: string, data?: string): boolean {
   return outcome === 'allow';
 }
 
-test('within: what lies below a directory, and nothing that climbs', () => {
+test('within: paths below a directory, without “..”', () => {
   for (const path of ['/a/b', '/a/b/c', '/a/..b', '/a/b..', '/a/...'])
     assert.ok(holds('path.within("/a") && path.within("/a/") && path.within("/")', path), path);
   for (const path of [
@@ -39,7 +39,7 @@ test('within: what lies below a directory, and nothing that climbs', () => {
   );
 });
 
-test('texts', () => {
+test('string functions', () => {
   assert.ok(holds('path.split("/") == ["", "a", "b"] && path.split("") == ["/", "a", "/", "b"]', '/a/b'));
   assert.ok(holds('path.lowerAscii() == "/aÄ" && path.size() == 3 && size("😀") == 1', '/AÄ'));
   assert.ok(
@@ -47,7 +47,7 @@ test('texts', () => {
   );
 });
 
-test('conversions take what they can keep', () => {
+test('conversions accept values that they preserve', () => {
   assert.ok(holds('int(path) == 42 && uint(path) == 42u && string(int(path)) == path', '42'));
   for (const text of ['', ' 42', '4 2', '0x10', '4.2', '1e3', '9223372036854775808'])
     assert.ok(!holds('int(path) == int(path)', text), text);
@@ -63,7 +63,7 @@ test('conversions take what they can keep', () => {
   assert.ok(holds('string(request.data).size() == 2', '', '\xef\xbb\xbfa'));
 });
 
-test('numbers do not wrap around', () => {
+test('integer arithmetic does not wrap around', () => {
   for (const expression of [
     'int(path) + 9223372036854775807 > 0',
     '-int(path) - 9223372036854775807 - 1 < 0',

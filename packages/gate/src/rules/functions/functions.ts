@@ -2,10 +2,10 @@ import { RuleError } from '../language/frame.js';
 import { checkedInt, checkedUint } from './operators.js';
 import { type Overload, overload } from './overload.js';
 
-/** A function as the reference page shows it. */
+/** A function as listed on the reference page. */
 export interface RuleFunction {
   readonly name: string;
-  /** As it is written: `text.startsWith(text)`. */
+  /** Its syntax: `text.startsWith(text)`. */
   readonly form: string;
   readonly doc: string;
   readonly overloads: readonly Overload[];
@@ -14,20 +14,22 @@ export interface RuleFunction {
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** All functions with arguments of a fixed type. */
+/** All functions with arguments of fixed types. */
 export const ruleFunctions: readonly RuleFunction[] = [
-  method('startsWith', 'text.startsWith(start)', 'Whether a text begins so.', (text, start) =>
+  method('startsWith', 'text.startsWith(start)', 'Whether a text begins with another.', (text, start) =>
     text.startsWith(start),
   ),
-  method('endsWith', 'text.endsWith(end)', 'Whether a text ends so.', (text, end) => text.endsWith(end)),
-  method('contains', 'text.contains(part)', 'Whether a text has this part.', (text, part) =>
+  method('endsWith', 'text.endsWith(end)', 'Whether a text ends with another.', (text, end) =>
+    text.endsWith(end),
+  ),
+  method('contains', 'text.contains(part)', 'Whether a text contains another.', (text, part) =>
     text.includes(part),
   ),
   method(
     'within',
     'path.within(directory)',
-    'Whether an absolute path lies below a directory by its letters: `..`, `.` and `//` are not below anything. ' +
-      'Unlike `startsWith`, it cannot be led out. Links are not followed.',
+    'Whether an absolute path is lexically below a directory: a path with `..`, `.` or `//` is never below one. ' +
+      'Unlike with `startsWith`, a path cannot leave the directory. Links are not followed.',
     within,
     8,
   ),
@@ -49,7 +51,7 @@ export const ruleFunctions: readonly RuleFunction[] = [
   {
     name: 'lowerAscii',
     form: 'text.lowerAscii()',
-    doc: 'The text with A to Z made small.',
+    doc: 'The text with A to Z in lower case.',
     overloads: [
       overload(
         'method',
@@ -110,7 +112,7 @@ export const ruleFunctions: readonly RuleFunction[] = [
   },
 ];
 
-/** A question that a text answers about another one. */
+/** A method of a string with a string argument that returns a bool. */
 function method(
   name: string,
   form: string,

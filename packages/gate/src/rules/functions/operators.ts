@@ -40,7 +40,7 @@ const comparisons: Readonly<Record<string, (left: string | bigint, right: string
 
 const numbers = ['int', 'uint'] as const;
 
-/** The operators whose operands have a fixed type; those of `==`, `in`, `[]` and the like follow other rules. */
+/** Operators with operands of fixed types; `==`, `in`, `[]` and similar ones are compiled separately. */
 export const operators: readonly Overload[] = [
   overload('operator', '-_', ['int'], 'int', (value) => checkedInt(-value)),
   ...Object.entries(arithmetic).flatMap(([name, run]) => [

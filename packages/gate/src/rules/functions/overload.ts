@@ -15,15 +15,15 @@ interface ResultValues extends ScalarValues {
   texts: readonly string[];
 }
 
-/** One way of calling a function or an operator: what the checker reads, and what is run. */
+/** A signature of a function or operator, for the checker and for evaluation. */
 export interface Overload {
-  /** Operators as the parser calls them: `_+_`. */
+  /** Operators have the parser's names: `_+_`. */
   readonly name: string;
   readonly style: 'operator' | 'function' | 'method';
-  /** Of a method the first one is what stands before the dot. */
+  /** The first one of a method is its receiver. */
   readonly parameters: readonly Type[];
   readonly result: Type;
-  /** Characters or bytes of the arguments that count as one step; absent: its length does not matter. */
+  /** Characters or bytes of the arguments per step; absent when their length does not matter. */
   readonly unitsPerStep?: number;
   /** @throws RuleError */
   readonly run: (...values: never[]) => Value;
@@ -31,7 +31,7 @@ export interface Overload {
 
 const scalars: Readonly<Record<ScalarName, Type>> = { bool, int, uint, string, bytes };
 
-/** A row of the tables of functions, whose types and code the compiler compares. */
+/** Defines an overload; the compiler checks the code against the declared types. */
 export function overload<const P extends readonly ScalarName[], R extends keyof ResultValues>(
   style: Overload['style'],
   name: string,

@@ -2,20 +2,20 @@ import { RE2JS } from '@bufbuild/re2';
 import { type Frame, RuleError } from '../language/frame.js';
 import { ruleLimits } from '../language/limits.js';
 
-/** States that the automaton of a pattern may grow to; beyond them the engine goes on without it. */
+/** Maximum number of states of a pattern's automaton; beyond it the engine runs without one. */
 const mostStates = 512;
 
-/** A regular expression that is matched in time linear in the text. */
+/** A regular expression with matching in linear time. */
 export interface Pattern {
   /**
-   * Whether some part of the text matches.
+   * Reports whether part of the text matches.
    *
    * @throws RuleError when the text is too long | BudgetExceeded
    */
   test(text: string, frame: Frame): boolean;
 }
 
-/** What is wrong with a pattern, for people. */
+/** A description of what is wrong with a pattern. */
 export interface PatternFault {
   readonly fault: string;
 }
@@ -40,7 +40,7 @@ function compilePattern(source: string): Pattern | PatternFault {
     return patternOf(source);
   } catch (error) {
     const said = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : '';
-    // The message quotes the pattern, which may hold anything.
+    // The message quotes the pattern, which may contain control characters.
     return { fault: `the pattern cannot be read: ${said.replaceAll(/[\x00-\x1f\x7f]/g, ' ')}` };
   }
 }
@@ -57,10 +57,10 @@ function patternOf(source: string): Pattern | PatternFault {
     test(text: string, frame: Frame): boolean {
       if (text.length > ruleLimits.matchedText)
         throw new RuleError(`matches() takes ${ruleLimits.matchedText} characters, not ${text.length}`);
-      // At worst, each character is compared with each instruction.
+      // In the worst case each character is compared with each instruction.
       frame.spend((text.length * instructions) >> 2);
       const matched = engine.test(text);
-      // An engine that outgrew its states several times would never use them again, not even for short texts.
+      // An engine that exceeded its states several times never builds an automaton again, not even for short texts.
       if (engine.re2().dfa.failed) engine = engineOf(source);
       return matched;
     },

@@ -2,18 +2,18 @@ import type { Frame } from './frame.js';
 import type { Type } from './type.js';
 import type { Value } from './value.js';
 
-/** A part of an expression, checked and ready. */
+/** A checked and compiled part of an expression. */
 export interface Compiled {
   readonly type: Type;
   /** @throws RuleError | BudgetExceeded */
   readonly run: (frame: Frame) => Value;
-  /** Steps of evaluating it once, without what loops and long texts add. */
+  /** Steps of one evaluation, without the additional cost of loops and long texts. */
   readonly weight: number;
-  /** Its value, when no request can change it. */
+  /** Its value, when it does not depend on the request. */
   readonly constant?: Value;
-  /** The texts that it can be, when all are written in the expression: what a pattern has to be. */
+  /** The strings that it can be, when all are literals, as required for a pattern. */
   readonly texts?: readonly string[];
-  /** For `has()`: what it is for each request of this method, because of the method. */
+  /** For `has()`: the result for all requests of this method, when the method alone determines it. */
   readonly known?: boolean;
 }
 

@@ -4,7 +4,7 @@ import type { parse } from '@bufbuild/cel';
 export type Expr = ReturnType<typeof parse>['expr'];
 type Kind = NonNullable<Expr['exprKind']['case']>;
 
-/** What stands in a node of one kind. */
+/** The contents of a node of one kind. */
 export type NodeOf<K extends Kind> = Extract<Expr['exprKind'], { case: K }>['value'];
 
 /** A macro as it was written: `items.all(name, test)`. */
@@ -12,16 +12,16 @@ export interface Macro {
   readonly name: string;
   readonly items: Expr;
   readonly variable: string;
-  /** What is asked of each item; absent for `map` with two arguments. */
+  /** The condition on each item; absent for `map` with two arguments. */
   readonly test?: Expr;
-  /** What each item becomes; for `map` alone. */
+  /** The value for each item; for `map` only. */
   readonly step?: Expr;
 }
 
 /**
- * Reads a macro back out of the loop that the parser made of it.
+ * Recovers a macro from the loop that the parser expanded it to.
  *
- * @throws Error when the loop is of a shape that no macro has.
+ * @throws Error when no macro expands to such a loop.
  */
 export function macroOf(loop: NodeOf<'comprehensionExpr'>, name: string): Macro {
   const { iterRange, iterVar, loopStep } = loop;
@@ -47,7 +47,7 @@ export function macroOf(loop: NodeOf<'comprehensionExpr'>, name: string): Macro 
   throw new Error(`the parser made an unknown loop of ${name}`);
 }
 
-/** The parts of a node that were written by people. */
+/** Returns the children of a node that appear in the source. */
 export function partsOf(expr: Expr): readonly Expr[] {
   const { exprKind } = expr;
   switch (exprKind.case) {

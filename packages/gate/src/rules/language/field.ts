@@ -11,15 +11,15 @@ import { RuleError } from './frame.js';
 import { bool, bytes, int, listOf, mapOf, string, type Type, uint } from './type.js';
 import type { FieldValues, Value } from './value.js';
 
-/** A field of a message, record or map: its type, and how it is read. */
+/** A field of a message, record or map: its type and accessor. */
 export interface Field {
   readonly type: Type;
-  /** @throws RuleError when it is not there | BudgetExceeded */
+  /** @throws RuleError when it is absent | BudgetExceeded */
   read(owner: Value, frame: Frame): Value;
   isSet(owner: Value): boolean;
 }
 
-/** The field of that name; undefined when values of the type have none. */
+/** Returns the field with this name; undefined when the type has none. */
 export function fieldOf(type: Type, name: string): Field | undefined {
   switch (type.kind) {
     case 'message': {
@@ -37,13 +37,13 @@ export function fieldOf(type: Type, name: string): Field | undefined {
   }
 }
 
-/** The names that could have been meant. */
+/** Returns the names of a type's fields, for suggestions. */
 export function fieldNames(type: Type): readonly string[] {
   if (type.kind === 'message') return type.message.fields.map(({ name }) => name);
   return type.kind === 'record' ? [...type.fields.keys()] : [];
 }
 
-/** The type of a message's field, as rules see it. */
+/** Returns the type of a message's field in rules. */
 export function typeOfField(field: DescField): Type {
   switch (field.fieldKind) {
     case 'scalar':
@@ -82,7 +82,7 @@ function typeOfScalar(scalar: ScalarType): Type {
       return uint;
     case ScalarType.FLOAT:
     case ScalarType.DOUBLE:
-      throw new TypeError('no request has a fractional number; rules know none');
+      throw new TypeError('no request has a fractional number, and rules have none');
     default:
       return int;
   }
@@ -130,7 +130,7 @@ function readerOf(field: DescField): Field['read'] {
 function rawReader(field: DescField): (owner: Value) => unknown {
   const name = field.localName;
   const group = field.oneof;
-  // Fields that are `optional` in the .proto are oneofs of their own on the wire only.
+  // An `optional` field of the .proto is a oneof on the wire only.
   if (group === undefined) return (owner) => (owner as unknown as Record<string, unknown>)[name];
   return (owner) => {
     const chosen = (owner as unknown as Record<string, { case?: string; value?: unknown }>)[group.localName];

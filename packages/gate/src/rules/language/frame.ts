@@ -1,16 +1,16 @@
 import type { Value } from './value.js';
 
-/** What ends an evaluation that took too many steps. Nothing in an expression can catch it, unlike a RuleError. */
+/** Ends an evaluation that took too many steps. Unlike a RuleError, no expression can absorb it. */
 export class BudgetExceeded extends Error {
   override readonly name = 'BudgetExceeded';
 }
 
-/** A value that an operation cannot work on: an index beyond the end, a missing key. `&&` and `||` may absorb it. */
+/** An operation on an invalid value, such as an index out of range or a missing key. `&&` and `||` may absorb it. */
 export class RuleError extends Error {
   override readonly name = 'RuleError';
 }
 
-/** One evaluation of one rule: its variables, and the steps that are left. */
+/** One evaluation of a rule: its variables and remaining steps. */
 export class Frame {
   /** Variables of the rule, then those of its macros. */
   readonly slots: Value[];

@@ -1,4 +1,4 @@
-/** What an expression may be. Beyond any rule that people write, and far below what would hurt. */
+/** Limits of an expression: far above any real rule, and far below what would be harmful. */
 export const ruleLimits: {
   readonly source: number;
   readonly blanks: number;
@@ -10,25 +10,25 @@ export const ruleLimits: {
   readonly matchedText: number;
   readonly steps: number;
 } = {
-  /** UTF-16 units of the source. The parser takes 4 µs for each. */
+  /** UTF-16 units of the source. Parsing takes 4 µs per unit. */
   source: 16_384,
-  /** White space and comments in a row: the parser's time for them grows with the square. */
+  /** Consecutive white space and comments, for which parsing time is quadratic. */
   blanks: 2_000,
-  /** Brackets within brackets. */
+  /** Nested brackets. */
   nesting: 32,
-  /** Operators within operators, brackets or not. */
+  /** Nested operators, with or without brackets. */
   depth: 100,
-  /** Of the parsed expression, with what macros expand to. */
+  /** Nodes of the parsed expression, expanded macros included. */
   nodes: 6_000,
   /** UTF-16 units of a regular expression. */
   pattern: 1_000,
-  /** Instructions of a compiled regular expression: about its letters; `a{500}` has five hundred. */
+  /** Instructions of a compiled regular expression: about one per letter; `a{500}` has five hundred. */
   patternInstructions: 1_000,
-  /** UTF-16 units of a text that is matched. */
+  /** UTF-16 units of a matched text. */
   matchedText: 8_000,
   /**
-   * What one evaluation of one rule may take; about 12 ms. An operation is a step, a long text some more: enough for
-   * a dozen operations on each field of the largest request.
+   * Steps of one evaluation of one rule, about 12 ms. An operation takes one step, a long text some more: enough for a
+   * dozen operations on each field of the largest request.
    */
   steps: 250_000,
 };

@@ -4,11 +4,11 @@ import { ruleLimits } from './limits.js';
 import { Places } from './places.js';
 import { type ScanFault, scan, type Token } from './tokens.js';
 
-/** An expression that can be read, whatever it means. */
+/** A syntactically valid expression. */
 export interface ParsedExpression {
   readonly root: Expr;
   readonly places: Places;
-  /** The name of the macro that a loop was written as, by the loop's id. */
+  /** The macro's name for each expanded loop, by the loop's id. */
   readonly macros: ReadonlyMap<bigint, string>;
 }
 
@@ -16,13 +16,16 @@ export type ExpressionRead =
   | { readonly ok: true; readonly parsed: ParsedExpression }
   | { readonly ok: false; readonly fault: ScanFault };
 
-/** Reads an expression within the limits of size and depth. Never throws. */
+/** Parses an expression within the limits of size and depth. Never throws. */
 export function parseExpression(source: string): ExpressionRead {
   const scanned = scan(source);
   if (!scanned.ok) return scanned;
   const { text, tokens, closings } = scanned;
   if (tokens.length === 0)
-    return { ok: false, fault: { start: 0, end: source.length, message: 'the expression is empty' } };
+    return {
+      ok: false,
+      fault: { code: 'KA1301', start: 0, end: source.length, message: 'the expression is empty' },
+    };
   let parsed: ReturnType<typeof parse>;
   try {
     parsed = parse(text);
@@ -35,7 +38,10 @@ export function parseExpression(source: string): ExpressionRead {
       size.depth > ruleLimits.depth
         ? `operators are nested more than ${ruleLimits.depth} deep`
         : `the expression has more than ${ruleLimits.nodes} parts`;
-    return { ok: false, fault: { start: 0, end: source.length, message, help: 'make several rules of it' } };
+    return {
+      ok: false,
+      fault: { code: 'KA1309', start: 0, end: source.length, message, help: 'make several rules of it' },
+    };
   }
   const macros = new Map(
     Object.entries(parsed.sourceInfo?.macroCalls ?? {}).map(([id, { exprKind }]) => [
@@ -47,7 +53,7 @@ export function parseExpression(source: string): ExpressionRead {
   return { ok: true, parsed: { root: parsed.expr, places, macros } };
 }
 
-/** Counts without recursion: the depth is what is to be found out. */
+/** Iterative, because the depth is not known to be safe for recursion. */
 function measure(root: Expr): { readonly nodes: number; readonly depth: number } {
   let nodes = 0;
   let depth = 0;
@@ -61,35 +67,47 @@ function measure(root: Expr): { readonly nodes: number; readonly depth: number }
   return { nodes, depth };
 }
 
-/** The library's errors, which name a place only when the grammar failed. */
+/** Converts an error of the library, which has a position only for syntax errors. */
 function syntaxFault(error: unknown, source: string, tokens: readonly Token[]): ScanFault {
   if (error instanceof RangeError) {
-    const message = error.message.includes('call stack')
+    const deep = error.message.includes('call stack');
+    const message = deep
       ? 'the expression is nested too deeply to be read'
       : 'a text has an escape that means no character; write \\uXXXX or \\UXXXXXXXX';
-    return { start: 0, end: source.length, message };
+    return { code: deep ? 'KA1309' : 'KA1301', start: 0, end: source.length, message };
   }
   const offset = offsetOf(error);
   if (offset === undefined) {
     const message = error instanceof Error && error.message !== '' ? error.message : 'it cannot be read';
-    return { start: 0, end: source.length, message };
+    return { code: 'KA1301', start: 0, end: source.length, message };
   }
   const token = tokens.find(({ start }) => start >= offset);
   if (token === undefined)
-    return { start: source.length - 1, end: source.length, message: 'the expression ends too early' };
+    return {
+      code: 'KA1301',
+      start: source.length - 1,
+      end: source.length,
+      message: 'the expression ends too early',
+    };
   const { start, end } = token;
-  // What steers a terminal is not repeated.
+  // Control characters are not repeated.
   const word = JSON.stringify(source.slice(start, end).replaceAll(/[\x7f-\x9f]/g, '\ufffd'));
   if (error instanceof Error && /reserved/.test(error.message))
-    return { start, end, message: `${word} is a word of the language and cannot be a name` };
-  // The grammar turns back to the operator when what follows it is missing.
+    return { code: 'KA1301', start, end, message: `${word} is a word of the language and cannot be a name` };
+  // The grammar reports the operator when its right operand is missing.
   if (/[-+*/%<>=!&|?]"$/.test(word) && tokens.at(-1) === token)
-    return { start, end, message: `something must follow ${word}` };
+    return { code: 'KA1301', start, end, message: `something must follow ${word}` };
   const help = habits.get(source.slice(start, end));
-  return { start, end, message: `${word} cannot stand here`, ...(help === undefined ? {} : { help }) };
+  return {
+    code: 'KA1301',
+    start,
+    end,
+    message: `${word} is not allowed here`,
+    ...(help === undefined ? {} : { help }),
+  };
 }
 
-/** What other languages write. */
+/** Syntax of other languages, with its CEL equivalent. */
 const habits: ReadonlyMap<string, string> = new Map([
   ['=', 'write == to compare'],
   ['and', 'write &&'],

@@ -1,15 +1,15 @@
 import type { Expr } from './expression.js';
 import type { Token } from './tokens.js';
 
-/** A part of the source; `end` is exclusive. */
+/** A range of the source; `end` is exclusive. */
 export interface Place {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Where the nodes of an expression stand. The parser keeps one offset for each, and not always its first: that of an
- * operator, of a dot, of a bracket. The tokens say the rest.
+ * Source ranges of the nodes of an expression. The parser keeps one offset per node, not always its start: that of an
+ * operator, a dot or a bracket. The tokens give the rest.
  */
 export class Places {
   readonly #positions: Readonly<Record<string, number>>;
@@ -34,12 +34,12 @@ export class Places {
     return { start, end: Math.max(this.#end(expr), start + 1) };
   }
 
-  /** The name behind the dot of `operand.name`. */
+  /** Returns the range of the name after the dot of `operand.name`. */
   field(expr: Expr): Place {
     return this.#nameAfter(expr) ?? this.of(expr);
   }
 
-  /** The name of a function, or of an operator. */
+  /** Returns the range of a function's or operator's name. */
   operator(expr: Expr): Place {
     const { exprKind } = expr;
     const at = this.#at(expr);
@@ -59,7 +59,7 @@ export class Places {
     const { exprKind } = expr;
     switch (exprKind.case) {
       case 'selectExpr':
-        // `has(a.b)`: the node stands for the call, the operand is inside.
+        // `has(a.b)`: the node is the call, the operand is inside.
         return exprKind.value.operand === undefined ? this.#at(expr) : this.#start(exprKind.value.operand);
       case 'comprehensionExpr':
         return exprKind.value.iterRange === undefined
@@ -68,7 +68,7 @@ export class Places {
       case 'callExpr': {
         const { target, args, function: name } = exprKind.value;
         const first = target ?? args[0];
-        // The parser counts before an operator in characters, not in UTF-16 units.
+        // The parser counts the offset of a prefix operator in characters, not in UTF-16 units.
         if (name === '-_' || name === '!_') return this.#tokenFrom(this.#at(expr))?.start ?? this.#at(expr);
         return first === undefined ? this.#at(expr) : Math.min(this.#at(expr), this.#start(first));
       }
@@ -100,7 +100,7 @@ export class Places {
     }
   }
 
-  /** Behind the bracket that closes the first one from there on. */
+  /** Returns the offset after the bracket that closes the first one from `at`. */
   #closing(at: number): number {
     for (let index = this.#indexFrom(at); index < this.#tokens.length; index += 1) {
       const closing = this.#closings.get(this.#tokens[index]?.start ?? -1);
@@ -130,7 +130,10 @@ export class Places {
     return this.#tokens[this.#indexFrom(at)];
   }
 
-  /** The index of the first token that starts there or later: a list of a thousand texts is asked a thousand times. */
+  /**
+   * Returns the index of the first token at or after `at`, by binary search: a list of a thousand strings needs a
+   * thousand lookups.
+   */
   #indexFrom(at: number): number {
     let low = 0;
     let high = this.#tokens.length;

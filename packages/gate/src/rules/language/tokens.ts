@@ -1,6 +1,7 @@
+import type { RuleFault } from '@kata-agent/config';
 import { ruleLimits } from './limits.js';
 
-/** A word, number, text or sign. Offsets count UTF-16 units; `end` is exclusive. */
+/** A word, number, string or symbol. Offsets count UTF-16 units; `end` is exclusive. */
 export interface Token {
   readonly start: number;
   readonly end: number;
@@ -8,6 +9,7 @@ export interface Token {
 }
 
 export interface ScanFault {
+  readonly code: RuleFault['code'];
   readonly start: number;
   readonly end: number;
   readonly message: string;
@@ -17,10 +19,10 @@ export interface ScanFault {
 export type Scanned =
   | {
       readonly ok: true;
-      /** The source with comments made blanks, since the parser knows only one in a row. */
+      /** The source with comments replaced by spaces, since the parser supports only one in a row. */
       readonly text: string;
       readonly tokens: readonly Token[];
-      /** From each opening bracket's offset to the offset behind its closing one. */
+      /** From each opening bracket's offset to the offset after its closing one. */
       readonly closings: ReadonlyMap<number, number>;
     }
   | { readonly ok: false; readonly fault: ScanFault };
@@ -39,12 +41,13 @@ const closers: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Finds the words of an expression, for the places in messages, and refuses what the parser should not have to see:
- * deep nesting, long blanks, brackets and texts that do not end.
+ * Tokenizes an expression for the positions in messages, and rejects what the parser should not see: deep nesting, long
+ * white space, unclosed brackets and strings.
  */
 export function scan(source: string): Scanned {
   if (source.length > ruleLimits.source)
     return fail(
+      'KA1309',
       0,
       source.length,
       `an expression has at most ${ruleLimits.source} characters, this one has ${source.length}`,
@@ -58,7 +61,12 @@ export function scan(source: string): Scanned {
     const gap = take(blank, source, at);
     if (gap > at) {
       if (gap - at > ruleLimits.blanks)
-        return fail(at, gap, `at most ${ruleLimits.blanks} blanks and characters of comments stand in a row`);
+        return fail(
+          'KA1309',
+          at,
+          gap,
+          `at most ${ruleLimits.blanks} consecutive blanks and comment characters are allowed`,
+        );
       clean += source.slice(at, gap).replaceAll(/[^\r\n]/g, ' ');
       at = gap;
       continue;
@@ -66,16 +74,22 @@ export function scan(source: string): Scanned {
     const token = nextToken(source, at);
     const written = source.slice(token.start, token.end);
     if (written === '"' || written === "'")
-      return fail(at, at + 1, 'this text does not end', `close it with ${written} on the same line`);
+      return fail(
+        'KA1301',
+        at,
+        at + 1,
+        'this text does not end',
+        `close it with ${written} on the same line`,
+      );
     if (closers.has(written)) {
       open.push({ bracket: written, start: at });
       if (open.length > ruleLimits.nesting)
-        return fail(at, at + 1, `brackets are nested more than ${ruleLimits.nesting} deep`);
+        return fail('KA1309', at, at + 1, `brackets are nested more than ${ruleLimits.nesting} deep`);
     }
     if (written === ')' || written === ']' || written === '}') {
       const last = open.pop();
       if (last === undefined || closers.get(last.bracket) !== written)
-        return fail(at, at + 1, `nothing is open that "${written}" could close`);
+        return fail('KA1301', at, at + 1, `nothing is open that "${written}" could close`);
       closings.set(last.start, token.end);
     }
     tokens.push(token);
@@ -85,6 +99,7 @@ export function scan(source: string): Scanned {
   const left = open.pop();
   if (left !== undefined)
     return fail(
+      'KA1301',
       left.start,
       left.start + 1,
       `"${left.bracket}" is never closed`,
@@ -105,12 +120,12 @@ function nextToken(source: string, start: number): Token {
   return { start, end: take(sign, source, start), kind: 'sign' };
 }
 
-/** The end of what the pattern matches at `start`; `start` when it matches nothing. */
+/** Returns the end of the pattern's match at `start`, or `start` without a match. */
 function take(pattern: RegExp, source: string, start: number): number {
   pattern.lastIndex = start;
   return pattern.test(source) ? pattern.lastIndex : start;
 }
 
-function fail(start: number, end: number, message: string, help?: string): Scanned {
-  return { ok: false, fault: { start, end, message, ...(help === undefined ? {} : { help }) } };
+function fail(code: ScanFault['code'], start: number, end: number, message: string, help?: string): Scanned {
+  return { ok: false, fault: { code, start, end, message, ...(help === undefined ? {} : { help }) } };
 }

@@ -2,22 +2,22 @@ import type { DescMessage } from '@bufbuild/protobuf';
 
 export type ScalarName = 'bool' | 'int' | 'uint' | 'string' | 'bytes';
 
-/** What is known of a value before any request came. */
+/** The static type of a value. */
 export type Type =
   | { readonly kind: Exclude<ScalarName, 'string'> }
-  /** `among`: no other value is possible. */
+  /** `among`: the only possible values. */
   | { readonly kind: 'string'; readonly among?: readonly string[] }
   | { readonly kind: 'list'; readonly element: Type }
   | { readonly kind: 'map'; readonly key: Type; readonly value: Type }
   | { readonly kind: 'message'; readonly message: DescMessage }
   | { readonly kind: 'record'; readonly name: string; readonly fields: ReadonlyMap<string, RecordField> }
-  /** The element of `[]`, and what a faulty part is taken for, so that one mistake is one message. */
+  /** The element type of `[]`, and the type of a faulty part, so that one mistake gives one message. */
   | { readonly kind: 'nothing' };
 
-/** A field of something that is no message: `container.state`. */
+/** A field of a value that is not a message: `container.state`. */
 export interface RecordField {
   readonly type: Type;
-  /** Not always there; reading it then is an error, which denies. */
+  /** May be absent; reading it then is an error, which denies. */
   readonly optional?: boolean;
   readonly doc: string;
 }
@@ -37,7 +37,7 @@ export function mapOf(key: Type, value: Type): Type {
   return { kind: 'map', key, value };
 }
 
-/** As a message names it: `list(string)`. */
+/** Formats a type for messages: `list(string)`. */
 export function show(type: Type): string {
   switch (type.kind) {
     case 'list':
@@ -59,7 +59,7 @@ export function isNumber(type: Type): boolean {
   return type.kind === 'int' || type.kind === 'uint';
 }
 
-/** The type that both are of; undefined when no value is of both. */
+/** Returns the common type of two types; undefined when no value has both. */
 export function common(left: Type, right: Type): Type | undefined {
   if (left.kind === 'nothing') return right;
   if (right.kind === 'nothing') return left;
@@ -79,7 +79,7 @@ export function common(left: Type, right: Type): Type | undefined {
   return left.kind === right.kind ? left : undefined;
 }
 
-/** Whether values of the two may be compared with `==`: numbers of both kinds may, by value. */
+/** Reports whether values of two types can be compared with `==`; numbers of both kinds can, by value. */
 export function comparable(left: Type, right: Type): boolean {
   if (isNumber(left) && isNumber(right)) return true;
   if (left.kind === 'list' && right.kind === 'list') return comparable(left.element, right.element);
@@ -88,7 +88,7 @@ export function comparable(left: Type, right: Type): boolean {
   return common(left, right) !== undefined;
 }
 
-/** Whether two of these can be told apart at all: messages and records have to be compared by their fields. */
+/** Reports whether values of the type support equality: messages and records are compared by their fields instead. */
 export function hasEquality(type: Type): boolean {
   switch (type.kind) {
     case 'list':

@@ -1,6 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
 
-/** A value of the language. `int` and `uint` are bigints; which one is known from the type. */
+/** A value of the language. `int` and `uint` are both bigints, distinguished by their type. */
 export type Value =
   | boolean
   | bigint

@@ -1,6 +1,6 @@
 import { methodNames } from '@kata-agent/catalogue';
 import { claimedName } from '../../facts/claimed-name.js';
-import type { ContainerFacts, MemberFacts, PeerFacts } from '../../rule-context.js';
+import type { RuleContainer, RuleMember, RulePeer } from '../../rule-context.js';
 import { RuleError } from '../language/frame.js';
 import { int, listOf, mapOf, type RecordField, string, type Type } from '../language/type.js';
 import type { FieldValues } from '../language/value.js';
@@ -11,8 +11,8 @@ function record(name: string, fields: Readonly<Record<string, RecordField>>): Ty
   return { kind: 'record', name, fields: new Map(Object.entries(fields)) };
 }
 
-const states: readonly ContainerFacts['state'][] = ['none', 'created', 'running', 'paused', 'stopped'];
-const peerKinds: readonly PeerFacts['kind'][] = ['unix', 'vsock', 'tls'];
+const states: readonly RuleContainer['state'][] = ['none', 'created', 'running', 'paused', 'stopped'];
+const peerKinds: readonly RulePeer['kind'][] = ['unix', 'vsock', 'tls'];
 
 const claimed = record('claimed', {
   image: { type: string, doc: 'The image, from the annotation of the container runtime; empty without one.' },
@@ -29,10 +29,10 @@ const container = record('container', {
     type: { kind: 'string', among: states },
     doc: 'none: no such container (yet); created, running, paused or stopped.',
   },
-  claimed: { type: claimed, doc: 'What the host says of it, and nothing proves (S27).' },
+  claimed: { type: claimed, doc: 'Claims of the host, which are not verified (S27).' },
 });
 
-const memberStates: readonly MemberFacts['state'][] = ['created', 'running', 'paused', 'stopped', 'removed'];
+const memberStates: readonly RuleMember['state'][] = ['created', 'running', 'paused', 'stopped', 'removed'];
 
 const member = record('member', {
   name: { type: string, doc: 'Its name in the pod, as the host claims it; empty for the pause container.' },
@@ -45,12 +45,12 @@ const member = record('member', {
 
 const sandbox = record('sandbox', {
   id: { type: string, doc: 'Empty before CreateSandbox.' },
-  containers: { type: listOf(string), doc: 'The ids of the containers that there are.' },
+  containers: { type: listOf(string), doc: 'The ids of the existing containers.' },
   members: {
     type: listOf(member),
     doc:
-      'The containers that there are and were: of removed ones of a name the last, and the last that ended with 0. ' +
-      'At most 256 removed ones are remembered.',
+      'The existing and removed containers: of the removed ones with the same name, the last one and the last that exited with 0. ' +
+      'At most 256 removed ones are listed.',
   },
 });
 
@@ -66,12 +66,12 @@ const naming = methodNames.filter((method) =>
   requestDescriptor(method).fields.some(({ name }) => name === 'container_id'),
 );
 
-/** Names that say something of the call itself, for all methods or those that name a container. */
+/** Names for properties of the call, for all methods or those that name a container. */
 export const callNames: readonly RuleName[] = [
   {
     name: 'request',
     methods: methodNames,
-    doc: "The request's message, with the names of the .proto file. What is absent reads as empty, 0 or false.",
+    doc: "The request's message, with the names of the .proto file. Absent fields read as empty, 0 or false.",
     example: 'has(request.container_id) ? request.container_id != "" : true',
     typeFor: (method) => ({ kind: 'message', message: requestDescriptor(method) }),
     read: (request) => request,
@@ -79,7 +79,7 @@ export const callNames: readonly RuleName[] = [
   {
     name: 'container',
     methods: naming,
-    doc: 'The container that the call names. For CreateContainer it is the one to be made, in the state none.',
+    doc: 'The container that the call names. For CreateContainer it is the new one, in the state none.',
     example: 'container.state != "paused"',
     typeFor: () => container,
     read(_, context) {
@@ -110,23 +110,23 @@ export const callNames: readonly RuleName[] = [
   {
     name: 'peer',
     methods: methodNames,
-    doc: 'The other end of the connection. What its kind does not have is an error to read; ask with has().',
+    doc: 'The other end of the connection. Reading a property that its kind does not have is an error; test with has().',
     example: 'has(peer.cid) && peer.cid == 2',
     typeFor: () => peer,
     read: (_, context) => peerValue(context.peer),
   },
 ];
 
-function containerValue({ id, state, claimed: { image, annotations } }: ContainerFacts): FieldValues {
+function containerValue({ id, state, claimed: { image, annotations } }: RuleContainer): FieldValues {
   const name = claimedName(annotations);
   return { id, state, claimed: { image, name, annotations: new Map(Object.entries(annotations)) } };
 }
 
-function memberValue({ name, state, exitCode }: MemberFacts): FieldValues {
+function memberValue({ name, state, exitCode }: RuleMember): FieldValues {
   return { name, state, exit_code: exitCode === undefined ? undefined : BigInt(exitCode) };
 }
 
-function peerValue({ kind, cid, uid, subject, sans }: PeerFacts): FieldValues {
+function peerValue({ kind, cid, uid, subject, sans }: RulePeer): FieldValues {
   return {
     kind,
     cid: cid === undefined ? undefined : BigInt(cid),

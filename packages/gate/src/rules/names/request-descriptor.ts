@@ -6,7 +6,7 @@ const inputs: ReadonlyMap<string, DescMessage> = new Map(
   AgentService.methods.map(({ name, input }) => [name, input]),
 );
 
-/** The message that a method takes. */
+/** Returns the descriptor of a method's request message. */
 export function requestDescriptor(method: MethodName): DescMessage {
   const input = inputs.get(method);
   if (input === undefined) throw new TypeError(`the service declares no ${method}`);

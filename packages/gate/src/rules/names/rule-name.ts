@@ -4,17 +4,17 @@ import type { RuleContext } from '../../rule-context.js';
 import type { Type } from '../language/type.js';
 import type { Value } from '../language/value.js';
 
-/** A name that stands in a rule for something of the call. */
+/** A name that a rule can use for a value of the call. */
 export interface RuleName {
   readonly name: string;
-  /** Where it can be used; elsewhere it is no name. */
+  /** The methods for which it is defined. */
   readonly methods: readonly MethodName[];
   readonly doc: string;
-  /** A condition that uses it, right in a rule for all its methods. */
+  /** A condition that uses it, valid for all its methods. */
   readonly example: string;
   typeFor(method: MethodName): Type;
   /**
-   * Its value for one call; read before the rule is evaluated, so that an error here denies whatever the rule says.
+   * Returns its value for one call. Called before the rule is evaluated, so an error denies whatever the rule says.
    *
    * @throws RuleError
    */

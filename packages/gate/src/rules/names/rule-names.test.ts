@@ -7,14 +7,14 @@ import { check } from '../rules.test.fixture.js';
 import { requestDescriptor } from './request-descriptor.js';
 import { namesFor, ruleNames } from './rule-names.js';
 
-test('each name has an example that is right for its methods', () => {
+test('each name has an example that is valid for its methods', () => {
   for (const { name, methods, example } of ruleNames) {
     assert.ok(example.includes(name), name);
     assert.deepEqual(check(example, ...methods), [], name);
   }
 });
 
-test('each name means the same for all methods, but for the request', () => {
+test('each name has the same meaning for all methods, except the request', () => {
   assert.equal(new Set(ruleNames.map(({ name }) => name)).size, ruleNames.length);
   for (const method of methodNames) {
     const names = namesFor(method);
@@ -24,7 +24,7 @@ test('each name means the same for all methods, but for the request', () => {
   }
 });
 
-test('each field of each request can be read, whatever it is', () => {
+test('every field of every request can be read', () => {
   for (const method of methodNames) {
     const descriptor = requestDescriptor(method);
     for (const field of descriptor.fields) {
@@ -34,7 +34,7 @@ test('each field of each request can be read, whatever it is', () => {
   }
 });
 
-test('each function says how it is written', () => {
+test('each function documents its syntax', () => {
   for (const { name, form, overloads } of ruleFunctions) {
     assert.ok(form.includes(`${name}(`), name);
     assert.ok(overloads.length > 0, name);

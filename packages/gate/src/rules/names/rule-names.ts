@@ -3,10 +3,10 @@ import { callNames } from './call-names.js';
 import type { RuleName } from './rule-name.js';
 import { shorthands } from './shorthands.js';
 
-/** Every name that a rule can use, with what it means. The reference page is made from it. */
+/** All names available in rules, with their meanings. The reference page is generated from it. */
 export const ruleNames: readonly RuleName[] = [...callNames, ...shorthands];
 
-/** The names of one method. */
+/** Returns the names available for one method. */
 export function namesFor(method: MethodName): ReadonlyMap<string, RuleName> {
   return new Map(
     ruleNames.filter(({ methods }) => methods.includes(method)).map((name) => [name.name, name]),

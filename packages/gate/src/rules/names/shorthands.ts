@@ -8,7 +8,7 @@ import {
 } from '@kata-agent/protocol/agent';
 import { create } from '@bufbuild/protobuf';
 import { LinuxDeviceSchema, MountSchema, UserSchema } from '@kata-agent/protocol/oci';
-import { capabilitiesOf, folderOf, processOf } from '../../facts/process-of.js';
+import { capabilitiesOf, directoryOf, processOf } from '../../facts/process-of.js';
 import { privilegesOf, reasonsOf } from '../../privileged/privileges-of.js';
 import { privilegedReasons } from '../../privileged/reason.js';
 import { RuleError } from '../language/frame.js';
@@ -22,7 +22,7 @@ const copying: readonly MethodName[] = ['CopyFile'];
 
 const fileTypes = ['regular', 'directory', 'symlink', 'other'];
 
-/** Short names for what rules ask most. */
+/** Short names for frequently used parts of requests. */
 export const shorthands: readonly RuleName[] = [
   shorthand('args', listOf(string), processes, {
     doc: 'The command and its arguments.',
@@ -32,14 +32,14 @@ export const shorthands: readonly RuleName[] = [
   shorthand('env', mapOf(string, string), processes, {
     doc:
       'The environment, from name to value. A request whose environment names a variable twice, or has an entry ' +
-      'that is no NAME=value, is refused before a rule that uses it is asked.',
+      'that is no NAME=value, is denied before a rule that uses it is evaluated.',
     example: 'env.all(name, !name.startsWith("LD_"))',
     read: (request) => environmentOf(processOf(request)?.Env ?? []),
   }),
   shorthand('cwd', string, processes, {
     doc: 'The working directory.',
     example: 'cwd == "/" || cwd.within("/app")',
-    read: (request) => folderOf(processOf(request) ?? { Cwd: '' }),
+    read: (request) => directoryOf(processOf(request) ?? { Cwd: '' }),
   }),
   shorthand('user', { kind: 'message', message: UserSchema }, processes, {
     doc: 'The user that the process runs as: UID, GID, AdditionalGids, Username.',
@@ -57,7 +57,7 @@ export const shorthands: readonly RuleName[] = [
     read: (request) => capabilitiesOf(processOf(request)?.Capabilities),
   }),
   shorthand('privileged', bool, processes, {
-    doc: 'Whether the container or exec reaches beyond itself: some privileged_reasons are there.',
+    doc: 'Whether the container or exec has access beyond itself: privileged_reasons is not empty.',
     example: '!privileged',
     read: (request, { access }) => privilegesOf(request, access).length > 0,
   }),
@@ -66,7 +66,7 @@ export const shorthands: readonly RuleName[] = [
     listOf({ kind: 'string', among: Object.keys(privilegedReasons) }),
     processes,
     {
-      doc: 'Why it is privileged: names of the [table below](#privileged-reasons), each once. A refusal names them too.',
+      doc: 'Why it is privileged: names of the [table below](#privileged-reasons), each once. A denial names them too.',
       example: 'privileged_reasons.all(reason, reason in ["shared-processes"])',
       read: (request, { access }) => reasonsOf(privilegesOf(request, access)),
     },
@@ -82,12 +82,12 @@ export const shorthands: readonly RuleName[] = [
     read: (request) => specOf(request)?.Linux?.Devices ?? [],
   }),
   shorthand('path', string, copying, {
-    doc: 'Where the file goes.',
+    doc: 'The target path of the file.',
     example: 'path.within("/run/kata-containers/shared/containers")',
     read: (request) => (isMessage(request, CopyFileRequestSchema) ? request.path : ''),
   }),
   shorthand('file_type', { kind: 'string', among: fileTypes }, copying, {
-    doc: "regular, directory, symlink or other. A symlink's target stands in request.data.",
+    doc: "regular, directory, symlink or other. A symlink's target is in request.data.",
     example: 'file_type != "symlink" || !string(request.data).startsWith("/")',
     read: (request) => (isMessage(request, CopyFileRequestSchema) ? fileTypeOf(request.fileMode) : 'other'),
   }),
@@ -111,7 +111,7 @@ function specOf(request: Message) {
   return isMessage(request, CreateContainerRequestSchema) ? request.OCI : undefined;
 }
 
-/** A variable that stands twice has the value that the program picks, not the one that a rule saw. */
+/** Throws for a variable that occurs twice: the program might use the other value than the rule saw. */
 function environmentOf(entries: readonly string[]): Value {
   const variables = new Map<string, string>();
   for (const entry of entries) {
@@ -124,7 +124,7 @@ function environmentOf(entries: readonly string[]): Value {
   return variables;
 }
 
-/** As the agent takes the type: without one it is a regular file. */
+/** Without a type a file is regular, as in the agent. */
 function fileTypeOf(mode: number): string {
   switch (mode & constants.S_IFMT) {
     case 0:

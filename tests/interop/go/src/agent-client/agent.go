@@ -16,7 +16,7 @@ import (
 const (
 	agentService  = "grpc.AgentService"
 	healthService = "grpc.Health"
-	// patience bounds each call that must answer by itself, so that a hang fails the test instead of stopping it.
+	// patience is the timeout of calls that do not wait for an event, so that a hang fails the test instead of blocking it.
 	patience = 60 * time.Second
 )
 
@@ -26,10 +26,10 @@ type agent struct {
 	rootfs string
 }
 
-// fields is a request in JSON's terms, by the names of the .proto file; []byte stands for bytes.
+// fields is a request as a JSON object with the names of the .proto file; bytes are a []byte.
 type fields map[string]any
 
-// ended is how a call ended, with its reply when that was well.
+// ended is the status of a call, and its reply if it succeeded.
 type ended struct {
 	outcome.Outcome
 	Reply json.RawMessage `json:"reply,omitempty"`
@@ -50,7 +50,7 @@ func (a *agent) try(ctx context.Context, service, method string, request fields)
 	return output, nil
 }
 
-// do calls a method of the agent that must succeed.
+// do calls a method of the agent, and returns an error if it fails.
 func (a *agent) do(ctx context.Context, method string, request fields) (*dynamicpb.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -61,7 +61,7 @@ func (a *agent) do(ctx context.Context, method string, request fields) (*dynamic
 	return reply, nil
 }
 
-// end calls a method and describes how that ended.
+// end calls a method and returns its status.
 func (a *agent) end(ctx context.Context, service, method string, request fields) ended {
 	reply, err := a.try(ctx, service, method, request)
 	if err != nil {
@@ -88,8 +88,8 @@ func (a *agent) callJSON(method, text string) (any, error) {
 	return a.end(ctx, service, method, request), nil
 }
 
-// sweep calls every method with an empty request, DestroySandbox last since it may end the agent. A method that waits
-// for something to happen (GetOOMEvent) ends by its deadline, which shows that it is served.
+// sweep calls every method with an empty request, DestroySandbox last since it can end the agent. A method that waits
+// for an event (GetOOMEvent) ends with its deadline, which shows that it is served.
 func (a *agent) sweep() (any, error) {
 	result := map[string]ended{}
 	for _, name := range []string{healthService, agentService} {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// steps of the container scenario in order. Each has containers of its own and removes them.
+// steps of the container scenario in order. Each creates its own containers and removes them.
 var steps = []struct {
 	name string
 	run  func(*agent, context.Context) (any, error)
@@ -27,8 +27,8 @@ var steps = []struct {
 	{"lateWait", lateWaitStep},
 }
 
-// container takes a sandbox from CreateSandbox to DestroySandbox and reports each step by name; a step that failed
-// reports {"error": …}, and the others go on.
+// container runs a sandbox from CreateSandbox to DestroySandbox and returns the result of each step by name: of a failed
+// step {"error": …}; the other steps run anyway.
 func (a *agent) container(ctx context.Context) (any, error) {
 	results := map[string]any{
 		"check":   a.endSoon(healthService, "Check"),
@@ -61,7 +61,7 @@ func exitStep(a *agent, ctx context.Context) (any, error) {
 	return result, first.remove(ctx)
 }
 
-// stdinStep sends 10 MiB through cat.
+// stdinStep transfers 10 MiB through cat.
 func stdinStep(a *agent, ctx context.Context) (any, error) {
 	data := make([]byte, 10<<20)
 	rand.New(rand.NewSource(1837)).Read(data)
@@ -91,7 +91,7 @@ func stdinStep(a *agent, ctx context.Context) (any, error) {
 	}, first.remove(ctx)
 }
 
-// terminalStep has a program print its terminal's size whenever a line comes, before and after a resize.
+// terminalStep runs a program that prints the size of its terminal for each input line, before and after a resize.
 func terminalStep(a *agent, ctx context.Context) (any, error) {
 	program := `busybox tty; echo ready; while read line; do test "$line" = quit && exit 3; stty size; done`
 	first, err := a.startNew(ctx, "interop-terminal", spec(true, "sh", "-c", program))
@@ -129,8 +129,8 @@ func terminalStep(a *agent, ctx context.Context) (any, error) {
 	return fields{"tty": strings.Contains(begin, "/dev/"), "sizes": sizes, "status": status}, first.remove(ctx)
 }
 
-// execStep runs three processes beside the first: one with a code and both streams, one at a terminal, and one that
-// does not exist.
+// execStep runs three execs: one with an exit code and both streams, one on a terminal, and one whose program does not
+// exist.
 func execStep(a *agent, ctx context.Context) (any, error) {
 	first, err := a.startNew(ctx, "interop-exec", spec(false, "sleep", "1000"))
 	if err != nil {
@@ -173,7 +173,7 @@ func execStep(a *agent, ctx context.Context) (any, error) {
 	}, nil
 }
 
-// signalStep: TERM to a first process with and without a handler, KILL, and a signal to one that is gone.
+// signalStep sends SIGTERM to first processes with and without a handler, SIGKILL, and a signal to an exited process.
 func signalStep(a *agent, ctx context.Context) (any, error) {
 	results := fields{}
 	for name, it := range map[string]struct {
@@ -228,8 +228,8 @@ func statsStep(a *agent, ctx context.Context) (any, error) {
 	return fields{"stats": json.RawMessage(text)}, first.remove(ctx)
 }
 
-// pauseStep: a paused program does not answer a line until it is resumed. The wait for silence can only miss a fault,
-// never report one that is not there.
+// pauseStep checks that a paused program answers no line until it is resumed. The wait without output can miss a fault,
+// but never reports a false one.
 func pauseStep(a *agent, ctx context.Context) (any, error) {
 	first, err := a.startNew(ctx, "interop-pause", spec(false, "sh", "-c", "while read line; do echo $line; done"))
 	if err != nil {
@@ -275,7 +275,7 @@ func pauseStep(a *agent, ctx context.Context) (any, error) {
 	return fields{"silentWhilePaused": silent, "answeredAfterResume": true, "status": result.Status}, first.remove(ctx)
 }
 
-// grandchildStep: an exec leaves a child of its own behind that holds both pipes. Its streams must end all the same.
+// grandchildStep runs an exec whose child keeps both pipes open after its exit. The streams must end anyway.
 func grandchildStep(a *agent, ctx context.Context) (any, error) {
 	first, err := a.startNew(ctx, "interop-grandchild", spec(false, "sleep", "1000"))
 	if err != nil {
@@ -294,7 +294,7 @@ func grandchildStep(a *agent, ctx context.Context) (any, error) {
 	return result, first.remove(ctx)
 }
 
-// lateWaitStep: the code of a process that ended before anyone asked.
+// lateWaitStep waits for a process that has already exited.
 func lateWaitStep(a *agent, ctx context.Context) (any, error) {
 	first, err := a.startNew(ctx, "interop-late", spec(false, "sh", "-c", "exit 33"))
 	if err != nil {

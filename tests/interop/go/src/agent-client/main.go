@@ -1,12 +1,12 @@
-// agent-client is a Kata runtime's view of the agent: a Go ttRPC client, without generated code.
+// agent-client calls the agent as a Kata runtime does: with a Go ttRPC client, without generated code.
 //
 //	agent-client -descriptors kata.binpb -address SOCKET call METHOD [JSON]
 //	agent-client … sweep
 //	agent-client … -rootfs DIR container
 //	agent-client … -rootfs DIR [-sequential N] [-parallel N] many
 //
-// SOCKET is a unix socket's path, or @name for an abstract one. Each verb prints one JSON object; `container` and `many`
-// print what they observed and judge nothing: that is the test's part.
+// SOCKET is the path of a unix socket, or @name for an abstract one. Each command prints one JSON object; `container`
+// and `many` print their observations, which the test checks.
 package main
 
 import (
@@ -27,8 +27,8 @@ func main() {
 	descriptorSet := flag.String("descriptors", "", "FileDescriptorSet of the agent's protocol")
 	address := flag.String("address", "", "the agent's unix socket")
 	rootfs := flag.String("rootfs", "", "root file system for containers, with busybox's commands")
-	sequential := flag.Int("sequential", 200, "many: containers one after another")
-	parallel := flag.Int("parallel", 32, "many: containers at once")
+	sequential := flag.Int("sequential", 200, "many: number of sequential containers")
+	parallel := flag.Int("parallel", 32, "many: number of concurrent containers")
 	flag.Parse()
 
 	conn, err := net.Dial("unix", *address)
@@ -69,5 +69,5 @@ func (a *agent) run(args []string, sequential, parallel int) (any, error) {
 	case verb == "many" && len(args) == 1:
 		return a.many(context.Background(), sequential, parallel)
 	}
-	return nil, errors.New("say call METHOD [JSON], sweep, container or many")
+	return nil, errors.New("no command: call METHOD [JSON], sweep, container or many")
 }

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// many runs containers one after another, then at once, each from CreateContainer to RemoveContainer with an exit code
-// of its own, in a sandbox that is there already, and counts those whose code or output was not theirs.
+// many runs sequential containers, then concurrent ones, each from CreateContainer to RemoveContainer with a different
+// exit code, in an existing sandbox, and counts those with a wrong exit code or output.
 func (a *agent) many(ctx context.Context, sequential, parallel int) (any, error) {
 	wrong := []string{}
 	for i := 0; i < sequential; i++ {

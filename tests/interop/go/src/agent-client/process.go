@@ -10,10 +10,10 @@ import (
 	"descriptors"
 )
 
-// readLength is what both Kata runtimes ask for in one read, in bytes.
+// readLength is the read size of both Kata runtimes, in bytes.
 const readLength = 32 << 10
 
-// process is one process of a container; its exec id equals the container's id for the first.
+// process is a process of a container; the exec id of the first process is the id of the container.
 type process struct {
 	agent     *agent
 	container string
@@ -47,7 +47,7 @@ func namespaces(types ...string) []fields {
 	return list
 }
 
-// What containerd masks and makes read-only by default (pkg/oci).
+// Paths that containerd masks and makes read-only by default (pkg/oci).
 var maskedPaths = []string{
 	"/proc/acpi",
 	"/proc/kcore",
@@ -69,7 +69,7 @@ var readonlyPaths = []string{
 	"/proc/sysrq-trigger",
 }
 
-// create makes a container, which does not run yet, as a Kata runtime asks for it.
+// create creates a container with the request of a Kata runtime.
 func (a *agent) create(ctx context.Context, id string, process_ fields) (process, error) {
 	_, err := a.do(ctx, "CreateContainer", fields{
 		"container_id": id,
@@ -89,7 +89,7 @@ func (a *agent) create(ctx context.Context, id string, process_ fields) (process
 			"Linux": fields{
 				"Namespaces":  namespaces("pid", "ipc", "uts", "mount"),
 				"CgroupsPath": "/kata-agent-test/" + id,
-				// As a container engine asks for every container that is not privileged.
+				// As container engines set them for containers that are not privileged.
 				"MaskedPaths":   maskedPaths,
 				"ReadonlyPaths": readonlyPaths,
 				"Resources":     fields{"Memory": fields{"Limit": 256 << 20}},
@@ -99,7 +99,7 @@ func (a *agent) create(ctx context.Context, id string, process_ fields) (process
 	return process{agent: a, container: id, exec: id}, err
 }
 
-// startNew makes a container and starts it.
+// startNew creates a container and starts it.
 func (a *agent) startNew(ctx context.Context, id string, process_ fields) (process, error) {
 	first, err := a.create(ctx, id, process_)
 	if err != nil {
@@ -109,7 +109,7 @@ func (a *agent) startNew(ctx context.Context, id string, process_ fields) (proce
 	return first, err
 }
 
-// execNew runs a further process in a container.
+// execNew starts an exec in a container.
 func (p process) execNew(ctx context.Context, exec string, process_ fields) (process, error) {
 	other := process{agent: p.agent, container: p.container, exec: exec}
 	_, err := p.agent.do(ctx, "ExecProcess", other.with(fields{"process": process_}))
@@ -134,7 +134,7 @@ func (p process) wait(ctx context.Context) (int64, error) {
 	return descriptors.Field(reply, "status").Int(), nil
 }
 
-// read answers what there is, or nothing at the end of the stream. Method is ReadStdout or ReadStderr.
+// read returns the available output; empty at the end of the stream. method is ReadStdout or ReadStderr.
 func (p process) read(ctx context.Context, method string) ([]byte, error) {
 	reply, err := p.agent.do(ctx, method, p.with(fields{"len": readLength}))
 	if err != nil {
@@ -157,7 +157,7 @@ func (p process) readAll(ctx context.Context, method string) ([]byte, error) {
 	}
 }
 
-// readUntil reads stdout until it holds a text.
+// readUntil reads stdout until it contains a text.
 func (p process) readUntil(ctx context.Context, text string) (string, error) {
 	var all strings.Builder
 	for !strings.Contains(all.String(), text) {
@@ -199,14 +199,14 @@ func (p process) resize(ctx context.Context, rows, columns int) error {
 	return err
 }
 
-// finished is what a process left.
+// finished is the output and the exit code of a process.
 type finished struct {
 	Stdout string `json:"stdout"`
 	Stderr string `json:"stderr"`
 	Status int64  `json:"status"`
 }
 
-// finish reads both streams to their ends at once, as the runtimes do, and then waits.
+// finish reads both streams concurrently to their ends, as the runtimes do, and then waits for the process.
 func (p process) finish(ctx context.Context) (finished, error) {
 	type text struct {
 		bytes []byte
@@ -229,7 +229,7 @@ func (p process) finish(ctx context.Context) (finished, error) {
 	return finished{Stdout: string(stdout), Stderr: string(other.bytes), Status: status}, err
 }
 
-// soon bounds a step that must not hang.
+// soon returns a context with the timeout of a step.
 func soon(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, 5*time.Second)
 }

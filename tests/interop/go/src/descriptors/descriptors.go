@@ -1,5 +1,5 @@
-// Package descriptors gives a Go program the messages and methods of .proto files without generated code: it reads
-// FileDescriptorSets, as `buf build` or `protoc --descriptor_set_out` write them, and speaks JSON for people.
+// Package descriptors provides the messages and methods of .proto files without generated code: it reads
+// FileDescriptorSets, as `buf build` or `protoc --descriptor_set_out` write them, and converts messages from and to JSON.
 package descriptors
 
 import (
@@ -17,13 +17,13 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// Set holds every declaration of the sets it was loaded from.
+// Set contains the declarations of the loaded FileDescriptorSets.
 type Set struct {
 	files *protoregistry.Files
 	types *dynamicpb.Types
 }
 
-// Load reads FileDescriptorSets. A file that stands in several of them counts once.
+// Load reads FileDescriptorSets. A file that is in several of them is registered once.
 func Load(paths ...string) (*Set, error) {
 	all := &descriptorpb.FileDescriptorSet{}
 	seen := map[string]bool{}
@@ -50,7 +50,7 @@ func Load(paths ...string) (*Set, error) {
 	return &Set{files: files, types: dynamicpb.NewTypes(files)}, nil
 }
 
-// MustLoad is Load for a program that can do nothing without its descriptors.
+// MustLoad is like Load, but ends the program if loading fails.
 func MustLoad(paths ...string) *Set {
 	set, err := Load(paths...)
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *Set) Method(service, method string) (protoreflect.MethodDescriptor, err
 	return descriptor, nil
 }
 
-// New makes an empty message of a type that the caller knows to exist.
+// New returns an empty message of an existing type; it panics for an unknown one.
 func (s *Set) New(name string) *dynamicpb.Message {
 	found, err := s.files.FindDescriptorByName(protoreflect.FullName(name))
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Set) New(name string) *dynamicpb.Message {
 	return dynamicpb.NewMessage(found.(protoreflect.MessageDescriptor))
 }
 
-// Fill sets a message's fields from JSON, in the form that encoding/json makes of value.
+// Fill sets the fields of a message from value, converted by encoding/json.
 func (s *Set) Fill(message proto.Message, value any) error {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *Set) JSON(message proto.Message) (json.RawMessage, error) {
 	return protojson.MarshalOptions{Resolver: s.types, UseProtoNames: true}.Marshal(message)
 }
 
-// Field reads one field of a message that the caller knows to have it.
+// Field returns the value of an existing field of a message.
 func Field(message *dynamicpb.Message, name string) protoreflect.Value {
 	descriptor := message.Descriptor().Fields().ByName(protoreflect.Name(name))
 	if descriptor == nil {
@@ -123,7 +123,7 @@ func Field(message *dynamicpb.Message, name string) protoreflect.Value {
 	return message.Get(descriptor)
 }
 
-// SetField writes one field of a message that the caller knows to have it.
+// SetField sets an existing field of a message.
 func SetField(message *dynamicpb.Message, name string, value any) {
 	descriptor := message.Descriptor().Fields().ByName(protoreflect.Name(name))
 	if descriptor == nil {
@@ -132,11 +132,11 @@ func SetField(message *dynamicpb.Message, name string, value any) {
 	message.Set(descriptor, protoreflect.ValueOf(value))
 }
 
-// ordered is a message that is written with its fields in the order of their numbers, as generated code does it.
-// Dynamic messages alone come out in any order, and their bytes could not be compared.
+// ordered is a message whose fields are encoded in the order of their numbers, as by generated code. Dynamic messages
+// are encoded in any order, so that their bytes cannot be compared.
 type ordered struct{ protoreflect.Message }
 
-// Ordered wraps a dynamic message so.
+// Ordered returns a dynamic message as an ordered one.
 func Ordered(message *dynamicpb.Message) proto.Message {
 	return ordered{message.ProtoReflect()}
 }

@@ -1,4 +1,4 @@
-// Package outcome describes how a ttRPC call ended in a form that a test in another language can compare.
+// Package outcome describes the status of a ttRPC call in a form that a test in another language can compare.
 package outcome
 
 import (
@@ -19,7 +19,7 @@ type Detail struct {
 }
 
 // Outcome is the end of a call. Code is a name of google.rpc.Code, or one of CLOSED, EOF, CONTEXT_DEADLINE,
-// CONTEXT_CANCELED and OTHER for errors that never were a status.
+// CONTEXT_CANCELED and OTHER for errors without a status.
 type Outcome struct {
 	Code    string   `json:"code"`
 	Message string   `json:"message,omitempty"`

@@ -2,8 +2,8 @@
 //
 //	peer-client -descriptors interop.binpb -address /path/of/socket [SCENARIO…]
 //
-// It runs the scenarios named, or all of them, each on a connection of its own, and prints what it observed as one
-// JSON object by scenario. It judges nothing: that is the test's part.
+// It runs the named scenarios, or all of them, each on a separate connection, and prints its observations as one JSON
+// object by scenario. The test checks them.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 	descriptorSet := flag.String("descriptors", "", "FileDescriptorSet of interop.proto")
 	address := flag.String("address", "", "path of the server's unix socket")
 	flag.Parse()
-	// The library logs a line for each answer that comes too late, which the scenarios provoke.
+	// The library logs a line for each late response; the scenarios cause such responses.
 	logrus.SetOutput(io.Discard)
 	set := descriptors.MustLoad(*descriptorSet)
 

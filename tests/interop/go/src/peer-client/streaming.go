@@ -22,7 +22,7 @@ func init() {
 	scenarios["count-fails"] = func(p peer) any {
 		return p.count(map[string]any{"up_to": 10, "fail_after": 3, "fail_code": 8}, 0)
 	}
-	// 32 MiB at a reader that rests before it reads: the writer must wait, and nothing may be lost.
+	// 32 MiB to a reader that pauses before it reads: the writer must wait, and nothing may be lost.
 	scenarios["count-slow-reader"] = func(p peer) any {
 		return p.count(map[string]any{"up_to": 512, "padding": 65_536}, 200*time.Millisecond)
 	}
@@ -68,7 +68,7 @@ func (p peer) sum(upTo int64) any {
 	return p.answered(total)
 }
 
-// received is what came on a stream until it ended. InOrder: each value was the one expected next.
+// received describes the messages of a stream until its end. InOrder: each value was the expected next one.
 type received struct {
 	End     outcome.Outcome `json:"end"`
 	Count   int64           `json:"count"`
@@ -120,7 +120,7 @@ func (p peer) chat(turns int64) any {
 	return map[string]any{"turns": turns, "inOrder": inOrder, "end": outcome.Of(err)}
 }
 
-// chatBesideUnary keeps a stream open over unary calls on the same connection.
+// chatBesideUnary keeps a stream open during unary calls on the same connection.
 func chatBesideUnary(p peer) any {
 	stream := p.stream("Chat", nil, true, true)
 	echo := p.call(context.Background(), "Echo", map[string]any{"text": "beside"})
@@ -138,7 +138,7 @@ func chatBesideUnary(p peer) any {
 	return map[string]any{"echo": echo, "answer": descriptors.Field(answer, "value").Int(), "ended": errors.Is(err, io.EOF)}
 }
 
-// streamsTogether has 16 streams with 200 messages each way on one connection.
+// streamsTogether opens 16 streams on one connection, with 200 messages in each direction.
 func streamsTogether(p peer) any {
 	const streams, messages = 16, 200
 	results := make(chan received, streams)

@@ -17,10 +17,10 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// frameLimit is the most that the data of one frame may have, in bytes.
+// frameLimit is the maximum size of the data of one frame, in bytes.
 const frameLimit = 4 << 20
 
-// scenarios by name; streaming.go adds those that stream.
+// scenarios by name; streaming.go adds those with streams.
 var scenarios = map[string]scenario{
 	"echo": func(p peer) any {
 		return p.call(context.Background(), "Echo", map[string]any{"text": "héllo", "data": []byte{0, 1, 255}})
@@ -67,7 +67,7 @@ var scenarios = map[string]scenario{
 	"concurrent": concurrent,
 }
 
-// observed is how a call ended and, if well, what it answered.
+// observed is the status of a call, and its reply if it succeeded.
 type observed struct {
 	outcome.Outcome
 	Reply any `json:"reply,omitempty"`
@@ -100,13 +100,13 @@ func (p peer) answered(reply *dynamicpb.Message) observed {
 	return observed{Outcome: outcome.Of(nil), Reply: json}
 }
 
-// deadline lets a call's time run out. The server's own answer (DEADLINE_EXCEEDED) and the client's (CONTEXT_DEADLINE)
-// race; afterwards the connection must still serve.
+// deadline makes a call exceed its deadline. The server's status (DEADLINE_EXCEEDED) and the client's (CONTEXT_DEADLINE)
+// race; afterwards the connection must still work.
 func deadline(p peer) any {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	slept := p.call(ctx, "Sleep", map[string]any{"milliseconds": 600_000})
-	// The server's own deadline, seen by a client that waits longer than it said.
+	// The server's own deadline: the client waits longer than the timeout in its request.
 	response := p.call(withWireTimeout(context.Background(), 50*time.Millisecond), "Sleep",
 		map[string]any{"milliseconds": 600_000})
 	return map[string]any{
@@ -117,7 +117,7 @@ func deadline(p peer) any {
 
 type wireTimeout struct{}
 
-// withWireTimeout has a call tell the server a timeout that the client itself does not keep.
+// withWireTimeout sends the server a timeout that the client does not apply itself.
 func withWireTimeout(ctx context.Context, timeout time.Duration) context.Context {
 	return context.WithValue(ctx, wireTimeout{}, timeout)
 }
@@ -131,7 +131,7 @@ func setWireTimeout(
 	return next(ctx, request, reply)
 }
 
-// cancelled gives up a call and uses the connection again; the answer to the call given up comes too late.
+// cancelled cancels a call and uses the connection again; the response to the cancelled call is late.
 func cancelled(p peer) any {
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(20*time.Millisecond, cancel)
@@ -143,7 +143,7 @@ func cancelled(p peer) any {
 	}
 }
 
-// requestOf makes an Echo whose frame has exactly the length asked for.
+// requestOf returns an Echo request whose frame has exactly the given length.
 func (p peer) requestOf(length int) *dynamicpb.Message {
 	request, _ := p.messages("Echo")
 	for size := length - 64; ; size++ {
@@ -157,8 +157,7 @@ func (p peer) requestOf(length int) *dynamicpb.Message {
 	}
 }
 
-// largest sends a frame of 4 MiB sharp. The reply cannot fit as well, since Echo adds nothing but the same bytes and
-// drops service and method: it is shorter.
+// largest sends a frame of exactly 4 MiB. The reply is shorter: it has the same bytes without service and method.
 func largest(p peer) any {
 	request := p.requestOf(frameLimit)
 	reply := p.set.New("interop.EchoReply")
@@ -167,7 +166,7 @@ func largest(p peer) any {
 	return map[string]any{"outcome": outcome.Of(err), "same": len(got) > 0 && bytes.Equal(sent, got)}
 }
 
-// oversize sends one byte more than a frame may have.
+// oversize sends a frame that is one byte over the limit.
 func oversize(p peer) any {
 	err := p.client.Call(context.Background(), interopservice.Name, "Echo",
 		p.requestOf(frameLimit+1), p.set.New("interop.EchoReply"))
@@ -184,7 +183,7 @@ func (p peer) blob(size int) any {
 	return map[string]any{"outcome": outcome.Of(err), "length": len(descriptors.Field(reply, "data").Bytes())}
 }
 
-// concurrent has 64 callers on one connection, each with texts of its own, and counts those answered with another's.
+// concurrent runs 64 callers on one connection, each with different texts, and counts wrong replies.
 func concurrent(p peer) any {
 	const callers, each = 64, 50
 	var wrong, failed atomic.Int64

@@ -2,7 +2,7 @@
 //
 //	peer-server -descriptors interop.binpb -listen /path/of/socket
 //
-// It writes "ready" once it listens and ends when its standard input does, so that it cannot outlive a test.
+// It prints "ready" when it listens, and exits at the end of its standard input, so that it cannot outlive a test.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 
 func main() {
 	descriptorSet := flag.String("descriptors", "", "FileDescriptorSet of interop.proto")
-	listen := flag.String("listen", "", "path of the unix socket to make")
+	listen := flag.String("listen", "", "path of the unix socket to listen on")
 	flag.Parse()
 	if err := run(*descriptorSet, *listen); err != nil {
 		fmt.Fprintf(os.Stderr, "peer-server: %v\n", err)

@@ -1,0 +1,77 @@
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import type { AuditLog } from '@kata-agent/audit';
+import type { Configuration } from '@kata-agent/config';
+import { endpoints, isMethodName } from '@kata-agent/catalogue';
+import type { Decision } from '@kata-agent/gate';
+import type { Guest } from '@kata-agent/guest';
+import { ReadStreamRequestSchema } from '@kata-agent/protocol/agent';
+import type { HandlerContext, Refusal, ServerInterceptor } from '@kata-agent/ttrpc';
+import type { Caller } from '../listeners/caller.js';
+import type { Policy } from '../policy/policy.js';
+import { readerName, streamOf } from '../readers.js';
+import { healthService } from './admission.js';
+import { auditedCall } from './audited-call.js';
+import { decisionKey } from './decision-of.js';
+import type { RecordOf } from './record-of-request.js';
+import type { Authorize } from './authorize.js';
+import { refusal } from './refusal.js';
+
+/**
+ * Evaluates rules, after decoding and before the intent record and any effect (R6). Denied calls are recorded here,
+ * since later interceptors never see them. The lists are checked again, since a policy may have arrived meanwhile; and
+ * a read that waited while one arrived is not answered if it is now denied.
+ */
+export function evaluateRules(options: {
+  readonly policy: Pick<Policy, 'readsRequests' | 'revision'>;
+  readonly authorize: Authorize;
+  readonly guest: Pick<Guest, 'noteReader'>;
+  readonly audit: Pick<AuditLog, 'refuse'>;
+  readonly recordOf: RecordOf;
+  readonly onDeniedRead: Configuration['api']['onDeniedRead'];
+}): ServerInterceptor<Caller> {
+  const { policy, authorize, guest, audit, recordOf, onDeniedRead } = options;
+  return async (request, context, next) => {
+    if (context.service === healthService) return next(request);
+    const decision = decide(request, context);
+    if (decision.outcome === 'deny') return refuse(decision, request, context);
+    context.values.set(decisionKey, decision);
+    const { revision } = policy;
+    const reply = await next(request);
+    if (policy.revision === revision || !onlyReads(context.method)) return reply;
+    const now = authorize(request, context);
+    return now.outcome === 'allow' ? reply : refuse(now, request, context);
+  };
+
+  async function refuse(
+    decision: Decision,
+    request: Message,
+    context: HandlerContext<Caller>,
+  ): Promise<Message> {
+    audit.refuse({ ...auditedCall(request, context), ...recordOf(context.method, request) }, decision);
+    return answer(await refusal(decision, onDeniedRead));
+  }
+
+  function decide(request: Message, context: HandlerContext<Caller>): Decision {
+    const decision = authorize(request, context);
+    const { method, connection } = context;
+    const stream = streamOf(method);
+    const byRule =
+      policy.readsRequests(method) && (decision.outcome === 'allow' || decision.rule !== undefined);
+    if (byRule && stream !== undefined && isMessage(request, ReadStreamRequestSchema)) {
+      const { containerId, execId } = request;
+      const admitted = decision.outcome === 'allow';
+      guest.noteReader({ containerId, execId, stream }, readerName(connection), admitted);
+    }
+    return decision;
+  }
+}
+
+/** A change cannot be undone, and its caller gets the answer; a read can be withheld. */
+function onlyReads(method: string): boolean {
+  return isMethodName(method) && (streamOf(method) !== undefined || !endpoints[method].changes);
+}
+
+function answer(refused: Refusal): Message {
+  if ('error' in refused) throw refused.error;
+  return refused.reply;
+}

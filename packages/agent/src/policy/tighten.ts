@@ -1,0 +1,17 @@
+import { parseApiFragment, renderDiagnostic } from '@kata-agent/config';
+import type { RuleBook } from '@kata-agent/gate/rules';
+import type { Policy } from './policy.js';
+import { loadRules, ruleChecker } from './rules.js';
+
+/**
+ * Narrows a policy by a text: a TOML `[api]` fragment or a list of Rego defaults. Returns the error in the text, and
+ * then changes nothing.
+ */
+export async function tighten(policy: Policy, text: string): Promise<string | undefined> {
+  const fragment = await parseApiFragment(text, 'SetPolicy', { rules: ruleChecker });
+  if (!fragment.ok) return fragment.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
+  const { document } = fragment;
+  const without = (book: RuleBook): RuleBook => book;
+  const extend = document.rules.length === 0 ? without : (await loadRules()).extendRules;
+  return policy.narrow(document, extend);
+}

@@ -1,0 +1,39 @@
+import type { AuditedCall, AuditLog } from '@kata-agent/audit';
+import type { Caller } from '../listeners/caller.js';
+
+/**
+ * Records the peers of a side channel and the duration of their connections. The audit log records calls, and a side
+ * channel has none: access to the connection is access to everything.
+ */
+export class ConnectionRecords {
+  readonly #audit: Pick<AuditLog, 'intent' | 'outcome'>;
+  readonly #open: Set<() => void> = new Set();
+
+  constructor(audit: Pick<AuditLog, 'intent' | 'outcome'>) {
+    this.#audit = audit;
+  }
+
+  /**
+   * Records that a peer is about to get access, and returns a function that records the end, once.
+   *
+   * @throws AuditUnavailable if it cannot be recorded: access must then be denied (S19).
+   */
+  async begin({ listener, peer }: Pick<Caller, 'listener' | 'peer'>, reason: string): Promise<() => void> {
+    const method = '(connection)';
+    const call: AuditedCall = { listener, peer, method, payload: new Uint8Array() };
+    const intent = await this.#audit.intent(call, { outcome: 'allow', method, listener, reason });
+    const begin = performance.now();
+    const end = (): void => {
+      if (!this.#open.delete(end)) return;
+      const durationUs = Math.round((performance.now() - begin) * 1_000);
+      this.#audit.outcome(intent, call, { code: 'OK', durationUs });
+    };
+    this.#open.add(end);
+    return end;
+  }
+
+  /** Records the end of all open connections. */
+  close(): void {
+    for (const end of this.#open) end();
+  }
+}

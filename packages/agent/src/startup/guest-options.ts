@@ -1,0 +1,52 @@
+import type { Configuration } from '@kata-agent/config';
+import { claimedNames } from '@kata-agent/gate';
+import type { GuestOptions, OutputPolicy } from '@kata-agent/guest';
+import type { Syscalls } from '@kata-agent/linux';
+import { guestAccess } from './guest-access.js';
+import type { Log } from './log.js';
+import { isBootedWithSystemd } from './systemd.js';
+import type { OciRuntime } from './oci-runtime.js';
+import { sandboxClaim } from '../state/sandbox-claim.js';
+
+/** Returns the guest's part of the configuration. */
+export function guestOptions(
+  { settings, limits, api, documents }: Configuration,
+  {
+    syscalls,
+    runtime,
+    readable,
+    state,
+    log,
+  }: {
+    readonly syscalls: Syscalls;
+    readonly runtime: OciRuntime;
+    readonly readable: OutputPolicy['readable'];
+    /** The state directory. */
+    readonly state: string;
+    readonly log: Log;
+  },
+): GuestOptions {
+  return {
+    syscalls,
+    paths: { state },
+    claim: sandboxClaim(syscalls),
+    runtime: runtime.path,
+    systemd: isBootedWithSystemd(),
+    pipeSize: settings.containerPipeSize,
+    hotplugTimeout: settings.hotplugTimeout,
+    cdi: { timeoutSeconds: settings.cdiTimeout, visibleDevices: settings.visibleCdiDevices },
+    namesOf: claimedNames,
+    hooks: settings.hooks,
+    access: guestAccess({ settings, documents }),
+    limits: {
+      containers: limits.containers,
+      execsPerContainer: limits.execsPerContainer,
+      streamBuffer: limits.streamBuffer,
+    },
+    output: {
+      readable,
+      unreadable: api.deniedOutput === 'discard' ? 'discard' : { bytes: api.deniedOutput },
+    },
+    log,
+  };
+}

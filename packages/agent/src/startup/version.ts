@@ -1,0 +1,2 @@
+/** This agent's version in logs, records and replies. Shared by all packages; a test compares. */
+export const version = '0.1.0';

@@ -1,0 +1,59 @@
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import { type RequestFeature, requestFeatures } from '@kata-agent/catalogue/request-features';
+import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { expectedCalls, type ImageConfigs, type RuntimeSetup, type Workload } from '@kata-agent/workloads';
+
+/** Something that a workload needs and that no configuration allows. */
+export interface UnbuiltFeature {
+  /** `storage driver`, as in the table of request features, or `pod field`. */
+  readonly kind: RequestFeature['kind'] | 'pod field';
+  readonly name: string;
+  /** The pod field that causes it. */
+  readonly because: string;
+  readonly reason: string;
+}
+
+const notBuilt = 'the agent refuses it by name: it is not built';
+
+/** Returns what a workload needs that the agent, or Kata, refuses; each name and field once, in the order of the calls. */
+export function unbuiltFeatures(
+  workload: Workload,
+  setup: RuntimeSetup,
+  images: ImageConfigs,
+): readonly UnbuiltFeature[] {
+  const found = [
+    ...workload.unserved.map(
+      ({ name, path, reason }): UnbuiltFeature => ({ kind: 'pod field', name, because: path, reason }),
+    ),
+    ...expectedCalls(workload, setup, images).flatMap(({ request, because }) =>
+      featuresOf(request)
+        .filter(({ built }) => !built)
+        .map(({ kind, name }): UnbuiltFeature => ({ kind, name, because, reason: notBuilt })),
+    ),
+    ...workload.containers
+      .filter(({ gpus }) => gpus > 0 && setup.runtime === 'remote')
+      .map(
+        ({ path }): UnbuiltFeature => ({
+          kind: 'pod field',
+          name: 'nvidia.com/gpu',
+          because: `${path}.resources.limits`,
+          reason: 'requests of peer pods with GPUs are not known',
+        }),
+      ),
+  ];
+  return [...new Map(found.map((each) => [`${each.kind} ${each.name} ${each.because}`, each])).values()];
+}
+
+function featuresOf(request: Message): readonly RequestFeature[] {
+  if (!isMessage(request, CreateContainerRequestSchema)) return [];
+  const named: readonly (readonly [RequestFeature['kind'], string])[] = [
+    ...request.storages.flatMap(({ driver, driverOptions }) => [
+      ['storage driver', driver] as const,
+      ...driverOptions.map((name) => ['storage option', name] as const),
+    ]),
+    ...request.devices.map(({ type }) => ['device type', type] as const),
+  ];
+  return named.flatMap(([kind, name]) =>
+    requestFeatures.filter((row) => row.kind === kind && row.name === name),
+  );
+}

@@ -1,0 +1,177 @@
+import { fromJson, type JsonValue, type Message } from '@bufbuild/protobuf';
+import { isMethodName, type MethodName } from '@kata-agent/catalogue';
+import type { Diagnostic } from '@kata-agent/config';
+import type { RuleContainer, RuleMember, RulePeer } from '@kata-agent/gate';
+import type { Node } from 'yaml';
+import { requestSchema } from '../request-schema.js';
+import { asRuntimesSend } from '../as-runtimes-send.js';
+import type { TestCase, TestSuite } from './test-suite.js';
+import { YamlText } from './yaml-text.js';
+
+/** A suite, or all errors in the file. */
+export type ParsedSuite =
+  | { readonly ok: true; readonly suite: TestSuite }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+const caseKeys = ['name', 'method', 'listener', 'peer', 'container', 'sandbox', 'request', 'expect', 'rule'];
+
+/** Parses a file of cases, in YAML or JSON. Requests are proto3 JSON; field names can be those of the .proto file. */
+export function parseSuite(text: string, file: string): ParsedSuite {
+  const yaml = new YamlText(text, file);
+  if (yaml.diagnostics.length > 0) return { ok: false, diagnostics: yaml.diagnostics };
+  const root = yaml.members(yaml.root, 'the file', ['configuration', 'fragments', 'tests']);
+  const configuration = yaml.text(root.get('configuration'), 'configuration');
+  const fragments = yaml
+    .entries(root.get('fragments'), 'fragments')
+    .flatMap((node) => yaml.text(node, 'a fragment') ?? []);
+  const tests = yaml.entries(root.get('tests'), 'tests');
+  if (tests.length === 0) yaml.error('KA2004', yaml.root, 'no tests', 'list them in the key tests');
+  const cases = tests.flatMap((node) => parseCase(yaml, node) ?? []);
+  if (yaml.diagnostics.length > 0) return { ok: false, diagnostics: yaml.diagnostics };
+  return {
+    ok: true,
+    suite: { file, fragments, cases, ...(configuration === undefined ? {} : { configuration }) },
+  };
+}
+
+function parseCase(yaml: YamlText, node: Node): TestCase | undefined {
+  const members = yaml.members(node, 'a test', caseKeys);
+  for (const key of ['name', 'method', 'expect'])
+    if (!members.has(key)) yaml.error('KA2004', node, `a test has no ${key}`, `add the key ${key}`);
+  const name = yaml.text(members.get('name'), 'name');
+  const method = parseMethod(yaml, members.get('method'));
+  const expect = yaml.oneOf(members.get('expect'), 'expect', ['allow', 'deny', 'audit'] as const);
+  const rule = yaml.text(members.get('rule'), 'rule');
+  if (rule !== undefined && expect === 'allow')
+    yaml.error(
+      'KA2007',
+      members.get('rule'),
+      'no rule decides on an allowed call',
+      'remove it, or expect deny or audit',
+    );
+  const listener = yaml.text(members.get('listener'), 'listener');
+  const peer = parsePeer(yaml, members.get('peer'));
+  const container = parseContainer(yaml, members.get('container'));
+  const sandbox = parseSandbox(yaml, members.get('sandbox'));
+  const request = method === undefined ? undefined : parseRequest(yaml, method, members.get('request'));
+  if (name === undefined || method === undefined || expect === undefined || request === undefined)
+    return undefined;
+  return {
+    name,
+    span: yaml.spanOf(members.get('name')),
+    method,
+    request,
+    expect,
+    ...(listener === undefined ? {} : { listener }),
+    ...(peer === undefined ? {} : { peer }),
+    ...(container === undefined ? {} : { container }),
+    ...(sandbox === undefined ? {} : { sandbox }),
+    ...(rule === undefined ? {} : { rule }),
+  };
+}
+
+function parseMethod(yaml: YamlText, node: Node | undefined): MethodName | undefined {
+  const name = yaml.text(node, 'method');
+  if (name === undefined || isMethodName(name)) return name;
+  yaml.error('KA2005', node, `unknown method ${JSON.stringify(name)}`, 'kata-agent-ctl endpoints lists them');
+  return undefined;
+}
+
+function parseRequest(yaml: YamlText, method: MethodName, node: Node | undefined): Message | undefined {
+  const schema = requestSchema(method);
+  try {
+    const value = node === undefined ? {} : (yaml.value(node) as JsonValue);
+    return fromJson(schema, method === 'CreateContainer' ? asRuntimesSend(value) : value);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const unknown = /key "(.*?)" is unknown/.exec(error.message)?.[1];
+    const at = node !== undefined && unknown !== undefined ? yaml.keyBelow(node, unknown) : undefined;
+    yaml.error(
+      'KA2006',
+      at ?? node,
+      error.message,
+      `write a ${schema.name}; kata-agent-ctl call ${method} --template prints one`,
+    );
+    return undefined;
+  }
+}
+
+function parsePeer(yaml: YamlText, node: Node | undefined): RulePeer | undefined {
+  if (node === undefined) return undefined;
+  const members = yaml.members(node, 'peer', ['kind', 'cid', 'uid', 'subject', 'sans']);
+  const kind = yaml.oneOf(members.get('kind'), 'kind', ['unix', 'vsock', 'tls'] as const);
+  if (!members.has('kind')) yaml.error('KA2004', node, 'peer has no kind', 'set kind to unix, vsock or tls');
+  const cid = yaml.whole(members.get('cid'), 'cid');
+  const uid = yaml.whole(members.get('uid'), 'uid');
+  const subject = yaml.text(members.get('subject'), 'subject');
+  const sans = members.has('sans') ? texts(yaml, members.get('sans'), 'sans') : undefined;
+  if (kind === undefined) return undefined;
+  return {
+    kind,
+    ...(cid === undefined ? {} : { cid }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(subject === undefined ? {} : { subject }),
+    ...(sans === undefined ? {} : { sans }),
+  };
+}
+
+function parseContainer(yaml: YamlText, node: Node | undefined): Partial<RuleContainer> | undefined {
+  if (node === undefined) return undefined;
+  const members = yaml.members(node, 'container', ['id', 'state', 'claimed']);
+  const states = ['none', 'created', 'running', 'paused', 'stopped'] as const;
+  const id = yaml.text(members.get('id'), 'id');
+  const state = yaml.oneOf(members.get('state'), 'state', states);
+  const claimed = members.has('claimed') ? parseClaimed(yaml, members.get('claimed')) : undefined;
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(state === undefined ? {} : { state }),
+    ...(claimed === undefined ? {} : { claimed }),
+  };
+}
+
+function parseClaimed(yaml: YamlText, node: Node | undefined): RuleContainer['claimed'] {
+  const members = yaml.members(node, 'claimed', ['image', 'annotations']);
+  const image = yaml.text(members.get('image'), 'image', true) ?? '';
+  const annotations = members.get('annotations');
+  const value: unknown = annotations === undefined ? {} : yaml.value(annotations);
+  if (isTexts(value)) return { image, annotations: value };
+  yaml.error('KA2003', annotations, 'annotations must be a mapping of strings', 'put each value in quotes');
+  return { image, annotations: {} };
+}
+
+function isTexts(value: unknown): value is Readonly<Record<string, string>> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((entry) => typeof entry === 'string')
+  );
+}
+
+function parseSandbox(yaml: YamlText, node: Node | undefined): TestCase['sandbox'] {
+  if (node === undefined) return undefined;
+  const members = yaml.members(node, 'sandbox', ['id', 'containers', 'members']);
+  return {
+    id: yaml.text(members.get('id'), 'id', true) ?? '',
+    containers: texts(yaml, members.get('containers'), 'containers'),
+    ...(members.has('members')
+      ? {
+          members: yaml
+            .entries(members.get('members'), 'members')
+            .flatMap((entry) => parseMember(yaml, entry)),
+        }
+      : {}),
+  };
+}
+
+function parseMember(yaml: YamlText, node: Node): readonly RuleMember[] {
+  const members = yaml.members(node, 'an entry of members', ['name', 'state', 'exit_code']);
+  const states = ['created', 'running', 'paused', 'stopped', 'removed'] as const;
+  const name = yaml.text(members.get('name'), 'name', true) ?? '';
+  const state = yaml.oneOf(members.get('state'), 'state', states);
+  const exitCode = yaml.whole(members.get('exit_code'), 'exit_code');
+  return state === undefined ? [] : [{ name, state, ...(exitCode === undefined ? {} : { exitCode }) }];
+}
+
+function texts(yaml: YamlText, node: Node | undefined, what: string): readonly string[] {
+  return yaml.entries(node, what).flatMap((entry) => yaml.text(entry, `an entry of ${what}`) ?? []);
+}

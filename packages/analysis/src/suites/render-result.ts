@@ -1,0 +1,13 @@
+import type { CaseResult } from './run-suite.js';
+
+/** Renders a failed case for people: position, expected decision, actual decision and its reason. */
+export function renderFailure({ test, actual, decision }: CaseResult): string {
+  const { span, name, method, expect, rule } = test;
+  const expected = rule === undefined ? expect : `${expect} by rule ${rule}`;
+  const got = decision.rule === undefined ? actual : `${actual} by rule ${decision.rule}`;
+  return [
+    `${span.file}:${span.line}:${span.column}: ${name}`,
+    `  ${method}: expected ${expected}, but got ${got}`,
+    `  ${decision.reason}`,
+  ].join('\n');
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { genesis, seal } from './chain.js';
+import { head } from './head.js';
+import type { Position, RecordBody } from '../record/record.js';
+import { temporaryDirectory } from '../testing/sample.js';
+import { verify } from '../read/verify.js';
+
+test('finds a summary that contradicts the records of an intact chain', async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  const time = { boot: 'b', monotonic: 1n, wall: 'w' };
+  const writeLog = (bodies: readonly RecordBody[], start: Position = genesis): void => {
+    let at = start;
+    const lines = bodies.map((body) => {
+      const sealed = seal(body, at, time);
+      at = sealed.position;
+      return sealed.line;
+    });
+    writeFileSync(file, lines.join(''));
+  };
+  const boot: RecordBody = { kind: 'boot', facts: {} };
+  const after = { sequence: 7, hash: 'e'.repeat(64) };
+  const segment = { after: genesis, last: genesis, counts: {} };
+  const what = async (): Promise<string> =>
+    (await verify(file)).problems.map((problem) => problem.what).join();
+
+  writeLog([boot, { kind: 'rotated', segment }]);
+  assert.match(await what(), /its summary does not match/);
+  writeLog([boot], after);
+  assert.match(await what(), /records 1 to 7 are missing, and no summary/);
+  writeLog([boot], { sequence: 0, hash: 'e'.repeat(64) });
+  assert.match(await what(), /does not follow record 0/);
+  const last = seal(boot, after, time).position;
+  writeLog(
+    [
+      boot,
+      {
+        kind: 'rotated',
+        segment: { after, last, counts: {} },
+        removed: { after: genesis, last: { sequence: 7, hash: 'd'.repeat(64) }, counts: {} },
+      },
+    ],
+    after,
+  );
+  assert.equal(await what(), 'the first record does not follow record 7, which was removed');
+  writeLog([{ kind: 'rotated', segment: { after: genesis, last: genesis, counts: {} } }, boot]);
+  assert.match(await what(), /comes after the end of the segment/);
+});
+
+test('problems beyond a hundred are only counted', async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  writeFileSync(file, 'x\n'.repeat(150));
+  const report = await verify(file);
+  assert.equal(report.problems.length, 100);
+  assert.equal(report.unlisted, 50);
+  assert.equal(report.last, undefined);
+  assert.deepEqual(report.head, genesis);
+});
+
+test('a line longer than any record ends the reading of its segment, within little memory', async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  writeFileSync(file, 'x'.repeat(8 << 20));
+  const report = await verify(file);
+  assert.match(report.problems[0]?.what ?? '', /a line of more than 1048576 bytes/);
+  await assert.rejects(head(file), /a line of more than/);
+});
+
+test('an empty log is a problem with or without a head; a missing log is an error', async (t) => {
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'audit.log'), '');
+  const report = await verify(join(directory, 'audit.log'), { head: genesis });
+  assert.equal(report.ok, false);
+  assert.match(report.problems[0]?.what ?? '', /^there are no records/);
+  assert.deepEqual(report.head, genesis);
+  assert.equal((await verify(join(directory, 'audit.log'))).ok, false);
+  await assert.rejects(verify(join(directory, 'other.log')), /there is no audit log at .*other\.log/);
+});

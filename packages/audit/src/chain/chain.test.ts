@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { genesis, positionBefore, positionOf, readRecord, seal } from './chain.js';
+import type { RecordBody } from '../record/record.js';
+
+const time = { boot: 'b', monotonic: 5n, wall: '2026-01-02T03:04:05.678Z' };
+const body: RecordBody = { kind: 'boot', facts: { version: '1' } };
+
+test('a sealed line matches FORMAT.md byte for byte', () => {
+  const { line, position } = seal(body, genesis, time);
+  const hashed = `{"sequence":1,"prev":"${'0'.repeat(64)}","boot":"b","monotonic":5,"wall":"2026-01-02T03:04:05.678Z","kind":"boot","facts":{"version":"1"}`;
+  const hash = createHash('sha256').update(hashed).digest('hex');
+  assert.equal(line, `${hashed},"hash":"${hash}"}\n`);
+  assert.deepEqual(position, { sequence: 1, hash });
+});
+
+test('the shell commands of FORMAT.md compute the hash', () => {
+  const { line, position } = seal(body, genesis, time);
+  const script = `printf %s "\${line%,\\"hash\\":*}" | sha256sum`;
+  const output = execFileSync('/bin/sh', ['-c', script], { env: { ...process.env, line: line.trimEnd() } });
+  assert.equal(output.toString().slice(0, 64), position.hash);
+});
+
+test('any text becomes a line of printable ASCII and reads back unchanged', () => {
+  const property = fc.property(fc.string({ unit: 'binary' }), (text) => {
+    const { line } = seal({ kind: 'boot', facts: { text } }, genesis, time);
+    assert.match(line, /^[ -~]+\n$/);
+    const read = readRecord(Buffer.from(line.trimEnd()));
+    assert.ok(read.ok && read.record.kind === 'boot');
+    assert.equal(read.record.facts['text'], text);
+  });
+  fc.assert(property, {
+    examples: [['\u007f'], ['\u009b31m\u202e\u2028'], ['\u001b]0;x\u0007\n'], ['\ud800']],
+  });
+});
+
+test('returns the positions of a record and of its predecessor', () => {
+  const one = seal(body, genesis, time);
+  const two = seal(body, one.position, time);
+  const read = readRecord(Buffer.from(two.line.trimEnd()));
+  assert.ok(read.ok);
+  assert.deepEqual(positionOf(read.record), two.position);
+  assert.deepEqual(positionBefore(read.record), one.position);
+});
+
+test('classifies lines that are not records', () => {
+  const { line } = seal(body, genesis, time);
+  const text = line.trimEnd();
+  const whatOf = (changed: string): string => {
+    const read = readRecord(Buffer.from(changed));
+    assert.ok(!read.ok);
+    return read.what;
+  };
+  assert.match(whatOf(''), /does not end in a hash/);
+  assert.match(whatOf(text.slice(0, -1)), /does not end in a hash/);
+  assert.match(whatOf(text.replace('"version"', '"Version"')), /its hash does not match/);
+  const rehash = (hashed: string): string =>
+    `${hashed},"hash":"${createHash('sha256').update(hashed).digest('hex')}"}`;
+  for (const hashed of [
+    '',
+    '{"sequence":1',
+    'not json',
+    '{"sequence":1.5,"prev":"","kind":"","wall":""',
+    '[1',
+  ]) {
+    assert.match(whatOf(rehash(hashed)), /not a known record/, hashed);
+  }
+});

@@ -1,0 +1,82 @@
+import { hash } from 'node:crypto';
+import type { AuditRecord, Position, RecordBody } from '../record/record.js';
+import { printableJson } from '../record/written.js';
+
+/**
+ * A record is one line: `BODY,"hash":"HASH"}` and a newline. BODY is everything before `,"hash":"`, including the
+ * opening brace; its `prev` is the hash of the previous record. HASH is the SHA-256 of BODY's bytes, in lower-case hex.
+ * So each hash covers the whole log up to its record, and sha256sum is enough to check it.
+ */
+const tailPattern = /^,"hash":"([0-9a-f]{64})"\}$/;
+const tailLength = ',"hash":"'.length + 64 + '"}'.length;
+
+/** The position before the first record. */
+export const genesis: Position = { sequence: 0, hash: '0'.repeat(64) };
+
+/** Longer lines are not read, to bound the memory of readers of untrusted files. */
+export const maxLineBytes: number = 1024 * 1024;
+
+export interface Sealed {
+  /** Printable ASCII including the newline, so its length is its size in bytes. */
+  readonly line: string;
+  readonly position: Position;
+}
+
+/** Encodes the record that follows `after`. `monotonic` is in ns, `wall` in RFC 3339. */
+export function seal(
+  body: RecordBody,
+  after: Position,
+  time: { readonly boot: string; readonly monotonic: bigint; readonly wall: string },
+): Sealed {
+  const sequence = after.sequence + 1;
+  const envelope = `{"sequence":${sequence},"prev":"${after.hash}","boot":${JSON.stringify(time.boot)}`;
+  const stamps = `"monotonic":${time.monotonic},"wall":"${time.wall}"`;
+  const text = printableJson(`${envelope},${stamps},${JSON.stringify(body).slice(1, -1)}`);
+  const own = hash('sha256', text);
+  return { line: `${text},"hash":"${own}"}\n`, position: { sequence, hash: own } };
+}
+
+export type Read =
+  | { readonly ok: true; readonly record: AuditRecord }
+  | { readonly ok: false; readonly what: string };
+
+/** Parses one line, without its newline, and checks its hash. */
+export function readRecord(line: Buffer): Read {
+  const hashed = line.subarray(0, -tailLength);
+  const own = tailPattern.exec(line.toString('latin1', hashed.length))?.[1];
+  if (own === undefined) return { ok: false, what: 'not a record: it does not end in a hash' };
+  if (hash('sha256', hashed) !== own)
+    return { ok: false, what: 'changed: its hash does not match its content' };
+  const record = parse(line);
+  return record === undefined
+    ? { ok: false, what: 'not a record: the hash matches, but the content is not a known record' }
+    : { ok: true, record };
+}
+
+function parse(line: Buffer): AuditRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line.toString());
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  const record = value as Partial<AuditRecord> | null;
+  const complete =
+    typeof record === 'object' &&
+    Number.isSafeInteger(record?.sequence) &&
+    typeof record?.prev === 'string' &&
+    typeof record.kind === 'string' &&
+    typeof record.wall === 'string';
+  return complete ? (record as AuditRecord) : undefined;
+}
+
+/** Returns the position of a record. */
+export function positionOf(record: AuditRecord): Position {
+  return { sequence: record.sequence, hash: record.hash };
+}
+
+/** Returns the position of the previous record. */
+export function positionBefore(record: AuditRecord): Position {
+  return { sequence: record.sequence - 1, hash: record.prev };
+}

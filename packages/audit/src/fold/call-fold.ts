@@ -1,0 +1,122 @@
+import type { Decision } from '@kata-agent/gate';
+import type { AuditedCall, CallResult } from '../audit-log.js';
+import type { RecordBody } from '../record/record.js';
+import { type FoldHead, foldedCallHead, foldedRepeatHead } from '../record/record-body.js';
+
+/** Maximum number of runs counted at a time; the oldest is evicted for a new one. */
+const maxRuns = 1024;
+
+interface Run {
+  readonly head: FoldHead;
+  // As given by the caller, so that comparison by reference usually succeeds.
+  readonly listener: string;
+  readonly peer: string;
+  readonly code: string;
+  readonly rule: string | undefined;
+  count: number;
+  bytes: number;
+  durationUs: number;
+  since: bigint;
+}
+
+/**
+ * Counts identical calls: same fold key, listener, peer, code and rule. The caller of `count` writes the first call of
+ * a run; the following ones become one record at each `tick`. A run that was idle for a whole tick ends.
+ */
+export class CallFold {
+  readonly #runs = new Map<string, Run>();
+  readonly #emit: (body: RecordBody) => void;
+  readonly #now: () => bigint;
+
+  constructor(emit: (body: RecordBody) => void, now: () => bigint) {
+    this.#emit = emit;
+    this.#now = now;
+  }
+
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  /** Reports whether a call with this result would be counted. */
+  has(key: string, call: AuditedCall, decision: Decision, result: CallResult): boolean {
+    return this.#find(key, call, decision, result) !== undefined;
+  }
+
+  /**
+   * Returns true when the call was counted, false when it starts a run and the caller must write it. `digest`: the
+   * digest of the requests, when they are all equal.
+   */
+  count(key: string, call: AuditedCall, decision: Decision, result: CallResult, digest?: string): boolean {
+    // The hot path of stream reads: one map lookup, no digest, no string concatenation.
+    const run = this.#find(key, call, decision, result);
+    if (run !== undefined) {
+      this.#add(run, result);
+      return true;
+    }
+    if (this.#runs.size >= maxRuns) this.#evictOldest();
+    const head =
+      digest === undefined
+        ? foldedCallHead(call, decision, result)
+        : foldedRepeatHead(call, decision, digest, result);
+    const { listener, peer } = call;
+    const { code } = result;
+    const { rule } = decision;
+    const place = this.#runs.has(key) ? placeOf(key, call, decision, result) : key;
+    this.#runs.set(place, { head, listener, peer, code, rule, count: 0, bytes: 0, durationUs: 0, since: 0n });
+    return false;
+  }
+
+  /** Emits the counts and ends idle runs. */
+  tick(): void {
+    for (const [place, run] of this.#runs) {
+      if (run.count === 0) this.#runs.delete(place);
+      else this.#write(run);
+    }
+  }
+
+  #find(key: string, call: AuditedCall, decision: Decision, result: CallResult): Run | undefined {
+    const run = this.#runs.get(key);
+    if (run === undefined || matches(run, call, decision, result)) return run;
+    return this.#runs.get(placeOf(key, call, decision, result));
+  }
+
+  #add(run: Run, result: CallResult): void {
+    if (run.count === 0) run.since = this.#now();
+    run.count += 1;
+    run.bytes += result.bytes ?? 0;
+    run.durationUs += result.durationUs;
+  }
+
+  #evictOldest(): void {
+    for (const [place, run] of this.#runs) {
+      if (run.count > 0) this.#write(run);
+      this.#runs.delete(place);
+      return;
+    }
+  }
+
+  #write(run: Run): void {
+    const { head, count, bytes, durationUs } = run;
+    const body: RecordBody = {
+      kind: 'fold',
+      ...head,
+      since: Number(run.since),
+      count,
+      bytes,
+      durationUs,
+    };
+    run.count = 0;
+    run.bytes = 0;
+    run.durationUs = 0;
+    this.#emit(body);
+  }
+}
+
+/** Returns the map key of a run whose fold key is taken by a run with another listener, peer, code or rule. */
+function placeOf(key: string, call: AuditedCall, { rule }: Decision, { code }: CallResult): string {
+  return JSON.stringify([key, call.listener, call.peer, code, rule ?? '']);
+}
+
+function matches(run: Run, call: AuditedCall, { rule }: Decision, { code }: CallResult): boolean {
+  return run.code === code && run.rule === rule && run.peer === call.peer && run.listener === call.listener;
+}

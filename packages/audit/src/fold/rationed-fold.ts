@@ -1,0 +1,148 @@
+import { clip } from '../record/clip.js';
+import type { RecordBody } from '../record/record.js';
+import type { FoldHead } from '../record/record-body.js';
+import { TokenBucket } from './token-bucket.js';
+
+/** Token bucket for detailed records: this many at once, then this many per second. */
+const burst = 256;
+const perSecond = 1;
+/** Maximum number of peers counted separately in one group. */
+const maxPeers = 16;
+
+/** Sums kept with the count, for calls that were served. */
+export interface Amounts {
+  readonly bytes?: number | undefined;
+  readonly durationUs: number;
+}
+
+interface Run {
+  readonly head: FoldHead;
+  count: number;
+  since: bigint;
+  bytes: number;
+  durationUs: number;
+}
+
+/** Calls of one listener and method with the same result. */
+interface Group {
+  readonly peers: Map<string, Run>;
+  /** The calls of the peers beyond `maxPeers`. */
+  others: Run | undefined;
+}
+
+/**
+ * Counts calls of one listener, peer and method with the same result. The caller of `count` writes the first call of a
+ * run; the following ones become one record at each `tick`. A run that was idle for a whole tick ends.
+ *
+ * Peers and the names in their requests are arbitrary. So a detailed record costs a token, and a call without one is
+ * counted with all others of its listener. Any flood costs at most 256 records and then one per second, and memory for
+ * at most as many runs as there were tokens.
+ */
+export class RationedFold {
+  readonly #groups = new Map<string, Group>();
+  readonly #byListener = new Map<string, Run>();
+  readonly #tokens: TokenBucket;
+  readonly #emit: (body: RecordBody) => void;
+  readonly #now: () => bigint;
+  readonly #all: (listener: string) => FoldHead;
+
+  /** `all`: the head of the record that counts calls without a token. */
+  constructor(emit: (body: RecordBody) => void, now: () => bigint, all: (listener: string) => FoldHead) {
+    this.#emit = emit;
+    this.#now = now;
+    this.#all = all;
+    this.#tokens = new TokenBucket(burst, perSecond, now());
+  }
+
+  /** The number of runs being counted. */
+  get size(): number {
+    let size = this.#byListener.size;
+    for (const { peers, others } of this.#groups.values())
+      size += peers.size + (others === undefined ? 0 : 1);
+    return size;
+  }
+
+  /**
+   * Returns true when the call was counted, false when it starts a run and the caller must write it. `like`: its
+   * result, such as a rule or a code.
+   */
+  count(
+    call: { readonly listener: string; readonly peer: string; readonly method: string },
+    like: string,
+    head: () => FoldHead,
+    amounts?: Amounts,
+  ): boolean {
+    const place = `${call.listener}\0${clip(call.method, 128)}\0${like}`;
+    const peer = clip(call.peer, 128);
+    const group = this.#groups.get(place);
+    const run = group?.peers.get(peer);
+    if (run !== undefined) return this.#add(run, 1, amounts);
+
+    if (group !== undefined && group.peers.size >= maxPeers) {
+      group.others ??= begin({ ...head(), peer: '*' });
+      return this.#add(group.others, 1, amounts);
+    }
+    if (!this.#tokens.take(this.#now())) {
+      const known = this.#byListener.has(call.listener);
+      const all = this.#ofListener(call.listener);
+      return known ? this.#add(all, 1, amounts) : false;
+    }
+    if (group === undefined)
+      this.#groups.set(place, { peers: new Map([[peer, begin(head())]]), others: undefined });
+    else group.peers.set(peer, begin(head()));
+    return false;
+  }
+
+  /** Emits the counts and ends idle runs. */
+  tick(): void {
+    for (const [place, group] of this.#groups) {
+      for (const [peer, run] of group.peers) {
+        if (!this.#settle(run)) group.peers.delete(peer);
+      }
+      if (group.others !== undefined && !this.#settle(group.others)) group.others = undefined;
+      if (group.peers.size === 0 && group.others === undefined) this.#groups.delete(place);
+    }
+    for (const [listener, run] of this.#byListener) {
+      if (run.count === 0) this.#byListener.delete(listener);
+      else this.#write(run);
+    }
+  }
+
+  /** Returns false when the run ends. */
+  #settle(run: Run): boolean {
+    if (run.count === 0) return false;
+    if (this.#tokens.take(this.#now())) {
+      this.#write(run);
+      return true;
+    }
+    this.#add(this.#ofListener(run.head.listener), run.count, run);
+    return false;
+  }
+
+  #ofListener(listener: string): Run {
+    const run = this.#byListener.get(listener) ?? begin(this.#all(listener));
+    this.#byListener.set(listener, run);
+    return run;
+  }
+
+  #add(run: Run, count: number, amounts: Amounts | undefined): true {
+    if (run.count === 0) run.since = this.#now();
+    run.count += count;
+    run.bytes += amounts?.bytes ?? 0;
+    run.durationUs += amounts?.durationUs ?? 0;
+    return true;
+  }
+
+  #write(run: Run): void {
+    const { head, count, bytes, durationUs } = run;
+    const sums = head.of === 'call' ? { bytes, durationUs } : {};
+    this.#emit({ kind: 'fold', ...head, since: Number(run.since), count, ...sums });
+    run.count = 0;
+    run.bytes = 0;
+    run.durationUs = 0;
+  }
+}
+
+function begin(head: FoldHead): Run {
+  return { head, count: 0, since: 0n, bytes: 0, durationUs: 0 };
+}

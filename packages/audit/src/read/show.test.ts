@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AuditRecord } from '../record/record.js';
+import { renderHeader, renderRecord } from './show.js';
+
+const envelope = {
+  sequence: 7,
+  boot: 'b1',
+  monotonic: 1,
+  wall: '2026-01-02T03:04:05.678Z',
+  prev: '0'.repeat(64),
+  hash: 'f'.repeat(64),
+};
+const caller = { listener: 'host', peer: 'cid 2', method: 'ExecProcess' };
+const decision = { outcome: 'allow', reason: 'in allowed_endpoints (config.toml:14)' } as const;
+const subject = { containerId: 'c1', execId: 'e1', argv0: '/bin/ls' };
+const position = { sequence: 0, hash: '0'.repeat(64) };
+const summary = { after: position, last: { ...position, sequence: 6 }, counts: {} };
+
+function ending(record: AuditRecord): string {
+  return renderRecord(record).slice(renderRecord(record).indexOf(record.kind)).replaceAll(/ +/g, ' ');
+}
+
+test('each kind of record is rendered as one line', () => {
+  assert.equal(
+    renderRecord({ ...envelope, kind: 'intent', ...caller, decision, digest: '', subject }),
+    '      7 2026-01-02T03:04:05.678Z intent   host     cid 2          ExecProcess       c1/e1 /bin/ls in allowed_endpoints (config.toml:14)',
+  );
+  const result = { code: 'NOT_FOUND', message: 'no such container', durationUs: 1500, bytes: 3 };
+  assert.equal(
+    ending({
+      ...envelope,
+      kind: 'outcome',
+      intent: 6,
+      ...caller,
+      subject: { containerId: 'c1', execId: '' },
+      result,
+    }),
+    'outcome host cid 2 ExecProcess #6 c1 NOT_FOUND 1.500 ms 3 bytes no such container',
+  );
+  assert.equal(
+    ending({
+      ...envelope,
+      kind: 'call',
+      ...caller,
+      decision,
+      digest: '',
+      result: { code: 'OK', durationUs: 7 },
+    }),
+    'call host cid 2 ExecProcess OK 0.007 ms',
+  );
+  assert.equal(
+    ending({
+      ...envelope,
+      kind: 'call',
+      ...caller,
+      decision: { outcome: 'allow', rule: 'known-commands', reason: 'not this one' },
+      digest: '',
+      result: { code: 'OK', durationUs: 7 },
+    }),
+    'call host cid 2 ExecProcess rule known-commands would deny it: OK 0.007 ms',
+  );
+  const deny = { outcome: 'deny', rule: 'known-commands', reason: 'not this one' } as const;
+  assert.equal(
+    ending({ ...envelope, kind: 'refusal', ...caller, decision: deny, digest: '', subject: { argv0: 'sh' } }),
+    'refusal host cid 2 ExecProcess sh rule known-commands: not this one',
+  );
+  assert.equal(
+    ending({ ...envelope, kind: 'refusal', ...caller, decision: { ...deny, code: 'KA3001' }, digest: '' }),
+    'refusal host cid 2 ExecProcess KA3001 rule known-commands: not this one',
+  );
+  assert.equal(
+    ending({ ...envelope, kind: 'fold', of: 'refusal', ...caller, decision: deny, since: 1, count: 99 }),
+    'fold host cid 2 ExecProcess 99 more refused rule known-commands:',
+  );
+  assert.equal(
+    ending({
+      ...envelope,
+      kind: 'fold',
+      of: 'call',
+      ...caller,
+      decision,
+      since: 1,
+      count: 9,
+      code: 'OK',
+      bytes: 90,
+    }),
+    'fold host cid 2 ExecProcess 9 more OK 90 bytes',
+  );
+  assert.equal(
+    ending({
+      ...envelope,
+      kind: 'fold',
+      of: 'call',
+      ...caller,
+      decision,
+      since: 1,
+      count: 9,
+      code: 'OK',
+      bytes: 0,
+    }),
+    'fold host cid 2 ExecProcess 9 more OK',
+  );
+  assert.equal(
+    ending({ ...envelope, kind: 'boot', facts: { version: '1' } }),
+    'boot boot b1 {"version":"1"}',
+  );
+  assert.equal(
+    ending({ ...envelope, kind: 'rotated', segment: summary }),
+    'rotated records 1 to 6 are in this segment',
+  );
+  assert.equal(
+    ending({ ...envelope, kind: 'rotated', segment: summary, removed: summary }),
+    'rotated records 1 to 6 are in this segment; 1 to 6 were removed',
+  );
+  assert.equal(
+    ending({ ...envelope, kind: 'repaired', cutBytes: 5 }),
+    'repaired a torn last line of 5 bytes was truncated',
+  );
+  assert.equal(
+    ending({ ...envelope, kind: 'lost', count: 5, failure: 'ENOSPC' }),
+    'lost 5 records are missing: ENOSPC',
+  );
+});
+
+test('the header matches the columns', () => {
+  const line = renderRecord({ ...envelope, kind: 'refusal', ...caller, decision, digest: '' });
+  const header = renderHeader();
+  for (const [name, text] of [
+    ['time', '2026'],
+    ['kind', 'refusal'],
+    ['listener', 'host'],
+    ['peer', 'cid 2'],
+    ['method', 'ExecProcess'],
+    ['what', 'in allowed'],
+  ] as const) {
+    assert.equal(header.indexOf(name), line.indexOf(text), name);
+  }
+});
+
+test('no text of a record affects the terminal', () => {
+  const nasty = 'a\u001b[2J\u009b1m\u202e\u2066\u2028\u2029\u200b\ufeff\r\n\u{e0001}b';
+  const line = renderRecord({
+    ...envelope,
+    kind: 'intent',
+    ...caller,
+    peer: nasty,
+    method: nasty,
+    decision: { ...decision, reason: nasty },
+    digest: '',
+    subject: { argv0: nasty },
+  });
+  assert.doesNotMatch(line, /[^\P{C} ]|[\p{Zl}\p{Zp}]/u);
+  assert.match(line, /a\\u\{1b\}\[2J\\u\{9b\}1m\\u\{202e\}/);
+});
+
+test('colours are used on request', () => {
+  const colored = (record: AuditRecord): string | undefined =>
+    renderRecord(record, { color: true }).split('m')[0]?.slice(1);
+  const call = { ...envelope, kind: 'call', ...caller, decision, digest: '' } as const;
+  assert.equal(colored({ ...call, result: { code: 'OK', durationUs: 1 } }), '[2');
+  assert.equal(colored({ ...call, result: { code: 'INTERNAL', durationUs: 1 } }), '[33');
+  assert.equal(colored({ ...envelope, kind: 'refusal', ...caller, decision, digest: '' }), '[31');
+  assert.equal(
+    colored({ ...envelope, kind: 'fold', of: 'refusal', ...caller, decision, since: 0, count: 1 }),
+    '[31',
+  );
+  assert.equal(renderHeader({ color: true }).startsWith('\u001b[1m'), true);
+});

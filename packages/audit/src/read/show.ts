@@ -1,0 +1,139 @@
+import { styleText } from 'node:util';
+import type { AuditRecord, RecordedDecision, RecordKind } from '../record/record.js';
+
+export interface ShowOptions {
+  readonly color?: boolean;
+}
+
+type Style = 'green' | 'red' | 'yellow' | 'dim' | 'bold';
+
+/** Kinds of records that are highlighted. */
+const styles: Readonly<Record<RecordKind, Style>> = {
+  boot: 'bold',
+  intent: 'green',
+  outcome: 'green',
+  call: 'dim',
+  refusal: 'red',
+  fold: 'dim',
+  rotated: 'dim',
+  repaired: 'yellow',
+  lost: 'yellow',
+};
+
+const widths = { sequence: 7, time: 24, kind: 8, listener: 8, peer: 14, method: 17 };
+
+/** Renders the line above the records. */
+export function renderHeader(options: ShowOptions = {}): string {
+  const columns = ['#', 'time', 'kind', 'listener', 'peer', 'method'] as const;
+  const [sequence, ...rest] = columns;
+  const cells = rest.map((name) => name.padEnd(widths[name as keyof typeof widths]));
+  return paint([sequence.padStart(widths.sequence), ...cells, 'what'].join(' '), 'bold', options);
+}
+
+/** Renders a record as one line. Control characters in it are escaped. */
+export function renderRecord(record: AuditRecord, options: ShowOptions = {}): string {
+  const who = 'method' in record ? record : { listener: '', peer: '', method: '' };
+  const cells = [
+    String(record.sequence).padStart(widths.sequence),
+    record.wall.padEnd(widths.time),
+    record.kind.padEnd(widths.kind),
+    printable(who.listener).padEnd(widths.listener),
+    printable(who.peer).padEnd(widths.peer),
+    printable(who.method).padEnd(widths.method),
+    printable(describe(record)),
+  ];
+  return paint(cells.join(' ').trimEnd(), styleOf(record), options);
+}
+
+function describe(record: AuditRecord): string {
+  switch (record.kind) {
+    case 'boot':
+      return `boot ${record.boot} ${JSON.stringify(record.facts)}`;
+    case 'intent':
+      return words(
+        subjectOf(record),
+        requestOf(record),
+        wouldRefuse(record.decision),
+        record.decision.reason,
+      );
+    case 'outcome':
+      return words(`#${record.intent}`, subjectOf(record), resultOf(record.result));
+    case 'call':
+      return words(subjectOf(record), wouldRefuse(record.decision), resultOf(record.result));
+    case 'refusal':
+      return words(codeOf(record), subjectOf(record), ruleOf(record.decision.rule), record.decision.reason);
+    case 'fold': {
+      const { of, count, code = record.decision.code ?? 'refused', bytes } = record;
+      const size = bytes === undefined || bytes === 0 ? undefined : `${bytes} bytes`;
+      const rule = of === 'call' ? wouldRefuse(record.decision) : ruleOf(record.decision.rule);
+      return words(`${count} more`, code, size, subjectOf(record), rule);
+    }
+    case 'rotated': {
+      const { segment, removed } = record;
+      const range = `records ${segment.after.sequence + 1} to ${segment.last.sequence} are in this segment`;
+      if (removed === undefined) return range;
+      const kept = removed.kept === undefined ? '' : `, ${removed.kept.records} of them were kept`;
+      return `${range}; 1 to ${removed.last.sequence} were removed${kept}`;
+    }
+    case 'repaired':
+      return `a torn last line of ${record.cutBytes} bytes was truncated`;
+    case 'lost':
+      return `${record.count} records are missing: ${record.failure}`;
+  }
+}
+
+type Subject = NonNullable<Extract<AuditRecord, { readonly kind: 'intent' }>['subject']>;
+
+function subjectOf({ subject }: { readonly subject?: Subject | undefined }): string | undefined {
+  if (subject === undefined) return undefined;
+  const { containerId, execId, argv0 } = subject;
+  const place = [containerId, execId].filter((id) => id !== undefined && id !== '').join('/');
+  return words(place === '' ? undefined : place, argv0);
+}
+
+/** Returns what a request names, untruncated, because auditors search for it. */
+function requestOf({ request }: { readonly request?: object | undefined }): string | undefined {
+  return request === undefined ? undefined : JSON.stringify(request);
+}
+
+/** Returns the code that `kata-agent-ctl explain` takes; records of earlier versions have none. */
+function codeOf({ decision }: { readonly decision: RecordedDecision }): string | undefined {
+  return decision.code;
+}
+
+function ruleOf(rule: string | undefined): string | undefined {
+  return rule === undefined ? undefined : `rule ${rule}:`;
+}
+
+/** Returns the `enforcement = "audit"` rule that would have denied a call that was served. */
+function wouldRefuse({ rule }: RecordedDecision): string | undefined {
+  return rule === undefined ? undefined : `rule ${rule} would deny it:`;
+}
+
+function resultOf(result: Extract<AuditRecord, { readonly kind: 'call' }>['result']): string {
+  const { code, message, durationUs, bytes } = result;
+  const size = bytes === undefined ? undefined : `${bytes} bytes`;
+  return words(code, `${(durationUs / 1000).toFixed(3)} ms`, size, message);
+}
+
+function words(...parts: readonly (string | undefined)[]): string {
+  return parts.filter((part) => part !== undefined && part !== '').join(' ');
+}
+
+function styleOf(record: AuditRecord): Style {
+  if (record.kind === 'fold' && record.of === 'refusal') return styles.refusal;
+  const failed = 'result' in record && record.result.code !== 'OK';
+  return failed ? 'yellow' : styles[record.kind];
+}
+
+function paint(text: string, style: Style, { color = false }: ShowOptions): string {
+  // The caller has decided on colour: do not check the stream again.
+  return color ? styleText(style, text, { validateStream: false }) : text;
+}
+
+/** Escapes control, bidirectional and other format characters, line separators and unassigned characters. */
+function printable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
+    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+  });
+}

@@ -1,0 +1,100 @@
+import { ChainCheck } from '../chain/chain-check.js';
+import { LineReader, LineTooLong } from './line-reader.js';
+import { KeptCheck } from '../kept/kept-check.js';
+import { nextKeptPath } from '../kept/kept-path.js';
+import type { Position } from '../record/record.js';
+import { openSegment } from '../journal/segments.js';
+import { closeAll, type OpenSegment, openSnapshot } from './snapshot.js';
+import type { VerifyReport } from './verify-report.js';
+
+export interface VerifyOptions {
+  /** An externally stored head. Without one, a truncated log looks like a shorter log. */
+  readonly head?: Position | undefined;
+}
+
+/**
+ * Checks every record of a log, even while it is being written.
+ *
+ * A chain detects changes, not forgery: anyone who can write the file can write a new chain. Only an externally stored
+ * head detects that.
+ *
+ * @throws Error when there is no log, or it cannot be read.
+ */
+export async function verify(file: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const segments = await openSnapshot(file);
+  const check = new ChainCheck(options.head);
+  let inPlace: KeptCheck | undefined;
+  let unfinishedBytes = 0;
+  try {
+    for (const segment of segments) {
+      if (segment.kept) {
+        inPlace = await checkKept(segment, options.head);
+        continue;
+      }
+      const unfinished = await checkSegment(segment, check);
+      if (!segment.closed) unfinishedBytes = unfinished;
+    }
+  } finally {
+    await closeAll(segments);
+  }
+  check.end({ inPlace, next: await checkNextKept(file, options.head) });
+  return {
+    ok: check.problems.length === 0,
+    records: check.records,
+    first: check.first,
+    last: check.first === undefined ? undefined : check.head.sequence,
+    head: check.head,
+    segments: segments.filter((segment) => !segment.kept).map(({ path }) => path),
+    removed: check.removed?.last.sequence ?? 0,
+    kept: inPlace?.records ?? 0,
+    unfinishedBytes,
+    problems: check.problems,
+    unlisted: check.unlisted,
+  };
+}
+
+/** After an interrupted rotation the kept records are not in place yet. */
+async function checkNextKept(file: string, anchor: Position | undefined): Promise<KeptCheck | undefined> {
+  const path = nextKeptPath(file);
+  const handle = await openSegment(path);
+  if (handle === undefined) return undefined;
+  try {
+    return await checkKept({ path, handle }, anchor);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function checkKept(
+  { path, handle }: Pick<OpenSegment, 'path' | 'handle'>,
+  anchor: Position | undefined,
+): Promise<KeptCheck> {
+  const check = new KeptCheck(path, anchor);
+  const reader = new LineReader(handle);
+  try {
+    for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) {
+      for (const line of lines) check.line(line);
+    }
+  } catch (error) {
+    if (!(error instanceof LineTooLong)) throw error;
+  }
+  check.end(reader.unfinished);
+  return check;
+}
+
+/** Returns the bytes of an incomplete last line. */
+async function checkSegment({ path, closed, handle }: OpenSegment, check: ChainCheck): Promise<number> {
+  check.beginSegment(path);
+  const reader = new LineReader(handle);
+  try {
+    for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) {
+      for (const line of lines) check.line(line);
+    }
+    check.endSegment(reader.unfinished, closed);
+    return reader.unfinished.length;
+  } catch (error) {
+    if (!(error instanceof LineTooLong)) throw error;
+    check.unreadable(`${error.message}: the rest of the segment is not read`);
+    return 0;
+  }
+}

@@ -1,0 +1,115 @@
+import type { CodeExample, CodeRow } from './code-row.js';
+
+/** Why a call is denied. A failure of a call that was allowed has the name of its ttRPC status instead. */
+export type RefusalCode =
+  | 'KA3001'
+  | 'KA3002'
+  | 'KA3003'
+  | 'KA3004'
+  | 'KA3005'
+  | 'KA3006'
+  | 'KA3101'
+  | 'KA3102'
+  | 'KA3103'
+  | 'KA3201'
+  | 'KA3202';
+
+const pod = '[api]\nallowed_endpoints = ["@pod"]\n';
+const exec = '[api]\nallowed_endpoints = ["@pod", "@exec"]\n';
+
+export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
+  KA3001: {
+    title: 'method is not in allowed_endpoints',
+    explanation:
+      'A list of allowed endpoints of [api], of the listener or of a further document does not include the method. The call is answered with UNIMPLEMENTED before it is decoded.',
+    example: call(pod, 'ExecProcess'),
+    remedy:
+      'Add the method, or one of its groups, to the list that the reason names. kata-agent-ctl endpoints METHOD lists both.',
+  },
+  KA3002: {
+    title: 'method is in blocked_endpoints',
+    explanation:
+      'A list of blocked endpoints includes the method. A blocked endpoint overrides every allowed list. The call is answered with UNIMPLEMENTED.',
+    example: call(`${exec}blocked_endpoints = ["ExecProcess"]\n`, 'ExecProcess'),
+    remedy: 'Remove the entry that the reason names.',
+  },
+  KA3003: {
+    title: 'method is later than the release',
+    explanation:
+      'A document limits the API to a release of Kata Containers that did not have the method. The call is answered with UNIMPLEMENTED, as an agent of that release would.',
+    example: call('[api]\nrelease = "2.0"\nallowed_endpoints = ["@pod", "GetIPTables"]\n', 'GetIPTables'),
+    remedy: 'Write a later release in the document that the reason names.',
+  },
+  KA3004: {
+    title: 'method is not in this build',
+    explanation:
+      'The agent was built without the handler of the method. No configuration can add it. The call is answered with UNIMPLEMENTED.',
+    example: { kind: 'described', text: 'ExecProcess, and an agent that was built without it' },
+    remedy: 'Use a build that has the method: kata-agent --version lists what was left out.',
+  },
+  KA3005: {
+    title: 'configuration has no list of endpoints',
+    explanation:
+      'The base document has no list of endpoints. Only Health is served. The call is answered with UNIMPLEMENTED.',
+    example: call('[agent]\nlog_level = "info"\n', 'ExecProcess'),
+    remedy: 'Write allowed_endpoints in [api].',
+  },
+  KA3006: {
+    title: 'unknown method or listener',
+    explanation:
+      'The call names a service or method that the API does not have, or uses a listener that the configuration does not have. The answer and the audit record omit the name, since a peer can send any text.',
+    example: { kind: 'described', text: 'a call of grpc.AgentService/Frobnicate' },
+    remedy: 'Correct the name: kata-agent-ctl endpoints lists the methods.',
+  },
+  KA3101: {
+    title: 'denied by a rule',
+    explanation:
+      'The method is served, but a rule is false for this request. The call is answered with PERMISSION_DENIED; the reason names the rule and its place.',
+    example: call(
+      `${exec}[[api.rule]]\nname = "no-terminal"\nendpoints = ["ExecProcess"]\nexpression = "!terminal"\n`,
+      'ExecProcess',
+      { process: { Terminal: true } },
+    ),
+    remedy:
+      'Change the request, or the rule that the reason names. kata-agent-ctl config test tries a rule with requests.',
+  },
+  KA3102: {
+    title: 'rule could not be evaluated',
+    explanation:
+      'The evaluation of a rule failed for this request, for instance by an index beyond the end of a list, or exceeded the limit of steps. A rule that cannot be evaluated denies the call.',
+    example: call(
+      `${exec}[[api.rule]]\nname = "first"\nendpoints = ["ExecProcess"]\nexpression = 'args[0] == "/bin/date"'\n`,
+      'ExecProcess',
+      { process: { Args: [] } },
+    ),
+    remedy: 'Check the size first: args.size() > 0 && args[0] == "/bin/date".',
+  },
+  KA3103: {
+    title: 'privileged container',
+    explanation:
+      'The request makes a container privileged, and privileged_containers is "refuse", the default with a configuration. The reason names the privilege. The call is answered with PERMISSION_DENIED.',
+    example: call(exec, 'ExecProcess', {
+      process: { Capabilities: { Effective: ['CAP_SYS_ADMIN'] } },
+    }),
+    remedy:
+      'Remove the privilege from the pod, or allow it: devices and guest_paths allow single devices and paths, privileged_containers = "allow" allows every privilege.',
+  },
+  KA3201: {
+    title: 'malformed or oversized request',
+    explanation:
+      'The lists allow the method, but its request cannot be decoded or exceeds a limit of [limits], so no rule is evaluated.',
+    example: { kind: 'described', text: 'CreateContainer with more fields than limits.request_fields' },
+    remedy: 'Send a valid request, or raise the limit that the reason names.',
+  },
+  KA3202: {
+    title: 'peer is not accepted by the listener',
+    explanation:
+      'The peers of the listener do not include the peer of a connection. The connection is closed before a call is read.',
+    example: { kind: 'described', text: 'a connection of a user other than root, and peers = ["uid:0"]' },
+    remedy: 'Add the peer to peers of the listener in the base document.',
+  },
+};
+
+function call(document: string, method: string, request: object = {}): CodeExample {
+  return { kind: 'call', document, method, request };
+}

@@ -1,0 +1,94 @@
+import type { CodeRow } from './code-row.js';
+
+/** Codes for sections, keys and values. */
+export type SettingCode =
+  | 'KA1101'
+  | 'KA1102'
+  | 'KA1103'
+  | 'KA1104'
+  | 'KA1105'
+  | 'KA1106'
+  | 'KA1107'
+  | 'KA1108';
+
+export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
+  KA1101: {
+    title: 'unknown section or key',
+    explanation:
+      'No section has this name, or the section has no such key. A misspelt name is an error, since a misspelt restriction would restrict nothing.',
+    example: {
+      kind: 'document',
+      document: '[agent]\nlog_levle = "info"\n[api]\nallowed_endpoints = ["@pod"]\n',
+    },
+    remedy:
+      'Correct the name, or move the key below the section that it belongs to. docs/reference/settings.md lists all keys.',
+  },
+  KA1102: {
+    title: 'wrong value',
+    explanation: 'The value has the wrong type, or is outside of the range of the setting.',
+    example: {
+      kind: 'document',
+      document: '[agent]\nhotplug_timeout = "3"\n[api]\nallowed_endpoints = ["@pod"]\n',
+    },
+    remedy: 'Write a value as in the help line. docs/reference/settings.md has the type of each setting.',
+  },
+  KA1103: {
+    title: 'section in the wrong form',
+    explanation:
+      'A section is written [name]. Rules and listeners, of which there can be several, are written [[name]], each on its own line.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[api.rule]\nname = "no-devices"\nendpoints = ["CreateContainer"]\nexpression = "devices.size() == 0"\n',
+    },
+    remedy: 'Write [name] for a section, [[api.rule]] for a rule and [[listener]] for a listener.',
+  },
+  KA1104: {
+    title: 'missing key',
+    explanation: 'A rule or a listener lacks a required key.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[[api.rule]]\nname = "no-devices"\nendpoints = ["CreateContainer"]\n',
+    },
+    remedy: 'Add the key; the help line has an example.',
+  },
+  KA1105: {
+    title: 'not built yet',
+    explanation:
+      "The setting exists in the language, or in Kata's own agent, but this version does not implement it. This is an error if an operator could rely on the setting, and a warning for settings of Kata that have no effect here.",
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "tenant"\naddress = "tls://0.0.0.0:443"\n',
+    },
+    remedy: 'Remove it, or write its default. docs/reference/differences.md lists what is not built yet.',
+  },
+  KA1106: {
+    title: 'unknown version of the language',
+    explanation: 'version = 1 is the only version of the configuration language that this agent reads.',
+    example: { kind: 'document', document: 'version = 2\n[api]\nallowed_endpoints = ["@pod"]\n' },
+    remedy: 'Write version = 1 or leave it out; for a later version use an agent that knows it.',
+  },
+  KA1107: {
+    title: 'duplicate name',
+    explanation:
+      'Two rules or two listeners have the same name. Audit records and messages name a rule, so its name has to be unique over all documents and policies.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[[api.rule]]\nname = "own"\nendpoints = ["CreateContainer"]\nexpression = "devices.size() == 0"\n[[api.rule]]\nname = "own"\nendpoints = ["StartContainer"]\nexpression = "true"\n',
+    },
+    remedy: 'Give one of the two another name.',
+  },
+  KA1108: {
+    title: 'setting without effect',
+    explanation:
+      "Another setting, or the endpoints of the rule, disable this setting; or it is one that Kata's agent accepts and never uses, and neither does this agent. A setting without effect would mislead a reader.",
+    example: {
+      kind: 'document',
+      document: '[agent]\nlock = true\noverridable = ["log_level"]\n[api]\nallowed_endpoints = ["@pod"]\n',
+    },
+    remedy: 'Remove the setting, or the other one that the message names.',
+  },
+};

@@ -1,0 +1,153 @@
+import type { Inputs } from '../configuration.js';
+import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import { quote } from '../diagnostics/display-text.js';
+import type { KernelLine, KernelWord } from './kernel-line.js';
+import { nearest } from '../diagnostics/nearest.js';
+import type { OverrideNames, SettingRow } from '../settings/setting.js';
+import { settings } from '../settings/settings.js';
+import { kernelPinWord } from '../stack/kernel-pin.js';
+
+/** An unparsed value from the command line, the environment or the kernel command line. */
+export interface Override {
+  readonly row: SettingRow;
+  /** undefined for a word without `=` on the kernel command line. */
+  readonly text: string | undefined;
+  /** Where it comes from. */
+  readonly way: 'command line' | 'environment' | 'kernel command line';
+  /** `command line --log-level`, `environment KATA_AGENT_LOG_LEVEL`, `kernel command line agent.log`. */
+  readonly source: string;
+  /** Creates a diagnostic about it, with its position if possible. */
+  diagnose(
+    severity: Diagnostic['severity'],
+    code: Diagnostic['code'],
+    message: string,
+    help: string,
+  ): Diagnostic;
+}
+
+export interface Overrides {
+  /** Strongest first. */
+  readonly overrides: readonly Override[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+type Overridable = SettingRow & { readonly override: OverrideNames };
+
+const overridable: readonly Overridable[] = settings.filter(
+  (row): row is Overridable => row.override !== undefined,
+);
+
+/**
+ * Collects all overrides in the order of precedence: command line, environment, kernel command line. Unknown ones are
+ * reported.
+ */
+export function collectOverrides(
+  inputs: Pick<Inputs, 'flags' | 'environment'>,
+  kernel: KernelLine,
+): Overrides {
+  const diagnostics: Diagnostic[] = [];
+  return {
+    overrides: [
+      ...fromFlags(inputs.flags, diagnostics),
+      ...fromEnvironment(inputs.environment, diagnostics),
+      ...fromKernelLine(kernel, diagnostics),
+    ],
+    diagnostics,
+  };
+}
+
+function fromFlags(flags: Inputs['flags'], diagnostics: Diagnostic[]): readonly Override[] {
+  const found: Override[] = [];
+  for (const [key, text] of Object.entries(flags)) {
+    const row = overridable.find((row) => row.key === key);
+    if (row !== undefined) found.push(spoken(row, text, 'command line', row.override.flag));
+    else {
+      const message = `${quote(key)} is not a setting that the command line can override`;
+      diagnostics.push({ severity: 'error', code: 'KA1501', message, ...didYouMean(key, '', keys()) });
+    }
+  }
+  return found;
+}
+
+function fromEnvironment(environment: Inputs['environment'], diagnostics: Diagnostic[]): readonly Override[] {
+  const found: Override[] = [];
+  for (const [name, text] of Object.entries(environment)) {
+    if (text === undefined || !name.startsWith('KATA_AGENT_')) continue;
+    const row = overridable.find((row) => row.override.environment === name);
+    if (row !== undefined) found.push(spoken(row, text, 'environment', name));
+    else {
+      const names = overridable.map((row) => row.override.environment);
+      const message = `environment ${name} is not a setting of this agent: it is ignored`;
+      diagnostics.push({
+        severity: 'warning',
+        code: 'KA1501',
+        message,
+        ...didYouMean(name, 'KATA_AGENT_', names),
+      });
+    }
+  }
+  return found;
+}
+
+// Used to find documents.
+const documentWords: ReadonlySet<string> = new Set(['agent.config_file', kernelDocumentWord, kernelPinWord]);
+
+function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly Override[] {
+  const found: Override[] = [];
+  const aliases: Override[] = [];
+  for (const word of kernel.words) {
+    const row = overridable.find((row) => row.override.kernelWord === word.name);
+    const alias = overridable.find((row) => row.override.kernelAlias?.word === word.name);
+    if (row !== undefined) found.push(written(row, word.value, word, kernel));
+    else if (alias !== undefined) {
+      // The word also has a meaning for the kernel: other values are ignored.
+      const { value, means } = alias.override.kernelAlias ?? {};
+      if (word.value === value) aliases.push(written(alias, means, word, kernel));
+    } else if (word.name.startsWith('agent.') && !documentWords.has(word.name)) {
+      const words = overridable.map((row) => row.override.kernelWord);
+      const { help } = didYouMean(word.name, 'agent.', [...words, ...documentWords]);
+      const message = `${quote(word.name)} is not a setting of this agent: it is ignored`;
+      diagnostics.push(kernel.source.warning('KA1501', word.span, message, help));
+    }
+  }
+  // Later words take precedence; an alias ranks below all of them, as in Kata.
+  return [...aliases, ...found.reverse()];
+}
+
+function spoken(row: SettingRow, text: string, way: Override['way'], name: string): Override {
+  const source = `${way} ${name}`;
+  return {
+    row,
+    text,
+    way,
+    source,
+    diagnose: (severity, code, message, help) => ({ severity, code, message: `${source}: ${message}`, help }),
+  };
+}
+
+function written(row: SettingRow, text: string | undefined, word: KernelWord, kernel: KernelLine): Override {
+  const source = `kernel command line ${word.name}`;
+  return {
+    row,
+    text,
+    way: 'kernel command line',
+    source,
+    diagnose: (severity, code, message, help) =>
+      kernel.source[severity](code, word.span, `${source}: ${message}`, help),
+  };
+}
+
+function keys(): readonly string[] {
+  return overridable.map((row) => row.key);
+}
+
+/** Suggests the nearest name, comparing what follows the common prefix. */
+function didYouMean(name: string, prefix: string, names: readonly string[]): { readonly help: string } {
+  const rests = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  const near = nearest(name.slice(prefix.length), rests);
+  return {
+    help:
+      near === undefined ? 'docs/reference/settings.md lists the names' : `did you mean "${prefix}${near}"?`,
+  };
+}

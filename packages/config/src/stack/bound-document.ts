@@ -1,0 +1,9 @@
+import type { ParsedDocument } from '../document/parsed-document.js';
+
+/** A delivered document after binding. */
+export interface BoundDocument {
+  readonly file: string;
+  readonly bytes: Uint8Array;
+  /** Absent: it has not been parsed yet. */
+  readonly parsed?: ParsedDocument;
+}

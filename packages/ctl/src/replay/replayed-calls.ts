@@ -1,0 +1,71 @@
+import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { Phase } from '@kata-agent/catalogue';
+import type { Agent } from '../connection/agent.js';
+import { CallError } from '../connection/call-error.js';
+
+/** One call of a replay, and its result. */
+export interface RecordedCall {
+  /** `beside`: concurrent with the others; `pod`: expected from a pod's manifest. */
+  readonly phase: Phase | 'beside' | 'pod';
+  readonly method: string;
+  /** The container, or the name of a step. Empty: the sandbox. */
+  readonly about: string;
+  /** `OK`, or the name of the status. */
+  readonly status: string;
+  /** The agent's error message. */
+  readonly said?: string;
+}
+
+/** Makes calls and stores their results. */
+export class ReplayedCalls {
+  readonly #agent: Agent;
+  readonly #onCall: (call: RecordedCall) => void;
+  readonly #calls: RecordedCall[] = [];
+
+  constructor(agent: Agent, onCall: (call: RecordedCall) => void) {
+    this.#agent = agent;
+    this.#onCall = onCall;
+  }
+
+  get calls(): readonly RecordedCall[] {
+    return this.#calls;
+  }
+
+  /** As `Agent.call`; rejects with its CallError. */
+  async call<I extends DescMessage, O extends DescMessage>(
+    at: Pick<RecordedCall, 'phase' | 'about'>,
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    signal?: AbortSignal,
+  ): Promise<MessageShape<O>> {
+    try {
+      const reply = await this.#agent.call(method, request, signal === undefined ? {} : { signal });
+      this.#keep({ ...at, method: method.name, status: 'OK' });
+      return reply;
+    } catch (error) {
+      // The caller stopped waiting: there is no answer to store.
+      if (error instanceof CallError && signal?.aborted !== true)
+        this.#keep({ ...at, method: method.name, status: error.status, said: error.said });
+      throw error;
+    }
+  }
+
+  /** Repeated calls that are recorded as one, such as the reads of a stream. */
+  get quiet(): Agent['call'] {
+    return (method, request, options) => this.#agent.call(method, request, options);
+  }
+
+  /** Reports whether the connection has ended. */
+  gone(): Promise<boolean> {
+    return this.#agent.gone();
+  }
+
+  note(call: RecordedCall): void {
+    this.#keep(call);
+  }
+
+  #keep(call: RecordedCall): void {
+    this.#calls.push(call);
+    this.#onCall(call);
+  }
+}

@@ -1,0 +1,24 @@
+import { savedContainer } from '../state/saved-container.js';
+import type { Container } from './container.js';
+import type { GuestContext } from '../context/guest-context.js';
+
+/**
+ * Saves the state that a restarted agent needs to resume a container, at once and on each change. Throws if the first
+ * save fails: a container that a restart would lose is not created. Later failures are logged as errors.
+ */
+export function keepSaved(
+  container: Container,
+  { records, log }: Pick<GuestContext, 'records' | 'log'>,
+): void {
+  const save = (): void => records.saveContainer(savedContainer(container));
+  save();
+  container.changed = () => {
+    try {
+      save();
+    } catch (error) {
+      log('error', `the state file of container ${container.id} cannot be written: ${String(error)}`, {
+        container: container.id,
+      });
+    }
+  };
+}

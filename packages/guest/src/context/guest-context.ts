@@ -1,0 +1,107 @@
+import type { Reaper, Syscalls } from '@kata-agent/linux';
+import type { CdiDevices } from '../cdi/cdi-devices.js';
+import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
+import type { CgroupNames } from '../cgroup/cgroup-names.js';
+import type { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
+import type { OomWatch } from '../cgroup/oom-watch.js';
+import type { DeviceWaits } from '../device/device-waits.js';
+import type { DeviceWatch } from '../device/device-watch.js';
+import type { VfioDevices } from '../device/vfio-devices.js';
+import type { Disks } from '../device/disks.js';
+import type { GuestAccess } from './guest-access.js';
+import type {
+  GuestLimits,
+  GuestLog,
+  GuestPaths,
+  NamesOf,
+  OutputPolicy,
+  SandboxClaim,
+} from './guest-options.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeCommands } from '../runtime/runtime-commands.js';
+import type { Capabilities } from '../spec/capabilities.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { MemoryWatch } from '../resource/memory-watch.js';
+import type { SwapDevices } from '../resource/swap.js';
+import type { HeldPlaces } from '../container/held-places.js';
+import type { PodSources } from '../source/pod-sources.js';
+import type { SavedState } from '../state/saved-state.js';
+import type { Tools } from '../tool/tools.js';
+import type { StorageTable } from '../storage/storage-table.js';
+import type { HookSetting } from '../hooks/hook-setting.js';
+
+/** The options with defaults applied. */
+export interface SettingsPart {
+  readonly paths: GuestPaths;
+  readonly limits: GuestLimits;
+  readonly hooks: HookSetting;
+  readonly access: GuestAccess;
+  readonly output: OutputPolicy;
+  readonly namesOf: NamesOf;
+  readonly pipeSize: number;
+}
+
+/** Access to the kernel, to external programs, and to the log. */
+export interface SystemPart {
+  readonly syscalls: Syscalls;
+  readonly tools: Tools;
+  readonly log: GuestLog;
+}
+
+/** The OCI runtime, and the processes that it starts. */
+export interface RuntimePart {
+  readonly runtime: Runtime;
+  readonly commands: RuntimeCommands;
+  /** Queries the runtime's features on first use. */
+  readonly capabilities: () => Promise<Capabilities>;
+  readonly reaper: Reaper;
+}
+
+/** The containers' cgroups, their events and statistics. */
+export interface CgroupPart {
+  readonly ancestors: CgroupAncestors;
+  readonly cgroups: CgroupNames;
+  readonly oom: OomWatch;
+  readonly statistics: CgroupStatsReader;
+}
+
+/** The guest's devices, and the changes that wait for devices. */
+interface DevicePart {
+  readonly devices: DeviceWatch;
+  readonly disks: Disks;
+  readonly vfio: VfioDevices;
+  readonly waits: DeviceWaits;
+  readonly cdi: CdiDevices;
+  readonly memory: MemoryWatch;
+  readonly swap: SwapDevices;
+}
+
+/** Storages and sources of containers. */
+export interface StoragePart {
+  readonly storages: StorageTable;
+  readonly podSources: PodSources;
+  readonly places: HeldPlaces;
+}
+
+/** Values that are observed. */
+interface ObservationPart {
+  readonly metrics: Metrics;
+}
+
+/** State that outlives the agent. */
+interface StatePart {
+  readonly records: SavedState;
+  /** Lock on `paths.kata`: taken before the first change, and before an earlier agent's state is restored. */
+  readonly claim: SandboxClaim;
+}
+
+/** All parts of the guest; created once, by `Guest.open`. Each function declares the parts that it uses. */
+export interface GuestContext
+  extends SettingsPart,
+    SystemPart,
+    RuntimePart,
+    CgroupPart,
+    DevicePart,
+    StoragePart,
+    ObservationPart,
+    StatePart {}

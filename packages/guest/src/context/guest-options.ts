@@ -1,0 +1,84 @@
+import type { HookSetting } from '../hooks/hook-setting.js';
+import type { Syscalls } from '@kata-agent/linux';
+import type { CdiOptions } from '../cdi/cdi-devices.js';
+import type { StreamRef } from '../request/actions.js';
+import type { GuestAccess } from './guest-access.js';
+
+/** The names of a container on the host. */
+export interface ContainerNames {
+  /** Its name in the pod; empty: the pause container, or no name. */
+  readonly inPod: string;
+  /** Its name in the host's engine (such as Docker); empty: no name. */
+  readonly ofEngine: string;
+}
+
+/** Reads the names from the annotations of a container. */
+export type NamesOf = (annotations: Readonly<Record<string, string>>) => ContainerNames;
+
+export interface GuestOptions {
+  readonly syscalls: Syscalls;
+  readonly paths?: Partial<GuestPaths> | undefined;
+  /** Absent: no other agent shares Kata's directory. */
+  readonly claim?: SandboxClaim | undefined;
+  /** Path of the OCI runtime (runc). Undefined: container calls fail with `precondition`, naming what to install. */
+  readonly runtime: string | undefined;
+  /** systemd is the guest's init. Under cgroup v2 it then creates the cgroups of paths in its form. Default: false. */
+  readonly systemd?: boolean | undefined;
+  /** Bytes of each stdio pipe, the setting `container_pipe_size`; 0: the kernel's default. */
+  readonly pipeSize?: number | undefined;
+  /** How long a device may take to appear, in seconds: the setting `hotplug_timeout`. Default: 3. */
+  readonly hotplugTimeout?: number | undefined;
+  /** Default: specifications in `/etc/cdi` and `/var/run/cdi`, 100 seconds, annotations only. */
+  readonly cdi?: Partial<CdiOptions> | undefined;
+  readonly limits?: Partial<GuestLimits> | undefined;
+  /** OCI hooks and `guest_hook_path` (S10). Default: refuse. */
+  readonly hooks?: HookSetting | undefined;
+  /** How to read the names of containers. Default: containers have ids only. */
+  readonly namesOf?: NamesOf | undefined;
+  /** The access that containers may have to the guest. Default: that of an agent without a configuration. */
+  readonly access?: GuestAccess | undefined;
+  readonly output?: OutputPolicy | undefined;
+  readonly log?: GuestLog | undefined;
+}
+
+/** The claim to Kata's directory when several agents run on a machine. A guest keeps it until its process ends. */
+export interface SandboxClaim {
+  readonly held: boolean;
+  /** Claims the directory. Undefined: the guest has it; otherwise a message that names the process that has it and a remedy. */
+  take(directory: string): string | undefined;
+}
+
+export interface GuestPaths {
+  /** Kata's own directory: bundles, shared files, the sandbox's storages. `/run/kata-containers`. */
+  readonly kata: string;
+  /** The agent's state: the runtime's root, pid files, sockets. `/run/kata-agent`, or `--state-dir`. */
+  readonly state: string;
+  /** `/sys/fs/cgroup`. */
+  readonly cgroup: string;
+  /** `/proc`. */
+  readonly proc: string;
+  /** `/sys`. */
+  readonly sys: string;
+  /** `/dev`. */
+  readonly dev: string;
+}
+
+export interface GuestLimits {
+  readonly containers: number;
+  readonly execsPerContainer: number;
+  /** Bytes buffered per output stream before its pipe is no longer read. */
+  readonly streamBuffer: number;
+}
+
+/**
+ * Handling of an output stream that no peer may read (R15): it is drained, so that the workload never blocks on a full pipe,
+ * and discarded, or its last `bytes` are stored in `<state>/output/<container>-<exec>.<stream>`.
+ */
+export interface OutputPolicy {
+  /** Reports whether any peer may read the stream; called whenever its buffer is full. The result may change between calls. */
+  readonly readable: (stream: StreamRef) => boolean;
+  readonly unreadable: 'discard' | { readonly bytes: number };
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type GuestLog = (level: LogLevel, message: string, extras?: Readonly<Record<string, string>>) => void;

@@ -1,0 +1,162 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { listenUevents, Reaper } from '@kata-agent/linux';
+import { CdiDevices, type CdiOptions } from '../cdi/cdi-devices.js';
+import { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
+import { agentCgroups, CgroupNames } from '../cgroup/cgroup-names.js';
+import { cgroupVersion } from '../cgroup/cgroup-paths.js';
+import { limitableHugePages } from '../cgroup/huge-pages.js';
+import { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
+import { OomWatch } from '../cgroup/oom-watch.js';
+import { usualProcesses } from '../cgroup/usual-processes.js';
+import type { GuestContext } from './guest-context.js';
+import { HeldPlaces } from '../container/held-places.js';
+import { openAccess } from './guest-access.js';
+import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
+import { DeviceWaits } from '../device/device-waits.js';
+import { DeviceWatch } from '../device/device-watch.js';
+import { VfioDevices } from '../device/vfio-devices.js';
+import { Disks } from '../device/disks.js';
+import { MemoryWatch } from '../resource/memory-watch.js';
+import { SwapDevices } from '../resource/swap.js';
+import { PodSources } from '../source/pod-sources.js';
+import { askFeatures } from '../runtime/commands.js';
+import { bundles } from '../container/bundle.js';
+import { Runtime } from '../runtime/runtime.js';
+import { RuntimeCommands } from '../runtime/runtime-commands.js';
+import { knownFlaws, type RuntimeFeatures } from '../runtime/runtime-features.js';
+import { sealDescriptors } from '../runtime/seal-descriptors.js';
+import type { Capabilities } from '../spec/capabilities.js';
+import { hasAppArmorProfile } from './apparmor-profiles.js';
+import { SavedState } from '../state/saved-state.js';
+import { Metrics } from '../metrics/metrics.js';
+import { StorageTable } from '../storage/storage-table.js';
+import { SystemTools } from '../tool/tools.js';
+
+const defaultPaths: GuestPaths = {
+  kata: '/run/kata-containers',
+  state: '/run/kata-agent',
+  cgroup: '/sys/fs/cgroup',
+  proc: '/proc',
+  sys: '/sys',
+  dev: '/dev',
+};
+
+/** The limits of S17. */
+const defaultLimits = { containers: 64, execsPerContainer: 32, streamBuffer: 1024 * 1024 };
+
+const unshared: SandboxClaim = { held: true, take: () => undefined };
+
+const defaultHotplugTimeout = 3;
+
+const defaultCdi: CdiOptions = {
+  directories: ['/etc/cdi', '/var/run/cdi'],
+  timeoutSeconds: 100,
+  visibleDevices: false,
+};
+
+/** Applies defaults to the options, creates the directories, and starts the reaper. */
+export function openContext(options: GuestOptions): GuestContext {
+  const paths: GuestPaths = { ...defaultPaths, ...options.paths };
+  const log: GuestLog = options.log ?? (() => undefined);
+  const { syscalls } = options;
+  const access = options.access ?? openAccess;
+  sealDescriptors(syscalls);
+  mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
+  const runtime = new Runtime(options.runtime, paths.state);
+  mkdirSync(join(paths.state, bundles), { recursive: true, mode: 0o700 });
+  const reaper = new Reaper(syscalls, {
+    proc: paths.proc,
+    onFault: (error) => log('error', `waiting for processes: ${String(error)}`),
+  });
+  try {
+    const ancestors = new CgroupAncestors(paths.cgroup, join(paths.state, 'cgroups'));
+    const records = new SavedState(paths.state);
+    const devices = new DeviceWatch({
+      roots: paths,
+      syscalls,
+      log,
+      timeoutSeconds: options.hotplugTimeout ?? defaultHotplugTimeout,
+    });
+    const disks = new Disks(paths.sys);
+    const tools = new SystemTools();
+    let capabilities: Promise<Capabilities> | undefined;
+    return {
+      syscalls,
+      paths,
+      claim: options.claim ?? unshared,
+      limits: { ...defaultLimits, ...options.limits },
+      hooks: options.hooks ?? 'refuse',
+      access,
+      output: options.output ?? { readable: () => true, unreadable: 'discard' },
+      namesOf: options.namesOf ?? (() => ({ inPod: '', ofEngine: '' })),
+      pipeSize: options.pipeSize ?? 0,
+      log,
+      reaper,
+      runtime,
+      commands: new RuntimeCommands(runtime.known.name),
+      capabilities: () => (capabilities ??= readCapabilities(runtime, paths, options.systemd ?? false, log)),
+      ancestors,
+      cgroups: new CgroupNames(paths.cgroup, agentCgroups(paths.proc)),
+      oom: new OomWatch(syscalls),
+      statistics: new CgroupStatsReader(),
+      devices,
+      disks,
+      vfio: new VfioDevices(paths, disks),
+      waits: new DeviceWaits(devices, log),
+      cdi: new CdiDevices({ ...defaultCdi, ...options.cdi }, access),
+      tools,
+      memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
+      swap: new SwapDevices(syscalls, disks),
+      podSources: new PodSources(join(paths.state, 'pod'), syscalls),
+      places: new HeldPlaces(),
+      storages: new StorageTable({ syscalls, paths, access, devices, disks, tools, log }, records),
+      metrics: new Metrics(),
+      records,
+    };
+  } catch (error) {
+    reaper.stop();
+    throw error;
+  }
+}
+
+async function readFeatures(runtime: Runtime, log: GuestLog): Promise<RuntimeFeatures | undefined> {
+  if (runtime.program === undefined) {
+    log(
+      'warn',
+      'no OCI runtime was found: containers cannot be created; help: install one (apt-get install runc)',
+    );
+    return undefined;
+  }
+  try {
+    const features = await askFeatures(runtime);
+    log('info', `OCI runtime ${runtime.program}, version ${features.version || 'unknown'}`);
+    for (const flaws of knownFlaws(features)) {
+      log('warn', `OCI runtime version ${features.version} is older than the fixes for ${flaws}`);
+    }
+    return features;
+  } catch (error) {
+    log('error', `the features of the OCI runtime ${runtime.program} cannot be read: ${String(error)}`);
+    return undefined;
+  }
+}
+
+async function readCapabilities(
+  runtime: Runtime,
+  paths: GuestPaths,
+  systemd: boolean,
+  log: GuestLog,
+): Promise<Capabilities> {
+  const features = await readFeatures(runtime, log);
+  const version = cgroupVersion(paths.cgroup);
+  return {
+    seccomp: features?.seccomp ?? false,
+    hasAppArmorProfile: (name) => hasAppArmorProfile(name, paths.sys),
+    selinux: existsSync(join(paths.sys, 'fs/selinux/enforce')),
+    cgroupVersion: version,
+    systemd: systemd && version === 2,
+    hugePages: limitableHugePages(paths),
+    flaws: features === undefined ? [] : knownFlaws(features),
+    processes: usualProcesses(paths),
+  };
+}

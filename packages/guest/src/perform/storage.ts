@@ -1,0 +1,61 @@
+import type { CopyFile, Storage } from '../request/actions.js';
+import { type AdmittedCopy, admitCopy, copiedPath } from '../storage/copy-admission.js';
+import { copyFile as place } from '../storage/copy-file.js';
+import type { Guest } from '../guest.js';
+import { grownDisk, resizeVolume as resize } from '../resource/resize-volume.js';
+import { atMountedVolume, atVolume } from '../resource/volume-place.js';
+import { volumeStats as stats, type VolumeUsage } from '../resource/volume-stats.js';
+import { cleanStorages } from '../storage/clean-storages.js';
+import { touchMounts } from '../storage/touch-mounts.js';
+import { translated } from '../error/translate-error.js';
+
+/**
+ * How long to wait, outside the queue, for a container that is being created from the path: usually a fraction of a
+ * second.
+ */
+const patience = 10_000;
+
+export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
+  const { paths, places } = guest.context;
+  const path = copiedPath(action);
+  const admit = (): AdmittedCopy =>
+    admitCopy({ action, kata: paths.kata, refuseRoot: (each) => places.refuseRoot(each) });
+  const copied = (): Promise<boolean> =>
+    guest.change(() => places.copy(path, () => place(admit(), guest.context)), 'sandbox', admit);
+  return translated(async () => {
+    admit();
+    const late = performance.now() + patience;
+    // A create may begin while the copy is queued.
+    do await places.free(path, late);
+    while (!(await copied()));
+  });
+}
+
+/** Resizes tmpfs storages. All are looked up before the first is changed. */
+export async function updateEphemeralMounts(guest: Guest, requested: readonly Storage[]): Promise<void> {
+  const storages = cleanStorages(requested);
+  return guest.change(async () => guest.context.storages.resizeMemory(storages));
+}
+
+/** Calls stat on each mount of the shared directory, so that virtiofsd releases files that the host has removed. */
+export function touchSharedMounts({ context }: Guest): Promise<void> {
+  return translated(() => touchMounts(context.paths));
+}
+
+export function volumeStats({ context }: Guest, path: string): Promise<readonly VolumeUsage[]> {
+  return translated(async () => atMountedVolume(path, context, stats));
+}
+
+export function resizeVolume(guest: Guest, path: string, bytes: bigint): Promise<void> {
+  const { context } = guest;
+  // Checks only that it is a volume of the sandbox: the mount table has the path as it was mounted.
+  const admit = (): void => atVolume(path, context, () => undefined);
+  return guest.changeWith({
+    admit,
+    needs: () => {
+      admit();
+      return [grownDisk(path, bytes, context.paths)];
+    },
+    task: () => resize(path, bytes, context),
+  });
+}

@@ -1,0 +1,41 @@
+import type { UsedSource } from '../source/other-containers.js';
+
+/** The record of a removed container, for rules about the order of containers (S35). */
+export interface RemovedContainer {
+  /** Its name in the pod, from the host; empty: the pause container, or unnamed. */
+  readonly name: string;
+  /** Exit code of its first process; absent: unknown. */
+  readonly exitCode: number | undefined;
+}
+
+/** Maximum number of records: far more than a pod needs, with at most two of each name. */
+const maxRecords = 256;
+
+/**
+ * Adds a container to the records: of each name the last that was removed is kept, and the last that exited with 0.
+ * Pure.
+ */
+export function remembered(
+  removed: readonly RemovedContainer[],
+  name: string,
+  exitCode: number | undefined,
+): readonly RemovedContainer[] {
+  const others = removed.filter((each) => each.name !== name || (each.exitCode === 0 && exitCode !== 0));
+  return [...others, { name, exitCode }].slice(-maxRecords);
+}
+
+/** The places of a removed container: files that it wrote may still be there (S29). */
+export interface RemovedPlaces {
+  readonly id: string;
+  readonly sources: readonly UsedSource[];
+}
+
+/** Adds the places that only this container had; replaces those of an earlier one with the same id. Pure. */
+export function withPlaces(
+  removed: readonly RemovedPlaces[],
+  { id, sources }: RemovedPlaces,
+): readonly RemovedPlaces[] {
+  const own = sources.filter(({ use }) => use === 'own');
+  const others = removed.filter((each) => each.id !== id);
+  return own.length === 0 ? others : [...others, { id, sources: own }];
+}

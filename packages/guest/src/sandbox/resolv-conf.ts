@@ -1,0 +1,24 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GuestPaths } from '../context/guest-options.js';
+
+function directoryIn({ state }: Pick<GuestPaths, 'state'>): string {
+  return join(state, 'sandbox');
+}
+
+/** Writes the pod's resolv.conf and returns its path; undefined: the request has no lines for it. */
+export function writeResolvConf(
+  dns: readonly string[],
+  paths: Pick<GuestPaths, 'state'>,
+): string | undefined {
+  if (dns.length === 0) return undefined;
+  const directory = directoryIn(paths);
+  const file = join(directory, 'resolv.conf');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeFileSync(file, `${dns.map((line) => line.trim()).join('\n')}\n`, { mode: 0o644 });
+  return file;
+}
+
+export function removeResolvConf(paths: Pick<GuestPaths, 'state'>): void {
+  rmSync(directoryIn(paths), { recursive: true, force: true });
+}

@@ -1,0 +1,337 @@
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
+import type { CreateSandbox } from '../request/actions.js';
+import type { Container } from '../container/container.js';
+import type { FromSandbox } from '../container/create-container.js';
+import type { GuestContext } from '../context/guest-context.js';
+import { checkContainerId, checkHostname } from '../container/identifiers.js';
+import { UndoStack } from '../container/undo-stack.js';
+import { GuestError } from '../error/guest-error.js';
+import { findGuestHooks } from '../hooks/guest-hooks.js';
+import { clearKataDirectory } from './kata-directory.js';
+import { KeptNamespaces } from './kept-namespaces.js';
+import { loadKernelModules } from './kernel-modules.js';
+import { removeResolvConf, writeResolvConf } from './resolv-conf.js';
+import type { OciHooks } from '../request/oci-spec.js';
+import { remembered, type RemovedContainer, type RemovedPlaces, withPlaces } from './removed-containers.js';
+import type { FinishedContainer } from '../state/saved-container.js';
+import type { SavedSandbox } from '../state/saved-state.js';
+
+/** Values that all containers of the pod share. */
+type PodPart = Pick<FromSandbox, 'hostname' | 'resolvConf' | 'shared' | 'hooks'>;
+
+/** The parts of the guest that the sandbox uses. */
+type SandboxContext = Pick<
+  GuestContext,
+  | 'paths'
+  | 'hooks'
+  | 'namesOf'
+  | 'syscalls'
+  | 'log'
+  | 'memory'
+  | 'swap'
+  | 'storages'
+  | 'podSources'
+  | 'records'
+>;
+
+/** The pod: the state that its containers share. A guest has one. */
+export class Sandbox {
+  readonly #context: SandboxContext;
+  readonly #made: UndoStack = new UndoStack();
+  readonly #namespaces: KeptNamespaces;
+  #created = false;
+  #id = '';
+  #hostname = '';
+  #resolvConf: string | undefined;
+  #storages: readonly string[] = [];
+  #removed: readonly RemovedContainer[] = [];
+  #removedPlaces: readonly RemovedPlaces[] = [];
+  /** The OCI hooks of the guest's image. */
+  #hooks: OciHooks | undefined;
+  /** The first container, whose pid namespace others can join. Without `container`: it was removed before a restart. */
+  #first: { readonly id: string; readonly container?: Container } | undefined;
+
+  /** Resolves when the creation of the first container has succeeded or failed. */
+  #firstInTheMaking: Promise<void> | undefined;
+
+  constructor(context: SandboxContext) {
+    this.#context = context;
+    this.#namespaces = new KeptNamespaces(context);
+  }
+
+  /** Empty: there is no sandbox, or it has no id. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Removed containers, oldest first. */
+  get removed(): readonly RemovedContainer[] {
+    return this.#removed;
+  }
+
+  /** Places that removed containers wrote to, and that no other container has. */
+  get removedPlaces(): readonly RemovedPlaces[] {
+    return this.#removedPlaces;
+  }
+
+  /** Records a container that is being removed. Called once its processes have ended. */
+  left(container: Pick<Container, 'id' | 'sources' | 'annotations' | 'first'>): void {
+    this.#removed = remembered(
+      this.#removed,
+      this.#context.namesOf(container.annotations).inPod,
+      container.first.code,
+    );
+    this.#removedPlaces = withPlaces(this.#removedPlaces, container);
+    try {
+      if (this.#created) this.#save('made');
+    } catch (error) {
+      this.#context.log('error', `the state file of the sandbox cannot be written: ${String(error)}`);
+    }
+  }
+
+  /** Throws for a `create` that is known to fail: rules see which containers the pod had, also when they are removed. */
+  admit({ sandboxId, hostname }: CreateSandbox): void {
+    if (this.#created && this.#removed.length > 0)
+      throw new GuestError(
+        'exists',
+        'the sandbox exists already, and had containers; help: destroy it first',
+      );
+    if (sandboxId !== '') checkContainerId(sandboxId);
+    checkHostname(hostname);
+  }
+
+  /**
+   * Creates the sandbox, after `admit`. It replaces one that never had a container, as with Kata's agent. A failed create
+   * is rolled back, and can be tried again.
+   */
+  async create(action: CreateSandbox): Promise<void> {
+    if (this.#created) {
+      await this.#unwind();
+      this.#forget();
+    }
+    this.#hooks = this.#findHooks(action.guestHookPath ?? '');
+    try {
+      this.#storages = action.storages.map(({ mountPoint }) => mountPoint);
+      this.#save('making');
+      await clearKataDirectory(this.#context, 'shared');
+      await loadKernelModules(action.kernelModules ?? []);
+      for (const storage of action.storages) {
+        await this.#context.storages.add(storage, { kind: 'sandbox' }, this.#made);
+      }
+      this.#resolvConf = writeResolvConf(action.dns, this.#context.paths);
+      this.#hostname = action.hostname;
+      this.#id = action.sandboxId;
+      this.#save('made');
+      this.#created = true;
+    } catch (error) {
+      await this.#unwind();
+      await clearKataDirectory(this.#context, 'shared');
+      this.#forget();
+      throw error;
+    }
+  }
+
+  /**
+   * Restores the sandbox of an earlier agent, once its storages and containers are restored. A sandbox that was still
+   * being created, or already destroyed, is dropped. `lost`: containers that were not restored.
+   */
+  async restore(
+    record: SavedSandbox | undefined,
+    containers: readonly Container[],
+    lost: readonly FinishedContainer[],
+  ): Promise<void> {
+    const [oldest] = containers;
+    if (record?.phase !== 'made') {
+      if (record !== undefined)
+        await clearKataDirectory(this.#context, record.phase === 'making' ? 'shared' : undefined);
+      this.#namespaces.release();
+      this.#forget();
+      if (oldest !== undefined) this.#first = { id: oldest.id, container: oldest };
+      return;
+    }
+    this.#created = true;
+    this.#namespaces.restore();
+    this.#id = record.id;
+    this.#hostname = record.hostname;
+    this.#resolvConf = record.resolvConf;
+    this.#hooks = record.hooks;
+    this.#storages = record.storages;
+    this.#removed = lost.reduce(
+      (removed, { annotations, first }) =>
+        remembered(removed, this.#context.namesOf(annotations).inPod, first.exit),
+      record.removed ?? [],
+    );
+    this.#removedPlaces = lost.reduce(withPlaces, record.removedPlaces ?? []);
+    for (const mountPoint of record.storages) this.#context.storages.use(mountPoint, this.#made);
+    // Without `record.first` the agent was killed after the first container was created and before that was saved: the
+    // oldest container is the first.
+    const id = record.first ?? oldest?.id;
+    const container = containers.find((each) => each.id === id);
+    if (id !== undefined) this.#first = container === undefined ? { id } : { id, container };
+  }
+
+  /**
+   * Creates a container that shares the sandbox's namespaces. Containers are created concurrently, but for the first:
+   * the others join its namespaces, so they wait until its creation has succeeded or failed.
+   */
+  async join(sandboxPidns: boolean, make: (from: PodPart) => Promise<Container>): Promise<Container> {
+    while (this.#first === undefined && this.#firstInTheMaking !== undefined) await this.#firstInTheMaking;
+    const held: number[] = [];
+    const made = this.#make(sandboxPidns, held, make).finally(() => {
+      for (const fd of held) closeSync(fd);
+    });
+    if (this.#first !== undefined) return made;
+    const over = made.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#firstInTheMaking = over;
+    try {
+      return await made;
+    } finally {
+      this.#firstInTheMaking = undefined;
+    }
+  }
+
+  async #make(
+    sandboxPidns: boolean,
+    held: number[],
+    make: (from: PodPart) => Promise<Container>,
+  ): Promise<Container> {
+    const container = await make(this.#share(sandboxPidns, held));
+    this.#joined(container);
+    return container;
+  }
+
+  /**
+   * Returns the sandbox's values for the next container. A namespace that only the first container's process has is held
+   * open: that may end before the runtime joins it, and its pid may be reused.
+   */
+  #share(sandboxPidns: boolean, held: number[]): PodPart {
+    const first = this.#first;
+    const alive = first?.container?.first.ended === false ? first.container : undefined;
+    const ended = (): GuestError =>
+      new GuestError(
+        'precondition',
+        `the pid namespace cannot be shared: container ${first?.id ?? ''}, whose namespace it is, has ended`,
+      );
+    if (sandboxPidns && first !== undefined && alive === undefined) throw ended();
+    const { proc } = this.#context.paths;
+    const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined => {
+      const kept = type === 'pid' ? undefined : this.#namespaces.path(type);
+      if (kept !== undefined) return kept;
+      if (alive?.namespaces.has(type) !== true) return undefined;
+      try {
+        const fd = openSync(join(proc, `${alive.first.pid}/ns/${type}`), 'r');
+        held.push(fd);
+        return join(proc, `${process.pid}/fd/${fd}`);
+      } catch (error) {
+        // It has ended, and SIGCHLD was not handled yet.
+        if (!hasCode(error, 'ENOENT', 'ESRCH')) throw error;
+        if (type === 'pid') throw ended();
+        return undefined;
+      }
+    };
+    return {
+      hostname: this.#hostname,
+      resolvConf: this.#resolvConf,
+      hooks: this.#hooks,
+      shared: { pid: sandboxPidns ? path('pid') : undefined, ipc: path('ipc'), uts: path('uts') },
+    };
+  }
+
+  #joined(container: Container): void {
+    this.#keepNamespaces(container);
+    if (this.#first !== undefined) return;
+    this.#first = { id: container.id, container };
+    try {
+      if (this.#created) this.#save('made');
+    } catch (error) {
+      // The oldest remaining container then counts as the first, until it is removed.
+      this.#context.log('error', `the state file of the sandbox cannot be written: ${String(error)}`);
+    }
+  }
+
+  /** Without a sandbox nothing would release them. A failure leaves them to the containers that have them. */
+  #keepNamespaces({ id, first, namespaces }: Container): void {
+    if (!this.#created) return;
+    try {
+      this.#namespaces.keep({ pid: first.pid, namespaces });
+    } catch (error) {
+      const message = `the namespaces of the pod will end with container ${id}: ${String(error)}`;
+      this.#context.log('warn', message, { container: id });
+    }
+  }
+
+  /** Marks the sandbox as being destroyed: after a restart, the rest of it is removed. */
+  beginEnd(): void {
+    if (this.#created) this.#save('destroying');
+  }
+
+  /** Releases what the containers shared, after all of them were removed. */
+  async destroy(): Promise<void> {
+    const failures = await this.#unwind();
+    await clearKataDirectory(this.#context);
+    this.#forget();
+    this.#removed = [];
+    this.#removedPlaces = [];
+    const [first] = failures;
+    if (first !== undefined)
+      throw new GuestError('internal', `destroyed, but: ${first.message}`, { cause: first });
+  }
+
+  /**
+   * Keeps the removed containers: a creation that fails must not make rules forget them (S35), and the files that they
+   * wrote are still there (S29).
+   */
+  #forget(): void {
+    this.#created = false;
+    this.#id = '';
+    this.#hostname = '';
+    this.#resolvConf = undefined;
+    this.#hooks = undefined;
+    this.#storages = [];
+    this.#first = undefined;
+    this.#context.records.removeSandbox();
+  }
+
+  #save(phase: SavedSandbox['phase']): void {
+    const resolvConf = this.#resolvConf === undefined ? {} : { resolvConf: this.#resolvConf };
+    const hooks = this.#hooks === undefined ? {} : { hooks: this.#hooks };
+    const first = this.#first === undefined ? {} : { first: this.#first.id };
+    this.#context.records.saveSandbox({
+      phase,
+      id: this.#id,
+      hostname: this.#hostname,
+      ...resolvConf,
+      ...hooks,
+      storages: this.#storages,
+      removed: this.#removed,
+      removedPlaces: this.#removedPlaces,
+      ...first,
+    });
+  }
+
+  async #unwind(): Promise<readonly Error[]> {
+    const { memory, swap, storages, podSources, paths } = this.#context;
+    memory.stop();
+    this.#made.push('sources with mount propagation', () => podSources.clear());
+    this.#made.push('namespaces', () => this.#namespaces.release());
+    this.#made.push('resolv.conf', () => removeResolvConf(paths));
+    const failures = [...swap.release(), ...(await this.#made.unwind()), ...(await storages.clear())];
+    for (const { message } of failures) this.#context.log('error', message);
+    return failures;
+  }
+
+  #findHooks(path: string): OciHooks | undefined {
+    if (path === '') return undefined;
+    const { hooks, paths, log } = this.#context;
+    if (hooks === 'allow') return findGuestHooks(path, paths, log);
+    throw new GuestError(
+      'refused',
+      `guest_hook_path ${JSON.stringify(path)} is refused; help: set hooks = "allow"`,
+    );
+  }
+}

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { SavedState } from './saved-state.js';
+
+let state = '';
+before(() => {
+  state = mkdtempSync(join(tmpdir(), 'guest-records-'));
+});
+after(() => rmSync(state, { recursive: true }));
+
+const unfinished = (id: string, order: number) => ({
+  phase: 'making' as const,
+  id,
+  order,
+  storages: [],
+  pciDevices: [],
+});
+
+test('containers are loaded in order of creation, and their numbers continue', () => {
+  const records = new SavedState(state);
+  for (const id of ['z', 'a', 'm']) records.saveContainer(unfinished(id, records.nextOrder()));
+  records.removeContainer('a');
+  records.removeContainer('a');
+  const next = new SavedState(state);
+  assert.deepEqual(
+    next.loadContainers().map(({ id }) => id),
+    ['z', 'm'],
+  );
+  assert.equal(next.nextOrder(), 4);
+});
+
+test('incomplete files and files of another format are ignored and removed', () => {
+  const directory = join(state, 'containers');
+  writeFileSync(join(directory, 'torn.json.new'), '{"format":1,"va');
+  writeFileSync(join(directory, 'old.json'), '{"format":0,"value":{"id":"old"}}');
+  const before = new SavedState(state).loadContainers().length;
+  assert.equal(before, 2);
+  assert.deepEqual(readdirSync(directory).sort(), ['m.json', 'z.json']);
+});
+
+test('the sandbox and storages are saved, replaced and removed', () => {
+  const records = new SavedState(state);
+  assert.equal(records.loadSandbox(), undefined);
+  assert.deepEqual(records.loadStorages(), []);
+  const sandbox = {
+    phase: 'made' as const,
+    id: 'pod',
+    hostname: 'pod',
+    storages: ['/run/kata-containers/x'],
+  };
+  records.saveSandbox({ ...sandbox, phase: 'making' });
+  records.saveSandbox(sandbox);
+  assert.deepEqual(new SavedState(state).loadSandbox(), sandbox);
+  records.removeSandbox();
+  assert.equal(records.loadSandbox(), undefined);
+  records.saveStorages([]);
+  assert.deepEqual(readdirSync(state), ['containers']);
+});

@@ -1,0 +1,16 @@
+import { rootPlaces } from '../../source/root-places.js';
+import type { StorageDriver } from './storage-driver.js';
+import { applyFsGroup, refuseFsGroup } from '../fs-group.js';
+import { bindAt } from '../mount-point.js';
+
+/** A bind mount of a directory or file of the guest. */
+export const bind: StorageDriver = {
+  name: 'bind',
+  ofPod: false,
+  mountPoints: [...rootPlaces, 'sandbox/storage/*'],
+  async prepare(storage, context) {
+    refuseFsGroup(storage, context);
+    bindAt(context.open(storage.source, 'source of a bind storage'), storage.options, context);
+    await applyFsGroup(storage, context);
+  },
+};

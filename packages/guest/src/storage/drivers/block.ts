@@ -1,0 +1,69 @@
+import { unbuiltNames } from '@kata-agent/catalogue/request-features';
+import type { Storage } from '../../request/actions.js';
+import type { Wanted } from '../../device/find-device.js';
+import { type BlockDriver, blockDrivers, wantedBlock } from '../../device/wanted-block.js';
+import { rootPlaces } from '../../source/root-places.js';
+import { GuestError } from '../../error/guest-error.js';
+import { applyFsGroup } from '../fs-group.js';
+import { KataOptions } from '../kata-options.js';
+import { makeFileSystem } from './make-file-system.js';
+import { kernelOptions, mountAt } from '../mount-point.js';
+import { diskFileSystems, isDiskOption } from '../disk-options.js';
+import { refuseSecondDevice } from './second-device.js';
+import type { StorageContext, StorageDriver } from './storage-driver.js';
+import { openVerity, type Verity, verityName, verityOf } from './verity.js';
+
+/** A driver option: the disk is blank, and is formatted first (Kata 4.1, src/libs/kata-types/src/mount.rs). */
+const CREATE_FILE_SYSTEM = 'create_filesystem';
+const refusedOptions = unbuiltNames('storage option');
+
+/** Volumes, by the name that the runtimes give them. `virtual-volumes` has layers of an image. */
+const volumes = ['sandbox/storage/*', 'virtual-volumes/*', 'shared/containers/passthrough/*'];
+
+/** Disks with a file system, one driver for each way of attaching them. */
+export const blockStorages: readonly StorageDriver[] = blockDrivers.map((name) => ({
+  name,
+  ofPod: false,
+  mountPoints: [...rootPlaces, ...volumes],
+  needs: (storage: Storage) => [planOf(name, storage).wanted],
+  prepare: (storage: Storage, context: StorageContext) => prepare(planOf(name, storage), storage, context),
+}));
+
+/** The plan for a disk, from the request alone. */
+interface Plan {
+  readonly wanted: Wanted;
+  readonly options: readonly string[];
+  readonly verity: Verity | undefined;
+}
+
+function planOf(driver: BlockDriver, { source, fstype, driverOptions, options }: Storage): Plan {
+  if (!diskFileSystems.includes(fstype)) {
+    const all = diskFileSystems.join(', ');
+    throw new GuestError('refused', `file system ${JSON.stringify(fstype)} of a disk is not one of ${all}`);
+  }
+  const refused = driverOptions.find((each) => refusedOptions.has(each));
+  if (refused !== undefined) {
+    throw new GuestError('unimplemented', `${refused} is not supported yet (docs/reference/differences.md)`);
+  }
+  return {
+    wanted: wantedBlock(driver, source),
+    options: kernelOptions(options, (option) => isDiskOption(fstype, option)),
+    verity: verityOf(KataOptions.parse(options, 'disk')),
+  };
+}
+
+async function prepare(
+  { wanted, options, verity }: Plan,
+  storage: Storage,
+  context: StorageContext,
+): Promise<void> {
+  const { fstype, driverOptions } = storage;
+  const disk = context.devices.find(wanted);
+  context.made.push(`disk ${disk}`, context.disks.take(disk));
+  if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.tools);
+  const device =
+    verity === undefined ? disk : openVerity(disk, verity, verityName(verity, context.place), context);
+  refuseSecondDevice(device, fstype);
+  mountAt({ source: device, fstype, options }, context);
+  await applyFsGroup(storage, context);
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import {
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Directory, loadSyscalls } from '@kata-agent/linux';
+import { Mirror } from './mirror.js';
+import { TooLargeToMirror } from './mirror-limits.js';
+
+function place(context: TestContext) {
+  const root = mkdtempSync(join(tmpdir(), 'guest-mirror-'));
+  const [source, target] = [join(root, 'source'), join(root, 'target')];
+  for (const directory of [source, target]) mkdirSync(directory);
+  const [from, to] = [source, target].map((directory) => Directory.open(loadSyscalls(), directory));
+  assert.ok(from !== undefined && to !== undefined);
+  context.after(() => {
+    from.close();
+    to.close();
+    rmSync(root, { recursive: true });
+  });
+  return { source, target, from, to };
+}
+
+test('Kata’s limit of entries applies to all directories together', async (context) => {
+  const { source, target, from, to } = place(context);
+  mkdirSync(join(source, 'inner'));
+  for (let index = 0; index < 15; index += 1)
+    writeFileSync(join(source, index < 8 ? 'inner' : '.', `${index}`), `${index}`);
+  const mirror = new Mirror();
+  assert.equal(await mirror.update(from, to), 16);
+  assert.equal(readFileSync(join(target, 'inner/7'), 'utf8'), '7');
+  writeFileSync(join(source, 'inner/one-more'), '');
+  await assert.rejects(mirror.update(from, to), TooLargeToMirror);
+  rmSync(join(source, 'inner/one-more'));
+  assert.equal(await mirror.update(from, to), 0);
+});
+
+test('reading a directory stops at the limit', async (context) => {
+  const { source, target, from, to } = place(context);
+  for (let index = 0; index < 1_000; index += 1) writeFileSync(join(source, `${index}`), '');
+  const read: number[] = [];
+  const counting = Object.create(from, {
+    firstNames: {
+      value: async (limit: number) => {
+        const names = await from.firstNames(limit);
+        read.push(names.length);
+        return names;
+      },
+    },
+  }) as Directory;
+  await assert.rejects(new Mirror().update(counting, to), TooLargeToMirror);
+  assert.deepEqual(read, [17]);
+  assert.deepEqual(readdirSync(target), []);
+});
+
+test('a dangling link is copied with its owner, and works once its target exists', async (context) => {
+  const { source, target, from, to } = place(context);
+  symlinkSync('late/key', join(source, 'key'));
+  const root = process.getuid?.() === 0;
+  if (root) lchownSync(join(source, 'key'), 1000, 1001);
+  const mirror = new Mirror();
+  await mirror.update(from, to);
+  const { uid, gid } = lstatSync(join(target, 'key'));
+  assert.equal(readlinkSync(join(target, 'key')), 'late/key');
+  if (root) assert.deepEqual({ uid, gid }, { uid: 1000, gid: 1001 });
+  mkdirSync(join(source, 'late'));
+  writeFileSync(join(source, 'late/key'), 'value');
+  await mirror.update(from, to);
+  assert.equal(readFileSync(join(target, 'key'), 'utf8'), 'value');
+});
+
+test('sockets and other entries count towards the limit, and are not copied', async (context) => {
+  const { source, target, from, to } = place(context);
+  const server = createServer().listen(join(source, 'socket'));
+  await new Promise((resolve) => server.once('listening', resolve));
+  writeFileSync(join(source, 'file'), '');
+  const mirror = new Mirror();
+  assert.equal(await mirror.update(from, to), 1);
+  assert.deepEqual(readdirSync(target), ['file']);
+  for (let index = 0; index < 15; index += 1) writeFileSync(join(source, `${index}`), '');
+  await assert.rejects(mirror.update(from, to), TooLargeToMirror);
+  server.close();
+});

@@ -1,0 +1,170 @@
+import { readSync, writeSync, fchmodSync, fchownSync, type Stats } from 'node:fs';
+import { type Directory, hasCode, Open } from '@kata-agent/linux';
+import { grownLimits, kataLimits, type MirrorLimits, TooLargeToMirror } from './mirror-limits.js';
+
+/** Deeper than any configmap; ends a loop of mounts. */
+const maxDepth = 8;
+
+interface Entry {
+  readonly kind: 'directory' | 'file' | 'link';
+  readonly stats: Stats;
+  /** The target of a symbolic link; empty for others. */
+  readonly target: string;
+}
+
+/**
+ * Keeps a directory in sync with another one that gives no change notifications. Preserves the order that Kubernetes
+ * guarantees for a configmap: new files are created first, then the symbolic link is replaced atomically, then old
+ * files are removed.
+ */
+export class Mirror {
+  #known: ReadonlyMap<string, Entry> = new Map();
+
+  /**
+   * Existing content of `to` is from an earlier mirror: it is compared in full, and entries that have gone since are
+   * removed.
+   */
+  async adopt(to: Directory): Promise<void> {
+    this.#known = await scan(to, grownLimits);
+  }
+
+  /** Reports whether it is above `kataLimits`. */
+  get isLarge(): boolean {
+    const files = [...this.#known.values()].filter(({ kind }) => kind !== 'directory');
+    const bytes = files.reduce((sum, { stats }) => sum + stats.size, 0);
+    return this.#known.size > kataLimits.entries || bytes > kataLimits.bytes;
+  }
+
+  /** Syncs `to` with `from`, and returns how many entries changed. Throws TooLargeToMirror. */
+  async update(from: Directory, to: Directory, limits: MirrorLimits = kataLimits): Promise<number> {
+    const found = await scan(from, limits);
+    const changed = [...found].filter(([path, entry]) => differs(this.#known.get(path), entry));
+    const gone = [...this.#known.keys()].filter((path) => !found.has(path));
+    for (const [path, entry] of changed) if (entry.kind === 'directory') await putDirectory(path, entry, to);
+    for (const [path, entry] of changed)
+      if (entry.kind === 'file') await putFile(path, entry, { from, to, limits });
+    for (const [path, entry] of changed) if (entry.kind === 'link') await putLink(path, entry, to);
+    for (const path of gone.reverse()) await to.removeTree(path);
+    this.#known = found;
+    return changed.length + gone.length;
+  }
+}
+
+/**
+ * Lists everything below a directory by path, parents first. Stops reading at the limit: a container may fill the
+ * directory.
+ */
+async function scan(root: Directory, limits: MirrorLimits): Promise<ReadonlyMap<string, Entry>> {
+  const found = new Map<string, Entry>();
+  let bytes = 0;
+  let left = limits.entries;
+  const visit = async (directory: Directory, prefix: string, depth: number): Promise<void> => {
+    if (depth > maxDepth) throw new TooLargeToMirror(`more than ${maxDepth} levels of directories`);
+    const names = await directory.firstNames(left + 1);
+    left -= names.length;
+    if (left < 0) throw new TooLargeToMirror(`more than ${limits.entries} entries`);
+    for (const name of names.map(String)) {
+      const stats = directory.stat(name);
+      if (stats === undefined) continue;
+      const path = prefix + name;
+      const kind = kindOf(stats);
+      if (kind === undefined) continue;
+      found.set(path, { kind, stats, target: kind === 'link' ? directory.readLink(name) : '' });
+      if (kind !== 'directory') bytes += stats.size;
+      if (bytes > limits.bytes) throw new TooLargeToMirror(`more than ${limits.bytes} bytes`);
+      if (kind !== 'directory') continue;
+      const inner = directory.directory(name);
+      try {
+        await visit(inner, `${path}/`, depth + 1);
+      } finally {
+        inner.close();
+      }
+    }
+  };
+  await visit(root, '', 0);
+  return found;
+}
+
+/** Undefined for sockets, FIFOs and devices, which are not copied: they are of no use to a container. */
+function kindOf(stats: Stats): Entry['kind'] | undefined {
+  if (stats.isDirectory()) return 'directory';
+  if (stats.isFile()) return 'file';
+  return stats.isSymbolicLink() ? 'link' : undefined;
+}
+
+function differs(before: Entry | undefined, now: Entry): boolean {
+  if (before === undefined || before.kind !== now.kind || before.target !== now.target) return true;
+  const attributes = (['mode', 'uid', 'gid'] as const).some((name) => before.stats[name] !== now.stats[name]);
+  // A directory's mtime reflects changes in it, which are compared by themselves.
+  if (now.kind === 'directory') return attributes;
+  return (
+    attributes ||
+    (['mtimeMs', 'ctimeMs', 'size', 'ino'] as const).some((name) => before.stats[name] !== now.stats[name])
+  );
+}
+
+async function putDirectory(path: string, { stats }: Entry, to: Directory): Promise<void> {
+  if (to.stat(path)?.isDirectory() === false) await to.removeTree(path);
+  const made = to.makeDirectory(path, { mode: 0o755 });
+  try {
+    to.changeOwner(path, stats.uid, stats.gid);
+    made.changeMode(stats.mode & 0o7777);
+  } finally {
+    made.close();
+  }
+}
+
+/** Writes a file under a temporary name and renames it: a reader sees the whole old file or the whole new one. */
+async function putFile(
+  path: string,
+  { stats }: Entry,
+  { from, to, limits }: { readonly from: Directory; readonly to: Directory; readonly limits: MirrorLimits },
+): Promise<void> {
+  const source = from.file(path, Open.ReadOnly);
+  try {
+    const temporary = temporaryName(path);
+    await to.removeTree(temporary);
+    const target = to.file(temporary, Open.WriteOnly | Open.Create | Open.Exclusive, 0o600);
+    try {
+      copy(source.fd, target.fd, limits.bytes);
+      fchownSync(target.fd, stats.uid, stats.gid);
+      fchmodSync(target.fd, stats.mode & 0o7777);
+    } finally {
+      target.close();
+    }
+    if (to.stat(path)?.isDirectory() === true) await to.removeTree(path);
+    to.rename(temporary, path);
+  } finally {
+    source.close();
+  }
+}
+
+async function putLink(path: string, { target, stats }: Entry, to: Directory): Promise<void> {
+  const temporary = temporaryName(path);
+  await to.removeTree(temporary);
+  to.symlink(target, temporary);
+  to.changeOwner(temporary, stats.uid, stats.gid);
+  if (to.stat(path)?.isDirectory() === true) await to.removeTree(path);
+  to.rename(temporary, path);
+}
+
+function temporaryName(path: string): string {
+  const at = path.lastIndexOf('/') + 1;
+  return `${path.slice(0, at)}.kata-new-${path.slice(at)}`.slice(0, 250);
+}
+
+/** Copies a file. One that grows meanwhile is truncated at the limit: the next update finds it too large. */
+function copy(from: number, to: number, maxBytes: number): void {
+  const buffer = Buffer.alloc(64 * 1024);
+  for (let copied = 0; copied <= maxBytes; ) {
+    const length = readSync(from, buffer, 0, buffer.length, null);
+    if (length === 0) return;
+    writeSync(to, buffer, 0, length);
+    copied += length;
+  }
+}
+
+/** Reports whether an error means that a file was removed meanwhile: the next update sees that. */
+export function isGone(error: unknown): boolean {
+  return hasCode(error, 'ENOENT', 'ENOTDIR', 'ESTALE');
+}

@@ -1,0 +1,143 @@
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Directory, mount } from '@kata-agent/linux';
+import { makeWritableLayer } from '../../container/writable-layer.js';
+import { rootPlaces } from '../../source/root-places.js';
+import { GuestError } from '../../error/guest-error.js';
+import { quotedPath } from '../../quoted.js';
+import type { Storage } from '../../request/actions.js';
+import { mountAt } from '../mount-point.js';
+import {
+  type LayerDirectory,
+  layersDriver,
+  type RootLayer,
+  type RootLayers,
+  rootLayersOf,
+} from '../root-layers.js';
+import { unmount } from '../unmount.js';
+import { refuseSecondDevice } from './second-device.js';
+import type { StorageContext, StorageDriver } from './storage-driver.js';
+import { openVerity, verityName } from './verity.js';
+
+/** The directory in a container's bundle with the mounts of its layers. */
+export const layersDirectory = 'layers';
+
+/**
+ * The root of a container from EROFS layers, each a disk or a partition, and a writable layer: a disk with ext4, or
+ * memory (Kata 4.1, src/agent/src/storage/multi_layer_erofs.rs). The layers are mounted in the container's bundle, where
+ * no request can name them.
+ */
+export const multiLayerErofs: StorageDriver = {
+  name: layersDriver,
+  ofPod: false,
+  mountPoints: rootPlaces,
+  needs(storage) {
+    const { upper, lowers } = rootLayersOf(storage);
+    return [...(upper === undefined ? [] : [upper]), ...lowers].map(({ wanted }) => wanted);
+  },
+  prepare,
+  async resume(storage, { devices, disks, made }) {
+    // The kernel has claimed the disks; a second container of the same image needs to know that they are layers.
+    for (const { wanted } of rootLayersOf(storage).lowers) {
+      if (!devices.has(wanted)) continue;
+      made.push('layer', disks.takeLayerAgain(devices.find(wanted)));
+    }
+  },
+};
+
+/**
+ * Disables features by which extended attributes that the host wrote into a layer could redirect lookups, and devices of
+ * the layers.
+ */
+const fixed: readonly string[] = ['nodev', 'metacopy=off', 'redirect_dir=nofollow', 'index=off'];
+
+async function prepare(storage: Storage, context: StorageContext): Promise<void> {
+  const { owner, syscalls } = context;
+  if (owner.kind !== 'container')
+    throw new GuestError('refused', 'layers of a root: the sandbox has none, a container has');
+  const layers = rootLayersOf(storage);
+  const directory = join(owner.bundle, layersDirectory);
+  makeDirectory(directory, context);
+  const opened: Directory[] = [];
+  const open = (path: string): Directory => {
+    const found = Directory.open(syscalls, path);
+    opened.push(found);
+    return found;
+  };
+  try {
+    const writable = open(mountUpper(layers, directory, owner.bundle, context));
+    const lowers = layers.lowers.map((layer, index) => open(mountLower(layer, index, directory, context)));
+    const [top] = lowers;
+    for (const each of layers.directories) makeLayerDirectory(each, writable, top);
+    const [upper, work] = ['upper', 'work'].map((name) => {
+      const made = writable.makeDirectory(name, { mode: 0o755 });
+      opened.push(made);
+      return made.path;
+    });
+    const lowerdir = lowers.map(({ path }) => path).join(':');
+    const options = [...fixed, `lowerdir=${lowerdir}`, `upperdir=${upper}`, `workdir=${work}`];
+    mountAt({ source: 'overlay', fstype: 'overlay', options }, context);
+  } finally {
+    for (const each of opened) each.close();
+  }
+}
+
+/** Mounts the writable layer, and returns the directory that is to contain `upper` and `work`. */
+function mountUpper(
+  { upper }: RootLayers,
+  directory: string,
+  bundle: string,
+  context: StorageContext,
+): string {
+  if (upper === undefined) return dirname(makeWritableLayer(bundle, context.syscalls, context.made).upper);
+  const disk = context.devices.find(upper.wanted);
+  context.made.push(`disk ${disk}`, context.disks.take(disk));
+  refuseSecondDevice(disk, 'ext4');
+  const options = ['nosuid', 'nodev', ...upper.options];
+  return mountLayer(disk, join(directory, 'upper'), { type: 'ext4', options }, context);
+}
+
+function mountLower(layer: RootLayer, index: number, directory: string, context: StorageContext): string {
+  const disk = context.devices.find(layer.wanted);
+  context.made.push(`disk ${disk}`, context.disks.takeLayer(disk));
+  const { verity } = layer;
+  const device =
+    verity === undefined ? disk : openVerity(disk, verity, verityName(verity, context.place, index), context);
+  const options = [...layer.options, 'ro', 'nosuid', 'nodev'];
+  return mountLayer(device, join(directory, `lower-${index}`), { type: 'erofs', options }, context);
+}
+
+function mountLayer(
+  source: string,
+  target: string,
+  { type, options }: { readonly type: string; readonly options: readonly string[] },
+  context: StorageContext,
+): string {
+  const { syscalls, made } = context;
+  makeDirectory(target, context);
+  mount(syscalls, { source, target, type, options });
+  made.push(`mount at ${target}`, () => unmount(target, syscalls));
+  return target;
+}
+
+function makeDirectory(path: string, { made }: StorageContext): void {
+  mkdirSync(path, { mode: 0o700 });
+  made.push(`directory ${path}`, () => rmdirSync(path));
+}
+
+/** A read-only layer cannot get a directory: it must have it. */
+function makeLayerDirectory(
+  { in: layer, path }: LayerDirectory,
+  upper: Directory,
+  top: Directory | undefined,
+): void {
+  if (layer === 'upper') {
+    upper.makeDirectory(path, { mode: 0o755 }).close();
+    return;
+  }
+  if (top?.stat(path)?.isDirectory() !== true)
+    throw new GuestError(
+      'invalid',
+      `layers of a root: the topmost read-only layer has no directory ${quotedPath(path)}`,
+    );
+}

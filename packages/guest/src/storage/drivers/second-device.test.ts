@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { refuseSecondDevice } from './second-device.js';
+
+let directory = '';
+before(() => {
+  directory = mkdtempSync(join(tmpdir(), 'second-device-'));
+});
+after(() => rmSync(directory, { recursive: true }));
+
+function image(name: string, bytes: Buffer): string {
+  const path = join(directory, name);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+function ext(inode: number, device: number, compatible = 0x4): Buffer {
+  const bytes = Buffer.alloc(4096);
+  bytes.writeUInt16LE(0xef53, 1024 + 0x38);
+  bytes.writeUInt32LE(compatible, 1024 + 0x5c);
+  bytes.writeUInt32LE(inode, 1024 + 0xe0);
+  bytes.writeUInt32LE(device, 1024 + 0xe4);
+  return bytes;
+}
+
+function btrfs(devices: bigint): Buffer {
+  const bytes = Buffer.alloc(128 * 1024);
+  bytes.write('_BHRfS_M', 0x10040, 'latin1');
+  bytes.writeBigUInt64LE(devices, 0x10088);
+  return bytes;
+}
+
+test('an ext journal is in the file system, or there is none', () => {
+  for (const [name, bytes] of [
+    ['inside', ext(8, 0)],
+    ['none', ext(0, 0, 0)],
+    ['other', Buffer.alloc(4096)],
+    ['small', Buffer.alloc(512)],
+  ] as const)
+    refuseSecondDevice(image(name, bytes), 'ext4');
+  for (const [name, bytes] of [
+    ['device', ext(0, 0x801)],
+    ['both', ext(8, 0x801)],
+    ['by-uuid', ext(0, 0)],
+    ['later', ext(8, 0x801, 0)],
+  ] as const)
+    for (const fstype of ['ext3', 'ext4'])
+      assert.throws(() => refuseSecondDevice(image(name, bytes), fstype), {
+        kind: 'refused',
+        message: /its journal is on another disk/,
+      });
+});
+
+test('btrfs is on one disk', () => {
+  refuseSecondDevice(image('one', btrfs(1n)), 'btrfs');
+  refuseSecondDevice(image('zero', Buffer.alloc(4096)), 'btrfs');
+  for (const devices of [0n, 2n, 2n ** 63n])
+    assert.throws(() => refuseSecondDevice(image('several', btrfs(devices)), 'btrfs'), {
+      kind: 'refused',
+      message: /its btrfs is on \d+ disks/,
+    });
+});
+
+test('file systems that cannot name a second disk are not read', () => {
+  refuseSecondDevice('/does/not/exist', 'xfs');
+});

@@ -1,0 +1,66 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { GuestError } from '../../error/guest-error.js';
+
+/** The ext super block (Linux, Documentation/filesystems/ext4/super.rst). */
+const Ext = {
+  at: 1024,
+  size: 1024,
+  magic: 0x38,
+  compatible: 0x5c,
+  journalInode: 0xe0,
+  journalDevice: 0xe4,
+} as const;
+const extMagic = 0xef53;
+const extHasJournal = 0x4;
+
+/** The btrfs super block (linux/btrfs_tree.h, struct btrfs_super_block). */
+const Btrfs = { at: 64 * 1024, size: 4096, magic: 0x40, devices: 0x88 } as const;
+const btrfsMagic = '_BHRfS_M';
+
+/**
+ * Refuses a file system that would use a second disk, which its super block names and nobody has checked: an ext journal
+ * on another device, btrfs on several devices. Such a disk may be a container's, which could change the file system
+ * while it is mounted. Mount options that name a device are denied (disk-options.ts); without them xfs, erofs and
+ * squashfs use only the disk itself. The host, which has the disk, can still change it after this check: it could
+ * change what is mounted as well.
+ *
+ * @param device what is mounted: the disk, or its verity device
+ * @throws GuestError `refused`
+ */
+export function refuseSecondDevice(device: string, fstype: string): void {
+  const named = fstype === 'btrfs' ? otherBtrfsDevices(device) : otherExtDevice(device, fstype);
+  if (named === undefined) return;
+  throw new GuestError(
+    'refused',
+    `${device} is not mounted: ${named}, which would be used too; help: use a file system that needs no second disk`,
+  );
+}
+
+function otherExtDevice(device: string, fstype: string): string | undefined {
+  if (fstype !== 'ext3' && fstype !== 'ext4') return undefined;
+  const block = readAt(device, Ext.at, Ext.size);
+  if (block?.readUInt16LE(Ext.magic) !== extMagic) return undefined;
+  const number = block.readUInt32LE(Ext.journalDevice);
+  const hasJournal = (block.readUInt32LE(Ext.compatible) & extHasJournal) !== 0;
+  const isExternal = number !== 0 || (hasJournal && block.readUInt32LE(Ext.journalInode) === 0);
+  return isExternal ? 'its journal is on another disk' : undefined;
+}
+
+function otherBtrfsDevices(device: string): string | undefined {
+  const block = readAt(device, Btrfs.at, Btrfs.size);
+  if (block?.toString('latin1', Btrfs.magic, Btrfs.magic + btrfsMagic.length) !== btrfsMagic)
+    return undefined;
+  const devices = block.readBigUInt64LE(Btrfs.devices);
+  return devices === 1n ? undefined : `its btrfs is on ${devices} disks`;
+}
+
+/** Undefined: the disk is smaller. */
+function readAt(device: string, position: number, size: number): Buffer | undefined {
+  const fd = openSync(device, 'r');
+  try {
+    const block = Buffer.alloc(size);
+    return readSync(fd, block, 0, size, position) === size ? block : undefined;
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,177 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  createMappedDevice,
+  hasCode,
+  type MappedTable,
+  readFirstBlock,
+  removeMappedDevice,
+  verityTarget,
+} from '@kata-agent/linux';
+import { deviceNumber } from '../../device/device-number.js';
+import { GuestError } from '../../error/guest-error.js';
+import type { KataOptions } from '../kata-options.js';
+import type { StorageContext } from './storage-driver.js';
+
+/** A dm-verity disk, whose blocks are verified against one root hash: the data, then the hash tree. */
+export interface Verity {
+  /** Lower-case hex. */
+  readonly rootHash: string;
+  /** Bytes of data before the hash tree. */
+  readonly hashOffset: number;
+  readonly dataBlockSize: number;
+  readonly hashBlockSize: number;
+  readonly algorithm: string;
+  /** Hex; empty: none. */
+  readonly salt: string;
+  readonly format: 0 | 1;
+  /** A superblock precedes the hash tree. It is not read: the request has the parameters. */
+  readonly superblock: boolean;
+}
+
+/** Digests, with the number of their hexadecimal digits. */
+const algorithms: ReadonlyMap<string, number> = new Map([
+  ['sha256', 64],
+  ['sha384', 96],
+  ['sha512', 128],
+]);
+
+const prefix = 'dmverity.';
+const superblockSize = 512;
+
+/**
+ * Returns the dm-verity device that the options of a storage describe (Kata 4.1, src/agent/src/storage/multi_layer_erofs.rs
+ * and src/libs/kata-types/src/dmverity.rs); undefined: none. dm-verity options without the one that enables it are an
+ * error: a root hash that is not verified is a mistake.
+ *
+ * @throws GuestError `invalid`
+ */
+export function verityOf(options: KataOptions): Verity | undefined {
+  if (!options.has('dmverity-enabled')) {
+    if (options.names.some((name) => name.startsWith(prefix)))
+      throw invalid('its options need X-kata.dmverity-enabled=true');
+    return undefined;
+  }
+  const algorithm = options.get(`${prefix}algorithm`) ?? 'sha256';
+  const digits = algorithms.get(algorithm);
+  if (digits === undefined)
+    throw invalid(`algorithm=${algorithm.slice(0, 80)} is not one of ${[...algorithms.keys()].join(', ')}`);
+  const rootHash = options.get(`${prefix}roothash`) ?? '';
+  if (!/^[0-9a-f]+$/.test(rootHash) || rootHash.length !== digits)
+    throw invalid(
+      `roothash=${rootHash.slice(0, 80)} must be a hash of ${algorithm}: ${digits} hexadecimal digits`,
+    );
+  const salt = options.get(`${prefix}salt`) ?? '-';
+  if (salt !== '-' && !/^(?:[0-9a-f]{2}){1,256}$/.test(salt))
+    throw invalid(`salt=${salt.slice(0, 80)} is not hexadecimal`);
+  const format = numberOf(options, 'hashtype', 1);
+  if (format !== 0 && format !== 1) throw invalid(`hashtype=${format} must be 0 or 1`);
+  const noSuperblock = options.get(`${prefix}no-superblock`) ?? 'false';
+  if (noSuperblock !== 'true' && noSuperblock !== 'false')
+    throw invalid(`no-superblock=${noSuperblock.slice(0, 80)} must be true or false`);
+  const verity: Verity = {
+    rootHash,
+    hashOffset: numberOf(options, 'hashoffset', 0),
+    dataBlockSize: numberOf(options, 'blocksize', 4096),
+    hashBlockSize: numberOf(options, 'hashsize', 4096),
+    algorithm,
+    salt: salt === '-' ? '' : salt,
+    format,
+    superblock: noSuperblock === 'false',
+  };
+  for (const size of [verity.dataBlockSize, verity.hashBlockSize]) {
+    if (![512, 1024, 2048, 4096].includes(size))
+      throw invalid(`a block size of ${size} is not 512, 1024, 2048 or 4096`);
+    if (verity.hashOffset === 0 || verity.hashOffset % size !== 0)
+      throw invalid(`hashoffset=${verity.hashOffset} must be a multiple of both block sizes, and not 0`);
+  }
+  return verity;
+}
+
+/** Dependencies of a verity device. */
+type VerityContext = Pick<StorageContext, 'syscalls' | 'made' | 'paths'>;
+
+/**
+ * Creates a verity device on a disk, and returns its node. The step that removes it is pushed to `made`.
+ *
+ * @param name of the device, from `verityName`
+ */
+export function openVerity(disk: string, verity: Verity, name: string, context: VerityContext): string {
+  const { syscalls, paths, made } = context;
+  let node: string;
+  try {
+    node = createMappedDevice(syscalls, controlOf(context), name, verityTable(disk, verity));
+  } catch (error) {
+    throw refusal(error, disk);
+  }
+  made.push(`dm-verity device ${name}`, () => closeVerity(name, context));
+  const device = join(paths.dev, node);
+  checkFirstBlock(device, disk, verity);
+  return device;
+}
+
+function refusal(error: unknown, disk: string): unknown {
+  if (hasCode(error, 'ENOENT'))
+    return new GuestError(
+      'precondition',
+      "the guest's kernel has no device mapper; help: load the module dm_verity, or use a kernel that has it",
+      { cause: error },
+    );
+  // E2BIG: the hash tree would end beyond the disk.
+  if (hasCode(error, 'EINVAL', 'E2BIG'))
+    return new GuestError(
+      'refused',
+      `${disk} cannot be read through dm-verity: the kernel rejects its table; help: compare hashoffset with the size of the disk, and check that the kernel has dm_verity`,
+      { cause: error },
+    );
+  return error;
+}
+
+function checkFirstBlock(device: string, disk: string, { rootHash, dataBlockSize }: Verity): void {
+  try {
+    readFirstBlock(device, dataBlockSize);
+  } catch (error) {
+    if (!hasCode(error, 'EIO')) throw error;
+    const message = `${disk} does not pass dm-verity: its first block does not match root hash ${rootHash}`;
+    throw new GuestError('refused', message, { cause: error });
+  }
+}
+
+/** Returns the device mapper name: unique for each storage, and for each layer of a root by its `index`. */
+export function verityName({ rootHash }: Verity, place: string, index = 0): string {
+  return `kata-${rootHash.slice(0, 32)}-${place.replace(/[^A-Za-z0-9]+/g, '-').slice(-60)}-${index}`;
+}
+
+/** Removes a verity device, if it is there; while it is mounted, the kernel removes it with the mount. */
+export function closeVerity(name: string, context: Pick<StorageContext, 'syscalls' | 'paths'>): void {
+  removeMappedDevice(context.syscalls, controlOf(context), name);
+}
+
+function controlOf({ paths }: Pick<StorageContext, 'paths'>): string {
+  return join(paths.dev, 'mapper/control');
+}
+
+/** Returns the table of a device whose hash tree is behind the data on one disk. */
+export function verityTable(disk: string, verity: Verity): MappedTable {
+  const { hashOffset, dataBlockSize, hashBlockSize, superblock } = verity;
+  const { major, minor } = deviceNumber(statSync(disk, { bigint: true }).rdev);
+  const number = `${major}:${minor}`;
+  return verityTarget({
+    ...verity,
+    data: number,
+    hashes: number,
+    dataBlocks: hashOffset / dataBlockSize,
+    firstHashBlock: hashOffset / hashBlockSize + (superblock ? Math.ceil(superblockSize / hashBlockSize) : 0),
+  });
+}
+
+function numberOf(options: KataOptions, name: string, fallback: number): number {
+  const text = options.get(prefix + name);
+  if (text === undefined) return fallback;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw invalid(`${name}=${text.slice(0, 80)} is not a number`);
+}
+
+function invalid(message: string): GuestError {
+  return new GuestError('invalid', `dm-verity: ${message}`);
+}

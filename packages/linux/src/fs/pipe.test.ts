@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import {
+  Open,
+  RecordingSyscalls,
+  closePipe,
+  createPipe,
+  loadSyscalls,
+  pipeReader,
+  pipeWriter,
+} from '../index.js';
+
+const syscalls = loadSyscalls();
+
+function descriptors(): readonly string[] {
+  return readdirSync('/proc/self/fd').sort();
+}
+
+test('a pipe is close-on-exec at both ends and has the requested size', () => {
+  const pipe = createPipe(syscalls, { size: 256 * 1024 });
+  for (const end of [pipe.read, pipe.write]) {
+    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${end.fd}`, 'utf8'))?.[1];
+    assert.ok((Number.parseInt(flags ?? '0', 8) & Open.CloseOnExec) !== 0);
+  }
+  assert.equal(syscalls.setPipeSize(pipe.write.fd, 4096), 4096);
+  closePipe(pipe);
+  assert.equal(pipe.read.open, false);
+  assert.equal(pipe.write.open, false);
+});
+
+test('a size that the kernel rejects leaks no descriptor', () => {
+  const fake = new RecordingSyscalls();
+  fake.fail('setPipeSize', 'EPERM');
+  assert.throws(() => createPipe(fake, { size: 1 << 30 }), { code: 'EPERM' });
+  assert.equal(fake.openDescriptors.size, 0);
+});
+
+test('size 0 keeps the kernel’s default', () => {
+  const fake = new RecordingSyscalls();
+  createPipe(fake, { size: 0 });
+  assert.deepEqual(fake.argumentsOf('setPipeSize'), []);
+});
+
+test('a child reads and writes through pipes; both ends see end of file and no descriptor leaks', async () => {
+  const before = descriptors();
+  const input = createPipe(syscalls);
+  const output = createPipe(syscalls);
+  const child = spawn('cat', [], { stdio: [input.read.fd, output.write.fd, 'ignore'] });
+  input.read.close();
+  output.write.close();
+  const writer = pipeWriter(input.write);
+  const reader = pipeReader(output.read);
+  const sent = Buffer.alloc(3_000_000, 'kata');
+  writer.end(sent);
+  const chunks: Buffer[] = [];
+  for await (const chunk of reader) chunks.push(chunk as Buffer);
+  assert.equal(Buffer.compare(Buffer.concat(chunks), sent), 0);
+  if (child.exitCode === null) await once(child, 'exit');
+  assert.equal(child.exitCode, 0);
+  if (!writer.closed) await once(writer, 'close');
+  assert.equal(reader.closed, true);
+  assert.deepEqual(descriptors(), before);
+});
+
+test('a reader that pauses blocks the writer and loses nothing', async () => {
+  const output = createPipe(syscalls, { size: 4096 });
+  const child = spawn('sh', ['-c', 'head -c 1000000 /dev/zero; echo done >&2'], {
+    stdio: ['ignore', output.write.fd, 'pipe'],
+  });
+  output.write.close();
+  const reader = pipeReader(output.read);
+  const { stderr } = child;
+  assert.ok(stderr);
+  let said = '';
+  stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  await once(reader, 'readable');
+  // The child blocks in write(2): its output does not fit into 4096 bytes and our buffer.
+  assert.ok(reader.readableLength < 500_000);
+  assert.equal(said, '');
+  let total = 0;
+  for await (const chunk of reader) total += (chunk as Buffer).length;
+  assert.equal(total, 1_000_000);
+  if (said === '') await once(stderr, 'data');
+  assert.equal(said, 'done\n');
+});
+
+test('writing to a pipe whose reader is closed is EPIPE', async () => {
+  const pipe = createPipe(syscalls);
+  const writer = pipeWriter(pipe.write);
+  pipe.read.close();
+  writer.write('x');
+  const [error] = (await once(writer, 'error')) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'EPIPE');
+});

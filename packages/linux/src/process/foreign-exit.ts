@@ -1,0 +1,79 @@
+import { Socket as Stream } from 'node:net';
+import { Open, Socket } from '../syscalls/constants.js';
+import { Descriptor } from '../fs/descriptor.js';
+import { type ExitStatus, exitStatus } from './exit-status.js';
+import { processStat } from './process-stat.js';
+import { hasCode } from '../syscalls/syscall-error.js';
+import type { Syscalls } from '../syscalls/syscalls.js';
+
+/** A process, by pid and start time, since pids are reused. */
+export interface ForeignProcess {
+  readonly pid: number;
+  /** As returned by `processStat`. */
+  readonly startTime: number;
+}
+
+/**
+ * Resolves when a process has ended that is not a child of this one, so that waitpid(2) cannot be used. Its status is
+ * available until its parent has waited for it (`/proc/<pid>/stat`), and later from Linux 6.15 on. Undefined: it has
+ * ended with an unknown status. Does not keep Node.js alive.
+ */
+export async function foreignExit(
+  syscalls: Syscalls,
+  { pid, startTime }: ForeignProcess,
+  { proc = '/proc' }: { readonly proc?: string } = {},
+): Promise<ExitStatus | undefined> {
+  const isThere = (): boolean => processStat(pid, proc)?.startTime === startTime;
+  if (!isThere()) return undefined;
+  const descriptor = openProcess(syscalls, pid);
+  if (descriptor === undefined) return undefined;
+  try {
+    // The pid may have been reused before the descriptor was opened.
+    if (!isThere()) return undefined;
+    await readable(syscalls, descriptor);
+    const status = syscalls.pidfdStatus(descriptor.fd) ?? statusOfZombie({ pid, startTime }, proc);
+    // Its parent may have waited for it between the two reads.
+    const known = status ?? syscalls.pidfdStatus(descriptor.fd);
+    return known === undefined ? undefined : exitStatus(known);
+  } finally {
+    descriptor.close();
+  }
+}
+
+function openProcess(syscalls: Syscalls, pid: number): Descriptor | undefined {
+  try {
+    return new Descriptor(syscalls, syscalls.pidfdOpen(pid));
+  } catch (error) {
+    if (hasCode(error, 'ESRCH')) return undefined;
+    throw error;
+  }
+}
+
+function statusOfZombie({ pid, startTime }: ForeignProcess, proc: string): number | undefined {
+  const stat = processStat(pid, proc);
+  const tells = stat?.state === 'Z' && stat.startTime === startTime && process.geteuid?.() === 0;
+  return tells ? stat.status : undefined;
+}
+
+/**
+ * Resolves when the descriptor is readable. Node.js cannot poll such descriptors, so it gets a decoy socket whose
+ * number the descriptor takes over in the same tick (see terminal.ts). The read fails then, which is the notification.
+ */
+async function readable(syscalls: Syscalls, descriptor: Descriptor): Promise<void> {
+  const [decoy, other] = syscalls.socketpair(Socket.Unix, Socket.Stream | Socket.CloseOnExec, 0);
+  const stream = new Stream({ fd: decoy, readable: true, writable: false });
+  const readable = new Promise<void>((resolve) => {
+    stream.once('error', () => resolve());
+    stream.once('close', () => resolve());
+  });
+  try {
+    syscalls.dup3(descriptor.fd, decoy, Open.CloseOnExec);
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  } finally {
+    syscalls.close(other);
+  }
+  stream.unref().resume();
+  await readable;
+}

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
+import { type ExitStatus, Reaper, RecordingSyscalls, SyscallError, loadSyscalls } from '../index.js';
+
+const faults: unknown[] = [];
+const reaper = new Reaper(loadSyscalls(), { onFault: (error) => faults.push(error) });
+// Waiting for SIGCHLD does not keep the process alive.
+const keepAlive = setInterval(() => undefined, 60_000);
+after(() => {
+  reaper.stop();
+  clearInterval(keepAlive);
+  assert.deepEqual(faults, []);
+});
+
+/**
+ * Runs a script whose parent exits at once, like an OCI runtime, and never waits for it (unlike a shell with a
+ * background job). Returns the orphan's pid.
+ */
+async function orphan(script: string): Promise<number> {
+  const { stdout } = await promisify(execFile)('setsid', [
+    '-f',
+    'sh',
+    '-c',
+    `echo $$; exec >/dev/null 2>&1; ${script}`,
+  ]);
+  return Number(stdout);
+}
+
+function isZombie(pid: number): boolean {
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+}
+
+test('an orphan’s exit code is reported', async () => {
+  assert.deepEqual(await reaper.watch(await orphan('sleep 0.1; exit 7')), { code: 7 });
+});
+
+test('an orphan’s signal is reported', async () => {
+  const pid = await orphan('exec sleep 60');
+  const exit = reaper.watch(pid);
+  loadSyscalls().kill(pid, 15);
+  assert.deepEqual(await exit, { code: 143, signal: 15 });
+});
+
+test('two watchers of one process both get its exit, which is then dropped', async () => {
+  const pid = await orphan('sleep 0.1; exit 4');
+  assert.deepEqual(await Promise.all([reaper.watch(pid), reaper.watch(pid)]), [{ code: 4 }, { code: 4 }]);
+  await assert.rejects(reaper.watch(pid), new RegExp(`process ${pid} is not a child`));
+});
+
+test('an exit before the first watch is kept', async () => {
+  const pid = await orphan('exit 9');
+  while (existsSync(`/proc/${pid}`)) await once(process, 'SIGCHLD');
+  assert.deepEqual(await reaper.watch(pid), { code: 9 });
+});
+
+test('an exit that no sweep has seen is found by watch', async () => {
+  const pid = await orphan('exec sleep 60');
+  // It ends during this loop, which never lets SIGCHLD's handler run: it stays a zombie until watch is called.
+  loadSyscalls().kill(pid, 15);
+  while (!isZombie(pid));
+  assert.deepEqual(await reaper.watch(pid), { code: 143, signal: 15 });
+});
+
+test('Node’s own children, other processes and invalid pids are rejected', async () => {
+  const child = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
+  await assert.rejects(reaper.watch(child.pid ?? 0), /Node.js waits for/);
+  child.stdin.end();
+  await once(child, 'exit');
+  await assert.rejects(reaper.watch(process.ppid), /not a child of this process/);
+  for (const pid of [-1, 0, 1, 1.5, Number.NaN])
+    await assert.rejects(reaper.watch(pid), RangeError, String(pid));
+});
+
+test('hundreds of Node’s children and orphans that end together each get their exit', async () => {
+  const amount = 300;
+  const own = Array.from({ length: amount }, async (_, index) => {
+    const child = spawn('sh', ['-c', `exit ${index % 200}`], { stdio: 'ignore' });
+    const [code] = (await once(child, 'exit')) as [number];
+    return code;
+  });
+  const orphans = Array.from(
+    { length: amount },
+    async (_, index): Promise<ExitStatus> =>
+      // Half of them are watched early, half late or after they ended.
+      reaper.watch(await orphan(index % 2 === 0 ? `exit ${index % 200}` : `sleep 0.05; exit ${index % 200}`)),
+  );
+  const expected = Array.from({ length: amount }, (_, index) => index % 200);
+  assert.deepEqual(await Promise.all(own), expected);
+  assert.deepEqual(
+    (await Promise.all(orphans)).map((exit) => exit.code),
+    expected,
+  );
+});
+
+test('unwatched orphans are reaped too', async () => {
+  const pid = await orphan('sleep 0.1');
+  while (existsSync(`/proc/${pid}`)) await once(process, 'SIGCHLD');
+});
+
+test('a program that cannot be started leaves nothing behind', async () => {
+  const [error] = (await once(spawn('/nonexistent/program'), 'error')) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'ENOENT');
+  reaper.sweep();
+});
+
+test('the number of kept exits is bounded, and the newest are kept', async (context) => {
+  const { small, fake } = onCopiedProc(context, [501, 502, 503]);
+  fake.script('waitpid', (pid) => ({ pid, status: (pid - 500) << 8 }));
+  small.sweep();
+  fake.fail('waitpid', 'ECHILD');
+  await assert.rejects(small.watch(501), /not a child of this process/);
+  assert.deepEqual(await small.watch(502), { code: 2 });
+  assert.deepEqual(await small.watch(503), { code: 3 });
+  await assert.rejects(small.watch(503), /not a child of this process/);
+});
+
+test('a running process never gets the exit of an earlier one with its pid', async (context) => {
+  const { small, fake } = onCopiedProc(context, [501]);
+  fake.script('waitpid', (pid) => ({ pid, status: 1 << 8 }));
+  small.sweep();
+  fake.script('waitpid', () => undefined);
+  const exit = small.watch(501);
+  fake.script('waitpid', (pid) => ({ pid, status: 2 << 8 }));
+  small.sweep();
+  assert.deepEqual(await exit, { code: 2 });
+});
+
+test('without a list of children, watched pids are still waited for', async () => {
+  const fake = new RecordingSyscalls();
+  const failures: unknown[] = [];
+  const blind = new Reaper(fake, { proc: '/nonexistent', onFault: (error) => failures.push(error) });
+  const exit = blind.watch(501);
+  fake.script('waitpid', (pid) => ({ pid, status: 0 }));
+  blind.sweep();
+  blind.stop();
+  assert.deepEqual(await exit, { code: 0 });
+  assert.equal(failures.length, 1);
+});
+
+test('other errors of waitpid reach the watcher', async () => {
+  const fake = new RecordingSyscalls();
+  fake.fail('waitpid', 'EINVAL');
+  const refused = new Reaper(fake, { proc: '/nonexistent', onFault: () => undefined });
+  await assert.rejects(refused.watch(501), { code: 'EINVAL' });
+  refused.stop();
+});
+
+/** A reaper over a /proc with these children that keeps two exits. */
+function onCopiedProc(
+  context: TestContext,
+  children: readonly number[],
+): { small: Reaper; fake: RecordingSyscalls } {
+  const proc = mkdtempSync(join(tmpdir(), 'reaper-'));
+  const task = join(proc, String(process.pid), 'task', String(process.pid));
+  mkdirSync(task, { recursive: true });
+  writeFileSync(join(task, 'children'), `${children.join(' ')} `);
+  const fake = new RecordingSyscalls();
+  const small = new Reaper(fake, { keep: 2, proc, onFault: (error) => faults.push(error) });
+  context.after(() => {
+    small.stop();
+    rmSync(proc, { recursive: true });
+  });
+  return { small, fake };
+}
+
+test('an exit taken by other code is an error for its watcher', async () => {
+  const fake = new RecordingSyscalls();
+  const failures: unknown[] = [];
+  const robbed = new Reaper(fake, { onFault: (error) => failures.push(error) });
+  fake.script('waitpid', () => undefined);
+  const exit = robbed.watch(4_000_000);
+  fake.script('waitpid', (pid) => {
+    if (pid === 4_000_000) throw SyscallError.named('waitpid', 'ECHILD');
+    return undefined;
+  });
+  robbed.sweep();
+  await assert.rejects(exit, /the exit of process 4000000 is lost/);
+  assert.equal(failures.length, 1);
+  robbed.stop();
+});
+
+test('stopping rejects current and later watches', async () => {
+  const stopped = new Reaper(new RecordingSyscalls(), { onFault: (error) => faults.push(error) });
+  const exit = stopped.watch(4_000_001);
+  stopped.stop();
+  stopped.stop();
+  await assert.rejects(exit, /reaper is stopped/);
+  await assert.rejects(stopped.watch(4_000_001), /reaper is stopped/);
+});

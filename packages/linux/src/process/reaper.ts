@@ -1,0 +1,160 @@
+import { childProcesses } from './child-processes.js';
+import { Wait } from '../syscalls/constants.js';
+import { type ExitStatus, exitStatus } from './exit-status.js';
+import { NodeChildren } from './node-children.js';
+import { hasCode } from '../syscalls/syscall-error.js';
+import type { Syscalls } from '../syscalls/syscalls.js';
+
+export interface ReaperOptions {
+  /** Path of /proc. */
+  readonly proc?: string;
+  /** Number of exits kept for a later `watch`. The oldest are dropped. */
+  readonly keep?: number;
+  /** Called when a sweep has failed; the next SIGCHLD sweeps again. */
+  readonly onFault: (error: unknown) => void;
+}
+
+interface Watch {
+  readonly promise: Promise<ExitStatus>;
+  readonly resolve: (status: ExitStatus) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Waits for processes that Node.js did not start: the first processes of containers and execs, which are reparented to
+ * this process, their subreaper, when the OCI runtime exits, and their descendants.
+ *
+ * On SIGCHLD every child except Node's own is waited for by pid, never with `waitpid(-1)`. A child that ends before it
+ * is watched is a zombie until the next sweep, which keeps its exit, so no exit is lost. A pid is not reused before its
+ * exit was seen here.
+ */
+export class Reaper {
+  readonly #syscalls: Syscalls;
+  readonly #proc: string;
+  readonly #keep: number;
+  readonly #onFault: (error: unknown) => void;
+  readonly #node = new NodeChildren();
+  readonly #watches: Map<number, Watch> = new Map();
+  /** Exits that have not been requested, oldest first. */
+  readonly #exits: Map<number, ExitStatus> = new Map();
+  readonly #onChild = (): void => this.sweep();
+  #stopped = false;
+
+  /** Create it before the first child process: children that Node.js started earlier are unknown to it. */
+  constructor(syscalls: Syscalls, options: ReaperOptions) {
+    this.#syscalls = syscalls;
+    this.#proc = options.proc ?? '/proc';
+    this.#keep = options.keep ?? 1024;
+    this.#onFault = options.onFault;
+    syscalls.setChildSubreaper();
+    process.on('SIGCHLD', this.#onChild);
+  }
+
+  /**
+   * Resolves to the exit of a child, in the future or in the past. Each exit goes to the watchers of that moment and is
+   * then dropped. Call it only after the process's first parent has exited; before that it is not a child. Rejects when
+   * the pid is not a child and no exit of it is kept, and when the reaper is stopped.
+   */
+  watch(pid: number): Promise<ExitStatus> {
+    if (!Number.isInteger(pid) || pid < 2)
+      return Promise.reject(new RangeError(`${pid} is not the pid of a process that can be waited for`));
+    if (this.#stopped) return Promise.reject(stopped(pid));
+    if (this.#node.pids().has(pid))
+      return Promise.reject(new Error(`Node.js waits for process ${pid} itself: listen to its 'exit' event`));
+    const watched = this.#watches.get(pid);
+    if (watched !== undefined) return watched.promise;
+    const kept = this.#exits.get(pid);
+    this.#exits.delete(pid);
+    try {
+      const exit = this.#ask(pid);
+      // The kernel's answer takes precedence: a kept exit may be of an earlier process with this pid.
+      if (exit !== undefined) return Promise.resolve(exit);
+    } catch (error) {
+      if (hasCode(error, 'ECHILD')) {
+        if (kept !== undefined) return Promise.resolve(kept);
+        return Promise.reject(
+          new Error(`process ${pid} is not a child of this process, or its exit was dropped`, {
+            cause: error,
+          }),
+        );
+      }
+      return Promise.reject(error);
+    }
+    const watch = newWatch();
+    this.#watches.set(pid, watch);
+    return watch.promise;
+  }
+
+  /** Waits for every child that has ended. Called on SIGCHLD; signals coalesce, so each sweep checks all children. */
+  sweep(): void {
+    const ofNode = this.#node.pids();
+    for (const pid of new Set([...this.#children(), ...this.#watches.keys()])) {
+      if (ofNode.has(pid)) continue;
+      try {
+        this.#reap(pid);
+      } catch (error) {
+        // A child disappears only by waitpid: other code has taken the exit.
+        this.#watches.get(pid)?.reject(new Error(`the exit of process ${pid} is lost`, { cause: error }));
+        this.#watches.delete(pid);
+        this.#onFault(error);
+      }
+    }
+  }
+
+  /** Without a list of children (no /proc yet), watched pids are still waited for. */
+  #children(): readonly number[] {
+    try {
+      return childProcesses(this.#proc, process.pid);
+    } catch (error) {
+      this.#onFault(error);
+      return [];
+    }
+  }
+
+  /** Stops waiting. Pending watches are rejected; later exits are not reaped. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    process.off('SIGCHLD', this.#onChild);
+    this.#node.stop();
+    for (const [pid, watch] of this.#watches) watch.reject(stopped(pid));
+    this.#watches.clear();
+    this.#exits.clear();
+  }
+
+  #reap(pid: number): void {
+    const exit = this.#ask(pid);
+    if (exit === undefined) return;
+    const watch = this.#watches.get(pid);
+    if (watch !== undefined) {
+      this.#watches.delete(pid);
+      watch.resolve(exit);
+      return;
+    }
+    this.#exits.delete(pid);
+    this.#exits.set(pid, exit);
+    for (const oldest of this.#exits.keys()) {
+      if (this.#exits.size <= this.#keep) break;
+      this.#exits.delete(oldest);
+    }
+  }
+
+  #ask(pid: number): ExitStatus | undefined {
+    const waited = this.#syscalls.waitpid(pid, Wait.NoHang);
+    return waited === undefined ? undefined : exitStatus(waited.status);
+  }
+}
+
+function newWatch(): Watch {
+  let resolve!: Watch['resolve'];
+  let reject!: Watch['reject'];
+  const promise = new Promise<ExitStatus>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}
+
+function stopped(pid: number): Error {
+  return new Error(`the reaper is stopped: process ${pid} is not waited for`);
+}

@@ -1,0 +1,66 @@
+import { bytes } from './c-memory.js';
+import { Open } from './constants.js';
+import type { CLibrary } from './koffi.js';
+
+/** Calls on open descriptors of any kind. */
+export interface DescriptorCalls {
+  /** Returns two descriptors: the read end, the write end. Flags: {@link Open}.CloseOnExec, NonBlock. */
+  pipe2(flags: number): readonly [read: number, write: number];
+  /** F_SETPIPE_SZ: requests a capacity in bytes and returns the one that the kernel chose (pages, a power of two). */
+  setPipeSize(fd: number, bytes: number): number;
+  /** F_DUPFD_CLOEXEC: returns a second descriptor of the same open file description. */
+  duplicate(fd: number): number;
+  /** dup3(2): makes `to` refer to the open file description of `from`; closes the previous one. */
+  dup3(from: number, to: number, flags: number): void;
+  /** Sets O_NONBLOCK on the open file description: it applies to every descriptor of it. */
+  setNonBlocking(fd: number): void;
+  /**
+   * flock(LOCK_EX | LOCK_NB) on the open file description of `fd`. Returns false if another one holds the lock. The
+   * kernel releases the lock when the last descriptor is closed, however the process ends.
+   */
+  tryLock(fd: number): boolean;
+  /** eventfd(2) with an initial count of 0, non-blocking and close-on-exec. */
+  eventfd(): number;
+  close(fd: number): void;
+}
+
+const FcntlGetFlags = 3;
+const FcntlSetFlags = 4;
+const FcntlDuplicateCloseOnExec = 1030;
+const FcntlSetPipeSize = 1031;
+/** LOCK_EX | LOCK_NB. */
+const LockExclusiveNow = 6;
+
+/** These calls of the C library. */
+export function descriptorCalls(library: CLibrary): DescriptorCalls {
+  const { check } = library;
+  const pipe2 = library.find('int pipe2(void *fds, int flags)');
+  const fcntl = library.find('int fcntl(int fd, int command, int argument)');
+  const dup3 = library.find('int dup3(int from, int to, int flags)');
+  const flock = library.find('int flock(int fd, int operation)');
+  const eventfd = library.find('int eventfd(unsigned int initial, int flags)');
+  const close = library.find('int close(int fd)');
+  return {
+    pipe2(flags) {
+      const fds = bytes(8);
+      check('pipe2', pipe2(fds, flags));
+      return [fds.readInt32LE(0), fds.readInt32LE(4)];
+    },
+    setPipeSize: (fd, size) =>
+      check('fcntl(F_SETPIPE_SZ)', fcntl(fd, FcntlSetPipeSize, size), `${size} bytes`),
+    duplicate: (fd) => check('fcntl(F_DUPFD_CLOEXEC)', fcntl(fd, FcntlDuplicateCloseOnExec, 3)),
+    dup3: (from, to, flags) => void check('dup3', dup3(from, to, flags)),
+    setNonBlocking(fd) {
+      const flags = check('fcntl(F_GETFL)', fcntl(fd, FcntlGetFlags, 0));
+      check('fcntl(F_SETFL)', fcntl(fd, FcntlSetFlags, flags | Open.NonBlock));
+    },
+    tryLock(fd) {
+      if (flock(fd, LockExclusiveNow) === 0) return true;
+      const error = library.failure('flock', `descriptor ${fd}`);
+      if (error.code === 'EAGAIN') return false;
+      throw error;
+    },
+    eventfd: () => check('eventfd', eventfd(0, Open.CloseOnExec | Open.NonBlock)),
+    close: (fd) => void check('close', close(fd), `descriptor ${fd}`),
+  };
+}

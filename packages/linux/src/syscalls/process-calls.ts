@@ -1,0 +1,68 @@
+import { bytes } from './c-memory.js';
+import type { CLibrary } from './koffi.js';
+
+/** A result of waitpid(2): a child and its raw status word (see `exitStatus`). */
+export interface Waited {
+  readonly pid: number;
+  readonly status: number;
+}
+
+/** Calls on processes: on children of this one, and on others by pidfd. */
+export interface ProcessCalls {
+  /** PR_SET_CHILD_SUBREAPER: orphaned descendants become children of this process instead of PID 1. */
+  setChildSubreaper(): void;
+  /**
+   * waitpid(2). With {@link Wait}.NoHang returns undefined while the child runs. ECHILD if it is not a child of this
+   * process.
+   */
+  waitpid(pid: number, options: number): Waited | undefined;
+  /** kill(2). A pid below -1 names a process group. Signal 0 only checks that the process exists. */
+  kill(pid: number, signal: number): void;
+  /**
+   * pidfd_open(2): returns a descriptor that keeps referring to this process if its pid is reused. Readable once it has
+   * ended.
+   */
+  pidfdOpen(pid: number): number;
+  /**
+   * ioctl(PIDFD_GET_INFO): returns the raw status word of a process that has ended and been reaped by its parent.
+   * Undefined if it has not, or if the kernel is older than 6.15 and does not report it.
+   */
+  pidfdStatus(descriptor: number): number | undefined;
+}
+
+const PrctlSetChildSubreaper = 36;
+const SysPidfdOpen = 434;
+// struct pidfd_info (linux/pidfd.h): a 64-bit mask selects the members; the exit status is the last word.
+const IoctlGetInfo = 0xc040ff0b;
+const infoSize = 64;
+const statusOffset = 60;
+const InfoExit = 8n;
+
+/** These calls of the C library. */
+export function processCalls(library: CLibrary): ProcessCalls {
+  const { check } = library;
+  const prctl = library.find(
+    'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+  );
+  const waitpid = library.find('int waitpid(int pid, void *status, int options)');
+  const kill = library.find('int kill(int pid, int signal)');
+  const pidfdOpen = library.find('long syscall(long number, int pid, unsigned int flags)');
+  const ioctl = library.find('int ioctl(int fd, unsigned long request, void *argument)');
+  return {
+    setChildSubreaper: () =>
+      void check('prctl(PR_SET_CHILD_SUBREAPER)', prctl(PrctlSetChildSubreaper, 1, 0, 0, 0)),
+    waitpid(pid, options) {
+      const status = bytes(4);
+      const found = check('waitpid', waitpid(pid, status, options), `process ${pid}`);
+      return found === 0 ? undefined : { pid: found, status: status.readInt32LE(0) };
+    },
+    kill: (pid, signal) => void check('kill', kill(pid, signal), `process ${pid}`),
+    pidfdOpen: (pid) => check('pidfd_open', pidfdOpen(SysPidfdOpen, pid, 0), `process ${pid}`),
+    pidfdStatus(descriptor) {
+      const info = bytes(infoSize);
+      info.writeBigUInt64LE(InfoExit);
+      if (ioctl(descriptor, IoctlGetInfo, info) < 0) return undefined;
+      return (info.readBigUInt64LE() & InfoExit) === 0n ? undefined : info.readInt32LE(statusOffset);
+    },
+  };
+}

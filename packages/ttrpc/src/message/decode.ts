@@ -1,0 +1,26 @@
+import { fromBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { Code } from '../status/code.js';
+import { describeError } from '../status/describe-error.js';
+import type { Limits } from '../limits.js';
+import { scan } from './scan.js';
+import { TtrpcError } from '../status/ttrpc-error.js';
+
+const options = { readUnknownFields: false };
+
+/**
+ * Scans and decodes a message from the peer. Unknown fields are dropped; `bytes` fields are views of the frame. Throws
+ * a TtrpcError: RESOURCE_EXHAUSTED or INVALID_ARGUMENT.
+ */
+export function decodeMessage<D extends DescMessage>(
+  descriptor: D,
+  payload: Uint8Array,
+  limits: Pick<Limits, 'requestFields' | 'requestDepth'>,
+): MessageShape<D> {
+  scan(descriptor, payload, limits);
+  try {
+    return fromBinary(descriptor, payload, options);
+  } catch (cause) {
+    const text = `cannot decode ${descriptor.typeName}: ${describeError(cause)}`;
+    throw new TtrpcError(Code.InvalidArgument, text, { cause });
+  }
+}

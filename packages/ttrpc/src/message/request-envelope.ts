@@ -1,0 +1,135 @@
+import { view } from '../frame/frame.js';
+import { metadataFromPairs, noMetadata, type Metadata } from './metadata.js';
+import { MalformedMessage, WireCursor, WireType } from './wire-cursor.js';
+
+/**
+ * message Request { string service = 1; string method = 2; bytes payload = 3; int64 timeout_nano = 4; repeated KeyValue
+ * metadata = 5; }, decoded by hand: the method's name is read without decoding the payload, and the payload is not
+ * copied.
+ */
+export interface RequestEnvelope {
+  /** As Latin-1, one character per byte: cheap, and equal to the real name when that is ASCII. */
+  readonly service: string;
+  readonly method: string;
+  readonly payload: Uint8Array;
+  /** 0: no deadline. Negative: expired. */
+  readonly timeoutNano: bigint;
+  readonly metadata: Metadata;
+}
+
+/** Maximum length of a name: names appear in logs and errors. */
+const longestName = 256;
+
+const empty = new Uint8Array(0);
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * Decodes the envelope that fills a frame. Throws MalformedMessage for malformed bytes, and for more fields than
+ * `mostFields`.
+ */
+export function readRequest(buffer: Buffer, start: number, end: number, mostFields: number): RequestEnvelope {
+  const cursor = new WireCursor(buffer, start, end);
+  let service = '';
+  let method = '';
+  let payload: Uint8Array = empty;
+  let timeoutNano = 0n;
+  let pairs: [string, string][] | undefined;
+  for (let fields = 0; cursor.at < end; fields++) {
+    if (fields >= mostFields) throw new MalformedMessage(`more than ${mostFields} fields in the envelope`);
+    const tag = cursor.tag();
+    switch (tag) {
+      case 0x0a:
+        service = latin1(buffer, cursor);
+        break;
+      case 0x12:
+        method = latin1(buffer, cursor);
+        break;
+      case 0x1a: {
+        const length = cursor.length();
+        payload = view(buffer, cursor.at, cursor.at + length);
+        cursor.at += length;
+        break;
+      }
+      case 0x20:
+        timeoutNano = cursor.int64();
+        break;
+      case 0x2a:
+        (pairs ??= []).push(readPair(cursor));
+        break;
+      default:
+        cursor.skip(tag & 7);
+    }
+  }
+  const metadata = pairs === undefined ? noMetadata : metadataFromPairs(pairs);
+  return { service, method, payload, timeoutNano, metadata };
+}
+
+/**
+ * Encodes the fields that every request for a method begins with. Protobuf allows any field order, so the payload can
+ * come last and be written without a copy.
+ */
+export function requestLead(service: string, method: string): Uint8Array {
+  return Buffer.concat([...lengthField(1, Buffer.from(service)), ...lengthField(2, Buffer.from(method))]);
+}
+
+/** Appends the optional fields of a request. */
+export function extendLead(
+  lead: Uint8Array,
+  timeoutNano: bigint,
+  metadata: readonly (readonly [string, string])[],
+): Uint8Array {
+  const parts: Uint8Array[] = [lead];
+  if (timeoutNano !== 0n) parts.push(Uint8Array.of(0x20), varint64(timeoutNano));
+  for (const [key, value] of metadata) {
+    const pair = [...lengthField(1, Buffer.from(key)), ...lengthField(2, Buffer.from(value))];
+    parts.push(...lengthField(5, Buffer.concat(pair)));
+  }
+  return Buffer.concat(parts);
+}
+
+function readPair(cursor: WireCursor): [string, string] {
+  const outer = cursor.end;
+  cursor.end = cursor.length() + cursor.at;
+  let key = '';
+  let value = '';
+  for (let fields = 0; cursor.at < cursor.end; fields++) {
+    if (fields >= 16) throw new MalformedMessage('more than 16 fields in a metadata entry');
+    const tag = cursor.tag();
+    if (tag === 0x0a) key = text(cursor);
+    else if (tag === 0x12) value = text(cursor);
+    else cursor.skip(tag & 7);
+  }
+  cursor.end = outer;
+  return [key, value];
+}
+
+function text(cursor: WireCursor): string {
+  const length = cursor.length();
+  const bytes = cursor.bytes.subarray(cursor.at, cursor.at + length);
+  cursor.at += length;
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw new MalformedMessage('metadata is not UTF-8', { cause });
+  }
+}
+
+function latin1(buffer: Buffer, cursor: WireCursor): string {
+  const length = cursor.length();
+  if (length > longestName)
+    throw new MalformedMessage(`a name of ${length} bytes; at most ${longestName} are read`);
+  cursor.at += length;
+  return buffer.toString('latin1', cursor.at - length, cursor.at);
+}
+
+function lengthField(field: number, bytes: Uint8Array): [Uint8Array, Uint8Array, Uint8Array] {
+  return [Uint8Array.of((field << 3) | WireType.Length), varint64(BigInt(bytes.length)), bytes];
+}
+
+function varint64(value: bigint): Uint8Array {
+  const bytes: number[] = [];
+  let rest = BigInt.asUintN(64, value);
+  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+  bytes.push(Number(rest));
+  return Uint8Array.from(bytes);
+}

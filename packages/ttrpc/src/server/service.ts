@@ -1,0 +1,71 @@
+import type {
+  DescMessage,
+  DescMethod,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+import type { HandlerContext } from '../interceptor.js';
+
+type Reply<M extends DescMessage> = MessageInitShape<M>;
+
+/** The signature of a handler, by kind of call. */
+export type MethodImplementation<
+  M extends Pick<DescMethod, 'input' | 'output' | 'methodKind'>,
+  C,
+> = M['methodKind'] extends 'unary'
+  ? (
+      request: MessageShape<M['input']>,
+      context: HandlerContext<C>,
+    ) => Reply<M['output']> | Promise<Reply<M['output']>>
+  : M['methodKind'] extends 'server_streaming'
+    ? (request: MessageShape<M['input']>, context: HandlerContext<C>) => AsyncIterable<Reply<M['output']>>
+    : M['methodKind'] extends 'client_streaming'
+      ? (
+          requests: AsyncIterable<MessageShape<M['input']>>,
+          context: HandlerContext<C>,
+        ) => Promise<Reply<M['output']>>
+      : M['methodKind'] extends 'bidi_streaming'
+        ? (
+            requests: AsyncIterable<MessageShape<M['input']>>,
+            context: HandlerContext<C>,
+          ) => AsyncIterable<Reply<M['output']>>
+        : never;
+
+/** The functions of a service by protobuf-es's local names: `CreateContainer` is `createContainer`. */
+export type ServiceImplementation<S extends DescService, C> = {
+  [Name in keyof S['method']]: MethodImplementation<S['method'][Name], C>;
+};
+
+/** A handler whose types were checked at registration. */
+export type Handler<C> = (request: unknown, context: HandlerContext<C>) => unknown;
+
+export interface ServiceRegistration<C> {
+  readonly descriptor: DescService;
+  /** Keyed by the method's name on the wire. */
+  readonly handlers: ReadonlyMap<string, Handler<C>>;
+}
+
+/**
+ * Registers an implementation of a service. Methods without a function answer UNIMPLEMENTED. Functions are called as
+ * methods of `implementation`, which may be a class instance. Throws when a method's member of `implementation` is not
+ * a function.
+ */
+export function service<S extends DescService, C = unknown>(
+  descriptor: S,
+  implementation: Partial<ServiceImplementation<S, C>>,
+): ServiceRegistration<C> {
+  const handlers = new Map<string, Handler<C>>();
+  for (const method of descriptor.methods) {
+    const handler: unknown = Reflect.get(implementation, method.localName);
+    if (handler === undefined) continue;
+    if (typeof handler !== 'function')
+      throw new TypeError(
+        `${descriptor.typeName}: ${method.localName} is a ${typeof handler}, not a function`,
+      );
+    handlers.set(method.name, (request, context) =>
+      Reflect.apply(handler, implementation, [request, context]),
+    );
+  }
+  return { descriptor, handlers };
+}

@@ -1,0 +1,32 @@
+import type { Message } from '@bufbuild/protobuf';
+import type { MethodName } from '@kata-agent/catalogue';
+import type { ValueForm } from '../facts/value-form.js';
+import type { Entry, FactName } from '../facts/fact-name.js';
+import type { Feature } from './feature.js';
+
+/** One call that a runtime is expected to make for a workload, and its reason. */
+export interface ExpectedCall {
+  readonly method: MethodName;
+  /**
+   * The decoded request. Identifiers and values that the cluster assigns are samples; values from the pod are exact.
+   */
+  readonly request: Message;
+  /** The pod field that causes the call: `spec.containers[0].livenessProbe.exec`, or `every pod`. */
+  readonly because: string;
+  /** What does not work if the call is denied. */
+  readonly feature: Feature;
+  /** The fields that single values of the request come from; keys are made by `originKey`. */
+  readonly origins: ReadonlyMap<string, string>;
+  /** Values that rules can use beyond those that can be recorded, by fact. */
+  readonly values: ReadonlyMap<FactName, readonly Entry[]>;
+  /** Patterns for values of which the request has only samples. */
+  readonly forms: ReadonlyMap<FactName, readonly ValueForm[]>;
+  /** For a process, its container's name in the pod; empty for the pause container. */
+  readonly container?: string;
+  /** Names of variables that can be missing: their source is optional. */
+  readonly optionalVariables: ReadonlySet<string>;
+  /** Names of variables whose values are in the pod. */
+  readonly statedVariables: ReadonlySet<string>;
+  /** Facts that the request only guesses, with the reason: no rule can use them. */
+  readonly unknown: ReadonlyMap<FactName, string>;
+}

@@ -1,0 +1,280 @@
+import { kataDirectory, sharedDirectory } from '@kata-agent/catalogue';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type Storage, StorageSchema } from '@kata-agent/protocol/agent';
+import { type Mount, MountSchema } from '@kata-agent/protocol/oci';
+import type { Container, VolumeMount } from '../pod/container.js';
+import type { ImageConfig } from '../pod/image-config.js';
+import type { Volume, Workload } from '../pod/workload.js';
+import type { Entry } from '../facts/fact-name.js';
+import { celLiteral } from '../facts/cel-literal.js';
+import { sourcePlace } from '../facts/source-place.js';
+import { isLocalVolume, localDirectory } from './local-volume.js';
+import type { Origins } from './origins.js';
+import { layerOption, layerStorages } from './root-layers.js';
+import { pullsImages, type RuntimeSetup } from './runtime-setup.js';
+import { sampleId } from './sample-id.js';
+
+export type CopiedKind = 'file' | 'directory';
+
+/** The inputs of the engine's own mounts. */
+interface DefaultOptions {
+  readonly pause: boolean;
+  readonly privileged: boolean;
+  readonly readOnlyRoot: boolean;
+}
+
+const writable = ['rbind', 'rprivate', 'rw'];
+const shared = sharedDirectory;
+const sandbox = `${kataDirectory}/sandbox`;
+
+/**
+ * Mount options of kernel filesystems, by type. A question mark marks an option that not every version of the engine or
+ * the host's kernel has. Sources: containerd `pkg/oci/mounts.go`; genpolicy's settings of Kata Containers 4.1.0.
+ */
+const engineOptions: Readonly<Record<string, readonly string[]>> = {
+  proc: ['nosuid', 'noexec', 'nodev'],
+  tmpfs: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+  devpts: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+  mqueue: ['nosuid', 'noexec', 'nodev'],
+  sysfs: ['nosuid', 'noexec', 'nodev'],
+  cgroup: ['nosuid', 'noexec', 'nodev', 'relatime', 'nsdelegate?', 'memory_recursiveprot?'],
+};
+
+/** Volumes whose content changes with the cluster: the kubelet mounts them read-only. */
+const fromCluster: ReadonlySet<string> = new Set(['configMap', 'secret', 'projected', 'downwardAPI']);
+
+/**
+ * Volumes of which the guest keeps a copy that follows the host's, if they have few files: at most 3 with the Go runtime, 2
+ * with runtime-rs, whose links count too. Others are shared as they are. Sources: `isWatchableMount` in
+ * `virtcontainers/mount.go`, `is_watchable_mount` in `kata-types/src/k8s.rs`.
+ */
+const watched: ReadonlySet<string> = new Set(['configMap', 'secret']);
+
+/** The driver of the storage of such a copy. The number of files may change, so a request may lack it. */
+export const watchedDriver = 'watchable-bind';
+
+/**
+ * Computes the mounts of one container. Sources: containerd's defaults and the kubelet's additions (genpolicy of Kata
+ * Containers 4.1.0 lists both); `virtcontainers/kata_agent.go`, `fs_share_linux.go` and `container.go` for the Go
+ * runtime, `crates/resource/src/volume` for runtime-rs.
+ */
+export class ContainerMounts {
+  /** The mounts of the container. */
+  readonly mounts: Mount[] = [];
+  /** The storages that the mounts need. */
+  readonly storages: Storage[] = [];
+  /** Both in the form of rules' lists. */
+  readonly mountTable: Entry[] = [];
+  readonly storageTable: Entry[] = [];
+  /** The files that are copied first if the host shares none, each with its reason. */
+  readonly copies: { path: string; kind: CopiedKind; because: string }[] = [];
+  readonly #setup: RuntimeSetup;
+  readonly #id: string;
+  readonly #sandbox: string;
+  readonly #origins: Origins;
+
+  constructor(
+    setup: RuntimeSetup,
+    ids: { readonly container: string; readonly sandbox: string },
+    origins: Origins,
+  ) {
+    this.#setup = setup;
+    this.#id = ids.container;
+    this.#sandbox = ids.sandbox;
+    this.#origins = origins;
+  }
+
+  /** Adds the mounts of every container: kernel filesystems and the sandbox's shared memory. */
+  defaults(options: DefaultOptions, own: ReadonlySet<string> = new Set()): void {
+    const because = 'the container engine';
+    const { pause, privileged } = options;
+    const kernel = (type: string, destination: string, more: readonly string[] = []): void => {
+      if (own.has(destination)) return;
+      this.#mount(type, type, destination, [...(engineOptions[type] ?? []), ...more], because);
+    };
+    // Versions of containerd differ in what a privileged container can write to.
+    const access = privileged ? ['ro?', 'rw?'] : ['ro'];
+    kernel('proc', '/proc');
+    kernel('tmpfs', '/dev');
+    kernel('devpts', '/dev/pts');
+    kernel('mqueue', '/dev/mqueue');
+    kernel('sysfs', '/sys', access);
+    if (!pause) kernel('cgroup', '/sys/fs/cgroup', access);
+    if (!own.has('/dev/shm')) this.#mount('bind', `${sandbox}/shm`, '/dev/shm', ['rbind'], because);
+    const root = options.readOnlyRoot ? 'ro' : 'rw';
+    const file = pause ? ['rbind', 'ro', 'nosuid?', 'nodev?', 'noexec?'] : ['rbind', 'rprivate', root];
+    if (!own.has('/etc/resolv.conf')) this.#file('/etc/resolv.conf', file, because);
+    if (!pause && !own.has('/etc/hostname')) this.#file('/etc/hostname', file, because);
+  }
+
+  /** Returns the default mounts that the pod does not replace, the kubelet's additions, and the pod's mounts. */
+  ofContainer(workload: Workload, container: Container, image: ImageConfig | undefined): void {
+    const own = new Set(container.mounts.map(({ mountPath }) => mountPath));
+    const { privileged, readOnlyRoot } = container;
+    this.defaults({ pause: false, privileged, readOnlyRoot }, own);
+    if (!own.has('/etc/hosts')) this.#file('/etc/hosts', writable, 'the kubelet');
+    this.#file(container.terminationMessagePath, writable, `${container.path}.terminationMessagePath`);
+    const token = '/var/run/secrets/kubernetes.io/serviceaccount';
+    if (workload.hasToken && !own.has(token)) {
+      this.#volume(
+        {
+          name: 'kube-api-access',
+          kind: 'projected',
+          memory: false,
+          path: `${workload.path}.serviceAccountName`,
+        },
+        {
+          volume: '',
+          mountPath: token,
+          readOnly: true,
+          propagation: 'rprivate',
+          part: false,
+          path: `${workload.path}.automountServiceAccountToken`,
+        },
+      );
+    }
+    for (const mount of container.mounts) {
+      const volume = workload.volumes.get(mount.volume);
+      if (volume !== undefined) this.#volume(volume, mount, workload.volumeGroup);
+    }
+    for (const path of image?.volumes ?? []) {
+      if (!own.has(path)) this.#file(path, writable, `${container.path}.image: config.Volumes`, 'directory');
+    }
+  }
+
+  /**
+   * Adds the storages of the root: of an image that is pulled in the guest, or of the layers of one.
+   *
+   * @param position of the container in its pod
+   */
+  root(name: string, image: ImageConfig | undefined, position: number, because: string): void {
+    if (this.#setup.snapshotter === 'erofs') {
+      // Rules of their own are about layers, which have the same mount point.
+      this.#origins.form('storageTable', { condition: `${celLiteral(layerOption)} in s.options`, because });
+      for (const layer of layerStorages(this.#id, image ?? {}, this.#setup, position)) {
+        this.storages.push(layer);
+        const entry = [layer.driver, layer.fstype, sourcePlace(layer.mountPoint)];
+        this.#origins.of('storages', entry, because);
+      }
+    }
+    if (!pullsImages(this.#setup)) return;
+    const mountPoint = `/run/kata-containers/${this.#id}/rootfs`;
+    this.#storage({ driver: 'image_guest_pull', source: name, fstype: 'overlay', mountPoint }, [], because);
+  }
+
+  #volume(volume: Volume, mount: VolumeMount, group?: number): void {
+    const because = mount.path;
+    // A mount that is shared less than the pod requests is harmless.
+    const shared = mount.propagation === 'rprivate' ? ['rprivate'] : [`${mount.propagation}?`, 'rprivate?'];
+    const options = ['rbind', ...shared, mount.readOnly || fromCluster.has(volume.kind) ? 'ro' : 'rw'];
+    if (mount.part) {
+      // The kubelet mounts it elsewhere, so that the runtimes do not recognize the volume.
+      this.#file(mount.mountPath, options, because);
+    } else if (volume.memory) {
+      const source = `${sandbox}/ephemeral/${volume.name}`;
+      const storage = { driver: 'ephemeral', source: 'tmpfs', fstype: 'tmpfs', mountPoint: source };
+      this.#storage(storage, group === undefined ? [] : [`fsgid=${group}?`], because);
+      this.#mount('bind', source, mount.mountPath, options, because);
+    } else if (this.#isOnDisk(volume)) {
+      const disk = `00/${this.storages.length.toString(16).padStart(2, '0')}`;
+      const source = `${sandbox}/storage/${Buffer.from(disk).toString('base64url')}`;
+      const storage = { driver: 'blk', source: disk, fstype: 'ext4', mountPoint: source, shared: true };
+      this.#storage(
+        {
+          ...storage,
+          driverOptions: ['encryption_key=ephemeral', 'create_filesystem'],
+          ...(group === undefined ? {} : { fsGroup: { groupId: group } }),
+        },
+        [],
+        because,
+      );
+      this.#mount('bind', source, mount.mountPath, options, because);
+    } else if (isLocalVolume(volume, this.#setup)) {
+      const source = `${localDirectory.before}${this.#sandbox}${localDirectory.after}${volume.name}`;
+      const storage = { driver: 'local', source: 'local', fstype: 'local', mountPoint: source };
+      const fsgid = group === undefined ? [] : [`fsgid=${group}?`];
+      this.#storage(storage, ['mode=0777', ...fsgid], because);
+      this.#mount('local', source, mount.mountPath, options, because);
+    } else if (/^\/(dev|sys|proc)(\/|$)/.test(volume.hostPath ?? '')) {
+      this.#mount('bind', volume.hostPath ?? '', mount.mountPath, options, because);
+    } else if (watched.has(volume.kind) && this.#setup.guest === 'shared-fs') {
+      const name = this.#sharedName(mount.mountPath);
+      const source = `${this.#directory()}/watchable/${name}`;
+      const storage = {
+        driver: watchedDriver,
+        source: `${this.#directory()}/${name}`,
+        fstype: 'bind',
+        mountPoint: source,
+      };
+      this.#storage(storage, ['rbind?', 'rprivate?', 'ro?'], because);
+      this.#mount('bind', source, mount.mountPath, options, because);
+    } else {
+      this.#file(mount.mountPath, options, because, 'directory');
+    }
+  }
+
+  /** Reports whether an emptyDir is an encrypted disk, which the host attaches. */
+  #isOnDisk(volume: Volume): boolean {
+    const { guest } = this.#setup;
+    return volume.kind === 'emptyDir' && guest === 'confidential' && !isLocalVolume(volume, this.#setup);
+  }
+
+  /** Adds a file or directory of the host, shared with the guest or copied into it. */
+  #file(destination: string, options: readonly string[], because: string, kind: CopiedKind = 'file'): void {
+    const source = `${this.#directory()}/${this.#sharedName(destination)}`;
+    if (this.#setup.guest === 'confidential') {
+      this.copies.push({ path: source, kind, because });
+      this.#origins.of('path', sourcePlace(source), because);
+    }
+    this.#mount('bind', source, destination, options, because);
+  }
+
+  #directory(): string {
+    return this.#setup.runtime === 'rs' && this.#setup.guest === 'shared-fs'
+      ? `${shared}/passthrough`
+      : shared;
+  }
+
+  /** `ID-RANDOM-NAME`; runtime-rs writes `sandbox` instead of the ID if it shares files. */
+  #sharedName(destination: string): string {
+    const scope = this.#setup.runtime === 'rs' && this.#setup.guest === 'shared-fs' ? 'sandbox' : this.#id;
+    const name = destination.split('/').findLast((part) => part !== '') ?? 'root';
+    return `${scope}-${sampleId(this.#id, destination).slice(0, 16)}-${name}`;
+  }
+
+  #mount(
+    type: string,
+    source: string,
+    destination: string,
+    options: readonly string[],
+    because: string,
+  ): void {
+    const given = options.filter((option) => !option.endsWith('?'));
+    this.mounts.push(create(MountSchema, { type, source, destination, options: given }));
+    const row = [type, destination, placeOf(source), ...options];
+    this.mountTable.push(row);
+    this.#origins.of('mountTable', row, because);
+    this.#origins.of('mounts', [type, destination], because);
+    this.#origins.of('sources', sourcePlace(source), because);
+  }
+
+  /** `options`: in addition to those of the driver. */
+  #storage(
+    storage: MessageInitShape<typeof StorageSchema> & { driver: string; fstype: string; mountPoint: string },
+    options: readonly string[],
+    because: string,
+  ): void {
+    const { driver, fstype, mountPoint, driverOptions = [] } = storage;
+    const given = options.filter((option) => !option.endsWith('?'));
+    this.storages.push(create(StorageSchema, { ...storage, options: given }));
+    const row = [driver, fstype, placeOf(mountPoint), ...options, ...driverOptions];
+    this.storageTable.push(row);
+    this.#origins.of('storageTable', row, because);
+    this.#origins.of('storages', [driver, fstype, sourcePlace(mountPoint)], because);
+  }
+}
+
+/** As `sourcePlace`, but for tmpfs volumes: the runtimes use the pod's volume names. */
+function placeOf(path: string): string {
+  return path.startsWith(`${sandbox}/ephemeral/`) ? path : sourcePlace(path);
+}

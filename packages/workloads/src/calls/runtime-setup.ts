@@ -1,0 +1,28 @@
+import type { RuntimeName } from '@kata-agent/catalogue';
+
+/** The properties of the cluster that affect the calls to the agent. */
+export interface RuntimeSetup {
+  readonly runtime: RuntimeName;
+  /**
+   * `shared-fs`: the host shares files over virtio-fs. `confidential`: it shares none; images are pulled in the guest,
+   * files are copied into it, and empty directories are encrypted block devices.
+   *
+   * Source: the default and the `-coco` configurations of Kata Containers 4.1.0.
+   */
+  readonly guest: 'shared-fs' | 'confidential';
+  /**
+   * containerd's snapshotter, if it decides how a root reaches the guest. `erofs`, with runtime-rs: as disks with EROFS
+   * layers. Absent: shared by the host, or pulled in the guest if the host shares no files.
+   */
+  readonly snapshotter?: 'erofs';
+  /**
+   * The network namespace that containers join, which the forwarder of peer pods adds to requests. Absent: they use the
+   * guest's own.
+   */
+  readonly networkNamespace?: string;
+}
+
+/** Reports whether the guest pulls the images of its containers. */
+export function pullsImages({ guest, snapshotter }: RuntimeSetup): boolean {
+  return guest === 'confidential' && snapshotter === undefined;
+}

@@ -1,0 +1,26 @@
+export { rootPropagation, terminationAnnotation } from './calls/create-container.js';
+export { serviceNames } from './calls/environment.js';
+export type { ExpectedCall } from './calls/expected-call.js';
+export { expectedCalls } from './calls/expected-calls.js';
+export type { Feature } from './calls/feature.js';
+export { cdiPrefix, gpuAnnotation, gpuCount, gpuNames } from './calls/gpus.js';
+export { hostnames, podNames } from './calls/host-name.js';
+export { imageNames, isPinned } from './calls/image-names.js';
+export { isLocalVolume, localDirectory } from './calls/local-volume.js';
+export { watchedDriver } from './calls/mounts.js';
+export { maskedPaths, optionalMaskedPaths, readOnlyPaths } from './calls/masked-paths.js';
+export {
+  layerOption,
+  mayWriteToDisk,
+  partitionOption,
+} from './calls/root-layers.js';
+export { pullsImages, type RuntimeSetup } from './calls/runtime-setup.js';
+export { celLiteral, wrappedList } from './facts/cel-literal.js';
+export { type Entry, type FactName, fuller, originKey } from './facts/fact-name.js';
+export { sourcePlace } from './facts/source-place.js';
+export type { ValueForm } from './facts/value-form.js';
+export type { Container } from './pod/container.js';
+export { WorkloadError } from './pod/field.js';
+export { type ImageConfig, type ImageConfigs, parseImageConfig } from './pod/image-config.js';
+export { type ObjectFile, readWorkloads } from './pod/read-workloads.js';
+export type { Workload } from './pod/workload.js';

@@ -1,0 +1,90 @@
+/** The `config` of an OCI image configuration. */
+export interface ImageConfig {
+  readonly user: string;
+  /** `NAME=value`. */
+  readonly env: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+  readonly workingDir: string;
+  readonly volumes: readonly string[];
+  readonly stopSignal: string;
+  /** Groups of the user in the image's own /etc/group, by number. */
+  readonly groups: readonly number[];
+  /** The number of its layers. Absent: unknown. */
+  readonly layers?: number;
+  /** The dm-verity root hash of each layer as an EROFS, in hexadecimal, the base first; empty: unknown. */
+  readonly rootHashes: readonly string[];
+}
+
+/** By the image's name in the pod. */
+export type ImageConfigs = ReadonlyMap<string, ImageConfig>;
+
+/**
+ * Parses an OCI image configuration: the JSON that `skopeo inspect --config docker://IMAGE` or `crane config IMAGE`
+ * prints. Absent keys are empty. No tool prints the supplementary groups from the image's /etc/group: add them by hand,
+ * as `"groups": [10]` next to `config`; so are the root hashes that containerd's erofs differ writes to
+ * `layer.erofs.dmverity`, as `"roothashes": ["…"]`, in the order of `rootfs.diff_ids`. Throws TypeError or SyntaxError
+ * if it is invalid.
+ *
+ * Source: OCI image-spec v1, config.md.
+ */
+export function parseImageConfig(text: string): ImageConfig {
+  const document: unknown = JSON.parse(text);
+  const config = record(record(document, 'the image configuration')['config'] ?? {}, 'config');
+  return {
+    user: word(config, 'User'),
+    env: words(config, 'Env'),
+    entrypoint: words(config, 'Entrypoint'),
+    cmd: words(config, 'Cmd'),
+    workingDir: word(config, 'WorkingDir'),
+    volumes: Object.keys(record(config['Volumes'] ?? {}, 'config.Volumes')),
+    stopSignal: word(config, 'StopSignal'),
+    groups: groupsOf(document),
+    ...layersOf(record(document, 'the image configuration')),
+  };
+}
+
+function layersOf(document: Json): Pick<ImageConfig, 'layers' | 'rootHashes'> {
+  const rootfs = record(document['rootfs'] ?? {}, 'rootfs');
+  const layers = rootfs['diff_ids'] === undefined ? undefined : words(rootfs, 'diff_ids', 'rootfs.').length;
+  const rootHashes = words(document, 'roothashes', '');
+  if (!rootHashes.every((hash) => /^[0-9a-f]{64}$/.test(hash)))
+    throw new TypeError('roothashes must be SHA-256 hashes: 64 hexadecimal digits');
+  if (rootHashes.length === 1)
+    throw new TypeError(
+      'roothashes must be absent for an image of one layer: runtime-rs 4.1 does not verify it',
+    );
+  if (rootHashes.length > 0 && layers !== undefined && rootHashes.length !== layers)
+    throw new TypeError(`roothashes must have a hash for each of the ${layers} layers of rootfs.diff_ids`);
+  return { ...(layers === undefined ? {} : { layers }), rootHashes };
+}
+
+function groupsOf(document: unknown): readonly number[] {
+  const value = record(document, 'the image configuration')['groups'] ?? [];
+  const isGroup = (each: unknown): boolean => Number.isSafeInteger(each) && Number(each) >= 0;
+  if (!Array.isArray(value) || !value.every(isGroup)) throw new TypeError('groups must be a list of numbers');
+  return value.map(Number);
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function record(value: unknown, name: string): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError(`${name} must be an object`);
+  }
+  return value as Json;
+}
+
+function word(config: Json, key: string): string {
+  const value = config[key] ?? '';
+  if (typeof value !== 'string') throw new TypeError(`config.${key} must be a string`);
+  return value;
+}
+
+function words(owner: Json, key: string, inside = 'config.'): readonly string[] {
+  const value = owner[key] ?? [];
+  if (!Array.isArray(value) || !value.every((element) => typeof element === 'string')) {
+    throw new TypeError(`${inside}${key} must be a list of strings`);
+  }
+  return value;
+}

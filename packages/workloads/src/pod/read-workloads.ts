@@ -1,0 +1,173 @@
+import { isMap, LineCounter, parseAllDocuments } from 'yaml';
+import { readContainer } from './container.js';
+import { Field, WorkloadError } from './field.js';
+import { unknownFields } from './known-fields.js';
+import { optional } from './optional.js';
+import { unservedFields } from './unserved-fields.js';
+import { type Volume, type Workload, type WorkloadKind, workloadKinds } from './workload.js';
+
+/** A file of Kubernetes objects: one, several documents, or lists of them. */
+export interface ObjectFile {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** The path to the pod specification in each kind. */
+const podPaths: { readonly [K in WorkloadKind]: readonly string[] } = {
+  Pod: ['spec'],
+  Deployment: ['spec', 'template', 'spec'],
+  ReplicaSet: ['spec', 'template', 'spec'],
+  ReplicationController: ['spec', 'template', 'spec'],
+  StatefulSet: ['spec', 'template', 'spec'],
+  DaemonSet: ['spec', 'template', 'spec'],
+  Job: ['spec', 'template', 'spec'],
+  CronJob: ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
+};
+
+/**
+ * Returns the workloads of the files, in order. Keys of ConfigMaps and Secrets among them give names of variables;
+ * other kinds are skipped. Throws WorkloadError with file, line and column, also if there is no workload at all.
+ */
+export function readWorkloads(files: readonly ObjectFile[]): readonly Workload[] {
+  const objects = files.flatMap(readObjects);
+  const keys = new Map<string, readonly string[]>();
+  const settings = new Map<string, ReadonlyMap<string, string>>();
+  for (const object of objects) {
+    const kind = object.get('kind')?.text();
+    const name = object.in('metadata', 'name')?.text();
+    if (kind !== 'ConfigMap' && kind !== 'Secret') continue;
+    keys.set(
+      `${kind}/${name ?? ''}`,
+      ['data', 'stringData'].flatMap((key) => object.get(key)?.keys() ?? []),
+    );
+    if (kind === 'ConfigMap') settings.set(`${kind}/${name ?? ''}`, textsOf(object.get('data')));
+  }
+  const workloads = objects.flatMap((object) => {
+    const kind = workloadKinds.find((known) => known === object.get('kind')?.text());
+    return kind === undefined ? [] : [readWorkload(object, kind, keys, settings)];
+  });
+  if (workloads.length === 0) {
+    const names = files.map(({ file }) => file).join(', ');
+    throw new WorkloadError(names, `no workload found: no ${workloadKinds.join(', ')}`);
+  }
+  return workloads;
+}
+
+function readObjects({ file, text }: ObjectFile): readonly Field[] {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  if ('empty' in documents) return [];
+  return documents.flatMap((document) => {
+    const [fault] = document.errors;
+    if (fault !== undefined) {
+      const { line, col } = lines.linePos(fault.pos[0]);
+      throw new WorkloadError(`${file}:${line}:${col}`, fault.message);
+    }
+    if (!isMap(document.contents)) return [];
+    const root = Field.root(file, document, lines);
+    return root.get('kind')?.text().endsWith('List') === true ? root.list('items') : [root];
+  });
+}
+
+function readWorkload(
+  object: Field,
+  kind: WorkloadKind,
+  keys: ReadonlyMap<string, readonly string[]>,
+  settings: ReadonlyMap<string, ReadonlyMap<string, string>>,
+): Workload {
+  const pod = podPaths[kind].reduce((field, key) => field.required(key), object);
+  const template = podPaths[kind].slice(0, -1).reduce((field, key) => field.required(key), object);
+  const metadata = template.get('metadata');
+  const annotations = textsOf(metadata?.get('annotations'));
+  const ownName = object.in('metadata', 'name')?.text();
+  const security = pod.get('securityContext');
+  const user = security?.get('runAsUser')?.whole();
+  const group = security?.get('runAsGroup')?.whole();
+  const containers = [
+    ...pod.list('initContainers').map((field) => readContainer(field, true)),
+    ...pod.list('containers').map((field) => readContainer(field, false)),
+  ];
+  if (containers.length === 0) throw new WorkloadError(pod.place, 'containers is missing');
+  const hostPid = pod.get('hostPID')?.flag() ?? false;
+  const sharesProcesses = pod.get('shareProcessNamespace')?.flag() ?? false;
+  const claims = object.get('spec')?.list('volumeClaimTemplates') ?? [];
+  const volumes = [...pod.list('volumes').map(readVolume), ...claims.map(readClaim)];
+  const workload: Workload = {
+    kind,
+    name: ownName ?? object.in('metadata', 'generateName')?.text() ?? '',
+    namesPods: kind !== 'Pod' || ownName === undefined,
+    ...optional('namespace', object.in('metadata', 'namespace')?.text()),
+    labels: textsOf(metadata?.get('labels')),
+    annotations,
+    serviceAccount: pod.get('serviceAccountName')?.text() ?? 'default',
+    ...optional('hostname', (pod.get('hostnameOverride') ?? pod.get('hostname'))?.text()),
+    place: object.place,
+    path: pod.path,
+    containers,
+    volumes: new Map(volumes.map((volume) => [volume.name, volume])),
+    ...(user === undefined ? {} : { user }),
+    ...(group === undefined ? {} : { group }),
+    supplementalGroups: (security?.list('supplementalGroups') ?? []).map((gid) => gid.whole()),
+    ...optional('volumeGroup', security?.get('fsGroup')?.whole()),
+    strictGroups: security?.get('supplementalGroupsPolicy')?.text() === 'Strict',
+    sysctls: (security?.list('sysctls') ?? []).map((sysctl) => ({
+      name: sysctl.required('name').text(),
+      value: sysctl.required('value').scalar(),
+      path: sysctl.path,
+    })),
+    hostnameHasDomain: pod.get('setHostnameAsFQDN')?.flag() ?? false,
+    hostIpc: pod.get('hostIPC')?.flag() ?? false,
+    sharesProcesses: sharesProcesses || hostPid,
+    ownUsers: pod.get('hostUsers')?.flag() === false,
+    unserved: unservedFields(pod, annotations),
+    hasToken: pod.get('automountServiceAccountToken')?.flag() ?? true,
+    hasServiceLinks: pod.get('enableServiceLinks')?.flag() ?? true,
+    indexed: object.in('spec', 'completionMode')?.text() === 'Indexed',
+    keys,
+    settings,
+    notes: notesOf(pod),
+  };
+  for (const container of workload.containers) {
+    for (const mount of container.mounts) {
+      if (workload.volumes.has(mount.volume)) continue;
+      throw new WorkloadError(workload.place, `${mount.path}: unknown volume "${mount.volume}"`);
+    }
+  }
+  return workload;
+}
+
+/** Returns the strings of a mapping, by key. */
+function textsOf(field: Field | undefined): ReadonlyMap<string, string> {
+  return new Map(field?.keys().map((key) => [key, field.get(key)?.scalar() ?? '']));
+}
+
+function readVolume(field: Field): Volume {
+  const kind = field.keys().find((key) => key !== 'name') ?? 'emptyDir';
+  const hostPath = field.in('hostPath', 'path')?.text();
+  return {
+    name: field.required('name').text(),
+    kind,
+    memory: kind === 'emptyDir' && field.in('emptyDir', 'medium')?.text() === 'Memory',
+    ...(hostPath === undefined ? {} : { hostPath }),
+    path: field.path,
+  };
+}
+
+function readClaim(field: Field): Volume {
+  const name = field.required('metadata').required('name').text();
+  return { name, kind: 'persistentVolumeClaim', memory: false, path: field.path };
+}
+
+function notesOf(pod: Field): readonly string[] {
+  const hostPid = pod.get('hostPID');
+  const hostIpc = pod.get('hostIPC');
+  return [
+    ...unknownFields(pod),
+    ...(hostPid?.flag() === true
+      ? [`${hostPid.path}: containers see the processes of the pod, not those of the node`]
+      : []),
+    ...(hostIpc?.flag() === true
+      ? [`${hostIpc.path}: containers use the IPC of the guest, not of the node`]
+      : []),
+  ];
+}

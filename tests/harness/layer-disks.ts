@@ -1,0 +1,99 @@
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+const sector = 512;
+/** As Kata's runtime: partitions are aligned to 1 MiB, and the first one begins there. */
+const alignment = 2048;
+
+/** Writes an EROFS image with the content of a directory and returns its path. */
+export function layerImage(directory: string, name: string, content: string): string {
+  const image = join(directory, `${name}.erofs`);
+  run('mkfs.erofs', '--quiet', '-Enoinline_data', image, content);
+  return image;
+}
+
+/** Makes the content of a layer: a directory with the given files. */
+export function layerContent(directory: string, files: Readonly<Record<string, string>>): string {
+  const content = mkdtempSync(join(directory, 'content-'));
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(content, path, '..'), { recursive: true });
+    writeFileSync(join(content, path), text);
+  }
+  return content;
+}
+
+/** Makes overlayfs's mark that the layers below do not show this path. */
+export function hidePath(content: string, path: string): void {
+  mkdirSync(join(content, path, '..'), { recursive: true });
+  run('mknod', join(content, path), 'c', '0', '0');
+}
+
+/** Writes a disk whose GPT partitions are these images, as Kata's runtime combines them, and returns its path. */
+export function partitionedDisk(directory: string, name: string, images: readonly string[]): string {
+  const disk = join(directory, `${name}.img`);
+  const data = images.map((image) => readFileSync(image));
+  let next = alignment;
+  const starts = data.map(({ length }) => {
+    const start = next;
+    next += Math.ceil(length / sector / alignment) * alignment;
+    return start;
+  });
+  writeFileSync(disk, '');
+  truncateSync(disk, (next + alignment) * sector);
+  const lines = data.map(({ length }, index) => `start=${starts[index]}, size=${Math.ceil(length / sector)}`);
+  execFileSync('sfdisk', ['--quiet', disk], {
+    input: `label: gpt\n${lines.join('\n')}\n`,
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  const fd = openSync(disk, 'r+');
+  try {
+    for (const [index, bytes] of data.entries())
+      writeSync(fd, bytes, 0, bytes.length, (starts[index] ?? 0) * sector);
+    // Kata's runtime writes no backup of the partition table.
+    writeSync(fd, Buffer.alloc(sector), 0, sector, (next + alignment - 1) * sector);
+  } finally {
+    closeSync(fd);
+  }
+  return disk;
+}
+
+/** Writes an empty disk of 32 MiB with ext4 and returns its path. */
+export function writableDisk(directory: string, name: string): string {
+  const disk = join(directory, `${name}.ext4`);
+  writeFileSync(disk, '');
+  truncateSync(disk, 32 << 20);
+  run('mkfs.ext4', '-q', '-F', disk);
+  return disk;
+}
+
+/** Attaches a file to a loop device whose partitions the kernel may show, and returns the device. */
+export function attachDisk(file: string): string {
+  return execFileSync('losetup', ['--find', '--show', '--partscan', file], { encoding: 'utf8' }).trim();
+}
+
+/** Makes the kernel show the partitions of a disk; it may not know GPT itself. */
+export function showPartitions(device: string): void {
+  run('partx', '--update', device);
+}
+
+export function hidePartitions(device: string): void {
+  run('partx', '--delete', device);
+}
+
+export function detachDisk(device: string): void {
+  execFileSync('losetup', ['--detach', device]);
+}
+
+function run(program: string, ...args: readonly string[]): void {
+  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+}

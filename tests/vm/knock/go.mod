@@ -1,3 +1,0 @@
-module knock
-
-go 1.21

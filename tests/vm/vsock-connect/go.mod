@@ -1,0 +1,3 @@
+module vsock-connect
+
+go 1.21

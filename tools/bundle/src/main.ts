@@ -1,0 +1,63 @@
+// `npm run bundle [-- --config FILE [--embed] [--require-config]] [--out DIR]`
+//
+// Writes the agent and its native library to build/bundle, for a guest image, and the client to build/client.
+// With --config the agent has no code of methods that FILE never serves, and no configuration can serve them
+// again (R13).
+import { join, relative, resolve } from 'node:path';
+import { root } from '@kata-agent/setup/bootstrap';
+import { commandLine } from '@kata-agent/tool-command/command-line';
+import { parseOptions } from '@kata-agent/tool-command/options';
+import { InvalidConfigurationError, planBundle } from './plan.js';
+import { bundleAgent, bundleClient, type BundledProgram } from './programs.js';
+
+const usage = `npm run bundle [-- OPTIONS]
+  --config FILE      omit the code of methods that FILE never serves
+  --embed            build FILE into the agent, which then reads no other base document
+  --require-config   build an agent that does not start without a configuration
+  --out DIR          write only the agent, to DIR; default: build/bundle, and the client to build/client
+  --compiled         skip the check that the packages are compiled
+  --help             print this help`;
+
+interface BundleOptions {
+  readonly config?: string | undefined;
+  readonly embed: boolean;
+  readonly 'require-config': boolean;
+  readonly out?: string | undefined;
+  readonly help?: boolean | undefined;
+}
+
+function bundleOptions(words: readonly string[]): BundleOptions {
+  const flag = { type: 'boolean', default: false } as const;
+  const { values } = parseOptions(words, {
+    config: { type: 'string' },
+    embed: flag,
+    'require-config': flag,
+    out: { type: 'string' },
+    compiled: flag,
+  });
+  if (values.embed && values.config === undefined) throw new Error('--embed needs --config FILE');
+  return values;
+}
+
+const options = commandLine(usage, bundleOptions);
+
+try {
+  const { config, embed, out } = options;
+  const requireConfig = options['require-config'];
+  const facts = await planBundle({ file: config, requireConfig, embed });
+  const agent = await bundleAgent(resolve(out ?? join(root, 'build', 'bundle')), facts);
+  report(agent);
+  if (facts.leftOut.length > 0) console.log(`  left out: ${facts.leftOut.join(', ')}`);
+  if (out === undefined) report(await bundleClient(join(root, 'build', 'client')));
+} catch (error) {
+  if (!(error instanceof InvalidConfigurationError)) throw error;
+  console.error(error.message);
+  process.exit(1);
+}
+
+function report({ file, atStart, onDemand }: BundledProgram): void {
+  const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`;
+  console.log(
+    `${relative(process.cwd(), file)}  ${kib(atStart)}, and ${kib(onDemand)} that are loaded on demand`,
+  );
+}

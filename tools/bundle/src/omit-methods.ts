@@ -1,0 +1,60 @@
+// Omits the code of methods from a bundle of the agent (R13) by replacing two of its modules: `build-facts.js`
+// by the facts of this build, and the table of handlers by one without the rows of those methods. Nothing else
+// references a handler, so the bundler drops its code, and the code that only it references.
+import { join, sep } from 'node:path';
+import type { BuildFacts } from '@kata-agent/agent/build-facts';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { root } from '@kata-agent/setup/bootstrap';
+import type { Plugin } from 'esbuild';
+import { exportedFunctions, loadHandlers, servicesDirectory } from './handlers.js';
+
+const packages = join(root, 'packages') + sep;
+
+/** Returns the esbuild plugin for a build with these facts. */
+export function omitMethods(facts: BuildFacts): Plugin {
+  return {
+    name: 'omit-methods',
+    setup(build) {
+      build.onLoad({ filter: /[\\/]agent[\\/]dist[\\/]startup[\\/]build-facts\.js$/ }, () => ({
+        contents: `export const buildFacts = ${JSON.stringify(facts)};`,
+      }));
+      build.onLoad({ filter: /[\\/]agent[\\/]dist[\\/]services[\\/]table\.js$/ }, async () => ({
+        contents: await tableWithout(new Set(facts.leftOut)),
+        resolveDir: servicesDirectory,
+      }));
+      // Importing a module of this repository has no side effects, so the bundler can drop unused ones.
+      build.onResolve({ filter: /^(\.|@kata-agent\/)/ }, async ({ path, pluginData, ...from }) => {
+        if (pluginData === resolvedHere) return undefined;
+        const { errors, warnings, ...found } = await build.resolve(path, {
+          ...from,
+          pluginData: resolvedHere,
+        });
+        if (errors.length > 0) return { errors, warnings };
+        return found.path.startsWith(packages) ? { ...found, sideEffects: false } : found;
+      });
+    },
+  };
+}
+
+/** Marks a resolution that this plugin started, so that the plugin does not handle it again. */
+const resolvedHere = Symbol('resolved by omit-methods');
+
+/**
+ * Returns the source of a table of handlers without some methods, for which ttrpc answers UNIMPLEMENTED. The
+ * export of each handler is found by comparing functions, so that services/table.ts remains the only list.
+ */
+async function tableWithout(leftOut: ReadonlySet<string>): Promise<string> {
+  const handlers = await loadHandlers();
+  const exported = await exportedFunctions(servicesDirectory);
+  const imports: string[] = [];
+  const rows: string[] = [];
+  for (const { name, localName } of AgentService.methods) {
+    if (leftOut.has(name)) continue;
+    const handlerExport = exported.get(handlers.get(localName));
+    if (handlerExport === undefined)
+      throw new Error(`services/table.ts: ${localName} is not a function that a module of services exports`);
+    imports.push(`import { ${handlerExport.name} as ${localName} } from './${handlerExport.module}.js';`);
+    rows.push(localName);
+  }
+  return [...imports, `export const handlers = { ${rows.join(', ')} };`].join('\n');
+}

@@ -1,0 +1,75 @@
+// Determines the build facts of a bundle from a configuration: the methods that it never serves, and the
+// document that the program is built for.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { BuildFacts } from '@kata-agent/agent/build-facts';
+import { type MethodName, methodNames } from '@kata-agent/catalogue';
+import { type Configuration, loadConfiguration, renderDiagnostic } from '@kata-agent/config';
+import { compileGate } from '@kata-agent/gate';
+
+/** The options of a bundle. */
+export interface BundleRequest {
+  /** The path of the base document that determines the omitted methods; without it no method is omitted. */
+  readonly file?: string | undefined;
+  /** Whether the program requires a configuration to start. */
+  readonly requireConfig: boolean;
+  /** Whether the document is built into the program. */
+  readonly embed: boolean;
+}
+
+/** The configuration is invalid; the message has its rendered diagnostics. */
+export class InvalidConfigurationError extends Error {}
+
+/**
+ * Returns the build facts for a base document. A method is omitted if no listener serves it; further documents
+ * can only restrict, so the base document alone decides.
+ */
+export async function planBundle({ file, requireConfig, embed }: BundleRequest): Promise<BuildFacts> {
+  if (file === undefined) return { leftOut: [], requireConfig };
+  const bytes = readFileSync(file);
+  const name = basename(file);
+  const configuration = await load({ name, bytes });
+  const listeners = configuration.listeners.map((listener) => listener.name);
+  const gate = compileGate(configuration, { listeners });
+  const served = new Set(listeners.flatMap((listener) => gate.served(listener)));
+  const facts: BuildFacts = {
+    leftOut: methodNames.filter((method) => !served.has(method)),
+    builtFor: { name, sha256: createHash('sha256').update(bytes).digest('hex') },
+    ...(embed ? { document: bytes.toString('utf8') } : {}),
+    requireConfig: requireConfig || embed,
+  };
+  // Checks that the program with only these handlers accepts the document that it was built for.
+  await load({ name, bytes }, served);
+  return facts;
+}
+
+/** Loads the configuration of an agent with this base document and no further ones. */
+async function load(
+  builtIn: { readonly name: string; readonly bytes: Buffer },
+  handlers?: ReadonlySet<MethodName>,
+): Promise<Configuration> {
+  const loaded = await loadConfiguration({
+    flags: {},
+    builtIn,
+    environment: {},
+    files: {
+      read: (path) => ({
+        ok: false,
+        missing: true,
+        code: 'KA1603',
+        message: `${path} is not read here`,
+        help: '',
+      }),
+    },
+    rules: async () => (await import('@kata-agent/gate/rules')).createRuleChecker(),
+    delivery: [],
+    offline: { later: [], sense: 'warning' },
+    hostData: () => ({ ok: false, message: 'a build has no host data', help: '' }),
+    ...(handlers === undefined ? {} : { handlers }),
+  });
+  if (loaded.ok) return loaded.configuration;
+  throw new InvalidConfigurationError(
+    loaded.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n'),
+  );
+}

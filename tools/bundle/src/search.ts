@@ -1,0 +1,127 @@
+// Searches a bundle for the code of handlers, to verify that omitted methods have none.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { transformSync } from 'esbuild';
+import { actionsDirectory, exportedFunctions, loadHandlers } from './handlers.js';
+import { unconditionalActions, guestActionsByMethod } from './guest-actions.js';
+
+/** The occurrences in a bundle of functions that differ only in names. */
+export interface SearchRow {
+  /** For each function, the methods that need it. */
+  readonly functions: readonly (readonly string[])[];
+  /** The number of occurrences in the bundle. */
+  readonly found: number;
+}
+
+/**
+ * Searches a bundle for the functions that do the work of each method: its handler, and the guest's actions
+ * that the handler calls. Functions that differ only in names, such as the handlers of StartContainer and
+ * PauseContainer, share a row: the bundler renames, so only their number can be determined.
+ */
+export async function searchHandlers(directory: string): Promise<readonly SearchRow[]> {
+  const text = readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.[cm]js$/.test(entry.name))
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+    .join('\n')
+    // In a script esbuild writes a call of another module's function as `(0,module.name)(…)`.
+    .replaceAll(/\(0,[\w$]+\.([\w$]+)\)/g, '$1');
+  const rows = new Map<string, { readonly functions: (readonly string[])[]; readonly found: number }>();
+  for (const [handler, { methods, calls }] of await functionUses()) {
+    const pattern = patternOf(handler, calls);
+    const form = pattern.replaceAll(optionalName, '');
+    const row = rows.get(form) ?? {
+      functions: [],
+      found: text.match(new RegExp(pattern, 'g'))?.length ?? 0,
+    };
+    row.functions.push(methods);
+    rows.set(form, row);
+  }
+  return [...rows.values()];
+}
+
+/**
+ * Returns the rows whose number of occurrences is not the number of functions that a bundle without these
+ * methods needs.
+ */
+export function unexpectedRows(rows: readonly SearchRow[], leftOut: readonly string[]): readonly SearchRow[] {
+  const isNeeded = (methods: readonly string[]): boolean => methods.some((name) => !leftOut.includes(name));
+  return rows.filter(({ functions, found }) => found !== functions.filter(isNeeded).length);
+}
+
+/** The use of a handler or an action. */
+interface FunctionUse {
+  /** The methods that need the function. */
+  readonly methods: string[];
+  /** The names of the guest's actions that it calls. */
+  readonly calls: readonly string[];
+}
+
+/**
+ * Returns the use of each handler and action. Unconditional actions have a pseudo-method that is never omitted.
+ */
+async function functionUses(): Promise<ReadonlyMap<unknown, FunctionUse>> {
+  const [handlers, actionsByMethod, exported] = [
+    await loadHandlers(),
+    await guestActionsByMethod(),
+    await exportedFunctions(actionsDirectory),
+  ];
+  const actions = new Map([...exported].map(([action, { name }]) => [name, action]));
+  const uses = new Map<unknown, FunctionUse>();
+  const add = (used: unknown, method: string, calls: readonly string[]): void => {
+    const known = uses.get(used) ?? { methods: [], calls };
+    known.methods.push(method);
+    uses.set(used, known);
+  };
+  for (const name of unconditionalActions) add(actions.get(name), '(end of the agent)', []);
+  for (const { name, localName } of AgentService.methods) {
+    const calls = actionsByMethod.get(localName) ?? [];
+    add(handlers.get(localName), name, calls);
+    for (const call of calls) add(actions.get(call), name, []);
+  }
+  return uses;
+}
+
+/** Returns the source of a function. */
+function sourceOf(value: unknown): string {
+  if (typeof value === 'function') return value.toString();
+  throw new Error(`a handler or an action is ${typeof value}, not a function`);
+}
+
+const optionalName = /\(\?:\w+:\)\?/g;
+
+const keywords = new Set(
+  `async await break case catch class const continue default delete do else false finally for function get if in
+  instanceof let new null of return static super switch this throw true try typeof var void while yield`.split(
+    /\s+/,
+  ),
+);
+
+/**
+ * Returns a pattern that finds a function in a bundle: its minified source, with any name in place of each
+ * identifier. Property names and strings must match exactly. `calls`: members of an imported namespace, which
+ * become plain identifiers in a bundle.
+ */
+function patternOf(value: unknown, calls: readonly string[]): string {
+  const source = calls.reduce(
+    (text, call) => text.replaceAll(new RegExp(`\\b\\w+\\.(${call})\\b`, 'g'), '$1'),
+    sourceOf(value),
+  );
+  const { code } = transformSync(`globalThis.it = ${source}`, { minify: true, target: 'node20' });
+  const minified = code
+    .slice('globalThis.it='.length)
+    .replace(/;\s*$/, '')
+    .replace(/^((?:async )?function)\(/, '$1 it(');
+  const token =
+    /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|(?<name>(?<![\w$]|(?<!\.\.)\.)[A-Za-z_$][\w$]*)(?<key>:?)|[^"'A-Za-z_$]+|./g;
+  return [...minified.matchAll(token)]
+    .map(([piece, name, key = '']) => {
+      // When esbuild puts all modules into one scope, it writes `let` for `const`.
+      if (name === 'const') return '(?:const|let)';
+      const isName = name !== undefined && !keywords.has(name) && (key === '' || name.length === 1);
+      // The shorthand `{ version }` becomes `{ version: a }` when the value is renamed.
+      const own = name !== undefined && name.length > 1 ? `(?:${name}:)?` : '';
+      return isName ? `${own}[\\w$]+${key}` : piece.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+    })
+    .join('');
+}

@@ -1,0 +1,60 @@
+// The parts of a run and their results.
+import type { PartName } from './options.js';
+
+export type Outcome = 'passed' | 'failed' | 'skipped';
+
+/** One test of a part. */
+export interface TestResult {
+  readonly name: string;
+  readonly outcome: Outcome;
+  /** Why it failed or was skipped. */
+  readonly reason?: string;
+}
+
+export interface PartResult {
+  readonly part: PartName;
+  readonly outcome: Outcome;
+  /** Why the part was skipped, or why it could not be run to its end. */
+  readonly reason?: string;
+  readonly seconds: number;
+  readonly tests: readonly TestResult[];
+}
+
+/** Thrown by a part that cannot run here. The message is the reason, with the package to install if there is one. */
+export class PartSkipped extends Error {
+  override readonly name = 'PartSkipped';
+}
+
+/** What a part gets. */
+export interface PartContext {
+  /** The copy of the checkout, which a part may change. */
+  readonly copy: string;
+  /** A directory for builds, sockets and logs. */
+  readonly work: string;
+  /** A `kata-agent-ctl` of Kata that the user has brought. */
+  readonly agentCtl?: string | undefined;
+  /** The pods of the part workloads. Empty: all. */
+  readonly workloads: readonly string[];
+  readonly printProgress: (text: string) => void;
+}
+
+/** Runs a part. Its outcome is that of its tests; an error that is not a skip is a failure. */
+export async function runPart(
+  part: PartName,
+  run: () => Promise<readonly TestResult[]>,
+  now: () => number = Date.now,
+): Promise<PartResult> {
+  const begin = now();
+  const seconds = (): number => Math.round((now() - begin) / 100) / 10;
+  try {
+    const tests = await run();
+    const failed = tests.some(({ outcome }) => outcome === 'failed');
+    const ran = tests.some(({ outcome }) => outcome !== 'skipped');
+    if (!ran) return { part, outcome: 'skipped', reason: 'no test ran', seconds: seconds(), tests };
+    return { part, outcome: failed ? 'failed' : 'passed', seconds: seconds(), tests };
+  } catch (error) {
+    const outcome = error instanceof PartSkipped ? 'skipped' : 'failed';
+    const reason = error instanceof Error ? error.message : String(error);
+    return { part, outcome, reason, seconds: seconds(), tests: [] };
+  }
+}

@@ -1,0 +1,50 @@
+// The part `agent-ctl`: commands of Kata's command line client.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { kataAgentCtl } from '../compile/agent-ctl.js';
+import { Checks } from '../checks.js';
+import { expect } from '../expect.js';
+import { Agent } from '../guest/agent.js';
+import type { PartContext, TestResult } from '../part.js';
+import { runProgram } from '../program.js';
+
+const commandSeconds = 60;
+const shared = '/run/kata-containers/shared/containers';
+
+/** Runs one command after another, each on a connection of its own. */
+export async function runAgentCtl(context: PartContext): Promise<readonly TestResult[]> {
+  const program = await kataAgentCtl(context);
+  const directory = join(context.work, 'agent-ctl');
+  mkdirSync(directory);
+  const file = join(directory, 'file');
+  writeFileSync(file, 'content\n');
+  const agent = await Agent.start(directory);
+  const checks = new Checks();
+  const run = (command: string, accepted = true): Promise<void | undefined> =>
+    checks.run(
+      accepted ? command.replace(/ .*/, '') : `${command.replace(/ .*/, '')} that must fail`,
+      async () => {
+        const address = `unix://${agent.socket}`;
+        const args = ['-l', 'info', 'connect', '--server-address', address, '-c', command];
+        const { code, output } = await runProgram(program, args, { seconds: commandSeconds });
+        expect((code === 0) === accepted, `exit code ${code}: ${output.trimEnd().split('\n').at(-1) ?? ''}`);
+      },
+    );
+  try {
+    await run('Check');
+    await run('Version');
+    await run('GetGuestDetails');
+    await run('CreateSandbox json://{"sandbox_id": "pod"}');
+    await run('ListInterfaces');
+    await run('ListRoutes');
+    await run('GetMetrics');
+    await run('OnlineCPUMem');
+    await run(`CopyFile json://{"src": "${file}", "dest": "${shared}/file"}`);
+    await run(`CopyFile json://{"src": "${file}", "dest": "/tmp/file"}`, false);
+    await run('StartContainer json://{"container_id": "missing"}', false);
+    await run('DestroySandbox');
+  } finally {
+    await agent.stop();
+  }
+  return checks.results;
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { readCargoTests, readGenpolicyCases, readTap } from './test-output.js';
+
+describe('results of tests', () => {
+  it('are read from TAP, with the diagnostics of a failure', () => {
+    const output = [
+      '1..4',
+      'ok 1 Test CopyFile API: Copy a file',
+      'not ok 2 Test SetPolicy API',
+      '# (in test file test_set_policy.bats, line 20)',
+      "#   `run_agent_ctl' failed",
+      'ok 3 Test VM # skip no KVM',
+      'ok 4 Test without reason # skip',
+    ].join('\n');
+    assert.deepEqual(readTap(output), [
+      { name: 'Test CopyFile API: Copy a file', outcome: 'passed' },
+      {
+        name: 'Test SetPolicy API',
+        outcome: 'failed',
+        reason: "(in test file test_set_policy.bats, line 20) `run_agent_ctl' failed",
+      },
+      { name: 'Test VM', outcome: 'skipped', reason: 'no KVM' },
+      { name: 'Test without reason', outcome: 'skipped' },
+    ]);
+  });
+
+  it('are read from the decisions on genpolicy’s cases', () => {
+    const output = [
+      'allowed by genpolicy, passes: state/exec, ExecProcessRequest: a probe',
+      'allowed by genpolicy, denied: copyfile, CopyFileRequest: a file',
+      '    copied-paths',
+      'refused by genpolicy, denied: state/exec, ExecProcessRequest: a shell',
+      'refused by genpolicy, passes: mounts, CreateContainerRequest: a host path',
+      '4 cases; allowed by genpolicy: 2, of which 1 pass; refused: 2, of which 1 pass',
+    ].join('\n');
+    assert.deepEqual(
+      readGenpolicyCases(output).map(({ outcome }) => outcome),
+      ['passed', 'skipped', 'passed', 'failed'],
+    );
+  });
+
+  it('are read from cargo', () => {
+    const output = [
+      'running 3 tests',
+      'test types::tests::parse ... ok',
+      'test sock::tests::hvsock ... FAILED',
+      'test sock::tests::vsock ... ignored, needs KVM',
+      'test result: FAILED. 1 passed; 1 failed; 1 ignored',
+    ].join('\n');
+    assert.deepEqual(readCargoTests(output), [
+      { name: 'types::tests::parse', outcome: 'passed' },
+      { name: 'sock::tests::hvsock', outcome: 'failed' },
+      { name: 'sock::tests::vsock', outcome: 'skipped', reason: 'needs KVM' },
+    ]);
+  });
+});

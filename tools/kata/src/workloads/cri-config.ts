@@ -1,0 +1,199 @@
+// The messages of CRI for a pod, as the kubelet sends them, without network.
+import { join } from 'node:path';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { cgroupParent } from '../cri/containerd.js';
+import {
+  type ContainerConfigSchema,
+  type LinuxContainerResources,
+  NamespaceMode,
+  type PodSandboxConfigSchema,
+  SecurityProfile_ProfileType,
+} from '../cri/gen/cri_pb.js';
+import { imageName } from '../cri/image.js';
+import { environment } from './environment.js';
+import type { Container, Manifests, Pod } from './manifests.js';
+import { quantity } from './quantity.js';
+
+/** Source: Kubernetes, pkg/securitycontext/util.go. */
+const maskedPaths = [
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/** `logDirectory`: for the logs of its containers. */
+export function sandboxConfig(
+  { metadata, spec }: Pod,
+  logDirectory: string,
+): MessageInitShape<typeof PodSandboxConfigSchema> {
+  const { dnsConfig, securityContext } = spec;
+  return {
+    metadata: { name: metadata.name, uid: `${metadata.name}-uid`, namespace: 'default' },
+    hostname: spec.hostname ?? metadata.name,
+    logDirectory,
+    ...(dnsConfig === undefined
+      ? {}
+      : {
+          dnsConfig: {
+            servers: [...(dnsConfig.nameservers ?? [])],
+            searches: [...(dnsConfig.searches ?? [])],
+          },
+        }),
+    labels: { ...metadata.labels, 'io.kubernetes.pod.name': metadata.name },
+    annotations: { ...metadata.annotations },
+    linux: {
+      cgroupParent: `/${cgroupParent}`,
+      securityContext: {
+        namespaceOptions: namespaces(spec),
+        ...userOf(securityContext ?? {}),
+        supplementalGroups: groupsOf(securityContext ?? {}),
+        privileged: [...spec.containers, ...(spec.initContainers ?? [])].some(
+          (container) => container.securityContext?.privileged === true,
+        ),
+      },
+      sysctls: Object.fromEntries((securityContext?.sysctls ?? []).map(({ name, value }) => [name, value])),
+    },
+  };
+}
+
+function namespaces({ shareProcessNamespace }: Pod['spec']) {
+  const pid = shareProcessNamespace === true ? NamespaceMode.POD : NamespaceMode.CONTAINER;
+  return { network: NamespaceMode.POD, pid };
+}
+
+/** What the kubelet has on the host for a container. */
+interface OnHost {
+  /** The directories of the pod's volumes. */
+  readonly volumes: ReadonlyMap<string, string>;
+  readonly hosts: string;
+  readonly terminationMessage: string;
+  /** In the directory of the pod's logs. */
+  readonly log: string;
+}
+
+export function containerConfig(
+  container: Container,
+  pod: Pod,
+  manifests: Manifests,
+  onHost: OnHost,
+): MessageInitShape<typeof ContainerConfigSchema> {
+  const own = container.securityContext ?? {};
+  const shared = pod.spec.securityContext ?? {};
+  const { capabilities, seccompProfile } = own;
+  return {
+    metadata: { name: container.name },
+    image: { image: imageName },
+    command: [...(container.command ?? [])],
+    args: [...(container.args ?? [])],
+    envs: Object.entries(environment(pod, container, manifests)).map(([key, value]) => ({
+      key,
+      value,
+    })),
+    mounts: mountsOf(container, pod, onHost),
+    logPath: onHost.log,
+    tty: container.tty ?? false,
+    stdin: container.stdin ?? false,
+    linux: {
+      resources: resourcesOf(container),
+      securityContext: {
+        namespaceOptions: namespaces(pod.spec),
+        privileged: own.privileged ?? false,
+        ...(own.privileged === true ? {} : { maskedPaths, readonlyPaths }),
+        readonlyRootfs: own.readOnlyRootFilesystem ?? false,
+        ...userOf({ ...shared, ...own }),
+        supplementalGroups: groupsOf(shared),
+        ...(capabilities === undefined
+          ? {}
+          : {
+              capabilities: {
+                addCapabilities: [...(capabilities.add ?? [])],
+                dropCapabilities: [...(capabilities.drop ?? [])],
+              },
+            }),
+        seccomp: {
+          profileType:
+            seccompProfile?.type === 'RuntimeDefault'
+              ? SecurityProfile_ProfileType.RuntimeDefault
+              : SecurityProfile_ProfileType.Unconfined,
+        },
+      },
+    },
+  };
+}
+
+/** The mounts of the container, and those that the kubelet adds: /etc/hosts and the termination message. */
+function mountsOf(container: Container, pod: Pod, { volumes, hosts, terminationMessage }: OnHost) {
+  return [
+    ...(container.volumeMounts ?? []).map((mount) => ({
+      containerPath: mount.mountPath,
+      hostPath: join(volumes.get(mount.name) ?? '', mount.subPath ?? ''),
+      readonly: mount.readOnly === true || isFromCluster(pod, mount.name),
+    })),
+    { containerPath: '/etc/hosts', hostPath: hosts, readonly: false },
+    {
+      containerPath: container.terminationMessagePath ?? '/dev/termination-log',
+      hostPath: terminationMessage,
+      readonly: false,
+    },
+  ];
+}
+
+/** Reports whether the kubelet mounts a volume read-only, whatever the pod says. */
+function isFromCluster({ spec }: Pod, name: string): boolean {
+  const volume = spec.volumes?.find((each) => each.name === name);
+  return [volume?.configMap, volume?.secret, volume?.projected].some((source) => source !== undefined);
+}
+
+interface Identity {
+  readonly runAsUser?: number;
+  readonly runAsGroup?: number;
+}
+
+function userOf({ runAsUser, runAsGroup }: Identity): {
+  readonly runAsUser?: { readonly value: bigint };
+  readonly runAsGroup?: { readonly value: bigint };
+} {
+  return {
+    ...(runAsUser === undefined ? {} : { runAsUser: { value: BigInt(runAsUser) } }),
+    ...(runAsGroup === undefined ? {} : { runAsGroup: { value: BigInt(runAsGroup) } }),
+  };
+}
+
+function groupsOf({
+  fsGroup,
+  supplementalGroups = [],
+}: NonNullable<Pod['spec']['securityContext']>): bigint[] {
+  return [...(fsGroup === undefined ? [] : [fsGroup]), ...supplementalGroups].map(BigInt);
+}
+
+/** Source: Kubernetes, pkg/kubelet/kuberuntime/kuberuntime_container_linux.go and pkg/kubelet/qos/policy.go. */
+function resourcesOf({
+  resources = {},
+}: Container): Partial<
+  Pick<LinuxContainerResources, 'cpuPeriod' | 'cpuQuota' | 'cpuShares' | 'memoryLimitInBytes' | 'oomScoreAdj'>
+> {
+  const limit = (name: string): number => quantity(resources.limits?.[name] ?? 0);
+  const request = (name: string): number => quantity(resources.requests?.[name] ?? limit(name));
+  const isGuaranteed =
+    limit('cpu') > 0 &&
+    limit('memory') > 0 &&
+    request('cpu') === limit('cpu') &&
+    request('memory') === limit('memory');
+  const isBestEffort = ['cpu', 'memory'].every((name) => limit(name) + request(name) === 0);
+  return {
+    cpuPeriod: 100_000n,
+    cpuQuota: BigInt(Math.round(limit('cpu') * 100_000)),
+    cpuShares: BigInt(Math.max(2, Math.round(request('cpu') * 1024))),
+    memoryLimitInBytes: BigInt(Math.round(limit('memory'))),
+    oomScoreAdj: isGuaranteed ? -997n : isBestEffort ? 1000n : 999n,
+  };
+}

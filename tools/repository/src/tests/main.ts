@@ -1,0 +1,65 @@
+// `npm test [FILTER…]`: runs every compiled test file, or those whose path contains a filter; with the OCI runtime of
+// OCI_RUNTIME.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { missingText, root } from '@kata-agent/setup/bootstrap';
+import { missingOf } from '@kata-agent/setup/prerequisites';
+import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
+import { readReport, reportFile } from './report-file.js';
+import { failedLines, skippedLines } from './report-lines.js';
+
+/** Returns the compiled test files below a directory, sorted. */
+function testFiles(directory: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.js'))
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .filter((path) => !path.includes('node_modules'))
+    .sort();
+}
+
+const missing = missingOf('test');
+if (missing.length > 0) {
+  const needed = missing.filter(({ unavailable }) => unavailable === undefined);
+  if (needed.length > 0) console.error(missingText(needed));
+  for (const { name, neededBy, unavailable } of missing)
+    console.error(
+      `  skipped without ${name}: ${neededBy}${unavailable === undefined ? '' : `: ${unavailable}`}`,
+    );
+  if (process.env['CI'] === 'true' && needed.length > 0) {
+    console.error('with CI=true a missing prerequisite is an error');
+    process.exit(1);
+  }
+}
+const filters = process.argv.slice(2);
+const packages = ['packages', 'tools'].flatMap((parent) =>
+  readdirSync(join(root, parent)).map((name) => join(root, parent, name, 'dist')),
+);
+const files = [...packages, join(root, 'tests', 'dist'), join(root, 'fuzz', 'dist')]
+  .flatMap(testFiles)
+  .filter((path) => filters.length === 0 || filters.some((filter) => relative(root, path).includes(filter)));
+if (files.length === 0) {
+  console.error(`no test file matches ${filters.join(' ')}`);
+  process.exit(2);
+}
+/** The time limit of a test. It does not judge speed: a test that takes this long hangs. */
+const timeoutMs = 20 * 60_000;
+
+const reporter = fileURLToPath(new URL('reporter.js', import.meta.url));
+mkdirSync(dirname(reportFile), { recursive: true });
+rmSync(reportFile, { force: true });
+
+const tests = [
+  [process.execPath, '--enable-source-maps', '--test', '--test-concurrency=2', `--test-timeout=${timeoutMs}`],
+  // The same choice as the default of Node.js, which does not apply with two reporters.
+  [`--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`, '--test-reporter-destination=stdout'],
+  [`--test-reporter=${reporter}`, `--test-reporter-destination=${reportFile}`],
+  files,
+].flat();
+const [program = '', ...words] = process.env['OCI_RUNTIME'] === 'crun' ? withPureCgroups(tests) : tests;
+const result = spawnSync(program, words, { cwd: root, stdio: 'inherit' });
+const report = readReport(reportFile);
+if (report !== undefined)
+  for (const line of [...skippedLines(report), ...failedLines(report)]) console.error(line);
+process.exit(result.status ?? 1);
