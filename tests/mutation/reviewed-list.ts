@@ -70,6 +70,13 @@ export class ReviewedList {
     return this.#note(this.entriesFor(method, mutation, workload).map((index) => this.#lists.fields[index]));
   }
 
+  /** Reports whether a mutation matches an entry that was not needed so far. */
+  isUnneeded(method: string, mutation: Mutation, workload: string): boolean {
+    return this.entriesFor(method, mutation, workload).some(
+      (index) => !this.#needed.has(this.#lists.fields[index]),
+    );
+  }
+
   /** For any kind of mutation. */
   #fieldEntries(method: string, field: string): readonly number[] {
     const key = `${method} ${field}`;
