@@ -3,7 +3,7 @@ export { serviceNames } from './calls/environment.js';
 export type { ExpectedCall } from './calls/expected-call.js';
 export { expectedCalls } from './calls/expected-calls.js';
 export type { Feature } from './calls/feature.js';
-export { cdiPrefix, gpuAnnotation, gpuCount, gpuNames } from './calls/gpus.js';
+export { cdiPrefix, gpuAnnotation, gpuCount, gpuNames, gpuNotes } from './calls/gpus.js';
 export { hostnames, podNames } from './calls/host-name.js';
 export { imageNames, isPinned } from './calls/image-names.js';
 export { isLocalVolume, localDirectory } from './calls/local-volume.js';

@@ -4,6 +4,7 @@ import {
   type RuntimeSetup,
   type Workload,
   expectedCalls,
+  gpuNotes,
 } from '@kata-agent/workloads';
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
@@ -64,7 +65,7 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
   const { access } = new PrivilegeGate(configuration);
   const view = new SandboxView(configuration.listeners);
   const refused = new Map<string, RefusedCall>();
-  const unjudged = new Set(workload.notes);
+  const unjudged = new Set([...workload.notes, ...gpuNotes(workload, setup)]);
   for (const call of expectedCalls(workload, setup, images)) {
     const { method, because, feature } = call;
     const context = { ...view.next(call), access };

@@ -3,6 +3,7 @@ import {
   type ImageConfigs,
   type RuntimeSetup,
   celLiteral,
+  gpuNotes,
   parseImageConfig,
   readWorkloads,
 } from '@kata-agent/workloads';
@@ -66,8 +67,9 @@ for (const file of files) {
         assert.equal(configuration.api.strict, true);
         assert.deepEqual(plan.unconstrained, []);
         assert.doesNotMatch(renderPlan(plan, []), /[0-9a-f]{16}/, 'a sample ID appears in the text');
-        for (const { refused, changes, unjudged } of check(configuration)) {
-          assert.deepEqual({ refused, changes, unjudged }, { refused: [], changes: [], unjudged: [] });
+        for (const { workload, refused, changes, unjudged } of check(configuration)) {
+          const expected = { refused: [], changes: [], unjudged: gpuNotes(workload, setup) };
+          assert.deepEqual({ refused, changes, unjudged }, expected);
         }
       });
 

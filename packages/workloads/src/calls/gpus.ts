@@ -31,6 +31,23 @@ export function gpuNames(
   return Array.from({ length: count }, (_, index) => `${gpuKind}=${index}`);
 }
 
+/**
+ * Returns notes on GPUs whose requests the manifest does not determine: runtime-rs names CDI devices only for GPUs that it
+ * attaches when it creates a container.
+ *
+ * Source: `handler_devices` in `crates/resource/src/manager_inner.rs` of runtime-rs 4.1.0.
+ */
+export function gpuNotes({ containers }: Workload, { runtime }: RuntimeSetup): readonly string[] {
+  return runtime === 'rs'
+    ? containers
+        .filter(({ gpus }) => gpus > 0)
+        .map(
+          ({ path }) =>
+            `${path}.resources.limits: GPUs that are attached at boot (cold_plug_vfio): runtime-rs then names no CDI devices, which generated rules require`,
+        )
+    : [];
+}
+
 /** A GPU of a container, with sample addresses. */
 interface SampleGpu {
   /** The number of the host's VFIO device. */

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { generate, type Plan, renderPlan, unbuiltFeatures } from '@kata-agent/analysis';
-import { isPinned } from '@kata-agent/workloads';
+import { gpuNotes, isPinned } from '@kata-agent/workloads';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { programName } from '../../cli/report.js';
 import { CommandError } from '../../command-error.js';
@@ -84,7 +84,7 @@ function notesOn({ unconstrained }: Plan, { workloads, images, setup }: Pods): r
     ...unconstrained.map(
       ({ method, name, why }) => `not constrained: ${name} of ${method}: ${few(why, 2, '; ')}`,
     ),
-    ...workloads.flatMap(({ notes }) => notes),
+    ...workloads.flatMap((workload) => [...workload.notes, ...gpuNotes(workload, setup)]),
   ];
 }
 

@@ -203,6 +203,20 @@ test('no pod is called sufficient whose containers the agent refuses, or whose r
   }
 });
 
+test('check and generate note that GPUs attached at boot are not expected with runtime-rs', () => {
+  const gpus = '[{ name: c, image: i, command: [a], resources: { limits: { nvidia.com/pgpu: 1 } } }]';
+  const served = file('served.toml', '[api]\nallowed_endpoints = ["*"]\n');
+  const pod = file('gpus.yaml', `kind: Pod\nmetadata: { name: p }\nspec:\n  containers: ${gpus}\n`);
+  for (const [runtime, noted] of [
+    ['rs', true],
+    ['go', false],
+  ] as const) {
+    const check = runBinary(['config', 'check', served, '--pod', pod, '--runtime', runtime]).stdout;
+    const generate = runBinary(['config', 'generate', '--pod', pod, '--runtime', runtime]).stderr;
+    for (const text of [check, generate]) assert.equal(/cold_plug_vfio/.test(text), noted, text);
+  }
+});
+
 test('a configuration for peer pods has the network namespace of the forwarder', () => {
   const peer = [...pod, ...image, '--runtime', 'remote'];
   const { stdout } = runBinary(['config', 'generate', ...peer]);
