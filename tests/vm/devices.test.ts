@@ -438,22 +438,35 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
       assert.equal(await shell(guest.machine, remains), '0\n');
     });
 
-    it('a wrong root hash is rejected, and the layers before it are released', async () => {
-      const [, wanted = ''] = verity[1] ?? [];
-      const request = fromLayers('wrong-hash', 8, (options) =>
-        options.map((option) =>
-          option === wanted ? option.replace(/=./, (text) => (text === '=0' ? '=1' : '=0')) : option,
-        ),
-      );
-      await assert.rejects(
-        guest.agent.createContainer(request),
-        (error: unknown) =>
-          error instanceof TtrpcError &&
-          error.code === Code.PermissionDenied &&
-          /does not pass dm-verity/.test(error.message),
-      );
-      assert.equal(await shell(guest.machine, remains), '0\n');
-    });
+    const isSalt = (option: string): boolean => option.startsWith('X-kata.dmverity.salt=');
+    const wrongLayers: readonly (readonly [
+      what: string,
+      change: (options: readonly string[]) => readonly string[],
+    ])[] = [
+      [
+        'a wrong root hash',
+        (options) =>
+          options.map((option) =>
+            option === verity[1]?.[1]
+              ? option.replace(/=./, (text) => (text === '=0' ? '=1' : '=0'))
+              : option,
+          ),
+      ],
+      ['another salt', (options) => options.map((option) => (isSalt(option) ? `${option}00` : option))],
+      ['no salt', (options) => options.filter((option) => !isSalt(option))],
+    ];
+    for (const [what, change] of wrongLayers) {
+      it(`${what} is rejected, and the layers before it are released`, async () => {
+        await assert.rejects(
+          guest.agent.createContainer(fromLayers('wrong', 8, change)),
+          (error: unknown) =>
+            error instanceof TtrpcError &&
+            error.code === Code.PermissionDenied &&
+            /does not pass dm-verity/.test(error.message),
+        );
+        assert.equal(await shell(guest.machine, remains), '0\n');
+      });
+    }
 
     it('a hash tree beyond the end of the partition is rejected', async () => {
       const request = fromLayers('beyond', 8, (options) =>
