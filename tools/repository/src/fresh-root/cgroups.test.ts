@@ -30,6 +30,11 @@ describe('the cgroups of a fresh root', () => {
     );
   });
 
+  it('are one for each mount point, also if it is listed twice', () => {
+    const memory = mount('/sys/fs/cgroup/memory', 'cgroup', 'memory');
+    assert.equal(hierarchies('4:memory:/box\n', memory + memory).length, 1);
+  });
+
   it('are at the top if there is only a v2 hierarchy', () => {
     const [only] = hierarchies('0::/user.slice/s\n', mount('/sys/fs/cgroup', 'cgroup2', 'nsdelegate'));
     assert.ok(only !== undefined);

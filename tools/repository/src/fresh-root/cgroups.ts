@@ -30,7 +30,7 @@ export function hierarchies(cgroupText: string, mountinfoText: string): readonly
       return controllers === undefined || path === undefined ? [] : [[controllers, path]];
     }),
   );
-  return lines(mountinfoText).flatMap((line): readonly Hierarchy[] => {
+  const found = lines(mountinfoText).flatMap((line): readonly Hierarchy[] => {
     const [fields = '', file = ''] = line.split(' - ');
     const [type, , superOptions = ''] = file.split(' ');
     const [, , , mountRoot = '', mountPoint = ''] = fields.split(' ');
@@ -42,6 +42,8 @@ export function hierarchies(cgroupText: string, mountinfoText: string): readonly
     const options = type === 'cgroup2' ? '' : controllers.includes('=') ? `none,${controllers}` : controllers;
     return [{ mountPoint, type, options, own: own === '' ? '/' : own }];
   });
+  // A mount over another hides it.
+  return [...new Map(found.map((hierarchy) => [hierarchy.mountPoint, hierarchy])).values()];
 }
 
 function lines(text: string): readonly string[] {
@@ -62,20 +64,27 @@ export function newCgroupPath({ mountPoint, own }: Hierarchy, name: string, only
   return join(mountPoint, onlyV2 ? '/' : own, name);
 }
 
-/** Creates a cgroup of this name in each hierarchy. */
-export function createCgroups(name: string): readonly CreatedCgroup[] {
+/** Creates a cgroup of this name in each hierarchy, or in none. */
+export async function createCgroups(name: string): Promise<readonly CreatedCgroup[]> {
   const read = (file: string): string => readFileSync(`/proc/self/${file}`, 'utf8');
   const found = hierarchies(read('cgroup'), read('mountinfo'));
   const onlyV2 = found.every(({ type }) => type === 'cgroup2');
-  return found.map((hierarchy) => {
-    const directory = newCgroupPath(hierarchy, name, onlyV2);
-    mkdirSync(directory);
-    // A new v1 cpuset has no CPUs and no memory nodes: no process can join it.
-    for (const file of ['cpuset.cpus', 'cpuset.mems'])
-      if (hierarchy.type === 'cgroup' && existsSync(join(directory, file)))
-        writeFileSync(join(directory, file), readFileSync(join(directory, '..', file)));
-    return { ...hierarchy, directory, onlyV2 };
-  });
+  const made: CreatedCgroup[] = [];
+  try {
+    for (const hierarchy of found) {
+      const directory = newCgroupPath(hierarchy, name, onlyV2);
+      mkdirSync(directory);
+      made.push({ ...hierarchy, directory, onlyV2 });
+      // A new v1 cpuset has no CPUs and no memory nodes: no process can join it.
+      for (const file of ['cpuset.cpus', 'cpuset.mems'])
+        if (hierarchy.type === 'cgroup' && existsSync(join(directory, file)))
+          writeFileSync(join(directory, file), readFileSync(join(directory, '..', file)));
+    }
+  } catch (error) {
+    await removeCgroups(made);
+    throw error;
+  }
+  return made;
 }
 
 /** Removes the cgroups and those below them. Retries for 5 s each: their processes were killed and are exiting. */

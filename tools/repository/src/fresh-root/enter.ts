@@ -76,7 +76,7 @@ export async function runInRoot(
   rootDirectory: string,
   { line, cwd, env, signal }: RootCommand,
 ): Promise<number | null> {
-  const made = createCgroups(`kata-fresh-root-${process.pid}-${Date.now()}`);
+  const made = await createCgroups(`kata-fresh-root-${process.pid}-${Date.now()}`);
   try {
     signal.throwIfAborted();
     const command = ['sh', '-c', `cd "$0" || exit; ${line}`, cwd];
