@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { runtimeName } from '../harness/oci-runtime.js';
 import { repository } from '../harness/repository.js';
 import { sideChannelPorts, sideChannelConfiguration } from './side-channel-configuration.js';
 import { openImage } from './hotplug.js';
@@ -61,9 +62,9 @@ describe('a guest whose side channels accept only the host, as by default (S24)'
       'mkdir -p /run/container/rootfs',
       `cp ${program} /run/container/rootfs/vsock-connect`,
       'cd /run/container',
-      'runc spec',
+      `${runtimeName} spec`,
       'sed -i "s/\\"terminal\\": true/\\"terminal\\": false/; s#\\"sh\\"#\\"/vsock-connect\\"#" config.json',
-      'runc run connector',
+      `${runtimeName} run connector`,
     ];
     assert.equal((await shell(guest.machine, steps.join(' && '))).trim(), 'rejected');
     await isRecorded('server_addr');
