@@ -87,11 +87,11 @@ const refused: readonly Refused[] = [
     message: /:6:\d+: .*nope/,
   },
   {
-    name: 'a second listener, which is not built yet',
+    name: 'two listeners at one address',
     make: write(
-      '[[listener]]\nname = "a"\naddress = "unix:///run/x"\n[[listener]]\nname = "b"\naddress = "unix:///run/y"\n',
+      '[[listener]]\nname = "a"\naddress = "unix:///run/x"\n[[listener]]\nname = "b"\naddress = "unix:///run//x"\n',
     ),
-    message: /:4:\d+: .*listener.*not built yet/,
+    message: /:6:11: error\[KA1403\].*"a" has this address already.*:3/,
   },
   {
     name: 'a listener over TLS, which is not built yet',

@@ -5,10 +5,11 @@ import { Policy } from './policy/policy.js';
 import { Readers } from './readers.js';
 
 const guest = { containerStatus: () => undefined, sandboxStatus: { id: '', containers: [], members: [] } };
-const settings = { privilegedContainers: undefined, devices: [], guestPaths: [], networkNamespaces: [] };
-const privileges = new PrivilegeGate({ settings, documents: [] });
+const access = { privilegedContainers: undefined, devices: [], guestPaths: [], networkNamespaces: [] };
+const privileges = new PrivilegeGate({ settings: access, documents: [] });
 const stream = { containerId: 'c', execId: 'c', stream: 'stdout' } as const;
-const listeners = [{ name: 'host', address: 'unix:///x', peers: ['host'] }];
+const settings = { onDeniedRead: 'error', limits: { connections: 64 } } as const;
+const listeners = [{ name: 'host', address: 'unix:///x', peers: [['host']], ...settings }];
 const stranger = { listener: 'host', peer: 'pid 1 uid 7', identity: { kind: 'unix', uid: 7 } } as const;
 
 /** Lists that serve stdout, and one rule for it. */

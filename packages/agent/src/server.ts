@@ -13,6 +13,7 @@ import { authorizeCalls } from './interceptors/authorize.js';
 import { execDefaults } from './interceptors/exec-defaults.js';
 import { evaluateRules } from './interceptors/evaluate-rules.js';
 import { rootlessPaths } from './interceptors/rootless-paths.js';
+import type { OnDeniedRead } from './interceptors/refusal.js';
 import { specNames } from './interceptors/spec-names.js';
 import type { Caller } from './listeners/caller.js';
 import type { Log } from './startup/log.js';
@@ -36,23 +37,25 @@ export function agentServer(options: {
   readonly log: Log;
 }): AgentServer {
   const { configuration, services, audit, log } = options;
-  const { api, limits } = configuration;
+  const { limits } = configuration;
   const { policy, guest } = services;
   const authorize = authorizeCalls(policy, guest);
   const recordOf = recordOfRequest(configuration.audit.facts, policy.access);
+  const answers = new Map(configuration.listeners.map((settings) => [settings.name, settings.onDeniedRead]));
+  const onDeniedRead: OnDeniedRead = (listener) => answers.get(listener) ?? configuration.api.onDeniedRead;
   const server = createServer<Caller>({
     services: [service(AgentService, bind(services, authorize)), service(Health, health)],
     admit: admission({
       policy,
       audit,
-      onDeniedRead: api.onDeniedRead,
+      onDeniedRead,
       onFailure: configuration.audit.onFailure,
     }),
     interceptors: [
       specNames,
       execDefaults(guest),
       rootlessPaths,
-      evaluateRules({ policy, authorize, guest, audit, recordOf, onDeniedRead: api.onDeniedRead }),
+      evaluateRules({ policy, authorize, guest, audit, recordOf, onDeniedRead }),
       auditing(audit, recordOf),
       translateFailures,
     ],

@@ -165,9 +165,8 @@ export async function startAgent(
     };
     for (const settings of configuration.listeners) {
       const { name, address } = settings;
-      const { connections } = configuration.limits;
       ending.check();
-      const listener = await listen({ ...settings, connections, syscalls, log, audit, serve });
+      const listener = await listen({ ...settings, syscalls, log, audit, serve });
       ending.last(`listener ${name}`, () => listener.close());
       log('info', 'listening', { listener: name, address, served: policy.served(name).length });
     }

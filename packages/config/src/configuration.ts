@@ -55,8 +55,23 @@ export interface ListenerSettings {
   /** `server_addr` when no document has a `[[listener]]`. */
   readonly name: string;
   readonly address: string;
-  /** The peers that may connect: `host` (CID 2 on vsock; root on a unix socket), `any`, `cid:N`, `uid:N`. */
-  readonly peers: readonly string[];
+  /** At least one list; a peer must match each of them. */
+  readonly peers: readonly PeerList[];
+  /** The answer to a denied read of output, if no rule has its own. */
+  readonly onDeniedRead: ApiSettings['onDeniedRead'];
+  readonly limits: ListenerLimits;
+}
+
+/**
+ * Peers that may connect, as one document lists them: `host` (CID 2 on vsock; root on a unix socket), `any`, `cid:N`,
+ * `uid:N`.
+ */
+export type PeerList = readonly string[];
+
+/** The limits of one listener. */
+export interface ListenerLimits {
+  /** Open connections; further ones are closed at once. */
+  readonly connections: number;
 }
 
 /** How further documents are delivered (R8). Set in a base document only. */
@@ -85,6 +100,7 @@ export interface ApiSettings {
   /** In the order of restriction; empty: no document, everything is served. */
   readonly documents: readonly ApiDocument[];
   readonly strict: boolean;
+  /** For listeners that have no value of their own. */
   readonly onDeniedRead: 'error' | 'eof';
   /** What happens to output that no peer may read: discarded, or kept in a log of this many bytes in the guest. */
   readonly deniedOutput: 'discard' | number;
@@ -101,7 +117,7 @@ export interface AuditSettings {
 }
 
 export interface LimitSettings {
-  /** Per listener. */
+  /** Per listener, for those that have no value of their own. */
   readonly connections: number;
   readonly requestsPerConnection: number;
   readonly containers: number;

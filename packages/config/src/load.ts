@@ -68,7 +68,10 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     audit: sectionValues(auditSettings, settled.values),
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
-    listeners: listenerSettings(base, settings.serverAddr),
+    listeners: listenerSettings(documents, {
+      serverAddr: settings.serverAddr,
+      onDeniedRead: api.onDeniedRead,
+    }),
     documents: records,
     digest: configurationDigest(records.length === 0 && initdata !== undefined ? [initdata] : records),
     ...(initdata === undefined ? {} : { initdata }),

@@ -8,7 +8,15 @@ import { Authorizer, authorizerOf, type Decision, type RuleContext } from './ind
 import type { RuleBook } from './rules/rule-book.js';
 
 const span = { file: 'c.toml', line: 3, column: 1, endColumn: 2 };
-const listeners = [{ name: 'host', address: 'unix:///a.sock', peers: ['host'] }];
+const listeners = [
+  {
+    name: 'host',
+    address: 'unix:///a.sock',
+    peers: [['host']],
+    onDeniedRead: 'error',
+    limits: { connections: 64 },
+  },
+] as const;
 const context: RuleContext = {
   listener: 'host',
   peer: { kind: 'unix' },

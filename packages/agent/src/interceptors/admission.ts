@@ -5,7 +5,7 @@ import { AgentService } from '@kata-agent/protocol/agent';
 import { type Admit, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import type { Policy } from '../policy/policy.js';
-import { refusal } from './refusal.js';
+import { type OnDeniedRead, refusal } from './refusal.js';
 
 /** The service that is never gated: it reveals nothing and changes nothing. */
 export const healthService = 'grpc.Health';
@@ -17,7 +17,7 @@ export const healthService = 'grpc.Health';
 export function admission(options: {
   readonly policy: Policy;
   readonly audit: AuditLog;
-  readonly onDeniedRead: Configuration['api']['onDeniedRead'];
+  readonly onDeniedRead: OnDeniedRead;
   readonly onFailure: Configuration['audit']['onFailure'];
 }): Admit<Caller> {
   const { policy, audit, onDeniedRead, onFailure } = options;

@@ -46,7 +46,7 @@ function underRule({ method: ruled, decision }: Rule, onDeniedRead: 'error' | 'e
     },
     audit: { refuse: (call, { rule }) => refused.push({ ...call, rule }) },
     recordOf: () => ({}),
-    onDeniedRead,
+    onDeniedRead: () => onDeniedRead,
   });
   const call = async (name: keyof typeof AgentService.method, next?: () => Promise<Message>) => {
     const descriptor = AgentService.method[name];

@@ -1,6 +1,5 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { AuditLog } from '@kata-agent/audit';
-import type { Configuration } from '@kata-agent/config';
 import { endpoints, isMethodName } from '@kata-agent/catalogue';
 import type { Decision } from '@kata-agent/gate';
 import type { Guest } from '@kata-agent/guest';
@@ -14,7 +13,7 @@ import { auditedCall } from './audited-call.js';
 import { decisionKey } from './decision-of.js';
 import type { RecordOf } from './record-of-request.js';
 import type { Authorize } from './authorize.js';
-import { refusal } from './refusal.js';
+import { type OnDeniedRead, refusal } from './refusal.js';
 
 /**
  * Evaluates rules, after decoding and before the intent record and any effect (R6). Denied calls are recorded here,
@@ -27,7 +26,7 @@ export function evaluateRules(options: {
   readonly guest: Pick<Guest, 'noteReader'>;
   readonly audit: Pick<AuditLog, 'refuse'>;
   readonly recordOf: RecordOf;
-  readonly onDeniedRead: Configuration['api']['onDeniedRead'];
+  readonly onDeniedRead: OnDeniedRead;
 }): ServerInterceptor<Caller> {
   const { policy, authorize, guest, audit, recordOf, onDeniedRead } = options;
   return async (request, context, next) => {

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import type { Configuration } from '@kata-agent/config';
+import type { ListenerSettings } from '@kata-agent/config';
 import type { Decision } from '@kata-agent/gate';
 import { GuestError } from '@kata-agent/guest';
 import { ReadStreamResponseSchema } from '@kata-agent/protocol/agent';
@@ -10,18 +10,18 @@ import { streamOf } from '../readers.js';
 /** The delay of the answer to a denied GetOOMEvent: runtime-rs repeats it at once, forever (S28). */
 const oomEventDelayMs = 1_000;
 
+/** Returns how a listener answers a denied read, if the rule that denies does not say. */
+export type OnDeniedRead = (listener: string) => ListenerSettings['onDeniedRead'];
+
 /**
  * Returns the answer to a denied call: UNIMPLEMENTED if the lists do not serve the method, PERMISSION_DENIED if they do
- * and a rule denied this request (R6). A denied read can be answered with end of file instead (R15).
+ * and a rule denied this request (R6). A denied read can be answered with end of file instead (R15): the rule decides, then the listener, then `[api]`.
  *
  * `kata-agent-ctl` parses the messages (packages/ctl/src/refusal/refusal.ts).
  */
-export function refusal(
-  decision: Decision,
-  onDeniedRead: Configuration['api']['onDeniedRead'],
-): Refusal | Promise<Refusal> {
-  const { method } = decision;
-  if (streamOf(method) !== undefined && (decision.onDeniedRead ?? onDeniedRead) === 'eof') {
+export function refusal(decision: Decision, onDeniedRead: OnDeniedRead): Refusal | Promise<Refusal> {
+  const { method, listener } = decision;
+  if (streamOf(method) !== undefined && (decision.onDeniedRead ?? onDeniedRead(listener)) === 'eof') {
     return { reply: create(ReadStreamResponseSchema) };
   }
   const error = statusOf(decision);

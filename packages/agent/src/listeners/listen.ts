@@ -1,22 +1,20 @@
 import { createServer, type Socket } from 'node:net';
 import type { AuditLog } from '@kata-agent/audit';
-import type { ListenerSettings } from '@kata-agent/config';
+import type { ListenerSettings, PeerList } from '@kata-agent/config';
 import type { Syscalls } from '@kata-agent/linux';
 import { CannotApply } from '../startup/cannot-apply.js';
 import type { Log } from '../startup/log.js';
 import { type Address, parseAddress } from './address.js';
 import type { Caller } from './caller.js';
 import { openListener, peerAt } from './open.js';
-import { isWelcome } from './peer.js';
+import { describePeers, isWelcome } from './peer.js';
 
 export interface Listener {
   /** Accepts no more connections. Open connections stay. */
   close(): Promise<void>;
 }
 
-export interface ListenerOptions extends ListenerSettings {
-  /** The maximum of concurrent connections; more are closed at once (S17). */
-  readonly connections: number;
+export interface ListenerOptions extends Pick<ListenerSettings, 'name' | 'address' | 'peers' | 'limits'> {
   readonly syscalls: Syscalls;
   readonly log: Log;
   readonly audit: Pick<AuditLog, 'refuse'>;
@@ -47,10 +45,14 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 }
 
 function accept(options: ListenerOptions, address: Address): (socket: Socket) => void {
-  const { name, connections, peers, syscalls, log, audit, serve } = options;
+  const { name, limits, peers, syscalls, log, audit, serve } = options;
   let open = 0;
   const overLimit = rarely((turnedAway) =>
-    log('warn', 'connections over the limit closed', { listener: name, limit: connections, turnedAway }),
+    log('warn', 'connections over the limit closed', {
+      listener: name,
+      limit: limits.connections,
+      turnedAway,
+    }),
   );
   const unwelcome = rarely((turnedAway, peer) =>
     log('warn', 'closed connections of peers that are not in peers', {
@@ -62,7 +64,7 @@ function accept(options: ListenerOptions, address: Address): (socket: Socket) =>
   );
   return (socket) => {
     socket.on('error', (error) => log('debug', 'connection', { listener: name, error: error.message }));
-    if (open >= connections) {
+    if (open >= limits.connections) {
       overLimit();
       socket.destroy();
       return;
@@ -97,10 +99,10 @@ function rarely(tell: (times: number, peer?: string) => void): (peer?: string) =
 }
 
 /** The peer called nothing, so the record names no method. */
-function recordRefusal(audit: Pick<AuditLog, 'refuse'>, caller: Caller, peers: readonly string[]): void {
+function recordRefusal(audit: Pick<AuditLog, 'refuse'>, caller: Caller, peers: readonly PeerList[]): void {
   const { listener, peer } = caller;
   const method = '(connection)';
-  const reason = `the peer is not in peers = ${JSON.stringify(peers)}`;
+  const reason = `the peer is not in peers = ${describePeers(peers)}`;
   audit.refuse(
     { listener, peer, method, payload: new Uint8Array() },
     { outcome: 'deny', code: 'KA3202', method, listener, reason },
@@ -108,6 +110,6 @@ function recordRefusal(audit: Pick<AuditLog, 'refuse'>, caller: Caller, peers: r
 }
 
 /** Only the owner can access the socket's file, unless other peers are allowed: then `peers` decides. */
-function fileMode(peers: readonly string[]): number {
-  return peers.every((entry) => entry === 'host') ? 0o600 : 0o666;
+function fileMode(peers: readonly PeerList[]): number {
+  return peers.some((list) => list.every((entry) => entry === 'host')) ? 0o600 : 0o666;
 }

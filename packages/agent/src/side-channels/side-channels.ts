@@ -6,6 +6,7 @@ import { DebugConsole } from './console/debug-console.js';
 import { guestConsole } from './console/guest-console.js';
 import type { Caller } from '../listeners/caller.js';
 import { listen } from '../listeners/listen.js';
+import { describePeers } from '../listeners/peer.js';
 import type { Log } from '../startup/log.js';
 import type { LogStream } from './log-stream.js';
 import { sideChannelAddress } from './side-channel-address.js';
@@ -100,7 +101,16 @@ export class SideChannels {
     if (first === undefined) return;
     for (const { name, port, connections, serve, close } of this.#channels) {
       const address = sideChannelAddress(first.address, port);
-      const listener = await listen({ ...first, name, address, connections, syscalls, log, audit, serve });
+      const listener = await listen({
+        name,
+        address,
+        peers: first.peers,
+        limits: { connections },
+        syscalls,
+        log,
+        audit,
+        serve,
+      });
       opened(`side channel ${name}`, async () => {
         await listener.close();
         close();
@@ -113,7 +123,7 @@ export class SideChannels {
   #recorded(serve: Serve): Serve {
     const { log } = this.#options;
     const [{ peers } = { peers: [] }] = this.#configuration.listeners;
-    const reason = `the peer is in peers = ${JSON.stringify(peers)}`;
+    const reason = `the peer is in peers = ${describePeers(peers)}`;
     return (socket, caller) => {
       const serveRecorded = async (): Promise<void> => {
         const ended = await this.#records.begin(caller, reason);

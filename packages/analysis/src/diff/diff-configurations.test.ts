@@ -119,23 +119,44 @@ async function listening(...listeners: readonly ListenerSettings[]): Promise<Con
 }
 
 test('listeners: added, removed, peers, address, name', async () => {
-  const host: ListenerSettings = { name: 'host', address: 'vsock://-1:1024', peers: ['host'] };
-  const other: ListenerSettings = { name: 'other', address: 'unix:///run/a', peers: ['host'] };
+  const host: ListenerSettings = {
+    name: 'host',
+    address: 'vsock://-1:1024',
+    peers: [['host']],
+    onDeniedRead: 'error',
+    limits: { connections: 64 },
+  };
+  const other: ListenerSettings = { ...host, name: 'other', address: 'unix:///run/a' };
   const one = await listening(host);
   const two = await listening(host, other);
   assert.equal(short(one, two)[0], 'opens listener other');
   assert.ok(short(one, two).includes('opens endpoint CreateContainer'));
   assert.equal(short(two, one)[0], 'closes listener other');
   assert.ok(!opensAnything(diffConfigurations(two, one)));
-  const anybody = await listening({ ...host, peers: ['any'] });
+  const anybody = await listening({ ...host, peers: [['any']] });
   assert.deepEqual(short(one, anybody), ['opens listener host']);
   assert.deepEqual(short(anybody, one), ['closes listener host']);
   assert.deepEqual(short(one, await listening({ ...host, address: 'unix:///run/b' })), [
     'opens listener host',
   ]);
   assert.deepEqual(short(one, await listening({ ...host, name: 'renamed' })), ['changes listener renamed']);
-  const moved = await listening({ name: 'moved', address: 'unix:///run/c', peers: ['host'] });
+  const moved = await listening({ ...host, name: 'moved', address: 'unix:///run/c' });
   assert.deepEqual(short(one, moved), ['changes listener moved', 'opens listener moved']);
+  const narrowed = await listening({
+    ...host,
+    peers: [
+      ['host', 'cid:3'],
+      ['cid:3', 'cid:4'],
+    ],
+  });
+  const loose = await listening({ ...host, peers: [['host', 'cid:3']] });
+  assert.deepEqual(short(loose, narrowed), ['closes listener host']);
+  assert.deepEqual(short(narrowed, loose), ['opens listener host']);
+  const few = await listening({ ...host, limits: { connections: 4 } });
+  assert.deepEqual(short(one, few), ['closes listener host']);
+  assert.deepEqual(short(few, one), ['opens listener host']);
+  const ended = await listening({ ...host, onDeniedRead: 'eof' });
+  assert.deepEqual(short(one, ended), ['changes listener host']);
 });
 
 test('settings have the direction of their row', async () => {

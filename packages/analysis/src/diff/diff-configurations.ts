@@ -17,7 +17,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
   const old = gateOf(before);
   const gate = gateOf(after);
   const found = [
-    ...listenerDifferences(pairs),
+    ...listenerDifferences(pairs, { before, after }),
     ...endpointDifferences(pairs, old, gate),
     ...ruleDifferences(before, after, servedBy(gate, after)),
     ...settingDifferences(before, after),

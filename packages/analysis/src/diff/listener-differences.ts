@@ -1,9 +1,12 @@
-import type { ListenerSettings } from '@kata-agent/config';
+import type { Configuration, ListenerSettings, PeerList } from '@kata-agent/config';
 import type { Difference } from './difference.js';
 import type { ListenerPair } from './pair-listeners.js';
 
 /** Returns differences of the listeners themselves; served methods are separate differences. */
-export function listenerDifferences(pairs: readonly ListenerPair[]): readonly Difference[] {
+export function listenerDifferences(
+  pairs: readonly ListenerPair[],
+  configurations: { readonly before: Configuration; readonly after: Configuration },
+): readonly Difference[] {
   return pairs.flatMap(({ before, after }): readonly Difference[] => {
     if (before === undefined) {
       const why = 'the listener is added';
@@ -13,7 +16,15 @@ export function listenerDifferences(pairs: readonly ListenerPair[]): readonly Di
       const why = 'the listener is removed';
       return [{ effect: 'closes', about: 'listener', name: before.name, before: textOf(before), why }];
     }
-    return [...renaming(before, after), ...moving(before, after), ...admitting(before, after)];
+    return [
+      ...renaming(before, after),
+      ...moving(before, after),
+      ...admitting(before, after),
+      ...tuning(
+        { listener: before, configuration: configurations.before },
+        { listener: after, configuration: configurations.after },
+      ),
+    ];
   });
 }
 
@@ -47,18 +58,73 @@ function moving(before: ListenerSettings, after: ListenerSettings): readonly Dif
 }
 
 function admitting(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
-  const were = new Set(before.peers);
-  const are = new Set(after.peers);
-  const added = after.peers.filter((peer) => !were.has(peer) && !were.has('any'));
-  const removed = before.peers.filter((peer) => !are.has(peer) && !are.has('any'));
-  const texts = { before: before.peers.join(', '), after: after.peers.join(', ') };
+  const narrower = admitsNoMore(after.peers, before.peers);
+  if (narrower && admitsNoMore(before.peers, after.peers)) return [];
+  const texts = { before: peersText(before), after: peersText(after) };
   const row = { about: 'listener', name: after.name, ...texts } as const;
-  if (added.length > 0) return [{ ...row, effect: 'opens', why: `${added.join(', ')} can connect` }];
-  if (removed.length > 0)
-    return [{ ...row, effect: 'closes', why: `${removed.join(', ')} can no longer connect` }];
-  return [];
+  if (narrower) {
+    const removed = missing(before.peers, after.peers);
+    const why =
+      removed.length > 0 ? `${removed.join(', ')} can no longer connect` : 'fewer peers can connect';
+    return [{ ...row, effect: 'closes', why }];
+  }
+  const added = missing(after.peers, before.peers);
+  const why = added.length > 0 ? `${added.join(', ')} can connect` : 'more peers can connect';
+  return [{ ...row, effect: 'opens', why }];
 }
 
-function textOf({ address, peers }: ListenerSettings): string {
-  return `${address}, peers ${peers.join(', ')}`;
+/** Reports whether each peer that matches all of `lists` certainly matches all of `others`. */
+function admitsNoMore(lists: readonly PeerList[], others: readonly PeerList[]): boolean {
+  const within = (list: PeerList, other: PeerList): boolean => list.every((peer) => other.includes(peer));
+  return others.every((other) => other.includes('any') || lists.some((list) => within(list, other)));
+}
+
+function missing(from: readonly PeerList[], lists: readonly PeerList[]): readonly string[] {
+  const there = new Set(lists.flat());
+  return from.flat().filter((peer) => !there.has(peer));
+}
+
+/** Compares what a listener has of its own; `[limits]` and `[api]` are settings. */
+function tuning(before: Side, after: Side): readonly Difference[] {
+  const row = { about: 'listener', name: after.listener.name } as const;
+  const found: Difference[] = [];
+  const was = before.listener.limits.connections;
+  const is = after.listener.limits.connections;
+  if (was !== is && (hasOwnLimit(before) || hasOwnLimit(after))) {
+    const texts = { before: `connections = ${was}`, after: `connections = ${is}` };
+    found.push(
+      is > was
+        ? { ...row, ...texts, effect: 'opens', why: 'more connections can be open' }
+        : { ...row, ...texts, effect: 'closes', why: 'fewer connections can be open' },
+    );
+  }
+  const old = before.listener.onDeniedRead;
+  const now = after.listener.onDeniedRead;
+  if (old !== now && (hasOwnAnswer(before) || hasOwnAnswer(after))) {
+    const texts = { before: `on_denied_read = "${old}"`, after: `on_denied_read = "${now}"` };
+    found.push({ ...row, ...texts, effect: 'changes', why: 'the answer to a denied read' });
+  }
+  return found;
+}
+
+/** A listener and its configuration. */
+interface Side {
+  readonly listener: ListenerSettings;
+  readonly configuration: Configuration;
+}
+
+function hasOwnLimit({ listener, configuration }: Side): boolean {
+  return listener.limits.connections !== configuration.limits.connections;
+}
+
+function hasOwnAnswer({ listener, configuration }: Side): boolean {
+  return listener.onDeniedRead !== configuration.api.onDeniedRead;
+}
+
+function textOf(settings: ListenerSettings): string {
+  return `${settings.address}, peers ${peersText(settings)}`;
+}
+
+function peersText({ peers }: ListenerSettings): string {
+  return peers.map((list) => list.join(', ')).join(' and ');
 }

@@ -18,7 +18,9 @@ function run(text: string, decision: Decision = allowed, address = 'vsock://-1:1
   assert.ok(parsed.ok, parsed.ok ? '' : JSON.stringify(parsed.diagnostics));
   const seen: RuleContext[] = [];
   const [result] = runSuite(parsed.suite, {
-    listeners: [{ name: 'host', address, peers: ['host'] }],
+    listeners: [
+      { name: 'host', address, peers: [['host']], onDeniedRead: 'error', limits: { connections: 64 } },
+    ],
     decide: (_method, _request, context) => {
       seen.push(context);
       return decision;

@@ -4,6 +4,7 @@ import type { CodeExample, CodeRow } from './code-row.js';
 export type DocumentCode =
   | 'KA1401'
   | 'KA1402'
+  | 'KA1403'
   | 'KA1501'
   | 'KA1502'
   | 'KA1503'
@@ -38,6 +39,16 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
       further: '[[listener]]\nname = "tenant"\nblocked_endpoints = ["StartContainer"]\n',
     },
     remedy: 'Use a name that the help line lists, or add the listener to the base document.',
+  },
+  KA1403: {
+    title: 'two listeners at one address',
+    explanation:
+      'Two listeners have the same port of vsock, or the same unix socket. The CID -1 is every CID of the guest, so that it overlaps with each other one.',
+    example: {
+      kind: 'document',
+      document: `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n[[listener]]\nname = "tenant"\naddress = "vsock://3:1024"\n`,
+    },
+    remedy: 'Give each listener its own port or path.',
   },
   KA1501: {
     title: 'unknown override',

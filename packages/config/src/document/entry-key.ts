@@ -103,7 +103,7 @@ export function readEntry(
       const reading = row.type.fromToml(entry.value);
       if (reading.ok) given.set(key, { value: reading.value, span: entry.span, node: entry.value });
       else {
-        const message = `${key} must be ${reading.expected}, not ${describeToml(entry.value)}`;
+        const message = `${key} must be ${reading.expected}, not ${reading.found ?? describeToml(entry.value)}`;
         report.error(
           'KA1102',
           entry.value.span,
@@ -129,13 +129,13 @@ export function readEntry(
 export function readNamed<T extends { readonly name: string; readonly span: Span }>(
   name: EntryTable,
   tables: readonly TomlTable[],
-  read: (table: TomlTable, index: number) => T | undefined,
+  read: (table: TomlTable) => T | undefined,
   report: Report,
 ): readonly T[] {
   const found = new Map<string, T>();
-  for (const [index, table] of tables.entries()) {
+  for (const table of tables) {
     if (report.full) break;
-    const entry = read(table, index);
+    const entry = read(table);
     if (entry === undefined) continue;
     const before = found.get(entry.name);
     if (before === undefined) found.set(entry.name, entry);

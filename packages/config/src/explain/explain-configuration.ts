@@ -8,23 +8,26 @@ import type {
   EndpointLists,
   IgnoredOverride,
   ListEntry,
-  ListenerSettings,
   Rule,
 } from '../configuration.js';
 import { place } from '../diagnostics/diagnostic.js';
 import { settings } from '../settings/settings.js';
 import { type ExplainedEndpoint, type ExplainedRule, explainEndpoint } from './explain-endpoint.js';
+import { type ExplainedListener, explainListeners } from './explain-listener.js';
+import { listenerMatrix, type MatrixRow } from './listener-matrix.js';
 
 /** An effective configuration as JSON. */
 export interface Explanation {
   readonly documents: readonly LoadedDocument[];
   readonly digest: string;
   readonly initdata?: LoadedInitdata;
-  readonly listeners: readonly ListenerSettings[];
+  readonly listeners: readonly ExplainedListener[];
   readonly settings: readonly ExplainedSetting[];
   readonly rules: readonly ExpandedRule[];
   readonly expansions: readonly Expansion[];
   readonly endpoints: readonly ExplainedEndpoint[];
+  /** Absent if there is one listener only. */
+  readonly matrix?: readonly MatrixRow[];
   readonly ignoredOverrides: readonly IgnoredOverride[];
 }
 
@@ -59,17 +62,20 @@ export function explainConfiguration(
   builtIn?: ReadonlySet<MethodName>,
 ): Explanation {
   const { documents, digest, initdata, values, ignoredOverrides, api, listeners } = configuration;
+  const explained = listeners.flatMap(({ name }) =>
+    methodNames.map((method) => explainEndpoint(api.documents, name, method, builtIn)),
+  );
+  const matrix = listenerMatrix(listeners, explained);
   return {
     documents,
     digest,
     ...(initdata === undefined ? {} : { initdata }),
-    listeners,
+    listeners: explainListeners(configuration),
     settings: values.map((value) => ({ ...value, written: writtenForm(value) })),
     rules: api.documents.flatMap(({ rules }) => rules.map(explainedRule)),
     expansions: api.documents.flatMap(expansionsOf),
-    endpoints: listeners.flatMap(({ name }) =>
-      methodNames.map((method) => explainEndpoint(api.documents, name, method, builtIn)),
-    ),
+    endpoints: explained,
+    ...(matrix === undefined ? {} : { matrix }),
     ignoredOverrides,
   };
 }

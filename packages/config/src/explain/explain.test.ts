@@ -134,3 +134,40 @@ test('with several documents each part is shown: settings, listener lists, relea
   assert.match(text, /\n {4}and rule small \(\/d\/10\.toml:9\) must be true\n/);
   assert.match(text, /\n {4}\/d\/10\.toml: release = "2\.0\.0", and it was added in /);
 });
+
+test('several listeners have a matrix, and what each has of its own', async () => {
+  const base = `[api]\non_denied_read = "eof"\n[delivery]\naccept = ["drop_ins"]\n[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "tenant"\naddress = "unix:///run/t"\npeers = ["any"]\nallowed_endpoints = ["ExecProcess", "WaitProcess"]\non_denied_read = "error"\nlimits = { connections = 4 }\n[[api.rule]]\nname = "small"\nendpoints = ["ExecProcess"]\nexpression = 'listener == "tenant"'\n`;
+  const later =
+    '[[listener]]\nname = "tenant"\npeers = ["host", "uid:7"]\n[[listener]]\nname = "host"\npeers = ["any"]\n';
+  const explanation = explainConfiguration(
+    await loadDocument(base, { delivery: [dropIns({ '/d/10.toml': later })] }),
+  );
+  assert.deepEqual(explanation.listeners, [
+    { name: 'host', address: 'vsock://-1:1024', peers: ['host'] },
+    {
+      name: 'tenant',
+      address: 'unix:///run/t',
+      peers: ['host', 'uid:7'],
+      onDeniedRead: 'error',
+      limits: { connections: 4 },
+    },
+  ]);
+  const row = (name: string): unknown => explanation.matrix?.find(({ method }) => method === name)?.listeners;
+  assert.equal(explanation.matrix?.length, 42);
+  assert.deepEqual(row('ExecProcess'), { host: 'not served', tenant: 'under rules' });
+  assert.deepEqual(row('CreateContainer'), { host: 'served', tenant: 'not served' });
+  assert.deepEqual(row('WaitProcess'), { host: 'served', tenant: 'served' });
+  const text = renderExplanation(explanation);
+  assert.match(
+    text,
+    /\nendpoints by listener\n {34}host {8}tenant\n {2}CreateContainer {17}served {6}not served\n/,
+  );
+  assert.match(text, /\n {2}ExecProcess {21}not served {2}under rules\n/);
+  assert.match(
+    text,
+    /\nlistener tenant at unix:\/\/\/run\/t for host, uid:7\non_denied_read = "error"\nlimits = \{ connections = 4 \}\nendpoints: 2 of 42 served\n/,
+  );
+  const single = explainConfiguration(await load(document));
+  assert.equal('matrix' in single, false);
+  assert.doesNotMatch(renderExplanation(single), /by listener/);
+});

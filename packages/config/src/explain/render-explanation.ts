@@ -3,11 +3,13 @@ import { displayText } from '../diagnostics/display-text.js';
 import { sectionNames } from '../document/top-level.js';
 import type { ExpandedRule, ExplainedSetting, Explanation } from './explain-configuration.js';
 import type { ExplainedEndpoint } from './explain-endpoint.js';
+import type { ExplainedListener } from './explain-listener.js';
+import { renderMatrix } from './listener-matrix.js';
 
 /** Renders an explanation as text: documents, settings by section, endpoints. */
 export function renderExplanation(explanation: Explanation): string {
-  const { documents, digest, initdata, listeners, settings, rules, expansions, endpoints, ignoredOverrides } =
-    explanation;
+  const { documents, digest, initdata, listeners, settings, rules, expansions } = explanation;
+  const { endpoints, matrix, ignoredOverrides } = explanation;
   const parts = [
     [
       ...documents.map(
@@ -24,10 +26,11 @@ export function renderExplanation(explanation: Explanation): string {
       return `${entry} in ${list}${of} (${source})\n  ${methods.join(', ')}`;
     }),
     ...rules.map(renderRule),
-    ...listeners.map(({ name, address, peers }) =>
+    ...(matrix === undefined ? [] : [renderMatrix(matrix)]),
+    ...listeners.map((listener) =>
       renderEndpoints(
-        `listener ${name} at ${address} for ${peers.join(', ')}`,
-        endpoints.filter(({ listener }) => listener === name),
+        renderListener(listener),
+        endpoints.filter((endpoint) => endpoint.listener === listener.name),
       ),
     ),
   ];
@@ -70,6 +73,16 @@ function renderSection(section: SectionName, all: readonly ExplainedSetting[]): 
 function renderRule({ name, source, enforcement, expression, endpoints }: ExpandedRule): string {
   const kind = enforcement === 'audit' ? ', which only records' : '';
   return `rule ${name} (${source})${kind}\n  for ${endpoints.join(', ')}\n  ${expression.trim().replaceAll(/\s*\n\s*/g, ' ')}`;
+}
+
+function renderListener(listener: ExplainedListener): string {
+  const { name, address, peers, alsoPeers = [], onDeniedRead, limits } = listener;
+  const lists = [peers, ...alsoPeers].map((list) => list.join(', ')).join(' that are also ');
+  return [
+    `listener ${name} at ${address} for ${lists}`,
+    ...(onDeniedRead === undefined ? [] : [`on_denied_read = "${onDeniedRead}"`]),
+    ...(limits === undefined ? [] : [`limits = { connections = ${limits.connections} }`]),
+  ].join('\n');
 }
 
 function renderEndpoints(title: string, endpoints: readonly ExplainedEndpoint[]): string {

@@ -1,9 +1,12 @@
 import type { EntryKey } from '../document/entry-key.js';
+import type { ListenerLimits } from '../configuration.js';
 import { boolean } from '../value-types/boolean.js';
 import { entryName } from '../value-types/name.js';
+import { oneOf } from '../value-types/one-of.js';
 import { peers } from '../value-types/peers.js';
 import { serverAddress } from '../value-types/server-address.js';
 import { endpointList, words } from '../value-types/text.js';
+import { listenerLimits } from './listener-limits.js';
 
 /** The keys of `[[listener]]` as written. */
 export interface ListenerKeys {
@@ -12,6 +15,8 @@ export interface ListenerKeys {
   readonly peers: readonly string[];
   readonly allowedEndpoints: readonly string[] | undefined;
   readonly blockedEndpoints: readonly string[] | undefined;
+  readonly onDeniedRead: 'error' | 'eof';
+  readonly limits: Partial<ListenerLimits>;
   readonly tls: string;
   readonly management: boolean;
 }
@@ -44,10 +49,11 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     ...common,
     key: 'peers',
     type: peers,
-    purpose: 'The accepted peers: the host, a CID on vsock, a user on a unix socket, or any peer.',
+    purpose:
+      'The accepted peers: the host, a CID on vsock, a user on a unix socket, or any peer. A peer must match in each document that lists peers.',
     example: '["host"]',
     otherwise: '["host"]: CID 2 on vsock, root on a unix socket',
-    later: false,
+    later: true,
   },
   allowedEndpoints: {
     ...common,
@@ -65,6 +71,24 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     purpose: 'Methods that it does not serve.',
     example: '["ExecProcess"]',
     otherwise: 'as in [api]',
+    later: true,
+  },
+  onDeniedRead: {
+    ...common,
+    key: 'on_denied_read',
+    type: oneOf(['error', 'eof']),
+    purpose: 'The answer to a denied read of output on this listener: an error, or end of file.',
+    example: '"eof"',
+    otherwise: 'as in [api]',
+    later: false,
+  },
+  limits: {
+    ...common,
+    key: 'limits',
+    type: listenerLimits,
+    purpose: 'Limits of this listener alone. A further document can only lower them.',
+    example: '{ connections = 16 }',
+    otherwise: 'as in [limits]',
     later: true,
   },
   tls: {

@@ -1,17 +1,81 @@
-import type { ListenerSettings } from '../configuration.js';
+import type {
+  ApiSettings,
+  LimitSettings,
+  ListenerLimits,
+  ListenerSettings,
+  PeerList,
+} from '../configuration.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
+import { limitSettings } from '../settings/limit-settings.js';
 import { implicitListener } from './implicit-listener.js';
-import { defaultPeers } from './read-listeners.js';
+import { listenerLimitRows } from './listener-limits.js';
+import type { ListenerEntry } from './read-listeners.js';
 
-/** Returns the listeners that the agent opens: those of the base document, otherwise one at `server_addr`. */
+/** The peers of a listener that sets none (S24). */
+const defaultPeers: PeerList = ['host'];
+
+/** What the base document says of a listener; `server_addr` alone says nothing. */
+type Own = Partial<Pick<ListenerEntry, 'peers' | 'onDeniedRead' | 'limits'>>;
+
+/**
+ * Returns the listeners that the agent opens: those of the base document, otherwise one at `server_addr`. Each further
+ * document can narrow them by name (S25).
+ */
 export function listenerSettings(
-  base: ParsedDocument | undefined,
-  serverAddr: string,
+  documents: readonly ParsedDocument[],
+  general: { readonly serverAddr: string; readonly onDeniedRead: ApiSettings['onDeniedRead'] },
 ): readonly ListenerSettings[] {
-  const written = (base?.listeners ?? []).flatMap(({ name, address, peers }) =>
-    address === undefined ? [] : [{ name, address, peers }],
+  const [base, ...later] = documents;
+  const settingsOf = (name: string, address: string, own: Own): ListenerSettings => {
+    const narrowing = later.flatMap(({ listeners }) => listeners.filter((entry) => entry.name === name));
+    const lists = [own.peers?.value ?? defaultPeers];
+    for (const { peers } of narrowing) if (peers !== undefined) lists.push(peers.value);
+    return {
+      name,
+      address,
+      peers: withoutRepetition(lists),
+      onDeniedRead: own.onDeniedRead ?? general.onDeniedRead,
+      limits: limitsOf(own, narrowing, documents),
+    };
+  };
+  const written = (base?.listeners ?? []).flatMap((entry) =>
+    entry.address === undefined ? [] : [settingsOf(entry.name, entry.address.value, entry)],
   );
-  return written.length > 0
-    ? written
-    : [{ name: implicitListener, address: serverAddr, peers: defaultPeers }];
+  return written.length > 0 ? written : [settingsOf(implicitListener, general.serverAddr, {})];
+}
+
+/**
+ * Removes lists that exclude nobody: repeated ones, and those with `any` where another one has not. At least one
+ * remains.
+ */
+function withoutRepetition(lists: readonly PeerList[]): readonly PeerList[] {
+  const narrow = lists.filter((list) => !list.includes('any'));
+  if (narrow.length === 0) return lists.slice(0, 1);
+  return [...new Map(narrow.map((list) => [JSON.stringify(list.toSorted()), list])).values()];
+}
+
+/**
+ * Returns the limits of a listener: its own in the base document, otherwise those of `[limits]` there. What a further
+ * document sets, in `[limits]` or for the listener, can only lower them.
+ */
+function limitsOf(
+  own: Own,
+  narrowing: readonly ListenerEntry[],
+  [base, ...later]: readonly ParsedDocument[],
+): ListenerLimits {
+  const limitOf = (limit: keyof ListenerLimits): number => {
+    const { shared } = listenerLimitRows[limit];
+    const first = own.limits?.[limit] ?? sharedLimit(base, shared) ?? limitSettings[shared].default;
+    const others = [
+      ...later.map((document) => sharedLimit(document, shared)),
+      ...narrowing.map(({ limits }) => limits?.[limit]),
+    ];
+    return Math.min(first, ...others.filter((value) => value !== undefined));
+  };
+  return { connections: limitOf('connections') };
+}
+
+function sharedLimit(document: ParsedDocument | undefined, limit: keyof LimitSettings): number | undefined {
+  const value = document?.sections.limits.get(limitSettings[limit].key)?.value;
+  return typeof value === 'number' ? value : undefined;
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { fails, load, open, warnings } from '../loading.test.fixture.js';
 import { isServed } from '../api/served.js';
 
+const usual = { onDeniedRead: 'error', limits: { connections: 64 } };
 const listener = '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n';
 
 test('the default is one listener at server_addr, for the host only', async () => {
@@ -11,7 +12,7 @@ test('the default is one listener at server_addr, for the host only', async () =
     [open, {}],
   ] as const) {
     assert.deepEqual((await load(text, inputs)).listeners, [
-      { name: 'server_addr', address: 'vsock://-1:1024', peers: ['host'] },
+      { name: 'server_addr', address: 'vsock://-1:1024', peers: [['host']], ...usual },
     ]);
   }
 });
@@ -20,7 +21,9 @@ test('a listener has its name, address, peers and lists', async () => {
   const { listeners, api, restricted } = await load(
     `${open}${listener}peers = ["host", "cid:3"]\nallowed_endpoints = ["@logs"]\n`,
   );
-  assert.deepEqual(listeners, [{ name: 'host', address: 'vsock://-1:1024', peers: ['host', 'cid:3'] }]);
+  assert.deepEqual(listeners, [
+    { name: 'host', address: 'vsock://-1:1024', peers: [['host', 'cid:3']], ...usual },
+  ]);
   assert.equal(restricted, true);
   assert.equal(isServed(api.documents, 'host', 'ReadStdout'), true);
   assert.equal(isServed(api.documents, 'host', 'ExecProcess'), false);
@@ -42,9 +45,39 @@ test('a listener’s own list opens its methods; without any list nothing is ope
 
 for (const [name, text, message] of [
   [
-    'a second listener',
+    'a second listener of the same name',
+    open + listener + listener.replace('1024', '1025'),
+    /^\/c\.toml:7:8: error\[KA1107\]: there is a \[\[listener\]\] with the name "host" already, in \/c\.toml:4/,
+  ],
+  [
+    'a second listener at the same address',
     open + listener + listener.replace('host', 'tenant'),
-    /^\/c\.toml:6:3: error\[KA1105\]: a second \[\[listener\]\] is not built yet/,
+    /^\/c\.toml:8:11: error\[KA1403\]: the listener "host" has this address already, "vsock:\/\/-1:1024" in \/c\.toml:5/,
+  ],
+  [
+    'limits that are no table',
+    `${open}${listener}limits = 16\n`,
+    /limits must be a table with connections, not the integer 16/,
+  ],
+  [
+    'limits without a key',
+    `${open}${listener}limits = {}\n`,
+    /limits must be a table with connections, not an empty one/,
+  ],
+  [
+    'an unknown limit',
+    `${open}${listener}limits = { handshakes = 8 }\n`,
+    /not one with the unknown key "handshakes"\n[^]*help: for example: limits = \{ connections = 16 \}/,
+  ],
+  [
+    'a limit of nothing',
+    `${open}${listener}limits = { connections = 0 }\n`,
+    /not one with connections = the integer 0\n[^]*help: connections is a number of connections from 1 to 65536/,
+  ],
+  [
+    'an answer to denied reads that does not exist',
+    `${open}${listener}on_denied_read = "eol"\n`,
+    /on_denied_read must be "error" or "eof", not the text "eol"/,
   ],
   [
     'TLS',
@@ -83,3 +116,38 @@ for (const [name, text, message] of [
     assert.match(await fails(text), message);
   });
 }
+
+const tenant = '[[listener]]\nname = "tenant"\naddress = "unix:///run/tenant.sock"\n';
+
+test('each of several listeners has its own lists, peers, limits and answer to denied reads', async () => {
+  const configuration = await load(
+    `[api]\non_denied_read = "eof"\n[limits]\nconnections = 32\n${listener}allowed_endpoints = ["@pod"]\n${tenant}allowed_endpoints = ["@logs"]\npeers = ["uid:7"]\non_denied_read = "error"\nlimits = { connections = 128 }\n`,
+  );
+  assert.deepEqual(configuration.listeners, [
+    {
+      name: 'host',
+      address: 'vsock://-1:1024',
+      peers: [['host']],
+      onDeniedRead: 'eof',
+      limits: { connections: 32 },
+    },
+    {
+      name: 'tenant',
+      address: 'unix:///run/tenant.sock',
+      peers: [['uid:7']],
+      onDeniedRead: 'error',
+      limits: { connections: 128 },
+    },
+  ]);
+  const { documents } = configuration.api;
+  assert.equal(isServed(documents, 'host', 'CreateContainer'), true);
+  assert.equal(isServed(documents, 'tenant', 'CreateContainer'), false);
+  assert.equal(isServed(documents, 'tenant', 'ReadStdout'), true);
+});
+
+test('a listener whose lists leave nothing is reported', async () => {
+  const text = `[api]\nallowed_endpoints = ["@pod"]\n${listener}${tenant}allowed_endpoints = ["ExecProcess"]\n`;
+  assert.deepEqual(warnings(await load(text)), [
+    'these lists leave nothing for the listener "tenant": NOTHING is served there but Health',
+  ]);
+});

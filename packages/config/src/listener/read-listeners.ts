@@ -1,4 +1,4 @@
-import type { EndpointLists } from '../configuration.js';
+import type { EndpointLists, ListenerLimits, ListenerSettings, PeerList } from '../configuration.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { type ListOptions, endpointLists } from '../document/api-document.js';
 import {
@@ -8,24 +8,32 @@ import {
   readEntry,
   readNamed,
 } from '../document/entry-key.js';
+import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
 import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
+import { addressesOverlap } from './listener-addresses.js';
 import { listenerKeys } from './listener-keys.js';
+import { peerThatNeverConnects } from './peer-that-never-connects.js';
 
 const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(listenerKeys);
 
-/** A parsed `[[listener]]`. Address and peers are allowed in the base document only. */
+/** A parsed `[[listener]]`. Only in the base document it has an address. */
 export interface ListenerEntry {
   readonly name: string;
-  readonly address?: string;
-  readonly peers: readonly string[];
+  readonly address?: Written<string>;
+  readonly peers?: Written<PeerList>;
+  readonly onDeniedRead?: ListenerSettings['onDeniedRead'];
+  readonly limits?: Partial<ListenerLimits>;
   readonly lists: EndpointLists;
   /** The position of its name. */
   readonly span: Span;
 }
 
-/** The peers of a listener that sets none (S24). */
-export const defaultPeers: readonly string[] = ['host'];
+/** A value and its position. */
+interface Written<T> {
+  readonly value: T;
+  readonly span: Span;
+}
 
 /** Reads all `[[listener]]` tables of a document. */
 export function readListeners(
@@ -35,17 +43,11 @@ export function readListeners(
   report: Report,
 ): readonly ListenerEntry[] {
   if (entry === undefined) return [];
-  const read = (table: TomlTable, index: number): ListenerEntry | undefined => {
-    if (role !== 'base' || index === 0) return readListener(table, role, options, report);
-    report.error(
-      'KA1105',
-      table.span,
-      'a second [[listener]] is not built yet',
-      'remove it: this version opens one listener',
-    );
-    return undefined;
-  };
-  return readNamed('listener', entryTables('listener', entry.value, entry.span, report), read, report);
+  const read = (table: TomlTable): ListenerEntry | undefined => readListener(table, role, options, report);
+  const tables = entryTables('listener', entry.value, entry.span, report);
+  const listeners = readNamed('listener', tables, read, report);
+  checkAddresses(listeners, report);
+  return listeners;
 }
 
 function readListener(
@@ -73,17 +75,46 @@ function readListener(
   const lists = endpointLists(table, options, report);
   const name = given.get('name');
   if (name === undefined) return undefined;
-  const address = given.get('address');
-  const peers = given.get('peers');
-  const listener: ListenerEntry = {
+  const written = <T>(key: string): Written<T> | undefined => {
+    const found = given.get(key);
+    // Each value was parsed by the type of its row.
+    return found === undefined ? undefined : { value: found.value as T, span: found.node.span };
+  };
+  const address = written<string>('address');
+  const peers = written<PeerList>('peers');
+  const onDeniedRead = written<ListenerSettings['onDeniedRead']>('on_denied_read');
+  const limits = written<Partial<ListenerLimits>>('limits');
+  if (address !== undefined && peers !== undefined) {
+    const strange = peerThatNeverConnects(address.value, peers.value);
+    if (strange !== undefined) report.error('KA1401', peers.span, strange.message, strange.help);
+  }
+  return {
     name: String(name.value),
-    ...(address === undefined ? {} : { address: String(address.value) }),
-    peers: peers === undefined ? defaultPeers : (peers.value as readonly string[]),
+    ...(address === undefined ? {} : { address }),
+    ...(peers === undefined ? {} : { peers }),
+    ...(onDeniedRead === undefined ? {} : { onDeniedRead: onDeniedRead.value }),
+    ...(limits === undefined ? {} : { limits: limits.value }),
     lists,
     span: name.node.span,
   };
-  if (address !== undefined && peers !== undefined) checkPeers(listener, peers.node.span, report);
-  return listener;
+}
+
+/** Reports listeners at one address. */
+function checkAddresses(listeners: readonly ListenerEntry[], report: Report): void {
+  const before: { readonly name: string; readonly address: Written<string> }[] = [];
+  for (const { name, address } of listeners) {
+    if (address === undefined) continue;
+    const other = before.find((earlier) => addressesOverlap(earlier.address.value, address.value));
+    before.push({ name, address });
+    if (other === undefined || report.full) continue;
+    const { file, line } = other.address.span;
+    report.error(
+      'KA1403',
+      address.span,
+      `the listener ${quote(other.name)} has this address already, ${quote(other.address.value)} in ${file}:${line}`,
+      'give each listener a port or a path of its own; the CID -1 stands for every CID',
+    );
+  }
 }
 
 /** Returns an address scheme that is not supported yet (docs/configuration.md, "Not built yet"). */
@@ -96,17 +127,4 @@ function schemeNotBuilt(table: TomlTable): { readonly scheme: string; readonly s
 
 function without(table: TomlTable, key: string): TomlTable {
   return { ...table, entries: new Map(Array.from(table.entries).filter(([other]) => other !== key)) };
-}
-
-/** Reports peers that never match: a CID applies to vsock, a uid to unix sockets. */
-function checkPeers({ address = '', peers }: ListenerEntry, span: Span, report: Report): void {
-  const [scheme, kind] = address.startsWith('vsock:') ? ['vsock', 'uid:'] : ['a unix socket', 'cid:'];
-  const strange = peers.find((peer) => peer.startsWith(kind));
-  if (strange === undefined) return;
-  report.error(
-    'KA1401',
-    span,
-    `"${strange}" never connects to ${scheme}`,
-    kind === 'uid:' ? 'name a CID: "cid:2" is the host' : 'name a user: "uid:0" is root',
-  );
 }

@@ -219,7 +219,10 @@ test('with a listener an override of server_addr has no effect, even if listed i
     { kernelLine: 'agent.server_addr=unix:///run/a.sock' },
   ]) {
     const { listeners, ignoredOverrides } = await load(document, inputs);
-    assert.deepEqual(listeners, [{ name: 'host', address: 'vsock://-1:1', peers: ['host'] }]);
+    assert.deepEqual(
+      listeners.map(({ name, address }) => [name, address]),
+      [['host', 'vsock://-1:1']],
+    );
     assert.equal(ignoredOverrides[0]?.reason, '[[listener]] (/c.toml:6) sets the address of the API');
   }
 });

@@ -15,7 +15,11 @@ export interface SenseOptions {
   readonly handlers: ReadonlySet<MethodName> | undefined;
 }
 
-/** Checks that the methods served by all documents together are consistent (R5, R9, R16). */
+/**
+ * Checks that the methods served by all documents together are consistent (R5, R9, R16). They are those of all listeners
+ * together: a pod runs if its runtime can make all its calls, and a listener for one purpose, as reading logs, needs no
+ * others. `preflight` and `check --pod` look at the listener of the runtime alone.
+ */
 export function checkSense(
   documents: readonly ParsedDocument[],
   options: SenseOptions,
@@ -29,7 +33,7 @@ export function checkSense(
   return [
     ...documents.flatMap((document) => checkRelease(document, options.strict)),
     ...(options.strict ? documents.flatMap(checkPinned) : []),
-    ...(served.length === 0 ? [servesNothing(base)] : []),
+    ...(served.length === 0 ? [servesNothing(base)] : idleListeners(base, apis, options)),
     ...inconsistencies(served).map((found) => inconsistent(base, found, options)),
     ...documents.flatMap((document) => rulesWithoutUse(document, served)),
     ...(served.includes('CreateContainer') ? imagesWithoutMounts(documents) : []),
@@ -58,6 +62,26 @@ function servesNothing(base: ParsedDocument): Diagnostic {
         'these lists leave nothing: NOTHING is served but Health',
         'for everything: allowed_endpoints = ["*"]',
       );
+}
+
+/** Warns of listeners that serve nothing while others serve something. */
+function idleListeners(
+  base: ParsedDocument,
+  apis: readonly ParsedDocument['api'][],
+  { handlers }: SenseOptions,
+): readonly Diagnostic[] {
+  return base.listeners
+    .filter(({ name }) => !methodNames.some((method) => isServed(apis, name, method, handlers)))
+    .map(({ name, span }) =>
+      diagnosticIn(
+        base,
+        'warning',
+        'KA1206',
+        span,
+        `these lists leave nothing for the listener "${name}": NOTHING is served there but Health`,
+        'write allowed_endpoints in its [[listener]] and in [api], or remove the listener',
+      ),
+    );
 }
 
 function inconsistent(base: ParsedDocument, found: Inconsistency, options: SenseOptions): Diagnostic {

@@ -2,6 +2,8 @@ import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
 import { implicitListener } from '../listener/implicit-listener.js';
+import { peerThatNeverConnects } from '../listener/peer-that-never-connects.js';
+import type { ListenerEntry } from '../listener/read-listeners.js';
 
 /** Checks documents together: duplicate rule names, and listeners that the base does not have. */
 export function checkStack(documents: readonly ParsedDocument[]): readonly Diagnostic[] {
@@ -30,13 +32,36 @@ function checkRuleNames(documents: readonly ParsedDocument[]): readonly Diagnost
  */
 function checkListeners([base, ...later]: readonly ParsedDocument[]): readonly Diagnostic[] {
   const names = base?.listeners.length ? base.listeners.map(({ name }) => name) : [implicitListener];
-  return later.flatMap((document) =>
-    document.listeners
-      .filter(({ name }) => !names.includes(name))
-      .map(({ name, span }) => {
-        const message = `${base?.file ?? 'the base document'} has no listener with the name ${quote(name)}, and only it can add one`;
-        const help = `it has ${names.map((known) => `"${known}"`).join(', ')}`;
-        return diagnosticIn(document, 'error', 'KA1402', span, message, help);
-      }),
-  );
+  return later.flatMap((document) => [
+    ...unknownListeners(document, base, names),
+    ...document.listeners.flatMap((entry) => strangePeers(document, entry, base)),
+  ]);
+}
+
+function unknownListeners(
+  document: ParsedDocument,
+  base: ParsedDocument | undefined,
+  names: readonly string[],
+): readonly Diagnostic[] {
+  return document.listeners
+    .filter(({ name }) => !names.includes(name))
+    .map(({ name, span }) => {
+      const message = `${base?.file ?? 'the base document'} has no listener with the name ${quote(name)}, and only it can add one`;
+      const help = `it has ${names.map((known) => `"${known}"`).join(', ')}`;
+      return diagnosticIn(document, 'error', 'KA1402', span, message, help);
+    });
+}
+
+/** The address of a listener that a further document narrows is in the base document. */
+function strangePeers(
+  document: ParsedDocument,
+  { name, peers }: ListenerEntry,
+  base: ParsedDocument | undefined,
+): readonly Diagnostic[] {
+  const address = base?.listeners.find((listener) => listener.name === name)?.address;
+  if (address === undefined || peers === undefined) return [];
+  const strange = peerThatNeverConnects(address.value, peers.value);
+  return strange === undefined
+    ? []
+    : [diagnosticIn(document, 'error', 'KA1401', peers.span, strange.message, strange.help)];
 }

@@ -154,10 +154,16 @@ for (const [name, base, later, message] of [
     /address of \[\[listener\]\] is allowed only in the base document/,
   ],
   [
-    'peers',
+    'a peer that never connects to the address in the base document',
     listening,
-    '[[listener]]\nname = "host"\npeers = ["any"]\n',
-    /peers of \[\[listener\]\] is allowed only in the base document/,
+    '[[listener]]\nname = "host"\npeers = ["uid:0"]\n',
+    /^d:3:9: error\[KA1401\]: "uid:0" never connects to vsock/,
+  ],
+  [
+    'the answer to denied reads of a listener',
+    listening,
+    '[[listener]]\nname = "host"\non_denied_read = "eof"\n',
+    /on_denied_read of \[\[listener\]\] is allowed only in the base document/,
   ],
   [
     'server_addr',
@@ -233,6 +239,37 @@ test('a further document narrows a listener by its name, including the one at se
   });
   assert.equal(serves(implicit, 'ExecProcess'), false);
   assert.equal(implicit.restricted, true);
+});
+
+test('a further document narrows the peers and limits of a listener, and cannot widen them (S25)', async () => {
+  const base = `${closed}[[listener]]\nname = "a"\naddress = "vsock://-1:1"\npeers = ["any"]\nlimits = { connections = 16 }\n[[listener]]\nname = "b"\naddress = "vsock://-1:2"\npeers = ["host", "cid:3"]\n`;
+  const narrowed = async (...later: readonly string[]) => {
+    const drops = Object.fromEntries(later.map((text, index) => [`d${index}`, text]));
+    return (await load(base, { delivery: [dropIns(drops)] })).listeners.map(({ peers, limits }) => [
+      peers,
+      limits.connections,
+    ]);
+  };
+  const entry = (name: string, keys: string): string => `[[listener]]\nname = "${name}"\n${keys}\n`;
+  const before = [
+    [[['any']], 16],
+    [[['host', 'cid:3']], 64],
+  ];
+  assert.deepEqual(await narrowed(entry('a', '')), before);
+  assert.deepEqual(await narrowed(entry('a', 'peers = ["any"]\nlimits = { connections = 17 }')), before);
+  assert.deepEqual(await narrowed(entry('b', 'peers = ["any"]')), before);
+  assert.deepEqual(await narrowed(entry('a', 'peers = ["host"]\nlimits = { connections = 8 }')), [
+    [[['host']], 8],
+    before[1],
+  ]);
+  assert.deepEqual(
+    await narrowed(entry('b', 'peers = ["cid:3", "cid:4"]'), entry('b', 'peers = ["cid:3"]')),
+    [before[0], [[['host', 'cid:3'], ['cid:3', 'cid:4'], ['cid:3']], 64]],
+  );
+  assert.deepEqual(await narrowed('[limits]\nconnections = 12\n'), [
+    [[['any']], 12],
+    [[['host', 'cid:3']], 12],
+  ]);
 });
 
 test('a further document without lists opens nothing that the base left closed', async () => {

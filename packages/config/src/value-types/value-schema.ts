@@ -5,7 +5,13 @@ export type ValueSchema =
   | { readonly type: 'string'; readonly pattern?: string; readonly minLength?: number }
   | { readonly enum: readonly string[] }
   | { readonly type: 'array'; readonly items: ValueSchema; readonly uniqueItems?: true }
-  | { readonly anyOf: readonly ValueSchema[] };
+  | { readonly anyOf: readonly ValueSchema[] }
+  | {
+      readonly type: 'object';
+      readonly additionalProperties: false;
+      readonly minProperties: number;
+      readonly properties: Readonly<Record<string, ValueSchema>>;
+    };
 
 /** Returns a pattern for one character that is neither a control character nor in `but`. */
 export function printable(but = ''): string {

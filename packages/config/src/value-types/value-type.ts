@@ -1,10 +1,13 @@
 import type { TomlValue } from '../toml/toml-value.js';
 import type { ValueSchema } from './value-schema.js';
 
-/** A parsed value, or a description of the expected one; `help` is the nearest valid text. */
+/**
+ * A parsed value, or a description of the expected one; `found` describes the given one where its kind does not, and
+ * `help` is the nearest valid text.
+ */
 export type Reading<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly expected: string; readonly help?: string };
+  | { readonly ok: false; readonly expected: string; readonly found?: string; readonly help?: string };
 
 /** Parses and formats the values of a setting. */
 export interface ValueType<T> {

@@ -23,7 +23,7 @@ const sections: readonly Section[] = [
   {
     head: '[[listener]]',
     purpose:
-      'An address on which the API is served, in place of `server_addr`. A method is served if both `[api]` and the listener allow it; one of the two must have a list. Further documents can narrow a listener by its name, and cannot add one. Currently there can be only one.',
+      'One table per address on which the API is served, in place of `server_addr`. A method is served on a listener if both `[api]` and the listener allow it; one of the two must have a list. Further documents can narrow a listener by its name, and cannot add one. The first listener is that of the runtime: side channels have its address and peers.',
     rows: Object.values(listenerKeys),
   },
   {
