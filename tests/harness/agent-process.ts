@@ -56,10 +56,13 @@ export class AgentProcess {
   /** Starts an agent and waits until it listens. */
   static async start(options: AgentOptions = {}): Promise<AgentProcess> {
     const agent = AgentProcess.spawn(options);
+    const entries = options.config?.match(/^\[\[listener\]\]/gm)?.length ?? 0;
+    let closed = Math.max(entries, 1);
     const listening = new Promise<boolean>((resolve) => {
       createInterface({ input: agent.process.stderr as NodeJS.ReadableStream }).on('line', (line) => {
         agent.log.push(line);
-        if (line.includes('"msg":"listening"')) resolve(true);
+        if (line.includes('"msg":"listening"')) closed -= 1;
+        if (closed === 0) resolve(true);
       });
     });
     const ready = await Promise.race([listening, agent.exited.then(() => false)]);
@@ -98,7 +101,9 @@ export class AgentProcess {
     const configFile = join(directory, 'config.toml');
     if (config !== undefined) {
       // An example can lock its settings, so its address is replaced and not overridden.
-      const ownAddress = config.replaceAll('vsock://-1:1024', `unix://${directory}/agent.sock`);
+      const ownAddress = config
+        .replaceAll('vsock://-1:1024', `unix://${directory}/agent.sock`)
+        .replaceAll(/vsock:\/\/-1:(\d+)/g, `unix://${directory}/$1.sock`);
       const text = withRuntime(withGuestPaths(ownAddress));
       writeFileSync(configFile, withAuditFile(text, join(directory, 'audit', 'audit.log')), { mode: 0o644 });
     }
@@ -135,13 +140,23 @@ export class AgentProcess {
     return new AgentProcess(directory, child);
   }
 
-  /** Opens a connection that is closed with the agent. With a `uid` (needs root) that user opens it. */
-  async connect({ uid }: { readonly uid?: number } = {}): Promise<AgentConnection> {
+  /**
+   * Opens a connection that is closed with the agent. With a `uid` (needs root) that user opens it; with a `port`, it is
+   * to the listener that the document has at `vsock://-1:PORT`.
+   */
+  async connect({
+    uid,
+    port,
+  }: {
+    readonly uid?: number;
+    readonly port?: number;
+  } = {}): Promise<AgentConnection> {
     if (uid !== undefined) {
       chmodSync(this.directory, 0o711);
       process.seteuid?.(uid);
     }
-    const socket = connectSocket(this.socketPath);
+    const path = port === undefined ? this.socketPath : join(this.directory, `${port}.sock`);
+    const socket = connectSocket(path);
     if (uid !== undefined) process.seteuid?.(0);
     await once(socket, 'connect');
     const channel = connect(socket);

@@ -38,6 +38,11 @@ export async function withStdio<T>(
       'stdio over ports needs the setting passfd_listener_port; without it send stdin_port, stdout_port and stderr_port as 0',
     );
   }
+  // Another listener has other peers: with a port, one of them could take what this caller means to read or write.
+  if (listener !== stdioPorts.listener) {
+    const message = `stdin_port, stdout_port and stderr_port are for calls on the listener ${JSON.stringify(stdioPorts.listener)}, whose peers connect to the ports`;
+    throw new TtrpcError(Code.PermissionDenied, message);
+  }
   if (new Set(named).size < named.length)
     throw new TtrpcError(Code.InvalidArgument, 'two of stdin_port, stdout_port and stderr_port are the same');
   const stdio = await take(stdioPorts, ports, () => whyRefused(policy, listener) === undefined);

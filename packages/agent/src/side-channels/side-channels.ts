@@ -37,8 +37,8 @@ const stdioConnections = 1024;
 const fewConnections = 8;
 
 /**
- * The side channels of a configuration: stdio ports, debug console, log stream. They accept the peers of the first
- * listener, from whose address theirs are derived.
+ * The side channels of a configuration: stdio ports, debug console, log stream. They are part of the first listener:
+ * they accept its peers, their addresses are derived from its own, and only its calls name stdio ports.
  */
 export class SideChannels {
   /** Undefined: `passfd_listener_port` is 0. */
@@ -49,12 +49,13 @@ export class SideChannels {
   readonly #channels: readonly SideChannel[];
 
   constructor(configuration: Configuration, options: SideChannelOptions) {
-    const { settings } = configuration;
+    const { settings, listeners } = configuration;
     const { syscalls, log, logStream } = options;
     this.#configuration = configuration;
     this.#options = options;
     this.#records = new ConnectionRecords(options.audit);
-    this.stdio = settings.passfdListenerPort === 0 ? undefined : new StdioPorts(syscalls, log);
+    this.stdio =
+      settings.passfdListenerPort === 0 ? undefined : new StdioPorts(listeners[0]?.name ?? '', syscalls, log);
     const channels: SideChannel[] = [];
     if (this.stdio !== undefined) {
       const { accept } = this.stdio;

@@ -21,11 +21,14 @@ const longestLine = 11;
  * in the connection's first line.
  */
 export class StdioPorts {
+  /** The listener whose calls can take connections: a port says nothing about who connected, but for its peers. */
+  readonly listener: string;
   readonly #syscalls: Syscalls;
   readonly #log: Log;
   readonly #waiting: Map<number, Socket> = new Map();
 
-  constructor(syscalls: Syscalls, log: Log) {
+  constructor(listener: string, syscalls: Syscalls, log: Log) {
+    this.listener = listener;
     this.#syscalls = syscalls;
     this.#log = log;
   }
