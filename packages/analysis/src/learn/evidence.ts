@@ -37,13 +37,21 @@ export class Evidence {
   readonly #latest = new Map<string, Growing<ServedCalls>>();
   readonly #removed = new Map<string, Summary>();
   readonly #seen = new Set<string>();
+  /** Only calls on these listeners are collected; undefined: on all. */
+  readonly #only: ReadonlySet<string> | undefined;
+  readonly #listeners = new Set<string>();
   #lost = 0;
   #boots = 0;
+
+  constructor(listeners?: Iterable<string>) {
+    this.#only = listeners === undefined ? undefined : new Set(listeners);
+  }
 
   /** Adds a record of a log. A record that was added before, from a copy of the log, counts once. */
   add(log: string, record: AuditRecord): void {
     if (this.#seen.has(record.hash)) return;
     this.#seen.add(record.hash);
+    if ('listener' in record && this.#only?.has(record.listener) === false) return;
     const sighting = { log, sequence: record.sequence, calls: record.kind === 'fold' ? record.count : 1 };
     switch (record.kind) {
       case 'intent':
@@ -68,6 +76,16 @@ export class Evidence {
       case 'repaired':
         return undefined;
     }
+  }
+
+  /** The listeners of the allowed calls. */
+  get listeners(): ReadonlySet<string> {
+    return this.#listeners;
+  }
+
+  /** Whether calls on some listeners were left out. */
+  get partial(): boolean {
+    return this.#only !== undefined;
   }
 
   get served(): readonly ServedCalls[] {
@@ -99,6 +117,7 @@ export class Evidence {
 
   #serve(call: Call, facts: RecordedFacts | undefined, sighting: Sighting): void {
     if (!isMethodName(call.method)) return;
+    this.#listeners.add(call.listener);
     const key = JSON.stringify([call.method, facts]);
     const group = this.#served.get(key) ?? { method: call.method, facts, sightings: [] };
     this.#served.set(key, group);

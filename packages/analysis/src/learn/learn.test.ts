@@ -40,9 +40,9 @@ const ok = { code: 'OK', durationUs: 5 };
 
 async function learnFrom(
   logs: readonly string[],
-  options: { readonly allowRefused?: boolean } = {},
+  options: { readonly allowRefused?: boolean; readonly listeners?: readonly string[] } = {},
 ): Promise<Learnt> {
-  const evidence = new Evidence();
+  const evidence = new Evidence(options.listeners);
   for (const file of logs) {
     for await (const read of readLog(file)) {
       assert.ok(read.ok);
@@ -75,6 +75,28 @@ test('allowed calls are allowed with their records, denied calls are a comment',
   assert.match(learnt.text, /"WaitProcess", +# record 4, record 5\n/);
   assert.match(learnt.text, /^# {3}"ExecProcess", # 3 calls \(records 6, \d+\): not in allowed_endpoints/m);
   assert.match(learnt.text, /NOTE: the log has no facts/);
+});
+
+test('calls on other listeners than the chosen ones are left out, and so are counts of unknown listeners', async (t) => {
+  const { log, file } = await logged(t, 4096, 1);
+  const tenant = (method: string): ReturnType<typeof callOf> => ({
+    ...callOf(method, {}),
+    listener: 'tenant',
+  });
+  log.observe(tenant('ListRoutes'), decisionOn('ListRoutes', 'allow'), ok);
+  for (let count = 0; count < 200; count += 1) {
+    log.observe(callOf('StatsContainer', {}), decisionOn('StatsContainer', 'allow'), ok);
+    if (count % 10 === 0) await log.flush();
+  }
+  log.observe(tenant('GetMetrics'), decisionOn('GetMetrics', 'allow'), ok);
+  log.refuse(tenant('ExecProcess'), decisionOn('ExecProcess', 'deny'));
+  await log.close();
+  assert.deepEqual(await allows(await learnFrom([file])), ['GetMetrics', 'ListRoutes', 'StatsContainer']);
+  const host = await learnFrom([file], { listeners: ['server_addr'], allowRefused: true });
+  assert.deepEqual(await allows(host), ['StatsContainer']);
+  assert.match(host.text, /# Only calls on the listener server_addr\.\n/);
+  assert.match(host.notes.join(), /their listeners are unknown, so their endpoints are not allowed/);
+  assert.deepEqual(await allows(await learnFrom([file], { listeners: ['tenant'] })), ['GetMetrics']);
 });
 
 test('denied calls are allowed on request', async (t) => {

@@ -47,6 +47,7 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
   const title = [
     'Learnt from audit logs: exactly the calls that they show as allowed are allowed.',
     ...options.logs.map((log) => `- ${log}`),
+    ...(evidence.partial ? [`Only calls on the listener ${[...evidence.listeners].join(', ')}.`] : []),
     ...notes.map((note) => `NOTE: ${note}.`),
   ];
   const text = renderPlan(plan, title);
@@ -82,6 +83,8 @@ function factsIn({
 
 /** Adds methods that appear only in the counts of records removed by rotation. */
 function fromRemoved(evidence: Evidence): readonly Ask[] {
+  // The counts are of all listeners together: with them one listener would get what another may.
+  if (evidence.partial) return [];
   const shown = new Set(evidence.served.map(({ method }) => method));
   return [...evidence.removed].flatMap(([log, { counts }]) =>
     methodNames.flatMap((method): readonly Ask[] => {
@@ -135,10 +138,14 @@ function notesOn(evidence: Evidence, asks: readonly Ask[]): readonly string[] {
       .flatMap(({ sightings }) => sightings)
       .filter((sighting) => sighting.log === log && sighting.sequence <= last.sequence).length;
     const calls = methodNames.reduce((sum, method) => sum + servedIn(counts, method), -kept);
-    if (calls > 0)
+    if (calls > 0) {
+      const result = evidence.partial
+        ? 'their listeners are unknown, so their endpoints are not allowed'
+        : 'their endpoints are allowed, but rules do not cover their requests';
       notes.push(
-        `rotation removed the records of ${plural(calls, 'call')} from ${log === '' ? 'the log' : log}: their endpoints are allowed, but rules do not cover their requests`,
+        `rotation removed the records of ${plural(calls, 'call')} from ${log === '' ? 'the log' : log}: ${result}`,
       );
+    }
   }
   if (evidence.lost > 0)
     notes.push(`${plural(evidence.lost, 'record')} could not be written: their calls are unknown`);

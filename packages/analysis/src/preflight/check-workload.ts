@@ -49,21 +49,23 @@ export interface CheckOptions {
   /** The gate's `compileRules`, which is loaded only if there are rules. */
   readonly compile: (rules: readonly Rule[]) => RuleBook;
   readonly setup: RuntimeSetup;
+  /** The listener that the runtime calls; the first of the configuration by default. */
+  readonly listener?: string;
   readonly images: ImageConfigs;
 }
 
 /**
  * Checks each call that the workload will cause against the gate, and then against each rule separately, to find all
- * denials and not only the first. Uses the listener that the host calls, the first of the configuration.
+ * denials and not only the first.
  */
 export function checkWorkload(workload: Workload, options: CheckOptions): WorkloadReport {
-  const { configuration, compile, setup, images } = options;
+  const { configuration, compile, setup, images, listener } = options;
   const lists = offlineAuthorizer(configuration);
   const rules = configuration.api.documents
     .flatMap((document) => document.rules)
     .map((rule) => ({ rule, book: compile([rule]) }));
   const { access } = new PrivilegeGate(configuration);
-  const view = new SandboxView(configuration.listeners);
+  const view = new SandboxView(configuration.listeners, listener);
   const refused = new Map<string, RefusedCall>();
   const unjudged = new Set([...workload.notes, ...gpuNotes(workload, setup)]);
   for (const call of expectedCalls(workload, setup, images)) {

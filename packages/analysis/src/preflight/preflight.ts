@@ -43,7 +43,7 @@ export interface Preflight {
 }
 
 export interface PreflightOptions {
-  /** The listener that the host calls; the first of the configuration by default. */
+  /** The listener that the runtime calls; the first of the configuration by default. */
   readonly listener?: string;
   readonly runtimes?: readonly RuntimeName[];
   /** Whether the host shares files with the guest, as it does by default; never with `remote`. */

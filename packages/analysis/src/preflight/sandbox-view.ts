@@ -11,13 +11,16 @@ type Called = Pick<ExpectedCall, 'method' | 'request'>;
 /** The rule context of sandbox and containers while the calls of a workload arrive, in order. */
 export class SandboxView {
   readonly #listeners: readonly ListenerSettings[];
+  readonly #listener: string | undefined;
   readonly #claims = new Map<string, RuleContainer['claimed']>();
   readonly #removed: RuleMember[] = [];
   readonly #started = new Set<string>();
   #id = '';
 
-  constructor(listeners: readonly ListenerSettings[]) {
+  /** `listener`: the one that receives the calls; by default the first. */
+  constructor(listeners: readonly ListenerSettings[], listener?: string) {
     this.#listeners = listeners;
+    this.#listener = listener;
   }
 
   /** Returns the context of the next call and applies the call. */
@@ -35,6 +38,7 @@ export class SandboxView {
       {
         method,
         request,
+        ...(this.#listener === undefined ? {} : { listener: this.#listener }),
         sandbox: { id: this.#id, containers: [...this.#claims.keys()], members: this.#members() },
         ...(claimed === undefined ? {} : { container: { id, claimed, state: stateBefore(method) } }),
       },

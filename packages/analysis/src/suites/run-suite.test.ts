@@ -83,3 +83,11 @@ test('a failure has position, expectation and reason', () => {
     'a.test.yaml:2:13: no shell\n  ExecProcess: expected deny by rule commands, but got allow\n  in the list',
   );
 });
+
+test('a case on a listener that does not exist fails, also if it expects a denial', () => {
+  const denied = { ...allowed, outcome: 'deny', code: 'KA3006' } as const;
+  const passes = (listener: string): boolean =>
+    run(`{ name: a, method: ExecProcess, listener: ${listener}, expect: deny }`, denied).result.passed;
+  assert.equal(passes('host'), true);
+  assert.equal(passes('hsot'), false);
+});

@@ -15,7 +15,11 @@ export function runSuite({ cases }: TestSuite, authorizer: OfflineAuthorizer): r
   return cases.map((test) => {
     const decision = authorizer.decide(test.method, test.request, ruleContextOf(test, authorizer.listeners));
     const actual = actualOf(decision);
-    const passed = actual === test.expect && (test.rule === undefined || test.rule === decision.rule);
+    // Each call on a listener that does not exist is denied, so that a misspelt one would pass as expected.
+    const known =
+      test.listener === undefined || authorizer.listeners.some(({ name }) => name === test.listener);
+    const passed =
+      known && actual === test.expect && (test.rule === undefined || test.rule === decision.rule);
     return { test, passed, actual, decision };
   });
 }

@@ -8,6 +8,7 @@ import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
 import { wrap } from '../../output/wrap.js';
 import { countOf, printDiagnostics } from './diagnostics.js';
+import { listenerOf, listenerOption } from './listener-option.js';
 import { loadFile } from './load-file.js';
 import { podOptions, type Pods, readPods } from './pod-files.js';
 import { privilegedNote } from './privileged-note.js';
@@ -20,13 +21,14 @@ export const configCheck: CommandDefinition = {
   summary: 'check a configuration, and print what it serves',
   details: [
     'Prints all errors and warnings on standard error, each with its position and a fix. Exits with 0 if an agent would start with the configuration, with 1 if not, and with 3 if a file cannot be read. Owner and permissions of the file are checked only in the guest: kata-agent --check.',
-    'With --pod, also checks Kubernetes workloads: gate and rules decide each call that the workloads will cause. Exits with 4 if a workload will not work, and prints what the agent refuses with any configuration, or the smallest change that fixes it. Calls whose values come from an image are not checked without its --image-config.',
+    'Whether the methods that are served make sense together is decided over all listeners.',
+    'With --pod, also checks Kubernetes workloads: gate and rules decide each call that the workloads will cause on the listener of the runtime. Exits with 4 if a workload will not work, and prints what the agent refuses with any configuration, or the smallest change that fixes it. Calls whose values come from an image are not checked without its --image-config.',
   ],
   operands: [
     { syntax: '<file>', description: 'a configuration in TOML' },
     { syntax: '[later...]', description: 'further documents, in the order of delivery' },
   ],
-  options: podOptions,
+  options: [...podOptions, listenerOption],
   examples: [
     {
       line: 'kata-agent-ctl config check examples/minimal.toml',
@@ -50,12 +52,13 @@ export const configCheck: CommandDefinition = {
       await print(invocation, { ok: false, diagnostics }, () => lines);
       return loaded.exitCode;
     }
+    const listener = listenerOf(options, loaded.configuration);
     const summary = summarise(loaded.configuration);
     const style = styleFor(io.stdout, io.environment);
     const privileged = privilegedContainers(loaded.configuration);
     const note = privilegedNote(loaded.configuration, style);
     const head = `${file}: ${style.green('valid')}, ${countOf(diagnostics, 'warning')}\n${note}`;
-    const reports = pods === undefined ? [] : await checkPods(loaded.configuration, pods);
+    const reports = pods === undefined ? [] : await checkPods(loaded.configuration, pods, listener);
     const workloads = pods === undefined ? {} : { workloads: reports.map(workloadValue) };
     await print(
       invocation,
@@ -78,31 +81,45 @@ export const configCheck: CommandDefinition = {
 };
 
 /** Loads the CEL evaluator only if --pod is given. */
-async function checkPods(configuration: Configuration, pods: Pods): Promise<readonly WorkloadReport[]> {
+async function checkPods(
+  configuration: Configuration,
+  pods: Pods,
+  listener: string | undefined,
+): Promise<readonly WorkloadReport[]> {
   const { compileRules } = await import('@kata-agent/gate/rules');
-  const options = { configuration, compile: compileRules, ...pods };
+  const named = listener === undefined ? {} : { listener };
+  const options = { configuration, compile: compileRules, ...named, ...pods };
   return pods.workloads.map((workload) => checkWorkload(workload, options));
 }
 
 interface Summary {
+  /** By any listener. */
   readonly served: readonly MethodName[];
   readonly notServed: readonly MethodName[];
+  /** What each listener serves; absent if there is one listener only. */
+  readonly servedBy?: Readonly<Record<string, readonly MethodName[]>>;
 }
 
 function summarise(configuration: Configuration): Summary {
   const names = configuration.listeners.map(({ name }) => name);
   const gate = compileGate(configuration, { listeners: names });
-  const allowed = new Set(names.flatMap((name) => gate.served(name)));
+  const servedBy = Object.fromEntries(names.map((name) => [name, gate.served(name)]));
+  const allowed = new Set(Object.values(servedBy).flat());
   return {
     served: methodNames.filter((name) => allowed.has(name)),
     notServed: methodNames.filter((name) => !allowed.has(name)),
+    ...(names.length === 1 ? {} : { servedBy }),
   };
 }
 
-function summaryText({ served, notServed }: Summary, style: Style): string {
+function summaryText({ served, notServed, servedBy }: Summary, style: Style): string {
   const part = (title: string, names: readonly MethodName[]): string =>
     names.length === 0
       ? ''
       : `${style.bold(`${title} (${names.length})`)}\n${wrap(names.join(' '), width, '  ')}`;
-  return [part('served', served), part('not served', notServed)].join('');
+  const parts =
+    servedBy === undefined
+      ? [part('served', served)]
+      : Object.entries(servedBy).map(([listener, names]) => part(`served on ${listener}`, names));
+  return [...parts, part('not served', notServed)].join('');
 }

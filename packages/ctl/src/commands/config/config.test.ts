@@ -99,6 +99,47 @@ test('preflight rejects an unknown listener', () => {
   assert.match(stderr, /--listener 'hots'.*\n +listeners: server_addr/);
 });
 
+test('with several listeners, each is checked, explained and compared by name', () => {
+  const text = (tenant: string): string =>
+    `[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "tenant"\naddress = "unix:///run/t"\nallowed_endpoints = ${tenant}\n`;
+  const both = document(text('["ReadStdout"]'));
+  const checked = runBinary(['config', 'check', both]);
+  assert.match(
+    checked.stdout,
+    /^served on host \(14\)\n[^]*^served on tenant \(1\)\n {2}ReadStdout\nnot served \(27\)\n/m,
+  );
+  const plain = JSON.parse(runBinary(['config', 'check', both, '--format', 'json']).stdout) as {
+    readonly servedBy: Readonly<Record<string, readonly string[]>>;
+  };
+  assert.deepEqual(plain.servedBy['tenant'], ['ReadStdout']);
+  const explained = runBinary(['config', 'explain', both, '--format', 'json']);
+  const { matrix } = JSON.parse(explained.stdout) as { readonly matrix: readonly object[] };
+  assert.deepEqual(
+    matrix.find((row) => 'method' in row && row.method === 'ReadStdout'),
+    { method: 'ReadStdout', listeners: { host: 'not served', tenant: 'served' } },
+  );
+  const host = runBinary(['config', 'preflight', both]);
+  assert.equal(host.code, 0);
+  assert.match(host.stdout, /config\.toml, listener host, the Go runtime: pods run\n/);
+  assert.equal(runBinary(['config', 'preflight', both, '--listener', 'tenant']).code, 4);
+  const wider = join(directory, 'wider.toml');
+  writeFileSync(wider, text('["ReadStdout", "ExecProcess"]'));
+  const compared = runBinary(['config', 'diff', both, wider]);
+  assert.equal(compared.code, 4);
+  assert.match(compared.stdout, /^opens \(1\)\n {2}endpoint ExecProcess on tenant: served now\n/);
+  const pod = join(directory, 'pod.yaml');
+  writeFileSync(
+    pod,
+    'apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec: { containers: [{ name: c, image: "busybox:1" }] }\n',
+  );
+  const withPod = (...more: string[]) => runBinary(['config', 'check', both, '--pod', pod, ...more]);
+  assert.equal(withPod('--listener', 'host').code, withPod().code);
+  const onTenant = withPod('--listener', 'tenant');
+  assert.equal(onTenant.code, 4);
+  assert.match(onTenant.stdout, /add "CreateContainer" to allowed_endpoints of listener "tenant"/);
+  assert.match(withPod('--listener', 'hsot').stderr, /the configuration has no such listener/);
+});
+
 test('config explain prints the source of each value, and why a method is served or not', () => {
   const path = document(pod);
   const { code, stdout } = runBinary(['config', 'explain', path, '--format', 'json']);

@@ -63,3 +63,28 @@ test('a log that does not verify is rejected without --unverified', () => {
   assert.doesNotMatch(learnt.stdout, /"GetMetri/);
   assert.equal(runBinary(['config', 'learn', join(directory, 'none.log')]).code, 4);
 });
+
+test('calls on several listeners need a choice, since each has its own rights', async () => {
+  const both = join(directory, 'both.log');
+  const audit = await openAuditLog({ file: both, maxSize: 1 << 20, keep: 2, bootId: 'boot-1' });
+  for (const [listener, method] of [
+    ['host', 'GetMetrics'],
+    ['tenant', 'ListRoutes'],
+  ] as const)
+    audit.observe(
+      { listener, peer: 'uid 0', payload: Buffer.from('x'), method },
+      { method, listener, outcome: 'allow', reason: 'it says so' },
+      { code: 'OK', durationUs: 1 },
+    );
+  await audit.close();
+  const mixed = runBinary(['config', 'learn', both]);
+  assert.equal(mixed.code, 2);
+  assert.match(
+    mixed.stderr,
+    /on several listeners, host, tenant[^]*--listener host\n[^]*--listener tenant\n/,
+  );
+  const { code, stdout } = runBinary(['config', 'learn', both, '--listener', 'tenant']);
+  assert.equal(code, 0);
+  assert.match(stdout, /"ListRoutes"/);
+  assert.doesNotMatch(stdout, /"GetMetrics"/);
+});

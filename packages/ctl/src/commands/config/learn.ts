@@ -1,6 +1,7 @@
 import { Evidence, learn } from '@kata-agent/analysis';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { programName } from '../../cli/report.js';
+import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { readEvidence } from '../audit/read-evidence.js';
@@ -15,6 +16,11 @@ export const configLearn: CommandDefinition = {
   operands: [{ syntax: '<logs...>', description: 'audit logs; older segments beside each are read too' }],
   options: [
     { flags: '--allow-refused', description: 'also allow the denied calls' },
+    {
+      flags: '--listener <name>',
+      description: 'only calls on this listener; needed if a log has calls on several; may be repeated',
+      repeatable: true,
+    },
     { flags: '--unverified', description: 'read logs that do not verify' },
   ],
   examples: [
@@ -26,13 +32,15 @@ export const configLearn: CommandDefinition = {
   formats: true,
   run: async (invocation) => {
     const { io, operands, options } = invocation;
-    const evidence = new Evidence();
+    const listeners = options.texts('listener');
+    const evidence = new Evidence(listeners.length === 0 ? undefined : listeners);
     const logs: string[] = [];
     for (const file of operands) {
       const { records, description } = await readEvidence(file, options.flag('unverified'));
       for (const record of records) evidence.add(operands.length === 1 ? '' : file, record);
       logs.push(description);
     }
+    if (listeners.length === 0 && evidence.listeners.size > 1) throw mixed([...evidence.listeners]);
     const learnt = learn(evidence, { logs, allowRefused: options.flag('allowRefused') });
     if (!options.json) for (const note of learnt.notes) io.stderr.write(`${programName}: note: ${note}\n`);
     const { asks, refused, notes, text } = learnt;
@@ -46,3 +54,9 @@ export const configLearn: CommandDefinition = {
     return ExitCode.Success;
   },
 };
+
+/** A configuration from all of them would allow on each listener what was called on another. */
+function mixed(names: readonly string[]): CommandError {
+  const message = `the calls are on several listeners, ${names.join(', ')}, and each has its own rights`;
+  return new CommandError(ExitCode.Usage, message, { help: names.map((name) => `--listener ${name}`) });
+}

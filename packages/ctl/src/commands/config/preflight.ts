@@ -1,12 +1,11 @@
 import { preflight, type Preflight, type RefusedStep, type RuntimePreflight } from '@kata-agent/analysis';
-import type { Configuration } from '@kata-agent/config';
 import type { CommandDefinition } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
 import { renderTable } from '../../output/table.js';
 import { wrap } from '../../output/wrap.js';
+import { listenerOption, listenerOf } from './listener-option.js';
 import { loadedFile } from './loaded-file.js';
 import { runtimeNames, runtimeOf, snapshotterOf } from './pod-files.js';
 
@@ -22,7 +21,7 @@ export const configPreflight: CommandDefinition = {
   ],
   operands: [{ syntax: '<file>', description: 'a configuration in TOML' }],
   options: [
-    { flags: '--listener <name>', description: 'the listener that the runtime calls (default: the first)' },
+    listenerOption,
     {
       flags: '--runtime <name>',
       description: 'only this runtime: go, rs for runtime-rs, or remote for peer pods (default: go and rs)',
@@ -51,8 +50,7 @@ export const configPreflight: CommandDefinition = {
     const { io, operands, options } = invocation;
     const file = operands[0] ?? '';
     const configuration = await loadedFile(file, invocation);
-    const listener = options.text('listener');
-    if (listener !== undefined) known(listener, configuration);
+    const listener = listenerOf(options, configuration);
     const runtime = runtimeOf(options);
     const report = preflight(configuration, {
       ...(listener === undefined ? {} : { listener }),
@@ -62,7 +60,8 @@ export const configPreflight: CommandDefinition = {
     });
     const style = styleFor(io.stdout, io.environment);
     const value = { ...report, underRules: Object.fromEntries(report.underRules) };
-    await print(invocation, value, () => preflightText(file, report, style));
+    const place = configuration.listeners.length > 1 ? `${file}, listener ${report.listener}` : file;
+    await print(invocation, value, () => preflightText(place, report, style));
     const broken = report.runtimes.every(
       ({ breaks, refusedFeature }) => breaks !== undefined || refusedFeature !== undefined,
     );
@@ -70,21 +69,12 @@ export const configPreflight: CommandDefinition = {
   },
 };
 
-/** Rejects an unknown listener: it would look like one that serves nothing. */
-function known(listener: string, { listeners }: Configuration): void {
-  const names = listeners.map(({ name }) => name);
-  if (names.includes(listener)) return;
-  throw new CommandError(ExitCode.Usage, `--listener '${listener}': the configuration has no such listener`, {
-    help: [`listeners: ${names.join(', ')}`],
-  });
-}
-
 const names = { go: 'the Go runtime', rs: 'runtime-rs', remote: 'peer pods' } as const;
 
-function preflightText(file: string, report: Preflight, style: Style): string {
+function preflightText(place: string, report: Preflight, style: Style): string {
   const { runtimes, lost, kept, underRules, unbuilt } = report;
   return [
-    ...runtimes.map((runtime) => runtimeText(file, runtime, style)),
+    ...runtimes.map((runtime) => runtimeText(place, runtime, style)),
     lost.length === 0 ? '' : `${style.bold('lost')}\n`,
     renderTable(lost.map(({ name, missing }) => [`  ${name}`, `without ${missing.join(', ')}`])),
     kept.length === 0 ? '' : `${style.bold('kept')}\n${wrap(kept.join(', '), width, '  ')}`,
@@ -97,9 +87,9 @@ function preflightText(file: string, report: Preflight, style: Style): string {
   ].join('');
 }
 
-function runtimeText(file: string, report: RuntimePreflight, style: Style): string {
+function runtimeText(place: string, report: RuntimePreflight, style: Style): string {
   const { runtime, goesOnWithout, sometimes } = report;
-  const title = `${file}, ${names[runtime]}: `;
+  const title = `${place}, ${names[runtime]}: `;
   const part = (label: string, steps: readonly RefusedStep[]): string =>
     steps.length === 0 ? '' : `  ${label}:\n${renderTable(steps.map(stepRow))}`;
   return [
