@@ -64,6 +64,8 @@ export function agentServer(options: {
       requestFields: limits.requestFields,
       frameTimeoutMs: limits.frameTimeoutMs,
     },
+    // A flood at one listener does not delay calls on another.
+    groupOf: ({ listener }) => listener,
     onFault: faultLog(log, audit),
   });
   return {

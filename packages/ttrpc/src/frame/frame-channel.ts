@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { FairTurns, type Turn } from './fair-turns.js';
 import type { Frame } from './frame.js';
 import { FrameReader, OversizedFrame } from './frame-reader.js';
 import type { Limits } from '../limits.js';
@@ -24,9 +25,6 @@ export const Hold: { readonly Writes: 1; readonly Streams: 2; readonly Turn: 4; 
   Over: 8,
 };
 
-/** Frames handled before the event loop runs other connections. */
-const framesPerTurn = 128;
-
 /** Pending bytes that trigger a write before the end of the tick. */
 const flushBytes = 262_144;
 
@@ -39,6 +37,7 @@ export class FrameChannel {
   readonly #limits: Limits;
   readonly #owner: ChannelOwner;
   readonly #reader: FrameReader;
+  readonly #turn: Turn;
   readonly #outbox = new Outbox();
   #holds = 0;
   #pumping = false;
@@ -54,7 +53,14 @@ export class FrameChannel {
   #frameDeadline = 0;
   #endTimer: NodeJS.Timeout | undefined;
 
-  constructor(stream: Duplex, limits: Limits, owner: ChannelOwner) {
+  /** `turn`: shared with other channels; by default the channel has turns of its own. */
+  constructor(
+    stream: Duplex,
+    limits: Limits,
+    owner: ChannelOwner,
+    turn: Turn = new FairTurns().join(undefined),
+  ) {
+    this.#turn = turn;
     this.#stream = stream;
     this.#limits = limits;
     this.#owner = owner;
@@ -165,14 +171,16 @@ export class FrameChannel {
     if (this.#pumping) return;
     this.#pumping = true;
     try {
-      for (let budget = framesPerTurn; this.#holds === 0 && !this.#closed; budget--) {
-        if (budget === 0) this.#yieldTurn();
-        else {
-          const frame = this.#reader.next();
-          if (frame === undefined) break;
-          this.#frameDeadline = 0;
-          this.#owner.frame(frame);
+      while (this.#holds === 0 && !this.#closed) {
+        if (!this.#reader.pending) break;
+        if (!this.#turn.take()) {
+          this.#awaitTurn();
+          break;
         }
+        const frame = this.#reader.next();
+        if (frame === undefined) break;
+        this.#frameDeadline = 0;
+        this.#owner.frame(frame);
       }
     } catch (error) {
       if (!(error instanceof OversizedFrame)) throw error;
@@ -184,9 +192,9 @@ export class FrameChannel {
     this.#settleReading();
   }
 
-  #yieldTurn(): void {
+  #awaitTurn(): void {
     this.hold(Hold.Turn);
-    setImmediate(() => this.release(Hold.Turn));
+    this.#turn.wait(() => this.release(Hold.Turn));
   }
 
   #settleReading(): void {
@@ -255,6 +263,7 @@ export class FrameChannel {
   #finish(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#turn.leave();
     clearTimeout(this.#frameTimer);
     for (const resume of this.#drainWaiters) resume();
     this.#drainWaiters = [];

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { CallHost } from './call-host.js';
+import type { FairTurns } from '../frame/fair-turns.js';
 import { FrameChannel, Hold, type ChannelOwner } from '../frame/frame-channel.js';
 import { Code } from '../status/code.js';
 import type { Fault } from '../fault.js';
@@ -24,6 +25,8 @@ export interface ServerSettings<C> {
   readonly admit: Admit<C> | undefined;
   readonly interceptors: readonly ServerInterceptor<C>[];
   readonly report: (fault: Fault<C>) => void;
+  readonly turns: FairTurns;
+  readonly groupOf: (connection: C) => unknown;
 }
 
 /** A connection as exposed to the server's owner. */
@@ -54,7 +57,12 @@ export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    this.channel = new FrameChannel(stream, settings.limits, this);
+    this.channel = new FrameChannel(
+      stream,
+      settings.limits,
+      this,
+      settings.turns.join(settings.groupOf(connection)),
+    );
   }
 
   get limits(): Limits {

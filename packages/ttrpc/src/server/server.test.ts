@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { anyPack, BytesValueSchema, StringValueSchema, UInt32ValueSchema } from '@bufbuild/protobuf/wkt';
-import { serveRaw, text, type Implementation } from '../demo-server.test.fixture.js';
+import { serveRaw, text, turn, type Implementation } from '../demo-server.test.fixture.js';
 import { Demo } from '../demo.test.fixture.js';
 import { Code, createServer, service, TtrpcError } from '../index.js';
 import { streamPair } from '../memory-stream.test.fixture.js';
-import { answer, outcome, RawPeer } from '../raw-peer.test.fixture.js';
+import { answer, outcome, rawFrame, RawPeer, rawRequest } from '../raw-peer.test.fixture.js';
 import { requestLead } from '../message/request-envelope.js';
 import { readResponse } from '../message/response-envelope.js';
 import { decodeStatus } from '../status/status.js';
@@ -141,4 +141,40 @@ test('an instance of a class can be an implementation', async () => {
   const { peer } = serveRaw(new Greeter());
   peer.request(1, 'Say', text('x'));
   assert.deepEqual(await answer(peer), text('hello x'));
+});
+
+test('a connection of another group is served in between a flood of many connections', async () => {
+  const order: string[] = [];
+  const server = createServer<string>({
+    services: [
+      service(Demo, {
+        say: (_request, { connection }) => {
+          order.push(connection);
+          return {};
+        },
+      }),
+    ],
+    groupOf: (connection) => connection,
+  });
+  const peerOf = (name: string) => {
+    const [near, far] = streamPair();
+    server.serve(far, name);
+    return new RawPeer(near);
+  };
+  const floods = Array.from({ length: 20 }, () => peerOf('flood'));
+  const quiet = peerOf('quiet');
+  const requests = Array.from({ length: 400 }, (_, index) =>
+    rawFrame(2 * index + 1, 1, 0, rawRequest('demo.Demo', 'Say', text(''))),
+  );
+  for (const { stream } of floods) stream.write(Buffer.concat(requests));
+  while (order.length < 100) await turn();
+  for (let id = 1; id < 20; id += 2) {
+    const before = order.length;
+    quiet.request(id, 'Say');
+    await quiet.take(1);
+    const between = order.slice(before).indexOf('quiet');
+    assert.ok(between <= 64, `${between} calls of the flood came before`);
+  }
+  assert.ok(order.length < 8000, 'the flood had not ended');
+  server.close();
 });

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { reporter, type Fault } from '../fault.js';
+import { FairTurns } from '../frame/fair-turns.js';
 import type { Admit, ServerInterceptor } from '../interceptor.js';
 import { completeLimits, type Limits } from '../limits.js';
 import { buildMethodTable } from './method-table.js';
@@ -17,6 +18,11 @@ export interface ServerOptions<C> {
   /** Run between decoding and handler; the first is the outermost. */
   readonly interceptors?: readonly ServerInterceptor<C>[];
   readonly limits?: Partial<Limits>;
+  /**
+   * Returns the group of a connection, such as its listener; by default all are one. A group with many busy connections
+   * does not delay another.
+   */
+  readonly groupOf?: (connection: C) => unknown;
   /** For logging: protocol violations and errors thrown by handlers. */
   readonly onFault?: (fault: Fault<C>) => void;
 }
@@ -39,6 +45,8 @@ export function createServer<C = unknown>(options: ServerOptions<C>): Server<C> 
     admit: options.admit,
     interceptors: options.interceptors ?? [],
     report: reporter(options.onFault),
+    turns: new FairTurns(),
+    groupOf: options.groupOf ?? (() => undefined),
   });
 }
 
