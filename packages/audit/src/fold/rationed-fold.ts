@@ -35,13 +35,14 @@ interface Group {
  * run; the following ones become one record at each `tick`. A run that was idle for a whole tick ends.
  *
  * Peers and the names in their requests are arbitrary. So a detailed record costs a token, and a call without one is
- * counted with all others of its listener. Any flood costs at most 256 records and then one per second, and memory for
- * at most as many runs as there were tokens.
+ * counted with all others of its listener. Any flood at a listener costs at most 256 records and then one per second,
+ * and memory for at most as many runs as there were tokens.
  */
 export class RationedFold {
   readonly #groups = new Map<string, Group>();
   readonly #byListener = new Map<string, Run>();
-  readonly #tokens: TokenBucket;
+  /** By listener, so that a flood at one leaves the calls on another recorded in detail. */
+  readonly #tokens = new Map<string, TokenBucket>();
   readonly #emit: (body: RecordBody) => void;
   readonly #now: () => bigint;
   readonly #all: (listener: string) => FoldHead;
@@ -51,7 +52,6 @@ export class RationedFold {
     this.#emit = emit;
     this.#now = now;
     this.#all = all;
-    this.#tokens = new TokenBucket(burst, perSecond, now());
   }
 
   /** The number of runs being counted. */
@@ -82,7 +82,7 @@ export class RationedFold {
       group.others ??= begin({ ...head(), peer: '*' });
       return this.#add(group.others, 1, amounts);
     }
-    if (!this.#tokens.take(this.#now())) {
+    if (!this.#takeToken(call.listener)) {
       const known = this.#byListener.has(call.listener);
       const all = this.#ofListener(call.listener);
       return known ? this.#add(all, 1, amounts) : false;
@@ -111,12 +111,19 @@ export class RationedFold {
   /** Returns false when the run ends. */
   #settle(run: Run): boolean {
     if (run.count === 0) return false;
-    if (this.#tokens.take(this.#now())) {
+    if (this.#takeToken(run.head.listener)) {
       this.#write(run);
       return true;
     }
     this.#add(this.#ofListener(run.head.listener), run.count, run);
     return false;
+  }
+
+  #takeToken(listener: string): boolean {
+    const now = this.#now();
+    const tokens = this.#tokens.get(listener) ?? new TokenBucket(burst, perSecond, now);
+    this.#tokens.set(listener, tokens);
+    return tokens.take(now);
   }
 
   #ofListener(listener: string): Run {

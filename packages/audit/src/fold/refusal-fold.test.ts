@@ -73,6 +73,21 @@ test('peers beyond 16 are counted together per method', () => {
   assert.equal(sample.fold.size, 0);
 });
 
+test('a flood at one listener leaves the denials at another recorded each by itself', () => {
+  const sample = new Sample();
+  for (let n = 0; n < 100_000; n += 1) sample.refuse('p', `m${n}`, undefined, 'tenant');
+  assert.equal(sample.written, 257);
+  for (const method of ['ExecProcess', 'CopyFile', 'SetPolicy'])
+    assert.equal(sample.refuse('q', method, undefined, 'host'), false, method);
+  assert.equal(sample.refuse('q', 'ExecProcess', undefined, 'host'), true);
+  sample.fold.tick();
+  const host = sample.emitted.filter(({ listener }) => listener === 'host');
+  assert.deepEqual(
+    host.map(({ peer, method, count }) => [peer, method, count]),
+    [['q', 'ExecProcess', 1]],
+  );
+});
+
 test('a flood of methods costs 256 records and one for the rest', () => {
   const sample = new Sample();
   for (let n = 0; n < 100_000; n += 1) sample.refuse('p', `m${n}`);
@@ -98,7 +113,7 @@ test('runs without a token at the end of their window are merged and end', () =>
   assert.equal(sample.emitted.at(-1)?.count, 246);
 });
 
-test('any long flood costs at most one record per second, and every denial is counted', () => {
+test('any long flood costs at most one record per second at each listener, and every denial is counted', () => {
   const step = fc.record({
     peer: fc.nat(400),
     method: fc.nat(400),
@@ -122,7 +137,7 @@ test('any long flood costs at most one record per second, and every denial is co
     assert.equal(sample.written + sample.counted, steps.length);
     const seconds = Number(sample.now / 1_000_000_000n);
     const perListener = 2 * 2 * (seconds / 10 + 2);
-    assert.ok(sample.written + sample.emitted.length <= 256 + seconds + perListener);
+    assert.ok(sample.written + sample.emitted.length <= 2 * (256 + seconds) + perListener);
   });
   fc.assert(property, { numRuns: 20 });
 });
