@@ -183,6 +183,41 @@ describe('several listeners of one agent (R14)', () => {
   });
 });
 
+describe('a flood at one listener', () => {
+  it('delays no call on another (0047)', async () => {
+    const agent = await AgentProcess.start({
+      config:
+        '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nallowed_endpoints = ["GetGuestDetails"]\n[[listener]]\nname = "tenant"\naddress = "vsock://-1:1025"\nallowed_endpoints = ["GetMetrics"]\n',
+    });
+    const sockets: Socket[] = [];
+    try {
+      const { agent: host } = await agent.connect();
+      const body = Buffer.from('\x0a\x11grpc.AgentService\x12\x0aGetMetrics', 'latin1');
+      const requests = Array.from({ length: 1024 }, (_, index) => {
+        const header = Buffer.alloc(10);
+        header.writeUInt32BE(body.length, 0);
+        header.writeUInt32BE(2 * index + 1, 4);
+        header.writeUInt8(1, 8);
+        return Buffer.concat([header, body]);
+      });
+      // Each call takes a millisecond: together they took 16 s, in which nothing else was answered.
+      for (let count = 0; count < 16; count += 1) {
+        const socket = connect(`${agent.directory}/1025.sock`);
+        socket.on('error', () => undefined);
+        sockets.push(socket);
+        await once(socket, 'connect');
+      }
+      for (const socket of sockets) socket.write(Buffer.concat(requests));
+      for (let count = 0; count < 20; count += 1)
+        assert.equal((await answerOf(host.getGuestDetails({}, { timeoutMs: 4_000 }))).code, 'OK');
+      for (const socket of sockets) assert.equal(socket.destroyed, false);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await agent.dispose();
+    }
+  });
+});
+
 describe('further documents', () => {
   it('narrow the peers and the connections of one listener (S25)', async () => {
     const base = `[api]\nallowed_endpoints = ["GetGuestDetails"]\n[delivery]\naccept = ["drop_ins"]\ndrop_in_dir = "/run/drop"\n[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\npeers = ["any"]\n[[listener]]\nname = "tenant"\naddress = "vsock://-1:1025"\npeers = ["any"]\n`;

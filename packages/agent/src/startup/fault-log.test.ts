@@ -24,6 +24,8 @@ describe('the log of faults', () => {
       levels,
       Array.from({ length: 10 }, () => 'warn'),
     );
+    report({ kind: 'protocol', message: 'bad frame', connection: { ...connection, listener: 'tenant' } });
+    assert.equal(levels.splice(10).length, 1, 'the first one at another listener');
     for (let count = 0; count < 3; count++)
       report({ kind: 'handler', message: 'crash', connection, error: new Error('x') });
     assert.deepEqual(levels.slice(10), ['error', 'error', 'error']);

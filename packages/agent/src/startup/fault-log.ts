@@ -6,12 +6,13 @@ import type { Log } from './log.js';
 
 /**
  * Logs what the server reports. A failure in our code is an error with its stack, each time. A protocol violation is a
- * warning, logged at the first, second, fourth … time, so that a peer cannot fill the log. A request that the gate
+ * warning, logged at the first, second, fourth … time at a listener, so that a peer can neither fill the log nor silence
+ * what happens at another listener. A request that the gate
  * allowed but that is malformed or over a limit never reaches the interceptor that records calls: it is recorded here,
  * as a denial, without a digest, since its bytes are not available.
  */
 export function faultLog(log: Log, audit: Pick<AuditLog, 'refuse'>): (fault: Fault<Caller>) => void {
-  let violations = 0;
+  const counts = new Map<string, number>();
   return ({ kind, message, connection, service, method, error }) => {
     const where = { kind, listener: connection.listener, peer: connection.peer, service, method };
     if (kind === 'request' && method !== undefined) {
@@ -30,7 +31,8 @@ export function faultLog(log: Log, audit: Pick<AuditLog, 'refuse'>): (fault: Fau
       log('error', message, { ...where, stack: error instanceof Error ? error.stack : String(error) });
       return;
     }
-    violations += 1;
+    const violations = (counts.get(connection.listener) ?? 0) + 1;
+    counts.set(connection.listener, violations);
     if (Number.isInteger(Math.log2(violations))) log('warn', message, { ...where, violations });
   };
 }
