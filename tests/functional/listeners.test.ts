@@ -183,6 +183,19 @@ describe('several listeners of one agent (R14)', () => {
   });
 });
 
+describe('an address that is not available', () => {
+  it('ends the start, also if it is that of the second listener', async () => {
+    const { code, stderr } = await AgentProcess.run({
+      config: `[api]\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n[[listener]]\nname = "tenant"\naddress = "unix:///nowhere/t.sock"\n`,
+    });
+    assert.equal(code, 3);
+    assert.match(
+      stderr,
+      /listener tenant at unix:\/\/\/nowhere\/t\.sock: .*create the directory of the socket/,
+    );
+  });
+});
+
 describe('a flood at one listener', () => {
   it('delays no call on another (0047)', async () => {
     const agent = await AgentProcess.start({

@@ -186,6 +186,30 @@ peers = ["host", "uid:4242"]
     });
   });
 
+  it('output that one listener serves is not discarded when reads at another are denied (S5)', async () => {
+    const config = `[api]\nrelease = "3.21"\n[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nallowed_endpoints = ["@pod"]\non_denied_read = "eof"\n[[listener]]\nname = "tenant"\naddress = "vsock://-1:1025"\nallowed_endpoints = ["@logs"]\n`;
+    await withAgent(config, async (host, agent) => {
+      const id = nextId();
+      await startNoisy(host, { id, rootfs, stream: 'both' });
+      const request = { containerId: id, execId: '', len: 32_768 };
+      assert.equal((await host.readStdout(request)).data.length, 0);
+      assert.equal((await host.readStderr(request)).data.length, 0);
+      const { agent: tenant } = await agent.connect({ port: 1025 });
+      const readAll = async (read: typeof tenant.readStdout): Promise<number> => {
+        let length = 0;
+        for (let reply = await read(request); reply.data.length > 0; reply = await read(request)) {
+          length += reply.data.length;
+          assert.equal((await host.readStdout(request)).data.length, 0);
+        }
+        return length;
+      };
+      const [out, err] = await Promise.all([readAll(tenant.readStdout), readAll(tenant.readStderr)]);
+      assert.ok(out >= 1_000_000 && err >= 1_000_000, `${out} and ${err} bytes`);
+      assert.equal(await exitCode(host, id), noisyExit);
+      assert.equal((await answerOf(tenant.removeContainer({ containerId: id }))).code, 'UNIMPLEMENTED');
+    });
+  });
+
   it('on_denied_read of a rule selects end of file or an error', async () => {
     const eof = rule(['ReadStdout'], 'false', 'on_denied_read = "eof"\n');
     const error = eof

@@ -39,7 +39,7 @@ export async function openListener(
 }
 
 function unixHelp(error: unknown): string {
-  if (hasCode(error, 'ENOENT')) return ': create the directory of the socket, or change server_addr';
+  if (hasCode(error, 'ENOENT')) return ': create the directory of the socket, or change the address';
   if (hasCode(error, 'EADDRINUSE')) return ': another program listens there';
   return '';
 }

@@ -2,7 +2,7 @@ import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { ExplainedEndpoint } from './explain-endpoint.js';
 
 /** Whether a listener serves a method; `under rules`: requests must satisfy at least one rule. */
-export type Cell = 'served' | 'under rules' | 'not served';
+type Cell = 'served' | 'under rules' | 'not served';
 
 /** A method and what each listener does with it, by the listener's name. */
 export interface MatrixRow {
