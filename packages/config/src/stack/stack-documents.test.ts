@@ -239,6 +239,14 @@ test('a further document narrows a listener by its name, including the one at se
   });
   assert.equal(serves(implicit, 'ExecProcess'), false);
   assert.equal(implicit.restricted, true);
+  const keys = 'peers = ["any"]\nlimits = { connections = 2 }\n';
+  const narrowed = await load(closed, {
+    delivery: [dropIns({ d: `[[listener]]\nname = "server_addr"\n${keys}` })],
+  });
+  assert.deepEqual(
+    narrowed.listeners.map(({ peers, limits }) => [peers, limits.connections]),
+    [[[['host']], 2]],
+  );
 });
 
 test('a further document narrows the peers and limits of a listener, and cannot widen them (S25)', async () => {
