@@ -3,6 +3,13 @@ export type { Endpoint } from './endpoint.js';
 export { type Area, areas, endpoints } from './endpoints.js';
 export { type Group, type GroupName, groups, isGroupName } from './groups.js';
 export { existedIn, membersOf } from './members.js';
+export {
+  isManagementMethod,
+  type ManagementEndpoint,
+  type ManagementMethod,
+  managementEndpoints,
+  managementMethods,
+} from './management.js';
 export { isMethodName, type MethodName, methodNames } from './methods.js';
 export { compareReleases, findRelease, type Release, releases } from './releases.js';
 export { kataDirectory, readBytes, sharedDirectory } from './runtime-habits.js';

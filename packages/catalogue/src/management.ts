@@ -1,0 +1,38 @@
+/** The description of one method of the management service, for operators and auditors. */
+export interface ManagementEndpoint {
+  /** What the method does. */
+  readonly purpose: string;
+  /** What a caller learns or gains by it. */
+  readonly exposure: string;
+}
+
+/**
+ * The methods of `kata_agent.Management` in the order of `management.proto`. A listener serves those that its `management`
+ * names; no group and no `*` includes one. A test compares the list with the service's descriptor.
+ */
+export const managementEndpoints = {
+  Describe: {
+    purpose:
+      "Returns the agent's version, its configuration's digest and documents, what the caller's listener serves, and how many containers exist.",
+    exposure:
+      'The configuration as a digest, and the names and lists of the listener; of all listeners if it may also call WatchAudit.',
+  },
+  WatchAudit: {
+    purpose:
+      'Streams the records of the audit log, from a sequence number or from now on, each as it is written.',
+    exposure:
+      'Every decision of the agent on every listener: methods, container IDs, program names and peers. No arguments, environment, input or output.',
+  },
+} as const satisfies Readonly<Record<string, ManagementEndpoint>>;
+
+/** The exact name of a method of `kata_agent.Management`. */
+export type ManagementMethod = keyof typeof managementEndpoints;
+
+export const managementMethods: readonly ManagementMethod[] = Object.keys(
+  managementEndpoints,
+) as ManagementMethod[];
+
+/** Reports whether `text` is exactly the name of a method of the management service. */
+export function isManagementMethod(text: string): text is ManagementMethod {
+  return Object.hasOwn(managementEndpoints, text);
+}
