@@ -41,13 +41,14 @@ const { Policy } = await agentModule<typeof policyModule>('policy/policy.js');
 const loaded = await configuration();
 const [own] = loaded.listeners;
 if (own === undefined) throw new Error('the configuration has no listener');
+const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 const audit =
   auditFile === undefined
     ? noLog
     : await openAuditLog({
         ...loaded.audit,
         file: auditFile,
-        bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+        bootId,
       });
 const output = Buffer.alloc(2 ** 20);
 const everyProcess = {
@@ -58,7 +59,7 @@ const guest = { process: () => everyProcess };
 const policy = new Policy(authorizerOf(loaded));
 type Services = Parameters<typeof agentServer>[0]['services'];
 const services = { guest, policy, end: () => undefined } as unknown as Services;
-const server = agentServer({ configuration: loaded, services, audit, log: () => undefined });
+const server = agentServer({ configuration: loaded, services, audit, bootId, log: () => undefined });
 const listener = createServer((stream) => {
   server.serve(stream, {
     listener: own.name,

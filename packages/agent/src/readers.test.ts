@@ -8,7 +8,7 @@ const guest = { containerStatus: () => undefined, sandboxStatus: { id: '', conta
 const access = { privilegedContainers: undefined, devices: [], guestPaths: [], networkNamespaces: [] };
 const privileges = new PrivilegeGate({ settings: access, documents: [] });
 const stream = { containerId: 'c', execId: 'c', stream: 'stdout' } as const;
-const settings = { onDeniedRead: 'error', limits: { connections: 64 } } as const;
+const settings = { onDeniedRead: 'error', limits: { connections: 64 }, management: [] } as const;
 const listeners = [{ name: 'host', address: 'unix:///x', peers: [['host']], ...settings }];
 const stranger = { listener: 'host', peer: 'pid 1 uid 7', identity: { kind: 'unix', uid: 7 } } as const;
 

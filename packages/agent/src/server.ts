@@ -1,6 +1,7 @@
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { AgentService } from '@kata-agent/protocol/agent';
+import { Management } from '@kata-agent/protocol/management';
 import { Health } from '@kata-agent/protocol/health';
 import { createServer, type Server, service } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,6 +17,9 @@ import { rootlessPaths } from './interceptors/rootless-paths.js';
 import type { OnDeniedRead } from './interceptors/refusal.js';
 import { specNames } from './interceptors/spec-names.js';
 import type { Caller } from './listeners/caller.js';
+import { Connections } from './listeners/connections.js';
+import { management } from './management/management.js';
+import { authorizeManagement, managementGate } from './management/management-gate.js';
 import type { Log } from './startup/log.js';
 import { bind } from './services/bind.js';
 import type { Services } from './services/handler.js';
@@ -34,24 +38,35 @@ export function agentServer(options: {
   readonly configuration: Configuration;
   readonly services: Services;
   readonly audit: AuditLog;
+  readonly bootId: string;
   readonly log: Log;
 }): AgentServer {
-  const { configuration, services, audit, log } = options;
+  const { configuration, services, audit, bootId, log } = options;
+  const connections = new Connections();
   const { limits } = configuration;
   const { policy, guest } = services;
   const authorize = authorizeCalls(policy, guest);
   const recordOf = recordOfRequest(configuration.audit.facts, policy.access);
   const answers = new Map(configuration.listeners.map((settings) => [settings.name, settings.onDeniedRead]));
   const onDeniedRead: OnDeniedRead = (listener) => answers.get(listener) ?? configuration.api.onDeniedRead;
+  const gate = managementGate(configuration.listeners);
+  const ending = new AbortController();
+  const managed = { configuration, bootId, policy, guest, audit, connections, log, ending: ending.signal };
   const server = createServer<Caller>({
-    services: [service(AgentService, bind(services, authorize)), service(Health, health)],
+    services: [
+      service(AgentService, bind(services, authorize)),
+      service(Health, health),
+      service(Management, management(managed)),
+    ],
     admit: admission({
       policy,
+      management: gate,
       audit,
       onDeniedRead,
       onFailure: configuration.audit.onFailure,
     }),
     interceptors: [
+      authorizeManagement(gate),
       specNames,
       execDefaults(guest),
       rootlessPaths,
@@ -69,8 +84,12 @@ export function agentServer(options: {
     onFault: faultLog(log, audit),
   });
   return {
-    serve: (stream, caller) => server.serve(stream, caller),
+    serve: (stream, caller) => {
+      connections.add(caller, stream);
+      return server.serve(stream, caller);
+    },
     end: async () => {
+      ending.abort();
       await Promise.race([server.shutdown(), delay(graceMs, undefined, { ref: false })]);
       server.close();
     },

@@ -139,6 +139,7 @@ export async function startAgent(
     const sideChannels = new SideChannels(configuration, { syscalls, log, audit, logStream });
     const server = agentServer({
       configuration,
+      bootId: boot,
       services: {
         guest,
         policy,

@@ -10,7 +10,12 @@ export interface ManagementEndpoint {
  * The methods of `kata_agent.Management` in the order of `management.proto`. A listener serves those that its `management`
  * names; no group and no `*` includes one. A test compares the list with the service's descriptor.
  */
-export const managementEndpoints = {
+export const managementMethods = ['Describe', 'WatchAudit'] as const;
+
+/** The exact name of a method of `kata_agent.Management`. */
+export type ManagementMethod = (typeof managementMethods)[number];
+
+export const managementEndpoints: { readonly [M in ManagementMethod]: ManagementEndpoint } = {
   Describe: {
     purpose:
       "Returns the agent's version, its configuration's digest and documents, what the caller's listener serves, and how many containers exist.",
@@ -23,14 +28,7 @@ export const managementEndpoints = {
     exposure:
       'Every decision of the agent on every listener: methods, container IDs, program names and peers. No arguments, environment, input or output.',
   },
-} as const satisfies Readonly<Record<string, ManagementEndpoint>>;
-
-/** The exact name of a method of `kata_agent.Management`. */
-export type ManagementMethod = keyof typeof managementEndpoints;
-
-export const managementMethods: readonly ManagementMethod[] = Object.keys(
-  managementEndpoints,
-) as ManagementMethod[];
+};
 
 /** Reports whether `text` is exactly the name of a method of the management service. */
 export function isManagementMethod(text: string): text is ManagementMethod {

@@ -1,4 +1,4 @@
-import type { MethodName } from '@kata-agent/catalogue';
+import type { ManagementMethod, MethodName } from '@kata-agent/catalogue';
 import type { AgentSettings } from './settings/agent-settings.js';
 import type { Diagnostic, Span } from './diagnostics/diagnostic.js';
 
@@ -60,6 +60,8 @@ export interface ListenerSettings {
   /** The answer to a denied read of output, if no rule has its own. */
   readonly onDeniedRead: ApiSettings['onDeniedRead'];
   readonly limits: ListenerLimits;
+  /** The methods of the management service that it serves. */
+  readonly management: readonly ManagementMethod[];
 }
 
 /**

@@ -15,6 +15,7 @@ const listeners = [
     peers: [['host']],
     onDeniedRead: 'error',
     limits: { connections: 64 },
+    management: [],
   },
 ] as const;
 const context: RuleContext = {

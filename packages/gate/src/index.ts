@@ -1,5 +1,5 @@
 export { Authorizer, type AuthorizerOptions, authorizerOf } from './authorizer.js';
-export type { Decision } from './decision.js';
+export { allow, type Decision, deny } from './decision.js';
 export { claimedImage } from './facts/claimed-image.js';
 export { claimedName, type ClaimedNames, claimedNames } from './facts/claimed-name.js';
 export { factsOf } from './facts/facts-of.js';

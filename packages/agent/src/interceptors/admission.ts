@@ -1,10 +1,11 @@
 import type { AuditLog } from '@kata-agent/audit';
-import { endpoints, isMethodName } from '@kata-agent/catalogue';
+import { endpoints, isManagementMethod, isMethodName } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Admit, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import type { Policy } from '../policy/policy.js';
+import { type ManagementGate, managementService } from '../management/management-gate.js';
 import { type OnDeniedRead, refusal } from './refusal.js';
 
 /** The service that is never gated: it reveals nothing and changes nothing. */
@@ -16,23 +17,25 @@ export const healthService = 'grpc.Health';
  */
 export function admission(options: {
   readonly policy: Policy;
+  readonly management: ManagementGate;
   readonly audit: AuditLog;
   readonly onDeniedRead: OnDeniedRead;
   readonly onFailure: Configuration['audit']['onFailure'];
 }): Admit<Caller> {
-  const { policy, audit, onDeniedRead, onFailure } = options;
+  const { policy, management, audit, onDeniedRead, onFailure } = options;
   return ({ service, method, connection, payload }) => {
     if (service === healthService) return undefined;
     const { listener, peer } = connection;
-    if (service !== AgentService.typeName || !isMethodName(method))
+    const managed = service === managementService && isManagementMethod(method);
+    if (!managed && (service !== AgentService.typeName || !isMethodName(method)))
       return unknownMethod(audit, listener, peer, payload);
-    const decision = policy.decide(listener, method);
+    const decision = managed ? management(listener, method) : policy.decide(listener, method);
     if (decision.outcome === 'deny') {
       audit.refuse({ listener, peer, method, payload }, decision);
       return refusal(decision, onDeniedRead);
     }
-    if (onFailure === 'refuse-all' && !audit.writable && endpoints[method].ends !== true)
-      return { error: auditFailure(audit.failure) };
+    const ends = isMethodName(method) && endpoints[method].ends === true;
+    if (onFailure === 'refuse-all' && !audit.writable && !ends) return { error: auditFailure(audit.failure) };
     return undefined;
   };
 }

@@ -6,6 +6,7 @@ import { endpoints, isMethodName, type MethodName } from '@kata-agent/catalogue'
 import type { Decision } from '@kata-agent/gate';
 import { Code, codeName, type HandlerContext, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
+import { managementService } from '../management/management-gate.js';
 import { auditFailure, healthService } from './admission.js';
 import { auditedCall } from './audited-call.js';
 import type { RecordOf } from './record-of-request.js';
@@ -133,6 +134,9 @@ const look: Handling = {
 /** Signal 0 only tests whether a process exists. */
 const signalNothing: Handling = { ...look, begins: true };
 
+/** A watcher can stay for days: its first record is written when it comes. */
+const watching: Handling = { ...look, folded: false, records: 'intent first' };
+
 const handlings: ReadonlyMap<string, Handling> = new Map(
   Object.values(endpoints).map(({ method, changes, fold, ends = false }): [string, Handling] => {
     if (!changes) return [method, look];
@@ -145,6 +149,7 @@ const handlings: ReadonlyMap<string, Handling> = new Map(
 );
 
 function handling({ service, method }: HandlerContext<Caller>, { signal }: Moving): Handling {
+  if (service === managementService) return method === 'WatchAudit' ? watching : look;
   if (service === healthService || !isMethodName(method)) return look;
   if (method === 'SignalProcess' && signal === 0) return signalNothing;
   return handlings.get(method) ?? look;

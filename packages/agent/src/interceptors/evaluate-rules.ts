@@ -3,12 +3,11 @@ import type { AuditLog } from '@kata-agent/audit';
 import { endpoints, isMethodName } from '@kata-agent/catalogue';
 import type { Decision } from '@kata-agent/gate';
 import type { Guest } from '@kata-agent/guest';
-import { ReadStreamRequestSchema } from '@kata-agent/protocol/agent';
+import { AgentService, ReadStreamRequestSchema } from '@kata-agent/protocol/agent';
 import type { HandlerContext, Refusal, ServerInterceptor } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import type { Policy } from '../policy/policy.js';
 import { readerName, streamOf } from '../readers.js';
-import { healthService } from './admission.js';
 import { auditedCall } from './audited-call.js';
 import { decisionKey } from './decision-of.js';
 import type { RecordOf } from './record-of-request.js';
@@ -30,7 +29,7 @@ export function evaluateRules(options: {
 }): ServerInterceptor<Caller> {
   const { policy, authorize, guest, audit, recordOf, onDeniedRead } = options;
   return async (request, context, next) => {
-    if (context.service === healthService) return next(request);
+    if (context.service !== AgentService.typeName) return next(request);
     const decision = decide(request, context);
     if (decision.outcome === 'deny') return refuse(decision, request, context);
     context.values.set(decisionKey, decision);

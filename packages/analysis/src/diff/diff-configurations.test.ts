@@ -125,6 +125,7 @@ test('listeners: added, removed, peers, address, name', async () => {
     peers: [['host']],
     onDeniedRead: 'error',
     limits: { connections: 64 },
+    management: [],
   };
   const other: ListenerSettings = { ...host, name: 'other', address: 'unix:///run/a' };
   const one = await listening(host);
@@ -152,7 +153,7 @@ test('listeners: added, removed, peers, address, name', async () => {
   const loose = await listening({ ...host, peers: [['host', 'cid:3']] });
   assert.deepEqual(short(loose, narrowed), ['closes listener host']);
   assert.deepEqual(short(narrowed, loose), ['opens listener host']);
-  const few = await listening({ ...host, limits: { connections: 4 } });
+  const few = await listening({ ...host, limits: { connections: 4 }, management: [] });
   assert.deepEqual(short(one, few), ['closes listener host']);
   assert.deepEqual(short(few, one), ['opens listener host']);
   const ended = await listening({ ...host, onDeniedRead: 'eof' });

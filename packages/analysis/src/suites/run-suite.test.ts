@@ -19,7 +19,14 @@ function run(text: string, decision: Decision = allowed, address = 'vsock://-1:1
   const seen: RuleContext[] = [];
   const [result] = runSuite(parsed.suite, {
     listeners: [
-      { name: 'host', address, peers: [['host']], onDeniedRead: 'error', limits: { connections: 64 } },
+      {
+        name: 'host',
+        address,
+        peers: [['host']],
+        onDeniedRead: 'error',
+        limits: { connections: 64 },
+        management: [],
+      },
     ],
     decide: (_method, _request, context) => {
       seen.push(context);

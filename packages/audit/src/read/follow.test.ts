@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Read } from '../chain/chain.js';
-import { type FollowOptions, follow, readLog } from './follow.js';
+import { follow, readLog } from './follow.js';
+import type { FollowOptions } from './follow-lines.js';
 import { allowed, openSample, recordsOf, sampleCall, temporaryDirectory } from '../testing/sample.js';
 import { until } from '../testing/until.js';
 
@@ -69,6 +70,23 @@ test('follow from the end yields new records only', async (t) => {
   while (following.seen.length === 0) await log.intent(sampleCall(), allowed);
   await following.stop();
   assert.ok(Number(following.seen[0]) > before);
+});
+
+test('follow from a sequence number yields that record and those after it, across rotations', async (t) => {
+  const { log, file } = await openSample(t, { maxSize: 1500, keep: 9 });
+  for (let n = 0; n < 20; n += 1) await log.intent(sampleCall(), allowed);
+  const last = recordsOf(file).at(-1)?.sequence ?? 0;
+  for (const from of [1, 2, last - 7, last, last + 2]) {
+    const following = start(file, { from });
+    await until(() => from > last || following.seen.at(-1) === last);
+    await following.stop();
+    assert.deepEqual(following.seen, from > last ? [] : numbers(from, last));
+  }
+  const later = start(file, { from: last + 2 });
+  for (let n = 0; n < 3; n += 1) await log.intent(sampleCall(), allowed);
+  await until(() => later.seen.length === 2);
+  await later.stop();
+  assert.deepEqual(later.seen, [last + 2, last + 3]);
 });
 
 test('a reader whose segment was removed continues with the oldest', async (t) => {

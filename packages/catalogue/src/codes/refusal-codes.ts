@@ -8,6 +8,7 @@ export type RefusalCode =
   | 'KA3004'
   | 'KA3005'
   | 'KA3006'
+  | 'KA3007'
   | 'KA3101'
   | 'KA3102'
   | 'KA3103'
@@ -60,6 +61,13 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
       'The call names a service or method that the API does not have, or uses a listener that the configuration does not have. The answer and the audit record omit the name, since a peer can send any text.',
     example: { kind: 'described', text: 'a call of grpc.AgentService/Frobnicate' },
     remedy: 'Correct the name: kata-agent-ctl endpoints lists the methods.',
+  },
+  KA3007: {
+    title: 'method is not in management of the listener',
+    explanation:
+      'A method of the management service is served only on listeners whose management names it; lists of endpoints do not concern it. The call is answered with UNIMPLEMENTED.',
+    example: { kind: 'described', text: 'Describe on a listener without management' },
+    remedy: 'Add the method to management of the listener in the base document, or call another listener.',
   },
   KA3101: {
     title: 'denied by a rule',

@@ -1,6 +1,7 @@
+import type { ManagementMethod } from '@kata-agent/catalogue';
 import type { EntryKey } from '../document/entry-key.js';
 import type { ListenerLimits } from '../configuration.js';
-import { boolean } from '../value-types/boolean.js';
+import { managementList } from '../value-types/management-list.js';
 import { entryName } from '../value-types/name.js';
 import { oneOf } from '../value-types/one-of.js';
 import { peers } from '../value-types/peers.js';
@@ -18,7 +19,7 @@ export interface ListenerKeys {
   readonly onDeniedRead: 'error' | 'eof';
   readonly limits: Partial<ListenerLimits>;
   readonly tls: string;
-  readonly management: boolean;
+  readonly management: readonly ManagementMethod[];
 }
 
 const common = { table: 'listener', required: false, built: 'yes' } as const;
@@ -104,11 +105,11 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
   management: {
     ...common,
     key: 'management',
-    type: boolean,
-    purpose: 'Whether it also serves commands about the agent itself.',
-    example: 'true',
-    otherwise: 'false',
+    type: managementList,
+    purpose:
+      'The methods of the management service that it serves; the lists of endpoints, groups and "*" do not concern them.',
+    example: '["Describe", "WatchAudit"]',
+    otherwise: 'none',
     later: false,
-    built: 'later',
   },
 };

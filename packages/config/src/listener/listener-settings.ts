@@ -15,7 +15,7 @@ import type { ListenerEntry } from './read-listeners.js';
 const defaultPeers: PeerList = ['host'];
 
 /** What the base document says of a listener; `server_addr` alone says nothing. */
-type Own = Partial<Pick<ListenerEntry, 'peers' | 'onDeniedRead' | 'limits'>>;
+type Own = Partial<Pick<ListenerEntry, 'peers' | 'onDeniedRead' | 'limits' | 'management'>>;
 
 /**
  * Returns the listeners that the agent opens: those of the base document, otherwise one at `server_addr`. Each further
@@ -36,6 +36,7 @@ export function listenerSettings(
       peers: withoutRepetition(lists),
       onDeniedRead: own.onDeniedRead ?? general.onDeniedRead,
       limits: limitsOf(own, narrowing, documents),
+      management: own.management ?? [],
     };
   };
   const written = (base?.listeners ?? []).flatMap((entry) =>

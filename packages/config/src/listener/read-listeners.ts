@@ -24,6 +24,7 @@ export interface ListenerEntry {
   readonly peers?: Written<PeerList>;
   readonly onDeniedRead?: ListenerSettings['onDeniedRead'];
   readonly limits?: Partial<ListenerLimits>;
+  readonly management?: ListenerSettings['management'];
   readonly lists: EndpointLists;
   /** The position of its name. */
   readonly span: Span;
@@ -84,6 +85,7 @@ function readListener(
   const peers = written<PeerList>('peers');
   const onDeniedRead = written<ListenerSettings['onDeniedRead']>('on_denied_read');
   const limits = written<Partial<ListenerLimits>>('limits');
+  const management = written<ListenerSettings['management']>('management');
   if (address !== undefined && peers !== undefined) {
     const strange = peerThatNeverConnects(address.value, peers.value);
     if (strange !== undefined) report.error('KA1401', peers.span, strange.message, strange.help);
@@ -94,6 +96,7 @@ function readListener(
     ...(peers === undefined ? {} : { peers }),
     ...(onDeniedRead === undefined ? {} : { onDeniedRead: onDeniedRead.value }),
     ...(limits === undefined ? {} : { limits: limits.value }),
+    ...(management === undefined ? {} : { management: management.value }),
     lists,
     span: name.node.span,
   };

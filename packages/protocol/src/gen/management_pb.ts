@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file management.proto.
  */
 export const file_management: GenFile = /*@__PURE__*/
-  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiKgoIRG9jdW1lbnQSDgoGc291cmNlGAEgASgJEg4KBnNoYTI1NhgCIAEoCSJjCghMaXN0ZW5lchIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDwoHbWV0aG9kcxgDIAMoCRISCgptYW5hZ2VtZW50GAQgAygJEhMKC2Nvbm5lY3Rpb25zGAUgASgNIi8KEVdhdGNoQXVkaXRSZXF1ZXN0EhEKBGZyb20YASABKARIAIgBAUIHCgVfZnJvbSIfCgxBdWRpdFJlY29yZHMSDwoHcmVjb3JkcxgBIAMoDDKcAQoKTWFuYWdlbWVudBJFCghEZXNjcmliZRIbLmthdGFfYWdlbnQuRGVzY3JpYmVSZXF1ZXN0Ghwua2F0YV9hZ2VudC5EZXNjcmliZVJlc3BvbnNlEkcKCldhdGNoQXVkaXQSHS5rYXRhX2FnZW50LldhdGNoQXVkaXRSZXF1ZXN0Ghgua2F0YV9hZ2VudC5BdWRpdFJlY29yZHMwAWIGcHJvdG8z");
+  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwynAEKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAFiBnByb3RvMw");
 
 /**
  * @generated from message kata_agent.DescribeRequest
@@ -94,18 +94,32 @@ export const DescribeResponseSchema: GenMessage<DescribeResponse> = /*@__PURE__*
  */
 export type Document = Message<"kata_agent.Document"> & {
   /**
-   * Where it came from: a path, or a delivery source.
+   * Its path, or the device that it was delivered on.
    *
-   * @generated from field: string source = 1;
+   * @generated from field: string file = 1;
+   */
+  file: string;
+
+  /**
+   * How it was chosen: "-c", "default path", …, or the delivery source.
+   *
+   * @generated from field: string source = 2;
    */
   source: string;
 
   /**
    * SHA-256 of its bytes, in hex.
    *
-   * @generated from field: string sha256 = 2;
+   * @generated from field: string sha256 = 3;
    */
   sha256: string;
+
+  /**
+   * How a delivered document was bound: "HOSTDATA", "pin", "none", …; empty for the base document.
+   *
+   * @generated from field: string binding = 4;
+   */
+  binding: string;
 };
 
 /**

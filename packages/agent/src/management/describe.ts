@@ -1,0 +1,40 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ListenerSettings } from '@kata-agent/config';
+import type { DescribeResponseSchema, ListenerSchema } from '@kata-agent/protocol/management';
+import type { Caller } from '../listeners/caller.js';
+import { version } from '../startup/version.js';
+import type { ManagementContext } from './management.js';
+
+/** Describes the agent to a caller. Other listeners are described to those who may read their records. */
+export function describe(
+  { configuration, bootId, policy, guest, audit, connections }: ManagementContext,
+  { listener }: Pick<Caller, 'listener'>,
+): MessageInitShape<typeof DescribeResponseSchema> {
+  const own = configuration.listeners.filter(({ name }) => name === listener);
+  const readsAll = own.some(({ management }) => management.includes('WatchAudit'));
+  const described = ({
+    name,
+    address,
+    management,
+  }: ListenerSettings): MessageInitShape<typeof ListenerSchema> => ({
+    name,
+    address,
+    methods: [...policy.served(name)],
+    management: [...management],
+    connections: connections.count(name),
+  });
+  return {
+    version,
+    bootId,
+    configurationDigest: configuration.digest,
+    documents: configuration.documents.map(({ file, source, sha256, binding = '' }) => ({
+      file,
+      source,
+      sha256,
+      binding,
+    })),
+    listeners: (readsAll ? configuration.listeners : own).map(described),
+    containers: guest.containers.size,
+    auditWritable: audit.writable,
+  };
+}

@@ -1,0 +1,54 @@
+import { followLines } from '@kata-agent/audit';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { AuditRecordsSchema, WatchAuditRequest } from '@kata-agent/protocol/management';
+import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
+import type { Caller } from '../listeners/caller.js';
+import type { ManagementContext } from './management.js';
+
+/**
+ * How long a watcher may take to accept records. A slower one holds segments of the log open that were rotated away, and
+ * with them the space on their file system.
+ */
+const patienceMs = 30_000;
+
+type Records = MessageInitShape<typeof AuditRecordsSchema>;
+
+/**
+ * Streams the lines of the audit log at the pace of the caller. A caller that accepts none for `patience` ms loses its
+ * connection, and can resume from the sequence number after its last record.
+ *
+ * @throws TtrpcError OUT_OF_RANGE if the sequence number is not a safe integer.
+ */
+export async function* watchAudit(
+  {
+    configuration,
+    connections,
+    log,
+    ending,
+  }: Pick<ManagementContext, 'configuration' | 'connections' | 'log' | 'ending'>,
+  { from }: Pick<WatchAuditRequest, 'from'>,
+  { connection, signal }: Pick<HandlerContext<Caller>, 'connection' | 'signal'>,
+  patience: number = patienceMs,
+): AsyncGenerator<Records, void> {
+  if (from !== undefined && from > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new TtrpcError(Code.OutOfRange, `from is ${from}: at most ${Number.MAX_SAFE_INTEGER}`);
+  const lines = followLines(configuration.audit.file, {
+    from: from === undefined ? 'end' : Number(from),
+    signal: AbortSignal.any([signal, ending]),
+  });
+  for await (const records of lines) {
+    const drop = setTimeout(() => {
+      const { listener, peer } = connection;
+      const message = 'closed the connection of a watcher of the audit log that accepts no records';
+      log('warn', message, { listener, peer, patienceMs: patience });
+      connections.close(connection);
+      // The generator may never be resumed: release the segments now.
+      lines.return(undefined).catch((error: Error) => log('error', message, { error: error.message }));
+    }, patience);
+    try {
+      yield { records: [...records] };
+    } finally {
+      clearTimeout(drop);
+    }
+  }
+}
