@@ -8,7 +8,8 @@ export { type FileLayer, type SegmentFile, systemFiles } from './journal/file-la
 export { type AuditLogOptions, openAuditLog } from './open-audit-log.js';
 export type { Read } from './chain/chain.js';
 export { follow, readLog } from './read/follow.js';
-export { type FollowOptions, followLines } from './read/follow-lines.js';
+export { linkedRecords } from './read/linked-records.js';
+export { followLines } from './read/follow-lines.js';
 export { formatHead, head, parseHead } from './chain/head.js';
 export { renderHeader, renderRecord, type ShowOptions } from './read/show.js';
 export { type VerifyOptions, verify } from './read/verify.js';

@@ -6,7 +6,10 @@ import { sequenceOf } from './sequence-of.js';
 import { closeAll, type OpenSegment, openSnapshot } from './snapshot.js';
 
 export interface FollowOptions {
-  /** `start`: existing records, then new ones. `end`: new ones only. A number: from that sequence number on. */
+  /**
+   * `start`: existing records, then new ones. `end`: new ones only. A number: from that sequence number on, without the
+   * records that were kept of removed segments.
+   */
   readonly from?: 'start' | 'end' | number;
   /** Ends the iteration without an error. */
   readonly signal?: AbortSignal;
@@ -27,7 +30,8 @@ export async function* followLines(
   let segments = await openSnapshot(file);
   try {
     if (from === 'end') segments = await withoutFirst(segments, segments.length - 1);
-    else if (wanted > 0) segments = await withoutFirst(segments, await segmentsBefore(segments, wanted));
+    else if (typeof from === 'number')
+      segments = await withoutFirst(segments, await segmentsBefore(segments, wanted));
     let [current] = segments;
     let reader: LineReader | undefined;
     while (current !== undefined) {
@@ -66,7 +70,10 @@ async function withoutFirst(
   return segments.slice(count);
 }
 
-/** Returns the number of segments that end before a sequence number: the next one begins at it, or before it. */
+/**
+ * Returns the number of segments that end before a sequence number: the next one begins at it, or before it. The file of
+ * kept records counts as one.
+ */
 async function segmentsBefore(segments: readonly OpenSegment[], wanted: number): Promise<number> {
   for (let index = segments.length - 1; index > 0; index -= 1) {
     const segment = segments[index];
@@ -74,7 +81,7 @@ async function segmentsBefore(segments: readonly OpenSegment[], wanted: number):
     const first = line === undefined ? undefined : sequenceOf(line);
     if (first !== undefined && first <= wanted) return index;
   }
-  return 0;
+  return segments[0]?.kept === true ? 1 : 0;
 }
 
 /** Returns the offset after the last newline. */

@@ -2,6 +2,7 @@ import type { CommandDefinition, CommandGroup } from '../cli/definition.js';
 import { auditHead } from './audit/head.js';
 import { auditShow } from './audit/show.js';
 import { auditVerify } from './audit/verify.js';
+import { auditWatch } from './audit/watch.js';
 import { call } from './call.js';
 import { check } from './check.js';
 import { configCheck } from './config/check.js';
@@ -16,6 +17,7 @@ import { configPreflight } from './config/preflight.js';
 import { configSchema } from './config/schema.js';
 import { configTest } from './config/test.js';
 import { cp } from './cp.js';
+import { describe } from './describe.js';
 import { endpoints } from './endpoints.js';
 import { exec } from './exec.js';
 import { explain } from './explain.js';
@@ -54,6 +56,7 @@ export const commandGroups: readonly CommandGroup[] = [
 export const commands: readonly CommandDefinition[] = [
   check,
   version,
+  describe,
   guest,
   run,
   exec,
@@ -82,4 +85,5 @@ export const commands: readonly CommandDefinition[] = [
   auditHead,
   auditVerify,
   auditShow,
+  auditWatch,
 ];

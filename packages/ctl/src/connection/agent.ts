@@ -1,6 +1,7 @@
 import {
   create,
   type DescMessage,
+  type DescMethodServerStreaming,
   type DescMethodUnary,
   type MessageInitShape,
   type MessageShape,
@@ -24,6 +25,15 @@ export interface Agent {
     request: MessageInitShape<I>,
     options?: CallOptions,
   ): Promise<MessageShape<O>>;
+  /**
+   * Calls a method with a stream of replies, which ends without an error when `over` is aborted. Throws a CallError that
+   * has the method's name.
+   */
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    over: AbortController,
+  ): AsyncIterable<MessageShape<O>>;
   /** Reports whether the connection is closed: an error is then caused by that, and is not the agent's answer. */
   gone(): Promise<boolean>;
   close(): void;
@@ -38,6 +48,15 @@ export function openAgent(stream: Duplex): Agent {
         const reply = await channel.call(method, create(method.input, request), options);
         return reply as MessageShape<typeof method.output>;
       } catch (error) {
+        throw error instanceof TtrpcError ? new CallError(method, error) : error;
+      }
+    },
+    stream: async function* (method, request, { signal }) {
+      try {
+        for await (const reply of channel.stream(method, create(method.input, request), { signal }))
+          yield reply as MessageShape<typeof method.output>;
+      } catch (error) {
+        if (signal.aborted) return;
         throw error instanceof TtrpcError ? new CallError(method, error) : error;
       }
     },

@@ -1,5 +1,5 @@
 import type { DescMethod } from '@bufbuild/protobuf';
-import { endpoints, isMethodName, type MethodName } from '@kata-agent/catalogue';
+import { endpoints, isManagementMethod, isMethodName, type MethodName } from '@kata-agent/catalogue';
 import { Code } from '@kata-agent/ttrpc';
 import type { CallError } from '../connection/call-error.js';
 
@@ -21,7 +21,7 @@ export interface Refusal {
   readonly said: string;
   /** The rule that denied the call, if the agent names one. */
   readonly rule?: string;
-  /** Entries of `allowed_endpoints` that would allow the call; one of them is enough. */
+  /** Entries of `allowed_endpoints` that would allow the call; one of them is enough. None for the management service. */
   readonly entries?: readonly string[];
   /** The first release with the method: `release`, if set, must not be earlier. */
   readonly release?: string;
@@ -35,7 +35,9 @@ export function explainFailure(error: Pick<CallError, 'method' | 'code' | 'statu
   };
   const name = error.method.name;
   if (error.code === Code.Unimplemented) {
-    if (!isMethodName(name) || !error.said.startsWith(notServed(name))) return { ...base, kind: 'not-built' };
+    if (!error.said.startsWith(notServed(name))) return { ...base, kind: 'not-built' };
+    if (isManagementMethod(name)) return { ...base, kind: 'not-served' };
+    if (!isMethodName(name)) return { ...base, kind: 'not-built' };
     return { ...base, kind: 'not-served', entries: entriesFor(name), release: endpoints[name].release };
   }
   if (error.code === Code.PermissionDenied) {
@@ -53,10 +55,9 @@ export function renderRefusal(refusal: Refusal): readonly string[] {
     case 'not-served':
       return [
         `${method} was denied: this agent does not serve it on this listener (${status})`,
-        `by: ${said.slice(notServed(method).length)}`,
-        `to allow it, set in [api] of the guest's configuration: one of ${(refusal.entries ?? []).map(quoted).join(', ')} in allowed_endpoints,`,
-        `  none of them in blocked_endpoints, and release, if set, to ${refusal.release ?? ''} or later`,
-        more,
+        `by: ${said.slice(said.indexOf(': ') + 2)}`,
+        ...(refusal.entries === undefined ? inManagement : inLists(refusal.entries, refusal.release)),
+        ...(refusal.entries === undefined ? [] : [more]),
       ];
     case 'not-built':
       return [
@@ -82,6 +83,17 @@ export function renderRefusal(refusal: Refusal): readonly string[] {
 /** The method as users type it. */
 function callName(method: DescMethod): string {
   return method.parent.name === 'AgentService' ? method.name : `${method.parent.name}.${method.name}`;
+}
+
+const inManagement: readonly string[] = [
+  'to allow it, name it in management of this [[listener]] in the base document, or call another listener',
+];
+
+function inLists(entries: readonly string[], release = ''): readonly string[] {
+  return [
+    `to allow it, set in [api] of the guest's configuration: one of ${entries.map(quoted).join(', ')} in allowed_endpoints,`,
+    `  none of them in blocked_endpoints, and release, if set, to ${release} or later`,
+  ];
 }
 
 function entriesFor(name: MethodName): readonly string[] {

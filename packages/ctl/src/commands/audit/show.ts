@@ -1,13 +1,11 @@
 import { RecordedCases } from '@kata-agent/analysis';
-import { type AuditRecord, follow, type Read, readLog, renderHeader, renderRecord } from '@kata-agent/audit';
+import { follow, type Read, readLog } from '@kata-agent/audit';
 import type { CommandDefinition, Invocation } from '../../cli/definition.js';
-import { programName } from '../../cli/report.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { write } from '../../output/print.js';
-import { styleFor } from '../../output/style.js';
 import { logOperand, withLog } from './log-file.js';
-import { isWanted, type RecordFilter } from './record-filter.js';
+import { eachWanted, filterOptions, printRecords } from './print-records.js';
 
 export const auditShow: CommandDefinition = {
   path: 'audit show',
@@ -20,9 +18,7 @@ export const auditShow: CommandDefinition = {
   operands: [logOperand],
   options: [
     { flags: '-f, --follow', description: 'keep printing new records, until interrupted' },
-    { flags: '--method <name>', description: 'only calls of this method; may be repeated', repeatable: true },
-    { flags: '--denied', description: 'only denied calls' },
-    { flags: '--container <id>', description: 'only calls about this container' },
+    ...filterOptions,
     { flags: '--as-test', description: 'print tests for config test, in YAML' },
   ],
   examples: [
@@ -49,7 +45,7 @@ export const auditShow: CommandDefinition = {
     try {
       const records = following ? follow(file, { signal: over.signal }) : readLog(file);
       return await withLog(file, ExitCode.CannotApply, () =>
-        asTest ? showAsTest(invocation, records) : show(invocation, records),
+        asTest ? showAsTest(invocation, records) : printRecords(invocation, records, helpOn(file)),
       );
     } finally {
       if (following) invocation.io.signals.off('SIGINT', stop);
@@ -60,49 +56,15 @@ export const auditShow: CommandDefinition = {
 async function showAsTest(invocation: Invocation, records: AsyncIterable<Read>): Promise<number> {
   const { io, operands } = invocation;
   const cases = new RecordedCases();
-  const code = await eachWanted(invocation, records, (record) => {
+  const file = operands[0] ?? '';
+  const code = await eachWanted(invocation, records, helpOn(file), (record) => {
     cases.add(record);
     return Promise.resolve();
   });
-  await write(io.stdout, cases.text(operands[0] ?? ''));
+  await write(io.stdout, cases.text(file));
   return code;
 }
 
-async function show(invocation: Invocation, records: AsyncIterable<Read>): Promise<number> {
-  const { io, options } = invocation;
-  const color = styleFor(io.stdout, io.environment).enabled;
-  if (!options.json) await write(io.stdout, `${renderHeader({ color })}\n`);
-  return await eachWanted(invocation, records, async (record) => {
-    const line = options.json ? JSON.stringify(record) : renderRecord(record, { color });
-    await write(io.stdout, `${line}\n`);
-  });
-}
-
-/** Limit of reported lines: a file that is not an audit log has many. */
-const mostSaid = 5;
-
-/** Passes matching records to `use` and reports lines that are not records; returns the exit code. */
-async function eachWanted(
-  { io, options, operands }: Invocation,
-  records: AsyncIterable<Read>,
-  use: (record: AuditRecord) => Promise<void>,
-): Promise<number> {
-  const filter: RecordFilter = {
-    methods: options.texts('method'),
-    denied: options.flag('denied'),
-    container: options.text('container'),
-  };
-  let wrong = 0;
-  for await (const read of records) {
-    if (!read.ok) {
-      wrong += 1;
-      if (wrong <= mostSaid) io.stderr.write(`${programName}: a line is ${read.what}\n`);
-    } else if (isWanted(read.record, filter)) await use(read.record);
-  }
-  if (wrong === 0) return ExitCode.Success;
-  const more = wrong > mostSaid ? `${wrong - mostSaid} more lines are not records; ` : '';
-  io.stderr.write(
-    `${programName}: ${more}list all of them: kata-agent-ctl audit verify ${operands[0] ?? ''}\n`,
-  );
-  return ExitCode.Mismatch;
+function helpOn(file: string): string {
+  return `list all of them: kata-agent-ctl audit verify ${file}`;
 }

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { allowed, openSample, sampleCall } from '../testing/sample.js';
+import { linkedRecords } from './linked-records.js';
+
+async function* groupsOf(lines: readonly Uint8Array[]): AsyncGenerator<readonly Uint8Array[]> {
+  yield lines.slice(0, 2);
+  yield lines.slice(2);
+}
+
+async function problemsOf(lines: readonly Uint8Array[]): Promise<readonly string[]> {
+  const problems: string[] = [];
+  for await (const read of linkedRecords(groupsOf(lines))) if (!read.ok) problems.push(read.what);
+  return problems;
+}
+
+test('each record must follow the one before', async (t) => {
+  const { log, file } = await openSample(t, { maxSize: 100_000, keep: 1 });
+  for (let n = 0; n < 5; n += 1) await log.intent(sampleCall(), allowed);
+  await log.close();
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n').map(Buffer.from);
+  const [first, second, third] = lines;
+  assert.ok(first && second && third);
+  assert.deepEqual(await problemsOf(lines), []);
+  assert.deepEqual(await problemsOf(lines.slice(2)), [], 'from any record');
+  assert.match((await problemsOf(lines.toSpliced(1, 2))).join(), /^record 4: records 2 to 3 are missing/);
+  assert.match(
+    (await problemsOf(lines.toSpliced(2, 0, second))).join(),
+    /^record 2: out of order or repeated/,
+  );
+  const changed = Buffer.from(second.toString().replace('"kind"', '"kinD"'));
+  assert.match((await problemsOf([first, changed])).join(), /its hash does not match/);
+  const other = await openSample(t, { maxSize: 100_000, keep: 1 });
+  for (let n = 0; n < 5; n += 1) await other.log.intent(sampleCall(), allowed);
+  await other.log.close();
+  const forked = readFileSync(other.file, 'utf8').trimEnd().split('\n').map(Buffer.from);
+  assert.match(
+    (await problemsOf([...lines.slice(0, 2), ...forked.slice(2)])).join(),
+    /^record 3: it does not contain the hash of record 2$/,
+  );
+});

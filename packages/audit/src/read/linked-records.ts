@@ -1,0 +1,34 @@
+import { positionBefore, positionOf, type Read, readRecord } from '../chain/chain.js';
+import type { AuditRecord, Position } from '../record/record.js';
+
+/**
+ * Parses lines as they arrive from another machine, and checks that each record follows the one before. A line that is
+ * not a record, or that does not follow, is yielded as a problem; a record after missing ones is yielded too.
+ */
+export async function* linkedRecords(
+  groups: AsyncIterable<readonly Uint8Array[]>,
+): AsyncGenerator<Read, void> {
+  let last: Position | undefined;
+  for await (const lines of groups) {
+    for (const line of lines) {
+      const read = readRecord(Buffer.from(line.buffer, line.byteOffset, line.length));
+      if (read.ok) {
+        const what = last === undefined ? undefined : brokenLink(last, read.record);
+        if (what !== undefined) yield { ok: false, what };
+        last = positionOf(read.record);
+      }
+      yield read;
+    }
+  }
+}
+
+function brokenLink(last: Position, record: AuditRecord): string | undefined {
+  const before = positionBefore(record);
+  if (before.sequence > last.sequence)
+    return `record ${record.sequence}: records ${last.sequence + 1} to ${before.sequence} are missing; rotation removed them, or they were withheld`;
+  if (before.sequence < last.sequence)
+    return `record ${record.sequence}: out of order or repeated after record ${last.sequence}`;
+  return before.hash === last.hash
+    ? undefined
+    : `record ${record.sequence}: it does not contain the hash of record ${last.sequence}`;
+}

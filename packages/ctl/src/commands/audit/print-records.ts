@@ -1,0 +1,57 @@
+import { type AuditRecord, type Read, renderHeader, renderRecord } from '@kata-agent/audit';
+import type { Invocation, OptionRow } from '../../cli/definition.js';
+import { programName } from '../../cli/report.js';
+import { ExitCode } from '../../exit-code.js';
+import { write } from '../../output/print.js';
+import { styleFor } from '../../output/style.js';
+import { isWanted, type RecordFilter } from './record-filter.js';
+
+/** Options of the commands that print records. */
+export const filterOptions: readonly OptionRow[] = [
+  { flags: '--method <name>', description: 'only calls of this method; may be repeated', repeatable: true },
+  { flags: '--denied', description: 'only denied calls' },
+  { flags: '--container <id>', description: 'only calls about this container' },
+];
+
+/** Prints matching records, with `--format json` as they were written. `help` is the remedy for lines that are not records. */
+export async function printRecords(
+  invocation: Invocation,
+  records: AsyncIterable<Read>,
+  help: string,
+): Promise<number> {
+  const { io, options } = invocation;
+  const color = styleFor(io.stdout, io.environment).enabled;
+  if (!options.json) await write(io.stdout, `${renderHeader({ color })}\n`);
+  return await eachWanted(invocation, records, help, async (record) => {
+    const line = options.json ? JSON.stringify(record) : renderRecord(record, { color });
+    await write(io.stdout, `${line}\n`);
+  });
+}
+
+/** Limit of reported lines: a file that is not an audit log has many. */
+const mostSaid = 5;
+
+/** Passes matching records to `use` and reports lines that are not records; returns the exit code. */
+export async function eachWanted(
+  { io, options }: Invocation,
+  records: AsyncIterable<Read>,
+  help: string,
+  use: (record: AuditRecord) => Promise<void>,
+): Promise<number> {
+  const filter: RecordFilter = {
+    methods: options.texts('method'),
+    denied: options.flag('denied'),
+    container: options.text('container'),
+  };
+  let wrong = 0;
+  for await (const read of records) {
+    if (!read.ok) {
+      wrong += 1;
+      if (wrong <= mostSaid) io.stderr.write(`${programName}: a line is ${read.what}\n`);
+    } else if (isWanted(read.record, filter)) await use(read.record);
+  }
+  if (wrong === 0) return ExitCode.Success;
+  const more = wrong > mostSaid ? `${wrong - mostSaid} more lines are not records; ` : '';
+  io.stderr.write(`${programName}: ${more}${help}\n`);
+  return ExitCode.Mismatch;
+}

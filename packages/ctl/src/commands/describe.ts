@@ -1,0 +1,51 @@
+import { type DescribeResponse, DescribeResponseSchema, Management } from '@kata-agent/protocol/management';
+import { messageToJson } from '../calls/json.js';
+import type { CommandDefinition } from '../cli/definition.js';
+import { withAgent } from '../connection/with-agent.js';
+import { ExitCode } from '../exit-code.js';
+import { print } from '../output/print.js';
+import { renderTable } from '../output/table.js';
+import { wrap } from '../output/wrap.js';
+
+const width = 100;
+
+export const describe: CommandDefinition = {
+  path: 'describe',
+  summary: 'print an agent’s configuration digest, listeners and what they serve',
+  details: [
+    'Calls Management.Describe, on a listener whose management names it. Other listeners are described if this one may also call WatchAudit.',
+  ],
+  examples: [
+    {
+      line: 'kata-agent-ctl describe -a unix:///run/agent.sock',
+      description: 'Prints the version, the digest and the listeners.',
+    },
+  ],
+  connects: true,
+  formats: true,
+  run: async (invocation) => {
+    const reply = await withAgent(invocation, (agent) => agent.call(Management.method.describe, {}));
+    await print(invocation, messageToJson(DescribeResponseSchema, reply), () => describeText(reply));
+    return ExitCode.Success;
+  },
+};
+
+function describeText(reply: DescribeResponse): string {
+  const { version, bootId, configurationDigest, documents, listeners, containers, auditWritable } = reply;
+  const general = [
+    ['version', version],
+    ['boot', bootId],
+    ['configuration', configurationDigest],
+    ...documents.map(({ file, source, sha256 }) => ['document', `${file} (${source}) ${sha256}`]),
+    ['containers', String(containers)],
+    ['audit log', auditWritable ? 'writable' : 'cannot be written'],
+  ];
+  const blocks = listeners.map(({ name, address, connections, methods, management }) =>
+    [
+      `\nlistener ${name} at ${address}, ${connections} ${connections === 1 ? 'connection' : 'connections'}\n`,
+      wrap(`methods: ${methods.join(' ') || 'none'}`, width, '  '),
+      wrap(`management: ${management.join(' ') || 'none'}`, width, '  '),
+    ].join(''),
+  );
+  return renderTable(general) + blocks.join('');
+}
