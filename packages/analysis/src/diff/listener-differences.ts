@@ -20,6 +20,7 @@ export function listenerDifferences(
       ...renaming(before, after),
       ...moving(before, after),
       ...admitting(before, after),
+      ...managing(before, after),
       ...tuning(
         { listener: before, configuration: configurations.before },
         { listener: after, configuration: configurations.after },
@@ -71,6 +72,32 @@ function admitting(before: ListenerSettings, after: ListenerSettings): readonly 
   const added = missing(after.peers, before.peers);
   const why = added.length > 0 ? `${added.join(', ')} can connect` : 'more peers can connect';
   return [{ ...row, effect: 'opens', why }];
+}
+
+function managing(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
+  const row = (effect: 'opens' | 'closes', names: readonly string[]): readonly Difference[] =>
+    names.length === 0
+      ? []
+      : [
+          {
+            effect,
+            about: 'listener',
+            name: after.name,
+            before: `management = ${JSON.stringify(before.management)}`,
+            after: `management = ${JSON.stringify(after.management)}`,
+            why: `${names.join(', ')} of the management service ${effect === 'opens' ? 'can' : 'can no longer'} be called`,
+          },
+        ];
+  return [
+    ...row(
+      'opens',
+      after.management.filter((name) => !before.management.includes(name)),
+    ),
+    ...row(
+      'closes',
+      before.management.filter((name) => !after.management.includes(name)),
+    ),
+  ];
 }
 
 /** Reports whether each peer that matches all of `lists` certainly matches all of `others`. */

@@ -1,4 +1,10 @@
-import type { ApiSettings, Configuration, ListenerLimits, PeerList } from '../configuration.js';
+import type {
+  ApiSettings,
+  Configuration,
+  ListenerLimits,
+  ListenerSettings,
+  PeerList,
+} from '../configuration.js';
 
 /** A listener, with what it has of its own. */
 export interface ExplainedListener {
@@ -11,6 +17,8 @@ export interface ExplainedListener {
   readonly onDeniedRead?: ApiSettings['onDeniedRead'];
   /** Absent: as in `[limits]`. */
   readonly limits?: ListenerLimits;
+  /** Absent: it serves no method of the management service. */
+  readonly management?: ListenerSettings['management'];
 }
 
 export function explainListeners({
@@ -18,12 +26,15 @@ export function explainListeners({
   api,
   limits: general,
 }: Pick<Configuration, 'listeners' | 'api' | 'limits'>): readonly ExplainedListener[] {
-  return listeners.map(({ name, address, peers: [peers = [], ...alsoPeers], onDeniedRead, limits }) => ({
-    name,
-    address,
-    peers,
-    ...(alsoPeers.length === 0 ? {} : { alsoPeers }),
-    ...(onDeniedRead === api.onDeniedRead ? {} : { onDeniedRead }),
-    ...(limits.connections === general.connections ? {} : { limits }),
-  }));
+  return listeners.map(
+    ({ name, address, peers: [peers = [], ...alsoPeers], onDeniedRead, limits, management }) => ({
+      name,
+      address,
+      peers,
+      ...(alsoPeers.length === 0 ? {} : { alsoPeers }),
+      ...(onDeniedRead === api.onDeniedRead ? {} : { onDeniedRead }),
+      ...(limits.connections === general.connections ? {} : { limits }),
+      ...(management.length === 0 ? {} : { management }),
+    }),
+  );
 }

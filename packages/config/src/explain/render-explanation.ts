@@ -1,3 +1,4 @@
+import { managementList } from '../value-types/management-list.js';
 import type { SectionName } from '../configuration.js';
 import { displayText } from '../diagnostics/display-text.js';
 import { sectionNames } from '../document/top-level.js';
@@ -76,12 +77,13 @@ function renderRule({ name, source, enforcement, expression, endpoints }: Expand
 }
 
 function renderListener(listener: ExplainedListener): string {
-  const { name, address, peers, alsoPeers = [], onDeniedRead, limits } = listener;
+  const { name, address, peers, alsoPeers = [], onDeniedRead, limits, management } = listener;
   const lists = [peers, ...alsoPeers].map((list) => list.join(', ')).join(' that are also ');
   return [
     `listener ${name} at ${address} for ${lists}`,
     ...(onDeniedRead === undefined ? [] : [`on_denied_read = "${onDeniedRead}"`]),
     ...(limits === undefined ? [] : [`limits = { connections = ${limits.connections} }`]),
+    ...(management === undefined ? [] : [`management = ${managementList.write(management)}`]),
   ].join('\n');
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { fails, load, open, warnings } from '../loading.test.fixture.js';
 import { isServed } from '../api/served.js';
 
-const usual = { onDeniedRead: 'error', limits: { connections: 64 } };
+const usual = { onDeniedRead: 'error', limits: { connections: 64 }, management: [] };
 const listener = '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n';
 
 test('the default is one listener at server_addr, for the host only', async () => {
@@ -27,6 +27,15 @@ test('a listener has its name, address, peers and lists', async () => {
   assert.equal(restricted, true);
   assert.equal(isServed(api.documents, 'host', 'ReadStdout'), true);
   assert.equal(isServed(api.documents, 'host', 'ExecProcess'), false);
+});
+
+test('management is a list of methods of its own, which only the base document sets', async () => {
+  const { listeners } = await load(`${open}${listener}management = ["Describe"]\n`);
+  assert.deepEqual(listeners[0]?.management, ['Describe']);
+  assert.deepEqual(
+    (await load('[api]\nallowed_endpoints = ["*"]\nrelease = "4.1"\n')).listeners[0]?.management,
+    [],
+  );
 });
 
 test('a listener’s own list opens its methods; without any list nothing is open', async () => {
@@ -89,7 +98,23 @@ for (const [name, text, message] of [
     `${open}[[listener]]\nname = "t"\naddress = "https://tenant.example/"\n`,
     /an address of https:\/\/ is not built yet/,
   ],
-  ['management', `${open}${listener}management = true\n`, /management is not built yet/],
+  ['management as a switch', `${open}${listener}management = true\n`, /must be a list of "Describe"/],
+  [
+    'all management',
+    `${open}${listener}management = ["*"]\n`,
+    /must be a list of "Describe"[^]*name each method/,
+  ],
+  [
+    'a misspelt management method',
+    `${open}${listener}management = ["Watchaudit"]\n`,
+    /did you mean "WatchAudit"\?/,
+  ],
+  ['no management method', `${open}${listener}management = []\n`, /must be a list of "Describe"/],
+  [
+    'a management method in a list of endpoints',
+    `[api]\nallowed_endpoints = ["Describe"]\n`,
+    /unknown endpoint "Describe"/,
+  ],
   ['no address', `${open}[[listener]]\nname = "host"\n`, /this \[\[listener\]\] has no address/],
   ['no name', `${open}[[listener]]\naddress = "vsock://-1:1"\n`, /this \[\[listener\]\] has no name/],
   [
@@ -130,6 +155,7 @@ test('each of several listeners has its own lists, peers, limits and answer to d
       peers: [['host']],
       onDeniedRead: 'eof',
       limits: { connections: 32 },
+      management: [],
     },
     {
       name: 'tenant',
@@ -137,6 +163,7 @@ test('each of several listeners has its own lists, peers, limits and answer to d
       peers: [['uid:7']],
       onDeniedRead: 'error',
       limits: { connections: 128 },
+      management: [],
     },
   ]);
   const { documents } = configuration.api;

@@ -3,7 +3,10 @@ import {
   type Endpoint,
   groups,
   isGroupName,
+  isManagementMethod,
   isMethodName,
+  managementEndpoints,
+  managementMethods,
   methodNames,
 } from '@kata-agent/catalogue';
 import { nearest } from '@kata-agent/config';
@@ -11,6 +14,7 @@ import type { CommandDefinition, Invocation } from '../cli/definition.js';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 import { endpointPage, endpointsTable, groupPage, groupsTable } from '../output/endpoint-text.js';
+import { managementPage, managementTable } from '../output/management-text.js';
 import { print } from '../output/print.js';
 import { styleFor } from '../output/style.js';
 
@@ -20,7 +24,7 @@ export const endpoints: CommandDefinition = {
   path: 'endpoints',
   summary: 'print documentation of the agent’s methods and groups',
   details: [
-    'Without a name, lists all methods and groups. With a name, prints its purpose, its exposure, what breaks without it, and when Kata’s runtimes call it. No agent is called. grpc.Health is always served and cannot be listed in a configuration.',
+    'Without a name, lists all methods and groups, and the methods of the management service. With a name, prints its purpose, its exposure, what breaks without it, and when Kata’s runtimes call it. No agent is called. grpc.Health is always served and cannot be listed in a configuration.',
   ],
   operands: [{ syntax: '[name]', description: 'a method or an @group' }],
   examples: [
@@ -36,15 +40,23 @@ export const endpoints: CommandDefinition = {
     const name = operands[0];
     if (name === undefined) {
       const all = [...groups.values()];
-      const value = { endpoints: methodNames.map((method) => catalogue[method]), groups: all };
+      const value = {
+        endpoints: methodNames.map((method) => catalogue[method]),
+        groups: all,
+        management: managementEndpoints,
+      };
       await print(
         invocation,
         value,
-        () => `${endpointsTable(methodNames, style)}\n${groupsTable(all, style)}`,
+        () =>
+          `${endpointsTable(methodNames, style)}\n${groupsTable(all, style)}\n${managementTable(managementMethods, style)}`,
       );
     } else if (isMethodName(name)) {
       const endpoint: Endpoint = catalogue[name];
       await print(invocation, endpoint, () => endpointPage(endpoint, width, style));
+    } else if (isManagementMethod(name)) {
+      const endpoint = { method: name, ...managementEndpoints[name] };
+      await print(invocation, endpoint, () => managementPage(name, width, style));
     } else {
       await printGroup(invocation, name, width);
     }
@@ -60,7 +72,11 @@ async function printGroup(invocation: Invocation, name: string, width: number): 
 }
 
 function unknown(name: string): CommandError {
-  const guess = nearest(name.replace(/Request$/i, ''), [...methodNames, ...groups.keys()]);
+  const guess = nearest(name.replace(/Request$/i, ''), [
+    ...methodNames,
+    ...managementMethods,
+    ...groups.keys(),
+  ]);
   const health = /^health\b/i.test(name)
     ? ['grpc.Health (Check, Version) is always served and cannot be listed in a configuration']
     : [];

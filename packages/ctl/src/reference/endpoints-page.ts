@@ -1,4 +1,11 @@
-import { areas, endpoints, groups, type MethodName } from '@kata-agent/catalogue';
+import {
+  areas,
+  endpoints,
+  groups,
+  managementEndpoints,
+  managementMethods,
+  type MethodName,
+} from '@kata-agent/catalogue';
 import { recordText } from '../output/endpoint-text.js';
 import { code, markdownTable, pageHead } from './markdown.js';
 
@@ -35,6 +42,15 @@ export function endpointsPage(): string {
         group.purpose,
         group.methods.map(memberText).join(', '),
       ]),
+    ),
+    '\n## Management\n\nThe methods of `kata_agent.Management` are our own. No group and no `*` includes them: a listener serves those ',
+    'that its [`management`](settings.md#management-of-listener) names. Rules do not concern them.\n\n',
+    markdownTable(
+      ['method', 'purpose', 'exposure to a hostile peer'],
+      managementMethods.map((name) => {
+        const { purpose, exposure } = managementEndpoints[name];
+        return [code(name), purpose, exposure];
+      }),
     ),
     '\nInconsistent lists are reported: see [errors](errors.md#inconsistent-settings).\n',
     ...Object.entries(areas).flatMap(([area, methods]) => [
