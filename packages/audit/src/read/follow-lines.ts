@@ -36,7 +36,7 @@ export async function* followLines(
     let reader: LineReader | undefined;
     while (current !== undefined) {
       if (signal?.aborted === true) return;
-      reader ??= new LineReader(current.handle, from === 'end' ? await endOf(current.handle) : 0);
+      reader ??= readerOf(current.handle, from === 'end' ? await endOf(current.handle) : 0);
       // Checked before reading: once a segment has a successor, it is complete.
       if (segments.length === 1) segments = [current, ...(await successors(file, current))];
       for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) {
@@ -48,18 +48,22 @@ export async function* followLines(
         await current.handle.close();
         segments = segments.slice(1);
         current = next;
-        reader = new LineReader(current.handle);
+        reader = readerOf(current.handle);
       } else {
         // The writer truncated an incomplete write at the end of a line.
         const { size } = await current.handle.stat();
-        if (size < reader.position)
-          reader = new LineReader(current.handle, Math.min(size, reader.wholeBytes));
+        if (size < reader.position) reader = readerOf(current.handle, Math.min(size, reader.wholeBytes));
         await pause(intervalMs, signal);
       }
     }
   } finally {
     await closeAll(segments);
   }
+}
+
+/** A follower waits most of the time, and there can be many. */
+function readerOf(handle: FileHandle, position = 0): LineReader {
+  return new LineReader(handle, position, 16 * 1024);
 }
 
 async function withoutFirst(
@@ -77,7 +81,7 @@ async function withoutFirst(
 async function segmentsBefore(segments: readonly OpenSegment[], wanted: number): Promise<number> {
   for (let index = segments.length - 1; index > 0; index -= 1) {
     const segment = segments[index];
-    const [line] = (segment && (await new LineReader(segment.handle).next())) ?? [];
+    const [line] = (segment && (await readerOf(segment.handle).next())) ?? [];
     const first = line === undefined ? undefined : sequenceOf(line);
     if (first !== undefined && first <= wanted) return index;
   }

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { maxLineBytes } from '../chain/chain.js';
 
-const chunkBytes = 256 * 1024;
+const usualChunkBytes = 256 * 1024;
 const newline = 0x0a;
 
 /** A line is longer than any record: the file is not an audit log. */
@@ -12,12 +12,14 @@ export class LineTooLong extends Error {
 /** Reads complete lines from a file that may still grow. Memory is bounded by the longest line. */
 export class LineReader {
   readonly #handle: Pick<FileHandle, 'read'>;
-  readonly #chunk = Buffer.allocUnsafe(chunkBytes);
+  readonly #chunk: Buffer;
   #position: number;
   #rest: Buffer = Buffer.alloc(0);
 
-  constructor(handle: Pick<FileHandle, 'read'>, position = 0) {
+  /** `chunkBytes` is the memory that a waiting reader has. */
+  constructor(handle: Pick<FileHandle, 'read'>, position = 0, chunkBytes: number = usualChunkBytes) {
     this.#handle = handle;
+    this.#chunk = Buffer.allocUnsafe(chunkBytes);
     this.#position = position;
   }
 
@@ -28,7 +30,7 @@ export class LineReader {
    * @throws LineTooLong
    */
   async next(): Promise<readonly Buffer[] | undefined> {
-    const { bytesRead } = await this.#handle.read(this.#chunk, 0, chunkBytes, this.#position);
+    const { bytesRead } = await this.#handle.read(this.#chunk, 0, this.#chunk.length, this.#position);
     if (bytesRead === 0) return undefined;
     this.#position += bytesRead;
     const bytes = Buffer.concat([this.#rest, this.#chunk.subarray(0, bytesRead)]);
