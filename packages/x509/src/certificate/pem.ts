@@ -9,11 +9,17 @@ export function certificatePem(bytes: Uint8Array): string {
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
 }
 
-/**
- * Returns the certificates of a PEM text in DER. Only blocks of the label CERTIFICATE count; text around them is
- * ignored, as in OpenSSL.
- */
+/** Returns the certificates of a PEM text in DER. Text around them, and blocks of other labels, are ignored. */
 export function certificatesOfPem(text: string): readonly Uint8Array[] {
-  const block = /-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g;
-  return [...text.matchAll(block)].map(([, body = '']) => Buffer.from(body, 'base64'));
+  return blocks(text, label).map(({ body }) => Buffer.from(body, 'base64'));
+}
+
+/** Returns each certificate revocation list of a PEM text, as PEM. */
+export function revocationListsOfPem(text: string): readonly string[] {
+  return blocks(text, 'X509 CRL').map(({ whole }) => `${whole}\n`);
+}
+
+function blocks(text: string, label: string): readonly { readonly whole: string; readonly body: string }[] {
+  const block = new RegExp(`-----BEGIN ${label}-----\\r?\\n([A-Za-z0-9+/=\\s]+)-----END ${label}-----`, 'g');
+  return [...text.matchAll(block)].map(([whole, body = '']) => ({ whole, body }));
 }

@@ -1,0 +1,26 @@
+import { performance } from 'node:perf_hooks';
+
+/** setTimeout fires at once for longer times. */
+const maxTimeoutMs = 2 ** 31 - 1;
+
+/**
+ * Calls `work` after a time of any length, measured by the monotonic clock, which nobody can set. Returns a function that
+ * cancels it. The timer does not keep the process alive.
+ */
+export function callAtEnd(
+  milliseconds: number,
+  work: () => void,
+  timers: Pick<typeof globalThis, 'setTimeout' | 'clearTimeout'> & { now: () => number } = realTimers,
+): () => void {
+  const end = timers.now() + milliseconds;
+  let timer: NodeJS.Timeout;
+  const arm = (): void => {
+    const rest = end - timers.now();
+    if (rest <= 0) work();
+    else timer = timers.setTimeout(arm, Math.min(Math.ceil(rest), maxTimeoutMs)).unref();
+  };
+  timer = timers.setTimeout(arm, Math.min(Math.max(0, Math.ceil(milliseconds)), maxTimeoutMs)).unref();
+  return () => timers.clearTimeout(timer);
+}
+
+const realTimers = { setTimeout, clearTimeout, now: (): number => performance.now() };

@@ -1,0 +1,150 @@
+import { performance } from 'node:perf_hooks';
+import { TokenBucket } from './token-bucket.js';
+import { WaitingRoom } from './waiting-room.js';
+
+export interface HandshakeLimits {
+  /** The maximum of concurrent handshakes. */
+  readonly handshakes: number;
+  readonly handshakesPerSecond: number;
+  readonly handshakeTimeoutMs: number;
+}
+
+/** A connection before it is authenticated. */
+export interface Candidate {
+  /** Connections of one group count as those of one client: see `addressGroup`. */
+  readonly group: string;
+  /** Begins the handshake. */
+  begin(): void;
+  /** Closes the connection. */
+  drop(reason: 'overload' | 'timeout'): void;
+}
+
+/**
+ * Connections that wait for a handshake. Each costs a descriptor and a few KB, and none is read: what its client sent
+ * waits in the kernel.
+ */
+const places = 64;
+
+/**
+ * How long a handshake is undisturbed although others wait. It takes one round trip and a few milliseconds; a client that
+ * needs longer loses its place to those that wait, and keeps it until handshakeTimeoutMs if none does.
+ */
+const graceMs = 2000;
+
+/**
+ * Bounds handshakes, at once and per second, before anything about a client is known.
+ *
+ * Node.js cannot pause accept(2) without closing the listening socket, so that connections beyond the limits do not stay
+ * in the kernel's backlog: they are accepted and wait here, unread, and beyond `places` the longest waiting is closed.
+ */
+export class Handshakes {
+  readonly #limits: HandshakeLimits;
+  readonly #bucket: TokenBucket;
+  readonly #waiting = new WaitingRoom<Candidate>(places);
+  /** When each began, in that order. */
+  readonly #active = new Map<Candidate, number>();
+  readonly #activeOfGroup = new Map<string, number>();
+  readonly #patience = new Map<Candidate, NodeJS.Timeout>();
+  #wake: NodeJS.Timeout | undefined;
+
+  constructor(limits: HandshakeLimits) {
+    this.#limits = limits;
+    this.#bucket = new TokenBucket(limits.handshakesPerSecond, performance.now());
+  }
+
+  get active(): number {
+    return this.#active.size;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Begins a handshake now or later, or drops a connection: this one or another. */
+  add(candidate: Candidate): void {
+    const dropped = this.#waiting.add(candidate.group, candidate);
+    this.#patience.set(
+      candidate,
+      this.#later(this.#limits.handshakeTimeoutMs, () => this.#giveUp(candidate)),
+    );
+    if (dropped !== undefined) {
+      this.#forget(dropped);
+      dropped.drop('overload');
+    }
+    this.#proceed();
+  }
+
+  /** Frees the place of a connection: its handshake has ended, or it has closed. */
+  remove(candidate: Candidate): void {
+    this.#forget(candidate);
+    this.#waiting.remove(candidate.group, candidate);
+    if (this.#release(candidate)) this.#proceed();
+  }
+
+  #proceed(): void {
+    clearTimeout(this.#wake);
+    while (this.#waiting.size > 0) {
+      const wait = this.#roomAfter();
+      if (wait > 0) {
+        this.#wake = this.#later(wait, () => this.#proceed());
+        return;
+      }
+      const candidate = this.#waiting.next((group) => this.#activeOf(group));
+      if (candidate === undefined) return;
+      this.#forget(candidate);
+      this.#bucket.take();
+      this.#active.set(candidate, performance.now());
+      this.#activeOfGroup.set(candidate.group, this.#activeOf(candidate.group) + 1);
+      candidate.begin();
+    }
+  }
+
+  /** Returns 0 if a handshake may begin, otherwise the milliseconds after which to ask again. */
+  #roomAfter(): number {
+    const now = performance.now();
+    const wait = this.#bucket.wait(now);
+    if (wait > 0 || this.#active.size < this.#limits.handshakes) return wait;
+    const slowest = this.#slowest();
+    if (slowest === undefined) return graceMs;
+    const rest = slowest.since + graceMs - now;
+    if (rest > 0) return Math.ceil(rest);
+    this.#release(slowest.candidate);
+    slowest.candidate.drop('timeout');
+    return 0;
+  }
+
+  #release(candidate: Candidate): boolean {
+    if (!this.#active.delete(candidate)) return false;
+    const left = this.#activeOf(candidate.group) - 1;
+    if (left === 0) this.#activeOfGroup.delete(candidate.group);
+    else this.#activeOfGroup.set(candidate.group, left);
+    return true;
+  }
+
+  /** The oldest handshake of the group with the most. */
+  #slowest(): { candidate: Candidate; since: number } | undefined {
+    let found: { candidate: Candidate; since: number } | undefined;
+    for (const [candidate, since] of this.#active)
+      if (found === undefined || this.#activeOf(candidate.group) > this.#activeOf(found.candidate.group))
+        found = { candidate, since };
+    return found;
+  }
+
+  #giveUp(candidate: Candidate): void {
+    this.remove(candidate);
+    candidate.drop('overload');
+  }
+
+  #activeOf(group: string): number {
+    return this.#activeOfGroup.get(group) ?? 0;
+  }
+
+  #forget(candidate: Candidate): void {
+    clearTimeout(this.#patience.get(candidate));
+    this.#patience.delete(candidate);
+  }
+
+  #later(milliseconds: number, work: () => void): NodeJS.Timeout {
+    return setTimeout(work, milliseconds).unref();
+  }
+}

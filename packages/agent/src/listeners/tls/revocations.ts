@@ -1,0 +1,52 @@
+import { type Certificate, canonicalSerial, namesPeer, type PeerEntry } from '@kata-agent/x509';
+
+/** What is revoked: an entry of the grammar of `peers`, or one certificate of an issuer. */
+export type Revocation =
+  | { readonly kind: 'entry'; readonly entry: PeerEntry }
+  /** The serial number in hex, and the issuer as RFC 4514 text. */
+  | { readonly kind: 'serial'; readonly serial: string; readonly issuer: string };
+
+/** More entries than this are refused: each costs time in every handshake. */
+const maxRevocations = 4096;
+
+/** No more revocations fit. The caller must not believe that the peer is revoked. */
+export class TooManyRevocations extends Error {
+  constructor() {
+    super(
+      `there are ${maxRevocations} revocations already: replace the CA, or use a pattern that includes others`,
+    );
+  }
+}
+
+/**
+ * The revocations since the agent started, of all listeners. They only grow, so that no call gives access back; a new
+ * boot begins without them.
+ */
+export class Revocations {
+  readonly #revoked: Revocation[] = [];
+  readonly #listeners: ((revocation: Revocation) => void)[] = [];
+
+  /** Revokes, also for connections that are open. Throws TooManyRevocations. */
+  add(revocation: Revocation): void {
+    if (this.#revoked.length >= maxRevocations) throw new TooManyRevocations();
+    this.#revoked.push(revocation);
+    for (const listener of this.#listeners) listener(revocation);
+  }
+
+  has(certificate: Certificate): boolean {
+    return this.#revoked.some((revocation) => revokes(revocation, certificate));
+  }
+
+  /** Calls `listener` with each later revocation. */
+  watch(listener: (revocation: Revocation) => void): void {
+    this.#listeners.push(listener);
+  }
+}
+
+/** Reports whether a revocation applies to a certificate. Any of its names counts. */
+export function revokes(revocation: Revocation, certificate: Certificate): boolean {
+  if (revocation.kind === 'entry') return namesPeer(revocation.entry, certificate);
+  return (
+    canonicalSerial(revocation.serial) === certificate.serial && revocation.issuer === certificate.issuerText
+  );
+}
