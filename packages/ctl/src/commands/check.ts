@@ -18,6 +18,10 @@ export const check: CommandDefinition = {
       line: 'kata-agent-ctl check -a hvsock:///run/vm.sock:1024',
       description: 'The same through the vsock socket of a VMM.',
     },
+    {
+      line: 'kata-agent-ctl check -a tls://10.0.0.7:8443 --cert me.pem --key me.key --pin spki:sha256:HEX',
+      description: 'The same through a tls:// listener, as the operator of the certificate.',
+    },
   ],
   connects: true,
   formats: true,

@@ -25,7 +25,7 @@ test('hvsock takes the port after the last colon', () => {
 test('an invalid address is wrong use, and the error names value and reason', () => {
   const table: readonly [text: string, pattern: RegExp][] = [
     ['', /address '': an address must start with/],
-    ['/run/agent.sock', /must start with unix:\/\/, vsock:\/\/ or hvsock:\/\//],
+    ['/run/agent.sock', /must start with unix:\/\/, vsock:\/\/, hvsock:\/\/ or tls:\/\//],
     ['unix://', /path is empty/],
     ['unix://@', /abstract name after @ is empty/],
     ['unix:///a\0b', /zero byte/],
@@ -40,6 +40,15 @@ test('an invalid address is wrong use, and the error names value and reason', ()
     ['vsock://-1:1024', /two numbers/],
     ['vsock://4294967295:1', /context id '4294967295'/],
     ['vsock://3:4294967295', /port '4294967295'/],
+    ['tls://10.0.0.7', /expected HOST:PORT/],
+    ['tls://::1:8443', /in brackets: \[::1\]:8443/],
+    ['tls://[10.0.0.7]:8443', /'10\.0\.0\.7' is neither/],
+    ['tls://:8443', /'' is neither a host name nor an IP address/],
+    ['tls://a/b:8443', /'a\/b' is neither/],
+    ['tls://user@host:8443', /'user@host' is neither/],
+    ['tls://host:0', /port '0' must be a number from 1 to 65535/],
+    ['tls://host:65536', /port '65536' must be/],
+    ['tls://host:84 ', /port '84 ' must be/],
     ['tcp://127.0.0.1:1', /unknown address scheme tcp:\/\//],
   ];
   for (const [text, pattern] of table) {
@@ -59,6 +68,16 @@ test('parsing and formatting an address round-trips', () => {
     path.map((p) => `unix://@${p}`),
     fc.tuple(fc.nat(), fc.nat()).map(([cid, port]) => `vsock://${cid}:${port}`),
     fc.tuple(path, fc.nat()).map(([p, port]) => `hvsock://${p}:${port}`),
+    fc
+      .tuple(
+        fc.oneof(
+          fc.domain(),
+          fc.ipV4(),
+          fc.ipV6().map((ip) => `[${ip}]`),
+        ),
+        fc.integer({ min: 1, max: 65_535 }),
+      )
+      .map(([host, port]) => `tls://${host}:${port}`),
   );
   fc.assert(fc.property(text, (t) => formatAddress(parseAddress(t)) === t));
 });

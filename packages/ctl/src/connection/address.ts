@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 
@@ -6,26 +7,36 @@ import { ExitCode } from '../exit-code.js';
  * - `path`: a unix socket in the file system.
  * - `abstract`: an abstract unix socket; the name is bound and dialled with its exact length.
  * - `vsock`: a port of another machine, by its context id; from a guest, 2 is the host and 1 is itself.
+ * - `tls`: a TCP port with TLS, by host name or IP address.
  * - `hvsock`: the unix socket of a VMM (Firecracker, Cloud Hypervisor) that forwards to a vsock port of its guest.
  */
 export type Address =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'abstract'; readonly name: string }
   | { readonly kind: 'vsock'; readonly cid: number; readonly port: number }
-  | { readonly kind: 'hvsock'; readonly path: string; readonly port: number };
+  | { readonly kind: 'hvsock'; readonly path: string; readonly port: number }
+  | TlsAddress;
+
+export interface TlsAddress {
+  readonly kind: 'tls';
+  /** Without the brackets of an IPv6 address. */
+  readonly host: string;
+  readonly port: number;
+}
 
 /** `sun_path` of a unix address has 108 bytes; a path needs a trailing zero byte, an abstract name a leading one. */
 const maxPathBytes = 107;
 const maxPort = 0xffff_ffff;
+const maxTcpPort = 0xffff;
 const anyNumber = 0xffff_ffff;
 
 export const addressForms: string =
-  'unix:///run/agent.sock, unix://@name (abstract), vsock://3:1024 (a guest by its CID) or hvsock:///run/vm.sock:1024';
+  'unix:///run/agent.sock, unix://@name (abstract), vsock://3:1024 (a guest by its CID), hvsock:///run/vm.sock:1024 or tls://10.0.0.7:8443';
 
 /** Parses an address. Throws a CommandError (wrong use) that names the value and the valid forms. */
 export function parseAddress(text: string): Address {
   const match = /^([a-z]+):\/\/(.*)$/s.exec(text);
-  if (match === null) throw wrong(text, 'an address must start with unix://, vsock:// or hvsock://');
+  if (match === null) throw wrong(text, 'an address must start with unix://, vsock://, hvsock:// or tls://');
   const [, scheme = '', rest = ''] = match;
   switch (scheme) {
     case 'unix':
@@ -34,6 +45,8 @@ export function parseAddress(text: string): Address {
       return hvsockAddress(text, rest);
     case 'vsock':
       return vsockAddress(text, rest);
+    case 'tls':
+      return tlsAddress(text, rest);
     default:
       throw wrong(text, `unknown address scheme ${scheme}://`);
   }
@@ -49,6 +62,8 @@ export function formatAddress(address: Address): string {
       return `vsock://${address.cid}:${address.port}`;
     case 'hvsock':
       return `hvsock://${address.path}:${address.port}`;
+    case 'tls':
+      return `tls://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
   }
 }
 
@@ -85,6 +100,19 @@ function hvsockAddress(text: string, rest: string): Address {
   if (!(port <= maxPort)) throw wrong(text, `the port '${digits}' must be a number up to ${maxPort}`);
   checkPath(text, path);
   return { kind: 'hvsock', path, port };
+}
+
+function tlsAddress(text: string, rest: string): Address {
+  const [, address, name, digits = ''] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(.*)$/s.exec(rest) ?? [];
+  const host = address ?? name;
+  if (host === undefined || digits.includes(':'))
+    throw wrong(text, 'expected HOST:PORT; an IPv6 address is in brackets: [::1]:8443');
+  const valid = address === undefined ? /^[A-Za-z0-9.-]+$/.test(host) : isIPv6(host);
+  if (!valid) throw wrong(text, `'${host}' is neither a host name nor an IP address`);
+  const port = /^[0-9]{1,5}$/.test(digits) ? Number(digits) : 0;
+  if (port < 1 || port > maxTcpPort)
+    throw wrong(text, `the port '${digits}' must be a number from 1 to ${maxTcpPort}`);
+  return { kind: 'tls', host, port };
 }
 
 function checkPath(text: string, path: string): void {

@@ -6,7 +6,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import { connect, TtrpcError } from '@kata-agent/ttrpc';
+import { Code, connect, TtrpcError } from '@kata-agent/ttrpc';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CallError } from './call-error.js';
@@ -39,16 +39,25 @@ export interface Agent {
   close(): void;
 }
 
-/** Speaks ttRPC over a connected stream; `close` ends the stream. */
-export function openAgent(stream: Duplex): Agent {
+/**
+ * Speaks ttRPC over a connected stream; `close` ends the stream. If the connection ends before the agent has sent a byte,
+ * calls reject with the error that `unanswered` returns, if it is given.
+ */
+export function openAgent(stream: Duplex, unanswered?: (cause: Error) => Error): Agent {
   const channel = connect(stream);
+  let answered = false;
+  stream.once('data', () => {
+    answered = true;
+  });
   return {
     call: async (method, request, options = {}) => {
       try {
         const reply = await channel.call(method, create(method.input, request), options);
         return reply as MessageShape<typeof method.output>;
       } catch (error) {
-        throw error instanceof TtrpcError ? new CallError(method, error) : error;
+        if (!(error instanceof TtrpcError)) throw error;
+        if (!answered && error.code === Code.Unavailable && unanswered !== undefined) throw unanswered(error);
+        throw new CallError(method, error);
       }
     },
     stream: async function* (method, request, { signal }) {

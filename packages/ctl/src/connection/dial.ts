@@ -2,15 +2,21 @@ import { connect as connectPath, type Socket } from 'node:net';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 import { type Address, formatAddress } from './address.js';
+import { dialTls } from './dial-tls.js';
 import { connectHvsock } from './hvsock.js';
+import type { TlsCredentials } from './tls-credentials.js';
 
 /**
  * Connects to an agent's address. Rejects with a CommandError (cannot be applied here) that has the address if
- * nothing answers within `timeoutMs`; the socket is then closed.
+ * nothing answers within `timeoutMs`; the socket is then closed. A `tls` address needs credentials.
  */
-export async function dial(address: Address, timeoutMs: number): Promise<Socket> {
+export async function dial(
+  address: Address,
+  timeoutMs: number,
+  credentials?: TlsCredentials,
+): Promise<Socket> {
   const leave = new AbortController();
-  const opening = open(address, leave.signal);
+  const opening = open(address, leave.signal, credentials);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
@@ -19,6 +25,7 @@ export async function dial(address: Address, timeoutMs: number): Promise<Socket>
     return await Promise.race([opening, late]);
   } catch (error) {
     leave.abort();
+    if (error instanceof CommandError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new CommandError(
       ExitCode.CannotApply,
@@ -31,7 +38,15 @@ export async function dial(address: Address, timeoutMs: number): Promise<Socket>
 }
 
 /** Returns a connected socket. If the dial has timed out meanwhile, closes it. */
-async function open(address: Address, leave: AbortSignal): Promise<Socket> {
+async function open(
+  address: Address,
+  leave: AbortSignal,
+  credentials: TlsCredentials | undefined,
+): Promise<Socket> {
+  if (address.kind === 'tls') {
+    if (credentials === undefined) throw new Error('a tls:// address needs credentials');
+    return dialTls(address, credentials, leave);
+  }
   if (address.kind === 'vsock') return dialVsock(address, leave);
   const socket =
     address.kind === 'abstract' ? await dialAbstract(address.name) : connectPath({ path: address.path });
@@ -77,6 +92,7 @@ function helpFor(address: Address, error: unknown): readonly string[] {
       ? 'is the VMM running, and is this the socket of its vsock device?'
       : 'is the agent running, and is this its server_addr?';
   if (code === 'ENOENT') return [`the socket does not exist: ${question}`];
+  if (address.kind === 'tls') return tlsHelp(code);
   if (code === 'ECONNREFUSED') return [`nothing listens on the socket: ${question}`];
   if (code === 'ECONNRESET' && address.kind === 'vsock')
     return ['nothing listens on that port, or its peers setting excludes this machine'];
@@ -84,5 +100,13 @@ function helpFor(address: Address, error: unknown): readonly string[] {
     return ['no vsock route to that context id: is the guest running, and is that its CID?'];
   if (code === 'EACCES') return ['this user has no permission for the socket'];
   if (address.kind === 'hvsock') return ['use the port of the agent’s server_addr (default: 1024)'];
+  return [];
+}
+
+function tlsHelp(code: string | undefined): readonly string[] {
+  if (code === 'ECONNREFUSED')
+    return ['nothing listens on that port: is the agent running, with a tls:// listener there?'];
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return ['the host name does not resolve'];
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return ['the server does not use TLS'];
   return [];
 }

@@ -11,8 +11,9 @@ import { Health, HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/
 import { connect, createClient, createServer as createTtrpcServer, service } from '@kata-agent/ttrpc';
 import { Oid, parsePeerEntry } from '@kata-agent/x509';
 import type { ConnectionOptions } from 'node:tls';
-import { attempt, Authority, openClient, startEngine, until } from './tls.test.fixture.js';
-import type { TlsRefusalReason } from './tls-refusal.js';
+import type { TlsRefusalReason } from '@kata-agent/agent/tls';
+import { Authority } from '../harness/authority.js';
+import { attempt, openClient, startEngine, until } from '../harness/tls-engine.js';
 
 const ca = new Authority();
 const other = new Authority('other CA');
