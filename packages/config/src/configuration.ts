@@ -62,6 +62,8 @@ export interface ListenerSettings {
   readonly limits: ListenerLimits;
   /** The methods of the management service that it serves. */
   readonly management: readonly ManagementMethod[];
+  /** At a `tls://` address. */
+  readonly tls?: TlsSettings;
 }
 
 /**
@@ -74,6 +76,32 @@ export type PeerList = readonly string[];
 export interface ListenerLimits {
   /** Open connections; further ones are closed at once. */
   readonly connections: number;
+}
+
+/** The limits of a `tls://` listener before callers are authenticated. Others wait; too many are closed. */
+export interface HandshakeLimits {
+  /** At a time. */
+  readonly handshakes: number;
+  readonly handshakesPerSecond: number;
+  readonly handshakeTimeoutMs: number;
+}
+
+/** How callers of a `tls://` listener are verified. All are PEM texts. */
+export interface TlsSettings {
+  readonly clientCa: string;
+  readonly clientCrl?: string;
+  readonly limits: HandshakeLimits;
+  /** Absent: the agent makes a key at boot (S26). */
+  readonly staticIdentity?: { readonly certificate: string; readonly key: string };
+}
+
+/** A file that the base document names. Its bytes are part of the configuration. */
+export interface NamedFile {
+  /** The path of the key that names it: `listener.tenant.tls.client_ca`. */
+  readonly key: string;
+  readonly file: string;
+  /** SHA-256 of its bytes; lower-case hex. */
+  readonly sha256: string;
 }
 
 /** How further documents are delivered (R8). Set in a base document only. */
@@ -209,7 +237,12 @@ export interface Configuration {
   readonly listeners: readonly ListenerSettings[];
   /** Empty: no document; only `policy.rego` of initdata can restrict the API. */
   readonly documents: readonly LoadedDocument[];
-  /** SHA-256 of the ordered list of document digests; without a document, of initdata's. Lower-case hex. */
+  /** Sorted by key. */
+  readonly files: readonly NamedFile[];
+  /**
+   * SHA-256 of the ordered list of digests, of the documents and then of the files that they name; without a document, of
+   * initdata's. Lower-case hex.
+   */
   readonly digest: string;
   /** Absent when there is no initdata device. */
   readonly initdata?: LoadedInitdata;
@@ -341,6 +374,8 @@ export interface Inputs {
    */
   readonly offline?: {
     readonly later: readonly { readonly file: string; readonly bytes: Uint8Array }[];
+    /** Reads files of the guest that a document names; undefined: they are not read, with a warning. */
+    readonly files?: DocumentReader;
     readonly sense: 'error' | 'warning';
   };
 }

@@ -5,6 +5,7 @@ import type { Diagnostic } from './diagnostics/diagnostic.js';
 import { type KernelLine, parseKernelLine } from './overrides/kernel-line.js';
 import { implicitListener } from './listener/implicit-listener.js';
 import { listenerSettings } from './listener/listener-settings.js';
+import { readPemTexts } from './listener/named-files.js';
 import { collectOverrides } from './overrides/overrides.js';
 import { isRestricted } from './api/restricted.js';
 import { sectionValues } from './settings/section-values.js';
@@ -41,12 +42,14 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     inputs.stateDirectory,
   );
   const api = sectionValues(apiSettings, settled.values);
+  const pem = readPemTexts(base, inputs.offline === undefined ? inputs.files : inputs.offline.files);
   const warnings = [
     ...generalWarnings({ documents: documents.length, records: records.length }, inputs),
     ...stacked.warnings,
     ...collected.diagnostics,
     ...settled.diagnostics,
     ...checkStack(documents),
+    ...pem.diagnostics,
     ...checkSense(documents, {
       listeners: names,
       strict: api.strict,
@@ -68,12 +71,20 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     audit: sectionValues(auditSettings, settled.values),
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
-    listeners: listenerSettings(documents, {
-      serverAddr: settings.serverAddr,
-      onDeniedRead: api.onDeniedRead,
-    }),
+    listeners: listenerSettings(
+      documents,
+      {
+        serverAddr: settings.serverAddr,
+        onDeniedRead: api.onDeniedRead,
+      },
+      pem.texts,
+    ),
     documents: records,
-    digest: configurationDigest(records.length === 0 && initdata !== undefined ? [initdata] : records),
+    files: pem.files,
+    digest: configurationDigest(
+      records.length === 0 && initdata !== undefined ? [initdata] : records,
+      pem.files,
+    ),
     ...(initdata === undefined ? {} : { initdata }),
     initdataTexts,
     restricted,

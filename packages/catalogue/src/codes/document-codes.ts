@@ -5,6 +5,9 @@ export type DocumentCode =
   | 'KA1401'
   | 'KA1402'
   | 'KA1403'
+  | 'KA1404'
+  | 'KA1405'
+  | 'KA1406'
   | 'KA1501'
   | 'KA1502'
   | 'KA1503'
@@ -49,6 +52,36 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
       document: `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n[[listener]]\nname = "tenant"\naddress = "vsock://3:1024"\n`,
     },
     remedy: 'Give each listener its own port or path.',
+  },
+  KA1404: {
+    title: 'tls:// listener without tls or peers',
+    explanation:
+      'A listener at tls:// must name the CA that verifies the certificates of its callers, and the peers of that CA. There is no default, because a CA may sign many.',
+    example: {
+      kind: 'document',
+      document: `${pod}[[listener]]\nname = "tenant"\naddress = "tls://0.0.0.0:8443"\n`,
+    },
+    remedy: 'Add tls and peers as the help line shows; peers = ["*"] is every certificate of the CA.',
+  },
+  KA1405: {
+    title: 'key of TLS without effect',
+    explanation:
+      'A listener at vsock or a unix socket has tls, or a limit of handshakes. Only a listener at tls:// has them.',
+    example: {
+      kind: 'document',
+      document: `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nlimits = { handshakes = 8 }\n`,
+    },
+    remedy: 'Remove the key, or listen at a tls:// address.',
+  },
+  KA1406: {
+    title: 'file that a document names cannot be used',
+    explanation:
+      'A file that a key of the base document names cannot be read, or has no PEM of the kind that the key needs. The file must meet the same conditions as the document, and is measured with it. On another machine it is read below --root.',
+    example: {
+      kind: 'document',
+      document: `${pod}[[listener]]\nname = "tenant"\naddress = "tls://0.0.0.0:8443"\npeers = ["*"]\ntls = { client_ca = "-----BEGIN NOTHING-----" }\n`,
+    },
+    remedy: 'Correct the path, or write the PEM text into the document.',
   },
   KA1501: {
     title: 'unknown override',

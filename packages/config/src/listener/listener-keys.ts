@@ -1,13 +1,13 @@
 import type { ManagementMethod } from '@kata-agent/catalogue';
 import type { EntryKey } from '../document/entry-key.js';
-import type { ListenerLimits } from '../configuration.js';
 import { managementList } from '../value-types/management-list.js';
 import { entryName } from '../value-types/name.js';
 import { oneOf } from '../value-types/one-of.js';
 import { peers } from '../value-types/peers.js';
-import { serverAddress } from '../value-types/server-address.js';
-import { endpointList, words } from '../value-types/text.js';
-import { listenerLimits } from './listener-limits.js';
+import { listenerAddress } from '../value-types/listener-address.js';
+import { endpointList } from '../value-types/text.js';
+import { listenerLimits, type OwnLimits } from './listener-limits.js';
+import { type TlsKeys, tlsKeys } from './tls-keys.js';
 
 /** The keys of `[[listener]]` as written. */
 export interface ListenerKeys {
@@ -17,8 +17,8 @@ export interface ListenerKeys {
   readonly allowedEndpoints: readonly string[] | undefined;
   readonly blockedEndpoints: readonly string[] | undefined;
   readonly onDeniedRead: 'error' | 'eof';
-  readonly limits: Partial<ListenerLimits>;
-  readonly tls: string;
+  readonly limits: Partial<OwnLimits>;
+  readonly tls: Partial<TlsKeys>;
   readonly management: readonly ManagementMethod[];
 }
 
@@ -39,7 +39,7 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
   address: {
     ...common,
     key: 'address',
-    type: serverAddress,
+    type: listenerAddress,
     required: true,
     purpose: 'Where it listens.',
     example: '"vsock://-1:1024"',
@@ -51,9 +51,9 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     key: 'peers',
     type: peers,
     purpose:
-      'The accepted peers: the host, a CID on vsock, a user on a unix socket, or any peer. A peer must match in each document that lists peers.',
+      'The accepted peers: the host, a CID on vsock, a user on a unix socket, a certificate on tls://, or any peer. A peer must match in each document that lists peers.',
     example: '["host"]',
-    otherwise: '["host"]: CID 2 on vsock, root on a unix socket',
+    otherwise: '["host"]: CID 2 on vsock, root on a unix socket; required at tls://',
     later: true,
   },
   allowedEndpoints: {
@@ -95,12 +95,12 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
   tls: {
     ...common,
     key: 'tls',
-    type: words,
-    purpose: 'How callers authenticate on a tls:// address.',
+    type: tlsKeys,
+    purpose:
+      'How callers of a tls:// address are verified: by certificates of client_ca. The agent makes its own key at boot.',
     example: '{ client_ca = "/etc/kata-agent/tenant-ca.pem" }',
-    otherwise: 'no TLS',
+    otherwise: 'required at tls://',
     later: false,
-    built: 'later',
   },
   management: {
     ...common,

@@ -1,68 +1,62 @@
-import type { LimitSettings, ListenerLimits } from '../configuration.js';
+import type { HandshakeLimits, LimitSettings, ListenerLimits } from '../configuration.js';
 import { limitSettings } from '../settings/limit-settings.js';
-import { describeToml, type TomlValue } from '../toml/toml-value.js';
-import { expected, type Reading, read, type ValueType } from '../value-types/value-type.js';
+import { duration } from '../value-types/duration.js';
+import { integer } from '../value-types/integer.js';
+import { tableOf } from '../value-types/table-of.js';
+import type { ValueType } from '../value-types/value-type.js';
 
-/** A limit that a listener can have of its own, and the key of `[limits]` that applies without it. */
+/** The limits that a listener can have of its own. */
+export type OwnLimits = ListenerLimits & HandshakeLimits;
+
+/** A limit that a listener can have of its own. */
 interface LimitRow {
   readonly key: string;
   readonly type: ValueType<number>;
-  readonly shared: keyof LimitSettings;
+  readonly default: number;
+  /** The key of `[limits]` that applies without it. */
+  readonly shared?: keyof LimitSettings;
+  /** It applies to `tls://` addresses only. */
+  readonly tls?: true;
 }
 
-/** The keys of a listener's `limits`. A later limit is one more row. */
-export const listenerLimitRows: { readonly [P in keyof ListenerLimits]: LimitRow } = {
+/** The keys of a listener's `limits`. */
+export const listenerLimitRows: { readonly [P in keyof OwnLimits]: LimitRow } = {
   connections: {
     key: limitSettings.connections.key,
     type: limitSettings.connections.type,
+    default: limitSettings.connections.default,
     shared: 'connections',
   },
-};
-
-const rows = Object.entries<LimitRow>(listenerLimitRows);
-const keys = rows.map(([, { key }]) => key).join(', ');
-const what = `a table with ${keys}`;
-const example = '{ connections = 16 }';
-
-/** The limits of a listener, a table: those that are absent are as in `[limits]`. */
-export const listenerLimits: ValueType<Partial<ListenerLimits>> = {
-  name: `table with ${keys}`,
-  schema: {
-    type: 'object',
-    additionalProperties: false,
-    minProperties: 1,
-    properties: Object.fromEntries(rows.map(([, { key, type }]) => [key, type.schema])),
+  handshakes: {
+    key: 'handshakes',
+    type: integer({ min: 1, max: 1024, what: 'a number of handshakes' }),
+    default: 8,
+    tls: true,
   },
-  fromToml(value) {
-    return value.kind === 'table' ? fromTable(value.entries) : expected(what);
+  handshakesPerSecond: {
+    key: 'handshakes_per_second',
+    type: integer({ min: 1, max: 10_000, what: 'a number of handshakes' }),
+    default: 20,
+    tls: true,
   },
-  fromText: () => expected(what),
-  write(limits) {
-    const written = rows.flatMap(([property, { key, type }]) => {
-      const value = limits[property as keyof ListenerLimits];
-      return value === undefined ? [] : [`${key} = ${type.write(value)}`];
-    });
-    return `{ ${written.join(', ')} }`;
+  handshakeTimeoutMs: {
+    key: 'handshake_timeout',
+    type: duration({ minMs: 100, maxMs: 600_000 }),
+    default: 30_000,
+    tls: true,
   },
 };
 
-function fromTable(
-  entries: ReadonlyMap<string, { readonly value: TomlValue }>,
-): Reading<Partial<ListenerLimits>> {
-  const limits: Record<string, number> = {};
-  for (const [key, { value }] of entries) {
-    const row = rows.find(([, { key: known }]) => known === key);
-    if (row === undefined)
-      return wrong(`one with the unknown key ${JSON.stringify(key)}`, `for example: limits = ${example}`);
-    const [property, { type }] = row;
-    const reading = type.fromToml(value);
-    if (!reading.ok)
-      return wrong(`one with ${key} = ${describeToml(value)}`, `${key} is ${reading.expected}`);
-    limits[property] = reading.value;
-  }
-  return entries.size === 0 ? wrong('an empty one', `for example: limits = ${example}`) : read(limits);
-}
+/** The limits of a listener, a table: those that are absent are as in `[limits]`, or have their own default. */
+export const listenerLimits: ValueType<Partial<OwnLimits>> = tableOf<OwnLimits>(
+  listenerLimitRows,
+  'limits = { connections = 16 }',
+);
 
-function wrong<T>(found: string, help: string): Reading<T> {
-  return { ok: false, expected: what, found, help };
+/** Returns the keys of limits that have no effect at an address. */
+export function limitsWithoutEffect(address: string, limits: Partial<OwnLimits>): readonly string[] {
+  if (address.startsWith('tls:')) return [];
+  return Object.entries<LimitRow>(listenerLimitRows).flatMap(([property, { key, tls }]) =>
+    tls === true && limits[property as keyof OwnLimits] !== undefined ? [key] : [],
+  );
 }

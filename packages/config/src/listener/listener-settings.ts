@@ -1,21 +1,23 @@
 import type {
   ApiSettings,
+  HandshakeLimits,
   LimitSettings,
-  ListenerLimits,
   ListenerSettings,
   PeerList,
+  TlsSettings,
 } from '../configuration.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
 import { limitSettings } from '../settings/limit-settings.js';
 import { implicitListener } from './implicit-listener.js';
-import { listenerLimitRows } from './listener-limits.js';
+import { listenerLimitRows, type OwnLimits } from './listener-limits.js';
+import { type PemTexts, pemKey } from './named-files.js';
 import type { ListenerEntry } from './read-listeners.js';
 
 /** The peers of a listener that sets none (S24). */
 const defaultPeers: PeerList = ['host'];
 
 /** What the base document says of a listener; `server_addr` alone says nothing. */
-type Own = Partial<Pick<ListenerEntry, 'peers' | 'onDeniedRead' | 'limits' | 'management'>>;
+type Own = Partial<Pick<ListenerEntry, 'peers' | 'onDeniedRead' | 'limits' | 'management' | 'tls'>>;
 
 /**
  * Returns the listeners that the agent opens: those of the base document, otherwise one at `server_addr`. Each further
@@ -24,10 +26,12 @@ type Own = Partial<Pick<ListenerEntry, 'peers' | 'onDeniedRead' | 'limits' | 'ma
 export function listenerSettings(
   documents: readonly ParsedDocument[],
   general: { readonly serverAddr: string; readonly onDeniedRead: ApiSettings['onDeniedRead'] },
+  pemTexts: PemTexts['texts'],
 ): readonly ListenerSettings[] {
   const [base, ...later] = documents;
   const settingsOf = (name: string, address: string, own: Own): ListenerSettings => {
     const narrowing = later.flatMap(({ listeners }) => listeners.filter((entry) => entry.name === name));
+    const limitOf = limitsOf(own, narrowing, documents);
     const lists = [own.peers?.value ?? defaultPeers];
     for (const { peers } of narrowing) if (peers !== undefined) lists.push(peers.value);
     return {
@@ -35,14 +39,37 @@ export function listenerSettings(
       address,
       peers: withoutRepetition(lists),
       onDeniedRead: own.onDeniedRead ?? general.onDeniedRead,
-      limits: limitsOf(own, narrowing, documents),
+      limits: { connections: limitOf('connections') },
       management: own.management ?? [],
+      ...(own.tls === undefined ? {} : { tls: tlsSettings(name, pemTexts, limitOf) }),
     };
   };
   const written = (base?.listeners ?? []).flatMap((entry) =>
     entry.address === undefined ? [] : [settingsOf(entry.name, entry.address.value, entry)],
   );
   return written.length > 0 ? written : [settingsOf(implicitListener, general.serverAddr, {})];
+}
+
+function tlsSettings(
+  name: string,
+  texts: PemTexts['texts'],
+  limitOf: (limit: keyof HandshakeLimits) => number,
+): TlsSettings {
+  const text = (kind: Parameters<typeof pemKey>[1]): string | undefined => texts.get(pemKey(name, kind));
+  const clientCrl = text('clientCrl');
+  const certificate = text('certificate');
+  const key = text('key');
+  return {
+    // Absent only where files of the guest are not read, and no agent runs.
+    clientCa: text('clientCa') ?? '',
+    limits: {
+      handshakes: limitOf('handshakes'),
+      handshakesPerSecond: limitOf('handshakesPerSecond'),
+      handshakeTimeoutMs: limitOf('handshakeTimeoutMs'),
+    },
+    ...(clientCrl === undefined ? {} : { clientCrl }),
+    ...(certificate === undefined || key === undefined ? {} : { staticIdentity: { certificate, key } }),
+  };
 }
 
 /**
@@ -63,20 +90,23 @@ function limitsOf(
   own: Own,
   narrowing: readonly ListenerEntry[],
   [base, ...later]: readonly ParsedDocument[],
-): ListenerLimits {
-  const limitOf = (limit: keyof ListenerLimits): number => {
-    const { shared } = listenerLimitRows[limit];
-    const first = own.limits?.[limit] ?? sharedLimit(base, shared) ?? limitSettings[shared].default;
+): (limit: keyof OwnLimits) => number {
+  return (limit) => {
+    const { shared, default: usual } = listenerLimitRows[limit];
+    const first = own.limits?.[limit] ?? sharedLimit(base, shared) ?? usual;
     const others = [
       ...later.map((document) => sharedLimit(document, shared)),
       ...narrowing.map(({ limits }) => limits?.[limit]),
     ];
     return Math.min(first, ...others.filter((value) => value !== undefined));
   };
-  return { connections: limitOf('connections') };
 }
 
-function sharedLimit(document: ParsedDocument | undefined, limit: keyof LimitSettings): number | undefined {
+function sharedLimit(
+  document: ParsedDocument | undefined,
+  limit: keyof LimitSettings | undefined,
+): number | undefined {
+  if (limit === undefined) return undefined;
   const value = document?.sections.limits.get(limitSettings[limit].key)?.value;
   return typeof value === 'number' ? value : undefined;
 }

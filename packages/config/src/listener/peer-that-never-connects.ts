@@ -1,15 +1,35 @@
 import type { PeerList } from '../configuration.js';
+import { isCertificatePeer } from '../value-types/peers.js';
 
-/** Finds a peer that never connects to an address: a CID applies to vsock, a uid to unix sockets. */
+/** The forms of peers that connect to a kind of address. */
+interface Place {
+  readonly name: string;
+  readonly fits: (peer: string) => boolean;
+  readonly help: string;
+}
+
+function placeOf(address: string): Place {
+  if (address.startsWith('tls:'))
+    return {
+      name: 'tls://',
+      fits: isCertificatePeer,
+      help: 'name certificates: "uri:spiffe://example/ops/*", "cn:auditor", or "*" for all of the CA',
+    };
+  const vsock = address.startsWith('vsock:');
+  const kind = vsock ? 'cid:' : 'uid:';
+  return {
+    name: vsock ? 'vsock' : 'a unix socket',
+    fits: (peer) => peer === 'host' || peer === 'any' || peer.startsWith(kind),
+    help: vsock ? 'name a CID: "cid:2" is the host' : 'name a user: "uid:0" is root',
+  };
+}
+
+/** Finds a peer that never connects to an address: a CID applies to vsock, a uid to unix sockets, a name to TLS. */
 export function peerThatNeverConnects(
   address: string,
   peers: PeerList,
 ): { readonly message: string; readonly help: string } | undefined {
-  const [where, kind] = address.startsWith('vsock:') ? ['vsock', 'uid:'] : ['a unix socket', 'cid:'];
-  const strange = peers.find((peer) => peer.startsWith(kind));
-  if (strange === undefined) return undefined;
-  return {
-    message: `"${strange}" never connects to ${where}`,
-    help: kind === 'uid:' ? 'name a CID: "cid:2" is the host' : 'name a user: "uid:0" is root',
-  };
+  const { name, fits, help } = placeOf(address);
+  const strange = peers.find((peer) => !fits(peer));
+  return strange === undefined ? undefined : { message: `"${strange}" never connects to ${name}`, help };
 }

@@ -1,4 +1,4 @@
-import type { EndpointLists, ListenerLimits, ListenerSettings, PeerList } from '../configuration.js';
+import type { EndpointLists, ListenerSettings, PeerList } from '../configuration.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { type ListOptions, endpointLists } from '../document/api-document.js';
 import {
@@ -11,9 +11,12 @@ import {
 import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
 import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
+import { tlsAddress } from '../value-types/listener-address.js';
 import { addressesOverlap } from './listener-addresses.js';
 import { listenerKeys } from './listener-keys.js';
+import { limitsWithoutEffect, type OwnLimits } from './listener-limits.js';
 import { peerThatNeverConnects } from './peer-that-never-connects.js';
+import type { TlsKeys } from './tls-keys.js';
 
 const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(listenerKeys);
 
@@ -23,15 +26,16 @@ export interface ListenerEntry {
   readonly address?: Written<string>;
   readonly peers?: Written<PeerList>;
   readonly onDeniedRead?: ListenerSettings['onDeniedRead'];
-  readonly limits?: Partial<ListenerLimits>;
+  readonly limits?: Partial<OwnLimits>;
   readonly management?: ListenerSettings['management'];
+  readonly tls?: Written<TlsKeys>;
   readonly lists: EndpointLists;
   /** The position of its name. */
   readonly span: Span;
 }
 
 /** A value and its position. */
-interface Written<T> {
+export interface Written<T> {
   readonly value: T;
   readonly span: Span;
 }
@@ -63,7 +67,7 @@ function readListener(
       'KA1105',
       notBuilt.span,
       `an address of ${notBuilt.scheme} is not built yet`,
-      'listen on vsock or a unix socket: address = "vsock://-1:1024"',
+      'listen instead: address = "vsock://-1:1024"',
     );
   }
   const readable = notBuilt === undefined ? table : without(table, 'address');
@@ -84,12 +88,15 @@ function readListener(
   const address = written<string>('address');
   const peers = written<PeerList>('peers');
   const onDeniedRead = written<ListenerSettings['onDeniedRead']>('on_denied_read');
-  const limits = written<Partial<ListenerLimits>>('limits');
+  const limits = written<Partial<OwnLimits>>('limits');
   const management = written<ListenerSettings['management']>('management');
+  // Its type has checked that client_ca is there.
+  const tls = written<TlsKeys>('tls');
   if (address !== undefined && peers !== undefined) {
     const strange = peerThatNeverConnects(address.value, peers.value);
     if (strange !== undefined) report.error('KA1401', peers.span, strange.message, strange.help);
   }
+  if (address !== undefined) checkTls({ address, peers, tls, limits }, name.node.span, report);
   return {
     name: String(name.value),
     ...(address === undefined ? {} : { address }),
@@ -97,9 +104,51 @@ function readListener(
     ...(onDeniedRead === undefined ? {} : { onDeniedRead: onDeniedRead.value }),
     ...(limits === undefined ? {} : { limits: limits.value }),
     ...(management === undefined ? {} : { management: management.value }),
+    ...(tls === undefined ? {} : { tls }),
     lists,
     span: name.node.span,
   };
+}
+
+/** Reports what a `tls://` listener lacks, and what has no effect elsewhere. */
+function checkTls(
+  {
+    address,
+    peers,
+    tls,
+    limits,
+  }: {
+    readonly address: Written<string>;
+    readonly peers: Written<PeerList> | undefined;
+    readonly tls: Written<TlsKeys> | undefined;
+    readonly limits: Written<Partial<OwnLimits>> | undefined;
+  },
+  name: Span,
+  report: Report,
+): void {
+  if (tlsAddress(address.value) === undefined) {
+    const help = 'remove it, or listen at a tls:// address';
+    if (tls !== undefined)
+      report.error('KA1405', tls.span, `tls has no effect at ${quote(address.value)}`, help);
+    if (limits === undefined) return;
+    for (const key of limitsWithoutEffect(address.value, limits.value))
+      report.error('KA1405', limits.span, `the limit ${key} has no effect at ${quote(address.value)}`, help);
+    return;
+  }
+  if (tls === undefined)
+    report.error(
+      'KA1404',
+      name,
+      'a listener at tls:// must have tls',
+      'name the CA of the callers: tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }',
+    );
+  if (peers === undefined)
+    report.error(
+      'KA1404',
+      name,
+      'a listener at tls:// must have peers',
+      'name certificates: peers = ["uri:spiffe://example/ops/*"]; ["*"] is every certificate of the CA',
+    );
 }
 
 /** Reports listeners at one address. */
@@ -124,7 +173,7 @@ function checkAddresses(listeners: readonly ListenerEntry[], report: Report): vo
 function schemeNotBuilt(table: TomlTable): { readonly scheme: string; readonly span: Span } | undefined {
   const address = table.entries.get('address')?.value;
   if (address?.kind !== 'string') return undefined;
-  const scheme = /^(tls|https):\/\//.exec(address.value)?.[0];
+  const scheme = /^https:\/\//.exec(address.value)?.[0];
   return scheme === undefined ? undefined : { scheme, span: address.span };
 }
 

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { certificatesOfPem, revocationListsOfPem } from '@kata-agent/x509';
+import type { DocumentReader, NamedFile } from '../configuration.js';
+import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
+import { quote } from '../diagnostics/display-text.js';
+import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { isPemText } from '../value-types/pem-source.js';
+import { tlsPemKeys } from './tls-keys.js';
+
+/** A PEM text that a document has or names. */
+interface PemValue {
+  /** `listener.tenant.tls.client_ca` */
+  readonly key: string;
+  readonly kind: keyof typeof tlsPemKeys;
+  /** A path, or the text. */
+  readonly value: string;
+  readonly span: Span;
+}
+
+/** The PEM texts of a base document by key, and the files that some came from. */
+export interface PemTexts {
+  readonly texts: ReadonlyMap<string, string>;
+  /** Sorted by key. */
+  readonly files: readonly NamedFile[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Returns the key of a PEM value of a listener. */
+export function pemKey(listener: string, kind: keyof typeof tlsPemKeys): string {
+  return `listener.${listener}.tls.${tlsPemKeys[kind]}`;
+}
+
+/** Returns the files that a base document names, by key: they are measured with it. */
+export function namedPaths(base: ParsedDocument | undefined): readonly Pick<NamedFile, 'key' | 'file'>[] {
+  return pemValues(base)
+    .filter(({ value }) => !isPemText(value))
+    .map(({ key, value }) => ({ key, file: value }));
+}
+
+/**
+ * Reads the PEM texts of a base document. Only the base document has any, so that the host delivers no CA (S25).
+ *
+ * @param files undefined: on another machine, where files of the guest are not read, which is a warning.
+ */
+export function readPemTexts(base: ParsedDocument | undefined, files: DocumentReader | undefined): PemTexts {
+  const texts = new Map<string, string>();
+  const read: NamedFile[] = [];
+  const diagnostics: Diagnostic[] = [];
+  if (base === undefined) return { texts, files: read, diagnostics };
+  for (const pem of pemValues(base)) {
+    const { key, value, span } = pem;
+    const said = (severity: Diagnostic['severity'], message: string, help: string): void =>
+      void diagnostics.push(diagnosticIn(base, severity, 'KA1406', span, `${key}: ${message}`, help));
+    let text = value;
+    if (!isPemText(value)) {
+      const found = files?.read(value);
+      if (found === undefined) {
+        const help = 'pass --root DIR, the root of the file system of the guest';
+        said('warning', `${value} is not checked, and no part of the digest`, help);
+        continue;
+      }
+      if (!found.ok) {
+        said('error', found.message, found.help);
+        continue;
+      }
+      text = Buffer.from(found.bytes).toString('latin1');
+      read.push({ key, file: value, sha256: createHash('sha256').update(found.bytes).digest('hex') });
+    }
+    const fault = pemFault(pem.kind, text);
+    if (fault === undefined) texts.set(key, text);
+    else said('error', `${isPemText(value) ? 'the text' : quote(value)} ${fault.what}`, fault.help);
+  }
+  return { texts, files: read.toSorted((a, b) => (a.key < b.key ? -1 : 1)), diagnostics };
+}
+
+function pemValues(base: ParsedDocument | undefined): readonly PemValue[] {
+  return (base?.listeners ?? []).flatMap(({ name, tls }) =>
+    (Object.keys(tlsPemKeys) as (keyof typeof tlsPemKeys)[]).flatMap((kind) => {
+      const value = tls?.value[kind];
+      return tls === undefined || value === undefined
+        ? []
+        : [{ key: pemKey(name, kind), kind, value, span: tls.span }];
+    }),
+  );
+}
+
+/** The agent verifies certificates when it starts; here it is found that a file is another one altogether. */
+function pemFault(
+  kind: keyof typeof tlsPemKeys,
+  text: string,
+): { readonly what: string; readonly help: string } | undefined {
+  const begin = (label: string): string => `it must contain -----BEGIN ${label}-----`;
+  if (kind === 'clientCrl')
+    return revocationListsOfPem(text).length > 0
+      ? undefined
+      : { what: 'has no certificate revocation list', help: begin('X509 CRL') };
+  if (kind === 'key')
+    return /-----BEGIN (EC |RSA )?PRIVATE KEY-----/.test(text)
+      ? undefined
+      : { what: 'has no private key', help: begin('PRIVATE KEY') };
+  return certificatesOfPem(text).length > 0
+    ? undefined
+    : { what: 'has no certificate', help: begin('CERTIFICATE') };
+}

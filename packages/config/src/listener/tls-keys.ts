@@ -1,0 +1,41 @@
+import { boolean } from '../value-types/boolean.js';
+import { pemSource } from '../value-types/pem-source.js';
+import { tableOf } from '../value-types/table-of.js';
+import type { ValueType } from '../value-types/value-type.js';
+
+/** The keys of `tls` as written: each PEM is a path or a text. */
+export interface TlsKeys {
+  readonly clientCa: string;
+  readonly clientCrl?: string;
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly insecureStaticKey?: boolean;
+}
+
+/** The properties that are PEM, and their keys. */
+export const tlsPemKeys = {
+  clientCa: 'client_ca',
+  clientCrl: 'client_crl',
+  certificate: 'certificate',
+  key: 'key',
+} as const;
+
+/** How callers of a `tls://` listener authenticate, and how the agent does. */
+export const tlsKeys: ValueType<Partial<TlsKeys>> = tableOf<TlsKeys>(
+  {
+    clientCa: { key: tlsPemKeys.clientCa, type: pemSource },
+    clientCrl: { key: tlsPemKeys.clientCrl, type: pemSource },
+    certificate: { key: tlsPemKeys.certificate, type: pemSource },
+    key: { key: tlsPemKeys.key, type: pemSource },
+    insecureStaticKey: { key: 'insecure_static_key', type: boolean },
+  },
+  'tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }',
+  ({ clientCa, certificate, key, insecureStaticKey = false }) => {
+    if (clientCa === undefined) return 'without client_ca: it verifies the certificates of callers';
+    if ((certificate === undefined) !== (key === undefined)) return 'with only one of certificate and key';
+    // A key in a measured image is not a secret (S26).
+    if (key !== undefined && !insecureStaticKey)
+      return 'with a key that the host can read: by default a key is made at boot; to insist, set insecure_static_key = true';
+    return key === undefined && insecureStaticKey ? 'with insecure_static_key, and without a key' : undefined;
+  },
+);
