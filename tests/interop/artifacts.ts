@@ -13,6 +13,7 @@ export type Artifact =
   | 'peer-server'
   | 'peer-client'
   | 'agent-client'
+  | 'tls-peer'
   | 'capture';
 
 /** Programs beside our own code: paths by name, or why they are not available. */

@@ -23,6 +23,7 @@ const artifacts = {
   'peer-server': () => program('peer-server'),
   'peer-client': () => program('peer-client'),
   'agent-client': () => program('agent-client'),
+  'tls-peer': () => program('tls-peer'),
   capture: () => program('capture', join(root, 'tests', 'golden', 'capture')),
   'bench-server': () => benchProgram('bench-server'),
   'bench-client': () => benchProgram('bench-client'),

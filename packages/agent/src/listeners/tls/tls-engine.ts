@@ -16,7 +16,7 @@ export interface TlsPeer {
   /** For rules. */
   readonly identity: TlsIdentity;
   readonly certificate: Certificate;
-  /** The remote address and port. */
+  /** The remote address. The client chooses its port, which carries no information. */
   readonly remote: string;
 }
 
@@ -67,7 +67,7 @@ export function createTlsEngine(options: TlsEngineOptions): TlsEngine {
 /** A connection that is not yet authenticated. */
 interface Pending {
   readonly candidate: Candidate;
-  readonly remote: string;
+  readonly address: string;
   /** Why the engine closes it, if it does. */
   cause?: RefusalCause;
 }
@@ -115,7 +115,7 @@ class Engine implements TlsEngine {
     // Otherwise a client that closes its end during the handshake keeps its place until the timeout.
     socket.allowHalfOpen = false;
     const pending: Pending = {
-      remote: `${socket.remoteAddress} port ${socket.remotePort}`,
+      address: socket.remoteAddress,
       candidate: {
         group: addressGroup(socket.remoteAddress),
         begin: () => this.#server.emit('connection', socket),
@@ -140,7 +140,7 @@ class Engine implements TlsEngine {
     const socket = parentOf(stream);
     const pending = socket === undefined ? undefined : this.#pending.get(socket);
     stream.on('error', ignored);
-    if (pending === undefined || this.#closed) {
+    if (pending === undefined || pending.cause !== undefined || this.#closed) {
       stream.destroy();
       return;
     }
@@ -162,7 +162,7 @@ class Engine implements TlsEngine {
     this.#settled(stream);
     this.#serve(
       stream,
-      { certificate: result.certificate, remote: pending.remote, identity: identityOf(result.certificate) },
+      { certificate: result.certificate, remote: pending.address, identity: identityOf(result.certificate) },
       time,
     );
   }
@@ -211,14 +211,14 @@ class Engine implements TlsEngine {
     });
   }
 
-  #report({ remote, cause: own }: Pending, cause: RefusalCause, certificate?: Certificate): void {
+  #report({ candidate, cause: own }: Pending, cause: RefusalCause, certificate?: Certificate): void {
     if (this.#closed) return;
     const { reason, text } = own ?? cause;
     const peer =
       certificate === undefined
         ? {}
         : { peer: { subject: certificate.subjectText, fingerprint: `sha256:${certificate.fingerprint}` } };
-    this.#options.onRefusal({ reason, text, remote, ...peer });
+    this.#options.onRefusal({ reason, text, remote: candidate.group, ...peer });
   }
 }
 

@@ -30,7 +30,7 @@ export interface TlsRefusal {
   readonly reason: TlsRefusalReason;
   /** One sentence, without text that the client chose freely except names from its certificate. */
   readonly text: string;
-  /** The remote address and port. */
+  /** The group of the remote address (`addressGroup`): so that records of a flood from many ports can be folded. */
   readonly remote: string;
   /** The subject and fingerprint of a certificate of the CA; undefined where the client is unknown. */
   readonly peer?: { readonly subject: string; readonly fingerprint: string };
