@@ -65,6 +65,7 @@ const table = {
     provides: ['mkfs.ext4', 'resize2fs'],
     neededBy: 'disks: tests/vm, tests/root/scenario, packages/guest',
   },
+  openssl: { provides: ['openssl'], neededBy: 'tests/functional/tls-openssl' },
   xfsprogs: { provides: ['mkfs.xfs', 'xfs_growfs'], neededBy: 'tests/root/scenario, packages/guest' },
   runc: { provides: ['runc'], neededBy: 'every test with a container' },
   crun: { provides: ['crun'], neededBy: 'the same tests with OCI_RUNTIME=crun, tests/root/crun' },

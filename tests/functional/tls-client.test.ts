@@ -86,7 +86,10 @@ describe('kata-agent-ctl -a tls://', () => {
   it('sends nothing to a server with another key', async (t) => {
     const { port, own, peers, calls } = await agent(t);
     const { code, stderr } = await check(
-      ...['-a', `tls://127.0.0.1:${port}`, '--pin', anyPin],
+      '-a',
+      `tls://127.0.0.1:${port}`,
+      '--pin',
+      anyPin,
       ...files(t, ca.client()),
     );
     assert.equal(code, 3);
@@ -139,7 +142,10 @@ describe('kata-agent-ctl -a tls://', () => {
       new Authority('other').client(),
     ]) {
       const { code, stderr } = await check(
-        ...['-a', `tls://127.0.0.1:${port}`, '--pin', own.pin],
+        '-a',
+        `tls://127.0.0.1:${port}`,
+        '--pin',
+        own.pin,
         ...files(t, client),
       );
       assert.equal(code, 3);

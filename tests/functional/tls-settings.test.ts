@@ -13,11 +13,10 @@ import { Authority } from '../harness/authority.js';
 const ca = new Authority();
 const own = await makeOwnIdentity({ clockFloor: 0 });
 
-/** Creates an engine, which reads both settings. */
-function read(clientCa: readonly string[], clientCrl: readonly string[] = []): void {
+/** Creates an engine, which reads the setting. */
+function read(clientCa: readonly string[]): void {
   createTlsEngine({
     clientCa,
-    clientCrl,
     own,
     peers: [],
     revocations: new Revocations(),
@@ -50,24 +49,6 @@ describe('client_ca', () => {
     assert.throws(() => read([ca.client().cert]), fault(/certificate 1 is not that of a CA: use .* CA:TRUE/));
     const broken = ca.pem.replace(/\n(.)/, '\nA');
     assert.throws(() => read([ca.pem + broken]), fault(/certificate 2: the certificate is not valid DER/));
-  });
-});
-
-describe('client_crl', () => {
-  it('is one or several lists', () => {
-    const list = ca.revocationList(['0a']);
-    read([ca.pem], [list + list, list]);
-    read([ca.pem], []);
-  });
-
-  it('that cannot be read is refused: no certificate would be revoked', () => {
-    assert.throws(
-      () => read([ca.pem], ['']),
-      fault(/^client_crl contains no PEM certificate revocation list: it must/),
-    );
-    assert.throws(() => read([ca.pem], [ca.pem]), fault(/contains no PEM certificate revocation list/));
-    const broken = ca.revocationList([]).replace(/\n(.)/, '\nA');
-    assert.throws(() => read([ca.pem], [broken]), fault(/list 1 is not valid/));
   });
 });
 

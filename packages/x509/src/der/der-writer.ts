@@ -13,7 +13,7 @@ export function sequence(...content: readonly Uint8Array[]): Uint8Array {
 
 /** A SET OF, in the order that DER demands. */
 export function setOf(...content: readonly Uint8Array[]): Uint8Array {
-  return der(Tag.Set, ...[...content].sort(Buffer.compare));
+  return der(Tag.Set, ...[...content].sort((a, b) => Buffer.compare(a, b)));
 }
 
 export function objectIdentifier(text: string): Uint8Array {

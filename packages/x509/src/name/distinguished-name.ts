@@ -17,7 +17,7 @@ export interface Attribute {
 }
 
 /** The attributes of a relative distinguished name; mostly one. */
-export type RelativeName = readonly Attribute[];
+type RelativeName = readonly Attribute[];
 
 /** A name, in the order of its encoding. */
 export type DistinguishedName = readonly RelativeName[];

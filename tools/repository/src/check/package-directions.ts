@@ -14,8 +14,30 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   x509: [],
   measurement: ['linux'],
   guest: ['catalogue', 'linux'],
-  agent: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'audit', 'linux', 'x509', 'measurement', 'guest'],
-  ctl: ['protocol', 'catalogue', 'ttrpc', 'config', 'gate', 'workloads', 'analysis', 'audit', 'linux', 'x509'],
+  agent: [
+    'protocol',
+    'catalogue',
+    'ttrpc',
+    'config',
+    'gate',
+    'audit',
+    'linux',
+    'x509',
+    'measurement',
+    'guest',
+  ],
+  ctl: [
+    'protocol',
+    'catalogue',
+    'ttrpc',
+    'config',
+    'gate',
+    'workloads',
+    'analysis',
+    'audit',
+    'linux',
+    'x509',
+  ],
 };
 
 /** The tools that each tool in tools/ may import. Tools may import all packages; no package may import a tool. */

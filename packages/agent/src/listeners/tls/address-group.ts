@@ -6,7 +6,7 @@ import { isIPv6 } from 'node:net';
  */
 export function addressGroup(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
-  if (plain === '::1' || /^127\./.test(plain)) return 'loopback';
+  if (plain === '::1' || plain.startsWith('127.')) return 'loopback';
   return isIPv6(plain) ? firstGroups(plain) : plain;
 }
 

@@ -20,7 +20,7 @@ export interface TlsPeer {
   readonly remote: string;
 }
 
-export interface TlsIdentity {
+interface TlsIdentity {
   readonly kind: 'tls';
   /** RFC 4514 text. */
   readonly subject: string;
