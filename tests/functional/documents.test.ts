@@ -143,10 +143,10 @@ test('docs/README.md has each document once, and records are numbered without ga
 
 test('docs/architecture.md has the allowed imports of package-directions.ts', () => {
   const page = documents.get('docs/architecture.md') ?? '';
-  const rows = [...page.matchAll(/^\| `((?:tools\/)?[a-z]+)` \| [^|]+ \| ([^|]*) \|$/gm)].map(
+  const rows = [...page.matchAll(/^\| `((?:tools\/)?[a-z0-9]+)` \| [^|]+ \| ([^|]*) \|$/gm)].map(
     ([, name = '', others = '']) => [
       name,
-      [...others.matchAll(/`([a-z]+)`/g)].map(([, other = '']) => other),
+      [...others.matchAll(/`([a-z0-9]+)`/g)].map(([, other = '']) => other),
     ],
   );
   const tools = Object.entries(toolsMayImport).map(([name, others]) => [`tools/${name}`, others]);
