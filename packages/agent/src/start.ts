@@ -18,6 +18,7 @@ import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './policy/kept-policies.js';
 import { keepInitdata, policyOfInitdata } from './startup/keep-initdata.js';
 import { listen } from './listeners/listen.js';
+import { loadTls } from './listeners/load-tls.js';
 import type { Log } from './startup/log.js';
 import type { LogStream } from './side-channels/log-stream.js';
 import { mountExtensions } from './startup/mount-extensions.js';
@@ -118,7 +119,12 @@ export async function startAgent(
     if (runtime.instead !== undefined) log('warn', `the OCI runtime is ${runtime.path}: ${runtime.instead}`);
     const ociRuntime = { path: runtime.path, instead: runtime.instead };
     const facts = { ...bootFacts(configuration, unstarted), measured, hardened, ociRuntime };
-    await audit.boot(extensions.length === 0 ? facts : { ...facts, extensions });
+    const tls = await loadTls(configuration);
+    await audit.boot({
+      ...facts,
+      ...(extensions.length === 0 ? {} : { extensions }),
+      ...(tls === undefined ? {} : { tls: { pin: tls.pin } }),
+    });
     const policy = await Policy.of(configuration);
     const servesContainers = configuration.listeners.some(({ name }) =>
       policy.served(name).includes('CreateContainer'),
@@ -167,7 +173,11 @@ export async function startAgent(
     for (const settings of configuration.listeners) {
       const { name, address } = settings;
       ending.check();
-      const listener = await listen({ ...settings, syscalls, log, audit, serve });
+      const options = { ...settings, log, audit, serve };
+      const listener =
+        settings.tls === undefined || tls === undefined
+          ? await listen({ ...options, syscalls })
+          : await tls.listen({ ...options, tls: settings.tls });
       ending.last(`listener ${name}`, () => listener.close());
       log('info', 'listening', { listener: name, address, served: policy.served(name).length });
     }
@@ -208,6 +218,7 @@ function bootFacts(
     leftOut: buildFacts.leftOut,
     digest: configuration.digest,
     documents: configuration.documents,
+    ...(configuration.files.length === 0 ? {} : { files: configuration.files }),
     ...(initdata === undefined ? {} : { initdata }),
     ...(unstartedComponents.length === 0 ? {} : { unstartedComponents }),
     ignoredOverrides: configuration.ignoredOverrides,

@@ -1,3 +1,4 @@
+export { tlsAddress } from './value-types/listener-address.js';
 export type { AgentSettings, LogLevel } from './settings/agent-settings.js';
 export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api/api-fragment.js';
 export { type Checked, checkDocument, type CheckOptions } from './document/check-document.js';
@@ -27,6 +28,7 @@ export type {
   ListEntry,
   ListenerLimits,
   ListenerSettings,
+  TlsSettings,
   Loaded,
   MeasurementSettings,
   OtherValue,

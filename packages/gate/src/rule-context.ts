@@ -10,6 +10,8 @@ export interface RulePeer {
   /** Of a client's certificate. */
   readonly subject?: string;
   readonly sans?: readonly string[];
+  /** SHA-256 of the certificate: `sha256:HEX`. */
+  readonly fingerprint?: string;
 }
 
 /** A container that a call names. Claims of the host are separate, in `claimed` (S27). */

@@ -6,8 +6,10 @@ import { CannotApply } from '../startup/cannot-apply.js';
 import type { Log } from '../startup/log.js';
 import { type Address, parseAddress } from './address.js';
 import type { Caller } from './caller.js';
+import { recordConnectionRefusal } from './connection-refusal.js';
 import { openListener, peerAt } from './open.js';
 import { describePeers, isWelcome } from './peer.js';
+import { rarely } from './rarely.js';
 
 export interface Listener {
   /** Accepts no more connections. Open connections stay. */
@@ -77,7 +79,7 @@ function accept(options: ListenerOptions, address: Address): (socket: Socket) =>
     const caller: Caller = { listener: name, ...peer };
     if (!isWelcome(peers, caller.identity)) {
       unwelcome(caller.peer);
-      recordRefusal(audit, caller, peers);
+      recordConnectionRefusal(audit, caller, 'KA3202', `the peer is not in peers = ${describePeers(peers)}`);
       socket.destroy();
       return;
     }
@@ -87,26 +89,6 @@ function accept(options: ListenerOptions, address: Address): (socket: Socket) =>
     });
     serve(socket, caller);
   };
-}
-
-/** Logs the first event and then each doubling: a persistent peer must not fill the log. */
-function rarely(tell: (times: number, peer?: string) => void): (peer?: string) => void {
-  let times = 0;
-  return (peer) => {
-    times += 1;
-    if (Number.isInteger(Math.log2(times))) tell(times, peer);
-  };
-}
-
-/** The peer called nothing, so the record names no method. */
-function recordRefusal(audit: Pick<AuditLog, 'refuse'>, caller: Caller, peers: readonly PeerList[]): void {
-  const { listener, peer } = caller;
-  const method = '(connection)';
-  const reason = `the peer is not in peers = ${describePeers(peers)}`;
-  audit.refuse(
-    { listener, peer, method, payload: new Uint8Array() },
-    { outcome: 'deny', code: 'KA3202', method, listener, reason },
-  );
 }
 
 /** Only the owner can access the socket's file, unless other peers are allowed: then `peers` decides. */

@@ -13,7 +13,8 @@ export type RefusalCode =
   | 'KA3102'
   | 'KA3103'
   | 'KA3201'
-  | 'KA3202';
+  | 'KA3202'
+  | 'KA3203';
 
 const pod = '[api]\nallowed_endpoints = ["@pod"]\n';
 const exec = '[api]\nallowed_endpoints = ["@pod", "@exec"]\n';
@@ -115,6 +116,14 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
       'The peers of the listener do not include the peer of a connection. The connection is closed before a call is read.',
     example: { kind: 'described', text: 'a connection of a user other than root, and peers = ["uid:0"]' },
     remedy: 'Add the peer to peers of the listener in the base document.',
+  },
+  KA3203: {
+    title: 'TLS client is not accepted',
+    explanation:
+      'A connection to a tls:// listener ended before it was served: the handshake failed, or the certificate of the client is expired, revoked, without clientAuth, or not in peers. No byte of a request is read. The reason says which.',
+    example: { kind: 'described', text: 'a client of tls:// without a certificate' },
+    remedy:
+      'Use a certificate of client_ca with extended key usage clientAuth that peers names, over TLS 1.3 with the ALPN protocol kata-agent-ttrpc, as kata-agent-ctl does.',
   },
 };
 

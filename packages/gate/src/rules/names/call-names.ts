@@ -59,7 +59,16 @@ const peer = record('peer', {
   cid: { type: int, optional: true, doc: 'On vsock: 2 is the host.' },
   uid: { type: int, optional: true, doc: 'On a unix socket.' },
   subject: { type: string, optional: true, doc: "On TLS: of the client's certificate." },
-  sans: { type: listOf(string), optional: true, doc: "On TLS: other names in the client's certificate." },
+  sans: {
+    type: listOf(string),
+    optional: true,
+    doc: "On TLS: the other names in the client's certificate, as in peers: `uri:spiffe://example/ops/alice`.",
+  },
+  fingerprint: {
+    type: string,
+    optional: true,
+    doc: "On TLS: `sha256:` and the SHA-256 of the client's certificate, in hex.",
+  },
 });
 
 const naming = methodNames.filter((method) =>
@@ -126,12 +135,13 @@ function memberValue({ name, state, exitCode }: RuleMember): FieldValues {
   return { name, state, exit_code: exitCode === undefined ? undefined : BigInt(exitCode) };
 }
 
-function peerValue({ kind, cid, uid, subject, sans }: RulePeer): FieldValues {
+function peerValue({ kind, cid, uid, subject, sans, fingerprint }: RulePeer): FieldValues {
   return {
     kind,
     cid: cid === undefined ? undefined : BigInt(cid),
     uid: uid === undefined ? undefined : BigInt(uid),
     subject,
     sans,
+    fingerprint,
   };
 }

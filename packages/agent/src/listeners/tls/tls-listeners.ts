@@ -1,0 +1,139 @@
+import { createServer, type Server } from 'node:net';
+import { type TlsSettings, tlsAddress } from '@kata-agent/config';
+import { parsePeerEntries } from '@kata-agent/x509';
+import { CannotApply } from '../../startup/cannot-apply.js';
+import type { Caller } from '../caller.js';
+import { recordConnectionRefusal } from '../connection-refusal.js';
+import type { Listener, ListenerOptions } from '../listen.js';
+import { rarely } from '../rarely.js';
+import { TlsSettingError } from './client-ca.js';
+import { makeOwnIdentity, type OwnIdentity } from './own-identity.js';
+import { Revocations } from './revocations.js';
+import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
+
+/** Options of a `tls://` listener. */
+type TlsListenerOptions = Omit<ListenerOptions, 'syscalls'> & { readonly tls: TlsSettings };
+
+/** The earliest time that a clock can show when this agent runs: its certificate is valid from then on. */
+const earliest = Date.UTC(2026, 0, 1);
+
+/** Opens the `tls://` listeners of an agent, which have one key and one list of revocations. */
+export class TlsListeners {
+  /** SPKI pin of the agent's key, `spki:sha256:HEX`; recorded before a listener opens (S26). */
+  readonly pin: string;
+  readonly revocations: Revocations = new Revocations();
+  readonly #own: OwnIdentity;
+
+  private constructor(own: OwnIdentity) {
+    this.#own = own;
+    this.pin = own.pin;
+  }
+
+  /** Makes the agent's key, in memory. */
+  static async create(): Promise<TlsListeners> {
+    return new TlsListeners(await makeOwnIdentity({ clockFloor: earliest }));
+  }
+
+  /**
+   * Opens a listener.
+   *
+   * @throws CannotApply if the address is not available, or if a certificate or CRL is not valid.
+   */
+  async listen(options: TlsListenerOptions): Promise<Listener> {
+    const { name, address, log } = options;
+    const place = tlsAddress(address);
+    if (place === undefined) throw new TypeError(`${address} is not a tls:// address`);
+    const engine = this.#engine(options);
+    const server = createServer({ pauseOnConnect: true }, (socket) => engine.accept(socket));
+    try {
+      await opened(server, place);
+    } catch (error) {
+      throw new CannotApply(`listener ${name} at ${address}: ${(error as Error).message}`, { cause: error });
+    }
+    server.on('error', (error) => log('error', 'listener', { listener: name, error: error.message }));
+    return {
+      close: async () => {
+        server.close();
+        engine.close();
+      },
+    };
+  }
+
+  #engine(options: TlsListenerOptions): TlsEngine {
+    const { name, peers, tls, log, audit } = options;
+    const refused = rarely((times, peer) =>
+      log('warn', 'closed TLS connections before they were served', {
+        code: 'KA3203',
+        listener: name,
+        peer,
+        times,
+      }),
+    );
+    try {
+      return createTlsEngine({
+        clientCa: [tls.clientCa],
+        ...(tls.clientCrl === undefined ? {} : { clientCrl: [tls.clientCrl] }),
+        own: tls.staticIdentity ?? this.#own,
+        peers: peers.map(parsePeerEntries),
+        revocations: this.revocations,
+        limits: tls.limits,
+        now: Date.now,
+        onPeer: servePeers(options),
+        onRefusal: ({ remote, text, peer }) => {
+          // Without the port, which the client chooses, so that equal refusals are counted.
+          const from = peer === undefined ? `tls ${remote}` : `tls ${peer.subject} ${peer.fingerprint}`;
+          refused(from);
+          recordConnectionRefusal(audit, { listener: name, peer: from }, 'KA3203', text);
+        },
+        onEnd: (peer, why) =>
+          log('info', `closed a connection whose certificate is ${why}`, {
+            listener: name,
+            peer: peerText(peer),
+          }),
+      });
+    } catch (error) {
+      if (!(error instanceof TlsSettingError)) throw error;
+      throw new CannotApply(`listener ${name}: ${error.message}`, { cause: error, help: error.help });
+    }
+  }
+}
+
+function servePeers(options: TlsListenerOptions): Parameters<typeof createTlsEngine>[0]['onPeer'] {
+  const { name, limits, log, serve } = options;
+  let open = 0;
+  const overLimit = rarely((turnedAway) =>
+    log('warn', 'connections over the limit closed', {
+      listener: name,
+      limit: limits.connections,
+      turnedAway,
+    }),
+  );
+  return (stream, peer) => {
+    if (open >= limits.connections) {
+      overLimit();
+      stream.destroy();
+      return;
+    }
+    open += 1;
+    stream.once('close', () => {
+      open -= 1;
+    });
+    const caller: Caller = { listener: name, peer: peerText(peer), identity: peer.identity };
+    serve(stream, caller);
+  };
+}
+
+/** The peer in records: the subject, which a CA can give to several, and the certificate. */
+function peerText({ identity }: TlsPeer): string {
+  return `tls ${identity.subject} ${identity.fingerprint}`;
+}
+
+function opened(server: Server, place: { readonly host: string; readonly port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...place, exclusive: true }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
