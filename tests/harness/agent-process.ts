@@ -21,6 +21,8 @@ interface AgentOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Shell commands that run in the agent's mount namespace before it starts. */
   readonly setup?: string;
+  /** Uses this machine's network, for `tls://` listeners on loopback: the document must serve no method of the network. */
+  readonly sharesNetwork?: boolean;
 }
 
 /** A connection of one client. */
@@ -96,6 +98,7 @@ export class AgentProcess {
     args = [],
     env = {},
     setup = ':',
+    sharesNetwork = false,
   }: AgentOptions): AgentProcess {
     const directory = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
     const configFile = join(directory, 'config.toml');
@@ -119,7 +122,7 @@ export class AgentProcess {
       [
         ...(process.getuid?.() === 0 ? [] : ['--map-root-user']),
         '--mount',
-        '--net',
+        ...(sharesNetwork ? [] : ['--net']),
         '--propagation',
         'private',
         'sh',

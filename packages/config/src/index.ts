@@ -1,3 +1,4 @@
+export { namedPaths } from './listener/named-paths.js';
 export { tlsAddress } from './value-types/listener-address.js';
 export type { AgentSettings, LogLevel } from './settings/agent-settings.js';
 export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api/api-fragment.js';
@@ -28,6 +29,7 @@ export type {
   ListEntry,
   ListenerLimits,
   ListenerSettings,
+  NamedFile,
   TlsSettings,
   Loaded,
   MeasurementSettings,

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { AuditLog } from '@kata-agent/audit';
-import type { Configuration } from '@kata-agent/config';
+import type { Configuration, ListenerSettings } from '@kata-agent/config';
 import type { Syscalls } from '@kata-agent/linux';
 import { DebugConsole } from './console/debug-console.js';
 import { guestConsole } from './console/guest-console.js';
@@ -37,8 +37,8 @@ const stdioConnections = 1024;
 const fewConnections = 8;
 
 /**
- * The side channels of a configuration: stdio ports, debug console, log stream. They are part of the first listener:
- * they accept its peers, their addresses are derived from its own, and only its calls name stdio ports.
+ * The side channels of a configuration: stdio ports, debug console, log stream. They are part of the first listener that is
+ * on vsock or a unix socket: they accept its peers, their addresses are derived from its own, and only its calls name stdio ports.
  */
 export class SideChannels {
   /** Undefined: `passfd_listener_port` is 0. */
@@ -55,7 +55,9 @@ export class SideChannels {
     this.#options = options;
     this.#records = new ConnectionRecords(options.audit);
     this.stdio =
-      settings.passfdListenerPort === 0 ? undefined : new StdioPorts(listeners[0]?.name ?? '', syscalls, log);
+      settings.passfdListenerPort === 0
+        ? undefined
+        : new StdioPorts(localListener(listeners)?.name ?? '', syscalls, log);
     const channels: SideChannel[] = [];
     if (this.stdio !== undefined) {
       const { accept } = this.stdio;
@@ -98,7 +100,7 @@ export class SideChannels {
       shells.serveDevice(path, ended);
       opened('debug console', async () => shells.close());
     }
-    const [first] = listeners;
+    const first = localListener(listeners);
     if (first === undefined) return;
     for (const { name, port, connections, serve, close } of this.#channels) {
       const address = sideChannelAddress(first.address, port);
@@ -123,7 +125,7 @@ export class SideChannels {
   /** Serves a connection after it was recorded. Stdio needs no such record: a recorded call names each connection. */
   #recorded(serve: Serve): Serve {
     const { log } = this.#options;
-    const [{ peers } = { peers: [] }] = this.#configuration.listeners;
+    const { peers } = localListener(this.#configuration.listeners) ?? { peers: [] };
     const reason = `the peer is in peers = ${describePeers(peers)}`;
     return (socket, caller) => {
       const serveRecorded = async (): Promise<void> => {
@@ -143,4 +145,9 @@ export class SideChannels {
       });
     };
   }
+}
+
+/** Without one there are no side channels. */
+function localListener(listeners: readonly ListenerSettings[]): ListenerSettings | undefined {
+  return listeners.find(({ tls }) => tls === undefined);
 }

@@ -21,6 +21,7 @@ export function listenerDifferences(
       ...moving(before, after),
       ...admitting(before, after),
       ...managing(before, after),
+      ...verifying(before, after),
       ...tuning(
         { listener: before, configuration: configurations.before },
         { listener: after, configuration: configurations.after },
@@ -72,6 +73,37 @@ function admitting(before: ListenerSettings, after: ListenerSettings): readonly 
   const added = missing(after.peers, before.peers);
   const why = added.length > 0 ? `${added.join(', ')} can connect` : 'more peers can connect';
   return [{ ...row, effect: 'opens', why }];
+}
+
+/** Compares the TLS of two listeners. PEM texts are compared as texts: what another CA signs is unknown. */
+function verifying(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
+  const row = { about: 'listener', name: after.name } as const;
+  const parts = [
+    ['clientCa', 'client_ca', 'the certificates of the other CA are unknown: counts as opening'],
+    [
+      'clientCrl',
+      'client_crl',
+      'the certificates that the other list revokes are unknown: counts as opening',
+    ],
+  ] as const;
+  const changed = parts.flatMap(([key, name, why]): readonly Difference[] => {
+    const [was, is] = [before.tls?.[key], after.tls?.[key]];
+    if (was === is) return [];
+    return [
+      { ...row, effect: 'opens', before: `${name} ${presence(was)}`, after: `${name} ${presence(is)}`, why },
+    ];
+  });
+  const [had, has] = [before, after].map(({ tls }) => tls?.staticIdentity !== undefined);
+  if (had === has) return changed;
+  const keyOf = (isStatic = false): string => (isStatic ? 'a static key' : 'a key made at boot');
+  const why =
+    has === true ? 'each reader of the image has the key of the agent' : 'the agent makes its key at boot';
+  const effect = has === true ? 'opens' : 'closes';
+  return [...changed, { ...row, effect, before: keyOf(had), after: keyOf(has), why }];
+}
+
+function presence(pem: string | undefined): string {
+  return pem === undefined ? 'absent' : `of ${pem.length} bytes`;
 }
 
 function managing(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {

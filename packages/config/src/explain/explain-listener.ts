@@ -1,9 +1,11 @@
 import type {
   ApiSettings,
   Configuration,
+  HandshakeLimits,
   ListenerLimits,
   ListenerSettings,
   PeerList,
+  TlsSettings,
 } from '../configuration.js';
 
 /** A listener, with what it has of its own. */
@@ -19,6 +21,12 @@ export interface ExplainedListener {
   readonly limits?: ListenerLimits;
   /** Absent: it serves no method of the management service. */
   readonly management?: ListenerSettings['management'];
+  /** At a `tls://` address: whether there is a CRL, whose key the agent has, and the limits of handshakes. */
+  readonly tls?: {
+    readonly crl: boolean;
+    readonly key: 'made at boot' | 'static';
+    readonly limits: HandshakeLimits;
+  };
 }
 
 export function explainListeners({
@@ -26,8 +34,17 @@ export function explainListeners({
   api,
   limits: general,
 }: Pick<Configuration, 'listeners' | 'api' | 'limits'>): readonly ExplainedListener[] {
-  return listeners.map(
-    ({ name, address, peers: [peers = [], ...alsoPeers], onDeniedRead, limits, management }) => ({
+  return listeners.map((listener) => {
+    const {
+      name,
+      address,
+      peers: [peers = [], ...alsoPeers],
+      onDeniedRead,
+      limits,
+      management,
+      tls,
+    } = listener;
+    return {
       name,
       address,
       peers,
@@ -35,6 +52,15 @@ export function explainListeners({
       ...(onDeniedRead === api.onDeniedRead ? {} : { onDeniedRead }),
       ...(limits.connections === general.connections ? {} : { limits }),
       ...(management.length === 0 ? {} : { management }),
-    }),
-  );
+      ...(tls === undefined ? {} : { tls: explainTls(tls) }),
+    };
+  });
+}
+
+function explainTls({ clientCrl, staticIdentity, limits }: TlsSettings): ExplainedListener['tls'] & object {
+  return {
+    crl: clientCrl !== undefined,
+    key: staticIdentity === undefined ? 'made at boot' : 'static',
+    limits,
+  };
 }

@@ -1,3 +1,4 @@
+import { listenerLimits } from '../listener/listener-limits.js';
 import { managementList } from '../value-types/management-list.js';
 import type { SectionName } from '../configuration.js';
 import { displayText } from '../diagnostics/display-text.js';
@@ -77,13 +78,18 @@ function renderRule({ name, source, enforcement, expression, endpoints }: Expand
 }
 
 function renderListener(listener: ExplainedListener): string {
-  const { name, address, peers, alsoPeers = [], onDeniedRead, limits, management } = listener;
+  const { name, address, peers, alsoPeers = [], onDeniedRead, limits, management, tls } = listener;
   const lists = [peers, ...alsoPeers].map((list) => list.join(', ')).join(' that are also ');
   return [
     `listener ${name} at ${address} for ${lists}`,
     ...(onDeniedRead === undefined ? [] : [`on_denied_read = "${onDeniedRead}"`]),
     ...(limits === undefined ? [] : [`limits = { connections = ${limits.connections} }`]),
     ...(management === undefined ? [] : [`management = ${managementList.write(management)}`]),
+    ...(tls === undefined
+      ? []
+      : [
+          `TLS: key ${tls.key}, ${tls.crl ? 'with' : 'without'} a CRL, limits = ${listenerLimits.write(tls.limits)}`,
+        ]),
   ].join('\n');
 }
 

@@ -30,13 +30,6 @@ export function pemKey(listener: string, kind: keyof typeof tlsPemKeys): string 
   return `listener.${listener}.tls.${tlsPemKeys[kind]}`;
 }
 
-/** Returns the files that a base document names, by key: they are measured with it. */
-export function namedPaths(base: ParsedDocument | undefined): readonly Pick<NamedFile, 'key' | 'file'>[] {
-  return pemValues(base)
-    .filter(({ value }) => !isPemText(value))
-    .map(({ key, value }) => ({ key, file: value }));
-}
-
 /**
  * Reads the PEM texts of a base document. Only the base document has any, so that the host delivers no CA (S25).
  *

@@ -8,6 +8,7 @@ import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
 import { wrap } from '../../output/wrap.js';
 import { countOf, printDiagnostics } from './diagnostics.js';
+import { rootOption } from './guest-root.js';
 import { listenerOf, listenerOption } from './listener-option.js';
 import { loadFile } from './load-file.js';
 import { podOptions, type Pods, readPods } from './pod-files.js';
@@ -28,7 +29,7 @@ export const configCheck: CommandDefinition = {
     { syntax: '<file>', description: 'a configuration in TOML' },
     { syntax: '[later...]', description: 'further documents, in the order of delivery' },
   ],
-  options: [...podOptions, listenerOption],
+  options: [...podOptions, listenerOption, rootOption],
   examples: [
     {
       line: 'kata-agent-ctl config check examples/minimal.toml',
@@ -44,7 +45,11 @@ export const configCheck: CommandDefinition = {
     const { io, options, operands } = invocation;
     const file = operands[0] ?? '';
     const pods = options.texts('pod').length === 0 ? undefined : readPods(options);
-    const loaded = await loadFile(file, { later: operands.slice(1), sense: 'error' });
+    const loaded = await loadFile(file, {
+      later: operands.slice(1),
+      root: options.text('root'),
+      sense: 'error',
+    });
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);
     if (!loaded.ok) {

@@ -14,6 +14,7 @@ import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { readInput } from '../../input/read-input.js';
 import { reasonOf } from '../../input/reason-of.js';
+import { namedFiles, rootOption } from './guest-root.js';
 import {
   type ConfigurationValues,
   type DigestInputs,
@@ -52,6 +53,7 @@ export const configDigest: CommandDefinition = {
       choices: algorithms,
       fallback: 'sha-256',
     },
+    rootOption,
     { flags: '--pcr <number>', description: 'the TPM register, as in [measurement]', fallback: defaultPcr },
     { flags: '--out <image>', description: 'write the initdata as a block device image' },
   ],
@@ -73,9 +75,11 @@ export const configDigest: CommandDefinition = {
     const document = readInput(file);
     const initdata = options.text('initdata');
     const made = options.text('algorithm') as InitdataAlgorithm;
+    const before = options.texts('base').map(readInput);
     const inputs: DigestInputs = {
       document,
-      before: options.texts('base').map(readInput),
+      before,
+      files: namedFiles(before[0] ?? document, options.text('root')),
       ...(initdata === undefined
         ? envelopeOf(document, file, made)
         : givenEnvelope(initdata, document, file)),

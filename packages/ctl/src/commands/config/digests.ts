@@ -7,6 +7,7 @@ import {
   fwCfgName,
   hostDataDigest,
   type InitdataAlgorithm,
+  type NamedFile,
   kernelDocumentWord,
   kernelLineLimits,
   measuredDigest,
@@ -19,6 +20,8 @@ export interface DigestInputs {
   readonly document: Uint8Array;
   /** The documents before it, base document first. Empty: it is the base document. */
   readonly before: readonly Uint8Array[];
+  /** The files that the base document names, sorted by key. */
+  readonly files: readonly NamedFile[];
   readonly envelope: Uint8Array;
   readonly algorithm: InitdataAlgorithm;
   readonly pcr: number;
@@ -30,6 +33,8 @@ type Digests = Readonly<Record<RegisterAlgorithm, string>>;
 export interface ConfigurationValues {
   readonly digest: string;
   readonly documents: readonly string[];
+  /** `KEY=SHA256` of each file that the base document names. */
+  readonly files?: readonly string[];
   /** The digest that extends the register. */
   readonly measured: Digests;
   /** The register's value, if it started at zero and nothing else extended it. */
@@ -87,13 +92,14 @@ export function referenceValues(inputs: DigestInputs): ReferenceValues {
   };
 }
 
-function configurationValues({ before, pcr }: DigestInputs, last: string): ConfigurationValues {
+function configurationValues({ before, files, pcr }: DigestInputs, last: string): ConfigurationValues {
   const documents = [...before.map(sha256), last].map((digest) => ({ sha256: digest }));
-  const digest = configurationDigest(documents);
-  const event = measuredEvent({ digest, documents });
+  const digest = configurationDigest(documents, files);
+  const event = measuredEvent({ digest, documents, files });
   return {
     digest,
     documents: documents.map(({ sha256 }) => sha256),
+    ...(files.length === 0 ? {} : { files: files.map(({ key, sha256 }) => `${key}=${sha256}`) }),
     measured: digestsBy((name) => measuredDigest(event, name)),
     pcr: { index: pcr, ...digestsBy((name) => foretoldRegister(event, name)) },
     rtmr3: { sha384: foretoldRegister(event, 'sha384') },

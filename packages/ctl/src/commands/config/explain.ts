@@ -5,6 +5,7 @@ import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { styleFor } from '../../output/style.js';
 import { countOf, printDiagnostics } from './diagnostics.js';
+import { rootOption } from './guest-root.js';
 import { loadFile } from './load-file.js';
 import { privilegedNote } from './privileged-note.js';
 
@@ -18,7 +19,10 @@ export const configExplain: CommandDefinition = {
     { syntax: '<file>', description: 'a configuration in TOML' },
     { syntax: '[later...]', description: 'further documents, in the order of delivery' },
   ],
-  options: [{ flags: '--kernel-line <text>', description: 'the kernel command line of the guest' }],
+  options: [
+    { flags: '--kernel-line <text>', description: 'the kernel command line of the guest' },
+    rootOption,
+  ],
   examples: [
     { line: 'kata-agent-ctl config explain examples/minimal.toml', description: 'Prints a table.' },
     {
@@ -32,6 +36,7 @@ export const configExplain: CommandDefinition = {
     const loaded = await loadFile(operands[0] ?? '', {
       kernelLine: options.text('kernelLine'),
       later: operands.slice(1),
+      root: options.text('root'),
     });
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) printDiagnostics(io, diagnostics);

@@ -1,4 +1,5 @@
 import { type DocumentRead, type DocumentReader, type Loaded, loadConfiguration } from '@kata-agent/config';
+import { join } from 'node:path';
 import { readUpTo } from '../../input/read-input.js';
 import { reasonOf } from '../../input/reason-of.js';
 
@@ -10,6 +11,8 @@ export interface FileOptions {
   readonly kernelLine?: string | undefined;
   /** Files of further documents, in the order in which they are merged. */
   readonly later?: readonly string[];
+  /** The root of the guest's file system, for the files that the document names; undefined: they are not read. */
+  readonly root?: string | undefined;
   /** The severity of inconsistent settings. */
   readonly sense?: 'error' | 'warning';
 }
@@ -19,7 +22,7 @@ export interface FileOptions {
  * no delivery is awaited. Exit code 3 if a file cannot be read.
  */
 export async function loadFile(file: string, options: FileOptions = {}): Promise<Loaded> {
-  const { kernelLine, sense = 'warning' } = options;
+  const { kernelLine, root, sense = 'warning' } = options;
   const later = (options.later ?? []).map((name) => ({ name, read: readPlainly(name) }));
   // Read only once: the path can be a pipe.
   const base = readPlainly(file);
@@ -45,9 +48,15 @@ export async function loadFile(file: string, options: FileOptions = {}): Promise
     offline: {
       later: later.flatMap(({ name, read }) => (read.ok ? [{ file: name, bytes: read.bytes }] : [])),
       sense,
+      ...(root === undefined ? {} : { files: filesBelow(root) }),
     },
     ...(kernelLine === undefined ? {} : { kernelLine }),
   });
+}
+
+/** Reads files of the guest below a root on this machine. */
+function filesBelow(root: string): DocumentReader {
+  return { read: (path) => readPlainly(join(root, path)) };
 }
 
 /** Reads a file of any owner. */

@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { type NamedFile, namedPaths } from '@kata-agent/config';
+import type { OptionRow } from '../../cli/definition.js';
+import { CommandError } from '../../command-error.js';
+import { ExitCode } from '../../exit-code.js';
+import { readInput } from '../../input/read-input.js';
+
+/** The option of commands that read files which a document names. */
+export const rootOption: OptionRow = {
+  flags: '--root <dir>',
+  description: "the root of the guest's file system, with the files that the document names",
+};
+
+/** Returns the files that a base document names, with their digests. Rejects if it names any and there is no root. */
+export function namedFiles(base: Uint8Array, root: string | undefined): readonly NamedFile[] {
+  const named = namedPaths(base);
+  const [first] = named;
+  if (first === undefined) return [];
+  if (root === undefined)
+    throw new CommandError(ExitCode.Usage, `${first.key} names ${first.file}, which is part of the digest`, {
+      help: ["pass --root DIR, the root of the guest's file system, or write the PEM text into the document"],
+    });
+  return named.map(({ key, file }) => ({
+    key,
+    file,
+    sha256: createHash('sha256')
+      .update(readInput(join(root, file)))
+      .digest('hex'),
+  }));
+}
