@@ -94,8 +94,8 @@ const refused: readonly Refused[] = [
     message: /:6:11: error\[KA1403\].*"a" has this address already.*:3/,
   },
   {
-    name: 'a listener over TLS, which is not built yet',
-    make: write('[[listener]]\nname = "a"\naddress = "tls://0.0.0.0:8443"\n'),
+    name: 'a listener that dials out, which is not built yet',
+    make: write('[[listener]]\nname = "a"\naddress = "https://tenant.example/guests"\n'),
     message: /:3:\d+: .*not built yet/,
   },
 ];

@@ -60,7 +60,7 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
     example: {
       kind: 'document',
       document:
-        '[api]\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "tenant"\naddress = "tls://0.0.0.0:443"\n',
+        '[api]\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "tenant"\naddress = "https://tenant.example/guests"\n',
     },
     remedy: 'Remove it, or write its default. docs/reference/differences.md lists what is not built yet.',
   },

@@ -133,6 +133,7 @@ export const inAgent: Readonly<Partial<Record<Code, string>>> = {
   KA3007: 'tests/functional/management.test.ts',
   KA3201: 'packages/agent/src/startup/fault-log.test.ts',
   KA3202: 'tests/functional/rules.test.ts',
+  KA3203: 'tests/functional/tls-listener.test.ts',
 };
 
 async function inDirectory(
