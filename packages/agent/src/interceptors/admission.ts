@@ -5,11 +5,9 @@ import { AgentService } from '@kata-agent/protocol/agent';
 import { type Admit, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import type { Policy } from '../policy/policy.js';
-import { type ManagementGate, managementService } from '../management/management-gate.js';
+import type { ManagementGate } from '../management/management-gate.js';
+import { healthService, managementService } from '../services/service-names.js';
 import { type OnDeniedRead, refusal } from './refusal.js';
-
-/** The service that is never gated: it reveals nothing and changes nothing. */
-export const healthService = 'grpc.Health';
 
 /**
  * The gate as the server's admission: runs for every call, by listener and method, before the payload is decoded (S1,

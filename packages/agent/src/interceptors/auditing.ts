@@ -6,8 +6,8 @@ import { endpoints, isMethodName, type MethodName } from '@kata-agent/catalogue'
 import type { Decision } from '@kata-agent/gate';
 import { Code, codeName, type HandlerContext, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
-import { managementService } from '../management/management-gate.js';
-import { auditFailure, healthService } from './admission.js';
+import { healthService, managementService } from '../services/service-names.js';
+import { auditFailure } from './admission.js';
 import { auditedCall } from './audited-call.js';
 import type { RecordOf } from './record-of-request.js';
 import { RecentFailures } from './recent-failures.js';

@@ -3,7 +3,7 @@ import type { ListenerSettings } from '@kata-agent/config';
 import type { DescribeResponseSchema, ListenerSchema } from '@kata-agent/protocol/management';
 import type { Caller } from '../listeners/caller.js';
 import { version } from '../startup/version.js';
-import type { ManagementContext } from './management.js';
+import type { ManagementContext } from './management-context.js';
 
 /** Describes the agent to a caller. Other listeners are described to those who may read their records. */
 export function describe(

@@ -1,12 +1,10 @@
 import type { ListenerSettings } from '@kata-agent/config';
 import { allow, type Decision, deny } from '@kata-agent/gate';
 import { isManagementMethod } from '@kata-agent/catalogue';
-import { Management } from '@kata-agent/protocol/management';
 import type { ServerInterceptor } from '@kata-agent/ttrpc';
 import { decisionKey } from '../interceptors/decision-of.js';
 import type { Caller } from '../listeners/caller.js';
-
-export const managementService: string = Management.typeName;
+import { managementService } from '../services/service-names.js';
 
 /** Decides which listener may call which method of the management service. Nothing changes it at run time. */
 export type ManagementGate = (listener: string, method: string) => Decision;

@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { AuditRecordsSchema, WatchAuditRequest } from '@kata-agent/protocol/management';
 import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
-import type { ManagementContext } from './management.js';
+import type { ManagementContext } from './management-context.js';
 
 /**
  * How long a watcher may take to accept records. A slower one holds segments of the log open that were rotated away, and

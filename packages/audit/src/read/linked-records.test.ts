@@ -19,7 +19,10 @@ test('each record must follow the one before', async (t) => {
   const { log, file } = await openSample(t, { maxSize: 100_000, keep: 1 });
   for (let n = 0; n < 5; n += 1) await log.intent(sampleCall(), allowed);
   await log.close();
-  const lines = readFileSync(file, 'utf8').trimEnd().split('\n').map(Buffer.from);
+  const lines = readFileSync(file, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => Buffer.from(line));
   const [first, second, third] = lines;
   assert.ok(first && second && third);
   assert.deepEqual(await problemsOf(lines), []);
@@ -34,7 +37,10 @@ test('each record must follow the one before', async (t) => {
   const other = await openSample(t, { maxSize: 100_000, keep: 1 });
   for (let n = 0; n < 5; n += 1) await other.log.intent(sampleCall(), allowed);
   await other.log.close();
-  const forked = readFileSync(other.file, 'utf8').trimEnd().split('\n').map(Buffer.from);
+  const forked = readFileSync(other.file, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => Buffer.from(line));
   assert.match(
     (await problemsOf([...lines.slice(0, 2), ...forked.slice(2)])).join(),
     /^record 3: it does not contain the hash of record 2$/,

@@ -35,7 +35,7 @@ export interface ListenerEntry {
 }
 
 /** A value and its position. */
-export interface Written<T> {
+interface Written<T> {
   readonly value: T;
   readonly span: Span;
 }

@@ -2,7 +2,7 @@ import { describeToml, type TomlValue } from '../toml/toml-value.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
 /** A key of an inline table, and the property that has its value. */
-export interface TableRow<T> {
+interface TableRow<T> {
   readonly key: string;
   readonly type: ValueType<T>;
 }

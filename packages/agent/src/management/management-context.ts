@@ -1,0 +1,19 @@
+import type { AuditLog } from '@kata-agent/audit';
+import type { Configuration } from '@kata-agent/config';
+import type { Guest } from '@kata-agent/guest';
+import type { Connections } from '../listeners/connections.js';
+import type { Policy } from '../policy/policy.js';
+import type { Log } from '../startup/log.js';
+
+/** The context of the management handlers. */
+export interface ManagementContext {
+  readonly configuration: Configuration;
+  readonly bootId: string;
+  readonly policy: Pick<Policy, 'served'>;
+  readonly guest: Pick<Guest, 'containers'>;
+  readonly audit: Pick<AuditLog, 'writable'>;
+  readonly connections: Connections;
+  readonly log: Log;
+  /** Aborted when the agent ends: watchers get the last records, and their calls end. */
+  readonly ending: AbortSignal;
+}
