@@ -34,7 +34,7 @@ peers = ["uri:spiffe://example/ops/*", "cn:auditor"]
 tls = { client_ca = ${JSON.stringify(clientCa)} }
 limits = { connections = 4, handshakes_per_second = 1000 }
 allowed_endpoints = ["GetGuestDetails"]
-management = ["Describe", "WatchAudit"]
+management = ["Describe", "WatchAudit", "RevokePeer"]
 
 [[api.rule]]
 name = "details-for-alice"
@@ -135,6 +135,25 @@ describe('a tls:// listener of an agent (R14, S26)', () => {
     const wrong = ctl(['describe'], auditor, `spki:sha256:${'0'.repeat(64)}`);
     assert.equal(wrong.status, 3);
     assert.match(wrong.stderr, /pin/);
+  });
+
+  it('revokes a peer: its connections close, and it cannot return', async () => {
+    const bob = ca.client({ commonNames: [], uris: ['spiffe://example/ops/bob'] });
+    const open = connectionOf(bob);
+    assert.equal((await answerOf(open.health.check({}))).code, 'OK');
+    const wrong = ctl(['revoke', '*'], auditor);
+    assert.match(wrong.stderr, /INVALID_ARGUMENT.*would revoke every peer/);
+    const revoked = ctl(['revoke', 'uri:spiffe://example/ops/bob'], auditor);
+    assert.equal(revoked.stdout, 'revoked; 1 connection closed\n', revoked.stderr);
+    await open.channel.closed;
+    assert.notEqual((await answerOf(connectionOf(bob).health.check({}))).code, 'OK');
+    const other = connectionOf(alice);
+    assert.equal((await answerOf(other.health.check({}))).code, 'OK');
+    other.channel.close();
+    const intent = agent
+      .records()
+      .findLast(({ method, kind }) => method === 'RevokePeer' && kind === 'intent');
+    assert.deepEqual(intent?.['request'], { revoked: 'uri:spiffe://example/ops/bob' });
   });
 
   it('has another key after another start', async () => {

@@ -19,6 +19,7 @@ import { specNames } from './interceptors/spec-names.js';
 import type { Caller } from './listeners/caller.js';
 import { Connections } from './listeners/connections.js';
 import { management } from './management/management.js';
+import type { ManagementContext } from './management/management-context.js';
 import { authorizeManagement, managementGate } from './management/management-gate.js';
 import type { Log } from './startup/log.js';
 import { bind } from './services/bind.js';
@@ -39,9 +40,11 @@ export function agentServer(options: {
   readonly services: Services;
   readonly audit: AuditLog;
   readonly bootId: string;
+  /** Undefined: there is no `tls://` listener. */
+  readonly revocations?: ManagementContext['revocations'];
   readonly log: Log;
 }): AgentServer {
-  const { configuration, services, audit, bootId, log } = options;
+  const { configuration, services, audit, bootId, log, revocations } = options;
   const connections = new Connections();
   const { limits } = configuration;
   const { policy, guest } = services;
@@ -51,7 +54,17 @@ export function agentServer(options: {
   const onDeniedRead: OnDeniedRead = (listener) => answers.get(listener) ?? configuration.api.onDeniedRead;
   const gate = managementGate(configuration.listeners);
   const ending = new AbortController();
-  const managed = { configuration, bootId, policy, guest, audit, connections, log, ending: ending.signal };
+  const managed = {
+    configuration,
+    bootId,
+    policy,
+    guest,
+    audit,
+    connections,
+    revocations,
+    log,
+    ending: ending.signal,
+  };
   const server = createServer<Caller>({
     services: [
       service(AgentService, bind(services, authorize)),

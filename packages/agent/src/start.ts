@@ -146,6 +146,7 @@ export async function startAgent(
     const server = agentServer({
       configuration,
       bootId: boot,
+      revocations: tls?.revocations,
       services: {
         guest,
         policy,

@@ -10,7 +10,7 @@ export interface ManagementEndpoint {
  * The methods of `kata_agent.Management` in the order of `management.proto`. A listener serves those that its `management`
  * names; no group and no `*` includes one. A test compares the list with the service's descriptor.
  */
-export const managementMethods = ['Describe', 'WatchAudit'] as const;
+export const managementMethods = ['Describe', 'WatchAudit', 'RevokePeer'] as const;
 
 /** The exact name of a method of `kata_agent.Management`. */
 export type ManagementMethod = (typeof managementMethods)[number];
@@ -27,6 +27,11 @@ export const managementEndpoints: { readonly [M in ManagementMethod]: Management
       'Streams the records of the audit log, from a sequence number or from now on, each as it is written.',
     exposure:
       'Every decision of the agent on every listener: methods, container IDs, program names and peers. No arguments, environment, input or output.',
+  },
+  RevokePeer: {
+    purpose:
+      'Revokes the certificates of a peer of the tls:// listeners until the next boot, and closes its connections. Nothing takes it back.',
+    exposure: 'Locks tenants out of the guest; the host can do the same by not forwarding packets.',
   },
 };
 

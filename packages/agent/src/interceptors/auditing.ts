@@ -2,7 +2,7 @@ import { beginKey } from './begin-of.js';
 import { decisionOf } from './decision-of.js';
 import type { Message } from '@bufbuild/protobuf';
 import { type AuditedCall, type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
-import { endpoints, isMethodName, type MethodName } from '@kata-agent/catalogue';
+import { endpoints, isMethodName, type ManagementMethod, type MethodName } from '@kata-agent/catalogue';
 import type { Decision } from '@kata-agent/gate';
 import { Code, codeName, type HandlerContext, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
@@ -134,8 +134,11 @@ const look: Handling = {
 /** Signal 0 only tests whether a process exists. */
 const signalNothing: Handling = { ...look, begins: true };
 
-/** A watcher can stay for days: its first record is written when it comes. */
-const watching: Handling = { ...look, folded: false, records: 'intent first' };
+const managing: ReadonlyMap<string, Handling> = new Map<ManagementMethod, Handling>([
+  // A watcher can stay for days: its first record is written when it comes.
+  ['WatchAudit', { ...look, folded: false, records: 'intent first' }],
+  ['RevokePeer', { ...look, folded: false, changes: true, records: 'intent first' }],
+]);
 
 const handlings: ReadonlyMap<string, Handling> = new Map(
   Object.values(endpoints).map(({ method, changes, fold, ends = false }): [string, Handling] => {
@@ -149,7 +152,7 @@ const handlings: ReadonlyMap<string, Handling> = new Map(
 );
 
 function handling({ service, method }: HandlerContext<Caller>, { signal }: Moving): Handling {
-  if (service === managementService) return method === 'WatchAudit' ? watching : look;
+  if (service === managementService) return managing.get(method) ?? look;
   if (service === healthService || !isMethodName(method)) return look;
   if (method === 'SignalProcess' && signal === 0) return signalNothing;
   return handlings.get(method) ?? look;

@@ -1,6 +1,7 @@
-import type { Message } from '@bufbuild/protobuf';
+import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { AuditedCall } from '@kata-agent/audit';
 import { endpoints, isMethodName } from '@kata-agent/catalogue';
+import { type RevokePeerRequest, RevokePeerRequestSchema } from '@kata-agent/protocol/management';
 import { factsOf, type PrivilegeAccess, summaryOf } from '@kata-agent/gate';
 
 /** Recorded facts of a request besides its subject. */
@@ -13,6 +14,7 @@ const nothing = {};
  */
 export function recordOfRequest(wanted: boolean, access: PrivilegeAccess): RecordOf {
   return (method, message) => {
+    if (isMessage(message, RevokePeerRequestSchema)) return { request: { revoked: revokedText(message) } };
     if (!isMethodName(method)) return nothing;
     const { changes, fold } = endpoints[method];
     const request =
@@ -21,6 +23,10 @@ export function recordOfRequest(wanted: boolean, access: PrivilegeAccess): Recor
     if (request === undefined && facts === undefined) return nothing;
     return { ...(request !== undefined && { request }), ...(facts !== undefined && { facts }) };
   };
+}
+
+function revokedText({ peer, serial, issuer }: RevokePeerRequest): string {
+  return peer === '' ? `serial ${serial} of ${issuer}` : peer;
 }
 
 function present<T extends object>(facts: T): T | undefined {

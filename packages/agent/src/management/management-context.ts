@@ -2,6 +2,7 @@ import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import type { Guest } from '@kata-agent/guest';
 import type { Connections } from '../listeners/connections.js';
+import type { Revocations } from '../listeners/tls/revocations.js';
 import type { Policy } from '../policy/policy.js';
 import type { Log } from '../startup/log.js';
 
@@ -13,6 +14,8 @@ export interface ManagementContext {
   readonly guest: Pick<Guest, 'containers'>;
   readonly audit: Pick<AuditLog, 'writable'>;
   readonly connections: Connections;
+  /** Undefined: there is no `tls://` listener. */
+  readonly revocations: Pick<Revocations, 'add'> | undefined;
   readonly log: Log;
   /** Aborted when the agent ends: watchers get the last records, and their calls end. */
   readonly ending: AbortSignal;

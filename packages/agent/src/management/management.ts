@@ -3,6 +3,7 @@ import type { ServiceImplementation } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { describe } from './describe.js';
 import type { ManagementContext } from './management-context.js';
+import { revokePeer } from './revoke-peer.js';
 import { watchAudit } from './watch-audit.js';
 
 /** The management service. The gate has decided before a handler runs. */
@@ -10,5 +11,6 @@ export function management(context: ManagementContext): ServiceImplementation<ty
   return {
     describe: async (_request, { connection }) => describe(context, connection),
     watchAudit: (request, call) => watchAudit(context, request, call),
+    revokePeer: async (request) => revokePeer(context, request),
   };
 }

@@ -26,6 +26,7 @@ import { logs } from './logs.js';
 import { pause } from './pause.js';
 import { replay } from './replay.js';
 import { resume } from './resume.js';
+import { revoke } from './revoke.js';
 import { rm } from './rm.js';
 import { run } from './run.js';
 import { signal } from './signal.js';
@@ -57,6 +58,7 @@ export const commands: readonly CommandDefinition[] = [
   check,
   version,
   describe,
+  revoke,
   guest,
   run,
   exec,

@@ -55,6 +55,8 @@ export interface RequestSummary extends NetworkSummary {
   /** Why the container or exec counts as privileged. */
   readonly privileges?: readonly PrivilegedReason[];
   readonly kernelModules?: readonly string[];
+  /** The peer that RevokePeer revokes, as in `peers`. */
+  readonly revoked?: string;
 }
 
 /** Summarizes a request; empty when nothing is recorded of it. `access` is what the configuration opens. */

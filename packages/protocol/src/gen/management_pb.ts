@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file management.proto.
  */
 export const file_management: GenFile = /*@__PURE__*/
-  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwynAEKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAFiBnByb3RvMw");
+  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwiQQoRUmV2b2tlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIOCgZzZXJpYWwYAiABKAkSDgoGaXNzdWVyGAMgASgJIiQKElJldm9rZVBlZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKA0y6QEKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAESSwoKUmV2b2tlUGVlchIdLmthdGFfYWdlbnQuUmV2b2tlUGVlclJlcXVlc3QaHi5rYXRhX2FnZW50LlJldm9rZVBlZXJSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message kata_agent.DescribeRequest
@@ -212,6 +212,61 @@ export const AuditRecordsSchema: GenMessage<AuditRecords> = /*@__PURE__*/
   messageDesc(file_management, 5);
 
 /**
+ * Either a peer, or the serial number and issuer of one certificate.
+ *
+ * @generated from message kata_agent.RevokePeerRequest
+ */
+export type RevokePeerRequest = Message<"kata_agent.RevokePeerRequest"> & {
+  /**
+   * An entry as in `peers` of a tls:// listener, but not "*". It revokes each certificate that has the name, also beside
+   * others.
+   *
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+
+  /**
+   * In hex.
+   *
+   * @generated from field: string serial = 2;
+   */
+  serial: string;
+
+  /**
+   * RFC 4514, as in `subject:`.
+   *
+   * @generated from field: string issuer = 3;
+   */
+  issuer: string;
+};
+
+/**
+ * Describes the message kata_agent.RevokePeerRequest.
+ * Use `create(RevokePeerRequestSchema)` to create a new message.
+ */
+export const RevokePeerRequestSchema: GenMessage<RevokePeerRequest> = /*@__PURE__*/
+  messageDesc(file_management, 6);
+
+/**
+ * @generated from message kata_agent.RevokePeerResponse
+ */
+export type RevokePeerResponse = Message<"kata_agent.RevokePeerResponse"> & {
+  /**
+   * Connections that were closed.
+   *
+   * @generated from field: uint32 closed = 1;
+   */
+  closed: number;
+};
+
+/**
+ * Describes the message kata_agent.RevokePeerResponse.
+ * Use `create(RevokePeerResponseSchema)` to create a new message.
+ */
+export const RevokePeerResponseSchema: GenMessage<RevokePeerResponse> = /*@__PURE__*/
+  messageDesc(file_management, 7);
+
+/**
  * @generated from service kata_agent.Management
  */
 export const Management: GenService<{
@@ -230,6 +285,14 @@ export const Management: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchAuditRequestSchema;
     output: typeof AuditRecordsSchema;
+  },
+  /**
+   * @generated from rpc kata_agent.Management.RevokePeer
+   */
+  revokePeer: {
+    methodKind: "unary";
+    input: typeof RevokePeerRequestSchema;
+    output: typeof RevokePeerResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_management, 0);

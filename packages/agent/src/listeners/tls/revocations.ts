@@ -24,21 +24,21 @@ export class TooManyRevocations extends Error {
  */
 export class Revocations {
   readonly #revoked: Revocation[] = [];
-  readonly #listeners: ((revocation: Revocation) => void)[] = [];
+  readonly #listeners: ((revocation: Revocation) => number)[] = [];
 
-  /** Revokes, also for connections that are open. Throws TooManyRevocations. */
-  add(revocation: Revocation): void {
+  /** Revokes. Returns the number of open connections that were closed. Throws TooManyRevocations. */
+  add(revocation: Revocation): number {
     if (this.#revoked.length >= maxRevocations) throw new TooManyRevocations();
     this.#revoked.push(revocation);
-    for (const listener of this.#listeners) listener(revocation);
+    return this.#listeners.reduce((closed, listener) => closed + listener(revocation), 0);
   }
 
   has(certificate: Certificate): boolean {
     return this.#revoked.some((revocation) => revokes(revocation, certificate));
   }
 
-  /** Calls `listener` with each later revocation. */
-  watch(listener: (revocation: Revocation) => void): void {
+  /** Calls `listener` with each later revocation; it returns how many connections it closed. */
+  watch(listener: (revocation: Revocation) => number): void {
     this.#listeners.push(listener);
   }
 }

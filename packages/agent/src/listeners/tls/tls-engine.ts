@@ -96,8 +96,9 @@ class Engine implements TlsEngine {
       this.#refuse(stream, handshakeCause(error, stream.authorizationError));
     });
     options.revocations.watch((revocation) => {
-      for (const live of this.#live)
-        if (revokes(revocation, live.peer.certificate)) this.#end(live, 'revoked');
+      const revoked = [...this.#live].filter(({ peer }) => revokes(revocation, peer.certificate));
+      for (const live of revoked) this.#end(live, 'revoked');
+      return revoked.length;
     });
   }
 

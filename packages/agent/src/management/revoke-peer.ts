@@ -1,0 +1,57 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { RevokePeerRequest, RevokePeerResponseSchema } from '@kata-agent/protocol/management';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { canonicalName, NameSyntaxError, PeerEntryError, parsePeerEntry } from '@kata-agent/x509';
+import { type Revocation, TooManyRevocations } from '../listeners/tls/revocations.js';
+import type { ManagementContext } from './management-context.js';
+
+/**
+ * Revokes a peer on all `tls://` listeners until the next boot.
+ *
+ * @throws TtrpcError INVALID_ARGUMENT for a request that names no certificate, FAILED_PRECONDITION without a `tls://`
+ * listener, RESOURCE_EXHAUSTED with too many revocations.
+ */
+export function revokePeer(
+  { revocations }: Pick<ManagementContext, 'revocations'>,
+  request: Pick<RevokePeerRequest, 'peer' | 'serial' | 'issuer'>,
+): MessageInitShape<typeof RevokePeerResponseSchema> {
+  const revocation = revocationOf(request);
+  if (revocations === undefined)
+    throw new TtrpcError(
+      Code.FailedPrecondition,
+      'there is no tls:// listener, and no certificate to revoke',
+    );
+  try {
+    return { closed: revocations.add(revocation) };
+  } catch (error) {
+    if (!(error instanceof TooManyRevocations)) throw error;
+    throw new TtrpcError(Code.ResourceExhausted, error.message, { cause: error });
+  }
+}
+
+function revocationOf({
+  peer,
+  serial,
+  issuer,
+}: Pick<RevokePeerRequest, 'peer' | 'serial' | 'issuer'>): Revocation {
+  const named = peer !== '';
+  if (named === (serial !== '') || (serial !== '') !== (issuer !== ''))
+    throw wrong('name either a peer, or both the serial number and the issuer of a certificate');
+  try {
+    if (!named) {
+      if (!/^[0-9A-Fa-f]{1,64}$/.test(serial)) throw wrong(`serial '${serial}' is not a number in hex`);
+      return { kind: 'serial', serial, issuer: canonicalName(issuer) };
+    }
+    const entry = parsePeerEntry(peer);
+    if (entry.kind === 'any') throw wrong('"*" would revoke every peer: name one');
+    return { kind: 'entry', entry };
+  } catch (error) {
+    if (error instanceof PeerEntryError) throw wrong(`${error.message}; ${error.help}`, error);
+    if (error instanceof NameSyntaxError) throw wrong(`issuer '${issuer}': ${error.message}`, error);
+    throw error;
+  }
+}
+
+function wrong(message: string, cause?: Error): TtrpcError {
+  return new TtrpcError(Code.InvalidArgument, message, { cause });
+}
