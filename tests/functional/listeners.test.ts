@@ -213,7 +213,7 @@ describe('a flood at one listener', () => {
         header.writeUInt8(1, 8);
         return Buffer.concat([header, body]);
       });
-      // Each call takes a millisecond: together they took 16 s, in which nothing else was answered.
+      // A scrape takes a millisecond: 16 s for all of them, in which nothing else was answered.
       for (let count = 0; count < 16; count += 1) {
         const socket = connect(`${agent.directory}/1025.sock`);
         socket.on('error', () => undefined);

@@ -41,6 +41,13 @@ test('a scrape has every metric of the agent and of the guest', async () => {
   assert.equal(valueOf(await metrics.scrape(open), 'kata_agent_scrape_count'), 2);
 });
 
+test('calls during a scrape share its result', async () => {
+  const metrics = new Metrics();
+  const texts = await Promise.all(Array.from({ length: 100 }, () => metrics.scrape(open)));
+  assert.deepEqual(new Set(texts.map((text) => valueOf(text, 'kata_agent_scrape_count'))), new Set([1]));
+  assert.equal(valueOf(await metrics.scrape(open), 'kata_agent_scrape_count'), 2);
+});
+
 test('the values match those of the kernel', async () => {
   const scrape = await new Metrics().scrape(open);
   const { rss } = process.memoryUsage();
