@@ -16,7 +16,8 @@ const other = new Authority('other CA');
 const ops = ['uri:spiffe://example/ops/*', 'cn:auditor'];
 const past = Date.UTC(2021, 0);
 
-describe('the TLS engine', () => {
+// A connection that the engine forgets to close would be waited for without end.
+describe('the TLS engine', { timeout: 120_000 }, () => {
   it('serves a client of the CA that is in peers, and names it', async (t) => {
     const running = await startEngine(t, ca, { peers: ops });
     const uris = ['spiffe://example/ops/alice'];

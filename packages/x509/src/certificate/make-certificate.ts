@@ -90,7 +90,7 @@ export function makeSelfSigned(options: SelfSignedOptions): Uint8Array {
         basicConstraints(),
         keyUsage(digitalSignature.bits, digitalSignature.unused),
         extendedKeyUsage([Oid.ServerAuth, Oid.ClientAuth]),
-        subjectAltName(options.alternativeNames),
+        ...(options.alternativeNames.length === 0 ? [] : [subjectAltName(options.alternativeNames)]),
         ...(options.extensions ?? []),
       ],
     },

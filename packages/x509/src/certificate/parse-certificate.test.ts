@@ -7,6 +7,7 @@ import { der } from '../der/der-writer.js';
 import { Tag } from '../der/tag.js';
 import { commonNames } from '../name/distinguished-name.js';
 import {
+  basicConstraints,
   type CertificateContent,
   encodeName,
   extendedKeyUsage,
@@ -166,6 +167,26 @@ test('what BER allows and DER does not is refused', () => {
     () => parseCertificate(make({ subject: der(Tag.Sequence, der(Tag.Set)) })),
     faulty('name', /empty/),
   );
+});
+
+test('a set out of order, a critical flag that is false, and a second signature algorithm are refused', () => {
+  const attribute = (text: string): Uint8Array => {
+    const name = encodeName([[{ type: 'CN', text }]]);
+    return name.subarray(4);
+  };
+  const subject = der(Tag.Sequence, der(Tag.Set, attribute('b'), attribute('a')));
+  assert.throws(() => parseCertificate(make({ subject })), faulty('encoding', /not in order/));
+  const twice = der(Tag.Sequence, der(Tag.Set, attribute('a'), attribute('a')));
+  assert.throws(() => parseCertificate(make({ subject: twice })), faulty('encoding', /not in order/));
+
+  const critical = Buffer.from(make({ extensions: [basicConstraints()] }));
+  critical[critical.lastIndexOf(Buffer.from('0101ff', 'hex')) + 2] = 0;
+  assert.throws(() => parseCertificate(critical), faulty('encoding', /critical is not true/));
+
+  const algorithm = Buffer.from(make());
+  const ecdsaWithSha256 = Buffer.from('2a8648ce3d040302', 'hex');
+  algorithm[algorithm.lastIndexOf(ecdsaWithSha256) + ecdsaWithSha256.length - 1] = 3;
+  assert.throws(() => parseCertificate(algorithm), faulty('encoding', /two signature algorithms/));
 });
 
 test('a certificate of version 1, and one with a time that does not exist, are refused', () => {
