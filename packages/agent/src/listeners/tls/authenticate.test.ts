@@ -20,6 +20,20 @@ describe('after the handshake', () => {
     assert.equal(authenticate({ ...handshake, resumed: true }, expected).refused?.reason, 'resumed');
   });
 
+  it('names that would fill audit records are refused, and are not in the refusal', () => {
+    const value = `https://example/${'a'.repeat(5000)}`;
+    const long = makeSelfSigned({
+      key,
+      commonName: 'a',
+      alternativeNames: [{ kind: 'uri', value }],
+      notBefore: 0,
+    });
+    const { refused, certificate } = authenticate({ ...handshake, certificate: long }, expected);
+    assert.equal(refused?.reason, 'malformed');
+    assert.ok(refused.text.length < 200);
+    assert.equal(certificate, undefined);
+  });
+
   it('no certificate, and one that is not DER, are refused', () => {
     const without = authenticate({ ...handshake, certificate: undefined }, expected);
     assert.equal(without.refused?.reason, 'no-certificate');

@@ -27,6 +27,9 @@ export interface Expected {
   readonly now: number;
 }
 
+/** Names are part of audit records and of what rules see: those of one certificate have no more characters together. */
+const maxNames = 4096;
+
 export type Authentication =
   | { readonly certificate: Certificate; readonly refused?: undefined }
   | { readonly certificate?: Certificate; readonly refused: RefusalCause };
@@ -40,6 +43,14 @@ export function authenticate(handshake: Handshake, expected: Expected): Authenti
   if (handshake.certificate === undefined) return { refused: refusalCause('no-certificate') };
   const certificate = parsed(handshake.certificate);
   if (typeof certificate === 'string') return { refused: refusalCause('malformed', certificate) };
+  const names = namesLength(certificate);
+  if (names > maxNames)
+    return {
+      refused: refusalCause(
+        'malformed',
+        `its names have ${names} characters; at most ${maxNames} are accepted`,
+      ),
+    };
   const refused = causeOf(certificate, expected);
   return refused === undefined ? { certificate } : { certificate, refused };
 }
@@ -51,6 +62,10 @@ function parsed(bytes: Uint8Array): Certificate | string {
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+function namesLength({ subjectText, alternativeNames }: Certificate): number {
+  return alternativeNames.reduce((sum, { value }) => sum + value.length, subjectText.length);
 }
 
 function causeOf(certificate: Certificate, { peers, isRevoked, now }: Expected): RefusalCause | undefined {
