@@ -27,6 +27,8 @@ interface BootOptions extends Omit<BootSettings, 'kernel' | 'initrd' | 'forward'
   readonly bare?: boolean;
   /** Files that are put over the image. */
   readonly overlay?: readonly Entry[];
+  /** Further TCP ports of the guest to forward to; see `Machine.port`. */
+  readonly ports?: readonly number[];
 }
 
 /** Returns why a guest that needs more Debian packages cannot be booted here; undefined if it can. See whyWithout. */
@@ -54,7 +56,7 @@ const oneProcessor = ['-smp', '1'];
 
 /** Boots an image. An overlay is an additional archive that the kernel unpacks over the image. */
 export async function boot(image: Image, directory: string, options: BootOptions = {}): Promise<Machine> {
-  const { overlay = [], append = [], args = [], bare = false, ...others } = options;
+  const { overlay = [], append = [], args = [], bare = false, ports = [], ...others } = options;
   mkdirSync(directory, { recursive: true });
   let initrd = image.initrd.path;
   if (overlay.length > 0) {
@@ -69,7 +71,7 @@ export async function boot(image: Image, directory: string, options: BootOptions
     kernel: image.kernel.path,
     initrd,
     append: [...(bare ? [] : [`rdinit=${firstProgram}`]), ...append],
-    forward: bare ? [] : [agentPort, stopPort, shellPort, dialPort],
+    forward: bare ? [] : [agentPort, stopPort, shellPort, dialPort, ...ports],
     console: join(directory, 'console.log'),
   });
 }

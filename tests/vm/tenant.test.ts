@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { create } from '@bufbuild/protobuf';
+import { type CreateContainerRequest, StorageSchema } from '@kata-agent/protocol/agent';
+import { Authority, type ClientCertificate } from '../harness/authority.js';
+import { processRequest } from '../harness/container-request.js';
+import { clientProgram, repository } from '../harness/repository.js';
+import { answerOf } from '../harness/sweep.js';
+import { container, ext4Disk, rootDirectory } from './hotplug.js';
+import { boot, imageOf, shell, whyNoMachine } from './machine.js';
+import { runningGuest } from './running-guest.js';
+
+const skip = whyNoMachine() ?? false;
+const ca = new Authority();
+const alice = ca.client({ commonNames: [], uris: ['spiffe://example/ops/alice'] });
+const tlsPort = 8443;
+
+const config = `[agent]
+lock = true
+
+[api]
+release = "4.1"
+strict = true
+
+[[listener]]
+name = "host"
+address = "vsock://-1:1024"
+peers = ["host", "cid:1"]
+allowed_endpoints = ["@pod", "@copy"]
+on_denied_read = "eof"
+
+[[listener]]
+name = "tenant"
+address = "tls://0.0.0.0:${tlsPort}"
+peers = ["uri:spiffe://example/ops/*"]
+tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }
+allowed_endpoints = ["@exec", "@stdio", "WaitProcess", "SignalProcess"]
+management = ["Describe", "WatchAudit", "RevokePeer"]
+`;
+
+describe('a confidential guest with a listener for its tenant (R14)', { skip }, () => {
+  const guest = runningGuest('tenant', async (directory) => {
+    const file = join(repository, 'build', 'vm-tests', 'tenant', 'config.toml');
+    mkdirSync(join(file, '..'), { recursive: true });
+    writeFileSync(file, config);
+    const files = [{ path: '/etc/kata-agent/tenant-ca.pem', data: Buffer.from(ca.pem), mode: 0o644 }];
+    const image = await imageOf('tenant', { config: file, files });
+    return boot(image, directory, {
+      disks: [ext4Disk(directory, 'rootfs', rootDirectory(directory, 'root'))],
+      ports: [tlsPort],
+    });
+  });
+
+  /** The records of the guest's log that have this text. */
+  async function records(text: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const lines = await shell(guest.machine, `grep -F '${text}' /run/kata-agent/audit.log || true`);
+    const whole = lines.split('\n').filter((line) => line.endsWith('}'));
+    return whole.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+  }
+
+  async function pin(): Promise<string> {
+    const [boot] = await records('"kind":"boot"');
+    return (boot as unknown as { facts: { tls: { pin: string } } }).facts.tls.pin;
+  }
+
+  async function ctl(
+    command: readonly string[],
+    certificate: ClientCertificate = alice,
+    until?: RegExp,
+  ): Promise<{ code: number | null; output: string }> {
+    const { directory, machine } = guest;
+    writeFileSync(join(directory, 'cert'), certificate.cert);
+    writeFileSync(join(directory, 'key'), certificate.key);
+    const [verb = '', ...rest] = command;
+    const options = ['-a', `tls://127.0.0.1:${machine.port(tlsPort)}`, '--timeout', '60s'];
+    const files = ['--cert', join(directory, 'cert'), '--key', join(directory, 'key'), '--pin', await pin()];
+    const args = [clientProgram, ...options, ...files, verb, ...rest];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+        if (until?.test(output) === true) child.kill('SIGINT');
+      });
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, output };
+  }
+
+  function workload(id: string, script: string): CreateContainerRequest {
+    const root = `/run/kata-containers/${id}/rootfs`;
+    const request = container(id, script, { root });
+    const disk = { driver: 'blk', source: '10', fstype: 'ext4', mountPoint: root };
+    request.storages.push(create(StorageSchema, disk));
+    return request;
+  }
+
+  it('the host runs the pod', async () => {
+    await guest.agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
+    await guest.agent.createContainer(workload('pod', 'echo of the workload; sleep 100000'));
+    await guest.agent.startContainer({ containerId: 'pod' });
+  });
+
+  it('the tenant runs commands and reads output', async (t) => {
+    const began = performance.now();
+    const exec = await ctl(['exec', 'pod', '--', 'sh', '-c', 'hostname; exit 3']);
+    t.diagnostic(`exec over TLS: ${Math.round(performance.now() - began)} ms, with a new connection`);
+    assert.deepEqual(exec, { code: 3, output: 'pod\n' });
+    const logs = await ctl(['logs', 'pod'], alice, /of the workload/);
+    assert.match(logs.output, /of the workload/);
+  });
+
+  it('the host can do neither, and reads the end of output', async () => {
+    const process = processRequest(['sh']);
+    const exec = await answerOf(guest.agent.execProcess({ containerId: 'pod', execId: 'e', process }));
+    assert.equal(exec.code, 'UNIMPLEMENTED');
+    const read = await guest.agent.readStdout({ containerId: 'pod', execId: 'pod', len: 100 });
+    assert.equal(read.data.length, 0);
+  });
+
+  it('nobody else of the network gets in', async () => {
+    const stranger = await ctl(['describe'], ca.client({ commonNames: ['stranger'] }));
+    assert.equal(stranger.code, 3, stranger.output);
+    const foreign = await ctl(['describe'], new Authority('another').client());
+    assert.equal(foreign.code, 3, foreign.output);
+    while ((await records('KA3203')).length < 2) await delay(100);
+    const texts = (await records('KA3203')).map((record) => JSON.stringify(record));
+    assert.ok(texts.some((text) => text.includes('not in peers')));
+    assert.ok(texts.some((text) => text.includes('no CA of client_ca')));
+  });
+
+  it('each attempt is recorded under its listener and peer, and the tenant sees it', async () => {
+    const [hosts] = await records('"method":"ExecProcess","decision":{"outcome":"deny"');
+    assert.equal(hosts?.['listener'], 'host');
+    assert.equal(hosts['peer'], 'cid 1');
+    const tenants = (await records('"method":"ExecProcess"')).find(({ listener }) => listener === 'tenant');
+    assert.match(String(tenants?.['peer']), /^tls .*sha256:[0-9a-f]{64}$/);
+    const watch = ['audit', 'watch', '--from', '1', '--format', 'json'];
+    const { code, output } = await ctl(watch, alice, /"method":"WatchAudit"/);
+    assert.equal(code, 0, output);
+    const copy = join(guest.directory, 'copy.log');
+    writeFileSync(copy, output);
+    const lines = output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { listener?: string });
+    assert.ok(lines.some(({ listener }) => listener === 'host'));
+    assert.ok(lines.some(({ listener }) => listener === 'tenant'));
+  });
+
+  it('the tenant sees what the host may call, and cannot call it', async () => {
+    const { output } = await ctl(['describe', '--format', 'json']);
+    const described = JSON.parse(output) as { listeners: { name: string; methods: string[] }[] };
+    assert.deepEqual(
+      described.listeners.map(({ name }) => name),
+      ['host', 'tenant'],
+    );
+    const { code, output: removed } = await ctl(['rm', 'pod']);
+    assert.notEqual(code, 0);
+    assert.match(removed, /RemoveContainer was denied/);
+  });
+
+  it('the pod’s life ends by the host', async () => {
+    await guest.agent.signalProcess({ containerId: 'pod', execId: 'pod', signal: 9 });
+    await guest.agent.removeContainer({ containerId: 'pod' });
+  });
+});
