@@ -49,6 +49,8 @@ export function makeShare(directory: string, calls: readonly ListedCall[]): void
   copyFileSync(busybox, box);
   chmodSync(box, 0o755);
   const commands = calls.flatMap(({ request }) => request.process?.Args ?? []);
+  // Each root has the programs of all containers: layers have the files of all roots.
+  const programs = calls.flatMap(({ request }) => request.OCI?.Process.Args[0] ?? []);
   for (const { request } of calls) {
     for (const { driver, source } of request.storages ?? []) {
       const path = driver === 'watchable-bind' ? hostPath(source) : undefined;
@@ -58,11 +60,11 @@ export function makeShare(directory: string, calls: readonly ListedCall[]): void
       }
     }
     if (request.OCI === undefined || request.OCI === null) continue;
-    const { Root, Process, Mounts } = request.OCI;
+    const { Root, Mounts } = request.OCI;
     const root = hostPath(Root.Path);
     if (root === undefined) continue;
     makeRoot(root, box);
-    makeFakeProgram(root, Process.Args[0] ?? '', 'while :; do sleep 1; done');
+    for (const program of programs) makeFakeProgram(root, program, 'while :; do sleep 1; done');
     // Commands of an init container's shell.
     makeFakeProgram(root, 'iptables', 'exit 0');
     for (const command of commands.filter((text) => text !== '')) {
