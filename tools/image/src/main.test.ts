@@ -36,6 +36,21 @@ describe('npm run image', () => {
     }
   });
 
+  it('names a file that the configuration needs', () => {
+    const config = join(directory, 'tls.toml');
+    const tls = 'address = "tls://0.0.0.0:8443"\ntls = { client_ca = "/etc/kata-agent/ca.pem" }\n';
+    writeFileSync(config, `[[listener]]\nname = "t"\n${tls}`);
+    const words = ['--config', config, '--out', join(directory, 'named')];
+    const without = image(...words);
+    assert.match(
+      without.stderr,
+      /listener\.t\.tls\.client_ca names \/etc\/kata-agent\/ca\.pem.*\nhelp: pass --root DIR/,
+    );
+    assert.equal(without.status, 1);
+    const missing = image(...words, '--root', directory);
+    assert.match(missing.stderr, /client_ca: cannot read .*ca\.pem: ENOENT/);
+  });
+
   it('names a missing program', () => {
     const program = join(root, 'scripts', 'image.mjs');
     const { status, stderr } = spawnSync(

@@ -6,10 +6,12 @@ import { messageOf } from '@kata-agent/tool-command/caught';
 import { commandLine } from '@kata-agent/tool-command/command-line';
 import { existingFile, createDirectory, parseOptions } from '@kata-agent/tool-command/options';
 import { buildImage, type Image } from './build.js';
+import { namedFiles } from './named-files.js';
 import { lockOutputDirectory } from './output-lock.js';
 
 const usage = `npm run image [-- OPTIONS]
   --config FILE      add FILE as /etc/kata-agent/config.toml, and omit the code of methods that it never serves
+  --root DIR         add the files that the configuration names, such as the CA of a tls:// listener, from DIR
   --require-config   build an agent that does not start without a configuration
   --with PART        add crun instead of runc, loopback (vsock inside the guest), tun (/dev/net/tun),
                      or cifs (SMB shares); may be repeated
@@ -25,6 +27,7 @@ Example: npm run image -- --config examples/start.toml --require-config`;
 
 interface ImageOptions {
   readonly config?: string | undefined;
+  readonly root?: string | undefined;
   readonly node?: string | undefined;
   readonly 'require-config': boolean;
   readonly rootfs: boolean;
@@ -40,6 +43,7 @@ function imageOptions(words: readonly string[]): ImageOptions {
   const text = { type: 'string' } as const;
   const { values } = parseOptions(words, {
     config: text,
+    root: text,
     node: text,
     'require-config': flag,
     rootfs: flag,
@@ -67,6 +71,7 @@ try {
     requireConfig: options['require-config'],
     with: options.with,
     rootfs: options.rootfs,
+    files: namedFiles(options.config, options.root),
     ...(options.node === undefined ? {} : { node: resolve(options.node) }),
     ...(options.fast ? { level: 3 } : {}),
     out,
