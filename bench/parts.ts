@@ -9,6 +9,7 @@ import { measureHostilePeers } from './hostile.js';
 import type { Part } from './part.js';
 import { measureRules } from './rules.js';
 import { measureStartup } from './startup.js';
+import { measureTls } from './tls.js';
 import { measureWaits } from './waits.js';
 
 const go = ['golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev'];
@@ -27,6 +28,7 @@ export function allParts(quick: boolean): readonly Part[] {
       measure: () => measureContainers({ go: goPrograms(), program: bundledAgent(), quick }),
     },
     { name: 'hostile', needs: [], measure: () => measureHostilePeers(bundledAgent(), quick) },
+    { name: 'tls', needs: [], measure: () => measureTls(bundledAgent(), quick) },
     {
       name: 'waits',
       needs: ['runc', 'busybox-static'],
