@@ -6,6 +6,7 @@ import { CannotApply } from '../startup/cannot-apply.js';
 import type { Log } from '../startup/log.js';
 import { type Address, parseAddress } from './address.js';
 import type { Caller } from './caller.js';
+import { ConnectionLimit } from './connection-limit.js';
 import { recordConnectionRefusal } from './connection-refusal.js';
 import { openListener, peerAt } from './open.js';
 import { describePeers, isWelcome } from './peer.js';
@@ -47,15 +48,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 }
 
 function accept(options: ListenerOptions, address: Address): (socket: Socket) => void {
-  const { name, limits, peers, syscalls, log, audit, serve } = options;
-  let open = 0;
-  const overLimit = rarely((turnedAway) =>
-    log('warn', 'connections over the limit closed', {
-      listener: name,
-      limit: limits.connections,
-      turnedAway,
-    }),
-  );
+  const { name, peers, syscalls, log, audit, serve } = options;
+  const limit = new ConnectionLimit(options, log);
   const unwelcome = rarely((turnedAway, peer) =>
     log('warn', 'closed connections of peers that are not in peers', {
       code: 'KA3202',
@@ -66,11 +60,7 @@ function accept(options: ListenerOptions, address: Address): (socket: Socket) =>
   );
   return (socket) => {
     socket.on('error', (error) => log('debug', 'connection', { listener: name, error: error.message }));
-    if (open >= limits.connections) {
-      overLimit();
-      socket.destroy();
-      return;
-    }
+    if (limit.closes(socket)) return;
     const peer = peerAt(address, syscalls, socket);
     if (peer === undefined) {
       socket.destroy();
@@ -83,10 +73,7 @@ function accept(options: ListenerOptions, address: Address): (socket: Socket) =>
       socket.destroy();
       return;
     }
-    open += 1;
-    socket.once('close', () => {
-      open -= 1;
-    });
+    limit.add(socket);
     serve(socket, caller);
   };
 }

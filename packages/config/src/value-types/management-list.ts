@@ -1,5 +1,6 @@
 import { isManagementMethod, type ManagementMethod, managementMethods } from '@kata-agent/catalogue';
 import { nearest } from '../diagnostics/nearest.js';
+import { listOfTexts } from './list-of-texts.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
 const what = `a list of ${managementMethods.map((name) => `"${name}"`).join(' and ')}, not empty and each once`;
@@ -19,18 +20,9 @@ function fromTexts(texts: readonly string[]): Reading<readonly ManagementMethod[
 }
 
 /** Methods of the management service. */
-export const managementList: ValueType<readonly ManagementMethod[]> = {
+export const managementList: ValueType<readonly ManagementMethod[]> = listOfTexts({
   name: 'list of management methods',
-  schema: {
-    type: 'array',
-    items: { enum: managementMethods },
-    uniqueItems: true,
-  },
-  fromToml(value) {
-    if (value.kind !== 'array') return expected(what);
-    const texts = value.items.flatMap((item) => (item.kind === 'string' ? [item.value] : []));
-    return texts.length === value.items.length ? fromTexts(texts) : expected(what);
-  },
-  fromText: (text) => fromTexts(text.split(',')),
-  write: (value) => `[${value.map((name) => JSON.stringify(name)).join(', ')}]`,
-};
+  what,
+  items: { enum: managementMethods },
+  fromTexts,
+});

@@ -1,4 +1,5 @@
 import { parsePeerEntries, PeerEntryError } from '@kata-agent/x509';
+import { listOfTexts } from './list-of-texts.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
 const what =
@@ -31,21 +32,12 @@ function fromTexts(texts: readonly string[]): Reading<readonly string[]> {
 }
 
 /** The peers that may connect to a listener. */
-export const peers: ValueType<readonly string[]> = {
+export const peers: ValueType<readonly string[]> = listOfTexts({
   name: what,
-  schema: {
-    type: 'array',
-    items: {
-      type: 'string',
-      pattern: '^(host|any|(cid|uid):(0|[1-9]\\d{0,9})|(uri|dns|cn|subject|spki):.+|\\*)$',
-    },
-    uniqueItems: true,
+  what,
+  items: {
+    type: 'string',
+    pattern: '^(host|any|(cid|uid):(0|[1-9]\\d{0,9})|(uri|dns|cn|subject|spki):.+|\\*)$',
   },
-  fromToml(value) {
-    if (value.kind !== 'array') return expected(what);
-    const texts = value.items.flatMap((item) => (item.kind === 'string' ? [item.value] : []));
-    return texts.length === value.items.length ? fromTexts(texts) : expected(what);
-  },
-  fromText: (text) => fromTexts(text.split(',')),
-  write: (value) => `[${value.map((peer) => JSON.stringify(peer)).join(', ')}]`,
-};
+  fromTexts,
+});

@@ -3,6 +3,7 @@ import { type TlsSettings, tlsAddress } from '@kata-agent/config';
 import { parsePeerEntries } from '@kata-agent/x509';
 import { CannotApply } from '../../startup/cannot-apply.js';
 import type { Caller } from '../caller.js';
+import { ConnectionLimit } from '../connection-limit.js';
 import { recordConnectionRefusal } from '../connection-refusal.js';
 import type { Listener, ListenerOptions } from '../listen.js';
 import { rarely } from '../rarely.js';
@@ -99,25 +100,11 @@ export class TlsListeners {
 }
 
 function servePeers(options: TlsListenerOptions): Parameters<typeof createTlsEngine>[0]['onPeer'] {
-  const { name, limits, log, serve } = options;
-  let open = 0;
-  const overLimit = rarely((turnedAway) =>
-    log('warn', 'connections over the limit closed', {
-      listener: name,
-      limit: limits.connections,
-      turnedAway,
-    }),
-  );
+  const { name, log, serve } = options;
+  const limit = new ConnectionLimit(options, log);
   return (stream, peer) => {
-    if (open >= limits.connections) {
-      overLimit();
-      stream.destroy();
-      return;
-    }
-    open += 1;
-    stream.once('close', () => {
-      open -= 1;
-    });
+    if (limit.closes(stream)) return;
+    limit.add(stream);
     const caller: Caller = { listener: name, peer: peerText(peer), identity: peer.identity };
     serve(stream, caller);
   };
