@@ -82,6 +82,7 @@ function generateGo() {
   const plugin = atomically('protoc-gen-go', (path) => {
     run('go', ['build', '-o', path, 'google.golang.org/protobuf/cmd/protoc-gen-go'], { cwd: root });
   });
+  // Kata's contract: our own management service is not part of it.
   const files = ['agent', 'oci', 'csi', 'types', 'health'];
   const template = {
     version: 'v2',
@@ -96,7 +97,8 @@ function generateGo() {
   const path = join(out, `buf.gen.${process.pid}.json`);
   mkdirSync(join(generatedGo, 'src'), { recursive: true });
   writeFileSync(path, JSON.stringify(template));
-  run('buf', ['generate', '--template', path], { cwd: protocol });
+  const paths = files.flatMap((name) => ['--path', join('proto', `${name}.proto`)]);
+  run('buf', ['generate', '--template', path, ...paths], { cwd: protocol });
   rmSync(path);
 }
 
