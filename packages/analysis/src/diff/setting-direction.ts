@@ -35,6 +35,14 @@ export const larger: Direction = (before, after) =>
     ? { effect: 'opens', why: 'the limit is higher' }
     : { effect: 'closes', why: 'the limit is lower' };
 
+/** An earlier time allows more. Which one the default is, the build decides: it counts as opening. */
+export function earlier(opens: string, closes: string): Direction {
+  return (before, after) => {
+    if (typeof before !== 'number' || typeof after !== 'number') return unknown(before, after);
+    return after < before ? { effect: 'opens', why: opens } : { effect: 'closes', why: closes };
+  };
+}
+
 /** With a `release`, `*`, groups and block-lists include later methods only up to it. */
 export const release: Direction = (before, after) => {
   const later =

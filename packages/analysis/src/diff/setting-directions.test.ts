@@ -18,3 +18,14 @@ test('a row without a known direction counts as opening', () => {
   const direction = directionOf({ ...row, key: 'new' });
   assert.equal(direction?.(1, 2).effect, 'opens');
 });
+
+test('an earlier clock_floor opens, and so does one whose other value only the build knows', () => {
+  const row = settings.find(({ key }) => key === 'clock_floor');
+  assert.ok(row !== undefined);
+  const effect = (before: number | undefined, after: number | undefined) =>
+    directionOf(row)?.(before, after).effect;
+  assert.deepEqual(
+    [effect(2000, 1000), effect(1000, 2000), effect(undefined, 2000), effect(2000, undefined)],
+    ['opens', 'closes', 'opens', 'opens'],
+  );
+});

@@ -1,6 +1,7 @@
 import type { SettingRow } from '@kata-agent/config';
 import {
   type Direction,
+  earlier,
   entries,
   guestOpening,
   larger,
@@ -45,6 +46,10 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
     [true, undefined, false],
     "root in the guest can change the guest's kernel",
     "the guest's kernel is hardened",
+  ),
+  'agent.clock_floor': earlier(
+    "the host can set the guest's clock to an earlier time",
+    "the guest's clock has a later minimum",
   ),
   'agent.secure_storage_integrity': ordered(
     [true, false],

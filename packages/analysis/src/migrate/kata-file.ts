@@ -23,6 +23,7 @@ const ours: ReadonlySet<string> = new Set([
   'sysctls',
   'extensions',
   'harden',
+  'clock_floor',
   'on_end',
   'forward',
   'lock',

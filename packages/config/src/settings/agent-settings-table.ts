@@ -14,6 +14,7 @@ import { oneOf } from '../value-types/one-of.js';
 import { serverAddress } from '../value-types/server-address.js';
 import { size } from '../value-types/size.js';
 import { optional, path, textList, url, words } from '../value-types/text.js';
+import { utcTime } from '../value-types/utc-time.js';
 import { agentSetting } from './agent-setting.js';
 import { memoryAgentSettings } from './memory-agent-settings.js';
 import type { Setting } from './setting.js';
@@ -253,6 +254,16 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
       "Whether the agent hardens the guest's kernel before it listens (reference/hardening.md). Without it: as PID 1.",
     example: 'true',
     opensGuest: true,
+  }),
+  clockFloor: agentSetting({
+    key: 'clock_floor',
+    type: optional(utcTime),
+    default: undefined,
+    purpose:
+      "The earliest time of the guest's clock. Without it: the time of the source from which the image was built.",
+    example: '"2026-11-26T00:00:00Z"',
+    opensGuest: true,
+    override: false,
   }),
   onEnd: agentSetting({
     key: 'on_end',

@@ -49,6 +49,8 @@ export interface AgentSettings {
   readonly extensions: readonly string[];
   /** Whether to harden the guest's kernel before the agent listens; undefined: when it is PID 1. */
   readonly harden: boolean | undefined;
+  /** The earliest time of the guest's clock, in milliseconds since 1970; undefined: that of the build. */
+  readonly clockFloor: number | undefined;
   /** What to do after the sandbox has ended; undefined: `power-off` as PID 1, otherwise `exit`. */
   readonly onEnd: 'power-off' | 'exit' | undefined;
   /** Not built yet; always undefined. */

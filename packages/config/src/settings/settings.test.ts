@@ -91,6 +91,7 @@ test("Kata's settings have Kata's words, names and defaults", async () => {
     'hooks',
     ...guestAccess,
     'harden',
+    'clock_floor',
     'on_end',
     'forward',
     'lock',
@@ -100,7 +101,7 @@ test("Kata's settings have Kata's words, names and defaults", async () => {
 
 test('each key has the merge rule of docs/configuration.md, "Merging documents"', async () => {
   const opening =
-    /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks|privileged_containers|devices|guest_paths|network_namespaces|kernel_modules|sysctls|extensions|harden)$/;
+    /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks|privileged_containers|devices|guest_paths|network_namespaces|kernel_modules|sysctls|extensions|harden|clock_floor)$/;
   const rule = (section: string, key: string): MergeRule => {
     if (key === 'allowed_endpoints') return 'intersect';
     if (key === 'blocked_endpoints') return 'union';
@@ -140,7 +141,7 @@ test('names are unique, and every example and default is valid for its type', as
     if (row.built !== 'yes') assert.ok(row.section === 'agent' || row.built === 'later', row.key);
     assert.equal(
       row.override === undefined,
-      row.section !== 'agent' || ['lock', 'overridable', ...guestAccess].includes(row.key),
+      row.section !== 'agent' || ['lock', 'overridable', 'clock_floor', ...guestAccess].includes(row.key),
     );
   }
 });

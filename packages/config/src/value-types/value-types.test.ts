@@ -11,6 +11,7 @@ import { release } from './release.js';
 import { serverAddress } from './server-address.js';
 import { size, writeSize } from './size.js';
 import { endpointList, optional, path, textList, url, words } from './text.js';
+import { utcTime } from './utc-time.js';
 import type { ValueType } from './value-type.js';
 
 const span = { file: 'f', line: 1, column: 1, endColumn: 2 };
@@ -211,6 +212,34 @@ test('durations are seconds or have a unit', () => {
     '2m',
   ]);
   assert.equal(type.write(10_000), '"10s"');
+});
+
+test('times are in UTC, exist, and have one form', () => {
+  texts(
+    utcTime,
+    [
+      ['2026-11-26T00:00:00Z', Date.UTC(2026, 10, 26)],
+      ['1970-01-01T00:00:00Z', 0],
+      ['2231-12-31T23:59:59Z', Date.UTC(2232, 0) - 1000],
+    ],
+    [
+      '',
+      '2026-11-26',
+      '2026-11-26T00:00:00',
+      '2026-11-26T00:00:00+00:00',
+      '2026-11-26T00:00:00.5Z',
+      '2026-11-26t00:00:00z',
+      '2026-11-26 00:00:00Z',
+      '2026-02-30T00:00:00Z',
+      '2026-11-26T24:00:00Z',
+      '2026-12-31T23:59:60Z',
+      '1969-12-31T23:59:59Z',
+      '2232-01-01T00:00:00Z',
+      '1764115200',
+    ],
+  );
+  tomls(utcTime, [[toml('1970-01-01T00:00:01Z'), 1000]], [toml(1n), toml('x')]);
+  assert.equal(utcTime.write(Date.UTC(2026, 10, 26)), '"2026-11-26T00:00:00Z"');
 });
 
 test('words are exact, and synonyms are converted', () => {
