@@ -38,6 +38,8 @@ export interface CallResult {
   readonly durationUs: number;
   /** Payload bytes transferred, for calls that transfer data. */
   readonly bytes?: number | undefined;
+  /** Of SetGuestDateTime: the clock before and after it, as RFC 3339 in UTC; equal if it was left as it was. */
+  readonly clock?: { readonly before: string; readonly after: string } | undefined;
 }
 
 /**

@@ -72,6 +72,7 @@ export {
   setClock,
   shutDown,
 } from './perform/sandbox.js';
+export type { ClockChange } from './resource/set-clock.js';
 export { getMetrics, terminationMessage } from './perform/observation.js';
 export { quotedName, quotedWord } from './quoted.js';
 export { buildSpec } from './spec/build-spec.js';

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create, type Message } from '@bufbuild/protobuf';
-import { type AuditLog, AuditUnavailable } from '@kata-agent/audit';
+import { type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
 import { PauseContainerRequestSchema, SignalProcessRequestSchema } from '@kata-agent/protocol/agent';
 import { Code, ContextValues, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { auditing } from './auditing.js';
 import { beginOf } from './begin-of.js';
+import { clockKey } from './clock-of.js';
 import { decisionKey } from './decision-of.js';
 
 /** Runs calls of one method, in order; a handler gets a function that requests the intent record. */
@@ -30,7 +31,9 @@ function recorded(
     ...audit,
   } as unknown as AuditLog;
   const interceptor = auditing(log, () => ({}));
-  const call = async (handler: (begin: () => Promise<void>) => Promise<void>): Promise<string> => {
+  const call = async (
+    handler: (begin: () => Promise<void>, context: HandlerContext<Caller>) => Promise<void>,
+  ): Promise<string> => {
     const context = {
       service: 'grpc.AgentService',
       method,
@@ -41,7 +44,7 @@ function recorded(
     context.values.set(decisionKey, { outcome: 'allow', method, listener: 'host', reason: 'listed' });
     try {
       await interceptor(request, context, async () => {
-        await handler(beginOf(context));
+        await handler(beginOf(context), context);
         return create(PauseContainerRequestSchema);
       });
       return 'OK';
@@ -53,6 +56,20 @@ function recorded(
 }
 
 const fails = (): Promise<void> => Promise.reject(new TtrpcError(Code.NotFound, 'there is none'));
+
+it('the times of the clock before and after a call are in its outcome', async () => {
+  const results: CallResult[] = [];
+  const outcome: AuditLog['outcome'] = (_intent, _call, result) => void results.push(result);
+  const { call } = recorded('SetGuestDateTime', { outcome });
+  await call((_begin, { values }) => {
+    values.set(clockKey, { before: 0, after: Date.UTC(2026, 0) });
+    return Promise.resolve();
+  });
+  assert.deepEqual(
+    results.map(({ clock }) => clock),
+    [{ before: '1970-01-01T00:00:00.000Z', after: '2026-01-01T00:00:00.000Z' }],
+  );
+});
 
 describe('the intent record of a call that changes something (S19)', () => {
   it('precedes the handler while no call of the method has failed', async () => {

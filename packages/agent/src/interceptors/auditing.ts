@@ -1,4 +1,5 @@
 import { beginKey } from './begin-of.js';
+import { clockOf } from './clock-of.js';
 import { decisionOf } from './decision-of.js';
 import type { Message } from '@bufbuild/protobuf';
 import { type AuditedCall, type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
@@ -65,7 +66,12 @@ export function auditing(audit: AuditLog, recordOf: RecordOf): ServerInterceptor
       const reply = await next(request);
       if (intent !== undefined && intent.sequence === undefined)
         throw new Error(`${context.method}: a change may have been made without an intent record`);
-      record({ code: 'OK', durationUs: since(begin), ...moved(request, reply) });
+      record({
+        code: 'OK',
+        durationUs: since(begin),
+        ...moved(request, reply),
+        ...clockOf(context.values),
+      });
       return reply;
     } catch (error) {
       // A change that could not be recorded was not made, and has no outcome record either.

@@ -1,5 +1,6 @@
 import * as perform from '@kata-agent/guest';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { clockKey } from '../interceptors/clock-of.js';
 import { tighten } from '../policy/tighten.js';
 import { version } from '../startup/version.js';
 import { storage } from '../wire/storage.js';
@@ -53,8 +54,8 @@ export const reseedRandomDev: Handler<'reseedRandomDev'> = async ({ guest }, { d
   return {};
 };
 
-export const setGuestDateTime: Handler<'setGuestDateTime'> = async ({ guest }, { Sec, Usec }) => {
-  await perform.setClock(guest, { seconds: Sec, microseconds: Usec });
+export const setGuestDateTime: Handler<'setGuestDateTime'> = async ({ guest }, { Sec, Usec }, { values }) => {
+  values.set(clockKey, await perform.setClock(guest, { seconds: Sec, microseconds: Usec }));
   return {};
 };
 

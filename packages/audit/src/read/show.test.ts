@@ -49,6 +49,17 @@ test('each kind of record is rendered as one line', () => {
     }),
     'call host cid 2 ExecProcess OK 0.007 ms',
   );
+  for (const [after, said] of [
+    ['2026-01-02T00:00:00.000Z', 'was set from 2026-01-01T00:00:00.000Z to 2026-01-02T00:00:00.000Z'],
+    ['2026-01-01T00:00:00.000Z', 'was left at 2026-01-01T00:00:00.000Z'],
+  ] as const) {
+    const clock = { before: '2026-01-01T00:00:00.000Z', after };
+    const result = { code: 'OK', durationUs: 7, clock };
+    assert.equal(
+      ending({ ...envelope, kind: 'outcome', intent: 6, ...caller, method: 'SetGuestDateTime', result }),
+      `outcome host cid 2 SetGuestDateTime #6 OK 0.007 ms the clock ${said}`,
+    );
+  }
   assert.equal(
     ending({
       ...envelope,

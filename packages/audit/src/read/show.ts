@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import type { CallResult } from '../audit-log.js';
 import type { AuditRecord, RecordedDecision, RecordKind } from '../record/record.js';
 
 export interface ShowOptions {
@@ -111,9 +112,17 @@ function wouldRefuse({ rule }: RecordedDecision): string | undefined {
 }
 
 function resultOf(result: Extract<AuditRecord, { readonly kind: 'call' }>['result']): string {
-  const { code, message, durationUs, bytes } = result;
+  const { code, message, durationUs, bytes, clock } = result;
   const size = bytes === undefined ? undefined : `${bytes} bytes`;
-  return words(code, `${(durationUs / 1000).toFixed(3)} ms`, size, message);
+  return words(code, `${(durationUs / 1000).toFixed(3)} ms`, size, clockText(clock), message);
+}
+
+function clockText(clock: CallResult['clock']): string | undefined {
+  if (clock === undefined) return undefined;
+  const { before, after } = clock;
+  return before === after
+    ? `the clock was left at ${before}`
+    : `the clock was set from ${before} to ${after}`;
 }
 
 function words(...parts: readonly (string | undefined)[]): string {

@@ -140,6 +140,7 @@ function resultOf(result: CallResult): CallResult {
     message: clipOptional(result.message, textLength),
     durationUs: result.durationUs,
     bytes: result.bytes,
+    clock: result.clock,
   };
 }
 

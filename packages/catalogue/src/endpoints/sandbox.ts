@@ -73,9 +73,10 @@ export const sandboxRows: EndpointRows<
     clients: { go: 'once, after a machine is taken from a template or cache', rs: 'never' },
   },
   SetGuestDateTime: {
-    purpose: "Sets the guest's clock to a given second and microsecond.",
+    purpose:
+      "Sets the guest's clock to a given second and microsecond. With a configuration it sets it neither back nor below clock_floor.",
     exposure:
-      'Turning the clock back makes expired certificates and tokens valid again; turning it forward ends valid ones.',
+      'Turning the clock forward ends valid certificates and tokens. Without a configuration, turning it back makes expired ones valid again.',
     without:
       'A guest taken from a template keeps the time of the template until something else sets its clock.',
     release: '2.0.0',

@@ -7,6 +7,7 @@ import {
   CreateContainerRequestSchema,
   CreateSandboxRequestSchema,
   ExecProcessRequestSchema,
+  SetGuestDateTimeRequestSchema,
   SetIPTablesRequestSchema,
   UpdateInterfaceRequestSchema,
   UpdateRoutesRequestSchema,
@@ -129,5 +130,13 @@ test('summary of a sandbox: storages and kernel modules; of an exec: its user; o
   assert.deepEqual(summaryOf(exec), { user: '3:4' });
   const empty = (method: (typeof methodNames)[number]): Message => create(requestDescriptor(method));
   const some = methodNames.filter((method) => Object.keys(summaryOf(empty(method))).length > 0);
-  assert.deepEqual([...some].sort(), ['AddARPNeighbors', 'SetIPTables', 'UpdateRoutes']);
+  assert.deepEqual([...some].sort(), ['AddARPNeighbors', 'SetGuestDateTime', 'SetIPTables', 'UpdateRoutes']);
+});
+
+test('summary of a change of the clock: the requested time, also one that no clock has', () => {
+  const summary = (Sec: bigint, Usec = 0n) => summaryOf(create(SetGuestDateTimeRequestSchema, { Sec, Usec }));
+  assert.deepEqual(summary(1_800_000_000n, 250_999n), { time: '2027-01-15T08:00:00.250Z' });
+  assert.deepEqual(summary(2n ** 63n - 1n, -1n), { time: '9223372036854775807 seconds, -1 microseconds' });
+  assert.deepEqual(summary(8_639_999_999_999n, 999_999n), { time: '+275760-09-12T23:59:59.999Z' });
+  assert.deepEqual(summary(8_640_000_000_000n), { time: '8640000000000 seconds, 0 microseconds' });
 });

@@ -6,7 +6,9 @@ import {
   type CreateSandboxRequest,
   CreateSandboxRequestSchema,
   ExecProcessRequestSchema,
+  SetGuestDateTimeRequestSchema,
   SetIPTablesRequestSchema,
+  type SetGuestDateTimeRequest,
   type Storage,
   UpdateEphemeralMountsRequestSchema,
   UpdateInterfaceRequestSchema,
@@ -55,6 +57,8 @@ export interface RequestSummary extends NetworkSummary {
   /** Why the container or exec counts as privileged. */
   readonly privileges?: readonly PrivilegedReason[];
   readonly kernelModules?: readonly string[];
+  /** The requested time of the guest's clock, as RFC 3339 in UTC. */
+  readonly time?: string;
   /** The peer that RevokePeer revokes, as in `peers`. */
   readonly revoked?: string;
 }
@@ -72,6 +76,7 @@ export function summaryOf(request: Message, access: PrivilegeAccess = noAccess):
   if (isMessage(request, AddARPNeighborsRequestSchema))
     return neighbours(request.neighbors?.ARPNeighbors ?? []);
   if (isMessage(request, SetIPTablesRequestSchema)) return packetFilter(request);
+  if (isMessage(request, SetGuestDateTimeRequestSchema)) return { time: timeText(request) };
   return {};
 }
 
@@ -129,6 +134,17 @@ function sandboxSummary({ storages, kernelModules }: CreateSandboxRequest): Requ
 
 function storageSummary(storages: readonly Storage[]): RequestSummary {
   return listed('storages', storages, ({ driver, source, mountPoint }) => ({ driver, source, mountPoint }));
+}
+
+/** The last second that a Date can have. */
+const lastSecond = 8_640_000_000_000n;
+
+/** Times that no clock shows are recorded as they came: the request is refused later. */
+function timeText({ Sec, Usec }: SetGuestDateTimeRequest): string {
+  const shown = Sec >= 0n && Sec < lastSecond && Usec >= 0n && Usec <= 999_999n;
+  return shown
+    ? new Date(Number(Sec) * 1000 + Math.floor(Number(Usec) / 1000)).toISOString()
+    : `${Sec} seconds, ${Usec} microseconds`;
 }
 
 function namespaceText({ Type, Path }: LinuxNamespace): string {

@@ -22,6 +22,7 @@ import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { Capabilities } from '../spec/capabilities.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { MemoryWatch } from '../resource/memory-watch.js';
+import type { GuestClock } from '../resource/set-clock.js';
 import type { SwapDevices } from '../resource/swap.js';
 import type { HeldPlaces } from '../container/held-places.js';
 import type { PodSources } from '../source/pod-sources.js';
@@ -45,6 +46,7 @@ export interface SettingsPart {
 export interface SystemPart {
   readonly syscalls: Syscalls;
   readonly tools: Tools;
+  readonly clock: GuestClock;
   readonly log: GuestLog;
 }
 

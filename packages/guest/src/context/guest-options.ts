@@ -37,6 +37,8 @@ export interface GuestOptions {
   readonly namesOf?: NamesOf | undefined;
   /** The access that containers may have to the guest. Default: that of an agent without a configuration. */
   readonly access?: GuestAccess | undefined;
+  /** The time before which the clock is never set, in milliseconds since 1970. Default: any time is set. */
+  readonly clockFloor?: number | undefined;
   readonly output?: OutputPolicy | undefined;
   readonly log?: GuestLog | undefined;
 }

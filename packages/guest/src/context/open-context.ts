@@ -91,6 +91,7 @@ export function openContext(options: GuestOptions): GuestContext {
       output: options.output ?? { readable: () => true, unreadable: 'discard' },
       namesOf: options.namesOf ?? (() => ({ inPod: '', ofEngine: '' })),
       pipeSize: options.pipeSize ?? 0,
+      clock: { floor: options.clockFloor, now: Date.now },
       log,
       reaper,
       runtime,

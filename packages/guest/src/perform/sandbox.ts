@@ -4,7 +4,7 @@ import { GuestError } from '../error/guest-error.js';
 import type { Guest } from '../guest.js';
 import { checkKernelModules } from '../sandbox/kernel-modules.js';
 import { reseedRandom as reseed } from '../resource/reseed-random.js';
-import { type DateTime, setClock as set } from '../resource/set-clock.js';
+import { type ClockChange, type DateTime, setClock as set } from '../resource/set-clock.js';
 import { cleanStorages } from '../storage/clean-storages.js';
 import { translated } from '../error/translate-error.js';
 import { takeDown } from './containers.js';
@@ -85,6 +85,12 @@ export function reseedRandom({ context }: Guest, data: Uint8Array): Promise<void
   return translated(async () => reseed(data, context.syscalls));
 }
 
-export function setClock({ context }: Guest, time: DateTime): Promise<void> {
-  return translated(async () => set(time, context.syscalls));
+/** Sets the guest's clock, but not back or below its floor; returns its times before and after. */
+export function setClock({ context }: Guest, time: DateTime): Promise<ClockChange> {
+  return translated(async () => {
+    const change = set(time, context.clock, context.syscalls);
+    if (change.after === change.before)
+      context.log('warn', 'SetGuestDateTime left the clock: the time is not after the current one');
+    return change;
+  });
 }

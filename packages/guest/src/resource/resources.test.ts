@@ -148,7 +148,9 @@ test('memory is added by address if the kernel supports it', () => {
 
 test('the clock is set; an invalid time is an error', () => {
   const kernel = new RecordingSyscalls();
-  setClock({ seconds: 1_800_000_000n, microseconds: 250_000n }, kernel);
+  const clock = { floor: undefined, now: () => 1_900_000_000_000 };
+  const change = setClock({ seconds: 1_800_000_000n, microseconds: 250_000n }, clock, kernel);
+  assert.deepEqual(change, { before: 1_900_000_000_000, after: 1_800_000_000_250 }, 'back, without a floor');
   assert.deepEqual(kernel.argumentsOf('setRealTime'), [[1_800_000_000n, 250_000_000]]);
   for (const [seconds, microseconds] of [
     [0n, 0n],
@@ -157,9 +159,41 @@ test('the clock is set; an invalid time is an error', () => {
     [1n, -1n],
     [1n, 1_000_000n],
   ] as const) {
-    assert.throws(() => setClock({ seconds, microseconds }, kernel), { kind: 'invalid' });
+    assert.throws(() => setClock({ seconds, microseconds }, clock, kernel), { kind: 'invalid' });
   }
   assert.equal(kernel.argumentsOf('setRealTime').length, 1);
+});
+
+test('with a floor the clock goes neither back nor below it (S37)', () => {
+  const floor = 1_800_000_000_000;
+  const kernel = new RecordingSyscalls();
+  let now = 0;
+  kernel.script('setRealTime', (seconds, nanoseconds) => {
+    now = Number(seconds) * 1000 + nanoseconds / 1_000_000;
+  });
+  const set = (ms: number, more = 0) => {
+    const time = { seconds: BigInt(Math.floor(ms / 1000)), microseconds: BigInt((ms % 1000) * 1000 + more) };
+    return setClock(time, { floor, now: () => now }, kernel);
+  };
+  assert.deepEqual(set(1000), { before: 0, after: floor }, 'below the floor');
+  assert.equal(now, floor);
+  assert.deepEqual(set(floor + 5), { before: floor, after: floor + 5 }, 'forward');
+  assert.equal(now, floor + 5);
+  const sets = kernel.argumentsOf('setRealTime').length;
+  for (const earlier of [1000, floor, floor + 4, floor + 5])
+    assert.deepEqual(set(earlier), { before: floor + 5, after: floor + 5 }, String(earlier));
+  set(floor + 5, 999);
+  assert.equal(kernel.argumentsOf('setRealTime').length, sets, 'no call of the kernel');
+  assert.deepEqual(kernel.argumentsOf('setRealTime')[0], [BigInt(floor / 1000), 0]);
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1000, max: 9_000_000_000_000 })), (times) => {
+      now = 0;
+      for (const time of times) {
+        const { before, after } = set(time);
+        assert.ok(after >= before && after >= floor && after === now);
+      }
+    }),
+  );
 });
 
 test('entropy is added, then the generator reseeded; the device is always closed', () => {
