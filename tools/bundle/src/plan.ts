@@ -7,6 +7,7 @@ import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import { type Configuration, loadConfiguration, renderDiagnostic } from '@kata-agent/config';
 import { compileGate } from '@kata-agent/gate';
+import { sourceTime } from './source-time.js';
 
 /** The options of a bundle. */
 export interface BundleRequest {
@@ -26,7 +27,9 @@ export class InvalidConfigurationError extends Error {}
  * can only restrict, so the base document alone decides.
  */
 export async function planBundle({ file, requireConfig, embed }: BundleRequest): Promise<BuildFacts> {
-  if (file === undefined) return { leftOut: [], requireConfig };
+  const time = sourceTime();
+  const built = time === undefined ? {} : { sourceTime: time };
+  if (file === undefined) return { leftOut: [], ...built, requireConfig };
   const bytes = readFileSync(file);
   const name = basename(file);
   const configuration = await load({ name, bytes });
@@ -37,6 +40,7 @@ export async function planBundle({ file, requireConfig, embed }: BundleRequest):
     leftOut: methodNames.filter((method) => !served.has(method)),
     builtFor: { name, sha256: createHash('sha256').update(bytes).digest('hex') },
     ...(embed ? { document: bytes.toString('utf8') } : {}),
+    ...built,
     requireConfig: requireConfig || embed,
   };
   // Checks that the program with only these handlers accepts the document that it was built for.

@@ -166,6 +166,7 @@ export async function buildImage({
     initrd: initrd.sha256,
     ...(rootDisk === undefined ? {} : { root: rootDisk.sha256, rootHash: rootDisk.hash }),
     content,
+    ...(facts.sourceTime === undefined ? {} : { sourceTime: facts.sourceTime }),
     node: run(nodePath, ['--version']).trim(),
     nodeProgram: sha256(readFileSync(nodePath)),
     parts: digestsByPart(tree),

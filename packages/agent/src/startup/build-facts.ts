@@ -8,6 +8,11 @@ export interface BuildFacts {
   readonly builtFor?: { readonly name: string; readonly sha256: string };
   /** The text of that document, if it is built in: no other is read. */
   readonly document?: string;
+  /**
+   * The time of the source from which the program was built, in seconds since 1970: the default of `clock_floor`.
+   * Undefined: unknown.
+   */
+  readonly sourceTime?: number;
   /** Whether the program requires a configuration. */
   readonly requireConfig: boolean;
 }
