@@ -10,8 +10,10 @@ const readers: Readonly<Record<string, string>> = {
   'packages/agent/src/listeners/tls/tls-listeners.ts':
     'whether a certificate is valid at connect; the end of the connection is a timer',
   'packages/agent/src/side-channels/log-stream.ts': 'the time in a line of the agent log',
+  'packages/agent/src/start.ts': 'whether the clock is below its floor, once',
   'packages/agent/src/startup/log.ts': 'the time in a line of the agent log',
   'packages/audit/src/clock.ts': 'the wall time of an audit record',
+  'packages/guest/src/context/open-context.ts': 'whether SetGuestDateTime would set the clock back',
   'packages/guest/src/storage/remove-tree.ts': 'a file name',
 };
 

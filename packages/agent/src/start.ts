@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { buildFacts } from './startup/build-facts.js';
 import { CannotApply } from './startup/cannot-apply.js';
+import { clockFloor, raiseClock } from './startup/clock-floor.js';
 import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
 import { SideChannels } from './side-channels/side-channels.js';
 import { Ending, Stopped } from './startup/ending.js';
@@ -72,6 +73,12 @@ export async function startAgent(
   protectFromOomKiller(log);
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
   checkDevelopmentFlags(flags, { isFirstProcess, configuration });
+  const floor = clockFloor(configuration);
+  // Before anything is judged or recorded by the clock.
+  const clock =
+    floor === undefined
+      ? undefined
+      : raiseClock(floor, { syscalls, log, ownsKernel: ownsKernel(), now: Date.now });
   const state = flags.stateDirectory ?? defaultStateDirectory;
   await takeStateDirectory(state, syscalls);
   if (process.getuid?.() === 0) await separateFromGuest(state, configuration, { syscalls, log });
@@ -119,9 +126,10 @@ export async function startAgent(
     if (runtime.instead !== undefined) log('warn', `the OCI runtime is ${runtime.path}: ${runtime.instead}`);
     const ociRuntime = { path: runtime.path, instead: runtime.instead };
     const facts = { ...bootFacts(configuration, unstarted), measured, hardened, ociRuntime };
-    const tls = await loadTls(configuration);
+    const tls = await loadTls(configuration, floor);
     await audit.boot({
       ...facts,
+      ...(clock === undefined ? {} : { clock }),
       ...(extensions.length === 0 ? {} : { extensions }),
       ...(tls === undefined ? {} : { tls: { pin: tls.pin } }),
     });

@@ -1,4 +1,5 @@
-/** The TLS engine, which no listener uses yet, exported for its tests. */
+/** The TLS engine, and the clock by which it judges, exported for their tests. */
+export { raiseClock } from './startup/clock-floor.js';
 export { TlsSettingError } from './listeners/tls/client-ca.js';
 export { makeOwnIdentity, type OwnIdentity } from './listeners/tls/own-identity.js';
 export { Revocations, TooManyRevocations } from './listeners/tls/revocations.js';

@@ -2,6 +2,7 @@ import type { Configuration } from '@kata-agent/config';
 import { claimedNames } from '@kata-agent/gate';
 import type { GuestOptions, OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
+import { clockFloor } from './clock-floor.js';
 import { guestAccess } from './guest-access.js';
 import type { Log } from './log.js';
 import { isBootedWithSystemd } from './systemd.js';
@@ -10,7 +11,7 @@ import { sandboxClaim } from '../state/sandbox-claim.js';
 
 /** Returns the guest's part of the configuration. */
 export function guestOptions(
-  { settings, limits, api, documents }: Configuration,
+  configuration: Configuration,
   {
     syscalls,
     runtime,
@@ -26,6 +27,7 @@ export function guestOptions(
     readonly log: Log;
   },
 ): GuestOptions {
+  const { settings, limits, api, documents } = configuration;
   return {
     syscalls,
     paths: { state },
@@ -38,6 +40,7 @@ export function guestOptions(
     namesOf: claimedNames,
     hooks: settings.hooks,
     access: guestAccess({ settings, documents }),
+    clockFloor: clockFloor(configuration),
     limits: {
       containers: limits.containers,
       execsPerContainer: limits.execsPerContainer,

@@ -15,9 +15,6 @@ import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
 /** Options of a `tls://` listener. */
 type TlsListenerOptions = Omit<ListenerOptions, 'syscalls'> & { readonly tls: TlsSettings };
 
-/** The earliest time that a clock can show when this agent runs: its certificate is valid from then on. */
-const earliest = Date.UTC(2026, 0, 1);
-
 /** Opens the `tls://` listeners of an agent, which have one key and one list of revocations. */
 export class TlsListeners {
   /** SPKI pin of the agent's key, `spki:sha256:HEX`; recorded before a listener opens (S26). */
@@ -30,9 +27,9 @@ export class TlsListeners {
     this.pin = own.pin;
   }
 
-  /** Makes the agent's key, in memory. */
-  static async create(): Promise<TlsListeners> {
-    return new TlsListeners(await makeOwnIdentity({ clockFloor: earliest }));
+  /** Makes the agent's key, in memory. Its certificate is valid from the floor of the clock on, in ms since 1970. */
+  static async create(clockFloor: number): Promise<TlsListeners> {
+    return new TlsListeners(await makeOwnIdentity({ clockFloor }));
   }
 
   /**
@@ -78,6 +75,7 @@ export class TlsListeners {
         peers: peers.map(parsePeerEntries),
         revocations: this.revocations,
         limits: tls.limits,
+        // At the floor or later, if the guest's kernel is the agent's own: startup/clock-floor.ts.
         now: Date.now,
         onPeer: servePeers(options),
         onRefusal: ({ remote, text, peer }) => {
