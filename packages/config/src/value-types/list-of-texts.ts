@@ -7,7 +7,7 @@ export function listOfTexts<T extends string>(form: {
   readonly what: string;
   /** Of an entry. */
   readonly items: ValueSchema;
-  fromTexts(texts: readonly string[]): Reading<readonly T[]>;
+  readonly fromTexts: (texts: readonly string[]) => Reading<readonly T[]>;
 }): ValueType<readonly T[]> {
   const { name, what, items, fromTexts } = form;
   return {
