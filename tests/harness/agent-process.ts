@@ -63,7 +63,7 @@ export class AgentProcess {
     const listening = new Promise<boolean>((resolve) => {
       createInterface({ input: agent.process.stderr as NodeJS.ReadableStream }).on('line', (line) => {
         agent.log.push(line);
-        if (line.includes('"msg":"listening"')) closed -= 1;
+        if (/"msg":"(listening|dialling)"/.test(line)) closed -= 1;
         if (closed === 0) resolve(true);
       });
     });

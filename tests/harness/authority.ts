@@ -28,6 +28,8 @@ const signsCertificatesAndLists = keyUsage(0x06, 1);
 export interface ClientChange extends Partial<Omit<CertificateContent, 'subject' | 'extensions'>> {
   readonly commonNames?: readonly string[];
   readonly uris?: readonly string[];
+  /** Names of a server. */
+  readonly dns?: readonly string[];
   /** null: without the extension. */
   readonly usages?: readonly string[] | null;
   readonly key?: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
@@ -44,7 +46,7 @@ const newKey = (): { readonly privateKey: KeyObject; readonly publicKey: KeyObje
   generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-/** A CA that signs clients. */
+/** A CA that signs clients and servers. */
 export class Authority {
   readonly pem: string;
   readonly #key = newKey();
@@ -67,10 +69,15 @@ export class Authority {
     const {
       commonNames = ['auditor'],
       uris = [],
+      dns = [],
       usages = [Oid.ClientAuth],
       key = newKey(),
       ...rest
     } = change;
+    const names = [
+      ...uris.map((value) => ({ kind: 'uri', value }) as const),
+      ...dns.map((value) => ({ kind: 'dns', value }) as const),
+    ];
     const bytes = makeCertificate(
       {
         issuer: this.#name,
@@ -80,7 +87,7 @@ export class Authority {
         publicKey: key.publicKey,
         extensions: [
           ...(usages === null ? [] : [extendedKeyUsage(usages)]),
-          ...(uris.length === 0 ? [] : [subjectAltName(uris.map((value) => ({ kind: 'uri', value })))]),
+          ...(names.length === 0 ? [] : [subjectAltName(names)]),
         ],
         ...rest,
       },
@@ -93,6 +100,11 @@ export class Authority {
       serial: () => parseCertificate(bytes).serial,
       spki: () => parseCertificate(bytes).spki,
     };
+  }
+
+  /** The certificate of a server of these names. */
+  server(dns: readonly string[], change: ClientChange = {}): ClientCertificate {
+    return this.client({ commonNames: ['server'], usages: [Oid.ServerAuth], dns, ...change });
   }
 
   /** A certificate revocation list with these serial numbers, valid for `days`. */

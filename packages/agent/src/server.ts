@@ -40,7 +40,7 @@ export function agentServer(options: {
   readonly services: Services;
   readonly audit: AuditLog;
   readonly bootId: string;
-  /** Undefined: there is no `tls://` listener. */
+  /** Undefined: there is no `tls://` or `https://` listener. */
   readonly revocations?: ManagementContext['revocations'];
   readonly log: Log;
 }): AgentServer {

@@ -19,6 +19,7 @@ import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './policy/kept-policies.js';
 import { keepInitdata, policyOfInitdata } from './startup/keep-initdata.js';
 import { listen } from './listeners/listen.js';
+import { ConnectionRecords } from './listeners/connection-records.js';
 import { loadTls } from './listeners/load-tls.js';
 import type { Log } from './startup/log.js';
 import type { LogStream } from './side-channels/log-stream.js';
@@ -169,6 +170,8 @@ export async function startAgent(
     });
     // Stopped in reverse order: the guest's end answers calls that wait for a process, and the server sends the
     // answers.
+    const connectionRecords = new ConnectionRecords(audit);
+    ending.last('records of connections', async () => connectionRecords.close());
     ending.last('server', () => server.end());
     ending.last('guest', () => shutDown(guest));
     ending.last('memory agent', async () => memoryAgent?.stop());
@@ -180,7 +183,8 @@ export async function startAgent(
       server.serve(stream, caller);
     };
     for (const settings of configuration.listeners) {
-      const { name, address } = settings;
+      const { name, address, dial } = settings;
+      if (dial !== undefined) continue;
       ending.check();
       const options = { ...settings, log, audit, serve };
       const listener =
@@ -189,6 +193,15 @@ export async function startAgent(
           : await tls.listen({ ...options, tls: settings.tls });
       ending.last(`listener ${name}`, () => listener.close());
       log('info', 'listening', { listener: name, address, served: policy.served(name).length });
+    }
+    // Servers are dialled last: an attempt can take long, and no pod waits for one (S26).
+    for (const { name, address, dial } of configuration.listeners) {
+      if (dial === undefined || tls === undefined) continue;
+      ending.check();
+      const listener = await tls.dial({ name, address, dial, records: connectionRecords, audit, log, serve });
+      ending.last(`listener ${name}`, () => listener.close());
+      listener.start();
+      log('info', 'dialling', { listener: name, address, served: policy.served(name).length });
     }
     guest.askRuntime();
     ending.ready();

@@ -1,6 +1,7 @@
-/** The TLS engine, and the clock by which it judges, exported for their tests. */
+/** The TLS engine, outgoing connections, and the clock by which both judge, exported for their tests. */
 export { raiseClock } from './startup/clock-floor.js';
 export { TlsSettingError } from './listeners/tls/client-ca.js';
+export { DialOut, type DialOutOptions } from './listeners/dial/dial-out.js';
 export { makeOwnIdentity, type OwnIdentity } from './listeners/tls/own-identity.js';
 export { Revocations, TooManyRevocations } from './listeners/tls/revocations.js';
 export {

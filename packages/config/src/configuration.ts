@@ -55,7 +55,7 @@ export interface ListenerSettings {
   /** `server_addr` when no document has a `[[listener]]`. */
   readonly name: string;
   readonly address: string;
-  /** At least one list; a peer must match each of them. */
+  /** At least one list; a peer must match each of them. None at an `https://` address, where `dial` names the peer. */
   readonly peers: readonly PeerList[];
   /** The answer to a denied read of output, if no rule has its own. */
   readonly onDeniedRead: ApiSettings['onDeniedRead'];
@@ -64,6 +64,8 @@ export interface ListenerSettings {
   readonly management: readonly ManagementMethod[];
   /** At a `tls://` address. */
   readonly tls?: TlsSettings;
+  /** At an `https://` address. */
+  readonly dial?: DialSettings;
 }
 
 /**
@@ -93,6 +95,18 @@ export interface TlsSettings {
   readonly limits: HandshakeLimits;
   /** Absent: the agent makes a key at boot (S26). */
   readonly staticIdentity?: { readonly certificate: string; readonly key: string };
+}
+
+/** How the server of an `https://` address is verified, and what it may do. */
+export interface DialSettings {
+  /** PEM text. */
+  readonly serverCa: string;
+  /** `spki:sha256:HEX`: the server's key has one of them. None: CA and name decide. */
+  readonly pins: readonly string[];
+  /** `trusted`: the server is believed with each call, and the guest does not see for whom it makes it. */
+  readonly relay: 'trusted';
+  /** From the first packet until the server has accepted the connection. */
+  readonly handshakeTimeoutMs: number;
 }
 
 /** A file that the base document names. Its bytes are part of the configuration. */

@@ -1,4 +1,5 @@
 export { namedPaths } from './listener/named-paths.js';
+export { type DialAddress, dialAddress } from './value-types/dial-address.js';
 export { tlsAddress } from './value-types/listener-address.js';
 export type { AgentSettings, LogLevel } from './settings/agent-settings.js';
 export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api/api-fragment.js';
@@ -14,6 +15,7 @@ export type {
   DeliveryRead,
   DeliverySettings,
   DeliverySource,
+  DialSettings,
   DocumentRead,
   DocumentReader,
   InitdataEnvelope,

@@ -14,7 +14,7 @@ export interface ManagementContext {
   readonly guest: Pick<Guest, 'containers'>;
   readonly audit: Pick<AuditLog, 'writable'>;
   readonly connections: Connections;
-  /** Undefined: there is no `tls://` listener. */
+  /** Undefined: there is no `tls://` or `https://` listener. */
   readonly revocations: Pick<Revocations, 'add'> | undefined;
   readonly log: Log;
   /** Aborted when the agent ends: watchers get the last records, and their calls end. */

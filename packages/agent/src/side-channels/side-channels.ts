@@ -10,7 +10,7 @@ import { describePeers } from '../listeners/peer.js';
 import type { Log } from '../startup/log.js';
 import type { LogStream } from './log-stream.js';
 import { sideChannelAddress } from './side-channel-address.js';
-import { ConnectionRecords } from './connection-records.js';
+import { ConnectionRecords } from '../listeners/connection-records.js';
 import { StdioPorts } from './stdio-ports.js';
 
 export interface SideChannelOptions {
@@ -149,5 +149,5 @@ export class SideChannels {
 
 /** Without one there are no side channels. */
 function localListener(listeners: readonly ListenerSettings[]): ListenerSettings | undefined {
-  return listeners.find(({ tls }) => tls === undefined);
+  return listeners.find(({ tls, dial }) => tls === undefined && dial === undefined);
 }

@@ -22,6 +22,7 @@ export function listenerDifferences(
       ...admitting(before, after),
       ...managing(before, after),
       ...verifying(before, after),
+      ...dialling(before, after),
       ...tuning(
         { listener: before, configuration: configurations.before },
         { listener: after, configuration: configurations.after },
@@ -100,6 +101,31 @@ function verifying(before: ListenerSettings, after: ListenerSettings): readonly 
     has === true ? 'each reader of the image has the key of the agent' : 'the agent makes its key at boot';
   const effect = has === true ? 'opens' : 'closes';
   return [...changed, { ...row, effect, before: keyOf(had), after: keyOf(has), why }];
+}
+
+/** Compares the servers of two listeners that dial. */
+function dialling({ dial: was }: ListenerSettings, after: ListenerSettings): readonly Difference[] {
+  const { name, dial: is } = after;
+  const row = { about: 'listener', name } as const;
+  if (was === undefined || is === undefined) {
+    if (is === undefined) return [];
+    const texts = { before: 'listens', after: `relay = "${is.relay}"` };
+    return [{ ...row, ...texts, effect: 'opens', why: 'the server is believed with each call' }];
+  }
+  const found: Difference[] = [];
+  if (was.serverCa !== is.serverCa) {
+    const texts = {
+      before: `server_ca ${presence(was.serverCa)}`,
+      after: `server_ca ${presence(is.serverCa)}`,
+    };
+    const why = 'the servers of the other CA are unknown: counts as opening';
+    found.push({ ...row, ...texts, effect: 'opens', why });
+  }
+  if (was.pins.toSorted().join() === is.pins.toSorted().join()) return found;
+  const closes = was.pins.length === 0 || (is.pins.length > 0 && is.pins.every((pin) => was.pins.includes(pin)));
+  const texts = { before: `pins = ${JSON.stringify(was.pins)}`, after: `pins = ${JSON.stringify(is.pins)}` };
+  const why = closes ? 'fewer keys of the server are accepted' : 'other keys of the server are accepted';
+  return [...found, { ...row, ...texts, effect: closes ? 'closes' : 'opens', why }];
 }
 
 function presence(pem: string | undefined): string {
@@ -181,6 +207,7 @@ function hasOwnAnswer({ listener, configuration }: Side): boolean {
 }
 
 function textOf(settings: ListenerSettings): string {
+  if (settings.dial !== undefined) return settings.address;
   return `${settings.address}, peers ${peersText(settings)}`;
 }
 

@@ -14,7 +14,8 @@ export type RefusalCode =
   | 'KA3103'
   | 'KA3201'
   | 'KA3202'
-  | 'KA3203';
+  | 'KA3203'
+  | 'KA3204';
 
 const pod = '[api]\nallowed_endpoints = ["@pod"]\n';
 const exec = '[api]\nallowed_endpoints = ["@pod", "@exec"]\n';
@@ -124,6 +125,14 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
     example: { kind: 'described', text: 'a client of tls:// without a certificate' },
     remedy:
       'Use a certificate of client_ca with extended key usage clientAuth that peers names, over TLS 1.3 with the ALPN protocol kata-agent-ttrpc, as kata-agent-ctl does.',
+  },
+  KA3204: {
+    title: 'server that a listener dials is not accepted',
+    explanation:
+      'The server of an https:// listener was reached and not accepted: its certificate is not of server_ca, has another name or key, has expired or is revoked; or it did not answer the HTTP Upgrade as it must. It gets no answer to any call. The reason says which. The agent tries again, after up to a minute.',
+    example: { kind: 'described', text: 'a server with a certificate of another CA, or that answers 302' },
+    remedy:
+      'Give the server a certificate of server_ca for the name in the address, with a key of pins, and let it answer 101 with Upgrade: kata-agent-ttrpc/1. Redirects are not followed.',
   },
 };
 

@@ -1,6 +1,7 @@
 import type {
   ApiSettings,
   Configuration,
+  DialSettings,
   HandshakeLimits,
   ListenerLimits,
   ListenerSettings,
@@ -12,6 +13,7 @@ import type {
 export interface ExplainedListener {
   readonly name: string;
   readonly address: string;
+  /** Empty at an `https://` address. */
   readonly peers: PeerList;
   /** Peer lists of further documents; a peer must match each of them too. */
   readonly alsoPeers?: readonly PeerList[];
@@ -27,6 +29,8 @@ export interface ExplainedListener {
     readonly key: 'made at boot' | 'static';
     readonly limits: HandshakeLimits;
   };
+  /** At an `https://` address: how the server is verified, and that it is believed with each call. */
+  readonly dial?: Pick<DialSettings, 'pins' | 'relay' | 'handshakeTimeoutMs'>;
 }
 
 export function explainListeners({
@@ -43,6 +47,7 @@ export function explainListeners({
       limits,
       management,
       tls,
+      dial,
     } = listener;
     return {
       name,
@@ -53,6 +58,7 @@ export function explainListeners({
       ...(limits.connections === general.connections ? {} : { limits }),
       ...(management.length === 0 ? {} : { management }),
       ...(tls === undefined ? {} : { tls: explainTls(tls) }),
+      ...(dial === undefined ? {} : { dial: explainDial(dial) }),
     };
   });
 }
@@ -63,4 +69,12 @@ function explainTls({ clientCrl, staticIdentity, limits }: TlsSettings): Explain
     key: staticIdentity === undefined ? 'made at boot' : 'static',
     limits,
   };
+}
+
+function explainDial({
+  pins,
+  relay,
+  handshakeTimeoutMs,
+}: DialSettings): ExplainedListener['dial'] & object {
+  return { pins, relay, handshakeTimeoutMs };
 }

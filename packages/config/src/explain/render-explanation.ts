@@ -1,5 +1,6 @@
 import { listenerLimits } from '../listener/listener-limits.js';
 import { managementList } from '../value-types/management-list.js';
+import { pins } from '../value-types/pins.js';
 import type { SectionName } from '../configuration.js';
 import { displayText } from '../diagnostics/display-text.js';
 import { sectionNames } from '../document/top-level.js';
@@ -78,10 +79,12 @@ function renderRule({ name, source, enforcement, expression, endpoints }: Expand
 }
 
 function renderListener(listener: ExplainedListener): string {
-  const { name, address, peers, alsoPeers = [], onDeniedRead, limits, management, tls } = listener;
+  const { name, address, peers, alsoPeers = [], onDeniedRead, limits, management, tls, dial } = listener;
   const lists = [peers, ...alsoPeers].map((list) => list.join(', ')).join(' that are also ');
   return [
-    `listener ${name} at ${address} for ${lists}`,
+    dial === undefined
+      ? `listener ${name} at ${address} for ${lists}`
+      : `listener ${name}, which dials ${address}`,
     ...(onDeniedRead === undefined ? [] : [`on_denied_read = "${onDeniedRead}"`]),
     ...(limits === undefined ? [] : [`limits = { connections = ${limits.connections} }`]),
     ...(management === undefined ? [] : [`management = ${managementList.write(management)}`]),
@@ -90,7 +93,15 @@ function renderListener(listener: ExplainedListener): string {
       : [
           `TLS: key ${tls.key}, ${tls.crl ? 'with' : 'without'} a CRL, limits = ${listenerLimits.write(tls.limits)}`,
         ]),
+    ...(dial === undefined ? [] : dialLines(dial)),
   ].join('\n');
+}
+
+function dialLines({ pins: list, relay }: NonNullable<ExplainedListener['dial']>): readonly string[] {
+  return [
+    `the server: of server_ca, with the name in the address${list.length === 0 ? '' : `, pins = ${pins.write(list)}`}`,
+    `relay = "${relay}": the server is believed with each call; whoever has its key calls what is served here`,
+  ];
 }
 
 function renderEndpoints(title: string, endpoints: readonly ExplainedEndpoint[]): string {

@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
+import { dialAddress } from '../value-types/dial-address.js';
 import { tlsAddress } from '../value-types/listener-address.js';
 
-/** Reports whether two valid addresses of listeners cannot be open at the same time. */
+/** Reports whether two valid addresses of listeners cannot be open at the same time, or are the same server to dial. */
 export function addressesOverlap(one: string, other: string): boolean {
   const [first, second] = [vsockAddress(one), vsockAddress(other)];
   if (first !== undefined && second !== undefined) {
@@ -13,6 +14,9 @@ export function addressesOverlap(one: string, other: string): boolean {
     const anyHost = isEveryAddress(tls.host) || isEveryAddress(otherTls.host) || tls.host === otherTls.host;
     return anyHost && tls.port === otherTls.port;
   }
+  const [dialled, otherDialled] = [dialAddress(one), dialAddress(other)];
+  if (dialled !== undefined && otherDialled !== undefined)
+    return (['host', 'port', 'path'] as const).every((part) => dialled[part] === otherDialled[part]);
   return unixName(one) === unixName(other);
 }
 

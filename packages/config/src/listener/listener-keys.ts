@@ -9,6 +9,9 @@ import { endpointList } from '../value-types/text.js';
 import { listenerLimits, type OwnLimits } from './listener-limits.js';
 import { type TlsKeys, tlsKeys } from './tls-keys.js';
 
+/** How calls of operators come through the server of an `https://` address. */
+export type Relay = 'operator-tls' | 'trusted';
+
 /** The keys of `[[listener]]` as written. */
 export interface ListenerKeys {
   readonly name: string;
@@ -20,6 +23,7 @@ export interface ListenerKeys {
   readonly limits: Partial<OwnLimits>;
   readonly tls: Partial<TlsKeys>;
   readonly management: readonly ManagementMethod[];
+  readonly relay: Relay;
 }
 
 const common = { table: 'listener', required: false, built: 'yes' } as const;
@@ -41,7 +45,7 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     key: 'address',
     type: listenerAddress,
     required: true,
-    purpose: 'Where it listens.',
+    purpose: 'Where it listens, or the https:// server that it dials.',
     example: '"vsock://-1:1024"',
     otherwise: 'it is required',
     later: false,
@@ -53,7 +57,7 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     purpose:
       'The accepted peers: the host, a CID on vsock, a user on a unix socket, a certificate on tls://, or any peer. A peer must match in each document that lists peers.',
     example: '["host"]',
-    otherwise: '["host"]: CID 2 on vsock, root on a unix socket; required at tls://',
+    otherwise: '["host"]: CID 2 on vsock, root on a unix socket; required at tls://, without effect at https://',
     later: true,
   },
   allowedEndpoints: {
@@ -97,9 +101,9 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     key: 'tls',
     type: tlsKeys,
     purpose:
-      'How callers of a tls:// address are verified: by certificates of client_ca. The agent makes its own key at boot.',
+      'How callers of a tls:// address are verified: by certificates of client_ca. At https://, how the server is: by server_ca, its name, and pins if there are any. The agent makes its own key at boot.',
     example: '{ client_ca = "/etc/kata-agent/tenant-ca.pem" }',
-    otherwise: 'required at tls://',
+    otherwise: 'required at tls:// and https://',
     later: false,
   },
   management: {
@@ -110,6 +114,16 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
       'The methods of the management service that it serves; the lists of endpoints, groups and "*" do not concern them.',
     example: '["Describe", "WatchAudit"]',
     otherwise: 'none',
+    later: false,
+  },
+  relay: {
+    ...common,
+    key: 'relay',
+    type: oneOf(['operator-tls', 'trusted']),
+    purpose:
+      'How operators call through the server of an https:// address. With trusted the server is believed with each call. operator-tls, with which it forwards their TLS, is not built yet.',
+    example: '"trusted"',
+    otherwise: '"operator-tls", which is not built yet',
     later: false,
   },
 };

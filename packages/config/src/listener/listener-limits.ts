@@ -15,8 +15,8 @@ interface LimitRow {
   readonly default: number;
   /** The key of `[limits]` that applies without it. */
   readonly shared?: keyof LimitSettings;
-  /** It applies to `tls://` addresses only. */
-  readonly tls?: true;
+  /** The kinds of addresses that it applies to. Absent: all that accept connections. */
+  readonly at?: readonly ('tls' | 'https')[];
 }
 
 /** The keys of a listener's `limits`. */
@@ -31,19 +31,19 @@ export const listenerLimitRows: { readonly [P in keyof OwnLimits]: LimitRow } = 
     key: 'handshakes',
     type: integer({ min: 1, max: 1024, what: 'a number of handshakes' }),
     default: 8,
-    tls: true,
+    at: ['tls'],
   },
   handshakesPerSecond: {
     key: 'handshakes_per_second',
     type: integer({ min: 1, max: 10_000, what: 'a number of handshakes' }),
     default: 20,
-    tls: true,
+    at: ['tls'],
   },
   handshakeTimeoutMs: {
     key: 'handshake_timeout',
     type: duration({ minMs: 100, maxMs: 600_000 }),
     default: 30_000,
-    tls: true,
+    at: ['tls', 'https'],
   },
 };
 
@@ -53,10 +53,11 @@ export const listenerLimits: ValueType<Partial<OwnLimits>> = tableOf<OwnLimits>(
   'limits = { connections = 16 }',
 );
 
-/** Returns the keys of limits that have no effect at an address. */
+/** Returns the keys of limits that have no effect at an address. A listener that dials has one connection. */
 export function limitsWithoutEffect(address: string, limits: Partial<OwnLimits>): readonly string[] {
-  if (address.startsWith('tls:')) return [];
-  return Object.entries<LimitRow>(listenerLimitRows).flatMap(([property, { key, tls }]) =>
-    tls === true && limits[property as keyof OwnLimits] !== undefined ? [key] : [],
-  );
+  const [kind] = address.split(':');
+  return Object.entries<LimitRow>(listenerLimitRows).flatMap(([property, { key, at }]) => {
+    const applies = at === undefined ? kind !== 'https' : at.some((each) => each === kind);
+    return !applies && limits[property as keyof OwnLimits] !== undefined ? [key] : [];
+  });
 }

@@ -1,5 +1,6 @@
 import type {
   ApiSettings,
+  DialSettings,
   HandshakeLimits,
   LimitSettings,
   ListenerSettings,
@@ -8,6 +9,7 @@ import type {
 } from '../configuration.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
 import { limitSettings } from '../settings/limit-settings.js';
+import { dialAddress } from '../value-types/dial-address.js';
 import { implicitListener } from './implicit-listener.js';
 import { listenerLimitRows, type OwnLimits } from './listener-limits.js';
 import { type PemTexts, pemKey } from './named-files.js';
@@ -32,16 +34,18 @@ export function listenerSettings(
   const settingsOf = (name: string, address: string, own: Own): ListenerSettings => {
     const narrowing = later.flatMap(({ listeners }) => listeners.filter((entry) => entry.name === name));
     const limitOf = limitsOf(own, narrowing, documents);
-    const lists = [own.peers?.value ?? defaultPeers];
+    const dials = dialAddress(address) !== undefined;
+    const lists = dials ? [] : [own.peers?.value ?? defaultPeers];
     for (const { peers } of narrowing) if (peers !== undefined) lists.push(peers.value);
     return {
       name,
       address,
       peers: withoutRepetition(lists),
       onDeniedRead: own.onDeniedRead ?? general.onDeniedRead,
-      limits: { connections: limitOf('connections') },
+      limits: { connections: dials ? 1 : limitOf('connections') },
       management: own.management ?? [],
-      ...(own.tls === undefined ? {} : { tls: tlsSettings(name, pemTexts, limitOf) }),
+      ...(dials ? { dial: dialSettings(name, own, pemTexts, limitOf) } : {}),
+      ...(own.tls === undefined || dials ? {} : { tls: tlsSettings(name, pemTexts, limitOf) }),
     };
   };
   const written = (base?.listeners ?? []).flatMap((entry) =>
@@ -72,9 +76,24 @@ function tlsSettings(
   };
 }
 
+function dialSettings(
+  name: string,
+  { tls }: Own,
+  texts: PemTexts['texts'],
+  limitOf: (limit: keyof HandshakeLimits) => number,
+): DialSettings {
+  return {
+    // Absent only where files of the guest are not read, and no agent runs.
+    serverCa: texts.get(pemKey(name, 'serverCa')) ?? '',
+    pins: tls?.value.pins ?? [],
+    relay: 'trusted',
+    handshakeTimeoutMs: limitOf('handshakeTimeoutMs'),
+  };
+}
+
 /**
  * Removes lists that exclude nobody: repeated ones, and those with `any` where another one has not. At least one
- * remains.
+ * remains, if there is one.
  */
 function withoutRepetition(lists: readonly PeerList[]): readonly PeerList[] {
   const narrow = lists.filter((list) => !list.includes('any'));

@@ -15,6 +15,12 @@ function placeOf(address: string): Place {
       fits: isCertificatePeer,
       help: 'name certificates: "uri:spiffe://example/ops/*", "cn:auditor", or "*" for all of the CA',
     };
+  if (address.startsWith('https:'))
+    return {
+      name: 'https://, which the agent dials',
+      fits: () => false,
+      help: 'remove peers: server_ca, the name in the address, and pins decide about the server',
+    };
   const vsock = address.startsWith('vsock:');
   const kind = vsock ? 'cid:' : 'uid:';
   return {

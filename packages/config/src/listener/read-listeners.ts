@@ -11,12 +11,12 @@ import {
 import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
 import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
-import { tlsAddress } from '../value-types/listener-address.js';
+import { checkTransport } from './check-transport.js';
 import { addressesOverlap } from './listener-addresses.js';
-import { listenerKeys } from './listener-keys.js';
-import { limitsWithoutEffect, type OwnLimits } from './listener-limits.js';
-import { peerThatNeverConnects } from './peer-that-never-connects.js';
+import { listenerKeys, type Relay } from './listener-keys.js';
+import type { OwnLimits } from './listener-limits.js';
 import type { TlsKeys } from './tls-keys.js';
+import type { Written } from './written.js';
 
 const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(listenerKeys);
 
@@ -34,11 +34,6 @@ export interface ListenerEntry {
   readonly span: Span;
 }
 
-/** A value and its position. */
-interface Written<T> {
-  readonly value: T;
-  readonly span: Span;
-}
 
 /** Reads all `[[listener]]` tables of a document. */
 export function readListeners(
@@ -61,22 +56,7 @@ function readListener(
   options: ListOptions,
   report: Report,
 ): ListenerEntry | undefined {
-  const notBuilt = schemeNotBuilt(table);
-  if (notBuilt !== undefined) {
-    report.error(
-      'KA1105',
-      notBuilt.span,
-      `an address of ${notBuilt.scheme} is not built yet`,
-      'listen instead: address = "vsock://-1:1024"',
-    );
-  }
-  const readable = notBuilt === undefined ? table : without(table, 'address');
-  const given = readEntry(
-    notBuilt === undefined ? rows : rows.filter(({ key }) => key !== 'address'),
-    readable,
-    role,
-    report,
-  );
+  const given = readEntry(rows, table, role, report);
   const lists = endpointLists(table, options, report);
   const name = given.get('name');
   if (name === undefined) return undefined;
@@ -90,13 +70,10 @@ function readListener(
   const onDeniedRead = written<ListenerSettings['onDeniedRead']>('on_denied_read');
   const limits = written<Partial<OwnLimits>>('limits');
   const management = written<ListenerSettings['management']>('management');
-  // Its type has checked that client_ca is there.
   const tls = written<TlsKeys>('tls');
-  if (address !== undefined && peers !== undefined) {
-    const strange = peerThatNeverConnects(address.value, peers.value);
-    if (strange !== undefined) report.error('KA1401', peers.span, strange.message, strange.help);
-  }
-  if (address !== undefined) checkTls({ address, peers, tls, limits }, name.node.span, report);
+  const relay = written<Relay>('relay');
+  if (address !== undefined)
+    checkTransport({ address, peers, tls, limits, relay }, name.node.span, report);
   return {
     name: String(name.value),
     ...(address === undefined ? {} : { address }),
@@ -108,47 +85,6 @@ function readListener(
     lists,
     span: name.node.span,
   };
-}
-
-/** Reports what a `tls://` listener lacks, and what has no effect elsewhere. */
-function checkTls(
-  {
-    address,
-    peers,
-    tls,
-    limits,
-  }: {
-    readonly address: Written<string>;
-    readonly peers: Written<PeerList> | undefined;
-    readonly tls: Written<TlsKeys> | undefined;
-    readonly limits: Written<Partial<OwnLimits>> | undefined;
-  },
-  name: Span,
-  report: Report,
-): void {
-  if (tlsAddress(address.value) === undefined) {
-    const help = 'remove it, or listen at a tls:// address';
-    if (tls !== undefined)
-      report.error('KA1405', tls.span, `tls has no effect at ${quote(address.value)}`, help);
-    if (limits === undefined) return;
-    for (const key of limitsWithoutEffect(address.value, limits.value))
-      report.error('KA1405', limits.span, `the limit ${key} has no effect at ${quote(address.value)}`, help);
-    return;
-  }
-  if (tls === undefined)
-    report.error(
-      'KA1404',
-      name,
-      'a listener at tls:// must have tls',
-      'name the CA of the callers: tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }',
-    );
-  if (peers === undefined)
-    report.error(
-      'KA1404',
-      name,
-      'a listener at tls:// must have peers',
-      'name certificates: peers = ["uri:spiffe://example/ops/*"]; ["*"] is every certificate of the CA',
-    );
 }
 
 /** Reports listeners at one address. */
@@ -167,16 +103,4 @@ function checkAddresses(listeners: readonly ListenerEntry[], report: Report): vo
       'give each listener a port or a path of its own; the CID -1 stands for every CID',
     );
   }
-}
-
-/** Returns an address scheme that is not supported yet (docs/configuration.md, "Not built yet"). */
-function schemeNotBuilt(table: TomlTable): { readonly scheme: string; readonly span: Span } | undefined {
-  const address = table.entries.get('address')?.value;
-  if (address?.kind !== 'string') return undefined;
-  const scheme = /^https:\/\//.exec(address.value)?.[0];
-  return scheme === undefined ? undefined : { scheme, span: address.span };
-}
-
-function without(table: TomlTable, key: string): TomlTable {
-  return { ...table, entries: new Map(Array.from(table.entries).filter(([other]) => other !== key)) };
 }

@@ -1,15 +1,18 @@
 import { boolean } from '../value-types/boolean.js';
 import { pemSource } from '../value-types/pem-source.js';
+import { pins } from '../value-types/pins.js';
 import { tableOf } from '../value-types/table-of.js';
 import type { ValueType } from '../value-types/value-type.js';
 
-/** The keys of `tls` as written: each PEM is a path or a text. */
+/** The keys of `tls` as written: each PEM is a path or a text. Either `clientCa` or `serverCa` is there. */
 export interface TlsKeys {
-  readonly clientCa: string;
+  readonly clientCa?: string;
   readonly clientCrl?: string;
   readonly certificate?: string;
   readonly key?: string;
   readonly insecureStaticKey?: boolean;
+  readonly serverCa?: string;
+  readonly pins?: readonly string[];
 }
 
 /** The properties that are PEM, and their keys. */
@@ -18,9 +21,12 @@ export const tlsPemKeys = {
   clientCrl: 'client_crl',
   certificate: 'certificate',
   key: 'key',
+  serverCa: 'server_ca',
 } as const;
 
-/** How callers of a `tls://` listener authenticate, and how the agent does. */
+/**
+ * How callers of a `tls://` listener authenticate, and how the agent does; or how the server of an `https://` address does.
+ */
 export const tlsKeys: ValueType<Partial<TlsKeys>> = tableOf<TlsKeys>(
   {
     clientCa: { key: tlsPemKeys.clientCa, type: pemSource },
@@ -28,10 +34,19 @@ export const tlsKeys: ValueType<Partial<TlsKeys>> = tableOf<TlsKeys>(
     certificate: { key: tlsPemKeys.certificate, type: pemSource },
     key: { key: tlsPemKeys.key, type: pemSource },
     insecureStaticKey: { key: 'insecure_static_key', type: boolean },
+    serverCa: { key: tlsPemKeys.serverCa, type: pemSource },
+    pins: { key: 'pins', type: pins },
   },
   'tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }',
-  ({ clientCa, certificate, key, insecureStaticKey = false }) => {
-    if (clientCa === undefined) return 'without client_ca: it verifies the certificates of callers';
+  ({ serverCa, pins, ...callers }) => {
+    const { clientCa, certificate, key, insecureStaticKey = false } = callers;
+    if (serverCa !== undefined)
+      return Object.keys(callers).length === 0
+        ? undefined
+        : 'with server_ca, which is for https://, and keys for tls://';
+    if (pins !== undefined) return 'with pins, and without server_ca: they are for https://';
+    if (clientCa === undefined)
+      return 'without client_ca: it verifies the certificates of callers (server_ca is for https://)';
     if ((certificate === undefined) !== (key === undefined)) return 'with only one of certificate and key';
     // A key in a measured image is not a secret (S26).
     if (key !== undefined && !insecureStaticKey)

@@ -134,6 +134,7 @@ export const inAgent: Readonly<Partial<Record<Code, string>>> = {
   KA3201: 'packages/agent/src/startup/fault-log.test.ts',
   KA3202: 'tests/functional/rules.test.ts',
   KA3203: 'tests/functional/tls-listener.test.ts',
+  KA3204: 'tests/functional/dial-out.test.ts',
 };
 
 async function inDirectory(

@@ -3,9 +3,9 @@ import {
   grantsPeer,
   Oid,
   type PeerEntry,
-  parseCertificate,
   svidFault,
 } from '@kata-agent/x509';
+import { readCertificate } from './read-certificate.js';
 import { type RefusalCause, refusalCause } from './tls-refusal.js';
 
 /** The ALPN protocol of ttRPC over TLS. Demanded, so that the bytes of another protocol are never taken for ttRPC. */
@@ -27,9 +27,6 @@ export interface Expected {
   readonly now: number;
 }
 
-/** Names are part of audit records and of what rules see: those of one certificate have no more characters together. */
-const maxNames = 4096;
-
 export type Authentication =
   | { readonly certificate: Certificate; readonly refused?: undefined }
   | { readonly certificate?: Certificate; readonly refused: RefusalCause };
@@ -41,31 +38,10 @@ export function authenticate(handshake: Handshake, expected: Expected): Authenti
   // OpenSSL verifies nothing in a resumed session: it would have the identity of an earlier one.
   if (handshake.resumed) return { refused: refusalCause('resumed') };
   if (handshake.certificate === undefined) return { refused: refusalCause('no-certificate') };
-  const certificate = parsed(handshake.certificate);
+  const certificate = readCertificate(handshake.certificate);
   if (typeof certificate === 'string') return { refused: refusalCause('malformed', certificate) };
-  const names = namesLength(certificate);
-  if (names > maxNames)
-    return {
-      refused: refusalCause(
-        'malformed',
-        `its names have ${names} characters; at most ${maxNames} are accepted`,
-      ),
-    };
   const refused = causeOf(certificate, expected);
   return refused === undefined ? { certificate } : { certificate, refused };
-}
-
-/** Any error refuses the client, also one of ours: it must not end the agent. */
-function parsed(bytes: Uint8Array): Certificate | string {
-  try {
-    return parseCertificate(bytes);
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-function namesLength({ subjectText, alternativeNames }: Certificate): number {
-  return alternativeNames.reduce((sum, { value }) => sum + value.length, subjectText.length);
 }
 
 function causeOf(certificate: Certificate, { peers, isRevoked, now }: Expected): RefusalCause | undefined {

@@ -8,12 +8,15 @@ import {
   revocationListsOfPem,
 } from '@kata-agent/x509';
 
-/** A `client_ca` or `client_crl` that cannot be used. */
+/** A key of `tls` with certificates or lists. */
+type TlsPem = 'client_ca' | 'client_crl' | 'server_ca';
+
+/** A PEM text of `tls` that cannot be used. */
 export class TlsSettingError extends Error {
-  readonly setting: 'client_ca' | 'client_crl';
+  readonly setting: TlsPem;
   readonly help: string;
 
-  constructor(setting: 'client_ca' | 'client_crl', why: string, help: string) {
+  constructor(setting: TlsPem, why: string, help: string) {
     super(`${setting} ${why}`);
     this.name = 'TlsSettingError';
     this.setting = setting;
@@ -22,35 +25,35 @@ export class TlsSettingError extends Error {
 }
 
 /**
- * Returns each certificate of `client_ca` as PEM. Several are valid, for a rotation. Throws a TlsSettingError, also for no
+ * Returns each certificate of `client_ca` or `server_ca` as PEM. Several are valid, for a rotation. Throws a TlsSettingError, also for no
  * certificate at all: without one Node.js would trust all CAs of the web.
  */
-export function readClientCas(texts: readonly string[]): readonly string[] {
+export function readCas(setting: 'client_ca' | 'server_ca', texts: readonly string[]): readonly string[] {
   const found = texts.flatMap((text) => {
     const certificates = certificatesOfPem(text);
     if (certificates.length === 0) {
       const why = 'contains no PEM certificate';
-      throw new TlsSettingError('client_ca', why, 'it must contain -----BEGIN CERTIFICATE-----');
+      throw new TlsSettingError(setting, why, 'it must contain -----BEGIN CERTIFICATE-----');
     }
     return certificates;
   });
-  if (found.length === 0) throw new TlsSettingError('client_ca', 'is empty', 'name the CA of the clients');
-  return found.map((bytes, index) => checkedCa(bytes, `certificate ${index + 1}`));
+  if (found.length === 0) throw new TlsSettingError(setting, 'is empty', 'name the CA');
+  return found.map((bytes, index) => checkedCa(setting, bytes, `certificate ${index + 1}`));
 }
 
-function checkedCa(bytes: Uint8Array, which: string): string {
+function checkedCa(setting: TlsPem, bytes: Uint8Array, which: string): string {
   try {
     parseCertificate(bytes);
     const certificate = new X509Certificate(bytes);
     if (certificate.ca) return certificatePem(bytes);
   } catch (error) {
     const why = error instanceof CertificateError ? error.message : 'OpenSSL cannot read it';
-    throw new TlsSettingError('client_ca', `${which}: ${why}`, 'replace the certificate');
+    throw new TlsSettingError(setting, `${which}: ${why}`, 'replace the certificate');
   }
   throw new TlsSettingError(
-    'client_ca',
+    setting,
     `${which} is not that of a CA`,
-    'use the certificate of the CA that signs the clients, with basicConstraints CA:TRUE',
+    'use the certificate of the CA that signs the other end, with basicConstraints CA:TRUE',
   );
 }
 

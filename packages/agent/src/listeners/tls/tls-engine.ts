@@ -5,10 +5,11 @@ import type { Certificate, PeerEntry } from '@kata-agent/x509';
 import { addressGroup } from './address-group.js';
 import { alpnProtocol, authenticate } from './authenticate.js';
 import { callAtEnd } from './call-at-end.js';
-import { readClientCas, readClientCrls } from './client-ca.js';
+import { readCas, readClientCrls } from './client-ca.js';
 import { type Candidate, type HandshakeLimits, Handshakes } from './handshakes.js';
 import type { OwnIdentity } from './own-identity.js';
 import { type Revocations, revokes } from './revocations.js';
+import { identityOf, type TlsIdentity } from './tls-identity.js';
 import { handshakeCause, type RefusalCause, refusalCause, type TlsRefusal } from './tls-refusal.js';
 
 /** An authenticated client. */
@@ -18,16 +19,6 @@ export interface TlsPeer {
   readonly certificate: Certificate;
   /** The remote address. The client chooses its port, which carries no information. */
   readonly remote: string;
-}
-
-interface TlsIdentity {
-  readonly kind: 'tls';
-  /** RFC 4514 text. */
-  readonly subject: string;
-  /** As in `peers`: `uri:spiffe://example/ops/alice`, `dns:ops.example`. */
-  readonly sans: readonly string[];
-  /** SHA-256 of the certificate: `sha256:HEX`. */
-  readonly fingerprint: string;
 }
 
 export interface TlsEngineOptions {
@@ -227,7 +218,7 @@ function createTlsServer({ clientCa, clientCrl = [], own, limits }: TlsEngineOpt
   const settings: TlsOptions = {
     key: own.key,
     cert: own.certificate,
-    ca: [...readClientCas(clientCa)],
+    ca: [...readCas('client_ca', clientCa)],
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: 'TLSv1.3',
@@ -249,15 +240,6 @@ function createTlsServer({ clientCa, clientCrl = [], own, limits }: TlsEngineOpt
  */
 function parentOf(stream: TLSSocket): Socket | undefined {
   return (stream as TLSSocket & { readonly _parent?: Socket })._parent;
-}
-
-function identityOf({ subjectText, alternativeNames, fingerprint }: Certificate): TlsIdentity {
-  return {
-    kind: 'tls',
-    subject: subjectText,
-    sans: alternativeNames.map(({ kind, value }) => `${kind}:${value}`),
-    fingerprint: `sha256:${fingerprint}`,
-  };
 }
 
 /** Errors of a connection are followed by its close, which is handled. */

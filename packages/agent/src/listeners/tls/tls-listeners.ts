@@ -6,6 +6,7 @@ import type { Caller } from '../caller.js';
 import { ConnectionLimit } from '../connection-limit.js';
 import { recordConnectionRefusal } from '../connection-refusal.js';
 import type { Listener, ListenerOptions } from '../listen.js';
+import type { DialOut, DialOutOptions } from '../dial/dial-out.js';
 import { rarely } from '../rarely.js';
 import { TlsSettingError } from './client-ca.js';
 import { makeOwnIdentity, type OwnIdentity } from './own-identity.js';
@@ -15,7 +16,7 @@ import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
 /** Options of a `tls://` listener. */
 type TlsListenerOptions = Omit<ListenerOptions, 'syscalls'> & { readonly tls: TlsSettings };
 
-/** Opens the `tls://` listeners of an agent, which have one key and one list of revocations. */
+/** Opens the `tls://` and `https://` listeners of an agent, which have one key and one list of revocations. */
 export class TlsListeners {
   /** SPKI pin of the agent's key, `spki:sha256:HEX`; recorded before a listener opens (S26). */
   readonly pin: string;
@@ -57,6 +58,19 @@ export class TlsListeners {
     };
   }
 
+  /**
+   * Returns a listener that dials its server once it is started.
+   *
+   * @throws CannotApply if `server_ca` is not valid.
+   */
+  async dial(options: Omit<DialOutOptions, 'own' | 'revocations'>): Promise<DialOut> {
+    const { DialOut } = await import('../dial/dial-out.js');
+    return applied(
+      options.name,
+      () => new DialOut({ ...options, own: this.#own, revocations: this.revocations }),
+    );
+  }
+
   #engine(options: TlsListenerOptions): TlsEngine {
     const { name, peers, tls, log, audit } = options;
     const refused = rarely((times, peer) =>
@@ -67,8 +81,8 @@ export class TlsListeners {
         times,
       }),
     );
-    try {
-      return createTlsEngine({
+    return applied(name, () =>
+      createTlsEngine({
         clientCa: [tls.clientCa],
         ...(tls.clientCrl === undefined ? {} : { clientCrl: [tls.clientCrl] }),
         own: tls.staticIdentity ?? this.#own,
@@ -89,11 +103,18 @@ export class TlsListeners {
             listener: name,
             peer: peerText(peer),
           }),
-      });
-    } catch (error) {
-      if (!(error instanceof TlsSettingError)) throw error;
-      throw new CannotApply(`listener ${name}: ${error.message}`, { cause: error, help: error.help });
-    }
+      }),
+    );
+  }
+}
+
+/** Returns what `make` makes. Throws CannotApply if a certificate or CRL of the listener is not valid. */
+function applied<T>(listener: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof TlsSettingError)) throw error;
+    throw new CannotApply(`listener ${listener}: ${error.message}`, { cause: error, help: error.help });
   }
 }
 

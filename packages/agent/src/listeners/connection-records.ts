@@ -1,8 +1,8 @@
 import type { AuditedCall, AuditLog } from '@kata-agent/audit';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from './caller.js';
 
 /**
- * Records the peers of a side channel and the duration of their connections. The audit log records calls, and a side
+ * Records peers of side channels, and servers that the agent dials, with the duration of each connection. The audit log records calls, and a side
  * channel has none: access to the connection is access to everything.
  */
 export class ConnectionRecords {

@@ -1,0 +1,63 @@
+import { request } from 'node:http';
+import { isIPv6 } from 'node:net';
+import type { DialAddress } from '@kata-agent/config';
+import type { ServerConnection } from './connect-server.js';
+import { DialFailure } from './dial-failure.js';
+
+/** The protocol that the agent asks for: ttRPC, of which the agent is the server. */
+const upgradeToken = 'kata-agent-ttrpc/1';
+
+/** The headers of an answer have no more bytes. Of a body none is read. */
+const maxHeaderBytes = 8_192;
+
+/**
+ * Makes a connection one of ttRPC by HTTP Upgrade. What the server has sent after its answer remains to be read. Ends when
+ * the signal aborts, with its reason. Rejects with a DialFailure, after which the connection is destroyed.
+ */
+export function upgrade(
+  { stream, certificate }: ServerConnection,
+  address: DialAddress,
+  signal: AbortSignal,
+): Promise<void> {
+  const refused = (text: string): DialFailure => new DialFailure(text, { refused: true, certificate });
+  const abort = (): void => void stream.destroy();
+  return new Promise<void>((resolve, reject) => {
+    const fail = (failure: unknown): void => {
+      reject(signal.aborted ? (signal.reason as Error) : failure);
+      stream.destroy();
+    };
+    signal.addEventListener('abort', abort);
+    const asked = request({
+      // Without an agent: nobody else uses the connection, and no proxy of the environment.
+      createConnection: () => stream,
+      path: address.path,
+      setHost: false,
+      headers: { Host: hostHeader(address), Connection: 'Upgrade', Upgrade: upgradeToken },
+      maxHeaderSize: maxHeaderBytes,
+      insecureHTTPParser: false,
+    });
+    asked.on('error', (error: NodeJS.ErrnoException) =>
+      fail(refused(`the answer to the Upgrade ended early: ${error.code ?? 'unknown error'}`)),
+    );
+    // Any number could follow: none is expected.
+    asked.on('information', ({ statusCode }) => fail(refused(`the server answered ${statusCode}`)));
+    asked.on('response', ({ statusCode }) =>
+      fail(refused(`the server answered ${statusCode ?? 'nothing'} instead of 101`)),
+    );
+    asked.on('upgrade', ({ statusCode, headers }, _socket, head: Buffer) => {
+      if (statusCode !== 101 || headers.upgrade !== upgradeToken) {
+        fail(refused(`the server changed to another protocol than ${upgradeToken}`));
+        return;
+      }
+      if (head.length > 0) stream.unshift(head);
+      resolve();
+    });
+    asked.end();
+    if (signal.aborted) abort();
+  }).finally(() => signal.removeEventListener('abort', abort));
+}
+
+function hostHeader({ host, port }: DialAddress): string {
+  const name = isIPv6(host) ? `[${host}]` : host;
+  return port === 443 ? name : `${name}:${port}`;
+}

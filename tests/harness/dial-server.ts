@@ -1,0 +1,102 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { Health } from '@kata-agent/protocol/health';
+import { Management } from '@kata-agent/protocol/management';
+import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
+import type { ClientCertificate } from './authority.js';
+
+/** An agent that has dialled the server. */
+export interface DialledIn {
+  readonly socket: TLSSocket;
+  readonly channel: Channel;
+  readonly agent: Client<typeof AgentService>;
+  readonly health: Client<typeof Health>;
+  readonly management: Client<typeof Management>;
+}
+
+/** The answer that accepts a connection, written out: it is part of the interface. */
+export const accepted =
+  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: kata-agent-ttrpc/1\r\nConnection: Upgrade\r\n\r\n';
+
+/** A server that an `https://` listener dials. */
+export class DialServer {
+  readonly port: number;
+  /** The requests, as `GET /guests kata-agent-ttrpc/1 realm.example`. */
+  readonly requests: string[] = [];
+  /** The bytes received after a request: of ttRPC. */
+  received = 0;
+  /** Written to each request; null: no answer. */
+  answer: string | null = accepted;
+  readonly #server: Server;
+  readonly #sockets = new Set<Duplex>();
+  readonly #agents: DialledIn[] = [];
+  readonly #waiting: ((agent: DialledIn) => void)[] = [];
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.port = (server.address() as AddressInfo).port;
+    server.on('connection', (socket: Duplex) => {
+      this.#sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    server.on('upgrade', ({ method, url, headers }, stream, head) => {
+      this.requests.push(`${method} ${url} ${headers.upgrade} ${headers.host}`);
+      const socket = stream as TLSSocket;
+      socket.on('error', () => undefined);
+      socket.setNoDelay(true);
+      if (head.length > 0) socket.unshift(head);
+      if (this.answer === null) return;
+      socket.write(this.answer, 'latin1');
+      if (this.answer === accepted) this.#join(socket);
+      else socket.on('data', (bytes: Buffer) => (this.received += bytes.length));
+    });
+  }
+
+  /** Listens on 127.0.0.1. */
+  static async start({ cert, key }: Pick<ClientCertificate, 'cert' | 'key'>, port = 0): Promise<DialServer> {
+    const server = createServer({
+      cert,
+      key,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      // The agent's certificate is believed by its pin.
+      rejectUnauthorized: false,
+    });
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return new DialServer(server);
+  }
+
+  /** Resolves with the next agent that dials. */
+  next(): Promise<DialledIn> {
+    const agent = this.#agents.shift();
+    return agent === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(agent);
+  }
+
+  /** Closes all connections, and accepts no more. */
+  async close(): Promise<void> {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    if (this.#server.listening) await once(this.#server, 'close');
+  }
+
+  #join(socket: TLSSocket): void {
+    const channel = connect(socket);
+    const agent = {
+      socket,
+      channel,
+      agent: createClient(AgentService, channel),
+      health: createClient(Health, channel),
+      management: createClient(Management, channel),
+    };
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#agents.push(agent);
+    else waiting(agent);
+  }
+}
