@@ -76,7 +76,9 @@ export class DialServer {
   /** Resolves with the next agent that dials. */
   next(): Promise<DialledIn> {
     const agent = this.#agents.shift();
-    return agent === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(agent);
+    return agent === undefined
+      ? new Promise((resolve) => this.#waiting.push(resolve))
+      : Promise.resolve(agent);
   }
 
   /** Closes all connections, and accepts no more. */

@@ -194,7 +194,7 @@ export async function startAgent(
       ending.last(`listener ${name}`, () => listener.close());
       log('info', 'listening', { listener: name, address, served: policy.served(name).length });
     }
-    // Servers are dialled last: an attempt can take long, and no pod waits for one (S26).
+    // Servers are dialled last: an attempt can take long, and no pod waits for one (R14).
     for (const { name, address, dial } of configuration.listeners) {
       if (dial === undefined || tls === undefined) continue;
       ending.check();

@@ -30,7 +30,7 @@ export const managementEndpoints: { readonly [M in ManagementMethod]: Management
   },
   RevokePeer: {
     purpose:
-      'Revokes the certificates of a peer of the tls:// listeners until the next boot, and closes its connections. Nothing takes it back.',
+      'Revokes the certificates of a peer of the tls:// and https:// listeners until the next boot, and closes its connections. Nothing takes it back.',
     exposure: 'Locks tenants out of the guest; the host can do the same by not forwarding packets.',
   },
 };

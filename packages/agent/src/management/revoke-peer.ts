@@ -6,9 +6,9 @@ import { type Revocation, TooManyRevocations } from '../listeners/tls/revocation
 import type { ManagementContext } from './management-context.js';
 
 /**
- * Revokes a peer on all `tls://` listeners until the next boot.
+ * Revokes a peer on all `tls://` and `https://` listeners until the next boot.
  *
- * @throws TtrpcError INVALID_ARGUMENT for a request that names no certificate, FAILED_PRECONDITION without a `tls://`
+ * @throws TtrpcError INVALID_ARGUMENT for a request that names no certificate, FAILED_PRECONDITION without such a
  * listener, RESOURCE_EXHAUSTED with too many revocations.
  */
 export function revokePeer(
@@ -19,7 +19,7 @@ export function revokePeer(
   if (revocations === undefined)
     throw new TtrpcError(
       Code.FailedPrecondition,
-      'there is no tls:// listener, and no certificate to revoke',
+      'there is no tls:// or https:// listener, and no certificate to revoke',
     );
   try {
     return { closed: revocations.add(revocation) };

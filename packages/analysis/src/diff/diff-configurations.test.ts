@@ -254,3 +254,34 @@ closes (1)
 `,
   );
 });
+
+test('listeners that dial: another CA opens, a pin closes, other pins open', async () => {
+  const dial = { serverCa: 'CA', pins: [], relay: 'trusted', handshakeTimeoutMs: 1_000 } as const;
+  const realm: ListenerSettings = {
+    name: 'realm',
+    address: 'https://realm.example/',
+    peers: [],
+    onDeniedRead: 'error',
+    limits: { connections: 1 },
+    management: [],
+    dial,
+  };
+  const of = (change: Partial<typeof dial> | { readonly pins: readonly string[] }): Promise<Configuration> =>
+    listening({ ...realm, dial: { ...dial, ...change } });
+  const [any, one, two] = await Promise.all([of({}), of({ pins: ['a'] }), of({ pins: ['a', 'b'] })]);
+  const other = await listening({ ...realm, dial: { ...dial, serverCa: 'other' } });
+  assert.deepEqual(short(any, any), []);
+  assert.deepEqual(short(any, other), ['opens listener realm']);
+  for (const [before, after] of [
+    [any, one],
+    [any, two],
+    [two, one],
+  ] as const) {
+    assert.deepEqual(short(before, after), ['closes listener realm']);
+    assert.deepEqual(short(after, before), ['opens listener realm']);
+  }
+  assert.deepEqual(short(one, await of({ pins: ['b'] })), ['opens listener realm']);
+  const listened: ListenerSettings = { ...realm, address: 'vsock://-1:1', peers: [['host']] };
+  const { dial: _, ...local } = listened;
+  assert.ok(short(await listening(local), any).includes('opens listener realm'));
+});

@@ -122,7 +122,8 @@ function dialling({ dial: was }: ListenerSettings, after: ListenerSettings): rea
     found.push({ ...row, ...texts, effect: 'opens', why });
   }
   if (was.pins.toSorted().join() === is.pins.toSorted().join()) return found;
-  const closes = was.pins.length === 0 || (is.pins.length > 0 && is.pins.every((pin) => was.pins.includes(pin)));
+  const closes =
+    was.pins.length === 0 || (is.pins.length > 0 && is.pins.every((pin) => was.pins.includes(pin)));
   const texts = { before: `pins = ${JSON.stringify(was.pins)}`, after: `pins = ${JSON.stringify(is.pins)}` };
   const why = closes ? 'fewer keys of the server are accepted' : 'other keys of the server are accepted';
   return [...found, { ...row, ...texts, effect: closes ? 'closes' : 'opens', why }];

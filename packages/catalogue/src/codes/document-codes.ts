@@ -30,7 +30,8 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
       kind: 'document',
       document: `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\npeers = ["uid:0"]\n`,
     },
-    remedy: 'Name a CID at vsock ("cid:2" is the host), a user at a unix socket ("uid:0" is root). At https:// remove peers.',
+    remedy:
+      'Name a CID at vsock ("cid:2" is the host), a user at a unix socket ("uid:0" is root). At https:// remove peers.',
   },
   KA1402: {
     title: 'unknown listener',
@@ -71,7 +72,8 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
       kind: 'document',
       document: `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nlimits = { handshakes = 8 }\n`,
     },
-    remedy: 'Remove the key, or change the address: client_ca is for tls://, server_ca and relay are for https://.',
+    remedy:
+      'Remove the key, or change the address: client_ca is for tls://, server_ca and relay are for https://.',
   },
   KA1406: {
     title: 'file that a document names cannot be used',

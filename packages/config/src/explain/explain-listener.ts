@@ -71,10 +71,6 @@ function explainTls({ clientCrl, staticIdentity, limits }: TlsSettings): Explain
   };
 }
 
-function explainDial({
-  pins,
-  relay,
-  handshakeTimeoutMs,
-}: DialSettings): ExplainedListener['dial'] & object {
+function explainDial({ pins, relay, handshakeTimeoutMs }: DialSettings): ExplainedListener['dial'] & object {
   return { pins, relay, handshakeTimeoutMs };
 }

@@ -38,7 +38,12 @@ export function checkTransport(transport: Transport, name: Span, report: Report)
     report.error('KA1405', transport.tls.span, `tls has no effect at ${quote(address.value)}`, elsewhere);
   if (limits === undefined) return;
   for (const key of limitsWithoutEffect(address.value, limits.value))
-    report.error('KA1405', limits.span, `the limit ${key} has no effect at ${quote(address.value)}`, elsewhere);
+    report.error(
+      'KA1405',
+      limits.span,
+      `the limit ${key} has no effect at ${quote(address.value)}`,
+      elsewhere,
+    );
 }
 
 const elsewhere = 'remove it, or listen at a tls:// address';

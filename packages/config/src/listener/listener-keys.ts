@@ -57,7 +57,8 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     purpose:
       'The accepted peers: the host, a CID on vsock, a user on a unix socket, a certificate on tls://, or any peer. A peer must match in each document that lists peers.',
     example: '["host"]',
-    otherwise: '["host"]: CID 2 on vsock, root on a unix socket; required at tls://, without effect at https://',
+    otherwise:
+      '["host"]: CID 2 on vsock, root on a unix socket; required at tls://, without effect at https://',
     later: true,
   },
   allowedEndpoints: {

@@ -34,7 +34,6 @@ export interface ListenerEntry {
   readonly span: Span;
 }
 
-
 /** Reads all `[[listener]]` tables of a document. */
 export function readListeners(
   entry: TomlEntry | undefined,
@@ -72,8 +71,7 @@ function readListener(
   const management = written<ListenerSettings['management']>('management');
   const tls = written<TlsKeys>('tls');
   const relay = written<Relay>('relay');
-  if (address !== undefined)
-    checkTransport({ address, peers, tls, limits, relay }, name.node.span, report);
+  if (address !== undefined) checkTransport({ address, peers, tls, limits, relay }, name.node.span, report);
   return {
     name: String(name.value),
     ...(address === undefined ? {} : { address }),

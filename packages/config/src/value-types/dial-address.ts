@@ -23,8 +23,6 @@ export function dialAddress(text: string): DialAddress | undefined {
   const host = bracketed ?? plain;
   // A name whose last label is a number would be an IPv4 address to some resolvers.
   const valid =
-    bracketed === undefined
-      ? isIPv4(host) || (dnsName.test(host) && !/(^|\.)\d+$/.test(host))
-      : isIPv6(host);
+    bracketed === undefined ? isIPv4(host) || (dnsName.test(host) && !/(^|\.)\d+$/.test(host)) : isIPv6(host);
   return valid && port <= 65_535 ? { host, port, path } : undefined;
 }

@@ -23,5 +23,6 @@ export const listenerAddress: ValueType<string> = text({
   name: 'address',
   pattern: `^(vsock://(-1|\\d{1,10}):[1-9]\\d{0,9}|unix://[/@]${printable()}+|tls://[0-9A-Fa-f.:\\[\\]]+:[1-9]\\d{0,4}|https://[a-z0-9.:\\[\\]-]+(/[A-Za-z0-9._~/-]*)?)$`,
   what: 'an address: "vsock://-1:1024", "unix:///run/kata-agent/agent.sock", "tls://0.0.0.0:8443", "tls://[::]:8443" or "https://realm.example:8443/guests"',
-  accept: (text) => serverAddress.fromText(text).ok || tlsAddress(text) !== undefined || dialAddress(text) !== undefined,
+  accept: (text) =>
+    serverAddress.fromText(text).ok || tlsAddress(text) !== undefined || dialAddress(text) !== undefined,
 });

@@ -1,10 +1,4 @@
-import {
-  type Certificate,
-  grantsPeer,
-  Oid,
-  type PeerEntry,
-  svidFault,
-} from '@kata-agent/x509';
+import { type Certificate, grantsPeer, Oid, type PeerEntry, svidFault } from '@kata-agent/x509';
 import { readCertificate } from './read-certificate.js';
 import { type RefusalCause, refusalCause } from './tls-refusal.js';
 
