@@ -223,7 +223,11 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
   }
 
   async function until(met: () => boolean): Promise<void> {
-    while (!met()) await delay(5);
+    const end = Date.now() + 10_000;
+    while (!met()) {
+      assert.ok(Date.now() < end, 'it does not happen');
+      await delay(5);
+    }
   }
 
   async function serverOf(...args: Parameters<typeof DialServer.start>): Promise<DialServer> {
