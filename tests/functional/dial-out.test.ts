@@ -156,6 +156,9 @@ describe('an agent whose server is not there', () => {
     const guest = await server.next();
     assert.equal((await answerOf(guest.health.check({}))).code, 'OK');
     assert.equal(await agent.stop(), 0);
+    await guest.channel.closed;
+    const kinds = agent.records().flatMap(({ method, kind }) => (method === '(connection)' ? [kind] : []));
+    assert.deepEqual(kinds, ['intent', 'outcome']);
     await agent.dispose();
     await server.close();
   });

@@ -55,7 +55,7 @@ export function explainListeners({
       peers,
       ...(alsoPeers.length === 0 ? {} : { alsoPeers }),
       ...(onDeniedRead === api.onDeniedRead ? {} : { onDeniedRead }),
-      ...(limits.connections === general.connections ? {} : { limits }),
+      ...(dial !== undefined || limits.connections === general.connections ? {} : { limits }),
       ...(management.length === 0 ? {} : { management }),
       ...(tls === undefined ? {} : { tls: explainTls(tls) }),
       ...(dial === undefined ? {} : { dial: explainDial(dial) }),
