@@ -7,6 +7,8 @@ import { sourceFiles } from '../harness/source-files.js';
 
 /** The files that read the wall clock, which the host sets, with the reason. Timers of Node.js use the monotonic clock. */
 const readers: Readonly<Record<string, string>> = {
+  'packages/agent/src/listeners/dial/dial-out.ts':
+    'whether the certificate of a server is valid at connect; the end of the connection is a timer',
   'packages/agent/src/listeners/tls/tls-listeners.ts':
     'whether a certificate is valid at connect; the end of the connection is a timer',
   'packages/agent/src/side-channels/log-stream.ts': 'the time in a line of the agent log',
