@@ -138,7 +138,7 @@ describe('a confidential guest with a listener for its tenant (R14)', { skip }, 
     assert.equal(hosts?.['listener'], 'host');
     assert.equal(hosts['peer'], 'cid 1');
     const tenants = (await records('"method":"ExecProcess"')).find(({ listener }) => listener === 'tenant');
-    assert.match(String(tenants?.['peer']), /^tls .*sha256:[0-9a-f]{64}$/);
+    assert.match(String(tenants?.['peer']), /^tls sha256:[0-9a-f]{64} uri:spiffe:/);
     const watch = ['audit', 'watch', '--from', '1', '--format', 'json'];
     const { code, output } = await ctl(watch, alice, /"method":"WatchAudit"/);
     assert.equal(code, 0, output);

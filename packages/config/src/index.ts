@@ -1,3 +1,4 @@
+export { pathInRoot } from './listener/path-in-root.js';
 export { namedPaths } from './listener/named-paths.js';
 export { type DialAddress, dialAddress } from './value-types/dial-address.js';
 export { tlsAddress } from './value-types/listener-address.js';

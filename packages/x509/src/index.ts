@@ -16,7 +16,7 @@ export {
   subjectAltName,
 } from './certificate/make-certificate.js';
 export { canonicalSerial, type Certificate, parseCertificate } from './certificate/parse-certificate.js';
-export { certificatePem, certificatesOfPem, revocationListsOfPem } from './certificate/pem.js';
+export { certificatePem, certificatesOfPem, PemError, revocationListsOfPem } from './certificate/pem.js';
 export { Tag } from './der/tag.js';
 export { canonicalName, NameSyntaxError } from './name/canonical-name.js';
 export { type Attribute, commonNames, type DistinguishedName } from './name/distinguished-name.js';

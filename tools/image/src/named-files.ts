@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { namedPaths } from '@kata-agent/config';
+import { namedPaths, pathInRoot } from '@kata-agent/config';
 import type { FileEntry } from './tree/entry.js';
 
 /**
@@ -14,14 +13,16 @@ export function namedFiles(config: string | undefined, guestRoot: string | undef
         `${config}: ${key} names ${file}, which the image needs\nhelp: pass --root DIR, with the file at DIR${file}`,
       );
     // The agent rejects a file that others can write, and needs no other mode.
-    return { path: file, data: read(join(guestRoot, file), key), mode: 0o600 };
+    return { path: file, data: read(guestRoot, file, key), mode: 0o600 };
   });
 }
 
-function read(path: string, key: string): Buffer {
+function read(guestRoot: string, file: string, key: string): Buffer {
   try {
-    return readFileSync(path);
+    return readFileSync(pathInRoot(guestRoot, file));
   } catch (error) {
-    throw new Error(`${key}: cannot read ${path}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${key}: cannot read ${file} below ${guestRoot}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }

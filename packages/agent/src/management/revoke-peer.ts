@@ -29,11 +29,16 @@ export function revokePeer(
   }
 }
 
+/** Characters of a name: those of a certificate that has more are refused, so that none is revoked by more. */
+const longest = 4096;
+
 function revocationOf({
   peer,
   serial,
   issuer,
 }: Pick<RevokePeerRequest, 'peer' | 'serial' | 'issuer'>): Revocation {
+  if (Math.max(peer.length, serial.length, issuer.length) > longest)
+    throw wrong(`a name has more than ${longest} characters, and no certificate that is accepted has`);
   const named = peer !== '';
   if (named === (serial !== '') || (serial !== '') !== (issuer !== ''))
     throw wrong('name either a peer, or both the serial number and the issuer of a certificate');

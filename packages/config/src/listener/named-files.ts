@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { certificatesOfPem, revocationListsOfPem } from '@kata-agent/x509';
+import { certificatesOfPem, PemError, revocationListsOfPem } from '@kata-agent/x509';
 import type { DocumentReader, NamedFile } from '../configuration.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
@@ -78,20 +78,28 @@ function pemValues(base: ParsedDocument | undefined): readonly PemValue[] {
 }
 
 /** The agent verifies certificates when it starts; here it is found that a file is another one altogether. */
-function pemFault(
-  kind: keyof typeof tlsPemKeys,
-  text: string,
-): { readonly what: string; readonly help: string } | undefined {
+function pemFault(kind: keyof typeof tlsPemKeys, text: string): PemFault | undefined {
   const begin = (label: string): string => `it must contain -----BEGIN ${label}-----`;
-  if (kind === 'clientCrl')
-    return revocationListsOfPem(text).length > 0
+  try {
+    if (kind === 'clientCrl')
+      return revocationListsOfPem(text).length > 0
+        ? undefined
+        : { what: 'has no certificate revocation list', help: begin('X509 CRL') };
+    if (kind === 'key')
+      return /^-----BEGIN (EC |RSA )?PRIVATE KEY-----\r?$/m.test(text)
+        ? undefined
+        : { what: 'has no private key', help: begin('PRIVATE KEY') };
+    return certificatesOfPem(text).length > 0
       ? undefined
-      : { what: 'has no certificate revocation list', help: begin('X509 CRL') };
-  if (kind === 'key')
-    return /-----BEGIN (EC |RSA )?PRIVATE KEY-----/.test(text)
-      ? undefined
-      : { what: 'has no private key', help: begin('PRIVATE KEY') };
-  return certificatesOfPem(text).length > 0
-    ? undefined
-    : { what: 'has no certificate', help: begin('CERTIFICATE') };
+      : { what: 'has no certificate', help: begin('CERTIFICATE') };
+  } catch (error) {
+    if (!(error instanceof PemError)) throw error;
+    return { what: `is not valid: ${error.message}`, help: 'remove what is not part of a block' };
+  }
+}
+
+/** Why a PEM text is not accepted. */
+interface PemFault {
+  readonly what: string;
+  readonly help: string;
 }

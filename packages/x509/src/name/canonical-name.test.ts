@@ -20,7 +20,7 @@ test('spellings of one name become one', () => {
     ['CN=a\\ ', 'CN=a\\ '],
     ['CN=a=b', 'CN=a=b'],
     ['1.2.3=#0C0161', '1.2.3=#0c0161'],
-    ['CN=#1403616263', 'CN=#1403616263'],
+    ['CN=#1403616263', 'CN=#1403616263'], // TeletexString, which has no other form
   ];
   for (const [text, canonical] of table) assert.equal(canonicalName(text), canonical);
 });
@@ -35,6 +35,8 @@ test('other text is refused', () => {
     ['emailAddress=a@b', /type 'emailAddress' is not one of/],
     ['2.5.4.3=#0c0161', /write CN instead of 2\.5\.4\.3/],
     ['1.2.3=abc', /must be # and the encoded value in hex/],
+    ['CN=#0c03616263', /write the text of CN instead of its encoding/],
+    [`CN=${'a'.repeat(5000)}`, /more than 4096 characters/],
     ['CN= a', /escape the space or #/],
     ['CN=a ', /escape the space or #/],
     ['CN=a"b', /escape " with a backslash/],

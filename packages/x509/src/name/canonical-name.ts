@@ -1,14 +1,20 @@
+import { CertificateError } from '../certificate-error.js';
 import { attributeTypes } from './attribute-types.js';
+import { decodeText } from './decode-text.js';
 import { escapeValue, joinAttributes } from './format-name.js';
 
 /** RFC 4514 text that is not valid. */
 export class NameSyntaxError extends Error {}
+
+/** Of a name; longer ones would cost time. */
+const longest = 4096;
 
 /**
  * Parses RFC 4514 text and returns it in the form of formatName, so that equal names are equal strings. Throws a
  * NameSyntaxError.
  */
 export function canonicalName(text: string): string {
+  if (text.length > longest) throw new NameSyntaxError(`it has more than ${longest} characters`);
   if (/\p{Cc}/u.test(text)) throw new NameSyntaxError('it contains a control character');
   return split(text, ',')
     .map((part) => joinAttributes(split(part, '+').map(canonicalAttribute)))
@@ -26,6 +32,9 @@ function canonicalAttribute(text: string): string {
       `the type '${type}' is not one of ${Object.keys(attributeTypes).join(', ')}; others are written as an object identifier`,
     );
   }
+  // formatName writes the text of a value in hex that is a string, so that the hex form would equal none.
+  if (value.startsWith('#') && isText(hexValue(type, value)))
+    throw new NameSyntaxError(`write the text of ${type} instead of its encoding in hex`);
   return `${type}=${value.startsWith('#') ? hexValue(type, value) : escapeValue(unescape(value))}`;
 }
 
@@ -40,6 +49,18 @@ function hexValue(type: string, value: string): string {
   if (!/^#([0-9a-fA-F]{2})+$/.test(value))
     throw new NameSyntaxError(`the value of ${type} must be # and the encoded value in hex`);
   return value.toLowerCase();
+}
+
+/** Reports whether an encoded value is a string whose text can be read. Of other types the hex form is the only one. */
+function isText(hex: string): boolean {
+  const bytes = Buffer.from(hex.slice(1), 'hex');
+  const tag = bytes[0] ?? 0;
+  try {
+    return decodeText(tag, bytes.subarray(2), 'the value') !== undefined;
+  } catch (error) {
+    if (error instanceof CertificateError) return true;
+    throw error;
+  }
 }
 
 /** Splits at a separator that no backslash escapes. */

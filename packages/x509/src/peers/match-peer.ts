@@ -35,8 +35,10 @@ export function namesPeer(entry: PeerEntry, certificate: Certificate): boolean {
     case 'any':
       return true;
     case 'uri':
+      return namesOf(certificate, 'uri').includes(entry.uri);
     case 'uri-below':
-      return namesOf(certificate, 'uri').some((uri) => matchesUri(entry, uri));
+      // Whatever follows: a name that `peers` would not accept must not escape a revocation.
+      return namesOf(certificate, 'uri').some((uri) => uri.startsWith(entry.parent));
     case 'dns':
       return namesOf(certificate, 'dns').some((name) => name.toLowerCase() === entry.name);
     case 'cn':

@@ -124,6 +124,8 @@ test('for revocation any of the names counts', () => {
   assert.ok(names('cn:admin', cns('auditor', 'admin')));
   assert.ok(names('uri:https://example/*', uris('https://example/a', 'urn:b')));
   assert.ok(!names('cn:other', cns('auditor', 'admin')));
+  for (const uri of ['https://example/ops/eve~1', 'https://example/ops/eve@x', 'https://example/ops/a/b'])
+    assert.ok(names('uri:https://example/ops/*', uris(uri)), uri);
 });
 
 test('a certificate that claims a SPIFFE id must have a valid one, alone', () => {

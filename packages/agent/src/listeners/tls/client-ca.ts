@@ -4,6 +4,7 @@ import {
   CertificateError,
   certificatePem,
   certificatesOfPem,
+  PemError,
   parseCertificate,
   revocationListsOfPem,
 } from '@kata-agent/x509';
@@ -30,7 +31,7 @@ export class TlsSettingError extends Error {
  */
 export function readCas(setting: 'client_ca' | 'server_ca', texts: readonly string[]): readonly string[] {
   const found = texts.flatMap((text) => {
-    const certificates = certificatesOfPem(text);
+    const certificates = blocksOf(setting, () => certificatesOfPem(text));
     if (certificates.length === 0) {
       const why = 'contains no PEM certificate';
       throw new TlsSettingError(setting, why, 'it must contain -----BEGIN CERTIFICATE-----');
@@ -39,6 +40,19 @@ export function readCas(setting: 'client_ca' | 'server_ca', texts: readonly stri
   });
   if (found.length === 0) throw new TlsSettingError(setting, 'is empty', 'name the CA');
   return found.map((bytes, index) => checkedCa(setting, bytes, `certificate ${index + 1}`));
+}
+
+function blocksOf<T>(setting: TlsSettingError['setting'], read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof PemError)) throw error;
+    throw new TlsSettingError(
+      setting,
+      `is not valid: ${error.message}`,
+      'remove what is not part of a block',
+    );
+  }
 }
 
 function checkedCa(setting: TlsPem, bytes: Uint8Array, which: string): string {
@@ -65,7 +79,7 @@ export function readClientCrls(texts: readonly string[]): readonly string[] {
   const wrong = (why: string): TlsSettingError =>
     new TlsSettingError('client_crl', why, 'it must contain -----BEGIN X509 CRL-----');
   return texts.flatMap((text) => {
-    const lists = revocationListsOfPem(text);
+    const lists = blocksOf('client_crl', () => revocationListsOfPem(text));
     if (lists.length === 0) throw wrong('contains no PEM certificate revocation list');
     for (const [index, list] of lists.entries())
       if (!isReadable(list)) throw wrong(`list ${index + 1} is not valid`);

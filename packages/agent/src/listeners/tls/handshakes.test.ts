@@ -106,6 +106,20 @@ describe('a token bucket', () => {
   });
 });
 
+describe('a handshake of many bytes', () => {
+  it('counts against the rate as several, so that others of the same cost must wait', async () => {
+    const handshakes = new Handshakes({ handshakes: 8, handshakesPerSecond: 10, handshakeTimeoutMs: 60_000 });
+    const [heavy, next] = [new Connection('a'), new Connection('a')];
+    handshakes.add(heavy);
+    assert.ok(heavy.began);
+    handshakes.remove(heavy, 100 * 1024);
+    handshakes.add(next);
+    assert.ok(!next.began);
+    await sleep(500);
+    assert.ok(next.began, '12 of 10 tokens: one second is left over of two');
+  });
+});
+
 describe('a waiting room', () => {
   it('takes turns between groups', () => {
     const room = new WaitingRoom<string>(10);

@@ -25,6 +25,9 @@ export interface Candidate {
  */
 const places = 64;
 
+/** A handshake with a chain of three RSA certificates has less; each such amount more counts as one more handshake. */
+const bytesOfHandshake = 8 * 1024;
+
 /**
  * How long a handshake is undisturbed although others wait. It takes one round trip and a few milliseconds; a client that
  * needs longer loses its place to those that wait, and keeps it until handshakeTimeoutMs if none does.
@@ -74,8 +77,12 @@ export class Handshakes {
     this.#proceed();
   }
 
-  /** Frees the place of a connection: its handshake has ended, or it has closed. */
-  remove(candidate: Candidate): void {
+  /**
+   * Frees the place of a connection: its handshake has ended, or it has closed. `bytes` is what its client sent: OpenSSL
+   * verifies each chain, up to 100 KB, and the time that it takes counts against the rate.
+   */
+  remove(candidate: Candidate, bytes = 0): void {
+    if (this.#active.has(candidate)) this.#bucket.charge(Math.floor(bytes / bytesOfHandshake));
     this.#forget(candidate);
     this.#waiting.remove(candidate.group, candidate);
     if (this.#release(candidate)) this.#proceed();

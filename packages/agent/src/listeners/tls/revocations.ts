@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Certificate, canonicalSerial, namesPeer, type PeerEntry } from '@kata-agent/x509';
 
 /** What is revoked: an entry of the grammar of `peers`, or one certificate of an issuer. */
@@ -28,8 +29,10 @@ export class Revocations {
 
   /** Revokes. Returns the number of open connections that were closed. Throws TooManyRevocations. */
   add(revocation: Revocation): number {
-    if (this.#revoked.length >= maxRevocations) throw new TooManyRevocations();
-    this.#revoked.push(revocation);
+    // After a boot of the realm's or for a second guest, the same ones come again.
+    const known = this.#revoked.some((other) => isDeepStrictEqual(other, revocation));
+    if (!known && this.#revoked.length >= maxRevocations) throw new TooManyRevocations();
+    if (!known) this.#revoked.push(revocation);
     return this.#listeners.reduce((closed, listener) => closed + listener(revocation), 0);
   }
 

@@ -94,7 +94,7 @@ export class TlsListeners {
         onPeer: servePeers(options),
         onRefusal: ({ remote, text, peer }) => {
           // Without the port, which the client chooses, so that equal refusals are counted.
-          const from = peer === undefined ? `tls ${remote}` : `tls ${peer.subject} ${peer.fingerprint}`;
+          const from = peer === undefined ? `tls ${remote}` : `tls ${peer.fingerprint} ${peer.subject}`;
           refused(from);
           recordConnectionRefusal(audit, { listener: name, peer: from }, 'KA3203', text);
         },
@@ -129,9 +129,13 @@ function servePeers(options: TlsListenerOptions): Parameters<typeof createTlsEng
   };
 }
 
-/** The peer in records: the subject, which a CA can give to several, and the certificate. */
+/**
+ * The peer in records: the certificate, and its names. The fingerprint is first, so that a long name cuts off no part of it,
+ * and no name can pass for one.
+ */
 function peerText({ identity }: TlsPeer): string {
-  return `tls ${identity.subject} ${identity.fingerprint}`;
+  const { fingerprint, subject, sans } = identity;
+  return ['tls', fingerprint, ...sans, subject].filter((part) => part !== '').join(' ');
 }
 
 function opened(server: Server, place: { readonly host: string; readonly port: number }): Promise<void> {

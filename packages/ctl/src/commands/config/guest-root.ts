@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import { type NamedFile, namedPaths } from '@kata-agent/config';
+import { type NamedFile, namedPaths, pathInRoot } from '@kata-agent/config';
 import type { OptionRow } from '../../cli/definition.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
@@ -25,7 +24,15 @@ export function namedFiles(base: Uint8Array, root: string | undefined): readonly
     key,
     file,
     sha256: createHash('sha256')
-      .update(readInput(join(root, file)))
+      .update(readInput(placeOf(key, root, file)))
       .digest('hex'),
   }));
+}
+
+function placeOf(key: string, root: string, file: string): string {
+  try {
+    return pathInRoot(root, file);
+  } catch (error) {
+    throw new CommandError(ExitCode.CannotApply, `${key}: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -1,5 +1,10 @@
-import { type DocumentRead, type DocumentReader, type Loaded, loadConfiguration } from '@kata-agent/config';
-import { join } from 'node:path';
+import {
+  type DocumentRead,
+  type DocumentReader,
+  type Loaded,
+  loadConfiguration,
+  pathInRoot,
+} from '@kata-agent/config';
 import { readUpTo } from '../../input/read-input.js';
 import { reasonOf } from '../../input/reason-of.js';
 
@@ -56,7 +61,16 @@ export async function loadFile(file: string, options: FileOptions = {}): Promise
 
 /** Reads files of the guest below a root on this machine. */
 function filesBelow(root: string): DocumentReader {
-  return { read: (path) => readPlainly(join(root, path)) };
+  return {
+    read: (path) => {
+      try {
+        return readPlainly(pathInRoot(root, path));
+      } catch (error) {
+        const help = 'pass a root that has the file itself';
+        return { ok: false, missing: false, code: 'KA1603', message: (error as Error).message, help };
+      }
+    },
+  };
 }
 
 /** Reads a file of any owner. */
