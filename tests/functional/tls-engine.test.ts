@@ -47,7 +47,12 @@ describe('the TLS engine', { timeout: 120_000 }, () => {
     string | undefined,
   ][] = [
     ['without a certificate', () => ({}), 'no-certificate', 'certificate required'],
-    ['that has only finite-field groups', () => ({ ...ca.client(), ecdhCurve: 'ffdhe2048' }), 'handshake', 'handshake failure'],
+    [
+      'that has only finite-field groups',
+      () => ({ ...ca.client(), ecdhCurve: 'ffdhe2048' }),
+      'handshake',
+      'handshake failure',
+    ],
     ['of another CA', () => other.client(), 'untrusted', undefined],
     ['of another CA with the name of ours', () => new Authority().client(), 'untrusted', undefined],
     ['expired', () => ca.client({ notAfter: past }), 'expired', undefined],

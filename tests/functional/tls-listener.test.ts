@@ -110,7 +110,9 @@ describe('a tls:// listener of an agent (R14, S26)', () => {
     while (refusals().length < 2) await delay(5);
     const texts = refusals().map((record) => JSON.stringify(record));
     assert.ok(
-      texts.some((text) => /"KA3203".*not in peers/.test(text) && /tls sha256:[0-9a-f]{64} CN=stranger/.test(text)),
+      texts.some(
+        (text) => /"KA3203".*not in peers/.test(text) && /tls sha256:[0-9a-f]{64} CN=stranger/.test(text),
+      ),
     );
     assert.ok(texts.some((text) => /"tls loopback".*"KA3203".*no CA of client_ca/.test(text)));
     const call = agent.records().find(({ method }) => method === 'GetGuestDetails');

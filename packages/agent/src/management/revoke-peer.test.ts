@@ -31,10 +31,7 @@ test('the same revocation again takes no more space, and others are limited', ()
   for (let count = 1; count < 4096; count += 1)
     revokePeer({ revocations }, { ...none, serial: count.toString(16), issuer: 'CN=ca' });
   revokePeer({ revocations }, { ...none, peer: 'cn:a' });
-  assert.throws(
-    () => revokePeer({ revocations }, { ...none, peer: 'cn:b' }),
-    codeOf(Code.ResourceExhausted),
-  );
+  assert.throws(() => revokePeer({ revocations }, { ...none, peer: 'cn:b' }), codeOf(Code.ResourceExhausted));
 });
 
 test('without a tls:// listener there is nothing to revoke', () => {
