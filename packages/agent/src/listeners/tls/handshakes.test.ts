@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addressGroup } from './address-group.js';
 import { type Candidate, Handshakes } from './handshakes.js';
+import { Penalties } from './penalties.js';
 import { TokenBucket } from './token-bucket.js';
 import { WaitingRoom } from './waiting-room.js';
 
@@ -106,17 +107,39 @@ describe('a token bucket', () => {
   });
 });
 
-describe('a handshake of many bytes', () => {
-  it('counts against the rate as several, so that others of the same cost must wait', async () => {
-    const handshakes = new Handshakes({ handshakes: 8, handshakesPerSecond: 10, handshakeTimeoutMs: 60_000 });
-    const [heavy, next] = [new Connection('a'), new Connection('a')];
-    handshakes.add(heavy);
-    assert.ok(heavy.began);
-    handshakes.remove(heavy, 100 * 1024);
-    handshakes.add(next);
-    assert.ok(!next.began);
-    await sleep(500);
-    assert.ok(next.began, 'after a second the tokens are back');
+describe('a client that sends too much before it is authenticated', () => {
+  it('closes all connections of its group, and turns it away; others go on', () => {
+    const handshakes = new Handshakes({ ...generous, handshakes: 3 });
+    const flood = Array.from({ length: 4 }, () => new Connection('flood'));
+    const [first, second, third, waiting] = flood;
+    assert.ok(first && second && third && waiting);
+    for (const each of flood) handshakes.add(each);
+    const honest = new Connection('honest');
+    handshakes.add(honest);
+    handshakes.remove(first, 16 * 1024 + 1);
+    assert.deepEqual(
+      [second, third, waiting].map(({ dropped }) => dropped),
+      ['penalty', 'penalty', 'penalty'],
+    );
+    assert.ok(honest.began);
+    const again = new Connection('flood');
+    handshakes.add(again);
+    assert.equal(again.dropped, 'penalty');
+    handshakes.remove(honest, 16 * 1024);
+    const other = new Connection('honest');
+    handshakes.add(other);
+    assert.ok(other.began, 'as much as a handshake may have is no reason');
+  });
+
+  it('may return after a minute', () => {
+    const penalties = new Penalties();
+    penalties.add('a', 0);
+    assert.deepEqual(
+      [penalties.has('a', 59_999), penalties.has('a', 60_000), penalties.has('b', 0)],
+      [true, false, false],
+    );
+    for (let group = 0; group < 2000; group += 1) penalties.add(String(group), 0);
+    assert.ok(!penalties.has('0', 1) && penalties.has('1999', 1), 'memory is bounded');
   });
 });
 

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { Penalties } from './penalties.js';
 import { TokenBucket } from './token-bucket.js';
 import { WaitingRoom } from './waiting-room.js';
 
@@ -16,7 +17,7 @@ export interface Candidate {
   /** Begins the handshake. */
   begin(): void;
   /** Closes the connection. */
-  drop(reason: 'overload' | 'timeout'): void;
+  drop(reason: 'overload' | 'timeout' | 'penalty'): void;
 }
 
 /**
@@ -25,8 +26,11 @@ export interface Candidate {
  */
 const places = 64;
 
-/** A handshake with a chain of three RSA certificates has less; each such amount more counts as one more handshake. */
-const bytesOfHandshake = 8 * 1024;
+/**
+ * More bytes than a handshake needs: with a chain of three RSA certificates it has 5 KB. OpenSSL verifies each chain of up to
+ * 100 KB, also of strangers, and that can take half a second of the event loop.
+ */
+const oversized = 16 * 1024;
 
 /**
  * How long a handshake is undisturbed although others wait. It takes one round trip and a few milliseconds; a client that
@@ -48,6 +52,7 @@ export class Handshakes {
   readonly #active = new Map<Candidate, number>();
   readonly #activeOfGroup = new Map<string, number>();
   readonly #patience = new Map<Candidate, NodeJS.Timeout>();
+  readonly #penalties = new Penalties();
   #wake: NodeJS.Timeout | undefined;
 
   constructor(limits: HandshakeLimits) {
@@ -65,6 +70,10 @@ export class Handshakes {
 
   /** Begins a handshake now or later, or drops a connection: this one or another. */
   add(candidate: Candidate): void {
+    if (this.#penalties.has(candidate.group, performance.now())) {
+      candidate.drop('penalty');
+      return;
+    }
     const dropped = this.#waiting.add(candidate.group, candidate);
     this.#patience.set(
       candidate,
@@ -78,14 +87,24 @@ export class Handshakes {
   }
 
   /**
-   * Frees the place of a connection: its handshake has ended, or it has closed. `bytes` is what its client sent: OpenSSL
-   * verifies each chain, up to 100 KB, and the time that it takes counts against the rate.
+   * Frees the place of a connection: its handshake has ended, or it has closed. `bytes` is what its client sent if it was not
+   * authenticated. Too much of it closes all connections of the group, and turns it away for a minute.
    */
   remove(candidate: Candidate, bytes = 0): void {
-    if (this.#active.has(candidate)) this.#bucket.charge(Math.floor(bytes / bytesOfHandshake));
+    if (this.#active.has(candidate) && bytes > oversized) this.#punish(candidate);
     this.#forget(candidate);
     this.#waiting.remove(candidate.group, candidate);
     if (this.#release(candidate)) this.#proceed();
+  }
+
+  #punish(candidate: Candidate): void {
+    const { group } = candidate;
+    this.#penalties.add(group, performance.now());
+    const others = [...this.#active.keys()].filter((each) => each !== candidate && each.group === group);
+    for (const other of others) {
+      this.#release(other);
+      other.drop('penalty');
+    }
   }
 
   #proceed(): void {
@@ -99,6 +118,10 @@ export class Handshakes {
       const candidate = this.#waiting.next((group) => this.#activeOf(group));
       if (candidate === undefined) return;
       this.#forget(candidate);
+      if (this.#penalties.has(candidate.group, performance.now())) {
+        candidate.drop('penalty');
+        continue;
+      }
       this.#bucket.take();
       this.#active.set(candidate, performance.now());
       this.#activeOfGroup.set(candidate.group, this.#activeOf(candidate.group) + 1);

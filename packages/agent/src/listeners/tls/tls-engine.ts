@@ -151,7 +151,7 @@ class Engine implements TlsEngine {
       this.#refuse(stream, result.refused, result.certificate);
       return;
     }
-    this.#settled(stream);
+    this.#settled(stream, false);
     this.#serve(
       stream,
       { certificate: result.certificate, remote: pending.address, identity: identityOf(result.certificate) },
@@ -181,17 +181,17 @@ class Engine implements TlsEngine {
 
   /** Reports a refusal, once for each connection. */
   #refuse(stream: TLSSocket, cause: RefusalCause, certificate?: Certificate): void {
-    const pending = this.#settled(stream);
+    const pending = this.#settled(stream, true);
     if (pending !== undefined) this.#report(pending, cause, certificate);
   }
 
   /** Frees the connection's place. Returns undefined if it has been settled before. */
-  #settled(stream: TLSSocket): Pending | undefined {
+  #settled(stream: TLSSocket, isRefused: boolean): Pending | undefined {
     const socket = parentOf(stream);
     const pending = socket === undefined ? undefined : this.#pending.get(socket);
     if (socket === undefined || pending === undefined) return undefined;
     this.#pending.delete(socket);
-    this.#handshakes.remove(pending.candidate, socket.bytesRead);
+    this.#handshakes.remove(pending.candidate, isRefused ? socket.bytesRead : 0);
     return pending;
   }
 

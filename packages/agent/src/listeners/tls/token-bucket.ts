@@ -18,11 +18,6 @@ export class TokenBucket {
     return this.#tokens >= 1 ? 0 : Math.ceil(((1 - this.#tokens) / this.#perSecond) * 1000);
   }
 
-  /** Takes more tokens afterwards; there can be fewer than none then. */
-  charge(tokens: number): void {
-    this.#tokens -= tokens;
-  }
-
   /** Takes a token; `wait` has returned 0. */
   take(): void {
     this.#tokens -= 1;
