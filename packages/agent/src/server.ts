@@ -21,6 +21,7 @@ import { Connections } from './listeners/connections.js';
 import { management } from './management/management.js';
 import type { ManagementContext } from './management/management-context.js';
 import { authorizeManagement, managementGate } from './management/management-gate.js';
+import { Watchers } from './management/watchers.js';
 import type { Log } from './startup/log.js';
 import { bind } from './services/bind.js';
 import type { Services } from './services/handler.js';
@@ -61,6 +62,7 @@ export function agentServer(options: {
     guest,
     audit,
     connections,
+    watchers: new Watchers(),
     revocations,
     log,
     ending: ending.signal,

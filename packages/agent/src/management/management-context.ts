@@ -5,6 +5,7 @@ import type { Connections } from '../listeners/connections.js';
 import type { Revocations } from '../listeners/tls/revocations.js';
 import type { Policy } from '../policy/policy.js';
 import type { Log } from '../startup/log.js';
+import type { Watchers } from './watchers.js';
 
 /** The context of the management handlers. */
 export interface ManagementContext {
@@ -14,6 +15,7 @@ export interface ManagementContext {
   readonly guest: Pick<Guest, 'containers'>;
   readonly audit: Pick<AuditLog, 'writable'>;
   readonly connections: Connections;
+  readonly watchers: Watchers;
   /** Undefined: there is no `tls://` or `https://` listener. */
   readonly revocations: Pick<Revocations, 'add'> | undefined;
   readonly log: Log;

@@ -13,42 +13,53 @@ const patienceMs = 30_000;
 
 type Records = MessageInitShape<typeof AuditRecordsSchema>;
 
+type WatchContext = Pick<ManagementContext, 'configuration' | 'connections' | 'watchers' | 'log' | 'ending'>;
+
 /**
  * Streams the lines of the audit log at the pace of the caller. A caller that accepts none for `patience` ms loses its
  * connection, and can resume from the sequence number after its last record.
  *
- * @throws TtrpcError OUT_OF_RANGE if the sequence number is not a safe integer.
+ * @throws TtrpcError OUT_OF_RANGE if the sequence number is not a safe integer, RESOURCE_EXHAUSTED if the listener has
+ * too many watchers, ABORTED if a newer watcher of the connection replaces this one.
  */
 export async function* watchAudit(
-  {
-    configuration,
-    connections,
-    log,
-    ending,
-  }: Pick<ManagementContext, 'configuration' | 'connections' | 'log' | 'ending'>,
+  { configuration, connections, watchers, log, ending }: WatchContext,
   { from }: Pick<WatchAuditRequest, 'from'>,
   { connection, signal }: Pick<HandlerContext<Caller>, 'connection' | 'signal'>,
   patience: number = patienceMs,
 ): AsyncGenerator<Records, void> {
   if (from !== undefined && from > BigInt(Number.MAX_SAFE_INTEGER))
     throw new TtrpcError(Code.OutOfRange, `from is ${from}: at most ${Number.MAX_SAFE_INTEGER}`);
+  const replaced = new AbortController();
   const lines = followLines(configuration.audit.file, {
     from: from === undefined ? 'end' : Number(from),
-    signal: AbortSignal.any([signal, ending]),
+    signal: AbortSignal.any([signal, ending, replaced.signal]),
   });
-  for await (const records of lines) {
-    const drop = setTimeout(() => {
-      const { listener, peer } = connection;
-      const message = 'closed the connection of a watcher of the audit log that accepts no records';
-      log('warn', message, { listener, peer, patienceMs: patience });
-      connections.close(connection);
-      // The generator may never be resumed: release the segments now.
-      lines.return(undefined).catch((error: Error) => log('error', message, { error: error.message }));
-    }, patience);
-    try {
-      yield { records: [...records] };
-    } finally {
-      clearTimeout(drop);
+  /** This generator may never be resumed: releases the segments now. */
+  const release = (): void =>
+    void lines.return(undefined).catch((error: Error) => log('error', 'watcher', { error: error.message }));
+  const leave = watchers.add(connection, () => {
+    replaced.abort();
+    release();
+  });
+  try {
+    for await (const records of lines) {
+      const drop = setTimeout(() => {
+        const { listener, peer } = connection;
+        const message = 'closed the connection of a watcher of the audit log that accepts no records';
+        log('warn', message, { listener, peer, patienceMs: patience });
+        connections.close(connection);
+        release();
+      }, patience);
+      try {
+        yield { records: [...records] };
+      } finally {
+        clearTimeout(drop);
+      }
     }
+  } finally {
+    leave();
   }
+  if (replaced.signal.aborted)
+    throw new TtrpcError(Code.Aborted, 'a newer WatchAudit call on this connection replaces this one');
 }
