@@ -14,7 +14,8 @@ import { maxWatchers, Watchers } from './watchers.js';
 
 const caller: Caller = { listener: 'tenant', peer: 'pid 1 uid 0', identity: { kind: 'unix', uid: 0 } };
 
-function openFiles(directory: string): number {
+/** Returns the paths of open files; those of removed ones end in " (deleted)". */
+function openFiles(directory: string): readonly string[] {
   const targets = readdirSync('/proc/self/fd').map((fd) => {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`);
@@ -22,7 +23,7 @@ function openFiles(directory: string): number {
       return '';
     }
   });
-  return targets.filter((target) => target.startsWith(directory)).length;
+  return targets.filter((target) => target.startsWith(directory));
 }
 
 /** A log with its boot record, a connection, and what watchers need. */
@@ -47,8 +48,13 @@ async function setUp(t: TestContext, maxSize: number) {
     ending: new AbortController().signal,
   };
   const call = { connection: caller, signal: new AbortController().signal };
-  const before = openFiles(directory);
-  return { log, stream, connections, logged, context, call, held: () => openFiles(directory) - before };
+  const before = openFiles(directory).length;
+  const held = (): number => openFiles(directory).length - before;
+  const removed = (): number => openFiles(directory).filter((target) => target.endsWith(' (deleted)')).length;
+  const fill = async (): Promise<void> => {
+    await Promise.all(Array.from({ length: 20 }, () => log.boot({ text: 'x'.repeat(60_000) })));
+  };
+  return { file, log, stream, connections, logged, context, call, held, removed, fill };
 }
 
 test('a watcher that accepts no records loses its connection, and holds no segment open', async (t) => {
@@ -83,4 +89,41 @@ test('a newer watcher of a connection ends the older one, also where that accept
   for (const watcher of others) await watcher.next();
   await assert.rejects(watchAudit(context, {}, call).next(), { code: Code.ResourceExhausted });
   for (const watcher of others) await watcher.return();
+});
+
+test('a slow watcher loses its connection when its segments were removed, and holds none open', {
+  timeout: 30_000,
+}, async (t) => {
+  const { fill, stream, logged, context, call, removed } = await setUp(t, 1 << 20);
+  await fill();
+  const patience = 1000;
+  const records = watchAudit(context, { from: 1n }, call, patience);
+  await records.next();
+  for (let n = 0; n < 5; n += 1) await fill();
+  assert.equal(removed(), 2);
+  while (!stream.destroyed && (await records.next()).done !== true) await delay(patience / 10);
+  assert.match(logged.join(), /is too slow: it reads segments that rotation has removed/);
+  await records.return();
+  assert.equal(removed(), 0);
+});
+
+test('a watcher that reads removed segments in time keeps its connection', async (t) => {
+  const { fill, file, log, stream, context, call } = await setUp(t, 1 << 20);
+  await fill();
+  const patience = 2000;
+  const records = watchAudit(context, { from: 1n }, call, patience);
+  await records.next();
+  for (let n = 0; n < 5; n += 1) await fill();
+  let last = '';
+  await log.boot({ text: 'the end' });
+  while (!last.includes('the end'))
+    last = Buffer.from((await records.next()).value?.records?.at(-1) ?? '').toString();
+  const waiting = records.next();
+  // What is at its end holds nothing that the writer does not hold too.
+  rmSync(file);
+  await delay(patience + 500);
+  assert.equal(stream.destroyed, false);
+  await log.boot({});
+  assert.equal((await waiting).done, false);
+  await records.return();
 });

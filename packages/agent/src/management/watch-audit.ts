@@ -6,8 +6,8 @@ import type { Caller } from '../listeners/caller.js';
 import type { ManagementContext } from './management-context.js';
 
 /**
- * How long a watcher may take to accept records. A slower one holds segments of the log open that were rotated away, and
- * with them the space on their file system.
+ * How long a watcher may take to accept records, and how long it may read segments that rotation has removed: until then
+ * their space on the file system is not free.
  */
 const patienceMs = 30_000;
 
@@ -16,8 +16,9 @@ type Records = MessageInitShape<typeof AuditRecordsSchema>;
 type WatchContext = Pick<ManagementContext, 'configuration' | 'connections' | 'watchers' | 'log' | 'ending'>;
 
 /**
- * Streams the lines of the audit log at the pace of the caller. A caller that accepts none for `patience` ms loses its
- * connection, and can resume from the sequence number after its last record.
+ * Streams the lines of the audit log at the pace of the caller. A caller that accepts none for `patience` ms, or that is
+ * still at removed segments after that time, loses its connection, and can resume from the sequence number after its last
+ * record.
  *
  * @throws TtrpcError OUT_OF_RANGE if the sequence number is not a safe integer, RESOURCE_EXHAUSTED if the listener has
  * too many watchers, ABORTED if a newer watcher of the connection replaces this one.
@@ -30,10 +31,23 @@ export async function* watchAudit(
 ): AsyncGenerator<Records, void> {
   if (from !== undefined && from > BigInt(Number.MAX_SAFE_INTEGER))
     throw new TtrpcError(Code.OutOfRange, `from is ${from}: at most ${Number.MAX_SAFE_INTEGER}`);
+  const dropLater = (why: string): NodeJS.Timeout =>
+    setTimeout(() => {
+      const { listener, peer } = connection;
+      const message = `closed the connection of a watcher of the audit log that ${why}`;
+      log('warn', message, { listener, peer, patienceMs: patience });
+      connections.close(connection);
+      release();
+    }, patience);
   const replaced = new AbortController();
+  let behind: NodeJS.Timeout | undefined;
   const lines = followLines(configuration.audit.file, {
     from: from === undefined ? 'end' : Number(from),
     signal: AbortSignal.any([signal, ending, replaced.signal]),
+    onBehind: (now) => {
+      clearTimeout(behind);
+      behind = now ? dropLater('is too slow: it reads segments that rotation has removed') : undefined;
+    },
   });
   /** This generator may never be resumed: releases the segments now. */
   const release = (): void =>
@@ -44,13 +58,7 @@ export async function* watchAudit(
   });
   try {
     for await (const records of lines) {
-      const drop = setTimeout(() => {
-        const { listener, peer } = connection;
-        const message = 'closed the connection of a watcher of the audit log that accepts no records';
-        log('warn', message, { listener, peer, patienceMs: patience });
-        connections.close(connection);
-        release();
-      }, patience);
+      const drop = dropLater('accepts no records');
       try {
         yield { records: [...records] };
       } finally {
@@ -58,6 +66,7 @@ export async function* watchAudit(
       }
     }
   } finally {
+    clearTimeout(behind);
     leave();
   }
   if (replaced.signal.aborted)

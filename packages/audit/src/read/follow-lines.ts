@@ -15,6 +15,11 @@ export interface FollowOptions {
   readonly signal?: AbortSignal;
   /** Polling interval in ms. */
   readonly intervalMs?: number;
+  /**
+   * Is called with true when the reader begins or goes on with a segment that rotation has removed, and whose space it
+   * keeps in use; with false when it has come to a segment that exists, or to the end.
+   */
+  readonly onBehind?: (behind: boolean) => void;
 }
 
 /**
@@ -25,8 +30,13 @@ export async function* followLines(
   file: string,
   options: FollowOptions = {},
 ): AsyncGenerator<readonly Buffer[], undefined> {
-  const { from = 'start', signal, intervalMs = 200 } = options;
+  const { from = 'start', signal, intervalMs = 200, onBehind } = options;
   const wanted = typeof from === 'number' ? from : 0;
+  let behind = false;
+  const noteBehind = (now: boolean): void => {
+    if (now !== behind) onBehind?.(now);
+    behind = now;
+  };
   let segments = await openSnapshot(file);
   try {
     if (from === 'end') segments = await withoutFirst(segments, segments.length - 1);
@@ -39,7 +49,10 @@ export async function* followLines(
       reader ??= readerOf(current.handle, from === 'end' ? await endOf(current.handle) : 0);
       // Checked before reading: once a segment has a successor, it is complete.
       if (segments.length === 1) segments = [current, ...(await successors(file, current))];
-      for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) {
+      for (;;) {
+        noteBehind((await current.handle.stat()).nlink === 0);
+        const lines = await reader.next();
+        if (lines === undefined) break;
         const found = wanted > 0 ? lines.filter((line) => (sequenceOf(line) ?? wanted) >= wanted) : lines;
         if (found.length > 0) yield found;
       }
@@ -50,6 +63,7 @@ export async function* followLines(
         current = next;
         reader = readerOf(current.handle);
       } else {
+        noteBehind(false);
         // The writer truncated an incomplete write at the end of a line.
         const { size } = await current.handle.stat();
         if (size < reader.position) reader = readerOf(current.handle, Math.min(size, reader.wholeBytes));
