@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
@@ -202,6 +202,25 @@ describe('kata-agent-ctl and the management service', () => {
     const calls = setInterval(() => void host.getMetrics({}), 50);
     assert.match((await watching).stdout, /GetMetrics/);
     clearInterval(calls);
+  });
+
+  it('audit watch reports that the first records it asked for are missing', async () => {
+    const small = await AgentProcess.start({ config: `${config}\n[audit]\nmax_size = "64KiB"\nkeep = 1\n` });
+    const { agent: host } = await small.connect();
+    const isRotated = (): boolean => existsSync(`${small.auditLog}.kept`);
+    for (let n = 0; !isRotated(); n += 1) await host.reseedRandomDev({ data: Buffer.from(`${n}`) });
+    const watch = [
+      'audit',
+      'watch',
+      '-a',
+      `unix://${join(small.directory, '1025.sock')}`,
+      '--format',
+      'json',
+    ];
+    const { code, stderr } = await ctl([...watch, '--from', '2'], /WatchAudit/);
+    await small.dispose();
+    assert.match(stderr, /records 2 to \d+ are missing; rotation removed them, or they were withheld/);
+    assert.equal(code, 4);
   });
 
   it('a listener without it says so', async () => {

@@ -9,9 +9,9 @@ async function* groupsOf(lines: readonly Uint8Array[]): AsyncGenerator<readonly 
   yield lines.slice(2);
 }
 
-async function problemsOf(lines: readonly Uint8Array[]): Promise<readonly string[]> {
+async function problemsOf(lines: readonly Uint8Array[], from?: number): Promise<readonly string[]> {
   const problems: string[] = [];
-  for await (const read of linkedRecords(groupsOf(lines))) if (!read.ok) problems.push(read.what);
+  for await (const read of linkedRecords(groupsOf(lines), from)) if (!read.ok) problems.push(read.what);
   return problems;
 }
 
@@ -27,6 +27,11 @@ test('each record must follow the one before', async (t) => {
   assert.ok(first && second && third);
   assert.deepEqual(await problemsOf(lines), []);
   assert.deepEqual(await problemsOf(lines.slice(2)), [], 'from any record');
+  assert.deepEqual(await problemsOf(lines.slice(2), 3), [], 'from the requested record');
+  assert.match(
+    (await problemsOf(lines.slice(2), 2)).join(),
+    /^record 3: records 2 to 2 are missing; rotation removed them, or they were withheld$/,
+  );
   assert.match((await problemsOf(lines.toSpliced(1, 2))).join(), /^record 4: records 2 to 3 are missing/);
   assert.match(
     (await problemsOf(lines.toSpliced(2, 0, second))).join(),

@@ -11,7 +11,7 @@ export const auditWatch: CommandDefinition = {
   summary: 'print the audit records of a running agent as they are written',
   details: [
     'Calls Management.WatchAudit, on a listener whose management names it, until interrupted or until the agent ends. Checks that each record follows the one before, as audit verify does; problems are reported on standard error, and the exit code is then 4. With --format json, prints the records as written: a file of them can be verified later.',
-    'An agent closes the connection of a watcher that stops reading. To resume, pass the sequence number after the last record as --from.',
+    'An agent closes the connection of a watcher that stops reading. To resume, pass the sequence number after the last record as --from. Records from there on that rotation has removed are reported as missing.',
   ],
   options: [
     {
@@ -44,7 +44,11 @@ export const auditWatch: CommandDefinition = {
         const lines = (async function* () {
           for await (const { records } of replies) yield records;
         })();
-        return await printRecords(invocation, linkedRecords(lines), help);
+        return await printRecords(
+          invocation,
+          linkedRecords(lines, from === undefined ? undefined : Number(from)),
+          help,
+        );
       });
     } finally {
       io.signals.off('SIGINT', stop);
