@@ -75,7 +75,10 @@ export interface AuditLog {
    * when it repeats a call, or when it failed. Never throws.
    */
   observe(call: AuditedCall, decision: Decision, result: CallResult): void;
-  /** Records a denied call. Identical ones (listener, peer, method, rule) are folded. Never throws. */
+  /**
+   * Records a denied call. Identical ones (listener, peer, method, rule; of connections code and reason) are folded.
+   * Never throws.
+   */
   refuse(call: AuditedCall, decision: Decision): void;
   /** False from a failed write until the next one that succeeds. The log retries by itself every second. */
   readonly writable: boolean;

@@ -56,6 +56,27 @@ test('a denial with another peer, method, rule or listener is not identical', ()
   assert.equal(sample.refuse('p', 'A'), true);
 });
 
+test('refused connections are identical when code and reason are, whatever the detail after its colon', () => {
+  const sample = new Sample();
+  const refuse = (code: 'KA3202' | 'KA3203', reason: string): boolean => {
+    const call = sampleCall({ peer: 'p', method: '(connection)' });
+    return sample.fold.count(call, { ...denied, outcome: 'deny', code, reason });
+  };
+  assert.equal(refuse('KA3203', 'the client does not use TLS'), false);
+  assert.equal(refuse('KA3203', 'no CA has signed it: CODE 0'), false);
+  assert.equal(refuse('KA3202', 'the client does not use TLS'), false);
+  for (let n = 1; n <= 1000; n += 1) assert.equal(refuse('KA3203', `no CA has signed it: CODE ${n}`), true);
+  assert.equal(refuse('KA3203', 'the client does not use TLS'), true);
+  sample.fold.tick();
+  assert.deepEqual(
+    sample.emitted.map(({ decision, count }) => [decision.code, decision.reason, count]),
+    [
+      ['KA3203', 'the client does not use TLS', 1],
+      ['KA3203', 'no CA has signed it', 1000],
+    ],
+  );
+});
+
 test('peers beyond 16 are counted together per method', () => {
   const sample = new Sample();
   for (let n = 0; n < 1000; n += 1) sample.refuse(`p${n}`, 'CopyFile');
