@@ -7,7 +7,8 @@ export interface LineHead {
   readonly kind: RecordKind;
   /** The sequence number of the intent; of an outcome only. */
   readonly intent: number | undefined;
-  /** Empty in records that are not about a call. */
+  /** Listener and method are empty in records that are not about a call. */
+  readonly listener: string;
   readonly method: string;
   /** Status code of an outcome or a call. */
   readonly code: string | undefined;
@@ -31,7 +32,7 @@ export function lineHead(line: Buffer): LineHead | undefined {
   const string = line.toString('latin1');
   const match = headPattern.exec(string);
   if (match === null) return undefined;
-  const [whole, sequence, boot = '', kind, intent, , , method = ''] = match;
+  const [whole, sequence, boot = '', kind, intent, listener = '', , method = ''] = match;
   const rest = string.slice(whole.length);
   const judged = kind === 'outcome' || kind === 'call';
   const subject = kind === 'intent' ? subjectPattern.exec(rest) : null;
@@ -40,6 +41,7 @@ export function lineHead(line: Buffer): LineHead | undefined {
     boot,
     kind: kind as RecordKind,
     intent: intent === undefined ? undefined : Number(intent),
+    listener,
     method,
     code: judged ? codePattern.exec(rest)?.[1] : undefined,
     containerId: subject?.[1],

@@ -18,6 +18,12 @@ export interface Present {
   readonly subjects: ReadonlySet<string> | undefined;
 }
 
+/**
+ * Calls that last as long as their callers like. Their intents have only their share while they are in progress:
+ * otherwise a caller could fill the file of kept records with calls that never end.
+ */
+export const lastingMethods: ReadonlySet<string> = new Set(['WatchAudit']);
+
 /** Nothing has to be kept. */
 export const nothingPresent: Present = { boot: '', underWay: new Set(), subjects: new Set() };
 

@@ -114,6 +114,33 @@ test('each boot has its share: creates of one do not displace those of another',
   }
 });
 
+for (const [kind, bodiesOf] of [
+  ['CreateContainer', (at: number) => pair(at, 'CreateContainer', 'c')],
+  ['ReseedRandomDev', (at: number) => pair(at, 'ReseedRandomDev', 'c')],
+  ['failed', (at: number) => pair(at, 'ReseedRandomDev', 'c', 'INTERNAL')],
+  ['failed, of many methods', (at: number) => pair(at, `Method${at % 60}`, 'c', 'INTERNAL')],
+  ['refusal', () => [{ kind: 'refusal', ...caller, method: 'CopyFile', decision, digest: 'd' }]],
+] satisfies [string, (at: number) => RecordBody[]][]) {
+  test(`a flood at one listener displaces no record of another: ${kind}`, () => {
+    const bodies: RecordBody[] = [{ kind: 'boot', facts: {} }];
+    const add = (listener: string, count: number): void => {
+      for (let n = 0; n < count; n += 1)
+        for (const body of bodiesOf(bodies.length + 1)) bodies.push({ ...body, listener } as RecordBody);
+    };
+    add('tenant', 1000);
+    add('host', 2);
+    add('tenant', 3000);
+    const ofHost = bodies.flatMap((body, index) =>
+      'listener' in body && body.listener === 'host' ? [index + 1] : [],
+    );
+    const kept = keptOf(bodies, present([]));
+    assert.deepEqual(
+      ofHost.filter((sequence) => kept.has(sequence)),
+      ofHost,
+    );
+  });
+}
+
 test('of very many boots the first and the newest are kept', () => {
   let at = genesis;
   const lines: Buffer[] = [];
@@ -207,6 +234,14 @@ test('a call in progress is kept', () => {
   const bodies = amid(() => [intent('CreateContainer', 'not yet there')]);
   assert.ok(keptOf(bodies, present([], [1002])).has(1002));
   assert.ok(!keptOf(bodies, present([])).has(1002));
+});
+
+test('of watches in progress only a share is kept, the first and the last', () => {
+  const bodies = [...Array(2000).keys()].map(() => intent('WatchAudit', ''));
+  const inProgress = bodies.map((_, index) => index + 1);
+  const kept = [...keptOf(bodies, present([], inProgress))];
+  assert.ok(kept.length < 20, `${kept.length}`);
+  assert.deepEqual([kept[0], kept.at(-1)], [1, 2000]);
 });
 
 test('when space is short the longest records are dropped first, so padding displaces nothing', () => {

@@ -1,12 +1,13 @@
 import { levelOf } from '../fold/level.js';
 import { type LineHead, lineHead } from './line-head.js';
-import { madeBy, nothingPresent, type Present } from './present.js';
+import { lastingMethods, madeBy, nothingPresent, type Present } from './present.js';
 import { classOf, type KeptClass, shares, sixteenths } from './shares.js';
 
 /** Records that are kept or dropped together: an intent and its outcome, or a single record. */
 interface Unit {
   readonly sequence: number;
   readonly boot: string;
+  readonly listener: string;
   readonly method: string;
   /** The container or process it created, for a create or an exec. */
   readonly made: string | undefined;
@@ -17,7 +18,7 @@ interface Unit {
   bytes: number;
 }
 
-/** Units with equal shares of space: those of one boot, and in classes of many methods those of one method. */
+/** Units with a part of their class's share: those of one boot, of one listener in it, or of one method in that. */
 interface Group {
   readonly units: Unit[];
   bytes: number;
@@ -39,12 +40,13 @@ const ordinaryBytes = 4096;
 const longPart = 64;
 
 /**
- * Selects the records that outlive their segments. Each class has a share of the space, and within it each boot (and
- * each method) an equal share. In a group the longest records are dropped first, then those in the middle, so the first
- * and the last are kept. A flood of calls therefore displaces only its own class, and never its beginning.
+ * Selects the records that outlive their segments. Each class has a share of the space, within it each boot an equal
+ * part, within that each listener, and in classes of many methods each method. In a group the longest records are
+ * dropped first, then those in the middle, so the first and the last are kept. A flood of calls therefore displaces only
+ * records of its own class and listener, and never its beginning.
  *
- * Records of calls in progress and of calls that created existing containers or processes are kept in addition to the
- * share.
+ * Records of calls in progress, unless their callers decide how long they last, and of calls that created existing
+ * containers or processes are kept in addition to the share.
  */
 export class Selection {
   readonly #budget: number;
@@ -91,10 +93,20 @@ export class Selection {
 
   /** Returns undefined for an outcome whose intent was not kept. */
   #unitOf(head: LineHead, kept: KeptClass): Unit | undefined {
-    const { sequence, boot, method, kind, intent } = head;
+    const { sequence, boot, listener, method, kind, intent } = head;
     if (kind === 'outcome') return this.#units.get(intent ?? 0);
     const made = madeBy(head);
-    const unit: Unit = { sequence, boot, method, made, code: undefined, class: kept, lines: [], bytes: 0 };
+    const unit: Unit = {
+      sequence,
+      boot,
+      listener,
+      method,
+      made,
+      code: undefined,
+      class: kept,
+      lines: [],
+      bytes: 0,
+    };
     this.#units.set(sequence, unit);
     return unit;
   }
@@ -119,7 +131,7 @@ export class Selection {
     // Outcomes follow intents of other calls, so units are ordered by their intents.
     const units = [...members.units.values()].sort((a, b) => a.sequence - b.sequence);
     const share = this.#share(name);
-    for (const unit of leaving(groupsOf(absent(units, this.#present), name), share)) {
+    for (const unit of leaving(absent(units, this.#present), levelsOf(name), share)) {
       this.#leave(unit);
       this.#units.delete(unit.sequence);
     }
@@ -140,9 +152,9 @@ function absent(units: readonly Unit[], { boot, underWay, subjects }: Present): 
     if (other === undefined || lastSequence(unit) > lastSequence(other)) latest.set(unit.made, unit);
   }
   const isPresent = (unit: Unit): boolean => {
-    const { sequence, boot: own, made, code } = unit;
+    const { sequence, boot: own, method, made, code } = unit;
     if (own !== boot) return false;
-    if (underWay.has(sequence)) return true;
+    if (underWay.has(sequence) && !lastingMethods.has(method)) return true;
     if (made === undefined || (code !== undefined && code !== 'OK')) return false;
     if (subjects === undefined) return true;
     if (!subjects.has(made)) return false;
@@ -157,21 +169,28 @@ function lastSequence({ sequence, lines }: Unit): number {
   return lines.at(-1)?.sequence ?? sequence;
 }
 
-function groupsOf(units: readonly Unit[], name: KeptClass): Group[] {
-  const byMethod = name === 'other' || name === 'failed';
+/** By what the units of a class are grouped: each group is grouped by the next. */
+type Levels = readonly ('boot' | 'listener' | 'method')[];
+
+function levelsOf(name: KeptClass): Levels {
+  return name === 'other' || name === 'failed' ? ['boot', 'listener', 'method'] : ['boot', 'listener'];
+}
+
+function groupsOf(units: readonly Unit[], by: Levels[number]): Group[] {
   const groups = new Map<string, Group>();
   for (const unit of units) {
-    const key = byMethod ? `${unit.boot}\0${unit.method}` : unit.boot;
-    const group = groups.get(key) ?? { units: [], bytes: 0 };
+    const group = groups.get(unit[by]) ?? { units: [], bytes: 0 };
     group.units.push(unit);
     group.bytes += unit.bytes;
-    groups.set(key, group);
+    groups.set(unit[by], group);
   }
   return [...groups.values()];
 }
 
-/** Returns the units of a class that do not fit into its share. */
-function leaving(all: readonly Group[], share: number): readonly Unit[] {
+/** Returns the units that do not fit into a share, which the groups of the first level have in equal parts. */
+function leaving(units: readonly Unit[], [by, ...levels]: Levels, share: number): readonly Unit[] {
+  if (by === undefined) return leavingOf(units, share);
+  const all = groupsOf(units, by);
   const most = Math.max(2, Math.floor(share / leastShare));
   const surplus = Math.max(0, all.length - most);
   const gone = all.slice(1, 1 + surplus);
@@ -180,23 +199,34 @@ function leaving(all: readonly Group[], share: number): readonly Unit[] {
     groups.map(({ bytes }) => bytes),
     share,
   );
-  return [...gone.flatMap(({ units }) => units), ...groups.flatMap((group) => leavingOf(group, level))];
+  return [
+    ...gone.flatMap((group) => group.units),
+    ...groups.flatMap((group) => (group.bytes <= level ? [] : leaving(group.units, levels, level))),
+  ];
 }
 
 /** Returns the units of a group to drop: the longest, as far as that is enough, then those in the middle. */
-function leavingOf(group: Group, level: number): readonly Unit[] {
-  const long = longest(group, level);
+function leavingOf(all: readonly Unit[], level: number): readonly Unit[] {
+  const long = longest(all, level);
   const gone = new Set(long);
-  const units = group.units.filter((unit) => !gone.has(unit));
-  const bytes = units.reduce((sum, unit) => sum + unit.bytes, 0);
-  return [...long, ...middle({ units, bytes }, level)];
+  return [
+    ...long,
+    ...middle(
+      all.filter((unit) => !gone.has(unit)),
+      level,
+    ),
+  ];
+}
+
+function bytesOf(units: readonly Unit[]): number {
+  return units.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Drops long units first, so a caller gains nothing by padding. The very first unit is never dropped. */
-function longest({ units, bytes }: Group, level: number): readonly Unit[] {
+function longest(units: readonly Unit[], level: number): readonly Unit[] {
   const most = Math.max(ordinaryBytes, level / longPart);
   const gone: Unit[] = [];
-  let left = bytes;
+  let left = bytesOf(units);
   for (const unit of units.slice(1).sort((a, b) => b.bytes - a.bytes)) {
     if (left <= level || unit.bytes <= most) break;
     gone.push(unit);
@@ -209,8 +239,8 @@ function longest({ units, bytes }: Group, level: number): readonly Unit[] {
  * Drops units in the middle: neither the first ones, up to half of `level`, nor the last. The very first unit is never
  * dropped.
  */
-function middle({ units, bytes }: Group, level: number): readonly Unit[] {
-  if (bytes <= level) return [];
+function middle(units: readonly Unit[], level: number): readonly Unit[] {
+  if (bytesOf(units) <= level) return [];
   let first = 0;
   let used = 0;
   for (const { bytes: size } of units) {
