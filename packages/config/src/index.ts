@@ -16,7 +16,6 @@ export type {
   DeliveryRead,
   DeliverySettings,
   DeliverySource,
-  DialSettings,
   DocumentRead,
   DocumentReader,
   InitdataEnvelope,
@@ -30,20 +29,23 @@ export type {
   Inputs,
   LimitSettings,
   ListEntry,
-  ListenerLimits,
-  ListenerSettings,
-  NamedFile,
-  TlsSettings,
   Loaded,
   MeasurementSettings,
   OtherValue,
-  PeerList,
   Rule,
   RuleChecker,
   RuleFault,
   SectionName,
   SettingValue,
 } from './configuration.js';
+export type {
+  DialSettings,
+  ListenerLimits,
+  ListenerSettings,
+  NamedFile,
+  TlsSettings,
+  PeerList,
+} from './listener/listener.js';
 export { type DecodedDocument, decodeDocument } from './document/decode-document.js';
 export { deliverySources } from './delivery/delivery-sources.js';
 export { fwCfgMaxBytes, fwCfgName } from './delivery/fw-cfg-source.js';

@@ -1,13 +1,12 @@
+import type { ApiSettings, Configuration } from '../configuration.js';
 import type {
-  ApiSettings,
-  Configuration,
   DialSettings,
   HandshakeLimits,
   ListenerLimits,
   ListenerSettings,
   PeerList,
   TlsSettings,
-} from '../configuration.js';
+} from '../listener/listener.js';
 
 /** A listener, with what it has of its own. */
 export interface ExplainedListener {

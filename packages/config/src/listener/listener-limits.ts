@@ -1,4 +1,5 @@
-import type { HandshakeLimits, LimitSettings, ListenerLimits } from '../configuration.js';
+import type { LimitSettings } from '../configuration.js';
+import type { HandshakeLimits, ListenerLimits } from './listener.js';
 import { limitSettings } from '../settings/limit-settings.js';
 import { duration } from '../value-types/duration.js';
 import { integer } from '../value-types/integer.js';

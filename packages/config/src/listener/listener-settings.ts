@@ -1,12 +1,5 @@
-import type {
-  ApiSettings,
-  DialSettings,
-  HandshakeLimits,
-  LimitSettings,
-  ListenerSettings,
-  PeerList,
-  TlsSettings,
-} from '../configuration.js';
+import type { ApiSettings, LimitSettings } from '../configuration.js';
+import type { DialSettings, HandshakeLimits, ListenerSettings, PeerList, TlsSettings } from './listener.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
 import { limitSettings } from '../settings/limit-settings.js';
 import { dialAddress } from '../value-types/dial-address.js';

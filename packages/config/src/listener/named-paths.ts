@@ -1,4 +1,4 @@
-import type { NamedFile } from '../configuration.js';
+import type { NamedFile } from './listener.js';
 import { decodeDocument } from '../document/decode-document.js';
 import { parseToml } from '../toml/parse-toml.js';
 import type { TomlTable, TomlValue } from '../toml/toml-value.js';

@@ -1,4 +1,4 @@
-import type { PeerList } from '../configuration.js';
+import type { PeerList } from './listener.js';
 import { isCertificatePeer } from '../value-types/peers.js';
 
 /** The forms of peers that connect to a kind of address. */

@@ -1,4 +1,5 @@
-import type { EndpointLists, ListenerSettings, PeerList } from '../configuration.js';
+import type { EndpointLists } from '../configuration.js';
+import type { ListenerSettings, PeerList } from './listener.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { type ListOptions, endpointLists } from '../document/api-document.js';
 import {
