@@ -31,7 +31,7 @@ export async function errorsPage(): Promise<string> {
     ),
     '\nA method that is not served is never answered with `PERMISSION_DENIED`, and a denied request never with `UNIMPLEMENTED`.\n',
     '\n## A call was refused\n\n',
-    'The audit log has the reason, and its code: `kata-agent-ctl audit show --denied FILE`, then `kata-agent-ctl explain CODE`. ',
+    'The audit log has the reason: `kata-agent-ctl audit show --denied FILE`; with a code, `kata-agent-ctl explain CODE` has more. ',
     'A call without a record in this list reached the guest and failed there: the reply has the reason. ',
     '`kata-agent-ctl config explain FILE` prints for each method whether it is served, and why.\n',
     '\n## Errors in a configuration\n\nAll errors of a document are printed, each as\n\n',
