@@ -257,16 +257,21 @@ export class RealGuest {
         .map(({ target }) => target)
         .filter((target) => target.startsWith(this.directory)),
       cgroups: cgroupsNamed(this.name),
-      // With file types: without them, readdirSync follows links, and a test may have created one to /bin.
-      files: [this.kata, this.state].flatMap((top) =>
-        readdirSync(top, { recursive: true, withFileTypes: true })
-          .map(({ parentPath, path, name }) => join(parentPath ?? path, name))
-          // crun keeps its seccomp filters.
-          .filter((file) => !file.startsWith(join(this.state, 'crun/.cache'))),
-      ),
+      files: [this.kata, this.state]
+        .flatMap(filesBelow)
+        // crun keeps its seccomp filters.
+        .filter((file) => !file.startsWith(join(this.state, 'crun/.cache'))),
       descriptors: readdirSync('/proc/self/fd').length,
     };
   }
+}
+
+/** Recursive readdirSync follows links in some releases of Node.js, and a test may have created one to /bin. */
+function filesBelow(directory: string): readonly string[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    return entry.isDirectory() ? [path, ...filesBelow(path)] : [path];
+  });
 }
 
 function makeRootfs(directory: string): void {
