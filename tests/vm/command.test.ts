@@ -99,7 +99,8 @@ describe('npm run vm', { skip }, () => {
   }
 
   it('fails with the reason if the machine fails while it is used, and ends the command', async () => {
-    const waits = "trap 'kill $!; exit 9' TERM; sleep 100000 & wait";
+    // SIGTERM could reach sleep before it is executed, when it is still a shell that traps the signal.
+    const waits = "trap 'kill -9 $!; exit 9' TERM; sleep 100000 & wait";
     const command = vm('--config', config, '--', 'sh', '-c', waits);
     await command.says('the agent listens');
     process.kill(machineOf(command.pid) ?? assert.fail('no machine'), 'SIGKILL');
