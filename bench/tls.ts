@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectPath } from 'node:net';
 import { spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -60,7 +61,11 @@ export async function measureTls(program: string, quick: boolean): Promise<Row[]
       }
       const begin = performance.now();
       const handshakes = quick ? 10 : 100;
-      for (let count = 0; count < handshakes; count += 1) await (await overTls(client)).check({});
+      for (let count = 0; count < handshakes; count += 1) {
+        const connection = await overTls(client);
+        await connection.health.check({});
+        connection.close();
+      }
       const each = (performance.now() - begin) / handshakes;
       rows.push({ what: 'a handshake and a call, both ends', unit: 'ms', ours: each });
       return rows;
@@ -147,22 +152,32 @@ function clientCertificate(): ClientCertificate {
   };
 }
 
-async function overUnix(path: string): Promise<Client<typeof Health>> {
-  const socket = connectPath(path);
-  await once(socket, 'connect');
-  return createClient(Health, connect(socket));
+interface Connection {
+  readonly health: Client<typeof Health>;
+  close(): void;
 }
 
-async function overTls({ cert, key }: ClientCertificate): Promise<Client<typeof Health>> {
+function over(socket: Duplex): Connection {
+  const channel = connect(socket);
+  return { health: createClient(Health, channel), close: () => channel.close() };
+}
+
+async function overUnix(path: string): Promise<Connection> {
+  const socket = connectPath(path);
+  await once(socket, 'connect');
+  return over(socket);
+}
+
+async function overTls({ cert, key }: ClientCertificate): Promise<Connection> {
   // The benchmark's own agent, whose key it does not verify.
   const options = { host, port, cert, key, ALPNProtocols: ['kata-agent-ttrpc'], rejectUnauthorized: false };
   const socket = connectTls(options);
   await once(socket, 'secureConnect');
-  return createClient(Health, connect(socket));
+  return over(socket);
 }
 
-/** Calls per second of so many callers on one connection. */
-async function rate(health: Client<typeof Health>, callers: number, milliseconds: number): Promise<number> {
+/** Calls per second of so many callers on one connection, which is closed then. */
+async function rate({ health, close }: Connection, callers: number, milliseconds: number): Promise<number> {
   let calls = 0;
   const end = performance.now() + milliseconds;
   const caller = async (): Promise<void> => {
@@ -172,5 +187,6 @@ async function rate(health: Client<typeof Health>, callers: number, milliseconds
     }
   };
   await Promise.all(Array.from({ length: callers }, caller));
+  close();
   return (calls / milliseconds) * 1_000;
 }
