@@ -63,10 +63,9 @@ export async function measureWaits(program: string, quick: boolean): Promise<Row
       await longestTurn(agent, directory);
       const call = await longestWait(bench.health, work());
       // The agent ends with the sandbox.
-      if (agent.exitCode === null) {
-        const turn = await longestTurn(agent, directory);
+      const turn = await longestTurn(agent, directory);
+      if (turn !== undefined)
         rows.push({ what: `${what}: longest turn of the agent (CPU)`, unit: 'ms', ours: turn, goal });
-      }
       rows.push({ what: `${what}: longest wait for Health.Check`, unit: 'ms', ours: call });
     }
     socket.destroy();
@@ -231,14 +230,15 @@ async function startAgent(program: string, directory: string, volume: string): P
   return agent;
 }
 
-/** In milliseconds, since the last call. */
-async function longestTurn(agent: ChildProcess, directory: string): Promise<number> {
+/** In milliseconds, since the last call; undefined if the agent has ended. */
+async function longestTurn(agent: ChildProcess, directory: string): Promise<number | undefined> {
   const file = join(directory, 'turn');
   rmSync(file, { force: true });
   agent.kill('SIGUSR2');
   for (;;) {
     const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
     if (text !== '') return Number(text);
+    if (agent.exitCode !== null || agent.signalCode !== null) return undefined;
     await delay(5);
   }
 }
