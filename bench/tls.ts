@@ -177,16 +177,16 @@ async function overTls({ cert, key }: ClientCertificate): Promise<Connection> {
 }
 
 /** Calls per second of so many callers on one connection, which is closed then. */
-async function rate({ health, close }: Connection, callers: number, milliseconds: number): Promise<number> {
+async function rate(connection: Connection, callers: number, milliseconds: number): Promise<number> {
   let calls = 0;
   const end = performance.now() + milliseconds;
   const caller = async (): Promise<void> => {
     while (performance.now() < end) {
-      await health.check({});
+      await connection.health.check({});
       calls += 1;
     }
   };
   await Promise.all(Array.from({ length: callers }, caller));
-  close();
+  connection.close();
   return (calls / milliseconds) * 1_000;
 }
