@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 
 /**
  * Returns the group of a remote address: connections of one group count as those of one client, which must not keep
- * others out. Containers choose their addresses freely on loopback, and whoever has an IPv6 address mostly has its /64.
+ * others out. Containers choose their addresses freely on loopback, and the owner of an IPv6 address mostly has its /64.
  */
 export function addressGroup(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');

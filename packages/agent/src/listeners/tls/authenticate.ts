@@ -47,7 +47,7 @@ function causeOf(certificate: Certificate, { peers, isRevoked, now }: Expected):
   const fault = svidFault(certificate);
   if (fault !== undefined) return refusalCause('malformed', fault);
   if (isRevoked(certificate)) return refusalCause('revoked', 'by RevokePeer');
-  // Without a list nobody is expected; every() of no lists would accept everybody.
+  // Without a list no peer is accepted; every() of no lists would accept each.
   const granted =
     peers.length > 0 && peers.every((list) => list.some((entry) => grantsPeer(entry, certificate)));
   return granted ? undefined : refusalCause('peers');

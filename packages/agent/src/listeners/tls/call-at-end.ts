@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 const maxTimeoutMs = 2 ** 31 - 1;
 
 /**
- * Calls `work` after a time of any length, measured by the monotonic clock, which nobody can set. Returns a function that
+ * Calls `work` after a time of any length, measured by the monotonic clock, which cannot be set. Returns a function that
  * cancels it. The timer does not keep the process alive.
  */
 export function callAtEnd(

@@ -29,7 +29,7 @@ export class Revocations {
 
   /** Revokes. Returns the number of open connections that were closed. Throws TooManyRevocations. */
   add(revocation: Revocation): number {
-    // After a boot of the realm's or for a second guest, the same ones come again.
+    // A caller can repeat its revocations, as after a boot: equal ones take no further place.
     const known = this.#revoked.some((other) => isDeepStrictEqual(other, revocation));
     if (!known && this.#revoked.length >= maxRevocations) throw new TooManyRevocations();
     if (!known) this.#revoked.push(revocation);

@@ -19,7 +19,7 @@ export type TlsRefusalReason =
   | 'crl'
   /** clientAuth is not among its usages. */
   | 'usage'
-  /** The certificate is not valid DER, or has names that nobody can rely on. */
+  /** The certificate is not valid DER, or has ambiguous names. */
   | 'malformed'
   | 'peers'
   /** The client closed the connection. */
