@@ -26,6 +26,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'measurement',
     'guest',
   ],
+  realm: ['protocol', 'catalogue', 'ttrpc', 'config', 'audit', 'x509'],
   ctl: [
     'protocol',
     'catalogue',
@@ -37,6 +38,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'audit',
     'linux',
     'x509',
+    'realm',
   ],
 };
 

@@ -1,0 +1,35 @@
+import type { Channel } from '@kata-agent/ttrpc';
+
+/** How operators reach a guest (docs/adr/0051-the-realm.md). */
+export type Relay = 'operator-tls' | 'trusted';
+
+/** A guest that an entry of the authorization file has admitted, and that is connected. */
+export interface Guest {
+  /** SHA-256 of its key's SPKI; 64 hex digits. */
+  readonly id: string;
+  /** By the realm's operator; unique among live guests. */
+  readonly name: string;
+  readonly relay: Relay;
+  /** Whether evidence supports what is said below; otherwise it is the guest's word. */
+  readonly attested: boolean;
+  /** From Describe; undefined if its listener does not serve that. */
+  readonly described: GuestDescription | undefined;
+  /** Milliseconds of the epoch. */
+  readonly connectedAt: number;
+  /** The guest's control connection. */
+  readonly channel: Channel;
+}
+
+export interface GuestDescription {
+  readonly version: string;
+  readonly bootId: string;
+  /** `sha256:HEX`. */
+  readonly configurationDigest: string;
+}
+
+/** The live guests. */
+export interface Guests {
+  list(): readonly Guest[];
+  /** Finds a guest by its name, or by its ID or the first 12 or more digits of that. */
+  find(name: string): Guest | undefined;
+}
