@@ -42,6 +42,10 @@ export class ChainCheck {
   beginSegment(path: string): void {
     this.#segment = path;
     this.#line = 0;
+    this.#beginPart();
+  }
+
+  #beginPart(): void {
     this.#segmentStart = undefined;
     this.#segmentSound = true;
     this.#tally = new Tally();
@@ -90,9 +94,10 @@ export class ChainCheck {
   #record(record: AuditRecord): void {
     this.records += 1;
     this.first ??= record.sequence;
-    if (this.#rotated) this.#problem('comes after the end of the segment', record.sequence);
+    // A copy of a log can have several segments in one file.
+    if (this.#rotated) this.#beginPart();
     this.#checkLink(record);
-    if (this.#line === 1) this.#segmentStart = positionBefore(record);
+    this.#segmentStart ??= positionBefore(record);
     if (record.kind === 'rotated') this.#checkRotated(record);
     else this.#tally.add(record);
     if (record.sequence === this.#anchor?.sequence) {
@@ -184,7 +189,7 @@ export class ChainCheck {
     const expected = this.#expected ?? genesis;
     const prefix = `{"sequence":${expected.sequence + 1},"prev":"${expected.hash ?? ''}`;
     const begin = unfinished.toString('latin1', 0, prefix.length);
-    if (this.#rotated || !prefix.startsWith(begin)) return false;
+    if (!prefix.startsWith(begin)) return false;
     // A complete record with more bytes after it: its newline was changed.
     const text = unfinished.toString('latin1');
     return !Array.from(text.matchAll(/,"hash":"[0-9a-f]{64}"\}/g)).some(({ index, 0: end }) => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { genesis, seal } from '../chain/chain.js';
 import { allowed, openSample, sampleCall } from '../testing/sample.js';
 import { linkedRecords } from './linked-records.js';
 
@@ -50,4 +52,20 @@ test('each record must follow the one before', async (t) => {
     (await problemsOf([...lines.slice(0, 2), ...forked.slice(2)])).join(),
     /^record 3: it does not contain the hash of record 2$/,
   );
+});
+
+test('a line with a valid hash that is not written as records are is damaged', async () => {
+  const sealed = seal({ kind: 'boot', facts: {} }, genesis, { boot: 'b', monotonic: 1n, wall: 'w' });
+  const written = sealed.line.trimEnd();
+  assert.deepEqual(await problemsOf([Buffer.from(written)]), []);
+  const rehashed = (body: string): Buffer =>
+    Buffer.from(`${body},"hash":"${createHash('sha256').update(body).digest('hex')}"}`);
+  const body = written.slice(0, written.lastIndexOf(',"hash":'));
+  for (const other of [
+    body.replace('"prev"', '\n"prev"'),
+    body.replace('"w"', '"\u00fc"'),
+    body.replace('"sequence":1', '"boot":"b","sequence":1'),
+    body.replace('"boot":"b"', '"boot":"b","sequence":7'),
+  ])
+    assert.match((await problemsOf([rehashed(other)])).join(), /not written as records are/, other);
 });
