@@ -19,8 +19,8 @@ import { describeToml, type TomlArray } from '../toml/toml-value.js';
 
 /** How a list is expanded. */
 export interface ListContext {
-  /** Only an allow-list requests methods: one missing in the build or release matters only there. */
-  readonly key: 'allowed_endpoints' | 'blocked_endpoints' | 'endpoints';
+  /** Only an allow-list requests methods: one missing in the build or release matters only there. `methods` is of a realm. */
+  readonly key: 'allowed_endpoints' | 'blocked_endpoints' | 'endpoints' | 'methods';
   readonly release: string | undefined;
   /** The methods whose handlers are in the bundle; undefined: all. */
   readonly handlers: ReadonlySet<MethodName> | undefined;

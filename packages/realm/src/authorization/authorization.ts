@@ -1,0 +1,35 @@
+import type { Certificate } from '@kata-agent/x509';
+import type { Operator } from './operator.js';
+
+/** What a realm knows of a guest when it decides about it. */
+export interface GuestFacts {
+  /** SHA-256 of its key's SPKI; 64 hex digits. */
+  readonly id: string;
+  /** `sha256:HEX`, from Describe; undefined if its listener does not serve that. */
+  readonly configurationDigest: string | undefined;
+}
+
+/** A guest that is connected, or about to be. */
+export interface LiveGuest {
+  readonly id: string;
+  readonly name: string;
+  readonly entry: string;
+}
+
+/** The name of an admitted guest and of the `[[guest]]` entry that admits it; or why none does. */
+export type Admission =
+  | { readonly ok: true; readonly name: string; readonly entry: string }
+  | { readonly ok: false; readonly reason: string };
+
+/** An authorization file. Pure: it decides from what it is given. */
+export interface Authorization {
+  /** SHA-256 of the file, in hex. */
+  readonly sha256: string;
+  /**
+   * Decides about a guest by the first entry that matches it. `live` has those that are connected, with or without this
+   * one: the same key is the same guest.
+   */
+  admit(facts: GuestFacts, live: readonly LiveGuest[]): Admission;
+  /** Returns the operator of a certificate that was verified; undefined if no entry names it. */
+  operator(certificate: Certificate): Operator | undefined;
+}

@@ -1,0 +1,50 @@
+import type { Admission, GuestFacts, LiveGuest } from './authorization.js';
+
+/** A `[[guest]]` entry. */
+export interface GuestEntry {
+  readonly name: string;
+  /** `sha256:HEX` of each; `any`: every configuration; undefined: it does not matter. */
+  readonly configurations: ReadonlySet<string> | 'any' | undefined;
+  /** SHA-256 of each key in hex; undefined: it does not matter. */
+  readonly keys: ReadonlySet<string> | undefined;
+  readonly max: number;
+}
+
+/** Digits of an ID in a name. */
+const idDigits = 12;
+
+/** Decides about a guest by the first entry that matches it: which one does not depend on who is connected. */
+export function admit(
+  entries: readonly GuestEntry[],
+  facts: GuestFacts,
+  live: readonly LiveGuest[],
+): Admission {
+  const entry = entries.find((each) => matches(each, facts));
+  if (entry === undefined) return { ok: false, reason: 'no [[guest]] entry admits it' };
+  const { name, max } = entry;
+  const others = live.filter((guest) => guest.entry === name && guest.id !== facts.id);
+  if (others.length >= max)
+    return { ok: false, reason: `[[guest]] "${name}" has max = ${max}, and as many are connected` };
+  const own = max === 1 ? name : `${name}-${facts.id.slice(0, idDigits)}`;
+  // A key whose first digits are those of another can be found with effort.
+  if (live.some((guest) => guest.name === own && guest.id !== facts.id))
+    return { ok: false, reason: `a connected guest has the name ${own}` };
+  return { ok: true, entry: name, name: own };
+}
+
+function matches({ configurations, keys }: GuestEntry, { id, configurationDigest }: GuestFacts): boolean {
+  // An entry without either is an error of the file.
+  if (configurations === undefined && keys === undefined) return false;
+  if (keys !== undefined && !keys.has(id)) return false;
+  if (configurations === undefined || configurations === 'any') return true;
+  return configurationDigest !== undefined && configurations.has(configurationDigest);
+}
+
+/** Returns why a name could be taken for another; undefined if it cannot. */
+export function nameFault(name: string, others: readonly GuestEntry[]): string | undefined {
+  if (/^[0-9a-f]{12,64}$/.test(name)) return 'it could be the begin of an ID';
+  const [, before] = /^(.*)-[0-9a-f]{12}$/.exec(name) ?? [];
+  if (before !== undefined && others.some((other) => other.name === before && other.max > 1))
+    return `a guest of [[guest]] "${before}" could have it`;
+  return undefined;
+}
