@@ -5,4 +5,5 @@ export const repository: string = fileURLToPath(new URL('../../../', import.meta
 
 /** The two programs, as `npx` runs them. */
 export const agentProgram: string = `${repository}packages/agent/bin/kata-agent.mjs`;
+export const ctlProgram: string = `${repository}packages/ctl/bin/kata-agent-ctl.mjs`;
 export const clientProgram: string = `${repository}packages/ctl/bin/kata-agent-ctl.mjs`;

@@ -55,6 +55,7 @@ export const codeSubjects: ReadonlyMap<string, string> = new Map([
   ['KA30', 'Calls that the lists deny'],
   ['KA31', 'Calls that a rule or the agent denies'],
   ['KA32', 'Requests and connections that reach no rule'],
+  ['KA33', 'Guests and operators of a realm'],
 ]);
 
 /** Returns the code that a text names, in any case and with or without the letters. Undefined if there is none. */

@@ -15,7 +15,10 @@ export type RefusalCode =
   | 'KA3201'
   | 'KA3202'
   | 'KA3203'
-  | 'KA3204';
+  | 'KA3204'
+  | 'KA3301'
+  | 'KA3302'
+  | 'KA3303';
 
 const pod = '[api]\nallowed_endpoints = ["@pod"]\n';
 const exec = '[api]\nallowed_endpoints = ["@pod", "@exec"]\n';
@@ -133,6 +136,30 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
     example: { kind: 'described', text: 'a server with a certificate of another CA, or that answers 302' },
     remedy:
       'Give the server a certificate of server_ca for the name in the address, with a key of pins, and let it answer 101 with Upgrade: kata-agent-ttrpc/1. Redirects are not followed.',
+  },
+  KA3301: {
+    title: 'realm does not admit a guest',
+    explanation:
+      'A connection to the listener for guests of a realm was closed: no [[guest]] entry of the authorization file admits the guest, as many as its max are connected, or the guest does not answer as an agent must. The reason says which. No operator sees the guest.',
+    example: { kind: 'described', text: 'a guest with another configuration than configurations names' },
+    remedy:
+      'Write the digest of its configuration, which kata-agent-ctl config digest prints, or its key into the authorization file, and send SIGHUP to the realm.',
+  },
+  KA3302: {
+    title: 'realm does not accept an operator',
+    explanation:
+      'A connection to the listener for operators of a realm was refused: its certificate is missing, expired, revoked, without clientAuth or not of --operator-ca, or no [[operator]] entry of the authorization file names it. The reason says which.',
+    example: { kind: 'described', text: 'a client whose certificate is of another CA' },
+    remedy:
+      'Use a certificate of the CA in --operator-ca with extended key usage clientAuth, which peers of an [[operator]] entry names.',
+  },
+  KA3303: {
+    title: 'operator may not do this with the guest',
+    explanation:
+      'A realm knows the operator, and no [[operator]] entry allows it what it asks for: the verb with this guest, or, where the relay is trusted, the method.',
+    example: { kind: 'described', text: 'an operator with verbs = ["list"] that connects to a guest' },
+    remedy:
+      'Add the guest, the verb or the method to an [[operator]] entry of the authorization file, and send SIGHUP to the realm.',
   },
 };
 

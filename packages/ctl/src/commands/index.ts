@@ -24,6 +24,7 @@ import { explain } from './explain.js';
 import { guest } from './guest.js';
 import { logs } from './logs.js';
 import { pause } from './pause.js';
+import { realmServe } from './realm/serve.js';
 import { replay } from './replay.js';
 import { resume } from './resume.js';
 import { revoke } from './revoke.js';
@@ -49,6 +50,14 @@ export const commandGroups: readonly CommandGroup[] = [
     example: {
       line: 'kata-agent-ctl audit show /run/kata-agent/audit.log --denied',
       description: 'Denied calls, and what denied them.',
+    },
+  },
+  {
+    name: 'realm',
+    summary: 'the server that guests dial, and what its operators do',
+    example: {
+      line: 'kata-agent-ctl realm serve --help',
+      description: 'The options of the server.',
     },
   },
 ];
@@ -88,4 +97,5 @@ export const commands: readonly CommandDefinition[] = [
   auditVerify,
   auditShow,
   auditWatch,
+  realmServe,
 ];

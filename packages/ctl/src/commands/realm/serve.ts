@@ -1,0 +1,174 @@
+import { size } from '@kata-agent/config/entries';
+import type { RealmOptions } from '@kata-agent/realm';
+import type { CommandDefinition, Invocation } from '../../cli/definition.js';
+import { parseDuration } from '../../cli/duration.js';
+import { version } from '../../cli/version.js';
+import { CommandError } from '../../command-error.js';
+import { ExitCode } from '../../exit-code.js';
+import { parseHostPort } from './host-port.js';
+
+export const realmServe: CommandDefinition = {
+  path: 'realm serve',
+  summary: 'serve guests that dial out, and their operators',
+  details: [
+    'Runs the server that https:// listeners of guests dial, until SIGTERM. Admits guests by the authorization file, collects and verifies their audit logs in --store, and lets operators use guests. docs/realm.md describes the files.',
+    'SIGHUP reads the authorization file, certificates and CRL again; if one is not valid, nothing changes. SIGTERM drains: no new operators, --drain for those that are connected, then guests are closed and the store is flushed. A second SIGTERM ends at once.',
+    'Guests cannot be attested yet: what a guest says of its configuration is its word. Without --allow-unattested the command does not start.',
+  ],
+  options: [
+    { flags: '--guests <host:port>', description: 'the address that guests dial' },
+    { flags: '--operators <host:port>', description: 'the address of operators' },
+    { flags: '--cert <file>', description: 'the certificate of both, and its chain, in PEM' },
+    { flags: '--key <file>', description: 'its private key, in PEM' },
+    { flags: '--operator-ca <file>', description: 'the CAs of operators’ certificates, in PEM' },
+    { flags: '--operator-crl <file>', description: 'their revocation lists, in PEM; each CA needs one' },
+    { flags: '--authorization <file>', description: 'the guests and operators, in TOML' },
+    {
+      flags: '--store <dir>',
+      description: 'the directory of audit logs and revocations; one realm at a time',
+    },
+    { flags: '--allow-unattested', description: 'admit guests without evidence; required' },
+    { flags: '--metrics <host:port>', description: 'plain HTTP: GET /metrics, /healthz and /readyz' },
+    {
+      flags: '--max-log-per-guest <size>',
+      description: 'bytes of the audit log that are stored of each guest; then no more are collected',
+      fallback: '256MiB',
+    },
+    {
+      flags: '--drain <duration>',
+      description: 'how long operators may stay after SIGTERM',
+      fallback: '30s',
+    },
+    {
+      flags: '--log-format <format>',
+      description: 'of the log on standard error',
+      choices: ['json', 'text'],
+      fallback: 'json',
+    },
+  ],
+  examples: [
+    {
+      line: 'kata-agent-ctl realm serve --guests 0.0.0.0:8443 --operators 0.0.0.0:8444 --cert realm.pem --key realm.key --operator-ca ops-ca.pem --authorization realm.toml --store /var/lib/kata-realm --allow-unattested --metrics 127.0.0.1:9090',
+      description: 'Runs a realm.',
+    },
+  ],
+  run: async (invocation) => {
+    const required = (name: string): string => requiredOption(invocation, name);
+    const { options, io } = invocation;
+    const guests = parseHostPort(required('guests'), '--guests');
+    const operators = parseHostPort(required('operators'), '--operators');
+    const metrics = options.text('metrics');
+    const files = {
+      cert: required('cert'),
+      key: required('key'),
+      operatorCa: required('operatorCa'),
+      operatorCrl: options.text('operatorCrl'),
+      authorization: required('authorization'),
+    };
+    const store = required('store');
+    if (!options.flag('allowUnattested'))
+      throw new CommandError(ExitCode.Usage, 'no guest can be attested yet, and none would be admitted', {
+        help: [
+          'to admit guests whose configurations are their word, add --allow-unattested',
+          'such guests are marked as unattested everywhere; [[guest]] entries with keys bind them to a key',
+        ],
+      });
+    const maxLogPerGuest = logSize(options.text('maxLogPerGuest') ?? '');
+    const drainMs = parseDuration(options.text('drain') ?? '', '--drain');
+    const { createRealmLog, serveNothing } = await import('@kata-agent/realm');
+    const { loadSyscalls } = await import('@kata-agent/linux');
+    const log = createRealmLog({
+      format: options.text('logFormat') === 'text' ? 'text' : 'json',
+      version,
+      write: (line) => void io.stderr.write(line),
+    });
+    const { tryLock } = loadSyscalls();
+    await serve(invocation, {
+      guests,
+      operators,
+      metrics: metrics === undefined ? undefined : parseHostPort(metrics, '--metrics'),
+      files,
+      store,
+      maxLogPerGuest,
+      drainMs,
+      version,
+      log,
+      tryLock,
+      serveOperator: serveNothing,
+    });
+    return ExitCode.Success;
+  },
+};
+
+const logSizes = size({ min: 1024 * 1024, max: 1024 ** 4 });
+
+function logSize(text: string): number {
+  const reading = logSizes.fromText(text);
+  if (reading.ok) return reading.value;
+  throw new CommandError(ExitCode.Usage, `--max-log-per-guest '${text}': must be ${reading.expected}`);
+}
+
+function requiredOption({ options }: Invocation, name: string): string {
+  const value = options.text(name);
+  if (value !== undefined && value !== '') return value;
+  const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new CommandError(ExitCode.Usage, `${flag} is missing`, {
+    help: [
+      'realm serve needs --guests, --operators, --cert, --key, --operator-ca, --authorization and --store',
+    ],
+  });
+}
+
+/** Serves until SIGTERM or SIGINT has drained the realm. */
+async function serve({ io }: Invocation, options: RealmOptions): Promise<void> {
+  const { startRealm } = await import('@kata-agent/realm');
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  let asked = false;
+  const onStop = (): void => {
+    // Whoever asks twice does not want to wait: nothing that is stored depends on an orderly end.
+    if (asked) process.exit(ExitCode.Failed);
+    asked = true;
+    stop();
+  };
+  let reload: () => void = () => undefined;
+  const onHangup = (): void => reload();
+  io.signals.on('SIGTERM', onStop);
+  io.signals.on('SIGINT', onStop);
+  io.signals.on('SIGHUP', onHangup);
+  try {
+    const realm = await startRealm(options).catch(async (error: unknown) => {
+      throw await commandErrorOf(error);
+    });
+    reload = () => void realm.reload();
+    await stopped;
+    await realm.close();
+  } finally {
+    io.signals.off('SIGTERM', onStop);
+    io.signals.off('SIGINT', onStop);
+    io.signals.off('SIGHUP', onHangup);
+  }
+}
+
+async function commandErrorOf(error: unknown): Promise<unknown> {
+  const { ListenError, RealmFileError, StoreError } = await import('@kata-agent/realm');
+  if (error instanceof RealmFileError)
+    return new CommandError(
+      error.kind === 'invalid' ? ExitCode.Failed : ExitCode.CannotApply,
+      error.message,
+      { help: error.help, diagnostics: error.diagnostics, cause: error },
+    );
+  if (error instanceof StoreError)
+    return new CommandError(ExitCode.CannotApply, error.message, { help: [error.help], cause: error });
+  if (error instanceof ListenError)
+    return new CommandError(ExitCode.CannotApply, error.message, {
+      help: ['choose an address of this machine that is free; ports below 1024 need CAP_NET_BIND_SERVICE'],
+      cause: error,
+    });
+  const { AuditUnavailable } = await import('@kata-agent/audit');
+  if (error instanceof AuditUnavailable)
+    return new CommandError(ExitCode.CannotApply, error.message, { cause: error });
+  return error;
+}

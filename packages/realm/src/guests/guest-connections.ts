@@ -1,0 +1,227 @@
+import { connect, type Channel } from '@kata-agent/ttrpc';
+import type { Authorization } from '../authorization/authorization.js';
+import type { Decisions } from '../serve/decisions.js';
+import type { Metrics } from '../serve/metrics.js';
+import type { RealmLog } from '../serve/realm-log.js';
+import { collect, type CollectOptions } from '../store/collect.js';
+import type { GuestLogs } from '../store/guest-logs.js';
+import type { Store } from '../store/store.js';
+import { describeGuest } from './describe-guest.js';
+import type { Guest, GuestDescription } from './guest.js';
+import type { ControlConnection } from './guests-server.js';
+import type { Held, LiveGuests } from './live-guests.js';
+import { repeatRevocations } from './repeat-revocations.js';
+import { type HealthTimes, watchHealth } from './watch-health.js';
+
+/** Limits of what a guest may send: see docs/realm.md. */
+const limits = {
+  // A record has less than 64 KiB; answers that the realm forwards as they are can be larger.
+  streamBufferBytes: 256 * 1024,
+};
+
+export interface GuestConnectionsOptions {
+  /** Returns the authorization that counts now. */
+  readonly authorization: () => Authorization;
+  readonly guests: LiveGuests;
+  readonly store: Store;
+  readonly decisions: Decisions;
+  readonly metrics: Metrics;
+  readonly log: RealmLog;
+  readonly health: HealthTimes;
+  readonly collect: Omit<CollectOptions, 'onFailure'>;
+  /** Limit of a call before the guest is shown. */
+  readonly callMs: number;
+}
+
+/** Why a connection of a guest has ended, in metrics. */
+type Ended = 'closed' | 'replaced' | 'health' | 'reload' | 'drain';
+
+interface Live extends Held {
+  readonly channel: Channel;
+  readonly described: GuestDescription | undefined;
+  readonly connectedAt: number;
+  ended?: Ended;
+  why?: string;
+}
+
+/** Admits guests, and keeps them until their connections end. */
+export class GuestConnections {
+  readonly #options: GuestConnectionsOptions;
+  readonly #live = new Set<Live>();
+  /** The work for each guest whose files are in use: a new connection waits until the one before has left them. */
+  readonly #files = new Map<string, Promise<void>>();
+  #closed = false;
+
+  constructor(options: GuestConnectionsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a connection that was upgraded. Never rejects. */
+  async serve(connection: ControlConnection): Promise<void> {
+    const channel = connect(connection.socket, { limits });
+    try {
+      await this.#serve(connection, channel);
+    } catch (error) {
+      this.#refuse(connection, (error as Error).message, 'failure');
+    } finally {
+      channel.close();
+    }
+  }
+
+  /** Ends the connections of guests that the authorization no longer admits under their name. Returns their number. */
+  recheck(): number {
+    const { authorization, log } = this.#options;
+    const admitted: Live[] = [];
+    let ended = 0;
+    for (const live of [...this.#live].sort((a, b) => a.connectedAt - b.connectedAt)) {
+      const facts = { id: live.id, configurationDigest: live.described?.configurationDigest };
+      const admission = authorization().admit(facts, admitted);
+      if (admission.ok && admission.name === live.name && admission.entry === live.entry) admitted.push(live);
+      else {
+        ended += 1;
+        log('warn', 'a guest is no longer admitted', { guest: live.name, id: live.id });
+        this.#end(live, 'reload', 'the authorization file no longer admits it under this name');
+      }
+    }
+    return ended;
+  }
+
+  /** Ends all connections. Resolves when their records are written. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const live of this.#live) this.#end(live, 'drain', 'the realm ends');
+    while (this.#files.size > 0) await Promise.all(this.#files.values());
+  }
+
+  async #serve(connection: ControlConnection, channel: Channel): Promise<void> {
+    const { authorization, guests, decisions, callMs } = this.#options;
+    const { id, relay } = connection;
+    const described = await describeGuest(channel, callMs);
+    const facts = { id, configurationDigest: described?.configurationDigest };
+    // From here to `hold` nothing is awaited: two guests cannot get one name.
+    const admission = authorization().admit(facts, guests.held());
+    if (this.#closed) return;
+    if (!admission.ok) {
+      this.#refuse(connection, admission.reason, 'admission');
+      return;
+    }
+    const { name, entry } = admission;
+    const live: Live = {
+      id,
+      name,
+      entry,
+      channel,
+      described,
+      connectedAt: Date.now(),
+      end: (why) => this.#end(live, 'replaced', why),
+    };
+    guests.hold(live);
+    this.#live.add(live);
+    try {
+      const what = described === undefined ? 'undescribed' : described.configurationDigest;
+      const reason = `admitted as "${name}"; unattested; ${what}; relay = "${relay}"`;
+      const ended = await decisions.connection('guests', peerText(id), reason);
+      try {
+        await this.#serveAdmitted(live, connection);
+      } finally {
+        ended();
+      }
+    } finally {
+      this.#live.delete(live);
+      guests.release(live);
+    }
+  }
+
+  async #serveAdmitted(live: Live, { id, relay, from, accepted }: ControlConnection): Promise<void> {
+    const { guests, store, metrics, log, health, callMs } = this.#options;
+    const { channel, name, entry, described, connectedAt } = live;
+    await repeatRevocations(channel, store.revocations.list(entry), callMs);
+    const over = new AbortController();
+    const before = this.#files.get(id);
+    const logs = before === undefined ? store.guest(id) : await before.then(() => store.guest(id));
+    const guest: Guest = {
+      id,
+      name,
+      entry,
+      relay,
+      attested: false,
+      described,
+      connectedAt,
+      channel,
+      get log() {
+        return logs.log;
+      },
+    };
+    if (!guests.show(live, guest)) return;
+    accepted();
+    const fields = { guest: name, id, relay, from, configuration: described?.configurationDigest };
+    log('info', 'guest admitted', { ...fields, attested: false });
+    metrics.add('kata_realm_guests_admitted_total');
+    metrics.add('kata_realm_guests', 1, { relay });
+    const files = this.#collect(live, logs, from, over.signal);
+    this.#files.set(id, files);
+    const stop = watchHealth(
+      channel,
+      health,
+      () => logs.isWriting,
+      (why) => this.#end(live, 'health', why),
+    );
+    await channel.closed;
+    stop();
+    over.abort();
+    metrics.add('kata_realm_guests', -1, { relay });
+    metrics.add('kata_realm_guests_ended_total', 1, { reason: live.ended ?? 'closed' });
+    log('info', 'guest ended', { guest: name, id, why: live.why ?? 'the connection was closed' });
+    guests.release(live);
+    await files;
+    if (this.#files.get(id) === files) this.#files.delete(id);
+  }
+
+  /** Collects the log of a guest, and closes its files. Never rejects. */
+  async #collect(live: Live, logs: GuestLogs, from: string, signal: AbortSignal): Promise<void> {
+    const { store, log, metrics, collect: options } = this.#options;
+    const { id, name, described } = live;
+    const failed = (error: Error): void => {
+      metrics.add('kata_realm_log_faults_total', 1, { kind: 'failed' });
+      log('error', 'the log of a guest cannot be stored', { guest: name, id, error: error.message });
+    };
+    try {
+      const { connectedAt, entry } = live;
+      const seen = new Date(connectedAt).toISOString();
+      await logs.describe({ id, name, entry, from, connectedAt: seen, ...described }).catch(failed);
+      await collect(live.channel, logs, { ...options, onFailure: failed }, signal);
+      if (logs.log.state === 'full') {
+        metrics.add('kata_realm_log_faults_total', 1, { kind: 'full' });
+        log('error', 'the log of a guest is no longer stored: it has reached --max-log-per-guest', {
+          guest: name,
+          id,
+        });
+      }
+      if (!signal.aborted)
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    } catch (error) {
+      failed(error as Error);
+    } finally {
+      await store.release(logs).catch(failed);
+    }
+  }
+
+  #end(live: Live, ended: Ended, why: string): void {
+    live.ended ??= ended;
+    live.why ??= why;
+    live.channel.close();
+  }
+
+  #refuse({ id, from }: ControlConnection, why: string, reason: 'admission' | 'failure'): void {
+    const { decisions, metrics, log } = this.#options;
+    if (this.#closed) return;
+    metrics.add('kata_realm_guests_refused_total', 1, { reason });
+    decisions.refuse('guests', peerText(id), 'KA3301', why);
+    log('warn', 'guest refused', { code: 'KA3301', id, from, why });
+  }
+}
+
+/** A guest in records. */
+export function peerText(id: string): string {
+  return `guest ${id}`;
+}

@@ -1,0 +1,20 @@
+import type { AddressInfo, Server } from 'node:net';
+
+/** A TCP address. */
+export interface HostPort {
+  /** Without the brackets of an IPv6 address. */
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+/** Opens a server. Resolves with its port; rejects with the system's error. */
+export function listen(server: Server, { host, port }: HostPort): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, exclusive: true }, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}

@@ -1,0 +1,21 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Certificate } from '@kata-agent/x509';
+import { readCertificate } from './read-certificate.js';
+
+/** Returns the certificate of the other end of a connection, or why it is not accepted. Its chain is verified elsewhere. */
+export function peerOf(socket: TLSSocket): Certificate | string {
+  // OpenSSL verifies nothing in a resumed session: it would have the identity of an earlier one.
+  if (socket.isSessionReused()) return 'the client resumed a session';
+  if (socket.alpnProtocol !== false && socket.alpnProtocol !== 'http/1.1')
+    return 'the client chose another protocol than HTTP/1.1 (ALPN)';
+  return readCertificate(socket.getPeerX509Certificate()?.raw);
+}
+
+/**
+ * Returns the TCP socket below a TLS socket. Node.js has no public member for it, and a closed socket no longer has an
+ * address by which it could be found.
+ */
+export function tcpSocketOf(socket: TLSSocket): Socket | undefined {
+  return (socket as TLSSocket & { readonly _parent?: Socket })._parent;
+}

@@ -1,0 +1,115 @@
+/** A metric of a realm: the source of what is exported, and of the table in docs/realm.md. */
+export interface MetricRow {
+  readonly type: 'counter' | 'gauge';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+/** The names of the metrics. */
+export type MetricName =
+  | 'kata_realm_guests'
+  | 'kata_realm_guests_admitted_total'
+  | 'kata_realm_guests_refused_total'
+  | 'kata_realm_guests_ended_total'
+  | 'kata_realm_operator_connections'
+  | 'kata_realm_operators_refused_total'
+  | 'kata_realm_operator_requests_total'
+  | 'kata_realm_calls_total'
+  | 'kata_realm_relayed_bytes_total'
+  | 'kata_realm_log_records_total'
+  | 'kata_realm_log_bytes_total'
+  | 'kata_realm_log_faults_total'
+  | 'kata_realm_reloads_total'
+  | 'kata_realm_ready'
+  | 'kata_realm_decisions_writable'
+  | 'kata_realm_event_loop_lag_seconds'
+  | 'kata_realm_resident_memory_bytes';
+
+/** All metrics by name. */
+export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
+  kata_realm_guests: {
+    type: 'gauge',
+    labels: ['relay'],
+    help: 'Guests that are connected and admitted.',
+  },
+  kata_realm_guests_admitted_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Connections of guests that were admitted.',
+  },
+  kata_realm_guests_refused_total: {
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Connections of guests that were not: request (no connection of a guest), admission (no entry, or a full one), failure (its answers).',
+  },
+  kata_realm_guests_ended_total: {
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Connections of admitted guests that have ended: closed, replaced, health, reload, drain.',
+  },
+  kata_realm_operator_connections: {
+    type: 'gauge',
+    labels: [],
+    help: 'Open connections of operators.',
+  },
+  kata_realm_operators_refused_total: {
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Connections and requests of operators that were refused: certificate, authorization, request.',
+  },
+  kata_realm_operator_requests_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Requests of operators that were authenticated.',
+  },
+  kata_realm_calls_total: {
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Calls that operators made through the realm, where the relay is trusted: allowed, denied.',
+  },
+  kata_realm_relayed_bytes_total: {
+    type: 'counter',
+    labels: ['direction'],
+    help: 'Bytes passed between operators and guests: to_guest, to_operator.',
+  },
+  kata_realm_log_records_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Audit records of guests that were verified and stored.',
+  },
+  kata_realm_log_bytes_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Their bytes.',
+  },
+  kata_realm_log_faults_total: {
+    type: 'counter',
+    labels: ['kind'],
+    help: 'Faults of logs: gap, broken, second-log, full, failed.',
+  },
+  kata_realm_reloads_total: {
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Reloads of the authorization file and certificates: ok, failed.',
+  },
+  kata_realm_ready: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while the realm serves, 0 before and while it drains.',
+  },
+  kata_realm_decisions_writable: {
+    type: 'gauge',
+    labels: [],
+    help: "1 while the realm's own audit log can be written; otherwise nobody is admitted.",
+  },
+  kata_realm_event_loop_lag_seconds: {
+    type: 'gauge',
+    labels: ['quantile'],
+    help: 'Delay of the event loop since the last scrape: 0.5, 0.99, 1 (the maximum).',
+  },
+  kata_realm_resident_memory_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Memory of the process.',
+  },
+};

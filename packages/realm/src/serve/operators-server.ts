@@ -1,0 +1,231 @@
+import type { IncomingMessage } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Certificate } from '@kata-agent/x509';
+import type { Authorization } from '../authorization/authorization.js';
+import type { Operator } from '../authorization/operator.js';
+import { refuseUpgrade } from '../listener/answer.js';
+import { addressGroup } from '../listener/address-group.js';
+import { operatorFault } from '../listener/authenticate-operator.js';
+import { type Bounds, ConnectionBounds } from '../listener/connection-bounds.js';
+import { httpsOptions, type ServerIdentity } from '../listener/https-options.js';
+import { type HostPort, listen } from '../listener/listen.js';
+import type { OperatorCa } from '../listener/operator-ca.js';
+import { peerOf, tcpSocketOf } from '../listener/tls-peer.js';
+import type { OperatorRequest } from './serve-operator.js';
+
+export interface OperatorsServerOptions {
+  readonly identity: ServerIdentity;
+  readonly operatorCa: OperatorCa;
+  readonly bounds: Bounds;
+  /** Returns the authorization that counts now. */
+  readonly authorization: () => Authorization;
+  readonly serve: (request: OperatorRequest) => void;
+  /** A connection or request was refused. `peer`: the operator if it is known, otherwise the remote address. */
+  readonly onRefusal: (
+    peer: string,
+    why: string,
+    reason: 'certificate' | 'authorization' | 'request',
+  ) => void;
+  /** Called with the change of the number of open connections. */
+  readonly onConnections: (change: 1 | -1) => void;
+}
+
+const unknownOperator = {
+  status: 403,
+  body: errorBody('forbidden', 'no [[operator]] entry of the authorization file names your certificate'),
+};
+const realmDrains = { status: 503, body: errorBody('unavailable', 'the realm ends: connect again') };
+
+/** setTimeout fires at once for longer times. */
+const maxTimeoutMs = 2 ** 31 - 1;
+
+interface Live {
+  readonly socket: TLSSocket;
+  readonly certificate: Certificate;
+  readonly operator: Operator;
+}
+
+/** The listener of operators: HTTPS with client certificates. */
+export class OperatorsServer {
+  readonly #options: OperatorsServerOptions;
+  readonly #server: Server;
+  readonly #bounds: ConnectionBounds;
+  readonly #live = new Map<TLSSocket, Live>();
+  /** Requests that are answered, and connections that were upgraded. */
+  #busy = 0;
+  #draining = false;
+  #onIdle: () => void = () => undefined;
+
+  constructor(options: OperatorsServerOptions) {
+    this.#options = options;
+    this.#bounds = new ConnectionBounds(options.bounds, (group, why) =>
+      options.onRefusal(
+        group,
+        why === 'overload' ? 'too many connections are not yet accepted' : 'the handshake took too long',
+        'request',
+      ),
+    );
+    const server = createServer(this.#secureOptions(options.identity, options.operatorCa));
+    this.#server = server;
+    server.on('connection', (socket: Socket) => this.#bounds.add(socket));
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      const verification: unknown = socket.authorizationError;
+      const why = typeof verification === 'string' ? verification : (error.code ?? 'unknown error');
+      options.onRefusal(fromOf(socket), `the handshake failed: ${why}`, 'certificate');
+      socket.destroy();
+    });
+    server.on('secureConnection', (socket) => this.#authenticate(socket));
+    server.on('clientError', (_error, socket) => socket.destroy());
+    server.on('request', (request, response) => {
+      const live = this.#live.get(request.socket as TLSSocket);
+      if (live === undefined || this.#draining) {
+        const { status, body } = live === undefined ? unknownOperator : realmDrains;
+        const headers = { Connection: 'close', 'Content-Type': 'application/json' };
+        response.writeHead(status, headers).end(body);
+        return;
+      }
+      this.#begin();
+      response.once('close', () => this.#end());
+      options.serve({ kind: 'request', request, response, operator: live.operator });
+    });
+    server.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
+      const live = this.#live.get(socket as TLSSocket);
+      socket.on('error', () => undefined);
+      if (live === undefined) refuseUpgrade(socket, unknownOperator.status, unknownOperator.body);
+      else if (this.#draining) refuseUpgrade(socket, realmDrains.status, realmDrains.body);
+      else {
+        this.#begin();
+        socket.once('close', () => this.#end());
+        options.serve({ kind: 'upgrade', request, socket, head, operator: live.operator });
+      }
+    });
+  }
+
+  /** Resolves with the port. */
+  listen(address: HostPort): Promise<number> {
+    return listen(this.#server, address);
+  }
+
+  /** For connections from now on. Throws if a key or certificate is not valid. */
+  replaceSecrets(identity: ServerIdentity, operatorCa: OperatorCa): void {
+    this.#server.setSecureContext(this.#secureOptions(identity, operatorCa));
+  }
+
+  /** Closes the connections of operators that no entry names any more. Returns their number. */
+  recheck(): number {
+    let closed = 0;
+    for (const { socket, certificate } of this.#live.values()) {
+      if (this.#options.authorization().operator(certificate) !== undefined) continue;
+      closed += 1;
+      socket.destroy();
+    }
+    return closed;
+  }
+
+  /**
+   * Accepts no more connections and requests. Resolves with true when those under way have ended, or with false when the
+   * signal aborts before.
+   */
+  drain(signal: AbortSignal): Promise<boolean> {
+    this.#draining = true;
+    this.#server.close();
+    this.#server.closeIdleConnections();
+    this.#bounds.destroy('pending');
+    return new Promise((resolve) => {
+      if (this.#busy === 0) return resolve(true);
+      if (signal.aborted) return resolve(false);
+      const late = (): void => resolve(false);
+      signal.addEventListener('abort', late, { once: true });
+      this.#onIdle = () => {
+        signal.removeEventListener('abort', late);
+        resolve(true);
+      };
+    });
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    this.#server.close();
+    this.#bounds.destroy('all');
+  }
+
+  #secureOptions(identity: ServerIdentity, { ca, crl }: OperatorCa): ReturnType<typeof httpsOptions> {
+    return {
+      ...httpsOptions(identity, this.#options.bounds.pendingMs),
+      ca: [...ca],
+      ...(crl.length === 0 ? {} : { crl: [...crl] }),
+      rejectUnauthorized: true,
+      keepAliveTimeout: 5_000,
+    };
+  }
+
+  #authenticate(socket: TLSSocket): void {
+    const { authorization, onRefusal } = this.#options;
+    socket.on('error', () => undefined);
+    const from = fromOf(socket);
+    const certificate = peerOf(socket);
+    const now = Date.now();
+    const fault = typeof certificate === 'string' ? certificate : operatorFault(certificate, now);
+    if (typeof certificate === 'string' || fault !== undefined) {
+      onRefusal(from, fault ?? String(certificate), 'certificate');
+      socket.destroy();
+      return;
+    }
+    const known = authorization().operator(certificate);
+    if (known === undefined) {
+      // The client learns it from the answer to its request, and has no more time than a handshake has.
+      const peer = `tls sha256:${certificate.fingerprint} ${certificate.subjectText}`;
+      onRefusal(peer, 'no [[operator]] entry names the certificate', 'authorization');
+      return;
+    }
+    const current = (): Operator | undefined => authorization().operator(certificate);
+    const operator: Operator = {
+      name: known.name,
+      may: (verb, guest) => current()?.may(verb, guest) ?? false,
+      mayCall: (method, guest) => current()?.mayCall(method, guest) ?? false,
+    };
+    this.#live.set(socket, { socket, certificate, operator });
+    this.#options.onConnections(1);
+    const expiry = endAt(certificate.notAfter - now, () => socket.destroy());
+    socket.once('close', () => {
+      expiry();
+      this.#live.delete(socket);
+      this.#options.onConnections(-1);
+    });
+    const tcp = tcpSocketOf(socket);
+    if (tcp !== undefined) this.#bounds.accept(tcp);
+  }
+
+  #begin(): void {
+    this.#busy += 1;
+  }
+
+  #end(): void {
+    this.#busy -= 1;
+    if (this.#busy === 0) this.#onIdle();
+  }
+}
+
+function errorBody(code: string, message: string): string {
+  return `${JSON.stringify({ error: { code, message } })}\n`;
+}
+
+function fromOf(socket: TLSSocket): string {
+  const { remoteAddress } = tcpSocketOf(socket) ?? {};
+  return remoteAddress === undefined ? 'unknown' : addressGroup(remoteAddress);
+}
+
+/** Calls `work` after a time of any length. Returns a function that cancels it. */
+function endAt(milliseconds: number, work: () => void): () => void {
+  const end = performance.now() + milliseconds;
+  let timer: NodeJS.Timeout;
+  const arm = (): void => {
+    const rest = end - performance.now();
+    if (rest <= 0) work();
+    else timer = setTimeout(arm, Math.min(Math.ceil(rest), maxTimeoutMs)).unref();
+  };
+  timer = setTimeout(arm, 0).unref();
+  return () => clearTimeout(timer);
+}

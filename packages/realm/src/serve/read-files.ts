@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
+import { type Diagnostic, renderDiagnostic } from '@kata-agent/config';
+import type { Authorization } from '../authorization/authorization.js';
+import { parseAuthorization } from '../authorization/parse-authorization.js';
+import type { ServerIdentity } from '../listener/https-options.js';
+import { type OperatorCa, readOperatorCa } from '../listener/operator-ca.js';
+import type { RealmFiles } from './realm-options.js';
+
+/** A file of a realm that cannot be used. */
+export class RealmFileError extends Error {
+  /** `invalid`: its content; `unreadable`: the file. */
+  readonly kind: 'invalid' | 'unreadable';
+  readonly help: readonly string[];
+  /** Of the authorization file. */
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(
+    kind: RealmFileError['kind'],
+    message: string,
+    options: { readonly help?: readonly string[]; readonly diagnostics?: readonly Diagnostic[] } = {},
+  ) {
+    super(message);
+    this.name = 'RealmFileError';
+    this.kind = kind;
+    this.help = options.help ?? [];
+    this.diagnostics = options.diagnostics ?? [];
+  }
+}
+
+/** What the files of a realm say. */
+export interface ReadFiles {
+  readonly identity: ServerIdentity;
+  readonly operatorCa: OperatorCa;
+  readonly authorization: Authorization;
+  readonly warnings: readonly Diagnostic[];
+}
+
+/** Reads the files of a realm. Throws a RealmFileError for the first that cannot be used. */
+export async function readFiles(files: RealmFiles): Promise<ReadFiles> {
+  const parsed = parseAuthorization(
+    await bytesOf('--authorization', files.authorization),
+    files.authorization,
+  );
+  if (!parsed.ok) {
+    const { diagnostics } = parsed;
+    const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
+    throw new RealmFileError(
+      'invalid',
+      `the authorization file ${files.authorization} has ${errors} ${errors === 1 ? 'error' : 'errors'}`,
+      { diagnostics, help: diagnostics.flatMap((diagnostic) => renderDiagnostic(diagnostic).split('\n')) },
+    );
+  }
+  const identity = { cert: await textOf('--cert', files.cert), key: await textOf('--key', files.key) };
+  try {
+    createSecureContext(identity);
+  } catch (error) {
+    throw new RealmFileError(
+      'invalid',
+      `--cert ${files.cert} and --key ${files.key} do not fit: ${(error as Error).message}`,
+      { help: ['--cert is a PEM file with the certificate and its chain, --key the private key in PEM'] },
+    );
+  }
+  const ca = await textOf('--operator-ca', files.operatorCa);
+  const crl = files.operatorCrl === undefined ? undefined : await textOf('--operator-crl', files.operatorCrl);
+  try {
+    const { authorization, warnings } = parsed;
+    return { identity, operatorCa: readOperatorCa(ca, crl), authorization, warnings };
+  } catch (error) {
+    throw new RealmFileError('invalid', (error as Error).message, {
+      help: ['write PEM blocks, each on lines of its own'],
+    });
+  }
+}
+
+async function bytesOf(option: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new RealmFileError('unreadable', `${option}: cannot read ${path}: ${(error as Error).message}`);
+  }
+}
+
+async function textOf(option: string, path: string): Promise<string> {
+  return (await bytesOf(option, path)).toString('utf8');
+}

@@ -1,0 +1,41 @@
+/** Extra fields of a message; every value is written as a string. */
+export type LogExtras = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export type LogLevel = 'info' | 'warn' | 'error';
+
+/** The log of a realm. It is not its audit log: lines can be lost, and they are not verified. */
+export type RealmLog = (level: LogLevel, message: string, extras?: LogExtras) => void;
+
+/** The names of levels in the agent's log. */
+const wireLevels: Readonly<Record<LogLevel, string>> = { info: 'INFO', warn: 'WARN', error: 'ERRO' };
+
+export interface RealmLogOptions {
+  readonly format: 'json' | 'text';
+  readonly version: string;
+  /** Writes one line, with its line feed. */
+  readonly write: (line: string) => void;
+}
+
+/** The form of the agent's log: one JSON object per line, all values strings. As text, one line per message. */
+export function createRealmLog({ format, version, write }: RealmLogOptions): RealmLog {
+  const base = {
+    name: 'kata-agent-ctl',
+    source: 'realm',
+    subsystem: 'root',
+    version,
+    pid: String(process.pid),
+  };
+  return (level, message, extras = {}) => {
+    const ts = new Date().toISOString();
+    const given = Object.entries(extras).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, String(value)] as const],
+    );
+    if (format === 'json') {
+      const line = { level: wireLevels[level], ts, ...base, ...Object.fromEntries(given), msg: message };
+      write(`${JSON.stringify(line)}\n`);
+    } else {
+      const fields = given.map(([key, value]) => ` ${key}=${JSON.stringify(value)}`).join('');
+      write(`${ts} ${wireLevels[level]} ${message}${fields}\n`);
+    }
+  };
+}

@@ -1,0 +1,70 @@
+import type { HostPort } from '../listener/listen.js';
+import type { ServeOperator } from './serve-operator.js';
+import type { TryLock } from '../store/store-directory.js';
+import type { RealmLog } from './realm-log.js';
+
+/** Files of a realm, by path. Each is read at start and at each reload. */
+export interface RealmFiles {
+  /** The realm's certificates and key, as PEM: for guests and operators. */
+  readonly cert: string;
+  readonly key: string;
+  readonly operatorCa: string;
+  readonly operatorCrl: string | undefined;
+  readonly authorization: string;
+}
+
+/** Times that tests shorten, in ms. */
+export interface RealmTimes {
+  /** From accept(2) until a connection is accepted. */
+  readonly pendingMs: number;
+  /** A call to a guest before it is shown. */
+  readonly callMs: number;
+  readonly healthEveryMs: number;
+  readonly healthTimeoutMs: number;
+  /** How long a guest may take to send again the record that is stored last. */
+  readonly overlapMs: number;
+  /** After a failure of collecting a log. */
+  readonly retryMs: number;
+  /** Between two fdatasync(2) of stored records. */
+  readonly syncMs: number;
+}
+
+export const usualTimes: RealmTimes = {
+  pendingMs: 10_000,
+  callMs: 15_000,
+  healthEveryMs: 30_000,
+  healthTimeoutMs: 15_000,
+  overlapMs: 15_000,
+  retryMs: 10_000,
+  syncMs: 1_000,
+};
+
+export interface RealmOptions {
+  readonly guests: HostPort;
+  readonly operators: HostPort;
+  readonly metrics: HostPort | undefined;
+  readonly files: RealmFiles;
+  readonly store: string;
+  /** Bytes of logs that are stored of each guest. */
+  readonly maxLogPerGuest: number;
+  /** How long operators' connections may last when the realm ends, in ms. */
+  readonly drainMs: number;
+  readonly version: string;
+  readonly log: RealmLog;
+  readonly tryLock: TryLock;
+  readonly serveOperator: ServeOperator;
+  readonly times?: Partial<RealmTimes>;
+}
+
+/** A realm that serves. */
+export interface Realm {
+  readonly ports: {
+    readonly guests: number;
+    readonly operators: number;
+    readonly metrics: number | undefined;
+  };
+  /** Reads all files again. A file that is not valid is logged, and nothing changes. */
+  reload(): Promise<void>;
+  /** Drains and ends. */
+  close(): Promise<void>;
+}

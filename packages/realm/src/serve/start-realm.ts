@@ -1,0 +1,320 @@
+import { randomUUID } from 'node:crypto';
+import { renderDiagnostic } from '@kata-agent/config';
+import { GuestConnections } from '../guests/guest-connections.js';
+import { GuestsServer } from '../guests/guests-server.js';
+import { LiveGuests } from '../guests/live-guests.js';
+import { openConnection } from '../guests/open-connection.js';
+import { Rendezvous } from '../guests/rendezvous.js';
+import type { HostPort } from '../listener/listen.js';
+import type { OperatorContext } from './serve-operator.js';
+import type { LogFault } from '../store/log-note.js';
+import { Store } from '../store/store.js';
+import { Decisions } from './decisions.js';
+import { createMetrics, type Metrics } from './metrics.js';
+import { OperatorsServer } from './operators-server.js';
+import { rarely } from './rarely.js';
+import { type ReadFiles, readFiles } from './read-files.js';
+import { type Realm, type RealmOptions, type RealmTimes, usualTimes } from './realm-options.js';
+import { StatusServer } from './status-server.js';
+
+const guestBounds = { connections: 8_192, pending: 256, pendingPerAddress: 64 };
+const operatorBounds = { connections: 4_096, pending: 64, pendingPerAddress: 16 };
+const bytesPerSecond = 8 * 1024 * 1024;
+
+/** An address cannot be opened. */
+export class ListenError extends Error {}
+
+/**
+ * Starts a realm: reads its files, takes its store, and opens its listeners. Throws a RealmFileError, a StoreError,
+ * AuditUnavailable or a ListenError; then nothing is left open.
+ */
+export async function startRealm(options: RealmOptions): Promise<Realm> {
+  const files = await readFiles(options.files);
+  const metrics = await createMetrics();
+  const times = { ...usualTimes, ...options.times };
+  const { log } = options;
+  const onFault = faultReporter(options, metrics);
+  const store = await Store.open({
+    directory: options.store,
+    tryLock: options.tryLock,
+    bootId: randomUUID(),
+    maxBytes: options.maxLogPerGuest,
+    onFault,
+    onWritten: (records, bytes) => {
+      metrics.add('kata_realm_log_records_total', records);
+      metrics.add('kata_realm_log_bytes_total', bytes);
+    },
+  }).catch((error: unknown) => {
+    metrics.close();
+    throw error;
+  });
+  const realm = new RunningRealm({ options, files, metrics, store, times });
+  try {
+    const { version } = options;
+    const { sha256 } = files.authorization;
+    await store.decisions.boot({ program: 'realm', version, authorization: sha256, attestation: 'none' });
+    await realm.open();
+  } catch (error) {
+    await realm.close().catch(() => undefined);
+    throw error;
+  }
+  for (const warning of files.warnings) log('warn', renderDiagnostic(warning));
+  return realm;
+}
+
+function faultReporter({ log }: RealmOptions, metrics: Metrics): (id: string, fault: LogFault) => void {
+  let last: LogFault = { kind: 'gap', sequence: 0, what: '' };
+  const report = rarely((key, times) => {
+    const [id] = key.split(' ');
+    log('error', 'ALERT: the audit log of a guest is not intact', {
+      id,
+      fault: last.kind,
+      what: last.what,
+      times,
+    });
+  });
+  return (id, fault) => {
+    metrics.add('kata_realm_log_faults_total', 1, { kind: fault.kind });
+    last = fault;
+    report(`${id} ${fault.kind}`);
+  };
+}
+
+interface Parts {
+  readonly options: RealmOptions;
+  readonly files: ReadFiles;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly times: RealmTimes;
+}
+
+class RunningRealm implements Realm {
+  readonly #options: RealmOptions;
+  readonly #metrics: Metrics;
+  readonly #store: Store;
+  readonly #decisions: Decisions;
+  readonly #guestConnections: GuestConnections;
+  readonly #guests: GuestsServer;
+  readonly #operators: OperatorsServer;
+  readonly #status: StatusServer;
+  readonly #draining = new AbortController();
+  readonly #onReload = new Set<() => void>();
+  readonly #syncing: NodeJS.Timeout;
+  #files: ReadFiles;
+  #ports: Realm['ports'] = { guests: 0, operators: 0, metrics: undefined };
+  #isReady = false;
+  #closed: Promise<void> | undefined;
+  #reloading: Promise<void> = Promise.resolve();
+
+  constructor({ options, files, metrics, store, times }: Parts) {
+    this.#options = options;
+    this.#files = files;
+    this.#metrics = metrics;
+    this.#store = store;
+    this.#decisions = new Decisions(store.decisions);
+    const { log } = options;
+    const live = new LiveGuests();
+    const rendezvous = new Rendezvous();
+    const authorization = (): ReadFiles['authorization'] => this.#files.authorization;
+    this.#guestConnections = new GuestConnections({
+      authorization,
+      guests: live,
+      store,
+      decisions: this.#decisions,
+      metrics,
+      log,
+      health: { everyMs: times.healthEveryMs, timeoutMs: times.healthTimeoutMs },
+      collect: { bytesPerSecond, overlapMs: times.overlapMs, retryMs: times.retryMs },
+      callMs: times.callMs,
+    });
+    this.#guests = new GuestsServer({
+      identity: files.identity,
+      bounds: { ...guestBounds, pendingMs: times.pendingMs + times.callMs },
+      rendezvous,
+      onControl: (connection) => void this.#guestConnections.serve(connection),
+      onRefusal: this.#refusals('guests', 'KA3301', () =>
+        metrics.add('kata_realm_guests_refused_total', 1, { reason: 'request' }),
+      ),
+    });
+    const context = this.#context(live, rendezvous);
+    const operatorRefused = this.#refusals('operators', 'KA3302', () => undefined);
+    this.#operators = new OperatorsServer({
+      identity: files.identity,
+      operatorCa: files.operatorCa,
+      bounds: { ...operatorBounds, pendingMs: times.pendingMs },
+      authorization,
+      serve: (request) => {
+        metrics.add('kata_realm_operator_requests_total');
+        void this.#serveOperator(request, context);
+      },
+      onRefusal: (peer, why, reason) => {
+        metrics.add('kata_realm_operators_refused_total', 1, { reason });
+        operatorRefused(peer, why);
+      },
+      onConnections: (change) => metrics.add('kata_realm_operator_connections', change),
+    });
+    this.#status = new StatusServer(
+      {
+        contentType: metrics.contentType,
+        text: () => {
+          metrics.set('kata_realm_decisions_writable', store.decisions.writable ? 1 : 0);
+          return metrics.text();
+        },
+      },
+      () => this.#isReady && store.decisions.writable,
+    );
+    this.#syncing = setInterval(() => {
+      void store.sync().catch((error: Error) => log('error', 'the store', { error: error.message }));
+    }, times.syncMs).unref();
+    metrics.set('kata_realm_ready', 0);
+  }
+
+  get ports(): Realm['ports'] {
+    return this.#ports;
+  }
+
+  async open(): Promise<void> {
+    const { guests, operators, metrics, log } = this.#options;
+    const status = metrics === undefined ? undefined : await opened('--metrics', this.#status, metrics);
+    const guestsPort = await opened('--guests', this.#guests, guests);
+    const operatorsPort = await opened('--operators', this.#operators, operators);
+    this.#ports = { guests: guestsPort, operators: operatorsPort, metrics: status };
+    this.#isReady = true;
+    this.#metrics.set('kata_realm_ready', 1);
+    log('warn', 'guests are not attested: their configurations are their word (--allow-unattested)');
+    log('info', 'listening', { guests: guestsPort, operators: operatorsPort, metrics: status });
+  }
+
+  reload(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#closed !== undefined) return;
+    const { log, files: paths } = this.#options;
+    const peer = `pid ${process.pid}`;
+    try {
+      const files = await readFiles(paths);
+      this.#operators.replaceSecrets(files.identity, files.operatorCa);
+      this.#guests.replaceIdentity(files.identity);
+      this.#files = files;
+      for (const warning of files.warnings) log('warn', renderDiagnostic(warning));
+    } catch (error) {
+      const { message, help = [] } = error as Error & { readonly help?: readonly string[] };
+      this.#metrics.add('kata_realm_reloads_total', 1, { outcome: 'failed' });
+      this.#decisions.note(
+        'signals',
+        peer,
+        '(reload)',
+        `nothing has changed: ${message}`,
+        'FAILED_PRECONDITION',
+      );
+      log('error', 'the files were not read again: nothing has changed', {
+        error: [message, ...help].join('\n'),
+      });
+      return;
+    }
+    const guests = this.#guestConnections.recheck();
+    const operators = this.#operators.recheck();
+    for (const callback of this.#onReload) callback();
+    const { sha256 } = this.#files.authorization;
+    this.#metrics.add('kata_realm_reloads_total', 1, { outcome: 'ok' });
+    const ended = `${guests} guests and ${operators} operators are no longer allowed`;
+    this.#decisions.note('signals', peer, '(reload)', `authorization file sha256:${sha256}; ${ended}`, 'OK');
+    log('info', 'files read again', { authorization: `sha256:${sha256}`, guests, operators });
+  }
+
+  async #close(): Promise<void> {
+    const { drainMs, log } = this.#options;
+    if (this.#isReady) log('info', 'draining', { drainMs });
+    this.#isReady = false;
+    this.#metrics.set('kata_realm_ready', 0);
+    this.#draining.abort();
+    const late = AbortSignal.timeout(drainMs);
+    const drained = await this.#operators.drain(late);
+    if (!drained) log('warn', 'operators are still connected: their connections are closed');
+    this.#operators.close();
+    this.#guests.stop();
+    await this.#guestConnections.close();
+    this.#guests.close();
+    clearInterval(this.#syncing);
+    try {
+      await this.#store.close();
+    } finally {
+      this.#status.close();
+      this.#metrics.close();
+    }
+    log('info', 'ended');
+  }
+
+  #context(guests: LiveGuests, rendezvous: Rendezvous): OperatorContext {
+    const store = this.#store;
+    return {
+      guests,
+      openConnection: (guest, options) => openConnection(rendezvous, guest, options),
+      readLog: ({ id }, options) => store.read(store.guest(id), options),
+      revocations: store.revocations,
+      decisions: this.#decisions,
+      metrics: this.#metrics,
+      log: this.#options.log,
+      draining: this.#draining.signal,
+      onReload: (callback) => {
+        this.#onReload.add(callback);
+        return () => this.#onReload.delete(callback);
+      },
+    };
+  }
+
+  async #serveOperator(
+    request: Parameters<RealmOptions['serveOperator']>[0],
+    context: OperatorContext,
+  ): Promise<void> {
+    try {
+      await this.#options.serveOperator(request, context);
+    } catch (error) {
+      const { stack, message } = error as Error;
+      this.#options.log('error', 'a request of an operator failed', { error: stack ?? message });
+      if (request.kind === 'upgrade') request.socket.destroy();
+      else request.response.destroy();
+    }
+  }
+
+  /** Returns a function that records refusals, and logs the first, second, fourth … of each address. */
+  #refusals(
+    listener: 'guests' | 'operators',
+    code: 'KA3301' | 'KA3302',
+    count: () => void,
+  ): (peer: string, why: string) => void {
+    const { log } = this.#options;
+    let reason = '';
+    const report = rarely((peer, times) =>
+      log('warn', 'closed a connection before it was served', { code, listener, peer, why: reason, times }),
+    );
+    return (peer, why) => {
+      count();
+      this.#decisions.refuse(listener, peer, code, why);
+      reason = why;
+      report(peer);
+    };
+  }
+}
+
+async function opened(
+  option: string,
+  server: { listen: (address: HostPort) => Promise<number> },
+  address: HostPort,
+): Promise<number> {
+  try {
+    return await server.listen(address);
+  } catch (error) {
+    throw new ListenError(`${option} ${address.host}:${address.port}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}

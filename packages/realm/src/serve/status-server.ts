@@ -1,0 +1,50 @@
+import { createServer, type Server } from 'node:http';
+import { type HostPort, listen } from '../listener/listen.js';
+import type { Metrics } from './metrics.js';
+
+/** The listener of `--metrics`: plain HTTP with `GET /healthz`, `/readyz` and `/metrics`, and nothing else. */
+export class StatusServer {
+  readonly #server: Server;
+
+  constructor(metrics: Pick<Metrics, 'text' | 'contentType'>, isReady: () => boolean) {
+    this.#server = createServer(
+      {
+        maxHeaderSize: 8_192,
+        headersTimeout: 5_000,
+        requestTimeout: 5_000,
+        connectionsCheckingInterval: 1_000,
+      },
+      (request, response) => {
+        const answer = (status: number, text: string, type = 'text/plain; charset=utf-8'): void =>
+          void response.writeHead(status, { 'Content-Type': type, Connection: 'close' }).end(text);
+        if (request.method !== 'GET') return answer(405, 'only GET\n');
+        switch (request.url) {
+          case '/healthz':
+            return answer(200, 'ok\n');
+          case '/readyz':
+            return isReady() ? answer(200, 'ready\n') : answer(503, 'not ready\n');
+          case '/metrics':
+            void metrics.text().then(
+              (text) => answer(200, text, metrics.contentType),
+              (error: Error) => answer(500, `${error.message}\n`),
+            );
+            return;
+          default:
+            answer(404, 'GET /healthz, /readyz or /metrics\n');
+        }
+      },
+    );
+    this.#server.maxConnections = 64;
+    this.#server.on('clientError', (_error, socket) => socket.destroy());
+  }
+
+  /** Resolves with the port. */
+  listen(address: HostPort): Promise<number> {
+    return listen(this.#server, address);
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+}

@@ -1,0 +1,83 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { Management } from '@kata-agent/protocol/management';
+import { type Channel, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
+import type { GuestLogs } from './guest-logs.js';
+
+export interface CollectOptions {
+  /** Bytes per second of one guest, on average. */
+  readonly bytesPerSecond: number;
+  /** How long the first record may take to arrive again. */
+  readonly overlapMs: number;
+  /** How long to wait after a failure. */
+  readonly retryMs: number;
+  /** Is called when the store cannot be used. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** A guest that changes between logs is not followed forever. */
+const mostLogsInTurn = 4;
+
+/**
+ * Collects the audit log of a guest until its connection closes or its log is broken: from the record that the store has
+ * last. At most one message of the guest is in work; others wait in its connection, which is not read meanwhile.
+ */
+export async function collect(
+  channel: Channel,
+  logs: GuestLogs,
+  options: CollectOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const management = createClient(Management, channel);
+  for (let turns = 0; turns < mostLogsInTurn && !signal.aborted; ) {
+    try {
+      const next = await watch(management, logs, options, signal);
+      if (next === 'stop') return;
+      turns += 1;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof TtrpcError && isFinal(error.code)) {
+        logs.trouble = 'not-served';
+        return;
+      }
+      // Of the guest: it has closed the stream, or another call of WatchAudit in its connection has replaced this one.
+      if (!(error instanceof TtrpcError)) {
+        logs.trouble = 'failed';
+        options.onFailure(error as Error);
+      }
+      await sleep(options.retryMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+}
+
+function isFinal(code: number): boolean {
+  return code === Code.Unimplemented || code === Code.PermissionDenied;
+}
+
+async function watch(
+  management: ReturnType<typeof createClient<typeof Management>>,
+  logs: GuestLogs,
+  { bytesPerSecond, overlapMs }: CollectOptions,
+  signal: AbortSignal,
+): Promise<'again' | 'stop'> {
+  const from = await logs.begin();
+  if (logs.isFull) return 'stop';
+  const withheld = setTimeout(() => {
+    if (logs.awaitsOverlap && !signal.aborted) void logs.noteWithheld().catch(() => undefined);
+  }, overlapMs);
+  let due = performance.now();
+  try {
+    for await (const { records } of management.watchAudit({ from: BigInt(from) }, { signal })) {
+      const next = await logs.take(records);
+      if (next !== 'more') return next;
+      const bytes = records.reduce((sum, record) => sum + record.length + 1, 0);
+      // A second's bytes may come at once.
+      due = Math.max(due, performance.now() - 1_000) + (bytes / bytesPerSecond) * 1_000;
+      const ahead = due - performance.now();
+      if (ahead > 0) await sleep(ahead, undefined, { signal, ref: false });
+      else await nextTurn();
+    }
+  } finally {
+    clearTimeout(withheld);
+  }
+  throw new TtrpcError(Code.Unavailable, 'the guest has ended WatchAudit');
+}

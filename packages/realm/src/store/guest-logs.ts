@@ -1,0 +1,326 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type AuditRecord, LinkCheck, makeDirectory, positionOf } from '@kata-agent/audit';
+import { formatPin } from '@kata-agent/x509';
+import { ChainFile, type ChainFileOptions, type LastRecord } from './chain-file.js';
+import type { CollectedLog, LogState } from './collected-log.js';
+import { isSameNote, type LogFault, type LogNote, parseNotes } from './log-note.js';
+import { StoreError } from './store-error.js';
+import { writeFileAtomically } from './write-file-atomically.js';
+
+/** A longer line is no record: with facts one has less than 32 KiB, at boot 64. */
+const maxRecordBytes = 256 * 1024;
+/** Bytes of one write. They are verified in one turn of the event loop, in about a millisecond. */
+const batchBytes = 128 * 1024;
+const mostNotes = 256;
+const mostLogs = 8;
+/** Bytes of a line that is not stored, for its note. */
+const quotedBytes = 1024;
+
+export interface GuestLogsOptions extends ChainFileOptions {
+  /** The directory of all guests. */
+  readonly directory: string;
+  /** Limit of bytes for one guest. */
+  readonly maxBytes: number;
+  /** Is called with each fault, also if it was noted before. */
+  readonly onFault: (id: string, fault: LogFault) => void;
+  /** Is called with the numbers of what was written. */
+  readonly onWritten: (records: number, bytes: number) => void;
+}
+
+/**
+ * The logs that a store has of one guest: normally one. Each is a file named by the hash of its first record. Lines are
+ * verified before they are written; nothing is overwritten. There is one caller at a time.
+ */
+export class GuestLogs {
+  readonly id: string;
+  readonly #options: GuestLogsOptions;
+  readonly #directory: string;
+  #opened = false;
+  #file: ChainFile | undefined;
+  #notes: LogNote[] = [];
+  /** Bytes of the guest's other files. */
+  #otherBytes = 0;
+  #check = new LinkCheck();
+  /** The first line of a watch must be this one, which is stored already. */
+  #overlap: LastRecord | undefined;
+  #isWriting = false;
+  #trouble: Extract<LogState, 'not-served' | 'full' | 'failed'> | undefined;
+
+  constructor(id: string, options: GuestLogsOptions) {
+    if (!/^[0-9a-f]{64}$/.test(id)) throw new TypeError(`'${id}' is not the ID of a guest`);
+    this.id = id;
+    this.#options = options;
+    this.#directory = join(options.directory, id);
+  }
+
+  get log(): CollectedLog {
+    const { first, last } = this.#file ?? {};
+    if (first === undefined || last === undefined) return { state: this.#state, records: 0, lastSequence: 0 };
+    const { sequence } = last.position;
+    const missing = this.#notes.reduce(
+      (sum, note) =>
+        sum +
+        (note.kind === 'gap' && note.sequence > first && note.sequence <= sequence ? (note.missing ?? 0) : 0),
+      0,
+    );
+    return { state: this.#state, records: sequence - first + 1 - missing, lastSequence: sequence };
+  }
+
+  get #state(): LogState {
+    if (this.#trouble !== undefined) return this.#trouble;
+    for (const kind of ['broken', 'second-log', 'gap'] as const)
+      if (this.#notes.some((note) => note.kind === kind)) return kind;
+    return this.#file?.last === undefined ? 'none' : 'verified';
+  }
+
+  /** The path of the file that is written now. */
+  get path(): string | undefined {
+    return this.#file?.path;
+  }
+
+  /** Why nothing is collected; undefined when it is. */
+  set trouble(trouble: 'not-served' | 'failed' | undefined) {
+    this.#trouble = trouble;
+  }
+
+  /** Writes what is known of the guest beside its logs. */
+  async describe(facts: object): Promise<void> {
+    await makeDirectory(this.#directory);
+    await writeFileAtomically(join(this.#directory, 'guest.json'), `${JSON.stringify(facts)}\n`);
+  }
+
+  /**
+   * Prepares for a watch. Returns the sequence number to ask for: the last record that is stored, which the guest must
+   * have unchanged. Throws a StoreError or the system's error if the store cannot be used.
+   */
+  async begin(): Promise<number> {
+    if (!this.#opened) await this.#open();
+    this.#opened = true;
+    const last = this.#file?.last;
+    this.#overlap = last;
+    this.#check = last === undefined ? new LinkCheck({ from: 1 }) : new LinkCheck({ after: last.position });
+    this.#trouble = this.#bytes >= this.#options.maxBytes ? 'full' : undefined;
+    return last?.position.sequence ?? 1;
+  }
+
+  get isFull(): boolean {
+    return this.#trouble === 'full';
+  }
+
+  /** Whether lines are being written: meanwhile the connection of the guest may not be read. */
+  get isWriting(): boolean {
+    return this.#isWriting;
+  }
+
+  /** Whether the first record of this watch, which is stored already, has not arrived yet. */
+  get awaitsOverlap(): boolean {
+    return this.#overlap !== undefined;
+  }
+
+  /**
+   * Verifies and writes lines, in the order in which they arrive. `again`: the guest has another log, which must be
+   * asked for by `begin`. `stop`: nothing more is to be collected in this connection. Throws the system's error if the
+   * store cannot be written; then `begin` must be called too.
+   */
+  async take(lines: readonly Uint8Array[]): Promise<'more' | 'again' | 'stop'> {
+    this.#isWriting = true;
+    try {
+      return await this.#take(lines);
+    } finally {
+      this.#isWriting = false;
+    }
+  }
+
+  async #take(lines: readonly Uint8Array[]): Promise<'more' | 'again' | 'stop'> {
+    let batch: Buffer[] = [];
+    let records: AuditRecord[] = [];
+    let size = 0;
+    const flush = async (): Promise<void> => {
+      await this.#write(batch, records);
+      batch = [];
+      records = [];
+      size = 0;
+    };
+    for (const given of lines) {
+      const line = Buffer.from(given.buffer, given.byteOffset, given.length);
+      const known = this.#overlap;
+      this.#overlap = undefined;
+      if (known?.line.equals(line) === true) continue;
+      if (line.length > maxRecordBytes) {
+        await flush();
+        await this.#fault(
+          broken(line, `a line has ${line.length} bytes: no record has more than ${maxRecordBytes}`),
+        );
+        return 'stop';
+      }
+      const { record, fault } = this.#check.next(line);
+      if (fault !== undefined && fault.kind !== 'missing') {
+        await flush();
+        if (known !== undefined && record !== undefined) return await this.#otherLog(known, line);
+        await this.#fault(broken(line, fault.what, record?.sequence));
+        return 'stop';
+      }
+      if (record === undefined) continue;
+      if (this.#bytes + size + line.length + 1 > this.#options.maxBytes) {
+        await flush();
+        this.#trouble = 'full';
+        return 'stop';
+      }
+      if (this.#file === undefined && (await this.#create(record)) === 'again') return 'again';
+      if (fault !== undefined) {
+        await flush();
+        const { what, count = 0 } = fault;
+        await this.#fault({ kind: 'gap', sequence: record.sequence, what, missing: count });
+      }
+      if (record.kind === 'boot') await this.#noteBoot(record);
+      batch.push(line);
+      records.push(record);
+      size += line.length + 1;
+      if (size >= batchBytes) await flush();
+    }
+    await flush();
+    return 'more';
+  }
+
+  /** Reports that the guest does not send the record that it has sent before. */
+  async noteWithheld(): Promise<void> {
+    const sequence = this.#overlap?.position.sequence ?? 0;
+    await this.#fault({
+      kind: 'broken',
+      sequence,
+      what: `record ${sequence}, which is stored, is not sent again: the log was truncated, or it is withheld`,
+    });
+  }
+
+  /** Makes everything durable. */
+  async sync(): Promise<void> {
+    await this.#file?.sync();
+  }
+
+  async close(): Promise<void> {
+    this.#opened = false;
+    const file = this.#file;
+    await file?.close();
+  }
+
+  get #bytes(): number {
+    return this.#otherBytes + (this.#file?.size ?? 0);
+  }
+
+  async #open(): Promise<void> {
+    const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    this.#notes = [...parseNotes(await textOf(join(this.#directory, 'notes')))];
+    this.#file = undefined;
+    this.#otherBytes = 0;
+    let newest: { readonly path: string; readonly mtimeMs: number; readonly size: number } | undefined;
+    for (const name of names) {
+      const path = join(this.#directory, name);
+      const { mtimeMs, size } = await stat(path);
+      this.#otherBytes += size;
+      if (!/^[0-9a-f]{32}\.log$/.test(name) || (newest !== undefined && newest.mtimeMs >= mtimeMs)) continue;
+      newest = { path, mtimeMs, size };
+    }
+    if (newest === undefined) return;
+    this.#otherBytes -= newest.size;
+    const file = await ChainFile.open(newest.path, this.#options);
+    if (file.last === undefined) await file.close();
+    else this.#file = file;
+  }
+
+  /** Opens the file of a log that begins with this record. `again`: it has records already. */
+  async #create(record: AuditRecord): Promise<'new' | 'again'> {
+    await makeDirectory(this.#directory);
+    const names = await readdir(this.#directory);
+    const name = `${record.hash.slice(0, 32)}.log`;
+    const logs = names.filter((each) => each.endsWith('.log'));
+    if (!logs.includes(name) && logs.length >= mostLogs)
+      throw new StoreError(
+        `guest ${this.id} has sent ${logs.length} logs, and no more are stored`,
+        `move ${this.#directory} away, as evidence`,
+      );
+    const known = logs.includes(name) ? (await stat(join(this.#directory, name))).size : 0;
+    this.#file = await ChainFile.open(join(this.#directory, name), this.#options);
+    this.#otherBytes -= known;
+    return this.#file.last === undefined ? 'new' : 'again';
+  }
+
+  /** The first line of a watch is neither the record that is stored nor one that follows it. */
+  async #otherLog({ position: { sequence } }: LastRecord, line: Buffer): Promise<'again'> {
+    const what = `the guest has another log: its record ${sequence} is not the one that is stored`;
+    await this.#fault({ kind: 'second-log', sequence, what, ...quoted(line) });
+    this.#otherBytes = this.#bytes;
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+    return 'again';
+  }
+
+  async #write(lines: readonly Buffer[], records: readonly AuditRecord[]): Promise<void> {
+    const [first] = records;
+    const last = records.at(-1);
+    const line = lines.at(-1);
+    if (this.#file === undefined || first === undefined || last === undefined || line === undefined) return;
+    const before = this.#file.size;
+    await this.#file.append(lines, first.sequence, { position: positionOf(last), line });
+    this.#options.onWritten(records.length, this.#file.size - before);
+  }
+
+  /** A guest's key is made at boot, and its log names it: no further boot can follow. */
+  async #noteBoot(record: Extract<AuditRecord, { kind: 'boot' }>): Promise<void> {
+    const { sequence, facts } = record;
+    const own = this.#notes.find(({ kind }) => kind === 'own-boot');
+    if (own !== undefined && sequence > own.sequence) {
+      const what = `record ${sequence} is of a second boot: the guest's key was made at the boot of record ${own.sequence}`;
+      await this.#fault({ kind: 'second-log', sequence, what });
+    }
+    const { pin } = (facts['tls'] ?? {}) as { readonly pin?: unknown };
+    if (own === undefined && pin === formatPin(this.id)) await this.#note({ kind: 'own-boot', sequence });
+  }
+
+  async #fault(fault: LogFault): Promise<void> {
+    this.#options.onFault(this.id, fault);
+    await this.#note(fault);
+  }
+
+  async #note(note: LogNote): Promise<void> {
+    if (this.#notes.length >= mostNotes || this.#notes.some((other) => isSameNote(other, note))) return;
+    this.#notes.push(note);
+    await makeDirectory(this.#directory);
+    const text = `${JSON.stringify({ ...note, at: new Date().toISOString() })}\n`;
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+    await this.#options.turns.run(async () => {
+      const file = await open(join(this.#directory, 'notes'), flags, 0o600);
+      try {
+        await file.writeFile(text);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+    });
+    this.#otherBytes += text.length;
+  }
+}
+
+function broken(line: Buffer, what: string, sequence = 0): LogFault {
+  return { kind: 'broken', sequence, what, ...quoted(line) };
+}
+
+function quoted(line: Buffer): Pick<LogFault, 'sha256' | 'line'> {
+  return {
+    sha256: createHash('sha256').update(line).digest('hex'),
+    line: line.toString('latin1', 0, quotedBytes),
+  };
+}
+
+async function textOf(path: string): Promise<string> {
+  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+}

@@ -1,0 +1,42 @@
+/** What a realm notes about a log beside it: what its records do not say themselves. */
+export type LogNote =
+  /** The record of the boot that made the guest's key. */
+  { readonly kind: 'own-boot'; readonly sequence: number } | LogFault;
+
+/** A fault of a log. None is forgotten: it decides about the log's state from then on. */
+export interface LogFault {
+  /**
+   * `gap`: records are missing before this one. `broken`: a line is no record, or does not follow; it is not stored.
+   * `second-log`: the guest has another log than the one that it sent before.
+   */
+  readonly kind: 'gap' | 'broken' | 'second-log';
+  /** Of the record; 0 if it is not known. */
+  readonly sequence: number;
+  readonly what: string;
+  /** Of a gap: how many records are missing. */
+  readonly missing?: number;
+  /** Of a line that is not stored: its SHA-256, and its begin. */
+  readonly sha256?: string;
+  readonly line?: string;
+}
+
+/** Parses the notes of a file; a torn last line is left out. */
+export function parseNotes(text: string): readonly LogNote[] {
+  return text.split('\n').flatMap((line) => {
+    try {
+      const note = JSON.parse(line) as Partial<LogNote> | null;
+      return typeof note?.kind === 'string' && typeof note.sequence === 'number' ? [note as LogNote] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Reports whether two notes say the same: a guest can connect again and again with the same fault. */
+export function isSameNote(a: LogNote, b: LogNote): boolean {
+  return (
+    a.kind === b.kind &&
+    a.sequence === b.sequence &&
+    ('sha256' in a ? a.sha256 : undefined) === ('sha256' in b ? b.sha256 : undefined)
+  );
+}

@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { StoreError } from './store-error.js';
+import { writeFileAtomically } from './write-file-atomically.js';
+
+/** A revocation as `RevokePeer` takes it: either a peer, or the serial number and issuer of one certificate. */
+export interface RevokedPeer {
+  readonly peer: string;
+  readonly serial: string;
+  readonly issuer: string;
+}
+
+/** A revocation that is said again to each guest of an entry. */
+export interface Revocation extends RevokedPeer {
+  /** The `[[guest]]` entry. Guests have a new key, and so a new ID, with each boot. */
+  readonly entry: string;
+  /** The operator who revoked. */
+  readonly by: string;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+/** A guest accepts no more. */
+const most = 4096;
+
+/** The revocations of a realm. They only grow: nothing takes one back but an edit of the file while no realm runs. */
+export class Revocations {
+  readonly #path: string;
+  #all: readonly Revocation[];
+  #writing: Promise<unknown> = Promise.resolve();
+
+  private constructor(path: string, all: readonly Revocation[]) {
+    this.#path = path;
+    this.#all = all;
+  }
+
+  /** Reads the file, if there is one. Throws a StoreError if it is not valid. */
+  static async open(path: string): Promise<Revocations> {
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    return new Revocations(path, text === undefined ? [] : parse(path, text));
+  }
+
+  list(entry: string): readonly Revocation[] {
+    return this.#all.filter((revocation) => revocation.entry === entry);
+  }
+
+  /**
+   * Adds a revocation; resolves when it is durable. An equal one takes no further place. Throws a StoreError if there are
+   * too many, or the system's error.
+   */
+  async add(revocation: Revocation): Promise<void> {
+    const write = this.#writing.then(() => this.#add(revocation));
+    this.#writing = write.catch(() => undefined);
+    await write;
+  }
+
+  async #add(revocation: Revocation): Promise<void> {
+    const { entry, peer, serial, issuer } = revocation;
+    const own = this.list(entry);
+    if (own.some((each) => each.peer === peer && each.serial === serial && each.issuer === issuer)) return;
+    if (own.length >= most)
+      throw new StoreError(
+        `[[guest]] "${entry}" has ${most} revocations already, and its guests accept no more`,
+        'replace the CA of its operators, or revoke a pattern that includes others',
+      );
+    const all = [...this.#all, revocation];
+    await writeFileAtomically(this.#path, `${JSON.stringify({ version: 1, revocations: all }, null, 1)}\n`);
+    this.#all = all;
+  }
+}
+
+function parse(path: string, text: string): readonly Revocation[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const { version, revocations } = (value ?? {}) as { version?: unknown; revocations?: unknown };
+  if (version === 1 && Array.isArray(revocations) && revocations.every(isRevocation)) return revocations;
+  throw new StoreError(
+    `${path} is not a file of revocations`,
+    'restore it from a copy: without it, guests would accept again who was revoked',
+  );
+}
+
+function isRevocation(value: unknown): value is Revocation {
+  const given = (value ?? {}) as Readonly<Record<string, unknown>>;
+  return ['entry', 'peer', 'serial', 'issuer', 'by', 'at'].every((name) => typeof given[name] === 'string');
+}

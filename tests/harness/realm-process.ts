@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Authority, type ClientCertificate } from './authority.js';
+import { ctlProgram } from './repository.js';
+
+type Fields = Readonly<Record<string, string>>;
+
+/** The directory of a realm: its files and its store. Processes of it can follow one another. */
+export class RealmHome {
+  readonly directory: string = mkdtempSync(join(tmpdir(), 'kata-realm-test-'));
+  readonly store: string = join(this.directory, 'store');
+  readonly ca: Authority = new Authority('realm CA');
+  readonly operators: Authority = new Authority('operators CA');
+  readonly certificate: ClientCertificate = this.ca.server(['localhost']);
+  /** Ports of the last process, which the next one has too. */
+  ports: { guests: number; operators: number; metrics: number } = { guests: 0, operators: 0, metrics: 0 };
+
+  constructor(authorization: string) {
+    this.write('realm.pem', this.certificate.cert);
+    this.write('realm.key', this.certificate.key);
+    this.write('operators.pem', this.operators.pem);
+    this.write('realm.toml', authorization);
+  }
+
+  write(name: string, text: string): void {
+    writeFileSync(join(this.directory, name), text, { mode: 0o600 });
+  }
+
+  arguments(more: readonly string[] = []): readonly string[] {
+    const at = (name: string): string => join(this.directory, name);
+    const { guests, operators, metrics } = this.ports;
+    return [
+      'realm',
+      'serve',
+      ...['--guests', `127.0.0.1:${guests}`, '--operators', `127.0.0.1:${operators}`],
+      ...['--metrics', `127.0.0.1:${metrics}`],
+      ...['--cert', at('realm.pem'), '--key', at('realm.key'), '--operator-ca', at('operators.pem')],
+      ...['--authorization', at('realm.toml'), '--store', this.store, '--allow-unattested'],
+      ...more,
+    ];
+  }
+
+  /** The records of the realm's own audit log. */
+  decisions(): readonly Readonly<Record<string, unknown>>[] {
+    const lines = readFileSync(join(this.store, 'realm', 'audit.log'), 'utf8')
+      .trimEnd()
+      .split('\n');
+    return lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+  }
+
+  /** The paths of the logs of a guest, or of all. */
+  logs(id?: string): readonly string[] {
+    const guests = join(this.store, 'guests');
+    const ids = id === undefined ? (existsSync(guests) ? readdirSync(guests) : []) : [id];
+    return ids.flatMap((each) => {
+      const directory = join(guests, each);
+      const names = existsSync(directory) ? readdirSync(directory) : [];
+      return names.filter((name) => name.endsWith('.log')).map((name) => join(directory, name));
+    });
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** The program `kata-agent-ctl realm serve`, as a separate process. */
+export class RealmProcess {
+  readonly log: Fields[] = [];
+  readonly process: ChildProcess;
+  readonly exited: Promise<number | null>;
+  readonly #home: RealmHome;
+
+  private constructor(home: RealmHome, child: ChildProcess) {
+    this.#home = home;
+    this.process = child;
+    this.exited = once(child, 'close').then(([code]) => code as number | null);
+    createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (line) => {
+      this.log.push(line.startsWith('{') ? (JSON.parse(line) as Fields) : { msg: line });
+    });
+  }
+
+  /** Starts a realm, and waits until it listens. */
+  static async start(home: RealmHome, more: readonly string[] = []): Promise<RealmProcess> {
+    const child = spawn(process.execPath, ['--enable-source-maps', ctlProgram, ...home.arguments(more)], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env['PATH'] ?? '' },
+    });
+    const realm = new RealmProcess(home, child);
+    const listening = await realm.logged('listening');
+    const port = (name: string): number => Number(listening[name]);
+    home.ports = { guests: port('guests'), operators: port('operators'), metrics: port('metrics') };
+    return realm;
+  }
+
+  /** Resolves with the next message of this text that is written or was not taken yet. */
+  async logged(message: string, count = 1): Promise<Fields> {
+    const end = Date.now() + 15_000;
+    for (;;) {
+      const found = this.log.filter(({ msg }) => msg === message)[count - 1];
+      if (found !== undefined) return found;
+      const ended = this.process.exitCode !== null || this.process.signalCode !== null;
+      if (ended || Date.now() > end) throw new Error(`no message '${message}':\n${this.text()}`);
+      await delay(5);
+    }
+  }
+
+  text(): string {
+    return this.log.map((line) => JSON.stringify(line)).join('\n');
+  }
+
+  async get(path: string): Promise<{ status: number; text: string }> {
+    const response = await fetch(`http://127.0.0.1:${this.#home.ports.metrics}${path}`);
+    return { status: response.status, text: await response.text() };
+  }
+
+  /** Returns the value of a metric; 0 if it has none. */
+  async metric(series: string): Promise<number> {
+    const { text } = await this.get('/metrics');
+    const line = text.split('\n').find((each) => each.startsWith(`${series} `));
+    return line === undefined ? 0 : Number(line.slice(series.length + 1));
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.process.exitCode === null && this.process.signalCode === null) this.process.kill(signal);
+    return this.exited;
+  }
+}
+
+/** Waits until a condition holds. */
+export async function until(what: string, met: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
+  const end = Date.now() + ms;
+  while (!(await met())) {
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+    await delay(10);
+  }
+}
