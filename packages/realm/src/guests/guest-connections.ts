@@ -1,10 +1,12 @@
-import { connect, type Channel } from '@kata-agent/ttrpc';
+import { Management } from '@kata-agent/protocol/management';
+import { connect, type Channel, createClient } from '@kata-agent/ttrpc';
 import type { Authorization } from '../authorization/authorization.js';
 import type { Decisions } from '../serve/decisions.js';
 import type { Metrics } from '../serve/metrics.js';
 import type { RealmLog } from '../serve/realm-log.js';
 import { collect, type CollectOptions } from '../store/collect.js';
 import type { GuestLogs } from '../store/guest-logs.js';
+import type { RevokedPeer } from '../store/revocations.js';
 import type { Store } from '../store/store.js';
 import { describeGuest } from './describe-guest.js';
 import type { Guest, GuestDescription } from './guest.js';
@@ -86,6 +88,36 @@ export class GuestConnections {
     return ended;
   }
 
+  /**
+   * Revokes in a guest, in the others of its entry, and in those to come. Returns how many connections the guest has closed.
+   * Throws a TtrpcError of the guest, or an Error if it is not connected; then nothing is stored.
+   */
+  async revoke(id: string, revoked: RevokedPeer): Promise<number> {
+    const { store, callMs, log } = this.#options;
+    const target = [...this.#live].find((live) => live.id === id);
+    if (target === undefined) throw new Error('the guest is not connected');
+    const { entry } = target;
+    const revoke = async ({ channel }: Live): Promise<number> => {
+      const reply = await createClient(Management, channel).revokePeer({ ...revoked }, { timeoutMs: callMs });
+      return reply.closed;
+    };
+    const closed = await revoke(target);
+    await store.revocations.add({ ...revoked, entry, at: new Date().toISOString() });
+    // Also those that are being admitted, to which the revocations before this one are said.
+    for (const live of this.#live) {
+      if (live === target || live.entry !== entry) continue;
+      revoke(live).catch((error: Error) => {
+        log('warn', 'a guest does not accept a revocation', {
+          guest: live.name,
+          id: live.id,
+          why: error.message,
+        });
+        this.#end(live, 'reload', 'it does not accept a revocation of its entry');
+      });
+    }
+    return closed;
+  }
+
   /** Ends all connections. Resolves when their records are written. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -142,15 +174,11 @@ export class GuestConnections {
     const guest: Guest = {
       id,
       name,
-      entry,
       relay,
       attested: false,
       described,
       connectedAt,
       channel,
-      get log() {
-        return logs.log;
-      },
     };
     if (!guests.show(live, guest)) return;
     accepted();
@@ -179,7 +207,7 @@ export class GuestConnections {
 
   /** Collects the log of a guest, and closes its files. Never rejects. */
   async #collect(live: Live, logs: GuestLogs, from: string, signal: AbortSignal): Promise<void> {
-    const { store, log, metrics, collect: options } = this.#options;
+    const { log, metrics, collect: options } = this.#options;
     const { id, name, described } = live;
     const failed = (error: Error): void => {
       metrics.add('kata_realm_log_faults_total', 1, { kind: 'failed' });
@@ -202,7 +230,7 @@ export class GuestConnections {
     } catch (error) {
       failed(error as Error);
     } finally {
-      await store.release(logs).catch(failed);
+      await logs.close().catch(failed);
     }
   }
 

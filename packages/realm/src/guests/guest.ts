@@ -1,5 +1,4 @@
 import type { Channel } from '@kata-agent/ttrpc';
-import type { CollectedLog } from '../store/collected-log.js';
 
 /** How operators reach a guest (docs/adr/0051-the-realm.md). */
 export type Relay = 'operator-tls' | 'trusted';
@@ -10,8 +9,6 @@ export interface Guest {
   readonly id: string;
   /** By the realm's operator; unique among live guests. */
   readonly name: string;
-  /** The `[[guest]]` entry that has admitted it. */
-  readonly entry: string;
   readonly relay: Relay;
   /** Whether evidence supports what is said below; otherwise it is the guest's word. */
   readonly attested: boolean;
@@ -19,8 +16,6 @@ export interface Guest {
   readonly described: GuestDescription | undefined;
   /** Milliseconds of the epoch. */
   readonly connectedAt: number;
-  /** What the store has of its audit log, now. */
-  readonly log: CollectedLog;
   /** The guest's control connection. */
   readonly channel: Channel;
 }

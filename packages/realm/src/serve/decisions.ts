@@ -1,4 +1,5 @@
 import type { AuditedCall, AuditLog } from '@kata-agent/audit';
+import type { OperatorDecision } from './realm-backend.js';
 
 /** The listeners of a realm, as its records name them; `signals`: of its process. */
 type RealmListener = 'guests' | 'operators' | 'signals';
@@ -55,6 +56,22 @@ export class Decisions {
       { listener, peer, method, payload: nothing },
       { outcome: 'allow', method, listener, reason },
       { code, durationUs: 0, message: reason },
+    );
+  }
+
+  /** Records a decision about a request of an operator. Equal ones are counted. */
+  record({ operator, verb, guest, method, allowed, reason }: OperatorDecision): void {
+    const about = guest === undefined ? '' : ` guest ${guest.name} ${guest.id}`;
+    const what = method ?? `(${verb})`;
+    const peer = `${operator}${about}`;
+    if (!allowed) {
+      this.refuse('operators', peer, 'KA3303', reason, what);
+      return;
+    }
+    this.#audit.observe(
+      { listener: 'operators', peer, method: what, payload: nothing, fold: `${what} ${peer}` },
+      { outcome: 'allow', method: what, listener: 'operators', reason },
+      { code: 'OK', durationUs: 0 },
     );
   }
 

@@ -15,6 +15,7 @@ export type MetricName =
   | 'kata_realm_operators_refused_total'
   | 'kata_realm_operator_requests_total'
   | 'kata_realm_calls_total'
+  | 'kata_realm_operator_uses'
   | 'kata_realm_relayed_bytes_total'
   | 'kata_realm_log_records_total'
   | 'kata_realm_log_bytes_total'
@@ -67,10 +68,15 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
     labels: ['outcome'],
     help: 'Calls that operators made through the realm, where the relay is trusted: allowed, denied.',
   },
+  kata_realm_operator_uses: {
+    type: 'gauge',
+    labels: ['kind'],
+    help: 'What operators have open: operator-tls and trusted (connections to guests), audit (readers of logs).',
+  },
   kata_realm_relayed_bytes_total: {
     type: 'counter',
     labels: ['direction'],
-    help: 'Bytes passed between operators and guests: to_guest, to_operator.',
+    help: 'Bytes passed between operators and guests with operator-tls: to_guest, to_operator.',
   },
   kata_realm_log_records_total: {
     type: 'counter',

@@ -9,6 +9,8 @@ export interface Metrics {
   /** Adds to a counter, or to a gauge. */
   add(name: MetricName, value?: number, labels?: Labels): void;
   set(name: MetricName, value: number, labels?: Labels): void;
+  /** Raises a counter to a total that is counted elsewhere. */
+  raise(name: MetricName, total: number, labels?: Labels): void;
   /** Returns all of them in Prometheus' text format. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -33,7 +35,13 @@ export async function createMetrics(): Promise<Metrics> {
     if (metric === undefined || !('set' in metric)) throw new TypeError(`${name} is no gauge`);
     metric.set(labels, value);
   };
+  const totals = new Map<string, number>();
   return {
+    raise(name, total, labels = {}) {
+      const key = `${name} ${JSON.stringify(labels)}`;
+      metrics.get(name)?.inc(labels, Math.max(0, total - (totals.get(key) ?? 0)));
+      totals.set(key, total);
+    },
     add: (name, value = 1, labels = {}) => metrics.get(name)?.inc(labels, value),
     set,
     contentType: registry.contentType,

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Certificate } from '@kata-agent/x509';
 import type { Authorization } from '../authorization/authorization.js';
 import type { Operator } from '../authorization/operator.js';
 import { refuseUpgrade } from '../listener/answer.js';
@@ -13,7 +12,7 @@ import { httpsOptions, type ServerIdentity } from '../listener/https-options.js'
 import { type HostPort, listen } from '../listener/listen.js';
 import type { OperatorCa } from '../listener/operator-ca.js';
 import { peerOf, tcpSocketOf } from '../listener/tls-peer.js';
-import type { OperatorRequest } from './serve-operator.js';
+import type { OperatorsService } from './realm-backend.js';
 
 export interface OperatorsServerOptions {
   readonly identity: ServerIdentity;
@@ -21,7 +20,9 @@ export interface OperatorsServerOptions {
   readonly bounds: Bounds;
   /** Returns the authorization that counts now. */
   readonly authorization: () => Authorization;
-  readonly serve: (request: OperatorRequest) => void;
+  readonly service: OperatorsService;
+  /** Called with each request of an operator. */
+  readonly onRequest: () => void;
   /** A connection or request was refused. `peer`: the operator if it is known, otherwise the remote address. */
   readonly onRefusal: (
     peer: string,
@@ -32,19 +33,17 @@ export interface OperatorsServerOptions {
   readonly onConnections: (change: 1 | -1) => void;
 }
 
-const unknownOperator = {
-  status: 403,
-  body: errorBody('forbidden', 'no [[operator]] entry of the authorization file names your certificate'),
+const drains = {
+  status: 503,
+  body: `${JSON.stringify({ error: { code: 'draining', message: 'the realm ends: connect again' } })}\n`,
 };
-const realmDrains = { status: 503, body: errorBody('unavailable', 'the realm ends: connect again') };
 
 /** setTimeout fires at once for longer times. */
 const maxTimeoutMs = 2 ** 31 - 1;
 
 interface Live {
   readonly socket: TLSSocket;
-  readonly certificate: Certificate;
-  readonly operator: Operator;
+  readonly source: () => Operator | undefined;
 }
 
 /** The listener of operators: HTTPS with client certificates. */
@@ -81,25 +80,24 @@ export class OperatorsServer {
     server.on('request', (request, response) => {
       const live = this.#live.get(request.socket as TLSSocket);
       if (live === undefined || this.#draining) {
-        const { status, body } = live === undefined ? unknownOperator : realmDrains;
         const headers = { Connection: 'close', 'Content-Type': 'application/json' };
-        response.writeHead(status, headers).end(body);
+        response.writeHead(drains.status, headers).end(drains.body);
         return;
       }
       this.#begin();
       response.once('close', () => this.#end());
-      options.serve({ kind: 'request', request, response, operator: live.operator });
+      void options.service.request(request, response, live.source);
     });
     server.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
       const live = this.#live.get(socket as TLSSocket);
       socket.on('error', () => undefined);
-      if (live === undefined) refuseUpgrade(socket, unknownOperator.status, unknownOperator.body);
-      else if (this.#draining) refuseUpgrade(socket, realmDrains.status, realmDrains.body);
-      else {
-        this.#begin();
-        socket.once('close', () => this.#end());
-        options.serve({ kind: 'upgrade', request, socket, head, operator: live.operator });
+      if (live === undefined || this.#draining) {
+        refuseUpgrade(socket, drains.status, drains.body);
+        return;
       }
+      this.#begin();
+      socket.once('close', () => this.#end());
+      void options.service.upgrade(request, socket, head, live.source);
     });
   }
 
@@ -116,8 +114,8 @@ export class OperatorsServer {
   /** Closes the connections of operators that no entry names any more. Returns their number. */
   recheck(): number {
     let closed = 0;
-    for (const { socket, certificate } of this.#live.values()) {
-      if (this.#options.authorization().operator(certificate) !== undefined) continue;
+    for (const { socket, source } of this.#live.values()) {
+      if (source() !== undefined) continue;
       closed += 1;
       socket.destroy();
     }
@@ -173,20 +171,8 @@ export class OperatorsServer {
       socket.destroy();
       return;
     }
-    const known = authorization().operator(certificate);
-    if (known === undefined) {
-      // The client learns it from the answer to its request, and has no more time than a handshake has.
-      const peer = `tls sha256:${certificate.fingerprint} ${certificate.subjectText}`;
-      onRefusal(peer, 'no [[operator]] entry names the certificate', 'authorization');
-      return;
-    }
-    const current = (): Operator | undefined => authorization().operator(certificate);
-    const operator: Operator = {
-      name: known.name,
-      may: (verb, guest) => current()?.may(verb, guest) ?? false,
-      mayCall: (method, guest) => current()?.mayCall(method, guest) ?? false,
-    };
-    this.#live.set(socket, { socket, certificate, operator });
+    const source = (): Operator | undefined => authorization().operator(certificate);
+    this.#live.set(socket, { socket, source });
     this.#options.onConnections(1);
     const expiry = endAt(certificate.notAfter - now, () => socket.destroy());
     socket.once('close', () => {
@@ -195,10 +181,15 @@ export class OperatorsServer {
       this.#options.onConnections(-1);
     });
     const tcp = tcpSocketOf(socket);
-    if (tcp !== undefined) this.#bounds.accept(tcp);
+    if (source() !== undefined && tcp !== undefined) this.#bounds.accept(tcp);
+    if (source() !== undefined) return;
+    // It learns that from the answer to its request, and has no more time than a handshake has.
+    const peer = `tls sha256:${certificate.fingerprint} ${certificate.subjectText}`;
+    onRefusal(peer, 'no [[operator]] entry names the certificate', 'authorization');
   }
 
   #begin(): void {
+    this.#options.onRequest();
     this.#busy += 1;
   }
 
@@ -206,10 +197,6 @@ export class OperatorsServer {
     this.#busy -= 1;
     if (this.#busy === 0) this.#onIdle();
   }
-}
-
-function errorBody(code: string, message: string): string {
-  return `${JSON.stringify({ error: { code, message } })}\n`;
 }
 
 function fromOf(socket: TLSSocket): string {

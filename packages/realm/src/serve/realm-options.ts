@@ -1,5 +1,5 @@
 import type { HostPort } from '../listener/listen.js';
-import type { ServeOperator } from './serve-operator.js';
+import type { OperatorsService, RealmBackend } from './realm-backend.js';
 import type { TryLock } from '../store/store-directory.js';
 import type { RealmLog } from './realm-log.js';
 
@@ -52,7 +52,8 @@ export interface RealmOptions {
   readonly version: string;
   readonly log: RealmLog;
   readonly tryLock: TryLock;
-  readonly serveOperator: ServeOperator;
+  /** Makes what serves operators. */
+  readonly operatorsService: (backend: RealmBackend) => OperatorsService;
   readonly times?: Partial<RealmTimes>;
 }
 

@@ -6,12 +6,12 @@ import { LiveGuests } from '../guests/live-guests.js';
 import { openConnection } from '../guests/open-connection.js';
 import { Rendezvous } from '../guests/rendezvous.js';
 import type { HostPort } from '../listener/listen.js';
-import type { OperatorContext } from './serve-operator.js';
 import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
 import { Decisions } from './decisions.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { OperatorsServer } from './operators-server.js';
+import type { KnownGuest, OperatorsService, RealmBackend } from './realm-backend.js';
 import { rarely } from './rarely.js';
 import { type ReadFiles, readFiles } from './read-files.js';
 import { type Realm, type RealmOptions, type RealmTimes, usualTimes } from './realm-options.js';
@@ -97,8 +97,7 @@ class RunningRealm implements Realm {
   readonly #guests: GuestsServer;
   readonly #operators: OperatorsServer;
   readonly #status: StatusServer;
-  readonly #draining = new AbortController();
-  readonly #onReload = new Set<() => void>();
+  readonly #service: OperatorsService;
   readonly #syncing: NodeJS.Timeout;
   #files: ReadFiles;
   #ports: Realm['ports'] = { guests: 0, operators: 0, metrics: undefined };
@@ -136,17 +135,15 @@ class RunningRealm implements Realm {
         metrics.add('kata_realm_guests_refused_total', 1, { reason: 'request' }),
       ),
     });
-    const context = this.#context(live, rendezvous);
+    this.#service = options.operatorsService(this.#backend(live, rendezvous));
     const operatorRefused = this.#refusals('operators', 'KA3302', () => undefined);
     this.#operators = new OperatorsServer({
       identity: files.identity,
       operatorCa: files.operatorCa,
       bounds: { ...operatorBounds, pendingMs: times.pendingMs },
       authorization,
-      serve: (request) => {
-        metrics.add('kata_realm_operator_requests_total');
-        void this.#serveOperator(request, context);
-      },
+      service: this.#service,
+      onRequest: () => metrics.add('kata_realm_operator_requests_total'),
       onRefusal: (peer, why, reason) => {
         metrics.add('kata_realm_operators_refused_total', 1, { reason });
         operatorRefused(peer, why);
@@ -157,7 +154,7 @@ class RunningRealm implements Realm {
       {
         contentType: metrics.contentType,
         text: () => {
-          metrics.set('kata_realm_decisions_writable', store.decisions.writable ? 1 : 0);
+          this.#measure();
           return metrics.text();
         },
       },
@@ -222,7 +219,7 @@ class RunningRealm implements Realm {
     }
     const guests = this.#guestConnections.recheck();
     const operators = this.#operators.recheck();
-    for (const callback of this.#onReload) callback();
+    this.#service.recheck();
     const { sha256 } = this.#files.authorization;
     this.#metrics.add('kata_realm_reloads_total', 1, { outcome: 'ok' });
     const ended = `${guests} guests and ${operators} operators are no longer allowed`;
@@ -235,10 +232,10 @@ class RunningRealm implements Realm {
     if (this.#isReady) log('info', 'draining', { drainMs });
     this.#isReady = false;
     this.#metrics.set('kata_realm_ready', 0);
-    this.#draining.abort();
     const late = AbortSignal.timeout(drainMs);
     const drained = await this.#operators.drain(late);
     if (!drained) log('warn', 'operators are still connected: their connections are closed');
+    this.#service.close();
     this.#operators.close();
     this.#guests.stop();
     await this.#guestConnections.close();
@@ -253,36 +250,59 @@ class RunningRealm implements Realm {
     log('info', 'ended');
   }
 
-  #context(guests: LiveGuests, rendezvous: Rendezvous): OperatorContext {
-    const store = this.#store;
-    return {
-      guests,
-      openConnection: (guest, options) => openConnection(rendezvous, guest, options),
-      readLog: ({ id }, options) => store.read(store.guest(id), options),
-      revocations: store.revocations,
-      decisions: this.#decisions,
-      metrics: this.#metrics,
-      log: this.#options.log,
-      draining: this.#draining.signal,
-      onReload: (callback) => {
-        this.#onReload.add(callback);
-        return () => this.#onReload.delete(callback);
-      },
-    };
+  #measure(): void {
+    const { operatorTls, trusted, readers, bytes } = this.#service.counts;
+    const metrics = this.#metrics;
+    metrics.set('kata_realm_decisions_writable', this.#store.decisions.writable ? 1 : 0);
+    metrics.set('kata_realm_operator_uses', operatorTls, { kind: 'operator-tls' });
+    metrics.set('kata_realm_operator_uses', trusted, { kind: 'trusted' });
+    metrics.set('kata_realm_operator_uses', readers, { kind: 'audit' });
+    metrics.raise('kata_realm_relayed_bytes_total', bytes.toGuest, { direction: 'to_guest' });
+    metrics.raise('kata_realm_relayed_bytes_total', bytes.toOperator, { direction: 'to_operator' });
   }
 
-  async #serveOperator(
-    request: Parameters<RealmOptions['serveOperator']>[0],
-    context: OperatorContext,
-  ): Promise<void> {
-    try {
-      await this.#options.serveOperator(request, context);
-    } catch (error) {
-      const { stack, message } = error as Error;
-      this.#options.log('error', 'a request of an operator failed', { error: stack ?? message });
-      if (request.kind === 'upgrade') request.socket.destroy();
-      else request.response.destroy();
-    }
+  #backend(guests: LiveGuests, rendezvous: Rendezvous): RealmBackend {
+    const store = this.#store;
+    const { log } = this.#options;
+    return {
+      guests,
+      logs: {
+        stateOf: (id) => {
+          const known = store.known(id)?.log;
+          if (known === undefined || (known.state === 'not-served' && known.records === 0)) return undefined;
+          return { state: known.state, last: known.lastSequence, records: known.records };
+        },
+        find: (name) => findKnown(store, name),
+        readLog: (id, from, follow, signal) => store.read(store.guest(id), { from, follow, signal }),
+      },
+      decisions: {
+        record: (decision) => {
+          const outcome = decision.allowed ? 'allowed' : 'denied';
+          if (decision.method !== undefined) this.#metrics.add('kata_realm_calls_total', 1, { outcome });
+          this.#decisions.record(decision);
+        },
+      },
+      openConnection: (guest) => openConnection(rendezvous, guest),
+      revoke: async ({ id }, revocation) => {
+        const revoked = { peer: '', serial: '', issuer: '', ...revocation };
+        const { peer, serial, issuer } = revoked;
+        const request = { revoked: peer === '' ? `serial ${serial} issuer ${issuer}` : peer };
+        const about = `guest ${id}`;
+        const end = await this.#decisions.act('operators', about, 'RevokePeer', 'an operator revokes', {
+          request,
+        });
+        try {
+          const closed = await this.#guestConnections.revoke(id, revoked);
+          end('OK');
+          return { closed };
+        } catch (error) {
+          end('FAILED', (error as Error).message);
+          throw error;
+        }
+      },
+      report: (message, error) =>
+        log('error', message, { error: (error as Error | undefined)?.stack ?? String(error) }),
+    };
   }
 
   /** Returns a function that records refusals, and logs the first, second, fourth … of each address. */
@@ -303,6 +323,17 @@ class RunningRealm implements Realm {
       report(peer);
     };
   }
+}
+
+/** Finds a guest that has been connected. A name can have been that of several: the last one is meant. */
+function findKnown(store: Store, name: string): KnownGuest | undefined {
+  const all = store.all().flatMap(({ described }) => (described === undefined ? [] : [described]));
+  const [named] = all
+    .filter((guest) => guest.name === name)
+    .sort((a, b) => b.connectedAt.localeCompare(a.connectedAt));
+  if (named !== undefined || !/^[0-9a-f]{12,64}$/.test(name)) return named;
+  const [found, ...more] = all.filter(({ id }) => id.startsWith(name));
+  return more.length === 0 ? found : undefined;
 }
 
 async function opened(

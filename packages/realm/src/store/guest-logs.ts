@@ -30,6 +30,26 @@ export interface GuestLogsOptions extends ChainFileOptions {
   readonly onWritten: (records: number, bytes: number) => void;
 }
 
+/** What a guest was when it connected last: `guest.json` beside its logs. */
+export interface DescribedGuest {
+  readonly id: string;
+  readonly name: string;
+  readonly entry: string;
+  /** The remote address; of IPv6 its /64. */
+  readonly from: string;
+  /** RFC 3339. */
+  readonly connectedAt: string;
+  readonly version?: string;
+  readonly bootId?: string;
+  readonly configurationDigest?: string;
+}
+
+interface Held {
+  readonly path: string | undefined;
+  readonly first: number | undefined;
+  readonly sequence: number;
+}
+
 /**
  * The logs that a store has of one guest: normally one. Each is a file named by the hash of its first record. Lines are
  * verified before they are written; nothing is overwritten. There is one caller at a time.
@@ -40,6 +60,8 @@ export class GuestLogs {
   readonly #directory: string;
   #opened = false;
   #file: ChainFile | undefined;
+  #closed: Held = { path: undefined, first: undefined, sequence: 0 };
+  #described: DescribedGuest | undefined;
   #notes: LogNote[] = [];
   /** Bytes of the guest's other files. */
   #otherBytes = 0;
@@ -57,9 +79,8 @@ export class GuestLogs {
   }
 
   get log(): CollectedLog {
-    const { first, last } = this.#file ?? {};
-    if (first === undefined || last === undefined) return { state: this.#state, records: 0, lastSequence: 0 };
-    const { sequence } = last.position;
+    const { first, sequence } = this.#held;
+    if (first === undefined) return { state: this.#state, records: 0, lastSequence: 0 };
     const missing = this.#notes.reduce(
       (sum, note) =>
         sum +
@@ -73,12 +94,24 @@ export class GuestLogs {
     if (this.#trouble !== undefined) return this.#trouble;
     for (const kind of ['broken', 'second-log', 'gap'] as const)
       if (this.#notes.some((note) => note.kind === kind)) return kind;
-    return this.#file?.last === undefined ? 'none' : 'verified';
+    return this.#held.first === undefined ? 'none' : 'verified';
   }
 
-  /** The path of the file that is written now. */
+  /** The path of the file that is written now, or was last. */
   get path(): string | undefined {
-    return this.#file?.path;
+    return this.#held.path;
+  }
+
+  /** What the guest was when it connected last; undefined if that is not known. */
+  get described(): DescribedGuest | undefined {
+    return this.#described;
+  }
+
+  /** What the current file has, or had when it was closed. */
+  get #held(): Held {
+    if (this.#file === undefined) return this.#closed;
+    const { path, first, last } = this.#file;
+    return { path, first, sequence: last?.position.sequence ?? 0 };
   }
 
   /** Why nothing is collected; undefined when it is. */
@@ -87,9 +120,18 @@ export class GuestLogs {
   }
 
   /** Writes what is known of the guest beside its logs. */
-  async describe(facts: object): Promise<void> {
+  async describe(described: DescribedGuest): Promise<void> {
+    this.#described = described;
     await makeDirectory(this.#directory);
-    await writeFileAtomically(join(this.#directory, 'guest.json'), `${JSON.stringify(facts)}\n`);
+    await writeFileAtomically(join(this.#directory, 'guest.json'), `${JSON.stringify(described)}\n`);
+  }
+
+  /** Reads what the store has, without keeping a file open. Throws as `begin`. */
+  async load(): Promise<void> {
+    const described = JSON.parse((await textOf(join(this.#directory, 'guest.json'))) || '{}') as object;
+    if ('name' in described && 'connectedAt' in described) this.#described = described as DescribedGuest;
+    await this.#open();
+    await this.close();
   }
 
   /**
@@ -200,9 +242,13 @@ export class GuestLogs {
     await this.#file?.sync();
   }
 
+  /** Closes the files, durably. What is known of them stays. */
   async close(): Promise<void> {
     this.#opened = false;
+    this.#closed = this.#held;
+    this.#overlap = undefined;
     const file = this.#file;
+    this.#file = undefined;
     await file?.close();
   }
 
@@ -226,6 +272,7 @@ export class GuestLogs {
       if (!/^[0-9a-f]{32}\.log$/.test(name) || (newest !== undefined && newest.mtimeMs >= mtimeMs)) continue;
       newest = { path, mtimeMs, size };
     }
+    this.#closed = { path: undefined, first: undefined, sequence: 0 };
     if (newest === undefined) return;
     this.#otherBytes -= newest.size;
     const file = await ChainFile.open(newest.path, this.#options);
@@ -257,6 +304,7 @@ export class GuestLogs {
     this.#otherBytes = this.#bytes;
     const file = this.#file;
     this.#file = undefined;
+    this.#closed = { path: undefined, first: undefined, sequence: 0 };
     await file?.close();
     return 'again';
   }

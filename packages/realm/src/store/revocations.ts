@@ -13,8 +13,6 @@ export interface RevokedPeer {
 export interface Revocation extends RevokedPeer {
   /** The `[[guest]]` entry. Guests have a new key, and so a new ID, with each boot. */
   readonly entry: string;
-  /** The operator who revoked. */
-  readonly by: string;
   /** RFC 3339. */
   readonly at: string;
 }
@@ -88,5 +86,5 @@ function parse(path: string, text: string): readonly Revocation[] {
 
 function isRevocation(value: unknown): value is Revocation {
   const given = (value ?? {}) as Readonly<Record<string, unknown>>;
-  return ['entry', 'peer', 'serial', 'issuer', 'by', 'at'].every((name) => typeof given[name] === 'string');
+  return ['entry', 'peer', 'serial', 'issuer', 'at'].every((name) => typeof given[name] === 'string');
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type AuditLog,
@@ -72,12 +72,14 @@ export class Store {
         ...ownLog,
       });
       const guests = join(directory, 'guests');
-      return new Store({
+      const store = new Store({
         revocations,
         decisions,
         options: { directory: guests, maxBytes, onFault, onWritten, files, turns: new Turns(writesAtOnce) },
         unlock: () => lock.close(),
       });
+      await store.#load();
+      return store;
     } catch (error) {
       await lock.close();
       throw error;
@@ -93,10 +95,14 @@ export class Store {
     return logs;
   }
 
-  /** Closes the files of a guest that is not connected. */
-  async release(logs: GuestLogs): Promise<void> {
-    this.#guests.delete(logs.id);
-    await logs.close();
+  /** Returns the logs of a guest that has been connected; undefined if there is none of this ID. */
+  known(id: string): GuestLogs | undefined {
+    return this.#guests.get(id);
+  }
+
+  /** All guests that have been connected: also those before this process. */
+  all(): readonly GuestLogs[] {
+    return [...this.#guests.values()];
   }
 
   /** Yields the stored lines of a guest's log, in groups, without newlines, oldest first; then those to come. */
@@ -120,6 +126,20 @@ export class Store {
       }
     } finally {
       await handle.close();
+    }
+  }
+
+  /** Reads what is stored of each guest. One whose files cannot be used is reported when it connects. */
+  async #load(): Promise<void> {
+    const names = await readdir(this.#options.directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    for (const id of names.filter((name) => /^[0-9a-f]{64}$/.test(name))) {
+      const logs = this.guest(id);
+      await logs.load().catch(() => {
+        logs.trouble = 'failed';
+      });
     }
   }
 

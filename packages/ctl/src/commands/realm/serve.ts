@@ -75,7 +75,7 @@ export const realmServe: CommandDefinition = {
       });
     const maxLogPerGuest = logSize(options.text('maxLogPerGuest') ?? '');
     const drainMs = parseDuration(options.text('drain') ?? '', '--drain');
-    const { createRealmLog, serveNothing } = await import('@kata-agent/realm');
+    const { createRealmLog, noOperators } = await import('@kata-agent/realm');
     const { loadSyscalls } = await import('@kata-agent/linux');
     const log = createRealmLog({
       format: options.text('logFormat') === 'text' ? 'text' : 'json',
@@ -94,7 +94,7 @@ export const realmServe: CommandDefinition = {
       version,
       log,
       tryLock,
-      serveOperator: serveNothing,
+      operatorsService: () => noOperators,
     });
     return ExitCode.Success;
   },
