@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -109,5 +109,3 @@ it('needs --allow-unattested', () => {
   assert.match(stderr, /no guest can be attested yet[^]*add --allow-unattested/);
   home.remove();
 });
-
-void execFileSync;
