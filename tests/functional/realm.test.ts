@@ -4,27 +4,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
+import { guestConfig } from '../harness/realm-guest.js';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
 import { ctlProgram } from '../harness/repository.js';
-
-function guestConfig(home: RealmHome, management = '["Describe", "WatchAudit", "RevokePeer"]'): string {
-  return `[api]
-release = "4.1"
-allowed_endpoints = ["GetGuestDetails"]
-
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-
-[[listener]]
-name = "realm"
-address = "https://localhost:${home.ports.guests}/guests"
-tls = { server_ca = ${JSON.stringify(home.ca.pem)}, pins = ["spki:sha256:${home.certificate.spki()}"] }
-relay = "trusted"
-allowed_endpoints = ["GetGuestDetails"]
-management = ${management}
-`;
-}
 
 function verified(file: string): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, [ctlProgram, 'audit', 'verify', file], {
