@@ -96,6 +96,8 @@ export class RawGuest {
         if (end < 0) continue;
         const rest = text.slice(end + 4);
         if (rest !== '') this.socket.unshift(Buffer.from(rest, 'latin1'));
+        // Otherwise the end of the connection is never seen.
+        if (!text.startsWith('HTTP/1.1 101 ')) this.socket.resume();
         return text.slice(0, end);
       }
       if (this.socket.destroyed || this.socket.readableEnded) return text;

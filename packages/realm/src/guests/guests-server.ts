@@ -125,8 +125,7 @@ export class GuestsServer {
   }
 
   #accept(socket: Duplex): void {
-    const tcp = tcpSocketOf(socket as TLSSocket);
-    if (tcp !== undefined) this.#bounds.accept(tcp);
+    this.#bounds.accept(socket as TLSSocket);
   }
 
   #refuseUpgrade(socket: Duplex, status: number, why: string): void {

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { addressGroup } from './address-group.js';
+import { tcpSocketOf } from './tls-peer.js';
 
 export interface Bounds {
   /** Connections at once. */
@@ -48,13 +50,22 @@ export class ConnectionBounds {
     this.#ofGroup.set(group, (this.#ofGroup.get(group) ?? 0) + 1);
     socket.once('close', () => {
       this.#open.delete(socket);
-      this.accept(socket);
+      this.#settle(socket);
     });
     return true;
   }
 
-  /** Takes a connection out of those that are not yet accepted. */
-  accept(socket: Socket): void {
+  /**
+   * Takes a connection out of those that are not yet accepted. From now on the client may end its side, and still gets what
+   * is sent to it; before, that would keep its place until the timeout.
+   */
+  accept(stream: TLSSocket): void {
+    stream.allowHalfOpen = true;
+    const socket = tcpSocketOf(stream);
+    if (socket !== undefined) this.#settle(socket);
+  }
+
+  #settle(socket: Socket): void {
     const pending = this.#pending.get(socket);
     if (pending === undefined) return;
     clearTimeout(pending.timer);

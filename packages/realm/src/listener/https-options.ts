@@ -30,7 +30,5 @@ export function httpsOptions(identity: ServerIdentity, pendingMs: number): Serve
     connectionsCheckingInterval: 1_000,
     insecureHTTPParser: false,
     noDelay: true,
-    // An operator or a guest may end its side, and still gets what the other sends.
-    allowHalfOpen: true,
   };
 }

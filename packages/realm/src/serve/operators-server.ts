@@ -180,9 +180,10 @@ export class OperatorsServer {
       this.#live.delete(socket);
       this.#options.onConnections(-1);
     });
-    const tcp = tcpSocketOf(socket);
-    if (source() !== undefined && tcp !== undefined) this.#bounds.accept(tcp);
-    if (source() !== undefined) return;
+    if (source() !== undefined) {
+      this.#bounds.accept(socket);
+      return;
+    }
     // It learns that from the answer to its request, and has no more time than a handshake has.
     const peer = `tls sha256:${certificate.fingerprint} ${certificate.subjectText}`;
     onRefusal(peer, 'no [[operator]] entry names the certificate', 'authorization');

@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { OwnIdentity } from '@kata-agent/agent/tls';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { AgentProcess } from '../harness/agent-process.js';
+import { guestIdentity, RawGuest, type RawGuestOptions, strangeToken } from '../harness/raw-guest.js';
+import { guestConfig } from '../harness/realm-guest.js';
+import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
+
+const ofTests = `sha256:${'1'.repeat(64)}`;
+const idOf = ({ pin }: OwnIdentity): string => pin.replace('spki:sha256:', '');
+
+describe('guests that a realm does not admit', () => {
+  const home = new RealmHome(
+    `[[guest]]\nname = "web"\nconfigurations = ["${ofTests}"]\n[[guest]]\nname = "db"\nkeys = ["spki:sha256:${'0'.repeat(64)}"]\n`,
+  );
+  let realm: RealmProcess;
+  const serve = async (more: Partial<RawGuestOptions> = {}): Promise<RawGuest> =>
+    await RawGuest.serve({ port: home.ports.guests, identity: await guestIdentity(), ...more });
+  const refusals = (): readonly string[] =>
+    realm.log.filter(({ msg }) => msg === 'guest refused').map(({ why = '' }) => why);
+
+  before(async () => {
+    realm = await RealmProcess.start(home);
+  });
+  after(async () => {
+    await realm.stop();
+    home.remove();
+  });
+
+  it('an agent with another configuration', async (t) => {
+    const agent = await AgentProcess.start({ config: guestConfig(home), sharesNetwork: true });
+    t.after(() => agent.dispose());
+    const { why, code } = await realm.logged('guest refused');
+    assert.equal(why, 'no [[guest]] entry admits it');
+    assert.equal(code, 'KA3301');
+    assert.equal(await realm.metric('kata_realm_guests{relay="trusted"}'), 0);
+    await until('it is recorded', () =>
+      home.decisions().some(({ kind, listener }) => kind === 'refusal' && listener === 'guests'),
+    );
+    const refusal = home.decisions().find(({ kind }) => kind === 'refusal');
+    assert.match(JSON.stringify(refusal), /"KA3301".*no \[\[guest\]\] entry admits it/);
+  });
+
+  it('a newcomer that says the same as a live guest: the name stays with that one', async () => {
+    const identity = await guestIdentity();
+    const first = await serve({ identity });
+    await realm.logged('guest admitted');
+    const before = refusals().length;
+    const newcomer = await serve();
+    await newcomer.closed;
+    assert.match(refusals()[before] ?? '', /"web" has max = 1, and as many are connected/);
+    assert.equal(first.socket.destroyed, false);
+    // The same key is the same guest: its new connection replaces the older one.
+    const again = await serve({ identity });
+    await first.closed;
+    await realm.logged('guest admitted', 2);
+    assert.equal(again.socket.destroyed, false);
+    assert.equal((await realm.logged('guest ended'))['why'], 'the guest has connected again');
+    again.socket.destroy();
+    await realm.logged('guest ended', 2);
+    // The name is free.
+    const next = await serve();
+    const admitted = await realm.logged('guest admitted', 3);
+    assert.equal(admitted['guest'], 'web');
+    assert.equal(admitted['relay'], 'operator-tls');
+    next.socket.destroy();
+    await realm.logged('guest ended', 3);
+  });
+
+  for (const [what, management, said] of [
+    [
+      'a digest that is none',
+      { describe: async () => ({ configurationDigest: 'sha256:../../etc' }) },
+      /a digest that is none/,
+    ],
+    [
+      'a boot id with control characters',
+      { describe: async () => ({ bootId: '\u001b[2J', configurationDigest: '1'.repeat(64) }) },
+      /boot id that is none/,
+    ],
+    [
+      'an error of Describe',
+      { describe: () => Promise.reject(new TtrpcError(Code.Internal, 'x')) },
+      /^x$|Describe/,
+    ],
+    [
+      'no Describe where a digest is needed',
+      { describe: () => Promise.reject(new TtrpcError(Code.PermissionDenied, 'no')) },
+      /no \[\[guest\]\] entry admits it/,
+    ],
+  ] as const)
+    it(`a guest with ${what}`, async () => {
+      const before = refusals().length;
+      const guest = await serve({ management });
+      await guest.closed;
+      await until('it is refused', () => refusals().length > before);
+      assert.match(refusals()[before] ?? '', said);
+    });
+});
+
+describe('hostile clients of a realm', () => {
+  const home = new RealmHome('[[guest]]\nname = "web"\nconfigurations = ["*"]\nmax = 100\n');
+  let realm: RealmProcess;
+  let bystander: RawGuest;
+  let identity: OwnIdentity;
+  const dial = async (): Promise<RawGuest> =>
+    await RawGuest.dial({ port: home.ports.guests, identity: await guestIdentity() });
+  const serve = async (more: Partial<RawGuestOptions> = {}): Promise<RawGuest> =>
+    await RawGuest.serve({ port: home.ports.guests, identity: await guestIdentity(), ...more });
+
+  before(async () => {
+    realm = await RealmProcess.start(home, ['--max-log-per-guest', '1MiB']);
+    identity = await guestIdentity();
+    bystander = await serve({ identity });
+    await realm.logged('guest admitted');
+  });
+  after(async () => {
+    assert.equal(bystander.socket.destroyed, false, 'another guest has lost its connection');
+    assert.equal(await realm.stop(), 0, realm.text());
+    assert.ok(!realm.text().includes('bug'), realm.text());
+    home.remove();
+  });
+
+  const head = 'GET /guests HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n';
+  for (const [what, request, answer] of [
+    ['is no HTTP', 'SSH-2.0-x\r\n\r\n', /^$/],
+    ['has no Upgrade', 'GET /guests HTTP/1.1\r\nHost: localhost\r\n\r\n', /^HTTP\/1.1 426 /],
+    ['has another protocol', `${head}Upgrade: websocket\r\n\r\n`, /^HTTP\/1.1 400 /],
+    ['has two protocols', `${head}Upgrade: kata-agent-ttrpc/1\r\nUpgrade: h2c\r\n\r\n`, /^HTTP\/1.1 400 /],
+    [
+      'has another method',
+      `${head.replace('GET', 'POST')}Upgrade: kata-agent-ttrpc/1\r\n\r\n`,
+      /^HTTP\/1.1 405 /,
+    ],
+    ['has a body', `${head}Upgrade: kata-agent-ttrpc/1\r\nContent-Length: 3\r\n\r\nabc`, /^HTTP\/1.1 400 /],
+    [
+      'has another relay',
+      `${head}Upgrade: kata-agent-ttrpc/1\r\nKata-Agent-Relay: none\r\n\r\n`,
+      /^HTTP\/1.1 400 /,
+    ],
+    [
+      'has two relays',
+      `${head}Upgrade: kata-agent-ttrpc/1\r\nKata-Agent-Relay: trusted\r\nKata-Agent-Relay: operator-tls\r\n\r\n`,
+      /^HTTP\/1.1 400 /,
+    ],
+    [
+      'has a token that nobody waits for',
+      `${head}Upgrade: kata-agent-relay/1\r\nKata-Agent-Connection: ${strangeToken()}\r\n\r\n`,
+      /^HTTP\/1.1 404 /,
+    ],
+    ['has no token', `${head}Upgrade: kata-agent-relay/1\r\n\r\n`, /^HTTP\/1.1 404 /],
+    [
+      'has a token that is none',
+      `${head}Upgrade: kata-agent-relay/1\r\nKata-Agent-Connection: ../x\r\n\r\n`,
+      /^HTTP\/1.1 404 /,
+    ],
+    ['has huge headers', `${head}X: ${'x'.repeat(100_000)}\r\n\r\n`, /^$/],
+    ['has headers without end', `${head}${'X: 1\r\n'.repeat(20_000)}`, /^$/],
+  ] as const)
+    it(`a request that ${what}`, async () => {
+      const guest = await dial();
+      assert.match(await guest.ask(request), answer);
+      await guest.closed;
+    });
+
+  it('a client without a certificate, one without TLS, and one that says nothing', async () => {
+    const plain = connectTcp(home.ports.guests, '127.0.0.1');
+    plain.on('error', () => undefined).write('GET / HTTP/1.1\r\n\r\n');
+    await new Promise((resolve) => plain.once('close', resolve).resume());
+    const none = await RawGuest.dial({
+      port: home.ports.guests,
+      identity: { key: undefined, certificate: undefined } as unknown as OwnIdentity,
+    });
+    await none.closed;
+    await dial();
+  });
+
+  it('many connections of one address that say nothing keep out only each other', async () => {
+    const flood = Array.from({ length: 200 }, () => connectTcp(home.ports.guests, '127.0.0.1'));
+    for (const socket of flood) socket.on('error', () => undefined);
+    await until('the flood is cut', () => flood.filter(({ destroyed }) => destroyed).length > 100);
+    for (const socket of flood) socket.destroy();
+    await delay(50);
+    const guest = await serve();
+    guest.socket.destroy();
+  });
+
+  const line = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+  for (const [what, watchAudit, state] of [
+    [
+      'sends records that are none',
+      async function* () {
+        yield { records: [line('{}')] };
+      },
+      'broken',
+    ],
+    [
+      'sends records of 300 KB',
+      async function* () {
+        yield { records: [new Uint8Array(300_000)] };
+      },
+      'broken',
+    ],
+  ] as const)
+    it(`a guest that ${what}`, async () => {
+      const own = await guestIdentity();
+      const guest = await serve({ identity: own, management: { watchAudit } });
+      await until('there is an alert', () =>
+        realm.log.some(
+          ({ msg = '', id, fault }) => msg.startsWith('ALERT') && id === idOf(own) && fault === state,
+        ),
+      );
+      assert.equal(guest.socket.destroyed, false, 'the log of a guest is no reason to lose it');
+      assert.deepEqual(home.logs(idOf(own)), []);
+      guest.socket.destroy();
+    });
+
+  it('a guest that sends a frame of 20 MB loses its connection', async () => {
+    const guest = await serve({
+      management: { watchAudit: () => new Promise<never>(() => undefined) as never },
+    });
+    await delay(50);
+    const frame = Buffer.alloc(10 + 1_000_000);
+    frame.writeUInt32BE(20_000_000, 0);
+    frame.writeUInt32BE(1, 4);
+    frame[8] = 3;
+    guest.socket.write(frame);
+    await guest.closed;
+  });
+
+  it('a guest that is not healthy is dropped, and one that floods with records is stopped', async () => {
+    const own = await guestIdentity();
+    const guest = await serve({
+      identity: own,
+      management: {
+        watchAudit: async function* () {
+          for (;;) yield { records: Array.from({ length: 2_000 }, () => new Uint8Array(0)) };
+        },
+      },
+    });
+    await until('there is an alert', () => realm.log.some(({ id }) => id === idOf(own)));
+    guest.socket.destroy();
+    assert.equal((await realm.get('/readyz')).status, 200);
+  });
+
+  it('and the realm still admits guests, and its own log has counts of all that', async () => {
+    const guest = await serve();
+    guest.socket.destroy();
+    assert.ok((await realm.metric('kata_realm_guests_refused_total{reason="request"}')) > 100);
+    const own = readFileSync(`${home.store}/realm/audit.log`, 'utf8');
+    assert.ok(own.length < 1_000_000, `${own.length} bytes`);
+  });
+});
