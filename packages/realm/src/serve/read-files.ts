@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { type Diagnostic, renderDiagnostic } from '@kata-agent/config';
@@ -53,6 +54,10 @@ export async function readFiles(files: RealmFiles): Promise<ReadFiles> {
   }
   const identity = { cert: await textOf('--cert', files.cert), key: await textOf('--key', files.key) };
   try {
+    // createSecureContext leaves out empty texts, and does not compare the two.
+    const certificate = new X509Certificate(identity.cert);
+    if (!certificate.checkPrivateKey(createPrivateKey(identity.key)))
+      throw new Error('the key is not that of the certificate');
     createSecureContext(identity);
   } catch (error) {
     throw new RealmFileError(
