@@ -21,10 +21,10 @@ describe('a realm that is killed under load, again and again', () => {
       home.remove();
     });
     const onHost = await agent.connect();
-    let busy = true;
+    const over = new AbortController();
     let calls = 0;
     const load = (async () => {
-      while (busy) {
+      while (!over.signal.aborted) {
         calls += 1;
         // Requests that differ are not counted in one record.
         await onHost.agent.reseedRandomDev({ data: Buffer.from(`seed ${calls}`) });
@@ -46,7 +46,7 @@ describe('a realm that is killed under load, again and again', () => {
       realm = await RealmProcess.start(home);
     }
     await until('more records are stored', () => size() > before, 60_000);
-    busy = false;
+    over.abort();
     await load;
     const own = (): string => readFileSync(agent.auditLog, 'utf8');
     await until('all records are stored', () => stored() === own(), 30_000);

@@ -8,6 +8,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { loadSyscalls } from '@kata-agent/linux';
+import { HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
 import {
   noOperators,
   type OperatorsService,
@@ -94,7 +95,9 @@ describe('a guest of a realm', () => {
     const { guest, backend, logged } = await run(t, { times });
     const healthy = await guest();
     const mute = await guest({ health: { check: () => new Promise<never>(() => undefined) } });
-    const ill = await guest({ health: { check: async () => ({ status: 2 }) } });
+    const ill = await guest({
+      health: { check: async () => ({ status: HealthCheckResponse_ServingStatus.NOT_SERVING }) },
+    });
     await Promise.all([mute.closed, ill.closed]);
     await delay(200);
     assert.equal(healthy.socket.destroyed, false);

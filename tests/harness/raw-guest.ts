@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
 import { makeOwnIdentity, type OwnIdentity } from '@kata-agent/agent/tls';
 import { Health, HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
@@ -73,7 +72,7 @@ export class RawGuest {
         service<typeof Relay, null>(Relay, options.relay ?? {}),
       ],
     });
-    void server.serve(guest.socket as Duplex, null);
+    void server.serve(guest.socket, null);
     return guest;
   }
 

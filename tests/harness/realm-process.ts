@@ -34,15 +34,18 @@ export class RealmHome {
   arguments(more: readonly string[] = []): readonly string[] {
     const at = (name: string): string => join(this.directory, name);
     const { guests, operators, metrics } = this.ports;
-    return [
-      'realm',
-      'serve',
-      ...['--guests', `127.0.0.1:${guests}`, '--operators', `127.0.0.1:${operators}`],
-      ...['--metrics', `127.0.0.1:${metrics}`],
-      ...['--cert', at('realm.pem'), '--key', at('realm.key'), '--operator-ca', at('operators.pem')],
-      ...['--authorization', at('realm.toml'), '--store', this.store, '--allow-unattested'],
-      ...more,
-    ];
+    const options = {
+      guests: `127.0.0.1:${guests}`,
+      operators: `127.0.0.1:${operators}`,
+      metrics: `127.0.0.1:${metrics}`,
+      cert: at('realm.pem'),
+      key: at('realm.key'),
+      'operator-ca': at('operators.pem'),
+      authorization: at('realm.toml'),
+      store: this.store,
+    };
+    const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+    return ['realm', 'serve', ...words, '--allow-unattested', ...more];
   }
 
   /** The records of the realm's own audit log. */

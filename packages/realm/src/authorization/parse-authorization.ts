@@ -71,14 +71,28 @@ function tablesOf(name: 'guest' | 'operator', root: TomlTable, report: Report): 
   return entry === undefined ? [] : entryTables(name, entry.value, entry.span, report);
 }
 
-/** Reads a table, whose values are of the types of its rows. */
+/** Reads a table. The values are of the types of its rows. */
 function valuesOf(
   rows: readonly EntryKeyRow[],
   table: TomlTable,
   report: Report,
-): <T>(key: string) => T | undefined {
+): Readonly<Record<string, unknown>> {
   const values = readEntry(rows, table, 'base', report);
-  return <T>(key: string) => values.get(key)?.value as T | undefined;
+  return Object.fromEntries(Array.from(values, ([key, { value }]) => [key, value]));
+}
+
+interface GuestValues {
+  readonly name?: string;
+  readonly configurations?: readonly string[];
+  readonly keys?: readonly string[];
+  readonly max?: number;
+}
+
+interface OperatorValues {
+  readonly peers?: readonly string[];
+  readonly guests?: readonly string[];
+  readonly verbs?: readonly Verb[];
+  readonly release?: string;
 }
 
 function readGuests(root: TomlTable, report: Report): readonly GuestEntry[] {
@@ -86,10 +100,7 @@ function readGuests(root: TomlTable, report: Report): readonly GuestEntry[] {
     'guest',
     tablesOf('guest', root, report),
     (table) => {
-      const value = valuesOf(guestKeys, table, report);
-      const name = value<string>('name');
-      const configurations = value<readonly string[]>('configurations');
-      const keys = value<readonly string[]>('keys');
+      const { name, configurations, keys, max = 1 }: GuestValues = valuesOf(guestKeys, table, report);
       if (!table.entries.has('configurations') && !table.entries.has('keys'))
         report.error(
           'KA1104',
@@ -104,7 +115,7 @@ function readGuests(root: TomlTable, report: Report): readonly GuestEntry[] {
         configurations:
           configurations?.join() === '*' ? ('any' as const) : configurations && new Set(configurations),
         keys: keys && new Set(keys.map((pin) => parsePin(pin) ?? '')),
-        max: value<number>('max') ?? 1,
+        max,
       };
     },
     report,
@@ -118,12 +129,8 @@ function readGuests(root: TomlTable, report: Report): readonly GuestEntry[] {
 }
 
 function readOperator(table: TomlTable, report: Report): OperatorEntry | undefined {
-  const value = valuesOf(operatorKeys, table, report);
-  const release = value<string>('release');
+  const { peers, guests, verbs: allowed, release }: OperatorValues = valuesOf(operatorKeys, table, report);
   const methods = readMethods(table, release, report);
-  const peers = value<readonly string[]>('peers');
-  const guests = value<readonly string[]>('guests');
-  const allowed = value<readonly Verb[]>('verbs');
   if (allowed !== undefined && !allowed.includes('connect')) {
     const entry = table.entries.get('methods');
     if (entry !== undefined)

@@ -250,6 +250,6 @@ export class GuestConnections {
 }
 
 /** A guest in records. */
-export function peerText(id: string): string {
+function peerText(id: string): string {
   return `guest ${id}`;
 }

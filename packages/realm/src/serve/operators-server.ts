@@ -165,12 +165,13 @@ export class OperatorsServer {
     const from = fromOf(socket);
     const certificate = peerOf(socket);
     const now = Date.now();
-    const fault = typeof certificate === 'string' ? certificate : operatorFault(certificate, now);
-    if (typeof certificate === 'string' || fault !== undefined) {
-      onRefusal(from, fault ?? String(certificate), 'certificate');
+    const refuse = (why: string): void => {
+      onRefusal(from, why, 'certificate');
       socket.destroy();
-      return;
-    }
+    };
+    if (typeof certificate === 'string') return refuse(certificate);
+    const fault = operatorFault(certificate, now);
+    if (fault !== undefined) return refuse(fault);
     const source = (): Operator | undefined => authorization().operator(certificate);
     this.#live.set(socket, { socket, source });
     this.#options.onConnections(1);

@@ -1,7 +1,7 @@
 /** Extra fields of a message; every value is written as a string. */
-export type LogExtras = Readonly<Record<string, string | number | boolean | undefined>>;
+type LogExtras = Readonly<Record<string, string | number | boolean | undefined>>;
 
-export type LogLevel = 'info' | 'warn' | 'error';
+type LogLevel = 'info' | 'warn' | 'error';
 
 /** The log of a realm. It is not its audit log: lines can be lost, and they are not verified. */
 export type RealmLog = (level: LogLevel, message: string, extras?: LogExtras) => void;

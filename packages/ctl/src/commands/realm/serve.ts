@@ -82,7 +82,7 @@ export const realmServe: CommandDefinition = {
       version,
       write: (line) => void io.stderr.write(line),
     });
-    const { tryLock } = loadSyscalls();
+    const syscalls = loadSyscalls();
     await serve(invocation, {
       guests,
       operators,
@@ -93,7 +93,7 @@ export const realmServe: CommandDefinition = {
       drainMs,
       version,
       log,
-      tryLock,
+      tryLock: (descriptor) => syscalls.tryLock(descriptor),
       operatorsService: () => noOperators,
     });
     return ExitCode.Success;
