@@ -251,7 +251,7 @@ describe('hostile clients of a realm', () => {
     const guest = await serve();
     guest.socket.destroy();
     assert.ok((await realm.metric('kata_realm_guests_refused_total{reason="request"}')) > 100);
-    const own = readFileSync(`${home.store}/realm/audit.log`, 'utf8');
+    const own = readFileSync(`${home.store}/decisions/audit.log`, 'utf8');
     assert.ok(own.length < 1_000_000, `${own.length} bytes`);
   });
 });

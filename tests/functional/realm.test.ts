@@ -57,7 +57,7 @@ describe('a realm and an agent', () => {
   });
 
   it('records its own decisions in an audit log', async () => {
-    assert.match(verified(join(home.store, 'realm', 'audit.log')), /^ok/);
+    assert.match(verified(join(home.store, 'decisions', 'audit.log')), /^ok/);
     const records = home.decisions();
     assert.equal(records[0]?.['kind'], 'boot');
     const admission = records.find(({ method }) => method === '(connection)');
@@ -66,11 +66,11 @@ describe('a realm and an agent', () => {
     assert.match(JSON.stringify(admission['decision']), /admitted as \\"web\\"; unattested/);
   });
 
-  it('is alive and ready, and exports only what the table of metrics has', async () => {
+  it('is alive and ready, and exports metrics', async () => {
     assert.deepEqual(await realm.get('/healthz'), { status: 200, text: 'ok\n' });
     assert.deepEqual(await realm.get('/readyz'), { status: 200, text: 'ready\n' });
     assert.equal((await realm.get('/')).status, 404);
-    assert.ok((await realm.metric('kata_realm_event_loop_lag_seconds{quantile="1"}')) > 0);
+    assert.equal(await realm.metric('kata_realm_ready'), 1);
   });
 
   it('drains at SIGTERM, and ends with 0', async () => {
@@ -79,7 +79,7 @@ describe('a realm and an agent', () => {
       .decisions()
       .filter(({ kind, method }) => kind === 'outcome' && method === '(connection)');
     assert.equal(ended.length, 1);
-    assert.match(verified(join(home.store, 'realm', 'audit.log')), /^ok/);
+    assert.match(verified(join(home.store, 'decisions', 'audit.log')), /^ok/);
   });
 });
 

@@ -50,7 +50,7 @@ export class RealmHome {
 
   /** The records of the realm's own audit log. */
   decisions(): readonly Readonly<Record<string, unknown>>[] {
-    const lines = readFileSync(join(this.store, 'realm', 'audit.log'), 'utf8')
+    const lines = readFileSync(join(this.store, 'decisions', 'audit.log'), 'utf8')
       .trimEnd()
       .split('\n');
     return lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);

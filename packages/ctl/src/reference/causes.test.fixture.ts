@@ -135,6 +135,9 @@ export const inAgent: Readonly<Partial<Record<Code, string>>> = {
   KA3202: 'tests/functional/rules.test.ts',
   KA3203: 'tests/functional/tls-listener.test.ts',
   KA3204: 'tests/functional/dial-out.test.ts',
+  KA3301: 'tests/functional/realm-guests.test.ts',
+  KA3302: 'tests/functional/realm-service.test.ts',
+  KA3303: 'packages/realm/src/serve/decisions.test.ts',
 };
 
 async function inDirectory(

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkDocument } from '@kata-agent/config';
 import { createRuleChecker } from '@kata-agent/gate/rules';
+import { parseAuthorization } from '@kata-agent/realm';
 import type { CommandDefinition } from '../cli/definition.js';
 import { createProgram } from '../cli/program.js';
 import { commands } from '../commands/index.js';
@@ -51,6 +52,12 @@ for (const page of pages) {
   test(`${page}: documents load without warnings, commands are valid, links resolve`, async () => {
     const text = readFileSync(`${root}${page}`, 'utf8');
     for (const [, document = ''] of text.matchAll(/```toml\n(.*?)```/gs)) {
+      // The authorization file of a realm.
+      if (document.includes('[[operator]]')) {
+        const parsed = parseAuthorization(Buffer.from(document), page);
+        assert.deepEqual(parsed.ok ? parsed.warnings : parsed.diagnostics, [], document);
+        continue;
+      }
       const { diagnostics } = await checkDocument(new TextEncoder().encode(document), page, {
         rules: () => Promise.resolve(createRuleChecker()),
       });

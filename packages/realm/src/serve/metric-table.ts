@@ -111,7 +111,7 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
   kata_realm_event_loop_lag_seconds: {
     type: 'gauge',
     labels: ['quantile'],
-    help: 'Delay of the event loop since the last scrape: 0.5, 0.99, 1 (the maximum).',
+    help: 'Delay of the event loop in the last whole 10 s: 0.5, 0.99, 1 (the maximum).',
   },
   kata_realm_resident_memory_bytes: {
     type: 'gauge',

@@ -17,7 +17,34 @@ export interface Metrics {
   close(): void;
 }
 
-const nanoseconds = 1e9;
+const resolutionMs = 10;
+const windowMs = 10_000;
+
+/** Measures the delay of the event loop in windows: so that it does not matter who asks, and how often. */
+function watchLag(): { last: () => Readonly<Record<string, number>>; stop: () => void } {
+  const delay = monitorEventLoopDelay({ resolution: resolutionMs });
+  delay.enable();
+  // A sample is the time between two ticks of a timer. Without a sample the numbers have no meaning.
+  const seconds = (nanos: number): number =>
+    delay.max === 0 ? 0 : Math.max(0, nanos / 1e9 - resolutionMs / 1_000);
+  const now = (): Readonly<Record<string, number>> => ({
+    '0.5': seconds(delay.percentile(50)),
+    '0.99': seconds(delay.percentile(99)),
+    '1': seconds(delay.max),
+  });
+  let last: Readonly<Record<string, number>> | undefined;
+  const timer = setInterval(() => {
+    last = now();
+    delay.reset();
+  }, windowMs).unref();
+  return {
+    last: () => last ?? now(),
+    stop: () => {
+      clearInterval(timer);
+      delay.disable();
+    },
+  };
+}
 
 /** Creates the metrics. Loads the library: no other command does. */
 export async function createMetrics(): Promise<Metrics> {
@@ -28,8 +55,7 @@ export async function createMetrics(): Promise<Metrics> {
     const options = { name, help, labelNames: [...labels], registers: [registry] };
     metrics.set(name, type === 'counter' ? new Counter(options) : new Gauge(options));
   }
-  const delay = monitorEventLoopDelay({ resolution: 10 });
-  delay.enable();
+  const lag = watchLag();
   const set = (name: MetricName, value: number, labels: Labels = {}): void => {
     const metric = metrics.get(name);
     if (metric === undefined || !('set' in metric)) throw new TypeError(`${name} is no gauge`);
@@ -46,14 +72,11 @@ export async function createMetrics(): Promise<Metrics> {
     set,
     contentType: registry.contentType,
     async text() {
-      const lag = (nanos: number): number => (Number.isFinite(nanos) ? nanos / nanoseconds : 0);
-      set('kata_realm_event_loop_lag_seconds', lag(delay.percentile(50)), { quantile: '0.5' });
-      set('kata_realm_event_loop_lag_seconds', lag(delay.percentile(99)), { quantile: '0.99' });
-      set('kata_realm_event_loop_lag_seconds', lag(delay.max), { quantile: '1' });
-      delay.reset();
+      for (const [quantile, seconds] of Object.entries(lag.last()))
+        set('kata_realm_event_loop_lag_seconds', seconds, { quantile });
       set('kata_realm_resident_memory_bytes', process.memoryUsage.rss());
       return await registry.metrics();
     },
-    close: () => delay.disable(),
+    close: lag.stop,
   };
 }

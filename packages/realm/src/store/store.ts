@@ -37,7 +37,7 @@ export interface ReadOptions {
 }
 
 /**
- * The directory of a realm: `lock`, `revocations.json`, its own audit log `realm/audit.log`, and `guests/ID/` with the
+ * The directory of a realm: `lock`, `revocations.json`, its own audit log `decisions/audit.log`, and `guests/ID/` with the
  * logs of each guest. One process uses it at a time.
  */
 export class Store {
@@ -67,7 +67,7 @@ export class Store {
     try {
       const revocations = await Revocations.open(join(directory, 'revocations.json'));
       const decisions = await openAuditLog({
-        file: join(directory, 'realm', 'audit.log'),
+        file: join(directory, 'decisions', 'audit.log'),
         bootId,
         ...ownLog,
       });
