@@ -3,6 +3,7 @@ import { connect, type Channel, createClient } from '@kata-agent/ttrpc';
 import type { Authorization } from '../authorization/authorization.js';
 import type { Decisions } from '../serve/decisions.js';
 import type { Metrics } from '../serve/metrics.js';
+import { rationed } from '../serve/rationed.js';
 import type { RealmLog } from '../serve/realm-log.js';
 import { collect, type CollectOptions } from '../store/collect.js';
 import type { GuestLogs } from '../store/guest-logs.js';
@@ -52,6 +53,7 @@ export class GuestConnections {
   readonly #live = new Set<Live>();
   /** The work for each guest whose files are in use: a new connection waits until the one before has left them. */
   readonly #files = new Map<string, Promise<void>>();
+  readonly #mayLogRefusal = rationed(100, 1);
   #closed = false;
 
   constructor(options: GuestConnectionsOptions) {
@@ -245,7 +247,9 @@ export class GuestConnections {
     if (this.#closed) return;
     metrics.add('kata_realm_guests_refused_total', 1, { reason });
     decisions.refuse('guests', peerText(id), 'KA3301', why);
-    log('warn', 'guest refused', { code: 'KA3301', id, from, why });
+    // A client can come with a new key each time.
+    const omitted = this.#mayLogRefusal();
+    if (omitted !== undefined) log('warn', 'guest refused', { code: 'KA3301', id, from, why, omitted });
   }
 }
 
