@@ -59,7 +59,14 @@ const guest = { process: () => everyProcess };
 const policy = new Policy(authorizerOf(loaded));
 type Services = Parameters<typeof agentServer>[0]['services'];
 const services = { guest, policy, end: () => undefined } as unknown as Services;
-const server = agentServer({ configuration: loaded, services, audit, bootId, log: () => undefined });
+const server = agentServer({
+  configuration: loaded,
+  services,
+  readers: { named: () => undefined },
+  audit,
+  bootId,
+  log: () => undefined,
+});
 const listener = createServer((stream) => {
   server.serve(stream, {
     listener: own.name,

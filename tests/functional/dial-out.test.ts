@@ -202,7 +202,9 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
     const listener = new DialOut({
       name: 'realm',
       address: `https://${host}:${port}/guests`,
-      dial: { serverCa: ca.pem, pins: [], relay: 'trusted', handshakeTimeoutMs: 5_000, ...rest },
+      peers: [],
+      limits: { connections: 1 },
+      dial: { serverCa: ca.pem, pins: [], relay: { kind: 'trusted' }, handshakeTimeoutMs: 5_000, ...rest },
       own,
       revocations: new Revocations(),
       records: { begin: async () => () => undefined },

@@ -94,11 +94,11 @@ const refused: readonly Refused[] = [
     message: /:6:11: error\[KA1403\].*"a" has this address already.*:3/,
   },
   {
-    name: 'a listener that dials a server without believing it, which is not built yet',
+    name: 'a listener that dials a server without believing it, and without operators',
     make: write(
       '[[listener]]\nname = "a"\naddress = "https://tenant.example/guests"\ntls.server_ca = "/ca.pem"\n',
     ),
-    message: /:2:\d+: .*relay = "operator-tls", the default, is not built yet/,
+    message: /:4:\d+: error\[KA1404\].*relay = "operator-tls", the default, must have client_ca/,
   },
 ];
 

@@ -16,6 +16,9 @@ export function streamOf(method: string): StreamName | undefined {
   return method === methods.stderr ? 'stderr' : undefined;
 }
 
+/** Operators of one server that are remembered, the last ones: a server can name any. */
+const maxOperators = 16;
+
 /** The reader in rules. */
 type Reader = Pick<Caller, 'listener' | 'identity'>;
 
@@ -31,7 +34,8 @@ export function readerName({ listener, identity }: Reader): string {
 export class Readers {
   readonly #policy: Policy;
   readonly #listeners: readonly ListenerSettings[];
-  readonly #connected = new Set<Caller>();
+  /** The connections, with the operators for whom their servers have made calls. */
+  readonly #connected = new Map<Caller, Map<string, Reader>>();
 
   constructor(policy: Policy, listeners: readonly ListenerSettings[]) {
     this.#policy = policy;
@@ -39,7 +43,19 @@ export class Readers {
   }
 
   joined(caller: Caller): void {
-    this.#connected.add(caller);
+    // The server of such a connection reads nothing: its operators have connections of their own.
+    if (caller.realm?.relay !== 'operator-tls') this.#connected.set(caller, new Map());
+  }
+
+  /** Notes an operator for whom a server makes a call: it may come back to read. */
+  named(connection: Caller, operator: Caller): void {
+    const operators = this.#connected.get(connection);
+    if (operators === undefined || operator === connection) return;
+    const name = readerName(operator);
+    operators.delete(name);
+    operators.set(name, operator);
+    const [oldest] = operators.keys();
+    if (operators.size > maxOperators && oldest !== undefined) operators.delete(oldest);
   }
 
   left(caller: Caller): void {
@@ -65,7 +81,9 @@ export class Readers {
   #candidates(listener: ListenerSettings): readonly Reader[] {
     const { name } = listener;
     const expected = expectedPeers(listener).map((identity) => ({ listener: name, identity }));
-    const connected = [...this.#connected].filter((caller) => caller.listener === name);
+    const connected = [...this.#connected].flatMap(([caller, operators]) =>
+      caller.listener === name ? [caller, ...operators.values()] : [],
+    );
     const all: readonly Reader[] = [...expected, ...connected];
     return [...new Map(all.map((reader) => [readerName(reader), reader])).values()];
   }

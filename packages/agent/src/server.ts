@@ -2,6 +2,7 @@ import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Management } from '@kata-agent/protocol/management';
+import { Relay } from '@kata-agent/protocol/relay';
 import { Health } from '@kata-agent/protocol/health';
 import { createServer, type Server, service } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,6 +23,9 @@ import { management } from './management/management.js';
 import type { ManagementContext } from './management/management-context.js';
 import { authorizeManagement, managementGate } from './management/management-gate.js';
 import { Watchers } from './management/watchers.js';
+import type { Readers } from './readers.js';
+import { relay } from './relay/relay.js';
+import { authorizeRelay } from './relay/relay-gate.js';
 import type { Log } from './startup/log.js';
 import { bind } from './services/bind.js';
 import type { Services } from './services/handler.js';
@@ -39,13 +43,14 @@ export interface AgentServer extends Pick<Server<Caller>, 'serve'> {
 export function agentServer(options: {
   readonly configuration: Configuration;
   readonly services: Services;
+  readonly readers: Pick<Readers, 'named'>;
   readonly audit: AuditLog;
   readonly bootId: string;
   /** Undefined: there is no `tls://` or `https://` listener. */
   readonly revocations?: ManagementContext['revocations'];
   readonly log: Log;
 }): AgentServer {
-  const { configuration, services, audit, bootId, log, revocations } = options;
+  const { configuration, services, readers, audit, bootId, log, revocations } = options;
   const connections = new Connections();
   const { limits } = configuration;
   const { policy, guest } = services;
@@ -72,16 +77,19 @@ export function agentServer(options: {
       service(AgentService, bind(services, authorize)),
       service(Health, health),
       service(Management, management(managed)),
+      service(Relay, relay),
     ],
     admit: admission({
       policy,
       management: gate,
+      readers,
       audit,
       onDeniedRead,
       onFailure: configuration.audit.onFailure,
     }),
     interceptors: [
       authorizeManagement(gate),
+      authorizeRelay,
       specNames,
       execDefaults(guest),
       rootlessPaths,

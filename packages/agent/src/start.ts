@@ -155,6 +155,7 @@ export async function startAgent(
     const server = agentServer({
       configuration,
       bootId: boot,
+      readers,
       revocations: tls?.revocations,
       services: {
         guest,
@@ -195,10 +196,11 @@ export async function startAgent(
       log('info', 'listening', { listener: name, address, served: policy.served(name).length });
     }
     // Servers are dialled last: an attempt can take long, and no pod waits for one (R14).
-    for (const { name, address, dial } of configuration.listeners) {
+    for (const settings of configuration.listeners) {
+      const { name, address, dial } = settings;
       if (dial === undefined || tls === undefined) continue;
       ending.check();
-      const listener = await tls.dial({ name, address, dial, records: connectionRecords, audit, log, serve });
+      const listener = await tls.dial({ ...settings, dial, records: connectionRecords, audit, log, serve });
       ending.last(`listener ${name}`, () => listener.close());
       listener.start();
       log('info', 'dialling', { listener: name, address, served: policy.served(name).length });

@@ -6,6 +6,8 @@ export interface AuditedCall {
   readonly listener: string;
   /** The peer's name, as the listener gives it: `cid 2`, `pid 812 uid 0`, a certificate's subject. */
   readonly peer: string;
+  /** The operator for whom the peer makes the call, as the peer says. */
+  readonly claimedOperator?: string | undefined;
   readonly method: string;
   /** The encoded request. Only its keyed digest is written, and it is computed before the method returns. */
   readonly payload: Uint8Array;

@@ -39,10 +39,12 @@ export type {
   SettingValue,
 } from './configuration.js';
 export type {
+  CallerSettings,
   DialSettings,
   ListenerLimits,
   ListenerSettings,
   NamedFile,
+  RelaySettings,
   TlsSettings,
   PeerList,
 } from './listener/listener.js';

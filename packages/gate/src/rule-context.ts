@@ -12,6 +12,8 @@ export interface RulePeer {
   readonly sans?: readonly string[];
   /** SHA-256 of the certificate: `sha256:HEX`. */
   readonly fingerprint?: string;
+  /** The operator for whom a server that is trusted makes the call, as that server says. */
+  readonly claimedOperator?: string;
 }
 
 /** A container that a call names. Claims of the host are separate, in `claimed` (S27). */

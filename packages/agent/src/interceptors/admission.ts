@@ -1,12 +1,16 @@
-import type { AuditLog } from '@kata-agent/audit';
+import type { AuditedCall, AuditLog } from '@kata-agent/audit';
 import { endpoints, isManagementMethod, isMethodName } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
+import { type Decision, deny } from '@kata-agent/gate';
 import { AgentService } from '@kata-agent/protocol/agent';
-import { type Admit, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
+import { type Admit, type CallInfo, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import type { Policy } from '../policy/policy.js';
+import type { Readers } from '../readers.js';
 import type { ManagementGate } from '../management/management-gate.js';
+import { relayDecision } from '../relay/relay-gate.js';
 import { healthService, managementService } from '../services/service-names.js';
+import { callerOf, operatorFault } from './caller-of.js';
 import { type OnDeniedRead, refusal } from './refusal.js';
 
 /**
@@ -16,22 +20,39 @@ import { type OnDeniedRead, refusal } from './refusal.js';
 export function admission(options: {
   readonly policy: Policy;
   readonly management: ManagementGate;
+  readonly readers: Pick<Readers, 'named'>;
   readonly audit: AuditLog;
   readonly onDeniedRead: OnDeniedRead;
   readonly onFailure: Configuration['audit']['onFailure'];
 }): Admit<Caller> {
-  const { policy, management, audit, onDeniedRead, onFailure } = options;
-  return ({ service, method, connection, payload }) => {
+  const { policy, management, readers, audit, onDeniedRead, onFailure } = options;
+  const decide = ({ service, method, connection }: CallInfo<Caller>): Decision | undefined => {
+    const { listener } = connection;
+    const decision = relayDecision(connection, service, method);
+    if (decision !== undefined) return decision;
+    if (service === managementService && isManagementMethod(method)) return management(listener, method);
+    return service === AgentService.typeName && isMethodName(method)
+      ? policy.decide(listener, method)
+      : undefined;
+  };
+  return (call) => {
+    const { service, method, payload } = call;
     if (service === healthService) return undefined;
-    const { listener, peer } = connection;
-    const managed = service === managementService && isManagementMethod(method);
-    if (!managed && (service !== AgentService.typeName || !isMethodName(method)))
-      return unknownMethod(audit, listener, peer, payload);
-    const decision = managed ? management(listener, method) : policy.decide(listener, method);
+    const caller = callerOf(call);
+    const { listener, peer } = caller;
+    const { claimedOperator } = caller.identity;
+    const decision = decide(call);
+    if (decision === undefined) return unknownMethod(audit, { listener, peer, claimedOperator, payload });
     if (decision.outcome === 'deny') {
-      audit.refuse({ listener, peer, method, payload }, decision);
+      audit.refuse({ listener, peer, claimedOperator, method, payload }, decision);
       return refusal(decision, onDeniedRead);
     }
+    const fault = operatorFault(call);
+    if (fault !== undefined) {
+      audit.refuse({ listener, peer, method, payload }, deny('KA3201', listener, method, fault));
+      return { error: new TtrpcError(Code.InvalidArgument, fault) };
+    }
+    readers.named(call.connection, caller);
     const ends = isMethodName(method) && endpoints[method].ends === true;
     if (onFailure === 'refuse-all' && !audit.writable && !ends) return { error: auditFailure(audit.failure) };
     return undefined;
@@ -39,12 +60,9 @@ export function admission(options: {
 }
 
 /** The name of an unknown method is neither recorded nor returned: it can be any string. */
-function unknownMethod(audit: AuditLog, listener: string, peer: string, payload: Uint8Array): Refusal {
+function unknownMethod(audit: AuditLog, call: Omit<AuditedCall, 'method'>): Refusal {
   const method = '(unknown)';
-  audit.refuse(
-    { listener, peer, method, payload },
-    { outcome: 'deny', code: 'KA3006', method, listener, reason: 'unknown method' },
-  );
+  audit.refuse({ ...call, method }, deny('KA3006', call.listener, method, 'unknown method'));
   return { error: new TtrpcError(Code.Unimplemented, 'the agent has no such service or method') };
 }
 

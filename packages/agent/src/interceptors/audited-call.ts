@@ -2,6 +2,7 @@ import type { Message } from '@bufbuild/protobuf';
 import type { AuditedCall, Subject } from '@kata-agent/audit';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
+import { callerOf } from './caller-of.js';
 
 /** The recorded parts of a request. A message has only some of them. */
 interface Recorded extends Message {
@@ -17,7 +18,7 @@ interface Recorded extends Message {
  */
 export function auditedCall(
   request: Recorded,
-  { method, payload, connection }: HandlerContext<Caller>,
+  context: HandlerContext<Caller>,
   {
     folded = false,
     urgent = false,
@@ -25,8 +26,10 @@ export function auditedCall(
   }: { readonly folded?: boolean; readonly urgent?: boolean; readonly repeatable?: boolean } = {},
 ): AuditedCall {
   const subject = subjectOf(request);
-  const { listener, peer } = connection;
-  const call = { listener, peer, method, payload };
+  const { method, payload } = context;
+  const { listener, peer, identity } = callerOf(context);
+  const { claimedOperator } = identity;
+  const call = { listener, peer, claimedOperator, method, payload };
   const fold = folded ? { fold: `${method} ${subject?.containerId ?? ''}/${subject?.execId ?? ''}` } : {};
   return {
     ...call,

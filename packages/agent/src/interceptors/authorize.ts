@@ -3,6 +3,7 @@ import type { Decision } from '@kata-agent/gate';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import type { Policy } from '../policy/policy.js';
+import { callerOf } from './caller-of.js';
 import { type GuestStatus, ruleContext } from '../policy/rule-context.js';
 
 /** The current decision of lists and rules about a call. */
@@ -10,6 +11,8 @@ export type Authorize = (request: Message, context: HandlerContext<Caller>) => D
 
 /** Authorizes all calls: before a call begins, and again if the call had to wait. */
 export function authorizeCalls(policy: Policy, guest: GuestStatus): Authorize {
-  return (request, { method, connection }) =>
-    policy.authorize(connection.listener, method, request, () => ruleContext(request, connection, guest));
+  return (request, context) =>
+    policy.authorize(context.connection.listener, context.method, request, () =>
+      ruleContext(request, callerOf(context), guest),
+    );
 }

@@ -9,6 +9,7 @@ import type { Caller } from '../listeners/caller.js';
 import type { Policy } from '../policy/policy.js';
 import { readerName, streamOf } from '../readers.js';
 import { auditedCall } from './audited-call.js';
+import { callerOf } from './caller-of.js';
 import { decisionKey } from './decision-of.js';
 import type { RecordOf } from './record-of-request.js';
 import type { Authorize } from './authorize.js';
@@ -51,14 +52,14 @@ export function evaluateRules(options: {
 
   function decide(request: Message, context: HandlerContext<Caller>): Decision {
     const decision = authorize(request, context);
-    const { method, connection } = context;
+    const { method } = context;
     const stream = streamOf(method);
     const byRule =
       policy.readsRequests(method) && (decision.outcome === 'allow' || decision.rule !== undefined);
     if (byRule && stream !== undefined && isMessage(request, ReadStreamRequestSchema)) {
       const { containerId, execId } = request;
       const admitted = decision.outcome === 'allow';
-      guest.noteReader({ containerId, execId, stream }, readerName(connection), admitted);
+      guest.noteReader({ containerId, execId, stream }, readerName(callerOf(context)), admitted);
     }
     return decision;
   }

@@ -8,4 +8,20 @@ export interface Caller {
   readonly peer: string;
   /** The peer in rules. */
   readonly identity: RulePeer;
+  /** Of a connection that the agent has dialled: what its server may do in it. Absent: the peer is a caller like others. */
+  readonly realm?: Realm;
 }
+
+/** What a server that the agent has dialled may do in its connection (docs/adr/0051-the-realm.md). */
+export type Realm =
+  /** It makes the calls of its operators, and is believed with each. */
+  | { readonly relay: 'trusted' }
+  /** It makes no call of AgentService, and can ask for a connection of an operator. */
+  | {
+      readonly relay: 'operator-tls';
+      /**
+       * Dials the server once more, with a token of 32 bytes. Resolves when the server has accepted that connection. Rejects
+       * with TooManyConnections or a DialFailure.
+       */
+      readonly openConnection: (token: Uint8Array, signal: AbortSignal) => Promise<void>;
+    };

@@ -1,9 +1,10 @@
 import type { AuditedCall, AuditLog } from '@kata-agent/audit';
+import type { Duplex } from 'node:stream';
 import type { Caller } from './caller.js';
 
 /**
- * Records peers of side channels, and servers that the agent dials, with the duration of each connection. The audit log records calls, and a side
- * channel has none: access to the connection is access to everything.
+ * Records peers of side channels, servers that the agent dials, and their operators, with the duration of each connection. The
+ * audit log records calls, and a side channel has none: access to the connection is access to everything.
  */
 export class ConnectionRecords {
   readonly #audit: Pick<AuditLog, 'intent' | 'outcome'>;
@@ -35,5 +36,30 @@ export class ConnectionRecords {
   /** Records the end of all open connections. */
   close(): void {
     for (const end of this.#open) end();
+  }
+}
+
+/**
+ * Records a connection until it closes.
+ *
+ * @throws AuditUnavailable if it cannot be recorded; the stream is then destroyed.
+ */
+export async function recordUntilClosed(
+  records: Pick<ConnectionRecords, 'begin'>,
+  stream: Duplex,
+  caller: Pick<Caller, 'listener' | 'peer'>,
+  reason: string,
+): Promise<void> {
+  // The connection may close while the record is written.
+  const closed = new Promise<void>((resolve) => {
+    if (stream.closed) resolve();
+    else stream.once('close', () => resolve());
+  });
+  try {
+    const ended = await records.begin(caller, reason);
+    void closed.then(ended);
+  } catch (error) {
+    stream.destroy();
+    throw error;
   }
 }

@@ -256,7 +256,7 @@ closes (1)
 });
 
 test('listeners that dial: another CA opens, a pin closes, other pins open', async () => {
-  const dial = { serverCa: 'CA', pins: [], relay: 'trusted', handshakeTimeoutMs: 1_000 } as const;
+  const dial = { serverCa: 'CA', pins: [], relay: { kind: 'trusted' }, handshakeTimeoutMs: 1_000 } as const;
   const realm: ListenerSettings = {
     name: 'realm',
     address: 'https://realm.example/',
@@ -284,4 +284,44 @@ test('listeners that dial: another CA opens, a pin closes, other pins open', asy
   const listened: ListenerSettings = { ...realm, address: 'vsock://-1:1', peers: [['host']] };
   const { dial: _, ...local } = listened;
   assert.ok(short(await listening(local), any).includes('opens listener realm'));
+});
+
+test('listeners that dial: another relay opens; operators are compared as callers of tls:// are', async () => {
+  const trusted: ListenerSettings = {
+    name: 'realm',
+    address: 'https://realm.example/',
+    peers: [],
+    onDeniedRead: 'error',
+    limits: { connections: 64 },
+    management: [],
+    dial: { serverCa: 'CA', pins: [], relay: { kind: 'trusted' }, handshakeTimeoutMs: 1_000 },
+  };
+  const limits = { handshakes: 8, handshakesPerSecond: 20, handshakeTimeoutMs: 1_000 };
+  const forOperators = (clientCa: string, peers: readonly string[]): Promise<Configuration> =>
+    listening({
+      ...trusted,
+      peers: [peers],
+      dial: {
+        serverCa: 'CA',
+        pins: [],
+        relay: { kind: 'operator-tls', callers: { clientCa, limits } },
+        handshakeTimeoutMs: 1_000,
+      },
+    });
+  const [believed, all, one] = await Promise.all([
+    listening(trusted),
+    forOperators('A', ['cn:a', 'cn:b']),
+    forOperators('A', ['cn:a']),
+  ]);
+  for (const [before, after] of [
+    [believed, all],
+    [all, believed],
+  ] as const)
+    assert.deepEqual([...new Set(short(before, after))], ['opens listener realm']);
+  assert.deepEqual(short(all, all), []);
+  assert.deepEqual(short(all, one), ['closes listener realm']);
+  assert.deepEqual(short(one, all), ['opens listener realm']);
+  assert.deepEqual(short(one, await forOperators('B', ['cn:a'])), ['opens listener realm']);
+  const relay = diffConfigurations(all, believed).find(({ before }) => String(before).startsWith('relay'));
+  assert.match(relay?.why ?? '', /the server is believed with each call/);
 });

@@ -1,4 +1,4 @@
-import type { Configuration, ListenerSettings, PeerList } from '@kata-agent/config';
+import type { CallerSettings, Configuration, ListenerSettings, PeerList } from '@kata-agent/config';
 import type { Difference } from './difference.js';
 import type { ListenerPair } from './pair-listeners.js';
 
@@ -61,6 +61,8 @@ function moving(before: ListenerSettings, after: ListenerSettings): readonly Dif
 }
 
 function admitting(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
+  // Only the server calls through a trusted relay: `dialling` compares that.
+  if (before.peers.length === 0 || after.peers.length === 0) return [];
   const narrower = admitsNoMore(after.peers, before.peers);
   if (narrower && admitsNoMore(before.peers, after.peers)) return [];
   const texts = { before: peersText(before), after: peersText(after) };
@@ -88,7 +90,7 @@ function verifying(before: ListenerSettings, after: ListenerSettings): readonly 
     ],
   ] as const;
   const changed = parts.flatMap(([key, name, why]): readonly Difference[] => {
-    const [was, is] = [before.tls?.[key], after.tls?.[key]];
+    const [was, is] = [callersOf(before)?.[key], callersOf(after)?.[key]];
     if (was === is) return [];
     return [
       { ...row, effect: 'opens', before: `${name} ${presence(was)}`, after: `${name} ${presence(is)}`, why },
@@ -109,10 +111,14 @@ function dialling({ dial: was }: ListenerSettings, after: ListenerSettings): rea
   const row = { about: 'listener', name } as const;
   if (was === undefined || is === undefined) {
     if (is === undefined) return [];
-    const texts = { before: 'listens', after: `relay = "${is.relay}"` };
-    return [{ ...row, ...texts, effect: 'opens', why: 'the server is believed with each call' }];
+    const texts = { before: 'listens', after: `relay = "${is.relay.kind}"` };
+    return [{ ...row, ...texts, effect: 'opens', why: relayReasons[is.relay.kind] }];
   }
   const found: Difference[] = [];
+  if (was.relay.kind !== is.relay.kind) {
+    const texts = { before: `relay = "${was.relay.kind}"`, after: `relay = "${is.relay.kind}"` };
+    found.push({ ...row, ...texts, effect: 'opens', why: relayReasons[is.relay.kind] });
+  }
   if (was.serverCa !== is.serverCa) {
     const texts = {
       before: `server_ca ${presence(was.serverCa)}`,
@@ -127,6 +133,17 @@ function dialling({ dial: was }: ListenerSettings, after: ListenerSettings): rea
   const texts = { before: `pins = ${JSON.stringify(was.pins)}`, after: `pins = ${JSON.stringify(is.pins)}` };
   const why = closes ? 'fewer keys of the server are accepted' : 'other keys of the server are accepted';
   return [...found, { ...row, ...texts, effect: closes ? 'closes' : 'opens', why }];
+}
+
+const relayReasons = {
+  trusted: 'the server is believed with each call',
+  'operator-tls':
+    'operators of client_ca can connect through the server, which calls nothing but management itself',
+} as const;
+
+/** How callers with certificates are verified, at `tls://` or through a server. */
+function callersOf({ tls, dial }: ListenerSettings): CallerSettings | undefined {
+  return dial?.relay.kind === 'operator-tls' ? dial.relay.callers : tls;
 }
 
 function presence(pem: string | undefined): string {
@@ -208,7 +225,7 @@ function hasOwnAnswer({ listener, configuration }: Side): boolean {
 }
 
 function textOf(settings: ListenerSettings): string {
-  if (settings.dial !== undefined) return settings.address;
+  if (settings.dial?.relay.kind === 'trusted') return settings.address;
   return `${settings.address}, peers ${peersText(settings)}`;
 }
 

@@ -98,13 +98,14 @@ function parseRequest(yaml: YamlText, method: MethodName, node: Node | undefined
 
 function parsePeer(yaml: YamlText, node: Node | undefined): RulePeer | undefined {
   if (node === undefined) return undefined;
-  const members = yaml.members(node, 'peer', ['kind', 'cid', 'uid', 'subject', 'sans']);
+  const members = yaml.members(node, 'peer', ['kind', 'cid', 'uid', 'subject', 'sans', 'claimed_operator']);
   const kind = yaml.oneOf(members.get('kind'), 'kind', ['unix', 'vsock', 'tls'] as const);
   if (!members.has('kind')) yaml.error('KA2004', node, 'peer has no kind', 'set kind to unix, vsock or tls');
   const cid = yaml.whole(members.get('cid'), 'cid');
   const uid = yaml.whole(members.get('uid'), 'uid');
   const subject = yaml.text(members.get('subject'), 'subject');
   const sans = members.has('sans') ? texts(yaml, members.get('sans'), 'sans') : undefined;
+  const claimedOperator = yaml.text(members.get('claimed_operator'), 'claimed_operator');
   if (kind === undefined) return undefined;
   return {
     kind,
@@ -112,6 +113,7 @@ function parsePeer(yaml: YamlText, node: Node | undefined): RulePeer | undefined
     ...(uid === undefined ? {} : { uid }),
     ...(subject === undefined ? {} : { subject }),
     ...(sans === undefined ? {} : { sans }),
+    ...(claimedOperator === undefined ? {} : { claimedOperator }),
   };
 }
 

@@ -14,7 +14,8 @@ interface Case {
   readonly listener: string;
   readonly facts: RecordedFacts | undefined;
   readonly subject: Recorded['subject'];
-  readonly peer: string;
+  /** As in a test; undefined if a record does not have enough of it. */
+  readonly peer: object | undefined;
   readonly expect: Expectation;
   readonly rule: string | undefined;
   readonly reason: string;
@@ -28,11 +29,12 @@ export class RecordedCases {
   /** Adds a record; equal ones become one case. Records without a method of the API are ignored. */
   add(record: AuditRecord): void {
     if (record.kind !== 'intent' && record.kind !== 'call' && record.kind !== 'refusal') return;
-    const { method, listener, peer, facts, subject, decision } = record;
+    const { method, listener, facts, subject, decision } = record;
     if (!isMethodName(method)) return;
     const expect = decision.outcome === 'deny' ? 'deny' : decision.rule === undefined ? 'allow' : 'audit';
     const { rule, reason } = decision;
-    const key = JSON.stringify([method, listener, peerOf(peer), facts, expect, rule]);
+    const peer = peerOf(record);
+    const key = JSON.stringify([method, listener, peer, facts, expect, rule]);
     const known = this.#cases.get(key);
     if (known !== undefined) known.records.push(record.sequence);
     else {
@@ -65,7 +67,7 @@ function testOf({ method, listener, peer, facts, subject, expect, rule, reason, 
     name: `${recordsText(records)}${cut === true ? ' (truncated in the record)' : ''}: ${reason}`,
     method,
     listener,
-    ...(peerOf(peer) === undefined ? {} : { peer: peerOf(peer) }),
+    ...(peer === undefined ? {} : { peer }),
     ...(isEmpty(json) ? {} : { request: json }),
     expect,
     ...(rule === undefined ? {} : { rule }),
@@ -73,7 +75,8 @@ function testOf({ method, listener, peer, facts, subject, expect, rule, reason, 
 }
 
 /** Parses a peer in the notation of records: `cid 2`, `pid 812 uid 0`. */
-function peerOf(peer: string): object | undefined {
+function peerOf({ peer, claimedOperator }: Pick<Recorded, 'peer' | 'claimedOperator'>): object | undefined {
+  if (claimedOperator !== undefined) return { kind: 'tls', claimed_operator: claimedOperator };
   const cid = /^cid (\d+)$/.exec(peer)?.[1];
   if (cid !== undefined) return { kind: 'vsock', cid: Number(cid) };
   const uid = /^(?:pid \d+ )?uid (\d+)$/.exec(peer)?.[1];

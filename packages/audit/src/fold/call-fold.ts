@@ -11,6 +11,7 @@ interface Run {
   // As given by the caller, so that comparison by reference usually succeeds.
   readonly listener: string;
   readonly peer: string;
+  readonly claimedOperator: string | undefined;
   readonly code: string;
   readonly rule: string | undefined;
   count: number;
@@ -20,7 +21,7 @@ interface Run {
 }
 
 /**
- * Counts identical calls: same fold key, listener, peer, code and rule. The caller of `count` writes the first call of
+ * Counts identical calls: same fold key, listener, peer, claimed operator, code and rule. The caller of `count` writes the first call of
  * a run; the following ones become one record at each `tick`. A run that was idle for a whole tick ends.
  */
 export class CallFold {
@@ -58,11 +59,12 @@ export class CallFold {
       digest === undefined
         ? foldedCallHead(call, decision, result)
         : foldedRepeatHead(call, decision, digest, result);
-    const { listener, peer } = call;
+    const { listener, peer, claimedOperator } = call;
     const { code } = result;
     const { rule } = decision;
     const place = this.#runs.has(key) ? placeOf(key, call, decision, result) : key;
-    this.#runs.set(place, { head, listener, peer, code, rule, count: 0, bytes: 0, durationUs: 0, since: 0n });
+    const caller = { listener, peer, claimedOperator };
+    this.#runs.set(place, { head, ...caller, code, rule, count: 0, bytes: 0, durationUs: 0, since: 0n });
     return false;
   }
 
@@ -112,11 +114,17 @@ export class CallFold {
   }
 }
 
-/** Returns the map key of a run whose fold key is taken by a run with another listener, peer, code or rule. */
+/** Returns the map key of a run whose fold key is taken by a run with another listener, peer, operator, code or rule. */
 function placeOf(key: string, call: AuditedCall, { rule }: Decision, { code }: CallResult): string {
-  return JSON.stringify([key, call.listener, call.peer, code, rule ?? '']);
+  return JSON.stringify([key, call.listener, call.peer, call.claimedOperator ?? '', code, rule ?? '']);
 }
 
 function matches(run: Run, call: AuditedCall, { rule }: Decision, { code }: CallResult): boolean {
-  return run.code === code && run.rule === rule && run.peer === call.peer && run.listener === call.listener;
+  return (
+    run.code === code &&
+    run.rule === rule &&
+    run.peer === call.peer &&
+    run.claimedOperator === call.claimedOperator &&
+    run.listener === call.listener
+  );
 }

@@ -1,3 +1,4 @@
+import type { AuditedCall } from '../audit-log.js';
 import { clip } from '../record/clip.js';
 import type { RecordBody } from '../record/record.js';
 import type { FoldHead } from '../record/record-body.js';
@@ -6,7 +7,7 @@ import { TokenBucket } from './token-bucket.js';
 /** Token bucket for detailed records: this many at once, then this many per second. */
 const burst = 256;
 const perSecond = 1;
-/** Maximum number of peers counted separately in one group. */
+/** Maximum number of peers, with the operators whom they claim, counted separately in one group. */
 const maxPeers = 16;
 
 /** Sums kept with the count, for calls that were served. */
@@ -67,19 +68,19 @@ export class RationedFold {
    * result, such as a rule or a code.
    */
   count(
-    call: { readonly listener: string; readonly peer: string; readonly method: string },
+    call: Pick<AuditedCall, 'listener' | 'peer' | 'claimedOperator' | 'method'>,
     like: string,
     head: () => FoldHead,
     amounts?: Amounts,
   ): boolean {
     const place = `${call.listener}\0${clip(call.method, 128)}\0${like}`;
-    const peer = clip(call.peer, 128);
+    const peer = `${clip(call.peer, 128)}\0${clip(call.claimedOperator ?? '', 256)}`;
     const group = this.#groups.get(place);
     const run = group?.peers.get(peer);
     if (run !== undefined) return this.#add(run, 1, amounts);
 
     if (group !== undefined && group.peers.size >= maxPeers) {
-      group.others ??= begin({ ...head(), peer: '*' });
+      group.others ??= begin({ ...head(), peer: '*', claimedOperator: undefined });
       return this.#add(group.others, 1, amounts);
     }
     if (!this.#takeToken(call.listener)) {

@@ -7,7 +7,7 @@ import { foldedRefusalHead } from '../record/record-body.js';
 /** The method of records about a connection that was closed before a call was read. */
 const connectionMethod = '(connection)';
 
-/** Counts identical denials: same listener, peer, method and rule; for connections, same listener, peer, code and reason. */
+/** Counts identical denials: same listener, peer, claimed operator, method and rule; for connections, same listener, peer, code and reason. */
 export class RefusalFold {
   readonly #fold: RationedFold;
 

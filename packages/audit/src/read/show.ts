@@ -41,7 +41,7 @@ export function renderRecord(record: AuditRecord, options: ShowOptions = {}): st
     printable(who.listener).padEnd(widths.listener),
     printable(who.peer).padEnd(widths.peer),
     printable(who.method).padEnd(widths.method),
-    printable(describe(record)),
+    printable(words(operatorOf(record), describe(record))),
   ];
   return paint(cells.join(' ').trimEnd(), styleOf(record), options);
 }
@@ -81,6 +81,12 @@ function describe(record: AuditRecord): string {
     case 'lost':
       return `${record.count} records are missing: ${record.failure}`;
   }
+}
+
+/** Returns the operator whom a trusted server named: its word alone. */
+function operatorOf(record: AuditRecord): string | undefined {
+  if (!('method' in record) || record.claimedOperator === undefined) return undefined;
+  return `operator ${JSON.stringify(record.claimedOperator)} (claimed)`;
 }
 
 type Subject = NonNullable<Extract<AuditRecord, { readonly kind: 'intent' }>['subject']>;

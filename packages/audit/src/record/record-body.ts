@@ -10,6 +10,8 @@ const nameLength = 128;
 /** Limit for ids. Ids that the guest accepts fit: they have at most 128 ASCII characters. */
 export const idBytes: number = nameLength;
 const textLength = 512;
+/** Names of operators that the agent accepts fit, unless they have many characters that are escaped. */
+const operatorLength = 256;
 
 // Written out without spread syntax: this is the hot path of each call.
 
@@ -19,6 +21,7 @@ export function intentBody(call: AuditedCall, decision: Decision, digest: string
     listener: clip(call.listener, nameLength),
     peer: clip(call.peer, textLength),
     method: clip(call.method, nameLength),
+    claimedOperator: clipOptional(call.claimedOperator, operatorLength),
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
@@ -33,6 +36,7 @@ export function refusalBody(call: AuditedCall, decision: Decision, digest: strin
     listener: clip(call.listener, nameLength),
     peer: clip(call.peer, textLength),
     method: clip(call.method, nameLength),
+    claimedOperator: clipOptional(call.claimedOperator, operatorLength),
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
@@ -48,6 +52,7 @@ export function outcomeBody(intent: number, call: AuditedCall, result: CallResul
     listener: clip(call.listener, nameLength),
     peer: clip(call.peer, textLength),
     method: clip(call.method, nameLength),
+    claimedOperator: clipOptional(call.claimedOperator, operatorLength),
     subject: subjectOf(call.subject),
     result: resultOf(result),
   };
@@ -64,6 +69,7 @@ export function callBody(
     listener: clip(call.listener, nameLength),
     peer: clip(call.peer, textLength),
     method: clip(call.method, nameLength),
+    claimedOperator: clipOptional(call.claimedOperator, operatorLength),
     decision: decisionOf(decision),
     digest,
     subject: subjectOf(call.subject),
@@ -76,7 +82,7 @@ export function callBody(
 /** The members that a fold record has in common with the records it counts. */
 export type FoldHead = Pick<
   FoldRecord,
-  'of' | 'listener' | 'peer' | 'method' | 'decision' | 'digest' | 'subject' | 'code'
+  'of' | 'listener' | 'peer' | 'method' | 'claimedOperator' | 'decision' | 'digest' | 'subject' | 'code'
 >;
 
 export function foldedCallHead(call: AuditedCall, decision: Decision, result: CallResult): FoldHead {
@@ -85,6 +91,7 @@ export function foldedCallHead(call: AuditedCall, decision: Decision, result: Ca
     listener: clip(call.listener, nameLength),
     peer: clip(call.peer, textLength),
     method: clip(call.method, nameLength),
+    claimedOperator: clipOptional(call.claimedOperator, operatorLength),
     decision: decisionOf(decision),
     subject: subjectOf(call.subject),
     code: clip(result.code, nameLength),
@@ -112,6 +119,7 @@ export function foldedRefusalHead(call: AuditedCall, decision: Decision): FoldHe
     listener: clip(call.listener, nameLength),
     peer: clip(call.peer, textLength),
     method: clip(call.method, nameLength),
+    claimedOperator: clipOptional(call.claimedOperator, operatorLength),
     decision: decisionOf(decision),
   };
 }

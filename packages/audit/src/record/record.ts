@@ -43,6 +43,8 @@ interface Caller {
   readonly peer: string;
   /** `*`: several methods, in a fold record of denials. */
   readonly method: string;
+  /** The operator for whom the peer made the call, as the peer said. */
+  readonly claimedOperator?: string | undefined;
 }
 
 export interface RecordedDecision {

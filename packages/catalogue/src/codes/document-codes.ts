@@ -25,13 +25,13 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
   KA1401: {
     title: 'peer that never connects',
     explanation:
-      'The peers of a listener include a CID for a unix socket, or a user for vsock. Such a peer never connects. Nobody connects to an https:// address: the agent dials it.',
+      'The peers of a listener include a CID for a unix socket, or a user for vsock. Such a peer never connects. Through the server of an https:// address certificates connect with relay = "operator-tls", and nobody with relay = "trusted".',
     example: {
       kind: 'document',
       document: `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\npeers = ["uid:0"]\n`,
     },
     remedy:
-      'Name a CID at vsock ("cid:2" is the host), a user at a unix socket ("uid:0" is root). At https:// remove peers.',
+      'Name a CID at vsock ("cid:2" is the host), a user at a unix socket ("uid:0" is root), or certificates over TLS. With relay = "trusted" remove peers.',
   },
   KA1402: {
     title: 'unknown listener',
@@ -57,7 +57,7 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
   KA1404: {
     title: 'listener without tls or peers',
     explanation:
-      'A listener at tls:// must name the CA that verifies the certificates of its callers, and the peers of that CA. There is no default, because a CA may sign many. A listener that dials an https:// address must name the CA of the server.',
+      'A listener at tls:// must name the CA that verifies the certificates of its callers, and the peers of that CA. There is no default, because a CA may sign many. A listener that dials an https:// address must name the CA of the server, and unless relay = "trusted" also CA and peers of the operators.',
     example: {
       kind: 'document',
       document: `${pod}[[listener]]\nname = "tenant"\naddress = "tls://0.0.0.0:8443"\n`,
@@ -67,13 +67,13 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
   KA1405: {
     title: 'key of TLS without effect',
     explanation:
-      'A listener at vsock or a unix socket has tls, relay, or a limit of handshakes; one at tls:// has server_ca or relay; or one that dials https:// has client_ca, or a limit other than handshake_timeout.',
+      'A listener at vsock or a unix socket has tls, relay, or a limit of handshakes; one at tls:// has server_ca or relay; or one that dials https:// with relay = "trusted" has client_ca, client_crl, or a limit other than handshake_timeout.',
     example: {
       kind: 'document',
       document: `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nlimits = { handshakes = 8 }\n`,
     },
     remedy:
-      'Remove the key, or change the address: client_ca is for tls://, server_ca and relay are for https://.',
+      'Remove the key, or change the address: client_ca is for tls:// and for relay = "operator-tls", server_ca and relay are for https://.',
   },
   KA1406: {
     title: 'file that a document names cannot be used',

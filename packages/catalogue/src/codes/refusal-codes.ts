@@ -9,6 +9,7 @@ export type RefusalCode =
   | 'KA3005'
   | 'KA3006'
   | 'KA3007'
+  | 'KA3008'
   | 'KA3101'
   | 'KA3102'
   | 'KA3103'
@@ -74,6 +75,14 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
     example: { kind: 'described', text: 'Describe on a listener without management' },
     remedy: 'Add the method to management of the listener in the base document, or call another listener.',
   },
+  KA3008: {
+    title: 'method is for operators, not for the server that the agent dials',
+    explanation:
+      'With relay = "operator-tls" the server of an https:// listener may call Health, the methods of management of the listener, and ask for connections of operators. Methods of the API are called by operators alone, by TLS inside those connections. The call is answered with UNIMPLEMENTED.',
+    example: { kind: 'described', text: 'ExecProcess of a realm with relay = "operator-tls"' },
+    remedy:
+      'Call as an operator, with a certificate that peers names. To believe the server with each call, write relay = "trusted" in the base document.',
+  },
   KA3101: {
     title: 'denied by a rule',
     explanation:
@@ -110,9 +119,10 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
   KA3201: {
     title: 'malformed or oversized request',
     explanation:
-      'The lists allow the method, but its request cannot be decoded or exceeds a limit of [limits], so no rule is evaluated.',
+      'The lists allow the method, but its request cannot be decoded or exceeds a limit of [limits], or a server with relay = "trusted" does not name its operator as it must, so no rule is evaluated.',
     example: { kind: 'described', text: 'CreateContainer with more fields than limits.request_fields' },
-    remedy: 'Send a valid request, or raise the limit that the reason names.',
+    remedy:
+      'Send a valid request, or raise the limit that the reason names. Metadata kata-agent-operator has one value, of at most 256 characters of printable ASCII.',
   },
   KA3202: {
     title: 'peer is not accepted by the listener',
@@ -124,7 +134,7 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
   KA3203: {
     title: 'TLS client is not accepted',
     explanation:
-      'A connection to a tls:// listener ended before it was served: the handshake failed, or the certificate of the client is expired, revoked, without clientAuth, or not in peers. No byte of a request is read. The reason says which.',
+      'A connection to a tls:// listener, or of an operator through the server of an https:// listener, ended before it was served: the handshake failed, or the certificate of the client is expired, revoked, without clientAuth, or not in peers. No byte of a request is read. The reason says which.',
     example: { kind: 'described', text: 'a client of tls:// without a certificate' },
     remedy:
       'Use a certificate of client_ca with extended key usage clientAuth that peers names, over TLS 1.3 with the ALPN protocol kata-agent-ttrpc, as kata-agent-ctl does.',
@@ -132,10 +142,10 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
   KA3204: {
     title: 'server that a listener dials is not accepted',
     explanation:
-      'The server of an https:// listener was reached and not accepted: its certificate is not of server_ca, has another name or key, has expired or is revoked; or it did not answer the HTTP Upgrade as it must. It gets no answer to any call. The reason says which. The agent tries again, after up to a minute.',
+      'The server of an https:// listener was reached and not accepted: its certificate is not of server_ca, has another name or key, has expired or is revoked; or it did not answer the HTTP Upgrade as it must, also for a connection that it has asked for. It gets no answer to any call. The reason says which. The agent tries again, after up to a minute.',
     example: { kind: 'described', text: 'a server with a certificate of another CA, or that answers 302' },
     remedy:
-      'Give the server a certificate of server_ca for the name in the address, with a key of pins, and let it answer 101 with Upgrade: kata-agent-ttrpc/1. Redirects are not followed.',
+      'Give the server a certificate of server_ca for the name in the address, with a key of pins, and let it answer 101 with the Upgrade of the request. Redirects are not followed.',
   },
   KA3301: {
     title: 'realm does not admit a guest',

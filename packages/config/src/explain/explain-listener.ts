@@ -5,6 +5,7 @@ import type {
   ListenerLimits,
   ListenerSettings,
   PeerList,
+  RelaySettings,
   TlsSettings,
 } from '../listener/listener.js';
 
@@ -12,7 +13,7 @@ import type {
 export interface ExplainedListener {
   readonly name: string;
   readonly address: string;
-  /** Empty at an `https://` address. */
+  /** Empty at an `https://` address whose server is trusted. */
   readonly peers: PeerList;
   /** Peer lists of further documents; a peer must match each of them too. */
   readonly alsoPeers?: readonly PeerList[];
@@ -28,9 +29,14 @@ export interface ExplainedListener {
     readonly key: 'made at boot' | 'static';
     readonly limits: HandshakeLimits;
   };
-  /** At an `https://` address: how the server is verified, and that it is believed with each call. */
-  readonly dial?: Pick<DialSettings, 'pins' | 'relay' | 'handshakeTimeoutMs'>;
+  /** At an `https://` address: how the server is verified, and what it can do. */
+  readonly dial?: Pick<DialSettings, 'pins' | 'handshakeTimeoutMs'> & ExplainedRelay;
 }
+
+/** How operators call through a server; with operator-tls how they are verified. */
+type ExplainedRelay =
+  | { readonly relay: 'trusted' }
+  | { readonly relay: 'operator-tls'; readonly crl: boolean; readonly limits: HandshakeLimits };
 
 export function explainListeners({
   listeners,
@@ -54,7 +60,7 @@ export function explainListeners({
       peers,
       ...(alsoPeers.length === 0 ? {} : { alsoPeers }),
       ...(onDeniedRead === api.onDeniedRead ? {} : { onDeniedRead }),
-      ...(dial !== undefined || limits.connections === general.connections ? {} : { limits }),
+      ...(dial?.relay.kind === 'trusted' || limits.connections === general.connections ? {} : { limits }),
       ...(management.length === 0 ? {} : { management }),
       ...(tls === undefined ? {} : { tls: explainTls(tls) }),
       ...(dial === undefined ? {} : { dial: explainDial(dial) }),
@@ -71,5 +77,11 @@ function explainTls({ clientCrl, staticIdentity, limits }: TlsSettings): Explain
 }
 
 function explainDial({ pins, relay, handshakeTimeoutMs }: DialSettings): ExplainedListener['dial'] & object {
-  return { pins, relay, handshakeTimeoutMs };
+  return { pins, handshakeTimeoutMs, ...explainRelay(relay) };
+}
+
+function explainRelay(relay: RelaySettings): ExplainedRelay {
+  if (relay.kind === 'trusted') return { relay: relay.kind };
+  const { clientCrl, limits } = relay.callers;
+  return { relay: relay.kind, crl: clientCrl !== undefined, limits };
 }

@@ -84,7 +84,7 @@ function renderListener(listener: ExplainedListener): string {
   return [
     dial === undefined
       ? `listener ${name} at ${address} for ${lists}`
-      : `listener ${name}, which dials ${address}`,
+      : `listener ${name}, which dials ${address}${dial.relay === 'trusted' ? '' : ` for ${lists}`}`,
     ...(onDeniedRead === undefined ? [] : [`on_denied_read = "${onDeniedRead}"`]),
     ...(limits === undefined ? [] : [`limits = { connections = ${limits.connections} }`]),
     ...(management === undefined ? [] : [`management = ${managementList.write(management)}`]),
@@ -93,14 +93,26 @@ function renderListener(listener: ExplainedListener): string {
       : [
           `TLS: key ${tls.key}, ${tls.crl ? 'with' : 'without'} a CRL, limits = ${listenerLimits.write(tls.limits)}`,
         ]),
-    ...(dial === undefined ? [] : dialLines(dial)),
+    ...(dial === undefined ? [] : dialLines(dial, management ?? [])),
   ].join('\n');
 }
 
-function dialLines({ pins: list, relay }: NonNullable<ExplainedListener['dial']>): readonly string[] {
+function dialLines(
+  dial: NonNullable<ExplainedListener['dial']>,
+  management: NonNullable<ExplainedListener['management']>,
+): readonly string[] {
+  const { pins: list, relay } = dial;
+  const server = `the server: of server_ca, with the name in the address${list.length === 0 ? '' : `, pins = ${pins.write(list)}`}`;
+  if (relay === 'trusted')
+    return [
+      server,
+      `relay = "${relay}": the server is believed with each call, and so is the operator whom it names; whoever has its key calls what is served here`,
+    ];
+  const may = management.length === 0 ? 'no method of the management service' : management.join(', ');
   return [
-    `the server: of server_ca, with the name in the address${list.length === 0 ? '' : `, pins = ${pins.write(list)}`}`,
-    `relay = "${relay}": the server is believed with each call; whoever has its key calls what is served here`,
+    server,
+    `relay = "${relay}": the server can call ${may}, and refuse its service; only operators, by TLS inside its connections, call what is served here`,
+    `operators: of client_ca, ${dial.crl ? 'with' : 'without'} a CRL, limits = ${listenerLimits.write(dial.limits)}`,
   ];
 }
 

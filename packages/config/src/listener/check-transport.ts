@@ -4,10 +4,10 @@ import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
 import { dialAddress } from '../value-types/dial-address.js';
 import { tlsAddress } from '../value-types/listener-address.js';
-import type { Relay } from './listener-keys.js';
-import { limitsWithoutEffect, type OwnLimits } from './listener-limits.js';
+import { type LimitPlace, limitsWithoutEffect, type OwnLimits } from './listener-limits.js';
 import { peerThatNeverConnects } from './peer-that-never-connects.js';
-import type { TlsKeys } from './tls-keys.js';
+import { defaultRelay, type Relay } from './relay.js';
+import { type TlsKeys, tlsPemKeys } from './tls-keys.js';
 import type { Written } from './written.js';
 
 /** The keys of a listener of the base document that depend on its address. */
@@ -26,31 +26,35 @@ interface Transport {
  */
 export function checkTransport(transport: Transport, name: Span, report: Report): void {
   const { address, peers, limits, relay } = transport;
-  const kind = kindOf(address.value);
-  const strange = peers === undefined ? undefined : peerThatNeverConnects(address.value, peers.value);
+  const place = placeOf(transport);
+  const strange =
+    peers === undefined
+      ? undefined
+      : peerThatNeverConnects(address.value, relay?.value ?? defaultRelay, peers.value);
   if (peers !== undefined && strange !== undefined)
     report.error('KA1401', peers.span, strange.message, strange.help);
-  if (kind !== 'https' && relay !== undefined)
+  if ((place === 'tls' || place === 'local') && relay !== undefined)
     report.error('KA1405', relay.span, `relay has no effect at ${quote(address.value)}`, 'remove it');
-  if (kind === 'tls') checkListening(transport, name, report);
-  else if (kind === 'https') checkDialling(transport, name, report);
+  if (place === 'tls') checkListening(transport, name, report);
+  else if (place !== 'local') checkDialling(transport, place, name, report);
   else if (transport.tls !== undefined)
     report.error('KA1405', transport.tls.span, `tls has no effect at ${quote(address.value)}`, elsewhere);
   if (limits === undefined) return;
-  for (const key of limitsWithoutEffect(address.value, limits.value))
+  for (const key of limitsWithoutEffect(place, limits.value))
     report.error(
       'KA1405',
       limits.span,
-      `the limit ${key} has no effect at ${quote(address.value)}`,
-      elsewhere,
+      `the limit ${key} has no effect at ${place === 'trusted' ? trustedPlace : quote(address.value)}`,
+      place === 'trusted' ? 'remove it' : elsewhere,
     );
 }
 
 const elsewhere = 'remove it, or listen at a tls:// address';
+const trustedPlace = 'https:// with relay = "trusted": there is one connection, and the agent makes it';
 
-function kindOf(address: string): 'tls' | 'https' | 'local' {
-  if (tlsAddress(address) !== undefined) return 'tls';
-  return dialAddress(address) === undefined ? 'local' : 'https';
+function placeOf({ address, relay }: Pick<Transport, 'address' | 'relay'>): LimitPlace {
+  if (tlsAddress(address.value) !== undefined) return 'tls';
+  return dialAddress(address.value) === undefined ? 'local' : (relay?.value ?? defaultRelay);
 }
 
 function checkListening({ peers, tls }: Transport, name: Span, report: Report): void {
@@ -67,17 +71,41 @@ function checkListening({ peers, tls }: Transport, name: Span, report: Report): 
     );
 }
 
-function checkDialling({ tls, relay }: Transport, name: Span, report: Report): void {
+function checkDialling({ tls, peers }: Transport, relay: Relay, name: Span, report: Report): void {
   const help = 'name the CA of the server: tls = { server_ca = "/etc/kata-agent/realm-ca.pem" }';
   if (tls === undefined) report.error('KA1404', name, 'a listener at https:// must have tls', help);
   else if (tls.value.serverCa === undefined)
-    report.error('KA1405', tls.span, 'client_ca has no effect at https://', help);
-  // The default is the stronger one: it must not be replaced silently.
-  if (relay?.value !== 'trusted')
+    report.error('KA1404', tls.span, 'tls of a listener at https:// must have server_ca', help);
+  if (relay === 'operator-tls') checkOperators({ tls, peers }, name, report);
+  else if (tls !== undefined) checkTrusted(tls, report);
+}
+
+/** Operators have no connections of their own: a key that promised to verify them would deceive. */
+function checkTrusted(tls: Written<TlsKeys>, report: Report): void {
+  for (const key of ['clientCa', 'clientCrl'] as const)
+    if (tls.value[key] !== undefined)
+      report.error(
+        'KA1405',
+        tls.span,
+        `${tlsPemKeys[key]} has no effect with relay = "trusted": the server makes the calls of operators, whose certificates the agent does not see`,
+        'remove it, or write relay = "operator-tls"',
+      );
+}
+
+function checkOperators({ tls, peers }: Pick<Transport, 'tls' | 'peers'>, name: Span, report: Report): void {
+  const instead = 'to believe the server with each call instead, write relay = "trusted"';
+  if (tls?.value.clientCa === undefined)
     report.error(
-      'KA1105',
-      relay?.span ?? name,
-      `relay = "operator-tls"${relay === undefined ? ', the default,' : ''} is not built yet`,
-      'to believe the server with each call, write relay = "trusted"; otherwise listen instead of dialling',
+      'KA1404',
+      tls?.span ?? name,
+      'a listener at https:// with relay = "operator-tls", the default, must have client_ca',
+      `name the CA of the operators: client_ca = "/etc/kata-agent/tenant-ca.pem"; ${instead}`,
+    );
+  if (peers === undefined)
+    report.error(
+      'KA1404',
+      name,
+      'a listener at https:// with relay = "operator-tls", the default, must have peers',
+      `name the operators: peers = ["uri:spiffe://example/ops/*"]; ["*"] is every certificate of the CA; ${instead}`,
     );
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { dialAddress, namedPaths } from '../index.js';
+import { configurationDigest, dialAddress, namedPaths } from '../index.js';
 import { fails, load, open } from '../loading.test.fixture.js';
 import { explainListeners } from '../explain/explain-listener.js';
 
 const pem = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+const crl = '-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n';
 const pin = `spki:sha256:${'a'.repeat(64)}`;
 const ca = `server_ca = ${JSON.stringify(pem)}`;
 
@@ -19,7 +20,7 @@ function document({
   return `${open}[[listener]]\nname = "r"\naddress = "${address}"\n${line}${relay}\n${rest}\n`;
 }
 
-test('an https:// listener has a server and no peers', async () => {
+test('an https:// listener with a trusted relay has a server and no peers', async () => {
   const text = document({
     tls: `${ca}, pins = ["spki:sha256:${'A'.repeat(64)}"]`,
     rest: 'limits = { handshake_timeout = "5s" }\nmanagement = ["Describe"]',
@@ -32,38 +33,140 @@ test('an https:// listener has a server and no peers', async () => {
     onDeniedRead: 'error',
     limits: { connections: 1 },
     management: ['Describe'],
-    dial: { serverCa: pem, pins: [pin], relay: 'trusted', handshakeTimeoutMs: 5_000 },
+    dial: { serverCa: pem, pins: [pin], relay: { kind: 'trusted' }, handshakeTimeoutMs: 5_000 },
   });
   const [explained] = explainListeners({ ...configuration, listeners });
   assert.ok(explained !== undefined && explained.limits === undefined);
   assert.deepEqual(explained.dial, { pins: [pin], relay: 'trusted', handshakeTimeoutMs: 5_000 });
 });
 
-test('its CA is part of the digest', async () => {
-  const text = document({ tls: 'server_ca = "/ca.pem"' });
-  const { files } = await load(text, {
-    files: { read: (path) => ({ ok: true, bytes: Buffer.from(path === '/ca.pem' ? pem : text) }) },
+const operators = `${ca}, client_ca = ${JSON.stringify(pem + pem)}`;
+
+for (const [how, relay] of [
+  ['by default', ''],
+  ['as written', 'relay = "operator-tls"'],
+] as const)
+  test(`an https:// listener with operator-tls, ${how}, has operators as a tls:// listener has callers`, async () => {
+    const peers = ['uri:spiffe://example/ops/*', 'cn:auditor'];
+    const text = document({
+      tls: `${operators}, client_crl = ${JSON.stringify(crl)}, pins = ["${pin}"]`,
+      relay,
+      rest: `peers = ${JSON.stringify(peers)}\nlimits = { connections = 3, handshakes = 2, handshake_timeout = "5s" }`,
+    });
+    const { listeners, ...configuration } = await load(text);
+    const limits = { handshakes: 2, handshakesPerSecond: 20, handshakeTimeoutMs: 5_000 };
+    assert.deepEqual(listeners[0], {
+      name: 'r',
+      address: 'https://realm.example:8443/guests',
+      peers: [peers],
+      onDeniedRead: 'error',
+      limits: { connections: 3 },
+      management: [],
+      dial: {
+        serverCa: pem,
+        pins: [pin],
+        relay: { kind: 'operator-tls', callers: { clientCa: pem + pem, clientCrl: crl, limits } },
+        handshakeTimeoutMs: 5_000,
+      },
+    });
+    const [explained] = explainListeners({ ...configuration, listeners });
+    assert.deepEqual(explained?.limits, { connections: 3 });
+    assert.deepEqual(explained.dial, {
+      pins: [pin],
+      relay: 'operator-tls',
+      crl: true,
+      limits,
+      handshakeTimeoutMs: 5_000,
+    });
   });
-  const sha256 = createHash('sha256').update(pem).digest('hex');
-  assert.deepEqual(files, [{ key: 'listener.r.tls.server_ca', file: '/ca.pem', sha256 }]);
-  assert.deepEqual(namedPaths(Buffer.from(text)), [{ key: 'listener.r.tls.server_ca', file: '/ca.pem' }]);
+
+test('a further document narrows operators as it narrows callers of tls://', async () => {
+  const narrowing =
+    '[[listener]]\nname = "r"\npeers = ["cn:a"]\nlimits = { connections = 2, handshakes = 100, handshakes_per_second = 3 }\n';
+  const { listeners } = await load(document({ tls: operators, relay: '', rest: 'peers = ["*"]' }), {
+    offline: { later: [{ file: 'later.toml', bytes: Buffer.from(narrowing) }], sense: 'warning' },
+  });
+  assert.deepEqual(listeners[0]?.peers, [['*'], ['cn:a']]);
+  assert.equal(listeners[0].limits.connections, 2);
+  const relay = listeners[0].dial?.relay;
+  assert.ok(relay?.kind === 'operator-tls');
+  assert.equal(relay.callers.limits.handshakes, 8);
+  assert.equal(relay.callers.limits.handshakesPerSecond, 3);
+});
+
+test('its CAs and its CRL are part of the digest', async () => {
+  const text = document({
+    tls: 'server_ca = "/ca.pem", client_ca = "/clients.pem", client_crl = "/crl.pem"',
+    relay: '',
+    rest: 'peers = ["*"]',
+  });
+  const contents: Readonly<Record<string, string>> = {
+    '/ca.pem': pem,
+    '/clients.pem': pem + pem,
+    '/crl.pem': crl,
+  };
+  const { files, digest, documents } = await load(text, {
+    files: { read: (path) => ({ ok: true, bytes: Buffer.from(contents[path] ?? text) }) },
+  });
+  const named = [
+    { key: 'listener.r.tls.client_ca', file: '/clients.pem' },
+    { key: 'listener.r.tls.client_crl', file: '/crl.pem' },
+    { key: 'listener.r.tls.server_ca', file: '/ca.pem' },
+  ];
+  const digestOf = (file: string): string =>
+    createHash('sha256')
+      .update(contents[file] ?? '')
+      .digest('hex');
+  assert.deepEqual(
+    files,
+    named.map(({ key, file }) => ({ key, file, sha256: digestOf(file) })),
+  );
+  assert.equal(digest, configurationDigest(documents, files));
+  assert.deepEqual(namedPaths(Buffer.from(text)), named);
 });
 
 for (const [what, text, said] of [
   ['without tls', document({ tls: '' }), /KA1404.*https:\/\/ must have tls/],
-  ['without relay', document({ relay: '' }), /KA1105.*"operator-tls", the default, is not built yet/],
-  ['with operator-tls', document({ relay: 'relay = "operator-tls"' }), /KA1105.*"operator-tls" is not built/],
   [
-    'with client_ca',
-    document({ tls: `client_ca = ${JSON.stringify(pem)}` }),
-    /KA1405.*client_ca has no effect at https/,
+    'without relay and without operators',
+    document({ relay: '' }),
+    /KA1404.*"operator-tls", the default, must have peers[^]*KA1404.*must have client_ca[^]*write relay = "trusted"/,
   ],
   [
-    'with both CAs',
-    document({ tls: `${ca}, client_ca = "/ca.pem"` }),
-    /not one with server_ca, .* and keys for tls/,
+    'with operator-tls and without peers',
+    document({ tls: operators, relay: 'relay = "operator-tls"' }),
+    /KA1404.*must have peers/,
   ],
-  ['with a static key', document({ tls: `${ca}, certificate = "/c", key = "/k"` }), /and keys for tls/],
+  [
+    'with operator-tls and without a CA of operators',
+    document({ tls: `${ca}, client_crl = ${JSON.stringify(crl)}`, relay: '', rest: 'peers = ["*"]' }),
+    /KA1404.*must have client_ca/,
+  ],
+  [
+    'with operator-tls and without a CA of the server',
+    document({ tls: `client_ca = ${JSON.stringify(pem)}`, relay: '', rest: 'peers = ["*"]' }),
+    /KA1404.*must have server_ca/,
+  ],
+  [
+    'with operator-tls and a peer of vsock',
+    document({ tls: operators, relay: '', rest: 'peers = ["host"]' }),
+    /KA1401.*"host" never connects to https:.*operator-tls/,
+  ],
+  [
+    'with client_ca and a trusted relay',
+    document({ tls: operators }),
+    /KA1405.*client_ca has no effect with relay = "trusted": the server makes the calls of operators/,
+  ],
+  [
+    'with client_crl and a trusted relay',
+    document({ tls: `${ca}, client_crl = ${JSON.stringify(crl)}` }),
+    /KA1405.*client_crl has no effect with relay = "trusted"/,
+  ],
+  [
+    'with a static key',
+    document({ tls: `${ca}, certificate = "/c", key = "/k"` }),
+    /and a static key, which is for tls/,
+  ],
   [
     'with a file that is no CA',
     document({ tls: 'server_ca = "-----BEGIN X-----"' }),
@@ -78,7 +181,11 @@ for (const [what, text, said] of [
   ['with a pin twice', document({ tls: `${ca}, pins = ["${pin}", "${pin}"]` }), /pins is a list of pins/],
   ['with pins alone', document({ tls: `pins = ["${pin}"]` }), /not one with pins, and without server_ca/],
   ['with peers', document({ rest: 'peers = ["host"]' }), /KA1401.*"host" never connects to https/],
-  ['with peers of TLS', document({ rest: 'peers = ["*"]' }), /KA1401.*"\*" never connects to https/],
+  [
+    'with peers of TLS and a trusted relay',
+    document({ rest: 'peers = ["*"]' }),
+    /KA1401.*"\*" never connects to https:.* relay = "trusted", where the server makes all calls/,
+  ],
   [
     'with connections',
     document({ rest: 'limits = { connections = 2 }' }),
@@ -115,7 +222,7 @@ for (const [what, text, said] of [
     assert.match(await fails(text), said);
   });
 
-test('peers of a further document are fatal there too', async () => {
+test('peers of a further document are fatal with a trusted relay too', async () => {
   const later = { file: 'later.toml', bytes: Buffer.from('[[listener]]\nname = "r"\npeers = ["cn:a"]\n') };
   await assert.rejects(
     async () => load(document(), { offline: { later: [later], sense: 'warning' } }),

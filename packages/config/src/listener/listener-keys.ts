@@ -7,10 +7,8 @@ import { peers } from '../value-types/peers.js';
 import { listenerAddress } from '../value-types/listener-address.js';
 import { endpointList } from '../value-types/text.js';
 import { listenerLimits, type OwnLimits } from './listener-limits.js';
+import { defaultRelay, type Relay } from './relay.js';
 import { type TlsKeys, tlsKeys } from './tls-keys.js';
-
-/** How calls of operators come through the server of an `https://` address. */
-export type Relay = 'operator-tls' | 'trusted';
 
 /** The keys of `[[listener]]` as written. */
 export interface ListenerKeys {
@@ -55,10 +53,10 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     key: 'peers',
     type: peers,
     purpose:
-      'The accepted peers: the host, a CID on vsock, a user on a unix socket, a certificate on tls://, or any peer. A peer must match in each document that lists peers.',
+      'The accepted peers: the host, a CID on vsock, a user on a unix socket, a certificate over TLS, or any peer. A peer must match in each document that lists peers.',
     example: '["host"]',
     otherwise:
-      '["host"]: CID 2 on vsock, root on a unix socket; required at tls://, without effect at https://',
+      '["host"]: CID 2 on vsock, root on a unix socket; required at tls://, and at https:// with relay = "operator-tls"',
     later: true,
   },
   allowedEndpoints: {
@@ -102,7 +100,7 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     key: 'tls',
     type: tlsKeys,
     purpose:
-      'How callers of a tls:// address are verified: by certificates of client_ca. At https://, how the server is: by server_ca, its name, and pins if there are any. The agent makes its own key at boot.',
+      'How callers of a tls:// address are verified: by certificates of client_ca. At https://, how the server is: by server_ca, its name, and pins if there are any; and with relay = "operator-tls" also how operators are, by client_ca. The agent makes its own key at boot.',
     example: '{ client_ca = "/etc/kata-agent/tenant-ca.pem" }',
     otherwise: 'required at tls:// and https://',
     later: false,
@@ -122,9 +120,9 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     key: 'relay',
     type: oneOf(['operator-tls', 'trusted']),
     purpose:
-      'How operators call through the server of an https:// address. With trusted the server is believed with each call. operator-tls, with which it forwards their TLS, is not built yet.',
+      'How operators call through the server of an https:// address. With operator-tls each has TLS to the agent inside a connection of its own, and the server forwards bytes. With trusted the server makes their calls, and is believed with each of them.',
     example: '"trusted"',
-    otherwise: '"operator-tls", which is not built yet',
+    otherwise: `"${defaultRelay}"`,
     later: false,
   },
 };

@@ -1,5 +1,6 @@
 import type { LimitSettings } from '../configuration.js';
 import type { HandshakeLimits, ListenerLimits } from './listener.js';
+import type { Relay } from './relay.js';
 import { limitSettings } from '../settings/limit-settings.js';
 import { duration } from '../value-types/duration.js';
 import { integer } from '../value-types/integer.js';
@@ -16,9 +17,12 @@ interface LimitRow {
   readonly default: number;
   /** The key of `[limits]` that applies without it. */
   readonly shared?: keyof LimitSettings;
-  /** The kinds of addresses that it applies to. Absent: all that accept connections. */
-  readonly at?: readonly ('tls' | 'https')[];
+  /** Where it applies. Absent: wherever callers connect. */
+  readonly at?: readonly LimitPlace[];
 }
+
+/** Where a limit can apply: at an address without TLS, at `tls://`, or at `https://` by the relay. */
+export type LimitPlace = 'local' | 'tls' | Relay;
 
 /** The keys of a listener's `limits`. */
 export const listenerLimitRows: { readonly [P in keyof OwnLimits]: LimitRow } = {
@@ -32,19 +36,19 @@ export const listenerLimitRows: { readonly [P in keyof OwnLimits]: LimitRow } = 
     key: 'handshakes',
     type: integer({ min: 1, max: 1024, what: 'a number of handshakes' }),
     default: 8,
-    at: ['tls'],
+    at: ['tls', 'operator-tls'],
   },
   handshakesPerSecond: {
     key: 'handshakes_per_second',
     type: integer({ min: 1, max: 10_000, what: 'a number of handshakes' }),
     default: 20,
-    at: ['tls'],
+    at: ['tls', 'operator-tls'],
   },
   handshakeTimeoutMs: {
     key: 'handshake_timeout',
     type: duration({ minMs: 100, maxMs: 600_000 }),
     default: 30_000,
-    at: ['tls', 'https'],
+    at: ['tls', 'operator-tls', 'trusted'],
   },
 };
 
@@ -54,11 +58,10 @@ export const listenerLimits: ValueType<Partial<OwnLimits>> = tableOf<OwnLimits>(
   'limits = { connections = 16 }',
 );
 
-/** Returns the keys of limits that have no effect at an address. A listener that dials has one connection. */
-export function limitsWithoutEffect(address: string, limits: Partial<OwnLimits>): readonly string[] {
-  const [kind] = address.split(':');
+/** Returns the keys of limits that have no effect at a place. A listener with a trusted relay has one connection. */
+export function limitsWithoutEffect(place: LimitPlace, limits: Partial<OwnLimits>): readonly string[] {
   return Object.entries<LimitRow>(listenerLimitRows).flatMap(([property, { key, at }]) => {
-    const applies = at === undefined ? kind !== 'https' : at.some((each) => each === kind);
+    const applies = at === undefined ? place !== 'trusted' : at.includes(place);
     return !applies && limits[property as keyof OwnLimits] !== undefined ? [key] : [];
   });
 }

@@ -1,5 +1,12 @@
 import type { ApiSettings, LimitSettings } from '../configuration.js';
-import type { DialSettings, HandshakeLimits, ListenerSettings, PeerList, TlsSettings } from './listener.js';
+import type {
+  CallerSettings,
+  DialSettings,
+  HandshakeLimits,
+  ListenerSettings,
+  PeerList,
+  TlsSettings,
+} from './listener.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
 import { limitSettings } from '../settings/limit-settings.js';
 import { dialAddress } from '../value-types/dial-address.js';
@@ -12,7 +19,7 @@ import type { ListenerEntry } from './read-listeners.js';
 const defaultPeers: PeerList = ['host'];
 
 /** What the base document says of a listener; `server_addr` alone says nothing. */
-type Own = Partial<Pick<ListenerEntry, 'peers' | 'onDeniedRead' | 'limits' | 'management' | 'tls'>>;
+type Own = Partial<Pick<ListenerEntry, 'peers' | 'onDeniedRead' | 'limits' | 'management' | 'tls' | 'relay'>>;
 
 /**
  * Returns the listeners that the agent opens: those of the base document, otherwise one at `server_addr`. Each further
@@ -28,14 +35,16 @@ export function listenerSettings(
     const narrowing = later.flatMap(({ listeners }) => listeners.filter((entry) => entry.name === name));
     const limitOf = limitsOf(own, narrowing, documents);
     const dials = dialAddress(address) !== undefined;
-    const lists = dials ? [] : [own.peers?.value ?? defaultPeers];
+    // A trusted server makes all calls itself.
+    const isAlone = dials && own.relay === 'trusted';
+    const lists = isAlone ? [] : [own.peers?.value ?? defaultPeers];
     for (const { peers } of narrowing) if (peers !== undefined) lists.push(peers.value);
     return {
       name,
       address,
       peers: withoutRepetition(lists),
       onDeniedRead: own.onDeniedRead ?? general.onDeniedRead,
-      limits: { connections: dials ? 1 : limitOf('connections') },
+      limits: { connections: isAlone ? 1 : limitOf('connections') },
       management: own.management ?? [],
       ...(dials ? { dial: dialSettings(name, own, pemTexts, limitOf) } : {}),
       ...(own.tls === undefined || dials ? {} : { tls: tlsSettings(name, pemTexts, limitOf) }),
@@ -52,34 +61,46 @@ function tlsSettings(
   texts: PemTexts['texts'],
   limitOf: (limit: keyof HandshakeLimits) => number,
 ): TlsSettings {
-  const text = (kind: Parameters<typeof pemKey>[1]): string | undefined => texts.get(pemKey(name, kind));
-  const clientCrl = text('clientCrl');
-  const certificate = text('certificate');
-  const key = text('key');
+  const certificate = texts.get(pemKey(name, 'certificate'));
+  const key = texts.get(pemKey(name, 'key'));
+  return {
+    ...callerSettings(name, texts, limitOf),
+    ...(certificate === undefined || key === undefined ? {} : { staticIdentity: { certificate, key } }),
+  };
+}
+
+function callerSettings(
+  name: string,
+  texts: PemTexts['texts'],
+  limitOf: (limit: keyof HandshakeLimits) => number,
+): CallerSettings {
+  const clientCrl = texts.get(pemKey(name, 'clientCrl'));
   return {
     // Absent only where files of the guest are not read, and no agent runs.
-    clientCa: text('clientCa') ?? '',
+    clientCa: texts.get(pemKey(name, 'clientCa')) ?? '',
     limits: {
       handshakes: limitOf('handshakes'),
       handshakesPerSecond: limitOf('handshakesPerSecond'),
       handshakeTimeoutMs: limitOf('handshakeTimeoutMs'),
     },
     ...(clientCrl === undefined ? {} : { clientCrl }),
-    ...(certificate === undefined || key === undefined ? {} : { staticIdentity: { certificate, key } }),
   };
 }
 
 function dialSettings(
   name: string,
-  { tls }: Own,
+  own: Own,
   texts: PemTexts['texts'],
   limitOf: (limit: keyof HandshakeLimits) => number,
 ): DialSettings {
   return {
     // Absent only where files of the guest are not read, and no agent runs.
     serverCa: texts.get(pemKey(name, 'serverCa')) ?? '',
-    pins: tls?.value.pins ?? [],
-    relay: 'trusted',
+    pins: own.tls?.value.pins ?? [],
+    relay:
+      own.relay === 'trusted'
+        ? { kind: 'trusted' }
+        : { kind: 'operator-tls', callers: callerSettings(name, texts, limitOf) },
     handshakeTimeoutMs: limitOf('handshakeTimeoutMs'),
   };
 }

@@ -5,7 +5,10 @@ export interface ListenerSettings {
   /** `server_addr` when no document has a `[[listener]]`. */
   readonly name: string;
   readonly address: string;
-  /** At least one list; a peer must match each of them. None at an `https://` address, where `dial` names the peer. */
+  /**
+   * At least one list; a peer must match each of them. None at an `https://` address with a trusted relay, where `dial`
+   * names the peer.
+   */
   readonly peers: readonly PeerList[];
   /** The answer to a denied read of output, if no rule has its own. */
   readonly onDeniedRead: 'error' | 'eof';
@@ -26,11 +29,14 @@ export type PeerList = readonly string[];
 
 /** The limits of one listener. */
 export interface ListenerLimits {
-  /** Open connections; further ones are closed at once. */
+  /**
+   * Open connections; further ones are closed at once. At an `https://` address those of operators, with the attempts to
+   * make one; with a trusted relay there are none, and the limit is 1.
+   */
   readonly connections: number;
 }
 
-/** The limits of a `tls://` listener before callers are authenticated. Others wait; too many are closed. */
+/** The limits of TLS before callers are authenticated. Others wait; too many are closed. */
 export interface HandshakeLimits {
   /** At a time. */
   readonly handshakes: number;
@@ -38,12 +44,16 @@ export interface HandshakeLimits {
   readonly handshakeTimeoutMs: number;
 }
 
-/** How callers of a `tls://` listener are verified. All are PEM texts. */
-export interface TlsSettings {
+/** How callers over TLS are verified. All are PEM texts. */
+export interface CallerSettings {
   readonly clientCa: string;
   readonly clientCrl?: string;
   readonly limits: HandshakeLimits;
-  /** Absent: the agent makes a key at boot (S26). */
+}
+
+/** How callers of a `tls://` listener are verified, and how the agent authenticates itself. */
+export interface TlsSettings extends CallerSettings {
+  /** Absent: the agent makes a key at boot (S26). PEM texts. */
   readonly staticIdentity?: { readonly certificate: string; readonly key: string };
 }
 
@@ -53,11 +63,19 @@ export interface DialSettings {
   readonly serverCa: string;
   /** `spki:sha256:HEX`: the server's key has one of them. None: CA and name decide. */
   readonly pins: readonly string[];
-  /** `trusted`: the server is believed with each call, and the guest does not see for whom it makes it. */
-  readonly relay: 'trusted';
+  readonly relay: RelaySettings;
   /** From the first packet until the server has accepted the connection. */
   readonly handshakeTimeoutMs: number;
 }
+
+/**
+ * How operators call through a server.
+ * - `trusted`: the server makes their calls, and is believed with each of them.
+ * - `operator-tls`: operators connect through the server by TLS of their own, and are verified as callers of `tls://` are.
+ */
+export type RelaySettings =
+  | { readonly kind: 'trusted' }
+  | { readonly kind: 'operator-tls'; readonly callers: CallerSettings };
 
 /** A file that the base document names. Its bytes are part of the configuration. */
 export interface NamedFile {

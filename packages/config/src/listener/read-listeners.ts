@@ -14,8 +14,9 @@ import type { Report } from '../diagnostics/report.js';
 import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
 import { checkTransport } from './check-transport.js';
 import { addressesOverlap } from './listener-addresses.js';
-import { listenerKeys, type Relay } from './listener-keys.js';
+import { listenerKeys } from './listener-keys.js';
 import type { OwnLimits } from './listener-limits.js';
+import { defaultRelay, type Relay } from './relay.js';
 import type { TlsKeys } from './tls-keys.js';
 import type { Written } from './written.js';
 
@@ -30,6 +31,8 @@ export interface ListenerEntry {
   readonly limits?: Partial<OwnLimits>;
   readonly management?: ListenerSettings['management'];
   readonly tls?: Written<TlsKeys>;
+  /** Of an `https://` address; the default elsewhere. */
+  readonly relay: Relay;
   readonly lists: EndpointLists;
   /** The position of its name. */
   readonly span: Span;
@@ -81,6 +84,7 @@ function readListener(
     ...(limits === undefined ? {} : { limits: limits.value }),
     ...(management === undefined ? {} : { management: management.value }),
     ...(tls === undefined ? {} : { tls }),
+    relay: relay?.value ?? defaultRelay,
     lists,
     span: name.node.span,
   };

@@ -4,7 +4,7 @@ import { pins } from '../value-types/pins.js';
 import { tableOf } from '../value-types/table-of.js';
 import type { ValueType } from '../value-types/value-type.js';
 
-/** The keys of `tls` as written: each PEM is a path or a text. Either `clientCa` or `serverCa` is there. */
+/** The keys of `tls` as written: each PEM is a path or a text. `clientCa` or `serverCa` is there, or both. */
 export interface TlsKeys {
   readonly clientCa?: string;
   readonly clientCrl?: string;
@@ -25,7 +25,8 @@ export const tlsPemKeys = {
 } as const;
 
 /**
- * How callers of a `tls://` listener authenticate, and how the agent does; or how the server of an `https://` address does.
+ * How callers of a `tls://` listener authenticate, and how the agent does; or how the server of an `https://` address does, and
+ * its operators. Which keys have an effect also depends on the address and the relay.
  */
 export const tlsKeys: ValueType<Partial<TlsKeys>> = tableOf<TlsKeys>(
   {
@@ -38,19 +39,20 @@ export const tlsKeys: ValueType<Partial<TlsKeys>> = tableOf<TlsKeys>(
     pins: { key: 'pins', type: pins },
   },
   'tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }',
-  ({ serverCa, pins, ...callers }) => {
-    const { clientCa, certificate, key, insecureStaticKey = false } = callers;
+  ({ serverCa, pins, clientCa, certificate, key, insecureStaticKey }) => {
     if (serverCa !== undefined)
-      return Object.keys(callers).length === 0
+      return [certificate, key, insecureStaticKey].every((value) => value === undefined)
         ? undefined
-        : 'with server_ca, which is for https://, and keys for tls://';
+        : 'with server_ca, which is for https://, and a static key, which is for tls://';
     if (pins !== undefined) return 'with pins, and without server_ca: they are for https://';
     if (clientCa === undefined)
       return 'without client_ca: it verifies the certificates of callers (server_ca is for https://)';
     if ((certificate === undefined) !== (key === undefined)) return 'with only one of certificate and key';
     // A key in a measured image is not a secret (S26).
-    if (key !== undefined && !insecureStaticKey)
+    if (key !== undefined && insecureStaticKey !== true)
       return 'with a key that the host can read: by default a key is made at boot; to insist, set insecure_static_key = true';
-    return key === undefined && insecureStaticKey ? 'with insecure_static_key, and without a key' : undefined;
+    return key === undefined && insecureStaticKey === true
+      ? 'with insecure_static_key, and without a key'
+      : undefined;
   },
 );

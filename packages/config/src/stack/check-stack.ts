@@ -58,9 +58,9 @@ function strangePeers(
   { name, peers }: ListenerEntry,
   base: ParsedDocument | undefined,
 ): readonly Diagnostic[] {
-  const address = base?.listeners.find((listener) => listener.name === name)?.address;
-  if (address === undefined || peers === undefined) return [];
-  const strange = peerThatNeverConnects(address.value, peers.value);
+  const listener = base?.listeners.find((candidate) => candidate.name === name);
+  if (listener?.address === undefined || peers === undefined) return [];
+  const strange = peerThatNeverConnects(listener.address.value, listener.relay, peers.value);
   return strange === undefined
     ? []
     : [diagnosticIn(document, 'error', 'KA1401', peers.span, strange.message, strange.help)];

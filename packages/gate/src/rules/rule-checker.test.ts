@@ -34,7 +34,12 @@ const names: readonly Row[] = [
   ['container.id == ""', ['CreateSandbox'], 'container', 'CreateSandbox has no "container"'],
   ['request.container_id.x == "a"', exec, 'x', 'a string has no fields'],
   ['container.image == ""', exec, 'image', 'container has no field "image"'],
-  ['peer.ip == ""', exec, 'ip', 'peer has no field "ip" (it has kind, cid, uid, subject, sans, fingerprint)'],
+  [
+    'peer.ip == ""',
+    exec,
+    'ip',
+    'peer has no field "ip" (it has kind, cid, uid, subject, sans, fingerprint, claimed_operator)',
+  ],
   ['constructor == 1', exec, 'constructor', 'there is no "constructor" here'],
   ['request.toString == ""', exec, 'toString', 'ExecProcessRequest has no field "toString"'],
   ['request.$typeName == ""', exec, '.', '"." is not allowed here'],

@@ -1,34 +1,32 @@
 import type { TLSSocket } from 'node:tls';
 import { type AuditLog, AuditUnavailable } from '@kata-agent/audit';
-import { type DialAddress, type DialSettings, dialAddress } from '@kata-agent/config';
-import { type Certificate, formatPin } from '@kata-agent/x509';
+import { type DialSettings, dialAddress, type ListenerSettings } from '@kata-agent/config';
+import type { Certificate } from '@kata-agent/x509';
 import type { Log } from '../../startup/log.js';
-import type { Caller } from '../caller.js';
-import { recordConnectionRefusal } from '../connection-refusal.js';
-import type { ConnectionRecords } from '../connection-records.js';
+import type { Caller, Realm } from '../caller.js';
+import { type ConnectionRecords, recordUntilClosed } from '../connection-records.js';
 import type { Listener } from '../listen.js';
-import { rarely } from '../rarely.js';
 import { callAtEnd } from '../tls/call-at-end.js';
 import { readCas } from '../tls/client-ca.js';
 import type { OwnIdentity } from '../tls/own-identity.js';
 import { type Revocations, revokes } from '../tls/revocations.js';
 import { identityOf } from '../tls/tls-identity.js';
 import { backoffMs } from './backoff.js';
-import { connectServer, type ServerConnection, type ServerOptions } from './connect-server.js';
+import type { ServerConnection, ServerOptions } from './connect-server.js';
 import { DialFailure } from './dial-failure.js';
+import { DialFailures, serverText } from './dial-failures.js';
+import { dialServer } from './dial-server.js';
 import { endAfterSilence } from './end-after-silence.js';
-import { upgrade } from './upgrade.js';
+import { RelayedConnections } from './relayed-connections.js';
 
 /** The server calls Health each 30 s (docs/configuration.md, "Dialling out"): two of them can be late. */
 const silenceMs = 75_000;
 
 /** A connection that lasted less counts as a failure: a server that closes each at once is not asked every second. */
-const steadyMs = 60_000;
+const usualSteadyMs = 60_000;
 
-export interface DialOutOptions {
-  /** The listener. */
-  readonly name: string;
-  readonly address: string;
+/** A listener at an `https://` address. */
+export interface DialOutOptions extends Pick<ListenerSettings, 'name' | 'address' | 'peers' | 'limits'> {
   readonly dial: DialSettings;
   readonly own: Pick<OwnIdentity, 'key' | 'certificate'>;
   readonly revocations: Revocations;
@@ -37,28 +35,31 @@ export interface DialOutOptions {
   readonly log: Log;
   readonly serve: (stream: TLSSocket, caller: Caller) => void;
   /** Absent: the fixed times. */
-  readonly times?: { readonly silenceMs?: number; readonly waitMs?: (failures: number) => number };
+  readonly times?: {
+    readonly silenceMs?: number;
+    readonly steadyMs?: number;
+    readonly waitMs?: (failures: number, lost: boolean) => number;
+  };
 }
 
 /**
  * Dials a server, has it served as a listener, and dials again when the connection has ended or was not made, until it is
- * closed. There is one connection at a time.
+ * closed. There is one connection at a time, beside those of operators.
  */
 export class DialOut implements Listener {
   readonly #options: DialOutOptions;
-  readonly #address: DialAddress;
   readonly #server: ServerOptions;
+  readonly #failures: DialFailures;
+  readonly #realm: Realm;
   readonly #closing = new AbortController();
   #live: { readonly stream: TLSSocket; readonly certificate: Certificate; why?: string } | undefined;
-  #reportFailure: (failure: DialFailure) => void;
 
-  /** Throws a TlsSettingError if `server_ca` is not valid. */
+  /** Throws a TlsSettingError if `server_ca`, or `client_ca` or `client_crl` of the operators, is not valid. */
   constructor(options: DialOutOptions) {
-    const { address: text, dial, own, revocations } = options;
+    const { name, address: text, dial, own, revocations, audit, log } = options;
     const address = dialAddress(text);
     if (address === undefined) throw new TypeError(`${text} is not an https:// address`);
     this.#options = options;
-    this.#address = address;
     this.#server = {
       address,
       serverCa: readCas('server_ca', [dial.serverCa]),
@@ -67,7 +68,8 @@ export class DialOut implements Listener {
       isRevoked: (certificate) => revocations.has(certificate),
       now: Date.now,
     };
-    this.#reportFailure = this.#reporter();
+    this.#failures = new DialFailures({ name, address: text, host: address.host }, audit, log);
+    this.#realm = this.#makeRealm();
     revocations.watch((revocation) => {
       const live = this.#live;
       if (live === undefined || !revokes(revocation, live.certificate)) return 0;
@@ -83,15 +85,18 @@ export class DialOut implements Listener {
 
   /** Makes no further attempt. The open connection stays, as those of other listeners do. */
   async close(): Promise<void> {
-    this.#closing.abort(new DialFailure('the agent ends', { refused: false }));
+    this.#closing.abort();
   }
 
   async #run(): Promise<void> {
-    const waitMs = this.#options.times?.waitMs ?? ((failures: number) => backoffMs(failures, Math.random()));
+    const { waitMs, steadyMs = usualSteadyMs } = this.#options.times ?? {};
+    let lost = false;
     for (let failures = 0; !this.#closing.signal.aborted; failures += 1) {
-      const lasted = await this.#connect();
-      if (lasted >= steadyMs) failures = 0;
-      await this.#wait(waitMs(failures));
+      if ((await this.#connect()) >= steadyMs) {
+        failures = 0;
+        lost = true;
+      }
+      await this.#wait(waitMs?.(failures, lost) ?? backoffMs(failures, lost, Math.random()));
     }
   }
 
@@ -113,7 +118,7 @@ export class DialOut implements Listener {
   /** Makes a connection and waits for its end. Returns how long it was served, in milliseconds. */
   async #connect(): Promise<number> {
     try {
-      const connection = await this.#attempt();
+      const connection = await this.#dial();
       const begin = performance.now();
       await this.#serve(connection);
       return performance.now() - begin;
@@ -123,28 +128,28 @@ export class DialOut implements Listener {
     }
   }
 
-  /** Everything until the server has accepted the Upgrade has one deadline. */
-  async #attempt(): Promise<ServerConnection> {
-    const attempt = new AbortController();
-    const abort = (): void => attempt.abort(this.#closing.signal.reason);
-    let verified: Certificate | undefined;
-    const late = (): void => {
-      const text = verified === undefined ? 'no handshake' : 'no answer to the Upgrade';
-      const known = verified === undefined ? {} : { certificate: verified };
-      const refused = verified !== undefined;
-      attempt.abort(new DialFailure(`${text} within handshake_timeout`, { refused, ...known }));
-    };
-    const timer = setTimeout(late, this.#options.dial.handshakeTimeoutMs);
-    this.#closing.signal.addEventListener('abort', abort);
-    try {
-      const connection = await connectServer(this.#server, attempt.signal);
-      verified = connection.certificate;
-      await upgrade(connection, this.#address, attempt.signal);
-      return connection;
-    } finally {
-      clearTimeout(timer);
-      this.#closing.signal.removeEventListener('abort', abort);
-    }
+  #dial(): Promise<ServerConnection> {
+    const { relay, handshakeTimeoutMs } = this.#options.dial;
+    const request = {
+      protocol: 'kata-agent-ttrpc/1',
+      headers: { 'Kata-Agent-Relay': relay.kind },
+    } as const;
+    return dialServer(this.#server, request, handshakeTimeoutMs, [this.#closing.signal]);
+  }
+
+  #makeRealm(): Realm {
+    const { dial, limits } = this.#options;
+    if (dial.relay.kind === 'trusted') return { relay: 'trusted' };
+    const relayed = new RelayedConnections({
+      ...this.#options,
+      server: this.#server,
+      timeoutMs: dial.handshakeTimeoutMs,
+      callers: dial.relay.callers,
+      connections: limits.connections,
+      failures: this.#failures,
+      closing: this.#closing.signal,
+    });
+    return { relay: 'operator-tls', openConnection: (token, signal) => relayed.open(token, signal) };
   }
 
   /** Serves a connection until it closes. Its first call is answered after the connection is recorded. */
@@ -152,22 +157,17 @@ export class DialOut implements Listener {
     const { name, dial, records, log, serve, times } = this.#options;
     const caller: Caller = {
       listener: name,
-      peer: this.#peer(certificate),
+      peer: serverText(this.#server.address.host, certificate),
       identity: identityOf(certificate),
+      realm: this.#realm,
     };
     const closed = new Promise<void>((resolve) => {
       if (stream.closed) resolve();
       else stream.once('close', () => resolve());
     });
-    try {
-      // A caller may end its requests and still get the replies.
-      stream.allowHalfOpen = true;
-      const ended = await records.begin(caller, `the server is dialled; relay = "${dial.relay}"`);
-      void closed.then(ended);
-    } catch (error) {
-      stream.destroy();
-      throw error;
-    }
+    // A caller may end its requests and still get the replies.
+    stream.allowHalfOpen = true;
+    await recordUntilClosed(records, stream, caller, `the server is dialled; relay = "${dial.relay.kind}"`);
     // Also one that was revoked meanwhile.
     if (this.#closing.signal.aborted || this.#server.isRevoked(certificate)) stream.destroy();
     if (stream.destroyed) return closed;
@@ -181,7 +181,7 @@ export class DialOut implements Listener {
         () => this.#end(`nothing was received for ${quiet / 1_000} s`),
       ),
     ];
-    this.#reportFailure = this.#reporter();
+    this.#failures.reset();
     log('info', 'connected', { listener: name, peer: caller.peer });
     serve(stream, caller);
     await closed;
@@ -197,7 +197,6 @@ export class DialOut implements Listener {
   }
 
   #failed(error: unknown): void {
-    const { name, audit } = this.#options;
     if (this.#closing.signal.aborted) return;
     const failure =
       error instanceof DialFailure
@@ -205,38 +204,6 @@ export class DialOut implements Listener {
         : new DialFailure(error instanceof AuditUnavailable ? error.message : String(error), {
             refused: false,
           });
-    this.#reportFailure(failure);
-    if (failure.refused)
-      recordConnectionRefusal(
-        audit,
-        { listener: name, peer: this.#peer(failure.certificate) },
-        'KA3204',
-        failure.message,
-      );
-  }
-
-  /** Returns a function that logs the first failure since the last connection, and then each doubling. */
-  #reporter(): (failure: DialFailure) => void {
-    const { name, address, log } = this.#options;
-    let last = new DialFailure('', { refused: false });
-    const report = rarely((times) =>
-      log('warn', last.refused ? 'server not accepted' : 'server not reached', {
-        ...(last.refused ? { code: 'KA3204' } : {}),
-        listener: name,
-        address,
-        why: last.message,
-        times,
-      }),
-    );
-    return (failure) => {
-      last = failure;
-      report();
-    };
-  }
-
-  /** The server in records. Its key is named only if it was verified. */
-  #peer(certificate: Certificate | undefined): string {
-    const { host } = this.#address;
-    return certificate === undefined ? `https ${host}` : `https ${host} ${formatPin(certificate.spki)}`;
+    this.#failures.add(failure);
   }
 }

@@ -4,19 +4,24 @@ import type { DialAddress } from '@kata-agent/config';
 import type { ServerConnection } from './connect-server.js';
 import { DialFailure } from './dial-failure.js';
 
-/** The protocol that the agent asks for: ttRPC, of which the agent is the server. */
-const upgradeToken = 'kata-agent-ttrpc/1';
+/** What the agent asks for in a connection. */
+export interface UpgradeRequest {
+  /** `kata-agent-ttrpc/1`: ttRPC. `kata-agent-relay/1`: TLS of an operator. The agent is the server of both. */
+  readonly protocol: 'kata-agent-ttrpc/1' | 'kata-agent-relay/1';
+  readonly headers: Readonly<Record<string, string>>;
+}
 
 /** The headers of an answer have no more bytes. Of a body none is read. */
 const maxHeaderBytes = 8_192;
 
 /**
- * Makes a connection one of ttRPC by HTTP Upgrade. What the server has sent after its answer remains to be read. Ends when
+ * Changes the protocol of a connection by HTTP Upgrade. What the server has sent after its answer remains to be read. Ends when
  * the signal aborts, with its reason. Rejects with a DialFailure, after which the connection is destroyed.
  */
 export function upgrade(
   { stream, certificate }: ServerConnection,
   address: DialAddress,
+  { protocol, headers }: UpgradeRequest,
   signal: AbortSignal,
 ): Promise<void> {
   const refused = (text: string): DialFailure => new DialFailure(text, { refused: true, certificate });
@@ -32,7 +37,7 @@ export function upgrade(
       createConnection: () => stream,
       path: address.path,
       setHost: false,
-      headers: { Host: hostHeader(address), Connection: 'Upgrade', Upgrade: upgradeToken },
+      headers: { Host: hostHeader(address), Connection: 'Upgrade', Upgrade: protocol, ...headers },
       maxHeaderSize: maxHeaderBytes,
       insecureHTTPParser: false,
     });
@@ -44,9 +49,9 @@ export function upgrade(
     asked.on('response', ({ statusCode }) =>
       fail(refused(`the server answered ${statusCode ?? 'nothing'} instead of 101`)),
     );
-    asked.on('upgrade', ({ statusCode, headers }, _socket, head: Buffer) => {
-      if (statusCode !== 101 || headers.upgrade !== upgradeToken) {
-        fail(refused(`the server changed to another protocol than ${upgradeToken}`));
+    asked.on('upgrade', (answer, _socket, head: Buffer) => {
+      if (answer.statusCode !== 101 || answer.headers.upgrade !== protocol) {
+        fail(refused(`the server changed to another protocol than ${protocol}`));
         return;
       }
       if (head.length > 0) stream.unshift(head);

@@ -40,10 +40,15 @@ export interface TlsEngineOptions {
   readonly onEnd: (peer: TlsPeer, why: 'expired' | 'revoked') => void;
 }
 
-/** Authenticates connections of one `tls://` listener. */
+/** Authenticates the TLS connections of one listener. */
 export interface TlsEngine {
-  /** Takes over an accepted TCP connection. Nothing of it has been read: the server has `pauseOnConnect`. */
-  accept(socket: Socket): void;
+  /**
+   * Takes over a connection: an accepted TCP connection, whose server has `pauseOnConnect`, or a TLS connection whose bytes are
+   * those of another TLS connection. Nothing of it has been read, or it was put back.
+   *
+   * @param group Connections of one group count as those of one client; absent: that of the remote address.
+   */
+  accept(socket: Socket, group?: string): void;
   /** Closes what is not yet authenticated, and accepts no more. Authenticated connections stay. */
   close(): void;
   /** Handshakes under way, connections that wait for one, and authenticated connections. */
@@ -59,6 +64,8 @@ export function createTlsEngine(options: TlsEngineOptions): TlsEngine {
 interface Pending {
   readonly candidate: Candidate;
   readonly address: string;
+  /** What the socket had received before: the answer to an Upgrade. */
+  readonly receivedBefore: number;
   /** Why the engine closes it, if it does. */
   cause?: RefusalCause;
 }
@@ -98,7 +105,7 @@ class Engine implements TlsEngine {
     return { handshakes: active, waiting, peers: this.#live.size };
   }
 
-  accept(socket: Socket): void {
+  accept(socket: Socket, group?: string): void {
     // Without an address the client has gone already.
     if (this.#closed || socket.remoteAddress === undefined) {
       socket.destroy();
@@ -108,8 +115,9 @@ class Engine implements TlsEngine {
     socket.allowHalfOpen = false;
     const pending: Pending = {
       address: socket.remoteAddress,
+      receivedBefore: socket.bytesRead - socket.readableLength,
       candidate: {
-        group: addressGroup(socket.remoteAddress),
+        group: group ?? addressGroup(socket.remoteAddress),
         begin: () => this.#server.emit('connection', socket),
         drop: (reason) => {
           pending.cause = refusalCause(reason);
@@ -191,13 +199,13 @@ class Engine implements TlsEngine {
     const pending = socket === undefined ? undefined : this.#pending.get(socket);
     if (socket === undefined || pending === undefined) return undefined;
     this.#pending.delete(socket);
-    this.#handshakes.remove(pending.candidate, isRefused ? socket.bytesRead : 0);
+    this.#handshakes.remove(pending.candidate, isRefused ? receivedOf(socket, pending) : 0);
     return pending;
   }
 
   /** Node.js reports a handshake's failure after, before, or instead of the end of its socket. */
   #closedEarly(socket: Socket, pending: Pending): void {
-    this.#handshakes.remove(pending.candidate, socket.bytesRead);
+    this.#handshakes.remove(pending.candidate, receivedOf(socket, pending));
     setImmediate(() => {
       if (this.#pending.delete(socket)) this.#report(pending, refusalCause('closed'));
     });
@@ -236,8 +244,13 @@ function createTlsServer({ clientCa, clientCrl = [], own, limits }: TlsEngineOpt
   );
 }
 
+/** Returns the bytes of a client so far. */
+function receivedOf(socket: Socket, { receivedBefore }: Pending): number {
+  return socket.bytesRead - receivedBefore;
+}
+
 /**
- * Returns the TCP socket below a TLS socket. Node.js has no public member for it, and a closed socket no longer has an
+ * Returns the socket below a TLS socket. Node.js has no public member for it, and a closed socket no longer has an
  * address by which it could be found. If the member were missing, every connection would be closed.
  */
 function parentOf(stream: TLSSocket): Socket | undefined {

@@ -1,17 +1,16 @@
 import { createServer, type Server } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { type TlsSettings, tlsAddress } from '@kata-agent/config';
-import { parsePeerEntries } from '@kata-agent/x509';
 import { CannotApply } from '../../startup/cannot-apply.js';
 import type { Caller } from '../caller.js';
 import { ConnectionLimit } from '../connection-limit.js';
-import { recordConnectionRefusal } from '../connection-refusal.js';
 import type { Listener, ListenerOptions } from '../listen.js';
 import type { DialOut, DialOutOptions } from '../dial/dial-out.js';
-import { rarely } from '../rarely.js';
+import { createCallersEngine } from './callers-engine.js';
 import { TlsSettingError } from './client-ca.js';
 import { makeOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { Revocations } from './revocations.js';
-import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
+import type { TlsEngine } from './tls-engine.js';
 
 /** Options of a `tls://` listener. */
 type TlsListenerOptions = Omit<ListenerOptions, 'syscalls'> & { readonly tls: TlsSettings };
@@ -61,7 +60,7 @@ export class TlsListeners {
   /**
    * Returns a listener that dials its server once it is started.
    *
-   * @throws CannotApply if `server_ca` is not valid.
+   * @throws CannotApply if `server_ca`, or `client_ca` or `client_crl` of the operators, is not valid.
    */
   async dial(options: Omit<DialOutOptions, 'own' | 'revocations'>): Promise<DialOut> {
     const { DialOut } = await import('../dial/dial-out.js');
@@ -73,36 +72,16 @@ export class TlsListeners {
 
   #engine(options: TlsListenerOptions): TlsEngine {
     const { name, peers, tls, log, audit } = options;
-    const refused = rarely((times, peer) =>
-      log('warn', 'closed TLS connections before they were served', {
-        code: 'KA3203',
-        listener: name,
-        peer,
-        times,
-      }),
-    );
     return applied(name, () =>
-      createTlsEngine({
-        clientCa: [tls.clientCa],
-        ...(tls.clientCrl === undefined ? {} : { clientCrl: [tls.clientCrl] }),
+      createCallersEngine({
+        name,
+        peers,
+        callers: tls,
         own: tls.staticIdentity ?? this.#own,
-        peers: peers.map(parsePeerEntries),
         revocations: this.revocations,
-        limits: tls.limits,
-        // At the floor or later, if the guest's kernel is the agent's own: startup/clock-floor.ts.
-        now: Date.now,
-        onPeer: servePeers(options),
-        onRefusal: ({ remote, text, peer }) => {
-          // Without the port, which the client chooses, so that equal refusals are counted.
-          const from = peer === undefined ? `tls ${remote}` : `tls ${peer.fingerprint} ${peer.subject}`;
-          refused(from);
-          recordConnectionRefusal(audit, { listener: name, peer: from }, 'KA3203', text);
-        },
-        onEnd: (peer, why) =>
-          log('info', `closed a connection whose certificate is ${why}`, {
-            listener: name,
-            peer: peerText(peer),
-          }),
+        log,
+        audit,
+        serve: servePeers(options),
       }),
     );
   }
@@ -118,24 +97,14 @@ function applied<T>(listener: string, make: () => T): T {
   }
 }
 
-function servePeers(options: TlsListenerOptions): Parameters<typeof createTlsEngine>[0]['onPeer'] {
-  const { name, log, serve } = options;
+function servePeers(options: TlsListenerOptions): (stream: TLSSocket, caller: Caller) => void {
+  const { log, serve } = options;
   const limit = new ConnectionLimit(options, log);
-  return (stream, peer) => {
+  return (stream, caller) => {
     if (limit.closes(stream)) return;
     limit.add(stream);
-    const caller: Caller = { listener: name, peer: peerText(peer), identity: peer.identity };
     serve(stream, caller);
   };
-}
-
-/**
- * The peer in records: the certificate, and its names. The fingerprint is first, so that a long name cuts off no part of it,
- * and no name can pass for one.
- */
-function peerText({ identity }: TlsPeer): string {
-  const { fingerprint, subject, sans } = identity;
-  return ['tls', fingerprint, ...sans, subject].filter((part) => part !== '').join(' ');
 }
 
 function opened(server: Server, place: { readonly host: string; readonly port: number }): Promise<void> {

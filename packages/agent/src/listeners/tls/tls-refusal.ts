@@ -1,4 +1,4 @@
-/** Why a connection to a `tls://` listener was closed before it was served. */
+/** Why a TLS connection of a caller was closed before it was served. */
 export type TlsRefusalReason =
   /** Too many others wait for a handshake. */
   | 'overload'
@@ -32,7 +32,7 @@ export interface TlsRefusal {
   readonly reason: TlsRefusalReason;
   /** One sentence, without text that the client chose freely except names from its certificate. */
   readonly text: string;
-  /** The group of the remote address (`addressGroup`): so that records of a flood from many ports can be folded. */
+  /** The group of the connection, such as that of the remote address: so that records of a flood from many ports can be folded. */
   readonly remote: string;
   /** The subject and fingerprint of a certificate of the CA; undefined where the client is unknown. */
   readonly peer?: { readonly subject: string; readonly fingerprint: string };

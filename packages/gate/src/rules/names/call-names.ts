@@ -54,7 +54,7 @@ const sandbox = record('sandbox', {
   },
 });
 
-const peer = record('peer', {
+const peerType = record('peer', {
   kind: { type: { kind: 'string', among: peerKinds }, doc: 'unix, vsock or tls.' },
   cid: { type: int, optional: true, doc: 'On vsock: 2 is the host.' },
   uid: { type: int, optional: true, doc: 'On a unix socket.' },
@@ -68,6 +68,11 @@ const peer = record('peer', {
     type: string,
     optional: true,
     doc: "On TLS: `sha256:` and the SHA-256 of the client's certificate, in hex.",
+  },
+  claimed_operator: {
+    type: string,
+    optional: true,
+    doc: 'At `https://` with `relay = "trusted"`: the operator for whom the server makes the call, as it says. Nothing verifies it.',
   },
 });
 
@@ -121,7 +126,7 @@ export const callNames: readonly RuleName[] = [
     methods: methodNames,
     doc: 'The other end of the connection. Reading a property that its kind does not have is an error; test with has().',
     example: 'has(peer.cid) && peer.cid == 2',
-    typeFor: () => peer,
+    typeFor: () => peerType,
     read: (_, context) => peerValue(context.peer),
   },
 ];
@@ -135,7 +140,8 @@ function memberValue({ name, state, exitCode }: RuleMember): FieldValues {
   return { name, state, exit_code: exitCode === undefined ? undefined : BigInt(exitCode) };
 }
 
-function peerValue({ kind, cid, uid, subject, sans, fingerprint }: RulePeer): FieldValues {
+function peerValue(peer: RulePeer): FieldValues {
+  const { kind, cid, uid, subject, sans, fingerprint, claimedOperator } = peer;
   return {
     kind,
     cid: cid === undefined ? undefined : BigInt(cid),
@@ -143,5 +149,6 @@ function peerValue({ kind, cid, uid, subject, sans, fingerprint }: RulePeer): Fi
     subject,
     sans,
     fingerprint,
+    claimed_operator: claimedOperator,
   };
 }

@@ -1,0 +1,130 @@
+import type { TLSSocket } from 'node:tls';
+import type { CallerSettings, PeerList } from '@kata-agent/config';
+import type { Certificate } from '@kata-agent/x509';
+import type { Caller } from '../caller.js';
+import { recordUntilClosed } from '../connection-records.js';
+import { callAtEnd } from '../tls/call-at-end.js';
+import { createCallersEngine } from '../tls/callers-engine.js';
+import { revokes } from '../tls/revocations.js';
+import type { TlsEngine } from '../tls/tls-engine.js';
+import type { ServerConnection, ServerOptions } from './connect-server.js';
+import { DialFailure } from './dial-failure.js';
+import { type DialFailures, serverText } from './dial-failures.js';
+import type { DialOutOptions } from './dial-out.js';
+import { dialServer } from './dial-server.js';
+import { TooManyConnections } from './too-many-connections.js';
+
+/**
+ * The kernel asks the other end of a silent connection after this time, ten times within ten seconds: ttRPC has no ping, and an
+ * operator may wait for an event for hours.
+ */
+const keepAliveMs = 30_000;
+
+interface RelayedOptions
+  extends Pick<DialOutOptions, 'name' | 'own' | 'revocations' | 'records' | 'audit' | 'log' | 'serve'> {
+  readonly server: ServerOptions;
+  /** For an attempt, until the server has accepted the connection. */
+  readonly timeoutMs: number;
+  readonly callers: CallerSettings;
+  readonly peers: readonly PeerList[];
+  /** The maximum of connections, with the attempts to make one. */
+  readonly connections: number;
+  readonly failures: DialFailures;
+  /** Aborts when no more connections are to be made. */
+  readonly closing: AbortSignal;
+}
+
+/**
+ * The connections of operators through the server of a listener: each is dialled by the agent, and has TLS of an operator in it.
+ * They do not depend on the connection in which the server asked for them.
+ */
+export class RelayedConnections {
+  readonly #options: RelayedOptions;
+  readonly #engine: TlsEngine;
+  /** How the connections come, in records. */
+  readonly #via: string;
+  #attempts = 0;
+  /** The connections to the server, each until it closes. */
+  readonly #open = new Map<TLSSocket, Certificate>();
+
+  /** Throws a TlsSettingError if a certificate or CRL of `callers` is not valid. */
+  constructor(options: RelayedOptions) {
+    const { server, closing, revocations } = options;
+    this.#options = options;
+    this.#via = `via ${serverText(server.address.host, undefined)}`;
+    this.#engine = createCallersEngine({
+      ...options,
+      via: this.#via,
+      serve: (stream, caller) => void this.#serve(stream, caller),
+    });
+    closing.addEventListener('abort', () => this.#engine.close());
+    revocations.watch((revocation) => {
+      const revoked = [...this.#open].filter(([, certificate]) => revokes(revocation, certificate));
+      for (const [stream] of revoked) this.#end(stream, 'is revoked');
+      return revoked.length;
+    });
+  }
+
+  /**
+   * Dials the server once more, for an operator. Resolves when the server has accepted the connection; the operator's handshake
+   * follows. Rejects with TooManyConnections or a DialFailure.
+   */
+  async open(token: Uint8Array, signal: AbortSignal): Promise<void> {
+    const { server, timeoutMs, connections, failures, closing } = this.#options;
+    if (this.#open.size + this.#attempts >= connections) throw new TooManyConnections(connections);
+    this.#attempts += 1;
+    try {
+      const headers = { 'Kata-Agent-Connection': Buffer.from(token).toString('hex') };
+      const request = { protocol: 'kata-agent-relay/1', headers } as const;
+      this.#accept(await dialServer(server, request, timeoutMs, [signal, closing]));
+    } catch (error) {
+      if (error instanceof DialFailure && !closing.aborted) failures.add(error);
+      throw error;
+    } finally {
+      this.#attempts -= 1;
+    }
+  }
+
+  #accept({ stream, certificate }: ServerConnection): void {
+    this.#open.set(stream, certificate);
+    const left = certificate.notAfter - Date.now();
+    const cancel = callAtEnd(left, () => this.#end(stream, 'has expired'));
+    stream.once('close', () => {
+      cancel();
+      this.#open.delete(stream);
+    });
+    stream.setKeepAlive(true, keepAliveMs);
+    // All connections count as those of one client: their addresses are that of the server.
+    this.#engine.accept(stream, this.#via);
+    // It may have been revoked during the Upgrade.
+    if (this.#options.server.isRevoked(certificate)) this.#end(stream, 'is revoked');
+  }
+
+  /** Serves an operator. The first call is answered after the connection is recorded. */
+  async #serve(stream: TLSSocket, caller: Caller): Promise<void> {
+    const { records, serve, log, name } = this.#options;
+    try {
+      await recordUntilClosed(
+        records,
+        stream,
+        caller,
+        'an operator, by TLS inside a connection to the server',
+      );
+    } catch (error) {
+      log('error', 'closed the connection of an operator, which cannot be recorded', {
+        listener: name,
+        peer: caller.peer,
+        error: (error as Error).message,
+      });
+      return;
+    }
+    if (!stream.destroyed) serve(stream, caller);
+  }
+
+  #end(stream: TLSSocket, why: 'is revoked' | 'has expired'): void {
+    this.#options.log('info', `closed a connection of an operator: the certificate of the server ${why}`, {
+      listener: this.#options.name,
+    });
+    stream.destroy();
+  }
+}

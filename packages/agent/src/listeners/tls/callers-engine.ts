@@ -1,0 +1,74 @@
+import type { TLSSocket } from 'node:tls';
+import type { AuditLog } from '@kata-agent/audit';
+import type { CallerSettings, PeerList } from '@kata-agent/config';
+import { parsePeerEntries } from '@kata-agent/x509';
+import type { Log } from '../../startup/log.js';
+import type { Caller } from '../caller.js';
+import { recordConnectionRefusal } from '../connection-refusal.js';
+import { rarely } from '../rarely.js';
+import type { OwnIdentity } from './own-identity.js';
+import type { Revocations } from './revocations.js';
+import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
+
+export interface CallersOptions {
+  /** The listener. */
+  readonly name: string;
+  readonly peers: readonly PeerList[];
+  readonly callers: CallerSettings;
+  readonly own: Pick<OwnIdentity, 'key' | 'certificate'>;
+  readonly revocations: Revocations;
+  /** How all connections come, in records: `via https realm.example`. Absent: each from its address. */
+  readonly via?: string;
+  readonly log: Log;
+  readonly audit: Pick<AuditLog, 'refuse'>;
+  readonly serve: (stream: TLSSocket, caller: Caller) => void;
+}
+
+/**
+ * Creates the engine that authenticates the callers of a listener, and records those that it refuses. Throws a TlsSettingError
+ * if a certificate or CRL is not valid.
+ */
+export function createCallersEngine(options: CallersOptions): TlsEngine {
+  const { name, peers, callers, own, revocations, via, log, audit, serve } = options;
+  const refused = rarely((times, peer) =>
+    log('warn', 'closed TLS connections before they were served', {
+      code: 'KA3203',
+      listener: name,
+      peer,
+      times,
+    }),
+  );
+  const withVia = (text: string): string => (via === undefined ? text : `${text} ${via}`);
+  return createTlsEngine({
+    clientCa: [callers.clientCa],
+    ...(callers.clientCrl === undefined ? {} : { clientCrl: [callers.clientCrl] }),
+    own,
+    peers: peers.map(parsePeerEntries),
+    revocations,
+    limits: callers.limits,
+    // At the floor or later, if the guest's kernel is the agent's own: startup/clock-floor.ts.
+    now: Date.now,
+    onPeer: (stream, peer) =>
+      serve(stream, { listener: name, peer: withVia(peerText(peer)), identity: peer.identity }),
+    onRefusal: ({ remote, text, peer }) => {
+      // Without the port, which the client chooses, so that equal refusals are counted.
+      const from = peer === undefined ? `tls ${remote}` : withVia(`tls ${peer.fingerprint} ${peer.subject}`);
+      refused(from);
+      recordConnectionRefusal(audit, { listener: name, peer: from }, 'KA3203', text);
+    },
+    onEnd: (peer, why) =>
+      log('info', `closed a connection whose certificate is ${why}`, {
+        listener: name,
+        peer: withVia(peerText(peer)),
+      }),
+  });
+}
+
+/**
+ * The peer in records: the certificate, and its names. The fingerprint is first, so that a long name cuts off no part of it,
+ * and no name can pass for one.
+ */
+function peerText({ identity }: TlsPeer): string {
+  const { fingerprint, subject, sans } = identity;
+  return ['tls', fingerprint, ...sans, subject].filter((part) => part !== '').join(' ');
+}
