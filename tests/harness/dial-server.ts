@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { Management } from '@kata-agent/protocol/management';
+import { Relay } from '@kata-agent/protocol/relay';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
 import type { ClientCertificate } from './authority.js';
 
@@ -16,11 +17,16 @@ export interface DialledIn {
   readonly agent: Client<typeof AgentService>;
   readonly health: Client<typeof Health>;
   readonly management: Client<typeof Management>;
+  readonly relay: Client<typeof Relay>;
 }
 
 /** The answer that accepts a connection, written out: it is part of the interface. */
 export const accepted =
   'HTTP/1.1 101 Switching Protocols\r\nUpgrade: kata-agent-ttrpc/1\r\nConnection: Upgrade\r\n\r\n';
+
+/** The answer that accepts a connection for an operator. */
+const acceptedRelay =
+  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: kata-agent-relay/1\r\nConnection: Upgrade\r\n\r\n';
 
 /** A server that an `https://` listener dials. */
 export class DialServer {
@@ -29,8 +35,14 @@ export class DialServer {
   readonly requests: string[] = [];
   /** The bytes received after a request: of ttRPC. */
   received = 0;
+  /** The values of Kata-Agent-Relay, of connections that are to be ttRPC. */
+  readonly relays: string[] = [];
   /** Written to each request; null: no answer. */
   answer: string | null = accepted;
+  /** Written to each request for the connection of an operator that is expected; null: no answer. */
+  relayAnswer: string | null = acceptedRelay;
+  /** The tokens of connections that are expected. */
+  readonly #expected = new Map<string, (socket: TLSSocket) => void>();
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
   readonly #agents: DialledIn[] = [];
@@ -50,6 +62,12 @@ export class DialServer {
       socket.on('error', () => undefined);
       socket.setNoDelay(true);
       if (head.length > 0) socket.unshift(head);
+      const token = headers['kata-agent-connection'];
+      if (headers.upgrade === 'kata-agent-relay/1') {
+        this.#relay(socket, String(token));
+        return;
+      }
+      this.relays.push(String(headers['kata-agent-relay']));
       if (this.answer === null) return;
       socket.write(this.answer, 'latin1');
       if (this.answer === accepted) this.#join(socket);
@@ -81,11 +99,33 @@ export class DialServer {
       : Promise.resolve(agent);
   }
 
+  /** Resolves with the connection that the agent makes with this token. */
+  expect(token: Uint8Array): Promise<TLSSocket> {
+    return new Promise((resolve) => this.#expected.set(Buffer.from(token).toString('hex'), resolve));
+  }
+
+  /** The number of open connections. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
   /** Closes all connections, and accepts no more. */
   async close(): Promise<void> {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
     if (this.#server.listening) await once(this.#server, 'close');
+  }
+
+  #relay(socket: TLSSocket, token: string): void {
+    const resolve = this.#expected.get(token);
+    if (resolve === undefined) {
+      socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    if (this.relayAnswer === null) return;
+    this.#expected.delete(token);
+    socket.write(this.relayAnswer, 'latin1');
+    resolve(socket);
   }
 
   #join(socket: TLSSocket): void {
@@ -96,6 +136,7 @@ export class DialServer {
       agent: createClient(AgentService, channel),
       health: createClient(Health, channel),
       management: createClient(Management, channel),
+      relay: createClient(Relay, channel),
     };
     const waiting = this.#waiting.shift();
     if (waiting === undefined) this.#agents.push(agent);
