@@ -172,7 +172,7 @@ export async function startAgent(
     // Stopped in reverse order: the guest's end answers calls that wait for a process, and the server sends the
     // answers.
     const connectionRecords = new ConnectionRecords(audit);
-    ending.last('records of connections', async () => connectionRecords.close());
+    ending.last('records of connections', () => connectionRecords.close());
     ending.last('server', () => server.end());
     ending.last('guest', () => shutDown(guest));
     ending.last('memory agent', async () => memoryAgent?.stop());

@@ -9,6 +9,9 @@ import type { Caller } from './caller.js';
 export class ConnectionRecords {
   readonly #audit: Pick<AuditLog, 'intent' | 'outcome'>;
   readonly #open: Set<() => void> = new Set();
+  /** Intents that are being written. */
+  readonly #beginning: Set<Promise<number>> = new Set();
+  #closed = false;
 
   constructor(audit: Pick<AuditLog, 'intent' | 'outcome'>) {
     this.#audit = audit;
@@ -17,12 +20,20 @@ export class ConnectionRecords {
   /**
    * Records that a peer is about to get access, and returns a function that records the end, once.
    *
-   * @throws AuditUnavailable if it cannot be recorded: access must then be denied (S19).
+   * @throws AuditUnavailable if it cannot be recorded, and an Error after `close`: access must then be denied (S19).
    */
   async begin({ listener, peer }: Pick<Caller, 'listener' | 'peer'>, reason: string): Promise<() => void> {
     const method = '(connection)';
     const call: AuditedCall = { listener, peer, method, payload: new Uint8Array() };
-    const intent = await this.#audit.intent(call, { outcome: 'allow', method, listener, reason });
+    if (this.#closed) throw new Error('the agent ends');
+    const writing = this.#audit.intent(call, { outcome: 'allow', method, listener, reason });
+    this.#beginning.add(writing);
+    let intent: number;
+    try {
+      intent = await writing;
+    } finally {
+      this.#beginning.delete(writing);
+    }
     const begin = performance.now();
     const end = (): void => {
       if (!this.#open.delete(end)) return;
@@ -33,8 +44,10 @@ export class ConnectionRecords {
     return end;
   }
 
-  /** Records the end of all open connections. */
-  close(): void {
+  /** Records the end of all open connections, also of those whose beginning is being recorded. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#beginning);
     for (const end of this.#open) end();
   }
 }

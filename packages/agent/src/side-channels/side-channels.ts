@@ -90,7 +90,7 @@ export class SideChannels {
   async open(opened: (name: string, close: () => Promise<void>) => void): Promise<void> {
     const { syscalls, log, audit } = this.#options;
     const { listeners, settings } = this.#configuration;
-    opened('side-channel records', async () => this.#records.close());
+    opened('side-channel records', () => this.#records.close());
     // Without a port of its own.
     if (settings.debugConsole && settings.debugConsoleVport === 0) {
       const shells = new DebugConsole(syscalls, log);

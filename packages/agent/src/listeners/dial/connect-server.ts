@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import type { DialAddress } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
 import type { OwnIdentity } from '../tls/own-identity.js';
@@ -8,13 +8,30 @@ import { DialFailure } from './dial-failure.js';
 
 export interface ServerOptions {
   readonly address: DialAddress;
-  /** Each CA as PEM. At least one: without one Node.js would trust all CAs of the web. */
-  readonly serverCa: readonly string[];
+  /** By `serverContext`. */
+  readonly context: SecureContext;
   readonly pins: readonly string[];
-  readonly own: Pick<OwnIdentity, 'key' | 'certificate'>;
   readonly isRevoked: (certificate: Certificate) => boolean;
   /** Returns the wall time in milliseconds of the epoch. */
   readonly now: () => number;
+}
+
+/**
+ * Returns the context of all connections to a server: made once, since each costs memory and time.
+ *
+ * @param serverCa Each CA as PEM. At least one: without one Node.js would trust all CAs of the web.
+ */
+export function serverContext(
+  serverCa: readonly string[],
+  own: Pick<OwnIdentity, 'key' | 'certificate'>,
+): SecureContext {
+  return createSecureContext({
+    ca: [...serverCa],
+    key: own.key,
+    cert: own.certificate,
+    minVersion: 'TLSv1.3',
+    ciphers: 'DEFAULT:@SECLEVEL=2',
+  });
 }
 
 /** A connection to an authenticated server. Nothing has been sent in it. */
@@ -28,20 +45,16 @@ export interface ServerConnection {
  * that the environment changes. Rejects with a DialFailure.
  */
 export function connectServer(options: ServerOptions, signal: AbortSignal): Promise<ServerConnection> {
-  const { address, serverCa, pins, own, isRevoked, now } = options;
+  const { address, context, pins, isRevoked, now } = options;
   const { host, port } = address;
   const stream = connect({
     host,
     port,
     servername: isIP(host) === 0 ? host : '',
-    ca: [...serverCa],
-    key: own.key,
-    cert: own.certificate,
+    secureContext: context,
     rejectUnauthorized: true,
     // Names are compared after the handshake, with the rest: Node.js also believes common names.
     checkServerIdentity: () => undefined,
-    minVersion: 'TLSv1.3',
-    ciphers: 'DEFAULT:@SECLEVEL=2',
     ALPNProtocols: ['http/1.1'],
   });
   const abort = (): void => void stream.destroy(signal.reason as Error);

@@ -12,7 +12,7 @@ import type { OwnIdentity } from '../tls/own-identity.js';
 import { type Revocations, revokes } from '../tls/revocations.js';
 import { identityOf } from '../tls/tls-identity.js';
 import { backoffMs } from './backoff.js';
-import type { ServerConnection, ServerOptions } from './connect-server.js';
+import { serverContext, type ServerConnection, type ServerOptions } from './connect-server.js';
 import { DialFailure } from './dial-failure.js';
 import { DialFailures, serverText } from './dial-failures.js';
 import { dialServer } from './dial-server.js';
@@ -62,9 +62,8 @@ export class DialOut implements Listener {
     this.#options = options;
     this.#server = {
       address,
-      serverCa: readCas('server_ca', [dial.serverCa]),
+      context: serverContext(readCas('server_ca', [dial.serverCa]), own),
       pins: dial.pins,
-      own,
       isRevoked: (certificate) => revocations.has(certificate),
       now: Date.now,
     };

@@ -102,7 +102,7 @@ export class RelayedConnections {
 
   /** Serves an operator. The first call is answered after the connection is recorded. */
   async #serve(stream: TLSSocket, caller: Caller): Promise<void> {
-    const { records, serve, log, name } = this.#options;
+    const { records, serve, log, name, closing } = this.#options;
     try {
       await recordUntilClosed(
         records,
@@ -118,6 +118,7 @@ export class RelayedConnections {
       });
       return;
     }
+    if (closing.aborted) stream.destroy();
     if (!stream.destroyed) serve(stream, caller);
   }
 
