@@ -401,6 +401,34 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
     );
   });
 
+  it('attempts after a connection that lasted are spread more widely than the first ones', async () => {
+    const waits: string[] = [];
+    const { port } = await rawServer((socket) => socket.write(accepted));
+    dial(port, {
+      times: {
+        steadyMs: 50,
+        silenceMs: 150,
+        waitMs: (failures, lost) => {
+          waits.push(`${failures} ${lost}`);
+          return 10;
+        },
+      },
+    });
+    await until(() => waits.length >= 3);
+    assert.deepEqual(waits.slice(0, 3), ['0 true', '0 true', '0 true']);
+    const others: string[] = [];
+    dial(1, {
+      times: {
+        waitMs: (failures, lost) => {
+          others.push(`${failures} ${lost}`);
+          return 10;
+        },
+      },
+    });
+    await until(() => others.length >= 3);
+    assert.deepEqual(others.slice(0, 3), ['0 false', '1 false', '2 false']);
+  });
+
   it('a connection ends when the certificate expires', async () => {
     const notAfter = Math.floor(Date.now() / 1_000) * 1_000 + 2_000;
     const server = await serverOf(ca.server(['localhost'], { notAfter }));
@@ -421,5 +449,86 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
     await delay(200);
     assert.equal(requests.length, 1);
     assert.deepEqual(served, []);
+  });
+});
+
+describe('operators whom a trusted server names', () => {
+  const rule = `
+[[api.rule]]
+name = "operators-of-the-realm"
+endpoints = ["GetGuestDetails"]
+expression = 'listener != "realm" || (has(peer.claimed_operator) && peer.claimed_operator in ["alice", "bob"])'
+`;
+  let server: DialServer;
+  let agent: AgentProcess;
+  let guest: DialledIn;
+  const as = (...operators: readonly string[]) => ({ metadata: { 'kata-agent-operator': operators } });
+  const records = (): readonly Fields[] => agent.records().filter(({ listener }) => listener === 'realm');
+  const found = async (matches: (record: Fields) => boolean): Promise<Fields> => {
+    for (;;) {
+      const record = records().find(matches);
+      if (record !== undefined) return record;
+      await delay(5);
+    }
+  };
+
+  before(async () => {
+    server = await DialServer.start(certificate);
+    agent = await AgentProcess.start({ config: configOf(server.port, undefined, rule), sharesNetwork: true });
+    guest = await server.next();
+  });
+  after(async () => {
+    await agent.dispose();
+    await server.close();
+  });
+
+  it('are seen by rules, and recorded as claimed', async () => {
+    assert.deepEqual(server.relays, ['trusted']);
+    assert.equal((await answerOf(guest.agent.getGuestDetails({}, as('alice')))).code, 'OK');
+    assert.equal((await answerOf(guest.agent.getGuestDetails({}, as('bob')))).code, 'OK');
+    const denied = await answerOf(guest.agent.getGuestDetails({}, as('mallory')));
+    assert.equal(denied.code, 'PERMISSION_DENIED');
+    assert.equal((await answerOf(guest.agent.getGuestDetails({}))).code, 'PERMISSION_DENIED');
+    // Equal calls of two operators are two series.
+    for (const operator of ['alice', 'bob']) {
+      const record = await found(
+        ({ method, kind, claimedOperator }) =>
+          method === 'GetGuestDetails' && kind === 'call' && claimedOperator === operator,
+      );
+      assert.match(String(record['peer']), /^https localhost spki:/);
+    }
+    const refusal = await found(({ claimedOperator }) => claimedOperator === 'mallory');
+    assert.equal(refusal['kind'], 'refusal');
+    await guest.management.describe({}, as('alice'));
+    await found(({ method, claimedOperator }) => method === 'Describe' && claimedOperator === 'alice');
+  });
+
+  for (const [what, operators] of [
+    ['no text', ['']],
+    ['too long a name', ['a'.repeat(257)]],
+    ['a control character', ['alice\n']],
+    ['two names', ['alice', 'bob']],
+  ] as const)
+    it(`${what} is INVALID_ARGUMENT before any rule, and recorded without the text`, async () => {
+      const answer = await answerOf(guest.agent.getGuestDetails({}, as(...operators)));
+      assert.equal(answer.code, 'INVALID_ARGUMENT');
+      const refusal = await found(({ decision }) => JSON.stringify(decision).includes('KA3201'));
+      assert.equal(refusal['claimedOperator'], undefined);
+      assert.match(JSON.stringify(refusal['decision']), /kata-agent-operator must have one value/);
+    });
+
+  it('on another listener nobody is named so', async () => {
+    const { agent: onHost } = await agent.connect();
+    assert.equal((await answerOf(onHost.getGuestDetails({}, as('alice', 'bob')))).code, 'OK');
+    const record = agent
+      .records()
+      .find(({ listener, method }) => listener === 'host' && method === 'GetGuestDetails');
+    assert.equal(record?.['claimedOperator'], undefined);
+  });
+
+  it('a trusted server has no relay', async () => {
+    const answer = await answerOf(guest.relay.openConnection({ token: new Uint8Array(32) }));
+    assert.equal(answer.code, 'UNIMPLEMENTED');
+    assert.ok(!server.requests.some((request) => request.includes('kata-agent-relay')));
   });
 });

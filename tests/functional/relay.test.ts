@@ -86,7 +86,10 @@ function refusalsOf(guest: Guest): readonly Fields[] {
 
 /** The code and reason of a record. */
 function decisionText(record: Fields | undefined): string {
-  const { code, reason } = (record?.['decision'] ?? {}) as { readonly code?: string; readonly reason?: string };
+  const { code, reason } = (record?.['decision'] ?? {}) as {
+    readonly code?: string;
+    readonly reason?: string;
+  };
   return `${code} ${reason}`;
 }
 
@@ -150,10 +153,7 @@ describe('operators of an https:// listener, by TLS inside connections of its se
     assert.equal(socket.alpnProtocol, 'kata-agent-ttrpc');
     assert.equal((await answerOf(health.check({}))).code, 'OK');
     assert.equal((await answerOf(agent.getGuestDetails({}))).code, 'OK');
-    assert.equal(
-      (await answerOf(agent.reseedRandomDev({ data: new Uint8Array(8) }))).code,
-      'UNIMPLEMENTED',
-    );
+    assert.equal((await answerOf(agent.reseedRandomDev({ data: new Uint8Array(8) }))).code, 'UNIMPLEMENTED');
     const { listeners } = await management.describe({});
     assert.deepEqual(
       listeners.map(({ name, connections: open }) => [name, open]).filter(([name]) => name === 'realm'),
@@ -355,7 +355,9 @@ describe('operators of an https:// listener, by TLS inside connections of its se
   it('leaves no descriptor after 200 connections, and little memory', async () => {
     await until(() => guest.server.connections === 1);
     const round = async (): Promise<void> => {
-      const all = await Promise.all(Array.from({ length: connections }, () => retried(() => operator(alice))));
+      const all = await Promise.all(
+        Array.from({ length: connections }, () => retried(() => operator(alice))),
+      );
       for (const { health } of all) await health.check({});
       for (const { channel } of all) channel.close();
       await until(() => guest.server.connections === 1);

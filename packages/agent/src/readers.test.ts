@@ -52,4 +52,31 @@ describe('whether a stream has a reader (R15)', () => {
     found.left(stranger);
     assert.equal(found.mayRead(stream, guest), false);
   });
+
+  it('with a rule, if the rule allows an operator for whom a trusted server has called', () => {
+    const found = readers(true, ({ peer }) => peer.claimedOperator === 'alice');
+    const server = { ...stranger, realm: { relay: 'trusted' } } as const;
+    const as = (claimedOperator: string) => ({
+      ...server,
+      identity: { ...server.identity, claimedOperator },
+    });
+    found.joined(server);
+    found.named(server, server);
+    found.named(server, as('bob'));
+    assert.equal(found.mayRead(stream, guest), false);
+    found.named(server, as('alice'));
+    assert.equal(found.mayRead(stream, guest), true);
+    // A server can name any number of operators.
+    for (let other = 0; other < 16; other += 1) found.named(server, as(`other ${other}`));
+    assert.equal(found.mayRead(stream, guest), false);
+    found.named(server, as('alice'));
+    found.left(server);
+    assert.equal(found.mayRead(stream, guest), false);
+  });
+
+  it('the server of operators reads nothing itself', () => {
+    const found = readers(true, ({ peer }) => peer.uid === 7);
+    found.joined({ ...stranger, realm: { relay: 'operator-tls', openConnection: async () => undefined } });
+    assert.equal(found.mayRead(stream, guest), false);
+  });
 });

@@ -37,7 +37,7 @@ function recorded(
     const context = {
       service: 'grpc.AgentService',
       method,
-      connection: { listener: 'host', peer: 'cid 2' },
+      connection: { listener: 'host', peer: 'cid 2', identity: { kind: 'vsock', cid: 2 } },
       payload: new Uint8Array(),
       values: new ContextValues(),
     } as unknown as HandlerContext<Caller>;

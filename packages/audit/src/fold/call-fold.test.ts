@@ -39,6 +39,7 @@ test('the caller writes the first call; later ones are counted with bytes and du
       listener: 'host',
       peer: 'cid 2',
       method: 'ReadStdout',
+      claimedOperator: undefined,
       decision: { outcome: 'allow', code: undefined, rule: undefined, reason: allowed.reason },
       subject: { containerId: 'c1', execId: 'e1', argv0: undefined },
       code: 'OK',
@@ -66,24 +67,34 @@ test('counters restart at each tick, and an idle run ends', () => {
   assert.equal(fold.count('r', call, allowed, ok), false);
 });
 
-test('a call with another code, peer or listener is not identical', () => {
+test('a call with another code, peer, claimed operator or listener is not identical', () => {
   const { fold, emitted } = sample();
   const others = [
     () => fold.count('r', call, allowed, ok),
     () => fold.count('r', call, allowed, { ...ok, code: 'NOT_FOUND' }),
     () => fold.count('r', { ...call, peer: 'cid 3' }, allowed, ok),
     () => fold.count('r', { ...call, listener: 'tenant' }, allowed, ok),
+    () => fold.count('r', { ...call, claimedOperator: 'alice' }, allowed, ok),
+    () => fold.count('r', { ...call, claimedOperator: 'bob' }, allowed, ok),
   ];
   for (const count of others) assert.equal(count(), false);
   for (const count of others) assert.equal(count(), true);
   fold.tick();
   assert.deepEqual(
-    emitted.map(({ listener, peer, code, count }) => [listener, peer, code, count]),
+    emitted.map(({ listener, peer, code, count, claimedOperator: operator = '' }) => [
+      listener,
+      peer,
+      code,
+      count,
+      operator,
+    ]),
     [
-      ['host', 'cid 2', 'OK', 1],
-      ['host', 'cid 2', 'NOT_FOUND', 1],
-      ['host', 'cid 3', 'OK', 1],
-      ['tenant', 'cid 2', 'OK', 1],
+      ['host', 'cid 2', 'OK', 1, ''],
+      ['host', 'cid 2', 'NOT_FOUND', 1, ''],
+      ['host', 'cid 3', 'OK', 1, ''],
+      ['tenant', 'cid 2', 'OK', 1, ''],
+      ['host', 'cid 2', 'OK', 1, 'alice'],
+      ['host', 'cid 2', 'OK', 1, 'bob'],
     ],
   );
 });

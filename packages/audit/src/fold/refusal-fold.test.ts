@@ -56,6 +56,30 @@ test('a denial with another peer, method, rule or listener is not identical', ()
   assert.equal(sample.refuse('p', 'A'), true);
 });
 
+test('denials for two operators of one peer are not identical, and their number is bounded as that of peers', () => {
+  const sample = new Sample();
+  const peer = `https realm.example spki:sha256:${'a'.repeat(64)} ${'x'.repeat(200)}`;
+  const refuse = (claimedOperator: string): boolean =>
+    sample.fold.count(sampleCall({ peer, method: 'A', claimedOperator }), denied);
+  const long = 'n'.repeat(200);
+  for (const operator of ['alice', 'bob', `${long}1`, `${long}2`]) assert.equal(refuse(operator), false);
+  for (const operator of ['alice', 'bob', `${long}1`, `${long}2`]) assert.equal(refuse(operator), true);
+  for (let other = 0; other < 100; other += 1) refuse(`other ${other}`);
+  sample.fold.tick();
+  assert.deepEqual(
+    sample.emitted.slice(0, 4).map(({ claimedOperator, count }) => [claimedOperator, count]),
+    [
+      ['alice', 1],
+      ['bob', 1],
+      [`${long}1`, 1],
+      [`${long}2`, 1],
+    ],
+  );
+  const others = sample.emitted.find((fold) => fold.peer === '*');
+  assert.equal(others?.count, 100 - 12);
+  assert.equal(others.claimedOperator, undefined);
+});
+
 test('refused connections are identical when code and reason are, whatever the detail after its colon', () => {
   const sample = new Sample();
   const refuse = (code: 'KA3202' | 'KA3203', reason: string): boolean => {

@@ -77,6 +77,17 @@ test('each kind of record is rendered as one line', () => {
     'refusal host cid 2 ExecProcess sh rule known-commands: not this one',
   );
   assert.equal(
+    ending({
+      ...envelope,
+      kind: 'refusal',
+      ...caller,
+      claimedOperator: 'alice "a"',
+      decision: { ...deny, code: 'KA3001' },
+      digest: '',
+    }),
+    'refusal host cid 2 ExecProcess operator "alice \\"a\\"" (claimed) KA3001 rule known-commands: not this one',
+  );
+  assert.equal(
     ending({ ...envelope, kind: 'refusal', ...caller, decision: { ...deny, code: 'KA3001' }, digest: '' }),
     'refusal host cid 2 ExecProcess KA3001 rule known-commands: not this one',
   );
