@@ -9,6 +9,7 @@ import { AgentProcess } from '../harness/agent-process.js';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
 import { type DialledIn, DialServer } from '../harness/dial-server.js';
 import { connectOperator, type Operator, openRelayed, speakTls } from '../harness/operator.js';
+import { repository } from '../harness/repository.js';
 import { answerOf, callAllMethods } from '../harness/sweep.js';
 import { until } from '../harness/tls-engine.js';
 
@@ -20,6 +21,8 @@ const bob = operatorCa.client({ commonNames: [], uris: ['spiffe://example/ops/bo
 const mallory = operatorCa.client({ commonNames: [], uris: ['spiffe://example/ops/mallory'] });
 
 const connections = 6;
+
+const example = readFileSync(`${repository}examples/realm.toml`, 'utf8');
 
 function configOf(port: number, { rest = '', timeout = '5s' } = {}): string {
   const crl = operatorCa.revocationList([mallory.serial()]);
@@ -491,6 +494,29 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     const onHost = await guest.agent.connect();
     assert.equal((await answerOf(onHost.agent.getGuestDetails({}))).code, 'OK');
     await stopGuest(guest);
+  });
+});
+
+describe('examples/realm.toml', () => {
+  it('has operators who run commands through the realm, which runs none itself', async () => {
+    const [serverCa, clientCa] = example.match(/"""\n-----BEGIN[^"]*"""/g) ?? [];
+    assert.ok(serverCa !== undefined && clientCa !== undefined);
+    const server = await DialServer.start(certificate);
+    const config = example
+      .replace(serverCa, JSON.stringify(realmCa.pem))
+      .replace(clientCa, JSON.stringify(operatorCa.pem))
+      .replace('realm.example:8443', `localhost:${server.port}`);
+    const agent = await AgentProcess.start({ config, sharesNetwork: true });
+    const control = await server.next();
+    const exec = { containerId: 'c', execId: 'e' };
+    assert.equal((await answerOf(control.agent.execProcess(exec))).code, 'UNIMPLEMENTED');
+    const { agent: asAlice, channel } = await connectOperator(server, control, alice);
+    // Served: there is no such container.
+    assert.match((await answerOf(asAlice.execProcess(exec))).code, /NOT_FOUND|INVALID_ARGUMENT/);
+    const output = { containerId: 'c', execId: 'c', len: 1 };
+    assert.match((await answerOf(asAlice.readStdout(output))).message, /output-for-auditors/);
+    channel.close();
+    await stopGuest({ server, agent, control });
   });
 });
 

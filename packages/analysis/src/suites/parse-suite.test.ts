@@ -24,7 +24,7 @@ tests:
   - name: no shell
     method: ExecProcess
     listener: host
-    peer: { kind: vsock, cid: 3 }
+    peer: { kind: vsock, cid: 3, claimed_operator: alice }
     container: { id: web, state: paused, claimed: { image: "app:1", annotations: { a: b } } }
     sandbox: { id: s, containers: [web, db] }
     request:
@@ -47,7 +47,7 @@ test('a case with every key', () => {
     name: 'no shell',
     method: 'ExecProcess',
     listener: 'host',
-    peer: { kind: 'vsock', cid: 3 },
+    peer: { kind: 'vsock', cid: 3, claimedOperator: 'alice' },
     container: { id: 'web', state: 'paused', claimed: { image: 'app:1', annotations: { a: 'b' } } },
     sandbox: { id: 's', containers: ['web', 'db'] },
     expect: 'deny',

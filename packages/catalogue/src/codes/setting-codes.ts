@@ -59,8 +59,7 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
       "The setting exists in the language, or in Kata's own agent, but this version does not implement it. This is an error if an operator could rely on the setting, and a warning for settings of Kata that have no effect here.",
     example: {
       kind: 'document',
-      document:
-        '[api]\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "tenant"\naddress = "https://tenant.example/guests"\n',
+      document: '[agent]\nforward = "vsock://2:1030"\n[api]\nallowed_endpoints = ["@pod"]\n',
     },
     remedy: 'Remove it, or write its default. docs/reference/differences.md lists what is not built yet.',
   },

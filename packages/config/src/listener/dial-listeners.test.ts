@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { configurationDigest, dialAddress, namedPaths } from '../index.js';
+import {
+  configurationDigest,
+  dialAddress,
+  explainConfiguration,
+  namedPaths,
+  renderExplanation,
+} from '../index.js';
 import { fails, load, open } from '../loading.test.fixture.js';
 import { explainListeners } from '../explain/explain-listener.js';
 
@@ -79,6 +85,27 @@ for (const [how, relay] of [
       handshakeTimeoutMs: 5_000,
     });
   });
+
+test('explain says what the server can do', async () => {
+  const explained = async (...[change]: Parameters<typeof document>): Promise<string> =>
+    renderExplanation(explainConfiguration(await load(document(change))));
+  const managed = 'management = ["Describe", "RevokePeer"]';
+  const believed = await explained({ rest: managed });
+  assert.match(believed, /\nlistener r, which dials https:\/\/realm\.example:8443\/guests\nmanagement/);
+  assert.match(
+    believed,
+    /relay = "trusted": the server is believed with each call, and so is the operator whom it/,
+  );
+  const relayed = await explained({ tls: operators, relay: '', rest: `peers = ["cn:a"]\n${managed}` });
+  assert.match(relayed, /\nlistener r, which dials https:\/\/realm\.example:8443\/guests for cn:a\n/);
+  assert.match(
+    relayed,
+    /relay = "operator-tls": the server can call Describe, RevokePeer, and refuse its service; only operators/,
+  );
+  assert.match(relayed, /\noperators: of client_ca, without a CRL, limits = \{ handshakes = 8/);
+  const bare = await explained({ tls: operators, relay: '', rest: 'peers = ["cn:a"]' });
+  assert.match(bare, /the server can call no method of the management service, and refuse/);
+});
 
 test('a further document narrows operators as it narrows callers of tls://', async () => {
   const narrowing =

@@ -46,6 +46,10 @@ before(async () => {
     });
   audit.observe(callOf('Check'), decisionOn('Check', 'allow'), { code: 'OK', durationUs: 1 });
   audit.refuse(callOf('CopyFile'), decisionOn('CopyFile', 'deny'));
+  audit.refuse(
+    callOf('ReadStdout', { peer: 'https realm.example', claimedOperator: 'alice' }),
+    decisionOn('ReadStdout', 'deny'),
+  );
   await audit.close();
 });
 
@@ -63,7 +67,8 @@ test('audit show --as-test prints tests that config test runs', () => {
   writeFileSync(cases, stdout);
   const same = configTest('["ExecProcess"]');
   assert.equal(same.code, 0, same.stdout + same.stderr);
-  assert.match(same.stdout, /2 passed/);
+  assert.match(same.stdout, /3 passed/);
+  assert.match(stdout, /peer:\n +kind: tls\n +claimed_operator: alice\n/);
   assert.equal(configTest('["ExecProcess", "CopyFile"]').code, 4);
   assert.equal(configTest('[]').code, 4);
 });
