@@ -210,6 +210,23 @@ describe('operators of an https:// listener, by TLS inside connections of its se
     await watching;
   });
 
+  it('the kernel watches the connections of operators, in which nothing may be sent for hours', async () => {
+    const { channel, health } = await operator(alice);
+    await health.check({});
+    const remote = `:${guest.server.port.toString(16).toUpperCase().padStart(4, '0')}`;
+    /** The kind of the active timer of each connection to the server (proc_net_tcp.rst). */
+    const timers = (): readonly string[] =>
+      readFileSync('/proc/net/tcp', 'utf8')
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .filter(([, , to = '', state]) => to.endsWith(remote) && state === '01')
+        .map(([, , , , , timer = '']) => timer.slice(0, 2));
+    // Keep-alive, once all that was sent is acknowledged; the control connection has Health for it.
+    await until(() => timers().length === 2 && timers().includes('02'));
+    channel.close();
+    await until(() => guest.server.connections === 1);
+  });
+
   it('a call that waits for an event waits', async () => {
     const { agent, channel } = await operator(alice);
     const waiting = answerOf(agent.getOOMEvent({}, { timeoutMs: 1_500 }));

@@ -2,7 +2,7 @@ import type { CallInfo } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 
 /** The metadata by which a server that is trusted names the operator for whom it makes a call. */
-export const operatorKey = 'kata-agent-operator';
+const operatorKey = 'kata-agent-operator';
 
 /** Printable ASCII, so that no record or log line is deceived by it. */
 const operatorName = /^[\x20-\x7e]{1,256}$/;

@@ -1,18 +1,17 @@
 import type { TLSSocket } from 'node:tls';
-import { type AuditLog, AuditUnavailable } from '@kata-agent/audit';
+import { AuditUnavailable } from '@kata-agent/audit';
 import { type DialSettings, dialAddress, type ListenerSettings } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
-import type { Log } from '../../startup/log.js';
 import type { Caller, Realm } from '../caller.js';
-import { type ConnectionRecords, recordUntilClosed } from '../connection-records.js';
+import { recordUntilClosed } from '../connection-records.js';
 import type { Listener } from '../listen.js';
 import { callAtEnd } from '../tls/call-at-end.js';
 import { readCas } from '../tls/client-ca.js';
-import type { OwnIdentity } from '../tls/own-identity.js';
-import { type Revocations, revokes } from '../tls/revocations.js';
+import { revokes } from '../tls/revocations.js';
 import { identityOf } from '../tls/tls-identity.js';
 import { backoffMs } from './backoff.js';
 import { serverContext, type ServerConnection, type ServerOptions } from './connect-server.js';
+import type { DialContext } from './dial-context.js';
 import { DialFailure } from './dial-failure.js';
 import { DialFailures, serverText } from './dial-failures.js';
 import { dialServer } from './dial-server.js';
@@ -26,14 +25,10 @@ const silenceMs = 75_000;
 const usualSteadyMs = 60_000;
 
 /** A listener at an `https://` address. */
-export interface DialOutOptions extends Pick<ListenerSettings, 'name' | 'address' | 'peers' | 'limits'> {
+export interface DialOutOptions
+  extends DialContext,
+    Pick<ListenerSettings, 'name' | 'address' | 'peers' | 'limits'> {
   readonly dial: DialSettings;
-  readonly own: Pick<OwnIdentity, 'key' | 'certificate'>;
-  readonly revocations: Revocations;
-  readonly records: Pick<ConnectionRecords, 'begin'>;
-  readonly audit: Pick<AuditLog, 'refuse'>;
-  readonly log: Log;
-  readonly serve: (stream: TLSSocket, caller: Caller) => void;
   /** Absent: the fixed times. */
   readonly times?: {
     readonly silenceMs?: number;

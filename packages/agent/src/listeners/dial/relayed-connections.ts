@@ -8,9 +8,9 @@ import { createCallersEngine } from '../tls/callers-engine.js';
 import { revokes } from '../tls/revocations.js';
 import type { TlsEngine } from '../tls/tls-engine.js';
 import type { ServerConnection, ServerOptions } from './connect-server.js';
+import type { DialContext } from './dial-context.js';
 import { DialFailure } from './dial-failure.js';
 import { type DialFailures, serverText } from './dial-failures.js';
-import type { DialOutOptions } from './dial-out.js';
 import { dialServer } from './dial-server.js';
 import { TooManyConnections } from './too-many-connections.js';
 
@@ -20,8 +20,7 @@ import { TooManyConnections } from './too-many-connections.js';
  */
 const keepAliveMs = 30_000;
 
-interface RelayedOptions
-  extends Pick<DialOutOptions, 'name' | 'own' | 'revocations' | 'records' | 'audit' | 'log' | 'serve'> {
+interface RelayedOptions extends DialContext {
   readonly server: ServerOptions;
   /** For an attempt, until the server has accepted the connection. */
   readonly timeoutMs: number;

@@ -1,0 +1,19 @@
+import type { TLSSocket } from 'node:tls';
+import type { AuditLog } from '@kata-agent/audit';
+import type { Log } from '../../startup/log.js';
+import type { Caller } from '../caller.js';
+import type { ConnectionRecords } from '../connection-records.js';
+import type { OwnIdentity } from '../tls/own-identity.js';
+import type { Revocations } from '../tls/revocations.js';
+
+/** What all connections have in common that the agent makes for a listener. */
+export interface DialContext {
+  /** The listener. */
+  readonly name: string;
+  readonly own: Pick<OwnIdentity, 'key' | 'certificate'>;
+  readonly revocations: Revocations;
+  readonly records: Pick<ConnectionRecords, 'begin'>;
+  readonly audit: Pick<AuditLog, 'refuse'>;
+  readonly log: Log;
+  readonly serve: (stream: TLSSocket, caller: Caller) => void;
+}
