@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { after, before, describe, it } from 'node:test';
+import { Duplex } from 'node:stream';
+import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { Health } from '@kata-agent/protocol/health';
+import { connect, createClient } from '@kata-agent/ttrpc';
 import { parseCertificate } from '@kata-agent/x509';
 import { AgentProcess } from '../harness/agent-process.js';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
@@ -117,8 +120,16 @@ describe('operators of an https:// listener, by TLS inside connections of its se
   });
   after(() => stopGuest(guest));
 
-  const operator = (options: ConnectionOptions): Promise<Operator> =>
-    connectOperator(guest.server, guest.control, options);
+  const connected: Operator[] = [];
+  const operator = async (options: ConnectionOptions): Promise<Operator> => {
+    const made = await connectOperator(guest.server, guest.control, options);
+    connected.push(made);
+    return made;
+  };
+  // Also after a failure: there are few places.
+  afterEach(() => {
+    for (const { channel } of connected.splice(0)) channel.close();
+  });
 
   it('the server learns the relay, and serves nothing but Health, management and the relay', async () => {
     const { control } = guest;
@@ -194,10 +205,9 @@ describe('operators of an https:// listener, by TLS inside connections of its se
     const [first, second] = await Promise.all([operator(alice), operator(bob)]);
     const lines: string[] = [];
     const watching = (async () => {
-      for await (const { records } of first.management.watchAudit({}))
+      for await (const { records } of first.management.watchAudit({ from: 1n }))
         lines.push(...records.map((bytes) => Buffer.from(bytes).toString()));
     })().catch(() => undefined);
-    await delay(100);
     const [ours, theirs] = await Promise.all([
       answerOf(first.agent.getGuestDetails({})),
       answerOf(second.agent.getGuestDetails({})),
@@ -297,14 +307,28 @@ describe('operators of an https:// listener, by TLS inside connections of its se
     });
 
   it('the first bytes of an operator can arrive with the answer of the server', async () => {
+    guest.server.corksRelayed = true;
     const token = randomBytes(32);
     const arrived = guest.server.expect(token);
     const asked = guest.control.relay.openConnection({ token });
-    // The answer is in the buffer of the connection until this tick ends.
     const outer = await arrived;
-    const socket = await speakTls(outer, alice);
+    guest.server.corksRelayed = false;
+    // TLS writes below the corked stream, unless another one is between.
+    const between = new Duplex({
+      read: () => undefined,
+      write: (bytes: Buffer, _encoding, done) => {
+        outer.write(bytes);
+        // The first flight, with the answer: one record of TLS.
+        process.nextTick(() => outer.uncork());
+        done();
+      },
+    });
+    outer.on('data', (bytes: Buffer) => between.push(bytes));
+    const channel = connect(await speakTls(between, alice));
     await asked;
-    socket.destroy();
+    assert.equal((await answerOf(createClient(Health, channel).check({}))).code, 'OK');
+    channel.close();
+    outer.destroy();
   });
 
   for (const size of [0, 31, 33, 64])
@@ -395,7 +419,7 @@ describe('operators of an https:// listener, by TLS inside connections of its se
     const { channel } = await operator(alice);
     await openRelayed(guest.server, guest.control);
     assert.equal(await guest.agent.stop(), 0);
-    await channel.closed;
+    await soon(channel.closed);
     await until(() => guest.server.connections === 0);
     const begun = recordsOf(guest).filter(
       ({ kind, method }) => kind === 'intent' && method === '(connection)',
@@ -463,8 +487,8 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     const guest = await startGuest();
     const { management, channel } = await connectOperator(guest.server, guest.control, alice);
     await answerOf(management.revokePeer({ peer: `spki:sha256:${certificate.spki()}` }));
-    await channel.closed;
-    await guest.control.channel.closed;
+    await soon(channel.closed);
+    await soon(guest.control.channel.closed);
     await until(() => guest.server.connections === 0);
     await stopGuest(guest);
   });
@@ -474,7 +498,7 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     const guest = await startGuest({}, realmCa.server(['localhost'], { notAfter }));
     const { channel, health } = await connectOperator(guest.server, guest.control, alice);
     assert.equal((await answerOf(health.check({}))).code, 'OK');
-    await channel.closed;
+    await soon(channel.closed);
     assert.ok(Date.now() >= notAfter - 50);
     await stopGuest(guest);
   });
@@ -485,7 +509,7 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     const brief = operatorCa.client({ uris: ['spiffe://example/ops/brief'], notAfter });
     const { agent, channel } = await connectOperator(guest.server, guest.control, brief);
     assert.notEqual((await answerOf(agent.getOOMEvent({}))).code, 'OK');
-    await channel.closed;
+    await soon(channel.closed);
     assert.ok(Date.now() >= notAfter - 50);
     assert.equal((await answerOf(guest.control.health.check({}))).code, 'OK');
     await stopGuest(guest);
@@ -536,6 +560,12 @@ describe('examples/realm.toml', () => {
     await stopGuest({ server, agent, control });
   });
 });
+
+/** Fails if something does not happen within 20 s. */
+async function soon(event: Promise<void>): Promise<void> {
+  const late = delay(20_000, 'late', { ref: false });
+  assert.notEqual(await Promise.race([event, late]), 'late');
+}
 
 /** Tries again while places are not yet free. */
 async function retried<T>(make: () => Promise<T>): Promise<T> {

@@ -41,6 +41,8 @@ export class DialServer {
   answer: string | null = accepted;
   /** Written to each request for the connection of an operator that is expected; null: no answer. */
   relayAnswer: string | null = acceptedRelay;
+  /** Whether connections of operators are corked before the answer: it is then sent with what follows. */
+  corksRelayed = false;
   /** The tokens of connections that are expected. */
   readonly #expected = new Map<string, (socket: TLSSocket) => void>();
   readonly #server: Server;
@@ -124,6 +126,7 @@ export class DialServer {
     }
     if (this.relayAnswer === null) return;
     this.#expected.delete(token);
+    if (this.corksRelayed) socket.cork();
     socket.write(this.relayAnswer, 'latin1');
     resolve(socket);
   }

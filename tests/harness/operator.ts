@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
@@ -33,7 +33,7 @@ export async function openRelayed(
 }
 
 /** Speaks TLS to a guest inside a connection. Rejects with the error of TLS if the guest closes it during the handshake. */
-export async function speakTls(outer: Socket, options: ConnectionOptions): Promise<TLSSocket> {
+export async function speakTls(outer: Duplex, options: ConnectionOptions): Promise<TLSSocket> {
   const socket = connectTls({
     socket: outer,
     ALPNProtocols: ['kata-agent-ttrpc'],
