@@ -2,6 +2,7 @@ export type { CallOptions, Channel, ChannelOptions } from './client/channel.js';
 export { connect, createClient, type Client, type ClientMethod } from './client/client.js';
 export { Code, codeName } from './status/code.js';
 export type { Fault } from './fault.js';
+export { forwardedService, type ForwardedCall } from './forward/forwarded-service.js';
 export type {
   Admit,
   CallInfo,

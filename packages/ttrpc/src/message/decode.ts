@@ -1,7 +1,8 @@
-import { fromBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { fromBinary, type DescMessage, type Message, type MessageShape } from '@bufbuild/protobuf';
 import { Code } from '../status/code.js';
 import { describeError } from '../status/describe-error.js';
 import type { Limits } from '../limits.js';
+import { opaque, opaqueSchema } from './opaque.js';
 import { scan } from './scan.js';
 import { TtrpcError } from '../status/ttrpc-error.js';
 
@@ -16,6 +17,7 @@ export function decodeMessage<D extends DescMessage>(
   payload: Uint8Array,
   limits: Pick<Limits, 'requestFields' | 'requestDepth'>,
 ): MessageShape<D> {
+  if (descriptor === opaqueSchema) return opaque(payload) as Message as MessageShape<D>;
   scan(descriptor, payload, limits);
   try {
     return fromBinary(descriptor, payload, options);

@@ -1,5 +1,6 @@
 import { create, ScalarType, toBinary, type DescMessage, type Message } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { opaqueSchema, type Opaque } from './opaque.js';
 
 /** An encoded message in up to two parts, so that a large `bytes` field need not be copied: `head`, then `tail`. */
 export interface EncodedPayload {
@@ -27,6 +28,7 @@ export type Encode = (message: object) => EncodedPayload;
  * be changed before it is written.
  */
 export function encoderOf(descriptor: DescMessage): Encode {
+  if (descriptor === opaqueSchema) return (message) => encodedOpaque(message as Opaque);
   const typeName = descriptor.typeName;
   const candidates = descriptor.fields.filter(
     (field) => field.fieldKind === 'scalar' && field.scalar === ScalarType.BYTES && field.oneof === undefined,
@@ -45,6 +47,11 @@ export function encoderOf(descriptor: DescMessage): Encode {
     const head = toBinary(descriptor, message);
     return { head, tail: undefined, length: head.length };
   };
+}
+
+function encodedOpaque({ value }: Opaque): EncodedPayload {
+  const { length } = value;
+  return length < largePart ? { head: value, tail: undefined, length } : { head: empty, tail: value, length };
 }
 
 function hasType(given: object, typeName: string): given is Message {
