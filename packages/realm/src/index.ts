@@ -8,3 +8,17 @@ export type { Realm, RealmOptions } from './serve/realm-options.js';
 export { ListenError, startRealm } from './serve/start-realm.js';
 export { StoreError } from './store/store-error.js';
 export { noOperators } from './serve/no-operators.js';
+export type {
+  Decision,
+  Decisions,
+  GuestLogs,
+  LogState,
+  OperatorContext,
+  OperatorSource,
+  StoredGuest,
+} from './operators/operator-context.js';
+export type { GuestJson } from './operators/guest-json.js';
+export { type OperatorLimits, operatorLimits, operatorServerOptions } from './operators/operator-limits.js';
+export { isGuestName } from './operators/operator-request.js';
+export { type OperatorCounts, OperatorService } from './operators/operator-service.js';
+export type { Revocation } from './operators/revocation.js';

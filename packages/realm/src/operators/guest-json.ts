@@ -1,0 +1,35 @@
+import { type Operator, verbs } from '../authorization/operator.js';
+import type { Guest } from '../guests/guest.js';
+import type { LogState } from './operator-context.js';
+
+/** A guest in answers to operators. */
+export interface GuestJson {
+  readonly name: string;
+  readonly id: string;
+  readonly attested: boolean;
+  readonly relay: string;
+  readonly version: string | null;
+  readonly boot_id: string | null;
+  readonly configuration_digest: string | null;
+  /** RFC 3339. */
+  readonly connected_at: string;
+  readonly log: { readonly state: string; readonly last: number } | null;
+  /** What the asking operator may do with it. */
+  readonly verbs: readonly string[];
+}
+
+export function guestJson(guest: Guest, log: LogState | undefined, operator: Operator): GuestJson {
+  const { name, id, attested, relay, described, connectedAt } = guest;
+  return {
+    name,
+    id,
+    attested,
+    relay,
+    version: described?.version ?? null,
+    boot_id: described?.bootId ?? null,
+    configuration_digest: described?.configurationDigest ?? null,
+    connected_at: new Date(connectedAt).toISOString(),
+    log: log === undefined ? null : { state: log.state, last: log.last },
+    verbs: verbs.filter((verb) => operator.may(verb, guest)),
+  };
+}

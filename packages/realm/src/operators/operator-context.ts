@@ -1,0 +1,76 @@
+import type { Duplex } from 'node:stream';
+import type { Operator, Verb } from '../authorization/operator.js';
+import type { Guest, Guests } from '../guests/guest.js';
+import type { OperatorLimits } from './operator-limits.js';
+import type { Revocation } from './revocation.js';
+
+/**
+ * Returns the operator that the certificate of a connection belongs to, by the authorization file as it is now; undefined
+ * if no entry names it.
+ */
+export type OperatorSource = () => Operator | undefined;
+
+/** A guest as the store knows it: also one that is no longer connected. */
+export type StoredGuest = Pick<Guest, 'id' | 'name'>;
+
+/** The stored audit log of a guest. */
+export interface LogState {
+  /** `verified`: each record follows the one before. `behind`: not all records have arrived. `broken`: they do not. */
+  readonly state: 'verified' | 'behind' | 'broken';
+  /** The sequence number of the last stored record; 0: none. */
+  readonly last: number;
+}
+
+/** The audit logs of guests. */
+export interface GuestLogs {
+  /** Undefined if the guest has no log: its listener does not serve WatchAudit. */
+  stateOf(guestId: string): LogState | undefined;
+  /** Finds a guest that is not connected, by the rules of `Guests.find`. */
+  find(name: string): StoredGuest | undefined;
+  /**
+   * Reads records without their line feeds, in groups as they are read.
+   *
+   * @param from the sequence number of the first record; undefined: the first that is stored.
+   * @param follow goes on with records that are stored later, until the signal aborts.
+   */
+  readLog(
+    guestId: string,
+    from: number | undefined,
+    follow: boolean,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly Uint8Array[]>;
+}
+
+/** What the realm has decided about a request of an operator. */
+export interface Decision {
+  readonly operator: string;
+  readonly verb: Verb;
+  /** Absent: a guest that does not exist, or the list of all. */
+  readonly guest?: StoredGuest;
+  /** A call, where the relay is trusted. */
+  readonly method?: string;
+  readonly allowed: boolean;
+  readonly reason: string;
+}
+
+/** Where decisions are recorded. It bounds how much a flood of them writes. */
+export interface Decisions {
+  record(decision: Decision): void;
+}
+
+/** What is behind the requests of operators. */
+export interface OperatorContext {
+  readonly guests: Guests;
+  readonly logs: GuestLogs;
+  readonly decisions: Decisions;
+  readonly limits: OperatorLimits;
+  /** Makes a guest dial once more, for one operator. Rejects if it does not in time. */
+  openConnection(guest: Guest): Promise<Duplex>;
+  /**
+   * Revokes in the guest now and after each new connection of it. Returns how many of the guest's connections were closed.
+   * Rejects with a TtrpcError of the guest.
+   */
+  revoke(guest: StoredGuest, revocation: Revocation): Promise<{ readonly closed: number }>;
+  /** For the log: an error that is not the operator's. */
+  report(message: string, error: unknown): void;
+}

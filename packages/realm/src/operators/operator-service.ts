@@ -1,0 +1,336 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { codeName, TtrpcError } from '@kata-agent/ttrpc';
+import type { Operator, Verb } from '../authorization/operator.js';
+import type { Guest } from '../guests/guest.js';
+import { guestJson } from './guest-json.js';
+import { badRequest, errorAnswer, errorBytes, HttpError, noSuchGuest } from './http-error.js';
+import { OpenUses } from './open-uses.js';
+import type { OperatorContext, OperatorSource, StoredGuest } from './operator-context.js';
+import { type OperatorRequest, parseOperatorRequest } from './operator-request.js';
+import { readRevocation } from './revocation.js';
+import { Slots } from './slots.js';
+import { keepAlive, splice, type SplicedBytes } from './splice.js';
+import { streamLog } from './stream-log.js';
+import { TrustedRelay } from './trusted-relay.js';
+import { OperatorLeft, waitForGuest } from './wait-for-guest.js';
+
+/** The protocol that an operator asks for. What follows depends on the relay of the guest. */
+const upgradeToken = 'kata-agent-ttrpc/1';
+
+/** Time in which a refused client can take the answer, in ms. */
+const refusalMs = 5_000;
+
+/** What operators have open, and what was passed on since the start. */
+export interface OperatorCounts {
+  readonly operatorTls: number;
+  readonly trusted: number;
+  readonly readers: number;
+  /** Bytes between operators and guests with relay = "operator-tls". */
+  readonly bytes: Readonly<SplicedBytes>;
+}
+
+/**
+ * Answers requests of authenticated operators (docs/adr/0051-the-realm.md): the listeners `request` and `upgrade` of an HTTPS
+ * server with `operatorServerOptions`. Nothing is allowed that no verb of the operator allows.
+ */
+export class OperatorService {
+  readonly #context: OperatorContext;
+  readonly #trusted: TrustedRelay;
+  readonly #uses = new OpenUses();
+  readonly #connections: Slots;
+  readonly #readers: Slots;
+  readonly #bytes: SplicedBytes = { toGuest: 0, toOperator: 0 };
+  readonly #open = { operatorTls: 0, trusted: 0, readers: 0 };
+
+  constructor(context: OperatorContext) {
+    const { decisions, limits, report } = context;
+    this.#context = context;
+    this.#connections = new Slots(limits.connections);
+    this.#readers = new Slots(limits.readers);
+    this.#trusted = new TrustedRelay({ decisions, calls: limits.calls, report });
+  }
+
+  get counts(): OperatorCounts {
+    return { ...this.#open, bytes: { ...this.#bytes } };
+  }
+
+  /** Answers a request. Never rejects. */
+  async request(request: IncomingMessage, response: ServerResponse, source: OperatorSource): Promise<void> {
+    response.on('error', () => undefined);
+    try {
+      await this.#answer(request, response, source);
+    } catch (error) {
+      if (response.destroyed || request.errored !== null) return;
+      const answer = this.#httpErrorOf(error);
+      // What is missing cannot be said any more: the answer must not look complete.
+      if (response.headersSent) response.destroy();
+      else {
+        const { headers, body } = errorAnswer(answer);
+        response.writeHead(answer.status, headers).end(body);
+      }
+    }
+  }
+
+  /** Answers a request with Upgrade. `head` has bytes that followed it. Never rejects. */
+  async upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    source: OperatorSource,
+  ): Promise<void> {
+    socket.on('error', () => undefined);
+    if (head.length > 0) socket.unshift(head);
+    try {
+      await this.#connect(request, socket, source);
+    } catch (error) {
+      if (error instanceof OperatorLeft) socket.destroy();
+      else refuse(socket, this.#httpErrorOf(error));
+    }
+  }
+
+  /** Closes what operators may no longer do: for a changed authorization file. */
+  recheck(): void {
+    const reason = 'the authorization has changed';
+    for (const { operator, verb, guest } of this.#uses.recheck())
+      this.#context.decisions.record({ operator, verb, guest, allowed: false, reason });
+  }
+
+  /** Closes all connections to guests and all readers. */
+  close(): void {
+    this.#uses.close();
+    this.#trusted.close();
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, source: OperatorSource): Promise<void> {
+    const { operator, asked } = this.#read(request, source);
+    if (asked.kind !== 'revoke') withoutBody(request);
+    switch (asked.kind) {
+      case 'guests': {
+        const guests = this.#context.guests.list().filter((guest) => operator.may('list', guest));
+        sendJson(response, { guests: guests.map((guest) => this.#json(guest, operator)) });
+        return;
+      }
+      case 'guest':
+        sendJson(response, this.#json(this.#liveGuest(operator, 'list', asked.guest), operator));
+        return;
+      case 'audit':
+        await this.#sendLog(response, asked, operator, source);
+        return;
+      case 'revoke': {
+        const guest = this.#liveGuest(operator, 'revoke', asked.guest);
+        const revocation = await readRevocation(request, this.#context.limits.bodyBytes);
+        this.#allowed(operator, 'revoke', guest, JSON.stringify(revocation));
+        sendJson(response, { guest: guest.id, ...(await this.#context.revoke(guest, revocation)) });
+        return;
+      }
+      case 'connect':
+        throw new HttpError(426, 'upgrade_required', `connect with Upgrade: ${upgradeToken}`);
+    }
+  }
+
+  async #connect(request: IncomingMessage, socket: Duplex, source: OperatorSource): Promise<void> {
+    const { operator, asked } = this.#read(request, source);
+    withoutBody(request);
+    if (asked.kind !== 'connect' || request.headers.upgrade !== upgradeToken)
+      throw badRequest(`only GET /guests/GUEST can be upgraded, to ${upgradeToken}`);
+    const guest = this.#liveGuest(operator, 'connect', asked.guest);
+    const release = this.#connections.take(operator.name);
+    if (release === undefined)
+      throw this.#tooMany(operator, 'connect', guest, `${this.#context.limits.connections} connections`);
+    const remove = this.#uses.add({
+      source,
+      operator: operator.name,
+      verb: 'connect',
+      guest,
+      close: () => socket.destroy(),
+    });
+    try {
+      if (guest.relay === 'trusted') await this.#serveTrusted(socket, source, operator, guest);
+      else await this.#serveSpliced(socket, operator, guest);
+    } finally {
+      remove();
+      release();
+    }
+  }
+
+  async #serveTrusted(
+    socket: Duplex,
+    source: OperatorSource,
+    operator: Operator,
+    guest: Guest,
+  ): Promise<void> {
+    this.#allowed(operator, 'connect', guest, 'connected, the relay is trusted');
+    this.#open.trusted += 1;
+    try {
+      keepAlive(socket);
+      socket.write(switching(guest), 'latin1');
+      await this.#trusted.serve(socket, { source, operator: operator.name, guest });
+    } finally {
+      this.#open.trusted -= 1;
+    }
+  }
+
+  async #serveSpliced(socket: Duplex, operator: Operator, guest: Guest): Promise<void> {
+    const { openConnection, limits, report } = this.#context;
+    let opened;
+    try {
+      opened = await waitForGuest(socket, openConnection(guest), limits.openMs);
+    } catch (error) {
+      if (error instanceof OperatorLeft) throw error;
+      report(`no connection to ${guest.name} could be opened`, error);
+      throw new HttpError(503, 'guest_unavailable', `guest '${guest.name}' did not open a connection`, {
+        cause: error,
+      });
+    }
+    this.#allowed(operator, 'connect', guest, 'connected');
+    this.#open.operatorTls += 1;
+    try {
+      opened.on('error', () => undefined);
+      socket.write(switching(guest), 'latin1');
+      await splice(socket, opened, this.#bytes);
+    } finally {
+      this.#open.operatorTls -= 1;
+    }
+  }
+
+  async #sendLog(
+    response: ServerResponse,
+    { guest: name, from, follow }: Extract<OperatorRequest, { kind: 'audit' }>,
+    operator: Operator,
+    source: OperatorSource,
+  ): Promise<void> {
+    const { guests, logs, limits } = this.#context;
+    const guest = this.#checked(operator, 'audit', name, guests.find(name) ?? logs.find(name));
+    if (logs.stateOf(guest.id) === undefined)
+      throw new HttpError(
+        404,
+        'no_log',
+        `guest '${guest.name}' has no audit log here: its listener does not serve WatchAudit`,
+      );
+    const release = this.#readers.take(operator.name);
+    if (release === undefined)
+      throw this.#tooMany(operator, 'audit', guest, `${limits.readers} readers of audit logs`);
+    const remove = this.#uses.add({
+      source,
+      operator: operator.name,
+      verb: 'audit',
+      guest,
+      close: () => response.destroy(),
+    });
+    this.#open.readers += 1;
+    this.#allowed(operator, 'audit', guest, follow ? 'follows the audit log' : 'reads the audit log');
+    try {
+      response.writeHead(200, { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' });
+      response.flushHeaders();
+      await streamLog(response, (signal) => logs.readLog(guest.id, from, follow, signal), limits.stallMs);
+    } finally {
+      this.#open.readers -= 1;
+      remove();
+      release();
+    }
+  }
+
+  #read(request: IncomingMessage, source: OperatorSource): { operator: Operator; asked: OperatorRequest } {
+    const operator = source();
+    if (operator === undefined)
+      throw new HttpError(403, 'unknown_operator', 'no entry of the authorization names your certificate');
+    return { operator, asked: parseOperatorRequest(request.method ?? '', request.url ?? '') };
+  }
+
+  #json(guest: Guest, operator: Operator): object {
+    return guestJson(guest, this.#context.logs.stateOf(guest.id), operator);
+  }
+
+  #liveGuest(operator: Operator, verb: Verb, name: string): Guest {
+    return this.#checked(operator, verb, name, this.#context.guests.find(name));
+  }
+
+  /** Returns the guest if the operator may do this with it. Throws an HttpError, after it has recorded the denial. */
+  #checked<G extends StoredGuest>(operator: Operator, verb: Verb, name: string, guest: G | undefined): G {
+    const deny = (reason: string): void =>
+      this.#context.decisions.record({
+        operator: operator.name,
+        verb,
+        ...(guest === undefined ? {} : { guest: { id: guest.id, name: guest.name } }),
+        allowed: false,
+        reason,
+      });
+    if (guest === undefined || !operator.may('list', guest)) {
+      deny(guest === undefined ? `there is no guest '${name}'` : 'the operator lacks the verb list');
+      throw noSuchGuest(name);
+    }
+    if (operator.may(verb, guest)) return guest;
+    deny(`the operator lacks the verb ${verb}`);
+    throw new HttpError(403, 'denied', `you lack the verb ${verb} for guest '${guest.name}'`);
+  }
+
+  #allowed({ name }: Operator, verb: Verb, guest: StoredGuest, reason: string): void {
+    this.#context.decisions.record({
+      operator: name,
+      verb,
+      guest: { id: guest.id, name: guest.name },
+      allowed: true,
+      reason,
+    });
+  }
+
+  #tooMany({ name }: Operator, verb: Verb, guest: StoredGuest, what: string): HttpError {
+    const reason = `the operator has ${what}, which is the limit`;
+    this.#context.decisions.record({
+      operator: name,
+      verb,
+      guest: { id: guest.id, name: guest.name },
+      allowed: false,
+      reason,
+    });
+    return new HttpError(429, 'too_many', `you have ${what}, which is the limit: close some`);
+  }
+
+  #httpErrorOf(error: unknown): HttpError {
+    if (error instanceof HttpError) return error;
+    if (error instanceof TtrpcError)
+      return new HttpError(
+        502,
+        'guest_error',
+        `the guest answered ${codeName(error.code)}: ${error.message}`,
+      );
+    this.#context.report('a request of an operator failed', error);
+    return new HttpError(500, 'internal', 'the realm failed; its log has the reason');
+  }
+}
+
+function withoutBody({ headers }: IncomingMessage): void {
+  if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')
+    throw badRequest('no body is taken here');
+}
+
+function sendJson(response: ServerResponse, value: object): void {
+  const body = `${JSON.stringify(value)}\n`;
+  response.writeHead(200, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+  });
+  response.end(body);
+}
+
+function switching({ relay, id }: Guest): string {
+  const headers = [
+    'Connection: Upgrade',
+    `Upgrade: ${upgradeToken}`,
+    `Kata-Agent-Relay: ${relay}`,
+    `Kata-Agent-Guest: ${id}`,
+  ];
+  return `HTTP/1.1 101 Switching Protocols\r\n${headers.join('\r\n')}\r\n\r\n`;
+}
+
+/** Answers with an error. What the client has sent is read until it ends, since a reset could overtake the answer. */
+function refuse(socket: Duplex, error: HttpError): void {
+  if (socket.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), refusalMs);
+  socket.once('close', () => clearTimeout(timer));
+  // Without an error: a stream that is both written and read to its end destroys itself.
+  socket.end(errorBytes(error));
+  socket.resume();
+}

@@ -1,0 +1,81 @@
+import type { IncomingMessage } from 'node:http';
+import { canonicalName, NameSyntaxError, parsePeerEntry, PeerEntryError } from '@kata-agent/x509';
+import { badRequest, HttpError } from './http-error.js';
+
+/** What RevokePeer revokes: each certificate with a name, or one certificate. */
+export type Revocation =
+  | { readonly peer: string }
+  | {
+      /** In hex. */
+      readonly serial: string;
+      /** RFC 4514. */
+      readonly issuer: string;
+    };
+
+/** Characters of a name, as in the agent. */
+const longestName = 4096;
+
+/** Reads the body of a request, which must be JSON. Rejects with an HttpError. */
+export async function readRevocation(request: IncomingMessage, maxBytes: number): Promise<Revocation> {
+  const type = request.headers['content-type'] ?? '';
+  if (!/^application\/json(?:; ?charset=utf-8)?$/i.test(type))
+    throw new HttpError(415, 'unsupported_media_type', 'the body must be application/json');
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > maxBytes) throw new HttpError(413, 'too_large', `the body has more than ${maxBytes} bytes`);
+    parts.push(part);
+  }
+  return parseRevocation(Buffer.concat(parts));
+}
+
+/** Parses a body. Throws an HttpError. */
+export function parseRevocation(body: Buffer): Revocation {
+  const fields = fieldsOf(body);
+  const { peer, serial, issuer } = fields;
+  const names = Object.keys(fields).sort().join(' ');
+  if (names === 'peer' && typeof peer === 'string') {
+    checkPeer(peer);
+    return { peer };
+  }
+  if (names === 'issuer serial' && typeof serial === 'string' && typeof issuer === 'string') {
+    if (!/^[0-9a-fA-F]{1,64}$/.test(serial)) throw badRequest('serial must be up to 64 hex digits');
+    checkIssuer(issuer);
+    return { serial, issuer };
+  }
+  throw badRequest('the body must be {"peer": "…"} or {"serial": "…", "issuer": "…"}');
+}
+
+function fieldsOf(body: Buffer): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Readonly<Record<string, unknown>>;
+  } catch {
+    throw badRequest('the body is not JSON in UTF-8');
+  }
+  throw badRequest('the body is not a JSON object');
+}
+
+/** Checked here too: what a guest does not accept must not be stored for guests to come. */
+function checkPeer(peer: string): void {
+  if (peer.length > longestName) throw badRequest(`peer has more than ${longestName} characters`);
+  try {
+    if (parsePeerEntry(peer).kind !== 'any') return;
+  } catch (error) {
+    if (!(error instanceof PeerEntryError)) throw error;
+    throw badRequest(`peer: ${error.message}`);
+  }
+  throw badRequest("peer: '*' would revoke everybody");
+}
+
+function checkIssuer(issuer: string): void {
+  try {
+    if (canonicalName(issuer) !== '') return;
+  } catch (error) {
+    if (!(error instanceof NameSyntaxError)) throw error;
+    throw badRequest(`issuer: ${error.message}`);
+  }
+  throw badRequest('issuer is empty');
+}

@@ -1,0 +1,158 @@
+import type { Duplex } from 'node:stream';
+import type { DescService } from '@bufbuild/protobuf';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { Health } from '@kata-agent/protocol/health';
+import { Management } from '@kata-agent/protocol/management';
+import {
+  type CallInfo,
+  Code,
+  createServer,
+  type Fault,
+  forwardedService,
+  type Refusal,
+  type Server,
+  type ServerInterceptor,
+  TtrpcError,
+} from '@kata-agent/ttrpc';
+import type { Operator, Verb } from '../authorization/operator.js';
+import type { Guest } from '../guests/guest.js';
+import type { Decisions, OperatorSource } from './operator-context.js';
+import { relayedMetadata } from './relayed-metadata.js';
+import { Slots } from './slots.js';
+
+/** An operator's connection to a guest whose relay is trusted. */
+export interface TrustedConnection {
+  readonly source: OperatorSource;
+  /** The operator's name when it connected. */
+  readonly operator: string;
+  readonly guest: Guest;
+}
+
+interface TrustedRelayOptions {
+  readonly decisions: Decisions;
+  /** Calls of one operator in a guest, and in one connection. */
+  readonly calls: number;
+  readonly report: (message: string, error: unknown) => void;
+}
+
+const services: readonly DescService[] = [AgentService, Health, Management];
+
+/** Time in which an operator can take the last answers after its guest is gone. */
+const lastAnswersMs = 5_000;
+
+/** Makes the calls of operators in guests. */
+export class TrustedRelay {
+  readonly #server: Server<TrustedConnection>;
+  readonly #decisions: Decisions;
+  readonly #inFlight: Slots;
+
+  constructor({ decisions, calls, report }: TrustedRelayOptions) {
+    this.#decisions = decisions;
+    this.#inFlight = new Slots(calls);
+    this.#server = createServer<TrustedConnection>({
+      services: services.map((descriptor) =>
+        forwardedService<TrustedConnection>(descriptor, ({ metadata, connection }) => ({
+          channel: connection.guest.channel,
+          metadata: relayedMetadata(metadata, connection.operator),
+        })),
+      ),
+      admit: (call) => this.#admit(call),
+      interceptors: [this.#limit, unavailableIfClosed],
+      limits: { requestsPerConnection: calls },
+      groupOf: ({ operator }) => operator,
+      onFault: (fault) => {
+        if (fault.kind === 'handler' || fault.kind === 'admit') report(faultText(fault), fault.error);
+      },
+    });
+  }
+
+  /** Serves an operator until its connection or the guest's ends. */
+  async serve(stream: Duplex, connection: TrustedConnection): Promise<void> {
+    const served = this.#server.serve(stream, connection);
+    let timer: NodeJS.Timeout | undefined;
+    void connection.guest.channel.closed.then(() => {
+      if (stream.destroyed) return;
+      // Calls in flight are answered first.
+      setImmediate(() => stream.end());
+      timer = setTimeout(() => served.close(), lastAnswersMs);
+    });
+    await served.closed;
+    clearTimeout(timer);
+    stream.destroy();
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  #admit({ service, method, connection }: CallInfo<TrustedConnection>): Refusal | undefined {
+    const { guest } = connection;
+    const descriptor = services.find(({ typeName }) => typeName === service);
+    if (descriptor === undefined) return undefined; // the server answers UNIMPLEMENTED
+    const operator = connection.source();
+    if (operator === undefined || !operator.may('list', guest) || !operator.may('connect', guest))
+      return this.#deny(connection, 'connect', method, 'the operator may no longer connect to this guest');
+    if (descriptor === Health) return undefined;
+    const verb =
+      descriptor === Management && method === Management.method.revokePeer.name ? 'revoke' : 'connect';
+    if (!mayMake(operator, verb, method, guest)) {
+      const why = verb === 'revoke' ? 'lacks the verb revoke' : 'has no entry in methods';
+      return this.#deny(connection, verb, method, `the operator ${why} for this guest`);
+    }
+    // One slow reader of a stream would stop the guest's connection for all operators.
+    const kind = descriptor.methods.find(({ name }) => name === method)?.methodKind ?? 'unary';
+    if (kind === 'unary') return undefined;
+    const help =
+      method === Management.method.watchAudit.name
+        ? ': read the log that it keeps, kata-agent-ctl realm audit'
+        : '';
+    return {
+      error: new TtrpcError(Code.Unimplemented, `${method} is not served by the realm${help}`),
+    };
+  }
+
+  #deny({ operator, guest }: TrustedConnection, verb: Verb, method: string, reason: string): Refusal {
+    this.#decisions.record({ operator, verb, guest, method, allowed: false, reason });
+    return { error: new TtrpcError(Code.PermissionDenied, `${method} is denied by the realm: ${reason}`) };
+  }
+
+  /** A call counts until the guest has answered, also when its operator is gone. */
+  readonly #limit: ServerInterceptor<TrustedConnection> = async (request, { connection, method }, next) => {
+    const { operator, guest } = connection;
+    const release = this.#inFlight.take(`${guest.id} ${operator}`);
+    if (release === undefined)
+      throw new TtrpcError(
+        Code.ResourceExhausted,
+        `${method}: too many calls of this operator wait for the guest (limit of the realm)`,
+      );
+    try {
+      return await next(request);
+    } finally {
+      release();
+    }
+  };
+}
+
+function mayMake(operator: Operator, verb: Verb, method: string, guest: Guest): boolean {
+  return verb === 'revoke' ? operator.may('revoke', guest) : operator.mayCall(method, guest);
+}
+
+/** A channel that the realm has closed ends calls with CANCELED: to operators, the guest is gone. */
+const unavailableIfClosed: ServerInterceptor<TrustedConnection> = async (request, { connection }, next) => {
+  try {
+    return await next(request);
+  } catch (error) {
+    if (!(error instanceof TtrpcError) || error.code !== Code.Canceled) throw error;
+    const closed = await Promise.race([connection.guest.channel.closed.then(() => true), nextTurn()]);
+    if (!closed) throw error;
+    throw new TtrpcError(Code.Unavailable, "the guest's connection was closed", { cause: error });
+  }
+};
+
+function nextTurn(): Promise<false> {
+  return new Promise((resolve) => setImmediate(() => resolve(false)));
+}
+
+function faultText({ message, method, connection }: Fault<TrustedConnection>): string {
+  return `${method ?? 'a call'} of ${connection.operator} in ${connection.guest.name}: ${message}`;
+}
