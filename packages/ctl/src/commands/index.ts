@@ -25,6 +25,9 @@ import { guest } from './guest.js';
 import { logs } from './logs.js';
 import { pause } from './pause.js';
 import { realmServe } from './realm/serve.js';
+import { realmAudit } from './realm/audit.js';
+import { realmGuests } from './realm/guests.js';
+import { realmRevoke } from './realm/revoke.js';
 import { replay } from './replay.js';
 import { resume } from './resume.js';
 import { revoke } from './revoke.js';
@@ -54,10 +57,10 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'realm',
-    summary: 'the server that guests dial, and what its operators do',
+    summary: 'the server that guests dial, and its guests',
     example: {
-      line: 'kata-agent-ctl realm serve --help',
-      description: 'The options of the server.',
+      line: 'kata-agent-ctl realm guests -a realm://realm.example --cert me.pem --key me.key --realm-ca realm-ca.pem',
+      description: 'Lists guests. Every command that takes --address takes realm://realm.example/GUEST.',
     },
   },
 ];
@@ -98,4 +101,7 @@ export const commands: readonly CommandDefinition[] = [
   auditShow,
   auditWatch,
   realmServe,
+  realmGuests,
+  realmAudit,
+  realmRevoke,
 ];

@@ -22,10 +22,23 @@ test('hvsock takes the port after the last colon', () => {
   });
 });
 
+test('a realm, with or without a port and a guest', () => {
+  const realm = { kind: 'realm', host: 'realm.example', port: 8444, guest: undefined } as const;
+  const table = [
+    ['realm://realm.example', realm],
+    ['realm://realm.example/web', { ...realm, guest: 'web' }],
+    ['realm://realm.example:9/web-2.a_b', { ...realm, port: 9, guest: 'web-2.a_b' }],
+    ['realm://[::1]/a', { ...realm, host: '::1', guest: 'a' }],
+    ['realm://[::1]:9', { ...realm, host: '::1', port: 9 }],
+    [`realm://10.0.0.7/${'0a'.repeat(32)}`, { ...realm, host: '10.0.0.7', guest: '0a'.repeat(32) }],
+  ] as const;
+  for (const [text, address] of table) assert.deepEqual(parseAddress(text), address);
+});
+
 test('an invalid address is wrong use, and the error names value and reason', () => {
   const table: readonly [text: string, pattern: RegExp][] = [
     ['', /address '': an address must start with/],
-    ['/run/agent.sock', /must start with unix:\/\/, vsock:\/\/, hvsock:\/\/ or tls:\/\//],
+    ['/run/agent.sock', /must start with unix:\/\/, vsock:\/\/, hvsock:\/\/, tls:\/\/ or realm:\/\//],
     ['unix://', /path is empty/],
     ['unix://@', /abstract name after @ is empty/],
     ['unix:///a\0b', /zero byte/],
@@ -49,6 +62,15 @@ test('an invalid address is wrong use, and the error names value and reason', ()
     ['tls://host:0', /port '0' must be a number from 1 to 65535/],
     ['tls://host:65536', /port '65536' must be/],
     ['tls://host:84 ', /port '84 ' must be/],
+    ['realm://', /'' is neither a host name/],
+    ['realm://host/', /'' is not the name of a guest/],
+    ['realm://host/a/b', /'a\/b' is not the name/],
+    ['realm://host/..', /'..' is not the name/],
+    ['realm://host/a%2e', /is not the name/],
+    ['realm://host/a?x=1', /is not the name/],
+    ['realm://host:/a', /port '' must be/],
+    ['realm://::1/a', /in brackets/],
+    ['realm://user@host/a', /'user@host' is neither/],
     ['tcp://127.0.0.1:1', /unknown address scheme tcp:\/\//],
   ];
   for (const [text, pattern] of table) {
@@ -77,7 +99,9 @@ test('parsing and formatting an address round-trips', () => {
         ),
         fc.integer({ min: 1, max: 65_535 }),
       )
-      .map(([host, port]) => `tls://${host}:${port}`),
+      .chain(([host, port]) =>
+        fc.constantFrom(`tls://${host}:${port}`, `realm://${host}:${port}`, `realm://${host}:${port}/a-b`),
+      ),
   );
   fc.assert(fc.property(text, (t) => formatAddress(parseAddress(t)) === t));
 });

@@ -9,13 +9,15 @@ import { ExitCode } from '../exit-code.js';
  * - `vsock`: a port of another machine, by its context id; from a guest, 2 is the host and 1 is itself.
  * - `tls`: a TCP port with TLS, by host name or IP address.
  * - `hvsock`: the unix socket of a VMM (Firecracker, Cloud Hypervisor) that forwards to a vsock port of its guest.
+ * - `realm`: a realm, or a guest that has dialled it.
  */
 export type Address =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'abstract'; readonly name: string }
   | { readonly kind: 'vsock'; readonly cid: number; readonly port: number }
   | { readonly kind: 'hvsock'; readonly path: string; readonly port: number }
-  | TlsAddress;
+  | TlsAddress
+  | RealmAddress;
 
 export interface TlsAddress {
   readonly kind: 'tls';
@@ -24,6 +26,18 @@ export interface TlsAddress {
   readonly port: number;
 }
 
+export interface RealmAddress {
+  readonly kind: 'realm';
+  /** Without the brackets of an IPv6 address. */
+  readonly host: string;
+  readonly port: number;
+  /** A name, or an ID or its first 12 or more digits; undefined: the realm itself. */
+  readonly guest: string | undefined;
+}
+
+/** The port of a realm for operators. */
+const realmPort = 8444;
+
 /** `sun_path` of a unix address has 108 bytes; a path needs a trailing zero byte, an abstract name a leading one. */
 const maxPathBytes = 107;
 const maxPort = 0xffff_ffff;
@@ -31,12 +45,13 @@ const maxTcpPort = 0xffff;
 const anyNumber = 0xffff_ffff;
 
 export const addressForms: string =
-  'unix:///run/agent.sock, unix://@name (abstract), vsock://3:1024 (a guest by its CID), hvsock:///run/vm.sock:1024 or tls://10.0.0.7:8443';
+  'unix:///run/agent.sock, unix://@name (abstract), vsock://3:1024 (a guest by its CID), hvsock:///run/vm.sock:1024, tls://10.0.0.7:8443 or realm://realm.example/GUEST (a guest that dialled out)';
 
 /** Parses an address. Throws a CommandError (wrong use) that names the value and the valid forms. */
 export function parseAddress(text: string): Address {
   const match = /^([a-z]+):\/\/(.*)$/s.exec(text);
-  if (match === null) throw wrong(text, 'an address must start with unix://, vsock://, hvsock:// or tls://');
+  if (match === null)
+    throw wrong(text, 'an address must start with unix://, vsock://, hvsock://, tls:// or realm://');
   const [, scheme = '', rest = ''] = match;
   switch (scheme) {
     case 'unix':
@@ -47,6 +62,8 @@ export function parseAddress(text: string): Address {
       return vsockAddress(text, rest);
     case 'tls':
       return tlsAddress(text, rest);
+    case 'realm':
+      return realmAddress(text, rest);
     default:
       throw wrong(text, `unknown address scheme ${scheme}://`);
   }
@@ -63,8 +80,15 @@ export function formatAddress(address: Address): string {
     case 'hvsock':
       return `hvsock://${address.path}:${address.port}`;
     case 'tls':
-      return `tls://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+      return `tls://${hostAndPort(address)}`;
+    case 'realm':
+      return `realm://${hostAndPort(address)}${address.guest === undefined ? '' : `/${address.guest}`}`;
   }
+}
+
+/** Writes host and port as in a URL. */
+export function hostAndPort({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function pathAddress(text: string, path: string): Address {
@@ -103,6 +127,23 @@ function hvsockAddress(text: string, rest: string): Address {
 }
 
 function tlsAddress(text: string, rest: string): Address {
+  return { kind: 'tls', ...parseHostAndPort(text, rest) };
+}
+
+function realmAddress(text: string, rest: string): Address {
+  const slash = rest.indexOf('/');
+  const server = slash < 0 ? rest : rest.slice(0, slash);
+  const guest = slash < 0 ? undefined : rest.slice(slash + 1);
+  if (guest !== undefined && !isGuestName(guest))
+    throw wrong(
+      text,
+      `'${guest}' is not the name of a guest: letters, digits, dots, dashes and underscores, or a guest's ID`,
+    );
+  const withPort = /(?:^|\])[^:\]]*$/.test(server) ? `${server}:${realmPort}` : server;
+  return { kind: 'realm', ...parseHostAndPort(text, withPort), guest };
+}
+
+function parseHostAndPort(text: string, rest: string): { readonly host: string; readonly port: number } {
   const [, address, name, digits = ''] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(.*)$/s.exec(rest) ?? [];
   const host = address ?? name;
   if (host === undefined || digits.includes(':'))
@@ -112,7 +153,12 @@ function tlsAddress(text: string, rest: string): Address {
   const port = /^[0-9]{1,5}$/.test(digits) ? Number(digits) : 0;
   if (port < 1 || port > maxTcpPort)
     throw wrong(text, `the port '${digits}' must be a number from 1 to ${maxTcpPort}`);
-  return { kind: 'tls', host, port };
+  return { host, port };
+}
+
+/** As in the realm. Not imported from there: other addresses do not need to load it. */
+function isGuestName(text: string): boolean {
+  return /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/.test(text);
 }
 
 function checkPath(text: string, path: string): void {

@@ -4,32 +4,41 @@ import { ExitCode } from '../exit-code.js';
 import { type Address, formatAddress } from './address.js';
 import { dialTls } from './dial-tls.js';
 import { connectHvsock } from './hvsock.js';
-import type { TlsCredentials } from './tls-credentials.js';
+import type { Credentials } from './tls-credentials.js';
 
 /**
  * Connects to an agent's address. Rejects with a CommandError (cannot be applied here) that has the address if
- * nothing answers within `timeoutMs`; the socket is then closed. A `tls` address needs credentials.
+ * nothing answers within `timeoutMs`; the socket is then closed. A `tls` or `realm` address needs credentials.
  */
-export async function dial(
-  address: Address,
+export async function dial(address: Address, timeoutMs: number, credentials?: Credentials): Promise<Socket> {
+  return await within(timeoutMs, address, 'an agent', (leave) => open(address, leave, credentials));
+}
+
+/**
+ * Runs work that an address must answer within a time; the signal aborts when it is over. Rejects with a CommandError
+ * (cannot be applied here) that has the address. `what` is sought there.
+ */
+export async function within<T>(
   timeoutMs: number,
-  credentials?: TlsCredentials,
-): Promise<Socket> {
+  address: Address,
+  what: string,
+  work: (leave: AbortSignal) => Promise<T>,
+): Promise<T> {
   const leave = new AbortController();
-  const opening = open(address, leave.signal, credentials);
+  const working = work(leave.signal);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
   });
   try {
-    return await Promise.race([opening, late]);
+    return await Promise.race([working, late]);
   } catch (error) {
     leave.abort();
     if (error instanceof CommandError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new CommandError(
       ExitCode.CannotApply,
-      `cannot reach an agent at ${formatAddress(address)}: ${reason}`,
+      `cannot reach ${what} at ${formatAddress(address)}: ${reason}`,
       { help: helpFor(address, error), cause: error },
     );
   } finally {
@@ -41,11 +50,16 @@ export async function dial(
 async function open(
   address: Address,
   leave: AbortSignal,
-  credentials: TlsCredentials | undefined,
+  credentials: Credentials | undefined,
 ): Promise<Socket> {
   if (address.kind === 'tls') {
-    if (credentials === undefined) throw new Error('a tls:// address needs credentials');
-    return dialTls(address, credentials, leave);
+    if (credentials?.for !== 'tls') throw new Error('a tls:// address needs credentials');
+    return dialTls({ host: address.host, port: address.port }, address, credentials, leave);
+  }
+  if (address.kind === 'realm') {
+    if (credentials?.for !== 'realm') throw new Error('a realm:// address needs credentials');
+    const { dialGuest } = await import('./realm/dial-guest.js');
+    return dialGuest(address, credentials, credentials.relay, leave);
   }
   if (address.kind === 'vsock') return dialVsock(address, leave);
   const socket =
@@ -92,7 +106,8 @@ function helpFor(address: Address, error: unknown): readonly string[] {
       ? 'is the VMM running, and is this the socket of its vsock device?'
       : 'is the agent running, and is this its server_addr?';
   if (code === 'ENOENT') return [`the socket does not exist: ${question}`];
-  if (address.kind === 'tls') return tlsHelp(code);
+  if (address.kind === 'tls') return tlsHelp(code, 'the agent running, with a tls:// listener there?');
+  if (address.kind === 'realm') return tlsHelp(code, 'the realm running, with its port for operators there?');
   if (code === 'ECONNREFUSED') return [`nothing listens on the socket: ${question}`];
   if (code === 'ECONNRESET' && address.kind === 'vsock')
     return ['nothing listens on that port, or its peers setting excludes this machine'];
@@ -103,9 +118,8 @@ function helpFor(address: Address, error: unknown): readonly string[] {
   return [];
 }
 
-function tlsHelp(code: string | undefined): readonly string[] {
-  if (code === 'ECONNREFUSED')
-    return ['nothing listens on that port: is the agent running, with a tls:// listener there?'];
+function tlsHelp(code: string | undefined, question: string): readonly string[] {
+  if (code === 'ECONNREFUSED') return [`nothing listens on that port: is ${question}`];
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return ['the host name does not resolve'];
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return ['the server does not use TLS'];
   return [];

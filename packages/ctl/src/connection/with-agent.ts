@@ -1,7 +1,7 @@
 import type { Invocation, OptionRow } from '../cli/definition.js';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
-import { addressForms, parseAddress } from './address.js';
+import { type Address, addressForms, parseAddress } from './address.js';
 import { type Agent, openAgent } from './agent.js';
 import { dial } from './dial.js';
 import { closedBeforeAnswer } from './dial-tls.js';
@@ -20,27 +20,42 @@ export const connectionOptions: readonly OptionRow[] = [
     flags: '--timeout <duration>',
     description: 'how long to wait for the connection: 5s, 500ms (default: 10s)',
   },
-  { flags: '--cert <file>', description: "with tls://: the client's certificate, PEM" },
-  { flags: '--key <file>', description: 'with tls://: its private key, PEM' },
-  { flags: '--pin <pin>', description: "with tls://: the agent's public key, spki:sha256:HEX" },
+  { flags: '--cert <file>', description: "with tls:// and realm://: the client's certificate, PEM" },
+  { flags: '--key <file>', description: 'its private key, PEM' },
+  { flags: '--pin <pin>', description: "the agent's public key, spki:sha256:HEX" },
+  { flags: '--realm-ca <file>', description: "with realm://: the CAs of the realm's certificate, PEM" },
+  { flags: '--realm-pin <pin>', description: "with realm://: the realm's public key, spki:sha256:HEX" },
+  {
+    flags: '--relay <relay>',
+    description:
+      'with realm://: trusted believes the realm, which makes the calls; otherwise it forwards TLS to the guest, whose key is --pin',
+    choices: ['operator-tls', 'trusted'],
+  },
 ];
+
+/** Returns the address that the options or the environment name. Throws a CommandError. */
+export function addressOf({ options, io }: Invocation): Address {
+  const text = options.text('address') ?? io.environment[addressVariable];
+  if (text !== undefined && text !== '') return parseAddress(text);
+  throw new CommandError(ExitCode.Usage, 'no agent address given', {
+    help: [`pass --address or set ${addressVariable}: ${addressForms}`],
+  });
+}
+
+/** Returns the time to wait for a connection, in ms. Throws a CommandError. */
+export function timeoutOf({ options }: Invocation): number {
+  return options.duration('timeout') ?? defaultTimeoutMs;
+}
 
 /** Connects, runs `work` with the agent, and always closes the connection. */
 export async function withAgent<T>(invocation: Invocation, work: (agent: Agent) => Promise<T>): Promise<T> {
-  const { options, io } = invocation;
-  const text = options.text('address') ?? io.environment[addressVariable];
-  if (text === undefined || text === '') {
-    throw new CommandError(ExitCode.Usage, 'no agent address given', {
-      help: [`pass --address or set ${addressVariable}: ${addressForms}`],
-    });
-  }
-  const address = parseAddress(text);
-  const credentials = await tlsCredentials(address, options);
-  const socket = await dial(address, options.duration('timeout') ?? defaultTimeoutMs, credentials);
-  const agent =
-    address.kind === 'tls'
-      ? openAgent(socket, (cause) => closedBeforeAnswer(address, cause))
-      : openAgent(socket);
+  const address = addressOf(invocation);
+  const credentials = await tlsCredentials(address, invocation.options);
+  const socket = await dial(address, timeoutOf(invocation), credentials);
+  // In the other cases nobody verifies a certificate of the client after the handshake.
+  const direct =
+    credentials !== undefined && (credentials.for === 'tls' || credentials.relay.kind === 'operator-tls');
+  const agent = openAgent(socket, direct ? (cause) => closedBeforeAnswer(address, cause) : undefined);
   try {
     return await work(agent);
   } finally {

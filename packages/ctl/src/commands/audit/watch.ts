@@ -1,9 +1,8 @@
 import { linkedRecords } from '@kata-agent/audit';
 import { Management } from '@kata-agent/protocol/management';
-import type { CommandDefinition, Invocation } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
+import type { CommandDefinition } from '../../cli/definition.js';
 import { withAgent } from '../../connection/with-agent.js';
-import { ExitCode } from '../../exit-code.js';
+import { firstSequence } from './first-sequence.js';
 import { filterOptions, printRecords } from './print-records.js';
 
 export const auditWatch: CommandDefinition = {
@@ -34,21 +33,21 @@ export const auditWatch: CommandDefinition = {
   formats: true,
   run: async (invocation) => {
     const { io } = invocation;
-    const from = firstSequence(invocation);
+    const from = firstSequence(invocation.options);
     const over = new AbortController();
     const stop = (): void => over.abort();
     io.signals.on('SIGINT', stop);
     try {
       return await withAgent(invocation, async (agent) => {
-        const replies = agent.stream(Management.method.watchAudit, from === undefined ? {} : { from }, over);
+        const replies = agent.stream(
+          Management.method.watchAudit,
+          from === undefined ? {} : { from: BigInt(from) },
+          over,
+        );
         const lines = (async function* () {
           for await (const { records } of replies) yield records;
         })();
-        return await printRecords(
-          invocation,
-          linkedRecords(lines, from === undefined ? undefined : Number(from)),
-          help,
-        );
+        return await printRecords(invocation, linkedRecords(lines, from), help);
       });
     } finally {
       io.signals.off('SIGINT', stop);
@@ -57,10 +56,3 @@ export const auditWatch: CommandDefinition = {
 };
 
 const help = 'compare with another copy of the log: the agent or a relay changed or withheld records';
-
-function firstSequence({ options }: Invocation): bigint | undefined {
-  const text = options.text('from');
-  if (text === undefined) return undefined;
-  if (/^[1-9]\d{0,15}$/.test(text)) return BigInt(text);
-  throw new CommandError(ExitCode.Usage, `--from '${text}': must be a sequence number, from 1`);
-}

@@ -1,0 +1,84 @@
+import type { CommandDefinition } from '../../cli/definition.js';
+import { CommandError } from '../../command-error.js';
+import { plainText } from '../../connection/realm/plain-text.js';
+import { ExitCode } from '../../exit-code.js';
+import { print } from '../../output/print.js';
+import { styleFor } from '../../output/style.js';
+import { renderTable } from '../../output/table.js';
+import { guestPath, jsonOfRealm, realmAddressOf } from './with-realm.js';
+
+/** A guest, of which the columns of the table are read. */
+type Fields = Readonly<Record<string, unknown>>;
+
+const idDigits = 12;
+
+export const realmGuests: CommandDefinition = {
+  path: 'realm guests',
+  summary: 'list the guests that are connected to a realm',
+  details: [
+    'Lists the guests that you may list; with GUEST in the address, that one. NO under ATTESTED means that name, digest and version are only what the guest says of itself.',
+    'The ID of a guest is the hash of its public key: --format json prints all of it. Use it as --pin only if you believe the realm about it, or have compared it with evidence of the guest.',
+  ],
+  examples: [
+    {
+      line: 'kata-agent-ctl realm guests -a realm://realm.example --cert me.pem --key me.key --realm-ca realm-ca.pem',
+      description: 'Lists all guests.',
+    },
+    {
+      line: "kata-agent-ctl realm guests --format json … | jq -r '.guests[] | [.name, .id] | @tsv'",
+      description: 'Prints names and whole IDs.',
+    },
+  ],
+  connects: true,
+  formats: true,
+  run: async (invocation) => {
+    const address = realmAddressOf(invocation);
+    const path = address.guest === undefined ? '/v1/guests' : guestPath(address, '');
+    const answer = await jsonOfRealm(invocation, address, { method: 'GET', path });
+    const guests = guestsOf(address.guest === undefined ? answer : { guests: [answer] });
+    const { red, bold, enabled } = styleFor(invocation.io.stdout, invocation.io.environment);
+    await print(invocation, answer, () =>
+      renderTable([heading, ...guests.map(rowOf)], (padded, row, column) => {
+        if (!enabled) return padded;
+        if (row === 0) return bold(padded);
+        return column === attestedColumn && padded.startsWith('NO') ? red(padded) : padded;
+      }),
+    );
+    return ExitCode.Success;
+  },
+};
+
+const heading = ['NAME', 'ID', 'ATTESTED', 'RELAY', 'CONFIGURATION', 'LOG', 'CONNECTED SINCE'];
+const attestedColumn = heading.indexOf('ATTESTED');
+
+function guestsOf(answer: unknown): readonly Fields[] {
+  const { guests } = (answer ?? {}) as { guests?: unknown };
+  if (Array.isArray(guests) && guests.every((guest) => typeof guest === 'object' && guest !== null))
+    return guests as readonly Fields[];
+  throw new CommandError(ExitCode.CannotApply, 'the answer of the realm is not a list of guests', {
+    help: ['the realm has another version than this program'],
+  });
+}
+
+function rowOf(guest: Fields): readonly string[] {
+  return [
+    text(guest['name']),
+    text(guest['id']).slice(0, idDigits),
+    guest['attested'] === true ? 'yes' : 'NO',
+    text(guest['relay']),
+    text(guest['configuration_digest']).slice(0, 'sha256:'.length + idDigits),
+    logText(guest['log']),
+    text(guest['connected_at']),
+  ];
+}
+
+function logText(log: unknown): string {
+  if (typeof log !== 'object' || log === null) return '-';
+  const { state, last } = log as Fields;
+  return `${text(state)} ${typeof last === 'number' ? last : ''}`.trim();
+}
+
+/** A guest chooses some of these texts. */
+function text(value: unknown): string {
+  return typeof value === 'string' && value !== '' ? plainText(value) : '-';
+}
