@@ -22,7 +22,8 @@ export async function readRevocation(request: IncomingMessage, maxBytes: number)
     throw new HttpError(415, 'unsupported_media_type', 'the body must be application/json');
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  // Left open, so that there can be an answer.
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += part.length;
     if (length > maxBytes) throw new HttpError(413, 'too_large', `the body has more than ${maxBytes} bytes`);
     parts.push(part);

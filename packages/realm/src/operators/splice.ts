@@ -1,5 +1,5 @@
-import { type Duplex, pipeline } from 'node:stream';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** Probes of TCP begin after this time without traffic. */
 const keepAliveMs = 30_000;
@@ -12,32 +12,33 @@ export interface SplicedBytes {
 
 /**
  * Passes bytes between two streams, at the pace of the slower one. The end of one direction is passed on, while the other
- * goes on; an error of either stream destroys both. Resolves when both are closed.
+ * goes on; a stream that closes before both ends destroys the other. Resolves when both are closed.
  */
 export async function splice(operator: Duplex, guest: Duplex, bytes: SplicedBytes): Promise<void> {
-  const destroy = (): void => {
-    operator.destroy();
-    guest.destroy();
-  };
   for (const stream of [operator, guest]) keepAlive(stream);
-  const directions = [
-    [operator, guest, 'toGuest'],
-    [guest, operator, 'toOperator'],
-  ] as const;
-  const ends = directions.map(
-    ([from, to, direction]) =>
-      new Promise<void>((resolve) => {
-        pipeline(from, to, (error) => {
-          if (error) destroy();
-          resolve();
-        });
-        from.on('data', (chunk: Buffer) => {
-          bytes[direction] += chunk.length;
-        });
-      }),
-  );
-  await Promise.all(ends);
-  destroy();
+  const closed = [closeWith(operator, guest), closeWith(guest, operator)];
+  // Two pipelines would add a dozen listeners to each stream.
+  operator.pipe(guest);
+  guest.pipe(operator);
+  operator.on('data', (chunk: Buffer) => {
+    bytes.toGuest += chunk.length;
+  });
+  guest.on('data', (chunk: Buffer) => {
+    bytes.toOperator += chunk.length;
+  });
+  await Promise.all(closed);
+}
+
+/** Resolves when the stream is closed. Destroys the other one, unless both directions have ended: their ends are passed on. */
+function closeWith(stream: Duplex, other: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const onClose = (): void => {
+      if (!stream.readableEnded || !stream.writableFinished) other.destroy();
+      resolve();
+    };
+    if (stream.closed) onClose();
+    else stream.once('close', onClose);
+  });
 }
 
 /** Makes TCP notice an operator or a guest that is gone, where a stream is one of TCP. */

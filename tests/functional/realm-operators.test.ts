@@ -1,0 +1,758 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request } from 'node:https';
+import { connect as connectTcp, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { Health } from '@kata-agent/protocol/health';
+import { Management } from '@kata-agent/protocol/management';
+import { type Client, Code, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
+import { Authority, type ClientCertificate } from '../harness/authority.js';
+import { guestOf, socketPair, TestRealm, trustedGuest } from '../harness/realm.js';
+import { answerOf } from '../harness/sweep.js';
+import { until } from '../harness/tls-engine.js';
+
+const ca = new Authority('realm CA');
+const operatorCa = new Authority('operators CA');
+const certificate = ca.server(['localhost']);
+
+const operatorOf = (name: string): ClientCertificate =>
+  operatorCa.client({ commonNames: [name], uris: [`spiffe://example/ops/${name}`] });
+const alice = operatorOf('alice');
+const all = { verbs: ['list', 'connect', 'audit', 'revoke'] } as const;
+const uriOf = (name: string): string => `spiffe://example/ops/${name}`;
+const setUp = (t: TestContext, change: Partial<Parameters<typeof TestRealm.start>[1]> = {}) =>
+  TestRealm.start(t, {
+    certificate,
+    operatorCa: operatorCa.pem,
+    rights: { [uriOf('alice')]: all },
+    ...change,
+  });
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+interface Asked {
+  readonly method?: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Sends a request as an operator. */
+function ask(
+  realm: TestRealm,
+  { cert, key }: Pick<ClientCertificate, 'cert' | 'key'>,
+  path: string,
+  { method = 'GET', body, headers = {} }: Asked = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request({
+      host: 'localhost',
+      port: realm.port,
+      agent: false,
+      ca: ca.pem,
+      cert,
+      key,
+      method,
+      path,
+      headers: { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers },
+    });
+    sent.on('error', reject);
+    sent.on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => (text += part));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+    });
+    sent.end(body);
+  });
+}
+
+/** Opens TLS as an operator. */
+async function open(t: TestContext, realm: TestRealm, { cert, key }: ClientCertificate): Promise<TLSSocket> {
+  const options = { host: 'localhost', port: realm.port, ca: ca.pem, cert, key, allowHalfOpen: true };
+  const socket = connectTls(options);
+  socket.on('error', () => undefined);
+  t.after(() => socket.destroy());
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+const upgradeOf = (guest: string): string =>
+  `GET /guests/${guest} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: kata-agent-ttrpc/1\r\n\r\n`;
+
+/** Reads the headers of an answer; what follows them remains to be read. */
+async function headersOf(socket: TLSSocket): Promise<string> {
+  let bytes = Buffer.alloc(0);
+  for (;;) {
+    const end = bytes.indexOf('\r\n\r\n');
+    if (end >= 0) {
+      if (bytes.length > end + 4) socket.unshift(bytes.subarray(end + 4));
+      return bytes.subarray(0, end).toString('latin1');
+    }
+    const part: unknown = socket.read();
+    if (part !== null) bytes = Buffer.concat([bytes, part as Buffer]);
+    else if (socket.readableEnded || socket.destroyed) throw new Error(`it ended: ${bytes.toString()}`);
+    else await Promise.race([once(socket, 'readable'), once(socket, 'close')]);
+  }
+}
+
+/** Connects an operator to a guest whose relay is trusted. */
+async function trusted(
+  t: TestContext,
+  realm: TestRealm,
+  operator: ClientCertificate,
+  guest: string,
+): Promise<{
+  socket: TLSSocket;
+  agent: Client<typeof AgentService>;
+  health: Client<typeof Health>;
+  management: Client<typeof Management>;
+}> {
+  const socket = await open(t, realm, operator);
+  socket.write(upgradeOf(guest));
+  assert.match(await headersOf(socket), /^HTTP\/1\.1 101 .*\r\nKata-Agent-Relay: trusted\r\n/s);
+  const channel = connect(socket);
+  return {
+    socket,
+    agent: createClient(AgentService, channel),
+    health: createClient(Health, channel),
+    management: createClient(Management, channel),
+  };
+}
+
+describe('requests of operators (ADR 51)', () => {
+  it('who may do what', async (t) => {
+    const names = ['nobody', 'lister', 'caller', 'auditor', 'revoker', 'other', 'blind'];
+    const people = new Map(names.map((name) => [name, operatorOf(name)]));
+    const realm = await setUp(t, {
+      rights: {
+        [uriOf('lister')]: { verbs: ['list'] },
+        [uriOf('caller')]: { verbs: ['list', 'connect'] },
+        [uriOf('auditor')]: { verbs: ['list', 'audit'] },
+        [uriOf('revoker')]: { verbs: ['list', 'revoke'] },
+        [uriOf('other')]: { ...all, guests: ['batch'] },
+        [uriOf('blind')]: { verbs: ['connect', 'audit', 'revoke'] },
+      },
+    });
+    const { guest } = await trustedGuest(t, 'web');
+    realm.guests.push(guest);
+    const requests: readonly [path: string, asked?: Asked][] = [
+      ['/v1/guests'],
+      ['/v1/guests/web'],
+      ['/v1/guests/web/audit'],
+      ['/v1/guests/web/revocations', { method: 'POST', body: '{"peer":"cn:x"}' }],
+    ];
+    const matrix: Record<string, readonly number[]> = {};
+    for (const [name, person] of people) {
+      const statuses: number[] = [];
+      for (const [path, asked] of requests) statuses.push((await ask(realm, person, path, asked)).status);
+      const socket = await open(t, realm, person);
+      socket.write(upgradeOf('web'));
+      statuses.push(Number((await headersOf(socket)).split(' ')[1]));
+      socket.destroy();
+      matrix[name] = statuses;
+    }
+    // The list, the guest, its log (there is none), a revocation, a connection.
+    assert.deepEqual(matrix, {
+      nobody: [403, 403, 403, 403, 403],
+      lister: [200, 200, 403, 403, 403],
+      caller: [200, 200, 403, 403, 101],
+      auditor: [200, 200, 404, 403, 403],
+      revoker: [200, 200, 403, 200, 403],
+      other: [200, 404, 404, 404, 404],
+      blind: [200, 404, 404, 404, 404],
+    });
+    assert.deepEqual(realm.revoked, [{ guest: guest.id, revocation: { peer: 'cn:x' } }]);
+    assert.ok(realm.denied().includes('connect web') && realm.denied().includes('revoke web'));
+    assert.equal((await ask(realm, people.get('other') ?? alice, '/v1/guests')).body, '{"guests":[]}\n');
+    assert.deepEqual(realm.reported, []);
+  });
+
+  it('without a certificate of the operators’ CA nothing is answered', async (t) => {
+    const realm = await setUp(t);
+    for (const client of [
+      { cert: '', key: '' },
+      ca.client({ uris: [uriOf('alice')] }),
+      new Authority('operators CA').client({ uris: [uriOf('alice')] }),
+      operatorCa.client({ uris: [uriOf('alice')], notAfter: Date.UTC(2021, 0) }),
+    ])
+      await assert.rejects(ask(realm, client, '/v1/guests'), /alert|ECONNRESET|socket hang up/);
+    assert.deepEqual(realm.decisions, []);
+  });
+
+  it('a guest that the operator may not list is answered as one that does not exist', async (t) => {
+    const realm = await setUp(t, { rights: { [uriOf('alice')]: { ...all, guests: ['web'] } } });
+    realm.guests.push(guestOf('web'), guestOf('hidden'));
+    const pairs = [
+      ['/v1/guests/hidden', '/v1/guests/absent'],
+      ['/v1/guests/hidden/audit', '/v1/guests/absent/audit'],
+      [`/v1/guests/${'8'.repeat(12)}`, `/v1/guests/${'9'.repeat(12)}`],
+    ] as const;
+    for (const [hidden, absent] of pairs) {
+      const [first, second] = [await ask(realm, alice, hidden), await ask(realm, alice, absent)];
+      assert.equal(first.status, 404);
+      const plain = (text: string): string => text.replaceAll(/hidden|absent|8{12}|9{12}/g, 'X');
+      assert.deepEqual({ ...first, body: plain(first.body) }, { ...second, body: plain(second.body) });
+    }
+  });
+
+  it('a guest by its name, its ID, or 12 digits of that', async (t) => {
+    const realm = await setUp(t);
+    const web = guestOf('web');
+    realm.guests.push(web);
+    for (const name of ['web', web.id, web.id.slice(0, 12)]) {
+      const { status, body } = await ask(realm, alice, `/v1/guests/${name}`);
+      assert.equal(status, 200);
+      assert.deepEqual(JSON.parse(body), {
+        name: 'web',
+        id: web.id,
+        attested: false,
+        relay: 'operator-tls',
+        version: '9.9',
+        boot_id: 'boot',
+        configuration_digest: `sha256:${web.id}`,
+        connected_at: '2026-01-01T00:00:00.000Z',
+        log: null,
+        verbs: ['list', 'connect', 'audit', 'revoke'],
+      });
+    }
+    assert.equal((await ask(realm, alice, `/v1/guests/${web.id.slice(0, 11)}`)).status, 404);
+  });
+
+  it('a request has one form', async (t) => {
+    const realm = await setUp(t);
+    realm.guests.push(guestOf('web'));
+    const post = { method: 'POST', body: '{"peer":"cn:x"}' };
+    const table: readonly [path: string, asked: Asked, status: number][] = [
+      ['/', {}, 404],
+      ['/v1/guests/', {}, 400],
+      ['/v1//guests', {}, 404],
+      ['/v1/guests/web/', {}, 404],
+      ['/v1/guests/web/other', {}, 404],
+      ['/v1/guests/web/audit/x', {}, 404],
+      ['/v1/guests/../guests', {}, 400],
+      ['/v1/guests/%77eb', {}, 400],
+      ['/v1/guests/web%00', {}, 400],
+      ['/V1/guests', {}, 404],
+      ['/v1/guests?x=1', {}, 400],
+      ['/v1/guests/web?from=1', {}, 400],
+      ['/v1/guests/web/audit?from=0', {}, 400],
+      ['/v1/guests/web/audit?from=1e3', {}, 400],
+      ['/v1/guests/web/audit?from=1&from=2', {}, 400],
+      ['/v1/guests/web/audit?follow=yes', {}, 400],
+      ['/v1/guests/web/audit?', {}, 400],
+      ['/v1/guests/web/audit?from=1?follow=true', {}, 400],
+      ['/v1/guests', { method: 'HEAD' }, 405],
+      ['/v1/guests', { method: 'DELETE' }, 405],
+      ['/v1/guests/web/revocations', {}, 405],
+      ['/v1/guests', { body: 'x', headers: { 'Content-Length': '1' } }, 400],
+      ['/guests/web', {}, 426],
+      ['/v1/guests/web/revocations', { ...post, headers: { 'Content-Type': 'text/plain' } }, 415],
+      ['/v1/guests/web/revocations', { ...post, body: '{' }, 400],
+      ['/v1/guests/web/revocations', { ...post, body: '[]' }, 400],
+      ['/v1/guests/web/revocations', { ...post, body: '{"peer":"*"}' }, 400],
+      ['/v1/guests/web/revocations', { ...post, body: '{"peer":"web"}' }, 400],
+      ['/v1/guests/web/revocations', { ...post, body: '{"peer":"cn:x","serial":"1"}' }, 400],
+      ['/v1/guests/web/revocations', { ...post, body: '{"serial":"xyz","issuer":"CN=x"}' }, 400],
+      ['/v1/guests/web/revocations', { ...post, body: '{"serial":"1","issuer":"x"}' }, 400],
+      ['/v1/guests/web/revocations', { ...post, body: `{"peer":"cn:${'x'.repeat(20_000)}"}` }, 413],
+    ];
+    for (const [path, asked, status] of table) {
+      const answer = await ask(realm, alice, path, asked);
+      assert.equal(
+        answer.status,
+        status,
+        `${asked.method ?? 'GET'} ${path} ${asked.body ?? ''}: ${answer.body}`,
+      );
+      if (asked.method !== 'HEAD') {
+        const { error } = JSON.parse(answer.body) as { error: { code: string; message: string } };
+        assert.match(error.code, /^[a-z_]+$/);
+        assert.notEqual(error.message, '');
+      }
+    }
+    assert.deepEqual(realm.revoked, []);
+    const serial = await ask(realm, alice, '/v1/guests/web/revocations', {
+      ...post,
+      body: '{"serial":"0A","issuer":"CN=x"}',
+    });
+    assert.deepEqual(JSON.parse(serial.body), { guest: guestOf('web').id, closed: 1 });
+    realm.revoke = () => Promise.reject(new TtrpcError(Code.Unimplemented, 'RevokePeer is not served'));
+    const failed = await ask(realm, alice, '/v1/guests/web/revocations', post);
+    assert.equal(failed.status, 502);
+    assert.match(failed.body, /UNIMPLEMENTED: RevokePeer is not served/);
+    assert.deepEqual(realm.reported, []);
+  });
+
+  it('an Upgrade has one form too, and is refused with an answer', async (t) => {
+    const realm = await setUp(t);
+    realm.guests.push(guestOf('web'));
+    const line = (head: string, more = ''): string =>
+      `${head} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n${more}\r\n`;
+    const token = 'Upgrade: kata-agent-ttrpc/1\r\n';
+    const table: readonly [bytes: string, status: string][] = [
+      [line('GET /guests/web', 'Upgrade: websocket\r\n'), '400'],
+      [line('GET /guests/web', 'Upgrade: kata-agent-relay/1\r\n'), '400'],
+      [line('GET /v1/guests', token), '400'],
+      [line('POST /guests/web', token), '405'],
+      [line('GET /guests/web?x=1', token), '400'],
+      [line('GET /guests/absent', token), '404'],
+      [line('GET /guests/web', `${token}Content-Length: 3\r\n`), '400'],
+      // Nothing opens a connection.
+      [line('GET /guests/web', token), '503'],
+    ];
+    for (const [bytes, status] of table) {
+      const socket = await open(t, realm, alice);
+      socket.write(bytes);
+      assert.equal((await headersOf(socket)).split(' ')[1], status, bytes);
+      let body = '';
+      socket.on('data', (part: Buffer) => (body += part.toString()));
+      await once(socket, 'end');
+      assert.equal(typeof (JSON.parse(body) as { error: { message: string } }).error.message, 'string');
+      socket.end();
+    }
+    await until(() => realm.sockets.size === 0);
+  });
+});
+
+describe('relay = "operator-tls"', () => {
+  it('passes bytes on in both directions, those before the answer too, and each end on its own', async (t) => {
+    const realm = await setUp(t);
+    realm.guests.push(guestOf('web'));
+    const [near, far] = await socketPair(t);
+    let opened: (stream: Duplex) => void = () => undefined;
+    realm.open = () => new Promise((resolve) => (opened = resolve));
+    const socket = await open(t, realm, alice);
+    // In the same packet as the request, after it, and before the guest has connected.
+    socket.write(`${upgradeOf('web')}first `);
+    await delay(50);
+    socket.write('second ');
+    await delay(50);
+    // The guest can be the first that speaks, too.
+    far.write('hello');
+    opened(near);
+    const headers = await headersOf(socket);
+    assert.match(headers, /\r\nKata-Agent-Relay: operator-tls\r\nKata-Agent-Guest: 7{64}$/);
+    let atGuest = '';
+    far.on('data', (part: Buffer) => (atGuest += part.toString()));
+    let atOperator = '';
+    socket.on('data', (part: Buffer) => (atOperator += part.toString()));
+    socket.end('third');
+    await once(far, 'end');
+    assert.equal(atGuest, 'first second third');
+    far.end(' after the end of the other direction');
+    await once(socket, 'end');
+    assert.equal(atOperator, 'hello after the end of the other direction');
+    assert.deepEqual(realm.service.counts.bytes, { toGuest: 18, toOperator: 42 });
+    await until(() => realm.sockets.size === 0 && realm.service.counts.operatorTls === 0);
+  });
+
+  it('a reader that is slow slows the writer, and nothing is lost', async (t) => {
+    const realm = await setUp(t);
+    realm.guests.push(guestOf('web'));
+    for (const direction of ['to the guest', 'to the operator']) {
+      const [near, far] = await socketPair(t);
+      realm.open = async () => near;
+      const socket = await open(t, realm, alice);
+      socket.write(upgradeOf('web'));
+      await headersOf(socket);
+      const [writer, reader] = direction === 'to the guest' ? [socket, far] : [far, socket];
+      const piece = Buffer.alloc(1 << 20, 'x');
+      let written = 0;
+      let stopped = false;
+      // 64 MiB, of which the sockets hold some.
+      for (; written < 64 && !stopped; written += 1)
+        if (!writer.write(piece))
+          stopped = await Promise.race([once(writer, 'drain').then(() => false), delay(300, true)]);
+      assert.ok(stopped, `${direction}: the writer does not stop`);
+      assert.ok(process.memoryUsage().arrayBuffers < 200 << 20);
+      writer.end();
+      let received = 0;
+      reader.on('data', (part: Buffer) => (received += part.length));
+      await once(reader, 'end');
+      assert.equal(received, written << 20);
+      reader.end();
+    }
+    await until(() => realm.sockets.size === 0);
+  });
+
+  it('an error of one end closes the other', async (t) => {
+    const realm = await setUp(t);
+    realm.guests.push(guestOf('web'));
+    for (const destroyed of ['operator', 'guest']) {
+      const [near, far] = await socketPair(t);
+      realm.open = async () => near;
+      const socket = await open(t, realm, alice);
+      socket.write(upgradeOf('web'));
+      await headersOf(socket);
+      socket.resume();
+      // An operator's death looks like its end: the guest ends, too.
+      far.resume().on('end', () => far.end());
+      const other: Socket = destroyed === 'operator' ? far : socket;
+      const closed = Promise.race([once(other, 'close'), once(other, 'end')]);
+      if (destroyed === 'operator') socket.destroy();
+      else far.resetAndDestroy();
+      await closed;
+      await until(() => realm.sockets.size === 0 && near.destroyed);
+    }
+  });
+
+  it('200 connections, aborted at every point, leave nothing open', async (t) => {
+    const realm = await setUp(t, { limits: { connections: 400, openMs: 1_500 } });
+    realm.guests.push(guestOf('web'));
+    const nears: Socket[] = [];
+    let asked = 0;
+    realm.open = async () => {
+      const number = asked++;
+      if (number % 10 === 0) throw new Error('the guest is busy');
+      if (number % 10 === 1) return await new Promise<Duplex>(() => undefined);
+      await delay(number % 50);
+      const [near, far] = await socketPair(t);
+      nears.push(near);
+      far.on('data', (part: Buffer) => void far.write(part));
+      far.on('end', () => far.end());
+      if (number % 10 === 2) far.destroy();
+      return near;
+    };
+    const clients = Array.from({ length: 200 }, async (_, index) => {
+      const socket = await open(t, realm, alice);
+      const when = index % 8;
+      if (when === 0) return void socket.destroy();
+      const bytes = upgradeOf('web');
+      if (when === 1) return void socket.end(bytes.slice(0, 40));
+      socket.write(bytes);
+      if (when === 2) return void socket.destroy();
+      if (when === 3) return void setTimeout(() => socket.destroy(), index % 60);
+      if (when === 4) return void setTimeout(() => socket.end(), index % 60);
+      const headers = await headersOf(socket).catch(() => '');
+      if (!headers.includes(' 101 ') || when === 5) return void socket.destroy();
+      socket.write('echo');
+      if (when === 6) return void socket.destroy();
+      await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+      socket.end();
+      socket.resume();
+    });
+    await Promise.all(clients);
+    await until(() => realm.sockets.size === 0 && nears.every(({ destroyed }) => destroyed), 20_000);
+    const { operatorTls, trusted } = realm.service.counts;
+    assert.deepEqual([operatorTls, trusted], [0, 0]);
+    assert.ok(asked > 100);
+    // The slots are free again.
+    const [near] = await socketPair(t);
+    realm.open = async () => near;
+    const socket = await open(t, realm, alice);
+    socket.write(upgradeOf('web'));
+    assert.match(await headersOf(socket), / 101 /);
+  });
+
+  it('an operator that leaves while the guest dials is noticed, and the guest’s connection is closed', async (t) => {
+    const realm = await setUp(t, { limits: { connections: 1 } });
+    realm.guests.push(guestOf('web'));
+    for (const leave of ['destroy', 'end'] as const) {
+      const [near, far] = await socketPair(t);
+      let opened: (stream: Duplex) => void = () => assert.fail('nothing was asked');
+      realm.open = () => new Promise((resolve) => (opened = resolve));
+      const socket = await open(t, realm, alice);
+      socket.write(upgradeOf('web'));
+      await until(() => realm.service.counts.operatorTls === 0 && opened.length === 1);
+      await delay(50);
+      // A second one is too many until then.
+      const second = await open(t, realm, alice);
+      second.write(upgradeOf('web'));
+      assert.match(await headersOf(second), / 429 /);
+      second.destroy();
+      socket[leave]();
+      await until(() => realm.sockets.size === 0);
+      far.resume();
+      const closed = once(far, 'close');
+      opened(near);
+      await until(() => near.destroyed);
+      far.end();
+      await closed;
+    }
+  });
+
+  it('a guest that does not dial in time is a 503', async (t) => {
+    const realm = await setUp(t, { limits: { openMs: 100 } });
+    realm.guests.push(guestOf('web'));
+    realm.open = () => new Promise(() => undefined);
+    const socket = await open(t, realm, alice);
+    socket.write(upgradeOf('web'));
+    assert.match(await headersOf(socket), / 503 /);
+    assert.match(realm.reported.join(), /did not connect within 100 ms/);
+  });
+});
+
+describe('relay = "trusted"', () => {
+  const rights = (methods: readonly string[], more: readonly ('audit' | 'revoke')[] = []) => ({
+    [uriOf('alice')]: { verbs: ['list', 'connect', ...more] as const, methods },
+  });
+
+  it('the realm makes the calls that the operator may make, with its name', async (t) => {
+    const realm = await setUp(t, { rights: rights(['GetGuestDetails', 'Describe']) });
+    const { guest, server } = await trustedGuest(t, 'web', {
+      getGuestDetails: async () => ({ memBlockSizeBytes: 7n }),
+      reseedRandomDev: async () => ({}),
+    });
+    realm.guests.push(guest);
+    const { agent, health, management } = await trusted(t, realm, alice, 'web');
+    const metadata = {
+      traceparent: '00-1-2-01',
+      'Kata-Agent-Operator': 'uri:spiffe://example/ops/root',
+      'x-other': '1',
+    };
+    assert.equal((await agent.getGuestDetails({}, { metadata })).memBlockSizeBytes, 7n);
+    assert.deepEqual(server.calls, [
+      {
+        method: 'GetGuestDetails',
+        metadata: { traceparent: ['00-1-2-01'], 'kata-agent-operator': [`uri:${uriOf('alice')}`] },
+      },
+    ]);
+    assert.equal((await answerOf(health.check({}))).code, 'OK');
+    assert.equal((await management.describe({})).version, '9.9');
+    assert.deepEqual(await answerOf(agent.reseedRandomDev({})), {
+      code: 'PERMISSION_DENIED',
+      message: 'ReseedRandomDev is denied by the realm: the operator has no entry in methods for this guest',
+    });
+    assert.deepEqual(realm.denied(), ['connect web ReseedRandomDev']);
+    assert.equal((await answerOf(agent.execProcess({}))).code, 'PERMISSION_DENIED');
+    assert.equal(server.calls.length, 3);
+    assert.equal(realm.service.counts.trusted, 1);
+  });
+
+  it('errors of the guest are unchanged, and a timeout is passed on', async (t) => {
+    const realm = await setUp(t);
+    const seen: (number | undefined)[] = [];
+    const { guest } = await trustedGuest(t, 'web', {
+      execProcess: () => {
+        throw new TtrpcError(Code.FailedPrecondition, 'KA4711: no such thing');
+      },
+      waitProcess: (_request, { timeoutMs }) => {
+        seen.push(timeoutMs);
+        return new Promise(() => undefined);
+      },
+    });
+    realm.guests.push(guest);
+    const { agent } = await trusted(t, realm, alice, 'web');
+    assert.deepEqual(await answerOf(agent.execProcess({})), {
+      code: 'FAILED_PRECONDITION',
+      message: 'KA4711: no such thing',
+    });
+    assert.equal((await answerOf(agent.waitProcess({}, { timeoutMs: 150 }))).code, 'DEADLINE_EXCEEDED');
+    assert.deepEqual(seen, [150]);
+  });
+
+  it('RevokePeer needs its verb, and WatchAudit is not relayed', async (t) => {
+    const realm = await setUp(t, { rights: rights(['*']) });
+    const { guest, server } = await trustedGuest(t, 'web');
+    realm.guests.push(guest);
+    const { management } = await trusted(t, realm, alice, 'web');
+    assert.match((await answerOf(management.revokePeer({ peer: 'cn:x' }))).message, /lacks the verb revoke/);
+    assert.deepEqual(realm.denied(), ['revoke web RevokePeer']);
+    const watching = (async () => {
+      for await (const _records of management.watchAudit({}));
+    })();
+    assert.deepEqual(await answerOf(watching), {
+      code: 'UNIMPLEMENTED',
+      message:
+        'WatchAudit is not served by the realm: read the log that it keeps, kata-agent-ctl realm audit',
+    });
+    assert.deepEqual(server.calls, []);
+    realm.rights.set(uriOf('alice'), { ...all, methods: [] });
+    assert.equal((await management.revokePeer({ peer: 'cn:x' })).closed, 2);
+  });
+
+  it('a service that no operator has is not forwarded', async (t) => {
+    const realm = await setUp(t);
+    const { guest, server } = await trustedGuest(t, 'web');
+    realm.guests.push(guest);
+    const { socket } = await trusted(t, realm, alice, 'web');
+    const { Relay } = await import('@kata-agent/protocol/relay');
+    const relay = createClient(Relay, connect(socket));
+    assert.equal((await answerOf(relay.openConnection({ token: new Uint8Array(32) }))).code, 'UNIMPLEMENTED');
+    assert.deepEqual(server.calls, []);
+  });
+
+  it('calls in flight end with UNAVAILABLE when the guest is gone, however, and none is repeated', async (t) => {
+    for (const how of ['the guest dies', 'the realm closes it'] as const) {
+      const realm = await setUp(t);
+      let calls = 0;
+      const { guest, far } = await trustedGuest(t, 'web', {
+        waitProcess: () => {
+          calls += 1;
+          return new Promise(() => undefined);
+        },
+      });
+      realm.guests.push(guest);
+      const { agent, socket } = await trusted(t, realm, alice, 'web');
+      const closed = once(socket, 'close');
+      const waiting = [answerOf(agent.waitProcess({})), answerOf(agent.waitProcess({}))];
+      await until(() => calls === 2);
+      if (how === 'the guest dies') far.destroy();
+      else guest.channel.close();
+      const answers = await Promise.all(waiting);
+      assert.deepEqual(
+        answers.map(({ code }) => code),
+        ['UNAVAILABLE', 'UNAVAILABLE'],
+      );
+      assert.match(answers[0]?.message ?? '', /the (guest's )?connection was closed/);
+      await closed;
+      assert.equal((await answerOf(agent.waitProcess({}))).code, 'UNAVAILABLE');
+      assert.equal(calls, 2);
+      await until(() => realm.service.counts.trusted === 0);
+    }
+  });
+
+  it('one operator’s calls that the guest never answers are limited, also those of closed connections', async (t) => {
+    const realm = await setUp(t, {
+      limits: { calls: 10 },
+      rights: { [uriOf('alice')]: all, [uriOf('bob')]: all },
+    });
+    let calls = 0;
+    const answers: (() => void)[] = [];
+    const { guest } = await trustedGuest(t, 'web', {
+      waitProcess: () => {
+        calls += 1;
+        return new Promise((resolve) => answers.push(() => resolve({ status: 1 })));
+      },
+      getGuestDetails: async () => ({}),
+    });
+    realm.guests.push(guest);
+    for (let round = 0; round < 3; round += 1) {
+      const { agent, socket } = await trusted(t, realm, alice, 'web');
+      const before = calls;
+      const waiting = Array.from({ length: 5 }, () => answerOf(agent.waitProcess({})));
+      if (round < 2) await until(() => calls === before + 5);
+      else assert.equal((await waiting[0])?.code, 'RESOURCE_EXHAUSTED');
+      socket.destroy();
+    }
+    assert.equal(calls, 10);
+    const { agent: other } = await trusted(t, realm, operatorOf('bob'), 'web');
+    assert.equal((await answerOf(other.getGuestDetails({}))).code, 'OK');
+    for (const answer of answers) answer();
+    const { agent } = await trusted(t, realm, alice, 'web');
+    await until(() => answers.length === 10);
+    await delay(50);
+    assert.equal((await answerOf(agent.getGuestDetails({}))).code, 'OK');
+  });
+
+  it('a changed authorization counts from the next call on, and recheck closes connections', async (t) => {
+    const realm = await setUp(t);
+    const { guest, server } = await trustedGuest(t, 'web', { getGuestDetails: async () => ({}) });
+    const [near, far] = await socketPair(t);
+    realm.open = async () => near;
+    realm.guests.push(guest, guestOf('batch'));
+    realm.rights.set(uriOf('bob'), all);
+    const { agent, socket } = await trusted(t, realm, alice, 'web');
+    const bob = await trusted(t, realm, operatorOf('bob'), 'web');
+    const spliced = await open(t, realm, alice);
+    spliced.write(upgradeOf('batch'));
+    await headersOf(spliced);
+    realm.service.recheck();
+    assert.equal((await answerOf(agent.getGuestDetails({}))).code, 'OK');
+    realm.rights.set(uriOf('alice'), { verbs: ['list'] });
+    assert.match((await answerOf(agent.getGuestDetails({}))).message, /may no longer connect/);
+    const ends = Promise.all([once(socket, 'close'), once(far.resume(), 'end')]);
+    realm.service.recheck();
+    await ends;
+    assert.equal(server.calls.length, 1);
+    assert.equal((await answerOf(bob.agent.getGuestDetails({}))).code, 'OK');
+    assert.equal(realm.service.counts.trusted, 1);
+  });
+});
+
+describe('hostile operators', () => {
+  it('huge headers, bad HTTP and pipelined requests', async (t) => {
+    const realm = await setUp(t);
+    const table: readonly [bytes: string, answer: RegExp][] = [
+      [`GET /v1/guests HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, /^HTTP\/1\.1 431 /],
+      [`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, /^HTTP\/1\.1 431 /],
+      ['GET /v1/guests HTTP/1.1\r\n\r\n', /^HTTP\/1\.1 400 /],
+      [
+        'GET /v1/guests HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+        /^HTTP\/1\.1 400 /,
+      ],
+      ['SSH-2.0-x\r\n', /^HTTP\/1\.1 400 /],
+      ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', /^(HTTP\/1\.1 4\d\d |$)/],
+      ['CONNECT web:1 HTTP/1.1\r\nHost: x\r\n\r\n', /^$/],
+      [
+        `${'GET /v1/guests HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50)}GET / HTTP/1.1\r\nHost: x\r\n\r\n`,
+        /^(HTTP\/1\.1 200 OK\r\n[^]*?\{"guests":\[\]\}\n){50}HTTP\/1\.1 404 /,
+      ],
+    ];
+    for (const [bytes, pattern] of table) {
+      const socket = await open(t, realm, alice);
+      let text = '';
+      socket.on('data', (part: Buffer) => (text += part.toString()));
+      socket.write(bytes);
+      await Promise.race([once(socket, 'end'), once(socket, 'close')]);
+      socket.end();
+      assert.match(text, pattern);
+    }
+    await until(() => realm.sockets.size === 0);
+    assert.deepEqual(realm.reported, []);
+  });
+
+  it('1,000 half-open requests end, and others are served meanwhile', async (t) => {
+    const realm = await setUp(t);
+    realm.guests.push(guestOf('web'));
+    const halves: TLSSocket[] = [];
+    for (let round = 0; round < 20; round += 1)
+      halves.push(...(await Promise.all(Array.from({ length: 50 }, () => open(t, realm, alice)))));
+    for (const [index, socket] of halves.entries())
+      socket.resume().write(index % 2 === 0 ? 'GET /v1/gue' : upgradeOf('web').slice(0, -4));
+    const begin = performance.now();
+    assert.equal((await ask(realm, alice, '/v1/guests')).status, 200);
+    assert.ok(performance.now() - begin < 2_000);
+    assert.equal(realm.sockets.size >= 1_000, true);
+    await until(() => realm.sockets.size === 0, 20_000);
+    assert.equal((await ask(realm, alice, '/v1/guests')).status, 200);
+  });
+
+  it('bytes of TCP that are not TLS, and clients that only connect', async (t) => {
+    const realm = await setUp(t);
+    const sockets = await Promise.all(
+      Array.from({ length: 50 }, async (_, index) => {
+        const socket = connectTcp(realm.port, '127.0.0.1');
+        socket.on('error', () => undefined);
+        t.after(() => socket.destroy());
+        await once(socket, 'connect');
+        if (index % 2 === 0) socket.write('GET / HTTP/1.1\r\n\r\n');
+        return socket;
+      }),
+    );
+    assert.equal((await ask(realm, alice, '/v1/guests')).status, 200);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('an operator without end of connections and of readers', async (t) => {
+    const realm = await setUp(t, {
+      limits: { connections: 3 },
+      rights: { [uriOf('alice')]: all, [uriOf('bob')]: all },
+    });
+    realm.guests.push(guestOf('web'));
+    realm.open = async () => (await socketPair(t))[0];
+    const statuses: string[] = [];
+    for (const person of [alice, alice, alice, alice, operatorOf('bob')]) {
+      const socket = await open(t, realm, person);
+      socket.write(upgradeOf('web'));
+      statuses.push((await headersOf(socket)).split(' ')[1] ?? '');
+    }
+    assert.deepEqual(statuses, ['101', '101', '101', '429', '101']);
+  });
+
+  it('ttRPC that is none ends only its own connection', async (t) => {
+    const realm = await setUp(t);
+    const { guest } = await trustedGuest(t, 'web', { getGuestDetails: async () => ({}) });
+    realm.guests.push(guest);
+    const good = await trusted(t, realm, alice, 'web');
+    const bad = await trusted(t, realm, alice, 'web');
+    bad.socket.write(Buffer.alloc(64, 0xff));
+    await once(bad.socket, 'close');
+    assert.equal((await answerOf(good.agent.getGuestDetails({}))).code, 'OK');
+  });
+});
