@@ -16,6 +16,7 @@ import { Management } from '@kata-agent/protocol/management';
 import {
   type Decision,
   type Guest,
+  type GuestLogs,
   type LogState,
   type OperatorLimits,
   operatorLimits,
@@ -71,6 +72,8 @@ export class TestRealm {
   revoke: (revocation: Revocation) => Promise<{ readonly closed: number }> = async (): Promise<{
     readonly closed: number;
   }> => ({ closed: 1 });
+  /** Reads a log. */
+  readLog: GuestLogs['readLog'] = (...args) => this.#readFile(...args);
   /** The end of each connection of an operator. */
   readonly sockets: Set<Socket> = new Set();
   readonly #server: Server;
@@ -89,7 +92,7 @@ export class TestRealm {
         find: (name) => find(this.past, name),
         stateOf: (id): LogState | undefined =>
           this.logs.has(id) ? { state: 'verified', last: 3 } : undefined,
-        readLog: (id, from = 1, follow, signal) => readLines(this.logs.get(id) ?? '', from, follow, signal),
+        readLog: (...args) => this.readLog(...args),
       },
       decisions: { record: (decision) => this.decisions.push(decision) },
       limits: { ...operatorLimits, ...limits },
@@ -149,6 +152,10 @@ export class TestRealm {
     this.service.close();
     this.#server.close();
     for (const socket of this.sockets) socket.destroy();
+  }
+
+  #readFile(...[id, from = 1, follow, signal]: Parameters<GuestLogs['readLog']>) {
+    return readLines(this.logs.get(id) ?? '', from, follow, signal);
   }
 
   #source(socket: TLSSocket) {

@@ -27,7 +27,7 @@ export const operatorLimits: OperatorLimits = {
 
 /**
  * Options of the HTTP server for operators, beside those of TLS: what a client can use before it is known what it asks for.
- * A request is complete within 10 s. The server must not end its side when a client ends the other: streams of guests can
+ * A handshake is complete within 10 s, and so is a request. The server must not end its side when a client ends the other: streams of guests can
  * still come.
  */
 export const operatorServerOptions: Pick<
@@ -39,6 +39,7 @@ export const operatorServerOptions: Pick<
   | 'keepAliveTimeout'
   | 'insecureHTTPParser'
   | 'requireHostHeader'
+  | 'handshakeTimeout'
 > & { readonly allowHalfOpen: true } = {
   maxHeaderSize: 8_192,
   headersTimeout: 10_000,
@@ -47,5 +48,6 @@ export const operatorServerOptions: Pick<
   keepAliveTimeout: 5_000,
   insecureHTTPParser: false,
   requireHostHeader: true,
+  handshakeTimeout: 10_000,
   allowHalfOpen: true,
 };

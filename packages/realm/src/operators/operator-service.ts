@@ -63,8 +63,7 @@ export class OperatorService {
     } catch (error) {
       if (response.destroyed || request.errored !== null) return;
       const answer = this.#httpErrorOf(error);
-      // What is missing cannot be said any more: the answer must not look complete.
-      if (response.headersSent) response.destroy();
+      if (response.headersSent) breakOff(response);
       else {
         const { headers, body } = errorAnswer(answer);
         response.writeHead(answer.status, headers).end(body);
@@ -323,6 +322,13 @@ function switching({ relay, id }: Guest): string {
     `Kata-Agent-Guest: ${id}`,
   ];
   return `HTTP/1.1 101 Switching Protocols\r\n${headers.join('\r\n')}\r\n\r\n`;
+}
+
+/** Ends an answer after what was written, without its end: it must not look complete. */
+function breakOff(response: ServerResponse): void {
+  const timer = setTimeout(() => response.destroy(), refusalMs);
+  response.once('close', () => clearTimeout(timer));
+  response.socket?.destroySoon();
 }
 
 /** Answers with an error. What the client has sent is read until it ends, since a reset could overtake the answer. */
