@@ -748,7 +748,10 @@ describe('the audit log of a guest', () => {
     await until(() => produced > 0);
     await until(() => realm.service.counts.readers === 0);
     assert.ok(produced < 20_000, `${produced} records of 1 kB are read for a reader that takes none`);
-    const closed = once(socket.on('end', () => socket.end()), 'close');
+    const closed = once(
+      socket.on('end', () => socket.end()),
+      'close',
+    );
     let text = '';
     socket.on('data', (part: Buffer) => (text += part.toString()));
     await closed;

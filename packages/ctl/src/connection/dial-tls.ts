@@ -33,7 +33,7 @@ export async function dialTls(
   };
   const socket = await handshake(options, leave);
   try {
-    const { spki } = await serverCertificate(socket);
+    const { spki } = (await serverCertificate(socket)).parsed;
     if (spki !== credentials.pin) throw wrongAgent(address, spki, credentials.pin);
     if (socket.alpnProtocol !== alpnProtocol)
       throw new Error(

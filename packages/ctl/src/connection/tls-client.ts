@@ -43,13 +43,19 @@ export function abandon(socket: TLSSocket): void {
   socket.destroy();
 }
 
-/** Parses the server's certificate strictly. Throws an Error. */
-export async function serverCertificate(socket: TLSSocket): Promise<Certificate> {
+/** The certificate of a server. */
+interface ServerCertificate {
+  readonly der: Uint8Array;
+  readonly parsed: Certificate;
+}
+
+/** Reads the server's certificate, strictly. Throws an Error. Node.js returns it only once for each connection. */
+export async function serverCertificate(socket: TLSSocket): Promise<ServerCertificate> {
   const { parseCertificate, CertificateError } = await import('@kata-agent/x509');
-  const bytes = socket.getPeerX509Certificate()?.raw;
-  if (bytes === undefined) throw new Error('the server sent no certificate');
+  const der = socket.getPeerX509Certificate()?.raw;
+  if (der === undefined) throw new Error('the server sent no certificate');
   try {
-    return parseCertificate(bytes);
+    return { der, parsed: parseCertificate(der) };
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error;
     throw new Error(`the certificate of the server is not valid: ${error.message}`, { cause: error });

@@ -55,9 +55,11 @@ async function authenticate(
   { realmPin }: RealmCredentials,
 ): Promise<void> {
   if (!socket.authorized) throw notAccepted(address, 'no CA of --realm-ca accepts its certificate');
-  const { spki } = await serverCertificate(socket);
-  const bytes = socket.getPeerX509Certificate()?.raw;
-  if (bytes === undefined || !hasName(bytes, address.host))
+  const {
+    der,
+    parsed: { spki },
+  } = await serverCertificate(socket);
+  if (!hasName(der, address.host))
     throw notAccepted(address, `its certificate does not name ${address.host}`);
   if (realmPin !== undefined && spki !== realmPin)
     throw notAccepted(address, `its public key is spki:sha256:${spki}, and not that of --realm-pin`);
