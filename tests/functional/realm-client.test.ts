@@ -425,7 +425,12 @@ describe('kata-agent-ctl -a realm://, what is refused', () => {
       const address = await listening(t, server);
       const { code, stderr } = await run(
         t,
-        ...['check', '-a', `${address}/web`, '--pin', anyPin, ...options],
+        'check',
+        '-a',
+        `${address}/web`,
+        '--pin',
+        anyPin,
+        ...options,
         ...(answer === '' ? ['--timeout', '700ms'] : []),
       );
       assert.equal(code, 3, stderr);
@@ -468,7 +473,7 @@ describe('kata-agent-ctl realm', () => {
     const { code, stdout, stderr } = await run(t, 'realm', 'guests', '-a', realm.address, ...options);
     assert.equal(code, 0, stderr);
     assert.deepEqual(stdout.split('\n').slice(0, 3), [
-      'NAME     ID            ATTESTED  RELAY         CONFIGURATION        LOG         CONNECTED SINCE',
+      'NAME     ID            ATTESTED  RELAY         DIGEST               LOG         CONNECTED SINCE',
       'web      777777777777  yes       operator-tls  sha256:777777777777  verified 3  2026-01-01T00:00:00.000Z',
       'batch-1  222222222222  NO        trusted       -                    -           2026-01-01T00:00:00.000Z',
     ]);

@@ -19,7 +19,7 @@ export type Address =
   | TlsAddress
   | RealmAddress;
 
-export interface TlsAddress {
+interface TlsAddress {
   readonly kind: 'tls';
   /** Without the brackets of an IPv6 address. */
   readonly host: string;

@@ -69,7 +69,8 @@ export function clientContext({ cert, key }: ClientIdentity, ca?: readonly strin
       cert,
       key,
       minVersion: 'TLSv1.3',
-      ...(ca === undefined ? {} : { ca: [...ca] }),
+      // Of a CA that is named, certificates with weak keys are not accepted either.
+      ...(ca === undefined ? {} : { ca: [...ca], ciphers: 'DEFAULT:@SECLEVEL=2' }),
     });
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;

@@ -65,12 +65,12 @@ export interface OperatorContext {
   readonly decisions: Decisions;
   readonly limits: OperatorLimits;
   /** Makes a guest dial once more, for one operator. Rejects if it does not in time. */
-  openConnection(guest: Guest): Promise<Duplex>;
+  readonly openConnection: (guest: Guest) => Promise<Duplex>;
   /**
    * Revokes in the guest now and after each new connection of it. Returns how many of the guest's connections were closed.
    * Rejects with a TtrpcError of the guest.
    */
-  revoke(guest: StoredGuest, revocation: Revocation): Promise<{ readonly closed: number }>;
+  readonly revoke: (guest: StoredGuest, revocation: Revocation) => Promise<{ readonly closed: number }>;
   /** For the log: an error that is not the operator's. */
-  report(message: string, error: unknown): void;
+  readonly report: (message: string, error: unknown) => void;
 }

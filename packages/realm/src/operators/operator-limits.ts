@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import type { ServerOptions } from 'node:https';
 
 /** Limits on what one operator can use. All are enforced. */
@@ -26,9 +27,9 @@ export const operatorLimits: OperatorLimits = {
 };
 
 /**
- * Options of the HTTP server for operators, beside those of TLS: what a client can use before it is known what it asks for.
+ * Options of the HTTPS server for operators, beside certificates and CAs: what a client can use before it is known what it asks for.
  * A handshake is complete within 10 s, and so is a request. The server must not end its side when a client ends the other: streams of guests can
- * still come.
+ * still come. `tlsClientError` must destroy its socket: `handshakeTimeout` alone does not.
  */
 export const operatorServerOptions: Pick<
   ServerOptions,
@@ -40,6 +41,7 @@ export const operatorServerOptions: Pick<
   | 'insecureHTTPParser'
   | 'requireHostHeader'
   | 'handshakeTimeout'
+  | 'secureOptions'
 > & { readonly allowHalfOpen: true } = {
   maxHeaderSize: 8_192,
   headersTimeout: 10_000,
@@ -49,5 +51,7 @@ export const operatorServerOptions: Pick<
   insecureHTTPParser: false,
   requireHostHeader: true,
   handshakeTimeout: 10_000,
+  // In a resumed session OpenSSL verifies no certificate.
+  secureOptions: constants.SSL_OP_NO_TICKET,
   allowHalfOpen: true,
 };

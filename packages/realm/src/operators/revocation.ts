@@ -32,7 +32,7 @@ export async function readRevocation(request: IncomingMessage, maxBytes: number)
 }
 
 /** Parses a body. Throws an HttpError. */
-export function parseRevocation(body: Buffer): Revocation {
+function parseRevocation(body: Buffer): Revocation {
   const fields = fieldsOf(body);
   const { peer, serial, issuer } = fields;
   const names = Object.keys(fields).sort().join(' ');

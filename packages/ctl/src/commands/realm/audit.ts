@@ -28,8 +28,8 @@ export const realmAudit: CommandDefinition = {
       description: 'Prints denied calls in the guest web.',
     },
     {
-      line: 'kata-agent-ctl realm audit -f --from 1200 --format json -a realm://realm.example/web … >> web.log',
-      description: 'Resumes a copy after record 1199.',
+      line: 'kata-agent-ctl realm audit -f --from 1200 --format json -a realm://realm.example/web --cert me.pem --key me.key --realm-ca realm-ca.pem > more.log',
+      description: 'Copies the log from record 1200 on, and goes on.',
     },
   ],
   connects: true,

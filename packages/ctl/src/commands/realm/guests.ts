@@ -1,3 +1,4 @@
+import type { GuestJson } from '@kata-agent/realm';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { CommandError } from '../../command-error.js';
 import { plainText } from '../../connection/realm/plain-text.js';
@@ -7,8 +8,8 @@ import { styleFor } from '../../output/style.js';
 import { renderTable } from '../../output/table.js';
 import { guestPath, jsonOfRealm, realmAddressOf } from './with-realm.js';
 
-/** A guest, of which the columns of the table are read. */
-type Fields = Readonly<Record<string, unknown>>;
+/** A guest as a realm sends it. No type is believed. */
+type Fields = { readonly [Name in keyof GuestJson]?: unknown };
 
 const idDigits = 12;
 
@@ -25,7 +26,7 @@ export const realmGuests: CommandDefinition = {
       description: 'Lists all guests.',
     },
     {
-      line: "kata-agent-ctl realm guests --format json … | jq -r '.guests[] | [.name, .id] | @tsv'",
+      line: "kata-agent-ctl realm guests -a realm://realm.example --cert me.pem --key me.key --realm-ca realm-ca.pem --format json | jq -r '.guests[] | [.name, .id] | @tsv'",
       description: 'Prints names and whole IDs.',
     },
   ],
@@ -48,7 +49,7 @@ export const realmGuests: CommandDefinition = {
   },
 };
 
-const heading = ['NAME', 'ID', 'ATTESTED', 'RELAY', 'CONFIGURATION', 'LOG', 'CONNECTED SINCE'];
+const heading = ['NAME', 'ID', 'ATTESTED', 'RELAY', 'DIGEST', 'LOG', 'CONNECTED SINCE'];
 const attestedColumn = heading.indexOf('ATTESTED');
 
 function guestsOf(answer: unknown): readonly Fields[] {
@@ -62,19 +63,19 @@ function guestsOf(answer: unknown): readonly Fields[] {
 
 function rowOf(guest: Fields): readonly string[] {
   return [
-    text(guest['name']),
-    text(guest['id']).slice(0, idDigits),
-    guest['attested'] === true ? 'yes' : 'NO',
-    text(guest['relay']),
-    text(guest['configuration_digest']).slice(0, 'sha256:'.length + idDigits),
-    logText(guest['log']),
-    text(guest['connected_at']),
+    text(guest.name),
+    text(guest.id).slice(0, idDigits),
+    guest.attested === true ? 'yes' : 'NO',
+    text(guest.relay),
+    text(guest.configuration_digest).slice(0, 'sha256:'.length + idDigits),
+    logText(guest.log),
+    text(guest.connected_at),
   ];
 }
 
 function logText(log: unknown): string {
   if (typeof log !== 'object' || log === null) return '-';
-  const { state, last } = log as Fields;
+  const { state, last } = log as { readonly state?: unknown; readonly last?: unknown };
   return `${text(state)} ${typeof last === 'number' ? last : ''}`.trim();
 }
 
