@@ -459,6 +459,20 @@ async function listening(t: TestContext, server: Server): Promise<string> {
   return `realm://localhost:${(server.address() as { port: number }).port}`;
 }
 
+it('an answer in the packet of the 101 is not lost', async (t) => {
+  const headers = `Kata-Agent-Relay: trusted\r\nKata-Agent-Guest: ${'0'.repeat(64)}\r\n`;
+  const upgraded = `HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: kata-agent-ttrpc/1\r\n${headers}\r\n`;
+  // A response of ttRPC to the first call: it is serving.
+  const response = Buffer.from('0000000400000001020012020801', 'hex');
+  const server = createTlsServer({ ...certificate, minVersion: 'TLSv1.3' }, (socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.write(Buffer.concat([Buffer.from(upgraded, 'latin1'), response])));
+  });
+  const address = await listening(t, server);
+  const ended = await run(t, 'check', '-a', `${address}/web`, '--relay', 'trusted', ...files(t));
+  assert.deepEqual(ended, { code: 0, stdout: 'serving\n', stderr: '' });
+});
+
 describe('kata-agent-ctl realm', () => {
   it('guests: a table, and JSON', async (t) => {
     const realm = await startRealm(t);
