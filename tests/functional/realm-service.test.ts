@@ -10,10 +10,9 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { loadSyscalls } from '@kata-agent/linux';
 import { HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
 import {
-  noOperators,
-  type OperatorsService,
+  type OperatorContext,
+  type OperatorHandler,
   type Realm,
-  type RealmBackend,
   RealmFileError,
   type RealmOptions,
   startRealm,
@@ -35,10 +34,19 @@ guests = ["*"]
 verbs = ["list", "connect"]
 `;
 
+/** Answers every request of an operator with 501. */
+const noOperators: OperatorHandler = {
+  request: async (_request, response) => void response.writeHead(501).end(),
+  upgrade: async (_request, socket) => void socket.destroy(),
+  recheck: () => undefined,
+  close: () => undefined,
+  counts: { operatorTls: 0, trusted: 0, readers: 0, bytes: { toGuest: 0, toOperator: 0 } },
+};
+
 interface Running {
   readonly realm: Realm;
   readonly home: RealmHome;
-  readonly backend: RealmBackend;
+  readonly backend: OperatorContext;
   readonly logged: readonly (readonly [message: string, extras: string])[];
   readonly guest: (more?: Partial<RawGuestOptions>) => Promise<RawGuest>;
   readonly options: RealmOptions;
@@ -46,12 +54,12 @@ interface Running {
 
 async function run(
   t: Pick<TestContext, 'after'>,
-  change: Partial<RealmOptions> & { readonly service?: Partial<OperatorsService> } = {},
+  change: Partial<RealmOptions> & { readonly service?: Partial<OperatorHandler> } = {},
 ): Promise<Running> {
   const home = new RealmHome(authorization);
   const at = (name: string): string => join(home.directory, name);
   const logged: [string, string][] = [];
-  let backend: RealmBackend | undefined;
+  let backend: OperatorContext | undefined;
   const { service = {}, ...rest } = change;
   const any = { host: '127.0.0.1', port: 0 };
   const options: RealmOptions = {
@@ -71,7 +79,7 @@ async function run(
     version: '9.9',
     log: (_level, message, extras = {}) => void logged.push([message, JSON.stringify(extras)]),
     tryLock: (fd) => loadSyscalls().tryLock(fd),
-    operatorsService: (given) => {
+    operatorHandler: (given) => {
       backend = given;
       return { ...noOperators, ...service };
     },

@@ -17,11 +17,10 @@ import {
   type Decision,
   type Guest,
   type GuestLogs,
-  type LogState,
   type OperatorLimits,
   operatorLimits,
   OperatorService,
-  operatorServerOptions,
+  operatorHttpsOptions,
   type Revocation,
   type StoredGuest,
   type Verb,
@@ -90,8 +89,7 @@ export class TestRealm {
       guests: { list: () => this.guests, find: (name) => find(this.guests, name) },
       logs: {
         find: (name) => find(this.past, name),
-        stateOf: (id): LogState | undefined =>
-          this.logs.has(id) ? { state: 'verified', last: 3 } : undefined,
+        stateOf: (id) => (this.logs.has(id) ? { state: 'verified', records: 3, lastSequence: 3 } : undefined),
         readLog: (...args) => this.readLog(...args),
       },
       decisions: { record: (decision) => this.decisions.push(decision) },
@@ -120,14 +118,8 @@ export class TestRealm {
   static async start(t: Pick<TestContext, 'after'>, parts: RealmParts): Promise<TestRealm> {
     const { cert, key } = parts.certificate;
     const server = createHttpsServer({
-      ...operatorServerOptions,
-      cert,
-      key,
+      ...operatorHttpsOptions({ cert, key }, 10_000),
       ca: parts.operatorCa,
-      requestCert: true,
-      rejectUnauthorized: true,
-      minVersion: 'TLSv1.3',
-      ALPNProtocols: ['http/1.1'],
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

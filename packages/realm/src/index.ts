@@ -1,24 +1,22 @@
 export type { Guest, GuestDescription, Guests, Relay } from './guests/guest.js';
 export { type Operator, type Verb, verbs } from './authorization/operator.js';
-export type { OperatorsService, RealmBackend } from './serve/realm-backend.js';
 export { parseAuthorization } from './authorization/parse-authorization.js';
 export { createRealmLog } from './serve/realm-log.js';
 export { RealmFileError } from './serve/read-files.js';
 export type { Realm, RealmOptions } from './serve/realm-options.js';
 export { ListenError, startRealm } from './serve/start-realm.js';
 export { StoreError } from './store/store-error.js';
-export { noOperators } from './serve/no-operators.js';
 export type {
   Decision,
   Decisions,
   GuestLogs,
-  LogState,
   OperatorContext,
   OperatorSource,
   StoredGuest,
 } from './operators/operator-context.js';
 export type { GuestJson } from './operators/guest-json.js';
-export { type OperatorLimits, operatorLimits, operatorServerOptions } from './operators/operator-limits.js';
+export { type OperatorLimits, operatorLimits } from './operators/operator-limits.js';
+export { operatorHttpsOptions } from './listener/https-options.js';
 export { isGuestName } from './operators/operator-request.js';
-export { type OperatorCounts, OperatorService } from './operators/operator-service.js';
+export { type OperatorCounts, type OperatorHandler, OperatorService } from './operators/operator-service.js';
 export type { Revocation } from './operators/revocation.js';

@@ -24,8 +24,6 @@ export function upgradeRequest({
   if (headers.upgrade === controlProtocol) {
     const relay = headers['kata-agent-relay'];
     if (relay === 'operator-tls' || relay === 'trusted') return { kind: 'control', relay };
-    // Agents send the header since they have operator-tls; before, there was only this relay.
-    if (relay === undefined) return { kind: 'control', relay: 'trusted' };
     return refused(400, 'Kata-Agent-Relay is neither operator-tls nor trusted');
   }
   if (headers.upgrade !== relayProtocol) return refused(400, 'Upgrade names another protocol');

@@ -32,3 +32,17 @@ export function httpsOptions(identity: ServerIdentity, pendingMs: number): Serve
     noDelay: true,
   };
 }
+
+/** Options of the HTTPS server for operators, beside their CAs. */
+export function operatorHttpsOptions(
+  identity: ServerIdentity,
+  pendingMs: number,
+): ServerOptions & { readonly allowHalfOpen: true } {
+  return {
+    ...httpsOptions(identity, pendingMs),
+    rejectUnauthorized: true,
+    keepAliveTimeout: 5_000,
+    // An operator that has ended its requests still gets the replies of the guest.
+    allowHalfOpen: true,
+  };
+}

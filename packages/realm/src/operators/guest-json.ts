@@ -1,6 +1,6 @@
 import { type Operator, verbs } from '../authorization/operator.js';
 import type { Guest } from '../guests/guest.js';
-import type { LogState } from './operator-context.js';
+import type { CollectedLog, LogState } from '../store/collected-log.js';
 
 /** A guest in answers to operators. */
 export interface GuestJson {
@@ -13,12 +13,12 @@ export interface GuestJson {
   readonly configuration_digest: string | null;
   /** RFC 3339. */
   readonly connected_at: string;
-  readonly log: { readonly state: string; readonly last: number } | null;
+  readonly log: { readonly state: LogState; readonly records: number; readonly last: number } | null;
   /** What the asking operator may do with it. */
   readonly verbs: readonly string[];
 }
 
-export function guestJson(guest: Guest, log: LogState | undefined, operator: Operator): GuestJson {
+export function guestJson(guest: Guest, log: CollectedLog | undefined, operator: Operator): GuestJson {
   const { name, id, attested, relay, described, connectedAt } = guest;
   return {
     name,
@@ -29,7 +29,7 @@ export function guestJson(guest: Guest, log: LogState | undefined, operator: Ope
     boot_id: described?.bootId ?? null,
     configuration_digest: described?.configurationDigest ?? null,
     connected_at: new Date(connectedAt).toISOString(),
-    log: log === undefined ? null : { state: log.state, last: log.last },
+    log: log === undefined ? null : { state: log.state, records: log.records, last: log.lastSequence },
     verbs: verbs.filter((verb) => operator.may(verb, guest)),
   };
 }

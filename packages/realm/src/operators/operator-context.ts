@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Operator, Verb } from '../authorization/operator.js';
 import type { Guest, Guests } from '../guests/guest.js';
+import type { CollectedLog } from '../store/collected-log.js';
 import type { OperatorLimits } from './operator-limits.js';
 import type { Revocation } from './revocation.js';
 
@@ -13,19 +14,11 @@ export type OperatorSource = () => Operator | undefined;
 /** A guest as the store knows it: also one that is no longer connected. */
 export type StoredGuest = Pick<Guest, 'id' | 'name'>;
 
-/** The stored audit log of a guest. */
-export interface LogState {
-  /** `verified`: each record follows the one before. `behind`: not all records have arrived. `broken`: they do not. */
-  readonly state: 'verified' | 'behind' | 'broken';
-  /** The sequence number of the last stored record; 0: none. */
-  readonly last: number;
-}
-
 /** The audit logs of guests. */
 export interface GuestLogs {
-  /** Undefined if the guest has no log: its listener does not serve WatchAudit. */
-  stateOf(guestId: string): LogState | undefined;
-  /** Finds a guest that is not connected, by the rules of `Guests.find`. */
+  /** Undefined if the guest has no log here, and its listener does not serve WatchAudit. */
+  stateOf(guestId: string): CollectedLog | undefined;
+  /** Finds a guest that is not connected, by the rules of `Guests.find`; of one name, the last that was connected. */
   find(name: string): StoredGuest | undefined;
   /**
    * Reads records without their line feeds, in groups as they are read.
@@ -58,7 +51,7 @@ export interface Decisions {
   record(decision: Decision): void;
 }
 
-/** What is behind the requests of operators. */
+/** What a realm provides for the requests of its operators. */
 export interface OperatorContext {
   readonly guests: Guests;
   readonly logs: GuestLogs;
@@ -67,8 +60,8 @@ export interface OperatorContext {
   /** Makes a guest dial once more, for one operator. Rejects if it does not in time. */
   readonly openConnection: (guest: Guest) => Promise<Duplex>;
   /**
-   * Revokes in the guest now and after each new connection of it. Returns how many of the guest's connections were closed.
-   * Rejects with a TtrpcError of the guest.
+   * Revokes in the guest and the others of its entry, now and after each new connection. Returns how many connections the
+   * guest has closed. Rejects with a TtrpcError of the guest: then nothing is stored.
    */
   readonly revoke: (guest: StoredGuest, revocation: Revocation) => Promise<{ readonly closed: number }>;
   /** For the log: an error that is not the operator's. */

@@ -32,7 +32,7 @@ export interface OperatorCounts {
 
 /**
  * Answers requests of authenticated operators (docs/adr/0051-the-realm.md): the listeners `request` and `upgrade` of an HTTPS
- * server with `operatorServerOptions`. Nothing is allowed that no verb of the operator allows.
+ * server with `operatorHttpsOptions`. Nothing is allowed that no verb of the operator allows.
  */
 export class OperatorService {
   readonly #context: OperatorContext;
@@ -298,6 +298,9 @@ export class OperatorService {
     return new HttpError(500, 'internal', 'the realm failed; its log has the reason');
   }
 }
+
+/** Who answers requests of authenticated operators. */
+export type OperatorHandler = Pick<OperatorService, keyof OperatorService>;
 
 function withoutBody({ headers }: IncomingMessage): void {
   if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')

@@ -1,5 +1,5 @@
 import type { AuditedCall, AuditLog } from '@kata-agent/audit';
-import type { OperatorDecision } from './realm-backend.js';
+import type { Decision } from '../operators/operator-context.js';
 
 /** The listeners of a realm, as its records name them; `signals`: of its process. */
 type RealmListener = 'guests' | 'operators' | 'signals';
@@ -60,7 +60,7 @@ export class Decisions {
   }
 
   /** Records a decision about a request of an operator. Equal ones are counted. */
-  record({ operator, verb, guest, method, allowed, reason }: OperatorDecision): void {
+  record({ operator, verb, guest, method, allowed, reason }: Decision): void {
     const about = guest === undefined ? '' : ` guest ${guest.name} ${guest.id}`;
     const what = method ?? `(${verb})`;
     const peer = `${operator}${about}`;

@@ -8,11 +8,11 @@ import { refuseUpgrade } from '../listener/answer.js';
 import { addressGroup } from '../listener/address-group.js';
 import { operatorFault } from '../listener/authenticate-operator.js';
 import { type Bounds, ConnectionBounds } from '../listener/connection-bounds.js';
-import { httpsOptions, type ServerIdentity } from '../listener/https-options.js';
+import { operatorHttpsOptions, type ServerIdentity } from '../listener/https-options.js';
 import { type HostPort, listen } from '../listener/listen.js';
 import type { OperatorCa } from '../listener/operator-ca.js';
 import { peerOf, tcpSocketOf } from '../listener/tls-peer.js';
-import type { OperatorsService } from './realm-backend.js';
+import type { OperatorHandler } from '../operators/operator-service.js';
 
 export interface OperatorsServerOptions {
   readonly identity: ServerIdentity;
@@ -20,7 +20,7 @@ export interface OperatorsServerOptions {
   readonly bounds: Bounds;
   /** Returns the authorization that counts now. */
   readonly authorization: () => Authorization;
-  readonly service: OperatorsService;
+  readonly service: OperatorHandler;
   /** Called with each request of an operator. */
   readonly onRequest: () => void;
   /** A connection or request was refused. `peer`: the operator if it is known, otherwise the remote address. */
@@ -149,13 +149,11 @@ export class OperatorsServer {
     this.#bounds.destroy('all');
   }
 
-  #secureOptions(identity: ServerIdentity, { ca, crl }: OperatorCa): ReturnType<typeof httpsOptions> {
+  #secureOptions(identity: ServerIdentity, { ca, crl }: OperatorCa): ReturnType<typeof operatorHttpsOptions> {
     return {
-      ...httpsOptions(identity, this.#options.bounds.pendingMs),
+      ...operatorHttpsOptions(identity, this.#options.bounds.pendingMs),
       ca: [...ca],
       ...(crl.length === 0 ? {} : { crl: [...crl] }),
-      rejectUnauthorized: true,
-      keepAliveTimeout: 5_000,
     };
   }
 

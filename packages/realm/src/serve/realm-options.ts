@@ -1,5 +1,6 @@
 import type { HostPort } from '../listener/listen.js';
-import type { OperatorsService, RealmBackend } from './realm-backend.js';
+import type { OperatorContext } from '../operators/operator-context.js';
+import type { OperatorHandler } from '../operators/operator-service.js';
 import type { TryLock } from '../store/store-directory.js';
 import type { RealmLog } from './realm-log.js';
 
@@ -52,8 +53,8 @@ export interface RealmOptions {
   readonly version: string;
   readonly log: RealmLog;
   readonly tryLock: TryLock;
-  /** Makes what serves operators. */
-  readonly operatorsService: (backend: RealmBackend) => OperatorsService;
+  /** Absent: OperatorService. */
+  readonly operatorHandler?: (context: OperatorContext) => OperatorHandler;
   readonly times?: Partial<RealmTimes>;
 }
 

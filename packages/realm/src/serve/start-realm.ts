@@ -6,12 +6,14 @@ import { LiveGuests } from '../guests/live-guests.js';
 import { openConnection } from '../guests/open-connection.js';
 import { Rendezvous } from '../guests/rendezvous.js';
 import type { HostPort } from '../listener/listen.js';
+import type { OperatorContext, StoredGuest } from '../operators/operator-context.js';
+import { operatorLimits } from '../operators/operator-limits.js';
+import { type OperatorHandler, OperatorService } from '../operators/operator-service.js';
 import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
 import { Decisions } from './decisions.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { OperatorsServer } from './operators-server.js';
-import type { KnownGuest, OperatorsService, RealmBackend } from './realm-backend.js';
 import { rarely } from './rarely.js';
 import { type ReadFiles, readFiles } from './read-files.js';
 import { type Realm, type RealmOptions, type RealmTimes, usualTimes } from './realm-options.js';
@@ -97,7 +99,7 @@ class RunningRealm implements Realm {
   readonly #guests: GuestsServer;
   readonly #operators: OperatorsServer;
   readonly #status: StatusServer;
-  readonly #service: OperatorsService;
+  readonly #service: OperatorHandler;
   readonly #syncing: NodeJS.Timeout;
   #files: ReadFiles;
   #ports: Realm['ports'] = { guests: 0, operators: 0, metrics: undefined };
@@ -135,7 +137,8 @@ class RunningRealm implements Realm {
         metrics.add('kata_realm_guests_refused_total', 1, { reason: 'request' }),
       ),
     });
-    this.#service = options.operatorsService(this.#backend(live, rendezvous));
+    const { operatorHandler = (context) => new OperatorService(context) } = options;
+    this.#service = operatorHandler(this.#operatorContext(live, rendezvous));
     const operatorRefused = this.#refusals('operators', 'KA3302', () => undefined);
     this.#operators = new OperatorsServer({
       identity: files.identity,
@@ -261,7 +264,7 @@ class RunningRealm implements Realm {
     metrics.raise('kata_realm_relayed_bytes_total', bytes.toOperator, { direction: 'to_operator' });
   }
 
-  #backend(guests: LiveGuests, rendezvous: Rendezvous): RealmBackend {
+  #operatorContext(guests: LiveGuests, rendezvous: Rendezvous): OperatorContext {
     const store = this.#store;
     const { log } = this.#options;
     return {
@@ -270,7 +273,7 @@ class RunningRealm implements Realm {
         stateOf: (id) => {
           const known = store.known(id)?.log;
           if (known === undefined || (known.state === 'not-served' && known.records === 0)) return undefined;
-          return { state: known.state, last: known.lastSequence, records: known.records };
+          return known;
         },
         find: (name) => findKnown(store, name),
         readLog: (id, from, follow, signal) => store.read(store.guest(id), { from, follow, signal }),
@@ -282,6 +285,7 @@ class RunningRealm implements Realm {
           this.#decisions.record(decision);
         },
       },
+      limits: operatorLimits,
       openConnection: (guest) => openConnection(rendezvous, guest),
       revoke: async ({ id }, revocation) => {
         const revoked = { peer: '', serial: '', issuer: '', ...revocation };
@@ -326,7 +330,7 @@ class RunningRealm implements Realm {
 }
 
 /** Finds a guest that has been connected. A name can have been that of several: the last one is meant. */
-function findKnown(store: Store, name: string): KnownGuest | undefined {
+function findKnown(store: Store, name: string): StoredGuest | undefined {
   const all = store.all().flatMap(({ described }) => (described === undefined ? [] : [described]));
   const [named] = all
     .filter((guest) => guest.name === name)

@@ -75,7 +75,7 @@ export const realmServe: CommandDefinition = {
       });
     const maxLogPerGuest = logSize(options.text('maxLogPerGuest') ?? '');
     const drainMs = parseDuration(options.text('drain') ?? '', '--drain');
-    const { createRealmLog, noOperators } = await import('@kata-agent/realm');
+    const { createRealmLog } = await import('@kata-agent/realm');
     const { loadSyscalls } = await import('@kata-agent/linux');
     const log = createRealmLog({
       format: options.text('logFormat') === 'text' ? 'text' : 'json',
@@ -94,7 +94,6 @@ export const realmServe: CommandDefinition = {
       version,
       log,
       tryLock: (descriptor) => syscalls.tryLock(descriptor),
-      operatorsService: () => noOperators,
     });
     return ExitCode.Success;
   },
