@@ -135,7 +135,8 @@ describe('kata-agent-ctl -a realm://, relay = "operator-tls"', () => {
     const honest = await run(t, 'check', '-a', `${realm.address}/web`, '--pin', anyPin, ...options);
     assert.equal(honest.code, 3);
     assert.match(honest.stderr, new RegExp(`is not the expected agent: its public key is ${own.pin}`));
-    // A realm that lies about the guest, and answers itself.
+    assert.equal(realm.service.counts.bytes.toGuest, 0);
+    // A realm that lies about the guest.
     realm.guests.splice(0, 1, { ...guest, id: '0'.repeat(64) });
     const lying = await run(t, 'check', '-a', `${realm.address}/web`, '--pin', anyPin, ...options);
     assert.equal(lying.code, 3);

@@ -601,7 +601,8 @@ describe('relay = "trusted"', () => {
         ['UNAVAILABLE', 'UNAVAILABLE'],
       );
       assert.match(answers[0]?.message ?? '', /the (guest's )?connection was closed/);
-      await closed;
+      // At once, and not only after some time.
+      assert.notEqual(await Promise.race([closed, delay(2_000, 'open')]), 'open');
       assert.equal((await answerOf(agent.waitProcess({}))).code, 'UNAVAILABLE');
       assert.equal(calls, 2);
       await until(() => realm.service.counts.trusted === 0);
