@@ -30,6 +30,8 @@ export interface ClientChange extends Partial<Omit<CertificateContent, 'subject'
   readonly uris?: readonly string[];
   /** Names of a server. */
   readonly dns?: readonly string[];
+  /** IPv4 addresses of a server. */
+  readonly ips?: readonly string[];
   /** null: without the extension. */
   readonly usages?: readonly string[] | null;
   readonly key?: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
@@ -70,6 +72,7 @@ export class Authority {
       commonNames = ['auditor'],
       uris = [],
       dns = [],
+      ips = [],
       usages = [Oid.ClientAuth],
       key = newKey(),
       ...rest
@@ -77,6 +80,7 @@ export class Authority {
     const names = [
       ...uris.map((value) => ({ kind: 'uri', value }) as const),
       ...dns.map((value) => ({ kind: 'dns', value }) as const),
+      ...ips.map((value) => ({ kind: 'ip', value }) as const),
     ];
     const bytes = makeCertificate(
       {

@@ -16,11 +16,13 @@ export class RealmHome {
   readonly store: string = join(this.directory, 'store');
   readonly ca: Authority = new Authority('realm CA');
   readonly operators: Authority = new Authority('operators CA');
-  readonly certificate: ClientCertificate = this.ca.server(['localhost']);
+  readonly certificate: ClientCertificate;
   /** Ports of the last process, which the next one has too. */
   ports: { guests: number; operators: number; metrics: number } = { guests: 0, operators: 0, metrics: 0 };
 
-  constructor(authorization: string) {
+  /** `ips`: addresses at which guests dial it, beside localhost. */
+  constructor(authorization: string, ips: readonly string[] = []) {
+    this.certificate = this.ca.server(['localhost'], { ips });
     this.write('realm.pem', this.certificate.cert);
     this.write('realm.key', this.certificate.key);
     this.write('operators.pem', this.operators.pem);

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, StorageSchema } from '@kata-agent/protocol/agent';
+import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
 import { processRequest } from '../harness/container-request.js';
+import { RealmHome, RealmProcess } from '../harness/realm-process.js';
 import { clientProgram, repository } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { container, ext4Disk, rootDirectory } from './hotplug.js';
@@ -16,11 +18,25 @@ import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
 const skip = whyNoMachine() ?? false;
-const ca = new Authority();
+const home = new RealmHome(
+  `[[guest]]
+name = "pod"
+configurations = ["*"]
+
+[[operator]]
+peers = ["uri:spiffe://example/ops/*"]
+guests = ["pod"]
+verbs = ["list", "connect", "audit"]
+`,
+  [hostAddress],
+);
+/** Of operators: the realm and the guest both verify them. */
+const ca = home.operators;
 const alice = ca.client({ commonNames: [], uris: ['spiffe://example/ops/alice'] });
 const tlsPort = 8443;
 
-const config = `[agent]
+function configOf(): string {
+  return `[agent]
 lock = true
 
 [api]
@@ -41,18 +57,40 @@ peers = ["uri:spiffe://example/ops/*"]
 tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }
 allowed_endpoints = ["@exec", "@stdio", "WaitProcess", "SignalProcess"]
 management = ["Describe", "WatchAudit", "RevokePeer"]
-`;
 
-describe('a confidential guest with a listener for its tenant (R14)', { skip }, () => {
+[[listener]]
+name = "realm"
+address = "https://${hostAddress}:${home.ports.guests}/guests"
+peers = ["uri:spiffe://example/ops/*"]
+allowed_endpoints = ["@exec", "@stdio", "WaitProcess", "SignalProcess"]
+management = ["Describe", "WatchAudit"]
+
+[listener.tls]
+server_ca = ${JSON.stringify(home.ca.pem)}
+pins = ["spki:sha256:${home.certificate.spki()}"]
+client_ca = "/etc/kata-agent/tenant-ca.pem"
+`;
+}
+
+describe('a confidential guest with a listener for its tenant, and one that dials out (R14)', {
+  skip,
+}, () => {
+  let realm: RealmProcess | undefined;
+  after(async () => {
+    await realm?.stop();
+    home.remove();
+  });
   const guest = runningGuest('tenant', async (directory) => {
+    realm = await RealmProcess.start(home);
     const file = join(repository, 'build', 'vm-tests', 'tenant', 'config.toml');
     mkdirSync(join(file, '..'), { recursive: true });
-    writeFileSync(file, config);
+    writeFileSync(file, configOf());
     const files = [{ path: '/etc/kata-agent/tenant-ca.pem', data: Buffer.from(ca.pem), mode: 0o644 }];
     const image = await imageOf('tenant', { config: file, files });
     return boot(image, directory, {
       disks: [ext4Disk(directory, 'rootfs', rootDirectory(directory, 'root'))],
       ports: [tlsPort],
+      reach: [home.ports.guests],
     });
   });
 
@@ -72,14 +110,14 @@ describe('a confidential guest with a listener for its tenant (R14)', { skip }, 
     command: readonly string[],
     certificate: ClientCertificate = alice,
     until?: RegExp,
+    options = ['-a', `tls://127.0.0.1:${guest.machine.port(tlsPort)}`],
   ): Promise<{ code: number | null; output: string }> {
-    const { directory, machine } = guest;
+    const { directory } = guest;
     writeFileSync(join(directory, 'cert'), certificate.cert);
     writeFileSync(join(directory, 'key'), certificate.key);
     const [verb = '', ...rest] = command;
-    const options = ['-a', `tls://127.0.0.1:${machine.port(tlsPort)}`, '--timeout', '60s'];
     const files = ['--cert', join(directory, 'cert'), '--key', join(directory, 'key'), '--pin', await pin()];
-    const args = [clientProgram, ...options, ...files, verb, ...rest];
+    const args = [clientProgram, ...options, '--timeout', '60s', ...files, verb, ...rest];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
@@ -157,11 +195,42 @@ describe('a confidential guest with a listener for its tenant (R14)', { skip }, 
     const described = JSON.parse(output) as { listeners: { name: string; methods: string[] }[] };
     assert.deepEqual(
       described.listeners.map(({ name }) => name),
-      ['host', 'tenant'],
+      ['host', 'tenant', 'realm'],
     );
     const { code, output: removed } = await ctl(['rm', 'pod']);
     assert.notEqual(code, 0);
     assert.match(removed, /RemoveContainer was denied/);
+  });
+
+  it('operators run commands through the realm, which the guest has dialled', async (t) => {
+    const admitted = await realm?.logged('guest admitted');
+    assert.equal(admitted?.['guest'], 'pod');
+    const via = ['-a', `realm://localhost:${home.ports.operators}/pod`];
+    const options = [...via, '--realm-ca', join(guest.directory, 'realm-ca')];
+    writeFileSync(join(guest.directory, 'realm-ca'), home.ca.pem);
+    const began = performance.now();
+    const exec = await ctl(['exec', 'pod', '--', 'sh', '-c', 'hostname; exit 4'], alice, undefined, options);
+    t.diagnostic(`exec through a realm: ${Math.round(performance.now() - began)} ms, with new connections`);
+    assert.deepEqual(exec, { code: 4, output: 'pod\n' });
+    const [record] = (await records('"method":"ExecProcess"')).filter(({ listener }) => listener === 'realm');
+    assert.match(String(record?.['peer']), /^tls sha256:[0-9a-f]{64} uri:spiffe:\S+ via https /);
+    const removed = await ctl(['rm', 'pod'], alice, undefined, options);
+    assert.match(removed.output, /RemoveContainer was denied/);
+    const stranger = await ctl(['describe'], ca.client({ commonNames: ['stranger'] }), undefined, options);
+    assert.notEqual(stranger.code, 0);
+  });
+
+  it('the realm has the guest’s log, record by record', async () => {
+    const id = (await pin()).replace('spki:sha256:', '');
+    const stored = (): string =>
+      home
+        .logs(id)
+        .map((path) => readFileSync(path, 'utf8'))
+        .join('');
+    while (!stored().includes('"listener":"realm","peer":"tls ')) await delay(100);
+    assert.ok(stored().startsWith(`{"sequence":1,`));
+    const metrics = await realm?.get('/metrics');
+    assert.match(metrics?.text ?? '', /kata_realm_guests\{relay="operator-tls"\} 1/);
   });
 
   it('the pod’s life ends by the host', async () => {

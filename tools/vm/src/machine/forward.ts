@@ -5,6 +5,17 @@ import type { Qmp } from './qmp.js';
 /** The address of the guest on QEMU's user network. */
 const guestAddress = '10.0.2.15';
 
+/** The address at which a guest reaches ports of this machine. Nothing else is reachable from it. */
+export const hostAddress = '10.0.2.100';
+
+/**
+ * Returns the options of the network back end by which a guest reaches these ports of this machine's 127.0.0.1. QEMU runs
+ * the command for each connection: it would open one of its own only once.
+ */
+export function reachOptions(ports: readonly number[]): readonly string[] {
+  return ports.map((port) => `guestfwd=tcp:${hostAddress}:${port}-cmd:busybox nc 127.0.0.1 ${port}`);
+}
+
 /** Returns the options of the network back end that forward to these ports of the guest. */
 export function forwardOptions(guestPorts: readonly number[]): readonly string[] {
   return guestPorts.map((port) => `hostfwd=tcp:127.0.0.1:0-${guestAddress}:${port}`);

@@ -14,7 +14,7 @@ import {
   thisHost,
   type RequestedAccelerator,
 } from './accelerator.js';
-import { forwardOptions } from './forward.js';
+import { forwardOptions, reachOptions } from './forward.js';
 import { defaultLimits, type Limits } from './limits.js';
 import { Machine, type StartedGuest } from './machine.js';
 import { watchDescriptor } from './run.js';
@@ -33,6 +33,8 @@ export interface GuestSettings {
   readonly append?: readonly string[];
   /** TCP ports of the guest to forward ports of this machine to. */
   readonly forward?: readonly number[];
+  /** TCP ports of this machine that the guest reaches at `hostAddress`. */
+  readonly reach?: readonly number[];
   /** Paths of raw disk images, in the order of PCI slots 0x10, 0x11, … */
   readonly disks?: readonly string[];
   /** A directory to share by virtio-fs. */
@@ -106,6 +108,7 @@ async function startQemu(
     memory = 512,
     append = [],
     forward = [],
+    reach = [],
     disks = [],
     share,
     tpm: tpmState,
@@ -129,7 +132,10 @@ async function startQemu(
         '-append',
         [`console=${serialPort}`, 'panic=-1', 'quiet', ...lockdown(append), ...words, ...append].join(' '),
       ],
-      ['-netdev', ['user', 'id=net', 'restrict=on', ...forwardOptions(forward)].join(',')],
+      [
+        '-netdev',
+        ['user', 'id=net', 'restrict=on', ...forwardOptions(forward), ...reachOptions(reach)].join(','),
+      ],
       ['-device', 'virtio-net-pci,netdev=net,romfile='],
       forward.length > 0 ? keyArguments(directory, key) : [],
       disks.flatMap((file, index) => [
