@@ -430,8 +430,18 @@ describe('operators of an https:// listener, by TLS inside connections of its se
 });
 
 describe('a server with relay = "operator-tls" that misbehaves', () => {
+  const guests: Guest[] = [];
+  const started = async (...args: Parameters<typeof startGuest>): Promise<Guest> => {
+    const guest = await startGuest(...args);
+    guests.push(guest);
+    return guest;
+  };
+  afterEach(async () => {
+    for (const guest of guests.splice(0)) await stopGuest(guest);
+  });
+
   it('that never answers for an operator is given up, and its place is free again', async () => {
-    const guest = await startGuest({ timeout: '400ms' });
+    const guest = await started({ timeout: '400ms' });
     guest.server.relayAnswer = null;
     const opened = Array.from({ length: connections }, () => {
       const token = randomBytes(32);
@@ -446,30 +456,27 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     }
     // The control connection is not affected.
     assert.equal((await answerOf(guest.control.health.check({}))).code, 'OK');
-    await stopGuest(guest);
   });
 
   it('that waits for no answer any more: the attempt ends with the call', async () => {
-    const guest = await startGuest({ timeout: '20s' });
+    const guest = await started({ timeout: '20s' });
     guest.server.relayAnswer = null;
     const token = randomBytes(32);
     void guest.server.expect(token);
     const answer = await answerOf(guest.control.relay.openConnection({ token }, { timeoutMs: 300 }));
     assert.equal(answer.code, 'DEADLINE_EXCEEDED');
     await until(() => guest.server.connections === 1);
-    await stopGuest(guest);
   });
 
   it('an operator that says nothing is closed after handshake_timeout', async () => {
-    const guest = await startGuest({ timeout: '500ms' });
+    const guest = await started({ timeout: '500ms' });
     const outer = await openRelayed(guest.server, guest.control);
     await isClosed(outer);
     await until(() => /KA3203 the handshake took too long/.test(decisionText(refusalsOf(guest).at(-1))));
-    await stopGuest(guest);
   });
 
   it('that closes a connection in the middle of a call ends that connection only', async () => {
-    const guest = await startGuest();
+    const guest = await started();
     const [one, other] = await Promise.all([
       connectOperator(guest.server, guest.control, alice),
       connectOperator(guest.server, guest.control, alice),
@@ -480,31 +487,28 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     assert.notEqual((await waiting).code, 'OK');
     assert.equal((await answerOf(other.agent.getGuestDetails({}))).code, 'OK');
     other.channel.close();
-    await stopGuest(guest);
   });
 
   it('that is revoked loses the connections of its operators too', async () => {
-    const guest = await startGuest();
+    const guest = await started();
     const { management, channel } = await connectOperator(guest.server, guest.control, alice);
     await answerOf(management.revokePeer({ peer: `spki:sha256:${certificate.spki()}` }));
     await soon(channel.closed);
     await soon(guest.control.channel.closed);
     await until(() => guest.server.connections === 0);
-    await stopGuest(guest);
   });
 
   it('whose certificate expires loses them too', async () => {
     const notAfter = Math.floor(Date.now() / 1_000) * 1_000 + 4_000;
-    const guest = await startGuest({}, realmCa.server(['localhost'], { notAfter }));
+    const guest = await started({}, realmCa.server(['localhost'], { notAfter }));
     const { channel, health } = await connectOperator(guest.server, guest.control, alice);
     assert.equal((await answerOf(health.check({}))).code, 'OK');
     await soon(channel.closed);
     assert.ok(Date.now() >= notAfter - 50);
-    await stopGuest(guest);
   });
 
   it('an operator whose certificate expires is cut off, in the middle of a call', async () => {
-    const guest = await startGuest();
+    const guest = await started();
     const notAfter = Math.floor(Date.now() / 1_000) * 1_000 + 3_000;
     const brief = operatorCa.client({ uris: ['spiffe://example/ops/brief'], notAfter });
     const { agent, channel } = await connectOperator(guest.server, guest.control, brief);
@@ -512,11 +516,10 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     await soon(channel.closed);
     assert.ok(Date.now() >= notAfter - 50);
     assert.equal((await answerOf(guest.control.health.check({}))).code, 'OK');
-    await stopGuest(guest);
   });
 
   it('a chain of 100 KB before the handshake ends closes it, and the relay to all for a minute', async () => {
-    const guest = await startGuest();
+    const guest = await started();
     const stranger = new Authority('other').client({ uris: ['spiffe://example/ops/alice'] });
     // Each certificate has about 500 bytes, and signs nothing.
     const filler = Array.from({ length: 150 }, () => new Authority(`CA ${'x'.repeat(60)}`).pem).join('');
@@ -534,7 +537,6 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     assert.equal((await answerOf(guest.control.health.check({}))).code, 'OK');
     const onHost = await guest.agent.connect();
     assert.equal((await answerOf(onHost.agent.getGuestDetails({}))).code, 'OK');
-    await stopGuest(guest);
   });
 });
 
