@@ -9,7 +9,7 @@ export const realmRevoke: CommandDefinition = {
   path: 'realm revoke',
   summary: 'revoke a peer in a guest, also after each new connection of it',
   details: [
-    'The realm calls Management.RevokePeer in the guest now, and again after each new connection of the guest, before any other call. The listener that dials the realm must name RevokePeer in management, and you need the verb revoke.',
+    'The realm calls Management.RevokePeer in the guest and the others of its [[guest]] entry now, and again after each new connection of one, before operators see it. The listener that dials the realm must name RevokePeer in management, and you need the verb revoke.',
   ],
   ...revocationForm,
   examples: [
