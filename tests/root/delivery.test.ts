@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { writeInitdata, writeInitdataImage } from '@kata-agent/config';
@@ -245,6 +246,25 @@ describe('rejected deliveries (R8, R17, S25)', {
     it(`the agent does not listen: ${name}`, () =>
       withGuest((guest) => assertRejected(guest, deliver(guest), message)));
   }
+
+  it('a pinned document sets the CA and the peers of a tls:// listener, and without it the agent does not listen', () =>
+    withGuest(async (guest) => {
+      const names = ['listener.tenant.peers', 'listener.tenant.tls.client_ca'];
+      const listener = (text: string): string => `[[listener]]\nname = "tenant"\n${text}`;
+      const document = (bytes: Uint8Array): string =>
+        `${accepting('fw_cfg', pin(bytes))}\nmay_set = ${JSON.stringify(names)}\n${listener('address = "tls://127.0.0.1:18443"\n')}`;
+      const ca = readFileSync(new URL('../../../examples/one-image/tenant.toml', import.meta.url), 'utf8');
+      const pem = /-----BEGIN[^]*?END CERTIFICATE-----/.exec(ca)?.[0] ?? '';
+      const values = Buffer.from(
+        listener(`peers = ["cn:a"]\ntls.client_ca = ${JSON.stringify(`${pem}\n`)}\n`),
+      );
+      guest.fwCfg(values);
+      const agent = await AgentProcess.start({ config: document(values), setup: guest.setup });
+      await agent.dispose();
+      assert.match(agent.log.join('\n'), /tls:\/\/127\.0\.0\.1:18443/);
+      guest.fwCfg(narrow);
+      await assertRejected(guest, document(narrow), /KA1717.*listener\.tenant\.peers/, 1);
+    }));
 
   it('the agent starts with a warning if bind = "none"', () =>
     withGuest(async (guest) => {

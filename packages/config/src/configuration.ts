@@ -61,6 +61,8 @@ export interface DeliverySettings {
   readonly dropInDir: string;
   /** What happens to initdata that cannot be applied: the agent does not start, or it is recorded and ignored. */
   readonly unusedInitdata: 'refuse' | 'record';
+  /** Keys of listeners that the base document leaves to a bound document: `listener.tenant.peers`. */
+  readonly maySet: readonly string[];
 }
 
 export type DeliveryName = 'initdata' | 'fw_cfg' | 'kernel_line' | 'drop_ins';

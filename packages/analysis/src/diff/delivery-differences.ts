@@ -38,6 +38,12 @@ function effectOf(
       ? { effect: 'closes', why: 'the agent does not start without a further document' }
       : { effect: 'opens', why: 'a further document that narrows can be omitted' };
   }
+  if (key === 'may_set') {
+    const opens = listOf(is).some((name) => !listOf(was).includes(name));
+    return opens
+      ? { effect: 'opens', why: 'a delivered document sets what this one set or left out' }
+      : { effect: 'closes', why: 'a delivered document can set less' };
+  }
   if (key === 'bind' && was === 'none') return { effect: 'closes', why: 'a further document must be bound' };
   if (key === 'bind' && is === 'none')
     return { effect: 'opens', why: 'further documents are no longer bound' };
@@ -49,6 +55,10 @@ function acceptance({ before, after }: Accepted): { readonly effect: Effect; rea
   return after
     ? { effect: 'opens', why: 'documents that narrowed may no longer arrive: counts as opening' }
     : { effect: 'opens', why: 'no further document narrows this one any more' };
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function accepts(configuration: Configuration): boolean {

@@ -325,3 +325,47 @@ test('listeners that dial: another relay opens; operators are compared as caller
   const relay = diffConfigurations(all, believed).find(({ before }) => String(before).startsWith('relay'));
   assert.match(relay?.why ?? '', /the server is believed with each call/);
 });
+
+test('what may_set leaves to a delivered document counts as opening', async () => {
+  const pem = '-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n';
+  const document = (names: string, values: string): Promise<Configuration> =>
+    configurationOf(
+      `${pod}[delivery]\naccept = ["initdata"]\nmay_set = [${names}]\n[[listener]]\nname = "t"\naddress = "tls://[::]:1"\n${values}`,
+      undefined,
+      { offline: { later: [], sense: 'warning' } },
+    );
+  const ca = `tls = { client_ca = "${pem}" }\n`;
+  const set = await document('', `peers = ["cn:a"]\n${ca}`);
+  const left = await document('"listener.t.peers"', ca);
+  assert.deepEqual(short(left, left), []);
+  assert.deepEqual(short(set, left), ['opens listener t', 'opens setting delivery.may_set']);
+  assert.deepEqual(short(left, set), ['opens listener t', 'closes setting delivery.may_set']);
+  const [difference] = diffConfigurations(set, left);
+  assert.equal(difference?.after, 'peers of a delivered document');
+});
+
+test('what may_set leaves of operators to a delivered document counts as opening once for each key', async () => {
+  const pem = '-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n';
+  const document = (names: string, values: string): Promise<Configuration> =>
+    configurationOf(
+      `${pod}[delivery]\naccept = ["initdata"]\nmay_set = [${names}]\n[[listener]]\nname = "t"\naddress = "https://a.example"\ntls.server_ca = "${pem}"\n${values}`,
+      undefined,
+      { offline: { later: [], sense: 'warning' } },
+    );
+  const set = await document('', `peers = ["cn:a"]\ntls.client_ca = "${pem}"\n`);
+  const left = await document('"listener.t.peers", "listener.t.tls.client_ca"', '');
+  const trusted = await document('', 'relay = "trusted"\n');
+  assert.deepEqual(short(left, left), []);
+  for (const [before, after, keys] of [
+    [set, left, ['peers', 'tls.client_ca']],
+    [left, set, ['peers', 'tls.client_ca']],
+    [trusted, left, ['peers', 'tls.client_ca', 'relay']],
+  ] as const) {
+    const found = diffConfigurations(before, after).filter(({ about }) => about === 'listener');
+    const texts = found.filter(({ effect }) => effect === 'opens').map(({ after: text }) => String(text));
+    assert.deepEqual(
+      texts.filter((text) => !text.startsWith('connections')).map((text) => text.split(' ')[0]),
+      keys,
+    );
+  }
+});

@@ -1,4 +1,10 @@
-import type { CallerSettings, Configuration, ListenerSettings, PeerList } from '@kata-agent/config';
+import type {
+  CallerSettings,
+  Configuration,
+  ListenerSettings,
+  PeerList,
+  SettableKey,
+} from '@kata-agent/config';
 import type { Difference } from './difference.js';
 import type { ListenerPair } from './pair-listeners.js';
 
@@ -18,6 +24,7 @@ export function listenerDifferences(
     }
     return [
       ...renaming(before, after),
+      ...awaiting(before, after),
       ...moving(before, after),
       ...admitting(before, after),
       ...managing(before, after),
@@ -46,8 +53,37 @@ function renaming(before: ListenerSettings, after: ListenerSettings): readonly D
   ];
 }
 
+/** Compares what delivered documents set in the guest, which is not known here. */
+function awaiting(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
+  const [was, is] = [before.awaited ?? [], after.awaited ?? []];
+  const changed = [
+    ...is
+      .filter((key) => !was.includes(key))
+      .map((key) => [key, 'of this document', 'of a delivered document']),
+    ...was
+      .filter((key) => !is.includes(key))
+      .map((key) => [key, 'of a delivered document', 'of this document']),
+  ];
+  return changed.map(([key, from, to]): Difference => {
+    const why = 'what a delivered document sets is unknown: counts as opening';
+    return {
+      effect: 'opens',
+      about: 'listener',
+      name: after.name,
+      before: `${key} ${from}`,
+      after: `${key} ${to}`,
+      why,
+    };
+  });
+}
+
+/** Reports whether a key of one of two listeners is not known here, which is a difference of its own or none. */
+function isAwaited(key: SettableKey, ...listeners: readonly ListenerSettings[]): boolean {
+  return listeners.some(({ awaited }) => awaited?.includes(key) === true);
+}
+
 function moving(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
-  if (before.address === after.address) return [];
+  if (before.address === after.address || isAwaited('address', before, after)) return [];
   return [
     {
       effect: 'opens',
@@ -61,7 +97,7 @@ function moving(before: ListenerSettings, after: ListenerSettings): readonly Dif
 }
 
 function admitting(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
-  // Only the server calls through a trusted relay: `dialling` compares that.
+  // Only the server calls through a trusted relay: `dialling` compares that. `awaiting` compares peers that are not known here.
   if (before.peers.length === 0 || after.peers.length === 0) return [];
   const narrower = admitsNoMore(after.peers, before.peers);
   if (narrower && admitsNoMore(before.peers, after.peers)) return [];
@@ -91,7 +127,7 @@ function verifying(before: ListenerSettings, after: ListenerSettings): readonly 
   ] as const;
   const changed = parts.flatMap(([key, name, why]): readonly Difference[] => {
     const [was, is] = [callersOf(before)?.[key], callersOf(after)?.[key]];
-    if (was === is) return [];
+    if (was === is || isAwaited(`tls.${name}`, before, after)) return [];
     return [
       { ...row, effect: 'opens', before: `${name} ${presence(was)}`, after: `${name} ${presence(is)}`, why },
     ];
@@ -106,7 +142,8 @@ function verifying(before: ListenerSettings, after: ListenerSettings): readonly 
 }
 
 /** Compares the servers of two listeners that dial. */
-function dialling({ dial: was }: ListenerSettings, after: ListenerSettings): readonly Difference[] {
+function dialling(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
+  const { dial: was } = before;
   const { name, dial: is } = after;
   const row = { about: 'listener', name } as const;
   if (was === undefined || is === undefined) {
@@ -119,7 +156,7 @@ function dialling({ dial: was }: ListenerSettings, after: ListenerSettings): rea
     const texts = { before: `relay = "${was.relay.kind}"`, after: `relay = "${is.relay.kind}"` };
     found.push({ ...row, ...texts, effect: 'opens', why: relayReasons[is.relay.kind] });
   }
-  if (was.serverCa !== is.serverCa) {
+  if (was.serverCa !== is.serverCa && !isAwaited('tls.server_ca', before, after)) {
     const texts = {
       before: `server_ca ${presence(was.serverCa)}`,
       after: `server_ca ${presence(is.serverCa)}`,
@@ -127,7 +164,8 @@ function dialling({ dial: was }: ListenerSettings, after: ListenerSettings): rea
     const why = 'the servers of the other CA are unknown: counts as opening';
     found.push({ ...row, ...texts, effect: 'opens', why });
   }
-  if (was.pins.toSorted().join() === is.pins.toSorted().join()) return found;
+  if (isAwaited('tls.pins', before, after) || was.pins.toSorted().join() === is.pins.toSorted().join())
+    return found;
   const closes =
     was.pins.length === 0 || (is.pins.length > 0 && is.pins.every((pin) => was.pins.includes(pin)));
   const texts = { before: `pins = ${JSON.stringify(was.pins)}`, after: `pins = ${JSON.stringify(is.pins)}` };
@@ -225,6 +263,8 @@ function hasOwnAnswer({ listener, configuration }: Side): boolean {
 }
 
 function textOf(settings: ListenerSettings): string {
+  const { awaited = [] } = settings;
+  if (awaited.length > 0) return `${settings.address}, ${awaited.join(', ')} set by a delivered document`;
   if (settings.dial?.relay.kind === 'trusted') return settings.address;
   return `${settings.address}, peers ${peersText(settings)}`;
 }

@@ -76,6 +76,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
     'the agent starts with initdata of which it ignores a part',
     'initdata that the agent cannot apply stops its start',
   ),
+  'delivery.may_set': 'derived elsewhere',
   'measurement.tpm': measured,
   'measurement.pcr': neutral('verifiers must check another register'),
   'measurement.rtmr': measured,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   type Configuration,
+  type Inputs,
   loadConfiguration,
   renderDiagnostic,
   type RuleChecker,
@@ -12,6 +13,7 @@ const file = 'config.toml';
 export async function configurationOf(
   document: string,
   rules: () => Promise<RuleChecker> = checker,
+  more: Partial<Inputs> = {},
 ): Promise<Configuration> {
   const bytes = Buffer.from(document);
   const loaded = await loadConfiguration({
@@ -22,6 +24,7 @@ export async function configurationOf(
     rules,
     delivery: [],
     hostData: () => ({ ok: false, message: 'there is none', help: 'bind it otherwise' }),
+    ...more,
   });
   assert.ok(
     loaded.ok,

@@ -16,6 +16,9 @@ export type DeliveryCode =
   | 'KA1712'
   | 'KA1713'
   | 'KA1714'
+  | 'KA1715'
+  | 'KA1716'
+  | 'KA1717'
   | 'KA1801'
   | 'KA1802';
 
@@ -136,6 +139,38 @@ export const deliveryCodes: Readonly<Record<DeliveryCode, CodeRow>> = {
     example: { kind: 'described', text: 'an initdata device, and a base document without [delivery]' },
     remedy:
       'Write accept = ["initdata"] into [delivery] of the base document, detach the device, or write unused_initdata = "record".',
+  },
+  KA1715: {
+    title: 'may_set without effect',
+    explanation:
+      'may_set names a key that the base document sets itself, or that has no effect at the address of the listener, or with its relay. Or the host would decide about these keys: with bind = "none", with required = false, or with drop-ins as the only source.',
+    example: {
+      kind: 'document',
+      document: `${pod}[delivery]\naccept = ["initdata"]\nmay_set = ["listener.host.peers"]\n[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n`,
+    },
+    remedy: 'Remove the name from may_set, or the key from the listener.',
+  },
+  KA1716: {
+    title: 'value that a delivered document must not set',
+    explanation:
+      'may_set names the key, but: the document is not bound to hardware or pinned; another document has set it; the address is not https://; or the value is a path, where only PEM text is allowed.',
+    example: {
+      kind: 'document',
+      document: `${pod}[delivery]\naccept = ["initdata"]\nmay_set = ["listener.realm.address", "listener.realm.tls.server_ca"]\n[[listener]]\nname = "realm"\nrelay = "trusted"\n`,
+      further: '[[listener]]\nname = "realm"\naddress = "tls://0.0.0.0:8443"\n',
+    },
+    remedy: 'Deliver the key once, in a document that is bound by host_data or a pin.',
+  },
+  KA1717: {
+    title: 'value that no delivered document sets',
+    explanation:
+      'may_set leaves a key that the listener needs to a delivered document, and none sets it. The agent does not start, since it could not open the listener.',
+    example: {
+      kind: 'document',
+      document: `${pod}[delivery]\naccept = ["initdata"]\nmay_set = ["listener.realm.address", "listener.realm.tls.server_ca"]\n[[listener]]\nname = "realm"\nrelay = "trusted"\n`,
+      further: '[[listener]]\nname = "realm"\naddress = "https://realm.example"\n',
+    },
+    remedy: 'Set the key in the document that is bound by host_data or a pin.',
   },
   KA1801: {
     title: 'setting cannot be changed at run time',

@@ -12,6 +12,7 @@ const settings: DeliverySettings = {
   required: true,
   dropInDir: '/etc/kata-agent/conf.d',
   unusedInitdata: 'refuse',
+  maySet: [],
 };
 
 /** A fake guest file tree in a temporary directory. */

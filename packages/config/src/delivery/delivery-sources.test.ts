@@ -148,6 +148,7 @@ test(
       required: false,
       dropInDir: '/sys/kernel',
       unusedInitdata: 'refuse',
+      maySet: [],
     });
     assert.match(JSON.stringify(read), /is on sysfs, which is not the guest's root filesystem/);
   },

@@ -63,12 +63,17 @@ export function entryTables(
   return tables.filter((item): item is TomlTable => item.kind === 'table');
 }
 
-/** Reads the keys of one table; unknown and missing keys are reported. */
+/**
+ * Reads the keys of one table; unknown and missing keys are reported.
+ *
+ * @param left reports whether the base document leaves a key to a further one, which may have it then.
+ */
 export function readEntry(
   rows: readonly EntryKeyRow[],
   table: TomlTable,
   role: DocumentRole,
   report: Report,
+  left: (key: string) => boolean = () => false,
 ): ReadonlyMap<string, EntryValue> {
   const name = rows[0]?.table ?? 'listener';
   const given = new Map<string, EntryValue>();
@@ -92,7 +97,7 @@ export function readEntry(
         `${key} is not built yet`,
         'remove it: this version does not support it',
       );
-    } else if (role === 'later' && !row.later) {
+    } else if (role === 'later' && !row.later && !left(key)) {
       report.error(
         'KA1709',
         entry.span,
@@ -114,7 +119,8 @@ export function readEntry(
     }
   }
   for (const row of rows) {
-    if (!row.required || table.entries.has(row.key) || (role === 'later' && !row.later)) continue;
+    if (!row.required || table.entries.has(row.key) || left(row.key)) continue;
+    if (role === 'later' && !row.later) continue;
     report.error(
       'KA1104',
       table.span,

@@ -2,11 +2,14 @@ import type { MethodName } from '@kata-agent/catalogue';
 import { createHash } from 'node:crypto';
 import type { RuleChecker, SectionName } from '../configuration.js';
 import { decodeDocument } from './decode-document.js';
+import { checkMaySet } from '../listener/check-may-set.js';
+import { type MaySet, nothingMaySet } from '../listener/may-set.js';
 import { type ListenerEntry, readListeners } from '../listener/read-listeners.js';
 import { nearest } from '../diagnostics/nearest.js';
 import { parseToml } from '../toml/parse-toml.js';
 import { type GivenSection, readSection, unknown } from '../settings/read-section.js';
 import { Report } from '../diagnostics/report.js';
+import { readDelivery } from '../stack/read-delivery.js';
 import { readRules } from '../rule/read-rules.js';
 import { settings } from '../settings/settings.js';
 import type { SourceText } from '../toml/source-text.js';
@@ -20,6 +23,8 @@ export interface ParseOptions {
   readonly role: DocumentRole;
   /** The methods whose handlers are in the bundle; undefined: all. */
   readonly handlers?: ReadonlySet<MethodName> | undefined;
+  /** Of a further document: what the base document lets it set. */
+  readonly maySet?: MaySet;
   /** Called when the document contains a rule. */
   readonly rules: () => Promise<RuleChecker>;
 }
@@ -66,9 +71,16 @@ async function readTree(
   };
   checkOverridable(tables.get('agent'), report);
   if (role === 'base') checkDelivery(root, sections.delivery, report);
+  const maySet =
+    role === 'base'
+      ? { names: new Set(readDelivery(sections.delivery).maySet) }
+      : (options.maySet ?? nothingMaySet);
   const lists = { release: releaseOf(sections.api), handlers: options.handlers };
-  const listeners = readListeners(root.entries.get('listener'), role, lists, report);
-  checkOneAddress(sections.agent, listeners, report);
+  const listeners = readListeners(root.entries.get('listener'), role, { ...lists, maySet }, report);
+  if (role === 'base') {
+    checkMaySet(tables.get('delivery'), sections.delivery, listeners, report);
+    checkOneAddress(sections.agent, listeners, report);
+  }
   const rules = await readRules(api.entries.get('rule'), { ...lists, role, rules: options.rules }, report);
   const parts = { rules, listeners: new Map(listeners.map((entry) => [entry.name, entry.lists])) };
   return {
@@ -121,7 +133,7 @@ function checkDelivery(root: TomlTable, delivery: GivenSection, report: Report):
 function checkOneAddress(agent: GivenSection, listeners: readonly ListenerEntry[], report: Report): void {
   const address = agent.get('server_addr');
   const [listener] = listeners;
-  if (address === undefined || listener?.address === undefined) return;
+  if (address === undefined || listener === undefined) return;
   report.error(
     'KA1108',
     address.span,

@@ -12,8 +12,9 @@ import type {
 /** A listener, with what it has of its own. */
 export interface ExplainedListener {
   readonly name: string;
+  /** `https://` alone if it is awaited. */
   readonly address: string;
-  /** Empty at an `https://` address whose server is trusted. */
+  /** Empty at an `https://` address whose server is trusted, and if they are awaited. */
   readonly peers: PeerList;
   /** Peer lists of further documents; a peer must match each of them too. */
   readonly alsoPeers?: readonly PeerList[];
@@ -31,6 +32,10 @@ export interface ExplainedListener {
   };
   /** At an `https://` address: how the server is verified, and what it can do. */
   readonly dial?: Pick<DialSettings, 'pins' | 'handshakeTimeoutMs'> & ExplainedRelay;
+  /** By `may_set`: what a delivered document has set, and where. */
+  readonly delivered?: ListenerSettings['delivered'];
+  /** By `may_set`: what a delivered document sets in the guest. */
+  readonly awaited?: ListenerSettings['awaited'];
 }
 
 /** How operators call through a server; with operator-tls how they are verified. */
@@ -53,6 +58,8 @@ export function explainListeners({
       management,
       tls,
       dial,
+      delivered,
+      awaited,
     } = listener;
     return {
       name,
@@ -64,6 +71,8 @@ export function explainListeners({
       ...(management.length === 0 ? {} : { management }),
       ...(tls === undefined ? {} : { tls: explainTls(tls) }),
       ...(dial === undefined ? {} : { dial: explainDial(dial) }),
+      ...(delivered === undefined ? {} : { delivered }),
+      ...(awaited === undefined ? {} : { awaited }),
     };
   });
 }

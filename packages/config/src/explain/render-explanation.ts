@@ -79,12 +79,9 @@ function renderRule({ name, source, enforcement, expression, endpoints }: Expand
 }
 
 function renderListener(listener: ExplainedListener): string {
-  const { name, address, peers, alsoPeers = [], onDeniedRead, limits, management, tls, dial } = listener;
-  const lists = [peers, ...alsoPeers].map((list) => list.join(', ')).join(' that are also ');
+  const { onDeniedRead, limits, management, tls, dial, delivered = {}, awaited = [] } = listener;
   return [
-    dial === undefined
-      ? `listener ${name} at ${address} for ${lists}`
-      : `listener ${name}, which dials ${address}${dial.relay === 'trusted' ? '' : ` for ${lists}`}`,
+    titleOf(listener),
     ...(onDeniedRead === undefined ? [] : [`on_denied_read = "${onDeniedRead}"`]),
     ...(limits === undefined ? [] : [`limits = { connections = ${limits.connections} }`]),
     ...(management === undefined ? [] : [`management = ${managementList.write(management)}`]),
@@ -94,7 +91,17 @@ function renderListener(listener: ExplainedListener): string {
           `TLS: key ${tls.key}, ${tls.crl ? 'with' : 'without'} a CRL, limits = ${listenerLimits.write(tls.limits)}`,
         ]),
     ...(dial === undefined ? [] : dialLines(dial, management ?? [])),
+    ...Object.entries(delivered).map(([key, source]) => `${key}: set by a delivered document, ${source}`),
+    ...awaited.map((key) => `${key}: a delivered document sets it in the guest (may_set)`),
   ].join('\n');
+}
+
+function titleOf({ name, address, peers, alsoPeers = [], dial, awaited = [] }: ExplainedListener): string {
+  const lists = [peers, ...alsoPeers].map((list) => list.join(', ')).join(' that are also ');
+  const callers = ` for ${awaited.includes('peers') ? 'peers that are not known here' : lists}`;
+  if (dial === undefined) return `listener ${name} at ${address}${callers}`;
+  const server = awaited.includes('address') ? 'a server that is not known here' : address;
+  return `listener ${name}, which dials ${server}${dial.relay === 'trusted' ? '' : callers}`;
 }
 
 function dialLines(

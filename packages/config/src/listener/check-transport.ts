@@ -2,9 +2,9 @@ import type { PeerList } from './listener.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
-import { dialAddress } from '../value-types/dial-address.js';
-import { tlsAddress } from '../value-types/listener-address.js';
-import { type LimitPlace, limitsWithoutEffect, type OwnLimits } from './listener-limits.js';
+import type { SettableKey } from '../value-types/may-set.js';
+import { limitsWithoutEffect, type OwnLimits } from './listener-limits.js';
+import { dialledAddress, listenerPlace } from './listener-place.js';
 import { peerThatNeverConnects } from './peer-that-never-connects.js';
 import { defaultRelay, type Relay } from './relay.js';
 import { type TlsKeys, tlsPemKeys } from './tls-keys.js';
@@ -12,11 +12,14 @@ import type { Written } from './written.js';
 
 /** The keys of a listener of the base document that depend on its address. */
 interface Transport {
-  readonly address: Written<string>;
+  /** Absent: `may_set` names it, which allows https:// only. */
+  readonly address: Written<string> | undefined;
   readonly peers: Written<PeerList> | undefined;
   readonly tls: Written<TlsKeys> | undefined;
   readonly limits: Written<Partial<OwnLimits>> | undefined;
   readonly relay: Written<Relay> | undefined;
+  /** The keys that a delivered document sets. */
+  readonly settable: ReadonlySet<SettableKey>;
 }
 
 /**
@@ -25,26 +28,27 @@ interface Transport {
  * @param name the position of the listener's name.
  */
 export function checkTransport(transport: Transport, name: Span, report: Report): void {
-  const { address, peers, limits, relay } = transport;
-  const place = placeOf(transport);
+  const { peers, limits, relay } = transport;
+  const address = transport.address?.value ?? dialledAddress;
+  const place = listenerPlace(address, relay?.value);
   const strange =
     peers === undefined
       ? undefined
-      : peerThatNeverConnects(address.value, relay?.value ?? defaultRelay, peers.value);
+      : peerThatNeverConnects(address, relay?.value ?? defaultRelay, peers.value);
   if (peers !== undefined && strange !== undefined)
     report.error('KA1401', peers.span, strange.message, strange.help);
   if ((place === 'tls' || place === 'local') && relay !== undefined)
-    report.error('KA1405', relay.span, `relay has no effect at ${quote(address.value)}`, 'remove it');
+    report.error('KA1405', relay.span, `relay has no effect at ${quote(address)}`, 'remove it');
   if (place === 'tls') checkListening(transport, name, report);
   else if (place !== 'local') checkDialling(transport, place, name, report);
   else if (transport.tls !== undefined)
-    report.error('KA1405', transport.tls.span, `tls has no effect at ${quote(address.value)}`, elsewhere);
+    report.error('KA1405', transport.tls.span, `tls has no effect at ${quote(address)}`, elsewhere);
   if (limits === undefined) return;
   for (const key of limitsWithoutEffect(place, limits.value))
     report.error(
       'KA1405',
       limits.span,
-      `the limit ${key} has no effect at ${place === 'trusted' ? trustedPlace : quote(address.value)}`,
+      `the limit ${key} has no effect at ${place === 'trusted' ? trustedPlace : quote(address)}`,
       place === 'trusted' ? 'remove it' : elsewhere,
     );
 }
@@ -52,17 +56,13 @@ export function checkTransport(transport: Transport, name: Span, report: Report)
 const elsewhere = 'remove it, or listen at a tls:// address';
 const trustedPlace = 'https:// with relay = "trusted": there is one connection, and the agent makes it';
 
-function placeOf({ address, relay }: Pick<Transport, 'address' | 'relay'>): LimitPlace {
-  if (tlsAddress(address.value) !== undefined) return 'tls';
-  return dialAddress(address.value) === undefined ? 'local' : (relay?.value ?? defaultRelay);
-}
-
-function checkListening({ peers, tls }: Transport, name: Span, report: Report): void {
+function checkListening({ peers, tls, settable }: Transport, name: Span, report: Report): void {
   const help = 'name the CA of the callers: tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }';
-  if (tls === undefined) report.error('KA1404', name, 'a listener at tls:// must have tls', help);
-  else if (tls.value.serverCa !== undefined)
-    report.error('KA1405', tls.span, 'server_ca has no effect at tls://', help);
-  if (peers === undefined)
+  if (tls !== undefined && (tls.value.serverCa ?? tls.value.pins) !== undefined)
+    report.error('KA1405', tls.span, 'server_ca and pins have no effect at tls://', help);
+  else if (tls?.value.clientCa === undefined && !settable.has('tls.client_ca'))
+    report.error('KA1404', tls?.span ?? name, 'a listener at tls:// must have tls.client_ca', help);
+  if (peers === undefined && !settable.has('peers'))
     report.error(
       'KA1404',
       name,
@@ -71,12 +71,19 @@ function checkListening({ peers, tls }: Transport, name: Span, report: Report): 
     );
 }
 
-function checkDialling({ tls, peers }: Transport, relay: Relay, name: Span, report: Report): void {
-  const help = 'name the CA of the server: tls = { server_ca = "/etc/kata-agent/realm-ca.pem" }';
-  if (tls === undefined) report.error('KA1404', name, 'a listener at https:// must have tls', help);
-  else if (tls.value.serverCa === undefined)
-    report.error('KA1404', tls.span, 'tls of a listener at https:// must have server_ca', help);
-  if (relay === 'operator-tls') checkOperators({ tls, peers }, name, report);
+function checkDialling(transport: Transport, relay: Relay, name: Span, report: Report): void {
+  const { tls, settable } = transport;
+  if (tls?.value.serverCa === undefined && !settable.has('tls.server_ca'))
+    report.error(
+      'KA1404',
+      tls?.span ?? name,
+      'a listener at https:// must have tls.server_ca',
+      'name the CA of the server: tls = { server_ca = "/etc/kata-agent/realm-ca.pem" }',
+    );
+  // A key beside server_ca is found when tls is read.
+  if (tls?.value.key !== undefined)
+    report.error('KA1405', tls.span, 'a static key has no effect at https://', elsewhere);
+  if (relay === 'operator-tls') checkOperators(transport, name, report);
   else if (tls !== undefined) checkTrusted(tls, report);
 }
 
@@ -92,16 +99,16 @@ function checkTrusted(tls: Written<TlsKeys>, report: Report): void {
       );
 }
 
-function checkOperators({ tls, peers }: Pick<Transport, 'tls' | 'peers'>, name: Span, report: Report): void {
+function checkOperators({ tls, peers, settable }: Transport, name: Span, report: Report): void {
   const instead = 'to believe the server with each call instead, write relay = "trusted"';
-  if (tls?.value.clientCa === undefined)
+  if (tls?.value.clientCa === undefined && !settable.has('tls.client_ca'))
     report.error(
       'KA1404',
       tls?.span ?? name,
-      'a listener at https:// with relay = "operator-tls", the default, must have client_ca',
+      'a listener at https:// with relay = "operator-tls", the default, must have tls.client_ca',
       `name the CA of the operators: client_ca = "/etc/kata-agent/tenant-ca.pem"; ${instead}`,
     );
-  if (peers === undefined)
+  if (peers === undefined && !settable.has('peers'))
     report.error(
       'KA1404',
       name,

@@ -157,7 +157,7 @@ for (const [what, text, said] of [
   [
     'without relay and without operators',
     document({ relay: '' }),
-    /KA1404.*"operator-tls", the default, must have peers[^]*KA1404.*must have client_ca[^]*write relay = "trusted"/,
+    /KA1404.*"operator-tls", the default, must have peers[^]*KA1404.*must have tls\.client_ca[^]*write relay = "trusted"/,
   ],
   [
     'with operator-tls and without peers',
@@ -167,12 +167,12 @@ for (const [what, text, said] of [
   [
     'with operator-tls and without a CA of operators',
     document({ tls: `${ca}, client_crl = ${JSON.stringify(crl)}`, relay: '', rest: 'peers = ["*"]' }),
-    /KA1404.*must have client_ca/,
+    /KA1404.*must have tls\.client_ca/,
   ],
   [
     'with operator-tls and without a CA of the server',
     document({ tls: `client_ca = ${JSON.stringify(pem)}`, relay: '', rest: 'peers = ["*"]' }),
-    /KA1404.*must have server_ca/,
+    /KA1404.*must have tls\.server_ca/,
   ],
   [
     'with operator-tls and a peer of vsock',
@@ -195,6 +195,15 @@ for (const [what, text, said] of [
     /and a static key, which is for tls/,
   ],
   [
+    'with a static key, and without a CA of the server',
+    document({
+      tls: `client_ca = ${JSON.stringify(pem)}, certificate = "/c", key = "/k", insecure_static_key = true`,
+      relay: '',
+      rest: 'peers = ["*"]',
+    }),
+    /KA1405.*a static key has no effect at https/,
+  ],
+  [
     'with a file that is no CA',
     document({ tls: 'server_ca = "-----BEGIN X-----"' }),
     /KA1406.*has no certificate/,
@@ -206,7 +215,7 @@ for (const [what, text, said] of [
   ],
   ['with a wrong pin', document({ tls: `${ca}, pins = ["${pin}", "sha256:00"]` }), /pins is a list of pins/],
   ['with a pin twice', document({ tls: `${ca}, pins = ["${pin}", "${pin}"]` }), /pins is a list of pins/],
-  ['with pins alone', document({ tls: `pins = ["${pin}"]` }), /not one with pins, and without server_ca/],
+  ['with pins alone', document({ tls: `pins = ["${pin}"]` }), /KA1404.*https:\/\/ must have tls\.server_ca/],
   ['with peers', document({ rest: 'peers = ["host"]' }), /KA1401.*"host" never connects to https/],
   [
     'with peers of TLS and a trusted relay',
@@ -237,7 +246,7 @@ for (const [what, text, said] of [
   [
     'server_ca at tls://',
     document({ address: 'tls://[::]:1', relay: 'peers = ["*"]' }),
-    /KA1405.*server_ca has no effect at tls/,
+    /KA1405.*server_ca and pins have no effect at tls/,
   ],
   [
     'one server twice',

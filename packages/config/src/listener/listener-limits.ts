@@ -1,6 +1,6 @@
 import type { LimitSettings } from '../configuration.js';
 import type { HandshakeLimits, ListenerLimits } from './listener.js';
-import type { Relay } from './relay.js';
+import type { ListenerPlace } from './listener-place.js';
 import { limitSettings } from '../settings/limit-settings.js';
 import { duration } from '../value-types/duration.js';
 import { integer } from '../value-types/integer.js';
@@ -18,11 +18,8 @@ interface LimitRow {
   /** The key of `[limits]` that applies without it. */
   readonly shared?: keyof LimitSettings;
   /** Where it applies. Absent: wherever callers connect. */
-  readonly at?: readonly LimitPlace[];
+  readonly at?: readonly ListenerPlace[];
 }
-
-/** Where a limit can apply: at an address without TLS, at `tls://`, or at `https://` by the relay. */
-export type LimitPlace = 'local' | 'tls' | Relay;
 
 /** The keys of a listener's `limits`. */
 export const listenerLimitRows: { readonly [P in keyof OwnLimits]: LimitRow } = {
@@ -59,7 +56,7 @@ export const listenerLimits: ValueType<Partial<OwnLimits>> = tableOf<OwnLimits>(
 );
 
 /** Returns the keys of limits that have no effect at a place. A listener with a trusted relay has one connection. */
-export function limitsWithoutEffect(place: LimitPlace, limits: Partial<OwnLimits>): readonly string[] {
+export function limitsWithoutEffect(place: ListenerPlace, limits: Partial<OwnLimits>): readonly string[] {
   return Object.entries<LimitRow>(listenerLimitRows).flatMap(([property, { key, at }]) => {
     const applies = at === undefined ? place !== 'trusted' : at.includes(place);
     return !applies && limits[property as keyof OwnLimits] !== undefined ? [key] : [];

@@ -7,11 +7,12 @@ import type {
   PeerList,
   TlsSettings,
 } from './listener.js';
+import { place } from '../diagnostics/diagnostic.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
 import { limitSettings } from '../settings/limit-settings.js';
-import { dialAddress } from '../value-types/dial-address.js';
 import { implicitListener } from './implicit-listener.js';
 import { listenerLimitRows, type OwnLimits } from './listener-limits.js';
+import { dialledAddress, listenerPlace } from './listener-place.js';
 import { type PemTexts, pemKey } from './named-files.js';
 import type { ListenerEntry } from './read-listeners.js';
 
@@ -19,7 +20,12 @@ import type { ListenerEntry } from './read-listeners.js';
 const defaultPeers: PeerList = ['host'];
 
 /** What the base document says of a listener; `server_addr` alone says nothing. */
-type Own = Partial<Pick<ListenerEntry, 'peers' | 'onDeniedRead' | 'limits' | 'management' | 'tls' | 'relay'>>;
+type Own = Partial<
+  Pick<
+    ListenerEntry,
+    'peers' | 'onDeniedRead' | 'limits' | 'management' | 'tls' | 'relay' | 'delivered' | 'awaited'
+  >
+>;
 
 /**
  * Returns the listeners that the agent opens: those of the base document, otherwise one at `server_addr`. Each further
@@ -34,10 +40,13 @@ export function listenerSettings(
   const settingsOf = (name: string, address: string, own: Own): ListenerSettings => {
     const narrowing = later.flatMap(({ listeners }) => listeners.filter((entry) => entry.name === name));
     const limitOf = limitsOf(own, narrowing, documents);
-    const dials = dialAddress(address) !== undefined;
+    const at = listenerPlace(address, own.relay);
     // A trusted server makes all calls itself.
-    const isAlone = dials && own.relay === 'trusted';
-    const lists = isAlone ? [] : [own.peers?.value ?? defaultPeers];
+    const isAlone = at === 'trusted';
+    const dials = isAlone || at === 'operator-tls';
+    // With certificates there is no default, and a delivered document lists them where the base document does not.
+    const first = own.peers?.value ?? (at === 'local' ? defaultPeers : undefined);
+    const lists = first === undefined ? [] : [first];
     for (const { peers } of narrowing) if (peers !== undefined) lists.push(peers.value);
     return {
       name,
@@ -47,13 +56,19 @@ export function listenerSettings(
       limits: { connections: isAlone ? 1 : limitOf('connections') },
       management: own.management ?? [],
       ...(dials ? { dial: dialSettings(name, own, pemTexts, limitOf) } : {}),
-      ...(own.tls === undefined || dials ? {} : { tls: tlsSettings(name, pemTexts, limitOf) }),
+      ...(at === 'tls' ? { tls: tlsSettings(name, pemTexts, limitOf) } : {}),
+      ...(own.delivered === undefined ? {} : { delivered: placesOf(own.delivered) }),
+      ...(own.awaited === undefined ? {} : { awaited: [...own.awaited] }),
     };
   };
-  const written = (base?.listeners ?? []).flatMap((entry) =>
-    entry.address === undefined ? [] : [settingsOf(entry.name, entry.address.value, entry)],
+  const written = (base?.listeners ?? []).map((entry) =>
+    settingsOf(entry.name, entry.address?.value ?? dialledAddress, entry),
   );
   return written.length > 0 ? written : [settingsOf(implicitListener, general.serverAddr, {})];
+}
+
+function placesOf(delivered: NonNullable<Own['delivered']>): ListenerSettings['delivered'] & object {
+  return Object.fromEntries([...delivered].map(([key, span]) => [key, place(span)]));
 }
 
 function tlsSettings(

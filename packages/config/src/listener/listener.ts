@@ -1,13 +1,15 @@
 import type { ManagementMethod } from '@kata-agent/catalogue';
+import type { SettableKey } from '../value-types/may-set.js';
 
 /** A listener that the agent opens. */
 export interface ListenerSettings {
   /** `server_addr` when no document has a `[[listener]]`. */
   readonly name: string;
+  /** `https://` alone if it is awaited. */
   readonly address: string;
   /**
    * At least one list; a peer must match each of them. None at an `https://` address with a trusted relay, where `dial`
-   * names the peer.
+   * names the peer, and where they are awaited.
    */
   readonly peers: readonly PeerList[];
   /** The answer to a denied read of output, if no rule has its own. */
@@ -19,6 +21,10 @@ export interface ListenerSettings {
   readonly tls?: TlsSettings;
   /** At an `https://` address. */
   readonly dial?: DialSettings;
+  /** What a delivered document has set by `may_set`, and where: `initdata (/dev/vdb) kata-agent.toml:3`. */
+  readonly delivered?: Readonly<Partial<Record<SettableKey, string>>>;
+  /** What a delivered document sets in the guest. Only on another machine, where no agent runs. */
+  readonly awaited?: readonly SettableKey[];
 }
 
 /**

@@ -32,7 +32,7 @@ export function pemKey(listener: string, kind: keyof typeof tlsPemKeys): string 
 }
 
 /**
- * Reads the PEM texts of a base document. Only the base document has any, so that the host delivers no CA (S25).
+ * Reads the PEM texts of a base document. Others have none, except what `may_set` lets a bound one set: the host delivers no CA (S25).
  *
  * @param files undefined: on another machine, where files of the guest are not read, which is a warning.
  */
@@ -68,12 +68,19 @@ export function readPemTexts(base: ParsedDocument | undefined, files: DocumentRe
 }
 
 function pemValues(base: ParsedDocument | undefined): readonly PemValue[] {
-  return (base?.listeners ?? []).flatMap(({ name, tls }) =>
+  return (base?.listeners ?? []).flatMap(({ name, tls, delivered }) =>
     (Object.keys(tlsPemKeys) as (keyof typeof tlsPemKeys)[]).flatMap((kind) => {
       const value = tls?.value[kind];
       return tls === undefined || value === undefined
         ? []
-        : [{ key: pemKey(name, kind), kind, value, span: tls.span }];
+        : [
+            {
+              key: pemKey(name, kind),
+              kind,
+              value,
+              span: delivered?.get(`tls.${tlsPemKeys[kind]}`) ?? tls.span,
+            },
+          ];
     }),
   );
 }

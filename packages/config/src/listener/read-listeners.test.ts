@@ -96,7 +96,7 @@ for (const [name, text, message] of [
   [
     'dialling out',
     `${open}[[listener]]\nname = "t"\naddress = "https://tenant.example/"\n`,
-    /KA1404[^]*https:\/\/ must have tls[^]*KA1404[^]*must have client_ca[^]*KA1404[^]*must have peers/,
+    /KA1404[^]*https:\/\/ must have tls[^]*KA1404[^]*must have tls\.client_ca[^]*KA1404[^]*must have peers/,
   ],
   ['management as a switch', `${open}${listener}management = true\n`, /must be a list of "Describe"/],
   [

@@ -12,9 +12,12 @@ import {
 import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
 import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
+import type { SettableKey } from '../value-types/may-set.js';
+import { checkDelivered } from './check-delivered.js';
 import { checkTransport } from './check-transport.js';
 import { addressesOverlap } from './listener-addresses.js';
 import { listenerKeys } from './listener-keys.js';
+import { type MaySet, settableIn } from './may-set.js';
 import type { OwnLimits } from './listener-limits.js';
 import { defaultRelay, type Relay } from './relay.js';
 import type { TlsKeys } from './tls-keys.js';
@@ -22,7 +25,7 @@ import type { Written } from './written.js';
 
 const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(listenerKeys);
 
-/** A parsed `[[listener]]`. Only in the base document it has an address. */
+/** A parsed `[[listener]]`. A further document has `address` and `tls` only if `may_set` of the base document names them. */
 export interface ListenerEntry {
   readonly name: string;
   readonly address?: Written<string>;
@@ -36,13 +39,22 @@ export interface ListenerEntry {
   readonly lists: EndpointLists;
   /** The position of its name. */
   readonly span: Span;
+  /** The keys that a delivered document has set, and where. */
+  readonly delivered?: ReadonlyMap<string, Span>;
+  /** The keys that a delivered document sets in the guest, where this is another machine. */
+  readonly awaited?: ReadonlySet<SettableKey>;
+}
+
+/** How the listeners of a document are read. */
+interface ReadOptions extends ListOptions {
+  readonly maySet: MaySet;
 }
 
 /** Reads all `[[listener]]` tables of a document. */
 export function readListeners(
   entry: TomlEntry | undefined,
   role: DocumentRole,
-  options: ListOptions,
+  options: ReadOptions,
   report: Report,
 ): readonly ListenerEntry[] {
   if (entry === undefined) return [];
@@ -56,10 +68,13 @@ export function readListeners(
 function readListener(
   table: TomlTable,
   role: DocumentRole,
-  options: ListOptions,
+  options: ReadOptions,
   report: Report,
 ): ListenerEntry | undefined {
-  const given = readEntry(rows, table, role, report);
+  const settable = settableIn(options.maySet, table);
+  const left = (key: string): boolean =>
+    [...settable].some((each) => each === key || (role === 'later' && each.startsWith(`${key}.`)));
+  const given = readEntry(rows, table, role, report, left);
   const lists = endpointLists(table, options, report);
   const name = given.get('name');
   if (name === undefined) return undefined;
@@ -75,7 +90,9 @@ function readListener(
   const management = written<ListenerSettings['management']>('management');
   const tls = written<TlsKeys>('tls');
   const relay = written<Relay>('relay');
-  if (address !== undefined) checkTransport({ address, peers, tls, limits, relay }, name.node.span, report);
+  if (role === 'later') checkDelivered(table, { address, tls }, options.maySet, report);
+  else if (address !== undefined || settable.has('address'))
+    checkTransport({ address, peers, tls, limits, relay, settable }, name.node.span, report);
   return {
     name: String(name.value),
     ...(address === undefined ? {} : { address }),

@@ -4,7 +4,7 @@ import { pins } from '../value-types/pins.js';
 import { tableOf } from '../value-types/table-of.js';
 import type { ValueType } from '../value-types/value-type.js';
 
-/** The keys of `tls` as written: each PEM is a path or a text. `clientCa` or `serverCa` is there, or both. */
+/** The keys of `tls` as written: each PEM is a path or a text. */
 export interface TlsKeys {
   readonly clientCa?: string;
   readonly clientCrl?: string;
@@ -39,14 +39,11 @@ export const tlsKeys: ValueType<Partial<TlsKeys>> = tableOf<TlsKeys>(
     pins: { key: 'pins', type: pins },
   },
   'tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }',
-  ({ serverCa, pins, clientCa, certificate, key, insecureStaticKey }) => {
-    if (serverCa !== undefined)
-      return [certificate, key, insecureStaticKey].every((value) => value === undefined)
-        ? undefined
-        : 'with server_ca, which is for https://, and a static key, which is for tls://';
-    if (pins !== undefined) return 'with pins, and without server_ca: they are for https://';
-    if (clientCa === undefined)
-      return 'without client_ca: it verifies the certificates of callers (server_ca is for https://)';
+  // What must not be missing depends on the address, and on what a delivered document sets: check-transport.ts.
+  ({ serverCa, pins, certificate, key, insecureStaticKey }) => {
+    const hasStaticKey = [certificate, key, insecureStaticKey].some((value) => value !== undefined);
+    if ((serverCa ?? pins) !== undefined && hasStaticKey)
+      return 'with server_ca or pins, which are for https://, and a static key, which is for tls://';
     if ((certificate === undefined) !== (key === undefined)) return 'with only one of certificate and key';
     // A key in a measured image is not a secret (S26).
     if (key !== undefined && insecureStaticKey !== true)

@@ -59,7 +59,7 @@ test('a static key must be insisted on', async () => {
 });
 
 for (const [what, rest, tls, said] of [
-  ['without a CA', '', '{ client_crl = "/crl.pem" }', /tls must be .*, not one without client_ca/],
+  ['without a CA', '', '{ client_crl = "/crl.pem" }', /KA1404.*tls:\/\/ must have tls\.client_ca/],
   ['with a relative path', '', '{ client_ca = "ca.pem" }', /client_ca is an absolute path, or PEM text/],
   ['with an empty CA', '', '{ client_ca = "-----BEGIN X-----" }', /KA1406.*the text has no certificate/],
   [

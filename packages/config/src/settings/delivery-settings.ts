@@ -1,4 +1,5 @@
 import type { DeliverySettings } from '../configuration.js';
+import { settableNames } from '../value-types/may-set.js';
 import { boolean } from '../value-types/boolean.js';
 import { deliveryBinding, deliveryNames } from '../value-types/delivery.js';
 import { oneOf } from '../value-types/one-of.js';
@@ -56,5 +57,14 @@ export const deliverySettings: { readonly [P in keyof DeliverySettings]: Setting
     purpose:
       'What happens if there is initdata that `accept` does not name, or whose `policy.rego` is not a plain list of defaults: the agent does not start, or it logs a warning, records it and ignores the policy or the device.',
     example: '"record"',
+  },
+  maySet: {
+    ...common,
+    key: 'may_set',
+    type: settableNames,
+    default: [],
+    purpose:
+      'Keys of listeners that this document leaves unset, and that a delivered document sets once: `address` (only `https://`), `tls.server_ca`, `tls.pins`; at `tls://`, and with `relay = "operator-tls"`, `peers`, `tls.client_ca`, `tls.client_crl`. The document must be bound to hardware or pinned.',
+    example: '["listener.tenant.peers"]',
   },
 };

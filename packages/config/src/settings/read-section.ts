@@ -35,7 +35,7 @@ export function readSection(section: SectionName, table: TomlTable, report: Repo
 function readKey(row: SettingRow, entry: TomlEntry, given: Map<string, Given>, report: Report): void {
   const reading = row.type.fromToml(entry.value);
   if (!reading.ok) {
-    const message = `${row.key} must be ${reading.expected}, not ${describeToml(entry.value)}`;
+    const message = `${row.key} must be ${reading.expected}, not ${reading.found ?? describeToml(entry.value)}`;
     report.error(
       'KA1102',
       entry.value.span,

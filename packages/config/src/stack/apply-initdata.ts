@@ -39,8 +39,8 @@ export function applyInitdata(envelope: InitdataEnvelope, options: InitdataOptio
   for (const [name, text] of [...envelope.files].toSorted(([a], [b]) => order(a) - order(b))) {
     const file = `${envelope.file} ${name}`;
     const bytes = new Uint8Array(Buffer.from(text));
-    const applied = (document: BoundDocument): InitdataFile => {
-      documents.push(document);
+    const applied = (document: Omit<BoundDocument, 'binding'>): InitdataFile => {
+      documents.push({ ...document, binding: options.binding });
       return { name, outcome: 'applied' };
     };
     const unused = (diagnostic: Diagnostic): InitdataFile => {

@@ -29,6 +29,17 @@ export function bindDocument(
   return byPin(delivered, bind);
 }
 
+/**
+ * Reports whether a binding is strong enough for a document to set what `may_set` names: the host could not choose another
+ * document. Where nothing is bound, no agent runs.
+ */
+export function isStronglyBound(binding: string): boolean {
+  return ['HOSTDATA', 'MRCONFIGID', 'pin', uncheckedBinding].includes(binding);
+}
+
+/** The binding of documents on another machine. */
+export const uncheckedBinding: string = 'not checked here';
+
 /** Returns the SHA-256 of an envelope as delivered, in lower-case hex. */
 export function envelopeDigest({ envelope }: Pick<DeliveredDocument, 'envelope'>): string {
   return createHash('sha256').update(envelope).digest('hex');

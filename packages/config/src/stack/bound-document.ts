@@ -4,6 +4,8 @@ import type { ParsedDocument } from '../document/parsed-document.js';
 export interface BoundDocument {
   readonly file: string;
   readonly bytes: Uint8Array;
+  /** As in `LoadedDocument`. */
+  readonly binding: string;
   /** Absent: it has not been parsed yet. */
   readonly parsed?: ParsedDocument;
 }

@@ -56,7 +56,7 @@ export function collectDeliveries(
           initdata = applyInitdata(delivered, { binding, hasBase: true, unused });
           diagnostics.push(...initdata.diagnostics);
           documents.push(...initdata.documents.map((document) => ({ ...document, way })));
-        } else documents.push({ ...delivered, way });
+        } else documents.push({ ...delivered, way, binding });
       }
     }
   }

@@ -10,6 +10,7 @@ const asked = {
   required: true,
   dropInDir: '/',
   unusedInitdata: 'refuse',
+  maySet: [],
 } as const;
 
 /**

@@ -16,5 +16,6 @@ export function readDelivery(given: GivenSection): DeliverySettings {
     required: valueOf('required'),
     dropInDir: valueOf('dropInDir'),
     unusedInitdata: valueOf('unusedInitdata'),
+    maySet: valueOf('maySet'),
   };
 }

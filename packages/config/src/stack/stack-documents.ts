@@ -12,9 +12,10 @@ import { type ParseOptions, parseDocument } from '../document/parse-document.js'
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
 import type { KernelLine, KernelWord } from '../overrides/kernel-line.js';
 import { applyInitdata, unacceptedInitdata } from './apply-initdata.js';
-import { envelopeDigest } from './bind-document.js';
+import { envelopeDigest, isStronglyBound, uncheckedBinding } from './bind-document.js';
 import type { BoundDocument } from './bound-document.js';
 import { type Collected, collectDeliveries, readSource } from './collect-deliveries.js';
+import { completeBase, type SettingDocument } from './complete-base.js';
 import { kernelDocument } from './kernel-document.js';
 import { readKernelPin } from './kernel-pin.js';
 import { readDelivery } from './read-delivery.js';
@@ -43,20 +44,28 @@ export async function stackDocuments(inputs: Inputs, kernel: KernelLine): Promis
   const later =
     inputs.offline === undefined
       ? collectDeliveries(settings, inputs, pin)
-      : offline(inputs.offline, document);
+      : offline(inputs.offline, document, settings.maySet);
   if (!later.ok) return later;
-  const stacked = await readLater(later.documents, options);
+  const stacked = await readLater(later.documents, options, settings.maySet);
   if (!stacked.ok) return wrong(stacked.diagnostics);
+  const awaits = inputs.offline !== undefined && later.documents.length === 0;
+  const completed = completeBase(document, stacked.documents, settings.maySet, awaits);
   const ignored = ignoredInitdata(settings, inputs, document.file);
   if (!ignored.ok) return ignored;
   const initdata = later.initdata?.report ?? ignored.report;
   return {
     ok: true,
-    documents: [document, ...stacked.documents],
+    documents: completed.documents,
     records: [record, ...later.records],
     ...(initdata === undefined ? {} : { initdata }),
     ...(later.initdata === undefined ? {} : { initdataTexts: later.initdata.texts }),
-    warnings: [...base.warnings, ...later.warnings, ...ignored.warnings, ...stacked.warnings],
+    warnings: [
+      ...base.warnings,
+      ...later.warnings,
+      ...ignored.warnings,
+      ...stacked.warnings,
+      ...completed.diagnostics,
+    ],
   };
 }
 
@@ -102,7 +111,7 @@ function ignoredInitdata(settings: DeliverySettings, inputs: Inputs, baseFile: s
   return unused === 'error' ? cannotApply(diagnostics) : { ok: true, report, warnings: diagnostics };
 }
 
-type ReadOptions = Omit<ParseOptions, 'role'>;
+type ReadOptions = Omit<ParseOptions, 'role' | 'maySet'>;
 
 interface Surroundings {
   readonly inputs: Inputs;
@@ -182,14 +191,21 @@ function kernelLineFault(
 }
 
 /** Returns the documents of a check on another machine, where nothing can be bound. */
-function offline({ later }: NonNullable<Inputs['offline']>, base: ParsedDocument): Collected {
+function offline(
+  { later: given }: NonNullable<Inputs['offline']>,
+  base: ParsedDocument,
+  maySet: readonly string[],
+): Collected {
+  const binding = uncheckedBinding;
+  const later = given.map((document) => ({ ...document, binding }));
   const records = later.map(({ file, bytes }): LoadedDocument => {
     const sha256 = envelopeDigest({ envelope: bytes });
-    return { file, source: 'drop_ins', sha256, binding: 'not checked here' };
+    return { file, source: 'drop_ins', sha256, binding };
   });
   const accept = base.sections.delivery.get('accept');
   if (accept === undefined || later.length > 0) return { ok: true, documents: later, records, warnings: [] };
-  const message = 'further documents are delivered in the guest; their restrictions are not included here';
+  const values = maySet.length === 0 ? '' : `, and neither are the values of ${maySet.join(', ')}`;
+  const message = `further documents are delivered in the guest; their restrictions are not included here${values}`;
   return {
     ok: true,
     documents: later,
@@ -201,24 +217,30 @@ function offline({ later }: NonNullable<Inputs['offline']>, base: ParsedDocument
 type ReadLater =
   | {
       readonly ok: true;
-      readonly documents: readonly ParsedDocument[];
+      readonly documents: readonly SettingDocument[];
       readonly warnings: readonly Diagnostic[];
     }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
-async function readLater(bound: readonly BoundDocument[], options: ReadOptions): Promise<ReadLater> {
-  const documents: ParsedDocument[] = [];
+async function readLater(
+  bound: readonly BoundDocument[],
+  options: ReadOptions,
+  names: readonly string[],
+): Promise<ReadLater> {
+  const documents: SettingDocument[] = [];
   const faults: Diagnostic[] = [];
-  for (const { bytes, file, parsed: before } of bound) {
+  for (const { bytes, file, binding, parsed: before } of bound) {
+    const sets = isStronglyBound(binding);
+    const maySet = { names: new Set(names), ...(sets ? {} : { weaklyBound: binding }) };
     const parsed =
       before === undefined
-        ? await parseDocument(bytes, file, { ...options, role: 'later' })
+        ? await parseDocument(bytes, file, { ...options, role: 'later', maySet })
         : { ok: true as const, document: before };
-    if (parsed.ok) documents.push(parsed.document);
+    if (parsed.ok) documents.push({ document: parsed.document, sets });
     else faults.push(...parsed.diagnostics);
   }
   if (faults.length > 0) return { ok: false, diagnostics: faults };
-  return { ok: true, documents, warnings: documents.flatMap(({ warnings }) => warnings) };
+  return { ok: true, documents, warnings: documents.flatMap(({ document }) => document.warnings) };
 }
 
 function once(load: () => Promise<RuleChecker>): () => Promise<RuleChecker> {

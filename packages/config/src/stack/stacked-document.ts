@@ -16,6 +16,7 @@ export interface StackedDocuments {
   readonly initdata?: LoadedInitdata;
   /** As in `Configuration.initdataTexts`. */
   readonly initdataTexts?: ReadonlyMap<string, string>;
+  /** Also errors, if documents do not fit together: they are reported with what else is wrong. */
   readonly warnings: readonly Diagnostic[];
 }
 

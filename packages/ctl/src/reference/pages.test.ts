@@ -89,6 +89,12 @@ test('every document in a page loads without warnings', async () => {
   assert.ok(count >= 10, String(count));
 });
 
+/** The listener that the example of may_set completes. */
+const tenantWithoutPeers = `[[listener]]
+name = "tenant"
+address = "tls://0.0.0.0:8443"
+tls = { client_ca = "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n" }`;
+
 test('every example of a setting loads; an unbuilt setting warns or fails', async () => {
   const list = 'allowed_endpoints = ["@pod", "@logs"]\nrelease = "4.1"';
   for (const row of settings) {
@@ -98,7 +104,8 @@ test('every example of a setting loads; an unbuilt setting warns or fails', asyn
     const accept =
       row.section === 'delivery' && row.key !== 'accept' ? ['accept = ["initdata", "drop_ins"]'] : [];
     const own = row.section === 'api' ? [] : [`[${row.section}]`, ...accept, example];
-    const said = await faults(['[api]', ...api, ...own, ''].join('\n'));
+    const named = row.key === 'may_set' ? [tenantWithoutPeers] : [];
+    const said = await faults(['[api]', ...api, ...own, ...named, ''].join('\n'));
     const expected = {
       yes: /^$/,
       kata: /^$|^warning\[KA1105\]/,
