@@ -2,6 +2,7 @@ export { pathInRoot } from './listener/path-in-root.js';
 export { namedPaths } from './listener/named-paths.js';
 export { type DialAddress, dialAddress } from './value-types/dial-address.js';
 export type { SettableKey } from './value-types/may-set.js';
+export { type ProxyAddress, proxyAddress } from './value-types/proxy-address.js';
 export { tlsAddress } from './value-types/listener-address.js';
 export type { AgentSettings, LogLevel } from './settings/agent-settings.js';
 export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api/api-fragment.js';

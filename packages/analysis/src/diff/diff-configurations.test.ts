@@ -281,6 +281,9 @@ test('listeners that dial: another CA opens, a pin closes, other pins open', asy
     assert.deepEqual(short(after, before), ['opens listener realm']);
   }
   assert.deepEqual(short(one, await of({ pins: ['b'] })), ['opens listener realm']);
+  const proxied = await listening({ ...realm, dial: { ...dial, proxy: 'http://p:1' } });
+  assert.deepEqual(short(any, proxied), ['opens listener realm']);
+  assert.deepEqual(short(proxied, any), ['closes listener realm']);
   const listened: ListenerSettings = { ...realm, address: 'vsock://-1:1', peers: [['host']] };
   const { dial: _, ...local } = listened;
   assert.ok(short(await listening(local), any).includes('opens listener realm'));

@@ -164,6 +164,15 @@ function dialling(before: ListenerSettings, after: ListenerSettings): readonly D
     const why = 'the servers of the other CA are unknown: counts as opening';
     found.push({ ...row, ...texts, effect: 'opens', why });
   }
+  if (was.proxy !== is.proxy) {
+    const textOf = (proxy = 'none'): string => `proxy = ${proxy}`;
+    const texts = { before: textOf(was.proxy), after: textOf(is.proxy) };
+    const why =
+      is.proxy === undefined
+        ? 'no proxy sees when and how much is sent'
+        : 'the proxy sees when and how much is sent';
+    found.push({ ...row, ...texts, effect: is.proxy === undefined ? 'closes' : 'opens', why });
+  }
   if (isAwaited('tls.pins', before, after) || was.pins.toSorted().join() === is.pins.toSorted().join())
     return found;
   const closes =

@@ -67,7 +67,7 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
   KA1405: {
     title: 'key of TLS without effect',
     explanation:
-      'A listener at vsock or a unix socket has tls, relay, or a limit of handshakes; one at tls:// has server_ca or relay; or one that dials https:// with relay = "trusted" has client_ca, client_crl, or a limit other than handshake_timeout.',
+      'A listener at vsock or a unix socket has tls, relay, proxy, or a limit of handshakes; one at tls:// has server_ca, relay or proxy; or one that dials https:// with relay = "trusted" has client_ca, client_crl, or a limit other than handshake_timeout.',
     example: {
       kind: 'document',
       document: `${pod}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nlimits = { handshakes = 8 }\n`,

@@ -30,8 +30,8 @@ export interface ExplainedListener {
     readonly key: 'made at boot' | 'static';
     readonly limits: HandshakeLimits;
   };
-  /** At an `https://` address: how the server is verified, and what it can do. */
-  readonly dial?: Pick<DialSettings, 'pins' | 'handshakeTimeoutMs'> & ExplainedRelay;
+  /** At an `https://` address: how the server is reached and verified, and what it can do. */
+  readonly dial?: Pick<DialSettings, 'pins' | 'handshakeTimeoutMs' | 'proxy'> & ExplainedRelay;
   /** By `may_set`: what a delivered document has set, and where. */
   readonly delivered?: ListenerSettings['delivered'];
   /** By `may_set`: what a delivered document sets in the guest. */
@@ -85,8 +85,13 @@ function explainTls({ clientCrl, staticIdentity, limits }: TlsSettings): Explain
   };
 }
 
-function explainDial({ pins, relay, handshakeTimeoutMs }: DialSettings): ExplainedListener['dial'] & object {
-  return { pins, handshakeTimeoutMs, ...explainRelay(relay) };
+function explainDial({
+  pins,
+  relay,
+  handshakeTimeoutMs,
+  proxy,
+}: DialSettings): ExplainedListener['dial'] & object {
+  return { pins, handshakeTimeoutMs, ...(proxy === undefined ? {} : { proxy }), ...explainRelay(relay) };
 }
 
 function explainRelay(relay: RelaySettings): ExplainedRelay {

@@ -108,16 +108,21 @@ function dialLines(
   dial: NonNullable<ExplainedListener['dial']>,
   management: NonNullable<ExplainedListener['management']>,
 ): readonly string[] {
-  const { pins: list, relay } = dial;
-  const server = `the server: of server_ca, with the name in the address${list.length === 0 ? '' : `, pins = ${pins.write(list)}`}`;
+  const { pins: list, relay, proxy } = dial;
+  const server = [
+    `the server: of server_ca, with the name in the address${list.length === 0 ? '' : `, pins = ${pins.write(list)}`}`,
+    ...(proxy === undefined
+      ? []
+      : [`proxy = "${proxy}": it sees when and how much is sent to which server, not what`]),
+  ];
   if (relay === 'trusted')
     return [
-      server,
+      ...server,
       `relay = "${relay}": the server is believed with each call, and so is the operator whom it names; whoever has its key calls what is served here`,
     ];
   const may = management.length === 0 ? 'no method of the management service' : management.join(', ');
   return [
-    server,
+    ...server,
     `relay = "${relay}": the server can call ${may}, and refuse its service; only operators, by TLS inside its connections, call what is served here`,
     `operators: of client_ca, ${dial.crl ? 'with' : 'without'} a CRL, limits = ${listenerLimits.write(dial.limits)}`,
   ];

@@ -18,6 +18,7 @@ interface Transport {
   readonly tls: Written<TlsKeys> | undefined;
   readonly limits: Written<Partial<OwnLimits>> | undefined;
   readonly relay: Written<Relay> | undefined;
+  readonly proxy: Written<string> | undefined;
   /** The keys that a delivered document sets. */
   readonly settable: ReadonlySet<SettableKey>;
 }
@@ -28,7 +29,7 @@ interface Transport {
  * @param name the position of the listener's name.
  */
 export function checkTransport(transport: Transport, name: Span, report: Report): void {
-  const { peers, limits, relay } = transport;
+  const { peers, limits, relay, proxy } = transport;
   const address = transport.address?.value ?? dialledAddress;
   const place = listenerPlace(address, relay?.value);
   const strange =
@@ -37,8 +38,10 @@ export function checkTransport(transport: Transport, name: Span, report: Report)
       : peerThatNeverConnects(address, relay?.value ?? defaultRelay, peers.value);
   if (peers !== undefined && strange !== undefined)
     report.error('KA1401', peers.span, strange.message, strange.help);
-  if ((place === 'tls' || place === 'local') && relay !== undefined)
-    report.error('KA1405', relay.span, `relay has no effect at ${quote(address)}`, 'remove it');
+  if (place === 'tls' || place === 'local')
+    for (const [key, value] of Object.entries({ relay, proxy }))
+      if (value !== undefined)
+        report.error('KA1405', value.span, `${key} has no effect at ${quote(address)}`, 'remove it');
   if (place === 'tls') checkListening(transport, name, report);
   else if (place !== 'local') checkDialling(transport, place, name, report);
   else if (transport.tls !== undefined)

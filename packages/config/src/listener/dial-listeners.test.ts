@@ -6,6 +6,7 @@ import {
   dialAddress,
   explainConfiguration,
   namedPaths,
+  proxyAddress,
   renderExplanation,
 } from '../index.js';
 import { fails, load, open } from '../loading.test.fixture.js';
@@ -85,6 +86,55 @@ for (const [how, relay] of [
       handshakeTimeoutMs: 5_000,
     });
   });
+
+test('a proxy is an address with a port, and is explained', async () => {
+  for (const proxy of ['http://proxy.example:3128', 'http://10.0.0.1:80', 'http://[fd00::1]:8080']) {
+    const { listeners, ...configuration } = await load(document({ rest: `proxy = "${proxy}"` }));
+    assert.equal(listeners[0]?.dial?.proxy, proxy);
+    const [explained] = explainListeners({ ...configuration, listeners });
+    assert.equal(explained?.dial?.proxy, proxy);
+  }
+  const text = renderExplanation(
+    explainConfiguration(await load(document({ rest: 'proxy = "http://proxy.example:3128"' }))),
+  );
+  assert.match(text, /\nproxy = "http:\/\/proxy\.example:3128": it sees when and how much is sent/);
+  const rest = 'peers = ["cn:a"]\nproxy = "http://proxy.example:3128"';
+  const relayed = await load(document({ tls: operators, relay: '', rest }));
+  assert.equal(relayed.listeners[0]?.dial?.proxy, 'http://proxy.example:3128');
+  assert.match(renderExplanation(explainConfiguration(relayed)), /\nproxy = "http:[^]*\noperators: of/);
+  assert.deepEqual(proxyAddress('http://[fd00::1]:8080'), { host: 'fd00::1', port: 8080 });
+});
+
+for (const proxy of [
+  'http://proxy.example',
+  'http://user:secret@proxy.example:3128',
+  'http://proxy.example:3128/',
+  'http://proxy.example:3128/path',
+  'http://proxy.example:0',
+  'http://proxy.example:65536',
+  'http://Proxy.example:3128',
+  'http://1.2.3:3128',
+  'https://proxy.example:3128',
+  'socks5://proxy.example:3128',
+  'proxy.example:3128',
+  '',
+])
+  test(`the proxy "${proxy}" is fatal`, async () => {
+    assert.match(
+      await fails(document({ rest: `proxy = "${proxy}"` })),
+      /KA1102.*proxy must be the address of an HTTP proxy, with a port and without user/,
+    );
+  });
+
+test('only the base document has a proxy', async () => {
+  const later = [
+    { file: 'later.toml', bytes: Buffer.from('[[listener]]\nname = "r"\nproxy = "http://p:1"\n') },
+  ];
+  assert.match(
+    await fails(document(), { offline: { later, sense: 'warning' } }),
+    /KA1709.*proxy of \[\[listener\]\] is allowed only in the base document/,
+  );
+});
 
 test('explain says what the server can do', async () => {
   const explained = async (...[change]: Parameters<typeof document>): Promise<string> =>
@@ -242,6 +292,11 @@ for (const [what, text, said] of [
     'relay at vsock',
     document({ address: 'vsock://-1:1024', tls: '' }),
     /KA1405.*relay has no effect at "vsock/,
+  ],
+  [
+    'proxy at vsock',
+    document({ address: 'vsock://-1:1024', tls: '', relay: 'proxy = "http://p:1"' }),
+    /KA1405.*proxy has no effect at "vsock/,
   ],
   [
     'server_ca at tls://',

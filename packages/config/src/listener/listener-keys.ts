@@ -3,6 +3,7 @@ import type { EntryKey } from '../document/entry-key.js';
 import { managementList } from '../value-types/management-list.js';
 import { entryName } from '../value-types/name.js';
 import { oneOf } from '../value-types/one-of.js';
+import { proxy } from '../value-types/proxy-address.js';
 import { peers } from '../value-types/peers.js';
 import { listenerAddress } from '../value-types/listener-address.js';
 import { endpointList } from '../value-types/text.js';
@@ -22,6 +23,7 @@ export interface ListenerKeys {
   readonly tls: Partial<TlsKeys>;
   readonly management: readonly ManagementMethod[];
   readonly relay: Relay;
+  readonly proxy: string;
 }
 
 const common = { table: 'listener', required: false, built: 'yes' } as const;
@@ -123,6 +125,16 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
       'How operators call through the server of an https:// address. With operator-tls each has TLS to the agent inside a connection of its own, and the server forwards bytes. With trusted the server makes their calls, and is believed with each of them.',
     example: '"trusted"',
     otherwise: `"${defaultRelay}"`,
+    later: false,
+  },
+  proxy: {
+    ...common,
+    key: 'proxy',
+    type: proxy,
+    purpose:
+      'The HTTP proxy through which an https:// address is dialled. It looks up the name of the server, and sees when and how much is sent, but not what. It gets no credentials.',
+    example: '"http://proxy.example:3128"',
+    otherwise: 'dialled directly; no proxy of the environment is used',
     later: false,
   },
 };

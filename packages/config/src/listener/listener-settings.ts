@@ -23,7 +23,7 @@ const defaultPeers: PeerList = ['host'];
 type Own = Partial<
   Pick<
     ListenerEntry,
-    'peers' | 'onDeniedRead' | 'limits' | 'management' | 'tls' | 'relay' | 'delivered' | 'awaited'
+    'peers' | 'onDeniedRead' | 'limits' | 'management' | 'tls' | 'relay' | 'proxy' | 'delivered' | 'awaited'
   >
 >;
 
@@ -104,19 +104,20 @@ function callerSettings(
 
 function dialSettings(
   name: string,
-  own: Own,
+  { tls, relay, proxy }: Own,
   texts: PemTexts['texts'],
   limitOf: (limit: keyof HandshakeLimits) => number,
 ): DialSettings {
   return {
     // Absent only where files of the guest are not read, and no agent runs.
     serverCa: texts.get(pemKey(name, 'serverCa')) ?? '',
-    pins: own.tls?.value.pins ?? [],
+    pins: tls?.value.pins ?? [],
     relay:
-      own.relay === 'trusted'
+      relay === 'trusted'
         ? { kind: 'trusted' }
         : { kind: 'operator-tls', callers: callerSettings(name, texts, limitOf) },
     handshakeTimeoutMs: limitOf('handshakeTimeoutMs'),
+    ...(proxy === undefined ? {} : { proxy }),
   };
 }
 

@@ -72,6 +72,8 @@ export interface DialSettings {
   readonly relay: RelaySettings;
   /** From the first packet until the server has accepted the connection. */
   readonly handshakeTimeoutMs: number;
+  /** `http://HOST:PORT`. Absent: the server is dialled directly. */
+  readonly proxy?: string;
 }
 
 /**

@@ -36,6 +36,7 @@ export interface ListenerEntry {
   readonly tls?: Written<TlsKeys>;
   /** Of an `https://` address; the default elsewhere. */
   readonly relay: Relay;
+  readonly proxy?: string;
   readonly lists: EndpointLists;
   /** The position of its name. */
   readonly span: Span;
@@ -90,9 +91,10 @@ function readListener(
   const management = written<ListenerSettings['management']>('management');
   const tls = written<TlsKeys>('tls');
   const relay = written<Relay>('relay');
+  const proxy = written<string>('proxy');
   if (role === 'later') checkDelivered(table, { address, tls }, options.maySet, report);
   else if (address !== undefined || settable.has('address'))
-    checkTransport({ address, peers, tls, limits, relay, settable }, name.node.span, report);
+    checkTransport({ address, peers, tls, limits, relay, proxy, settable }, name.node.span, report);
   return {
     name: String(name.value),
     ...(address === undefined ? {} : { address }),
@@ -102,6 +104,7 @@ function readListener(
     ...(management === undefined ? {} : { management: management.value }),
     ...(tls === undefined ? {} : { tls }),
     relay: relay?.value ?? defaultRelay,
+    ...(proxy === undefined ? {} : { proxy: proxy.value }),
     lists,
     span: name.node.span,
   };

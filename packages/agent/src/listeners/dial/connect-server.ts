@@ -1,13 +1,16 @@
 import { isIP } from 'node:net';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import type { DialAddress } from '@kata-agent/config';
+import type { DialAddress, ProxyAddress } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
 import type { OwnIdentity } from '../tls/own-identity.js';
 import { authenticateServer } from './authenticate-server.js';
+import { connectProxy } from './connect-proxy.js';
 import { DialFailure } from './dial-failure.js';
 
 export interface ServerOptions {
   readonly address: DialAddress;
+  /** Absent: the server is dialled directly. */
+  readonly proxy?: ProxyAddress;
   /** By `serverContext`. */
   readonly context: SecureContext;
   readonly pins: readonly string[];
@@ -44,12 +47,12 @@ export interface ServerConnection {
  * Connects to a server and authenticates it. Ends when the signal aborts, with its reason. No option is left to defaults
  * that the environment changes. Rejects with a DialFailure.
  */
-export function connectServer(options: ServerOptions, signal: AbortSignal): Promise<ServerConnection> {
-  const { address, context, pins, isRevoked, now } = options;
+export async function connectServer(options: ServerOptions, signal: AbortSignal): Promise<ServerConnection> {
+  const { address, proxy, context, pins, isRevoked, now } = options;
   const { host, port } = address;
+  const socket = proxy === undefined ? undefined : await connectProxy(proxy, address, signal);
   const stream = connect({
-    host,
-    port,
+    ...(socket === undefined ? { host, port } : { socket }),
     servername: isIP(host) === 0 ? host : '',
     secureContext: context,
     rejectUnauthorized: true,

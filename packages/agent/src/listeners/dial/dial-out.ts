@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import { AuditUnavailable } from '@kata-agent/audit';
-import { type DialSettings, dialAddress, type ListenerSettings } from '@kata-agent/config';
+import { type DialSettings, dialAddress, type ListenerSettings, proxyAddress } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
 import type { Caller, Realm } from '../caller.js';
 import { recordUntilClosed } from '../connection-records.js';
@@ -55,8 +55,10 @@ export class DialOut implements Listener {
     const address = dialAddress(text);
     if (address === undefined) throw new TypeError(`${text} is not an https:// address`);
     this.#options = options;
+    const proxy = dial.proxy === undefined ? undefined : proxyAddress(dial.proxy);
     this.#server = {
       address,
+      ...(proxy === undefined ? {} : { proxy }),
       context: serverContext(readCas('server_ca', [dial.serverCa]), own),
       pins: dial.pins,
       isRevoked: (certificate) => revocations.has(certificate),
