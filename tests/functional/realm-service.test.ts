@@ -205,8 +205,8 @@ describe('a guest of a realm', () => {
     });
     await until('it is admitted', () => backend.guests.list().length === 1);
     const [target] = backend.guests.list();
-    assert.ok(target);
-    const near: Duplex = await backend.openConnection(target);
+    assert.ok(target !== undefined && target.holder === undefined);
+    const near: Duplex = await backend.openConnection(target, []);
     // Of another guest; then it; then once more.
     assert.deepEqual(answers, ['404', '101', '404']);
     near.write('to the guest');
@@ -216,7 +216,7 @@ describe('a guest of a realm', () => {
     near.destroy();
     await far?.closed;
     mode = 'fail';
-    await assert.rejects(backend.openConnection(target), /too many/);
+    await assert.rejects(backend.openConnection(target, []), /too many/);
   });
 });
 

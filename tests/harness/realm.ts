@@ -95,6 +95,15 @@ export class TestRealm {
       decisions: { record: (decision) => this.decisions.push(decision) },
       limits: { ...operatorLimits, ...limits },
       openConnection: (guest) => this.open(guest),
+      openConnectionFor: (guest) => this.open(guest),
+      remote: {
+        connect: async () => {
+          throw new Error('there are no other replicas');
+        },
+        revoke: async () => {
+          throw new Error('there are no other replicas');
+        },
+      },
       revoke: async ({ id }, revocation) => {
         this.revoked.push({ guest: id, revocation });
         return await this.revoke(revocation);

@@ -5,6 +5,8 @@ export { createRealmLog } from './serve/realm-log.js';
 export { RealmFileError } from './serve/read-files.js';
 export type { Realm, RealmOptions } from './serve/realm-options.js';
 export { ListenError, startRealm } from './serve/start-realm.js';
+export { BusError } from './bus/bus-error.js';
+export { type BusOptions, parseBusServers } from './bus/bus-options.js';
 export { StoreError } from './store/store-error.js';
 export type {
   Decision,

@@ -1,13 +1,14 @@
 import { Management } from '@kata-agent/protocol/management';
 import { connect, type Channel, createClient } from '@kata-agent/ttrpc';
 import type { Authorization } from '../authorization/authorization.js';
+import { type Bus, type Lease, NameTakenError } from '../bus/bus.js';
 import type { Decisions } from '../serve/decisions.js';
 import type { Metrics } from '../serve/metrics.js';
 import { rationed } from '../serve/rationed.js';
 import type { RealmLog } from '../serve/realm-log.js';
 import { collect, type CollectOptions } from '../store/collect.js';
 import type { GuestLogs } from '../store/guest-logs.js';
-import type { RevokedPeer } from '../store/revocations.js';
+import type { Revocation, RevokedPeer } from '../store/revocations.js';
 import type { Store } from '../store/store.js';
 import { describeGuest } from './describe-guest.js';
 import type { Guest, GuestDescription } from './guest.js';
@@ -25,6 +26,7 @@ const limits = {
 export interface GuestConnectionsOptions {
   /** Returns the authorization that counts now. */
   readonly authorization: () => Authorization;
+  readonly bus: Bus;
   readonly guests: LiveGuests;
   readonly store: Store;
   readonly decisions: Decisions;
@@ -37,7 +39,7 @@ export interface GuestConnectionsOptions {
 }
 
 /** Why a connection of a guest has ended, in metrics. */
-type Ended = 'closed' | 'replaced' | 'health' | 'reload' | 'drain';
+type Ended = 'closed' | 'replaced' | 'moved' | 'health' | 'reload' | 'drain';
 
 interface Live extends Held {
   readonly channel: Channel;
@@ -95,7 +97,7 @@ export class GuestConnections {
    * Throws a TtrpcError of the guest, or an Error if it is not connected; then nothing is stored.
    */
   async revoke(id: string, revoked: RevokedPeer): Promise<number> {
-    const { store, callMs, log } = this.#options;
+    const { store, callMs } = this.#options;
     const target = [...this.#live].find((live) => live.id === id);
     if (target === undefined) throw new Error('the guest is not connected');
     const { entry } = target;
@@ -104,11 +106,19 @@ export class GuestConnections {
       return reply.closed;
     };
     const closed = await revoke(target);
-    await store.revocations.add({ ...revoked, entry, at: new Date().toISOString() });
-    // Also those that are being admitted, to which the revocations before this one are said.
+    const revocation = { ...revoked, entry, at: new Date().toISOString() };
+    await store.revocations.add(revocation);
+    this.say(revocation, target);
+    return closed;
+  }
+
+  /** Says a revocation to the guests of its entry, also to those that are being admitted: they may know only those before. */
+  say({ entry, peer, serial, issuer }: Revocation, except?: { readonly id: string }): void {
+    const { callMs, log } = this.#options;
     for (const live of this.#live) {
-      if (live === target || live.entry !== entry) continue;
-      revoke(live).catch((error: Error) => {
+      if (live === except || live.entry !== entry) continue;
+      const management = createClient(Management, live.channel);
+      management.revokePeer({ peer, serial, issuer }, { timeoutMs: callMs }).catch((error: Error) => {
         log('warn', 'a guest does not accept a revocation', {
           guest: live.name,
           id: live.id,
@@ -117,7 +127,6 @@ export class GuestConnections {
         this.#end(live, 'reload', 'it does not accept a revocation of its entry');
       });
     }
-    return closed;
   }
 
   /** Ends all connections. Resolves when their records are written. */
@@ -167,8 +176,9 @@ export class GuestConnections {
   }
 
   async #serveAdmitted(live: Live, { id, relay, from, accepted }: ControlConnection): Promise<void> {
-    const { guests, store, metrics, log, health, callMs } = this.#options;
+    const { bus, guests, store, metrics, log, health, callMs } = this.#options;
     const { channel, name, entry, described, connectedAt } = live;
+    await store.revocations.settled();
     await repeatRevocations(channel, store.revocations.list(entry), callMs);
     const over = new AbortController();
     const before = this.#files.get(id);
@@ -182,7 +192,28 @@ export class GuestConnections {
       connectedAt,
       channel,
     };
-    if (!guests.show(live, guest)) return;
+    let lease: Lease;
+    try {
+      lease = await bus.claim({
+        id,
+        name,
+        entry,
+        relay,
+        attested: false,
+        described,
+        connectedAt,
+        log: () => logs.log,
+        onLost: (why) => this.#end(live, 'moved', why),
+      });
+    } catch (error) {
+      if (!(error instanceof NameTakenError)) throw error;
+      this.#refuse({ id, from }, error.message, 'admission');
+      return;
+    }
+    if (!guests.show(live, guest, lease)) {
+      await lease.release();
+      return;
+    }
     accepted();
     const fields = { guest: name, id, relay, from, configuration: described?.configurationDigest };
     log('info', 'guest admitted', { ...fields, attested: false });
@@ -203,7 +234,7 @@ export class GuestConnections {
     metrics.add('kata_realm_guests_ended_total', 1, { reason: live.ended ?? 'closed' });
     log('info', 'guest ended', { guest: name, id, why: live.why ?? 'the connection was closed' });
     guests.release(live);
-    await files;
+    await Promise.all([files, lease.release()]);
     if (this.#files.get(id) === files) this.#files.delete(id);
   }
 
@@ -242,7 +273,7 @@ export class GuestConnections {
     live.channel.close();
   }
 
-  #refuse({ id, from }: ControlConnection, why: string, reason: 'admission' | 'failure'): void {
+  #refuse({ id, from }: Pick<ControlConnection, 'id' | 'from'>, why: string, reason: 'admission' | 'failure'): void {
     const { decisions, metrics, log } = this.#options;
     if (this.#closed) return;
     metrics.add('kata_realm_guests_refused_total', 1, { reason });

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import type { Bus } from '../bus/bus.js';
 import { acceptUpgrade, refuseUpgrade } from '../listener/answer.js';
 import { addressGroup } from '../listener/address-group.js';
 import { type Bounds, ConnectionBounds } from '../listener/connection-bounds.js';
@@ -29,6 +30,8 @@ export interface GuestsServerOptions {
   readonly identity: ServerIdentity;
   readonly bounds: Bounds;
   readonly rendezvous: Rendezvous;
+  /** Asks other replicas who waits for a guest's connection. Never rejects. */
+  readonly findElsewhere: Bus['findToken'];
   readonly onControl: (connection: ControlConnection) => void;
   /** A connection was closed before it was one of a guest. `from`: the remote address, of IPv6 its /64. */
   readonly onRefusal: (from: string, why: string) => void;
@@ -112,16 +115,26 @@ export class GuestsServer {
     if (asked.kind === 'refused') return this.#refuseUpgrade(socket, asked.status, asked.why);
     if (asked.kind === 'relay') {
       const arrive = this.#options.rendezvous.take(id, asked.token);
-      if (arrive === undefined)
-        return this.#refuseUpgrade(socket, 404, 'no connection with this token is expected of this guest');
-      acceptUpgrade(socket, relayProtocol, head);
-      this.#accept(socket);
-      arrive(socket);
+      if (arrive === undefined) void this.#relayElsewhere(id, asked.token, socket, head);
+      else this.#relay(arrive, socket, head);
       return;
     }
     acceptUpgrade(socket, controlProtocol, head);
     const { relay } = asked;
     this.#options.onControl({ id, relay, socket, from, accepted: () => this.#accept(socket) });
+  }
+
+  async #relayElsewhere(id: string, token: string, socket: Duplex, head: Buffer): Promise<void> {
+    const arrive = await this.#options.findElsewhere(id, token);
+    if (arrive === undefined)
+      this.#refuseUpgrade(socket, 404, 'no connection with this token is expected of this guest');
+    else this.#relay(arrive, socket, head);
+  }
+
+  #relay(arrive: (socket: Duplex) => void, socket: Duplex, head: Buffer): void {
+    acceptUpgrade(socket, relayProtocol, head);
+    this.#accept(socket);
+    arrive(socket);
   }
 
   #accept(socket: Duplex): void {

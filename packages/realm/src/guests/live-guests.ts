@@ -1,5 +1,6 @@
 import type { LiveGuest } from '../authorization/authorization.js';
-import type { Guest, Guests } from './guest.js';
+import type { Lease } from '../bus/bus.js';
+import type { AnyGuest, Guest, Guests, RemoteGuest } from './guest.js';
 
 /** A guest that has a name, and its connection. Operators see it once it is shown. */
 export interface Held extends LiveGuest {
@@ -12,13 +13,33 @@ const leastDigits = 12;
 /** The guests that are connected. A name belongs to a guest from its admission until its connection has ended. */
 export class LiveGuests implements Guests {
   readonly #held = new Map<string, Held>();
-  readonly #shown = new Map<string, Guest>();
+  readonly #shown = new Map<string, { readonly guest: Guest; readonly lease: Lease }>();
+  readonly #remote: () => readonly RemoteGuest[];
 
-  list(): readonly Guest[] {
-    return [...this.#shown.values()];
+  /** `remote` returns the guests of other replicas. */
+  constructor(remote: () => readonly RemoteGuest[] = () => []) {
+    this.#remote = remote;
   }
 
-  find(name: string): Guest | undefined {
+  list(): readonly AnyGuest[] {
+    // What another replica can have by now is not shown as a guest of this one.
+    const own = [...this.#shown.values()].filter(({ lease }) => lease.isValid).map(({ guest }) => guest);
+    const ids = new Set(own.map(({ id }) => id));
+    return [...own, ...this.#remote().filter(({ id }) => !ids.has(id))];
+  }
+
+  /** Returns a guest that this process holds. */
+  own(id: string): Guest | undefined {
+    const shown = this.#shown.get(id);
+    return shown?.lease.isValid === true ? shown.guest : undefined;
+  }
+
+  /** Says the state of the log of a guest to other replicas. */
+  touch(id: string): void {
+    this.#shown.get(id)?.lease.touch();
+  }
+
+  find(name: string): AnyGuest | undefined {
     const guests = this.list();
     const named = guests.find((guest) => guest.name === name);
     if (named !== undefined || !/^[0-9a-f]+$/.test(name) || name.length < leastDigits) return named;
@@ -26,9 +47,10 @@ export class LiveGuests implements Guests {
     return more.length === 0 ? found : undefined;
   }
 
-  /** Those that have a name, shown or not. */
-  held(): readonly Held[] {
-    return [...this.#held.values()];
+  /** Those that have a name, shown or not, here or at other replicas. */
+  held(): readonly LiveGuest[] {
+    const remote = this.#remote().filter(({ id }) => !this.#held.has(id));
+    return [...this.#held.values(), ...remote];
   }
 
   /** Gives a name. An earlier connection of the same guest is ended: the same key is the same guest. */
@@ -40,9 +62,9 @@ export class LiveGuests implements Guests {
   }
 
   /** Shows a guest to operators, if this connection still has its name. */
-  show(held: Held, guest: Guest): boolean {
+  show(held: Held, guest: Guest, lease: Lease): boolean {
     if (this.#held.get(held.id) !== held) return false;
-    this.#shown.set(held.id, guest);
+    this.#shown.set(held.id, { guest, lease });
     return true;
   }
 

@@ -2,28 +2,63 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { Relay } from '@kata-agent/protocol/relay';
 import { createClient } from '@kata-agent/ttrpc';
+import type { Bus } from '../bus/bus.js';
+import { oneProcess } from '../bus/one-process.js';
 import type { Guest } from './guest.js';
 import type { Rendezvous } from './rendezvous.js';
 
 const usualTimeoutMs = 15_000;
 
+export interface OpenOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  readonly bus?: Pick<Bus, 'offerToken' | 'makePipe'>;
+  /** Of the operator, for the replica to which the connection comes. */
+  readonly certificates?: readonly Buffer[];
+  /** The pipe at whose other end the operator is; absent: it is here. */
+  readonly pipe?: string;
+}
+
 /**
  * Asks a guest for one more connection, for one operator, and returns it: what is in it is TLS, of which the guest is the
- * server. Rejects with a TtrpcError of the guest, the reason of the signal, or an Error after the timeout; whatever was
- * opened is closed then.
+ * server. It can come to another replica; then it is returned as a pipe, or was joined to the given one: undefined. Rejects
+ * with a TtrpcError of the guest, the reason of the signal, or an Error after the timeout; whatever was opened is closed then.
  */
 export async function openConnection(
   rendezvous: Rendezvous,
-  { id, channel }: Pick<Guest, 'id' | 'channel'>,
-  { timeoutMs = usualTimeoutMs, signal }: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
-): Promise<Duplex> {
+  { id, name, channel }: Pick<Guest, 'id' | 'name' | 'channel'>,
+  { timeoutMs = usualTimeoutMs, signal, bus = oneProcess, certificates = [], pipe }: OpenOptions = {},
+): Promise<Duplex | undefined> {
   const token = randomBytes(32);
   const failed = new AbortController();
   const either = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal]);
   const connection = rendezvous.expect(id, token.toString('hex'), timeoutMs, either);
+  let join: (stream: Duplex | undefined) => void = () => undefined;
+  let fail: (error: Error) => void = () => undefined;
+  const joined = new Promise<Duplex | undefined>((resolve, reject) => {
+    join = resolve;
+    fail = reject;
+  });
+  const withdraw = bus.offerToken(token.toString('hex'), {
+    guest: { id, name },
+    certificates,
+    taken: () => {
+      // A token is used once, wherever the connection comes to.
+      if (rendezvous.take(id, token.toString('hex')) === undefined) return undefined;
+      if (pipe !== undefined) {
+        join(undefined);
+        return { pipe };
+      }
+      const own = bus.makePipe();
+      own.stream.once('close', () => fail(new Error(`guest ${id} has left the replica that it has dialled`)));
+      void own.opened.then(() => join(own.stream));
+      failed.signal.addEventListener('abort', () => own.stream.destroy(), { once: true });
+      return { pipe: own.id };
+    },
+  });
   const call = createClient(Relay, channel).openConnection({ token }, { timeoutMs, signal: either });
   try {
-    const [stream] = await Promise.all([connection, call]);
+    const [stream] = await Promise.all([Promise.race([connection, joined]), call]);
     return stream;
   } catch (error) {
     failed.abort(error);
@@ -33,5 +68,9 @@ export async function openConnection(
     );
     void call.catch(() => undefined);
     throw signal?.aborted === true ? signal.reason : error;
+  } finally {
+    withdraw();
+    void connection.catch(() => undefined);
+    void joined.catch(() => undefined);
   }
 }

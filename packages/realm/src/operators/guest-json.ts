@@ -1,5 +1,5 @@
 import { type Operator, verbs } from '../authorization/operator.js';
-import type { Guest } from '../guests/guest.js';
+import type { AnyGuest } from '../guests/guest.js';
 import type { CollectedLog, LogState } from '../store/collected-log.js';
 
 /** A guest in answers to operators. */
@@ -18,7 +18,7 @@ export interface GuestJson {
   readonly verbs: readonly string[];
 }
 
-export function guestJson(guest: Guest, log: CollectedLog | undefined, operator: Operator): GuestJson {
+export function guestJson(guest: AnyGuest, log: CollectedLog | undefined, operator: Operator): GuestJson {
   const { name, id, attested, relay, described, connectedAt } = guest;
   return {
     name,

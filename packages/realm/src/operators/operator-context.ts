@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Operator, Verb } from '../authorization/operator.js';
-import type { Guest, Guests } from '../guests/guest.js';
+import type { OfferedPipe } from '../bus/bus.js';
+import type { AnyGuest, Guest, Guests, RemoteGuest } from '../guests/guest.js';
 import type { CollectedLog } from '../store/collected-log.js';
 import type { OperatorLimits } from './operator-limits.js';
 import type { Revocation } from './revocation.js';
@@ -12,7 +13,14 @@ import type { Revocation } from './revocation.js';
 export type OperatorSource = () => Operator | undefined;
 
 /** A guest as the store knows it: also one that is no longer connected. */
-export type StoredGuest = Pick<Guest, 'id' | 'name'>;
+export type StoredGuest = Pick<AnyGuest, 'id' | 'name'>;
+
+/** A request of an operator that has come to another replica. Its certificate is verified. */
+export interface RemoteUse {
+  readonly guest: Guest;
+  readonly source: OperatorSource;
+  readonly certificates: readonly Buffer[];
+}
 
 /** The audit logs of guests. */
 export interface GuestLogs {
@@ -58,7 +66,22 @@ export interface OperatorContext {
   readonly decisions: Decisions;
   readonly limits: OperatorLimits;
   /** Makes a guest dial once more, for one operator. Rejects if it does not in time. */
-  readonly openConnection: (guest: Guest) => Promise<Duplex>;
+  readonly openConnection: (guest: Guest, certificates: readonly Buffer[]) => Promise<Duplex>;
+  /** The same for an operator of another replica; undefined: a third replica has joined the connection to the pipe. */
+  readonly openConnectionFor: (
+    guest: Guest,
+    certificates: readonly Buffer[],
+    pipe: OfferedPipe,
+  ) => Promise<Duplex | undefined>;
+  /** Guests of other replicas. */
+  readonly remote: {
+    connect(guest: RemoteGuest, certificates: readonly Buffer[], timeoutMs: number): Promise<Duplex>;
+    revoke(
+      guest: RemoteGuest,
+      certificates: readonly Buffer[],
+      revocation: Revocation,
+    ): Promise<{ readonly closed: number }>;
+  };
   /**
    * Revokes in the guest and the others of its entry, now and after each new connection. Returns how many connections the
    * guest has closed. Rejects with a TtrpcError of the guest: then nothing is stored.

@@ -2,13 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { codeName, TtrpcError } from '@kata-agent/ttrpc';
 import type { Operator, Verb } from '../authorization/operator.js';
-import type { Guest } from '../guests/guest.js';
+import { type OfferedPipe, RemoteRefusedError } from '../bus/bus.js';
+import type { AnyGuest, Guest } from '../guests/guest.js';
+import { certificatesOf } from './certificates-of.js';
 import { guestJson } from './guest-json.js';
 import { badRequest, errorAnswer, errorBytes, HttpError, noSuchGuest } from './http-error.js';
 import { OpenUses } from './open-uses.js';
-import type { OperatorContext, OperatorSource, StoredGuest } from './operator-context.js';
+import type { OperatorContext, OperatorSource, RemoteUse, StoredGuest } from './operator-context.js';
 import { type OperatorRequest, parseOperatorRequest } from './operator-request.js';
-import { readRevocation } from './revocation.js';
+import { readRevocation, type Revocation } from './revocation.js';
 import { Slots } from './slots.js';
 import { keepAlive, splice, type SplicedBytes } from './splice.js';
 import { streamLog } from './stream-log.js';
@@ -88,6 +90,110 @@ export class OperatorService {
     }
   }
 
+  /** Serves an operator of another replica. Throws a RemoteRefusedError if this one does not allow it. */
+  serveRemote({ guest, source, certificates }: RemoteUse, pipe: OfferedPipe): void {
+    const operator = this.#remoteOperator(source, 'connect', guest);
+    const release = this.#connections.take(operator.name);
+    if (release === undefined)
+      throw refusalOf(this.#tooMany(operator, 'connect', guest, `${this.#context.limits.connections} connections`));
+    let stream: Duplex | undefined;
+    let isOver = false;
+    const remove = this.#uses.add({
+      source,
+      operator: operator.name,
+      verb: 'connect',
+      guest,
+      close: () => {
+        isOver = true;
+        if (stream === undefined) pipe.abort('the operator may no longer connect');
+        else stream.destroy();
+      },
+    });
+    const serve = async (): Promise<void> => {
+      if (guest.relay === 'trusted') {
+        this.#allowed(operator, 'connect', guest, 'connected by another replica, the relay is trusted');
+        stream = pipe.open();
+        this.#open.trusted += 1;
+        try {
+          await this.#trusted.serve(stream, { source, operator: operator.name, guest });
+        } finally {
+          this.#open.trusted -= 1;
+        }
+        return;
+      }
+      const opened = await this.#context.openConnectionFor(guest, certificates, pipe);
+      this.#allowed(operator, 'connect', guest, 'connected by another replica');
+      if (opened === undefined) return;
+      opened.on('error', () => undefined);
+      if (isOver) return void opened.destroy();
+      stream = pipe.open();
+      this.#open.operatorTls += 1;
+      try {
+        await splice(stream, opened, this.#bytes);
+      } finally {
+        this.#open.operatorTls -= 1;
+      }
+    };
+    void serve()
+      .catch((error: unknown) => {
+        this.#context.report(`no connection to ${guest.name} could be opened`, error);
+        pipe.abort('the guest did not open a connection');
+      })
+      .finally(() => {
+        remove();
+        release();
+      });
+  }
+
+  /** Revokes for an operator of another replica. */
+  async revokeRemote(
+    { guest, source }: RemoteUse,
+    revocation: Revocation,
+  ): Promise<{ readonly closed: number }> {
+    const operator = this.#remoteOperator(source, 'revoke', guest);
+    this.#allowed(operator, 'revoke', guest, JSON.stringify(revocation));
+    try {
+      return await this.#context.revoke(guest, revocation);
+    } catch (error) {
+      throw refusalOf(this.#httpErrorOf(error));
+    }
+  }
+
+  /** A guest's connection that has come here is passed on to an operator of another replica, while this one allows it. */
+  joined({ guest, source }: Pick<RemoteUse, 'source'> & { readonly guest: StoredGuest }, stream: Duplex): void {
+    let operator: Operator;
+    try {
+      operator = this.#remoteOperator(source, 'connect', guest);
+    } catch (error) {
+      stream.destroy(error as Error);
+      return;
+    }
+    const remove = this.#uses.add({
+      source,
+      operator: operator.name,
+      verb: 'connect',
+      guest,
+      close: () => stream.destroy(),
+    });
+    this.#open.operatorTls += 1;
+    stream.once('close', () => {
+      this.#open.operatorTls -= 1;
+      remove();
+    });
+  }
+
+  #remoteOperator(source: OperatorSource, verb: Verb, guest: StoredGuest): Operator {
+    const operator = source();
+    try {
+      if (operator === undefined)
+        throw new HttpError(403, 'unknown_operator', 'no entry of the authorization names your certificate');
+      this.#checked(operator, verb, guest.name, guest);
+      return operator;
+    } catch (error) {
+      throw refusalOf(this.#httpErrorOf(error));
+    }
+  }
+
   /** Closes what operators may no longer do: for a changed authorization file. */
   recheck(): void {
     const reason = 'the authorization has changed';
@@ -120,7 +226,12 @@ export class OperatorService {
         const guest = this.#liveGuest(operator, 'revoke', asked.guest);
         const revocation = await readRevocation(request, this.#context.limits.bodyBytes);
         this.#allowed(operator, 'revoke', guest, JSON.stringify(revocation));
-        sendJson(response, { guest: guest.id, ...(await this.#context.revoke(guest, revocation)) });
+        const { revoke, remote } = this.#context;
+        const revoked =
+          guest.holder === undefined
+            ? await revoke(guest, revocation)
+            : await remote.revoke(guest, certificatesOf(request.socket), revocation);
+        sendJson(response, { guest: guest.id, ...revoked });
         return;
       }
       case 'connect':
@@ -145,8 +256,9 @@ export class OperatorService {
       close: () => socket.destroy(),
     });
     try {
-      if (guest.relay === 'trusted') await this.#serveTrusted(socket, source, operator, guest);
-      else await this.#serveSpliced(socket, operator, guest);
+      if (guest.holder === undefined && guest.relay === 'trusted')
+        await this.#serveTrusted(socket, source, operator, guest);
+      else await this.#serveSpliced(socket, operator, guest, certificatesOf(socket));
     } finally {
       remove();
       release();
@@ -170,19 +282,29 @@ export class OperatorService {
     }
   }
 
-  async #serveSpliced(socket: Duplex, operator: Operator, guest: Guest): Promise<void> {
-    const { openConnection, limits, report } = this.#context;
+  async #serveSpliced(
+    socket: Duplex,
+    operator: Operator,
+    guest: AnyGuest,
+    certificates: readonly Buffer[],
+  ): Promise<void> {
+    const { openConnection, remote, limits, report } = this.#context;
     let opened;
     try {
-      opened = await waitForGuest(socket, openConnection(guest), limits.openMs);
+      const opening =
+        guest.holder === undefined
+          ? openConnection(guest, certificates)
+          : remote.connect(guest, certificates, limits.openMs);
+      opened = await waitForGuest(socket, opening, limits.openMs);
     } catch (error) {
-      if (error instanceof OperatorLeft) throw error;
+      if (error instanceof OperatorLeft || error instanceof RemoteRefusedError) throw error;
       report(`no connection to ${guest.name} could be opened`, error);
       throw new HttpError(503, 'guest_unavailable', `guest '${guest.name}' did not open a connection`, {
         cause: error,
       });
     }
-    this.#allowed(operator, 'connect', guest, 'connected');
+    const where = guest.holder === undefined ? '' : `: by replica ${guest.holder.replica}`;
+    this.#allowed(operator, 'connect', guest, `connected${where}`);
     this.#open.operatorTls += 1;
     try {
       opened.on('error', () => undefined);
@@ -237,11 +359,11 @@ export class OperatorService {
     return { operator, asked: parseOperatorRequest(request.method ?? '', request.url ?? '') };
   }
 
-  #json(guest: Guest, operator: Operator): object {
+  #json(guest: AnyGuest, operator: Operator): object {
     return guestJson(guest, this.#context.logs.stateOf(guest.id), operator);
   }
 
-  #liveGuest(operator: Operator, verb: Verb, name: string): Guest {
+  #liveGuest(operator: Operator, verb: Verb, name: string): AnyGuest {
     return this.#checked(operator, verb, name, this.#context.guests.find(name));
   }
 
@@ -288,6 +410,10 @@ export class OperatorService {
 
   #httpErrorOf(error: unknown): HttpError {
     if (error instanceof HttpError) return error;
+    if (error instanceof RemoteRefusedError) {
+      const { status, code, message } = error.refusal;
+      return new HttpError(status, code, message);
+    }
     if (error instanceof TtrpcError)
       return new HttpError(
         502,
@@ -301,6 +427,11 @@ export class OperatorService {
 
 /** Who answers requests of authenticated operators. */
 export type OperatorHandler = Pick<OperatorService, keyof OperatorService>;
+
+/** A refusal as another replica answers it. */
+function refusalOf({ status, code, message }: HttpError): RemoteRefusedError {
+  return new RemoteRefusedError({ status, code, message });
+}
 
 function withoutBody({ headers }: IncomingMessage): void {
   if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')
@@ -317,7 +448,7 @@ function sendJson(response: ServerResponse, value: object): void {
   response.end(body);
 }
 
-function switching({ relay, id }: Guest): string {
+function switching({ relay, id }: AnyGuest): string {
   const headers = [
     'Connection: Upgrade',
     `Upgrade: ${upgradeToken}`,

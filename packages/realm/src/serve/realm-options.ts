@@ -1,3 +1,4 @@
+import type { BusOptions } from '../bus/bus-options.js';
 import type { HostPort } from '../listener/listen.js';
 import type { OperatorContext } from '../operators/operator-context.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
@@ -55,6 +56,8 @@ export interface RealmOptions {
   readonly tryLock: TryLock;
   /** Absent: OperatorService. */
   readonly operatorHandler?: (context: OperatorContext) => OperatorHandler;
+  /** How several replicas of a realm are reached; absent: this process is the only one. */
+  readonly bus?: BusOptions | undefined;
   readonly times?: Partial<RealmTimes>;
 }
 

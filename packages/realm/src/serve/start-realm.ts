@@ -6,11 +6,15 @@ import { LiveGuests } from '../guests/live-guests.js';
 import { openConnection } from '../guests/open-connection.js';
 import { Rendezvous } from '../guests/rendezvous.js';
 import type { HostPort } from '../listener/listen.js';
-import type { OperatorContext, StoredGuest } from '../operators/operator-context.js';
+import type { OperatorContext, RemoteUse, StoredGuest } from '../operators/operator-context.js';
 import { operatorLimits } from '../operators/operator-limits.js';
 import { type OperatorHandler, OperatorService } from '../operators/operator-service.js';
 import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
+import type { Operator } from '../authorization/operator.js';
+import { type Bus, type RemoteConnect, type RemoteHandlers, RemoteRefusedError } from '../bus/bus.js';
+import { oneProcess } from '../bus/one-process.js';
+import { verifyOperatorChain } from '../listener/operator-chain.js';
 import { Decisions } from './decisions.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { OperatorsServer } from './operators-server.js';
@@ -21,6 +25,8 @@ import { StatusServer } from './status-server.js';
 
 const guestBounds = { connections: 8_192, pending: 256, pendingPerAddress: 64 };
 const operatorBounds = { connections: 4_096, pending: 64, pendingPerAddress: 16 };
+/** The bus comes back while guests keep what it has missed. */
+const busRetryMs = 2_000;
 const bytesPerSecond = 8 * 1024 * 1024;
 
 /** An address cannot be opened. */
@@ -35,22 +41,33 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
   const metrics = await createMetrics();
   const times = { ...usualTimes, ...options.times };
   const { log } = options;
-  const onFault = faultReporter(options, metrics);
+  const bus = await openBus(options).catch((error: unknown) => {
+    metrics.close();
+    throw error;
+  });
+  const live = new LiveGuests(() => bus.remote());
+  const report = faultReporter(options, metrics);
+  const onFault = (id: string, fault: LogFault): void => {
+    report(id, fault);
+    live.touch(id);
+  };
   const store = await Store.open({
     directory: options.store,
     tryLock: options.tryLock,
     bootId: randomUUID(),
     maxBytes: options.maxLogPerGuest,
+    shared: bus.shared,
     onFault,
     onWritten: (records, bytes) => {
       metrics.add('kata_realm_log_records_total', records);
       metrics.add('kata_realm_log_bytes_total', bytes);
     },
-  }).catch((error: unknown) => {
+  }).catch(async (error: unknown) => {
     metrics.close();
+    await bus.close();
     throw error;
   });
-  const realm = new RunningRealm({ options, files, metrics, store, times });
+  const realm = new RunningRealm({ options, files, metrics, store, times, bus, live });
   try {
     const { version } = options;
     const { sha256 } = files.authorization;
@@ -62,6 +79,13 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
   }
   for (const warning of files.warnings) log('warn', renderDiagnostic(warning));
   return realm;
+}
+
+/** Loads what a bus needs only if there is one. */
+async function openBus({ bus, log }: RealmOptions): Promise<Bus> {
+  if (bus === undefined) return oneProcess;
+  const { NatsBus } = await import('../bus/nats/nats-bus.js');
+  return await NatsBus.open({ ...bus, log: (message, error) => log('warn', message, { why: error.message }) });
 }
 
 function faultReporter({ log }: RealmOptions, metrics: Metrics): (id: string, fault: LogFault) => void {
@@ -88,12 +112,15 @@ interface Parts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly times: RealmTimes;
+  readonly bus: Bus;
+  readonly live: LiveGuests;
 }
 
 class RunningRealm implements Realm {
   readonly #options: RealmOptions;
   readonly #metrics: Metrics;
   readonly #store: Store;
+  readonly #bus: Bus;
   readonly #decisions: Decisions;
   readonly #guestConnections: GuestConnections;
   readonly #guests: GuestsServer;
@@ -107,31 +134,37 @@ class RunningRealm implements Realm {
   #closed: Promise<void> | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
-  constructor({ options, files, metrics, store, times }: Parts) {
+  constructor({ options, files, metrics, store, times, bus, live }: Parts) {
+    this.#bus = bus;
     this.#options = options;
     this.#files = files;
     this.#metrics = metrics;
     this.#store = store;
     this.#decisions = new Decisions(store.decisions);
     const { log } = options;
-    const live = new LiveGuests();
     const rendezvous = new Rendezvous();
     const authorization = (): ReadFiles['authorization'] => this.#files.authorization;
     this.#guestConnections = new GuestConnections({
       authorization,
+      bus,
       guests: live,
       store,
       decisions: this.#decisions,
       metrics,
       log,
       health: { everyMs: times.healthEveryMs, timeoutMs: times.healthTimeoutMs },
-      collect: { bytesPerSecond, overlapMs: times.overlapMs, retryMs: times.retryMs },
+      collect: {
+        bytesPerSecond,
+        overlapMs: times.overlapMs,
+        retryMs: bus.shared === undefined ? times.retryMs : Math.min(times.retryMs, busRetryMs),
+      },
       callMs: times.callMs,
     });
     this.#guests = new GuestsServer({
       identity: files.identity,
       bounds: { ...guestBounds, pendingMs: times.pendingMs + times.callMs },
       rendezvous,
+      findElsewhere: (id, token) => bus.findToken(id, token),
       onControl: (connection) => void this.#guestConnections.serve(connection),
       onRefusal: this.#refusals('guests', 'KA3301', () =>
         metrics.add('kata_realm_guests_refused_total', 1, { reason: 'request' }),
@@ -139,6 +172,7 @@ class RunningRealm implements Realm {
     });
     const { operatorHandler = (context) => new OperatorService(context) } = options;
     this.#service = operatorHandler(this.#operatorContext(live, rendezvous));
+    bus.serve(this.#remoteHandlers(live));
     const operatorRefused = this.#refusals('operators', 'KA3302', () => undefined);
     this.#operators = new OperatorsServer({
       identity: files.identity,
@@ -161,7 +195,7 @@ class RunningRealm implements Realm {
           return metrics.text();
         },
       },
-      () => this.#isReady && store.decisions.writable,
+      () => this.#isReady && store.decisions.writable && bus.ready,
     );
     this.#syncing = setInterval(() => {
       void store.sync().catch((error: Error) => log('error', 'the store', { error: error.message }));
@@ -241,12 +275,15 @@ class RunningRealm implements Realm {
     this.#service.close();
     this.#operators.close();
     this.#guests.stop();
+    // Otherwise what waits for the bus would wait for ever.
+    if (!this.#bus.ready) this.#bus.stop();
     await this.#guestConnections.close();
     this.#guests.close();
     clearInterval(this.#syncing);
     try {
       await this.#store.close();
     } finally {
+      await this.#bus.close();
       this.#status.close();
       this.#metrics.close();
     }
@@ -271,12 +308,12 @@ class RunningRealm implements Realm {
       guests,
       logs: {
         stateOf: (id) => {
-          const known = store.known(id)?.log;
+          const known = store.logOf(id, guests.own(id) !== undefined);
           if (known === undefined || (known.state === 'not-served' && known.records === 0)) return undefined;
           return known;
         },
         find: (name) => findKnown(store, name),
-        readLog: (id, from, follow, signal) => store.read(store.guest(id), { from, follow, signal }),
+        readLog: (id, from, follow, signal) => store.read(id, { from, follow, signal }),
       },
       decisions: {
         record: (decision) => {
@@ -286,7 +323,18 @@ class RunningRealm implements Realm {
         },
       },
       limits: operatorLimits,
-      openConnection: (guest) => openConnection(rendezvous, guest),
+      openConnection: async (guest, certificates) => {
+        const stream = await openConnection(rendezvous, guest, { bus: this.#bus, certificates });
+        if (stream === undefined) throw new Error('the connection was passed on');
+        return stream;
+      },
+      openConnectionFor: (guest, certificates, { id: pipe }) =>
+        openConnection(rendezvous, guest, { bus: this.#bus, certificates, pipe }),
+      remote: {
+        connect: (guest, certificates, timeoutMs) => this.#bus.connect(guest, certificates, timeoutMs),
+        revoke: (guest, certificates, revocation) =>
+          this.#bus.revoke(guest, certificates, { peer: '', serial: '', issuer: '', ...revocation }),
+      },
       revoke: async ({ id }, revocation) => {
         const revoked = { peer: '', serial: '', issuer: '', ...revocation };
         const { peer, serial, issuer } = revoked;
@@ -306,6 +354,36 @@ class RunningRealm implements Realm {
       },
       report: (message, error) =>
         log('error', message, { error: (error as Error | undefined)?.stack ?? String(error) }),
+    };
+  }
+
+  /** What this replica does for others: it decides again, by its own files. */
+  #remoteHandlers(live: LiveGuests): RemoteHandlers {
+    const operatorOf = (certificates: readonly Buffer[]): (() => Operator | undefined) => {
+      const certificate = verifyOperatorChain(certificates, this.#files.operatorCa, Date.now());
+      if (typeof certificate === 'string') {
+        this.#decisions.refuse('operators', 'another replica', 'KA3302', certificate);
+        throw new RemoteRefusedError({ status: 403, code: 'unknown_operator', message: certificate });
+      }
+      return () =>
+        Date.now() < certificate.notAfter ? this.#files.authorization.operator(certificate) : undefined;
+    };
+    const useOf = ({ guest: id, certificates }: RemoteConnect): RemoteUse => {
+      const guest = live.own(id);
+      if (guest === undefined) throw new Error('the guest has left');
+      return { guest, certificates, source: operatorOf(certificates) };
+    };
+    return {
+      connect: async (request, pipe) => this.#service.serveRemote(useOf(request), pipe),
+      revoke: (request, revoked) => this.#service.revokeRemote(useOf(request), revoked),
+      joined: (guest, certificates, pipe) => {
+        try {
+          this.#service.joined({ guest, source: operatorOf(certificates) }, pipe);
+        } catch (error) {
+          pipe.destroy(error as Error);
+        }
+      },
+      revoked: (revocation) => this.#guestConnections.say(revocation),
     };
   }
 
@@ -331,7 +409,7 @@ class RunningRealm implements Realm {
 
 /** Finds a guest that has been connected. A name can have been that of several: the last one is meant. */
 function findKnown(store: Store, name: string): StoredGuest | undefined {
-  const all = store.all().flatMap(({ described }) => (described === undefined ? [] : [described]));
+  const all = store.described();
   const [named] = all
     .filter((guest) => guest.name === name)
     .sort((a, b) => b.connectedAt.localeCompare(a.connectedAt));

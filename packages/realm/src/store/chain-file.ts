@@ -5,10 +5,10 @@ import {
   lastLine,
   LineReader,
   positionOf,
-  type Position,
   readRecord,
   type SegmentFile,
 } from '@kata-agent/audit';
+import type { LastRecord, StoredLog } from './log-storage.js';
 import { StoreError } from './store-error.js';
 import type { Turns } from './turns.js';
 
@@ -19,15 +19,8 @@ export interface ChainFileOptions {
   readonly turns: Turns;
 }
 
-/** The last record of a file. */
-export interface LastRecord {
-  readonly position: Position;
-  /** Its exact bytes, without the newline. */
-  readonly line: Buffer;
-}
-
 /** The records of one log in a file, exactly as they arrived: each a line. It is only appended to. */
-export class ChainFile {
+export class ChainFile implements StoredLog {
   readonly path: string;
   readonly #file: SegmentFile;
   readonly #turns: Turns;
@@ -97,6 +90,9 @@ export class ChainFile {
       this.#last = { position: last.position, line: Buffer.from(last.line) };
     });
   }
+
+  /** Does nothing: this process alone writes the file. */
+  async refresh(): Promise<void> {}
 
   /** Makes what is written durable. */
   async sync(): Promise<void> {

@@ -15,29 +15,36 @@ import { test, type TestContext } from 'node:test';
 import { openAuditLog, systemFiles, verify } from '@kata-agent/audit';
 import * as fc from 'fast-check';
 import type { LogFault } from './log-note.js';
+import { DirectoryLogStorage, type DirectoryLogStorageOptions } from './directory-log-storage.js';
 import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
 import { Turns } from './turns.js';
 
 const id = 'a1'.repeat(32);
 
+type Change = Partial<GuestLogsOptions & DirectoryLogStorageOptions>;
+
 interface Setup {
   readonly logs: GuestLogs;
   readonly faults: LogFault[];
   /** The store again, as after a crash. */
-  readonly again: (change?: Partial<GuestLogsOptions>) => GuestLogs;
+  readonly again: (change?: Change) => GuestLogs;
   readonly directory: string;
   readonly files: () => readonly string[];
 }
 
-function setUp(t: Pick<TestContext, 'after'>, change: Partial<GuestLogsOptions> = {}): Setup {
+function setUp(t: Pick<TestContext, 'after'>, change: Change = {}): Setup {
   const directory = mkdtempSync(join(tmpdir(), 'kata-realm-logs-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const faults: LogFault[] = [];
-  const again = (more: Partial<GuestLogsOptions> = {}): GuestLogs =>
+  const again = (more: Change = {}): GuestLogs =>
     new GuestLogs(id, {
-      directory,
-      files: systemFiles(),
-      turns: new Turns(2),
+      storage: new DirectoryLogStorage(id, {
+        directory,
+        files: systemFiles(),
+        turns: new Turns(2),
+        ...change,
+        ...more,
+      }),
       maxBytes: 1 << 28,
       onFault: (_id, fault) => faults.push(fault),
       onWritten: () => undefined,
@@ -362,7 +369,7 @@ test('a file that something else has changed is not continued', async (t) => {
 });
 
 test('an ID is no path', () => {
-  const options = { directory: '/x' } as unknown as GuestLogsOptions;
+  const options = {} as unknown as GuestLogsOptions;
   for (const wrong of ['', '..', 'A'.repeat(64), `${'a'.repeat(63)}/`, 'a'.repeat(65)])
     assert.throws(() => new GuestLogs(wrong, options), /is not the ID of a guest/);
 });

@@ -1,47 +1,27 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open, readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type AuditRecord, LinkCheck, makeDirectory, positionOf } from '@kata-agent/audit';
+import { type AuditRecord, LinkCheck, positionOf } from '@kata-agent/audit';
 import { formatPin } from '@kata-agent/x509';
-import { ChainFile, type ChainFileOptions, type LastRecord } from './chain-file.js';
 import type { CollectedLog, LogState } from './collected-log.js';
-import { isSameNote, type LogFault, type LogNote, parseNotes } from './log-note.js';
-import { StoreError } from './store-error.js';
-import { writeFileAtomically } from './write-file-atomically.js';
+import { isSameNote, type LogFault, type LogNote } from './log-note.js';
+import type { DescribedGuest, LastRecord, LogStorage, StoredLog } from './log-storage.js';
 
 /** A longer line is no record: with facts one has less than 32 KiB, at boot 64. */
 const maxRecordBytes = 256 * 1024;
 /** Bytes of one write. They are verified in one turn of the event loop, in about a millisecond. */
 const batchBytes = 128 * 1024;
 const mostNotes = 256;
-const mostLogs = 8;
 /** Bytes of a line that is not stored, for its note. */
 const quotedBytes = 1024;
 
-export interface GuestLogsOptions extends ChainFileOptions {
-  /** The directory of all guests. */
-  readonly directory: string;
+export interface GuestLogsOptions {
+  /** Where the logs are stored. */
+  readonly storage: LogStorage;
   /** Limit of bytes for one guest. */
   readonly maxBytes: number;
   /** Is called with each fault, also if it was noted before. */
   readonly onFault: (id: string, fault: LogFault) => void;
   /** Is called with the numbers of what was written. */
   readonly onWritten: (records: number, bytes: number) => void;
-}
-
-/** What a guest was when it connected last: `guest.json` beside its logs. */
-export interface DescribedGuest {
-  readonly id: string;
-  readonly name: string;
-  readonly entry: string;
-  /** The remote address; of IPv6 its /64. */
-  readonly from: string;
-  /** RFC 3339. */
-  readonly connectedAt: string;
-  readonly version?: string;
-  readonly bootId?: string;
-  readonly configurationDigest?: string;
 }
 
 interface Held {
@@ -51,15 +31,14 @@ interface Held {
 }
 
 /**
- * The logs that a store has of one guest: normally one. Each is a file named by the hash of its first record. Lines are
- * verified before they are written; nothing is overwritten. There is one caller at a time.
+ * The logs that a store has of one guest: normally one. Lines are verified before they are written; nothing is
+ * overwritten. There is one caller at a time.
  */
 export class GuestLogs {
   readonly id: string;
   readonly #options: GuestLogsOptions;
-  readonly #directory: string;
   #opened = false;
-  #file: ChainFile | undefined;
+  #file: StoredLog | undefined;
   #closed: Held = { path: undefined, first: undefined, sequence: 0 };
   #described: DescribedGuest | undefined;
   #notes: LogNote[] = [];
@@ -75,7 +54,6 @@ export class GuestLogs {
     if (!/^[0-9a-f]{64}$/.test(id)) throw new TypeError(`'${id}' is not the ID of a guest`);
     this.id = id;
     this.#options = options;
-    this.#directory = join(options.directory, id);
   }
 
   get log(): CollectedLog {
@@ -122,14 +100,12 @@ export class GuestLogs {
   /** Writes what is known of the guest beside its logs. */
   async describe(described: DescribedGuest): Promise<void> {
     this.#described = described;
-    await makeDirectory(this.#directory);
-    await writeFileAtomically(join(this.#directory, 'guest.json'), `${JSON.stringify(described)}\n`);
+    await this.#options.storage.describe(described);
   }
 
   /** Reads what the store has, without keeping a file open. Throws as `begin`. */
   async load(): Promise<void> {
-    const described = JSON.parse((await textOf(join(this.#directory, 'guest.json'))) || '{}') as object;
-    if ('name' in described && 'connectedAt' in described) this.#described = described as DescribedGuest;
+    this.#described = await this.#options.storage.described();
     await this.#open();
     await this.close();
   }
@@ -139,7 +115,8 @@ export class GuestLogs {
    * have unchanged. Throws a StoreError or the system's error if the store cannot be used.
    */
   async begin(): Promise<number> {
-    if (!this.#opened) await this.#open();
+    if (this.#opened) await this.#file?.refresh();
+    else await this.#open();
     this.#opened = true;
     const last = this.#file?.last;
     this.#overlap = last;
@@ -250,6 +227,7 @@ export class GuestLogs {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
+    await this.#options.storage.report(this.log);
   }
 
   get #bytes(): number {
@@ -257,44 +235,19 @@ export class GuestLogs {
   }
 
   async #open(): Promise<void> {
-    const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
-    this.#notes = [...parseNotes(await textOf(join(this.#directory, 'notes')))];
-    this.#file = undefined;
-    this.#otherBytes = 0;
-    let newest: { readonly path: string; readonly mtimeMs: number; readonly size: number } | undefined;
-    for (const name of names) {
-      const path = join(this.#directory, name);
-      const { mtimeMs, size } = await stat(path);
-      this.#otherBytes += size;
-      if (!/^[0-9a-f]{32}\.log$/.test(name) || (newest !== undefined && newest.mtimeMs >= mtimeMs)) continue;
-      newest = { path, mtimeMs, size };
-    }
+    const { notes, otherBytes, newest } = await this.#options.storage.open();
+    this.#notes = [...notes];
+    this.#otherBytes = otherBytes;
     this.#closed = { path: undefined, first: undefined, sequence: 0 };
-    if (newest === undefined) return;
-    this.#otherBytes -= newest.size;
-    const file = await ChainFile.open(newest.path, this.#options);
-    if (file.last === undefined) await file.close();
-    else this.#file = file;
+    this.#file = newest;
   }
 
-  /** Opens the file of a log that begins with this record. `again`: it has records already. */
+  /** Opens the log that begins with this record. `again`: it has records already. */
   async #create(record: AuditRecord): Promise<'new' | 'again'> {
-    await makeDirectory(this.#directory);
-    const names = await readdir(this.#directory);
-    const name = `${record.hash.slice(0, 32)}.log`;
-    const logs = names.filter((each) => each.endsWith('.log'));
-    if (!logs.includes(name) && logs.length >= mostLogs)
-      throw new StoreError(
-        `guest ${this.id} has sent ${logs.length} logs, and no more are stored`,
-        `move ${this.#directory} away, as evidence`,
-      );
-    const known = logs.includes(name) ? (await stat(join(this.#directory, name))).size : 0;
-    this.#file = await ChainFile.open(join(this.#directory, name), this.#options);
-    this.#otherBytes -= known;
-    return this.#file.last === undefined ? 'new' : 'again';
+    const log = await this.#options.storage.create(record.hash.slice(0, 32));
+    this.#file = log;
+    this.#otherBytes -= log.size;
+    return log.last === undefined ? 'new' : 'again';
   }
 
   /** The first line of a watch is neither the record that is stored nor one that follows it. */
@@ -334,24 +287,13 @@ export class GuestLogs {
   async #fault(fault: LogFault): Promise<void> {
     this.#options.onFault(this.id, fault);
     await this.#note(fault);
+    await this.#options.storage.report(this.log);
   }
 
   async #note(note: LogNote): Promise<void> {
     if (this.#notes.length >= mostNotes || this.#notes.some((other) => isSameNote(other, note))) return;
     this.#notes.push(note);
-    await makeDirectory(this.#directory);
-    const text = `${JSON.stringify({ ...note, at: new Date().toISOString() })}\n`;
-    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
-    await this.#options.turns.run(async () => {
-      const file = await open(join(this.#directory, 'notes'), flags, 0o600);
-      try {
-        await file.writeFile(text);
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
-    });
-    this.#otherBytes += text.length;
+    this.#otherBytes += await this.#options.storage.note(note);
   }
 }
 
@@ -364,11 +306,4 @@ function quoted(line: Buffer): Pick<LogFault, 'sha256' | 'line'> {
     sha256: createHash('sha256').update(line).digest('hex'),
     line: line.toString('latin1', 0, quotedBytes),
   };
-}
-
-async function textOf(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
-  });
 }

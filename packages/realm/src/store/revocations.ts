@@ -18,10 +18,22 @@ export interface Revocation extends RevokedPeer {
 }
 
 /** A guest accepts no more. */
-const most = 4096;
+export const mostRevocations = 4096;
 
-/** The revocations of a realm. They only grow: nothing takes one back but an edit of the file while no realm runs. */
-export class Revocations {
+/** The revocations of a realm. They only grow. */
+export interface RevocationList {
+  list(entry: string): readonly Revocation[];
+  /** Resolves when `list` has what was added by any replica before this call. */
+  settled(): Promise<void>;
+  /**
+   * Adds a revocation; resolves when it is durable. An equal one takes no further place. Throws a StoreError if there are
+   * too many, or the system's error.
+   */
+  add(revocation: Revocation): Promise<void>;
+}
+
+/** Revocations in a file. They only grow: nothing takes one back but an edit of the file while no realm runs. */
+export class Revocations implements RevocationList {
   readonly #path: string;
   #all: readonly Revocation[];
   #writing: Promise<unknown> = Promise.resolve();
@@ -44,10 +56,8 @@ export class Revocations {
     return this.#all.filter((revocation) => revocation.entry === entry);
   }
 
-  /**
-   * Adds a revocation; resolves when it is durable. An equal one takes no further place. Throws a StoreError if there are
-   * too many, or the system's error.
-   */
+  async settled(): Promise<void> {}
+
   async add(revocation: Revocation): Promise<void> {
     const write = this.#writing.then(() => this.#add(revocation));
     this.#writing = write.catch(() => undefined);
@@ -58,9 +68,9 @@ export class Revocations {
     const { entry, peer, serial, issuer } = revocation;
     const own = this.list(entry);
     if (own.some((each) => each.peer === peer && each.serial === serial && each.issuer === issuer)) return;
-    if (own.length >= most)
+    if (own.length >= mostRevocations)
       throw new StoreError(
-        `[[guest]] "${entry}" has ${most} revocations already, and its guests accept no more`,
+        `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
         'replace the CA of its operators, or revoke a pattern that includes others',
       );
     const all = [...this.#all, revocation];

@@ -9,8 +9,11 @@ import {
   openAuditLog,
   systemFiles,
 } from '@kata-agent/audit';
+import type { CollectedLog } from './collected-log.js';
+import { DirectoryLogStorage } from './directory-log-storage.js';
 import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
-import { Revocations } from './revocations.js';
+import type { DescribedGuest, LogStorage } from './log-storage.js';
+import { type RevocationList, Revocations } from './revocations.js';
 import { takeStoreDirectory, type TryLock } from './store-directory.js';
 import { Turns } from './turns.js';
 
@@ -24,8 +27,22 @@ export interface StoreOptions extends Pick<GuestLogsOptions, 'maxBytes' | 'onFau
   readonly tryLock: TryLock;
   /** Of this process: the own log's records have it. */
   readonly bootId: string;
+  /** What all replicas of a realm share; absent: logs and revocations are in the directory. */
+  readonly shared?: SharedStore | undefined;
   /** For tests. */
   readonly files?: FileLayer;
+}
+
+/** Logs and revocations of all replicas of a realm. */
+export interface SharedStore {
+  readonly revocations: RevocationList;
+  /** Returns where the logs of a guest are stored. */
+  logs(id: string): LogStorage;
+  /** All guests that have been connected to any replica. */
+  known(): readonly DescribedGuest[];
+  /** The log of a guest as its last holder has described it. */
+  logOf(id: string): CollectedLog | undefined;
+  read(id: string, options: ReadOptions): AsyncIterable<readonly Buffer[]>;
 }
 
 export interface ReadOptions {
@@ -41,44 +58,60 @@ export interface ReadOptions {
  * logs of each guest. One process uses it at a time.
  */
 export class Store {
-  readonly revocations: Revocations;
+  readonly revocations: RevocationList;
   /** The realm's own decisions. */
   readonly decisions: AuditLog;
-  readonly #options: GuestLogsOptions;
+  readonly #options: Omit<GuestLogsOptions, 'storage'>;
+  readonly #directory: string;
+  readonly #storage: (id: string) => LogStorage;
+  readonly #shared: SharedStore | undefined;
   readonly #guests = new Map<string, GuestLogs>();
   readonly #unlock: () => Promise<void>;
 
   private constructor(parts: {
-    readonly revocations: Revocations;
+    readonly revocations: RevocationList;
     readonly decisions: AuditLog;
-    readonly options: GuestLogsOptions;
+    readonly options: Omit<GuestLogsOptions, 'storage'>;
+    readonly directory: string;
+    readonly storage: (id: string) => LogStorage;
+    readonly shared: SharedStore | undefined;
     readonly unlock: () => Promise<void>;
   }) {
     this.revocations = parts.revocations;
     this.decisions = parts.decisions;
     this.#options = parts.options;
+    this.#directory = parts.directory;
+    this.#storage = parts.storage;
+    this.#shared = parts.shared;
     this.#unlock = parts.unlock;
   }
 
   /** Throws a StoreError, or AuditUnavailable. */
   static async open(options: StoreOptions): Promise<Store> {
-    const { directory, tryLock, bootId, files = systemFiles(), maxBytes, onFault, onWritten } = options;
+    const { directory, tryLock, bootId, files = systemFiles(), maxBytes, onFault, onWritten, shared } =
+      options;
     const lock = await takeStoreDirectory(directory, tryLock);
     try {
-      const revocations = await Revocations.open(join(directory, 'revocations.json'));
+      const revocations =
+        shared?.revocations ?? (await Revocations.open(join(directory, 'revocations.json')));
       const decisions = await openAuditLog({
         file: join(directory, 'decisions', 'audit.log'),
         bootId,
         ...ownLog,
       });
       const guests = join(directory, 'guests');
+      const turns = new Turns(writesAtOnce);
       const store = new Store({
         revocations,
         decisions,
-        options: { directory: guests, maxBytes, onFault, onWritten, files, turns: new Turns(writesAtOnce) },
+        options: { maxBytes, onFault, onWritten },
+        directory: guests,
+        storage: (id) =>
+          shared?.logs(id) ?? new DirectoryLogStorage(id, { directory: guests, files, turns }),
+        shared,
         unlock: () => lock.close(),
       });
-      await store.#load();
+      if (shared === undefined) await store.#load();
       return store;
     } catch (error) {
       await lock.close();
@@ -90,27 +123,31 @@ export class Store {
   guest(id: string): GuestLogs {
     const known = this.#guests.get(id);
     if (known !== undefined) return known;
-    const logs = new GuestLogs(id, this.#options);
+    const logs = new GuestLogs(id, { ...this.#options, storage: this.#storage(id) });
     this.#guests.set(id, logs);
     return logs;
   }
 
-  /** Returns the logs of a guest that has been connected; undefined if there is none of this ID. */
-  known(id: string): GuestLogs | undefined {
-    return this.#guests.get(id);
+  /** All guests that have been connected: also those before this process. */
+  described(): readonly DescribedGuest[] {
+    if (this.#shared !== undefined) return this.#shared.known();
+    return [...this.#guests.values()].flatMap(({ described }) => described ?? []);
   }
 
-  /** All guests that have been connected: also those before this process. */
-  all(): readonly GuestLogs[] {
-    return [...this.#guests.values()];
+  /** What is stored of a guest's log. `isHere`: this process collects it now. */
+  logOf(id: string, isHere: boolean): CollectedLog | undefined {
+    if (this.#shared !== undefined && !isHere) return this.#shared.logOf(id);
+    return this.#guests.get(id)?.log;
   }
 
   /** Yields the stored lines of a guest's log, in groups, without newlines, oldest first; then those to come. */
-  async *read(
-    logs: GuestLogs,
-    { from = 1, follow = false, signal }: ReadOptions,
-  ): AsyncGenerator<readonly Buffer[]> {
-    const { path } = logs;
+  async *read(id: string, options: ReadOptions): AsyncGenerator<readonly Buffer[]> {
+    if (this.#shared !== undefined) {
+      yield* this.#shared.read(id, options);
+      return;
+    }
+    const { from = 1, follow = false, signal } = options;
+    const { path } = this.guest(id);
     if (path === undefined) return;
     if (follow) {
       yield* followLines(path, { from, signal });
@@ -121,7 +158,7 @@ export class Store {
       const reader = new LineReader(handle);
       for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) {
         if (signal.aborted) return;
-        const wanted = lines.filter((line) => sequence(line) >= from);
+        const wanted = lines.filter((line) => sequenceOf(line) >= from);
         if (wanted.length > 0) yield wanted;
       }
     } finally {
@@ -131,7 +168,7 @@ export class Store {
 
   /** Reads what is stored of each guest. One whose files cannot be used is reported when it connects. */
   async #load(): Promise<void> {
-    const names = await readdir(this.#options.directory).catch((error: NodeJS.ErrnoException) => {
+    const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw error;
     });
@@ -160,6 +197,6 @@ export class Store {
 }
 
 /** Lines are stored only if they begin with their sequence number. */
-function sequence(line: Buffer): number {
+export function sequenceOf(line: Buffer): number {
   return Number(/^\{"sequence":(\d+),/.exec(line.toString('latin1', 0, 32))?.[1] ?? 0);
 }

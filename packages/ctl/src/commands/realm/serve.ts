@@ -1,5 +1,5 @@
 import { size } from '@kata-agent/config/entries';
-import type { RealmOptions } from '@kata-agent/realm';
+import type { BusOptions, RealmOptions } from '@kata-agent/realm';
 import type { CommandDefinition, Invocation } from '../../cli/definition.js';
 import { parseDuration } from '../../cli/duration.js';
 import { version } from '../../cli/version.js';
@@ -27,6 +27,14 @@ export const realmServe: CommandDefinition = {
       flags: '--store <dir>',
       description: 'the directory of audit logs and revocations; one realm at a time',
     },
+    {
+      flags: '--bus <servers>',
+      description:
+        'several replicas of one realm: nats://HOST:PORT[,HOST:PORT], of a loopback address, or tls://…; logs and revocations are there then',
+    },
+    { flags: '--bus-ca <file>', description: 'the CAs of the servers of --bus, in PEM' },
+    { flags: '--bus-creds <file>', description: 'credentials for --bus: a .creds file' },
+    { flags: '--bus-nkey <file>', description: 'credentials for --bus: the seed of an nkey' },
     { flags: '--allow-unattested', description: 'admit guests without evidence; required' },
     { flags: '--metrics <host:port>', description: 'plain HTTP: GET /metrics, /healthz and /readyz' },
     {
@@ -75,7 +83,8 @@ export const realmServe: CommandDefinition = {
       });
     const maxLogPerGuest = logSize(options.text('maxLogPerGuest') ?? '');
     const drainMs = parseDuration(options.text('drain') ?? '', '--drain');
-    const { createRealmLog } = await import('@kata-agent/realm');
+    const { createRealmLog, parseBusServers } = await import('@kata-agent/realm');
+    const bus = busOptions(invocation, parseBusServers);
     const { loadSyscalls } = await import('@kata-agent/linux');
     const log = createRealmLog({
       format: options.text('logFormat') === 'text' ? 'text' : 'json',
@@ -93,6 +102,7 @@ export const realmServe: CommandDefinition = {
       drainMs,
       version,
       log,
+      bus,
       tryLock: (descriptor) => syscalls.tryLock(descriptor),
     });
     return ExitCode.Success;
@@ -105,6 +115,39 @@ function logSize(text: string): number {
   const reading = logSizes.fromText(text);
   if (reading.ok) return reading.value;
   throw new CommandError(ExitCode.Usage, `--max-log-per-guest '${text}': must be ${reading.expected}`);
+}
+
+function busOptions(
+  { options }: Invocation,
+  parse: (text: string) => Pick<BusOptions, 'servers' | 'tls'>,
+): BusOptions | undefined {
+  const text = options.text('bus');
+  const files = {
+    ca: options.text('busCa'),
+    creds: options.text('busCreds'),
+    nkey: options.text('busNkey'),
+  };
+  const given = Object.entries(files).filter(([, value]) => value !== undefined);
+  if (text === undefined) {
+    if (given.length === 0) return undefined;
+    throw new CommandError(ExitCode.Usage, `--bus-${given[0]?.[0] ?? ''} without --bus`, {
+      help: ['add --bus nats://127.0.0.1:4222 or --bus tls://HOST:PORT'],
+    });
+  }
+  if (files.creds !== undefined && files.nkey !== undefined)
+    throw new CommandError(ExitCode.Usage, '--bus-creds and --bus-nkey exclude each other', {
+      help: ['give one of them'],
+    });
+  try {
+    const servers = parse(text);
+    if (files.ca !== undefined && !servers.tls)
+      throw new Error('--bus-ca is for tls://, and these servers have no TLS');
+    return { ...servers, ...files };
+  } catch (error) {
+    throw new CommandError(ExitCode.Usage, `--bus '${text}': ${(error as Error).message}`, {
+      help: ['--bus takes nats://HOST:PORT[,HOST:PORT] of loopback addresses, or tls://HOST:PORT[,HOST:PORT]'],
+    });
+  }
 }
 
 function requiredOption({ options }: Invocation, name: string): string {
@@ -152,7 +195,7 @@ async function serve({ io }: Invocation, options: RealmOptions): Promise<void> {
 }
 
 async function commandErrorOf(error: unknown): Promise<unknown> {
-  const { ListenError, RealmFileError, StoreError } = await import('@kata-agent/realm');
+  const { BusError, ListenError, RealmFileError, StoreError } = await import('@kata-agent/realm');
   if (error instanceof RealmFileError)
     return new CommandError(
       error.kind === 'invalid' ? ExitCode.Failed : ExitCode.CannotApply,
@@ -161,6 +204,8 @@ async function commandErrorOf(error: unknown): Promise<unknown> {
     );
   if (error instanceof StoreError)
     return new CommandError(ExitCode.CannotApply, error.message, { help: [error.help], cause: error });
+  if (error instanceof BusError)
+    return new CommandError(ExitCode.CannotApply, error.message, { help: error.help, cause: error });
   if (error instanceof ListenError)
     return new CommandError(ExitCode.CannotApply, error.message, {
       help: ['choose an address of this machine that is free; ports below 1024 need CAP_NET_BIND_SERVICE'],

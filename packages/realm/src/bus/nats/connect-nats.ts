@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { connect, credsAuthenticator, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node';
+import type { BusOptions } from '../bus-options.js';
+import { BusError } from '../bus-error.js';
+import { inboxPrefix } from './subjects.js';
+
+/** Connects, and connects again whenever the connection is lost. Throws a BusError. */
+export async function connectNats(options: BusOptions, name: string): Promise<NatsConnection> {
+  const { servers, tls, ca, creds, nkey } = options;
+  const authenticator = [
+    ...(creds === undefined ? [] : [credsAuthenticator(await read('--bus-creds', creds))]),
+    ...(nkey === undefined ? [] : [nkeyAuthenticator(seed(await read('--bus-nkey', nkey)))]),
+  ];
+  const caText = ca === undefined ? undefined : (await read('--bus-ca', ca)).toString('utf8');
+  const list = servers.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
+  try {
+    return await connect({
+      servers: list,
+      name,
+      inboxPrefix,
+      ...(tls ? { tls: { handshakeFirst: false, ...(caText === undefined ? {} : { ca: caText }) } } : {}),
+      ...(authenticator.length === 0 ? {} : { authenticator }),
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 500,
+      reconnectJitter: 250,
+      reconnectJitterTLS: 500,
+      pingInterval: 4_000,
+      maxPingOut: 2,
+      timeout: 5_000,
+      // A password that is changed may be changed back.
+      ignoreAuthErrorAbort: true,
+    });
+  } catch (error) {
+    throw new BusError(`--bus ${list.join(',')}: ${(error as Error).message}`, [
+      'start nats-server with JetStream, and check the address and the credentials',
+    ]);
+  }
+}
+
+async function read(option: string, path: string): Promise<Buffer> {
+  return await readFile(path).catch((error: Error) => {
+    throw new BusError(`${option}: cannot read ${path}: ${error.message}`, []);
+  });
+}
+
+/** The first line that is an nkey seed: `nk` writes comments beside it. */
+function seed(bytes: Buffer): Uint8Array {
+  const line = bytes
+    .toString('latin1')
+    .split('\n')
+    .map((each) => each.trim())
+    .find((each) => /^SU[A-Z2-7]{20,}$/.test(each));
+  if (line === undefined) throw new BusError('--bus-nkey has no seed of a user, which begins with SU', []);
+  return Buffer.from(line);
+}

@@ -1,0 +1,428 @@
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { jetstream, type JetStreamManager, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { type KV, Kvm } from '@nats-io/kv';
+import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { RemoteGuest } from '../../guests/guest.js';
+import type { RevokedPeer } from '../../store/revocations.js';
+import type { SharedStore } from '../../store/store.js';
+import {
+  type Bus,
+  type GuestClaim,
+  type Lease,
+  type RemoteConnect,
+  type RemoteHandlers,
+  type RemoteRefusal,
+  RemoteRefusedError,
+  type TokenOffer,
+} from '../bus.js';
+import { BusError } from '../bus-error.js';
+import type { BusOptions } from '../bus-options.js';
+import { Pipe, type PipeEnd, type PipeTransport } from '../pipe.js';
+import { encodeFrame } from '../pipe-frame.js';
+import { connectNats } from './connect-nats.js';
+import { Leases, type LeaseTimes, leaseTimes } from './leases.js';
+import { NatsLogs } from './nats-logs.js';
+import { NatsRevocations } from './nats-revocations.js';
+import { buckets, hex, logStream, subjects } from './subjects.js';
+import { WatchedBucket } from './watched-bucket.js';
+
+const requestMs = 20_000;
+const tokenMs = 3_000;
+const mostCertificates = 8;
+
+interface Request {
+  readonly kind: 'connect' | 'revoke';
+  readonly guest: string;
+  readonly epoch: number;
+  readonly certificates: readonly string[];
+  readonly from: string;
+  readonly pipe?: string;
+  readonly revoked?: RevokedPeer;
+}
+
+type Answer =
+  | { readonly ok: true; readonly closed?: number }
+  | { readonly ok: false; readonly refusal: RemoteRefusal };
+
+type TokenAnswer =
+  | {
+      readonly pipe: string;
+      readonly guest: { readonly id: string; readonly name: string };
+      readonly certificates: readonly string[];
+    }
+  | { readonly pipe: null };
+
+const unavailable: RemoteRefusal = {
+  status: 503,
+  code: 'guest_unavailable',
+  message: 'the replica that has the guest does not serve it: try again',
+};
+
+export interface NatsBusOptions extends BusOptions {
+  readonly log: (message: string, error: Error) => void;
+  readonly times?: LeaseTimes;
+}
+
+/** The bus of a realm of several replicas. */
+export class NatsBus implements Bus {
+  readonly replica: string;
+  readonly shared: SharedStore;
+  readonly #nc: NatsConnection;
+  readonly #leases: Leases;
+  readonly #live: WatchedBucket;
+  readonly #logs: NatsLogs;
+  readonly #revocations: NatsRevocations;
+  readonly #times: LeaseTimes;
+  readonly #log: NatsBusOptions['log'];
+  readonly #transport: PipeTransport;
+  /** Ends of pipes here that have the operator, by guest. */
+  readonly #pipes = new Map<Pipe, { readonly guest: string; readonly epoch: number }>();
+  readonly #timer: NodeJS.Timeout;
+  #handlers: RemoteHandlers | undefined;
+  #isConnected = true;
+  #stopped = false;
+  #waiting: { readonly done: () => void; readonly fail: (error: Error) => void }[] = [];
+  #requests: Subscription | undefined;
+
+  private constructor(nc: NatsConnection, replica: string, parts: Parts, options: NatsBusOptions) {
+    this.#nc = nc;
+    this.replica = replica;
+    this.#log = options.log;
+    this.#times = options.times ?? leaseTimes;
+    this.#transport = transportOf(nc);
+    this.#leases = new Leases(parts.live, replica, this.#times, (guest, epoch) => this.#moved(guest, epoch));
+    const failed = (error: Error): void => {
+      if (!this.#stopped) this.#log('the bus', error);
+    };
+    this.#live = new WatchedBucket(parts.live, (change) => this.#leases.take(change), failed);
+    this.#revocations = new NatsRevocations(
+      parts.revocations,
+      (revocation) => this.#handlers?.revoked(revocation),
+      failed,
+    );
+    const logs = new NatsLogs({
+      js: jetstream(nc),
+      jsm: parts.jsm,
+      known: parts.known,
+      connected: () => this.#connected(),
+      onFailure: failed,
+    });
+    this.#logs = logs;
+    this.shared = {
+      revocations: this.#revocations,
+      logs: (id) => logs.logs(id),
+      known: () => logs.known(),
+      logOf: (id) => this.remote().find((guest) => guest.id === id)?.log ?? logs.logOf(id),
+      read: (id, read) => logs.read(id, read),
+    };
+    void this.#followStatus();
+    this.#timer = setInterval(() => void this.#settle().catch(() => undefined), this.#times.renewMs).unref();
+  }
+
+  /** Connects, creates what is missing, and learns what is there. Throws a BusError. */
+  static async open(options: NatsBusOptions): Promise<NatsBus> {
+    const replica = randomBytes(16).toString('hex');
+    const nc = await connectNats(options, `kata realm ${replica.slice(0, 12)}`);
+    try {
+      const parts = await openParts(nc, options.times ?? leaseTimes);
+      const bus = new NatsBus(nc, replica, parts, options);
+      await bus.#settle();
+      await bus.#logs.bucket.settle();
+      return bus;
+    } catch (error) {
+      await nc.close().catch(() => undefined);
+      throw new BusError(`the bus cannot be used: ${(error as Error).message}`, [
+        'nats-server needs JetStream, and the permissions of examples/realm/nats-server.conf',
+      ]);
+    }
+  }
+
+  get ready(): boolean {
+    const freshAt = Math.min(this.#live.freshAt, this.#revocations.bucket.freshAt);
+    return this.#isConnected && performance.now() - freshAt < this.#times.ttlMs;
+  }
+
+  remote(): readonly RemoteGuest[] {
+    return this.#leases.remote();
+  }
+
+  claim(claim: GuestClaim): Promise<Lease> {
+    return this.#leases.claim(claim);
+  }
+
+  async connect(
+    guest: RemoteGuest,
+    certificates: readonly Buffer[],
+    timeoutMs: number,
+  ): Promise<Duplex> {
+    const { replica, epoch } = guest.holder;
+    const { stream: pipe, opened } = this.makePipe();
+    // A connection of the guest itself can outlive the one that it makes calls in.
+    if (guest.relay === 'trusted') this.#pipes.set(pipe, { guest: guest.id, epoch });
+    pipe.once('close', () => this.#pipes.delete(pipe));
+    try {
+      await this.#ask(replica, {
+        kind: 'connect',
+        guest: guest.id,
+        epoch,
+        certificates: encoded(certificates),
+        from: this.replica,
+        pipe: pipe.id,
+      });
+      await openedInTime(pipe, opened, timeoutMs);
+      return pipe;
+    } catch (error) {
+      pipe.destroy(error as Error);
+      throw error;
+    }
+  }
+
+  async revoke(
+    guest: RemoteGuest,
+    certificates: readonly Buffer[],
+    revoked: RevokedPeer,
+  ): Promise<{ readonly closed: number }> {
+    const { replica, epoch } = guest.holder;
+    const { closed = 0 } = await this.#ask(replica, {
+      kind: 'revoke',
+      guest: guest.id,
+      epoch,
+      certificates: encoded(certificates),
+      from: this.replica,
+      revoked,
+    });
+    return { closed };
+  }
+
+  makePipe(): { readonly id: string; readonly stream: Pipe; readonly opened: Promise<void> } {
+    const id = randomBytes(32).toString('hex');
+    const stream = new Pipe(this.#transport, id, 'a');
+    return { id, stream, opened: stream.opened };
+  }
+
+  offerToken(token: string, { guest, certificates, taken }: TokenOffer): () => void {
+    const subscription = this.#nc.subscribe(subjects.token(token), {
+      callback: (_error, message) => {
+        const asked = parse<{ guest?: unknown }>(message);
+        const pipe = asked?.guest === guest.id ? taken() : undefined;
+        const answer: TokenAnswer =
+          pipe === undefined
+            ? { pipe: null }
+            : { pipe: pipe.pipe, guest, certificates: encoded(certificates) };
+        message.respond(JSON.stringify(answer));
+      },
+    });
+    return () => subscription.unsubscribe();
+  }
+
+  async findToken(guest: string, token: string): Promise<((stream: Duplex) => void) | undefined> {
+    let answer: TokenAnswer | undefined;
+    try {
+      const reply = await this.#nc.request(subjects.token(token), JSON.stringify({ guest }), {
+        timeout: tokenMs,
+      });
+      answer = parse<TokenAnswer>(reply);
+    } catch {
+      // Nobody waits for this token.
+    }
+    if (answer === undefined || answer.pipe === null) return undefined;
+    const { pipe: id, guest: offered, certificates } = answer;
+    // Servers know the subscription before the first frame that we send: the other end sends nothing before that.
+    const pipe = new Pipe(this.#transport, hex(id), 'b');
+    return (stream) => {
+      pipe.hello();
+      join(pipe, stream);
+      this.#handlers?.joined(offered, decoded(certificates), pipe);
+    };
+  }
+
+  serve(handlers: RemoteHandlers): void {
+    this.#handlers = handlers;
+    this.#requests = this.#nc.subscribe(subjects.requests(this.replica), {
+      callback: (_error, message) => void this.#answer(message),
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { fail } of waiting) fail(new Error('the realm ends'));
+    this.#requests?.unsubscribe();
+  }
+
+  async close(): Promise<void> {
+    this.stop();
+    clearInterval(this.#timer);
+    this.#leases.stop();
+    for (const bucket of [this.#live, this.#revocations.bucket, this.#logs.bucket]) bucket.stop();
+    await this.#nc.close().catch(() => undefined);
+  }
+
+  async #settle(): Promise<void> {
+    await Promise.all([this.#live.settle(), this.#revocations.bucket.settle()]);
+  }
+
+  async #ask(replica: string, request: Request): Promise<Extract<Answer, { ok: true }>> {
+    let answer: Answer | undefined;
+    try {
+      const reply = await this.#nc.request(subjects.requests(replica), JSON.stringify(request), {
+        timeout: requestMs,
+      });
+      answer = parse<Answer>(reply);
+    } catch (error) {
+      this.#log('another replica does not answer', error as Error);
+    }
+    if (answer === undefined) throw new RemoteRefusedError(unavailable);
+    if (!answer.ok) throw new RemoteRefusedError(answer.refusal);
+    return answer;
+  }
+
+  async #answer(message: Msg): Promise<void> {
+    const answer = (value: Answer): void => void message.respond(JSON.stringify(value));
+    try {
+      const asked = parse<Request>(message);
+      if (asked === undefined || this.#handlers === undefined) throw new RemoteRefusedError(unavailable);
+      const { guest, epoch, from } = asked;
+      if (!this.#leases.holds(guest, epoch)) throw new RemoteRefusedError(unavailable);
+      const request: RemoteConnect = { guest, epoch, from, certificates: decoded(asked.certificates) };
+      if (asked.kind === 'revoke') {
+        const { peer = '', serial = '', issuer = '' } = asked.revoked ?? {};
+        answer({ ok: true, ...(await this.#handlers.revoke(request, { peer, serial, issuer })) });
+        return;
+      }
+      const id = hex(asked.pipe ?? '');
+      await this.#handlers.connect(request, {
+        id,
+        open: () => {
+          const pipe = new Pipe(this.#transport, id, 'b');
+          pipe.hello();
+          return pipe;
+        },
+        abort: (why) => this.#transport.send(id, 'a', encodeFrame({ kind: 'abort', why })),
+      });
+      answer({ ok: true });
+    } catch (error) {
+      if (!(error instanceof RemoteRefusedError)) this.#log('a request of another replica', error as Error);
+      answer({ ok: false, refusal: error instanceof RemoteRefusedError ? error.refusal : unavailable });
+    }
+  }
+
+  /** Ends the pipes to a guest that another replica holds now. */
+  #moved(guest: string, epoch: number): void {
+    for (const [pipe, to] of this.#pipes)
+      if (to.guest === guest && to.epoch !== epoch) pipe.destroy(new Error('the guest has moved'));
+  }
+
+  #connected(): Promise<void> {
+    if (this.#stopped) return Promise.reject(new Error('the realm ends'));
+    if (this.#isConnected) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ done: resolve, fail: reject }));
+  }
+
+  async #followStatus(): Promise<void> {
+    for await (const { type } of this.#nc.status()) {
+      if (type === 'disconnect') {
+        this.#isConnected = false;
+        this.#log('the bus is not connected', new Error('disconnected'));
+      } else if (type === 'reconnect') {
+        this.#isConnected = true;
+        this.#log('the bus is connected again', new Error('reconnected'));
+        const waiting = this.#waiting;
+        this.#waiting = [];
+        for (const { done } of waiting) done();
+        void this.#settle().catch(() => undefined);
+      }
+    }
+  }
+}
+
+interface Parts {
+  readonly jsm: JetStreamManager;
+  readonly live: KV;
+  readonly known: KV;
+  readonly revocations: KV;
+}
+
+async function openParts(nc: NatsConnection, { ttlMs }: LeaseTimes): Promise<Parts> {
+  const jsm = await jetstreamManager(nc);
+  const kvm = new Kvm(jetstream(nc));
+  // Never a direct get: a server that lags behind could answer it.
+  const options = { history: 1, allow_direct: false };
+  const live = await kvm.create(buckets.live, { ...options, ttl: ttlMs });
+  const known = await kvm.create(buckets.known, options);
+  const revocations = await kvm.create(buckets.revocations, options);
+  try {
+    await jsm.streams.info(logStream);
+  } catch (error) {
+    if ((error as Error).message !== 'stream not found') throw error;
+    await jsm.streams.add({
+      name: logStream,
+      subjects: [subjects.logs],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      deny_delete: true,
+      deny_purge: true,
+    });
+  }
+  return { jsm, live, known, revocations };
+}
+
+function transportOf(nc: NatsConnection): PipeTransport {
+  return {
+    send: (pipe, end, bytes) => {
+      if (!nc.isClosed()) nc.publish(subjects.pipe(pipe, end), bytes);
+    },
+    receive: (pipe: string, end: PipeEnd, onBytes) => {
+      const subscription = nc.subscribe(subjects.pipe(pipe, end), {
+        callback: (error, message) => {
+          if (error === null) onBytes(message.data);
+        },
+      });
+      return () => subscription.unsubscribe();
+    },
+  };
+}
+
+/** Passes bytes between a pipe and a guest's connection. */
+function join(pipe: Duplex, stream: Duplex): void {
+  stream.on('error', () => undefined);
+  pipe.once('close', () => {
+    if (!pipe.readableEnded || !pipe.writableFinished) stream.destroy();
+  });
+  stream.once('close', () => {
+    if (!stream.readableEnded || !stream.writableFinished) pipe.destroy();
+  });
+  pipe.pipe(stream);
+  stream.pipe(pipe);
+}
+
+async function openedInTime(pipe: Pipe, opened: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new RemoteRefusedError(unavailable)), timeoutMs);
+    pipe.once('close', () => reject(new RemoteRefusedError(unavailable)));
+  });
+  try {
+    await Promise.race([opened, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function encoded(certificates: readonly Buffer[]): readonly string[] {
+  return certificates.slice(0, mostCertificates).map((each) => each.toString('base64'));
+}
+
+function decoded(certificates: readonly string[]): readonly Buffer[] {
+  return certificates.slice(0, mostCertificates).map((each) => Buffer.from(each, 'base64'));
+}
+
+function parse<T>(message: Msg): T | undefined {
+  try {
+    return message.json<T>();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,179 @@
+import { Duplex } from 'node:stream';
+import { decodeFrame, encodeFrame, type PipeFrame } from './pipe-frame.js';
+
+/** Messages between the ends of pipes. They arrive in order, or not at all. */
+export interface PipeTransport {
+  /** Sends to an end. */
+  send(pipe: string, end: PipeEnd, bytes: Uint8Array): void;
+  /** Calls `onBytes` with what is sent to an end. Returns a function that ends it. */
+  receive(pipe: string, end: PipeEnd, onBytes: (bytes: Uint8Array) => void): () => void;
+}
+
+/** `a`: of the replica that has the operator. `b`: of the one that has the guest's connection. */
+export type PipeEnd = 'a' | 'b';
+
+export interface PipeLimits {
+  readonly chunkBytes: number;
+  /** Bytes on their way in one direction, and in the memory of the other end. */
+  readonly windowBytes: number;
+  /** Between two frames, at most. */
+  readonly aliveMs: number;
+  /** Without a frame the other end is dead. */
+  readonly deadMs: number;
+}
+
+export const pipeLimits: PipeLimits = {
+  chunkBytes: 64 * 1024,
+  windowBytes: 256 * 1024,
+  aliveMs: 4_000,
+  deadMs: 12_000,
+};
+
+/** One end of a pipe of bytes between two replicas. A lost frame, or a lost end, destroys it with an error. */
+export class Pipe extends Duplex {
+  readonly id: string;
+  /** Resolves when the other end is there. Never rejects: the stream is destroyed instead. */
+  readonly opened: Promise<void>;
+  readonly #transport: PipeTransport;
+  readonly #end: PipeEnd;
+  readonly #limits: PipeLimits;
+  readonly #stop: () => void;
+  readonly #timer: NodeJS.Timeout;
+  #open: () => void = () => undefined;
+  #isOpen = false;
+  #sent = 0;
+  #sentIndex = 0;
+  #credit = 0;
+  #received = 0;
+  #receivedIndex = 0;
+  #granted = 0;
+  #granting = false;
+  #heard: number = performance.now();
+  #hasEnded = false;
+  #otherEnded = false;
+  #otherAborted = false;
+  #waiting: { readonly rest: Buffer; readonly done: (error?: Error) => void } | undefined;
+
+  constructor(transport: PipeTransport, id: string, end: PipeEnd, limits: PipeLimits = pipeLimits) {
+    super({ allowHalfOpen: true, highWaterMark: limits.chunkBytes });
+    this.id = id;
+    this.#transport = transport;
+    this.#end = end;
+    this.#limits = limits;
+    this.opened = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+    this.#stop = transport.receive(id, end, (bytes) => this.#take(bytes));
+    this.#timer = setInterval(() => this.#tick(), limits.aliveMs).unref();
+    this.on('error', () => undefined);
+  }
+
+  /** Tells the other end that this one is there. */
+  hello(): void {
+    this.#send({ kind: 'alive', index: this.#sentIndex });
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
+    this.#flow(chunk, done);
+  }
+
+  override _final(done: (error?: Error) => void): void {
+    this.#hasEnded = true;
+    this.#send({ kind: 'end', index: this.#sentIndex });
+    this.#sentIndex += 1;
+    done();
+  }
+
+  override _read(): void {
+    this.#grantSoon();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearInterval(this.#timer);
+    this.#stop();
+    const why = error?.message ?? 'the connection was closed';
+    if (!this.#otherAborted && !(this.#hasEnded && this.#otherEnded)) this.#send({ kind: 'abort', why });
+    this.#waiting?.done(error ?? new Error('the pipe is closed'));
+    this.#waiting = undefined;
+    done(error);
+  }
+
+  #flow(chunk: Buffer, done: (error?: Error) => void): void {
+    let rest = chunk;
+    while (rest.length > 0) {
+      const room = this.#limits.windowBytes - (this.#sent - this.#credit);
+      if (room <= 0) {
+        this.#waiting = { rest, done };
+        return;
+      }
+      const bytes = rest.subarray(0, Math.min(room, this.#limits.chunkBytes));
+      rest = rest.subarray(bytes.length);
+      this.#sent += bytes.length;
+      this.#send({ kind: 'data', index: this.#sentIndex, bytes });
+      this.#sentIndex += 1;
+    }
+    done();
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.destroyed) return;
+    this.#heard = performance.now();
+    const frame = decodeFrame(bytes);
+    if (frame === undefined) return void this.destroy(new Error('a frame of the pipe cannot be read'));
+    this.#isOpen = true;
+    this.#open();
+    if ('index' in frame && frame.index !== this.#receivedIndex)
+      return void this.destroy(new Error('bytes of the pipe were lost'));
+    switch (frame.kind) {
+      case 'data':
+        this.#receivedIndex += 1;
+        this.#received += frame.bytes.length;
+        if (this.#received - this.#granted > this.#limits.windowBytes)
+          return void this.destroy(new Error('the other end of the pipe ignores its window'));
+        // A copy: the bytes are a part of what was read from the bus, which they would keep in memory.
+        this.push(Buffer.from(frame.bytes));
+        this.#grantSoon();
+        return;
+      case 'end':
+        this.#receivedIndex += 1;
+        this.#otherEnded = true;
+        this.push(null);
+        return;
+      case 'credit': {
+        this.#credit = Math.min(Math.max(this.#credit, frame.consumed), this.#sent);
+        const waiting = this.#waiting;
+        this.#waiting = undefined;
+        if (waiting !== undefined) this.#flow(waiting.rest, waiting.done);
+        return;
+      }
+      case 'alive':
+        return;
+      case 'abort':
+        this.#otherAborted = true;
+        this.destroy(new Error(`the other end of the pipe has ended: ${frame.why}`));
+    }
+  }
+
+  #grantSoon(): void {
+    if (this.#granting) return;
+    this.#granting = true;
+    setImmediate(() => {
+      this.#granting = false;
+      if (this.destroyed) return;
+      const consumed = this.#received - this.readableLength;
+      if (consumed - this.#granted < this.#limits.windowBytes / 4) return;
+      this.#granted = consumed;
+      this.#send({ kind: 'credit', consumed });
+    });
+  }
+
+  #tick(): void {
+    if (this.#isOpen && performance.now() - this.#heard > this.#limits.deadMs)
+      this.destroy(new Error('nothing is heard from the other end of the pipe'));
+    else this.#send({ kind: 'alive', index: this.#sentIndex });
+  }
+
+  #send(frame: PipeFrame): void {
+    this.#transport.send(this.id, this.#end === 'a' ? 'b' : 'a', encodeFrame(frame));
+  }
+}

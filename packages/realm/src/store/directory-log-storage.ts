@@ -1,0 +1,99 @@
+import { constants } from 'node:fs';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeDirectory } from '@kata-agent/audit';
+import { ChainFile, type ChainFileOptions } from './chain-file.js';
+import { type LogNote, parseNotes } from './log-note.js';
+import { type DescribedGuest, type LogStorage, mostLogs, type StoredLog } from './log-storage.js';
+import { StoreError } from './store-error.js';
+import { writeFileAtomically } from './write-file-atomically.js';
+
+export interface DirectoryLogStorageOptions extends ChainFileOptions {
+  /** The directory of all guests. */
+  readonly directory: string;
+}
+
+/** The logs of a guest in a directory of its own: `HASH.log`, `notes` and `guest.json`. */
+export class DirectoryLogStorage implements LogStorage {
+  readonly #id: string;
+  readonly #options: DirectoryLogStorageOptions;
+  readonly #directory: string;
+
+  constructor(id: string, options: DirectoryLogStorageOptions) {
+    this.#id = id;
+    this.#options = options;
+    this.#directory = join(options.directory, id);
+  }
+
+  async open(): ReturnType<LogStorage['open']> {
+    const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    const notes = parseNotes(await textOf(join(this.#directory, 'notes')));
+    let otherBytes = 0;
+    let newest: { readonly path: string; readonly mtimeMs: number; readonly size: number } | undefined;
+    for (const name of names) {
+      const path = join(this.#directory, name);
+      const { mtimeMs, size } = await stat(path);
+      otherBytes += size;
+      if (!/^[0-9a-f]{32}\.log$/.test(name) || (newest !== undefined && newest.mtimeMs >= mtimeMs)) continue;
+      newest = { path, mtimeMs, size };
+    }
+    if (newest === undefined) return { notes, otherBytes, newest };
+    otherBytes -= newest.size;
+    const file = await ChainFile.open(newest.path, this.#options);
+    if (file.last !== undefined) return { notes, otherBytes, newest: file };
+    await file.close();
+    return { notes, otherBytes, newest: undefined };
+  }
+
+  async create(name: string): Promise<StoredLog> {
+    await makeDirectory(this.#directory);
+    const names = await readdir(this.#directory);
+    const file = `${name}.log`;
+    const logs = names.filter((each) => each.endsWith('.log'));
+    if (!logs.includes(file) && logs.length >= mostLogs)
+      throw new StoreError(
+        `guest ${this.#id} has sent ${logs.length} logs, and no more are stored`,
+        `move ${this.#directory} away, as evidence`,
+      );
+    return await ChainFile.open(join(this.#directory, file), this.#options);
+  }
+
+  async note(note: LogNote): Promise<number> {
+    await makeDirectory(this.#directory);
+    const text = `${JSON.stringify({ ...note, at: new Date().toISOString() })}\n`;
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+    await this.#options.turns.run(async () => {
+      const file = await open(join(this.#directory, 'notes'), flags, 0o600);
+      try {
+        await file.writeFile(text);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+    });
+    return text.length;
+  }
+
+  async describe(described: DescribedGuest): Promise<void> {
+    await makeDirectory(this.#directory);
+    await writeFileAtomically(join(this.#directory, 'guest.json'), `${JSON.stringify(described)}\n`);
+  }
+
+  /** Nothing: the state is read from the files. */
+  async report(): Promise<void> {}
+
+  async described(): Promise<DescribedGuest | undefined> {
+    const described = JSON.parse((await textOf(join(this.#directory, 'guest.json'))) || '{}') as object;
+    return 'name' in described && 'connectedAt' in described ? (described as DescribedGuest) : undefined;
+  }
+}
+
+async function textOf(path: string): Promise<string> {
+  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+}
