@@ -108,6 +108,7 @@ const table = {
   apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },
   mmdebstrap: { provides: ['mmdebstrap'] },
   git: { provides: ['git'] },
+  'nats-server': { provides: ['nats-server'], neededBy: 'tests/functional/realm-replicas' },
 };
 
 /**

@@ -29,6 +29,12 @@ export class RealmHome {
     this.write('realm.toml', authorization);
   }
 
+  /** Another replica of the same realm: its store and ports are its own. */
+  replica(name: string): RealmHome {
+    const own = { store: join(this.directory, name), ports: { guests: 0, operators: 0, metrics: 0 } };
+    return Object.assign(Object.create(this) as RealmHome, own);
+  }
+
   write(name: string, text: string): void {
     writeFileSync(join(this.directory, name), text, { mode: 0o600 });
   }

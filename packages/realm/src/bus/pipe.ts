@@ -25,8 +25,8 @@ export interface PipeLimits {
 export const pipeLimits: PipeLimits = {
   chunkBytes: 64 * 1024,
   windowBytes: 256 * 1024,
-  aliveMs: 4_000,
-  deadMs: 12_000,
+  aliveMs: 3_000,
+  deadMs: 10_000,
 };
 
 /** One end of a pipe of bytes between two replicas. A lost frame, or a lost end, destroys it with an error. */

@@ -251,6 +251,7 @@ export class GuestConnections {
       const seen = new Date(connectedAt).toISOString();
       await logs.describe({ id, name, entry, from, connectedAt: seen, ...described }).catch(failed);
       await collect(live.channel, logs, { ...options, onFailure: failed }, signal);
+      this.#options.guests.touch(id);
       if (logs.log.state === 'full') {
         metrics.add('kata_realm_log_faults_total', 1, { kind: 'full' });
         log('error', 'the log of a guest is no longer stored: it has reached --max-log-per-guest', {

@@ -81,6 +81,7 @@ export class NatsBus implements Bus {
   readonly #timer: NodeJS.Timeout;
   #handlers: RemoteHandlers | undefined;
   #isConnected = true;
+  readonly #onDisconnect = new Set<() => void>();
   #stopped = false;
   #waiting: { readonly done: () => void; readonly fail: (error: Error) => void }[] = [];
   #requests: Subscription | undefined;
@@ -106,6 +107,7 @@ export class NatsBus implements Bus {
       jsm: parts.jsm,
       known: parts.known,
       connected: () => this.#connected(),
+      whileConnected: (work) => this.#whileConnected(work),
       onFailure: failed,
     });
     this.#logs = logs;
@@ -321,10 +323,25 @@ export class NatsBus implements Bus {
     return new Promise((resolve, reject) => this.#waiting.push({ done: resolve, fail: reject }));
   }
 
+  async #whileConnected<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#isConnected) throw new Error('the bus is not connected');
+    let leave: () => void = () => undefined;
+    const lost = new Promise<never>((_resolve, reject) => {
+      leave = () => reject(new Error('the bus was disconnected'));
+    });
+    this.#onDisconnect.add(leave);
+    try {
+      return await Promise.race([work(), lost]);
+    } finally {
+      this.#onDisconnect.delete(leave);
+    }
+  }
+
   async #followStatus(): Promise<void> {
     for await (const { type } of this.#nc.status()) {
       if (type === 'disconnect') {
         this.#isConnected = false;
+        for (const leave of this.#onDisconnect) leave();
         this.#log('the bus is not connected', new Error('disconnected'));
       } else if (type === 'reconnect') {
         this.#isConnected = true;

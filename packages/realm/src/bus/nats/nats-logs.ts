@@ -40,6 +40,8 @@ export interface NatsLogsOptions {
   readonly known: KV;
   /** Resolves when the bus is connected. Rejects when the realm ends. */
   readonly connected: () => Promise<void>;
+  /** Rejects when the bus is not connected, or is disconnected before the work has ended. */
+  readonly whileConnected: <T>(work: () => Promise<T>) => Promise<T>;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -225,7 +227,7 @@ class NatsLog implements StoredLog {
   }
 
   async append(lines: readonly Buffer[], first: number, last: LastRecord): Promise<void> {
-    const { js, connected } = this.#options;
+    const { js, whileConnected } = this.#options;
     const newline = Buffer.from('\n');
     const bytes = Buffer.concat(lines.flatMap((line) => [line, newline]));
     const size = this.#size + bytes.length;
@@ -233,12 +235,14 @@ class NatsLog implements StoredLog {
     const head = headers();
     head.set(firstHeader, String(begin));
     head.set(sizeHeader, String(size));
-    await connected();
-    const ack = await js.publish(this.path, bytes, {
-      headers: head,
-      timeout: 5_000,
-      expect: { lastSubjectSequence: this.#seq },
-    });
+    // While it waits, nothing of the guest's connection is read, also not the answers to calls.
+    const ack = await whileConnected(() =>
+      js.publish(this.path, bytes, {
+        headers: head,
+        timeout: 5_000,
+        expect: { lastSubjectSequence: this.#seq },
+      }),
+    );
     this.#seq = ack.seq;
     this.#size = size;
     this.#first = begin;

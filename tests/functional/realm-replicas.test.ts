@@ -1,0 +1,471 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { verify } from '@kata-agent/audit';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { Health } from '@kata-agent/protocol/health';
+import { Code, codeName, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
+import { AgentProcess } from '../harness/agent-process.js';
+import { NatsServer } from '../harness/nats-server.js';
+import { guestIdentity, RawGuest, type RawGuestOptions } from '../harness/raw-guest.js';
+import { guestConfig } from '../harness/realm-guest.js';
+import { RealmOperator } from '../harness/realm-operator.js';
+import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
+import { TcpBalancer } from '../harness/tcp-balancer.js';
+
+const authorization = `
+[[guest]]
+name = "web"
+configurations = ["sha256:${'1'.repeat(64)}"]
+
+[[guest]]
+name = "many"
+configurations = ["*"]
+max = 100
+
+[[operator]]
+peers = ["cn:alice"]
+guests = ["*"]
+verbs = ["list", "connect", "audit", "revoke"]
+methods = ["@exec", "GetGuestDetails"]
+release = "4.1"
+`;
+
+interface Setup {
+  readonly nats: NatsServer;
+  readonly home: RealmHome;
+  readonly homes: readonly RealmHome[];
+  readonly replicas: RealmProcess[];
+  readonly balancer: TcpBalancer;
+  readonly alice: RealmOperator;
+}
+
+async function setUp(t: Pick<TestContext, 'after'>, count = 2): Promise<Setup> {
+  const nats = await NatsServer.start();
+  const home = new RealmHome(authorization);
+  const homes = Array.from({ length: count }, (_, index) => home.replica(`store${index}`));
+  const replicas: RealmProcess[] = [];
+  const balancer = await TcpBalancer.start();
+  t.after(async () => {
+    for (const replica of replicas) {
+      replica.process.kill('SIGCONT');
+      await replica.stop('SIGKILL');
+    }
+    balancer.close();
+    await nats.remove();
+    home.remove();
+  });
+  for (const each of homes) replicas.push(await RealmProcess.start(each, nats.options));
+  balancer.targets = homes.map(({ ports }) => ports.guests);
+  const alice = new RealmOperator(home, home.operators.client({ commonNames: ['alice'] }));
+  return { nats, home, homes, replicas, balancer, alice };
+}
+
+/** A guest whose further connections echo what they get. */
+async function echoGuest(
+  { port, relayPort = port, ...more }: Partial<RawGuestOptions> & { readonly port: number; readonly relayPort?: number },
+): Promise<RawGuest> {
+  const identity = more.identity ?? (await guestIdentity());
+  return await RawGuest.serve({
+    port,
+    identity,
+    relay: {
+      openConnection: async ({ token }) => {
+        const further = await RawGuest.dial({ port: relayPort, identity });
+        const header = `Kata-Agent-Connection: ${Buffer.from(token).toString('hex')}\r\n`;
+        const answer = await further.upgrade('kata-agent-relay/1', header);
+        assert.match(answer, /^HTTP\/1.1 101 /);
+        further.socket.pipe(further.socket);
+        return {};
+      },
+    },
+    ...more,
+  });
+}
+
+async function listed({ alice, homes }: Setup, index: number): Promise<readonly { name: string; id: string }[]> {
+  const { status, body } = await alice.request(homes[index]?.ports.operators ?? 0, '/v1/guests');
+  assert.equal(status, 200, body);
+  return (JSON.parse(body) as { guests: { name: string; id: string }[] }).guests;
+}
+
+/** Sends bytes, and reads as many; returns whether they are the same. */
+async function echoes(socket: NodeJS.ReadWriteStream, bytes: number): Promise<boolean> {
+  const chunk = randomBytes(1024 * 1024);
+  const sent = createHash('sha256');
+  const received = createHash('sha256');
+  let left = bytes;
+  const done = new Promise<void>((resolve) => {
+    socket.on('data', (data: Buffer) => {
+      received.update(data);
+      left -= data.length;
+      if (left <= 0) resolve();
+    });
+  });
+  for (let written = 0; written < bytes; ) {
+    const part = chunk.subarray(0, Math.min(chunk.length, bytes - written));
+    written += part.length;
+    sent.update(part);
+    if (!socket.write(part)) await once(socket, 'drain');
+  }
+  await done;
+  return sent.digest('hex') === received.digest('hex');
+}
+
+function rss({ process }: RealmProcess): number {
+  const text = readFileSync(`/proc/${process.pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(text)?.[1] ?? 0) / 1024;
+}
+
+describe('two replicas of a realm', () => {
+  it('show and use the guests of each other, relay = "operator-tls"', { timeout: 120_000 }, async (t) => {
+    const setup = await setUp(t, 3);
+    const { homes, alice, replicas } = setup;
+    const [a, b, c] = homes.map(({ ports }) => ports);
+    assert.ok(a && b && c);
+    // The guest is at B; what it opens for operators comes to B, to C, and to A itself.
+    for (const [where, relayPort] of [
+      ['b', b.guests],
+      ['c', c.guests],
+      ['a', a.guests],
+    ] as const) {
+      const guest = await echoGuest({ port: b.guests, relayPort });
+      await until('A shows the guest', async () => (await listed(setup, 0)).length === 1);
+      const { head, socket } = await alice.connect(a.operators, 'web');
+      assert.match(head, /^HTTP\/1.1 101 /, where);
+      const before = replicas.map(rss);
+      const begin = performance.now();
+      assert.ok(await echoes(socket, 50 * 1024 * 1024));
+      const seconds = (performance.now() - begin) / 1_000;
+      const after = replicas.map(rss);
+      const grown = after.map((each, index) => Math.round(each - (before[index] ?? 0)));
+      t.diagnostic(`connection at ${where}: 50 MiB each way in ${seconds.toFixed(1)} s; memory grew by ${grown.join(', ')} MiB`);
+      assert.ok(Math.max(...grown) < 150, grown.join(' '));
+      socket.end();
+      await once(socket, 'close');
+      guest.socket.destroy();
+      await until('it is gone', async () => (await listed(setup, 0)).length === 0);
+    }
+    // An operator at B, the guest at B, and its connection at C.
+    const guest = await echoGuest({ port: b.guests, relayPort: c.guests });
+    await until('B shows the guest', async () => (await listed(setup, 1)).length === 1);
+    const { head, socket } = await alice.connect(b.operators, 'web');
+    assert.match(head, /^HTTP\/1.1 101 /);
+    assert.ok(await echoes(socket, 1024 * 1024));
+    socket.destroy();
+    guest.socket.destroy();
+  });
+
+  it('make calls for the operators of each other, relay = "trusted"', { timeout: 60_000 }, async (t) => {
+    const setup = await setUp(t);
+    const { homes, alice } = setup;
+    const [a, b] = homes.map(({ ports }) => ports);
+    assert.ok(a && b);
+    const guest = await echoGuest({ port: b.guests, headers: 'Kata-Agent-Relay: trusted\r\n' });
+    await until('A shows the guest', async () => (await listed(setup, 0)).length === 1);
+    const { head, socket } = await alice.connect(a.operators, 'web');
+    assert.match(head, /Kata-Agent-Relay: trusted/);
+    const channel = connect(socket);
+    assert.equal((await createClient(Health, channel).check({})).status, 1);
+    guest.socket.destroy();
+    await channel.closed;
+    await assert.rejects(createClient(Health, channel).check({}), { code: Code.Unavailable });
+  });
+
+  it('let one guest of a name be connected, and count max together', { timeout: 60_000 }, async (t) => {
+    const setup = await setUp(t);
+    const { homes, replicas } = setup;
+    const [a, b] = homes.map(({ ports }) => ports);
+    assert.ok(a && b);
+    const guests = await Promise.allSettled(
+      Array.from({ length: 8 }, async (_, index) => await echoGuest({ port: index % 2 === 0 ? a.guests : b.guests })),
+    );
+    const open = guests.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    await until('the others are refused', async () => {
+      const refused = await Promise.all(
+        replicas.map((each) => each.metric('kata_realm_guests_refused_total{reason="admission"}')),
+      );
+      return refused.reduce((sum, each) => sum + each, 0) === 7;
+    });
+    assert.equal((await listed(setup, 0)).length, 1);
+    await until('both say the same', async () => isDeepStrictEqual(await listed(setup, 0), await listed(setup, 1)));
+    for (const guest of open) guest.socket.destroy();
+    // The name is free at once, not after the lease.
+    await until('nobody is left', async () => (await listed(setup, 0)).length === 0, 5_000);
+    const next = await echoGuest({ port: b.guests });
+    await until('the next one has the name', async () => (await listed(setup, 0)).length === 1, 5_000);
+    next.socket.destroy();
+  });
+
+  it('say a revocation to the guests of all, now and later, once one has it', { timeout: 60_000 }, async (t) => {
+    const setup = await setUp(t);
+    const { homes, alice } = setup;
+    const [a, b] = homes.map(({ ports }) => ports);
+    assert.ok(a && b);
+    const said: string[] = [];
+    const manyGuest = async (name: string, port: number): Promise<RawGuest> =>
+      await echoGuest({
+        port,
+        management: {
+          describe: async () => ({ version: '9.9', bootId: 'boot', configurationDigest: '2'.repeat(64) }),
+          revokePeer: async ({ peer }) => {
+            said.push(`${name} ${peer}`);
+            return { closed: 3 };
+          },
+        },
+      });
+    const first = await manyGuest('first', a.guests);
+    const second = await manyGuest('second', b.guests);
+    await until('both are shown', async () => (await listed(setup, 0)).length === 2);
+    const own = await listed(setup, 0);
+    // Asked at each replica, for a guest of which one does not have: said to both guests.
+    for (const [index, port] of [a.operators, b.operators].entries()) {
+      said.length = 0;
+      const { status, body } = await alice.request(port, `/v1/guests/${own[0]?.id}/revocations`, {
+        method: 'POST',
+        body: JSON.stringify({ peer: `cn:mallory${index}` }),
+      });
+      assert.equal(status, 200, body);
+      assert.equal((JSON.parse(body) as { closed: number }).closed, 3);
+      await until('both have heard', () => new Set(said).size === 2, 5_000);
+    }
+    said.length = 0;
+    const third = await manyGuest('third', b.guests);
+    await until('it is shown', async () => (await listed(setup, 0)).length === 3);
+    assert.deepEqual(new Set(said), new Set(['third cn:mallory0', 'third cn:mallory1']));
+    for (const guest of [first, second, third]) guest.socket.destroy();
+  });
+
+  it('authorize again, by their own files', { timeout: 60_000 }, async (t) => {
+    const setup = await setUp(t);
+    const { home, homes, alice, replicas } = setup;
+    const [a, b] = homes.map(({ ports }) => ports);
+    assert.ok(a && b);
+    const guest = await echoGuest({ port: b.guests });
+    await until('A shows the guest', async () => (await listed(setup, 0)).length === 1);
+    const { socket } = await alice.connect(a.operators, 'web');
+    assert.ok(await echoes(socket, 1_000));
+    home.write('realm.toml', authorization.replace('cn:alice', 'cn:bob'));
+    replicas[1]?.process.kill('SIGHUP');
+    // What was open ends, and nothing is opened, though A allows it.
+    await once(socket, 'close');
+    const { head } = await alice.connect(a.operators, 'web');
+    assert.match(head, /^HTTP\/1.1 403 /);
+    assert.equal((await alice.request(a.operators, '/v1/guests')).status, 200);
+    guest.socket.destroy();
+  });
+});
+
+describe('a replica that is stopped, and goes on after its lease', () => {
+  it('has lost the guest', { timeout: 120_000 }, async (t) => {
+    const setup = await setUp(t);
+    const { homes, replicas, alice } = setup;
+    const [a, b] = homes.map(({ ports }) => ports);
+    const [first, second] = replicas;
+    assert.ok(a && b && first && second);
+    const identity = await guestIdentity();
+    const old = await echoGuest({ port: a.guests, identity });
+    const other = await echoGuest({
+      port: a.guests,
+      management: {
+        describe: async () => ({ version: '9.9', bootId: 'boot', configurationDigest: '2'.repeat(64) }),
+      },
+    });
+    await until('B shows both', async () => (await listed(setup, 1)).length === 2);
+    const { socket } = await alice.connect(b.operators, 'web');
+    assert.ok(await echoes(socket, 1_000));
+    const stopped = performance.now();
+    first.process.kill('SIGSTOP');
+    await once(socket, 'close');
+    t.diagnostic(`the pipe ended ${((performance.now() - stopped) / 1_000).toFixed(1)} s after its other end stopped`);
+    await until('B no longer shows them', async () => (await listed(setup, 1)).length === 0, 20_000);
+    t.diagnostic(`the lease ended after ${((performance.now() - stopped) / 1_000).toFixed(1)} s`);
+    const again = await echoGuest({ port: b.guests, identity });
+    await until('B shows the one that has dialled again', async () => (await listed(setup, 1)).length === 1);
+    first.process.kill('SIGCONT');
+    await old.closed;
+    assert.equal((await first.logged('guest ended'))['why'], 'the guest has connected to another replica');
+    // The other one was not taken: its connection is still there, and it is shown again.
+    await until('both replicas show both', async () => {
+      const [one, two] = [await listed(setup, 0), await listed(setup, 1)];
+      return one.length === 2 && two.length === 2;
+    });
+    assert.equal(other.socket.destroyed, false);
+    assert.equal(again.socket.destroyed, false);
+    for (const guest of [again, other]) guest.socket.destroy();
+  });
+});
+
+/** An agent that dials the balancer, under load on another listener. */
+async function loadedAgent({ home, balancer }: Setup): Promise<{
+  readonly agent: AgentProcess;
+  readonly calls: () => number;
+  readonly stop: () => Promise<void>;
+}> {
+  const dialled = home.replica('unused');
+  dialled.ports.guests = balancer.port;
+  const agent = await AgentProcess.start({
+    config: `${guestConfig(dialled)}\n[audit]\nmax_size = "64MiB"\n`,
+    sharesNetwork: true,
+  });
+  const onHost = await agent.connect();
+  let calls = 0;
+  let over = false;
+  const load = (async () => {
+    while (!over) {
+      calls += 1;
+      // Requests that differ are not counted in one record.
+      await onHost.agent.reseedRandomDev({ data: Buffer.from(`seed ${calls}`) });
+      if (calls % 10 === 0) await delay(20);
+    }
+  })();
+  return {
+    agent,
+    calls: () => calls,
+    stop: async () => {
+      over = true;
+      await load;
+    },
+  };
+}
+
+/** Checks that a replica has exactly the records of the agent. Returns their number. */
+async function hasAllRecords({ alice, home }: Setup, port: number, agent: AgentProcess, id: string): Promise<number> {
+  const own = readFileSync(agent.auditLog, 'utf8');
+  let body = '';
+  await until(
+    'all records are stored',
+    async () => {
+      ({ body } = await alice.request(port, `/v1/guests/${id}/audit`));
+      return body.length >= own.length;
+    },
+    40_000,
+  );
+  assert.ok(body === own, `${body.length} bytes are stored, the guest has ${own.length}`);
+  home.write('collected.log', body);
+  const { ok, records, problems } = await verify(`${home.directory}/collected.log`);
+  assert.ok(ok, JSON.stringify(problems));
+  return records;
+}
+
+describe('replicas that are killed under load, again and again', () => {
+  it('lose and double no record, and end calls with UNAVAILABLE', { timeout: 300_000 }, async (t) => {
+    const setup = await setUp(t, 3);
+    const { homes, replicas, balancer, alice, nats } = setup;
+    const { agent, stop, calls } = await loadedAgent(setup);
+    t.after(async () => await agent.dispose());
+    const codes = new Map<string, number>();
+    const recovered: number[] = [];
+    const holder = async (): Promise<number> => {
+      let found = -1;
+      await until(
+        'a replica has the guest',
+        async () => {
+          const counts = await Promise.all(
+            replicas.map((each) => each.metric('kata_realm_guests{relay="trusted"}').catch(() => 0)),
+          );
+          found = counts.indexOf(1);
+          return found >= 0;
+        },
+        60_000,
+      );
+      return found;
+    };
+    let id = '';
+    for (let kill = 0; kill < 6; kill += 1) {
+      const at = await holder();
+      const through = (at + 1) % homes.length;
+      const port = homes[through]?.ports.operators ?? 0;
+      await until('the other replica shows it', async () => {
+        id = (await listed(setup, through))[0]?.id ?? '';
+        return id !== '';
+      });
+      const { head, socket } = await alice.connect(port, 'many' + `-${id.slice(0, 12)}`);
+      assert.match(head, /^HTTP\/1.1 101 /);
+      const channel = connect(socket);
+      const client = createClient(AgentService, channel);
+      let killed = false;
+      const calling = Array.from({ length: 4 }, async () => {
+        for (;;) {
+          try {
+            await client.getGuestDetails({});
+            codes.set('OK', (codes.get('OK') ?? 0) + 1);
+          } catch (error) {
+            assert.ok(error instanceof TtrpcError);
+            assert.ok(killed);
+            codes.set(codeName(error.code), (codes.get(codeName(error.code)) ?? 0) + 1);
+            return;
+          }
+        }
+      });
+      await delay(300 + 100 * kill);
+      killed = true;
+      const begin = performance.now();
+      await replicas[at]?.stop('SIGKILL');
+      const next = await holder();
+      assert.notEqual(next, at);
+      recovered.push((performance.now() - begin) / 1_000);
+      await Promise.all(calling);
+      replicas[at] = await RealmProcess.start(homes[at] as RealmHome, nats.options);
+      balancer.targets = homes.map(({ ports }) => ports.guests);
+    }
+    await stop();
+    const last = await holder();
+    const counts = [];
+    for (const { ports } of homes) counts.push(await hasAllRecords(setup, ports.operators, agent, id));
+    t.diagnostic(`${counts.join(', ')} records at the replicas, ${calls()} calls on the host's listener, 6 kills`);
+    t.diagnostic(`calls of operators: ${JSON.stringify(Object.fromEntries(codes))}`);
+    t.diagnostic(`the guest was at another replica after ${recovered.map((each) => each.toFixed(1)).join(', ')} s`);
+    assert.equal(codes.get('UNAVAILABLE'), 24);
+    assert.deepEqual([...codes.keys()].sort(), ['OK', 'UNAVAILABLE']);
+    assert.equal(await replicas[last]?.metric('kata_realm_log_faults_total{kind="broken"}'), 0);
+  });
+});
+
+describe('replicas without NATS for 20 s', () => {
+  it('are not ready, let connections go on, and lose no record', { timeout: 200_000 }, async (t) => {
+    const setup = await setUp(t);
+    const { homes, replicas, alice, nats } = setup;
+    const { agent, stop, calls } = await loadedAgent(setup);
+    t.after(async () => await agent.dispose());
+    await until('both show it', async () => (await listed(setup, 0)).length === 1 && (await listed(setup, 1)).length === 1);
+    const [guest] = await listed(setup, 0);
+    assert.ok(guest);
+    const at = (await replicas[0]?.metric('kata_realm_guests{relay="trusted"}')) === 1 ? 0 : 1;
+    const { socket } = await alice.connect(homes[at]?.ports.operators ?? 0, guest.name);
+    const local = createClient(AgentService, connect(socket));
+    await local.getGuestDetails({});
+    await until('some records are stored', async () => (await replicas[at]?.metric('kata_realm_log_records_total') ?? 0) > 20);
+    for (const replica of replicas) assert.equal((await replica.get('/readyz')).status, 200);
+    await nats.stop('SIGKILL');
+    const begin = performance.now();
+    await until('they are not ready', async () => (await replicas[at]?.get('/readyz'))?.status === 503, 20_000);
+    t.diagnostic(`not ready after ${((performance.now() - begin) / 1_000).toFixed(1)} s`);
+    for (let seconds = 0; seconds < 20; seconds += 1) {
+      await local.getGuestDetails({});
+      await delay(1_000);
+    }
+    // Its lease has ended: nobody begins to use it.
+    assert.equal((await listed(setup, at)).length, 0);
+    await nats.restart();
+    const back = performance.now();
+    await until('they are ready', async () => {
+      const all = await Promise.all(replicas.map((each) => each.get('/readyz')));
+      return all.every(({ status }) => status === 200);
+    });
+    t.diagnostic(`ready ${((performance.now() - back) / 1_000).toFixed(1)} s after NATS`);
+    await until('both show it again', async () => (await listed(setup, 0)).length === 1 && (await listed(setup, 1)).length === 1);
+    t.diagnostic(`shown ${((performance.now() - back) / 1_000).toFixed(1)} s after NATS`);
+    await local.getGuestDetails({});
+    await stop();
+    const counts = [];
+    for (const { ports } of homes) counts.push(await hasAllRecords(setup, ports.operators, agent, guest.id));
+    t.diagnostic(`${counts.join(', ')} records at the replicas, ${calls()} calls`);
+    for (const replica of replicas)
+      assert.equal(await replica.metric('kata_realm_log_faults_total{kind="broken"}'), 0);
+  });
+});
