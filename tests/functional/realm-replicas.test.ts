@@ -334,13 +334,16 @@ async function loadedAgent({ home, balancer }: Setup): Promise<{
 }
 
 /** Checks that a replica has exactly the records of the agent. Returns their number. */
-async function hasAllRecords({ alice, home }: Setup, port: number, agent: AgentProcess, id: string): Promise<number> {
+async function hasAllRecords(setup: Setup, port: number, agent: AgentProcess, id: string): Promise<number> {
+  const { alice, home } = setup;
   const own = readFileSync(agent.auditLog, 'utf8');
   let body = '';
   await until(
     'all records are stored',
     async () => {
-      ({ body } = await alice.request(port, `/v1/guests/${id}/audit`));
+      ({ body } = await alice.request(port, `/v1/guests/${id}/audit`).catch((error: Error) => {
+        throw new Error(`${error.message}\n${setup.replicas.map((each) => each.text().slice(-1500)).join('\n')}`, { cause: error });
+      }));
       return body.length >= own.length;
     },
     40_000,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { positionOf, readRecord } from '@kata-agent/audit';
 import {
   DeliverPolicy,
@@ -80,7 +81,8 @@ export class NatsLogs {
     const newest = await newestLog(jsm, id);
     if (newest === undefined) return;
     const consumer = await js.consumers.get(logStream, {
-      filter_subjects: [newest.subject],
+      filter_subjects: newest.subject,
+      name_prefix: `read${randomBytes(8).toString('hex')}`,
       deliver_policy: DeliverPolicy.All,
     });
     const messages = await consumer.consume({ max_bytes: readAhead });
