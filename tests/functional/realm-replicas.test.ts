@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -470,5 +471,98 @@ describe('replicas without NATS for 20 s', () => {
     t.diagnostic(`${counts.join(', ')} records at the replicas, ${calls()} calls`);
     for (const replica of replicas)
       assert.equal(await replica.metric('kata_realm_log_faults_total{kind="broken"}'), 0);
+  });
+});
+
+/** A client of NATS that speaks its protocol as it likes. */
+async function natsClient(
+  port: number,
+  user: string | undefined,
+): Promise<{ readonly send: (text: string) => Promise<string>; readonly close: () => void }> {
+  const socket = connectTcp(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  let text = '';
+  socket.setEncoding('latin1').on('data', (part: string) => {
+    text += part;
+  });
+  const options = { verbose: false, pedantic: false, ...(user === undefined ? {} : { user, pass: user }) };
+  await once(socket, 'data');
+  const send = async (lines: string): Promise<string> => {
+    text = '';
+    socket.write(`${lines}PING\r\n`);
+    const end = Date.now() + 5_000;
+    while (!text.includes('PONG') && !socket.destroyed && Date.now() < end) await delay(10);
+    return text;
+  };
+  text = await send(`CONNECT ${JSON.stringify(options)}\r\n`);
+  if (!text.includes('PONG')) throw new Error(text);
+  return { send, close: () => socket.destroy() };
+}
+
+describe('clients of NATS that are no replica', () => {
+  it('can do nothing in the account of the realm', { timeout: 60_000 }, async (t) => {
+    const setup = await setUp(t, 1);
+    const { nats, homes } = setup;
+    const guest = await echoGuest({ port: homes[0]?.ports.guests ?? 0 });
+    await until('it is shown', async () => (await listed(setup, 0)).length === 1);
+    const [shown] = await listed(setup, 0);
+    await assert.rejects(natsClient(nats.port, undefined), /Authorization Violation/);
+    await assert.rejects(natsClient(nats.port, 'realm'), /Authorization Violation/);
+    const entry = '{"replica":"00","epoch":0}';
+    const publications = [
+      `$KV.kata-realm-live.g.${shown?.id}`,
+      '$KV.kata-realm-revocations.r.00',
+      `kata.realm.log.${shown?.id}.${'0'.repeat(32)}`,
+      `kata.realm.token.${'0'.repeat(64)}`,
+      `kata.realm.pipe.${'0'.repeat(64)}.a`,
+      'kata.realm.replica.00',
+      '$JS.API.STREAM.PURGE.kata-realm-logs',
+      '$JS.API.STREAM.DELETE.kata-realm-logs',
+    ];
+    const nobody = await natsClient(nats.port, 'nobody');
+    for (const subject of publications) {
+      const answer = await nobody.send(`PUB ${subject} ${entry.length}\r\n${entry}\r\n`);
+      assert.match(answer, /Permissions Violation for Publish/, subject);
+    }
+    for (const subject of ['>', 'kata.realm.>', '$KV.>', '_INBOX_kata_realm.>'])
+      assert.match(await nobody.send(`SUB ${subject} 1\r\n`), /Permissions Violation for Subscription/, subject);
+    // Another account has subjects of its own.
+    const other = await natsClient(nats.port, 'other');
+    await other.send('SUB > 1\r\n');
+    for (const subject of publications) await other.send(`PUB ${subject} ${entry.length}\r\n${entry}\r\n`);
+    let heard = '';
+    const end = Date.now() + 7_000;
+    while (Date.now() < end) heard += await other.send('');
+    assert.doesNotMatch(heard, /MSG \S*kata/);
+    assert.deepEqual(
+      (await listed(setup, 0)).map(({ id }) => id),
+      [shown?.id],
+    );
+    nobody.close();
+    other.close();
+    guest.socket.destroy();
+  });
+
+  it('a replica cannot remove records, or use other streams', { timeout: 60_000 }, async (t) => {
+    const setup = await setUp(t, 1);
+    const { connect: connectNats, nkeyAuthenticator } = await import('@nats-io/transport-node');
+    const seed = readFileSync(setup.nats.nkey, 'utf8').trim();
+    const client = await connectNats({
+      servers: `127.0.0.1:${setup.nats.port}`,
+      authenticator: nkeyAuthenticator(Buffer.from(seed)),
+      inboxPrefix: '_INBOX_kata_realm',
+    });
+    for (const api of [
+      'STREAM.PURGE.kata-realm-logs',
+      'STREAM.DELETE.kata-realm-logs',
+      'STREAM.UPDATE.kata-realm-logs',
+      'STREAM.MSG.DELETE.kata-realm-logs',
+      'STREAM.DELETE.KV_kata-realm-revocations',
+      'STREAM.PURGE.KV_kata-realm-revocations',
+      'STREAM.CREATE.other',
+      'STREAM.NAMES',
+    ])
+      await assert.rejects(client.request(`$JS.API.${api}`, '{}', { timeout: 2_000 }), /Permissions Violation/, api);
+    await client.close();
   });
 });

@@ -46,7 +46,7 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
   kata_realm_guests_ended_total: {
     type: 'counter',
     labels: ['reason'],
-    help: 'Connections of admitted guests that have ended: closed, replaced, health, reload, drain.',
+    help: 'Connections of admitted guests that have ended: closed, replaced, moved, health, reload, drain.',
   },
   kata_realm_operator_connections: {
     type: 'gauge',

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Pipe, type PipeEnd, type PipeLimits, type PipeTransport } from './pipe.js';
+import { decodeFrame } from './pipe-frame.js';
+
+const limits: PipeLimits = { chunkBytes: 1_000, windowBytes: 4_000, aliveMs: 20, deadMs: 100 };
+
+// The timers of pipes keep no process alive.
+const alive = setInterval(() => undefined, 1_000);
+after(() => clearInterval(alive));
+
+interface Setup {
+  readonly a: Pipe;
+  readonly b: Pipe;
+  /** Frames that were sent to each end. */
+  readonly sent: Record<PipeEnd, Uint8Array[]>;
+  readonly drop: (end: PipeEnd, which: (frame: Uint8Array) => boolean) => void;
+}
+
+function pair(): Setup {
+  const receivers = new Map<PipeEnd, (bytes: Uint8Array) => void>();
+  const sent: Setup['sent'] = { a: [], b: [] };
+  const dropped = new Map<PipeEnd, (frame: Uint8Array) => boolean>();
+  const transport: PipeTransport = {
+    send: (_pipe, end, bytes) => {
+      sent[end].push(bytes);
+      if (dropped.get(end)?.(bytes) !== true) setImmediate(() => receivers.get(end)?.(bytes));
+    },
+    receive: (_pipe, end, onBytes) => {
+      receivers.set(end, onBytes);
+      return () => void receivers.delete(end);
+    },
+  };
+  const a = new Pipe(transport, 'ab', 'a', limits);
+  const b = new Pipe(transport, 'ab', 'b', limits);
+  b.hello();
+  return { a, b, sent, drop: (end, which) => void dropped.set(end, which) };
+}
+
+function errorOf(pipe: Pipe): Promise<string> {
+  return new Promise((resolve) => pipe.once('error', (error) => resolve(error.message)));
+}
+
+test('bytes arrive in order, at the pace of the reader, and no more than the window is on its way', async () => {
+  const { a, b, sent } = pair();
+  await a.opened;
+  const bytes = Buffer.from(Array.from({ length: 50_000 }, (_, index) => index % 251));
+  a.end(bytes);
+  await delay(30);
+  const waiting = sent.b.map((frame) => decodeFrame(frame)).filter((frame) => frame?.kind === 'data');
+  assert.equal(
+    waiting.reduce((sum, frame) => sum + (frame?.kind === 'data' ? frame.bytes.length : 0), 0),
+    limits.windowBytes,
+  );
+  const read: Buffer[] = [];
+  b.on('data', (chunk: Buffer) => {
+    read.push(chunk);
+    b.pause();
+    setImmediate(() => b.resume());
+  });
+  await once(b, 'end');
+  assert.deepEqual(Buffer.concat(read), bytes);
+  b.end('answer');
+  assert.equal(String((await once(a, 'data'))[0]), 'answer');
+  await Promise.all([a, b].map((pipe) => pipe.closed || once(pipe, 'close')));
+  assert.equal(a.errored, null);
+  assert.equal(b.errored, null);
+});
+
+test('a lost frame ends the pipe, also if no other follows', async () => {
+  for (const [count, text] of [
+    [1, 'one'],
+    [3, 'of several'],
+  ] as const) {
+    const { a, b, drop } = pair();
+    await a.opened;
+    let lost = false;
+    drop('b', (frame) => {
+      const drops = !lost && decodeFrame(frame)?.kind === 'data';
+      lost ||= drops;
+      return drops;
+    });
+    b.resume();
+    const [atB, atA] = [errorOf(b), errorOf(a)];
+    for (let each = 0; each < count; each += 1) a.write(text);
+    assert.equal(await atB, 'bytes of the pipe were lost');
+    assert.match(await atA, /the other end of the pipe has ended: bytes of the pipe were lost/);
+  }
+});
+
+test('an end from which nothing is heard is dead; one that is closed says so', async () => {
+  const silent = pair();
+  await silent.a.opened;
+  const dead = errorOf(silent.a);
+  silent.drop('a', () => true);
+  silent.drop('b', () => true);
+  assert.equal(await dead, 'nothing is heard from the other end of the pipe');
+  silent.b.destroy();
+  const closed = pair();
+  await closed.a.opened;
+  const told = errorOf(closed.a);
+  closed.b.destroy();
+  assert.match(await told, /the connection was closed/);
+});
+
+test('frames that are none, and bytes beyond the window, end the pipe', async () => {
+  const receivers = new Map<PipeEnd, (bytes: Uint8Array) => void>();
+  const transport: PipeTransport = {
+    send: () => undefined,
+    receive: (_pipe, end, onBytes) => {
+      receivers.set(end, onBytes);
+      return () => undefined;
+    },
+  };
+  const send = async (frames: readonly Buffer[]): Promise<string> => {
+    const pipe = new Pipe(transport, 'ab', 'a', limits);
+    const error = errorOf(pipe);
+    for (const frame of frames) receivers.get('a')?.(frame);
+    return await error;
+  };
+  const head = Buffer.alloc(9);
+  assert.match(await send([Buffer.alloc(3)]), /cannot be read/);
+  assert.match(await send([Buffer.from([9, ...Buffer.alloc(8)])]), /cannot be read/);
+  assert.match(await send([Buffer.concat([head, Buffer.alloc(4_001)])]), /ignores its window/);
+});
