@@ -70,9 +70,11 @@ async function setUp(t: Pick<TestContext, 'after'>, count = 2): Promise<Setup> {
 }
 
 /** A guest whose further connections echo what they get. */
-async function echoGuest(
-  { port, relayPort = port, ...more }: Partial<RawGuestOptions> & { readonly port: number; readonly relayPort?: number },
-): Promise<RawGuest> {
+async function echoGuest({
+  port,
+  relayPort = port,
+  ...more
+}: Partial<RawGuestOptions> & { readonly port: number; readonly relayPort?: number }): Promise<RawGuest> {
   const identity = more.identity ?? (await guestIdentity());
   return await RawGuest.serve({
     port,
@@ -91,7 +93,10 @@ async function echoGuest(
   });
 }
 
-async function listed({ alice, homes }: Setup, index: number): Promise<readonly { name: string; id: string }[]> {
+async function listed(
+  { alice, homes }: Setup,
+  index: number,
+): Promise<readonly { name: string; id: string }[]> {
   const { status, body } = await alice.request(homes[index]?.ports.operators ?? 0, '/v1/guests');
   assert.equal(status, 200, body);
   return (JSON.parse(body) as { guests: { name: string; id: string }[] }).guests;
@@ -147,7 +152,9 @@ describe('two replicas of a realm', () => {
       const seconds = (performance.now() - begin) / 1_000;
       const after = replicas.map(rss);
       const grown = after.map((each, index) => Math.round(each - (before[index] ?? 0)));
-      t.diagnostic(`connection at ${where}: 50 MiB each way in ${seconds.toFixed(1)} s; memory grew by ${grown.join(', ')} MiB`);
+      t.diagnostic(
+        `connection at ${where}: 50 MiB each way in ${seconds.toFixed(1)} s; memory grew by ${grown.join(', ')} MiB`,
+      );
       assert.ok(Math.max(...grown) < 150, grown.join(' '));
       socket.end();
       await once(socket, 'close');
@@ -186,7 +193,10 @@ describe('two replicas of a realm', () => {
     const [a, b] = homes.map(({ ports }) => ports);
     assert.ok(a && b);
     const guests = await Promise.allSettled(
-      Array.from({ length: 8 }, async (_, index) => await echoGuest({ port: index % 2 === 0 ? a.guests : b.guests })),
+      Array.from(
+        { length: 8 },
+        async (_, index) => await echoGuest({ port: index % 2 === 0 ? a.guests : b.guests }),
+      ),
     );
     const open = guests.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     await until('the others are refused', async () => {
@@ -196,7 +206,9 @@ describe('two replicas of a realm', () => {
       return refused.reduce((sum, each) => sum + each, 0) === 7;
     });
     assert.equal((await listed(setup, 0)).length, 1);
-    await until('both say the same', async () => isDeepStrictEqual(await listed(setup, 0), await listed(setup, 1)));
+    await until('both say the same', async () =>
+      isDeepStrictEqual(await listed(setup, 0), await listed(setup, 1)),
+    );
     for (const guest of open) guest.socket.destroy();
     // The name is free at once, not after the lease.
     await until('nobody is left', async () => (await listed(setup, 0)).length === 0, 5_000);
@@ -205,7 +217,9 @@ describe('two replicas of a realm', () => {
     next.socket.destroy();
   });
 
-  it('say a revocation to the guests of all, now and later, once one has it', { timeout: 60_000 }, async (t) => {
+  it('say a revocation to the guests of all, now and later, once one has it', {
+    timeout: 60_000,
+  }, async (t) => {
     const setup = await setUp(t);
     const { homes, alice } = setup;
     const [a, b] = homes.map(({ ports }) => ports);
@@ -285,7 +299,9 @@ describe('a replica that is stopped, and goes on after its lease', () => {
     const stopped = performance.now();
     first.process.kill('SIGSTOP');
     await once(socket, 'close');
-    t.diagnostic(`the pipe ended ${((performance.now() - stopped) / 1_000).toFixed(1)} s after its other end stopped`);
+    t.diagnostic(
+      `the pipe ended ${((performance.now() - stopped) / 1_000).toFixed(1)} s after its other end stopped`,
+    );
     await until('B no longer shows them', async () => (await listed(setup, 1)).length === 0, 20_000);
     t.diagnostic(`the lease ended after ${((performance.now() - stopped) / 1_000).toFixed(1)} s`);
     const again = await echoGuest({ port: b.guests, identity });
@@ -318,9 +334,9 @@ async function loadedAgent({ home, balancer }: Setup): Promise<{
   });
   const onHost = await agent.connect();
   let calls = 0;
-  let over = false;
+  const over = new AbortController();
   const load = (async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       calls += 1;
       // Requests that differ are not counted in one record.
       await onHost.agent.reseedRandomDev({ data: Buffer.from(`seed ${calls}`) });
@@ -331,7 +347,7 @@ async function loadedAgent({ home, balancer }: Setup): Promise<{
     agent,
     calls: () => calls,
     stop: async () => {
-      over = true;
+      over.abort();
       await load;
     },
   };
@@ -346,7 +362,10 @@ async function hasAllRecords(setup: Setup, port: number, agent: AgentProcess, id
     'all records are stored',
     async () => {
       ({ body } = await alice.request(port, `/v1/guests/${id}/audit`).catch((error: Error) => {
-        throw new Error(`${error.message}\n${setup.replicas.map((each) => each.text().slice(-1500)).join('\n')}`, { cause: error });
+        throw new Error(
+          `${error.message}\n${setup.replicas.map((each) => each.text().slice(-1500)).join('\n')}`,
+          { cause: error },
+        );
       }));
       return body.length >= own.length;
     },
@@ -391,7 +410,7 @@ describe('replicas that are killed under load, again and again', () => {
         id = (await listed(setup, through))[0]?.id ?? '';
         return id !== '';
       });
-      const { head, socket } = await alice.connect(port, 'many' + `-${id.slice(0, 12)}`);
+      const { head, socket } = await alice.connect(port, `many-${id.slice(0, 12)}`);
       assert.match(head, /^HTTP\/1.1 101 /);
       const channel = connect(socket);
       const client = createClient(AgentService, channel);
@@ -424,9 +443,13 @@ describe('replicas that are killed under load, again and again', () => {
     const last = await holder();
     const counts = [];
     for (const { ports } of homes) counts.push(await hasAllRecords(setup, ports.operators, agent, id));
-    t.diagnostic(`${counts.join(', ')} records at the replicas, ${calls()} calls on the host's listener, 6 kills`);
+    t.diagnostic(
+      `${counts.join(', ')} records at the replicas, ${calls()} calls on the host's listener, 6 kills`,
+    );
     t.diagnostic(`calls of operators: ${JSON.stringify(Object.fromEntries(codes))}`);
-    t.diagnostic(`the guest was at another replica after ${recovered.map((each) => each.toFixed(1)).join(', ')} s`);
+    t.diagnostic(
+      `the guest was at another replica after ${recovered.map((each) => each.toFixed(1)).join(', ')} s`,
+    );
     assert.equal(codes.get('UNAVAILABLE'), 24);
     assert.deepEqual([...codes.keys()].sort(), ['OK', 'UNAVAILABLE']);
     assert.equal(await replicas[last]?.metric('kata_realm_log_faults_total{kind="broken"}'), 0);
@@ -439,18 +462,28 @@ describe('replicas without NATS for 20 s', () => {
     const { homes, replicas, alice, nats } = setup;
     const { agent, stop, calls } = await loadedAgent(setup);
     t.after(async () => await agent.dispose());
-    await until('both show it', async () => (await listed(setup, 0)).length === 1 && (await listed(setup, 1)).length === 1);
+    await until(
+      'both show it',
+      async () => (await listed(setup, 0)).length === 1 && (await listed(setup, 1)).length === 1,
+    );
     const [guest] = await listed(setup, 0);
     assert.ok(guest);
     const at = (await replicas[0]?.metric('kata_realm_guests{relay="trusted"}')) === 1 ? 0 : 1;
     const { socket } = await alice.connect(homes[at]?.ports.operators ?? 0, guest.name);
     const local = createClient(AgentService, connect(socket));
     await local.getGuestDetails({});
-    await until('some records are stored', async () => (await replicas[at]?.metric('kata_realm_log_records_total') ?? 0) > 20);
+    await until(
+      'some records are stored',
+      async () => ((await replicas[at]?.metric('kata_realm_log_records_total')) ?? 0) > 20,
+    );
     for (const replica of replicas) assert.equal((await replica.get('/readyz')).status, 200);
     await nats.stop('SIGKILL');
     const begin = performance.now();
-    await until('they are not ready', async () => (await replicas[at]?.get('/readyz'))?.status === 503, 20_000);
+    await until(
+      'they are not ready',
+      async () => (await replicas[at]?.get('/readyz'))?.status === 503,
+      20_000,
+    );
     t.diagnostic(`not ready after ${((performance.now() - begin) / 1_000).toFixed(1)} s`);
     for (let seconds = 0; seconds < 20; seconds += 1) {
       await local.getGuestDetails({});
@@ -465,7 +498,10 @@ describe('replicas without NATS for 20 s', () => {
       return all.every(({ status }) => status === 200);
     });
     t.diagnostic(`ready ${((performance.now() - back) / 1_000).toFixed(1)} s after NATS`);
-    await until('both show it again', async () => (await listed(setup, 0)).length === 1 && (await listed(setup, 1)).length === 1);
+    await until(
+      'both show it again',
+      async () => (await listed(setup, 0)).length === 1 && (await listed(setup, 1)).length === 1,
+    );
     t.diagnostic(`shown ${((performance.now() - back) / 1_000).toFixed(1)} s after NATS`);
     await local.getGuestDetails({});
     await stop();
@@ -521,7 +557,10 @@ describe('kata-agent-ctl through another replica', () => {
       .replace('tls = {', `tls = { client_ca = ${JSON.stringify(home.operators.pem)},`);
     const agent = await AgentProcess.start({ config, sharesNetwork: true });
     t.after(async () => await agent.dispose());
-    await until('both show it', async () => (await listed(setup, 0)).length === 1 && (await listed(setup, 1)).length === 1);
+    await until(
+      'both show it',
+      async () => (await listed(setup, 0)).length === 1 && (await listed(setup, 1)).length === 1,
+    );
     const [guest] = await listed(setup, 0);
     assert.ok(guest);
     const { cert, key } = home.operators.client({ commonNames: ['alice'] });
@@ -529,23 +568,32 @@ describe('kata-agent-ctl through another replica', () => {
     home.write('alice.key', key);
     home.write('realm-ca.pem', home.ca.pem);
     const at = (name: string): string => `${home.directory}/${name}`;
+    const files = { cert: at('alice.pem'), key: at('alice.key'), 'realm-ca': at('realm-ca.pem') };
+    const options = [
+      '--pin',
+      `spki:sha256:${guest.id}`,
+      ...Object.entries(files).flatMap(([name, value]) => [`--${name}`, value]),
+    ];
     // Connections of the guest go to the replicas in turn: each of four ways is used.
     for (let call = 0; call < 4; call += 1)
       for (const { ports } of homes) {
-        const { status, stderr } = await run([
-          ...['guest', '-a', `realm://localhost:${ports.operators}/${guest.name}`, '--pin', `spki:sha256:${guest.id}`],
-          ...['--cert', at('alice.pem'), '--key', at('alice.key'), '--realm-ca', at('realm-ca.pem')],
-        ]);
+        const address = `realm://localhost:${ports.operators}/${guest.name}`;
+        const { status, stderr } = await run(['guest', '-a', address, ...options]);
         assert.equal(status, 0, stderr);
       }
     const joined = await Promise.all(
       replicas.map((each) => each.metric('kata_realm_relayed_bytes_total{direction="to_guest"}')),
     );
-    assert.ok(joined.every((bytes) => bytes > 0), joined.join(' '));
+    assert.ok(
+      joined.every((bytes) => bytes > 0),
+      joined.join(' '),
+    );
   });
 });
 
-async function run(argv: readonly string[]): Promise<{ readonly status: number | null; readonly stderr: string }> {
+async function run(
+  argv: readonly string[],
+): Promise<{ readonly status: number | null; readonly stderr: string }> {
   const child = spawn(process.execPath, [clientProgram, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
   child.stderr.on('data', (part: Buffer) => {
@@ -581,7 +629,11 @@ describe('clients of NATS that are no replica', () => {
       assert.match(answer, /Permissions Violation for Publish/, subject);
     }
     for (const subject of ['>', 'kata.realm.>', '$KV.>', '_INBOX_kata_realm.>'])
-      assert.match(await nobody.send(`SUB ${subject} 1\r\n`), /Permissions Violation for Subscription/, subject);
+      assert.match(
+        await nobody.send(`SUB ${subject} 1\r\n`),
+        /Permissions Violation for Subscription/,
+        subject,
+      );
     // Another account has subjects of its own.
     const other = await natsClient(nats.port, 'other');
     await other.send('SUB > 1\r\n');
@@ -612,7 +664,11 @@ describe('clients of NATS that are no replica', () => {
       'STREAM.CREATE.other',
       'STREAM.NAMES',
     ])
-      assert.match(await client.send(`PUB $JS.API.${api} 2\r\n{}\r\n`), /Permissions Violation for Publish/, api);
+      assert.match(
+        await client.send(`PUB $JS.API.${api} 2\r\n{}\r\n`),
+        /Permissions Violation for Publish/,
+        api,
+      );
     client.close();
   });
 });

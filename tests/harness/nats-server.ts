@@ -33,7 +33,10 @@ export class NatsServer {
         'accounts {',
         'accounts {\n  other: { jetstream: enabled, users: [{ user: "other", password: "other" }] }',
       )
-      .replace('users: [\n', 'users: [\n{ user: "nobody", password: "nobody", permissions: { publish: "_", subscribe: "_INBOX.>" } }\n');
+      .replace(
+        'users: [\n',
+        'users: [\n{ user: "nobody", password: "nobody", permissions: { publish: "_", subscribe: "_INBOX.>" } }\n',
+      );
     writeFileSync(join(server.directory, 'nats-server.conf'), text);
     await server.restart();
     return server;

@@ -16,10 +16,11 @@ const usualPort = 4222;
  */
 export function parseBusServers(text: string): Pick<BusOptions, 'servers' | 'tls'> {
   const [, scheme, list = ''] = /^(nats|tls):\/\/(.+)$/.exec(text) ?? [];
-  if (scheme === undefined) throw new Error("must be nats://HOST:PORT[,HOST:PORT] or tls://…");
+  if (scheme === undefined) throw new Error('must be nats://HOST:PORT[,HOST:PORT] or tls://…');
   const tls = scheme === 'tls';
   const servers = list.split(',').map((each) => {
-    const [, v6, name, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(each) ?? [];
+    const [, v6, name, digits] =
+      /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(each) ?? [];
     const host = v6 ?? name;
     const port = digits === undefined ? usualPort : Number(digits);
     if (host === undefined || port < 1 || port > 65_535) throw new Error(`'${each}' is not HOST:PORT`);

@@ -70,7 +70,11 @@ export interface RemoteHandlers {
   connect(request: RemoteConnect, pipe: OfferedPipe): Promise<void>;
   revoke(request: RemoteConnect, revoked: RevokedPeer): Promise<{ readonly closed: number }>;
   /** A guest's connection that arrived here was joined to a pipe for the operator of these certificates. */
-  joined(guest: { readonly id: string; readonly name: string }, certificates: readonly Buffer[], pipe: Duplex): void;
+  joined(
+    guest: { readonly id: string; readonly name: string },
+    certificates: readonly Buffer[],
+    pipe: Duplex,
+  ): void;
   /** Another replica has added a revocation. */
   revoked(revocation: Revocation): void;
 }

@@ -64,7 +64,7 @@ test('bytes arrive in order, at the pace of the reader, and no more than the win
   assert.deepEqual(Buffer.concat(read), bytes);
   b.end('answer');
   assert.equal(String((await once(a, 'data'))[0]), 'answer');
-  await Promise.all([a, b].map((pipe) => pipe.closed || once(pipe, 'close')));
+  await Promise.all([a, b].map((pipe) => (pipe.closed ? Promise.resolve() : once(pipe, 'close'))));
   assert.equal(a.errored, null);
   assert.equal(b.errored, null);
 });

@@ -22,7 +22,7 @@ export interface PipeLimits {
   readonly deadMs: number;
 }
 
-export const pipeLimits: PipeLimits = {
+const pipeLimits: PipeLimits = {
   chunkBytes: 64 * 1024,
   windowBytes: 256 * 1024,
   aliveMs: 3_000,

@@ -274,7 +274,11 @@ export class GuestConnections {
     live.channel.close();
   }
 
-  #refuse({ id, from }: Pick<ControlConnection, 'id' | 'from'>, why: string, reason: 'admission' | 'failure'): void {
+  #refuse(
+    { id, from }: Pick<ControlConnection, 'id' | 'from'>,
+    why: string,
+    reason: 'admission' | 'failure',
+  ): void {
     const { decisions, metrics, log } = this.#options;
     if (this.#closed) return;
     metrics.add('kata_realm_guests_refused_total', 1, { reason });

@@ -5,7 +5,7 @@ import type { CollectedLog } from '../store/collected-log.js';
 export type Relay = 'operator-tls' | 'trusted';
 
 /** A guest that an entry of the authorization file has admitted, and that is connected. */
-export interface ConnectedGuest {
+interface ConnectedGuest {
   /** SHA-256 of its key's SPKI; 64 hex digits. */
   readonly id: string;
   /** By the realm's operator; unique among live guests. */

@@ -47,7 +47,6 @@ function isIssued(
     certificate.verify(issuer.publicKey);
   if (roots.some(signs)) return true;
   return (
-    steps > 0 &&
-    between.some((issuer) => signs(issuer) && isIssued(issuer, between, roots, now, steps - 1))
+    steps > 0 && between.some((issuer) => signs(issuer) && isIssued(issuer, between, roots, now, steps - 1))
   );
 }

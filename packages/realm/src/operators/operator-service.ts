@@ -95,7 +95,9 @@ export class OperatorService {
     const operator = this.#remoteOperator(source, 'connect', guest);
     const release = this.#connections.take(operator.name);
     if (release === undefined)
-      throw refusalOf(this.#tooMany(operator, 'connect', guest, `${this.#context.limits.connections} connections`));
+      throw refusalOf(
+        this.#tooMany(operator, 'connect', guest, `${this.#context.limits.connections} connections`),
+      );
     let stream: Duplex | undefined;
     let isOver = false;
     const remove = this.#uses.add({
@@ -160,7 +162,10 @@ export class OperatorService {
   }
 
   /** A guest's connection that has come here is passed on to an operator of another replica, while this one allows it. */
-  joined({ guest, source }: Pick<RemoteUse, 'source'> & { readonly guest: StoredGuest }, stream: Duplex): void {
+  joined(
+    { guest, source }: Pick<RemoteUse, 'source'> & { readonly guest: StoredGuest },
+    stream: Duplex,
+  ): void {
     let operator: Operator;
     try {
       operator = this.#remoteOperator(source, 'connect', guest);

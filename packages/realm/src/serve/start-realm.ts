@@ -85,7 +85,10 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
 async function openBus({ bus, log }: RealmOptions): Promise<Bus> {
   if (bus === undefined) return oneProcess;
   const { NatsBus } = await import('../bus/nats/nats-bus.js');
-  return await NatsBus.open({ ...bus, log: (message, error) => log('warn', message, { why: error.message }) });
+  return await NatsBus.open({
+    ...bus,
+    log: (message, error) => log('warn', message, { why: error.message }),
+  });
 }
 
 function faultReporter({ log }: RealmOptions, metrics: Metrics): (id: string, fault: LogFault) => void {

@@ -88,8 +88,16 @@ export class Store {
 
   /** Throws a StoreError, or AuditUnavailable. */
   static async open(options: StoreOptions): Promise<Store> {
-    const { directory, tryLock, bootId, files = systemFiles(), maxBytes, onFault, onWritten, shared } =
-      options;
+    const {
+      directory,
+      tryLock,
+      bootId,
+      files = systemFiles(),
+      maxBytes,
+      onFault,
+      onWritten,
+      shared,
+    } = options;
     const lock = await takeStoreDirectory(directory, tryLock);
     try {
       const revocations =
@@ -106,8 +114,7 @@ export class Store {
         decisions,
         options: { maxBytes, onFault, onWritten },
         directory: guests,
-        storage: (id) =>
-          shared?.logs(id) ?? new DirectoryLogStorage(id, { directory: guests, files, turns }),
+        storage: (id) => shared?.logs(id) ?? new DirectoryLogStorage(id, { directory: guests, files, turns }),
         shared,
         unlock: () => lock.close(),
       });

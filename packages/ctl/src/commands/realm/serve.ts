@@ -145,7 +145,9 @@ function busOptions(
     return { ...servers, ...files };
   } catch (error) {
     throw new CommandError(ExitCode.Usage, `--bus '${text}': ${(error as Error).message}`, {
-      help: ['--bus takes nats://HOST:PORT[,HOST:PORT] of loopback addresses, or tls://HOST:PORT[,HOST:PORT]'],
+      help: [
+        '--bus takes nats://HOST:PORT[,HOST:PORT] of loopback addresses, or tls://HOST:PORT[,HOST:PORT]',
+      ],
     });
   }
 }

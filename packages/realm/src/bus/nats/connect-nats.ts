@@ -12,7 +12,9 @@ export async function connectNats(options: BusOptions, name: string): Promise<Na
     ...(nkey === undefined ? [] : [nkeyAuthenticator(seed(await read('--bus-nkey', nkey)))]),
   ];
   const caText = ca === undefined ? undefined : (await read('--bus-ca', ca)).toString('utf8');
-  const list = servers.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
+  const list = servers.map(({ host, port }) =>
+    host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+  );
   try {
     return await connect({
       servers: list,

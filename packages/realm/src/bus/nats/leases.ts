@@ -53,12 +53,7 @@ export class Leases {
   #renewing = false;
 
   /** `onMoved` is called with the epoch that the guest has now; 0: none. */
-  constructor(
-    kv: KV,
-    replica: string,
-    times: LeaseTimes,
-    onMoved: (guest: string, epoch: number) => void,
-  ) {
+  constructor(kv: KV, replica: string, times: LeaseTimes, onMoved: (guest: string, epoch: number) => void) {
     this.#kv = kv;
     this.#replica = replica;
     this.#times = times;
@@ -165,7 +160,7 @@ export class Leases {
   async #change(key: string, value: (before: unknown) => object): Promise<number> {
     for (let attempt = 1; ; attempt += 1) {
       const before = await this.#kv.get(key);
-      const found = before?.operation === 'PUT' ? (before.json() as unknown) : undefined;
+      const found = before?.operation === 'PUT' ? before.json<unknown>() : undefined;
       const next = JSON.stringify(value(found));
       try {
         return await this.#kv.put(key, next, { previousSeq: before?.revision ?? 0 });

@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { jetstream, type JetStreamManager, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import {
+  jetstream,
+  type JetStreamManager,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { RemoteGuest } from '../../guests/guest.js';
@@ -153,11 +159,7 @@ export class NatsBus implements Bus {
     return this.#leases.claim(claim);
   }
 
-  async connect(
-    guest: RemoteGuest,
-    certificates: readonly Buffer[],
-    timeoutMs: number,
-  ): Promise<Duplex> {
+  async connect(guest: RemoteGuest, certificates: readonly Buffer[], timeoutMs: number): Promise<Duplex> {
     const { replica, epoch } = guest.holder;
     const { stream: pipe, opened } = this.makePipe();
     // A connection of the guest itself can outlive the one that it makes calls in.
@@ -206,7 +208,7 @@ export class NatsBus implements Bus {
   offerToken(token: string, { guest, certificates, taken }: TokenOffer): () => void {
     const subscription = this.#nc.subscribe(subjects.token(token), {
       callback: (_error, message) => {
-        const asked = parse<{ guest?: unknown }>(message);
+        const asked = parse(message) as { readonly guest?: unknown } | undefined;
         const pipe = asked?.guest === guest.id ? taken() : undefined;
         const answer: TokenAnswer =
           pipe === undefined
@@ -224,7 +226,7 @@ export class NatsBus implements Bus {
       const reply = await this.#nc.request(subjects.token(token), JSON.stringify({ guest }), {
         timeout: tokenMs,
       });
-      answer = parse<TokenAnswer>(reply);
+      answer = parse(reply) as TokenAnswer | undefined;
     } catch {
       // Nobody waits for this token.
     }
@@ -272,7 +274,7 @@ export class NatsBus implements Bus {
       const reply = await this.#nc.request(subjects.requests(replica), JSON.stringify(request), {
         timeout: requestMs,
       });
-      answer = parse<Answer>(reply);
+      answer = parse(reply) as Answer | undefined;
     } catch (error) {
       this.#log('another replica does not answer', error as Error);
     }
@@ -284,7 +286,7 @@ export class NatsBus implements Bus {
   async #answer(message: Msg): Promise<void> {
     const answer = (value: Answer): void => void message.respond(JSON.stringify(value));
     try {
-      const asked = parse<Request>(message);
+      const asked = parse(message) as Request | undefined;
       if (asked === undefined || this.#handlers === undefined) throw new RemoteRefusedError(unavailable);
       const { guest, epoch, from } = asked;
       if (!this.#leases.holds(guest, epoch)) throw new RemoteRefusedError(unavailable);
@@ -436,9 +438,9 @@ function decoded(certificates: readonly string[]): readonly Buffer[] {
   return certificates.slice(0, mostCertificates).map((each) => Buffer.from(each, 'base64'));
 }
 
-function parse<T>(message: Msg): T | undefined {
+function parse(message: Msg): unknown {
   try {
-    return message.json<T>();
+    return message.json<unknown>();
   } catch {
     return undefined;
   }
