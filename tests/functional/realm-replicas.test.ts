@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { verify } from '@kata-agent/audit';
+import { openAuditLog, verify } from '@kata-agent/audit';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { Code, codeName, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
@@ -545,6 +547,131 @@ async function natsClient(
   if (!text.includes('PONG')) throw new Error(text);
   return { send, close: () => socket.destroy() };
 }
+
+/** Lines of a real log. */
+async function makeLines(t: Pick<TestContext, 'after'>, count: number): Promise<readonly Buffer[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-realm-source-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'audit.log');
+  const log = await openAuditLog({ file, maxSize: 64 << 20, keep: 1, bootId: 'boot' });
+  await log.boot({});
+  const method = 'ExecProcess';
+  for (let n = 0; n < count; n += 1)
+    await log.intent(
+      { listener: 'host', peer: 'cid 2', method, payload: Buffer.from('x') },
+      { outcome: 'allow', method, listener: 'host', reason: 'listed' },
+    );
+  await log.close();
+  const text = readFileSync(file, 'latin1').trimEnd();
+  return text.split('\n').map((line) => Buffer.from(line, 'latin1'));
+}
+
+/** A guest that sends these lines, and then what `more` resolves with. */
+async function loggingGuest(
+  port: number,
+  identity: RawGuestOptions['identity'],
+  lines: readonly Buffer[],
+  more: Promise<readonly Buffer[]> = new Promise(() => undefined),
+): Promise<RawGuest> {
+  return await echoGuest({
+    port,
+    identity,
+    management: {
+      describe: async () => ({ version: '9.9', bootId: 'boot', configurationDigest: '1'.repeat(64) }),
+      watchAudit: async function* ({ from }) {
+        const begin = lines.findIndex((line) => line.includes(`{"sequence":${from},`));
+        for (let at = begin < 0 ? lines.length : begin; at < lines.length; at += 50)
+          yield { records: lines.slice(at, at + 50) };
+        yield { records: [...(await more)] };
+        await new Promise(() => undefined);
+      },
+    },
+  });
+}
+
+async function logStates(setup: Setup): Promise<readonly string[]> {
+  const states: string[] = [];
+  for (const { ports } of setup.homes) {
+    const { body } = await setup.alice.request(ports.operators, '/v1/guests/web');
+    const { log } = JSON.parse(body) as { log?: { state: string; last: number } | null };
+    states.push(`${log?.state} ${log?.last}`);
+  }
+  return states;
+}
+
+describe('the log of a guest that goes from replica to replica', () => {
+  it('goes on, and its faults are seen at all of them', { timeout: 60_000 }, async (t) => {
+    const setup = await setUp(t);
+    const { homes, alice } = setup;
+    const identity = await guestIdentity();
+    const lines = await makeLines(t, 300);
+    const gap = [...lines.slice(0, 100), ...lines.slice(110, 200)];
+    const ports = homes.map((home) => home.ports);
+    const begin = performance.now();
+    const first = await loggingGuest(ports[0]?.guests ?? 0, identity, gap);
+    await until('both see a gap', async () =>
+      isDeepStrictEqual(await logStates(setup), ['gap 200', 'gap 200']),
+    );
+    t.diagnostic(`seen at both after ${((performance.now() - begin) / 1_000).toFixed(1)} s`);
+    const second = await loggingGuest(ports[1]?.guests ?? 0, identity, [...gap, ...lines.slice(200)]);
+    await first.closed;
+    await until('it goes on', async () => isDeepStrictEqual(await logStates(setup), ['gap 301', 'gap 301']));
+    const third = await loggingGuest(ports[0]?.guests ?? 0, identity, [
+      ...gap,
+      ...lines.slice(200),
+      Buffer.from('{"sequence":302,"x":1}'),
+    ]);
+    await second.closed;
+    await until('both see that it is broken', async () =>
+      isDeepStrictEqual(await logStates(setup), ['broken 301', 'broken 301']),
+    );
+    third.socket.destroy();
+    const stored = [...gap, ...lines.slice(200)].map((line) => `${line.toString('latin1')}\n`).join('');
+    await until('it is gone', async () => (await listed(setup, 1)).length === 0);
+    for (const { operators } of ports)
+      assert.equal((await alice.request(operators, '/v1/guests/web/audit')).body, stored);
+    const { body } = await alice.request(ports[1]?.operators ?? 0, '/v1/guests/web/audit?from=250');
+    assert.ok(body.startsWith('{"sequence":250,'));
+  });
+
+  it('has each record once, though two replicas write it', { timeout: 90_000 }, async (t) => {
+    const setup = await setUp(t);
+    const { homes, replicas, alice } = setup;
+    const ports = homes.map((home) => home.ports);
+    const identity = await guestIdentity();
+    const lines = await makeLines(t, 3_000);
+    let send: (lines: readonly Buffer[]) => void = () => undefined;
+    const later = new Promise<readonly Buffer[]>((resolve) => {
+      send = resolve;
+    });
+    const old = await loggingGuest(ports[0]?.guests ?? 0, identity, lines.slice(0, 500), later);
+    await until('500 are stored', async () =>
+      (await logStates(setup)).every((state) => state === 'verified 500'),
+    );
+    replicas[0]?.process.kill('SIGSTOP');
+    // What the first replica finds in its sockets when it goes on.
+    send(lines.slice(500, 600));
+    await delay(500);
+    const next = await loggingGuest(ports[1]?.guests ?? 0, identity, lines);
+    await until(
+      'all are stored',
+      async () => (await replicas[1]?.metric('kata_realm_log_records_total')) === 2_501,
+    );
+    replicas[0]?.process.kill('SIGCONT');
+    await old.closed;
+    await delay(3_000);
+    const stored = lines.map((line) => `${line.toString('latin1')}\n`).join('');
+    for (const { operators } of ports)
+      assert.ok((await alice.request(operators, '/v1/guests/web/audit')).body === stored);
+    t.diagnostic(
+      `the replica that was stopped: ${replicas[0]?.log
+        .filter(({ level }) => level !== 'INFO')
+        .map(({ msg, error }) => `${msg} ${error ?? ''}`)
+        .join('; ')}`,
+    );
+    next.socket.destroy();
+  });
+});
 
 describe('kata-agent-ctl through another replica', () => {
   it('speaks TLS to the guest itself, wherever the guest has dialled', { timeout: 60_000 }, async (t) => {
