@@ -73,8 +73,10 @@ test('an operator is verified again: chain, dates and usages', () => {
   assert.match(verify(signed('alice', root, [extendedKeyUsage([Oid.ServerAuth])])), /clientAuth/);
   assert.match(verify(signed('alice', root, [])), /clientAuth/);
   assert.match(verify(), /no certificate/);
-  assert.match(
-    String(verifyOperatorChain([signed('alice', root, client).bytes, Buffer.from('x')], trusts, now)),
-    /cannot be read/,
+  const unreadable = verifyOperatorChain(
+    [signed('alice', root, client).bytes, Buffer.from('x')],
+    trusts,
+    now,
   );
+  assert.ok(typeof unreadable === 'string' && unreadable.includes('cannot be read'));
 });
