@@ -54,13 +54,13 @@ export class Authority {
   readonly #key = newKey();
   readonly #name: Uint8Array;
 
-  constructor(name = 'test CA') {
+  constructor(name = 'test CA', notAfter: number = Date.now() + 1000 * dayMs) {
     this.#name = encodeName([[{ type: 'CN', text: name }]]);
     const content = {
       issuer: this.#name,
       subject: this.#name,
       notBefore: Date.UTC(2020, 0),
-      notAfter: Date.now() + 1000 * dayMs,
+      notAfter,
       publicKey: this.#key.publicKey,
       extensions: [caConstraints, signsCertificatesAndLists],
     };

@@ -2,11 +2,19 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { connect, createClient } from '@kata-agent/ttrpc';
+import { Authority, type ClientCertificate } from '../harness/authority.js';
+import { answerOf } from '../harness/sweep.js';
+import { openClient } from '../harness/tls-engine.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 import { verifiedRecord } from './verified-record.js';
 
 const skip = whyNoMachine() ?? false;
+
+const tlsPort = 8443;
+const ca = new Authority('lasting CA', Date.UTC(2099, 0));
 
 const config = `[api]
 allowed_endpoints = ["SetGuestDateTime", "GetGuestDetails"]
@@ -15,7 +23,16 @@ allowed_endpoints = ["SetGuestDateTime", "GetGuestDetails"]
 name = "host"
 address = "vsock://-1:1024"
 peers = ["host", "cid:1"]
+
+[[listener]]
+name = "tenant"
+address = "tls://0.0.0.0:${tlsPort}"
+peers = ["cn:auditor"]
+tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }
+allowed_endpoints = ["GetGuestDetails"]
 `;
+
+const dayMs = 86_400_000;
 
 /** Before any time of this repository's source. */
 const start = '2001-02-03T04:05:06';
@@ -24,7 +41,9 @@ describe('a guest whose host starts it in the past (S37)', { skip }, () => {
   const guest = runningGuest('clock', async (directory) => {
     const file = join(directory, 'clock.toml');
     writeFileSync(file, config);
-    return boot(await imageOf('clock', { config: file }), directory, { args: ['-rtc', `base=${start}`] });
+    const files = [{ path: '/etc/kata-agent/tenant-ca.pem', data: Buffer.from(ca.pem), mode: 0o644 }];
+    const image = await imageOf('clock', { config: file, files });
+    return boot(image, directory, { args: ['-rtc', `base=${start}`], ports: [tlsPort] });
   });
 
   /** Seconds since 1970 on the guest's clock. */
@@ -59,5 +78,39 @@ describe('a guest whose host starts it in the past (S37)', { skip }, () => {
       [true, true, false],
     );
     assert.equal(changes[2]?.after, new Date(Number(later) * 1000).toISOString());
+  });
+
+  it('set to 2090, keeps out callers whose certificates end before, and cannot be set back', async () => {
+    const tenant = ({ cert, key }: ClientCertificate) => {
+      const socket = openClient(Number(guest.machine.port(tlsPort)), { cert, key });
+      const channel = connect(socket);
+      return { agent: createClient(AgentService, channel), channel };
+    };
+    const codeFor = async (certificate: ClientCertificate): Promise<string> => {
+      const { agent, channel } = tenant(certificate);
+      const { code } = await answerOf(agent.getGuestDetails({}));
+      channel.close();
+      return code;
+    };
+    const usual = ca.client({ notAfter: Date.now() + 400 * dayMs });
+    const lasting = ca.client({ notAfter: Date.UTC(2095, 0) });
+    assert.equal(await codeFor(usual), 'OK');
+    assert.equal(await codeFor(ca.client({ notAfter: Date.UTC(2025, 0) })), 'UNAVAILABLE');
+    const before = tenant(usual);
+    assert.equal((await answerOf(before.agent.getGuestDetails({}))).code, 'OK');
+    await guest.agent.setGuestDateTime({ Sec: BigInt(Date.UTC(2090, 0) / 1000) });
+    assert.equal(await codeFor(usual), 'UNAVAILABLE');
+    assert.equal(await codeFor(lasting), 'OK');
+    // The end of a connection is a time of the monotonic clock, set when it was made.
+    assert.equal((await answerOf(before.agent.getGuestDetails({}))).code, 'OK');
+    before.channel.close();
+    await guest.agent.setGuestDateTime({ Sec: BigInt(Math.floor(Date.now() / 1000)) });
+    assert.ok((await now()) * 1000 >= Date.UTC(2090, 0));
+    assert.equal(await codeFor(usual), 'UNAVAILABLE');
+    assert.equal((await answerOf(guest.agent.getGuestDetails({}))).code, 'OK');
+    const reasons = (await verifiedRecord(guest.machine, guest.directory))
+      .filter(({ kind }) => kind === 'refusal')
+      .map(({ decision }) => JSON.stringify(decision));
+    assert.ok(reasons.length > 0 && reasons.every((reason) => /expired/i.test(reason)), reasons.join('\n'));
   });
 });

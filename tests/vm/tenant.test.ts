@@ -88,7 +88,7 @@ describe('a confidential guest with a listener for its tenant, and one that dial
     const files = [{ path: '/etc/kata-agent/tenant-ca.pem', data: Buffer.from(ca.pem), mode: 0o644 }];
     const image = await imageOf('tenant', { config: file, files });
     return boot(image, directory, {
-      disks: [ext4Disk(directory, 'rootfs', rootDirectory(directory, 'root'))],
+      disks: ['rootfs', 'flood'].map((name) => ext4Disk(directory, name, rootDirectory(directory, name))),
       ports: [tlsPort],
       reach: [home.ports.guests],
     });
@@ -129,12 +129,36 @@ describe('a confidential guest with a listener for its tenant, and one that dial
     return { code, output };
   }
 
-  function workload(id: string, script: string): CreateContainerRequest {
+  function workload(id: string, script: string, source = '10'): CreateContainerRequest {
     const root = `/run/kata-containers/${id}/rootfs`;
     const request = container(id, script, { root });
-    const disk = { driver: 'blk', source: '10', fstype: 'ext4', mountPoint: root };
+    const disk = { driver: 'blk', source, fstype: 'ext4', mountPoint: root };
     request.storages.push(create(StorageSchema, disk));
     return request;
+  }
+
+  /** Calls of the host, one after another: the milliseconds of each. */
+  async function host(calls: number): Promise<readonly number[]> {
+    const times: number[] = [];
+    for (let n = 0; n < calls; n += 1) {
+      const began = performance.now();
+      await guest.agent.readStdout({ containerId: 'pod', execId: 'pod', len: 100 });
+      times.push(performance.now() - began);
+    }
+    return times;
+  }
+
+  /** Open connections from an address to the tenant's listener. */
+  async function connectionsOf(address: string): Promise<number> {
+    const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
+    const hex = Buffer.from([d, c, b, a]).toString('hex').toUpperCase();
+    const port = tlsPort.toString(16).toUpperCase();
+    return Number(
+      await shell(
+        guest.machine,
+        `cat /proc/net/tcp /proc/net/tcp6 | grep -c '${hex}:${port} .*${hex}:.* 01 ' || true`,
+      ),
+    );
   }
 
   it('the host runs the pod', async () => {
@@ -169,6 +193,25 @@ describe('a confidential guest with a listener for its tenant, and one that dial
     const texts = (await records('KA3203')).map((record) => JSON.stringify(record));
     assert.ok(texts.some((text) => text.includes('not in peers')));
     assert.ok(texts.some((text) => text.includes('no CA of client_ca')));
+  });
+
+  it('a container that floods the tenant’s listener keeps neither the host nor the tenant out', async (t) => {
+    const flood =
+      'i=0; while [ $i -lt 100 ]; do sleep 100000 | nc 127.0.0.1 8443 & i=$((i + 1)); done; sleep 3; echo flooding; wait';
+    await guest.agent.createContainer(workload('flood', flood, '11'));
+    await guest.agent.startContainer({ containerId: 'flood' });
+    let open = 0;
+    for (let tries = 0; open < 20 && tries < 40; tries += 1) {
+      await delay(500);
+      open = await connectionsOf('127.0.0.1');
+    }
+    assert.ok(open >= 20, `${open} connections`);
+    const worst = Math.max(...(await host(20)));
+    t.diagnostic(`longest of 20 calls of the host during the flood: ${Math.round(worst)} ms`);
+    const exec = await ctl(['exec', 'pod', '--', 'echo', 'served']);
+    assert.deepEqual(exec, { code: 0, output: 'served\n' });
+    await guest.agent.signalProcess({ containerId: 'flood', execId: 'flood', signal: 9 });
+    await guest.agent.removeContainer({ containerId: 'flood' });
   });
 
   it('each attempt is recorded under its listener and peer, and the tenant sees it', async () => {
