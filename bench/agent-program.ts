@@ -23,6 +23,12 @@ export function bundledAgent(): string {
   return made;
 }
 
+/** Returns `kata-agent-ctl` of the bundle, which is made on first use. */
+export function bundledClient(): string {
+  bundledAgent();
+  return join(root, 'build', 'client', 'kata-agent-ctl.mjs');
+}
+
 /** Writes a restricted configuration like examples/start.toml, with an audit log, in a directory of the benchmark. */
 export function configurationText(directory: string, runtime?: string): string {
   return [

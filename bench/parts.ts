@@ -7,6 +7,7 @@ import { goPrograms } from './go-programs.js';
 import { measureGuestContainers } from './guest-container.js';
 import { measureHostilePeers } from './hostile.js';
 import type { Part } from './part.js';
+import { measureRealm } from './realm.js';
 import { measureRules } from './rules.js';
 import { measureStartup } from './startup.js';
 import { measureTls } from './tls.js';
@@ -29,6 +30,7 @@ export function allParts(quick: boolean): readonly Part[] {
     },
     { name: 'hostile', needs: [], measure: () => measureHostilePeers(bundledAgent(), quick) },
     { name: 'tls', needs: [], measure: () => measureTls(bundledAgent(), quick) },
+    { name: 'realm', needs: [], measure: () => measureRealm(bundledAgent(), quick) },
     {
       name: 'waits',
       needs: ['runc', 'busybox-static'],

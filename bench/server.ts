@@ -7,10 +7,8 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
 import { type AuditLog, openAuditLog } from '@kata-agent/audit';
-import { authorizerOf } from '@kata-agent/gate';
 
-import type * as policyModule from '../packages/agent/src/policy/policy.js';
-import type * as serverModule from '../packages/agent/src/server.js';
+import { answeringServer } from './answering-server.js';
 import { configuration } from './configuration.js';
 
 /** A log that stores nothing: the server's cost without one. */
@@ -28,16 +26,8 @@ const noLog: AuditLog = {
   close: () => Promise.resolve(),
 };
 
-/** The agent is a program and exports nothing; its compiled files are imported by path. */
-async function agentModule<T>(name: string): Promise<T> {
-  return (await import(new URL(`../../packages/agent/dist/${name}`, import.meta.url).href)) as T;
-}
-
 const [socket, auditFile] = process.argv.slice(2);
 if (socket === undefined) throw new Error('usage: server.js SOCKET [AUDIT-LOG]');
-const { agentServer } = await agentModule<typeof serverModule>('server.js');
-const { Policy } = await agentModule<typeof policyModule>('policy/policy.js');
-
 const loaded = await configuration();
 const [own] = loaded.listeners;
 if (own === undefined) throw new Error('the configuration has no listener');
@@ -50,23 +40,7 @@ const audit =
         file: auditFile,
         bootId,
       });
-const output = Buffer.alloc(2 ** 20);
-const everyProcess = {
-  wait: () => Promise.resolve(7),
-  streams: { read: (_stream: string, length: number) => Promise.resolve(output.subarray(0, length)) },
-};
-const guest = { process: () => everyProcess };
-const policy = new Policy(authorizerOf(loaded));
-type Services = Parameters<typeof agentServer>[0]['services'];
-const services = { guest, policy, end: () => undefined } as unknown as Services;
-const server = agentServer({
-  configuration: loaded,
-  services,
-  readers: { named: () => undefined },
-  audit,
-  bootId,
-  log: () => undefined,
-});
+const server = await answeringServer(loaded, audit);
 const listener = createServer((stream) => {
   server.serve(stream, {
     listener: own.name,

@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { ownPlace } from './agent-program.js';
+import { tracked } from './children.js';
+import { processorSeconds, residentMegabytes } from './processes.js';
+
+/** An agent with a unix socket, and another listener. */
+export interface ListeningAgent {
+  readonly socket: string;
+  /** Resident. */
+  megabytes(): number;
+  /** Time on a processor since its start. */
+  processorSeconds(): number;
+}
+
+interface AgentOptions {
+  /** The agent, or a program that takes its options. */
+  readonly program: string;
+  /** A new directory. */
+  readonly directory: string;
+  /** `[[listener]]` entries beside that of the unix socket. */
+  readonly listener: string;
+}
+
+/** Runs an agent while `work` measures it, from a second after it listens. */
+export async function withAgent<T>(
+  { program, directory, listener }: AgentOptions,
+  work: (agent: ListeningAgent) => T | Promise<T>,
+): Promise<T> {
+  mkdirSync(directory);
+  const socket = `${directory}.sock`;
+  const file = `${directory}.toml`;
+  const own = `[[listener]]\nname = "host"\naddress = "unix://${socket}"\n`;
+  const audit = `[audit]\nfile = "${directory}.audit"\n`;
+  const api = '[api]\nrelease = "4.1"\nallowed_endpoints = ["GetGuestDetails", "ReadStdout"]\n';
+  writeFileSync(file, `${api}${audit}${own}${listener}`, { mode: 0o600 });
+  const args = [program, '-c', file, ...ownPlace(directory, socket).slice(2)];
+  const child = tracked(spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (said.length < 64 * 1024) said += text;
+  });
+  const exited = once(child, 'close');
+  try {
+    while (!existsSync(socket)) {
+      if (child.exitCode !== null) throw new Error(`the agent ended before it listened:\n${said}`);
+      await delay(5);
+    }
+    await delay(1_000);
+    return await work({
+      socket,
+      megabytes: () => residentMegabytes(child.pid),
+      processorSeconds: () => processorSeconds(child.pid),
+    });
+  } finally {
+    child.kill('SIGTERM');
+    await exited;
+  }
+}
