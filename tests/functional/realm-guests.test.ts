@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OwnIdentity } from '@kata-agent/agent/tls';
@@ -179,14 +180,35 @@ describe('hostile clients of a realm', () => {
     await dial();
   });
 
+  const silent = async (count: number): Promise<readonly Socket[]> => {
+    const sockets = Array.from({ length: count }, () => connectTcp(home.ports.guests, '127.0.0.1'));
+    for (const socket of sockets) socket.on('error', () => undefined);
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    return sockets;
+  };
+
   it('many connections of one address that say nothing keep out only each other', async () => {
-    const flood = Array.from({ length: 200 }, () => connectTcp(home.ports.guests, '127.0.0.1'));
-    for (const socket of flood) socket.on('error', () => undefined);
-    await until('the flood is cut', () => flood.filter(({ destroyed }) => destroyed).length > 100);
+    const flood = await silent(200);
+    // Of another address, meanwhile.
+    const other = await serve({ localAddress: '127.0.0.2' });
+    other.socket.destroy();
     for (const socket of flood) socket.destroy();
     await delay(50);
     const guest = await serve();
     guest.socket.destroy();
+  });
+
+  it('guests of one address that come at once wait for each other', async () => {
+    const refused = (): Promise<number> => realm.metric('kata_realm_guests_refused_total{reason="request"}');
+    // As many as may be in their handshakes.
+    const before = await silent(64);
+    const known = await refused();
+    const waiting = serve();
+    await delay(300);
+    assert.equal(await refused(), known);
+    before[0]?.destroy();
+    (await waiting).socket.destroy();
+    for (const socket of before) socket.destroy();
   });
 
   const line = (text: string): Uint8Array => Buffer.from(text, 'latin1');

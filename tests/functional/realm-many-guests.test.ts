@@ -46,6 +46,8 @@ it('100 guests return to a realm that was killed, with their names, and each rec
   const all = async (): Promise<boolean> =>
     (await realm.metric('kata_realm_guests{relay="trusted"}')) === count;
   await until('all guests are admitted', all, 60_000);
+  const refused = (): Promise<number> => realm.metric('kata_realm_guests_refused_total{reason="request"}');
+  assert.equal(await refused(), 0, 'guests were refused that came at once');
   const names = namesOf(realm);
   assert.equal(new Set(names.values()).size, count);
 

@@ -19,6 +19,8 @@ export interface RawGuestOptions {
   readonly health?: Partial<ServiceImplementation<typeof Health, null>>;
   readonly relay?: Partial<ServiceImplementation<typeof Relay, null>>;
   readonly headers?: string;
+  /** An address of this machine. */
+  readonly localAddress?: string;
 }
 
 /** A client that dials a realm as a guest does, and answers as a test wants. */
@@ -33,9 +35,14 @@ export class RawGuest {
   }
 
   /** Connects with TLS, and sends nothing. */
-  static async dial({ port, identity }: Pick<RawGuestOptions, 'port' | 'identity'>): Promise<RawGuest> {
+  static async dial({
+    port,
+    identity,
+    localAddress,
+  }: Pick<RawGuestOptions, 'port' | 'identity' | 'localAddress'>): Promise<RawGuest> {
     const socket = connect({
       port,
+      ...(localAddress === undefined ? {} : { localAddress }),
       host: '127.0.0.1',
       key: identity.key,
       cert: identity.certificate,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { Socket } from 'node:net';
+import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Bus } from '../bus/bus.js';
@@ -44,6 +44,8 @@ export interface GuestsServerOptions {
 export class GuestsServer {
   readonly #options: GuestsServerOptions;
   readonly #server: Server;
+  /** Accepts connections: `#server` is given one when its handshake may begin. */
+  readonly #acceptor: TcpServer;
   readonly #bounds: ConnectionBounds;
   readonly #ids = new WeakMap<Duplex, string>();
 
@@ -59,7 +61,9 @@ export class GuestsServer {
       keepAlive: false,
     });
     this.#server = server;
-    server.on('connection', (socket: Socket) => this.#bounds.add(socket));
+    this.#acceptor = createTcpServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+      this.#bounds.add(socket, () => server.emit('connection', socket));
+    });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       this.#refuseSocket(socket, `the handshake failed: ${error.code ?? 'unknown error'}`);
     });
@@ -76,7 +80,7 @@ export class GuestsServer {
 
   /** Resolves with the port. */
   listen(address: HostPort): Promise<number> {
-    return listen(this.#server, address);
+    return listen(this.#acceptor, address);
   }
 
   /** For connections from now on. Throws if the certificate or key is not valid. */
@@ -86,7 +90,7 @@ export class GuestsServer {
 
   /** Accepts no more connections, and closes those that are not of a guest yet. */
   stop(): void {
-    this.#server.close();
+    this.#acceptor.close();
     this.#bounds.destroy('pending');
   }
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { addressGroup } from './address-group.js';
 import { tcpSocketOf } from './tls-peer.js';
+import { type WaitingLimits, WaitingConnections } from './waiting-connections.js';
 
 export interface Bounds {
   /** Connections at once. */
@@ -10,8 +11,10 @@ export interface Bounds {
   readonly pending: number;
   /** Of these, from one group of addresses. */
   readonly pendingPerAddress: number;
-  /** Time from accept(2) until a connection is accepted. */
+  /** Time until a connection is accepted. Before it one may wait as long for its place. */
   readonly pendingMs: number;
+  /** Connections that wait until fewer are pending. */
+  readonly waiting: WaitingLimits;
 }
 
 /** Bounds the connections of one listener before anything about their clients is known. */
@@ -21,38 +24,69 @@ export class ConnectionBounds {
   readonly #open = new Set<Socket>();
   readonly #pending = new Map<Socket, { readonly group: string; readonly timer: NodeJS.Timeout }>();
   readonly #ofGroup = new Map<string, number>();
+  readonly #waiting: WaitingConnections;
 
   constructor(bounds: Bounds, onDrop: (group: string, why: 'overload' | 'timeout') => void) {
     this.#bounds = bounds;
     this.#onDrop = onDrop;
+    this.#waiting = new WaitingConnections(bounds.waiting);
   }
 
   get size(): number {
     return this.#open.size;
   }
 
-  /** Takes a connection that was just accepted. False: it was closed. */
-  add(socket: Socket): boolean {
+  /**
+   * Takes a connection that was just accepted, and that is not read. Calls `begin` now, or once fewer are pending; or closes it.
+   * Many clients of one address that come at once wait for each other: if they were turned away, each would come again much
+   * later.
+   */
+  add(socket: Socket, begin: () => void): void {
     // Without an address the client has gone already.
     const group = socket.remoteAddress === undefined ? undefined : addressGroup(socket.remoteAddress);
     socket.on('error', () => undefined);
-    if (group === undefined || this.#isFull(group)) {
+    if (group === undefined) {
       socket.destroy();
-      if (group !== undefined) this.#onDrop(group, 'overload');
-      return false;
+      return;
     }
-    const timer = setTimeout(() => {
-      socket.destroy();
-      this.#onDrop(group, 'timeout');
-    }, this.#bounds.pendingMs);
+    if (this.#hasPlace(group)) {
+      this.#begin(socket, group, begin);
+      return;
+    }
+    const late = this.#destroyLate(socket, group);
+    const waiting = {
+      group,
+      begin: () => {
+        clearTimeout(late);
+        this.#begin(socket, group, begin);
+      },
+    };
+    socket.once('close', () => {
+      clearTimeout(late);
+      this.#waiting.remove(socket, waiting);
+    });
+    if (this.#open.size < this.#bounds.connections && this.#waiting.add(socket, waiting)) return;
+    socket.destroy();
+    this.#onDrop(group, 'overload');
+  }
+
+  #begin(socket: Socket, group: string, begin: () => void): void {
     this.#open.add(socket);
-    this.#pending.set(socket, { group, timer });
+    this.#pending.set(socket, { group, timer: this.#destroyLate(socket, group) });
     this.#ofGroup.set(group, (this.#ofGroup.get(group) ?? 0) + 1);
     socket.once('close', () => {
       this.#open.delete(socket);
       this.#settle(socket);
+      this.#proceed();
     });
-    return true;
+    begin();
+  }
+
+  #destroyLate(socket: Socket, group: string): NodeJS.Timeout {
+    return setTimeout(() => {
+      socket.destroy();
+      this.#onDrop(group, 'timeout');
+    }, this.#bounds.pendingMs);
   }
 
   /**
@@ -62,7 +96,9 @@ export class ConnectionBounds {
   accept(stream: TLSSocket): void {
     stream.allowHalfOpen = true;
     const socket = tcpSocketOf(stream);
-    if (socket !== undefined) this.#settle(socket);
+    if (socket === undefined) return;
+    this.#settle(socket);
+    this.#proceed();
   }
 
   #settle(socket: Socket): void {
@@ -75,17 +111,27 @@ export class ConnectionBounds {
     else this.#ofGroup.set(pending.group, left);
   }
 
-  /** Closes all connections, or those that are not yet accepted. */
-  destroy(which: 'all' | 'pending'): void {
-    for (const socket of which === 'all' ? this.#open : this.#pending.keys()) socket.destroy();
+  #proceed(): void {
+    const next = (): ReturnType<WaitingConnections['next']> =>
+      this.#waiting.next((group) => this.#hasPlace(group));
+    for (let found = next(); found !== undefined; found = next()) {
+      const [socket, { begin }] = found;
+      if (!socket.destroyed) begin();
+    }
   }
 
-  #isFull(group: string): boolean {
+  /** Closes all connections, or those that are not yet accepted. */
+  destroy(which: 'all' | 'pending'): void {
+    const begun = which === 'all' ? this.#open : this.#pending.keys();
+    for (const socket of [...this.#waiting.sockets(), ...begun]) socket.destroy();
+  }
+
+  #hasPlace(group: string): boolean {
     const { connections, pending, pendingPerAddress } = this.#bounds;
     return (
-      this.#open.size >= connections ||
-      this.#pending.size >= pending ||
-      (this.#ofGroup.get(group) ?? 0) >= pendingPerAddress
+      this.#open.size < connections &&
+      this.#pending.size < pending &&
+      (this.#ofGroup.get(group) ?? 0) < pendingPerAddress
     );
   }
 }

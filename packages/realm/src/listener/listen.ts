@@ -8,11 +8,14 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** Of connections before accept(2), if the kernel allows as many: without a place each would be tried again a second later. */
+const backlog = 4_096;
+
 /** Opens a server. Resolves with its port; rejects with the system's error. */
 export function listen(server: Server, { host, port }: HostPort): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port, exclusive: true }, () => {
+    server.listen({ host, port, backlog, exclusive: true }, () => {
       server.off('error', reject);
       resolve((server.address() as AddressInfo).port);
     });

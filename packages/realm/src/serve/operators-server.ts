@@ -68,7 +68,7 @@ export class OperatorsServer {
     );
     const server = createServer(this.#secureOptions(options.identity, options.operatorCa));
     this.#server = server;
-    server.on('connection', (socket: Socket) => this.#bounds.add(socket));
+    server.on('connection', (socket: Socket) => this.#bounds.add(socket, () => undefined));
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       const verification: unknown = socket.authorizationError;
       const why = typeof verification === 'string' ? verification : (error.code ?? 'unknown error');

@@ -23,8 +23,19 @@ import { type ReadFiles, readFiles } from './read-files.js';
 import { type Realm, type RealmOptions, type RealmTimes, usualTimes } from './realm-options.js';
 import { StatusServer } from './status-server.js';
 
-const guestBounds = { connections: 8_192, pending: 256, pendingPerAddress: 64 };
-const operatorBounds = { connections: 4_096, pending: 64, pendingPerAddress: 16 };
+const guestBounds = {
+  connections: 8_192,
+  pending: 256,
+  pendingPerAddress: 64,
+  // All guests return at once after a realm has ended, and many can have one address.
+  waiting: { connections: 4_096, perAddress: 2_048 },
+};
+const operatorBounds = {
+  connections: 4_096,
+  pending: 64,
+  pendingPerAddress: 16,
+  waiting: { connections: 0, perAddress: 0 },
+};
 /** The bus comes back while guests keep what it has missed. */
 const busRetryMs = 2_000;
 const bytesPerSecond = 8 * 1024 * 1024;

@@ -20,6 +20,9 @@ import { Turns } from './turns.js';
 /** Of Node.js's four threads for files, so that one remains for the realm's own log when a disk is slow. */
 const writesAtOnce = 2;
 
+/** Guests whose files are read at once at start. Guests wait for it, and their attempts fail meanwhile. */
+const loadsAtOnce = 16;
+
 const ownLog = { maxSize: 16 * 1024 * 1024, keep: 16 };
 
 export interface StoreOptions extends Pick<GuestLogsOptions, 'maxBytes' | 'onFault' | 'onWritten'> {
@@ -179,12 +182,16 @@ export class Store {
       if (error.code === 'ENOENT') return [];
       throw error;
     });
-    for (const id of names.filter((name) => /^[0-9a-f]{64}$/.test(name))) {
-      const logs = this.guest(id);
-      await logs.load().catch(() => {
-        logs.trouble = 'failed';
-      });
-    }
+    const ids = names.filter((name) => /^[0-9a-f]{64}$/.test(name)).values();
+    const loadNext = async (): Promise<void> => {
+      for (const id of ids) {
+        const logs = this.guest(id);
+        await logs.load().catch(() => {
+          logs.trouble = 'failed';
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: loadsAtOnce }, loadNext));
   }
 
   /** Makes durable what was written in the last second. */
