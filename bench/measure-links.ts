@@ -74,7 +74,7 @@ async function compare(
   quick: boolean,
 ): Promise<Row[]> {
   const milliseconds = quick ? 200 : 1_000;
-  const rounds = quick ? 2 : 6;
+  const rounds = quick ? 2 : 5;
   const rows: Row[] = [];
   const inTurn = async <T>(
     measure: (connection: Connection) => Promise<T>,

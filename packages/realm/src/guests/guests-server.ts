@@ -44,7 +44,7 @@ export interface GuestsServerOptions {
 export class GuestsServer {
   readonly #options: GuestsServerOptions;
   readonly #server: Server;
-  /** Accepts connections: `#server` is given one when its handshake may begin. */
+  /** Accepts connections. `#server` is given each when its handshake may begin; its own timeouts need a server that listens. */
   readonly #acceptor: TcpServer;
   readonly #bounds: ConnectionBounds;
   readonly #ids = new WeakMap<Duplex, string>();
