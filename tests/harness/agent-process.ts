@@ -175,7 +175,8 @@ export class AgentProcess {
 
   /** Returns the parsed records of the audit log. */
   records(): readonly Readonly<Record<string, unknown>>[] {
-    const lines = readFileSync(this.auditLog, 'utf8').trimEnd().split('\n');
+    // The last line may be written just now.
+    const lines = readFileSync(this.auditLog, 'utf8').split('\n').slice(0, -1);
     return lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
   }
 

@@ -59,8 +59,9 @@ export class RealmHome {
   /** The records of the realm's own audit log. */
   decisions(): readonly Readonly<Record<string, unknown>>[] {
     const lines = readFileSync(join(this.store, 'decisions', 'audit.log'), 'utf8')
-      .trimEnd()
-      .split('\n');
+      .split('\n')
+      // The last line may be written just now.
+      .slice(0, -1);
     return lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
   }
 
