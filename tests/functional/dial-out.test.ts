@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { createServer as createTlsServer, type TlsOptions, type TLSSocket } from 'node:tls';
 import {
   DialOut,
   type DialOutOptions,
@@ -244,10 +244,11 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
   /** An HTTPS server that answers each request with these bytes, and counts what follows it. */
   async function rawServer(
     answer: (socket: TLSSocket) => void,
+    options: TlsOptions = {},
   ): Promise<{ port: number; requests: string[] }> {
     const requests: string[] = [];
     const server = createTlsServer(
-      { ...certificate, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
+      { ...certificate, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'], ...options },
       (socket) => {
         socket.on('error', () => undefined);
         let text = '';
@@ -323,6 +324,17 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
     assert.equal(refusals[0]?.peer, 'https localhost');
     assert.deepEqual(served, []);
     assert.ok(!seen.join('').includes('/guests'));
+  });
+
+  it('a server that insists on a finite-field group, which costs the event loop a tenth of a second', async () => {
+    const { port, requests } = await rawServer((socket) => socket.write(accepted), {
+      ecdhCurve: 'ffdhe8192',
+    });
+    const { refusals, served } = dial(port);
+    await until(() => refusals.length >= 2);
+    assert.match(refusals[0]?.text ?? '', /the handshake failed: E/);
+    assert.deepEqual(served, []);
+    assert.deepEqual(requests, []);
   });
 
   const status = (line: string, headers = ''): string => `HTTP/1.1 ${line}\r\n${headers}\r\n`;

@@ -34,6 +34,8 @@ export function serverContext(
     cert: own.certificate,
     minVersion: 'TLSv1.3',
     ciphers: 'DEFAULT:@SECLEVEL=2',
+    // With a finite-field group, which a server can insist on, a handshake costs the event loop 100 ms and more.
+    ecdhCurve: 'X25519:P-256:P-384',
   });
 }
 
