@@ -27,7 +27,7 @@ const connections = 6;
 
 const example = readFileSync(`${repository}examples/realm.toml`, 'utf8');
 
-function configOf(port: number, { rest = '', timeout = '5s' } = {}): string {
+function configOf(port: number, { rest = '', timeout = '5s', perSecond = 1000 } = {}): string {
   const crl = operatorCa.revocationList([mallory.serial()]);
   return `[api]
 release = "4.1"
@@ -44,7 +44,7 @@ peers = ["uri:spiffe://example/ops/*"]
 allowed_endpoints = ["GetGuestDetails", "GetOOMEvent", "ReadStdout"]
 management = ["Describe", "WatchAudit", "RevokePeer"]
 on_denied_read = "eof"
-limits = { connections = ${connections}, handshakes_per_second = 1000, handshake_timeout = "${timeout}" }
+limits = { connections = ${connections}, handshakes_per_second = ${perSecond}, handshake_timeout = "${timeout}" }
 ${rest}
 [listener.tls]
 server_ca = ${JSON.stringify(realmCa.pem)}
@@ -456,6 +456,33 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     }
     // The control connection is not affected.
     assert.equal((await answerOf(guest.control.health.check({}))).code, 'OK');
+  });
+
+  it('that asks for connections without end makes the guest dial no faster than its rate', async () => {
+    const perSecond = 10;
+    const guest = await started({ perSecond });
+    const begin = performance.now();
+    const end = begin + 2_500;
+    let opened = 0;
+    const ask = async (): Promise<void> => {
+      while (performance.now() < end) {
+        (await openRelayed(guest.server, guest.control)).destroy();
+        opened += 1;
+      }
+    };
+    await Promise.all([ask(), ask(), ask()]);
+    const seconds = (performance.now() - begin) / 1_000;
+    // A second's connections can come at once.
+    assert.ok(opened <= perSecond * (seconds + 1) + 1, `${opened} in ${seconds} s`);
+    assert.ok(opened >= perSecond * 2, `${opened} in ${seconds} s`);
+    // An attempt that waits ends with the call.
+    const waiting = Array.from({ length: connections }, () =>
+      guest.control.relay.openConnection({ token: randomBytes(32) }, { timeoutMs: 150 }),
+    );
+    const answers = await Promise.all(waiting.map(answerOf));
+    assert.ok(answers.some(({ code }) => code === 'DEADLINE_EXCEEDED'));
+    await delay(100);
+    (await openRelayed(guest.server, guest.control)).destroy();
   });
 
   it('that waits for no answer any more: the attempt ends with the call', async () => {

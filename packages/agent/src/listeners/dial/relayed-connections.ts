@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { CallerSettings, PeerList } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
@@ -7,6 +8,7 @@ import { callAtEnd } from '../tls/call-at-end.js';
 import { createCallersEngine } from '../tls/callers-engine.js';
 import { revokes } from '../tls/revocations.js';
 import type { TlsEngine } from '../tls/tls-engine.js';
+import { TokenBucket } from '../tls/token-bucket.js';
 import type { ServerConnection, ServerOptions } from './connect-server.js';
 import type { DialContext } from './dial-context.js';
 import { DialFailure } from './dial-failure.js';
@@ -43,13 +45,16 @@ export class RelayedConnections {
   /** How the connections come, in records. */
   readonly #via: string;
   #attempts = 0;
+  /** The server chooses when, and a handshake with it costs as much as one of an operator. */
+  readonly #rate: TokenBucket;
   /** The connections to the server, each until it closes. */
   readonly #open = new Map<TLSSocket, Certificate>();
 
   /** Throws a TlsSettingError if a certificate or CRL of `callers` is not valid. */
   constructor(options: RelayedOptions) {
-    const { server, closing, revocations } = options;
+    const { server, closing, revocations, callers } = options;
     this.#options = options;
+    this.#rate = new TokenBucket(callers.limits.handshakesPerSecond, performance.now());
     this.#via = `via ${serverText(server.address.host, undefined)}`;
     this.#engine = createCallersEngine({
       ...options,
@@ -75,6 +80,7 @@ export class RelayedConnections {
     try {
       const headers = { 'Kata-Agent-Connection': Buffer.from(token).toString('hex') };
       const request = { protocol: 'kata-agent-relay/1', headers } as const;
+      await this.#turn(AbortSignal.any([signal, closing]));
       this.#accept(await dialServer(server, request, timeoutMs, [signal, closing]));
     } catch (error) {
       if (error instanceof DialFailure && !closing.aborted) failures.add(error);
@@ -82,6 +88,17 @@ export class RelayedConnections {
     } finally {
       this.#attempts -= 1;
     }
+  }
+
+  /** Waits until the rate allows an attempt. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    for (let wait = this.#rate.wait(performance.now()); wait > 0; ) {
+      await sleep(wait, undefined, { signal }).catch(() => {
+        throw new DialFailure('the attempt was given up', { refused: false });
+      });
+      wait = this.#rate.wait(performance.now());
+    }
+    this.#rate.take();
   }
 
   #accept({ stream, certificate }: ServerConnection): void {
