@@ -108,8 +108,12 @@ describe('hostile clients of a realm', () => {
   let realm: RealmProcess;
   let bystander: RawGuest;
   let identity: OwnIdentity;
-  const dial = async (): Promise<RawGuest> =>
-    await RawGuest.dial({ port: home.ports.guests, identity: await guestIdentity() });
+  const dial = async (from?: string): Promise<RawGuest> =>
+    await RawGuest.dial({
+      port: home.ports.guests,
+      identity: await guestIdentity(),
+      ...(from && { localAddress: from }),
+    });
   const serve = async (more: Partial<RawGuestOptions> = {}): Promise<RawGuest> =>
     await RawGuest.serve({ port: home.ports.guests, identity: await guestIdentity(), ...more });
 
@@ -127,7 +131,7 @@ describe('hostile clients of a realm', () => {
   });
 
   const head = 'GET /guests HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n';
-  for (const [what, request, answer] of [
+  for (const [what, request, answer, from] of [
     ['is no HTTP', 'SSH-2.0-x\r\n\r\n', /^$/],
     ['has no Upgrade', 'GET /guests HTTP/1.1\r\nHost: localhost\r\n\r\n', /^HTTP\/1.1 426 /],
     ['has another protocol', `${head}Upgrade: websocket\r\n\r\n`, /^HTTP\/1.1 400 /],
@@ -159,11 +163,12 @@ describe('hostile clients of a realm', () => {
       `${head}Upgrade: kata-agent-relay/1\r\nKata-Agent-Connection: ../x\r\n\r\n`,
       /^HTTP\/1.1 404 /,
     ],
-    ['has huge headers', `${head}X: ${'x'.repeat(100_000)}\r\n\r\n`, /^$/],
-    ['has headers without end', `${head}${'X: 1\r\n'.repeat(20_000)}`, /^$/],
+    // What arrives with the end of the handshake counts as part of it: too much turns the address away for a minute.
+    ['has huge headers', `${head}X: ${'x'.repeat(100_000)}\r\n\r\n`, /^$/, '127.0.0.8'],
+    ['has headers without end', `${head}${'X: 1\r\n'.repeat(20_000)}`, /^$/, '127.0.0.9'],
   ] as const)
     it(`a request that ${what}`, async () => {
-      const guest = await dial();
+      const guest = await dial(from);
       assert.match(await guest.ask(request), answer);
       await guest.closed;
     });

@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Bus } from '../bus/bus.js';
 import { acceptUpgrade, refuseUpgrade } from '../listener/answer.js';
 import { addressGroup } from '../listener/address-group.js';
-import { type Bounds, ConnectionBounds } from '../listener/connection-bounds.js';
+import { type Bounds, ConnectionBounds, dropTexts } from '../listener/connection-bounds.js';
 import { httpsOptions, type ServerIdentity } from '../listener/https-options.js';
 import { type HostPort, listen } from '../listener/listen.js';
 import { peerOf, tcpSocketOf } from '../listener/tls-peer.js';
@@ -52,7 +52,7 @@ export class GuestsServer {
   constructor(options: GuestsServerOptions) {
     this.#options = options;
     this.#bounds = new ConnectionBounds(options.bounds, (from, why) => {
-      this.#refuse(from, why === 'overload' ? 'too many connections are not yet accepted' : 'too slow');
+      this.#refuse(from, dropTexts[why]);
     });
     const server = createServer({
       ...httpsOptions(options.identity, options.bounds.pendingMs),
@@ -65,6 +65,7 @@ export class GuestsServer {
       this.#bounds.add(socket, () => server.emit('connection', socket));
     });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      this.#bounds.handshaken(socket, false);
       this.#refuseSocket(socket, `the handshake failed: ${error.code ?? 'unknown error'}`);
     });
     server.on('secureConnection', (socket) => this.#identify(socket));
@@ -102,6 +103,7 @@ export class GuestsServer {
 
   #identify(socket: TLSSocket): void {
     socket.on('error', () => undefined);
+    if (!this.#bounds.handshaken(socket, false)) return;
     const peer = peerOf(socket);
     if (typeof peer === 'string') this.#refuseSocket(socket, peer);
     else this.#ids.set(socket, peer.spki);

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { addressGroup } from './address-group.js';
+import { Penalties } from './penalties.js';
 import { tcpSocketOf } from './tls-peer.js';
 import { type WaitingLimits, WaitingConnections } from './waiting-connections.js';
 
@@ -17,16 +18,45 @@ export interface Bounds {
   readonly waiting: WaitingLimits;
 }
 
+/** Why a connection was closed before it was accepted. */
+export type Drop = 'overload' | 'timeout' | 'penalty';
+
+/** What is said of it. */
+export const dropTexts: Readonly<Record<Drop, string>> = {
+  overload: 'too many connections are not yet accepted',
+  timeout: 'it was too slow',
+  penalty:
+    'a client of this address sent more than 16 KiB before its handshake had ended, less than a minute ago',
+};
+
+/**
+ * More bytes than a handshake needs. OpenSSL verifies each chain of up to 100 KB, also of strangers, and that can take half
+ * a second of the event loop.
+ */
+const oversized = 16 * 1024;
+
+/** A connection in its handshake keeps its place for this time, whoever else wants it. */
+const graceMs = 2_000;
+
+interface Pending {
+  readonly group: string;
+  readonly since: number;
+  readonly timer: NodeJS.Timeout;
+  inHandshake: boolean;
+}
+
 /** Bounds the connections of one listener before anything about their clients is known. */
 export class ConnectionBounds {
   readonly #bounds: Bounds;
-  readonly #onDrop: (group: string, why: 'overload' | 'timeout') => void;
+  readonly #onDrop: (group: string, why: Drop) => void;
   readonly #open = new Set<Socket>();
-  readonly #pending = new Map<Socket, { readonly group: string; readonly timer: NodeJS.Timeout }>();
+  /** The oldest first. */
+  readonly #pending = new Map<Socket, Pending>();
   readonly #ofGroup = new Map<string, number>();
   readonly #waiting: WaitingConnections;
+  readonly #penalties = new Penalties();
 
-  constructor(bounds: Bounds, onDrop: (group: string, why: 'overload' | 'timeout') => void) {
+  constructor(bounds: Bounds, onDrop: (group: string, why: Drop) => void) {
     this.#bounds = bounds;
     this.#onDrop = onDrop;
     this.#waiting = new WaitingConnections(bounds.waiting);
@@ -49,7 +79,7 @@ export class ConnectionBounds {
       socket.destroy();
       return;
     }
-    if (this.#hasPlace(group)) {
+    if (this.#isPenalized(group) || this.#hasPlace(group) || this.#makesPlace(group)) {
       this.#begin(socket, group, begin);
       return;
     }
@@ -71,11 +101,18 @@ export class ConnectionBounds {
   }
 
   #begin(socket: Socket, group: string, begin: () => void): void {
+    if (this.#isPenalized(group)) {
+      socket.destroy();
+      this.#onDrop(group, 'penalty');
+      return;
+    }
     this.#open.add(socket);
-    this.#pending.set(socket, { group, timer: this.#destroyLate(socket, group) });
-    this.#ofGroup.set(group, (this.#ofGroup.get(group) ?? 0) + 1);
+    const timer = this.#destroyLate(socket, group);
+    this.#pending.set(socket, { group, timer, since: performance.now(), inHandshake: true });
+    this.#ofGroup.set(group, this.#countOf(group) + 1);
     socket.once('close', () => {
       this.#open.delete(socket);
+      if (this.#pending.get(socket)?.inHandshake === true) this.#judge(socket);
       this.#settle(socket);
       this.#proceed();
     });
@@ -90,6 +127,18 @@ export class ConnectionBounds {
   }
 
   /**
+   * Notes that the handshake of a connection has ended. False: its client is not known, and sent too much. Then all connections
+   * of its addresses that are not yet accepted are closed, and they are turned away for a minute.
+   */
+  handshaken(stream: TLSSocket, isKnown: boolean): boolean {
+    const socket = tcpSocketOf(stream);
+    const pending = socket === undefined ? undefined : this.#pending.get(socket);
+    if (socket === undefined || pending?.inHandshake !== true) return true;
+    pending.inHandshake = false;
+    return isKnown || this.#judge(socket);
+  }
+
+  /**
    * Takes a connection out of those that are not yet accepted. From now on the client may end its side, and still gets what
    * is sent to it; before, that would keep its place until the timeout.
    */
@@ -101,19 +150,37 @@ export class ConnectionBounds {
     this.#proceed();
   }
 
+  /** Returns false, and turns the address away, if a client has sent too much. */
+  #judge(socket: Socket): boolean {
+    const group = this.#pending.get(socket)?.group;
+    if (group === undefined || socket.bytesRead <= oversized) return true;
+    this.#penalties.add(group, performance.now());
+    // Before they cost as much.
+    for (const [other, { group: of }] of this.#pending) if (of === group) this.#drop(other, 'penalty');
+    return false;
+  }
+
   #settle(socket: Socket): void {
     const pending = this.#pending.get(socket);
     if (pending === undefined) return;
     clearTimeout(pending.timer);
     this.#pending.delete(socket);
-    const left = (this.#ofGroup.get(pending.group) ?? 1) - 1;
+    const left = this.#countOf(pending.group) - 1;
     if (left === 0) this.#ofGroup.delete(pending.group);
     else this.#ofGroup.set(pending.group, left);
   }
 
+  #drop(socket: Socket, why: Drop): void {
+    const pending = this.#pending.get(socket);
+    if (pending === undefined) return;
+    this.#settle(socket);
+    socket.destroy();
+    this.#onDrop(pending.group, why);
+  }
+
   #proceed(): void {
     const next = (): ReturnType<WaitingConnections['next']> =>
-      this.#waiting.next((group) => this.#hasPlace(group));
+      this.#waiting.next((group) => this.#isPenalized(group) || this.#hasPlace(group));
     for (let found = next(); found !== undefined; found = next()) {
       const [socket, { begin }] = found;
       if (!socket.destroyed) begin();
@@ -131,7 +198,41 @@ export class ConnectionBounds {
     return (
       this.#open.size < connections &&
       this.#pending.size < pending &&
-      (this.#ofGroup.get(group) ?? 0) < pendingPerAddress
+      this.#countOf(group) < pendingPerAddress
     );
+  }
+
+  /**
+   * Closes another connection for one of a group that has no place. Who has many gives way to who has few, at once; otherwise
+   * only who has had time enough for its handshake. Returns whether there is a place now.
+   */
+  #makesPlace(group: string): boolean {
+    const { connections, pendingPerAddress } = this.#bounds;
+    const own = this.#countOf(group);
+    if (this.#open.size >= connections) return false;
+    if (own >= pendingPerAddress) return this.#dropSlow((pending) => pending.group === group);
+    let [largest, count] = [group, own];
+    for (const each of this.#ofGroup) if (each[1] > count) [largest, count] = each;
+    if (count <= own + 1) return this.#dropSlow(() => true);
+    const [oldest] = [...this.#pending].find(([, pending]) => pending.group === largest) ?? [];
+    if (oldest !== undefined) this.#drop(oldest, 'timeout');
+    return oldest !== undefined;
+  }
+
+  /** Closes the oldest connection of some, if it is slow. */
+  #dropSlow(of: (pending: Pending) => boolean): boolean {
+    const [oldest, pending] = [...this.#pending].find(([, each]) => of(each) && each.inHandshake) ?? [];
+    if (oldest === undefined || pending === undefined) return false;
+    if (performance.now() - pending.since < graceMs) return false;
+    this.#drop(oldest, 'timeout');
+    return true;
+  }
+
+  #isPenalized(group: string): boolean {
+    return this.#penalties.has(group, performance.now());
+  }
+
+  #countOf(group: string): number {
+    return this.#ofGroup.get(group) ?? 0;
   }
 }

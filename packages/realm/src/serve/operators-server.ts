@@ -7,7 +7,7 @@ import type { Operator } from '../authorization/operator.js';
 import { refuseUpgrade } from '../listener/answer.js';
 import { addressGroup } from '../listener/address-group.js';
 import { operatorFault } from '../listener/authenticate-operator.js';
-import { type Bounds, ConnectionBounds } from '../listener/connection-bounds.js';
+import { type Bounds, ConnectionBounds, dropTexts } from '../listener/connection-bounds.js';
 import { operatorHttpsOptions, type ServerIdentity } from '../listener/https-options.js';
 import { type HostPort, listen } from '../listener/listen.js';
 import type { OperatorCa } from '../listener/operator-ca.js';
@@ -60,16 +60,13 @@ export class OperatorsServer {
   constructor(options: OperatorsServerOptions) {
     this.#options = options;
     this.#bounds = new ConnectionBounds(options.bounds, (group, why) =>
-      options.onRefusal(
-        group,
-        why === 'overload' ? 'too many connections are not yet accepted' : 'the handshake took too long',
-        'request',
-      ),
+      options.onRefusal(group, dropTexts[why], 'request'),
     );
     const server = createServer(this.#secureOptions(options.identity, options.operatorCa));
     this.#server = server;
     server.on('connection', (socket: Socket) => this.#bounds.add(socket, () => undefined));
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      this.#bounds.handshaken(socket, false);
       const verification: unknown = socket.authorizationError;
       const why = typeof verification === 'string' ? verification : (error.code ?? 'unknown error');
       options.onRefusal(fromOf(socket), `the handshake failed: ${why}`, 'certificate');
@@ -160,6 +157,7 @@ export class OperatorsServer {
   #authenticate(socket: TLSSocket): void {
     const { authorization, onRefusal } = this.#options;
     socket.on('error', () => undefined);
+    this.#bounds.handshaken(socket, true);
     const from = fromOf(socket);
     const certificate = peerOf(socket);
     const now = Date.now();
