@@ -12,6 +12,7 @@ import { Health } from '@kata-agent/protocol/health';
 import { Management } from '@kata-agent/protocol/management';
 import { type Client, Code, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
+import { requestFrame } from '../harness/raw-frame.js';
 import { guestOf, socketPair, TestRealm, trustedGuest } from '../harness/realm.js';
 import { answerOf } from '../harness/sweep.js';
 import { until } from '../harness/tls-engine.js';
@@ -640,6 +641,34 @@ describe('relay = "trusted"', () => {
     await until(() => answers.length === 10);
     await delay(50);
     assert.equal((await answerOf(agent.getGuestDetails({}))).code, 'OK');
+  });
+
+  it('a guest that takes no requests, and an operator that takes no replies, cannot fill the memory', async (t) => {
+    const mebibyte = 2 ** 20;
+    const realm = await setUp(t, {
+      limits: { callBytes: 4 * mebibyte, unreadBytes: 4 * mebibyte },
+      rights: { [uriOf('alice')]: all, [uriOf('bob')]: all },
+    });
+    const data = new Uint8Array(mebibyte);
+    const { guest } = await trustedGuest(t, 'web', {
+      writeStdin: () => new Promise<never>(() => undefined),
+      readStdout: async () => ({ data }),
+      getGuestDetails: async () => ({}),
+    });
+    realm.guests.push(guest);
+    const { agent: writer } = await trusted(t, realm, alice, 'web');
+    const written = Array.from({ length: 6 }, () => answerOf(writer.writeStdin({ data })));
+    // Three of them and what is around them are less than 4 MiB.
+    for (const { code } of await Promise.all(written.slice(3))) assert.equal(code, 'RESOURCE_EXHAUSTED');
+    assert.equal((await answerOf(writer.getGuestDetails({}))).code, 'OK');
+
+    const reader = await open(t, realm, operatorOf('bob'));
+    reader.write(upgradeOf('web'));
+    await headersOf(reader);
+    reader.write(Buffer.concat(Array.from({ length: 100 }, (_, n) => requestFrame(2 * n + 1, 'ReadStdout'))));
+    // Nothing is read: the end of the connection follows what is on its way.
+    await until(() => realm.service.counts.trusted === 1);
+    assert.equal((await answerOf(writer.getGuestDetails({}))).code, 'OK');
   });
 
   it('a changed authorization counts from the next call on, and recheck closes connections', async (t) => {

@@ -6,6 +6,10 @@ export interface OperatorLimits {
   readonly readers: number;
   /** Calls of one operator in a guest that have not ended, where the relay is trusted; the same in each connection. */
   readonly calls: number;
+  /** Bytes of the requests of these calls, in one guest: it may read none of them. */
+  readonly callBytes: number;
+  /** Bytes of replies that one operator has not read, where the relay is trusted. */
+  readonly unreadBytes: number;
   /** Time to open a connection to a guest, in ms. */
   readonly openMs: number;
   /** Time without progress after which the reader of an audit log is dropped, in ms. */
@@ -18,6 +22,8 @@ export const operatorLimits: OperatorLimits = {
   connections: 64,
   readers: 8,
   calls: 128,
+  callBytes: 16 * 1024 * 1024,
+  unreadBytes: 32 * 1024 * 1024,
   openMs: 20_000,
   stallMs: 30_000,
   bodyBytes: 16_384,

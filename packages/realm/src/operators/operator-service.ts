@@ -50,7 +50,7 @@ export class OperatorService {
     this.#context = context;
     this.#connections = new Slots(limits.connections);
     this.#readers = new Slots(limits.readers);
-    this.#trusted = new TrustedRelay({ decisions, calls: limits.calls, report });
+    this.#trusted = new TrustedRelay({ decisions, limits, report });
   }
 
   get counts(): OperatorCounts {

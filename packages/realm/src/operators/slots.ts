@@ -7,16 +7,16 @@ export class Slots {
     this.#limit = limit;
   }
 
-  /** Returns a function that gives the slot back, once; undefined if all are in use. */
-  take(key: string): (() => void) | undefined {
+  /** Returns a function that gives the slots back, once; undefined if there are not as many. */
+  take(key: string, count = 1): (() => void) | undefined {
     const used = this.#used.get(key) ?? 0;
-    if (used >= this.#limit) return undefined;
-    this.#used.set(key, used + 1);
+    if (used + count > this.#limit) return undefined;
+    this.#used.set(key, used + count);
     let taken = true;
     return () => {
       if (!taken) return;
       taken = false;
-      const left = (this.#used.get(key) ?? 1) - 1;
+      const left = (this.#used.get(key) ?? count) - count;
       if (left === 0) this.#used.delete(key);
       else this.#used.set(key, left);
     };

@@ -17,6 +17,7 @@ import {
 import type { Operator, Verb } from '../authorization/operator.js';
 import type { Guest } from '../guests/guest.js';
 import type { Decisions, OperatorSource } from './operator-context.js';
+import type { OperatorLimits } from './operator-limits.js';
 import { relayedMetadata } from './relayed-metadata.js';
 import { Slots } from './slots.js';
 
@@ -28,30 +29,41 @@ export interface TrustedConnection {
   readonly guest: Guest;
 }
 
+interface Served extends TrustedConnection {
+  readonly stream: Duplex;
+}
+
 interface TrustedRelayOptions {
   readonly decisions: Decisions;
-  /** Calls of one operator in a guest, and in one connection. */
-  readonly calls: number;
+  readonly limits: Pick<OperatorLimits, 'calls' | 'callBytes' | 'unreadBytes'>;
   readonly report: (message: string, error: unknown) => void;
 }
 
 const services: readonly DescService[] = [AgentService, Health, Management];
+
+/** Replies of this size may be unread in each connection of an operator, beside its limit. */
+const fewBytes = 1024 * 1024;
 
 /** Time in which an operator can take the last answers after its guest is gone. */
 const lastAnswersMs = 5_000;
 
 /** Makes the calls of operators in guests. */
 export class TrustedRelay {
-  readonly #server: Server<TrustedConnection>;
+  readonly #server: Server<Served>;
   readonly #decisions: Decisions;
   readonly #inFlight: Slots;
+  readonly #bytesInFlight: Slots;
+  readonly #unreadBytes: number;
+  readonly #open = new Set<Served>();
 
-  constructor({ decisions, calls, report }: TrustedRelayOptions) {
+  constructor({ decisions, limits: { calls, callBytes, unreadBytes }, report }: TrustedRelayOptions) {
     this.#decisions = decisions;
     this.#inFlight = new Slots(calls);
-    this.#server = createServer<TrustedConnection>({
+    this.#bytesInFlight = new Slots(callBytes);
+    this.#unreadBytes = unreadBytes;
+    this.#server = createServer<Served>({
       services: services.map((descriptor) =>
-        forwardedService<TrustedConnection>(descriptor, ({ metadata, connection }) => ({
+        forwardedService<Served>(descriptor, ({ metadata, connection }) => ({
           channel: connection.guest.channel,
           metadata: relayedMetadata(metadata, connection.operator),
         })),
@@ -68,7 +80,9 @@ export class TrustedRelay {
 
   /** Serves an operator until its connection or the guest's ends. */
   async serve(stream: Duplex, connection: TrustedConnection): Promise<void> {
-    const served = this.#server.serve(stream, connection);
+    const own: Served = { ...connection, stream };
+    this.#open.add(own);
+    const served = this.#server.serve(stream, own);
     let timer: NodeJS.Timeout | undefined;
     void connection.guest.channel.closed.then(() => {
       if (stream.destroyed) return;
@@ -77,6 +91,7 @@ export class TrustedRelay {
       timer = setTimeout(() => served.close(), lastAnswersMs);
     });
     await served.closed;
+    this.#open.delete(own);
     clearTimeout(timer);
     stream.destroy();
   }
@@ -117,20 +132,34 @@ export class TrustedRelay {
   }
 
   /** A call counts until the guest has answered, also when its operator is gone. */
-  readonly #limit: ServerInterceptor<TrustedConnection> = async (request, { connection, method }, next) => {
-    const { operator, guest } = connection;
-    const release = this.#inFlight.take(`${guest.id} ${operator}`);
-    if (release === undefined)
-      throw new TtrpcError(
-        Code.ResourceExhausted,
-        `${method}: too many calls of this operator wait for the guest (limit of the realm)`,
-      );
+  readonly #limit: ServerInterceptor<Served> = async (request, { connection, method, payload }, next) => {
+    const key = `${connection.guest.id} ${connection.operator}`;
+    const call = this.#inFlight.take(key);
+    const bytes = call === undefined ? undefined : this.#bytesInFlight.take(key, payload.length);
     try {
-      return await next(request);
+      if (bytes === undefined)
+        throw new TtrpcError(
+          Code.ResourceExhausted,
+          `${method}: too many calls of this operator wait for the guest, or too large ones (limit of the realm)`,
+        );
+      const reply = await next(request);
+      this.#checkUnread(connection);
+      return reply;
     } finally {
-      release();
+      bytes?.();
+      call?.();
     }
   };
+
+  /** Closes the connection of an operator that lets replies lie in the memory of the realm. */
+  #checkUnread({ operator, stream }: Served): void {
+    if (stream.writableLength <= fewBytes) return;
+    const unread = [...this.#open].reduce(
+      (sum, other) => sum + (other.operator === operator ? other.stream.writableLength : 0),
+      0,
+    );
+    if (unread > this.#unreadBytes) stream.destroy();
+  }
 }
 
 function mayMake(operator: Operator, verb: Verb, method: string, guest: Guest): boolean {
@@ -138,7 +167,7 @@ function mayMake(operator: Operator, verb: Verb, method: string, guest: Guest): 
 }
 
 /** A channel that the realm has closed ends calls with CANCELED: to operators, the guest is gone. */
-const unavailableIfClosed: ServerInterceptor<TrustedConnection> = async (request, { connection }, next) => {
+const unavailableIfClosed: ServerInterceptor<Served> = async (request, { connection }, next) => {
   try {
     return await next(request);
   } catch (error) {
