@@ -13,6 +13,7 @@ import { type HostPort, listen } from '../listener/listen.js';
 import type { OperatorCa } from '../listener/operator-ca.js';
 import { peerOf, tcpSocketOf } from '../listener/tls-peer.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
+import { Slots } from '../operators/slots.js';
 
 export interface OperatorsServerOptions {
   readonly identity: ServerIdentity;
@@ -41,9 +42,14 @@ const drains = {
 /** setTimeout fires at once for longer times. */
 const maxTimeoutMs = 2 ** 31 - 1;
 
+/** Connections of one operator: those to guests, readers of logs, and requests. Otherwise one could take all places. */
+const connectionsPerOperator = 128;
+
 interface Live {
   readonly socket: TLSSocket;
   readonly source: () => Operator | undefined;
+  /** A request is being answered, or the connection was upgraded. */
+  isBusy: boolean;
 }
 
 /** The listener of operators: HTTPS with client certificates. */
@@ -52,6 +58,7 @@ export class OperatorsServer {
   readonly #server: Server;
   readonly #bounds: ConnectionBounds;
   readonly #live = new Map<TLSSocket, Live>();
+  readonly #slots = new Slots(connectionsPerOperator);
   /** Requests that are answered, and connections that were upgraded. */
   #busy = 0;
   #draining = false;
@@ -81,8 +88,11 @@ export class OperatorsServer {
         response.writeHead(drains.status, headers).end(drains.body);
         return;
       }
-      this.#begin();
-      response.once('close', () => this.#end());
+      if (!this.#begin(live)) return;
+      response.once('close', () => {
+        live.isBusy = false;
+        this.#end();
+      });
       void options.service.request(request, response, live.source);
     });
     server.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
@@ -92,7 +102,7 @@ export class OperatorsServer {
         refuseUpgrade(socket, drains.status, drains.body);
         return;
       }
-      this.#begin();
+      if (!this.#begin(live)) return;
       socket.once('close', () => this.#end());
       void options.service.upgrade(request, socket, head, live.source);
     });
@@ -169,15 +179,23 @@ export class OperatorsServer {
     const fault = operatorFault(certificate, now);
     if (fault !== undefined) return refuse(fault);
     const source = (): Operator | undefined => authorization().operator(certificate);
-    this.#live.set(socket, { socket, source });
+    const operator = source();
+    const release = operator === undefined ? undefined : this.#slots.take(operator.name);
+    if (operator !== undefined && release === undefined) {
+      onRefusal(operator.name, `the operator has ${connectionsPerOperator} connections`, 'request');
+      socket.destroy();
+      return;
+    }
+    this.#live.set(socket, { socket, source, isBusy: false });
     this.#options.onConnections(1);
     const expiry = endAt(certificate.notAfter - now, () => socket.destroy());
     socket.once('close', () => {
       expiry();
+      release?.();
       this.#live.delete(socket);
       this.#options.onConnections(-1);
     });
-    if (source() !== undefined) {
+    if (operator !== undefined) {
       this.#bounds.accept(socket);
       return;
     }
@@ -186,9 +204,24 @@ export class OperatorsServer {
     onRefusal(peer, 'no [[operator]] entry names the certificate', 'authorization');
   }
 
-  #begin(): void {
+  /**
+   * Counts a request. False: it came before the answer to the one before, and the connection was closed. Node.js would have both
+   * answered at once, and would not say when the second one's client is gone.
+   */
+  #begin(live: Live): boolean {
+    if (live.isBusy) {
+      this.#options.onRefusal(
+        live.source()?.name ?? fromOf(live.socket),
+        'a request came before the answer to the one before',
+        'request',
+      );
+      live.socket.destroy();
+      return false;
+    }
+    live.isBusy = true;
     this.#options.onRequest();
     this.#busy += 1;
+    return true;
   }
 
   #end(): void {

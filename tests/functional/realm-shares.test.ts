@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { ClientCertificate } from '../harness/authority.js';
+import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
+
+const authorization = `[[guest]]
+name = "web"
+configurations = ["*"]
+
+[[operator]]
+peers = ["cn:alice", "cn:bob"]
+guests = ["*"]
+verbs = ["list"]
+`;
+
+describe('an operator who wants more than its share of a realm', () => {
+  const home = new RealmHome(authorization);
+  const alice = home.operators.client({ commonNames: ['alice'] });
+  const bob = home.operators.client({ commonNames: ['bob'] });
+  const sockets: TLSSocket[] = [];
+  let realm: RealmProcess;
+
+  before(async () => {
+    realm = await RealmProcess.start(home);
+  });
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+  });
+  after(async () => {
+    const begin = performance.now();
+    assert.equal(await realm.stop(), 0);
+    // Nothing that operators left behind is waited for.
+    assert.ok(performance.now() - begin < 10_000);
+    home.remove();
+  });
+
+  async function open({ cert, key }: ClientCertificate): Promise<TLSSocket> {
+    const socket = connectTls({ port: home.ports.operators, host: 'localhost', ca: home.ca.pem, cert, key });
+    socket.on('error', () => undefined);
+    sockets.push(socket);
+    await once(socket, 'secureConnect');
+    return socket;
+  }
+
+  async function ask(socket: TLSSocket, requests: string): Promise<string> {
+    let text = '';
+    socket.on('data', (bytes: Buffer) => (text += bytes.toString('latin1')));
+    socket.write(requests);
+    await new Promise((resolve) => socket.once('close', resolve));
+    return text;
+  }
+
+  const request = (path: string, headers = ''): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`;
+
+  it('has a limited number of connections, and others are served', async () => {
+    for (let made = 0; made < 140; made += 10)
+      await Promise.all(Array.from({ length: 10 }, () => open(alice)));
+    await until(
+      'those over the limit are closed',
+      () => sockets.filter(({ readyState }) => readyState !== 'closed').length === 128,
+    );
+    assert.match(
+      await ask(await open(bob), request('/v1/guests', 'Connection: close\r\n')),
+      /^HTTP\/1\.1 200 /,
+    );
+    await until('it is logged', () =>
+      realm.log.some(({ why }) => why === 'the operator has 128 connections'),
+    );
+  });
+
+  it('has one request at a time in a connection, and leaves nothing that lasts', async () => {
+    const text = await ask(await open(alice), request('/v1/guests/none').repeat(8));
+    assert.equal(text.match(/HTTP\/1\.1/g)?.length ?? 0, 0);
+    const upgrade = request('/guests/none', 'Connection: Upgrade\r\nUpgrade: kata-agent-ttrpc/1\r\n');
+    await ask(await open(alice), request('/v1/guests/none') + upgrade);
+    await until('it is logged', () => realm.log.some(({ why = '' }) => /before the answer/.test(why)));
+    // One after the other is as always.
+    const socket = await open(bob);
+    for (const more of ['', 'Connection: close\r\n']) {
+      const answered = once(socket, 'data');
+      socket.write(request('/v1/guests', more));
+      assert.match(String(await answered), /^HTTP\/1\.1 200 /);
+    }
+  });
+});
