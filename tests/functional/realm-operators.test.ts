@@ -259,6 +259,8 @@ describe('requests of operators (ADR 51)', () => {
       ['/v1/guests/web/revocations', { ...post, body: '[]' }, 400],
       ['/v1/guests/web/revocations', { ...post, body: '{"peer":"*"}' }, 400],
       ['/v1/guests/web/revocations', { ...post, body: '{"peer":"web"}' }, 400],
+      // The certificate of this realm: guests would never connect to it again.
+      ['/v1/guests/web/revocations', { ...post, body: '{"peer":"cn:realm"}' }, 400],
       ['/v1/guests/web/revocations', { ...post, body: '{"peer":"cn:x","serial":"1"}' }, 400],
       ['/v1/guests/web/revocations', { ...post, body: '{"serial":"xyz","issuer":"CN=x"}' }, 400],
       ['/v1/guests/web/revocations', { ...post, body: '{"serial":"1","issuer":"x"}' }, 400],
@@ -566,6 +568,12 @@ describe('relay = "trusted"', () => {
     assert.deepEqual(server.calls, []);
     realm.rights.set(uriOf('alice'), { ...all, methods: [] });
     assert.equal((await management.revokePeer({ peer: 'cn:x' })).closed, 2);
+    const calls = server.calls.length;
+    assert.match(
+      (await answerOf(management.revokePeer({ peer: 'cn:realm' }))).message,
+      /names the realm, which would lose the guest/,
+    );
+    assert.equal(server.calls.length, calls);
   });
 
   it('a service that no operator has is not forwarded', async (t) => {

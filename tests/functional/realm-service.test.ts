@@ -19,6 +19,7 @@ import {
   StoreError,
 } from '@kata-agent/realm';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { certificatesOfPem, parseCertificate } from '@kata-agent/x509';
 import type { ClientCertificate } from '../harness/authority.js';
 import { guestIdentity, RawGuest, type RawGuestOptions } from '../harness/raw-guest.js';
 import { RealmHome, until } from '../harness/realm-process.js';
@@ -176,6 +177,27 @@ describe('a guest of a realm', () => {
       ),
     );
     assert.equal(backend.guests.list().length, 1);
+  });
+
+  it('is not told to revoke the certificate of the realm', async (t) => {
+    const { backend, home } = await run(t);
+    const { certificate } = home;
+    const { serial, issuerText } = parseCertificate(
+      certificatesOfPem(certificate.cert)[0] ?? Buffer.alloc(0),
+    );
+    for (const own of [
+      { peer: `spki:sha256:${certificate.spki()}` },
+      { peer: 'dns:localhost' },
+      { peer: 'cn:server' },
+      { serial: `00${serial.toUpperCase()}`, issuer: issuerText },
+    ])
+      assert.equal(backend.isOwn(own), true, JSON.stringify(own));
+    for (const other of [
+      { peer: 'cn:eve' },
+      { peer: `spki:sha256:${'0'.repeat(64)}` },
+      { serial, issuer: 'CN=another CA' },
+    ])
+      assert.equal(backend.isOwn(other), false, JSON.stringify(other));
   });
 
   it('opens a connection when it is asked, which another guest cannot take', async (t) => {

@@ -108,6 +108,7 @@ export class TestRealm {
         this.revoked.push({ guest: id, revocation });
         return await this.revoke(revocation);
       },
+      isOwn: (revocation) => 'peer' in revocation && revocation.peer === 'cn:realm',
       report: (message, error) => this.reported.push(`${message}: ${String(error)}`),
     });
     server.on('request', (request, response) => {

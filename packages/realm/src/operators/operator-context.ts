@@ -87,6 +87,8 @@ export interface OperatorContext {
    * guest has closed. Rejects with a TtrpcError of the guest: then nothing is stored.
    */
   readonly revoke: (guest: StoredGuest, revocation: Revocation) => Promise<{ readonly closed: number }>;
+  /** Reports whether a revocation names the realm itself. */
+  readonly isOwn: (revocation: Revocation) => boolean;
   /** For the log: an error that is not the operator's. */
   readonly report: (message: string, error: unknown) => void;
 }

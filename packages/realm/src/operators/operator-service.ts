@@ -23,6 +23,8 @@ const upgradeToken = 'kata-agent-ttrpc/1';
 /** Time in which a refused client can take the answer, in ms. */
 const refusalMs = 5_000;
 
+const ownHelp = 'guests would never connect to it again';
+
 /** What operators have open, and what was passed on since the start. */
 export interface OperatorCounts {
   readonly operatorTls: number;
@@ -46,11 +48,11 @@ export class OperatorService {
   readonly #open = { operatorTls: 0, trusted: 0, readers: 0 };
 
   constructor(context: OperatorContext) {
-    const { decisions, limits, report } = context;
+    const { decisions, limits, report, isOwn } = context;
     this.#context = context;
     this.#connections = new Slots(limits.connections);
     this.#readers = new Slots(limits.readers);
-    this.#trusted = new TrustedRelay({ decisions, limits, report });
+    this.#trusted = new TrustedRelay({ decisions, limits, isOwn, report });
   }
 
   get counts(): OperatorCounts {
@@ -230,6 +232,7 @@ export class OperatorService {
       case 'revoke': {
         const guest = this.#liveGuest(operator, 'revoke', asked.guest);
         const revocation = await readRevocation(request, this.#context.limits.bodyBytes);
+        if (this.#context.isOwn(revocation)) throw badRequest(`the revocation names the realm: ${ownHelp}`);
         this.#allowed(operator, 'revoke', guest, JSON.stringify(revocation));
         const { revoke, remote } = this.#context;
         const revoked =

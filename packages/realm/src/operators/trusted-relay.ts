@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
-import type { DescService } from '@bufbuild/protobuf';
+import { type DescService, fromBinary } from '@bufbuild/protobuf';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
-import { Management } from '@kata-agent/protocol/management';
+import { Management, RevokePeerRequestSchema } from '@kata-agent/protocol/management';
 import {
   type CallInfo,
   Code,
@@ -16,7 +16,7 @@ import {
 } from '@kata-agent/ttrpc';
 import type { Operator, Verb } from '../authorization/operator.js';
 import type { Guest } from '../guests/guest.js';
-import type { Decisions, OperatorSource } from './operator-context.js';
+import type { Decisions, OperatorContext, OperatorSource } from './operator-context.js';
 import type { OperatorLimits } from './operator-limits.js';
 import { relayedMetadata } from './relayed-metadata.js';
 import { Slots } from './slots.js';
@@ -36,6 +36,7 @@ interface Served extends TrustedConnection {
 interface TrustedRelayOptions {
   readonly decisions: Decisions;
   readonly limits: Pick<OperatorLimits, 'calls' | 'callBytes' | 'unreadBytes'>;
+  readonly isOwn: OperatorContext['isOwn'];
   readonly report: (message: string, error: unknown) => void;
 }
 
@@ -54,13 +55,15 @@ export class TrustedRelay {
   readonly #inFlight: Slots;
   readonly #bytesInFlight: Slots;
   readonly #unreadBytes: number;
+  readonly #isOwn: OperatorContext['isOwn'];
   readonly #open = new Set<Served>();
 
-  constructor({ decisions, limits: { calls, callBytes, unreadBytes }, report }: TrustedRelayOptions) {
+  constructor({ decisions, limits: { calls, callBytes, unreadBytes }, isOwn, report }: TrustedRelayOptions) {
     this.#decisions = decisions;
     this.#inFlight = new Slots(calls);
     this.#bytesInFlight = new Slots(callBytes);
     this.#unreadBytes = unreadBytes;
+    this.#isOwn = isOwn;
     this.#server = createServer<Served>({
       services: services.map((descriptor) =>
         forwardedService<Served>(descriptor, ({ metadata, connection }) => ({
@@ -100,7 +103,7 @@ export class TrustedRelay {
     this.#server.close();
   }
 
-  #admit({ service, method, connection }: CallInfo<TrustedConnection>): Refusal | undefined {
+  #admit({ service, method, connection, payload }: CallInfo<TrustedConnection>): Refusal | undefined {
     const { guest } = connection;
     const descriptor = services.find(({ typeName }) => typeName === service);
     if (descriptor === undefined) return undefined; // the server answers UNIMPLEMENTED
@@ -114,6 +117,10 @@ export class TrustedRelay {
       const why = verb === 'revoke' ? 'lacks the verb revoke' : 'has no entry in methods';
       return this.#deny(connection, verb, method, `the operator ${why} for this guest`);
     }
+    if (verb === 'revoke' && this.#wouldRevokeRealm(payload))
+      return {
+        error: new TtrpcError(Code.InvalidArgument, `${method} names the realm, which would lose the guest`),
+      };
     // One slow reader of a stream would stop the guest's connection for all operators.
     const kind = descriptor.methods.find(({ name }) => name === method)?.methodKind ?? 'unary';
     if (kind === 'unary') return undefined;
@@ -124,6 +131,14 @@ export class TrustedRelay {
     return {
       error: new TtrpcError(Code.Unimplemented, `${method} is not served by the realm${help}`),
     };
+  }
+
+  #wouldRevokeRealm(payload: Uint8Array): boolean {
+    try {
+      return this.#isOwn(fromBinary(RevokePeerRequestSchema, payload));
+    } catch {
+      return false; // not a request: the guest says so
+    }
   }
 
   #deny({ operator, guest }: TrustedConnection, verb: Verb, method: string, reason: string): Refusal {

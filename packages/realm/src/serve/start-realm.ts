@@ -8,6 +8,7 @@ import { Rendezvous } from '../guests/rendezvous.js';
 import type { HostPort } from '../listener/listen.js';
 import type { OperatorContext, RemoteUse, StoredGuest } from '../operators/operator-context.js';
 import { operatorLimits } from '../operators/operator-limits.js';
+import { revokesRealm } from '../operators/own-certificate.js';
 import { type OperatorHandler, OperatorService } from '../operators/operator-service.js';
 import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
@@ -366,6 +367,7 @@ class RunningRealm implements Realm {
           throw error;
         }
       },
+      isOwn: (revocation) => revokesRealm(revocation, this.#files.identity.cert),
       report: (message, error) =>
         log('error', message, { error: (error as Error | undefined)?.stack ?? String(error) }),
     };
