@@ -216,6 +216,34 @@ describe('hostile clients of a realm', () => {
     for (const socket of before) socket.destroy();
   });
 
+  it('a guest that connects without end is soon refused, which its own log only counts', async () => {
+    const own = await guestIdentity();
+    const admissions = (): number =>
+      home.decisions().filter(({ kind, peer }) => kind === 'intent' && peer === `guest ${idOf(own)}`).length;
+    for (let times = 0; times < 30; times += 1) {
+      const guest = await serve({ identity: own });
+      await Promise.race([guest.closed, delay(30)]);
+      guest.socket.destroy();
+    }
+    await until('it is refused', () => realm.log.some(({ why }) => why === 'it has connected too often'));
+    assert.ok(admissions() <= 11, `${admissions()} admissions`);
+    // Others are not.
+    (await serve()).socket.destroy();
+  });
+
+  it('an error of a guest is logged in short, and without what a terminal could obey', async () => {
+    const guest = await serve({
+      management: {
+        describe: async () => {
+          throw new TtrpcError(Code.Internal, `\u009b31m${'x'.repeat(60_000)}`);
+        },
+      },
+    });
+    await guest.closed;
+    await until('it is refused', () => realm.log.some(({ why = '' }) => why.startsWith('31mxxx')));
+    for (const { why = '' } of realm.log) assert.ok(why.length <= 301 && !why.includes('\u009b'));
+  });
+
   const line = (text: string): Uint8Array => Buffer.from(text, 'latin1');
   for (const [what, watchAudit, state] of [
     [

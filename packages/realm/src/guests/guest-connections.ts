@@ -10,6 +10,8 @@ import { collect, type CollectOptions } from '../store/collect.js';
 import type { GuestLogs } from '../store/guest-logs.js';
 import type { Revocation, RevokedPeer } from '../store/revocations.js';
 import type { Store } from '../store/store.js';
+import { AdmissionPace } from './admission-pace.js';
+import { briefText } from './brief-text.js';
 import { describeGuest } from './describe-guest.js';
 import type { Guest, GuestDescription } from './guest.js';
 import type { ControlConnection } from './guests-server.js';
@@ -56,6 +58,7 @@ export class GuestConnections {
   /** The work for each guest whose files are in use: a new connection waits until the one before has left them. */
   readonly #files = new Map<string, Promise<void>>();
   readonly #mayLogRefusal = rationed(100, 1);
+  readonly #pace = new AdmissionPace();
   #closed = false;
 
   constructor(options: GuestConnectionsOptions) {
@@ -149,6 +152,10 @@ export class GuestConnections {
       return;
     }
     const { name, entry } = admission;
+    if (!this.#pace.allows(id, entry)) {
+      this.#refuse(connection, 'it has connected too often', 'admission');
+      return;
+    }
     const live: Live = {
       id,
       name,
@@ -270,17 +277,18 @@ export class GuestConnections {
 
   #end(live: Live, ended: Ended, why: string): void {
     live.ended ??= ended;
-    live.why ??= why;
+    live.why ??= briefText(why);
     live.channel.close();
   }
 
   #refuse(
     { id, from }: Pick<ControlConnection, 'id' | 'from'>,
-    why: string,
+    cause: string,
     reason: 'admission' | 'failure',
   ): void {
     const { decisions, metrics, log } = this.#options;
     if (this.#closed) return;
+    const why = briefText(cause);
     metrics.add('kata_realm_guests_refused_total', 1, { reason });
     decisions.refuse('guests', peerText(id), 'KA3301', why);
     // A client can come with a new key each time.
