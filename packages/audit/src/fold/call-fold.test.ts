@@ -99,6 +99,27 @@ test('a call with another code, peer, claimed operator or listener is not identi
   );
 });
 
+test('a server that names another operator with each call has few of them written', () => {
+  const { fold, emitted } = sample();
+  const written = Array.from({ length: 1000 }, (_, n) =>
+    fold.count('r', { ...call, claimedOperator: `op${n}` }, allowed, { ...ok, bytes: 1 }),
+  ).filter((counted) => !counted).length;
+  assert.equal(written, 16);
+  // Nothing is lost, and a call that names nobody has its own record.
+  assert.equal(fold.count('r', call, allowed, ok), false);
+  fold.tick();
+  assert.deepEqual(
+    emitted.map(({ peer, count, bytes, claimedOperator }) => [peer, count, bytes, claimedOperator]),
+    [['*', 984, 984, undefined]],
+  );
+  // An operator that was counted with others has no call of its own, which could make an intent unnecessary.
+  assert.equal(fold.has('r', { ...call, claimedOperator: 'op999' }, allowed, ok), false);
+  assert.equal(fold.has('r', { ...call, claimedOperator: 'op0' }, allowed, ok), false);
+  fold.tick();
+  assert.equal(fold.size, 0);
+  assert.equal(fold.count('r', { ...call, claimedOperator: 'op999' }, allowed, ok), false);
+});
+
 test('the number of runs is bounded: the oldest is evicted and its count written', () => {
   const { fold, emitted } = sample();
   for (let n = 0; n < 1024; n += 1) fold.count(`r${n}`, call, allowed, ok);

@@ -6,7 +6,11 @@ import { type FoldHead, foldedCallHead, foldedRepeatHead } from '../record/recor
 /** Maximum number of runs counted at a time; the oldest is evicted for a new one. */
 const maxRuns = 1024;
 
+/** Maximum number of operators whom a peer claims, counted separately of one key: a server can name any. */
+const maxOperators = 16;
+
 interface Run {
+  readonly key: string;
   readonly head: FoldHead;
   // As given by the caller, so that comparison by reference usually succeeds.
   readonly listener: string;
@@ -22,10 +26,13 @@ interface Run {
 
 /**
  * Counts identical calls: same fold key, listener, peer, claimed operator, code and rule. The caller of `count` writes the first call of
- * a run; the following ones become one record at each `tick`. A run that was idle for a whole tick ends.
+ * a run; the following ones become one record at each `tick`. A run that was idle for a whole tick ends. Calls of one key for
+ * more operators than a few are counted together: a server could otherwise have each call written by naming another one.
  */
 export class CallFold {
   readonly #runs = new Map<string, Run>();
+  /** How many runs of a key have a claimed operator. */
+  readonly #operators = new Map<string, number>();
   readonly #emit: (body: RecordBody) => void;
   readonly #now: () => bigint;
 
@@ -54,6 +61,34 @@ export class CallFold {
       this.#add(run, result);
       return true;
     }
+    if (call.claimedOperator !== undefined && (this.#operators.get(key) ?? 0) >= maxOperators) {
+      this.#countAmongOthers(key, call, decision, result, digest);
+      return true;
+    }
+    this.#begin(key, call, decision, result, digest);
+    return false;
+  }
+
+  /** Counts a call together with those of all further operators. */
+  #countAmongOthers(
+    key: string,
+    call: AuditedCall,
+    decision: Decision,
+    result: CallResult,
+    digest: string | undefined,
+  ): void {
+    const others = { ...call, peer: '*', claimedOperator: undefined };
+    const run = this.#find(key, others, decision, result);
+    this.#add(run ?? this.#begin(key, others, decision, result, digest), result);
+  }
+
+  #begin(
+    key: string,
+    call: AuditedCall,
+    decision: Decision,
+    result: CallResult,
+    digest: string | undefined,
+  ): Run {
     if (this.#runs.size >= maxRuns) this.#evictOldest();
     const head =
       digest === undefined
@@ -64,14 +99,24 @@ export class CallFold {
     const { rule } = decision;
     const place = this.#runs.has(key) ? placeOf(key, call, decision, result) : key;
     const caller = { listener, peer, claimedOperator };
-    this.#runs.set(place, { head, ...caller, code, rule, count: 0, bytes: 0, durationUs: 0, since: 0n });
-    return false;
+    const run = { key, head, ...caller, code, rule, count: 0, bytes: 0, durationUs: 0, since: 0n };
+    this.#runs.set(place, run);
+    if (claimedOperator !== undefined) this.#operators.set(key, (this.#operators.get(key) ?? 0) + 1);
+    return run;
+  }
+
+  #end(place: string, { key, claimedOperator }: Run): void {
+    this.#runs.delete(place);
+    if (claimedOperator === undefined) return;
+    const left = (this.#operators.get(key) ?? 1) - 1;
+    if (left === 0) this.#operators.delete(key);
+    else this.#operators.set(key, left);
   }
 
   /** Emits the counts and ends idle runs. */
   tick(): void {
     for (const [place, run] of this.#runs) {
-      if (run.count === 0) this.#runs.delete(place);
+      if (run.count === 0) this.#end(place, run);
       else this.#write(run);
     }
   }
@@ -92,7 +137,7 @@ export class CallFold {
   #evictOldest(): void {
     for (const [place, run] of this.#runs) {
       if (run.count > 0) this.#write(run);
-      this.#runs.delete(place);
+      this.#end(place, run);
       return;
     }
   }
