@@ -23,8 +23,6 @@ const upgradeToken = 'kata-agent-ttrpc/1';
 /** Time in which a refused client can take the answer, in ms. */
 const refusalMs = 5_000;
 
-const ownHelp = 'guests would never connect to it again';
-
 /** What operators have open, and what was passed on since the start. */
 export interface OperatorCounts {
   readonly operatorTls: number;
@@ -155,12 +153,18 @@ export class OperatorService {
     revocation: Revocation,
   ): Promise<{ readonly closed: number }> {
     const operator = this.#remoteOperator(source, 'revoke', guest);
-    this.#allowed(operator, 'revoke', guest, JSON.stringify(revocation));
     try {
+      this.#checkNotOwn(revocation);
+      this.#allowed(operator, 'revoke', guest, JSON.stringify(revocation));
       return await this.#context.revoke(guest, revocation);
     } catch (error) {
       throw refusalOf(this.#httpErrorOf(error));
     }
+  }
+
+  #checkNotOwn(revocation: Revocation): void {
+    if (this.#context.isOwn(revocation))
+      throw badRequest('the revocation names the realm: guests would never connect to it again');
   }
 
   /** A guest's connection that has come here is passed on to an operator of another replica, while this one allows it. */
@@ -232,7 +236,7 @@ export class OperatorService {
       case 'revoke': {
         const guest = this.#liveGuest(operator, 'revoke', asked.guest);
         const revocation = await readRevocation(request, this.#context.limits.bodyBytes);
-        if (this.#context.isOwn(revocation)) throw badRequest(`the revocation names the realm: ${ownHelp}`);
+        this.#checkNotOwn(revocation);
         this.#allowed(operator, 'revoke', guest, JSON.stringify(revocation));
         const { revoke, remote } = this.#context;
         const revoked =
