@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 import { ownPlace } from './agent-program.js';
 import { tracked } from './children.js';
@@ -14,6 +15,8 @@ export interface ListeningAgent {
   megabytes(): number;
   /** Time on a processor since its start. */
   processorSeconds(): number;
+  /** With `probe`: the longest turn of its event loop since the last call, in milliseconds on a processor. */
+  longestTurn(): Promise<number>;
 }
 
 interface AgentOptions {
@@ -23,11 +26,13 @@ interface AgentOptions {
   readonly directory: string;
   /** `[[listener]]` entries beside that of the unix socket. */
   readonly listener: string;
+  /** Whether turns of the event loop are measured. */
+  readonly probe?: boolean;
 }
 
 /** Runs an agent while `work` measures it, from a second after it listens. */
 export async function withAgent<T>(
-  { program, directory, listener }: AgentOptions,
+  { program, directory, listener, probe = false }: AgentOptions,
   work: (agent: ListeningAgent) => T | Promise<T>,
 ): Promise<T> {
   mkdirSync(directory);
@@ -37,8 +42,15 @@ export async function withAgent<T>(
   const audit = `[audit]\nfile = "${directory}.audit"\n`;
   const api = '[api]\nrelease = "4.1"\nallowed_endpoints = ["GetGuestDetails", "ReadStdout"]\n';
   writeFileSync(file, `${api}${audit}${own}${listener}`, { mode: 0o600 });
-  const args = [program, '-c', file, ...ownPlace(directory, socket).slice(2)];
-  const child = tracked(spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
+  const turns = `${directory}.turn`;
+  const imports = probe ? ['--import', fileURLToPath(new URL('turn-probe.js', import.meta.url))] : [];
+  const args = [...imports, program, '-c', file, ...ownPlace(directory, socket).slice(2)];
+  const child = tracked(
+    spawn(process.execPath, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...(probe ? { TURN_PROBE: turns } : {}) },
+    }),
+  );
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (said.length < 64 * 1024) said += text;
@@ -54,6 +66,16 @@ export async function withAgent<T>(
       socket,
       megabytes: () => residentMegabytes(child.pid),
       processorSeconds: () => processorSeconds(child.pid),
+      longestTurn: async () => {
+        rmSync(turns, { force: true });
+        child.kill('SIGUSR2');
+        for (;;) {
+          const text = existsSync(turns) ? readFileSync(turns, 'utf8') : '';
+          if (text !== '') return Number(text);
+          if (child.exitCode !== null) throw new Error(`the agent ended:\n${said}`);
+          await delay(5);
+        }
+      },
     });
   } finally {
     child.kill('SIGTERM');

@@ -11,6 +11,7 @@ import { measureRealm } from './realm.js';
 import { measureRules } from './rules.js';
 import { measureStartup } from './startup.js';
 import { measureTls } from './tls.js';
+import { measureTlsFlood } from './tls-flood.js';
 import { measureWaits } from './waits.js';
 
 const go = ['golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev'];
@@ -30,6 +31,7 @@ export function allParts(quick: boolean): readonly Part[] {
     },
     { name: 'hostile', needs: [], measure: () => measureHostilePeers(bundledAgent(), quick) },
     { name: 'tls', needs: [], measure: () => measureTls(bundledAgent(), quick) },
+    { name: 'tls-flood', needs: [], measure: () => measureTlsFlood(bundledAgent(), quick) },
     { name: 'realm', needs: [], measure: () => measureRealm(bundledAgent(), quick) },
     {
       name: 'waits',

@@ -26,7 +26,7 @@ export type MakeLink = (directory: string) => Promise<Link>;
 
 /** An address of loopback that no other program uses. */
 export const tlsHost = '127.83.19.7';
-const tlsPort = 8443;
+export const tlsPort = 8443;
 
 const management = 'management = ["Describe", "WatchAudit"]\n';
 
@@ -35,13 +35,15 @@ const entry = (name: string, address: string, tls: string): string =>
 
 const pem = (key: string, text: string): string => `${key} = ${JSON.stringify(text)}`;
 
-/** The `[[listener]]` entry of a `tls://` listener, and who calls there. */
-export function tlsListener(): { readonly listener: string; readonly client: Credentials } {
+/** The `[[listener]]` entry of a `tls://` listener, with more than the default limits if `limits` has some, and who calls there. */
+export function tlsListener(limits = 'limits = { handshakes_per_second = 1000 }\n'): {
+  readonly listener: string;
+  readonly client: Credentials;
+} {
   const authority = createAuthority();
   const address = `tls://${tlsHost}:${tlsPort}`;
-  const limits = 'peers = ["*"]\nlimits = { handshakes_per_second = 1000 }\n';
   return {
-    listener: entry('tenant', address, pem('client_ca', authority.pem)) + limits,
+    listener: entry('tenant', address, pem('client_ca', authority.pem)) + `peers = ["*"]\n${limits}`,
     client: authority.client('bench'),
   };
 }

@@ -545,7 +545,7 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     assert.equal((await answerOf(guest.control.health.check({}))).code, 'OK');
   });
 
-  it('a chain of 100 KB before the handshake ends closes it, and the relay to all for a minute', async () => {
+  it('a chain of 100 KB before the handshake ends closes it, and costs others nothing', async () => {
     const guest = await started();
     const stranger = new Authority('other').client({ uris: ['spiffe://example/ops/alice'] });
     // Each certificate has about 500 bytes, and signs nothing.
@@ -557,10 +557,11 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     socket?.write('request');
     await isClosed(outer);
     await until(() => refusalsOf(guest).length > 0);
-    const next = await openRelayed(guest.server, guest.control);
-    await isClosed(next);
-    await until(() => /sent more than 16 KiB/.test(decisionText(refusalsOf(guest).at(-1))));
-    // Other listeners, and the control connection, are not affected.
+    assert.match(decisionText(refusalsOf(guest).at(-1)), /sent more than 10 KiB/);
+    // Nobody else is affected.
+    const { health, channel } = await connectOperator(guest.server, guest.control, alice);
+    assert.equal((await answerOf(health.check({}))).code, 'OK');
+    channel.close();
     assert.equal((await answerOf(guest.control.health.check({}))).code, 'OK');
     const onHost = await guest.agent.connect();
     assert.equal((await answerOf(onHost.agent.getGuestDetails({}))).code, 'OK');

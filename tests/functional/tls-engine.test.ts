@@ -9,8 +9,13 @@ import { Oid, parsePeerEntry } from '@kata-agent/x509';
 import type { ConnectionOptions } from 'node:tls';
 import type { TlsRefusalReason } from '@kata-agent/agent/tls';
 import { Authority } from '../harness/authority.js';
+import { repository } from '../harness/repository.js';
 import { attempt, openClient, startEngine, until } from '../harness/tls-engine.js';
 
+const { slowChain } = (await import(`${repository}bench/dist/slow-chain.js`)) as {
+  /** Of RSA keys of which each takes milliseconds to verify. */
+  readonly slowChain: (bytes: number) => { readonly cert: string; readonly key: string };
+};
 const ca = new Authority();
 const other = new Authority('other CA');
 const ops = ['uri:spiffe://example/ops/*', 'cn:auditor'];
@@ -297,6 +302,71 @@ describe('the TLS engine', { timeout: 120_000 }, () => {
     await new Promise((resolve) => socket.once('close', resolve));
     assert.equal(Buffer.concat(chunks).toString(), 'reply');
   });
+
+  it('a chain of certificates that is too long is not verified, and costs nothing', async (t) => {
+    const running = await startEngine(t, ca);
+    const large = slowChain(99_000);
+    const begin = performance.now();
+    for (let count = 0; count < 5; count += 1)
+      assert.equal((await attempt(running.port, large)).greeted, false);
+    // Verifying one takes 400 ms.
+    assert.ok(performance.now() - begin < 1_500, `${performance.now() - begin} ms`);
+    for (const { reason } of await running.refused(5)) assert.equal(reason, 'oversized');
+    assert.equal((await attempt(running.port, ca.client())).greeted, true, 'nobody is turned away');
+  });
+
+  it('one that took too long to verify turns its addresses away', async (t) => {
+    const running = await startEngine(t, ca, { costlyMs: 0 });
+    assert.equal((await attempt(running.port, ca.client())).greeted, true, 'not of an authenticated client');
+    const second = await startEngine(t, ca, { costlyMs: 0 });
+    await attempt(second.port, slowChain(5_000));
+    await attempt(second.port, ca.client());
+    const reasons = (await second.refused(2)).map(({ reason }) => reason);
+    assert.deepEqual(reasons, ['untrusted', 'penalty']);
+  });
+
+  it('an address that is known is so no more once a client of it is refused', async (t) => {
+    const running = await startEngine(t, ca);
+    assert.equal((await attempt(running.port, ca.client())).greeted, true);
+    await attempt(running.port, slowChain(5_000));
+    assert.equal((await attempt(running.port, ca.client())).greeted, true);
+    await attempt(running.port, slowChain(99_000));
+    const reasons = (await running.refused(2)).map(({ reason }) => reason);
+    assert.deepEqual(reasons, ['untrusted', 'oversized']);
+  });
+
+  it('an address that is known is bounded by its first such chain', async (t) => {
+    const running = await startEngine(t, ca);
+    assert.equal((await attempt(running.port, ca.client())).greeted, true);
+    await attempt(running.port, slowChain(20_000));
+    await attempt(running.port, ca.client());
+    const reasons = (await running.refused(2)).map(({ reason }) => reason);
+    assert.deepEqual(reasons, ['untrusted', 'penalty']);
+  });
+
+  for (const known of [false, true])
+    it(`a client ${known ? 'that is known ' : ''}may send a large request with its handshake, and gets a large reply`, async (t) => {
+      const size = 3_000_000;
+      let received = 0;
+      const running = await startEngine(t, ca, {
+        onPeer: (stream) =>
+          stream.on('data', ({ length }: Buffer) => {
+            received += length;
+            if (received === size) stream.end(Buffer.alloc(size, 1));
+          }),
+      });
+      const rounds = known ? 2 : 1;
+      for (let round = 0; round < rounds; round += 1) {
+        received = 0;
+        const socket = openClient(running.port, ca.client());
+        socket.write(Buffer.alloc(size));
+        let reply = 0;
+        socket.on('data', ({ length }: Buffer) => (reply += length));
+        await new Promise((resolve) => socket.once('close', resolve));
+        assert.deepEqual([received, reply], [size, size]);
+      }
+      assert.deepEqual(running.refusals, []);
+    });
 
   it('a client that leaves during its handshake frees its place at once', async (t) => {
     const limits = { handshakes: 1, handshakesPerSecond: 1000, handshakeTimeoutMs: 60_000 };

@@ -5,6 +5,7 @@ import type { Caller } from '../caller.js';
 import type { ConnectionRecords } from '../connection-records.js';
 import type { OwnIdentity } from '../tls/own-identity.js';
 import type { Revocations } from '../tls/revocations.js';
+import type { Turns } from '../tls/turns.js';
 
 /** What all connections have in common that the agent makes for a listener. */
 export interface DialContext {
@@ -12,6 +13,8 @@ export interface DialContext {
   readonly name: string;
   readonly own: Pick<OwnIdentity, 'key' | 'certificate'>;
   readonly revocations: Revocations;
+  /** As in `TlsEngineOptions`. */
+  readonly turns?: Turns;
   readonly records: Pick<ConnectionRecords, 'begin'>;
   readonly audit: Pick<AuditLog, 'refuse'>;
   readonly log: Log;

@@ -8,6 +8,7 @@ import { recordConnectionRefusal } from '../connection-refusal.js';
 import { rarely } from '../rarely.js';
 import type { OwnIdentity } from './own-identity.js';
 import type { Revocations } from './revocations.js';
+import type { Turns } from './turns.js';
 import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
 
 export interface CallersOptions {
@@ -17,6 +18,8 @@ export interface CallersOptions {
   readonly callers: CallerSettings;
   readonly own: Pick<OwnIdentity, 'key' | 'certificate'>;
   readonly revocations: Revocations;
+  /** As in `TlsEngineOptions`. */
+  readonly turns?: Turns;
   /** How all connections come, in records: `via https realm.example`. Absent: each from its address. */
   readonly via?: string;
   readonly log: Log;
@@ -29,7 +32,7 @@ export interface CallersOptions {
  * if a certificate or CRL is not valid.
  */
 export function createCallersEngine(options: CallersOptions): TlsEngine {
-  const { name, peers, callers, own, revocations, via, log, audit, serve } = options;
+  const { name, peers, callers, own, revocations, turns, via, log, audit, serve } = options;
   const refused = rarely((times, peer) =>
     log('warn', 'closed TLS connections before they were served', {
       code: 'KA3203',
@@ -46,6 +49,7 @@ export function createCallersEngine(options: CallersOptions): TlsEngine {
     peers: peers.map(parsePeerEntries),
     revocations,
     limits: callers.limits,
+    ...(turns === undefined ? {} : { turns }),
     // At the floor or later, if the guest's kernel is the agent's own: startup/clock-floor.ts.
     now: Date.now,
     onPeer: (stream, peer) =>

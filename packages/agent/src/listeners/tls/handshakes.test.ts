@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addressGroup } from './address-group.js';
 import { type Candidate, Handshakes } from './handshakes.js';
+import { KnownGroups } from './known-groups.js';
 import { Penalties } from './penalties.js';
 import { TokenBucket } from './token-bucket.js';
 import { WaitingRoom } from './waiting-room.js';
@@ -107,7 +108,7 @@ describe('a token bucket', () => {
   });
 });
 
-describe('a client that sends too much before it is authenticated', () => {
+describe('a refused client that cost too much', () => {
   it('closes all connections of its group, and turns it away; others go on', () => {
     const handshakes = new Handshakes({ ...generous, handshakes: 3 });
     const flood = Array.from({ length: 4 }, () => new Connection('flood'));
@@ -116,7 +117,7 @@ describe('a client that sends too much before it is authenticated', () => {
     for (const each of flood) handshakes.add(each);
     const honest = new Connection('honest');
     handshakes.add(honest);
-    handshakes.remove(first, 16 * 1024 + 1);
+    handshakes.remove(first, true);
     assert.deepEqual(
       [second, third, waiting].map(({ dropped }) => dropped),
       ['penalty', 'penalty', 'penalty'],
@@ -125,10 +126,21 @@ describe('a client that sends too much before it is authenticated', () => {
     const again = new Connection('flood');
     handshakes.add(again);
     assert.equal(again.dropped, 'penalty');
-    handshakes.remove(honest, 16 * 1024);
+    handshakes.remove(honest, false);
     const other = new Connection('honest');
     handshakes.add(other);
-    assert.ok(other.began, 'as much as a handshake may have is no reason');
+    assert.ok(other.began, 'one that is not costly is no reason');
+  });
+
+  it('is known no more, for good', () => {
+    const known = new KnownGroups();
+    known.add('a');
+    assert.deepEqual([known.has('a'), known.has('b')], [true, false]);
+    known.bar('a');
+    known.add('a');
+    assert.equal(known.has('a'), false);
+    for (let group = 0; group < 1000; group += 1) known.add(`g${group}`);
+    assert.ok(!known.has('g0') && known.has('g999'), 'memory is bounded');
   });
 
   it('may return after a minute', () => {

@@ -17,7 +17,7 @@ export interface Candidate {
   /** Begins the handshake. */
   begin(): void;
   /** Closes the connection. */
-  drop(reason: 'overload' | 'timeout' | 'penalty'): void;
+  drop(reason: 'overload' | 'timeout' | 'penalty' | 'oversized'): void;
 }
 
 /**
@@ -25,12 +25,6 @@ export interface Candidate {
  * waits in the kernel.
  */
 const places = 64;
-
-/**
- * More bytes than a handshake needs: with a chain of three RSA certificates it has 5 KB. OpenSSL verifies each chain of up to
- * 100 KB, also of strangers, and that can take half a second of the event loop.
- */
-const oversized = 16 * 1024;
 
 /**
  * How long a handshake is undisturbed although others wait. It takes one round trip and a few milliseconds; a client that
@@ -87,11 +81,11 @@ export class Handshakes {
   }
 
   /**
-   * Frees the place of a connection: its handshake has ended, or it has closed. `bytes` is what its client sent if it was not
-   * authenticated. Too much of it closes all connections of the group, and turns it away for a minute.
+   * Frees the place of a connection: its handshake has ended, or it has closed. If it was refused and costly, all connections of
+   * its group are closed, and the group is turned away for a minute.
    */
-  remove(candidate: Candidate, bytes = 0): void {
-    if (this.#active.has(candidate) && bytes > oversized) this.#punish(candidate);
+  remove(candidate: Candidate, isCostly = false): void {
+    if (this.#active.has(candidate) && isCostly) this.#punish(candidate);
     this.#forget(candidate);
     this.#waiting.remove(candidate.group, candidate);
     if (this.#release(candidate)) this.#proceed();

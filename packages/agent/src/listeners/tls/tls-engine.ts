@@ -1,15 +1,19 @@
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { createServer, type Server, type TlsOptions, type TLSSocket } from 'node:tls';
+import type { TlsOptions, TLSSocket } from 'node:tls';
 import type { Certificate, PeerEntry } from '@kata-agent/x509';
 import { addressGroup } from './address-group.js';
 import { alpnProtocol, authenticate } from './authenticate.js';
 import { callAtEnd } from './call-at-end.js';
 import { readCas, readClientCrls } from './client-ca.js';
+import { HandshakeServers } from './handshake-servers.js';
 import { type Candidate, type HandshakeLimits, Handshakes } from './handshakes.js';
+import { KnownGroups } from './known-groups.js';
+import { MeasuredStream } from './measured-stream.js';
 import type { OwnIdentity } from './own-identity.js';
 import { type Revocations, revokes } from './revocations.js';
 import { identityOf, type TlsIdentity } from './tls-identity.js';
+import { Turns } from './turns.js';
 import { handshakeCause, type RefusalCause, refusalCause, type TlsRefusal } from './tls-refusal.js';
 
 /** An authenticated client. */
@@ -31,6 +35,10 @@ export interface TlsEngineOptions {
   readonly peers: readonly (readonly PeerEntry[])[];
   readonly revocations: Revocations;
   readonly limits: HandshakeLimits;
+  /** A refused handshake that has cost the event loop more turns its group away. Absent: 15. */
+  readonly costlyMs?: number;
+  /** Shared by the engines of an agent. Absent: its own. */
+  readonly turns?: Turns;
   /** Returns the wall time in milliseconds of the epoch. It is read at connect only. */
   readonly now: () => number;
   /** Serves a client. Until this call no byte of the client has been read but its handshake. */
@@ -60,12 +68,26 @@ export function createTlsEngine(options: TlsEngineOptions): TlsEngine {
   return new Engine(options);
 }
 
+/**
+ * What a client may send before it is authenticated: enough for a chain of three certificates with RSA keys of 4,096 bits. The
+ * worst chain of this size costs the event loop 50 ms.
+ */
+const handshakeBytes = 10 * 1024;
+
+/** A client that was refused after more bytes has sent certificates: TLS reads no further client of its group by itself. */
+const helloBytes = 2 * 1024;
+
+/** One with a good certificate needs 3 ms. */
+const costlyMs = 15;
+
 /** A connection that is not yet authenticated. */
 interface Pending {
   readonly candidate: Candidate;
   readonly address: string;
   /** What the socket had received before: the answer to an Upgrade. */
   readonly receivedBefore: number;
+  /** Absent: TLS reads the socket itself, or nothing yet. */
+  stream?: MeasuredStream;
   /** Why the engine closes it, if it does. */
   cause?: RefusalCause;
 }
@@ -77,22 +99,19 @@ interface Live {
 
 class Engine implements TlsEngine {
   readonly #options: TlsEngineOptions;
-  readonly #server: Server;
+  readonly #servers: HandshakeServers;
   readonly #handshakes: Handshakes;
+  readonly #turns: Turns;
+  readonly #known = new KnownGroups();
   readonly #pending = new Map<Socket, Pending>();
   readonly #live = new Set<Live>();
   #closed = false;
 
   constructor(options: TlsEngineOptions) {
     this.#options = options;
+    this.#turns = options.turns ?? new Turns();
     this.#handshakes = new Handshakes(options.limits);
-    this.#server = createTlsServer(options);
-    this.#server.on('secureConnection', (stream) => this.#decide(stream));
-    this.#server.on('tlsClientError', (error, stream) => {
-      // Node.js leaves the socket open: also after its own handshakeTimeout.
-      stream.destroy();
-      this.#refuse(stream, handshakeCause(error, stream.authorizationError));
-    });
+    this.#servers = new HandshakeServers(serverOptions(options));
     options.revocations.watch((revocation) => {
       const revoked = [...this.#live].filter(({ peer }) => revokes(revocation, peer.certificate));
       for (const live of revoked) this.#end(live, 'revoked');
@@ -118,7 +137,7 @@ class Engine implements TlsEngine {
       receivedBefore: socket.bytesRead - socket.readableLength,
       candidate: {
         group: group ?? addressGroup(socket.remoteAddress),
-        begin: () => this.#server.emit('connection', socket),
+        begin: () => this.#begin(socket, pending),
         drop: (reason) => {
           pending.cause = refusalCause(reason);
           socket.destroy();
@@ -136,11 +155,29 @@ class Engine implements TlsEngine {
     for (const [socket] of this.#pending) socket.destroy();
   }
 
-  #decide(stream: TLSSocket): void {
-    const socket = parentOf(stream);
-    const pending = socket === undefined ? undefined : this.#pending.get(socket);
+  #begin(socket: Socket, pending: Pending): void {
+    const { candidate } = pending;
+    if (!this.#known.has(candidate.group))
+      pending.stream = new MeasuredStream(socket, {
+        turns: this.#turns,
+        budget: handshakeBytes,
+        onOversized: () => candidate.drop('oversized'),
+      });
+    // TLS below writes whole flights.
+    socket.setNoDelay(true);
+    this.#servers.begin(pending.stream ?? socket, {
+      secure: (stream) => this.#decide(socket, pending, stream),
+      failed: (error, stream) => {
+        // Node.js leaves the socket open: also after its own handshakeTimeout.
+        stream.destroy();
+        this.#refuse(socket, pending, handshakeCause(error, stream.authorizationError));
+      },
+    });
+  }
+
+  #decide(socket: Socket, pending: Pending, stream: TLSSocket): void {
     stream.on('error', ignored);
-    if (pending === undefined || pending.cause !== undefined || this.#closed) {
+    if (!this.#pending.has(socket) || pending.cause !== undefined || this.#closed) {
       stream.destroy();
       return;
     }
@@ -156,10 +193,13 @@ class Engine implements TlsEngine {
     );
     if (result.refused !== undefined) {
       stream.destroy();
-      this.#refuse(stream, result.refused, result.certificate);
+      this.#refuse(socket, pending, result.refused, result.certificate);
       return;
     }
-    this.#settled(stream, false);
+    this.#pending.delete(socket);
+    this.#handshakes.remove(pending.candidate);
+    this.#known.add(pending.candidate.group);
+    pending.stream?.release();
     this.#serve(
       stream,
       { certificate: result.certificate, remote: pending.address, identity: identityOf(result.certificate) },
@@ -187,25 +227,28 @@ class Engine implements TlsEngine {
     live.stream.destroy();
   }
 
-  /** Reports a refusal, once for each connection. */
-  #refuse(stream: TLSSocket, cause: RefusalCause, certificate?: Certificate): void {
-    const pending = this.#settled(stream, true);
-    if (pending !== undefined) this.#report(pending, cause, certificate);
+  /** Frees the connection's place, and reports a refusal, once for each connection. */
+  #refuse(socket: Socket, pending: Pending, cause: RefusalCause, certificate?: Certificate): void {
+    if (!this.#pending.delete(socket)) return;
+    this.#forget(socket, pending);
+    this.#report(pending, cause, certificate);
   }
 
-  /** Frees the connection's place. Returns undefined if it has been settled before. */
-  #settled(stream: TLSSocket, isRefused: boolean): Pending | undefined {
-    const socket = parentOf(stream);
-    const pending = socket === undefined ? undefined : this.#pending.get(socket);
-    if (socket === undefined || pending === undefined) return undefined;
-    this.#pending.delete(socket);
-    this.#handshakes.remove(pending.candidate, isRefused ? receivedOf(socket, pending) : 0);
-    return pending;
+  /** Frees the place of a connection that is refused or has closed. */
+  #forget(socket: Socket, { candidate, stream, receivedBefore }: Pending): void {
+    const received = socket.bytesRead - receivedBefore;
+    const isCostly =
+      stream === undefined
+        ? received > handshakeBytes
+        : stream.milliseconds > (this.#options.costlyMs ?? costlyMs);
+    if (isCostly || received > helloBytes) this.#known.bar(candidate.group);
+    this.#handshakes.remove(candidate, isCostly);
   }
 
   /** Node.js reports a handshake's failure after, before, or instead of the end of its socket. */
   #closedEarly(socket: Socket, pending: Pending): void {
-    this.#handshakes.remove(pending.candidate, receivedOf(socket, pending));
+    if (!this.#pending.has(socket)) return;
+    this.#forget(socket, pending);
     setImmediate(() => {
       if (this.#pending.delete(socket)) this.#report(pending, refusalCause('closed'));
     });
@@ -222,11 +265,12 @@ class Engine implements TlsEngine {
   }
 }
 
-function createTlsServer({ clientCa, clientCrl = [], own, limits }: TlsEngineOptions): Server {
-  const settings: TlsOptions = {
+function serverOptions({ clientCa, clientCrl = [], own, limits }: TlsEngineOptions): TlsOptions {
+  return {
     key: own.key,
     cert: own.certificate,
     ca: [...readCas('client_ca', clientCa)],
+    ...(clientCrl.length === 0 ? {} : { crl: [...readClientCrls(clientCrl)] }),
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: 'TLSv1.3',
@@ -239,22 +283,6 @@ function createTlsServer({ clientCa, clientCrl = [], own, limits }: TlsEngineOpt
     // With tickets OpenSSL accepts a client without a certificate, as the one that its ticket names.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
-  return createServer(
-    clientCrl.length === 0 ? settings : { ...settings, crl: [...readClientCrls(clientCrl)] },
-  );
-}
-
-/** Returns the bytes of a client so far. */
-function receivedOf(socket: Socket, { receivedBefore }: Pending): number {
-  return socket.bytesRead - receivedBefore;
-}
-
-/**
- * Returns the socket below a TLS socket. Node.js has no public member for it, and a closed socket no longer has an
- * address by which it could be found. If the member were missing, every connection would be closed.
- */
-function parentOf(stream: TLSSocket): Socket | undefined {
-  return (stream as TLSSocket & { readonly _parent?: Socket })._parent;
 }
 
 /** Errors of a connection are followed by its close, which is handled. */

@@ -11,6 +11,7 @@ import { TlsSettingError } from './client-ca.js';
 import { makeOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { Revocations } from './revocations.js';
 import type { TlsEngine } from './tls-engine.js';
+import { Turns } from './turns.js';
 
 /** Options of a `tls://` listener. */
 type TlsListenerOptions = Omit<ListenerOptions, 'syscalls'> & { readonly tls: TlsSettings };
@@ -21,6 +22,7 @@ export class TlsListeners {
   readonly pin: string;
   readonly revocations: Revocations = new Revocations();
   readonly #own: OwnIdentity;
+  readonly #turns = new Turns();
 
   private constructor(own: OwnIdentity) {
     this.#own = own;
@@ -62,11 +64,11 @@ export class TlsListeners {
    *
    * @throws CannotApply if `server_ca`, or `client_ca` or `client_crl` of the operators, is not valid.
    */
-  async dial(options: Omit<DialOutOptions, 'own' | 'revocations'>): Promise<DialOut> {
+  async dial(options: Omit<DialOutOptions, 'own' | 'revocations' | 'turns'>): Promise<DialOut> {
     const { DialOut } = await import('../dial/dial-out.js');
     return applied(
       options.name,
-      () => new DialOut({ ...options, own: this.#own, revocations: this.revocations }),
+      () => new DialOut({ ...options, own: this.#own, revocations: this.revocations, turns: this.#turns }),
     );
   }
 
@@ -79,6 +81,7 @@ export class TlsListeners {
         callers: tls,
         own: tls.staticIdentity ?? this.#own,
         revocations: this.revocations,
+        turns: this.#turns,
         log,
         audit,
         serve: servePeers(options),

@@ -4,8 +4,10 @@ export type TlsRefusalReason =
   | 'overload'
   /** No handshake within handshake_timeout, or too slow while others wait. */
   | 'timeout'
-  /** A client of the same group of addresses sent too much before it was authenticated. */
+  /** A handshake of the same group of addresses was refused, and has cost too much. */
   | 'penalty'
+  /** More bytes than a handshake needs. */
+  | 'oversized'
   | 'plain-text'
   | 'tls-version'
   | 'alpn'
@@ -44,8 +46,8 @@ export type RefusalCause = Pick<TlsRefusal, 'reason' | 'text'>;
 const texts: Readonly<Record<TlsRefusalReason, string>> = {
   overload: 'too many connections wait for a handshake',
   timeout: 'the handshake took too long',
-  penalty:
-    'a client of this address sent more than 16 KiB before it was authenticated, less than a minute ago',
+  penalty: 'verifying a refused client of this address took too long, less than a minute ago',
+  oversized: 'the client sent more than 10 KiB before it was authenticated',
   'plain-text': 'the client does not use TLS',
   'tls-version': 'the client does not offer TLS 1.3',
   alpn: 'the client does not offer the protocol of this listener (ALPN)',
