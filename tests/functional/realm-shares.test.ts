@@ -3,11 +3,23 @@ import { once } from 'node:events';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { ClientCertificate } from '../harness/authority.js';
+import { guestIdentity, RawGuest } from '../harness/raw-guest.js';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
 
-const authorization = `[[guest]]
+const authorization = (one: string): string => `[[guest]]
 name = "web"
 configurations = ["*"]
+max = 2
+
+[[operator]]
+peers = ["cn:eve"]
+guests = ["web-${one}"]
+verbs = ["list", "revoke"]
+
+[[operator]]
+peers = ["cn:carol"]
+guests = ["web-*"]
+verbs = ["list", "revoke"]
 
 [[operator]]
 peers = ["cn:alice", "cn:bob"]
@@ -16,7 +28,7 @@ verbs = ["list"]
 `;
 
 describe('an operator who wants more than its share of a realm', () => {
-  const home = new RealmHome(authorization);
+  const home = new RealmHome(authorization('000000000000'));
   const alice = home.operators.client({ commonNames: ['alice'] });
   const bob = home.operators.client({ commonNames: ['bob'] });
   const sockets: TLSSocket[] = [];
@@ -68,6 +80,40 @@ describe('an operator who wants more than its share of a realm', () => {
     await until('it is logged', () =>
       realm.log.some(({ why }) => why === 'the operator has 128 connections'),
     );
+  });
+
+  it('revokes for an entry only if it may for all guests of it', async () => {
+    const identity = await guestIdentity();
+    const one = identity.pin.replace('spki:sha256:', '').slice(0, 12);
+    home.write('realm.toml', authorization(one));
+    realm.process.kill('SIGHUP');
+    await realm.logged('files read again');
+    const said: string[] = [];
+    const guests = await Promise.all(
+      [identity, await guestIdentity()].map((each, n) =>
+        RawGuest.serve({
+          port: home.ports.guests,
+          identity: each,
+          management: {
+            revokePeer: async ({ peer }) => {
+              said.push(`${n} ${peer}`);
+              return { closed: 0 };
+            },
+          },
+        }),
+      ),
+    );
+    await realm.logged('guest admitted', 2);
+    const body = '{"peer":"cn:x"}';
+    const head = `POST /v1/guests/web-${one}/revocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\n`;
+    const post = `${head}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const [eve, carol] = ['eve', 'carol'].map((name) => home.operators.client({ commonNames: [name] }));
+    assert.ok(eve && carol);
+    assert.match(await ask(await open(eve), post), /^HTTP\/1\.1 403 .*counts for all guests of the entry/s);
+    assert.deepEqual(said, []);
+    assert.match(await ask(await open(carol), post), /^HTTP\/1\.1 200 /);
+    await until('both know it', () => said.length === 2);
+    for (const { socket } of guests) socket.destroy();
   });
 
   it('has one request at a time in a connection, and leaves nothing that lasts', async () => {

@@ -32,6 +32,15 @@ export function admit(
   return { ok: true, entry: name, name: own };
 }
 
+/**
+ * Returns what the names of all guests of an entry begin with, from one of them. Whoever may do something with each guest whose
+ * name begins so may do it with all of the entry.
+ */
+export function entryNames({ id, name }: Pick<LiveGuest, 'id' | 'name'>): string {
+  const own = id.slice(0, idDigits);
+  return name.endsWith(`-${own}`) ? name.slice(0, -own.length) : name;
+}
+
 function matches({ configurations, keys }: GuestEntry, { id, configurationDigest }: GuestFacts): boolean {
   // An entry without either is an error of the file.
   if (configurations === undefined && keys === undefined) return false;

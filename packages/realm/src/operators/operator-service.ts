@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { codeName, TtrpcError } from '@kata-agent/ttrpc';
+import { entryNames } from '../authorization/guest-entry.js';
 import type { Operator, Verb } from '../authorization/operator.js';
 import { type OfferedPipe, RemoteRefusedError } from '../bus/bus.js';
 import type { AnyGuest, Guest } from '../guests/guest.js';
@@ -393,9 +394,20 @@ export class OperatorService {
       deny(guest === undefined ? `there is no guest '${name}'` : 'the operator lacks the verb list');
       throw noSuchGuest(name);
     }
-    if (operator.may(verb, guest)) return guest;
-    deny(`the operator lacks the verb ${verb}`);
-    throw new HttpError(403, 'denied', `you lack the verb ${verb} for guest '${guest.name}'`);
+    if (!operator.may(verb, guest)) {
+      deny(`the operator lacks the verb ${verb}`);
+      throw new HttpError(403, 'denied', `you lack the verb ${verb} for guest '${guest.name}'`);
+    }
+    // It is said to the others of the entry too.
+    if (verb === 'revoke' && !operator.may('revoke', { name: entryNames(guest) })) {
+      deny('the operator lacks the verb revoke for other guests of the entry');
+      throw new HttpError(
+        403,
+        'denied',
+        `a revocation counts for all guests of the entry of '${guest.name}', and you lack the verb revoke for others of them`,
+      );
+    }
+    return guest;
   }
 
   #allowed({ name }: Operator, verb: Verb, guest: StoredGuest, reason: string): void {
