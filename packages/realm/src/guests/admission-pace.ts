@@ -9,8 +9,8 @@ const ofEntry = { burst: 8_192, perSecond: 10 };
 const mostGuests = 8_192;
 
 /**
- * Limits how often guests are admitted. Each admission is in the realm's own log, durably and for itself, so that a guest that
- * connects again and again would push out all other records in an hour.
+ * Limits how often guests are admitted. Each admission is in the realm's own log, durably and for itself: guests that connect
+ * again and again would have it rotate, after which only a selection of admissions, and none of operators' requests, is left.
  */
 export class AdmissionPace {
   readonly #guests = new Map<string, () => number | undefined>();
