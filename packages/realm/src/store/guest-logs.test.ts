@@ -161,7 +161,9 @@ test('a line that is no record, or that does not follow, is not stored, and ends
     ],
     [
       'forged',
-      rehashed(third, (body) => body.replace(/"prev":"./, '"prev":"f')),
+      rehashed(third, (body) =>
+        body.replace(/"prev":"(.)/, (_, digit) => `"prev":"${digit === 'f' ? '0' : 'f'}`),
+      ),
       /does not contain the hash/,
     ],
     ['repeated', second, /out of order or repeated/],
