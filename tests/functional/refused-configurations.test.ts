@@ -98,7 +98,7 @@ const refused: readonly Refused[] = [
     make: write(
       '[[listener]]\nname = "a"\naddress = "https://tenant.example/guests"\ntls.server_ca = "/ca.pem"\n',
     ),
-    message: /:4:\d+: error\[KA1404\].*relay = "operator-tls", the default, must have client_ca/,
+    message: /:4:\d+: error\[KA1404\].*relay = "operator-tls", the default, must have tls\.client_ca/,
   },
 ];
 
