@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
+import { guestConfig } from '../harness/realm-guest.js';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
 import { ctlProgram } from '../harness/repository.js';
 
@@ -42,33 +43,6 @@ describe('an operator, a realm and an agent: three programs', () => {
   const guests = new Map<Relay, GuestJson>();
   let realm: RealmProcess;
 
-  function configOf(relay: Relay): string {
-    const operators =
-      relay === 'trusted'
-        ? { tls: '', peers: '' }
-        : {
-            tls: `, client_ca = ${JSON.stringify(home.operators.pem)}`,
-            peers: 'peers = ["uri:spiffe://example/ops/*"]',
-          };
-    return `[api]
-release = "4.1"
-allowed_endpoints = ["GetGuestDetails", "ReseedRandomDev"]
-
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-
-[[listener]]
-name = "realm"
-address = "https://localhost:${home.ports.guests}/guests"
-tls = { server_ca = ${JSON.stringify(home.ca.pem)}${operators.tls} }
-relay = "${relay}"
-${operators.peers}
-allowed_endpoints = ["GetGuestDetails"]
-management = ["Describe", "WatchAudit", "RevokePeer"]
-`;
-  }
-
   before(async () => {
     realm = await RealmProcess.start(home);
     for (const name of ['alice', 'bob']) {
@@ -80,8 +54,13 @@ management = ["Describe", "WatchAudit", "RevokePeer"]
       home.write(`${name}.key`, key);
     }
     home.write('ca.pem', home.ca.pem);
-    for (const relay of ['operator-tls', 'trusted'] as const)
-      agents.set(relay, await AgentProcess.start({ config: configOf(relay), sharesNetwork: true }));
+    for (const relay of ['operator-tls', 'trusted'] as const) {
+      const config = guestConfig(
+        home,
+        relay === 'trusted' ? {} : { operators: ['uri:spiffe://example/ops/*'] },
+      );
+      agents.set(relay, await AgentProcess.start({ config, sharesNetwork: true }));
+    }
     await until('both are listed', async () => {
       const { stdout } = await ctl('alice', '', 'realm', 'guests', '--format', 'json');
       const listed = (JSON.parse(stdout) as { guests: readonly GuestJson[] }).guests;

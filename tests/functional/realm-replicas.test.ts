@@ -678,9 +678,7 @@ describe('kata-agent-ctl through another replica', () => {
     const { home, homes, balancer, replicas } = setup;
     const dialled = home.replica('unused');
     dialled.ports.guests = balancer.port;
-    const config = guestConfig(dialled)
-      .replace('relay = "trusted"\n', 'peers = ["cn:alice"]\n')
-      .replace('tls = {', `tls = { client_ca = ${JSON.stringify(home.operators.pem)},`);
+    const config = guestConfig(dialled, { operators: ['cn:alice'] });
     const agent = await AgentProcess.start({ config, sharesNetwork: true });
     t.after(async () => await agent.dispose());
     await until(

@@ -39,9 +39,7 @@ verbs = ["list", "connect"]
 const noOperators: OperatorHandler = {
   request: async (_request, response) => void response.writeHead(501).end(),
   upgrade: async (_request, socket) => void socket.destroy(),
-  serveRemote: () => undefined,
-  revokeRemote: async () => ({ closed: 0 }),
-  joined: () => undefined,
+  remote: { serve: () => undefined, revoke: async () => ({ closed: 0 }), joined: () => undefined },
   recheck: () => undefined,
   close: () => undefined,
   counts: { operatorTls: 0, trusted: 0, readers: 0, bytes: { toGuest: 0, toOperator: 0 } },

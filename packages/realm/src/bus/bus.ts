@@ -69,11 +69,11 @@ export interface RemoteHandlers {
    */
   connect(request: RemoteConnect, pipe: OfferedPipe): Promise<void>;
   revoke(request: RemoteConnect, revoked: RevokedPeer): Promise<{ readonly closed: number }>;
-  /** A guest's connection that arrived here was joined to a pipe for the operator of these certificates. */
+  /** Passes bytes between a guest's connection that arrived here, and a pipe to the operator of these certificates. */
   joined(
     guest: { readonly id: string; readonly name: string },
     certificates: readonly Buffer[],
-    pipe: Duplex,
+    ends: { readonly pipe: Duplex; readonly stream: Duplex },
   ): void;
   /** Another replica has added a revocation. */
   revoked(revocation: Revocation): void;

@@ -4,13 +4,12 @@ import type { Duplex } from 'node:stream';
 /** How long a client that is refused may take to read the answer. */
 const patienceMs = 2_000;
 
-/** Refuses an Upgrade with a status and a body in JSON, and closes the connection. */
-export function refuseUpgrade(socket: Duplex, status: number, body = ''): void {
+/** Refuses an Upgrade with a status, and closes the connection. */
+export function refuseUpgrade(socket: Duplex, status: number): void {
   socket.on('error', () => undefined);
-  const type = body === '' ? '' : 'Content-Type: application/json\r\n';
-  const length = `Content-Length: ${Buffer.byteLength(body)}\r\n`;
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\n${type}${length}\r\n`;
-  socket.end(head + body, () => socket.destroy());
+  const reason = STATUS_CODES[status] ?? '';
+  const head = `HTTP/1.1 ${status} ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
+  socket.end(head, () => socket.destroy());
   setTimeout(() => socket.destroy(), patienceMs).unref();
 }
 

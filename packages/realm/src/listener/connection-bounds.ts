@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { addressGroup } from './address-group.js';
-import { Penalties } from './penalties.js';
+import { addressGroup, Penalties } from '@kata-agent/admission';
 import { tcpSocketOf } from './tls-peer.js';
 import { type WaitingLimits, WaitingConnections } from './waiting-connections.js';
 

@@ -26,8 +26,8 @@ function signed(
   by: Signer | undefined,
   extensions: readonly Extension[],
   notAfter: number = Date.UTC(2030, 0),
+  keys: Signer['keys'] = generateKeyPairSync('ec', { namedCurve: 'P-256' }),
 ): Signer {
-  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const issuer = by?.name ?? name;
   const bytes = makeCertificate(
     {
@@ -72,6 +72,10 @@ test('an operator is verified again: chain, dates and usages', () => {
   assert.match(verify(signed('alice', root, client, Date.UTC(2025, 0))), /has expired/);
   assert.match(verify(signed('alice', root, [extendedKeyUsage([Oid.ServerAuth])])), /clientAuth/);
   assert.match(verify(signed('alice', root, [])), /clientAuth/);
+  // Certificates that have signed each other, by which more paths lead than can be tried.
+  const loop = signed('loop', undefined, authority);
+  const others = Array.from({ length: 8 }, () => signed('loop', loop, authority, undefined, loop.keys));
+  assert.match(verify(signed('alice', loop, client), ...others), noChain);
   assert.match(verify(), /no certificate/);
   const unreadable = verifyOperatorChain(
     [signed('alice', root, client).bytes, Buffer.from('x')],

@@ -2,9 +2,10 @@ import { X509Certificate } from 'node:crypto';
 import type { Certificate } from '@kata-agent/x509';
 import { operatorFault } from './authenticate-operator.js';
 import type { OperatorCa } from './operator-ca.js';
-import { readCertificate } from './read-certificate.js';
+import { certificateOf } from './tls-peer.js';
 
-const longestChain = 8;
+/** Certificates between an operator's and a CA. */
+const mostBetween = 8;
 
 /**
  * Verifies the certificate of an operator that another replica has authenticated: a chain to a CA, dates and usages. The
@@ -17,36 +18,41 @@ export function verifyOperatorChain(
   now: number,
 ): Certificate | string {
   const [own, ...others] = certificates;
-  const certificate = readCertificate(own);
+  const certificate = certificateOf(own);
   if (typeof certificate === 'string') return certificate;
   const fault = operatorFault(certificate, now);
   if (fault !== undefined) return fault;
   try {
-    const between = others.slice(0, longestChain).map((bytes) => new X509Certificate(bytes));
+    const between = others.slice(0, mostBetween).map((bytes) => new X509Certificate(bytes));
     const roots = ca.map((pem) => new X509Certificate(pem));
-    if (own !== undefined && isIssued(new X509Certificate(own), between, roots, now, longestChain))
-      return certificate;
+    if (own !== undefined && leadsToRoot(new X509Certificate(own), between, roots, now)) return certificate;
   } catch (error) {
     return `the certificates cannot be read: ${(error as Error).message}`;
   }
   return "no chain leads from the operator's certificate to --operator-ca";
 }
 
-function isIssued(
-  certificate: X509Certificate,
+/** Goes from issuer to issuer, to each once: certificates that have signed each other cost no more than others. */
+function leadsToRoot(
+  own: X509Certificate,
   between: readonly X509Certificate[],
   roots: readonly X509Certificate[],
   now: number,
-  steps: number,
 ): boolean {
-  const signs = (issuer: X509Certificate): boolean =>
+  const signs = (issuer: X509Certificate, certificate: X509Certificate): boolean =>
     issuer.ca &&
     Date.parse(issuer.validFrom) <= now &&
     now < Date.parse(issuer.validTo) &&
     certificate.checkIssued(issuer) &&
     certificate.verify(issuer.publicKey);
-  if (roots.some(signs)) return true;
-  return (
-    steps > 0 && between.some((issuer) => signs(issuer) && isIssued(issuer, between, roots, now, steps - 1))
-  );
+  let reached = [own];
+  let left = between;
+  while (reached.length > 0) {
+    const from = reached;
+    if (roots.some((root) => from.some((certificate) => signs(root, certificate)))) return true;
+    reached = left.filter((issuer) => from.some((certificate) => signs(issuer, certificate)));
+    const found = new Set(reached);
+    left = left.filter((issuer) => !found.has(issuer));
+  }
+  return false;
 }

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Certificate } from '@kata-agent/x509';
-import { readCertificate } from './read-certificate.js';
+import { type Certificate, readCertificate } from '@kata-agent/x509';
 
 /** Returns the certificate of the other end of a connection, or why it is not accepted. Its chain is verified elsewhere. */
 export function peerOf(socket: TLSSocket): Certificate | string {
@@ -9,7 +8,14 @@ export function peerOf(socket: TLSSocket): Certificate | string {
   if (socket.isSessionReused()) return 'the client resumed a session';
   if (socket.alpnProtocol !== false && socket.alpnProtocol !== 'http/1.1')
     return 'the client chose another protocol than HTTP/1.1 (ALPN)';
-  return readCertificate(socket.getPeerX509Certificate()?.raw);
+  return certificateOf(socket.getPeerX509Certificate()?.raw);
+}
+
+/** Returns a certificate, or why it is not accepted. Its chain is verified elsewhere. */
+export function certificateOf(bytes: Uint8Array | undefined): Certificate | string {
+  if (bytes === undefined) return 'there is no certificate';
+  const certificate = readCertificate(bytes);
+  return typeof certificate === 'string' ? `the certificate is not valid: ${certificate}` : certificate;
 }
 
 /**

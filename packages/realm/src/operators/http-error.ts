@@ -1,5 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 
+/** The protocol that an operator asks for. What follows depends on the relay of the guest. */
+export const upgradeToken: string = 'kata-agent-ttrpc/1';
+
 /** An answer other than success. `code` is for programs, `message` for people. */
 export class HttpError extends Error {
   readonly status: number;
@@ -34,7 +37,7 @@ export function errorAnswer({ status, code, message }: HttpError): {
     'Cache-Control': 'no-store',
     Connection: 'close',
     ...(status === 405 ? { Allow: 'GET, POST' } : {}),
-    ...(status === 426 ? { Upgrade: 'kata-agent-ttrpc/1' } : {}),
+    ...(status === 426 ? { Upgrade: upgradeToken } : {}),
   };
   return { headers, body };
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { canonicalName, NameSyntaxError, parsePeerEntry, PeerEntryError } from '@kata-agent/x509';
+import type { RevokedPeer } from '../store/revocations.js';
 import { badRequest, HttpError } from './http-error.js';
 
 /** What RevokePeer revokes: each certificate with a name, or one certificate. */
@@ -11,6 +12,11 @@ export type Revocation =
       /** RFC 4514. */
       readonly issuer: string;
     };
+
+/** Returns a revocation as RevokePeer takes it. */
+export function revokedPeer(revocation: Revocation): RevokedPeer {
+  return { peer: '', serial: '', issuer: '', ...revocation };
+}
 
 /** Characters of a name, as in the agent. */
 const longestName = 4096;

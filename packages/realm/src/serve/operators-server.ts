@@ -2,16 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { addressGroup, callAtEnd } from '@kata-agent/admission';
 import type { Authorization } from '../authorization/authorization.js';
 import type { Operator } from '../authorization/operator.js';
-import { refuseUpgrade } from '../listener/answer.js';
-import { addressGroup } from '../listener/address-group.js';
 import { operatorFault } from '../listener/authenticate-operator.js';
 import { type Bounds, ConnectionBounds, dropTexts } from '../listener/connection-bounds.js';
 import { operatorHttpsOptions, type ServerIdentity } from '../listener/https-options.js';
 import { type HostPort, listen } from '../listener/listen.js';
 import type { OperatorCa } from '../listener/operator-ca.js';
 import { peerOf, tcpSocketOf } from '../listener/tls-peer.js';
+import { refuseUpgrade, sendError } from '../operators/http-answer.js';
+import { HttpError } from '../operators/http-error.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
 import { Slots } from '../operators/slots.js';
 
@@ -34,13 +35,7 @@ export interface OperatorsServerOptions {
   readonly onConnections: (change: 1 | -1) => void;
 }
 
-const drains = {
-  status: 503,
-  body: `${JSON.stringify({ error: { code: 'draining', message: 'the realm ends: connect again' } })}\n`,
-};
-
-/** setTimeout fires at once for longer times. */
-const maxTimeoutMs = 2 ** 31 - 1;
+const drains = new HttpError(503, 'draining', 'the realm ends: connect again');
 
 /** Connections of one operator: those to guests, readers of logs, and requests. Otherwise one could take all places. */
 const connectionsPerOperator = 128;
@@ -84,8 +79,7 @@ export class OperatorsServer {
     server.on('request', (request, response) => {
       const live = this.#live.get(request.socket as TLSSocket);
       if (live === undefined || this.#draining) {
-        const headers = { Connection: 'close', 'Content-Type': 'application/json' };
-        response.writeHead(drains.status, headers).end(drains.body);
+        sendError(response, drains);
         return;
       }
       if (!this.#begin(live)) return;
@@ -99,7 +93,7 @@ export class OperatorsServer {
       const live = this.#live.get(socket as TLSSocket);
       socket.on('error', () => undefined);
       if (live === undefined || this.#draining) {
-        refuseUpgrade(socket, drains.status, drains.body);
+        refuseUpgrade(socket, drains);
         return;
       }
       if (!this.#begin(live)) return;
@@ -188,7 +182,7 @@ export class OperatorsServer {
     }
     this.#live.set(socket, { socket, source, isBusy: false });
     this.#options.onConnections(1);
-    const expiry = endAt(certificate.notAfter - now, () => socket.destroy());
+    const expiry = callAtEnd(certificate.notAfter - now, () => socket.destroy());
     socket.once('close', () => {
       expiry();
       release?.();
@@ -233,17 +227,4 @@ export class OperatorsServer {
 function fromOf(socket: TLSSocket): string {
   const { remoteAddress } = tcpSocketOf(socket) ?? {};
   return remoteAddress === undefined ? 'unknown' : addressGroup(remoteAddress);
-}
-
-/** Calls `work` after a time of any length. Returns a function that cancels it. */
-function endAt(milliseconds: number, work: () => void): () => void {
-  const end = performance.now() + milliseconds;
-  let timer: NodeJS.Timeout;
-  const arm = (): void => {
-    const rest = end - performance.now();
-    if (rest <= 0) work();
-    else timer = setTimeout(arm, Math.min(Math.ceil(rest), maxTimeoutMs)).unref();
-  };
-  timer = setTimeout(arm, 0).unref();
-  return () => clearTimeout(timer);
 }

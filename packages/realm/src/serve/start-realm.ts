@@ -3,25 +3,22 @@ import { renderDiagnostic } from '@kata-agent/config';
 import { GuestConnections } from '../guests/guest-connections.js';
 import { GuestsServer } from '../guests/guests-server.js';
 import { LiveGuests } from '../guests/live-guests.js';
-import { openConnection } from '../guests/open-connection.js';
 import { Rendezvous } from '../guests/rendezvous.js';
 import type { HostPort } from '../listener/listen.js';
-import type { OperatorContext, RemoteUse, StoredGuest } from '../operators/operator-context.js';
-import { operatorLimits } from '../operators/operator-limits.js';
-import { revokesRealm } from '../operators/own-certificate.js';
 import { type OperatorHandler, OperatorService } from '../operators/operator-service.js';
 import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
-import type { Operator } from '../authorization/operator.js';
-import { type Bus, type RemoteConnect, type RemoteHandlers, RemoteRefusedError } from '../bus/bus.js';
+import type { Bus } from '../bus/bus.js';
 import { oneProcess } from '../bus/one-process.js';
-import { verifyOperatorChain } from '../listener/operator-chain.js';
 import { Decisions } from './decisions.js';
 import { createMetrics, type Metrics } from './metrics.js';
+import { operatorContextOf } from './operator-context-of.js';
 import { OperatorsServer } from './operators-server.js';
-import { rarely } from './rarely.js';
 import { type ReadFiles, readFiles } from './read-files.js';
 import { type Realm, type RealmOptions, type RealmTimes, usualTimes } from './realm-options.js';
+import { remoteHandlers } from './remote-handlers.js';
+import { reportFaults } from './report-faults.js';
+import { reportRefusals } from './report-refusals.js';
 import { StatusServer } from './status-server.js';
 
 const guestBounds = {
@@ -58,7 +55,7 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     throw error;
   });
   const live = new LiveGuests(() => bus.remote());
-  const report = faultReporter(options, metrics);
+  const report = reportFaults(log, metrics);
   const onFault = (id: string, fault: LogFault): void => {
     report(id, fault);
     live.touch(id);
@@ -99,26 +96,8 @@ async function openBus({ bus, log }: RealmOptions): Promise<Bus> {
   const { NatsBus } = await import('../bus/nats/nats-bus.js');
   return await NatsBus.open({
     ...bus,
-    log: (message, error) => log('warn', message, { why: error.message }),
+    log: (message, error) => log('warn', message, error === undefined ? {} : { why: error.message }),
   });
-}
-
-function faultReporter({ log }: RealmOptions, metrics: Metrics): (id: string, fault: LogFault) => void {
-  let last: LogFault = { kind: 'gap', sequence: 0, what: '' };
-  const report = rarely((key, times) => {
-    const [id] = key.split(' ');
-    log('error', 'ALERT: the audit log of a guest is not intact', {
-      id,
-      fault: last.kind,
-      what: last.what,
-      times,
-    });
-  });
-  return (id, fault) => {
-    metrics.add('kata_realm_log_faults_total', 1, { kind: fault.kind });
-    last = fault;
-    report(`${id} ${fault.kind}`);
-  };
 }
 
 interface Parts {
@@ -159,6 +138,8 @@ class RunningRealm implements Realm {
     const { log } = options;
     const rendezvous = new Rendezvous();
     const authorization = (): ReadFiles['authorization'] => this.#files.authorization;
+    const guestRefused = reportRefusals('guests', this.#decisions, log);
+    const operatorRefused = reportRefusals('operators', this.#decisions, log);
     this.#guestConnections = new GuestConnections({
       authorization,
       bus,
@@ -181,14 +162,34 @@ class RunningRealm implements Realm {
       rendezvous,
       findElsewhere: (id, token) => bus.findToken(id, token),
       onControl: (connection) => void this.#guestConnections.serve(connection),
-      onRefusal: this.#refusals('guests', 'KA3301', () =>
-        metrics.add('kata_realm_guests_refused_total', 1, { reason: 'request' }),
-      ),
+      onRefusal: (peer, why) => {
+        metrics.add('kata_realm_guests_refused_total', 1, { reason: 'request' });
+        guestRefused(peer, why);
+      },
     });
     const { operatorHandler = (context) => new OperatorService(context) } = options;
-    this.#service = operatorHandler(this.#operatorContext(live, rendezvous));
-    bus.serve(this.#remoteHandlers(live));
-    const operatorRefused = this.#refusals('operators', 'KA3302', () => undefined);
+    this.#service = operatorHandler(
+      operatorContextOf({
+        guests: live,
+        connections: this.#guestConnections,
+        rendezvous,
+        bus,
+        store,
+        decisions: this.#decisions,
+        metrics,
+        log,
+        certificate: () => this.#files.identity.cert,
+      }),
+    );
+    bus.serve(
+      remoteHandlers({
+        guests: live,
+        connections: this.#guestConnections,
+        operators: this.#service.remote,
+        decisions: this.#decisions,
+        files: () => this.#files,
+      }),
+    );
     this.#operators = new OperatorsServer({
       identity: files.identity,
       operatorCa: files.operatorCa,
@@ -315,123 +316,6 @@ class RunningRealm implements Realm {
     metrics.raise('kata_realm_relayed_bytes_total', bytes.toGuest, { direction: 'to_guest' });
     metrics.raise('kata_realm_relayed_bytes_total', bytes.toOperator, { direction: 'to_operator' });
   }
-
-  #operatorContext(guests: LiveGuests, rendezvous: Rendezvous): OperatorContext {
-    const store = this.#store;
-    const { log } = this.#options;
-    return {
-      guests,
-      logs: {
-        stateOf: (id) => {
-          const known = store.logOf(id, guests.own(id) !== undefined);
-          if (known === undefined || (known.state === 'not-served' && known.records === 0)) return undefined;
-          return known;
-        },
-        find: (name) => findKnown(store, name),
-        readLog: (id, from, follow, signal) => store.read(id, { from, follow, signal }),
-      },
-      decisions: {
-        record: (decision) => {
-          const outcome = decision.allowed ? 'allowed' : 'denied';
-          if (decision.method !== undefined) this.#metrics.add('kata_realm_calls_total', 1, { outcome });
-          this.#decisions.record(decision);
-        },
-      },
-      limits: operatorLimits,
-      openConnection: async (guest, certificates) => {
-        const stream = await openConnection(rendezvous, guest, { bus: this.#bus, certificates });
-        if (stream === undefined) throw new Error('the connection was passed on');
-        return stream;
-      },
-      openConnectionFor: (guest, certificates, { id: pipe }) =>
-        openConnection(rendezvous, guest, { bus: this.#bus, certificates, pipe }),
-      remote: {
-        connect: (guest, certificates, timeoutMs) => this.#bus.connect(guest, certificates, timeoutMs),
-        revoke: (guest, certificates, revocation) =>
-          this.#bus.revoke(guest, certificates, { peer: '', serial: '', issuer: '', ...revocation }),
-      },
-      revoke: async ({ id }, revocation) => {
-        const revoked = { peer: '', serial: '', issuer: '', ...revocation };
-        const { peer, serial, issuer } = revoked;
-        const request = { revoked: peer === '' ? `serial ${serial} issuer ${issuer}` : peer };
-        const about = `guest ${id}`;
-        const end = await this.#decisions.act('operators', about, 'RevokePeer', 'an operator revokes', {
-          request,
-        });
-        try {
-          const closed = await this.#guestConnections.revoke(id, revoked);
-          end('OK');
-          return { closed };
-        } catch (error) {
-          end('FAILED', (error as Error).message);
-          throw error;
-        }
-      },
-      isOwn: (revocation) => revokesRealm(revocation, this.#files.identity.cert),
-      report: (message, error) =>
-        log('error', message, { error: (error as Error | undefined)?.stack ?? String(error) }),
-    };
-  }
-
-  /** What this replica does for others: it decides again, by its own files. */
-  #remoteHandlers(live: LiveGuests): RemoteHandlers {
-    const operatorOf = (certificates: readonly Buffer[]): (() => Operator | undefined) => {
-      const certificate = verifyOperatorChain(certificates, this.#files.operatorCa, Date.now());
-      if (typeof certificate === 'string') {
-        this.#decisions.refuse('operators', 'another replica', 'KA3302', certificate);
-        throw new RemoteRefusedError({ status: 403, code: 'unknown_operator', message: certificate });
-      }
-      return () =>
-        Date.now() < certificate.notAfter ? this.#files.authorization.operator(certificate) : undefined;
-    };
-    const useOf = ({ guest: id, certificates }: RemoteConnect): RemoteUse => {
-      const guest = live.own(id);
-      if (guest === undefined) throw new Error('the guest has left');
-      return { guest, certificates, source: operatorOf(certificates) };
-    };
-    return {
-      connect: async (request, pipe) => this.#service.serveRemote(useOf(request), pipe),
-      revoke: (request, revoked) => this.#service.revokeRemote(useOf(request), revoked),
-      joined: (guest, certificates, pipe) => {
-        try {
-          this.#service.joined({ guest, source: operatorOf(certificates) }, pipe);
-        } catch (error) {
-          pipe.destroy(error as Error);
-        }
-      },
-      revoked: (revocation) => this.#guestConnections.say(revocation),
-    };
-  }
-
-  /** Returns a function that records refusals, and logs the first, second, fourth … of each address. */
-  #refusals(
-    listener: 'guests' | 'operators',
-    code: 'KA3301' | 'KA3302',
-    count: () => void,
-  ): (peer: string, why: string) => void {
-    const { log } = this.#options;
-    let reason = '';
-    const report = rarely((peer, times) =>
-      log('warn', 'closed a connection before it was served', { code, listener, peer, why: reason, times }),
-    );
-    return (peer, why) => {
-      count();
-      this.#decisions.refuse(listener, peer, code, why);
-      reason = why;
-      report(peer);
-    };
-  }
-}
-
-/** Finds a guest that has been connected. A name can have been that of several: the last one is meant. */
-function findKnown(store: Store, name: string): StoredGuest | undefined {
-  const all = store.described();
-  const [named] = all
-    .filter((guest) => guest.name === name)
-    .sort((a, b) => b.connectedAt.localeCompare(a.connectedAt));
-  if (named !== undefined || !/^[0-9a-f]{12,64}$/.test(name)) return named;
-  const [found, ...more] = all.filter(({ id }) => id.startsWith(name));
-  return more.length === 0 ? found : undefined;
 }
 
 async function opened(

@@ -8,7 +8,7 @@ import {
   readRecord,
   type SegmentFile,
 } from '@kata-agent/audit';
-import type { LastRecord, StoredLog } from './log-storage.js';
+import { joinLines, type LastRecord, type StoredLog } from './log-storage.js';
 import { StoreError } from './store-error.js';
 import type { Turns } from './turns.js';
 
@@ -71,8 +71,7 @@ export class ChainFile implements StoredLog {
 
   /** Appends lines, which are the records after the last one. When it throws, none was written. */
   async append(lines: readonly Buffer[], first: number, last: LastRecord): Promise<void> {
-    const newline = Buffer.from('\n');
-    const bytes = Buffer.concat(lines.flatMap((line) => [line, newline]));
+    const bytes = joinLines(lines);
     await this.#turns.run(async () => {
       await this.#repair();
       this.#torn = true;

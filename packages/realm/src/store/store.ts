@@ -144,6 +144,17 @@ export class Store {
     return [...this.#guests.values()].flatMap(({ described }) => described ?? []);
   }
 
+  /** Finds a guest that has been connected, by the rules of `Guests.find`. Of those of one name the last one is meant. */
+  find(name: string): DescribedGuest | undefined {
+    const all = this.described();
+    const [named] = all
+      .filter((guest) => guest.name === name)
+      .sort((a, b) => b.connectedAt.localeCompare(a.connectedAt));
+    if (named !== undefined || !/^[0-9a-f]{12,64}$/.test(name)) return named;
+    const [found, ...more] = all.filter(({ id }) => id.startsWith(name));
+    return more.length === 0 ? found : undefined;
+  }
+
   /** What is stored of a guest's log. `isHere`: this process collects it now. */
   logOf(id: string, isHere: boolean): CollectedLog | undefined {
     if (this.#shared !== undefined && !isHere) return this.#shared.logOf(id);

@@ -12,6 +12,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   audit: ['gate'],
   linux: [],
   x509: [],
+  admission: [],
   measurement: ['linux'],
   guest: ['catalogue', 'linux'],
   agent: [
@@ -25,8 +26,9 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'x509',
     'measurement',
     'guest',
+    'admission',
   ],
-  realm: ['protocol', 'catalogue', 'ttrpc', 'config', 'audit', 'x509'],
+  realm: ['protocol', 'catalogue', 'ttrpc', 'config', 'audit', 'x509', 'admission'],
   ctl: [
     'protocol',
     'catalogue',

@@ -1,8 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { Certificate } from '@kata-agent/x509';
-import { formatPin } from '@kata-agent/x509';
-import { readCertificate } from '../tls/read-certificate.js';
+import { type Certificate, formatPin, readCertificate } from '@kata-agent/x509';
 import { DialFailure } from './dial-failure.js';
 
 /** The result of a handshake with a server. */

@@ -1,11 +1,11 @@
 import type { TLSSocket } from 'node:tls';
+import { callAtEnd } from '@kata-agent/admission';
 import { AuditUnavailable } from '@kata-agent/audit';
 import { type DialSettings, dialAddress, type ListenerSettings, proxyAddress } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
 import type { Caller, Realm } from '../caller.js';
 import { recordUntilClosed } from '../connection-records.js';
 import type { Listener } from '../listen.js';
-import { callAtEnd } from '../tls/call-at-end.js';
 import { readCas } from '../tls/client-ca.js';
 import { revokes } from '../tls/revocations.js';
 import { identityOf } from '../tls/tls-identity.js';

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
+import { callAtEnd } from '@kata-agent/admission';
 import type { CallerSettings, PeerList } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
 import type { Caller } from '../caller.js';
 import { recordUntilClosed } from '../connection-records.js';
-import { callAtEnd } from '../tls/call-at-end.js';
 import { createCallersEngine } from '../tls/callers-engine.js';
 import { revokes } from '../tls/revocations.js';
 import type { TlsEngine } from '../tls/tls-engine.js';

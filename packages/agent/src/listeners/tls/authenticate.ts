@@ -1,5 +1,11 @@
-import { type Certificate, grantsPeer, Oid, type PeerEntry, svidFault } from '@kata-agent/x509';
-import { readCertificate } from './read-certificate.js';
+import {
+  type Certificate,
+  grantsPeer,
+  Oid,
+  type PeerEntry,
+  readCertificate,
+  svidFault,
+} from '@kata-agent/x509';
 import { type RefusalCause, refusalCause } from './tls-refusal.js';
 
 /** The ALPN protocol of ttRPC over TLS. Demanded, so that the bytes of another protocol are never taken for ttRPC. */

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { Penalties } from './penalties.js';
+import { Penalties } from '@kata-agent/admission';
 import { TokenBucket } from './token-bucket.js';
 import { WaitingRoom } from './waiting-room.js';
 

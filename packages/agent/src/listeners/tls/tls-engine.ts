@@ -1,11 +1,11 @@
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
+import { callAtEnd } from '@kata-agent/admission';
 import type { Certificate, PeerEntry } from '@kata-agent/x509';
-import { addressGroup } from './address-group.js';
 import { alpnProtocol, authenticate } from './authenticate.js';
-import { callAtEnd } from './call-at-end.js';
 import { readCas, readClientCrls } from './client-ca.js';
+import { clientGroup } from './client-group.js';
 import { HandshakeServers } from './handshake-servers.js';
 import { type Candidate, type HandshakeLimits, Handshakes } from './handshakes.js';
 import { KnownGroups } from './known-groups.js';
@@ -136,7 +136,7 @@ class Engine implements TlsEngine {
       address: socket.remoteAddress,
       receivedBefore: socket.bytesRead - socket.readableLength,
       candidate: {
-        group: group ?? addressGroup(socket.remoteAddress),
+        group: group ?? clientGroup(socket.remoteAddress),
         begin: () => this.#begin(socket, pending),
         drop: (reason) => {
           pending.cause = refusalCause(reason);

@@ -62,8 +62,15 @@ export class Leases {
   }
 
   remote(): readonly RemoteGuest[] {
-    const oldest = performance.now() - this.#times.ttlMs;
-    return [...this.#remote.values()].filter(({ seenAt }) => seenAt >= oldest).map(({ guest }) => guest);
+    return [...this.#remote.keys()].flatMap((id) => this.remoteOf(id) ?? []);
+  }
+
+  /** Returns a guest of another replica that has been renewed lately. */
+  remoteOf(id: string): RemoteGuest | undefined {
+    const found = this.#remote.get(id);
+    return found !== undefined && found.seenAt >= performance.now() - this.#times.ttlMs
+      ? found.guest
+      : undefined;
   }
 
   /** Reports whether this replica holds the guest with this epoch. */
@@ -257,7 +264,7 @@ export class Leases {
       await this.#kv.delete(`g.${hex(own.claim.id)}`, { previousSeq: own.revision });
       await this.#kv.delete(nameKey(own.claim.name), { previousSeq: own.nameRevision });
     } catch {
-      // They end by themselves.
+      // Another replica has them, or the bus is away: they end by themselves.
     }
   }
 }

@@ -1,14 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import {
-  jetstream,
-  type JetStreamManager,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-} from '@nats-io/jetstream';
-import { type KV, Kvm } from '@nats-io/kv';
-import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import { jetstream } from '@nats-io/jetstream';
+import { errors, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import type { RemoteGuest } from '../../guests/guest.js';
 import type { RevokedPeer } from '../../store/revocations.js';
 import type { SharedStore } from '../../store/store.js';
@@ -18,57 +11,40 @@ import {
   type Lease,
   type RemoteConnect,
   type RemoteHandlers,
-  type RemoteRefusal,
   RemoteRefusedError,
   type TokenOffer,
 } from '../bus.js';
 import { BusError } from '../bus-error.js';
 import type { BusOptions } from '../bus-options.js';
-import { Pipe, type PipeEnd, type PipeTransport } from '../pipe.js';
+import { Pipe, type PipeTransport } from '../pipe.js';
 import { encodeFrame } from '../pipe-frame.js';
 import { connectNats } from './connect-nats.js';
+import { ConnectionState } from './connection-state.js';
 import { Leases, type LeaseTimes, leaseTimes } from './leases.js';
 import { NatsLogs } from './nats-logs.js';
 import { NatsRevocations } from './nats-revocations.js';
-import { buckets, hex, logStream, subjects } from './subjects.js';
+import { openParts, type Parts } from './open-parts.js';
+import { openedInTime, pipeTransport } from './pipe-transport.js';
+import {
+  type Answer,
+  decoded,
+  encoded,
+  parse,
+  type Request,
+  type TokenAnswer,
+  unavailable,
+} from './replica-messages.js';
+import { hex, subjects } from './subjects.js';
 import { WatchedBucket } from './watched-bucket.js';
 
-const requestMs = 20_000;
-const tokenMs = 3_000;
-const mostCertificates = 8;
-
-interface Request {
-  readonly kind: 'connect' | 'revoke';
-  readonly guest: string;
-  readonly epoch: number;
-  readonly certificates: readonly string[];
-  readonly from: string;
-  readonly pipe?: string;
-  readonly revoked?: RevokedPeer;
-}
-
-type Answer =
-  | { readonly ok: true; readonly closed?: number }
-  | { readonly ok: false; readonly refusal: RemoteRefusal };
-
-type TokenAnswer =
-  | {
-      readonly pipe: string;
-      readonly guest: { readonly id: string; readonly name: string };
-      readonly certificates: readonly string[];
-    }
-  | { readonly pipe: null };
-
-const unavailable: RemoteRefusal = {
-  status: 503,
-  code: 'guest_unavailable',
-  message: 'the replica that has the guest does not serve it: try again',
-};
-
 export interface NatsBusOptions extends BusOptions {
-  readonly log: (message: string, error: Error) => void;
+  readonly log: (message: string, error?: Error) => void;
   readonly times?: LeaseTimes;
 }
+
+/** How long another replica may take to answer. */
+const requestMs = 20_000;
+const tokenMs = 3_000;
 
 /** The bus of a realm of several replicas. */
 export class NatsBus implements Bus {
@@ -86,10 +62,8 @@ export class NatsBus implements Bus {
   readonly #pipes = new Map<Pipe, { readonly guest: string; readonly epoch: number }>();
   readonly #timer: NodeJS.Timeout;
   #handlers: RemoteHandlers | undefined;
-  #isConnected = true;
-  readonly #onDisconnect = new Set<() => void>();
+  readonly #connection: ConnectionState;
   #stopped = false;
-  #waiting: { readonly done: () => void; readonly fail: (error: Error) => void }[] = [];
   #requests: Subscription | undefined;
 
   private constructor(nc: NatsConnection, replica: string, parts: Parts, options: NatsBusOptions) {
@@ -97,11 +71,15 @@ export class NatsBus implements Bus {
     this.replica = replica;
     this.#log = options.log;
     this.#times = options.times ?? leaseTimes;
-    this.#transport = transportOf(nc);
-    this.#leases = new Leases(parts.live, replica, this.#times, (guest, epoch) => this.#moved(guest, epoch));
+    this.#transport = pipeTransport(nc);
     const failed = (error: Error): void => {
       if (!this.#stopped) this.#log('the bus', error);
     };
+    this.#connection = new ConnectionState(nc, (isConnected) => {
+      this.#log(isConnected ? 'the bus is connected again' : 'the bus is not connected');
+      if (isConnected) void this.#settle().catch(failed);
+    });
+    this.#leases = new Leases(parts.live, replica, this.#times, (guest, epoch) => this.#moved(guest, epoch));
     this.#live = new WatchedBucket(parts.live, (change) => this.#leases.take(change), failed);
     this.#revocations = new NatsRevocations(
       parts.revocations,
@@ -112,8 +90,8 @@ export class NatsBus implements Bus {
       js: jetstream(nc),
       jsm: parts.jsm,
       known: parts.known,
-      connected: () => this.#connected(),
-      whileConnected: (work) => this.#whileConnected(work),
+      connected: () => this.#connection.connected(),
+      whileConnected: (work) => this.#connection.whileConnected(work),
       onFailure: failed,
     });
     this.#logs = logs;
@@ -121,10 +99,9 @@ export class NatsBus implements Bus {
       revocations: this.#revocations,
       logs: (id) => logs.logs(id),
       known: () => logs.known(),
-      logOf: (id) => this.remote().find((guest) => guest.id === id)?.log ?? logs.logOf(id),
+      logOf: (id) => this.#leases.remoteOf(id)?.log ?? logs.logOf(id),
       read: (id, read) => logs.read(id, read),
     };
-    void this.#followStatus();
     this.#timer = setInterval(() => void this.#settle().catch(() => undefined), this.#times.renewMs).unref();
   }
 
@@ -148,7 +125,7 @@ export class NatsBus implements Bus {
 
   get ready(): boolean {
     const freshAt = Math.min(this.#live.freshAt, this.#revocations.bucket.freshAt);
-    return this.#isConnected && performance.now() - freshAt < this.#times.ttlMs;
+    return this.#connection.isConnected && performance.now() - freshAt < this.#times.ttlMs;
   }
 
   remote(): readonly RemoteGuest[] {
@@ -227,8 +204,9 @@ export class NatsBus implements Bus {
         timeout: tokenMs,
       });
       answer = parse(reply) as TokenAnswer | undefined;
-    } catch {
-      // Nobody waits for this token.
+    } catch (error) {
+      // Nobody waits for this token, if nobody answers.
+      if (!isUnanswered(error)) this.#log('another replica was not asked for a token', error as Error);
     }
     if (answer === undefined || answer.pipe === null) return undefined;
     const { pipe: id, guest: offered, certificates } = answer;
@@ -236,8 +214,8 @@ export class NatsBus implements Bus {
     const pipe = new Pipe(this.#transport, hex(id), 'b');
     return (stream) => {
       pipe.hello();
-      join(pipe, stream);
-      this.#handlers?.joined(offered, decoded(certificates), pipe);
+      if (this.#handlers === undefined) stream.destroy();
+      else this.#handlers.joined(offered, decoded(certificates), { pipe, stream });
     };
   }
 
@@ -250,9 +228,7 @@ export class NatsBus implements Bus {
 
   stop(): void {
     this.#stopped = true;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { fail } of waiting) fail(new Error('the realm ends'));
+    this.#connection.stop();
     this.#requests?.unsubscribe();
   }
 
@@ -318,130 +294,13 @@ export class NatsBus implements Bus {
     for (const [pipe, to] of this.#pipes)
       if (to.guest === guest && to.epoch !== epoch) pipe.destroy(new Error('the guest has moved'));
   }
-
-  #connected(): Promise<void> {
-    if (this.#stopped) return Promise.reject(new Error('the realm ends'));
-    if (this.#isConnected) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiting.push({ done: resolve, fail: reject }));
-  }
-
-  async #whileConnected<T>(work: () => Promise<T>): Promise<T> {
-    if (!this.#isConnected) throw new Error('the bus is not connected');
-    let leave: () => void = () => undefined;
-    const lost = new Promise<never>((_resolve, reject) => {
-      leave = () => reject(new Error('the bus was disconnected'));
-    });
-    this.#onDisconnect.add(leave);
-    try {
-      return await Promise.race([work(), lost]);
-    } finally {
-      this.#onDisconnect.delete(leave);
-    }
-  }
-
-  async #followStatus(): Promise<void> {
-    for await (const { type } of this.#nc.status()) {
-      if (type === 'disconnect') {
-        this.#isConnected = false;
-        for (const leave of this.#onDisconnect) leave();
-        this.#log('the bus is not connected', new Error('disconnected'));
-      } else if (type === 'reconnect') {
-        this.#isConnected = true;
-        this.#log('the bus is connected again', new Error('reconnected'));
-        const waiting = this.#waiting;
-        this.#waiting = [];
-        for (const { done } of waiting) done();
-        void this.#settle().catch(() => undefined);
-      }
-    }
-  }
 }
 
-interface Parts {
-  readonly jsm: JetStreamManager;
-  readonly live: KV;
-  readonly known: KV;
-  readonly revocations: KV;
-}
-
-async function openParts(nc: NatsConnection, { ttlMs }: LeaseTimes): Promise<Parts> {
-  const jsm = await jetstreamManager(nc);
-  const kvm = new Kvm(jetstream(nc));
-  // Never a direct get: a server that lags behind could answer it.
-  const options = { history: 1, allow_direct: false };
-  const live = await kvm.create(buckets.live, { ...options, ttl: ttlMs });
-  const known = await kvm.create(buckets.known, options);
-  const revocations = await kvm.create(buckets.revocations, options);
-  try {
-    await jsm.streams.info(logStream);
-  } catch (error) {
-    if ((error as Error).message !== 'stream not found') throw error;
-    await jsm.streams.add({
-      name: logStream,
-      subjects: [subjects.logs],
-      retention: RetentionPolicy.Limits,
-      storage: StorageType.File,
-      deny_delete: true,
-      deny_purge: true,
-    });
-  }
-  return { jsm, live, known, revocations };
-}
-
-function transportOf(nc: NatsConnection): PipeTransport {
-  return {
-    send: (pipe, end, bytes) => {
-      if (!nc.isClosed()) nc.publish(subjects.pipe(pipe, end), bytes);
-    },
-    receive: (pipe: string, end: PipeEnd, onBytes) => {
-      const subscription = nc.subscribe(subjects.pipe(pipe, end), {
-        callback: (error, message) => {
-          if (error === null) onBytes(message.data);
-        },
-      });
-      return () => subscription.unsubscribe();
-    },
-  };
-}
-
-/** Passes bytes between a pipe and a guest's connection. */
-function join(pipe: Duplex, stream: Duplex): void {
-  stream.on('error', () => undefined);
-  pipe.once('close', () => {
-    if (!pipe.readableEnded || !pipe.writableFinished) stream.destroy();
-  });
-  stream.once('close', () => {
-    if (!stream.readableEnded || !stream.writableFinished) pipe.destroy();
-  });
-  pipe.pipe(stream);
-  stream.pipe(pipe);
-}
-
-async function openedInTime(pipe: Pipe, opened: Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new RemoteRefusedError(unavailable)), timeoutMs);
-    pipe.once('close', () => reject(new RemoteRefusedError(unavailable)));
-  });
-  try {
-    await Promise.race([opened, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function encoded(certificates: readonly Buffer[]): readonly string[] {
-  return certificates.slice(0, mostCertificates).map((each) => each.toString('base64'));
-}
-
-function decoded(certificates: readonly string[]): readonly Buffer[] {
-  return certificates.slice(0, mostCertificates).map((each) => Buffer.from(each, 'base64'));
-}
-
-function parse(message: Msg): unknown {
-  try {
-    return message.json<unknown>();
-  } catch {
-    return undefined;
-  }
+/** Reports whether a request found nobody, or nobody who answered in time. */
+function isUnanswered(error: unknown): boolean {
+  return (
+    error instanceof errors.TimeoutError ||
+    error instanceof errors.NoRespondersError ||
+    (error instanceof errors.RequestError && error.isNoResponders())
+  );
 }

@@ -12,6 +12,7 @@ import type { CollectedLog } from '../../store/collected-log.js';
 import type { LogNote } from '../../store/log-note.js';
 import {
   type DescribedGuest,
+  joinLines,
   type LastRecord,
   type LogStorage,
   mostLogs,
@@ -230,8 +231,7 @@ class NatsLog implements StoredLog {
 
   async append(lines: readonly Buffer[], first: number, last: LastRecord): Promise<void> {
     const { js, whileConnected } = this.#options;
-    const newline = Buffer.from('\n');
-    const bytes = Buffer.concat(lines.flatMap((line) => [line, newline]));
+    const bytes = joinLines(lines);
     const size = this.#size + bytes.length;
     const begin = this.#first ?? first;
     const head = headers();

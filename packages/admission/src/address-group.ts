@@ -2,11 +2,10 @@ import { isIPv6 } from 'node:net';
 
 /**
  * Returns the group of a remote address: connections of one group count as those of one client, which must not keep
- * others out. Containers choose their addresses freely on loopback, and the owner of an IPv6 address mostly has its /64.
+ * others out. The owner of an IPv6 address mostly has its /64.
  */
 export function addressGroup(address: string): string {
-  const plain = address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
-  if (plain === '::1' || plain.startsWith('127.')) return 'loopback';
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
   return isIPv6(plain) ? firstGroups(plain) : plain;
 }
 

@@ -1,6 +1,6 @@
-import { type Certificate, parseCertificate } from '@kata-agent/x509';
+import { type Certificate, parseCertificate } from './parse-certificate.js';
 
-/** Names are part of audit records and of what rules see: those of one certificate have no more characters together. */
+/** Names are part of records, of messages and of what rules see: those of one certificate have no more characters together. */
 const maxNames = 4096;
 
 /** Parses a certificate of the other end; returns the fault of one that is not accepted, whatever signed it. */
@@ -9,7 +9,7 @@ export function readCertificate(bytes: Uint8Array): Certificate | string {
   try {
     certificate = parseCertificate(bytes);
   } catch (error) {
-    // Any error refuses the other end, also one of ours: it must not end the agent.
+    // Any error refuses the other end, also one of ours: it must not end the process.
     return (error as Error).message;
   }
   const names = namesLength(certificate);

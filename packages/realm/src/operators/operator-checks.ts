@@ -1,0 +1,85 @@
+import { entryNames } from '../authorization/guest-entry.js';
+import type { Operator, Verb } from '../authorization/operator.js';
+import { badRequest, HttpError, noSuchGuest } from './http-error.js';
+import type { OperatorContext, OperatorSource, StoredGuest } from './operator-context.js';
+import type { Revocation } from './revocation.js';
+
+/** Decides what operators may do, and records it. Refusals are thrown as HttpErrors, after they have been recorded. */
+export class OperatorChecks {
+  readonly #decisions: OperatorContext['decisions'];
+  readonly #isOwn: OperatorContext['isOwn'];
+
+  constructor({ decisions, isOwn }: Pick<OperatorContext, 'decisions' | 'isOwn'>) {
+    this.#decisions = decisions;
+    this.#isOwn = isOwn;
+  }
+
+  /** Returns the operator of a connection. */
+  operator(source: OperatorSource): Operator {
+    const operator = source();
+    if (operator === undefined)
+      throw new HttpError(403, 'unknown_operator', 'no entry of the authorization names your certificate');
+    return operator;
+  }
+
+  /** Returns the guest if the operator may do this with it. */
+  guest<G extends StoredGuest>(operator: Operator, verb: Verb, name: string, guest: G | undefined): G {
+    const deny = (reason: string): void => this.#record(operator, verb, guest, false, reason);
+    if (guest === undefined || !operator.may('list', guest)) {
+      deny(guest === undefined ? `there is no guest '${name}'` : 'the operator lacks the verb list');
+      throw noSuchGuest(name);
+    }
+    if (!operator.may(verb, guest)) {
+      deny(`the operator lacks the verb ${verb}`);
+      throw new HttpError(403, 'denied', `you lack the verb ${verb} for guest '${guest.name}'`);
+    }
+    // It is said to the others of the entry too.
+    if (verb === 'revoke' && !operator.may('revoke', { name: entryNames(guest) })) {
+      deny('the operator lacks the verb revoke for other guests of the entry');
+      throw new HttpError(
+        403,
+        'denied',
+        `a revocation counts for all guests of the entry of '${guest.name}', and you lack the verb revoke for others of them`,
+      );
+    }
+    return guest;
+  }
+
+  /** Throws if a revocation would cut off all guests. */
+  revocation(revocation: Revocation): void {
+    if (this.#isOwn(revocation))
+      throw badRequest('the revocation names the realm: guests would never connect to it again');
+  }
+
+  /** Records what an operator does. */
+  allowed(operator: Operator, verb: Verb, guest: StoredGuest, reason: string): void {
+    this.#record(operator, verb, guest, true, reason);
+  }
+
+  /** Records what an operator could do before. */
+  ended(operator: Operator, verb: Verb, guest: StoredGuest, reason: string): void {
+    this.#record(operator, verb, guest, false, reason);
+  }
+
+  /** Returns the error for an operator that has `what` already. */
+  tooMany(operator: Operator, verb: Verb, guest: StoredGuest, what: string): HttpError {
+    this.#record(operator, verb, guest, false, `the operator has ${what}, which is the limit`);
+    return new HttpError(429, 'too_many', `you have ${what}, which is the limit: close some`);
+  }
+
+  #record(
+    { name }: Operator,
+    verb: Verb,
+    guest: StoredGuest | undefined,
+    allowed: boolean,
+    reason: string,
+  ): void {
+    this.#decisions.record({
+      operator: name,
+      verb,
+      ...(guest === undefined ? {} : { guest: { id: guest.id, name: guest.name } }),
+      allowed,
+      reason,
+    });
+  }
+}

@@ -1,0 +1,49 @@
+import type { Operator } from '../authorization/operator.js';
+import { type RemoteConnect, type RemoteHandlers, RemoteRefusedError } from '../bus/bus.js';
+import type { GuestConnections } from '../guests/guest-connections.js';
+import type { LiveGuests } from '../guests/live-guests.js';
+import { verifyOperatorChain } from '../listener/operator-chain.js';
+import type { RemoteUse } from '../operators/operator-context.js';
+import type { OperatorHandler } from '../operators/operator-service.js';
+import type { Decisions } from './decisions.js';
+import type { ReadFiles } from './read-files.js';
+
+interface Parts {
+  readonly guests: LiveGuests;
+  readonly connections: GuestConnections;
+  readonly operators: OperatorHandler['remote'];
+  readonly decisions: Decisions;
+  /** Returns the files that count now. */
+  readonly files: () => ReadFiles;
+}
+
+/** Returns what this replica does for others: it decides again, by its own files. */
+export function remoteHandlers({ guests, connections, operators, decisions, files }: Parts): RemoteHandlers {
+  const operatorOf = (certificates: readonly Buffer[]): (() => Operator | undefined) => {
+    const certificate = verifyOperatorChain(certificates, files().operatorCa, Date.now());
+    if (typeof certificate === 'string') {
+      decisions.refuse('operators', 'another replica', 'KA3302', certificate);
+      throw new RemoteRefusedError({ status: 403, code: 'unknown_operator', message: certificate });
+    }
+    return () =>
+      Date.now() < certificate.notAfter ? files().authorization.operator(certificate) : undefined;
+  };
+  const useOf = ({ guest: id, certificates }: RemoteConnect): RemoteUse => {
+    const guest = guests.own(id);
+    if (guest === undefined) throw new Error('the guest has left');
+    return { guest, certificates, source: operatorOf(certificates) };
+  };
+  return {
+    connect: async (request, pipe) => operators.serve(useOf(request), pipe),
+    revoke: (request, revoked) => operators.revoke(useOf(request), revoked),
+    joined: (guest, certificates, ends) => {
+      try {
+        operators.joined(guest, operatorOf(certificates), ends);
+      } catch (error) {
+        ends.pipe.destroy(error as Error);
+        ends.stream.destroy();
+      }
+    },
+    revoked: (revocation) => connections.say(revocation),
+  };
+}

@@ -1,0 +1,19 @@
+import type { Decisions } from './decisions.js';
+import { rarely } from './rarely.js';
+import type { RealmLog } from './realm-log.js';
+
+/** Returns a function that records refused connections, and logs the first, second, fourth … of each address. */
+export function reportRefusals(
+  listener: 'guests' | 'operators',
+  decisions: Decisions,
+  log: RealmLog,
+): (peer: string, why: string) => void {
+  const code = listener === 'guests' ? 'KA3301' : 'KA3302';
+  const report = rarely<string>((peer, times, why) =>
+    log('warn', 'closed a connection before it was served', { code, listener, peer, why, times }),
+  );
+  return (peer, why) => {
+    decisions.refuse(listener, peer, code, why);
+    report(peer, why);
+  };
+}
