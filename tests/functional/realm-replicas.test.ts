@@ -50,7 +50,12 @@ interface Setup {
   readonly alice: RealmOperator;
 }
 
-async function setUp(t: Pick<TestContext, 'after'>, count = 2): Promise<Setup> {
+/** `optionsOf` returns the options of replicas, where they are not those of NATS itself. */
+async function setUp(
+  t: Pick<TestContext, 'after'>,
+  count = 2,
+  optionsOf: (nats: NatsServer) => readonly (readonly string[])[] = () => [],
+): Promise<Setup> {
   const nats = await NatsServer.start();
   const home = new RealmHome(authorization);
   const homes = Array.from({ length: count }, (_, index) => home.replica(`store${index}`));
@@ -65,7 +70,9 @@ async function setUp(t: Pick<TestContext, 'after'>, count = 2): Promise<Setup> {
     await nats.remove();
     home.remove();
   });
-  for (const each of homes) replicas.push(await RealmProcess.start(each, nats.options));
+  const options = optionsOf(nats);
+  for (const [index, each] of homes.entries())
+    replicas.push(await RealmProcess.start(each, options[index] ?? nats.options));
   balancer.targets = homes.map(({ ports }) => ports.guests);
   const alice = new RealmOperator(home, home.operators.client({ commonNames: ['alice'] }));
   return { nats, home, homes, replicas, balancer, alice };
@@ -169,6 +176,28 @@ describe('two replicas of a realm', () => {
     const { head, socket } = await alice.connect(b.operators, 'web');
     assert.match(head, /^HTTP\/1.1 101 /);
     assert.ok(await echoes(socket, 1024 * 1024));
+    socket.destroy();
+    guest.socket.destroy();
+  });
+
+  it('know what the other one waits for, however slow its way to the bus is', {
+    timeout: 60_000,
+  }, async (t) => {
+    const slow = await TcpBalancer.start();
+    slow.delayMs = 300;
+    t.after(() => slow.close());
+    const setup = await setUp(t, 2, ({ port, nkey }) => {
+      slow.targets = [port];
+      return [['--bus', `nats://127.0.0.1:${slow.port}`, '--bus-nkey', nkey]];
+    });
+    const { homes, alice, replicas } = setup;
+    const [a, b] = homes.map(({ ports }) => ports);
+    assert.ok(a && b);
+    const guest = await echoGuest({ port: a.guests, relayPort: b.guests });
+    await until('A shows the guest', async () => (await listed(setup, 0)).length === 1);
+    const { head, socket } = await alice.connect(a.operators, 'web');
+    assert.match(head, /^HTTP\/1.1 101 /, JSON.stringify(replicas.map(({ log }) => log.at(-1))));
+    assert.ok(await echoes(socket, 1024));
     socket.destroy();
     guest.socket.destroy();
   });
@@ -703,7 +732,8 @@ describe('kata-agent-ctl through another replica', () => {
       for (const { ports } of homes) {
         const address = `realm://localhost:${ports.operators}/${guest.name}`;
         const { status, stderr } = await run(['guest', '-a', address, ...options]);
-        assert.equal(status, 0, stderr);
+        const reasons = replicas.flatMap(({ log }) => log.filter(({ error }) => error !== undefined));
+        assert.equal(status, 0, `${stderr}${JSON.stringify(reasons)}`);
       }
     const joined = await Promise.all(
       replicas.map((each) => each.metric('kata_realm_relayed_bytes_total{direction="to_guest"}')),

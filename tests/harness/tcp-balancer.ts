@@ -1,11 +1,14 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 
 /** A load balancer: passes each connection on to the first of its ports that accepts it, beginning with the next one. */
 export class TcpBalancer {
   /** Tried in this order; `rotate` begins each time with the next one. */
   targets: readonly number[] = [];
   rotate = true;
+  /** Bytes of clients are passed on so much later, in ms. */
+  delayMs = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #next = 0;
@@ -51,7 +54,8 @@ export class TcpBalancer {
       ] as const) {
         this.#sockets.add(one);
         one.on('error', () => undefined);
-        one.pipe(other);
+        if (one === socket && this.delayMs > 0) one.pipe(later(this.delayMs)).pipe(other);
+        else one.pipe(other);
         one.once('close', () => {
           this.#sockets.delete(one);
           other.destroy();
@@ -59,4 +63,14 @@ export class TcpBalancer {
       }
     });
   }
+}
+
+function later(ms: number): Transform {
+  return new Transform({
+    transform(chunk, _encoding, done) {
+      setTimeout(() => this.push(chunk), ms);
+      done();
+    },
+    flush: (done) => void setTimeout(done, ms),
+  });
 }

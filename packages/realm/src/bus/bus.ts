@@ -118,8 +118,11 @@ export interface Bus {
   ): Promise<{ readonly closed: number }>;
   /** Makes a pipe whose other end another replica can open. */
   makePipe(): { readonly id: string; readonly stream: Duplex; readonly opened: Promise<void> };
-  /** Answers other replicas to which the connection of a token comes. Returns a function that ends it. */
-  offerToken(token: string, offer: TokenOffer): () => void;
+  /**
+   * Answers other replicas to which the connection of a token comes. Resolves when they can ask, or when the bus cannot be
+   * used, with a function that ends it.
+   */
+  offerToken(token: string, offer: TokenOffer): Promise<() => void>;
   /** Asks other replicas for the pipe that waits for a guest's connection; undefined if none does. */
   findToken(guest: string, token: string): Promise<((stream: Duplex) => void) | undefined>;
   serve(handlers: RemoteHandlers): void;

@@ -19,7 +19,7 @@ export const oneProcess: Bus = {
   connect: async () => none(),
   revoke: async () => none(),
   makePipe: () => none(),
-  offerToken: () => () => undefined,
+  offerToken: async () => () => undefined,
   findToken: async () => undefined,
   serve: () => undefined,
   stop: () => undefined,

@@ -39,7 +39,9 @@ export async function openConnection(
     join = resolve;
     fail = reject;
   });
-  const withdraw = bus.offerToken(token.toString('hex'), {
+  // They are waited for later.
+  for (const each of [connection, joined]) each.catch(() => undefined);
+  const withdraw = await bus.offerToken(token.toString('hex'), {
     guest: { id, name },
     certificates,
     taken: () => {
@@ -70,7 +72,5 @@ export async function openConnection(
     throw signal?.aborted === true ? signal.reason : error;
   } finally {
     withdraw();
-    void connection.catch(() => undefined);
-    void joined.catch(() => undefined);
   }
 }

@@ -182,7 +182,7 @@ export class NatsBus implements Bus {
     return { id, stream, opened: stream.opened };
   }
 
-  offerToken(token: string, { guest, certificates, taken }: TokenOffer): () => void {
+  async offerToken(token: string, { guest, certificates, taken }: TokenOffer): Promise<() => void> {
     const subscription = this.#nc.subscribe(subjects.token(token), {
       callback: (_error, message) => {
         const asked = parse(message) as { readonly guest?: unknown } | undefined;
@@ -194,6 +194,10 @@ export class NatsBus implements Bus {
         message.respond(JSON.stringify(answer));
       },
     });
+    // The guest can be at another replica before the server knows the subscription. Without the bus it can still come here.
+    await this.#connection
+      .whileConnected(() => this.#nc.flush())
+      .catch((error: unknown) => this.#log('other replicas cannot ask for a token', error as Error));
     return () => subscription.unsubscribe();
   }
 
