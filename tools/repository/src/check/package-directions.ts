@@ -13,6 +13,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   linux: [],
   x509: [],
   admission: [],
+  tlog: [],
   measurement: ['linux'],
   guest: ['catalogue', 'linux'],
   agent: [

@@ -1,0 +1,22 @@
+import { createHash, type KeyObject } from 'node:crypto';
+import { rawPublicKey } from '../note/ed25519.js';
+import { LogSigner } from '../note/signers.js';
+import { LogVerifier } from '../note/verifiers.js';
+
+/**
+ * Returns the origin of an agent's log, which is also the name of its key: `kata-agent/` and the SHA-256 of the 32 bytes
+ * of its Ed25519 public key, in hex (docs/trust.md, "The audit log"). So an origin has one key.
+ */
+export function agentLogOrigin(publicKey: Uint8Array): string {
+  return `kata-agent/${createHash('sha256').update(publicKey).digest('hex')}`;
+}
+
+/** Returns the signer of an agent's log, of its Ed25519 private key. */
+export function agentLogSigner(privateKey: KeyObject): LogSigner {
+  return new LogSigner(agentLogOrigin(rawPublicKey(privateKey)), privateKey);
+}
+
+/** Returns the verifier of an agent's log, of the 32 bytes of its public key. Throws a TextFormError. */
+export function agentLogVerifier(publicKey: Uint8Array): LogVerifier {
+  return new LogVerifier(agentLogOrigin(publicKey), publicKey);
+}

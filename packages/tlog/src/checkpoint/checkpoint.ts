@@ -1,0 +1,72 @@
+import { quote } from '../encoding/quote.js';
+import { isTreeSize, type TreeHead } from '../merkle/tree-head.js';
+import { formatNote, type Note, parseNote } from '../note/note.js';
+import { NoteSignatureError } from '../note/note-signature-error.js';
+import type { LogSigner } from '../note/signers.js';
+import type { LogVerifier, WitnessVerifier } from '../note/verifiers.js';
+import { type LogSignature, verifyNote, type WitnessSignature } from '../note/verify-note.js';
+import { type CheckpointText, formatCheckpointText, parseCheckpointText } from './checkpoint-text.js';
+
+/** A checkpoint whose log has signed it. */
+export interface Checkpoint extends CheckpointText {
+  /** What logs and witnesses sign. */
+  readonly text: string;
+  readonly log: LogSignature;
+  /** At most one of each witness. */
+  readonly witnesses: readonly WitnessSignature[];
+}
+
+/** The keys whose signatures of a checkpoint are verified. */
+export interface CheckpointKeys {
+  /** A log's key verifies checkpoints of the origin that is its name, and no others. */
+  readonly logs: readonly LogVerifier[];
+  readonly witnesses: readonly WitnessVerifier[];
+}
+
+/** A checkpoint whose signatures are not verified. Nothing in it may be believed. */
+export interface UnverifiedCheckpoint extends CheckpointText {
+  readonly note: Note;
+}
+
+/** Returns the checkpoint of a tree (C2SP tlog-checkpoint v1.0.0). The name of the key is the origin. */
+export function signCheckpoint(key: LogSigner, head: TreeHead): string {
+  if (!isTreeSize(head.size)) throw new RangeError(`${head.size} is not the size of a tree`);
+  const text = formatCheckpointText({ origin: key.verifier.name, head });
+  return formatNote(text, [key.sign(text)]);
+}
+
+/** Parses a checkpoint. Throws a TextFormError. */
+export function parseCheckpoint(input: Uint8Array | string): UnverifiedCheckpoint {
+  const note = parseNote(input);
+  return { ...parseCheckpointText(note.text), note };
+}
+
+/**
+ * Verifies the signatures of a checkpoint: a log's, and those of the witnesses that are given. C2SP tlog-checkpoint
+ * v1.0.0 says that the name of the log's key should be the origin; here it must be, so that a key speaks for one log.
+ * Throws a NoteSignatureError.
+ */
+export function verifyCheckpoint(
+  { note, origin, head }: UnverifiedCheckpoint,
+  keys: CheckpointKeys,
+): Checkpoint {
+  const logs = keys.logs.filter(({ name }) => name === origin);
+  const signatures = verifyNote(note, [...logs, ...keys.witnesses]);
+  const [log] = signatures.logs;
+  if (log === undefined)
+    throw new NoteSignatureError(
+      'missing',
+      `checkpoint: no known key of the log ${quote(origin)} has signed it`,
+    );
+  return { origin, head, text: note.text, log, witnesses: signatures.witnesses };
+}
+
+/** Parses a checkpoint and verifies its signatures. Throws a TextFormError or a NoteSignatureError. */
+export function openCheckpoint(input: Uint8Array | string, keys: CheckpointKeys): Checkpoint {
+  return verifyCheckpoint(parseCheckpoint(input), keys);
+}
+
+/** Returns a checkpoint with the signatures that were verified, and no others. */
+export function formatCheckpoint({ text, log, witnesses }: Checkpoint): string {
+  return formatNote(text, [log.line, ...witnesses.map(({ line }) => line)]);
+}
