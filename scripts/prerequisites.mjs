@@ -95,6 +95,12 @@ const table = {
     provides: ['/usr/share/gocode/src/google.golang.org/protobuf/proto/doc.go'],
     neededBy: 'tests/interop',
   },
+  'golang-golang-x-mod-dev': {
+    provides: ['note/note.go', 'tlog/tlog.go'].map(
+      (name) => `/usr/share/gocode/src/golang.org/x/mod/sumdb/${name}`,
+    ),
+    neededBy: "Go's transparency log against ours: tests/interop/tlog",
+  },
   'util-linux': {
     provides: ['unshare', 'nsenter', 'setpriv', 'losetup', 'partx', 'mkswap', 'mount'],
     neededBy: 'all of tests/root and tests/vm',

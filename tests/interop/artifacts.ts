@@ -14,6 +14,7 @@ export type Artifact =
   | 'peer-client'
   | 'agent-client'
   | 'tls-peer'
+  | 'tlog-peer'
   | 'capture';
 
 /** Programs beside our own code: paths by name, or why they are not available. */
@@ -21,12 +22,17 @@ export type Built =
   | { readonly ok: true; readonly path: (name: Artifact) => string }
   | { readonly ok: false; readonly missing: string };
 
+/** Returns the Debian packages that building needs. */
+function needsOf(name: Artifact): readonly string[] {
+  if (name.endsWith('.binpb')) return [];
+  if (name === 'tlog-peer') return ['golang-go', 'golang-golang-x-mod-dev'];
+  return ['golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev'];
+}
+
 /** Builds Go programs and descriptor sets (tests/interop/build.mjs). Throws if a build fails; see also whyWithout. */
 export function build(...names: readonly Artifact[]): Built {
   const script = `${root}/tests/interop/build.mjs`;
-  const missing = names.every((name) => name.endsWith('.binpb'))
-    ? undefined
-    : whyWithout('golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev');
+  const missing = whyWithout(...new Set(names.flatMap(needsOf)));
   if (missing !== undefined) return { ok: false, missing };
   const result = spawnSync(process.execPath, [script, ...names], { encoding: 'utf8' });
   if (result.status !== 0) throw new Error(result.stderr.trim());

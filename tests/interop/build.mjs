@@ -3,7 +3,7 @@
 //   node tests/interop/build.mjs NAME…
 //
 // prints the paths of the results as one JSON object by name. Results and caches are below build/. Exits with 3 and one
-// line on standard error if Go or its ttRPC library is missing.
+// line on standard error if Go or a library of its is missing.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -24,6 +24,7 @@ const artifacts = {
   'peer-client': () => program('peer-client'),
   'agent-client': () => program('agent-client'),
   'tls-peer': () => program('tls-peer'),
+  'tlog-peer': () => program('tlog-peer'),
   capture: () => program('capture', join(root, 'tests', 'golden', 'capture')),
   'bench-server': () => benchProgram('bench-server'),
   'bench-client': () => benchProgram('bench-client'),
@@ -102,14 +103,26 @@ function generateGo() {
   rmSync(path);
 }
 
-const needsGo = [
-  { what: 'the go command', there: () => spawnSync('go', ['version']).status === 0, from: 'golang-go' },
-  {
-    what: "Go's ttRPC library",
-    there: () => existsSync(join(debianGo, 'src/github.com/containerd/ttrpc/server.go')),
-    from: 'golang-github-containerd-ttrpc-dev',
-  },
-];
+const go = {
+  what: 'the go command',
+  there: () => spawnSync('go', ['version']).status === 0,
+  from: 'golang-go',
+};
+const ttrpc = {
+  what: "Go's ttRPC library",
+  there: () => existsSync(join(debianGo, 'src/github.com/containerd/ttrpc/server.go')),
+  from: 'golang-github-containerd-ttrpc-dev',
+};
+const mod = {
+  what: "Go's x/mod",
+  there: () => existsSync(join(debianGo, 'src/golang.org/x/mod/sumdb/note/note.go')),
+  from: 'golang-golang-x-mod-dev',
+};
+
+function needsOf(name) {
+  if (name.endsWith('.binpb')) return [];
+  return name === 'tlog-peer' ? [go, mod] : [go, ttrpc];
+}
 
 const names = process.argv.slice(2);
 for (const name of names) {
@@ -118,12 +131,10 @@ for (const name of names) {
     process.exit(2);
   }
 }
-if (names.some((name) => !name.endsWith('.binpb'))) {
-  for (const { what, there, from } of needsGo) {
-    if (there()) continue;
-    process.stderr.write(`${what} is missing (Debian: apt-get install ${from})\n`);
-    process.exit(3);
-  }
+for (const { what, there, from } of new Set(names.flatMap(needsOf))) {
+  if (there()) continue;
+  process.stderr.write(`${what} is missing (Debian: apt-get install ${from})\n`);
+  process.exit(3);
 }
 process.stdout.write(
   `${JSON.stringify(Object.fromEntries(names.map((name) => [name, artifacts[name]()])))}\n`,
