@@ -22,6 +22,7 @@ const noLog: AuditLog = {
   writable: true,
   hasReserve: true,
   failure: undefined,
+  checkpoint: async () => ({ first: 1, size: 0, checkpoint: '' }),
   flush: () => Promise.resolve(),
   close: () => Promise.resolve(),
 };

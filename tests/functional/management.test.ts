@@ -24,7 +24,7 @@ allowed_endpoints = ["*"]
 name = "tenant"
 address = "vsock://-1:1025"
 allowed_endpoints = ["GetGuestDetails"]
-management = ["Describe", "WatchAudit"]
+management = ["Describe", "WatchAudit", "GetCheckpoint"]
 
 [[listener]]
 name = "monitor"
@@ -118,7 +118,7 @@ describe('the management service (R14)', () => {
       ]),
       [
         ['host', 42, [], 1],
-        ['tenant', 1, ['Describe', 'WatchAudit'], 1],
+        ['tenant', 1, ['Describe', 'WatchAudit', 'GetCheckpoint'], 1],
         ['monitor', 0, ['Describe'], 1],
       ],
     );
@@ -202,6 +202,58 @@ describe('kata-agent-ctl and the management service', () => {
     const calls = setInterval(() => void host.getMetrics({}), 50);
     assert.match((await watching).stdout, /GetMetrics/);
     clearInterval(calls);
+  });
+
+  it('audit checkpoint signs what audit watch copies: a copy is verified and proved by it, and a changed one is not', async () => {
+    const at = (name: string): string => join(agent.directory, name);
+    // A record besides that of the boot.
+    assert.equal((await ctl(['describe', '-a', address])).code, 0);
+    const checkpoint = await ctl(['audit', 'checkpoint', '-a', address]);
+    assert.equal(checkpoint.code, 0, checkpoint.stderr);
+    writeFileSync(at('checkpoint'), checkpoint.stdout);
+    const [origin = '', size = ''] = checkpoint.stdout.split('\n');
+    assert.match(origin, /^kata-agent\/[0-9a-f]{64}$/);
+    const watch = ['audit', 'watch', '-a', address, '--from', '1', '--format', 'json'];
+    const { stdout } = await ctl(watch, new RegExp(`"sequence":${size},`));
+    const lines = stdout.trimEnd().split('\n');
+    writeFileSync(at('copy.log'), stdout);
+    const { logKey = '' } = JSON.parse(lines[0] ?? '') as { readonly logKey?: string };
+    const verify = (...more: string[]): ReturnType<typeof ctl> =>
+      ctl(['audit', 'verify', at('copy.log'), '--checkpoint', at('checkpoint'), ...more]);
+    const verified = await verify('--key', logKey);
+    assert.equal(verified.code, 0, verified.stdout);
+    assert.match(
+      verified.stdout,
+      new RegExp(`checkpoint of ${origin}: ${size} records.*: pinned by the caller`),
+    );
+    const alone = await verify();
+    assert.equal(alone.code, 4);
+    assert.match(alone.stdout, /self-signed only: whoever wrote the log could have made it/);
+
+    const proof = await ctl(['audit', 'prove', '1', at('copy.log'), '--checkpoint', at('checkpoint')]);
+    assert.equal(proof.code, 0, proof.stderr);
+    writeFileSync(at('proof'), proof.stdout);
+    writeFileSync(at('record'), `${lines[0]}\n`);
+    const proved = ['audit', 'verify-proof', at('proof'), at('record'), '--key', logKey];
+    assert.match(
+      (await ctl(proved)).stdout,
+      new RegExp(`^ok: record 1 of ${size} of ${origin}: pinned by the caller`),
+    );
+    writeFileSync(at('record'), `${lines[1]}\n`);
+    const other = await ctl(proved);
+    assert.equal(other.code, 4);
+    assert.match(other.stderr, /not proved: inclusion proof/);
+
+    writeFileSync(
+      at('copy.log'),
+      lines
+        .slice(0, Number(size) - 1)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+    const cut = await verify('--key', logKey);
+    assert.equal(cut.code, 4);
+    assert.match(cut.stdout, /truncated: the checkpoint has/);
   });
 
   it('audit watch reports that the first records it asked for are missing', async () => {

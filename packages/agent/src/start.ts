@@ -22,6 +22,7 @@ import { listen } from './listeners/listen.js';
 import { ConnectionRecords } from './listeners/connection-records.js';
 import { loadTls } from './listeners/load-tls.js';
 import type { Log } from './startup/log.js';
+import { createLogSigner } from './startup/log-signer.js';
 import type { LogStream } from './side-channels/log-stream.js';
 import { mountExtensions } from './startup/mount-extensions.js';
 import { measureConfiguration } from './startup/measure.js';
@@ -103,6 +104,7 @@ export async function startAgent(
   const audit = await openAuditLog({
     ...record,
     bootId: boot,
+    signer: createLogSigner(),
     present: () => opened.guest && presentContainers(opened.guest),
     allocate: (descriptor, offset, length) => syscalls.allocate(descriptor, offset, length),
   }).catch((error: unknown) => {

@@ -32,6 +32,16 @@ export interface Subject {
   readonly argv0?: string | undefined;
 }
 
+/** The head of the tree of a log, signed. */
+export interface SignedHead {
+  /** Sequence number of the record that is leaf 0. */
+  readonly first: number;
+  /** Number of records in the tree. */
+  readonly size: number;
+  /** A checkpoint of C2SP tlog-checkpoint, as text. */
+  readonly checkpoint: string;
+}
+
 export interface CallResult {
   /** The status code's name: `OK`, `NOT_FOUND` … */
   readonly code: string;
@@ -94,6 +104,12 @@ export interface AuditLog {
    * @throws AuditUnavailable when the log cannot be written.
    */
   flush(): Promise<void>;
+  /**
+   * Signs the tree of the records that were written since the log was opened, which are durable then.
+   *
+   * @throws AuditUnavailable when the log cannot be written, TypeError when it was opened without a signer.
+   */
+  checkpoint(): Promise<SignedHead>;
   /**
    * Flushes and closes the log. Later calls are not recorded, and later intents are rejected.
    *

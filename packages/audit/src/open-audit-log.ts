@@ -1,5 +1,6 @@
+import { type LogSigner, signCheckpoint } from '@kata-agent/tlog';
 import type { Decision } from '@kata-agent/gate';
-import type { AuditedCall, AuditLog, CallResult } from './audit-log.js';
+import type { AuditedCall, AuditLog, CallResult, SignedHead } from './audit-log.js';
 import { AuditUnavailable } from './audit-unavailable.js';
 import { CallFold } from './fold/call-fold.js';
 import { type Clock, systemClock } from './clock.js';
@@ -27,6 +28,8 @@ export interface AuditLogOptions {
   /** Number of closed segments to keep, at least 1. */
   readonly keep: number;
   readonly bootId: string;
+  /** Signs checkpoints. Its key is named in the boot record. */
+  readonly signer?: LogSigner;
   readonly clock?: Clock;
   /** The key for the digests of requests; random when not given. */
   readonly key?: Uint8Array;
@@ -58,9 +61,12 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
       const subjects = containers && subjectsOf(containers);
       return { boot: bootId, underWay: new Set(underWay.keys()), subjects };
     };
-    const journal = await Journal.open({ file, files, clock, bootId, maxSize, keep, present });
+    const { signer } = options;
+    const logKey = signer?.verifier.toString();
+    const journal = await Journal.open({ file, files, clock, bootId, logKey, maxSize, keep, present });
     const writer = new Writer(journal, { file, clock });
-    return new ChainedLog({ journal, writer, digest: createDigest(options.key), clock, underWay });
+    const digest = createDigest(options.key);
+    return new ChainedLog({ journal, writer, digest, clock, underWay, signer });
   } catch (error) {
     if (error instanceof AuditUnavailable) throw error;
     const message = `audit log ${file} cannot be opened: ${(error as Error).message}`;
@@ -79,6 +85,8 @@ class ChainedLog implements AuditLog {
   readonly #digest: Digest;
   readonly #clock: Clock;
   readonly #underWay: UnderWay;
+  readonly #signer: LogSigner | undefined;
+  #signed: SignedHead | undefined;
   readonly #calls: CallFold;
   readonly #failures: FailureFold;
   readonly #refusals: RefusalFold;
@@ -93,8 +101,10 @@ class ChainedLog implements AuditLog {
     readonly digest: Digest;
     readonly clock: Clock;
     readonly underWay: UnderWay;
+    readonly signer: LogSigner | undefined;
   }) {
-    const { journal, writer, digest, clock, underWay } = parts;
+    const { journal, writer, digest, clock, underWay, signer } = parts;
+    this.#signer = signer;
     this.#journal = journal;
     this.#writer = writer;
     this.#digest = digest;
@@ -123,7 +133,13 @@ class ChainedLog implements AuditLog {
 
   async boot(facts: Readonly<Record<string, unknown>>): Promise<void> {
     this.#assertOpen();
-    const written = this.#writer.addDurable({ kind: 'boot', facts: asWritten(facts) });
+    const { key: logKey } = this.#journal.tree;
+    const body = {
+      kind: 'boot',
+      ...(logKey === undefined ? {} : { logKey }),
+      facts: asWritten(facts),
+    } as const;
+    const written = this.#writer.addDurable(body);
     this.#tellRepair();
     await written;
   }
@@ -173,6 +189,19 @@ class ChainedLog implements AuditLog {
     if (this.#refusals.count(call, decision)) return;
     this.#tickLater();
     this.#add(refusalBody(call, decision, this.#digest(call.payload)));
+  }
+
+  async checkpoint(): Promise<SignedHead> {
+    const signer = this.#signer;
+    if (signer === undefined) throw new TypeError('the audit log was opened without a key');
+    this.#assertOpen();
+    await this.#writer.addDurable(undefined);
+    // A record that is written later is not in the tree yet: its write has not ended.
+    const { tree } = this.#journal;
+    const head = tree.head();
+    if (this.#signed?.size !== head.size)
+      this.#signed = { first: tree.first, size: head.size, checkpoint: signCheckpoint(signer, head) };
+    return this.#signed;
   }
 
   async flush(): Promise<void> {

@@ -10,7 +10,7 @@ export interface ManagementEndpoint {
  * The methods of `kata_agent.Management` in the order of `management.proto`. A listener serves those that its `management`
  * names; no group and no `*` includes one. A test compares the list with the service's descriptor.
  */
-export const managementMethods = ['Describe', 'WatchAudit', 'RevokePeer'] as const;
+export const managementMethods = ['Describe', 'WatchAudit', 'RevokePeer', 'GetCheckpoint'] as const;
 
 /** The exact name of a method of `kata_agent.Management`. */
 export type ManagementMethod = (typeof managementMethods)[number];
@@ -32,6 +32,11 @@ export const managementEndpoints: { readonly [M in ManagementMethod]: Management
     purpose:
       'Revokes the certificates of a peer of the tls:// and https:// listeners until the next boot, and closes its connections. Nothing takes it back.',
     exposure: 'Locks tenants out of the guest; the host can do the same by not forwarding packets.',
+  },
+  GetCheckpoint: {
+    purpose:
+      'Returns a signed checkpoint of the audit log: the number of its records, and the root of their tree.',
+    exposure: 'How many records there are, and the key of the log; nothing of their content.',
   },
 };
 

@@ -1,4 +1,9 @@
-export { agentLogOrigin, agentLogSigner, agentLogVerifier } from './checkpoint/agent-log.js';
+export {
+  agentLogOrigin,
+  agentLogSigner,
+  agentLogVerifier,
+  parseAgentLogVerifier,
+} from './checkpoint/agent-log.js';
 export {
   type Checkpoint,
   type CheckpointKeys,

@@ -13,7 +13,7 @@ export interface ManagementContext {
   readonly bootId: string;
   readonly policy: Pick<Policy, 'served'>;
   readonly guest: Pick<Guest, 'containers'>;
-  readonly audit: Pick<AuditLog, 'writable'>;
+  readonly audit: Pick<AuditLog, 'writable' | 'checkpoint'>;
   readonly connections: Connections;
   readonly watchers: Watchers;
   /** Undefined: there is no `tls://` or `https://` listener. */

@@ -2,6 +2,7 @@ import type { Management } from '@kata-agent/protocol/management';
 import type { ServiceImplementation } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { describe } from './describe.js';
+import { getCheckpoint } from './get-checkpoint.js';
 import type { ManagementContext } from './management-context.js';
 import { revokePeer } from './revoke-peer.js';
 import { watchAudit } from './watch-audit.js';
@@ -12,5 +13,6 @@ export function management(context: ManagementContext): ServiceImplementation<ty
     describe: async (_request, { connection }) => describe(context, connection),
     watchAudit: (request, call) => watchAudit(context, request, call),
     revokePeer: async (request) => revokePeer(context, request),
+    getCheckpoint: async () => await getCheckpoint(context),
   };
 }

@@ -52,11 +52,16 @@ export class ChainCheck {
     this.#rotated = false;
   }
 
-  line(bytes: Buffer): void {
+  /** Returns the record, if the line is one. */
+  line(bytes: Buffer): AuditRecord | undefined {
     this.#line += 1;
     const read = readRecord(bytes);
-    if (read.ok) this.#record(read.record);
-    else this.#damaged(read.what);
+    if (!read.ok) {
+      this.#damaged(read.what);
+      return undefined;
+    }
+    this.#record(read.record);
+    return read.record;
   }
 
   /** Reports a line that cannot be read at all. */

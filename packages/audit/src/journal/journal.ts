@@ -10,6 +10,7 @@ import { Reserve } from './reserve.js';
 import { deleteRemoved, renumber } from './rotate.js';
 import { nextPath, type Past, Succession } from './succession.js';
 import { Tally } from '../fold/tally.js';
+import { LogTree } from '../tree/log-tree.js';
 
 /** Maximum size of the reserve in bytes; half of the segment if that is smaller. */
 const reserveBytes = 128 * 1024;
@@ -31,6 +32,8 @@ export interface JournalOptions {
   readonly files: FileLayer;
   readonly clock: Clock;
   readonly bootId: string;
+  /** The verifier key of the log, if somebody signs it. */
+  readonly logKey?: string | undefined;
   /** In bytes; a segment that has reached it is closed. */
   readonly maxSize: number;
   /** Number of closed segments to keep. */
@@ -43,6 +46,7 @@ interface Batch {
   readonly entries: readonly Entry[];
   /** Number of records in the batch. */
   readonly count: number;
+  readonly lines: readonly string[];
   readonly bytes: Buffer;
   readonly durable: boolean;
   /** The position of the log after the batch. */
@@ -56,6 +60,8 @@ interface Batch {
 export class Journal {
   /** Bytes of a torn last line that were truncated. */
   readonly cutBytes: number;
+  /** Of the records that were written since the log was opened. Some may not be durable yet. */
+  readonly tree: LogTree;
   readonly #options: JournalOptions;
   readonly #reserve: Reserve;
   readonly #succession: Succession;
@@ -78,6 +84,7 @@ export class Journal {
     this.cutBytes = found.tornBytes;
     this.#size = found.size;
     this.#head = found.head;
+    this.tree = new LogTree(found.head.sequence + 1, options.logKey);
     this.#start = found.start;
     this.#tally = found.tally;
     this.#closed = found.closed;
@@ -185,12 +192,13 @@ export class Journal {
       size += sealed.line.length;
       lines.push(sealed.line);
     }
-    return { bytes: Buffer.from(lines.join(''), 'latin1'), durable, count, head, entries };
+    return { lines, bytes: Buffer.from(lines.join(''), 'latin1'), durable, count, head, entries };
   }
 
   #advance(batch: Batch): void {
     this.#head = batch.head;
     this.#size += batch.bytes.length;
+    for (const line of batch.lines) this.tree.append(line);
     for (const { body } of batch.entries.slice(0, batch.count)) {
       if (body !== undefined) this.#tally.add(body);
     }
@@ -229,7 +237,8 @@ export class Journal {
     await this.#append(Buffer.from(sealed.line, 'latin1'), true);
     this.#head = sealed.position;
     this.#size += sealed.line.length;
-    this.#closed = [...this.#closed, { summary, end: sealed.position }];
+    this.tree.append(sealed.line);
+    this.#closed = [...this.#closed, { summary, end: sealed.position, tree: this.tree.text() }];
     this.#removed = removed;
     this.#closing = true;
     await this.#startSegment();

@@ -2,7 +2,14 @@ import { AuditUnavailable } from '../audit-unavailable.js';
 import { genesis, positionBefore, positionOf, readRecord } from '../chain/chain.js';
 import { lastLine } from './last-line.js';
 import { LineReader, LineTooLong } from '../read/line-reader.js';
-import type { AuditRecord, Position, RemovedSummary, RotatedRecord, Summary } from '../record/record.js';
+import type {
+  AuditRecord,
+  Position,
+  RemovedSummary,
+  RotatedRecord,
+  Summary,
+  TreeText,
+} from '../record/record.js';
 import { closedNumbers, openSegment, segmentPath } from './segments.js';
 import { Tally } from '../fold/tally.js';
 
@@ -11,6 +18,8 @@ export interface ClosedSegment {
   readonly summary: Summary;
   /** The position of the `rotated` record itself. */
   readonly end: Position;
+  /** The tree after that record; undefined if an earlier start of the agent wrote it. */
+  readonly tree?: TreeText;
 }
 
 /** The state on disk when the log is opened. */

@@ -1,22 +1,23 @@
 import { lstat } from 'node:fs/promises';
 import { genesis } from '../chain/chain.js';
 import type { FileLayer } from './file-layer.js';
-import type { Summary } from '../record/record.js';
+import type { RemovedSummary, Summary } from '../record/record.js';
 import { type ClosedSegment, rotatedRecord } from './recover.js';
 import { closedNumbers, segmentPath } from './segments.js';
 import { Tally } from '../fold/tally.js';
 
 /** Returns the summary of all removed records once `segments`, the oldest left, are removed too. */
 export function addRemoved(
-  removed: Summary | undefined,
+  removed: RemovedSummary | undefined,
   segments: readonly ClosedSegment[],
-): Summary | undefined {
+): Omit<RemovedSummary, 'kept'> | undefined {
   const newest = segments.at(-1);
   if (newest === undefined) return removed;
   const tally = new Tally();
   if (removed !== undefined) tally.merge(removed.counts);
   for (const segment of segments) tally.merge(segment.summary.counts);
-  return { after: genesis, last: newest.end, counts: tally.counts() };
+  const { tree, end } = newest;
+  return { after: genesis, last: end, counts: tally.counts(), ...(tree === undefined ? {} : { tree }) };
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { CheckedCheckpoint } from '../tree/checkpoint-check.js';
 import type { Position } from '../record/record.js';
 
 export interface Problem {
@@ -26,6 +27,8 @@ export interface VerifyReport {
   /** Bytes of an incomplete last line that is still being written. */
   readonly unfinishedBytes: number;
   readonly problems: readonly Problem[];
+  /** Of a verification with a checkpoint. */
+  readonly checkpoint?: CheckedCheckpoint;
   /** Number of problems that are not listed. */
   readonly unlisted: number;
 }

@@ -1,3 +1,5 @@
+import { checkCheckpoint, type TrustedCheckpoint } from '../tree/checkpoint-check.js';
+import { TreeReader } from '../tree/tree-reader.js';
 import { ChainCheck } from '../chain/chain-check.js';
 import { LineReader, LineTooLong } from './line-reader.js';
 import { KeptCheck } from '../kept/kept-check.js';
@@ -10,6 +12,8 @@ import type { VerifyReport } from './verify-report.js';
 export interface VerifyOptions {
   /** An externally stored head. Without one, a truncated log looks like a shorter log. */
   readonly head?: Position | undefined;
+  /** A checkpoint of one start of the agent. */
+  readonly checkpoint?: TrustedCheckpoint | undefined;
 }
 
 /**
@@ -23,6 +27,7 @@ export interface VerifyOptions {
 export async function verify(file: string, options: VerifyOptions = {}): Promise<VerifyReport> {
   const segments = await openSnapshot(file);
   const check = new ChainCheck(options.head);
+  const reader = options.checkpoint === undefined ? undefined : new TreeReader();
   let inPlace: KeptCheck | undefined;
   let unfinishedBytes = 0;
   try {
@@ -31,15 +36,17 @@ export async function verify(file: string, options: VerifyOptions = {}): Promise
         inPlace = await checkKept(segment, options.head);
         continue;
       }
-      const unfinished = await checkSegment(segment, check);
+      const unfinished = await checkSegment(segment, check, reader);
       if (!segment.closed) unfinishedBytes = unfinished;
     }
   } finally {
     await closeAll(segments);
   }
   check.end({ inPlace, next: await checkNextKept(file, options.head) });
+  const checkpoint = options.checkpoint && checkCheckpoint(options.checkpoint, reader?.trees() ?? []);
   return {
-    ok: check.problems.length === 0,
+    ok: check.problems.length === 0 && checkpoint?.problem === undefined,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
     records: check.records,
     first: check.first,
     last: check.first === undefined ? undefined : check.head.sequence,
@@ -83,12 +90,19 @@ async function checkKept(
 }
 
 /** Returns the bytes of an incomplete last line. */
-async function checkSegment({ path, closed, handle }: OpenSegment, check: ChainCheck): Promise<number> {
+async function checkSegment(
+  { path, closed, handle }: OpenSegment,
+  check: ChainCheck,
+  trees: TreeReader | undefined,
+): Promise<number> {
   check.beginSegment(path);
   const reader = new LineReader(handle);
   try {
     for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) {
-      for (const line of lines) check.line(line);
+      for (const line of lines) {
+        const record = check.line(line);
+        trees?.line(line, record);
+      }
     }
     check.endSegment(reader.unfinished, closed);
     return reader.unfinished.length;

@@ -65,6 +65,8 @@ export type RecordedRequest = RequestSummary & Partial<Cut>;
 /** The first record of a boot: digests, sources and version, as given by the agent. */
 export interface BootRecord extends Envelope {
   readonly kind: 'boot';
+  /** The key that signs checkpoints of the log that begins here: a verifier key of C2SP signed-note. */
+  readonly logKey?: string | undefined;
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
@@ -144,8 +146,21 @@ export interface KeptSummary {
   readonly sha256: string;
 }
 
+/**
+ * The tree of the log that the last removed record belongs to, as it was after that record: the sequence number of its
+ * first leaf, its key, and a Frontier of the tlog package as text. So proofs about the records that are left can be made.
+ */
+export interface TreeText {
+  readonly first: number;
+  /** As in its boot record. */
+  readonly key?: string | undefined;
+  readonly frontier: string;
+}
+
 /** Everything that rotation removed, from record 1 on. `counts` covers all of it, kept or not. */
 export interface RemovedSummary extends Summary {
+  /** Absent: the last removed record is of an earlier start of the agent, or of a version without trees. */
+  readonly tree?: TreeText | undefined;
   readonly kept?: KeptSummary | undefined;
 }
 

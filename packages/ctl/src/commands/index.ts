@@ -1,7 +1,10 @@
 import type { CommandDefinition, CommandGroup } from '../cli/definition.js';
+import { auditCheckpoint } from './audit/checkpoint.js';
 import { auditHead } from './audit/head.js';
+import { auditProve } from './audit/prove.js';
 import { auditShow } from './audit/show.js';
 import { auditVerify } from './audit/verify.js';
+import { auditVerifyProof } from './audit/verify-proof.js';
 import { auditWatch } from './audit/watch.js';
 import { call } from './call.js';
 import { check } from './check.js';
@@ -98,6 +101,9 @@ export const commands: readonly CommandDefinition[] = [
   configSchema,
   auditHead,
   auditVerify,
+  auditCheckpoint,
+  auditProve,
+  auditVerifyProof,
   auditShow,
   auditWatch,
   realmServe,

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file management.proto.
  */
 export const file_management: GenFile = /*@__PURE__*/
-  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwiQQoRUmV2b2tlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIOCgZzZXJpYWwYAiABKAkSDgoGaXNzdWVyGAMgASgJIiQKElJldm9rZVBlZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKA0y6QEKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAESSwoKUmV2b2tlUGVlchIdLmthdGFfYWdlbnQuUmV2b2tlUGVlclJlcXVlc3QaHi5rYXRhX2FnZW50LlJldm9rZVBlZXJSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwiQQoRUmV2b2tlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIOCgZzZXJpYWwYAiABKAkSDgoGaXNzdWVyGAMgASgJIiQKElJldm9rZVBlZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKA0iFgoUR2V0Q2hlY2twb2ludFJlcXVlc3QiOgoVR2V0Q2hlY2twb2ludFJlc3BvbnNlEhIKCmNoZWNrcG9pbnQYASABKAwSDQoFZmlyc3QYAiABKAQyvwIKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAESSwoKUmV2b2tlUGVlchIdLmthdGFfYWdlbnQuUmV2b2tlUGVlclJlcXVlc3QaHi5rYXRhX2FnZW50LlJldm9rZVBlZXJSZXNwb25zZRJUCg1HZXRDaGVja3BvaW50EiAua2F0YV9hZ2VudC5HZXRDaGVja3BvaW50UmVxdWVzdBohLmthdGFfYWdlbnQuR2V0Q2hlY2twb2ludFJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message kata_agent.DescribeRequest
@@ -267,6 +267,45 @@ export const RevokePeerResponseSchema: GenMessage<RevokePeerResponse> = /*@__PUR
   messageDesc(file_management, 7);
 
 /**
+ * @generated from message kata_agent.GetCheckpointRequest
+ */
+export type GetCheckpointRequest = Message<"kata_agent.GetCheckpointRequest"> & {
+};
+
+/**
+ * Describes the message kata_agent.GetCheckpointRequest.
+ * Use `create(GetCheckpointRequestSchema)` to create a new message.
+ */
+export const GetCheckpointRequestSchema: GenMessage<GetCheckpointRequest> = /*@__PURE__*/
+  messageDesc(file_management, 8);
+
+/**
+ * @generated from message kata_agent.GetCheckpointResponse
+ */
+export type GetCheckpointResponse = Message<"kata_agent.GetCheckpointResponse"> & {
+  /**
+   * A signed note in the form of C2SP tlog-checkpoint, over the records that this start of the agent has written.
+   *
+   * @generated from field: bytes checkpoint = 1;
+   */
+  checkpoint: Uint8Array;
+
+  /**
+   * Sequence number of the first of them.
+   *
+   * @generated from field: uint64 first = 2;
+   */
+  first: bigint;
+};
+
+/**
+ * Describes the message kata_agent.GetCheckpointResponse.
+ * Use `create(GetCheckpointResponseSchema)` to create a new message.
+ */
+export const GetCheckpointResponseSchema: GenMessage<GetCheckpointResponse> = /*@__PURE__*/
+  messageDesc(file_management, 9);
+
+/**
  * @generated from service kata_agent.Management
  */
 export const Management: GenService<{
@@ -293,6 +332,14 @@ export const Management: GenService<{
     methodKind: "unary";
     input: typeof RevokePeerRequestSchema;
     output: typeof RevokePeerResponseSchema;
+  },
+  /**
+   * @generated from rpc kata_agent.Management.GetCheckpoint
+   */
+  getCheckpoint: {
+    methodKind: "unary";
+    input: typeof GetCheckpointRequestSchema;
+    output: typeof GetCheckpointResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_management, 0);

@@ -1,7 +1,9 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { rawPublicKey } from '../note/ed25519.js';
 import { LogSigner } from '../note/signers.js';
+import { parseVerifier } from '../note/parse-verifier.js';
 import { LogVerifier } from '../note/verifiers.js';
+import { TextFormError } from '../encoding/text-form-error.js';
 
 /**
  * Returns the origin of an agent's log, which is also the name of its key: `kata-agent/` and the SHA-256 of the 32 bytes
@@ -19,4 +21,12 @@ export function agentLogSigner(privateKey: KeyObject): LogSigner {
 /** Returns the verifier of an agent's log, of the 32 bytes of its public key. Throws a TextFormError. */
 export function agentLogVerifier(publicKey: Uint8Array): LogVerifier {
   return new LogVerifier(agentLogOrigin(publicKey), publicKey);
+}
+
+/** Parses the verifier of an agent's log: its name must be the origin of its key. Throws a TextFormError. */
+export function parseAgentLogVerifier(text: string): LogVerifier {
+  const verifier = parseVerifier(text);
+  if (verifier instanceof LogVerifier && verifier.name === agentLogOrigin(verifier.publicKey))
+    return verifier;
+  throw new TextFormError(`key ${JSON.stringify(text)}: it is not the key of an agent's log`);
 }

@@ -2,7 +2,7 @@ import { parseDecimal } from '../encoding/decimal.js';
 import { quote } from '../encoding/quote.js';
 import { TextFormError } from '../encoding/text-form-error.js';
 import { emptyRoot, nodeHash } from './hashing.js';
-import type { HashSink } from './stored-hashes.js';
+import { completeSubtrees, type HashSink } from './stored-hashes.js';
 import type { TreeHead } from './tree-head.js';
 import { parseTreeHash, type TreeHash } from './tree-hash.js';
 
@@ -48,6 +48,12 @@ export class Frontier {
 
   head(): TreeHead {
     return { size: this.#size, root: this.root() };
+  }
+
+  /** Calls `store` with each complete subtree of the edge, the largest first. */
+  forEachSubtree(store: HashSink): void {
+    for (const [at, { level, index }] of completeSubtrees({ from: 0, to: this.#size }).entries())
+      store(level, index, this.#hashes[at] as TreeHash);
   }
 
   /** Returns one line, without a newline: the size and the hashes, largest subtree first, with a space between them. */

@@ -12,7 +12,8 @@ abstract class NamedKey<Type extends SignatureType> {
   readonly name: string;
   /** 8 hex digits. */
   readonly id: string;
-  readonly #raw: Uint8Array;
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
   readonly #key: KeyObject;
 
   /** Takes the 32 bytes of an Ed25519 public key. Throws a TextFormError. */
@@ -20,14 +21,14 @@ abstract class NamedKey<Type extends SignatureType> {
     requireKeyName(name);
     this.type = type;
     this.name = name;
-    this.#raw = Uint8Array.from(publicKey);
-    this.#key = publicKeyOf(this.#raw);
-    this.id = keyId(name, type, this.#raw);
+    this.publicKey = Uint8Array.from(publicKey);
+    this.#key = publicKeyOf(this.publicKey);
+    this.id = keyId(name, type, this.publicKey);
   }
 
   /** Returns NAME+ID+BASE64: what `parseVerifier` parses, and Go's note.NewVerifier for the keys of logs. */
   toString(): string {
-    const key = encodeBase64(Uint8Array.of(signatureTypes[this.type], ...this.#raw));
+    const key = encodeBase64(Uint8Array.of(signatureTypes[this.type], ...this.publicKey));
     return `${this.name}+${this.id}+${key}`;
   }
 

@@ -9,7 +9,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   gate: ['protocol', 'catalogue', 'config'],
   workloads: ['protocol', 'catalogue', 'config', 'gate'],
   analysis: ['protocol', 'catalogue', 'config', 'gate', 'audit', 'workloads'],
-  audit: ['gate'],
+  audit: ['gate', 'tlog'],
   linux: [],
   x509: [],
   admission: [],
@@ -28,6 +28,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'measurement',
     'guest',
     'admission',
+    'tlog',
   ],
   realm: ['protocol', 'catalogue', 'ttrpc', 'config', 'audit', 'x509', 'admission'],
   ctl: [
@@ -42,6 +43,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'linux',
     'x509',
     'realm',
+    'tlog',
   ],
 };
 

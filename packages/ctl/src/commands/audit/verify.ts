@@ -1,8 +1,10 @@
 import {
+  type CheckedCheckpoint,
   formatHead,
   parseHead,
   type Position,
   type Problem,
+  type TrustedCheckpoint,
   verify,
   type VerifyReport,
 } from '@kata-agent/audit';
@@ -11,13 +13,15 @@ import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
+import { keyOptions, readCheckpoint, trustedKeys } from './checkpoint-options.js';
 import { logOperand, withLog } from './log-file.js';
+import { trustText } from './trust-text.js';
 
 export const auditVerify: CommandDefinition = {
   path: 'audit verify',
   summary: 'verify the hash chain of an audit log',
   details: [
-    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. Without --head, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
+    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records must be exactly those of a checkpoint, and the checkpoint must be worth something: cosigned by witnesses, or signed by a key that you know. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
   ],
   operands: [logOperand],
   options: [
@@ -25,22 +29,31 @@ export const auditVerify: CommandDefinition = {
       flags: '--head <sequence:hash>',
       description: 'a head that audit head printed earlier; the log must contain it',
     },
+    {
+      flags: '--checkpoint <file>',
+      description: 'a checkpoint that audit checkpoint printed; the log must have its records',
+    },
+    ...keyOptions,
   ],
   examples: [
     {
       line: 'kata-agent-ctl audit verify /run/kata-agent/audit.log --head "$(cat head)"',
       description: 'Verifies the log against a stored head.',
     },
+    {
+      line: 'kata-agent-ctl audit verify audit.log --checkpoint checkpoint --key "$(cat log.key)"',
+      description: 'Verifies a copy of the log against a checkpoint of a known key.',
+    },
   ],
   formats: true,
   run: async (invocation) => {
     const file = invocation.operands[0] ?? '';
     const head = keptHead(invocation);
-    const report = await withLog(file, ExitCode.Mismatch, () =>
-      verify(file, head === undefined ? {} : { head }),
-    );
+    const checkpoint = trustedCheckpoint(invocation);
+    const report = await withLog(file, ExitCode.Mismatch, () => verify(file, { head, checkpoint }));
+    const isAnchored = head !== undefined || checkpoint !== undefined;
     const style = styleFor(invocation.io.stdout, invocation.io.environment);
-    await print(invocation, report, () => reportText(report, head !== undefined, style));
+    await print(invocation, report, () => reportText(report, isAnchored, style));
     return report.ok ? ExitCode.Success : ExitCode.Mismatch;
   },
 };
@@ -53,6 +66,14 @@ function keptHead({ options }: Invocation): Position | undefined {
   throw new CommandError(ExitCode.Usage, `--head '${text}': must be a sequence number, a colon and a hash`, {
     help: ['pass the output of kata-agent-ctl audit head'],
   });
+}
+
+function trustedCheckpoint({ options }: Invocation): TrustedCheckpoint | undefined {
+  const keys = trustedKeys(options);
+  const path = options.text('checkpoint');
+  if (path !== undefined) return { checkpoint: readCheckpoint(path), ...keys };
+  if (keys.key === undefined && keys.witnesses.length === 0) return undefined;
+  throw new CommandError(ExitCode.Usage, '--key and --witness are of a checkpoint: give --checkpoint');
 }
 
 function reportText(report: VerifyReport, anchored: boolean, style: Style): string {
@@ -69,11 +90,24 @@ function reportText(report: VerifyReport, anchored: boolean, style: Style): stri
     lines.push(`the last line is incomplete (${report.unfinishedBytes} bytes): it is being written`);
   for (const problem of report.problems) lines.push(style.red(problemText(problem)));
   if (report.unlisted > 0) lines.push(`and ${report.unlisted} more problems`);
+  lines.push(...checkpointLines(report.checkpoint, style));
   lines.push(`head: ${formatHead(report.head)}`);
   if (report.ok && !anchored) {
-    lines.push('without --head, a truncated or rewritten log is not detected');
+    lines.push('without --head or --checkpoint, a truncated or rewritten log is not detected');
   }
   return lines.map((line) => `${line}\n`).join('');
+}
+
+function checkpointLines(checked: CheckedCheckpoint | undefined, style: Style): readonly string[] {
+  if (checked === undefined) return [];
+  const { origin, size, last, witnesses, trust, problem } = checked;
+  const range = last === undefined ? '' : `, to record ${last}`;
+  const worth = trust === undefined ? '' : `: ${trustText(trust)}`;
+  return [
+    `checkpoint of ${origin}: ${size} records${range}${worth}`,
+    ...witnesses.map(({ name, time }) => `cosigned by ${name} at ${new Date(time * 1_000).toISOString()}`),
+    ...(problem === undefined ? [] : [style.red(`checkpoint: ${problem}`)]),
+  ];
 }
 
 function problemText({ segment, line, sequence, what }: Problem): string {

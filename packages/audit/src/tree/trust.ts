@@ -1,0 +1,32 @@
+import type { LogVerifier, WitnessVerifier } from '@kata-agent/tlog';
+
+/** The keys that the caller knows from elsewhere than the log. */
+export interface TrustedKeys {
+  /** The log's key. */
+  readonly key: LogVerifier | undefined;
+  readonly witnesses: readonly WitnessVerifier[];
+  /** How many of the witnesses must have cosigned, at least 1. */
+  readonly quorum: number;
+}
+
+/**
+ * What a checkpoint is worth (docs/trust.md, "The audit log"). The signature of the log alone proves nothing: whoever writes the
+ * log has its key.
+ */
+export type Trust =
+  | { readonly kind: 'witnesses'; readonly count: number }
+  | { readonly kind: 'pinned' }
+  | { readonly kind: 'self-signed' };
+
+/** Judges a checkpoint with valid signatures. `problem` is undefined if the trust is what the caller demands. */
+export function judgeTrust(
+  cosigned: number,
+  { key, witnesses, quorum }: TrustedKeys,
+): { readonly trust: Trust; readonly problem: string | undefined } {
+  const isCosigned = witnesses.length > 0 && cosigned >= quorum;
+  if (isCosigned) return { trust: { kind: 'witnesses', count: cosigned }, problem: undefined };
+  const few = witnesses.length > 0 ? `cosigned by ${cosigned} of ${quorum} witnesses` : undefined;
+  if (key !== undefined) return { trust: { kind: 'pinned' }, problem: few };
+  const self = 'self-signed only: whoever wrote the log could have made it';
+  return { trust: { kind: 'self-signed' }, problem: few ?? self };
+}

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import type { TrustedKeys } from '@kata-agent/audit';
+import {
+  parseAgentLogVerifier,
+  parseCheckpoint,
+  parseVerifier,
+  TextFormError,
+  type UnverifiedCheckpoint,
+  WitnessVerifier,
+} from '@kata-agent/tlog';
+import type { OptionRow } from '../../cli/definition.js';
+import type { Options } from '../../cli/options.js';
+import { CommandError } from '../../command-error.js';
+import { ExitCode } from '../../exit-code.js';
+
+export const witnessOption: OptionRow = {
+  flags: '--witness <key>',
+  description: 'the key of a witness, NAME+ID+BASE64; may be repeated',
+  repeatable: true,
+};
+
+/** The options of `trustedKeys`. */
+export const keyOptions: readonly OptionRow[] = [
+  {
+    flags: '--key <key>',
+    description: 'the key of the log, NAME+ID+BASE64, from a source that you trust and that is not the log',
+  },
+  witnessOption,
+  { flags: '--quorum <n>', description: 'how many of the witnesses must have cosigned', fallback: '1' },
+];
+
+/** Returns the keys of the options. Throws a CommandError. */
+export function trustedKeys(options: Options): TrustedKeys {
+  const key = options.text('key');
+  const witnesses = witnessKeys(options);
+  return {
+    key: key === undefined ? undefined : parsed('--key', () => parseAgentLogVerifier(key)),
+    witnesses,
+    quorum: options.whole('quorum', 1, Math.max(1, witnesses.length)) ?? 1,
+  };
+}
+
+/** Returns the keys of `--witness`. Throws a CommandError. */
+export function witnessKeys(options: Options): readonly WitnessVerifier[] {
+  return options.texts('witness').map((text) => parsed('--witness', () => witnessOf(text)));
+}
+
+/** Reads a checkpoint. Throws a CommandError. */
+export function readCheckpoint(path: string): UnverifiedCheckpoint {
+  return parsed(path, () => parseCheckpoint(readInput(path)));
+}
+
+/** Reads a file of the command line. Throws a CommandError. */
+export function readInput(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new CommandError(ExitCode.CannotApply, `cannot read ${path}: ${(error as Error).message}`);
+  }
+}
+
+/** Runs a parser. Throws a CommandError that names what was parsed. */
+export function parsed<T>(what: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof TextFormError)) throw error;
+    throw new CommandError(ExitCode.Usage, `${what}: ${error.message}`);
+  }
+}
+
+function witnessOf(text: string): WitnessVerifier {
+  const verifier = parseVerifier(text);
+  if (verifier instanceof WitnessVerifier) return verifier;
+  throw new TextFormError(`${JSON.stringify(text)} is the key of a log, not of a witness`);
+}

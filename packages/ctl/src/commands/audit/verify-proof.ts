@@ -1,0 +1,65 @@
+import { judgeTrust } from '@kata-agent/audit';
+import {
+  type Checkpoint,
+  NoteSignatureError,
+  parseTlogProof,
+  ProofError,
+  verifyProof,
+} from '@kata-agent/tlog';
+import type { CommandDefinition } from '../../cli/definition.js';
+import { CommandError } from '../../command-error.js';
+import { ExitCode } from '../../exit-code.js';
+import { print } from '../../output/print.js';
+import { keyOptions, parsed, readInput, trustedKeys } from './checkpoint-options.js';
+import { trustText } from './trust-text.js';
+
+export const auditVerifyProof: CommandDefinition = {
+  path: 'audit verify-proof',
+  summary: 'verify that an audit log has a record, by a proof',
+  details: [
+    'The record is its line of the log, exactly. Exits with 4 if the proof is not of this record, or if the checkpoint in it is not signed by the key, or not cosigned as --witness and --quorum demand.',
+  ],
+  operands: [
+    { syntax: '<proof>', description: 'a file that audit prove printed' },
+    { syntax: '<record>', description: 'a file with the record’s line' },
+  ],
+  options: keyOptions,
+  examples: [
+    {
+      line: 'kata-agent-ctl audit verify-proof record-7.proof record-7.json --key "$(cat log.key)"',
+      description: 'Verifies the proof of a record.',
+    },
+  ],
+  formats: true,
+  run: async (invocation) => {
+    const [proofPath = '', recordPath = ''] = invocation.operands;
+    const keys = trustedKeys(invocation.options);
+    const { key } = keys;
+    if (key === undefined)
+      throw new CommandError(ExitCode.Usage, '--key is missing: the key of the log', {
+        help: ['it is logKey of the log’s boot record; take it from where you trust it'],
+      });
+    const proof = parsed(proofPath, () => parseTlogProof(readInput(proofPath)));
+    const line = readInput(recordPath).toString('latin1').replace(/\n$/, '');
+    let checkpoint: Checkpoint;
+    try {
+      checkpoint = verifyProof(proof, Buffer.from(line, 'latin1'), {
+        logs: [key],
+        witnesses: keys.witnesses,
+      });
+    } catch (error) {
+      if (!(error instanceof NoteSignatureError || error instanceof ProofError)) throw error;
+      throw new CommandError(ExitCode.Mismatch, `not proved: ${error.message}`);
+    }
+    const { trust, problem } = judgeTrust(checkpoint.witnesses.length, keys);
+    if (problem !== undefined) throw new CommandError(ExitCode.Mismatch, `not proved: ${problem}`);
+    const { origin, head } = checkpoint;
+    const json = { origin, index: proof.index, size: head.size, trust };
+    await print(
+      invocation,
+      json,
+      () => `ok: record ${proof.index + 1} of ${head.size} of ${origin}: ${trustText(trust)}\n`,
+    );
+    return ExitCode.Success;
+  },
+};
