@@ -105,6 +105,8 @@ export async function startAgent(
     ...record,
     bootId: boot,
     signer: createLogSigner(),
+    onCheckpointFailure: ({ message: error }) =>
+      log('warn', 'a checkpoint of the audit log was not written', { file: record.file, error }),
     present: () => opened.guest && presentContainers(opened.guest),
     allocate: (descriptor, offset, length) => syscalls.allocate(descriptor, offset, length),
   }).catch((error: unknown) => {

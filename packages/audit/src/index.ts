@@ -19,5 +19,6 @@ export { formatHead, head, parseHead } from './chain/head.js';
 export { renderHeader, renderRecord, type ShowOptions } from './read/show.js';
 export { type VerifyOptions, verify } from './read/verify.js';
 export { CannotProve, prove } from './read/prove.js';
+export { checkpointPath } from './tree/checkpoint-writer.js';
 export type { CheckedCheckpoint, TrustedCheckpoint } from './tree/checkpoint-check.js';
 export { judgeTrust, type Trust, type TrustedKeys } from './tree/trust.js';

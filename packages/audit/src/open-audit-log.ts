@@ -4,6 +4,8 @@ import type { AuditedCall, AuditLog, CallResult, SignedHead } from './audit-log.
 import { AuditUnavailable } from './audit-unavailable.js';
 import { CallFold } from './fold/call-fold.js';
 import { type Clock, systemClock } from './clock.js';
+import { Heartbeat } from './heartbeat.js';
+import { CheckpointWriter } from './tree/checkpoint-writer.js';
 import { createDigest, type Digest } from './record/digest.js';
 import { FailureFold } from './fold/failure-fold.js';
 import { type Allocate, type FileLayer, systemFiles } from './journal/file-layer.js';
@@ -30,6 +32,12 @@ export interface AuditLogOptions {
   readonly bootId: string;
   /** Signs checkpoints. Its key is named in the boot record. */
   readonly signer?: LogSigner;
+  /** How often checkpoints are written to `FILE.checkpoint`, in ms, with a signer. */
+  readonly checkpointEveryMs?: number;
+  /** Called when a checkpoint could not be written; the next attempt follows by itself. */
+  readonly onCheckpointFailure?: (error: Error) => void;
+  /** After so many ms without a record, one is written. */
+  readonly heartbeatMs?: number;
   readonly clock?: Clock;
   /** The key for the digests of requests; random when not given. */
   readonly key?: Uint8Array;
@@ -66,7 +74,9 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     const journal = await Journal.open({ file, files, clock, bootId, logKey, maxSize, keep, present });
     const writer = new Writer(journal, { file, clock });
     const digest = createDigest(options.key);
-    return new ChainedLog({ journal, writer, digest, clock, underWay, signer });
+    const log = new ChainedLog({ journal, writer, digest, clock, underWay, signer });
+    log.begin({ ...options, files });
+    return log;
   } catch (error) {
     if (error instanceof AuditUnavailable) throw error;
     const message = `audit log ${file} cannot be opened: ${(error as Error).message}`;
@@ -87,6 +97,8 @@ class ChainedLog implements AuditLog {
   readonly #underWay: UnderWay;
   readonly #signer: LogSigner | undefined;
   #signed: SignedHead | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #checkpoints: CheckpointWriter | undefined;
   readonly #calls: CallFold;
   readonly #failures: FailureFold;
   readonly #refusals: RefusalFold;
@@ -117,6 +129,28 @@ class ChainedLog implements AuditLog {
     this.#refusals = new RefusalFold(emit, now);
     if (journal.cutBytes > 0) this.#repaired = { kind: 'repaired', cutBytes: journal.cutBytes };
     process.once('exit', this.#onExit);
+  }
+
+  /** Starts what goes on by itself. */
+  begin({
+    file,
+    files,
+    heartbeatMs,
+    checkpointEveryMs: everyMs,
+    onCheckpointFailure: onFailure = () => undefined,
+  }: AuditLogOptions & { readonly files: FileLayer }): void {
+    const clock = this.#clock;
+    if (heartbeatMs !== undefined) {
+      const sequence = (): number => this.#journal.head.sequence;
+      this.#heartbeat = new Heartbeat(clock, heartbeatMs, sequence, () => this.#add({ kind: 'heartbeat' }));
+    }
+    if (everyMs !== undefined && this.#signer !== undefined) {
+      const size = (): number => this.#journal.tree.size;
+      const sign = (): Promise<SignedHead> => this.#sign();
+      const checkpoints = new CheckpointWriter({ file, files, clock, everyMs, size, sign, onFailure });
+      this.#checkpoints = checkpoints;
+      this.#writer.onWritten = () => checkpoints.written();
+    }
   }
 
   get writable(): boolean {
@@ -192,9 +226,13 @@ class ChainedLog implements AuditLog {
   }
 
   async checkpoint(): Promise<SignedHead> {
+    this.#assertOpen();
+    return await this.#sign();
+  }
+
+  async #sign(): Promise<SignedHead> {
     const signer = this.#signer;
     if (signer === undefined) throw new TypeError('the audit log was opened without a key');
-    this.#assertOpen();
     await this.#writer.addDurable(undefined);
     // A record that is written later is not in the tree yet: its write has not ended.
     const { tree } = this.#journal;
@@ -222,6 +260,8 @@ class ChainedLog implements AuditLog {
       await flushed;
     } finally {
       this.#cancelTick?.();
+      this.#heartbeat?.stop();
+      await this.#checkpoints?.stop();
       await this.#writer.stop();
       await this.#journal.close();
     }

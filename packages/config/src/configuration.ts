@@ -93,6 +93,8 @@ export interface AuditSettings {
   /** Number of segments kept. */
   readonly keep: number;
   readonly facts: boolean;
+  readonly checkpointEveryMs: number;
+  readonly heartbeatMs: number;
 }
 
 export interface LimitSettings {

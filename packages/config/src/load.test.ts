@@ -35,6 +35,8 @@ test('without documents and overrides every setting has its default', async () =
     maxSize: 16_777_216,
     keep: 4,
     facts: false,
+    checkpointEveryMs: 10_000,
+    heartbeatMs: 60_000,
   });
   assert.deepEqual(limits, {
     connections: 64,

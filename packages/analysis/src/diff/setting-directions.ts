@@ -89,6 +89,8 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'audit.max_size': neutral('how much of the audit log is retained'),
   'audit.keep': neutral('how much of the audit log is retained'),
   'audit.facts': neutral('how much of a request is recorded'),
+  'audit.checkpoint_every': neutral('how often a checkpoint is written'),
+  'audit.heartbeat': neutral('how often a silent log has a record'),
 };
 
 /**

@@ -74,6 +74,7 @@ export class Evidence {
         return undefined;
       case 'outcome':
       case 'repaired':
+      case 'heartbeat':
         return undefined;
     }
   }

@@ -24,6 +24,7 @@ export class Tally {
       case 'boot':
       case 'rotated':
       case 'repaired':
+      case 'heartbeat':
         return undefined;
     }
   }

@@ -23,6 +23,8 @@ export class Writer {
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #file: string;
+  /** Called after each batch. */
+  onWritten: () => void = () => undefined;
   #queue: Waiting[] = [];
   #waiting = 0;
   #scheduled: 'no' | 'later' | 'soon' = 'no';
@@ -121,6 +123,7 @@ export class Writer {
         const count = await this.#journal.commit(rest);
         this.#failure = undefined;
         this.#settle(rest.slice(0, count));
+        this.onWritten();
         rest = rest.slice(count);
       }
     } catch (error) {

@@ -46,6 +46,7 @@ export function classOf({ kind, method, code }: LineHead): KeptClass | undefined
       return code === undefined || code === 'OK' ? undefined : 'failed';
     case 'fold':
     case 'rotated':
+    case 'heartbeat':
       return undefined;
   }
 }

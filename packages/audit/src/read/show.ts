@@ -19,6 +19,7 @@ const styles: Readonly<Record<RecordKind, Style>> = {
   rotated: 'dim',
   repaired: 'yellow',
   lost: 'yellow',
+  heartbeat: 'dim',
 };
 
 const widths = { sequence: 7, time: 24, kind: 8, listener: 8, peer: 14, method: 17 };
@@ -78,6 +79,8 @@ function describe(record: AuditRecord): string {
     }
     case 'repaired':
       return `a torn last line of ${record.cutBytes} bytes was truncated`;
+    case 'heartbeat':
+      return '';
     case 'lost':
       return `${record.count} records are missing: ${record.failure}`;
   }

@@ -15,7 +15,8 @@ export type AuditRecord =
   | FoldRecord
   | RotatedRecord
   | RepairedRecord
-  | LostRecord;
+  | LostRecord
+  | HeartbeatRecord;
 
 export type RecordKind = AuditRecord['kind'];
 
@@ -183,4 +184,9 @@ export interface LostRecord extends Envelope {
   readonly kind: 'lost';
   readonly count: number;
   readonly failure: string;
+}
+
+/** The agent is alive, and had nothing else to record for the time of a heartbeat. */
+export interface HeartbeatRecord extends Envelope {
+  readonly kind: 'heartbeat';
 }

@@ -22,6 +22,10 @@ export class LogTree {
     this.#frontier.append(leafHash(line.slice(0, -1)));
   }
 
+  get size(): number {
+    return this.#frontier.size;
+  }
+
   head(): TreeHead {
     return this.#frontier.head();
   }

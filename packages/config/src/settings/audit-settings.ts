@@ -1,5 +1,6 @@
 import type { AuditSettings } from '../configuration.js';
 import { boolean } from '../value-types/boolean.js';
+import { duration } from '../value-types/duration.js';
 import { integer } from '../value-types/integer.js';
 import { oneOf } from '../value-types/one-of.js';
 import { size } from '../value-types/size.js';
@@ -58,5 +59,23 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     purpose:
       'Whether facts of requests are recorded too, for config learn: names and kinds, and all arguments of programs, which may contain secrets.',
     example: 'true',
+  },
+  checkpointEveryMs: {
+    ...common,
+    key: 'checkpoint_every',
+    type: duration({ minMs: 1_000, maxMs: 3_600_000 }),
+    default: 10_000,
+    purpose:
+      'How often a signed checkpoint of the log is written to FILE.checkpoint, if there are new records. After 1,000 records it is written earlier.',
+    example: '"10s"',
+  },
+  heartbeatMs: {
+    ...common,
+    key: 'heartbeat',
+    type: duration({ minMs: 1_000, maxMs: 3_600_000 }),
+    default: 60_000,
+    purpose:
+      'After this time without a record, one is written: so a log that ends is told from an agent with nothing to do.',
+    example: '"60s"',
   },
 };

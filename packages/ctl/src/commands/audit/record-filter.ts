@@ -30,6 +30,7 @@ function isDenied(record: AuditRecord): boolean {
     case 'rotated':
     case 'repaired':
     case 'lost':
+    case 'heartbeat':
       return false;
   }
 }

@@ -1,0 +1,92 @@
+import { dirname } from 'node:path';
+import type { SignedHead } from '../audit-log.js';
+import type { Clock } from '../clock.js';
+import { type FileLayer, removeIfThere } from '../journal/file-layer.js';
+
+/** A checkpoint is made early when so many records have been written since the last one. */
+const earlyRecords = 1_000;
+
+/** The path of a log's newest checkpoint. */
+export function checkpointPath(file: string): string {
+  return `${file}.checkpoint`;
+}
+
+export interface CheckpointWriterOptions {
+  /** Of the log. */
+  readonly file: string;
+  readonly files: FileLayer;
+  readonly clock: Clock;
+  /** In ms. */
+  readonly everyMs: number;
+  /** Number of records that the log has written. */
+  readonly size: () => number;
+  readonly sign: () => Promise<SignedHead>;
+  readonly onFailure: (error: Error) => void;
+}
+
+/**
+ * Writes checkpoints beside the log, for whoever copies both: after a time if there are new records, or after many records. The
+ * file always has a whole checkpoint.
+ */
+export class CheckpointWriter {
+  readonly #options: CheckpointWriterOptions;
+  #writtenSize = 0;
+  #writing: Promise<void> | undefined;
+  #cancel: () => void;
+  #isStopped = false;
+
+  constructor(options: CheckpointWriterOptions) {
+    this.#options = options;
+    this.#cancel = this.#later();
+  }
+
+  /** Called after records were written. */
+  written(): void {
+    if (this.#options.size() - this.#writtenSize >= earlyRecords) this.#begin();
+  }
+
+  /** Writes the last checkpoint, if there are new records. */
+  async stop(): Promise<void> {
+    this.#cancel();
+    await this.#writing;
+    this.#begin();
+    this.#isStopped = true;
+    await this.#writing;
+  }
+
+  #later(): () => void {
+    const { clock, everyMs } = this.#options;
+    return clock.after(everyMs, () => {
+      this.#begin();
+      this.#cancel = this.#later();
+    });
+  }
+
+  #begin(): void {
+    const { size, onFailure } = this.#options;
+    if (this.#isStopped || this.#writing !== undefined || size() === this.#writtenSize) return;
+    this.#writing = this.#write()
+      .catch(onFailure)
+      .finally(() => {
+        this.#writing = undefined;
+      });
+  }
+
+  async #write(): Promise<void> {
+    const { file, files, sign } = this.#options;
+    const { size, checkpoint } = await sign();
+    const next = `${checkpointPath(file)}.next`;
+    await removeIfThere(next, files);
+    const segment = await files.append(next, { fresh: true });
+    try {
+      for (let rest = Buffer.from(checkpoint); rest.length > 0; )
+        rest = rest.subarray(await segment.write(rest));
+      await segment.datasync();
+    } finally {
+      await segment.close();
+    }
+    await files.rename(next, checkpointPath(file));
+    await files.syncDirectory(dirname(file));
+    this.#writtenSize = size;
+  }
+}
