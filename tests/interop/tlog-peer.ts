@@ -7,6 +7,12 @@ import { treeHashOfBase64, treeHashToBase64, type TreeHash, type TreeHead } from
 export type Question =
   | { readonly kind: 'open'; readonly text: string; readonly keys: readonly string[] }
   | { readonly kind: 'proof'; readonly text: string; readonly keys: readonly string[]; readonly leaf: string }
+  | {
+      readonly kind: 'audit';
+      readonly text: string;
+      readonly keys: readonly string[];
+      readonly files: readonly string[];
+    }
   | { readonly kind: 'sign'; readonly size: number; readonly root: string }
   | {
       readonly kind: 'record';

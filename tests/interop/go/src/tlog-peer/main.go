@@ -29,6 +29,9 @@ type question struct {
 	OldSize int64       `json:"oldSize"`
 	OldRoot tlog.Hash   `json:"oldRoot"`
 
+	// audit: a checkpoint in Text, the key in Keys, and the segments of an audit log, oldest first.
+	Files []string `json:"files"`
+
 	// log: the leaves "record 0", "record 1", … in a tree of this size, and what to prove of it.
 	Indices  []int64 `json:"indices"`
 	OldSizes []int64 `json:"oldSizes"`
@@ -61,6 +64,8 @@ func answerTo(q question) (answer, error) {
 		return answer{}, tlog.CheckTree(q.Proof, q.Size, q.Root, q.OldSize, q.OldRoot)
 	case "proof":
 		return answer{}, checkProof(q.Text, q.Keys, q.Leaf)
+	case "audit":
+		return answer{}, checkAuditLog(q.Text, q.Keys, q.Files)
 	case "log":
 		return proveLog(q.Size, q.Indices, q.OldSizes)
 	}
