@@ -576,6 +576,23 @@ describe('relay = "trusted"', () => {
     assert.equal(server.calls.length, calls);
   });
 
+  it('an operator whose name no guest would accept is told so when it connects', async (t) => {
+    const uri = uriOf('x'.repeat(253));
+    const long = operatorCa.client({ commonNames: ['long'], uris: [uri] });
+    const realm = await setUp(t, { rights: { [uri]: all } });
+    const { guest } = await trustedGuest(t, 'web');
+    realm.guests.push(guest, guestOf('batch'));
+    const socket = await open(t, realm, long);
+    socket.write(upgradeOf('web'));
+    assert.match(await headersOf(socket), / 403 /);
+    assert.match(String(await once(socket, 'data')), /the name that the realm has for you has more than 256/);
+    assert.deepEqual(realm.denied(), ['connect web']);
+    // With operator-tls the realm says it to no guest.
+    const other = await open(t, realm, long);
+    other.write(upgradeOf('batch'));
+    assert.match(await headersOf(other), / 503 /);
+  });
+
   it('a service that no operator has is not forwarded', async (t) => {
     const realm = await setUp(t);
     const { guest, server } = await trustedGuest(t, 'web');

@@ -143,6 +143,7 @@ export class OperatorService {
     if (asked.kind !== 'connect' || request.headers.upgrade !== upgradeToken)
       throw badRequest(`only GET /guests/GUEST can be upgraded, to ${upgradeToken}`);
     const guest = this.#liveGuest(operator, 'connect', asked.guest);
+    if (guest.relay === 'trusted') this.#checks.nameFor(guest, operator);
     const use = this.#uses.begin({
       kind: guest.relay,
       source,
