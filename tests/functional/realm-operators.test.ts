@@ -406,7 +406,7 @@ describe('relay = "operator-tls"', () => {
   });
 
   it('200 connections, aborted at every point, leave nothing open', async (t) => {
-    const realm = await setUp(t, { limits: { connections: 400, openMs: 1_500 } });
+    const realm = await setUp(t, { limits: { connections: 400, connectionsToGuest: 400, openMs: 1_500 } });
     realm.guests.push(guestOf('web'));
     const nears: Socket[] = [];
     let asked = 0;
@@ -931,6 +931,39 @@ describe('hostile operators', () => {
       statuses.push((await headersOf(socket)).split(' ')[1] ?? '');
     }
     assert.deepEqual(statuses, ['101', '101', '101', '429', '101']);
+  });
+
+  it('one operator cannot take all connections that a guest has', async (t) => {
+    const realm = await setUp(t, { rights: { [uriOf('alice')]: all, [uriOf('bob')]: all } });
+    realm.guests.push(guestOf('web'), guestOf('batch'));
+    realm.open = async () => {
+      const [near, far] = await socketPair(t);
+      far.resume().once('end', () => far.end());
+      return near;
+    };
+    const connect = async (person: ClientCertificate, guest: string): Promise<[TLSSocket, string]> => {
+      const socket = await open(t, realm, person);
+      socket.write(upgradeOf(guest));
+      return [socket, (await headersOf(socket)).split(' ')[1] ?? ''];
+    };
+    const held: TLSSocket[] = [];
+    for (let count = 0; count < 16; count += 1) {
+      const [socket, status] = await connect(alice, 'web');
+      assert.equal(status, '101');
+      held.push(socket);
+    }
+    const [refused, status] = await connect(alice, 'web');
+    assert.equal(status, '429');
+    assert.match(
+      String(await once(refused, 'data')),
+      /you have 16 connections to guest 'web', which is the limit: close some/,
+    );
+    assert.equal((await connect(operatorOf('bob'), 'web'))[1], '101');
+    assert.equal((await connect(alice, 'batch'))[1], '101');
+    // A refusal has taken no place of the operator's 64.
+    held[0]?.destroy();
+    await until(() => realm.service.counts.operatorTls === 17);
+    assert.equal((await connect(alice, 'web'))[1], '101');
   });
 
   it('ttRPC that is none ends only its own connection', async (t) => {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { addressGroup, callAtEnd } from '@kata-agent/admission';
+import { addressGroup, callAtEnd, Slots } from '@kata-agent/admission';
 import type { Authorization } from '../authorization/authorization.js';
 import type { Operator } from '../authorization/operator.js';
 import { operatorFault } from '../listener/authenticate-operator.js';
@@ -14,7 +14,6 @@ import { peerOf, tcpSocketOf } from '../listener/tls-peer.js';
 import { refuseUpgrade, sendError } from '../operators/http-answer.js';
 import { HttpError } from '../operators/http-error.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
-import { Slots } from '../operators/slots.js';
 
 export interface OperatorsServerOptions {
   readonly identity: ServerIdentity;
