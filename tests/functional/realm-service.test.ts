@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { loadSyscalls } from '@kata-agent/linux';
+import { limitUnacknowledged, loadSyscalls } from '@kata-agent/linux';
 import { HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
 import {
   type OperatorContext,
@@ -81,6 +81,7 @@ async function run(
     version: '9.9',
     log: (_level, message, extras = {}) => void logged.push([message, JSON.stringify(extras)]),
     tryLock: (fd) => loadSyscalls().tryLock(fd),
+    limitUnacknowledged: (socket, limitMs) => limitUnacknowledged(loadSyscalls(), socket, limitMs),
     operatorHandler: (given) => {
       backend = given;
       return { ...noOperators, ...service };

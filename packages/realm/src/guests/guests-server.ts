@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { addressGroup } from '@kata-agent/admission';
@@ -29,6 +29,8 @@ export interface ControlConnection {
 export interface GuestsServerOptions {
   readonly identity: ServerIdentity;
   readonly bounds: Bounds;
+  /** Called with each connection of an admitted guest. */
+  readonly onAccept: (socket: Socket) => void;
   readonly rendezvous: Rendezvous;
   /** Asks other replicas who waits for a guest's connection. Never rejects. */
   readonly findElsewhere: Bus['findToken'];
@@ -51,9 +53,11 @@ export class GuestsServer {
 
   constructor(options: GuestsServerOptions) {
     this.#options = options;
-    this.#bounds = new ConnectionBounds(options.bounds, (from, why) => {
-      this.#refuse(from, dropTexts[why]);
-    });
+    this.#bounds = new ConnectionBounds(
+      options.bounds,
+      (from, why) => this.#refuse(from, dropTexts[why]),
+      options.onAccept,
+    );
     const server = createServer({
       ...httpsOptions(options.identity, options.bounds.pendingMs),
       // A guest's certificate is believed by its key alone.

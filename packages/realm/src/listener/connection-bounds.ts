@@ -48,6 +48,7 @@ interface Pending {
 export class ConnectionBounds {
   readonly #bounds: Bounds;
   readonly #onDrop: (group: string, why: Drop) => void;
+  readonly #onAccept: (socket: Socket) => void;
   readonly #open = new Set<Socket>();
   /** The oldest first. */
   readonly #pending = new Map<Socket, Pending>();
@@ -55,9 +56,15 @@ export class ConnectionBounds {
   readonly #waiting: WaitingConnections;
   readonly #penalties = new Penalties();
 
-  constructor(bounds: Bounds, onDrop: (group: string, why: Drop) => void) {
+  constructor(
+    bounds: Bounds,
+    onDrop: (group: string, why: Drop) => void,
+    /** Is called with each connection whose client is accepted. */
+    onAccept: (socket: Socket) => void,
+  ) {
     this.#bounds = bounds;
     this.#onDrop = onDrop;
+    this.#onAccept = onAccept;
     this.#waiting = new WaitingConnections(bounds.waiting);
   }
 
@@ -145,6 +152,7 @@ export class ConnectionBounds {
     stream.allowHalfOpen = true;
     const socket = tcpSocketOf(stream);
     if (socket === undefined) return;
+    this.#onAccept(socket);
     this.#settle(socket);
     this.#proceed();
   }

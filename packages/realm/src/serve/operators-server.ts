@@ -19,6 +19,8 @@ export interface OperatorsServerOptions {
   readonly identity: ServerIdentity;
   readonly operatorCa: OperatorCa;
   readonly bounds: Bounds;
+  /** Called with each connection of an operator. */
+  readonly onAccept: (socket: Socket) => void;
   /** Returns the authorization that counts now. */
   readonly authorization: () => Authorization;
   readonly service: OperatorHandler;
@@ -60,8 +62,10 @@ export class OperatorsServer {
 
   constructor(options: OperatorsServerOptions) {
     this.#options = options;
-    this.#bounds = new ConnectionBounds(options.bounds, (group, why) =>
-      options.onRefusal(group, dropTexts[why], 'request'),
+    this.#bounds = new ConnectionBounds(
+      options.bounds,
+      (group, why) => options.onRefusal(group, dropTexts[why], 'request'),
+      options.onAccept,
     );
     const server = createServer(this.#secureOptions(options.identity, options.operatorCa));
     this.#server = server;

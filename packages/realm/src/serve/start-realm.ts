@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { renderDiagnostic } from '@kata-agent/config';
 import { GuestConnections } from '../guests/guest-connections.js';
 import { GuestsServer } from '../guests/guests-server.js';
@@ -138,6 +139,7 @@ class RunningRealm implements Realm {
     const { log } = options;
     const rendezvous = new Rendezvous();
     const authorization = (): ReadFiles['authorization'] => this.#files.authorization;
+    const onAccept = (socket: Socket): void => options.limitUnacknowledged(socket, times.unacknowledgedMs);
     const guestRefused = reportRefusals('guests', this.#decisions, log);
     const operatorRefused = reportRefusals('operators', this.#decisions, log);
     this.#guestConnections = new GuestConnections({
@@ -159,6 +161,7 @@ class RunningRealm implements Realm {
     this.#guests = new GuestsServer({
       identity: files.identity,
       bounds: { ...guestBounds, pendingMs: times.pendingMs + times.callMs },
+      onAccept,
       rendezvous,
       findElsewhere: (id, token) => bus.findToken(id, token),
       onControl: (connection) => void this.#guestConnections.serve(connection),
@@ -194,6 +197,7 @@ class RunningRealm implements Realm {
       identity: files.identity,
       operatorCa: files.operatorCa,
       bounds: { ...operatorBounds, pendingMs: times.pendingMs },
+      onAccept,
       authorization,
       service: this.#service,
       onRequest: () => metrics.add('kata_realm_operator_requests_total'),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
-import { callAtEnd, Slots } from '@kata-agent/admission';
+import { callAtEnd, keepAliveMs, Slots, unacknowledgedMs } from '@kata-agent/admission';
 import type { CallerSettings, PeerList } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
 import type { Caller } from '../caller.js';
@@ -16,12 +16,6 @@ import { DialFailure } from './dial-failure.js';
 import { type DialFailures, serverText } from './dial-failures.js';
 import { dialServer } from './dial-server.js';
 import { TooManyConnections } from './too-many-connections.js';
-
-/**
- * The kernel asks the other end of a silent connection after this time, ten times within ten seconds: ttRPC has no ping, and an
- * operator may wait for an event for hours.
- */
-const keepAliveMs = 30_000;
 
 /**
  * Of one operator, as at the realm, which counts in each of its replicas. Operators are told apart once they are authenticated:
@@ -117,7 +111,9 @@ export class RelayedConnections {
       cancel();
       this.#open.delete(stream);
     });
+    // ttRPC has no ping, and an operator may wait for an event for hours.
     stream.setKeepAlive(true, keepAliveMs);
+    this.#options.limitUnacknowledged(stream, unacknowledgedMs);
     // All connections count as those of one client: their addresses are that of the server.
     this.#engine.accept(stream, this.#via);
     // It may have been revoked during the Upgrade.

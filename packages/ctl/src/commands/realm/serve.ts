@@ -85,7 +85,7 @@ export const realmServe: CommandDefinition = {
     const drainMs = parseDuration(options.text('drain') ?? '', '--drain');
     const { createRealmLog, parseBusServers } = await import('@kata-agent/realm');
     const bus = busOptions(invocation, parseBusServers);
-    const { loadSyscalls } = await import('@kata-agent/linux');
+    const { limitUnacknowledged, loadSyscalls } = await import('@kata-agent/linux');
     const log = createRealmLog({
       format: options.text('logFormat') === 'text' ? 'text' : 'json',
       version,
@@ -104,6 +104,7 @@ export const realmServe: CommandDefinition = {
       log,
       bus,
       tryLock: (descriptor) => syscalls.tryLock(descriptor),
+      limitUnacknowledged: (socket, limitMs) => limitUnacknowledged(syscalls, socket, limitMs),
     });
     return ExitCode.Success;
   },
