@@ -88,7 +88,7 @@ export class TestRealm {
     this.service = new OperatorService({
       guests: { list: () => this.guests, find: (name) => find(this.guests, name) },
       logs: {
-        find: (name) => find(this.past, name),
+        find: async (name) => find(this.past, name),
         stateOf: (id) => (this.logs.has(id) ? { state: 'verified', records: 3, lastSequence: 3 } : undefined),
         readLog: (...args) => this.readLog(...args),
       },

@@ -206,7 +206,8 @@ export class OperatorService {
     source: OperatorSource,
   ): Promise<void> {
     const { guests, logs, limits } = this.#context;
-    const guest = this.#checks.guest(operator, 'audit', name, guests.find(name) ?? logs.find(name));
+    const found = guests.find(name) ?? (await logs.find(name));
+    const guest = this.#checks.guest(operator, 'audit', name, found);
     if (logs.stateOf(guest.id) === undefined)
       throw new HttpError(
         404,
