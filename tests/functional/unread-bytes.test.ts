@@ -109,6 +109,7 @@ describe('the other end takes nothing of what it is sent', () => {
       },
       store: home.store,
       maxLogPerGuest: 1 << 28,
+      storeMax: 2 ** 40,
       drainMs: 100,
       version: '9.9',
       log: () => undefined,

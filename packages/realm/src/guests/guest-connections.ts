@@ -265,7 +265,9 @@ export class GuestConnections {
     const { id, name, described } = live;
     const failed = (error: Error): void => {
       metrics.add('kata_realm_log_faults_total', 1, { kind: 'failed' });
-      log('error', 'the log of a guest cannot be stored', { guest: name, id, error: error.message });
+      // A full store is logged once, and not for each guest.
+      if (!this.#options.store.space.isFull)
+        log('error', 'the log of a guest cannot be stored', { guest: name, id, error: error.message });
     };
     try {
       const { connectedAt, entry } = live;

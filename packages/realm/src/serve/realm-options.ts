@@ -54,6 +54,8 @@ export interface RealmOptions {
   readonly store: string;
   /** Bytes of logs that are stored of each guest. */
   readonly maxLogPerGuest: number;
+  /** Bytes of logs that are stored of all guests. */
+  readonly storeMax: number;
   /** How long operators' connections may last when the realm ends, in ms. */
   readonly drainMs: number;
   readonly version: string;

@@ -20,6 +20,7 @@ import { type Realm, type RealmOptions, type RealmTimes, usualTimes } from './re
 import { remoteHandlers } from './remote-handlers.js';
 import { reportFaults } from './report-faults.js';
 import { reportRefusals } from './report-refusals.js';
+import { reportSpace } from './report-space.js';
 import { StatusServer } from './status-server.js';
 
 const guestBounds = {
@@ -66,6 +67,7 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     tryLock: options.tryLock,
     bootId: randomUUID(),
     maxBytes: options.maxLogPerGuest,
+    space: { max: options.storeMax, everyMs: times.retryMs, onChange: reportSpace(log) },
     shared: bus.shared,
     onFault,
     onWritten: (records, bytes) => {
@@ -215,7 +217,7 @@ class RunningRealm implements Realm {
           return metrics.text();
         },
       },
-      () => this.#isReady && store.decisions.writable && bus.ready,
+      () => this.#isReady && store.decisions.writable && !store.space.isFull && bus.ready,
     );
     this.#syncing = setInterval(() => {
       void store.sync().catch((error: Error) => log('error', 'the store', { error: error.message }));
@@ -314,6 +316,8 @@ class RunningRealm implements Realm {
     const { operatorTls, trusted, readers, bytes } = this.#service.counts;
     const metrics = this.#metrics;
     metrics.set('kata_realm_decisions_writable', this.#store.decisions.writable ? 1 : 0);
+    metrics.set('kata_realm_store_bytes', this.#store.space.used);
+    metrics.set('kata_realm_store_full', this.#store.space.isFull ? 1 : 0);
     metrics.set('kata_realm_operator_uses', operatorTls, { kind: 'operator-tls' });
     metrics.set('kata_realm_operator_uses', trusted, { kind: 'trusted' });
     metrics.set('kata_realm_operator_uses', readers, { kind: 'audit' });

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type AuditLog,
@@ -16,6 +16,7 @@ import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
 import type { DescribedGuest, LogStorage } from './log-storage.js';
 import { type RevocationList, Revocations } from './revocations.js';
 import { type ScannedGuest, scanGuests } from './scan-guests.js';
+import { StoreSpace, type StoreSpaceOptions } from './store-space.js';
 import { takeStoreDirectory, type TryLock } from './store-directory.js';
 import { Turns } from './turns.js';
 
@@ -28,6 +29,8 @@ const loadsAtOnce = 16;
 const ownLog = { maxSize: 16 * 1024 * 1024, keep: 16 };
 
 export interface StoreOptions extends Pick<GuestLogsOptions, 'maxBytes' | 'onFault' | 'onWritten'> {
+  /** The space of all logs. */
+  readonly space: Pick<StoreSpaceOptions, 'max' | 'everyMs' | 'onChange'>;
   readonly directory: string;
   readonly tryLock: TryLock;
   /** Of this process: the own log's records have it. */
@@ -68,6 +71,9 @@ export class Store {
   readonly revocations: RevocationList;
   /** The realm's own decisions. */
   readonly decisions: AuditLog;
+  /** Of logs in the directory. */
+  readonly space: Pick<StoreSpace, 'used' | 'isFull'>;
+  readonly #space: StoreSpace;
   readonly #options: Omit<GuestLogsOptions, 'storage'>;
   readonly #storage: (id: string) => LogStorage;
   readonly #shared: SharedStore | undefined;
@@ -84,6 +90,7 @@ export class Store {
     readonly shared: SharedStore | undefined;
     readonly unlock: () => Promise<void>;
     readonly away: AwayGuests;
+    readonly space: StoreSpace;
   }) {
     this.revocations = parts.revocations;
     this.decisions = parts.decisions;
@@ -92,6 +99,8 @@ export class Store {
     this.#shared = parts.shared;
     this.#unlock = parts.unlock;
     this.#away = parts.away;
+    this.#space = parts.space;
+    this.space = parts.space;
   }
 
   /** Throws a StoreError, or AuditUnavailable. */
@@ -117,14 +126,25 @@ export class Store {
       });
       const guests = join(directory, 'guests');
       const turns = new Turns(writesAtOnce);
+      const space = new StoreSpace({
+        ...options.space,
+        measure: async () => bytesOf(await scanGuests(guests)),
+        free: async () => {
+          const { bavail, bsize } = await statfs(directory);
+          return bavail * bsize;
+        },
+      });
+      await space.open();
       const store = new Store({
         revocations,
         decisions,
         options: { maxBytes, onFault, onWritten },
-        storage: (id) => shared?.logs(id) ?? new DirectoryLogStorage(id, { directory: guests, files, turns }),
+        storage: (id) =>
+          shared?.logs(id) ?? new DirectoryLogStorage(id, { directory: guests, files, turns, space }),
         shared,
         unlock: () => lock.close(),
         away: new AwayGuests(options.mostAway),
+        space,
       });
       if (shared === undefined) await store.#loadLast(await scanGuests(guests));
       return store;
@@ -249,9 +269,10 @@ export class Store {
     await Promise.all(Array.from({ length: loadsAtOnce }, loadNext));
   }
 
-  /** Makes durable what was written in the last second. */
+  /** Makes durable what was written in the last second, and looks whether a full store has room again. */
   async sync(): Promise<void> {
-    await Promise.all([...this.#here.values()].map(({ logs }) => logs.sync()));
+    const here = [...this.#here.values()];
+    await Promise.all([this.#space.refresh(), ...here.map(({ logs }) => logs.sync())]);
   }
 
   /** Makes everything durable, and gives the directory free. */
@@ -266,6 +287,13 @@ export class Store {
     const failed = closed.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
   }
+}
+
+function bytesOf(guests: readonly ScannedGuest[]): number {
+  return StoreSpace.of(
+    guests.length,
+    guests.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
 }
 
 /** Lines are stored only if they begin with their sequence number. */
