@@ -56,6 +56,7 @@ function dialOutOf(own: OwnIdentity, audit: AuditLog, server: Server<null>): Dia
     records: new ConnectionRecords(audit),
     audit,
     log: () => undefined,
+    limitUnacknowledged: () => undefined,
     serve: (stream) => void server.serve(stream, null),
     times: {
       ...steadyMs,

@@ -31,7 +31,8 @@ for (const settings of loaded.listeners) {
   if (settings.tls !== undefined) await tls?.listen({ ...settings, tls: settings.tls, log, audit, serve });
   else if (settings.dial !== undefined) {
     const records = new ConnectionRecords(audit);
-    (await tls?.dial({ ...settings, dial: settings.dial, records, log, audit, serve }))?.start();
+    const rest = { dial: settings.dial, records, log, audit, serve, limitUnacknowledged: log };
+    (await tls?.dial({ ...settings, ...rest }))?.start();
   } else {
     const listener = createServer({ allowHalfOpen: true }, (stream) => {
       serve(stream, { listener: name, peer: 'pid 1 uid 0', identity: { kind: 'unix', uid: 0 } });

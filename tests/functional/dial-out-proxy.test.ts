@@ -119,6 +119,7 @@ describe('a proxy', () => {
       audit: { refuse: (_call, { reason }) => void seen.refusals.push(reason) },
       log: (_level, message, extras) =>
         message.startsWith('server') && void seen.failures.push(`${message} ${JSON.stringify(extras)}`),
+      limitUnacknowledged: () => undefined,
       serve: (stream) => void seen.served.push(stream.resume()),
       times: { waitMs: () => 20, ...times },
     });

@@ -212,6 +212,7 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
         refuse: ({ peer }, { reason }) => void dialled.refusals.push({ peer, text: reason }),
       },
       log: (_level, message, extras) => void dialled.logged.push(`${message} ${JSON.stringify(extras)}`),
+      limitUnacknowledged: () => undefined,
       serve: (stream) => {
         dialled.served.push(stream);
         stream.setEncoding('latin1').on('data', (text: string) => dialled.received.push(text));

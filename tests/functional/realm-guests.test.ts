@@ -163,7 +163,7 @@ describe('hostile clients of a realm', () => {
       `${head}Upgrade: kata-agent-relay/1\r\nKata-Agent-Connection: ../x\r\n\r\n`,
       /^HTTP\/1.1 404 /,
     ],
-    // What arrives with the end of the handshake counts as part of it: too much turns the address away for a minute.
+    // What arrives with the end of the handshake counts as part of it.
     ['has huge headers', `${head}X: ${'x'.repeat(100_000)}\r\n\r\n`, /^$/, '127.0.0.8'],
     ['has headers without end', `${head}${'X: 1\r\n'.repeat(20_000)}`, /^$/, '127.0.0.9'],
   ] as const)

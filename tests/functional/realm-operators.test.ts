@@ -406,7 +406,7 @@ describe('relay = "operator-tls"', () => {
   });
 
   it('200 connections, aborted at every point, leave nothing open', async (t) => {
-    const realm = await setUp(t, { limits: { connections: 400, openMs: 1_500 } });
+    const realm = await setUp(t, { limits: { connections: 400, connectionsToGuest: 400, openMs: 1_500 } });
     realm.guests.push(guestOf('web'));
     const nears: Socket[] = [];
     let asked = 0;
@@ -574,6 +574,23 @@ describe('relay = "trusted"', () => {
       /names the realm, which would lose the guest/,
     );
     assert.equal(server.calls.length, calls);
+  });
+
+  it('an operator whose name no guest would accept is told so when it connects', async (t) => {
+    const uri = uriOf('x'.repeat(253));
+    const long = operatorCa.client({ commonNames: ['long'], uris: [uri] });
+    const realm = await setUp(t, { rights: { [uri]: all } });
+    const { guest } = await trustedGuest(t, 'web');
+    realm.guests.push(guest, guestOf('batch'));
+    const socket = await open(t, realm, long);
+    socket.write(upgradeOf('web'));
+    assert.match(await headersOf(socket), / 403 /);
+    assert.match(String(await once(socket, 'data')), /the name that the realm has for you has more than 256/);
+    assert.deepEqual(realm.denied(), ['connect web']);
+    // With operator-tls the realm says it to no guest.
+    const other = await open(t, realm, long);
+    other.write(upgradeOf('batch'));
+    assert.match(await headersOf(other), / 503 /);
   });
 
   it('a service that no operator has is not forwarded', async (t) => {
@@ -914,6 +931,39 @@ describe('hostile operators', () => {
       statuses.push((await headersOf(socket)).split(' ')[1] ?? '');
     }
     assert.deepEqual(statuses, ['101', '101', '101', '429', '101']);
+  });
+
+  it('one operator cannot take all connections that a guest has', async (t) => {
+    const realm = await setUp(t, { rights: { [uriOf('alice')]: all, [uriOf('bob')]: all } });
+    realm.guests.push(guestOf('web'), guestOf('batch'));
+    realm.open = async () => {
+      const [near, far] = await socketPair(t);
+      far.resume().once('end', () => far.end());
+      return near;
+    };
+    const connect = async (person: ClientCertificate, guest: string): Promise<[TLSSocket, string]> => {
+      const socket = await open(t, realm, person);
+      socket.write(upgradeOf(guest));
+      return [socket, (await headersOf(socket)).split(' ')[1] ?? ''];
+    };
+    const held: TLSSocket[] = [];
+    for (let count = 0; count < 16; count += 1) {
+      const [socket, status] = await connect(alice, 'web');
+      assert.equal(status, '101');
+      held.push(socket);
+    }
+    const [refused, status] = await connect(alice, 'web');
+    assert.equal(status, '429');
+    assert.match(
+      String(await once(refused, 'data')),
+      /you have 16 connections to guest 'web', which is the limit: close some/,
+    );
+    assert.equal((await connect(operatorOf('bob'), 'web'))[1], '101');
+    assert.equal((await connect(alice, 'batch'))[1], '101');
+    // A refusal has taken no place of the operator's 64.
+    held[0]?.destroy();
+    await until(() => realm.service.counts.operatorTls === 17);
+    assert.equal((await connect(alice, 'web'))[1], '101');
   });
 
   it('ttRPC that is none ends only its own connection', async (t) => {

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { loadSyscalls } from '@kata-agent/linux';
+import { openAuditLog } from '@kata-agent/audit';
+import { limitUnacknowledged, loadSyscalls } from '@kata-agent/linux';
 import { HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
 import {
   type OperatorContext,
@@ -77,10 +79,12 @@ async function run(
     },
     store: home.store,
     maxLogPerGuest: 1 << 28,
+    storeMax: 2 ** 40,
     drainMs: 2_000,
     version: '9.9',
     log: (_level, message, extras = {}) => void logged.push([message, JSON.stringify(extras)]),
     tryLock: (fd) => loadSyscalls().tryLock(fd),
+    limitUnacknowledged: (socket, limitMs) => limitUnacknowledged(loadSyscalls(), socket, limitMs),
     operatorHandler: (given) => {
       backend = given;
       return { ...noOperators, ...service };
@@ -98,6 +102,63 @@ async function run(
     await RawGuest.serve({ port: realm.ports.guests, identity: await guestIdentity(), ...more });
   return { realm, home, backend, logged, guest, options };
 }
+
+describe('a realm whose store is full', () => {
+  it('admits guests and serves their logs, says that it is not ready, and collects when there is room', async (t) => {
+    const storeMax = 1 << 20;
+    const directory = mkdtempSync(join(tmpdir(), 'kata-realm-full-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, 'audit.log');
+    const log = await openAuditLog({ file, maxSize: storeMax, keep: 1, bootId: 'x' });
+    await log.boot({});
+    await log.close();
+    const boot = Buffer.from(readFileSync(file, 'latin1').split('\n')[0] ?? '', 'latin1');
+    const store = join(directory, 'store');
+    const gone = join(store, 'guests', 'f'.repeat(64));
+    for (const path of [store, join(store, 'guests'), gone]) mkdirSync(path, { mode: 0o700 });
+    const large = join(gone, `${'0'.repeat(32)}.log`);
+    writeFileSync(large, 'x\n'.repeat(storeMax / 2));
+    const times = { retryMs: 100, syncMs: 50 };
+    const { guest, home, backend, logged } = await run(t, { storeMax, times, store });
+    const get = async (path: string): Promise<string> => {
+      const response = await fetch(`http://127.0.0.1:${home.ports.metrics}${path}`);
+      return `${response.status} ${await response.text()}`;
+    };
+    assert.match(await get('/readyz'), /^503 /);
+    assert.match(await get('/metrics'), /^kata_realm_store_full 1$/m);
+    assert.match(await get('/metrics'), /^kata_realm_store_bytes 1064960$/m);
+    const full = logged.filter(([message]) => /ALERT: the store is full/.test(message));
+    assert.match(full.join(), /have 1064960 bytes, and --store-max is 1048576/);
+    const asked: bigint[] = [];
+    await guest({
+      management: {
+        watchAudit: async function* ({ from }) {
+          asked.push(from ?? 0n);
+          yield { records: [boot] };
+          await new Promise(() => undefined);
+        },
+      },
+    });
+    const state = (): string | undefined => {
+      const [live] = backend.guests.list();
+      return live && backend.logs.stateOf(live.id)?.state;
+    };
+    await until('it is admitted, and its log is not stored', () => state() === 'failed');
+    assert.equal(statSync(large).size, storeMax, 'nothing is removed');
+    assert.deepEqual(readdirSync(join(store, 'guests')).length, 1, 'and no new guest is stored');
+    assert.equal(
+      logged.some(([message]) => /cannot be stored/.test(message)),
+      false,
+      'it is said once, and not for each guest',
+    );
+    rmSync(gone, { recursive: true });
+    await until('its log is stored', () => state() === 'verified');
+    assert.ok(asked.length > 1 && asked.every((from) => from === 1n));
+    await until('it is ready', async () => (await get('/readyz')).startsWith('200 '));
+    assert.match(await get('/metrics'), /^kata_realm_store_full 0$/m);
+    assert.ok(logged.some(([message]) => /the store has room again/.test(message)));
+  });
+});
 
 describe('a guest of a realm', () => {
   it('is dropped when it does not answer Health, and when it says that it does not serve', async (t) => {

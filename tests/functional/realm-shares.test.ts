@@ -41,10 +41,9 @@ describe('an operator who wants more than its share of a realm', () => {
     for (const socket of sockets.splice(0)) socket.destroy();
   });
   after(async () => {
-    const begin = performance.now();
     assert.equal(await realm.stop(), 0);
-    // Nothing that operators left behind is waited for.
-    assert.ok(performance.now() - begin < 10_000);
+    // Nothing that operators left behind is waited for: it would be closed at the end of --drain.
+    assert.doesNotMatch(realm.text(), /operators are still connected/);
     home.remove();
   });
 

@@ -4,8 +4,13 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
+import { repository } from '../harness/repository.js';
 import { guestIdentity } from '../harness/raw-guest.js';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
+
+const { slowChain } = (await import(`${repository}bench/dist/slow-chain.js`)) as {
+  readonly slowChain: (bytes: number) => Pick<ClientCertificate, 'cert' | 'key'>;
+};
 
 const authorization = `[[guest]]
 name = "web"
@@ -66,13 +71,31 @@ describe('strangers at the listeners of a realm', () => {
       return { cert: certificate, key };
     };
 
-    it(`${listener}: whoever sends more than a handshake needs is turned away for a minute, and nobody else`, async () => {
-      const dns = Array.from({ length: 1_200 }, (_, n) => `name-${n}.example`);
+    it(`${listener}: more than a handshake needs is not verified, and costs nobody else anything`, async () => {
+      // About 13 KB.
+      const dns = Array.from({ length: 600 }, (_, n) => `name-${n}.example`);
       const huge = new Authority('a stranger').client({ dns });
       assert.equal(await ask(listener, at(1), huge), '');
-      assert.equal(await ask(listener, at(1), await known()), '');
-      await until('it is logged', () => realm.log.some(({ why = '' }) => /more than 16 KiB/.test(why)));
-      assert.equal(await ask(listener, at(2), await known()), served);
+      await until('it is logged', () => realm.log.some(({ why = '' }) => /more than 10 KiB/.test(why)));
+      const before = realm.cpuMs();
+      for (let count = 0; count < 5; count += 1)
+        assert.equal(await ask(listener, at(1), slowChain(99_000)), '');
+      // Verifying one takes 400 ms.
+      const spent = realm.cpuMs() - before;
+      assert.ok(spent < 1_500, `${spent} ms`);
+      assert.equal(await ask(listener, at(1), await known()), served);
+    });
+
+    it(`${listener}: addresses of a client that took long to verify are turned away for a minute, and nobody else`, async () => {
+      assert.equal(await ask(listener, at(2), slowChain(9_000)), '');
+      assert.equal(await ask(listener, at(2), await known()), '');
+      await until('it is logged', () => realm.log.some(({ why = '' }) => /took too long/.test(why)));
+      assert.equal(await ask(listener, at(7), await known()), served);
+    });
+
+    it(`${listener}: a client of a known address is served, again and again`, async () => {
+      for (let count = 0; count < 3; count += 1)
+        assert.equal(await ask(listener, at(9), await known()), served);
     });
 
     it(`${listener}: connections of a few addresses that say nothing do not keep out another one`, async () => {

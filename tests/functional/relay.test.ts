@@ -27,7 +27,10 @@ const connections = 6;
 
 const example = readFileSync(`${repository}examples/realm.toml`, 'utf8');
 
-function configOf(port: number, { rest = '', timeout = '5s', perSecond = 1000 } = {}): string {
+function configOf(
+  port: number,
+  { rest = '', timeout = '5s', perSecond = 1000, places = connections } = {},
+): string {
   const crl = operatorCa.revocationList([mallory.serial()]);
   return `[api]
 release = "4.1"
@@ -44,7 +47,7 @@ peers = ["uri:spiffe://example/ops/*"]
 allowed_endpoints = ["GetGuestDetails", "GetOOMEvent", "ReadStdout"]
 management = ["Describe", "WatchAudit", "RevokePeer"]
 on_denied_read = "eof"
-limits = { connections = ${connections}, handshakes_per_second = ${perSecond}, handshake_timeout = "${timeout}" }
+limits = { connections = ${places}, handshakes_per_second = ${perSecond}, handshake_timeout = "${timeout}" }
 ${rest}
 [listener.tls]
 server_ca = ${JSON.stringify(realmCa.pem)}
@@ -500,6 +503,25 @@ describe('a server with relay = "operator-tls" that misbehaves', () => {
     const outer = await openRelayed(guest.server, guest.control);
     await isClosed(outer);
     await until(() => /KA3203 the handshake took too long/.test(decisionText(refusalsOf(guest).at(-1))));
+  });
+
+  it('that has one operator ask for all connections leaves places for others', async () => {
+    const guest = await started({ places: 20 });
+    const held = await Promise.all(
+      Array.from({ length: 16 }, () => connectOperator(guest.server, guest.control, alice)),
+    );
+    for (const { health } of held) assert.equal((await answerOf(health.check({}))).code, 'OK');
+    const renewed = operatorCa.client({ commonNames: [], uris: ['spiffe://example/ops/alice'] });
+    const over = await connectOperator(guest.server, guest.control, renewed);
+    assert.notEqual((await answerOf(over.health.check({}))).code, 'OK');
+    await until(() => refusalsOf(guest).length === 1);
+    assert.match(decisionText(refusalsOf(guest)[0]), /KA3203 the operator has 16 connections/);
+    const other = await connectOperator(guest.server, guest.control, bob);
+    assert.equal((await answerOf(other.health.check({}))).code, 'OK');
+    held[0]?.channel.close();
+    await until(() => guest.server.connections === 1 + 15 + 1);
+    const again = await connectOperator(guest.server, guest.control, renewed);
+    assert.equal((await answerOf(again.health.check({}))).code, 'OK');
   });
 
   it('that closes a connection in the middle of a call ends that connection only', async () => {

@@ -122,6 +122,13 @@ export class RealmProcess {
     }
   }
 
+  /** The time of processors that it has used, in milliseconds. */
+  cpuMs(): number {
+    const fields = readFileSync(`/proc/${this.process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    // In hundredths of a second: user and system.
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  }
+
   text(): string {
     return this.log.map((line) => JSON.stringify(line)).join('\n');
   }

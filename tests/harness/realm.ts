@@ -88,7 +88,7 @@ export class TestRealm {
     this.service = new OperatorService({
       guests: { list: () => this.guests, find: (name) => find(this.guests, name) },
       logs: {
-        find: (name) => find(this.past, name),
+        find: async (name) => find(this.past, name),
         stateOf: (id) => (this.logs.has(id) ? { state: 'verified', records: 3, lastSequence: 3 } : undefined),
         readLog: (...args) => this.readLog(...args),
       },
@@ -128,8 +128,7 @@ export class TestRealm {
   static async start(t: Pick<TestContext, 'after'>, parts: RealmParts): Promise<TestRealm> {
     const { cert, key } = parts.certificate;
     const server = createHttpsServer({
-      ...operatorHttpsOptions({ cert, key }, 10_000),
-      ca: parts.operatorCa,
+      ...operatorHttpsOptions({ cert, key }, { ca: [parts.operatorCa], crl: [] }, 10_000),
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { addressGroup } from './address-group.js';
+import { KnownGroups } from './known-groups.js';
 import { Penalties } from './penalties.js';
 
 describe('a group of addresses that was turned away', () => {
@@ -13,6 +14,19 @@ describe('a group of addresses that was turned away', () => {
     );
     for (let group = 0; group < 2000; group += 1) penalties.add(String(group), 0);
     assert.ok(!penalties.has('0', 1) && penalties.has('1999', 1), 'memory is bounded');
+  });
+});
+
+describe('a group of addresses of which a client was refused', () => {
+  it('is known no more, for good', () => {
+    const known = new KnownGroups();
+    known.add('a');
+    assert.deepEqual([known.has('a'), known.has('b')], [true, false]);
+    known.bar('a');
+    known.add('a');
+    assert.equal(known.has('a'), false);
+    for (let group = 0; group < 1000; group += 1) known.add(`g${group}`);
+    assert.ok(!known.has('g0') && known.has('g999'), 'memory is bounded');
   });
 });
 

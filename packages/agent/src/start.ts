@@ -1,7 +1,7 @@
 import { AuditUnavailable, openAuditLog } from '@kata-agent/audit';
 import { type Configuration, renderDiagnostic } from '@kata-agent/config';
 import { Guest, type OutputPolicy, shutDown } from '@kata-agent/guest';
-import type { Syscalls } from '@kata-agent/linux';
+import { limitUnacknowledged, type Syscalls } from '@kata-agent/linux';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -204,7 +204,15 @@ export async function startAgent(
       const { name, address, dial } = settings;
       if (dial === undefined || tls === undefined) continue;
       ending.check();
-      const listener = await tls.dial({ ...settings, dial, records: connectionRecords, audit, log, serve });
+      const listener = await tls.dial({
+        ...settings,
+        dial,
+        records: connectionRecords,
+        audit,
+        log,
+        limitUnacknowledged: (stream, limitMs) => limitUnacknowledged(syscalls, stream, limitMs),
+        serve,
+      });
       ending.last(`listener ${name}`, () => listener.close());
       listener.start();
       log('info', 'dialling', { listener: name, address, served: policy.served(name).length });

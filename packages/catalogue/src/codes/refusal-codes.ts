@@ -134,7 +134,7 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
   KA3203: {
     title: 'TLS client is not accepted',
     explanation:
-      'A connection to a tls:// listener, or of an operator through the server of an https:// listener, ended before it was served: the handshake failed, or the certificate of the client is expired, revoked, without clientAuth, or not in peers. No byte of a request is read. The reason says which.',
+      'A connection to a tls:// listener, or of an operator through the server of an https:// listener, ended before it was served: the handshake failed, or the certificate of the client is expired, revoked, without clientAuth, or not in peers; or the operator has as many connections as it may. No byte of a request is read. The reason says which.',
     example: { kind: 'described', text: 'a client of tls:// without a certificate' },
     remedy:
       'Use a certificate of client_ca with extended key usage clientAuth that peers names, over TLS 1.3 with the ALPN protocol kata-agent-ttrpc, as kata-agent-ctl does.',

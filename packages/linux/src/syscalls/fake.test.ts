@@ -39,6 +39,7 @@ const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unkn
   connect: (kernel) => kernel.connect(3, Uint8Array.of(1, 0), 'a'),
   listen: (kernel) => kernel.listen(3, 1),
   accept4: (kernel) => kernel.accept4(3, 0),
+  setUserTimeout: (kernel) => kernel.setUserTimeout(3, 1),
   socketError: (kernel) => kernel.socketError(3),
   peerAddress: (kernel) => kernel.peerAddress(3),
   peerCredentials: (kernel) => kernel.peerCredentials(3),

@@ -200,6 +200,10 @@ export class RecordingSyscalls implements Syscalls {
     return this.#answer('accept4', [fd, flags], () => this.#descriptor());
   }
 
+  setUserTimeout(fd: number, milliseconds: number): void {
+    return this.#answer('setUserTimeout', [fd, milliseconds], () => undefined);
+  }
+
   socketError(fd: number): number {
     return this.#answer('socketError', [fd], () => 0);
   }

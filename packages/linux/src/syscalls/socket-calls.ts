@@ -22,6 +22,8 @@ export interface SocketCalls {
   accept4(fd: number, flags: number): number;
   /** SO_ERROR: returns and clears the pending errno; 0: none. */
   socketError(fd: number): number;
+  /** TCP_USER_TIMEOUT, in milliseconds. */
+  setUserTimeout(fd: number, milliseconds: number): void;
   /** getpeername(2): returns the bytes of the peer's sockaddr. */
   peerAddress(fd: number): Uint8Array;
   /** SO_PEERCRED. */
@@ -35,6 +37,8 @@ export interface SocketCalls {
 
 const SolSocket = 1;
 const SoError = 4;
+const ProtocolTcp = 6;
+const TcpUserTimeout = 18;
 const SoPeerCredentials = 17;
 const MsgDontWait = 0x40;
 const MsgControlTruncated = 0x08;
@@ -52,6 +56,9 @@ export function socketCalls(library: CLibrary): SocketCalls {
   const listen = library.find('int listen(int fd, int backlog)');
   const accept4 = library.find('int accept4(int fd, void *address, void *length, int flags)');
   const getsockopt = library.find('int getsockopt(int fd, int level, int name, void *value, void *length)');
+  const setsockopt = library.find(
+    'int setsockopt(int fd, int level, int name, const void *value, unsigned int length)',
+  );
   const getpeername = library.find('int getpeername(int fd, void *address, void *length)');
   const recvmsg = library.find('long recvmsg(int fd, void *message, int flags)');
   const close = library.find('int close(int fd)');
@@ -72,6 +79,10 @@ export function socketCalls(library: CLibrary): SocketCalls {
     listen: (fd, backlog) => void check('listen', listen(fd, backlog)),
     accept4: (fd, flags) => check('accept4', accept4(fd, null, null, flags | Open.CloseOnExec)),
     socketError: (fd) => option(fd, SoError, 4).readInt32LE(0),
+    setUserTimeout(fd, milliseconds) {
+      const set = setsockopt(fd, ProtocolTcp, TcpUserTimeout, uint32(milliseconds), 4);
+      check('setsockopt', set, 'TCP_USER_TIMEOUT');
+    },
     peerAddress(fd) {
       const value = bytes(128); // struct sockaddr_storage
       const length = uint32(value.length);

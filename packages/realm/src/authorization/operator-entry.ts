@@ -34,6 +34,11 @@ function fits(pattern: string, name: string): boolean {
 
 /** The entry as the certificate says it. */
 function nameOf(peer: PeerEntry, certificate: Certificate): string {
+  return knownName(peer) ?? ownName(certificate);
+}
+
+/** Returns the name of each operator that an entry of `peers` names; undefined if it depends on the certificate. */
+export function knownName(peer: PeerEntry): string | undefined {
   switch (peer.kind) {
     case 'uri':
       return `uri:${peer.uri}`;
@@ -47,7 +52,7 @@ function nameOf(peer: PeerEntry, certificate: Certificate): string {
       return formatPin(peer.hash);
     case 'uri-below':
     case 'any':
-      return ownName(certificate);
+      return undefined;
   }
 }
 

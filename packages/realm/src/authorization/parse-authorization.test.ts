@@ -88,6 +88,17 @@ help: did you mean "ExecProcess"?`,
   );
 });
 
+test('a name that no guest with a trusted relay accepts is valid without methods, and up to the limit', () => {
+  const longest = `cn:${'a'.repeat(253)}`;
+  for (const text of [
+    operator('peers = ["cn:Zoë"]'),
+    trusted(longest),
+    trusted('uri:spiffe://example/ops/*'),
+  ])
+    assert.deepEqual(errorsOf(text), []);
+  assert.equal(errorsOf(trusted(`${longest}a`)).length, 1);
+});
+
 const operator = (change: string): string =>
   `[[operator]]\n${Object.entries({
     peers: '["cn:a"]',
@@ -97,6 +108,7 @@ const operator = (change: string): string =>
   })
     .map(([name, value]) => `${name} = ${value}\n`)
     .join('')}`;
+const trusted = (peer: string): string => `${operator(`peers = ["${peer}"]`)}methods = ["ExecProcess"]\n`;
 const guest = (rest: string): string => `[[guest]]\nname = "web"\n${rest}\n`;
 
 for (const [text, said] of [
@@ -136,6 +148,11 @@ for (const [text, said] of [
   [operator('methods = ["@management"]'), /KA1201/],
   [operator('methods = ["describe"]'), /KA1201/],
   [operator('methods = [1]'), /KA1102/],
+  [
+    trusted('cn:Zoë'),
+    /:2:10: error\[KA1102\]: the operator "cn:Zo.*" has characters that are not printable ASCII.*help: name it by spki/s,
+  ],
+  [trusted(`subject:CN=${'a'.repeat(250)}`), /KA1102.*has more than 256 characters/],
   [operator('release = "3.999"'), /KA1209/],
   [operator('release = 3.21'), /write it in quotes/],
   ['[[operator]]\npeers = ["cn:a"]\nguests = ["web"]\nverbs = ["list"]\nmethods = ["ExecProcess"]', /KA1108/],

@@ -12,12 +12,13 @@ import {
   Report,
   unknown,
 } from '@kata-agent/config/entries';
-import { parsePeerEntries, parsePin } from '@kata-agent/x509';
+import { parsePeerEntries, parsePeerEntry, parsePin } from '@kata-agent/x509';
 import type { Authorization } from './authorization.js';
 import { guestKeys, operatorKeys } from './authorization-keys.js';
 import { admit, type GuestEntry, nameFault } from './guest-entry.js';
 import { type Verb, verbs } from './operator.js';
-import { type OperatorEntry, operatorOf } from './operator-entry.js';
+import { knownName, type OperatorEntry, operatorOf } from './operator-entry.js';
+import { operatorNameFault } from './operator-name.js';
 
 export type ParsedAuthorization =
   | { readonly ok: true; readonly authorization: Authorization; readonly warnings: readonly Diagnostic[] }
@@ -142,7 +143,24 @@ function readOperator(table: TomlTable, report: Report): OperatorEntry | undefin
       );
   }
   if (peers === undefined || guests === undefined || allowed === undefined) return undefined;
+  if (methods.size > 0) checkNames(table, report);
   return { peers: parsePeerEntries(peers), guests, verbs: new Set(allowed), methods };
+}
+
+/** Reports operators whose calls all guests would refuse where the relay is trusted: `methods` is about nothing else. */
+function checkNames(table: TomlTable, report: Report): void {
+  const list = table.entries.get('peers')?.value;
+  for (const item of list?.kind === 'array' ? list.items : []) {
+    const name = item.kind === 'string' ? knownName(parsePeerEntry(item.value)) : undefined;
+    const fault = name === undefined ? undefined : operatorNameFault(name);
+    if (item.kind !== 'string' || fault === undefined) continue;
+    report.error(
+      'KA1102',
+      item.span,
+      `the operator ${quote(item.value)} ${fault}: guests whose relay is trusted would refuse each of its calls`,
+      'name it by spki:sha256:HEX or by a URI of its certificate, or remove methods, which operator-tls does not need',
+    );
+  }
 }
 
 /** Expands `methods`. Methods of management by exact name: no group and no `*` includes one. */

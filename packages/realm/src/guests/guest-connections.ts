@@ -182,14 +182,28 @@ export class GuestConnections {
     }
   }
 
-  async #serveAdmitted(live: Live, { id, relay, from, accepted }: ControlConnection): Promise<void> {
-    const { bus, guests, store, metrics, log, health, callMs } = this.#options;
-    const { channel, name, entry, described, connectedAt } = live;
+  async #serveAdmitted(live: Live, connection: ControlConnection): Promise<void> {
+    const { store, callMs } = this.#options;
+    const { id, channel, entry } = live;
     await store.revocations.settled();
     await repeatRevocations(channel, store.revocations.list(entry), callMs);
+    await this.#files.get(id);
+    const logs = store.guest(id);
+    try {
+      await this.#serveLogged(live, connection, logs);
+    } finally {
+      store.leave(id);
+    }
+  }
+
+  async #serveLogged(
+    live: Live,
+    { id, relay, from, accepted }: ControlConnection,
+    logs: GuestLogs,
+  ): Promise<void> {
+    const { bus, guests, metrics, log, health } = this.#options;
+    const { channel, name, entry, described, connectedAt } = live;
     const over = new AbortController();
-    const before = this.#files.get(id);
-    const logs = before === undefined ? store.guest(id) : await before.then(() => store.guest(id));
     const guest: Guest = {
       id,
       name,
@@ -251,7 +265,9 @@ export class GuestConnections {
     const { id, name, described } = live;
     const failed = (error: Error): void => {
       metrics.add('kata_realm_log_faults_total', 1, { kind: 'failed' });
-      log('error', 'the log of a guest cannot be stored', { guest: name, id, error: error.message });
+      // A full store is logged once, and not for each guest.
+      if (!this.#options.store.space.isFull)
+        log('error', 'the log of a guest cannot be stored', { guest: name, id, error: error.message });
     };
     try {
       const { connectedAt, entry } = live;

@@ -1,15 +1,14 @@
-import type { IncomingMessage } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { addressGroup } from '@kata-agent/admission';
 import type { Bus } from '../bus/bus.js';
 import { acceptUpgrade, refuseUpgrade } from '../listener/answer.js';
-import { type Bounds, ConnectionBounds, dropTexts } from '../listener/connection-bounds.js';
-import { httpsOptions, type ServerIdentity } from '../listener/https-options.js';
+import { type Bounds, dropTexts } from '../listener/connection-bounds.js';
+import { guestTlsOptions, httpOptions, type ServerIdentity } from '../listener/https-options.js';
 import { type HostPort, listen } from '../listener/listen.js';
-import { peerOf, tcpSocketOf } from '../listener/tls-peer.js';
+import { TlsAcceptor } from '../listener/tls-acceptor.js';
+import { peerOf } from '../listener/tls-peer.js';
 import type { Relay } from './guest.js';
 import type { Rendezvous } from './rendezvous.js';
 import { controlProtocol, relayProtocol, upgradeRequest } from './upgrade-request.js';
@@ -29,6 +28,8 @@ export interface ControlConnection {
 export interface GuestsServerOptions {
   readonly identity: ServerIdentity;
   readonly bounds: Bounds;
+  /** Called with each connection of an admitted guest. */
+  readonly onAccept: (socket: Socket) => void;
   readonly rendezvous: Rendezvous;
   /** Asks other replicas who waits for a guest's connection. Never rejects. */
   readonly findElsewhere: Bus['findToken'];
@@ -43,32 +44,33 @@ export interface GuestsServerOptions {
  */
 export class GuestsServer {
   readonly #options: GuestsServerOptions;
-  readonly #server: Server;
-  /** Accepts connections. `#server` is given each when its handshake may begin; its own timeouts need a server that listens. */
-  readonly #acceptor: TcpServer;
-  readonly #bounds: ConnectionBounds;
+  readonly #server: TcpServer;
+  readonly #acceptor: TlsAcceptor;
   readonly #ids = new WeakMap<Duplex, string>();
 
   constructor(options: GuestsServerOptions) {
     this.#options = options;
-    this.#bounds = new ConnectionBounds(options.bounds, (from, why) => {
-      this.#refuse(from, dropTexts[why]);
+    const { identity, bounds, onAccept } = options;
+    // Its own timeouts would need a server that listens: a client that is not accepted in time loses its connection.
+    const server = createServer(httpOptions(bounds.pendingMs));
+    this.#acceptor = new TlsAcceptor({
+      bounds,
+      tls: guestTlsOptions(identity, bounds.pendingMs),
+      client: 'any',
+      onDrop: (from, why) => this.#refuse(from, dropTexts[why]),
+      onAccept,
+      onSecure: (stream) => {
+        const peer = peerOf(stream);
+        if (typeof peer === 'string') return this.#refuseSocket(stream, peer);
+        this.#ids.set(stream, peer.spki);
+        server.emit('connection', stream);
+      },
+      onFailure: (_stream, error, from) =>
+        this.#refuse(from, `the handshake failed: ${error.code ?? 'unknown error'}`),
     });
-    const server = createServer({
-      ...httpsOptions(options.identity, options.bounds.pendingMs),
-      // A guest's certificate is believed by its key alone.
-      rejectUnauthorized: false,
-      keepAlive: false,
-    });
-    this.#server = server;
-    this.#acceptor = createTcpServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
-      this.#bounds.add(socket, () => server.emit('connection', socket));
-    });
-    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-      this.#bounds.handshaken(socket, false);
-      this.#refuseSocket(socket, `the handshake failed: ${error.code ?? 'unknown error'}`);
-    });
-    server.on('secureConnection', (socket) => this.#identify(socket));
+    this.#server = createTcpServer({ pauseOnConnect: true, noDelay: true }, (socket) =>
+      this.#acceptor.add(socket),
+    );
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       this.#refuseSocket(socket as TLSSocket, `the request is not HTTP: ${error.code ?? 'unknown error'}`);
     });
@@ -81,37 +83,29 @@ export class GuestsServer {
 
   /** Resolves with the port. */
   listen(address: HostPort): Promise<number> {
-    return listen(this.#acceptor, address);
+    return listen(this.#server, address);
   }
 
   /** For connections from now on. Throws if the certificate or key is not valid. */
   replaceIdentity(identity: ServerIdentity): void {
-    this.#server.setSecureContext(httpsOptions(identity, this.#options.bounds.pendingMs));
+    this.#acceptor.replace(guestTlsOptions(identity, this.#options.bounds.pendingMs));
   }
 
   /** Accepts no more connections, and closes those that are not of a guest yet. */
   stop(): void {
-    this.#acceptor.close();
-    this.#bounds.destroy('pending');
+    this.#server.close();
+    this.#acceptor.destroy('pending');
   }
 
   /** Closes all connections. */
   close(): void {
     this.stop();
-    this.#bounds.destroy('all');
-  }
-
-  #identify(socket: TLSSocket): void {
-    socket.on('error', () => undefined);
-    if (!this.#bounds.handshaken(socket, false)) return;
-    const peer = peerOf(socket);
-    if (typeof peer === 'string') this.#refuseSocket(socket, peer);
-    else this.#ids.set(socket, peer.spki);
+    this.#acceptor.destroy('all');
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const id = this.#ids.get(socket);
-    const from = this.#from(socket);
+    const from = this.#acceptor.from(socket);
     socket.on('error', () => undefined);
     if (id === undefined) {
       socket.destroy();
@@ -144,7 +138,7 @@ export class GuestsServer {
   }
 
   #accept(socket: Duplex): void {
-    this.#bounds.accept(socket as TLSSocket);
+    this.#acceptor.accept(socket as TLSSocket);
   }
 
   #refuseUpgrade(socket: Duplex, status: number, why: string): void {
@@ -158,15 +152,10 @@ export class GuestsServer {
   }
 
   #report(socket: TLSSocket, why: string): void {
-    this.#refuse(this.#from(socket), why);
+    this.#refuse(this.#acceptor.from(socket), why);
   }
 
   #refuse(from: string, why: string): void {
     this.#options.onRefusal(from, why);
-  }
-
-  #from(socket: Duplex): string {
-    const { remoteAddress } = tcpSocketOf(socket as TLSSocket) ?? {};
-    return remoteAddress === undefined ? 'unknown' : addressGroup(remoteAddress);
   }
 }

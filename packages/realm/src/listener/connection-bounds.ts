@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import { addressGroup, Penalties } from '@kata-agent/admission';
-import { tcpSocketOf } from './tls-peer.js';
+import type { Duplex } from 'node:stream';
+import { addressGroup, type MeasuredStream, Penalties, Strangers } from '@kata-agent/admission';
 import { type WaitingLimits, WaitingConnections } from './waiting-connections.js';
 
 export interface Bounds {
@@ -18,21 +17,15 @@ export interface Bounds {
 }
 
 /** Why a connection was closed before it was accepted. */
-export type Drop = 'overload' | 'timeout' | 'penalty';
+export type Drop = 'overload' | 'timeout' | 'penalty' | 'oversized';
 
 /** What is said of it. */
 export const dropTexts: Readonly<Record<Drop, string>> = {
   overload: 'too many connections are not yet accepted',
   timeout: 'it was too slow',
-  penalty:
-    'a client of this address sent more than 16 KiB before its handshake had ended, less than a minute ago',
+  penalty: 'verifying a client of this address took too long, less than a minute ago',
+  oversized: 'the client sent more than 10 KiB before its handshake had ended',
 };
-
-/**
- * More bytes than a handshake needs. OpenSSL verifies each chain of up to 100 KB, also of strangers, and that can take half
- * a second of the event loop.
- */
-const oversized = 16 * 1024;
 
 /** A connection in its handshake keeps its place for this time, whoever else wants it. */
 const graceMs = 2_000;
@@ -42,23 +35,35 @@ interface Pending {
   readonly since: number;
   readonly timer: NodeJS.Timeout;
   inHandshake: boolean;
+  /** Absent: TLS reads the socket itself. */
+  readonly stream: MeasuredStream | undefined;
 }
 
 /** Bounds the connections of one listener before anything about their clients is known. */
 export class ConnectionBounds {
   readonly #bounds: Bounds;
   readonly #onDrop: (group: string, why: Drop) => void;
+  readonly #onAccept: (socket: Socket) => void;
   readonly #open = new Set<Socket>();
   /** The oldest first. */
   readonly #pending = new Map<Socket, Pending>();
   readonly #ofGroup = new Map<string, number>();
   readonly #waiting: WaitingConnections;
   readonly #penalties = new Penalties();
+  readonly #dropped = new WeakSet<Socket>();
+  readonly #strangers: Strangers;
 
-  constructor(bounds: Bounds, onDrop: (group: string, why: Drop) => void) {
+  constructor(
+    bounds: Bounds,
+    onDrop: (group: string, why: Drop) => void,
+    /** Is called with each connection whose client is accepted. */
+    onAccept: (socket: Socket) => void,
+  ) {
     this.#bounds = bounds;
     this.#onDrop = onDrop;
+    this.#onAccept = onAccept;
     this.#waiting = new WaitingConnections(bounds.waiting);
+    this.#strangers = new Strangers({ groups: bounds.connections });
   }
 
   get size(): number {
@@ -66,11 +71,11 @@ export class ConnectionBounds {
   }
 
   /**
-   * Takes a connection that was just accepted, and that is not read. Calls `begin` now, or once fewer are pending; or closes it.
-   * Many clients of one address that come at once wait for each other: if they were turned away, each would come again much
+   * Takes a connection that was just accepted, and that is not read. Calls `begin` with its bytes for TLS, now, or once fewer are
+   * pending; or closes it. Of a stranger TLS gets no more than a handshake needs, one client at a time. Many clients of one address that come at once wait for each other: if they were turned away, each would come again much
    * later.
    */
-  add(socket: Socket, begin: () => void): void {
+  add(socket: Socket, begin: (stream: Duplex) => void): void {
     // Without an address the client has gone already.
     const group = socket.remoteAddress === undefined ? undefined : addressGroup(socket.remoteAddress);
     socket.on('error', () => undefined);
@@ -99,7 +104,7 @@ export class ConnectionBounds {
     this.#onDrop(group, 'overload');
   }
 
-  #begin(socket: Socket, group: string, begin: () => void): void {
+  #begin(socket: Socket, group: string, begin: (stream: Duplex) => void): void {
     if (this.#isPenalized(group)) {
       socket.destroy();
       this.#onDrop(group, 'penalty');
@@ -107,52 +112,65 @@ export class ConnectionBounds {
     }
     this.#open.add(socket);
     const timer = this.#destroyLate(socket, group);
-    this.#pending.set(socket, { group, timer, since: performance.now(), inHandshake: true });
+    const stream = this.#strangers.begin(group, socket, () => this.#drop(socket, 'oversized'));
+    this.#pending.set(socket, { group, timer, since: performance.now(), inHandshake: true, stream });
     this.#ofGroup.set(group, this.#countOf(group) + 1);
     socket.once('close', () => {
       this.#open.delete(socket);
-      if (this.#pending.get(socket)?.inHandshake === true) this.#judge(socket);
+      if (this.#pending.get(socket)?.inHandshake === true) this.#refused(socket);
       this.#settle(socket);
       this.#proceed();
     });
-    begin();
+    begin(stream ?? socket);
   }
 
   #destroyLate(socket: Socket, group: string): NodeJS.Timeout {
     return setTimeout(() => {
+      this.#dropped.add(socket);
       socket.destroy();
       this.#onDrop(group, 'timeout');
     }, this.#bounds.pendingMs);
   }
 
   /**
-   * Notes that the handshake of a connection has ended. False: its client is not known, and sent too much. Then all connections
-   * of its addresses that are not yet accepted are closed, and they are turned away for a minute.
+   * Notes that the handshake of a connection has ended. `client`: TLS has verified it, or it has any key, or was refused. False:
+   * its client is not verified, and verifying it took too long. Then all connections of its addresses that are not yet accepted are
+   * closed, and they are turned away for a minute.
    */
-  handshaken(stream: TLSSocket, isKnown: boolean): boolean {
-    const socket = tcpSocketOf(stream);
-    const pending = socket === undefined ? undefined : this.#pending.get(socket);
-    if (socket === undefined || pending?.inHandshake !== true) return true;
+  handshaken(socket: Socket, client: 'verified' | 'any' | 'refused'): boolean {
+    const pending = this.#pending.get(socket);
+    if (pending?.inHandshake !== true) return true;
     pending.inHandshake = false;
-    return isKnown || this.#judge(socket);
+    if (client === 'refused') return this.#refused(socket);
+    if (client === 'any' && this.#strangers.isCostly(socket.bytesRead, pending.stream))
+      return this.#punish(pending);
+    pending.stream?.release();
+    return true;
   }
 
-  /**
-   * Takes a connection out of those that are not yet accepted. From now on the client may end its side, and still gets what
-   * is sent to it; before, that would keep its place until the timeout.
-   */
-  accept(stream: TLSSocket): void {
-    stream.allowHalfOpen = true;
-    const socket = tcpSocketOf(stream);
-    if (socket === undefined) return;
+  /** Reports whether the connection was closed here, which was reported. */
+  hasDropped(socket: Socket): boolean {
+    return this.#dropped.has(socket);
+  }
+
+  /** Takes a connection out of those that are not yet accepted. */
+  accept(socket: Socket): void {
+    const group = this.#pending.get(socket)?.group;
+    if (group !== undefined) this.#strangers.authenticated(group);
+    this.#onAccept(socket);
     this.#settle(socket);
     this.#proceed();
   }
 
-  /** Returns false, and turns the address away, if a client has sent too much. */
-  #judge(socket: Socket): boolean {
-    const group = this.#pending.get(socket)?.group;
-    if (group === undefined || socket.bytesRead <= oversized) return true;
+  /** Notes that a client was refused in its handshake. Returns false, and turns the address away, if that was costly. */
+  #refused(socket: Socket): boolean {
+    const pending = this.#pending.get(socket);
+    if (pending === undefined) return true;
+    const isCostly = this.#strangers.refused(pending.group, socket.bytesRead, pending.stream);
+    return isCostly ? this.#punish(pending) : true;
+  }
+
+  #punish({ group }: Pending): false {
     this.#penalties.add(group, performance.now());
     // Before they cost as much.
     for (const [other, { group: of }] of this.#pending) if (of === group) this.#drop(other, 'penalty');
@@ -172,7 +190,9 @@ export class ConnectionBounds {
   #drop(socket: Socket, why: Drop): void {
     const pending = this.#pending.get(socket);
     if (pending === undefined) return;
+    if (pending.inHandshake) this.#strangers.refused(pending.group, socket.bytesRead, pending.stream);
     this.#settle(socket);
+    this.#dropped.add(socket);
     socket.destroy();
     this.#onDrop(pending.group, why);
   }

@@ -1,5 +1,8 @@
 import { constants } from 'node:crypto';
-import type { ServerOptions } from 'node:https';
+import type { ServerOptions } from 'node:http';
+import type { ServerOptions as HttpsOptions } from 'node:https';
+import type { TlsOptions } from 'node:tls';
+import type { OperatorCa } from './operator-ca.js';
 
 /** A key and its certificates, as PEM. */
 export interface ServerIdentity {
@@ -10,8 +13,8 @@ export interface ServerIdentity {
 /** The only protocol that a realm speaks in TLS. */
 const alpnProtocol = 'http/1.1';
 
-/** Options of HTTPS that both listeners of a realm have. No option is left to a default that a build of Node.js changes. */
-export function httpsOptions(identity: ServerIdentity, pendingMs: number): ServerOptions {
+/** Options of TLS that both listeners of a realm have. No option is left to a default that a build of Node.js changes. */
+function tlsOptions(identity: ServerIdentity, pendingMs: number): TlsOptions {
   return {
     ...identity,
     requestCert: true,
@@ -24,6 +27,31 @@ export function httpsOptions(identity: ServerIdentity, pendingMs: number): Serve
     // With tickets OpenSSL accepts a client without a certificate, as the one that its ticket names.
     secureOptions: constants.SSL_OP_NO_TICKET,
     handshakeTimeout: pendingMs,
+  };
+}
+
+/** Options of TLS for guests, whose certificates are believed by their keys alone. */
+export function guestTlsOptions(identity: ServerIdentity, pendingMs: number): TlsOptions {
+  return { ...tlsOptions(identity, pendingMs), rejectUnauthorized: false };
+}
+
+/** Options of TLS for operators. */
+export function operatorTlsOptions(
+  identity: ServerIdentity,
+  { ca, crl }: OperatorCa,
+  pendingMs: number,
+): TlsOptions {
+  return {
+    ...tlsOptions(identity, pendingMs),
+    rejectUnauthorized: true,
+    ca: [...ca],
+    ...(crl.length === 0 ? {} : { crl: [...crl] }),
+  };
+}
+
+/** Options of HTTP that both listeners of a realm have. */
+export function httpOptions(pendingMs: number): ServerOptions {
+  return {
     maxHeaderSize: 8_192,
     headersTimeout: pendingMs,
     requestTimeout: pendingMs,
@@ -33,16 +61,20 @@ export function httpsOptions(identity: ServerIdentity, pendingMs: number): Serve
   };
 }
 
-/** Options of the HTTPS server for operators, beside their CAs. */
+/** Options of HTTP for operators. An operator that has ended its requests still gets the replies of the guest. */
+export function operatorHttpOptions(pendingMs: number): ServerOptions {
+  return { ...httpOptions(pendingMs), keepAliveTimeout: 5_000 };
+}
+
+/** Options of a server of Node.js that serves operators as a realm does, beside its bounds. */
 export function operatorHttpsOptions(
   identity: ServerIdentity,
+  operatorCa: OperatorCa,
   pendingMs: number,
-): ServerOptions & { readonly allowHalfOpen: true } {
+): HttpsOptions & { readonly allowHalfOpen: true } {
   return {
-    ...httpsOptions(identity, pendingMs),
-    rejectUnauthorized: true,
-    keepAliveTimeout: 5_000,
-    // An operator that has ended its requests still gets the replies of the guest.
+    ...operatorTlsOptions(identity, operatorCa, pendingMs),
+    ...operatorHttpOptions(pendingMs),
     allowHalfOpen: true,
   };
 }

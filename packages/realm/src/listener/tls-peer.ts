@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type Certificate, readCertificate } from '@kata-agent/x509';
 
@@ -16,12 +15,4 @@ export function certificateOf(bytes: Uint8Array | undefined): Certificate | stri
   if (bytes === undefined) return 'there is no certificate';
   const certificate = readCertificate(bytes);
   return typeof certificate === 'string' ? `the certificate is not valid: ${certificate}` : certificate;
-}
-
-/**
- * Returns the TCP socket below a TLS socket. Node.js has no public member for it, and a closed socket no longer has an
- * address by which it could be found.
- */
-export function tcpSocketOf(socket: TLSSocket): Socket | undefined {
-  return (socket as TLSSocket & { readonly _parent?: Socket })._parent;
 }

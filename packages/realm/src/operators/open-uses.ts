@@ -1,8 +1,8 @@
+import { Slots } from '@kata-agent/admission';
 import type { Operator, Verb } from '../authorization/operator.js';
 import type { OperatorChecks } from './operator-checks.js';
 import type { OperatorSource, StoredGuest } from './operator-context.js';
 import type { OperatorLimits } from './operator-limits.js';
-import { Slots } from './slots.js';
 
 /** Something that lasts: a connection to a guest, by its relay, or a reader of an audit log. */
 export interface OpenUse {
@@ -28,12 +28,14 @@ export class OpenUses {
   readonly #checks: OperatorChecks;
   readonly #limits: OperatorLimits;
   readonly #connections: Slots;
+  readonly #connectionsToGuest: Slots;
   readonly #readers: Slots;
 
   constructor(checks: OperatorChecks, limits: OperatorLimits) {
     this.#checks = checks;
     this.#limits = limits;
     this.#connections = new Slots(limits.connections);
+    this.#connectionsToGuest = new Slots(limits.connectionsToGuest);
     this.#readers = new Slots(limits.readers);
   }
 
@@ -43,14 +45,7 @@ export class OpenUses {
 
   /** Takes a place. Throws an HttpError if the operator has as many as it may. */
   begin(use: OpenUse): BegunUse {
-    const { kind, operator, guest } = use;
-    const { connections, readers } = this.#limits;
-    const [slots, most] =
-      kind === 'audit'
-        ? [this.#readers, `${readers} readers of audit logs`]
-        : [this.#connections, `${connections} connections`];
-    const release = slots.take(operator.name);
-    if (release === undefined) throw this.#checks.tooMany(operator, verbOf(use), guest, most);
+    const release = use.kind === 'audit' ? this.#beginReader(use) : this.#beginConnection(use);
     this.#open.set(use, false);
     return {
       opened: () => {
@@ -82,6 +77,35 @@ export class OpenUses {
 
   close(): void {
     for (const use of this.#open.keys()) this.#end(use);
+  }
+
+  #beginReader(use: OpenUse): () => void {
+    const { readers } = this.#limits;
+    return this.#take(use, this.#readers, use.operator.name, `${readers} readers of audit logs`);
+  }
+
+  #beginConnection(use: OpenUse): () => void {
+    const { operator, guest } = use;
+    const { connections, connectionsToGuest } = this.#limits;
+    const release = this.#take(use, this.#connections, operator.name, `${connections} connections`);
+    try {
+      const what = `${connectionsToGuest} connections to guest '${guest.name}'`;
+      const ofGuest = this.#take(use, this.#connectionsToGuest, `${guest.id} ${operator.name}`, what);
+      return () => {
+        ofGuest();
+        release();
+      };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** Returns a function that gives the place back. Throws an HttpError if the operator has `what` already. */
+  #take(use: OpenUse, slots: Slots, key: string, what: string): () => void {
+    const release = slots.take(key);
+    if (release === undefined) throw this.#checks.tooMany(use.operator, verbOf(use), use.guest, what);
+    return release;
   }
 
   #end(use: OpenUse): void {

@@ -1,5 +1,6 @@
 import { entryNames } from '../authorization/guest-entry.js';
 import type { Operator, Verb } from '../authorization/operator.js';
+import { operatorNameFault } from '../authorization/operator-name.js';
 import { badRequest, HttpError, noSuchGuest } from './http-error.js';
 import type { OperatorContext, OperatorSource, StoredGuest } from './operator-context.js';
 import type { Revocation } from './revocation.js';
@@ -43,6 +44,18 @@ export class OperatorChecks {
       );
     }
     return guest;
+  }
+
+  /** Throws if a guest whose relay is trusted would refuse each call of the operator, by its name. */
+  nameFor(guest: StoredGuest, operator: Operator): void {
+    const fault = operatorNameFault(operator.name);
+    if (fault === undefined) return;
+    this.#record(operator, 'connect', guest, false, `the name of the operator ${fault}`);
+    throw new HttpError(
+      403,
+      'denied',
+      `the name that the realm has for you ${fault}, which guest '${guest.name}' refuses: its relay is trusted`,
+    );
   }
 
   /** Throws if a revocation would cut off all guests. */

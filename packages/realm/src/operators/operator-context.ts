@@ -27,7 +27,7 @@ export interface GuestLogs {
   /** Undefined if the guest has no log here, and its listener does not serve WatchAudit. */
   stateOf(guestId: string): CollectedLog | undefined;
   /** Finds a guest that is not connected, by the rules of `Guests.find`; of one name, the last that was connected. */
-  find(name: string): StoredGuest | undefined;
+  find(name: string): Promise<StoredGuest | undefined>;
   /**
    * Reads records without their line feeds, in groups as they are read.
    *

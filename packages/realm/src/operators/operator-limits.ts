@@ -2,6 +2,10 @@
 export interface OperatorLimits {
   /** Connections to guests of one operator, with those that are being opened. */
   readonly connections: number;
+  /**
+   * Of these, to one guest. A guest has 64 unless its configuration says otherwise: one operator must not keep out the others.
+   */
+  readonly connectionsToGuest: number;
   /** Audit logs that one operator reads at a time. */
   readonly readers: number;
   /** Calls of one operator in a guest that have not ended, where the relay is trusted; the same in each connection. */
@@ -20,6 +24,7 @@ export interface OperatorLimits {
 
 export const operatorLimits: OperatorLimits = {
   connections: 64,
+  connectionsToGuest: 16,
   readers: 8,
   calls: 128,
   callBytes: 16 * 1024 * 1024,

@@ -143,6 +143,7 @@ export class OperatorService {
     if (asked.kind !== 'connect' || request.headers.upgrade !== upgradeToken)
       throw badRequest(`only GET /guests/GUEST can be upgraded, to ${upgradeToken}`);
     const guest = this.#liveGuest(operator, 'connect', asked.guest);
+    if (guest.relay === 'trusted') this.#checks.nameFor(guest, operator);
     const use = this.#uses.begin({
       kind: guest.relay,
       source,
@@ -205,7 +206,8 @@ export class OperatorService {
     source: OperatorSource,
   ): Promise<void> {
     const { guests, logs, limits } = this.#context;
-    const guest = this.#checks.guest(operator, 'audit', name, guests.find(name) ?? logs.find(name));
+    const found = guests.find(name) ?? (await logs.find(name));
+    const guest = this.#checks.guest(operator, 'audit', name, found);
     if (logs.stateOf(guest.id) === undefined)
       throw new HttpError(
         404,

@@ -1,8 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-
-/** Probes of TCP begin after this time without traffic. */
-const keepAliveMs = 30_000;
+import { keepAliveMs } from '@kata-agent/admission';
 
 /** Bytes that were passed on. */
 export interface SplicedBytes {

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type DescService, fromBinary } from '@bufbuild/protobuf';
+import { Slots } from '@kata-agent/admission';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { Management, RevokePeerRequestSchema } from '@kata-agent/protocol/management';
@@ -19,7 +20,6 @@ import type { Guest } from '../guests/guest.js';
 import type { Decisions, OperatorContext, OperatorSource } from './operator-context.js';
 import type { OperatorLimits } from './operator-limits.js';
 import { relayedMetadata } from './relayed-metadata.js';
-import { Slots } from './slots.js';
 
 /** An operator's connection to a guest whose relay is trusted. */
 export interface TrustedConnection {

@@ -23,6 +23,8 @@ export type MetricName =
   | 'kata_realm_reloads_total'
   | 'kata_realm_ready'
   | 'kata_realm_decisions_writable'
+  | 'kata_realm_store_bytes'
+  | 'kata_realm_store_full'
   | 'kata_realm_event_loop_lag_seconds'
   | 'kata_realm_resident_memory_bytes';
 
@@ -107,6 +109,16 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
     type: 'gauge',
     labels: [],
     help: "1 while the realm's own audit log can be written; otherwise nobody is admitted.",
+  },
+  kata_realm_store_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Bytes of the logs of all guests in --store, with 16 KiB for each guest.',
+  },
+  kata_realm_store_full: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while no records of guests are stored: --store-max is reached, or the file system is full.',
   },
   kata_realm_event_loop_lag_seconds: {
     type: 'gauge',

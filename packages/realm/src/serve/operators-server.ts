@@ -1,25 +1,26 @@
-import type { IncomingMessage } from 'node:http';
-import { createServer, type Server } from 'node:https';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { addressGroup, callAtEnd } from '@kata-agent/admission';
+import { callAtEnd, Slots } from '@kata-agent/admission';
 import type { Authorization } from '../authorization/authorization.js';
 import type { Operator } from '../authorization/operator.js';
 import { operatorFault } from '../listener/authenticate-operator.js';
-import { type Bounds, ConnectionBounds, dropTexts } from '../listener/connection-bounds.js';
-import { operatorHttpsOptions, type ServerIdentity } from '../listener/https-options.js';
+import { type Bounds, dropTexts } from '../listener/connection-bounds.js';
+import { operatorHttpOptions, operatorTlsOptions, type ServerIdentity } from '../listener/https-options.js';
 import { type HostPort, listen } from '../listener/listen.js';
 import type { OperatorCa } from '../listener/operator-ca.js';
-import { peerOf, tcpSocketOf } from '../listener/tls-peer.js';
+import { TlsAcceptor } from '../listener/tls-acceptor.js';
+import { peerOf } from '../listener/tls-peer.js';
 import { refuseUpgrade, sendError } from '../operators/http-answer.js';
 import { HttpError } from '../operators/http-error.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
-import { Slots } from '../operators/slots.js';
 
 export interface OperatorsServerOptions {
   readonly identity: ServerIdentity;
   readonly operatorCa: OperatorCa;
   readonly bounds: Bounds;
+  /** Called with each connection of an operator. */
+  readonly onAccept: (socket: Socket) => void;
   /** Returns the authorization that counts now. */
   readonly authorization: () => Authorization;
   readonly service: OperatorHandler;
@@ -51,7 +52,7 @@ interface Live {
 export class OperatorsServer {
   readonly #options: OperatorsServerOptions;
   readonly #server: Server;
-  readonly #bounds: ConnectionBounds;
+  readonly #acceptor: TlsAcceptor;
   readonly #live = new Map<TLSSocket, Live>();
   readonly #slots = new Slots(connectionsPerOperator);
   /** Requests that are answered, and connections that were upgraded. */
@@ -61,20 +62,27 @@ export class OperatorsServer {
 
   constructor(options: OperatorsServerOptions) {
     this.#options = options;
-    this.#bounds = new ConnectionBounds(options.bounds, (group, why) =>
-      options.onRefusal(group, dropTexts[why], 'request'),
-    );
-    const server = createServer(this.#secureOptions(options.identity, options.operatorCa));
+    const { identity, operatorCa, bounds, onAccept, onRefusal } = options;
+    const server = createServer(operatorHttpOptions(bounds.pendingMs));
     this.#server = server;
-    server.on('connection', (socket: Socket) => this.#bounds.add(socket, () => undefined));
-    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-      this.#bounds.handshaken(socket, false);
-      const verification: unknown = socket.authorizationError;
-      const why = typeof verification === 'string' ? verification : (error.code ?? 'unknown error');
-      options.onRefusal(fromOf(socket), `the handshake failed: ${why}`, 'certificate');
-      socket.destroy();
+    // HTTP is given each connection once its client is authenticated. The server itself listens, for its timeouts.
+    const serveHttp = server.listeners('connection');
+    this.#acceptor = new TlsAcceptor({
+      bounds,
+      tls: operatorTlsOptions(identity, operatorCa, bounds.pendingMs),
+      client: 'verified',
+      onDrop: (from, why) => onRefusal(from, dropTexts[why], 'request'),
+      onAccept,
+      onSecure: (stream, from) => {
+        if (this.#authenticate(stream, from)) for (const serve of serveHttp) serve.call(server, stream);
+      },
+      onFailure: (stream, error, from) => {
+        const verification: unknown = stream.authorizationError;
+        const why = typeof verification === 'string' ? verification : (error.code ?? 'unknown error');
+        onRefusal(from, `the handshake failed: ${why}`, 'certificate');
+      },
     });
-    server.on('secureConnection', (socket) => this.#authenticate(socket));
+    server.removeAllListeners('connection').on('connection', (socket: Socket) => this.#acceptor.add(socket));
     server.on('clientError', (_error, socket) => socket.destroy());
     server.on('request', (request, response) => {
       const live = this.#live.get(request.socket as TLSSocket);
@@ -109,7 +117,7 @@ export class OperatorsServer {
 
   /** For connections from now on. Throws if a key or certificate is not valid. */
   replaceSecrets(identity: ServerIdentity, operatorCa: OperatorCa): void {
-    this.#server.setSecureContext(this.#secureOptions(identity, operatorCa));
+    this.#acceptor.replace(operatorTlsOptions(identity, operatorCa, this.#options.bounds.pendingMs));
   }
 
   /** Closes the connections of operators that no entry names any more. Returns their number. */
@@ -131,7 +139,7 @@ export class OperatorsServer {
     this.#draining = true;
     this.#server.close();
     this.#server.closeIdleConnections();
-    this.#bounds.destroy('pending');
+    this.#acceptor.destroy('pending');
     return new Promise((resolve) => {
       if (this.#busy === 0) return resolve(true);
       if (signal.aborted) return resolve(false);
@@ -147,27 +155,18 @@ export class OperatorsServer {
   /** Closes all connections. */
   close(): void {
     this.#server.close();
-    this.#bounds.destroy('all');
+    this.#acceptor.destroy('all');
   }
 
-  #secureOptions(identity: ServerIdentity, { ca, crl }: OperatorCa): ReturnType<typeof operatorHttpsOptions> {
-    return {
-      ...operatorHttpsOptions(identity, this.#options.bounds.pendingMs),
-      ca: [...ca],
-      ...(crl.length === 0 ? {} : { crl: [...crl] }),
-    };
-  }
-
-  #authenticate(socket: TLSSocket): void {
+  /** Returns whether the client is an operator's; otherwise its connection is closed. */
+  #authenticate(socket: TLSSocket, from: string): boolean {
     const { authorization, onRefusal } = this.#options;
-    socket.on('error', () => undefined);
-    this.#bounds.handshaken(socket, true);
-    const from = fromOf(socket);
     const certificate = peerOf(socket);
     const now = Date.now();
-    const refuse = (why: string): void => {
+    const refuse = (why: string): false => {
       onRefusal(from, why, 'certificate');
       socket.destroy();
+      return false;
     };
     if (typeof certificate === 'string') return refuse(certificate);
     const fault = operatorFault(certificate, now);
@@ -178,7 +177,7 @@ export class OperatorsServer {
     if (operator !== undefined && release === undefined) {
       onRefusal(operator.name, `the operator has ${connectionsPerOperator} connections`, 'request');
       socket.destroy();
-      return;
+      return false;
     }
     this.#live.set(socket, { socket, source, isBusy: false });
     this.#options.onConnections(1);
@@ -190,12 +189,13 @@ export class OperatorsServer {
       this.#options.onConnections(-1);
     });
     if (operator !== undefined) {
-      this.#bounds.accept(socket);
-      return;
+      this.#acceptor.accept(socket);
+      return true;
     }
     // It learns that from the answer to its request, and has no more time than a handshake has.
     const peer = `tls sha256:${certificate.fingerprint} ${certificate.subjectText}`;
     onRefusal(peer, 'no [[operator]] entry names the certificate', 'authorization');
+    return true;
   }
 
   /**
@@ -205,7 +205,7 @@ export class OperatorsServer {
   #begin(live: Live): boolean {
     if (live.isBusy) {
       this.#options.onRefusal(
-        live.source()?.name ?? fromOf(live.socket),
+        live.source()?.name ?? this.#acceptor.from(live.socket),
         'a request came before the answer to the one before',
         'request',
       );
@@ -222,9 +222,4 @@ export class OperatorsServer {
     this.#busy -= 1;
     if (this.#busy === 0) this.#onIdle();
   }
-}
-
-function fromOf(socket: TLSSocket): string {
-  const { remoteAddress } = tcpSocketOf(socket) ?? {};
-  return remoteAddress === undefined ? 'unknown' : addressGroup(remoteAddress);
 }

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net';
+import { unacknowledgedMs } from '@kata-agent/admission';
 import type { BusOptions } from '../bus/bus-options.js';
 import type { HostPort } from '../listener/listen.js';
 import type { OperatorContext } from '../operators/operator-context.js';
@@ -29,6 +31,8 @@ export interface RealmTimes {
   readonly retryMs: number;
   /** Between two fdatasync(2) of stored records. */
   readonly syncMs: number;
+  /** Sent bytes that are not acknowledged for this time end a connection. */
+  readonly unacknowledgedMs: number;
 }
 
 export const usualTimes: RealmTimes = {
@@ -39,6 +43,7 @@ export const usualTimes: RealmTimes = {
   overlapMs: 15_000,
   retryMs: 10_000,
   syncMs: 1_000,
+  unacknowledgedMs,
 };
 
 export interface RealmOptions {
@@ -49,11 +54,15 @@ export interface RealmOptions {
   readonly store: string;
   /** Bytes of logs that are stored of each guest. */
   readonly maxLogPerGuest: number;
+  /** Bytes of logs that are stored of all guests. */
+  readonly storeMax: number;
   /** How long operators' connections may last when the realm ends, in ms. */
   readonly drainMs: number;
   readonly version: string;
   readonly log: RealmLog;
   readonly tryLock: TryLock;
+  /** Ends a connection whose sent bytes are not acknowledged for a time: `limitUnacknowledged` of packages/linux. */
+  readonly limitUnacknowledged: (socket: Socket, milliseconds: number) => void;
   /** Absent: OperatorService. */
   readonly operatorHandler?: (context: OperatorContext) => OperatorHandler;
   /** How several replicas of a realm are reached; absent: this process is the only one. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { renderDiagnostic } from '@kata-agent/config';
 import { GuestConnections } from '../guests/guest-connections.js';
 import { GuestsServer } from '../guests/guests-server.js';
@@ -19,6 +20,7 @@ import { type Realm, type RealmOptions, type RealmTimes, usualTimes } from './re
 import { remoteHandlers } from './remote-handlers.js';
 import { reportFaults } from './report-faults.js';
 import { reportRefusals } from './report-refusals.js';
+import { reportSpace } from './report-space.js';
 import { StatusServer } from './status-server.js';
 
 const guestBounds = {
@@ -65,6 +67,7 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     tryLock: options.tryLock,
     bootId: randomUUID(),
     maxBytes: options.maxLogPerGuest,
+    space: { max: options.storeMax, everyMs: times.retryMs, onChange: reportSpace(log) },
     shared: bus.shared,
     onFault,
     onWritten: (records, bytes) => {
@@ -138,6 +141,7 @@ class RunningRealm implements Realm {
     const { log } = options;
     const rendezvous = new Rendezvous();
     const authorization = (): ReadFiles['authorization'] => this.#files.authorization;
+    const onAccept = (socket: Socket): void => options.limitUnacknowledged(socket, times.unacknowledgedMs);
     const guestRefused = reportRefusals('guests', this.#decisions, log);
     const operatorRefused = reportRefusals('operators', this.#decisions, log);
     this.#guestConnections = new GuestConnections({
@@ -159,6 +163,7 @@ class RunningRealm implements Realm {
     this.#guests = new GuestsServer({
       identity: files.identity,
       bounds: { ...guestBounds, pendingMs: times.pendingMs + times.callMs },
+      onAccept,
       rendezvous,
       findElsewhere: (id, token) => bus.findToken(id, token),
       onControl: (connection) => void this.#guestConnections.serve(connection),
@@ -194,6 +199,7 @@ class RunningRealm implements Realm {
       identity: files.identity,
       operatorCa: files.operatorCa,
       bounds: { ...operatorBounds, pendingMs: times.pendingMs },
+      onAccept,
       authorization,
       service: this.#service,
       onRequest: () => metrics.add('kata_realm_operator_requests_total'),
@@ -211,7 +217,7 @@ class RunningRealm implements Realm {
           return metrics.text();
         },
       },
-      () => this.#isReady && store.decisions.writable && bus.ready,
+      () => this.#isReady && store.decisions.writable && !store.space.isFull && bus.ready,
     );
     this.#syncing = setInterval(() => {
       void store.sync().catch((error: Error) => log('error', 'the store', { error: error.message }));
@@ -310,6 +316,8 @@ class RunningRealm implements Realm {
     const { operatorTls, trusted, readers, bytes } = this.#service.counts;
     const metrics = this.#metrics;
     metrics.set('kata_realm_decisions_writable', this.#store.decisions.writable ? 1 : 0);
+    metrics.set('kata_realm_store_bytes', this.#store.space.used);
+    metrics.set('kata_realm_store_full', this.#store.space.isFull ? 1 : 0);
     metrics.set('kata_realm_operator_uses', operatorTls, { kind: 'operator-tls' });
     metrics.set('kata_realm_operator_uses', trusted, { kind: 'trusted' });
     metrics.set('kata_realm_operator_uses', readers, { kind: 'audit' });

@@ -10,6 +10,7 @@ import {
 } from '@kata-agent/audit';
 import { joinLines, type LastRecord, type StoredLog } from './log-storage.js';
 import { StoreError } from './store-error.js';
+import type { StoreSpace } from './store-space.js';
 import type { Turns } from './turns.js';
 
 /** How a chain file is written. */
@@ -17,6 +18,7 @@ export interface ChainFileOptions {
   readonly files: FileLayer;
   /** Shared by all files: writes that a slow disk delays do not take all threads of the process. */
   readonly turns: Turns;
+  readonly space: StoreSpace;
 }
 
 /** The records of one log in a file, exactly as they arrived: each a line. It is only appended to. */
@@ -24,6 +26,7 @@ export class ChainFile implements StoredLog {
   readonly path: string;
   readonly #file: SegmentFile;
   readonly #turns: Turns;
+  readonly #space: StoreSpace;
   #size: number;
   #first: number | undefined;
   #last: LastRecord | undefined;
@@ -31,23 +34,30 @@ export class ChainFile implements StoredLog {
   /** The file may have more bytes than `#size`. */
   #torn = false;
 
-  private constructor(path: string, file: SegmentFile, turns: Turns, found: Found) {
+  private constructor(
+    path: string,
+    file: SegmentFile,
+    { turns, space }: Pick<ChainFileOptions, 'turns' | 'space'>,
+    found: Found,
+  ) {
     this.path = path;
     this.#file = file;
     this.#turns = turns;
+    this.#space = space;
     this.#size = found.size;
     this.#first = found.first;
     this.#last = found.last;
   }
 
   /** Opens or creates a file, and cuts a torn last line. Throws a StoreError if its last line is not a record. */
-  static async open(path: string, { files, turns }: ChainFileOptions): Promise<ChainFile> {
+  static async open(path: string, { files, ...shared }: ChainFileOptions): Promise<ChainFile> {
+    const { turns } = shared;
     return await turns.run(async () => {
       const found = await find(path);
       const file = await files.append(path, { fresh: false });
       try {
         if (found.torn) await file.truncate(found.size);
-        return new ChainFile(path, file, turns, found);
+        return new ChainFile(path, file, shared, found);
       } catch (error) {
         await file.close();
         throw error;
@@ -69,9 +79,20 @@ export class ChainFile implements StoredLog {
     return this.#last;
   }
 
-  /** Appends lines, which are the records after the last one. When it throws, none was written. */
+  /**
+   * Appends lines, which are the records after the last one. When it throws, none was written; a StoreError: the store is full.
+   */
   async append(lines: readonly Buffer[], first: number, last: LastRecord): Promise<void> {
     const bytes = joinLines(lines);
+    await this.#space.write(bytes.length, () => this.#append(bytes, first, last));
+  }
+
+  /** Throws a StoreError if the store is full. Nothing else can have changed: this process alone writes the file. */
+  async refresh(): Promise<void> {
+    this.#space.check();
+  }
+
+  async #append(bytes: Buffer, first: number, last: LastRecord): Promise<void> {
     await this.#turns.run(async () => {
       await this.#repair();
       this.#torn = true;
@@ -89,9 +110,6 @@ export class ChainFile implements StoredLog {
       this.#last = { position: last.position, line: Buffer.from(last.line) };
     });
   }
-
-  /** Does nothing: this process alone writes the file. */
-  async refresh(): Promise<void> {}
 
   /** Makes what is written durable. */
   async sync(): Promise<void> {

@@ -8,7 +8,7 @@
  * - `second-log`: the guest has sent another log than before, or the record of a second boot.
  * - `broken`: a line is no record, or does not follow. It is not stored.
  * - `full`: the store has as many bytes of this guest as it may have; no more are collected.
- * - `failed`: the store cannot be written, or was changed by something else; it is tried again.
+ * - `failed`: the store is full, cannot be written, or was changed by something else; it is tried again.
  */
 export type LogState =
   | 'none'

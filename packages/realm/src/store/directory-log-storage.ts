@@ -49,7 +49,7 @@ export class DirectoryLogStorage implements LogStorage {
   }
 
   async create(name: string): Promise<StoredLog> {
-    await makeDirectory(this.#directory);
+    await this.#makeDirectory();
     const names = await readdir(this.#directory);
     const file = `${name}.log`;
     const logs = names.filter((each) => each.endsWith('.log'));
@@ -62,10 +62,11 @@ export class DirectoryLogStorage implements LogStorage {
   }
 
   async note(note: LogNote): Promise<number> {
-    await makeDirectory(this.#directory);
+    await this.#makeDirectory();
     const text = `${JSON.stringify({ ...note, at: new Date().toISOString() })}\n`;
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
-    await this.#options.turns.run(async () => {
+    const { turns, space } = this.#options;
+    const write = async (): Promise<void> => {
       const file = await open(join(this.#directory, 'notes'), flags, 0o600);
       try {
         await file.writeFile(text);
@@ -73,13 +74,27 @@ export class DirectoryLogStorage implements LogStorage {
       } finally {
         await file.close();
       }
-    });
+    };
+    // Without it the store would say less of a log than is known, and there are few.
+    await space.writeAnyway(Buffer.byteLength(text), () => turns.run(write));
     return text.length;
   }
 
   async describe(described: DescribedGuest): Promise<void> {
-    await makeDirectory(this.#directory);
-    await writeFileAtomically(join(this.#directory, 'guest.json'), `${JSON.stringify(described)}\n`);
+    await this.#makeDirectory();
+    const path = join(this.#directory, 'guest.json');
+    await this.#options.space.writeAnyway(0, () =>
+      writeFileAtomically(path, `${JSON.stringify(described)}\n`),
+    );
+  }
+
+  /** Makes the directory of a new guest, if the store has room for one. */
+  async #makeDirectory(): Promise<void> {
+    const found = await stat(this.#directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (found === undefined) await this.#options.space.makeGuest(() => makeDirectory(this.#directory));
   }
 
   /** Nothing: the state is read from the files. */

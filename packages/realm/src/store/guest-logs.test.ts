@@ -17,7 +17,16 @@ import * as fc from 'fast-check';
 import type { LogFault } from './log-note.js';
 import { DirectoryLogStorage, type DirectoryLogStorageOptions } from './directory-log-storage.js';
 import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
+import { StoreSpace } from './store-space.js';
 import { Turns } from './turns.js';
+
+const anySpace = new StoreSpace({
+  max: 2 ** 40,
+  measure: async () => 0,
+  free: async () => 2 ** 40,
+  everyMs: 0,
+  onChange: () => undefined,
+});
 
 const id = 'a1'.repeat(32);
 
@@ -42,6 +51,7 @@ function setUp(t: Pick<TestContext, 'after'>, change: Change = {}): Setup {
         directory,
         files: systemFiles(),
         turns: new Turns(2),
+        space: anySpace,
         ...change,
         ...more,
       }),

@@ -23,13 +23,13 @@ export interface DescribedGuest {
   readonly configurationDigest?: string;
 }
 
-/** The records of one log, exactly as they arrived. It is only appended to. */
 /** Returns lines with a newline after each. */
 export function joinLines(lines: readonly Buffer[]): Buffer {
   const newline = Buffer.from('\n');
   return Buffer.concat(lines.flatMap((line) => [line, newline]));
 }
 
+/** The records of one log, exactly as they arrived. It is only appended to. */
 export interface StoredLog {
   /** The path of a file, or a subject. */
   readonly path: string;

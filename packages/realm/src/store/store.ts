@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type AuditLog,
@@ -9,11 +9,14 @@ import {
   openAuditLog,
   systemFiles,
 } from '@kata-agent/audit';
+import { type AwayGuest, AwayGuests } from './away-guests.js';
 import type { CollectedLog } from './collected-log.js';
 import { DirectoryLogStorage } from './directory-log-storage.js';
 import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
 import type { DescribedGuest, LogStorage } from './log-storage.js';
 import { type RevocationList, Revocations } from './revocations.js';
+import { type ScannedGuest, scanGuests } from './scan-guests.js';
+import { StoreSpace, type StoreSpaceOptions } from './store-space.js';
 import { takeStoreDirectory, type TryLock } from './store-directory.js';
 import { Turns } from './turns.js';
 
@@ -26,6 +29,8 @@ const loadsAtOnce = 16;
 const ownLog = { maxSize: 16 * 1024 * 1024, keep: 16 };
 
 export interface StoreOptions extends Pick<GuestLogsOptions, 'maxBytes' | 'onFault' | 'onWritten'> {
+  /** The space of all logs. */
+  readonly space: Pick<StoreSpaceOptions, 'max' | 'everyMs' | 'onChange'>;
   readonly directory: string;
   readonly tryLock: TryLock;
   /** Of this process: the own log's records have it. */
@@ -34,6 +39,8 @@ export interface StoreOptions extends Pick<GuestLogsOptions, 'maxBytes' | 'onFau
   readonly shared?: SharedStore | undefined;
   /** For tests. */
   readonly files?: FileLayer;
+  /** For tests: how many guests are remembered that are away. */
+  readonly mostAway?: number;
 }
 
 /** Logs and revocations of all replicas of a realm. */
@@ -64,29 +71,36 @@ export class Store {
   readonly revocations: RevocationList;
   /** The realm's own decisions. */
   readonly decisions: AuditLog;
+  /** Of logs in the directory. */
+  readonly space: Pick<StoreSpace, 'used' | 'isFull'>;
+  readonly #space: StoreSpace;
   readonly #options: Omit<GuestLogsOptions, 'storage'>;
-  readonly #directory: string;
   readonly #storage: (id: string) => LogStorage;
   readonly #shared: SharedStore | undefined;
-  readonly #guests = new Map<string, GuestLogs>();
+  /** Guests whose logs are in use, with the number of users. */
+  readonly #here = new Map<string, { readonly logs: GuestLogs; users: number }>();
+  readonly #away: AwayGuests;
   readonly #unlock: () => Promise<void>;
 
   private constructor(parts: {
     readonly revocations: RevocationList;
     readonly decisions: AuditLog;
     readonly options: Omit<GuestLogsOptions, 'storage'>;
-    readonly directory: string;
     readonly storage: (id: string) => LogStorage;
     readonly shared: SharedStore | undefined;
     readonly unlock: () => Promise<void>;
+    readonly away: AwayGuests;
+    readonly space: StoreSpace;
   }) {
     this.revocations = parts.revocations;
     this.decisions = parts.decisions;
     this.#options = parts.options;
-    this.#directory = parts.directory;
     this.#storage = parts.storage;
     this.#shared = parts.shared;
     this.#unlock = parts.unlock;
+    this.#away = parts.away;
+    this.#space = parts.space;
+    this.space = parts.space;
   }
 
   /** Throws a StoreError, or AuditUnavailable. */
@@ -112,16 +126,27 @@ export class Store {
       });
       const guests = join(directory, 'guests');
       const turns = new Turns(writesAtOnce);
+      const space = new StoreSpace({
+        ...options.space,
+        measure: async () => bytesOf(await scanGuests(guests)),
+        free: async () => {
+          const { bavail, bsize } = await statfs(directory);
+          return bavail * bsize;
+        },
+      });
+      await space.open();
       const store = new Store({
         revocations,
         decisions,
         options: { maxBytes, onFault, onWritten },
-        directory: guests,
-        storage: (id) => shared?.logs(id) ?? new DirectoryLogStorage(id, { directory: guests, files, turns }),
+        storage: (id) =>
+          shared?.logs(id) ?? new DirectoryLogStorage(id, { directory: guests, files, turns, space }),
         shared,
         unlock: () => lock.close(),
+        away: new AwayGuests(options.mostAway),
+        space,
       });
-      if (shared === undefined) await store.#load();
+      if (shared === undefined) await store.#loadLast(await scanGuests(guests));
       return store;
     } catch (error) {
       await lock.close();
@@ -129,36 +154,50 @@ export class Store {
     }
   }
 
-  /** Returns the logs of a guest. */
+  /** Returns the logs of a guest, until `leave` is called as often. */
   guest(id: string): GuestLogs {
-    const known = this.#guests.get(id);
-    if (known !== undefined) return known;
-    const logs = new GuestLogs(id, { ...this.#options, storage: this.#storage(id) });
-    this.#guests.set(id, logs);
+    const known = this.#here.get(id);
+    if (known !== undefined) {
+      known.users += 1;
+      return known.logs;
+    }
+    const logs = this.#logsOf(id);
+    this.#here.set(id, { logs, users: 1 });
     return logs;
   }
 
-  /** All guests that have been connected: also those before this process. */
-  described(): readonly DescribedGuest[] {
-    if (this.#shared !== undefined) return this.#shared.known();
-    return [...this.#guests.values()].flatMap(({ described }) => described ?? []);
+  /** Notes that a guest has left. Its logs are closed. */
+  leave(id: string): void {
+    const known = this.#here.get(id);
+    if (known === undefined) return;
+    known.users -= 1;
+    if (known.users > 0) return;
+    this.#here.delete(id);
+    this.#remember(known.logs);
   }
 
-  /** Finds a guest that has been connected, by the rules of `Guests.find`. Of those of one name the last one is meant. */
-  find(name: string): DescribedGuest | undefined {
-    const all = this.described();
+  /**
+   * Finds a guest that has been connected, by the rules of `Guests.find`. Of those of one name the last one is meant. A guest that
+   * left before many others is found by its whole ID only.
+   */
+  async find(name: string): Promise<Pick<DescribedGuest, 'id' | 'name'> | undefined> {
+    const all = this.#described();
     const [named] = all
       .filter((guest) => guest.name === name)
       .sort((a, b) => b.connectedAt.localeCompare(a.connectedAt));
     if (named !== undefined || !/^[0-9a-f]{12,64}$/.test(name)) return named;
     const [found, ...more] = all.filter(({ id }) => id.startsWith(name));
+    if (found === undefined && name.length === 64 && this.#shared === undefined)
+      return await this.#load(name);
     return more.length === 0 ? found : undefined;
   }
 
   /** What is stored of a guest's log. `isHere`: this process collects it now. */
   logOf(id: string, isHere: boolean): CollectedLog | undefined {
     if (this.#shared !== undefined && !isHere) return this.#shared.logOf(id);
-    return this.#guests.get(id)?.log;
+    const here = this.#here.get(id)?.logs.log;
+    // Its files are not opened yet.
+    return here === undefined || here.state === 'none' ? (this.#away.get(id)?.log ?? here) : here;
   }
 
   /** Yields the stored lines of a guest's log, in groups, without newlines, oldest first; then those to come. */
@@ -168,7 +207,7 @@ export class Store {
       return;
     }
     const { from = 1, follow = false, signal } = options;
-    const { path } = this.guest(id);
+    const path = this.#here.get(id)?.logs.path ?? this.#away.get(id)?.path;
     if (path === undefined) return;
     if (follow) {
       yield* followLines(path, { from, signal });
@@ -187,38 +226,74 @@ export class Store {
     }
   }
 
-  /** Reads what is stored of each guest. One whose files cannot be used is reported when it connects. */
-  async #load(): Promise<void> {
-    const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
+  /** All guests that have been connected and are remembered: also those before this process. */
+  #described(): readonly Pick<DescribedGuest, 'id' | 'name' | 'connectedAt'>[] {
+    if (this.#shared !== undefined) return this.#shared.known();
+    const here = [...this.#here.values()].flatMap(({ logs }) => logs.described ?? []);
+    const ids = new Set(here.map(({ id }) => id));
+    return [...here, ...[...this.#away.all()].filter(({ id }) => !ids.has(id))];
+  }
+
+  #logsOf(id: string): GuestLogs {
+    return new GuestLogs(id, { ...this.#options, storage: this.#storage(id) });
+  }
+
+  #remember(logs: GuestLogs): AwayGuest | undefined {
+    const { id, described, log, path } = logs;
+    if (described === undefined || this.#shared !== undefined) return undefined;
+    const { name, connectedAt } = described;
+    const guest = { id, name, connectedAt, log, path };
+    this.#away.add(guest);
+    return guest;
+  }
+
+  /** Reads what is stored of a guest that is away. One whose files cannot be used has a log that says so. */
+  async #load(id: string): Promise<AwayGuest | undefined> {
+    const logs = this.#logsOf(id);
+    await logs.load().catch(() => {
+      logs.trouble = 'failed';
     });
-    const ids = names.filter((name) => /^[0-9a-f]{64}$/.test(name)).values();
+    // It can have come meanwhile.
+    return this.#here.has(id) ? undefined : this.#remember(logs);
+  }
+
+  /** Reads what is stored of the guests that were here last. */
+  async #loadLast(guests: readonly ScannedGuest[]): Promise<void> {
+    const last = [...guests]
+      .sort((a, b) => a.time - b.time)
+      .slice(-this.#away.most)
+      .values();
     const loadNext = async (): Promise<void> => {
-      for (const id of ids) {
-        const logs = this.guest(id);
-        await logs.load().catch(() => {
-          logs.trouble = 'failed';
-        });
-      }
+      for (const { id } of last) await this.#load(id);
     };
     await Promise.all(Array.from({ length: loadsAtOnce }, loadNext));
   }
 
-  /** Makes durable what was written in the last second. */
+  /** Makes durable what was written in the last second, and looks whether a full store has room again. */
   async sync(): Promise<void> {
-    await Promise.all([...this.#guests.values()].map((logs) => logs.sync()));
+    const here = [...this.#here.values()];
+    await Promise.all([this.#space.refresh(), ...here.map(({ logs }) => logs.sync())]);
   }
 
   /** Makes everything durable, and gives the directory free. */
   async close(): Promise<void> {
-    const logs = [...this.#guests.values()];
-    this.#guests.clear();
-    const closed = await Promise.allSettled([...logs.map((each) => each.close()), this.decisions.close()]);
+    const here = [...this.#here.values()];
+    this.#here.clear();
+    const closed = await Promise.allSettled([
+      ...here.map(({ logs }) => logs.close()),
+      this.decisions.close(),
+    ]);
     await this.#unlock();
     const failed = closed.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
   }
+}
+
+function bytesOf(guests: readonly ScannedGuest[]): number {
+  return StoreSpace.of(
+    guests.length,
+    guests.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
 }
 
 /** Lines are stored only if they begin with their sequence number. */

@@ -1,11 +1,11 @@
 import type { TLSSocket } from 'node:tls';
+import type { Turns } from '@kata-agent/admission';
 import type { AuditLog } from '@kata-agent/audit';
 import type { Log } from '../../startup/log.js';
 import type { Caller } from '../caller.js';
 import type { ConnectionRecords } from '../connection-records.js';
 import type { OwnIdentity } from '../tls/own-identity.js';
 import type { Revocations } from '../tls/revocations.js';
-import type { Turns } from '../tls/turns.js';
 
 /** What all connections have in common that the agent makes for a listener. */
 export interface DialContext {
@@ -18,5 +18,7 @@ export interface DialContext {
   readonly records: Pick<ConnectionRecords, 'begin'>;
   readonly audit: Pick<AuditLog, 'refuse'>;
   readonly log: Log;
+  /** Ends a connection whose sent bytes are not acknowledged for a time: `limitUnacknowledged` of packages/linux. */
+  readonly limitUnacknowledged: (stream: TLSSocket, milliseconds: number) => void;
   readonly serve: (stream: TLSSocket, caller: Caller) => void;
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
-import { callAtEnd } from '@kata-agent/admission';
+import { callAtEnd, keepAliveMs, Slots, unacknowledgedMs } from '@kata-agent/admission';
 import type { CallerSettings, PeerList } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
 import type { Caller } from '../caller.js';
+import { recordConnectionRefusal } from '../connection-refusal.js';
 import { recordUntilClosed } from '../connection-records.js';
 import { createCallersEngine } from '../tls/callers-engine.js';
 import { revokes } from '../tls/revocations.js';
@@ -17,10 +18,10 @@ import { dialServer } from './dial-server.js';
 import { TooManyConnections } from './too-many-connections.js';
 
 /**
- * The kernel asks the other end of a silent connection after this time, ten times within ten seconds: ttRPC has no ping, and an
- * operator may wait for an event for hours.
+ * Of one operator, as at the realm, which counts in each of its replicas. Operators are told apart once they are authenticated:
+ * only the server knows before.
  */
-const keepAliveMs = 30_000;
+const connectionsPerOperator = 16;
 
 interface RelayedOptions extends DialContext {
   readonly server: ServerOptions;
@@ -45,6 +46,7 @@ export class RelayedConnections {
   /** How the connections come, in records. */
   readonly #via: string;
   #attempts = 0;
+  readonly #ofOperator = new Slots(connectionsPerOperator);
   /** The server chooses when, and a handshake with it costs as much as one of an operator. */
   readonly #rate: TokenBucket;
   /** The connections to the server, each until it closes. */
@@ -109,7 +111,9 @@ export class RelayedConnections {
       cancel();
       this.#open.delete(stream);
     });
+    // ttRPC has no ping, and an operator may wait for an event for hours.
     stream.setKeepAlive(true, keepAliveMs);
+    this.#options.limitUnacknowledged(stream, unacknowledgedMs);
     // All connections count as those of one client: their addresses are that of the server.
     this.#engine.accept(stream, this.#via);
     // It may have been revoked during the Upgrade.
@@ -119,6 +123,12 @@ export class RelayedConnections {
   /** Serves an operator. The first call is answered after the connection is recorded. */
   async #serve(stream: TLSSocket, caller: Caller): Promise<void> {
     const { records, serve, log, name, closing } = this.#options;
+    const release = this.#ofOperator.take(operatorKey(caller));
+    if (release === undefined) {
+      this.#refuse(stream, caller);
+      return;
+    }
+    stream.once('close', release);
     try {
       await recordUntilClosed(
         records,
@@ -138,10 +148,23 @@ export class RelayedConnections {
     if (!stream.destroyed) serve(stream, caller);
   }
 
+  #refuse(stream: TLSSocket, { peer }: Caller): void {
+    const { log, name, audit } = this.#options;
+    const why = `the operator has ${connectionsPerOperator} connections, which is the limit`;
+    recordConnectionRefusal(audit, { listener: name, peer }, 'KA3203', why);
+    log('warn', 'closed a connection of an operator', { code: 'KA3203', listener: name, peer, why });
+    stream.destroy();
+  }
+
   #end(stream: TLSSocket, why: 'is revoked' | 'has expired'): void {
     this.#options.log('info', `closed a connection of an operator: the certificate of the server ${why}`, {
       listener: this.#options.name,
     });
     stream.destroy();
   }
+}
+
+/** The names of a certificate: an operator may have several certificates at a time, each renewed. */
+function operatorKey({ identity: { subject = '', sans = [] } }: Caller): string {
+  return JSON.stringify([subject, ...sans]);
 }

@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import type { Turns } from '@kata-agent/admission';
 import type { AuditLog } from '@kata-agent/audit';
 import type { CallerSettings, PeerList } from '@kata-agent/config';
 import { parsePeerEntries } from '@kata-agent/x509';
@@ -8,7 +9,6 @@ import { recordConnectionRefusal } from '../connection-refusal.js';
 import { rarely } from '../rarely.js';
 import type { OwnIdentity } from './own-identity.js';
 import type { Revocations } from './revocations.js';
-import type { Turns } from './turns.js';
 import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
 
 export interface CallersOptions {

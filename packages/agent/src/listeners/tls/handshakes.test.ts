@@ -3,7 +3,6 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { clientGroup } from './client-group.js';
 import { type Candidate, Handshakes } from './handshakes.js';
-import { KnownGroups } from './known-groups.js';
 import { TokenBucket } from './token-bucket.js';
 import { WaitingRoom } from './waiting-room.js';
 
@@ -129,17 +128,6 @@ describe('a refused client that cost too much', () => {
     const other = new Connection('honest');
     handshakes.add(other);
     assert.ok(other.began, 'one that is not costly is no reason');
-  });
-
-  it('is known no more, for good', () => {
-    const known = new KnownGroups();
-    known.add('a');
-    assert.deepEqual([known.has('a'), known.has('b')], [true, false]);
-    known.bar('a');
-    known.add('a');
-    assert.equal(known.has('a'), false);
-    for (let group = 0; group < 1000; group += 1) known.add(`g${group}`);
-    assert.ok(!known.has('g0') && known.has('g999'), 'memory is bounded');
   });
 });
 

@@ -1,19 +1,21 @@
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
-import { callAtEnd } from '@kata-agent/admission';
+import {
+  callAtEnd,
+  HandshakeServers,
+  type MeasuredStream,
+  Strangers,
+  type StrangersOptions,
+} from '@kata-agent/admission';
 import type { Certificate, PeerEntry } from '@kata-agent/x509';
 import { alpnProtocol, authenticate } from './authenticate.js';
 import { readCas, readClientCrls } from './client-ca.js';
 import { clientGroup } from './client-group.js';
-import { HandshakeServers } from './handshake-servers.js';
 import { type Candidate, type HandshakeLimits, Handshakes } from './handshakes.js';
-import { KnownGroups } from './known-groups.js';
-import { MeasuredStream } from './measured-stream.js';
 import type { OwnIdentity } from './own-identity.js';
 import { type Revocations, revokes } from './revocations.js';
 import { identityOf, type TlsIdentity } from './tls-identity.js';
-import { Turns } from './turns.js';
 import { handshakeCause, type RefusalCause, refusalCause, type TlsRefusal } from './tls-refusal.js';
 
 /** An authenticated client. */
@@ -25,7 +27,7 @@ export interface TlsPeer {
   readonly remote: string;
 }
 
-export interface TlsEngineOptions {
+export interface TlsEngineOptions extends Pick<StrangersOptions, 'costlyMs' | 'turns'> {
   /** PEM texts with the certificates of CAs. */
   readonly clientCa: readonly string[];
   /** PEM texts with certificate revocation lists; each CA needs one, if there are any. */
@@ -35,10 +37,6 @@ export interface TlsEngineOptions {
   readonly peers: readonly (readonly PeerEntry[])[];
   readonly revocations: Revocations;
   readonly limits: HandshakeLimits;
-  /** A refused handshake that has cost the event loop more turns its group away. Absent: 15. */
-  readonly costlyMs?: number;
-  /** Shared by the engines of an agent. Absent: its own. */
-  readonly turns?: Turns;
   /** Returns the wall time in milliseconds of the epoch. It is read at connect only. */
   readonly now: () => number;
   /** Serves a client. Until this call no byte of the client has been read but its handshake. */
@@ -68,18 +66,6 @@ export function createTlsEngine(options: TlsEngineOptions): TlsEngine {
   return new Engine(options);
 }
 
-/**
- * What a client may send before it is authenticated: enough for a chain of three certificates with RSA keys of 4,096 bits. The
- * worst chain of this size costs the event loop 50 ms.
- */
-const handshakeBytes = 10 * 1024;
-
-/** A client that was refused after more bytes has sent certificates: TLS reads no further client of its group by itself. */
-const helloBytes = 2 * 1024;
-
-/** One with a good certificate needs 3 ms. */
-const costlyMs = 15;
-
 /** A connection that is not yet authenticated. */
 interface Pending {
   readonly candidate: Candidate;
@@ -101,15 +87,14 @@ class Engine implements TlsEngine {
   readonly #options: TlsEngineOptions;
   readonly #servers: HandshakeServers;
   readonly #handshakes: Handshakes;
-  readonly #turns: Turns;
-  readonly #known = new KnownGroups();
+  readonly #strangers: Strangers;
   readonly #pending = new Map<Socket, Pending>();
   readonly #live = new Set<Live>();
   #closed = false;
 
   constructor(options: TlsEngineOptions) {
     this.#options = options;
-    this.#turns = options.turns ?? new Turns();
+    this.#strangers = new Strangers(options);
     this.#handshakes = new Handshakes(options.limits);
     this.#servers = new HandshakeServers(serverOptions(options));
     options.revocations.watch((revocation) => {
@@ -157,15 +142,11 @@ class Engine implements TlsEngine {
 
   #begin(socket: Socket, pending: Pending): void {
     const { candidate } = pending;
-    if (!this.#known.has(candidate.group))
-      pending.stream = new MeasuredStream(socket, {
-        turns: this.#turns,
-        budget: handshakeBytes,
-        onOversized: () => candidate.drop('oversized'),
-      });
+    const stream = this.#strangers.begin(candidate.group, socket, () => candidate.drop('oversized'));
+    if (stream !== undefined) pending.stream = stream;
     // TLS below writes whole flights.
     socket.setNoDelay(true);
-    this.#servers.begin(pending.stream ?? socket, {
+    this.#servers.begin(stream ?? socket, {
       secure: (stream) => this.#decide(socket, pending, stream),
       failed: (error, stream) => {
         // Node.js leaves the socket open: also after its own handshakeTimeout.
@@ -198,7 +179,7 @@ class Engine implements TlsEngine {
     }
     this.#pending.delete(socket);
     this.#handshakes.remove(pending.candidate);
-    this.#known.add(pending.candidate.group);
+    this.#strangers.authenticated(pending.candidate.group);
     pending.stream?.release();
     this.#serve(
       stream,
@@ -237,12 +218,7 @@ class Engine implements TlsEngine {
   /** Frees the place of a connection that is refused or has closed. */
   #forget(socket: Socket, { candidate, stream, receivedBefore }: Pending): void {
     const received = socket.bytesRead - receivedBefore;
-    const isCostly =
-      stream === undefined
-        ? received > handshakeBytes
-        : stream.milliseconds > (this.#options.costlyMs ?? costlyMs);
-    if (isCostly || received > helloBytes) this.#known.bar(candidate.group);
-    this.#handshakes.remove(candidate, isCostly);
+    this.#handshakes.remove(candidate, this.#strangers.refused(candidate.group, received, stream));
   }
 
   /** Node.js reports a handshake's failure after, before, or instead of the end of its socket. */

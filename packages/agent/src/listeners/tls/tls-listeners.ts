@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { Turns } from '@kata-agent/admission';
 import { type TlsSettings, tlsAddress } from '@kata-agent/config';
 import { CannotApply } from '../../startup/cannot-apply.js';
 import type { Caller } from '../caller.js';
@@ -11,7 +12,6 @@ import { TlsSettingError } from './client-ca.js';
 import { makeOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { Revocations } from './revocations.js';
 import type { TlsEngine } from './tls-engine.js';
-import { Turns } from './turns.js';
 
 /** Options of a `tls://` listener. */
 type TlsListenerOptions = Omit<ListenerOptions, 'syscalls'> & { readonly tls: TlsSettings };

@@ -43,6 +43,12 @@ export const realmServe: CommandDefinition = {
       fallback: '256MiB',
     },
     {
+      flags: '--store-max <size>',
+      description:
+        'bytes of the logs of all guests in --store; then no records are stored, none is removed, and /readyz answers 503',
+      fallback: '64GiB',
+    },
+    {
       flags: '--drain <duration>',
       description: 'how long operators may stay after SIGTERM',
       fallback: '30s',
@@ -81,11 +87,12 @@ export const realmServe: CommandDefinition = {
           'such guests are marked as unattested everywhere; [[guest]] entries with keys bind them to a key',
         ],
       });
-    const maxLogPerGuest = logSize(options.text('maxLogPerGuest') ?? '');
+    const maxLogPerGuest = sizeOf('--max-log-per-guest', options.text('maxLogPerGuest'));
+    const storeMax = sizeOf('--store-max', options.text('storeMax'));
     const drainMs = parseDuration(options.text('drain') ?? '', '--drain');
     const { createRealmLog, parseBusServers } = await import('@kata-agent/realm');
     const bus = busOptions(invocation, parseBusServers);
-    const { loadSyscalls } = await import('@kata-agent/linux');
+    const { limitUnacknowledged, loadSyscalls } = await import('@kata-agent/linux');
     const log = createRealmLog({
       format: options.text('logFormat') === 'text' ? 'text' : 'json',
       version,
@@ -99,22 +106,24 @@ export const realmServe: CommandDefinition = {
       files,
       store,
       maxLogPerGuest,
+      storeMax,
       drainMs,
       version,
       log,
       bus,
       tryLock: (descriptor) => syscalls.tryLock(descriptor),
+      limitUnacknowledged: (socket, limitMs) => limitUnacknowledged(syscalls, socket, limitMs),
     });
     return ExitCode.Success;
   },
 };
 
-const logSizes = size({ min: 1024 * 1024, max: 1024 ** 4 });
+const sizes = size({ min: 1024 * 1024, max: 1024 ** 4 });
 
-function logSize(text: string): number {
-  const reading = logSizes.fromText(text);
+function sizeOf(option: '--max-log-per-guest' | '--store-max', text: string = ''): number {
+  const reading = sizes.fromText(text);
   if (reading.ok) return reading.value;
-  throw new CommandError(ExitCode.Usage, `--max-log-per-guest '${text}': must be ${reading.expected}`);
+  throw new CommandError(ExitCode.Usage, `${option} '${text}': must be ${reading.expected}`);
 }
 
 function busOptions(

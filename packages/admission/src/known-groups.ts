@@ -1,27 +1,32 @@
 /** More groups than this are forgotten, the first ones first. */
-const most = 256;
+const usualMost = 256;
 
 /** Groups of addresses from which a client was authenticated, and none refused since. */
 export class KnownGroups {
   readonly #groups = new Set<string>();
   readonly #barred = new Set<string>();
+  readonly #most: number;
+
+  constructor(most: number = usualMost) {
+    this.#most = most;
+  }
 
   has(group: string): boolean {
     return this.#groups.has(group);
   }
 
   add(group: string): void {
-    if (!this.#barred.has(group)) addBounded(this.#groups, group);
+    if (!this.#barred.has(group)) addBounded(this.#groups, group, this.#most);
   }
 
   /** Forgets a group, for good: whoever shares an address with a client could cost much each time that it was authenticated. */
   bar(group: string): void {
     this.#groups.delete(group);
-    addBounded(this.#barred, group);
+    addBounded(this.#barred, group, this.#most);
   }
 }
 
-function addBounded(groups: Set<string>, group: string): void {
+function addBounded(groups: Set<string>, group: string, most: number): void {
   groups.delete(group);
   groups.add(group);
   const [first] = groups;

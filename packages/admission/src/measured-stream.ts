@@ -18,7 +18,8 @@ const headerBytes = 5;
  * It measures what the records cost.
  */
 export class MeasuredStream extends Duplex {
-  readonly #socket: Socket;
+  /** The connection. */
+  readonly socket: Socket;
   readonly #options: MeasuredStreamOptions;
   /** Received, and not yet passed on. */
   #received: Buffer = Buffer.alloc(0);
@@ -33,7 +34,7 @@ export class MeasuredStream extends Duplex {
   /** `socket`: nothing of it has been read. */
   constructor(socket: Socket, options: MeasuredStreamOptions) {
     super({ allowHalfOpen: socket.allowHalfOpen });
-    this.#socket = socket;
+    this.socket = socket;
     this.#options = options;
     this.#left = options.budget;
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
@@ -55,43 +56,43 @@ export class MeasuredStream extends Duplex {
     this.#released = true;
     // A client may end its requests and still get the replies.
     this.allowHalfOpen = true;
-    this.#socket.allowHalfOpen = true;
+    this.socket.allowHalfOpen = true;
     this.#options.turns.remove(this.#step);
     if (this.#state !== 'passing') this.#passRest();
   }
 
   override _read(): void {
-    if (this.#state === 'reading') this.#socket.resume();
+    if (this.#state === 'reading') this.socket.resume();
   }
 
   // Errors of the socket are followed by its close, which closes this stream.
   override _write(bytes: Buffer, _encoding: string, done: () => void): void {
-    this.#socket.write(bytes, () => done());
+    this.socket.write(bytes, () => done());
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer }[], done: () => void): void {
-    this.#socket.cork();
+    this.socket.cork();
     for (const [index, { chunk }] of chunks.entries())
-      this.#socket.write(chunk, index === chunks.length - 1 ? () => done() : undefined);
-    this.#socket.uncork();
+      this.socket.write(chunk, index === chunks.length - 1 ? () => done() : undefined);
+    this.socket.uncork();
   }
 
   override _final(done: () => void): void {
-    this.#socket.end(() => done());
+    this.socket.end(() => done());
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#options.turns.remove(this.#step);
-    this.#socket.destroy();
+    this.socket.destroy();
     done(error);
   }
 
   #receive(bytes: Buffer): void {
     if (this.#released) {
-      if (!this.push(bytes)) this.#socket.pause();
+      if (!this.push(bytes)) this.socket.pause();
       return;
     }
-    this.#socket.pause();
+    this.socket.pause();
     this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
     this.#proceed();
   }
@@ -104,7 +105,7 @@ export class MeasuredStream extends Duplex {
       this.#state = 'waiting';
       this.#options.turns.add(this.#step);
     } else if (this.#ended) this.push(null);
-    else this.#socket.resume();
+    else this.socket.resume();
   }
 
   readonly #step = (): void => {
@@ -130,7 +131,7 @@ export class MeasuredStream extends Duplex {
     this.#received = Buffer.alloc(0);
     const isWanted = rest.length === 0 || this.push(rest);
     if (this.#ended) this.push(null);
-    else if (isWanted) this.#socket.resume();
+    else if (isWanted) this.socket.resume();
   }
 }
 
