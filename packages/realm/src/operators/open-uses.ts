@@ -41,15 +41,15 @@ export class OpenUses {
     return [...this.#open].filter(([use, isOpen]) => isOpen && use.kind === kind).length;
   }
 
-  /** Takes a place. Throws an HttpError if the operator has as many as it may. */
-  begin(use: OpenUse): BegunUse {
+  /** Takes a place of `by`. Throws an HttpError if it has as many as an operator may. */
+  begin(use: OpenUse, by: string = use.operator.name): BegunUse {
     const { kind, operator, guest } = use;
     const { connections, readers } = this.#limits;
     const [slots, most] =
       kind === 'audit'
         ? [this.#readers, `${readers} readers of audit logs`]
         : [this.#connections, `${connections} connections`];
-    const release = slots.take(operator.name);
+    const release = slots.take(by);
     if (release === undefined) throw this.#checks.tooMany(operator, verbOf(use), guest, most);
     this.#open.set(use, false);
     return {

@@ -23,6 +23,11 @@ export type MetricName =
   | 'kata_realm_reloads_total'
   | 'kata_realm_ready'
   | 'kata_realm_decisions_writable'
+  | 'kata_realm_bus_connected'
+  | 'kata_realm_bus_reconnects_total'
+  | 'kata_realm_bus_pending_requests'
+  | 'kata_realm_bus_pipes'
+  | 'kata_realm_bus_malformed_total'
   | 'kata_realm_event_loop_lag_seconds'
   | 'kata_realm_resident_memory_bytes';
 
@@ -107,6 +112,31 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
     type: 'gauge',
     labels: [],
     help: "1 while the realm's own audit log can be written; otherwise nobody is admitted.",
+  },
+  kata_realm_bus_connected: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while NATS is connected. This and the next four are of --bus; without it they are 0.',
+  },
+  kata_realm_bus_reconnects_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Connections to NATS that were made again.',
+  },
+  kata_realm_bus_pending_requests: {
+    type: 'gauge',
+    labels: [],
+    help: 'Requests to other replicas that wait for an answer.',
+  },
+  kata_realm_bus_pipes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Pipes to other replicas that have an end here.',
+  },
+  kata_realm_bus_malformed_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Messages and entries on the bus that no replica writes, and that are ignored: more than 0 means that something else uses the account, or another version.',
   },
   kata_realm_event_loop_lag_seconds: {
     type: 'gauge',
