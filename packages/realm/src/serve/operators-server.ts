@@ -18,7 +18,8 @@ import { Slots } from '../operators/slots.js';
 
 export interface OperatorsServerOptions {
   readonly identity: ServerIdentity;
-  readonly operatorCa: OperatorCa;
+  /** Returns the CAs and revocation lists that count now. */
+  readonly operatorCa: () => OperatorCa;
   readonly bounds: Bounds;
   /** Returns the authorization that counts now. */
   readonly authorization: () => Authorization;
@@ -64,7 +65,7 @@ export class OperatorsServer {
     this.#bounds = new ConnectionBounds(options.bounds, (group, why) =>
       options.onRefusal(group, dropTexts[why], 'request'),
     );
-    const server = createServer(this.#secureOptions(options.identity, options.operatorCa));
+    const server = createServer(this.#secureOptions(options.identity, options.operatorCa()));
     this.#server = server;
     server.on('connection', (socket: Socket) => this.#bounds.add(socket, () => undefined));
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
@@ -159,7 +160,7 @@ export class OperatorsServer {
   }
 
   #authenticate(socket: TLSSocket): void {
-    const { authorization, onRefusal } = this.#options;
+    const { authorization, operatorCa, onRefusal } = this.#options;
     socket.on('error', () => undefined);
     this.#bounds.handshaken(socket, true);
     const from = fromOf(socket);
@@ -172,7 +173,8 @@ export class OperatorsServer {
     if (typeof certificate === 'string') return refuse(certificate);
     const fault = operatorFault(certificate, now);
     if (fault !== undefined) return refuse(fault);
-    const source = (): Operator | undefined => authorization().operator(certificate);
+    const source = (): Operator | undefined =>
+      operatorCa().revokes(certificate) ? undefined : authorization().operator(certificate);
     const operator = source();
     const release = operator === undefined ? undefined : this.#slots.take(operator.name);
     if (operator !== undefined && release === undefined) {

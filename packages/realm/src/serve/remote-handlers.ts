@@ -27,7 +27,9 @@ export function remoteHandlers({ guests, connections, operators, decisions, file
     }
     const { notAfter } = certificate;
     const source = (): Operator | undefined =>
-      Date.now() < notAfter ? files().authorization.operator(certificate) : undefined;
+      Date.now() < notAfter && !files().operatorCa.revokes(certificate)
+        ? files().authorization.operator(certificate)
+        : undefined;
     return { source, certificates, notAfter };
   };
   const useOf = ({ guest: id, certificates }: RemoteConnect): RemoteUse => {

@@ -214,7 +214,7 @@ class RunningRealm implements Realm {
     );
     this.#operators = new OperatorsServer({
       identity: files.identity,
-      operatorCa: files.operatorCa,
+      operatorCa: () => this.#files.operatorCa,
       bounds: { ...operatorBounds, pendingMs: times.pendingMs },
       authorization,
       service: this.#service,

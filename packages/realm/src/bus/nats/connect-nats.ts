@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { connect, credsAuthenticator, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node';
 import type { BusOptions } from '../bus-options.js';
 import { BusError } from '../bus-error.js';
+import { serverIdentity } from './server-identity.js';
 import { inboxPrefix } from './subjects.js';
 
 /** Connects, and connects again whenever the connection is lost. Throws a BusError. */
@@ -16,6 +17,8 @@ export async function connectNats(options: BusOptions, name: string): Promise<Na
     ...(cert === undefined ? {} : { cert: String(await read('--bus-cert', cert)) }),
     ...(key === undefined ? {} : { key: String(await read('--bus-key', key)) }),
   };
+  const checkServerIdentity = serverIdentity(servers.map(({ host }) => host));
+  const secure = { handshakeFirst: false, minVersion: 'TLSv1.3', checkServerIdentity, ...files };
   const list = servers.map(({ host, port }) =>
     host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
   );
@@ -25,7 +28,8 @@ export async function connectNats(options: BusOptions, name: string): Promise<Na
       name,
       inboxPrefix,
       // A server that offers no TLS is refused then.
-      ...(tls ? { tls: { handshakeFirst: false, ...files } } : {}),
+      // The client passes all members to TLS.
+      ...(tls ? { tls: secure } : {}),
       // Servers that NATS names itself may have no loopback address, and what they are called is not checked.
       ignoreClusterUpdates: true,
       ...(authenticator.length === 0 ? {} : { authenticator }),
