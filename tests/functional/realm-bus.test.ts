@@ -4,11 +4,17 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { BusAttacker } from '../harness/bus-attacker.js';
 import { guestIdentity, RawGuest, type RawGuestOptions } from '../harness/raw-guest.js';
-import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
-import { echoGuest, listed, type ReplicasSetup, setUpReplicas } from '../harness/realm-replicas.js';
+import { RealmOperator } from '../harness/realm-operator.js';
+import { type RealmHome, RealmProcess, until } from '../harness/realm-process.js';
+import {
+  echoGuest,
+  listed,
+  replicasAuthorization,
+  type ReplicasSetup,
+  setUpReplicas,
+} from '../harness/realm-replicas.js';
 
 const evilGuest = 'e'.repeat(64);
 const evilReplica = 'ee'.repeat(16);
@@ -235,60 +241,6 @@ verbs = ["list", "connect", "audit"]
     guest.socket.destroy();
   });
 
-  it('takes no memory with frames of one byte', { timeout: 120_000 }, async (t) => {
-    const setup = await attack(t, 1);
-    const { attacker, home, homes, replicas } = setup;
-    const port = homes[0]?.ports.guests ?? 0;
-    const identity = await guestIdentity();
-    const unread: RawGuest[] = [];
-    const guest = await RawGuest.serve({
-      port,
-      identity,
-      relay: {
-        openConnection: async ({ token }) => {
-          const further = await RawGuest.dial({ port, identity });
-          const header = `Kata-Agent-Connection: ${Buffer.from(token).toString('hex')}\r\n`;
-          await further.upgrade('kata-agent-relay/1', header);
-          further.socket.pause();
-          unread.push(further);
-          return {};
-        },
-      },
-    });
-    await until('the guest is shown', async () => (await listed(setup, 0)).length === 1);
-    const id = (await listed(setup, 0))[0]?.id ?? '';
-    const certificate = home.operators.client({ commonNames: ['alice'] });
-    const pipes: string[] = [];
-    for (let count = 0; count < 8; count += 1) {
-      const pipe = randomBytes(32).toString('hex');
-      const hello = new Promise<void>((resolve) => {
-        attacker.nc.subscribe(`kata.realm.pipe.${pipe}.a`, { callback: () => resolve() });
-      });
-      await attacker.nc.flush();
-      assert.equal((await attacker.askConnect(id, certificate, pipe))['ok'], true);
-      await hello;
-      pipes.push(pipe);
-    }
-    const rss = (): number =>
-      Number(
-        /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${replicas[0]?.process.pid}/status`, 'utf8'))?.[1] ?? 0,
-      ) / 1024;
-    const before = rss();
-    const frame = Buffer.alloc(10);
-    for (let index = 0; index < 260_000; index += 1) {
-      frame.writeBigUInt64BE(BigInt(index), 1);
-      for (const pipe of pipes) attacker.nc.publish(`kata.realm.pipe.${pipe}.b`, Buffer.from(frame));
-      if (index % 1_000 === 0) await attacker.nc.flush();
-    }
-    await attacker.nc.flush();
-    await delay(500);
-    const grown = Math.round(rss() - before);
-    t.diagnostic(`memory grew by ${grown} MiB with 8 pipes of 260,000 frames of one byte`);
-    assert.equal(await replicas[0]?.metric('kata_realm_bus_pipes'), 8);
-    assert.ok(grown < 55, String(grown));
-    for (const each of [guest, ...unread]) each.socket.destroy();
-  });
-
   it('takes no revocation back, also for replicas that start later', { timeout: 60_000 }, async (t) => {
     const setup = await attack(t);
     const { attacker, homes, alice, nats, replicas } = setup;
@@ -367,6 +319,85 @@ verbs = ["list", "connect", "audit"]
     await once(guest.socket.destroy(), 'close');
     assert.deepEqual(new Set(said), new Set(['cn:last']));
     next.socket.destroy();
+  });
+});
+
+describe('a replica decides again by what it knows', () => {
+  it('which certificates are revoked, though the replica of the operator does not know', {
+    timeout: 60_000,
+  }, async (t) => {
+    const setup = await setUpReplicas(t, 1);
+    const { nats, home, homes, replicas } = setup;
+    const revoked = home.operators.client({ commonNames: ['alice'] });
+    const former = new RealmOperator(home, revoked);
+    home.write('operators.crl', home.operators.revocationList([]));
+    const other = home.replica('with-list');
+    const list = ['--operator-crl', join(home.directory, 'operators.crl')];
+    const replica = await RealmProcess.start(other, [...nats.options, ...list]);
+    replicas.push(replica);
+    const guest = await echoGuest({ port: other.ports.guests });
+    await until('the first replica shows the guest', async () => (await listed(setup, 0)).length === 1);
+    const port = homes[0]?.ports.operators ?? 0;
+    const open = await former.connect(port, 'web');
+    assert.match(open.head, /^HTTP\/1.1 101 /);
+    home.write('operators.crl', home.operators.revocationList([revoked.serial()]));
+    replica.process.kill('SIGHUP');
+    await once(open.socket.resume(), 'close');
+    assert.match((await former.connect(port, 'web')).head, /^HTTP\/1.1 403 /);
+    const { head, socket } = await setup.alice.connect(port, 'web');
+    assert.match(head, /^HTTP\/1.1 101 /);
+    socket.destroy();
+    guest.socket.destroy();
+  });
+
+  it('when a certificate expires, though the other replica goes on', { timeout: 60_000 }, async (t) => {
+    const setup = await attack(t, 1);
+    const { attacker, home, homes } = setup;
+    const said: string[] = [];
+    const headers = 'Kata-Agent-Relay: trusted\r\n';
+    const guest = await obedientGuest(homes[0]?.ports.guests ?? 0, said, { headers });
+    await until('the guest is shown', async () => (await listed(setup, 0)).length === 1);
+    const id = (await listed(setup, 0))[0]?.id ?? '';
+    // Certificates have whole seconds.
+    const notAfter = Math.ceil(Date.now() / 1_000) * 1_000 + 4_000;
+    const certificate = home.operators.client({ commonNames: ['alice'], notAfter });
+    const pipe = randomBytes(32).toString('hex');
+    const aborted = new Promise<string>((resolve) => {
+      attacker.nc.subscribe(`kata.realm.pipe.${pipe}.a`, {
+        callback: (error, message) => {
+          if (error === null && message.data[0] === 4)
+            resolve(Buffer.from(message.data.subarray(9)).toString());
+        },
+      });
+    });
+    await attacker.nc.flush();
+    assert.equal((await attacker.askConnect(id, certificate, pipe))['ok'], true);
+    const alive = Buffer.alloc(9);
+    alive[0] = 3;
+    const timer = setInterval(() => attacker.nc.publish(`kata.realm.pipe.${pipe}.b`, alive), 500);
+    t.after(() => clearInterval(timer));
+    await aborted;
+    const late = Date.now() - notAfter;
+    assert.ok(late > -500 && late < 3_000, `${late} ms after the end of the certificate`);
+    guest.socket.destroy();
+  });
+
+  it('which guests an entry names', { timeout: 60_000 }, async (t) => {
+    const setup = await setUpReplicas(t, 2);
+    const { home, homes, replicas } = setup;
+    const guest = await echoGuest({ port: homes[1]?.ports.guests ?? 0 });
+    await until('the first replica shows the guest', async () => (await listed(setup, 0)).length === 1);
+    const other = `sha256:${'7'.repeat(64)}`;
+    home.write('realm.toml', replicasAuthorization.replace(`sha256:${'1'.repeat(64)}`, other));
+    replicas[0]?.process.kill('SIGHUP');
+    // As a guest of "many", which is the first entry that admits it there, it has another name.
+    await until('it does not', async () => (await listed(setup, 0)).length === 0);
+    assert.equal((await listed(setup, 1)).length, 1);
+    assert.equal(guest.socket.destroyed, false);
+    home.write('realm.toml', replicasAuthorization);
+    replicas[0]?.process.kill('SIGHUP');
+    await until('it shows it again', async () => (await listed(setup, 0)).length === 1);
+    guest.socket.destroy();
   });
 });
 
