@@ -89,7 +89,9 @@ describe('a bus with TLS', () => {
     const seen: string[] = [];
     // Somebody in between, who takes the TLS of what the server offers away.
     const port = await listenTcp(t, (socket) => {
-      socket.on('error', () => undefined).on('data', (bytes: Buffer) => void seen.push(bytes.toString('latin1')));
+      socket
+        .on('error', () => undefined)
+        .on('data', (bytes: Buffer) => void seen.push(bytes.toString('latin1')));
       const info = { server_id: 'x', version: '2.10.0', proto: 1, max_payload: 1_048_576, headers: true };
       socket.write(`INFO ${JSON.stringify({ ...info, tls_required: false, nonce: 'abc' })}\r\n`);
     });
@@ -105,7 +107,12 @@ describe('a bus with signed credentials', () => {
     await useEachOther(setup);
     const other = await NatsServer.start({ by: 'credentials' });
     t.after(async () => await other.remove());
-    const options = ['--bus', `nats://127.0.0.1:${setup.nats.port}`, '--bus-creds', other.at('replica.creds')];
+    const options = [
+      '--bus',
+      `nats://127.0.0.1:${setup.nats.port}`,
+      '--bus-creds',
+      other.at('replica.creds'),
+    ];
     assert.match(await refused(setup.home.replica('refused'), options), /Authorization Violation/i);
   });
 });
@@ -125,18 +132,24 @@ describe('a server of NATS that names others', () => {
       const server = connect(nats.port, '127.0.0.1');
       for (const each of [socket, server]) {
         sockets.add(each);
-        each.on('error', () => undefined).on('close', () => void [socket, server].map((one) => one.destroy()));
+        each
+          .on('error', () => undefined)
+          .on('close', () => void [socket, server].map((one) => one.destroy()));
       }
       socket.pipe(server);
       server.on('data', (bytes: Buffer) => {
         const text = bytes.toString('latin1');
         const named = `"connect_urls":["127.0.0.1:${other}"],"server_id"`;
-        socket.write(Buffer.from(text.startsWith('INFO') ? text.replace('"server_id"', named) : text, 'latin1'));
+        socket.write(
+          Buffer.from(text.startsWith('INFO') ? text.replace('"server_id"', named) : text, 'latin1'),
+        );
       });
     });
     const replica = await RealmProcess.start(home.replica('following'), [
-      ...['--bus', `nats://127.0.0.1:${port}`],
-      ...['--bus-nkey', nats.nkey],
+      '--bus',
+      `nats://127.0.0.1:${port}`,
+      '--bus-nkey',
+      nats.nkey,
     ]);
     t.after(async () => await replica.stop('SIGKILL'));
     open = false;

@@ -138,7 +138,10 @@ describe('somebody with the credentials of a replica', () => {
     for (const request of ['null', '5', '{}', '[', asked, { ...asked, certificates: ['x', 5] }])
       await attacker.publish(`kata.realm.replica.${replica}`, request);
     assertAlive(setup);
-    await until('they are counted', async () => (await replicas[1]?.metric('kata_realm_bus_malformed_total')) === 6);
+    await until(
+      'they are counted',
+      async () => (await replicas[1]?.metric('kata_realm_bus_malformed_total')) === 6,
+    );
     assert.equal((await alice.request(b.operators, '/v1/guests')).status, 200);
     guest.socket.destroy();
   });
@@ -168,7 +171,9 @@ verbs = ["list", "connect", "audit"]
       const marker = 'd'.repeat(64);
       const name = `many-${marker.slice(0, 12)}`;
       await attacker.put('live', `g.${marker}`, entryOf({ id: marker, name }));
-      await until('the second is shown', async () => (await listed(setup, 0)).some(({ id }) => id === marker));
+      await until('the second is shown', async () =>
+        (await listed(setup, 0)).some(({ id }) => id === marker),
+      );
       const others = (await listed(setup, 0)).length - 1;
       await attacker.put('live', `g.${marker}`, 'null');
       await until('it is not', async () => !(await listed(setup, 0)).some(({ id }) => id === marker));
@@ -290,7 +295,9 @@ verbs = ["list", "connect", "audit"]
     guest.socket.destroy();
   });
 
-  it('makes no guest revoke the realm, or something that is no revocation', { timeout: 60_000 }, async (t) => {
+  it('makes no guest revoke the realm, or something that is no revocation', {
+    timeout: 60_000,
+  }, async (t) => {
     const setup = await attack(t, 1);
     const { attacker, home, homes, replicas } = setup;
     const said: string[] = [];

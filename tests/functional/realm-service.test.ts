@@ -350,7 +350,11 @@ describe("a realm's listener for operators", () => {
     const tls = { ...operators.client({ commonNames: ['alice'] }), ca: ca.pem, servername: 'localhost' };
     const other = connectTls({ ...tls, port: realm.ports.operators, host: '127.0.0.1' });
     const open = connectTls({ ...tls, ...alice, port: realm.ports.operators, host: '127.0.0.1' });
-    for (const socket of [other, open]) await once(socket.on('error', () => undefined), 'secureConnect');
+    for (const socket of [other, open])
+      await once(
+        socket.on('error', () => undefined),
+        'secureConnect',
+      );
     await delay(100);
     home.write('operators.crl', home.operators.revocationList([bob.serial(), alice.serial()]));
     await realm.reload();

@@ -22,17 +22,26 @@ export function natsCredentials({ pub, sub }: NatsPermissions): {
   /** The file of `--bus-creds`. */
   readonly creds: string;
 } {
-  const [operator, system, account, user] = [createOperator(), createAccount(), createAccount(), createUser()];
-  const unlimited = {
-    ...{ subs: -1, data: -1, payload: -1, imports: -1, exports: -1, wildcards: true, conn: -1, leaf: -1 },
-    ...{ mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 },
+  const [operator, system, account, user] = [
+    createOperator(),
+    createAccount(),
+    createAccount(),
+    createUser(),
+  ];
+  const plain = {
+    wildcards: true,
+    ...unlimited('subs', 'data', 'payload', 'imports', 'exports', 'conn', 'leaf'),
   };
-  const { mem_storage: _memory, disk_storage: _disk, streams: _streams, consumer: _consumer, ...plain } = unlimited;
+  const withJetStream = { ...plain, ...unlimited('mem_storage', 'disk_storage', 'streams', 'consumer') };
   const preload = {
     [system.getPublicKey()]: token(operator, system, 'SYS', { type: 'account', limits: plain }),
-    [account.getPublicKey()]: token(operator, account, 'realm', { type: 'account', limits: unlimited }),
+    [account.getPublicKey()]: token(operator, account, 'realm', { type: 'account', limits: withJetStream }),
   };
-  const permissions = { pub: { allow: pub }, sub: { allow: sub }, subs: -1, data: -1, payload: -1 };
+  const permissions = {
+    pub: { allow: pub },
+    sub: { allow: sub },
+    ...unlimited('subs', 'data', 'payload'),
+  };
   const userToken = token(account, user, 'replica', { type: 'user', ...permissions });
   const seed = new TextDecoder().decode(user.getSeed());
   return {
@@ -46,6 +55,10 @@ export function natsCredentials({ pub, sub }: NatsPermissions): {
     ].join('\n'),
     creds: `-----BEGIN NATS USER JWT-----\n${userToken}\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`,
   };
+}
+
+function unlimited(...names: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(names.map((name) => [name, -1]));
 }
 
 function token(issuer: KeyPair, subject: KeyPair, name: string, nats: object): string {

@@ -79,7 +79,10 @@ export class NatsServer {
       writeFileSync(this.at(name), content, { mode: 0o600 });
     const paths = `cert_file: "${this.at('cert.pem')}", key_file: "${this.at('key.pem')}", ca_file: "${this.at('ca.pem')}"`;
     return text
-      .replace(/\{ nkey: "\w+", permissions: \$REPLICA \}/, `{ user: "CN=${clientName}", permissions: $REPLICA }`)
+      .replace(
+        /\{ nkey: "\w+", permissions: \$REPLICA \}/,
+        `{ user: "CN=${clientName}", permissions: $REPLICA }`,
+      )
       .replace('jetstream {', `tls { ${paths}, verify_and_map: true, timeout: 5 }\njetstream {`);
   }
 
@@ -103,10 +106,12 @@ export class NatsServer {
   /** Options of `realm serve`. */
   get options(): readonly string[] {
     if (this.#by === 'certificate')
-      return [
-        ...['--bus', `tls://${tlsHost}:${this.port}`, '--bus-ca', this.at('ca.pem')],
-        ...['--bus-cert', this.at('client.pem'), '--bus-key', this.at('client.key')],
-      ];
+      return Object.entries({
+        bus: `tls://${tlsHost}:${this.port}`,
+        'bus-ca': this.at('ca.pem'),
+        'bus-cert': this.at('client.pem'),
+        'bus-key': this.at('client.key'),
+      }).flatMap(([name, value]) => [`--${name}`, value]);
     if (this.#by === 'credentials')
       return ['--bus', `nats://127.0.0.1:${this.port}`, '--bus-creds', this.at('replica.creds')];
     return ['--bus', `nats://127.0.0.1:${this.port}`, '--bus-nkey', this.nkey];

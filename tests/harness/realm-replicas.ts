@@ -102,4 +102,3 @@ export async function listed(
   assert.equal(status, 200, body);
   return (JSON.parse(body) as { guests: { name: string; id: string }[] }).guests;
 }
-

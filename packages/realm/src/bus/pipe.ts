@@ -144,7 +144,8 @@ export class Pipe extends Duplex {
         this.#grantSoon();
         return;
       case 'end':
-        if (this.#otherEnded) return void this.destroy(new Error('the other end of the pipe has ended twice'));
+        if (this.#otherEnded)
+          return void this.destroy(new Error('the other end of the pipe has ended twice'));
         this.#receivedIndex += 1;
         this.#otherEnded = true;
         this.#deliver();

@@ -20,6 +20,16 @@ export interface Parts {
   readonly revocations: KV;
 }
 
+const kib = 1024;
+
+/** Bytes of the buckets, which each replica has in memory, and of an entry. Beyond them NATS refuses what is new. */
+const bounds = {
+  live: { max_bytes: 64 * kib * kib, max_msg_size: 16 * kib },
+  // With notes about logs, which are not in memory.
+  known: { max_bytes: 512 * kib * kib, max_msg_size: 512 * kib },
+  revocations: { max_bytes: 64 * kib * kib, max_msg_size: 16 * kib },
+};
+
 /** Opens them, and creates what is missing. */
 export async function openParts(nc: NatsConnection, { ttlMs }: LeaseTimes): Promise<Parts> {
   const jsm = await jetstreamManager(nc);
@@ -34,11 +44,12 @@ export async function openParts(nc: NatsConnection, { ttlMs }: LeaseTimes): Prom
     return await kvm.open(name);
   };
   const live = await openBucket(buckets.live, {
+    ...bounds.live,
     max_age: nanos(ttlMs),
     duplicate_window: nanos(ttlMs),
   });
-  const known = await openBucket(buckets.known);
-  const revocations = await openBucket(buckets.revocations);
+  const known = await openBucket(buckets.known, bounds.known);
+  const revocations = await openBucket(buckets.revocations, bounds.revocations);
   await ensureStream(jsm, logStream, { subjects: [subjects.logs] });
   return { jsm, live, known, revocations };
 }
