@@ -15,101 +15,18 @@ import { Health } from '@kata-agent/protocol/health';
 import { Code, codeName, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
 import { fromSeed } from '@nats-io/nkeys';
-import { NatsServer } from '../harness/nats-server.js';
-import { guestIdentity, RawGuest, type RawGuestOptions } from '../harness/raw-guest.js';
+import { guestIdentity, type RawGuest, type RawGuestOptions } from '../harness/raw-guest.js';
 import { guestConfig } from '../harness/realm-guest.js';
-import { RealmOperator } from '../harness/realm-operator.js';
-import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
+import { type RealmHome, RealmProcess, until } from '../harness/realm-process.js';
+import {
+  echoGuest,
+  listed,
+  replicasAuthorization as authorization,
+  type ReplicasSetup as Setup,
+  setUpReplicas as setUp,
+} from '../harness/realm-replicas.js';
 import { clientProgram } from '../harness/repository.js';
 import { TcpBalancer } from '../harness/tcp-balancer.js';
-
-const authorization = `
-[[guest]]
-name = "web"
-configurations = ["sha256:${'1'.repeat(64)}"]
-
-[[guest]]
-name = "many"
-configurations = ["*"]
-max = 100
-
-[[operator]]
-peers = ["cn:alice"]
-guests = ["*"]
-verbs = ["list", "connect", "audit", "revoke"]
-methods = ["@exec", "GetGuestDetails"]
-release = "4.1"
-`;
-
-interface Setup {
-  readonly nats: NatsServer;
-  readonly home: RealmHome;
-  readonly homes: readonly RealmHome[];
-  readonly replicas: RealmProcess[];
-  readonly balancer: TcpBalancer;
-  readonly alice: RealmOperator;
-}
-
-/** `optionsOf` returns the options of replicas, where they are not those of NATS itself. */
-async function setUp(
-  t: Pick<TestContext, 'after'>,
-  count = 2,
-  optionsOf: (nats: NatsServer) => readonly (readonly string[])[] = () => [],
-): Promise<Setup> {
-  const nats = await NatsServer.start();
-  const home = new RealmHome(authorization);
-  const homes = Array.from({ length: count }, (_, index) => home.replica(`store${index}`));
-  const replicas: RealmProcess[] = [];
-  const balancer = await TcpBalancer.start();
-  t.after(async () => {
-    for (const replica of replicas) {
-      replica.process.kill('SIGCONT');
-      await replica.stop('SIGKILL');
-    }
-    balancer.close();
-    await nats.remove();
-    home.remove();
-  });
-  const options = optionsOf(nats);
-  for (const [index, each] of homes.entries())
-    replicas.push(await RealmProcess.start(each, options[index] ?? nats.options));
-  balancer.targets = homes.map(({ ports }) => ports.guests);
-  const alice = new RealmOperator(home, home.operators.client({ commonNames: ['alice'] }));
-  return { nats, home, homes, replicas, balancer, alice };
-}
-
-/** A guest whose further connections echo what they get. */
-async function echoGuest({
-  port,
-  relayPort = port,
-  ...more
-}: Partial<RawGuestOptions> & { readonly port: number; readonly relayPort?: number }): Promise<RawGuest> {
-  const identity = more.identity ?? (await guestIdentity());
-  return await RawGuest.serve({
-    port,
-    identity,
-    relay: {
-      openConnection: async ({ token }) => {
-        const further = await RawGuest.dial({ port: relayPort, identity });
-        const header = `Kata-Agent-Connection: ${Buffer.from(token).toString('hex')}\r\n`;
-        const answer = await further.upgrade('kata-agent-relay/1', header);
-        assert.match(answer, /^HTTP\/1.1 101 /);
-        further.socket.pipe(further.socket);
-        return {};
-      },
-    },
-    ...more,
-  });
-}
-
-async function listed(
-  { alice, homes }: Setup,
-  index: number,
-): Promise<readonly { name: string; id: string }[]> {
-  const { status, body } = await alice.request(homes[index]?.ports.operators ?? 0, '/v1/guests');
-  assert.equal(status, 200, body);
-  return (JSON.parse(body) as { guests: { name: string; id: string }[] }).guests;
-}
 
 /** Sends bytes, and reads as many; returns whether they are the same. */
 async function echoes(socket: NodeJS.ReadWriteStream, bytes: number): Promise<boolean> {
@@ -186,9 +103,11 @@ describe('two replicas of a realm', () => {
     const slow = await TcpBalancer.start();
     slow.delayMs = 300;
     t.after(() => slow.close());
-    const setup = await setUp(t, 2, ({ port, nkey }) => {
-      slow.targets = [port];
-      return [['--bus', `nats://127.0.0.1:${slow.port}`, '--bus-nkey', nkey]];
+    const setup = await setUp(t, 2, {
+      optionsOf: ({ port, nkey }) => {
+        slow.targets = [port];
+        return [['--bus', `nats://127.0.0.1:${slow.port}`, '--bus-nkey', nkey]];
+      },
     });
     const { homes, alice, replicas } = setup;
     const [a, b] = homes.map(({ ports }) => ports);

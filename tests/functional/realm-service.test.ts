@@ -406,8 +406,22 @@ describe("a realm's listener for operators", () => {
     });
     assert.equal(await statusOf(realm, alice), 501);
     assert.match(String(await statusOf(realm, bob)), /^[A-Z]/);
+    // One that is connected already.
+    const { ca, operators } = home;
+    const tls = { ...operators.client({ commonNames: ['alice'] }), ca: ca.pem, servername: 'localhost' };
+    const other = connectTls({ ...tls, port: realm.ports.operators, host: '127.0.0.1' });
+    const open = connectTls({ ...tls, ...alice, port: realm.ports.operators, host: '127.0.0.1' });
+    for (const socket of [other, open])
+      await once(
+        socket.on('error', () => undefined),
+        'secureConnect',
+      );
+    await delay(100);
     home.write('operators.crl', home.operators.revocationList([bob.serial(), alice.serial()]));
     await realm.reload();
+    await once(open.resume(), 'close');
+    assert.equal(other.destroyed, false);
+    other.destroy();
     assert.match(String(await statusOf(realm, alice)), /^[A-Z]/);
     home.remove();
   });

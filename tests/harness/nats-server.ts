@@ -7,7 +7,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createUser } from '@nats-io/nkeys';
+import { Authority } from './authority.js';
+import { natsCredentials, replicaPermissions } from './nats-credentials.js';
 import { repository } from './repository.js';
+
+export interface NatsServerOptions {
+  /** How replicas authenticate: by an nkey; by the subject of a client certificate, in TLS; by a file of credentials. */
+  readonly by?: 'nkey' | 'certificate' | 'credentials';
+}
+
+/** The host of the certificate of a server with TLS. */
+const tlsHost = 'localhost';
+const clientName = 'realm-replica';
 
 /** A `nats-server` of a test, with the permissions of examples/realm/nats-server.conf. */
 export class NatsServer {
@@ -15,12 +26,18 @@ export class NatsServer {
   /** The file for `--bus-nkey`. */
   readonly nkey: string = join(this.directory, 'realm.nk');
   port = 0;
+  readonly #ca = new Authority('nats CA');
+  readonly #by: NonNullable<NatsServerOptions['by']>;
   #process: ChildProcess | undefined;
   #log = '';
 
+  private constructor(by: NonNullable<NatsServerOptions['by']>) {
+    this.#by = by;
+  }
+
   /** Resolves when it accepts connections. */
-  static async start(): Promise<NatsServer> {
-    const server = new NatsServer();
+  static async start({ by = 'nkey' }: NatsServerOptions = {}): Promise<NatsServer> {
+    const server = new NatsServer(by);
     const user = createUser();
     writeFileSync(server.nkey, `${new TextDecoder().decode(user.getSeed())}\n`, { mode: 0o600 });
     server.port = await freePort();
@@ -37,13 +54,66 @@ export class NatsServer {
         'users: [\n',
         'users: [\n{ user: "nobody", password: "nobody", permissions: { publish: "_", subscribe: "_INBOX.>" } }\n',
       );
-    writeFileSync(join(server.directory, 'nats-server.conf'), text);
+    writeFileSync(server.at('nats-server.conf'), server.#authenticating(text));
     await server.restart();
     return server;
   }
 
+  #authenticating(text: string): string {
+    switch (this.#by) {
+      case 'nkey':
+        return text;
+      case 'certificate':
+        return this.#withTls(text);
+      case 'credentials':
+        return this.#withCredentials(text);
+    }
+  }
+
+  #withTls(text: string): string {
+    const { cert, key } = this.#ca.server([tlsHost]);
+    const client = this.#ca.client({ commonNames: [clientName] });
+    const files = { 'ca.pem': this.#ca.pem, 'cert.pem': cert, 'key.pem': key };
+    const clientFiles = { 'client.pem': client.cert, 'client.key': client.key };
+    for (const [name, content] of Object.entries({ ...files, ...clientFiles }))
+      writeFileSync(this.at(name), content, { mode: 0o600 });
+    const paths = `cert_file: "${this.at('cert.pem')}", key_file: "${this.at('key.pem')}", ca_file: "${this.at('ca.pem')}"`;
+    return text
+      .replace(
+        /\{ nkey: "\w+", permissions: \$REPLICA \}/,
+        `{ user: "CN=${clientName}", permissions: $REPLICA }`,
+      )
+      .replace('jetstream {', `tls { ${paths}, verify_and_map: true, timeout: 5 }\njetstream {`);
+  }
+
+  /** Accounts are those of signed tokens, not of the file. */
+  #withCredentials(text: string): string {
+    const { lines, creds } = natsCredentials(replicaPermissions(text));
+    writeFileSync(this.at('replica.creds'), creds, { mode: 0o600 });
+    return `${text.slice(0, text.indexOf('# What a replica needs'))}${lines}\n`;
+  }
+
+  /** The path of a file of the server; with TLS there are `ca.pem`, `client.pem` and `client.key`. */
+  at(name: string): string {
+    return join(this.directory, name);
+  }
+
+  /** Signs a certificate of a client or server of this NATS. */
+  get ca(): Authority {
+    return this.#ca;
+  }
+
   /** Options of `realm serve`. */
   get options(): readonly string[] {
+    if (this.#by === 'certificate')
+      return Object.entries({
+        bus: `tls://${tlsHost}:${this.port}`,
+        'bus-ca': this.at('ca.pem'),
+        'bus-cert': this.at('client.pem'),
+        'bus-key': this.at('client.key'),
+      }).flatMap(([name, value]) => [`--${name}`, value]);
+    if (this.#by === 'credentials')
+      return ['--bus', `nats://127.0.0.1:${this.port}`, '--bus-creds', this.at('replica.creds')];
     return ['--bus', `nats://127.0.0.1:${this.port}`, '--bus-nkey', this.nkey];
   }
 

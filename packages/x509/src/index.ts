@@ -16,6 +16,7 @@ export {
   subjectAltName,
 } from './certificate/make-certificate.js';
 export { canonicalSerial, type Certificate, parseCertificate } from './certificate/parse-certificate.js';
+export { parseRevocationList, type RevocationList } from './certificate/parse-revocation-list.js';
 export { readCertificate } from './certificate/read-certificate.js';
 export { certificatePem, certificatesOfPem, PemError, revocationListsOfPem } from './certificate/pem.js';
 export { Tag } from './der/tag.js';

@@ -263,7 +263,69 @@ test('two documents cannot set one key, also to the same value', async () => {
   assert.match(said, /listener\.realm\.tls\.server_ca is set already, in \/1:4/);
 });
 
+for (const [what, text] of [
+  [
+    'quoted keys',
+    `[["listener"]]\n"name" = "realm"\n"address" = "https://a.example"\n"tls"."server_ca" = PEM\n`,
+  ],
+  [
+    'an escape in the name',
+    '[[listener]]\nname = "re\\u0061lm"\naddress = "https://a.example"\ntls.server_ca = PEM\n',
+  ],
+  [
+    'inline tables',
+    'listener = [{name = "realm", address = "https://a.example", tls = {server_ca = PEM}}]\n',
+  ],
+  ['a table of its own', realmOf('address = "https://a.example"\n[listener.tls]\nserver_ca = PEM\n')],
+] as const)
+  test(`the form of TOML makes no difference: ${what}`, async () => {
+    const base = { names: ['listener.realm.address', 'listener.realm.tls.server_ca'], listeners: [realm] };
+    const { listeners } = await load(...pinned(base, text.replaceAll('PEM', JSON.stringify(pem))));
+    assert.deepEqual([listeners[0]?.address, listeners[0]?.dial?.serverCa], ['https://a.example', pem]);
+    const more = text.replaceAll('PEM', JSON.stringify(pem)).replaceAll('server_ca', 'client_ca');
+    assert.match(await fails(...pinned(base, more)), /KA1709.*tls\.client_ca of/);
+  });
+
 for (const [what, base, text, said] of [
+  [
+    'a key with dots in it',
+    dialled,
+    realmOf(`address = "https://a.example"\n"tls.server_ca" = ${JSON.stringify(pem)}\n`),
+    /KA1101.*unknown key "tls\.server_ca"/,
+  ],
+  [
+    'a listener twice',
+    dialled,
+    `${realmOf('address = "https://a.example"\n')}${realmOf(`tls.server_ca = ${JSON.stringify(pem)}\n`)}`,
+    /KA1107.*"realm" already/,
+  ],
+  ...[
+    '"Realm"',
+    '"realm "',
+    '"re\\u0430lm"',
+    '"\\uff52ealm"',
+    '"__proto__"',
+    '"constructor"',
+    '["realm"]',
+    '5',
+  ].map(
+    (name) =>
+      [
+        `keys of ${name}`,
+        dialled,
+        `[[listener]]\nname = ${name}\naddress = "https://a.example"\n`,
+        /KA1709.*address of \[\[listener\]\] is allowed only in the base/,
+      ] as const,
+  ),
+  ...['__proto__ = { address = "https://a.example" }', '"__proto__".pins = []', 'constructor = {}'].map(
+    (line) => [`the key ${line}`, dialled, realmOf(`${line}\n`), /KA1101.*unknown key/] as const,
+  ),
+  [
+    'a prototype of tls',
+    dialled,
+    realmOf(`tls = { server_ca = ${JSON.stringify(pem)}, __proto__ = { pins = ["${pin}"] } }\n`),
+    /KA1102.*unknown key "__proto__"/,
+  ],
   [
     'an address that is listened at',
     dialled,

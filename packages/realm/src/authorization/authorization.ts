@@ -16,9 +16,15 @@ export interface LiveGuest {
   readonly entry: string;
 }
 
-/** The name of an admitted guest and of the `[[guest]]` entry that admits it; or why none does. */
+/** The name of an admitted guest, and the `[[guest]]` entry that admits it; or why none does. */
 export type Admission =
-  | { readonly ok: true; readonly name: string; readonly entry: string }
+  | {
+      readonly ok: true;
+      readonly name: string;
+      readonly entry: string;
+      /** How many guests of the entry may be connected. */
+      readonly max: number;
+    }
   | { readonly ok: false; readonly reason: string };
 
 /** An authorization file. Pure: it decides from what it is given. */

@@ -29,7 +29,7 @@ export function admit(
   // A key whose first digits are those of another can be found with effort.
   if (live.some((guest) => guest.name === own && guest.id !== facts.id))
     return { ok: false, reason: `a connected guest has the name ${own}` };
-  return { ok: true, entry: name, name: own };
+  return { ok: true, entry: name, name: own, max };
 }
 
 /**

@@ -39,7 +39,7 @@ test('the file of ADR 0051 is valid', () => {
   const id = 'a'.repeat(64);
   const facts = { id, configurationDigest: digest };
   const web = { id: 'b'.repeat(64), name: 'web', entry: 'web' };
-  assert.deepEqual(parsed.authorization.admit(facts, []), { ok: true, name: 'web', entry: 'web' });
+  assert.deepEqual(parsed.authorization.admit(facts, []), { ok: true, name: 'web', entry: 'web', max: 1 });
   assert.match(
     JSON.stringify(parsed.authorization.admit(facts, [web])),
     /max = 1, and as many are connected/,
@@ -51,6 +51,7 @@ test('the file of ADR 0051 is valid', () => {
     ok: true,
     name: `batch-${'b'.repeat(12)}`,
     entry: 'batch',
+    max: 8,
   });
   const twin = { id: `${'b'.repeat(12)}${'c'.repeat(52)}`, configurationDigest: undefined };
   assert.match(

@@ -22,6 +22,8 @@ test('servers of a bus have TLS, or are loopback addresses', () => {
     'nats://localhost',
     'nats://127.0.0.1,nats.example',
     'nats://[::2]',
+    'nats://127.0.0.999',
+    'nats://127.1',
   ])
     assert.throws(() => parseBusServers(plain), /is not a loopback address/);
   for (const wrong of [

@@ -1,10 +1,14 @@
+import { isIPv4 } from 'node:net';
+
 /** How a realm reaches its bus. */
 export interface BusOptions {
   readonly servers: readonly { readonly host: string; readonly port: number }[];
   /** Otherwise the servers are loopback addresses. */
   readonly tls: boolean;
-  /** Paths: PEM of the CAs, a file of credentials, or an nkey seed. */
+  /** Paths: PEM of the CAs, of a client certificate and its key; a file of credentials, or an nkey seed. */
   readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
   readonly creds: string | undefined;
   readonly nkey: string | undefined;
 }
@@ -32,5 +36,6 @@ export function parseBusServers(text: string): Pick<BusOptions, 'servers' | 'tls
 }
 
 function isLoopback(host: string): boolean {
-  return /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host) || host === '::1';
+  // Anything that is no address would be looked up, also 127.0.0.999.
+  return (isIPv4(host) && host.startsWith('127.')) || host === '::1';
 }

@@ -10,8 +10,10 @@ export interface GuestClaim {
   readonly name: string;
   /** The `[[guest]]` entry that admits it. */
   readonly entry: string;
+  /** How many guests of the entry may be connected, to all replicas together. */
+  readonly max: number;
   readonly relay: Relay;
-  readonly attested: boolean;
+  readonly attested: false;
   readonly described: GuestDescription | undefined;
   readonly connectedAt: number;
   /** The state of its log now. */
@@ -31,7 +33,7 @@ export interface Lease {
   release(): Promise<void>;
 }
 
-/** A name belongs to another guest. */
+/** A name belongs to another guest, or as many guests of the entry as it may have are connected. */
 export class NameTakenError extends Error {}
 
 /** A connection that an operator asks for through another replica. */
@@ -97,10 +99,25 @@ export interface TokenOffer {
   readonly taken: () => { readonly pipe: string } | undefined;
 }
 
+/** What a bus counts, for metrics. */
+export interface BusCounts {
+  readonly isConnected: boolean;
+  /** Since the start. */
+  readonly reconnects: number;
+  /** Requests that wait for an answer of another replica. */
+  readonly pending: number;
+  /** Ends of pipes that are open here. */
+  readonly pipes: number;
+  /** Messages and entries that are not of a replica, since the start. */
+  readonly malformed: number;
+}
+
 /** What the replicas of a realm share. */
 export interface Bus {
   /** This process. */
   readonly replica: string;
+  /** Undefined: there is no bus. */
+  readonly counts: BusCounts | undefined;
   /** Whether the bus can be used, and what is known of the others is fresh. */
   readonly ready: boolean;
   /** Logs and revocations of all replicas; undefined: they are in the store of this process. */

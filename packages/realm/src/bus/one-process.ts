@@ -7,6 +7,7 @@ function none(): never {
 /** The bus of a realm that is one process: there are no others. */
 export const oneProcess: Bus = {
   replica: '',
+  counts: undefined,
   ready: true,
   shared: undefined,
   remote: () => [],

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pipe, type PipeEnd, type PipeLimits, type PipeTransport } from './pipe.js';
-import { decodeFrame } from './pipe-frame.js';
+import { decodeFrame, encodeFrame } from './pipe-frame.js';
 
 const limits: PipeLimits = { chunkBytes: 1_000, windowBytes: 4_000, aliveMs: 20, deadMs: 100 };
 
@@ -105,6 +105,21 @@ test('an end from which nothing is heard is dead; one that is closed says so', a
   assert.match(await told, /the connection was closed/);
 });
 
+test('an end that another replica has asked for and does not use is dead', async () => {
+  const transport: PipeTransport = { send: () => undefined, receive: () => () => undefined };
+  const waited = performance.now();
+  assert.equal(
+    await errorOf(new Pipe(transport, 'ab', 'b', limits)),
+    'nothing is heard from the other end of the pipe',
+  );
+  assert.ok(performance.now() - waited >= limits.deadMs);
+  // The other one is waited for by who has made it, with a time of its own.
+  const waiting = new Pipe(transport, 'ab', 'a', limits);
+  await delay(2 * limits.deadMs);
+  assert.equal(waiting.destroyed, false);
+  waiting.destroy();
+});
+
 test('frames that are none, and bytes beyond the window, end the pipe', async () => {
   const receivers = new Map<PipeEnd, (bytes: Uint8Array) => void>();
   const transport: PipeTransport = {
@@ -124,4 +139,13 @@ test('frames that are none, and bytes beyond the window, end the pipe', async ()
   assert.match(await send([Buffer.alloc(3)]), /cannot be read/);
   assert.match(await send([Buffer.from([9, ...Buffer.alloc(8)])]), /cannot be read/);
   assert.match(await send([Buffer.concat([head, Buffer.alloc(4_001)])]), /ignores its window/);
+  assert.match(await send([head]), /sends data that none sends/);
+  const end = encodeFrame({ kind: 'end', index: 0 });
+  assert.match(await send([end, encodeFrame({ kind: 'end', index: 1 })]), /has ended twice/);
+  const after = encodeFrame({ kind: 'data', index: 1, bytes: Buffer.from('x') });
+  assert.match(await send([end, after]), /sends data that none sends/);
+  // Sent again, and out of order.
+  const first = encodeFrame({ kind: 'data', index: 0, bytes: Buffer.from('x') });
+  assert.match(await send([first, first]), /were lost/);
+  assert.match(await send([after]), /were lost/);
 });

@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import { UnreadBytes } from './unread-bytes.js';
 import { decodeFrame, encodeFrame, type PipeFrame } from './pipe-frame.js';
 
 /** Messages between the ends of pipes. They arrive in order, or not at all. */
@@ -51,6 +52,10 @@ export class Pipe extends Duplex {
   #heard: number = performance.now();
   #hasEnded = false;
   #otherEnded = false;
+  /** Data that the reader has not asked for. */
+  readonly #unread = new UnreadBytes();
+  #isWanted = false;
+  #isDelivered = false;
   #otherAborted = false;
   #waiting: { readonly rest: Buffer; readonly done: (error?: Error) => void } | undefined;
 
@@ -85,6 +90,8 @@ export class Pipe extends Duplex {
   }
 
   override _read(): void {
+    this.#isWanted = true;
+    this.#deliver();
     this.#grantSoon();
   }
 
@@ -130,14 +137,18 @@ export class Pipe extends Duplex {
         this.#received += frame.bytes.length;
         if (this.#received - this.#granted > this.#limits.windowBytes)
           return void this.destroy(new Error('the other end of the pipe ignores its window'));
-        // A copy: the bytes are a part of what was read from the bus, which they would keep in memory.
-        this.push(Buffer.from(frame.bytes));
+        if (this.#otherEnded || frame.bytes.length === 0)
+          return void this.destroy(new Error('the other end of the pipe sends data that none sends'));
+        this.#unread.add(frame.bytes);
+        this.#deliver();
         this.#grantSoon();
         return;
       case 'end':
+        if (this.#otherEnded)
+          return void this.destroy(new Error('the other end of the pipe has ended twice'));
         this.#receivedIndex += 1;
         this.#otherEnded = true;
-        this.push(null);
+        this.#deliver();
         return;
       case 'credit': {
         this.#credit = Math.min(Math.max(this.#credit, frame.consumed), this.#sent);
@@ -154,13 +165,25 @@ export class Pipe extends Duplex {
     }
   }
 
+  #deliver(): void {
+    while (this.#isWanted) {
+      const bytes = this.#unread.take();
+      if (bytes === undefined) break;
+      this.#isWanted = this.push(bytes);
+    }
+    if (this.#otherEnded && this.#unread.size === 0 && !this.#isDelivered) {
+      this.#isDelivered = true;
+      this.push(null);
+    }
+  }
+
   #grantSoon(): void {
     if (this.#granting) return;
     this.#granting = true;
     setImmediate(() => {
       this.#granting = false;
       if (this.destroyed) return;
-      const consumed = this.#received - this.readableLength;
+      const consumed = this.#received - this.#unread.size - this.readableLength;
       if (consumed - this.#granted < this.#limits.windowBytes / 4) return;
       this.#granted = consumed;
       this.#send({ kind: 'credit', consumed });
@@ -168,7 +191,9 @@ export class Pipe extends Duplex {
   }
 
   #tick(): void {
-    if (this.#isOpen && performance.now() - this.#heard > this.#limits.deadMs)
+    // The end that has the operator is waited for by who has made it.
+    const waits = !this.#isOpen && this.#end === 'a';
+    if (!waits && performance.now() - this.#heard > this.#limits.deadMs)
       this.destroy(new Error('nothing is heard from the other end of the pipe'));
     else this.#send({ kind: 'alive', index: this.#sentIndex });
   }

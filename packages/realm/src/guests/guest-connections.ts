@@ -15,6 +15,7 @@ import { briefText } from './brief-text.js';
 import { describeGuest } from './describe-guest.js';
 import type { Guest, GuestDescription } from './guest.js';
 import type { ControlConnection } from './guests-server.js';
+import type { ObeyedRevocations } from './obeyed-revocations.js';
 import type { Held, LiveGuests } from './live-guests.js';
 import { repeatRevocations } from './repeat-revocations.js';
 import { type HealthTimes, watchHealth } from './watch-health.js';
@@ -31,6 +32,7 @@ export interface GuestConnectionsOptions {
   readonly bus: Bus;
   readonly guests: LiveGuests;
   readonly store: Store;
+  readonly obeyed: Pick<ObeyedRevocations, 'has'>;
   readonly decisions: Decisions;
   readonly metrics: Metrics;
   readonly log: RealmLog;
@@ -45,6 +47,7 @@ type Ended = 'closed' | 'replaced' | 'moved' | 'health' | 'reload' | 'drain';
 
 interface Live extends Held {
   readonly channel: Channel;
+  readonly max: number;
   readonly described: GuestDescription | undefined;
   readonly connectedAt: number;
   ended?: Ended;
@@ -116,8 +119,10 @@ export class GuestConnections {
   }
 
   /** Says a revocation to the guests of its entry, also to those that are being admitted: they may know only those before. */
-  say({ entry, peer, serial, issuer }: Revocation, except?: { readonly id: string }): void {
-    const { callMs, log } = this.#options;
+  say(revocation: Revocation, except?: { readonly id: string }): void {
+    const { callMs, log, obeyed } = this.#options;
+    const { entry, peer, serial, issuer } = revocation;
+    if (!obeyed.has(revocation)) return;
     for (const live of this.#live) {
       if (live === except || live.entry !== entry) continue;
       const management = createClient(Management, live.channel);
@@ -151,7 +156,7 @@ export class GuestConnections {
       this.#refuse(connection, admission.reason, 'admission');
       return;
     }
-    const { name, entry } = admission;
+    const { name, entry, max } = admission;
     if (!this.#pace.allows(id, entry)) {
       this.#refuse(connection, 'it has connected too often', 'admission');
       return;
@@ -160,6 +165,7 @@ export class GuestConnections {
       id,
       name,
       entry,
+      max,
       channel,
       described,
       connectedAt: Date.now(),
@@ -183,10 +189,11 @@ export class GuestConnections {
   }
 
   async #serveAdmitted(live: Live, connection: ControlConnection): Promise<void> {
-    const { store, callMs } = this.#options;
+    const { store, obeyed, callMs } = this.#options;
     const { id, channel, entry } = live;
     await store.revocations.settled();
-    await repeatRevocations(channel, store.revocations.list(entry), callMs);
+    const revocations = store.revocations.list(entry).filter((each) => obeyed.has(each));
+    await repeatRevocations(channel, revocations, callMs);
     await this.#files.get(id);
     const logs = store.guest(id);
     try {
@@ -219,6 +226,7 @@ export class GuestConnections {
         id,
         name,
         entry,
+        max: live.max,
         relay,
         attested: false,
         described,

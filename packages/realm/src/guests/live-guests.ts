@@ -15,17 +15,22 @@ export class LiveGuests implements Guests {
   readonly #held = new Map<string, Held>();
   readonly #shown = new Map<string, { readonly guest: Guest; readonly lease: Lease }>();
   readonly #remote: () => readonly RemoteGuest[];
+  readonly #shownRemote: () => readonly RemoteGuest[];
 
-  /** `remote` returns the guests of other replicas. */
-  constructor(remote: () => readonly RemoteGuest[] = () => []) {
+  /** `remote` returns the guests of other replicas, and `shown` those of them that operators of this one see. */
+  constructor(
+    remote: () => readonly RemoteGuest[] = () => [],
+    shown: (guests: readonly RemoteGuest[]) => readonly RemoteGuest[] = (guests) => guests,
+  ) {
     this.#remote = remote;
+    this.#shownRemote = () => shown(remote());
   }
 
   list(): readonly AnyGuest[] {
     // What another replica can have by now is not shown as a guest of this one.
     const own = [...this.#shown.values()].filter(({ lease }) => lease.isValid).map(({ guest }) => guest);
     const ids = new Set(own.map(({ id }) => id));
-    return [...own, ...this.#remote().filter(({ id }) => !ids.has(id))];
+    return [...own, ...this.#shownRemote().filter(({ id }) => !ids.has(id))];
   }
 
   /** Returns a guest that this process holds. */
@@ -47,7 +52,7 @@ export class LiveGuests implements Guests {
     return more.length === 0 ? found : undefined;
   }
 
-  /** Those that have a name, shown or not, here or at other replicas. */
+  /** Those that have a name, shown or not, here or at other replicas: also where another replica gives names that this one does not. */
   held(): readonly LiveGuest[] {
     const remote = this.#remote().filter(({ id }) => !this.#held.has(id));
     return [...this.#held.values(), ...remote];

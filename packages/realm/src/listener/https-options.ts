@@ -38,7 +38,7 @@ export function guestTlsOptions(identity: ServerIdentity, pendingMs: number): Tl
 /** Options of TLS for operators. */
 export function operatorTlsOptions(
   identity: ServerIdentity,
-  { ca, crl }: OperatorCa,
+  { ca, crl }: Pick<OperatorCa, 'ca' | 'crl'>,
   pendingMs: number,
 ): TlsOptions {
   return {
@@ -69,7 +69,7 @@ export function operatorHttpOptions(pendingMs: number): ServerOptions {
 /** Options of a server of Node.js that serves operators as a realm does, beside its bounds. */
 export function operatorHttpsOptions(
   identity: ServerIdentity,
-  operatorCa: OperatorCa,
+  operatorCa: Pick<OperatorCa, 'ca' | 'crl'>,
   pendingMs: number,
 ): HttpsOptions & { readonly allowHalfOpen: true } {
   return {

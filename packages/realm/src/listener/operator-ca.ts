@@ -1,11 +1,20 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { certificatePem, certificatesOfPem, parseCertificate, revocationListsOfPem } from '@kata-agent/x509';
+import {
+  type Certificate,
+  certificatePem,
+  certificatesOfPem,
+  parseCertificate,
+  parseRevocationList,
+  revocationListsOfPem,
+} from '@kata-agent/x509';
 
 /** The CAs of operators and their revocation lists, each as PEM. */
 export interface OperatorCa {
   readonly ca: readonly string[];
   readonly crl: readonly string[];
+  /** Reports whether one of the lists revokes a certificate. */
+  readonly revokes: (certificate: Pick<Certificate, 'issuerText' | 'serial'>) => boolean;
 }
 
 /**
@@ -23,12 +32,22 @@ export function readOperatorCa(caText: string, crlText: string | undefined): Ope
       return certificatePem(bytes);
     });
   });
-  if (crlText === undefined) return { ca, crl: [] };
+  if (crlText === undefined) return { ca, crl: [], revokes: () => false };
   const crl = read('--operator-crl', () => revocationListsOfPem(crlText));
   if (crl.length === 0) throw new Error('--operator-crl has no PEM certificate revocation list');
-  for (const [index, list] of crl.entries())
-    read(`list ${index + 1} of --operator-crl`, () => createSecureContext({ crl: list }));
-  return { ca, crl };
+  const lists = crl.map((list, index) =>
+    read(`list ${index + 1} of --operator-crl`, () => {
+      createSecureContext({ crl: list });
+      return parseRevocationList(derOf(list));
+    }),
+  );
+  const revokes: OperatorCa['revokes'] = ({ issuerText, serial }) =>
+    lists.some((list) => list.issuerText === issuerText && list.serials.has(serial));
+  return { ca, crl, revokes };
+}
+
+function derOf(pem: string): Buffer {
+  return Buffer.from(pem.replaceAll(/-----[^-]+-----/g, ''), 'base64');
 }
 
 function read<T>(what: string, work: () => T): T {

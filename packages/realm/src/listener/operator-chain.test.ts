@@ -9,6 +9,7 @@ import {
   keyUsage,
   makeCertificate,
   Oid,
+  parseCertificate,
 } from '@kata-agent/x509';
 import { verifyOperatorChain } from './operator-chain.js';
 
@@ -49,7 +50,13 @@ const client = [extendedKeyUsage([Oid.ClientAuth])];
 test('an operator is verified again: chain, dates and usages', () => {
   const root = signed('root', undefined, authority);
   const between = signed('between', root, authority);
-  const trusts = { ca: [certificatePem(root.bytes)] };
+  const revoked = new Set<string>();
+  const trusts = {
+    ca: [certificatePem(root.bytes)],
+    crl: ['a list'],
+    revokes: ({ issuerText, serial }: { readonly issuerText: string; readonly serial: string }) =>
+      revoked.has(`${issuerText} ${serial}`),
+  };
   const verify = (...chain: readonly Signer[]): string => {
     const result = verifyOperatorChain(
       chain.map(({ bytes }) => bytes),
@@ -77,6 +84,13 @@ test('an operator is verified again: chain, dates and usages', () => {
   const others = Array.from({ length: 8 }, () => signed('loop', loop, authority, undefined, loop.keys));
   assert.match(verify(signed('alice', loop, client), ...others), noChain);
   assert.match(verify(), /no certificate/);
+  const carol = signed('carol', between, client);
+  assert.equal(verify(carol, between), 'ok');
+  revoked.add(`CN=between ${parseCertificate(carol.bytes).serial}`);
+  assert.match(verify(carol, between), /is revoked/);
+  const dave = signed('dave', between, client);
+  revoked.add(`CN=root ${parseCertificate(between.bytes).serial}`);
+  assert.match(verify(dave, between), noChain);
   const unreadable = verifyOperatorChain(
     [signed('alice', root, client).bytes, Buffer.from('x')],
     trusts,

@@ -9,12 +9,12 @@ const mostBetween = 8;
 
 /**
  * Verifies the certificate of an operator that another replica has authenticated: a chain to a CA, dates and usages. The
- * first is the operator's; the others can be between it and a CA. Returns it, or why it is not accepted. Revocation lists are
- * read in handshakes only, by the replica that has the operator.
+ * first is the operator's; the others can be between it and a CA. Returns it, or why it is not accepted. Of revocation lists
+ * the names count, not their times: a list that has expired ends handshakes, and this is after one.
  */
 export function verifyOperatorChain(
   certificates: readonly Buffer[],
-  { ca }: Pick<OperatorCa, 'ca'>,
+  { ca, crl, revokes }: OperatorCa,
   now: number,
 ): Certificate | string {
   const [own, ...others] = certificates;
@@ -22,14 +22,24 @@ export function verifyOperatorChain(
   if (typeof certificate === 'string') return certificate;
   const fault = operatorFault(certificate, now);
   if (fault !== undefined) return fault;
+  if (revokes(certificate)) return "the operator's certificate is revoked";
   try {
-    const between = others.slice(0, mostBetween).map((bytes) => new X509Certificate(bytes));
+    const between = others
+      .slice(0, mostBetween)
+      .map((bytes) => new X509Certificate(bytes))
+      .filter(({ raw }) => crl.length === 0 || !isRevoked(raw, revokes));
     const roots = ca.map((pem) => new X509Certificate(pem));
     if (own !== undefined && leadsToRoot(new X509Certificate(own), between, roots, now)) return certificate;
   } catch (error) {
     return `the certificates cannot be read: ${(error as Error).message}`;
   }
   return "no chain leads from the operator's certificate to --operator-ca";
+}
+
+/** What cannot be parsed here counts as revoked. */
+function isRevoked(bytes: Buffer, revokes: OperatorCa['revokes']): boolean {
+  const certificate = certificateOf(bytes);
+  return typeof certificate === 'string' || revokes(certificate);
 }
 
 /** Goes from issuer to issuer, to each once: certificates that have signed each other cost no more than others. */

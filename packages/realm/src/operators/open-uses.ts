@@ -43,9 +43,9 @@ export class OpenUses {
     return [...this.#open].filter(([use, isOpen]) => isOpen && use.kind === kind).length;
   }
 
-  /** Takes a place. Throws an HttpError if the operator has as many as it may. */
-  begin(use: OpenUse): BegunUse {
-    const release = use.kind === 'audit' ? this.#beginReader(use) : this.#beginConnection(use);
+  /** Takes a place of `by`. Throws an HttpError if it has as many as an operator may. */
+  begin(use: OpenUse, by: string = use.operator.name): BegunUse {
+    const release = use.kind === 'audit' ? this.#beginReader(use, by) : this.#beginConnection(use, by);
     this.#open.set(use, false);
     return {
       opened: () => {
@@ -79,18 +79,18 @@ export class OpenUses {
     for (const use of this.#open.keys()) this.#end(use);
   }
 
-  #beginReader(use: OpenUse): () => void {
+  #beginReader(use: OpenUse, by: string): () => void {
     const { readers } = this.#limits;
-    return this.#take(use, this.#readers, use.operator.name, `${readers} readers of audit logs`);
+    return this.#take(use, this.#readers, by, `${readers} readers of audit logs`);
   }
 
-  #beginConnection(use: OpenUse): () => void {
-    const { operator, guest } = use;
+  #beginConnection(use: OpenUse, by: string): () => void {
+    const { guest } = use;
     const { connections, connectionsToGuest } = this.#limits;
-    const release = this.#take(use, this.#connections, operator.name, `${connections} connections`);
+    const release = this.#take(use, this.#connections, by, `${connections} connections`);
     try {
       const what = `${connectionsToGuest} connections to guest '${guest.name}'`;
-      const ofGuest = this.#take(use, this.#connectionsToGuest, `${guest.id} ${operator.name}`, what);
+      const ofGuest = this.#take(use, this.#connectionsToGuest, `${guest.id} ${by}`, what);
       return () => {
         ofGuest();
         release();

@@ -15,11 +15,17 @@ export type OperatorSource = () => Operator | undefined;
 /** A guest as the store knows it: also one that is no longer connected. */
 export type StoredGuest = Pick<AnyGuest, 'id' | 'name'>;
 
-/** A request of an operator that has come to another replica. Its certificate is verified. */
-export interface RemoteUse {
-  readonly guest: Guest;
+/** An operator that is connected to another replica. Its certificate is verified. */
+export interface RemoteOperator {
   readonly source: OperatorSource;
   readonly certificates: readonly Buffer[];
+  /** When the certificate expires, in ms of the epoch. */
+  readonly notAfter: number;
+}
+
+/** A request of an operator that has come to another replica. */
+export interface RemoteUse extends RemoteOperator {
+  readonly guest: Guest;
 }
 
 /** The audit logs of guests. */

@@ -1,11 +1,18 @@
 import type { Duplex } from 'node:stream';
+import { callAtEnd } from '@kata-agent/admission';
 import type { Operator, Verb } from '../authorization/operator.js';
 import { type OfferedPipe, RemoteRefusedError } from '../bus/bus.js';
 import type { Guest } from '../guests/guest.js';
 import { httpErrorOf } from './http-error-of.js';
 import type { OpenUses } from './open-uses.js';
 import type { OperatorChecks } from './operator-checks.js';
-import type { OperatorContext, OperatorSource, RemoteUse, StoredGuest } from './operator-context.js';
+import type {
+  OperatorContext,
+  OperatorSource,
+  RemoteOperator,
+  RemoteUse,
+  StoredGuest,
+} from './operator-context.js';
 import type { Revocation } from './revocation.js';
 import { splice, type SplicedBytes } from './splice.js';
 import type { TrustedRelay } from './trusted-relay.js';
@@ -27,8 +34,9 @@ export class RemoteOperators {
   }
 
   /** Serves an operator at the other end of a pipe. Throws a RemoteRefusedError if it is not allowed here. */
-  serve({ guest, source, certificates }: RemoteUse, pipe: OfferedPipe): void {
+  serve(remote: RemoteUse, pipe: OfferedPipe): void {
     const { context, uses } = this.#parts;
+    const { guest, source, certificates, notAfter } = remote;
     const operator = this.#operator(source, 'connect', guest);
     let stream: Duplex | undefined;
     let isOver = false;
@@ -37,7 +45,10 @@ export class RemoteOperators {
       if (stream === undefined) pipe.abort('the operator may no longer connect');
       else stream.destroy();
     };
-    const use = this.#refusing(() => uses.begin({ kind: guest.relay, source, operator, guest, close }));
+    // Places of their own: another replica cannot take those of an operator that is connected here.
+    const by = `${operator.name} by another replica`;
+    const use = this.#refusing(() => uses.begin({ kind: guest.relay, source, operator, guest, close }, by));
+    const cancel = callAtEnd(notAfter - Date.now(), close);
     const open = (): Duplex => {
       use.opened();
       stream = pipe.open();
@@ -45,14 +56,17 @@ export class RemoteOperators {
     };
     const served =
       guest.relay === 'trusted'
-        ? this.#serveTrusted({ guest, source, certificates }, operator, open)
+        ? this.#serveTrusted(remote, operator, open)
         : this.#serveSpliced(guest, certificates, pipe, operator, () => (isOver ? undefined : open()));
     void served
       .catch((error: unknown) => {
         context.report(`no connection to ${guest.name} could be opened`, error);
         pipe.abort('the guest did not open a connection');
       })
-      .finally(use.end);
+      .finally(() => {
+        cancel();
+        use.end();
+      });
   }
 
   /** Revokes. Rejects with a RemoteRefusedError. */
@@ -74,15 +88,19 @@ export class RemoteOperators {
    */
   joined(
     guest: StoredGuest,
-    source: OperatorSource,
+    { source, notAfter }: RemoteOperator,
     { pipe, stream }: { readonly pipe: Duplex; readonly stream: Duplex },
   ): void {
     const { uses, bytes } = this.#parts;
     const operator = this.#operator(source, 'connect', guest);
     const close = (): void => void pipe.destroy();
     const remove = uses.add({ kind: 'operator-tls', source, operator, guest, close });
+    const cancel = callAtEnd(notAfter - Date.now(), close);
     stream.on('error', () => undefined);
-    void splice(pipe, stream, bytes).finally(remove);
+    void splice(pipe, stream, bytes).finally(() => {
+      cancel();
+      remove();
+    });
   }
 
   async #serveTrusted({ guest, source }: RemoteUse, operator: Operator, open: () => Duplex): Promise<void> {

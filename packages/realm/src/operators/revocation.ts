@@ -47,11 +47,28 @@ function parseRevocation(body: Buffer): Revocation {
     return { peer };
   }
   if (names === 'issuer serial' && typeof serial === 'string' && typeof issuer === 'string') {
-    if (!/^[0-9a-fA-F]{1,64}$/.test(serial)) throw badRequest('serial must be up to 64 hex digits');
-    checkIssuer(issuer);
+    checkSerial(serial, issuer);
     return { serial, issuer };
   }
   throw badRequest('the body must be {"peer": "…"} or {"serial": "…", "issuer": "…"}');
+}
+
+/** Reports whether guests accept a revocation: either of a peer, or of a serial number and its issuer. */
+export function isRevocable({ peer, serial, issuer }: RevokedPeer): boolean {
+  try {
+    if (peer === '') checkSerial(serial, issuer);
+    else checkPeer(peer);
+    return peer === '' || (serial === '' && issuer === '');
+  } catch (error) {
+    if (error instanceof HttpError) return false;
+    throw error;
+  }
+}
+
+function checkSerial(serial: string, issuer: string): void {
+  if (!/^[0-9a-fA-F]{1,64}$/.test(serial)) throw badRequest('serial must be up to 64 hex digits');
+  if (issuer.length > longestName) throw badRequest(`issuer has more than ${longestName} characters`);
+  checkIssuer(issuer);
 }
 
 function fieldsOf(body: Buffer): Readonly<Record<string, unknown>> {

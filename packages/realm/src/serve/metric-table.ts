@@ -25,6 +25,11 @@ export type MetricName =
   | 'kata_realm_decisions_writable'
   | 'kata_realm_store_bytes'
   | 'kata_realm_store_full'
+  | 'kata_realm_bus_connected'
+  | 'kata_realm_bus_reconnects_total'
+  | 'kata_realm_bus_pending_requests'
+  | 'kata_realm_bus_pipes'
+  | 'kata_realm_bus_malformed_total'
   | 'kata_realm_event_loop_lag_seconds'
   | 'kata_realm_resident_memory_bytes';
 
@@ -119,6 +124,31 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
     type: 'gauge',
     labels: [],
     help: '1 while no records of guests are stored: --store-max is reached, or the file system is full.',
+  },
+  kata_realm_bus_connected: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while NATS is connected. This and the next four are of --bus; without it they are 0.',
+  },
+  kata_realm_bus_reconnects_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Connections to NATS that were made again.',
+  },
+  kata_realm_bus_pending_requests: {
+    type: 'gauge',
+    labels: [],
+    help: 'Requests to other replicas that wait for an answer.',
+  },
+  kata_realm_bus_pipes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Pipes to other replicas that have an end here.',
+  },
+  kata_realm_bus_malformed_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Messages and entries on the bus that no replica writes, and that are ignored: more than 0 means that something else uses the account, or another version.',
   },
   kata_realm_event_loop_lag_seconds: {
     type: 'gauge',

@@ -17,7 +17,8 @@ import type { OperatorHandler } from '../operators/operator-service.js';
 
 export interface OperatorsServerOptions {
   readonly identity: ServerIdentity;
-  readonly operatorCa: OperatorCa;
+  /** Returns the CAs and revocation lists that count now. */
+  readonly operatorCa: () => OperatorCa;
   readonly bounds: Bounds;
   /** Called with each connection of an operator. */
   readonly onAccept: (socket: Socket) => void;
@@ -69,7 +70,7 @@ export class OperatorsServer {
     const serveHttp = server.listeners('connection');
     this.#acceptor = new TlsAcceptor({
       bounds,
-      tls: operatorTlsOptions(identity, operatorCa, bounds.pendingMs),
+      tls: operatorTlsOptions(identity, operatorCa(), bounds.pendingMs),
       client: 'verified',
       onDrop: (from, why) => onRefusal(from, dropTexts[why], 'request'),
       onAccept,
@@ -160,7 +161,7 @@ export class OperatorsServer {
 
   /** Returns whether the client is an operator's; otherwise its connection is closed. */
   #authenticate(socket: TLSSocket, from: string): boolean {
-    const { authorization, onRefusal } = this.#options;
+    const { authorization, operatorCa, onRefusal } = this.#options;
     const certificate = peerOf(socket);
     const now = Date.now();
     const refuse = (why: string): false => {
@@ -171,7 +172,8 @@ export class OperatorsServer {
     if (typeof certificate === 'string') return refuse(certificate);
     const fault = operatorFault(certificate, now);
     if (fault !== undefined) return refuse(fault);
-    const source = (): Operator | undefined => authorization().operator(certificate);
+    const source = (): Operator | undefined =>
+      operatorCa().revokes(certificate) ? undefined : authorization().operator(certificate);
     const operator = source();
     const release = operator === undefined ? undefined : this.#slots.take(operator.name);
     if (operator !== undefined && release === undefined) {

@@ -3,7 +3,7 @@ import { type RemoteConnect, type RemoteHandlers, RemoteRefusedError } from '../
 import type { GuestConnections } from '../guests/guest-connections.js';
 import type { LiveGuests } from '../guests/live-guests.js';
 import { verifyOperatorChain } from '../listener/operator-chain.js';
-import type { RemoteUse } from '../operators/operator-context.js';
+import type { RemoteOperator, RemoteUse } from '../operators/operator-context.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
 import type { Decisions } from './decisions.js';
 import type { ReadFiles } from './read-files.js';
@@ -19,19 +19,23 @@ interface Parts {
 
 /** Returns what this replica does for others: it decides again, by its own files. */
 export function remoteHandlers({ guests, connections, operators, decisions, files }: Parts): RemoteHandlers {
-  const operatorOf = (certificates: readonly Buffer[]): (() => Operator | undefined) => {
+  const operatorOf = (certificates: readonly Buffer[]): RemoteOperator => {
     const certificate = verifyOperatorChain(certificates, files().operatorCa, Date.now());
     if (typeof certificate === 'string') {
       decisions.refuse('operators', 'another replica', 'KA3302', certificate);
       throw new RemoteRefusedError({ status: 403, code: 'unknown_operator', message: certificate });
     }
-    return () =>
-      Date.now() < certificate.notAfter ? files().authorization.operator(certificate) : undefined;
+    const { notAfter } = certificate;
+    const source = (): Operator | undefined =>
+      Date.now() < notAfter && !files().operatorCa.revokes(certificate)
+        ? files().authorization.operator(certificate)
+        : undefined;
+    return { source, certificates, notAfter };
   };
   const useOf = ({ guest: id, certificates }: RemoteConnect): RemoteUse => {
     const guest = guests.own(id);
     if (guest === undefined) throw new Error('the guest has left');
-    return { guest, certificates, source: operatorOf(certificates) };
+    return { guest, ...operatorOf(certificates) };
   };
   return {
     connect: async (request, pipe) => operators.serve(useOf(request), pipe),

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { renderDiagnostic } from '@kata-agent/config';
+import { AdmittedRemotes } from '../guests/admitted-remotes.js';
 import { GuestConnections } from '../guests/guest-connections.js';
 import { GuestsServer } from '../guests/guests-server.js';
 import { LiveGuests } from '../guests/live-guests.js';
+import { ObeyedRevocations } from '../guests/obeyed-revocations.js';
 import { Rendezvous } from '../guests/rendezvous.js';
 import type { HostPort } from '../listener/listen.js';
+import { revokesRealm } from '../operators/own-certificate.js';
 import { type OperatorHandler, OperatorService } from '../operators/operator-service.js';
 import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
@@ -56,7 +59,12 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     metrics.close();
     throw error;
   });
-  const live = new LiveGuests(() => bus.remote());
+  const current: CurrentFiles = { files };
+  const admitted = new AdmittedRemotes(() => current.files.authorization);
+  const live = new LiveGuests(
+    () => bus.remote(),
+    (guests) => admitted.of(guests),
+  );
   const report = reportFaults(log, metrics);
   const onFault = (id: string, fault: LogFault): void => {
     report(id, fault);
@@ -79,7 +87,7 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     await bus.close();
     throw error;
   });
-  const realm = new RunningRealm({ options, files, metrics, store, times, bus, live });
+  const realm = new RunningRealm({ options, current, metrics, store, times, bus, live });
   try {
     const { version } = options;
     const { sha256 } = files.authorization;
@@ -103,9 +111,14 @@ async function openBus({ bus, log }: RealmOptions): Promise<Bus> {
   });
 }
 
+/** The files that count now. */
+interface CurrentFiles {
+  files: ReadFiles;
+}
+
 interface Parts {
   readonly options: RealmOptions;
-  readonly files: ReadFiles;
+  readonly current: CurrentFiles;
   readonly metrics: Metrics;
   readonly store: Store;
   readonly times: RealmTimes;
@@ -125,16 +138,17 @@ class RunningRealm implements Realm {
   readonly #status: StatusServer;
   readonly #service: OperatorHandler;
   readonly #syncing: NodeJS.Timeout;
-  #files: ReadFiles;
+  readonly #current: CurrentFiles;
   #ports: Realm['ports'] = { guests: 0, operators: 0, metrics: undefined };
   #isReady = false;
   #closed: Promise<void> | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
-  constructor({ options, files, metrics, store, times, bus, live }: Parts) {
+  constructor({ options, current, metrics, store, times, bus, live }: Parts) {
+    const { files } = current;
     this.#bus = bus;
     this.#options = options;
-    this.#files = files;
+    this.#current = current;
     this.#metrics = metrics;
     this.#store = store;
     this.#decisions = new Decisions(store.decisions);
@@ -149,6 +163,14 @@ class RunningRealm implements Realm {
       bus,
       guests: live,
       store,
+      obeyed: new ObeyedRevocations({
+        certificate: () => this.#files.identity.cert,
+        names: revokesRealm,
+        onOwn: () =>
+          log('error', 'ALERT: a revocation names the realm, and is not said to guests', {
+            help: 'find out who has written it: no operator can',
+          }),
+      }),
       decisions: this.#decisions,
       metrics,
       log,
@@ -197,7 +219,7 @@ class RunningRealm implements Realm {
     );
     this.#operators = new OperatorsServer({
       identity: files.identity,
-      operatorCa: files.operatorCa,
+      operatorCa: () => this.#files.operatorCa,
       bounds: { ...operatorBounds, pendingMs: times.pendingMs },
       onAccept,
       authorization,
@@ -223,6 +245,10 @@ class RunningRealm implements Realm {
       void store.sync().catch((error: Error) => log('error', 'the store', { error: error.message }));
     }, times.syncMs).unref();
     metrics.set('kata_realm_ready', 0);
+  }
+
+  get #files(): ReadFiles {
+    return this.#current.files;
   }
 
   get ports(): Realm['ports'] {
@@ -259,7 +285,7 @@ class RunningRealm implements Realm {
       const files = await readFiles(paths);
       this.#operators.replaceSecrets(files.identity, files.operatorCa);
       this.#guests.replaceIdentity(files.identity);
-      this.#files = files;
+      this.#current.files = files;
       for (const warning of files.warnings) log('warn', renderDiagnostic(warning));
     } catch (error) {
       const { message, help = [] } = error as Error & { readonly help?: readonly string[] };
@@ -323,6 +349,13 @@ class RunningRealm implements Realm {
     metrics.set('kata_realm_operator_uses', readers, { kind: 'audit' });
     metrics.raise('kata_realm_relayed_bytes_total', bytes.toGuest, { direction: 'to_guest' });
     metrics.raise('kata_realm_relayed_bytes_total', bytes.toOperator, { direction: 'to_operator' });
+    const { counts } = this.#bus;
+    if (counts === undefined) return;
+    metrics.set('kata_realm_bus_connected', counts.isConnected ? 1 : 0);
+    metrics.raise('kata_realm_bus_reconnects_total', counts.reconnects);
+    metrics.set('kata_realm_bus_pending_requests', counts.pending);
+    metrics.set('kata_realm_bus_pipes', counts.pipes);
+    metrics.raise('kata_realm_bus_malformed_total', counts.malformed);
   }
 }
 

@@ -10,15 +10,18 @@
  * - `full`: the store has as many bytes of this guest as it may have; no more are collected.
  * - `failed`: the store is full, cannot be written, or was changed by something else; it is tried again.
  */
-export type LogState =
-  | 'none'
-  | 'not-served'
-  | 'verified'
-  | 'gap'
-  | 'second-log'
-  | 'broken'
-  | 'full'
-  | 'failed';
+export const logStates = [
+  'none',
+  'not-served',
+  'verified',
+  'gap',
+  'second-log',
+  'broken',
+  'full',
+  'failed',
+] as const;
+
+export type LogState = (typeof logStates)[number];
 
 /** What is stored of a guest's log. */
 export interface CollectedLog {

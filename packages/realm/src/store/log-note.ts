@@ -24,12 +24,22 @@ export interface LogFault {
 export function parseNotes(text: string): readonly LogNote[] {
   return text.split('\n').flatMap((line) => {
     try {
-      const note = JSON.parse(line) as Partial<LogNote> | null;
-      return typeof note?.kind === 'string' && typeof note.sequence === 'number' ? [note as LogNote] : [];
+      const note: unknown = JSON.parse(line);
+      return isNote(note) ? [note] : [];
     } catch {
       return [];
     }
   });
+}
+
+/** Returns the notes of a list; undefined if something else is in it. */
+export function notesOf(value: unknown): readonly LogNote[] | undefined {
+  return Array.isArray(value) && value.every(isNote) ? value : undefined;
+}
+
+function isNote(value: unknown): value is LogNote {
+  const { kind, sequence } = (value ?? {}) as Partial<Record<keyof LogNote, unknown>>;
+  return typeof kind === 'string' && typeof sequence === 'number';
 }
 
 /** Reports whether two notes say the same: a guest can connect again and again with the same fault. */

@@ -52,6 +52,10 @@ export class Revocations implements RevocationList {
     return new Revocations(path, text === undefined ? [] : parse(path, text));
   }
 
+  get all(): readonly Revocation[] {
+    return this.#all;
+  }
+
   list(entry: string): readonly Revocation[] {
     return this.#all.filter((revocation) => revocation.entry === entry);
   }
@@ -59,24 +63,43 @@ export class Revocations implements RevocationList {
   async settled(): Promise<void> {}
 
   async add(revocation: Revocation): Promise<void> {
-    const write = this.#writing.then(() => this.#add(revocation));
-    this.#writing = write.catch(() => undefined);
-    await write;
+    await this.#inTurn(async () => {
+      const { entry } = revocation;
+      const own = this.list(entry);
+      if (own.some((each) => textOf(each) === textOf(revocation))) return;
+      if (own.length >= mostRevocations)
+        throw new StoreError(
+          `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
+          'replace the CA of its operators, or revoke a pattern that includes others',
+        );
+      await this.#write([...this.#all, revocation]);
+    });
   }
 
-  async #add(revocation: Revocation): Promise<void> {
-    const { entry, peer, serial, issuer } = revocation;
-    const own = this.list(entry);
-    if (own.some((each) => each.peer === peer && each.serial === serial && each.issuer === issuer)) return;
-    if (own.length >= mostRevocations)
-      throw new StoreError(
-        `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
-        'replace the CA of its operators, or revoke a pattern that includes others',
-      );
-    const all = [...this.#all, revocation];
+  /** Adds those that are new, in one write and without a limit: whoever has accepted them has counted. */
+  async addAll(revocations: readonly Revocation[]): Promise<void> {
+    await this.#inTurn(async () => {
+      const known = new Set(this.#all.map(textOf));
+      const added = revocations.filter((revocation) => !known.has(textOf(revocation)));
+      if (added.length > 0) await this.#write([...this.#all, ...added]);
+    });
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#writing.then(work);
+    this.#writing = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async #write(all: readonly Revocation[]): Promise<void> {
     await writeFileAtomically(this.#path, `${JSON.stringify({ version: 1, revocations: all }, null, 1)}\n`);
     this.#all = all;
   }
+}
+
+/** What makes two revocations one: not when they were added. */
+function textOf({ entry, peer, serial, issuer }: Revocation): string {
+  return JSON.stringify([entry, peer, serial, issuer]);
 }
 
 function parse(path: string, text: string): readonly Revocation[] {

@@ -46,6 +46,8 @@ export interface StoreOptions extends Pick<GuestLogsOptions, 'maxBytes' | 'onFau
 /** Logs and revocations of all replicas of a realm. */
 export interface SharedStore {
   readonly revocations: RevocationList;
+  /** Keeps a copy of the revocations, and adds what only the copy has. Throws the system's error. */
+  keepRevocations(copy: Revocations): Promise<void>;
   /** Returns where the logs of a guest are stored. */
   logs(id: string): LogStorage;
   /** All guests that have been connected to any replica. */
@@ -117,8 +119,9 @@ export class Store {
     } = options;
     const lock = await takeStoreDirectory(directory, tryLock);
     try {
-      const revocations =
-        shared?.revocations ?? (await Revocations.open(join(directory, 'revocations.json')));
+      const own = await Revocations.open(join(directory, 'revocations.json'));
+      await shared?.keepRevocations(own);
+      const revocations = shared?.revocations ?? own;
       const decisions = await openAuditLog({
         file: join(directory, 'decisions', 'audit.log'),
         bootId,

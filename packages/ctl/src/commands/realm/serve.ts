@@ -33,6 +33,8 @@ export const realmServe: CommandDefinition = {
         'several replicas of one realm: nats://HOST:PORT[,HOST:PORT], of a loopback address, or tls://…; logs and revocations are there then',
     },
     { flags: '--bus-ca <file>', description: 'the CAs of the servers of --bus, in PEM' },
+    { flags: '--bus-cert <file>', description: 'a client certificate for the servers of --bus, in PEM' },
+    { flags: '--bus-key <file>', description: 'its private key, in PEM' },
     { flags: '--bus-creds <file>', description: 'credentials for --bus: a .creds file' },
     { flags: '--bus-nkey <file>', description: 'credentials for --bus: the seed of an nkey' },
     { flags: '--allow-unattested', description: 'admit guests without evidence; required' },
@@ -133,6 +135,8 @@ function busOptions(
   const text = options.text('bus');
   const files = {
     ca: options.text('busCa'),
+    cert: options.text('busCert'),
+    key: options.text('busKey'),
     creds: options.text('busCreds'),
     nkey: options.text('busNkey'),
   };
@@ -147,10 +151,15 @@ function busOptions(
     throw new CommandError(ExitCode.Usage, '--bus-creds and --bus-nkey exclude each other', {
       help: ['give one of them'],
     });
+  if ((files.cert === undefined) !== (files.key === undefined))
+    throw new CommandError(ExitCode.Usage, '--bus-cert and --bus-key belong together', {
+      help: ['give both: the certificate of a client of NATS, and its private key'],
+    });
   try {
     const servers = parse(text);
-    if (files.ca !== undefined && !servers.tls)
-      throw new Error('--bus-ca is for tls://, and these servers have no TLS');
+    const ofTls = (['ca', 'cert'] as const).find((name) => files[name] !== undefined);
+    if (ofTls !== undefined && !servers.tls)
+      throw new Error(`--bus-${ofTls} is for tls://, and these servers have no TLS`);
     return { ...servers, ...files };
   } catch (error) {
     throw new CommandError(ExitCode.Usage, `--bus '${text}': ${(error as Error).message}`, {

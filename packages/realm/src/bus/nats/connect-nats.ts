@@ -2,16 +2,23 @@ import { readFile } from 'node:fs/promises';
 import { connect, credsAuthenticator, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node';
 import type { BusOptions } from '../bus-options.js';
 import { BusError } from '../bus-error.js';
+import { serverIdentity } from './server-identity.js';
 import { inboxPrefix } from './subjects.js';
 
 /** Connects, and connects again whenever the connection is lost. Throws a BusError. */
 export async function connectNats(options: BusOptions, name: string): Promise<NatsConnection> {
-  const { servers, tls, ca, creds, nkey } = options;
+  const { servers, tls, ca, cert, key, creds, nkey } = options;
   const authenticator = [
     ...(creds === undefined ? [] : [credsAuthenticator(await read('--bus-creds', creds))]),
     ...(nkey === undefined ? [] : [nkeyAuthenticator(seed(await read('--bus-nkey', nkey)))]),
   ];
-  const caText = ca === undefined ? undefined : (await read('--bus-ca', ca)).toString('utf8');
+  const files = {
+    ...(ca === undefined ? {} : { ca: String(await read('--bus-ca', ca)) }),
+    ...(cert === undefined ? {} : { cert: String(await read('--bus-cert', cert)) }),
+    ...(key === undefined ? {} : { key: String(await read('--bus-key', key)) }),
+  };
+  const checkServerIdentity = serverIdentity(servers.map(({ host }) => host));
+  const secure = { handshakeFirst: false, minVersion: 'TLSv1.3', checkServerIdentity, ...files };
   const list = servers.map(({ host, port }) =>
     host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
   );
@@ -20,7 +27,11 @@ export async function connectNats(options: BusOptions, name: string): Promise<Na
       servers: list,
       name,
       inboxPrefix,
-      ...(tls ? { tls: { handshakeFirst: false, ...(caText === undefined ? {} : { ca: caText }) } } : {}),
+      // A server that offers no TLS is refused then.
+      // The client passes all members to TLS.
+      ...(tls ? { tls: secure } : {}),
+      // Servers that NATS names itself may have no loopback address, and what they are called is not checked.
+      ignoreClusterUpdates: true,
       ...(authenticator.length === 0 ? {} : { authenticator }),
       maxReconnectAttempts: -1,
       reconnectTimeWait: 500,

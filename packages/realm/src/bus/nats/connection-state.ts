@@ -6,6 +6,7 @@ export class ConnectionState {
   readonly #onDisconnect = new Set<() => void>();
   #waiting: { readonly done: () => void; readonly fail: (error: Error) => void }[] = [];
   #isConnected = true;
+  #reconnects = 0;
   #stopped = false;
 
   constructor(nc: Pick<NatsConnection, 'status'>, onChange: (isConnected: boolean) => void) {
@@ -15,6 +16,11 @@ export class ConnectionState {
 
   get isConnected(): boolean {
     return this.#isConnected;
+  }
+
+  /** How often the connection was made again. */
+  get reconnects(): number {
+    return this.#reconnects;
   }
 
   /** Resolves when NATS is connected. Rejects when the realm ends. */
@@ -49,6 +55,7 @@ export class ConnectionState {
     for await (const { type } of nc.status()) {
       if (type !== 'disconnect' && type !== 'reconnect') continue;
       this.#isConnected = type === 'reconnect';
+      if (this.#isConnected) this.#reconnects += 1;
       if (this.#isConnected) for (const { done } of this.#waiting.splice(0)) done();
       else for (const leave of this.#onDisconnect) leave();
       this.#onChange(this.#isConnected);

@@ -1,8 +1,10 @@
 import type { KV } from '@nats-io/kv';
 import type { RemoteGuest } from '../../guests/guest.js';
 import { type GuestClaim, type Lease, NameTakenError } from '../bus.js';
+import { type GuestEntry, parseGuestEntry, parseNameEntry } from './guest-entry.js';
+import type { Malformed } from './malformed.js';
 import { hex, hexOf } from './subjects.js';
-import { type Change, isConflict } from './watched-bucket.js';
+import { type Change, isConflict, parseJson } from './watched-bucket.js';
 
 /** Times of leases, in ms. */
 export interface LeaseTimes {
@@ -19,17 +21,6 @@ export const leaseTimes: LeaseTimes = { ttlMs: 15_000, renewMs: 5_000, marginMs:
 const attempts = 4;
 const atOnce = 64;
 
-/** A guest in the bucket. `epoch` is 0 in the entry that claims it: then the epoch is that entry's revision. */
-interface GuestEntry extends Omit<RemoteGuest, 'holder'> {
-  readonly replica: string;
-  readonly epoch: number;
-  readonly entry: string;
-}
-
-interface NameEntry {
-  readonly guest: string;
-}
-
 interface Own {
   readonly claim: GuestClaim;
   epoch: number;
@@ -41,36 +32,46 @@ interface Own {
   work: Promise<void>;
 }
 
+export interface LeasesOptions {
+  readonly kv: KV;
+  readonly replica: string;
+  readonly times: LeaseTimes;
+  readonly malformed: Malformed;
+  /** Resolves when every change of the bucket before this call was taken. */
+  readonly settled: () => Promise<void>;
+  /** Is called with the epoch that the guest has now; 0: none. */
+  readonly onMoved: (guest: string, epoch: number) => void;
+}
+
 /** Who holds which guest: entries of a bucket, which are changed only by who knows their revision. */
 export class Leases {
   readonly #kv: KV;
   readonly #replica: string;
   readonly #times: LeaseTimes;
   readonly #own = new Map<string, Own>();
-  readonly #remote = new Map<string, { readonly guest: RemoteGuest; readonly seenAt: number }>();
-  readonly #onMoved: (guest: string, epoch: number) => void;
+  /** All guests in the bucket, also those of this replica. */
+  readonly #seen = new Map<string, { readonly guest: RemoteGuest; readonly seenAt: number }>();
+  readonly #options: LeasesOptions;
   readonly #timer: NodeJS.Timeout;
   #renewing = false;
 
-  /** `onMoved` is called with the epoch that the guest has now; 0: none. */
-  constructor(kv: KV, replica: string, times: LeaseTimes, onMoved: (guest: string, epoch: number) => void) {
+  constructor(options: LeasesOptions) {
+    const { kv, replica, times } = options;
+    this.#options = options;
     this.#kv = kv;
     this.#replica = replica;
     this.#times = times;
-    this.#onMoved = onMoved;
     this.#timer = setInterval(() => void this.#renewAll(), times.renewMs).unref();
   }
 
   remote(): readonly RemoteGuest[] {
-    return [...this.#remote.keys()].flatMap((id) => this.remoteOf(id) ?? []);
+    return [...this.#seen.keys()].flatMap((id) => this.remoteOf(id) ?? []);
   }
 
   /** Returns a guest of another replica that has been renewed lately. */
   remoteOf(id: string): RemoteGuest | undefined {
-    const found = this.#remote.get(id);
-    return found !== undefined && found.seenAt >= performance.now() - this.#times.ttlMs
-      ? found.guest
-      : undefined;
+    const guest = this.#freshOf(id);
+    return guest?.holder.replica === this.#replica ? undefined : guest;
   }
 
   /** Reports whether this replica holds the guest with this epoch. */
@@ -94,7 +95,6 @@ export class Leases {
     await before?.work;
     await this.#claim(own);
     this.#own.set(claim.id, own);
-    this.#remote.delete(claim.id);
     const touch = (): void => void this.#renewSoon(own);
     return {
       get epoch() {
@@ -117,24 +117,20 @@ export class Leases {
   take({ key, value, revision }: Change): void {
     const [, id] = /^g\.([0-9a-f]{64})$/.exec(key) ?? [];
     if (id === undefined) return;
-    const entry = value as GuestEntry | undefined;
+    const { onMoved, malformed } = this.#options;
+    const entry = value === undefined ? undefined : parseGuestEntry(id, value);
     if (entry === undefined) {
-      if (this.#remote.delete(id)) this.#onMoved(id, 0);
+      if (value !== undefined) malformed.add('the entry of a guest');
+      if (this.#seen.delete(id)) onMoved(id, 0);
       return;
     }
-    const epoch = entry.epoch === 0 ? revision : entry.epoch;
-    this.#onMoved(id, epoch);
-    if (entry.replica === this.#replica) {
-      this.#remote.delete(id);
-      return;
-    }
-    const { replica, epoch: _epoch, entry: guestEntry, ...guest } = entry;
-    this.#remote.set(id, {
-      guest: { ...guest, entry: guestEntry, holder: { replica, epoch } },
-      seenAt: performance.now(),
-    });
+    const { replica, epoch: said, ...guest } = entry;
+    const epoch = said === 0 ? revision : said;
+    onMoved(id, epoch);
+    this.#seen.set(id, { guest: { ...guest, holder: { replica, epoch } }, seenAt: performance.now() });
     const own = this.#own.get(id);
-    if (own !== undefined && epoch > own.epoch) this.#lose(own, 'the guest has connected to another replica');
+    if (replica !== this.#replica && own !== undefined && epoch > own.epoch)
+      this.#lose(own, 'the guest has connected to another replica');
   }
 
   stop(): void {
@@ -147,17 +143,49 @@ export class Leases {
     const sentAt = performance.now();
     own.nameRevision = await this.#claimName(claim);
     own.revision = await this.#change(`g.${hex(claim.id)}`, (before) => {
-      if (again && before !== undefined && (before as GuestEntry).replica !== this.#replica)
+      const held = parseGuestEntry(claim.id, before);
+      if (again && held !== undefined && held.replica !== this.#replica)
         throw new NameTakenError('the guest has connected to another replica');
       return this.#entry(own, 0);
     });
     own.epoch = own.revision;
+    await this.#checkMax(own);
     own.validUntil = sentAt + this.#times.ttlMs - this.#times.marginMs;
+  }
+
+  /**
+   * Throws a NameTakenError if as many guests of the entry as it may have were claimed before this one. The bucket has one order
+   * of all claims, so that replicas that claim at the same moment agree which of them were the first.
+   */
+  async #checkMax(own: Own): Promise<void> {
+    const { id, entry, max } = own.claim;
+    if (max === 1) return; // the name is the only one
+    await this.#options.settled();
+    const before = [...this.#seen.keys()].filter((other) => {
+      const guest = other === id ? undefined : this.#freshOf(other);
+      return guest?.entry === entry && guest.holder.epoch < own.epoch;
+    });
+    const later = this.#seen.get(id)?.guest.holder;
+    // It has dialled another replica meanwhile: the entry is no longer ours.
+    if (later !== undefined && later.replica !== this.#replica && later.epoch > own.epoch)
+      throw new NameTakenError('the guest has connected to another replica');
+    if (before.length < max) return;
+    own.over = true;
+    await this.#release(own);
+    throw new NameTakenError(`[[guest]] "${entry}" has max = ${max}, and as many are connected`);
+  }
+
+  /** Returns a guest that has been renewed lately, by any replica. */
+  #freshOf(id: string): RemoteGuest | undefined {
+    const found = this.#seen.get(id);
+    return found !== undefined && found.seenAt >= performance.now() - this.#times.ttlMs
+      ? found.guest
+      : undefined;
   }
 
   async #claimName({ id, name }: GuestClaim): Promise<number> {
     return await this.#change(nameKey(name), (before) => {
-      const { guest } = (before ?? { guest: id }) as NameEntry;
+      const guest = before === undefined ? id : parseNameEntry(before);
       if (guest !== id) throw new NameTakenError(`another replica has a connected guest of the name ${name}`);
       return { guest: id };
     });
@@ -167,7 +195,7 @@ export class Leases {
   async #change(key: string, value: (before: unknown) => object): Promise<number> {
     for (let attempt = 1; ; attempt += 1) {
       const before = await this.#kv.get(key);
-      const found = before?.operation === 'PUT' ? before.json<unknown>() : undefined;
+      const found = before?.operation === 'PUT' ? parseJson(before.string()) : undefined;
       const next = JSON.stringify(value(found));
       try {
         return await this.#kv.put(key, next, { previousSeq: before?.revision ?? 0 });
@@ -179,7 +207,7 @@ export class Leases {
 
   #entry({ claim }: Own, epoch: number): object {
     const { id, name, entry, relay, attested, described, connectedAt } = claim;
-    const value: Omit<GuestEntry, 'channel'> = {
+    const value: GuestEntry = {
       id,
       name,
       entry,
@@ -222,7 +250,8 @@ export class Leases {
       } catch (error) {
         if (!isConflict(error)) throw error;
         const found = await this.#kv.get(key);
-        const entry = found?.operation === 'PUT' ? found.json<GuestEntry>() : undefined;
+        const value = found?.operation === 'PUT' ? parseJson(found.string()) : undefined;
+        const entry = parseGuestEntry(own.claim.id, value);
         if (entry === undefined || found === null) {
           if (!own.over) await this.#claim(own, true);
           return;

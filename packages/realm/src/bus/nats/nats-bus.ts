@@ -1,50 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { jetstream } from '@nats-io/jetstream';
-import { errors, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { RemoteGuest } from '../../guests/guest.js';
 import type { RevokedPeer } from '../../store/revocations.js';
 import type { SharedStore } from '../../store/store.js';
-import {
-  type Bus,
-  type GuestClaim,
-  type Lease,
-  type RemoteConnect,
-  type RemoteHandlers,
-  RemoteRefusedError,
-  type TokenOffer,
-} from '../bus.js';
+import type { Bus, BusCounts, GuestClaim, Lease, RemoteHandlers, TokenOffer } from '../bus.js';
 import { BusError } from '../bus-error.js';
 import type { BusOptions } from '../bus-options.js';
-import { Pipe, type PipeTransport } from '../pipe.js';
-import { encodeFrame } from '../pipe-frame.js';
+import { Pipe } from '../pipe.js';
 import { connectNats } from './connect-nats.js';
 import { ConnectionState } from './connection-state.js';
 import { Leases, type LeaseTimes, leaseTimes } from './leases.js';
+import { Malformed } from './malformed.js';
 import { NatsLogs } from './nats-logs.js';
 import { NatsRevocations } from './nats-revocations.js';
 import { openParts, type Parts } from './open-parts.js';
-import { openedInTime, pipeTransport } from './pipe-transport.js';
-import {
-  type Answer,
-  decoded,
-  encoded,
-  parse,
-  type Request,
-  type TokenAnswer,
-  unavailable,
-} from './replica-messages.js';
-import { hex, subjects } from './subjects.js';
+import { type NatsPipeTransport, openedInTime, pipeTransport } from './pipe-transport.js';
+import { encoded } from './replica-messages.js';
+import { ReplicaRequests } from './replica-requests.js';
+import { TokenOffers } from './token-offers.js';
 import { WatchedBucket } from './watched-bucket.js';
 
 export interface NatsBusOptions extends BusOptions {
   readonly log: (message: string, error?: Error) => void;
   readonly times?: LeaseTimes;
 }
-
-/** How long another replica may take to answer. */
-const requestMs = 20_000;
-const tokenMs = 3_000;
 
 /** The bus of a realm of several replicas. */
 export class NatsBus implements Bus {
@@ -57,14 +38,16 @@ export class NatsBus implements Bus {
   readonly #revocations: NatsRevocations;
   readonly #times: LeaseTimes;
   readonly #log: NatsBusOptions['log'];
-  readonly #transport: PipeTransport;
+  readonly #transport: NatsPipeTransport;
   /** Ends of pipes here that have the operator, by guest. */
   readonly #pipes = new Map<Pipe, { readonly guest: string; readonly epoch: number }>();
   readonly #timer: NodeJS.Timeout;
   #handlers: RemoteHandlers | undefined;
   readonly #connection: ConnectionState;
   #stopped = false;
-  #requests: Subscription | undefined;
+  readonly #malformed: Malformed;
+  readonly #requests: ReplicaRequests;
+  readonly #tokens: TokenOffers;
 
   private constructor(nc: NatsConnection, replica: string, parts: Parts, options: NatsBusOptions) {
     this.#nc = nc;
@@ -79,13 +62,24 @@ export class NatsBus implements Bus {
       this.#log(isConnected ? 'the bus is connected again' : 'the bus is not connected');
       if (isConnected) void this.#settle().catch(failed);
     });
-    this.#leases = new Leases(parts.live, replica, this.#times, (guest, epoch) => this.#moved(guest, epoch));
+    const malformed = new Malformed(this.#log);
+    this.#malformed = malformed;
+    this.#leases = new Leases({
+      kv: parts.live,
+      replica,
+      times: this.#times,
+      malformed,
+      settled: () => this.#live.settle(),
+      onMoved: (guest, epoch) => this.#moved(guest, epoch),
+    });
     this.#live = new WatchedBucket(parts.live, (change) => this.#leases.take(change), failed);
-    this.#revocations = new NatsRevocations(
-      parts.revocations,
-      (revocation) => this.#handlers?.revoked(revocation),
-      failed,
-    );
+    this.#revocations = new NatsRevocations({
+      kv: parts.revocations,
+      onAdded: (revocation) => this.#handlers?.revoked(revocation),
+      onFailure: failed,
+      malformed,
+      log: this.#log,
+    });
     const logs = new NatsLogs({
       js: jetstream(nc),
       jsm: parts.jsm,
@@ -93,15 +87,33 @@ export class NatsBus implements Bus {
       connected: () => this.#connection.connected(),
       whileConnected: (work) => this.#connection.whileConnected(work),
       onFailure: failed,
+      malformed,
     });
     this.#logs = logs;
     this.shared = {
       revocations: this.#revocations,
+      keepRevocations: (copy) => this.#revocations.keep(copy),
       logs: (id) => logs.logs(id),
       known: () => logs.known(),
       logOf: (id) => this.#leases.remoteOf(id)?.log ?? logs.logOf(id),
       read: (id, read) => logs.read(id, read),
     };
+    this.#requests = new ReplicaRequests({
+      nc,
+      replica,
+      transport: this.#transport,
+      holds: (guest, epoch) => this.#leases.holds(guest, epoch),
+      malformed,
+      log: this.#log,
+    });
+    this.#tokens = new TokenOffers({
+      nc,
+      transport: this.#transport,
+      malformed,
+      flushed: () => this.#connection.whileConnected(() => nc.flush()),
+      handlers: () => this.#handlers,
+      log: this.#log,
+    });
     this.#timer = setInterval(() => void this.#settle().catch(() => undefined), this.#times.renewMs).unref();
   }
 
@@ -121,6 +133,18 @@ export class NatsBus implements Bus {
         'nats-server needs JetStream, and the permissions of examples/realm/nats-server.conf',
       ]);
     }
+  }
+
+  get counts(): BusCounts {
+    const { isConnected, reconnects } = this.#connection;
+    const { pending } = this.#requests;
+    return {
+      isConnected,
+      reconnects,
+      pending,
+      pipes: this.#transport.open,
+      malformed: this.#malformed.count,
+    };
   }
 
   get ready(): boolean {
@@ -143,7 +167,7 @@ export class NatsBus implements Bus {
     if (guest.relay === 'trusted') this.#pipes.set(pipe, { guest: guest.id, epoch });
     pipe.once('close', () => this.#pipes.delete(pipe));
     try {
-      await this.#ask(replica, {
+      await this.#requests.ask(replica, {
         kind: 'connect',
         guest: guest.id,
         epoch,
@@ -165,7 +189,7 @@ export class NatsBus implements Bus {
     revoked: RevokedPeer,
   ): Promise<{ readonly closed: number }> {
     const { replica, epoch } = guest.holder;
-    const { closed = 0 } = await this.#ask(replica, {
+    const { closed = 0 } = await this.#requests.ask(replica, {
       kind: 'revoke',
       guest: guest.id,
       epoch,
@@ -182,58 +206,23 @@ export class NatsBus implements Bus {
     return { id, stream, opened: stream.opened };
   }
 
-  async offerToken(token: string, { guest, certificates, taken }: TokenOffer): Promise<() => void> {
-    const subscription = this.#nc.subscribe(subjects.token(token), {
-      callback: (_error, message) => {
-        const asked = parse(message) as { readonly guest?: unknown } | undefined;
-        const pipe = asked?.guest === guest.id ? taken() : undefined;
-        const answer: TokenAnswer =
-          pipe === undefined
-            ? { pipe: null }
-            : { pipe: pipe.pipe, guest, certificates: encoded(certificates) };
-        message.respond(JSON.stringify(answer));
-      },
-    });
-    // The guest can be at another replica before the server knows the subscription. Without the bus it can still come here.
-    await this.#connection
-      .whileConnected(() => this.#nc.flush())
-      .catch((error: unknown) => this.#log('other replicas cannot ask for a token', error as Error));
-    return () => subscription.unsubscribe();
+  offerToken(token: string, offer: TokenOffer): Promise<() => void> {
+    return this.#tokens.offer(token, offer);
   }
 
-  async findToken(guest: string, token: string): Promise<((stream: Duplex) => void) | undefined> {
-    let answer: TokenAnswer | undefined;
-    try {
-      const reply = await this.#nc.request(subjects.token(token), JSON.stringify({ guest }), {
-        timeout: tokenMs,
-      });
-      answer = parse(reply) as TokenAnswer | undefined;
-    } catch (error) {
-      // Nobody waits for this token, if nobody answers.
-      if (!isUnanswered(error)) this.#log('another replica was not asked for a token', error as Error);
-    }
-    if (answer === undefined || answer.pipe === null) return undefined;
-    const { pipe: id, guest: offered, certificates } = answer;
-    // Servers know the subscription before the first frame that we send: the other end sends nothing before that.
-    const pipe = new Pipe(this.#transport, hex(id), 'b');
-    return (stream) => {
-      pipe.hello();
-      if (this.#handlers === undefined) stream.destroy();
-      else this.#handlers.joined(offered, decoded(certificates), { pipe, stream });
-    };
+  findToken(guest: string, token: string): Promise<((stream: Duplex) => void) | undefined> {
+    return this.#tokens.find(guest, token);
   }
 
   serve(handlers: RemoteHandlers): void {
     this.#handlers = handlers;
-    this.#requests = this.#nc.subscribe(subjects.requests(this.replica), {
-      callback: (_error, message) => void this.#answer(message),
-    });
+    this.#requests.serve(handlers);
   }
 
   stop(): void {
     this.#stopped = true;
     this.#connection.stop();
-    this.#requests?.unsubscribe();
+    this.#requests.stop();
   }
 
   async close(): Promise<void> {
@@ -248,63 +237,9 @@ export class NatsBus implements Bus {
     await Promise.all([this.#live.settle(), this.#revocations.bucket.settle()]);
   }
 
-  async #ask(replica: string, request: Request): Promise<Extract<Answer, { ok: true }>> {
-    let answer: Answer | undefined;
-    try {
-      const reply = await this.#nc.request(subjects.requests(replica), JSON.stringify(request), {
-        timeout: requestMs,
-      });
-      answer = parse(reply) as Answer | undefined;
-    } catch (error) {
-      this.#log('another replica does not answer', error as Error);
-    }
-    if (answer === undefined) throw new RemoteRefusedError(unavailable);
-    if (!answer.ok) throw new RemoteRefusedError(answer.refusal);
-    return answer;
-  }
-
-  async #answer(message: Msg): Promise<void> {
-    const answer = (value: Answer): void => void message.respond(JSON.stringify(value));
-    try {
-      const asked = parse(message) as Request | undefined;
-      if (asked === undefined || this.#handlers === undefined) throw new RemoteRefusedError(unavailable);
-      const { guest, epoch, from } = asked;
-      if (!this.#leases.holds(guest, epoch)) throw new RemoteRefusedError(unavailable);
-      const request: RemoteConnect = { guest, epoch, from, certificates: decoded(asked.certificates) };
-      if (asked.kind === 'revoke') {
-        const { peer = '', serial = '', issuer = '' } = asked.revoked ?? {};
-        answer({ ok: true, ...(await this.#handlers.revoke(request, { peer, serial, issuer })) });
-        return;
-      }
-      const id = hex(asked.pipe ?? '');
-      await this.#handlers.connect(request, {
-        id,
-        open: () => {
-          const pipe = new Pipe(this.#transport, id, 'b');
-          pipe.hello();
-          return pipe;
-        },
-        abort: (why) => this.#transport.send(id, 'a', encodeFrame({ kind: 'abort', why })),
-      });
-      answer({ ok: true });
-    } catch (error) {
-      if (!(error instanceof RemoteRefusedError)) this.#log('a request of another replica', error as Error);
-      answer({ ok: false, refusal: error instanceof RemoteRefusedError ? error.refusal : unavailable });
-    }
-  }
-
   /** Ends the pipes to a guest that another replica holds now. */
   #moved(guest: string, epoch: number): void {
     for (const [pipe, to] of this.#pipes)
       if (to.guest === guest && to.epoch !== epoch) pipe.destroy(new Error('the guest has moved'));
   }
-}
-
-/** Reports whether a request found nobody, or nobody who answered in time. */
-function isUnanswered(error: unknown): boolean {
-  return (
-    error instanceof errors.TimeoutError ||
-    error instanceof errors.NoRespondersError ||
-    (error instanceof errors.RequestError && error.isNoResponders())
-  );
 }

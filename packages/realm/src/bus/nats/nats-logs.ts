@@ -9,7 +9,7 @@ import {
 import type { KV } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
 import type { CollectedLog } from '../../store/collected-log.js';
-import type { LogNote } from '../../store/log-note.js';
+import { type LogNote, notesOf } from '../../store/log-note.js';
 import {
   type DescribedGuest,
   joinLines,
@@ -20,8 +20,10 @@ import {
 } from '../../store/log-storage.js';
 import { type ReadOptions, sequenceOf } from '../../store/store.js';
 import { StoreError } from '../../store/store-error.js';
+import { type KnownGuest, parseKnownGuest } from './known-guest.js';
+import type { Malformed } from './malformed.js';
 import { hex, logStream, subjects } from './subjects.js';
-import { type Change, isConflict, WatchedBucket } from './watched-bucket.js';
+import { type Change, isConflict, parseJson, WatchedBucket } from './watched-bucket.js';
 
 const firstHeader = 'Kata-First';
 const sizeHeader = 'Kata-Size';
@@ -29,11 +31,6 @@ const attempts = 4;
 /** Bytes that a reader has asked for and not taken. */
 const readAhead = 1024 * 1024;
 const maxNoteBytes = 384 * 1024;
-
-interface KnownGuest {
-  readonly described: DescribedGuest;
-  readonly log?: CollectedLog;
-}
 
 export interface NatsLogsOptions {
   readonly js: JetStreamClient;
@@ -45,6 +42,7 @@ export interface NatsLogsOptions {
   /** Rejects when the bus is not connected, or is disconnected before the work has ended. */
   readonly whileConnected: <T>(work: () => Promise<T>) => Promise<T>;
   readonly onFailure: (error: Error) => void;
+  readonly malformed: Malformed;
 }
 
 /**
@@ -104,9 +102,10 @@ export class NatsLogs {
 
   #take({ key, value }: Change): void {
     const [, id] = /^g\.([0-9a-f]{64})$/.exec(key) ?? [];
-    if (id === undefined) return;
-    if (value === undefined) this.#known.delete(id);
-    else this.#known.set(id, value as KnownGuest);
+    if (id === undefined || value === undefined) return;
+    const known = parseKnownGuest(id, value);
+    if (known === undefined) this.#options.malformed.add('what is known of a guest');
+    else this.#known.set(id, known);
   }
 }
 
@@ -173,7 +172,8 @@ class NatsLogStorage implements LogStorage {
 
   async described(): Promise<DescribedGuest | undefined> {
     const found = await this.#options.known.get(`g.${this.#id}`);
-    return found?.operation === 'PUT' ? found.json<KnownGuest>().described : undefined;
+    const value = found?.operation === 'PUT' ? parseJson(found.string()) : undefined;
+    return parseKnownGuest(this.#id, value)?.described;
   }
 
   async report(log: CollectedLog): Promise<void> {
@@ -188,7 +188,13 @@ class NatsLogStorage implements LogStorage {
   async #notes(): Promise<{ readonly notes: readonly LogNote[]; readonly revision: number }> {
     const found = await this.#options.known.get(`n.${this.#id}`);
     if (found === null) return { notes: [], revision: 0 };
-    return { notes: found.operation === 'PUT' ? found.json<LogNote[]>() : [], revision: found.revision };
+    const notes = found.operation === 'PUT' ? notesOf(parseJson(found.string())) : [];
+    if (notes === undefined)
+      throw new StoreError(
+        `the notes of guest ${this.#id} on the bus are not those of a realm`,
+        'something else has written them: permissions of NATS must let replicas alone publish there',
+      );
+    return { notes, revision: found.revision };
   }
 }
 

@@ -1,22 +1,58 @@
 import { createHash } from 'node:crypto';
-import { mostRevocations, type Revocation, type RevocationList } from '../../store/revocations.js';
+import {
+  mostRevocations,
+  type Revocation,
+  type RevocationList,
+  type Revocations,
+} from '../../store/revocations.js';
 import { StoreError } from '../../store/store-error.js';
 import type { KV } from '@nats-io/kv';
+import { fieldsOf, forms, textOf } from './fields.js';
+import type { Malformed } from './malformed.js';
+import { revokedOf } from './replica-messages.js';
 import { type Change, isConflict, WatchedBucket } from './watched-bucket.js';
 
-/** Revocations in a bucket that all replicas follow. */
+/** Of all entries together: names of entries on the bus need not be those of the authorization file. */
+const mostInAll = 16 * mostRevocations;
+
+interface Options {
+  readonly kv: KV;
+  readonly onAdded: (revocation: Revocation) => void;
+  readonly onFailure: (error: Error) => void;
+  readonly malformed: Malformed;
+  readonly log: (message: string, error?: Error) => void;
+}
+
+/**
+ * Revocations in a bucket that all replicas follow. They only grow: what is removed from the bucket, or changed, is written there
+ * again by each replica that knows it, also after a restart.
+ */
 export class NatsRevocations implements RevocationList {
   readonly bucket: WatchedBucket;
+  readonly #options: Options;
   readonly #all = new Map<string, Revocation>();
-  readonly #onAdded: (revocation: Revocation) => void;
+  readonly #byEntry = new Map<string, Revocation[]>();
+  /** The copy of this replica. */
+  #kept: Revocations | undefined;
 
-  constructor(kv: KV, onAdded: (revocation: Revocation) => void, onFailure: (error: Error) => void) {
-    this.#onAdded = onAdded;
-    this.bucket = new WatchedBucket(kv, (change) => this.#take(change), onFailure);
+  constructor(options: Options) {
+    this.#options = options;
+    this.bucket = new WatchedBucket(options.kv, (change) => this.#take(change), options.onFailure);
+  }
+
+  /** Keeps a copy, and says what the copy has and the bucket has not. Throws the system's error. */
+  async keep(copy: Revocations): Promise<void> {
+    await this.bucket.settle();
+    const lost = copy.all.filter((revocation) => !this.#all.has(keyOf(revocation)));
+    for (const revocation of lost) await this.#write(revocation);
+    if (lost.length > 0)
+      this.#options.log('revocations of --store were not on the bus, and are there now', countOf(lost));
+    this.#kept = copy;
+    await copy.addAll([...this.#all.values()]);
   }
 
   list(entry: string): readonly Revocation[] {
-    return [...this.#all.values()].filter((revocation) => revocation.entry === entry);
+    return this.#byEntry.get(entry) ?? [];
   }
 
   async settled(): Promise<void> {
@@ -24,28 +60,73 @@ export class NatsRevocations implements RevocationList {
   }
 
   async add(revocation: Revocation): Promise<void> {
-    const { entry } = revocation;
     const key = keyOf(revocation);
     if (this.#all.has(key)) return;
-    if (this.list(entry).length >= mostRevocations)
-      throw new StoreError(
-        `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
-        'replace the CA of its operators, or revoke a pattern that includes others',
-      );
+    if (this.#isFull(revocation)) throw tooMany(revocation);
+    await this.#write(revocation);
+    await this.bucket.settle();
+    // Another replica may have added the last one that fits.
+    if (!this.#all.has(key)) throw tooMany(revocation);
+    await this.#kept?.addAll([revocation]);
+  }
+
+  async #write(revocation: Revocation): Promise<void> {
     try {
-      await this.bucket.kv.create(key, JSON.stringify(revocation));
+      await this.#options.kv.create(keyOf(revocation), JSON.stringify(revocation));
     } catch (error) {
       if (!isConflict(error)) throw error;
     }
-    await this.bucket.settle();
   }
 
   #take({ key, value }: Change): void {
-    if (value === undefined || this.#all.has(key)) return;
-    const revocation = value as Revocation;
+    const known = this.#all.get(key);
+    const revocation = value === undefined ? undefined : parseRevocation(value);
+    if (revocation === undefined || keyOf(revocation) !== key) {
+      if (known !== undefined) this.#restore(key, known);
+      else if (value !== undefined) this.#options.malformed.add('a revocation');
+      return;
+    }
+    if (known !== undefined) return;
+    if (this.#isFull(revocation)) return this.#options.malformed.add('a revocation beyond the limit');
     this.#all.set(key, revocation);
-    this.#onAdded(revocation);
+    const ofEntry = this.#byEntry.get(revocation.entry);
+    if (ofEntry === undefined) this.#byEntry.set(revocation.entry, [revocation]);
+    else ofEntry.push(revocation);
+    this.#options.onAdded(revocation);
+    void this.#kept?.addAll([revocation]).catch(this.#options.onFailure);
   }
+
+  #isFull({ entry }: Revocation): boolean {
+    return this.list(entry).length >= mostRevocations || this.#all.size >= mostInAll;
+  }
+
+  /** Nothing takes a revocation back: no replica removes one. */
+  #restore(key: string, revocation: Revocation): void {
+    const { kv, malformed, onFailure } = this.#options;
+    malformed.add('the removal of a revocation, which is undone');
+    kv.put(key, JSON.stringify(revocation)).catch(onFailure);
+  }
+}
+
+function tooMany({ entry }: Revocation): StoreError {
+  return new StoreError(
+    `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
+    'replace the CA of its operators, or revoke a pattern that includes others',
+  );
+}
+
+function countOf(revocations: readonly Revocation[]): Error {
+  return new Error(`${revocations.length} were missing`);
+}
+
+function parseRevocation(value: unknown): Revocation | undefined {
+  const given = fieldsOf(value);
+  const revoked = revokedOf(given);
+  const entry = textOf(given?.['entry'], forms.entry);
+  const at = textOf(given?.['at'], forms.time);
+  return revoked === undefined || entry === undefined || at === undefined
+    ? undefined
+    : { ...revoked, entry, at };
 }
 
 function keyOf({ entry, peer, serial, issuer }: Revocation): string {

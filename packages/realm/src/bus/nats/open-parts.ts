@@ -1,12 +1,14 @@
 import {
+  DiscardPolicy,
   jetstream,
   type JetStreamManager,
   jetstreamManager,
   RetentionPolicy,
   StorageType,
+  type StreamConfig,
 } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import type { LeaseTimes } from './leases.js';
 import { buckets, logStream, subjects } from './subjects.js';
 
@@ -18,27 +20,60 @@ export interface Parts {
   readonly revocations: KV;
 }
 
+const kib = 1024;
+
+/** Bytes of the buckets, which each replica has in memory, and of an entry. Beyond them NATS refuses what is new. */
+const bounds = {
+  live: { max_bytes: 64 * kib * kib, max_msg_size: 16 * kib },
+  // With notes about logs, which are not in memory.
+  known: { max_bytes: 512 * kib * kib, max_msg_size: 512 * kib },
+  revocations: { max_bytes: 64 * kib * kib, max_msg_size: 16 * kib },
+};
+
 /** Opens them, and creates what is missing. */
 export async function openParts(nc: NatsConnection, { ttlMs }: LeaseTimes): Promise<Parts> {
   const jsm = await jetstreamManager(nc);
   const kvm = new Kvm(jetstream(nc));
-  // Never a direct get: a server that lags behind could answer it.
-  const options = { history: 1, allow_direct: false };
-  const live = await kvm.create(buckets.live, { ...options, ttl: ttlMs });
-  const known = await kvm.create(buckets.known, options);
-  const revocations = await kvm.create(buckets.revocations, options);
+  const openBucket = async (name: string, more: Partial<StreamConfig> = {}): Promise<KV> => {
+    await ensureStream(jsm, `KV_${name}`, {
+      ...more,
+      subjects: [`$KV.${name}.>`],
+      max_msgs_per_subject: 1,
+      discard: DiscardPolicy.New,
+    });
+    return await kvm.open(name);
+  };
+  const live = await openBucket(buckets.live, {
+    ...bounds.live,
+    max_age: nanos(ttlMs),
+    duplicate_window: nanos(ttlMs),
+  });
+  const known = await openBucket(buckets.known, bounds.known);
+  const revocations = await openBucket(buckets.revocations, bounds.revocations);
+  await ensureStream(jsm, logStream, { subjects: [subjects.logs] });
+  return { jsm, live, known, revocations };
+}
+
+/** Creates a stream if it is missing: nobody deletes of it, and no message replaces all others (Nats-Rollup). */
+async function ensureStream(
+  jsm: JetStreamManager,
+  name: string,
+  more: Partial<StreamConfig> & Pick<StreamConfig, 'subjects'>,
+): Promise<void> {
   try {
-    await jsm.streams.info(logStream);
+    await jsm.streams.info(name);
   } catch (error) {
     if ((error as Error).message !== 'stream not found') throw error;
     await jsm.streams.add({
-      name: logStream,
-      subjects: [subjects.logs],
+      ...more,
+      name,
       retention: RetentionPolicy.Limits,
       storage: StorageType.File,
+      // Never a direct get: a server that lags behind could answer it.
+      allow_direct: false,
+      allow_rollup_hdrs: false,
       deny_delete: true,
       deny_purge: true,
     });
   }
-  return { jsm, live, known, revocations };
 }

@@ -4,9 +4,19 @@ import type { Pipe, PipeEnd, PipeTransport } from '../pipe.js';
 import { unavailable } from './replica-messages.js';
 import { subjects } from './subjects.js';
 
+/** Frames of pipes over NATS. */
+export interface NatsPipeTransport extends PipeTransport {
+  /** How many ends are open here. */
+  readonly open: number;
+}
+
 /** Returns how frames of pipes are sent over NATS. */
-export function pipeTransport(nc: NatsConnection): PipeTransport {
+export function pipeTransport(nc: NatsConnection): NatsPipeTransport {
+  let open = 0;
   return {
+    get open() {
+      return open;
+    },
     send: (pipe, end, bytes) => {
       if (!nc.isClosed()) nc.publish(subjects.pipe(pipe, end), bytes);
     },
@@ -16,7 +26,11 @@ export function pipeTransport(nc: NatsConnection): PipeTransport {
           if (error === null) onBytes(message.data);
         },
       });
-      return () => subscription.unsubscribe();
+      open += 1;
+      return () => {
+        open -= 1;
+        subscription.unsubscribe();
+      };
     },
   };
 }

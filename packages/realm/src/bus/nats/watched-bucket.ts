@@ -10,7 +10,7 @@ export function isConflict(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === wrongLastSequence;
 }
 
-/** A change of a key. `value` is undefined when it was removed. */
+/** A change of a key. `value` is undefined when it was removed, and null when it is not JSON. */
 export interface Change {
   readonly key: string;
   readonly value: unknown;
@@ -83,7 +83,7 @@ export class WatchedBucket {
     this.#seen = Math.max(this.#seen, revision);
     if (key !== probeKey) {
       try {
-        this.#onChange({ key, revision, value: operation === 'PUT' ? parse(entry.string()) : undefined });
+        this.#onChange({ key, revision, value: operation === 'PUT' ? parseJson(entry.string()) : undefined });
       } catch (error) {
         this.#onFailure(error as Error);
       }
@@ -95,10 +95,11 @@ export class WatchedBucket {
   }
 }
 
-function parse(text: string): unknown {
+/** Returns the JSON of a text; null if it is not JSON. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    return undefined;
+    return null;
   }
 }
