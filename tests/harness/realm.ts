@@ -142,6 +142,13 @@ export class TestRealm {
     return `realm://localhost:${this.port}`;
   }
 
+  /** Lets requests take any time to arrive, until the function that it returns is called. */
+  withoutTimeouts(): () => void {
+    const { headersTimeout, requestTimeout } = this.#server;
+    Object.assign(this.#server, { headersTimeout: 0, requestTimeout: 0 });
+    return () => void Object.assign(this.#server, { headersTimeout, requestTimeout });
+  }
+
   /** Returns what was denied, as `verb guest method`. */
   denied(): readonly string[] {
     return this.decisions.flatMap(({ allowed, verb, guest, method = '' }) =>
