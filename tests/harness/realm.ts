@@ -118,6 +118,8 @@ export class TestRealm {
       void this.service.upgrade(request, socket, head, this.#source(request.socket as TLSSocket));
     });
     server.on('secureConnection', (socket: TLSSocket) => {
+      // As the realm does with operators that it has authenticated.
+      socket.allowHalfOpen = true;
       this.sockets.add(socket);
       socket.on('error', () => undefined);
       socket.once('close', () => this.sockets.delete(socket));
