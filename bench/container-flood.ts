@@ -98,7 +98,7 @@ async function measure(
   const before = { time: performance.now(), ...stateOf(agent.pid) };
   const times = await hostCalls(connection, quick ? 10 : 50);
   const seconds = (performance.now() - before.time) / 1_000;
-  const { accepted, processor } = stateOf(agent.pid);
+  const { accepted, processor, waited } = stateOf(agent.pid);
   const turn = await agent.longestTurn();
   if (args !== undefined) {
     await connection.agent.signalProcess({ containerId: id, execId: id, signal: 9 });
@@ -110,6 +110,8 @@ async function measure(
   return [
     row('connections accepted', '/s', (accepted - before.accepted) / seconds),
     row('processor time of the agent', '%', (100 * (processor - before.processor)) / seconds),
+    // Of its main thread.
+    row('time in which it waited for a processor', '%', (100 * (waited - before.waited)) / seconds),
     { ...row('longest turn of the agent (CPU)', 'ms', turn), goal: { most: 50 } },
     row('p50 of 200 calls of the host', 'ms', at(0.5)),
     row('p99', 'ms', at(0.99)),
@@ -129,13 +131,19 @@ async function hostCalls({ agent }: Connection, pause: number): Promise<readonly
   return times.toSorted((a, b) => a - b);
 }
 
-/** The connections that were accepted in the network of a process, and its processor time in seconds. */
-function stateOf(pid: number | undefined): { readonly accepted: number; readonly processor: number } {
+/** What a process has had since its start, in seconds, and the connections that were accepted in its network. */
+function stateOf(pid: number | undefined): {
+  readonly accepted: number;
+  readonly processor: number;
+  readonly waited: number;
+} {
   const [names = '', values = ''] = readFileSync(`/proc/${pid}/net/snmp`, 'utf8')
     .split('\n')
     .filter((line) => line.startsWith('Tcp: '));
   const accepted = Number(values.split(' ')[names.split(' ').indexOf('PassiveOpens')]);
-  return { accepted, processor: processorSeconds(pid) };
+  // Nanoseconds on a processor, and in the queue for one.
+  const [, waited = ''] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ');
+  return { accepted, processor: processorSeconds(pid), waited: Number(waited) / 1e9 };
 }
 
 /** Creates a root file system with busybox, Node.js with its libraries, and the program of the flood. */
