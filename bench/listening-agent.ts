@@ -11,6 +11,7 @@ import { processorSeconds, residentMegabytes } from './processes.js';
 /** An agent with a unix socket, and another listener. */
 export interface ListeningAgent {
   readonly socket: string;
+  readonly pid: number | undefined;
   /** Resident. */
   megabytes(): number;
   /** Time on a processor since its start. */
@@ -28,11 +29,25 @@ interface AgentOptions {
   readonly listener: string;
   /** Whether turns of the event loop are measured. */
   readonly probe?: boolean;
+  /** Methods that the unix socket serves. */
+  readonly endpoints?: readonly string[];
+  /** More of the configuration. */
+  readonly more?: string;
+  /** A command that executes the words after it. */
+  readonly within?: readonly string[];
 }
 
 /** Runs an agent while `work` measures it, from a second after it listens. */
 export async function withAgent<T>(
-  { program, directory, listener, probe = false }: AgentOptions,
+  {
+    program,
+    directory,
+    listener,
+    probe = false,
+    endpoints = ['GetGuestDetails', 'ReadStdout'],
+    more = '',
+    within = [],
+  }: AgentOptions,
   work: (agent: ListeningAgent) => T | Promise<T>,
 ): Promise<T> {
   mkdirSync(directory);
@@ -40,13 +55,14 @@ export async function withAgent<T>(
   const file = `${directory}.toml`;
   const own = `[[listener]]\nname = "host"\naddress = "unix://${socket}"\n`;
   const audit = `[audit]\nfile = "${directory}.audit"\n`;
-  const api = '[api]\nrelease = "4.1"\nallowed_endpoints = ["GetGuestDetails", "ReadStdout"]\n';
-  writeFileSync(file, `${api}${audit}${own}${listener}`, { mode: 0o600 });
+  const api = `[api]\nrelease = "4.1"\nallowed_endpoints = ${JSON.stringify(endpoints)}\n`;
+  writeFileSync(file, `${api}${audit}${more}${own}${listener}`, { mode: 0o600 });
   const turns = `${directory}.turn`;
   const imports = probe ? ['--import', fileURLToPath(new URL('turn-probe.js', import.meta.url))] : [];
-  const args = [...imports, program, '-c', file, ...ownPlace(directory, socket).slice(2)];
+  const options = ['-c', file, ...ownPlace(directory, socket).slice(2)];
+  const [command = '', ...args] = [...within, process.execPath, ...imports, program, ...options];
   const child = tracked(
-    spawn(process.execPath, args, {
+    spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...(probe ? { TURN_PROBE: turns } : {}) },
     }),
@@ -64,6 +80,7 @@ export async function withAgent<T>(
     await delay(1_000);
     return await work({
       socket,
+      pid: child.pid,
       megabytes: () => residentMegabytes(child.pid),
       processorSeconds: () => processorSeconds(child.pid),
       longestTurn: async () => {

@@ -2,6 +2,7 @@ import { measureBoot } from './boot.js';
 import { bundledAgent } from './agent-program.js';
 import { measureCalls } from './calls.js';
 import { measureContainers } from './container.js';
+import { measureContainerFlood } from './container-flood.js';
 import { measureDecision } from './decision.js';
 import { goPrograms } from './go-programs.js';
 import { measureGuestContainers } from './guest-container.js';
@@ -32,6 +33,11 @@ export function allParts(quick: boolean): readonly Part[] {
     { name: 'hostile', needs: [], measure: () => measureHostilePeers(bundledAgent(), quick) },
     { name: 'tls', needs: [], measure: () => measureTls(bundledAgent(), quick) },
     { name: 'tls-flood', needs: [], measure: () => measureTlsFlood(bundledAgent(), quick) },
+    {
+      name: 'container-flood',
+      needs: ['runc', 'busybox-static'],
+      measure: () => measureContainerFlood(bundledAgent(), quick),
+    },
     { name: 'realm', needs: [], measure: () => measureRealm(bundledAgent(), quick) },
     {
       name: 'waits',

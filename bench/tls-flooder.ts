@@ -1,5 +1,5 @@
 // A flood of a tls:// listener, in a separate process: `node tls-flooder.js CASE HOST PORT FILE`. The file has a certificate and
-// its key, as JSON. It runs until it is killed.
+// its key, as JSON. It runs until it is killed, two minutes at most.
 import { readFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,28 +24,55 @@ async function holdOpen(count: number): Promise<never> {
   }
 }
 
-/** Begins so many handshakes a second, and closes each that is complete. */
-async function shakeHands(perSecond: number): Promise<never> {
-  const secureContext = createSecureContext({ ...own, minVersion: 'TLSv1.3' });
+/** Opens so many connections a second, of which at most 1,000 are open. */
+async function openEachSecond(perSecond: number, open: () => Socket): Promise<never> {
   const begin = performance.now();
-  for (let begun = 0, open = 0; ; ) {
+  // Not variables of the loop: each turn of it would have its own.
+  let opened = 0;
+  let live = 0;
+  for (;;) {
     const due = ((performance.now() - begin) / 1_000) * perSecond;
-    while (begun < due && open < 1_000) {
-      begun += 1;
-      open += 1;
-      const socket = connect({
-        ...place,
-        secureContext,
-        ALPNProtocols: ['kata-agent-ttrpc'],
-        // The benchmark's own agent, whose key it does not verify.
-        rejectUnauthorized: false,
-      });
+    while (opened < due && live < 1_000) {
+      opened += 1;
+      live += 1;
+      const socket = open();
       socket.on('error', () => undefined);
-      socket.once('close', () => (open -= 1));
-      socket.once('secureConnect', () => setTimeout(() => socket.destroy(), 500));
+      socket.once('close', () => (live -= 1));
     }
     await delay(1);
   }
 }
 
-await (name === 'half-open' ? holdOpen(1_000) : shakeHands(1_000));
+const secureContext = createSecureContext({ ...own, minVersion: 'TLSv1.3' });
+
+/** Begins a handshake, and closes the connection after it. */
+function shakeHands(): Socket {
+  const socket = connect({
+    ...place,
+    secureContext,
+    ALPNProtocols: ['kata-agent-ttrpc'],
+    // The benchmark's own agent, whose key it does not verify.
+    rejectUnauthorized: false,
+  });
+  socket.once('secureConnect', () => setTimeout(() => socket.destroy(), 500));
+  return socket;
+}
+
+/** Opens a connection that says nothing, and closes it after a second if it is not closed before. */
+function saysNothing(): Socket {
+  const socket = connectPlain(place);
+  setTimeout(() => socket.destroy(), 1_000);
+  return socket;
+}
+
+setTimeout(() => process.exit(), 120_000);
+switch (name) {
+  case 'half-open':
+    await holdOpen(1_000);
+    break;
+  case 'half-open-each-second':
+    await openEachSecond(1_000, saysNothing);
+    break;
+  default:
+    await openEachSecond(1_000, shakeHands);
+}

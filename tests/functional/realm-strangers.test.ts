@@ -113,5 +113,16 @@ describe('strangers at the listeners of a realm', () => {
       assert.equal(await ask(listener, at(8), await known()), served);
       assert.ok(held.filter(({ destroyed }) => destroyed).length <= 2);
     });
+
+    it(`${listener}: a connection that its client closes in the handshake is closed at once`, async () => {
+      const socket = connectTcp({ port: home.ports[listener], host: '127.0.0.1', localAddress: at(9) });
+      sockets.push(socket);
+      const begin = performance.now();
+      // The end of its direction: a close of both would be answered by the kernel.
+      socket.resume().end(Buffer.from('1603010050', 'hex'));
+      await once(socket, 'close');
+      // Of the 10 s and 25 s that it had for its handshake.
+      assert.ok(performance.now() - begin < 5_000);
+    });
   }
 });

@@ -118,6 +118,8 @@ export class TestRealm {
       void this.service.upgrade(request, socket, head, this.#source(request.socket as TLSSocket));
     });
     server.on('secureConnection', (socket: TLSSocket) => {
+      // As the realm does with operators that it has authenticated.
+      socket.allowHalfOpen = true;
       this.sockets.add(socket);
       socket.on('error', () => undefined);
       socket.once('close', () => this.sockets.delete(socket));
@@ -139,6 +141,13 @@ export class TestRealm {
 
   get address(): string {
     return `realm://localhost:${this.port}`;
+  }
+
+  /** Lets requests take any time to arrive, until the function that it returns is called. */
+  withoutTimeouts(): () => void {
+    const { headersTimeout, requestTimeout } = this.#server;
+    Object.assign(this.#server, { headersTimeout: 0, requestTimeout: 0 });
+    return () => void Object.assign(this.#server, { headersTimeout, requestTimeout });
   }
 
   /** Returns what was denied, as `verb guest method`. */

@@ -66,15 +66,14 @@ export function operatorHttpOptions(pendingMs: number): ServerOptions {
   return { ...httpOptions(pendingMs), keepAliveTimeout: 5_000 };
 }
 
-/** Options of a server of Node.js that serves operators as a realm does, beside its bounds. */
+/** Options of a server of Node.js that serves operators as a realm does, beside its bounds. Without `allowHalfOpen`: see TlsAcceptor. */
 export function operatorHttpsOptions(
   identity: ServerIdentity,
   operatorCa: Pick<OperatorCa, 'ca' | 'crl'>,
   pendingMs: number,
-): HttpsOptions & { readonly allowHalfOpen: true } {
+): HttpsOptions {
   return {
     ...operatorTlsOptions(identity, operatorCa, pendingMs),
     ...operatorHttpOptions(pendingMs),
-    allowHalfOpen: true,
   };
 }
