@@ -51,7 +51,7 @@ test('the file of ADR 0051 is valid', () => {
     ok: true,
     name: `batch-${'b'.repeat(12)}`,
     entry: 'batch',
-    max: 8,
+    max: 3,
   });
   const twin = { id: `${'b'.repeat(12)}${'c'.repeat(52)}`, configurationDigest: undefined };
   assert.match(
