@@ -42,6 +42,8 @@ export class TlsAcceptor {
   /** Takes over a connection of TCP, of which nothing has been read. */
   add(socket: Socket): void {
     const { client, onSecure, onFailure } = this.#options;
+    // Servers of HTTP accept connections half-open. Until `accept` a client that ends its side has left.
+    socket.allowHalfOpen = false;
     const from = socket.remoteAddress === undefined ? 'unknown' : addressGroup(socket.remoteAddress);
     this.#bounds.add(socket, (bytes) =>
       this.#handshakes.begin(bytes, {
