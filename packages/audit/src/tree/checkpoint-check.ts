@@ -1,9 +1,4 @@
-import {
-  MissingHashError,
-  NoteSignatureError,
-  type UnverifiedCheckpoint,
-  verifyCheckpoint,
-} from '@kata-agent/tlog';
+import { NoteSignatureError, type UnverifiedCheckpoint, verifyCheckpoint } from '@kata-agent/tlog';
 import type { LoggedTree } from './logged-tree.js';
 import { judgeTrust, type Trust, type TrustedKeys } from './trust.js';
 
@@ -18,6 +13,8 @@ export interface CheckedCheckpoint {
   readonly size: number;
   /** Sequence number of the last record that it covers; undefined if the log does not have its tree. */
   readonly last: number | undefined;
+  /** How many of its records rotation has removed, as the log says: their hashes fit, but nobody can read them. */
+  readonly removed: number;
   /** Names of witnesses, with their times in seconds since 1970. */
   readonly witnesses: readonly { readonly name: string; readonly time: number }[];
   /** Undefined if the signatures are not valid. */
@@ -37,6 +34,7 @@ export function checkCheckpoint(
   const failed = (problem: string): CheckedCheckpoint => ({
     ...about,
     last: undefined,
+    removed: 0,
     witnesses: [],
     trust: undefined,
     problem,
@@ -51,7 +49,8 @@ export function checkCheckpoint(
     const judged = judgeTrust(cosigned.length, keys);
     const last = tree.first + head.size - 1;
     const problem = treeProblem(tree, head) ?? judged.problem;
-    return { ...about, last, witnesses: cosigned, trust: judged.trust, problem };
+    const removed = Math.min(tree.removed, head.size);
+    return { ...about, last, removed, witnesses: cosigned, trust: judged.trust, problem };
   } catch (error) {
     if (error instanceof NoteSignatureError) return failed(error.message);
     throw error;
@@ -62,11 +61,10 @@ function treeProblem(tree: LoggedTree, head: UnverifiedCheckpoint['head']): stri
   const records = `${head.size} records from record ${tree.first} on`;
   if (head.size > tree.size)
     return `truncated: the checkpoint has ${records}, and the log has ${tree.size} of them`;
-  try {
-    if (tree.head(head.size).root === head.root) return undefined;
-  } catch (error) {
-    if (!(error instanceof MissingHashError)) throw error;
-    return `the checkpoint has ${records}, and cannot be compared: rotation has removed ${tree.removed} records`;
-  }
-  return `not the records of the checkpoint: at least one of the ${records} was changed, removed, added or moved`;
+  // A log could say so of any record: a checkpoint of which no record is left is compared with nothing.
+  if (head.size <= tree.removed)
+    return `the checkpoint has ${records}, and cannot be compared: rotation has removed ${tree.removed}`;
+  return tree.head(head.size).root === head.root
+    ? undefined
+    : `not the records of the checkpoint: at least one of the ${records} was changed, removed, added or moved`;
 }

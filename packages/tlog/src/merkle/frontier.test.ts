@@ -57,6 +57,23 @@ describe('a frontier', () => {
     assert.deepEqual(frontier.head(), heads[8]);
   });
 
+  it('has the hashes of the subtrees that it consists of, also from its text', () => {
+    for (let size = 0; size <= 130; size += 1) {
+      const { source } = memoryTree(texts.slice(0, size));
+      const frontier = new Frontier();
+      for (const text of texts.slice(0, size)) frontier.append(leafHash(text));
+      for (const each of [frontier, Frontier.parse(frontier.toString())]) {
+        let leaves = 0;
+        each.forEachSubtree((level, index, hash) => {
+          assert.equal(index * 2 ** level, leaves);
+          assert.equal(hash, source(level, index));
+          leaves += 2 ** level;
+        });
+        assert.equal(leaves, size);
+      }
+    }
+  });
+
   it('refuses other texts', () => {
     const hash = emptyRoot;
     assert.equal(Frontier.parse('0').root(), emptyRoot);

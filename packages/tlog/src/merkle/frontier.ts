@@ -52,8 +52,8 @@ export class Frontier {
 
   /** Calls `store` with each complete subtree of the edge, the largest first. */
   forEachSubtree(store: HashSink): void {
-    for (const [at, { level, index }] of completeSubtrees({ from: 0, to: this.#size }).entries())
-      store(level, index, this.#hashes[at] as TreeHash);
+    for (const { level, index } of completeSubtrees({ from: 0, to: this.#size }))
+      store(level, index, this.#hashes[level] as TreeHash);
   }
 
   /** Returns one line, without a newline: the size and the hashes, largest subtree first, with a space between them. */

@@ -100,8 +100,9 @@ function reportText(report: VerifyReport, anchored: boolean, style: Style): stri
 
 function checkpointLines(checked: CheckedCheckpoint | undefined, style: Style): readonly string[] {
   if (checked === undefined) return [];
-  const { origin, size, last, witnesses, trust, problem } = checked;
-  const range = last === undefined ? '' : `, to record ${last}`;
+  const { origin, size, last, removed, witnesses, trust, problem } = checked;
+  const gone = removed === 0 ? '' : `, of which ${removed} were removed by rotation`;
+  const range = last === undefined ? '' : `, to record ${last}${gone}`;
   const worth = trust === undefined ? '' : `: ${trustText(trust)}`;
   return [
     `checkpoint of ${origin}: ${size} records${range}${worth}`,
