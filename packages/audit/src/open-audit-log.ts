@@ -1,10 +1,11 @@
-import { type LogSigner, signCheckpoint } from '@kata-agent/tlog';
+import type { LogSigner } from '@kata-agent/tlog';
 import type { Decision } from '@kata-agent/gate';
 import type { AuditedCall, AuditLog, CallResult, SignedHead } from './audit-log.js';
 import { AuditUnavailable } from './audit-unavailable.js';
 import { CallFold } from './fold/call-fold.js';
 import { type Clock, systemClock } from './clock.js';
 import { Heartbeat } from './heartbeat.js';
+import { Checkpoints } from './tree/checkpoints.js';
 import { CheckpointWriter } from './tree/checkpoint-writer.js';
 import { createDigest, type Digest } from './record/digest.js';
 import { FailureFold } from './fold/failure-fold.js';
@@ -72,11 +73,25 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     const { signer } = options;
     const logKey = signer?.verifier.toString();
     const journal = await Journal.open({ file, files, clock, bootId, logKey, maxSize, keep, present });
-    const writer = new Writer(journal, { file, clock });
+    const writer = new Writer(journal, { file, clock, onWritten: () => checkpointFile?.written() });
+    const checkpoints = signer && new Checkpoints(journal, writer, signer);
+    const { checkpointEveryMs: everyMs, onCheckpointFailure: onFailure = () => undefined } = options;
+    const checkpointFile =
+      checkpoints === undefined || everyMs === undefined
+        ? undefined
+        : new CheckpointWriter({
+            file,
+            files,
+            clock,
+            everyMs,
+            size: () => journal.tree.size,
+            sign: () => checkpoints.sign(),
+            onFailure,
+          });
     const digest = createDigest(options.key);
-    const log = new ChainedLog({ journal, writer, digest, clock, underWay, signer });
-    log.begin({ ...options, files });
-    return log;
+    const { heartbeatMs } = options;
+    const parts = { journal, writer, digest, clock, underWay, heartbeatMs };
+    return new ChainedLog({ ...parts, checkpoints, checkpointFile });
   } catch (error) {
     if (error instanceof AuditUnavailable) throw error;
     const message = `audit log ${file} cannot be opened: ${(error as Error).message}`;
@@ -95,10 +110,9 @@ class ChainedLog implements AuditLog {
   readonly #digest: Digest;
   readonly #clock: Clock;
   readonly #underWay: UnderWay;
-  readonly #signer: LogSigner | undefined;
-  #signed: SignedHead | undefined;
-  #heartbeat: Heartbeat | undefined;
-  #checkpoints: CheckpointWriter | undefined;
+  readonly #checkpoints: Checkpoints | undefined;
+  readonly #checkpointFile: CheckpointWriter | undefined;
+  readonly #heartbeat: Heartbeat | undefined;
   readonly #calls: CallFold;
   readonly #failures: FailureFold;
   readonly #refusals: RefusalFold;
@@ -113,10 +127,13 @@ class ChainedLog implements AuditLog {
     readonly digest: Digest;
     readonly clock: Clock;
     readonly underWay: UnderWay;
-    readonly signer: LogSigner | undefined;
+    readonly heartbeatMs: number | undefined;
+    readonly checkpoints: Checkpoints | undefined;
+    readonly checkpointFile: CheckpointWriter | undefined;
   }) {
-    const { journal, writer, digest, clock, underWay, signer } = parts;
-    this.#signer = signer;
+    const { journal, writer, digest, clock, underWay, heartbeatMs } = parts;
+    this.#checkpoints = parts.checkpoints;
+    this.#checkpointFile = parts.checkpointFile;
     this.#journal = journal;
     this.#writer = writer;
     this.#digest = digest;
@@ -128,29 +145,11 @@ class ChainedLog implements AuditLog {
     this.#failures = new FailureFold(emit, now);
     this.#refusals = new RefusalFold(emit, now);
     if (journal.cutBytes > 0) this.#repaired = { kind: 'repaired', cutBytes: journal.cutBytes };
-    process.once('exit', this.#onExit);
-  }
-
-  /** Starts what goes on by itself. */
-  begin({
-    file,
-    files,
-    heartbeatMs,
-    checkpointEveryMs: everyMs,
-    onCheckpointFailure: onFailure = () => undefined,
-  }: AuditLogOptions & { readonly files: FileLayer }): void {
-    const clock = this.#clock;
     if (heartbeatMs !== undefined) {
-      const sequence = (): number => this.#journal.head.sequence;
-      this.#heartbeat = new Heartbeat(clock, heartbeatMs, sequence, () => this.#add({ kind: 'heartbeat' }));
+      const sequence = (): number => journal.head.sequence;
+      this.#heartbeat = new Heartbeat(clock, heartbeatMs, sequence, () => emit({ kind: 'heartbeat' }));
     }
-    if (everyMs !== undefined && this.#signer !== undefined) {
-      const size = (): number => this.#journal.tree.size;
-      const sign = (): Promise<SignedHead> => this.#sign();
-      const checkpoints = new CheckpointWriter({ file, files, clock, everyMs, size, sign, onFailure });
-      this.#checkpoints = checkpoints;
-      this.#writer.onWritten = () => checkpoints.written();
-    }
+    process.once('exit', this.#onExit);
   }
 
   get writable(): boolean {
@@ -227,19 +226,8 @@ class ChainedLog implements AuditLog {
 
   async checkpoint(): Promise<SignedHead> {
     this.#assertOpen();
-    return await this.#sign();
-  }
-
-  async #sign(): Promise<SignedHead> {
-    const signer = this.#signer;
-    if (signer === undefined) throw new TypeError('the audit log was opened without a key');
-    await this.#writer.addDurable(undefined);
-    // A record that is written later is not in the tree yet: its write has not ended.
-    const { tree } = this.#journal;
-    const head = tree.head();
-    if (this.#signed?.size !== head.size)
-      this.#signed = { first: tree.first, size: head.size, checkpoint: signCheckpoint(signer, head) };
-    return this.#signed;
+    if (this.#checkpoints === undefined) throw new TypeError('the audit log was opened without a signer');
+    return await this.#checkpoints.sign();
   }
 
   async flush(): Promise<void> {
@@ -261,7 +249,7 @@ class ChainedLog implements AuditLog {
     } finally {
       this.#cancelTick?.();
       this.#heartbeat?.stop();
-      await this.#checkpoints?.stop();
+      await this.#checkpointFile?.stop();
       await this.#writer.stop();
       await this.#journal.close();
     }

@@ -23,8 +23,7 @@ export class Writer {
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #file: string;
-  /** Called after each batch. */
-  onWritten: () => void = () => undefined;
+  readonly #onWritten: () => void;
   #queue: Waiting[] = [];
   #waiting = 0;
   #scheduled: 'no' | 'later' | 'soon' = 'no';
@@ -34,8 +33,13 @@ export class Writer {
   #lost = 0;
   #lostBecause = '';
 
-  constructor(journal: Journal, options: { readonly file: string; readonly clock: Clock }) {
+  /** `onWritten` is called after each batch. */
+  constructor(
+    journal: Journal,
+    options: { readonly file: string; readonly clock: Clock; readonly onWritten?: () => void },
+  ) {
     this.#journal = journal;
+    this.#onWritten = options.onWritten ?? (() => undefined);
     this.#clock = options.clock;
     this.#file = options.file;
   }
@@ -123,7 +127,7 @@ export class Writer {
         const count = await this.#journal.commit(rest);
         this.#failure = undefined;
         this.#settle(rest.slice(0, count));
-        this.onWritten();
+        this.#onWritten();
         rest = rest.slice(count);
       }
     } catch (error) {
