@@ -1,13 +1,15 @@
 export type { Guest, GuestDescription, Guests, Relay } from './guests/guest.js';
 export { type Operator, type Verb, verbs } from './authorization/operator.js';
 export { parseAuthorization } from './authorization/parse-authorization.js';
-export { createRealmLog } from './serve/realm-log.js';
+export { createRealmLog, type RealmLog } from './serve/realm-log.js';
 export { RealmFileError } from './serve/read-files.js';
 export type { Realm, RealmOptions } from './serve/realm-options.js';
 export { ListenError, startRealm } from './serve/start-realm.js';
 export { BusError } from './bus/bus-error.js';
 export { type BusOptions, parseBusServers } from './bus/bus-options.js';
 export { StoreError } from './store/store-error.js';
+export { type Collected, collectLog, type CollectorOptions } from './collector/collector.js';
+export type { CollectorEvent } from './collector/collector-event.js';
 export type {
   Decision,
   Decisions,

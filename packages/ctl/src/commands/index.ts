@@ -1,5 +1,6 @@
 import type { CommandDefinition, CommandGroup } from '../cli/definition.js';
 import { auditCheckpoint } from './audit/checkpoint.js';
+import { auditCollect } from './audit/collect.js';
 import { auditHead } from './audit/head.js';
 import { auditProve } from './audit/prove.js';
 import { auditShow } from './audit/show.js';
@@ -106,6 +107,7 @@ export const commands: readonly CommandDefinition[] = [
   auditVerifyProof,
   auditShow,
   auditWatch,
+  auditCollect,
   realmServe,
   realmGuests,
   realmAudit,

@@ -22,6 +22,8 @@ export interface GuestLogsOptions {
   readonly onFault: (id: string, fault: LogFault) => void;
   /** Is called with the numbers of what was written. */
   readonly onWritten: (records: number, bytes: number) => void;
+  /** Is called with the sequence number of each record of a boot that is not the first record. */
+  readonly onBoot?: (sequence: number) => void;
 }
 
 interface Held {
@@ -275,6 +277,7 @@ export class GuestLogs {
   /** A guest's key is made at boot, and its log names it: no further boot can follow. */
   async #noteBoot(record: Extract<AuditRecord, { kind: 'boot' }>): Promise<void> {
     const { sequence, facts } = record;
+    if (sequence > 1) this.#options.onBoot?.(sequence);
     const own = this.#notes.find(({ kind }) => kind === 'own-boot');
     if (own !== undefined && sequence > own.sequence) {
       const what = `record ${sequence} is of a second boot: the guest's key was made at the boot of record ${own.sequence}`;

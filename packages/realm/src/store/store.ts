@@ -1,27 +1,16 @@
 import { constants } from 'node:fs';
-import { open, statfs } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  type AuditLog,
-  type FileLayer,
-  followLines,
-  LineReader,
-  openAuditLog,
-  systemFiles,
-} from '@kata-agent/audit';
+import { type AuditLog, type FileLayer, followLines, LineReader, openAuditLog } from '@kata-agent/audit';
 import { type AwayGuest, AwayGuests } from './away-guests.js';
 import type { CollectedLog } from './collected-log.js';
-import { DirectoryLogStorage } from './directory-log-storage.js';
+import { openLogDirectory } from './log-directory.js';
 import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
 import type { DescribedGuest, LogStorage } from './log-storage.js';
 import { type RevocationList, Revocations } from './revocations.js';
-import { type ScannedGuest, scanGuests } from './scan-guests.js';
-import { StoreSpace, type StoreSpaceOptions } from './store-space.js';
+import type { ScannedGuest } from './scan-guests.js';
+import type { StoreSpace, StoreSpaceOptions } from './store-space.js';
 import { takeStoreDirectory, type TryLock } from './store-directory.js';
-import { Turns } from './turns.js';
-
-/** Of Node.js's four threads for files, so that one remains for the realm's own log when a disk is slow. */
-const writesAtOnce = 2;
 
 /** Guests whose files are read at once at start. Guests wait for it, and their attempts fail meanwhile. */
 const loadsAtOnce = 16;
@@ -107,16 +96,7 @@ export class Store {
 
   /** Throws a StoreError, or AuditUnavailable. */
   static async open(options: StoreOptions): Promise<Store> {
-    const {
-      directory,
-      tryLock,
-      bootId,
-      files = systemFiles(),
-      maxBytes,
-      onFault,
-      onWritten,
-      shared,
-    } = options;
+    const { directory, tryLock, bootId, files, maxBytes, onFault, onWritten, shared } = options;
     const lock = await takeStoreDirectory(directory, tryLock);
     try {
       const own = await Revocations.open(join(directory, 'revocations.json'));
@@ -127,29 +107,18 @@ export class Store {
         bootId,
         ...ownLog,
       });
-      const guests = join(directory, 'guests');
-      const turns = new Turns(writesAtOnce);
-      const space = new StoreSpace({
-        ...options.space,
-        measure: async () => bytesOf(await scanGuests(guests)),
-        free: async () => {
-          const { bavail, bsize } = await statfs(directory);
-          return bavail * bsize;
-        },
-      });
-      await space.open();
+      const { space, storage, scan } = await openLogDirectory(directory, options.space, files);
       const store = new Store({
         revocations,
         decisions,
         options: { maxBytes, onFault, onWritten },
-        storage: (id) =>
-          shared?.logs(id) ?? new DirectoryLogStorage(id, { directory: guests, files, turns, space }),
+        storage: (id) => shared?.logs(id) ?? storage(id),
         shared,
         unlock: () => lock.close(),
         away: new AwayGuests(options.mostAway),
         space,
       });
-      if (shared === undefined) await store.#loadLast(await scanGuests(guests));
+      if (shared === undefined) await store.#loadLast(await scan());
       return store;
     } catch (error) {
       await lock.close();
@@ -290,13 +259,6 @@ export class Store {
     const failed = closed.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
   }
-}
-
-function bytesOf(guests: readonly ScannedGuest[]): number {
-  return StoreSpace.of(
-    guests.length,
-    guests.reduce((sum, { bytes }) => sum + bytes, 0),
-  );
 }
 
 /** Lines are stored only if they begin with their sequence number. */

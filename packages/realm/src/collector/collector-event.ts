@@ -1,0 +1,16 @@
+import type { LogFault } from '../store/log-note.js';
+
+/** What a collector tells its operator. */
+export type CollectorEvent =
+  /** The agent's log is read from the record `from` on. */
+  | { readonly kind: 'connected'; readonly from: number }
+  | { readonly kind: 'disconnected'; readonly why: string; readonly retryMs: number }
+  | { readonly kind: 'fault'; readonly fault: LogFault }
+  /** The agent has started again: a record of a further boot. */
+  | { readonly kind: 'boot'; readonly sequence: number }
+  /** No record has come for so long, though each agent writes heartbeats. */
+  | { readonly kind: 'silent'; readonly ms: number }
+  /** Records come again. */
+  | { readonly kind: 'heard' }
+  /** What has come could not be stored; it is asked for again. */
+  | { readonly kind: 'not-stored'; readonly why: string };
