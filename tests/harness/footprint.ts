@@ -24,6 +24,9 @@ interface Footprint {
  */
 const ofPod = /(?:^|\/)kata-agent\/namespaces(?:\/|$)/;
 
+/** Written beside the log every 10 s, whatever is called. */
+const checkpoint = /\/audit\.log\.checkpoint(?:\.next)?$/;
+
 /**
  * Reads the footprint of the agent with this pid from /proc and the cgroup file systems. Its containers' cgroups are
  * below one parent, which no concurrent test may use.
@@ -38,7 +41,7 @@ export function footprint(pid: number, cgroupParent: string): Footprint {
       .filter((path) => !path.startsWith(`${tmpdir()}/`) && !ofPod.test(path))
       .sort(),
     cgroups: cgroups(cgroupParent),
-    files: filesBelow(`/proc/${pid}/root/run`).filter((path) => !ofPod.test(path)),
+    files: filesBelow(`/proc/${pid}/root/run`).filter((path) => !ofPod.test(path) && !checkpoint.test(path)),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
   };
 }
