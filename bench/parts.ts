@@ -1,3 +1,4 @@
+import { measureAuditTree } from './audit-tree.js';
 import { measureBoot } from './boot.js';
 import { bundledAgent } from './agent-program.js';
 import { measureCalls } from './calls.js';
@@ -23,6 +24,7 @@ export function allParts(quick: boolean): readonly Part[] {
   return [
     { name: 'calls', needs: go, measure: () => measureCalls(goPrograms(), quick) },
     { name: 'decision', needs: [], measure: () => measureDecision(quick) },
+    { name: 'audit-tree', needs: [], measure: () => measureAuditTree(quick) },
     { name: 'rules', needs: [], measure: () => measureRules(quick) },
     { name: 'startup', needs: [], measure: () => measureStartup(quick) },
     {
