@@ -72,7 +72,7 @@ describe('audit records of existing containers and execs (S36)', {
   /** Returns all complete records. During a rotation a file or a record can be missing: the caller retries. */
   function readRecords(): AuditRecord[] {
     const log = dirname(agent.auditLog);
-    const names = readdirSync(log).filter((name) => !name.endsWith('.next'));
+    const names = readdirSync(log).filter((name) => !/\.(?:next|checkpoint)$/.test(name));
     return names.flatMap((name) =>
       readIfExists(join(log, name))
         .split('\n')
