@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { test } from 'node:test';
 import { agentLogSigner, type LogSigner, openCheckpoint } from '@kata-agent/tlog';
 import { FaultyFiles } from '../testing/faulty-files.js';
@@ -60,6 +60,22 @@ test('a checkpoint that cannot be written is reported, and the next one follows'
   clock.pass(everyMs);
   await until(() => existsSync(checkpointPath(file)));
   assert.equal(sizeIn(file, key), 1);
+});
+
+test('a checkpoint that cannot be written is not tried again with each record', async (t) => {
+  const failures: string[] = [];
+  const onCheckpointFailure = ({ message }: Error): void => void failures.push(message);
+  const options = { signer: signer(), checkpointEveryMs: everyMs, onCheckpointFailure };
+  const { log, file, clock } = await openSample(t, options);
+  mkdirSync(checkpointPath(file));
+  await log.boot({});
+  for (let n = 0; n < 1_100; n += 1) log.observe(call, allowed, ok);
+  await log.flush();
+  await until(() => failures.length === 1);
+  for (let n = 0; n < 50; n += 1) await log.intent(call, allowed);
+  assert.equal(failures.length, 1);
+  clock.pass(everyMs);
+  await until(() => failures.length === 2);
 });
 
 test('a heartbeat is recorded after a time without records, and only then', async (t) => {

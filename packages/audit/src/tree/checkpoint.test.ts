@@ -169,7 +169,9 @@ describe('a checkpoint', () => {
       const old = parseCheckpoint(head.checkpoint).head;
       if (old.size >= removed)
         checkConsistency(old, checkpoint.head, proveConsistency(old.size, newest.size, tree.source));
-      const { problem } = await checked(file, head, { key: key.verifier });
+      const { problem, coversKept } = await checked(file, head, { key: key.verifier });
+      // A rotation after it names the kept records.
+      assert.equal(coversKept, old.size >= rotated.sequence);
       if (old.size > removed) assert.equal(problem, undefined);
       else assert.match(problem ?? '', /cannot be compared: rotation has removed/);
     }

@@ -100,13 +100,18 @@ function reportText(report: VerifyReport, anchored: boolean, style: Style): stri
 
 function checkpointLines(checked: CheckedCheckpoint | undefined, style: Style): readonly string[] {
   if (checked === undefined) return [];
-  const { origin, size, last, removed, witnesses, trust, problem } = checked;
+  const { origin, size, last, removed, coversKept, witnesses, trust, problem } = checked;
   const gone = removed === 0 ? '' : `, of which ${removed} were removed by rotation`;
   const range = last === undefined ? '' : `, to record ${last}${gone}`;
   const worth = trust === undefined ? '' : `: ${trustText(trust)}`;
   return [
     `checkpoint of ${origin}: ${size} records${range}${worth}`,
     ...witnesses.map(({ name, time }) => `cosigned by ${name} at ${new Date(time * 1_000).toISOString()}`),
+    ...(coversKept === false
+      ? [
+          'the checkpoint does not cover the retained records: they, and which ones, may have been forged after it',
+        ]
+      : []),
     ...(problem === undefined ? [] : [style.red(`checkpoint: ${problem}`)]),
   ];
 }
