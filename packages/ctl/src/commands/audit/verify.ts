@@ -106,7 +106,7 @@ function checkpointLines(checked: CheckedCheckpoint | undefined, style: Style): 
   const worth = trust === undefined ? '' : `: ${trustText(trust)}`;
   return [
     `checkpoint of ${origin}: ${size} records${range}${worth}`,
-    ...witnesses.map(({ name, time }) => `cosigned by ${name} at ${new Date(time * 1_000).toISOString()}`),
+    ...witnesses.map(({ name, time }) => `cosigned by ${name} at ${timeText(time)}`),
     ...(coversKept === false
       ? [
           'the checkpoint does not cover the retained records: they, and which ones, may have been forged after it',
@@ -114,6 +114,12 @@ function checkpointLines(checked: CheckedCheckpoint | undefined, style: Style): 
       : []),
     ...(problem === undefined ? [] : [style.red(`checkpoint: ${problem}`)]),
   ];
+}
+
+/** A witness can say any time, also one that a Date cannot have. */
+function timeText(seconds: number): string {
+  const time = new Date(seconds * 1_000);
+  return Number.isNaN(time.getTime()) ? `${seconds} seconds after 1970` : time.toISOString();
 }
 
 function problemText({ segment, line, sequence, what }: Problem): string {
