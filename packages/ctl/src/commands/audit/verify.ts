@@ -21,7 +21,7 @@ export const auditVerify: CommandDefinition = {
   path: 'audit verify',
   summary: 'verify the hash chain of an audit log',
   details: [
-    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records must be exactly those of a checkpoint, and the checkpoint must be worth something: cosigned by witnesses, or signed by a key that you know. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
+    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: cosigned by witnesses, or signed by a key that you know. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
   ],
   operands: [logOperand],
   options: [
