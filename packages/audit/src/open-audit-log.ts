@@ -73,7 +73,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     const { signer } = options;
     const logKey = signer?.verifier.toString();
     const journal = await Journal.open({ file, files, clock, bootId, logKey, maxSize, keep, present });
-    const writer = new Writer(journal, { file, clock, onWritten: () => checkpointFile?.written() });
+    const writer = new Writer(journal, { file, clock, onWritten: () => log.written() });
     const checkpoints = signer && new Checkpoints(journal, writer, signer);
     const { checkpointEveryMs: everyMs, onCheckpointFailure: onFailure = () => undefined } = options;
     const checkpointFile =
@@ -91,7 +91,9 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     const digest = createDigest(options.key);
     const { heartbeatMs } = options;
     const parts = { journal, writer, digest, clock, underWay, heartbeatMs };
-    return new ChainedLog({ ...parts, checkpoints, checkpointFile });
+    // Nothing is written before somebody has the log.
+    const log = new ChainedLog({ ...parts, checkpoints, checkpointFile });
+    return log;
   } catch (error) {
     if (error instanceof AuditUnavailable) throw error;
     const message = `audit log ${file} cannot be opened: ${(error as Error).message}`;
@@ -162,6 +164,12 @@ class ChainedLog implements AuditLog {
 
   get hasReserve(): boolean {
     return this.#journal.hasReserve;
+  }
+
+  /** Called after each batch. */
+  written(): void {
+    this.#heartbeat?.written();
+    this.#checkpointFile?.written();
   }
 
   async boot(facts: Readonly<Record<string, unknown>>): Promise<void> {

@@ -2,6 +2,7 @@ export {
   agentLogOrigin,
   agentLogSigner,
   agentLogVerifier,
+  parseAgentLogCheckpoint,
   parseAgentLogVerifier,
 } from './checkpoint/agent-log.js';
 export {

@@ -95,3 +95,30 @@ test('an empty log is a problem with or without a head; a missing log is an erro
   assert.equal((await verify(join(directory, 'audit.log'))).ok, false);
   await assert.rejects(verify(join(directory, 'other.log')), /there is no audit log at .*other\.log/);
 });
+
+test('a record with a right hash and a member that readers cannot compute with is not a record', async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  const time = { boot: 'b', monotonic: 1n, wall: 'w' };
+  const boot = seal({ kind: 'boot', facts: {} }, genesis, time);
+  const place = { after: genesis, last: genesis, counts: {} };
+  for (const body of [
+    { kind: 'rotated' },
+    { kind: 'rotated', segment: null },
+    { kind: 'rotated', segment: { ...place, counts: { a: null } } },
+    { kind: 'rotated', segment: place, removed: null },
+    { kind: 'rotated', segment: place, removed: {} },
+    { kind: 'rotated', segment: place, removed: { ...place, kept: 1 } },
+    { kind: 'rotated', segment: place, removed: { ...place, tree: { first: '1', frontier: '0' } } },
+    { kind: 'outcome', method: 'm' },
+    { kind: 'call', method: 'm', result: null },
+    { kind: 'fold', of: 'call', count: '1' },
+    { kind: 'lost' },
+  ]) {
+    writeFileSync(file, boot.line + seal(body as unknown as RecordBody, boot.position, time).line);
+    const { ok, problems } = await verify(file);
+    assert.equal(ok, false);
+    assert.match(problems[0]?.what ?? '', /the content is not a known record/, JSON.stringify(body));
+  }
+  writeFileSync(file, seal({ kind: 'boot', facts: {} }, { sequence: -1, hash: genesis.hash }, time).line);
+  assert.match((await verify(file)).problems[0]?.what ?? '', /the content is not a known record/);
+});

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { genesis, positionBefore, positionOf, readRecord } from './chain.js';
-import { type KeptFiles, keptProblem, type Removal } from '../kept/kept-check.js';
+import { type KeptFiles, keptProblem, type Removal, removalOf } from '../kept/kept-check.js';
 import type { AuditRecord, Position, RotatedRecord, Summary } from '../record/record.js';
 import { Tally } from '../fold/tally.js';
 import type { Problem } from '../read/verify-report.js';
@@ -23,6 +23,8 @@ export class ChainCheck {
   /** Sequence number of the first readable record. */
   first: number | undefined;
   removed: Summary | undefined;
+  /** Sequence number of the record that has the hash of the kept records. */
+  keptNamedBy: number | undefined;
   readonly #anchor: Position | undefined;
   readonly #removals: Removal[] = [];
   #anchorSeen = false;
@@ -85,7 +87,9 @@ export class ChainCheck {
     this.#checkEmpty();
     this.#checkStart();
     for (const problem of kept.inPlace?.problems ?? []) this.#list(problem);
-    const problem = keptProblem(kept, this.#removals, this.#start?.sequence ?? 0);
+    const start = this.#start?.sequence ?? 0;
+    this.keptNamedBy = removalOf(kept, this.#removals, start)?.sequence;
+    const problem = keptProblem(kept, this.#removals, start);
     if (problem !== undefined) this.#whole(problem);
     this.#checkAnchor(kept.inPlace?.anchored ?? kept.next?.anchored);
   }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { AuditRecord, Position, RecordBody } from '../record/record.js';
 import { printableJson } from '../record/written.js';
+import { isKnownRecord } from './known-record.js';
 
 /**
  * A record is one line: `BODY,"hash":"HASH"}` and a newline. BODY is everything before `,"hash":"`, including the
@@ -61,14 +62,7 @@ function parse(line: Buffer): AuditRecord | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-  const record = value as Partial<AuditRecord> | null;
-  const complete =
-    typeof record === 'object' &&
-    Number.isSafeInteger(record?.sequence) &&
-    typeof record?.prev === 'string' &&
-    typeof record.kind === 'string' &&
-    typeof record.wall === 'string';
-  return complete ? (record as AuditRecord) : undefined;
+  return isKnownRecord(value) ? value : undefined;
 }
 
 /** Returns the position of a record. */

@@ -43,10 +43,9 @@ export interface JournalOptions {
 }
 
 interface Batch {
-  readonly entries: readonly Entry[];
-  /** Number of records in the batch. */
+  /** Number of entries in the batch. */
   readonly count: number;
-  readonly lines: readonly string[];
+  readonly written: readonly { readonly line: string; readonly body: RecordBody }[];
   readonly bytes: Buffer;
   readonly durable: boolean;
   /** The position of the log after the batch. */
@@ -60,7 +59,7 @@ interface Batch {
 export class Journal {
   /** Bytes of a torn last line that were truncated. */
   readonly cutBytes: number;
-  /** Of the records that were written since the log was opened. Some may not be durable yet. */
+  /** Of the records that were written since the log was opened, from its boot record on. Some may not be durable yet. */
   readonly tree: LogTree;
   readonly #options: JournalOptions;
   readonly #reserve: Reserve;
@@ -84,7 +83,7 @@ export class Journal {
     this.cutBytes = found.tornBytes;
     this.#size = found.size;
     this.#head = found.head;
-    this.tree = new LogTree(found.head.sequence + 1, options.logKey);
+    this.tree = new LogTree(options.logKey);
     this.#start = found.start;
     this.#tally = found.tally;
     this.#closed = found.closed;
@@ -175,7 +174,7 @@ export class Journal {
     let size = 0;
     let durable = false;
     let count = 0;
-    const lines: string[] = [];
+    const written: Batch['written'][number][] = [];
     const { bootId: boot } = this.#options;
     // Entries of a batch mostly share their millisecond, and formatting the time costs as much as the hash.
     let lastWall = Number.NaN;
@@ -190,17 +189,20 @@ export class Journal {
       const sealed = seal(entry.body, head, { boot, monotonic: entry.monotonic, wall });
       head = sealed.position;
       size += sealed.line.length;
-      lines.push(sealed.line);
+      written.push({ line: sealed.line, body: entry.body });
     }
-    return { lines, bytes: Buffer.from(lines.join(''), 'latin1'), durable, count, head, entries };
+    const bytes = Buffer.from(written.map(({ line }) => line).join(''), 'latin1');
+    return { written, bytes, durable, count, head };
   }
 
   #advance(batch: Batch): void {
+    let { sequence } = this.#head;
     this.#head = batch.head;
     this.#size += batch.bytes.length;
-    for (const line of batch.lines) this.tree.append(line);
-    for (const { body } of batch.entries.slice(0, batch.count)) {
-      if (body !== undefined) this.#tally.add(body);
+    for (const { line, body } of batch.written) {
+      sequence += 1;
+      this.tree.append(line, { kind: body.kind, sequence });
+      this.#tally.add(body);
     }
   }
 
@@ -237,8 +239,12 @@ export class Journal {
     await this.#append(Buffer.from(sealed.line, 'latin1'), true);
     this.#head = sealed.position;
     this.#size += sealed.line.length;
-    this.tree.append(sealed.line);
-    this.#closed = [...this.#closed, { summary, end: sealed.position, tree: this.tree.text() }];
+    this.tree.append(sealed.line, { kind: body.kind, sequence: sealed.position.sequence });
+    const tree = this.tree.text();
+    this.#closed = [
+      ...this.#closed,
+      { summary, end: sealed.position, ...(tree === undefined ? {} : { tree }) },
+    ];
     this.#removed = removed;
     this.#closing = true;
     await this.#startSegment();

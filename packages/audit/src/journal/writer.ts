@@ -149,6 +149,7 @@ export class Writer {
     try {
       await this.#journal.commitUrgent(entries);
       this.#settle(entries);
+      this.#onWritten();
     } catch {
       // Reports the first failure, because it is the one with a remedy.
       this.#fail(entries, cause);

@@ -66,20 +66,30 @@ export interface KeptFiles {
 }
 
 /**
- * Returns what is wrong with the kept records as a whole, or undefined. They must match a `rotated` record after whose
- * removals all records still exist; during a rotation that need not be the last one.
- *
- * `start` is the sequence number before the first existing record.
+ * Returns the first removal that names the kept records: of those after which all records still exist; during a rotation that
+ * need not be the last one. `start` is the sequence number before the first existing record.
  */
-export function keptProblem(
+export function removalOf(
   { inPlace, next }: KeptFiles,
   removals: readonly Removal[],
   start: number,
+): Removal | undefined {
+  return removals.find(
+    ({ removed: { last, kept } }) =>
+      last.sequence >= start && (inPlace?.is(kept) === true || next?.is(kept) === true),
+  );
+}
+
+/** Returns what is wrong with the kept records as a whole, or undefined. They must be those that a removal names. */
+export function keptProblem(
+  kept: KeptFiles,
+  removals: readonly Removal[],
+  start: number,
 ): string | undefined {
+  const { inPlace } = kept;
   if (inPlace === undefined && start === 0) return undefined;
+  if (removalOf(kept, removals, start) !== undefined) return undefined;
   const fitting = removals.filter(({ removed }) => removed.last.sequence >= start);
-  if (fitting.some(({ removed: { kept } }) => inPlace?.is(kept) === true || next?.is(kept) === true))
-    return undefined;
   const last = fitting.findLast(({ removed }) => removed.kept !== undefined);
   if (last === undefined)
     return inPlace === undefined ? undefined : 'the log has no record that names the kept records';

@@ -15,6 +15,11 @@ export interface CheckedCheckpoint {
   readonly last: number | undefined;
   /** How many of its records rotation has removed, as the log says: their hashes fit, but nobody can read them. */
   readonly removed: number;
+  /**
+   * Whether it covers the kept records, by the record that has their hash: a rotation after it could name any. Undefined if none
+   * are kept.
+   */
+  readonly coversKept: boolean | undefined;
   /** Names of witnesses, with their times in seconds since 1970. */
   readonly witnesses: readonly { readonly name: string; readonly time: number }[];
   /** Undefined if the signatures are not valid. */
@@ -23,10 +28,14 @@ export interface CheckedCheckpoint {
   readonly problem: string | undefined;
 }
 
-/** Compares a checkpoint with the trees of a log. */
+/**
+ * Compares a checkpoint with the trees of a log. `keptNamedBy` is the sequence number of the record that has the hash of the kept
+ * records.
+ */
 export function checkCheckpoint(
   { checkpoint, ...keys }: TrustedCheckpoint,
   trees: readonly LoggedTree[],
+  keptNamedBy?: number,
 ): CheckedCheckpoint {
   const { key, witnesses } = keys;
   const { origin, head } = checkpoint;
@@ -35,6 +44,7 @@ export function checkCheckpoint(
     ...about,
     last: undefined,
     removed: 0,
+    coversKept: undefined,
     witnesses: [],
     trust: undefined,
     problem,
@@ -50,7 +60,9 @@ export function checkCheckpoint(
     const last = tree.first + head.size - 1;
     const problem = treeProblem(tree, head) ?? judged.problem;
     const removed = Math.min(tree.removed, head.size);
-    return { ...about, last, removed, witnesses: cosigned, trust: judged.trust, problem };
+    const coversKept = keptNamedBy === undefined ? undefined : problem === undefined && keptNamedBy <= last;
+    const { trust } = judged;
+    return { ...about, last, removed, coversKept, witnesses: cosigned, trust, problem };
   } catch (error) {
     if (error instanceof NoteSignatureError) return failed(error.message);
     throw error;

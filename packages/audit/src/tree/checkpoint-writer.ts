@@ -31,6 +31,8 @@ export interface CheckpointWriterOptions {
 export class CheckpointWriter {
   readonly #options: CheckpointWriterOptions;
   #writtenSize = 0;
+  /** The number of records at the last attempt: a failed one is not repeated with each record. */
+  #triedSize = 0;
   #writing: Promise<void> | undefined;
   #cancel: () => void;
   #isStopped = false;
@@ -42,7 +44,7 @@ export class CheckpointWriter {
 
   /** Called after records were written. */
   written(): void {
-    if (this.#options.size() - this.#writtenSize >= earlyRecords) this.#begin();
+    if (this.#options.size() - this.#triedSize >= earlyRecords) this.#begin();
   }
 
   /** Writes the last checkpoint, if there are new records. */
@@ -65,6 +67,7 @@ export class CheckpointWriter {
   #begin(): void {
     const { size, onFailure } = this.#options;
     if (this.#isStopped || this.#writing !== undefined || size() === this.#writtenSize) return;
+    this.#triedSize = size();
     this.#writing = this.#write()
       .catch(onFailure)
       .finally(() => {

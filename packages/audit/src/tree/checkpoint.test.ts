@@ -120,6 +120,21 @@ describe('a checkpoint', () => {
     assert.match(problem ?? '', /no boot record of this log names the key of the checkpoint/);
   });
 
+  it('leaves the queue to records, however many ask for it', async (t) => {
+    const { log, file } = await openSample(t, { signer: signer() });
+    await log.boot({});
+    const asked = Array.from({ length: 20_000 }, () => log.checkpoint());
+    log.observe(call, allowed, ok);
+    const later = log.checkpoint();
+    await Promise.all(asked);
+    assert.equal((await later).size, 2);
+    await log.close();
+    assert.deepEqual(
+      recordsOf(file).map(({ kind }) => kind),
+      ['boot', 'call'],
+    );
+  });
+
   it('is of one start: the next has a log of its own', async (t) => {
     const { file, signed, key } = await written(t, 3);
     const second = signer();
@@ -169,7 +184,9 @@ describe('a checkpoint', () => {
       const old = parseCheckpoint(head.checkpoint).head;
       if (old.size >= removed)
         checkConsistency(old, checkpoint.head, proveConsistency(old.size, newest.size, tree.source));
-      const { problem } = await checked(file, head, { key: key.verifier });
+      const { problem, coversKept } = await checked(file, head, { key: key.verifier });
+      // A rotation after it names the kept records.
+      assert.equal(coversKept, old.size >= rotated.sequence);
       if (old.size > removed) assert.equal(problem, undefined);
       else assert.match(problem ?? '', /cannot be compared: rotation has removed/);
     }

@@ -1,5 +1,6 @@
 import { type LogSigner, signCheckpoint } from '@kata-agent/tlog';
 import type { SignedHead } from '../audit-log.js';
+import { AuditUnavailable } from '../audit-unavailable.js';
 import type { Journal } from '../journal/journal.js';
 import type { Writer } from '../journal/writer.js';
 
@@ -9,6 +10,9 @@ export class Checkpoints {
   readonly #writer: Pick<Writer, 'addDurable'>;
   readonly #signer: LogSigner;
   #signed: SignedHead | undefined;
+  #underWay: Promise<SignedHead> | undefined;
+  /** Begins when the one under way has ended. */
+  #next: Promise<SignedHead> | undefined;
 
   constructor(journal: Pick<Journal, 'tree'>, writer: Pick<Writer, 'addDurable'>, signer: LogSigner) {
     this.#journal = journal;
@@ -16,11 +20,37 @@ export class Checkpoints {
     this.#signer = signer;
   }
 
-  /** Signs the records that are there, once they are durable. Rejects with AuditUnavailable. */
+  /**
+   * Signs the records that are there, once they are durable. Rejects with AuditUnavailable. One signature is under way at a time,
+   * and all who ask meanwhile wait for the next: otherwise whoever may only read could fill the queue of records.
+   */
   async sign(): Promise<SignedHead> {
+    if (this.#underWay === undefined) return await this.#begin();
+    const before = this.#underWay;
+    this.#next ??= before.then(
+      () => this.#begin(),
+      () => this.#begin(),
+    );
+    return await this.#next;
+  }
+
+  async #begin(): Promise<SignedHead> {
+    this.#next = undefined;
+    const signing = this.#sign();
+    this.#underWay = signing;
+    try {
+      return await signing;
+    } finally {
+      if (this.#underWay === signing) this.#underWay = undefined;
+    }
+  }
+
+  async #sign(): Promise<SignedHead> {
     await this.#writer.addDurable(undefined);
     // A record that is written later is not in the tree yet: its write has not ended.
     const { first, size } = this.#journal.tree;
+    if (size === 0)
+      throw new AuditUnavailable('the audit log has no boot record yet, and a checkpoint begins with that');
     if (this.#signed?.size !== size)
       this.#signed = { first, size, checkpoint: signCheckpoint(this.#signer, this.#journal.tree.head()) };
     return this.#signed;

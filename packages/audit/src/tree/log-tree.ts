@@ -1,25 +1,33 @@
 import { Frontier, leafHash, type TreeHead } from '@kata-agent/tlog';
-import type { TreeText } from '../record/record.js';
+import type { RecordKind, TreeText } from '../record/record.js';
 
 /**
- * The tree of one log of a transparency log (RFC 6962): a start of the agent. Its leaves are the records from `first` on,
+ * The tree of one log of a transparency log (RFC 6962): a start of the agent. Its leaves are the records from its boot record on,
  * each the bytes of its line without the newline.
  */
 export class LogTree {
-  /** Sequence number of the record that is leaf 0. */
-  readonly first: number;
   /** The log's verifier key as text; undefined: nobody signs it. */
   readonly key: string | undefined;
   readonly #frontier = new Frontier();
+  #first = 0;
 
-  constructor(first: number, key: string | undefined) {
-    this.first = first;
+  constructor(key: string | undefined) {
     this.key = key;
   }
 
-  /** `line` is ASCII with its newline. */
-  append(line: string): void {
+  /**
+   * `line` is ASCII with its newline. Records before the boot record are ignored, since readers know the beginning by that: a
+   * segment that the last start has filled is closed before it, and a slow start can have a heartbeat.
+   */
+  append(line: string, { kind, sequence }: { readonly kind: RecordKind; readonly sequence: number }): void {
+    if (this.size === 0 && kind !== 'boot') return;
+    if (this.size === 0) this.#first = sequence;
     this.#frontier.append(leafHash(line.slice(0, -1)));
+  }
+
+  /** Sequence number of the record that is leaf 0; 0 if there is none. */
+  get first(): number {
+    return this.#first;
   }
 
   get size(): number {
@@ -30,9 +38,10 @@ export class LogTree {
     return this.#frontier.head();
   }
 
-  /** What a `rotated` record says of a tree whose leaves have been removed. */
-  text(): TreeText {
-    const { first, key } = this;
+  /** What a `rotated` record says of a tree whose leaves have been removed; undefined if there are none. */
+  text(): TreeText | undefined {
+    const { first, key, size } = this;
+    if (size === 0) return undefined;
     return { first, ...(key === undefined ? {} : { key }), frontier: this.#frontier.toString() };
   }
 }

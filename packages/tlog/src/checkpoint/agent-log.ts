@@ -3,7 +3,9 @@ import { rawPublicKey } from '../note/ed25519.js';
 import { LogSigner } from '../note/signers.js';
 import { parseVerifier } from '../note/parse-verifier.js';
 import { LogVerifier } from '../note/verifiers.js';
+import { quote } from '../encoding/quote.js';
 import { TextFormError } from '../encoding/text-form-error.js';
+import { parseCheckpoint, type UnverifiedCheckpoint } from './checkpoint.js';
 
 /**
  * Returns the origin of an agent's log, which is also the name of its key: `kata-agent/` and the SHA-256 of the 32 bytes
@@ -29,4 +31,13 @@ export function parseAgentLogVerifier(text: string): LogVerifier {
   if (verifier instanceof LogVerifier && verifier.name === agentLogOrigin(verifier.publicKey))
     return verifier;
   throw new TextFormError(`key ${JSON.stringify(text)}: it is not the key of an agent's log`);
+}
+
+/** Parses a checkpoint of an agent's log, so that its origin can be printed. Verifies nothing. Throws a TextFormError. */
+export function parseAgentLogCheckpoint(input: Uint8Array | string): UnverifiedCheckpoint {
+  const checkpoint = parseCheckpoint(input);
+  if (/^kata-agent\/[0-9a-f]{64}$/.test(checkpoint.origin)) return checkpoint;
+  throw new TextFormError(
+    `checkpoint, line 1: ${quote(checkpoint.origin)} is not the origin of an agent's log`,
+  );
 }

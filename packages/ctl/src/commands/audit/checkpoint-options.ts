@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { TrustedKeys } from '@kata-agent/audit';
 import {
   parseAgentLogVerifier,
-  parseCheckpoint,
+  parseAgentLogCheckpoint,
   parseVerifier,
   TextFormError,
   type UnverifiedCheckpoint,
@@ -12,6 +11,7 @@ import type { OptionRow } from '../../cli/definition.js';
 import type { Options } from '../../cli/options.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
+import { readInput } from '../../input/read-input.js';
 
 export const witnessOption: OptionRow = {
   flags: '--witness <key>',
@@ -47,16 +47,7 @@ export function witnessKeys(options: Options): readonly WitnessVerifier[] {
 
 /** Reads a checkpoint. Throws a CommandError. */
 export function readCheckpoint(path: string): UnverifiedCheckpoint {
-  return parsed(path, () => parseCheckpoint(readInput(path)));
-}
-
-/** Reads a file of the command line. Throws a CommandError. */
-export function readInput(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new CommandError(ExitCode.CannotApply, `cannot read ${path}: ${(error as Error).message}`);
-  }
+  return parsed(path, () => parseAgentLogCheckpoint(readInput(path)));
 }
 
 /** Runs a parser. Throws a CommandError that names what was parsed. */

@@ -1,5 +1,5 @@
 import { Management } from '@kata-agent/protocol/management';
-import { parseCheckpoint } from '@kata-agent/tlog';
+import { parseAgentLogCheckpoint } from '@kata-agent/tlog';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { withAgent } from '../../connection/with-agent.js';
 import { ExitCode } from '../../exit-code.js';
@@ -26,7 +26,7 @@ export const auditCheckpoint: CommandDefinition = {
       agent.call(Management.method.getCheckpoint, {}),
     );
     const text = Buffer.from(checkpoint).toString();
-    const { origin, head } = parsed('the agent’s checkpoint', () => parseCheckpoint(text));
+    const { origin, head } = parsed('the agent’s checkpoint', () => parseAgentLogCheckpoint(text));
     const json = { origin, first: Number(first), size: head.size, root: head.root, checkpoint: text };
     await print(invocation, json, () => text);
     return ExitCode.Success;

@@ -9,9 +9,12 @@ import {
 import type { CommandDefinition } from '../../cli/definition.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
+import { readInput } from '../../input/read-input.js';
 import { print } from '../../output/print.js';
-import { keyOptions, parsed, readInput, trustedKeys } from './checkpoint-options.js';
+import { keyOptions, parsed, trustedKeys } from './checkpoint-options.js';
 import { trustText } from './trust-text.js';
+
+const newline = 0x0a;
 
 export const auditVerifyProof: CommandDefinition = {
   path: 'audit verify-proof',
@@ -40,10 +43,11 @@ export const auditVerifyProof: CommandDefinition = {
         help: ['it is logKey of the log’s boot record; take it from where you trust it'],
       });
     const proof = parsed(proofPath, () => parseTlogProof(readInput(proofPath)));
-    const line = readInput(recordPath).toString('latin1').replace(/\n$/, '');
+    const record = readInput(recordPath);
+    const line = record.at(-1) === newline ? record.subarray(0, -1) : record;
     let checkpoint: Checkpoint;
     try {
-      checkpoint = verifyProof(proof, Buffer.from(line, 'latin1'), {
+      checkpoint = verifyProof(proof, line, {
         logs: [key],
         witnesses: keys.witnesses,
       });

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { openAuditLog, prove } from '@kata-agent/audit';
+import { agentLogSigner, LogSigner, parseCheckpoint, signCheckpoint, WitnessSigner } from '@kata-agent/tlog';
+import { type Ended, runBinary } from '../../testing/program.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
+const at = (name: string): string => join(directory, name);
+const { privateKey } = generateKeyPairSync('ed25519');
+const signer = agentLogSigner(privateKey);
+const key = ['--key', signer.verifier.toString()];
+let checkpoint = '';
+
+before(async () => {
+  const log = await openAuditLog({ file: at('audit.log'), maxSize: 1 << 20, keep: 2, bootId: 'b', signer });
+  await log.boot({});
+  ({ checkpoint } = await log.checkpoint());
+  await log.close();
+  writeFileSync(at('proof'), await prove(at('audit.log'), 1, parseCheckpoint(checkpoint)));
+});
+after(() => rmSync(directory, { recursive: true }));
+
+function verified(text: string, ...more: readonly string[]): Ended {
+  writeFileSync(at('checkpoint'), text);
+  return runBinary(['audit', 'verify', at('audit.log'), '--checkpoint', at('checkpoint'), ...key, ...more]);
+}
+
+test('a file without an end is refused, not read', () => {
+  for (const argv of [
+    ['verify', at('audit.log'), '--checkpoint', '/dev/zero', ...key],
+    ['verify-proof', '/dev/zero', at('audit.log'), ...key],
+    ['verify-proof', at('proof'), '/dev/zero', ...key],
+  ])
+    assert.match(runBinary(['audit', ...argv]).stderr, /\/dev\/zero is larger than 16 MiB/);
+});
+
+test('an origin that is no agent’s is not printed as it is', () => {
+  const other = new LogSigner('\u009b31m\u202e', privateKey);
+  const { code, stdout, stderr } = verified(signCheckpoint(other, parseCheckpoint(checkpoint).head));
+  assert.equal(code, 2);
+  assert.equal(stdout, '');
+  assert.match(stderr, /line 1: "\\u009b31m\\u202e" is not the origin of an agent's log/);
+});
+
+test('a cosignature of any time is printed', () => {
+  const witness = new WitnessSigner('witness.example/w', generateKeyPairSync('ed25519').privateKey);
+  const text = checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1);
+  for (const [time, said] of [
+    [1_700_000_000, '2023-11-14T22:13:20.000Z'],
+    [Number.MAX_SAFE_INTEGER, '9007199254740991 seconds after 1970'],
+  ] as const) {
+    const ended = verified(checkpoint + witness.cosign(text, time), '--witness', witness.verifier.toString());
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.ok(ended.stdout.includes(`cosigned by witness.example/w at ${said}\n`), ended.stdout);
+  }
+});
+
+test('a proof is of the bytes of a line, with or without its newline', () => {
+  const line = readFileSync(at('audit.log'), 'latin1').slice(0, -1);
+  const code = (record: string | Uint8Array): number | null => {
+    writeFileSync(at('record'), record);
+    return runBinary(['audit', 'verify-proof', at('proof'), at('record'), ...key]).code;
+  };
+  assert.equal(code(line), 0);
+  assert.equal(code(`${line}\n`), 0);
+  for (const other of ['\n\n', '\r\n', '\0', ' ', '\n\0']) assert.equal(code(line + other), 4);
+  assert.equal(code(`\ufeff${line}`), 4);
+  assert.equal(code(Buffer.from(line, 'utf16le')), 4);
+  assert.equal(code(''), 4);
+});
