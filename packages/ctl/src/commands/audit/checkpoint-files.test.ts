@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { openAuditLog, prove } from '@kata-agent/audit';
+import { openAuditLog, prove, type SignedHead, verify } from '@kata-agent/audit';
 import { agentLogSigner, LogSigner, parseCheckpoint, signCheckpoint, WitnessSigner } from '@kata-agent/tlog';
 import { type Ended, runBinary } from '../../testing/program.js';
 
@@ -13,6 +13,7 @@ const at = (name: string): string => join(directory, name);
 const { privateKey } = generateKeyPairSync('ed25519');
 const signer = agentLogSigner(privateKey);
 const key = ['--key', signer.verifier.toString()];
+const call = { listener: 'host', peer: 'cid 2', method: 'StartContainer', payload: Buffer.from('x') };
 let checkpoint = '';
 
 before(async () => {
@@ -71,4 +72,28 @@ test('a proof is of the bytes of a line, with or without its newline', () => {
   assert.equal(code(`\ufeff${line}`), 4);
   assert.equal(code(Buffer.from(line, 'utf16le')), 4);
   assert.equal(code(''), 4);
+});
+
+test('retained records that a rotation after the checkpoint names are said not to be covered', async () => {
+  const file = at('rotated.log');
+  const other = agentLogSigner(generateKeyPairSync('ed25519').privateKey);
+  const log = await openAuditLog({ file, maxSize: 2_000, keep: 2, bootId: 'b', signer: other });
+  await log.boot({});
+  const heads: SignedHead[] = [];
+  for (let n = 0; n < 40; n += 1) {
+    await log.intent(call, { outcome: 'allow', method: call.method, listener: call.listener, reason: '' });
+    heads.push(await log.checkpoint());
+  }
+  await log.close();
+  const { removed } = await verify(file);
+  const said = ({ checkpoint: text }: SignedHead): string => {
+    writeFileSync(at('checkpoint'), text);
+    const keys = ['--key', other.verifier.toString()];
+    return runBinary(['audit', 'verify', file, '--checkpoint', at('checkpoint'), ...keys]).stdout;
+  };
+  const oldest = heads.find(({ size }) => size > removed) ?? assert.fail();
+  assert.match(said(oldest), /^ok: [^]*does not cover the retained records/);
+  const newest = said(heads.at(-1) ?? assert.fail());
+  assert.match(newest, /^ok: [^]*were retained/);
+  assert.doesNotMatch(newest, /does not cover/);
 });
