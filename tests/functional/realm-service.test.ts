@@ -61,7 +61,6 @@ async function run(
   change: Partial<RealmOptions> & { readonly service?: Partial<OperatorHandler> } = {},
 ): Promise<Running> {
   const home = new RealmHome(authorization);
-  const at = (name: string): string => join(home.directory, name);
   const logged: [string, string][] = [];
   let backend: OperatorContext | undefined;
   const { service = {}, ...rest } = change;
@@ -70,13 +69,7 @@ async function run(
     guests: any,
     operators: any,
     metrics: any,
-    files: {
-      cert: at('realm.pem'),
-      key: at('realm.key'),
-      operatorCa: at('operators.pem'),
-      operatorCrl: undefined,
-      authorization: at('realm.toml'),
-    },
+    files: home.files,
     store: home.store,
     maxLogPerGuest: 1 << 28,
     storeMax: 2 ** 40,

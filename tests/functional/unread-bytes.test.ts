@@ -93,20 +93,13 @@ describe('the other end takes nothing of what it is sent', () => {
     const home = new RealmHome(
       '[[operator]]\npeers = ["cn:alice"]\nguests = ["*"]\nverbs = ["list", "connect"]\n',
     );
-    const at = (name: string): string => `${home.directory}/${name}`;
     const any = { host: '127.0.0.1', port: 0 };
     const ended = outcome();
     const realm = await startRealm({
       guests: any,
       operators: any,
       metrics: undefined,
-      files: {
-        cert: at('realm.pem'),
-        key: at('realm.key'),
-        operatorCa: at('operators.pem'),
-        operatorCrl: undefined,
-        authorization: at('realm.toml'),
-      },
+      files: home.files,
       store: home.store,
       maxLogPerGuest: 1 << 28,
       storeMax: 2 ** 40,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RealmOptions } from '@kata-agent/realm';
 import { Authority, type ClientCertificate } from './authority.js';
 import { ctlProgram } from './repository.js';
 
@@ -33,6 +34,18 @@ export class RealmHome {
   replica(name: string): RealmHome {
     const own = { store: join(this.directory, name), ports: { guests: 0, operators: 0, metrics: 0 } };
     return Object.assign(Object.create(this) as RealmHome, own);
+  }
+
+  /** Paths of the files of `startRealm`. */
+  get files(): RealmOptions['files'] {
+    const at = (name: string): string => join(this.directory, name);
+    return {
+      cert: at('realm.pem'),
+      key: at('realm.key'),
+      operatorCa: at('operators.pem'),
+      operatorCrl: undefined,
+      authorization: at('realm.toml'),
+    };
   }
 
   write(name: string, text: string): void {

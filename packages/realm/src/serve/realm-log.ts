@@ -10,6 +10,8 @@ export type RealmLog = (level: LogLevel, message: string, extras?: LogExtras) =>
 const wireLevels: Readonly<Record<LogLevel, string>> = { info: 'INFO', warn: 'WARN', error: 'ERRO' };
 
 export interface RealmLogOptions {
+  /** What of the program writes it. */
+  readonly source: 'realm' | 'collector';
   readonly format: 'json' | 'text';
   readonly version: string;
   /** Writes one line, with its line feed. */
@@ -17,10 +19,10 @@ export interface RealmLogOptions {
 }
 
 /** The form of the agent's log: one JSON object per line, all values strings. As text, one line per message. */
-export function createRealmLog({ format, version, write }: RealmLogOptions): RealmLog {
+export function createRealmLog({ source, format, version, write }: RealmLogOptions): RealmLog {
   const base = {
     name: 'kata-agent-ctl',
-    source: 'realm',
+    source,
     subsystem: 'root',
     version,
     pid: String(process.pid),

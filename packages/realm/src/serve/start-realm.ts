@@ -13,10 +13,11 @@ import { type OperatorHandler, OperatorService } from '../operators/operator-ser
 import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
 import type { Bus } from '../bus/bus.js';
-import { oneProcess } from '../bus/one-process.js';
+import { openBus } from './open-bus.js';
 import { Decisions } from './decisions.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { operatorContextOf } from './operator-context-of.js';
+import { measureRealm } from './measure-realm.js';
 import { OperatorsServer } from './operators-server.js';
 import { type ReadFiles, readFiles } from './read-files.js';
 import { type Realm, type RealmOptions, type RealmTimes, usualTimes } from './realm-options.js';
@@ -99,16 +100,6 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
   }
   for (const warning of files.warnings) log('warn', renderDiagnostic(warning));
   return realm;
-}
-
-/** Loads what a bus needs only if there is one. */
-async function openBus({ bus, log }: RealmOptions): Promise<Bus> {
-  if (bus === undefined) return oneProcess;
-  const { NatsBus } = await import('../bus/nats/nats-bus.js');
-  return await NatsBus.open({
-    ...bus,
-    log: (message, error) => log('warn', message, error === undefined ? {} : { why: error.message }),
-  });
 }
 
 /** The files that count now. */
@@ -235,7 +226,7 @@ class RunningRealm implements Realm {
       {
         contentType: metrics.contentType,
         text: () => {
-          this.#measure();
+          measureRealm(metrics, { counts: this.#service.counts, store, bus });
           return metrics.text();
         },
       },
@@ -336,26 +327,6 @@ class RunningRealm implements Realm {
       this.#metrics.close();
     }
     log('info', 'ended');
-  }
-
-  #measure(): void {
-    const { operatorTls, trusted, readers, bytes } = this.#service.counts;
-    const metrics = this.#metrics;
-    metrics.set('kata_realm_decisions_writable', this.#store.decisions.writable ? 1 : 0);
-    metrics.set('kata_realm_store_bytes', this.#store.space.used);
-    metrics.set('kata_realm_store_full', this.#store.space.isFull ? 1 : 0);
-    metrics.set('kata_realm_operator_uses', operatorTls, { kind: 'operator-tls' });
-    metrics.set('kata_realm_operator_uses', trusted, { kind: 'trusted' });
-    metrics.set('kata_realm_operator_uses', readers, { kind: 'audit' });
-    metrics.raise('kata_realm_relayed_bytes_total', bytes.toGuest, { direction: 'to_guest' });
-    metrics.raise('kata_realm_relayed_bytes_total', bytes.toOperator, { direction: 'to_operator' });
-    const { counts } = this.#bus;
-    if (counts === undefined) return;
-    metrics.set('kata_realm_bus_connected', counts.isConnected ? 1 : 0);
-    metrics.raise('kata_realm_bus_reconnects_total', counts.reconnects);
-    metrics.set('kata_realm_bus_pending_requests', counts.pending);
-    metrics.set('kata_realm_bus_pipes', counts.pipes);
-    metrics.raise('kata_realm_bus_malformed_total', counts.malformed);
   }
 }
 

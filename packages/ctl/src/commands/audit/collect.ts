@@ -54,6 +54,7 @@ export const auditCollect: CommandDefinition = {
     const { collectLog, createRealmLog, StoreError } = await import('@kata-agent/realm');
     const { loadSyscalls } = await import('@kata-agent/linux');
     const log = createRealmLog({
+      source: 'collector',
       format: options.text('logFormat') === 'text' ? 'text' : 'json',
       version,
       write: (line) => void io.stderr.write(line),

@@ -96,6 +96,7 @@ export const realmServe: CommandDefinition = {
     const bus = busOptions(invocation, parseBusServers);
     const { limitUnacknowledged, loadSyscalls } = await import('@kata-agent/linux');
     const log = createRealmLog({
+      source: 'realm',
       format: options.text('logFormat') === 'text' ? 'text' : 'json',
       version,
       write: (line) => void io.stderr.write(line),
