@@ -59,7 +59,7 @@ describe('measurement of the configuration by a TPM (R8, S7)', { skip: whyNoTpm(
   }
 
   /** Returns the digest and the PCR value that kata-agent-ctl calculates for a document. */
-  function predict(file: string, pcr = 23): Prediction['configuration']['asIs'] {
+  function predict(file: string, pcr = 13): Prediction['configuration']['asIs'] {
     const args = [clientProgram, 'config', 'digest', file, '--pcr', String(pcr), '--format', 'json'];
     return (JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Prediction)
       .configuration.asIs;
@@ -75,44 +75,44 @@ describe('measurement of the configuration by a TPM (R8, S7)', { skip: whyNoTpm(
     assert.equal(facts.digest, predicted.digest);
     assert.deepEqual(
       facts.measured.map(({ register, outcome }) => `${register} ${outcome}`),
-      ['PCR 23 extended'],
+      ['PCR 13 extended'],
     );
     for (const bank of ['sha256', 'sha384', 'sha512'])
-      assert.equal(tpm.read(bank, 23), predicted.pcr[bank], bank);
+      assert.equal(tpm.read(bank, 13), predicted.pcr[bank], bank);
     const replayed = tpm.tool('tpm2_eventlog', [join(directory, 'run/kata-agent/measurement/tpm-event-log')]);
     for (const bank of banks)
-      assert.ok(replayed.includes(`23 : 0x${tpm.read(bank, 23)}`), `${bank}\n${replayed}`);
+      assert.ok(replayed.includes(`13 : 0x${tpm.read(bank, 13)}`), `${bank}\n${replayed}`);
     assert.ok(replayed.includes('EV_EVENT_TAG'), replayed);
   });
 
   it('a second start in the same boot does not extend the PCR', async () => {
     const first = await AgentProcess.start(guest(fixedDocument()));
     await first.dispose();
-    const value = tpm.read('sha256', 23);
+    const value = tpm.read('sha256', 13);
     assert.notEqual(value, zeros('sha256'));
     const second = await AgentProcess.start(guest(fixedDocument()));
     await second.dispose();
     assert.match(second.log.join('\n'), /extended before/);
-    assert.equal(tpm.read('sha256', 23), value);
+    assert.equal(tpm.read('sha256', 13), value);
   });
 
   it('a changed configuration in the same boot is fatal, even if it turns measurement off', async () => {
     const first = await AgentProcess.start(guest(fixedDocument()));
     await first.dispose();
-    const value = tpm.read('sha256', 23);
+    const value = tpm.read('sha256', 13);
     for (const changed of [fixedDocument('tpm = "require"\n# another'), fixedDocument('tpm = "off"')]) {
       const { code, stderr } = await AgentProcess.run(guest(changed));
       assert.equal(code, 3, stderr);
       assert.match(stderr, /this boot was measured with sha256:[0-9a-f]{64}, and the configuration is now/);
       assert.doesNotMatch(stderr, /"msg":"listening"/);
     }
-    assert.equal(tpm.read('sha256', 23), value);
+    assert.equal(tpm.read('sha256', 13), value);
   });
 
   it('the configuration selects the PCR by number', async () => {
     const { file } = await start(guest(documentText('tpm = "require"\npcr = 8')));
     assert.equal(tpm.read('sha256', 8), predict(file, 8).pcr['sha256']);
-    assert.equal(tpm.read('sha256', 23), zeros('sha256'));
+    assert.equal(tpm.read('sha256', 13), zeros('sha256'));
   });
 
   it('a required measurement that fails is fatal before the agent listens', async () => {
@@ -120,7 +120,7 @@ describe('measurement of the configuration by a TPM (R8, S7)', { skip: whyNoTpm(
       [
         'tpm = "require"',
         { TPM2TOOLS_TCTI: 'swtpm:path=/nowhere' },
-        /PCR 23, which is required: the TPM at \/nowhere does not answer/,
+        /PCR 13, which is required: the TPM at \/nowhere does not answer/,
       ],
       ['tpm = "require"', { TPM2TOOLS_TCTI: 'cmd:touch /run/owned' }, /TPM2TOOLS_TCTI names .*cmd:/],
       ['rtmr = "require"', {}, /RTMR 3, which is required: .*TDX guest with Linux 6\.16/],
@@ -132,7 +132,30 @@ describe('measurement of the configuration by a TPM (R8, S7)', { skip: whyNoTpm(
       assert.doesNotMatch(stderr, /"msg":"listening"/);
       assert.doesNotMatch(stderr, /\n {4}at /);
     }
-    assert.equal(tpm.read('sha256', 23), zeros('sha256'));
+    assert.equal(tpm.read('sha256', 13), zeros('sha256'));
+  });
+
+  it('checkpoints of the audit log are extended into a PCR of their own, at the start and at the end, also after a restart', async () => {
+    const log = join(directory, 'run/kata-agent/measurement/checkpoints-event-log');
+    const document = fixedDocument('tpm = "require"\ncheckpoint_pcr = 14');
+    const file = join(directory, 'document.toml');
+    let entries = 0;
+    for (const _ of ['first', 'second']) {
+      const agent = await AgentProcess.start(guest(document));
+      const { agent: client } = await agent.connect();
+      await assert.rejects(client.createContainer({ containerId: 'none' }));
+      await agent.stop();
+      const checkpoint = readFileSync(join(directory, 'run/audit.log.checkpoint'));
+      writeFileSync(file, readFileSync(join(agent.directory, 'config.toml')));
+      await agent.dispose();
+      const replayed = tpm.tool('tpm2_eventlog', [log]);
+      for (const bank of banks) assert.ok(replayed.includes(`14 : 0x${tpm.read(bank, 14)}`), replayed);
+      const count = replayed.split('EV_EVENT_TAG').length - 1;
+      assert.ok(count >= entries + 2, replayed);
+      entries = count;
+      assert.ok(readFileSync(log).includes(checkpoint), checkpoint.toString());
+    }
+    assert.equal(tpm.read('sha256', 13), predict(file).pcr['sha256']);
   });
 
   it('with tpm = "try" and no TPM the agent starts, logs a warning and records the reason', async () => {
@@ -141,7 +164,7 @@ describe('measurement of the configuration by a TPM (R8, S7)', { skip: whyNoTpm(
     );
     assert.deepEqual(
       facts.measured.map(({ register, outcome }) => `${register} ${outcome}`),
-      ['PCR 23 failed', 'RTMR 3 failed'],
+      ['PCR 13 failed', 'RTMR 3 failed'],
     );
     assert.match(log, /the configuration is not measured/);
   });

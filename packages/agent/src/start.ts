@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { buildFacts } from './startup/build-facts.js';
 import { CannotApply } from './startup/cannot-apply.js';
+import { openCheckpointRegister } from './startup/checkpoint-register.js';
 import { clockFloor, raiseClock } from './startup/clock-floor.js';
 import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
 import { SideChannels } from './side-channels/side-channels.js';
@@ -138,6 +139,8 @@ export async function startAgent(
       ...(extensions.length === 0 ? {} : { extensions }),
       ...(tls === undefined ? {} : { tls: { pin: tls.pin } }),
     });
+    const checkpointRegister = await openCheckpointRegister(configuration, { bootId: boot, audit, log });
+    ending.last('checkpoint register', async () => checkpointRegister?.close());
     const policy = await Policy.of(configuration);
     const servesContainers = configuration.listeners.some(({ name }) =>
       policy.served(name).includes('CreateContainer'),

@@ -72,6 +72,8 @@ export interface MeasurementSettings {
   readonly tpm: 'off' | 'try' | 'require';
   /** A TPM register, 0 to 23. */
   readonly pcr: number;
+  /** The register for checkpoints of the audit log, 0 to 15. */
+  readonly checkpointPcr: 'off' | number;
   readonly rtmr: 'off' | 'try' | 'require';
 }
 

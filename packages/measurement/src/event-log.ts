@@ -22,6 +22,16 @@ export function writeEventLog(events: readonly LoggedEvent[]): Uint8Array {
   return new Uint8Array(Buffer.concat([head(banks), ...events.map(entry)]));
 }
 
+/** Encodes the entry of one event, which can be appended to a log with the same banks. */
+export function eventLogEntry(event: LoggedEvent): Uint8Array {
+  return new Uint8Array(entry(event));
+}
+
+/** Encodes a log without events. */
+export function emptyEventLog(banks: readonly string[]): Uint8Array {
+  return new Uint8Array(head(banks));
+}
+
 /** TCG_PCClientPCREvent in the old format, with TCG_EfiSpecIdEvent as its data. */
 function head(banks: readonly string[]): Buffer {
   const rows = rowsOf(banks);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { checkDevelopmentFlags } from './development-flags.js';
 
-const measurement = { tpm: 'off', pcr: 8, rtmr: 'off' } as const;
+const measurement = { tpm: 'off', pcr: 8, checkpointPcr: 'off', rtmr: 'off' } as const;
 const guest = { isFirstProcess: false, configuration: { measurement } };
 const none = { stateDirectory: undefined, relaxedPermissions: false };
 

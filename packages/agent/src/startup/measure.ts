@@ -12,7 +12,7 @@ import { CannotApply } from './cannot-apply.js';
 import type { Log } from './log.js';
 
 /** Lost with the boot, as registers are. Verifiers find the event logs here. */
-const directory = '/run/kata-agent/measurement';
+export const measurementDirectory = '/run/kata-agent/measurement';
 
 /**
  * Measures the configuration as its `[measurement]` requires, before any of it takes effect (S7).
@@ -39,7 +39,10 @@ async function extend(configuration: Configuration, bootId: string): Promise<rea
   // Registers need root, and so does reading what this boot has measured.
   if (registers.length === 0 && process.geteuid?.() !== 0) return [];
   const subject = `sha256:${configuration.digest}`;
-  return measure({ event: measuredEvent(configuration), subject, registers }, { directory, bootId });
+  return measure(
+    { event: measuredEvent(configuration), subject, registers },
+    { directory: measurementDirectory, bootId },
+  );
 }
 
 function registersOf({ measurement }: Configuration): Measurement['registers'] {

@@ -79,6 +79,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'delivery.may_set': 'derived elsewhere',
   'measurement.tpm': measured,
   'measurement.pcr': neutral('verifiers must check another register'),
+  'measurement.checkpoint_pcr': neutral('verifiers find checkpoints of the audit log in another register'),
   'measurement.rtmr': measured,
   'audit.file': neutral('where the audit log is stored'),
   'audit.on_failure': ordered(

@@ -9,7 +9,8 @@ export type SettingCode =
   | 'KA1105'
   | 'KA1106'
   | 'KA1107'
-  | 'KA1108';
+  | 'KA1108'
+  | 'KA1109';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -89,5 +90,15 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
       document: '[agent]\nlock = true\noverridable = ["log_level"]\n[api]\nallowed_endpoints = ["@pod"]\n',
     },
     remedy: 'Remove the setting, or the other one that the message names.',
+  },
+  KA1109: {
+    title: 'measurement without proof',
+    explanation:
+      'What the section measures would prove nothing: root in the guest can reset the register and extend it again, or two kinds of events are extended into one register, or the TPM is off.',
+    example: {
+      kind: 'document',
+      document: '[api]\nallowed_endpoints = ["@pod"]\n[measurement]\ntpm = "require"\npcr = 23\n',
+    },
+    remedy: 'Use registers from 8 to 15, a different one for each purpose.',
   },
 };

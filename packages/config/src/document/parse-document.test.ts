@@ -39,6 +39,38 @@ help: docs/reference/settings.md lists the keys of [agent]`,
 help: [audit] has file, on_failure, max_size, keep, facts, checkpoint_every, heartbeat`,
   ],
   [
+    'a register that the guest can reset, required',
+    withApi('[measurement]\ntpm = "require"\npcr = 23'),
+    `config.toml:4:1: error[KA1109]: pcr = 23 with tpm = "require": root in the guest can reset this register, and then extend it with another digest
+  pcr = 23
+  ^^^
+help: use a register from 8 to 15`,
+  ],
+  [
+    'checkpoints in the register of the configuration',
+    withApi('[measurement]\ntpm = "try"\ncheckpoint_pcr = 13'),
+    `config.toml:4:1: error[KA1109]: checkpoint_pcr and pcr are both 13: the value of this register could not be computed in advance any more
+  checkpoint_pcr = 13
+  ^^^^^^^^^^^^^^
+help: use another register from 8 to 15`,
+  ],
+  [
+    'checkpoints without a TPM',
+    withApi('[measurement]\ncheckpoint_pcr = 14'),
+    `config.toml:3:1: error[KA1109]: checkpoint_pcr = 14 with tpm = "off": no checkpoint would be extended
+  checkpoint_pcr = 14
+  ^^^^^^^^^^^^^^
+help: write tpm = "require" or "try", or remove checkpoint_pcr`,
+  ],
+  [
+    'checkpoints in a register that the guest can reset',
+    withApi('[measurement]\ntpm = "require"\ncheckpoint_pcr = 16'),
+    `config.toml:4:18: error[KA1102]: checkpoint_pcr must be "off" or a register of a TPM that the guest cannot reset, from 0 to 15, not the integer 16
+  checkpoint_pcr = 16
+                   ^^
+help: for example: checkpoint_pcr = 14`,
+  ],
+  [
     'a key of another section',
     withApi('[agent]\nkeep = 4'),
     `config.toml:3:1: error[KA1101]: unknown key "keep" in [agent]

@@ -1,5 +1,6 @@
 import type { MeasurementSettings } from '../configuration.js';
 import { oneOf } from '../value-types/one-of.js';
+import { checkpointRegister } from '../value-types/checkpoint-register.js';
 import { register } from '../value-types/register.js';
 import type { Setting } from './setting.js';
 
@@ -30,9 +31,19 @@ export const measurementSettings: {
     ...common,
     key: 'pcr',
     type: register,
-    default: 23,
-    purpose: 'The register of the TPM. Those from 16 on can be reset by the guest.',
-    example: '23',
+    default: 13,
+    purpose:
+      'The register of the TPM. Root in the guest can reset 16 and 23, so they are errors with tpm = "require".',
+    example: '13',
+  },
+  checkpointPcr: {
+    ...common,
+    key: 'checkpoint_pcr',
+    type: checkpointRegister,
+    default: 'off',
+    purpose:
+      'Another register of the TPM, into which checkpoints of the audit log are extended: at the start, every 10 minutes if there are new records, and at the end.',
+    example: '14',
   },
   rtmr: {
     ...common,

@@ -103,7 +103,8 @@ test('every example of a setting loads; an unbuilt setting warns or fails', asyn
     const api = row.section === 'api' ? [...kept, example] : kept;
     const accept =
       row.section === 'delivery' && row.key !== 'accept' ? ['accept = ["initdata", "drop_ins"]'] : [];
-    const own = row.section === 'api' ? [] : [`[${row.section}]`, ...accept, example];
+    const measured = row.key === 'checkpoint_pcr' ? ['tpm = "try"'] : [];
+    const own = row.section === 'api' ? [] : [`[${row.section}]`, ...accept, ...measured, example];
     const named = row.key === 'may_set' ? [tenantWithoutPeers] : [];
     const said = await faults(['[api]', ...api, ...own, ...named, ''].join('\n'));
     const expected = {
