@@ -262,6 +262,7 @@ function bootFacts(
     ...(unstartedComponents.length === 0 ? {} : { unstartedComponents }),
     ignoredOverrides: configuration.ignoredOverrides,
     restricted: configuration.restricted,
+    heartbeatMs: configuration.audit.heartbeatMs,
   };
 }
 

@@ -51,6 +51,7 @@ export {
   verifyNote,
   type WitnessSignature,
 } from './note/verify-note.js';
+export { formatWitnessKey, parseWitnessKey } from './note/witness-key.js';
 export { formatTlogProof, parseTlogProof, type TlogProof } from './proof/tlog-proof.js';
 export { verifyProof } from './proof/verify-proof.js';
 export {

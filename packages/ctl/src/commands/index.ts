@@ -32,6 +32,7 @@ import { realmServe } from './realm/serve.js';
 import { realmAudit } from './realm/audit.js';
 import { realmGuests } from './realm/guests.js';
 import { realmRevoke } from './realm/revoke.js';
+import { realmWitnessKey } from './realm/witness-key.js';
 import { replay } from './replay.js';
 import { resume } from './resume.js';
 import { revoke } from './revoke.js';
@@ -112,4 +113,5 @@ export const commands: readonly CommandDefinition[] = [
   realmGuests,
   realmAudit,
   realmRevoke,
+  realmWitnessKey,
 ];

@@ -24,8 +24,11 @@ export type Admission =
       readonly entry: string;
       /** How many guests of the entry may be connected. */
       readonly max: number;
+      /** The entry names its key. */
+      readonly isPinned?: true;
     }
-  | { readonly ok: false; readonly reason: string };
+  /** `full`: the entry that would admit it, if fewer guests were connected. */
+  | { readonly ok: false; readonly reason: string; readonly full?: string };
 
 /** An authorization file. Pure: it decides from what it is given. */
 export interface Authorization {

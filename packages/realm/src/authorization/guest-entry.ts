@@ -24,12 +24,16 @@ export function admit(
   const { name, max } = entry;
   const others = live.filter((guest) => guest.entry === name && guest.id !== facts.id);
   if (others.length >= max)
-    return { ok: false, reason: `[[guest]] "${name}" has max = ${max}, and as many are connected` };
+    return {
+      ok: false,
+      full: name,
+      reason: `[[guest]] "${name}" has max = ${max}, and as many are connected`,
+    };
   const own = max === 1 ? name : `${name}-${facts.id.slice(0, idDigits)}`;
   // A key whose first digits are those of another can be found with effort.
   if (live.some((guest) => guest.name === own && guest.id !== facts.id))
     return { ok: false, reason: `a connected guest has the name ${own}` };
-  return { ok: true, entry: name, name: own, max };
+  return { ok: true, entry: name, name: own, max, ...(entry.keys === undefined ? {} : { isPinned: true }) };
 }
 
 /**

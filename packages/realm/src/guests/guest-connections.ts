@@ -1,6 +1,6 @@
 import { Management } from '@kata-agent/protocol/management';
 import { connect, type Channel, createClient } from '@kata-agent/ttrpc';
-import type { Authorization } from '../authorization/authorization.js';
+import type { Authorization, GuestFacts } from '../authorization/authorization.js';
 import { type Bus, type Lease, NameTakenError } from '../bus/bus.js';
 import type { Decisions } from '../serve/decisions.js';
 import type { Metrics } from '../serve/metrics.js';
@@ -13,11 +13,14 @@ import type { Store } from '../store/store.js';
 import { AdmissionPace } from './admission-pace.js';
 import { briefText } from './brief-text.js';
 import { describeGuest } from './describe-guest.js';
+import type { GuestAlerts } from './guest-alerts.js';
 import type { Guest, GuestDescription } from './guest.js';
 import type { ControlConnection } from './guests-server.js';
 import type { ObeyedRevocations } from './obeyed-revocations.js';
 import type { Held, LiveGuests } from './live-guests.js';
 import { repeatRevocations } from './repeat-revocations.js';
+import type { SilenceWatch } from './silence-watch.js';
+import { stillAnswers } from './still-answers.js';
 import { type HealthTimes, watchHealth } from './watch-health.js';
 
 /** Limits of what a guest may send: see docs/realm.md. */
@@ -34,6 +37,8 @@ export interface GuestConnectionsOptions {
   readonly store: Store;
   readonly obeyed: Pick<ObeyedRevocations, 'has'>;
   readonly decisions: Decisions;
+  readonly alerts: GuestAlerts;
+  readonly silence: Pick<SilenceWatch, 'connected' | 'left'>;
   readonly metrics: Metrics;
   readonly log: RealmLog;
   readonly health: HealthTimes;
@@ -41,6 +46,9 @@ export interface GuestConnectionsOptions {
   /** Limit of a call before the guest is shown. */
   readonly callMs: number;
 }
+
+/** How long an earlier connection of a guest has to show that there are two of them. */
+const cloneMs = 1_000;
 
 /** Why a connection of a guest has ended, in metrics. */
 type Ended = 'closed' | 'replaced' | 'moved' | 'health' | 'reload' | 'drain';
@@ -152,11 +160,17 @@ export class GuestConnections {
     // From here to `hold` nothing is awaited: two guests cannot get one name.
     const admission = authorization().admit(facts, guests.held());
     if (this.#closed) return;
+    const twin = this.#twinOf(facts, admission.ok ? admission.entry : undefined);
     if (!admission.ok) {
-      this.#refuse(connection, admission.reason, 'admission');
+      const { reason, full } = admission;
+      const isTwin = full !== undefined && twin !== undefined;
+      if (isTwin) this.#options.alerts.twin({ id, name: '' }, twin);
+      this.#refuse(connection, isTwin ? `${reason}: possibly a clone, it says the same configuration` : reason, 'admission');
       return;
     }
-    const { name, entry, max } = admission;
+    const { name, entry, max, isPinned } = admission;
+    // Whoever has listed its key knows that there are two.
+    if (twin !== undefined && isPinned === undefined) this.#options.alerts.twin({ id, name }, twin);
     if (!this.#pace.allows(id, entry)) {
       this.#refuse(connection, 'it has connected too often', 'admission');
       return;
@@ -169,7 +183,7 @@ export class GuestConnections {
       channel,
       described,
       connectedAt: Date.now(),
-      end: (why) => this.#end(live, 'replaced', why),
+      end: (why) => void this.#replace(live, why),
     };
     guests.hold(live);
     this.#live.add(live);
@@ -186,6 +200,30 @@ export class GuestConnections {
       this.#live.delete(live);
       guests.release(live);
     }
+  }
+
+  /** Finds a connected guest with the same configuration and another key, of another entry than the given one. */
+  #twinOf(
+    { id, configurationDigest }: GuestFacts,
+    entry: string | undefined,
+  ): { readonly id: string; readonly name: string } | undefined {
+    if (configurationDigest === undefined) return undefined;
+    return this.#options.guests
+      .held()
+      .find(
+        (other) =>
+          other.id !== id &&
+          other.entry !== entry &&
+          other.described?.configurationDigest === configurationDigest,
+      );
+  }
+
+  /** Ends a connection of a guest that has connected again. If it still answers, the guest is there twice. */
+  async #replace(live: Live, why: string): Promise<void> {
+    const { alerts, store } = this.#options;
+    if (live.ended === undefined && (await stillAnswers(live.channel, cloneMs)))
+      await alerts.clone(live, store.logsOf(live.id)).catch(() => undefined);
+    this.#end(live, 'replaced', why);
   }
 
   async #serveAdmitted(live: Live, connection: ControlConnection): Promise<void> {
@@ -244,6 +282,8 @@ export class GuestConnections {
       return;
     }
     accepted();
+    await this.#noteBoot(live);
+    this.#options.silence.connected(id);
     const fields = { guest: name, id, relay, from, configuration: described?.configurationDigest };
     log('info', 'guest admitted', { ...fields, attested: false });
     metrics.add('kata_realm_guests_admitted_total');
@@ -259,12 +299,21 @@ export class GuestConnections {
     await channel.closed;
     stop();
     over.abort();
+    this.#options.silence.left(id);
     metrics.add('kata_realm_guests', -1, { relay });
     metrics.add('kata_realm_guests_ended_total', 1, { reason: live.ended ?? 'closed' });
     log('info', 'guest ended', { guest: name, id, why: live.why ?? 'the connection was closed' });
     guests.release(live);
     await Promise.all([files, lease.release()]);
     if (this.#files.get(id) === files) this.#files.delete(id);
+  }
+
+  /** A guest's key is made at boot, and one guest has a name: another key is another boot. */
+  async #noteBoot({ id, name, max }: Live): Promise<void> {
+    if (max !== 1) return;
+    const before = await this.#options.store.find(name);
+    if (before !== undefined && before.name === name && before.id !== id)
+      this.#options.alerts.boot({ id, name }, before.id);
   }
 
   /** Collects the log of a guest, and closes its files. Never rejects. */

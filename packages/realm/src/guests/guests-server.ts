@@ -12,6 +12,7 @@ import { peerOf } from '../listener/tls-peer.js';
 import type { Relay } from './guest.js';
 import type { Rendezvous } from './rendezvous.js';
 import { controlProtocol, relayProtocol, upgradeRequest } from './upgrade-request.js';
+import { isWitnessRequest, type WitnessRequests } from './witness-requests.js';
 
 /** A connection that a guest has opened for calls. The guest is not admitted yet. */
 export interface ControlConnection {
@@ -34,6 +35,7 @@ export interface GuestsServerOptions {
   /** Asks other replicas who waits for a guest's connection. Never rejects. */
   readonly findElsewhere: Bus['findToken'];
   readonly onControl: (connection: ControlConnection) => void;
+  readonly witness: Pick<WitnessRequests, 'serve'>;
   /** A connection was closed before it was one of a guest. `from`: the remote address, of IPv6 its /64. */
   readonly onRefusal: (from: string, why: string) => void;
 }
@@ -75,6 +77,11 @@ export class GuestsServer {
       this.#refuseSocket(socket as TLSSocket, `the request is not HTTP: ${error.code ?? 'unknown error'}`);
     });
     server.on('request', (request, response) => {
+      const id = this.#ids.get(request.socket);
+      if (id !== undefined && isWitnessRequest(request)) {
+        void options.witness.serve(id, request, response);
+        return;
+      }
       response.writeHead(426, { Connection: 'close', Upgrade: controlProtocol }).end();
       this.#report(request.socket as TLSSocket, 'a request without Upgrade');
     });

@@ -8,6 +8,7 @@ const heldOf = (id: string, name: string, connection = 1): Held => ({
   id,
   name,
   entry: name,
+  described: undefined,
   end: (why) => ended.push(`${name} ${connection}: ${why}`),
 });
 const lease = {

@@ -1,9 +1,14 @@
 import type { LiveGuest } from '../authorization/authorization.js';
 import type { Lease } from '../bus/bus.js';
-import type { AnyGuest, Guest, Guests, RemoteGuest } from './guest.js';
+import type { AnyGuest, Guest, GuestDescription, Guests, RemoteGuest } from './guest.js';
+
+/** A guest that has a name, here or at another replica. */
+interface NamedGuest extends LiveGuest {
+  readonly described: GuestDescription | undefined;
+}
 
 /** A guest that has a name, and its connection. Operators see it once it is shown. */
-export interface Held extends LiveGuest {
+export interface Held extends NamedGuest {
   /** Ends the connection. */
   readonly end: (why: string) => void;
 }
@@ -53,7 +58,7 @@ export class LiveGuests implements Guests {
   }
 
   /** Those that have a name, shown or not, here or at other replicas: also where another replica gives names that this one does not. */
-  held(): readonly LiveGuest[] {
+  held(): readonly NamedGuest[] {
     const remote = this.#remote().filter(({ id }) => !this.#held.has(id));
     return [...this.#held.values(), ...remote];
   }

@@ -13,7 +13,13 @@ export interface GuestJson {
   readonly configuration_digest: string | null;
   /** RFC 3339. */
   readonly connected_at: string;
-  readonly log: { readonly state: LogState; readonly records: number; readonly last: number } | null;
+  readonly log: {
+    readonly state: LogState;
+    readonly records: number;
+    readonly last: number;
+    /** No record has come for three heartbeats. */
+    readonly silent: boolean;
+  } | null;
   /** What the asking operator may do with it. */
   readonly verbs: readonly string[];
 }
@@ -29,7 +35,15 @@ export function guestJson(guest: AnyGuest, log: CollectedLog | undefined, operat
     boot_id: described?.bootId ?? null,
     configuration_digest: described?.configurationDigest ?? null,
     connected_at: new Date(connectedAt).toISOString(),
-    log: log === undefined ? null : { state: log.state, records: log.records, last: log.lastSequence },
+    log:
+      log === undefined
+        ? null
+        : {
+            state: log.state,
+            records: log.records,
+            last: log.lastSequence,
+            silent: log.isSilent === true,
+          },
     verbs: verbs.filter((verb) => operator.may(verb, guest)),
   };
 }

@@ -20,6 +20,8 @@ export type MetricName =
   | 'kata_realm_log_records_total'
   | 'kata_realm_log_bytes_total'
   | 'kata_realm_log_faults_total'
+  | 'kata_realm_guest_alerts_total'
+  | 'kata_realm_witness_requests_total'
   | 'kata_realm_reloads_total'
   | 'kata_realm_ready'
   | 'kata_realm_decisions_writable'
@@ -98,7 +100,17 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
   kata_realm_log_faults_total: {
     type: 'counter',
     labels: ['kind'],
-    help: 'Faults of logs: gap, broken, second-log, full, failed.',
+    help: 'Faults of logs: gap, broken, second-log, clone, fork, full, failed.',
+  },
+  kata_realm_guest_alerts_total: {
+    type: 'counter',
+    labels: ['kind'],
+    help: 'What can be a clone or the end of a guest: clone (two guests with one key at once), twin (another guest says the same configuration), boot (a further boot of an entry), silent (connected, and no record for three heartbeats), away (the same, not connected).',
+  },
+  kata_realm_witness_requests_total: {
+    type: 'counter',
+    labels: ['status'],
+    help: 'Requests to cosign a checkpoint, by the status of the answer: 200 is cosigned.',
   },
   kata_realm_reloads_total: {
     type: 'counter',

@@ -15,6 +15,8 @@ export interface RealmFiles {
   readonly operatorCa: string;
   readonly operatorCrl: string | undefined;
   readonly authorization: string;
+  /** The private key of the realm as a witness: a file of `kata-agent-ctl realm witness-key`, read at start only. */
+  readonly witnessKey?: string | undefined;
 }
 
 /** Times that tests shorten, in ms. */
@@ -31,6 +33,8 @@ export interface RealmTimes {
   readonly retryMs: number;
   /** Between two fdatasync(2) of stored records. */
   readonly syncMs: number;
+  /** How often each guest has a record at least; undefined: as its boot record says. */
+  readonly heartbeatMs?: number | undefined;
   /** Sent bytes that are not acknowledged for this time end a connection. */
   readonly unacknowledgedMs: number;
 }

@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { renderDiagnostic } from '@kata-agent/config';
 import { AdmittedRemotes } from '../guests/admitted-remotes.js';
+import { GuestAlerts } from '../guests/guest-alerts.js';
 import { GuestConnections } from '../guests/guest-connections.js';
 import { GuestsServer } from '../guests/guests-server.js';
 import { LiveGuests } from '../guests/live-guests.js';
 import { ObeyedRevocations } from '../guests/obeyed-revocations.js';
 import { Rendezvous } from '../guests/rendezvous.js';
+import { SilenceWatch } from '../guests/silence-watch.js';
 import type { HostPort } from '../listener/listen.js';
 import { revokesRealm } from '../operators/own-certificate.js';
 import { type OperatorHandler, OperatorService } from '../operators/operator-service.js';
@@ -14,6 +16,7 @@ import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
 import type { Bus } from '../bus/bus.js';
 import { openBus } from './open-bus.js';
+import { type OpenedWitness, openWitness, witnessRequests } from './open-witness.js';
 import { Decisions } from './decisions.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { operatorContextOf } from './operator-context-of.js';
@@ -52,6 +55,8 @@ export class ListenError extends Error {}
  * AuditUnavailable or a ListenError; then nothing is left open.
  */
 export async function startRealm(options: RealmOptions): Promise<Realm> {
+  if (options.bus !== undefined && options.files.witnessKey !== undefined)
+    throw new TypeError('a realm of several replicas is no witness');
   const files = await readFiles(options.files);
   const metrics = await createMetrics();
   const times = { ...usualTimes, ...options.times };
@@ -71,6 +76,7 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     report(id, fault);
     live.touch(id);
   };
+  let onRecords: (id: string) => void = () => undefined;
   const store = await Store.open({
     directory: options.store,
     tryLock: options.tryLock,
@@ -79,7 +85,8 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     space: { max: options.storeMax, everyMs: times.retryMs, onChange: reportSpace(log) },
     shared: bus.shared,
     onFault,
-    onWritten: (records, bytes) => {
+    onWritten: (records, bytes, id) => {
+      onRecords(id);
       metrics.add('kata_realm_log_records_total', records);
       metrics.add('kata_realm_log_bytes_total', bytes);
     },
@@ -88,14 +95,21 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     await bus.close();
     throw error;
   });
-  const realm = new RunningRealm({ options, current, metrics, store, times, bus, live });
+  const decisions = new Decisions(store.decisions);
+  let realm: RunningRealm | undefined;
   try {
+    const witness = await openWitness(options, { live, store, decisions });
+    realm = new RunningRealm({ options, current, metrics, store, times, bus, live, decisions, witness });
+    onRecords = (id) => realm?.recordsStored(id);
     const { version } = options;
     const { sha256 } = files.authorization;
     await store.decisions.boot({ program: 'realm', version, authorization: sha256, attestation: 'none' });
     await realm.open();
   } catch (error) {
-    await realm.close().catch(() => undefined);
+    if (realm === undefined) {
+      metrics.close();
+      await Promise.allSettled([store.close(), bus.close()]);
+    } else await realm.close().catch(() => undefined);
     throw error;
   }
   for (const warning of files.warnings) log('warn', renderDiagnostic(warning));
@@ -115,6 +129,8 @@ interface Parts {
   readonly times: RealmTimes;
   readonly bus: Bus;
   readonly live: LiveGuests;
+  readonly decisions: Decisions;
+  readonly witness: OpenedWitness | undefined;
 }
 
 class RunningRealm implements Realm {
@@ -129,21 +145,36 @@ class RunningRealm implements Realm {
   readonly #status: StatusServer;
   readonly #service: OperatorHandler;
   readonly #syncing: NodeJS.Timeout;
+  readonly #witness: OpenedWitness | undefined;
+  readonly #silence: SilenceWatch;
   readonly #current: CurrentFiles;
   #ports: Realm['ports'] = { guests: 0, operators: 0, metrics: undefined };
   #isReady = false;
   #closed: Promise<void> | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
-  constructor({ options, current, metrics, store, times, bus, live }: Parts) {
+  constructor({ options, current, metrics, store, times, bus, live, decisions, witness }: Parts) {
     const { files } = current;
     this.#bus = bus;
     this.#options = options;
     this.#current = current;
     this.#metrics = metrics;
     this.#store = store;
-    this.#decisions = new Decisions(store.decisions);
+    this.#decisions = decisions;
+    this.#witness = witness;
     const { log } = options;
+    const alerts = new GuestAlerts({ decisions, metrics, log });
+    this.#silence = new SilenceWatch({
+      heartbeatMs: times.heartbeatMs,
+      onChange: (id, silentMs, isConnected) => {
+        const logs = store.logsOf(id);
+        // Nothing is stored, for another reason.
+        if (silentMs !== undefined && ['not-served', 'full', 'failed'].includes(logs?.log.state ?? '')) return;
+        if (logs !== undefined) logs.isSilent = silentMs !== undefined;
+        live.touch(id);
+        alerts.silence(id, silentMs, isConnected ? (live.own(id)?.name ?? '') : undefined);
+      },
+    });
     const rendezvous = new Rendezvous();
     const authorization = (): ReadFiles['authorization'] => this.#files.authorization;
     const onAccept = (socket: Socket): void => options.limitUnacknowledged(socket, times.unacknowledgedMs);
@@ -163,6 +194,8 @@ class RunningRealm implements Realm {
           }),
       }),
       decisions: this.#decisions,
+      alerts,
+      silence: this.#silence,
       metrics,
       log,
       health: { everyMs: times.healthEveryMs, timeoutMs: times.healthTimeoutMs },
@@ -180,6 +213,7 @@ class RunningRealm implements Realm {
       rendezvous,
       findElsewhere: (id, token) => bus.findToken(id, token),
       onControl: (connection) => void this.#guestConnections.serve(connection),
+      witness: witnessRequests(witness?.witness, { live, metrics, log }),
       onRefusal: (peer, why) => {
         metrics.add('kata_realm_guests_refused_total', 1, { reason: 'request' });
         guestRefused(peer, why);
@@ -255,7 +289,19 @@ class RunningRealm implements Realm {
     this.#isReady = true;
     this.#metrics.set('kata_realm_ready', 1);
     log('warn', 'guests are not attested: their configurations are their word (--allow-unattested)');
+    if (this.#witness !== undefined) log('info', 'witness', { key: this.#witness.verifier });
     log('info', 'listening', { guests: guestsPort, operators: operatorsPort, metrics: status });
+  }
+
+  /** Records of a guest are stored, and not durable yet. */
+  recordsStored(id: string): void {
+    this.#silence.heard(id, this.#store.logsOf(id)?.heartbeatMs);
+    this.#witness?.witness.recordsStored(id).catch((error: Error) => {
+      this.#options.log('error', 'the log of a guest cannot be compared with its checkpoints', {
+        id,
+        error: error.message,
+      });
+    });
   }
 
   reload(): Promise<void> {
@@ -319,7 +365,10 @@ class RunningRealm implements Realm {
     await this.#guestConnections.close();
     this.#guests.close();
     clearInterval(this.#syncing);
+    this.#silence.stop();
     try {
+      // Another process can have the store then.
+      await this.#witness?.witness.close();
       await this.#store.close();
     } finally {
       await this.#bus.close();

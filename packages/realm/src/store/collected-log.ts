@@ -6,7 +6,9 @@
  * - `verified`: each record follows the one before, from record 1 on.
  * - `gap`: the same, but records are missing. Rotation removed them before they were collected, or they were withheld.
  * - `second-log`: the guest has sent another log than before, or the record of a second boot.
+ * - `clone`: two guests with its key are there at once.
  * - `broken`: a line is no record, or does not follow. It is not stored.
+ * - `fork`: its key has signed two trees that are not one log, or another tree than that of the records that it sent.
  * - `full`: the store has as many bytes of this guest as it may have; no more are collected.
  * - `failed`: the store is full, cannot be written, or was changed by something else; it is tried again.
  */
@@ -16,7 +18,9 @@ export const logStates = [
   'verified',
   'gap',
   'second-log',
+  'clone',
   'broken',
+  'fork',
   'full',
   'failed',
 ] as const;
@@ -29,4 +33,6 @@ export interface CollectedLog {
   readonly records: number;
   /** 0: none. */
   readonly lastSequence: number;
+  /** No record has come for three heartbeats. */
+  readonly isSilent?: boolean;
 }

@@ -4,6 +4,7 @@ import { formatPin } from '@kata-agent/x509';
 import type { CollectedLog, LogState } from './collected-log.js';
 import { isSameNote, type LogFault, type LogNote } from './log-note.js';
 import type { DescribedGuest, LastRecord, LogStorage, StoredLog } from './log-storage.js';
+import type { StoredRecords } from './stored-tree.js';
 
 /** A longer line is no record: with facts one has less than 32 KiB, at boot 64. */
 const maxRecordBytes = 256 * 1024;
@@ -20,8 +21,8 @@ export interface GuestLogsOptions {
   readonly maxBytes: number;
   /** Is called with each fault, also if it was noted before. */
   readonly onFault: (id: string, fault: LogFault) => void;
-  /** Is called with the numbers of what was written. */
-  readonly onWritten: (records: number, bytes: number) => void;
+  /** Is called with the numbers of what was written, and the ID of the guest. */
+  readonly onWritten: (records: number, bytes: number, id: string) => void;
   /** Is called with the sequence number of each record of a boot that is not the first record. */
   readonly onBoot?: (sequence: number) => void;
 }
@@ -50,6 +51,7 @@ export class GuestLogs {
   /** The first line of a watch must be this one, which is stored already. */
   #overlap: LastRecord | undefined;
   #isWriting = false;
+  #isSilent = false;
   #trouble: Extract<LogState, 'not-served' | 'full' | 'failed'> | undefined;
 
   constructor(id: string, options: GuestLogsOptions) {
@@ -60,21 +62,49 @@ export class GuestLogs {
 
   get log(): CollectedLog {
     const { first, sequence } = this.#held;
-    if (first === undefined) return { state: this.#state, records: 0, lastSequence: 0 };
+    const silent = this.#isSilent ? { isSilent: true } : {};
+    if (first === undefined) return { state: this.#state, records: 0, lastSequence: 0, ...silent };
     const missing = this.#notes.reduce(
       (sum, note) =>
         sum +
         (note.kind === 'gap' && note.sequence > first && note.sequence <= sequence ? (note.missing ?? 0) : 0),
       0,
     );
-    return { state: this.#state, records: sequence - first + 1 - missing, lastSequence: sequence };
+    return { state: this.#state, records: sequence - first + 1 - missing, lastSequence: sequence, ...silent };
   }
 
   get #state(): LogState {
+    if (this.#has('fork')) return 'fork';
     if (this.#trouble !== undefined) return this.#trouble;
-    for (const kind of ['broken', 'second-log', 'gap'] as const)
-      if (this.#notes.some((note) => note.kind === kind)) return kind;
+    for (const kind of ['broken', 'clone', 'second-log', 'gap'] as const) if (this.#has(kind)) return kind;
     return this.#held.first === undefined ? 'none' : 'verified';
+  }
+
+  #has(kind: LogNote['kind']): boolean {
+    return this.#notes.some((note) => note.kind === kind);
+  }
+
+  /** Why no witness may believe that this is one log; undefined: it can be. */
+  get contradiction(): LogFault | undefined {
+    return this.#notes.find(
+      (note): note is LogFault => note.kind === 'fork' || note.kind === 'second-log',
+    );
+  }
+
+  /** How often the guest has a record at least, as its boot record says; undefined: it does not. */
+  get heartbeatMs(): number | undefined {
+    const own = this.#notes.find((note) => note.kind === 'own-boot');
+    return own?.kind === 'own-boot' ? own.heartbeatMs : undefined;
+  }
+
+  /** Notes whether the guest is silent. */
+  set isSilent(isSilent: boolean) {
+    this.#isSilent = isSilent;
+  }
+
+  /** The records that are written now, on a path of files; undefined while the log is not open. */
+  get stored(): StoredRecords | undefined {
+    return this.#file?.last === undefined ? undefined : { path: this.#file.path, size: this.#file.size };
   }
 
   /** The path of the file that is written now, or was last. */
@@ -216,6 +246,11 @@ export class GuestLogs {
     });
   }
 
+  /** Reports and notes a fault that does not follow from the records alone. */
+  async report(fault: LogFault): Promise<void> {
+    await this.#fault(fault);
+  }
+
   /** Makes everything durable. */
   async sync(): Promise<void> {
     await this.#file?.sync();
@@ -271,7 +306,7 @@ export class GuestLogs {
     if (this.#file === undefined || first === undefined || last === undefined || line === undefined) return;
     const before = this.#file.size;
     await this.#file.append(lines, first.sequence, { position: positionOf(last), line });
-    this.#options.onWritten(records.length, this.#file.size - before);
+    this.#options.onWritten(records.length, this.#file.size - before, this.id);
   }
 
   /** A guest's key is made at boot, and its log names it: no further boot can follow. */
@@ -284,7 +319,10 @@ export class GuestLogs {
       await this.#fault({ kind: 'second-log', sequence, what });
     }
     const { pin } = (facts['tls'] ?? {}) as { readonly pin?: unknown };
-    if (own === undefined && pin === formatPin(this.id)) await this.#note({ kind: 'own-boot', sequence });
+    if (own !== undefined || pin !== formatPin(this.id)) return;
+    const { heartbeatMs } = facts;
+    const heartbeat = typeof heartbeatMs === 'number' && heartbeatMs > 0 ? { heartbeatMs } : {};
+    await this.#note({ kind: 'own-boot', sequence, ...heartbeat });
   }
 
   async #fault(fault: LogFault): Promise<void> {
@@ -294,7 +332,9 @@ export class GuestLogs {
   }
 
   async #note(note: LogNote): Promise<void> {
-    if (this.#notes.length >= mostNotes || this.#notes.some((other) => isSameNote(other, note))) return;
+    // The first fault of each kind is always noted: it decides about the state.
+    const isTooMany = this.#notes.length >= mostNotes && this.#has(note.kind);
+    if (isTooMany || this.#notes.some((other) => isSameNote(other, note))) return;
     this.#notes.push(note);
     this.#otherBytes += await this.#options.storage.note(note);
   }

@@ -1,21 +1,23 @@
 /** What a realm notes about a log beside it: what its records do not say themselves. */
 export type LogNote =
-  /** The record of the boot that made the guest's key. */
-  { readonly kind: 'own-boot'; readonly sequence: number } | LogFault;
+  /** The record of the boot that made the guest's key. `heartbeatMs`: how often there is a record at least, if it says so. */
+  | { readonly kind: 'own-boot'; readonly sequence: number; readonly heartbeatMs?: number }
+  | LogFault;
 
 /** A fault of a log. None is forgotten: it decides about the log's state from then on. */
 export interface LogFault {
   /**
    * `gap`: records are missing before this one. `broken`: a line is no record, or does not follow; it is not stored.
-   * `second-log`: the guest has another log than the one that it sent before.
+   * `second-log`: the guest has another log than the one that it sent before. `clone`: two guests with its key are there at once.
+   * `fork`: its key has signed two trees that are not one log, or another tree than that of the records that it sent.
    */
-  readonly kind: 'gap' | 'broken' | 'second-log';
+  readonly kind: 'gap' | 'broken' | 'second-log' | 'clone' | 'fork';
   /** Of the record; 0 if it is not known. */
   readonly sequence: number;
   readonly what: string;
   /** Of a gap: how many records are missing. */
   readonly missing?: number;
-  /** Of a line that is not stored: its SHA-256, and its begin. */
+  /** Of a line that is not stored, or a checkpoint that contradicts the log: its SHA-256, and its begin. */
   readonly sha256?: string;
   readonly line?: string;
 }

@@ -9,6 +9,7 @@ import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
 import type { DescribedGuest, LogStorage } from './log-storage.js';
 import { type RevocationList, Revocations } from './revocations.js';
 import type { ScannedGuest } from './scan-guests.js';
+import { sequenceOf } from './sequence-of.js';
 import type { StoreSpace, StoreSpaceOptions } from './store-space.js';
 import { takeStoreDirectory, type TryLock } from './store-directory.js';
 
@@ -138,6 +139,11 @@ export class Store {
     return logs;
   }
 
+  /** Returns the logs of a guest that are in use here. */
+  logsOf(id: string): GuestLogs | undefined {
+    return this.#here.get(id)?.logs;
+  }
+
   /** Notes that a guest has left. Its logs are closed. */
   leave(id: string): void {
     const known = this.#here.get(id);
@@ -259,9 +265,4 @@ export class Store {
     const failed = closed.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
   }
-}
-
-/** Lines are stored only if they begin with their sequence number. */
-export function sequenceOf(line: Buffer): number {
-  return Number(/^\{"sequence":(\d+),/.exec(line.toString('latin1', 0, 32))?.[1] ?? 0);
 }

@@ -30,7 +30,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'admission',
     'tlog',
   ],
-  realm: ['protocol', 'catalogue', 'ttrpc', 'config', 'audit', 'x509', 'admission'],
+  realm: ['protocol', 'catalogue', 'ttrpc', 'config', 'audit', 'x509', 'admission', 'tlog'],
   ctl: [
     'protocol',
     'catalogue',

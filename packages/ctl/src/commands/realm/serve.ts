@@ -37,6 +37,11 @@ export const realmServe: CommandDefinition = {
     { flags: '--bus-key <file>', description: 'its private key, in PEM' },
     { flags: '--bus-creds <file>', description: 'credentials for --bus: a .creds file' },
     { flags: '--bus-nkey <file>', description: 'credentials for --bus: the seed of an nkey' },
+    {
+      flags: '--witness-key <file>',
+      description:
+        'cosign checkpoints of the guests’ logs with this key, of realm witness-key; for one process, not with --bus',
+    },
     { flags: '--allow-unattested', description: 'admit guests without evidence; required' },
     { flags: '--metrics <host:port>', description: 'plain HTTP: GET /metrics, /healthz and /readyz' },
     {
@@ -80,6 +85,7 @@ export const realmServe: CommandDefinition = {
       operatorCa: required('operatorCa'),
       operatorCrl: options.text('operatorCrl'),
       authorization: required('authorization'),
+      witnessKey: options.text('witnessKey'),
     };
     const store = required('store');
     if (!options.flag('allowUnattested'))
@@ -94,6 +100,13 @@ export const realmServe: CommandDefinition = {
     const drainMs = parseDuration(options.text('drain') ?? '', '--drain');
     const { createRealmLog, parseBusServers } = await import('@kata-agent/realm');
     const bus = busOptions(invocation, parseBusServers);
+    if (bus !== undefined && files.witnessKey !== undefined)
+      throw new CommandError(ExitCode.Usage, '--witness-key and --bus exclude each other', {
+        help: [
+          'replicas could cosign two trees of one log: JetStream acknowledges what it has not written to a disk yet',
+          'serve without --bus, or name other witnesses in [[audit.witness]] of the guests',
+        ],
+      });
     const { limitUnacknowledged, loadSyscalls } = await import('@kata-agent/linux');
     const log = createRealmLog({
       source: 'realm',

@@ -52,7 +52,7 @@ export function parseLog(value: unknown): CollectedLog | undefined {
   const records = countOf(given?.['records']);
   const lastSequence = countOf(given?.['lastSequence']);
   if (state === undefined || records === undefined || lastSequence === undefined) return undefined;
-  return { state, records, lastSequence };
+  return { state, records, lastSequence, ...(given?.['isSilent'] === true ? { isSilent: true } : {}) };
 }
 
 /** Returns the guest that an entry of a name names; undefined if it is not such an entry. */

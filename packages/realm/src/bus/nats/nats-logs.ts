@@ -18,7 +18,8 @@ import {
   mostLogs,
   type StoredLog,
 } from '../../store/log-storage.js';
-import { type ReadOptions, sequenceOf } from '../../store/store.js';
+import { sequenceOf } from '../../store/sequence-of.js';
+import type { ReadOptions } from '../../store/store.js';
 import { StoreError } from '../../store/store-error.js';
 import { type KnownGuest, parseKnownGuest } from './known-guest.js';
 import type { Malformed } from './malformed.js';

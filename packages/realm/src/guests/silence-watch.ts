@@ -1,0 +1,81 @@
+import { Silence } from '../collector/silence.js';
+
+/** An agent without another setting has a record in this time at least (`[audit] heartbeat`). */
+const usualHeartbeatMs = 60_000;
+const heartbeats = 3;
+
+/** Timers of guests that are away; the oldest are given up. */
+const mostAway = 4_096;
+
+export interface SilenceWatchOptions {
+  /** No record of a guest has come for so long; or records come again. */
+  readonly onChange: (id: string, silentMs: number | undefined, isConnected: boolean) => void;
+  /** Absent: three heartbeats. */
+  readonly heartbeatMs?: number | undefined;
+}
+
+interface Watched {
+  readonly silence: Silence;
+  heartbeatMs: number;
+  isConnected: boolean;
+}
+
+/** Notices that no record of a guest has come for three heartbeats: from its connection on, and once more after its end. */
+export class SilenceWatch {
+  readonly #options: SilenceWatchOptions;
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(options: SilenceWatchOptions) {
+    this.#options = options;
+  }
+
+  connected(id: string): void {
+    const known = this.#watched.get(id);
+    if (known === undefined) this.#watch(id, true, this.#options.heartbeatMs ?? usualHeartbeatMs);
+    else known.isConnected = true;
+  }
+
+  /** A record has come. `heartbeatMs`: as the guest's boot record says; undefined: it says nothing. */
+  heard(id: string, heartbeatMs: number | undefined): void {
+    const known = this.#watched.get(id);
+    if (known === undefined) return;
+    const usual = this.#options.heartbeatMs ?? heartbeatMs ?? usualHeartbeatMs;
+    if (known.heartbeatMs === usual) return known.silence.heard();
+    // Silence has one time: it begins anew.
+    known.silence.heard();
+    known.silence.stop();
+    this.#watch(id, known.isConnected, usual);
+  }
+
+  left(id: string): void {
+    const known = this.#watched.get(id);
+    if (known === undefined) return;
+    known.isConnected = false;
+    // A guest that was silent already has been reported.
+    this.#watched.delete(id);
+    this.#watched.set(id, known);
+    const away = [...this.#watched].filter(([, { isConnected }]) => !isConnected);
+    const [oldest] = away;
+    if (away.length > mostAway && oldest !== undefined) this.#forget(oldest[0]);
+  }
+
+  stop(): void {
+    for (const { silence } of this.#watched.values()) silence.stop();
+    this.#watched.clear();
+  }
+
+  #watch(id: string, isConnected: boolean, heartbeatMs: number): void {
+    const ms = heartbeats * heartbeatMs;
+    const silence = new Silence(ms, (isSilent) => {
+      const connected = this.#watched.get(id)?.isConnected === true;
+      this.#options.onChange(id, isSilent ? ms : undefined, connected);
+      if (isSilent && !connected) this.#forget(id);
+    });
+    this.#watched.set(id, { silence, heartbeatMs, isConnected });
+  }
+
+  #forget(id: string): void {
+    this.#watched.get(id)?.silence.stop();
+    this.#watched.delete(id);
+  }
+}

@@ -1,0 +1,12 @@
+import { Health } from '@kata-agent/protocol/health';
+import { type Channel, createClient } from '@kata-agent/ttrpc';
+
+/** Reports whether a guest answers a call in this connection within a time. Never rejects. */
+export async function stillAnswers(channel: Channel, timeoutMs: number): Promise<boolean> {
+  try {
+    await createClient(Health, channel).check({}, { timeoutMs });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,101 @@
+import type { GuestLogs } from '../store/guest-logs.js';
+import { type LogIdentity, StoredTree } from '../store/stored-tree.js';
+import type { Turns } from '../store/turns.js';
+import { type Contradiction, type SignedHead, SignedHeads } from './signed-heads.js';
+
+export interface ComparedLogOptions {
+  readonly logs: Pick<GuestLogs, 'id' | 'stored'>;
+  /** Bounds how many logs are read at once. */
+  readonly turns: Turns;
+  /** The checkpoint is not of the tree of the stored records. */
+  readonly onDifference: (head: SignedHead, identity: LogIdentity) => Promise<void>;
+  /** The log has signed two trees of one size. */
+  readonly onContradiction: (found: Contradiction, identity: LogIdentity) => Promise<void>;
+  /** Returns what was cosigned of the log before this process began; called once. */
+  readonly before: (identity: LogIdentity) => Promise<SignedHead | undefined>;
+}
+
+/**
+ * Compares what a guest signs with the records that it sends: at once if they are stored, otherwise as soon as they are. Reads
+ * nothing of a log until somebody asks.
+ */
+export class ComparedLog {
+  readonly #options: ComparedLogOptions;
+  readonly #heads = new SignedHeads();
+  #tree: StoredTree | undefined;
+  #hasBefore = false;
+  #isScheduled = false;
+  #work: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ComparedLogOptions) {
+    this.#options = options;
+  }
+
+  /** Whether further records would change what is known. */
+  get isWaiting(): boolean {
+    return this.#tree?.identity === undefined || (!this.#heads.isEmpty && !this.#tree.isOver);
+  }
+
+  /** The key of the log; undefined if its boot record is not stored. Throws the system's error. */
+  async identity(): Promise<LogIdentity | undefined> {
+    return await this.#inTurn(() => this.#refresh());
+  }
+
+  /** Compares a checkpoint whose signature was verified, or keeps it until its records are stored. Throws the system's error. */
+  async compare(head: SignedHead): Promise<void> {
+    await this.#inTurn(async () => {
+      const identity = await this.#refresh();
+      if (identity === undefined) return;
+      await this.#add(head, identity);
+      await this.#compareAll(identity);
+    });
+  }
+
+  /** Compares what waits. Calls that come meanwhile are one. Throws the system's error. */
+  async recordsStored(): Promise<void> {
+    if (this.#isScheduled || !this.isWaiting) return;
+    this.#isScheduled = true;
+    await this.#inTurn(async () => {
+      this.#isScheduled = false;
+      const identity = await this.#refresh();
+      if (identity !== undefined) await this.#compareAll(identity);
+    });
+  }
+
+  async #add(head: SignedHead, identity: LogIdentity): Promise<void> {
+    const found = this.#heads.add(head);
+    if (found !== undefined) await this.#options.onContradiction(found, identity);
+  }
+
+  async #compareAll(identity: LogIdentity): Promise<void> {
+    const tree = this.#tree;
+    if (tree === undefined) return;
+    for (let head = this.#heads.take(tree.size); head !== undefined; head = this.#heads.take(tree.size)) {
+      const { root } = await tree.head(head.size);
+      if (root !== head.root) await this.#options.onDifference(head, identity);
+    }
+  }
+
+  async #refresh(): Promise<LogIdentity | undefined> {
+    const { logs, before } = this.#options;
+    const { stored } = logs;
+    if (stored !== undefined) {
+      // A guest that sends another log has another file; what it has signed belongs to the first.
+      if (this.#tree?.identity === undefined && this.#tree?.path !== stored.path)
+        this.#tree = new StoredTree(logs.id, stored.path);
+      if (this.#tree?.path === stored.path) await this.#tree.read(stored.size);
+    }
+    const identity = this.#tree?.identity;
+    if (identity === undefined || this.#hasBefore) return identity;
+    const head = await before(identity);
+    this.#hasBefore = true;
+    if (head !== undefined) await this.#add(head, identity);
+    return identity;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#work.then(() => this.#options.turns.run(work));
+    this.#work = done.catch(() => undefined);
+    return done;
+  }
+}

@@ -1,0 +1,53 @@
+import type { TreeHash } from '@kata-agent/tlog';
+
+/** A checkpoint that its log has signed. */
+export interface SignedHead {
+  readonly size: number;
+  readonly root: TreeHash;
+  /** The note, with the signature of the log. */
+  readonly note: string;
+}
+
+/** Two checkpoints of different trees of one size. Whoever has them has the proof: the log has signed both. */
+export interface Contradiction {
+  readonly size: number;
+  readonly notes: readonly [string, string];
+}
+
+/**
+ * Heads that a guest has signed, until each was compared with the records. Of a guest that signs more than `most` before its records
+ * arrive, the largest are kept: each says all that those before it say, if they are of one log.
+ */
+export class SignedHeads {
+  readonly #most: number;
+  /** By size. */
+  readonly #waiting = new Map<number, SignedHead>();
+
+  constructor(most = 32) {
+    this.#most = most;
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** Adds a head. Returns a contradiction to one that waits, if there is one. */
+  add(head: SignedHead): Contradiction | undefined {
+    const known = this.#waiting.get(head.size);
+    if (known !== undefined)
+      return known.root === head.root ? undefined : { size: head.size, notes: [known.note, head.note] };
+    this.#waiting.set(head.size, head);
+    if (this.#waiting.size > this.#most) this.#waiting.delete(Math.min(...this.#waiting.keys()));
+    return undefined;
+  }
+
+  /** Takes one of at most so many leaves. */
+  take(size: number): SignedHead | undefined {
+    for (const head of this.#waiting.values())
+      if (head.size <= size) {
+        this.#waiting.delete(head.size);
+        return head;
+      }
+    return undefined;
+  }
+}

@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeDirectory } from '@kata-agent/audit';
+import { parseCheckpoint, TextFormError, type TreeHead, type UnverifiedCheckpoint } from '@kata-agent/tlog';
+import { StoreError } from '../store/store-error.js';
+import { writeFileAtomically } from '../store/write-file-atomically.js';
+
+/** What a witness has cosigned last of an origin. */
+export interface WitnessState {
+  /** Undefined: nothing. */
+  readonly latest: TreeHead | undefined;
+  /** The same as text, a signed note; undefined with `latest`. */
+  readonly checkpoint: string | undefined;
+  /** Two checkpoints that the log has signed, and that contradict each other; undefined: none are known. */
+  readonly fork: string | undefined;
+}
+
+/** The state of one origin, while nobody else has it. */
+export interface HeldState extends WitnessState {
+  /** Stores a checkpoint with the cosignature, durably. When it throws, either it or the one before is stored. */
+  cosigned(checkpoint: string): Promise<void>;
+  /** Stores the evidence of a fork, durably. */
+  forked(checkpoints: string): Promise<void>;
+}
+
+/**
+ * What a witness has cosigned, by origin: `HEX.checkpoint`, and `HEX.fork` for a log that has forked. It is read for each request,
+ * so that nothing that is in memory alone decides. A file that is lost lets the witness cosign a fork; one that is not valid does not.
+ */
+export class WitnessStates {
+  readonly #directory: string;
+  readonly #write: (path: string, text: string) => Promise<void>;
+  readonly #turns = new Map<string, Promise<unknown>>();
+  #isClosed = false;
+
+  private constructor(directory: string, write: (path: string, text: string) => Promise<void>) {
+    this.#directory = directory;
+    this.#write = write;
+  }
+
+  /** Creates the directory if it is missing. Throws the system's error. `write`: for tests. */
+  static async open(
+    directory: string,
+    write: (path: string, text: string) => Promise<void> = writeFileAtomically,
+  ): Promise<WitnessStates> {
+    await makeDirectory(directory);
+    return new WitnessStates(directory, write);
+  }
+
+  /**
+   * Gives the state of an origin to one task at a time, in the order of the calls. The name is that of an agent's log. Throws a
+   * StoreError if a file is not valid, or the system's error.
+   */
+  async with<T>(origin: string, work: (state: HeldState) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new Error('the realm ends');
+    const turn = (this.#turns.get(origin) ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(async () => work(await this.#read(origin)));
+    this.#turns.set(origin, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(origin) === turn) this.#turns.delete(origin);
+    }
+  }
+
+  /** Resolves when all tasks have ended. There are no more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    while (this.#turns.size > 0) await Promise.allSettled(this.#turns.values());
+  }
+
+  async #read(origin: string): Promise<HeldState> {
+    const path = this.#pathOf(origin);
+    const checkpoint = await textOf(`${path}.checkpoint`);
+    const fork = await textOf(`${path}.fork`);
+    return {
+      latest: checkpoint === undefined ? undefined : headOf(`${path}.checkpoint`, origin, checkpoint),
+      checkpoint,
+      fork,
+      cosigned: (text) => this.#write(`${path}.checkpoint`, text),
+      forked: (text) => this.#write(`${path}.fork`, text),
+    };
+  }
+
+  #pathOf(origin: string): string {
+    const [, hex] = /^kata-agent\/([0-9a-f]{64})$/.exec(origin) ?? [];
+    if (hex === undefined) throw new TypeError(`${JSON.stringify(origin)} is not the origin of an agent's log`);
+    return join(this.#directory, hex);
+  }
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+function headOf(path: string, origin: string, text: string): TreeHead {
+  let checkpoint: UnverifiedCheckpoint | undefined;
+  try {
+    checkpoint = parseCheckpoint(text);
+  } catch (error) {
+    if (!(error instanceof TextFormError)) throw error;
+  }
+  if (checkpoint?.origin === origin) return checkpoint.head;
+  throw new StoreError(
+    `${path} is not a checkpoint of ${origin}`,
+    'something else has written to it: keep it, as evidence. Nothing of this log is cosigned any more',
+  );
+}

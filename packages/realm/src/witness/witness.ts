@@ -1,0 +1,190 @@
+import { createHash } from 'node:crypto';
+import {
+  type AddCheckpointDecision,
+  type AddCheckpointRequest,
+  addCheckpointAnswer,
+  type Checkpoint,
+  decideAddCheckpoint,
+  formatCheckpoint,
+  type HttpAnswer,
+  NoteSignatureError,
+  parseAddCheckpoint,
+  TextFormError,
+  verifyCheckpoint,
+  type WitnessSigner,
+} from '@kata-agent/tlog';
+import type { GuestLogs } from '../store/guest-logs.js';
+import type { LogIdentity } from '../store/stored-tree.js';
+import { Turns } from '../store/turns.js';
+import { ComparedLog } from './compared-log.js';
+import type { Contradiction, SignedHead } from './signed-heads.js';
+import type { HeldState, WitnessStates } from './witness-states.js';
+
+/** Logs that are read at once. */
+const readsAtOnce = 2;
+
+export interface WitnessOptions {
+  readonly signer: WitnessSigner;
+  readonly states: WitnessStates;
+  /** Returns the logs of a guest that is admitted and connected. */
+  readonly logsOf: (id: string) => GuestLogs | undefined;
+  /** A log has forked. It is noted beside the log already. */
+  readonly onFork: (id: string, what: string) => void;
+  /** Milliseconds of the epoch. */
+  readonly now?: () => number;
+}
+
+/**
+ * A witness of the logs of a realm's guests (C2SP tlog-witness). It knows the origin that the boot record of the asking guest names,
+ * and no other. What it knows more than other witnesses: the records, with which it compares each checkpoint.
+ */
+export class Witness {
+  readonly #options: WitnessOptions;
+  readonly #turns = new Turns(readsAtOnce);
+  readonly #logs = new WeakMap<GuestLogs, ComparedLog>();
+
+  constructor(options: WitnessOptions) {
+    this.#options = options;
+  }
+
+  /** Returns the answer to add-checkpoint. Throws a StoreError or the system's error: then nothing is cosigned. */
+  async addCheckpoint(id: string, body: Uint8Array): Promise<HttpAnswer> {
+    return addCheckpointAnswer(await this.#decide(id, body));
+  }
+
+  /** Compares what waits for records that are stored now. Throws the system's error. */
+  async recordsStored(id: string): Promise<void> {
+    const logs = this.#options.logsOf(id);
+    if (logs !== undefined) await this.#logOf(logs).recordsStored();
+  }
+
+  /** Resolves when nothing is being stored any more. Nothing is cosigned after it. */
+  async close(): Promise<void> {
+    await this.#options.states.close();
+  }
+
+  async #decide(id: string, body: Uint8Array): Promise<AddCheckpointDecision> {
+    let request: AddCheckpointRequest;
+    try {
+      request = parseAddCheckpoint(body);
+    } catch (error) {
+      if (error instanceof TextFormError) return { status: 400, reason: error.message };
+      throw error;
+    }
+    const logs = this.#options.logsOf(id);
+    if (logs === undefined) return unknown('the guest is not connected');
+    const log = this.#logOf(logs);
+    const identity = await log.identity();
+    if (identity === undefined) return unknown(whyUnknown(logs));
+    const { origin } = request.checkpoint;
+    const { key } = identity;
+    if (key.name !== origin) return unknown(`the log of this guest is ${key.name}, and the request is of another`);
+    let checkpoint: Checkpoint;
+    try {
+      checkpoint = verifyCheckpoint(request.checkpoint, { logs: [key], witnesses: [] });
+    } catch (error) {
+      if (error instanceof NoteSignatureError) return { status: 403, reason: error.message };
+      throw error;
+    }
+    const head = { ...checkpoint.head, note: formatCheckpoint(checkpoint) };
+    await log.compare(head);
+    return await this.#options.states.with(origin, (state) => this.#cosign(state, { logs, identity, request, head }));
+  }
+
+  async #cosign(
+    state: HeldState,
+    asked: {
+      readonly logs: GuestLogs;
+      readonly identity: LogIdentity;
+      readonly request: AddCheckpointRequest;
+      readonly head: SignedHead;
+    },
+  ): Promise<AddCheckpointDecision> {
+    const { logs, identity, request, head } = asked;
+    const { latest } = state;
+    if (state.fork === undefined && latest?.size === head.size && latest.root !== head.root) {
+      const notes = [state.checkpoint ?? '', head.note] as const;
+      await this.#contradiction(logs, { size: head.size, notes }, identity, state);
+    }
+    const { contradiction } = logs;
+    if (contradiction !== undefined) return forked(contradiction.what);
+    if (state.fork !== undefined) {
+      // Of an earlier process, or of another guest with the same key.
+      const what = 'its key has signed two trees of one size';
+      await this.#report(logs, identity.first, what, state.fork);
+      return forked(what);
+    }
+    const { signer, now = Date.now } = this.#options;
+    const decision = decideAddCheckpoint(
+      request,
+      { keys: [identity.key], latest },
+      { signer, now: Math.floor(now() / 1_000) },
+    );
+    if (decision.status === 200) await state.cosigned(decision.checkpoint);
+    return decision;
+  }
+
+  #logOf(logs: GuestLogs): ComparedLog {
+    const { states } = this.#options;
+    const known = this.#logs.get(logs);
+    if (known !== undefined) return known;
+    const log = new ComparedLog({
+      logs,
+      turns: this.#turns,
+      onDifference: ({ size, note }, { first }) => {
+        const what = `its checkpoint of ${size} records is not of the records that it has sent`;
+        return this.#report(logs, first + size - 1, what, note);
+      },
+      onContradiction: (found, identity) =>
+        states.with(identity.key.name, (state) => this.#contradiction(logs, found, identity, state)),
+      before: ({ key }) =>
+        states.with(key.name, async ({ latest, checkpoint }) =>
+          latest === undefined || checkpoint === undefined ? undefined : { ...latest, note: checkpoint },
+        ),
+    });
+    this.#logs.set(logs, log);
+    return log;
+  }
+
+  async #contradiction(
+    logs: GuestLogs,
+    { size, notes }: Contradiction,
+    { first }: LogIdentity,
+    state: HeldState,
+  ): Promise<void> {
+    const what = `its key has signed two different trees of ${size} records`;
+    try {
+      if (state.fork === undefined) await state.forked(notes.join('\n'));
+    } finally {
+      await this.#report(logs, first + size - 1, what, notes[1]);
+    }
+  }
+
+  async #report(logs: GuestLogs, sequence: number, what: string, note: string): Promise<void> {
+    this.#options.onFork(logs.id, what);
+    const sha256 = createHash('sha256').update(note).digest('hex');
+    await logs.report({ kind: 'fork', sequence, what, sha256, line: note });
+  }
+}
+
+function unknown(reason: string): AddCheckpointDecision {
+  return { status: 404, reason };
+}
+
+function forked(what: string): AddCheckpointDecision {
+  return { status: 422, reason: `the log has forked: ${what}` };
+}
+
+function whyUnknown({ log }: GuestLogs): string {
+  switch (log.state) {
+    case 'not-served':
+      return 'its listener does not serve WatchAudit, by which the realm learns the key of its log: name it in management';
+    case 'none':
+      return 'no record of the guest has arrived yet: ask again';
+    case 'full':
+    case 'failed':
+      return 'the realm cannot store its records';
+    default:
+      return "none of the guest's records that have arrived is the boot record that names the keys of its log and its TLS: ask again, unless rotation has removed it";
+  }
+}
