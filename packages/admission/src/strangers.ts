@@ -57,15 +57,28 @@ export class Strangers {
    * @param stream as `begin` has returned it.
    */
   refused(group: string, received: number, stream: MeasuredStream | undefined): boolean {
-    const isCostly = this.isCostly(received, stream);
+    const isCostly = wasCostly(received, stream, this.#costlyMs);
     if (isCostly || received > helloBytes) this.#known.bar(group);
     return isCostly;
   }
 
-  /** Reports whether a handshake was costly. */
-  isCostly(received: number, stream: MeasuredStream | undefined): boolean {
-    if (stream === undefined) return received > handshakeBytes;
-    // Without certificates it is not the client: what other threads do counts too, such as the collection of garbage.
-    return received > helloBytes && stream.milliseconds > this.#costlyMs;
+  /**
+   * Notes that a client has shown a key, which nothing has verified. Returns whether its handshake was so costly that the group must be
+   * turned away.
+   *
+   * @param received its bytes.
+   * @param stream as `begin` has returned it.
+   */
+  shown(group: string, received: number, stream: MeasuredStream | undefined): boolean {
+    if (stream !== undefined) return wasCostly(received, stream, this.#costlyMs);
+    // TLS has read the socket itself, and perhaps a request that came with the end of the handshake: nobody knows what it cost.
+    if (received > handshakeBytes) this.#known.bar(group);
+    return false;
   }
+}
+
+function wasCostly(received: number, stream: MeasuredStream | undefined, costlyMs: number): boolean {
+  if (stream === undefined) return received > handshakeBytes;
+  // Without certificates it is not the client: what other threads do counts too, such as the collection of garbage.
+  return received > helloBytes && stream.milliseconds > costlyMs;
 }

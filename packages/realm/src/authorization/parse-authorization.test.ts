@@ -39,7 +39,13 @@ test('the file of ADR 0051 is valid', () => {
   const id = 'a'.repeat(64);
   const facts = { id, configurationDigest: digest };
   const web = { id: 'b'.repeat(64), name: 'web', entry: 'web' };
-  assert.deepEqual(parsed.authorization.admit(facts, []), { ok: true, name: 'web', entry: 'web', max: 1 });
+  assert.deepEqual(parsed.authorization.admit(facts, []), {
+    ok: true,
+    name: 'web',
+    entry: 'web',
+    max: 1,
+    isPinned: true,
+  });
   assert.match(
     JSON.stringify(parsed.authorization.admit(facts, [web])),
     /max = 1, and as many are connected/,

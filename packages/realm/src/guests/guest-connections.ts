@@ -165,7 +165,11 @@ export class GuestConnections {
       const { reason, full } = admission;
       const isTwin = full !== undefined && twin !== undefined;
       if (isTwin) this.#options.alerts.twin({ id, name: '' }, twin);
-      this.#refuse(connection, isTwin ? `${reason}: possibly a clone, it says the same configuration` : reason, 'admission');
+      this.#refuse(
+        connection,
+        isTwin ? `${reason}: possibly a clone, it says the same configuration` : reason,
+        'admission',
+      );
       return;
     }
     const { name, entry, max, isPinned } = admission;

@@ -42,7 +42,11 @@ export class WitnessRequests {
     }));
     if (response.destroyed) return;
     const { status, contentType, body, why } = answer;
-    this.#options.onAnswer(id, status, status === 200 || status === 409 ? undefined : (why ?? body.trimEnd()));
+    this.#options.onAnswer(
+      id,
+      status,
+      status === 200 || status === 409 ? undefined : (why ?? body.trimEnd()),
+    );
     response.writeHead(status, {
       Connection: 'close',
       'Content-Type': contentType,

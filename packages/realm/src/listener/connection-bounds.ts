@@ -142,7 +142,7 @@ export class ConnectionBounds {
     if (pending?.inHandshake !== true) return true;
     pending.inHandshake = false;
     if (client === 'refused') return this.#refused(socket);
-    if (client === 'any' && this.#strangers.isCostly(socket.bytesRead, pending.stream))
+    if (client === 'any' && this.#strangers.shown(pending.group, socket.bytesRead, pending.stream))
       return this.#punish(pending);
     pending.stream?.release();
     return true;
@@ -193,7 +193,8 @@ export class ConnectionBounds {
     if (pending.inHandshake) this.#strangers.refused(pending.group, socket.bytesRead, pending.stream);
     this.#settle(socket);
     this.#dropped.add(socket);
-    socket.destroy();
+    // Node.js 20 crashes if the connection below is destroyed while TLS reports the end of its handshake, and has more bytes.
+    setImmediate(() => socket.destroy());
     this.#onDrop(pending.group, why);
   }
 

@@ -40,11 +40,7 @@ export async function openWitness(
 /** Answers requests to the witness, counts them, and logs the first, second, fourth … refusal of each guest and status. */
 export function witnessRequests(
   witness: Witness | undefined,
-  {
-    live,
-    metrics,
-    log,
-  }: { readonly live: LiveGuests; readonly metrics: Metrics; readonly log: RealmLog },
+  { live, metrics, log }: { readonly live: LiveGuests; readonly metrics: Metrics; readonly log: RealmLog },
 ): WitnessRequests {
   const report = rarely<{ readonly id: string; readonly status: number; readonly why: string }>(
     (_key, times, { id, status, why }) =>

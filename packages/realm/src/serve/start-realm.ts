@@ -169,7 +169,8 @@ class RunningRealm implements Realm {
       onChange: (id, silentMs, isConnected) => {
         const logs = store.logsOf(id);
         // Nothing is stored, for another reason.
-        if (silentMs !== undefined && ['not-served', 'full', 'failed'].includes(logs?.log.state ?? '')) return;
+        if (silentMs !== undefined && ['not-served', 'full', 'failed'].includes(logs?.log.state ?? ''))
+          return;
         if (logs !== undefined) logs.isSilent = silentMs !== undefined;
         live.touch(id);
         alerts.silence(id, silentMs, isConnected ? (live.own(id)?.name ?? '') : undefined);

@@ -86,9 +86,7 @@ export class GuestLogs {
 
   /** Why no witness may believe that this is one log; undefined: it can be. */
   get contradiction(): LogFault | undefined {
-    return this.#notes.find(
-      (note): note is LogFault => note.kind === 'fork' || note.kind === 'second-log',
-    );
+    return this.#notes.find((note): note is LogFault => note.kind === 'fork' || note.kind === 'second-log');
   }
 
   /** How often the guest has a record at least, as its boot record says; undefined: it does not. */

@@ -1,8 +1,7 @@
 /** What a realm notes about a log beside it: what its records do not say themselves. */
 export type LogNote =
   /** The record of the boot that made the guest's key. `heartbeatMs`: how often there is a record at least, if it says so. */
-  | { readonly kind: 'own-boot'; readonly sequence: number; readonly heartbeatMs?: number }
-  | LogFault;
+  { readonly kind: 'own-boot'; readonly sequence: number; readonly heartbeatMs?: number } | LogFault;
 
 /** A fault of a log. None is forgotten: it decides about the log's state from then on. */
 export interface LogFault {

@@ -85,7 +85,8 @@ export class WitnessStates {
 
   #pathOf(origin: string): string {
     const [, hex] = /^kata-agent\/([0-9a-f]{64})$/.exec(origin) ?? [];
-    if (hex === undefined) throw new TypeError(`${JSON.stringify(origin)} is not the origin of an agent's log`);
+    if (hex === undefined)
+      throw new TypeError(`${JSON.stringify(origin)} is not the origin of an agent's log`);
     return join(this.#directory, hex);
   }
 }

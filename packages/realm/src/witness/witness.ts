@@ -22,6 +22,8 @@ import type { HeldState, WitnessStates } from './witness-states.js';
 
 /** Logs that are read at once. */
 const readsAtOnce = 2;
+/** Logs whose guest is remembered, the last ones. */
+const mostOwners = 65_536;
 
 export interface WitnessOptions {
   readonly signer: WitnessSigner;
@@ -42,6 +44,8 @@ export class Witness {
   readonly #options: WitnessOptions;
   readonly #turns = new Turns(readsAtOnce);
   readonly #logs = new WeakMap<GuestLogs, ComparedLog>();
+  /** The guest that has sent the boot record of an origin, in this process. */
+  readonly #owners = new Map<string, string>();
 
   constructor(options: WitnessOptions) {
     this.#options = options;
@@ -78,7 +82,8 @@ export class Witness {
     if (identity === undefined) return unknown(whyUnknown(logs));
     const { origin } = request.checkpoint;
     const { key } = identity;
-    if (key.name !== origin) return unknown(`the log of this guest is ${key.name}, and the request is of another`);
+    if (key.name !== origin)
+      return unknown(`the log of this guest is ${key.name}, and the request is of another`);
     let checkpoint: Checkpoint;
     try {
       checkpoint = verifyCheckpoint(request.checkpoint, { logs: [key], witnesses: [] });
@@ -88,7 +93,9 @@ export class Witness {
     }
     const head = { ...checkpoint.head, note: formatCheckpoint(checkpoint) };
     await log.compare(head);
-    return await this.#options.states.with(origin, (state) => this.#cosign(state, { logs, identity, request, head }));
+    return await this.#options.states.with(origin, (state) =>
+      this.#cosign(state, { logs, identity, request, head }),
+    );
   }
 
   async #cosign(
@@ -137,13 +144,33 @@ export class Witness {
       },
       onContradiction: (found, identity) =>
         states.with(identity.key.name, (state) => this.#contradiction(logs, found, identity, state)),
-      before: ({ key }) =>
-        states.with(key.name, async ({ latest, checkpoint }) =>
+      before: async ({ key, first }) => {
+        await this.#noteOwner(logs, key.name, first);
+        return await states.with(key.name, async ({ latest, checkpoint }) =>
           latest === undefined || checkpoint === undefined ? undefined : { ...latest, note: checkpoint },
-        ),
+        );
+      },
     });
     this.#logs.set(logs, log);
     return log;
+  }
+
+  /**
+   * Reports a guest whose boot record names the log of another one: its machine was cloned before the key of its TLS was made, or it
+   * lies. Nothing of it is refused for that: only who has the key can sign anything new.
+   */
+  async #noteOwner(logs: GuestLogs, origin: string, sequence: number): Promise<void> {
+    const owner = this.#owners.get(origin);
+    if (owner === undefined) {
+      this.#owners.set(origin, logs.id);
+      const [oldest] = this.#owners.keys();
+      if (this.#owners.size > mostOwners && oldest !== undefined) this.#owners.delete(oldest);
+    } else if (owner !== logs.id)
+      await logs.report({
+        kind: 'clone',
+        sequence,
+        what: `its log has the key of the log of guest ${owner}`,
+      });
   }
 
   async #contradiction(

@@ -44,9 +44,13 @@ export const realmWitnessKey: CommandDefinition = {
 function keyOf(name: string): string {
   // What is printed, and written to configurations.
   if (!/^[!-~]+$/.test(name) || name.length > 128)
-    throw new CommandError(ExitCode.Usage, `--name ${JSON.stringify(name)}: it is not the name of a witness`, {
-      help: ['write printable ASCII without spaces and +, such as realm.example/w1'],
-    });
+    throw new CommandError(
+      ExitCode.Usage,
+      `--name ${JSON.stringify(name)}: it is not the name of a witness`,
+      {
+        help: ['write printable ASCII without spaces and +, such as realm.example/w1'],
+      },
+    );
   try {
     return formatWitnessKey(name, generateKeyPairSync('ed25519').privateKey);
   } catch (error) {

@@ -1,0 +1,464 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { OwnIdentity } from '@kata-agent/agent/tls';
+import { openCheckpoint, parseVerifier, WitnessVerifier } from '@kata-agent/tlog';
+import { GuestLog } from '../harness/guest-log.js';
+import { guestIdentity, RawGuest } from '../harness/raw-guest.js';
+import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
+import { ctlProgram } from '../harness/repository.js';
+import { askWitness, type WitnessAnswer } from '../harness/witness-client.js';
+
+const idOf = ({ pin }: OwnIdentity): string => pin.replace('spki:sha256:', '');
+const anyGuests = '[[guest]]\nname = "web"\nconfigurations = ["*"]\nmax = 100\n';
+
+/** Makes the key of a witness, as an operator does. */
+function witnessKey(home: RealmHome, name = 'realm.example/w1'): { verifier: WitnessVerifier; file: string } {
+  const file = join(home.directory, 'witness.key');
+  const args = [ctlProgram, 'realm', 'witness-key', '--name', name, '--out', file];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  const verifier = parseVerifier(stdout.trim());
+  assert.ok(verifier instanceof WitnessVerifier && verifier.name === name);
+  const again = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  assert.equal(again.status, 3, again.stderr);
+  return { verifier, file };
+}
+
+/** A guest of a realm, its log, and its requests to the witness. */
+class WitnessedGuest {
+  readonly home: RealmHome;
+  readonly identity: OwnIdentity;
+  readonly log: GuestLog;
+  connection: RawGuest | undefined;
+
+  constructor(home: RealmHome, identity: OwnIdentity, log: GuestLog = GuestLog.boot(identity.pin)) {
+    this.home = home;
+    this.identity = identity;
+    this.log = log;
+  }
+
+  get id(): string {
+    return idOf(this.identity);
+  }
+
+  async connect(): Promise<this> {
+    this.connection = await RawGuest.serve({
+      port: this.home.ports.guests,
+      identity: this.identity,
+      management: { watchAudit: this.log.watch },
+    });
+    return this;
+  }
+
+  ask(oldSize: number, size?: number): Promise<WitnessAnswer> {
+    return this.post(this.log.request(oldSize, size));
+  }
+
+  post(body: string | Buffer, more: Parameters<typeof askWitness>[3] = {}): Promise<WitnessAnswer> {
+    return askWitness(this.home.ports.guests, this.identity, body, more);
+  }
+
+  /** Waits until the realm has all records. */
+  async stored(): Promise<void> {
+    await until('the log is stored', () => {
+      const text = this.home.logs(this.id).map((path) => readFileSync(path, 'latin1'));
+      return text.join('') === this.log.lines.map((line) => `${line}\n`).join('');
+    });
+  }
+
+  close(): void {
+    this.connection?.socket.destroy();
+  }
+}
+
+function stateFile({ home, log }: WitnessedGuest, kind: 'checkpoint' | 'fork'): string {
+  return join(home.store, 'witness', `${log.origin.slice('kata-agent/'.length)}.${kind}`);
+}
+
+async function newGuest(
+  home: RealmHome,
+  more: Parameters<typeof GuestLog.boot>[1] = {},
+): Promise<WitnessedGuest> {
+  const identity = await guestIdentity();
+  return new WitnessedGuest(home, identity, GuestLog.boot(identity.pin, more));
+}
+
+describe('a realm that is a witness', () => {
+  const home = new RealmHome(anyGuests);
+  const { verifier, file } = witnessKey(home);
+  let realm: RealmProcess;
+  const guests: WitnessedGuest[] = [];
+  const guest = async (more: Parameters<typeof GuestLog.boot>[1] = {}): Promise<WitnessedGuest> => {
+    const made = await newGuest(home, more);
+    guests.push(made);
+    return await made.connect();
+  };
+  const hasFault = (id: string, fault: string): boolean =>
+    realm.log.some((line) => line['fault'] === fault && line['id'] === id);
+  const stateOf = ({ log }: WitnessedGuest): string =>
+    readFileSync(join(home.store, 'witness', `${log.origin.slice('kata-agent/'.length)}.checkpoint`), 'utf8');
+
+  before(async () => {
+    realm = await RealmProcess.start(home, ['--witness-key', file]);
+  });
+  after(async () => {
+    for (const each of guests) each.close();
+    assert.equal(await realm.stop(), 0, realm.text());
+    home.remove();
+  });
+
+  it('says its verifier key', async () => {
+    assert.equal((await realm.logged('witness'))['key'], verifier.toString());
+  });
+
+  it('answers 200 with a cosignature, which is durable, and 409 with the size that it has', async () => {
+    const one = await guest({ before: 3 });
+    one.log.addMany(9);
+    await one.stored();
+    const { status, type, body } = await one.ask(0);
+    assert.deepEqual([status, type], [200, 'text/plain; charset=utf-8']);
+    const keys = { logs: [one.log.signer.verifier], witnesses: [verifier] };
+    const { witnesses, head } = openCheckpoint(one.log.checkpoint() + body, keys);
+    assert.equal(head.size, 10);
+    assert.ok(Math.abs((witnesses[0]?.time ?? 0) - Date.now() / 1_000) < 10);
+    assert.equal(stateOf(one), one.log.checkpoint() + body);
+    one.log.addMany(600);
+    assert.deepEqual(await one.ask(0), { status: 409, type: 'text/x.tlog.size', body: '10\n' });
+    assert.equal((await one.ask(10, 300)).status, 200);
+    assert.equal((await one.ask(300, 300)).status, 200);
+    assert.equal((await one.ask(300)).status, 200);
+    assert.deepEqual(await one.ask(300, 400), { status: 409, type: 'text/x.tlog.size', body: '610\n' });
+    // Checkpoints of sizes within the stored log, which were compared with its records.
+    await one.stored();
+    for (const size of [1, 2, 255, 256, 257, 511, 512, 609])
+      assert.equal((await one.ask(0, size)).status, 409);
+    assert.equal(await realm.metric('kata_realm_log_faults_total{kind="fork"}'), 0);
+    assert.ok((await realm.metric('kata_realm_witness_requests_total{status="200"}')) >= 4);
+  });
+
+  it('answers 400 to what is no request, and to an old size above the size', async () => {
+    const one = await guest();
+    await one.stored();
+    for (const body of ['', 'old 0\n', one.log.request(0).replace('old 0', 'old -1'), Buffer.alloc(1_000)])
+      assert.equal((await one.post(body)).status, 400);
+    assert.equal((await one.ask(2, 1)).status, 400);
+    assert.equal((await one.post(Buffer.alloc(300_000))).status, 413);
+    assert.equal((await one.post('', { method: 'PUT' })).status, 405);
+    assert.equal((await one.post(one.log.request(0), { path: '/other' })).status, 426);
+    assert.equal((await one.ask(0)).status, 200);
+  });
+
+  it('answers 403 to a checkpoint that the log has not signed', async () => {
+    const one = await guest();
+    await one.stored();
+    const signed = one.log.request(0);
+    const wrong = signed.replace(
+      /(— \S+ )(\S)(\S{20})(\S)/u,
+      (_all, name, a, b, c) => `${name}${a}${b}${c === 'A' ? 'B' : 'A'}`,
+    );
+    assert.notEqual(wrong, signed);
+    assert.equal((await one.post(wrong)).status, 403);
+    assert.equal((await one.ask(0)).status, 200);
+  });
+
+  it('answers 404 to everybody who is not connected, and to each origin but the own one of the guest', async () => {
+    const [one, other] = [await guest(), await guest()];
+    await Promise.all([one.stored(), other.stored()]);
+    const stranger = await newGuest(home);
+    const unknown = await stranger.ask(0);
+    assert.equal(unknown.status, 404);
+    assert.match(unknown.body, /no guest with this key is connected/);
+    const foreign = await one.post(other.log.request(0));
+    assert.equal(foreign.status, 404);
+    assert.match(
+      foreign.body,
+      /the log of this guest is kata-agent\/[0-9a-f]{64}, and the request is of another/,
+    );
+    // A log whose boot record names the key of another guest.
+    const liar = new WitnessedGuest(home, await guestIdentity(), GuestLog.boot(one.identity.pin));
+    guests.push(await liar.connect());
+    await liar.stored();
+    const said = await liar.ask(0);
+    assert.equal(said.status, 404);
+    assert.match(said.body, /none of the guest's records .* names the keys/);
+    const silent = await newGuest(home);
+    const connection = await RawGuest.serve({ port: home.ports.guests, identity: silent.identity });
+    await until('its log is not served', async () => /WatchAudit/.test((await silent.ask(0)).body));
+    connection.socket.destroy();
+    await until('it is logged', () =>
+      realm.log.some(
+        ({ msg, status, id }) =>
+          msg === 'a checkpoint of a guest was not cosigned' && status === '404' && id === one.id,
+      ),
+    );
+  });
+
+  it('a guest that names the log key of another gains nothing, and takes nothing from it', async () => {
+    const one = await guest();
+    one.log.addMany(4);
+    await one.stored();
+    // The key of the other log is public; its checkpoints can be seen by the host.
+    const thief = await newGuest(home);
+    const same = new WitnessedGuest(
+      home,
+      thief.identity,
+      GuestLog.boot(thief.identity.pin, { logKey: one.log.signer.verifier.toString() }),
+    );
+    guests.push(await same.connect());
+    await same.stored();
+    assert.equal((await same.post(one.log.request(0))).status, 200, 'it is one that the log has signed');
+    assert.deepEqual(await one.ask(0), { status: 409, type: 'text/x.tlog.size', body: '5\n' });
+    assert.equal((await same.ask(5, 1)).status, 404, 'its own key is not that of its boot record');
+    await until('it is reported', () => hasFault(same.id, 'clone'));
+    // Its own records are not those of the checkpoint.
+    same.log.addMany(4);
+    await until('it has forked', () => hasFault(same.id, 'fork'));
+    assert.equal((await same.post(one.log.request(5))).status, 422);
+    one.log.add();
+    assert.equal((await one.ask(5)).status, 200);
+    assert.ok(!hasFault(one.id, 'fork'));
+  });
+
+  it('answers 422 to what is no extension of the cosigned tree', async () => {
+    const one = await guest();
+    one.log.addMany(5);
+    await one.stored();
+    assert.equal((await one.ask(0, 4)).status, 200);
+    const [first = '', ...rest] = one.log.request(4).split('\n');
+    const missing = [first, ...rest.slice(1)].join('\n');
+    const answer = await one.post(missing);
+    assert.equal(answer.status, 422);
+    assert.equal((await one.ask(4)).status, 200);
+  });
+
+  it('orders two requests of one log that come at once', async () => {
+    const one = await guest();
+    one.log.addMany(40);
+    await one.stored();
+    const answers = await Promise.all([one.ask(0, 10), one.ask(0, 20), one.ask(0, 30), one.ask(0, 40)]);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 409, 409, 409]);
+    const last = openCheckpoint(stateOf(one), { logs: [one.log.signer.verifier], witnesses: [verifier] });
+    for (const { status, body } of answers) if (status === 409) assert.equal(body, `${last.head.size}\n`);
+  });
+
+  it('bounds the requests of one guest, in rate and at once, and not those of others', async () => {
+    const [one, other] = [await guest(), await guest()];
+    await Promise.all([one.stored(), other.stored()]);
+    const statuses: number[] = [];
+    for (let n = 0; n < 60; n += 1) statuses.push((await one.ask(0)).status);
+    assert.ok(statuses.includes(429), statuses.join(' '));
+    assert.equal((await other.ask(0)).status, 200);
+    await delay(1_000);
+    assert.notEqual((await one.ask(1)).status, 429);
+  });
+});
+
+describe('a fork', () => {
+  const home = new RealmHome(anyGuests);
+  const { file } = witnessKey(home);
+  let realm: RealmProcess;
+
+  before(async () => {
+    realm = await RealmProcess.start(home, ['--witness-key', file]);
+  });
+  after(async () => {
+    await realm.stop();
+    home.remove();
+  });
+
+  const forkAlert = (id: string): boolean =>
+    realm.log.some(({ msg = '', fault, id: of }) => msg.startsWith('ALERT') && fault === 'fork' && of === id);
+
+  it('is found when a checkpoint is not of the stored records, at once and for good', async () => {
+    const one = await (await newGuest(home)).connect();
+    one.log.addMany(5);
+    await one.stored();
+    assert.equal((await one.ask(0)).status, 200);
+    one.log.addMany(5);
+    await one.stored();
+    // The clone goes on from the sixth record, and does not connect: only its checkpoint is seen.
+    const clone = one.log.clone(6).addMany(3, 'clone');
+    const begin = performance.now();
+    const answer = await one.post(clone.request(6));
+    const tookMs = performance.now() - begin;
+    assert.equal(answer.status, 422);
+    assert.match(answer.body, /the log has forked: its checkpoint of 9 records is not of the records/);
+    assert.ok(forkAlert(one.id), realm.text());
+    console.log(`fork by a checkpoint: found after ${tookMs.toFixed(0)} ms`);
+    assert.equal(
+      (await one.ask(6)).status,
+      422,
+      'the honest one is not cosigned either: nobody knows which it is',
+    );
+    assert.equal(await realm.metric('kata_realm_log_faults_total{kind="fork"}'), 1);
+    const notes = readFileSync(join(home.store, 'guests', one.id, 'notes'), 'utf8');
+    assert.ok(notes.includes('"kind":"fork"') && notes.includes(clone.origin), notes);
+    await until('it is recorded', () => JSON.stringify(home.decisions()).includes('(fork)'));
+    // Also after a restart, or a crash.
+    await realm.stop('SIGKILL');
+    realm = await RealmProcess.start(home, ['--witness-key', file]);
+    await one.connect();
+    await until('the log is open', async () => (await one.ask(6)).status !== 404);
+    assert.equal((await one.ask(6)).status, 422);
+    one.close();
+  });
+
+  it('is found when the records arrive that a cosigned checkpoint contradicts, also after a restart', async () => {
+    const one = await (await newGuest(home)).connect();
+    one.log.addMany(5);
+    await one.stored();
+    const clone = one.log.clone().addMany(4, 'clone');
+    // The clone asks first, and its records do not come: its tree is cosigned.
+    assert.equal((await one.post(clone.request(0))).status, 200);
+    one.close();
+    await realm.stop('SIGKILL');
+    realm = await RealmProcess.start(home, ['--witness-key', file]);
+    await one.connect();
+    await delay(100);
+    const begin = performance.now();
+    one.log.addMany(4);
+    await until('the fork is found', () => forkAlert(one.id));
+    console.log(`fork by records after a restart: found after ${(performance.now() - begin).toFixed(0)} ms`);
+    assert.equal((await one.ask(6)).status, 422);
+    one.close();
+  });
+
+  it('is found by two signatures alone, when no record has come to these sizes', async () => {
+    const one = await (await newGuest(home)).connect();
+    await one.stored();
+    const left = one.log.clone().addMany(7, 'left');
+    const right = one.log.clone().addMany(7, 'right');
+    assert.equal((await one.post(left.request(0))).status, 200);
+    const answer = await one.post(right.request(1));
+    assert.equal(answer.status, 422);
+    assert.ok(forkAlert(one.id), realm.text());
+    const text = readFileSync(stateFile(one, 'fork'), 'utf8');
+    assert.ok(text.includes(right.checkpoint()) && text.includes(left.checkpoint()));
+    one.close();
+  });
+});
+
+describe('a cloned guest, which is there twice', () => {
+  const home = new RealmHome('[[guest]]\nname = "web"\nconfigurations = ["*"]\n');
+  const { file } = witnessKey(home);
+  let realm: RealmProcess;
+  before(async () => {
+    realm = await RealmProcess.start(home, ['--witness-key', file]);
+  });
+  after(async () => {
+    await realm.stop();
+    home.remove();
+  });
+
+  it('is found by its two connections, before it has a record of its own; then by its records', async () => {
+    const one = await (await newGuest(home)).connect();
+    one.log.addMany(5);
+    await one.stored();
+    const clone = new WitnessedGuest(home, one.identity, one.log.clone());
+    const begin = performance.now();
+    await clone.connect();
+    const alert = await realm.logged('ALERT: a guest was cloned');
+    console.log(`clone by two connections: found after ${(performance.now() - begin).toFixed(0)} ms`);
+    assert.equal(alert['id'], one.id);
+    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="clone"}'), 1);
+    await until('it is recorded', () => JSON.stringify(home.decisions()).includes('(clone)'));
+    const { verbs } = { verbs: readFileSync(join(home.store, 'guests', one.id, 'notes'), 'utf8') };
+    assert.match(verbs, /"kind":"clone"/);
+    // The original has lost its connection and comes again, with other records.
+    clone.log.addMany(2, 'clone');
+    await clone.stored();
+    one.log.addMany(2);
+    const again = performance.now();
+    await one.connect();
+    await until('another log', () => realm.log.some(({ fault }) => fault === 'second-log'));
+    console.log(`clone by its records: found after ${(performance.now() - again).toFixed(0)} ms`);
+    await until('it is not cosigned', async () => (await one.ask(0)).status === 422);
+    one.close();
+    clone.close();
+  });
+
+  it('a guest that reconnects is none: its earlier connection does not answer', async (t) => {
+    t.after(() => undefined);
+    const alerts = await realm.metric('kata_realm_guest_alerts_total{kind="clone"}');
+    await until(
+      'the name is free',
+      async () => (await realm.metric('kata_realm_guests{relay="operator-tls"}')) === 0,
+    );
+    const one = await (await newGuest(home)).connect();
+    await one.stored();
+    // Its machine has lost the network: nothing answers, and nothing is closed.
+    one.connection?.socket.pause();
+    const begin = performance.now();
+    const count = realm.log.filter(({ msg }) => msg === 'guest admitted').length;
+    await one.connect();
+    await realm.logged('guest admitted', count + 1);
+    assert.ok(performance.now() - begin < 5_000);
+    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="clone"}'), alerts);
+    one.close();
+  });
+
+  it('another guest with its configuration, and a further boot, are reported', async () => {
+    await until(
+      'the name is free',
+      async () => (await realm.metric('kata_realm_guests{relay="operator-tls"}')) === 0,
+    );
+    const boots = await realm.metric('kata_realm_guest_alerts_total{kind="boot"}');
+    const one = await (await newGuest(home)).connect();
+    await one.stored();
+    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="boot"}'), boots + 1);
+    const twin = await (await newGuest(home)).connect();
+    await twin.connection?.closed;
+    const alert = await realm.logged(
+      'ALERT: another guest says the configuration of a connected one: possibly a clone',
+    );
+    assert.deepEqual([alert['id'], alert['other']], [one.id, twin.id]);
+    assert.match(
+      realm.log.filter(({ msg }) => msg === 'guest refused').at(-1)?.['why'] ?? '',
+      /as many are connected: possibly a clone/,
+    );
+    one.close();
+  });
+});
+
+it('a realm whose guest is silent for three heartbeats says so', async () => {
+  const home = new RealmHome(anyGuests);
+  const realm = await RealmProcess.start(home);
+  const one = await (await newGuest(home, { facts: { heartbeatMs: 200 } })).connect();
+  await one.stored();
+  const begin = performance.now();
+  const alert = await realm.logged('ALERT: no audit record of a guest has come, though it is connected');
+  console.log(`silence of 3 heartbeats of 200 ms: found after ${(performance.now() - begin).toFixed(0)} ms`);
+  assert.deepEqual([alert['id'], alert['ms']], [one.id, '600']);
+  one.log.add();
+  await realm.logged('records of a guest come again');
+  one.close();
+  await realm.logged('ALERT: a guest is away, and no audit record of it has come');
+  assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="silent"}'), 1);
+  assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="away"}'), 1);
+  await realm.stop();
+  home.remove();
+});
+
+it('a realm without a key is no witness, and one with a bus must not be one', async () => {
+  const home = new RealmHome(anyGuests);
+  const realm = await RealmProcess.start(home);
+  const one = await (await newGuest(home)).connect();
+  await one.stored();
+  const answer = await one.ask(0);
+  assert.equal(answer.status, 404);
+  assert.match(answer.body, /no witness: it was started without --witness-key/);
+  assert.equal(existsSync(join(home.store, 'witness')), false);
+  one.close();
+  await realm.stop();
+  const { file } = witnessKey(home);
+  const args = [ctlProgram, ...home.arguments(['--witness-key', file, '--bus', 'nats://127.0.0.1:1'])];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  assert.equal(status, 2, stderr);
+  assert.match(stderr, /--witness-key and --bus exclude each other/);
+  home.remove();
+});
