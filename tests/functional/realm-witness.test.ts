@@ -1,99 +1,24 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { OwnIdentity } from '@kata-agent/agent/tls';
-import { openCheckpoint, parseVerifier, WitnessVerifier } from '@kata-agent/tlog';
-import { GuestLog } from '../harness/guest-log.js';
+import { checkConsistency, openCheckpoint, parseCheckpoint } from '@kata-agent/tlog';
+import { type BootOptions, GuestLog } from '../harness/guest-log.js';
 import { guestIdentity, RawGuest } from '../harness/raw-guest.js';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
 import { ctlProgram } from '../harness/repository.js';
-import { askWitness, type WitnessAnswer } from '../harness/witness-client.js';
+import { newGuest, stateFile, WitnessedGuest, witnessKey } from '../harness/witnessed-guest.js';
 
-const idOf = ({ pin }: OwnIdentity): string => pin.replace('spki:sha256:', '');
 const anyGuests = '[[guest]]\nname = "web"\nconfigurations = ["*"]\nmax = 100\n';
-
-/** Makes the key of a witness, as an operator does. */
-function witnessKey(home: RealmHome, name = 'realm.example/w1'): { verifier: WitnessVerifier; file: string } {
-  const file = join(home.directory, 'witness.key');
-  const args = [ctlProgram, 'realm', 'witness-key', '--name', name, '--out', file];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-  assert.equal(status, 0, stderr);
-  assert.equal(statSync(file).mode & 0o777, 0o600);
-  const verifier = parseVerifier(stdout.trim());
-  assert.ok(verifier instanceof WitnessVerifier && verifier.name === name);
-  const again = spawnSync(process.execPath, args, { encoding: 'utf8' });
-  assert.equal(again.status, 3, again.stderr);
-  return { verifier, file };
-}
-
-/** A guest of a realm, its log, and its requests to the witness. */
-class WitnessedGuest {
-  readonly home: RealmHome;
-  readonly identity: OwnIdentity;
-  readonly log: GuestLog;
-  connection: RawGuest | undefined;
-
-  constructor(home: RealmHome, identity: OwnIdentity, log: GuestLog = GuestLog.boot(identity.pin)) {
-    this.home = home;
-    this.identity = identity;
-    this.log = log;
-  }
-
-  get id(): string {
-    return idOf(this.identity);
-  }
-
-  async connect(): Promise<this> {
-    this.connection = await RawGuest.serve({
-      port: this.home.ports.guests,
-      identity: this.identity,
-      management: { watchAudit: this.log.watch },
-    });
-    return this;
-  }
-
-  ask(oldSize: number, size?: number): Promise<WitnessAnswer> {
-    return this.post(this.log.request(oldSize, size));
-  }
-
-  post(body: string | Buffer, more: Parameters<typeof askWitness>[3] = {}): Promise<WitnessAnswer> {
-    return askWitness(this.home.ports.guests, this.identity, body, more);
-  }
-
-  /** Waits until the realm has all records. */
-  async stored(): Promise<void> {
-    await until('the log is stored', () => {
-      const text = this.home.logs(this.id).map((path) => readFileSync(path, 'latin1'));
-      return text.join('') === this.log.lines.map((line) => `${line}\n`).join('');
-    });
-  }
-
-  close(): void {
-    this.connection?.socket.destroy();
-  }
-}
-
-function stateFile({ home, log }: WitnessedGuest, kind: 'checkpoint' | 'fork'): string {
-  return join(home.store, 'witness', `${log.origin.slice('kata-agent/'.length)}.${kind}`);
-}
-
-async function newGuest(
-  home: RealmHome,
-  more: Parameters<typeof GuestLog.boot>[1] = {},
-): Promise<WitnessedGuest> {
-  const identity = await guestIdentity();
-  return new WitnessedGuest(home, identity, GuestLog.boot(identity.pin, more));
-}
 
 describe('a realm that is a witness', () => {
   const home = new RealmHome(anyGuests);
   const { verifier, file } = witnessKey(home);
   let realm: RealmProcess;
   const guests: WitnessedGuest[] = [];
-  const guest = async (more: Parameters<typeof GuestLog.boot>[1] = {}): Promise<WitnessedGuest> => {
+  const guest = async (more: BootOptions = {}): Promise<WitnessedGuest> => {
     const made = await newGuest(home, more);
     guests.push(made);
     return await made.connect();
@@ -423,6 +348,54 @@ describe('a cloned guest, which is there twice', () => {
     );
     one.close();
   });
+});
+
+it('a realm that is killed at any moment never cosigns two trees of one log', async () => {
+  const home = new RealmHome(anyGuests);
+  const { file, verifier } = witnessKey(home);
+  const one = await newGuest(home);
+  const keys = { logs: [one.log.signer.verifier], witnesses: [verifier] };
+  /** Sizes of which a cosignature has come. */
+  const cosigned: number[] = [];
+  let forks = 0;
+  for (let round = 0; round < 12; round += 1) {
+    const realm = await RealmProcess.start(home, ['--witness-key', file]);
+    await one.connect();
+    await until('the log is known', async () => (await one.ask(0, 0)).status !== 404);
+    // What the last process has cosigned is stored, whenever it was killed.
+    const before = existsSync(stateFile(one, 'checkpoint'))
+      ? openCheckpoint(readFileSync(stateFile(one, 'checkpoint')), keys).head.size
+      : 0;
+    assert.ok(before >= Math.max(0, ...cosigned), `${before} is stored, and ${cosigned.at(-1)} was cosigned`);
+    const killed = delay(30 + round * 17).then(() => realm.stop('SIGKILL'));
+    for (let known = before; ; ) {
+      one.log.add();
+      const { status, body } = await one.ask(known);
+      if (status === 0 || status === 503 || status === 404) break;
+      if (status === 409) known = Number(body);
+      if (status !== 200) continue;
+      known = one.log.size;
+      assert.equal(openCheckpoint(one.log.checkpoint() + body, keys).head.size, known);
+      cosigned.push(known);
+    }
+    await killed;
+    one.close();
+  }
+  const realm = await RealmProcess.start(home, ['--witness-key', file]);
+  await one.connect();
+  await until('the log is known', async () => (await one.ask(0, 0)).status !== 404);
+  const latest = parseCheckpoint(readFileSync(stateFile(one, 'checkpoint'))).head;
+  for (const size of cosigned) checkConsistency(one.log.head(size), latest, one.log.proof(size, latest.size));
+  // A clone of each of these moments gets nothing.
+  for (const size of cosigned.filter((_, at) => at % Math.ceil(cosigned.length / 12) === 0)) {
+    const clone = one.log.clone(size).addMany(latest.size - size + 3, 'clone');
+    if ((await one.post(clone.request(size))).status === 200) forks += 1;
+  }
+  assert.equal(forks, 0);
+  console.log(`killed 12 times: ${cosigned.length} cosignatures, of one log`);
+  one.close();
+  await realm.stop();
+  home.remove();
 });
 
 it('a realm whose guest is silent for three heartbeats says so', async () => {

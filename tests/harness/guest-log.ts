@@ -6,6 +6,7 @@ import {
   type LogSigner,
   proveConsistency,
   type TreeHash,
+  type TreeHead,
 } from '@kata-agent/tlog';
 import { formatAddCheckpoint, signCheckpoint } from '@kata-agent/tlog';
 
@@ -72,21 +73,29 @@ export class GuestLog {
     return this.#leaves.length;
   }
 
-  /** The checkpoint of the first `size` leaves, signed. */
-  checkpoint(size: number = this.size): string {
+  head(size: number = this.size): TreeHead {
     const frontier = new Frontier();
     for (const leaf of this.#leaves.slice(0, size)) frontier.append(leaf);
-    return signCheckpoint(this.signer, frontier.head());
+    return frontier.head();
+  }
+
+  proof(oldSize: number, size: number = this.size): readonly TreeHash[] {
+    const leaves = this.#leaves;
+    return proveConsistency(oldSize, size, (level, index) => (level === 0 ? leaves[index] : undefined));
+  }
+
+  /** The checkpoint of the first `size` leaves, signed. */
+  checkpoint(size: number = this.size): string {
+    return signCheckpoint(this.signer, this.head(size));
   }
 
   /** The body of add-checkpoint. */
   request(oldSize: number, size: number = this.size): string {
-    const leaves = this.#leaves;
-    const proof =
-      oldSize > size
-        ? []
-        : proveConsistency(oldSize, size, (level, index) => (level === 0 ? leaves[index] : undefined));
-    return formatAddCheckpoint(oldSize, proof, this.checkpoint(size));
+    return formatAddCheckpoint(
+      oldSize,
+      oldSize > size ? [] : this.proof(oldSize, size),
+      this.checkpoint(size),
+    );
   }
 
   /** WatchAudit of this log: records as they are added, until the stream ends. */

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { type BootRecord, LineReader, readRecord } from '@kata-agent/audit';
 import {
+  emptyRoot,
   Frontier,
   hashOfRange,
   leafHash,
@@ -93,6 +94,7 @@ export class StoredTree {
   async head(size: number): Promise<TreeHead> {
     if (size > this.size) throw new RangeError(`the tree has ${this.size} leaves, and not ${size}`);
     if (size === this.size) return this.#frontier.head();
+    if (size === 0) return { size, root: emptyRoot };
     const group = Math.floor(size / keptLeaves);
     const leaves = await this.#leaves(group, size - group * keptLeaves);
     const from = group * keptLeaves;
