@@ -136,6 +136,6 @@ export class GuestLog {
     };
     const body = JSON.stringify({ ...envelope, ...members }).slice(0, -1);
     this.lines.push(`${body},"hash":"${createHash('sha256').update(body).digest('hex')}"}`);
-    for (const done of [...this.#added]) done();
+    for (const done of this.#added) done();
   }
 }

@@ -6,7 +6,7 @@ import { StoreError } from '../store/store-error.js';
 import { writeFileAtomically } from '../store/write-file-atomically.js';
 
 /** What a witness has cosigned last of an origin. */
-export interface WitnessState {
+interface WitnessState {
   /** Undefined: nothing. */
   readonly latest: TreeHead | undefined;
   /** The same as text, a signed note; undefined with `latest`. */
