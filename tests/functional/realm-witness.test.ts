@@ -149,6 +149,16 @@ describe('a realm that is a witness', () => {
     assert.ok(!hasFault(one.id, 'fork'));
   });
 
+  it('a stranger of the same address that sends much with the end of its handshake harms nobody', async () => {
+    const one = await guest();
+    await one.stored();
+    const stranger = await newGuest(home);
+    for (let n = 0; n < 3; n += 1)
+      assert.equal((await stranger.post(Buffer.alloc(200_000))).status, 404, 'it was not answered');
+    assert.equal((await one.ask(0)).status, 200);
+    assert.equal(realm.process.exitCode ?? realm.process.signalCode, null);
+  });
+
   it('answers 422 to what is no extension of the cosigned tree', async () => {
     const one = await guest();
     one.log.addMany(5);
@@ -166,7 +176,10 @@ describe('a realm that is a witness', () => {
     one.log.addMany(40);
     await one.stored();
     const answers = await Promise.all([one.ask(0, 10), one.ask(0, 20), one.ask(0, 30), one.ask(0, 40)]);
-    assert.deepEqual(answers.map(({ status }) => status).sort((a, b) => a - b), [200, 409, 409, 409]);
+    assert.deepEqual(
+      answers.map(({ status }) => status).sort((a, b) => a - b),
+      [200, 409, 409, 409],
+    );
     const last = openCheckpoint(stateOf(one), { logs: [one.log.signer.verifier], witnesses: [verifier] });
     for (const { status, body } of answers) if (status === 409) assert.equal(body, `${last.head.size}\n`);
   });

@@ -18,6 +18,8 @@ import { sequenceOf } from './sequence-of.js';
 /** Hashes of subtrees from this level on stay in memory, about 160 bytes for 256 records; others are computed from the file. */
 const keptLevel = 8;
 const keptLeaves = 2 ** keptLevel;
+/** Read and hashed in one turn of the event loop, in about a millisecond. */
+const chunkBytes = 64 * 1024;
 
 /** A file of records, and how many of its bytes are complete lines. */
 export interface StoredRecords {
@@ -79,7 +81,7 @@ export class StoredTree {
   async read(size: number): Promise<void> {
     if (this.#isOver || size <= this.#offset) return;
     await this.#withFile(async (file) => {
-      const reader = new LineReader(file, this.#offset);
+      const reader = new LineReader(file, this.#offset, chunkBytes);
       for (let lines = await reader.next(); lines !== undefined; lines = await reader.next())
         for (const line of lines) {
           // What follows is being written.
@@ -132,7 +134,7 @@ export class StoredTree {
     const hashes: TreeHash[] = [];
     if (count === 0) return hashes;
     await this.#withFile(async (file) => {
-      const reader = new LineReader(file, this.#offsets[group]);
+      const reader = new LineReader(file, this.#offsets[group], chunkBytes);
       for (let lines = await reader.next(); lines !== undefined; lines = await reader.next())
         for (const line of lines) {
           hashes.push(leafHash(line));

@@ -33,5 +33,8 @@ test('the largest are kept', () => {
   for (const size of [4, 2, 8, 6, 1]) heads.add(headOf(size));
   const kept: number[] = [];
   for (let head = heads.take(99); head !== undefined; head = heads.take(99)) kept.push(head.size);
-  assert.deepEqual(kept.sort((a, b) => a - b), [4, 6, 8]);
+  assert.deepEqual(
+    kept.sort((a, b) => a - b),
+    [4, 6, 8],
+  );
 });
