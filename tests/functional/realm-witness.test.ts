@@ -359,6 +359,12 @@ describe('a cloned guest, which is there twice', () => {
       realm.log.filter(({ msg }) => msg === 'guest refused').at(-1)?.['why'] ?? '',
       /as many are connected: possibly a clone/,
     );
+    // Its machine was started again before its earlier connection is found to be dead.
+    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="twin"}'), 1);
+    one.connection?.socket.pause();
+    await (await (await newGuest(home)).connect()).connection?.closed;
+    await delay(1_200);
+    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="twin"}'), 1);
     one.close();
   });
 });

@@ -18,7 +18,7 @@ export interface GuestAlertsOptions {
 /** Says what can be a clone of a guest, or its end. */
 export class GuestAlerts {
   readonly #options: GuestAlertsOptions;
-  readonly #twin: (key: string, event: { readonly newcomer: Named; readonly live: Named }) => void;
+  readonly #twin: (key: string, event: { readonly newcomer: string; readonly live: Named }) => void;
 
   constructor(options: GuestAlertsOptions) {
     this.#options = options;
@@ -28,7 +28,7 @@ export class GuestAlerts {
       log('error', 'ALERT: another guest says the configuration of a connected one: possibly a clone', {
         guest: live.name,
         id: live.id,
-        other: newcomer.id,
+        other: newcomer,
         times,
       }),
     );
@@ -48,7 +48,7 @@ export class GuestAlerts {
   }
 
   /** A guest with another key says the configuration of a connected one, where there may be one. */
-  twin(newcomer: Named, live: Named): void {
+  twin(newcomer: string, live: Named): void {
     this.#count('twin');
     this.#twin(live.name, { newcomer, live });
   }

@@ -70,6 +70,8 @@ export class GuestConnections {
   readonly #files = new Map<string, Promise<void>>();
   readonly #mayLogRefusal = rationed(100, 1);
   readonly #pace = new AdmissionPace();
+  /** Guests that are asked whether they are there, because another one says their configuration. */
+  readonly #asked = new Set<string>();
   #closed = false;
 
   constructor(options: GuestConnectionsOptions) {
@@ -164,7 +166,7 @@ export class GuestConnections {
     if (!admission.ok) {
       const { reason, full } = admission;
       const isTwin = full !== undefined && twin !== undefined;
-      if (isTwin) this.#options.alerts.twin({ id, name: '' }, twin);
+      if (isTwin) void this.#reportTwin(id, twin);
       this.#refuse(
         connection,
         isTwin ? `${reason}: possibly a clone, it says the same configuration` : reason,
@@ -174,7 +176,7 @@ export class GuestConnections {
     }
     const { name, entry, max, isPinned } = admission;
     // Whoever has listed its key knows that there are two.
-    if (twin !== undefined && isPinned === undefined) this.#options.alerts.twin({ id, name }, twin);
+    if (twin !== undefined && isPinned === undefined) void this.#reportTwin(id, twin);
     if (!this.#pace.allows(id, entry)) {
       this.#refuse(connection, 'it has connected too often', 'admission');
       return;
@@ -220,6 +222,17 @@ export class GuestConnections {
           other.entry !== entry &&
           other.described?.configurationDigest === configurationDigest,
       );
+  }
+
+  /** Reports a twin that still answers: a guest that was started again comes before its earlier connection is found to be dead. */
+  async #reportTwin(newcomer: string, twin: { readonly id: string; readonly name: string }): Promise<void> {
+    if (this.#asked.has(twin.id)) return;
+    this.#asked.add(twin.id);
+    const live = [...this.#live].find(({ id }) => id === twin.id);
+    // One at another replica cannot be asked.
+    if (live === undefined || (await stillAnswers(live.channel, cloneMs)))
+      this.#options.alerts.twin(newcomer, twin);
+    this.#asked.delete(twin.id);
   }
 
   /** Ends a connection of a guest that has connected again. If it still answers, the guest is there twice. */

@@ -75,8 +75,12 @@ function rowOf(guest: Fields): readonly string[] {
 
 function logText(log: unknown): string {
   if (typeof log !== 'object' || log === null) return '-';
-  const { state, last } = log as { readonly state?: unknown; readonly last?: unknown };
-  return `${text(state)} ${typeof last === 'number' ? last : ''}`.trim();
+  const { state, last, silent } = log as {
+    readonly state?: unknown;
+    readonly last?: unknown;
+    readonly silent?: unknown;
+  };
+  return `${text(state)} ${typeof last === 'number' ? last : ''}${silent === true ? ' silent' : ''}`.trim();
 }
 
 /** A guest chooses some of these texts. */
