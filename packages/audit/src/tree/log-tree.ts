@@ -1,4 +1,4 @@
-import { Frontier, leafHash, type TreeHead } from '@kata-agent/tlog';
+import { Frontier, Growth, type HashSink, leafHash, type TreeHead } from '@kata-agent/tlog';
 import type { RecordKind, TreeText } from '../record/record.js';
 
 /**
@@ -9,6 +9,7 @@ export class LogTree {
   /** The log's verifier key as text; undefined: nobody signs it. */
   readonly key: string | undefined;
   readonly #frontier = new Frontier();
+  readonly #growths = new Set<Growth>();
   #first = 0;
 
   constructor(key: string | undefined) {
@@ -22,7 +23,24 @@ export class LogTree {
   append(line: string, { kind, sequence }: { readonly kind: RecordKind; readonly sequence: number }): void {
     if (this.size === 0 && kind !== 'boot') return;
     if (this.size === 0) this.#first = sequence;
-    this.#frontier.append(leafHash(line.slice(0, -1)));
+    const leaf = leafHash(line.slice(0, -1));
+    if (this.#growths.size === 0) this.#frontier.append(leaf);
+    else this.#frontier.append(leaf, this.#store);
+  }
+
+  readonly #store: HashSink = (level, index, hash) => {
+    for (const growth of this.#growths) growth.store(level, index, hash);
+  };
+
+  /** Returns what proofs from the present size to later ones need; it costs each record a little until it is forgotten. */
+  grow(): Growth {
+    const growth = new Growth(this.#frontier);
+    this.#growths.add(growth);
+    return growth;
+  }
+
+  forget(growth: Growth): void {
+    this.#growths.delete(growth);
   }
 
   /** Sequence number of the record that is leaf 0; 0 if there is none. */
