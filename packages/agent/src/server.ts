@@ -23,6 +23,7 @@ import { Connections } from './listeners/connections.js';
 import { management } from './management/management.js';
 import type { ManagementContext } from './management/management-context.js';
 import { authorizeManagement, managementGate } from './management/management-gate.js';
+import { OneAtATime } from './management/one-at-a-time.js';
 import { Watchers } from './management/watchers.js';
 import type { Readers } from './readers.js';
 import { relay } from './relay/relay.js';
@@ -72,6 +73,7 @@ export function agentServer(options: {
     audit,
     connections,
     watchers: new Watchers(),
+    proofs: new OneAtATime(),
     revocations,
     witnesses,
     log,

@@ -5,6 +5,7 @@ import type { Connections } from '../listeners/connections.js';
 import type { Revocations } from '../listeners/tls/revocations.js';
 import type { Policy } from '../policy/policy.js';
 import type { Log } from '../startup/log.js';
+import type { OneAtATime } from './one-at-a-time.js';
 import type { Witnesses } from '../witnesses/witnesses.js';
 import type { Watchers } from './watchers.js';
 
@@ -15,6 +16,8 @@ export interface ManagementContext {
   readonly policy: Pick<Policy, 'served'>;
   readonly guest: Pick<Guest, 'containers'>;
   readonly audit: Pick<AuditLog, 'writable' | 'checkpoint' | 'proveSince'>;
+  /** Of the audit log. */
+  readonly proofs: OneAtATime;
   /** Undefined: the log has none. */
   readonly witnesses: Pick<Witnesses, 'cosigned'> | undefined;
   readonly connections: Connections;
