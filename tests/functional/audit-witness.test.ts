@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { after, before, describe, it, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { postCheckpoint, serverContext, type ServerOptions, WitnessClient } from '@kata-agent/agent/tls';
 import { type AuditLog, openAuditLog } from '@kata-agent/audit';
@@ -11,10 +13,16 @@ import {
   agentLogSigner,
   type Checkpoint,
   formatCheckpoint,
+  type LogVerifier,
   openCheckpoint,
   parseAddCheckpoint,
+  parseAgentLogVerifier,
 } from '@kata-agent/tlog';
+import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { Authority } from '../harness/authority.js';
+import { type DialledIn, DialServer } from '../harness/dial-server.js';
+import { clientProgram } from '../harness/repository.js';
+import { answerOf } from '../harness/sweep.js';
 import { type Misbehaviour, TestWitness, WitnessServer } from '../harness/test-witness.js';
 
 const ca = new Authority('witness CA');
@@ -322,4 +330,289 @@ test('a server that is not the one of the CA, name and pin is told nothing', asy
   assert.equal(witness.asked.length, 0);
   await assert.rejects(postCheckpoint(serverAt(1), 'body', signal), /ECONNREFUSED|not reached|closed/);
   await assert.rejects(postCheckpoint(serverAt(server.port), 'body', AbortSignal.abort()), /the agent ends/);
+});
+
+/** The document of an agent that is dialled in at a realm with a witness. */
+function configOf(port: number, audit: string, witnesses: string): string {
+  return `[api]
+release = "4.1"
+allowed_endpoints = ["GetGuestDetails", "ReseedRandomDev", "SignalProcess"]
+
+[[listener]]
+name = "host"
+address = "vsock://-1:1024"
+management = ["GetCheckpoint"]
+
+[[listener]]
+name = "second"
+address = "vsock://-1:1025"
+
+[[listener]]
+name = "realm"
+address = "https://localhost:${port}/guests"
+tls = { server_ca = ${JSON.stringify(ca.pem)}, pins = ["spki:sha256:${certificate.spki()}"] }
+relay = "trusted"
+
+[audit]
+checkpoint_every = "1s"
+${audit}
+${witnesses}`;
+}
+
+const entryOf = (witness: TestWitness, rest: string): string =>
+  `[[audit.witness]]\nkey = "${witness.key}"\n${rest}\n`;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function logKeyOf(records: readonly Fields[]): LogVerifier {
+  const boot = records.find(({ kind }) => kind === 'boot') ?? assert.fail();
+  return parseAgentLogVerifier(String(boot['logKey']));
+}
+
+/** Runs kata-agent-ctl. The witness is in this process. */
+async function ctl(
+  ...args: readonly string[]
+): Promise<{ readonly code: number | null; readonly out: string }> {
+  const child = spawn(process.execPath, [clientProgram, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+    });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out };
+}
+
+async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<number> {
+  const begin = performance.now();
+  while (!(await holds())) {
+    assert.ok(performance.now() - begin < 20_000, what);
+    await delay(20);
+  }
+  return performance.now() - begin;
+}
+
+const reseed = { data: new Uint8Array(8) };
+
+describe('an agent with a witness in its realm, and required_within', () => {
+  const witness = new TestWitness('realm.example/w1');
+  let server: DialServer;
+  let agent: AgentProcess;
+  let guest: DialledIn;
+  let host: AgentConnection;
+  const cosignedFile = (): string => readFileSync(`${agent.auditLog}.cosigned`, 'utf8');
+  const cosignedSize = (): number =>
+    openCheckpoint(cosignedFile(), {
+      logs: [logKeyOf(agent.records())],
+      witnesses: [witness.signer.verifier],
+    }).head.size;
+  const refusals = (): readonly Fields[] =>
+    agent.records().filter(({ decision }) => (decision as Fields | undefined)?.['code'] === 'KA3104');
+  const reseedOn = async ({ agent: client }: Pick<AgentConnection, 'agent'>): Promise<string> =>
+    (await answerOf(client.reseedRandomDev(reseed))).code;
+
+  before(async () => {
+    server = await DialServer.start(certificate);
+    server.onRequest = (request, response) =>
+      void witness.handle(request, response).catch(() => request.socket.destroy());
+    agent = await AgentProcess.start({
+      config: configOf(
+        server.port,
+        'required_within = "3s"\nheartbeat = "1s"',
+        entryOf(witness, 'via = "realm"'),
+      ),
+      sharesNetwork: true,
+    });
+    guest = await server.next();
+    host = await agent.connect();
+  });
+  after(async () => {
+    await agent.dispose();
+    await server.close();
+  });
+
+  it('refuses changes of the host from the boot record on, until a witness answers', async (t) => {
+    // The witness does not know the log yet.
+    assert.equal(await reseedOn(host), 'OK');
+    const away = await eventually('refused', async () => (await reseedOn(host)) === 'UNAVAILABLE');
+    witness.enrol(logKeyOf(agent.records()));
+    const back = await eventually('served', async () => (await reseedOn(host)) === 'OK');
+    t.diagnostic(
+      `refused after ${away.toFixed(0)} ms, served ${back.toFixed(0)} ms after the witness was there`,
+    );
+    assert.ok(away > 1_500 && away < 5_000, `${away}`);
+    assert.deepEqual([...new Set(witness.asked.map(({ status }) => status))], [404, 200]);
+    assert.ok(witness.asked.every(({ path }) => path === 'POST /guests/add-checkpoint'));
+    assert.ok(witness.asked.every(({ hasCertificate }) => hasCertificate));
+  });
+
+  it('keeps the cosigned checkpoint, which a reader verifies with the key of the witness', async () => {
+    await eventually('cosigned', () => existsSync(`${agent.auditLog}.cosigned`));
+    const address = ['-a', `unix://${agent.socketPath}`];
+    const [first, next, cosigned] = ['first', 'next', 'cosigned'].map((name) => join(agent.directory, name));
+    assert.ok(first !== undefined && next !== undefined && cosigned !== undefined);
+    const got = await ctl('audit', 'checkpoint', ...address, '--cosigned');
+    assert.equal(got.code, 0, got.out);
+    writeFileSync(cosigned, got.out);
+    const trust = ['--witness', witness.key, '--quorum', '1'];
+    for (const file of [cosigned, `${agent.auditLog}.cosigned`]) {
+      const verified = await ctl('audit', 'verify', agent.auditLog, '--checkpoint', file, ...trust);
+      assert.equal(verified.code, 0, verified.out);
+      assert.match(verified.out, /: cosigned by 1 witness\ncosigned by realm\.example\/w1 at /);
+    }
+    const plain = await ctl('audit', 'checkpoint', ...address);
+    writeFileSync(first, plain.out);
+    const self = await ctl('audit', 'verify', agent.auditLog, '--checkpoint', first, ...trust);
+    assert.equal(self.code, 4);
+    assert.match(self.out, /cosigned by 0 of 1 witnesses/);
+    assert.equal(await reseedOn(host), 'OK');
+    // From the older one, and from the cosigned one.
+    for (const since of [first, cosigned]) {
+      const continued = await ctl('audit', 'checkpoint', ...address, '--since', since);
+      assert.equal(continued.code, 0, continued.out);
+      writeFileSync(next, continued.out);
+    }
+    const wrong = readFileSync(first, 'utf8').split('\n');
+    wrong[2] = Buffer.alloc(32, 1).toString('base64');
+    writeFileSync(next, wrong.join('\n'));
+    const forked = await ctl('audit', 'checkpoint', ...address, '--since', next);
+    assert.equal(forked.code, 4);
+    assert.match(forked.out, /does not continue the older checkpoint/);
+    wrong[1] = '1000000';
+    writeFileSync(next, wrong.join('\n'));
+    const longer = await ctl('audit', 'checkpoint', ...address, '--since', next);
+    assert.equal(longer.code, 4, longer.out);
+    assert.match(longer.out, /its log is another one/);
+    wrong[0] = `kata-agent/${'0'.repeat(64)}`;
+    wrong[1] = '1';
+    writeFileSync(next, wrong.join('\n'));
+    assert.match(
+      (await ctl('audit', 'checkpoint', ...address, '--since', next)).out,
+      /the agent was started again/,
+    );
+    assert.equal((await ctl('audit', 'checkpoint', ...address, '--since', first, '--cosigned')).code, 2);
+  });
+
+  it('refuses what it should while the witness is away, and nothing else', async (t) => {
+    const second = await agent.connect({ port: 1025 });
+    witness.misbehaves = (_response, _honest, socket) => socket.destroy();
+    const count = refusals().length;
+    const away = await eventually('refused', async () => (await reseedOn(host)) === 'UNAVAILABLE');
+    assert.ok(away > 1_500 && away < 6_000, `${away}`);
+    const denied = await answerOf(host.agent.reseedRandomDev(reseed));
+    assert.match(denied.message, /no quorum of witnesses.*within required_within.*KA3104/);
+    // The host connects there too.
+    assert.equal(await reseedOn(second), 'UNAVAILABLE');
+    assert.equal(await reseedOn(guest), 'OK');
+    for (const { agent: client, health } of [host, second, guest]) {
+      assert.equal((await answerOf(client.getGuestDetails({}))).code, 'OK');
+      assert.equal((await answerOf(health.check({}))).code, 'OK');
+      assert.equal((await answerOf(health.version({}))).code, 'OK');
+      // What ends something reaches its handler.
+      assert.notEqual((await answerOf(client.signalProcess({ containerId: 'c' }))).code, 'UNAVAILABLE');
+    }
+    assert.equal((await ctl('audit', 'checkpoint', '-a', `unix://${agent.socketPath}`)).code, 0);
+    await eventually('recorded', () => refusals().length > count);
+    const refused = refusals().at(-1) ?? assert.fail();
+    assert.deepEqual([refused['kind'], refused['method']], ['refusal', 'ReseedRandomDev']);
+    witness.misbehaves = undefined;
+    const back = await eventually('served', async () => (await reseedOn(host)) === 'OK');
+    t.diagnostic(`refused after ${away.toFixed(0)} ms, served again after ${back.toFixed(0)} ms`);
+    assert.equal(await reseedOn(second), 'OK');
+    assert.match(agent.log.join('\n'), /calls are served again/);
+    assert.equal((await ctl('audit', 'verify', agent.auditLog)).code, 0);
+  });
+
+  it('reports a tree that the witness has cosigned and this log does not continue: a clone', async () => {
+    const { name } = logKeyOf(agent.records());
+    const latest = witness.latest.get(name) ?? assert.fail();
+    const clone = { size: latest.size, root: Buffer.alloc(32, 7).toString('hex') as typeof latest.root };
+    const found = (): readonly Fields[] => agent.records().filter(({ method }) => method === '(witness)');
+    const time = await eventually('recorded', () => {
+      // The agent may be about to be cosigned.
+      if ((witness.latest.get(name)?.root ?? '') !== clone.root)
+        witness.latest.set(name, { ...clone, size: witness.latest.get(name)?.size ?? 0 });
+      return found().length > 0;
+    });
+    assert.ok(time < 5_000, `${time}`);
+    const [record] = found();
+    assert.deepEqual(
+      [record?.['kind'], record?.['listener'], record?.['peer']],
+      ['call', 'realm', 'witness realm.example/w1'],
+    );
+    assert.match(JSON.stringify(record?.['result']), /DATA_LOSS.*another tree of this log/);
+    assert.match(agent.log.join('\n'), /"ERRO"[^\n]*another tree of this log[^\n]*witness did not cosign/);
+    await delay(2_500);
+    assert.equal(found().length, 1, 'once');
+    await eventually('refused', async () => (await reseedOn(host)) === 'UNAVAILABLE');
+    witness.latest.delete(name);
+    await eventually('served', async () => (await reseedOn(host)) === 'OK');
+  });
+
+  it('has its last records cosigned before it ends', async () => {
+    await eventually('up to date', async () => {
+      await reseedOn(host);
+      return cosignedSize() > 0;
+    });
+    assert.equal(await reseedOn(host), 'OK');
+    const records = agent.records().length;
+    assert.equal(await agent.stop(), 0);
+    assert.ok(cosignedSize() >= records, `${cosignedSize()} ${records}`);
+  });
+});
+
+describe('agents with several witnesses', () => {
+  it('demand the quorum on one checkpoint, and are enrolled anew after a crash', async (t) => {
+    const [one, two] = [new TestWitness('realm.example/w1'), new TestWitness('other.example/w2')];
+    const realm = await DialServer.start(certificate);
+    realm.onRequest = (request, response) => void one.handle(request, response);
+    const server = await WitnessServer.start(two, certificate);
+    const directory = mkdtempSync(join(tmpdir(), 'kata-witness-'));
+    t.after(async () => {
+      await realm.close();
+      await server.close();
+      rmSync(directory, { recursive: true, force: true });
+    });
+    const file = join(directory, 'audit.log');
+    const url = `via = "https://localhost:${server.port}/w"\nca = ${JSON.stringify(ca.pem)}`;
+    const config = configOf(
+      realm.port,
+      `file = "${file}"\nwitness_quorum = 2`,
+      entryOf(one, 'via = "realm"') + entryOf(two, url),
+    );
+    const recordsOf = (): readonly Fields[] =>
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as Fields);
+    const origins: string[] = [];
+    for (let start = 0; start < 2; start += 1) {
+      const agent = await AgentProcess.start({ config, sharesNetwork: true });
+      t.after(() => agent.dispose());
+      const boots = recordsOf().filter(({ kind }) => kind === 'boot');
+      const key = parseAgentLogVerifier(String(boots.at(-1)?.['logKey']));
+      origins.push(key.name);
+      one.enrol(key);
+      await eventually('the first witness', () => one.latest.has(key.name));
+      const opened = (): Checkpoint | undefined => {
+        const text = existsSync(`${file}.cosigned`) ? readFileSync(`${file}.cosigned`, 'utf8') : '';
+        if (!text.startsWith(key.name)) return undefined;
+        return openCheckpoint(text, { logs: [key], witnesses: [one.signer.verifier, two.signer.verifier] });
+      };
+      assert.equal(opened(), undefined, 'one is not enough');
+      two.enrol(key);
+      const host = await agent.connect();
+      await eventually('both', async () => {
+        assert.equal((await answerOf(host.agent.reseedRandomDev(reseed))).code, 'OK');
+        return opened()?.witnesses.length === 2;
+      });
+      agent.process.kill('SIGKILL');
+      await agent.exited;
+    }
+    assert.equal(new Set(origins).size, 2);
+    const trust = ['--witness', one.key, '--witness', two.key, '--quorum', '2'];
+    const verified = await ctl('audit', 'verify', file, '--checkpoint', `${file}.cosigned`, ...trust);
+    assert.equal(verified.code, 0, verified.out);
+    assert.match(verified.out, /cosigned by 2 witnesses/);
+  });
 });
