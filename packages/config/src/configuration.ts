@@ -99,8 +99,8 @@ export interface AuditSettings {
   readonly checkpointEveryMs: number;
   readonly heartbeatMs: number;
   readonly witnessQuorum: number;
-  /** Undefined: calls do not depend on witnesses. */
-  readonly requiredWithinMs: number | undefined;
+  /** `off`: calls do not depend on witnesses. */
+  readonly requiredWithin: number | 'off';
 }
 
 export interface LimitSettings {

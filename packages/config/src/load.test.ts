@@ -38,7 +38,7 @@ test('without documents and overrides every setting has its default', async () =
     checkpointEveryMs: 10_000,
     heartbeatMs: 60_000,
     witnessQuorum: 1,
-    requiredWithinMs: undefined,
+    requiredWithin: 'off',
   });
   assert.deepEqual(limits, {
     connections: 64,

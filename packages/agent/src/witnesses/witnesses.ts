@@ -53,9 +53,9 @@ export class Witnesses {
   constructor(options: WitnessesOptions) {
     const { configuration, audit, logKey, tls, log } = options;
     this.#options = options;
-    const { checkpointEveryMs: everyMs, witnessQuorum, requiredWithinMs } = configuration.audit;
+    const { checkpointEveryMs: everyMs, witnessQuorum, requiredWithin } = configuration.audit;
     this.#cosigned = new CosignedCheckpoints(witnessQuorum);
-    this.#coverage = requiredWithinMs === undefined ? undefined : new Coverage(requiredWithinMs);
+    this.#coverage = requiredWithin === 'off' ? undefined : new Coverage(requiredWithin);
     let last: Error | undefined;
     const report = rarely((times) =>
       log('warn', 'a cosigned checkpoint was not written', { error: last?.message, times }),
@@ -104,13 +104,13 @@ export class Witnesses {
 
   /** Reports whether a record is older than `required_within`, and the quorum has cosigned no checkpoint with it. */
   isOverdue(): boolean {
-    const { requiredWithinMs } = this.#options.configuration.audit;
+    const { requiredWithin } = this.#options.configuration.audit;
     const age = this.#coverage?.ageMs(performance.now());
-    const isOverdue = requiredWithinMs !== undefined && age !== undefined && age > requiredWithinMs;
+    const isOverdue = requiredWithin !== 'off' && age !== undefined && age > requiredWithin;
     if (isOverdue && !this.#isOverdue)
       this.#options.log('error', 'calls that change something are refused: no quorum of witnesses', {
         code: 'KA3104',
-        requiredWithinMs,
+        requiredWithinMs: requiredWithin,
       });
     if (!isOverdue && this.#isOverdue)
       this.#options.log('info', 'calls are served again: the quorum of witnesses is back');

@@ -9,7 +9,8 @@ export class LogTree {
   /** The log's verifier key as text; undefined: nobody signs it. */
   readonly key: string | undefined;
   readonly #frontier = new Frontier();
-  readonly #growths = new Set<Growth>();
+  /** By the size at which they begin, with the number of their users: witnesses mostly are at one size. */
+  readonly #growths = new Map<number, { readonly growth: Growth; users: number }>();
   #first = 0;
 
   constructor(key: string | undefined) {
@@ -29,18 +30,22 @@ export class LogTree {
   }
 
   readonly #store: HashSink = (level, index, hash) => {
-    for (const growth of this.#growths) growth.store(level, index, hash);
+    for (const { growth } of this.#growths.values()) growth.store(level, index, hash);
   };
 
   /** Returns what proofs from the present size to later ones need; it costs each record a little until it is forgotten. */
   grow(): Growth {
-    const growth = new Growth(this.#frontier);
-    this.#growths.add(growth);
-    return growth;
+    const shared = this.#growths.get(this.size) ?? { growth: new Growth(this.#frontier), users: 0 };
+    shared.users += 1;
+    this.#growths.set(this.size, shared);
+    return shared.growth;
   }
 
   forget(growth: Growth): void {
-    this.#growths.delete(growth);
+    const shared = this.#growths.get(growth.from);
+    if (shared === undefined) return;
+    shared.users -= 1;
+    if (shared.users === 0) this.#growths.delete(growth.from);
   }
 
   /** Sequence number of the record that is leaf 0; 0 if there is none. */

@@ -27,10 +27,10 @@ export function explainWitnesses({
   );
 }
 
-/** Renders what the agent does with its witnesses; `required_within` undefined: nothing depends on them. */
+/** Renders what the agent does with its witnesses. */
 export function renderWitnesses(
   witnesses: readonly ExplainedWitness[],
-  { quorum, requiredWithinMs }: { readonly quorum: number; readonly requiredWithinMs: number | undefined },
+  { quorum, requiredWithin }: { readonly quorum: number; readonly requiredWithin: number | 'off' },
 ): string {
   return [
     `witnesses of the audit log: ${quorum} of ${witnesses.length} must cosign a checkpoint`,
@@ -38,8 +38,8 @@ export function renderWitnesses(
       ({ name, listener, url }) =>
         `  ${name}, asked at ${url}${listener === undefined ? '' : ` as the listener "${listener}" dials it`}`,
     ),
-    requiredWithinMs === undefined
+    requiredWithin === 'off'
       ? '  no call depends on them: required_within = "off"'
-      : `  calls of the host that change something are refused once a record of ${writeDuration(requiredWithinMs)} is not covered`,
+      : `  calls of the host that change something are refused once a record of ${writeDuration(requiredWithin)} is not covered`,
   ].join('\n');
 }

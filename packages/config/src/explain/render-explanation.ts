@@ -52,10 +52,10 @@ export function renderExplanation(explanation: Explanation): string {
 function quorumOf(all: readonly ExplainedSetting[]): Parameters<typeof renderWitnesses>[1] {
   const valueOf = (key: string): SettingValue =>
     all.find((setting) => setting.section === 'audit' && setting.key === key)?.value;
-  const within = valueOf(auditSettings.requiredWithinMs.key);
+  const within = valueOf(auditSettings.requiredWithin.key);
   return {
     quorum: Number(valueOf(auditSettings.witnessQuorum.key)),
-    requiredWithinMs: typeof within === 'number' ? within : undefined,
+    requiredWithin: typeof within === 'number' ? within : 'off',
   };
 }
 

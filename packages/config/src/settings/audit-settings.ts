@@ -88,11 +88,11 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
       'How many of the witnesses must have cosigned a checkpoint for required_within, and for FILE.cosigned.',
     example: '1',
   },
-  requiredWithinMs: {
+  requiredWithin: {
     ...common,
     key: 'required_within',
     type: requiredWithin,
-    default: undefined,
+    default: 'off',
     purpose:
       'Once a record is older than this, and the quorum has cosigned no checkpoint with it, calls that change something are refused where the host calls: on the first listener, and on all at vsock:// and unix://. SignalProcess, RemoveContainer and DestroySandbox are served, and everything again when the quorum is back.',
     example: '"30s"',

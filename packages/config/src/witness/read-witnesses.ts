@@ -135,8 +135,8 @@ export function checkWitnesses(
       `witness_quorum is ${Number(quorum.value)}, and there ${count(witnesses.length)}`,
       witnesses.length === 0 ? 'add [[audit.witness]], or remove it' : `write at most ${witnesses.length}`,
     );
-  const within = audit.get(auditSettings.requiredWithinMs.key);
-  if (within?.value === undefined) return;
+  const within = audit.get(auditSettings.requiredWithin.key);
+  if (within === undefined || within.value === 'off') return;
   if (witnesses.length === 0)
     report.error(
       'KA1407',
