@@ -273,10 +273,11 @@ test('100 hostile answers cost nothing but their attempts', { timeout: 120_000 }
   witness.enrol(signer.verifier);
   await write(3);
   let slowest = 0;
-  let [isDone, calls] = [false, 0];
+  const done = new AbortController();
+  let calls = 0;
   // Calls with an intent go on meanwhile, as those of a pod.
   const busy = (async () => {
-    while (!isDone) {
+    while (!done.signal.aborted) {
       const begin = performance.now();
       await write(1);
       calls += 1;
@@ -296,7 +297,7 @@ test('100 hostile answers cost nothing but their attempts', { timeout: 120_000 }
       assert.ok(failures.length < count + 20, `${what}: ${failures.slice(count, count + 2).join('\n')}`);
     }
   }
-  isDone = true;
+  done.abort();
   await busy;
   const grown = process.memoryUsage().rss - before;
   t.diagnostic(

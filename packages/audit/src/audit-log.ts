@@ -1,6 +1,5 @@
 import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/gate';
 import type { ConsistencyProof } from '@kata-agent/tlog';
-import type { TreeFollower } from './tree/tree-follower.js';
 
 /** A call and its peer. The log keeps references to objects in it until their batch is written: do not modify them. */
 export interface AuditedCall {
@@ -42,6 +41,24 @@ export interface SignedHead {
   readonly size: number;
   /** A checkpoint of C2SP tlog-checkpoint, as text. */
   readonly checkpoint: string;
+}
+
+/** A signed tree, and the proof that it begins with the one that the follower has taken before. */
+export interface TreeStep {
+  readonly signed: SignedHead;
+  /** Number of records of the one before; 0 for none. */
+  readonly from: number;
+  readonly proof: ConsistencyProof;
+}
+
+/** Somebody who is sent checkpoints, not always each, and never one that does not continue the last. */
+export interface TreeFollower {
+  /** Reports whether there is a tree to take. */
+  readonly hasNext: boolean;
+  /** Returns the step to the tree that was signed in the last round; undefined if that is taken. */
+  take(): TreeStep | undefined;
+  /** Ends following: it costs each record a little. */
+  close(): void;
 }
 
 export interface CallResult {

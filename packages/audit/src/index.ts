@@ -1,4 +1,12 @@
-export type { AuditedCall, AuditLog, CallResult, SignedHead, Subject } from './audit-log.js';
+export type {
+  AuditedCall,
+  AuditLog,
+  CallResult,
+  SignedHead,
+  Subject,
+  TreeFollower,
+  TreeStep,
+} from './audit-log.js';
 export { AuditUnavailable } from './audit-unavailable.js';
 export { type Clock, systemClock } from './clock.js';
 export type { PresentContainer } from './kept/present.js';
@@ -21,6 +29,5 @@ export { type VerifyOptions, verify } from './read/verify.js';
 export { CannotProve } from './read/cannot-prove.js';
 export { prove } from './read/prove.js';
 export { checkpointPath, cosignedPath } from './tree/checkpoint-writer.js';
-export type { TreeFollower, TreeStep } from './tree/tree-follower.js';
 export type { CheckedCheckpoint, TrustedCheckpoint } from './tree/checkpoint-check.js';
 export { judgeTrust, type Trust, type TrustedKeys } from './tree/trust.js';

@@ -1,6 +1,6 @@
 import type { ConsistencyProof, LogSigner } from '@kata-agent/tlog';
 import type { Decision } from '@kata-agent/gate';
-import type { AuditedCall, AuditLog, CallResult, SignedHead } from './audit-log.js';
+import type { AuditedCall, AuditLog, CallResult, SignedHead, TreeFollower } from './audit-log.js';
 import { AuditUnavailable } from './audit-unavailable.js';
 import { CallFold } from './fold/call-fold.js';
 import { type Clock, systemClock } from './clock.js';
@@ -8,7 +8,6 @@ import { Heartbeat } from './heartbeat.js';
 import { Checkpoints } from './tree/checkpoints.js';
 import { CheckpointWriter, cosignedPath } from './tree/checkpoint-writer.js';
 import { replaceFile } from './tree/replace-file.js';
-import type { TreeFollower } from './tree/tree-follower.js';
 import { proveGrowth } from './read/prove-growth.js';
 import { createDigest, type Digest } from './record/digest.js';
 import { FailureFold } from './fold/failure-fold.js';

@@ -1,24 +1,6 @@
-import type { ConsistencyProof, Growth } from '@kata-agent/tlog';
-import type { SignedHead } from '../audit-log.js';
+import type { Growth } from '@kata-agent/tlog';
+import type { SignedHead, TreeFollower, TreeStep } from '../audit-log.js';
 import type { LogTree } from './log-tree.js';
-
-/** A signed tree, and the proof that it begins with the one that the follower has taken before. */
-export interface TreeStep {
-  readonly signed: SignedHead;
-  /** Number of records of the one before; 0 for none. */
-  readonly from: number;
-  readonly proof: ConsistencyProof;
-}
-
-/** Somebody who is sent checkpoints, not always each, and never one that does not continue the last. */
-export interface TreeFollower {
-  /** Reports whether there is a tree to take. */
-  readonly hasNext: boolean;
-  /** Returns the step to the tree that was signed in the last round; undefined if that is taken. */
-  take(): TreeStep | undefined;
-  /** Ends following: it costs each record a little. */
-  close(): void;
-}
 
 /** A follower of the tree that is being written. It has few hashes, however long it takes nothing. */
 export class FollowedTree implements TreeFollower {

@@ -148,7 +148,7 @@ export function checkWitnesses(
     audit.get(auditSettings.checkpointEveryMs.key)?.value ?? auditSettings.checkpointEveryMs.default,
   );
   if (Number(within.value) >= 2 * every) return;
-  const { write } = auditSettings.checkpointEveryMs.type;
+  const write = (ms: number): string => auditSettings.checkpointEveryMs.type.write(ms);
   report.error(
     'KA1407',
     within.span,
