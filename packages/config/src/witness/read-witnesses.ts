@@ -128,7 +128,8 @@ export function checkWitnesses(
 ): void {
   for (const { via } of witnesses) if (!isAddress(via.value)) checkListener(via, listeners, report);
   const quorum = audit.get(auditSettings.witnessQuorum.key);
-  if (quorum !== undefined && Number(quorum.value) > witnesses.length)
+  // The default is accepted without a witness, too.
+  if (quorum !== undefined && Number(quorum.value) > Math.max(1, witnesses.length))
     report.error(
       'KA1407',
       quorum.span,

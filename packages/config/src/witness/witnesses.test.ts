@@ -141,7 +141,7 @@ for (const [what, text, said] of [
     document(`witness_quorum = 2\n${entry(one, 'via = "realm"')}`),
     /config\.toml:\d+:1: .*witness_quorum is 2, and there is 1 witness[^]*write at most 1/,
   ],
-  ['a quorum of none', document('witness_quorum = 1'), /there is no witness[^]*add \[\[audit.witness\]\]/],
+  ['a quorum of none', document('witness_quorum = 2'), /there is no witness[^]*add \[\[audit.witness\]\]/],
   ['a quorum of 0', document('witness_quorum = 0'), /KA1102/],
   ['required_within without a witness', document('required_within = "30s"'), /needs a witness/],
   [

@@ -99,6 +99,16 @@ name = "tenant"
 address = "tls://0.0.0.0:8443"
 tls = { client_ca = "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n" }`;
 
+/** What some examples need. */
+const completions: Readonly<Record<string, readonly string[]>> = {
+  may_set: [tenantWithoutPeers],
+  required_within: [
+    `[[audit.witness]]\nkey = ${witnessKeys.key.example}`,
+    'via = "https://witness.example"',
+    'ca = "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n"',
+  ],
+};
+
 test('every example of a setting loads; an unbuilt setting warns or fails', async () => {
   const list = 'allowed_endpoints = ["@pod", "@logs"]\nrelease = "4.1"';
   for (const row of settings) {
@@ -109,7 +119,7 @@ test('every example of a setting loads; an unbuilt setting warns or fails', asyn
       row.section === 'delivery' && row.key !== 'accept' ? ['accept = ["initdata", "drop_ins"]'] : [];
     const measured = row.key === 'checkpoint_pcr' ? ['tpm = "try"'] : [];
     const own = row.section === 'api' ? [] : [`[${row.section}]`, ...accept, ...measured, example];
-    const named = row.key === 'may_set' ? [tenantWithoutPeers] : [];
+    const named = completions[row.key] ?? [];
     const said = await faults(['[api]', ...api, ...own, ...named, ''].join('\n'));
     const expected = {
       yes: /^$/,
