@@ -11,8 +11,6 @@ import {
 import { type Attempt, decideAnswer, type WitnessAnswer } from './decide-answer.js';
 import type { WitnessReports } from './witness-reports.js';
 
-/** The wait after a failure is at most this, beside the interval of checkpoints. */
-const longestWindowMs = 60_000;
 /** What a witness tells cannot make the agent read its log more often. */
 const proveEveryMs = 60_000;
 
@@ -22,6 +20,8 @@ export interface WitnessClientOptions {
   readonly follower: TreeFollower;
   /** The interval of checkpoints. */
   readonly everyMs: number;
+  /** The wait after a failure is at most this, beside the interval. */
+  readonly longestWindowMs: number;
   /** Sends the body of a request, with a deadline. */
   readonly post: (body: string) => Promise<WitnessAnswer>;
   /** As `AuditLog.proveSince`. */
@@ -133,7 +133,7 @@ export class WitnessClient {
 
   /** At least the interval of checkpoints, and at random up to a window more that doubles with each failure. */
   async #pause(): Promise<void> {
-    const { everyMs, random = Math.random, wait } = this.#options;
+    const { everyMs, longestWindowMs, random = Math.random, wait } = this.#options;
     const window = Math.min(longestWindowMs, everyMs * 2 ** (this.#failures - 1));
     const milliseconds = everyMs + Math.ceil(random() * window);
     if (this.#isEnded) return;

@@ -15,6 +15,8 @@ import { witnessServer } from './witness-servers.js';
 const earlyRecords = 1_000;
 /** Each round costs a handshake with each witness. */
 const shortestRoundMs = 1_000;
+/** After failures in a row a witness is asked later by at most this. */
+const longestWindowMs = 60_000;
 /** How long the end of the agent may wait for a last cosignature. */
 const lastRoundMs = 1_000;
 
@@ -73,6 +75,8 @@ export class Witnesses {
         logKey,
         follower: audit.follow(),
         everyMs,
+        // While calls are refused, the witness is asked as often as it may be.
+        longestWindowMs: requiredWithin === 'off' ? longestWindowMs : everyMs,
         post: (body) => postCheckpoint(server, body, this.#ending.signal),
         prove: (from, signed) => audit.proveSince(from, signed),
         onCosigned: (checkpoint) => this.#add(checkpoint),
