@@ -518,9 +518,10 @@ describe('an agent with a witness in its realm, and required_within', () => {
       assert.notEqual((await answerOf(client.signalProcess({ containerId: 'c' }))).code, 'UNAVAILABLE');
     }
     assert.equal((await ctl('audit', 'checkpoint', '-a', `unix://${agent.socketPath}`)).code, 0);
+    // Those of this time may be counted with those of the first.
     await eventually('recorded', () => refusals().length > count);
-    const refused = refusals().at(-1) ?? assert.fail();
-    assert.deepEqual([refused['kind'], refused['method']], ['refusal', 'ReseedRandomDev']);
+    const [refused] = refusals();
+    assert.deepEqual([refused?.['kind'], refused?.['method']], ['refusal', 'ReseedRandomDev']);
     witness.misbehaves = undefined;
     const back = await eventually('served', async () => (await reseedOn(host)) === 'OK');
     t.diagnostic(`refused after ${away.toFixed(0)} ms, served again after ${back.toFixed(0)} ms`);
