@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto';
+import { generateKeyPairSync, hash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openAuditLog } from '@kata-agent/audit';
-import { Frontier, leafHash } from '@kata-agent/tlog';
+import { agentLogSigner, Frontier, Growth, leafHash } from '@kata-agent/tlog';
 import { median } from './median.js';
 import type { Row } from './row.js';
 
@@ -31,6 +31,16 @@ export async function measureAuditTree(quick: boolean): Promise<Row[]> {
       const frontier = new Frontier();
       return (line) => frontier.append(leafHash(line));
     });
+    const followed = perRecord(lines, () => {
+      const frontier = new Frontier();
+      // What all were sent last, and the last round.
+      const growths = [new Growth(frontier), new Growth(frontier)];
+      return (line) =>
+        frontier.append(leafHash(line), (level, index, hash) => {
+          for (const { store } of growths) store(level, index, hash);
+        });
+    });
+    const proof = await proving(join(directory, 'signed.log'), records);
     if (lines.length < records) throw new Error('records were lost: the benchmark measures the wrong path');
     return [
       { what: 'a record of the audit log, with its write', unit: 'us', ours: whole },
@@ -40,11 +50,30 @@ export async function measureAuditTree(quick: boolean): Promise<Row[]> {
         ours: tree,
         against: { name: 'in the chain', value: chain },
       },
+      { what: 'the same with witnesses that follow it', unit: 'us', ours: followed },
+      { what: `a proof that has to read ${records} records`, unit: 'ms', ours: proof },
       { what: "the tree's part of a record", unit: '%', ours: (100 * tree) / whole },
     ];
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+/** Returns the ms of a proof from a size that nobody follows. */
+async function proving(file: string, records: number): Promise<number> {
+  const signer = agentLogSigner(generateKeyPairSync('ed25519').privateKey);
+  const log = await openAuditLog({ file, maxSize: 2 ** 30, keep: 1, bootId: 'boot', signer });
+  await log.boot({});
+  await write(log, records);
+  const signed = await log.checkpoint();
+  const times: number[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    const begin = performance.now();
+    await log.proveSince(Math.floor(signed.size / 3), signed);
+    times.push(performance.now() - begin);
+  }
+  await log.close();
+  return median(times);
 }
 
 async function write(log: Awaited<ReturnType<typeof openAuditLog>>, records: number): Promise<number> {

@@ -23,6 +23,11 @@ const noLog: AuditLog = {
   hasReserve: true,
   failure: undefined,
   checkpoint: async () => ({ first: 1, size: 0, checkpoint: '' }),
+  treeSize: 0,
+  follow: () => ({ hasNext: false, take: () => undefined, close: () => undefined }),
+  checkpointRound: async () => ({ first: 1, size: 0, checkpoint: '' }),
+  proveSince: async () => [],
+  storeCosigned: () => Promise.resolve(),
   flush: () => Promise.resolve(),
   close: () => Promise.resolve(),
 };

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -45,6 +46,8 @@ export class DialServer {
   corksRelayed = false;
   /** The tokens of connections that are expected. */
   readonly #expected = new Map<string, (socket: TLSSocket) => void>();
+  /** Answers requests that are not an Upgrade. */
+  onRequest: RequestListener = (_request, response) => void response.writeHead(404).end();
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
   readonly #agents: DialledIn[] = [];
@@ -58,6 +61,7 @@ export class DialServer {
       socket.on('error', () => undefined);
       socket.once('close', () => this.#sockets.delete(socket));
     });
+    server.on('request', (request, response) => this.onRequest(request, response));
     server.on('upgrade', ({ method, url, headers }, stream, head) => {
       this.requests.push(`${method} ${url} ${headers.upgrade} ${headers.host}`);
       const socket = stream as TLSSocket;

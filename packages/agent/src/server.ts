@@ -8,6 +8,7 @@ import { createServer, type Server, service } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
 import { faultLog } from './startup/fault-log.js';
 import { admission } from './interceptors/admission.js';
+import { demandWitnesses } from './interceptors/demand-witnesses.js';
 import { auditing } from './interceptors/auditing.js';
 import { recordOfRequest } from './interceptors/record-of-request.js';
 import { translateFailures } from './interceptors/failures.js';
@@ -22,11 +23,13 @@ import { Connections } from './listeners/connections.js';
 import { management } from './management/management.js';
 import type { ManagementContext } from './management/management-context.js';
 import { authorizeManagement, managementGate } from './management/management-gate.js';
+import { OneAtATime } from './management/one-at-a-time.js';
 import { Watchers } from './management/watchers.js';
 import type { Readers } from './readers.js';
 import { relay } from './relay/relay.js';
 import { authorizeRelay } from './relay/relay-gate.js';
 import type { Log } from './startup/log.js';
+import type { Witnesses } from './witnesses/witnesses.js';
 import { bind } from './services/bind.js';
 import type { Services } from './services/handler.js';
 import { health } from './services/health.js';
@@ -48,9 +51,11 @@ export function agentServer(options: {
   readonly bootId: string;
   /** Undefined: there is no `tls://` or `https://` listener. */
   readonly revocations?: ManagementContext['revocations'];
+  /** Undefined: there are none. */
+  readonly witnesses?: Pick<Witnesses, 'cosigned' | 'isOverdue'> | undefined;
   readonly log: Log;
 }): AgentServer {
-  const { configuration, services, readers, audit, bootId, log, revocations } = options;
+  const { configuration, services, readers, audit, bootId, log, revocations, witnesses } = options;
   const connections = new Connections();
   const { limits } = configuration;
   const { policy, guest } = services;
@@ -68,7 +73,9 @@ export function agentServer(options: {
     audit,
     connections,
     watchers: new Watchers(),
+    proofs: new OneAtATime(),
     revocations,
+    witnesses,
     log,
     ending: ending.signal,
   };
@@ -86,6 +93,7 @@ export function agentServer(options: {
       audit,
       onDeniedRead,
       onFailure: configuration.audit.onFailure,
+      lacksWitnesses: demandWitnesses(configuration.listeners, witnesses),
     }),
     interceptors: [
       authorizeManagement(gate),

@@ -40,6 +40,8 @@ import { keepDeliveredDocuments } from './state/delivered-documents.js';
 import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
 import { largestAuditLog, mountStateFileSystem } from './state/state-file-system.js';
 import { version } from './startup/version.js';
+import { loadWitnesses } from './witnesses/load-witnesses.js';
+import type { Witnesses } from './witnesses/witnesses.js';
 
 /** A running agent. */
 export interface RunningAgent {
@@ -101,11 +103,13 @@ export async function startAgent(
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
   onStop((reason) => ending.ask(reason));
-  const opened: { guest?: Guest } = {};
+  const opened: { guest?: Guest; witnesses?: Witnesses } = {};
+  const signer = createLogSigner();
   const audit = await openAuditLog({
     ...record,
     bootId: boot,
-    signer: createLogSigner(),
+    signer,
+    onTree: (size) => opened.witnesses?.written(size),
     onCheckpointFailure: ({ message: error }) =>
       log('warn', 'a checkpoint of the audit log was not written', { file: record.file, error }),
     present: () => opened.guest && presentContainers(opened.guest),
@@ -133,6 +137,12 @@ export async function startAgent(
     const ociRuntime = { path: runtime.path, instead: runtime.instead };
     const facts = { ...bootFacts(configuration, unstarted), measured, hardened, ociRuntime };
     const tls = await loadTls(configuration, floor);
+    // Before the first record, from which on `required_within` counts.
+    const witnesses = await loadWitnesses({ configuration, audit, logKey: signer.verifier, tls, log });
+    if (witnesses !== undefined) {
+      opened.witnesses = witnesses;
+      ending.last('witnesses', () => witnesses.close());
+    }
     await audit.boot({
       ...facts,
       ...(clock === undefined ? {} : { clock }),
@@ -164,6 +174,7 @@ export async function startAgent(
       bootId: boot,
       readers,
       revocations: tls?.revocations,
+      witnesses,
       services: {
         guest,
         policy,
@@ -220,6 +231,7 @@ export async function startAgent(
       listener.start();
       log('info', 'dialling', { listener: name, address, served: policy.served(name).length });
     }
+    witnesses?.start();
     guest.askRuntime();
     ending.ready();
     return { ended: ending.done };

@@ -1,7 +1,10 @@
-/** The TLS engine, outgoing connections, and the clock by which both judge, exported for their tests. */
+/** The TLS engine, outgoing connections, witnesses, and the clock by which both judge, exported for their tests. */
 export { raiseClock } from './startup/clock-floor.js';
 export { TlsSettingError } from './listeners/tls/client-ca.js';
 export { DialOut, type DialOutOptions } from './listeners/dial/dial-out.js';
+export { serverContext, type ServerOptions } from './listeners/dial/connect-server.js';
+export { postCheckpoint } from './witnesses/post-checkpoint.js';
+export { WitnessClient, type WitnessClientOptions } from './witnesses/witness-client.js';
 export { makeOwnIdentity, type OwnIdentity } from './listeners/tls/own-identity.js';
 export { Revocations, TooManyRevocations } from './listeners/tls/revocations.js';
 export {

@@ -1,4 +1,5 @@
 import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/gate';
+import type { ConsistencyProof } from '@kata-agent/tlog';
 
 /** A call and its peer. The log keeps references to objects in it until their batch is written: do not modify them. */
 export interface AuditedCall {
@@ -40,6 +41,24 @@ export interface SignedHead {
   readonly size: number;
   /** A checkpoint of C2SP tlog-checkpoint, as text. */
   readonly checkpoint: string;
+}
+
+/** A signed tree, and the proof that it begins with the one that the follower has taken before. */
+export interface TreeStep {
+  readonly signed: SignedHead;
+  /** Number of records of the one before; 0 for none. */
+  readonly from: number;
+  readonly proof: ConsistencyProof;
+}
+
+/** Somebody who is sent checkpoints, not always each, and never one that does not continue the last. */
+export interface TreeFollower {
+  /** Reports whether there is a tree to take. */
+  readonly hasNext: boolean;
+  /** Returns the step to the tree that was signed in the last round; undefined if that is taken. */
+  take(): TreeStep | undefined;
+  /** Ends following: it costs each record a little. */
+  close(): void;
 }
 
 export interface CallResult {
@@ -110,6 +129,25 @@ export interface AuditLog {
    * @throws AuditUnavailable when the log cannot be written, TypeError when it was opened without a signer.
    */
   checkpoint(): Promise<SignedHead>;
+  /** Number of records in the tree. The last of them may not be durable yet. */
+  readonly treeSize: number;
+  /**
+   * Begins to follow the tree, for a witness.
+   *
+   * @throws TypeError when the log was opened without a signer.
+   */
+  follow(): TreeFollower;
+  /** Signs as `checkpoint` does. After this all followers can take the same tree, which is this one or a little older. */
+  checkpointRound(): Promise<SignedHead>;
+  /**
+   * Returns the proof that a signed tree of this log begins with the one of its first `from` records, any number. Reads the log
+   * from the segment with record `from` on.
+   *
+   * @throws CannotProve when rotation has removed records that it needs, or if they cannot be read, RangeError when the tree is smaller.
+   */
+  proveSince(from: number, signed: SignedHead): Promise<ConsistencyProof>;
+  /** Writes a checkpoint to `FILE.cosigned`. Rejects with the system's error. */
+  storeCosigned(checkpoint: string): Promise<void>;
   /**
    * Flushes and closes the log. Later calls are not recorded, and later intents are rejected.
    *

@@ -1,4 +1,12 @@
-export type { AuditedCall, AuditLog, CallResult, SignedHead, Subject } from './audit-log.js';
+export type {
+  AuditedCall,
+  AuditLog,
+  CallResult,
+  SignedHead,
+  Subject,
+  TreeFollower,
+  TreeStep,
+} from './audit-log.js';
 export { AuditUnavailable } from './audit-unavailable.js';
 export { type Clock, systemClock } from './clock.js';
 export type { PresentContainer } from './kept/present.js';
@@ -18,7 +26,8 @@ export { followLines } from './read/follow-lines.js';
 export { formatHead, head, parseHead } from './chain/head.js';
 export { renderHeader, renderRecord, type ShowOptions } from './read/show.js';
 export { type VerifyOptions, verify } from './read/verify.js';
-export { CannotProve, prove } from './read/prove.js';
-export { checkpointPath } from './tree/checkpoint-writer.js';
+export { CannotProve } from './read/cannot-prove.js';
+export { prove } from './read/prove.js';
+export { checkpointPath, cosignedPath } from './tree/checkpoint-writer.js';
 export type { CheckedCheckpoint, TrustedCheckpoint } from './tree/checkpoint-check.js';
 export { judgeTrust, type Trust, type TrustedKeys } from './tree/trust.js';

@@ -1,12 +1,14 @@
-import type { LogSigner } from '@kata-agent/tlog';
+import type { ConsistencyProof, LogSigner } from '@kata-agent/tlog';
 import type { Decision } from '@kata-agent/gate';
-import type { AuditedCall, AuditLog, CallResult, SignedHead } from './audit-log.js';
+import type { AuditedCall, AuditLog, CallResult, SignedHead, TreeFollower } from './audit-log.js';
 import { AuditUnavailable } from './audit-unavailable.js';
 import { CallFold } from './fold/call-fold.js';
 import { type Clock, systemClock } from './clock.js';
 import { Heartbeat } from './heartbeat.js';
 import { Checkpoints } from './tree/checkpoints.js';
-import { CheckpointWriter } from './tree/checkpoint-writer.js';
+import { CheckpointWriter, cosignedPath } from './tree/checkpoint-writer.js';
+import { replaceFile } from './tree/replace-file.js';
+import { proveGrowth } from './read/prove-growth.js';
 import { createDigest, type Digest } from './record/digest.js';
 import { FailureFold } from './fold/failure-fold.js';
 import { type Allocate, type FileLayer, systemFiles } from './journal/file-layer.js';
@@ -37,6 +39,8 @@ export interface AuditLogOptions {
   readonly checkpointEveryMs?: number;
   /** Called when a checkpoint could not be written; the next attempt follows by itself. */
   readonly onCheckpointFailure?: (error: Error) => void;
+  /** Called after records were written, with the number of records in the tree. */
+  readonly onTree?: (size: number) => void;
   /** After so many ms without a record, one is written. */
   readonly heartbeatMs?: number;
   readonly clock?: Clock;
@@ -90,7 +94,8 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
           });
     const digest = createDigest(options.key);
     const { heartbeatMs } = options;
-    const parts = { journal, writer, digest, clock, underWay, heartbeatMs };
+    const { onTree } = options;
+    const parts = { journal, writer, digest, clock, underWay, heartbeatMs, file, files, onTree };
     // Nothing is written before somebody has the log.
     const log = new ChainedLog({ ...parts, checkpoints, checkpointFile });
     return log;
@@ -115,6 +120,9 @@ class ChainedLog implements AuditLog {
   readonly #checkpoints: Checkpoints | undefined;
   readonly #checkpointFile: CheckpointWriter | undefined;
   readonly #heartbeat: Heartbeat | undefined;
+  readonly #file: string;
+  readonly #files: FileLayer;
+  readonly #onTree: ((size: number) => void) | undefined;
   readonly #calls: CallFold;
   readonly #failures: FailureFold;
   readonly #refusals: RefusalFold;
@@ -130,12 +138,18 @@ class ChainedLog implements AuditLog {
     readonly clock: Clock;
     readonly underWay: UnderWay;
     readonly heartbeatMs: number | undefined;
+    readonly file: string;
+    readonly files: FileLayer;
+    readonly onTree: ((size: number) => void) | undefined;
     readonly checkpoints: Checkpoints | undefined;
     readonly checkpointFile: CheckpointWriter | undefined;
   }) {
     const { journal, writer, digest, clock, underWay, heartbeatMs } = parts;
     this.#checkpoints = parts.checkpoints;
     this.#checkpointFile = parts.checkpointFile;
+    this.#file = parts.file;
+    this.#files = parts.files;
+    this.#onTree = parts.onTree;
     this.#journal = journal;
     this.#writer = writer;
     this.#digest = digest;
@@ -170,6 +184,7 @@ class ChainedLog implements AuditLog {
   written(): void {
     this.#heartbeat?.written();
     this.#checkpointFile?.written();
+    this.#onTree?.(this.#journal.tree.size);
   }
 
   async boot(facts: Readonly<Record<string, unknown>>): Promise<void> {
@@ -234,8 +249,34 @@ class ChainedLog implements AuditLog {
 
   async checkpoint(): Promise<SignedHead> {
     this.#assertOpen();
+    return await this.#signing.sign();
+  }
+
+  get treeSize(): number {
+    return this.#journal.tree.size;
+  }
+
+  follow(): TreeFollower {
+    return this.#signing.follow();
+  }
+
+  async checkpointRound(): Promise<SignedHead> {
+    this.#assertOpen();
+    return await this.#signing.round();
+  }
+
+  async proveSince(from: number, { size }: SignedHead): Promise<ConsistencyProof> {
+    return await proveGrowth(this.#file, this.#journal, { from, to: size });
+  }
+
+  async storeCosigned(checkpoint: string): Promise<void> {
+    this.#assertOpen();
+    await replaceFile(cosignedPath(this.#file), checkpoint, this.#files);
+  }
+
+  get #signing(): Checkpoints {
     if (this.#checkpoints === undefined) throw new TypeError('the audit log was opened without a signer');
-    return await this.#checkpoints.sign();
+    return this.#checkpoints;
   }
 
   async flush(): Promise<void> {

@@ -35,7 +35,7 @@ export const managementEndpoints: { readonly [M in ManagementMethod]: Management
   },
   GetCheckpoint: {
     purpose:
-      'Returns a signed checkpoint of the audit log: the number of its records, and the root of their tree.',
+      'Returns a signed checkpoint of the audit log: the number of its records, and the root of their tree; the newest that witnesses have cosigned; and if asked, a proof that it continues an older one.',
     exposure: 'How many records there are, and the key of the log; nothing of their content.',
   },
 };

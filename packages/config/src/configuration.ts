@@ -1,5 +1,6 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import type { ListenerSettings, NamedFile } from './listener/listener.js';
+import type { WitnessSettings } from './witness/witness.js';
 import type { AgentSettings } from './settings/agent-settings.js';
 import type { Diagnostic, Span } from './diagnostics/diagnostic.js';
 
@@ -97,6 +98,9 @@ export interface AuditSettings {
   readonly facts: boolean;
   readonly checkpointEveryMs: number;
   readonly heartbeatMs: number;
+  readonly witnessQuorum: number;
+  /** `off`: calls do not depend on witnesses. */
+  readonly requiredWithin: number | 'off';
 }
 
 export interface LimitSettings {
@@ -184,6 +188,8 @@ export interface Configuration {
   readonly settings: AgentSettings;
   readonly api: ApiSettings;
   readonly audit: AuditSettings;
+  /** Those that are asked to cosign checkpoints of the audit log. */
+  readonly witnesses: readonly WitnessSettings[];
   readonly limits: LimitSettings;
   readonly measurement: MeasurementSettings;
   /** At least one. */

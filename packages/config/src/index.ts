@@ -83,6 +83,8 @@ export {
 export type { ExplainedEndpoint, ExplainedRule, ExplainedFinding } from './explain/explain-endpoint.js';
 export { renderExplanation } from './explain/render-explanation.js';
 export { listenerKeys } from './listener/listener-keys.js';
+export { witnessKeys } from './witness/witness-keys.js';
+export type { WitnessPlace, WitnessSettings } from './witness/witness.js';
 export {
   type EntryKey,
   type EntryKeyRow,

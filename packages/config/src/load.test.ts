@@ -37,6 +37,8 @@ test('without documents and overrides every setting has its default', async () =
     facts: false,
     checkpointEveryMs: 10_000,
     heartbeatMs: 60_000,
+    witnessQuorum: 1,
+    requiredWithin: 'off',
   });
   assert.deepEqual(limits, {
     connections: 64,

@@ -16,6 +16,7 @@ import { apiSettings } from './settings/api-settings.js';
 import { auditSettings } from './settings/audit-settings.js';
 import { limitSettings } from './settings/limit-settings.js';
 import { measurementSettings } from './settings/measurement-settings.js';
+import { witnessSettings } from './witness/witness-settings.js';
 import { checkStack } from './stack/check-stack.js';
 import { stackDocuments } from './stack/stack-documents.js';
 import { type StackedDocuments, wrong } from './stack/stacked-document.js';
@@ -69,6 +70,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
       deniedOutput: api.deniedOutput,
     },
     audit: sectionValues(auditSettings, settled.values),
+    witnesses: (base?.witnesses ?? []).map((entry) => witnessSettings(entry, pem.texts)),
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
     listeners: listenerSettings(

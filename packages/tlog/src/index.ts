@@ -19,6 +19,7 @@ export type { CheckpointText } from './checkpoint/checkpoint-text.js';
 export { TextFormError } from './encoding/text-form-error.js';
 export { checkConsistency, type ConsistencyProof, proveConsistency } from './merkle/consistency.js';
 export { Frontier } from './merkle/frontier.js';
+export { Growth } from './merkle/growth.js';
 export { emptyRoot, leafHash, nodeHash } from './merkle/hashing.js';
 export { checkInclusion, type InclusionProof, proveInclusion } from './merkle/inclusion.js';
 export { ProofError } from './merkle/proof-error.js';

@@ -11,6 +11,7 @@ import type { ManagementGate } from '../management/management-gate.js';
 import { relayDecision } from '../relay/relay-gate.js';
 import { healthService, managementService } from '../services/service-names.js';
 import { callerOf, operatorFault } from './caller-of.js';
+import type { LacksWitnesses } from './demand-witnesses.js';
 import { type OnDeniedRead, refusal } from './refusal.js';
 
 /**
@@ -24,8 +25,9 @@ export function admission(options: {
   readonly audit: AuditLog;
   readonly onDeniedRead: OnDeniedRead;
   readonly onFailure: Configuration['audit']['onFailure'];
+  readonly lacksWitnesses: LacksWitnesses;
 }): Admit<Caller> {
-  const { policy, management, readers, audit, onDeniedRead, onFailure } = options;
+  const { policy, management, readers, audit, onDeniedRead, onFailure, lacksWitnesses } = options;
   const decide = ({ service, method, connection }: CallInfo<Caller>): Decision | undefined => {
     const { listener } = connection;
     const decision = relayDecision(connection, service, method);
@@ -52,12 +54,22 @@ export function admission(options: {
       audit.refuse({ listener, peer, method, payload }, deny('KA3201', listener, method, fault));
       return { error: new TtrpcError(Code.InvalidArgument, fault) };
     }
+    if (service === AgentService.typeName && isMethodName(method) && lacksWitnesses(listener, method)) {
+      audit.refuse(
+        { listener, peer, claimedOperator, method, payload },
+        deny('KA3104', listener, method, unwitnessed),
+      );
+      return { error: new TtrpcError(Code.Unavailable, `refused because ${unwitnessed}`) };
+    }
     readers.named(call.connection, caller);
     const ends = isMethodName(method) && endpoints[method].ends === true;
     if (onFailure === 'refuse-all' && !audit.writable && !ends) return { error: auditFailure(audit.failure) };
     return undefined;
   };
 }
+
+const unwitnessed =
+  'no quorum of witnesses has cosigned the audit log within required_within; it is served again when the witnesses answer (KA3104)';
 
 /** The name of an unknown method is neither recorded nor returned: it can be any string. */
 function unknownMethod(audit: AuditLog, call: Omit<AuditedCall, 'method'>): Refusal {

@@ -5,6 +5,8 @@ import type { Connections } from '../listeners/connections.js';
 import type { Revocations } from '../listeners/tls/revocations.js';
 import type { Policy } from '../policy/policy.js';
 import type { Log } from '../startup/log.js';
+import type { OneAtATime } from './one-at-a-time.js';
+import type { Witnesses } from '../witnesses/witnesses.js';
 import type { Watchers } from './watchers.js';
 
 /** The context of the management handlers. */
@@ -13,7 +15,11 @@ export interface ManagementContext {
   readonly bootId: string;
   readonly policy: Pick<Policy, 'served'>;
   readonly guest: Pick<Guest, 'containers'>;
-  readonly audit: Pick<AuditLog, 'writable' | 'checkpoint'>;
+  readonly audit: Pick<AuditLog, 'writable' | 'checkpoint' | 'proveSince'>;
+  /** Of the audit log. */
+  readonly proofs: OneAtATime;
+  /** Undefined: the log has none. */
+  readonly witnesses: Pick<Witnesses, 'cosigned'> | undefined;
   readonly connections: Connections;
   readonly watchers: Watchers;
   /** Undefined: there is no `tls://` or `https://` listener. */

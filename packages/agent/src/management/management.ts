@@ -13,6 +13,6 @@ export function management(context: ManagementContext): ServiceImplementation<ty
     describe: async (_request, { connection }) => describe(context, connection),
     watchAudit: (request, call) => watchAudit(context, request, call),
     revokePeer: async (request) => revokePeer(context, request),
-    getCheckpoint: async () => await getCheckpoint(context),
+    getCheckpoint: async (request) => await getCheckpoint(context, request),
   };
 }

@@ -372,3 +372,33 @@ test('what may_set leaves of operators to a delivered document counts as opening
     );
   }
 });
+
+test('witnesses: one more, one less or another place opens; quorum and required_within have a direction', async () => {
+  const ca = '-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n';
+  const one = 'realm.example/w1+366f6b1e+BOpKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs';
+  const two = 'other.example/w2+8ca1f35a+BBOY9ixtGkV8UbpqS189vS9p/KkyFiGNyJl+QWvRfZPK';
+  const entry = (key: string, host = 'w.example'): string =>
+    `[[audit.witness]]\nkey = "${key}"\nvia = "https://${host}"\nca = "${ca}"\n`;
+  const document = (audit: string, ...entries: readonly string[]): string =>
+    `${pod}[audit]\n${audit}\n${entries.join('')}`;
+  const [first, both] = [document('', entry(one)), document('', entry(one), entry(two))];
+  assert.deepEqual(await differences(first, both), ['opens witness other.example/w2']);
+  assert.deepEqual(await differences(both, first), ['opens witness other.example/w2']);
+  assert.deepEqual(await differences(first, document('', entry(one, 'x.example'))), [
+    'opens witness realm.example/w1',
+  ]);
+  assert.deepEqual(await differences(both, document('', entry(two), entry(one))), []);
+  const quorum = document('witness_quorum = 2', entry(one), entry(two));
+  assert.deepEqual(await differences(both, quorum), ['closes setting audit.witness_quorum']);
+  assert.deepEqual(await differences(quorum, both), ['opens setting audit.witness_quorum']);
+  const [short, long] = ['30s', '1m'].map((time) => document(`required_within = "${time}"`, entry(one)));
+  for (const [before, after, effect] of [
+    [first, short, 'closes'],
+    [short, first, 'opens'],
+    [short, long, 'opens'],
+    [long, short, 'closes'],
+  ])
+    assert.deepEqual(await differences(before ?? '', after ?? ''), [
+      `${effect} setting audit.required_within`,
+    ]);
+});

@@ -7,6 +7,7 @@ import { listenerDifferences } from './listener-differences.js';
 import { pairListeners } from './pair-listeners.js';
 import { ruleDifferences } from './rule-differences.js';
 import { settingDifferences } from './setting-differences.js';
+import { witnessDifferences } from './witness-differences.js';
 
 /**
  * Returns what changes if `after` replaces `before`, and whether each change opens or closes. It compares decisions,
@@ -20,6 +21,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
     ...listenerDifferences(pairs, { before, after }),
     ...endpointDifferences(pairs, old, gate),
     ...ruleDifferences(before, after, servedBy(gate, after)),
+    ...witnessDifferences(before, after),
     ...settingDifferences(before, after),
   ];
   return found.toSorted((a, b) => subjects.indexOf(a.about) - subjects.indexOf(b.about));

@@ -1,4 +1,4 @@
-import type { SettingRow } from '@kata-agent/config';
+import type { SettingRow, SettingValue } from '@kata-agent/config';
 import {
   type Direction,
   earlier,
@@ -92,7 +92,20 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'audit.facts': neutral('how much of a request is recorded'),
   'audit.checkpoint_every': neutral('how often a checkpoint is written'),
   'audit.heartbeat': neutral('how often a silent log has a record'),
+  'audit.witness_quorum': (before, after) =>
+    Number(after) < Number(before)
+      ? { effect: 'opens', why: 'fewer witnesses must have cosigned a checkpoint' }
+      : { effect: 'closes', why: 'more witnesses must have cosigned a checkpoint' },
+  'audit.required_within': (before, after) =>
+    withinMs(after) > withinMs(before)
+      ? { effect: 'opens', why: 'the host can call longer without a witness of what it does' }
+      : { effect: 'closes', why: 'the host can call less long without a witness of what it does' },
 };
+
+/** Undefined is "off": calls are never refused. */
+function withinMs(value: SettingValue): number {
+  return typeof value === 'number' ? value : Number.POSITIVE_INFINITY;
+}
 
 /**
  * Returns the direction of a row; undefined if another function derives its effect. A row without known direction

@@ -11,6 +11,7 @@ import {
   type SettingRow,
   settings,
   type TomlValue,
+  witnessKeys,
 } from '@kata-agent/config';
 import { Ajv } from 'ajv';
 import * as fc from 'fast-check';
@@ -69,6 +70,7 @@ const keys: readonly (readonly [string, SettingRow | EntryKeyRow])[] = [
     (row) => ['[[api.rule]]\nname = "n"\nendpoints = ["*"]\nexpression = "true"', row] as const,
   ),
   ...Object.values(listenerKeys).map((row) => ['[[listener]]\nname = "n"', row] as const),
+  ...Object.values(witnessKeys).map((row) => ['[[audit.witness]]', row] as const),
 ];
 
 test('every key accepts its example, has a description, and rejects a table', () => {

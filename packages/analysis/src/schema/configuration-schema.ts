@@ -6,6 +6,7 @@ import {
   type SectionName,
   type SettingRow,
   settings,
+  witnessKeys,
 } from '@kata-agent/config';
 
 /** A JSON Schema, or a part of one. */
@@ -30,7 +31,9 @@ export function configurationSchema(): JsonSchema {
       listener: entriesSchema('An address on which the API is served.', Object.values(listenerKeys)),
       delivery: sectionSchema('delivery'),
       measurement: sectionSchema('measurement'),
-      audit: sectionSchema('audit'),
+      audit: sectionSchema('audit', {
+        witness: entriesSchema('A witness that cosigns checkpoints.', Object.values(witnessKeys)),
+      }),
       limits: sectionSchema('limits'),
     },
     definitions: { endpoints: endpointsSchema() },

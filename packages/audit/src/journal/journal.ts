@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { Frontier } from '@kata-agent/tlog';
 import { seal } from '../chain/chain.js';
 import type { Clock } from '../clock.js';
 import type { FileLayer, SegmentFile } from './file-layer.js';
@@ -113,6 +114,27 @@ export class Journal {
 
   get head(): Position {
     return this.#head;
+  }
+
+  /**
+   * Returns the last place where reading may begin to hash the records after the first `size` of this start: a record, and the
+   * edge of the tree before it; undefined if they were removed.
+   */
+  readFrom(size: number): { readonly sequence: number; readonly frontier: Frontier } | undefined {
+    const { first } = this.tree;
+    const ends = this.#closed.map(({ end, tree }) => ({ last: end, tree }));
+    const places = [...(this.#removed === undefined ? [] : [this.#removed]), ...ends]
+      .filter(({ last }) => last.sequence >= first)
+      .map(({ last, tree }) => ({
+        sequence: last.sequence + 1,
+        frontier: tree === undefined ? undefined : Frontier.parse(tree.frontier),
+      }));
+    const isRemoved = this.#removed !== undefined && this.#removed.last.sequence >= first;
+    const all = isRemoved ? places : [{ sequence: first, frontier: new Frontier() }, ...places];
+    return all.findLast(
+      (place): place is { sequence: number; frontier: Frontier } =>
+        place.frontier !== undefined && place.frontier.size <= size,
+    );
   }
 
   /** False when calls that end something cannot be recorded on a full disk either. */

@@ -8,13 +8,9 @@ import {
 import { readRecord } from '../chain/chain.js';
 import { TreeReader } from '../tree/tree-reader.js';
 import type { LoggedTree } from '../tree/logged-tree.js';
+import { CannotProve } from './cannot-prove.js';
 import { LineReader } from './line-reader.js';
 import { closeAll, openSnapshot } from './snapshot.js';
-
-/** A record cannot be proved; the message says why. */
-export class CannotProve extends Error {
-  override readonly name: string = 'CannotProve';
-}
 
 /**
  * Returns a proof that the log of a checkpoint has a record, in the form of C2SP tlog-proof, with the cosignatures of these

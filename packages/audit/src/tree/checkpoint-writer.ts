@@ -1,7 +1,7 @@
-import { dirname } from 'node:path';
 import type { SignedHead } from '../audit-log.js';
 import type { Clock } from '../clock.js';
-import { type FileLayer, removeIfThere } from '../journal/file-layer.js';
+import type { FileLayer } from '../journal/file-layer.js';
+import { replaceFile } from './replace-file.js';
 
 /** A checkpoint is made early when so many records have been written since the last one. */
 const earlyRecords = 1_000;
@@ -9,6 +9,11 @@ const earlyRecords = 1_000;
 /** The path of a log's newest checkpoint. */
 export function checkpointPath(file: string): string {
   return `${file}.checkpoint`;
+}
+
+/** The path of the newest checkpoint that a quorum of witnesses has cosigned. */
+export function cosignedPath(file: string): string {
+  return `${file}.cosigned`;
 }
 
 export interface CheckpointWriterOptions {
@@ -78,18 +83,7 @@ export class CheckpointWriter {
   async #write(): Promise<void> {
     const { file, files, sign } = this.#options;
     const { size, checkpoint } = await sign();
-    const next = `${checkpointPath(file)}.next`;
-    await removeIfThere(next, files);
-    const segment = await files.append(next, { fresh: true });
-    try {
-      for (let rest = Buffer.from(checkpoint); rest.length > 0; )
-        rest = rest.subarray(await segment.write(rest));
-      await segment.datasync();
-    } finally {
-      await segment.close();
-    }
-    await files.rename(next, checkpointPath(file));
-    await files.syncDirectory(dirname(file));
+    await replaceFile(checkpointPath(file), checkpoint, files);
     this.#writtenSize = size;
   }
 }

@@ -15,7 +15,8 @@ import {
 } from '@kata-agent/tlog';
 import type { SignedHead } from '../audit-log.js';
 import { openAuditLog } from '../open-audit-log.js';
-import { CannotProve, prove } from '../read/prove.js';
+import { CannotProve } from '../read/cannot-prove.js';
+import { prove } from '../read/prove.js';
 import { verify } from '../read/verify.js';
 import { allowed, first, ok, only, openSample, recordsOf, sampleCall } from '../testing/sample.js';
 import type { CheckedCheckpoint, TrustedCheckpoint } from './checkpoint-check.js';

@@ -3,9 +3,12 @@ import type { SignedHead } from '../audit-log.js';
 import { AuditUnavailable } from '../audit-unavailable.js';
 import type { Journal } from '../journal/journal.js';
 import type { Writer } from '../journal/writer.js';
+import { FollowedTree } from './tree-follower.js';
 
-/** Signs the tree of a journal. */
+/** Signs the tree of a journal, for whoever asks and for those who follow it. */
 export class Checkpoints {
+  readonly #followers = new Set<FollowedTree>();
+  #isRound = false;
   readonly #journal: Pick<Journal, 'tree'>;
   readonly #writer: Pick<Writer, 'addDurable'>;
   readonly #signer: LogSigner;
@@ -34,6 +37,19 @@ export class Checkpoints {
     return await this.#next;
   }
 
+  /** As `AuditLog.follow`. */
+  follow(): FollowedTree {
+    const follower = new FollowedTree(this.#journal.tree, () => this.#followers.delete(follower));
+    this.#followers.add(follower);
+    return follower;
+  }
+
+  /** As `AuditLog.checkpointRound`. */
+  async round(): Promise<SignedHead> {
+    this.#isRound = true;
+    return await this.sign();
+  }
+
   async #begin(): Promise<SignedHead> {
     this.#next = undefined;
     const signing = this.#sign();
@@ -53,6 +69,9 @@ export class Checkpoints {
       throw new AuditUnavailable('the audit log has no boot record yet, and a checkpoint begins with that');
     if (this.#signed?.size !== size)
       this.#signed = { first, size, checkpoint: signCheckpoint(this.#signer, this.#journal.tree.head()) };
+    // In the same turn of the event loop: the tree has exactly these records.
+    if (this.#isRound) for (const follower of this.#followers) follower.signed(this.#signed);
+    this.#isRound = false;
     return this.#signed;
   }
 }

@@ -1,4 +1,4 @@
-import { Frontier, leafHash, type TreeHead } from '@kata-agent/tlog';
+import { Frontier, Growth, type HashSink, leafHash, type TreeHead } from '@kata-agent/tlog';
 import type { RecordKind, TreeText } from '../record/record.js';
 
 /**
@@ -9,6 +9,8 @@ export class LogTree {
   /** The log's verifier key as text; undefined: nobody signs it. */
   readonly key: string | undefined;
   readonly #frontier = new Frontier();
+  /** By the size at which they begin, with the number of their users: witnesses mostly are at one size. */
+  readonly #growths = new Map<number, { readonly growth: Growth; users: number }>();
   #first = 0;
 
   constructor(key: string | undefined) {
@@ -22,7 +24,28 @@ export class LogTree {
   append(line: string, { kind, sequence }: { readonly kind: RecordKind; readonly sequence: number }): void {
     if (this.size === 0 && kind !== 'boot') return;
     if (this.size === 0) this.#first = sequence;
-    this.#frontier.append(leafHash(line.slice(0, -1)));
+    const leaf = leafHash(line.slice(0, -1));
+    if (this.#growths.size === 0) this.#frontier.append(leaf);
+    else this.#frontier.append(leaf, this.#store);
+  }
+
+  readonly #store: HashSink = (level, index, hash) => {
+    for (const { growth } of this.#growths.values()) growth.store(level, index, hash);
+  };
+
+  /** Returns what proofs from the present size to later ones need; it costs each record a little until it is forgotten. */
+  grow(): Growth {
+    const shared = this.#growths.get(this.size) ?? { growth: new Growth(this.#frontier), users: 0 };
+    shared.users += 1;
+    this.#growths.set(this.size, shared);
+    return shared.growth;
+  }
+
+  forget(growth: Growth): void {
+    const shared = this.#growths.get(growth.from);
+    if (shared === undefined) return;
+    shared.users -= 1;
+    if (shared.users === 0) this.#growths.delete(growth.from);
   }
 
   /** Sequence number of the record that is leaf 0; 0 if there is none. */

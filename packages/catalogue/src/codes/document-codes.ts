@@ -8,6 +8,7 @@ export type DocumentCode =
   | 'KA1404'
   | 'KA1405'
   | 'KA1406'
+  | 'KA1407'
   | 'KA1501'
   | 'KA1502'
   | 'KA1503'
@@ -84,6 +85,17 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
       document: `${pod}[[listener]]\nname = "tenant"\naddress = "tls://0.0.0.0:8443"\npeers = ["*"]\ntls = { client_ca = "-----BEGIN NOTHING-----" }\n`,
     },
     remedy: 'Correct the path, or write the PEM text into the document.',
+  },
+  KA1407: {
+    title: 'witnesses of the audit log do not fit',
+    explanation:
+      'A witness is to be asked through a listener that does not exist or dials no server, or has the key of another one; a witness at an https:// address has no ca; witness_quorum is more than there are witnesses; or required_within has no witness, or less time than two checkpoints take.',
+    example: {
+      kind: 'document',
+      document: `${pod}[audit]\nwitness_quorum = 2\n`,
+    },
+    remedy:
+      'Correct the key that the message names. The keys of [audit] stand above the first [[audit.witness]].',
   },
   KA1501: {
     title: 'unknown override',

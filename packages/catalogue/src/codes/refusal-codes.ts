@@ -13,6 +13,7 @@ export type RefusalCode =
   | 'KA3101'
   | 'KA3102'
   | 'KA3103'
+  | 'KA3104'
   | 'KA3201'
   | 'KA3202'
   | 'KA3203'
@@ -115,6 +116,17 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
     }),
     remedy:
       'Remove the privilege from the pod, or allow it: devices and guest_paths allow single devices and paths, privileged_containers = "allow" allows every privilege.',
+  },
+  KA3104: {
+    title: 'witnesses are away',
+    explanation:
+      'With required_within, a record of the audit log is older than that and the quorum of witnesses has cosigned no checkpoint with it. Until one is, calls that change something are refused on the first listener and on all at vsock:// and unix://, with UNAVAILABLE. SignalProcess, RemoveContainer and DestroySandbox are served.',
+    example: {
+      kind: 'described',
+      text: 'CreateContainer, 30 s after the only witness has gone, with required_within = "30s"',
+    },
+    remedy:
+      'Let the guest reach its witnesses, and let them know its log; the log of the agent says what each answers. Nothing else is needed: calls are served once the quorum has cosigned.',
   },
   KA3201: {
     title: 'malformed or oversized request',

@@ -7,7 +7,7 @@ import { describeToml, type TomlTable, type TomlValue } from '../toml/toml-value
 import type { ValueType } from '../value-types/value-type.js';
 
 /** Tables that may occur several times in a document; `guest` and `operator` in the authorization file of a realm. */
-export type EntryTable = 'api.rule' | 'listener' | 'guest' | 'operator';
+export type EntryTable = 'api.rule' | 'listener' | 'audit.witness' | 'guest' | 'operator';
 
 /** A key of such a table: the source for parser, schema and reference page. */
 export interface EntryKey<T> {

@@ -36,7 +36,7 @@ help: docs/reference/settings.md lists the keys of [agent]`,
     `config.toml:3:1: error[KA1101]: unknown key "frobnicate" in [audit]
   frobnicate = 1
   ^^^^^^^^^^
-help: [audit] has file, on_failure, max_size, keep, facts, checkpoint_every, heartbeat`,
+help: [audit] has file, on_failure, max_size, keep, facts, checkpoint_every, heartbeat, witness_quorum, required_within`,
   ],
   [
     'a register that the guest can reset, required',

@@ -13,6 +13,7 @@ import { Report } from '../diagnostics/report.js';
 import { readDelivery } from '../stack/read-delivery.js';
 import { readRules } from '../rule/read-rules.js';
 import { settings } from '../settings/settings.js';
+import { checkWitnesses, readWitnesses } from '../witness/read-witnesses.js';
 import type { SourceText } from '../toml/source-text.js';
 import type { TomlTable } from '../toml/toml-value.js';
 import { apiDocument, releaseOf } from './api-document.js';
@@ -61,7 +62,7 @@ async function readTree(
   const tables = new Map(sectionNames.map((name) => [name, sectionTable(name, root, report)]));
   const api = tables.get('api') ?? root;
   const settingsOf = (name: SectionName): GivenSection =>
-    readSection(name, name === 'api' ? withoutRules(api) : (tables.get(name) ?? root), report);
+    readSection(name, settingsIn(name, tables.get(name) ?? root), report);
   const sections = {
     agent: settingsOf('agent'),
     api: settingsOf('api'),
@@ -78,7 +79,9 @@ async function readTree(
       : (options.maySet ?? nothingMaySet);
   const lists = { release: releaseOf(sections.api), handlers: options.handlers };
   const listeners = readListeners(root.entries.get('listener'), role, { ...lists, maySet }, report);
+  const witnesses = readWitnesses(tables.get('audit')?.entries.get('witness'), role, report);
   if (role === 'base') {
+    checkWitnesses({ audit: sections.audit, witnesses }, listeners, report);
     checkMaySet(tables.get('delivery'), sections.delivery, listeners, report);
     checkOneAddress(sections.agent, listeners, report);
     checkMeasurement(sections.measurement, report);
@@ -91,14 +94,21 @@ async function readTree(
     sections,
     api: apiDocument(api, parts, lists, report),
     listeners,
+    witnesses,
     apiSpan: api.span,
     lineOf: (span) => source.line(span.line),
   };
 }
 
-/** Returns `[api]` without its rules, which are not settings. */
-function withoutRules(api: TomlTable): TomlTable {
-  return { ...api, entries: new Map(Array.from(api.entries).filter(([key]) => key !== 'rule')) };
+/** Lists of tables in sections, which are not settings. */
+const tableLists: Readonly<Partial<Record<SectionName, string>>> = { api: 'rule', audit: 'witness' };
+
+/** Returns a section without its list of tables. */
+function settingsIn(name: SectionName, table: TomlTable): TomlTable {
+  return {
+    ...table,
+    entries: new Map(Array.from(table.entries).filter(([key]) => key !== tableLists[name])),
+  };
 }
 
 /** Checks that `overridable` names keys of `[agent]` that have overrides. */

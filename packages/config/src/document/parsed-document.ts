@@ -1,6 +1,7 @@
 import type { ApiDocument, SectionName } from '../configuration.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
+import type { WitnessEntry } from '../witness/read-witnesses.js';
 import type { GivenSection } from '../settings/read-section.js';
 import type { DocumentRole } from './entry-key.js';
 
@@ -14,6 +15,8 @@ export interface ParsedDocument {
   readonly api: ApiDocument;
   /** In document order. */
   readonly listeners: readonly ListenerEntry[];
+  /** In document order; none in a further document. */
+  readonly witnesses: readonly WitnessEntry[];
   /** The position for messages about something missing in `[api]`. */
   readonly apiSpan: Span;
   /** Returns the line of a position, for later messages. */

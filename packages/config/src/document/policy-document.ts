@@ -37,6 +37,7 @@ export function parsePolicyDocument(bytes: Uint8Array, file: string, role: Docum
       sections: noSections,
       api: rego.document,
       listeners: [],
+      witnesses: [],
       apiSpan: start,
       lineOf: (span) => source.line(span.line),
       warnings: [],

@@ -14,6 +14,7 @@ import { place } from '../diagnostics/diagnostic.js';
 import { settings } from '../settings/settings.js';
 import { type ExplainedEndpoint, type ExplainedRule, explainEndpoint } from './explain-endpoint.js';
 import { type ExplainedListener, explainListeners } from './explain-listener.js';
+import { type ExplainedWitness, explainWitnesses } from './explain-witness.js';
 import { listenerMatrix, type MatrixRow } from './listener-matrix.js';
 
 /** An effective configuration as JSON. */
@@ -22,6 +23,8 @@ export interface Explanation {
   readonly digest: string;
   readonly initdata?: LoadedInitdata;
   readonly listeners: readonly ExplainedListener[];
+  /** Absent if there is none. */
+  readonly witnesses?: readonly ExplainedWitness[];
   readonly settings: readonly ExplainedSetting[];
   readonly rules: readonly ExpandedRule[];
   readonly expansions: readonly Expansion[];
@@ -71,6 +74,7 @@ export function explainConfiguration(
     digest,
     ...(initdata === undefined ? {} : { initdata }),
     listeners: explainListeners(configuration),
+    ...(configuration.witnesses.length === 0 ? {} : { witnesses: explainWitnesses(configuration) }),
     settings: values.map((value) => ({ ...value, written: writtenForm(value) })),
     rules: api.documents.flatMap(({ rules }) => rules.map(explainedRule)),
     expansions: api.documents.flatMap(expansionsOf),

@@ -1,18 +1,20 @@
 import { listenerLimits } from '../listener/listener-limits.js';
 import { managementList } from '../value-types/management-list.js';
 import { pins } from '../value-types/pins.js';
-import type { SectionName } from '../configuration.js';
+import type { SectionName, SettingValue } from '../configuration.js';
+import { auditSettings } from '../settings/audit-settings.js';
 import { displayText } from '../diagnostics/display-text.js';
 import { sectionNames } from '../document/top-level.js';
 import type { ExpandedRule, ExplainedSetting, Explanation } from './explain-configuration.js';
 import type { ExplainedEndpoint } from './explain-endpoint.js';
 import type { ExplainedListener } from './explain-listener.js';
+import { renderWitnesses } from './explain-witness.js';
 import { renderMatrix } from './listener-matrix.js';
 
 /** Renders an explanation as text: documents, settings by section, endpoints. */
 export function renderExplanation(explanation: Explanation): string {
   const { documents, digest, initdata, listeners, settings, rules, expansions } = explanation;
-  const { endpoints, matrix, ignoredOverrides } = explanation;
+  const { endpoints, matrix, ignoredOverrides, witnesses } = explanation;
   const parts = [
     [
       ...documents.map(
@@ -29,6 +31,7 @@ export function renderExplanation(explanation: Explanation): string {
       return `${entry} in ${list}${of} (${source})\n  ${methods.join(', ')}`;
     }),
     ...rules.map(renderRule),
+    ...(witnesses === undefined ? [] : [renderWitnesses(witnesses, quorumOf(settings))]),
     ...(matrix === undefined ? [] : [renderMatrix(matrix)]),
     ...listeners.map((listener) =>
       renderEndpoints(
@@ -44,6 +47,16 @@ export function renderExplanation(explanation: Explanation): string {
     parts.push(`ignored overrides\n${lines.join('\n')}`);
   }
   return parts.map((part) => part.split('\n').map(displayText).join('\n')).join('\n\n');
+}
+
+function quorumOf(all: readonly ExplainedSetting[]): Parameters<typeof renderWitnesses>[1] {
+  const valueOf = (key: string): SettingValue =>
+    all.find((setting) => setting.section === 'audit' && setting.key === key)?.value;
+  const within = valueOf(auditSettings.requiredWithin.key);
+  return {
+    quorum: Number(valueOf(auditSettings.witnessQuorum.key)),
+    requiredWithin: typeof within === 'number' ? within : 'off',
+  };
 }
 
 function withoutDocument(initdata: Explanation['initdata']): string {

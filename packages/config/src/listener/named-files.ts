@@ -26,6 +26,11 @@ export interface PemTexts {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** Returns the key of the CA of a witness's server. */
+export function witnessCaKey(name: string): string {
+  return `audit.witness.${name}.ca`;
+}
+
 /** Returns the key of a PEM value of a listener. */
 export function pemKey(listener: string, kind: keyof typeof tlsPemKeys): string {
   return `listener.${listener}.tls.${tlsPemKeys[kind]}`;
@@ -67,8 +72,15 @@ export function readPemTexts(base: ParsedDocument | undefined, files: DocumentRe
   return { texts, files: read.toSorted((a, b) => (a.key < b.key ? -1 : 1)), diagnostics };
 }
 
-function pemValues(base: ParsedDocument | undefined): readonly PemValue[] {
-  return (base?.listeners ?? []).flatMap(({ name, tls, delivered }) =>
+function pemValues({ listeners, witnesses }: ParsedDocument): readonly PemValue[] {
+  const ofWitnesses = witnesses.flatMap(({ name, ca }): readonly PemValue[] =>
+    ca === undefined ? [] : [{ key: witnessCaKey(name), kind: 'serverCa', ...ca }],
+  );
+  return [...listenerPemValues(listeners), ...ofWitnesses];
+}
+
+function listenerPemValues(listeners: ParsedDocument['listeners']): readonly PemValue[] {
+  return listeners.flatMap(({ name, tls, delivered }) =>
     (Object.keys(tlsPemKeys) as (keyof typeof tlsPemKeys)[]).flatMap((kind) => {
       const value = tls?.value[kind];
       return tls === undefined || value === undefined

@@ -3,7 +3,7 @@ import { decodeDocument } from '../document/decode-document.js';
 import { parseToml } from '../toml/parse-toml.js';
 import type { TomlTable, TomlValue } from '../toml/toml-value.js';
 import { isPemText } from '../value-types/pem-source.js';
-import { pemKey } from './named-files.js';
+import { pemKey, witnessCaKey } from './named-files.js';
 import { tlsPemKeys } from './tls-keys.js';
 
 /**
@@ -14,9 +14,22 @@ export function namedPaths(bytes: Uint8Array): readonly Pick<NamedFile, 'key' | 
   const decoded = decodeDocument(bytes, '');
   const toml = decoded.ok ? parseToml(decoded.source) : undefined;
   if (toml?.ok !== true) return [];
-  const listeners = toml.root.entries.get('listener')?.value;
-  const tables = listeners?.kind === 'array' ? listeners.items.filter(isTable) : [];
-  return tables.flatMap(pathsOf).toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const audit = toml.root.entries.get('audit')?.value;
+  const witnesses = audit?.kind === 'table' ? tablesOf(audit.entries.get('witness')?.value) : [];
+  return [
+    ...tablesOf(toml.root.entries.get('listener')?.value).flatMap(pathsOf),
+    ...witnesses.flatMap(pathsOfWitness),
+  ].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+function tablesOf(value: TomlValue | undefined): readonly TomlTable[] {
+  return value?.kind === 'array' ? value.items.filter(isTable) : [];
+}
+
+function pathsOfWitness(witness: TomlTable): readonly Pick<NamedFile, 'key' | 'file'>[] {
+  const [key, file] = ['key', 'ca'].map((name) => textOf(witness.entries.get(name)?.value));
+  if (key === undefined || file === undefined || isPemText(file)) return [];
+  return [{ key: witnessCaKey(key.slice(0, key.indexOf('+'))), file }];
 }
 
 function pathsOf(listener: TomlTable): readonly Pick<NamedFile, 'key' | 'file'>[] {

@@ -5,6 +5,7 @@ import { integer } from '../value-types/integer.js';
 import { oneOf } from '../value-types/one-of.js';
 import { size } from '../value-types/size.js';
 import { path } from '../value-types/text.js';
+import { requiredWithin } from '../value-types/required-within.js';
 import type { Setting } from './setting.js';
 
 const common = {
@@ -77,5 +78,23 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
     purpose:
       'After this time without a record, one is written: so a log that ends is told from an agent with nothing to do.',
     example: '"60s"',
+  },
+  witnessQuorum: {
+    ...common,
+    key: 'witness_quorum',
+    type: integer({ min: 1, max: 16, what: 'a number of witnesses' }),
+    default: 1,
+    purpose:
+      'How many of the witnesses must have cosigned a checkpoint for required_within, and for FILE.cosigned.',
+    example: '1',
+  },
+  requiredWithin: {
+    ...common,
+    key: 'required_within',
+    type: requiredWithin,
+    default: 'off',
+    purpose:
+      'Once a record is older than this, and the quorum has cosigned no checkpoint with it, calls that change something are refused where the host calls: on the first listener, and on all at vsock:// and unix://. SignalProcess, RemoveContainer and DestroySandbox are served, and everything again when the quorum is back.',
+    example: '"30s"',
   },
 };

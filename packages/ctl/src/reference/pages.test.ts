@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
-import { checkDocument, listenerKeys, ruleKeys, settings } from '@kata-agent/config';
+import { checkDocument, listenerKeys, ruleKeys, settings, witnessKeys } from '@kata-agent/config';
 import { createRuleChecker } from '@kata-agent/gate/rules';
 import { Code, codeName } from '@kata-agent/ttrpc';
 import { commands } from '../commands/index.js';
@@ -46,7 +46,11 @@ test('every setting has its section with default, example and overrides', () => 
 });
 
 test('every key of a rule and a listener has its section', () => {
-  for (const row of [...Object.values(ruleKeys), ...Object.values(listenerKeys)]) {
+  for (const row of [
+    ...Object.values(ruleKeys),
+    ...Object.values(listenerKeys),
+    ...Object.values(witnessKeys),
+  ]) {
     const heading = `\n### \`${row.key}\` of \`[[${row.table}]]\`\n`;
     const text = page('settings').split(heading)[1]?.split('\n### ')[0] ?? '';
     assert.ok(text.includes(row.purpose), row.key);
@@ -95,6 +99,16 @@ name = "tenant"
 address = "tls://0.0.0.0:8443"
 tls = { client_ca = "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n" }`;
 
+/** What some examples need. */
+const completions: Readonly<Record<string, readonly string[]>> = {
+  may_set: [tenantWithoutPeers],
+  required_within: [
+    `[[audit.witness]]\nkey = ${witnessKeys.key.example}`,
+    'via = "https://witness.example"',
+    'ca = "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n"',
+  ],
+};
+
 test('every example of a setting loads; an unbuilt setting warns or fails', async () => {
   const list = 'allowed_endpoints = ["@pod", "@logs"]\nrelease = "4.1"';
   for (const row of settings) {
@@ -105,7 +119,7 @@ test('every example of a setting loads; an unbuilt setting warns or fails', asyn
       row.section === 'delivery' && row.key !== 'accept' ? ['accept = ["initdata", "drop_ins"]'] : [];
     const measured = row.key === 'checkpoint_pcr' ? ['tpm = "try"'] : [];
     const own = row.section === 'api' ? [] : [`[${row.section}]`, ...accept, ...measured, example];
-    const named = row.key === 'may_set' ? [tenantWithoutPeers] : [];
+    const named = completions[row.key] ?? [];
     const said = await faults(['[api]', ...api, ...own, ...named, ''].join('\n'));
     const expected = {
       yes: /^$/,

@@ -1,4 +1,11 @@
-import { type EntryKeyRow, listenerKeys, ruleKeys, type SettingRow, settings } from '@kata-agent/config';
+import {
+  type EntryKeyRow,
+  listenerKeys,
+  ruleKeys,
+  type SettingRow,
+  settings,
+  witnessKeys,
+} from '@kata-agent/config';
 import { code, markdownTable, pageHead } from './markdown.js';
 
 /** A section of a document, in the order of the page. */
@@ -38,6 +45,12 @@ const sections: readonly Section[] = [
     rows: rowsOf('measurement'),
   },
   { head: '[audit]', purpose: 'The audit log.', rows: rowsOf('audit') },
+  {
+    head: '[[audit.witness]]',
+    purpose:
+      'One table per witness, which cosigns the checkpoints of the audit log. They stand below the keys of `[audit]`.',
+    rows: Object.values(witnessKeys),
+  },
   { head: '[limits]', purpose: 'Limits for requests.', rows: rowsOf('limits') },
 ];
 

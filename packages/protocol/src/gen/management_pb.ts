@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file management.proto.
  */
 export const file_management: GenFile = /*@__PURE__*/
-  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwiQQoRUmV2b2tlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIOCgZzZXJpYWwYAiABKAkSDgoGaXNzdWVyGAMgASgJIiQKElJldm9rZVBlZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKA0iFgoUR2V0Q2hlY2twb2ludFJlcXVlc3QiOgoVR2V0Q2hlY2twb2ludFJlc3BvbnNlEhIKCmNoZWNrcG9pbnQYASABKAwSDQoFZmlyc3QYAiABKAQyvwIKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAESSwoKUmV2b2tlUGVlchIdLmthdGFfYWdlbnQuUmV2b2tlUGVlclJlcXVlc3QaHi5rYXRhX2FnZW50LlJldm9rZVBlZXJSZXNwb25zZRJUCg1HZXRDaGVja3BvaW50EiAua2F0YV9hZ2VudC5HZXRDaGVja3BvaW50UmVxdWVzdBohLmthdGFfYWdlbnQuR2V0Q2hlY2twb2ludFJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwiQQoRUmV2b2tlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIOCgZzZXJpYWwYAiABKAkSDgoGaXNzdWVyGAMgASgJIiQKElJldm9rZVBlZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKA0iOgoUR2V0Q2hlY2twb2ludFJlcXVlc3QSFQoIb2xkX3NpemUYASABKARIAIgBAUILCglfb2xkX3NpemUiYQoVR2V0Q2hlY2twb2ludFJlc3BvbnNlEhIKCmNoZWNrcG9pbnQYASABKAwSDQoFZmlyc3QYAiABKAQSEAoIY29zaWduZWQYAyABKAwSEwoLY29uc2lzdGVuY3kYBCADKAwyvwIKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAESSwoKUmV2b2tlUGVlchIdLmthdGFfYWdlbnQuUmV2b2tlUGVlclJlcXVlc3QaHi5rYXRhX2FnZW50LlJldm9rZVBlZXJSZXNwb25zZRJUCg1HZXRDaGVja3BvaW50EiAua2F0YV9hZ2VudC5HZXRDaGVja3BvaW50UmVxdWVzdBohLmthdGFfYWdlbnQuR2V0Q2hlY2twb2ludFJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message kata_agent.DescribeRequest
@@ -270,6 +270,12 @@ export const RevokePeerResponseSchema: GenMessage<RevokePeerResponse> = /*@__PUR
  * @generated from message kata_agent.GetCheckpointRequest
  */
 export type GetCheckpointRequest = Message<"kata_agent.GetCheckpointRequest"> & {
+  /**
+   * The number of records in an older checkpoint of this log: the answer has a proof from it then.
+   *
+   * @generated from field: optional uint64 old_size = 1;
+   */
+  oldSize?: bigint | undefined;
 };
 
 /**
@@ -296,6 +302,22 @@ export type GetCheckpointResponse = Message<"kata_agent.GetCheckpointResponse"> 
    * @generated from field: uint64 first = 2;
    */
   first: bigint;
+
+  /**
+   * The newest checkpoint that the quorum of witnesses has cosigned, with their signatures; an older one than `checkpoint`, or
+   * with as many records. Empty: there is none, or there are no witnesses.
+   *
+   * @generated from field: bytes cosigned = 3;
+   */
+  cosigned: Uint8Array;
+
+  /**
+   * The consistency proof of RFC 6962 from the first `old_size` records to `checkpoint`: hashes of 32 bytes. Without `old_size`,
+   * and for 0 or all records, empty.
+   *
+   * @generated from field: repeated bytes consistency = 4;
+   */
+  consistency: Uint8Array[];
 };
 
 /**

@@ -5,7 +5,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   catalogue: ['protocol'],
   ttrpc: [],
-  config: ['catalogue', 'x509'],
+  config: ['catalogue', 'tlog', 'x509'],
   gate: ['protocol', 'catalogue', 'config'],
   workloads: ['protocol', 'catalogue', 'config', 'gate'],
   analysis: ['protocol', 'catalogue', 'config', 'gate', 'audit', 'workloads'],

@@ -23,15 +23,15 @@ export interface ServerOptions {
  * Returns the context of all connections to a server: made once, since each costs memory and time.
  *
  * @param serverCa Each CA as PEM. At least one: without one Node.js would trust all CAs of the web.
+ * @param own Absent: the server gets no certificate.
  */
 export function serverContext(
   serverCa: readonly string[],
-  own: Pick<OwnIdentity, 'key' | 'certificate'>,
+  own?: Pick<OwnIdentity, 'key' | 'certificate'>,
 ): SecureContext {
   return createSecureContext({
     ca: [...serverCa],
-    key: own.key,
-    cert: own.certificate,
+    ...(own === undefined ? {} : { key: own.key, cert: own.certificate }),
     minVersion: 'TLSv1.3',
     ciphers: 'DEFAULT:@SECLEVEL=2',
     // With a finite-field group, which a server can insist on, a handshake costs the event loop 100 ms and more.

@@ -1,20 +1,20 @@
 import type { TLSSocket } from 'node:tls';
 import { callAtEnd } from '@kata-agent/admission';
 import { AuditUnavailable } from '@kata-agent/audit';
-import { type DialSettings, dialAddress, type ListenerSettings, proxyAddress } from '@kata-agent/config';
+import { type DialSettings, dialAddress, type ListenerSettings } from '@kata-agent/config';
 import type { Certificate } from '@kata-agent/x509';
 import type { Caller, Realm } from '../caller.js';
 import { recordUntilClosed } from '../connection-records.js';
 import type { Listener } from '../listen.js';
-import { readCas } from '../tls/client-ca.js';
 import { revokes } from '../tls/revocations.js';
 import { identityOf } from '../tls/tls-identity.js';
 import { backoffMs } from './backoff.js';
-import { serverContext, type ServerConnection, type ServerOptions } from './connect-server.js';
+import type { ServerConnection, ServerOptions } from './connect-server.js';
 import type { DialContext } from './dial-context.js';
 import { DialFailure } from './dial-failure.js';
 import { DialFailures, serverText } from './dial-failures.js';
 import { dialServer } from './dial-server.js';
+import { dialledServer } from './dialled-server.js';
 import { endAfterSilence } from './end-after-silence.js';
 import { RelayedConnections } from './relayed-connections.js';
 
@@ -55,15 +55,7 @@ export class DialOut implements Listener {
     const address = dialAddress(text);
     if (address === undefined) throw new TypeError(`${text} is not an https:// address`);
     this.#options = options;
-    const proxy = dial.proxy === undefined ? undefined : proxyAddress(dial.proxy);
-    this.#server = {
-      address,
-      ...(proxy === undefined ? {} : { proxy }),
-      context: serverContext(readCas('server_ca', [dial.serverCa]), own),
-      pins: dial.pins,
-      isRevoked: (certificate) => revocations.has(certificate),
-      now: Date.now,
-    };
+    this.#server = dialledServer(address, dial, { own, revocations });
     this.#failures = new DialFailures({ name, address: text, host: address.host }, audit, log);
     this.#realm = this.#makeRealm();
     revocations.watch((revocation) => {

@@ -1,8 +1,8 @@
 import { request } from 'node:http';
-import { isIPv6 } from 'node:net';
 import type { DialAddress } from '@kata-agent/config';
 import type { ServerConnection } from './connect-server.js';
 import { DialFailure } from './dial-failure.js';
+import { hostHeader } from './host-header.js';
 
 /** What the agent asks for in a connection. */
 export interface UpgradeRequest {
@@ -60,9 +60,4 @@ export function upgrade(
     asked.end();
     if (signal.aborted) abort();
   }).finally(() => signal.removeEventListener('abort', abort));
-}
-
-function hostHeader({ host, port }: DialAddress): string {
-  const name = isIPv6(host) ? `[${host}]` : host;
-  return port === 443 ? name : `${name}:${port}`;
 }

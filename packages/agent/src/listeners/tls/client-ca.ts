@@ -10,7 +10,7 @@ import {
 } from '@kata-agent/x509';
 
 /** A key of `tls` with certificates or lists. */
-type TlsPem = 'client_ca' | 'client_crl' | 'server_ca';
+type TlsPem = 'client_ca' | 'client_crl' | 'server_ca' | 'ca';
 
 /** A PEM text of `tls` that cannot be used. */
 export class TlsSettingError extends Error {
@@ -26,10 +26,10 @@ export class TlsSettingError extends Error {
 }
 
 /**
- * Returns each certificate of `client_ca` or `server_ca` as PEM. Several are valid, for a rotation. Throws a TlsSettingError, also for no
+ * Returns each certificate of a CA setting as PEM. Several are valid, for a rotation. Throws a TlsSettingError, also for no
  * certificate at all: without one Node.js would trust all CAs of the web.
  */
-export function readCas(setting: 'client_ca' | 'server_ca', texts: readonly string[]): readonly string[] {
+export function readCas(setting: Exclude<TlsPem, 'client_crl'>, texts: readonly string[]): readonly string[] {
   const found = texts.flatMap((text) => {
     const certificates = blocksOf(setting, () => certificatesOfPem(text));
     if (certificates.length === 0) {

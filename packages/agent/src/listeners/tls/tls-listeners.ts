@@ -1,11 +1,13 @@
 import { createServer, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { Turns } from '@kata-agent/admission';
-import { type TlsSettings, tlsAddress } from '@kata-agent/config';
+import { dialAddress, type ListenerSettings, type TlsSettings, tlsAddress } from '@kata-agent/config';
 import { CannotApply } from '../../startup/cannot-apply.js';
 import type { Caller } from '../caller.js';
 import { ConnectionLimit } from '../connection-limit.js';
 import type { Listener, ListenerOptions } from '../listen.js';
+import type { ServerOptions } from '../dial/connect-server.js';
+import { dialledServer } from '../dial/dialled-server.js';
 import type { DialOut, DialOutOptions } from '../dial/dial-out.js';
 import { createCallersEngine } from './callers-engine.js';
 import { TlsSettingError } from './client-ca.js';
@@ -70,6 +72,18 @@ export class TlsListeners {
       options.name,
       () => new DialOut({ ...options, own: this.#own, revocations: this.revocations, turns: this.#turns }),
     );
+  }
+
+  /**
+   * Returns how the server of a listener is reached and authenticated, for another connection to it.
+   *
+   * @throws CannotApply if `server_ca` is not valid.
+   */
+  dialledServer({ name, address, dial }: Pick<ListenerSettings, 'name' | 'address' | 'dial'>): ServerOptions {
+    const place = dialAddress(address);
+    if (place === undefined || dial === undefined)
+      throw new TypeError(`the listener ${name} dials no server`);
+    return applied(name, () => dialledServer(place, dial, { own: this.#own, revocations: this.revocations }));
   }
 
   #engine(options: TlsListenerOptions): TlsEngine {
