@@ -2,7 +2,7 @@ export type { CallOptions, Channel, ChannelOptions } from './client/channel.js';
 export { connect, createClient, type Client, type ClientMethod } from './client/client.js';
 export { Code, codeName } from './status/code.js';
 export type { Fault } from './fault.js';
-export { forwardedService, type ForwardedCall } from './forward/forwarded-service.js';
+export { forwardedService, inspectedService, type ForwardedCall } from './forward/forwarded-service.js';
 export type {
   Admit,
   CallInfo,
@@ -14,6 +14,7 @@ export type {
 } from './interceptor.js';
 export type { Limits } from './limits.js';
 export type { Metadata, MetadataInit } from './message/metadata.js';
+export type { Opaque } from './message/opaque.js';
 export { scan } from './message/scan.js';
 export type { Connection } from './server/server-connection.js';
 export { createServer, type Server, type ServerOptions } from './server/server.js';

@@ -1,7 +1,7 @@
 import type { DescMethod, DescService, Message } from '@bufbuild/protobuf';
-import type { Channel } from '../client/channel.js';
-import type { CallInfo } from '../interceptor.js';
-import { opaqueMethod } from '../message/opaque.js';
+import type { CallOptions, Channel } from '../client/channel.js';
+import type { CallInfo, HandlerContext } from '../interceptor.js';
+import { opaqueMethod, opaqueReply } from '../message/opaque.js';
 import type { MetadataInit } from '../message/metadata.js';
 import type { Handler, ServiceRegistration } from '../server/service.js';
 
@@ -25,21 +25,84 @@ export function forwardedService<C>(
   route: (call: CallInfo<C>) => ForwardedCall,
 ): ServiceRegistration<C> {
   const methods = descriptor.methods.map(opaqueMethod);
-  const handlers = methods.map((method): [string, Handler<C>] => [method.name, handlerOf(method, route)]);
+  const handlers = methods.map((method): [string, Handler<C>] => [
+    method.name,
+    (requests, context) => forward(method, requests as Requests, context, route(context)),
+  ]);
   return { descriptor: { ...descriptor, methods }, handlers: new Map(handlers) };
 }
 
-function handlerOf<C>(method: DescMethod, route: (call: CallInfo<C>) => ForwardedCall): Handler<C> {
-  const streams = method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming';
+/**
+ * Registers a service whose calls another server answers, and whose requests the proxy reads. Interceptors get each request
+ * decoded, and the server gets an encoding of exactly that: bytes that another decoder could read differently, such as
+ * repeated fields, are not passed on. A request with a field that the descriptor does not have is rejected, at any depth.
+ * For the rest it is like `forwardedService`.
+ *
+ * @param route may wait, for a connection for example, and can reject the call.
+ * @param answered methods that the proxy answers itself.
+ */
+export function inspectedService<C>(
+  descriptor: DescService,
+  route: (call: HandlerContext<C>, request: Message | undefined) => Promise<ForwardedCall>,
+  answered: ServiceRegistration<C>['handlers'] = new Map(),
+): ServiceRegistration<C> {
+  const methods = descriptor.methods.map((method) =>
+    answered.has(method.name) ? method : opaqueReply(method),
+  );
+  const handlers = methods.map((method): [string, Handler<C>] => [
+    method.name,
+    answered.get(method.name) ?? inspectedHandler(method, route),
+  ]);
+  return { descriptor: { ...descriptor, methods }, handlers: new Map(handlers), unknownFields: 'refuse' };
+}
+
+type Requests = Message | AsyncIterable<Message>;
+
+function inspectedHandler<C>(
+  method: DescMethod,
+  route: (call: HandlerContext<C>, request: Message | undefined) => Promise<ForwardedCall>,
+): Handler<C> {
   return (requests, context) => {
-    const { channel, metadata } = route(context);
-    const options = {
-      ...(context.timeoutMs === undefined ? {} : { timeoutMs: context.timeoutMs }),
-      ...(metadata === undefined ? {} : { metadata }),
-    };
-    const sent = requests as Message | AsyncIterable<Message>;
-    return streams
-      ? channel.stream(method, sent, { ...options, signal: context.signal })
-      : channel.call(method, sent, options);
+    const sent = requests as Requests;
+    const routed = route(context, '$typeName' in sent ? sent : undefined);
+    return answersWithStream(method)
+      ? streamed(method, sent, context, routed)
+      : routed.then(({ channel, metadata }) => channel.call(method, sent, optionsOf(context, metadata)));
   };
+}
+
+async function* streamed<C>(
+  method: DescMethod,
+  sent: Requests,
+  context: HandlerContext<C>,
+  routed: Promise<ForwardedCall>,
+): AsyncGenerator<Message, void> {
+  const { channel, metadata } = await routed;
+  yield* channel.stream(method, sent, { ...optionsOf(context, metadata), signal: context.signal });
+}
+
+function forward<C>(
+  method: DescMethod,
+  sent: Requests,
+  context: HandlerContext<C>,
+  { channel, metadata }: ForwardedCall,
+): Promise<Message> | AsyncIterable<Message> {
+  const options = optionsOf(context, metadata);
+  return answersWithStream(method)
+    ? channel.stream(method, sent, { ...options, signal: context.signal })
+    : channel.call(method, sent, options);
+}
+
+function optionsOf(
+  { timeoutMs }: Pick<CallInfo<unknown>, 'timeoutMs'>,
+  metadata: MetadataInit | undefined,
+): CallOptions {
+  return {
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(metadata === undefined ? {} : { metadata }),
+  };
+}
+
+function answersWithStream({ methodKind }: DescMethod): boolean {
+  return methodKind === 'server_streaming' || methodKind === 'bidi_streaming';
 }

@@ -17,3 +17,8 @@ export function opaque(value: Uint8Array): Opaque {
 export function opaqueMethod(method: DescMethod): DescMethod {
   return { ...method, input: opaqueSchema, output: opaqueSchema };
 }
+
+/** Returns the method with an opaque response alone: the same on the wire. */
+export function opaqueReply(method: DescMethod): DescMethod {
+  return { ...method, output: opaqueSchema };
+}

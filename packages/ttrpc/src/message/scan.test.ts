@@ -14,6 +14,7 @@ import {
   FileDescriptorProtoSchema as Large,
   StructSchema,
 } from '@bufbuild/protobuf/wkt';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import * as fc from 'fast-check';
 import { Code } from '../status/code.js';
 import { Rich } from '../demo.test.fixture.js';
@@ -192,4 +193,34 @@ test('groups that a descriptor declares are scanned with its fields', () => {
 
 test('a large real message passes: a descriptor of descriptors', () => {
   scan(Large, toBinary(Large, Large.file.proto), limits);
+});
+
+test('with refuse, fields that the descriptor does not have are malformed at each depth', () => {
+  fc.assert(
+    fc.property(rich, (fields) => {
+      scan(Rich, toBinary(Rich, create(Rich, fields)), limits, 'refuse');
+    }),
+  );
+  const unknown = Buffer.from([0xfa, 0x3f, 0]); // field 1023, empty
+  const within = (field: number, message: Uint8Array): Buffer =>
+    Buffer.concat([
+      new BinaryWriter()
+        .uint32((field << 3) | 2)
+        .uint32(message.length)
+        .finish(),
+      message,
+    ]);
+  const refused = (bytes: Uint8Array, where: string): void => {
+    scan(Rich, bytes, limits);
+    assert.throws(() => scan(Rich, bytes, limits, 'refuse'), {
+      ...malformed,
+      message: `field 1023 of ${where} is not known here`,
+    });
+  };
+  refused(unknown, 'demo.Rich');
+  refused(within(8, unknown), 'demo.Rich');
+  refused(within(9, within(8, within(9, unknown))), 'demo.Rich');
+  refused(within(15, unknown), 'an entry of demo.Rich.labels');
+  refused(within(16, within(2, unknown)), 'demo.Rich');
+  refused(Buffer.from([0xfb, 0x3f, 0xfc, 0x3f]), 'demo.Rich');
 });

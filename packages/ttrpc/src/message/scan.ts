@@ -6,6 +6,7 @@ import { MalformedMessage, WireCursor, WireType } from './wire-cursor.js';
 
 /** A message type, as the scan sees it: the fields by number, the low numbers in an array. */
 interface MessagePlan {
+  readonly typeName: string;
   readonly low: (FieldPlan | undefined)[];
   readonly high: Map<number, FieldPlan>;
   /** Levels added to the depth. 0 for map entries, which are messages only on the wire. */
@@ -23,12 +24,19 @@ const lowFields = 256;
 const plans = new WeakMap<DescMessage, MessagePlan>();
 
 class TooMuch extends Error {}
+class UnknownField extends Error {}
+
+/** What happens to a field that the descriptor does not have: it is skipped, or the message is rejected. */
+export type UnknownFields = 'skip' | 'refuse';
 
 /**
  * Scans an encoded message before it is decoded, without allocating objects, and rejects messages that would be too
  * expensive to decode. Throws RESOURCE_EXHAUSTED when it has more fields and elements than `requestFields` or is nested
  * deeper than `requestDepth`, and INVALID_ARGUMENT when it is malformed. Repeated elements, packed ones and unknown
  * fields count too.
+ *
+ * With `unknown` = `refuse`, INVALID_ARGUMENT also for a field that is not in the descriptor of its message, at any depth,
+ * in entries of maps too.
  *
  * The scan is stricter than protobuf: a known field with another wire type than declared is malformed, because a
  * decoder that trusts the descriptor would read other bytes than the scan counted.
@@ -37,13 +45,15 @@ export function scan(
   descriptor: DescMessage,
   payload: Uint8Array,
   limits: Pick<Limits, 'requestFields' | 'requestDepth'>,
+  unknown: UnknownFields = 'skip',
 ): void {
   if (payload.length === 0) return;
   try {
-    new Scanner(payload, limits).message(planOf(descriptor), 1);
+    new Scanner(payload, limits, unknown).message(planOf(descriptor), 1);
   } catch (error) {
     if (error instanceof TooMuch)
       throw new TtrpcError(Code.ResourceExhausted, `${descriptor.typeName}: ${error.message}`);
+    if (error instanceof UnknownField) throw new TtrpcError(Code.InvalidArgument, error.message);
     if (error instanceof MalformedMessage)
       throw new TtrpcError(Code.InvalidArgument, `${descriptor.typeName} is malformed: ${error.message}`);
     throw error;
@@ -54,9 +64,15 @@ class Scanner {
   readonly #cursor: WireCursor;
   readonly #mostFields: number;
   readonly #mostDepth: number;
+  readonly #unknownFields: UnknownFields;
   #fields = 0;
 
-  constructor(bytes: Uint8Array, limits: Pick<Limits, 'requestFields' | 'requestDepth'>) {
+  constructor(
+    bytes: Uint8Array,
+    limits: Pick<Limits, 'requestFields' | 'requestDepth'>,
+    unknown: UnknownFields,
+  ) {
+    this.#unknownFields = unknown;
     this.#cursor = new WireCursor(bytes, 0, bytes.length);
     this.#mostFields = limits.requestFields;
     this.#mostDepth = limits.requestDepth;
@@ -77,7 +93,7 @@ class Scanner {
       }
       this.#count(1);
       const field = number < lowFields ? plan.low[number] : plan.high.get(number);
-      if (field === undefined) this.#unknown(number, wireType, depth);
+      if (field === undefined) this.#unknown(plan, number, wireType, depth);
       else if (wireType === field.wireType) this.#known(field, number, wireType, depth);
       else if (wireType === WireType.Length && field.packed !== 0) this.#packed(field.packed);
       else throw new MalformedMessage(`field ${number} has wire type ${wireType} before byte ${cursor.at}`);
@@ -98,7 +114,9 @@ class Scanner {
     }
   }
 
-  #unknown(number: number, wireType: number, depth: number): void {
+  #unknown({ typeName }: MessagePlan, number: number, wireType: number, depth: number): void {
+    if (this.#unknownFields === 'refuse')
+      throw new UnknownField(`field ${number} of ${typeName} is not known here`);
     if (wireType === WireType.StartGroup) this.message(nothingKnown, depth + 1, number);
     else this.#cursor.skip(wireType);
   }
@@ -129,12 +147,12 @@ class Scanner {
   }
 }
 
-const nothingKnown: MessagePlan = { low: [], high: new Map(), levels: 1 };
+const nothingKnown: MessagePlan = { typeName: 'a group', low: [], high: new Map(), levels: 1 };
 
 function planOf(descriptor: DescMessage): MessagePlan {
   const known = plans.get(descriptor);
   if (known !== undefined) return known;
-  const plan: MessagePlan = { low: [], high: new Map(), levels: 1 };
+  const plan: MessagePlan = { typeName: descriptor.typeName, low: [], high: new Map(), levels: 1 };
   plans.set(descriptor, plan); // before its fields, which may be of the same type
   for (const field of descriptor.fields) place(plan, field.number, fieldPlan(field));
   return plan;
@@ -166,7 +184,8 @@ function messageField(message: DescMessage, group: boolean): FieldPlan {
 }
 
 function entryPlan(field: DescField & { fieldKind: 'map' }): MessagePlan {
-  const plan: MessagePlan = { low: [], high: new Map(), levels: 0 };
+  const typeName = `an entry of ${field.parent.typeName}.${field.name}`;
+  const plan: MessagePlan = { typeName, low: [], high: new Map(), levels: 0 };
   place(plan, 1, scalarPlan(field.mapKey, false));
   if (field.mapKind === 'message') place(plan, 2, messageField(field.message, false));
   else place(plan, 2, scalarPlan(field.mapKind === 'enum' ? ScalarType.INT32 : field.scalar, false));

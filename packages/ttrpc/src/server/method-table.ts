@@ -1,5 +1,6 @@
 import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
 import { encoderOf, type Encode } from '../message/payload.js';
+import type { UnknownFields } from '../message/scan.js';
 import type { Handler, ServiceRegistration } from './service.js';
 
 /** The properties of a method that its calls use, computed once. */
@@ -12,6 +13,7 @@ export interface MethodEntry<C> {
   /** Undefined when the method is declared but not implemented. */
   readonly handler: Handler<C> | undefined;
   readonly encode: Encode;
+  readonly unknownFields: UnknownFields;
 }
 
 export type MethodTable<C> = ReadonlyMap<string, ReadonlyMap<string, MethodEntry<C>>>;
@@ -19,7 +21,7 @@ export type MethodTable<C> = ReadonlyMap<string, ReadonlyMap<string, MethodEntry
 /** Builds the table of methods. Throws when a service is registered twice. */
 export function buildMethodTable<C>(registrations: readonly ServiceRegistration<C>[]): MethodTable<C> {
   const table = new Map<string, ReadonlyMap<string, MethodEntry<C>>>();
-  for (const { descriptor, handlers } of registrations) {
+  for (const { descriptor, handlers, unknownFields = 'skip' } of registrations) {
     if (table.has(descriptor.typeName)) throw new Error(`service ${descriptor.typeName} is registered twice`);
     const entries = descriptor.methods.map((method): [string, MethodEntry<C>] => [
       method.name,
@@ -31,6 +33,7 @@ export function buildMethodTable<C>(registrations: readonly ServiceRegistration<
         output: method.output,
         handler: handlers.get(method.name),
         encode: encoderOf(method.output),
+        unknownFields,
       },
     ]);
     table.set(descriptor.typeName, new Map(entries));

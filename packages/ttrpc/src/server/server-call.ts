@@ -53,7 +53,8 @@ export class ServerCall<C> implements HandlerContext<C> {
     this.#host = host;
     this.#entry = entry;
     if (entry?.kind === 'client_streaming' || entry?.kind === 'bidi_streaming') {
-      const decode = (payload: Uint8Array): Message => decodeMessage(entry.input, payload, host.limits);
+      const decode = (payload: Uint8Array): Message =>
+        decodeMessage(entry.input, payload, host.limits, entry.unknownFields);
       this.#queue = new MessageQueue(decode, host.limits.streamBufferBytes, host);
       // As in Go, a payload in the request is the first message. Without flags the stream consists of the request
       // alone.
@@ -198,7 +199,7 @@ export class ServerCall<C> implements HandlerContext<C> {
   /** Reports a decoding failure itself, since no interceptor sees it. */
   #decode(entry: MethodEntry<C>): Message {
     try {
-      return decodeMessage(entry.input, this.payload, this.#host.limits);
+      return decodeMessage(entry.input, this.payload, this.#host.limits, entry.unknownFields);
     } catch (error) {
       this.#report('request', error instanceof Error ? error.message : String(error), error);
       throw error;

@@ -6,6 +6,7 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 import type { HandlerContext } from '../interceptor.js';
+import type { UnknownFields } from '../message/scan.js';
 
 type Reply<M extends DescMessage> = MessageInitShape<M>;
 
@@ -44,6 +45,8 @@ export interface ServiceRegistration<C> {
   readonly descriptor: DescService;
   /** Keyed by the method's name on the wire. */
   readonly handlers: ReadonlyMap<string, Handler<C>>;
+  /** What happens to fields of requests that the descriptor does not have; absent: they are dropped. */
+  readonly unknownFields?: UnknownFields;
 }
 
 /**
