@@ -1,6 +1,7 @@
 export { type ConsistencyRule, consistency, type Inconsistency, inconsistencies } from './consistency.js';
 export type { Endpoint } from './endpoint.js';
 export { type Area, areas, endpoints } from './endpoints.js';
+export { type UnclaimedGuarantee, unclaimedWithForward } from './forward-mode.js';
 export { type Group, type GroupName, groups, isGroupName } from './groups.js';
 export { existedIn, membersOf } from './members.js';
 export {

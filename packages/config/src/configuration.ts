@@ -31,6 +31,8 @@ export interface Rule {
   readonly message?: string;
   /** `audit`: requests that it would deny are recorded and allowed. */
   readonly enforcement: 'enforce' | 'audit';
+  /** Where it uses the state of the guest, as errors, which they are with `[agent] forward`; absent: nowhere. */
+  readonly needsGuest?: readonly Diagnostic[];
   /** For ReadStdout and ReadStderr; absent: as in `[api]`. */
   readonly onDeniedRead?: 'error' | 'eof';
   /** The position of its name. */
@@ -292,6 +294,8 @@ export interface RuleFault {
 /** An expression compiled by a checker. Other members are for the rule compiler. */
 export interface CheckedExpression {
   readonly faults: readonly RuleFault[];
+  /** Its uses of the state of the guest, as faults, which they are where there is no guest (`[agent] forward`). */
+  readonly needsGuest: readonly RuleFault[];
 }
 
 /** Checks expressions when a document is loaded. Implemented by the gate, since config does not know CEL. */

@@ -9,6 +9,7 @@ import { readPemTexts } from './listener/named-files.js';
 import { collectOverrides } from './overrides/overrides.js';
 import { isRestricted } from './api/restricted.js';
 import { sectionValues } from './settings/section-values.js';
+import { checkForward } from './sense/check-forward.js';
 import { checkSense } from './sense/check-sense.js';
 import { settle, type Settled } from './settings/settle.js';
 import { agentSettings } from './settings/agent-settings-table.js';
@@ -51,6 +52,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     ...settled.diagnostics,
     ...checkStack(documents),
     ...pem.diagnostics,
+    ...checkForward(documents, settled.values),
     ...checkSense(documents, {
       listeners: names,
       strict: api.strict,

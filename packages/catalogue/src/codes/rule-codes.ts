@@ -15,7 +15,8 @@ export type RuleCode =
   | 'KA1311'
   | 'KA1312'
   | 'KA1313'
-  | 'KA1314';
+  | 'KA1314'
+  | 'KA1315';
 
 export const ruleCodes: Readonly<Record<RuleCode, CodeRow>> = {
   KA1301: {
@@ -125,6 +126,17 @@ export const ruleCodes: Readonly<Record<RuleCode, CodeRow>> = {
       text: 'a document with [[api.rule]] is given to a reader without a rule checker',
     },
     remedy: 'Check the document with kata-agent-ctl config check.',
+  },
+  KA1315: {
+    title: "rule about the guest's state in forward mode",
+    explanation:
+      'With [agent] forward another agent has the containers. Rules can use the request, the peer and the listener, but not what this agent would know of existing containers.',
+    example: {
+      kind: 'document',
+      document:
+        '[agent]\nforward = "unix:///run/kata-agent-inner/agent.sock"\n[api]\nallowed_endpoints = ["@pod"]\n[[api.rule]]\nname = "few"\nendpoints = ["CreateContainer"]\nexpression = "sandbox.containers.size() < 10"\n',
+    },
+    remedy: 'Write the rule with names of the request, or leave it out.',
   },
 };
 

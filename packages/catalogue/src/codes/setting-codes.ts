@@ -10,7 +10,8 @@ export type SettingCode =
   | 'KA1106'
   | 'KA1107'
   | 'KA1108'
-  | 'KA1109';
+  | 'KA1109'
+  | 'KA1110';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -60,7 +61,7 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
       "The setting exists in the language, or in Kata's own agent, but this version does not implement it. This is an error if an operator could rely on the setting, and a warning for settings of Kata that have no effect here.",
     example: {
       kind: 'document',
-      document: '[agent]\nforward = "vsock://2:1030"\n[api]\nallowed_endpoints = ["@pod"]\n',
+      document: '[agent]\ntracing = true\n[api]\nallowed_endpoints = ["@pod"]\n',
     },
     remedy: 'Remove it, or write its default. docs/reference/differences.md lists what is not built yet.',
   },
@@ -100,5 +101,16 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
       document: '[api]\nallowed_endpoints = ["@pod"]\n[measurement]\ntpm = "require"\npcr = 23\n',
     },
     remedy: 'Use registers from 8 to 15, a different one for each purpose.',
+  },
+  KA1110: {
+    title: 'setting without effect in forward mode',
+    explanation:
+      'With [agent] forward another agent does the work. A setting about work that this agent does not do then would be relied on, and have no effect: it is an error in a document, and a warning as an override.',
+    example: {
+      kind: 'document',
+      document:
+        '[agent]\nforward = "unix:///run/kata-agent-inner/agent.sock"\nhooks = "cdi"\n[api]\nallowed_endpoints = ["@pod"]\n',
+    },
+    remedy: 'Remove the setting, and set it for the inner agent if it has one.',
   },
 };

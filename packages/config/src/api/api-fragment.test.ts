@@ -171,6 +171,7 @@ expression = "!terminal"
 test('rules in a fragment are checked like those of documents', async () => {
   const rules = async (): Promise<RuleChecker> => ({
     check: ({ expression }) => ({
+      needsGuest: [],
       faults:
         expression === '!terminal'
           ? []

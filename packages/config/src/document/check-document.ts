@@ -54,6 +54,7 @@ export async function checkDocument(
 /** Fails closed: an unchecked rule is not reported as valid. */
 const noChecker: RuleChecker = {
   check: ({ expression }) => ({
+    needsGuest: [],
     faults: [
       {
         severity: 'error',

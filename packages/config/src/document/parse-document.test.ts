@@ -201,14 +201,6 @@ config.toml:5:7: error[KA1102]: tpm must be "off", "try" or "require", not the t
 help: did you mean "off"?`,
   ],
   [
-    'a setting of ours that is not built',
-    withApi('[agent]\nforward = "x"'),
-    `config.toml:3:1: error[KA1105]: forward is not built yet
-  forward = "x"
-  ^^^^^^^
-help: remove it, or write the default: no forward`,
-  ],
-  [
     "a setting of Kata's that is not built",
     withApi('[agent]\ntracing = true'),
     `config.toml:3:1: warning[KA1105]: tracing is not built yet: setting it changes nothing

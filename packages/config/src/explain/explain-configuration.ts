@@ -1,4 +1,9 @@
-import { type MethodName, methodNames } from '@kata-agent/catalogue';
+import {
+  type MethodName,
+  methodNames,
+  type UnclaimedGuarantee,
+  unclaimedWithForward,
+} from '@kata-agent/catalogue';
 import type {
   ApiDocument,
   Configuration,
@@ -11,7 +16,7 @@ import type {
   Rule,
 } from '../configuration.js';
 import { place } from '../diagnostics/diagnostic.js';
-import { settings } from '../settings/settings.js';
+import { settings as rows } from '../settings/settings.js';
 import { type ExplainedEndpoint, type ExplainedRule, explainEndpoint } from './explain-endpoint.js';
 import { type ExplainedListener, explainListeners } from './explain-listener.js';
 import { type ExplainedWitness, explainWitnesses } from './explain-witness.js';
@@ -32,6 +37,14 @@ export interface Explanation {
   /** Absent if there is one listener only. */
   readonly matrix?: readonly MatrixRow[];
   readonly ignoredOverrides: readonly IgnoredOverride[];
+  /** With `[agent] forward`. */
+  readonly forward?: ExplainedForward;
+}
+
+/** The agent that does the work, and what is not claimed of it. */
+export interface ExplainedForward {
+  readonly address: string;
+  readonly unclaimed: readonly UnclaimedGuarantee[];
 }
 
 /** A rule with all methods it applies to. */
@@ -64,7 +77,8 @@ export function explainConfiguration(
   configuration: Configuration,
   builtIn?: ReadonlySet<MethodName>,
 ): Explanation {
-  const { documents, digest, initdata, values, ignoredOverrides, api, listeners } = configuration;
+  const { documents, digest, initdata, values, ignoredOverrides, api, listeners, settings } = configuration;
+  const { forward } = settings;
   const explained = listeners.flatMap(({ name }) =>
     methodNames.map((method) => explainEndpoint(api.documents, name, method, builtIn)),
   );
@@ -81,6 +95,7 @@ export function explainConfiguration(
     endpoints: explained,
     ...(matrix === undefined ? {} : { matrix }),
     ignoredOverrides,
+    ...(forward === undefined ? {} : { forward: { address: forward, unclaimed: unclaimedWithForward } }),
   };
 }
 
@@ -127,6 +142,6 @@ function expansionsOfList(
 }
 
 function writtenForm({ section, key, value }: Effective): string {
-  const row = settings.find((row) => row.section === section && row.key === key);
+  const row = rows.find((row) => row.section === section && row.key === key);
   return row === undefined || value === undefined ? '(not set)' : row.type.write(value);
 }

@@ -14,7 +14,7 @@ import { renderMatrix } from './listener-matrix.js';
 /** Renders an explanation as text: documents, settings by section, endpoints. */
 export function renderExplanation(explanation: Explanation): string {
   const { documents, digest, initdata, listeners, settings, rules, expansions } = explanation;
-  const { endpoints, matrix, ignoredOverrides, witnesses } = explanation;
+  const { endpoints, matrix, ignoredOverrides, witnesses, forward } = explanation;
   const parts = [
     [
       ...documents.map(
@@ -25,6 +25,7 @@ export function renderExplanation(explanation: Explanation): string {
       ...(initdata === undefined ? [] : initdataLines(initdata)),
       `configuration digest ${digest}`,
     ].join('\n'),
+    ...(forward === undefined ? [] : [renderForward(forward)]),
     ...sectionNames.map((section) => renderSection(section, settings)),
     ...expansions.map(({ list, listener, entry, source, methods }) => {
       const of = listener === undefined ? '' : ` of listener "${listener}"`;
@@ -57,6 +58,14 @@ function quorumOf(all: readonly ExplainedSetting[]): Parameters<typeof renderWit
     quorum: Number(valueOf(auditSettings.witnessQuorum.key)),
     requiredWithin: typeof within === 'number' ? within : 'off',
   };
+}
+
+function renderForward({ address, unclaimed }: NonNullable<Explanation['forward']>): string {
+  return [
+    `forward mode: calls are forwarded to the agent at ${address}, which does the work`,
+    'not claimed, since it depends on that agent (docs/forward-mode.md):',
+    ...unclaimed.map(({ id, what }) => `  ${id.padEnd(4)}${what}`),
+  ].join('\n');
 }
 
 function withoutDocument(initdata: Explanation['initdata']): string {

@@ -110,7 +110,7 @@ help: for example: 10`,
   );
   assert.match(
     await fails(open, { flags: { forward: 'x' } }),
-    /^error\[KA1105\]: command line --forward: forward is not built yet/,
+    /^error\[KA1102\]: command line --forward: forward must be the address of a unix socket with a path/,
   );
 });
 

@@ -23,7 +23,7 @@ test('a rule has its methods and the position of its name', async () => {
       name: 'known-commands',
       methods: undefined,
       expression: 'args[0] == "/bin/healthcheck"',
-      checked: { faults: [] },
+      checked: { faults: [], needsGuest: [] },
       message: 'only the health check',
       enforcement: 'enforce',
       onDeniedRead: 'eof',
@@ -44,7 +44,7 @@ test('the checker is loaded once, and only when there is a rule', async () => {
   let loaded = 0;
   const rules = async (): Promise<RuleChecker> => {
     loaded += 1;
-    return { check: () => ({ faults: [] }) };
+    return { check: () => ({ faults: [], needsGuest: [] }) };
   };
   await load(open, { rules });
   assert.equal(loaded, 0);
@@ -58,7 +58,10 @@ test('a fault of the checker has its position in the document, across escapes an
       assert.deepEqual(methods, ['ExecProcess']);
       const start = expression.indexOf('nope');
       const [message, help] = ['unknown field "nope"', 'did you mean "name"?'];
-      return { faults: [{ severity: 'error', code: 'KA1303', start, end: start + 4, message, help }] };
+      return {
+        faults: [{ severity: 'error', code: 'KA1303', start, end: start + 4, message, help }],
+        needsGuest: [],
+      };
     },
   };
   const rules = async () => checker;
@@ -79,6 +82,7 @@ help: did you mean "name"?`,
 test('a warning of the checker becomes a warning of the document', async () => {
   const rules = async (): Promise<RuleChecker> => ({
     check: () => ({
+      needsGuest: [],
       faults: [{ severity: 'warning', code: 'KA1307', start: 0, end: 1, message: 'always true' }],
     }),
   });

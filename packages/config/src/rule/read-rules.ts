@@ -1,6 +1,6 @@
 import { isGroupName, type MethodName } from '@kata-agent/catalogue';
 import type { CheckedExpression, ListEntry, Rule, RuleChecker } from '../configuration.js';
-import type { Span } from '../diagnostics/diagnostic.js';
+import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import type { ListOptions } from '../document/api-document.js';
 import { expandList } from '../document/endpoint-list.js';
 import {
@@ -59,6 +59,8 @@ function readRule(
     const message = 'on_denied_read has no effect: the rule covers neither ReadStdout nor ReadStderr';
     report.error('KA1108', given.get('on_denied_read')?.span ?? name.span, message, 'remove it');
   }
+  const needsGuest =
+    expression === undefined || checked === undefined ? [] : usesOfGuest(expression, checked, report);
   const message = given.get('message')?.value as Rule['message'];
   return {
     name: String(name.value),
@@ -68,6 +70,7 @@ function readRule(
     ...(message === undefined ? {} : { message }),
     enforcement: (given.get('enforcement')?.value as Rule['enforcement'] | undefined) ?? 'enforce',
     ...(onDeniedRead === undefined ? {} : { onDeniedRead }),
+    ...(needsGuest.length === 0 ? {} : { needsGuest }),
     span: name.node.span,
   };
 }
@@ -116,6 +119,19 @@ function checkExpression(
     );
   }
   return checked;
+}
+
+/** Returns the errors that the uses of the guest's state are with `[agent] forward`. */
+function usesOfGuest(
+  { node }: EntryValue,
+  { needsGuest }: CheckedExpression,
+  report: Report,
+): readonly Diagnostic[] {
+  if (node.kind !== 'string' || needsGuest.length === 0) return [];
+  const offsets = stringOffsets(report.source.text, node.range[0], node.range[1]);
+  return needsGuest.map(({ code, start, end, message, help }) =>
+    report.source.error(code, spanOf(report, offsets, start, end), message, help ?? ''),
+  );
 }
 
 /** Returns the position in the document of a part of a decoded expression. */

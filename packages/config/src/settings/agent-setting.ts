@@ -12,6 +12,7 @@ export interface AgentRow<T> {
   readonly baseOnly?: true;
   readonly built?: Exclude<Setting<T>['built'], 'yes'>;
   readonly builtValues?: readonly T[];
+  readonly withoutGuest?: string;
   /** Kata's kernel command line word if it is not `agent.` and the key. */
   readonly kernelWord?: string;
   readonly kernelAlias?: OverrideNames['kernelAlias'];
@@ -41,6 +42,7 @@ export function agentSetting<T>(row: AgentRow<T>): Setting<T> {
             ...(row.kernelAlias === undefined ? {} : { kernelAlias: row.kernelAlias }),
           },
     built: row.built ?? 'yes',
+    ...(row.withoutGuest === undefined ? {} : { withoutGuest: row.withoutGuest }),
     ...(row.builtValues === undefined ? {} : { builtValues: row.builtValues }),
   };
 }

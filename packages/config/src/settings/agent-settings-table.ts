@@ -13,6 +13,7 @@ import { listOf } from '../value-types/list-of.js';
 import { oneOf } from '../value-types/one-of.js';
 import { serverAddress } from '../value-types/server-address.js';
 import { size } from '../value-types/size.js';
+import { forwardAddress } from '../value-types/forward-address.js';
 import { optional, path, textList, url, words } from '../value-types/text.js';
 import { utcTime } from '../value-types/utc-time.js';
 import { agentSetting } from './agent-setting.js';
@@ -28,6 +29,8 @@ const logLevel = oneOf<LogLevel>(
     ['panic', 'critical'],
   ]),
 );
+
+const innerSetting = 'the inner agent does this: set it there';
 
 /** The rows of `[agent]`. Kata's settings keep their names, kernel words and defaults. */
 export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<AgentSettings[P]> } = {
@@ -98,6 +101,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 3,
     purpose: 'The timeout for a hotplugged device, in seconds.',
     example: '10',
+    withoutGuest: innerSetting,
   }),
   cdhApiTimeout: agentSetting({
     key: 'cdh_api_timeout',
@@ -121,6 +125,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 100,
     purpose: 'How long a CDI device may take to be defined by a specification of the guest, in seconds.',
     example: '100',
+    withoutGuest: innerSetting,
   }),
   launchProcessTimeout: agentSetting({
     key: 'launch_process_timeout',
@@ -137,6 +142,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose:
       'Whether the variable VISIBLE_CDI_DEVICES of a container requests CDI devices, as annotations do.',
     example: 'true',
+    withoutGuest: innerSetting,
   }),
   passfdListenerPort: agentSetting({
     key: 'passfd_listener_port',
@@ -145,6 +151,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'The vsock port for stdio outside of the API; 0: none.',
     example: '1027',
     opensGuest: true,
+    withoutGuest: 'stdio outside of the API would have to be connected to processes of the inner agent',
   }),
   containerPipeSize: agentSetting({
     key: 'container_pipe_size',
@@ -152,6 +159,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 0,
     purpose: 'The size of the pipes of a process, in bytes; 0: the default of the kernel.',
     example: '2097152',
+    withoutGuest: innerSetting,
   }),
   unifiedCgroupHierarchy: agentSetting({
     key: 'unified_cgroup_hierarchy',
@@ -161,6 +169,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     example: 'true',
     kernelWord: 'systemd.unified_cgroup_hierarchy',
     kernelAlias: { word: 'cgroup_no_v1', value: 'all', means: 'true' },
+    withoutGuest: innerSetting,
   }),
   ociRuntime: agentSetting({
     key: 'oci_runtime',
@@ -169,6 +178,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'The OCI runtime that creates containers, runc or crun. Without it: runc in PATH, else crun.',
     example: '"/usr/sbin/runc"',
     opensGuest: true,
+    withoutGuest: 'the inner agent creates containers',
   }),
   hooks: agentSetting({
     key: 'hooks',
@@ -178,6 +188,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
       'Which OCI hooks run in the guest: none, those of its CDI specifications, or also those of requests and of guest_hook_path. A request with others is rejected.',
     example: '"cdi"',
     opensGuest: true,
+    withoutGuest: 'the inner agent runs the hooks of requests; a rule can deny requests that have any',
   }),
   privilegedContainers: agentSetting({
     key: 'privileged_containers',
@@ -226,6 +237,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     example: '["nf_conntrack hashsize=65536"]',
     opensGuest: true,
     override: false,
+    withoutGuest: 'the inner agent loads the modules of CreateSandbox; a rule can deny them',
   }),
   sysctls: agentSetting({
     key: 'sysctls',
@@ -235,6 +247,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     example: '["net.core.somaxconn"]',
     opensGuest: true,
     override: false,
+    withoutGuest: 'the inner agent sets the sysctls of containers; a rule can deny them',
   }),
   extensions: agentSetting({
     key: 'extensions',
@@ -254,6 +267,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
       "Whether the agent hardens the guest's kernel before it listens (reference/hardening.md). Without it: as PID 1.",
     example: 'true',
     opensGuest: true,
+    withoutGuest: 'the guest belongs to the inner agent',
   }),
   clockFloor: agentSetting({
     key: 'clock_floor',
@@ -264,6 +278,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     example: '"2026-11-26T00:00:00Z"',
     opensGuest: true,
     override: false,
+    withoutGuest: 'the inner agent sets the clock; a rule for SetGuestDateTime can deny earlier times',
   }),
   onEnd: agentSetting({
     key: 'on_end',
@@ -274,12 +289,12 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
   }),
   forward: agentSetting({
     key: 'forward',
-    type: optional(words),
+    type: optional(forwardAddress),
     default: undefined,
-    purpose: 'The address to which connections of the guest are forwarded.',
-    example: '"vsock://2:1030"',
+    purpose:
+      "The socket of another agent in this guest, such as Kata's, which does the work: this agent authorizes and records each call, and forwards it ([forward mode](../forward-mode.md)).",
+    example: '"unix:///run/kata-agent-inner/agent.sock"',
     opensGuest: true,
-    built: 'later',
   }),
   httpsProxy: agentSetting({
     key: 'https_proxy',

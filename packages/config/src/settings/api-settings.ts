@@ -64,6 +64,7 @@ export const apiSettings: { readonly [P in keyof ApiKeys]: Setting<ApiKeys[P]> }
     type: oneOf(['error', 'eof']),
     default: 'error',
     purpose: 'The answer to a denied read of output: an error, or end of file.',
+    withoutGuest: 'the inner agent keeps output that is not read, and a workload waits once its pipe is full',
     example: '"eof"',
     merge: 'base only',
   },
@@ -75,6 +76,7 @@ export const apiSettings: { readonly [P in keyof ApiKeys]: Setting<ApiKeys[P]> }
     purpose:
       'What happens to output that no caller may read: it is discarded, or its end is kept in the guest.',
     example: '"64KiB"',
+    withoutGuest: 'the inner agent keeps output that is not read, and a workload waits once its pipe is full',
     merge: 'base only',
   },
 };

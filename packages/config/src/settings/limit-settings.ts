@@ -37,6 +37,7 @@ export const limitSettings: { readonly [P in keyof LimitSettings]: Setting<Limit
     default: 64,
     purpose: 'Containers that can exist at a time.',
     example: '64',
+    withoutGuest: 'the inner agent creates containers and processes, and keeps their output',
   },
   execsPerContainer: {
     ...common,
@@ -45,6 +46,7 @@ export const limitSettings: { readonly [P in keyof LimitSettings]: Setting<Limit
     default: 32,
     purpose: 'Processes that ExecProcess can have in a container at a time.',
     example: '32',
+    withoutGuest: 'the inner agent creates containers and processes, and keeps their output',
   },
   requestFields: {
     ...common,
@@ -61,6 +63,7 @@ export const limitSettings: { readonly [P in keyof LimitSettings]: Setting<Limit
     default: 1024 * 1024,
     purpose: 'Output of a process that is buffered for its reader, per stream.',
     example: '"1MiB"',
+    withoutGuest: 'the inner agent creates containers and processes, and keeps their output',
   },
   frameTimeoutMs: {
     ...common,

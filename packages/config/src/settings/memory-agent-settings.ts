@@ -15,10 +15,13 @@ const secondsU64 = integer({
   name: 'seconds',
 });
 
+const withoutGuest = 'the inner agent does this: set it there';
+
 /** The rows of Kata's memory agent, which returns memory to the host. Names, types and defaults are Kata's. */
 export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<AgentSettings[P]> } = {
   memAgentEnable: agentSetting({
     key: 'mem_agent_enable',
+    withoutGuest,
     type: boolean,
     default: false,
     purpose: 'Whether the memory agent runs.',
@@ -26,6 +29,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentMemcgDisable: agentSetting({
     key: 'mem_agent_memcg_disable',
+    withoutGuest,
     type: boolean,
     default: false,
     purpose: 'Whether its reclaim by memory cgroup is off.',
@@ -33,6 +37,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentMemcgSwap: agentSetting({
     key: 'mem_agent_memcg_swap',
+    withoutGuest,
     type: boolean,
     default: false,
     purpose: 'Whether that reclaim may swap.',
@@ -40,6 +45,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentMemcgSwappinessMax: agentSetting({
     key: 'mem_agent_memcg_swappiness_max',
+    withoutGuest,
     type: integer({ min: 0, max: 200, what: 'a swappiness' }),
     default: 50,
     purpose: 'The highest swappiness that it uses.',
@@ -47,6 +53,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentMemcgPeriodSecs: agentSetting({
     key: 'mem_agent_memcg_period_secs',
+    withoutGuest,
     type: secondsU64,
     default: 600,
     purpose: 'Seconds between two rounds of reclaim by memory cgroup.',
@@ -54,6 +61,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentMemcgPeriodPsiPercentLimit: agentSetting({
     key: 'mem_agent_memcg_period_psi_percent_limit',
+    withoutGuest,
     type: percent,
     default: 1,
     purpose: 'Memory pressure, in percent, above which a round is left out.',
@@ -61,6 +69,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentMemcgEvictionPsiPercentLimit: agentSetting({
     key: 'mem_agent_memcg_eviction_psi_percent_limit',
+    withoutGuest,
     type: percent,
     default: 1,
     purpose: 'Memory pressure, in percent, above which eviction stops.',
@@ -68,6 +77,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentMemcgEvictionRunAgingCountMin: agentSetting({
     key: 'mem_agent_memcg_eviction_run_aging_count_min',
+    withoutGuest,
     type: count,
     default: 3,
     purpose: 'Aging rounds that a cgroup must have seen before its pages are evicted.',
@@ -75,6 +85,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentCompactDisable: agentSetting({
     key: 'mem_agent_compact_disable',
+    withoutGuest,
     type: boolean,
     default: false,
     purpose: 'Whether its memory compaction is off.',
@@ -82,6 +93,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentCompactPeriodSecs: agentSetting({
     key: 'mem_agent_compact_period_secs',
+    withoutGuest,
     type: secondsU64,
     default: 600,
     purpose: 'Seconds between two rounds of compaction.',
@@ -89,6 +101,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentCompactPeriodPsiPercentLimit: agentSetting({
     key: 'mem_agent_compact_period_psi_percent_limit',
+    withoutGuest,
     type: percent,
     default: 1,
     purpose: 'Memory pressure, in percent, above which a round of compaction is left out.',
@@ -96,6 +109,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentCompactPsiPercentLimit: agentSetting({
     key: 'mem_agent_compact_psi_percent_limit',
+    withoutGuest,
     type: percent,
     default: 5,
     purpose: 'Memory pressure, in percent, above which compaction stops.',
@@ -103,6 +117,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentCompactSecMax: agentSetting({
     key: 'mem_agent_compact_sec_max',
+    withoutGuest,
     type: secondsU64,
     default: 300,
     purpose: 'The longest that one compaction may take, in seconds.',
@@ -110,6 +125,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentCompactOrder: agentSetting({
     key: 'mem_agent_compact_order',
+    withoutGuest,
     type: integer({ min: 0, max: 255, what: 'a page order' }),
     default: 9,
     purpose: 'The page order that compaction works for.',
@@ -117,6 +133,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentCompactThreshold: agentSetting({
     key: 'mem_agent_compact_threshold',
+    withoutGuest,
     type: count,
     default: 1024,
     purpose: 'Free pages of that order, in excess of the last round, that make a compaction worth while.',
@@ -124,6 +141,7 @@ export const memoryAgentSettings: { readonly [P in MemoryAgentKey]: Setting<Agen
   }),
   memAgentCompactForceTimes: agentSetting({
     key: 'mem_agent_compact_force_times',
+    withoutGuest,
     type: countOrMax,
     default: 'max',
     purpose: 'Rounds that may be left out before one is forced.',

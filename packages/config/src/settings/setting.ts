@@ -33,6 +33,8 @@ export interface Setting<T> {
    * when set. Setting the default value is always accepted.
    */
   readonly built: 'yes' | 'kata' | 'unused' | 'later';
+  /** Why it has no effect with `[agent] forward`; undefined: it has its effect there too. */
+  readonly withoutGuest?: string;
   /** Values beside the default that have their effect although the feature is not built. */
   readonly builtValues?: readonly T[];
 }

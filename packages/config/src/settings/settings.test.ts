@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDocument, type MergeRule, settings } from '../index.js';
 import { agentSettings } from './agent-settings-table.js';
+import { withoutEffect } from './read-section.js';
+import type { SettingRow } from './setting.js';
 
 /** Settings for access of containers to the guest: in documents only. */
 const guestAccess = [
@@ -166,4 +168,15 @@ test('the property of a setting is its key in camel case', async () => {
       key,
     );
   }
+});
+
+test('a setting of ours that is not built is an error, unless it is the default', () => {
+  const row: SettingRow = { ...agentSettings.onEnd, built: 'later' };
+  assert.equal(withoutEffect(row, undefined), undefined);
+  assert.deepEqual(withoutEffect(row, 'exit'), {
+    severity: 'error',
+    code: 'KA1105',
+    message: 'on_end is not built yet',
+    help: 'remove it, or write the default: no on_end',
+  });
 });

@@ -239,7 +239,12 @@ test('the checker’s compiled rule is reused, but only for the rule it was comp
   const outcome = (one: Rule) => ask([one], 'ExecProcess', exec(['b'])).outcome;
   assert.ok(checked instanceof CompiledRule);
   assert.ok(checked.isOf({ expression: 'args[0] == "a"', methods: ['ExecProcess'] }));
-  const compiled = new CompiledRule({ expression: 'nonsense', methods: ['ExecProcess'] }, [], checked.plans);
+  const compiled = new CompiledRule(
+    { expression: 'nonsense', methods: ['ExecProcess'] },
+    [],
+    [],
+    checked.plans,
+  );
   assert.equal(outcome({ ...rule('nonsense', ['ExecProcess']), checked: compiled }), 'deny');
   assert.equal(outcome({ ...rule('args[0] == "b"', ['ExecProcess']), checked }), 'allow');
   const methods = ['ExecProcess', 'CreateContainer'] as const;
@@ -248,5 +253,5 @@ test('the checker’s compiled rule is reused, but only for the rule it was comp
 
 test('a frozen configuration keeps the checker’s compiled rules', () => {
   const checked = createRuleChecker().check({ expression: 'true', methods: ['ExecProcess'] });
-  assert.deepEqual(Object.keys(checked), ['faults']);
+  assert.deepEqual(Object.keys(checked), ['faults', 'needsGuest']);
 });

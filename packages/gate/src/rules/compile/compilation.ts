@@ -25,6 +25,7 @@ export class Compilation implements Context {
   readonly #names: ReadonlyMap<string, RuleName>;
   readonly #used = new Map<string, Variable>();
   readonly #locals: { readonly name: string; readonly variable: Variable }[] = [];
+  readonly #needsGuest = new Map<string, RuleFault>();
   #faults: RuleFault[] = [];
   #slots = 0;
 
@@ -44,6 +45,11 @@ export class Compilation implements Context {
 
   get faults(): readonly RuleFault[] {
     return this.#faults;
+  }
+
+  /** The uses of the guest's state, as faults. */
+  get needsGuest(): readonly RuleFault[] {
+    return [...this.#needsGuest.values()];
   }
 
   /** The names that the expression uses, with their slots. */
@@ -87,6 +93,22 @@ export class Compilation implements Context {
       ...(help === undefined ? {} : { help }),
     });
     return faulty;
+  }
+
+  useOfGuest(name: string, { start, end }: Place): void {
+    this.#needsGuest.set(`${start} ${name}`, {
+      severity: 'error',
+      code: 'KA1315',
+      start,
+      end,
+      message: `with forward, ${name} of ${this.method} is not known: the inner agent has the containers`,
+      help: 'use what is in the request, peer or listener; docs/forward-mode.md lists what rules cannot use',
+    });
+  }
+
+  isOfGuest(name: string): boolean {
+    const isLocal = this.#locals.some((local) => local.name === name);
+    return !isLocal && this.#names.get(name)?.ofGuest?.includes(this.method) === true;
   }
 
   variable(name: string): Variable | undefined {

@@ -26,12 +26,19 @@ export interface RuleSource {
 /** An expression compiled and checked for each of its methods. */
 export class CompiledRule implements CheckedExpression {
   readonly faults: readonly RuleFault[];
+  readonly needsGuest: readonly RuleFault[];
   readonly #source: RuleSource;
   readonly #plans: ReadonlyMap<MethodName, Plan>;
 
-  constructor(source: RuleSource, faults: readonly RuleFault[], plans: ReadonlyMap<MethodName, Plan>) {
+  constructor(
+    source: RuleSource,
+    faults: readonly RuleFault[],
+    needsGuest: readonly RuleFault[],
+    plans: ReadonlyMap<MethodName, Plan>,
+  ) {
     this.#source = source;
     this.faults = faults;
+    this.needsGuest = needsGuest;
     this.#plans = plans;
   }
 
@@ -54,20 +61,22 @@ export class CompiledRule implements CheckedExpression {
 /** Parses, checks and compiles an expression for each of its methods. Never throws. */
 export function compileRule(source: RuleSource): CompiledRule {
   const read = parseExpression(source.expression);
-  if (!read.ok) return new CompiledRule(source, [{ severity: 'error', ...read.fault }], new Map());
+  if (!read.ok) return new CompiledRule(source, [{ severity: 'error', ...read.fault }], [], new Map());
   const { parsed } = read;
   const patterns = new Patterns();
   const coverage = new Coverage();
   const faults: RuleFault[] = [];
+  const needsGuest: RuleFault[] = [];
   const plans = new Map<MethodName, Plan>();
   for (const method of source.methods) {
     const compilation = new Compilation(parsed, method, patterns, coverage);
     const { run, weight } = condition(parsed.root, compilation);
     faults.push(...compilation.faults);
+    needsGuest.push(...compilation.needsGuest);
     plans.set(method, { run, weight, inputs: compilation.inputs, slots: compilation.slots });
   }
   if (faults.length === 0) faults.push(...coverage.faults);
-  return new CompiledRule(source, inOrder(faults), plans);
+  return new CompiledRule(source, inOrder(faults), inOrder(needsGuest), plans);
 }
 
 /** Removes duplicates: methods share most of their faults. */

@@ -23,6 +23,10 @@ export interface Context {
   /** Reports a fault; returns the placeholder for the faulty part. */
   fault(code: RuleFault['code'], place: Place, message: string, help?: string): Compiled;
   variable(name: string): Variable | undefined;
+  /** Reports whether a name is state of the guest for this method. */
+  isOfGuest(name: string): boolean;
+  /** Records that the expression uses state of the guest. */
+  useOfGuest(name: string, place: Place): void;
   /** Returns all names in scope. */
   names(): readonly string[];
   /** Reports whether any method defines the name, so that a macro's variable should not shadow it. */

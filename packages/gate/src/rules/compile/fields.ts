@@ -10,6 +10,7 @@ import { withArticle } from './parts.js';
 export function identifier(expr: Expr, { name }: NodeOf<'identExpr'>, context: Context): Compiled {
   const variable = context.variable(name);
   if (variable === undefined) return unknownName(expr, name, context);
+  if (context.isOfGuest(name)) context.useOfGuest(name, context.places.of(expr));
   const { slot, type, texts } = variable;
   return {
     type,
@@ -40,6 +41,7 @@ function access(expr: Expr, operand: Expr, name: string, context: Context): Comp
   if (owner.type.kind === 'nothing') return owner;
   const field = fieldOf(owner.type, name);
   if (field === undefined) return unknownField(expr, owner.type, name, context);
+  noteUseOfGuest(expr, owner.type, name, context);
   const { run } = owner;
   return {
     type: field.type,
@@ -60,11 +62,17 @@ function presence(expr: Expr, operand: Expr, name: string, context: Context): Co
     return { ...constant(bool, false), known: false };
   }
   context.presence(expr, undefined);
+  noteUseOfGuest(expr, owner.type, name, context);
   return {
     type: bool,
     weight: owner.weight + 1,
     run: (frame) => field.isSet(owner.run(frame)),
   };
+}
+
+function noteUseOfGuest(expr: Expr, owner: Type, name: string, context: Context): void {
+  if (owner.kind !== 'record' || !owner.fields.get(name)?.ofGuest?.includes(context.method)) return;
+  context.useOfGuest(`${owner.name}.${name}`, context.places.field(expr));
 }
 
 function unknownField(expr: Expr, owner: Type, name: string, context: Context): Compiled {

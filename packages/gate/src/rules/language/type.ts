@@ -1,4 +1,5 @@
 import type { DescMessage } from '@bufbuild/protobuf';
+import type { MethodName } from '@kata-agent/catalogue';
 
 export type ScalarName = 'bool' | 'int' | 'uint' | 'string' | 'bytes';
 
@@ -19,6 +20,8 @@ export interface RecordField {
   readonly type: Type;
   /** May be absent; reading it then is an error, which denies. */
   readonly optional?: boolean;
+  /** The methods for which it is state of the guest, and not part of the request; absent: none. */
+  readonly ofGuest?: readonly MethodName[];
   readonly doc: string;
 }
 

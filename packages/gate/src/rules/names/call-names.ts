@@ -11,6 +11,10 @@ function record(name: string, fields: Readonly<Record<string, RecordField>>): Ty
   return { kind: 'record', name, fields: new Map(Object.entries(fields)) };
 }
 
+const naming = methodNames.filter((method) =>
+  requestDescriptor(method).fields.some(({ name }) => name === 'container_id'),
+);
+
 const states: readonly RuleContainer['state'][] = ['none', 'created', 'running', 'paused', 'stopped'];
 const peerKinds: readonly RulePeer['kind'][] = ['unix', 'vsock', 'tls'];
 
@@ -27,9 +31,15 @@ const container = record('container', {
   id: { type: string, doc: 'As the host named it.' },
   state: {
     type: { kind: 'string', among: states },
+    ofGuest: naming,
     doc: 'none: no such container (yet); created, running, paused or stopped.',
   },
-  claimed: { type: claimed, doc: 'Claims of the host, which are not verified (S27).' },
+  claimed: {
+    type: claimed,
+    // Those of a container that is to be created are in the request.
+    ofGuest: naming.filter((method) => method !== 'CreateContainer'),
+    doc: 'Claims of the host, which are not verified (S27).',
+  },
 });
 
 const memberStates: readonly RuleMember['state'][] = ['created', 'running', 'paused', 'stopped', 'removed'];
@@ -76,10 +86,6 @@ const peerType = record('peer', {
   },
 });
 
-const naming = methodNames.filter((method) =>
-  requestDescriptor(method).fields.some(({ name }) => name === 'container_id'),
-);
-
 /** Names for properties of the call, for all methods or those that name a container. */
 export const callNames: readonly RuleName[] = [
   {
@@ -104,6 +110,7 @@ export const callNames: readonly RuleName[] = [
   {
     name: 'sandbox',
     methods: methodNames,
+    ofGuest: methodNames,
     doc: 'The pod.',
     example: 'sandbox.containers.size() < 10',
     typeFor: () => sandbox,

@@ -9,6 +9,8 @@ export interface RuleName {
   readonly name: string;
   /** The methods for which it is defined. */
   readonly methods: readonly MethodName[];
+  /** The methods for which it is state of the guest, and not part of the call; absent: none. Fields can be by themselves. */
+  readonly ofGuest?: readonly MethodName[];
   readonly doc: string;
   /** A condition that uses it, valid for all its methods. */
   readonly example: string;

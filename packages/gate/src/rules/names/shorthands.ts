@@ -52,6 +52,8 @@ export const shorthands: readonly RuleName[] = [
     read: (request) => processOf(request)?.Terminal ?? false,
   }),
   shorthand('capabilities', listOf(string), processes, {
+    // An exec that states none has those of its container.
+    ofGuest: ['ExecProcess'],
     doc: 'Every capability in any of the five sets, sorted.',
     example: '!("CAP_SYS_ADMIN" in capabilities)',
     read: (request) => capabilitiesOf(processOf(request)?.Capabilities),
@@ -102,7 +104,7 @@ function shorthand(
   name: string,
   type: Type,
   methods: readonly MethodName[],
-  row: Pick<RuleName, 'doc' | 'example' | 'read'>,
+  row: Pick<RuleName, 'doc' | 'example' | 'read' | 'ofGuest'>,
 ): RuleName {
   return { name, methods, ...row, typeFor: () => type };
 }
