@@ -2,6 +2,7 @@ import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { authorizerOf } from '@kata-agent/gate';
 
+import type * as guestBackendModule from '../packages/agent/src/backend/guest-backend.js';
 import type * as policyModule from '../packages/agent/src/policy/policy.js';
 import type * as serverModule from '../packages/agent/src/server.js';
 import { agentModule } from './agent-module.js';
@@ -18,6 +19,7 @@ export async function answeringServer(
   revocations?: Options['revocations'],
 ): Promise<serverModule.AgentServer> {
   const { agentServer } = await agentModule<typeof serverModule>('server.js');
+  const { guestBackend } = await agentModule<typeof guestBackendModule>('backend/guest-backend.js');
   const { Policy } = await agentModule<typeof policyModule>('policy/policy.js');
   const output = Buffer.alloc(2 ** 20);
   const everyProcess = {
@@ -26,10 +28,12 @@ export async function answeringServer(
   };
   const guest = { process: () => everyProcess, containers: new Map<string, never>() };
   const policy = new Policy(authorizerOf(configuration));
-  const services = { guest, policy, end: () => undefined } as unknown as Options['services'];
+  type Services = Parameters<typeof guestBackend>[0];
+  const services = { guest, policy, end: () => undefined } as unknown as Services;
   return agentServer({
     configuration,
-    services,
+    backend: guestBackend(services),
+    policy,
     readers: { named: () => undefined },
     audit,
     bootId: 'bench',

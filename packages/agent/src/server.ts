@@ -1,19 +1,17 @@
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
-import { AgentService } from '@kata-agent/protocol/agent';
 import { Management } from '@kata-agent/protocol/management';
 import { Relay } from '@kata-agent/protocol/relay';
-import { Health } from '@kata-agent/protocol/health';
 import { createServer, type Server, service } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Backend } from './backend/backend.js';
+import type { Policy } from './policy/policy.js';
 import { faultLog } from './startup/fault-log.js';
 import { admission } from './interceptors/admission.js';
 import { demandWitnesses } from './interceptors/demand-witnesses.js';
 import { auditing } from './interceptors/auditing.js';
 import { recordOfRequest } from './interceptors/record-of-request.js';
-import { translateFailures } from './interceptors/failures.js';
 import { authorizeCalls } from './interceptors/authorize.js';
-import { execDefaults } from './interceptors/exec-defaults.js';
 import { evaluateRules } from './interceptors/evaluate-rules.js';
 import { rootlessPaths } from './interceptors/rootless-paths.js';
 import type { OnDeniedRead } from './interceptors/refusal.js';
@@ -30,9 +28,6 @@ import { relay } from './relay/relay.js';
 import { authorizeRelay } from './relay/relay-gate.js';
 import type { Log } from './startup/log.js';
 import type { Witnesses } from './witnesses/witnesses.js';
-import { bind } from './services/bind.js';
-import type { Services } from './services/handler.js';
-import { health } from './services/health.js';
 
 /** How long running calls may take when the agent ends. */
 const graceMs = 2_000;
@@ -45,7 +40,8 @@ export interface AgentServer extends Pick<Server<Caller>, 'serve'> {
 /** The server of one agent: gate, rules, audit record, handler (docs/request-lifecycle.md). */
 export function agentServer(options: {
   readonly configuration: Configuration;
-  readonly services: Services;
+  readonly backend: Pick<Backend, 'status' | 'containers' | 'complete' | 'around' | 'services'>;
+  readonly policy: Policy;
   readonly readers: Pick<Readers, 'named'>;
   readonly audit: AuditLog;
   readonly bootId: string;
@@ -55,11 +51,10 @@ export function agentServer(options: {
   readonly witnesses?: Pick<Witnesses, 'cosigned' | 'isOverdue'> | undefined;
   readonly log: Log;
 }): AgentServer {
-  const { configuration, services, readers, audit, bootId, log, revocations, witnesses } = options;
+  const { configuration, backend, policy, readers, audit, bootId, log, revocations, witnesses } = options;
   const connections = new Connections();
   const { limits } = configuration;
-  const { policy, guest } = services;
-  const authorize = authorizeCalls(policy, guest);
+  const authorize = authorizeCalls(policy, backend.status);
   const recordOf = recordOfRequest(configuration.audit.facts, policy.access);
   const answers = new Map(configuration.listeners.map((settings) => [settings.name, settings.onDeniedRead]));
   const onDeniedRead: OnDeniedRead = (listener) => answers.get(listener) ?? configuration.api.onDeniedRead;
@@ -69,7 +64,7 @@ export function agentServer(options: {
     configuration,
     bootId,
     policy,
-    guest,
+    backend,
     audit,
     connections,
     watchers: new Watchers(),
@@ -81,8 +76,7 @@ export function agentServer(options: {
   };
   const server = createServer<Caller>({
     services: [
-      service(AgentService, bind(services, authorize)),
-      service(Health, health),
+      ...backend.services(authorize),
       service(Management, management(managed)),
       service(Relay, relay),
     ],
@@ -99,11 +93,11 @@ export function agentServer(options: {
       authorizeManagement(gate),
       authorizeRelay,
       specNames,
-      execDefaults(guest),
+      ...(backend.complete === undefined ? [] : [backend.complete]),
       rootlessPaths,
-      evaluateRules({ policy, authorize, guest, audit, recordOf, onDeniedRead }),
+      evaluateRules({ policy, authorize, guest: backend.status, audit, recordOf, onDeniedRead }),
       auditing(audit, recordOf),
-      translateFailures,
+      backend.around,
     ],
     limits: {
       requestsPerConnection: limits.requestsPerConnection,

@@ -1,10 +1,11 @@
 import { AuditUnavailable, openAuditLog } from '@kata-agent/audit';
 import { type Configuration, renderDiagnostic } from '@kata-agent/config';
-import { Guest, type OutputPolicy, shutDown } from '@kata-agent/guest';
 import { limitUnacknowledged, type Syscalls } from '@kata-agent/linux';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import type { Backend } from './backend/backend.js';
+import { loadBackend } from './backend/load-backend.js';
 import { buildFacts } from './startup/build-facts.js';
 import { CannotApply } from './startup/cannot-apply.js';
 import { openCheckpointRegister } from './startup/checkpoint-register.js';
@@ -13,9 +14,7 @@ import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/developm
 import { SideChannels } from './side-channels/side-channels.js';
 import { Ending, Stopped } from './startup/ending.js';
 import { unstartedComponents, warnOfComponents } from './startup/guest-components.js';
-import { guestOptions } from './startup/guest-options.js';
 import { harden, ownsKernel } from './init/harden.js';
-import { ModuleLock } from './init/module-lock.js';
 import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './policy/kept-policies.js';
 import { keepInitdata, policyOfInitdata } from './startup/keep-initdata.js';
@@ -27,13 +26,10 @@ import { createLogSigner } from './startup/log-signer.js';
 import type { LogStream } from './side-channels/log-stream.js';
 import { mountExtensions } from './startup/mount-extensions.js';
 import { measureConfiguration } from './startup/measure.js';
-import { startMemoryAgent } from './startup/memory-agent.js';
-import { demandRuntime, findRuntime } from './startup/oci-runtime.js';
 import { protectFromOomKiller } from './startup/oom-score.js';
 import { Policy } from './policy/policy.js';
 import { makeMountsPrivate } from './startup/private-mounts.js';
 import { Readers } from './readers.js';
-import { presentContainers } from './policy/present-containers.js';
 import { keepInitdataPolicy, restorePolicies } from './policy/restore-policies.js';
 import { agentServer } from './server.js';
 import { keepDeliveredDocuments } from './state/delivered-documents.js';
@@ -103,7 +99,7 @@ export async function startAgent(
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
   onStop((reason) => ending.ask(reason));
-  const opened: { guest?: Guest; witnesses?: Witnesses } = {};
+  const opened: { backend?: Backend; witnesses?: Witnesses } = {};
   const signer = createLogSigner();
   const audit = await openAuditLog({
     ...record,
@@ -112,7 +108,7 @@ export async function startAgent(
     onTree: (size) => opened.witnesses?.written(size),
     onCheckpointFailure: ({ message: error }) =>
       log('warn', 'a checkpoint of the audit log was not written', { file: record.file, error }),
-    present: () => opened.guest && presentContainers(opened.guest),
+    present: () => opened.backend?.present(),
     allocate: (descriptor, offset, length) => syscalls.allocate(descriptor, offset, length),
   }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
@@ -128,14 +124,8 @@ export async function startAgent(
     );
   try {
     ending.check();
-    const runtime = findRuntime(configuration.settings.ociRuntime, {
-      environment: process.env,
-      cgroup: '/sys/fs/cgroup',
-      state,
-    });
-    if (runtime.instead !== undefined) log('warn', `the OCI runtime is ${runtime.path}: ${runtime.instead}`);
-    const ociRuntime = { path: runtime.path, instead: runtime.instead };
-    const facts = { ...bootFacts(configuration, unstarted), measured, hardened, ociRuntime };
+    const prepared = await loadBackend({ configuration, syscalls, log, state, isFirstProcess, hardens });
+    const facts = { ...bootFacts(configuration, unstarted), measured, hardened, ...prepared.facts };
     const tls = await loadTls(configuration, floor);
     // Before the first record, from which on `required_within` counts.
     const witnesses = await loadWitnesses({ configuration, audit, logKey: signer.verifier, tls, log });
@@ -152,53 +142,46 @@ export async function startAgent(
     const checkpointRegister = await openCheckpointRegister(configuration, { bootId: boot, audit, log });
     ending.last('checkpoint register', async () => checkpointRegister?.close());
     const policy = await Policy.of(configuration);
-    const servesContainers = configuration.listeners.some(({ name }) =>
-      policy.served(name).includes('CreateContainer'),
-    );
-    demandRuntime(runtime, { isFirstProcess, servesContainers });
     const keptPolicies = KeptPolicies.open(join(state, 'policies.json'), boot);
     await restorePolicies(keptPolicies, policy, log);
     keepInitdataPolicy(policyOfInitdata(configuration), keptPolicies);
     const readers = new Readers(policy, configuration.listeners);
-    const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
-    const guest = await Guest.open(
-      guestOptions(configuration, { syscalls, runtime, readable, state, log }),
-    ).catch((error: Error) => {
-      throw new CannotApply(`the guest cannot be started: ${error.message}`, { cause: error });
-    });
-    opened.guest = guest;
-    const memoryAgent = startMemoryAgent(configuration, guest);
     const sideChannels = new SideChannels(configuration, { syscalls, log, audit, logStream });
+    const connectionRecords = new ConnectionRecords(audit);
+    ending.last('records of connections', () => connectionRecords.close());
+    const backend = await prepared.open({
+      policy,
+      keptPolicies,
+      readers,
+      sideChannels,
+      records: connectionRecords,
+      end: () => ending.ask('DestroySandbox'),
+      check: () => ending.check(),
+    });
+    opened.backend = backend;
     const server = agentServer({
       configuration,
       bootId: boot,
       readers,
       revocations: tls?.revocations,
       witnesses,
-      services: {
-        guest,
-        policy,
-        keptPolicies,
-        memoryAgent,
-        stdioPorts: sideChannels.stdio,
-        moduleLock: hardens ? new ModuleLock({ log }) : undefined,
-        end: () => ending.ask('DestroySandbox'),
-      },
+      backend,
+      policy,
       audit,
       log,
     });
     // Stopped in reverse order: the guest's end answers calls that wait for a process, and the server sends the
     // answers.
-    const connectionRecords = new ConnectionRecords(audit);
-    ending.last('records of connections', () => connectionRecords.close());
     ending.last('server', () => server.end());
-    ending.last('guest', () => shutDown(guest));
-    ending.last('memory agent', async () => memoryAgent?.stop());
+    for (const { name, end } of backend.parts) ending.last(name, end);
     ending.check();
     await sideChannels.open((name, close) => ending.last(name, close));
     const serve = (stream: Socket, caller: Caller) => {
       readers.joined(caller);
-      stream.once('close', () => readers.left(caller));
+      stream.once('close', () => {
+        readers.left(caller);
+        backend.left(caller);
+      });
       server.serve(stream, caller);
     };
     for (const settings of configuration.listeners) {
@@ -232,7 +215,7 @@ export async function startAgent(
       log('info', 'dialling', { listener: name, address, served: policy.served(name).length });
     }
     witnesses?.start();
-    guest.askRuntime();
+    backend.listening();
     ending.ready();
     return { ended: ending.done };
   } catch (error) {
@@ -248,10 +231,12 @@ export async function startAgent(
  */
 async function separateFromGuest(
   state: string,
-  { audit, limits }: Configuration,
+  { audit, limits, settings }: Configuration,
   { syscalls, log }: { readonly syscalls: Syscalls; readonly log: Log },
 ): Promise<void> {
-  if (makeMountsPrivate(syscalls)) log('info', "the guest's mounts were shared; they are private now");
+  // The mounts of an inner agent are its own.
+  if (settings.forward === undefined && makeMountsPrivate(syscalls))
+    log('info', "the guest's mounts were shared; they are private now");
   if (state !== defaultStateDirectory) return;
   const auditBytes = audit.file.startsWith(`${state}/`) ? largestAuditLog(audit, limits) : 0;
   // Its lock is separate from that of the directory below.

@@ -10,6 +10,7 @@ import type { Caller } from '../listeners/caller.js';
 import { healthService, managementService } from '../services/service-names.js';
 import { auditFailure } from './admission.js';
 import { auditedCall } from './audited-call.js';
+import { movedBytesKey } from './moved-bytes.js';
 import type { RecordOf } from './record-of-request.js';
 import { RecentFailures } from './recent-failures.js';
 
@@ -69,7 +70,7 @@ export function auditing(audit: AuditLog, recordOf: RecordOf): ServerInterceptor
       record({
         code: 'OK',
         durationUs: since(begin),
-        ...moved(request, reply),
+        ...moved(request, reply, context),
         ...clockOf(context.values),
       });
       return reply;
@@ -169,7 +170,13 @@ function since(begin: number): number {
 }
 
 /** Returns the number of payload bytes of a call, in either direction. */
-function moved(request: Moving, reply: Moving): { readonly bytes?: number } {
+function moved(
+  request: Moving,
+  reply: Moving,
+  { values }: HandlerContext<Caller>,
+): { readonly bytes?: number } {
+  const forwarded = values.get(movedBytesKey);
+  if (forwarded !== undefined) return { bytes: forwarded };
   const data = reply.data ?? request.data;
   return data === undefined ? {} : { bytes: data.length };
 }

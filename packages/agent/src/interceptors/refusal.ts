@@ -1,7 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import type { ListenerSettings } from '@kata-agent/config';
 import type { Decision } from '@kata-agent/gate';
-import { GuestError } from '@kata-agent/guest';
 import { ReadStreamResponseSchema } from '@kata-agent/protocol/agent';
 import { Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -29,13 +28,8 @@ export function refusal(decision: Decision, onDeniedRead: OnDeniedRead): Refusal
   return method === 'GetOOMEvent' ? delay(oomEventDelayMs, { error }, { ref: false }) : { error };
 }
 
-/** The error of a call that was allowed, had to wait, and is denied when its turn comes. */
-export function refusedInTurn(decision: Decision): GuestError {
-  const kind = decision.rule === undefined ? 'unimplemented' : 'refused';
-  return new GuestError(kind, statusOf(decision).message);
-}
-
-function statusOf({ method, rule, message, reason }: Decision): TtrpcError {
+/** Returns the error for a denied call. */
+export function statusOf({ method, rule, message, reason }: Decision): TtrpcError {
   if (rule === undefined)
     return new TtrpcError(Code.Unimplemented, `${method} is not served here: ${reason}`);
   // The reason names the rule and its position, and says if its evaluation failed.

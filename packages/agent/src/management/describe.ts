@@ -7,7 +7,7 @@ import type { ManagementContext } from './management-context.js';
 
 /** Describes the agent to a caller. Other listeners are described to those who may read their records. */
 export function describe(
-  { configuration, bootId, policy, guest, audit, connections }: ManagementContext,
+  { configuration, bootId, policy, backend, audit, connections }: ManagementContext,
   { listener }: Pick<Caller, 'listener'>,
 ): MessageInitShape<typeof DescribeResponseSchema> {
   const own = configuration.listeners.filter(({ name }) => name === listener);
@@ -34,7 +34,7 @@ export function describe(
       binding,
     })),
     listeners: (readsAll ? configuration.listeners : own).map(described),
-    containers: guest.containers.size,
+    containers: backend.containers() ?? 0,
     auditWritable: audit.writable,
   };
 }

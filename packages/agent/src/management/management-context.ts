@@ -1,6 +1,6 @@
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
-import type { Guest } from '@kata-agent/guest';
+import type { Backend } from '../backend/backend.js';
 import type { Connections } from '../listeners/connections.js';
 import type { Revocations } from '../listeners/tls/revocations.js';
 import type { Policy } from '../policy/policy.js';
@@ -14,7 +14,7 @@ export interface ManagementContext {
   readonly configuration: Configuration;
   readonly bootId: string;
   readonly policy: Pick<Policy, 'served'>;
-  readonly guest: Pick<Guest, 'containers'>;
+  readonly backend: Pick<Backend, 'containers'>;
   readonly audit: Pick<AuditLog, 'writable' | 'checkpoint' | 'proveSince'>;
   /** Of the audit log. */
   readonly proofs: OneAtATime;

@@ -16,18 +16,23 @@ import { loadRules } from './rules.js';
 export class Policy {
   #authorizer: Authorizer;
   #revision = 0;
+  /** Whether an inner agent does the work (`[agent] forward`): rules cannot use the state of the guest. */
+  readonly forwards: boolean;
 
-  constructor(authorizer: Authorizer) {
+  constructor(authorizer: Authorizer, { forwards = false }: { readonly forwards?: boolean } = {}) {
     this.#authorizer = authorizer;
+    this.forwards = forwards;
   }
 
   /** Creates the policy of a configuration. CEL is loaded only if there is a rule. */
   static async of(configuration: Configuration): Promise<Policy> {
     const rules = configuration.api.documents.flatMap((document) => document.rules);
     const builtIn = builtInMethods();
-    if (rules.length === 0) return new Policy(authorizerOf(configuration, { builtIn }));
+    const forwards = configuration.settings.forward !== undefined;
+    if (rules.length === 0) return new Policy(authorizerOf(configuration, { builtIn }), { forwards });
     const { compileRules } = await loadRules();
-    return new Policy(authorizerOf(configuration, { builtIn, rules: compileRules(rules) }));
+    const authorizer = authorizerOf(configuration, { builtIn, rules: compileRules(rules) });
+    return new Policy(authorizer, { forwards });
   }
 
   /** The access that the configuration allows while privileged containers are denied. */

@@ -1,7 +1,6 @@
 import * as perform from '@kata-agent/guest';
-import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { clockKey } from '../interceptors/clock-of.js';
-import { tighten } from '../policy/tighten.js';
+import { acceptPolicy } from '../policy/accept-policy.js';
 import { version } from '../startup/version.js';
 import { storage } from '../wire/storage.js';
 import type { Handler } from './handler.js';
@@ -64,11 +63,6 @@ export const setGuestDateTime: Handler<'setGuestDateTime'> = async ({ guest }, {
  * readers is drained from then on (R15).
  */
 export const setPolicy: Handler<'setPolicy'> = async ({ guest, policy, keptPolicies }, request) => {
-  if (keptPolicies.full)
-    throw new TtrpcError(Code.ResourceExhausted, 'too many SetPolicy calls: no more policies can be stored');
-  const refused = await tighten(policy, request.policy);
-  if (refused !== undefined) throw new TtrpcError(Code.InvalidArgument, refused);
-  guest.reconsiderOutput();
-  keptPolicies.keep(request.policy);
+  await acceptPolicy(request.policy, policy, keptPolicies, () => guest.reconsiderOutput());
   return {};
 };

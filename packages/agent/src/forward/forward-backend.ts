@@ -1,0 +1,81 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { unclaimedWithForward } from '@kata-agent/catalogue';
+import type { Backend, BackendSettings, BackendSurroundings, PreparedBackend } from '../backend/backend.js';
+import type { Caller } from '../listeners/caller.js';
+import { CannotApply } from '../startup/cannot-apply.js';
+import { ByteBudget } from './byte-budget.js';
+import { aroundForwarded, Changing, forwardedServices } from './forwarded-calls.js';
+import { InnerAgent } from './inner-agent.js';
+import { InnerLinks } from './inner-links.js';
+import { InnerWatch } from './inner-watch.js';
+
+/** Bytes of requests in flight, in all connections: 16 of the largest frames. */
+const mostBytesInFlight = 64 * 2 ** 20;
+
+/** How long changes in flight may take when the agent ends. */
+const graceMs = 1_500;
+
+/** Nothing is known of the containers of the inner agent: rules that would use this do not load. */
+const nothingKnown: Backend['status'] = {
+  containerStatus: () => undefined,
+  sandboxStatus: { id: '', containers: [], members: [] },
+  noteReader: () => undefined,
+};
+
+/**
+ * Prepares forward mode (docs/forward-mode.md): an inner agent carries out what this one has authorized and recorded.
+ *
+ * @throws CannotApply as PID 1, where nothing would start the inner agent.
+ */
+export function prepareForward(
+  address: string,
+  { log, syscalls, isFirstProcess }: BackendSettings,
+): PreparedBackend {
+  if (isFirstProcess)
+    throw new CannotApply(`forward = "${address}": as PID 1 this agent starts no other program`, {
+      help: 'use an image with systemd, which starts both agents (docs/forward-mode.md)',
+    });
+  const unclaimed = unclaimedWithForward.map(({ id }) => id);
+  const agent = new InnerAgent(address.slice('unix://'.length), syscalls);
+  log('warn', 'forward mode: another agent does the work, and guarantees that depend on it are not claimed', {
+    socket: agent.path,
+    unclaimed: unclaimed.join(' '),
+  });
+  return {
+    facts: { forward: { address, unclaimed } },
+    open: async (surroundings) => {
+      const { records, check } = surroundings;
+      const watch = await InnerWatch.start({ agent, log, records, check });
+      return backendOf(agent, watch, surroundings);
+    },
+  };
+}
+
+function backendOf(
+  agent: InnerAgent,
+  watch: InnerWatch,
+  { policy, keptPolicies, end }: BackendSurroundings,
+): Backend {
+  const links = new InnerLinks<Caller>(agent);
+  const changing = new Changing();
+  const forwarding = { links, budget: new ByteBudget(mostBytesInFlight), policy, keptPolicies, end };
+  return {
+    status: nothingKnown,
+    containers: () => undefined,
+    present: () => undefined,
+    around: aroundForwarded(forwarding, changing),
+    services: (authorize) => forwardedServices(forwarding, authorize),
+    listening: () => undefined,
+    left: (caller) => links.left(caller),
+    parts: [
+      { name: 'watch of the inner agent', end: async () => watch.stop() },
+      {
+        name: 'connections to the inner agent',
+        end: async () => {
+          await Promise.race([changing.none(), delay(graceMs, undefined, { ref: false })]);
+          links.close();
+        },
+      },
+    ],
+  };
+}

@@ -1,0 +1,24 @@
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import type { KeptPolicies } from './kept-policies.js';
+import type { Policy } from './policy.js';
+import { tighten } from './tighten.js';
+
+/**
+ * Narrows what is served by the text of SetPolicy (S4), in this agent and in later agents of this boot.
+ *
+ * @param narrowed is called before the text is stored.
+ * @throws TtrpcError if it is refused: nothing has changed then.
+ */
+export async function acceptPolicy(
+  text: string,
+  policy: Policy,
+  keptPolicies: Pick<KeptPolicies, 'full' | 'keep'>,
+  narrowed: () => void,
+): Promise<void> {
+  if (keptPolicies.full)
+    throw new TtrpcError(Code.ResourceExhausted, 'too many SetPolicy calls: no more policies can be stored');
+  const refused = await tighten(policy, text);
+  if (refused !== undefined) throw new TtrpcError(Code.InvalidArgument, refused);
+  narrowed();
+  keptPolicies.keep(text);
+}
