@@ -2,6 +2,7 @@ import { auditVerify } from './targets/audit-verify.js';
 import { certificate } from './targets/certificate.js';
 import { config } from './targets/config.js';
 import { decode } from './targets/decode.js';
+import { forward } from './targets/forward.js';
 import { frames } from './targets/frames.js';
 import { kernelLine } from './targets/kernel-line.js';
 import { policy } from './targets/policy.js';
@@ -9,7 +10,7 @@ import { rules } from './targets/rules.js';
 import type { Target } from './target.js';
 
 /** By input type; each list has its own test file, so that they run concurrently. */
-export const wireTargets: readonly Target[] = [frames, decode, certificate];
+export const wireTargets: readonly Target[] = [frames, decode, forward, certificate];
 export const textTargets: readonly Target[] = [config, kernelLine, policy, rules];
 export const fileTargets: readonly Target[] = [auditVerify];
 

@@ -73,3 +73,15 @@ function statusCode(data: Uint8Array): number {
   }
   return code;
 }
+
+/** Returns the payload in a Request envelope; empty without one. Throws if the envelope is malformed. */
+export function requestPayload(data: Uint8Array): Uint8Array {
+  const reader = new BinaryReader(data);
+  let payload: Uint8Array = new Uint8Array();
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (number === 3 && wireType === WireType.LengthDelimited) payload = reader.bytes();
+    else reader.skip(wireType, number);
+  }
+  return payload;
+}

@@ -29,3 +29,15 @@ export async function waitUntil(description: string, holds: () => boolean): Prom
   }
   throw new Error(`timed out before ${description}`);
 }
+
+/** Runs a check until it throws no more, for ten seconds at most. */
+export async function eventually(check: () => void | Promise<void>): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await check();
+    } catch (error) {
+      if (attempt * intervalMs >= 10_000) throw error;
+      await delay(intervalMs);
+    }
+  }
+}

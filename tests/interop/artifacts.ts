@@ -13,6 +13,7 @@ export type Artifact =
   | 'peer-server'
   | 'peer-client'
   | 'agent-client'
+  | 'inner-agent'
   | 'tls-peer'
   | 'tlog-peer'
   | 'capture';

@@ -23,6 +23,7 @@ const artifacts = {
   'peer-server': () => program('peer-server'),
   'peer-client': () => program('peer-client'),
   'agent-client': () => program('agent-client'),
+  'inner-agent': () => program('inner-agent'),
   'tls-peer': () => program('tls-peer'),
   'tlog-peer': () => program('tlog-peer'),
   capture: () => program('capture', join(root, 'tests', 'golden', 'capture')),
