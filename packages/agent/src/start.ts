@@ -95,7 +95,8 @@ export async function startAgent(
   });
   const unstarted = unstartedComponents(configuration.settings.guestComponentsProcs);
   warnOfComponents(unstarted, log);
-  const hardens = configuration.settings.harden ?? ownsKernel();
+  const { harden: wanted = ownsKernel(), forward } = configuration.settings;
+  const hardens = wanted && forward === undefined;
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
   onStop((reason) => ending.ask(reason));

@@ -87,11 +87,7 @@ async function route(
     // A policy may have come meanwhile.
     const decision = request === undefined ? undefined : authorize(request, call);
     if (decision?.outcome === 'deny') throw statusOf(decision);
-    if (signal.aborted)
-      throw new TtrpcError(
-        Code.DeadlineExceeded,
-        `${method} was not forwarded: its caller does not wait any more`,
-      );
+    if (signal.aborted) throw tooLate(method, signal.reason);
   }
   if (!link.isOpen)
     throw new TtrpcError(
@@ -99,6 +95,11 @@ async function route(
       `${method} was not forwarded: the inner agent has closed the connection`,
     );
   return { channel: link, metadata: forwardedMetadata(metadata) };
+}
+
+function tooLate(method: string, reason: unknown): TtrpcError {
+  const code = reason instanceof TtrpcError ? reason.code : Code.Canceled;
+  return new TtrpcError(code, `${method} was not forwarded: its caller does not wait any more`);
 }
 
 /** Health is answered only if the inner agent answers it. */

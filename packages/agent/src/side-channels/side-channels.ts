@@ -55,7 +55,8 @@ export class SideChannels {
     this.#options = options;
     this.#records = new ConnectionRecords(options.audit);
     this.stdio =
-      settings.passfdListenerPort === 0
+      // Processes of an inner agent cannot be given connections of this one.
+      settings.passfdListenerPort === 0 || settings.forward !== undefined
         ? undefined
         : new StdioPorts(localListener(listeners)?.name ?? '', syscalls, log);
     const channels: SideChannel[] = [];
