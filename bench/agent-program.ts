@@ -62,14 +62,25 @@ export interface RunningAgent {
  * Starts an agent with that configuration in a directory. With an OCI runtime, whatever that is, its cgroups are not
  * hybrid. Throws its output if it exits before it listens.
  */
-export async function startAgent(
+export function startAgent(
   program: string,
   directory: string,
   address: string,
   runtime?: string,
 ): Promise<RunningAgent> {
+  return startConfigured(program, directory, address, configurationText(directory, runtime), runtime);
+}
+
+/** The same with another configuration. */
+export async function startConfigured(
+  program: string,
+  directory: string,
+  address: string,
+  configuration: string,
+  runtime?: string,
+): Promise<RunningAgent> {
   const file = join(directory, 'config.toml');
-  writeFileSync(file, configurationText(directory, runtime), { mode: 0o600 });
+  writeFileSync(file, configuration, { mode: 0o600 });
   const words = [process.execPath, program, '-c', file, ...ownPlace(directory, address)];
   const [command = '', ...more] = runtime === undefined ? words : withPureCgroups(words);
   const child = tracked(spawn(command, more, { stdio: ['ignore', 'ignore', 'pipe'] }));

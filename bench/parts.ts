@@ -5,6 +5,7 @@ import { measureCalls } from './calls.js';
 import { measureContainers } from './container.js';
 import { measureContainerFlood } from './container-flood.js';
 import { measureDecision } from './decision.js';
+import { measureForward } from './forward.js';
 import { goPrograms } from './go-programs.js';
 import { measureGuestContainers } from './guest-container.js';
 import { measureHostilePeers } from './hostile.js';
@@ -23,6 +24,7 @@ const qemu = process.arch === 'arm64' ? 'qemu-system-arm' : 'qemu-system-x86';
 export function allParts(quick: boolean): readonly Part[] {
   return [
     { name: 'calls', needs: go, measure: () => measureCalls(goPrograms(), quick) },
+    { name: 'forward', needs: go, measure: () => measureForward(bundledAgent(), goPrograms(), quick) },
     { name: 'decision', needs: [], measure: () => measureDecision(quick) },
     { name: 'audit-tree', needs: [], measure: () => measureAuditTree(quick) },
     { name: 'rules', needs: [], measure: () => measureRules(quick) },

@@ -51,6 +51,15 @@ func run(listen string) error {
 			return &kata.ReadStreamResponse{Data: output[:request.Len]}, nil
 		},
 	}})
+	// An agent in forward mode asks for it before it listens.
+	server.RegisterService("grpc.Health", &ttrpc.ServiceDesc{Methods: map[string]ttrpc.Method{
+		"Check": func(_ context.Context, unmarshal func(interface{}) error) (interface{}, error) {
+			if err := unmarshal(&kata.CheckRequest{}); err != nil {
+				return nil, err
+			}
+			return &kata.HealthCheckResponse{Status: kata.HealthCheckResponse_SERVING}, nil
+		},
+	}})
 	listener, err := net.Listen("unix", listen)
 	if err != nil {
 		return err

@@ -131,6 +131,8 @@ function settingLines(row: SettingRow): readonly string[] {
     `Example: ${code(`${row.key} = ${row.example}`)}`,
     `Merge: ${row.merge}.${row.opensGuest ? ' It opens the guest.' : ''}`,
   ];
+  if (row.withoutGuest !== undefined)
+    lines.push(`With \`forward\`: no effect, so an error; ${row.withoutGuest}.`);
   if (row.override === undefined) return lines;
   const { flag, environment, kernelWord, kernelAlias } = row.override;
   const alias = kernelAlias === undefined ? [] : [`${kernelAlias.word}=${kernelAlias.value}`];
