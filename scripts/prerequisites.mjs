@@ -65,6 +65,7 @@ const table = {
     provides: ['mkfs.ext4', 'resize2fs'],
     neededBy: 'disks: tests/vm, tests/root/scenario, packages/guest',
   },
+  systemd: { provides: ['systemd-analyze'], neededBy: 'the units of tests/functional/forward-documents' },
   openssl: { provides: ['openssl'], neededBy: 'tests/functional/tls-openssl' },
   xfsprogs: { provides: ['mkfs.xfs', 'xfs_growfs'], neededBy: 'tests/root/scenario, packages/guest' },
   runc: { provides: ['runc'], neededBy: 'every test with a container' },

@@ -209,6 +209,20 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
     );
   });
 
+  test('records of reads and writes have the number of bytes', async () => {
+    await withAgent(forwarding(inner), async (agent) => {
+      const { channel } = await agent.connect();
+      const read = create(method.readStdout.input, { containerId: 'data:70000' });
+      await callInner(channel, method.readStdout, read);
+      const write = create(WriteStreamRequestSchema, { containerId: 'c1', data: new Uint8Array(123) });
+      await callInner(channel, method.writeStdin, write);
+      await eventually(() => {
+        const bytes = (name: string) => memberOf(named(agent, name)[0], 'result', 'bytes');
+        assert.deepEqual([bytes('ReadStdout'), bytes('WriteStdin')], [70_000, 123]);
+      });
+    });
+  });
+
   test('names that the inner agent would read otherwise than rules are refused', async () => {
     const rule =
       '[[api.rule]]\nname = "no-admin"\nendpoints = ["CreateContainer"]\nexpression = \'!("CAP_SYS_ADMIN" in capabilities)\'\n';

@@ -9,6 +9,7 @@
 //	slow:MS          the reply after this time
 //	block            no reply until the connection ends
 //	large:BYTES      1000 has this many bytes
+//	data:BYTES       this many bytes in field 1 too, as the output of a process
 //
 // It prints "ready" when it listens, then a line for each call of AgentService, and exits at the end of its standard input.
 package main
@@ -144,12 +145,15 @@ func echo(set *descriptors.Set, method protoreflect.MethodDescriptor) ttrpc.Meth
 		case "large":
 			length, _ := strconv.Atoi(argument)
 			bytes = make([]byte, length)
+		case "data":
+			length, _ := strconv.Atoi(argument)
+			return reply(ctx, name, bytes, make([]byte, length))
 		}
-		return reply(ctx, name, bytes)
+		return reply(ctx, name, bytes, nil)
 	}
 }
 
-func reply(ctx context.Context, method string, bytes []byte) (proto.Message, error) {
+func reply(ctx context.Context, method string, bytes, data []byte) (proto.Message, error) {
 	metadata, _ := ttrpc.GetMetadata(ctx)
 	text, err := json.Marshal(metadata)
 	if err != nil {
@@ -159,6 +163,9 @@ func reply(ctx context.Context, method string, bytes []byte) (proto.Message, err
 	add := func(number protowire.Number, value []byte) {
 		fields = protowire.AppendTag(fields, number, protowire.BytesType)
 		fields = protowire.AppendBytes(fields, value)
+	}
+	if data != nil {
+		add(1, data)
 	}
 	add(1000, bytes)
 	add(1001, []byte(method))
