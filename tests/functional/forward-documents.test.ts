@@ -68,12 +68,21 @@ test('systemd accepts the units of the recipe', { skip: withoutSystemd }, () => 
     const verify = (): ReturnType<typeof spawnSync> & { stderr: string } =>
       spawnSync(
         'systemd-analyze',
-        ['verify', '--recursive-errors=no', `--root=${root}`, 'kata-agent.service', 'kata-agent-inner.service'],
+        [
+          'verify',
+          '--recursive-errors=no',
+          `--root=${root}`,
+          'kata-agent.service',
+          'kata-agent-inner.service',
+        ],
         { encoding: 'utf8' },
       );
     const { status, stderr } = verify();
     assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
-    place(join(system, 'kata-agent-inner.service'), unit('forward/kata-agent-inner.service').replace('Mode=', 'Mod='));
+    place(
+      join(system, 'kata-agent-inner.service'),
+      unit('forward/kata-agent-inner.service').replace('Mode=', 'Mod='),
+    );
     assert.match(verify().stderr, /Unknown key.*RuntimeDirectoryMod/);
   } finally {
     rmSync(root, { recursive: true });
@@ -92,7 +101,11 @@ suite('the configuration of the page', { skip: built.ok ? false : built.missing 
       const sandbox = (init: MessageInitShape<typeof CreateSandboxRequestSchema>) =>
         callInner(channel, createSandbox, create(CreateSandboxRequestSchema, init));
       const storage = (init: object) => sandbox({ storages: [init] });
-      await storage({ driver: 'virtio-fs', source: 'kataShared', mountPoint: '/run/kata-containers/shared/containers/' });
+      await storage({
+        driver: 'virtio-fs',
+        source: 'kataShared',
+        mountPoint: '/run/kata-containers/shared/containers/',
+      });
       await storage({ driver: 'blk', source: '/dev/vdb', fstype: 'ext4' });
       await storage({ driver: 'watchable-bind', source: '/run/kata-containers/shared/containers/x' });
       await assert.rejects(storage({ source: '/run/kata-agent-inner', driver: 'local' }), denied);
@@ -101,7 +114,11 @@ suite('the configuration of the page', { skip: built.ok ? false : built.missing 
       await assert.rejects(storage({ source: 'x', options: ['rbind'] }), denied);
       await assert.rejects(sandbox({ guestHookPath: '/hooks' }), denied);
       const copy = (path: string, fileMode: number, data = '') =>
-        callInner(channel, copyFile, create(CopyFileRequestSchema, { path, fileMode, data: Buffer.from(data) }));
+        callInner(
+          channel,
+          copyFile,
+          create(CopyFileRequestSchema, { path, fileMode, data: Buffer.from(data) }),
+        );
       const [file, link] = [0o100644, 0o120777];
       await copy('/run/kata-containers/shared/containers/a', file);
       await copy('/run/kata-containers/shared/containers/a', link, '..2026_11_27/a');

@@ -11,7 +11,9 @@ import { isRecord } from './is-record.js';
 
 const built = build('kata.binpb', 'agent-client', 'inner-agent');
 
-suite("Go's client and Go's server, with forward mode in between", { skip: built.ok ? false : built.missing }, () => {
+suite("Go's client and Go's server, with forward mode in between", {
+  skip: built.ok ? false : built.missing,
+}, () => {
   test('the client calls all methods, and the server has answered each but SetPolicy', async () => {
     if (!built.ok) return;
     const inner = new InnerAgentProcess(built);
