@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +13,7 @@ import {
 } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { CallOptions, Channel } from '@kata-agent/ttrpc';
+import { waitUntil } from './retry.js';
 import type { Built } from '../interop/artifacts.js';
 
 /** The reply of tests/interop/go/src/inner-agent to any call. */
@@ -113,8 +114,19 @@ export class InnerAgentProcess {
     });
   }
 
-  signal(name: NodeJS.Signals): void {
-    this.#child?.kill(name);
+  /** Stops it, and waits until none of its threads runs. */
+  async pause(): Promise<void> {
+    this.#child?.kill('SIGSTOP');
+    const states = (): readonly string[] =>
+      readdirSync(`/proc/${this.pid}/task`).map(
+        (task) =>
+          /^State:\s+(\S)/m.exec(readFileSync(`/proc/${this.pid}/task/${task}/status`, 'utf8'))?.[1] ?? '',
+      );
+    await waitUntil('the inner agent stops', () => states().every((state) => state === 'T'));
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT');
   }
 
   /** Kills it. */
