@@ -1,6 +1,6 @@
 import { type DescMethod, equals, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
-import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Code, connect, createServer, inspectedService, scan } from '@kata-agent/ttrpc';
 
@@ -66,7 +66,7 @@ function shuffled(random: Random, bytes: Uint8Array): Uint8Array {
     fields[other] = a;
   }
   const writer = new BinaryWriter();
-  for (const { no, wireType, data } of fields) writer.tag(no, wireType as WireType).raw(data);
+  for (const { no, wireType, data } of fields) writer.tag(no, wireType).raw(data);
   return writer.finish();
 }
 

@@ -359,8 +359,8 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       assert.equal((await blocked('c1')).method, 'StartContainer');
       assert.deepEqual(inner.calls.slice(before), ['StartContainer', 'StartContainer', 'StartContainer']);
       await eventually(() => {
-        const peers = named(agent, '(connection)').map(
-          (record) => `${record['kind']} ${record['listener']} ${record['peer']}`,
+        const peers = named(agent, '(connection)').map(({ kind, listener: name, peer }) =>
+          [kind, name, peer].map(String).join(' '),
         );
         const uid = process.geteuid?.();
         assert.deepEqual(peers, [

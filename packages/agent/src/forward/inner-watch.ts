@@ -56,9 +56,9 @@ export class InnerWatch {
     const last = performance.now() + patience;
     for (;;) {
       check();
-      const error = await watch.#attach().catch((failure: unknown) => failure);
+      const error = await watch.#tryToAttach();
       if (error === undefined) return watch;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = error.message;
       if (error instanceof InnerFault && error.fault.kind === 'exposed')
         throw new CannotApply(`forward = "unix://${agent.path}": ${error.fault.message}`, {
           cause: error,
@@ -81,7 +81,17 @@ export class InnerWatch {
     this.#link?.close();
   }
 
-  async #attach(): Promise<undefined> {
+  /** Returns why it failed; undefined if it did not. */
+  async #tryToAttach(): Promise<Error | undefined> {
+    try {
+      await this.#attach();
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  async #attach(): Promise<void> {
     const { agent, log, records } = this.#options;
     const { link, peer } = await agent.connect();
     try {
@@ -110,12 +120,12 @@ export class InnerWatch {
     for (let windowMs = shortestBackoffMs; ; windowMs = Math.min(windowMs * 2, longestBackoffMs)) {
       await delay(Math.random() * windowMs, undefined, { ref: false });
       if (this.#stopped) return;
-      const error = await this.#attach().catch((failure: unknown) => failure);
+      const error = await this.#tryToAttach();
       if (error === undefined) {
         if (this.#stopped) this.#link?.close();
         return;
       }
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = error.message;
       if (reason !== said) log('warn', 'the inner agent does not answer', { socket: agent.path, reason });
       said = reason;
     }

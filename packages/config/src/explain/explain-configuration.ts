@@ -42,7 +42,7 @@ export interface Explanation {
 }
 
 /** The agent that does the work, and what is not claimed of it. */
-export interface ExplainedForward {
+interface ExplainedForward {
   readonly address: string;
   readonly unclaimed: readonly UnclaimedGuarantee[];
 }
