@@ -11,7 +11,7 @@ export type SettingCode =
   | 'KA1107'
   | 'KA1108'
   | 'KA1109'
-  | 'KA1110';
+  | 'KA1112';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -102,7 +102,7 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
     },
     remedy: 'Use registers from 8 to 15, a different one for each purpose.',
   },
-  KA1110: {
+  KA1112: {
     title: 'setting without effect in forward mode',
     explanation:
       'With [agent] forward another agent does the work. A setting about work that this agent does not do then would be relied on, and have no effect: it is an error in a document, and a warning as an override.',

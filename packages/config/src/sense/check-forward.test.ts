@@ -43,7 +43,7 @@ test('each setting about work of the guest is an error, unless it has its defaul
     if (isDefault) await load(written(example));
     else {
       const error = await fails(written(example));
-      assert.match(error, /error\[KA1109\]/, key);
+      assert.match(error, /error\[KA1112\]/, key);
       assert.ok(error.includes(`${key} has no effect with forward: ${reason}`), key);
     }
     if (row.default !== undefined) await load(written(row.type.write(row.default)));
@@ -73,10 +73,10 @@ test('overrides about work of the guest are warnings', async () => {
 
 test('end of file for denied reads is an error for a listener and by a rule, too', async () => {
   const listener = '[[listener]]\nname = "host"\naddress = "unix:///run/a"\non_denied_read = "eof"\n';
-  assert.match(await fails(forward + open + listener), /error\[KA1109\]: on_denied_read has no effect/);
+  assert.match(await fails(forward + open + listener), /error\[KA1112\]: on_denied_read has no effect/);
   const rule =
     '[[api.rule]]\nname = "r"\nendpoints = ["ReadStdout"]\nexpression = "true"\non_denied_read = "eof"\n';
-  assert.match(await fails(forward + open + rule), /error\[KA1109\]: on_denied_read has no effect/);
+  assert.match(await fails(forward + open + rule), /error\[KA1112\]: on_denied_read has no effect/);
   await load(forward + open + rule.replace('eof', 'error'));
 });
 

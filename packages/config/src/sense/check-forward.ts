@@ -31,7 +31,7 @@ function settingsOfGuest(document: ParsedDocument): readonly Diagnostic[] {
     Array.from(section.values()).flatMap(({ row, value, span }) => {
       const fault = withoutGuest(row);
       if (fault === undefined || same(value, row.default)) return [];
-      return [diagnosticIn(document, 'error', 'KA1109', span, fault, 'remove it')];
+      return [diagnosticIn(document, 'error', 'KA1112', span, fault, 'remove it')];
     }),
   );
 }
@@ -41,7 +41,7 @@ function overridesOfGuest(values: readonly Effective[]): readonly Diagnostic[] {
     const row = settings.find((row) => row.section === section && row.key === key);
     const fault = row && withoutGuest(row);
     if (fault === undefined || span !== undefined || row === undefined || same(value, row.default)) return [];
-    return [{ severity: 'warning', code: 'KA1109', message: `${source}: ${fault}`, help: 'remove it' }];
+    return [{ severity: 'warning', code: 'KA1112', message: `${source}: ${fault}`, help: 'remove it' }];
   });
 }
 
@@ -57,5 +57,5 @@ function deniedReads(document: ParsedDocument): readonly Diagnostic[] {
       ({ onDeniedRead = apiSettings.onDeniedRead.default }) =>
         onDeniedRead !== apiSettings.onDeniedRead.default,
     )
-    .map(({ span }) => diagnosticIn(document, 'error', 'KA1109', span, fault, 'remove it'));
+    .map(({ span }) => diagnosticIn(document, 'error', 'KA1112', span, fault, 'remove it'));
 }
