@@ -24,7 +24,6 @@ const qemu = process.arch === 'arm64' ? 'qemu-system-arm' : 'qemu-system-x86';
 export function allParts(quick: boolean): readonly Part[] {
   return [
     { name: 'calls', needs: go, measure: () => measureCalls(goPrograms(), quick) },
-    { name: 'forward', needs: go, measure: () => measureForward(bundledAgent(), goPrograms(), quick) },
     { name: 'decision', needs: [], measure: () => measureDecision(quick) },
     { name: 'audit-tree', needs: [], measure: () => measureAuditTree(quick) },
     { name: 'rules', needs: [], measure: () => measureRules(quick) },
@@ -35,6 +34,7 @@ export function allParts(quick: boolean): readonly Part[] {
       measure: () => measureContainers({ go: goPrograms(), program: bundledAgent(), quick }),
     },
     { name: 'hostile', needs: [], measure: () => measureHostilePeers(bundledAgent(), quick) },
+    { name: 'forward', needs: go, measure: () => measureForward(bundledAgent(), goPrograms(), quick) },
     { name: 'tls', needs: [], measure: () => measureTls(bundledAgent(), quick) },
     { name: 'tls-flood', needs: [], measure: () => measureTlsFlood(bundledAgent(), quick) },
     {
