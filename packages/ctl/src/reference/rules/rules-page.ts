@@ -26,7 +26,7 @@ export function rulesPage(): string {
       ruleNames.map((name) => [
         code(name.name),
         nameType(name),
-        name.doc,
+        `${name.doc}${withForward(name, name.methods)}`,
         methodsText(name.methods),
         code(name.example),
       ]),
@@ -118,25 +118,39 @@ function privilegedTable(): string {
   ].join('');
 }
 
+/** Says for which methods a name or a field is state of the guest, which `[agent] forward` leaves unknown. */
+function withForward({ ofGuest = [] }: Pick<RuleName, 'ofGuest'>, methods: RuleName['methods']): string {
+  const found = methods.filter((method) => ofGuest.includes(method));
+  if (found.length === 0) return '';
+  if (found.length === methods.length) return ' Not with `forward`.';
+  const others = methods.filter((method) => !found.includes(method));
+  const shorter = found.length <= others.length ? `for ${found.join(', ')}` : `but for ${others.join(', ')}`;
+  return ` Not with \`forward\`, ${shorter}.`;
+}
+
 /** Returns tables of the fields of `container`, `peer` and so on, and of their nested records. */
 function recordTables(): readonly string[] {
   const records = new Map<string, string>();
-  const add = (name: RuleName['name'], type: ReturnType<RuleName['typeFor']>): void => {
+  const add = (
+    name: RuleName['name'],
+    type: ReturnType<RuleName['typeFor']>,
+    methods: RuleName['methods'],
+  ): void => {
     if (type.kind !== 'record' || records.has(name)) return;
     const rows = [...type.fields].map(([key, field]) => [
       code(`${name}.${key}`),
       typeText(field.type),
-      `${field.doc}${field.optional === true ? ' Optional.' : ''}`,
+      `${field.doc}${field.optional === true ? ' Optional.' : ''}${withForward(field, methods)}`,
     ]);
     records.set(name, `\nFields of ${code(name)}:\n\n${markdownTable(['name', 'type', 'meaning'], rows)}`);
     for (const [key, field] of type.fields) {
-      if (field.type.kind === 'list') add('member', field.type.element);
-      add(`${name}.${key}`, field.type);
+      if (field.type.kind === 'list') add('member', field.type.element, methods);
+      add(`${name}.${key}`, field.type, methods);
     }
   };
   for (const name of ruleNames) {
     const [first] = name.methods;
-    if (first !== undefined) add(name.name, name.typeFor(first));
+    if (first !== undefined) add(name.name, name.typeFor(first), name.methods);
   }
   return [...records.values()];
 }
