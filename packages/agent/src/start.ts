@@ -12,7 +12,7 @@ import { clockFloor, raiseClock } from './startup/clock-floor.js';
 import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
 import { SideChannels } from './side-channels/side-channels.js';
 import { Ending, Stopped } from './startup/ending.js';
-import { unstartedComponents, warnOfComponents } from './startup/guest-components.js';
+import { type GuestComponents, startGuestComponents } from './components/guest-components.js';
 import { guestOptions } from './startup/guest-options.js';
 import { harden, ownsKernel } from './init/harden.js';
 import { ModuleLock } from './init/module-lock.js';
@@ -95,8 +95,6 @@ export async function startAgent(
     log,
     isFirstProcess,
   });
-  const unstarted = unstartedComponents(configuration.settings.guestComponentsProcs);
-  warnOfComponents(unstarted, log);
   const hardens = configuration.settings.harden ?? ownsKernel();
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
@@ -124,6 +122,9 @@ export async function startAgent(
     );
   try {
     ending.check();
+    // Their configuration is in force and measured, and no container runs yet.
+    const components = await startGuestComponents(configuration, log);
+    ending.last('guest components', () => components.stop());
     const runtime = findRuntime(configuration.settings.ociRuntime, {
       environment: process.env,
       cgroup: '/sys/fs/cgroup',
@@ -131,7 +132,7 @@ export async function startAgent(
     });
     if (runtime.instead !== undefined) log('warn', `the OCI runtime is ${runtime.path}: ${runtime.instead}`);
     const ociRuntime = { path: runtime.path, instead: runtime.instead };
-    const facts = { ...bootFacts(configuration, unstarted), measured, hardened, ociRuntime };
+    const facts = { ...bootFacts(configuration, components), measured, hardened, ociRuntime };
     const tls = await loadTls(configuration, floor);
     await audit.boot({
       ...facts,
@@ -249,7 +250,7 @@ async function separateFromGuest(
 /** Returns the first record of a boot (docs/configuration.md, "What is recorded"). */
 function bootFacts(
   configuration: Configuration,
-  unstartedComponents: readonly string[],
+  components: Pick<GuestComponents, 'started' | 'missing'>,
 ): Readonly<Record<string, unknown>> {
   const { initdata } = configuration;
   return {
@@ -259,7 +260,8 @@ function bootFacts(
     documents: configuration.documents,
     ...(configuration.files.length === 0 ? {} : { files: configuration.files }),
     ...(initdata === undefined ? {} : { initdata }),
-    ...(unstartedComponents.length === 0 ? {} : { unstartedComponents }),
+    ...(components.started.length === 0 ? {} : { guestComponents: components.started }),
+    ...(components.missing.length === 0 ? {} : { missingComponents: components.missing }),
     ignoredOverrides: configuration.ignoredOverrides,
     restricted: configuration.restricted,
   };

@@ -128,7 +128,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 6,
     purpose: 'The timeout for a guest component to become ready, in seconds.',
     example: '6',
-    built: 'kata',
   }),
   visibleCdiDevices: agentSetting({
     key: 'visible_cdi_devices',
@@ -306,7 +305,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Which parts of the guest components containers can reach over REST.',
     example: '"attestation"',
     opensGuest: true,
-    built: 'kata',
   }),
   guestComponentsProcs: agentSetting({
     key: 'guest_components_procs',
@@ -315,8 +313,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Which guest components are started; each includes those named before it.',
     example: '"none"',
     opensGuest: true,
-    built: 'kata',
-    builtValues: ['none'],
   }),
   secureStorageIntegrity: agentSetting({
     key: 'secure_storage_integrity',
