@@ -20,8 +20,8 @@ const behaviour = (): Behaviour | undefined =>
 
 /** Notes a call, and does what is wrong with it. */
 async function called(method: string, request: object): Promise<void> {
-  const seen = JSON.stringify({ method, ...request }, (_, value: unknown) =>
-    value instanceof Uint8Array ? Buffer.from(value).toString() : value,
+  const seen = JSON.stringify({ method, ...request }, (key, value: unknown) =>
+    key === '$typeName' ? undefined : value instanceof Uint8Array ? Buffer.from(value).toString() : value,
   );
   appendFileSync(join(directory, `${name}.calls`), `${seen}\n`);
   const wrong = behaviour();
@@ -40,14 +40,14 @@ function serveDataHub(socket: string): void {
         },
       }),
       service(SecureMountService, {
-        secureMount: async ({ $typeName: _, ...request }) => {
+        secureMount: async (request) => {
           await called('SecureMount', request);
           execFileSync('mount', ['-t', 'tmpfs', 'secure-mount', request.mountPoint]);
           return {};
         },
       }),
       service(ImagePullService, {
-        pullImage: async ({ $typeName: _, ...request }) => {
+        pullImage: async (request) => {
           await called('PullImage', request);
           const rootfs = join(request.bundlePath, 'rootfs');
           mkdirSync(rootfs);

@@ -12,7 +12,7 @@ import { clockFloor, raiseClock } from './startup/clock-floor.js';
 import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
 import { SideChannels } from './side-channels/side-channels.js';
 import { Ending, Stopped } from './startup/ending.js';
-import { type GuestComponents, startGuestComponents } from './components/guest-components.js';
+import { type GuestComponents, loadGuestComponents } from './components/load-guest-components.js';
 import { guestOptions } from './startup/guest-options.js';
 import { harden, ownsKernel } from './init/harden.js';
 import { ModuleLock } from './init/module-lock.js';
@@ -123,7 +123,7 @@ export async function startAgent(
   try {
     ending.check();
     // Their configuration is in force and measured, and no container runs yet.
-    const components = await startGuestComponents(configuration, log);
+    const components = await loadGuestComponents(configuration, log);
     ending.last('guest components', () => components.stop());
     const runtime = findRuntime(configuration.settings.ociRuntime, {
       environment: process.env,
@@ -153,7 +153,7 @@ export async function startAgent(
     const readers = new Readers(policy, configuration.listeners);
     const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
     const guest = await Guest.open(
-      guestOptions(configuration, { syscalls, runtime, readable, state, log }),
+      guestOptions(configuration, { syscalls, runtime, readable, dataHub: components.dataHub, state, log }),
     ).catch((error: Error) => {
       throw new CannotApply(`the guest cannot be started: ${error.message}`, { cause: error });
     });

@@ -39,8 +39,6 @@ export const requestFeatures: readonly RequestFeature[] = [
   }),
   ...features('storage option', true, {
     create_filesystem: 'emptyDir on a disk',
-  }),
-  ...features('storage option', false, {
     'encryption_key=ephemeral': 'emptyDir of confidential guests',
   }),
   ...features('device type', true, {

@@ -1,3 +1,4 @@
+export type { DataHub, SecureMount } from './confidential/data-hub.js';
 export type * from './request/actions.js';
 export { isHybrid } from './cgroup/cgroup-paths.js';
 export type * from './cgroup/container-stats.js';

@@ -2,26 +2,18 @@ import type { Configuration } from '@kata-agent/config';
 import { existsSync } from 'node:fs';
 import type { Log } from '../startup/log.js';
 import type { Component } from './component.js';
+import type { DataHubClient } from './data-hub-client.js';
 import { readExtension } from './extension.js';
+import type { GuestComponents } from './load-guest-components.js';
 import { planOf } from './plan.js';
 import { RunningComponent } from './running-component.js';
 
-/** The components of a confidential guest that this agent has started: attestation agent, data hub, REST server. */
-export interface GuestComponents {
-  /** In the order in which they were started. */
-  readonly started: readonly string[];
-  /** The programs that were requested and are missing; then none is started. */
-  readonly missing: readonly string[];
-  /** Where the image with the components has its pause container; undefined: the guest's image has it. */
-  readonly pauseBundle: string | undefined;
-  /** Why a component cannot be used; undefined: it runs. */
-  unavailable(id: string): string | undefined;
-  stop(): Promise<void>;
-}
+/** As in Kata's plan, and in its extension image. */
+const dataHubId = 'confidential-data-hub';
 
 /**
  * Starts the guest components that a configuration requests, one after the other, as Kata's agent does
- * (docs/coco-facts.md, "Launching"). If a program is missing none is started: the image was not made for them.
+ * (docs/coco-facts.md, "Starting the components"). If a program is missing none is started: the image was not made for them.
  *
  * @throws CannotApply if one does not become ready in time; those before it are stopped.
  */
@@ -29,7 +21,7 @@ export async function startGuestComponents(
   { settings, initdata, initdataTexts, values }: Configuration,
   log: Log,
 ): Promise<GuestComponents> {
-  const manifest = settings.guestComponentsProcs === 'none' ? undefined : readExtension();
+  const manifest = readExtension();
   const plan = planOf(settings, {
     manifest,
     initdata: initdata !== undefined && initdataTexts.has('initdata.toml'),
@@ -42,16 +34,14 @@ export async function startGuestComponents(
     warnOfMissing(missing, row?.source === 'default' && missing.length === plan.length, log);
   }
   const running = missing.length > 0 ? [] : await startAll(plan, log);
+  const hub = running.find(({ id }) => id === dataHubId);
+  const dataHub = hub && (await clientOf(hub, settings));
   return {
     started: running.map(({ id }) => id),
     missing,
-    pauseBundle: manifest?.paths.get('pause-bundle'),
-    unavailable: (id) => {
-      const component = running.find((each) => each.id === id);
-      if (component === undefined) return `${id} is not started: ${reasonOf(id, missing)}`;
-      return component.end === undefined ? undefined : `${id} has ended: ${component.end}`;
-    },
+    dataHub,
     stop: async () => {
+      await dataHub?.close();
       for (const component of running.toReversed()) await component.stop();
     },
   };
@@ -80,8 +70,15 @@ function warnOfMissing(missing: readonly string[], isDefault: boolean, log: Log)
   );
 }
 
-function reasonOf(id: string, missing: readonly string[]): string {
-  return missing.length > 0
-    ? `${missing.join(', ')} is missing in the image`
-    : `guest_components_procs does not include ${id}`;
+/** Its code is loaded only in a guest with a data hub. */
+async function clientOf(
+  hub: RunningComponent,
+  { cdhApiTimeout, secureStorageIntegrity }: Configuration['settings'],
+): Promise<DataHubClient> {
+  const { DataHubClient } = await import('./data-hub-client.js');
+  return new DataHubClient({
+    timeoutMs: cdhApiTimeout * 1000,
+    integrity: secureStorageIntegrity,
+    unavailable: () => (hub.end === undefined ? undefined : `${dataHubId} has ended: ${hub.end}`),
+  });
 }

@@ -1,6 +1,6 @@
 import type { Configuration } from '@kata-agent/config';
 import { claimedNames } from '@kata-agent/gate';
-import type { GuestOptions, OutputPolicy } from '@kata-agent/guest';
+import type { DataHub, GuestOptions, OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import { clockFloor } from './clock-floor.js';
 import { guestAccess } from './guest-access.js';
@@ -16,12 +16,15 @@ export function guestOptions(
     syscalls,
     runtime,
     readable,
+    dataHub,
     state,
     log,
   }: {
     readonly syscalls: Syscalls;
     readonly runtime: OciRuntime;
     readonly readable: OutputPolicy['readable'];
+    /** Undefined: the guest has none. */
+    readonly dataHub: DataHub | undefined;
     /** The state directory. */
     readonly state: string;
     readonly log: Log;
@@ -39,6 +42,7 @@ export function guestOptions(
     cdi: { timeoutSeconds: settings.cdiTimeout, visibleDevices: settings.visibleCdiDevices },
     namesOf: claimedNames,
     hooks: settings.hooks,
+    dataHub,
     access: guestAccess({ settings, documents }),
     clockFloor: clockFloor(configuration),
     limits: {

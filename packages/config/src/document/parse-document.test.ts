@@ -225,14 +225,6 @@ help: docs/reference/differences.md lists what this agent does not do yet`,
 help: remove it`,
   ],
   [
-    'more guest components than none',
-    withApi('[agent]\nguest_components_procs = "attestation-agent"'),
-    `config.toml:3:1: warning[KA1105]: guest_components_procs is not built yet: setting it changes nothing
-  guest_components_procs = "attestation-agent"
-  ^^^^^^^^^^^^^^^^^^^^^^
-help: docs/reference/differences.md lists what this agent does not do yet`,
-  ],
-  [
     'overridable with an unknown key',
     withApi('[agent]\noverridable = ["log_levle", "lock", "zzzzzz"]'),
     `config.toml:3:16: error[KA1101]: unknown key "log_levle" in overridable

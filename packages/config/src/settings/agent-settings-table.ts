@@ -105,7 +105,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 50,
     purpose: 'The timeout for the confidential data hub, in seconds.',
     example: '50',
-    built: 'kata',
   }),
   imagePullTimeout: agentSetting({
     key: 'image_pull_timeout',
@@ -321,7 +320,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Whether encrypted storage is also protected against changes.',
     example: 'true',
     opensGuest: true,
-    built: 'kata',
   }),
   policyFile: agentSetting({
     key: 'policy_file',

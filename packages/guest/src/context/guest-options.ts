@@ -2,6 +2,7 @@ import type { HookSetting } from '../hooks/hook-setting.js';
 import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
 import type { StreamRef } from '../request/actions.js';
+import type { DataHub } from '../confidential/data-hub.js';
 import type { GuestAccess } from './guest-access.js';
 
 /** The names of a container on the host. */
@@ -39,6 +40,8 @@ export interface GuestOptions {
   readonly access?: GuestAccess | undefined;
   /** The time before which the clock is never set, in milliseconds since 1970. Default: any time is set. */
   readonly clockFloor?: number | undefined;
+  /** Absent: there is none, and sealed secrets stay sealed, as with Kata's agent. */
+  readonly dataHub?: DataHub | undefined;
   readonly output?: OutputPolicy | undefined;
   readonly log?: GuestLog | undefined;
 }

@@ -91,6 +91,7 @@ export function openContext(options: GuestOptions): GuestContext {
       output: options.output ?? { readable: () => true, unreadable: 'discard' },
       namesOf: options.namesOf ?? (() => ({ inPod: '', ofEngine: '' })),
       pipeSize: options.pipeSize ?? 0,
+      dataHub: options.dataHub,
       clock: { floor: options.clockFloor, now: Date.now },
       log,
       reaper,
@@ -108,10 +109,13 @@ export function openContext(options: GuestOptions): GuestContext {
       cdi: new CdiDevices({ ...defaultCdi, ...options.cdi }, access),
       tools,
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
-      swap: new SwapDevices(syscalls, disks),
+      swap: new SwapDevices(syscalls, disks, options.dataHub !== undefined),
       podSources: new PodSources(join(paths.state, 'pod'), syscalls),
       places: new HeldPlaces(),
-      storages: new StorageTable({ syscalls, paths, access, devices, disks, tools, log }, records),
+      storages: new StorageTable(
+        { syscalls, paths, access, devices, disks, tools, log, dataHub: options.dataHub },
+        records,
+      ),
       metrics: new Metrics(),
       records,
     };
