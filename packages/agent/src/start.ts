@@ -153,7 +153,7 @@ export async function startAgent(
     const readers = new Readers(policy, configuration.listeners);
     const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
     const guest = await Guest.open(
-      guestOptions(configuration, { syscalls, runtime, readable, dataHub: components.dataHub, state, log }),
+      guestOptions(configuration, { syscalls, runtime, readable, components, state, log }),
     ).catch((error: Error) => {
       throw new CannotApply(`the guest cannot be started: ${error.message}`, { cause: error });
     });

@@ -15,6 +15,7 @@ import { agentSettings } from './settings/agent-settings-table.js';
 import { apiSettings } from './settings/api-settings.js';
 import { auditSettings } from './settings/audit-settings.js';
 import { limitSettings } from './settings/limit-settings.js';
+import { imageSettings } from './settings/image-settings.js';
 import { measurementSettings } from './settings/measurement-settings.js';
 import { checkStack } from './stack/check-stack.js';
 import { stackDocuments } from './stack/stack-documents.js';
@@ -71,6 +72,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     audit: sectionValues(auditSettings, settled.values),
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
+    image: sectionValues(imageSettings, settled.values),
     listeners: listenerSettings(
       documents,
       {

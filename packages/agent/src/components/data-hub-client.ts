@@ -1,5 +1,12 @@
-import { type DataHub, GuestError, type SecureMount } from '@kata-agent/guest';
-import { SealedSecretService, SecureMountService } from '@kata-agent/protocol/data_hub';
+import {
+  type DataHub,
+  GuestError,
+  type ImagePuller,
+  type PulledImage,
+  type PullRequest,
+  type SecureMount,
+} from '@kata-agent/guest';
+import { ImagePullService, SealedSecretService, SecureMountService } from '@kata-agent/protocol/data_hub';
 import { type CallOptions, type Channel, Code, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import { connect as connectSocket } from 'node:net';
 import { once } from 'node:events';
@@ -8,6 +15,8 @@ import { dataHubSocket } from './component.js';
 export interface DataHubOptions {
   /** Deadline of each call except pulls, in ms. */
   readonly timeoutMs: number;
+  /** Deadline of a pull, in ms. */
+  readonly pullTimeoutMs: number;
   /** Whether encrypted disks are protected against changes, too. */
   readonly integrity: boolean;
   /** Why the data hub cannot be used; undefined: it runs. */
@@ -15,7 +24,7 @@ export interface DataHubOptions {
 }
 
 /** A client of the guest's confidential data hub. A lost connection is opened again by the next call. */
-export class DataHubClient implements DataHub {
+export class DataHubClient implements DataHub, ImagePuller {
   readonly #options: DataHubOptions;
   #channel: Promise<Channel> | undefined;
 
@@ -50,6 +59,24 @@ export class DataHubClient implements DataHub {
     );
   }
 
+  /** Which images it pulls, and how they are verified, is the data hub's own policy. */
+  async pull({ reference, directory, signal }: PullRequest): Promise<PulledImage> {
+    const request = { imageUrl: reference, bundlePath: directory };
+    const { manifestDigest } = await this.#call(
+      `image ${JSON.stringify(reference.slice(0, 256))} cannot be pulled`,
+      signal,
+      (channel, options) => createClient(ImagePullService, channel).pullImage(request, options),
+      { setting: 'image_pull_timeout', ms: this.#options.pullTimeoutMs },
+    );
+    return {
+      reference,
+      // Of a tag for several platforms it is another than the index's, so that it is not what the reference names.
+      digest: undefined,
+      manifestDigest: digestOf(manifestDigest),
+      config: undefined,
+    };
+  }
+
   /** Closes the connection; calls in flight end. */
   async close(): Promise<void> {
     const channel = await this.#channel?.catch(() => undefined);
@@ -60,15 +87,16 @@ export class DataHubClient implements DataHub {
     what: string,
     signal: AbortSignal | undefined,
     run: (channel: Channel, options: CallOptions) => Promise<Reply>,
+    timeout: Timeout = { setting: 'cdh_api_timeout', ms: this.#options.timeoutMs },
   ): Promise<Reply> {
-    const { unavailable, timeoutMs } = this.#options;
+    const { unavailable } = this.#options;
     const why = unavailable();
     if (why !== undefined) throw new GuestError('precondition', `${what}: ${why}`);
     try {
-      const options = { timeoutMs, ...(signal === undefined ? {} : { signal }) };
+      const options = { timeoutMs: timeout.ms, ...(signal === undefined ? {} : { signal }) };
       return await run(await this.#connected(), options);
     } catch (error) {
-      throw failure(what, error, unavailable(), timeoutMs);
+      throw failure({ what, error, ended: unavailable(), timeout, signal });
     }
   }
 
@@ -93,22 +121,43 @@ export class DataHubClient implements DataHub {
   }
 }
 
-/** The data hub's own messages are about its key broker, and have nothing of a secret. */
-function failure(what: string, error: unknown, ended: string | undefined, timeoutMs: number): unknown {
-  if (ended !== undefined) return new GuestError('precondition', `${what}: ${ended}`, { cause: error });
-  if (error instanceof TtrpcError) {
-    if (error.code === Code.Canceled) return error;
-    if (error.code === Code.DeadlineExceeded)
-      return new GuestError(
-        'deadline',
-        `${what}: the confidential data hub has not answered for ${timeoutMs / 1000} s (cdh_api_timeout)`,
-        { cause: error },
-      );
-    return new GuestError('precondition', `${what}: the confidential data hub: ${error.message}`, {
-      cause: error,
-    });
-  }
+interface Timeout {
+  /** The setting that has it. */
+  readonly setting: string;
+  readonly ms: number;
+}
+
+/** The data hub's own messages are about its key broker and registries, and have nothing of a secret. */
+function failure({
+  what,
+  error,
+  ended,
+  timeout,
+  signal,
+}: {
+  readonly what: string;
+  readonly error: unknown;
+  readonly ended: string | undefined;
+  readonly timeout: Timeout;
+  readonly signal: AbortSignal | undefined;
+}): unknown {
+  if (signal?.aborted === true) return signal.reason;
+  const failed = (kind: 'precondition' | 'deadline', why: string): GuestError =>
+    new GuestError(kind, `${what}: ${why}`, { cause: error });
+  if (ended !== undefined) return failed('precondition', ended);
+  if (error instanceof TtrpcError && error.code === Code.DeadlineExceeded)
+    return failed(
+      'deadline',
+      `the confidential data hub has not answered for ${timeout.ms / 1000} s (${timeout.setting})`,
+    );
+  if (error instanceof TtrpcError)
+    return failed('precondition', `the confidential data hub: ${error.message}`);
   if (error instanceof Error && 'syscall' in error)
-    return new GuestError('precondition', `${what}: ${dataHubSocket}: ${error.message}`, { cause: error });
+    return failed('precondition', `${dataHubSocket}: ${error.message}`);
   return error;
+}
+
+/** Older data hubs return no digest. */
+function digestOf(text: string): string | undefined {
+  return /^sha256:[0-9a-f]{64}$/.test(text) ? text : undefined;
 }

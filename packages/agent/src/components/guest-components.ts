@@ -1,5 +1,6 @@
 import type { Configuration } from '@kata-agent/config';
 import { existsSync } from 'node:fs';
+import { CannotApply } from '../startup/cannot-apply.js';
 import type { Log } from '../startup/log.js';
 import type { Component } from './component.js';
 import type { DataHubClient } from './data-hub-client.js';
@@ -18,7 +19,7 @@ const dataHubId = 'confidential-data-hub';
  * @throws CannotApply if one does not become ready in time; those before it are stopped.
  */
 export async function startGuestComponents(
-  { settings, initdata, initdataTexts, values }: Configuration,
+  { settings, image, initdata, initdataTexts, values }: Configuration,
   log: Log,
 ): Promise<GuestComponents> {
   const manifest = readExtension();
@@ -36,10 +37,19 @@ export async function startGuestComponents(
   const running = missing.length > 0 ? [] : await startAll(plan, log);
   const hub = running.find(({ id }) => id === dataHubId);
   const dataHub = hub && (await clientOf(hub, settings));
+  if (image.puller === 'cdh' && dataHub === undefined)
+    throw new CannotApply(
+      `[image] puller is "cdh", and the confidential data hub is not started: ${missing.join(', ')} is missing`,
+      {
+        help: 'add the guest components to the image, or remove puller',
+      },
+    );
   return {
     started: running.map(({ id }) => id),
     missing,
     dataHub,
+    puller: image.puller === 'cdh' ? dataHub : undefined,
+    pauseBundle: manifest?.paths.get('pause-bundle'),
     stop: async () => {
       await dataHub?.close();
       for (const component of running.toReversed()) await component.stop();
@@ -73,11 +83,12 @@ function warnOfMissing(missing: readonly string[], isDefault: boolean, log: Log)
 /** Its code is loaded only in a guest with a data hub. */
 async function clientOf(
   hub: RunningComponent,
-  { cdhApiTimeout, secureStorageIntegrity }: Configuration['settings'],
+  { cdhApiTimeout, imagePullTimeout, secureStorageIntegrity }: Configuration['settings'],
 ): Promise<DataHubClient> {
   const { DataHubClient } = await import('./data-hub-client.js');
   return new DataHubClient({
     timeoutMs: cdhApiTimeout * 1000,
+    pullTimeoutMs: imagePullTimeout * 1000,
     integrity: secureStorageIntegrity,
     unavailable: () => (hub.end === undefined ? undefined : `${dataHubId} has ended: ${hub.end}`),
   });

@@ -1,5 +1,5 @@
 import type { Configuration } from '@kata-agent/config';
-import type { DataHub } from '@kata-agent/guest';
+import type { DataHub, ImagePuller } from '@kata-agent/guest';
 import type { Log } from '../startup/log.js';
 
 /** The components of a confidential guest that this agent has started: attestation agent, data hub, REST server. */
@@ -10,6 +10,10 @@ export interface GuestComponents {
   readonly missing: readonly string[];
   /** Undefined: it was not started. */
   readonly dataHub: DataHub | undefined;
+  /** Undefined: none of them pulls images. */
+  readonly puller: ImagePuller | undefined;
+  /** Where an extension image has the pause container; undefined: the guest's image has it. */
+  readonly pauseBundle: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -17,6 +21,8 @@ const none: GuestComponents = {
   started: [],
   missing: [],
   dataHub: undefined,
+  puller: undefined,
+  pauseBundle: undefined,
   stop: () => Promise.resolve(),
 };
 

@@ -112,7 +112,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 1200,
     purpose: 'The timeout for pulling an image in the guest, in seconds.',
     example: '1200',
-    built: 'kata',
   }),
   cdiTimeout: agentSetting({
     key: 'cdi_timeout',

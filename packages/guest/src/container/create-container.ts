@@ -25,6 +25,8 @@ import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namesp
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { SecretVolumes } from '../confidential/secret-volumes.js';
 import { unsealEnvironment } from '../confidential/unseal-environment.js';
+import { mountOwnRoot, pulledRootOf } from '../image/own-root.js';
+import { withPauseProcess } from '../image/pause-bundle.js';
 import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
@@ -96,13 +98,17 @@ export async function createContainer(
 }
 
 async function build(
-  { id, spec: requested, storages, devices, sharedMounts }: CreateContainer,
+  { id, spec: given, storages: all, devices, sharedMounts, judgeImage }: CreateContainer,
   sandbox: FromSandbox,
   context: CreationContext,
   made: UndoStack,
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, dataHub } = context;
   const { opened, signal } = sandbox;
+  const pulled = pulledRootOf({ id, spec: given, storages: all }, paths);
+  const storages = all.filter((storage) => storage !== pulled);
+  // Nothing of the pause container's process comes from the host in a guest with its own images.
+  const requested = pulled === undefined ? given : withPauseProcess(given, context.pauseBundle);
   const places = new OwnPlaces({
     id,
     sources: opened,
@@ -127,8 +133,10 @@ async function build(
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints, pciDevices });
   const attached = attachDevices(devices ?? [], id, { ...context, guest, roots: paths }, made);
   makeBundle(bundle, made, context);
-  const held = placesOf({ id, spec: requested, storages }, context.storages.inPlace, paths.kata);
+  const held = placesOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
   const freeSources = await context.places.hold(id, held, made);
+  const ownRoot =
+    pulled && (await mountOwnRoot(pulled, { id, spec: requested, signal, judgeImage }, context, made));
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made, places);
   const directory = join(bundle, 'mounts');
@@ -155,7 +163,8 @@ async function build(
           }),
   });
 
-  const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
+  const rootfs =
+    ownRoot ?? (await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made));
   const bound = bindLocalVolumes(withEdits(requested, edits), storages);
   const capabilities = await context.capabilities();
   const rules = mountRules(requested.linux, access, capabilities.cgroupVersion);

@@ -18,6 +18,7 @@ import type {
   OutputPolicy,
   SandboxClaim,
 } from './guest-options.js';
+import type { ImagePuller } from '../image/image-puller.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { Capabilities } from '../spec/capabilities.js';
@@ -42,6 +43,9 @@ export interface SettingsPart {
   readonly namesOf: NamesOf;
   /** Undefined: there is none. */
   readonly dataHub: DataHub | undefined;
+  /** Undefined: it pulls none. */
+  readonly images: ImagePuller | undefined;
+  readonly pauseBundle: string;
   readonly pipeSize: number;
 }
 

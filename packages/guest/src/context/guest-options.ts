@@ -3,6 +3,7 @@ import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
 import type { StreamRef } from '../request/actions.js';
 import type { DataHub } from '../confidential/data-hub.js';
+import type { ImagePuller } from '../image/image-puller.js';
 import type { GuestAccess } from './guest-access.js';
 
 /** The names of a container on the host. */
@@ -42,6 +43,10 @@ export interface GuestOptions {
   readonly clockFloor?: number | undefined;
   /** Absent: there is none, and sealed secrets stay sealed, as with Kata's agent. */
   readonly dataHub?: DataHub | undefined;
+  /** Absent: the guest pulls no images. */
+  readonly images?: ImagePuller | undefined;
+  /** The directory with the bundle of the pause container. Default: `/pause_bundle`. */
+  readonly pauseBundle?: string | undefined;
   readonly output?: OutputPolicy | undefined;
   readonly log?: GuestLog | undefined;
 }

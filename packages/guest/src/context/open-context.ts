@@ -92,6 +92,8 @@ export function openContext(options: GuestOptions): GuestContext {
       namesOf: options.namesOf ?? (() => ({ inPod: '', ofEngine: '' })),
       pipeSize: options.pipeSize ?? 0,
       dataHub: options.dataHub,
+      images: options.images,
+      pauseBundle: options.pauseBundle ?? '/pause_bundle',
       clock: { floor: options.clockFloor, now: Date.now },
       log,
       reaper,
