@@ -13,7 +13,7 @@ import { clockFloor, raiseClock } from './startup/clock-floor.js';
 import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
 import { SideChannels } from './side-channels/side-channels.js';
 import { Ending, Stopped } from './startup/ending.js';
-import { unstartedComponents, warnOfComponents } from './startup/guest-components.js';
+import { type GuestComponents, loadGuestComponents } from './components/load-guest-components.js';
 import { harden, ownsKernel } from './init/harden.js';
 import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './policy/kept-policies.js';
@@ -93,8 +93,6 @@ export async function startAgent(
     log,
     isFirstProcess,
   });
-  const unstarted = unstartedComponents(configuration.settings.guestComponentsProcs);
-  warnOfComponents(unstarted, log);
   const { harden: wanted = ownsKernel(), forward } = configuration.settings;
   const hardens = wanted && forward === undefined;
   const hardened = hardens ? harden(log) : [];
@@ -125,8 +123,19 @@ export async function startAgent(
     );
   try {
     ending.check();
-    const prepared = await loadBackend({ configuration, syscalls, log, state, isFirstProcess, hardens });
-    const facts = { ...bootFacts(configuration, unstarted), measured, hardened, ...prepared.facts };
+    // Their configuration is in force and measured, and no container runs yet.
+    const components = await loadGuestComponents(configuration, log);
+    ending.last('guest components', () => components.stop());
+    const prepared = await loadBackend({
+      configuration,
+      components,
+      syscalls,
+      log,
+      state,
+      isFirstProcess,
+      hardens,
+    });
+    const facts = { ...bootFacts(configuration, components), measured, hardened, ...prepared.facts };
     const tls = await loadTls(configuration, floor);
     // Before the first record, from which on `required_within` counts.
     const witnesses = await loadWitnesses({ configuration, audit, logKey: signer.verifier, tls, log });
@@ -247,7 +256,7 @@ async function separateFromGuest(
 /** Returns the first record of a boot (docs/configuration.md, "What is recorded"). */
 function bootFacts(
   configuration: Configuration,
-  unstartedComponents: readonly string[],
+  components: Pick<GuestComponents, 'started' | 'missing'>,
 ): Readonly<Record<string, unknown>> {
   const { initdata } = configuration;
   return {
@@ -257,7 +266,8 @@ function bootFacts(
     documents: configuration.documents,
     ...(configuration.files.length === 0 ? {} : { files: configuration.files }),
     ...(initdata === undefined ? {} : { initdata }),
-    ...(unstartedComponents.length === 0 ? {} : { unstartedComponents }),
+    ...(components.started.length === 0 ? {} : { guestComponents: components.started }),
+    ...(components.missing.length === 0 ? {} : { missingComponents: components.missing }),
     ignoredOverrides: configuration.ignoredOverrides,
     restricted: configuration.restricted,
     heartbeatMs: configuration.audit.heartbeatMs,

@@ -3,6 +3,7 @@ import type { Configuration } from '@kata-agent/config';
 import type { Guest } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import type { ServerInterceptor, ServiceRegistration } from '@kata-agent/ttrpc';
+import type { GuestComponents } from '../components/load-guest-components.js';
 import type { Authorize } from '../interceptors/authorize.js';
 import type { Caller } from '../listeners/caller.js';
 import type { ConnectionRecords } from '../listeners/connection-records.js';
@@ -16,6 +17,7 @@ import type { Log } from '../startup/log.js';
 /** What a backend is chosen and prepared from, before the first audit record. */
 export interface BackendSettings {
   readonly configuration: Configuration;
+  readonly components: Pick<GuestComponents, 'dataHub' | 'puller' | 'pauseBundle'>;
   readonly syscalls: Syscalls;
   readonly log: Log;
   /** The state directory. */
