@@ -109,6 +109,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 50,
     purpose: 'The timeout for the confidential data hub, in seconds.',
     example: '50',
+    withoutGuest: innerSetting,
   }),
   imagePullTimeout: agentSetting({
     key: 'image_pull_timeout',
@@ -116,6 +117,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 1200,
     purpose: 'The timeout for pulling an image in the guest, in seconds.',
     example: '1200',
+    withoutGuest: innerSetting,
   }),
   cdiTimeout: agentSetting({
     key: 'cdi_timeout',
@@ -131,6 +133,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 6,
     purpose: 'The timeout for a guest component to become ready, in seconds.',
     example: '6',
+    withoutGuest: innerSetting,
   }),
   visibleCdiDevices: agentSetting({
     key: 'visible_cdi_devices',
@@ -318,6 +321,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Which parts of the guest components containers can reach over REST.',
     example: '"attestation"',
     opensGuest: true,
+    withoutGuest: innerSetting,
   }),
   guestComponentsProcs: agentSetting({
     key: 'guest_components_procs',
@@ -326,6 +330,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Which guest components are started; each includes those named before it.',
     example: '"none"',
     opensGuest: true,
+    withoutGuest: innerSetting,
   }),
   secureStorageIntegrity: agentSetting({
     key: 'secure_storage_integrity',
@@ -334,6 +339,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Whether encrypted storage is also protected against changes.',
     example: 'true',
     opensGuest: true,
+    withoutGuest: innerSetting,
   }),
   policyFile: agentSetting({
     key: 'policy_file',

@@ -16,5 +16,6 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     opensGuest: false,
     override: undefined,
     built: 'yes',
+    withoutGuest: 'the inner agent provides the images of containers',
   },
 };
