@@ -130,6 +130,10 @@ function documentFault<Value extends Dated>(
     return `the document is not signed by a certificate ${signerName} of the collateral`;
   const fault = issuanceFault(signer, root, intelSignatures);
   if (fault !== undefined) return fault;
+  if (at !== undefined && at < value.issueDate)
+    return `the document was issued later, at ${dateText(value.issueDate)}`;
+  if (at !== undefined && at > value.nextUpdate)
+    return `the document has expired at ${dateText(value.nextUpdate)}`;
   const lists = collateral.revocationLists;
   const revocation = checkRevocation([{ issuer: root, certificates: [signer] }], {
     lists,
@@ -138,10 +142,7 @@ function documentFault<Value extends Dated>(
   });
   // Without a list, the link about revocation says so.
   if (revocation.state === 'failed') return revocation.what;
-  if (at === undefined) return undefined;
-  if (at < value.issueDate) return `the document was issued later, at ${dateText(value.issueDate)}`;
-  if (at > value.nextUpdate) return `the document has expired at ${dateText(value.nextUpdate)}`;
-  return validityFault([signer, root], at);
+  return at === undefined ? undefined : validityFault([signer, root], at);
 }
 
 function signs(signer: ChainCertificate, body: Uint8Array, signature: Uint8Array): boolean {
