@@ -42,13 +42,13 @@ export interface SnpReport {
 /** The TCB_VERSIONs of a report: of the signing key, now, not to be rolled back, and at launch. */
 export const tcbFields = ['reported', 'current', 'committed', 'launch'] as const;
 
-export type TcbField = (typeof tcbFields)[number];
+type TcbField = (typeof tcbFields)[number];
 
-export const snpReportBytes = 1184;
+const snpReportBytes = 1184;
 const signedBytes = 0x2a0;
 
 /** SignatureAlgorithm: ECDSA with P-384 and SHA-384. */
-export const ecdsaP384 = 1;
+const ecdsaP384 = 1;
 /** Each number of the signature has 72 bytes, little-endian. */
 const integerBytes = 72;
 const p384Bytes = 48;

@@ -1,7 +1,7 @@
 import type { SnpProduct } from './product.js';
 
 /** The names of the parts, which `minimum_tcb` of a values file uses, too. FMC exists on Turin only. */
-export const tcbParts = ['fmc', 'bootloader', 'tee', 'snp', 'microcode'] as const;
+const tcbParts = ['fmc', 'bootloader', 'tee', 'snp', 'microcode'] as const;
 
 export type TcbPart = (typeof tcbParts)[number];
 

@@ -13,7 +13,7 @@ import {
   time,
 } from '@kata-agent/x509';
 
-export type Vendor = 'amd' | 'intel';
+type Vendor = 'amd' | 'intel';
 
 const algorithms: Readonly<Record<Vendor, Uint8Array>> = {
   amd: Buffer.from(

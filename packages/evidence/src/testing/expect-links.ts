@@ -20,10 +20,20 @@ export function assertAllOk(links: readonly Link[], names: readonly string[]): v
 
 /** Reports whether a verification refuses: by an EvidenceFormError or a failed link. Any other error is thrown. */
 export function refuses(verify: () => { readonly links: readonly Link[] }): boolean {
+  return linksIn(linksOf(verify), 'failed').length > 0;
+}
+
+/** Reports whether every link is ok. */
+export function accepts(verify: () => { readonly links: readonly Link[] }): boolean {
+  return linksOf(verify).every(({ state }) => state === 'ok');
+}
+
+/** Returns the links, with an EvidenceFormError as one that failed. */
+function linksOf(verify: () => { readonly links: readonly Link[] }): readonly Link[] {
   try {
-    return linksIn(verify().links, 'failed').length > 0;
+    return verify().links;
   } catch (error) {
-    if (error instanceof EvidenceFormError) return true;
+    if (error instanceof EvidenceFormError) return [{ name: 'form', state: 'failed', what: error.message }];
     throw error;
   }
 }

@@ -1,44 +1,21 @@
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { der, type Extension, integer, parseRevocationListFields, Tag } from '@kata-agent/x509';
 import { type Collateral, noCollateral } from '../collateral/collateral.js';
-import type { EndorsementKind } from '../snp/endorsement.js';
 import type { SnpProduct } from '../snp/product.js';
 import type { SnpRoot } from '../snp/roots.js';
-import type { SnpTcb } from '../snp/tcb.js';
 import { parseSnpValues } from '../snp/values.js';
 import { type SnpVerification, verifySnp } from '../snp/verify-snp.js';
+import { hostData, makeValues, measurement, type SnpTemplate } from './snp-values.js';
 import { type CertificateTemplate, issue, type ListTemplate, now, revoke } from './authority.js';
 
 /** Two keys of 4096 bits are slow to make: the one of ASK and ASVK is that of the other root, too. */
 export const rootKey: KeyObject = rsaKey();
 export const signerKey: KeyObject = rsaKey();
-export const chipKey: KeyObject = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
+const chipKey: KeyObject = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
 
-export const measurement: Buffer = Buffer.alloc(48, 0x4d);
-export const hostData: Buffer = Buffer.alloc(32, 0x48);
 export const reportData: Buffer = Buffer.alloc(64, 0x52);
 const chipId = Buffer.alloc(64, 0xc1);
 const policy = 0x3_0000n;
-
-export interface SnpTemplate {
-  readonly product: SnpProduct;
-  readonly kind: EndorsementKind;
-  readonly version: number;
-  readonly tcb: SnpTcb;
-}
-
-export const milan: SnpTemplate = {
-  product: 'Milan',
-  kind: 'VCEK',
-  version: 3,
-  tcb: { bootloader: 3, tee: 0, snp: 8, microcode: 200 },
-};
-export const turin: SnpTemplate = {
-  product: 'Turin',
-  kind: 'VCEK',
-  version: 5,
-  tcb: { fmc: 1, bootloader: 3, tee: 0, snp: 8, microcode: 0x41 },
-};
 
 /** The offset of each field that a test changes. */
 export const At = {
@@ -159,26 +136,11 @@ export function endorsementExtensions({ product, kind, tcb }: SnpTemplate): read
   return [...bytes, ...reserved, id];
 }
 
-/** The values file that accepts the guest of a template. */
-export function makeValues(
-  { product, tcb }: SnpTemplate,
-  changes: Readonly<Record<string, unknown>> = {},
-): object {
-  return {
-    product,
-    measurement: measurement.toString('hex'),
-    policy: '0x30000',
-    host_data: hostData.toString('hex'),
-    minimum_tcb: tcb,
-    ...changes,
-  };
-}
-
 export function makeList(template: SnpTemplate, changes: Partial<ListTemplate> = {}): Uint8Array {
   return revoke({ vendor: 'amd', issuer: `ARK-${template.product}`, signingKey: rootKey, ...changes });
 }
 
-export function rootsOf(product: SnpProduct): readonly SnpRoot[] {
+function rootsOf(product: SnpProduct): readonly SnpRoot[] {
   const publicKey = createPublicKey(rootKey).export({ type: 'spki', format: 'der' });
   return [{ product, spki: createHash('sha256').update(publicKey).digest('hex') }];
 }
@@ -187,7 +149,7 @@ export function rootsOf(product: SnpProduct): readonly SnpRoot[] {
 export interface SnpCase {
   readonly template: SnpTemplate;
   readonly report: Uint8Array;
-  readonly certificates: SnpCertificates;
+  readonly certificates: readonly Uint8Array[];
   readonly lists: readonly Uint8Array[];
   readonly values: readonly object[];
   readonly hostData: Uint8Array | undefined;
@@ -201,7 +163,7 @@ export function makeCase(template: SnpTemplate): SnpCase {
   return {
     template,
     report: makeReport(template),
-    certificates: makeChain(template),
+    certificates: Object.values(makeChain(template)),
     lists: [makeList(template)],
     values: [makeValues(template)],
     hostData,
@@ -212,16 +174,10 @@ export function makeCase(template: SnpTemplate): SnpCase {
   };
 }
 
-export function verifyCase({
-  report,
-  certificates,
-  lists,
-  values,
-  collateral,
-  ...expectation
-}: SnpCase): SnpVerification {
+export function verifyCase(given: SnpCase): SnpVerification {
+  const { report, certificates, lists, values, collateral, ...expectation } = given;
   return verifySnp(
-    { report, certificates: Object.values(certificates) },
+    { report, certificates },
     {
       ...expectation,
       reportData,

@@ -54,8 +54,8 @@ export const At = {
   mrServiceTd: 600,
 } as const;
 
-export const reportData: Buffer = Buffer.alloc(64, 0x52);
-export const mrConfigId: Buffer = Buffer.alloc(48, 0x49);
+const reportData: Buffer = Buffer.alloc(64, 0x52);
+const mrConfigId: Buffer = Buffer.alloc(48, 0x49);
 const mrTd = Buffer.alloc(48, 0x4d);
 const rtmr = (number: number): Buffer => Buffer.alloc(48, 0x30 + number);
 
