@@ -1,3 +1,5 @@
+export { canonicalJson, parseCanonicalJson } from './claims/canonical-json.js';
+export { type Claims, claimsDigest, encodeClaims, parseClaims, reportDataOf } from './claims/claims.js';
 export { EvidenceFormError } from './evidence-error.js';
 export { type Collateral, noCollateral, parseCollateral } from './collateral/collateral.js';
 export type { Link, LinkState } from './link.js';
