@@ -1,5 +1,25 @@
-export { canonicalJson, parseCanonicalJson } from './claims/canonical-json.js';
+export {
+  type Bundle,
+  encodeBundle,
+  type EvidenceKind,
+  type KindBundle,
+  parseBundle,
+  type SnpBundle,
+  type TdxBundle,
+  type TpmBundle,
+} from './bundle/bundle.js';
 export { type Claims, claimsDigest, encodeClaims, parseClaims, reportDataOf } from './claims/claims.js';
+export { type AgentKeys, keysEvent, separatorEvent } from './events/agent-event.js';
+export type { LoggedEvent } from './events/logged-event.js';
+export { parseTcgLog } from './events/tcg-log.js';
+export { parseReferenceValues, type ReferenceValues } from './verify/values.js';
+export type { ClaimExpectations } from './verify/verify-claims.js';
+export {
+  type ReportVerifier,
+  type ReportVerifiers,
+  type Verification,
+  verifyEvidence,
+} from './verify/verify-evidence.js';
 export { EvidenceFormError } from './evidence-error.js';
 export { type Collateral, noCollateral, parseCollateral } from './collateral/collateral.js';
 export type { Link, LinkState } from './link.js';

@@ -6,4 +6,6 @@ export type { Register } from './register.js';
 export { RegisterLog } from './register-log.js';
 export { rtmrRegister } from './rtmr-register.js';
 export { tpmRegister } from './tpm-register.js';
-export { tpmTransport } from './tpm-transport.js';
+export { type TpmConnector, tpmConnector, tpmTransport } from './tpm-transport.js';
+export { quoteRegisters, type TpmEvidence } from './quote-registers.js';
+export { checkTsm, readTsmReport, type TsmReport } from './tsm-report.js';
