@@ -15,9 +15,11 @@ import { agentSettings } from './settings/agent-settings-table.js';
 import { apiSettings } from './settings/api-settings.js';
 import { auditSettings } from './settings/audit-settings.js';
 import { limitSettings } from './settings/limit-settings.js';
+import { evidenceSettings } from './settings/evidence-settings.js';
 import { measurementSettings } from './settings/measurement-settings.js';
 import { witnessSettings } from './witness/witness-settings.js';
 import { checkStack } from './stack/check-stack.js';
+import { checkEvidenceOfContainers } from './document/check-evidence.js';
 import { stackDocuments } from './stack/stack-documents.js';
 import { type StackedDocuments, wrong } from './stack/stacked-document.js';
 
@@ -49,6 +51,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     ...stacked.warnings,
     ...collected.diagnostics,
     ...settled.diagnostics,
+    ...checkEvidenceOfContainers(settled, documents),
     ...checkStack(documents),
     ...pem.diagnostics,
     ...checkSense(documents, {
@@ -73,6 +76,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     witnesses: (base?.witnesses ?? []).map((entry) => witnessSettings(entry, pem.texts)),
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
+    evidence: sectionValues(evidenceSettings, settled.values),
     listeners: listenerSettings(
       documents,
       {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { RuleChecker, SectionName } from '../configuration.js';
 import { decodeDocument } from './decode-document.js';
 import { checkMaySet } from '../listener/check-may-set.js';
+import { checkEvidence } from './check-evidence.js';
 import { checkMeasurement } from './check-measurement.js';
 import { type MaySet, nothingMaySet } from '../listener/may-set.js';
 import { type ListenerEntry, readListeners } from '../listener/read-listeners.js';
@@ -68,6 +69,7 @@ async function readTree(
     api: settingsOf('api'),
     delivery: settingsOf('delivery'),
     measurement: settingsOf('measurement'),
+    evidence: settingsOf('evidence'),
     audit: settingsOf('audit'),
     limits: settingsOf('limits'),
   };
@@ -85,6 +87,7 @@ async function readTree(
     checkMaySet(tables.get('delivery'), sections.delivery, listeners, report);
     checkOneAddress(sections.agent, listeners, report);
     checkMeasurement(sections.measurement, report);
+    checkEvidence(sections.evidence, sections.measurement, report);
   }
   const rules = await readRules(api.entries.get('rule'), { ...lists, role, rules: options.rules }, report);
   const parts = { rules, listeners: new Map(listeners.map((entry) => [entry.name, entry.lists])) };

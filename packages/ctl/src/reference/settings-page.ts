@@ -44,6 +44,12 @@ const sections: readonly Section[] = [
     purpose: 'Registers that are extended with the digest of the configuration, before the agent listens.',
     rows: rowsOf('measurement'),
   },
+  {
+    head: '[evidence]',
+    purpose:
+      'What signs the claims of the agent for `Attest` ([evidence.md](../evidence.md)). Without it there is no evidence.',
+    rows: rowsOf('evidence'),
+  },
   { head: '[audit]', purpose: 'The audit log.', rows: rowsOf('audit') },
   {
     head: '[[audit.witness]]',
