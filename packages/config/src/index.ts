@@ -25,6 +25,7 @@ export type {
   LoadedInitdata,
   LoadedDocument,
   Effective,
+  EvidenceSource,
   EndpointLists,
   HostData,
   IgnoredOverride,

@@ -181,7 +181,10 @@ test('containers get no evidence beside that of the agent, whoever configures it
     await load(`${pod}${agent}`);
     const open = `${evidence}[agent]\noverridable = ["guest_components_rest_api"]\n`;
     const kernelLine = `agent.guest_components_rest_api=${value}`;
-    assert.match(await fails(`${pod}${open}`, { kernelLine }), /\(kernel command line .*\) with \[evidence\]/);
+    assert.match(
+      await fails(`${pod}${open}`, { kernelLine }),
+      /\(kernel command line .*\) with \[evidence\]/,
+    );
   }
   const loaded = await load(`${pod}${evidence}[agent]\nguest_components_rest_api = "resource"\n`);
   assert.deepEqual(loaded.evidence, { sources: ['configfs-tsm'], require: [] });

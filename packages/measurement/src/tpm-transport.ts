@@ -49,6 +49,20 @@ export function tpmConnector(
   );
 }
 
+/**
+ * Returns the file of the firmware's event log of the TPM that `tpmTransport` uses. Undefined for a software TPM behind a socket,
+ * which no firmware has used.
+ */
+export function firmwareLogPath(
+  environment: Readonly<Record<string, string | undefined>>,
+  pid: number = process.pid,
+): string | undefined {
+  const given = environment['TPM2TOOLS_TCTI'];
+  const place = given === undefined || pid === 1 ? kernelDevice : given;
+  const number = /^device:\/dev\/tpm(?:rm)?(\d{1,3})$/.exec(place)?.[1];
+  return number === undefined ? undefined : `/sys/kernel/security/tpm${number}/binary_bios_measurements`;
+}
+
 async function reach<T>(place: string, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();

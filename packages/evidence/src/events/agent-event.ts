@@ -22,7 +22,7 @@ export type AgentEvent =
   | { readonly kind: 'configuration'; readonly digest: string }
   | ({ readonly kind: 'keys' } & AgentKeys)
   /** No event after it is believed: containers can have run since. */
-  | { readonly kind: 'separator' }
+  | { readonly kind: 'separator'; readonly bootId: string }
   | { readonly kind: 'unknown' };
 
 /** Encodes the event of the agent's keys. */
@@ -30,9 +30,9 @@ export function keysEvent({ tlsSpki, logKey }: AgentKeys): Uint8Array {
   return event('Keys', canonicalJson({ log_key: logKey, tls_spki: tlsSpki }));
 }
 
-/** Encodes the event after which no event is believed. */
-export function separatorEvent(): Uint8Array {
-  return event('Separator', canonicalJson({}));
+/** Encodes the event after which no event of this boot is believed. */
+export function separatorEvent(bootId: string): Uint8Array {
+  return event('Separator', canonicalJson({ boot_id: bootId }));
 }
 
 /** Parses the data of an event. Data of another program is `unknown`. */
@@ -46,8 +46,9 @@ export function parseAgentEvent(data: Uint8Array): AgentEvent {
   try {
     const form = new Form(parseCanonicalJson(Buffer.from(content), 'event'), 'event');
     if (operation === 'Separator') {
+      const bootId = form.text('boot_id');
       form.end();
-      return { kind: 'separator' };
+      return { kind: 'separator', bootId };
     }
     if (operation === 'Configuration') return { kind: 'configuration', digest: form.text('digest') };
     const keys = { tlsSpki: form.text('tls_spki'), logKey: form.text('log_key') };

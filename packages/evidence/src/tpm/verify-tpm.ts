@@ -159,21 +159,24 @@ function checkEventLog(bundle: Pick<Bundle, 'eventLogs'>, tpm: TpmBundle, tuples
  */
 export function verifyMeasuredEvents(
   agent: readonly LoggedEvent[],
-  { configDigest, tlsSpki, logKey }: Claims,
+  { configDigest, tlsSpki, logKey, bootId }: Claims,
   register: number,
 ): readonly Link[] {
   const [configuration, keys] = ['tpm.configuration', 'tpm.keys'] as const;
   const events = agent.map(({ data }) => parseAgentEvent(data));
   const end = events.findIndex(({ kind }) => kind === 'separator');
+  const separator = events[end];
   const other = agent.find((one) => one.register !== register);
   const fault =
     end < 0
       ? 'there is no separator, so no event is believed'
       : other !== undefined
         ? `the agent's log has an event in register ${other.register}, and its register is ${register}`
-        : events.slice(0, end).some(({ kind }) => kind === 'unknown')
-          ? 'an event before the separator is not of the agent'
-          : undefined;
+        : separator?.kind === 'separator' && separator.bootId !== bootId
+          ? `the separator is of the boot ${separator.bootId}, and the claims are of ${bootId}`
+          : events.slice(0, end).some(({ kind }) => kind === 'unknown')
+            ? 'an event before the separator is not of the agent'
+            : undefined;
   if (fault !== undefined) return [failed(configuration, fault), failed(keys, fault)];
   const believed = events.slice(0, end);
   const later = events.length - end - 1;
