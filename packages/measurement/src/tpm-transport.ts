@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MeasurementError, reasonOf } from './measurement-error.js';
 
 /** Sends a command to a TPM and returns its response. Throws a MeasurementError when there is no TPM or no response. */
@@ -38,6 +39,28 @@ export function tpmConnector(
   environment: Readonly<Record<string, string | undefined>>,
   pid: number = process.pid,
 ): TpmConnector {
+  const connector = connectorOf(environment, pid);
+  return (work) => connector((transport) => work((command) => retried(command, transport)));
+}
+
+/**
+ * Sends a command until the TPM takes it: one that tests itself, or is interrupted, asks to send the command again (part 2,
+ * 6.6.3: TPM_RC_YIELDED, TPM_RC_TESTING, TPM_RC_RETRY). The kernel does so for some commands only.
+ */
+async function retried(command: Uint8Array, transport: TpmTransport): Promise<Uint8Array> {
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await transport(command);
+    if (attempt >= attempts || answer.length < 10) return answer;
+    if (!again.includes(Buffer.from(answer).readUInt32BE(6))) return answer;
+    await sleep(retryMs);
+  }
+}
+
+const again: readonly number[] = [0x908, 0x90a, 0x922];
+const retryMs = 20;
+const attempts = 100;
+
+function connectorOf(environment: Readonly<Record<string, string | undefined>>, pid: number): TpmConnector {
   const given = environment['TPM2TOOLS_TCTI'];
   const place = given === undefined || pid === 1 ? kernelDevice : given;
   const device = /^device:(\/dev\/tpm(?:rm)?\d{1,3})$/.exec(place)?.[1];

@@ -25,7 +25,6 @@ export async function requireAttested(connection: AgentConnection, values: Refer
       nonce: Buffer.from(nonce).toString('hex'),
       channel,
       tlsSpki,
-      configurations: [],
     });
     if (verified) return;
     throw notAttested(

@@ -8,7 +8,7 @@ export interface ReferenceValues {
   readonly accept: readonly EvidenceKind[];
   /** Kinds that must be there, all. */
   readonly require: readonly EvidenceKind[];
-  /** Digests of accepted configurations, in hex, beside the one that the verifier computes itself. */
+  /** Digests of accepted configurations, in hex. Empty: the caller must name one. */
   readonly configurations: readonly string[];
   /** The register of the TPM that the configuration names for its measurement. */
   readonly register: number;

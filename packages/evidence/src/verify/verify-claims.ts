@@ -19,15 +19,16 @@ export interface ClaimExpectations {
   readonly channel?: string;
   /** SHA-256 of the public key of the agent's end of the connection, in hex. */
   readonly tlsSpki?: string;
-  /** Digests of accepted configurations, in hex. Empty: none is known. */
-  readonly configurations: readonly string[];
+  /** Digest of the configuration, in hex. Undefined: only the values file says which are accepted. */
+  readonly configuration?: string;
 }
 
 /** Compares claims, which evidence has been verified to bind, with what is expected, and with the other parts of the bundle. */
 export function verifyClaims(
   bundle: Pick<Bundle, 'checkpoint' | 'documents'>,
   claims: Claims,
-  { nonce, channel, tlsSpki, configurations }: ClaimExpectations,
+  { nonce, channel, tlsSpki, configuration }: ClaimExpectations,
+  accepted: readonly string[],
 ): readonly Link[] {
   return [
     compared(
@@ -48,7 +49,7 @@ export function verifyClaims(
       tlsSpki,
       'pass the pin of the agent that you connect to, or use --attested',
     ),
-    checkConfiguration(claims, configurations),
+    checkConfiguration(claims, configuration, accepted),
     checkDocuments(claims, bundle),
     attempt('claims.checkpoint', () => checkCheckpoint(claims, bundle)),
   ];
@@ -61,14 +62,23 @@ function compared(name: string, found: string, expected: string | undefined, rem
     : failed(name, `the claims have ${found || 'none'}, expected ${expected || 'none'}`);
 }
 
-function checkConfiguration({ configDigest }: Claims, configurations: readonly string[]): Link {
+/** Both the digest that the caller computed and the list of the values file must have it, as far as they are given. */
+function checkConfiguration(
+  { configDigest }: Claims,
+  configuration: string | undefined,
+  accepted: readonly string[],
+): Link {
   const name = 'claims.configuration';
   const digest = `sha256:${configDigest}`;
-  if (configurations.length === 0)
+  const lists = [configuration === undefined ? [] : [configuration], accepted].filter(
+    ({ length }) => length > 0,
+  );
+  if (lists.length === 0)
     return notChecked(name, `${digest}: pass --config, or list accepted digests in the values file`);
-  return configurations.includes(configDigest)
+  const without = lists.find((list) => !list.includes(configDigest));
+  return without === undefined
     ? ok(name, digest)
-    : failed(name, `the guest runs with ${digest}, expected sha256:${configurations.join(' or sha256:')}`);
+    : failed(name, `the guest runs with ${digest}, expected sha256:${without.join(' or sha256:')}`);
 }
 
 /** The digest must be that of the list of documents, and the names that the bundle gives them must fit. */

@@ -109,10 +109,7 @@ function verifySaid(
   return {
     claims,
     links: [
-      ...verifyClaims(bundle, claims, {
-        ...expected,
-        configurations: [...expected.configurations, ...values.configurations],
-      }),
+      ...verifyClaims(bundle, claims, expected, values.configurations),
       ...(usesTpm ? verifyMeasuredEvents(bundle.eventLogs.agent, claims, values.register) : []),
     ],
   };

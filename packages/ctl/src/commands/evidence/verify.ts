@@ -56,7 +56,7 @@ export const evidenceVerify: CommandDefinition = {
         ...(nonce === undefined ? {} : { nonce: Buffer.from(parseNonce(nonce)).toString('hex') }),
         ...(channel === undefined ? {} : { channel }),
         ...(tlsSpki === undefined ? {} : { tlsSpki }),
-        configurations: digest === undefined ? [] : [digest],
+        ...(digest === undefined ? {} : { configuration: digest }),
       }),
     );
     const style = styleFor(io.stdout, io.environment);
