@@ -59,7 +59,7 @@ interface Json {
     registers: Record<string, string>;
   }[];
   documents: { file: string; source: string; sha256: string }[];
-  event_logs: { agent: { pcr: number; content: { event_data: string } }[]; firmware?: string };
+  event_logs: { tpm: { pcr: number; content: { event_data: string } }[]; firmware?: string };
 }
 
 interface Verified {
@@ -191,8 +191,8 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.deepEqual(
       links.map(({ name, state }) => `${name} ${state}`),
       [
-        ...['evidence.kinds', 'tpm.signature', 'tpm.key', 'tpm.root', 'tpm.claims', 'tpm.registers'],
-        ...['tpm.measurement', 'tpm.event-log', 'claims.nonce', 'claims.channel', 'claims.tls-key'],
+        ...['evidence.kinds', 'tpm.signature', 'tpm.key', 'tpm.root', 'tpm.extra-data', 'tpm.registers'],
+        ...['tpm.values', 'tpm.event-log', 'claims.nonce', 'claims.channel', 'claims.tls-key'],
         ...['claims.configuration', 'claims.documents', 'claims.checkpoint', 'tpm.configuration', 'tpm.keys'],
       ].map((name) => `${name} ok`),
       JSON.stringify(links, undefined, 1),
@@ -248,13 +248,13 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     const cases: readonly (readonly [what: string, broken: string, json: Json, args?: readonly string[]])[] =
       [
         ['another nonce', 'claims.nonce', json, ['--nonce', other]],
-        ['the nonce in the claims', 'tpm.claims', changed(editClaims(/"nonce":"5a/, '"nonce":"5b'))],
+        ['the nonce in the claims', 'tpm.extra-data', changed(editClaims(/"nonce":"5a/, '"nonce":"5b'))],
         ['another configuration', 'claims.configuration', json, ['--config', path('other.toml')]],
         [
           'one byte of the event log',
           'tpm.event-log',
           changed((copy) => {
-            const record = copy.event_logs.agent[0] ?? assert.fail();
+            const record = copy.event_logs.tpm[0] ?? assert.fail();
             record.content.event_data = record.content.event_data.replace(/..$/, '00');
           }),
         ],
@@ -267,22 +267,22 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
         ['another TLS key', 'claims.tls-key', json, ['--pin', `spki:sha256:${other}`]],
         [
           'the TLS key in the claims',
-          'tpm.claims',
+          'tpm.extra-data',
           changed(editClaims(/"tls_spki":"[0-9a-f]{64}"/, `"tls_spki":"${other}"`)),
         ],
         [
           'the separator removed',
           'tpm.event-log',
           changed((copy) => {
-            copy.event_logs.agent.pop();
+            copy.event_logs.tpm.pop();
           }),
         ],
         [
           'an event after the separator',
           'tpm.event-log',
           changed((copy) => {
-            const record = structuredClone(copy.event_logs.agent[1] ?? assert.fail());
-            copy.event_logs.agent.push({ ...record, recnum: copy.event_logs.agent.length } as typeof record);
+            const record = structuredClone(copy.event_logs.tpm[1] ?? assert.fail());
+            copy.event_logs.tpm.push({ ...record, recnum: copy.event_logs.tpm.length } as typeof record);
           }),
         ],
         [
@@ -299,7 +299,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
             firstEvidence(copy).registers['4'] = other;
           }),
         ],
-        ['tree_size', 'tpm.claims', changed(editClaims(/"tree_size":\d+/, '"tree_size":1'))],
+        ['tree_size', 'tpm.extra-data', changed(editClaims(/"tree_size":\d+/, '"tree_size":1'))],
         [
           'a document',
           'claims.documents',
@@ -345,12 +345,12 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
       assert.match(unknown.verdict, /^genuine hardware, unknown software: /);
     }
     const waived = await verify(json, channel, {
-      change: { tpm: [{ ...tuple, registers: {} }], waive: ['tpm.measurement'] },
+      change: { tpm: [{ ...tuple, registers: {} }], waive: ['tpm.values'] },
     });
     assert.equal(waived.verdict, 'verified');
     // What failed cannot be waived.
     const wrong = await verify(json, channel, {
-      change: { tpm: [{ ...tuple, registers: { '4': '11'.repeat(32) } }], waive: ['tpm.measurement'] },
+      change: { tpm: [{ ...tuple, registers: { '4': '11'.repeat(32) } }], waive: ['tpm.values'] },
     });
     assert.equal(wrong.code, 4);
     for (const change of [{ accept: ['snp'] }, { accept: ['snp', 'tpm'], require: ['snp'] }]) {

@@ -15,10 +15,9 @@ export { parseTcgLog } from './events/tcg-log.js';
 export { parseReferenceValues, type ReferenceValues } from './verify/values.js';
 export type { ClaimExpectations } from './verify/verify-claims.js';
 export {
-  type ReportVerifier,
-  type ReportVerifiers,
   type Verification,
   verifyEvidence,
+  type VerifierInputs,
 } from './verify/verify-evidence.js';
 export { EvidenceFormError } from './evidence-error.js';
 export { type Collateral, noCollateral, parseCollateral } from './collateral/collateral.js';

@@ -20,3 +20,11 @@ export function checked<Name extends string>(
 export function notChecked<Name extends string>(name: Name, what: string): Link<Name> {
   return { name, state: 'not checked', what };
 }
+
+export function ok<Name extends string>(name: Name, what: string): Link<Name> {
+  return { name, state: 'ok', what };
+}
+
+export function failed<Name extends string>(name: Name, what: string): Link<Name> {
+  return { name, state: 'failed', what };
+}

@@ -1,6 +1,6 @@
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
-import { type AgentKeys, encodeBundle, encodeClaims, type LoggedEvent } from '@kata-agent/evidence';
+import { type AgentKeys, type Bundle, encodeBundle, encodeClaims } from '@kata-agent/evidence';
 import { parseAgentLogCheckpoint } from '@kata-agent/tlog';
 import { version } from '../startup/version.js';
 import type { EvidenceSource, SourceEvidence } from './evidence-source.js';
@@ -71,14 +71,16 @@ export class Attester {
     });
     const collected: SourceEvidence[] = [];
     for (const source of sources) collected.push(await source.collect(claims));
-    const agent: readonly LoggedEvent[] = collected.flatMap(({ logs }) => logs?.agent ?? []);
-    const firmware = collected.map(({ logs }) => logs?.firmware).find((one) => one !== undefined);
+    const eventLogs = collected.reduce<Bundle['eventLogs']>((all, { logs }) => ({ ...all, ...logs }), {
+      tpm: [],
+      rtmr: [],
+    });
     return encodeBundle({
       claims,
       evidence: collected.map(({ evidence }) => evidence),
       checkpoint,
       documents: configuration.documents,
-      eventLogs: { agent, ...(firmware === undefined ? {} : { firmware }) },
+      eventLogs,
     });
   }
 }

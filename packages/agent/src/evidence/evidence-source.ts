@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Configuration, EvidenceSource as SourceName } from '@kata-agent/config';
 import {
   claimsDigest,
+  type Bundle,
   type KindBundle,
   type LoggedEvent,
   parseTcgLog,
@@ -33,7 +34,7 @@ export interface EvidenceSource {
 /** Evidence, and the logs of the registers in it. */
 export interface SourceEvidence {
   readonly evidence: KindBundle;
-  readonly logs?: { readonly agent: readonly LoggedEvent[]; readonly firmware?: Uint8Array };
+  readonly logs: Partial<Bundle['eventLogs']>;
 }
 
 /**
@@ -60,7 +61,7 @@ function tpmSource(pcr: number, environment: Readonly<Record<string, string | un
     return {
       evidence: { kind: 'tpm', ...quoted },
       logs: {
-        agent: [...agentLog('tpm-event-log'), ...agentLog(keysLog('tpm'))],
+        tpm: agentLog('tpm'),
         ...(firmware === undefined ? {} : { firmware }),
       },
     };
@@ -75,16 +76,21 @@ export function tsmSource(root: string = '/', files?: KernelFiles): EvidenceSour
     check: async () => checkTsm(root, files),
     collect: async (claims) => {
       const { provider, report, auxiliary } = readTsmReport(reportDataOf(claims), root, files);
-      if (provider === 'sev_guest') return { evidence: { kind: 'snp', report, certificates: auxiliary } };
-      if (provider === 'tdx_guest') return { evidence: { kind: 'tdx', quote: report } };
+      if (provider === 'sev_guest')
+        return { evidence: { kind: 'snp', report, certificates: auxiliary }, logs: {} };
+      if (provider === 'tdx_guest')
+        return { evidence: { kind: 'tdx', quote: report }, logs: { rtmr: agentLog('rtmr') } };
       throw new MeasurementError(`reports of ${provider} are not supported`);
     },
   };
 }
 
-function agentLog(name: string): readonly LoggedEvent[] {
-  const bytes = readIfThere(join(measurementDirectory, name));
-  return bytes === undefined ? [] : parseTcgLog(bytes, name);
+/** Returns the agent's events in a register: the configuration, the keys, the separator. */
+function agentLog(kind: 'tpm' | 'rtmr'): readonly LoggedEvent[] {
+  return [`${kind}-event-log`, keysLog(kind)].flatMap((name) => {
+    const bytes = readIfThere(join(measurementDirectory, name));
+    return bytes === undefined ? [] : parseTcgLog(bytes, name);
+  });
 }
 
 function readIfThere(path: string): Uint8Array | undefined {

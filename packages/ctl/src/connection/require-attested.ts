@@ -15,17 +15,24 @@ const patienceMs = 60_000;
  * been sent.
  */
 export async function requireAttested(connection: AgentConnection, values: ReferenceValues): Promise<void> {
-  const { EvidenceFormError, parseBundle, verifyEvidence } = await import('@kata-agent/evidence');
+  const { EvidenceFormError, noCollateral, parseBundle, verifyEvidence } = await import(
+    '@kata-agent/evidence'
+  );
   const nonce = new Uint8Array(randomBytes(32));
   const { bundle, channel, tlsSpki } = await attestConnection(connection, nonce, patienceMs);
   if (channel === undefined || tlsSpki === undefined)
     throw new CommandError(ExitCode.Usage, '--attested needs a TLS connection with the agent itself');
   try {
-    const { verified, verdict, links } = verifyEvidence(parseBundle(bundle), values, {
-      nonce: Buffer.from(nonce).toString('hex'),
-      channel,
-      tlsSpki,
-    });
+    const { verified, verdict, links } = verifyEvidence(
+      parseBundle(bundle),
+      values,
+      {
+        nonce: Buffer.from(nonce).toString('hex'),
+        channel,
+        tlsSpki,
+      },
+      { collateral: noCollateral, at: Date.now() },
+    );
     if (verified) return;
     throw notAttested(
       verdict,

@@ -51,8 +51,10 @@ export interface Bundle {
   readonly checkpoint: string;
   readonly documents: readonly BundleDocument[];
   readonly eventLogs: {
-    /** The agent's own events in registers of the TPM, in their order. */
-    readonly agent: readonly LoggedEvent[];
+    /** The agent's own events in the register of the TPM, in their order. */
+    readonly tpm: readonly LoggedEvent[];
+    /** Those in RTMR 3 of TDX, whose number in logs is 4. */
+    readonly rtmr: readonly LoggedEvent[];
     /** The firmware's log, which precedes them. Absent: the kernel has none. */
     readonly firmware?: Uint8Array;
   };
@@ -77,7 +79,8 @@ export function encodeBundle(bundle: Bundle): Uint8Array {
     checkpoint,
     documents: documents.map(({ file, source, sha256 }) => ({ file, source, sha256 })),
     event_logs: {
-      agent: celRecords(eventLogs.agent),
+      tpm: celRecords(eventLogs.tpm),
+      rtmr: celRecords(eventLogs.rtmr),
       ...(eventLogs.firmware === undefined ? {} : { firmware: base64(eventLogs.firmware) }),
     },
   };
@@ -118,7 +121,8 @@ export function parseBundle(bytes: Uint8Array): Bundle {
       return parsed;
     }),
     eventLogs: {
-      agent: parseCelRecords(logs.list('agent'), 'event_logs, agent'),
+      tpm: parseCelRecords(logs.list('tpm'), 'event_logs, tpm'),
+      rtmr: parseCelRecords(logs.list('rtmr'), 'event_logs, rtmr'),
       ...(logs.has('firmware') ? { firmware: logs.bytes('firmware') } : {}),
     },
   };

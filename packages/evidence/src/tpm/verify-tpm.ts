@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type Bundle, firmwareEvents, type TpmBundle } from '../bundle/bundle.js';
-import { claimsDigest, type Claims } from '../claims/claims.js';
-import { parseAgentEvent } from '../events/agent-event.js';
-import type { LoggedEvent } from '../events/logged-event.js';
+import { claimsDigest } from '../claims/claims.js';
 import { hasDigestOfData, initialValue, replay } from '../events/replay.js';
 import { EvidenceFormError } from '../evidence-error.js';
-import { attempt, failed, type Link, notChecked, ok } from '../verify/link.js';
+import { failed, type Link, notChecked, ok } from '../link.js';
+import { attempt } from '../verify/attempt.js';
 import type { TpmTuple } from '../verify/values.js';
 import {
   type AttestationKey,
@@ -76,8 +75,8 @@ function checkRoot({ name }: AttestationKey, tuples: readonly TpmTuple[]): Link 
 
 function checkExtraData({ extraData }: Attest, claims: Uint8Array): Link {
   return Buffer.compare(extraData, claimsDigest(claims)) === 0
-    ? ok('tpm.claims', 'the quote is of these claims')
-    : failed('tpm.claims', 'the quote is of other claims');
+    ? ok('tpm.extra-data', 'the quote is of these claims')
+    : failed('tpm.extra-data', 'the quote is of other claims');
 }
 
 /** Compares the selection and the digest of the quote with the registers of the bundle, exactly. */
@@ -103,7 +102,7 @@ function checkRegisters({ selection, pcrDigest }: Attest, { bank, values }: TpmB
 }
 
 function checkMeasurement({ name: ak }: AttestationKey, tpm: TpmBundle, tuples: readonly TpmTuple[]): Link {
-  const name = 'tpm.measurement';
+  const name = 'tpm.values';
   const usable = tuples.filter(
     (tuple) => tuple.registers.size > 0 && (tuple.ak === undefined || tuple.ak === ak),
   );
@@ -130,7 +129,7 @@ function firstDifference(tuples: readonly TpmTuple[], tpm: TpmBundle): string {
 /** Replays the logs: they must give the value of each quoted register whose value no tuple demands. */
 function checkEventLog(bundle: Pick<Bundle, 'eventLogs'>, tpm: TpmBundle, tuples: readonly TpmTuple[]): Link {
   const name = 'tpm.event-log';
-  const agent = bundle.eventLogs.agent;
+  const agent = bundle.eventLogs.tpm;
   const forged = agent.findIndex((event) => !hasDigestOfData(event, tpm.bank));
   if (forged >= 0)
     return failed(name, `record ${forged} of the agent's log has a digest that is not of its data`);
@@ -150,55 +149,4 @@ function checkEventLog(bundle: Pick<Bundle, 'eventLogs'>, tpm: TpmBundle, tuples
   return missing === undefined
     ? ok(name, `the logs explain the registers: ${agent.length} events of the agent`)
     : failed(name, `the agent's log has events in register ${missing}, which is not quoted`);
-}
-
-/**
- * Compares what the agent measured at its start with the claims. `register` is the one that the configuration names: in another,
- * anybody who is root in the guest can make events of this form. Only events before the first separator are believed: since
- * then containers can have run, and one that has become root in the guest can extend registers as well.
- */
-export function verifyMeasuredEvents(
-  agent: readonly LoggedEvent[],
-  { configDigest, tlsSpki, logKey, bootId }: Claims,
-  register: number,
-): readonly Link[] {
-  const [configuration, keys] = ['tpm.configuration', 'tpm.keys'] as const;
-  const events = agent.map(({ data }) => parseAgentEvent(data));
-  const end = events.findIndex(({ kind }) => kind === 'separator');
-  const separator = events[end];
-  const other = agent.find((one) => one.register !== register);
-  const fault =
-    end < 0
-      ? 'there is no separator, so no event is believed'
-      : other !== undefined
-        ? `the agent's log has an event in register ${other.register}, and its register is ${register}`
-        : separator?.kind === 'separator' && separator.bootId !== bootId
-          ? `the separator is of the boot ${separator.bootId}, and the claims are of ${bootId}`
-          : events.slice(0, end).some(({ kind }) => kind === 'unknown')
-            ? 'an event before the separator is not of the agent'
-            : undefined;
-  if (fault !== undefined) return [failed(configuration, fault), failed(keys, fault)];
-  const believed = events.slice(0, end);
-  const later = events.length - end - 1;
-  const configurations = believed.flatMap((one) => (one.kind === 'configuration' ? [one.digest] : []));
-  const measured = believed.some(
-    (one) => one.kind === 'keys' && one.tlsSpki === tlsSpki && one.logKey === logKey,
-  );
-  return [
-    configurations.length === 1 && configurations[0] === `sha256:${configDigest}`
-      ? ok(configuration, 'the digest of the configuration was measured before the separator')
-      : failed(
-          configuration,
-          `measured before the separator: ${configurations.join(', ') || 'no configuration'}; claimed: sha256:${configDigest}`,
-        ),
-    measured
-      ? ok(
-          keys,
-          `the TLS key and the log key were measured before the separator${later === 0 ? '' : `; ${later} later events are not believed`}`,
-        )
-      : failed(
-          keys,
-          'the TLS key and the log key were not measured before the separator: the agent was started again in this boot, or they are of another program; start the guest again',
-        ),
-  ];
 }

@@ -1,6 +1,8 @@
 import { type EvidenceKind, evidenceKinds, parseRegisters } from '../bundle/bundle.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import { Form, parseJson } from '../form.js';
+import { parseSnpValues, type SnpValues } from '../snp/values.js';
+import { parseTdxValues, type TdxValues } from '../tdx/values.js';
 
 /** What a verifier accepts: values.json (docs/evidence.md, "Reference values"). */
 export interface ReferenceValues {
@@ -15,9 +17,8 @@ export interface ReferenceValues {
   /** Names of links that need not be checked. */
   readonly waive: readonly string[];
   readonly tpm: readonly TpmTuple[];
-  /** Tuples as their verifiers parse them. */
-  readonly snp: readonly unknown[];
-  readonly tdx: readonly unknown[];
+  readonly snp: readonly SnpValues[];
+  readonly tdx: readonly TdxValues[];
 }
 
 /** Values of a TPM that belong together. */
@@ -57,8 +58,8 @@ export function parseReferenceValues(bytes: Uint8Array): ReferenceValues {
     register: form.has('register') ? form.integer('register', 0, 15) : defaultRegister,
     waive: optional('waive', (key) => texts(form, key)),
     tpm: optional('tpm', (key) => form.list(key).map(parseTpmTuple)),
-    snp: optional('snp', (key) => form.list(key)),
-    tdx: optional('tdx', (key) => form.list(key)),
+    snp: optional('snp', (key) => parseSnpValues(form.value(key))),
+    tdx: optional('tdx', (key) => parseTdxValues(form.value(key))),
   };
   form.end();
   const foreign = values.require.find((kind) => !values.accept.includes(kind));

@@ -9,7 +9,8 @@ import {
 import type { Bundle } from '../bundle/bundle.js';
 import type { Claims } from '../claims/claims.js';
 import { EvidenceFormError } from '../evidence-error.js';
-import { attempt, failed, type Link, notChecked, ok } from './link.js';
+import { failed, type Link, notChecked, ok } from '../link.js';
+import { attempt } from './attempt.js';
 
 /** What the claims must say. */
 export interface ClaimExpectations {
