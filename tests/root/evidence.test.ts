@@ -9,9 +9,11 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Management } from '@kata-agent/protocol/management';
-import { connect, createClient } from '@kata-agent/ttrpc';
+import { type Client, connect, createClient } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
 import { Authority } from '../harness/authority.js';
+import { DialServer } from '../harness/dial-server.js';
+import { connectOperator } from '../harness/operator.js';
 import { clientProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { SoftTpm, whyNoTpm } from '../harness/swtpm.js';
@@ -22,7 +24,9 @@ const client = ca.client();
 const host = `127.${(process.pid >> 16) & 0xff}.${(process.pid >> 8) & 0xff}.${process.pid & 0xff}`;
 const nonce = '5a'.repeat(32);
 
-const configOf = (evidence: string): string => `[api]
+const realmCa = new Authority('realm CA');
+
+const configOf = (evidence: string, realmPort: number): string => `[api]
 release = "4.1"
 allowed_endpoints = ["GetGuestDetails"]
 
@@ -45,6 +49,14 @@ address = "tls://${host}:8443"
 peers = ["cn:auditor"]
 tls = { client_ca = ${JSON.stringify(ca.pem)} }
 management = ["Attest", "GetCheckpoint"]
+
+[[listener]]
+name = "realm"
+address = "https://localhost:${realmPort}/guests"
+peers = ["cn:auditor"]
+management = ["Attest"]
+tls.server_ca = ${JSON.stringify(realmCa.pem)}
+tls.client_ca = ${JSON.stringify(ca.pem)}
 `;
 
 /** A bundle as JSON. */
@@ -99,7 +111,8 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     sharesNetwork: true,
     setup: `mount --bind ${directory}/run /run && mount --bind /run/kata-agent /run/kata-agent`,
   });
-  const config = configOf('[evidence]\nsources = ["tpm"]\nrequire = ["tpm"]');
+  let config = '';
+  let realm: DialServer;
 
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), 'kata-evidence-'));
@@ -107,11 +120,14 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     writeFileSync(path('cert'), client.cert);
     writeFileSync(path('key'), client.key);
     tpm = await SoftTpm.start();
+    realm = await DialServer.start(realmCa.server(['localhost']));
+    config = configOf('[evidence]\nsources = ["tpm"]\nrequire = ["tpm"]', realm.port);
     agent = await AgentProcess.start(guest(config));
   });
   after(async () => {
     await agent.dispose();
     await tpm.stop();
+    await realm.close();
     rmSync(directory, { recursive: true });
   });
 
@@ -429,6 +445,21 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     };
   }
 
+  it('inside the TLS of a realm, the channel is the connection of the operator, and for the realm itself there is none', async () => {
+    const dialled = await realm.next();
+    const claimsOf = async (management: Client<typeof Management>): Promise<string> => {
+      const { bundle } = await management.attest({ nonce: new Uint8Array(32) });
+      return Buffer.from((JSON.parse(Buffer.from(bundle).toString()) as Json).claims, 'base64').toString();
+    };
+    const operator = await connectOperator(realm, dialled, client);
+    const exporter = operator.socket
+      .exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
+      .toString('hex');
+    assert.ok((await claimsOf(operator.management)).includes(`"channel":"tls-exporter:${exporter}"`));
+    operator.channel.close();
+    assert.match(await claimsOf(dialled.management), /"channel":"none:https"/);
+  });
+
   it('on a unix socket the channel is the kind of the listener; nonces of other lengths are refused', async () => {
     const channel = connect(connectSocket(path('run/host.sock')));
     const management = createClient(Management, channel);
@@ -471,9 +502,8 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
   });
 
   it('a missing source is fatal before the agent listens, if it is required', async () => {
-    const missing = configOf(
-      '[evidence]\nsources = ["configfs-tsm", "tpm"]\nrequire = ["configfs-tsm"]',
-    ).replace('tpm = "require"', 'tpm = "try"');
+    const evidence = '[evidence]\nsources = ["configfs-tsm", "tpm"]\nrequire = ["configfs-tsm"]';
+    const missing = configOf(evidence, realm.port).replace('tpm = "require"', 'tpm = "try"');
     rmSync(path('run'), { recursive: true });
     mkdirSync(path('run/kata-agent'), { recursive: true });
     const { code, stderr } = await AgentProcess.run(guest(missing));
