@@ -71,7 +71,10 @@ interface Json {
     registers: Record<string, string>;
   }[];
   documents: { file: string; source: string; sha256: string }[];
-  event_logs: { tpm: { pcr: number; content: { event_data: string } }[]; firmware?: string };
+  event_logs: {
+    tpm: { pcr: number; digests: { hashAlg: string; digest: string }[]; content: { event_data: string } }[];
+    firmware?: string;
+  };
 }
 
 interface Verified {
@@ -140,15 +143,27 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
       .findLast(({ kind }) => kind === 'boot');
   const pin = (): string => (bootRecord() as { facts: { tls: { pin: string } } }).facts.tls.pin;
   const overTls = (): readonly string[] => [
-    ...['-a', `tls://${host}:8443`],
-    ...['--cert', path('cert'), '--key', path('key')],
+    '-a',
+    `tls://${host}:8443`,
+    '--cert',
+    path('cert'),
+    '--key',
+    path('key'),
   ];
 
   /** Asks for a bundle over TLS, and returns it with what `attest` printed. */
   async function attest(): Promise<{ readonly json: Json; readonly channel: string }> {
     const { code, stdout, stderr } = await ctl([
-      ...['attest', ...overTls(), '--pin', pin(), '--nonce', nonce],
-      ...['--out', path('bundle.json'), '--format', 'json'],
+      'attest',
+      ...overTls(),
+      '--pin',
+      pin(),
+      '--nonce',
+      nonce,
+      '--out',
+      path('bundle.json'),
+      '--format',
+      'json',
     ]);
     assert.equal(code, 0, stderr);
     const { channel } = JSON.parse(stdout) as { channel: string };
@@ -186,8 +201,13 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     writeFileSync(path('document.toml'), readFileSync(join(agent.directory, 'config.toml')));
     const given = (option: string): boolean => args.includes(option);
     const { code, stdout, stderr } = await ctl([
-      ...['evidence', 'verify', path('changed.json'), '--format', 'json'],
-      ...['--reference', reference(original, change)],
+      'evidence',
+      'verify',
+      path('changed.json'),
+      '--format',
+      'json',
+      '--reference',
+      reference(original, change),
       ...(given('--config') ? [] : ['--config', path('document.toml')]),
       ...(given('--nonce') ? [] : ['--nonce', nonce]),
       ...(given('--channel') ? [] : ['--channel', channel]),
@@ -207,14 +227,38 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.deepEqual(
       links.map(({ name, state }) => `${name} ${state}`),
       [
-        ...['evidence.kinds', 'tpm.signature', 'tpm.key', 'tpm.root', 'tpm.extra-data', 'tpm.registers'],
-        ...['tpm.values', 'tpm.event-log', 'claims.nonce', 'claims.channel', 'claims.tls-key'],
-        ...['claims.configuration', 'claims.documents', 'claims.checkpoint', 'tpm.configuration', 'tpm.keys'],
+        'evidence.kinds',
+        'tpm.signature',
+        'tpm.key',
+        'tpm.root',
+        'tpm.extra-data',
+        'tpm.registers',
+        'tpm.values',
+        'tpm.event-log',
+        'claims.nonce',
+        'claims.channel',
+        'claims.tls-key',
+        'claims.configuration',
+        'claims.documents',
+        'claims.checkpoint',
+        'tpm.configuration',
+        'tpm.keys',
       ].map((name) => `${name} ok`),
       JSON.stringify(links, undefined, 1),
     );
     assert.equal(verdict, 'verified');
     assert.equal(code, 0);
+    // What config digest foretells is the first event; the keys follow.
+    const foretold = await ctl(['config', 'digest', path('document.toml'), '--format', 'json']);
+    const { configuration } = JSON.parse(foretold.stdout) as {
+      configuration: { asIs: { measured: { sha256: string }; pcr: { sha256: string } } };
+    };
+    const [first] = json.event_logs.tpm;
+    const digest = first?.digests.find(({ hashAlg }) => hashAlg === 'sha256')?.digest;
+    assert.equal(digest, configuration.asIs.measured.sha256);
+    assert.equal(json.event_logs.tpm.length, 3);
+    assert.equal(json.evidence[0]?.registers['13'], tpm.read('sha256', 13));
+    assert.notEqual(tpm.read('sha256', 13), configuration.asIs.pcr.sha256);
   });
 
   it('the quote and the key are also accepted by tpm2_checkquote', async () => {
@@ -229,7 +273,16 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     writeFileSync(path('signature'), Buffer.from(signature, 'base64'));
     const digest = createHash('sha384').update(Buffer.from(json.claims, 'base64')).digest('hex');
     const printed = tpm.tool('tpm2_checkquote', [
-      ...['-u', path('ak.pub'), '-m', path('quote'), '-s', path('signature'), '-g', 'sha256', '-q', digest],
+      '-u',
+      path('ak.pub'),
+      '-m',
+      path('quote'),
+      '-s',
+      path('signature'),
+      '-g',
+      'sha256',
+      '-q',
+      digest,
     ]);
     assert.match(printed, /sig/);
     assert.equal(tpm.tool('tpm2_getcap', ['handles-transient']).trim(), '', 'no key is left in the TPM');
@@ -399,8 +452,17 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     const values = reference(json);
     const relay = await relayTo(t);
     const { code, stderr } = await ctl([
-      ...['call', 'GetGuestDetails', '{}', '-a', `tls://127.0.0.1:${relay.port}`],
-      ...['--cert', path('cert'), '--key', path('key'), '--attested', values],
+      'call',
+      'GetGuestDetails',
+      '{}',
+      '-a',
+      `tls://127.0.0.1:${relay.port}`,
+      '--cert',
+      path('cert'),
+      '--key',
+      path('key'),
+      '--attested',
+      values,
     ]);
     assert.equal(code, 4, stderr);
     assert.match(stderr, /claims\.channel: failed/);

@@ -3,12 +3,8 @@ import type { Configuration } from '@kata-agent/config';
 import { type AgentKeys, type Bundle, encodeBundle, encodeClaims } from '@kata-agent/evidence';
 import { parseAgentLogCheckpoint } from '@kata-agent/tlog';
 import { version } from '../startup/version.js';
+import { TooManyAttestations } from './too-many-attestations.js';
 import type { EvidenceSource, SourceEvidence } from './evidence-source.js';
-
-/** Too many calls wait. */
-export class TooManyAttestations extends Error {
-  override readonly name = 'TooManyAttestations';
-}
 
 export interface AttesterOptions {
   readonly configuration: Pick<Configuration, 'digest' | 'documents' | 'files'>;

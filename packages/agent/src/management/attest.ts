@@ -3,6 +3,7 @@ import { AuditUnavailable } from '@kata-agent/audit';
 import { MeasurementError } from '@kata-agent/measurement';
 import type { AttestRequest, AttestResponseSchema } from '@kata-agent/protocol/management';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { TooManyAttestations } from '../evidence/too-many-attestations.js';
 import type { Caller } from '../listeners/caller.js';
 import type { ManagementContext } from './management-context.js';
 
@@ -45,5 +46,5 @@ export async function attest(
 
 function codeOf(error: unknown): Code | undefined {
   if (error instanceof MeasurementError || error instanceof AuditUnavailable) return Code.Unavailable;
-  return error instanceof Error && error.name === 'TooManyAttestations' ? Code.ResourceExhausted : undefined;
+  return error instanceof TooManyAttestations ? Code.ResourceExhausted : undefined;
 }

@@ -36,7 +36,7 @@ export type EvidenceKind = KindBundle['kind'];
 export const evidenceKinds: readonly EvidenceKind[] = ['snp', 'tdx', 'tpm'];
 
 /** A document of the configuration, for people: the claims have the digests that count. */
-export interface BundleDocument {
+interface BundleDocument {
   readonly file: string;
   readonly source: string;
   readonly sha256: string;

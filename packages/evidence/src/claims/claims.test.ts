@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { EvidenceFormError } from '../evidence-error.js';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.js';
 import { type Claims, claimsDigest, encodeClaims, parseClaims, reportDataOf } from './claims.js';

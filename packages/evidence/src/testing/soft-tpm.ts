@@ -17,12 +17,9 @@ const u32 = (value: number): Buffer => {
 const sized = (bytes: Uint8Array): Buffer => Buffer.concat([u16(bytes.length), bytes]);
 
 /** The key of a TPM that the tests are. */
-export const ak: { readonly privateKey: KeyObject; readonly publicKey: KeyObject } = generateKeyPairSync(
-  'ec',
-  {
-    namedCurve: 'P-256',
-  },
-);
+const ak: { readonly privateKey: KeyObject; readonly publicKey: KeyObject } = generateKeyPairSync('ec', {
+  namedCurve: 'P-256',
+});
 const logKey = agentLogSigner(generateKeyPairSync('ed25519').privateKey);
 
 export const akAttributes: number =
@@ -34,7 +31,7 @@ export const akAttributes: number =
   0x40;
 
 /** Returns TPMT_PUBLIC of the key. */
-export function publicArea(attributes: number = akAttributes): Uint8Array {
+function publicArea(attributes: number = akAttributes): Uint8Array {
   const { x = '', y = '' } = ak.publicKey.export({ format: 'jwk' });
   return Buffer.concat([
     u16(0x23),
@@ -47,10 +44,10 @@ export function publicArea(attributes: number = akAttributes): Uint8Array {
   ]);
 }
 
-export const akName: string = `000b${createHash('sha256').update(publicArea()).digest('hex')}`;
+const akName: string = `000b${createHash('sha256').update(publicArea()).digest('hex')}`;
 
 /** What a program with access to the TPM can ask it for. */
-export interface Quote {
+interface Quote {
   readonly extraData: Uint8Array;
   readonly values: ReadonlyMap<number, string>;
   readonly attributes?: number;
@@ -59,7 +56,7 @@ export interface Quote {
 }
 
 /** Signs registers of the bank sha256. */
-export function quote({ extraData, values, attributes, change }: Quote): TpmBundle {
+function quote({ extraData, values, attributes, change }: Quote): TpmBundle {
   const registers = [...values.keys()].sort((a, b) => a - b);
   const select = Buffer.alloc(3);
   for (const register of registers)

@@ -15,7 +15,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   admission: [],
   tlog: [],
   measurement: ['linux'],
-  evidence: ['measurement', 'tlog', 'x509'],
+  evidence: ['tlog', 'x509'],
   image: ['linux'],
   guest: ['catalogue', 'linux'],
   agent: [
