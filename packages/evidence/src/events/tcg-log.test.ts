@@ -20,7 +20,12 @@ const headData = Buffer.concat([
   u32(0),
   Buffer.from([0, 2, 0, 2]),
   u32(3),
-  ...[u16(4), u16(20), u16(0xb), u16(32), u16(0x99), u16(3)],
+  u16(4),
+  u16(20),
+  u16(0xb),
+  u16(32),
+  u16(0x99),
+  u16(3),
   Buffer.from([0]),
 ]);
 const head = Buffer.concat([u32(0), u32(3), Buffer.alloc(20), u32(headData.length), headData]);
@@ -28,9 +33,17 @@ const head = Buffer.concat([u32(0), u32(3), Buffer.alloc(20), u32(headData.lengt
 /** An event whose digests are those of its data. */
 function entry(register: number, type: number, data: string): Buffer {
   return Buffer.concat([
-    ...[u32(register), u32(type), u32(3)],
-    ...[u16(4), sha('sha1', data), u16(0x99), Buffer.from('abc'), u16(0xb), sha('sha256', data)],
-    ...[u32(data.length), Buffer.from(data, 'latin1')],
+    u32(register),
+    u32(type),
+    u32(3),
+    u16(4),
+    sha('sha1', data),
+    u16(0x99),
+    Buffer.from('abc'),
+    u16(0xb),
+    sha('sha256', data),
+    u32(data.length),
+    Buffer.from(data, 'latin1'),
   ]);
 }
 
