@@ -119,7 +119,8 @@ test('every example of a setting loads; an unbuilt setting warns or fails', asyn
       row.section === 'delivery' && row.key !== 'accept' ? ['accept = ["initdata", "drop_ins"]'] : [];
     const measured = row.key === 'checkpoint_pcr' ? ['tpm = "try"'] : [];
     const sources = row.key === 'require' ? ['sources = ["configfs-tsm"]'] : [];
-    const own = row.section === 'api' ? [] : [`[${row.section}]`, ...accept, ...measured, ...sources, example];
+    const own =
+      row.section === 'api' ? [] : [`[${row.section}]`, ...accept, ...measured, ...sources, example];
     const named = completions[row.key] ?? [];
     const said = await faults(['[api]', ...api, ...own, ...named, ''].join('\n'));
     const expected = {
