@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { certificatePem, integer } from '@kata-agent/x509';
 import * as fc from 'fast-check';
 import { EvidenceFormError } from '../evidence-error.js';
-import { day, now } from '../testing/authority.js';
+import { algorithms, day, now } from '../testing/authority.js';
 import { accepts, assertAllOk, flip, linksIn, refuses } from '../testing/expect-links.js';
 import {
   At,
@@ -101,6 +101,22 @@ const refused: readonly (readonly [string, Partial<TdxCase>, readonly string[]])
     'an authority that is none',
     chain({ authority: { authority: false, usage: 6 } }),
     ['tdx.chain', 'tdx.revocation'],
+  ],
+  [
+    'a PCK of an issuer with another name',
+    chain({ pck: { issuer: 'Intel SGX PCK Processor CA' } }),
+    ['tdx.chain'],
+  ],
+  ['a signature of another scheme', chain({ pck: { algorithm: algorithms.amd } }), ['tdx.chain']],
+  [
+    'a list with a signature of another scheme',
+    { lists: makeLists({ authority: { algorithm: algorithms.amd } }) },
+    ['tdx.revocation'],
+  ],
+  [
+    'a PCK with two common names',
+    chain({ pck: { subjects: ['Intel SGX PCK Certificate', 'another'] } }),
+    ['tdx.root', 'tdx.chain', 'tdx.validity', 'tdx.revocation', 'tdx.qe-report', 'tdx.tcb'],
   ],
   ['a PCK that is an authority', chain({ pck: { authority: true } }), ['tdx.chain']],
   [

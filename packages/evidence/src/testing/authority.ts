@@ -15,7 +15,7 @@ import {
 
 type Vendor = 'amd' | 'intel';
 
-const algorithms: Readonly<Record<Vendor, Uint8Array>> = {
+export const algorithms: Readonly<Record<Vendor, Uint8Array>> = {
   amd: Buffer.from(
     '304606092a864886f70d01010a3039a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130a303020101',
     'hex',
@@ -40,11 +40,22 @@ export interface CertificateTemplate {
   readonly notBefore?: number;
   readonly notAfter?: number;
   readonly extensions?: readonly Extension[];
+  /** The common names of the subject, if not one. */
+  readonly subjects?: readonly string[];
+  /** The AlgorithmIdentifier, if not that of the vendor. */
+  readonly algorithm?: Uint8Array;
 }
 
 /** Returns a certificate in DER. */
 export function issue(template: CertificateTemplate): Uint8Array {
-  const { vendor, signingKey, serial = 1, authority = false, usage = authority ? 6 : undefined } = template;
+  const {
+    vendor,
+    signingKey,
+    serial = 1,
+    algorithm = algorithms[vendor],
+    authority = false,
+    usage = authority ? 6 : undefined,
+  } = template;
   const extensions: Extension[] = [...(template.extensions ?? [])];
   if (authority)
     extensions.push({
@@ -57,14 +68,14 @@ export function issue(template: CertificateTemplate): Uint8Array {
   const signed = sequence(
     der(contextTag(0, 'constructed'), integer(Uint8Array.of(2))),
     integer(Uint8Array.of(serial)),
-    algorithms[vendor],
+    algorithm,
     name(template.issuer),
     sequence(time(template.notBefore ?? now - 1000 * day), time(template.notAfter ?? now + 1000 * day)),
-    name(template.subject),
+    name(...(template.subjects ?? [template.subject])),
     createPublicKey(template.key).export({ type: 'spki', format: 'der' }),
     der(contextTag(3, 'constructed'), sequence(...extensions.map(encodeExtension))),
   );
-  return sequence(signed, algorithms[vendor], bitString(signAs(vendor, signed, signingKey)));
+  return sequence(signed, algorithm, bitString(signAs(vendor, signed, signingKey)));
 }
 
 export interface ListTemplate {
@@ -75,15 +86,24 @@ export interface ListTemplate {
   readonly thisUpdate?: number;
   readonly nextUpdate?: number | null;
   readonly extensions?: readonly Extension[];
+  /** The AlgorithmIdentifier, if not that of the vendor. */
+  readonly algorithm?: Uint8Array;
 }
 
 /** Returns a certificate revocation list in DER. */
 export function revoke(template: ListTemplate): Uint8Array {
-  const { vendor, serials = [], thisUpdate = now - day, nextUpdate = now + day, extensions = [] } = template;
+  const {
+    vendor,
+    algorithm = algorithms[vendor],
+    serials = [],
+    thisUpdate = now - day,
+    nextUpdate = now + day,
+    extensions = [],
+  } = template;
   const entries = serials.map((serial) => sequence(integer(Uint8Array.of(serial)), time(now - 2 * day)));
   const signed = sequence(
     integer(Uint8Array.of(1)),
-    algorithms[vendor],
+    algorithm,
     name(template.issuer),
     time(thisUpdate),
     ...(nextUpdate === null ? [] : [time(nextUpdate)]),
@@ -92,7 +112,7 @@ export function revoke(template: ListTemplate): Uint8Array {
       ? []
       : [der(contextTag(0, 'constructed'), sequence(...extensions.map(encodeExtension)))]),
   );
-  return sequence(signed, algorithms[vendor], bitString(signAs(vendor, signed, template.signingKey)));
+  return sequence(signed, algorithm, bitString(signAs(vendor, signed, template.signingKey)));
 }
 
 function signAs(vendor: Vendor, data: Uint8Array, key: KeyObject): Uint8Array {
@@ -100,8 +120,11 @@ function signAs(vendor: Vendor, data: Uint8Array, key: KeyObject): Uint8Array {
   return sign('sha384', data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 48 });
 }
 
-function name(commonName: string): Uint8Array {
-  return encodeName([[{ type: 'O', text: 'Vendor of the tests' }], [{ type: 'CN', text: commonName }]]);
+function name(...commonNames: readonly string[]): Uint8Array {
+  return encodeName([
+    [{ type: 'O', text: 'Vendor of the tests' }],
+    ...commonNames.map((text) => [{ type: 'CN', text }]),
+  ]);
 }
 
 function encodeExtension({ oid, critical = false, value }: Extension): Uint8Array {
