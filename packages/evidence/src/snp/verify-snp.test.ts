@@ -5,7 +5,7 @@ import { integer, octetString } from '@kata-agent/x509';
 import * as fc from 'fast-check';
 import { EvidenceFormError } from '../evidence-error.js';
 import { day, now } from '../testing/authority.js';
-import { assertAllOk, flip, linksIn, refuses } from '../testing/expect-links.js';
+import { accepts, assertAllOk, flip, linksIn, refuses } from '../testing/expect-links.js';
 import {
   At,
   endorsementExtensions,
@@ -280,7 +280,7 @@ test('each certificate is needed, in any order, and another one does no harm', (
 
 test('certificates of the collateral complete a chain', () => {
   const { key, signer, root } = makeChain(milan);
-  const completed = { ...base, certificates: [key], collateral: { certificates: [signer, root] } };
+  const completed = { ...base, certificates: [key], collateralCertificates: [signer, root] };
   assertAllOk(verifyCase(completed).links, snpLinks);
 });
 
@@ -308,6 +308,14 @@ test('a certificate with any byte changed is refused', () => {
       const refused = found.product === undefined || snpChainFault(found) !== undefined;
       assert.ok(refused, `byte ${at} of ${name}`);
     }
+});
+
+test('a revocation list with any byte changed is not accepted', () => {
+  const list = makeList(milan);
+  for (let at = 0; at < list.length; at += 1) {
+    const accepted = accepts(() => verifyCase({ ...base, lists: [flip(list, at, 1 << (at % 8))] }));
+    assert.equal(accepted, false, `byte ${at}`);
+  }
 });
 
 test('a report of any other length is refused', () => {

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { der, type Extension, integer, parseRevocationListFields, Tag } from '@kata-agent/x509';
-import { type Collateral, noCollateral } from '../collateral/collateral.js';
+import { der, type Extension, integer, Tag } from '@kata-agent/x509';
+import { parseCollateral } from '../collateral/collateral.js';
 import type { SnpProduct } from '../snp/product.js';
 import type { SnpRoot } from '../snp/roots.js';
 import { parseSnpValues } from '../snp/values.js';
@@ -156,7 +156,7 @@ export interface SnpCase {
   readonly at: number | undefined;
   readonly vmpl: number;
   readonly roots: readonly SnpRoot[];
-  readonly collateral: Partial<Collateral>;
+  readonly collateralCertificates: readonly Uint8Array[];
 }
 
 export function makeCase(template: SnpTemplate): SnpCase {
@@ -170,19 +170,20 @@ export function makeCase(template: SnpTemplate): SnpCase {
     at: now,
     vmpl: 0,
     roots: rootsOf(template.product),
-    collateral: {},
+    collateralCertificates: [],
   };
 }
 
 export function verifyCase(given: SnpCase): SnpVerification {
-  const { report, certificates, lists, values, collateral, ...expectation } = given;
+  const { report, certificates, lists, values, collateralCertificates, ...expectation } = given;
+  const files = [...lists, ...collateralCertificates];
   return verifySnp(
     { report, certificates },
     {
       ...expectation,
       reportData,
       values: values.length === 0 ? [] : parseSnpValues(values),
-      collateral: { ...noCollateral, revocationLists: lists.map(parseRevocationListFields), ...collateral },
+      collateral: parseCollateral(new Map(files.map((bytes, index) => [`${index}`, bytes]))),
     },
   );
 }

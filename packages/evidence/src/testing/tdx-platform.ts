@@ -1,14 +1,6 @@
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import {
-  certificatePem,
-  der,
-  integer,
-  objectIdentifier,
-  octetString,
-  parseRevocationListFields,
-  sequence,
-} from '@kata-agent/x509';
-import { type Collateral, noCollateral, parseCollateral } from '../collateral/collateral.js';
+import { certificatePem, der, integer, objectIdentifier, octetString, sequence } from '@kata-agent/x509';
+import { parseCollateral } from '../collateral/collateral.js';
 import type { QuotingEnclave } from '../tdx/roots.js';
 import { parseTdxValues } from '../tdx/values.js';
 import { type TdxVerification, verifyTdx } from '../tdx/verify-tdx.js';
@@ -362,16 +354,8 @@ export function makeCase(template: TdxTemplate): TdxCase {
 
 export function verifyCase(given: TdxCase): TdxVerification {
   const { quote, values, tcbInfos, qeIdentities, certificates, lists, ...expectation } = given;
-  const documents = [...tcbInfos, ...qeIdentities].map((bytes, index): [string, Uint8Array] => [
-    `${index}.json`,
-    bytes,
-  ]);
-  const collateral: Collateral = {
-    ...noCollateral,
-    ...parseCollateral(new Map(documents)),
-    certificates,
-    revocationLists: lists.map(parseRevocationListFields),
-  };
+  const files = [...tcbInfos, ...qeIdentities, ...certificates, ...lists];
+  const collateral = parseCollateral(new Map(files.map((bytes, index) => [`${index}`, bytes])));
   return verifyTdx(quote, {
     ...expectation,
     reportData,
