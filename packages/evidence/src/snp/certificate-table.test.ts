@@ -44,6 +44,11 @@ test('certificates are returned, other entries ignored', () => {
   assert.deepEqual(parseSnpCertificateTable(Buffer.alloc(4096)), []);
 });
 
+test('a certificate may end with the table', () => {
+  const table = Buffer.concat([entryOf(vcek, 48, 3), Buffer.alloc(24), Buffer.from('end')]);
+  assert.equal(Buffer.from(parseSnpCertificateTable(table)[0] ?? []).toString(), 'end');
+});
+
 test('entries that are outside, cut off or without end are refused', () => {
   for (const table of [
     new Uint8Array(),

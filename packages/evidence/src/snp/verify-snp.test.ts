@@ -73,6 +73,10 @@ const level = (oid: string, value: Uint8Array): Partial<SnpCase> =>
     },
   });
 
+const amd = '1.3.6.1.4.1.3704.1';
+/** The links that fail if a certificate of a key cannot be read. */
+const unread = ['snp.key', 'snp.chip', 'snp.tcb'];
+
 /** A change, and the links that fail by it. */
 const refused: readonly (readonly [string, Partial<SnpCase>, readonly string[]])[] = [
   ['debug', edited(milan, At.policy + 2, 0x0b), ['snp.policy', 'snp.values']],
@@ -172,6 +176,10 @@ const refused: readonly (readonly [string, Partial<SnpCase>, readonly string[]])
     level('1.3.6.1.4.1.3704.1.5', Buffer.from('160161', 'hex')),
     ['snp.key', 'snp.chip', 'snp.tcb'],
   ],
+  ['a level of -128', level(`${amd}.3.1`, Buffer.from('020180', 'hex')), unread],
+  ['no level', chain(milan, { key: { extensions: endorsementExtensions(milan).slice(1) } }), unread],
+  ['a wrapped chip id of another length', level(`${amd}.4`, octetString(Buffer.alloc(8))), unread],
+  ['a wrapped chip id of another chip', level(`${amd}.4`, octetString(Buffer.alloc(64))), ['snp.chip']],
   ['an expired key', chain(milan, { key: { notAfter: now - day } }), ['snp.validity']],
   ['an expired authority', chain(milan, { signer: { notAfter: now - day } }), ['snp.validity']],
   ['a key of the future', chain(milan, { key: { notBefore: now + day } }), ['snp.validity']],
@@ -248,6 +256,22 @@ test('tuples are not mixed: measurement of one and HOSTDATA of another', () => {
   assert.deepEqual(linksIn(links, 'failed'), ['snp.values']);
   assert.equal(accepted, undefined);
   assert.equal(verifyCase({ ...base, values: [...values, makeValues(milan)] }).accepted, 2);
+});
+
+test('a chip id may be wrapped in an OCTET STRING, and a level may be 128', () => {
+  assertAllOk(
+    verifyCase({ ...base, ...level(`${amd}.4`, octetString(Buffer.alloc(64, 0xc1))) }).links,
+    snpLinks,
+  );
+  const template = { ...milan, tcb: { ...milan.tcb, tee: 128 } };
+  assertAllOk(verifyCase(makeCase(template)).links, snpLinks);
+});
+
+test('the provider of a VLEK is visible ASCII', () => {
+  const extensions = endorsementExtensions(vlek).slice(0, -1);
+  const key = { extensions: [...extensions, { oid: `${amd}.5`, value: Buffer.from('16020a0a', 'hex') }] };
+  const certificates = Object.values(makeChain(vlek, { key }));
+  assert.deepEqual(linksIn(verifyCase({ ...makeCase(vlek), certificates }).links, 'failed'), unread);
 });
 
 test('FMC counts on Turin', () => {
