@@ -342,6 +342,21 @@ test('a revocation list with any byte changed is not accepted', () => {
   }
 });
 
+test('versions 1 and 6 and reserved fields are refused, whatever signed them', () => {
+  for (const [at, ...bytes] of [
+    [At.version, 1],
+    [At.version, 6],
+    [At.key, 0x20],
+    [At.key + 4, 1],
+    [At.family + 3, 1],
+    [At.mitigations, 1],
+    [At.mitigations + 16, 1],
+  ] as const) {
+    const report = makeReport(milan, (template) => template.set(bytes, at));
+    assert.throws(() => verifyCase({ ...base, report }), EvidenceFormError, `${at}`);
+  }
+});
+
 test('a report of any other length is refused', () => {
   for (let length = 0; length < base.report.length; length += 1)
     assert.throws(() => verifyCase({ ...base, report: base.report.subarray(0, length) }), EvidenceFormError);

@@ -31,8 +31,7 @@ export function evaluateTcb(
   if (sgx === undefined || tdx === undefined || module.status === 'NotSupported')
     return { status: 'NotSupported', advisories: [] };
   let status = converge(tdx.status, module.status);
-  const relaunch =
-    status !== 'Revoked' && relaunchStatus(report, info, sgx.status, status, module.status, quotingEnclave);
+  const relaunch = status !== 'Revoked' && relaunchStatus(report, info, sgx.status, status, module.status);
   if (relaunch) status = relaunch;
   if (quotingEnclave !== undefined) status = converge(status, quotingEnclave.status);
   const advisories = [tdx, module, ...(quotingEnclave === undefined ? [] : [quotingEnclave])].flatMap(
@@ -89,12 +88,10 @@ function relaunchStatus(
   sgx: TcbStatus,
   tdx: TcbStatus,
   module: TcbStatus,
-  quotingEnclave: StatusFinding | undefined,
 ): TcbStatus | undefined {
   const { teeTcbSvn2 } = report;
   const [newest] = info.levels;
   if (teeTcbSvn2 === undefined || newest === undefined || module !== 'OutOfDate') return undefined;
-  if (quotingEnclave !== undefined && !upToDate.includes(quotingEnclave.status)) return undefined;
   if (!upToDate.includes(sgx) || (tdx !== 'OutOfDate' && tdx !== 'OutOfDateConfigurationNeeded'))
     return undefined;
   const [isvSvn = 0, version = 0, loader = 0] = teeTcbSvn2;

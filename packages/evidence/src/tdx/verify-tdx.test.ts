@@ -306,6 +306,58 @@ const statuses: readonly (readonly [string, Partial<TdxCase>, string, readonly s
     'TDRelaunchAdvisedConfigurationNeeded',
     ['SA-1'],
   ],
+  [
+    'an updated module does not hide a QE that is out of date',
+    quoted({ body: (report) => report.set([5], At.teeTcbSvn), qeReport: (report) => report.set([5], 258) }),
+    'OutOfDate',
+    ['SA-1', 'SA-2'],
+  ],
+  [
+    'nor SGX components that are out of date',
+    { ...body(At.teeTcbSvn, 5), ...info({ tcbLevels: [level({ status: 'OutOfDate' })] }) },
+    'OutOfDate',
+    ['SA-1'],
+  ],
+  ['a level that is out of date, with a module that is not', body(At.teeTcbSvn + 2, 2), 'OutOfDate', []],
+  [
+    'an update to an unknown module',
+    quoted({
+      body: (report) => {
+        report.set([5], At.teeTcbSvn);
+        report.set([9, 2], At.teeTcbSvn2);
+      },
+    }),
+    'NotSupported',
+    ['SA-1'],
+  ],
+  [
+    'an update of the module without one of the loader',
+    quoted({
+      body: (report) => {
+        report.set([5], At.teeTcbSvn);
+        report.set([6, 1, 2], At.teeTcbSvn2);
+      },
+    }),
+    'OutOfDate',
+    ['SA-1'],
+  ],
+  [
+    'an update to a module of version 0',
+    quoted({
+      body: (report) => {
+        report.set([5], At.teeTcbSvn);
+        report.set([5, 0, 3], At.teeTcbSvn2);
+      },
+    }),
+    'TDRelaunchAdvised',
+    ['SA-1'],
+  ],
+  [
+    'hardening needed, and a QE that is out of date',
+    { ...enclave(258, 5), ...info({ tcbLevels: [level({ status: 'SWHardeningNeeded' })] }) },
+    'OutOfDate',
+    ['SA-2'],
+  ],
 ];
 
 for (const [what, change, status, advisories] of statuses)
@@ -314,6 +366,11 @@ for (const [what, change, status, advisories] of statuses)
     assert.equal(tcb?.status, status);
     assert.deepEqual(tcb?.advisories, advisories);
   });
+
+test('a TD report 1.0 does not tell of updates', () => {
+  const quote = makeQuote(v4, { body: (report) => report.set([5], At.teeTcbSvn) });
+  assert.equal(verifyCase({ ...makeCase(v4), quote }).tcb?.status, 'OutOfDate');
+});
 
 test('a module of version 0 is compared with the level', () => {
   const quote = makeQuote(v4, { body: (report) => report.set([4, 0, 3], At.teeTcbSvn) });
